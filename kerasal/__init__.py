@@ -1,0 +1,71 @@
+"""See what a Keras network sees, and where people look.
+
+What every routine of this package shares is said here once:
+
+* **Images** are uint8 RGB arrays ``(H, W, 3)``. **Model inputs** are float32 ``(N, H, W, C)``, channels last, already
+  preprocessed (``kerasal.preprocessing``); a single image without its batch axis is taken as a batch of one.
+* **Maps** come back raw: float32, signed where the method is. Only drawing (``kerasal.images``) normalises.
+* **Coordinates** are ``(x, y)``, 0-based, in pixels; **boxes** are ``(x_min, y_min, x_max, y_max)`` with exclusive
+  upper bounds.
+* **Layers** are named by their path, ``"vgg16/block5_conv3"``, at any depth; the last part is enough where it is unique.
+* **Scores** are logits by default: the last softmax or sigmoid is left out, and the model is never changed for it.
+* Everything random takes a ``seed``. Nothing reads the network unless pretrained weights are asked for by name.
+
+Importing this package loads neither TensorFlow nor Keras; the first use of a name does.
+"""
+
+import importlib
+import pathlib
+from typing import TYPE_CHECKING
+
+from kerasal._version import __version__ as __version__
+
+# In a checkout that is not installed, kerasal.zoo lies beside this package, where setup.cfg takes it from.
+_checkout = pathlib.Path(__file__).resolve().parent.parent
+if (_checkout / "setup.cfg").is_file() and (_checkout / "zoo" / "__init__.py").is_file():
+    __path__.append(str(_checkout))
+
+_ORIGIN = {
+    "list_models": "kerasal.registry",
+    "create_model": "kerasal.registry",
+    "model_spec": "kerasal.registry",
+    "load_model": "kerasal.registry",
+    "feature_maps": "kerasal.features",
+    "maximize": "kerasal.maximization",
+}
+_MODULES = (
+    "attribution",
+    "datasets",
+    "features",
+    "hooks",
+    "images",
+    "labels",
+    "maximization",
+    "objectives",
+    "preprocessing",
+    "registry",
+    "training",
+    "zoo",
+)
+
+__all__ = [*_ORIGIN, *_MODULES]
+
+if TYPE_CHECKING:
+    from kerasal.features import feature_maps as feature_maps
+    from kerasal.maximization import maximize as maximize
+    from kerasal.registry import create_model as create_model
+    from kerasal.registry import list_models as list_models
+    from kerasal.registry import load_model as load_model
+    from kerasal.registry import model_spec as model_spec
+
+
+def __getattr__(name: str):
+    if name in _ORIGIN:
+        return getattr(importlib.import_module(_ORIGIN[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"kerasal.{name}")
+    raise AttributeError(f"module 'kerasal' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

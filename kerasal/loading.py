@@ -1,0 +1,55 @@
+"""Load a user's own model file: Keras 3 ``.keras``, legacy ``.h5``, or a SavedModel folder."""
+
+import pathlib
+import zipfile
+
+from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
+
+import keras  # isort: skip
+import tensorflow as tf  # isort: skip
+
+_SIGNATURES = ("serving_default", "serve")
+
+
+def load_file(path: pathlib.Path, *, unsafe: bool = False) -> keras.Model:
+    """Load ``path``; see ``kerasal.load_model``."""
+    if path.is_dir():
+        return _load_saved_model(path)
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is an empty file; expected a .keras or .h5 model.")
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is damaged or not a Keras file: a .keras file is a zip archive. Save the model again.")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=not unsafe)
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        if "safe_mode" in str(error) or "unsafe" in str(error).lower():
+            raise ValueError(
+                f"{path} contains code (a Lambda layer), which is not run unless you trust the file: pass --unsafe on "
+                "the command line, or unsafe=True to kerasal.load_model."
+            ) from error
+        if "Could not locate" in str(error) or "custom" in str(error).lower():
+            raise ValueError(
+                f"{path} needs a class that Keras does not know: {lines[0]} Import and register it "
+                "(keras.saving.register_keras_serializable) and pass the loaded model from Python."
+            ) from error
+        raise ValueError(f"{path} cannot be loaded as a Keras model: {lines[0]}") from error
+
+
+def _load_saved_model(path: pathlib.Path) -> keras.Model:
+    """Wrap a SavedModel's serving signature as a functional model, which can be run and differentiated."""
+    if not (path / "saved_model.pb").is_file():
+        raise ValueError(f"{path} is a folder without a saved_model.pb; expected a SavedModel folder, a .keras or a .h5 file.")
+    signatures = tf.saved_model.load(path).signatures
+    name = next((name for name in _SIGNATURES if name in signatures), None)
+    if name is None:
+        raise ValueError(f"{path} has the signatures {sorted(signatures)}; expected one of {_SIGNATURES}.")
+    specs = signatures[name].structured_input_signature[1]
+    if len(specs) != 1:
+        raise ValueError(f"{path} takes {len(specs)} inputs ({', '.join(specs)}); a SavedModel with one input is expected.")
+    spec = next(iter(specs.values()))
+    inputs = keras.Input(shape=spec.shape[1:], dtype=spec.dtype.name, name=spec.name)
+    outputs = keras.layers.TFSMLayer(str(path), call_endpoint=name)(inputs)
+    if isinstance(outputs, dict) and len(outputs) == 1:
+        outputs = next(iter(outputs.values()))
+    return keras.Model(inputs, outputs, name=path.name)

@@ -1,0 +1,7 @@
+"""The models: one file a family, whose docstring is the model card. Installed, and always imported, as ``kerasal.zoo``."""
+
+if __name__ != "kerasal.zoo":
+    raise ImportError("The zoo is imported as kerasal.zoo, never as a top-level zoo: write `from kerasal import zoo`.")
+
+from kerasal.zoo import mnist as mnist
+from kerasal.zoo import vgg as vgg

@@ -1,0 +1,80 @@
+"""The state of a run in one file, so that it is whole or not there: weights, optimizer, history and settings.
+
+One ``.npz``: ``settings`` and ``history`` as JSON, the variables as ``model_0``, ... and ``optimizer_0``, ... Reading it
+executes nothing.
+"""
+
+import hashlib
+import json
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasal.files import replacing
+
+_START_OVER = "start over with resume=False (--fresh on the command line)"
+
+
+def fingerprint(*arrays: np.ndarray) -> str:
+    """Return the first 16 hex digits of the SHA-256 of the arrays' types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        array = np.ascontiguousarray(array)
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array)
+    return digest.hexdigest()[:16]
+
+
+def write(
+    path: pathlib.Path, settings: Mapping[str, Any], rows: Sequence[dict], variables: Mapping[str, Sequence]
+) -> None:
+    """Write the state of a run; ``variables`` maps ``"model"`` and ``"optimizer"`` to their Keras variables."""
+    arrays = {f"{owner}_{i}": np.asarray(value) for owner, held in variables.items() for i, value in enumerate(held)}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, settings=json.dumps(dict(settings)), history=json.dumps(list(rows)), **arrays)
+
+
+def read(path: pathlib.Path, settings: Mapping[str, Any], variables: Mapping[str, Sequence]) -> list[dict]:
+    """Restore ``variables`` from ``path`` and return the history, a dict an epoch.
+
+    Raises:
+        ValueError: the file is damaged, or belongs to a run with other settings (which ones is said). Then no variable
+            was touched.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            found, rows = json.loads(str(stored["settings"])), json.loads(str(stored["history"]))
+            _compare(path, found, settings)
+            arrays = {owner: [stored[f"{owner}_{i}"] for i in range(len(held))] for owner, held in variables.items()}
+    except _OtherSettings:
+        raise
+    except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"The checkpoint {path} is damaged ({error}). Remove the folder, or {_START_OVER}.") from error
+    pairs = [pair for owner, held in variables.items() for pair in zip(held, arrays[owner], strict=True)]
+    for variable, array in pairs:
+        if tuple(variable.shape) != array.shape:
+            raise ValueError(
+                f"The checkpoint {path} does not fit the model: expected an array of {tuple(variable.shape)}, received "
+                f"{array.shape}. Use another output folder, or {_START_OVER}."
+            )
+    for variable, array in pairs:
+        variable.assign(array)
+    return rows
+
+
+class _OtherSettings(ValueError):
+    pass
+
+
+def _compare(path: pathlib.Path, found: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    differing = [key for key in settings if found.get(key) != settings[key]]
+    if differing:
+        changes = "; ".join(f"{key}: {found.get(key)} there, {settings[key]} now" for key in differing)
+        raise _OtherSettings(
+            f"{path.parent} holds a run with other settings ({changes}). Go on with the settings of that run, use "
+            f"another output folder, or {_START_OVER}."
+        )

@@ -2,10 +2,20 @@
 
 Source: Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the world", section 3.1: twice [3×3 convolution
 "with stride size 2", ReLU, 32 and 64 channels; 2×2 max-pooling], a dense layer of 128 with ReLU, dropout .3, and a
-softmax over the ten digits. The source leaves the padding open: "same" here, which gives 28 > 14 > 7 > 4 > 2 pixels, 256
-features and 53,002 parameters. ``stride=1`` is the other reading (421,642 parameters).
+softmax over the ten digits. The source leaves the padding open: "same" here, which gives 28 > 14 > 7 > 4 > 2 pixels,
+256 features and 53,002 parameters. ``stride=1`` is the other reading (421,642 parameters).
 
 Input: (28, 28, 1), ink 1 on background 0 (pixels / 255, preprocessing "unit"). Output: ten probabilities.
+
+Weights "kerasal" (239 kB, shipped): accuracy .9942 on the 60,000 training images (dropout off) and .9889 on the 10,000
+test images of MNIST; the source reports .991 and .982. Made, and these figures printed, by
+
+    kerasal train mnist_cnn --data mnist.npz
+
+that is Adam, learning rate .001, batches of 128, seed 0 and 10 epochs. The source does not say how many; five give
+.9858 and .9835, which is short of its training accuracy. One seed was run, and the weights are those after the last
+epoch: the test images chose nothing. Measured on a CPU; other hardware rounds otherwise and ends near these figures.
+MNIST digits are centred, of one size and light on dark: others need the same treatment first.
 """
 
 import pathlib
@@ -25,6 +35,14 @@ _WEIGHTS = pathlib.Path(__file__).parent / "weights" / "mnist_cnn.weights.h5"
     parameters=53_002,
     reference='Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the world", section 3.1',
     labels="digits",
+    weights={
+        "kerasal": Weights(
+            "MNIST, trained by the recipe: accuracy .9942 train, .9889 test",
+            _WEIGHTS,
+            "b7b795624d91099da2677850110f082d057b6da782967bb8c28f5461b06089be",
+        )
+    },
+    recipe={"data": "mnist", "epochs": 10, "batch_size": 128, "learning_rate": 1e-3, "seed": 0},
 )
 def mnist_cnn(*, stride: int = 2, classes: int = 10) -> keras.Model:
     """Build the two-convolution MNIST net; ``stride`` is that of both convolutions, 2 as the source says, or 1."""

@@ -18,7 +18,9 @@ def load_file(path: pathlib.Path, *, unsafe: bool = False) -> keras.Model:
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is an empty file; expected a .keras or .h5 model.")
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is damaged or not a Keras file: a .keras file is a zip archive. Save the model again.")
+        raise ValueError(
+            f"{path} is damaged or not a Keras file: a .keras file is a zip archive. Save the model again."
+        )
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=not unsafe)
     except Exception as error:
@@ -39,14 +41,18 @@ def load_file(path: pathlib.Path, *, unsafe: bool = False) -> keras.Model:
 def _load_saved_model(path: pathlib.Path) -> keras.Model:
     """Wrap a SavedModel's serving signature as a functional model, which can be run and differentiated."""
     if not (path / "saved_model.pb").is_file():
-        raise ValueError(f"{path} is a folder without a saved_model.pb; expected a SavedModel folder, a .keras or a .h5 file.")
+        raise ValueError(
+            f"{path} is a folder without a saved_model.pb; expected a SavedModel folder, a .keras or a .h5 file."
+        )
     signatures = tf.saved_model.load(path).signatures
     name = next((name for name in _SIGNATURES if name in signatures), None)
     if name is None:
         raise ValueError(f"{path} has the signatures {sorted(signatures)}; expected one of {_SIGNATURES}.")
     specs = signatures[name].structured_input_signature[1]
     if len(specs) != 1:
-        raise ValueError(f"{path} takes {len(specs)} inputs ({', '.join(specs)}); a SavedModel with one input is expected.")
+        raise ValueError(
+            f"{path} takes {len(specs)} inputs ({', '.join(specs)}); a SavedModel with one input is expected."
+        )
     spec = next(iter(specs.values()))
     inputs = keras.Input(shape=spec.shape[1:], dtype=spec.dtype.name, name=spec.name)
     outputs = keras.layers.TFSMLayer(str(path), call_endpoint=name)(inputs)

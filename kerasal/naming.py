@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 
-def closest(name: str, known: Iterable[str], what: str) -> str:
+def closest(name: str, known: Iterable[str], what: str, where: str = "") -> str:
     """Return the error sentence for an unknown ``name``: what was received, the closest names, or all when few."""
     known = sorted(known)
     lowered = {candidate.lower(): candidate for candidate in known}
@@ -16,4 +16,4 @@ def closest(name: str, known: Iterable[str], what: str) -> str:
         hint = f"There are {len(known)}, from {known[0]} to {known[-1]}."
     else:
         hint = f"There is {', '.join(known)}." if known else "There is none."
-    return f"Unknown {what} {name!r}. {hint}"
+    return f"Unknown {what} {name!r}{where}. {hint}"

@@ -127,7 +127,7 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options)
     spec = model_spec(name)
     unknown = sorted(set(options) - set(spec.options))
     if unknown:
-        raise ValueError(closest(unknown[0], spec.options, f"option of {name}"))
+        raise ValueError(closest(unknown[0], spec.options, "option", f" of {name}"))
     _check_weights_name(spec, weights)
     origin = spec.weights.get(weights) if isinstance(weights, str) else None
     path = origin.file if origin else None if weights is None else pathlib.Path(weights)
@@ -163,7 +163,9 @@ def load_model(path_or_name: str | os.PathLike, *, unsafe: bool = False):
     if os.path.exists(text):
         return loading.load_file(pathlib.Path(text), unsafe=unsafe)
     if os.sep in text or text.endswith((".keras", ".h5", ".hdf5")):
-        raise FileNotFoundError(f"There is no model file {text}. A zoo model goes by its name: {', '.join(list_models())}.")
+        raise FileNotFoundError(
+            f"There is no model file {text}. A zoo model goes by its name: {', '.join(list_models())}."
+        )
     spec = model_spec(text)
     shipped = [name for name, origin in spec.weights.items() if origin.file is not None]
     return create_model(text, weights=shipped[0] if shipped else None)
@@ -176,7 +178,9 @@ def _check_weights_name(spec: ModelSpec, weights) -> None:
     if os.path.isfile(weights):
         return
     names = ", ".join(repr(name) for name in spec.weights) or "no named weights"
-    message = f"{spec.name} has {names}; expected one of them, None, or the path of a weights file. Received: {weights!r}."
+    message = (
+        f"{spec.name} has {names}; expected one of them, None, or the path of a weights file. Received: {weights!r}."
+    )
     if looks_like_path:
         raise FileNotFoundError(f"There is no weights file {os.fspath(weights)}. {message}")
     raise ValueError(message)
@@ -184,7 +188,9 @@ def _check_weights_name(spec: ModelSpec, weights) -> None:
 
 def _verify(origin: Weights, weights: str, name: str) -> None:
     if not origin.file.is_file():
-        raise ValueError(f"The shipped weights {weights!r} of {name} are missing ({origin.file}). Install kerasal again.")
+        raise ValueError(
+            f"The shipped weights {weights!r} of {name} are missing ({origin.file}). Install kerasal again."
+        )
     found = hashlib.sha256(origin.file.read_bytes()).hexdigest()
     if found != origin.sha256:
         raise ValueError(

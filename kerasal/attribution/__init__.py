@@ -1,0 +1,29 @@
+"""Attribution: what in its input a model's score depends on. ``model, inputs (N, H, W, C), target -> maps (N, H, W)``.
+
+Every method is called alike::
+
+    class_saliency(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **own_options)
+
+* ``model``: any built Keras model: functional, Sequential, nested, subclassed. It is never changed or copied.
+* ``inputs``: an array of preprocessed inputs; a list or dictionary of them for a model with several inputs, which then
+  gets a list or dictionary of maps; a single image counts as a batch of one.
+* ``target``: ``None`` explains each image's top class; an int that class; a sequence of ints one class an image; an
+  objective (``kerasal.objectives``) anything in the model; a function of the output that returns (N,) scores, such as a
+  tf-keras-vis ``Score``, anything computed from it.
+* ``output``: name or position of the output that is meant, for a model with several.
+* ``logits``: explain the score before the last softmax or sigmoid (the default), or the probability.
+* ``batch_size``: images run at once; by default as many as run fastest without needing much memory.
+
+Maps are float32 NumPy arrays, raw, never normalised; inputs of rank 3 or less have no channel axis to reduce. The first
+call for a model and a set of options traces a graph; later ones reuse it. It is released with the model.
+``method.compiled(model, **options)`` gives the same as a ``tf.Module`` on tensors.
+"""
+
+from kerasal import _keras as _keras
+from kerasal.attribution.method import list_methods as list_methods
+from kerasal.attribution.method import method_spec as method_spec
+from kerasal.attribution.methods.class_saliency import class_saliency as class_saliency
+from kerasal.attribution.methods.deconvnet import deconvnet as deconvnet
+from kerasal.attribution.methods.gradient_x_input import gradient_x_input as gradient_x_input
+from kerasal.attribution.methods.guided_backprop import guided_backprop as guided_backprop
+from kerasal.attribution.methods.input_gradient import input_gradient as input_gradient

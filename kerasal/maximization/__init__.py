@@ -1,0 +1,14 @@
+"""Activation maximization: the image that a unit, a channel or a class would most like to see.
+
+``maximize`` is the one entry; ``presets`` are the published recipes for it, ``regularizers`` what holds the image back.
+"""
+
+from kerasal import _keras as _keras
+from kerasal.maximization.maximizing import Maximization as Maximization
+from kerasal.maximization.maximizing import maximize as maximize
+from kerasal.maximization.presets import PRESETS as PRESETS
+from kerasal.maximization.regularizers import L1 as L1
+from kerasal.maximization.regularizers import L2 as L2
+from kerasal.maximization.regularizers import TotalVariation as TotalVariation
+
+__all__ = ["L1", "L2", "PRESETS", "Maximization", "TotalVariation", "maximize"]

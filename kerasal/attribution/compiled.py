@@ -1,0 +1,57 @@
+"""A method bound to one model, as a ``tf.Module``: what is called in a loop, put into a graph or saved."""
+
+from collections.abc import Callable
+
+from kerasal import _keras  # noqa: F401
+from kerasal.hooks.view import View
+from kerasal.objectives import Objective, class_score, top_class
+
+import keras  # isort: skip
+import tensorflow as tf  # isort: skip
+
+
+class CompiledMethod(tf.Module):
+    """Call with model inputs (N, …), and with an (N,) integer tensor to explain those classes instead of the top ones.
+
+    One graph each for the two, traced on first use. Tensors come back; nothing is checked and nothing is cut into
+    chunks. The model is kept, and with it its variables.
+    """
+
+    def __init__(self, function: Callable, model: keras.Model, output, logits: bool, options: dict):
+        super().__init__(name=function.__name__)
+        self.model = model
+        self._function, self._output, self._logits, self._options = function, output, logits, options
+        declared = getattr(model, "inputs", None) or []
+        specs = [tf.TensorSpec((None, *tensor.shape[1:]), tf.float32, tensor.name) for tensor in declared]
+        several = specs if len(specs) > 1 else specs[0] if specs else None
+        classes = tf.TensorSpec((None,), tf.int32, "target")
+        self.top = tf.function(self._top, input_signature=[several] if specs else None, autograph=False)
+        self.classes = tf.function(
+            self._classes, input_signature=[several, classes] if specs else None, autograph=False
+        )
+
+    def __call__(self, inputs, target=None):
+        """Return the maps, as one tensor or as a list with one for each of several inputs."""
+        return self.top(inputs) if target is None else self.classes(inputs, tf.cast(target, tf.int32))
+
+    def _top(self, inputs):
+        return self._run(inputs, top_class(), [])
+
+    def _classes(self, inputs, target):
+        return self._run(inputs, class_score(0), [target])
+
+    def _run(self, inputs, objective: Objective, parameters):
+        flat = [tf.cast(tensor, tf.float32) for tensor in keras.tree.flatten(inputs)]
+        view = View(
+            model=self.model,
+            inputs=flat,
+            structure=objective.structure,
+            layers=(),
+            parameters=parameters,
+            output=self._output,
+            logits=self._logits,
+            example=inputs if isinstance(inputs, dict) else None,
+            limits=[],
+        )
+        maps = [tf.cast(one, tf.float32) for one in self._function(view, **self._options)]
+        return maps if len(maps) > 1 else maps[0]

@@ -1,0 +1,155 @@
+"""What makes a graph function a method: checks, batches, one trace a model, NumPy out, a row in the list, a command.
+
+    @method(reference="Simonyan et al. 2013, section 3")
+    def class_saliency(view, *, channel_reduction: Literal["max_abs", "mean_abs"] = "max_abs"):
+        \"\"\"One line that says what the map shows.\"\"\"
+        return [reduce_channels(gradient, channel_reduction) for gradient in view.gradient()]
+
+A method takes a ``View`` and typed keyword-only options, and returns one tensor for each input of the model.
+"""
+
+import dataclasses
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from kerasal import _keras  # noqa: F401
+from kerasal.attribution.compiled import CompiledMethod
+from kerasal.hooks.trace import traced
+from kerasal.hooks.inputs import chunk_size, conform, unpack
+from kerasal.naming import closest
+from kerasal.objectives.targets import resolve
+
+import keras  # isort: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodSpec:
+    """A row of the list of methods: what it shows, where it is from, and its options with their types and defaults."""
+
+    name: str
+    summary: str
+    reference: str
+    signed: bool
+    function: Callable
+    options: dict[str, inspect.Parameter]
+
+
+_methods: dict[str, MethodSpec] = {}
+
+
+def list_methods() -> list[str]:
+    """List the names of all attribution methods, sorted."""
+    return sorted(_methods)
+
+
+def method_spec(name: str) -> MethodSpec:
+    """Return what is known of a method.
+
+    Raises:
+        ValueError: no method has that name; the closest are listed.
+    """
+    if name not in _methods:
+        raise ValueError(closest(name, _methods, "attribution method"))
+    return _methods[name]
+
+
+def method(*, reference: str, signed: bool = False) -> Callable[[Callable], Callable]:
+    """Make a graph function a public method. ``signed`` says whether its maps have negative values that mean something."""
+
+    def decorate(function: Callable) -> Callable:
+        options = {
+            name: parameter.replace(annotation=typing.get_type_hints(function).get(name, parameter.annotation))
+            for name, parameter in inspect.signature(function).parameters.items()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+        summary = inspect.getdoc(function).splitlines()[0]
+        spec = MethodSpec(function.__name__, summary, reference, signed, function, options)
+
+        @functools.wraps(function)
+        def attribute(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **chosen):
+            return _attribute(spec, model, inputs, target, output, logits, batch_size, chosen)
+
+        def compiled(model: keras.Model, *, output=None, logits: bool = True, **chosen) -> CompiledMethod:
+            return CompiledMethod(function, model, output, logits, _checked(spec, chosen))
+
+        compiled.__doc__ = (
+            f"Return ``{spec.name}`` of one model as a ``tf.Module``: tensors in, tensors out, no checks."
+        )
+        attribute.compiled = compiled
+        attribute.__signature__ = _signature(options)
+        attribute.__doc__ = (
+            f"{inspect.getdoc(function)}\n\nSource: {reference}. Shared arguments: ``kerasal.attribution``."
+        )
+        _methods[spec.name] = spec
+        return attribute
+
+    return decorate
+
+
+def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
+    """Check, cut into chunks, run, and join: the body of every method."""
+    options = _checked(spec, chosen)
+    arrays = conform(model, inputs)
+    images = len(arrays[0])
+    objective = resolve(target, images)
+    if batch_size is None:
+        batch_size = images if objective.loops_over_batch else chunk_size(arrays)
+    elif isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise ValueError(f"batch_size is a whole number from 1 on, or None. Received: {batch_size!r}.")
+    elif objective.loops_over_batch and batch_size < images:
+        raise ValueError(f"A tf-keras-vis score is for a whole batch; leave batch_size out. Received: {batch_size}.")
+    settings = {"output": output, "logits": bool(logits), "options": options, "example": inputs}
+    parts = []
+    for start in range(0, images, batch_size):
+        chunk = [array[start : start + batch_size] for array in arrays]
+        part = objective.rows(start, start + batch_size)
+        trace = traced(spec.function, model, objective, chunk, **settings)
+        trace.check(objective)
+        parts.append(trace(chunk, part))
+    maps = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+    for one in maps:
+        _check_finite(spec.name, one)
+    return unpack(maps, inputs, several=len(arrays) > 1)
+
+
+def _checked(spec: MethodSpec, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the defaults; refuse an unknown option or a value that is none of its choices."""
+    for name, value in chosen.items():
+        if name not in spec.options:
+            raise TypeError(
+                closest(name, [*spec.options, "output", "logits", "batch_size"], "option", f" of {spec.name}")
+            )
+        annotation = spec.options[name].annotation
+        if typing.get_origin(annotation) is Literal and value not in typing.get_args(annotation):
+            raise ValueError(f"{name} is one of {typing.get_args(annotation)}. Received: {value!r}.")
+    return {name: chosen.get(name, parameter.default) for name, parameter in spec.options.items()}
+
+
+def _check_finite(name: str, maps: np.ndarray) -> None:
+    bad = np.flatnonzero(~np.isfinite(maps).reshape(len(maps), -1).all(axis=1))
+    if bad.size:
+        raise ValueError(
+            f"{name} gave NaN or infinite values for {bad.size} of {len(maps)} images, first for image {bad[0]}: the model "
+            "overflows there. Check its weights, the preprocessing and, under mixed precision, try float32."
+        )
+
+
+def _signature(options: dict[str, inspect.Parameter]) -> inspect.Signature:
+    """The public signature: the shared arguments around the method's own options."""
+    positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    shared = [
+        inspect.Parameter("model", positional, annotation=keras.Model),
+        inspect.Parameter("inputs", positional, annotation=Any),
+        inspect.Parameter("target", positional, default=None, annotation=Any),
+    ]
+    rest = [
+        inspect.Parameter("output", keyword, default=None, annotation=str | int | None),
+        inspect.Parameter("logits", keyword, default=True, annotation=bool),
+        inspect.Parameter("batch_size", keyword, default=None, annotation=int | None),
+    ]
+    return inspect.Signature([*shared, *options.values(), *rest], return_annotation=np.ndarray)

@@ -1,0 +1,75 @@
+"""The application: the list of commands, and what becomes of errors."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+import kerasal
+from kerasal.cli.attribute import METHODS_HELP, MethodGroup
+
+from kerasal.cli.feature_maps import feature_maps
+from kerasal.cli.maximize import maximize
+from kerasal.cli.zoo import card, models
+
+app = typer.Typer(
+    name="kerasal",
+    help="See what a Keras network sees, and where people look.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage. --traceback, anywhere, shows where an error came from.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """See what a Keras network sees, and where people look."""
+    if version:
+        typer.echo(f"kerasal {kerasal.__version__}")
+        raise typer.Exit
+
+
+app.command()(models)
+app.command()(card)
+app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribute", help=METHODS_HELP)
+app.command()(maximize)
+app.command("feature-maps")(feature_maps)
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed (one line on the error stream), 2 wrong usage, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    traceback = "--traceback" in arguments
+    arguments = [argument for argument in arguments if argument != "--traceback"]
+    if arguments == ["--version"]:
+        typer.echo(f"kerasal {kerasal.__version__}")
+        sys.exit(0)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        app(arguments, prog_name="kerasal")
+    except KeyboardInterrupt:
+        console.print("Interrupted.")
+        sys.exit(130)
+    except Exception as error:
+        if traceback:
+            raise
+        console.print("[bold red]Error:[/]", _one_line(error), markup=True)
+        sys.exit(1)
+
+
+def _one_line(error: Exception) -> str:
+    from rich.markup import escape
+
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    if not text or isinstance(error, KeyError):
+        text = f"{type(error).__name__} {text}".strip()
+    known = (ValueError, TypeError, OSError, ImportError, RuntimeError)
+    return escape(text if isinstance(error, known) else f"{text} (--traceback shows where this came from)")

@@ -1,0 +1,62 @@
+"""What the commands show: the table of top classes, and the sheets of pictures."""
+
+import numpy as np
+from rich.table import Table
+
+from kerasal import images
+from kerasal.cli.session import results
+from kerasal.labels import short
+
+
+def print_top_classes(opened, inputs: np.ndarray, count: int = 5) -> str | None:
+    """Print the model's top classes for one input; return the first, or None if the model is no classifier."""
+    outputs = opened.model(inputs, training=False)
+    if not hasattr(outputs, "shape") or len(outputs.shape) != 2 or outputs.shape[1] < 2:
+        return None
+    scores = np.asarray(outputs, dtype=np.float64)[0]
+    probable = scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2
+    table = Table("class", "number", "probability" if probable else "score")
+    order = np.argsort(-scores, kind="stable")[:count]
+    for index in order:
+        table.add_row(
+            short(opened.labels, index), str(index), f"{scores[index]:.1%}" if probable else f"{scores[index]:.3g}"
+        )
+    results().print(table)
+    return short(opened.labels, int(order[0]))
+
+
+def attribution_page(spec, opened, picture: np.ndarray, values: np.ndarray, name: str) -> np.ndarray:
+    """Lay out the photograph, the map, and the map on the photograph."""
+    if values.ndim == 3:  # a gradient with its channels
+        if opened.preprocessing is not None and opened.preprocessing.bgr:
+            values = values[..., ::-1]
+        drawn = images.relief(values) if values.shape[2] == 3 else images.heatmap(values[..., 0])
+        strength = np.abs(values).max(axis=2)
+    else:
+        drawn = images.heatmap(values, signed=spec.signed and bool((values < 0).any()))
+        strength = np.abs(values)
+    pictures = [picture, drawn, images.overlay(picture, strength)]
+    shown = ["what the model gets", spec.name, "where it is strong"]
+    tile = int(np.clip(max(picture.shape[:2]), 224, 448))
+    note = "" if values.any() else "The map is zero everywhere: nothing in this image moves the score."
+    return images.grid(pictures, shown, columns=3, title=f"{spec.name}: {name}", note=note or opened.how, tile=tile)
+
+
+def feature_page(maps: np.ndarray, layer: str, chosen: list[int] | None, scale: str, title: str) -> np.ndarray:
+    """Lay out the feature maps (h, w, C) of a layer, each under its number; on one scale, or each on its own."""
+    if maps.ndim != 3:
+        raise ValueError(f"Layer {layer!r} has no maps to draw: its output for an image has shape {maps.shape}.")
+    count = maps.shape[2]
+    chosen = list(range(min(count, 256))) if chosen is None else chosen
+    if max(chosen) >= count:
+        raise ValueError(f"Layer {layer!r} has {count} channels, counted from 0. Received: {max(chosen)}.")
+    signed = bool((maps < 0).any())
+    limit = float(np.abs(maps[..., chosen]).max()) if scale == "layer" else None
+    drawn = [images.heatmap(maps[..., channel], signed=signed, limit=limit) for channel in chosen]
+    silent = [str(channel) for channel in chosen if not maps[..., channel].any()]
+    listed = ", ".join(silent[:12]) + (", …" if len(silent) > 12 else "")
+    note = f"black: silent for this image ({listed})" if silent and not signed else ""
+    columns = 8 if len(chosen) <= 64 else 16
+    return images.grid(
+        drawn, [str(channel) for channel in chosen], columns=min(columns, len(chosen)), title=title, note=note, tile=84
+    )

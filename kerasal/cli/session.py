@@ -1,0 +1,45 @@
+"""What the commands share: quiet start of TensorFlow, and where results and remarks are printed."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+
+
+def results() -> Console:
+    """Return the console for results, on the output stream."""
+    return Console(highlight=False)
+
+
+def remark(text: str) -> None:
+    """Print a remark on the error stream."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{text}[/]")
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras without their start-up messages, which are printed below Python's reach."""
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _silenced_error_stream():
+        from kerasal import _keras  # noqa: F401
+
+
+@contextlib.contextmanager
+def _silenced_error_stream() -> Iterator[None]:
+    try:
+        descriptor = sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):  # a test or a notebook has put something else there
+        yield
+        return
+    sys.stderr.flush()
+    saved, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, descriptor)
+        yield
+    finally:
+        os.dup2(saved, descriptor)
+        os.close(saved)
+        os.close(nowhere)

@@ -1,0 +1,136 @@
+"""A user's arrays, made into what a model takes: ``array, list or dict -> [float32 (N, …), …]``, or a clear error."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasal import _keras  # noqa: F401
+
+import keras  # isort: skip
+import tensorflow as tf  # isort: skip
+
+
+def conform(model: keras.Model, inputs: Any) -> list[np.ndarray]:
+    """Return one float32 array for each input of the model, all with a batch axis; nothing is scaled.
+
+    Accepted are arrays, tensors and DataFrames; integers are cast; a single image becomes a batch of one; one-channel
+    images may lack their channel axis; a list is the model's several inputs or, for a model of one input, its images;
+    a dictionary goes by the names of the inputs.
+
+    Raises:
+        ValueError: the model has no weights yet, takes whole numbers (token indices), or the shapes, the number of
+            inputs or their values (NaN, infinite, none) do not fit. Expected and received are said.
+        TypeError: something that is no numeric array.
+    """
+    if not model.built:
+        raise ValueError(f"{model.name!r} has no weights yet. Call it once on a batch of inputs, then try again.")
+    specs = _specs(model)
+    if isinstance(inputs, Mapping):
+        flat, names = _by_name(inputs, specs)
+    elif isinstance(inputs, (list, tuple)) and (specs is None or len(specs) != 1):
+        flat, names = list(inputs), [name for name, _, _ in specs] if specs else [str(i) for i in range(len(inputs))]
+    else:
+        flat, names = [inputs], [specs[0][0] if specs else "input"]
+    if specs is not None and len(flat) != len(specs):
+        listed = ", ".join(f"{name} {_shown(shape)}" for name, shape, _ in specs)
+        raise ValueError(f"{model.name!r} takes {len(specs)} inputs: {listed}. Received {len(flat)}.")
+    arrays = []
+    for i, (name, array) in enumerate(zip(names, flat, strict=True)):
+        shape, dtype = (specs[i][1], specs[i][2]) if specs else (None, "float32")
+        arrays.append(_conform_one(name, array, shape, dtype))
+    if len({len(array) for array in arrays}) > 1:
+        raise ValueError(f"The inputs are for different numbers of images: {[len(array) for array in arrays]}.")
+    return arrays
+
+
+def pack(model: keras.Model, tensors: list, example: Any) -> Any:
+    """Give the flat tensors the structure in which the model takes its inputs, or that of the user's ``example``."""
+    structure = getattr(model, "_inputs_struct", None)
+    if structure is not None:
+        return keras.tree.pack_sequence_as(structure, tensors)
+    if isinstance(example, Mapping):
+        return dict(zip(example, tensors, strict=True))
+    return tensors if len(tensors) > 1 else tensors[0]
+
+
+def unpack(arrays: list, example: Any, several: bool) -> Any:
+    """Give results, one an input, the structure in which the user gave the inputs."""
+    if isinstance(example, Mapping):
+        return dict(zip(example, arrays, strict=True))
+    return arrays if several else arrays[0]
+
+
+def chunk_size(arrays: list[np.ndarray]) -> int:
+    """Return how many images are run at once: about two of 224 × 224 on a CPU, where more only cost memory."""
+    values = sum(array[0].size for array in arrays)
+    budget = 2 * 224 * 224 * 3 * (32 if tf.config.list_physical_devices("GPU") else 1)
+    return max(1, min(256, budget // max(values, 1)))
+
+
+def _specs(model) -> list[tuple[str, tuple, str]] | None:
+    """List (name, shape without the batch, dtype) of each input; None for a subclassed model, which does not say."""
+    tensors = getattr(model, "inputs", None)
+    if not tensors:
+        return None
+    return [(tensor.name, tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in tensors]
+
+
+def _by_name(inputs: Mapping, specs) -> tuple[list, list[str]]:
+    if specs is None:
+        return list(inputs.values()), list(inputs)
+    names = [name for name, _, _ in specs]
+    if set(inputs) != set(names):
+        raise ValueError(f"Expected inputs named {names}, received {list(inputs)}.")
+    return [inputs[name] for name in names], names
+
+
+def _conform_one(name: str, value: Any, shape: tuple | None, dtype: str) -> np.ndarray:
+    if not dtype.startswith(("float", "bfloat")):
+        raise ValueError(
+            f"Input {name!r} takes whole numbers ({dtype}), which have no gradient. Start after the embedding."
+        )
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+            raise TypeError(array.dtype.name)
+        array = array.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"Input {name!r} is not a numeric array (or its images differ in size): {error}.") from error
+    if shape is not None:
+        array = _with_axes(name, array, shape)
+    if len(array) == 0:
+        raise ValueError(f"Input {name!r} holds no images: its shape is {array.shape}.")
+    if not np.isfinite(array).all():
+        bad = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))[0])
+        raise ValueError(f"Input {name!r} holds NaN or infinite values, first in image {bad}. Expected finite numbers.")
+    return array
+
+
+def _with_axes(name: str, array: np.ndarray, shape: tuple) -> np.ndarray:
+    """Add the batch axis or the axis of a single channel where only they are missing."""
+    candidates = [array]
+    if array.ndim == len(shape):
+        candidates.append(array[None])
+    if shape and shape[-1] == 1:
+        candidates += [candidate[..., None] for candidate in list(candidates)]
+        if array.ndim == len(shape) - 1:
+            candidates.append(array[None, ..., None])
+    for candidate in candidates:
+        if candidate.ndim == len(shape) + 1 and all(
+            want in (None, have) for want, have in zip(shape, candidate.shape[1:], strict=True)
+        ):
+            return candidate
+    advice = "."
+    if len(shape) == 3 and array.ndim in (3, 4):
+        same_channels = shape[-1] in (None, array.shape[-1])
+        advice = (
+            "; resize the images first (kerasal.images.resize)."
+            if same_channels
+            else f"; the model takes {shape[-1]} channel{'s' * (shape[-1] != 1)}, channels last."
+        )
+    raise ValueError(f"Input {name!r}: expected shape {_shown(shape)}, received {array.shape}{advice}")
+
+
+def _shown(shape: tuple) -> str:
+    return "(" + ", ".join(["N", *("any" if size is None else str(size) for size in shape)]) + ")"

@@ -1,0 +1,65 @@
+"""What a routine sees: inputs, scores and gradients of one model under one target, as tensors in a graph."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kerasal import _keras  # noqa: F401
+from kerasal.hooks import outputs as model_outputs
+from kerasal.hooks import watching
+from kerasal.hooks.inputs import pack
+from kerasal.objectives.formulas import evaluate
+
+import keras  # isort: skip
+import tensorflow as tf  # isort: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """A model, watched: built anew for each trace, and gone with it.
+
+    ``inputs`` holds one float32 tensor (N, …) for each input of the model. ``structure`` and ``parameters`` are those
+    of the objective, ``output`` says which output is meant, ``logits`` leaves out its softmax or sigmoid.
+    """
+
+    model: keras.Model
+    inputs: list[tf.Tensor]
+    structure: tuple
+    layers: tuple[str, ...]
+    parameters: list[tf.Tensor]
+    output: str | int | None
+    logits: bool
+    example: Any
+    limits: list
+
+    def run(self, inputs: Sequence[tf.Tensor], *, rule: str = "gradient", taps: Iterable[str] = ()):
+        """Run the model, without training behaviour; return its outputs and the tapped layers' outputs."""
+        with watching.watch(self.model, taps=tuple(taps), rule=rule) as seen:
+            outputs = self.model(pack(self.model, inputs, self.example), training=False)
+        return outputs, seen
+
+    def score(
+        self, inputs: Sequence[tf.Tensor] | None = None, *, rule: str = "gradient", taps: Sequence[str] = ()
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Run the model at ``inputs`` (its own by default); return the (N,) scores and the tapped layers' outputs."""
+        inputs = self.inputs if inputs is None else list(inputs)
+        outputs, seen = self.run(inputs, rule=rule, taps=dict.fromkeys((*self.layers, *taps)))
+        output = None
+        if not self.layers or _needs_output(self.structure):
+            output = model_outputs.select(self.model, outputs, self.output)
+            output = model_outputs.logits(output) if self.logits else output
+        self.limits.clear()
+        scores = evaluate(self.structure, self.parameters, output, seen, self.limits)
+        return tf.broadcast_to(scores, tf.shape(inputs[0])[:1]), seen
+
+    def gradient(self, inputs: Sequence[tf.Tensor] | None = None, *, rule: str = "gradient") -> list[tf.Tensor]:
+        """Return the gradient of each image's score by each input, in the inputs' shapes, under a backward rule."""
+        inputs = self.inputs if inputs is None else list(inputs)
+        scores, _ = self.score(inputs, rule=rule)
+        return watching.gradients(scores, inputs)
+
+
+def _needs_output(structure: tuple) -> bool:
+    if structure[0] in ("add", "multiply"):
+        return any(map(_needs_output, structure[1:]))
+    return structure[0] in ("class", "top", "callable")

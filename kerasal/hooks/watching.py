@@ -1,0 +1,156 @@
+"""The context in which a model is run to be looked into: tensors are kept, a backward rule is in force."""
+
+import contextlib
+import functools
+import threading
+from collections.abc import Iterator, Sequence
+
+from kerasal import _keras  # noqa: F401
+from kerasal.hooks import paths, rules
+
+import keras  # isort: skip
+import tensorflow as tf  # isort: skip
+
+_one_at_a_time = threading.RLock()
+
+
+@contextlib.contextmanager
+def watch(
+    model: keras.Model, *, taps: Sequence[str] = (), rule: str = "gradient", pooling: str = "max"
+) -> Iterator[dict[str, tf.Tensor]]:
+    """Run ``model`` inside this context, within a ``tf.function``, to look into it.
+
+    While it is open, the ``call`` of each tapped layer is wrapped so that its output is kept, and ``rule`` and
+    ``pooling`` (see ``kerasal.hooks.rules``) are the gradients of what is added to the graph. Both end with the context,
+    also after an error. Another thread that uses the model meanwhile sees nothing of it.
+
+    Args:
+        model: any built Keras model.
+        taps: names or paths of layers.
+        rule: ``"gradient"``, ``"deconvnet"`` or ``"guided"``.
+        pooling: ``"max"`` (switches) or ``"sum"`` (repetition).
+
+    Yields:
+        A dictionary that holds, once the model has run, the output of each tapped layer under the name that was asked
+        for. A layer that runs several times leaves its last output.
+
+    Raises:
+        ValueError: an unknown layer or rule; a rule that found nothing to act on; a tapped layer that did not run.
+        RuntimeError: there is no graph, because TensorFlow runs functions eagerly.
+    """
+    if tf.executing_eagerly():
+        raise RuntimeError(
+            "kerasal traces models as graphs, but TensorFlow runs functions eagerly here. Call "
+            "tf.config.run_functions_eagerly(False), and do not open kerasal.hooks.watch outside of a tf.function."
+        )
+    graph = tf.compat.v1.get_default_graph()
+    replaced = rules.overrides(rule, pooling)
+    with _one_at_a_time, contextlib.ExitStack() as stack:
+        seen = {name: stack.enter_context(_tapped(paths.find(model, name)[1])) for name in taps}
+        tapped = {}
+        before = len(graph.get_operations())
+        with graph.gradient_override_map(replaced):
+            yield tapped
+        if replaced:
+            _check_reach(model, graph.get_operations()[before:], replaced, rule)
+        for name, outputs in seen.items():
+            tapped[name] = _only_tensor(name, outputs, graph)
+
+
+def gradients(scores: tf.Tensor, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Return d(sum of scores) / d(each input), under the rules that were in force when ``scores`` was computed.
+
+    ``tf.gradients`` walks the graph's operations and so honours the rules, which a ``GradientTape`` does not see.
+
+    Raises:
+        ValueError: the scores depend on none of the inputs.
+    """
+    found = tf.gradients(scores, list(inputs))
+    if all(gradient is None for gradient in found):
+        raise ValueError(
+            "The target does not depend on the model's input through anything differentiable, so there is no gradient. "
+            "Expected a score computed from the model's output or layers without argmax, rounding or stop_gradient."
+        )
+    return [
+        tf.zeros_like(x) if gradient is None else tf.convert_to_tensor(gradient)
+        for gradient, x in zip(found, inputs, strict=True)
+    ]
+
+
+@contextlib.contextmanager
+def _tapped(layer: keras.Operation) -> Iterator[list]:
+    """Keep the outputs of ``layer``, for this thread, by an instance attribute that shadows its ``call``."""
+    outputs = []
+    original, mine = layer.call, threading.get_ident()
+    shadowed = layer.__dict__.get("call")
+
+    @functools.wraps(original)
+    def call(*args, **kwargs):
+        result = original(*args, **kwargs)
+        if threading.get_ident() == mine:
+            outputs.append(result)
+        return result
+
+    layer.__dict__["call"] = call  # not setattr: Keras would track it
+    try:
+        yield outputs
+    finally:
+        if shadowed is None:
+            layer.__dict__.pop("call", None)
+        else:
+            layer.__dict__["call"] = shadowed
+
+
+def _only_tensor(name: str, outputs: list, graph) -> tf.Tensor:
+    if not outputs:
+        raise ValueError(f"Layer {name!r} did not run when the model was called, so it has no output to look at.")
+    output = outputs[-1]
+    if isinstance(output, (list, tuple)) and len(output) == 1:
+        output = output[0]
+    if not tf.is_tensor(output):
+        raise ValueError(
+            f"Layer {name!r} returns {type(output).__name__}; expected one tensor. Choose a layer inside it."
+        )
+    if output.graph is not graph:
+        raise ValueError(
+            f"Layer {name!r} runs inside a tf.function or loop of the model, where it cannot be looked at."
+        )
+    return output
+
+
+def _check_reach(model, operations, replaced: dict, rule: str) -> None:
+    """Refuse a rule that would silently do nothing, or only part of its work."""
+    thresholded = [
+        path for path, layer in paths.layers(model) if isinstance(layer, keras.layers.ReLU) and layer.threshold != 0
+    ]
+    if thresholded and rule != "gradient":
+        raise ValueError(f"The rule {rule!r} is not defined for a ReLU with a threshold: layer {thresholded[0]!r}.")
+    hidden = [op for op in operations if op.type in rules.CALLS and _contains(op, replaced)]
+    if hidden:
+        raise ValueError(
+            f"{model.name!r} runs {'/'.join(sorted(replaced))} inside a compiled function ({hidden[0].name}), which the "
+            "rule cannot reach: a SavedModel, or a tf.function or loop within the model. Load the .keras file instead, "
+            "or remove the inner tf.function; plain gradients work."
+        )
+    if not any(op.type in replaced for op in operations):
+        wanted = "no ReLU" if rule != "gradient" else "no max-pooling"
+        raise ValueError(
+            f"The rule {rule!r} found nothing to act on: {model.name!r} runs {wanted}"
+            + (", so class_saliency or input_gradient would be the same map." if rule != "gradient" else ".")
+        )
+
+
+def _contains(op, types) -> bool:
+    """Tell whether a function called by ``op``, at any depth, runs an operation of one of ``types``."""
+    library = {function.signature.name: function for function in op.graph.as_graph_def().library.function}
+    pending, done = [op.node_def], set()
+    while pending:
+        for value in pending.pop().attr.values():
+            for function in [value.func, *value.list.func]:
+                if function.name in library and function.name not in done:
+                    done.add(function.name)
+                    nodes = library[function.name].node_def
+                    if any(node.op in types for node in nodes):
+                        return True
+                    pending += nodes
+    return False

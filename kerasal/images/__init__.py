@@ -1,0 +1,16 @@
+"""Image files and pictures: ``file -> uint8 RGB (H, W, 3)``, ``map -> picture``, pictures -> labelled grid -> file.
+
+Only here is anything normalised, and always relative to the map's own size, so that a map of 1e-30 is as visible as one
+of 1e+3. What is drawn on or written is always a new array.
+"""
+
+from kerasal.images.drawing import crop_square as crop_square
+from kerasal.images.drawing import heatmap as heatmap
+from kerasal.images.drawing import overlay as overlay
+from kerasal.images.drawing import relief as relief
+from kerasal.images.drawing import resize as resize
+from kerasal.images.grids import grid as grid
+from kerasal.images.reading import read as read
+from kerasal.images.reading import write as write
+
+__all__ = ["crop_square", "grid", "heatmap", "overlay", "read", "relief", "resize", "write"]

@@ -1,0 +1,116 @@
+"""From maps to pictures: heat, relief, overlay; and images to another size."""
+
+from typing import Literal
+
+import numpy as np
+
+try:
+    import cv2
+except ImportError as error:  # opencv-python wants libGL, which a bare server does not have
+    raise ImportError(
+        f"OpenCV cannot be loaded ({error}). On a machine without a screen, replace it: "
+        "python -m pip uninstall -y opencv-python && python -m pip install opencv-python-headless"
+    ) from error
+
+# Gradient maps have a few extreme pixels; beyond this percentile the colour is full.
+_FULL_COLOUR = 99.0
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize (H, W) or (H, W, C) to ``size`` = (height, width), areas averaged when shrinking, cubic when enlarging."""
+    height, width = size
+    if height < 1 or width < 1:
+        raise ValueError(f"size is (height, width), both from 1 on. Received: {size!r}.")
+    if image.shape[:2] == (height, width):
+        return image.copy()
+    shrinking = height * width < image.shape[0] * image.shape[1]
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
+    return resized.reshape(height, width, *image.shape[2:])
+
+
+def crop_square(image: np.ndarray, size: tuple[int, int], fit: Literal["crop", "stretch"] = "crop") -> np.ndarray:
+    """Bring a photograph to a network's (height, width): the largest centred part of that shape, or all of it stretched."""
+    if fit == "stretch":
+        return resize(image, size)
+    height, width = image.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    rows, columns = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return resize(image[top : top + rows, left : left + columns], size)
+
+
+def heatmap(values: np.ndarray, *, signed: bool | None = None, limit: float | None = None) -> np.ndarray:
+    """Draw a map (H, W) as uint8 RGB (H, W, 3).
+
+    Unsigned maps run from black over red to white; signed ones are blue below zero, white at zero and red above.
+    ``signed`` is read off the values by default. The colour is full at ``limit``, by default at the 99th percentile of
+    the map's own magnitude.
+
+    Raises:
+        ValueError: not a map (H, W), or NaN or infinite values in it.
+    """
+    values = _checked(values, 2)
+    signed = bool((values < 0).any()) if signed is None else signed
+    scaled = _scaled(values, limit)
+    if not signed:
+        return _COLOURS["heat"][np.round(255 * np.clip(scaled, 0, 1)).astype(int)]
+    return _COLOURS["signed"][np.round(127.5 + 127.5 * scaled).astype(int)]
+
+
+def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
+    """Draw a signed (H, W, C) gradient in its own colours around middle grey, as uint8 RGB; C is 1 or 3."""
+    values = _checked(values, 3)
+    if values.shape[2] not in (1, 3):
+        raise ValueError(f"A relief has 1 or 3 channels. Received shape {values.shape}.")
+    pixels = np.round(127.5 + 127.5 * _scaled(values, limit)).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*values.shape[:2], 3)))
+
+
+def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.75) -> np.ndarray:
+    """Lay a map (any size) over an image uint8 (H, W, 3): where it is strong, its colours; elsewhere the image, dimmed."""
+    values = _checked(values, 2)
+    size = image.shape[:2]
+    # A gradient map is grains of single pixels: laid over a photograph it shows only when its energy is spread a little.
+    spread = cv2.GaussianBlur(
+        np.abs(values) / (np.abs(values).max() or 1.0), (0, 0), max(size) / 75 * values.shape[0] / size[0]
+    )
+    spread = np.clip(cv2.resize(spread, size[::-1], interpolation=cv2.INTER_LINEAR), 0, None)
+    weight = (strength * np.clip(_scaled(spread, None), 0, 1))[..., None]
+    grey = image.mean(axis=2, keepdims=True) * 0.35 + image * 0.65
+    return np.clip(np.round(grey * (1 - weight) + heatmap(spread, signed=False) * weight), 0, 255).astype(np.uint8)
+
+
+def _checked(values, rank: int) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != rank or values.size == 0:
+        raise ValueError(
+            f"Expected a map of {rank} axes, (H, W{', C' if rank == 3 else ''}). Received shape {values.shape}."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"The map holds {np.count_nonzero(~np.isfinite(values))} NaN or infinite values.")
+    return values
+
+
+def _scaled(values: np.ndarray, limit: float | None) -> np.ndarray:
+    """Scale to -1..1, full at ``limit`` or at a percentile of the magnitude; a map of zeros stays zeros."""
+    magnitude = np.abs(values)
+    if limit is None:
+        limit = np.percentile(magnitude, _FULL_COLOUR) or magnitude.max()
+    if limit <= 0:
+        return np.zeros_like(values)
+    return np.clip(values / limit, -1, 1)
+
+
+def _table(*stops: tuple[int, int, int]) -> np.ndarray:
+    """Interpolate colour stops to 256 colours."""
+    places = np.linspace(0, 255, len(stops))
+    columns = [np.interp(np.arange(256), places, column) for column in zip(*stops, strict=True)]
+    return np.stack(columns, axis=1).round().astype(np.uint8)
+
+
+_COLOURS = {
+    "heat": _table((0, 0, 0), (90, 10, 60), (190, 40, 40), (245, 140, 20), (255, 225, 90), (255, 255, 240)),
+    "signed": _table(
+        (5, 48, 130), (60, 130, 200), (170, 210, 235), (250, 250, 250), (245, 180, 150), (215, 75, 65), (110, 0, 30)
+    ),
+}

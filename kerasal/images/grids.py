@@ -1,0 +1,120 @@
+"""Many pictures on one sheet, each with its name where a person looks for it."""
+
+import functools
+import pathlib
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from kerasal.images.drawing import resize
+
+_INK, _PAPER, _FAINT = (25, 25, 25), (255, 255, 255), (110, 110, 110)
+_GAP = 6
+
+
+def grid(
+    images: Sequence[np.ndarray],
+    labels: Sequence[str] | None = None,
+    *,
+    columns: int | None = None,
+    row_labels: Sequence[str] | None = None,
+    title: str = "",
+    note: str = "",
+    tile: int = 112,
+) -> np.ndarray:
+    """Lay pictures out in rows on white, as uint8 RGB.
+
+    Args:
+        images: uint8 (H, W, 3) or (H, W), of any sizes; each is fitted into a tile, small ones in whole pixels.
+        labels: one a picture, written under it; a long one is broken or cut.
+        columns: pictures a row; by default about as many as there are rows.
+        row_labels: one a row, written at its left.
+        title: one line above everything.
+        note: one faint line below everything.
+        tile: height and width of a tile in pixels.
+
+    Raises:
+        ValueError: no pictures, or not one label a picture or row.
+    """
+    if len(images) == 0:
+        raise ValueError("A grid needs at least one picture. Received none.")
+    columns = columns or int(np.ceil(np.sqrt(len(images))))
+    rows = -(-len(images) // columns)
+    for what, given, wanted in (("labels", labels, len(images)), ("row_labels", row_labels, rows)):
+        if given is not None and len(given) != wanted:
+            raise ValueError(f"Expected {wanted} {what}, received {len(given)}.")
+    font = _font(max(11, min(15, tile // 9)))
+    lines = [_broken(str(label), font, tile) for label in labels] if labels is not None else []
+    text_height = _line(font) * max((len(one) for one in lines), default=0) + (4 if lines else 0)
+    left = max((font.getlength(str(label)) for label in row_labels), default=0) + 2 * _GAP if row_labels else _GAP
+    heading, ending = _broken_to(title, _font(18), _line(_font(18)) + _GAP), _broken_to(note, font, _line(font) + _GAP)
+    content = columns * (tile + _GAP)
+    width = int(max(left + content, font.getlength(note) + 2 * _GAP, _font(18).getlength(title) + 2 * _GAP))
+    sheet = Image.new("RGB", (width, int(_GAP + heading + rows * (tile + text_height + _GAP) + ending)), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        draw.text((left if row_labels else _GAP, _GAP), title, fill=_INK, font=_font(18))
+    for index, image in enumerate(images):
+        x = int(left + (index % columns) * (tile + _GAP))
+        y = int(_GAP + heading + (index // columns) * (tile + text_height + _GAP))
+        picture = _fitted(image, tile)
+        sheet.paste(picture, (x + (tile - picture.width) // 2, y + (tile - picture.height) // 2))
+        for number, line in enumerate(lines[index] if lines else ()):
+            place = x + (tile - font.getlength(line)) / 2
+            draw.text((place, y + tile + 2 + number * _line(font)), line, fill=_INK, font=font)
+        if row_labels and index % columns == 0:
+            draw.text((_GAP, y + tile / 2), str(row_labels[index // columns]), fill=_INK, font=font, anchor="lm")
+    if note:
+        draw.text((_GAP, sheet.height - ending), note, fill=_FAINT, font=font)
+    return np.array(sheet)
+
+
+def _fitted(image: np.ndarray, tile: int) -> Image.Image:
+    """Fit into the tile with its proportions; enlarge tiny images by whole factors, so that pixels stay pixels."""
+    image = np.asarray(image)
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    height, width = image.shape[:2]
+    scale = tile / max(height, width)
+    if scale >= 2:
+        repeated = np.repeat(np.repeat(image, int(scale), axis=0), int(scale), axis=1)
+        return Image.fromarray(np.ascontiguousarray(repeated))
+    return Image.fromarray(resize(image, (max(1, round(height * scale)), max(1, round(width * scale)))))
+
+
+def _broken(text: str, font, width: int) -> list[str]:
+    """Break a label into at most two lines of the tile's width; cut what is still too long."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    if len(lines) > 2:
+        lines = [lines[0], " ".join(lines[1:])]
+    return [_cut(line, font, width) for line in lines]
+
+
+def _cut(line: str, font, width: int) -> str:
+    if font.getlength(line) <= width:
+        return line
+    while line and font.getlength(line + "…") > width:
+        line = line[:-1]
+    return line + "…"
+
+
+def _broken_to(text: str, font, height: int) -> int:
+    return height if text else 0
+
+
+def _line(font) -> int:
+    return sum(font.getmetrics())
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans comes with matplotlib, and has letters beyond ASCII."""
+    return ImageFont.truetype(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)

@@ -1,0 +1,224 @@
+"""What every method promises, whatever it computes. A new method is under this contract without a line here."""
+
+import gc
+import inspect
+import threading
+import weakref
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasal import attribution, hooks
+from kerasal.hooks import trace
+from kerasal.objectives import channel, class_score
+
+METHODS = attribution.list_methods()
+SPELLINGS = [
+    ("functional", "attribute"),
+    ("functional", "layer"),
+    ("functional", "activation"),
+    ("functional", "op"),
+    ("sequential", "attribute"),
+    ("sequential", "layer"),
+    ("nested", "attribute"),
+    ("nested", "activation"),
+    ("subclassed", "attribute"),
+    ("subclassed", "call"),
+]
+
+
+@pytest.fixture(params=METHODS)
+def method(request):
+    return getattr(attribution, request.param)
+
+
+@pytest.mark.parametrize(("kind", "relu"), SPELLINGS[1:])
+def test_one_net_has_one_map_however_it_is_spelled(method, kind, relu, make_model, batch):
+    expected = method(make_model(*SPELLINGS[0]), batch, [0, 1, 2])
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(method(make_model(kind, relu), batch, [0, 1, 2]), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_batch_gives_what_its_images_give_alone(method, make_model, batch):
+    model = make_model("functional")
+    together = method(model, batch, [0, 1, 2])
+    alone = [method(model, image, target)[0] for image, target in zip(batch, [0, 1, 2], strict=True)]
+    np.testing.assert_allclose(together, np.stack(alone), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(method(model, batch, [0, 1, 2], batch_size=2), together, rtol=1e-5, atol=1e-7)
+
+
+def test_no_target_means_each_images_top_class(method, make_model, batch):
+    model = make_model("functional")
+    top = np.argmax(model(batch, training=False), axis=1)
+    np.testing.assert_array_equal(method(model, batch), method(model, batch, top))
+
+
+def test_a_function_and_an_objective_are_targets_too(method, make_model, batch):
+    model = make_model("functional")
+    expected = method(model, batch, 3)
+    np.testing.assert_allclose(method(model, batch, lambda output: output[:, 3]), expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(method(model, batch, class_score(3)), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_hidden_channel_is_a_target_at_any_depth(method, make_model, batch):
+    flat = method(make_model("functional"), batch, channel("conv1", 2))
+    nested = method(make_model("nested"), batch, channel("encoder/innermost/conv1", 2))
+    np.testing.assert_allclose(nested, flat, rtol=1e-5, atol=1e-7)
+    assert np.abs(flat).max() > 0
+
+
+def test_maps_are_float32_and_finite(method, make_model, batch):
+    maps = method(make_model("functional"), batch)
+    assert maps.dtype == np.float32
+    assert maps.shape[:3] == (3, 8, 8)
+    assert np.isfinite(maps).all()
+    if not attribution.method_spec(method.__name__).signed:
+        assert (maps >= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["functional", "nested", "subclassed"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_model_and_the_inputs_are_as_before(method, kind, fails, make_model, batch):
+    model = make_model(kind)
+    before = _state(model)
+    inputs = batch.copy()
+
+    def target(output):
+        if fails:
+            raise ZeroDivisionError
+        return output[:, 0] + 0.1
+
+    if fails:
+        with pytest.raises(ZeroDivisionError):
+            method(model, inputs, target)
+        with pytest.raises(ValueError, match="There are 4 channels"):
+            method(model, inputs, channel("conv1", 4))
+    else:
+        method(model, inputs, target)
+        method(model, inputs, channel("conv1", 0))
+    _assert_same_state(_state(model), before)
+    np.testing.assert_array_equal(inputs, batch)
+
+
+def test_the_second_call_does_not_trace(method, make_model, batch):
+    model = make_model("functional")
+    method(model, batch[:2])
+    method(model, batch, [0, 1, 2])
+    count = len(trace._traces[model])
+    for images in (1, 2, 3):
+        method(model, batch[:images])
+        method(model, batch[:images], list(range(images)))
+        method(model, batch[:images], class_score(images))
+    assert len(trace._traces[model]) == count == 2
+
+
+def test_a_new_function_at_every_call_does_not_pile_up_graphs(make_model, batch):
+    model = make_model("functional")
+    for number in range(trace._KEPT_A_MODEL + 3):
+        attribution.input_gradient(model, batch, lambda output, number=number: output[:, 0] * number)
+    assert len(trace._traces[model]) <= trace._KEPT_A_MODEL
+
+
+def test_the_model_is_freed_when_the_user_drops_it(method, make_model, batch):
+    model = make_model("functional")
+    method(model, batch)
+    method(model, batch, lambda output: output[:, 0] + 0 * tf.cast(len(model.layers), tf.float32))
+    method(model, batch, channel("conv1", 0))
+    reference = weakref.ref(model)
+    del model
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_changed_activation_is_seen(make_model, batch):
+    model = make_model("functional")
+    before = attribution.input_gradient(model, batch, 0)
+    model.get_layer("conv2").activation = keras.activations.linear
+    assert np.abs(attribution.input_gradient(model, batch, 0) - before).max() > 1e-4
+
+
+def test_new_weights_are_seen(method, make_model, batch):
+    model = make_model("functional")
+    before = method(model, batch, 0)
+    model.get_layer("conv1").kernel.assign(model.get_layer("conv1").kernel * 1.5 + 0.1)
+    assert np.abs(method(model, batch, 0) - before).max() > 0
+
+
+def test_logits_are_the_default_and_do_not_touch_the_model(make_model, batch):
+    model = make_model("functional")
+    probabilities = model(batch, training=False).numpy()
+    logits = attribution.input_gradient(model, batch, 1)
+    posterior = attribution.input_gradient(model, batch, 1, logits=False)
+    assert np.abs(logits - posterior).max() > 1e-3
+    np.testing.assert_array_equal(model(batch, training=False).numpy(), probabilities)
+    assert model.layers[-1].activation is keras.activations.softmax
+
+
+def test_compiled_gives_the_same_on_tensors(method, make_model, batch):
+    model = make_model("functional")
+    compiled = method.compiled(model)
+    assert isinstance(compiled, tf.Module)
+    np.testing.assert_allclose(compiled(tf.constant(batch)), method(model, batch), rtol=1e-6)
+    np.testing.assert_allclose(
+        compiled(tf.constant(batch), tf.constant([2, 1, 0])), method(model, batch, [2, 1, 0]), rtol=1e-6
+    )
+
+
+def test_compiled_survives_a_saved_model(method, make_model, batch, tmp_path):
+    model = make_model("nested")
+    expected = method(model, batch)
+    compiled = method.compiled(model)
+    tf.saved_model.save(compiled, str(tmp_path / "saved"), signatures=compiled.top)
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    np.testing.assert_allclose(loaded.top(tf.constant(batch)), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_two_threads_get_what_one_gets(method, make_model, batch):
+    models = [make_model("functional"), make_model("nested")]
+    expected = method(make_model("functional"), batch, channel("conv2", 1))
+    plain = models[0](batch, training=False).numpy()
+    found, outputs = [], []
+
+    def explain(model):
+        found.append(method(model, batch, channel("conv2", 1)))
+
+    def predict():
+        outputs.extend(models[0](batch, training=False).numpy() for _ in range(20))
+
+    threads = [threading.Thread(target=explain, args=(model,)) for model in (*models, *models)]
+    threads.append(threading.Thread(target=predict))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    for maps in found:
+        np.testing.assert_allclose(maps, expected, rtol=1e-5, atol=1e-7)
+    assert len(outputs) == 20
+    for output in outputs:
+        np.testing.assert_allclose(output, plain, rtol=1e-6)
+
+
+def test_the_signature_shows_every_option(method):
+    names = list(inspect.signature(method).parameters)
+    assert names[:3] == ["model", "inputs", "target"]
+    assert names[-3:] == ["output", "logits", "batch_size"]
+    assert set(attribution.method_spec(method.__name__).options) == set(names[3:-3])
+    assert "Source:" in method.__doc__
+
+
+def _state(model):
+    attributes = {
+        path: (layer.__dict__.get("call"), getattr(layer, "activation", None), sorted(vars(layer)))
+        for path, layer in hooks.layers(model)
+    }
+    return attributes, [weight.numpy().copy() for weight in model.weights], sorted(vars(model))
+
+
+def _assert_same_state(after, before):
+    assert after[0] == before[0]
+    assert after[2] == before[2]
+    for new, old in zip(after[1], before[1], strict=True):
+        np.testing.assert_array_equal(new, old)

@@ -1,0 +1,125 @@
+"""What the tests share: quiet TensorFlow, real data where there is some, and one net in every way that Keras spells it."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> pathlib.Path:
+    """The real data, where the environment variable KERASAL_DATA says or beside the checkout."""
+    beside = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = pathlib.Path(os.environ.get("KERASAL_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no real data: set KERASAL_DATA, or put it at {beside}")
+    return folder
+
+
+def _layers(relu="attribute", channels=3):
+    """Two convolutions, a pooling, batch norm and a softmax, with ReLU spelled one way."""
+    import keras
+
+    make = {
+        "attribute": lambda name: [],
+        "layer": lambda name: [keras.layers.ReLU(name=name)],
+        "activation": lambda name: [keras.layers.Activation("relu", name=name)],
+        "relu6": lambda name: [keras.layers.ReLU(max_value=6, name=name)],
+    }[relu]
+    own = "relu" if relu == "attribute" else None
+    return [
+        keras.layers.Conv2D(4, 3, padding="same", activation=own, name="conv1"),
+        *make("relu1"),
+        keras.layers.MaxPooling2D(name="pool"),
+        keras.layers.BatchNormalization(name="norm"),
+        keras.layers.Conv2D(5, 3, activation=own, name="conv2"),
+        *make("relu2"),
+        keras.layers.Dropout(0.5, name="drop"),
+        keras.layers.Flatten(name="flatten"),
+        keras.layers.Dense(6, activation="softmax", name="predictions"),
+    ]
+
+
+def _apply(layers, tensor):
+    for layer in layers:
+        tensor = layer(tensor)
+    return tensor
+
+
+def build(kind: str, relu: str = "attribute", shape=(8, 8, 3)):
+    """One net as a functional, Sequential, nested (two levels) or subclassed model; weights by ``fill``."""
+    import keras
+
+    layers = None if relu in ("op", "call") else _layers(relu)
+    inputs = keras.Input(shape)
+    if kind == "functional" and relu == "op":
+        one, _, pool, norm, two, _, drop, flatten, dense = _layers("layer")
+        tensor = norm(pool(keras.ops.relu(one(inputs))))
+        model = keras.Model(inputs, dense(flatten(drop(keras.ops.relu(two(tensor))))))
+    elif kind == "functional":
+        model = keras.Model(inputs, _apply(layers, inputs), name="functional")
+    elif kind == "sequential":
+        model = keras.Sequential([inputs, *layers], name="sequential")
+    elif kind == "nested":
+        split = next(i for i, layer in enumerate(layers) if layer.name == "flatten")
+        innermost = keras.Sequential([keras.Input(shape), *layers[:2]], name="innermost")
+        middle = keras.Input(shape)
+        encoder = keras.Model(middle, _apply(layers[2:split], innermost(middle)), name="encoder")
+        model = keras.Model(inputs, _apply(layers[split:], encoder(inputs)), name="nested")
+    else:
+        model = _subclassed(layers or _layers("layer"), in_call=relu == "call")
+        model(np.zeros((1, *shape), np.float32))
+    return fill(model)
+
+
+def _subclassed(layers, in_call):
+    import keras
+    import tensorflow as tf
+
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__(name="subclassed")
+            self.parts = layers
+
+        def call(self, tensor, training=False):
+            for layer in self.parts:
+                if in_call and isinstance(layer, keras.layers.ReLU):
+                    tensor = tf.nn.relu(tensor)
+                else:
+                    tensor = layer(tensor)
+            return tensor
+
+    return Subclassed()
+
+
+def fill(model, seed=0):
+    """Give a model the same weights however it is built: by the names of its layers."""
+    random = np.random.default_rng(seed)
+    values = {}
+    for name, shapes in (
+        ("conv1", [(3, 3, 3, 4), (4,)]),
+        ("norm", [(4,), (4,), (4,), (4,)]),
+        ("conv2", [(3, 3, 4, 5), (5,)]),
+        ("predictions", [(20, 6), (6,)]),
+    ):
+        values[name] = [random.normal(0, 0.5, shape).astype(np.float32) for shape in shapes]
+    values["norm"][3] = np.abs(values["norm"][3]) + 0.5  # a variance
+    for layer in model._flatten_layers():
+        if layer.name in values:
+            layer.set_weights(values[layer.name])
+    return model
+
+
+@pytest.fixture(scope="session")
+def make_model():
+    """The function that builds the net; see ``build``."""
+    return build
+
+
+@pytest.fixture(scope="session")
+def batch():
+    """Three images for it."""
+    return np.random.default_rng(1).normal(size=(3, 8, 8, 3)).astype(np.float32)

@@ -19,6 +19,15 @@ def data_folder() -> pathlib.Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def mnist_path(data_folder) -> pathlib.Path:
+    """The real mnist.npz; without it the test is skipped."""
+    path = data_folder / "mnist.npz"
+    if not path.is_file():
+        pytest.skip(f"no real MNIST: {path} is missing")
+    return path
+
+
 def _layers(relu="attribute", channels=3):
     """Two convolutions, a pooling, batch norm and a softmax, with ReLU spelled one way."""
     import keras

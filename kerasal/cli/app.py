@@ -10,8 +10,10 @@ from rich.console import Console
 import kerasal
 from kerasal.cli.attribute import METHODS_HELP, MethodGroup
 
+from kerasal.cli.demo import demo
 from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.maximize import maximize
+from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
 
 app = typer.Typer(
@@ -35,11 +37,13 @@ def main(
         raise typer.Exit
 
 
+app.command()(demo)
 app.command()(models)
 app.command()(card)
 app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribute", help=METHODS_HELP)
 app.command()(maximize)
 app.command("feature-maps")(feature_maps)
+app.command()(train)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:

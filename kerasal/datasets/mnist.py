@@ -83,8 +83,9 @@ def _downloaded() -> tuple[Split, Split]:
 
 def _read_npz(path: pathlib.Path) -> tuple[Split, Split]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            found = sorted(stored) if isinstance(stored, np.lib.npyio.NpzFile) else None
+        with path.open("rb") as file:  # opened here, because np.load leaves a damaged archive open
+            stored = np.load(file, allow_pickle=False)
+            found = None if isinstance(stored, np.ndarray) else sorted(stored)
             arrays = {key: stored[key] for key in _KEYS if found and key in found}
     except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is not an mnist.npz, or is damaged: {error}") from error

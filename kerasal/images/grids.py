@@ -47,18 +47,19 @@ def grid(
             raise ValueError(f"Expected {wanted} {what}, received {len(given)}.")
     font = _font(max(11, min(15, tile // 9)))
     lines = [_broken(str(label), font, tile) for label in labels] if labels is not None else []
-    text_height = _line(font) * max((len(one) for one in lines), default=0) + (4 if lines else 0)
+    heights = [_row_height(lines[row * columns : (row + 1) * columns], font, tile) for row in range(rows)]
+    tops = np.concatenate([[0], np.cumsum(heights)])
     left = max((font.getlength(str(label)) for label in row_labels), default=0) + 2 * _GAP if row_labels else _GAP
     heading, ending = _broken_to(title, _font(18), _line(_font(18)) + _GAP), _broken_to(note, font, _line(font) + _GAP)
     content = columns * (tile + _GAP)
     width = int(max(left + content, font.getlength(note) + 2 * _GAP, _font(18).getlength(title) + 2 * _GAP))
-    sheet = Image.new("RGB", (width, int(_GAP + heading + rows * (tile + text_height + _GAP) + ending)), _PAPER)
+    sheet = Image.new("RGB", (width, int(_GAP + heading + tops[-1] + ending)), _PAPER)
     draw = ImageDraw.Draw(sheet)
     if title:
         draw.text((left if row_labels else _GAP, _GAP), title, fill=_INK, font=_font(18))
     for index, image in enumerate(images):
         x = int(left + (index % columns) * (tile + _GAP))
-        y = int(_GAP + heading + (index // columns) * (tile + text_height + _GAP))
+        y = int(_GAP + heading + tops[index // columns])
         picture = _fitted(image, tile)
         sheet.paste(picture, (x + (tile - picture.width) // 2, y + (tile - picture.height) // 2))
         for number, line in enumerate(lines[index] if lines else ()):
@@ -72,15 +73,15 @@ def grid(
 
 
 def _fitted(image: np.ndarray, tile: int) -> Image.Image:
-    """Fit into the tile with its proportions; enlarge tiny images by whole factors, so that pixels stay pixels."""
+    """Fit into the tile with its proportions; in a tiny image that is enlarged, pixels stay pixels."""
     image = np.asarray(image)
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     height, width = image.shape[:2]
     scale = tile / max(height, width)
     if scale >= 2:
-        repeated = np.repeat(np.repeat(image, int(scale), axis=0), int(scale), axis=1)
-        return Image.fromarray(np.ascontiguousarray(repeated))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.NEAREST)
     return Image.fromarray(resize(image, (max(1, round(height * scale)), max(1, round(width * scale)))))
 
 
@@ -96,6 +97,12 @@ def _broken(text: str, font, width: int) -> list[str]:
     if len(lines) > 2:
         lines = [lines[0], " ".join(lines[1:])]
     return [_cut(line, font, width) for line in lines]
+
+
+def _row_height(lines: list[list[str]], font, tile: int) -> int:
+    """Return the height of a row: the tile, the longest of its labels, and the gap."""
+    text = max((len([part for part in one if part]) for one in lines), default=0)
+    return tile + (_line(font) * text + 4 if text else 0) + _GAP
 
 
 def _cut(line: str, font, width: int) -> str:

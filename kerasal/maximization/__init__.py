@@ -1,6 +1,7 @@
 """Activation maximization: the image that a unit, a channel or a class would most like to see.
 
-``maximize`` is the one entry; ``presets`` are the published recipes for it, ``regularizers`` what holds the image back.
+``maximize`` is the one entry; ``presets`` are the published recipes for it, ``regularizers`` what holds the image back, ``transforms`` what
+is done to it before each look.
 """
 
 from kerasal import _keras as _keras
@@ -10,5 +11,6 @@ from kerasal.maximization.presets import PRESETS as PRESETS
 from kerasal.maximization.regularizers import L1 as L1
 from kerasal.maximization.regularizers import L2 as L2
 from kerasal.maximization.regularizers import TotalVariation as TotalVariation
+from kerasal.maximization.transforms import Jitter as Jitter
 
-__all__ = ["L1", "L2", "PRESETS", "Maximization", "TotalVariation", "maximize"]
+__all__ = ["L1", "L2", "PRESETS", "Jitter", "Maximization", "TotalVariation", "maximize"]

@@ -55,6 +55,7 @@ def maximize(
     regularizers: Sequence[Callable] | None = None,
     transforms: Sequence[Callable] = (),
     momentum: float = 0.0,
+    clip: bool = False,
     normalize: Literal["total", "score", "none"] | None = None,
     display: Literal["pixels", "contrast"] | None = None,
     preprocessing: str | conventions.Preprocessing | None = None,
@@ -80,8 +81,10 @@ def maximize(
         steps: number of ascent steps, from 1 on.
         step_size: length of a step in grey levels.
         regularizers: callables, grey levels (N, H, W, C) -> (N,), that are subtracted.
-        transforms: callables, model inputs -> model inputs, applied before the model at every step, in the graph.
+        transforms: callables, (model inputs, seed) -> model inputs, applied before the model at every step, in the
+            graph; see ``kerasal.maximization.Jitter``.
         momentum: share of the last step that is kept, from 0 to below 1.
+        clip: stay, at every step, within the pixel range 0..255 of ``preprocessing``.
         normalize: divide by its RMS the gradient of the whole (``"total"``), of the score alone (``"score"``) or none.
         display: ``"pixels"`` undoes the preprocessing (mean added); ``"contrast"`` stretches each image's contrast.
         preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``.
@@ -89,7 +92,7 @@ def maximize(
         output: which output a class objective means, for a model with several.
         logits: leave out the output's softmax or sigmoid.
         batch_size: images in one batch; by default as many as run fastest.
-        seed: of the random start, the same for every objective.
+        seed: of the random start and the transforms, the same for every objective.
         progress: show a progress bar.
 
     Returns:
@@ -126,6 +129,7 @@ def maximize(
             "transforms": tuple(transforms),
             "normalize": plan["normalize"],
             "grey_level": grey_level,
+            "valid": (low / grey_level, high / grey_level) if clip else None,
         },
         "example": None,
     }
@@ -134,7 +138,7 @@ def maximize(
     with progress_bar("Maximising", len(groups) * plan["steps"], progress) as advance:
         for group in groups:
             batch = stack([objectives[i] for i in group])
-            runner = _Runner(model, batch, settings, plan["step_size"], momentum)
+            runner = _Runner(model, batch, settings, (plan["step_size"], momentum), seed)
             images[group], scores[group], lives = runner.run(start[group], plan["steps"], advance)
             alive.update(zip(group, lives, strict=True))
     raw = images * grey_level
@@ -150,29 +154,30 @@ def maximize(
 class _Runner:
     """One batch through the compiled loop, segment by segment."""
 
-    def __init__(self, model, objective, settings, step_size, momentum):
+    def __init__(self, model, objective, settings, pace, seed):
         self.model, self.objective, self.settings = model, objective, settings
-        self.plan = lambda steps, rows: np.tile(np.float32([steps, step_size, momentum]), (rows, 1))
+        self.pace, self.seed = pace, seed % 2**24  # what float32 holds exactly
 
     def run(self, images, steps, advance):
         velocity, scores, alive = np.zeros_like(images), [], np.zeros(len(images), bool)
         done = 0
         while done < steps:
             count = min(max(1, steps // _SEGMENTS), steps - done)
-            images, velocity, segment, lives = self._call(images, velocity, count)
+            images, velocity, segment, lives = self._call(images, velocity, count, done)
             scores.append(segment)
             alive |= lives > 0
             done += count
             advance(count)
-        _, _, final, _ = self._call(images, velocity, 1)  # the score after the last step; its image is not used
+        _, _, final, _ = self._call(images, velocity, 1, done)  # the score after the last step; its image is not used
         if not np.isfinite(images).all():
             raise ValueError(
                 "The images overflowed to NaN or infinity. Take a smaller step_size, or float32 instead of float16."
             )
         return images, np.concatenate([*scores, final], axis=1), alive
 
-    def _call(self, images, velocity, steps):
-        chunk = [images, velocity, self.plan(steps, len(images))]
+    def _call(self, images, velocity, steps, done):
+        plan = np.tile(np.float32([steps, *self.pace, done, self.seed]), (len(images), 1))
+        chunk = [images, velocity, plan]
         trace = traced(ascend, self.model, self.objective, chunk, declared=False, **self.settings)
         trace.check(self.objective)
         return trace(chunk, list(self.objective.parameters))

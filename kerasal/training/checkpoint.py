@@ -1,7 +1,7 @@
 """The state of a run in one file, so that it is whole or not there: weights, optimizer, history and settings.
 
-One ``.npz``: ``settings`` and ``history`` as JSON, the variables as ``model_0``, ... and ``optimizer_0``, ... Reading it
-executes nothing.
+One ``.npz``: ``settings`` and ``history`` as JSON, the variables as ``model_0``, ... and ``optimizer_0``, ...; reading
+it executes nothing.
 """
 
 import hashlib
@@ -46,13 +46,14 @@ def read(path: pathlib.Path, settings: Mapping[str, Any], variables: Mapping[str
             was touched.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file:  # opened here, because np.load leaves a damaged archive open
+            stored = np.load(file, allow_pickle=False)
             found, rows = json.loads(str(stored["settings"])), json.loads(str(stored["history"]))
             _compare(path, found, settings)
             arrays = {owner: [stored[f"{owner}_{i}"] for i in range(len(held))] for owner, held in variables.items()}
     except _OtherSettings:
         raise
-    except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, KeyError, IndexError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"The checkpoint {path} is damaged ({error}). Remove the folder, or {_START_OVER}.") from error
     pairs = [pair for owner, held in variables.items() for pair in zip(held, arrays[owner], strict=True)]
     for variable, array in pairs:

@@ -7,6 +7,7 @@ uninterrupted one (on one machine; on a GPU, after ``tf.config.experimental.enab
 
 import contextlib
 import dataclasses
+import glob
 import math
 import os
 import pathlib
@@ -146,6 +147,9 @@ def _check_model_and_data(model, train_data, test_data) -> tuple[Labelled, Label
 def _begin(output: pathlib.Path, name: str, settings, state, resume: bool, epochs: int) -> list[dict]:
     """Restore the run in ``output`` and return its history so far, or write the checkpoint of a new run's start."""
     path = output / CHECKPOINT
+    for written in (CHECKPOINT, HISTORY, CURVES, *_model_files(name)):
+        for half in output.glob(f".{glob.escape(pathlib.Path(written).stem)}-*"):  # left by a kill in mid-write
+            half.unlink(missing_ok=True)
     if resume and path.is_file():
         rows = checkpoint.read(path, settings, state)
         if len(rows) > epochs:

@@ -11,7 +11,7 @@ from kerasal.objectives import class_score, neuron
 
 
 # tf-keras-vis calls functional models with a list, which Keras remarks on.
-_THEIR_WARNING = pytest.mark.filterwarnings("ignore:Exception encountered:UserWarning")
+_THEIR_WARNING = pytest.mark.filterwarnings("ignore:The structure of:UserWarning")
 
 
 @pytest.fixture(scope="module")

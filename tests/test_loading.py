@@ -1,0 +1,62 @@
+"""A user's own model files: every format, and what is said of those that cannot be loaded."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerasal
+from kerasal import attribution
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_keras_files(name, make_model, batch, tmp_path):
+    model = make_model("nested")
+    model.save(tmp_path / name)
+    again = kerasal.load_model(tmp_path / name)
+    np.testing.assert_allclose(attribution.guided_backprop(again, batch), attribution.guided_backprop(model, batch), rtol=1e-5)
+
+
+def test_a_saved_model_is_differentiated_and_says_what_it_cannot(make_model, batch, tmp_path):
+    model = make_model("functional")
+    model.export(tmp_path / "saved", verbose=False)
+    again = kerasal.load_model(tmp_path / "saved")
+    np.testing.assert_allclose(again(batch), model(batch, training=False), rtol=1e-5)
+    expected = attribution.input_gradient(model, batch, 2, logits=False)
+    np.testing.assert_allclose(attribution.input_gradient(again, batch, 2, logits=False), expected, rtol=1e-4, atol=1e-7)
+    with pytest.raises(ValueError, match="logits=False"):
+        attribution.input_gradient(again, batch, 2)
+    with pytest.raises(ValueError, match="compiled function"):
+        attribution.guided_backprop(again, batch, 2, logits=False)
+
+
+def test_code_in_a_file_is_not_run_unless_trusted(tmp_path):
+    inputs = keras.Input((2,))
+    keras.Model(inputs, keras.layers.Lambda(lambda x: x * 2)(inputs)).save(tmp_path / "lambda.keras")
+    with pytest.raises(ValueError, match="--unsafe"):
+        kerasal.load_model(tmp_path / "lambda.keras")
+    assert kerasal.load_model(tmp_path / "lambda.keras", unsafe=True)(np.ones((1, 2))).numpy().tolist() == [[2, 2]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "says"),
+    [
+        ("empty.keras", b"", ValueError, "empty file"),
+        ("text.keras", b"hello", ValueError, "damaged or not a Keras file"),
+        ("text.h5", b"hello", ValueError, r"text\.h5"),
+        ("photo.jpg", b"hello", ValueError, r"photo\.jpg"),
+    ],
+)
+def test_files_that_are_no_models(name, content, error, says, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(error, match=says):
+        kerasal.load_model(tmp_path / name)
+
+
+def test_what_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no model file .*missing\.keras"):
+        kerasal.load_model(tmp_path / "missing.keras")
+    with pytest.raises(ValueError, match=r"saved_model\.pb"):
+        kerasal.load_model(tmp_path)
+    with pytest.raises(ValueError, match="Did you mean mnist_cnn"):
+        kerasal.load_model("mnistcnn")

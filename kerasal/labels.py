@@ -90,7 +90,9 @@ def _json(text: str) -> list[str]:
 
 def _csv(text: str) -> list[str]:
     rows = list(csv.DictReader(text.splitlines()))
-    column = next(name for name in ("name", "label", "class") if name in rows[0]) if rows else "name"
+    column = next((name for name in ("name", "label", "class") if rows and name in rows[0]), None)
+    if column is None:
+        raise ValueError("no column is called name, label or class")
     if rows and "index" in rows[0]:
         rows.sort(key=lambda row: int(row["index"]))
         if [int(row["index"]) for row in rows] != list(range(len(rows))):

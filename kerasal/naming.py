@@ -5,11 +5,19 @@ from collections.abc import Iterable
 
 
 def closest(name: str, known: Iterable[str], what: str, where: str = "") -> str:
-    """Return the error sentence for an unknown ``name``: what was received, the closest names, or all when few."""
+    """Return the error sentence for an unknown ``name``: the closest names, or all when they are few.
+
+    Paths are compared by their last part too, so that ``"convl"`` finds ``"encoder/conv1"``.
+    """
     known = sorted(known)
-    lowered = {candidate.lower(): candidate for candidate in known}
-    near = [lowered[match] for match in difflib.get_close_matches(str(name).lower(), lowered, n=5, cutoff=0.5)]
-    near += [k for k in known if str(name) and str(name).lower() in k.lower() and k not in near][: 5 - len(near)]
+    wanted = str(name).lower()
+    spellings = {}
+    for candidate in known:
+        for spelling in (candidate.lower(), candidate.lower().rpartition("/")[2]):
+            spellings.setdefault(spelling, candidate)
+    near = [spellings[match] for match in difflib.get_close_matches(wanted, spellings, n=5, cutoff=0.5)]
+    near += [candidate for candidate in known if wanted and wanted in candidate.lower()]
+    near = list(dict.fromkeys(near))[:5]
     if near:
         hint = f"Did you mean {', '.join(near)}?"
     elif len(known) > 30:

@@ -8,7 +8,15 @@ from kerasal import labels
 def test_imagenet_is_in_the_standard_order():
     names = labels.load("imagenet")
     assert len(names) == 1000
-    known = {"tench": 0, "goldfish": 1, "ostrich": 9, "Siberian husky": 250, "green snake": 55, "lemon": 951, "toilet tissue": 999}
+    known = {
+        "tench": 0,
+        "goldfish": 1,
+        "ostrich": 9,
+        "Siberian husky": 250,
+        "green snake": 55,
+        "lemon": 951,
+        "toilet tissue": 999,
+    }
     assert {name: labels.find(name, names) for name in known} == known
     assert labels.find("Siberian_Husky", names) == 250
     assert labels.find("951", names) == 951

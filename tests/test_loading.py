@@ -14,7 +14,9 @@ def test_keras_files(name, make_model, batch, tmp_path):
     model = make_model("nested")
     model.save(tmp_path / name)
     again = kerasal.load_model(tmp_path / name)
-    np.testing.assert_allclose(attribution.guided_backprop(again, batch), attribution.guided_backprop(model, batch), rtol=1e-5)
+    np.testing.assert_allclose(
+        attribution.guided_backprop(again, batch), attribution.guided_backprop(model, batch), rtol=1e-5
+    )
 
 
 def test_a_saved_model_is_differentiated_and_says_what_it_cannot(make_model, batch, tmp_path):
@@ -23,7 +25,9 @@ def test_a_saved_model_is_differentiated_and_says_what_it_cannot(make_model, bat
     again = kerasal.load_model(tmp_path / "saved")
     np.testing.assert_allclose(again(batch), model(batch, training=False), rtol=1e-5)
     expected = attribution.input_gradient(model, batch, 2, logits=False)
-    np.testing.assert_allclose(attribution.input_gradient(again, batch, 2, logits=False), expected, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(
+        attribution.input_gradient(again, batch, 2, logits=False), expected, rtol=1e-4, atol=1e-7
+    )
     with pytest.raises(ValueError, match="logits=False"):
         attribution.input_gradient(again, batch, 2)
     with pytest.raises(ValueError, match="compiled function"):

@@ -31,7 +31,8 @@ def test_what_is_said_of_a_model(name):
     assert name in spec.card
     assert spec.task in {"classification", "gaze"}
     assert all(
-        parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in inspect.signature(spec.build).parameters.values()
+        parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        for parameter in inspect.signature(spec.build).parameters.values()
     )
 
 
@@ -71,7 +72,7 @@ def test_patterns():
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "says"),
     [
-        (("vgg61",), {}, ValueError, "Did you mean vgg16"),
+        (("vgg61",), {}, ValueError, "Did you mean vgg1"),
         (("mnist_cnn", "imagenet"), {}, ValueError, "'kerasal'"),
         (("vgg16", "imagnet"), {}, ValueError, "'imagenet'"),
         (("mnist_cnn", "missing.weights.h5"), {}, FileNotFoundError, "missing.weights.h5"),
@@ -117,7 +118,9 @@ def test_two_models_of_one_name_name_both_modules():
 
     mnist_cnn.__module__ = "somebody.else"
     with pytest.raises(ValueError, match=r"kerasal\.zoo\.mnist.*somebody\.else"):
-        registry.register(preprocessing="unit", task="classification", input_shape=(), parameters=0, reference="")(mnist_cnn)
+        registry.register(preprocessing="unit", task="classification", input_shape=(), parameters=0, reference="")(
+            mnist_cnn
+        )
 
 
 def test_other_packages_join_by_an_entry_point(monkeypatch):

@@ -114,7 +114,7 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     maps = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
     for one in maps:
         _check_finite(spec.name, one)
-    return unpack(maps, inputs, several=len(arrays) > 1)
+    return unpack(model, maps, inputs)
 
 
 def _checked(spec: MethodSpec, chosen: dict[str, Any]) -> dict[str, Any]:

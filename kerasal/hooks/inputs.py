@@ -54,11 +54,12 @@ def pack(model: keras.Model, tensors: list, example: Any) -> Any:
     return tensors if len(tensors) > 1 else tensors[0]
 
 
-def unpack(arrays: list, example: Any, several: bool) -> Any:
+def unpack(model: keras.Model, arrays: list, example: Any) -> Any:
     """Give results, one an input, the structure in which the user gave the inputs."""
     if isinstance(example, Mapping):
-        return dict(zip(example, arrays, strict=True))
-    return arrays if several else arrays[0]
+        specs = _specs(model)
+        return dict(zip([name for name, _, _ in specs] if specs else example, arrays, strict=True))
+    return arrays if len(arrays) > 1 else arrays[0]
 
 
 def chunk_size(arrays: list[np.ndarray]) -> int:

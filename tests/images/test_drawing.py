@@ -1,0 +1,99 @@
+"""Pictures of maps: visible whatever the scale, right in their colours, labelled."""
+
+import numpy as np
+import pytest
+
+from kerasal import images
+
+RAMP = np.linspace(0, 1, 50).reshape(5, 10)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1, 1e30])
+def test_a_map_looks_the_same_at_any_scale(scale):
+    np.testing.assert_array_equal(images.heatmap(RAMP * scale), images.heatmap(RAMP))
+    signed = RAMP - 0.5
+    np.testing.assert_array_equal(images.heatmap(signed * scale), images.heatmap(signed))
+    np.testing.assert_array_equal(images.relief(signed[..., None] * scale), images.relief(signed[..., None]))
+    base = np.full((5, 10, 3), 90, np.uint8)
+    np.testing.assert_array_equal(images.overlay(base, RAMP * scale), images.overlay(base, RAMP))
+
+
+def test_colours():
+    unsigned = images.heatmap(RAMP).astype(int).sum(axis=2)
+    assert (np.diff(unsigned.ravel()) >= 0).all()
+    assert images.heatmap(RAMP)[0, 0].tolist() == [0, 0, 0]
+    signed = images.heatmap(np.array([[-1.0, 0.0, 1.0]]), limit=1)
+    assert signed[0, 0, 2] > signed[0, 0, 0]
+    assert signed[0, 1].min() > 240
+    assert signed[0, 2, 0] > signed[0, 2, 2]
+    assert images.relief(np.zeros((2, 2, 3))).tolist() == [[[128] * 3] * 2] * 2
+
+
+def test_one_extreme_pixel_does_not_black_out_the_rest():
+    values = np.ones((50, 50))
+    values[0, 0] = 1e6
+    assert images.heatmap(values)[10, 10].min() > 200
+
+
+def test_a_map_of_zeros_is_black_and_not_nan():
+    assert not images.heatmap(np.zeros((3, 3))).any()
+
+
+def test_a_limit_is_shared():
+    assert images.heatmap(RAMP, limit=10).max() < images.heatmap(RAMP).max()
+
+
+@pytest.mark.parametrize("wrong", [np.ones((2, 2, 2, 2)), np.full((2, 2), np.nan), np.ones((0, 3))])
+def test_what_is_no_map_is_refused(wrong):
+    with pytest.raises(ValueError, match="map"):
+        images.heatmap(wrong)
+
+
+def test_an_overlay_is_strong_where_the_map_is():
+    base = np.full((40, 40, 3), 100, np.uint8)
+    values = np.zeros((20, 20))
+    values[5, 5] = 1
+    change = np.abs(images.overlay(base, values).astype(int) - 100).sum(axis=2)
+    assert np.unravel_index(change.argmax(), change.shape) == pytest.approx((10, 10), abs=2)
+    assert change[35, 35] == 0
+    assert (base == 100).all()
+
+
+def test_resize_and_crop():
+    picture = np.zeros((20, 40, 3), np.uint8)
+    picture[:, 10:30] = 255
+    assert images.resize(picture, (10, 20)).shape == (10, 20, 3)
+    assert images.resize(picture[..., :1], (10, 20)).shape == (10, 20, 1)
+    assert images.crop_square(picture, (10, 10)).min() == 255
+    assert images.crop_square(picture, (10, 10), "stretch").min() == 0
+    assert images.crop_square(picture, (7, 300)).shape == (7, 300, 3)
+    with pytest.raises(ValueError, match="height, width"):
+        images.resize(picture, (0, 5))
+
+
+def test_a_grid_holds_every_picture_and_its_label():
+    tiles = [np.full((10, 10, 3), 40 * i, np.uint8) for i in range(5)]
+    plain = images.grid(tiles, columns=3, tile=50)
+    assert plain.dtype == np.uint8
+    for i in range(5):
+        assert (plain == 40 * i).all(axis=2).sum() >= 50 * 50
+    labelled = images.grid(
+        tiles, list("abcde"), columns=3, tile=50, title="Title", note="note", row_labels=["one", "two"]
+    )
+    assert labelled.shape[0] > plain.shape[0]
+    assert labelled.shape[1] > plain.shape[1]
+    other = images.grid(tiles, list("abcdx"), columns=3, tile=50, title="Title", note="note", row_labels=["one", "two"])
+    assert (labelled != other).any()
+
+
+def test_pixels_stay_pixels_when_a_tiny_picture_is_enlarged():
+    checks = np.uint8([[0, 255], [255, 0]])
+    sheet = images.grid([checks], tile=64)
+    assert set(np.unique(sheet)) == {0, 255}
+
+
+def test_a_grid_refuses_what_it_cannot_label():
+    with pytest.raises(ValueError, match="at least one"):
+        images.grid([])
+    with pytest.raises(ValueError, match="Expected 2 labels, received 1"):
+        images.grid([np.zeros((2, 2), np.uint8)] * 2, ["a"])

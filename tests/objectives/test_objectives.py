@@ -1,0 +1,136 @@
+"""What objectives score, against the same sums in NumPy; their algebra; what is refused."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasal import attribution, objectives
+from kerasal.hooks.trace import traced
+from kerasal.objectives import channel, class_score, direction, layer, neuron, stack, top_class
+from kerasal.objectives.targets import resolve
+
+
+def scores(model, images, objective, logits=True):
+    """Return the (N,) scores through the machinery that every routine uses."""
+    objective = resolve(objective, len(images))
+    settings = {"output": None, "logits": logits, "options": {}, "example": None}
+    trace = traced(lambda view: [view.score()[0]], model, objective, [images], **settings)
+    trace.check(objective)
+    return trace([images], list(objective.parameters))[0]
+
+
+@pytest.fixture(scope="module")
+def setting(request):
+    make = request.getfixturevalue("make_model")
+    model, images = make("functional"), request.getfixturevalue("batch")
+    hidden = keras.Model(model.input, model.get_layer("conv1").output)(images).numpy()
+    return model, images, hidden
+
+
+def test_each_objective_is_its_sum(setting):
+    model, images, hidden = setting
+    vector = np.float32([1, -2, 0.5, 0])
+    expected = {
+        channel("conv1", 2): hidden[..., 2].mean((1, 2)),
+        channel("conv1", [0, 1, 3]): hidden[[0, 1, 2], ..., [0, 1, 3]].mean((1, 2)),
+        neuron("conv1", 1): hidden[:, 4, 4, 1],
+        neuron("conv1", 1, (2, 6)): hidden[:, 6, 2, 1],
+        layer("conv1"): (hidden**2).mean((1, 2, 3)),
+        direction("conv1", vector): (hidden.mean((1, 2)) @ vector),
+        2 * channel("conv1", 2) - neuron("conv1", 1) + 1: 2 * hidden[..., 2].mean((1, 2)) - hidden[:, 4, 4, 1] + 1,
+        channel("conv1", 0) * channel("conv1", 1): hidden[..., 0].mean((1, 2)) * hidden[..., 1].mean((1, 2)),
+        -channel("conv1", 0): -hidden[..., 0].mean((1, 2)),
+        3 - channel("conv1", 0): 3 - hidden[..., 0].mean((1, 2)),
+    }
+    for objective, value in expected.items():
+        np.testing.assert_allclose(
+            scores(model, images, objective), value, rtol=1e-4, atol=1e-6, err_msg=repr(objective)
+        )
+
+
+def test_class_scores_are_logits_unless_asked_otherwise(setting):
+    model, images, _ = setting
+    probabilities = model(images, training=False).numpy()
+    logits = scores(model, images, class_score([0, 3, 5]))
+    np.testing.assert_allclose(
+        scores(model, images, [0, 3, 5], logits=False), probabilities[[0, 1, 2], [0, 3, 5]], rtol=1e-5
+    )
+    others = np.stack([scores(model, images, i) for i in range(6)], axis=1)
+    np.testing.assert_allclose(
+        np.exp(others) / np.exp(others).sum(1, keepdims=True), probabilities, rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(logits, others[[0, 1, 2], [0, 3, 5]], rtol=1e-6)
+    np.testing.assert_allclose(scores(model, images, top_class()), others.max(1), rtol=1e-6)
+
+
+def test_segmentation_scores_average_over_positions():
+    inputs = keras.Input((4, 4, 2))
+    model = keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs))
+    images = np.random.default_rng(0).normal(size=(2, 4, 4, 2)).astype(np.float32)
+    np.testing.assert_allclose(
+        scores(model, images, 1), model(images).numpy()[..., 1].mean((1, 2)), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_operands_are_not_changed():
+    one, two = channel("a", 1), channel("b", 2)
+    before = (one.structure, one.description)
+    _ = one + two, 2 * one, one - two
+    assert (one.structure, one.description) == before
+    assert repr(one - two) == "(a:1 + (b:2 * -1))"
+
+
+def test_channels_share_a_structure_and_stack():
+    assert channel("a", 1).structure == channel("a", 7).structure
+    assert stack([channel("a", 1), channel("a", 7)]).parameters[0].tolist() == [1, 7]
+    assert stack([2 * channel("a", 1), 3 * channel("a", 7)]).batch == 2
+    with pytest.raises(ValueError, match="differ only in"):
+        stack([channel("a", 1), class_score(1)])
+
+
+def test_a_list_of_objectives_is_one_an_image(setting):
+    model, images, hidden = setting
+    found = scores(model, images, [channel("conv1", i) for i in (3, 0, 2)])
+    np.testing.assert_allclose(found, hidden[[0, 1, 2], ..., [3, 0, 2]].mean((1, 2)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: channel("conv1", -1), ValueError, "counts from 0"),
+        (lambda: channel("conv1", 1.5), TypeError, "whole number"),
+        (lambda: class_score([]), TypeError, "whole number"),
+        (lambda: neuron("conv1", 0, (1,)), ValueError, r"\(x, y\)"),
+        (lambda: neuron("conv1", 0, (-1, 2)), ValueError, r"\(x, y\)"),
+        (lambda: direction("conv1", [[1]]), ValueError, "one finite number a channel"),
+        (lambda: channel("conv1", 0) + "x", TypeError, "objectives and numbers"),
+    ],
+)
+def test_wrong_objectives(make, error, says):
+    with pytest.raises(error, match=says):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("objective", "says"),
+    [
+        (channel("conv1", 4), "There are 4 channels of 'conv1'"),
+        (channel("convl", 0), "Did you mean conv"),
+        (neuron("conv1", 0, (8, 0)), "There are 8 × 8 positions"),
+        (neuron("predictions", 0, (0, 0)), r"has no \(x, y\) positions"),
+        (direction("conv1", [1, 2]), "has 4 channels; the direction has 2"),
+        (channel("conv1", [0, 1]), "one target an image, 3. Received 2"),
+        (lambda output: output, r"shape \(N,\)"),
+        (lambda output: tf.reduce_sum(output), r"shape \(N,\)"),
+    ],
+)
+def test_objectives_that_do_not_fit_the_model(objective, says, setting):
+    model, images, _ = setting
+    with pytest.raises(ValueError, match=says):
+        attribution.class_saliency(model, images, objective)
+
+
+def test_public_names():
+    for name in objectives.__all__:
+        assert getattr(objectives, name).__doc__

@@ -1,6 +1,7 @@
 """``maximize``: objectives in, images out. Plans the run, calls the compiled loop, collects what happened."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from kerasal.progress import progress_bar
 
 import keras  # isort: skip
 
+_STRONGER = 32.0  # how much stronger the noise of the second start is, where the first moved nothing
 _SEGMENTS = 20  # the loop is compiled; between its segments the progress bar moves and Ctrl-C is heard
 
 
@@ -33,7 +35,8 @@ class Maximization:
         raw: float32 (N, H, W, C), the model inputs themselves.
         history: a row for each objective and step: ``objective`` (its description), ``step``, ``score`` before that
             step; the last row of each objective has the final score.
-        dead: positions of the objectives whose gradient was zero at every step, so that nothing was learnt of them.
+        dead: positions of the objectives whose gradient was zero at every step, so that nothing was learnt of them;
+            ``raw`` still holds their start.
         objectives: the objectives, in the order of the images.
     """
 
@@ -76,7 +79,7 @@ def maximize(
         objective: what to maximise, or a list of it (``kerasal.objectives``).
         preset: ``"simonyan"`` (class model), ``"tang"`` (class, L1) or ``"channel"`` (20 steps), see
             ``kerasal.maximization.PRESETS``; arguments given here override it. By default ``"channel"``.
-        init: ``"normal"`` (standard normal grey levels), ``"zero"`` (the model's zero), ``"mean"`` (middle grey) or an
+        init: ``"normal"`` (standard normal grey levels; where they move nothing, 32 times as strong), ``"zero"`` (the model's zero), ``"mean"`` (middle grey) or an
             array of model inputs, (H, W, C) or one an objective.
         steps: number of ascent steps, from 1 on.
         step_size: length of a step in grey levels.
@@ -103,7 +106,7 @@ def maximize(
 
     Source: Simonyan et al. 2013, section 2; Tang et al., sections 3.2 and 3.3; Erhan et al. 2009.
     """
-    objectives = [objective] if isinstance(objective, Objective) else list(objective)
+    objectives = [objective] if not isinstance(objective, (list, tuple)) else list(objective)
     if not objectives or not all(isinstance(one, Objective) for one in objectives):
         raise TypeError(f"Expected objectives (kerasal.objectives), one or a list. Received: {objective!r}.")
     given = {
@@ -133,22 +136,32 @@ def maximize(
         },
         "example": None,
     }
-    groups = _groups(objectives, batch_size or max(1, chunk_size([start])))
-    images, scores, alive = np.empty_like(start), np.empty((len(objectives), plan["steps"] + 1), np.float32), {}
-    with progress_bar("Maximising", len(groups) * plan["steps"], progress) as advance:
-        for group in groups:
-            batch = stack([objectives[i] for i in group])
-            runner = _Runner(model, batch, settings, (plan["step_size"], momentum), seed)
-            images[group], scores[group], lives = runner.run(start[group], plan["steps"], advance)
-            alive.update(zip(group, lives, strict=True))
+    run = functools.partial(_run, model, objectives, settings, plan, momentum, seed, batch_size, progress)
+    images, scores, alive = run(start, range(len(objectives)))
+    dead = np.flatnonzero(~alive)
+    if isinstance(plan["init"], str) and plan["init"] == "normal" and dead.size:  # faint noise may wake nothing
+        images[dead], scores[dead], alive[dead] = run(_STRONGER * start[dead], dead)
     raw = images * grey_level
     return Maximization(
         images=to_pictures(raw, plan["display"], None if preprocessing is None else convention),
         raw=raw,
         history=_history(objectives, scores),
-        dead=[i for i in range(len(objectives)) if not alive[i]],
+        dead=np.flatnonzero(~alive).tolist(),
         objectives=objectives,
     )
+
+
+def _run(model, objectives, settings, plan, momentum, seed, batch_size, progress, start, which):
+    """Maximise the objectives at the positions ``which`` from ``start``; return images, scores by step, and liveness."""
+    chosen = [objectives[i] for i in which]
+    images, scores = np.empty_like(start), np.empty((len(chosen), plan["steps"] + 1), np.float32)
+    alive = np.zeros(len(chosen), bool)
+    groups = _groups(chosen, batch_size or max(1, chunk_size([start])))
+    with progress_bar("Maximising", len(groups) * plan["steps"], progress) as advance:
+        for group in groups:
+            runner = _Runner(model, stack([chosen[i] for i in group]), settings, (plan["step_size"], momentum), seed)
+            images[group], scores[group], alive[group] = runner.run(start[group], plan["steps"], advance)
+    return images, scores, alive
 
 
 class _Runner:

@@ -1,0 +1,237 @@
+"""The commands as a person types them, right and wrong: exit codes, one readable line, pictures whole or not at all."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasal import images
+from kerasal.cli import run
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch, tmp_path):
+    """Run a command line in an empty folder; return its exit code, output and error text."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = np.zeros((60, 90, 3), np.uint8)
+    pixels[20:40, 30:60] = (220, 120, 40)
+    return images.write(tmp_path / "photo.png", pixels)
+
+
+@pytest.fixture
+def model_file(make_model, tmp_path):
+    make_model("nested").save(tmp_path / "net.keras")
+    return tmp_path / "net.keras"
+
+
+def test_help_and_version(cli):
+    assert cli("--version")[0] == 0
+    for command in ("demo", "models", "card", "attribute", "maximize", "feature-maps", "train"):
+        code, out, _ = cli(command, "--help")
+        assert code == 0
+        assert "Usage" in out
+
+
+def test_models_and_card(cli):
+    code, out, _ = cli("models", "mnist*")
+    assert code == 0
+    assert "53,002" in out
+    assert "vgg" not in out
+    code, out, _ = cli("card", "mnist_cnn")
+    assert code == 0
+    assert "SHA-256" in out
+    assert "kerasal train mnist_cnn" in out
+
+
+def test_attribute_writes_a_picture_for_each_method(cli, photo, model_file):
+    from kerasal import attribution
+
+    for method in attribution.list_methods():
+        code, out, err = cli("attribute", method, model_file, photo, "-p", "unit", "-o", f"{method}.png")
+        assert code == 0, err
+        assert f"{method}.png" in out
+        picture = images.read(f"{method}.png")
+        assert picture.std() > 10
+    assert not list(photo.parent.glob(".*"))
+
+
+def test_attribute_options(cli, photo, model_file, tmp_path):
+    (tmp_path / "names.txt").write_text("ant\nbee\ncat\ndog\neel\nfox\n")
+    code, out, err = cli(
+        *("attribute", "class_saliency", model_file, photo, "-p", "tf", "--class", "bee", "--labels", "names.txt"),
+        *("--channel-reduction", "norm", "--fit", "stretch", "-o", "map.npy"),
+    )
+    assert code == 0, err
+    assert "bee" in out
+    assert "probability" in out
+    from kerasal import attribution, load_model, preprocessing
+
+    pixels = preprocessing.get("tf").apply(images.resize(images.read(photo), (8, 8)))
+    expected = attribution.class_saliency(load_model(model_file), pixels, 1, channel_reduction="norm")[0]
+    np.testing.assert_allclose(np.load("map.npy"), expected, rtol=1e-5)
+    assert cli("attribute", "deconvnet", model_file, photo, "-p", "tf", "--channel", "conv1:2", "-o", "c.png")[0] == 0
+
+
+def test_a_zoo_model_needs_no_preprocessing_and_takes_a_photograph(cli, photo):
+    code, out, err = cli("attribute", "class_saliency", "mnist_cnn", photo)
+    assert code == 0, err
+    assert images.read("photo-class_saliency.png").std() > 10
+    assert "number" in out
+
+
+def test_random_weights_are_said(cli, photo, monkeypatch):
+    from kerasal import registry
+
+    small = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3, activation="relu"), keras.layers.Flatten()]
+    )
+    monkeypatch.setattr(registry, "load_model", lambda *_, **__: small)
+    code, _, err = cli("attribute", "class_saliency", "vgg16", photo, "-o", "a.png")
+    assert code == 0
+    assert "random weights" in err
+
+
+def test_maximize(cli, model_file, tmp_path):
+    code, out, err = cli(
+        "maximize", model_file, "--channel", "conv1", "-p", "none", "-o", "m.png", "--history", "h.csv"
+    )
+    assert code == 0, err
+    assert images.read("m.png").std() > 10
+    assert (tmp_path / "h.csv").read_text().startswith("objective,step,score\n")
+    assert "4 images" in out
+    code, out, err = cli("maximize", "mnist_cnn", "--class", "3", "--class", "8", "--steps", "3", "-o", "d.png")
+    assert code == 0, err
+
+
+def test_maximize_reports_dead_channels(cli, make_model, tmp_path):
+    model = make_model("functional")
+    model.get_layer("conv1").bias.assign([0, -1e6, 0, 0])
+    model.save(tmp_path / "dead.keras")
+    code, out, err = cli("maximize", "dead.keras", "--channel", "conv1:0-1", "-p", "unit", "-o", "m.png")
+    assert code == 0
+    assert "Dead" in err
+    assert "1 image" in out
+    code, _, err = cli("maximize", "dead.keras", "--channel", "conv1:1", "-p", "unit", "-o", "all-dead.png")
+    assert code == 1
+    assert not (tmp_path / "all-dead.png").exists()
+
+
+def test_feature_maps(cli, photo, model_file, tmp_path):
+    code, out, err = cli("feature-maps", model_file, photo, "--layer", "conv1", "-p", "unit")
+    assert code == 0, err
+    assert "4 channels of 8 × 8" in out
+    assert images.read("photo-conv1.png").std() > 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("attribute", "class_saliency", "net.keras", "missing.jpg", "-p", "unit"), 1, "no image file missing.jpg"),
+        (("attribute", "class_saliency", "missing.keras", "photo.png"), 1, "no model file missing.keras"),
+        (("attribute", "class_saliency", "mnist", "photo.png"), 1, "Did you mean mnist_cnn"),
+        (("attribute", "class_salience", "net.keras", "photo.png"), 2, "Did you mean class_saliency"),
+        (("attribute", "class_saliency", "net.keras", "photo.png"), 1, "--preprocessing caffe"),
+        (("attribute", "class_saliency", "net.keras", "photo.png", "-p", "cafe"), 1, "Did you mean caffe"),
+        (
+            ("attribute", "class_saliency", "net.keras", "photo.png", "-p", "unit", "--class", "6"),
+            1,
+            "There are 6 classes",
+        ),
+        (("attribute", "class_saliency", "net.keras", "photo.png", "-p", "unit", "--class", "cat"), 1, "--labels"),
+        (
+            ("attribute", "class_saliency", "net.keras", "photo.png", "-p", "unit", "--channel", "conv9:0"),
+            1,
+            "Did you mean",
+        ),
+        (
+            ("attribute", "class_saliency", "net.keras", "photo.png", "-p", "unit", "--channel", "conv1"),
+            2,
+            "LAYER:NUMBER",
+        ),
+        (("attribute", "class_saliency", "net.keras", "photo.png", "-o", "a.xyz"), 2, ".png"),
+        (("attribute", "class_saliency", "net.keras", "net.keras", "-p", "unit"), 1, "not an image"),
+        (("attribute", "class_saliency", "photo.png", "photo.png", "-p", "unit"), 1, "photo.png"),
+        (("attribute", "class_saliency"), 2, "Missing argument"),
+        (("attribute", "class_saliency", "net.keras", "photo.png", "--channel-reduction", "x"), 2, "max_abs"),
+        (("maximize", "net.keras", "-p", "unit"), 2, "--class"),
+        (("maximize", "net.keras", "--channel", "conv1:9", "-p", "unit"), 1, "There are 4 channels"),
+        (("maximize", "net.keras", "--channel", "conv1:3-1", "-p", "unit"), 2, "runs backwards"),
+        (("maximize", "net.keras", "--class", "1", "--steps", "0"), 2, "steps"),
+        (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), 1, "no maps to draw"),
+        (
+            ("feature-maps", "net.keras", "photo.png", "--layer", "conv1", "--channels", "7", "-p", "unit"),
+            1,
+            "has 4 channels",
+        ),
+        (("card", "vgg61"), 1, "Did you mean"),
+        (("models", "zzz*"), 1, "No model matches"),
+        (("no-such-command",), 2, "No such command"),
+    ],
+)
+def test_mistakes_are_one_readable_line(arguments, code, says, cli, photo, model_file, tmp_path):
+    before = sorted(tmp_path.iterdir())
+    found, out, err = cli(*arguments)
+    assert found == code, err
+    assert says in err
+    assert "Traceback" not in err
+    if code == 1:
+        assert err.strip().splitlines()[-1].startswith("Error: ")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_unwritable_place(cli, photo, model_file, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = cli("attribute", "class_saliency", model_file, photo, "-p", "unit", "-o", "file/a.png")
+    assert code == 1
+    assert "cannot write file/a.png" in err
+    code, _, err = cli("demo", "-o", "file/demo")
+    assert code == 1
+    assert "cannot write" in err
+
+
+def test_traceback_on_request(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="Did you mean"):
+        run(["card", "vgg61", "--traceback"])
+
+
+def test_the_demo(cli, tmp_path):
+    code, out, err = cli("demo")
+    assert code == 0, err
+    for word in ("prediction", "confidence", "Next"):
+        assert word in out
+    pictures = sorted(path.name for path in (tmp_path / "kerasal-demo").iterdir())
+    assert pictures == ["attribution.png", "class-models.png", "feature-maps.png"]
+    for name in pictures:
+        assert images.read(tmp_path / "kerasal-demo" / name).std() > 20
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("efficientnet_lite0_imagenet.keras", "tf"), ("squeezenet_v1_1_imagenet_q8.keras", "caffe")],
+)
+def test_real_classifiers_find_the_ostrich(name, expected, cli, data_folder, tmp_path):
+    """The whole line on a real classifier and a real photograph: class, convention, and the map on the bird."""
+    model = data_folder / "models" / name
+    photo = data_folder / "imagenet1000" / "images" / "0009_n01518878.jpg"
+    code, out, err = cli("attribute", "class_saliency", model, photo, "-o", "map.npy")
+    assert code == 0, err
+    assert f"Preprocessing: {expected}," in err
+    assert "class_saliency of ostrich" in out
+    saliency = np.load("map.npy")
+    height, width = saliency.shape
+    # The bird stands in the middle of the picture: 16 % of its area, from the head to the feet.
+    bird = saliency[int(0.25 * height) : int(0.72 * height), int(0.35 * width) : int(0.62 * width)]
+    assert bird.sum() / saliency.sum() > 2 * bird.size / saliency.size

@@ -1,0 +1,202 @@
+"""Activation maximization: where it must end, what it reports, and that batches, seeds and presets do as they say."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerasal
+from kerasal.hooks import trace
+from kerasal.maximization import L1, L2, PRESETS, Jitter, TotalVariation
+from kerasal.objectives import channel, class_score, neuron
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """S = w · x on 3 × 4 × 3 images, two classes; the weights as (3, 4, 3, 2)."""
+    model = keras.Sequential(
+        [keras.Input((3, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
+    )
+    weights = np.random.default_rng(0).normal(size=(36, 2)).astype(np.float32)
+    model.layers[-1].set_weights([weights, np.zeros(2, np.float32)])
+    return model, weights.reshape(3, 4, 3, 2)
+
+
+def test_the_class_model_of_a_linear_model_is_its_weights_over_two_lambda(linear):
+    """Simonyan et al., section 2: S - λ‖I‖² = w·I - λI·I has its maximum at w / 2λ."""
+    model, weights = linear
+    found = kerasal.maximize(
+        model, class_score(1), preset="simonyan", regularizers=[L2(0.1)], normalize="none", steps=100, step_size=2.0
+    )
+    np.testing.assert_allclose(found.raw[0], weights[..., 1] / 0.2, rtol=1e-4)
+
+
+def test_an_l1_penalty_shrinks_an_image_that_nothing_holds(linear):
+    model, _ = linear
+    start = np.random.default_rng(1).normal(size=(3, 4, 3)).astype(np.float32) * 10
+    nothing = 0 * class_score(0)
+    found = kerasal.maximize(
+        model, nothing, init=start, regularizers=[L1(0.1)], normalize="none", steps=20, step_size=1.0
+    )
+    np.testing.assert_allclose(found.raw[0], start - 2 * np.sign(start) * (np.abs(start) > 2), atol=2.01)
+    assert np.abs(found.raw).sum() < 0.9 * np.abs(start).sum()
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_small_steps_only_go_up(preset, make_model):
+    start = np.random.default_rng(2).normal(size=(8, 8, 3)).astype(np.float32)
+    found = kerasal.maximize(
+        make_model("functional"), class_score(2), preset=preset, init=start, regularizers=(), steps=15, step_size=0.005
+    )
+    scores = found.history["score"].to_numpy()
+    assert len(scores) == 16
+    assert (np.diff(scores) > 0).all()
+
+
+def test_history_ends_with_the_score_of_the_image(make_model):
+    model = make_model("functional")
+    found = kerasal.maximize(model, [class_score(1), class_score(4)], logits=False, steps=5)
+    last = found.history.groupby("objective", sort=False)["score"].last().to_numpy()
+    np.testing.assert_allclose(last, model(found.raw, training=False).numpy()[[0, 1], [1, 4]], rtol=1e-4, atol=1e-6)
+    assert found.history.columns.tolist() == ["objective", "step", "score"]
+    assert found.history["objective"].unique().tolist() == ["class 1", "class 4"]
+
+
+def test_a_batch_gives_what_each_gives_alone(make_model):
+    model = make_model("nested")
+    objectives = [channel("conv1", 3), class_score(2), channel("conv1", 0), 2 * channel("conv2", 1) - class_score(0)]
+    together = kerasal.maximize(model, objectives, steps=4, batch_size=2)
+    for i, objective in enumerate(objectives):
+        alone = kerasal.maximize(model, objective, steps=4)
+        np.testing.assert_allclose(together.raw[i], alone.raw[0], rtol=1e-4, atol=1e-5)
+
+
+def test_all_channels_share_one_trace(make_model):
+    model = make_model("functional")
+    for start in (0, 2):
+        kerasal.maximize(model, [channel("conv1", start + i) for i in range(2)], steps=3)
+    assert len(trace._traces[model]) == 1
+
+
+def test_seeds(make_model):
+    model = make_model("functional")
+
+    def run(seed):
+        return kerasal.maximize(model, class_score(1), steps=25, transforms=[Jitter(2)], seed=seed).raw
+
+    np.testing.assert_array_equal(run(3), run(3))
+    assert np.abs(run(3) - run(4)).max() > 1e-3
+
+
+def test_tiny_gradients_count_as_much_as_large_ones(make_model):
+    def run(scale):
+        model = make_model("functional")
+        dense = model.get_layer("predictions")
+        dense.kernel.assign(dense.kernel * scale)
+        found = kerasal.maximize(model, class_score(1), steps=5)
+        assert not found.dead
+        return found.raw
+
+    np.testing.assert_allclose(run(1e-30), run(1.0), rtol=1e-3, atol=1e-3)
+
+
+def test_dead_channels_are_reported_and_not_drawn_over(make_model):
+    model = make_model("functional")
+    conv = model.get_layer("conv1")
+    conv.bias.assign([0, -1e6, 0, -1e6])
+    found = kerasal.maximize(model, [channel("conv1", i) for i in range(4)], steps=5)
+    assert found.dead == [1, 3]
+    alone = kerasal.maximize(model, channel("conv1", 1), steps=5)
+    np.testing.assert_array_equal(found.raw[1], alone.raw[0])
+    np.testing.assert_array_equal(found.raw[1], found.raw[3])  # still the start
+    assert np.abs(found.raw[0] - found.raw[1]).max() > 1
+
+
+def test_starts(linear):
+    model, _ = linear
+    still = {"steps": 1, "step_size": 1e-6}
+    mean = kerasal.maximize(model, class_score(0), init="mean", preprocessing="unit", **still)
+    np.testing.assert_allclose(mean.raw, 0.5, atol=1e-5)
+    assert np.abs(kerasal.maximize(model, class_score(0), init="zero", **still).raw).max() < 1e-5
+    noise = kerasal.maximize(model, class_score(0), init="normal", preprocessing="tf", **still).raw
+    assert noise.std() == pytest.approx(2 / 255, rel=0.4)
+    two = np.stack([np.full((3, 4, 3), 1.0), np.full((3, 4, 3), 2.0)])
+    np.testing.assert_allclose(kerasal.maximize(model, [class_score(0)] * 2, init=two, **still).raw, two, atol=1e-4)
+
+
+def test_a_step_is_in_grey_levels_whatever_the_convention(linear):
+    model, _ = linear
+    for name, unit in (("none", 1.0), ("unit", 1 / 255), ("tf", 2 / 255)):
+        found = kerasal.maximize(model, class_score(0), init="zero", steps=1, step_size=3.0, preprocessing=name)
+        assert np.sqrt((found.raw**2).mean()) == pytest.approx(3 * unit, rel=1e-4)
+
+
+def test_clip_keeps_pixels_possible(linear):
+    model, _ = linear
+    found = kerasal.maximize(model, class_score(0), clip=True, preprocessing="tf", steps=50, step_size=50.0)
+    assert found.raw.min() == -1
+    assert found.raw.max() == 1
+
+
+def test_pictures_are_visible_and_uint8(make_model):
+    for display in ("pixels", "contrast"):
+        found = kerasal.maximize(
+            make_model("functional"), class_score(1), display=display, preprocessing="caffe", step_size=5.0
+        )
+        assert found.images.dtype == np.uint8
+        assert found.images.shape == (1, 8, 8, 3)
+        assert found.images.std() > 10
+    pixels = kerasal.preprocessing.get("caffe").invert(found.raw)
+    centred = (pixels - pixels.mean((1, 2), keepdims=True))[0]
+    assert np.corrcoef(centred.ravel(), found.images[0].ravel())[0, 1] > 0.95
+
+
+def test_total_variation_makes_smoother_images(make_model):
+    model = make_model("functional")
+
+    def roughness(**options):
+        raw = kerasal.maximize(model, class_score(1), normalize="score", **options).raw
+        return np.abs(np.diff(raw, axis=1)).mean() / raw.std()
+
+    assert roughness(regularizers=[TotalVariation(0.3)]) < 0.8 * roughness()
+
+
+def test_models_of_any_size():
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 3, activation="relu", name="conv")(inputs))
+    assert kerasal.maximize(model, channel("conv", 0), steps=1, size=(20, 30)).raw.shape == (1, 20, 30, 3)
+    assert kerasal.maximize(model, neuron("conv", 0, (3, 1)), steps=1).raw.shape == (1, 224, 224, 3)
+
+
+@pytest.mark.parametrize(
+    ("objective", "options", "error", "says"),
+    [
+        (class_score(6), {}, ValueError, "There are 6 classes"),
+        (channel("conv1", 9), {}, ValueError, "There are 4 channels"),
+        (channel("conv9", 0), {}, ValueError, "Did you mean"),
+        (class_score(0), {"steps": 0}, ValueError, "steps is"),
+        (class_score(0), {"steps": 2.5}, ValueError, "steps is"),
+        (class_score(0), {"step_size": -1}, ValueError, "step_size is"),
+        (class_score(0), {"momentum": 1.0}, ValueError, "momentum is"),
+        (class_score(0), {"preset": "simonian"}, ValueError, "Did you mean simonyan"),
+        (class_score(0), {"init": "zeros"}, ValueError, "init is"),
+        (class_score(0), {"init": np.zeros((2, 2, 3))}, ValueError, r"shape \(8, 8, 3\)"),
+        (class_score(0), {"size": (9, 9)}, ValueError, "8 × 8"),
+        (class_score(0), {"normalize": "all"}, ValueError, "normalize is one of"),
+        (class_score(0), {"preprocessing": "cafe"}, ValueError, "Did you mean caffe"),
+        (class_score([0, 1]), {}, ValueError, "give a list"),
+        ([], {}, TypeError, "Expected objectives"),
+        (3, {}, TypeError, "Expected objectives"),
+    ],
+)
+def test_wrong_arguments(objective, options, error, says, make_model):
+    with pytest.raises(error, match=says):
+        kerasal.maximize(make_model("functional"), objective, **options)
+
+
+def test_the_model_is_as_before(make_model):
+    model = make_model("nested")
+    before = [weight.numpy().copy() for weight in model.weights]
+    kerasal.maximize(model, channel("conv1", 1), steps=2)
+    assert all("call" not in vars(layer) for _, layer in kerasal.hooks.layers(model))
+    for new, old in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(new.numpy(), old)

@@ -2,10 +2,10 @@
 
     python benchmarks/attribution.py [--model vgg16] [--rounds 9] [--images 1]
 
-The floor is one compiled pass that cannot be avoided: the model forward, its logit, and the gradient by the input, on the
-same image. Rounds are interleaved (floor, method, method, …, floor, …) because the machine is noisy; each ratio is the
-median over rounds of a method's time divided by the floor's in the same round. It also counts traces over 50 images,
-watches the memory of the process over 200, and checks that the model is freed.
+The floor is one compiled pass that cannot be avoided: the model forward, its logit, and the gradient by the input, on
+the same image. Rounds are interleaved (floor, method, method, …, floor, …) because the machine is noisy; each ratio is
+the median over rounds of a method's time divided by the floor's in the same round. It also counts
+traces over 50 images, watches the memory of the process over 200, and checks that the model is freed.
 """
 
 import argparse
@@ -98,7 +98,9 @@ def main():
     model = make_model(options.model)
     images = np.random.default_rng(0).normal(size=(options.images, 224, 224, 3)).astype(np.float32) * 50
     seconds = interleave(contenders(model, images), images, options.rounds)
-    table = Table("", "median ms", "× floor", title=f"{options.model}, {options.images} image(s), {options.rounds} rounds")
+    table = Table(
+        "", "median ms", "× floor", title=f"{options.model}, {options.images} image(s), {options.rounds} rounds"
+    )
     for name, values in seconds.items():
         table.add_row(name, f"{1000 * np.median(values):.0f}", f"{np.median(values / seconds['floor']):.3f}")
     Console().print(table)

@@ -7,7 +7,8 @@ What every routine of this package shares is said here once:
 * **Maps** come back raw: float32, signed where the method is. Only drawing (``kerasal.images``) normalises.
 * **Coordinates** are ``(x, y)``, 0-based, in pixels; **boxes** are ``(x_min, y_min, x_max, y_max)`` with exclusive
   upper bounds.
-* **Layers** are named by their path, ``"vgg16/block5_conv3"``, at any depth; the last part is enough where it is unique.
+* **Layers** are named by their path, ``"vgg16/block5_conv3"``, at any depth; the last part is enough where it is
+  unique.
 * **Scores** are logits by default: the last softmax or sigmoid is left out, and the model is never changed for it.
 * Everything random takes a ``seed``. Nothing reads the network unless pretrained weights are asked for by name.
 

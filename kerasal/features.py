@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
-from kerasal import hooks
+from kerasal import (
+    _keras,  # noqa: F401
+    hooks,
+)
 from kerasal.hooks.inputs import chunk_size, conform
 from kerasal.hooks.trace import traced
 from kerasal.objectives import top_class

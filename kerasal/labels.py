@@ -15,8 +15,9 @@ _SETS = ("imagenet", "digits")
 def load(source: str | os.PathLike) -> list[str]:
     """Return class names in index order, from a set that ships (``"imagenet"``, ``"digits"``) or a file.
 
-    A file has one name a line; or is a CSV with a header and a column ``name``, ``label`` or ``class`` (and, if they are
-    not in order, a column ``index``); or is JSON, a list of names or an object from index to name (or to ``[id, name]``).
+    A file has one name a line; or is a CSV with a header and a column ``name``, ``label`` or ``class`` (and, if they
+    are not in order, a column ``index``); or is JSON, a list of names or an object from index to name (or to
+    ``[id, name]``).
 
     Raises:
         FileNotFoundError: neither a set nor a file.
@@ -34,7 +35,8 @@ def load(source: str | os.PathLike) -> list[str]:
         names = _json(text) if path.suffix == ".json" else _csv(text) if path.suffix == ".csv" else text.splitlines()
     except (UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"{path} cannot be read as class names ({error}). Expected one name a line, a CSV with a column 'name', or JSON."
+            f"{path} cannot be read as class names ({error}). Expected one name a line, a CSV with a column 'name', "
+            "or JSON."
         ) from error
     names = [name.strip() for name in names]
     while names and not names[-1]:

@@ -1,7 +1,7 @@
 """Conventions by which networks expect their pixels, each with its inverse: ``image uint8 -> model input float32``.
 
-A convention is one affine map a channel, ``input = (pixel - mean) / std`` on 0..255 pixels, after an optional RGB -> BGR
-swap. The five named ones cover ``keras.applications`` and the networks of the zoo; ``"mean=127,std=128"`` or
+A convention is one affine map a channel, ``input = (pixel - mean) / std`` on 0..255 pixels, after an optional swap of
+RGB to BGR. The five named ones cover ``keras.applications`` and the networks of the zoo; ``"mean=127,std=128"`` or
 ``"mean=104/117/124,std=1,bgr"`` spells any other.
 """
 
@@ -49,8 +49,8 @@ class Preprocessing:
         needed = max(len(self.mean), len(self.std))
         if array.ndim < 3 or (needed > 1 and array.shape[-1] != needed):
             raise ValueError(
-                f"Preprocessing {self.name!r} expects {'images' if needed == 1 else f'{needed}-channel images'} of shape "
-                f"(..., height, width, {'channels' if needed == 1 else needed}), received shape {array.shape}."
+                f"Preprocessing {self.name!r} expects {'images' if needed == 1 else f'{needed}-channel images'} of "
+                f"shape (..., height, width, {'channels' if needed == 1 else needed}), received shape {array.shape}."
                 + ("" if needed == 1 else " For one-channel images use 'unit', 'tf' or 'none'.")
             )
 

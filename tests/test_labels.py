@@ -64,7 +64,7 @@ def test_files_that_cannot_be_read(file, content, tmp_path):
 def test_what_cannot_be_found():
     with pytest.raises(FileNotFoundError, match=r"no labels file .*imagenet"):
         labels.load("imgnet")
-    with pytest.raises(ValueError, match="Did you mean .*ostrich"):
+    with pytest.raises(ValueError, match=r"Did you mean .*ostrich"):
         labels.find("ostritch", labels.load("imagenet"))
     with pytest.raises(ValueError, match="classes 134, 517"):
         labels.find("crane", labels.load("imagenet"))

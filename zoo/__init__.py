@@ -1,4 +1,4 @@
-"""The models: one file a family, whose docstring is the model card. Installed, and always imported, as ``kerasal.zoo``."""
+"""The models: one file a family, whose docstring is the model card. Installed and imported as ``kerasal.zoo``."""
 
 if __name__ != "kerasal.zoo":
     raise ImportError("The zoo is imported as kerasal.zoo, never as a top-level zoo: write `from kerasal import zoo`.")

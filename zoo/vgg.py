@@ -1,5 +1,7 @@
-"""vgg16, vgg19: the very deep networks of Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
-Recognition" (2014), configurations D and E.
+"""vgg16, vgg19: the very deep convolutional networks of the Visual Geometry Group.
+
+Source: Simonyan & Zisserman 2014, "Very Deep Convolutional Networks for Large-Scale Image Recognition", configurations
+D and E.
 
 These are ``keras.applications`` as they are, so every layer has the name that the field uses (``block5_conv3``).
 Input: (224, 224, 3), RGB -> BGR minus the ImageNet mean (preprocessing "caffe"). Output: 1,000 ImageNet probabilities.

@@ -19,8 +19,8 @@ import numpy as np
 
 from kerasal import _keras  # noqa: F401
 from kerasal.attribution.compiled import CompiledMethod
-from kerasal.hooks.trace import traced
 from kerasal.hooks.inputs import chunk_size, conform, unpack
+from kerasal.hooks.trace import traced
 from kerasal.naming import closest
 from kerasal.objectives.targets import resolve
 
@@ -59,7 +59,7 @@ def method_spec(name: str) -> MethodSpec:
 
 
 def method(*, reference: str, signed: bool = False) -> Callable[[Callable], Callable]:
-    """Make a graph function a public method. ``signed`` says whether its maps have negative values that mean something."""
+    """Make a graph function a public method; ``signed`` says whether negative values in its maps mean something."""
 
     def decorate(function: Callable) -> Callable:
         options = {
@@ -134,8 +134,8 @@ def _check_finite(name: str, maps: np.ndarray) -> None:
     bad = np.flatnonzero(~np.isfinite(maps).reshape(len(maps), -1).all(axis=1))
     if bad.size:
         raise ValueError(
-            f"{name} gave NaN or infinite values for {bad.size} of {len(maps)} images, first for image {bad[0]}: the model "
-            "overflows there. Check its weights, the preprocessing and, under mixed precision, try float32."
+            f"{name} gave NaN or infinite values for {bad.size} of {len(maps)} images, first for image {bad[0]}: the "
+            "model overflows there. Check its weights, the preprocessing and, under mixed precision, try float32."
         )
 
 

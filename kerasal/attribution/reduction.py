@@ -15,6 +15,6 @@ _REDUCTIONS = {
 
 
 def reduce_channels(tensor: tf.Tensor, how: Reduction) -> tf.Tensor:
-    """Reduce (N, H, W, C), or more axes, over the last one; (N, H, W) and (N, D) have no channel axis and keep theirs."""
+    """Reduce (N, H, W, C), or more axes, over the last one; (N, H, W) and (N, D) have no channel axis."""
     reduce, pointwise = _REDUCTIONS[how]
     return reduce(tensor) if tensor.shape.rank >= 4 else pointwise(tensor)

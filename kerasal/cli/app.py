@@ -9,7 +9,6 @@ from rich.console import Console
 
 import kerasal
 from kerasal.cli.attribute import METHODS_HELP, MethodGroup
-
 from kerasal.cli.demo import demo
 from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.maximize import maximize
@@ -47,7 +46,7 @@ app.command()(train)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed (one line on the error stream), 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 failed (one line of error), 2 wrong usage, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     traceback = "--traceback" in arguments
     arguments = [argument for argument in arguments if argument != "--traceback"]

@@ -46,7 +46,8 @@ def maximize(
     if bool(class_) == bool(channel):
         raise typer.BadParameter("give --class (it may be repeated) or --channel LAYER:0-63")
     wanted = options.layer_channels(channel) if channel else None
-    from kerasal import images, labels as class_names
+    from kerasal import images
+    from kerasal import labels as class_names
     from kerasal.cli.opening import open_model
     from kerasal.files import replacing
 
@@ -81,11 +82,13 @@ def maximize(
     alive = [i for i in range(len(asked)) if i not in found.dead]
     if found.dead:
         remark(
-            f"Dead, and not drawn, since nothing in the start image moves them: {', '.join(names[i] for i in found.dead)}."
+            "Dead, and not drawn, since nothing in the start image moves them: "
+            f"{', '.join(names[i] for i in found.dead)}."
         )
     if not alive:
         raise ValueError(
-            "Every one of them is dead: its gradient is zero at the start and stays so. Try --init normal or another --seed."
+            "Every one of them is dead: its gradient is zero at the start and stays so. Try --init normal, or another "
+            "--seed."
         )
     title = f"{opened.how}: what {'the class' if wanted is None else wanted[0]} would like to see"
     note = f"dead: {', '.join(names[i] for i in found.dead)}" if found.dead else ""

@@ -44,8 +44,9 @@ class OpenedModel:
         shape = tuple(declared[0].shape[1:]) if declared else tuple(getattr(self.model, "input_shape", None) or ())[1:]
         if len(declared) > 1 or len(shape) not in (2, 3):
             raise ValueError(
-                f"The command line shows photographs to models with one image input (H, W, C); {self.model.name!r} takes "
-                f"{[tuple(one.shape[1:]) for one in declared] or shape}. Use kerasal from Python for others."
+                f"The command line shows photographs to models with one image input (H, W, C); "
+                f"{self.model.name!r} takes {[tuple(one.shape[1:]) for one in declared] or shape}. "
+                "Use kerasal from Python for others."
             )
         return shape
 
@@ -63,8 +64,8 @@ class OpenedModel:
             raise ValueError(f"{self.model.name!r} takes {shape[2]} channels; a photograph has 3, or 1 when grey.")
         if self.preprocessing is None:
             raise ValueError(
-                f"How does {self.model.name!r} want its pixels? Say --preprocessing caffe, tf, torch, unit or none, or for "
-                "example 'mean=127,std=128'. (It is found out only for classifiers with the 1,000 ImageNet classes.)"
+                f"How does {self.model.name!r} want its pixels? Say --preprocessing caffe, tf, torch, unit or none, or "
+                "for example 'mean=127,std=128'. (For classifiers with the 1,000 ImageNet classes it is found out.)"
             )
         inputs = self.preprocessing.apply(pixels)[None]
         return picture, inputs[..., 0] if len(shape) == 2 else inputs

@@ -60,7 +60,8 @@ def logits(output: tf.Tensor) -> tf.Tensor:
     if op.type in _CALLS and _ends_in_squashing(op, list(op.outputs).index(tensor)):
         raise ValueError(
             "The model ends in a softmax or sigmoid inside a compiled function (a SavedModel or a tf.function), so its "
-            "logits cannot be had. Pass logits=False (--no-logits) to explain the probabilities, or load the .keras file."
+            "logits cannot be had. Pass logits=False (--no-logits) to explain the probabilities, or load the .keras "
+            "file."
         )
     return output
 

@@ -40,8 +40,8 @@ def find(model: keras.Model, name: str) -> tuple[str, keras.Operation]:
         raise ValueError(closest(name, [path for path, _ in everything], "layer", f" in {model.name!r}"))
     if len({id(layer) for _, layer in fitting}) > 1:
         raise ValueError(
-            f"Several layers of {model.name!r} are named {name!r}: {', '.join(path for path, _ in fitting)}. Use the full "
-            "path" + ("." if len({path for path, _ in fitting}) > 1 else ", after giving them different names.")
+            f"Several layers of {model.name!r} are named {name!r}: {', '.join(path for path, _ in fitting)}. Use the "
+            "full path" + ("." if len({path for path, _ in fitting}) > 1 else ", after giving them different names.")
         )
     return fitting[0]
 

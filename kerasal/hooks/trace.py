@@ -24,7 +24,7 @@ _lock = threading.RLock()
 
 
 class Trace:
-    """A method as a concrete function of one model. It refers to the model weakly, so that the cache keeps none alive."""
+    """A method as a concrete function of one model, referred to weakly, so that the cache keeps none alive."""
 
     def __init__(self, function: Callable, model, objective: Objective, *, specs, example, options, **settings):
         reference = weakref.ref(model)

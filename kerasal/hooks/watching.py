@@ -21,8 +21,8 @@ def watch(
     """Run ``model`` inside this context, within a ``tf.function``, to look into it.
 
     While it is open, the ``call`` of each tapped layer is wrapped so that its output is kept, and ``rule`` and
-    ``pooling`` (see ``kerasal.hooks.rules``) are the gradients of what is added to the graph. Both end with the context,
-    also after an error. Another thread that uses the model meanwhile sees nothing of it.
+    ``pooling`` (see ``kerasal.hooks.rules``) are the gradients of what is added to the graph. Both end with the
+    context, also after an error. Another thread that uses the model meanwhile sees nothing of it.
 
     Args:
         model: any built Keras model.
@@ -128,9 +128,9 @@ def _check_reach(model, operations, replaced: dict, rule: str) -> None:
     hidden = [op for op in operations if op.type in rules.CALLS and _contains(op, replaced)]
     if hidden:
         raise ValueError(
-            f"{model.name!r} runs {'/'.join(sorted(replaced))} inside a compiled function ({hidden[0].name}), which the "
-            "rule cannot reach: a SavedModel, or a tf.function or loop within the model. Load the .keras file instead, "
-            "or remove the inner tf.function; plain gradients work."
+            f"{model.name!r} runs {'/'.join(sorted(replaced))} inside a compiled function ({hidden[0].name}), which "
+            "the rule cannot reach: a SavedModel, or a tf.function or loop within the model. Load the .keras file "
+            "instead, or remove the inner tf.function; plain gradients work."
         )
     if not any(op.type in replaced for op in operations):
         wanted = "no ReLU" if rule != "gradient" else "no max-pooling"

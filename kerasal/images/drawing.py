@@ -29,7 +29,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def crop_square(image: np.ndarray, size: tuple[int, int], fit: Literal["crop", "stretch"] = "crop") -> np.ndarray:
-    """Bring a photograph to a network's (height, width): the largest centred part of that shape, or all of it stretched."""
+    """Bring a photograph to a network's (height, width): its largest centred part of that shape, or all, stretched."""
     if fit == "stretch":
         return resize(image, size)
     height, width = image.shape[:2]
@@ -67,10 +67,10 @@ def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.75) -> np.ndarray:
-    """Lay a map (any size) over an image uint8 (H, W, 3): where it is strong, its colours; elsewhere the image, dimmed."""
+    """Lay a map (any size) over an image uint8 (H, W, 3): its colours where strong, the dimmed image elsewhere."""
     values = _checked(values, 2)
     size = image.shape[:2]
-    # A gradient map is grains of single pixels: laid over a photograph it shows only when its energy is spread a little.
+    # A gradient map is grains of single pixels: over a photograph it shows only when its energy is spread a little.
     spread = cv2.GaussianBlur(
         np.abs(values) / (np.abs(values).max() or 1.0), (0, 0), max(size) / 75 * values.shape[0] / size[0]
     )

@@ -35,8 +35,8 @@ def read(path: str | os.PathLike) -> np.ndarray:
             with Image.open(path) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise ValueError(
-                        f"{path} claims {image.width} × {image.height} pixels; at most {MAX_PIXELS // 10**6} megapixels "
-                        "are read. Make it smaller first."
+                        f"{path} claims {image.width} × {image.height} pixels; at most {MAX_PIXELS // 10**6} "
+                        "megapixels are read. Make it smaller first."
                     )
                 return np.array(_to_rgb(ImageOps.exif_transpose(image)))
     except Image.DecompressionBombError as error:
@@ -64,7 +64,8 @@ def write(path: str | os.PathLike, image: np.ndarray) -> pathlib.Path:
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
         raise ValueError(
-            f"A picture is uint8 (H, W) or (H, W, 3); received {image.dtype} {image.shape}. Draw a map with heatmap() first."
+            f"A picture is uint8 (H, W) or (H, W, 3); received {image.dtype} {image.shape}. "
+            "Draw a map with heatmap() first."
         )
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary, quality=92)

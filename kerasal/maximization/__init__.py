@@ -1,7 +1,7 @@
 """Activation maximization: the image that a unit, a channel or a class would most like to see.
 
-``maximize`` is the one entry; ``presets`` are the published recipes for it, ``regularizers`` what holds the image back, ``transforms`` what
-is done to it before each look.
+``maximize`` is the one entry; ``presets`` are the published recipes for it, ``regularizers`` what holds the image back,
+``transforms`` what is done to it before each look.
 """
 
 from kerasal import _keras as _keras

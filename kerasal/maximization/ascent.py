@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
-from kerasal import hooks
+from kerasal import (
+    _keras,  # noqa: F401
+    hooks,
+)
 from kerasal.hooks.view import View
 
 import tensorflow as tf  # isort: skip
@@ -23,7 +25,8 @@ def ascend(
     """Take some steps uphill; the state comes in as ``view.inputs`` and goes out as the result.
 
     In: images in grey levels (K, H, W, C), velocity of the same shape, and a row each image with [steps, step size,
-    momentum, number of the first step, seed]. Out: images, velocity, scores before each step (K, steps), and whether the gradient was ever non-zero (K,).
+    momentum, number of the first step, seed]. Out: images, velocity, scores before each step (K, steps), and whether
+    the gradient was ever non-zero (K,).
 
     ``grey_level`` is how much of the model's input one grey level (1/255 of the pixel range) is, one a channel.
     ``valid`` is the lowest and the highest grey level of a real photograph, to stay between them, or None.

@@ -12,7 +12,8 @@ def to_pictures(raw: np.ndarray, display: str, convention: Preprocessing | None)
     """Turn model inputs (N, H, W, C) into uint8 (N, H, W, 3).
 
     ``"pixels"`` undoes the preprocessing, and what leaves 0..255 is cut off. ``"contrast"``, and any display without a
-    known convention, centres each channel on middle grey and stretches the image's standard deviation to a fixed contrast.
+    known convention, centres each channel on middle grey and stretches the image's standard deviation to a fixed
+    contrast.
     """
     pixels = raw if raw.ndim == 4 else raw[..., None]
     if convention is not None:

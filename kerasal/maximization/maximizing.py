@@ -79,8 +79,8 @@ def maximize(
         objective: what to maximise, or a list of it (``kerasal.objectives``).
         preset: ``"simonyan"`` (class model), ``"tang"`` (class, L1) or ``"channel"`` (20 steps), see
             ``kerasal.maximization.PRESETS``; arguments given here override it. By default ``"channel"``.
-        init: ``"normal"`` (standard normal grey levels; where they move nothing, 32 times as strong), ``"zero"`` (the model's zero), ``"mean"`` (middle grey) or an
-            array of model inputs, (H, W, C) or one an objective.
+        init: ``"normal"`` (standard normal grey levels; where they move nothing, 32 times as strong), ``"zero"`` (the
+            model's zero), ``"mean"`` (middle grey) or an array of model inputs, (H, W, C) or one an objective.
         steps: number of ascent steps, from 1 on.
         step_size: length of a step in grey levels.
         regularizers: callables, grey levels (N, H, W, C) -> (N,), that are subtracted.
@@ -152,7 +152,7 @@ def maximize(
 
 
 def _run(model, objectives, settings, plan, momentum, seed, batch_size, progress, start, which):
-    """Maximise the objectives at the positions ``which`` from ``start``; return images, scores by step, and liveness."""
+    """Maximise the objectives at the positions ``which`` from ``start``; return images, scores and liveness."""
     chosen = [objectives[i] for i in which]
     images, scores = np.empty_like(start), np.empty((len(chosen), plan["steps"] + 1), np.float32)
     alive = np.zeros(len(chosen), bool)

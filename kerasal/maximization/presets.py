@@ -7,8 +7,8 @@ from kerasal.maximization.regularizers import L1, L2
 PRESETS = types.MappingProxyType(
     {
         # Simonyan, Vedaldi & Zisserman 2013, section 2: from the zero image, S_c - λ‖I‖₂², the mean image added at the
-        # end (invert it with kerasal.preprocessing; the pictures are stretched in contrast instead). λ, the step and the
-        # number of steps are not in the paper. The score's gradient is scaled to RMS 1, so that one λ fits all networks.
+        # end (kerasal.preprocessing does; the pictures are stretched in contrast instead). λ, the step and the number
+        # of steps are not in the paper. The score's gradient is scaled to RMS 1, so that one λ fits all networks.
         "simonyan": {
             "init": "zero",
             "steps": 200,

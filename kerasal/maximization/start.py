@@ -31,7 +31,7 @@ def input_shape(model, size: tuple[int, int] | None) -> tuple[int, int, int]:
 
 
 def start_images(init, count: int, shape: tuple, convention: Preprocessing, seed: int) -> np.ndarray:
-    """Return the model inputs (K, H, W, C) from which the ascent starts; a random one is the same for every objective."""
+    """Return the model inputs (K, H, W, C) to start from; random ones are the same for every objective."""
     low, high = (np.broadcast_to(bound, shape) for bound in convention.value_range())
     if isinstance(init, str):
         if init == "normal":

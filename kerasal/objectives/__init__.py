@@ -20,7 +20,7 @@ __all__ = ["Objective", "channel", "class_score", "direction", "layer", "neuron"
 
 
 def class_score(index: int | Sequence[int]) -> Objective:
-    """Score of a class: output ``index`` (averaged over positions, if the output has any); a sequence has one an image."""
+    """Score of a class: output ``index``, averaged over positions if it has any; a sequence has one class an image."""
     return Objective(("class",), (_indices(index),), f"class {shorten(index)}")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objective:
-    """An expression tree (``structure``, hashable) with its ``parameters``: arrays whose first axis is 1 or the batch."""
+    """An expression tree (``structure``, hashable) and its ``parameters``: arrays of one row, or one an image."""
 
     structure: tuple
     parameters: tuple[np.ndarray, ...]

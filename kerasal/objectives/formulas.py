@@ -13,8 +13,8 @@ _FORMULAS: dict[str, Callable] = {}
 def evaluate(structure: tuple, parameters: Sequence, output, taps: Mapping[str, Any], limits: list) -> Any:
     """Compute the scores of a structure in the graph: (N,), or (1,) if it is a constant.
 
-    ``limits`` receives ``(parameter number, exclusive upper bound, what it counts)`` for every index, so that the caller
-    can refuse one that is out of range before anything runs.
+    ``limits`` receives ``(parameter number, exclusive upper bound, what it counts)`` for every index, so that the
+    caller can refuse one that is out of range before anything runs.
     """
     queue = list(enumerate(parameters))
 

@@ -7,8 +7,8 @@ from kerasal.objectives import class_score, top_class
 from kerasal.objectives.expression import Objective, stack
 
 _EXPECTED = (
-    "A target is None (each image's top class), an int, one int an image, an objective (kerasal.objectives), or a function "
-    "of the output that returns (N,) scores. Received: {!r}."
+    "A target is None (each image's top class), an int, one int an image, an objective (kerasal.objectives), or a "
+    "function of the output that returns (N,) scores. Received: {!r}."
 )
 
 

@@ -182,7 +182,7 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
 )
 def test_mistakes_are_one_readable_line(arguments, code, says, cli, photo, model_file, tmp_path):
     before = sorted(tmp_path.iterdir())
-    found, out, err = cli(*arguments)
+    found, _, err = cli(*arguments)
     assert found == code, err
     assert says in err
     assert "Traceback" not in err

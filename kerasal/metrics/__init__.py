@@ -1,0 +1,10 @@
+from kerasal.metrics.distributions import cc as cc
+from kerasal.metrics.distributions import kld as kld
+from kerasal.metrics.distributions import similarity as similarity
+from kerasal.metrics.pointwise import information_gain as information_gain
+from kerasal.metrics.pointwise import nss as nss
+from kerasal.metrics.ranking import auc as auc
+from kerasal.metrics.ranking import auc_judd as auc_judd
+from kerasal.metrics.stepped import auc_borji as auc_borji
+from kerasal.metrics.stepped import auc_shuffled as auc_shuffled
+from kerasal.metrics.transport import emd as emd

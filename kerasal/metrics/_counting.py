@@ -20,14 +20,15 @@ def count_above(values: np.ndarray, thresholds: np.ndarray, low: float, high: fl
         high: the largest value.
     """
     if thresholds.size <= _FEW:
-        above = [np.count_nonzero(values > threshold) for threshold in thresholds]
-        equal = [np.count_nonzero(values == threshold) for threshold in thresholds]
-        return np.array(above, np.int64), np.array(equal, np.int64)
+        at_least = count_at_least(values, thresholds)
+        equal = np.array([np.count_nonzero(values == threshold) for threshold in thresholds], np.int64)
+        return at_least - equal, equal
     scale = (_BUCKETS - 1) / (high - low)
-    mine = ((thresholds - low) * scale).astype(np.intp)
-    shared = np.zeros(_BUCKETS, bool)
+    mine = np.ceil((thresholds - low) * scale).astype(np.intp)
+    shared = np.zeros(_BUCKETS + 1, bool)  # rounding can lift the highest value by one
     shared[mine] = True
-    counts = np.zeros(_BUCKETS, np.int64)
+    shared[0] = False  # by the ceiling it holds the smallest value alone, often half the image
+    counts = np.zeros(shared.size, np.int64)
     close = []
     buffer = np.empty(min(_BLOCK, values.size))
     bucket = np.empty(buffer.size, np.intp)
@@ -36,13 +37,28 @@ def count_above(values: np.ndarray, thresholds: np.ndarray, low: float, high: fl
         scaled, place = buffer[: block.size], bucket[: block.size]
         np.subtract(block, low, out=scaled)
         np.multiply(scaled, scale, out=scaled)
-        np.copyto(place, scaled, casting="unsafe")
-        counts += np.bincount(place, minlength=_BUCKETS)
+        np.copyto(place, np.ceil(scaled, out=scaled), casting="unsafe")
+        counts += np.bincount(place, minlength=counts.size)
         close.append(block[shared.take(place)])
+    lowest = counts[0]
     counts[shared] = 0
-    higher = counts[::-1].cumsum()[::-1]  # pixels in this bucket or a higher one that holds no threshold
+    higher = counts[::-1].cumsum()[::-1] - counts  # pixels in a higher bucket that holds no threshold
     above, equal = _compare(np.concatenate(close), thresholds)
-    return above + higher[mine], equal
+    above += higher[mine]
+    if mine[0] == 0:
+        equal[0] = lowest
+    return above, equal
+
+
+def count_at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Return how many ``values`` reach each of the few ``thresholds``."""
+    counts = np.zeros(thresholds.size, np.int64)
+    reached = np.empty(min(_BLOCK, values.size), bool)
+    for start in range(0, values.size, _BLOCK):
+        block = values[start : start + _BLOCK]
+        for which, threshold in enumerate(thresholds):
+            counts[which] += np.count_nonzero(np.greater_equal(block, threshold, out=reached[: block.size]))
+    return counts
 
 
 def _compare(values: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

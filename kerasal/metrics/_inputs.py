@@ -127,7 +127,9 @@ def fixations_of(value, shape=None, argument: str = "fixations", name: str | Non
     if array.dtype.kind not in "biuf" and array.size:
         raise ValueError(f"{subject(argument, name)}: expected numbers, received dtype {array.dtype}.")
     if array.size == 0:
-        raise ValueError(f"{subject(argument, name)}: there is no fixation; expected at least one. Leave the image out.")
+        raise ValueError(
+            f"{subject(argument, name)}: there is no fixation; expected at least one. Leave the image out."
+        )
     if array.ndim == 2 and shape is not None and array.shape == tuple(shape):
         return _from_map(array, argument, name)
     if array.ndim == 2 and array.shape[1] == 2 and shape is not None:
@@ -135,13 +137,17 @@ def fixations_of(value, shape=None, argument: str = "fixations", name: str | Non
     if array.ndim == 2 and shape is None and array.shape[1] != 2:
         return _from_map(array, argument, name)
     wanted = f"a map of shape {tuple(shape)} or " if shape is not None else "a map (with its shape) or "
-    raise ValueError(f"{subject(argument, name)}: expected {wanted}coordinates of shape (n, 2), received {array.shape}.")
+    raise ValueError(
+        f"{subject(argument, name)}: expected {wanted}coordinates of shape (n, 2), received {array.shape}."
+    )
 
 
 def _from_map(array: np.ndarray, argument: str, name: str | None) -> Fixations:
     index = np.flatnonzero(array != 0)  # a comparison first: flatnonzero of floats is six times slower
     if index.size == 0:
-        raise ValueError(f"{subject(argument, name)}: there is no fixation in the map; expected at least one non-zero pixel.")
+        raise ValueError(
+            f"{subject(argument, name)}: there is no fixation in the map; expected at least one non-zero pixel."
+        )
     count = array.reshape(-1)[index].astype(np.float64)
     if not np.isfinite(count).all():
         raise ValueError(f"{subject(argument, name)}: expected finite values, received NaN or infinite ones.")

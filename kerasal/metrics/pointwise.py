@@ -107,5 +107,3 @@ def _check_log_density(checked: Map, argument: str, name: str | None) -> None:
             "Subtract the logarithm of that sum, or leave log_density out for a plain map. A resized one must be "
             "normalised again."
         )
-
-

@@ -7,8 +7,10 @@ makes these areas lower than exact ones: never compare the two.
 
 import numpy as np
 
-from kerasal.metrics._counting import count_above
+from kerasal.metrics._counting import count_above, count_at_least
 from kerasal.metrics._inputs import Map, fixations_of, map_and_fixations
+
+_FEW = 20  # so many cuts are cheaper one by one
 
 
 def auc_borji(
@@ -48,8 +50,7 @@ def auc_borji(
     cuts = thresholds(checked, step)
     hits = _rates(checked.values[fixated.index], fixated.weights(duplicates), cuts)
     if splits is None:
-        above, equal = count_above(checked.values, cuts, checked.low, checked.high)
-        return float(area(hits, (above + equal) / checked.values.size))
+        return float(area(hits, _pixels_at_least(checked, cuts) / checked.values.size))
     draws = int(fixated.count.sum()) if duplicates else fixated.index.size
     chosen = np.random.default_rng(seed).integers(checked.values.size, size=(splits, draws))
     return _mean_area(hits, checked.values[chosen], cuts)
@@ -137,6 +138,15 @@ def _rates(values: np.ndarray, share: np.ndarray, cuts: np.ndarray) -> np.ndarra
     return bins[::-1].cumsum()[::-1][1:]
 
 
+def _pixels_at_least(checked: Map, cuts: np.ndarray) -> np.ndarray:
+    if cuts.size > _FEW:
+        above, equal = count_above(checked.values, cuts, checked.low, checked.high)
+        return above + equal
+    return np.append(
+        checked.values.size, count_at_least(checked.values, cuts[1:])
+    )  # every pixel reaches the lowest cut
+
+
 def _mean_area(hits: np.ndarray, drawn: np.ndarray, cuts: np.ndarray) -> float:
     """Average the area over splits; ``drawn`` is (splits, draws)."""
     bins = np.searchsorted(cuts, drawn, side="right")
@@ -151,5 +161,3 @@ def _check(step: float, splits: int | None) -> None:
         raise ValueError(f"step: expected a number above 0 and at most 1, received {step!r}.")
     if splits is not None and splits < 1:
         raise ValueError(f"splits: expected a positive number, or None for the exact mean, received {splits!r}.")
-
-

@@ -41,7 +41,8 @@ def emd(saliency_map, density, *, downsize: int = 32, resize: str | None = None,
         raise ValueError(f"downsize: expected a whole number of pixels, received {downsize!r}.")
     check_resize(resize)
     truth = map_of(density, "density", name)
-    checked = map_of(saliency_map, "saliency_map", name, shape=truth.shape, resize=resize)
+    # Resized once, from its own size to the bins, as the benchmark does.
+    checked = map_of(saliency_map, "saliency_map", name, shape=truth.shape if resize is None else None)
     shape = tuple(-(-size // int(downsize)) for size in truth.shape)
     masses = []
     for which, argument in ((truth, "density"), (checked, "saliency_map")):

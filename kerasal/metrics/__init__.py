@@ -8,3 +8,11 @@ from kerasal.metrics.ranking import auc_judd as auc_judd
 from kerasal.metrics.stepped import auc_borji as auc_borji
 from kerasal.metrics.stepped import auc_shuffled as auc_shuffled
 from kerasal.metrics.transport import emd as emd
+from kerasal.metrics.baselines import BASELINES as BASELINES
+from kerasal.metrics.baselines import center_map as center_map
+from kerasal.metrics.blur import SIGMAS as SIGMAS
+from kerasal.metrics.blur import blur_fixations as blur_fixations
+from kerasal.metrics.blur import pixels_of_degrees as pixels_of_degrees
+from kerasal.metrics.coursework import coursework_scores as coursework_scores
+from kerasal.metrics.evaluation import evaluate as evaluate
+from kerasal.metrics.summary import summarize as summarize

@@ -10,7 +10,7 @@ from kerasal.metrics._resize import imresize
 
 @dataclasses.dataclass(frozen=True)
 class Fixations:
-    """The fixated pixels of one image: flat ``index`` (ascending, each once), ``count`` of fixations on it, map ``shape``."""
+    """The fixated pixels of one image: flat ``index``, ascending, each once; its ``count`` of fixations; map ``shape``."""
 
     index: np.ndarray
     count: np.ndarray
@@ -22,11 +22,10 @@ class Fixations:
         return count / count.sum()
 
     @property
-    def map(self) -> np.ndarray:
-        """The fixation counts as a map."""
-        counts = np.zeros(self.shape)
-        counts.flat[self.index] = self.count
-        return counts
+    def coordinates(self) -> np.ndarray:
+        """The fixated pixels, each once, as (n, 2) coordinates (x, y)."""
+        y, x = np.divmod(self.index, self.shape[1])
+        return np.stack([x, y], axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +155,7 @@ def _from_map(array: np.ndarray, argument: str, name: str | None) -> Fixations:
             f"{subject(argument, name)}: expected 0 or a whole number of fixations in every pixel, received values such as "
             f"{count[(count < 0) | (count != np.floor(count))][0]:.6g}. That looks like a density; pass the fixations."
         )
-    return Fixations(index, count, array.shape)
+    return _compact(index, count, array.shape)
 
 
 def _from_coordinates(array: np.ndarray, shape: tuple[int, int], argument: str, name: str | None) -> Fixations:
@@ -173,7 +172,12 @@ def _from_coordinates(array: np.ndarray, shape: tuple[int, int], argument: str, 
         )
     flat = place[:, 1].astype(np.int64) * width + place[:, 0].astype(np.int64)
     index, count = np.unique(flat, return_counts=True)
-    return Fixations(index, count.astype(np.float64), shape)
+    return _compact(index, count, shape)
+
+
+def _compact(index: np.ndarray, count: np.ndarray, shape: tuple[int, int]) -> Fixations:
+    small = np.int32 if shape[0] * shape[1] < 2**31 else np.int64  # evaluate() keeps those of every image
+    return Fixations(index.astype(small), count.astype(np.int32), shape)
 
 
 def ground_truth_shape(fixations) -> tuple[int, int] | None:

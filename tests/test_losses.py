@@ -98,7 +98,9 @@ def test_wrong_sizes_are_named():
         losses.CCLoss()(DENSITIES[0], MAPS[0])
 
 
-@pytest.mark.parametrize("loss", [*LOSSES, lambda: losses.WeightedSum([losses.KLDLoss(1e-5), "mse"], [1, 0.5], name="both")])
+@pytest.mark.parametrize(
+    "loss", [*LOSSES, lambda: losses.WeightedSum([losses.KLDLoss(1e-5), "mse"], [1, 0.5], name="both")]
+)
 def test_losses_survive_saving(loss):
     before = loss()
     after = keras.losses.deserialize(keras.losses.serialize(before))

@@ -25,20 +25,34 @@ def score(
             "or one CSV with image,x,y; or OSIE's fixations.mat. Coordinates are 0-based, except in .mat."
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The table; a .json and a .png go beside it.")] = Path("scores.csv"),
-    definition: Annotated[Definition, typer.Option(help="Whose definitions; never mix two in one table.")] = Definition.mit,
-    metric: Annotated[list[str] | None, typer.Option("-m", "--metric", help="Only these metrics (repeat the option).")] = None,
-    densities: Annotated[Path | None, typer.Option(help="Folder of density maps for cc, similarity, kld and emd.")] = None,
-    sigma: Annotated[
-        str | None, typer.Option(help="Without --densities: blur the fixations by so many pixels, or coursework (19), osie (24).")
+    output: Annotated[Path, typer.Option("-o", "--output", help="The table; a .json and a .png go beside it.")] = Path(
+        "scores.csv"
+    ),
+    definition: Annotated[
+        Definition, typer.Option(help="Whose definitions; never mix two in one table.")
+    ] = Definition.mit,
+    metric: Annotated[
+        list[str] | None, typer.Option("-m", "--metric", help="Only these metrics (repeat the option).")
     ] = None,
-    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT that coordinates refer to, if not the map's own.")] = None,
-    resize: Annotated[bool, typer.Option("--resize", help="Resize maps to the fixations' size as Matlab does.")] = False,
+    densities: Annotated[
+        Path | None, typer.Option(help="Folder of density maps for cc, similarity, kld and emd.")
+    ] = None,
+    sigma: Annotated[
+        str | None,
+        typer.Option(help="Without --densities: blur the fixations by so many pixels, or coursework (19), osie (24)."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="WIDTHxHEIGHT that coordinates refer to, if not the map's own.")
+    ] = None,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Resize maps to the fixations' size as Matlab does.")
+    ] = False,
     baseline: Annotated[
         list[str] | None, typer.Option(help="Also score: center, mean (of the other images), or none.")
     ] = None,
     legacy: Annotated[
-        bool, typer.Option("--legacy", help="coursework only: wrap values outside 0..1 around, as the original run did.")
+        bool,
+        typer.Option("--legacy", help="coursework only: wrap values outside 0..1 around, as the original run did."),
     ] = False,
     processes: Annotated[int, typer.Option(min=1, help="Images scored at the same time.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the choice of other images.")] = 0,
@@ -81,7 +95,7 @@ def score(
     report.show(output, job.notes)
     if not report.scored:
         raise ValueError(f"None of the {len(table)} images could be scored; the column error of {output} says why.")
-    if report.failed:
+    if report.failed.size:
         raise typer.Exit(code=1)
 
 

@@ -52,19 +52,25 @@ class Report:
 
         console, complaints = Console(), Console(stderr=True)
         if self.summary is not None:
-            shown = Table(title=f"{self.scored} images", caption="mean ± standard error [95 % bootstrap interval over images]")
+            shown = Table(
+                title=f"{self.scored} images", caption="mean ± standard error [95 % bootstrap interval over images]"
+            )
             shown.add_column("metric", no_wrap=True)
             for column in ("maps", *self.baselines):
                 shown.add_column(column, justify="right")
             for name in self.rows:
-                cells = [self._cell(name, interval=True)] + [self._cell(f"{b}_{name}") for b in self.baselines]
+                cells = [
+                    self._cell(column) for column in (name, *(f"{baseline}_{name}" for baseline in self.baselines))
+                ]
                 shown.add_row(name, *cells)
             console.print(shown)
             for name in self.rows:
                 console.print(f"{name}: {self.definitions[name]}", markup=False, highlight=False)
             for baseline in self.baselines:
                 console.print(f"{baseline}: {BASELINES[baseline]}", markup=False, highlight=False)
-        console.print(f"Written: {output}, {output.with_suffix('.json').name}, {output.with_suffix('.png').name}", markup=False)
+        console.print(
+            f"Written: {output}, {output.with_suffix('.json').name}, {output.with_suffix('.png').name}", markup=False
+        )
         for note in notes[:_NAMED_FAILURES]:
             complaints.print(note, markup=False, highlight=False)
         if self.failed.size:
@@ -72,10 +78,11 @@ class Report:
             for name, reason in self.failed.items():
                 complaints.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
 
-    def _cell(self, column: str, interval: bool = False) -> str:
+    def _cell(self, column: str) -> str:
         row = self.summary.loc[column]
-        text = f"{row['mean']:.4f} ± {row['standard_error']:.4f}"
-        text += f" [{row['low']:.4f}, {row['high']:.4f}]" if interval else ""
+        if column not in self.rows:
+            return f"{row['mean']:.4f}"
+        text = f"{row['mean']:.4f} ± {row['standard_error']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
         return text + (f" ({int(row['undefined'])} undefined)" if row["undefined"] else "")
 
     def draw(self, path: Path) -> None:

@@ -89,8 +89,16 @@ def prepare(maps: Path, fixations: Path, *, densities: Path | None, size, baseli
             f"No map in {maps} has fixations of the same name in {fixations}: maps are called {_some(found_maps)}, fixations "
             f"{_some(found_fixations)}."
         )
-    errors = {name: f"there are no fixations of this name in {fixations}" for name in found_maps if name not in found_fixations}
-    errors |= {name: f"there is no density of this name in {densities}" for name in names if densities and name not in found_densities}
+    errors = {
+        name: f"there are no fixations of this name in {fixations}"
+        for name in found_maps
+        if name not in found_fixations
+    }
+    errors |= {
+        name: f"there is no density of this name in {densities}"
+        for name in names
+        if densities and name not in found_densities
+    }
     everyone, position = [], {}
     for name in names:
         try:
@@ -103,7 +111,13 @@ def prepare(maps: Path, fixations: Path, *, densities: Path | None, size, baseli
     spare = [name for name in found_fixations if name not in found_maps]
     notes = [f"{len(spare)} images in {fixations} have no map: {_some(spare)}."] if spare else []
     mean = _mean(scorer, everyone)
-    settings |= {"maps": str(maps), "fixations": str(fixations), "densities": str(densities or ""), "sigma": sigma, "size": size}
+    settings |= {
+        "maps": str(maps),
+        "fixations": str(fixations),
+        "densities": str(densities or ""),
+        "sigma": sigma,
+        "size": size,
+    }
     settings |= {"baselines": list(scorer.baselines) if scorer else [], "fixations_digest": _digest(position, everyone)}
     return Job(found_maps, found_densities, everyone, position, errors, scorer, mean, settings, notes)
 
@@ -151,7 +165,9 @@ def _scorer(settings: dict, baselines, sigma: float | None, densities: bool) -> 
     if metrics:
         wanted = {name: preset.get(name, (name, {})) for name in metrics}
     else:
-        wanted = {c: v for c, v in preset.items() if available >= set(resolve([v[0]], {*available, "density"})[v[0]].needs)}
+        wanted = {
+            c: v for c, v in preset.items() if available >= set(resolve([v[0]], {*available, "density"})[v[0]].needs)
+        }
     chosen = ("center", "mean") if not baselines else () if baselines == ["none"] else tuple(baselines)
     return Scorer(resolve(wanted, available), check_baselines(chosen), None if densities else sigma, settings["resize"])
 

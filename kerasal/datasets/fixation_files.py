@@ -39,7 +39,9 @@ def list_fixations(path: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
     known = [file for file in files if file.suffix.lower() in (*_MAPS, *_TABLES, *_LOSSY, ".mat")]
     if not known:
-        raise ValueError(f"{path} has no fixations; expected files that end in {', '.join((*_MAPS, *_TABLES, '.mat'))}.")
+        raise ValueError(
+            f"{path} has no fixations; expected files that end in {', '.join((*_MAPS, *_TABLES, '.mat'))}."
+        )
     found: dict[str, Callable[[], np.ndarray]] = {}
     for file in known:
         if file.stem in found:
@@ -62,7 +64,9 @@ def read_fixations(file: pathlib.Path) -> np.ndarray:
     """
     suffix = file.suffix.lower()
     if suffix in _LOSSY:
-        raise ValueError(f"{file}: JPEG changes pixel values, so it cannot hold fixations. Expected a PNG, NPY, CSV or .mat.")
+        raise ValueError(
+            f"{file}: JPEG changes pixel values, so it cannot hold fixations. Expected a PNG, NPY, CSV or .mat."
+        )
     if suffix == ".mat":
         from kerasal.datasets.matlab_files import read_matlab
 
@@ -87,7 +91,9 @@ def _table(file: pathlib.Path):
     try:
         table = pd.read_csv(file, sep=None, engine="python", skipinitialspace=True, dtype=str)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
-        raise ValueError(f"{file} cannot be read as a table: {(str(error) or 'it is empty').splitlines()[0]}") from error
+        raise ValueError(
+            f"{file} cannot be read as a table: {(str(error) or 'it is empty').splitlines()[0]}"
+        ) from error
     if _number(table.columns[0]) and len(table.columns) == 2:  # no header
         table = pd.concat([pd.DataFrame([list(table.columns)], columns=["x", "y"]), table.set_axis(["x", "y"], axis=1)])
     return table.rename(columns=lambda column: str(column).strip().lower())
@@ -110,7 +116,9 @@ def _coordinates(table, file: pathlib.Path) -> np.ndarray:
     values = table[["x", "y"]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     if np.isnan(values).any():
         row = int(np.flatnonzero(np.isnan(values).any(axis=1))[0])
-        raise ValueError(f"{file}: expected numbers in the columns x and y, received something else in data row {row + 1}.")
+        raise ValueError(
+            f"{file}: expected numbers in the columns x and y, received something else in data row {row + 1}."
+        )
     return values
 
 

@@ -82,7 +82,7 @@ PRESETS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "nss": ("nss", {"ddof": 0, **_all}),
         "cc": ("cc", {}),
         "similarity": ("similarity", {"normalization": "sum"}),
-        "kld": ("kld", {"epsilon": 1e-20}),
+        "kld": ("kld", {}),
     },
     "salicon": {
         "auc_judd": ("auc_judd", {"jitter": True}),

@@ -89,11 +89,12 @@ def _table(file: pathlib.Path):
     import pandas as pd
 
     try:
-        table = pd.read_csv(file, sep=None, engine="python", skipinitialspace=True, dtype=str)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
-        raise ValueError(
-            f"{file} cannot be read as a table: {(str(error) or 'it is empty').splitlines()[0]}"
-        ) from error
+        with file.open(encoding="utf-8-sig") as lines:
+            first = lines.readline()
+        separator = next((mark for mark in ",;\t" if mark in first), r"\s+")
+        table = pd.read_csv(file, sep=separator, skipinitialspace=True, dtype=str, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read as a table: {str(error).splitlines()[0]}") from error
     if _number(table.columns[0]) and len(table.columns) == 2:  # no header
         table = pd.concat([pd.DataFrame([list(table.columns)], columns=["x", "y"]), table.set_axis(["x", "y"], axis=1)])
     return table.rename(columns=lambda column: str(column).strip().lower())

@@ -85,6 +85,7 @@ def kerasal_calls(d: dict) -> dict:
         "nss ddof=0, points": lambda: m.nss(s, p, ddof=0, duplicates=True),
         "auc all, points": lambda: m.auc(s, p, negatives="all", duplicates=True),
         "auc shuffled exact, points": lambda: m.auc(s, p, negatives=q, duplicates=True),
+        "its ROC core alone": lambda: m.auc(s, p, negatives=q, duplicates=True),
         "sim sum": lambda: m.similarity(s, g, normalization="sum"),
     }
 
@@ -107,14 +108,26 @@ def pysaliency_calls(d: dict) -> dict:
 
     if importlib.util.find_spec("torch") is None:
         sys.modules["pysaliency.external_models"] = mock.MagicMock(__spec__=None)
+    import pysaliency
     from pysaliency import metrics as m
     from pysaliency.roc import general_roc
 
     s, g, p, q = d["saliency"], d["density"], d["points"], d["pool"]
+
+    class Given(pysaliency.SaliencyMapModel):
+        def _saliency_map(self, stimulus):
+            return s
+
+    def one_image(points):
+        return pysaliency.Fixations.create_without_history(points[:, 0], points[:, 1], np.zeros(len(points), int))
+
+    model, stimuli = Given(), pysaliency.Stimuli([np.zeros((*s.shape, 3), np.uint8)])
+    fixations, others = one_image(p), one_image(q)
     return {
         "nss ddof=0, points": lambda: m.NSS(s, p[:, 0], p[:, 1]).mean(),
         "auc all, points": lambda: general_roc(s[p[:, 1], p[:, 0]], s.flatten())[0],
-        "auc shuffled exact, points": lambda: general_roc(s[p[:, 1], p[:, 0]], s[q[:, 1], q[:, 0]])[0],
+        "auc shuffled exact, points": lambda: model.AUC_per_image(stimuli, fixations, nonfixations=others)[0],
+        "its ROC core alone": lambda: general_roc(s[p[:, 1], p[:, 0]], s[q[:, 1], q[:, 0]])[0],
         "cc": lambda: m.CC(s, g),
         "sim sum": lambda: m.SIM(s, g),
         "kld": lambda: m.MIT_KLDiv(s, g),

@@ -5,22 +5,37 @@ from collections.abc import Callable
 import numpy as np
 
 _BLOCK = 1 << 13  # short enough that BLAS starts no threads, which cost more than a dot product
+_LONG = 1 << 15  # without BLAS, fewer and longer blocks
+_SAFE = 100.0  # a difference of sums may lose so much of its relative precision: 1e-14
 
 
-def _blockwise(term: Callable, *arrays: np.ndarray) -> float:
-    """Add up ``term(*blocks, out=buffer)`` over blocks of one-dimensional ``arrays``."""
+def _blockwise(term: Callable, *arrays: np.ndarray, length: int = _BLOCK) -> float:
+    """Add up ``term(*blocks, buffer)`` over blocks of one-dimensional ``arrays``."""
     size = arrays[0].size
-    buffer = np.empty((2, min(_BLOCK, size)))
+    buffer = np.empty((2, min(length, size)))
     total = 0.0
-    for start in range(0, size, _BLOCK):
-        blocks = [array[start : start + _BLOCK] for array in arrays]
+    for start in range(0, size, length):
+        blocks = [array[start : start + length] for array in arrays]
         total += float(term(*blocks, buffer[:, : blocks[0].size]))
     return total
 
 
+def _product(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the sum of the products, in one thread."""
+    ends = range(0, first.size, _BLOCK)
+    return float(sum(np.dot(first[start : start + _BLOCK], second[start : start + _BLOCK]) for start in ends))
+
+
 def moments(values: np.ndarray) -> tuple[float, float]:
-    """Return the mean and the sum of the squared deviations from it, in two passes."""
+    """Return the mean and the sum of the squared deviations from it.
+
+    From the plain sum of squares where that loses no precision, else in a second pass.
+    """
     mean = float(values.mean())
+    squares = _product(values, values)
+    deviations = squares - values.size * mean * mean
+    if squares < _SAFE * deviations:
+        return mean, deviations
 
     def squared(block, out):
         centred = np.subtract(block, mean, out=out[0])
@@ -31,36 +46,37 @@ def moments(values: np.ndarray) -> tuple[float, float]:
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Return Pearson's correlation of two arrays, neither of them constant."""
-    means = float(first.mean()), float(second.mean())
-    squares = np.zeros(2)
+    (mean, squares), (other_mean, other_squares) = moments(first), moments(second)
+    scale = float(np.sqrt(squares) * np.sqrt(other_squares))
+    offset = first.size * mean * other_mean
+    if abs(offset) < _SAFE * scale:
+        return (_product(first, second) - offset) / scale
 
     def product(one, two, out):
-        one, two = np.subtract(one, means[0], out=out[0]), np.subtract(two, means[1], out=out[1])
-        squares[:] += np.dot(one, one), np.dot(two, two)
-        return np.dot(one, two)
+        return np.dot(np.subtract(one, mean, out=out[0]), np.subtract(two, other_mean, out=out[1]))
 
-    covariance = _blockwise(product, first, second)
-    return covariance / float(np.sqrt(squares[0]) * np.sqrt(squares[1]))
+    return _blockwise(product, first, second) / scale
 
 
 def shifted_sum(values: np.ndarray, shift: float) -> float:
-    """Return the sum of ``values - shift``."""
-    return (
-        float(values.sum())
-        if shift == 0
-        else _blockwise(lambda block, out: np.subtract(block, shift, out=out[0]).sum(), values)
-    )
+    """Return the sum of ``values - shift``, none of them negative."""
+    total = float(values.sum())
+    shifted = total - values.size * shift
+    if abs(total) < _SAFE * shifted:
+        return shifted
+    return _blockwise(lambda block, out: np.subtract(block, shift, out=out[0]).sum(), values, length=_LONG)
 
 
 def overlap(first: np.ndarray, second: np.ndarray, shifts: tuple[float, float], totals: tuple[float, float]) -> float:
     """Return the sum of the smaller of ``(value - shift) / total`` of the two arrays."""
+    ratio = totals[1] / totals[0]
 
     def smaller(one, two, out):
-        for block, row, shift, total in zip((one, two), out, shifts, totals, strict=True):
-            np.multiply(np.subtract(block, shift, out=row), 1 / total, out=row)
-        return np.minimum(out[0], out[1], out=out[0]).sum()
+        one = one if shifts[0] == 0 else np.subtract(one, shifts[0], out=out[0])
+        two = two if shifts[1] == 0 else np.subtract(two, shifts[1], out=out[1])
+        return np.minimum(np.multiply(one, ratio, out=out[0]), two, out=out[0]).sum()
 
-    return _blockwise(smaller, first, second)
+    return _blockwise(smaller, first, second, length=_LONG) / totals[1]
 
 
 def relative_entropy(truth: np.ndarray, model: np.ndarray, totals: tuple[float, float], epsilon: float) -> float:

@@ -2,15 +2,15 @@
 
     python benchmarks/metrics.py --pysaliency VENV/bin/python --port PORT.py --matlab code_forMetrics
 
-Every peer is optional. ``--pysaliency`` is a Python in which pysaliency is installed (pip install pysaliency 'numpy<2.4'; where
-it has no torch, pysaliency's wrappers of DeepGaze are left out). ``--port`` is a file with the functions of a Python port of
-the Matlab code (herrlich10/saliency, benchmark/metrics.py), run by that same Python. ``--matlab`` is a folder with the Matlab
-code (cvzoya/saliency), run by ``octave``; a file EMD_without_solver.m there, which is EMD.m without its compiled solver,
-gives a lower bound for EMD.
+Every peer is optional. ``--pysaliency`` is a Python in which pysaliency is installed (pip install pysaliency
+'numpy<2.4'; where it has no torch, pysaliency's wrappers of DeepGaze are left out). ``--port`` is a file with the
+functions of a Python port of the Matlab code (herrlich10/saliency, benchmark/metrics.py), run by that same Python.
+``--matlab`` is a folder with the Matlab code (cvzoya/saliency), run by ``octave``; a file EMD_without_solver.m there,
+which is EMD.m without its compiled solver, gives a lower bound for EMD.
 
-One 640 x 480 float64 map, 80 fixations, a pool of 800 other fixations. In every round each contender runs every metric in
-turn; a number is the median over the rounds of the median of a few whole calls, in milliseconds, checks included. One thread
-each.
+One 640 x 480 float64 map, 80 fixations, a pool of 800 other fixations. In every round each contender runs every
+metric in turn; a number is the median over the rounds of the median of a few whole calls, in milliseconds, checks
+included. One thread each.
 """
 
 import argparse
@@ -36,6 +36,7 @@ calls = struct('judd', @() AUC_Judd(saliency, fixations, 0), 'borji', @() AUC_Bo
 while true
   line = fgetl(stdin);
   if ~ischar(line), break; end
+  if isempty(line), continue; end  % fgetl waits for what follows a line: an empty one
   call = calls.(line); times = zeros(1, {calls});
   for i = 1:{calls}, tic; value = call(); times(i) = toc; end
   printf('%.17g %.17g\\n', 1000 * median(times), value); fflush(stdout);
@@ -173,10 +174,11 @@ class Peer:
 
     def __init__(self, command: list[str], names: list[str] | None = None):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.end = "\n" if names is None else "\n\n"
         self.names = names or [n.replace("_", " ") for n in self.process.stdout.readline().split()]
 
     def time(self, name: str) -> tuple[float, float]:
-        self.process.stdin.write(name + "\n")
+        self.process.stdin.write(name + self.end)
         self.process.stdin.flush()
         milliseconds, value = self.process.stdout.readline().split()
         return float(milliseconds), float(value)
@@ -225,7 +227,8 @@ def compare(given) -> None:
     median = {key: statistics.median(times) for key, times in found.items()}
     shown = [peer for peer in peers if peer not in ("floor", "kerasal")]
     print(
-        f"| metric | kerasal ms | {' | '.join(f'{peer} ms' for peer in shown)} | fastest peer / kerasal | largest difference |"
+        f"| metric | kerasal ms | {' | '.join(f'{peer} ms' for peer in shown)} "
+        "| fastest peer / kerasal | largest difference |"
     )
     print(f"|---|---|{'---|' * len(shown)}---|---|")
     for name in names:

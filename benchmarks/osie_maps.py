@@ -1,4 +1,4 @@
-"""Make two classical saliency maps of the OSIE test images (1501-1700) and their fixations, ready for ``kerasal score``.
+"""Make two classical saliency maps of the OSIE test images (1501-1700), and their fixations, for ``kerasal score``.
 
     python benchmarks/osie_maps.py DATA/osie work/osie
     kerasal score work/osie/spectral_residual work/osie/fixations.csv --sigma 9.6 -o work/osie/spectral_residual.csv

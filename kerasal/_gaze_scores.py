@@ -23,7 +23,8 @@ def _pair(y_true, y_pred):
     truth, predicted = _maps(y_true), _maps(y_pred)
     if None not in (truth.shape[1], predicted.shape[1]) and truth.shape[1] != predicted.shape[1]:
         raise ValueError(
-            f"Expected y_true of y_pred's size, received {tuple(y_true.shape)} and {tuple(y_pred.shape)}. Resize the maps."
+            f"Expected y_true of y_pred's size, received {tuple(y_true.shape)} and {tuple(y_pred.shape)}. "
+            "Resize the maps."
         )
     return ops.cast(truth, predicted.dtype), predicted
 

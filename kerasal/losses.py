@@ -1,11 +1,12 @@
 """Losses and metrics for training gaze predictors, on the definitions of ``kerasal.metrics``.
 
-All take maps ``(N, H, W)`` or ``(N, H, W, 1)``. ``y_true`` is a map of fixations for NSS and a density (blurred fixations) for
-the others. A loss is to be minimised, so ``NSSLoss``, ``CCLoss`` and ``SimilarityLoss`` are the negated metrics.
+All take maps ``(N, H, W)`` or ``(N, H, W, 1)``. ``y_true`` is a map of fixations for NSS and a density (blurred
+fixations) for the others. A loss is to be minimised, so ``NSSLoss``, ``CCLoss`` and ``SimilarityLoss`` are the
+negated metrics.
 
 Sums and variances are never divided by zero: a map without any contrast (all zero at the start of training, or an image
-without fixations) scores 0 and has a zero gradient, never NaN. That is the only difference from ``kerasal.metrics``, which
-raises or warns, and ``KLDLoss`` takes predictions below 0 for 0.
+without fixations) scores 0 and has a zero gradient, never NaN. That is the only difference from ``kerasal.metrics``,
+which raises or warns, and ``KLDLoss`` takes predictions below 0 for 0.
 """
 
 from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
@@ -72,8 +73,8 @@ class SimilarityLoss(keras.losses.Loss):
 class WeightedSum(keras.losses.Loss):
     """A weighted sum of losses, such as ``WeightedSum([KLDLoss(), CCLoss()], [1.0, 0.2])``.
 
-    ``y_true`` is what all of them take; where one takes fixations and the others a density, stack the two in the last axis,
-    ``(N, H, W, 2)``, and give the ``channels``.
+    ``y_true`` is what all of them take; where one takes fixations and the others a density, stack the two in the last
+    axis, ``(N, H, W, 2)``, and give the ``channels``.
 
     Args:
         losses: Keras losses.

@@ -86,7 +86,8 @@ def prepare(maps: Path, fixations: Path, *, densities: Path | None, size, baseli
     names = [name for name in found_maps if name in found_fixations]
     if not names:
         raise ValueError(
-            f"No map in {maps} has fixations of the same name in {fixations}: maps are called {_some(found_maps)}, fixations "
+            f"No map in {maps} has fixations of the same name in {fixations}: "
+            f"maps are called {_some(found_maps)}, fixations "
             f"{_some(found_fixations)}."
         )
     errors = {
@@ -123,7 +124,7 @@ def prepare(maps: Path, fixations: Path, *, densities: Path | None, size, baseli
 
 
 def run(job: Job, output: Path, processes: int) -> pd.DataFrame:
-    """Score every image, taking over from the journal what an interrupted run has done; return a table with ``error``."""
+    """Score every image that the journal of an interrupted run does not have; return a table with ``error``."""
     journal = journal_of(output)
     todo = {name: _stamp(job.maps[name], job.densities.get(name)) for name in job.position if name not in job.errors}
     header = json.dumps({"settings": job.settings, "columns": list(job.definitions)}, sort_keys=True)

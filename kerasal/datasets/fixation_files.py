@@ -1,6 +1,7 @@
 """Read fixations from the files people have: fixation maps, coordinate tables, and Matlab files.
 
-Coordinates come out as (n, 2) float64 (x, y), 0-based; maps as (H, W) counts. Matlab files count from 1, so 1 is subtracted.
+Coordinates come out as (n, 2) float64 (x, y), 0-based; maps as (H, W) counts. Matlab files count from 1, so 1 is
+subtracted.
 """
 
 import pathlib
@@ -19,8 +20,8 @@ def list_fixations(path: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
     """Return image stem -> a function that reads its fixations.
 
     Args:
-        path: a folder with one file an image (a fixation map as PNG, TIFF, BMP or NPY; coordinates as CSV or NPY; SALICON's
-            or another ``.mat``), one table with the columns image, x, y, or OSIE's ``fixations.mat``.
+        path: a folder with one file an image (a fixation map as PNG, TIFF, BMP or NPY; coordinates as CSV or NPY;
+            SALICON's or another ``.mat``), one table with the columns image, x, y, or OSIE's ``fixations.mat``.
 
     Raises:
         ValueError: nothing that can be read as fixations.

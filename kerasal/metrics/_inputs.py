@@ -10,7 +10,7 @@ from kerasal.metrics._resize import imresize
 
 @dataclasses.dataclass(frozen=True)
 class Fixations:
-    """The fixated pixels of one image: flat ``index``, ascending, each once; its ``count`` of fixations; map ``shape``."""
+    """The fixated pixels of an image: flat ``index``, ascending; the ``count`` on each; the ``shape`` of the map."""
 
     index: np.ndarray
     count: np.ndarray
@@ -103,13 +103,14 @@ def _range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, f
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
         raise ValueError(
-            f"{subject(argument, name)}: expected finite values, received {bad} NaN or infinite ones among {array.size}."
+            f"{subject(argument, name)}: expected finite values, "
+            f"received {bad} NaN or infinite ones among {array.size}."
         )
     return low, high
 
 
 def fixations_of(value, shape=None, argument: str = "fixations", name: str | None = None) -> Fixations:
-    """Read fixations: a map of ``shape`` (non-zero = fixated, counts kept), or (n, 2) pixel coordinates (x, y), 0-based.
+    """Read fixations: a map of ``shape`` (non-zero = fixated, counts kept), or (n, 2) pixel coordinates (x, y).
 
     Raises:
         ValueError: none, outside the map, not finite, negative or fractional counts, or a shape that is neither.
@@ -152,7 +153,8 @@ def _from_map(array: np.ndarray, argument: str, name: str | None) -> Fixations:
         raise ValueError(f"{subject(argument, name)}: expected finite values, received NaN or infinite ones.")
     if (count < 0).any() or (count != np.floor(count)).any():
         raise ValueError(
-            f"{subject(argument, name)}: expected 0 or a whole number of fixations in every pixel, received values such as "
+            f"{subject(argument, name)}: expected 0 or a whole number of fixations in every pixel, "
+            f"received values such as "
             f"{count[(count < 0) | (count != np.floor(count))][0]:.6g}. That looks like a density; pass the fixations."
         )
     return _compact(index, count, array.shape)
@@ -167,7 +169,8 @@ def _from_coordinates(array: np.ndarray, shape: tuple[int, int], argument: str, 
     if outside.any():
         x, y = array[outside][0]
         raise ValueError(
-            f"{subject(argument, name)}: expected (x, y) with 0 <= x < {width} and 0 <= y < {height}, received ({x:g}, {y:g}) "
+            f"{subject(argument, name)}: expected (x, y) with 0 <= x < {width} and 0 <= y < {height}, "
+            f"received ({x:g}, {y:g}) "
             f"and {int(outside.sum()) - 1} more outside. Coordinates are 0-based, x first, in pixels of the map."
         )
     flat = place[:, 1].astype(np.int64) * width + place[:, 0].astype(np.int64)

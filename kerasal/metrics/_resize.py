@@ -1,4 +1,4 @@
-"""Matlab's ``imresize``, because the benchmark's numbers depend on it: bicubic a = -0.5, antialiased, symmetric edges."""
+"""Matlab's ``imresize``, on which the benchmark's numbers depend: bicubic a = -0.5, antialiased, symmetric edges."""
 
 import functools
 

@@ -7,7 +7,7 @@ import numpy as np
 from kerasal.metrics._inputs import fixations_of
 
 SIGMAS = {"coursework": 19.0, "osie": 24.0}
-"""Widths in use, in pixels: the coursework examiners' (for 640 x 480 SALICON images) and OSIE's authors' (800 x 600)."""
+"""Widths in use, in pixels: the coursework examiners' (640 x 480 SALICON images) and OSIE's authors' (800 x 600)."""
 
 
 def blur_fixations(
@@ -19,7 +19,8 @@ def blur_fixations(
 
     Args:
         fixations: (H, W) map of fixations, or (n, 2) coordinates (x, y).
-        sigma: standard deviation in pixels (see ``pixels_of_degrees``), or a name in ``SIGMAS``: ``"coursework"``, ``"osie"``.
+        sigma: standard deviation in pixels (see ``pixels_of_degrees``), or a name in ``SIGMAS``: ``"coursework"``,
+            ``"osie"``.
         shape: (H, W) of the result; needed for coordinates.
         duplicates: count every fixation, as eye-tracking data sets do, instead of each fixated pixel once.
         name: the image, for messages.

@@ -17,7 +17,8 @@ from kerasal.naming import closest
 class Metric:
     """A metric: its ``function``, what it ``needs`` besides the map, its definition in words, and fixed ``options``.
 
-    ``needs`` is among ``"fixations"``, ``"density"``, ``"others"`` (fixations of other images) and ``"baseline"`` (a map).
+    ``needs`` is among ``"fixations"``, ``"density"``, ``"others"`` (fixations of other images) and ``"baseline"`` (a
+    map).
     """
 
     function: Callable[..., float]
@@ -100,7 +101,8 @@ PRESETS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
 def resolve(metrics: str | Iterable[str] | Mapping[str, Any] | None, available: set[str]) -> dict[str, Metric]:
     """Return column -> ``Metric`` for the ``metrics`` argument of ``evaluate``.
 
-    ``None`` is the preset ``"mit"`` as far as ``available`` input goes; everything else that is asked for must be computable.
+    ``None`` is the preset ``"mit"`` as far as ``available`` input goes; everything else that is asked for must be
+    computable.
 
     Raises:
         ValueError: an unknown name (the closest are listed), or input that a metric needs is missing.

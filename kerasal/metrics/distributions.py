@@ -9,8 +9,8 @@ _EPSILON = 2.0**-52
 def cc(saliency_map, density, *, resize: str | None = None, name: str | None = None) -> float:
     """Compute Pearson's correlation of the map with the density of fixations (``CC.m``).
 
-    Range -1 to 1, 0 = unrelated; any rising affine change of either leaves it alone. Pitfall: it depends on the blur of the
-    density (name the sigma with the number), and it is symmetric: a false peak costs as much as a missed one.
+    Range -1 to 1, 0 = unrelated; any rising affine change of either leaves it alone. Pitfall: it depends on the blur
+    of the density (name the sigma with the number), and it is symmetric: a false peak costs as much as a missed one.
 
     Args:
         saliency_map: (H, W) numbers.
@@ -42,13 +42,14 @@ def similarity(
     Args:
         saliency_map: (H, W) numbers.
         density: (H, W) blurred fixations, see ``blur_fixations``.
-        normalization: ``"minmax"`` to 0..1 and then to sum 1 (MIT), or ``"sum"`` alone (Tuebingen), which needs values of at
-            least 0.
+        normalization: ``"minmax"`` to 0..1 and then to sum 1 (MIT), or ``"sum"`` alone (Tuebingen), which needs
+            values of at least 0.
         resize: ``"matlab"`` allows a map of another size than the density.
         name: the image, for messages.
 
     Returns:
-        The intersection; NaN with a warning where one of the two is constant (``"minmax"``) or zero everywhere (``"sum"``).
+        The intersection; NaN with a warning where one of the two is constant (``"minmax"``) or zero everywhere
+        (``"sum"``).
 
     Raises:
         ValueError: see the package's list of bad input.

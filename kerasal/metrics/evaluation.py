@@ -32,9 +32,9 @@ def evaluate(
 ) -> pd.DataFrame:
     """Score saliency maps against fixations: a table with one row an image.
 
-    Every argument may be a list, an array or an iterator, read in step; no map is kept. The coordinates of all fixations
-    are kept (eight bytes a fixated pixel) only where the definition needs other images: the baseline ``"mean"``, and the
-    shuffled AUC without ``other_fixations``.
+    Every argument may be a list, an array or an iterator, read in step; no map is kept. The coordinates of all
+    fixations are kept (eight bytes a fixated pixel) only where the definition needs other images: the baseline
+    ``"mean"``, and the shuffled AUC without ``other_fixations``.
 
     Args:
         maps: (H, W) each.
@@ -42,8 +42,8 @@ def evaluate(
         densities: (H, W) each, for cc, similarity, kld and emd; or give ``sigma``.
         metrics: names, a preset (``"mit"``, ``"tuebingen"``, ``"salicon"``), or column -> (name, options). ``None`` is
             ``"mit"`` as far as the input allows.
-        other_fixations: the pool of the shuffled AUC: one for all images (an array), or one for each. By default ten random
-            other images, as at MIT.
+        other_fixations: the pool of the shuffled AUC: one for all images (an array), or one for each. By default ten
+            random other images, as at MIT.
         baselines: scored like the maps, in columns ``center_...`` and ``mean_...``; see ``BASELINES``.
         names: of the images, the table's index.
         sigma: blur the fixations by so many pixels, or by a name of ``SIGMAS``, where ``densities`` is not given.

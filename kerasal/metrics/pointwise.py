@@ -21,8 +21,9 @@ def nss(
 ) -> float:
     """Compute the normalized scanpath saliency: the mean of (S - mean) / std at the fixations (Peters et al. 2005).
 
-    Unbounded, in standard deviations of the map; chance 0, good models 2 to 3. A constant map scores 0. Pitfalls: it takes
-    fixations, never a blurred density (against which a public issue got 1.69 for 1.93), and a single sharp peak pays.
+    Unbounded, in standard deviations of the map; chance 0, good models 2 to 3. A constant map scores 0. Pitfalls: it
+    takes fixations, never a blurred density (against which a public issue got 1.69 for 1.93), and a single sharp peak
+    pays.
 
     Args:
         saliency_map: (H, W) numbers.
@@ -58,10 +59,10 @@ def information_gain(
 ) -> float:
     """Compute the information gain over a baseline map in bits a fixation (Kuemmerer et al. 2015; ``InfoGain.m``).
 
-    The mean over fixations of log2(epsilon + p) - log2(epsilon + b), p and b scaled to 0..1 and then to sum 1. Unbounded;
-    0 = as good as the baseline, below 0 = worse. Pitfall: one fixation on a pixel of value 0 costs up to 50 bits, so
-    maps with empty regions score far below zero; and the min-max scaling makes even a density a different one, so for
-    probabilistic models use ``log_density``.
+    The mean over fixations of log2(epsilon + p) - log2(epsilon + b), p and b scaled to 0..1 and then to sum 1.
+    Unbounded; 0 = as good as the baseline, below 0 = worse. Pitfall: one fixation on a pixel of value 0 costs up to
+    50 bits, so maps with empty regions score far below zero; and the min-max scaling makes even a density a different
+    one, so for probabilistic models use ``log_density``.
 
     Args:
         saliency_map: (H, W) numbers, or natural log-densities.
@@ -103,7 +104,8 @@ def _check_log_density(checked: Map, argument: str, name: str | None) -> None:
     total = float(np.sum(np.exp(checked.values))) if checked.high < 700 else math.inf
     if not abs(total - 1) < 1e-3:
         raise ValueError(
-            f"{subject(argument, name)}: expected natural log-densities, whose exp sums to 1, received a sum of {total:.6g}. "
+            f"{subject(argument, name)}: expected natural log-densities, whose exp sums to 1, "
+            f"received a sum of {total:.6g}. "
             "Subtract the logarithm of that sum, or leave log_density out for a plain map. A resized one must be "
             "normalised again."
         )

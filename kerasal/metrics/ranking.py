@@ -24,8 +24,8 @@ def auc(
     Args:
         saliency_map: (H, W) numbers.
         fixations: (H, W) map of fixations, or (n, 2) coordinates (x, y).
-        negatives: where q comes from: ``"unfixated"`` pixels, ``"all"`` pixels (the Tuebingen benchmark), or fixations of
-            other images, as a map or as coordinates (the Tuebingen benchmark's shuffled AUC).
+        negatives: where q comes from: ``"unfixated"`` pixels, ``"all"`` pixels (the Tuebingen benchmark), or
+            fixations of other images, as a map or as coordinates (the Tuebingen benchmark's shuffled AUC).
         duplicates: count every fixation (Tuebingen) instead of each fixated pixel once (MIT).
         resize: ``"matlab"`` allows a map of another size than the fixation map.
         name: the image, for messages.
@@ -61,9 +61,10 @@ def auc_judd(
 ) -> float:
     """Compute Judd's area under the ROC curve, with thresholds at the fixated values (``AUC_Judd.m``).
 
-    1 - mean(fp) + fp[n] / 2n with fp[i] = (#{S >= t[i]} - i) / (N - n) and t the fixated values, highest first. Range 0 to
-    1, chance .5. Pitfall: without jitter a tie counts against the map (a map that is zero almost everywhere can fall
-    below .5), and popular ports add the jitter before normalising, which reorders maps of small range, or are off by one.
+    1 - mean(fp) + fp[n] / 2n with fp[i] = (#{S >= t[i]} - i) / (N - n) and t the fixated values, highest first. Range
+    0 to 1, chance .5. Pitfall: without jitter a tie counts against the map (a map that is zero almost everywhere can
+    fall below .5), and popular ports add the jitter before normalising, which reorders maps of small range, or are
+    off by one.
 
     Args:
         saliency_map: (H, W) numbers.
@@ -118,7 +119,8 @@ def check_unfixated(fixated: Fixations, name: str | None) -> None:
     """
     if fixated.index.size == fixated.shape[0] * fixated.shape[1]:
         raise ValueError(
-            f"{subject('fixations', name)}: expected at least one pixel without a fixation, received a map in which all "
+            f"{subject('fixations', name)}: expected at least one pixel without a fixation, "
+            f"received a map in which all "
             f"{fixated.index.size} are fixated. Pass the fixations, not a density or a mask."
         )
 

@@ -1,4 +1,4 @@
-"""Score one image: the resolved metrics of its map and of the baselines. ``evaluate`` and ``kerasal score`` share this."""
+"""Score one image, its map and the baselines; ``evaluate`` and ``kerasal score`` share this."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

@@ -1,8 +1,8 @@
 """Areas under a ROC curve of few, evenly spaced thresholds: Borji's and the shuffled one, exactly or by random draws.
 
 With the true-positive rates fixed, the trapezoid is linear in the false-positive rates, and every random draw has the
-whole pool as its distribution. So the mean over all draws is the trapezoid with the rates of the whole pool. A step of .1
-makes these areas lower than exact ones: never compare the two.
+whole pool as its distribution. So the mean over all draws is the trapezoid with the rates of the whole pool. A step
+of .1 makes these areas lower than exact ones: never compare the two.
 """
 
 import numpy as np
@@ -71,8 +71,9 @@ def auc_shuffled(
     """Compute the shuffled area under the ROC curve (``AUC_shuffled.m``) against the fixated pixels of other images.
 
     As ``auc_borji``, with the pool of negatives where people look in other images, so that a centre blob is worth about
-    .5. Range 0 to 1, chance .5. Pitfalls: it depends on the choice of the other images (MIT takes ten), it punishes a map
-    for a true centre bias, and widespread ports are broken: one takes 77 % negative values, one a disc in the centre.
+    .5. Range 0 to 1, chance .5. Pitfalls: it depends on the choice of the other images (MIT takes ten), it punishes a
+    map for a true centre bias, and widespread ports are broken: one takes 77 % negative values, one a disc in the
+    centre.
 
     Args:
         saliency_map: (H, W) numbers.
@@ -105,10 +106,10 @@ def auc_shuffled(
 
 
 def thresholds(checked: Map, step: float) -> np.ndarray:
-    """Return, for 0, ``step``, 2 ``step`` .. 1 on the map scaled to 0..1, the least values whose scaled value reaches them.
+    """Return the least values that reach 0, ``step``, 2 ``step`` .. 1 once the map is scaled to 0..1.
 
-    The benchmark compares scaled values. The scaling keeps their order, so there is a least value that passes, and it is
-    found here exactly instead of scaling the image.
+    The benchmark compares scaled values. The scaling keeps their order, so there is a least value that passes, and it
+    is found here exactly instead of scaling the image.
     """
     wanted = np.arange(int(np.floor(1 / step + 1e-9)) + 1) * step
     wanted = wanted[wanted <= 1.0]

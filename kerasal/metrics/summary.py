@@ -9,8 +9,8 @@ _CHUNK = 1 << 22  # random numbers at a time
 def summarize(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Summarise the columns of ``evaluate``: mean, standard error, and a bootstrap interval over images.
 
-    The interval holds the middle ``confidence`` of the means of ``resamples`` sets of images drawn with replacement; all
-    columns share the draws. NaN values are left out and counted.
+    The interval holds the middle ``confidence`` of the means of ``resamples`` sets of images drawn with replacement;
+    all columns share the draws. NaN values are left out and counted.
 
     Args:
         table: one row an image; columns that are not numbers are left out.
@@ -19,7 +19,8 @@ def summarize(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int =
         seed: of the draws.
 
     Returns:
-        One row a column: ``mean``, ``standard_error`` (NaN for one image), ``low``, ``high``, ``images``, ``undefined``.
+        One row a column: ``mean``, ``standard_error`` (NaN for one image), ``low``, ``high``, ``images``,
+        ``undefined``.
 
     Raises:
         ValueError: an empty table, or options out of range.

@@ -18,8 +18,8 @@ def emd(saliency_map, density, *, downsize: int = 32, resize: str | None = None,
     """Compute the earth mover's distance between map and density (MIT's ``EMD(map, density, 0, downsize)``).
 
     The Wasserstein-1 distance of the two, shrunk by ``downsize`` and scaled to sum 1, with the distance of two bins
-    measured between their centres in bins. 0 = the same, lower is better, at most the diagonal of the shrunk map. The only
-    metric here that knows how far off a miss is. Pitfall: it is in bins, so it depends on the image's size and on
+    measured between their centres in bins. 0 = the same, lower is better, at most the diagonal of the shrunk map. The
+    only metric here that knows how far off a miss is. Pitfall: it is in bins, so it depends on the image's size and on
     ``downsize``; and bicubic shrinking can leave small negative masses, which are part of the definition: only the
     difference of the two is moved.
 
@@ -55,7 +55,7 @@ def emd(saliency_map, density, *, downsize: int = 32, resize: str | None = None,
 
 
 def _transport(difference: np.ndarray, what: str) -> float:
-    """Move what is too much to where it is missing: mass that both have in a bin never moves under a metric distance."""
+    """Move what is too much to where it is missing; mass that both have in a bin never moves under a metric."""
     rows, columns = np.indices(difference.shape).reshape(2, -1)
     flat = difference.reshape(-1)
     source, sink = flat > 0, flat < 0

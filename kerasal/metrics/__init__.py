@@ -1,8 +1,8 @@
 """Metrics of gaze prediction: how well a saliency map says where people looked.
 
-The saliency benchmarks' numbers, computed in float64 by NumPy (and POT for ``emd``), deterministic unless random splits are
-asked for. The defaults are the MIT benchmark's definitions; options give Tuebingen's (pysaliency) and others'. Numbers of
-two definitions never belong in one table.
+The saliency benchmarks' numbers, computed in float64 by NumPy (and POT for ``emd``), deterministic unless random
+splits are asked for. The defaults are the MIT benchmark's definitions; options give Tuebingen's (pysaliency) and
+others'. Numbers of two definitions never belong in one table.
 
 ================== ============== ========= ======== ================================================================
 metric             against        range     chance   measures; and its pitfall
@@ -20,21 +20,21 @@ kld                density        0..inf    --       missed mass in nats, lower 
 emd                density        0..       --       how far mass has to move, in bins; depends on the image's size
 ================== ============== ========= ======== ================================================================
 
-**Maps** are (H, W) numbers of any kind, cast to float64 first; inputs are never changed. **Fixations** are a map of that
-shape (non-zero = fixated, whole numbers = repeated fixations) or (n, 2) pixel coordinates (x, y), 0-based, whose fractions
-are dropped. ``duplicates=False`` uses each fixated pixel once (MIT), ``True`` every fixation (Tuebingen). **Densities** are
-blurred fixations (``blur_fixations``).
+**Maps** are (H, W) numbers of any kind, cast to float64 first; inputs are never changed. **Fixations** are a map of
+that shape (non-zero = fixated, whole numbers = repeated fixations) or (n, 2) pixel coordinates (x, y), 0-based, whose
+fractions are dropped. ``duplicates=False`` uses each fixated pixel once (MIT), ``True`` every fixation (Tuebingen).
+**Densities** are blurred fixations (``blur_fixations``).
 
 Bad input raises ``ValueError`` with the argument's and the image's ``name``: NaN or infinite values; no fixations;
 coordinates outside the map; a density where fixations belong; every pixel fixated (``auc`` against unfixated pixels,
-``auc_judd``); negative values in ``kld`` (after resizing too); log-densities whose exp does not sum to 1; a map of another
-size than the ground truth, unless ``resize="matlab"`` (bicubic a = -0.5, antialiased, symmetric edges). A constant map scores
-.5 in every AUC and 0 in ``nss``; ``cc``, ``similarity`` and ``information_gain`` are NaN with a warning, as ``kld`` and
-``emd`` are for a map of zeros.
+``auc_judd``); negative values in ``kld`` (after resizing too); log-densities whose exp does not sum to 1; a map of
+another size than the ground truth, unless ``resize="matlab"`` (bicubic a = -0.5, antialiased, symmetric edges). A
+constant map scores .5 in every AUC and 0 in ``nss``; ``cc``, ``similarity`` and ``information_gain`` are NaN with a
+warning, as ``kld`` and ``emd`` are for a map of zeros.
 
-Popular ports that are wrong: a jitter added before normalising reorders maps of small range; a widespread shuffled AUC draws
-77 % negative values, another uses a disc in the centre; one Judd is off by one; several round to 4 decimals; one changes the
-caller's map; uint8 maps overflow in the Matlab code (Judd .22 for .48).
+Popular ports that are wrong: a jitter added before normalising reorders maps of small range; a widespread shuffled
+AUC draws 77 % negative values, another uses a disc in the centre; one Judd is off by one; several round to 4
+decimals; one changes the caller's map; uint8 maps overflow in the Matlab code (Judd .22 for .48).
 """
 
 from kerasal.metrics.baselines import BASELINES as BASELINES

@@ -62,8 +62,7 @@ def score(
     An interrupted run continues where it stopped when the same command is given again. What cannot be read is named and
     counted, and makes the exit code 1.
     """
-    from kerasal.cli import score_report, score_run
-    from kerasal.files import replacing
+    from kerasal.cli import score_run
 
     if output.suffix.lower() != ".csv":
         raise ValueError(f"--output: expected a name that ends in .csv, received {output}.")
@@ -83,6 +82,14 @@ def score(
         seed=seed,
     )
     table = score_run.run(job, output, processes)
+    _finish(job, table, output)
+
+
+def _finish(job, table, output: Path) -> None:
+    """Write the files beside each other, show the table, and turn failures into an error or exit code 1."""
+    from kerasal.cli import score_journal, score_report
+    from kerasal.files import replacing
+
     report = score_report.Report(table, job.definitions)
     with replacing(output) as path:
         report.write_csv(path)
@@ -91,7 +98,7 @@ def score(
     if report.scored:
         with replacing(output.with_suffix(".png")) as path:
             report.draw(path)
-    score_run.journal_of(output).unlink(missing_ok=True)
+    score_journal.journal_of(output).unlink(missing_ok=True)
     report.show(output, job.notes)
     if not report.scored:
         raise ValueError(f"None of the {len(table)} images could be scored; the column error of {output} says why.")

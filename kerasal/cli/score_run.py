@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kerasal.cli.score_journal import journal_of, resume, stamp
 from kerasal.datasets.fixation_files import list_fixations
 from kerasal.datasets.map_files import list_maps, map_shape, read_map
 from kerasal.metrics import coursework
@@ -126,9 +127,9 @@ def prepare(maps: Path, fixations: Path, *, densities: Path | None, size, baseli
 def run(job: Job, output: Path, processes: int) -> pd.DataFrame:
     """Score every image that the journal of an interrupted run does not have; return a table with ``error``."""
     journal = journal_of(output)
-    todo = {name: _stamp(job.maps[name], job.densities.get(name)) for name in job.position if name not in job.errors}
+    todo = {name: stamp(job.maps[name], job.densities.get(name)) for name in job.position if name not in job.errors}
     header = json.dumps({"settings": job.settings, "columns": list(job.definitions)}, sort_keys=True)
-    rows = _resume(journal, header, todo)
+    rows = resume(journal, header, todo)
     missing = [name for name in todo if name not in rows]
     if rows:
         job.notes.append(f"{len(rows)} images were taken over from the interrupted run.")
@@ -147,11 +148,6 @@ def run(job: Job, output: Path, processes: int) -> pd.DataFrame:
     table = pd.DataFrame.from_dict({name: rows[name] for name in sorted(rows)}, orient="index")
     table.index.name = "image"
     return table.reindex(columns=[*job.definitions, "error"])
-
-
-def journal_of(output: Path) -> Path:
-    """Return where an unfinished run keeps its rows."""
-    return output.with_name(f".{output.name}.partial")
 
 
 def _scorer(settings: dict, baselines, sigma: float | None, densities: bool) -> Scorer | None:
@@ -228,28 +224,6 @@ def _progress(results: Iterator, total: int) -> Iterator:
 
     console = Console(stderr=True)
     yield from track(results, "Scoring", total=total, console=console, disable=not console.is_terminal or total == 0)
-
-
-def _resume(journal: Path, header: str, todo: dict[str, list]) -> dict[str, dict]:
-    """Return the rows of an unfinished run with the same settings and unchanged files; a torn last line is left out."""
-    if not journal.is_file():
-        return {}
-    lines = journal.read_text(encoding="utf-8").splitlines()
-    if not lines or lines[0] != header:
-        return {}
-    rows = {}
-    for line in lines[1:]:
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if todo.get(entry["image"]) == entry["stamp"] and entry["row"]["error"] is None:
-            rows[entry["image"]] = entry["row"]
-    return rows
-
-
-def _stamp(*files: Path | None) -> list:
-    return [[stat.st_size, stat.st_mtime_ns] for stat in (file.stat() for file in files if file is not None)]
 
 
 def _digest(position: dict[str, int], everyone: list[Fixations]) -> str:

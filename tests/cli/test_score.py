@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from kerasal import metrics
-from kerasal.cli import score_run
+from kerasal.cli import score_journal, score_run
 from kerasal.cli.score import score
 
 RANDOM = np.random.default_rng(12)
@@ -149,7 +149,7 @@ def test_interrupted_run_is_resumed(folders, monkeypatch):
     monkeypatch.setattr(score_run.Job, "score", interrupted)
     assert call(maps, fixations, "-o", output).exit_code != 0
     assert not output.exists()
-    journal = score_run.journal_of(output)
+    journal = score_journal.journal_of(output)
     journal.write_text(journal.read_text() + '{"image": "c", "torn')
 
     def counted(job, name):

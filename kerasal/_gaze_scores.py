@@ -43,11 +43,10 @@ def _centred(maps):
 
 
 def _norm(centred):
-    """Return the square root of the sum of squares, whose gradient at 0 is 0 instead of infinite."""
+    """Return the square root of the sum of squares; of a map of zeros it is 0, and no gradient passes."""
     largest = ops.stop_gradient(ops.max(ops.abs(centred), axis=1, keepdims=True))
     scaled = _safe_divide(centred, largest)  # squares of a map of 1e-30 would vanish in float32
-    squares = ops.sum(ops.square(scaled), axis=1, keepdims=True)
-    return ops.sqrt(ops.where(ops.equal(squares, 0), ops.ones_like(squares), squares)) * largest
+    return ops.sqrt(ops.sum(ops.square(scaled), axis=1, keepdims=True)) * largest
 
 
 def _shares(maps):

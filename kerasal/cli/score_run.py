@@ -112,6 +112,9 @@ def prepare(maps: Path, fixations: Path, *, densities: Path | None, size, baseli
         everyone.append(fixated)
     spare = [name for name in found_fixations if name not in found_maps]
     notes = [f"{len(spare)} images in {fixations} have no map: {_some(spare)}."] if spare else []
+    if scorer is not None and len(everyone) == 1 and not settings["metrics"]:
+        scorer = scorer.without_others()
+        notes.append("A single image has no others, so the shuffled AUC and the baseline mean are left out.")
     mean = _mean(scorer, everyone)
     settings |= {
         "maps": str(maps),

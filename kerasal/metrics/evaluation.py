@@ -1,6 +1,7 @@
 """Score a set of images into a table."""
 
 import array
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -92,9 +93,9 @@ def _with_others(scorer: Scorer, everyone: list[Fixations], metrics, need_pool: 
         return scorer, mean
     if need_pool and metrics is not None:
         raise ValueError("other_fixations: the shuffled AUC of a single image needs fixations of others; pass them.")
-    kept = {c: m for c, m in scorer.metrics.items() if not (need_pool and "others" in m.needs)}
-    baselines = tuple(name for name in scorer.baselines if name != "mean")
-    return Scorer(kept, baselines, scorer.sigma, scorer.resize), None
+    if need_pool:
+        return scorer.without_others(), None
+    return dataclasses.replace(scorer, baselines=[name for name in scorer.baselines if name != "mean"]), None
 
 
 def _peek(maps: Iterable) -> tuple[Iterator, Any]:

@@ -39,6 +39,11 @@ class Scorer:
                     found[column] += f"; density = fixations blurred by {self.sigma:g} px"
         return found
 
+    def without_others(self) -> "Scorer":
+        """Return what can be computed of a single image: nothing that needs the fixations of other images."""
+        metrics = {column: metric for column, metric in self.metrics.items() if "others" not in metric.needs}
+        return dataclasses.replace(self, metrics=metrics, baselines=[b for b in self.baselines if b != "mean"])
+
     def score(
         self,
         saliency_map,
@@ -105,6 +110,8 @@ def pool_of(everyone: Sequence[Fixations], own: int, seed: int, count: int = _OT
 
 def united(several: Sequence[Fixations], shape: tuple[int, int]) -> Fixations:
     """Return the fixations of several images as one set on a map of ``shape``, counts added."""
+    if not several:
+        raise ValueError("other_fixations: the shuffled AUC of a single image needs the fixations of other images.")
     flat, counts = [], []
     for fixated in several:
         y, x = np.divmod(fixated.index.astype(np.int64), fixated.shape[1])

@@ -243,3 +243,17 @@ def test_folders_that_do_not_fit(folders, tmp_path):
     assert "has fixations of the same name" in str(call(maps, tmp_path / "other", "-o", output).exception)
     Image.fromarray(MAPS["a"]).save(maps / "a.bmp")
     assert "two maps of one name" in str(call(maps, fixations, "-o", output).exception)
+
+
+def test_a_single_image(folders):
+    maps, fixations, output = folders
+    for name in NAMES[1:]:
+        (maps / f"{name}.png").unlink()
+    result = call(maps, fixations, "-o", output)
+    assert result.exit_code == 0, result.output
+    assert "A single image has no others" in result.output
+    columns = pd.read_csv(output).columns
+    assert "nss" in columns and "center_nss" in columns
+    assert not {"auc_shuffled", "mean_nss"} & set(columns)
+    assert call(maps, fixations, "-m", "auc_shuffled", "--baseline", "none", "-o", output).exception is not None
+    assert "needs the fixations of other images" in pd.read_csv(output)["error"].iloc[0]

@@ -1,6 +1,7 @@
 """The house: imports run downward, importing the package stays light, and the zoo has one name."""
 
 import ast
+import configparser
 import pathlib
 import subprocess
 import sys
@@ -11,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
     {"registry", "preprocessing", "images", "metrics", "datasets", "labels", "loading"}
     | {"files", "naming", "progress", "_keras", "_version"},
-    {"layers", "losses", "hooks", "objectives"},
+    {"layers", "losses", "_gaze_scores", "hooks", "objectives"},
     {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"},
     {"export", "batch", "atlas", "cli", "__main__"},
 )
@@ -60,6 +61,15 @@ def test_routines_know_neither_the_registry_nor_the_zoo():
         if FLOOR.get(mine) in (1, 2) and name in ("registry", "zoo", "loading", "labels")
     ]
     assert not wrong
+
+
+def test_every_package_is_installed():
+    """A folder that setup.cfg forgets works from a checkout and fails for whoever installs it."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    named = set(config["options"]["packages"].split())
+    folders = {path.parent.relative_to(ROOT) for path in ROOT.glob("kerasal/**/__init__.py")}
+    assert named == {".".join(folder.parts) for folder in folders} | {"kerasal.zoo"}
 
 
 def test_methods_are_exported():

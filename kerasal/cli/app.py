@@ -12,6 +12,7 @@ from kerasal.cli.attribute import METHODS_HELP, MethodGroup
 from kerasal.cli.demo import demo
 from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.maximize import maximize
+from kerasal.cli.score import score
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
 
@@ -43,6 +44,7 @@ app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribut
 app.command()(maximize)
 app.command("feature-maps")(feature_maps)
 app.command()(train)
+app.command()(score)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,57 @@
+"""Metrics of gaze prediction: how well a saliency map says where people looked.
+
+The saliency benchmarks' numbers, computed in float64 by NumPy (and POT for ``emd``), deterministic unless random
+splits are asked for. The defaults are the MIT benchmark's definitions; options give Tuebingen's (pysaliency) and
+others'. Numbers of two definitions never belong in one table.
+
+================== ============== ========= ======== ================================================================
+metric             against        range     chance   measures; and its pitfall
+================== ============== ========= ======== ================================================================
+auc                fixations      0..1      .5       order of fixated and other pixels; a centre blob scores high
+auc_judd           fixations      0..1      .5       the same by Judd's curve; without jitter ties count against the map
+auc_borji          fixations      0..1      .5       the same with thresholds every .1, which makes it lower
+auc_shuffled       fixations      0..1      .5       against where people look in other images; depends on which; the
+                                                     joined fixations of too many images cover everything
+nss                fixations      unbounded 0        z-score at fixations; never pass a density; one sharp peak pays
+information_gain   fixations      unbounded 0        bits over a baseline; one fixation on a 0 costs up to 50 bits
+cc                 density        -1..1     0        linear relation; depends on the blur of the density
+similarity         density        0..1      --       shared mass; min-max (MIT) or not (Tuebingen) changes it
+kld                density        0..inf    --       missed mass in nats, lower is better; epsilon rules on sparse maps
+emd                density        0..       --       how far mass has to move, in bins; depends on the image's size
+================== ============== ========= ======== ================================================================
+
+**Maps** are (H, W) numbers of any kind, cast to float64 first; inputs are never changed. **Fixations** are a map of
+that shape (non-zero = fixated, whole numbers = repeated fixations) or (n, 2) pixel coordinates (x, y), 0-based, whose
+fractions are dropped. ``duplicates=False`` uses each fixated pixel once (MIT), ``True`` every fixation (Tuebingen).
+**Densities** are blurred fixations (``blur_fixations``).
+
+Bad input raises ``ValueError`` with the argument's and the image's ``name``: NaN or infinite values; no fixations;
+coordinates outside the map; a density where fixations belong; every pixel fixated (``auc`` against unfixated pixels,
+``auc_judd``); negative values in ``kld`` (after resizing too); log-densities whose exp does not sum to 1; a map of
+another size than the ground truth, unless ``resize="matlab"`` (bicubic a = -0.5, antialiased, symmetric edges). A
+constant map scores .5 in every AUC and 0 in ``nss``; ``cc``, ``similarity`` and ``information_gain`` are NaN with a
+warning, as ``kld`` and ``emd`` are for a map of zeros.
+
+Popular ports that are wrong: a jitter added before normalising reorders maps of small range; a widespread shuffled
+AUC draws 77 % negative values, another uses a disc in the centre; one Judd is off by one; several round to 4
+decimals; one changes the caller's map; uint8 maps overflow in the Matlab code (Judd .22 for .48).
+"""
+
+from kerasal.metrics.baselines import BASELINES as BASELINES
+from kerasal.metrics.baselines import center_map as center_map
+from kerasal.metrics.blur import SIGMAS as SIGMAS
+from kerasal.metrics.blur import blur_fixations as blur_fixations
+from kerasal.metrics.blur import pixels_of_degrees as pixels_of_degrees
+from kerasal.metrics.coursework import coursework_scores as coursework_scores
+from kerasal.metrics.distributions import cc as cc
+from kerasal.metrics.distributions import kld as kld
+from kerasal.metrics.distributions import similarity as similarity
+from kerasal.metrics.evaluation import evaluate as evaluate
+from kerasal.metrics.pointwise import information_gain as information_gain
+from kerasal.metrics.pointwise import nss as nss
+from kerasal.metrics.ranking import auc as auc
+from kerasal.metrics.ranking import auc_judd as auc_judd
+from kerasal.metrics.stepped import auc_borji as auc_borji
+from kerasal.metrics.stepped import auc_shuffled as auc_shuffled
+from kerasal.metrics.summary import summarize as summarize
+from kerasal.metrics.transport import emd as emd

@@ -1,0 +1,282 @@
+"""Time the gaze metrics against pysaliency, a Python port and the benchmark's Matlab code, in one interleaved run.
+
+    python benchmarks/metrics.py --pysaliency VENV/bin/python --port PORT.py --matlab code_forMetrics
+
+Every peer is optional. ``--pysaliency`` is a Python in which pysaliency is installed (pip install pysaliency
+'numpy<2.4'; where it has no torch, pysaliency's wrappers of DeepGaze are left out). ``--port`` is a file with the
+functions of a Python port of the Matlab code (herrlich10/saliency, benchmark/metrics.py), run by that same Python.
+``--matlab`` is a folder with the Matlab code (cvzoya/saliency), run by ``octave``; a file EMD_without_solver.m there,
+which is EMD.m without its compiled solver, gives a lower bound for EMD.
+
+One 640 x 480 float64 map, 80 fixations, a pool of 800 other fixations. In every round each contender runs every
+metric in turn; a number is the median over the rounds of the median of a few whole calls, in milliseconds, checks
+included. One thread each.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+
+import numpy as np
+
+OCTAVE = """
+warning('off', 'all'); pkg load image; addpath('{folder}'); load('{data}');
+fixations = double(fixations); others = double(others);
+calls = struct('judd', @() AUC_Judd(saliency, fixations, 0), 'borji', @() AUC_Borji(saliency, fixations), ...
+  'shuffled', @() AUC_shuffled(saliency, fixations, others), 'nss', @() NSS(saliency, fixations), ...
+  'cc', @() CC(saliency, density), 'sim', @() similarity(saliency, density), 'kld', @() KLdiv(saliency, density), ...
+  'ig', @() InfoGain(saliency, fixations, density), 'emd', @() EMD_without_solver(saliency, density));
+while true
+  line = fgetl(stdin);
+  if ~ischar(line), break; end
+  if isempty(line), continue; end  % fgetl waits for what follows a line: an empty one
+  call = calls.(line); times = zeros(1, {calls});
+  for i = 1:{calls}, tic; value = call(); times(i) = toc; end
+  printf('%.17g %.17g\\n', 1000 * median(times), value); fflush(stdout);
+end
+"""
+
+
+def inputs(height: int, width: int, fixations: int = 80) -> dict[str, np.ndarray]:
+    """A smooth map with a centre bias and noise, fixations drawn from it, and a density."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[0 : 1 : 1j * height, 0 : 1 : 1j * width]
+    saliency = np.exp(-((x - 0.5) ** 2 + (y - 0.5) ** 2) / 0.1)
+    for _ in range(8):
+        saliency += random.random() * np.exp(-((x - random.random()) ** 2 + (y - random.random()) ** 2) / 0.01)
+    saliency += 0.02 * random.random((height, width))
+    places = random.choice(saliency.size, fixations, replace=False, p=saliency.ravel() / saliency.sum())
+    pool = random.choice(saliency.size, 10 * fixations, replace=False, p=saliency.ravel() / saliency.sum())
+    maps = np.zeros((2, saliency.size), np.uint8)
+    maps[0, places], maps[1, pool] = 1, 1
+    points, others = (np.stack([p % width, p // width], axis=1) for p in (places, pool))
+    density = sum(np.exp(-((x * width - a) ** 2 + (y * height - b) ** 2) / (2 * 19**2)) for a, b in points[:20])
+    shape = (height, width)
+    return {
+        "saliency": saliency,
+        "density": density,
+        "fixations": maps[0].reshape(shape),
+        "others": maps[1].reshape(shape),
+        "points": points,
+        "pool": others,
+    }
+
+
+def kerasal_calls(d: dict) -> dict:
+    from kerasal import metrics as m
+
+    s, g, f, o, p, q = (d[k] for k in ("saliency", "density", "fixations", "others", "points", "pool"))
+    return {
+        "judd": lambda: m.auc_judd(s, f),
+        "borji": lambda: m.auc_borji(s, f),
+        "shuffled": lambda: m.auc_shuffled(s, f, o),
+        "nss": lambda: m.nss(s, f),
+        "cc": lambda: m.cc(s, g),
+        "sim": lambda: m.similarity(s, g),
+        "kld": lambda: m.kld(s, g),
+        "ig": lambda: m.information_gain(s, f, g),
+        "emd": lambda: m.emd(s, g),
+        "nss ddof=0, points": lambda: m.nss(s, p, ddof=0, duplicates=True),
+        "auc all, points": lambda: m.auc(s, p, negatives="all", duplicates=True),
+        "auc shuffled exact, points": lambda: m.auc(s, p, negatives=q, duplicates=True),
+        "its ROC core alone": lambda: m.auc(s, p, negatives=q, duplicates=True),
+        "sim sum": lambda: m.similarity(s, g, normalization="sum"),
+    }
+
+
+def floor_calls(d: dict) -> dict:
+    from kerasal.metrics._counting import count_above
+
+    values = d["saliency"].ravel()
+    low, high, levels = values.min(), values.max(), np.unique(values[d["fixations"].ravel() > 0])
+    return {
+        "one pass (sum)": values.sum,
+        "bucket rank of the fixations": lambda: count_above(values, levels, low, high),
+        "full sort": lambda: np.sort(values),
+    }
+
+
+def pysaliency_calls(d: dict) -> dict:
+    import importlib.util
+    from unittest import mock
+
+    if importlib.util.find_spec("torch") is None:
+        sys.modules["pysaliency.external_models"] = mock.MagicMock(__spec__=None)
+    import pysaliency
+    from pysaliency import metrics as m
+    from pysaliency.roc import general_roc
+
+    s, g, p, q = d["saliency"], d["density"], d["points"], d["pool"]
+
+    class Given(pysaliency.SaliencyMapModel):
+        def _saliency_map(self, stimulus):
+            return s
+
+    def one_image(points):
+        return pysaliency.Fixations.create_without_history(points[:, 0], points[:, 1], np.zeros(len(points), int))
+
+    model, stimuli = Given(), pysaliency.Stimuli([np.zeros((*s.shape, 3), np.uint8)])
+    fixations, others = one_image(p), one_image(q)
+    return {
+        "nss ddof=0, points": lambda: m.NSS(s, p[:, 0], p[:, 1]).mean(),
+        "auc all, points": lambda: general_roc(s[p[:, 1], p[:, 0]], s.flatten())[0],
+        "auc shuffled exact, points": lambda: model.AUC_per_image(stimuli, fixations, nonfixations=others)[0],
+        "its ROC core alone": lambda: general_roc(s[p[:, 1], p[:, 0]], s[q[:, 1], q[:, 0]])[0],
+        "cc": lambda: m.CC(s, g),
+        "sim sum": lambda: m.SIM(s, g),
+        "kld": lambda: m.MIT_KLDiv(s, g),
+    }
+
+
+def port_calls(d: dict, file: str) -> dict:
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("port", file)
+    m = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(m)
+    s, g, f, o = d["saliency"], d["density"], d["fixations"], d["others"]
+    return {
+        "judd": lambda: m.AUC_Judd(s, f, jitter=False),
+        "borji": lambda: m.AUC_Borji(s, f),
+        "shuffled": lambda: m.AUC_shuffled(s, f, o),
+        "nss": lambda: m.NSS(s, f),  # its standard deviation divides by N; the same work
+        "cc": lambda: m.CC(s, g),
+        "sim": lambda: m.SIM(s, g),
+    }
+
+
+def timed(call, calls: int) -> tuple[float, float]:
+    times = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        value = call()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times), float(np.max(value))
+
+
+def serve(calls_by_name: dict, calls: int) -> None:
+    for call in calls_by_name.values():  # compile and warm up
+        call()
+    print(" ".join(name.replace(" ", "_") for name in calls_by_name), flush=True)
+    for line in sys.stdin:
+        print(*timed(calls_by_name[line.strip()], calls), flush=True)
+
+
+class Peer:
+    """A contender in a process of its own, which times a metric when asked to."""
+
+    def __init__(self, command: list[str], names: list[str] | None = None):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.end = "\n" if names is None else "\n\n"
+        self.names = names or [n.replace("_", " ") for n in self.process.stdout.readline().split()]
+
+    def time(self, name: str) -> tuple[float, float]:
+        self.process.stdin.write(name + self.end)
+        self.process.stdin.flush()
+        milliseconds, value = self.process.stdout.readline().split()
+        return float(milliseconds), float(value)
+
+
+def contenders(given, folder: pathlib.Path, data: dict) -> dict[str, Peer]:
+    from scipy.io import savemat
+
+    np.savez(folder / "data.npz", **data)
+    savemat(folder / "data.mat", data)
+
+    def python(executable: str, kind: str, *more: str) -> Peer:
+        return Peer(
+            [executable, __file__, "--serve", kind, str(folder / "data.npz"), "--calls", str(given.calls), *more]
+        )
+
+    peers = {"kerasal": python(sys.executable, "kerasal")}
+    if given.pysaliency:
+        peers["pysaliency"] = python(given.pysaliency, "pysaliency")
+        if given.port:
+            peers["port"] = python(given.pysaliency, "port", "--port", given.port)
+    if given.matlab:
+        script = folder / "serve.m"
+        script.write_text(OCTAVE.format(folder=given.matlab, data=folder / "data.mat", calls=given.calls))
+        names = ["judd", "borji", "shuffled", "nss", "cc", "sim", "kld", "ig"]
+        names += ["emd"] if (pathlib.Path(given.matlab) / "EMD_without_solver.m").exists() else []
+        peers["Octave"] = Peer(["octave", "--no-gui", "--quiet", "--norc", str(script)], names)
+    peers["floor"] = python(sys.executable, "floor")
+    return peers
+
+
+def compare(given) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        peers = contenders(given, pathlib.Path(folder), inputs(480, 640))
+        names = peers["kerasal"].names
+        found: dict[tuple[str, str], list[float]] = {}
+        values: dict[tuple[str, str], float] = {}
+        for _ in range(given.rounds):
+            for name in [*names, *peers["floor"].names]:
+                for peer, server in peers.items():
+                    if name in server.names:
+                        milliseconds, values[peer, name] = server.time(name)
+                        found.setdefault((peer, name), []).append(milliseconds)
+        for server in peers.values():
+            server.process.stdin.close()
+    median = {key: statistics.median(times) for key, times in found.items()}
+    shown = [peer for peer in peers if peer not in ("floor", "kerasal")]
+    print(
+        f"| metric | kerasal ms | {' | '.join(f'{peer} ms' for peer in shown)} "
+        "| fastest peer / kerasal | largest difference |"
+    )
+    print(f"|---|---|{'---|' * len(shown)}---|---|")
+    for name in names:
+        mine = median["kerasal", name]
+        others = [median[peer, name] for peer in shown if (peer, name) in median]
+        cells = [f"{median[peer, name]:.2f}" if (peer, name) in median else "–" for peer in shown]
+        apart = [abs(values["kerasal", name] - values[peer, name]) for peer in shown if (peer, name) in values]
+        ratio = f"{min(others) / mine:.1f}×" if others else "–"
+        print(f"| {name} | {mine:.2f} | {' | '.join(cells)} | {ratio} | {max(apart, default=float('nan')):.1g} |")
+    for name in peers["floor"].names:
+        print(f"floor: {name}: {median['floor', name]:.2f} ms")
+
+
+def scaling() -> None:
+    sizes = [(274, 365), (480, 640), (866, 1155), (1500, 2000), (2739, 3651)]
+    print(f"| metric | {' | '.join(f'{h * w / 1e6:.1f} MP' for h, w in sizes)} |")
+    print(f"|---|{'---|' * len(sizes)}")
+    rows: dict[str, list[str]] = {}
+    for height, width in sizes:
+        for name, call in kerasal_calls(inputs(height, width)).items():
+            if name != "emd":
+                call()
+                rows.setdefault(name, []).append(f"{timed(call, 5)[0] * 1e6 / (height * width):.1f}")
+    for name, cells in rows.items():
+        print(f"| {name} | {' | '.join(cells)} |")
+    print("(nanoseconds a pixel; shuffled AUCs look at the pool only, after one pass for the minimum and maximum)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pysaliency")
+    parser.add_argument("--port")
+    parser.add_argument("--matlab")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=7)
+    parser.add_argument("--scaling", action="store_true", help="only the cost from 0.1 to 10 megapixels")
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        kind, file = given.serve
+        data = dict(np.load(file))
+        makers = {"kerasal": kerasal_calls, "pysaliency": pysaliency_calls, "floor": floor_calls}
+        serve(port_calls(data, given.port) if kind == "port" else makers[kind](data), given.calls)
+    elif given.scaling:
+        scaling()
+    else:
+        compare(given)
+
+
+if __name__ == "__main__":
+    main()

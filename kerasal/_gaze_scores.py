@@ -1,0 +1,103 @@
+"""The metrics of ``kerasal.losses`` as differentiable functions of tensors."""
+
+from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
+
+import keras  # isort: skip
+import tensorflow as tf  # isort: skip
+from keras import ops  # isort: skip
+
+EPSILON = 2.0**-23  # float32: Matlab's 2**-52 would vanish in 1 + epsilon
+
+
+def _maps(values):
+    """Return (N, pixels) of at least float32."""
+    values = ops.convert_to_tensor(values)
+    if len(values.shape) not in (3, 4) or (len(values.shape) == 4 and values.shape[-1] not in (1, None)):
+        raise ValueError(f"Expected maps of shape (N, H, W) or (N, H, W, 1), received {tuple(values.shape)}.")
+    if keras.backend.standardize_dtype(values.dtype) != "float64":
+        values = ops.cast(values, "float32")
+    return ops.reshape(values, (ops.shape(values)[0], -1))
+
+
+def _pair(y_true, y_pred):
+    truth, predicted = _maps(y_true), _maps(y_pred)
+    if None not in (truth.shape[1], predicted.shape[1]) and truth.shape[1] != predicted.shape[1]:
+        raise ValueError(
+            f"Expected y_true of y_pred's size, received {tuple(y_true.shape)} and {tuple(y_pred.shape)}. "
+            "Resize the maps."
+        )
+    return ops.cast(truth, predicted.dtype), predicted
+
+
+def _safe_divide(numerator, denominator):
+    """Return the quotient, and 0 with a zero gradient where the denominator is 0."""
+    zero = ops.equal(denominator, 0)
+    quotient = numerator / ops.where(zero, ops.ones_like(denominator), denominator)
+    return ops.where(zero, ops.zeros_like(quotient), quotient)
+
+
+def _centred(maps):
+    """Return maps minus their means, and exactly 0 where a map is constant (its mean may be off by rounding)."""
+    constant = ops.equal(ops.max(maps, axis=1, keepdims=True), ops.min(maps, axis=1, keepdims=True))
+    return ops.where(constant, ops.zeros_like(maps), maps - ops.mean(maps, axis=1, keepdims=True))
+
+
+def _norm(centred):
+    """Return the square root of the sum of squares; of a map of zeros it is 0, and no gradient passes."""
+    largest = ops.stop_gradient(ops.max(ops.abs(centred), axis=1, keepdims=True))
+    scaled = _safe_divide(centred, largest)  # squares of a map of 1e-30 would vanish in float32
+    return ops.sqrt(ops.sum(ops.square(scaled), axis=1, keepdims=True)) * largest
+
+
+def _shares(maps):
+    """Return maps scaled to sum 1, values below 0 as 0."""
+    positive = ops.relu(maps)
+    largest = ops.stop_gradient(ops.max(positive, axis=1, keepdims=True))
+    scaled = _safe_divide(positive, largest)
+    return _safe_divide(scaled, ops.sum(scaled, axis=1, keepdims=True))
+
+
+def _scaled(maps):
+    """Return maps scaled to 0..1 and then to sum 1 (MIT's similarity)."""
+    return _shares(maps - ops.min(maps, axis=1, keepdims=True))
+
+
+def _refuse_density(fixations):
+    """Refuse fractional values where they can be seen: eagerly, and in a graph that XLA does not compile."""
+    tf.debugging.Assert(
+        tf.reduce_all(tf.equal(fixations, tf.round(fixations))),
+        ["NSS: expected y_true to be a map of fixations (whole numbers), received a density. Pass the fixations."],
+    )
+
+
+def nss(y_true, y_pred):
+    """Compute the NSS of each map, (N,); ``y_true`` counts every fixation, and N - 1 is in the standard deviation.
+
+    Raises:
+        tf.errors.InvalidArgumentError: ``y_true`` has fractional values (where TensorFlow can check it).
+    """
+    fixations, predicted = _pair(y_true, y_pred)
+    _refuse_density(fixations)
+    centred = _centred(predicted)
+    pixels = ops.cast(ops.shape(predicted)[1], predicted.dtype)
+    scores = _safe_divide(centred, _norm(centred)) * ops.sqrt(pixels - 1)
+    return _safe_divide(ops.sum(scores * fixations, axis=1), ops.sum(fixations, axis=1))
+
+
+def cc(y_true, y_pred):
+    """Compute Pearson's correlation of each map with its density, (N,)."""
+    truth, predicted = (_centred(maps) for maps in _pair(y_true, y_pred))
+    product = _safe_divide(truth, _norm(truth)) * _safe_divide(predicted, _norm(predicted))
+    return ops.sum(product, axis=1)
+
+
+def kld(y_true, y_pred, epsilon: float = EPSILON):
+    """Compute the KL divergence of each map from its density in nats, (N,)."""
+    truth, predicted = (_shares(maps) for maps in _pair(y_true, y_pred))
+    return ops.sum(truth * ops.log(epsilon + truth / (predicted + epsilon)), axis=1)
+
+
+def similarity(y_true, y_pred):
+    """Compute the histogram intersection of each map with its density after min-max scaling, (N,)."""
+    truth, predicted = (_scaled(maps) for maps in _pair(y_true, y_pred))
+    return ops.sum(ops.minimum(truth, predicted), axis=1)

@@ -1,0 +1,32 @@
+"""What an interrupted ``kerasal score`` leaves behind, one line an image, and what the next run takes over from it."""
+
+import json
+from pathlib import Path
+
+
+def journal_of(output: Path) -> Path:
+    """Return where an unfinished run keeps its rows."""
+    return output.with_name(f".{output.name}.partial")
+
+
+def resume(journal: Path, header: str, todo: dict[str, list]) -> dict[str, dict]:
+    """Return the rows of an unfinished run with the same settings and unchanged files; a torn last line is left out."""
+    if not journal.is_file():
+        return {}
+    lines = journal.read_text(encoding="utf-8").splitlines()
+    if not lines or lines[0] != header:
+        return {}
+    rows = {}
+    for line in lines[1:]:
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if todo.get(entry["image"]) == entry["stamp"] and entry["row"]["error"] is None:
+            rows[entry["image"]] = entry["row"]
+    return rows
+
+
+def stamp(*files: Path | None) -> list:
+    """Return what changes when a file does: size and time."""
+    return [[stat.st_size, stat.st_mtime_ns] for stat in (file.stat() for file in files if file is not None)]

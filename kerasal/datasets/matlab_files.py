@@ -1,0 +1,87 @@
+"""Read fixations from Matlab files: SALICON's, OSIE's, and plain variables. All count pixels from 1."""
+
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+_MAP_NAMES = ("fixlocs", "i", "fixation_map", "fixationmap", "map", "fixationpts")
+_POINT_NAMES = ("fixations", "points", "xy", "coordinates")
+
+
+def read_matlab(file: pathlib.Path) -> np.ndarray:
+    """Read the fixations of one image: SALICON's ``gaze`` structs, a map (``fixLocs``, ``I``) or (n, 2) ``fixations``.
+
+    Raises:
+        ValueError: no variable that is known to hold fixations; those that are there are listed.
+    """
+    variables = _load(file)
+    lowered = {name.lower(): value for name, value in variables.items()}
+    if "gaze" in lowered:
+        return _salicon(lowered["gaze"], file) - 1
+    for name in _MAP_NAMES:
+        if name in lowered and np.ndim(lowered[name]) == 2:
+            from kerasal.datasets.fixation_files import as_counts
+
+            return as_counts(np.asarray(lowered[name]))
+    for name in _POINT_NAMES:
+        value = np.asarray(lowered.get(name))
+        if value.ndim == 2 and value.shape[1] == 2 and value.dtype.kind in "iuf":
+            return value.astype(np.float64) - 1
+    raise ValueError(
+        f"{file}: expected a variable gaze (SALICON), {', '.join(_MAP_NAMES)} (a map) or {', '.join(_POINT_NAMES)} "
+        f"(n x 2), received {', '.join(variables) or 'none'}."
+    )
+
+
+def list_matlab(file: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
+    """Return image stem -> reader for a file of all images (OSIE's ``fixations.mat``), or of one.
+
+    OSIE rounds its coordinates and keeps them within the image, and so does this.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    variables = _load(file)
+    images = variables.get("fixations")
+    several = isinstance(images, list) or (isinstance(images, np.ndarray) and images.dtype == object)
+    if not several:
+        return {file.stem: lambda: read_matlab(file)}
+    found = {}
+    for image in images:
+        if not (isinstance(image, dict) and {"img", "subjects"} <= set(image)):
+            raise ValueError(f"{file}: expected structs with img and subjects (OSIE) in the variable fixations.")
+        found[pathlib.PurePath(str(image["img"])).stem] = lambda image=image: _osie(image, file)
+    return found
+
+
+def _load(file: pathlib.Path) -> dict:
+    import scipy.io
+
+    try:
+        variables = scipy.io.loadmat(file, simplify_cells=True)
+    except NotImplementedError as error:
+        raise ValueError(f"{file} is a Matlab 7.3 file; save it again with save('-v7').") from error
+    except (ValueError, TypeError, KeyError, scipy.io.matlab.MatReadError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{file} cannot be read as a Matlab file: {reason}") from error
+    return {name: value for name, value in variables.items() if not name.startswith("__")}
+
+
+def _salicon(gaze, file: pathlib.Path) -> np.ndarray:
+    observers = [gaze] if isinstance(gaze, dict) else list(gaze)
+    if not all(isinstance(observer, dict) and "fixations" in observer for observer in observers):
+        raise ValueError(f"{file}: expected structs with a field fixations in the variable gaze.")
+    points = [np.asarray(observer["fixations"], np.float64).reshape(-1, 2) for observer in observers]
+    return np.concatenate(points) if points else np.zeros((0, 2))
+
+
+def _osie(image: dict, file: pathlib.Path) -> np.ndarray:
+    subjects = image["subjects"]
+    points = []
+    for subject in [subjects] if isinstance(subjects, dict) else subjects:
+        if not {"fix_x", "fix_y"} <= set(subject):
+            raise ValueError(f"{file}: expected the fields fix_x and fix_y for every subject of {image['img']}.")
+        points.append(np.stack([np.atleast_1d(subject["fix_x"]), np.atleast_1d(subject["fix_y"])], axis=1))
+    rounded = np.floor(np.concatenate(points) + 0.5) - 1
+    return np.clip(rounded, 0, (799, 599))

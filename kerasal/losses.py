@@ -1,0 +1,164 @@
+"""Losses and metrics for training gaze predictors, on the definitions of ``kerasal.metrics``.
+
+All take maps ``(N, H, W)`` or ``(N, H, W, 1)``. ``y_true`` is a map of fixations for NSS and a density (blurred
+fixations) for the others. A loss is to be minimised, so ``NSSLoss``, ``CCLoss`` and ``SimilarityLoss`` are the
+negated metrics.
+
+Sums and variances are never divided by zero: a map without any contrast (all zero at the start of training, or an image
+without fixations) scores 0 and has a zero gradient, never NaN. That is the only difference from ``kerasal.metrics``,
+which raises or warns, and ``KLDLoss`` takes predictions below 0 for 0.
+"""
+
+from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
+
+import keras  # isort: skip
+from keras import ops  # isort: skip
+from kerasal._gaze_scores import EPSILON, cc, kld, nss, similarity  # isort: skip
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class NSSLoss(keras.losses.Loss):
+    """The negated normalized scanpath saliency; ``y_true`` is a map of fixations, not a density.
+
+    Raises:
+        tf.errors.InvalidArgumentError: ``y_true`` has fractional values (where TensorFlow can check it).
+    """
+
+    def call(self, y_true, y_pred):
+        """Return -NSS of each image, (N,)."""
+        return -nss(y_true, y_pred)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class CCLoss(keras.losses.Loss):
+    """The negated correlation with the density, -1 to 1."""
+
+    def call(self, y_true, y_pred):
+        """Return -CC of each image, (N,)."""
+        return -cc(y_true, y_pred)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class KLDLoss(keras.losses.Loss):
+    """The Kullback-Leibler divergence of the map from the density, both scaled to sum 1.
+
+    Args:
+        epsilon: the regularisation, 2**-23 by default (MIT's 2**-52 is below the resolution of float32).
+        **options: those of ``keras.losses.Loss``.
+    """
+
+    def __init__(self, epsilon: float = EPSILON, **options):
+        super().__init__(**options)
+        self.epsilon = epsilon
+
+    def call(self, y_true, y_pred):
+        """Return the divergence of each image, (N,)."""
+        return kld(y_true, y_pred, self.epsilon)
+
+    def get_config(self):
+        """Return what builds this loss again."""
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class SimilarityLoss(keras.losses.Loss):
+    """The negated histogram intersection after min-max scaling, -1 to 0."""
+
+    def call(self, y_true, y_pred):
+        """Return -similarity of each image, (N,)."""
+        return -similarity(y_true, y_pred)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class WeightedSum(keras.losses.Loss):
+    """A weighted sum of losses, such as ``WeightedSum([KLDLoss(), CCLoss()], [1.0, 0.2])``.
+
+    ``y_true`` is what all of them take; where one takes fixations and the others a density, stack the two in the last
+    axis, ``(N, H, W, 2)``, and give the ``channels``.
+
+    Args:
+        losses: Keras losses.
+        weights: one number each.
+        channels: which channel of ``y_true`` each loss is given; ``None`` gives all of ``y_true`` to every loss.
+        **options: those of ``keras.losses.Loss``.
+
+    Raises:
+        ValueError: as many weights, or channels, as losses are expected.
+    """
+
+    def __init__(self, losses, weights, channels=None, **options):
+        super().__init__(**options)
+        self.losses = [keras.losses.get(loss) for loss in losses]
+        self.weights = [float(weight) for weight in weights]
+        self.channels = None if channels is None else [int(channel) for channel in channels]
+        for argument, given in (("weights", self.weights), ("channels", self.channels)):
+            if given is not None and len(given) != len(self.losses):
+                raise ValueError(f"{argument}: expected {len(self.losses)}, one for each loss, received {len(given)}.")
+
+    def call(self, y_true, y_pred):
+        """Return the sum for each image, (N,)."""
+        total = 0.0
+        for position, (loss, weight) in enumerate(zip(self.losses, self.weights, strict=True)):
+            truth = y_true if self.channels is None else y_true[..., self.channels[position]]
+            values = loss.call(truth, y_pred) if isinstance(loss, keras.losses.Loss) else loss(truth, y_pred)
+            values = ops.reshape(values, (ops.shape(values)[0], -1))  # Keras's own give one value a pixel row
+            total = total + weight * ops.mean(values, axis=1)
+        return total
+
+    def get_config(self):
+        """Return what builds this loss again."""
+        losses = [keras.losses.serialize(loss) for loss in self.losses]
+        return {**super().get_config(), "losses": losses, "weights": self.weights, "channels": self.channels}
+
+    @classmethod
+    def from_config(cls, config):
+        """Build the loss from ``get_config``."""
+        losses = [keras.losses.deserialize(loss) for loss in config["losses"]]
+        return cls(**{**config, "losses": losses})
+
+
+class _Mean(keras.metrics.MeanMetricWrapper):
+    """The mean over images of one of the functions above."""
+
+    function = None
+
+    def __init__(self, name=None, dtype=None):
+        super().__init__(type(self).function, name=name or type(self).function.__name__, dtype=dtype)
+        self._direction = "down" if type(self).function is kld else "up"
+
+    def get_config(self):
+        """Return what builds this metric again."""
+        return {"name": self.name, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config):
+        """Build the metric from ``get_config``."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class NSS(_Mean):
+    """The mean NSS of the images; ``y_true`` is a map of fixations."""
+
+    function = staticmethod(nss)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class CC(_Mean):
+    """The mean correlation of the images' maps with their densities."""
+
+    function = staticmethod(cc)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class KLD(_Mean):
+    """The mean KL divergence of the images' maps from their densities, in nats."""
+
+    function = staticmethod(kld)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class Similarity(_Mean):
+    """The mean histogram intersection of the images' maps with their densities."""
+
+    function = staticmethod(similarity)

@@ -1,0 +1,217 @@
+"""What every metric does first: check the maps and the fixations, and say what is wrong with which image."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+
+from kerasal.metrics._resize import imresize
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixations:
+    """The fixated pixels of an image: flat ``index``, ascending; the ``count`` on each; the ``shape`` of the map."""
+
+    index: np.ndarray
+    count: np.ndarray
+    shape: tuple[int, int]
+
+    def weights(self, duplicates: bool) -> np.ndarray:
+        """Return the share of each fixated pixel: equal, or by its fixations where ``duplicates`` are counted."""
+        count = self.count if duplicates else np.ones(self.index.size)
+        return count / count.sum()
+
+    @property
+    def coordinates(self) -> np.ndarray:
+        """The fixated pixels, each once, as (n, 2) coordinates (x, y)."""
+        y, x = np.divmod(self.index, self.shape[1])
+        return np.stack([x, y], axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Map:
+    """A checked map: float64 ``values`` in one dimension, its ``shape``, and the smallest and largest value."""
+
+    values: np.ndarray
+    shape: tuple[int, int]
+    low: float
+    high: float
+
+    @property
+    def constant(self) -> bool:
+        """Whether all values are equal: by minimum and maximum, because a standard deviation is rarely exactly zero."""
+        return self.low == self.high
+
+
+def subject(argument: str, name: str | None) -> str:
+    """Return how messages call ``argument``: with the image's name where there is one."""
+    return argument if name is None else f"{argument} of image {str(name)!r}"
+
+
+def array_of(value, argument: str, name: str | None = None) -> np.ndarray:
+    """Return ``value`` as a two-dimensional float64 array (the same memory where it already is one).
+
+    Raises:
+        ValueError: not numbers, or neither (H, W) nor (H, W, 1).
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{subject(argument, name)}: expected an array of real numbers, received dtype {array.dtype}.")
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(
+            f"{subject(argument, name)}: expected one map of shape (H, W), received shape {array.shape}. "
+            "Pass one image at a time and one channel."
+        )
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def map_of(value, argument: str, name: str | None = None, *, shape=None, resize: str | None = None) -> Map:
+    """Check a map against NaN, infinite values and, where one is given, the ground truth's ``shape``.
+
+    Raises:
+        ValueError: what is wrong, with which argument and image.
+    """
+    if isinstance(value, Map) and (shape is None or value.shape == shape):
+        return value
+    array = array_of(value, argument, name)
+    low, high = _range(array, argument, name)
+    if shape is not None and array.shape != shape:
+        if resize is None:
+            raise ValueError(
+                f"{subject(argument, name)}: expected the ground truth's shape {shape}, received {array.shape}. "
+                'Resize it, or pass resize="matlab".'
+            )
+        array = imresize(array, shape)
+        low, high = float(array.min()), float(array.max())
+    array, low, high = _tame(array, low, high)
+    return Map(array.reshape(-1), array.shape, low, high)
+
+
+def _tame(array: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float, float]:
+    """Scale values whose squares would over- or underflow by a power of two, which no metric notices."""
+    largest = max(abs(low), abs(high))
+    if largest == 0 or 2.0**-400 < largest < 2.0**400:
+        return array, low, high
+    factor = 2.0 ** -np.clip(np.floor(np.log2(largest)), -1000, 1000)
+    return array * factor, low * factor, high * factor
+
+
+def _range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, float]:
+    low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+        raise ValueError(
+            f"{subject(argument, name)}: expected finite values, "
+            f"received {bad} NaN or infinite ones among {array.size}."
+        )
+    return low, high
+
+
+def fixations_of(value, shape=None, argument: str = "fixations", name: str | None = None) -> Fixations:
+    """Read fixations: a map of ``shape`` (non-zero = fixated, counts kept), or (n, 2) pixel coordinates (x, y).
+
+    Raises:
+        ValueError: none, outside the map, not finite, negative or fractional counts, or a shape that is neither.
+    """
+    if isinstance(value, Fixations):
+        if shape is not None and value.shape != tuple(shape):
+            raise ValueError(
+                f"{subject(argument, name)}: the fixations belong to a map of shape {value.shape}, the map has {shape}."
+            )
+        return value
+    array = np.asarray(value)
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.dtype.kind not in "biuf" and array.size:
+        raise ValueError(f"{subject(argument, name)}: expected numbers, received dtype {array.dtype}.")
+    if array.size == 0:
+        raise ValueError(
+            f"{subject(argument, name)}: there is no fixation; expected at least one. Leave the image out."
+        )
+    if array.ndim == 2 and shape is not None and array.shape == tuple(shape):
+        return _from_map(array, argument, name)
+    if array.ndim == 2 and array.shape[1] == 2 and shape is not None:
+        return _from_coordinates(array, tuple(shape), argument, name)
+    if array.ndim == 2 and shape is None and array.shape[1] != 2:
+        return _from_map(array, argument, name)
+    wanted = f"a map of shape {tuple(shape)} or " if shape is not None else "a map (with its shape) or "
+    raise ValueError(
+        f"{subject(argument, name)}: expected {wanted}coordinates of shape (n, 2), received {array.shape}."
+    )
+
+
+def _from_map(array: np.ndarray, argument: str, name: str | None) -> Fixations:
+    index = np.flatnonzero(array != 0)  # a comparison first: flatnonzero of floats is six times slower
+    if index.size == 0:
+        raise ValueError(
+            f"{subject(argument, name)}: there is no fixation in the map; expected at least one non-zero pixel."
+        )
+    count = array.reshape(-1)[index].astype(np.float64)
+    if not np.isfinite(count).all():
+        raise ValueError(f"{subject(argument, name)}: expected finite values, received NaN or infinite ones.")
+    if (count < 0).any() or (count != np.floor(count)).any():
+        raise ValueError(
+            f"{subject(argument, name)}: expected 0 or a whole number of fixations in every pixel, "
+            f"received values such as "
+            f"{count[(count < 0) | (count != np.floor(count))][0]:.6g}. That looks like a density; pass the fixations."
+        )
+    return _compact(index, count, array.shape)
+
+
+def _from_coordinates(array: np.ndarray, shape: tuple[int, int], argument: str, name: str | None) -> Fixations:
+    place = np.floor(array.astype(np.float64))
+    if not np.isfinite(place).all():
+        raise ValueError(f"{subject(argument, name)}: expected finite coordinates, received NaN or infinite ones.")
+    height, width = shape
+    outside = (place < 0).any(axis=1) | (place[:, 0] >= width) | (place[:, 1] >= height)
+    if outside.any():
+        x, y = array[outside][0]
+        raise ValueError(
+            f"{subject(argument, name)}: expected (x, y) with 0 <= x < {width} and 0 <= y < {height}, "
+            f"received ({x:g}, {y:g}) "
+            f"and {int(outside.sum()) - 1} more outside. Coordinates are 0-based, x first, in pixels of the map."
+        )
+    flat = place[:, 1].astype(np.int64) * width + place[:, 0].astype(np.int64)
+    index, count = np.unique(flat, return_counts=True)
+    return _compact(index, count, shape)
+
+
+def _compact(index: np.ndarray, count: np.ndarray, shape: tuple[int, int]) -> Fixations:
+    small = np.int32 if shape[0] * shape[1] < 2**31 else np.int64  # evaluate() keeps those of every image
+    return Fixations(index.astype(small), count.astype(np.int32), shape)
+
+
+def ground_truth_shape(fixations) -> tuple[int, int] | None:
+    """Return the shape that a ground truth brings along: none for coordinates."""
+    if isinstance(fixations, Fixations | Map):
+        return fixations.shape
+    shape = np.shape(fixations)
+    shape = shape[:-1] if len(shape) == 3 and shape[-1] == 1 else shape
+    return None if len(shape) != 2 or shape[1] == 2 else shape
+
+
+def map_and_fixations(saliency_map, fixations, resize: str | None, name: str | None) -> tuple[Map, Fixations]:
+    """Read both arguments of a metric at fixations; a map of another size is resized only where ``resize`` says so."""
+    check_resize(resize)
+    wanted = None
+    if not isinstance(saliency_map, Map):
+        shape = np.shape(saliency_map)[:2]
+        truth = ground_truth_shape(fixations)
+        wanted = truth if truth != shape else None  # (H, 2) is a map of fixations where the saliency map is (H, 2) too
+    checked = map_of(saliency_map, "saliency_map", name, shape=wanted, resize=resize)
+    return checked, fixations_of(fixations, checked.shape, "fixations", name)
+
+
+def check_resize(resize: str | None) -> None:
+    """Refuse anything but ``None`` and ``"matlab"``."""
+    if resize not in (None, "matlab"):
+        raise ValueError(f'resize: expected None or "matlab", received {resize!r}.')
+
+
+def undefined(metric: str, why: str, name: str | None) -> float:
+    """Warn that ``metric`` has no value for this image, and return NaN."""
+    image = "the image" if name is None else f"image {str(name)!r}"
+    warnings.warn(f"{metric} of {image} is undefined (NaN): {why}.", stacklevel=3)
+    return float("nan")

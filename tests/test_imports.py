@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
     {"registry", "preprocessing", "images", "metrics", "datasets", "labels", "loading"}
     | {"files", "naming", "progress", "_keras", "_version"},
-    {"layers", "losses", "_gaze_scores", "hooks", "objectives"},
+    {"layers", "losses", "hooks", "objectives"},
     {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"},
     {"export", "batch", "atlas", "cli", "__main__"},
 )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasal.datasets.map_files import read_map
+from kerasal.datasets.matlab_files import as_counts, list_matlab, read_matlab
 
 _MAPS = (".png", ".bmp", ".tif", ".tiff", ".npy")
 _TABLES = (".csv", ".txt", ".tsv")
@@ -33,8 +34,6 @@ def list_fixations(path: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
         if path.suffix.lower() in _TABLES:
             return _from_table(path)
         if path.suffix.lower() == ".mat":
-            from kerasal.datasets.matlab_files import list_matlab
-
             return list_matlab(path)
         return {path.stem: _reader(path)}
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
@@ -69,8 +68,6 @@ def read_fixations(file: pathlib.Path) -> np.ndarray:
             f"{file}: JPEG changes pixel values, so it cannot hold fixations. Expected a PNG, NPY, CSV or .mat."
         )
     if suffix == ".mat":
-        from kerasal.datasets.matlab_files import read_matlab
-
         return read_matlab(file)
     if suffix in _TABLES:
         return _coordinates(_table(file), file)
@@ -78,12 +75,6 @@ def read_fixations(file: pathlib.Path) -> np.ndarray:
     if array.ndim == 2 and array.shape[1] == 2:
         return array
     return as_counts(array)
-
-
-def as_counts(array: np.ndarray) -> np.ndarray:
-    """Return a fixation map in which a mark of any one value, such as 255, counts as one fixation."""
-    marked = array[array != 0]
-    return (array != 0).astype(np.float64) if marked.size and (marked == marked[0]).all() else array
 
 
 def _table(file: pathlib.Path):

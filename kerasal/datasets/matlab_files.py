@@ -21,8 +21,6 @@ def read_matlab(file: pathlib.Path) -> np.ndarray:
         return _salicon(lowered["gaze"], file) - 1
     for name in _MAP_NAMES:
         if name in lowered and np.ndim(lowered[name]) == 2:
-            from kerasal.datasets.fixation_files import as_counts
-
             return as_counts(np.asarray(lowered[name]))
     for name in _POINT_NAMES:
         value = np.asarray(lowered.get(name))
@@ -85,3 +83,9 @@ def _osie(image: dict, file: pathlib.Path) -> np.ndarray:
         points.append(np.stack([np.atleast_1d(subject["fix_x"]), np.atleast_1d(subject["fix_y"])], axis=1))
     rounded = np.floor(np.concatenate(points) + 0.5) - 1
     return np.clip(rounded, 0, (799, 599))
+
+
+def as_counts(array: np.ndarray) -> np.ndarray:
+    """Return a fixation map in which a mark of any one value, such as 255, counts as one fixation."""
+    marked = array[array != 0]
+    return (array != 0).astype(np.float64) if marked.size and (marked == marked[0]).all() else array

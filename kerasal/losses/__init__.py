@@ -13,7 +13,7 @@ from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend
 
 import keras  # isort: skip
 from keras import ops  # isort: skip
-from kerasal._gaze_scores import EPSILON, cc, kld, nss, similarity  # isort: skip
+from kerasal.losses.scores import EPSILON, cc, kld, nss, similarity  # isort: skip
 
 
 @keras.saving.register_keras_serializable(package="kerasal")

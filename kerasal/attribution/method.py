@@ -5,7 +5,8 @@
         \"\"\"One line that says what the map shows.\"\"\"
         return [reduce_channels(gradient, channel_reduction) for gradient in view.gradient()]
 
-A method takes a ``View`` and typed keyword-only options, and returns one tensor for each input of the model.
+A method takes a ``View`` and typed keyword-only options, and returns one tensor for each input of the model; what it
+notes in ``view.notes`` becomes attributes of the maps.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ import numpy as np
 
 from kerasal import _keras  # noqa: F401
 from kerasal.attribution.compiled import CompiledMethod
+from kerasal.attribution.maps import named
 from kerasal.hooks.inputs import chunk_size, conform, unpack
 from kerasal.hooks.trace import traced
 from kerasal.naming import closest
@@ -111,10 +113,13 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
         trace = traced(spec.function, model, objective, chunk, **settings)
         trace.check(objective)
         parts.append(trace(chunk, part))
-    maps = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-    for one in maps:
+    results = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+    for one in results:
         _check_finite(spec.name, one)
-    return unpack(model, maps, inputs)
+    results = [named(one, trace.notes) for one in results]
+    # What a method returns beyond one map an input, such as a gap, is (N,) and follows the maps.
+    maps, more = results[: len(arrays)], results[len(arrays) :]
+    return (unpack(model, maps, inputs), *more) if more else unpack(model, maps, inputs)
 
 
 def _checked(spec: MethodSpec, chosen: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Trace:
         reference = weakref.ref(model)
         structure, layers = objective.structure, objective.layers
         self.limits: list = []
+        self.notes: dict[str, Any] = {}
         example = keras.tree.map_structure(lambda _: None, example)  # the structure alone, not the user's arrays
 
         def run(inputs, parameters):
@@ -41,6 +42,7 @@ class Trace:
                 parameters=list(parameters),
                 example=example,
                 limits=self.limits,
+                notes=self.notes,
                 **settings,
             )
             return [tf.cast(one, tf.float32) for one in function(view, **options)]

@@ -8,7 +8,8 @@ from kerasal import _keras  # noqa: F401
 from kerasal.hooks import outputs as model_outputs
 from kerasal.hooks import watching
 from kerasal.hooks.inputs import pack
-from kerasal.objectives.formulas import evaluate
+from kerasal.objectives.expression import walk
+from kerasal.objectives.formulas import evaluate, pin, top_classes
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -19,7 +20,8 @@ class View:
     """A model, watched: built anew for each trace, and gone with it.
 
     ``inputs`` holds one float32 tensor (N, …) for each input of the model. ``structure`` and ``parameters`` are those
-    of the objective, ``output`` says which output is meant, ``logits`` leaves out its softmax or sigmoid.
+    of the objective, ``output`` says which output is meant, ``logits`` leaves out its softmax or sigmoid. In ``notes``
+    a routine leaves what it found out while tracing.
     """
 
     model: keras.Model
@@ -31,10 +33,13 @@ class View:
     logits: bool
     example: Any
     limits: list
+    notes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def run(self, inputs: Sequence[tf.Tensor], *, rule: str = "gradient", taps: Iterable[str] = ()):
+    def run(
+        self, inputs: Sequence[tf.Tensor], *, rule: str = "gradient", taps: Iterable[str] = (), lenient: bool = False
+    ):
         """Run the model, without training behaviour; return its outputs and the tapped layers' outputs."""
-        with watching.watch(self.model, taps=tuple(taps), rule=rule) as seen:
+        with watching.watch(self.model, taps=tuple(taps), rule=rule, lenient=lenient) as seen:
             outputs = self.model(pack(self.model, inputs, self.example), training=False)
         return outputs, seen
 
@@ -51,6 +56,16 @@ class View:
         self.limits.clear()
         scores = evaluate(self.structure, self.parameters, output, seen, self.limits)
         return tf.broadcast_to(scores, tf.shape(inputs[0])[:1]), seen
+
+    def pinned(self) -> "View":
+        """Return this view with each image's top class, if that is the target, fixed to what it is at these inputs."""
+        if not any(node[0] == "top" for node in walk(self.structure)):
+            return self
+        self.score()  # notes the limits of the parameters that the user gave; its own nodes are pruned
+        outputs, _ = self.run(self.inputs)
+        output = model_outputs.select(self.model, outputs, self.output)
+        structure, parameters = pin(self.structure, self.parameters, top_classes(output))
+        return dataclasses.replace(self, structure=structure, parameters=parameters, limits=[])
 
     def gradient(self, inputs: Sequence[tf.Tensor] | None = None, *, rule: str = "gradient") -> list[tf.Tensor]:
         """Return the gradient of each image's score by each input, in the inputs' shapes, under a backward rule."""

@@ -16,7 +16,12 @@ _one_at_a_time = threading.RLock()
 
 @contextlib.contextmanager
 def watch(
-    model: keras.Model, *, taps: Sequence[str] = (), rule: str = "gradient", pooling: str = "max"
+    model: keras.Model,
+    *,
+    taps: Sequence[str] = (),
+    rule: str = "gradient",
+    pooling: str = "max",
+    lenient: bool = False,
 ) -> Iterator[dict[str, tf.Tensor]]:
     """Run ``model`` inside this context, within a ``tf.function``, to look into it.
 
@@ -29,6 +34,7 @@ def watch(
         taps: names or paths of layers.
         rule: ``"gradient"``, ``"deconvnet"`` or ``"guided"``.
         pooling: ``"max"`` (switches) or ``"sum"`` (repetition).
+        lenient: leave out tapped layers that give no single tensor here, instead of refusing them.
 
     Yields:
         A dictionary that holds, once the model has run, the output of each tapped layer under the name that was asked
@@ -54,7 +60,11 @@ def watch(
         if replaced:
             _check_reach(model, graph.get_operations()[before:], replaced, rule)
         for name, outputs in seen.items():
-            tapped[name] = _only_tensor(name, outputs, graph)
+            try:
+                tapped[name] = _only_tensor(name, outputs, graph)
+            except ValueError:
+                if not lenient:
+                    raise
 
 
 def gradients(scores: tf.Tensor, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:

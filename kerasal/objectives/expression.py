@@ -40,7 +40,7 @@ class Objective:
     def layers(self) -> tuple[str, ...]:
         """The names of the layers whose outputs the objective needs."""
         return tuple(
-            dict.fromkeys(node[1] for node in _walk(self.structure) if len(node) > 1 and isinstance(node[1], str))
+            dict.fromkeys(node[1] for node in walk(self.structure) if len(node) > 1 and isinstance(node[1], str))
         )
 
     @property
@@ -56,7 +56,7 @@ class Objective:
     @property
     def loops_over_batch(self) -> bool:
         """Whether scoring needs to know the number of images: tf-keras-vis' scores loop over them in Python."""
-        return any(node[0] == "callable" and node[1].loops_over_batch for node in _walk(self.structure))
+        return any(node[0] == "callable" and node[1].loops_over_batch for node in walk(self.structure))
 
     def rows(self, start: int, stop: int) -> list[np.ndarray]:
         """Return the parameters of the images from ``start`` to ``stop``."""
@@ -105,9 +105,10 @@ def shorten(values) -> str:
     return shown if len(values) <= 3 else f"{shown}, … ({len(values)})"
 
 
-def _walk(structure):
+def walk(structure: tuple):
+    """Yield the leaves of a structure: its formulas and constants."""
     if structure[0] in ("add", "multiply"):
-        yield from _walk(structure[1])
-        yield from _walk(structure[2])
+        yield from walk(structure[1])
+        yield from walk(structure[2])
     else:
         yield structure

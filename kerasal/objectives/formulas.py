@@ -38,6 +38,29 @@ def evaluate(structure: tuple, parameters: Sequence, output, taps: Mapping[str, 
     return value(structure)
 
 
+def pin(structure: tuple, parameters: Sequence, top: Any) -> tuple[tuple, list]:
+    """Replace "each image's top class" by the classes ``top`` (N,), which stay what they are if the input changes."""
+    queue, pinned = list(parameters), []
+
+    def replaced(node):
+        kind = node[0]
+        if kind in ("add", "multiply"):
+            return (kind, replaced(node[1]), replaced(node[2]))
+        if kind == "top":
+            pinned.append(top)
+            return ("class",)
+        count = 1 if kind == "constant" else 0 if kind == "callable" else _FORMULAS[kind][1]
+        pinned.extend(queue.pop(0) for _ in range(count))
+        return node
+
+    return replaced(structure), pinned
+
+
+def top_classes(output: Any) -> Any:
+    """Return the number of each image's top class, (N,) int32, by the position-averaged output."""
+    return tf.argmax(_position_mean(output), axis=-1, output_type=tf.int32)
+
+
 def _formula(name: str, parameters: int):
     def enter(function):
         _FORMULAS[name] = (function, parameters)
@@ -65,8 +88,7 @@ def _class(output, own, name, limits):
 
 @_formula("top", 0)
 def _top(output, own, name, limits):
-    vectors = _position_mean(output)
-    return tf.gather(vectors, tf.argmax(vectors, axis=-1), batch_dims=1)  # reduce_max would share out a tie
+    return tf.gather(_position_mean(output), top_classes(output), batch_dims=1)  # reduce_max would share out a tie
 
 
 @_formula("channel", 1)

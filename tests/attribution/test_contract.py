@@ -63,8 +63,8 @@ def test_a_function_and_an_objective_are_targets_too(method, make_model, batch):
 
 
 def test_a_hidden_channel_is_a_target_at_any_depth(method, make_model, batch):
-    flat = method(make_model("functional"), batch, channel("conv1", 2))
-    nested = method(make_model("nested"), batch, channel("encoder/innermost/conv1", 2))
+    flat = method(make_model("functional"), batch, channel("conv2", 2))
+    nested = method(make_model("nested"), batch, channel("encoder/conv2", 2))
     np.testing.assert_allclose(nested, flat, rtol=1e-5, atol=1e-7)
     assert np.abs(flat).max() > 0
 
@@ -93,11 +93,11 @@ def test_the_model_and_the_inputs_are_as_before(method, kind, fails, make_model,
     if fails:
         with pytest.raises(ZeroDivisionError):
             method(model, inputs, target)
-        with pytest.raises(ValueError, match="There are 4 channels"):
-            method(model, inputs, channel("conv1", 4))
+        with pytest.raises(ValueError, match="There are 5 channels"):
+            method(model, inputs, channel("conv2", 5))
     else:
         method(model, inputs, target)
-        method(model, inputs, channel("conv1", 0))
+        method(model, inputs, channel("conv2", 0))
     _assert_same_state(_state(model), before)
     np.testing.assert_array_equal(inputs, batch)
 
@@ -125,7 +125,7 @@ def test_the_model_is_freed_when_the_user_drops_it(method, make_model, batch):
     model = make_model("functional")
     method(model, batch)
     method(model, batch, lambda output, model=model: output[:, 0] + 0 * tf.cast(len(model.layers), tf.float32))
-    method(model, batch, channel("conv1", 0))
+    method(model, batch, channel("conv2", 0))
     reference = weakref.ref(model)
     del model
     gc.collect()

@@ -1,0 +1,31 @@
+"""Grad-CAM: where a late layer's channels, weighted by how the score depends on them, are active."""
+
+import tensorflow as tf
+
+from kerasal.attribution.cam import class_activation_map
+from kerasal.attribution.method import method
+
+
+@method(reference="Selvaraju et al. 2017, equations 1 and 2")
+def gradcam(view, *, layer: str | None = None, resize: bool = True):
+    """Show where in the image the evidence lies, coarsely: the last map's channels, weighted by their mean gradient.
+
+    On a net that ends in global average pooling and one dense layer it is the class activation map of Zhou et al. 2016.
+    Made by this package's own hooks.
+
+    Args:
+        view: the model, watched.
+        layer: name or path of the layer; by default the last map, named in the result as ``maps.layer``.
+        resize: bring the maps to the input's size, bilinearly.
+
+    Returns:
+        float32 (N, H, W), from 0 on; or (N, h, w) of the layer's own size.
+
+    Raises:
+        ValueError: the model has no convolution, or the layer no (N, h, w, C) output.
+    """
+    return class_activation_map(view, layer, resize, lambda maps, gradients, _: _mean(gradients))
+
+
+def _mean(gradients):
+    return tf.reduce_mean(gradients, axis=[1, 2], keepdims=True)

@@ -23,6 +23,7 @@ from kerasal import _keras as _keras
 from kerasal.attribution.method import list_methods as list_methods
 from kerasal.attribution.method import method_spec as method_spec
 from kerasal.attribution.methods.class_saliency import class_saliency as class_saliency
+from kerasal.attribution.methods.crop_averaged_saliency import crop_averaged_saliency as crop_averaged_saliency
 from kerasal.attribution.methods.deconvnet import deconvnet as deconvnet
 from kerasal.attribution.methods.gradcam import gradcam as gradcam
 from kerasal.attribution.methods.gradcam_plus_plus import gradcam_plus_plus as gradcam_plus_plus
@@ -31,4 +32,5 @@ from kerasal.attribution.methods.guided_backprop import guided_backprop as guide
 from kerasal.attribution.methods.input_gradient import input_gradient as input_gradient
 from kerasal.attribution.methods.integrated_gradients import integrated_gradients as integrated_gradients
 from kerasal.attribution.methods.layercam import layercam as layercam
+from kerasal.attribution.methods.scorecam import scorecam as scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad as smoothgrad

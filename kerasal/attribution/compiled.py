@@ -1,7 +1,5 @@
 """A method bound to one model, as a ``tf.Module``: what is called in a loop, put into a graph or saved."""
 
-from collections.abc import Callable
-
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks.view import View
 from kerasal.objectives import Objective, class_score, top_class
@@ -17,12 +15,13 @@ class CompiledMethod(tf.Module):
     chunks. The model is kept, and with it its variables.
     """
 
-    def __init__(self, function: Callable, model: keras.Model, output, logits: bool, options: dict):
-        super().__init__(name=function.__name__)
+    def __init__(self, spec, model: keras.Model, output, logits: bool, options: dict):
+        super().__init__(name=spec.name)
         self.model = model
-        self._function, self._output, self._logits, self._options = function, output, logits, options
+        self._function, self._output, self._logits, self._options = spec.function, output, logits, options
         declared = getattr(model, "inputs", None) or []
-        specs = [tf.TensorSpec((None, *tensor.shape[1:]), tf.float32, tensor.name) for tensor in declared]
+        shapes = [_free(tensor.shape) if spec.any_size else (None, *tensor.shape[1:]) for tensor in declared]
+        specs = [tf.TensorSpec(shape, tf.float32, one.name) for shape, one in zip(shapes, declared, strict=True)]
         several = specs if len(specs) > 1 else specs[0] if specs else None
         classes = tf.TensorSpec((None,), tf.int32, "target")
         self.top = tf.function(self._top, input_signature=[several] if specs else None, autograph=False)
@@ -55,3 +54,8 @@ class CompiledMethod(tf.Module):
         )
         maps = [tf.cast(one, tf.float32) for one in self._function(view, **self._options)]
         return maps if len(maps) > 1 else maps[0]
+
+
+def _free(shape) -> tuple:
+    """Return (N, H, W, C) with height and width left open, and other shapes as they are."""
+    return (None, None, None, shape[3]) if len(shape) == 4 else (None, *shape[1:])

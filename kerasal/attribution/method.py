@@ -39,6 +39,7 @@ class MethodSpec:
     signed: bool
     function: Callable
     options: dict[str, inspect.Parameter]
+    any_size: bool = False
 
 
 _methods: dict[str, MethodSpec] = {}
@@ -60,8 +61,11 @@ def method_spec(name: str) -> MethodSpec:
     return _methods[name]
 
 
-def method(*, reference: str, signed: bool = False) -> Callable[[Callable], Callable]:
-    """Make a graph function a public method; ``signed`` says whether negative values in its maps mean something."""
+def method(*, reference: str, signed: bool = False, any_size: bool = False) -> Callable[[Callable], Callable]:
+    """Make a graph function a public method; ``signed`` says whether negative values in its maps mean something.
+
+    With ``any_size`` it takes images of another size than the model does, and cuts them itself.
+    """
 
     def decorate(function: Callable) -> Callable:
         options = {
@@ -70,14 +74,14 @@ def method(*, reference: str, signed: bool = False) -> Callable[[Callable], Call
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
         summary = inspect.getdoc(function).splitlines()[0]
-        spec = MethodSpec(function.__name__, summary, reference, signed, function, options)
+        spec = MethodSpec(function.__name__, summary, reference, signed, function, options, any_size)
 
         @functools.wraps(function)
         def attribute(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **chosen):
             return _attribute(spec, model, inputs, target, output, logits, batch_size, chosen)
 
         def compiled(model: keras.Model, *, output=None, logits: bool = True, **chosen) -> CompiledMethod:
-            return CompiledMethod(function, model, output, logits, _checked(spec, chosen))
+            return CompiledMethod(spec, model, output, logits, _checked(spec, chosen))
 
         compiled.__doc__ = (
             f"Return ``{spec.name}`` of one model as a ``tf.Module``: tensors in, tensors out, no checks."
@@ -96,7 +100,7 @@ def method(*, reference: str, signed: bool = False) -> Callable[[Callable], Call
 def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     """Check, cut into chunks, run, and join: the body of every method."""
     options = _checked(spec, chosen)
-    arrays = conform(model, inputs)
+    arrays = conform(model, inputs, any_size=spec.any_size)
     images = len(arrays[0])
     objective = resolve(target, images)
     if batch_size is None:
@@ -110,7 +114,7 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     for start in range(0, images, batch_size):
         chunk = [array[start : start + batch_size] for array in arrays]
         part = objective.rows(start, start + batch_size)
-        trace = traced(spec.function, model, objective, chunk, **settings)
+        trace = traced(spec.function, model, objective, chunk, declared=not spec.any_size, **settings)
         trace.check(objective)
         parts.append(trace(chunk, part))
     results = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]

@@ -2,6 +2,7 @@
 
 import inspect
 import pathlib
+import types
 import typing
 from typing import Annotated, Any, Literal
 
@@ -86,8 +87,11 @@ def _command(spec):
 
 
 def _is_flag(parameter: inspect.Parameter) -> bool:
-    kind = parameter.annotation
-    return kind in (int, float, str, bool) or typing.get_origin(kind) is Literal
+    """Tell whether an option can be typed: a number, a word, a choice, or one of these or None."""
+    kinds = [kind for kind in typing.get_args(parameter.annotation) if kind is not type(None)]
+    if isinstance(parameter.annotation, types.UnionType) and len(kinds) == 1:
+        return kinds[0] in (int, float, str)
+    return parameter.annotation in (int, float, str, bool) or typing.get_origin(parameter.annotation) is Literal
 
 
 def _attribute(

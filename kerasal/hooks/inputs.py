@@ -11,12 +11,12 @@ import keras  # isort: skip
 import tensorflow as tf  # isort: skip
 
 
-def conform(model: keras.Model, inputs: Any) -> list[np.ndarray]:
+def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[np.ndarray]:
     """Return one float32 array for each input of the model, all with a batch axis; nothing is scaled.
 
     Accepted are arrays, tensors and DataFrames; integers are cast; a single image becomes a batch of one; one-channel
     images may lack their channel axis; a list is the model's several inputs or, for a model of one input, its images;
-    a dictionary goes by the names of the inputs.
+    a dictionary goes by the names of the inputs. With ``any_size`` images may be of another height and width.
 
     Raises:
         ValueError: the model has no weights yet, takes whole numbers (token indices), or the shapes, the number of
@@ -38,6 +38,8 @@ def conform(model: keras.Model, inputs: Any) -> list[np.ndarray]:
     arrays = []
     for i, (name, array) in enumerate(zip(names, flat, strict=True)):
         shape, dtype = (specs[i][1], specs[i][2]) if specs else (None, "float32")
+        if any_size and shape is not None and len(shape) == 3:
+            shape = (None, None, shape[2])
         arrays.append(_conform_one(name, array, shape, dtype))
     if len({len(array) for array in arrays}) > 1:
         raise ValueError(f"The inputs are for different numbers of images: {[len(array) for array in arrays]}.")

@@ -62,8 +62,14 @@ class View:
         if not any(node[0] == "top" for node in walk(self.structure)):
             return self
         self.score()  # notes the limits of the parameters that the user gave; its own nodes are pruned
-        outputs, _ = self.run(self.inputs)
-        output = model_outputs.select(self.model, outputs, self.output)
+        return self.pinned_by(self.predict(self.inputs))
+
+    def predict(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return the output that is meant, as the model gives it, at some inputs."""
+        return model_outputs.select(self.model, self.run(inputs)[0], self.output)
+
+    def pinned_by(self, output: tf.Tensor) -> "View":
+        """Return this view with each image's top class, if that is the target, read off ``output`` (N, classes)."""
         structure, parameters = pin(self.structure, self.parameters, top_classes(output))
         return dataclasses.replace(self, structure=structure, parameters=parameters, limits=[])
 

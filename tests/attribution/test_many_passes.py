@@ -9,7 +9,7 @@ from kerasal.objectives import channel, class_score
 
 # tf-keras-vis calls functional models with a list, which Keras remarks on.
 _THEIR_WARNING = pytest.mark.filterwarnings("ignore:The structure of:UserWarning")
-CAMS = ("gradcam", "gradcam_plus_plus", "layercam")
+CAMS = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam")
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_gradcam_on_pooling_and_dense_is_the_class_activation_map(pooled, pictur
 
 @_THEIR_WARNING
 @pytest.mark.parametrize("layer", ["late", "early"])
-@pytest.mark.parametrize("name", CAMS)
+@pytest.mark.parametrize("name", CAMS[:3])
 def test_tf_keras_vis_agrees_on_class_activation_maps(name, layer, pooled, pictures):
     from tf_keras_vis.gradcam import Gradcam
     from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
@@ -180,6 +180,25 @@ def test_tf_keras_vis_agrees_on_class_activation_maps(name, layer, pooled, pictu
         ours = ours / (ours.max((1, 2), keepdims=True) + 1e-12)
     np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=1e-5)
     assert ours.any()
+
+
+@_THEIR_WARNING
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tf_keras_vis_agrees_on_scorecam(batch):
+    from tf_keras_vis.scorecam import Scorecam
+    from tf_keras_vis.utils.scores import CategoricalScore
+
+    inputs = keras.Input((8, 8, 3))  # the map has the image's size, since the two resize differently
+    tensor = keras.layers.Conv2D(5, 3, padding="same", activation="relu", name="conv")(inputs)
+    logits = keras.layers.Dense(3)(keras.layers.Flatten()(tensor))
+    linear, softmax = keras.Model(inputs, logits), keras.Model(inputs, keras.layers.Softmax()(logits))
+    theirs = Scorecam(linear)(CategoricalScore([0, 1, 2]), batch, expand_cam=False, normalize_cam=False)
+    ours = attribution.scorecam(softmax, batch, [0, 1, 2], logits=False)  # theirs takes the softmax of the output
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    fewer = attribution.scorecam(softmax, batch, [0, 1, 2], logits=False, channels=5)
+    np.testing.assert_allclose(fewer, ours, rtol=1e-5)
+    one = attribution.scorecam(softmax, batch, [0, 1, 2], logits=False, channels=1)
+    assert np.abs(one - ours).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", CAMS)
@@ -217,6 +236,7 @@ def test_a_map_is_resized_to_the_image(pooled, pictures):
         ("integrated_gradients", {"baseline": np.nan}, "finite"),
         ("gradcam", {"layer": "conv9"}, "Did you mean conv"),
         ("layercam", {"layer": "predictions"}, "has no map"),
+        ("scorecam", {"channels": 0}, "channels is a whole number"),
     ],
 )
 def test_wrong_options(method, options, says, model, batch):

@@ -9,6 +9,7 @@ from rich.console import Console
 
 import kerasal
 from kerasal.cli.attribute import METHODS_HELP, MethodGroup
+from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
 from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.maximize import maximize
@@ -41,6 +42,7 @@ app.command()(demo)
 app.command()(models)
 app.command()(card)
 app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribute", help=METHODS_HELP)
+app.command()(compare)
 app.command()(maximize)
 app.command("feature-maps")(feature_maps)
 app.command()(train)

@@ -127,6 +127,9 @@ def _attribute(
     photograph = images.read(image)
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     picture, inputs = opened.show(photograph, fit)
+    shown = inputs
+    if spec.any_size:  # cut crops of 224 out of 256, as the paper does
+        picture, inputs = opened.show(photograph, fit, scale=256 / 224)
     target, name = None, None
     if class_ is not None:
         target = find(class_, opened.labels)
@@ -138,11 +141,15 @@ def _attribute(
         target = objectives.channel(layer, channels[0])
         name = channel
     method = getattr(attribution, spec.name)
-    values = method(opened.model, inputs, target, output=model_output, logits=logits, **own)[0]
-    top = pages.print_top_classes(opened, inputs)
+    maps = method(opened.model, inputs, target, output=model_output, logits=logits, **own)
+    extra = [] if isinstance(maps, np.ndarray) else maps[1:]
+    values = maps[0] if isinstance(maps, np.ndarray) else maps[0][0]
+    top = pages.print_top_classes(opened, shown)
     if output.suffix.lower() == ".npy":
         with replacing(output) as temporary:
             np.save(temporary, values)
     else:
         images.write(output, pages.attribution_page(spec, opened, picture, values, name or top or "output 0"))
-    results().print(f"{output}  {spec.name} of {name or top or 'the output'}", markup=False)
+    said = [f"layer {values.layer}"] if hasattr(values, "layer") else []
+    said += [f"completeness gap {one[0]:.3g}" for one in extra]
+    results().print(", ".join([f"{output}  {spec.name} of {name or top or 'the output'}", *said]), markup=False)

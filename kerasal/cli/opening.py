@@ -50,12 +50,16 @@ class OpenedModel:
             )
         return shape
 
-    def show(self, photograph: np.ndarray, fit: str = "crop") -> tuple[np.ndarray, np.ndarray]:
-        """Return the picture that the model gets, uint8 RGB, and the model input (1, H, W, C) made of it."""
+    def show(self, photograph: np.ndarray, fit: str = "crop", scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+        """Return the picture that the model gets, uint8 RGB, and the model input (1, H, W, C) made of it.
+
+        ``scale`` makes both larger than the model takes them, for a method that cuts crops itself.
+        """
         from kerasal import images
 
         shape = self.shape()
-        picture = images.crop_square(photograph, self.size(photograph), fit)
+        size = tuple(round(scale * side) for side in self.size(photograph))
+        picture = images.crop_square(photograph, size, fit)
         pixels = picture
         if len(shape) == 2 or shape[2] == 1:
             grey = np.round(picture @ np.float32([0.299, 0.587, 0.114])).astype(np.uint8)

@@ -25,8 +25,8 @@ def print_top_classes(opened, inputs: np.ndarray, count: int = 5) -> str | None:
     return short(opened.labels, int(order[0]))
 
 
-def attribution_page(spec, opened, picture: np.ndarray, values: np.ndarray, name: str) -> np.ndarray:
-    """Lay out the photograph, the map, and the map on the photograph."""
+def draw(spec, opened, picture: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a method's map, and the map on the picture, both as uint8 RGB."""
     if values.ndim == 3:  # a gradient with its channels
         if opened.preprocessing is not None and opened.preprocessing.bgr:
             values = values[..., ::-1]
@@ -35,11 +35,30 @@ def attribution_page(spec, opened, picture: np.ndarray, values: np.ndarray, name
     else:
         drawn = images.heatmap(values, signed=spec.signed and bool((values < 0).any()))
         strength = np.abs(values)
-    pictures = [picture, drawn, images.overlay(picture, strength)]
+    return drawn, images.overlay(picture, strength)
+
+
+def attribution_page(spec, opened, picture: np.ndarray, values: np.ndarray, name: str) -> np.ndarray:
+    """Lay out the photograph, the map, and the map on the photograph."""
+    drawn, over = draw(spec, opened, picture, values)
     shown = ["what the model gets", spec.name, "where it is strong"]
     tile = int(np.clip(max(picture.shape[:2]), 224, 448))
     note = "" if values.any() else "The map is zero everywhere: nothing in this image moves the score."
-    return images.grid(pictures, shown, columns=3, title=f"{spec.name}: {name}", note=note or opened.how, tile=tile)
+    return images.grid(
+        [picture, drawn, over], shown, columns=3, title=f"{spec.name}: {name}", note=note or opened.how, tile=tile
+    )
+
+
+def comparison(title: str, picture: np.ndarray, shown: list) -> np.ndarray:
+    """Lay out every method: its map over its overlay, its name and its one line under them."""
+    cells = [("what the model gets", picture, picture, "")]
+    for spec, drawn, over, layer in shown:
+        cells.append((spec.name + (f" ({layer})" if layer else ""), drawn, over, spec.summary))
+    panels = []
+    for name, drawn, over, summary in cells:
+        pair = images.grid([drawn, over], columns=2, tile=168, title=name)
+        panels.append(images.caption(pair, summary))
+    return images.sheet(panels, columns=3, title=title)
 
 
 def feature_page(maps: np.ndarray, layer: str, chosen: list[int] | None, scale: str, title: str) -> np.ndarray:

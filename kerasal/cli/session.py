@@ -13,6 +13,11 @@ def results() -> Console:
     return Console(highlight=False)
 
 
+def console_for_progress() -> Console:
+    """Return the console for progress bars, on the error stream."""
+    return Console(stderr=True)
+
+
 def remark(text: str) -> None:
     """Print a remark on the error stream."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{text}[/]")

@@ -9,8 +9,10 @@ from kerasal.images.drawing import heatmap as heatmap
 from kerasal.images.drawing import overlay as overlay
 from kerasal.images.drawing import relief as relief
 from kerasal.images.drawing import resize as resize
+from kerasal.images.grids import caption as caption
 from kerasal.images.grids import grid as grid
+from kerasal.images.grids import sheet as sheet
 from kerasal.images.reading import read as read
 from kerasal.images.reading import write as write
 
-__all__ = ["crop_square", "grid", "heatmap", "overlay", "read", "relief", "resize", "write"]
+__all__ = ["caption", "crop_square", "grid", "heatmap", "overlay", "read", "relief", "resize", "sheet", "write"]

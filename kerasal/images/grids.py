@@ -72,6 +72,40 @@ def grid(
     return np.array(sheet)
 
 
+def caption(picture: np.ndarray, text: str, lines: int = 4) -> np.ndarray:
+    """Write a text under a picture, broken to its width; always ``lines`` lines high, so that panels stay aligned."""
+    font = _font(13)
+    broken = [""]
+    for word in text.split():
+        longer = f"{broken[-1]} {word}".strip()
+        if font.getlength(longer) <= picture.shape[1] - 2 * _GAP:
+            broken[-1] = longer
+        else:
+            broken.append(word)
+    if len(broken) > lines:
+        broken = [*broken[: lines - 1], _cut(" ".join(broken[lines - 1 :]), font, picture.shape[1] - 2 * _GAP)]
+    strip = Image.new("RGB", (picture.shape[1], lines * _line(font) + _GAP), _PAPER)
+    draw = ImageDraw.Draw(strip)
+    for number, line in enumerate(broken):
+        draw.text((_GAP, number * _line(font)), line, fill=_INK, font=font)
+    return np.concatenate([picture, np.array(strip)])
+
+
+def sheet(panels: Sequence[np.ndarray], *, columns: int, title: str = "") -> np.ndarray:
+    """Lay out panels at their own size, in rows, under a title."""
+    width = max(panel.shape[1] for panel in panels) + 2 * _GAP
+    rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
+    heights = [max(panel.shape[0] for panel in row) + 2 * _GAP for row in rows]
+    heading = _broken_to(title, _font(22), _line(_font(22)) + 3 * _GAP)
+    page = Image.new("RGB", (columns * width, heading + sum(heights)), _PAPER)
+    if title:
+        ImageDraw.Draw(page).text((_GAP, _GAP), title, fill=_INK, font=_font(22))
+    for row, panels_in_row in enumerate(rows):
+        for column, panel in enumerate(panels_in_row):
+            page.paste(Image.fromarray(panel), (column * width, heading + sum(heights[:row])))
+    return np.array(page)
+
+
 def _fitted(image: np.ndarray, tile: int) -> Image.Image:
     """Fit into the tile with its proportions; in a tiny image that is enlarged, pixels stay pixels."""
     image = np.asarray(image)

@@ -38,7 +38,7 @@ def model_file(make_model, tmp_path):
 
 def test_help_and_version(cli):
     assert cli("--version")[0] == 0
-    for command in ("demo", "models", "card", "attribute", "maximize", "feature-maps", "train"):
+    for command in ("demo", "models", "card", "attribute", "compare", "maximize", "feature-maps", "train", "score"):
         code, out, _ = cli(command, "--help")
         assert code == 0
         assert "Usage" in out
@@ -126,6 +126,26 @@ def test_maximize_reports_dead_channels(cli, make_model, tmp_path):
     code, _, err = cli("maximize", "dead.keras", "--channel", "conv1:1", "-p", "unit", "-o", "all-dead.png")
     assert code == 1
     assert not (tmp_path / "all-dead.png").exists()
+
+
+def test_compare_shows_every_method_and_says_what_is_left_out(cli, photo, model_file, tmp_path):
+    from kerasal import attribution
+
+    code, out, err = cli("compare", model_file, photo, "-p", "unit", "--class", "2", "-o", "page.html")
+    assert code == 0, err
+    page = (tmp_path / "page.html").read_text()
+    for name in attribution.list_methods():
+        assert f"<h2>{name}</h2>" in page
+    assert page.count("<img") == 1 + 2 * len(attribution.list_methods())
+    code, _, err = cli("compare", model_file, photo, "-p", "unit", "-o", "page.png")
+    assert code == 0, err
+    assert images.read("page.png").std() > 20
+    smooth = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    smooth.save(tmp_path / "smooth.keras")
+    code, _, err = cli("compare", "smooth.keras", photo, "-p", "unit", "-o", "smooth.html")
+    assert code == 0
+    assert "guided_backprop: left out." in err
+    assert "found nothing to act on" in (tmp_path / "smooth.html").read_text()
 
 
 def test_feature_maps(cli, photo, model_file, tmp_path):

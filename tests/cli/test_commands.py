@@ -131,7 +131,7 @@ def test_maximize_reports_dead_channels(cli, make_model, tmp_path):
 def test_compare_shows_every_method_and_says_what_is_left_out(cli, photo, model_file, tmp_path):
     from kerasal import attribution
 
-    code, out, err = cli("compare", model_file, photo, "-p", "unit", "--class", "2", "-o", "page.html")
+    code, _, err = cli("compare", model_file, photo, "-p", "unit", "--class", "2", "-o", "page.html")
     assert code == 0, err
     page = (tmp_path / "page.html").read_text()
     for name in attribution.list_methods():

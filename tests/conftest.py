@@ -1,5 +1,6 @@
 """What the tests share: quiet TensorFlow, real data where there is some, one net in every spelling of Keras."""
 
+import functools
 import os
 import pathlib
 
@@ -124,6 +125,12 @@ def fill(model, seed=0):
 def make_model():
     """The function that builds the net; see ``build``."""
     return build
+
+
+@pytest.fixture(scope="session")
+def shared_model():
+    """The same, each spelling built once: for tests that leave it as it is, so that they share its traces."""
+    return functools.cache(build)
 
 
 @pytest.fixture(scope="session")

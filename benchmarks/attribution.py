@@ -32,6 +32,15 @@ from kerasal import attribution
 from kerasal.hooks import trace
 
 
+# Few passes are enough to time one; the ratio is given for each pass.
+OPTIONS = {
+    "smoothgrad": {"samples": 4},
+    "integrated_gradients": {"steps": 3},
+    "scorecam": {"channels": 4},
+}
+PASSES = {"smoothgrad": 4, "integrated_gradients": 4, "crop_averaged_saliency": 10}
+
+
 def make_model(name):
     application = {"vgg16": keras.applications.VGG16, "mobilenetv2": keras.applications.MobileNetV2}[name]
     keras.utils.set_random_seed(0)
@@ -62,11 +71,12 @@ def contenders(model, images):
     for name in attribution.list_methods():
         method = getattr(attribution, name)
         try:
-            method(model, images, 3)
+            options = OPTIONS.get(name, {})
+            method(model, images, 3, **options)
         except ValueError as error:
             print(f"{name}: left out, {error}")
             continue
-        timed[name] = lambda x, method=method: method(model, x, 3)
+        timed[name] = lambda x, method=method, options=options: method(model, x, 3, **options)
     timed["tf-keras-vis Saliency"] = lambda x: theirs(score, x, normalize_map=False)
     return timed
 

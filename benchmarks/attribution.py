@@ -31,7 +31,6 @@ from tf_keras_vis.utils.scores import CategoricalScore
 from kerasal import attribution
 from kerasal.hooks import trace
 
-
 # Few passes are enough to time one; the ratio is given for each pass.
 OPTIONS = {
     "smoothgrad": {"samples": 4},
@@ -112,7 +111,9 @@ def main():
         "", "median ms", "× floor", title=f"{options.model}, {options.images} image(s), {options.rounds} rounds"
     )
     for name, values in seconds.items():
-        table.add_row(name, f"{1000 * np.median(values):.0f}", f"{np.median(values / seconds['floor']):.3f}")
+        passes = PASSES.get(name, 1)
+        ratio = np.median(values / seconds["floor"]) / passes
+        table.add_row(name, str(passes), f"{1000 * np.median(values):.0f}", f"{ratio:.3f}")
     Console().print(table)
 
     before = len(trace._traces[model])

@@ -28,6 +28,12 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename not in (None, str(temporary)) or (error.errno is None and "requested and" not in str(error)):
+            raise  # about another file
+        # A full disk: the operating system says so without a name, NumPy only counts what it could not write.
+        reason = error.strerror or f"the disk may be full ({error})"
+        raise OSError(error.errno, f"cannot write {path}: {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

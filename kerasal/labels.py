@@ -63,6 +63,8 @@ def find(name: str, names: Sequence[str]) -> int:
         raise ValueError(
             f"The classes of this model have no names, so {name!r} means nothing. Give --labels FILE or an index."
         )
+    if name.lstrip("-").isdecimal():
+        raise ValueError(f"A class number counts from 0. Received: {name}.")
     wanted = _plain(name)
     whole = [index for index, known in enumerate(names) if _plain(known) == wanted]
     found = whole or [i for i, known in enumerate(names) if wanted in {_plain(part) for part in known.split(",")}]

@@ -35,6 +35,8 @@ def load_file(path: pathlib.Path, *, unsafe: bool = False) -> keras.Model:
                 f"{path} needs a class that Keras does not know: {lines[0]} Import and register it "
                 "(keras.saving.register_keras_serializable) and pass the loaded model from Python."
             ) from error
+        if path.suffix not in (".keras", ".h5", ".hdf5"):
+            lines = ["expected a .keras or .h5 file, or a SavedModel folder."]
         raise ValueError(f"{path} cannot be loaded as a Keras model: {lines[0]}") from error
 
 

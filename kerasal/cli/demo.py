@@ -116,7 +116,8 @@ def _class_models(model, pictures, inputs, path) -> None:
 _NEXT = """
 Next, with a model and a photograph of your own:
   kerasal attribute class_saliency MODEL.keras PHOTO.jpg -o saliency.png
-  kerasal maximize MODEL.keras --class 3 -o class-3.png
+  kerasal compare MODEL.keras PHOTO.jpg -o page.html
+  kerasal maximize MODEL.keras --channel LAYER:0-63 -o channels.png
   kerasal feature-maps MODEL.keras PHOTO.jpg --layer LAYER
 or in Python:
   from kerasal import attribution

@@ -42,4 +42,9 @@ def feature_maps(
     maps = run(opened.model, inputs, layer)[0]
     sheet = pages.feature_page(maps, layer, chosen, scale, title=f"{opened.how}: {layer}")
     images.write(output, sheet)
-    results().print(f"{output}  {maps.shape[-1]} channels of {maps.shape[0]} × {maps.shape[1]}", markup=False)
+    results().print(f"{output}  {_drawn(maps, chosen)} channels of {maps.shape[0]} × {maps.shape[1]}", markup=False)
+
+
+def _drawn(maps, chosen) -> str:
+    drawn = min(maps.shape[-1], 256) if chosen is None else len(chosen)
+    return str(drawn) if drawn == maps.shape[-1] else f"{drawn} of {maps.shape[-1]}"

@@ -82,7 +82,7 @@ def maximize(
     alive = [i for i in range(len(asked)) if i not in found.dead]
     if found.dead:
         remark(
-            "Dead, and not drawn, since nothing in the start image moves them: "
+            "Not drawn, since from this start no gradient reaches them (another --init or --seed may): "
             f"{', '.join(names[i] for i in found.dead)}."
         )
     if not alive:
@@ -91,8 +91,8 @@ def maximize(
             "--seed."
         )
     title = f"{opened.how}: what {'the class' if wanted is None else wanted[0]} would like to see"
-    note = f"dead: {', '.join(names[i] for i in found.dead)}" if found.dead else ""
-    tile = 320 if len(alive) <= 4 else 160 if len(alive) <= 16 else 112
+    note = f"{len(found.dead)} not drawn: no gradient reached them" if found.dead else ""
+    tile = _tile(found.images.shape[1], len(alive))
     images.write(
         output,
         images.grid([found.images[i] for i in alive], [names[i] for i in alive], title=title, note=note, tile=tile),
@@ -104,7 +104,14 @@ def maximize(
     for i in alive[:10]:
         first, final = last.loc[asked[i].description]
         results().print(f"{names[i]:20} score {first:10.3g} -> {final:10.3g}", markup=False)
+    if len(alive) > 10:
+        results().print(f"… and {len(alive) - 10} more; --history FILE writes all", markup=False)
     results().print(f"{output}  {len(alive)} image{'s' * (len(alive) != 1)}", markup=False)
+
+
+def _tile(side: int, count: int) -> int:
+    """Return the side of a tile: fine patterns must not be averaged away by shrinking, so at least the image's own."""
+    return max(min(side, 256), 320 if count <= 4 else 160 if count <= 16 else 84)
 
 
 def _channels(model, layer: str) -> int:

@@ -96,6 +96,7 @@ def open_model(
             registry.load_model(text, unsafe=unsafe), convention, names or [], f"{pathlib.Path(text).name}"
         )
         _assume(opened)
+        _check_labels(opened)
         return opened
     model = registry.create_model(text, weights) if weights else registry.load_model(text)
     spec = registry.model_spec(text)
@@ -105,6 +106,15 @@ def open_model(
     if names is None and spec.labels:
         names = class_names.load(spec.labels)
     return OpenedModel(model, convention or conventions.get(spec.preprocessing), names or [], text)
+
+
+def _check_labels(opened: OpenedModel) -> None:
+    shape = getattr(opened.model, "output_shape", None)
+    classes = shape[-1] if isinstance(shape, tuple) and len(shape) == 2 else None
+    if opened.labels and classes not in (None, 1, len(opened.labels)):
+        raise ValueError(
+            f"The labels name {len(opened.labels)} classes, but {opened.model.name!r} has {classes} outputs."
+        )
 
 
 def _assume(opened: OpenedModel) -> None:

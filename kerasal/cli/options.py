@@ -1,9 +1,12 @@
 """The options that several commands share, and how their texts are read."""
 
+import contextlib
 import pathlib
 from typing import Annotated, Literal
 
 import typer
+
+from kerasal.files import replacing
 
 Model = Annotated[
     str, typer.Argument(help="A zoo name, a .keras or .h5 file, or a SavedModel folder.", show_default=False)
@@ -31,6 +34,10 @@ Fit = Annotated[
     Literal["crop", "stretch"], typer.Option(help="Cut the photograph to the model's shape, or stretch it.")
 ]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
+
+
+class _Probed(Exception):
+    """Ends the probe of a folder without writing anything."""
 
 
 def numbers(text: str, limit: int | None = None) -> list[int]:
@@ -66,3 +73,5 @@ def check_output(path: pathlib.Path, suffixes: tuple[str, ...]) -> None:
     """Refuse an output path before the work is done, not after."""
     if path.suffix.lower() not in suffixes:
         raise typer.BadParameter(f"the output is written as {', '.join(suffixes)}; received {str(path)!r}")
+    with contextlib.suppress(_Probed), replacing(path):  # raises OSError where nothing can be written
+        raise _Probed

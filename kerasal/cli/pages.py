@@ -75,6 +75,8 @@ def feature_page(maps: np.ndarray, layer: str, chosen: list[int] | None, scale: 
     silent = [str(channel) for channel in chosen if not maps[..., channel].any()]
     listed = ", ".join(silent[:12]) + (", …" if len(silent) > 12 else "")
     note = f"black: silent for this image ({listed})" if silent and not signed else ""
+    if len(chosen) < count:
+        note = f"{len(chosen)} of {count} channels (--channels for others). {note}"
     columns = 8 if len(chosen) <= 64 else 16
     return images.grid(
         drawn, [str(channel) for channel in chosen], columns=min(columns, len(chosen)), title=title, note=note, tile=84

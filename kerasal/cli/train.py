@@ -55,6 +55,9 @@ def _trainable() -> list[str]:
 
 
 def _train(model: str, data: Path | None, output: Path, given: dict, fresh: bool, quiet: bool) -> None:
+    from kerasal.cli.session import load_tensorflow
+
+    load_tensorflow()
     recipe = _recipe(model, given)
     from kerasal import create_model, model_spec, preprocessing
     from kerasal.datasets import mnist

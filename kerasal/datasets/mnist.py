@@ -88,7 +88,7 @@ def _read_npz(path: pathlib.Path) -> tuple[Split, Split]:
             found = None if isinstance(stored, np.ndarray) else sorted(stored)
             arrays = {key: stored[key] for key in _KEYS if found and key in found}
     except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not an mnist.npz, or is damaged: {error}") from error
+        raise ValueError(f"{path} is not an mnist.npz, or is damaged.") from error
     missing = [key for key in _KEYS if key not in arrays]
     if missing:
         holds = "a single array" if found is None else ", ".join(found) or "nothing"

@@ -23,6 +23,8 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
             inputs or their values (NaN, infinite, none) do not fit. Expected and received are said.
         TypeError: something that is no numeric array.
     """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Expected a keras.Model. Received: {model!r}. By name: kerasal.load_model(name).")
     if not model.built:
         raise ValueError(f"{model.name!r} has no weights yet. Call it once on a batch of inputs, then try again.")
     specs = _specs(model)

@@ -30,6 +30,8 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def crop_square(image: np.ndarray, size: tuple[int, int], fit: Literal["crop", "stretch"] = "crop") -> np.ndarray:
     """Bring a photograph to a network's (height, width): its largest centred part of that shape, or all, stretched."""
+    if np.ndim(size) != 1 or len(size) != 2:
+        raise ValueError(f"size is (height, width). Received: {size!r}.")
     if fit == "stretch":
         return resize(image, size)
     height, width = image.shape[:2]

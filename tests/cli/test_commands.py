@@ -121,7 +121,7 @@ def test_maximize_reports_dead_channels(cli, make_model, tmp_path):
     model.save(tmp_path / "dead.keras")
     code, out, err = cli("maximize", "dead.keras", "--channel", "conv1:0-1", "-p", "unit", "-o", "m.png")
     assert code == 0
-    assert "Dead" in err
+    assert "Not drawn" in err
     assert "1 image" in out
     code, _, err = cli("maximize", "dead.keras", "--channel", "conv1:1", "-p", "unit", "-o", "all-dead.png")
     assert code == 1

@@ -27,3 +27,4 @@ from kerasal.attribution.methods.deconvnet import deconvnet as deconvnet
 from kerasal.attribution.methods.gradient_x_input import gradient_x_input as gradient_x_input
 from kerasal.attribution.methods.guided_backprop import guided_backprop as guided_backprop
 from kerasal.attribution.methods.input_gradient import input_gradient as input_gradient
+from kerasal.attribution.methods.occlusion import occlusion as occlusion

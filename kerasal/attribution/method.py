@@ -8,6 +8,7 @@
 A method takes a ``View`` and typed keyword-only options, and returns one tensor for each input of the model.
 """
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -29,7 +30,11 @@ import keras  # isort: skip
 
 @dataclasses.dataclass(frozen=True)
 class MethodSpec:
-    """A row of the list of methods: what it shows, where it is from, and its options with their types and defaults."""
+    """A row of the list of methods: what it shows, where it is from, and its options with their types and defaults.
+
+    ``own_size`` traces each size of image apart; ``around(options, arrays)`` is a context in which the graph is run;
+    ``finish(maps, options)`` has the last word; ``on_pixels(map, (H, W), options)`` makes a map as large as its image.
+    """
 
     name: str
     summary: str
@@ -37,6 +42,10 @@ class MethodSpec:
     signed: bool
     function: Callable
     options: dict[str, inspect.Parameter]
+    own_size: bool = False
+    around: Callable | None = None
+    finish: Callable | None = None
+    on_pixels: Callable | None = None
 
 
 _methods: dict[str, MethodSpec] = {}
@@ -58,8 +67,11 @@ def method_spec(name: str) -> MethodSpec:
     return _methods[name]
 
 
-def method(*, reference: str, signed: bool = False) -> Callable[[Callable], Callable]:
-    """Make a graph function a public method; ``signed`` says whether negative values in its maps mean something."""
+def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[[Callable], Callable]:
+    """Make a graph function a public method; ``signed`` says whether negative values in its maps mean something.
+
+    ``special`` is for what few methods need: see ``MethodSpec``.
+    """
 
     def decorate(function: Callable) -> Callable:
         options = {
@@ -68,7 +80,7 @@ def method(*, reference: str, signed: bool = False) -> Callable[[Callable], Call
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
         summary = inspect.getdoc(function).splitlines()[0]
-        spec = MethodSpec(function.__name__, summary, reference, signed, function, options)
+        spec = MethodSpec(function.__name__, summary, reference, signed, function, options, **special)
 
         @functools.wraps(function)
         def attribute(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **chosen):
@@ -105,15 +117,18 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
         raise ValueError(f"A tf-keras-vis score is for a whole batch; leave batch_size out. Received: {batch_size}.")
     settings = {"output": output, "logits": bool(logits), "options": options, "example": inputs}
     parts = []
-    for start in range(0, images, batch_size):
-        chunk = [array[start : start + batch_size] for array in arrays]
-        part = objective.rows(start, start + batch_size)
-        trace = traced(spec.function, model, objective, chunk, **settings)
-        trace.check(objective)
-        parts.append(trace(chunk, part))
+    with spec.around(options, arrays) if spec.around else contextlib.nullcontext():
+        for start in range(0, images, batch_size):
+            chunk = [array[start : start + batch_size] for array in arrays]
+            part = objective.rows(start, start + batch_size)
+            trace = traced(spec.function, model, objective, chunk, declared=not spec.own_size, **settings)
+            trace.check(objective)
+            parts.append(trace(chunk, part))
     maps = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
     for one in maps:
         _check_finite(spec.name, one)
+    if spec.finish:
+        maps = [spec.finish(one, options) for one in maps]
     return unpack(model, maps, inputs)
 
 

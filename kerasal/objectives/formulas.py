@@ -38,6 +38,31 @@ def evaluate(structure: tuple, parameters: Sequence, output, taps: Mapping[str, 
     return value(structure)
 
 
+def pinned(structure: tuple, parameters: Sequence, output) -> tuple[tuple, list, bool]:
+    """Return the same objective with each top class replaced by what it is in ``output``, and whether it has callables.
+
+    A changed image is so scored by the class of the image that it was.
+    """
+    queue, kept, calls = list(parameters), [], False
+
+    def pin(node):
+        nonlocal calls
+        kind = node[0]
+        if kind in ("add", "multiply"):
+            left = pin(node[1])
+            return (kind, left, pin(node[2]))
+        if kind == "top":
+            kept.append(tf.argmax(_position_mean(output), axis=-1, output_type=tf.int32))
+            return ("class",)
+        calls = calls or kind == "callable"
+        count = {"constant": 1, "callable": 0}.get(kind)
+        for _ in range(_FORMULAS[kind][1] if count is None else count):
+            kept.append(queue.pop(0))
+        return node
+
+    return pin(structure), kept, calls
+
+
 def _formula(name: str, parameters: int):
     def enter(function):
         _FORMULAS[name] = (function, parameters)

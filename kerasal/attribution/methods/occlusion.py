@@ -75,16 +75,13 @@ def occlusion(
     window changes is computed again, up to where that no longer pays; the result is that of running every occluded
     image, to rounding.
 
-    Args:
-        window: side of the square in pixels.
-        stride: pixels from one window to the next.
-        fill: what covers: a number, ``"mean"`` (each image's, channel by channel), ``"blur"`` (the image under a
-            Gaussian of 1/16 of its shorter side), or an array that broadcasts to (H, W, C).
-        measure: ``"score"``; ``"class"``, the top class under each window; ``"layer"``, the total activation, under
-            each window, of that map of ``layer`` which is strongest over the clean image.
-        layer: name or path of that layer.
-        incremental: ``"auto"``; False runs every occluded image whole; True insists on not doing so.
-        progress: show a bar.
+    * ``window``: side of the square in pixels; ``stride``: pixels from one to the next.
+    * ``fill``: what covers: a number, ``"mean"`` (each image's, channel by channel), ``"blur"`` (the image under a
+      Gaussian of 1/16 of its shorter side), or an array that broadcasts to (H, W, C).
+    * ``measure``: ``"score"``; ``"class"``, the top class under each window; ``"layer"``, the total activation, under
+      each window, of that map of ``layer`` (a name or path) which is strongest over the clean image.
+    * ``incremental``: ``"auto"``; False runs every occluded image whole; True insists on not doing so.
+    * ``progress``: show a bar.
 
     Returns:
         (N, rows, columns), float32 and signed, in units of the score or the activation; int32 for ``"class"``.
@@ -95,7 +92,9 @@ def occlusion(
     """
     if (measure == "layer") != (layer is not None):
         received = f"measure={measure!r}, layer={layer!r}"
-        raise ValueError(f'measure="layer" and layer= go together: name a layer, or leave both out. Received: {received}.')
+        raise ValueError(
+            f'measure="layer" and layer= go together: name a layer, or leave both out. Received: {received}.'
+        )
     if not (incremental is True or incremental is False or incremental == "auto"):
         raise ValueError(f'incremental is "auto", True or False. Received: {incremental!r}.')
     for tensor in view.inputs:

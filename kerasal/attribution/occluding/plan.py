@@ -40,13 +40,12 @@ class Plan:
     def largest(self) -> tuple[int, int]:
         """Return the most values of one map: in what a window is run on, and in a whole clean map."""
         partial, whole = [], []
-        for step in self.steps:
-            for tensor in (*step.op.inputs, *step.op.outputs):
-                if rules.is_map(tensor):
-                    height, width, channels = tensor.shape[1:]
-                    area = self.parts[tensor.ref()].area if tensor.ref() in self.parts else height * width
-                    partial.append(area * channels)
-                    whole.append(height * width * channels)
+        for tensor in (self.image, *(tensor for step in self.steps for tensor in step.op.outputs)):
+            if rules.is_map(tensor):
+                height, width, channels = tensor.shape[1:]
+                area = self.parts[tensor.ref()].area if tensor.ref() in self.parts else height * width
+                partial.append(area * channels)
+                whole.append(height * width * channels)
         return max(partial, default=1), max(whole, default=1)
 
 

@@ -44,6 +44,9 @@ class Replay:
                 results = [tf.concat([rows[None], op.outputs[0][1:]], axis=0)]
             else:
                 results = _again(op, [self.whole(tensor) for tensor in op.inputs])
+                for old, new in zip(op.outputs, results, strict=True):
+                    if old.shape.rank:  # known in the clean graph, where a shape was computed step by step
+                        new.set_shape([None, *old.shape[1:]])
         elif step.reaches is None:
             y, x = step.part.y, step.part.x
             results = _again(op, [self._at(tensor, y.start, x.start, (y.size, x.size)) for tensor in op.inputs])

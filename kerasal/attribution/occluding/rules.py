@@ -11,15 +11,18 @@ import tensorflow as tf
 from kerasal.attribution.occluding.spans import Reach
 
 # One value in, one value out at the same place (LRN and Softmax look along the channels only).
-_UNARY = frozenset(
-    "Abs Cast Ceil Elu Erf Erfc Exp Expm1 Floor Identity LRN LeakyRelu Log Log1p LogSoftmax Neg PreventGradient "
-    "Reciprocal Relu Relu6 Rint Round Rsqrt Selu Sigmoid Sign Snapshot Softmax Softplus Softsign Sqrt Square "
-    "StopGradient Tanh".split()
-)
-_BROADCASTING = frozenset(
-    "Add AddN AddV2 Div DivNoNan Equal Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr Maximum Minimum Mul "
-    "MulNoNan NotEqual Pow RealDiv SelectV2 SquaredDifference Sub".split()
-)
+# fmt: off
+_UNARY = frozenset((
+    "Abs", "Cast", "Ceil", "Elu", "Erf", "Erfc", "Exp", "Expm1", "Floor", "Identity", "LRN", "LeakyRelu", "Log",
+    "Log1p", "LogSoftmax", "Neg", "PreventGradient", "Reciprocal", "Relu", "Relu6", "Rint", "Round", "Rsqrt", "Selu",
+    "Sigmoid", "Sign", "Snapshot", "Softmax", "Softplus", "Softsign", "Sqrt", "Square", "StopGradient", "Tanh",
+))
+_BROADCASTING = frozenset((
+    "Add", "AddN", "AddV2", "Div", "DivNoNan", "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd",
+    "LogicalOr", "Maximum", "Minimum", "Mul", "MulNoNan", "NotEqual", "Pow", "RealDiv", "SelectV2",
+    "SquaredDifference", "Sub",
+))
+# fmt: on
 _SLIDING = frozenset(("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"))
 _PADDING = frozenset(("Pad", "PadV2"))
 

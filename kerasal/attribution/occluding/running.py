@@ -57,9 +57,7 @@ def each_window(windows: Windows, rows: int, images: tf.Tensor, measure: Callabl
                 values = tf.identity(values)
         return number + 1, found.write(number, values)
 
-    _, found = tf.while_loop(
-        lambda number, _: number < chunks, body, (tf.constant(0), found), parallel_iterations=1
-    )
+    _, found = tf.while_loop(lambda number, _: number < chunks, body, (tf.constant(0), found), parallel_iterations=1)
     maps = tf.transpose(found.concat())
     return tf.reshape(maps, [-1, *windows.shape])
 

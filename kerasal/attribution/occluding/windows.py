@@ -68,7 +68,8 @@ def filled(images: tf.Tensor, fill: Any) -> tf.Tensor:
     except (TypeError, ValueError):
         received = f"shape {np.shape(fill)}" if isinstance(fill, (np.ndarray, list, tuple)) else repr(fill)
         raise ValueError(
-            f'fill is a number, "mean", "blur", or an array that broadcasts to (H, W, C) = {shape}. Received: {received}.'
+            f'fill is a number, "mean", "blur", or an array that broadcasts to (H, W, C) = {shape}. '
+            f"Received: {received}."
         ) from None
     if not np.isfinite(values).all():
         raise ValueError("fill holds NaN or infinite values. Expected finite numbers.")
@@ -77,7 +78,7 @@ def filled(images: tf.Tensor, fill: Any) -> tf.Tensor:
 
 def occluded(images: tf.Tensor, filling: tf.Tensor, windows: Windows, chosen: tf.Tensor) -> tf.Tensor:
     """Return the images with each of the ``chosen`` windows filled, (K, N, H, W, C)."""
-    rows, columns = windows.shape
+    columns = windows.shape[1]
     height, width = images.shape[1:3]
     top = tf.gather(tf.constant(windows.tops), chosen // columns)[:, None]
     left = tf.gather(tf.constant(windows.lefts), chosen % columns)[:, None]
@@ -90,9 +91,16 @@ def occluded(images: tf.Tensor, filling: tf.Tensor, windows: Windows, chosen: tf
 def to_pixels(values: np.ndarray, windows: Windows) -> np.ndarray:
     """Give each pixel the mean of the values (rows, columns) of the windows that cover it: (H, W).
 
-    A pixel that no window covers, where the stride is larger than the window, gets 0.
+    Class numbers have no mean: each pixel gets that of the window whose centre is nearest. A pixel that no window
+    covers, where the stride is larger than the window, gets 0.
     """
     height, width = windows.tops[-1] + windows.size, windows.lefts[-1] + windows.size
+    if values.dtype.kind == "i":
+        rows, columns = (
+            np.abs(np.arange(side)[:, None] - (starts + windows.size / 2 - 0.5)).argmin(axis=1)
+            for side, starts in ((height, windows.tops), (width, windows.lefts))
+        )
+        return values[rows[:, None], columns]
     total, count = np.zeros((height, width)), np.zeros((height, width))
     for row, top in enumerate(windows.tops):
         for column, left in enumerate(windows.lefts):

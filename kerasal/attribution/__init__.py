@@ -32,5 +32,6 @@ from kerasal.attribution.methods.guided_backprop import guided_backprop as guide
 from kerasal.attribution.methods.input_gradient import input_gradient as input_gradient
 from kerasal.attribution.methods.integrated_gradients import integrated_gradients as integrated_gradients
 from kerasal.attribution.methods.layercam import layercam as layercam
+from kerasal.attribution.methods.occlusion import occlusion as occlusion
 from kerasal.attribution.methods.scorecam import scorecam as scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad as smoothgrad

@@ -9,6 +9,7 @@ A method takes a ``View`` and typed keyword-only options, and returns one tensor
 notes in ``view.notes`` becomes attributes of the maps.
 """
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -31,7 +32,11 @@ import keras  # isort: skip
 
 @dataclasses.dataclass(frozen=True)
 class MethodSpec:
-    """A row of the list of methods: what it shows, where it is from, and its options with their types and defaults."""
+    """A row of the list of methods: what it shows, where it is from, and its options with their types and defaults.
+
+    ``any_size`` takes images of another size than the model does, and cuts them itself; ``own_size`` traces each size of image apart; ``around(options, arrays)`` is a context in which the graph is run;
+    ``finish(maps, options)`` has the last word; ``on_pixels(map, (H, W), options)`` makes a map as large as its image.
+    """
 
     name: str
     summary: str
@@ -40,6 +45,10 @@ class MethodSpec:
     function: Callable
     options: dict[str, inspect.Parameter]
     any_size: bool = False
+    own_size: bool = False
+    around: Callable | None = None
+    finish: Callable | None = None
+    on_pixels: Callable | None = None
 
 
 _methods: dict[str, MethodSpec] = {}
@@ -61,10 +70,10 @@ def method_spec(name: str) -> MethodSpec:
     return _methods[name]
 
 
-def method(*, reference: str, signed: bool = False, any_size: bool = False) -> Callable[[Callable], Callable]:
+def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[[Callable], Callable]:
     """Make a graph function a public method; ``signed`` says whether negative values in its maps mean something.
 
-    With ``any_size`` it takes images of another size than the model does, and cuts them itself.
+    ``special`` is for what few methods need: see ``MethodSpec``.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -74,7 +83,7 @@ def method(*, reference: str, signed: bool = False, any_size: bool = False) -> C
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
         summary = inspect.getdoc(function).splitlines()[0]
-        spec = MethodSpec(function.__name__, summary, reference, signed, function, options, any_size)
+        spec = MethodSpec(function.__name__, summary, reference, signed, function, options, **special)
 
         @functools.wraps(function)
         def attribute(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **chosen):
@@ -111,18 +120,22 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
         raise ValueError(f"A tf-keras-vis score is for a whole batch; leave batch_size out. Received: {batch_size}.")
     settings = {"output": output, "logits": bool(logits), "options": options, "example": inputs}
     parts = []
-    for start in range(0, images, batch_size):
-        chunk = [array[start : start + batch_size] for array in arrays]
-        part = objective.rows(start, start + batch_size)
-        trace = traced(spec.function, model, objective, chunk, declared=not spec.any_size, **settings)
-        trace.check(objective)
-        parts.append(trace(chunk, part))
+    with spec.around(options, arrays) if spec.around else contextlib.nullcontext():
+        for start in range(0, images, batch_size):
+            chunk = [array[start : start + batch_size] for array in arrays]
+            part = objective.rows(start, start + batch_size)
+            declared = not (spec.any_size or spec.own_size)
+            trace = traced(spec.function, model, objective, chunk, declared=declared, **settings)
+            trace.check(objective)
+            parts.append(trace(chunk, part))
     results = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
     for one in results:
         _check_finite(spec.name, one)
     results = [named(one, trace.notes) for one in results]
     # What a method returns beyond one map an input, such as a gap, is (N,) and follows the maps.
     maps, more = results[: len(arrays)], results[len(arrays) :]
+    if spec.finish:
+        maps = [spec.finish(one, options) for one in maps]
     return (unpack(model, maps, inputs), *more) if more else unpack(model, maps, inputs)
 
 

@@ -1,8 +1,8 @@
 """``kerasal attribute METHOD MODEL IMAGE``: a command for each method, its flags read from the method's signature."""
 
+import contextlib
 import inspect
 import pathlib
-import types
 import typing
 from typing import Annotated, Any, Literal
 
@@ -58,10 +58,10 @@ def _command(spec):
     """Make the function whose signature typer turns into flags: the shared ones and the method's own."""
 
     def command(**given: Any) -> None:
-        own = {name: given.pop(name) for name in flags}
+        own = {name: _value(given.pop(name), spec.options[name]) for name in flags}
         _attribute(spec, own=own, **given)
 
-    flags = {name: parameter for name, parameter in spec.options.items() if _is_flag(parameter)}
+    flags = {name: flag for name, parameter in spec.options.items() if (flag := _flag(parameter)) is not None}
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [
         inspect.Parameter(name, keyword, annotation=annotation, default=default)
@@ -86,12 +86,38 @@ def _command(spec):
     return command
 
 
-def _is_flag(parameter: inspect.Parameter) -> bool:
-    """Tell whether an option can be typed: a number, a word, a choice, or one of these or None."""
-    kinds = [kind for kind in typing.get_args(parameter.annotation) if kind is not type(None)]
-    if isinstance(parameter.annotation, types.UnionType) and len(kinds) == 1:
-        return kinds[0] in (int, float, str)
-    return parameter.annotation in (int, float, str, bool) or typing.get_origin(parameter.annotation) is Literal
+def _flag(parameter: inspect.Parameter) -> inspect.Parameter | None:
+    """Give an option the one type that a flag has; None if it has no such type.
+
+    ``int | None`` stays so, ``float | Literal["mean"]`` is a text that ``_value`` reads.
+    """
+    kind = parameter.annotation
+    if parameter.name == "progress":  # a library is quiet, a command is not
+        parameter = parameter.replace(default=True)
+    if _is_plain(kind):
+        return parameter
+    kinds = [one for one in typing.get_args(kind) if _is_plain(one)]
+    if bool in kinds or not kinds:
+        return None
+    optional = type(None) in typing.get_args(kind)
+    if len(kinds) == 1:
+        return parameter.replace(annotation=kinds[0] | None if optional else kinds[0])
+    default = None if parameter.default is None else str(parameter.default)
+    words = ", ".join(repr(word) for one in kinds for word in typing.get_args(one))
+    text = Annotated[str | None if optional else str, typer.Option(help=f"A number, or {words}.")]
+    return parameter.replace(annotation=text, default=default)
+
+
+def _is_plain(kind: Any) -> bool:
+    return kind in (int, float, str, bool) or typing.get_origin(kind) is Literal
+
+
+def _value(given: Any, parameter: inspect.Parameter) -> Any:
+    """Read a text as the number that it may stand for."""
+    if isinstance(given, str) and float in typing.get_args(parameter.annotation):
+        with contextlib.suppress(ValueError):
+            return float(given)
+    return given
 
 
 def _attribute(
@@ -149,7 +175,8 @@ def _attribute(
         with replacing(output) as temporary:
             np.save(temporary, values)
     else:
-        images.write(output, pages.attribution_page(spec, opened, picture, values, name or top or "output 0"))
+        page = pages.attribution_page(spec, opened, picture, values, name or top or "output 0", own)
+        images.write(output, page)
     said = [f"layer {values.layer}"] if hasattr(values, "layer") else []
     said += [f"completeness gap {one[0]:.3g}" for one in extra]
     results().print(", ".join([f"{output}  {spec.name} of {name or top or 'the output'}", *said]), markup=False)

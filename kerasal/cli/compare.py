@@ -76,6 +76,9 @@ def _explain(opened, photograph, inputs, target, fit):
             except ValueError as error:
                 left_out.append((name, str(error)))
                 continue
+            if spec.on_pixels:
+                own_options = {key: parameter.default for key, parameter in spec.options.items()}
+                values = spec.on_pixels(values, picture.shape[:2], own_options)
             drawn, over = pages.draw(spec, opened, picture, values)
             shown.append((spec, drawn, over, getattr(values, "layer", None)))
     return shown, left_out

@@ -7,6 +7,15 @@ from kerasal import images
 from kerasal.cli.session import results
 from kerasal.labels import short
 
+_CLASS_COLOURS = [
+    ("white", (245, 245, 245)),
+    ("red", (200, 50, 50)),
+    ("blue", (50, 90, 200)),
+    ("yellow", (235, 200, 60)),
+    ("green", (60, 160, 80)),
+    ("grey", (110, 110, 110)),
+]
+
 
 def print_top_classes(opened, inputs: np.ndarray, count: int = 5) -> str | None:
     """Print the model's top classes for one input; return the first, or None if the model is no classifier."""
@@ -38,8 +47,12 @@ def draw(spec, opened, picture: np.ndarray, values: np.ndarray) -> tuple[np.ndar
     return drawn, images.overlay(picture, strength)
 
 
-def attribution_page(spec, opened, picture: np.ndarray, values: np.ndarray, name: str) -> np.ndarray:
-    """Lay out the photograph, the map, and the map on the photograph."""
+def attribution_page(spec, opened, picture: np.ndarray, values: np.ndarray, name: str, own: dict) -> np.ndarray:
+    """Lay out the photograph, the map, and the map on the photograph; ``own`` holds the method's own options."""
+    if spec.on_pixels:
+        values = spec.on_pixels(values, picture.shape[:2], own)
+    if values.dtype.kind == "i":
+        return _class_page(spec, opened, picture, values)
     drawn, over = draw(spec, opened, picture, values)
     shown = ["what the model gets", spec.name, "where it is strong"]
     tile = int(np.clip(max(picture.shape[:2]), 224, 448))
@@ -59,6 +72,24 @@ def comparison(title: str, picture: np.ndarray, shown: list) -> np.ndarray:
         pair = images.grid([drawn, over], columns=2, tile=168, title=name)
         panels.append(images.caption(pair, summary))
     return images.sheet(panels, columns=3, title=title)
+
+
+def _class_page(spec, opened, picture: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Lay out the photograph and a map of class numbers, the commonest in colours of their own, named below."""
+    found, counts = np.unique(classes, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    rank = np.empty(len(found), int)
+    rank[order] = np.arange(len(found))
+    shown = np.minimum(rank[np.searchsorted(found, classes)], len(_CLASS_COLOURS) - 1)
+    drawn = np.uint8([colour for _, colour in _CLASS_COLOURS])[shown]
+    names = [short(opened.labels, int(found[index])) for index in order[: len(_CLASS_COLOURS) - 1]]
+    legend = [f"{colour}: {name}" for (colour, _), name in zip(_CLASS_COLOURS, names, strict=False)]
+    note = ", ".join(legend) + (", grey: others" if len(found) > len(names) else "")
+    laid = (0.5 * picture + 0.5 * drawn).astype(np.uint8)
+    tile = int(np.clip(max(picture.shape[:2]), 224, 448))
+    titles = ["what the model gets", spec.name, "both"]
+    title = f"{spec.name}: the top class with a window there covered"
+    return images.grid([picture, drawn, laid], titles, columns=3, title=title, note=note, tile=tile)
 
 
 def feature_page(maps: np.ndarray, layer: str, chosen: list[int] | None, scale: str, title: str) -> np.ndarray:

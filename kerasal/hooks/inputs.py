@@ -73,6 +73,11 @@ def chunk_size(arrays: list[np.ndarray]) -> int:
     return max(1, min(256, budget // max(values, 1)))
 
 
+def rows_at_once(tensors: list) -> int:
+    """Return how many images of these tensors' sizes are run at once; see ``chunk_size``."""
+    return chunk_size([np.broadcast_to(np.float32(0), (1, *tensor.shape[1:])) for tensor in tensors])
+
+
 def _specs(model) -> list[tuple[str, tuple, str]] | None:
     """List (name, shape without the batch, dtype) of each input; None for a subclassed model, which does not say."""
     tensors = getattr(model, "inputs", None)

@@ -43,16 +43,39 @@ class View:
             outputs = self.model(pack(self.model, inputs, self.example), training=False)
         return outputs, seen
 
+    def look(
+        self,
+        inputs: Sequence[tf.Tensor],
+        *,
+        rule: str = "gradient",
+        taps: Iterable[str] = (),
+        output: bool | None = None,
+    ) -> tuple[tf.Tensor | None, dict[str, tf.Tensor]]:
+        """Run the model; return the output that is meant, or its logits, and the tapped layers' outputs.
+
+        ``output`` says whether the output is wanted; None means where the objective needs it, and then its layers are
+        tapped too.
+        """
+        layers = self.layers if output is None else ()
+        outputs, seen = self.run(inputs, rule=rule, taps=dict.fromkeys((*layers, *taps)))
+        wanted = (not self.layers or _needs_output(self.structure)) if output is None else output
+        if not wanted:
+            return None, seen
+        chosen = model_outputs.select(self.model, outputs, self.output)
+        return model_outputs.logits(chosen) if self.logits else chosen, seen
+
+    def value(self, output: tf.Tensor | None, seen: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Return the objective's scores, (N,), of what ``look`` gave for the view's own number of images."""
+        self.limits.clear()
+        scores = evaluate(self.structure, self.parameters, output, seen, self.limits)
+        return tf.broadcast_to(scores, tf.shape(self.inputs[0])[:1])
+
     def score(
         self, inputs: Sequence[tf.Tensor] | None = None, *, rule: str = "gradient", taps: Sequence[str] = ()
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Run the model at ``inputs`` (its own by default); return the (N,) scores and the tapped layers' outputs."""
         inputs = self.inputs if inputs is None else list(inputs)
-        outputs, seen = self.run(inputs, rule=rule, taps=dict.fromkeys((*self.layers, *taps)))
-        output = None
-        if not self.layers or _needs_output(self.structure):
-            output = model_outputs.select(self.model, outputs, self.output)
-            output = model_outputs.logits(output) if self.logits else output
+        output, seen = self.look(inputs, rule=rule, taps=taps)
         self.limits.clear()
         scores = evaluate(self.structure, self.parameters, output, seen, self.limits)
         return tf.broadcast_to(scores, tf.shape(inputs[0])[:1]), seen

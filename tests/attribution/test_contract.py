@@ -15,6 +15,7 @@ from kerasal.hooks import trace
 from kerasal.objectives import channel, class_score
 
 METHODS = attribution.list_methods()
+MAP_SIZES = {"occlusion": (7, 7)}  # one value a window: 2 pixels wide, moved by 1
 SPELLINGS = [
     ("functional", "attribute"),
     ("functional", "layer"),
@@ -74,7 +75,7 @@ def test_a_hidden_channel_is_a_target_at_any_depth(method, shared_model, batch):
 def test_maps_are_float32_and_finite(method, shared_model, batch):
     maps = method(shared_model("functional"), batch)
     assert maps.dtype == np.float32
-    assert maps.shape[:3] == (3, 8, 8)
+    assert maps.shape[:3] == (3, *MAP_SIZES.get(method.__name__, (8, 8)))
     assert np.isfinite(maps).all()
     if not attribution.method_spec(method.__name__).signed:
         assert (maps >= 0).all()

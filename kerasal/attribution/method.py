@@ -34,8 +34,9 @@ import keras  # isort: skip
 class MethodSpec:
     """A row of the list of methods: what it shows, where it is from, and its options with their types and defaults.
 
-    ``any_size`` takes images of another size than the model does, and cuts them itself; ``own_size`` traces each size of image apart; ``around(options, arrays)`` is a context in which the graph is run;
-    ``finish(maps, options)`` has the last word; ``on_pixels(map, (H, W), options)`` makes a map as large as its image.
+    ``any_size`` takes images of another size than the model does, and cuts them itself; ``own_size`` traces each size
+    of image apart; ``around(options, arrays)`` is a context in which the graph is run; ``finish(maps, options)`` has
+    the last word; ``on_pixels(map, (H, W), options)`` makes a map as large as its image.
     """
 
     name: str

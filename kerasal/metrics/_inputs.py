@@ -109,6 +109,36 @@ def _range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, f
     return low, high
 
 
+def check_finite(array: np.ndarray, argument: str, name: str | None) -> None:
+    """Refuse NaN and infinite values in one pass: a finite sum proves that there are none, another one only suspects.
+
+    By a product of every row with itself, which costs less than a minimum and a maximum.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.vecdot(array, array).sum()
+    if not np.isfinite(total):
+        _range(array, argument, name)
+
+
+def flat_fixations(value, shape, argument: str, name: str | None, duplicates: bool):
+    """Return the flat index of the fixations that count, and their weights (``None``: all equal)."""
+    if (
+        duplicates
+        and isinstance(value, np.ndarray)
+        and value.dtype.kind in "iu"
+        and value.ndim == 2
+        and value.shape[1] == 2
+        and value.size
+        and value.shape != shape
+    ):
+        try:  # every row counts once, so there is no need to sort them
+            return np.ravel_multi_index((value[:, 1], value[:, 0]), shape), None
+        except (ValueError, TypeError):
+            pass  # outside the map: said below
+    fixated = fixations_of(value, shape, argument, name)
+    return fixated.index, fixated.count if duplicates else None
+
+
 def fixations_of(value, shape=None, argument: str = "fixations", name: str | None = None) -> Fixations:
     """Read fixations: a map of ``shape`` (non-zero = fixated, counts kept), or (n, 2) pixel coordinates (x, y).
 

@@ -237,3 +237,16 @@ def test_options_are_checked():
         metrics.emd(MAP, DENSITY, downsize=0)
     with pytest.raises(ValueError, match="epsilon: expected"):
         metrics.kld(MAP, DENSITY, epsilon=0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_area_against_a_pool_checks_the_whole_map_too(bad):
+    broken = MAP.copy()
+    broken[5, 5] = bad
+    with pytest.raises(ValueError, match=r"saliency_map of image 'x': expected finite values"):
+        metrics.auc(broken, POINTS, negatives=OTHERS, duplicates=True, name="x")
+    for outside in ((16, 3), (-1, 3)):
+        with pytest.raises(ValueError, match=r"negatives of image 'x': expected \(x, y\) with"):
+            metrics.auc(MAP, POINTS, negatives=np.vstack([OTHERS, outside]), duplicates=True, name="x")
+    huge = metrics.auc(MAP * 1e300, POINTS, negatives=OTHERS, duplicates=True)  # its squares overflow
+    assert huge == metrics.auc(MAP, POINTS, negatives=OTHERS, duplicates=True)

@@ -23,7 +23,7 @@ def test_values_are_those_of_the_functions():
         MAPS,
         POINTS,
         DENSITIES,
-        metrics=list(METRICS),
+        metrics={name: (name, {"downsize": 8} if name == "emd" else {}) for name in METRICS},
         other_fixations=OTHERS,
         baselines=("center",),
         names=list("abcd"),
@@ -43,7 +43,7 @@ def test_values_are_those_of_the_functions():
             assert row[f"{prefix}cc"] == metrics.cc(saliency, density)
             assert row[f"{prefix}similarity"] == metrics.similarity(saliency, density)
             assert row[f"{prefix}kld"] == metrics.kld(saliency, density)
-            assert row[f"{prefix}emd"] == metrics.emd(saliency, density)
+            assert row[f"{prefix}emd"] == metrics.emd(saliency, density, downsize=8)
 
 
 def test_every_column_has_its_definition():
@@ -141,6 +141,10 @@ def test_a_single_image_has_no_others():
         ({"maps": MAPS[0]}, r"maps: expected one map an image"),
         ({"maps": []}, r"maps: expected at least one map"),
         ({"resize": "cubic"}, r"resize: expected"),
+        (
+            {"metrics": {"gain": ("information_gain", {"baseline": "mean"})}},
+            r"metrics: 'gain': expected the baseline \"center\" or a map, received 'mean'",
+        ),
     ],
 )
 def test_bad_arguments(change, message):

@@ -92,8 +92,10 @@ def test_nss_refuses_a_density():
 
 
 def test_wrong_sizes_are_named():
-    with pytest.raises(ValueError, match="y_pred's size"):
+    with pytest.raises(ValueError, match="y_pred's height and width"):
         losses.CCLoss()(DENSITIES, MAPS[:, :6])
+    with pytest.raises(ValueError, match=r"height and width, received \(3, 12, 16\) and \(3, 16, 12\)"):
+        losses.CCLoss()(DENSITIES, MAPS.transpose(0, 2, 1))
     with pytest.raises(ValueError, match="Expected maps"):
         losses.CCLoss()(DENSITIES[0], MAPS[0])
 

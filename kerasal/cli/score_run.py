@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,9 @@ def prepare(maps: Path, fixations: Path, *, densities: Path | None, size, baseli
     if scorer is not None and len(everyone) == 1 and not settings["metrics"]:
         scorer = scorer.without_others()
         notes.append("A single image has no others, so the shuffled AUC and the baseline mean are left out.")
+    elif scorer is not None and len(everyone) == 1 and not baselines and "mean" in scorer.baselines:
+        scorer = dataclasses.replace(scorer, baselines=[name for name in scorer.baselines if name != "mean"])
+        notes.append("A single image has no others, so the baseline mean is left out.")
     mean = _mean(scorer, everyone)
     settings |= {
         "maps": str(maps),
@@ -215,6 +219,13 @@ _job: Job | None = None
 def _start(job: Job) -> None:
     global _job
     _job = job
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone: killed, it closes no pool, and workers would wait for its tasks for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _score(name: str) -> dict:

@@ -20,11 +20,13 @@ def _maps(values):
 
 
 def _pair(y_true, y_pred):
+    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     truth, predicted = _maps(y_true), _maps(y_pred)
-    if None not in (truth.shape[1], predicted.shape[1]) and truth.shape[1] != predicted.shape[1]:
+    sides = zip(y_true.shape[1:3], y_pred.shape[1:3], strict=True)  # as many pixels are not enough: (12, 16), (16, 12)
+    if any(None not in pair and pair[0] != pair[1] for pair in sides):
         raise ValueError(
-            f"Expected y_true of y_pred's size, received {tuple(y_true.shape)} and {tuple(y_pred.shape)}. "
-            "Resize the maps."
+            f"Expected y_true of y_pred's height and width, received {tuple(y_true.shape)} and {tuple(y_pred.shape)}. "
+            "Resize or transpose the maps."
         )
     return ops.cast(truth, predicted.dtype), predicted
 

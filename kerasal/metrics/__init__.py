@@ -2,7 +2,8 @@
 
 The saliency benchmarks' numbers, computed in float64 by NumPy (and POT for ``emd``), deterministic unless random
 splits are asked for. The defaults are the MIT benchmark's definitions; options give Tuebingen's (pysaliency) and
-others'. Numbers of two definitions never belong in one table.
+others'. Numbers of two definitions never belong in one table. ``evaluate`` scores a set of images into a table, with
+baselines beside the maps, and ``summarize`` turns that into means with their uncertainty.
 
 ================== ============== ========= ======== ================================================================
 metric             against        range     chance   measures; and its pitfall
@@ -55,3 +56,24 @@ from kerasal.metrics.stepped import auc_borji as auc_borji
 from kerasal.metrics.stepped import auc_shuffled as auc_shuffled
 from kerasal.metrics.summary import summarize as summarize
 from kerasal.metrics.transport import emd as emd
+
+__all__ = [
+    "BASELINES",
+    "SIGMAS",
+    "auc",
+    "auc_borji",
+    "auc_judd",
+    "auc_shuffled",
+    "blur_fixations",
+    "cc",
+    "center_map",
+    "coursework_scores",
+    "emd",
+    "evaluate",
+    "information_gain",
+    "kld",
+    "nss",
+    "pixels_of_degrees",
+    "similarity",
+    "summarize",
+]

@@ -7,6 +7,9 @@ import numpy as np
 
 from kerasal.metrics._resize import imresize
 
+_SLIVER = 5  # no map of fixations has a side so short
+_MARKS = 16  # no map of fixations on most pixels has more different counts than this
+
 
 @dataclasses.dataclass(frozen=True)
 class Fixations:
@@ -75,7 +78,7 @@ def map_of(value, argument: str, name: str | None = None, *, shape=None, resize:
     """
     if isinstance(value, Map) and (shape is None or value.shape == shape):
         return value
-    array = array_of(value, argument, name)
+    array = value.values.reshape(value.shape) if isinstance(value, Map) else array_of(value, argument, name)
     low, high = _range(array, argument, name)
     if shape is not None and array.shape != shape:
         if resize is None:
@@ -83,7 +86,8 @@ def map_of(value, argument: str, name: str | None = None, *, shape=None, resize:
                 f"{subject(argument, name)}: expected the ground truth's shape {shape}, received {array.shape}. "
                 'Resize it, or pass resize="matlab".'
             )
-        array = imresize(array, shape)
+        # rounding would give a constant map a contrast of 1e-17, which metrics would scale up to 1
+        array = np.full(shape, low) if low == high else imresize(array, shape)
         low, high = float(array.min()), float(array.max())
     array, low, high = _tame(array, low, high)
     return Map(array.reshape(-1), array.shape, low, high)
@@ -107,6 +111,36 @@ def _range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, f
             f"received {bad} NaN or infinite ones among {array.size}."
         )
     return low, high
+
+
+def check_finite(array: np.ndarray, argument: str, name: str | None) -> None:
+    """Refuse NaN and infinite values in one pass: a finite sum proves that there are none, another one only suspects.
+
+    By a product of every row with itself, which costs less than a minimum and a maximum.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.vecdot(array, array).sum()
+    if not np.isfinite(total):
+        _range(array, argument, name)
+
+
+def flat_fixations(value, shape, argument: str, name: str | None, duplicates: bool):
+    """Return the flat index of the fixations that count, and their weights (``None``: all equal)."""
+    if (
+        duplicates
+        and isinstance(value, np.ndarray)
+        and value.dtype.kind in "iu"
+        and value.ndim == 2
+        and value.shape[1] == 2
+        and value.size
+        and value.shape != shape
+    ):
+        try:  # every row counts once, so there is no need to sort them
+            return np.ravel_multi_index((value[:, 1], value[:, 0]), shape), None
+        except (ValueError, TypeError):
+            pass  # outside the map: said below
+    fixated = fixations_of(value, shape, argument, name)
+    return fixated.index, fixated.count if duplicates else None
 
 
 def fixations_of(value, shape=None, argument: str = "fixations", name: str | None = None) -> Fixations:
@@ -157,6 +191,12 @@ def _from_map(array: np.ndarray, argument: str, name: str | None) -> Fixations:
             f"received values such as "
             f"{count[(count < 0) | (count != np.floor(count))][0]:.6g}. That looks like a density; pass the fixations."
         )
+    if index.size > array.size / 2 and np.unique(count).size > _MARKS:
+        raise ValueError(
+            f"{subject(argument, name)}: expected a map of fixations, 0 in most pixels, received one with "
+            f"{index.size} of {array.size} pixels above 0 and {np.unique(count).size} different values. "
+            "That looks like a density; pass the fixations."
+        )
     return _compact(index, count, array.shape)
 
 
@@ -199,9 +239,20 @@ def map_and_fixations(saliency_map, fixations, resize: str | None, name: str | N
     if not isinstance(saliency_map, Map):
         shape = np.shape(saliency_map)[:2]
         truth = ground_truth_shape(fixations)
+        _refuse_sliver(truth, shape, name)
         wanted = truth if truth != shape else None  # (H, 2) is a map of fixations where the saliency map is (H, 2) too
     checked = map_of(saliency_map, "saliency_map", name, shape=wanted, resize=resize)
     return checked, fixations_of(fixations, checked.shape, "fixations", name)
+
+
+def _refuse_sliver(truth: tuple[int, int] | None, shape: tuple[int, ...], name: str | None) -> None:
+    """Refuse transposed coordinates, or some with a third column, that would pass for a fixation map of that size."""
+    if truth is not None and len(shape) == 2 and min(truth) < _SLIVER and min(shape) >= 4 * min(truth):
+        raise ValueError(
+            f"{subject('fixations', name)}: expected a map of fixations about as large as the saliency map {shape}, "
+            f"received shape {truth}. Coordinates are an array of shape (n, 2), one row (x, y) a fixation; "
+            "transpose it or drop the other columns."
+        )
 
 
 def check_resize(resize: str | None) -> None:

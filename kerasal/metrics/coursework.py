@@ -77,4 +77,7 @@ def coursework_map(prediction, shape: tuple[int, int], *, legacy: bool = False, 
     eight_bit = np.mod(scaled, 256) if legacy else np.clip(scaled, 0, 255)
     how = Image.Resampling.NEAREST if legacy else Image.Resampling.BICUBIC
     enlarged = Image.fromarray(eight_bit.astype(np.uint8)).resize((shape[1], shape[0]), how)
-    return gaussian_blur(np.asarray(enlarged, np.float64) / 255, _SMOOTH)
+    enlarged = np.asarray(enlarged, np.float64) / 255
+    if enlarged.min() == enlarged.max():  # rounding in the blur would give it a contrast, and so a score
+        return enlarged
+    return gaussian_blur(enlarged, _SMOOTH)

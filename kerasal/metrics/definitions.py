@@ -121,6 +121,9 @@ def resolve(metrics: str | Iterable[str] | Mapping[str, Any] | None, available: 
     for column, (name, options) in wanted.items():
         if name not in METRICS:
             raise ValueError(closest(name, [*METRICS, *PRESETS], "metric"))
+        baseline = options.get("baseline", "center") if "baseline" in METRICS[name].needs else "center"
+        if isinstance(baseline, str) and baseline != "center":
+            raise ValueError(f'metrics: {column!r}: expected the baseline "center" or a map, received {baseline!r}.')
         missing = sorted(set(METRICS[name].needs) - available)
         if missing:
             raise ValueError(f"metrics: {column!r} needs {_SOURCES[missing[0]]}.")

@@ -16,6 +16,11 @@ from kerasal.metrics.definitions import resolve
 from kerasal.metrics.scoring import Scorer, check_baselines, pool_of
 
 _END = object()
+_LIKE_THE_FIRST = (
+    "The baseline mean and the shuffled AUC need all fixations before the maps are read, so coordinates were taken to "
+    "be of maps like the first, {first}. Pass maps of several sizes as a list, or "
+    'baselines=("center",) and other_fixations.'
+)
 
 
 def evaluate(
@@ -66,15 +71,23 @@ def evaluate(
         resolve(metrics, available), check_baselines(baselines), width if densities is None else None, resize
     )
     shuffled = any("others" in metric.needs for metric in scorer.metrics.values())
+    shapes = [tuple(np.shape(one)[:2]) for one in maps] if isinstance(maps, list | tuple | np.ndarray) else []
     maps, first = _peek(maps)
-    everyone, mean = None, None
+    everyone, mean, guessed = None, None, set()
     if "mean" in scorer.baselines or (shuffled and other_fixations is None):
-        fixations = everyone = _all_fixations(fixations, array_of(first, "saliency_map").shape, names)
+        first_shape = array_of(first, "saliency_map").shape
+        everyone, guessed = _all_fixations(fixations, first_shape, shapes, names)
+        fixations = everyone
         scorer, mean = _with_others(scorer, everyone, metrics, shuffled and other_fixations is None)
     index, values = [], array.array("d")  # eight bytes a number: ten thousand images stay small
     for position, name, one_map, fixated, density, other in _in_step(
         maps, fixations, densities, other_fixations, names
     ):
+        if position in guessed and tuple(np.shape(one_map)[:2]) != fixated.shape:
+            raise ValueError(
+                f"maps of image {name!r}: expected the first one's shape {fixated.shape}, "
+                f"received {tuple(np.shape(one_map)[:2])}. {_LIKE_THE_FIRST.format(first=fixated.shape)}"
+            )
         others = pool_of(everyone, position, seed) if other is None and everyone is not None else _constant(other)
         values.extend(scorer.score(one_map, fixated, density, others=others, mean=mean, name=name).values())
         index.append(name)
@@ -108,15 +121,29 @@ def _peek(maps: Iterable) -> tuple[Iterator, Any]:
     return itertools.chain([first], iterator), first
 
 
-def _all_fixations(fixations: Iterable, shape: tuple[int, int], names) -> list[Fixations]:
-    """Read the fixations of all images; coordinates are taken to be of maps like the first, which is checked later."""
+def _all_fixations(
+    fixations: Iterable, first: tuple[int, int], shapes: list, names
+) -> tuple[list[Fixations], set[int]]:
+    """Read the fixations of all images before the maps; coordinates belong to a map of its shape in ``shapes``.
+
+    Where maps come from an iterator, none is known but the ``first``, which the others are taken to be like: their
+    positions are returned too.
+    """
     known = list(names) if isinstance(names, Sequence) else None
-    found = []
+    found, guessed = [], set()
     for position, value in enumerate(fixations):
         name = str(known[position]) if known is not None and position < len(known) else str(position)
+        shape = shapes[position] if position < len(shapes) and len(shapes[position]) == 2 else first
         own = ground_truth_shape(value) if np.shape(value) != shape else shape
-        found.append(fixations_of(value, own or shape, "fixations", name))
-    return found
+        try:
+            found.append(fixations_of(value, own or shape, "fixations", name))
+        except ValueError as error:
+            if own is None and not shapes and np.size(value):
+                raise ValueError(f"{error} {_LIKE_THE_FIRST.format(first=first)}") from error
+            raise
+        if own is None and not shapes:
+            guessed.add(position)
+    return found, guessed
 
 
 def _in_step(maps, fixations, densities, other_fixations, names) -> Iterator[tuple]:

@@ -3,7 +3,16 @@
 import numpy as np
 
 from kerasal.metrics._counting import count_above
-from kerasal.metrics._inputs import Fixations, Map, fixations_of, map_and_fixations, subject
+from kerasal.metrics._inputs import (
+    Fixations,
+    Map,
+    array_of,
+    check_finite,
+    flat_fixations,
+    ground_truth_shape,
+    map_and_fixations,
+    subject,
+)
 
 
 def auc(
@@ -33,21 +42,46 @@ def auc(
     Raises:
         ValueError: see the package's list of bad input.
     """
+    if not isinstance(negatives, str):
+        return _auc_of_pool(saliency_map, fixations, negatives, duplicates, resize, name)
     checked, fixated = map_and_fixations(saliency_map, fixations, resize, name)
     weights = fixated.weights(duplicates)
     positive = checked.values[fixated.index]
-    if isinstance(negatives, str):
-        if negatives not in ("unfixated", "all"):
-            raise ValueError(f'negatives: expected "unfixated", "all" or fixations, received {negatives!r}.')
-        if negatives == "unfixated":
-            check_unfixated(fixated, name)
-        above, equal = _against_pixels(checked, positive, fixated if negatives == "unfixated" else None)
-        size = checked.values.size - (fixated.index.size if negatives == "unfixated" else 0)
-        below = size - above - equal
-    else:
-        pool = fixations_of(negatives, checked.shape, "negatives", name)
-        below, equal, size = _against_pool(checked.values[pool.index], pool.weights(duplicates), positive)
+    if negatives not in ("unfixated", "all"):
+        raise ValueError(f'negatives: expected "unfixated", "all" or fixations, received {negatives!r}.')
+    if negatives == "unfixated":
+        check_unfixated(fixated, name)
+    above, equal = _against_pixels(checked, positive, fixated if negatives == "unfixated" else None)
+    size = checked.values.size - (fixated.index.size if negatives == "unfixated" else 0)
+    below = size - above - equal
     return float(np.dot(weights, below + equal / 2) / size)
+
+
+def _auc_of_pool(saliency_map, fixations, negatives, duplicates: bool, resize: str | None, name: str | None) -> float:
+    """The area against a pool looks at few pixels, so the map's range is not needed: one pass, for NaN and inf."""
+    truth = ground_truth_shape(fixations)
+    if isinstance(saliency_map, Map) or resize is not None or truth not in (None, np.shape(saliency_map)[:2]):
+        checked, fixations = map_and_fixations(saliency_map, fixations, resize, name)
+        values, shape = checked.values, checked.shape
+    else:
+        array = array_of(saliency_map, "saliency_map", name)
+        check_finite(array, "saliency_map", name)
+        values, shape = array.reshape(-1), array.shape
+    mine, weight = flat_fixations(fixations, shape, "fixations", name, duplicates)
+    pool, share = flat_fixations(negatives, shape, "negatives", name, duplicates)
+    positive, negative = values[mine], values[pool]
+    if share is None:
+        if weight is None:
+            positive.sort()  # ascending needles keep the search in the cache
+        negative.sort()
+        below, size = negative.searchsorted(positive, "left"), pool.size
+        twice = below + negative.searchsorted(positive, "right")
+    else:
+        below, equal, size = _against_pool(negative, share, positive)
+        twice = 2 * below + equal
+    if weight is None:
+        return float(twice.sum() / (2 * size * mine.size))
+    return float(np.dot(weight, twice) / (2 * size * weight.sum()))
 
 
 def auc_judd(

@@ -44,6 +44,11 @@ def emd(saliency_map, density, *, downsize: int = 32, resize: str | None = None,
     # Resized once, from its own size to the bins, as the benchmark does.
     checked = map_of(saliency_map, "saliency_map", name, shape=truth.shape if resize is None else None)
     shape = tuple(-(-size // int(downsize)) for size in truth.shape)
+    if shape == (1, 1):
+        raise ValueError(
+            f"{subject('saliency_map', name)}: a map of shape {truth.shape} shrinks to a single bin, in which nothing "
+            f"can move. Choose a downsize smaller than {int(downsize)}."
+        )
     masses = []
     for which, argument in ((truth, "density"), (checked, "saliency_map")):
         small = imresize(which.values.reshape(which.shape), shape)

@@ -1,7 +1,11 @@
 """kerasal score: the table of evaluate, nothing dropped silently, and a run that can be interrupted."""
 
+import concurrent.futures
 import json
 import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -257,3 +261,41 @@ def test_a_single_image(folders):
     assert not {"auc_shuffled", "mean_nss"} & set(columns)
     assert call(maps, fixations, "-m", "auc_shuffled", "--baseline", "none", "-o", output).exception is not None
     assert "needs the fixations of other images" in pd.read_csv(output)["error"].iloc[0]
+
+
+def test_a_single_image_with_named_metrics(folders):
+    maps, fixations, output = folders
+    for name in NAMES[1:]:
+        (maps / f"{name}.png").unlink()
+    result = call(maps, fixations, "-m", "nss", "-o", output)
+    assert result.exit_code == 0, result.output
+    assert "the baseline mean is left out" in result.output
+    assert {"nss", "center_nss"} == set(pd.read_csv(output).columns) - {"image", "error"}
+    assert call(maps, fixations, "-m", "nss", "--baseline", "mean", "-o", output).exception is not None
+    assert "expected at least two images" in pd.read_csv(output)["error"].iloc[0]
+
+
+_PARENT = """
+import concurrent.futures, multiprocessing, os, time
+from kerasal.cli import score_run
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=score_run._start, initargs=(None,))
+    print(pool.submit(os.getpid).result(), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        parent.kill()
+        # The worker holds the other end of the pipe, so it closes when the worker has ended.
+        with concurrent.futures.ThreadPoolExecutor(1) as waiting:
+            try:
+                waiting.submit(parent.stdout.read).result(timeout=10)
+            except TimeoutError:
+                os.kill(worker, signal.SIGKILL)
+                pytest.fail("the worker outlived its parent")

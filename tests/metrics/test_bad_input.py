@@ -1,5 +1,7 @@
 """Every case of bad input: what is raised, or exactly what comes back, with the argument and the image named."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,12 @@ AT_FIXATIONS = {
     "nss": metrics.nss,
     "information_gain": lambda s, f, **k: metrics.information_gain(s, f, DENSITY, **k),
 }
-ON_DENSITIES = {"cc": metrics.cc, "similarity": metrics.similarity, "kld": metrics.kld, "emd": metrics.emd}
+ON_DENSITIES = {
+    "cc": metrics.cc,
+    "similarity": metrics.similarity,
+    "kld": metrics.kld,
+    "emd": functools.partial(metrics.emd, downsize=4),
+}
 ALL = {**AT_FIXATIONS, **ON_DENSITIES}
 
 
@@ -237,3 +244,53 @@ def test_options_are_checked():
         metrics.emd(MAP, DENSITY, downsize=0)
     with pytest.raises(ValueError, match="epsilon: expected"):
         metrics.kld(MAP, DENSITY, epsilon=0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_area_against_a_pool_checks_the_whole_map_too(bad):
+    broken = MAP.copy()
+    broken[5, 5] = bad
+    with pytest.raises(ValueError, match=r"saliency_map of image 'x': expected finite values"):
+        metrics.auc(broken, POINTS, negatives=OTHERS, duplicates=True, name="x")
+    for outside in ((16, 3), (-1, 3)):
+        with pytest.raises(ValueError, match=r"negatives of image 'x': expected \(x, y\) with"):
+            metrics.auc(MAP, POINTS, negatives=np.vstack([OTHERS, outside]), duplicates=True, name="x")
+    huge = metrics.auc(MAP * 1e300, POINTS, negatives=OTHERS, duplicates=True)  # its squares overflow
+    assert huge == metrics.auc(MAP, POINTS, negatives=OTHERS, duplicates=True)
+
+
+@pytest.mark.parametrize("constant", [0.3, 0.7, 1.0, 3.3e-5])
+@pytest.mark.parametrize("size", [(48, 64), (5, 9)])
+def test_constant_maps_stay_constant_when_resized(constant, size):
+    flat, options = np.full(size, constant), {"resize": "matlab"}
+    for name in AT_FIXATIONS:
+        if name.startswith("auc"):
+            assert AT_FIXATIONS[name](flat, FIXATION_MAP, **options) == 0.5
+    assert metrics.auc(flat, FIXATION_MAP, negatives=OTHERS, **options) == 0.5
+    assert metrics.nss(flat, FIXATION_MAP, **options) == 0
+    for name, truth in (("cc", DENSITY), ("similarity", DENSITY), ("information_gain", FIXATION_MAP)):
+        with pytest.warns(UserWarning, match="saliency_map is constant"):
+            assert np.isnan(ALL[name](flat, truth, **options))
+
+
+@pytest.mark.parametrize("shape", [(2, 40), (40, 3), (1, 40)])
+@pytest.mark.parametrize("name", AT_FIXATIONS)
+def test_coordinates_of_a_wrong_shape_are_no_tiny_fixation_map(name, shape):
+    large = np.random.default_rng(2).random((48, 64))
+    with pytest.raises(ValueError, match=r"fixations of image 'x'.*array of shape \(n, 2\)"):
+        AT_FIXATIONS[name](large, np.arange(shape[0] * shape[1]).reshape(shape), resize="matlab", name="x")
+
+
+def test_a_density_in_8_bits_is_no_map_of_fixations():
+    picture = np.ceil(DENSITY / DENSITY.max() * 255)
+    for kind in (np.uint8, np.float64):
+        with pytest.raises(ValueError, match=r"fixations of image 'x': .*looks like a density"):
+            metrics.nss(MAP, picture.astype(kind), name="x")
+    crowded = np.random.default_rng(3).integers(0, 9, SHAPE)  # many fixations on a small map are not refused
+    assert np.isfinite(metrics.nss(MAP, crowded))
+
+
+def test_emd_needs_more_than_one_bin():
+    with pytest.raises(ValueError, match=r"saliency_map of image 'x'.*single bin.*downsize smaller than 32"):
+        metrics.emd(MAP, DENSITY, name="x")
+    assert metrics.emd(MAP, DENSITY, downsize=12) > 0

@@ -70,3 +70,12 @@ def test_bad_predictions():
         metrics.coursework_scores(np.zeros(2303), POINTS, OTHERS, SHAPE, name="x")
     with pytest.raises(ValueError, match=r"saliency_map of image 'x': expected finite values"):
         metrics.coursework_scores(np.full(2304, np.nan), POINTS, OTHERS, SHAPE, name="x")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("constant", [0.0, 0.3, 0.5, 0.7, 1.0])
+def test_constant_predictions_have_no_contrast_from_rounding(constant, legacy):
+    with pytest.warns(UserWarning, match="cc of image 'x' is undefined"):
+        found = metrics.coursework_scores(np.full(2304, constant), POINTS, OTHERS, SHAPE, legacy=legacy, name="x")
+    assert np.isnan(found["cc"])
+    assert found["auc_shuffled"] == found["auc_borji"] == 0.5

@@ -1,5 +1,6 @@
 """evaluate and summarize: the single functions, one row an image, in a stream."""
 
+import pydoc
 import tracemalloc
 
 import numpy as np
@@ -23,7 +24,7 @@ def test_values_are_those_of_the_functions():
         MAPS,
         POINTS,
         DENSITIES,
-        metrics=list(METRICS),
+        metrics={name: (name, {"downsize": 8} if name == "emd" else {}) for name in METRICS},
         other_fixations=OTHERS,
         baselines=("center",),
         names=list("abcd"),
@@ -43,7 +44,7 @@ def test_values_are_those_of_the_functions():
             assert row[f"{prefix}cc"] == metrics.cc(saliency, density)
             assert row[f"{prefix}similarity"] == metrics.similarity(saliency, density)
             assert row[f"{prefix}kld"] == metrics.kld(saliency, density)
-            assert row[f"{prefix}emd"] == metrics.emd(saliency, density)
+            assert row[f"{prefix}emd"] == metrics.emd(saliency, density, downsize=8)
 
 
 def test_every_column_has_its_definition():
@@ -141,6 +142,10 @@ def test_a_single_image_has_no_others():
         ({"maps": MAPS[0]}, r"maps: expected one map an image"),
         ({"maps": []}, r"maps: expected at least one map"),
         ({"resize": "cubic"}, r"resize: expected"),
+        (
+            {"metrics": {"gain": ("information_gain", {"baseline": "mean"})}},
+            r"metrics: 'gain': expected the baseline \"center\" or a map, received 'mean'",
+        ),
     ],
 )
 def test_bad_arguments(change, message):
@@ -190,3 +195,32 @@ def test_mean_map_needs_another_image():
     mean.add(fixated)
     with pytest.raises(ValueError, match="at least two images"):
         mean.without(fixated)
+
+
+def test_coordinates_belong_to_each_image_s_own_map():
+    maps = [RANDOM.random((24, 32)), RANDOM.random((48, 64)), RANDOM.random((30, 30))]
+    marked = [RANDOM.random(one.shape) > 0.95 for one in maps]
+    points = [np.argwhere(one)[:, ::-1] for one in marked]
+    table = metrics.evaluate(maps, points, sigma=3)
+    pd.testing.assert_frame_equal(table, metrics.evaluate(maps, marked, sigma=3))
+    streamed = metrics.evaluate(iter(maps), points, metrics="nss", baselines=("center",))
+    assert np.array_equal(streamed["nss"], table["nss"])
+    for known in (points, [one % 20 for one in points]):
+        with pytest.raises(ValueError, match=r"image '1'.*maps like the first, \(24, 32\).*baselines=\(\"center\",\)"):
+            metrics.evaluate(iter(maps), known)
+
+
+def test_densities_of_another_size_with_coordinates():
+    larger = [metrics.blur_fixations(points * 2, 4.0, (48, 64)) for points in POINTS]
+    table = metrics.evaluate(MAPS, POINTS, larger, resize="matlab", metrics=["cc", "nss"])
+    assert table["cc"].iloc[0] == metrics.cc(MAPS[0], larger[0], resize="matlab")
+    assert np.isfinite(table.to_numpy()).all()
+    with pytest.raises(ValueError, match=r"saliency_map of image '0': expected the ground truth's shape \(48, 64\)"):
+        metrics.evaluate(MAPS, POINTS, larger, metrics=["cc", "nss"])
+
+
+def test_help_shows_the_functions():
+    public = {name for name, value in vars(metrics).items() if callable(value) and not name.startswith("_")}
+    assert set(metrics.__all__) == public | {"BASELINES", "SIGMAS"}
+    assert "\n    evaluate(" in pydoc.plain(pydoc.render_doc(metrics))
+    assert "``evaluate``" in metrics.__doc__ and "``summarize``" in metrics.__doc__

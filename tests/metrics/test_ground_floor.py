@@ -7,7 +7,8 @@ CODE = """
 import sys
 import numpy as np
 from kerasal import metrics
-metrics.evaluate(np.eye(6)[None], [[(2, 3)]], [np.ones((6, 6)) + np.eye(6)], metrics=["emd", "nss"])
+wanted = {"emd": ("emd", {"downsize": 2}), "nss": "nss"}
+metrics.evaluate(np.eye(6)[None], [[(2, 3)]], [np.ones((6, 6)) + np.eye(6)], metrics=wanted)
 loaded = {"tensorflow", "keras", "torch", "jax"} & set(sys.modules)
 assert not loaded, loaded
 """

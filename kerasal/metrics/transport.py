@@ -34,7 +34,7 @@ def emd(saliency_map, density, *, downsize: int = 32, resize: str | None = None,
         Bins; NaN with a warning where a map does not add up to more than 0.
 
     Raises:
-        ValueError: see the package's list of bad input.
+        ValueError: see the package's list of bad input; a map that shrinks to a single bin.
         RuntimeError: the optimal-transport solver fails.
     """
     if int(downsize) != downsize or downsize < 1:

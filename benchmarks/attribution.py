@@ -1,17 +1,23 @@
-"""Time each attribution method against the floor and against tf-keras-vis, side by side in one run.
+"""Time each attribution method against the floor and against other packages, side by side in one run.
 
-    python benchmarks/attribution.py [--model vgg16] [--rounds 9] [--images 1]
+    python benchmarks/attribution.py [--model vgg16|mobilenetv2] [--rounds 7] [--images 1]
+    python benchmarks/attribution.py --memory [--model vgg16|mobilenetv2]
 
 The floor is one compiled pass that cannot be avoided: the model forward, its logit, and the gradient by the input, on
-the same image. Rounds are interleaved (floor, method, method, …, floor, …) because the machine is noisy; each ratio is
-the median over rounds of a method's time divided by the floor's in the same round. It also counts
-traces over 50 images, watches the memory of the process over 200, and checks that the model is freed.
+the same image. A method that makes several passes is divided by their number. The machine is noisy: before each method
+the floor is timed again, the order turns from round to round, and each ratio is the median over the rounds of a
+method's time divided by that of the floor just before it. captum runs on PyTorch, so its floor is PyTorch's. Afterwards
+it counts traces over 50 images, watches the memory of the process over 200, and checks that the model is freed.
+
+``--memory``: how far the process's memory rises at its peak in the second call, each method in a process of its own, for
+SmoothGrad and integrated gradients with 8 samples (Linux).
 """
 
 import argparse
 import gc
 import os
 import pathlib
+import subprocess
 import sys
 import time
 import weakref
@@ -19,25 +25,25 @@ import weakref
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import attribution_peers
 import keras
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
-from tf_keras_vis.saliency import Saliency
-from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
-from tf_keras_vis.utils.scores import CategoricalScore
 
 from kerasal import attribution
 from kerasal.hooks import trace
 
-# Few passes are enough to time one; the ratio is given for each pass.
+# Few passes are enough to time one.
+SAMPLES = attribution_peers.SAMPLES
 OPTIONS = {
-    "smoothgrad": {"samples": 4},
-    "integrated_gradients": {"steps": 3},
+    "smoothgrad": {"samples": SAMPLES},
+    "integrated_gradients": {"steps": SAMPLES - 1},  # both ends are passes
     "scorecam": {"channels": 4},
 }
-PASSES = {"smoothgrad": 4, "integrated_gradients": 4, "crop_averaged_saliency": 10}
+PASSES = {"smoothgrad": SAMPLES, "integrated_gradients": SAMPLES, "crop_averaged_saliency": 10}
+ELSEWHERE = ("occlusion",)  # hundreds of passes forward, none back: benchmarks/occlusion.py
 
 
 def make_model(name):
@@ -46,11 +52,16 @@ def make_model(name):
     return application(weights=None)
 
 
-def make_floor(model):
-    """One forward and input-gradient pass as anybody would write it by hand, compiled once."""
+def make_linear(model):
+    """The same net without its softmax, for packages that are told so by the model."""
     linear = keras.models.clone_model(model)
     linear.set_weights(model.get_weights())
     linear.layers[-1].activation = keras.activations.linear
+    return linear
+
+
+def make_floor(linear):
+    """One forward and input-gradient pass as anybody would write it by hand, compiled once."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, 224, 224, 3))])
     def floor(x):
@@ -59,38 +70,61 @@ def make_floor(model):
             score = linear(x, training=False)[:, 3]
         return tape.gradient(score, x)
 
-    return lambda x: floor(tf.constant(x)).numpy()
+    return floor
 
 
 def contenders(model, images):
-    """Name what is timed; everything takes the images as a NumPy array and gives NumPy back."""
-    theirs = Saliency(model, ReplaceToLinear())
-    score = CategoricalScore([3] * len(images))
-    timed = {"floor": make_floor(model)}
+    """Return {(package, method): (passes, run)}; everything takes a NumPy array and gives NumPy back."""
+    linear = make_linear(model)
+    floor = make_floor(linear)
+    timed = {("TensorFlow", "floor"): (1, lambda: floor(tf.constant(images)).numpy())}
     for name in attribution.list_methods():
-        method = getattr(attribution, name)
-        try:
-            options = OPTIONS.get(name, {})
-            method(model, images, 3, **options)
-        except ValueError as error:
-            print(f"{name}: left out, {error}")
+        if name in ELSEWHERE:
             continue
-        timed[name] = lambda x, method=method, options=options: method(model, x, 3, **options)
-    timed["tf-keras-vis Saliency"] = lambda x: theirs(score, x, normalize_map=False)
+        method, options = getattr(attribution, name), OPTIONS.get(name, {})
+        timed["kerasal", name] = (
+            PASSES.get(name, 1),
+            lambda method=method, options=options: method(model, images, 3, **options),
+        )
+    for package, name, passes, run in attribution_peers.contenders(linear, images, 3):
+        timed["PyTorch" if name == "floor" else package, name] = passes, run
     return timed
 
 
-def interleave(timed, images, rounds):
-    for run in timed.values():  # the first call traces; it is not what is measured
-        run(images)
-    seconds = {name: [] for name in timed}
-    order = list(timed)
+def interleave(timed, rounds):
+    """Return (rounds, 2) seconds of each contender that runs at all: its floor just before it, and its own pass."""
+    order = []
+    for key, (_, run) in timed.items():
+        try:
+            run()  # the first call traces; it is not what is measured
+            order.append(key)
+        except Exception as error:  # whatever another package raises on this model
+            print(f"{key[1]} of {key[0]}: left out, {type(error).__name__}: {str(error).splitlines()[0][:150]}")
+    pairs = {key: [] for key in order}
     for number in range(rounds):
-        for name in order[number % len(order) :] + order[: number % len(order)]:
-            start = time.perf_counter()
-            timed[name](images)
-            seconds[name].append(time.perf_counter() - start)
-    return {name: np.array(values) for name, values in seconds.items()}
+        for key in order[number % len(order) :] + order[: number % len(order)]:
+            floor, (passes, run) = timed[floor_of(key)][1], timed[key]
+            pairs[key].append((seconds(floor), seconds(run) / passes))
+        print(f"\rround {number + 1} of {rounds}", end="\n" if number + 1 == rounds else "", flush=True)
+    return {key: np.array(values) for key, values in pairs.items()}
+
+
+def seconds(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def floor_of(key):
+    return "PyTorch" if key[0] in ("PyTorch", "captum") else "TensorFlow", "floor"
+
+
+def print_times(name, pairs, timed, rounds):
+    table = Table("package", "method", "passes", "ms a pass", "× floor", title=f"{name}, {rounds} rounds")
+    for key, values in pairs.items():
+        ratio = np.median(values[:, 1] / values[:, 0])
+        table.add_row(*key, str(timed[key][0]), f"{1000 * np.median(values[:, 1]):.0f}", f"{ratio:.3f}")
+    Console(width=100).print(table)
 
 
 def resident():
@@ -98,37 +132,82 @@ def resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def check_reuse(model, image):
+    """Print what 50 and 200 more images cost in graphs and memory."""
+    before = len(trace._traces[model])
+    for index in range(50):
+        attribution.class_saliency(model, image + index, index)
+    print(f"traces before and after 50 more images: {before}, {len(trace._traces[model])}")
+    for _ in range(20):
+        attribution.class_saliency(model, image, 3)
+    start = resident()
+    for index in range(200):
+        attribution.class_saliency(model, image + index, index)
+    print(f"resident memory before and after 200 more images: {start:.0f} MiB, {resident():.0f} MiB")
+
+
+def peak_of(run):
+    """Return by how many MiB the process's memory rises at most while something runs (Linux)."""
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = resident()
+    run()
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024 - before
+
+
+def memory_of(name, package, method):
+    """Print it for one method; its first run traces and is not counted."""
+    attribution_peers.SAMPLES = 8
+    model, images = make_model(name), np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32) * 50
+    if package == "kerasal":
+        options = {"smoothgrad": {"samples": 8}, "integrated_gradients": {"steps": 7}}[method]
+
+        def run():
+            getattr(attribution, method)(model, images, 3, **options)
+    else:
+        linear = make_linear(model)
+        runs = attribution_peers.PEERS[package][1](linear, images, 3)
+        run = next(run for found, _, run in runs if found == method)
+    run()
+    print("RISE", round(peak_of(run)))
+
+
+def print_memory(name):
+    table = Table("package", "method", "MiB while it runs", title=f"{name}, 8 samples, one image")
+    for method in ("smoothgrad", "integrated_gradients"):
+        for package in ("kerasal", "xplique", "tf-explain", "PAIR saliency"):
+            command = [sys.executable, __file__, "--model", name, "--memory-of", package, method]
+            done = subprocess.run(command, capture_output=True, text=True)
+            rise = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("RISE")]
+            table.add_row(package, method, rise[0] if rise else f"fails: {done.stderr.strip()[-100:]}")
+    Console(width=100).print(table)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="vgg16", choices=["vgg16", "mobilenetv2"])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=1)
+    parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
+    parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.memory_of:
+        memory_of(options.model, *options.memory_of)
+    elif options.memory:
+        print_memory(options.model)
+    else:
+        measure(options)
+
+
+def measure(options):
     model = make_model(options.model)
     images = np.random.default_rng(0).normal(size=(options.images, 224, 224, 3)).astype(np.float32) * 50
-    seconds = interleave(contenders(model, images), images, options.rounds)
-    table = Table(
-        "", "median ms", "× floor", title=f"{options.model}, {options.images} image(s), {options.rounds} rounds"
-    )
-    for name, values in seconds.items():
-        passes = PASSES.get(name, 1)
-        ratio = np.median(values / seconds["floor"]) / passes
-        table.add_row(name, str(passes), f"{1000 * np.median(values):.0f}", f"{ratio:.3f}")
-    Console().print(table)
-
-    before = len(trace._traces[model])
-    for index in range(50):
-        attribution.class_saliency(model, images[:1] + index, index)
-    print(f"traces before and after 50 more images: {before}, {len(trace._traces[model])}")
-    for _ in range(20):
-        attribution.class_saliency(model, images[:1], 3)
-    start = resident()
-    for index in range(200):
-        attribution.class_saliency(model, images[:1] + index, index)
-    print(f"resident memory before and after 200 more images: {start:.0f} MiB, {resident():.0f} MiB")
+    timed = contenders(model, images)
+    pairs = interleave(timed, options.rounds)
+    print_times(f"{options.model}, {options.images} image(s)", pairs, timed, options.rounds)
+    check_reuse(model, images[:1])
     reference = weakref.ref(model)
-    seconds.clear()
-    del model
+    del model, timed
     gc.collect()
     print(f"model freed: {reference() is None}")
 

@@ -37,9 +37,11 @@ def _layers(relu="attribute", channels=3):
         "attribute": lambda name: [],
         "layer": lambda name: [keras.layers.ReLU(name=name)],
         "activation": lambda name: [keras.layers.Activation("relu", name=name)],
-        "relu6": lambda name: [keras.layers.ReLU(max_value=6, name=name)],
+        "relu6 attribute": lambda name: [],
+        "relu6 layer": lambda name: [keras.layers.ReLU(max_value=6, name=name)],
+        "relu6 activation": lambda name: [keras.layers.Activation("relu6", name=name)],
     }[relu]
-    own = "relu" if relu == "attribute" else None
+    own = {"attribute": "relu", "relu6 attribute": "relu6"}.get(relu)
     return [
         keras.layers.Conv2D(4, 3, padding="same", activation=own, name="conv1"),
         *make("relu1"),
@@ -63,12 +65,14 @@ def build(kind: str, relu: str = "attribute", shape=(8, 8, 3)):
     """One net as a functional, Sequential, nested (two levels) or subclassed model; weights by ``fill``."""
     import keras
 
-    layers = None if relu in ("op", "call") else _layers(relu)
+    how = relu.split()[-1]
+    layers = None if how in ("op", "call") else _layers(relu)
     inputs = keras.Input(shape)
-    if kind == "functional" and relu == "op":
+    if kind == "functional" and how == "op":
+        function = keras.ops.relu6 if "relu6" in relu else keras.ops.relu
         one, _, pool, norm, two, _, drop, flatten, dense = _layers("layer")
-        tensor = norm(pool(keras.ops.relu(one(inputs))))
-        model = keras.Model(inputs, dense(flatten(drop(keras.ops.relu(two(tensor))))))
+        tensor = norm(pool(function(one(inputs))))
+        model = keras.Model(inputs, dense(flatten(drop(function(two(tensor))))))
     elif kind == "functional":
         model = keras.Model(inputs, _apply(layers, inputs), name="functional")
     elif kind == "sequential":
@@ -80,7 +84,7 @@ def build(kind: str, relu: str = "attribute", shape=(8, 8, 3)):
         encoder = keras.Model(middle, _apply(layers[2:split], innermost(middle)), name="encoder")
         model = keras.Model(inputs, _apply(layers[split:], encoder(inputs)), name="nested")
     else:
-        model = _subclassed(layers or _layers("layer"), in_call=relu == "call")
+        model = _subclassed(layers or _layers("layer"), {"call": "relu", "relu6 call": "relu6"}.get(relu))
         model(np.zeros((1, *shape), np.float32))
     return fill(model)
 
@@ -97,7 +101,7 @@ def _subclassed(layers, in_call):
         def call(self, tensor, training=False):
             for layer in self.parts:
                 plain = in_call and isinstance(layer, keras.layers.ReLU)
-                tensor = tf.nn.relu(tensor) if plain else layer(tensor)
+                tensor = getattr(tf.nn, in_call)(tensor) if plain else layer(tensor)
             return tensor
 
     return Subclassed()
@@ -117,7 +121,9 @@ def fill(model, seed=0):
     values["norm"][3] = np.abs(values["norm"][3]) + 0.5  # a variance
     for layer in model._flatten_layers():
         if layer.name in values:
-            layer.set_weights(values[layer.name])
+            given, wanted = values[layer.name], layer.get_weights()
+            given[0] = given[0][:, :, : wanted[0].shape[2]] if layer.name == "conv1" else given[0]  # grey images
+            layer.set_weights(given)
     return model
 
 

@@ -19,8 +19,8 @@ import tensorflow as tf  # isort: skip
 RULES = ("gradient", "deconvnet", "guided")
 POOLINGS = ("max", "sum")
 
-# The operations that are ReLUs, with the input range in which each passes its gradient.
-RELUS = {"Relu": (0.0, None), "Relu6": (0.0, 6.0)}
+# The operations that are ReLUs, each with the kernel of its gradient, which is faster than comparing and selecting.
+RELUS = {"Relu": tf.raw_ops.ReluGrad, "Relu6": tf.raw_ops.Relu6Grad}
 POOLS = ("MaxPool",)
 # Functions within the graph: what happens inside has a gradient of its own, which no rule reaches.
 CALLS = ("PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile", "If", "StatelessIf")
@@ -49,10 +49,7 @@ def _deconvnet(op, signal):
 def _guided(op, signal):
     if op is None:
         return _undefined(signal)
-    low, high = RELUS[op.type]
-    value = op.outputs[0]
-    passes = value > low if high is None else (value > low) & (value < high)
-    return tf.where(passes, tf.nn.relu(signal), tf.zeros_like(signal))
+    return RELUS[op.type](gradients=tf.nn.relu(signal), features=op.outputs[0])
 
 
 @tf.RegisterGradient("kerasal_sum_pooling")

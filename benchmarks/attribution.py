@@ -9,8 +9,8 @@ the floor is timed again, the order turns from round to round, and each ratio is
 method's time divided by that of the floor just before it. captum runs on PyTorch, so its floor is PyTorch's. Afterwards
 it counts traces over 50 images, watches the memory of the process over 200, and checks that the model is freed.
 
-``--memory``: how far the process's memory rises at its peak in the second call, each method in a process of its own, for
-SmoothGrad and integrated gradients with 8 samples (Linux).
+``--memory``: how far the process's memory rises at its peak in the second call, each method in a process of its own,
+for SmoothGrad and integrated gradients with 8 samples (Linux).
 """
 
 import argparse

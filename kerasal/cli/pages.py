@@ -54,7 +54,7 @@ def attribution_page(spec, opened, picture: np.ndarray, values: np.ndarray, name
     if values.dtype.kind == "i":
         return _class_page(spec, opened, picture, values)
     drawn, over = draw(spec, opened, picture, values)
-    shown = ["what the model gets", spec.name, "where it is strong"]
+    shown = ["what the model gets", _colours(spec, values), "where it is strong"]
     tile = int(np.clip(max(picture.shape[:2]), 224, 448))
     note = "" if values.any() else "The map is zero everywhere: nothing in this image moves the score."
     return images.grid(
@@ -62,9 +62,19 @@ def attribution_page(spec, opened, picture: np.ndarray, values: np.ndarray, name
     )
 
 
+def _colours(spec, values: np.ndarray) -> str:
+    """Say how to read the map's colours."""
+    if values.ndim == 3 and values.shape[2] == 3:
+        return "grey: no effect; each colour up or down"
+    if spec.signed and (values < 0).any():
+        return "red speaks for it, blue against"
+    return "the brighter, the stronger"
+
+
 def comparison(title: str, picture: np.ndarray, shown: list) -> np.ndarray:
     """Lay out every method: its map over its overlay, its name and its one line under them."""
-    cells = [("what the model gets", picture, picture, "")]
+    legend = "A map, and where it is strong. Brighter is stronger; red speaks for, blue against; grey: no effect."
+    cells = [("what the model gets", picture, picture, legend)]
     for spec, drawn, over, layer in shown:
         cells.append((spec.name + (f" ({layer})" if layer else ""), drawn, over, spec.summary))
     panels = []

@@ -68,7 +68,7 @@ def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(pixels, (*values.shape[:2], 3)))
 
 
-def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.75) -> np.ndarray:
+def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> np.ndarray:
     """Lay a map (any size) over an image uint8 (H, W, 3): its colours where strong, the dimmed image elsewhere."""
     values = _checked(values, 2)
     size = image.shape[:2]
@@ -77,9 +77,12 @@ def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.75) ->
         np.abs(values) / (np.abs(values).max() or 1.0), (0, 0), max(size) / 75 * values.shape[0] / size[0]
     )
     spread = np.clip(cv2.resize(spread, size[::-1], interpolation=cv2.INTER_LINEAR), 0, None)
-    weight = (strength * np.clip(_scaled(spread, None), 0, 1))[..., None]
+    scaled = np.clip(_scaled(spread, None), 0, 1)[..., None]
+    weight = strength * np.minimum(2 * scaled, 1)
     grey = image.mean(axis=2, keepdims=True) * 0.35 + image * 0.65
-    return np.clip(np.round(grey * (1 - weight) + heatmap(spread, signed=False) * weight), 0, 255).astype(np.uint8)
+    # The colours stop at yellow: white would hide what the map is strongest on.
+    colours = _COLOURS["heat"][np.round(204 * scaled[..., 0]).astype(int)]
+    return np.clip(np.round(grey * (1 - weight) + colours * weight), 0, 255).astype(np.uint8)
 
 
 def _checked(values, rank: int) -> np.ndarray:

@@ -66,9 +66,9 @@ class Field:
 def field(model: keras.Model, layer: str, *, input_size: tuple[int, int] | None = None) -> Field:
     """Return size, stride and place of the receptive fields of a layer's units.
 
-    The model is traced, and its operations are followed backwards: with kernel k, dilation d, stride t and padding p, the
-    outputs first to last look at the inputs first·t - p to last·t - p + (k-1)·d. Where several paths join, the field is
-    the smallest box that holds all of theirs. This is what a unit *can* see: outside, no pixel changes it.
+    The model is traced, and its operations are followed backwards: with kernel k, dilation d, stride t and padding p,
+    the outputs first to last look at the inputs first·t - p to last·t - p + (k-1)·d. Where several paths join, the
+    field is the smallest box that holds all of theirs. This is what a unit *can* see: outside, no pixel changes it.
 
     Args:
         model: any built Keras model with one image input; it is not changed.

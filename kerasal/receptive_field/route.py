@@ -25,9 +25,10 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Route:
-    """Nodes, the image first and the layer last, each after its sources."""
+    """Nodes, the image first and the layer last, each after its sources; ``kinds`` are the operations' types."""
 
     nodes: tuple[Node, ...]
+    channels: int
     kinds: frozenset[str]
 
     @property

@@ -30,10 +30,10 @@ def field(
         found = {layer: receptive_field.field(opened, layer, input_size=side)}
     if not found:
         raise ValueError(f"No layer of {opened.name!r} has a spatial map (N, h, w, C).")
-    table = Table("layer", "map", "channels", "field, px", "stride", "first unit sees x, y")
+    table = Table("layer", "map", "channels", "field, px", "stride", "first unit sees")
     for path, one in found.items():
         left, top, right, bottom = one.box(0, 0)
-        span, seen = _pair(one.size), f"{left}, {top} to {right - 1}, {bottom - 1}"
+        span, seen = _pair(one.size), _span(left, right, top, bottom)
         if one.whole:
             span, seen = "all", "the whole image"
         table.add_row(path, _pair(one.map_size), str(one.channels), span, _pair(one.stride), seen)
@@ -45,3 +45,9 @@ def field(
 def _pair(values) -> str:
     first, second = (f"{value:g}" for value in values)
     return first if first == second else f"{first} × {second}"
+
+
+def _span(left: int, right: int, top: int, bottom: int) -> str:
+    """Say which columns and rows, both ends included; once where they are the same."""
+    x, y = f"{left} to {right - 1}", f"{top} to {bottom - 1}"
+    return x if x == y else f"x {x}, y {y}"

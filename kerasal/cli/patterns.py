@@ -58,18 +58,16 @@ def patterns(
     bgr = opened.preprocessing is not None and opened.preprocessing.bgr
     if opened.preprocessing is None:
         remark("Colours: the model's channels are taken for red, green, blue (--preprocessing caffe for the reverse).")
-    title = f"{opened.how}: what {painter.path} is attuned to, {size} px"
+    title = f"{_named(opened, weights)}: what {painter.path} is attuned to, {size} px"
     if other is None:
         found = receptive_field.patterns(opened.model, painter.path, chosen, progress=True)
-        sheet = receptive_field.drawing.pattern_sheet(found, chosen, title=title, note=note, bgr=bgr)
+        sheet = receptive_field.draw_patterns(found, chosen, title=title, note=note, bgr=bgr)
         silent = int((~found.any(axis=(1, 2, 3))).sum())
         more = f", {silent} silent" if silent else ""
     else:
         both = receptive_field.compare_patterns(opened.model, other.model, painter.path, chosen, progress=True)
-        names = (opened.how, other.how)
-        sheet = receptive_field.drawing.comparison_sheet(
-            both, names, title=f"{painter.path}, {size} px", note=note, bgr=bgr
-        )
+        names = (_named(opened, weights), _named(other))
+        sheet = receptive_field.draw_comparison(both, names, title=f"{painter.path}, {size} px", note=note, bgr=bgr)
         more = _compared(both.table, names)
     images.write(output, sheet)
     results().print(f"{output}  {len(chosen)} patterns of {size} px{more}", markup=False, soft_wrap=True)
@@ -84,6 +82,11 @@ def _note(opened, other, shown: int, count: int) -> str:
     parts = [f"UNTRAINED ({untrained} has random weights): these patterns mean nothing"] if untrained else []
     parts += [f"{shown} of {count} channels (--channels for others)"] if shown < count else []
     return "; ".join(parts)
+
+
+def _named(opened, weights: str | None = None) -> str:
+    own = pathlib.Path(weights).name if weights else "random weights" if opened.untrained else ""
+    return f"{opened.how} ({own})" if own else opened.how
 
 
 def _compared(table, names: tuple[str, str]) -> str:
@@ -109,7 +112,7 @@ def _validate(opened, layer: str, chosen, rescale: float | None, output: pathlib
     title = f"{opened.how}: the answer of {layer} to the pattern of channel {chosen[0]}"
     title += " (UNTRAINED)" if opened.untrained else ""
     drawn = _beside(output, "validation")
-    images.write(drawn, receptive_field.drawing.draw_validation(one, title=title))
+    images.write(drawn, receptive_field.draw_validation(one, title=title))
     results().print(
         f"{drawn}  channel {chosen[0]}: rank {one.attrs['rank']} of {len(one)}, {one.attrs['above']} above, "
         f"{one.attrs['silent']} silent",
@@ -130,6 +133,6 @@ def _propagate(opened, layer: str, channel: int, bgr: bool, output: pathlib.Path
     found = receptive_field.propagation(opened.model, layer, channel)
     title = f"{opened.how}: {layer}, channel {channel}" + (" (UNTRAINED)" if opened.untrained else "")
     drawn = _beside(output, "propagation")
-    images.write(drawn, receptive_field.drawing.draw_propagation(found, title=title, bgr=bgr))
+    images.write(drawn, receptive_field.draw_propagation(found, title=title, bgr=bgr))
     areas = ", ".join(f"{area}" for area in found.table["area"])
     results().print(f"{drawn}  pixels reached: {areas}", markup=False, soft_wrap=True)

@@ -6,16 +6,19 @@
 ``validate_pattern(s)``   that pattern fed forward: does its own channel answer most?
 ``compare_patterns``      the patterns of two models, side by side and in numbers
 ``centre_surround``       how far a pattern is a bright centre in a dark surround, or the reverse
-``drawing``               the pictures of all these
+``draw_…``                the pictures of all these
 """
 
 from kerasal import _keras as _keras
-from kerasal.receptive_field import drawing as drawing
 from kerasal.receptive_field.comparison import Comparison as Comparison
 from kerasal.receptive_field.comparison import compare_patterns as compare_patterns
 from kerasal.receptive_field.geometry import Field as Field
 from kerasal.receptive_field.geometry import field as field
 from kerasal.receptive_field.geometry import fields as fields
+from kerasal.receptive_field.pattern_pages import draw_comparison as draw_comparison
+from kerasal.receptive_field.pattern_pages import draw_patterns as draw_patterns
+from kerasal.receptive_field.pattern_pages import draw_propagation as draw_propagation
+from kerasal.receptive_field.pattern_pages import draw_validation as draw_validation
 from kerasal.receptive_field.patterns import patterns as patterns
 from kerasal.receptive_field.propagation import Propagation as Propagation
 from kerasal.receptive_field.propagation import propagation as propagation
@@ -31,7 +34,10 @@ __all__ = [
     "Propagation",
     "centre_surround",
     "compare_patterns",
-    "drawing",
+    "draw_comparison",
+    "draw_patterns",
+    "draw_propagation",
+    "draw_validation",
     "field",
     "fields",
     "patterns",

@@ -25,11 +25,11 @@ class Canvas:
         left, top, right, bottom = self.box
         return images[:, top:bottom, left:right]
 
-    def place(self, image: np.ndarray) -> np.ndarray:
-        """Lay an image (h, w, C) of the box's size at its place on zeros (H, W, C)."""
+    def place(self, images: np.ndarray) -> np.ndarray:
+        """Lay images (N, h, w, C) of the box's size at its place on zeros (N, H, W, C)."""
         left, top, right, bottom = self.box
-        laid = np.zeros((*self.size, image.shape[-1]), image.dtype)
-        laid[top:bottom, left:right] = image
+        laid = np.zeros((len(images), *self.size, images.shape[-1]), images.dtype)
+        laid[:, top:bottom, left:right] = images
         return laid
 
 

@@ -9,14 +9,15 @@ from kerasal import (
     hooks,
 )
 from kerasal.hooks.inputs import chunk_size, image_shape
-from kerasal.hooks.rules import POOLS, RELUS
+from kerasal.hooks.rules import POOLS, RELUS, overrides
 from kerasal.hooks.trace import traced
 from kerasal.objectives import top_class
 from kerasal.progress import progress_bar
 from kerasal.receptive_field import canvas as canvases
 from kerasal.receptive_field.canvas import Canvas
+from kerasal.receptive_field.cone import fits, run_cone
 from kerasal.receptive_field.geometry import no_map
-from kerasal.receptive_field.reading import read_routes
+from kerasal.receptive_field.reading import read_routes, route_between
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -93,7 +94,7 @@ class Painter:
             "pooling": "sum" if self.route.kinds & set(POOLS) else "max",
             "final_relu": bool(final_relu),
         }
-        self.canvas, self.count = self._choose(canvas, own)
+        self.canvas, self.count, self._alone = self._choose(canvas, own)
 
     def channels(self, channels: int | Sequence[int] | None) -> np.ndarray:
         """Return the channels that are meant, (K,), refusing those that the layer has not."""
@@ -108,7 +109,8 @@ class Painter:
     def paint(self, channels: np.ndarray, constants: np.ndarray, *, batch_size=None, progress=False) -> np.ndarray:
         """Return the whole canvas for each channel (K,) clamped to its constant (K,): float32 (K, H, W, C)."""
         plan = np.stack([channels, constants], axis=1).astype(np.float32)
-        image = np.broadcast_to(np.float32(0), (1, *self.shape))
+        size = self.field_size if self._alone else self.canvas.size
+        image = np.broadcast_to(np.float32(0), (1, *size, self.shape[2]))
         rows = min(batch_size or chunk_size([image]), len(plan))
         parts = []
         with progress_bar("Painting", len(plan), progress) as advance:
@@ -119,6 +121,8 @@ class Painter:
                 parts.append(self._trace(rows)([full], [])[0][: len(chunk)])
                 advance(len(chunk))
         painted = np.concatenate(parts)
+        if self._alone:
+            painted = self.canvas.place(painted)
         if not np.isfinite(painted).all():
             raise ValueError(f"The patterns of {self.path!r} overflow to NaN or infinity. Check the model's weights.")
         return painted
@@ -136,20 +140,21 @@ class Painter:
 
     def _trace(self, rows: int):
         options = self._options | {"canvas": self.shape, "unit": self.canvas.unit, "rows": rows}
+        options["cone"] = self.field_size if self._alone else None
         settings = {"output": None, "logits": True, "options": options, "example": None}
         return traced(_paint, self.model, top_class(), [np.zeros((rows, 2), np.float32)], declared=False, **settings)
 
-    def _choose(self, canvas, own: tuple[int, int]) -> tuple[Canvas, int]:
-        """Return the canvas, tried out, and the number of the layer's channels."""
+    def _choose(self, canvas, own: tuple[int, int]) -> tuple[Canvas, int, bool]:
+        """Return the canvas, tried out, the number of channels, and whether the unit's field alone can be painted."""
         if canvas == "auto":
             small = canvases.smallest(self.route, own)
             if small is not None:
                 try:
-                    return small, self._tried(small)
+                    return small, self._tried(small), fits(self.route)
                 except Exception:  # the model runs on its own size only: then it is that, or its own error
                     pass
             chosen = canvases.around(self.route, own)
-            return chosen, self._tried(chosen)
+            return chosen, self._tried(chosen), False
         size = (canvas, canvas) if isinstance(canvas, (int, np.integer)) else canvas
         if isinstance(size, str):
             raise ValueError(f'canvas is "auto", a side in pixels, or (height, width). Received: {canvas!r}.')
@@ -159,7 +164,7 @@ class Painter:
                 f"A canvas of {height} × {width} is too small for {self.path!r}, or does not fit its paths."
             )
         chosen = canvases.around(self.route, (height, width))
-        return chosen, self._tried(chosen)
+        return chosen, self._tried(chosen), False
 
     def _tried(self, canvas: Canvas) -> int:
         found = {}
@@ -179,18 +184,24 @@ def positive(name: str, value) -> float:
     return float(value)
 
 
-def _paint(view, *, layer, rule, pooling, final_relu, canvas, unit, rows):
-    """Carry clamped units back: [channel, constant] (rows, 2) -> images (rows, H, W, C).
+def _paint(view, *, layer, rule, pooling, final_relu, canvas, unit, rows, cone):
+    """Carry clamped units back: [channel, constant] (rows, 2) -> images (rows, H, W, C), or their fields with ``cone``.
 
     The shapes are all known, so that TensorFlow leaves out the forward pass, which no gate looks at.
     """
-    (plan,) = view.inputs
-    plan = tf.ensure_shape(plan, (rows, 2))
-    images = tf.zeros((rows, *canvas))
+    plan = tf.ensure_shape(view.inputs[0], (rows, 2))
+    images = tf.zeros((1 if cone else rows, *canvas))
     _, seen = view.run([images], taps=[layer], rule=rule, pooling=pooling, partial=True, any_size=True)
-    maps = tf.cast(seen[layer], tf.float32)
-    signal = plan[:, 1, None] * tf.one_hot(tf.cast(plan[:, 0], tf.int32), maps.shape[-1])
-    (painted,) = hooks.gradients(tf.reduce_sum(maps[:, unit[0], unit[1]] * signal), [images])
+    if cone:
+        route = route_between(images, seen[layer])
+        images = tf.zeros((rows, *cone, canvas[2]))
+        with tf.compat.v1.get_default_graph().gradient_override_map(overrides(rule, pooling)):
+            units = run_cone(route, images, canvas[:2], unit)
+    else:
+        units = seen[layer][:, unit[0], unit[1]]
+    units = tf.cast(units, tf.float32)
+    signal = plan[:, 1, None] * tf.one_hot(tf.cast(plan[:, 0], tf.int32), units.shape[-1])
+    (painted,) = hooks.gradients(tf.reduce_sum(units * signal), [images])
     return [tf.nn.relu(painted) if final_relu else painted]
 
 

@@ -3,6 +3,7 @@
 What is not understood is taken to look at the whole image, which is never too little.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -45,6 +46,11 @@ def read_routes(model: keras.Model, layers: Sequence[str], size: tuple[int, int]
     return found
 
 
+def route_between(image: tf.Tensor, tensor: tf.Tensor) -> Route:
+    """Return the route from an image to a map of the same graph."""
+    return _Reader(image).route(tensor)
+
+
 class _Reader:
     """Reads one graph: the nodes of all maps that depend on the image, in the graph's order."""
 
@@ -71,8 +77,9 @@ class _Reader:
         for old in order:
             node = self._nodes[old]
             sources = tuple(order[source] for source in node.sources)
-            nodes.append(Node(sources, node.moves, node.whole, node.size))
-        return Route(tuple(nodes), int(tensor.shape[-1]), _kinds_below(tensor))
+            nodes.append(dataclasses.replace(node, sources=sources))
+        places = {reference: order[number] for reference, number in self._of.items() if number in order}
+        return Route(tuple(nodes), int(tensor.shape[-1]), _kinds_below(tensor), places)
 
     def _read(self, op: tf.Operation) -> None:
         own = [tensor for tensor in op.inputs if tensor.ref() in self._depends]
@@ -87,7 +94,7 @@ class _Reader:
             elif op.type == "IdentityN":
                 self._of[output.ref()] = self._of.get(op.inputs[number].ref(), 0)
             else:
-                self._enter(output, node)
+                self._enter(output, dataclasses.replace(node, output=output))
 
     def _enter(self, output, node: Node) -> None:
         self._of[output.ref()] = len(self._nodes)

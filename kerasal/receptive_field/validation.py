@@ -104,7 +104,7 @@ def _shown(painter: Painter, pattern) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != channels or not np.isfinite(image).all():
         raise ValueError(f"pattern is one finite image (h, w, {channels}). Received shape {image.shape}.")
     left, top, right, bottom = painter.canvas.box
-    return painter.canvas.place(image) if image.shape[:2] == (bottom - top, right - left) else image
+    return painter.canvas.place(image[None])[0] if image.shape[:2] == (bottom - top, right - left) else image
 
 
 def _answers(painter: Painter, images: np.ndarray) -> np.ndarray:

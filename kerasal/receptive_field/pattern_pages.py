@@ -30,16 +30,20 @@ def pictures(patterns: np.ndarray, *, limit: float | None = None, bgr: bool = Fa
     return drawn[..., ::-1] if bgr else drawn
 
 
-def pattern_sheet(
+def draw_patterns(
     patterns: np.ndarray, channels: Sequence[int], *, title: str = "", note: str = "", bgr: bool = False
 ) -> np.ndarray:
     """Lay patterns out eight a row, each under its channel's number; what paints nothing is said to be silent."""
     labels = [f"{n}" if one.any() else f"{n} silent" for n, one in zip(channels, patterns, strict=True)]
+    scale = "each from its own darkest to its own brightest value"
+    if not np.all([one.any() for one in patterns]):
+        scale += "; silent: nothing positive is left"
+    note = f"{note}; {scale}" if note else scale
     columns = min(8 if len(patterns) <= 64 else 16, len(patterns))
     return images.grid(list(pictures(patterns, bgr=bgr)), labels, columns=columns, title=title, note=note, tile=84)
 
 
-def comparison_sheet(
+def draw_comparison(
     comparison: Comparison, titles: tuple[str, str], *, title: str = "", note: str = "", bgr: bool = False
 ) -> np.ndarray:
     """Lay both models' patterns side by side, the same channel at the same place, with its similarity on the right."""

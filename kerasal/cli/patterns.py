@@ -54,20 +54,20 @@ def patterns(
     painter = Painter(opened.model, layer)
     chosen = painter.channels(range(min(painter.count, _FIRST)) if chosen is None else chosen)
     size = "{} × {}".format(*painter.field_size)
-    note = _note(opened, other, len(chosen), painter.count)
+    notes = tuple("" if one is None else _note(one, len(chosen), painter.count) for one in (opened, other))
     bgr = opened.preprocessing is not None and opened.preprocessing.bgr
     if opened.preprocessing is None:
         remark("Colours: the model's channels are taken for red, green, blue (--preprocessing caffe for the reverse).")
     title = f"{_named(opened, weights)}: what {painter.path} is attuned to, {size} px"
     if other is None:
         found = receptive_field.patterns(opened.model, painter.path, chosen, progress=True)
-        sheet = receptive_field.draw_patterns(found, chosen, title=title, note=note, bgr=bgr)
+        sheet = receptive_field.draw_patterns(found, chosen, title=title, note=notes[0], bgr=bgr)
         silent = int((~found.any(axis=(1, 2, 3))).sum())
         more = f", {silent} silent" if silent else ""
     else:
         both = receptive_field.compare_patterns(opened.model, other.model, painter.path, chosen, progress=True)
         names = (_named(opened, weights), _named(other))
-        sheet = receptive_field.draw_comparison(both, names, title=f"{painter.path}, {size} px", note=note, bgr=bgr)
+        sheet = receptive_field.draw_comparison(both, names, title=f"{painter.path}, {size} px", notes=notes, bgr=bgr)
         more = _compared(both.table, names)
     images.write(output, sheet)
     results().print(f"{output}  {len(chosen)} patterns of {size} px{more}", markup=False, soft_wrap=True)
@@ -77,9 +77,8 @@ def patterns(
         _propagate(opened, painter.path, propagate, bgr, output)
 
 
-def _note(opened, other, shown: int, count: int) -> str:
-    untrained = " and ".join(dict.fromkeys(one.how for one in (opened, other) if one is not None and one.untrained))
-    parts = [f"UNTRAINED ({untrained} has random weights): these patterns mean nothing"] if untrained else []
+def _note(opened, shown: int, count: int) -> str:
+    parts = ["UNTRAINED: random weights, so these patterns mean nothing"] if opened.untrained else []
     parts += [f"{shown} of {count} channels (--channels for others)"] if shown < count else []
     return "; ".join(parts)
 

@@ -10,7 +10,7 @@ from kerasal.receptive_field.route import Route
 
 @dataclasses.dataclass(frozen=True)
 class Canvas:
-    """An image of ``size`` (height, width), a unit (row, column) of the layer.
+    """An image of ``size`` (height, width), and a ``unit`` (row, column) of the layer with its field on it.
 
     ``box`` is (x_min, y_min, x_max, y_max), cut to the image; ``map_size`` is the (height, width) of the layer's map.
     """

@@ -44,7 +44,12 @@ def draw_patterns(
 
 
 def draw_comparison(
-    comparison: Comparison, titles: tuple[str, str], *, title: str = "", note: str = "", bgr: bool = False
+    comparison: Comparison,
+    titles: tuple[str, str],
+    *,
+    title: str = "",
+    notes: tuple[str, str] = ("", ""),
+    bgr: bool = False,
 ) -> np.ndarray:
     """Lay both models' patterns side by side, the same channel at the same place, with its similarity on the right."""
     labels = [f"{n}" for n in comparison.channels]
@@ -52,13 +57,11 @@ def draw_comparison(
         f"{n}: " + ("silent" if np.isnan(one) else f"{one:.2f}")
         for n, one in zip(comparison.channels, comparison.table["similarity"], strict=True)
     ]
-    columns = min(8, len(labels))
-    sides = (comparison.left, comparison.right)
+    right = "; ".join(filter(None, [notes[1], "after each number: cosine with the left"]))
+    sides = ((comparison.left, labels, notes[0]), (comparison.right, alike, right))
     panels = [
-        images.grid(list(pictures(one, bgr=bgr)), names, columns=columns, title=heading, note=below, tile=72)
-        for one, names, heading, below in zip(
-            sides, (labels, alike), titles, (note, "cosine with the left"), strict=True
-        )
+        images.grid(list(pictures(one, bgr=bgr)), names, columns=min(8, len(labels)), title=heading, note=note, tile=72)
+        for (one, names, note), heading in zip(sides, titles, strict=True)
     ]
     return images.sheet(panels, columns=2, title=title)
 

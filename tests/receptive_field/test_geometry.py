@@ -81,7 +81,7 @@ def test_the_fields_of_vggs_poolings(name, sizes):
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
+@pytest.mark.parametrize("kernel", [2, 5])
 def test_convolutions_then_convolutions(kernel, stride, padding):
     model = chain(L.Conv2D(2, kernel, strides=stride, padding=padding), L.Conv2D(2, 3, strides=2, padding=padding))
     field = check(model, "end", (23, 26))

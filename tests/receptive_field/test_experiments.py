@@ -114,6 +114,7 @@ def test_fine_tuning_above_changes_no_pattern_below(model):
     np.testing.assert_allclose(below.table["similarity"], 1, rtol=1e-6)
     assert below.table["channel"].tolist() == [4, 0]
     above = receptive_field.compare_patterns(model, tuned, "pool2")
+    np.testing.assert_allclose(above.left, receptive_field.patterns(model, "pool2"), rtol=1e-5, atol=1e-6)  # as shown
     assert above.table["similarity"].max() < 0.99
     left, right = above.left[2].ravel(), above.right[2].ravel()
     expected = left @ right / np.linalg.norm(left) / np.linalg.norm(right)

@@ -124,6 +124,8 @@ def test_every_sliding_layer_between_two_convolutions(layer, padding):
         lambda: L.Activation("softplus"),
         lambda: L.Lambda(lambda x: tf.nn.depth_to_space(tf.concat([x, x], -1), 2)),
         lambda: L.Lambda(lambda x: x[:, 2:-1:2, 3:, :1]),
+        lambda: L.Lambda(lambda x: tf.nn.avg_pool2d(x, 3, 1, "SAME") + 2.0 * x),  # the wider branch first, then last
+        lambda: L.Lambda(lambda x: 2.0 * x + tf.nn.avg_pool2d(x, 3, 1, "SAME")),
     ],
 )
 def test_every_other_layer_between_two_convolutions(layer):

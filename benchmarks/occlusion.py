@@ -88,7 +88,7 @@ def main():
     model = make_model(given.net, given.size)
     image = np.random.default_rng(0).normal(size=(1, given.size, given.size, 3)).astype(np.float32) * 50
     options = {"window": given.window, "stride": given.stride * given.share}
-    windows = place(given.size, given.size, **options)
+    windows = place(given.size, given.size, given.window, options["stride"])
     forward = tf.function(
         lambda x: model(x, training=False),
         autograph=False,

@@ -11,6 +11,8 @@ import kerasal
 from kerasal.cli.attribute import METHODS_HELP, MethodGroup
 from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
+from kerasal.cli.evolution import evolution
+from kerasal.cli.exemplars import exemplars
 from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.maximize import maximize
 from kerasal.cli.score import score
@@ -45,6 +47,8 @@ app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribut
 app.command()(compare)
 app.command()(maximize)
 app.command("feature-maps")(feature_maps)
+app.command()(exemplars)
+app.command()(evolution)
 app.command()(train)
 app.command()(score)
 

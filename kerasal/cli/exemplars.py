@@ -16,7 +16,9 @@ def exemplars(
     images: Annotated[
         list[pathlib.Path], typer.Argument(help="Folders (at any depth) or files of images.", show_default=False)
     ],
-    channels: Annotated[str, typer.Option("--channels", "-c", help="Which, such as 0-8 or 3,17.")] = "0-8",
+    channels: Annotated[
+        str | None, typer.Option("--channels", "-c", help="Which, such as 0-8 or 3,17. Default: the first 9.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="How many images a channel.", min=1)] = 9,
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The picture.")] = pathlib.Path(
         "exemplars.png"
@@ -40,7 +42,7 @@ def exemplars(
     the deconvnet's reconstructions, at the right the patches. Stopped with Ctrl-C, the same command goes on.
     """
     options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
-    chosen = options.numbers(channels)
+    chosen = options.numbers(channels) if channels else None
     if table is not None:
         options.check_output(table, (".csv",))
     from kerasal import images as pictures
@@ -56,7 +58,7 @@ def exemplars(
         found = receptive_field.top_exemplars(
             opened.model,
             layer,
-            chosen,
+            _first(opened.model, layer) if chosen is None else chosen,
             files,
             k,
             preprocessing=opened.preprocessing,
@@ -67,11 +69,22 @@ def exemplars(
             progress=True,
         )
     height, width = found[0].crops.shape[1:3]
-    title = f"{opened.how}, {found[0].layer}: what each channel responds to (left), and where ({height} × {width} px)"
+    title = (
+        f"{opened.how}, {found[0].layer}: what each channel responds to (left) in the patches of {height} × {width} px "
+        "that excite it most (right)"
+    )
     pictures.write(output, receptive_field.draw_exemplars(found, title=title))
     if table is not None:
         _write(table, found)
     _tell(found, k, output)
+
+
+def _first(model, layer: str) -> list[int]:
+    """Return the first 9 channels of a layer, or as many as it declares."""
+    from kerasal import hooks
+
+    shape = getattr(getattr(hooks.find_layer(model, layer)[1], "output", None), "shape", None)
+    return list(range(min(9, shape[-1] if shape and shape[-1] else 9)))
 
 
 def _tell(found: list, k: int, output: pathlib.Path) -> None:

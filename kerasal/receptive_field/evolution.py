@@ -20,11 +20,12 @@ from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.evolution_files import epochs_in, read_epoch, write_epoch
 from kerasal.receptive_field.evolution_pages import draw_evolution
 from kerasal.receptive_field.exemplars import checked_channels
-from kerasal.receptive_field.geometry import field
 from kerasal.receptive_field.intake import Intake
+from kerasal.receptive_field.projecting import check
 from kerasal.receptive_field.reconstructing import Exemplars, reconstruct
 from kerasal.receptive_field.searching import Search, told
 from kerasal.receptive_field.sources import Array, open_source
+from kerasal.receptive_field.windows import known_field
 from kerasal.training.checkpoint import fingerprint
 
 import keras  # isort: skip
@@ -98,8 +99,9 @@ class FeatureEvolution(keras.callbacks.Callback):
             self._take_in()
         self._features = {hooks.find_layer(self.model, layer)[0]: one for layer, one in self._features.items()}
         shape = self._source.intake.shape
-        self._fields = {layer: field(self.model, layer, input_size=shape[:2]) for layer in self._features}
-        self._compute(Array(self._source.images[:1], self._source.intake))
+        self._fields = {layer: known_field(self.model, layer, shape[:2]) for layer in self._features}
+        for layer, channels in self._features.items():
+            check(self.model, layer, channels, shape, self._rule)
         self._settings = self._describe()
 
     def on_epoch_begin(self, epoch, logs=None) -> None:

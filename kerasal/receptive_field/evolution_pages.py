@@ -67,4 +67,5 @@ def _block(evolution: Evolution, features: list[tuple[str, int]], patches: bool,
         row_labels=[str(channel) for _, channel in features],
         title=features[0][0],
         tile=tile,
+        frame=True,
     )

@@ -12,7 +12,9 @@ from kerasal.receptive_field.reconstructing import Exemplars
 _FULL_COLOUR = 99.7  # percentile of the magnitude
 
 
-def draw_exemplars(exemplars: Exemplars | Sequence[Exemplars], *, title: str = "", tile: int = 112) -> np.ndarray:
+def draw_exemplars(
+    exemplars: Exemplars | Sequence[Exemplars], *, title: str = "", tile: int | None = None
+) -> np.ndarray:
     """Draw one panel a channel: its reconstructions at the left, the patches that they come from at the right.
 
     A reconstruction is drawn around middle grey, which is zero: lighter raises the activation where it is added to the
@@ -21,12 +23,13 @@ def draw_exemplars(exemplars: Exemplars | Sequence[Exemplars], *, title: str = "
     Args:
         exemplars: what ``top_exemplars`` returned, for one channel or several.
         title: one line above the page.
-        tile: side of a patch in pixels.
+        tile: side of a patch in pixels; by default 112, and up to 168 where it is larger.
 
     Returns:
         uint8 RGB (H, W, 3).
     """
     several = [exemplars] if isinstance(exemplars, Exemplars) else list(exemplars)
+    tile = tile or int(np.clip(max(several[0].crops.shape[1:3]), 112, 168))
     panels = [_panel(one, tile) for one in several]
     columns = 1 if len(panels) == 1 else 2 if len(panels) <= 8 else 3
     return images.sheet(panels, columns=columns, title=title)
@@ -52,7 +55,7 @@ def _panel(one: Exemplars, tile: int) -> np.ndarray:
     title = f"channel {one.channel}" + ("" if one.activations[0] > 0 else ": silent, no image excites it")
     left = images.grid(backs, [_number(value) for value in one.activations], columns=columns, tile=tile, title=title)
     names = [_short(name) for name in one.names]
-    right = images.grid(list(one.crops), names, columns=columns, tile=tile, title=" ")
+    right = images.grid(list(one.crops), names, columns=columns, tile=tile, title=" ", frame=True)
     return np.concatenate([left, right], axis=1)
 
 

@@ -12,12 +12,13 @@ from kerasal import (
     hooks,
 )
 from kerasal.preprocessing import Preprocessing
-from kerasal.receptive_field.geometry import field
 from kerasal.receptive_field.intake import Intake
+from kerasal.receptive_field.projecting import check
 from kerasal.receptive_field.ranking import Journal, identify
 from kerasal.receptive_field.reconstructing import Exemplars, reconstruct
 from kerasal.receptive_field.searching import Search, told
 from kerasal.receptive_field.sources import Files, Source, open_source
+from kerasal.receptive_field.windows import known_field
 
 import keras  # isort: skip
 
@@ -84,14 +85,15 @@ def top_exemplars(
         raise ValueError(f"rule is one of {hooks.RULES}. Received: {rule!r}.")
     intake = Intake(model, preprocessing, fit, size)
     source = open_source(images, intake)
-    field(model, path, input_size=intake.shape[:2])  # what has no field is told before the long pass
+    known_field(model, path, intake.shape[:2])  # what has no field is told before the long pass
+    check(model, path, channels, intake.shape, rule)
     kept = None
     if journal is not None:
         kept = Journal(journal, _identity(source, intake, layer=path, channels=channels, k=int(k)))
     search = Search(model, path, channels, int(k), source, batch_size, kept)
     ranking = search.run(progress)
     _warn(source, search.seen, k)
-    geometry = field(model, path, input_size=intake.shape[:2])
+    geometry = known_field(model, path, intake.shape[:2])
     results = reconstruct(model, path, channels, ranking, source, geometry, rule, progress=progress, seen=search.seen)
     if kept:
         kept.remove()

@@ -16,6 +16,24 @@ from kerasal.objectives.formulas import evaluate
 import tensorflow as tf  # isort: skip
 
 
+def check(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str) -> None:
+    """Refuse, before the work, what could only fail after it; the trace that this makes is used again.
+
+    Raises:
+        ValueError: the layer has no map or fewer channels, or the rule finds no ReLU.
+    """
+    inputs = [np.zeros((1, *shape), np.float32)]
+    try:
+        trace = _projector(model, layer, channel_mean(layer, [0]), inputs, rule)
+    except ValueError as error:
+        if rule != "gradient" and str(error).startswith("The rule"):
+            raise ValueError(f"{error} Here: rule='gradient' (--rule gradient).") from error
+        raise
+    count = trace.notes["channels"]
+    if count is not None and max(channels) >= count:
+        raise ValueError(f"There are {count} channels of {layer!r}, counted from 0. Received: {max(channels)}.")
+
+
 def strongest(model, layer: str, inputs: np.ndarray) -> np.ndarray:
     """Return the strongest activation of each channel of a layer over all positions, (N, C)."""
     settings = {"output": None, "logits": True, "options": {"layer": layer}, "example": None}
@@ -34,12 +52,14 @@ def project(
         Reconstructions (N, H, W, C), activations (N,), and positions (N, 2) as (x, y) on the layer's map.
     """
     objective = channel_mean(layer, list(channels))
-    options = {"layer": layer, "rule": rule}
-    settings = {"output": None, "logits": True, "options": options, "example": None}
-    back, values, places = traced(_project, model, objective, [inputs], **settings)(
-        [inputs], list(objective.parameters)
-    )
+    trace = _projector(model, layer, objective, [inputs], rule)
+    back, values, places = trace([inputs], list(objective.parameters))
     return back, values, np.round(places).astype(int)
+
+
+def _projector(model, layer: str, objective, inputs: list[np.ndarray], rule: str):
+    options = {"layer": layer, "rule": rule}
+    return traced(_project, model, objective, inputs, output=None, logits=True, options=options, example=None)
 
 
 def _strongest(view, *, layer: str):
@@ -48,6 +68,7 @@ def _strongest(view, *, layer: str):
 
 def _project(view, *, layer: str, rule: str):
     maps = _maps(view, layer, rule)
+    view.notes["channels"] = maps.shape[3]
     (channels,) = view.parameters
     own = tf.gather(maps, tf.broadcast_to(channels, tf.shape(maps)[:1]), axis=3, batch_dims=1)
     width = tf.shape(own)[2]

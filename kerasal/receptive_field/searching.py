@@ -14,7 +14,7 @@ from kerasal.receptive_field.sources import Source
 
 import keras  # isort: skip
 
-# A forward pass keeps few maps at once, so that more images at a time than for a gradient cost little, and run faster.
+# A forward pass keeps few maps at once: this many times more images than for a gradient cost little, and run faster.
 _MORE = 8
 
 
@@ -35,7 +35,8 @@ class Search:
         journal: Journal | None = None,
     ):
         self.model, self.layer, self.channels, self.source, self.journal = model, layer, channels, source, journal
-        self.batch_size = batch_size or min(256, _MORE * chunk_size([np.broadcast_to(0.0, (1, *source.intake.shape))]))
+        values = max(1, int(np.prod(source.intake.shape)) // _MORE)
+        self.batch_size = batch_size or chunk_size([np.broadcast_to(0.0, (1, values))])
         self.ranking, self.upcoming, self.seen = Ranking.empty(len(channels), k), 0, 0
         found = journal.read() if journal else None
         if found:
@@ -77,11 +78,6 @@ class Search:
             self.journal.write(self.ranking, self.upcoming, self.seen, self._skipped, now=now)
 
     def _check(self, values: np.ndarray, numbers: list[int]) -> None:
-        if max(self.channels) >= values.shape[1]:
-            raise ValueError(
-                f"There are {values.shape[1]} channels of {self.layer!r}, counted from 0. Received: "
-                f"{max(self.channels)}."
-            )
         bad = np.flatnonzero(~np.isfinite(values[:, self.channels]).all(axis=1))
         if bad.size:
             raise ValueError(

@@ -1,10 +1,24 @@
 """The part of an image that a unit sees, cut out at one size wherever the unit is."""
 
+import weakref
+
 import numpy as np
 
-from kerasal.receptive_field.geometry import Field
+from kerasal import hooks
+from kerasal.receptive_field.geometry import Field, field
 
 GREY = 128
+
+_fields: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+def known_field(model, layer: str, size: tuple[int, int]) -> Field:
+    """Return ``field`` of a layer's path for images of ``size``, traced once a model and not at every call."""
+    kept = _fields.setdefault(model, {})
+    key = layer, size, hooks.fingerprint(model)
+    if key not in kept:
+        kept[key] = field(model, layer, input_size=size)
+    return kept[key]
 
 
 def window(geometry: Field, row: int, column: int) -> tuple[int, int, int, int]:

@@ -192,8 +192,10 @@ class FeatureEvolution(keras.callbacks.Callback):
             write_epoch(self.folder, epoch, found, self._settings)
             pictures.write(self.folder / STRIP, draw_evolution(self.folder))
         except (OSError, ValueError) as error:
+            reason = str(error).rstrip(".")
             warnings.warn(
-                f"The features after epoch {epoch} are not stored: {error} The training goes on.", stacklevel=2
+                f"The features after epoch {epoch} could not be stored and drawn: {reason}. The training goes on.",
+                stacklevel=2,
             )
 
 

@@ -20,7 +20,7 @@ _NAME = re.compile(r"epoch-(\d{4,})\.npz")
 _FIELDS = ("activations", "numbers", "positions", "boxes", "crops", "reconstructions")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Evolution:
     """What a folder of ``FeatureEvolution`` holds.
 

@@ -30,13 +30,22 @@ class Intake:
         if len(self.shape) != 3:
             raise ValueError(f"Expected a model that takes images (H, W, C). {model.name!r} takes {self.shape}.")
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """Turn uint8 (h, w, 1 or 3) of any size into one model input, float32 (H, W, C)."""
+    def check_pixels(self) -> None:
+        """Refuse pixels for a model of which it is not known how it wants them, or that takes no picture.
+
+        Raises:
+            ValueError: no convention, or neither 1 nor 3 channels.
+        """
         if self.convention is None:
             raise ValueError(
                 f"How does {self.model.name!r} want its pixels? Say preprocessing='caffe', 'tf', 'torch', 'unit', "
                 "'none' (0..255, or a model that rescales by itself), or for example 'mean=127,std=128'."
             )
+        if self.shape[2] not in (1, 3):
+            raise ValueError(f"{self.model.name!r} takes {self.shape[2]} channels; a picture has 3, or 1 when grey.")
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """Turn uint8 (h, w, 1 or 3) of any size into one model input, float32 (H, W, C)."""
         fitted = pictures.crop_square(picture, self.shape[:2], self.fit)
         return self.convention.apply(pictures.to_channels(fitted, self.shape[2]))
 

@@ -17,7 +17,7 @@ from kerasal.receptive_field.sources import Source
 from kerasal.receptive_field.windows import GREY, cut, window
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Exemplars:
     """The images that excite one channel most, strongest first; k of them, or as many as there were.
 

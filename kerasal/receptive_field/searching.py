@@ -1,6 +1,7 @@
 """The pass over all images: which of them excite each channel most."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -46,6 +47,7 @@ class Search:
 
     def run(self, progress: bool = False) -> Ranking:
         """Look at all images that have not been looked at yet."""
+        self._note(now=True)
         with self._kept_when_stopped(), progress_bar("Looking for exemplars", self.source.total, progress) as advance:
             advance(self.upcoming)
             for numbers, inputs in self.source.batches(self.batch_size, self.upcoming):
@@ -68,14 +70,21 @@ class Search:
         except KeyboardInterrupt:
             if self.journal is None:
                 raise KeyboardInterrupt(f"Stopped after {self.seen:,} images.") from None
+            path = self.journal.path
             self._note(now=True)
-            raise KeyboardInterrupt(
-                f"Stopped after {self.seen:,} images, kept in {self.journal.path}. Start the same again to go on."
-            ) from None
+            where = f", kept in {path}. Start the same again to go on." if self.journal else "."
+            raise KeyboardInterrupt(f"Stopped after {self.seen:,} images{where}") from None
 
     def _note(self, now: bool = False) -> None:
-        if self.journal:
+        if self.journal is None:
+            return
+        try:
             self.journal.write(self.ranking, self.upcoming, self.seen, self._skipped, now=now)
+        except OSError as error:
+            if self.seen == 0:
+                raise  # nothing is lost yet: the user can name another place
+            warnings.warn(f"The journal cannot be written: {error}. The search goes on without.", stacklevel=2)
+            self.journal = None
 
     def _check(self, values: np.ndarray, numbers: list[int]) -> None:
         bad = np.flatnonzero(~np.isfinite(values[:, self.channels]).all(axis=1))

@@ -45,6 +45,7 @@ class Files:
     """Image files, decoded by threads ahead of the network; one that cannot be read is noted in ``skipped``."""
 
     def __init__(self, paths: Sequence[str | os.PathLike], intake: Intake):
+        intake.check_pixels()  # here, and not as a reason for which every single file is skipped
         self.files, self.intake = find_files(paths), intake
         self.total = len(self.files)
         self.skipped: list[tuple[str, str]] = []
@@ -60,7 +61,7 @@ class Files:
             try:
                 inputs.append(future.result())
                 numbers.append(number)
-            except (ValueError, OSError) as error:
+            except Exception as error:  # decoders raise anything on damaged files, and one must not end a long search
                 self.skipped.append((self.name(number), _reason(error, self.files[number])))
             if len(numbers) == size:
                 yield numbers, np.stack(inputs)
@@ -151,6 +152,7 @@ Source = Files | Array | Stream
 def as_inputs(images: np.ndarray, intake: Intake) -> np.ndarray:
     """Turn a batch into model inputs (N, H, W, C): uint8 pixels are preprocessed, floats are model inputs already."""
     if images.dtype == np.uint8:
+        intake.check_pixels()
         if images.ndim == 3:
             images = images[None] if images.shape[2] in (1, 3) else images[..., None]
         if images.ndim != 4:
@@ -183,5 +185,5 @@ def _check_range(inputs: np.ndarray, intake: Intake) -> None:
 
 
 def _reason(error: Exception, path: pathlib.Path) -> str:
-    text = getattr(error, "strerror", None) or str(error)
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return text.removeprefix(f"{path} ").rstrip(".")

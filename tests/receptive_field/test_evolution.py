@@ -130,7 +130,7 @@ def test_a_full_disk_costs_the_picture_and_not_the_training(run, tmp_path, monke
     monkeypatch.setattr(evolution, "write_epoch", full)
     model, _, _ = run
     before = model.get_weights()
-    with pytest.warns(UserWarning, match=r"after epoch 1 are not stored: .*No space left.* training goes on"):
+    with pytest.warns(UserWarning, match=r"after epoch 1 could not be stored .*No space left.* training goes on"):
         fit(model, watcher(tmp_path, epochs=[1]), epochs=2)
     assert not np.array_equal(before[0], model.get_weights()[0])
     assert files(tmp_path) == []

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasal import attribution, feature_maps, images, objectives, receptive_field
 from kerasal.preprocessing import get
-from kerasal.receptive_field import sources
+from kerasal.receptive_field import ranking, sources
 from kerasal.receptive_field.intake import Intake
 from kerasal.receptive_field.searching import Search
 from kerasal.receptive_field.windows import cut
@@ -234,6 +234,26 @@ def test_another_search_does_not_take_up_a_journal(model, found, folder, tmp_pat
         receptive_field.top_exemplars(model, "conv2", 0, np.zeros((2, 8, 8, 3)), journal=journal)
 
 
+def test_a_journal_that_cannot_be_written_ends_no_search(model, found, folder, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="cannot write"):
+        receptive_field.top_exemplars(model, LAYER, 1, folder, preprocessing=PIXELS, journal=tmp_path / "file" / "j")
+    monkeypatch.setattr(ranking, "_SECONDS", 0)
+    written = []
+    original = ranking.replacing
+    monkeypatch.setattr(
+        ranking, "replacing", lambda path: full() if written else written.append(path) or original(path)
+    )
+    with pytest.warns(UserWarning, match="journal cannot be written: .*No space left"):
+        some = receptive_field.top_exemplars(
+            model, LAYER, CHANNELS, folder, preprocessing=PIXELS, batch_size=4, journal=tmp_path / "journal"
+        )
+    same(found, some)
+
+
 def test_bad_input(model, pixels, tmp_path):
     def take(layer="conv2", channel=0, given=pixels, **options):
         return receptive_field.top_exemplars(model, layer, channel, given, **{"preprocessing": PIXELS} | options)
@@ -253,6 +273,8 @@ def test_bad_input(model, pixels, tmp_path):
         take(rule="deconv")
     with pytest.raises(ValueError, match=r"How does .* want its pixels"):
         take(preprocessing=None)
+    with pytest.raises(ValueError, match=r"How does .* want its pixels"):
+        take(given=images.write(tmp_path / "sub" / "one.png", pixels[0]), preprocessing=None)
     with pytest.raises(ValueError, match=r"uint8 pixels .* Received int64"):
         take(given=pixels.astype(np.int64))
     with pytest.raises(ValueError, match="no images"):
@@ -263,8 +285,9 @@ def test_bad_input(model, pixels, tmp_path):
         take(given=3)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         take(given=tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no image files"):
-        take(given=tmp_path)
+        take(given=tmp_path / "empty")
     with pytest.warns(UserWarning, match="give them as uint8"):
         take(given=pixels.astype(np.float32))
 

@@ -35,11 +35,13 @@ class View:
     limits: list
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def run(
-        self, inputs: Sequence[tf.Tensor], *, rule: str = "gradient", taps: Iterable[str] = (), lenient: bool = False
-    ):
-        """Run the model, without training behaviour; return its outputs and the tapped layers' outputs."""
-        with watching.watch(self.model, taps=tuple(taps), rule=rule, lenient=lenient) as seen:
+    def run(self, inputs: Sequence[tf.Tensor], *, taps: Iterable[str] = (), **watched: Any):
+        """Run the model, without training behaviour; return its outputs and the tapped layers' outputs.
+
+        ``watched`` are further arguments of ``hooks.watch``. The outputs are None where the run ended below them.
+        """
+        outputs = None
+        with watching.watch(self.model, taps=tuple(taps), **watched) as seen:
             outputs = self.model(pack(self.model, inputs, self.example), training=False)
         return outputs, seen
 

@@ -3,6 +3,7 @@
 What is not understood is taken to look at the whole image, which is never too little.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -45,13 +46,17 @@ def read_routes(model: keras.Model, layers: Sequence[str], size: tuple[int, int]
     return found
 
 
+def route_between(image: tf.Tensor, tensor: tf.Tensor) -> Route:
+    """Return the route from an image to a map of the same graph."""
+    return _Reader(image).route(tensor)
+
+
 class _Reader:
     """Reads one graph: the nodes of all maps that depend on the image, in the graph's order."""
 
     def __init__(self, image: tf.Tensor):
         self._image = image
         self._nodes = [Node()]
-        self._kinds: list[str] = [""]
         self._of = {image.ref(): 0}  # the node of each map that is understood
         self._carried = {}  # what a map became half-way through several operations that belong together
         self._depends = {image.ref()}
@@ -72,8 +77,9 @@ class _Reader:
         for old in order:
             node = self._nodes[old]
             sources = tuple(order[source] for source in node.sources)
-            nodes.append(Node(sources, node.moves, node.whole, node.size))
-        return Route(tuple(nodes), frozenset(self._kinds[old] for old in order))
+            nodes.append(dataclasses.replace(node, sources=sources))
+        places = {reference: order[number] for reference, number in self._of.items() if number in order}
+        return Route(tuple(nodes), int(tensor.shape[-1]), _kinds_below(tensor), places)
 
     def _read(self, op: tf.Operation) -> None:
         own = [tensor for tensor in op.inputs if tensor.ref() in self._depends]
@@ -84,16 +90,15 @@ class _Reader:
             if not is_map(output):
                 continue
             if node is None:
-                self._enter(output, op, Node((0,), None, op.name, tuple(output.shape[1:3])))
+                self._enter(output, Node((0,), None, op.name, tuple(output.shape[1:3])))
             elif op.type == "IdentityN":
                 self._of[output.ref()] = self._of.get(op.inputs[number].ref(), 0)
             else:
-                self._enter(output, op, node)
+                self._enter(output, dataclasses.replace(node, output=output))
 
-    def _enter(self, output, op, node: Node) -> None:
+    def _enter(self, output, node: Node) -> None:
         self._of[output.ref()] = len(self._nodes)
         self._nodes.append(node)
-        self._kinds.append(op.type)
 
     def _understood(self, op, own) -> Node | None:
         """Return the node of the operation's map; None where it has none, or may look at everything."""
@@ -166,6 +171,17 @@ class _Reader:
         if any(kinds == known[: len(kinds)] for known in _GROUPS) and len(own) == 1:
             self._carried[output.ref()] = (source, start, [*group, op])
         return None
+
+
+def _kinds_below(tensor) -> frozenset[str]:
+    """Return the types of the operations that a tensor is computed by."""
+    found, pending = set(), [tensor.op]
+    while pending:
+        op = pending.pop()
+        if op not in found:
+            found.add(op)
+            pending += [one.op for one in op.inputs]
+    return frozenset(op.type for op in found)
 
 
 _GROUPS = [

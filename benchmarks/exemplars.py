@@ -104,7 +104,7 @@ def main():
             seconds[name].append(time.perf_counter() - start)
             work[name].append(time.process_time() - busy)
     title = f"{model.name}, {layer}, {len(files)} images, k = 9, batches of {batch}, {options.rounds} rounds"
-    table = Table("", "median s", "images/s", "of the floor's throughput", "CPU s", "floor's CPU / own", title=title)
+    table = Table("", "median s", "images/s", "× the floor's", "CPU s", "floor's / own", title=title)
     for name, (_, floor) in timed.items():
         median = np.median(seconds[name])
         shares = ["", ""] if floor is None else [_share(seconds, floor, name), _share(work, floor, name)]

@@ -16,6 +16,9 @@ from kerasal.receptive_field.ranking import Ranking
 from kerasal.receptive_field.sources import Source
 from kerasal.receptive_field.windows import GREY, cut, window
 
+# Small nets run faster on a few images at a time, and large ones still fit into the memory.
+_MORE = 3
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Exemplars:
@@ -104,7 +107,8 @@ def reconstruct(
 
 def _chunks(wanted: list[tuple[int, int, int]], source: Source) -> Iterator[tuple[list, np.ndarray]]:
     """Yield what is wanted, sorted by image so that each is had once, with its inputs (n, H, W, C)."""
-    size = chunk_size([np.broadcast_to(0.0, (1, *source.intake.shape))])
+    values = max(1, int(np.prod(source.intake.shape)) // _MORE)
+    size = chunk_size([np.broadcast_to(0.0, (1, values))])
     again = source.again(list(dict.fromkeys(number for number, _, _ in wanted)))
     part, inputs, current, one = [], [], None, None
     for entry in wanted:

@@ -8,8 +8,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextlib.contextmanager
-def progress_bar(description: str, total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
-    """Yield a function that moves the bar on by a number of steps; a bar that is not ``shown`` does nothing."""
+def progress_bar(description: str, total: int | None, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """Yield a function that moves the bar on by a number of steps; a bar that is not ``shown`` does nothing.
+
+    ``total`` is None where it is not known how many there will be.
+    """
     if not shown:
         yield lambda _: None
         return

@@ -11,6 +11,8 @@ import kerasal
 from kerasal.cli.attribute import METHODS_HELP, MethodGroup
 from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
+from kerasal.cli.evolution import evolution
+from kerasal.cli.exemplars import exemplars
 from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.field import field
 from kerasal.cli.maximize import maximize
@@ -49,6 +51,8 @@ app.command()(maximize)
 app.command("feature-maps")(feature_maps)
 app.command()(field)
 app.command()(patterns)
+app.command()(exemplars)
+app.command()(evolution)
 app.command()(train)
 app.command()(score)
 

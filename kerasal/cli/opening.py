@@ -64,8 +64,8 @@ class OpenedModel:
         picture = images.crop_square(photograph, size, fit)
         pixels = picture
         if len(shape) == 2 or shape[2] == 1:
-            grey = np.round(picture @ np.float32([0.299, 0.587, 0.114])).astype(np.uint8)
-            pixels, picture = grey[..., None], np.repeat(grey[..., None], 3, axis=2)
+            pixels = images.to_channels(picture, 1)
+            picture = images.to_channels(pixels, 3)
         elif shape[2] not in (3, None):
             raise ValueError(f"{self.model.name!r} takes {shape[2]} channels; a photograph has 3, or 1 when grey.")
         if self.preprocessing is None:

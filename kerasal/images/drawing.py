@@ -41,6 +41,21 @@ def crop_square(image: np.ndarray, size: tuple[int, int], fit: Literal["crop", "
     return resize(image[top : top + rows, left : left + columns], size)
 
 
+def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    """Return uint8 (H, W, C) with 1 or 3 channels: a grey picture is repeated, colours become their luma (BT.601).
+
+    Raises:
+        ValueError: any other number of channels.
+    """
+    if channels not in (1, 3) or picture.shape[2:] not in ((1,), (3,)):
+        raise ValueError(f"A picture has 1 or 3 channels. Received shape {picture.shape}, {channels} wanted.")
+    if picture.shape[2] == channels:
+        return picture
+    if channels == 3:
+        return np.repeat(picture, 3, axis=2)
+    return np.round(picture @ np.float32([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
+
+
 def heatmap(values: np.ndarray, *, signed: bool | None = None, limit: float | None = None) -> np.ndarray:
     """Draw a map (H, W) as uint8 RGB (H, W, 3).
 

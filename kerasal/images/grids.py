@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kerasal.images.drawing import resize
 
-_INK, _PAPER, _FAINT = (25, 25, 25), (255, 255, 255), (110, 110, 110)
+_INK, _PAPER, _FAINT, _LINE = (25, 25, 25), (255, 255, 255), (110, 110, 110), (170, 170, 170)
 _GAP = 6
 
 
@@ -23,6 +23,7 @@ def grid(
     title: str = "",
     note: str = "",
     tile: int = 112,
+    frame: bool = False,
 ) -> np.ndarray:
     """Lay pictures out in rows on white, as uint8 RGB.
 
@@ -34,6 +35,7 @@ def grid(
         title: one line above everything.
         note: one faint line below everything.
         tile: height and width of a tile in pixels.
+        frame: draw a thin line around each picture, since a white edge is lost on white paper.
 
     Raises:
         ValueError: no pictures, or not one label a picture or row.
@@ -61,7 +63,11 @@ def grid(
         x = int(left + (index % columns) * (tile + _GAP))
         y = int(_GAP + heading + tops[index // columns])
         picture = _fitted(image, tile)
-        sheet.paste(picture, (x + (tile - picture.width) // 2, y + (tile - picture.height) // 2))
+        corner = x + (tile - picture.width) // 2, y + (tile - picture.height) // 2
+        sheet.paste(picture, corner)
+        if frame:
+            opposite = corner[0] + picture.width - 1, corner[1] + picture.height - 1
+            draw.rectangle((*corner, *opposite), outline=_LINE)
         for number, line in enumerate(lines[index] if lines else ()):
             place = x + (tile - font.getlength(line)) / 2
             draw.text((place, y + tile + 2 + number * _line(font)), line, fill=_INK, font=font)

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import threading
 import warnings
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kerasal.files import replacing
 
 MAX_PIXELS = 100_000_000
+
+_one_at_a_time = threading.Lock()
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
@@ -30,15 +33,13 @@ def read(path: str | os.PathLike) -> np.ndarray:
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is an empty file (0 bytes); expected an image.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is ours
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ValueError(
-                        f"{path} claims {image.width} × {image.height} pixels; at most {MAX_PIXELS // 10**6} "
-                        "megapixels are read. Make it smaller first."
-                    )
-                return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+        with _open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(
+                    f"{path} claims {image.width} × {image.height} pixels; at most {MAX_PIXELS // 10**6} "
+                    "megapixels are read. Make it smaller first."
+                )
+            return np.array(_to_rgb(ImageOps.exif_transpose(image)))
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} claims more pixels than can be meant ({error}). Make it smaller first.") from error
     except UnidentifiedImageError as error:
@@ -70,6 +71,16 @@ def write(path: str | os.PathLike, image: np.ndarray) -> pathlib.Path:
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary, quality=92)
     return path
+
+
+def _open(path: pathlib.Path) -> Image.Image:
+    """Read a file's head; the size limit is ours, so Pillow's warning of it is not shown.
+
+    The list of warnings to ignore belongs to the whole process, so that only one thread at a time may set it.
+    """
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(path)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

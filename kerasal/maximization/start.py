@@ -20,7 +20,7 @@ def input_shape(model, size: tuple[int, int] | None) -> tuple[int, int, int]:
     if not shapes:
         raise ValueError(f"{model.name!r} does not declare its input. Give size=(height, width) for 3-channel images.")
     if len(shapes) != 1 or len(shapes[0]) not in (2, 3):
-        raise ValueError(f"maximize needs a model with one image input (H, W, C). {model.name!r} takes {shapes}.")
+        raise ValueError(f"Expected a model with one image input (H, W, C). {model.name!r} takes {shapes}.")
     height, width = size or (224, 224)
     found = (shapes[0][0] or height, shapes[0][1] or width, *shapes[0][2:])
     if size is not None and tuple(size) != found[:2]:

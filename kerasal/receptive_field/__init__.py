@@ -6,12 +6,20 @@
 ``validate_pattern(s)``   that pattern fed forward: does its own channel answer most?
 ``compare_patterns``      the patterns of two models, side by side and in numbers
 ``centre_surround``       how far a pattern is a bright centre in a dark surround, or the reverse
+``top_exemplars``         the images that excite a channel most, what each unit saw of them, and its reconstruction
+``FeatureEvolution``      a Keras callback that stores such reconstructions at chosen epochs and draws the strip
 ``draw_…``                the pictures of all these
 """
 
 from kerasal import _keras as _keras
 from kerasal.receptive_field.comparison import Comparison as Comparison
 from kerasal.receptive_field.comparison import compare_patterns as compare_patterns
+from kerasal.receptive_field.evolution import FeatureEvolution as FeatureEvolution
+from kerasal.receptive_field.evolution_files import Evolution as Evolution
+from kerasal.receptive_field.evolution_files import read_evolution as read_evolution
+from kerasal.receptive_field.evolution_pages import draw_evolution as draw_evolution
+from kerasal.receptive_field.exemplar_pages import draw_exemplars as draw_exemplars
+from kerasal.receptive_field.exemplars import top_exemplars as top_exemplars
 from kerasal.receptive_field.geometry import Field as Field
 from kerasal.receptive_field.geometry import field as field
 from kerasal.receptive_field.geometry import fields as fields
@@ -22,6 +30,7 @@ from kerasal.receptive_field.pattern_pages import draw_validation as draw_valida
 from kerasal.receptive_field.patterns import patterns as patterns
 from kerasal.receptive_field.propagation import Propagation as Propagation
 from kerasal.receptive_field.propagation import propagation as propagation
+from kerasal.receptive_field.reconstructing import Exemplars as Exemplars
 from kerasal.receptive_field.symmetry import CentreSurround as CentreSurround
 from kerasal.receptive_field.symmetry import centre_surround as centre_surround
 from kerasal.receptive_field.validation import validate_pattern as validate_pattern
@@ -30,11 +39,16 @@ from kerasal.receptive_field.validation import validate_patterns as validate_pat
 __all__ = [
     "CentreSurround",
     "Comparison",
+    "Evolution",
+    "Exemplars",
+    "FeatureEvolution",
     "Field",
     "Propagation",
     "centre_surround",
     "compare_patterns",
     "draw_comparison",
+    "draw_evolution",
+    "draw_exemplars",
     "draw_patterns",
     "draw_propagation",
     "draw_validation",
@@ -42,6 +56,8 @@ __all__ = [
     "fields",
     "patterns",
     "propagation",
+    "read_evolution",
+    "top_exemplars",
     "validate_pattern",
     "validate_patterns",
 ]

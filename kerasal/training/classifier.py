@@ -12,7 +12,7 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kerasal import _keras  # noqa: F401
 
@@ -50,6 +50,7 @@ def train(
     seed: int = 0,
     resume: bool = True,
     progress: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Training:
     """Train ``model`` in place and write history.csv, curves.png, NAME.weights.h5 and NAME.keras into ``output``.
 
@@ -65,6 +66,9 @@ def train(
         seed: decides the order of the images and the dropout masks (not the starting weights: those are the model's).
         resume: go on from the checkpoint in ``output``; ``False`` starts over and replaces what lies there.
         progress: show a bar and one line an epoch on stderr.
+        callbacks: Keras callbacks of ``model``, told when the training and each epoch begin and end (epochs from 0 on,
+            as Keras counts; not of single batches). They act before an epoch is kept, so that a run that goes on has
+            missed none; one that sets ``model.stop_training`` ends the run after that epoch.
 
     Returns:
         A ``Training``, whose history has the columns epoch (from 1), loss and accuracy (means over the epoch, dropout
@@ -92,6 +96,9 @@ def train(
     }
     state = {"model": model.weights, "optimizer": optimizer.variables}
     output = pathlib.Path(output)
+    listeners = keras.callbacks.CallbackList(list(callbacks), model=model)
+    model.stop_training = False
+    listeners.on_train_begin()  # before an old run is replaced: what a callback refuses must cost nothing
     rows = _begin(output, model.name, settings, state, resume, epochs)
     with (
         Progress(progress, epochs, math.ceil(len(train_data[0]) / batch_size)) as shown,
@@ -99,10 +106,15 @@ def train(
     ):
         _write_history(output, rows)
         for epoch in range(len(rows) + 1, epochs + 1):
+            listeners.on_epoch_begin(epoch - 1)
             row = _epoch(trainer, train_data, test_data, batch_size, seed, epoch, shown)
+            listeners.on_epoch_end(epoch - 1, dict(row))
             checkpoint.write(output / CHECKPOINT, settings, [*rows, row], state)
             rows.append(row)  # counted once it is kept
             _write_history(output, rows)
+            if model.stop_training:
+                break
+        listeners.on_train_end()
         history = pd.DataFrame(rows)
         _write_results(output, model, history)
     return Training(history, model, output)

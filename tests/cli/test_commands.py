@@ -38,19 +38,8 @@ def model_file(make_model, tmp_path):
 
 def test_help_and_version(cli):
     assert cli("--version")[0] == 0
-    for command in (
-        "demo",
-        "models",
-        "card",
-        "attribute",
-        "compare",
-        "maximize",
-        "feature-maps",
-        "train",
-        "score",
-        "patterns",
-        "field",
-    ):
+    commands = ["demo", "models", "card", "attribute", "compare", "maximize", "feature-maps", "train", "score"]
+    for command in [*commands, "patterns", "field", "exemplars", "evolution"]:
         code, out, _ = cli(command, "--help")
         assert code == 0
         assert "Usage" in out

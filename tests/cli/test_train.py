@@ -79,7 +79,15 @@ def test_defaults_are_the_recipe(invoke, tmp_path, monkeypatch):
     assert invoke("mnist_cnn").exit_code == 7
     recipe = dict(kerasal.model_spec("mnist_cnn").recipe)
     assert recipe.pop("data") == "mnist"
-    assert given == {**recipe, "resume": True, "progress": True, "output": "runs/mnist_cnn", "low": 0.0, "high": 1.0}
+    assert given == {
+        **recipe,
+        "resume": True,
+        "progress": True,
+        "callbacks": [],
+        "output": "runs/mnist_cnn",
+        "low": 0.0,
+        "high": 1.0,
+    }
 
 
 def test_options_reach_the_routine(invoke, tmp_path, monkeypatch):
@@ -88,7 +96,7 @@ def test_options_reach_the_routine(invoke, tmp_path, monkeypatch):
     options = ("--epochs", 4, "--batch-size", 7, "--learning-rate", 0.5, "--seed", 9, "--fresh", "-q")
     assert invoke("mnist_cnn", "--output", tmp_path, *options).exit_code == 7
     chosen = {"epochs": 4, "batch_size": 7, "learning_rate": 0.5, "seed": 9}
-    assert given == chosen | {"resume": False, "progress": False}
+    assert given == chosen | {"resume": False, "progress": False, "callbacks": []}
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt("Stopped after 1 of 10 epochs."), KeyboardInterrupt()])

@@ -1,0 +1,67 @@
+"""Many image files: found in folders, and read by threads ahead of whoever uses them."""
+
+import os
+import pathlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+_PENDING = 64
+
+
+def find_files(paths: Iterable[str | os.PathLike]) -> list[pathlib.Path]:
+    """List image files: those named, and of each folder named every one in it, at any depth, sorted by path.
+
+    In a folder a file counts by its suffix (``SUFFIXES``), hidden ones do not; a file that is itself named counts
+    whatever it is called. A file that is reached twice is listed once.
+
+    Raises:
+        FileNotFoundError: there is nothing at one of the paths.
+        ValueError: no image file at any of them.
+    """
+    paths = [pathlib.Path(path) for path in paths]
+    found: list[pathlib.Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(_inside(path))
+        elif path.exists():
+            found.append(path)
+        else:
+            raise FileNotFoundError(f"There is no image file or folder {path}.")
+    if not found:
+        raise ValueError(
+            f"There are no image files in {', '.join(map(str, paths)) or 'an empty list'}; expected some ending in "
+            f"{', '.join(SUFFIXES)}."
+        )
+    return list(dict.fromkeys(found))
+
+
+def read_ahead(
+    function: Callable[[Any], Any], items: Iterable, *, workers: int | None = None, pending: int = _PENDING
+) -> Iterator[tuple[Any, Future]]:
+    """Yield ``(item, future of function(item))`` in order, while threads work at most ``pending`` items ahead.
+
+    Decoding releases Python's lock, so a reader keeps the network fed. What ``function`` raises comes out of the
+    future's ``result()``, and the reading goes on. Whoever stops early leaves no work behind.
+    """
+    pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), thread_name_prefix="kerasal-reader")
+    waiting: deque = deque()
+    try:
+        for item in items:
+            waiting.append((item, pool.submit(function, item)))
+            if len(waiting) >= pending:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _inside(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield pathlib.Path(parent, name)

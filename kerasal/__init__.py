@@ -46,6 +46,7 @@ _MODULES = (
     "metrics",
     "objectives",
     "preprocessing",
+    "receptive_field",
     "registry",
     "training",
     "zoo",

@@ -78,6 +78,36 @@ def rows_at_once(tensors: list) -> int:
     return chunk_size([np.broadcast_to(np.float32(0), (1, *tensor.shape[1:])) for tensor in tensors])
 
 
+def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
+    """Return (height, width, channels) of the one image that a model takes; ``size`` takes the place of its own.
+
+    Where the model leaves it open, the size is 224 × 224, and the channels are 3.
+
+    Raises:
+        ValueError: the model has no weights yet, or not exactly one image input.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Expected a keras.Model. Received: {model!r}. By name: kerasal.load_model(name).")
+    if not model.built:
+        raise ValueError(f"{model.name!r} has no weights yet. Call it once on a batch of inputs, then try again.")
+    specs = _specs(model)
+    if specs is None:  # a subclassed model remembers what it was first called on
+        shapes = [tuple(one[1:]) for one in (getattr(model, "_build_shapes_dict", None) or {}).values() if one]
+    else:
+        shapes = [shape for _, shape, _ in specs]
+    shapes = shapes or [(None, None, None)]
+    if len(shapes) != 1 or len(shapes[0]) != 3:
+        raise ValueError(
+            f"Expected a model with one image input (N, H, W, C). {model.name!r} takes "
+            f"{', '.join(map(_shown, shapes))}."
+        )
+    height, width, channels = shapes[0]
+    if size is not None and not (len(size) == 2 and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)):
+        raise ValueError(f"A size is (height, width), two whole numbers from 1 on. Received: {size!r}.")
+    own = (height or 224, width or 224) if size is None else tuple(map(int, size))
+    return *own, channels or 3
+
+
 def _specs(model) -> list[tuple[str, tuple, str]] | None:
     """List (name, shape without the batch, dtype) of each input; None for a subclassed model, which does not say."""
     tensors = getattr(model, "inputs", None)

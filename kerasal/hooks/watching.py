@@ -22,6 +22,8 @@ def watch(
     rule: str = "gradient",
     pooling: str = "max",
     lenient: bool = False,
+    partial: bool = False,
+    any_size: bool = False,
 ) -> Iterator[dict[str, tf.Tensor]]:
     """Run ``model`` inside this context, within a ``tf.function``, to look into it.
 
@@ -35,6 +37,8 @@ def watch(
         rule: ``"gradient"``, ``"deconvnet"`` or ``"guided"``.
         pooling: ``"max"`` (switches) or ``"sum"`` (repetition).
         lenient: leave out tapped layers that give no single tensor here, instead of refusing them.
+        partial: end the run in peace if it fails above the tapped layers: a dense layer, on an image of another size.
+        any_size: let models whose images have a declared size be run on images of another.
 
     Yields:
         A dictionary that holds, once the model has run, the output of each tapped layer under the name that was asked
@@ -55,8 +59,14 @@ def watch(
         seen = {name: stack.enter_context(_tapped(paths.find(model, name)[1])) for name in taps}
         tapped = {}
         before = len(graph.get_operations())
-        with graph.gradient_override_map(replaced):
-            yield tapped
+        if any_size:
+            stack.enter_context(_sizes_unchecked(model))
+        try:
+            with graph.gradient_override_map(replaced):
+                yield tapped
+        except Exception:
+            if not (partial and all(seen.values())):
+                raise
         if replaced:
             _check_reach(model, graph.get_operations()[before:], replaced, rule)
         for name, outputs in seen.items():
@@ -109,6 +119,25 @@ def _tapped(layer: keras.Operation) -> Iterator[list]:
             layer.__dict__.pop("call", None)
         else:
             layer.__dict__["call"] = shadowed
+
+
+@contextlib.contextmanager
+def _sizes_unchecked(model: keras.Model) -> Iterator[None]:
+    """Let the functional models in ``model`` take images of any size, by an attribute that shadows their check."""
+    parts = [model, *(layer for _, layer in paths.layers(model))]
+    parts += [part._functional for part in parts if isinstance(part, keras.Sequential) and part._functional]
+    checked = [part for part in dict.fromkeys(parts) if isinstance(part, keras.Model) and "_nodes" in vars(part)]
+    shadowed = {id(part): vars(part).get("_manual_input_spec", part) for part in checked}
+    for part in checked:
+        part.__dict__["_manual_input_spec"] = None  # not setattr: Keras would track it
+    try:
+        yield
+    finally:
+        for part in checked:
+            if shadowed[id(part)] is part:
+                part.__dict__.pop("_manual_input_spec", None)
+            else:
+                part.__dict__["_manual_input_spec"] = shadowed[id(part)]
 
 
 def _only_tensor(name: str, outputs: list, graph) -> tf.Tensor:

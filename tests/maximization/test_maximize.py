@@ -45,7 +45,15 @@ def test_an_l1_penalty_shrinks_an_image_that_nothing_holds(linear):
 def test_small_steps_only_go_up(preset, make_model):
     start = np.random.default_rng(2).normal(size=(8, 8, 3)).astype(np.float32)
     found = kerasal.maximize(
-        make_model("functional"), class_score(2), preset=preset, init=start, regularizers=(), steps=15, step_size=0.005
+        make_model("functional"),
+        class_score(2),
+        preset=preset,
+        init=start,
+        regularizers=(),
+        transforms=(),
+        momentum=0,
+        steps=15,
+        step_size=0.005,
     )
     scores = found.history["score"].to_numpy()
     assert len(scores) == 16
@@ -185,7 +193,8 @@ def test_models_of_any_size():
         (class_score(0), {"preprocessing": "cafe"}, ValueError, "Did you mean caffe"),
         (class_score([0, 1]), {}, ValueError, "give a list"),
         ([], {}, TypeError, "Expected objectives"),
-        (3, {}, TypeError, "Expected objectives"),
+        ("3", {}, TypeError, "Expected objectives"),
+        (True, {}, TypeError, "Expected objectives"),
     ],
 )
 def test_wrong_arguments(objective, options, error, says, make_model):

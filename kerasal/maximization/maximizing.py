@@ -103,41 +103,35 @@ def maximize(
     apart = make_diversity(copies, diversity, diversity_layer)
     recipe = make_recipe(
         preset,
-        {
-            "parameterization": parameterization,
-            "init": init,
-            "steps": steps,
-            "step_size": step_size,
-            "regularizers": regularizers,
-            "transforms": transforms,
-            "momentum": momentum,
-            "normalize": normalize,
-            "display": display,
-        },
+        parameterization=parameterization,
+        init=init,
+        steps=steps,
+        step_size=step_size,
+        regularizers=regularizers,
+        transforms=transforms,
+        momentum=momentum,
+        normalize=normalize,
+        display=display,
     )
     convention = None if preprocessing is None else conventions.get(preprocessing)
     shape = canvas_shape(model, objectives, size, canvas)
     into, grey_level = make_parameterization(recipe.parameterization, shape, convention, clip)
-    assumed = convention or conventions.get("none")
-    common = {"convention": assumed, "grey_level": grey_level, "seed": seed}
-    start = start_parameters(recipe.init, len(objectives), copies=copies, into=into, **common)
+    start = start_parameters(
+        recipe.init, len(objectives), copies=copies, into=into, convention=convention, grey_level=grey_level, seed=seed
+    )
     objectives = [one for one in objectives for _ in range(copies)]
-    settings = {
-        "output": output,
-        "logits": logits,
-        "any_size": not any(one.needs_output for one in objectives),
-        "options": {
-            "parameterization": into,
-            "regularizers": recipe.regularizers,
-            "transforms": recipe.transforms,
-            "normalize": recipe.normalize,
-            "grey_level": grey_level,
-            "diversity": apart,
-        },
-        "example": None,
-    }
-    at_once = batch_size or chunk_size([np.broadcast_to(np.float32(0), (1, *shape))])
-    run = Run(model, recipe, settings, seed, copies, at_once, progress)
+    run = Run(
+        model,
+        recipe,
+        into,
+        grey_level,
+        apart,
+        output=output,
+        logits=logits,
+        seed=seed,
+        batch_size=batch_size or chunk_size([np.broadcast_to(np.float32(0), (1, *shape))]),
+        progress=progress,
+    )
     images, scores, dead = _woken(run, objectives, start)
     raw = images * grey_level
     return Maximization(
@@ -152,9 +146,9 @@ def maximize(
 def _woken(run: Run, objectives: list[Objective], start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run, and once more from stronger noise what faint noise wakes nothing in; return images, scores and the dead."""
     images, scores, alive = run(objectives, start)
-    dead = np.flatnonzero(~alive)
-    if isinstance(run.recipe.init, str) and run.recipe.init == "normal" and dead.size:
-        # Copies are compared with each other, so all of an objective's are run again if one is dead.
-        again = np.flatnonzero(np.repeat(~alive.reshape(-1, run.copies).all(axis=1), run.copies))
-        images[again], scores[again], alive[again] = run([objectives[i] for i in again], _STRONGER * start[again])
+    if isinstance(run.recipe.init, str) and run.recipe.init == "normal" and not alive.all():
+        copies = run.diversity.copies  # they may look at each other, so all of an objective's are run again
+        again = np.flatnonzero(np.repeat(~alive.reshape(-1, copies).all(axis=1), copies))
+        stronger = np.where(alive, 1, np.float32(_STRONGER)).reshape(-1, *(1,) * (start.ndim - 1)) * start
+        images[again], scores[again], alive[again] = run([objectives[i] for i in again], stronger[again])
     return images, scores, np.flatnonzero(~alive)

@@ -107,8 +107,11 @@ class Fourier:
         height, width = self.shape[:2]
         frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
         decay = 1 / np.maximum(frequency, 1 / max(height, width))
-        rms = np.sqrt(2 * np.square(decay).sum()) / (height * width)
-        return (decay[:, : width // 2 + 1] / rms).astype(np.float32)
+        decay = decay[:, : width // 2 + 1]
+        counts = np.full(decay.shape[1], 4.0)  # a wave and its mirror image; the outermost columns are their own
+        counts[[0, -1] if width % 2 == 0 else 0] = 1
+        rms = np.sqrt((np.square(decay) * counts).sum()) / (height * width)
+        return (decay / rms).astype(np.float32)
 
     @functools.cached_property
     def _colours(self) -> np.ndarray:
@@ -118,6 +121,11 @@ class Fourier:
         values, vectors = np.linalg.eigh(np.array(COLOUR_COVARIANCE))
         matrix = vectors * np.sqrt(values / values.mean())
         return (matrix[::-1] if self.bgr else matrix).astype(np.float32)
+
+
+def value_range(convention: Preprocessing | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest model input of a photograph; 0 and 255 where its convention is not known."""
+    return (convention or conventions.get("none")).value_range()
 
 
 def make_parameterization(
@@ -130,7 +138,7 @@ def make_parameterization(
     Raises:
         ValueError: ``clip`` for a spectrum, which a sigmoid holds.
     """
-    low, high = (convention or conventions.get("none")).value_range()
+    low, high = value_range(convention)
     grey_level = np.broadcast_to((high - low) / 255.0, shape[-1:]).astype(np.float32)
     ends = tuple(tuple((bound / grey_level).tolist()) for bound in (low, high))
     if name == "pixels":

@@ -35,7 +35,7 @@ class Recipe:
     display: str
 
 
-def make_recipe(preset: str | None, given: dict[str, Any]) -> Recipe:
+def make_recipe(preset: str | None, **given: Any) -> Recipe:
     """Fill in, from a preset, what the user has not given.
 
     Raises:

@@ -8,6 +8,8 @@ import numpy as np
 
 from kerasal.hooks.trace import traced
 from kerasal.maximization.ascent import ascend
+from kerasal.maximization.diversity import Diversity
+from kerasal.maximization.parameterization import Fourier, Pixels
 from kerasal.maximization.recipe import Recipe
 from kerasal.objectives.expression import Objective, stack
 from kerasal.progress import progress_bar
@@ -18,20 +20,23 @@ _SEGMENTS = 20
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
-    """What all batches of one call share; ``settings`` are those of the trace."""
+    """What all batches of one call share."""
 
     model: Any
     recipe: Recipe
-    settings: dict[str, Any]
+    parameterization: Pixels | Fourier
+    grey_level: np.ndarray
+    diversity: Diversity
+    output: str | int | None
+    logits: bool
     seed: int
-    copies: int
     batch_size: int
     progress: bool
 
     def __call__(self, objectives: Sequence[Objective], start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ascend each objective from its parameters ``start``; return images, scores (N, steps + 1) and liveness."""
         found: list = [None] * len(objectives)
-        groups = _groups(objectives, self.copies, self.batch_size)
+        groups = _groups(objectives, self.diversity.copies, self.batch_size)
         with progress_bar("Maximising", len(groups) * self.recipe.steps, self.progress) as advance:
             for group in groups:
                 rows = self._ascended([objectives[i] for i in group], start[group], advance)
@@ -58,9 +63,25 @@ class Run:
     def _call(self, objective, parameters, velocity, steps, done):
         row = np.float32([steps, self.recipe.step_size, self.recipe.momentum, done, self.seed % 2**24])
         chunk = [parameters, velocity, np.tile(row, (len(parameters), 1))]
-        trace = traced(ascend, self.model, objective, chunk, declared=False, **self.settings)
+        trace = traced(ascend, self.model, objective, chunk, declared=False, **self._settings(objective))
         trace.check(objective)
         return trace(chunk, list(objective.parameters))
+
+    def _settings(self, objective) -> dict[str, Any]:
+        return {
+            "output": self.output,
+            "logits": self.logits,
+            "any_size": not objective.needs_output,
+            "options": {
+                "parameterization": self.parameterization,
+                "grey_level": self.grey_level,
+                "regularizers": self.recipe.regularizers,
+                "transforms": self.recipe.transforms,
+                "normalize": self.recipe.normalize,
+                "diversity": self.diversity,
+            },
+            "example": None,
+        }
 
 
 def _check_finite(objectives: Sequence[Objective], images: np.ndarray, scores: np.ndarray, done: int) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasal.maximization.parameterization import Fourier, Pixels
+from kerasal.maximization.parameterization import Fourier, Pixels, value_range
 from kerasal.preprocessing import Preprocessing
 
 
@@ -35,7 +35,7 @@ def start_parameters(
     *,
     copies: int,
     into: Pixels | Fourier,
-    convention: Preprocessing,
+    convention: Preprocessing | None,
     grey_level: np.ndarray,
     seed: int,
 ) -> np.ndarray:
@@ -58,9 +58,9 @@ def start_parameters(
     return into.start(_inputs(init, count * copies, shape, convention) / grey_level)
 
 
-def _inputs(init, count: int, shape: tuple, convention: Preprocessing) -> np.ndarray:
+def _inputs(init, count: int, shape: tuple, convention: Preprocessing | None) -> np.ndarray:
     """Return the model inputs (K, H, W, C) that an ``init`` other than noise means."""
-    low, high = (np.broadcast_to(bound, shape) for bound in convention.value_range())
+    low, high = (np.broadcast_to(bound, shape) for bound in value_range(convention))
     if isinstance(init, str):
         if init not in ("zero", "mean"):
             raise ValueError(f'init is "normal", "zero", "mean" or an array of model inputs. Received: {init!r}.')

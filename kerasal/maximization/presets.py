@@ -43,14 +43,14 @@ PRESETS = types.MappingProxyType(
         },
         # Olah, Mordvintsev & Schubert 2017, "Feature Visualization": a spectrum in decorrelated colours, looked at
         # through random shifts, scales and rotations. Decided here: how large those are, the steps, and that instead of
-        # Adam's the step is the gradient's, scaled to RMS 1, with momentum .9: about a grey level a step in the end.
+        # Adam's the step is the gradient's, scaled to RMS 1, with momentum .9: about half a grey level a step.
         "olah": {
             "parameterization": "fourier",
             "init": "normal",
             "steps": 250,
-            "step_size": 0.1,
+            "step_size": 0.06,
             "momentum": 0.9,
-            "transforms": (Jitter(8), Scale(0.9, 1.1), Rotation(5.0)),
+            "transforms": (Jitter(16), Scale(0.9, 1.1), Rotation(5.0)),
             "normalize": "total",
             "display": "pixels",
         },

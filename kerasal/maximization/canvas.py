@@ -41,7 +41,7 @@ def canvas_shape(
     if layers is None:
         return own
     found = [_mapped(model, layer) for layer in layers]
-    if any(one is None or one.whole for one in found):
+    if None in found:
         return own
     sides = [[one.size[axis] + (_FIELDS - 1) * int(np.ceil(one.stride[axis])) for one in found] for axis in (0, 1)]
     return *(min(own[axis], max(sides[axis])) for axis in (0, 1)), *own[2:]

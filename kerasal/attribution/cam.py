@@ -7,15 +7,7 @@ from kerasal import (
     hooks,
 )
 
-import keras  # isort: skip
 import tensorflow as tf  # isort: skip
-
-_CONVOLUTIONS = (
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-)
 
 
 def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable) -> list[tf.Tensor]:
@@ -45,38 +37,12 @@ def tapped(view, layer: str | None) -> tuple[tf.Tensor, tf.Tensor]:
     for x in view.inputs:
         if x.shape.rank != 4:
             raise ValueError(f"A class activation map needs image inputs (N, H, W, C); this model takes {x.shape}.")
-    path = _last_map(view) if layer is None else hooks.find_layer(view.model, layer)[0]
+    path = hooks.last_map(view) if layer is None else hooks.find_layer(view.model, layer)[0]
     scores, seen = view.score(taps=[path])
     if seen[path].shape.rank != 4:
         raise ValueError(f"Layer {path!r} has no map: its output is {seen[path].shape}, expected (N, h, w, channels).")
     view.notes["layer"] = path
     return seen[path], scores
-
-
-def _last_map(view) -> str:
-    """Return the path of the last map: the last convolution's, after its normalisation and activation.
-
-    Layers are taken in the order in which they run; after a convolution, those that keep its shape still count.
-    """
-    kinds = dict(hooks.layers(view.model))
-    _, seen = view.run(view.inputs, taps=kinds, lenient=True)
-    graph = view.inputs[0].graph
-    place = {op.name: number for number, op in enumerate(graph.get_operations())}
-    ran = sorted(seen, key=lambda path: (place[seen[path].op.name], path.count("/")))
-    found = None
-    for path in ran:
-        shape = seen[path].shape
-        follows = found and shape.rank == 4 and shape[1:] == seen[found].shape[1:]
-        # A dropout passes its input on at inference: the same tensor keeps the name of the layer that made it.
-        same = found and seen[path] is seen[found] and path.count("/") <= found.count("/")
-        if isinstance(kinds[path], _CONVOLUTIONS) or (follows and not same):
-            found = path
-    if found is None:
-        raise ValueError(
-            f"{view.model.name!r} has no two-dimensional convolution, so there is no map to show. Use a gradient "
-            "method such as class_saliency, or name a layer with an (N, h, w, channels) output."
-        )
-    return found
 
 
 def _resized(maps: tf.Tensor, x: tf.Tensor) -> tf.Tensor:

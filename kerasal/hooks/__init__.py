@@ -9,6 +9,7 @@ act on the *operations* of that graph, so every spelling of ReLU is reached alik
 ``Activation``, ``ReLU6``, ``keras.ops.relu`` nodes, and ``tf.nn.relu`` inside somebody's own ``call``.
 """
 
+from kerasal.hooks.maps import last_map as last_map
 from kerasal.hooks.outputs import logits as logits
 from kerasal.hooks.outputs import select as select_output
 from kerasal.hooks.paths import find as find_layer
@@ -18,4 +19,4 @@ from kerasal.hooks.rules import RULES as RULES
 from kerasal.hooks.watching import gradients as gradients
 from kerasal.hooks.watching import watch as watch
 
-__all__ = ["RULES", "find_layer", "fingerprint", "gradients", "layers", "logits", "select_output", "watch"]
+__all__ = ["RULES", "find_layer", "fingerprint", "gradients", "last_map", "layers", "logits", "select_output", "watch"]

@@ -8,7 +8,7 @@ from kerasal import _keras  # noqa: F401
 from kerasal.hooks import outputs as model_outputs
 from kerasal.hooks import watching
 from kerasal.hooks.inputs import pack
-from kerasal.objectives.expression import walk
+from kerasal.objectives.expression import needs_output, walk
 from kerasal.objectives.formulas import evaluate, pin, top_classes
 
 import keras  # isort: skip
@@ -20,8 +20,9 @@ class View:
     """A model, watched: built anew for each trace, and gone with it.
 
     ``inputs`` holds one float32 tensor (N, …) for each input of the model. ``structure`` and ``parameters`` are those
-    of the objective, ``output`` says which output is meant, ``logits`` leaves out its softmax or sigmoid. In ``notes``
-    a routine leaves what it found out while tracing.
+    of the objective, ``output`` says which output is meant, ``logits`` leaves out its softmax or sigmoid. ``any_size``
+    lets the layers be run on images of another size than the model declares; above them it may then fail, in peace. In
+    ``notes`` a routine leaves what it found out while tracing.
     """
 
     model: keras.Model
@@ -33,6 +34,7 @@ class View:
     logits: bool
     example: Any
     limits: list
+    any_size: bool = False
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def run(self, inputs: Sequence[tf.Tensor], *, taps: Iterable[str] = (), **watched: Any):
@@ -40,8 +42,9 @@ class View:
 
         ``watched`` are further arguments of ``hooks.watch``. The outputs are None where the run ended below them.
         """
-        outputs = None
-        with watching.watch(self.model, taps=tuple(taps), **watched) as seen:
+        outputs, taps = None, tuple(taps)
+        watched = {"any_size": self.any_size, "partial": self.any_size and bool(taps), **watched}
+        with watching.watch(self.model, taps=taps, **watched) as seen:
             outputs = self.model(pack(self.model, inputs, self.example), training=False)
         return outputs, seen
 
@@ -60,7 +63,7 @@ class View:
         """
         layers = self.layers if output is None else ()
         outputs, seen = self.run(inputs, rule=rule, taps=dict.fromkeys((*layers, *taps)))
-        wanted = (not self.layers or _needs_output(self.structure)) if output is None else output
+        wanted = (not self.layers or needs_output(self.structure)) if output is None else output
         if not wanted:
             return None, seen
         chosen = model_outputs.select(self.model, outputs, self.output)
@@ -103,9 +106,3 @@ class View:
         inputs = self.inputs if inputs is None else list(inputs)
         scores, _ = self.score(inputs, rule=rule)
         return watching.gradients(scores, inputs)
-
-
-def _needs_output(structure: tuple) -> bool:
-    if structure[0] in ("add", "multiply"):
-        return any(map(_needs_output, structure[1:]))
-    return structure[0] in ("class", "top", "callable")

@@ -9,6 +9,8 @@ from kerasal import (
     hooks,
 )
 from kerasal.hooks.view import View
+from kerasal.maximization.diversity import Diversity
+from kerasal.maximization.parameterization import Fourier, Pixels
 
 import tensorflow as tf  # isort: skip
 
@@ -16,67 +18,80 @@ import tensorflow as tf  # isort: skip
 def ascend(
     view: View,
     *,
+    parameterization: Pixels | Fourier,
     regularizers: tuple[Callable, ...],
     transforms: tuple[Callable, ...],
     normalize: str,
     grey_level: np.ndarray,
-    valid: tuple[np.ndarray, np.ndarray] | None,
+    diversity: Diversity | None,
 ) -> list[tf.Tensor]:
     """Take some steps uphill; the state comes in as ``view.inputs`` and goes out as the result.
 
-    In: images in grey levels (K, H, W, C), velocity of the same shape, and a row each image with [steps, step size,
-    momentum, number of the first step, seed]. Out: images, velocity, scores before each step (K, steps), and whether
-    the gradient was ever non-zero (K,).
+    In: parameters (K, ...), velocity of the same shape, and a row each image with [steps, step size, momentum, number
+    of the first step, seed]. Out: parameters, velocity, their images in grey levels (K, H, W, C), scores before each
+    step (K, steps), and whether the gradient was ever non-zero (K,).
 
     ``grey_level`` is how much of the model's input one grey level (1/255 of the pixel range) is, one a channel.
-    ``valid`` is the lowest and the highest grey level of a real photograph, to stay between them, or None.
     """
-    images, velocity, plan = view.inputs
+    parameters, velocity, plan = view.inputs
     steps, step_size, momentum = tf.cast(plan[0, 0], tf.int32), plan[0, 1], plan[0, 2]
     first, seed = tf.cast(plan[0, 3], tf.int32), tf.cast(plan[0, 4], tf.int32)
     scale = tf.constant(grey_level, tf.float32)
-    axes = list(range(1, images.shape.rank))
+    layer = _compared(view, diversity, parameterization.images(parameters) * scale)
 
-    def body(step, images, velocity, scores, alive):
+    def body(step, parameters, velocity, scores, alive):
+        images = parameterization.images(parameters)
         inputs = images * scale
-        for transform in transforms:
-            inputs = transform(inputs, tf.stack([seed, first + step]))
-        score, _ = view.score([inputs])
+        for number, transform in enumerate(transforms):
+            inputs = transform(inputs, tf.stack([seed, (first + step) * len(transforms) + number]))
+        score, seen = view.score([inputs], taps=layer)
         (gradient,) = hooks.gradients(score, [images])
-        size = _rms(gradient, axes)
-        scores = scores.write(step, score)
-        alive = alive | (tf.reshape(size, [-1]) > 0)
-        if normalize == "score":
-            gradient = tf.math.divide_no_nan(gradient, size)
-        for regularizer in regularizers:
-            gradient -= tf.gradients(regularizer(images), [images])[0]
+        alive = alive | (tf.reshape(_rms(gradient), [-1]) > 0)
+        if layer:
+            gradient -= _push(diversity, seen[layer[0]], images, _rms(gradient))
+        gradient = _regularized(gradient, images, regularizers, normalize)
+        (gradient,) = tf.gradients(images, [parameters], grad_ys=[gradient])
         if normalize == "total":
-            gradient = tf.math.divide_no_nan(gradient, _rms(gradient, axes))
+            gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
         velocity = momentum * velocity + gradient
-        images = images + step_size * velocity
-        if valid is not None:
-            images = tf.clip_by_value(images, *valid)
-        return step + 1, images, velocity, scores, alive
+        parameters = parameterization.held(parameters + step_size * velocity)
+        return step + 1, parameters, velocity, scores.write(step, score), alive
 
     scores = tf.TensorArray(tf.float32, size=steps, element_shape=[None])
-    alive = tf.zeros(tf.shape(images)[:1], tf.bool)
-    _, images, velocity, scores, alive = tf.while_loop(
-        lambda step, *_: step < steps,
-        body,
-        (0, images, velocity, scores, alive),
-        shape_invariants=(
-            tf.TensorShape([]),
-            images.shape,
-            velocity.shape,
-            tf.TensorShape(None),
-            tf.TensorShape([None]),
-        ),
+    alive = tf.zeros(tf.shape(parameters)[:1], tf.bool)
+    state = (0, parameters, velocity, scores, alive)
+    shapes = ([], parameters.shape, velocity.shape, None, [None])
+    _, parameters, velocity, scores, alive = tf.while_loop(
+        lambda step, *_: step < steps, body, state, shape_invariants=tuple(map(tf.TensorShape, shapes))
     )
-    return [images, velocity, tf.transpose(scores.stack()), tf.cast(alive, tf.float32)]
+    images = parameterization.images(parameters)
+    return [parameters, velocity, images, tf.transpose(scores.stack()), tf.cast(alive, tf.float32)]
 
 
-def _rms(tensor: tf.Tensor, axes: list[int]) -> tf.Tensor:
+def _compared(view: View, diversity: Diversity | None, inputs: tf.Tensor) -> list[str]:
+    """Return the layer at which copies are compared, or nothing."""
+    if diversity is None or not diversity.weight:
+        return []
+    return [diversity.layer or hooks.last_map(view, [inputs])]
+
+
+def _push(diversity: Diversity, maps: tf.Tensor, images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Return the gradient of the copies' overlap, as long as the weight says in units of ``size``."""
+    (gradient,) = hooks.gradients(diversity.overlap(maps), [images])
+    return diversity.weight * size * tf.math.divide_no_nan(gradient, _rms(gradient))
+
+
+def _regularized(gradient: tf.Tensor, images: tf.Tensor, regularizers: tuple, normalize: str) -> tf.Tensor:
+    if normalize == "score":
+        gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
+    for regularizer in regularizers:
+        gradient -= tf.gradients(regularizer(images), [images])[0]
+    return gradient
+
+
+def _rms(tensor: tf.Tensor) -> tf.Tensor:
     """Return the root mean square of each image, its largest value taken out first so that tiny ones do not vanish."""
+    axes = list(range(1, tensor.shape.rank))
     largest = tf.reduce_max(tf.abs(tensor), axis=axes, keepdims=True)
     ratio = tf.math.divide_no_nan(tensor, largest)
     return largest * tf.sqrt(tf.reduce_mean(tf.square(ratio), axis=axes, keepdims=True))

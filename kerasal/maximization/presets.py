@@ -3,6 +3,10 @@
 import types
 
 from kerasal.maximization.regularizers import L1, L2
+from kerasal.maximization.transforms import Jitter, Rotation, Scale
+
+# What a recipe that does not say otherwise does.
+DEFAULTS = types.MappingProxyType({"parameterization": "pixels", "transforms": (), "regularizers": (), "momentum": 0.0})
 
 PRESETS = types.MappingProxyType(
     {
@@ -36,6 +40,19 @@ PRESETS = types.MappingProxyType(
             "regularizers": (),
             "normalize": "total",
             "display": "contrast",
+        },
+        # Olah, Mordvintsev & Schubert 2017, "Feature Visualization": a spectrum in decorrelated colours, looked at
+        # through random shifts, scales and rotations. Decided here: how large those are, the steps, and that instead of
+        # Adam's the step is the gradient's, scaled to RMS 1, with momentum .9: about half a grey level a step.
+        "olah": {
+            "parameterization": "fourier",
+            "init": "normal",
+            "steps": 250,
+            "step_size": 0.06,
+            "momentum": 0.9,
+            "transforms": (Jitter(16), Scale(0.9, 1.1), Rotation(5.0)),
+            "normalize": "total",
+            "display": "pixels",
         },
     }
 )

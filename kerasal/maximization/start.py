@@ -1,7 +1,8 @@
-"""Where an ascent starts: ``init -> model inputs (K, H, W, C)``."""
+"""Where an ascent starts: ``init -> parameters (K, ...)``."""
 
 import numpy as np
 
+from kerasal.maximization.parameterization import Fourier, Pixels, value_range
 from kerasal.preprocessing import Preprocessing
 
 
@@ -9,7 +10,7 @@ def input_shape(model, size: tuple[int, int] | None) -> tuple[int, int, int]:
     """Return (H, W, C) of the image that the model takes; a free size is ``size``, or 224 × 224.
 
     Raises:
-        ValueError: the model has not exactly one image input, or takes another size.
+        ValueError: the model has not exactly one image input.
     """
     declared = getattr(model, "inputs", None)
     shapes = [tuple(tensor.shape[1:]) for tensor in declared] if declared else []
@@ -23,25 +24,47 @@ def input_shape(model, size: tuple[int, int] | None) -> tuple[int, int, int]:
         raise ValueError(f"Expected a model with one image input (H, W, C). {model.name!r} takes {shapes}.")
     height, width = size or (224, 224)
     found = (shapes[0][0] or height, shapes[0][1] or width, *shapes[0][2:])
-    if size is not None and tuple(size) != found[:2]:
-        raise ValueError(f"{model.name!r} takes images of {found[0]} × {found[1]}. Received size={size!r}.")
     if None in found:
         raise ValueError(f"{model.name!r} leaves its number of channels open, shape {shapes[0]}.")
     return found
 
 
-def start_images(init, count: int, shape: tuple, convention: Preprocessing, seed: int) -> np.ndarray:
-    """Return the model inputs (K, H, W, C) to start from; random ones are the same for every objective."""
-    low, high = (np.broadcast_to(bound, shape) for bound in convention.value_range())
+def start_parameters(
+    init,
+    count: int,
+    *,
+    copies: int,
+    into: Pixels | Fourier,
+    convention: Preprocessing | None,
+    grey_level: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Return the parameters (K, ...) to start from, ``copies`` of each of the objectives one after the other.
+
+    Random ones are the same for every objective, and different for every copy.
+
+    Raises:
+        ValueError: an unknown start, an array that does not fit, or copies that would all be the same.
+    """
+    shape = into.shape
+    if isinstance(init, str) and init == "normal":
+        starts = [into.noise(np.random.default_rng((seed, copy) if copy else seed)) for copy in range(copies)]
+        return np.tile(np.stack(starts), (count, *(1,) * starts[0].ndim))
+    if copies > 1 and np.ndim(init) <= len(shape):
+        raise ValueError(
+            'Copies of one objective differ by where they start: with copies, init is "normal", or an array of '
+            f"{count * copies} starts. Received: {init if isinstance(init, str) else f'one of shape {np.shape(init)}'}."
+        )
+    return into.start(_inputs(init, count * copies, shape, convention) / grey_level)
+
+
+def _inputs(init, count: int, shape: tuple, convention: Preprocessing | None) -> np.ndarray:
+    """Return the model inputs (K, H, W, C) that an ``init`` other than noise means."""
+    low, high = (np.broadcast_to(bound, shape) for bound in value_range(convention))
     if isinstance(init, str):
-        if init == "normal":
-            start = np.random.default_rng(seed).standard_normal(shape) * (high - low) / 255.0
-        elif init == "zero":
-            start = np.zeros(shape)
-        elif init == "mean":
-            start = (low + high) / 2
-        else:
+        if init not in ("zero", "mean"):
             raise ValueError(f'init is "normal", "zero", "mean" or an array of model inputs. Received: {init!r}.')
+        start = np.zeros(shape) if init == "zero" else (low + high) / 2
     else:
         start = np.asarray(init, dtype=np.float32)
         if start.shape not in (shape, (count, *shape)) or not np.isfinite(start).all():

@@ -1,12 +1,16 @@
 """What is done to the image before each look: ``inputs (N, H, W, C), seed (2,) -> inputs``, in the graph.
 
-A transform may be any callable of that form; ``seed`` differs at every step and follows from the run's seed, for the
-``tf.random.stateless_*`` functions. These are frozen dataclasses, so that equal ones share one trace.
+A transform may be any callable of that form; ``seed`` differs at every step and for every transform and follows from
+the run's seed, for the ``tf.random.stateless_*`` functions. One draw a step serves all images, so that an image in a
+batch becomes what it becomes alone. These are frozen dataclasses, so that equal ones share one trace.
 """
 
 import dataclasses
+import math
 
-import tensorflow as tf
+from kerasal import _keras  # noqa: F401
+
+import tensorflow as tf  # isort: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +19,83 @@ class Jitter:
 
     pixels: int
 
+    def __post_init__(self):
+        if self.pixels != int(self.pixels) or self.pixels < 0:
+            raise ValueError(f"Jitter expects a whole number of pixels from 0 on. Received: {self.pixels!r}.")
+
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the shifted images."""
         shift = tf.random.stateless_uniform([2], seed, -self.pixels, self.pixels + 1, dtype=tf.int32)
         return tf.roll(images, shift, axis=[1, 2])
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotation:
+    """Turn all images about their centre by up to ``degrees`` either way (Olah et al. 2017, "robustness").
+
+    Bilinear; what comes from outside the image repeats its edge.
+    """
+
+    degrees: float
+
+    def __post_init__(self):
+        if not 0 <= self.degrees <= 180:
+            raise ValueError(f"Rotation expects degrees from 0 to 180. Received: {self.degrees!r}.")
+
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Return the turned images."""
+        limit = math.radians(self.degrees)
+        angle = tf.random.stateless_uniform([], seed, -limit, limit)
+        return _drawn_from(images, tf.cos(angle), tf.sin(angle))
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """Enlarge all images about their centre by a factor between ``low`` and ``high`` (Olah et al. 2017, "robustness").
+
+    Their size stays: above 1 the rim is cut off, below 1 what comes from outside the image repeats its edge. Bilinear.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self):
+        if not 0 < self.low <= self.high < math.inf:
+            raise ValueError(f"Scale expects 0 < low <= high. Received: {self.low!r}, {self.high!r}.")
+
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Return the enlarged images."""
+        factor = tf.random.stateless_uniform([], seed, self.low, self.high)
+        return _drawn_from(images, 1 / factor, 0.0)
+
+
+def _drawn_from(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
+    """Draw each pixel from the place along · (x, y) + across · (-y, x) of the image, counted from its centre.
+
+    Four gathers of one index for all images: their gradient is the exact adjoint, which that of TensorFlow's own
+    projective transform is not.
+    """
+    height, width = images.shape[1:3]
+    y, x = tf.meshgrid(
+        tf.range(height, dtype=tf.float32) - (height - 1) / 2,
+        tf.range(width, dtype=tf.float32) - (width - 1) / 2,
+        indexing="ij",
+    )
+    rows = _neighbours(along * y + across * x, height)
+    columns = _neighbours(along * x - across * y, width)
+    flat = tf.reshape(images, [-1, height * width, images.shape[3] if images.shape.rank == 4 else 1])
+    drawn = sum(
+        tf.gather(flat, tf.reshape(row * width + column, [-1]), axis=1) * tf.reshape(down * right, [-1, 1])
+        for row, down in rows
+        for column, right in columns
+    )
+    return tf.reshape(drawn, tf.shape(images))
+
+
+def _neighbours(place: tf.Tensor, length: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Return the two pixels around each place, counted from the centre of an axis, each with its share."""
+    place = tf.clip_by_value(place + (length - 1) / 2, 0.0, length - 1.0)
+    before = tf.floor(place)
+    share = place - before
+    first = tf.cast(before, tf.int32)
+    return [(first, 1 - share), (tf.minimum(first + 1, length - 1), share)]

@@ -44,6 +44,11 @@ class Objective:
         )
 
     @property
+    def needs_output(self) -> bool:
+        """Whether the objective looks at the model's output, and not at its layers alone."""
+        return needs_output(self.structure)
+
+    @property
     def batch(self) -> int | None:
         """How many images the parameters are for, or None if they fit any number."""
         sizes = {len(parameter) for parameter in self.parameters} - {1}
@@ -103,6 +108,11 @@ def shorten(values) -> str:
         return str(values)
     shown = ", ".join(str(value) for value in values[:3])
     return shown if len(values) <= 3 else f"{shown}, … ({len(values)})"
+
+
+def needs_output(structure: tuple) -> bool:
+    """Tell whether a structure looks at the model's output, and not at its layers alone."""
+    return any(node[0] in ("class", "top", "callable") for node in walk(structure))
 
 
 def walk(structure: tuple):

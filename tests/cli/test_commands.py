@@ -116,6 +116,20 @@ def test_maximize(cli, model_file, tmp_path):
     assert code == 0, err
 
 
+def test_maximize_draws_the_grid_of_a_layer(cli, model_file):
+    code, out, err = cli("maximize", model_file, "--layer", "conv2", "-p", "none", "--canvas", "auto", "-o", "all.png")
+    assert code == 0, err
+    assert "5 images" in out
+    code, out, err = cli(
+        *("maximize", model_file, "--layer", "conv2", "--channels", "0,3", "-p", "unit", "-o", "two.png"),
+        *("--parameterization", "fourier", "--steps", "3", "--copies", "2", "--diversity", "0.5"),
+    )
+    assert code == 0, err
+    assert "3, 2 of 2" in out
+    assert "4 images" in out
+    assert images.read("two.png").std() > 10
+
+
 def test_maximize_reports_dead_channels(cli, make_model, tmp_path):
     model = make_model("functional")
     model.get_layer("conv1").bias.assign([0, -1e6, 0, 0])
@@ -190,6 +204,10 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
         (("maximize", "net.keras", "--channel", "conv1:9", "-p", "unit"), 1, "There are 4 channels"),
         (("maximize", "net.keras", "--channel", "conv1:3-1", "-p", "unit"), 2, "runs backwards"),
         (("maximize", "net.keras", "--class", "1", "--steps", "0"), 2, "steps"),
+        (("maximize", "net.keras", "--class", "1", "--layer", "conv1"), 2, "--layer LAYER or --channel"),
+        (("maximize", "net.keras", "--class", "1", "--channels", "3"), 2, "goes with --layer"),
+        (("maximize", "net.keras", "--layer", "conv1", "--channels", "x", "-p", "unit"), 2, "expected numbers"),
+        (("maximize", "net.keras", "--layer", "conv2", "--size", "2", "-p", "unit"), 1, "sees"),
         (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), 1, "no maps to draw"),
         (
             ("feature-maps", "net.keras", "photo.png", "--layer", "conv1", "--channels", "7", "-p", "unit"),

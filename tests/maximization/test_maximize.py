@@ -1,5 +1,7 @@
 """Activation maximization: where it must end, what it reports, and that batches, seeds and presets do as they say."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -45,7 +47,15 @@ def test_an_l1_penalty_shrinks_an_image_that_nothing_holds(linear):
 def test_small_steps_only_go_up(preset, make_model):
     start = np.random.default_rng(2).normal(size=(8, 8, 3)).astype(np.float32)
     found = kerasal.maximize(
-        make_model("functional"), class_score(2), preset=preset, init=start, regularizers=(), steps=15, step_size=0.005
+        make_model("functional"),
+        class_score(2),
+        preset=preset,
+        init=start,
+        regularizers=(),
+        transforms=(),
+        momentum=0,
+        steps=15,
+        step_size=0.005,
     )
     scores = found.history["score"].to_numpy()
     assert len(scores) == 16
@@ -183,14 +193,58 @@ def test_models_of_any_size():
         (class_score(0), {"size": (9, 9)}, ValueError, "8 × 8"),
         (class_score(0), {"normalize": "all"}, ValueError, "normalize is one of"),
         (class_score(0), {"preprocessing": "cafe"}, ValueError, "Did you mean caffe"),
+        (class_score(0), {"parameterization": "wavelets"}, ValueError, r"one of \('pixels', 'fourier'\)"),
+        (class_score(0), {"parameterization": "fourier", "clip": True}, ValueError, "clip is for pixels"),
+        (class_score(0), {"transforms": [3]}, TypeError, "transforms is a list of callables"),
         (class_score([0, 1]), {}, ValueError, "give a list"),
+        (-1, {}, ValueError, "counts from 0"),
         ([], {}, TypeError, "Expected objectives"),
-        (3, {}, TypeError, "Expected objectives"),
+        ("3", {}, TypeError, "Expected objectives"),
+        (True, {}, TypeError, "Expected objectives"),
     ],
 )
 def test_wrong_arguments(objective, options, error, says, make_model):
     with pytest.raises(error, match=says):
         kerasal.maximize(make_model("functional"), objective, **options)
+
+
+def test_a_whole_number_is_a_class(linear):
+    model, _ = linear
+    found = kerasal.maximize(model, [0, np.int64(1), class_score(1)], steps=3)
+    assert [one.description for one in found.objectives] == ["class 0", "class 1", "class 1"]
+    np.testing.assert_array_equal(found.raw[1], found.raw[2])
+    np.testing.assert_array_equal(kerasal.maximize(model, 1, steps=3).raw[0], found.raw[1])
+    np.testing.assert_array_equal(kerasal.maximize(model, np.array([0, 1]), steps=3).raw, found.raw[:2])
+
+
+def test_what_became_nan_is_named(make_model):
+    model = make_model("functional")
+    model.get_layer("predictions").bias.assign([0, 0, np.nan, 0, 0, np.nan])
+    with pytest.raises(ValueError, match=r"^class 2 and 1 more: .*between steps 0 and 1"):
+        kerasal.maximize(model, [1, 2, 3, 5], steps=3, batch_size=4)
+
+
+def test_the_result_says_in_a_line_what_it_is(linear):
+    found = kerasal.maximize(linear[0], [0, 1], steps=3)
+    assert re.fullmatch(r"Maximization\(2 images of 3 × 4, 3 steps, scores .* to .*, 0 dead\)", repr(found))
+
+
+def test_regularizers_mean_the_same_for_every_parameterization(linear):
+    """An L2 penalty in grey levels holds the class model at w / 2λ however the image is made."""
+    model, weights = linear
+    found = kerasal.maximize(
+        model,
+        1,
+        parameterization="fourier",
+        init="zero",
+        regularizers=[L2(0.1)],
+        transforms=(),
+        normalize="none",
+        momentum=0,
+        steps=3000,
+        step_size=0.5,
+    )
+    np.testing.assert_allclose(found.raw[0], weights[..., 1] / 0.2, rtol=0.05, atol=0.05)
 
 
 def test_the_model_is_as_before(make_model):

@@ -1,0 +1,148 @@
+"""What is ascended on: the pixels themselves, or a spectrum that becomes an image. ``parameters -> grey levels``.
+
+``Pixels`` takes each pixel for itself. ``Fourier`` makes the same step in every frequency as likely as photographs do,
+and in colours that vary independently of each other (Olah et al. 2017, section "Preconditioning and Parameterization").
+Both give images (K, H, W, C) in grey levels, around the model's zero, and know their own inverse.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from kerasal import _keras  # noqa: F401
+from kerasal import preprocessing as conventions
+from kerasal.preprocessing import Preprocessing
+
+import tensorflow as tf  # isort: skip
+
+PARAMETERIZATIONS = ("pixels", "fourier")
+
+# Covariance of R, G, B (0..1) over the pixels of 1,000 ImageNet photographs, one a class:
+# python benchmarks/colour_covariance.py DATA/imagenet1000/images
+COLOUR_COVARIANCE = ((0.07624, 0.06746, 0.06208), (0.06746, 0.07342, 0.06999), (0.06208, 0.06999, 0.08037))
+
+# How near to black and white a start may be: at the very ends of a sigmoid nothing moves any more.
+_MARGIN = 1 / 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels:
+    """The parameters are the images; ``valid`` holds them, after each step, between two grey levels a channel."""
+
+    shape: tuple[int, ...]
+    valid: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+    def images(self, parameters: tf.Tensor) -> tf.Tensor:
+        """Return the images (K, H, W, C) of the parameters."""
+        return parameters
+
+    def start(self, images: np.ndarray) -> np.ndarray:
+        """Return the parameters of images (K, H, W, C)."""
+        return images
+
+    def noise(self, random: np.random.Generator) -> np.ndarray:
+        """Return noise (H, W, C) of RMS 1 grey level."""
+        return random.standard_normal(self.shape).astype(np.float32)
+
+    def held(self, parameters: tf.Tensor) -> tf.Tensor:
+        """Return the parameters, cut to what is allowed."""
+        return parameters if self.valid is None else tf.clip_by_value(parameters, *map(np.float32, self.valid))
+
+
+@dataclasses.dataclass(frozen=True)
+class Fourier:
+    """The parameters are spectra (K, 2, C, H, W // 2 + 1), real and imaginary, divided by 1 / frequency.
+
+    White noise of RMS 1 in the parameters is noise with a photograph's spectrum and colours, of RMS 1 grey level. With
+    ``valid``, the lowest and the highest grey level a channel, a sigmoid keeps the image between them; its slope is 1
+    in the middle. Without, nothing does. ``bgr`` says that the channels stand in that order.
+
+    Source: Olah et al. 2017, appendix and section "Preconditioning and Parameterization".
+    """
+
+    shape: tuple[int, ...]
+    valid: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    bgr: bool = False
+
+    def images(self, parameters: tf.Tensor) -> tf.Tensor:
+        """Return the images (K, H, W, C) of the spectra."""
+        spectrum = tf.complex(parameters[:, 0], parameters[:, 1]) * tf.constant(self._scale, tf.complex64)
+        planes = tf.signal.irfft2d(spectrum, fft_length=self.shape[:2])
+        levels = tf.tensordot(tf.transpose(planes, [0, 2, 3, 1]), tf.constant(self._colours.T), axes=1)
+        levels = tf.reshape(levels, [-1, *self.shape])
+        if self.valid is None:
+            return levels
+        low, high = map(np.float32, self.valid)
+        return low + (high - low) * tf.sigmoid(levels * (4 / (high - low)))
+
+    def start(self, images: np.ndarray) -> np.ndarray:
+        """Return the spectra of images (K, H, W, C), which ``images`` turns back; too black or white is held back."""
+        levels = np.asarray(images, np.float64)
+        if self.valid is not None:
+            low, high = map(np.float64, self.valid)
+            share = np.clip((levels - low) / (high - low), _MARGIN, 1 - _MARGIN)
+            levels = np.log(share / (1 - share)) * (high - low) / 4
+        levels = levels.reshape(-1, *self.shape[:2], self._channels)
+        planes = np.moveaxis(levels @ np.linalg.inv(self._colours).T, -1, 1)
+        spectrum = np.fft.rfft2(planes) / self._scale
+        return np.stack([spectrum.real, spectrum.imag], axis=1).astype(np.float32)
+
+    def noise(self, random: np.random.Generator) -> np.ndarray:
+        """Return the spectrum (2, C, H, W // 2 + 1) of noise of RMS 1 grey level."""
+        height, width = self.shape[:2]
+        return random.standard_normal((2, self._channels, height, width // 2 + 1)).astype(np.float32)
+
+    def held(self, parameters: tf.Tensor) -> tf.Tensor:
+        """Return the parameters: the sigmoid needs nothing cut."""
+        return parameters
+
+    @property
+    def _channels(self) -> int:
+        return self.shape[2] if len(self.shape) > 2 else 1
+
+    @functools.cached_property
+    def _scale(self) -> np.ndarray:
+        """The factor of each frequency, (H, W // 2 + 1): 1 / frequency, of an RMS that makes white noise 1."""
+        height, width = self.shape[:2]
+        frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
+        decay = 1 / np.maximum(frequency, 1 / max(height, width))
+        decay = decay[:, : width // 2 + 1]
+        counts = np.full(decay.shape[1], 4.0)  # a wave and its mirror image; the outermost columns are their own
+        counts[[0, -1] if width % 2 == 0 else 0] = 1
+        rms = np.sqrt((np.square(decay) * counts).sum()) / (height * width)
+        return (decay / rms).astype(np.float32)
+
+    @functools.cached_property
+    def _colours(self) -> np.ndarray:
+        """The matrix (C, C) from independent colours to the model's channels; of mean square 1."""
+        if self._channels != 3:
+            return np.eye(self._channels, dtype=np.float32)
+        values, vectors = np.linalg.eigh(np.array(COLOUR_COVARIANCE))
+        matrix = vectors * np.sqrt(values / values.mean())
+        return (matrix[::-1] if self.bgr else matrix).astype(np.float32)
+
+
+def value_range(convention: Preprocessing | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest model input of a photograph; 0 and 255 where its convention is not known."""
+    return (convention or conventions.get("none")).value_range()
+
+
+def make_parameterization(
+    name: str, shape: tuple[int, ...], convention: Preprocessing | None, clip: bool
+) -> tuple[Pixels | Fourier, np.ndarray]:
+    """Return the parameterization for images of a shape, and how much of the model's input a grey level is, (C,).
+
+    Without a ``convention`` inputs are taken as they are, a grey level as 1, and only ``clip`` bounds them, to 0..255.
+
+    Raises:
+        ValueError: ``clip`` for a spectrum, which a sigmoid holds.
+    """
+    low, high = value_range(convention)
+    grey_level = np.broadcast_to((high - low) / 255.0, shape[-1:]).astype(np.float32)
+    ends = tuple(tuple((bound / grey_level).tolist()) for bound in (low, high))
+    if name == "pixels":
+        return Pixels(shape, ends if clip else None), grey_level
+    if clip:
+        raise ValueError("clip is for pixels; a Fourier image stays in its range by a sigmoid. Leave clip out.")
+    return Fourier(shape, None if convention is None else ends, bool(convention and convention.bgr)), grey_level

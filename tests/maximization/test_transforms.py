@@ -1,0 +1,79 @@
+"""What is done to the image before each look: known angles and factors, exact adjoints, seeds."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasal.maximization import Jitter, Rotation, Scale, TotalVariation
+from kerasal.maximization.transforms import _drawn_from
+
+TRANSFORMS = [Jitter(2), Rotation(30.0), Scale(0.7, 1.4)]
+
+
+@pytest.fixture
+def pictures():
+    return np.random.default_rng(0).normal(size=(2, 6, 6, 3)).astype(np.float32)
+
+
+def test_nothing_to_do_does_nothing(pictures):
+    for transform in (Jitter(0), Rotation(0.0), Scale(1.0, 1.0)):
+        np.testing.assert_allclose(transform(tf.constant(pictures), tf.constant([1, 2])), pictures, atol=1e-5)
+
+
+def test_a_quarter_turn_and_a_doubling(pictures):
+    turned = _drawn_from(tf.constant(pictures), 0.0, 1.0).numpy()
+    np.testing.assert_allclose(turned, np.rot90(pictures, axes=(1, 2)), atol=1e-5)
+    doubled = Scale(2.0, 2.0)(tf.constant(pictures), tf.constant([1, 2])).numpy()
+    # Six pixels doubled: the middle three of twelve on each side, at quarters between pixels.
+    row = np.float32([1.25, 1.75, 2.25, 2.75, 3.25, 3.75])
+    low, share = row.astype(int), (row % 1)[:, None]
+    columns = pictures[:, :, low] * (1 - share) + pictures[:, :, low + 1] * share
+    share = share[..., None]
+    np.testing.assert_allclose(doubled, columns[:, low] * (1 - share) + columns[:, low + 1] * share, atol=1e-5)
+
+
+def test_outside_the_image_its_edge_repeats():
+    ramp = np.broadcast_to(np.arange(6, dtype=np.float32)[:, None, None], (1, 6, 6, 1))
+    smaller = Scale(0.5, 0.5)(tf.constant(ramp), tf.constant([0, 0])).numpy()[0, :, 0, 0]
+    np.testing.assert_allclose(smaller, [0, 0, 1.5, 3.5, 5, 5], atol=1e-5)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_the_gradient_is_the_adjoint(transform, pictures):
+    """For a linear T the gradient of y·T(x) is Tᵀy, so that x·Tᵀy = y·T(x)."""
+    weights = np.random.default_rng(1).normal(size=pictures.shape).astype(np.float32)
+    x, seed = tf.constant(pictures), tf.constant([5, 3])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        score = tf.reduce_sum(weights * transform(x, seed))
+    assert np.sum(tape.gradient(score, x) * pictures) == pytest.approx(float(score), rel=1e-4)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_draws_follow_the_seed_and_are_the_same_for_all_images(transform, pictures):
+    first = transform(tf.constant(pictures), tf.constant([1, 1])).numpy()
+    np.testing.assert_array_equal(transform(tf.constant(pictures), tf.constant([1, 1])), first)
+    others = [transform(tf.constant(pictures), tf.constant([1, step])).numpy() for step in range(2, 6)]
+    assert sum(np.abs(other - first).max() > 0.1 for other in others) >= 3
+    np.testing.assert_allclose(transform(tf.constant(pictures[1:]), tf.constant([1, 1]))[0], first[1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Jitter(-1), "whole number"),
+        (lambda: Jitter(1.5), "whole number"),
+        (lambda: Rotation(200), "0 to 180"),
+        (lambda: Rotation(float("nan")), "0 to 180"),
+        (lambda: Scale(0, 1), "0 < low"),
+        (lambda: Scale(1.2, 1.1), "0 < low"),
+    ],
+)
+def test_wrong_amounts(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_total_variation_is_the_sum_of_differences(pictures):
+    wanted = sum(np.abs(np.diff(pictures, axis=axis)).sum(axis=(1, 2, 3)) for axis in (1, 2))
+    np.testing.assert_allclose(TotalVariation(0.5)(tf.constant(pictures)), 0.5 * wanted, rtol=1e-5)

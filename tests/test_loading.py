@@ -64,3 +64,26 @@ def test_what_is_not_there(tmp_path):
         kerasal.load_model(tmp_path)
     with pytest.raises(ValueError, match="Did you mean mnist_cnn"):
         kerasal.load_model("mnistcnn")
+
+
+def test_arrays_fill_some_layers_and_say_which_stay_random(tmp_path):
+    model = kerasal.create_model("mnist_cnn")
+    layer = next(layer for layer in model.layers if layer.weights)
+    arrays = {f"{layer.name}/{weight.name}": np.full(weight.shape, 0.5, np.float32) for weight in layer.weights}
+    np.savez(tmp_path / "some.npz", **arrays)
+    with pytest.warns(UserWarning, match=r"no weights for \d+ layers of 'mnist_cnn', which stay random"):
+        loaded = kerasal.create_model("mnist_cnn", weights=tmp_path / "some.npz")
+    assert all((weight.numpy() == 0.5).all() for weight in loaded.get_layer(layer.name).weights)
+
+
+def test_arrays_that_do_not_fit_are_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", **{"conv9/kernel": np.zeros(3)})
+    with pytest.raises(ValueError, match=r"Unknown weight 'conv9/kernel' in 'mnist_cnn'"):
+        kerasal.create_model("mnist_cnn", weights=tmp_path / "other.npz")
+    name = next(f"{one.name}/kernel" for one in kerasal.create_model("mnist_cnn").layers if one.weights)
+    np.savez(tmp_path / "small.npz", **{name: np.zeros(3)})
+    with pytest.raises(ValueError, match=r"is \(3,\) in .*small\.npz; 'mnist_cnn' expects \("):
+        kerasal.create_model("mnist_cnn", weights=tmp_path / "small.npz")
+    (tmp_path / "text.npz").write_text("no arrays")
+    with pytest.raises(ValueError, match="not a readable"):
+        kerasal.create_model("mnist_cnn", weights=tmp_path / "text.npz")

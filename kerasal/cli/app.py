@@ -12,7 +12,9 @@ from kerasal.cli.attribute import METHODS_HELP, MethodGroup
 from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
 from kerasal.cli.feature_maps import feature_maps
+from kerasal.cli.field import field
 from kerasal.cli.maximize import maximize
+from kerasal.cli.patterns import patterns
 from kerasal.cli.score import score
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
@@ -45,6 +47,8 @@ app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribut
 app.command()(compare)
 app.command()(maximize)
 app.command("feature-maps")(feature_maps)
+app.command()(field)
+app.command()(patterns)
 app.command()(train)
 app.command()(score)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import warnings
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ class OpenedModel:
     preprocessing: conventions.Preprocessing | None
     labels: list[str]
     how: str
+    untrained: bool = False
 
     def size(self, photograph: np.ndarray | None = None) -> tuple[int, int]:
         """Return the (height, width) that the model takes; a free one is the photograph's, at most 512 pixels long."""
@@ -98,14 +100,19 @@ def open_model(
         _assume(opened)
         _check_labels(opened)
         return opened
-    model = registry.create_model(text, weights) if weights else registry.load_model(text)
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", UserWarning)
+        model = registry.create_model(text, weights) if weights else registry.load_model(text)
+    for one in remarks:
+        remark(str(one.message))
     spec = registry.model_spec(text)
-    if not weights and not any(origin.file for origin in spec.weights.values()):
+    untrained = not weights and not any(origin.file for origin in spec.weights.values())
+    if untrained:
         known = ", ".join(spec.weights) or "FILE"
         remark(f"{text} has random weights here: its pictures mean nothing. Give it weights with --weights {known}.")
     if names is None and spec.labels:
         names = class_names.load(spec.labels)
-    return OpenedModel(model, convention or conventions.get(spec.preprocessing), names or [], text)
+    return OpenedModel(model, convention or conventions.get(spec.preprocessing), names or [], text, untrained)
 
 
 def _check_labels(opened: OpenedModel) -> None:

@@ -78,3 +78,18 @@ def sliding(op: tf.Operation, axis: int) -> Sliding:
         b"EXPLICIT": lambda: tuple(op.get_attr("explicit_paddings")[2 * axis : 2 * axis + 2]),
     }[op.get_attr("padding")]()
     return Sliding(kernel, op.get_attr("strides")[axis], dilation, padding)
+
+
+def again(op: tf.Operation, inputs: list[tf.Tensor], changed: dict | None = None) -> list[tf.Tensor]:
+    """Add ``op`` to the current graph once more, with other inputs and ``changed`` attributes."""
+    graph = tf.compat.v1.get_default_graph()
+    attributes = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}
+    new = graph.create_op(
+        op.type,
+        inputs,
+        [tensor.dtype for tensor in op.outputs],
+        attrs=attributes | (changed or {}),
+        op_def=op.op_def,
+        name=op.name.rpartition("/")[2],
+    )
+    return list(new.outputs)

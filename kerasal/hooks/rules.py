@@ -7,6 +7,7 @@ One engine serves three papers (R is the signal on its way back, X what went int
 | ``"gradient"`` | R · 1(X > 0) | Simonyan et al. 2013, section 4 |
 | ``"deconvnet"`` | R · 1(R > 0) | Zeiler & Fergus 2014, section 2.1; Simonyan et al. 2013, section 4 |
 | ``"guided"`` | R · 1(X > 0) · 1(R > 0) | Springenberg et al. 2015, figure 1 |
+| ``"biased"`` | max(R - b, 0) · 1(R > 0) | none: the deconvnet's, less the bias b that was added to make X |
 
 Max-pooling's own gradient is the unpooling with switches of Zeiler & Fergus. ``pooling="sum"`` replaces it by that of
 sum-pooling: every value is repeated over its window (He & Pugeault 2017, figure 3.2). No forward value changes.
@@ -16,7 +17,7 @@ from kerasal import _keras  # noqa: F401
 
 import tensorflow as tf  # isort: skip
 
-RULES = ("gradient", "deconvnet", "guided")
+RULES = ("gradient", "deconvnet", "guided", "biased")
 POOLINGS = ("max", "sum")
 
 # The operations that are ReLUs, with the input range in which each passes its gradient.
@@ -53,6 +54,25 @@ def _guided(op, signal):
     value = op.outputs[0]
     passes = value > low if high is None else (value > low) & (value < high)
     return tf.where(passes, tf.nn.relu(signal), tf.zeros_like(signal))
+
+
+@tf.RegisterGradient("kerasal_biased")
+def _biased(op, signal):
+    if op is None:
+        return _undefined(signal)
+    return tf.where(signal > 0, tf.nn.relu(signal - tf.cast(_bias(op.inputs[0]), signal.dtype)), tf.zeros_like(signal))
+
+
+def _bias(tensor):
+    """Return the one value a channel that was added last to make a ReLU's input, or 0."""
+    while tensor.op.type == "Identity":
+        tensor = tensor.op.inputs[0]
+    op = tensor.op
+    if op.type in ("BiasAdd", "Add", "AddV2"):
+        for added in reversed(op.inputs):
+            if added.shape.rank is not None and all(size == 1 for size in added.shape.as_list()[:-1]):
+                return added
+    return tf.zeros([], tensor.dtype)
 
 
 @tf.RegisterGradient("kerasal_sum_pooling")

@@ -37,13 +37,14 @@ class View:
     any_size: bool = False
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def run(
-        self, inputs: Sequence[tf.Tensor], *, rule: str = "gradient", taps: Iterable[str] = (), lenient: bool = False
-    ):
-        """Run the model, without training behaviour; return its outputs and the tapped layers' outputs."""
+    def run(self, inputs: Sequence[tf.Tensor], *, taps: Iterable[str] = (), **watched: Any):
+        """Run the model, without training behaviour; return its outputs and the tapped layers' outputs.
+
+        ``watched`` are further arguments of ``hooks.watch``. The outputs are None where the run ended below them.
+        """
         outputs, taps = None, tuple(taps)
-        options = {"lenient": lenient, "any_size": self.any_size, "partial": self.any_size and bool(taps)}
-        with watching.watch(self.model, taps=taps, rule=rule, **options) as seen:
+        watched = {"any_size": self.any_size, "partial": self.any_size and bool(taps), **watched}
+        with watching.watch(self.model, taps=taps, **watched) as seen:
             outputs = self.model(pack(self.model, inputs, self.example), training=False)
         return outputs, seen
 

@@ -34,7 +34,7 @@ def watch(
     Args:
         model: any built Keras model.
         taps: names or paths of layers.
-        rule: ``"gradient"``, ``"deconvnet"`` or ``"guided"``.
+        rule: ``"gradient"``, ``"deconvnet"``, ``"guided"`` or ``"biased"``.
         pooling: ``"max"`` (switches) or ``"sum"`` (repetition).
         lenient: leave out tapped layers that give no single tensor here, instead of refusing them.
         partial: end the run in peace if it fails above the tapped layers: a dense layer, on an image of another size.

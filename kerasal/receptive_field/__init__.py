@@ -1,11 +1,47 @@
 """Receptive fields: what a unit can see of the image, and what it has become attuned to.
 
 ``field`` and ``fields``  size, stride and place of the receptive fields of a layer's units, in pixels
+``patterns``              what each channel paints when one of its units is clamped and carried back (He & Pugeault)
+``propagation``           that pattern as the clamped value grows, on one brightness scale
+``validate_pattern(s)``   that pattern fed forward: does its own channel answer most?
+``compare_patterns``      the patterns of two models, side by side and in numbers
+``centre_surround``       how far a pattern is a bright centre in a dark surround, or the reverse
+``draw_…``                the pictures of all these
 """
 
 from kerasal import _keras as _keras
+from kerasal.receptive_field.comparison import Comparison as Comparison
+from kerasal.receptive_field.comparison import compare_patterns as compare_patterns
 from kerasal.receptive_field.geometry import Field as Field
 from kerasal.receptive_field.geometry import field as field
 from kerasal.receptive_field.geometry import fields as fields
+from kerasal.receptive_field.pattern_pages import draw_comparison as draw_comparison
+from kerasal.receptive_field.pattern_pages import draw_patterns as draw_patterns
+from kerasal.receptive_field.pattern_pages import draw_propagation as draw_propagation
+from kerasal.receptive_field.pattern_pages import draw_validation as draw_validation
+from kerasal.receptive_field.patterns import patterns as patterns
+from kerasal.receptive_field.propagation import Propagation as Propagation
+from kerasal.receptive_field.propagation import propagation as propagation
+from kerasal.receptive_field.symmetry import CentreSurround as CentreSurround
+from kerasal.receptive_field.symmetry import centre_surround as centre_surround
+from kerasal.receptive_field.validation import validate_pattern as validate_pattern
+from kerasal.receptive_field.validation import validate_patterns as validate_patterns
 
-__all__ = ["Field", "field", "fields"]
+__all__ = [
+    "CentreSurround",
+    "Comparison",
+    "Field",
+    "Propagation",
+    "centre_surround",
+    "compare_patterns",
+    "draw_comparison",
+    "draw_patterns",
+    "draw_propagation",
+    "draw_validation",
+    "field",
+    "fields",
+    "patterns",
+    "propagation",
+    "validate_pattern",
+    "validate_patterns",
+]

@@ -26,6 +26,7 @@ class Field:
             where all units see the whole image.
         offset: (top, left) of the field of the first unit, the top-left one; negative where it reaches into padding.
         map_size: (height, width) of the layer's map.
+        channels: the number of its channels.
         input_size: (height, width) of the image that all this is for.
         whole: the name of an operation because of which every unit sees the whole image (global pooling, attention,
             or one that is not understood), or empty.
@@ -37,6 +38,7 @@ class Field:
     stride: tuple[float, float]
     offset: tuple[int, int]
     map_size: tuple[int, int]
+    channels: int
     input_size: tuple[int, int]
     whole: str
     rows: np.ndarray
@@ -66,9 +68,9 @@ class Field:
 def field(model: keras.Model, layer: str, *, input_size: tuple[int, int] | None = None) -> Field:
     """Return size, stride and place of the receptive fields of a layer's units.
 
-    The model is traced, and its operations are followed backwards: with kernel k, dilation d, stride t and padding p, the
-    outputs first to last look at the inputs first·t - p to last·t - p + (k-1)·d. Where several paths join, the field is
-    the smallest box that holds all of theirs. This is what a unit *can* see: outside, no pixel changes it.
+    The model is traced, and its operations are followed backwards: with kernel k, dilation d, stride t and padding p,
+    the outputs first to last look at the inputs first·t - p to last·t - p + (k-1)·d. Where several paths join, the
+    field is the smallest box that holds all of theirs. This is what a unit *can* see: outside, no pixel changes it.
 
     Args:
         model: any built Keras model with one image input; it is not changed.
@@ -112,6 +114,7 @@ def to_field(route: Route, input_size: tuple[int, int]) -> Field:
         stride=(strides[0], strides[1]),
         offset=(int(rows[0, 0]), int(columns[0, 0])),
         map_size=(len(rows), len(columns)),
+        channels=route.channels,
         input_size=tuple(input_size),
         whole=route.whole,
         rows=rows,

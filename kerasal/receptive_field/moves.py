@@ -38,7 +38,10 @@ class Slide:
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """A transposed convolution: input i reaches the outputs i·t - p, …, i·t - p + (k-1)·d; ``extra`` = outputs - t·inputs."""
+    """A transposed convolution: input i reaches the outputs i·t - p, …, i·t - p + (k-1)·d.
+
+    ``extra`` is how many outputs there are beyond t times the inputs.
+    """
 
     kernel: Sliding
     extra: int
@@ -51,8 +54,9 @@ class Spread:
         return inputs * self.kernel.stride + self.extra
 
     def back(self, first, last, inputs: int):
-        before = self.kernel.before(self.length(inputs))
-        return -(-(first + before - self.kernel.extent + 1) // self.kernel.stride), (last + before) // self.kernel.stride
+        kernel = self.kernel
+        before = kernel.before(self.length(inputs))
+        return -(-(first + before - kernel.extent + 1) // kernel.stride), (last + before) // kernel.stride
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,21 +14,28 @@ class Node:
     """A map: ``moves`` (rows, columns) lead from its one source to it; without, it is its sources place by place.
 
     ``whole`` is the name of the operation because of which it looks at all of the image, or empty; then ``size``,
-    (rows, columns), is what it was when the model was traced.
+    (rows, columns), is what it was when the model was traced. ``output`` is the tensor in the graph that was read.
     """
 
     sources: tuple[int, ...] = ()
     moves: tuple[Any, Any] | None = None
     whole: str = ""
     size: tuple[int, int] = (0, 0)
+    output: Any = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Route:
-    """Nodes, the image first and the layer last, each after its sources."""
+    """Nodes, the image first and the layer last, each after its sources.
+
+    ``channels`` are those of the layer, ``kinds`` the types of the operations, and ``places`` says which node a tensor
+    of the graph is, by its reference.
+    """
 
     nodes: tuple[Node, ...]
+    channels: int
     kinds: frozenset[str]
+    places: dict = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def whole(self) -> str:

@@ -38,7 +38,19 @@ def model_file(make_model, tmp_path):
 
 def test_help_and_version(cli):
     assert cli("--version")[0] == 0
-    for command in ("demo", "models", "card", "attribute", "compare", "maximize", "feature-maps", "train", "score"):
+    for command in (
+        "demo",
+        "models",
+        "card",
+        "attribute",
+        "compare",
+        "maximize",
+        "feature-maps",
+        "train",
+        "score",
+        "patterns",
+        "field",
+    ):
         code, out, _ = cli(command, "--help")
         assert code == 0
         assert "Usage" in out
@@ -273,3 +285,45 @@ def test_real_classifiers_find_the_ostrich(name, expected, cli, data_folder, tmp
     # The bird stands in the middle of the picture: 16 % of its area, from the head to the feet.
     bird = saliency[int(0.25 * height) : int(0.72 * height), int(0.35 * width) : int(0.62 * width)]
     assert bird.sum() / saliency.sum() > 2 * bird.size / saliency.size
+
+
+def test_patterns_writes_the_grid_and_what_else_is_asked_for(cli, model_file, tmp_path):
+    code, out, err = cli("patterns", model_file, "conv2", "-c", "0-2", "--validate", "--propagate", "1", "-o", "p.png")
+    assert code == 0, err
+    assert "p.png  3 patterns of 8 × 8 px" in out
+    assert "pixels reached" in out
+    for name in ("p.png", "p-validation.png", "p-propagation.png"):
+        assert images.read(tmp_path / name).std() > 10
+    assert (tmp_path / "p-validation.csv").read_text().startswith("channel,rank,above,silent")
+    code, out, err = cli("patterns", model_file, "pool", "--against", model_file, "-o", "q.png")
+    assert code == 0, err
+    assert "mean cosine similarity 1.000" in out
+
+
+def test_patterns_refuses_what_it_cannot_paint(cli, model_file, tmp_path):
+    for arguments, said in (
+        (("conv2", "-c", "7"), "has 5 channels, counted from 0. Received: 7"),
+        (("flatten",), "has no spatial map"),
+        (("conv9",), "Did you mean"),
+        (("conv2", "-o", "p.txt"), "written as .png"),
+        (("conv2", "--rescale", "128"), "goes with --validate"),
+    ):
+        code, _, err = cli("patterns", model_file, *arguments)
+        assert code in (1, 2)
+        assert said in " ".join(err.replace("│", " ").split())
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["net.keras"]
+
+
+def test_field_lists_every_layer_with_a_map(cli, model_file):
+    code, out, _ = cli("field", model_file)
+    assert code == 0
+    assert "encoder/innermost/conv1" in out
+    assert "flatten" not in out
+    (line,) = [line for line in out.splitlines() if "encoder/conv2" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")] == ["encoder/conv2", "2", "5", "8", "2", "-1 to 6"]
+    code, out, _ = cli("field", model_file, "conv1", "--size", "20")
+    assert code == 0
+    assert "20 × 20" in out
+    code, _, err = cli("field", model_file, "flatten")
+    assert code == 1
+    assert "no spatial map" in err

@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kerasal import hooks, receptive_field
+from kerasal.receptive_field.geometry import to_field
+from kerasal.receptive_field.reading import read_routes
 
 L = keras.layers
 
@@ -27,39 +29,34 @@ def supports(model, layer, size):
         with hooks.watch(model, taps=[path], partial=True, any_size=True, **options) as seen:
             model(x, training=False)
         count = min(seen[path].shape[1:3])
-        diagonal = tf.reshape(tf.eye(count), (count, count, 1)) * tf.eye(count)[None]
         signal = tf.linalg.diag(tf.eye(count))  # unit (i, i) for image i
         padded = tf.pad(signal, [[0, 0], *([0, n - count] for n in seen[path].shape[1:3])])
-        del diagonal
         return hooks.gradients(tf.reduce_sum(seen[path] * padded[..., None]), [x])[0]
 
-    field = receptive_field.field(model, layer, input_size=size)
+    route, _ = read_routes(model, [path], size)[path]
+    field = to_field(route, size)
     x = tf.ones((min(field.map_size), *size, model.inputs[0].shape[-1] if getattr(model, "inputs", None) else 3))
     gradient = tf.function(run, autograph=False)(x).numpy()
     boxes = []
     for one in gradient:
         rows, columns = np.nonzero(np.abs(one).sum(axis=(1, 2)))[0], np.nonzero(np.abs(one).sum(axis=(0, 2)))[0]
         boxes.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if len(rows) else None)
-    return field, boxes
+    return route, field, boxes
 
 
-def check(model, layer, size, *, borders=True):
-    """Compare every unit of the diagonal: the same box; at the border, where it may lose padding, at most the box."""
-    field, boxes = supports(positive(model), layer, size)
-    assert any(boxes)
-    exact = 0
+def check(model, layer, size):
+    """Compare all units of the diagonal: the same box; where a unit looks at padding, at most its box."""
+    route, field, boxes = supports(positive(model), layer, size)
+    units = np.arange(len(boxes))
+    inside = [route.inside(axis, route.lengths(axis, size[axis]), units) for axis in (0, 1)]
+    assert np.all(inside, axis=0).any()
     for number, found in enumerate(boxes):
         expected = field.box(number, number, clip=True)
-        if found is None:
-            assert field.box(number, number)[2:] <= field.box(number, number)[:2]
-            continue
-        if field.box(number, number) == expected or borders:
-            assert found == expected, (number, found, expected)
-            exact += 1
-        else:
-            assert found[0] >= expected[0]
-            assert found[2] <= expected[2]
-    assert exact
+        if inside[0][number] and inside[1][number]:
+            assert found == expected == field.box(number, number)
+        elif found is not None:
+            assert (np.array(found[:2]) >= expected[:2]).all()
+            assert (np.array(found[2:]) <= expected[2:]).all()
     return field
 
 
@@ -84,7 +81,7 @@ def test_the_fields_of_vggs_poolings(name, sizes):
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
+@pytest.mark.parametrize("kernel", [2, 5])
 def test_convolutions_then_convolutions(kernel, stride, padding):
     model = chain(L.Conv2D(2, kernel, strides=stride, padding=padding), L.Conv2D(2, 3, strides=2, padding=padding))
     field = check(model, "end", (23, 26))
@@ -109,7 +106,7 @@ def test_convolutions_then_convolutions(kernel, stride, padding):
 )
 def test_every_sliding_layer_between_two_convolutions(layer, padding):
     model = chain(L.Conv2D(2, 3, padding=padding), layer(padding), L.Conv2D(2, 2, padding=padding))
-    check(model, "end", (23, 26), borders=False)
+    check(model, "end", (23, 26))
 
 
 @pytest.mark.parametrize(
@@ -127,17 +124,19 @@ def test_every_sliding_layer_between_two_convolutions(layer, padding):
         lambda: L.Activation("softplus"),
         lambda: L.Lambda(lambda x: tf.nn.depth_to_space(tf.concat([x, x], -1), 2)),
         lambda: L.Lambda(lambda x: x[:, 2:-1:2, 3:, :1]),
+        lambda: L.Lambda(lambda x: tf.nn.avg_pool2d(x, 3, 1, "SAME") + 2.0 * x),  # the wider branch first, then last
+        lambda: L.Lambda(lambda x: 2.0 * x + tf.nn.avg_pool2d(x, 3, 1, "SAME")),
     ],
 )
 def test_every_other_layer_between_two_convolutions(layer):
-    check(chain(L.Conv2D(2, 3, strides=2), layer(), L.Conv2D(2, 3)), "end", (23, 26), borders=False)
+    check(chain(L.Conv2D(2, 3, strides=2), layer(), L.Conv2D(2, 3)), "end", (23, 26))
 
 
 def branches():
     inputs = keras.Input((32, 32, 3))
     stem = L.Conv2D(4, 3, strides=2, padding="same", activation="relu")(inputs)
     short = L.Conv2D(4, 1)(stem)
-    long = L.Conv2D(4, 5, padding="same", activation="relu6")(L.Conv2D(4, 3, padding="same")(stem))
+    long = L.Conv2D(4, 5, padding="same", activation="relu")(L.Conv2D(4, 3, padding="same")(stem))
     joined = L.Add(name="add")([short, L.BatchNormalization()(long)])
     pooled = L.MaxPooling2D(2, name="pool")(joined)
     back = L.UpSampling2D(2, name="up")(L.Conv2D(4, 3, padding="same")(pooled))
@@ -148,9 +147,9 @@ def branches():
 
 def test_branches_take_the_box_of_all_paths():
     model = branches()
-    assert check(model, "add", (32, 32), borders=False).size == (15, 15)
-    assert check(model, "concat", (32, 32), borders=False).stride == (2, 2)
-    with pytest.raises(ValueError, match="'mean' of 'functional.*no spatial map"):
+    assert check(model, "add", (32, 32)).size == (15, 15)
+    assert check(model, "concat", (32, 32)).stride == (2, 2)
+    with pytest.raises(ValueError, match=r"'mean' of 'functional.*no spatial map"):
         receptive_field.field(model, "mean")
 
 
@@ -173,7 +172,7 @@ def test_an_image_of_another_size(make_model):
         assert field.map_size == (10, 7)
         assert field.input_size == (20, 14)
         assert receptive_field.field(model, "norm").map_size == (4, 4)
-        with pytest.raises(ValueError, match="incompatible|expected shape|dimensions"):
+        with pytest.raises(ValueError, match=r"incompatible|expected shape|dimensions"):
             model(np.zeros((1, 20, 14, 3), np.float32))  # its own checks are back
 
 
@@ -204,7 +203,7 @@ def test_bad_input(make_model):
     model = make_model("functional")
     with pytest.raises(ValueError, match=r"Unknown layer 'conv9'.*Did you mean conv"):
         receptive_field.field(model, "conv9")
-    with pytest.raises(ValueError, match="'flatten'.*no spatial map"):
+    with pytest.raises(ValueError, match=r"'flatten'.*no spatial map"):
         receptive_field.field(model, "flatten")
     with pytest.raises(ValueError, match="two whole numbers"):
         receptive_field.field(model, "conv1", input_size=(8, 0))

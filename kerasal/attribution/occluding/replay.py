@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasal.attribution.occluding.plan import Plan, Step
+from kerasal.hooks.operations import again
 
 _VALID = tf.compat.v1.AttrValue(s=b"VALID")
 
@@ -43,13 +44,13 @@ class Replay:
                 rows = tf.cast(self._count * self._images, op.outputs[0].dtype)
                 results = [tf.concat([rows[None], op.outputs[0][1:]], axis=0)]
             else:
-                results = _again(op, [self.whole(tensor) for tensor in op.inputs])
+                results = again(op, [self.whole(tensor) for tensor in op.inputs])
                 for old, new in zip(op.outputs, results, strict=True):
                     if old.shape.rank:  # known in the clean graph, where a shape was computed step by step
                         new.set_shape([None, *old.shape[1:]])
         elif step.reaches is None:
             y, x = step.part.y, step.part.x
-            results = _again(op, [self._at(tensor, y.start, x.start, (y.size, x.size)) for tensor in op.inputs])
+            results = again(op, [self._at(tensor, y.start, x.start, (y.size, x.size)) for tensor in op.inputs])
         else:
             results = [self._slide(step)]
         for old, new in zip(op.outputs, results, strict=True):
@@ -68,7 +69,7 @@ class Replay:
         attributes = {"padding": _VALID}
         if "explicit_paddings" in op.node_def.attr:
             attributes["explicit_paddings"] = tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue())
-        result = _again(op, [looked_at, *list(op.inputs)[1:]], attributes)[0]
+        result = again(op, [looked_at, *list(op.inputs)[1:]], attributes)[0]
         if op.type == "AvgPool" and op.get_attr("padding") == b"SAME":
             result *= tf.cast(self._overcounted(step, op.inputs[0].shape), result.dtype)
         return result
@@ -134,21 +135,6 @@ class Replay:
     def _starts(values: np.ndarray, index: tf.Tensor) -> tf.Tensor:
         values = tf.constant(values, tf.int32)
         return tf.gather(values, index) if values.shape[0] > 1 else tf.broadcast_to(values, tf.shape(index))
-
-
-def _again(op: tf.Operation, inputs: list[tf.Tensor], changed: dict | None = None) -> list[tf.Tensor]:
-    """Add ``op`` to the current graph once more, with other inputs."""
-    graph = tf.compat.v1.get_default_graph()
-    attributes = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}
-    new = graph.create_op(
-        op.type,
-        inputs,
-        [tensor.dtype for tensor in op.outputs],
-        attrs=attributes | (changed or {}),
-        op_def=op.op_def,
-        name=op.name.rpartition("/")[2],
-    )
-    return list(new.outputs)
 
 
 def _outer(rows, columns):

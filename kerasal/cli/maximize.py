@@ -4,7 +4,6 @@ import dataclasses
 import pathlib
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 
 from kerasal.cli import options
@@ -185,7 +184,7 @@ def _draw(output: pathlib.Path, found, asked: _Asked, how: str, copies: int) -> 
 def _report(output: pathlib.Path, found, asked: _Asked, copies: int) -> None:
     labels = asked.labels(copies)
     alive = [i for i in range(len(labels)) if i not in found.dead]
-    scores = np.reshape(found.history["score"], (len(labels), -1))
+    scores = found.history["score"].to_numpy().reshape(len(labels), -1)
     for i in alive[:10]:
         results().print(f"{labels[i]:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}", markup=False)
     if len(alive) > 10:

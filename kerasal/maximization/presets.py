@@ -50,7 +50,7 @@ PRESETS = types.MappingProxyType(
             "steps": 250,
             "step_size": 0.06,
             "momentum": 0.9,
-            "transforms": (Jitter(16), Scale(0.9, 1.1), Rotation(5.0)),
+            "transforms": (Jitter(16, share=1 / 14), Scale(0.9, 1.1), Rotation(5.0)),
             "normalize": "total",
             "display": "pixels",
         },

@@ -15,17 +15,24 @@ import tensorflow as tf  # isort: skip
 
 @dataclasses.dataclass(frozen=True)
 class Jitter:
-    """Shift all images by up to ``pixels`` in each direction, round the edges (Mordvintsev et al. 2015)."""
+    """Shift all images by up to ``pixels`` in each direction, round the edges (Mordvintsev et al. 2015).
+
+    But by no more than ``share`` of the image's shorter side, rounded down.
+    """
 
     pixels: int
+    share: float = 1.0
 
     def __post_init__(self):
         if self.pixels != int(self.pixels) or self.pixels < 0:
             raise ValueError(f"Jitter expects a whole number of pixels from 0 on. Received: {self.pixels!r}.")
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"Jitter expects a share of the side from 0 to 1. Received: {self.share!r}.")
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the shifted images."""
-        shift = tf.random.stateless_uniform([2], seed, -self.pixels, self.pixels + 1, dtype=tf.int32)
+        limit = min(self.pixels, int(self.share * min(images.shape[1:3])))
+        shift = tf.random.stateless_uniform([2], seed, -limit, limit + 1, dtype=tf.int32)
         return tf.roll(images, shift, axis=[1, 2])
 
 

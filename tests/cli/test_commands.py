@@ -121,7 +121,7 @@ def test_maximize_draws_the_grid_of_a_layer(cli, model_file):
     assert code == 0, err
     assert "5 images" in out
     code, out, err = cli(
-        *("maximize", model_file, "--layer", "conv2", "--channels", "0,3", "-p", "unit", "-o", "two.png"),
+        *("maximize", model_file, "--layer", "conv1", "--channels", "0,3", "-p", "none", "-o", "two.png"),
         *("--parameterization", "fourier", "--steps", "3", "--copies", "2", "--diversity", "0.5"),
     )
     assert code == 0, err

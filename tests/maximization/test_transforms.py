@@ -32,6 +32,12 @@ def test_a_quarter_turn_and_a_doubling(pictures):
     np.testing.assert_allclose(doubled, columns[:, low] * (1 - share) + columns[:, low + 1] * share, atol=1e-5)
 
 
+def test_small_images_are_jittered_less():
+    ramp = tf.broadcast_to(tf.range(28.0)[:, None], (1, 28, 28))
+    firsts = {float(Jitter(16, share=1 / 14)(ramp, tf.constant([0, step]))[0, 0, 0]) for step in range(40)}
+    assert firsts == {26.0, 27.0, 0.0, 1.0, 2.0}
+
+
 def test_outside_the_image_its_edge_repeats():
     ramp = np.broadcast_to(np.arange(6, dtype=np.float32)[:, None, None], (1, 6, 6, 1))
     smaller = Scale(0.5, 0.5)(tf.constant(ramp), tf.constant([0, 0])).numpy()[0, :, 0, 0]
@@ -63,6 +69,7 @@ def test_draws_follow_the_seed_and_are_the_same_for_all_images(transform, pictur
     [
         (lambda: Jitter(-1), "whole number"),
         (lambda: Jitter(1.5), "whole number"),
+        (lambda: Jitter(3, share=2.0), "share of the side"),
         (lambda: Rotation(200), "0 to 180"),
         (lambda: Rotation(float("nan")), "0 to 180"),
         (lambda: Scale(0, 1), "0 < low"),

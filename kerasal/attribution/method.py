@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable
 from typing import Any, Literal
@@ -98,9 +99,10 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
         )
         attribute.compiled = compiled
         attribute.__signature__ = _signature(options)
-        attribute.__doc__ = (
-            f"{inspect.getdoc(function)}\n\nSource: {reference}. Shared arguments: ``kerasal.attribution``."
-        )
+        # The caller gives a model; the view of it is made here.
+        lines = [line for line in inspect.getdoc(function).splitlines() if not line.strip().startswith("view:")]
+        text = "\n".join(lines)
+        attribute.__doc__ = f"{text}\n\nSource: {reference}. Shared arguments: ``kerasal.attribution``."
         _methods[spec.name] = spec
         return attribute
 
@@ -110,6 +112,8 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
 def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     """Check, cut into chunks, run, and join: the body of every method."""
     options = _checked(spec, chosen)
+    if not isinstance(logits, (bool, np.bool_)):
+        raise TypeError(f"logits is True or False. Received: {logits!r}.")
     arrays = conform(model, inputs, any_size=spec.any_size)
     images = len(arrays[0])
     objective = resolve(target, images)
@@ -130,8 +134,8 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
             trace.check(objective)
             parts.append(trace(chunk, part))
     results = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-    for one in results:
-        _check_finite(spec.name, one)
+    for number, one in enumerate(results):
+        _check_finite(spec.name, one, f" at input {number} of {len(arrays)}" if len(arrays) > 1 else "")
     results = [named(one, trace.notes) for one in results]
     # What a method returns beyond one map an input, such as a gap, is (N,) and follows the maps.
     maps, more = results[: len(arrays)], results[len(arrays) :]
@@ -150,15 +154,46 @@ def _checked(spec: MethodSpec, chosen: dict[str, Any]) -> dict[str, Any]:
         annotation = spec.options[name].annotation
         if typing.get_origin(annotation) is Literal and value not in typing.get_args(annotation):
             raise ValueError(f"{name} is one of {typing.get_args(annotation)}. Received: {value!r}.")
+        if not _fits(value, annotation):
+            raise TypeError(f"{name} is {_said(annotation)}. Received: {value!r}.")
     return {name: chosen.get(name, parameter.default) for name, parameter in spec.options.items()}
 
 
-def _check_finite(name: str, maps: np.ndarray) -> None:
+def _fits(value: Any, annotation: Any) -> bool:
+    """Tell whether a value is of the kind that an option says; NumPy's numbers are numbers."""
+    if annotation is Any or np.ndarray in typing.get_args(annotation):
+        return True  # the method itself looks at its shape
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return any(_fits(value, one) for one in typing.get_args(annotation))
+    if typing.get_origin(annotation) is Literal:
+        return isinstance(value, (str, bool)) and value in typing.get_args(annotation)
+    if typing.get_origin(annotation) is tuple:
+        kinds = typing.get_args(annotation)
+        return np.ndim(value) == 1 and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    kinds = {int: (int, np.integer), float: (int, float, np.integer, np.floating), bool: (bool, np.bool_)}
+    is_bool = isinstance(value, (bool, np.bool_))
+    return isinstance(value, kinds.get(annotation, annotation)) and (annotation is bool) == is_bool
+
+
+def _said(annotation: Any) -> str:
+    """Say a kind in words."""
+    words = {int: "a whole number", float: "a number", bool: "True or False", str: "a name", types.NoneType: "None"}
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return " or ".join(map(_said, typing.get_args(annotation)))
+    if typing.get_origin(annotation) is Literal:
+        return " or ".join(map(repr, typing.get_args(annotation)))
+    if typing.get_origin(annotation) is tuple:
+        return f"({', '.join(map(_said, typing.get_args(annotation)))})"
+    return words.get(annotation, str(annotation))
+
+
+def _check_finite(name: str, maps: np.ndarray, of: str) -> None:
     bad = np.flatnonzero(~np.isfinite(maps).reshape(len(maps), -1).all(axis=1))
     if bad.size:
         raise ValueError(
-            f"{name} gave NaN or infinite values for {bad.size} of {len(maps)} images, first for image {bad[0]}: the "
-            "model overflows there. Check its weights, the preprocessing and, under mixed precision, try float32."
+            f"{name} gave NaN or infinite values{of} for {bad.size} of {len(maps)} images, first for image {bad[0]}: "
+            "the model overflows there, divides by 0 or has no derivative, as a root at 0. Check its weights, the "
+            "preprocessing and, under mixed precision, try float32."
         )
 
 

@@ -1,6 +1,7 @@
 """``kerasal compare``: every method on one photograph, with a line on what each shows."""
 
 import base64
+import dataclasses
 import html
 import io
 import pathlib
@@ -52,7 +53,7 @@ def compare(
         with replacing(output) as temporary:
             temporary.write_text(text, encoding="utf-8")
     else:
-        images.write(output, pages.comparison(title, picture, shown))
+        images.write(output, pages.comparison(title, picture, shown, _ADVICE))
     results().print(f"{output}  {len(shown)} methods", markup=False)
 
 
@@ -61,27 +62,39 @@ def _explain(opened, photograph, inputs, target, fit):
     from rich.progress import Progress
 
     from kerasal import attribution
+    from kerasal.attribution.scoring import fixed_target
     from kerasal.cli import pages
     from kerasal.cli.session import console_for_progress
+    from kerasal.hooks.inputs import conform
 
     shown, left_out = [], []
-    if target is None:
-        target = int(opened.model(inputs, training=False).numpy()[0].argmax())
+    target = fixed_target(opened.model, conform(opened.model, inputs), target)
     with Progress(console=console_for_progress(), transient=True) as bar:
         for name in bar.track(attribution.list_methods(), description="Explaining"):
             spec = attribution.method_spec(name)
             picture, own = opened.show(photograph, fit, scale=256 / 224 if spec.any_size else 1.0)
             try:
-                values = getattr(attribution, name)(opened.model, own, target, **_FASTER.get(name, {}))[0]
+                found = getattr(attribution, name)(opened.model, own, target, **_OPTIONS.get(name, {}))
             except ValueError as error:
                 left_out.append((name, str(error)))
                 continue
+            if isinstance(found, tuple):
+                spec, found = _with_gap(spec, *found)
+            values = found[0]
             if spec.on_pixels:
                 own_options = {key: parameter.default for key, parameter in spec.options.items()}
                 values = spec.on_pixels(values, picture.shape[:2], own_options)
             drawn, over = pages.draw(spec, opened, picture, values)
             shown.append((spec, drawn, over, getattr(values, "layer", None)))
     return shown, left_out
+
+
+def _with_gap(spec, maps, gap):
+    """Say beside the shares by how much they miss what they promise to add up to."""
+    total = abs(float(maps[0].sum() - gap[0]))
+    missed = f"{abs(float(gap[0])) / total:.1%} of it" if total else "all of it"
+    summary = f"{spec.summary} Their sum misses {missed} (more steps, less)."
+    return dataclasses.replace(spec, summary=summary), maps
 
 
 def _page(title: str, picture, shown, left_out) -> str:
@@ -119,7 +132,7 @@ def _img(pixels) -> str:
 
 
 # On a page for a quick look, a forward pass for each of a thousand channels takes longer than all else together.
-_FASTER = {"scorecam": {"channels": 64}}
+_OPTIONS = {"scorecam": {"channels": 64}, "integrated_gradients": {"return_gap": True}}
 
 _ADVICE = (
     "Where is the evidence, roughly? A class activation map (gradcam, layercam). Which pixels does the score react to? "

@@ -71,17 +71,27 @@ def _colours(spec, values: np.ndarray) -> str:
     return "the brighter, the stronger"
 
 
-def comparison(title: str, picture: np.ndarray, shown: list) -> np.ndarray:
-    """Lay out every method: its map over its overlay, its name and its one line under them."""
-    legend = "A map, and where it is strong. Brighter is stronger; red speaks for, blue against; grey: no effect."
-    cells = [("what the model gets", picture, picture, legend)]
+def comparison(title: str, picture: np.ndarray, shown: list, advice: str) -> np.ndarray:
+    """Lay out every method: its map beside its overlay, its name above, its one line below; and the advice."""
+    legend = (
+        "What the model gets. For each method: its map, and where it is strong. Brighter is stronger; where a map has "
+        "a sign, red speaks for the class and blue against; white or middle grey is no effect."
+    )
+    panels = [images.caption(images.grid([picture], columns=1, tile=168, title="the image"), "", lines=4)]
+    panels[0] = _beside(panels[0], legend)
     for spec, drawn, over, layer in shown:
-        cells.append((spec.name + (f" ({layer})" if layer else ""), drawn, over, spec.summary))
-    panels = []
-    for name, drawn, over, summary in cells:
-        pair = images.grid([drawn, over], columns=2, tile=168, title=name)
-        panels.append(images.caption(pair, summary))
-    return images.sheet(panels, columns=3, title=title)
+        name = spec.name + (f" ({layer})" if layer else "")
+        panels.append(images.caption(images.grid([drawn, over], columns=2, tile=168, title=name), spec.summary))
+    page = images.sheet(panels, columns=3, title=title)
+    return images.caption(page, advice)
+
+
+def _beside(panel: np.ndarray, text: str) -> np.ndarray:
+    """Write a text at the right of a panel, as wide as the panel is."""
+    blank = np.full((1, panel.shape[1], 3), 255, np.uint8)
+    written = images.caption(blank, text, lines=12)[: panel.shape[0]]
+    below = np.full((panel.shape[0] - len(written), panel.shape[1], 3), 255, np.uint8)
+    return np.concatenate([panel, np.concatenate([written, below])], axis=1)
 
 
 def _class_page(spec, opened, picture: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -171,12 +171,22 @@ def _check_reach(model, operations, replaced: dict, rule: str) -> None:
             "the rule cannot reach: a SavedModel, or a tf.function or loop within the model. Load the .keras file "
             "instead, or remove the inner tf.function; plain gradients work."
         )
+    spelled_out = [op for op in operations if op.type == "Maximum" and _is_at_zero(op)] if rule != "gradient" else []
+    if spelled_out:
+        raise ValueError(
+            f"{model.name!r} writes a ReLU as a maximum with 0 ({spelled_out[0].name}), which the rule {rule!r} does "
+            "not see: write keras.ops.relu(x) or tf.nn.relu(x) there."
+        )
     if not any(op.type in replaced for op in operations):
         wanted = "no ReLU" if rule != "gradient" else "no max-pooling"
         raise ValueError(
             f"The rule {rule!r} found nothing to act on: {model.name!r} runs {wanted}"
             + (", so class_saliency or input_gradient would be the same map." if rule != "gradient" else ".")
         )
+
+
+def _is_at_zero(op) -> bool:
+    return any((value := tf.get_static_value(one)) is not None and not value.any() for one in op.inputs)
 
 
 def _contains(op, types) -> bool:

@@ -136,10 +136,14 @@ def _call(held: Any, output):
             "The target function no longer exists; keep it in a variable while the compiled method is used."
         )
     scores = function(output)
+    if scores is None:
+        raise TypeError("A target function must return one score an image, shape (N,). It returned None.")
     if isinstance(scores, (list, tuple)):
         scores = tf.stack(scores)
     scores = tf.convert_to_tensor(scores)
-    if scores.shape.rank != 1 or not scores.shape.is_compatible_with(output.shape[:1]):
+    # Where the number of images is open, a fixed length is another axis: output[0] would be the first image's classes.
+    counted = output.shape[0] is None and scores.shape.rank == 1 and scores.shape[0] is not None
+    if counted or scores.shape.rank != 1 or not scores.shape.is_compatible_with(output.shape[:1]):
         raise ValueError(
             f"A target function must return one score an image, shape (N,). It received the output {output.shape} and "
             f"returned {scores.shape}."

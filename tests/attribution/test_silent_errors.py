@@ -6,6 +6,7 @@ The purity of the model, the cache that lets it go and logits as the default are
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasal import attribution, images, objectives
 
@@ -36,6 +37,19 @@ def test_guided_backprop_is_the_plain_gradient_in_nested_models(mobilenet, photo
     target = objectives.channel("block_1_depthwise", 3)
     expected = attribution.guided_backprop(mobilenet, photographs, target)
     np.testing.assert_allclose(attribution.guided_backprop(nested, photographs, target), expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("maximum", [keras.ops.maximum, tf.maximum])
+def test_a_relu_written_as_a_maximum_keeps_its_plain_gradient(maximum):
+    class Written(keras.layers.Layer):
+        def call(self, x):
+            return maximum(x, 0.0)
+
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.ReLU()(Written()(inputs))))
+    with pytest.raises(ValueError, match=r"writes a ReLU as a maximum with 0"):
+        attribution.guided_backprop(model, np.ones((1, 4)), 0)
+    assert attribution.input_gradient(model, np.ones((1, 4)), 0).any()
 
 
 def test_the_gradient_passes_relu6_above_6():

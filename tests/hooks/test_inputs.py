@@ -151,6 +151,34 @@ def test_wrong_options():
         attribution.class_saliency(model, image, class_score([0, 1]))
 
 
+@pytest.mark.parametrize("wrong", [lambda o: o[0], lambda o: tf.reduce_sum(o, 0), lambda o: o, tf.reduce_sum])
+def test_a_target_function_of_the_wrong_shape(wrong):
+    for images in (1, 3):  # as many images as classes would fit by chance
+        with pytest.raises(ValueError, match=r"one score an image, shape \(N,\)"):
+            attribution.class_saliency(_grey(), np.zeros((images, 6, 6, 1)), wrong)
+    with pytest.raises(TypeError, match="returned None"):
+        attribution.class_saliency(_grey(), np.zeros((1, 6, 6, 1)), lambda o: None)
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong", "says"),
+    [
+        ("smoothgrad", {"samples": 1.5}, r"samples is a whole number\. Received: 1\.5"),
+        ("smoothgrad", {"samples": True}, "samples is a whole number"),
+        ("smoothgrad", {"noise": None}, "noise is a number"),
+        ("smoothgrad", {"seed": None}, "seed is a whole number"),
+        ("integrated_gradients", {"steps": 2.0}, "steps is a whole number"),
+        ("scorecam", {"channels": 1.5}, "channels is a whole number or None"),
+        ("gradcam", {"resize": "x"}, "resize is True or False"),
+        ("crop_averaged_saliency", {"crop": 8}, r"crop is \(a whole number, a whole number\) or None"),
+        ("class_saliency", {"logits": "no"}, "logits is True or False"),
+    ],
+)
+def test_options_of_another_type(method, wrong, says):
+    with pytest.raises(TypeError, match=says):
+        getattr(attribution, method)(_grey(), np.zeros((1, 6, 6, 1)), 0, **wrong)
+
+
 def test_feature_maps_at_any_depth(make_model, batch):
     model = make_model("nested")
     maps = feature_maps(model, batch, "encoder/innermost/conv1", batch_size=2)

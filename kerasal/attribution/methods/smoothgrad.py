@@ -19,7 +19,7 @@ def smoothgrad(
     channel_reduction: Reduction = "max_abs",
     seed: int = 0,
 ):
-    """Show what the score reacts to whatever the grain: the mean gradient over noisy copies of the image.
+    """Show how strongly the score reacts to each pixel, with less grain: the mean gradient over noisy copies.
 
     The noise is normal, with a standard deviation of ``noise`` times the range (largest minus smallest value) of each
     image. It follows from ``seed`` and is the same for every image of a batch. A target left open is the top class of

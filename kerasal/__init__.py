@@ -38,6 +38,7 @@ _MODULES = (
     "attribution",
     "datasets",
     "features",
+    "gaze",
     "hooks",
     "images",
     "labels",

@@ -12,6 +12,8 @@ from kerasal.cli.attribute import METHODS_HELP, MethodGroup
 from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
 from kerasal.cli.feature_maps import feature_maps
+from kerasal.cli.gaze import HELP as GAZE_HELP
+from kerasal.cli.gaze import app as gaze
 from kerasal.cli.maximize import maximize
 from kerasal.cli.score import score
 from kerasal.cli.train import train
@@ -46,6 +48,7 @@ app.command()(compare)
 app.command()(maximize)
 app.command("feature-maps")(feature_maps)
 app.command()(train)
+app.add_typer(gaze, name="gaze", help=GAZE_HELP)
 app.command()(score)
 
 

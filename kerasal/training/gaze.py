@@ -7,10 +7,9 @@ bit-equal to an uninterrupted one (on a GPU, after ``tf.config.experimental.enab
 
 import dataclasses
 import json
-import math
 import os
 import pathlib
-import time
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,19 +20,16 @@ import numpy as np
 import pandas as pd
 
 from kerasal import preprocessing as conventions
-from kerasal.files import replacing
 from kerasal.gaze.maps import image_size, map_size
-from kerasal.training import checkpoint, folder
+from kerasal.training import checkpoint, folder, recipes
 from kerasal.training.distributing import Replicas
-from kerasal.training.gaze_files import RUN, Journal, files_of
+from kerasal.training.gaze_files import files_of
+from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
 from kerasal.training.progress import Progress
-from kerasal.training.recipes import Recipe, recipe
-from kerasal.training.samples import Samples, batches, epoch_order, samples_of
+from kerasal.training.recipes import Recipe
+from kerasal.training.samples import CACHE, samples_of
 from kerasal.training.sgd import TorchSGD
-from kerasal.training.stepping import Steps, objective_of
-
-_CHECKPOINT_SHARE = 0.05  # of the time, at most, is spent on writing checkpoints
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +38,8 @@ class GazeTraining:
 
     ``history`` has the columns epoch (from 1), step, rate, loss (mean over the epoch's images, each before its step's
     update and without weight decay), val_loss, val_mse (of maps in 0..1), val_cc (NaN in epochs without validation) and
-    seconds. ``steps`` has the loss of every batch. ``skipped`` names images without a fixation.
+    seconds. ``steps`` has the loss of every batch. ``skipped`` says which
+    training images were left out, and why.
     """
 
     net: keras.Model
@@ -50,7 +47,7 @@ class GazeTraining:
     steps: pd.DataFrame
     output: pathlib.Path
     recipe: Recipe
-    skipped: list[str]
+    skipped: dict[str, str]
 
 
 def train_gaze(
@@ -96,7 +93,7 @@ def train_gaze(
         OSError: the folder cannot be written to.
         KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
     """
-    chosen = _recipe(recipe, changes)
+    chosen = recipes.recipe(recipe, **changes)
     convention = conventions.get(preprocessing)
     size, mapped = image_size(net, size), map_size(net, size)
     output = pathlib.Path(output)
@@ -106,9 +103,9 @@ def train_gaze(
         )
         for one, what in ((data, "training"), (validation, "validation"))
     )
-    chosen = chosen.for_steps(_steps_per_epoch(chosen, len(train)))
+    chosen = chosen.for_steps(chosen.steps_per_epoch(len(train)))
     replicas = Replicas(net, strategy)
-    replicas.check_batches(_shown(chosen, len(train)), chosen.batch_size)
+    replicas.check_batches(chosen.shown(len(train)), chosen.batch_size)
     with replicas.scope():
         optimizer = _optimizer(chosen)
         optimizer.build(replicas.net.trainable_variables)
@@ -123,9 +120,9 @@ def train_gaze(
         "validation_data": checkpoint.fingerprint(*test.arrays),
     }
     settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back
-    run = _Run(chosen, replicas, optimizer, convention, mapped, train, test, output, settings)
+    run = Run(chosen, replicas, optimizer, convention, mapped, train, test, output, settings)
     journal = run.begin(resume, tensorboard, {**(about or {}), "recipe": _described(recipe)})
-    steps = _steps_per_epoch(chosen, len(train))
+    steps = chosen.steps_per_epoch(len(train))
     with (
         journal,
         Progress(progress, chosen.epochs, steps) as shown,
@@ -136,122 +133,8 @@ def train_gaze(
         if chosen.keep == "best":
             net.load_weights(output / files_of(net.name).best)
         journal.results(net)
+        shutil.rmtree(output / CACHE, ignore_errors=True)
     return GazeTraining(net, journal.history(), journal.steps(), output, chosen, train.skipped)
-
-
-class _Run:
-    """A run under way: what an epoch needs, and how far it is."""
-
-    def __init__(self, chosen, replicas, optimizer, convention, mapped, train, test, output, settings):
-        self.recipe, self.replicas, self.optimizer, self.output = chosen, replicas, optimizer, output
-        self.data, self.test, self.settings, self.convention, self.map_size = train, test, settings, convention, mapped
-        self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
-        pm1 = chosen.target_range == "pm1"
-        objective = objective_of(chosen.loss)
-        self.steps = Steps(replicas.net, optimizer, objective, convention, mapped, pm1=pm1, strategy=replicas.strategy)
-        self.rows: list[dict] = []
-        self.kept: list[dict] = []  # those of the rows that the checkpoint holds
-        self._saved, self._saving = time.perf_counter(), 0.0
-
-    def begin(self, resume: bool, tensorboard: bool, about: Mapping[str, Any]) -> Journal:
-        files = files_of(self.replicas.net.name)
-        self.rows = folder.begin(
-            self.output, files.written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
-        )
-        self.kept.extend(self.rows)
-        facts = {
-            "net": self.replicas.net.name,
-            "model_file": files.whole,
-            "preprocessing": self.convention.name,
-            "size": self.settings["size"],
-            "map_size": list(self.map_size),
-            "target_range": self.recipe.target_range,
-            "skipped": {"training": self.data.skipped, "validation": self.test.skipped},
-            **about,
-        }
-        with replacing(self.output / RUN) as path:
-            path.write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
-        return Journal(self.output, self.replicas.net.name, self.rows, self.recipe, tensorboard)
-
-    def train(self, journal: Journal, shown: Progress) -> None:
-        for epoch in range(len(self.rows) + 1, self.recipe.epochs + 1):
-            row = self._epoch(epoch, shown)
-            best = min((old["val_loss"] for old in self.rows if old["val_loss"] is not None), default=math.inf)
-            if self.recipe.keep == "best" and row["val_loss"] is not None and row["val_loss"] < best:
-                with replacing(self.output / files_of(self.replicas.net.name).best) as path:
-                    self.replicas.net.save_weights(path)
-            self.rows.append(row)
-            self._keep(epoch)
-            journal.add(row)
-            shown.line(_told(row, self.recipe.epochs, _shown(self.recipe, len(self.data))))
-
-    def _keep(self, epoch: int) -> None:
-        """Write the checkpoint, unless the last one is so young that writing would take much of the time."""
-        now = time.perf_counter()
-        if epoch < self.recipe.epochs and now - self._saved < self._saving / _CHECKPOINT_SHARE:
-            return
-        checkpoint.write(self.output / folder.CHECKPOINT, self.settings, self.rows, self.state)
-        self.kept[:] = self.rows
-        self._saved = time.perf_counter()
-        self._saving = self._saved - now
-
-    def _epoch(self, epoch: int, shown: Progress) -> dict:
-        started, recipe = time.perf_counter(), self.recipe
-        order, flipped = epoch_order(len(self.data), recipe.mirror, recipe.seed, epoch)
-        folder.seed_dropout(self.replicas.net, np.random.default_rng([recipe.seed, epoch, 1]))
-        per_epoch = math.ceil(len(order) / recipe.batch_size)
-        losses, images, done, rate = [], 0.0, 0, 0.0
-        for number, batch in enumerate(batches(self.data, order, flipped, recipe.batch_size)):
-            index, *arrays = batch
-            rate = self._set_rates(epoch - 1, (epoch - 1) * per_epoch + number, per_epoch)
-            values = self._guarded(arrays)
-            if not np.isfinite(values).all():
-                raise ValueError(_not_finite(values, [self.data.names[i] for i in index], epoch, number + 1))
-            losses.append(float(values.mean(dtype=np.float64)))
-            images, done = images + float(values.sum(dtype=np.float64)), done + len(index)
-            speed = done / (time.perf_counter() - started)
-            shown.advance(epoch, f"loss {images / done:.4g}  {speed:.4g} images/s")
-        row = {"epoch": epoch, "step": epoch * per_epoch, "rate": rate, "loss": images / done}
-        row |= {"val_loss": None, "val_mse": None, "val_cc": None}
-        if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:
-            row |= {f"val_{name}": value for name, value in validate(self.steps, self.test, recipe.batch_size).items()}
-        return row | {"seconds": round(time.perf_counter() - started, 2), "losses": losses}
-
-    def _guarded(self, arrays) -> np.ndarray:
-        import tensorflow as tf
-
-        try:
-            return self.steps.train(*arrays)
-        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            raise ValueError(
-                f"Memory ran out in a batch of {len(arrays[0])} images. Start again with half as many "
-                f"(--batch-size {max(1, len(arrays[0]) // 2)}) and --fresh."
-            ) from error
-
-    def _set_rates(self, epoch: int, step: int, per_epoch: int) -> float:
-        """Set the optimizer's rate and momentum to the recipe's for this step; return the rate."""
-        total = {"epoch": self.recipe.epochs, "step": self.recipe.epochs * per_epoch}
-        position = {"epoch": epoch, "step": step}
-        for name in ("rate", "momentum"):
-            schedule = getattr(self.recipe, name)
-            variable = self.optimizer.learning_rate if name == "rate" else getattr(self.optimizer, "momentum", None)
-            if variable is not None:
-                variable.assign(schedule(position[schedule.unit], total[schedule.unit]))
-        return self.recipe.rate(position[self.recipe.rate.unit], total[self.recipe.rate.unit])
-
-
-def validate(steps: Steps, samples: Samples, batch_size: int) -> dict[str, float]:
-    """Return the means over all images of loss, MSE and CC: over images, not over batches of unequal size."""
-    totals: dict[str, float] = {}
-    for start in range(0, len(samples), batch_size):
-        index = np.arange(start, min(start + batch_size, len(samples)))
-        for name, values in steps.validate(*samples.take(index)).items():
-            totals[name] = totals.get(name, 0.0) + float(values.sum(dtype=np.float64))
-    return {name: total / len(samples) for name, total in totals.items()}
-
-
-def _recipe(given: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
-    return recipe(given, **changes)
 
 
 def _described(given: str | Recipe) -> str:
@@ -264,34 +147,5 @@ def _optimizer(chosen: Recipe):
     return TorchSGD(1e-3, momentum=0.9, weight_decay=chosen.weight_decay)
 
 
-def _shown(chosen: Recipe, images: int) -> int:
-    return 2 * images if chosen.mirror == "both" else images
-
-
-def _steps_per_epoch(chosen: Recipe, images: int) -> int:
-    return math.ceil(_shown(chosen, images) / chosen.batch_size)
-
-
 def _bytes(variables) -> int:
     return sum(4 * int(np.prod(variable.shape)) for variable in variables)
-
-
-def _told(row: dict, epochs: int, images: int) -> str:
-    text = f"{row['epoch']}/{epochs}  loss {row['loss']:.4g}"
-    if row["val_loss"] is not None:
-        text += f"  validation: loss {row['val_loss']:.4g}  mse {row['val_mse']:.4g}  cc {row['val_cc']:.3f}"
-    return f"{text}  rate {row['rate']:.3g}  {row['seconds']:.1f} s, {images / max(row['seconds'], 1e-9):.4g} images/s"
-
-
-def _not_finite(values: np.ndarray, names: list[str], epoch: int, step: int) -> str:
-    bad = [name for name, value in zip(names, values, strict=True) if not math.isfinite(value)]
-    where = f"in epoch {epoch}, step {step}"
-    if len(bad) == len(names):
-        return (
-            f"The loss is not finite {where}, for all {len(names)} images of the batch (the first: {names[0]}): the "
-            "training has diverged. Start over with a smaller rate."
-        )
-    named = ", ".join(bad[:10])
-    return (
-        f"The loss is not finite {where}, for {len(bad)} of {len(names)} images: {named}. Look at them and their maps."
-    )

@@ -61,6 +61,14 @@ class Recipe:
             changes |= {"validate_every": every, "validate_every_steps": None}
         return dataclasses.replace(self, **changes)
 
+    def shown(self, images: int) -> int:
+        """Return how many images an epoch shows."""
+        return 2 * images if self.mirror == "both" else images
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Return the batches of an epoch, the last of which may be smaller."""
+        return math.ceil(self.shown(images) / self.batch_size)
+
     @property
     def needs_fixations(self) -> bool:
         """Whether the loss is of fixations."""

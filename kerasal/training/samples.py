@@ -2,33 +2,35 @@
 
 import dataclasses
 import pathlib
-import tempfile
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kerasal.gaze.maps import fitted
-from kerasal.progress import progress_bar
+from kerasal.datasets.gaze import GazeDataset
+from kerasal.datasets.gaze_batches import arrays
 
 IN_MEMORY = 2 << 30
-"""Bytes of images that are kept in memory; what is more lies in a file of the run's folder while it trains."""
+"""Bytes of images that are kept in memory; what is more lies in files of the run's folder while it trains."""
+
+CACHE = "cache"
 
 _NAMED = 10
+_ROUNDING = 0.01  # a cubic kernel goes beyond its samples
 
 
 @dataclasses.dataclass
 class Samples:
-    """``pixels`` (N, h, w, 3), ``density`` float32 (N, mh, mw) of maximum 1, ``fixations`` (counts) or None, names.
+    """``pixels`` (N, h, w, 3), ``density`` float32 (N, mh, mw) in 0..1, ``fixations`` (counts) or None, names.
 
-    ``pixels`` are uint8 and yet to be prepared for the net, or float32 model inputs. ``skipped`` names the images that
-    had no fixation or an empty map.
+    ``pixels`` are uint8 and yet to be prepared for the net, or float32 model inputs. ``skipped`` says of images that
+    there is nothing to learn from why not.
     """
 
     pixels: np.ndarray
     density: np.ndarray
     fixations: np.ndarray | None
     names: list[str]
-    skipped: list[str] = dataclasses.field(default_factory=list)
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -40,7 +42,7 @@ class Samples:
 
     def take(self, index: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return pixels, density and fixations (zeros where there are none) of a batch."""
-        fixations = np.zeros((len(index), 1, 1), np.uint16) if self.fixations is None else self.fixations[index]
+        fixations = np.zeros((len(index), 1, 1), np.float32) if self.fixations is None else self.fixations[index]
         return self.pixels[index], self.density[index], fixations
 
 
@@ -64,18 +66,18 @@ def samples_of(
         map_size: of the maps.
         fixations: also bring the fixations.
         sigma: blur of the fixations in pixels of the image, where the data set holds no densities.
-        folder: for the file of what does not fit into memory.
+        folder: for what does not fit into memory.
         progress: show a bar.
 
     Raises:
-        ValueError: nothing to train on; arrays of other sizes; a density that is negative or not finite, or images that
+        ValueError: nothing to train on; arrays of other sizes; a density beyond 0..1 or not finite, or images that
             cannot be read: all of them are named.
     """
     if isinstance(data, Samples):
         return data
     if isinstance(data, (tuple, list)) and len(data) == 2:
         return _from_arrays(*data, what, size, map_size, fixations)
-    if not all(hasattr(data, name) for name in ("names", "image", "density", "fixation_map")):
+    if not isinstance(data, GazeDataset):
         raise ValueError(
             f"The {what} data is a GazeDataset (kerasal.datasets.open_gaze) or a pair (images, densities). Received: "
             f"{type(data).__name__}."
@@ -96,81 +98,59 @@ def _from_arrays(images, maps, what, size, map_size, fixations) -> Samples:
     names = [str(i) for i in range(len(images))]
     if fixations:
         raise ValueError("The NSS is of fixations, which a pair of arrays does not bring: pass a GazeDataset.")
-    density = np.array(maps, np.float32)
-    kept = _scale(density, names, what)
+    density = maps.astype(np.float32) / np.float32(255 if maps.dtype == np.uint8 else 1)
+    _check_densities(density, names, what)
     images = images if images.dtype == np.uint8 else np.ascontiguousarray(images, np.float32)
-    return _kept(Samples(images, density, None, names), kept)
+    skipped = {names[i]: "its density is 0 everywhere" for i in np.flatnonzero(~density.any(axis=(1, 2)))}
+    return _without(Samples(images, density, None, names, skipped), what)
 
 
 def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress) -> Samples:
-    count = len(data)
-    if not count:
-        raise ValueError(f"The {what} data is empty: there is nothing to compute.")
-    names = [str(name) for name in data.names]
-    pixels = _store((count, *size, 3), folder)
-    density = np.zeros((count, *map_size), np.float32)
-    counts = np.zeros((count, *map_size), np.uint16) if fixations else None
-    wrong = []
-    with progress_bar(f"Reading {what} images", count, progress) as advance:
-        for i, name in enumerate(names):
-            try:
-                pixels[i] = fitted(data.image(i), size)
-                density[i] = _density(data, i, map_size, sigma)
-                if counts is not None:
-                    counts[i] = data.fixation_map(i, size=map_size)
-            except (ValueError, OSError) as error:
-                wrong.append(f"{name} ({error})")
-            advance(1)
-    if wrong:
-        raise ValueError(
-            f"{len(wrong)} of {count} {what} images cannot be used: {'; '.join(wrong[:_NAMED])}"
-            f"{' ...' if len(wrong) > _NAMED else ''} Repair them or leave them out."
+    skipped = data.empty()
+    if len(skipped) == len(data):
+        name, reason = next(iter(skipped.items()))
+        raise ValueError(f"None of the {len(data)} {what} images can be learned from. {name}: {reason}")
+    data = data.without_empty() if skipped else data
+    large = folder is not None and len(data) * size[0] * size[1] * 3 > IN_MEMORY
+    found = {
+        target: arrays(
+            data,
+            size,
+            map_size,
+            target=target,
+            sigma=sigma if target == "density" else None,
+            cache=folder / CACHE / f"{what}-{target}" if large else None,
+            progress=progress,
         )
-    kept = _scale(density, names, what)
-    if counts is not None:
-        kept &= counts.any(axis=(1, 2))
-    return _kept(Samples(pixels, density, counts, names), kept)
+        for target in ("density", *(["fixations"] if fixations else []))
+    }
+    _, pixels, density = found["density"]
+    counts = found["fixations"][2] if fixations else None
+    _check_densities(density, data.names, what)
+    return Samples(pixels, density, counts, list(data.names), skipped)
 
 
-def _density(data, i: int, map_size, sigma) -> np.ndarray:
-    """Return the density of an image; zeros where there is no fixation, which ``_scale`` leaves out by name."""
-    fixated = data.fixations(i)
-    if fixated is not None and len(fixated) == 0:
-        return np.zeros(map_size, np.float32)
-    return data.density(i, size=map_size) if sigma is None else data.density(i, size=map_size, sigma=sigma)
-
-
-def _store(shape: tuple[int, ...], folder: pathlib.Path | None) -> np.ndarray:
-    if folder is None or np.prod(shape, dtype=np.int64) <= IN_MEMORY:
-        return np.zeros(shape, np.uint8)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:  # it has no name, so nothing of it is left, whatever happens
-        return np.memmap(file, np.uint8, "w+", shape=shape)
-
-
-def _scale(density: np.ndarray, names: Sequence[str], what: str) -> np.ndarray:
-    """Scale every map to a maximum of 1 in place; return which have one above 0."""
+def _check_densities(density: np.ndarray, names: Sequence[str], what: str) -> None:
     low, high = density.min(axis=(1, 2)), density.max(axis=(1, 2))
-    bad = [name for name, a, b in zip(names, low, high, strict=True) if not (a >= 0 and np.isfinite(b))]
+    bad = [name for name, a, b in zip(names, low, high, strict=True) if not (a >= 0 and b <= 1 + _ROUNDING)]
     if bad:
         raise ValueError(
-            f"The densities of {len(bad)} {what} images are negative or not finite: {', '.join(bad[:_NAMED])}."
+            f"The densities of {len(bad)} {what} images are not in 0..1: {', '.join(bad[:_NAMED])}. Divide each by its "
+            "maximum."
         )
-    kept = high > 0
-    density[kept] /= high[kept][:, None, None]
-    if not kept.any():
-        raise ValueError(f"None of the {len(names)} {what} images has a density or a fixation.")
-    return kept
 
 
-def _kept(samples: Samples, kept: np.ndarray) -> Samples:
-    if kept.all():
+def _without(samples: Samples, what: str) -> Samples:
+    """Leave out the images that ``skipped`` names."""
+    index = [i for i, name in enumerate(samples.names) if name not in samples.skipped]
+    if not index:
+        name, reason = next(iter(samples.skipped.items()))
+        raise ValueError(f"None of the {len(samples)} {what} images can be learned from. {name}: {reason}.")
+    if len(index) == len(samples):
         return samples
-    index = np.flatnonzero(kept)
-    names = [samples.names[i] for i in index]
-    skipped = [samples.names[i] for i in np.flatnonzero(~kept)]
     fixations = None if samples.fixations is None else samples.fixations[index]
-    return Samples(samples.pixels[index], samples.density[index], fixations, names, skipped)
+    names = [samples.names[i] for i in index]
+    return Samples(samples.pixels[index], samples.density[index], fixations, names, samples.skipped)
 
 
 def epoch_order(count: int, mirror: str, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:

@@ -41,6 +41,7 @@ _MODULES = (
     "hooks",
     "images",
     "labels",
+    "layers",
     "losses",
     "maximization",
     "metrics",

@@ -42,6 +42,7 @@ _MODULES = (
     "hooks",
     "images",
     "labels",
+    "layers",
     "losses",
     "maximization",
     "metrics",

@@ -4,4 +4,5 @@ if __name__ != "kerasal.zoo":
     raise ImportError("The zoo is imported as kerasal.zoo, never as a top-level zoo: write `from kerasal import zoo`.")
 
 from kerasal.zoo import mnist as mnist
+from kerasal.zoo import shallow_saliency as shallow_saliency
 from kerasal.zoo import vgg as vgg

@@ -71,63 +71,50 @@ def train(
     }
     output = Path("runs") / Path(net).stem if output is None else output
     opening.options_of(options)  # a typing error is told before TensorFlow is loaded
+    run = {"sigma": sigma, "strategy": strategy, "tensorboard": tensorboard, "resume": not fresh, "progress": not quiet}
+    about = {"recipe": recipe, "model": net, "options": options, "weights": weights, "center_bias": center_bias}
     try:
-        _train(
-            net,
-            data,
-            output,
-            recipe,
-            changes,
-            validation=validation,
-            split=split,
-            options=options,
-            weights=weights,
-            center_bias=center_bias,
-            preprocessing=preprocessing,
-            size=size,
-            unsafe=unsafe,
-            run={"sigma": sigma, "strategy": strategy, "tensorboard": tensorboard, "resume": not fresh},
-            quiet=quiet,
-        )
+        sets = _data(data, validation, split, seed or 0)  # first: a wrong path is told before anything is built
+        _train(sets, changes, run, output, about | {"data": str(data)}, preprocessing, opening.size_of(size), unsafe)
     except KeyboardInterrupt as stopped:
         typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
         raise typer.Exit(130) from None
 
 
-def _train(
-    net, data, output, recipe, changes, *, validation, split, options, weights, center_bias, preprocessing, size, unsafe,
-    run, quiet,
-) -> None:  # fmt: skip
+def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocessing, size, unsafe: bool) -> None:
     from kerasal.cli.session import load_tensorflow, remark
 
-    train_data, test_data = _data(data, validation, split, changes["seed"] or 0)  # first: a wrong path is told early
     load_tensorflow()
     import keras
     import tensorflow as tf
 
     from kerasal import training
 
-    chosen = training.recipe(recipe, **changes)
+    chosen = training.recipe(about["recipe"], **changes)
     if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(chosen.seed)
-    opened = _open(net, weights, options, preprocessing, size, unsafe)
-    network = opened.net if center_bias == "none" else _with_center_bias(opened.net, center_bias == "learned")
-    remark(f"{len(train_data)} images to train on, {len(test_data)} to validate on. Recipe {recipe}: {chosen.source}.")
-    about = {"model": net, "options": options, "weights": weights, "center_bias": center_bias, "data": str(data)}
-    result = training.train_gaze(
-        network,
-        train_data,
-        test_data,
-        chosen,
-        output,
-        preprocessing=opened.preprocessing,
-        size=opened.size,
-        progress=not quiet,
-        about=about,
-        **run,
+    net, convention = _net(about, preprocessing, unsafe)
+    remark(
+        f"{len(sets[0])} images to train on, {len(sets[1])} to validate on. Recipe {about['recipe']}: {chosen.source}."
     )
-    _tell(result, net)
+    _tell(training.train_gaze(net, *sets, chosen, output, preprocessing=convention, size=size, about=about, **run))
+
+
+def _net(about: dict, preprocessing: str | None, unsafe: bool):
+    """Return the net that ``about`` describes and its preprocessing."""
+    from kerasal import registry
+
+    name = about["model"]
+    if Path(name).exists():
+        opened = opening.open_net(name, preprocessing=preprocessing, unsafe=unsafe)
+        net, convention = opened.net, opened.preprocessing
+    else:
+        net = registry.create_model(name, about["weights"], **opening.options_of(about["options"]))
+        convention = preprocessing or registry.model_spec(name).preprocessing
+    if about["center_bias"] != "none":
+        net = _with_center_bias(net, about["center_bias"] == "learned")
+    return net, convention
 
 
 def _data(data: Path, validation: Path | None, split: str | None, seed: int):
@@ -145,16 +132,6 @@ def _data(data: Path, validation: Path | None, split: str | None, seed: int):
     return train_data.split(0.9, seed)
 
 
-def _open(net, weights, options, preprocessing, size, unsafe) -> opening.OpenedNet:
-    from kerasal import registry
-
-    if Path(net).exists():
-        return opening.open_net(net, preprocessing=preprocessing, size=size, unsafe=unsafe)
-    network = registry.create_model(net, weights, **opening.options_of(options))
-    spec = registry.model_spec(net)
-    return opening.OpenedNet(network, preprocessing or spec.preprocessing, opening.size_of(size), "unit", net)
-
-
 def _with_center_bias(network, learned: bool):
     import keras
 
@@ -166,7 +143,7 @@ def _with_center_bias(network, learned: bool):
     return keras.Model(network.inputs, CenterBias(learned=learned)(maps), name=network.name)
 
 
-def _tell(result, net: str) -> None:
+def _tell(result) -> None:
     validated = result.history.dropna(subset="val_loss")
     best = validated.loc[validated["val_loss"].idxmin()]
     last = validated.iloc[-1]

@@ -121,7 +121,7 @@ def train_gaze(
     }
     settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back
     run = Run(chosen, replicas, optimizer, convention, mapped, train, test, output, settings)
-    journal = run.begin(resume, tensorboard, {**(about or {}), "recipe": _described(recipe)})
+    journal = run.begin(resume, tensorboard, {"recipe": recipe if isinstance(recipe, str) else "own", **(about or {})})
     steps = chosen.steps_per_epoch(len(train))
     with (
         journal,
@@ -135,10 +135,6 @@ def train_gaze(
         journal.results(net)
         shutil.rmtree(output / CACHE, ignore_errors=True)
     return GazeTraining(net, journal.history(), journal.steps(), output, chosen, train.skipped)
-
-
-def _described(given: str | Recipe) -> str:
-    return given if isinstance(given, str) else "own"
 
 
 def _optimizer(chosen: Recipe):

@@ -83,10 +83,10 @@ def _cells(values: np.ndarray) -> np.ndarray:
 
 def _standard(maps: np.ndarray) -> np.ndarray:
     """Return maps of mean 0 and standard deviation 1; a constant one becomes zeros, correlated with nothing."""
-    spread = np.ptp(maps, axis=1, keepdims=True)
+    # Shrinking a constant map leaves rounding in it, which would be scaled up to a contrast.
+    varies = np.ptp(maps, axis=1, keepdims=True) > 1e-5 * np.abs(maps).max(axis=1, keepdims=True)
     centred = maps - maps.mean(axis=1, keepdims=True)
-    deviation = np.where(spread > 0, centred.std(axis=1, keepdims=True), 1.0)
-    return np.where(spread > 0, centred / deviation, 0.0)
+    return np.where(varies, centred, 0.0) / np.where(varies, centred.std(axis=1, keepdims=True), 1.0)
 
 
 def _shares(maps: np.ndarray) -> np.ndarray:

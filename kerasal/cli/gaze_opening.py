@@ -88,11 +88,24 @@ def open_net(
         if preprocessing is None:
             remark("Preprocessing: unit (0..1) assumed; --preprocessing sets it.")
         return OpenedNet(_load(path, unsafe), preprocessing or "unit", size_of(size), "unit", path.name)
-    net = registry.create_model(text, weights, **options_of(net_options))
-    spec = registry.model_spec(text)
+    net, spec = create_net(text, weights, net_options), registry.model_spec(text)
     if weights is None and not any(name in options_of(net_options) for name in ("weights", "backbone_weights")):
         remark(f"{text} has random weights here: its maps mean nothing. Give it weights with --weights FILE.")
     return OpenedNet(net, preprocessing or spec.preprocessing, size_of(size), "unit", text)
+
+
+def create_net(name: str, weights: str | None, net_options: list[str] | None):
+    """Build a zoo net.
+
+    Raises:
+        ValueError: no such net, option or weights.
+        FileNotFoundError: the name is a path at which there is nothing.
+    """
+    from kerasal import registry
+
+    if pathlib.Path(name).suffix or "/" in name:
+        registry.load_model(name)  # which says that there is no such file
+    return registry.create_model(name, weights, **options_of(net_options))
 
 
 def open_data(path: pathlib.Path, split: str | None, preferred: tuple[str, ...], missing: str = "error"):

@@ -110,7 +110,7 @@ def _net(about: dict, preprocessing: str | None, unsafe: bool):
         opened = opening.open_net(name, preprocessing=preprocessing, unsafe=unsafe)
         net, convention = opened.net, opened.preprocessing
     else:
-        net = registry.create_model(name, about["weights"], **opening.options_of(about["options"]))
+        net = opening.create_net(name, about["weights"], about["options"])
         convention = preprocessing or registry.model_spec(name).preprocessing
     if about["center_bias"] != "none":
         net = _with_center_bias(net, about["center_bias"] == "learned")

@@ -21,6 +21,7 @@ def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str
     """
     if path.suffix != ".npz":
         model.load_weights(path)
+        _check_all_used(model, path)
         return []
     arrays = _read_npz(path)
     variables = {_key(layer, one): one for layer in model._flatten_layers(include_self=False) for one in _own(layer)}
@@ -37,6 +38,16 @@ def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str
     for name, array in arrays.items():
         variables[name].assign(array)
     return list(dict.fromkeys(name.rpartition("/")[0] for name in missing))
+
+
+def _check_all_used(model, path: pathlib.Path) -> None:
+    """Refuse a file with other weights than the model's: Keras passes over the layers that only the file has."""
+    if path.suffix == ".h5" and not path.name.endswith(".weights.h5"):
+        return  # the old format is checked layer by layer
+    stored = weight_shapes(path)
+    own = [tuple(one.shape) for one in model.weights]
+    if stored and sorted(stored) != sorted(own):
+        raise ValueError(f"The file holds {len(stored)} arrays, the model {len(own)}, or of other shapes.")
 
 
 def save_npz(model, path: pathlib.Path) -> pathlib.Path:
@@ -68,15 +79,15 @@ def _shapes_in_h5(path: pathlib.Path) -> list[tuple[int, ...]]:
         with zipfile.ZipFile(path) as archive:
             source = io.BytesIO(archive.read("model.weights.h5"))
     shapes = []
+
+    def note(_, entry):
+        if isinstance(entry, h5py.Dataset) and entry.dtype.kind == "f":  # not the state of a layer's random draws
+            shapes.append(entry.shape)
+
     with h5py.File(source, "r") as file:
-        parts = [file[name] for name in ("layers", "model_weights", "_layer_checkpoint_dependencies") if name in file]
-
-        def note(_, entry):
-            if isinstance(entry, h5py.Dataset):
-                shapes.append(entry.shape)
-
-        for part in parts or [file]:
-            part.visititems(note)
+        for part in ("layers", "model_weights"):  # not the optimizer's
+            if part in file:
+                file[part].visititems(note)
     return shapes
 
 

@@ -9,6 +9,7 @@
 | coursework | ``train.pkl``, ``val.pkl``, or one such file |
 """
 
+import dataclasses
 import functools
 import os
 import pathlib
@@ -21,6 +22,7 @@ from kerasal.datasets.gaze import GazeDataset, some
 from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
 from kerasal.datasets.map_files import list_maps, read_map
+from kerasal.datasets.matlab_files import list_sized
 
 _IMAGES = ("images", "stimuli", "image", "stimulus")
 _DENSITIES = ("maps", "saliency", "densities", "density", "saliency_maps")
@@ -199,8 +201,13 @@ def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, 
         found = found / split if (found / split).is_dir() else None
     if found is None:
         return None, False
-    readers = list_fixations(found)
-    return {name: (lambda read=read: Points.of(np.asarray(read()))) for name, read in readers.items()}, found.is_file()
+    readers, frame = list_sized(found) if found.suffix == ".mat" else (list_fixations(found), None)
+    return {name: functools.partial(_points, read, frame) for name, read in readers.items()}, found.is_file()
+
+
+def _points(read: Callable, frame: tuple[int, int] | None) -> Points:
+    points = Points.of(np.asarray(read()))
+    return dataclasses.replace(points, frame=frame) if frame else points
 
 
 def _find_densities(folder: pathlib.Path, split: str | None) -> dict[str, pathlib.Path] | None:

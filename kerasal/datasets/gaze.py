@@ -1,13 +1,13 @@
 """Where people looked in a set of images: read when asked for, one image at a time, whatever files it comes from."""
 
 import functools
-import os
-import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, density_of
+from kerasal.datasets.stimuli import some as some
+from kerasal.datasets.stimuli import stimuli_of
 from kerasal.images.drawing import resize
 from kerasal.metrics.blur import blur_fixations, sigma_of
 from kerasal.naming import closest
@@ -36,20 +36,7 @@ class GazeDataset:
     """
 
     def __init__(self, images: Sequence, fixations=None, densities=None, names=None, *, outside: str = "error"):
-        _check_lengths(images, fixations=fixations, densities=densities, names=names)
-        stimuli = []
-        for index, image in enumerate(images):
-            path = isinstance(image, str | os.PathLike)
-            name = names[index] if names is not None else pathlib.Path(image).stem if path else f"{index:05d}"
-            stimuli.append(
-                Stimulus(
-                    str(name),
-                    pathlib.Path(image) if path else _rgb(image, str(name)),
-                    _later(None if fixations is None else fixations[index], Points.of),
-                    _later(None if densities is None else densities[index], np.asarray),
-                )
-            )
-        self._set(stimuli, outside)
+        self._set(stimuli_of(images, fixations, densities, names), outside)
 
     @classmethod
     def of(cls, stimuli: Iterable[Stimulus], *, outside: str = "error") -> "GazeDataset":
@@ -237,36 +224,9 @@ class GazeDataset:
             )
 
 
-def some(names: Iterable[str]) -> str:
-    """Return up to eight names in one phrase."""
-    names = list(names)
-    return ", ".join(map(str, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
 def _hint(known: bool) -> str:
     return "; leave it out with without_empty()." if known else ", only a density; NSS and the AUCs need fixations."
 
 
 def _plain(which: Iterable) -> list:
     return [one if isinstance(one, str) else int(one) for one in which]
-
-
-def _later(value, make: Callable) -> Callable | None:
-    if value is None:
-        return None
-    return (lambda: make(value())) if callable(value) else (lambda: make(value))
-
-
-def _rgb(image, name: str) -> np.ndarray:
-    array = np.asarray(image)
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=2)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        raise ValueError(f"Image {name!r}: expected uint8 (H, W, 3) or (H, W), received {array.dtype} {array.shape}.")
-    return array
-
-
-def _check_lengths(images: Sequence, **given) -> None:
-    for argument, values in given.items():
-        if values is not None and len(values) != len(images):
-            raise ValueError(f"{argument}: expected {len(images)}, one for each image, received {len(values)}.")

@@ -2,19 +2,13 @@
 
     python benchmarks/training.py                     # shallow_saliency in full, batches of 128; about ten minutes
     python benchmarks/training.py --preset small --batch 32 --rounds 3
-    python benchmarks/training.py --pickle 20000      # also: memory of opening a coursework pickle of that many samples
 
-Rounds of both are interleaved, so that a machine that slows down slows both; the ratio is that of the medians. Bare
+``benchmarks/gaze_data.py`` measures the data alone. Rounds of both are interleaved, so that a machine that slows down slows both; the ratio is that of the medians. Bare
 ``fit`` is given arrays that are scaled already and Keras's own SGD (Nesterov), whose update rule has no coupled decay.
 """
 
 import argparse
-import pathlib
-import resource
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 
 import keras
@@ -99,56 +93,15 @@ def one_image(preset: str, rounds: int = 50) -> None:
         print(f"  one 640 x 480 photograph, preset {preset}, {name}: {1000 * statistics.median(found):.1f} ms")
 
 
-_OPEN = """
-import resource, sys
-from kerasal.datasets import open_gaze
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-before = peak()
-data = open_gaze(sys.argv[1])
-data.density(0), data.image(len(data) - 1)
-print(peak() - before)
-"""
-
-
-def pickle_memory(count: int) -> None:
-    """Open a pickle as the coursework's, float32 and channels first, in a process of its own."""
-    import pickle
-
-    random = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, "train.pkl")
-        rows = [
-            {
-                "X": random.random((3, 96, 96), np.float32),
-                "y": random.random((48, 48), np.float32),
-                "file_name": f"{i}.jpg",
-            }
-            for i in range(count)
-        ]
-        size = sum(row["X"].nbytes + row["y"].nbytes for row in rows)
-        path.write_bytes(pickle.dumps(rows, protocol=4))
-        del rows
-        done = subprocess.run([sys.executable, "-c", _OPEN, path], capture_output=True, text=True, check=True)
-    extra = int(done.stdout.split()[-1])
-    print(
-        f"  opening {count:,} samples: {extra / 1e6:.0f} MB more, {extra / size:.2f} of the arrays' {size / 1e6:.0f} MB"
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="full", choices=("full", "small"))
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6, help="steps a round")
-    parser.add_argument("--pickle", type=int, default=0, help="samples of the pickle to open; 0: leave that out")
     given = parser.parse_args()
     training_step(given.preset, given.batch, given.rounds, given.steps)
     one_image("small")
-    if given.pickle:
-        pickle_memory(given.pickle)
-    print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
 
 
 if __name__ == "__main__":

@@ -265,7 +265,7 @@ def test_overfits_eight_images(tmp_path):
         tmp_path,
         epochs=60,
         batch_size=2,
-        rate=1e-3,
+        rate=training.Cosine(1e-3),  # annealed, so that it settles
         loss="mse",
         mirror="none",
         validate_every=60,

@@ -1,13 +1,9 @@
 """Load a user's own model file (Keras 3 ``.keras``, legacy ``.h5``, a SavedModel folder), or arrays into a model."""
 
 import pathlib
-import warnings
 import zipfile
 
-import numpy as np
-
 from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
-from kerasal.naming import closest
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -42,40 +38,6 @@ def load_file(path: pathlib.Path, *, unsafe: bool = False) -> keras.Model:
         if path.suffix not in (".keras", ".h5", ".hdf5"):
             lines = ["expected a .keras or .h5 file, or a SavedModel folder."]
         raise ValueError(f"{path} cannot be loaded as a Keras model: {lines[0]}") from error
-
-
-def load_arrays(model: keras.Model, path: pathlib.Path) -> None:
-    """Set a model's weights from an ``.npz`` file with the entries ``layer/variable``, such as ``block1_conv1/kernel``.
-
-    Layers that the file does not name keep the weights that they have, and a warning says which.
-
-    Raises:
-        ValueError: no readable ``.npz``, or an entry that the model has not, or has in another shape; nothing is set.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"{path} is not a readable .npz file of arrays: {error}") from error
-    own = {
-        f"{layer.name}/{weight.name}": (layer, weight) for layer in model._flatten_layers() for weight in layer.weights
-    }
-    for name, array in arrays.items():
-        if name not in own:
-            raise ValueError(closest(name, own, "weight", f" in {model.name!r}, which {path} holds"))
-        if array.shape != tuple(own[name][1].shape):
-            raise ValueError(f"{name!r} is {array.shape} in {path}; {model.name!r} expects {own[name][1].shape}.")
-    for name, array in arrays.items():
-        own[name][1].assign(array)
-    missing = dict.fromkeys(layer.name for name, (layer, _) in own.items() if name not in arrays)
-    if missing:
-        listed = ", ".join(list(missing)[:3]) + (", …" if len(missing) > 3 else "")
-        warnings.warn(
-            f"{path} has no weights for {len(missing)} layers of {model.name!r}, which stay random: {listed}.",
-            stacklevel=3,
-        )
 
 
 def _load_saved_model(path: pathlib.Path) -> keras.Model:

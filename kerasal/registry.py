@@ -44,6 +44,7 @@ class ModelSpec:
 
     ``input_shape`` is (H, W, C), ``parameters`` counts the default options' weights, ``recipe`` holds the arguments of
     ``kerasal.training.train`` that made the shipped weights, and ``weights`` maps names to what they load.
+    ``identify`` says of a weights file's array shapes which options they are of, or returns ``None``.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ModelSpec:
     weights: Mapping[str, Weights] = dataclasses.field(default_factory=dict)
     recipe: Mapping[str, Any] | None = None
     labels: str | None = None
+    identify: Callable[[list[tuple[int, ...]]], str | None] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -139,18 +141,24 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options)
         return spec.build(**downloaded, **options)
     if origin is not None:
         _verify(origin, weights, name)
-    model = spec.build(**options)
-    if path.suffix == ".npz":
-        from kerasal import loading
+    from kerasal.weight_files import load_weights, weight_shapes
 
-        loading.load_arrays(model, path)
-        return model
+    model = spec.build(**options)
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings(record=True) as said:  # Keras also warns of what it then raises
+            warnings.simplefilter("always")
+            missing = load_weights(model, path, partly=True)
     except (ValueError, KeyError, OSError, TypeError) as error:
         chosen = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "its default options"
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"The weights {str(weights)!r} do not fit {name} with {chosen}: {reason}") from error
+        origin = spec.identify(weight_shapes(path)) if spec.identify else None
+        whose = f"They are of {name} with {origin}. " if origin else ""
+        raise ValueError(f"The weights {str(weights)!r} do not fit {name} with {chosen}. {whose}{reason}") from error
+    for warning in said:
+        warnings.warn(warning.message, stacklevel=2)
+    if missing:
+        listed = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        warnings.warn(f"{path} has no weights for {len(missing)} layers, which stay random: {listed}.", stacklevel=2)
     return model
 
 
@@ -169,6 +177,7 @@ def load_model(path_or_name: str | os.PathLike, *, unsafe: bool = False):
 
     text = os.fspath(path_or_name)
     if os.path.exists(text):
+        _load_all()  # the zoo brings the layers that its saved models name
         return loading.load_file(pathlib.Path(text), unsafe=unsafe)
     if os.sep in text or text.endswith((".keras", ".h5", ".hdf5")):
         raise FileNotFoundError(

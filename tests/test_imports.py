@@ -11,9 +11,9 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
     {"registry", "preprocessing", "images", "metrics", "datasets", "labels", "loading"}
-    | {"files", "naming", "progress", "_keras", "_version"},
+    | {"files", "naming", "progress", "weight_files", "_keras", "_version"},
     {"layers", "losses", "hooks", "objectives"},
-    {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"},
+    {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"} | {"gaze"},
     {"export", "batch", "atlas", "cli", "__main__"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -71,19 +71,19 @@ def test_arrays_fill_some_layers_and_say_which_stay_random(tmp_path):
     layer = next(layer for layer in model.layers if layer.weights)
     arrays = {f"{layer.name}/{weight.name}": np.full(weight.shape, 0.5, np.float32) for weight in layer.weights}
     np.savez(tmp_path / "some.npz", **arrays)
-    with pytest.warns(UserWarning, match=r"no weights for \d+ layers of 'mnist_cnn', which stay random"):
+    with pytest.warns(UserWarning, match=r"no weights for \d+ layers, which stay random"):
         loaded = kerasal.create_model("mnist_cnn", weights=tmp_path / "some.npz")
     assert all((weight.numpy() == 0.5).all() for weight in loaded.get_layer(layer.name).weights)
 
 
 def test_arrays_that_do_not_fit_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", **{"conv9/kernel": np.zeros(3)})
-    with pytest.raises(ValueError, match=r"Unknown weight 'conv9/kernel' in 'mnist_cnn'"):
+    with pytest.raises(ValueError, match=r"1 unknown \(conv9/kernel\)"):
         kerasal.create_model("mnist_cnn", weights=tmp_path / "other.npz")
     name = next(f"{one.name}/kernel" for one in kerasal.create_model("mnist_cnn").layers if one.weights)
     np.savez(tmp_path / "small.npz", **{name: np.zeros(3)})
-    with pytest.raises(ValueError, match=r"is \(3,\) in .*small\.npz; 'mnist_cnn' expects \("):
+    with pytest.raises(ValueError, match=r"small\.npz: .* is \(3,\), expected \("):
         kerasal.create_model("mnist_cnn", weights=tmp_path / "small.npz")
     (tmp_path / "text.npz").write_text("no arrays")
-    with pytest.raises(ValueError, match="not a readable"):
+    with pytest.raises(ValueError, match="cannot be read as an npz"):
         kerasal.create_model("mnist_cnn", weights=tmp_path / "text.npz")

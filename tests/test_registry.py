@@ -12,12 +12,13 @@ import kerasal
 from kerasal import registry
 
 NAMES = kerasal.list_models()
-HEAVY = 100_000_000  # models above this are built in the slow suite
+SLOW = 20_000_000  # models above this are built in the slow suite
+HEAVY = 100_000_000  # and above this not written to disk
 
 
 def _maybe_slow(names):
     return [
-        pytest.param(name, marks=[pytest.mark.slow] if kerasal.model_spec(name).parameters > HEAVY else [])
+        pytest.param(name, marks=[pytest.mark.slow] if kerasal.model_spec(name).parameters > SLOW else [])
         for name in names
     ]
 

@@ -15,6 +15,8 @@ from kerasal.cli.evolution import evolution
 from kerasal.cli.exemplars import exemplars
 from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.field import field
+from kerasal.cli.gaze import HELP as GAZE_HELP
+from kerasal.cli.gaze import app as gaze
 from kerasal.cli.maximize import maximize
 from kerasal.cli.patterns import patterns
 from kerasal.cli.score import score
@@ -54,6 +56,7 @@ app.command()(patterns)
 app.command()(exemplars)
 app.command()(evolution)
 app.command()(train)
+app.add_typer(gaze, name="gaze", help=GAZE_HELP)
 app.command()(score)
 
 

@@ -2,11 +2,44 @@
 
 * ``mnist(path=None)``: the handwritten digits, from a local file or folder, or downloaded where no path is given.
 * ``digits()``: twenty of its test images, two of each class, which ship with the package.
+* ``open_gaze(path, split=None)``: where people looked in images, from any layout in use, as a ``GazeDataset``;
+  ``gaze_splits(path)`` names the splits that are there.
+* ``GazeDataset``: the same from arrays; ``write_coursework`` writes one as the pickles of the Bristol coursework.
+* ``FixationMap`` and ``Density``: the two kinds of map, which no metric takes for one another.
 
 Images are uint8, 0..255. Every reader refuses what it does not recognise, and nothing stored is ever executed.
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from kerasal.datasets.mnist import digits as digits
 from kerasal.datasets.mnist import mnist as mnist
 
-__all__ = ["digits", "mnist"]
+# The metrics read fixation files without OpenCV and pandas, which the gaze data sets need: those load when asked for.
+_ORIGIN = {
+    "Density": "gaze_types",
+    "FixationMap": "gaze_types",
+    "GazeDataset": "gaze",
+    "gaze_splits": "gaze_layouts",
+    "open_gaze": "gaze_layouts",
+    "read_coursework": "coursework",
+    "write_coursework": "coursework",
+}
+
+__all__ = ["digits", "mnist", *_ORIGIN]
+
+if TYPE_CHECKING:
+    from kerasal.datasets.coursework import read_coursework as read_coursework
+    from kerasal.datasets.coursework import write_coursework as write_coursework
+    from kerasal.datasets.gaze import GazeDataset as GazeDataset
+    from kerasal.datasets.gaze_layouts import gaze_splits as gaze_splits
+    from kerasal.datasets.gaze_layouts import open_gaze as open_gaze
+    from kerasal.datasets.gaze_types import Density as Density
+    from kerasal.datasets.gaze_types import FixationMap as FixationMap
+
+
+def __getattr__(name: str):
+    if name in _ORIGIN:
+        return getattr(importlib.import_module(f"kerasal.datasets.{_ORIGIN[name]}"), name)
+    raise AttributeError(f"module 'kerasal.datasets' has no attribute {name!r}; it has {', '.join(__all__)}")

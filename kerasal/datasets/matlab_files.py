@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 _MAP_NAMES = ("fixlocs", "i", "fixation_map", "fixationmap", "map", "fixationpts")
+STIMULI = ((800, 600), (1024, 768))
+"""(width, height) of the images that authors of this layout showed: OSIE's and the crowd data's."""
 _POINT_NAMES = ("fixations", "points", "xy", "coordinates")
 
 
@@ -35,7 +37,17 @@ def read_matlab(file: pathlib.Path) -> np.ndarray:
 def list_matlab(file: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
     """Return image stem -> reader for a file of all images (OSIE's ``fixations.mat``), or of one.
 
-    OSIE rounds its coordinates and keeps them within the image, and so does this.
+    OSIE rounds its coordinates and keeps them within the image, and so does this; the crowd data has the same layout
+    and larger images.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    return list_sized(file)[0]
+
+
+def list_sized(file: pathlib.Path) -> tuple[dict[str, Callable[[], np.ndarray]], tuple[int, int] | None]:
+    """Return what ``list_matlab`` does, and (H, W) of the stimuli where the file's coordinates lie on larger ones.
 
     Raises:
         ValueError: the file cannot be read.
@@ -44,13 +56,14 @@ def list_matlab(file: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
     images = variables.get("fixations")
     several = isinstance(images, list) or (isinstance(images, np.ndarray) and images.dtype == object)
     if not several:
-        return {file.stem: lambda: read_matlab(file)}
+        return {file.stem: lambda: read_matlab(file)}, None
     found = {}
+    size = _stimulus_size(images)
     for image in images:
         if not (isinstance(image, dict) and {"img", "subjects"} <= set(image)):
             raise ValueError(f"{file}: expected structs with img and subjects (OSIE) in the variable fixations.")
-        found[pathlib.PurePath(str(image["img"])).stem] = lambda image=image: _osie(image, file)
-    return found
+        found[pathlib.PurePath(str(image["img"])).stem] = lambda image=image: _osie(image, file, size)
+    return found, size[::-1]
 
 
 def _load(file: pathlib.Path) -> dict:
@@ -74,7 +87,19 @@ def _salicon(gaze, file: pathlib.Path) -> np.ndarray:
     return np.concatenate(points) if points else np.zeros((0, 2))
 
 
-def _osie(image: dict, file: pathlib.Path) -> np.ndarray:
+def _stimulus_size(images) -> tuple[int, int]:
+    """Return the (width, height) of the stimuli: the smallest in use from which few fixations lie far outside."""
+    largest = np.zeros(2)
+    for image in images:
+        subjects = image.get("subjects", []) if isinstance(image, dict) else []
+        for subject in [subjects] if isinstance(subjects, dict) else subjects:
+            for axis, field in enumerate(("fix_x", "fix_y")):
+                values = np.atleast_1d(subject.get(field, 0)) if isinstance(subject, dict) else np.zeros(1)
+                largest[axis] = max(largest[axis], values.max(initial=0))
+    return next((size for size in STIMULI if (largest <= 1.05 * np.array(size)).all()), STIMULI[0])
+
+
+def _osie(image: dict, file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
     subjects = image["subjects"]
     points = []
     for subject in [subjects] if isinstance(subjects, dict) else subjects:
@@ -82,7 +107,7 @@ def _osie(image: dict, file: pathlib.Path) -> np.ndarray:
             raise ValueError(f"{file}: expected the fields fix_x and fix_y for every subject of {image['img']}.")
         points.append(np.stack([np.atleast_1d(subject["fix_x"]), np.atleast_1d(subject["fix_y"])], axis=1))
     rounded = np.floor(np.concatenate(points) + 0.5) - 1
-    return np.clip(rounded, 0, (799, 599))
+    return np.clip(rounded, 0, np.array(size) - 1)
 
 
 def as_counts(array: np.ndarray) -> np.ndarray:

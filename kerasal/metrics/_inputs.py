@@ -128,7 +128,7 @@ def flat_fixations(value, shape, argument: str, name: str | None, duplicates: bo
     """Return the flat index of the fixations that count, and their weights (``None``: all equal)."""
     if (
         duplicates
-        and isinstance(value, np.ndarray)
+        and type(value) is np.ndarray
         and value.dtype.kind in "iu"
         and value.ndim == 2
         and value.shape[1] == 2
@@ -155,6 +155,8 @@ def fixations_of(value, shape=None, argument: str = "fixations", name: str | Non
                 f"{subject(argument, name)}: the fixations belong to a map of shape {value.shape}, the map has {shape}."
             )
         return value
+    if getattr(value, "kind", None) == "density":  # of a GazeDataset, which marks its densities
+        raise ValueError(f"{subject(argument, name)}: expected fixations, received a density. Pass the fixations.")
     array = np.asarray(value)
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]

@@ -20,7 +20,7 @@ DEFINITIONS = {
     "auc_borji": "coursework: thresholds every .1, exact mean over the draws",
 }
 
-_SMOOTH = 2.0
+SMOOTH = 2.0
 
 
 def coursework_scores(
@@ -59,6 +59,14 @@ def coursework_map(prediction, shape: tuple[int, int], *, legacy: bool = False, 
     Raises:
         ValueError: ``prediction`` is no square map, or not finite.
     """
+    enlarged = enlarged_map(prediction, shape, legacy=legacy, name=name)
+    if enlarged.min() == enlarged.max():  # rounding in the blur would give it a contrast, and so a score
+        return enlarged
+    return gaussian_blur(enlarged, SMOOTH)
+
+
+def enlarged_map(prediction, shape: tuple[int, int], *, legacy: bool = False, name=None) -> np.ndarray:
+    """Return the map before its last blur, of ``SMOOTH`` pixels; see ``coursework_map``."""
     from PIL import Image
 
     raw = np.asarray(prediction)
@@ -77,7 +85,4 @@ def coursework_map(prediction, shape: tuple[int, int], *, legacy: bool = False, 
     eight_bit = np.mod(scaled, 256) if legacy else np.clip(scaled, 0, 255)
     how = Image.Resampling.NEAREST if legacy else Image.Resampling.BICUBIC
     enlarged = Image.fromarray(eight_bit.astype(np.uint8)).resize((shape[1], shape[0]), how)
-    enlarged = np.asarray(enlarged, np.float64) / 255
-    if enlarged.min() == enlarged.max():  # rounding in the blur would give it a contrast, and so a score
-        return enlarged
-    return gaussian_blur(enlarged, _SMOOTH)
+    return np.asarray(enlarged, np.float64) / 255

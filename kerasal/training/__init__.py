@@ -1,12 +1,37 @@
-"""Routines that train: they take a model and arrays, and know neither the zoo nor a data set by name.
+"""Routines that train: they take a model and data, and know neither the zoo nor a data set by name.
 
-``train`` writes everything into one output folder and keeps its state there after every epoch, so that a run stopped
-at any moment (Ctrl-C, a lost machine) goes on when it is started again, and ends bit-equal to one that was never
-stopped. Weights, loss and order of a run follow from its starting weights and its ``seed`` alone.
+``train`` is for classifiers, ``train_gaze`` for gaze predictors (by a ``Recipe``, see ``RECIPES``). Each writes
+everything into one output folder and keeps its state there, so that a run stopped at any moment (Ctrl-C, a lost
+machine) goes on when it is started again, and ends bit-equal to one that was never stopped. Weights, loss and order of
+a run follow from its starting weights and its ``seed`` alone.
 """
 
 from kerasal.training.classifier import Training as Training
 from kerasal.training.classifier import accuracy as accuracy
 from kerasal.training.classifier import train as train
+from kerasal.training.gaze import GazeTraining as GazeTraining
+from kerasal.training.gaze import train_gaze as train_gaze
+from kerasal.training.recipes import RECIPES as RECIPES
+from kerasal.training.recipes import Recipe as Recipe
+from kerasal.training.recipes import recipe as recipe
+from kerasal.training.schedules import Constant as Constant
+from kerasal.training.schedules import Cosine as Cosine
+from kerasal.training.schedules import Linspace as Linspace
+from kerasal.training.schedules import StepFloor as StepFloor
+from kerasal.training.sgd import TorchSGD as TorchSGD
 
-__all__ = ["Training", "accuracy", "train"]
+__all__ = [
+    "RECIPES",
+    "Constant",
+    "Cosine",
+    "GazeTraining",
+    "Linspace",
+    "Recipe",
+    "StepFloor",
+    "TorchSGD",
+    "Training",
+    "accuracy",
+    "recipe",
+    "train",
+    "train_gaze",
+]

@@ -5,14 +5,12 @@ which the checkpoint holds, nothing else decides what comes next. That is why a 
 uninterrupted one (on one machine; on a GPU, after ``tf.config.experimental.enable_op_determinism()``).
 """
 
-import contextlib
 import dataclasses
-import glob
 import math
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from kerasal import _keras  # noqa: F401
 
@@ -21,11 +19,11 @@ import numpy as np
 import pandas as pd
 
 from kerasal.files import replacing
-from kerasal.training import checkpoint, curves
+from kerasal.training import checkpoint, curves, folder
 from kerasal.training.arrays import Labelled, checked
 from kerasal.training.progress import Progress
 
-CHECKPOINT, HISTORY, CURVES = "checkpoint.npz", "history.csv", "curves.png"
+HISTORY, CURVES = folder.HISTORY, folder.CURVES
 _EVALUATION_BATCH = 1000
 
 
@@ -99,17 +97,18 @@ def train(
     listeners = keras.callbacks.CallbackList(list(callbacks), model=model)
     model.stop_training = False
     listeners.on_train_begin()  # before an old run is replaced: what a callback refuses must cost nothing
-    rows = _begin(output, model.name, settings, state, resume, epochs)
+    files = (HISTORY, CURVES, *_model_files(model.name))
+    rows = folder.begin(output, files, settings, state, resume=resume, epochs=epochs)
     with (
         Progress(progress, epochs, math.ceil(len(train_data[0]) / batch_size)) as shown,
-        _explained(output, rows, epochs),
+        folder.explained(output, rows, epochs),
     ):
         _write_history(output, rows)
         for epoch in range(len(rows) + 1, epochs + 1):
             listeners.on_epoch_begin(epoch - 1)
             row = _epoch(trainer, train_data, test_data, batch_size, seed, epoch, shown)
             listeners.on_epoch_end(epoch - 1, dict(row))
-            checkpoint.write(output / CHECKPOINT, settings, [*rows, row], state)
+            checkpoint.write(output / folder.CHECKPOINT, settings, [*rows, row], state)
             rows.append(row)  # counted once it is kept
             _write_history(output, rows)
             if model.stop_training:
@@ -156,49 +155,13 @@ def _check_model_and_data(model, train_data, test_data) -> tuple[Labelled, Label
     return train_data, test_data
 
 
-def _begin(output: pathlib.Path, name: str, settings, state, resume: bool, epochs: int) -> list[dict]:
-    """Restore the run in ``output`` and return its history so far, or write the checkpoint of a new run's start."""
-    path = output / CHECKPOINT
-    for written in (CHECKPOINT, HISTORY, CURVES, *_model_files(name)):
-        for half in output.glob(f".{glob.escape(pathlib.Path(written).stem)}-*"):  # left by a kill in mid-write
-            half.unlink(missing_ok=True)
-    if resume and path.is_file():
-        rows = checkpoint.read(path, settings, state)
-        if len(rows) > epochs:
-            raise ValueError(
-                f"{output} holds a run of {len(rows)} epochs, more than the {epochs} asked for. Ask for {len(rows)} or "
-                "more, use another output folder, or start over with resume=False (--fresh on the command line)."
-            )
-        return rows
-    if resume and (output / HISTORY).exists():
-        raise ValueError(
-            f"{output} holds a {HISTORY} but no {CHECKPOINT} to go on from, and would be overwritten. Use another "
-            "output folder, or start over with resume=False (--fresh on the command line)."
-        )
-    for old in (HISTORY, CURVES, *_model_files(name)):  # never the history of one run beside the weights of another
-        (output / old).unlink(missing_ok=True)
-    # Epoch 0 is kept too: whoever is stopped in the first epoch starts again from the same weights.
-    checkpoint.write(path, settings, [], state)
-    return []
-
-
-@contextlib.contextmanager
-def _explained(output: pathlib.Path, rows: list[dict], epochs: int) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"Stopped after {len(rows)} of {epochs} epochs, which are kept in {output}. Start the same again to go on."
-        ) from None
-
-
 def _epoch(trainer, train_data, test_data, batch_size: int, seed: int, epoch: int, shown: Progress) -> dict:
     """Run one epoch and return its row of the history."""
     started = time.perf_counter()
     images, labels = train_data
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(images))
-    _seed_dropout(trainer, random)
+    folder.seed_dropout(trainer, random)
     totals = np.zeros(2)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
@@ -220,13 +183,6 @@ def _epoch(trainer, train_data, test_data, batch_size: int, seed: int, epoch: in
     }
     shown.row(row)
     return row
-
-
-def _seed_dropout(trainer: keras.Model, random: np.random.Generator) -> None:
-    """Set every random layer's generator; Keras keeps one, a variable of (seed, counter), in each of them."""
-    for variable in trainer.variables:
-        if variable.name == "seed_generator_state":
-            variable.assign(np.array([random.integers(2**31), 0], variable.dtype))
 
 
 def _write_history(output: pathlib.Path, rows: list[dict]) -> None:

@@ -26,3 +26,40 @@ def draw(history: pd.DataFrame, title: str) -> Figure:
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right" if quantity == "accuracy" else "upper right")
     return figure
+
+
+def draw_steps(steps: pd.DataFrame, history: pd.DataFrame, quantity: str, title: str) -> Figure:
+    """Draw the loss of every batch and of the validations over one axis of steps, and the validation CC beside it.
+
+    Args:
+        steps: columns ``step, loss``.
+        history: columns ``step, val_loss, val_cc``; NaN where there was no validation.
+        quantity: what the loss is.
+        title: above both.
+    """
+    figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    validated = history[history["val_loss"].notna()]
+    left.plot(steps["step"], steps["loss"], color=_TRAIN, alpha=0.35, linewidth=0.8, label="train, each batch")
+    width = max(1, len(steps) // 40)
+    if width > 1:
+        smooth = steps["loss"].rolling(width, center=True, min_periods=1).mean()
+        left.plot(steps["step"], smooth, color=_TRAIN, label=f"train, mean of {width} batches")
+    left.plot(validated["step"], validated["val_loss"], "s-", color=_TEST, markersize=3, label="validation")
+    left.set_ylabel(quantity)
+    low, high = steps["loss"].quantile([0.0, 0.99])
+    high = max(high, validated["val_loss"].quantile(0.9))
+    low = min(low, validated["val_loss"].min())
+    if high > low:  # the first batches of an untrained net may be off by far: they are not what is looked for
+        left.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low))
+    right.plot(validated["step"], validated["val_cc"], "s-", color=_TEST, markersize=3, label="validation")
+    right.set_ylabel("CC with the density")
+    for axes in (left, right):
+        axes.set_xlabel("step")
+        axes.set_xlim(0, steps["step"].max() * 1.03)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure

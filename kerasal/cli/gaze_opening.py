@@ -1,0 +1,158 @@
+"""From the NET argument of ``kerasal gaze`` to a net with its conventions, and from --data to a data set."""
+
+import ast
+import dataclasses
+import json
+import pathlib
+from typing import Annotated, Any
+
+import typer
+
+from kerasal.cli.session import load_tensorflow, remark
+
+Net = Annotated[
+    str,
+    typer.Argument(
+        help="A run of `gaze train`, a .keras or .h5 file, or a zoo name (with --weights).", show_default=False
+    ),
+]
+Data = Annotated[
+    pathlib.Path,
+    typer.Option(help="Images with fixations or maps: OSIE, SALICON, folders, coursework pickles.", show_default=False),
+]
+Split = Annotated[str | None, typer.Option(help="Which part of the data, or 'all'. Default: test, else val, else all.")]
+Weights = Annotated[str | None, typer.Option(help="Weights of a zoo net: a name or a file.", show_default=False)]
+NetOption = Annotated[
+    list[str] | None,
+    typer.Option("--net-option", help="An option of a zoo net as KEY=VALUE; may be repeated. `kerasal card NET`."),
+]
+Preprocessing = Annotated[
+    str | None,
+    typer.Option("--preprocessing", "-p", help="How a net from a file wants its pixels. Default: unit (0..1)."),
+]
+Size = Annotated[
+    str | None, typer.Option(help="HEIGHTxWIDTH at which a net that takes any size sees images, such as 240x320.")
+]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run code inside the model file. Only if you trust it.")]
+
+
+@dataclasses.dataclass
+class OpenedNet:
+    """A gaze net with what there is to know of it."""
+
+    net: Any
+    preprocessing: str
+    size: tuple[int, int] | None
+    target_range: str
+    how: str
+
+    def predictor(self):
+        """Compile it."""
+        from kerasal.gaze import Predictor
+
+        return Predictor(self.net, self.preprocessing, size=self.size, target_range=self.target_range)
+
+
+def open_net(
+    text: str,
+    *,
+    weights: str | None = None,
+    net_options: list[str] | None = None,
+    preprocessing: str | None = None,
+    size: str | None = None,
+    unsafe: bool = False,
+) -> OpenedNet:
+    """Load what NET names.
+
+    Raises:
+        ValueError: no such net, or a run that is not finished.
+        FileNotFoundError: there is no such file.
+    """
+    path = pathlib.Path(text)
+    run = path / "run.json"
+    load_tensorflow()
+    from kerasal import registry
+
+    if run.is_file():
+        facts = json.loads(run.read_text(encoding="utf-8"))
+        file = path / facts["model_file"]
+        if not file.is_file():
+            raise ValueError(f"The run in {path} is not finished: it has no {file.name} yet. Start it again to go on.")
+        shape = size_of(size) or tuple(facts["size"])
+        return OpenedNet(
+            _load(file, unsafe), preprocessing or facts["preprocessing"], shape, facts["target_range"], path.name
+        )
+    if path.exists():
+        if weights or net_options:
+            raise ValueError("--weights and --net-option go with a zoo net; a file has its own.")
+        if preprocessing is None:
+            remark("Preprocessing: unit (0..1) assumed; --preprocessing sets it.")
+        return OpenedNet(_load(path, unsafe), preprocessing or "unit", size_of(size), "unit", path.name)
+    net, spec = create_net(text, weights, net_options), registry.model_spec(text)
+    if weights is None and not any(name in options_of(net_options) for name in ("weights", "backbone_weights")):
+        remark(f"{text} has random weights here: its maps mean nothing. Give it weights with --weights FILE.")
+    return OpenedNet(net, preprocessing or spec.preprocessing, size_of(size), "unit", text)
+
+
+def create_net(name: str, weights: str | None, net_options: list[str] | None):
+    """Build a zoo net.
+
+    Raises:
+        ValueError: no such net, option or weights.
+        FileNotFoundError: the name is a path at which there is nothing.
+    """
+    from kerasal import registry
+
+    if pathlib.Path(name).suffix or "/" in name:
+        registry.load_model(name)  # which says that there is no such file
+    return registry.create_model(name, weights, **options_of(net_options))
+
+
+def open_data(path: pathlib.Path, split: str | None, preferred: tuple[str, ...], missing: str = "error"):
+    """Open the part ``split`` of the data, or the first of the ``preferred`` parts that it has, or all of it."""
+    from kerasal.datasets import gaze_splits, open_gaze
+
+    if split is None:
+        splits = gaze_splits(path)
+        split = next((name for name in preferred if name in splits), "all")
+        if split != "all":
+            remark(f"{path}: the images of its split {split!r}.")
+    return open_gaze(path, None if split == "all" else split, missing=missing)
+
+
+def options_of(given: list[str] | None) -> dict[str, Any]:
+    """Read KEY=VALUE options; a value is a number, True, a tuple, or else a text.
+
+    Raises:
+        typer.BadParameter: no ``=``.
+    """
+    found = {}
+    for one in given or ():
+        key, equals, value = one.partition("=")
+        if not equals or not key.isidentifier():
+            raise typer.BadParameter(f"--net-option is KEY=VALUE, such as batch_norm=True; received {one!r}")
+        try:
+            found[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[key] = value
+    return found
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """Read HEIGHTxWIDTH.
+
+    Raises:
+        typer.BadParameter: it cannot be read so.
+    """
+    if text is None:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise typer.BadParameter(f"--size is HEIGHTxWIDTH, such as 240x320; received {text!r}")
+    return int(height), int(width)
+
+
+def _load(path: pathlib.Path, unsafe: bool):
+    from kerasal import layers, registry  # noqa: F401  (the layers are registered for loading)
+
+    return registry.load_model(path, unsafe=unsafe)

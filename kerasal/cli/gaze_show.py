@@ -1,0 +1,146 @@
+"""``kerasal gaze predict``, ``panel`` and ``filters``: pictures."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kerasal.cli import gaze_opening as opening
+from kerasal.cli import options
+from kerasal.cli.session import results
+
+Postprocess = Annotated[
+    Literal["examiners", "pan", "none"],
+    typer.Option(help="Clip, enlarge and blur by 2 px (the coursework's); blur the small map, then enlarge; enlarge."),
+]
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def predict(
+    net: opening.Net,
+    images: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the maps.")] = Path("gaze"),
+    postprocess: Postprocess = "examiners",
+    weights: opening.Weights = None,
+    net_option: opening.NetOption = None,
+    preprocessing: opening.Preprocessing = None,
+    size: opening.Size = None,
+    unsafe: opening.Unsafe = False,
+) -> None:
+    """Predict where people will look: for each image a 16-bit map, NAME.png, and the map on it, NAME-overlay.jpg.
+
+    What cannot be read is named and left out, and makes the exit code 1.
+    """
+    files = _files(images, output)
+    from kerasal import images as pictures
+    from kerasal.cli.session import remark
+    from kerasal.progress import progress_bar
+
+    opened = opening.open_net(
+        net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
+    )
+    from kerasal.gaze import overlay
+    from kerasal.gaze import predict as run
+
+    predictor, failed = opened.predictor(), 0
+    with progress_bar("Predicting", len(files)) as advance:
+        for name, file in files.items():
+            try:
+                photograph = pictures.read(file)
+            except (ValueError, OSError) as error:
+                remark(f"Left out: {error}")
+                failed += 1
+                continue
+            values = next(run(predictor, [photograph], postprocess=postprocess))
+            _write_map(output / f"{name}.png", values, scaled=postprocess != "examiners")
+            pictures.write(output / f"{name}-overlay.jpg", overlay(photograph, values))
+            advance(1)
+    if failed == len(files):
+        raise ValueError("None of the images could be read; the remarks above say why.")
+    how = "0..1" if postprocess == "examiners" else "each map from its lowest to its highest value"
+    results().print(f"{output}  {len(files) - failed} maps (16 bits: {how}) and overlays", markup=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def panel(
+    net: opening.Net,
+    data: opening.Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture.")] = Path("panel.png"),
+    image: Annotated[
+        list[str] | None, typer.Option(help="Show these images (repeat the option) instead of best, median and worst.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Images of each kind.")] = 1,
+    split: opening.Split = None,
+    postprocess: Postprocess = "examiners",
+    weights: opening.Weights = None,
+    net_option: opening.NetOption = None,
+    preprocessing: opening.Preprocessing = None,
+    size: opening.Size = None,
+    unsafe: opening.Unsafe = False,
+) -> None:
+    """Draw image, truth and prediction: the best, the median and the worst image by CC."""
+    options.check_output(output, _PICTURES)
+    opened_data = opening.open_data(data, split, ("test", "val", "validation"))
+    opened = opening.open_net(
+        net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
+    )
+    from kerasal import gaze
+    from kerasal import images as pictures
+
+    sheet = gaze.panel(opened.predictor(), opened_data, image, postprocess=postprocess, count=count, progress=True)
+    pictures.write(output, sheet)
+    results().print(f"{output}  image | truth | prediction", markup=False)
+
+
+def filters(
+    net: opening.Net,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture.")] = Path("filters.png"),
+    weights: opening.Weights = None,
+    net_option: opening.NetOption = None,
+    preprocessing: opening.Preprocessing = None,
+    unsafe: opening.Unsafe = False,
+) -> None:
+    """Draw the kernels of a net's first convolution, all on one scale."""
+    options.check_output(output, _PICTURES)
+    opened = opening.open_net(net, weights=weights, net_options=net_option, preprocessing=preprocessing, unsafe=unsafe)
+    from kerasal import gaze
+    from kerasal import images as pictures
+    from kerasal import preprocessing as conventions
+
+    pictures.write(output, gaze.filters(opened.net, bgr=conventions.get(opened.preprocessing).bgr))
+    results().print(f"{output}  first-layer filters", markup=False)
+
+
+def _files(given: list[Path], output: Path) -> dict[str, Path]:
+    """Return name -> file of the photographs in files and folders; the names are those of the results."""
+    known = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+    files = []
+    for path in given:
+        if not path.exists():
+            raise FileNotFoundError(f"There is no image or folder {path}.")
+        inside = sorted(one for one in path.iterdir() if one.suffix.lower() in known) if path.is_dir() else [path]
+        if not inside:
+            raise ValueError(f"{path} has no images; expected files that end in {', '.join(known)}.")
+        files += inside
+    found: dict[str, Path] = {}
+    for file in files:
+        if found.setdefault(file.stem, file) != file:
+            raise ValueError(
+                f"{found[file.stem]} and {file} would both be written as {file.stem}.png. Take one a time."
+            )
+        if (output / f"{file.stem}.png").resolve() == file.resolve():
+            raise ValueError(f"The map would replace the image {file}: give another folder with --output.")
+    return found
+
+
+def _write_map(path: Path, values, scaled: bool) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from kerasal.files import replacing
+
+    low, high = (float(values.min()), float(values.max())) if scaled else (0.0, 1.0)
+    shares = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
+    with replacing(path) as temporary:
+        Image.fromarray(np.round(65535 * shares).astype(np.uint16)).save(temporary)

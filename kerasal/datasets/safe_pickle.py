@@ -1,0 +1,230 @@
+"""Read a pickle of arrays without running anything that it says, and without holding it in memory.
+
+A pickle is a program: unpickled plainly, a file can run any command. Here only numbers, text, plain containers and
+NumPy arrays are understood; the names of the NumPy functions that rebuild arrays lead to stand-ins of this module, so
+that not even NumPy's own code is called on what the file says. Every array is handed to ``convert`` as soon as it is
+read, and what the file holds of it is dropped.
+
+This is Python's own reader written in Python (``pickle._Unpickler``): the one in C remembers every byte string that it
+has read until the end, so that a file of 4 GB would be held whole whatever becomes of its arrays.
+"""
+
+import io
+import math
+import os
+import pathlib
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+
+_SHORT = 1 << 12  # bytes: anything longer is the inside of an array, which nothing in the file refers to again
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_NUMBERS = "biuf"  # booleans, whole numbers, fractions
+
+
+class RefusedPickle(ValueError):
+    """The pickle asks for something else than numbers, text, plain containers and arrays."""
+
+
+def read_pickle(path: str | os.PathLike, convert: Callable[[np.ndarray], object] = np.array):
+    """Return what the pickle at ``path`` holds, every array replaced by ``convert(array)``.
+
+    Args:
+        path: the file; protocols 0 to 5, written with NumPy 1 or 2, by Python 3 or 2.
+        convert: called with each array, read-only, whose memory is given up afterwards: return a copy of some kind.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RefusedPickle: it asks for anything else; the message says what for.
+        ValueError: it is truncated, or damaged.
+    """
+    path = pathlib.Path(path)
+    with path.open("rb") as file:
+        reader = _Reader(_Guarded(file, path.stat().st_size), convert)
+        try:
+            found = _plain(reader.load())
+        except RefusedPickle as error:
+            raise RefusedPickle(f"{path} is refused: {error} Nothing of it was run.") from None
+        except (EOFError, pickle.UnpicklingError) as error:
+            where = f"at byte {file.tell():,} of {path.stat().st_size:,}, after {reader.arrays:,} arrays"
+            raise ValueError(f"{path} is truncated or damaged {where} ({error}). Get the file again.") from None
+        except _DAMAGE as error:
+            reason = str(error).strip() or type(error).__name__
+            raise ValueError(f"{path} cannot be read as a pickle of arrays: {reason}.") from None
+    return found
+
+
+class _Guarded:
+    """A file that says where it ends instead of returning less, or making room for lengths that cannot be true."""
+
+    def __init__(self, file: io.BufferedReader, size: int):
+        self._file, self._size = file, size
+
+    def read(self, count: int) -> bytes:
+        if count > self._size - self._file.tell():
+            raise EOFError("the file ends too early")
+        return self._file.read(count)
+
+    def readline(self) -> bytes:
+        return self._file.readline()
+
+
+class _Dtype:
+    """Stands in for ``numpy.dtype``: a number's type by its code, with the byte order that follows it."""
+
+    def __init__(self, code, *_):
+        self.value = np.dtype(code if isinstance(code, str) else "O")
+        if self.value.kind not in _NUMBERS:
+            raise RefusedPickle(f"it has an array of dtype {str(code)!r}; expected numbers.")
+
+    def __setstate__(self, state):
+        order = state[1]
+        self.value = self.value.newbyteorder(order if order in ("<", ">") else "=")
+
+
+class _Array:
+    """Stands in for an array: empty when it is announced, converted when its numbers follow."""
+
+    def __init__(self, reader: "_Reader"):
+        self.reader, self.value = reader, None
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, data = state
+        self.fill(data, dtype, shape, "F" if fortran else "C")
+
+    def fill(self, data, dtype: _Dtype, shape: tuple, order: str) -> None:
+        data = data.encode("latin1") if isinstance(data, str) else data  # Python 2
+        if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
+            raise RefusedPickle("it has an array that does not consist of numbers.")
+        if math.prod(shape) * dtype.value.itemsize != len(data) or min(shape, default=0) < 0:
+            raise pickle.UnpicklingError(f"an array of shape {shape} has {len(data)} bytes")
+        array = np.frombuffer(data, dtype.value).reshape(shape, order=order)
+        array.flags.writeable = False
+        self.reader.arrays += 1
+        self.value = self.reader.convert(array)
+
+
+class _Dropped:
+    """Remembered in the place of an array's bytes."""
+
+
+class _Reader(pickle._Unpickler):
+    dispatch = dict(pickle._Unpickler.dispatch)  # noqa: RUF012
+
+    def __init__(self, file: _Guarded, convert: Callable):
+        super().__init__(file, encoding="latin1")
+        self.convert, self.arrays = convert, 0
+        numpy_cores = ("numpy.core", "numpy._core")
+        self._known = {
+            ("numpy", "ndarray"): "ndarray",
+            ("numpy", "dtype"): _Dtype,
+            ("_codecs", "encode"): _encode,
+            ("collections", "OrderedDict"): dict,
+            ("__builtin__", "bytes"): _no_bytes,  # how protocols 0 to 2 spell b""
+            ("builtins", "bytes"): _no_bytes,
+            **{(f"{core}.multiarray", "_reconstruct"): self._announce for core in numpy_cores},
+            **{(f"{core}.numeric", "_frombuffer"): self._from_buffer for core in numpy_cores},
+            **{(f"{core}.multiarray", "scalar"): _scalar for core in numpy_cores},
+        }
+
+    def find_class(self, module: str, name: str):
+        if (module, name) not in self._known:
+            raise RefusedPickle(
+                f"it tries to import {module}.{name}; expected nothing but NumPy arrays and plain containers."
+            )
+        return self._known[module, name]
+
+    def persistent_load(self, _):
+        raise RefusedPickle("it refers to objects outside the file.")
+
+    def _announce(self, *_) -> _Array:
+        return _Array(self)
+
+    def _from_buffer(self, data, dtype, shape, order="C", *_) -> _Array:
+        array = _Array(self)
+        array.fill(data, dtype, shape, order)
+        return array
+
+    def load_build(self):
+        state = self.stack.pop()
+        if not isinstance(self.stack[-1], _Array | _Dtype):
+            raise RefusedPickle(f"it sets the state of a {type(self.stack[-1]).__name__}.")
+        self.stack[-1].__setstate__(state)
+
+    def load_reduce(self):
+        arguments, function = self.stack.pop(), self.stack[-1]
+        if not callable(function) or not isinstance(arguments, tuple):
+            raise RefusedPickle(f"it calls {str(function)[:60]!r}.")
+        self.stack[-1] = function(*arguments)
+
+    def load_memoize(self):
+        self._remember(len(self.memo))
+
+    def load_put(self):
+        self._remember(int(self.readline()[:-1]))
+
+    def load_binput(self):
+        self._remember(self.read(1)[0])
+
+    def load_long_binput(self):
+        self._remember(int.from_bytes(self.read(4), "little"))
+
+    def load_bytearray8(self):
+        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
+
+    def _remember(self, place: int) -> None:
+        top = self.stack[-1]
+        inside = isinstance(top, bytes | bytearray | str) and len(top) > _SHORT
+        if isinstance(top, tuple):  # an array's state or arguments hold its bytes too
+            inside = any(isinstance(part, bytes | bytearray | str) and len(part) > _SHORT for part in top)
+        self.memo[place] = _Dropped if inside else top
+
+    def refuse(self):
+        raise RefusedPickle("it makes objects of classes; expected nothing but NumPy arrays and plain containers.")
+
+
+_CLASSES = (pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4)
+_BUFFERS = (pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
+_Reader.dispatch |= {
+    pickle.BUILD[0]: _Reader.load_build,
+    pickle.REDUCE[0]: _Reader.load_reduce,
+    pickle.MEMOIZE[0]: _Reader.load_memoize,
+    pickle.PUT[0]: _Reader.load_put,
+    pickle.BINPUT[0]: _Reader.load_binput,
+    pickle.LONG_BINPUT[0]: _Reader.load_long_binput,
+    pickle.BYTEARRAY8[0]: _Reader.load_bytearray8,
+    **{code[0]: _Reader.refuse for code in _CLASSES + _BUFFERS},
+}
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    if encoding != "latin1":
+        raise RefusedPickle(f"it encodes text as {encoding!r}.")
+    return text.encode("latin1")
+
+
+def _no_bytes() -> bytes:
+    return b""
+
+
+def _scalar(dtype: _Dtype, data):
+    data = data.encode("latin1") if isinstance(data, str) else data
+    return np.frombuffer(data, dtype.value, 1)[0].item()
+
+
+def _plain(value):
+    """Replace the stand-ins in containers by what they were converted to, in place where that is possible."""
+    if isinstance(value, _Array):
+        return value.value
+    if isinstance(value, list):
+        for index, one in enumerate(value):
+            value[index] = _plain(one)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            value[key] = _plain(one)
+    elif isinstance(value, tuple):
+        return tuple(_plain(one) for one in value)
+    elif callable(value):
+        raise ValueError("expected numbers, text, containers and arrays, found the name of a function")
+    return value

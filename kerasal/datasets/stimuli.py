@@ -1,0 +1,58 @@
+"""From what a person has at hand, files and arrays, to the entries of a gaze data set."""
+
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from kerasal.datasets.gaze_types import Points, Stimulus
+
+
+def stimuli_of(images: Sequence, fixations=None, densities=None, names=None) -> list[Stimulus]:
+    """Return one entry an image; see ``GazeDataset``.
+
+    Raises:
+        ValueError: lists of unequal length, or an array that is no image.
+    """
+    _check_lengths(images, fixations=fixations, densities=densities, names=names)
+    stimuli = []
+    for index, image in enumerate(images):
+        path = isinstance(image, str | os.PathLike)
+        name = names[index] if names is not None else pathlib.Path(image).stem if path else f"{index:05d}"
+        stimuli.append(
+            Stimulus(
+                str(name),
+                pathlib.Path(image) if path else _rgb(image, str(name)),
+                _later(None if fixations is None else fixations[index], Points.of),
+                _later(None if densities is None else densities[index], np.asarray),
+            )
+        )
+    return stimuli
+
+
+def some(names: Iterable[str]) -> str:
+    """Return up to eight names in one phrase."""
+    names = list(names)
+    return ", ".join(map(str, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _later(value, make: Callable) -> Callable | None:
+    if value is None:
+        return None
+    return (lambda: make(value())) if callable(value) else (lambda: make(value))
+
+
+def _rgb(image, name: str) -> np.ndarray:
+    array = np.asarray(image)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise ValueError(f"Image {name!r}: expected uint8 (H, W, 3) or (H, W), received {array.dtype} {array.shape}.")
+    return array
+
+
+def _check_lengths(images: Sequence, **given) -> None:
+    for argument, values in given.items():
+        if values is not None and len(values) != len(images):
+            raise ValueError(f"{argument}: expected {len(images)}, one for each image, received {len(values)}.")

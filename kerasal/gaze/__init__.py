@@ -1,0 +1,34 @@
+"""Where people look, as a net predicts it: maps for photographs, their scores, and what went wrong with them.
+
+* ``Predictor(net)`` and ``predict``: maps of photographs of any size; ``finish`` brings a net's map to theirs.
+* ``evaluate``: the maps' scores beside the centre and the mean map, by the benchmark and the coursework.
+* ``diagnose``: has the net learned more than the mean map or the centre, and does its output wrap around?
+* ``panel``, ``filters``, ``overlay``, ``wrap_panel``: what to look at.
+
+A gaze net takes RGB images and makes one map an image; training one is ``kerasal.training.train_gaze``. (What a score
+depends on is another thing: ``kerasal.attribution``.)
+"""
+
+from kerasal.gaze.diagnosis import Diagnosis as Diagnosis
+from kerasal.gaze.diagnosis import diagnose as diagnose
+from kerasal.gaze.evaluation import evaluate as evaluate
+from kerasal.gaze.pictures import filters as filters
+from kerasal.gaze.pictures import overlay as overlay
+from kerasal.gaze.pictures import panel as panel
+from kerasal.gaze.pictures import wrap_panel as wrap_panel
+from kerasal.gaze.prediction import Predictor as Predictor
+from kerasal.gaze.prediction import finish as finish
+from kerasal.gaze.prediction import predict as predict
+
+__all__ = [
+    "Diagnosis",
+    "Predictor",
+    "diagnose",
+    "evaluate",
+    "filters",
+    "finish",
+    "overlay",
+    "panel",
+    "predict",
+    "wrap_panel",
+]

@@ -1,0 +1,147 @@
+"""Train a gaze predictor by a recipe, in a folder from which a stopped or killed run goes on to the same result.
+
+Epoch ``e`` draws its order and its mirror images from ``(seed, e)``, and rates follow from the epoch; with the weights
+and the optimizer's state, which the checkpoint holds, nothing else decides what comes next. So a resumed run is
+bit-equal to an uninterrupted one (on a GPU, after ``tf.config.experimental.enable_op_determinism()``).
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from kerasal import _keras  # noqa: F401
+
+import keras  # isort: skip
+import numpy as np
+import pandas as pd
+
+from kerasal import preprocessing as conventions
+from kerasal.gaze.maps import image_size, map_size
+from kerasal.training import checkpoint, folder, recipes
+from kerasal.training.distributing import Replicas
+from kerasal.training.gaze_files import files_of
+from kerasal.training.gaze_run import Run
+from kerasal.training.memory import check_memory
+from kerasal.training.progress import Progress
+from kerasal.training.recipes import Recipe
+from kerasal.training.samples import CACHE, samples_of
+from kerasal.training.sgd import TorchSGD
+
+
+@dataclasses.dataclass(frozen=True)
+class GazeTraining:
+    """What ``train_gaze`` made: the trained net, one row an epoch, and the folder with the files.
+
+    ``history`` has the columns epoch (from 1), step, rate, loss (mean over the epoch's images, each before its step's
+    update and without weight decay), val_loss, val_mse (of maps in 0..1), val_cc (NaN in epochs without validation) and
+    seconds. ``steps`` has the loss of every batch. ``skipped`` says which
+    training images were left out, and why.
+    """
+
+    net: keras.Model
+    history: pd.DataFrame
+    steps: pd.DataFrame
+    output: pathlib.Path
+    recipe: Recipe
+    skipped: dict[str, str]
+
+
+def train_gaze(
+    net: keras.Model,
+    data,
+    validation,
+    recipe: str | Recipe = "default",
+    output: str | os.PathLike = "run",
+    *,
+    preprocessing: str | conventions.Preprocessing = "unit",
+    size: tuple[int, int] | None = None,
+    sigma: float | None = None,
+    resume: bool = True,
+    strategy: str | None = None,
+    tensorboard: bool = False,
+    progress: bool = True,
+    about: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> GazeTraining:
+    """Train ``net`` in place; write history.csv, steps.csv, curves.png, run.json and the weights into ``output``.
+
+    Args:
+        net: RGB images (N, H, W, 3) in, one map an image out: (N, h, w), (N, h, w, 1) or a square one in a row. Its
+            weights are the start of a new run; a run that goes on starts from its checkpoint.
+        data: a ``GazeDataset``, or a pair of arrays: images, uint8 (N, H, W, 3) or prepared float32, and densities
+            (N, h, w), of the net's sizes.
+        validation: the same. With ``keep="best"`` in the recipe it chooses the weights; otherwise it chooses nothing.
+        recipe: a name in ``RECIPES``, or a ``Recipe``.
+        output: the folder of this run, made where it is missing.
+        preprocessing: how the net wants its pixels.
+        size: (height, width) to train at, for a net that takes any size.
+        sigma: blur of fixations in pixels of the image, for data without densities; the data set's own by default.
+        resume: go on from the checkpoint in ``output``; ``False`` starts over and replaces what lies there.
+        strategy: ``"mirrored"`` spreads every batch over all GPUs (``tf.distribute.MirroredStrategy``).
+        tensorboard: also write event files into ``output``/tensorboard.
+        progress: show a bar with the images a second and the remaining time, and a line an epoch, on stderr.
+        about: kept in run.json, such as how the net was made.
+        **changes: to the recipe, such as ``epochs=20``, ``batch_size=32``, ``loss="kld=1,cc=0.2"``.
+
+    Raises:
+        ValueError: an unusable net, data or recipe; another run's folder; too little memory for the batch (which would
+            fit is said); a loss that is not finite (the image is named).
+        OSError: the folder cannot be written to.
+        KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
+    """
+    chosen = recipes.recipe(recipe, **changes)
+    convention = conventions.get(preprocessing)
+    size, mapped = image_size(net, size), map_size(net, size)
+    output = pathlib.Path(output)
+    train, test = (
+        samples_of(
+            one, what, size, mapped, fixations=chosen.needs_fixations, sigma=sigma, folder=output, progress=progress
+        )
+        for one, what in ((data, "training"), (validation, "validation"))
+    )
+    chosen = chosen.for_steps(chosen.steps_per_epoch(len(train)))
+    replicas = Replicas(net, strategy)
+    replicas.check_batches(chosen.shown(len(train)), chosen.batch_size)
+    with replicas.scope():
+        optimizer = _optimizer(chosen)
+        optimizer.build(replicas.net.trainable_variables)
+    slots = 1 if chosen.optimizer == "torch_sgd" else 2
+    check_memory(replicas.net, chosen.batch_size, slots, _bytes(net.weights) + _bytes(optimizer.variables))
+    settings = {
+        "model": f"{net.name} with {net.count_params():,} parameters",
+        **chosen.settings,
+        "preprocessing": dataclasses.asdict(convention) | {"name": ""},
+        "size": list(size),
+        "train_data": checkpoint.fingerprint(*train.arrays),
+        "validation_data": checkpoint.fingerprint(*test.arrays),
+    }
+    settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back
+    run = Run(chosen, replicas, optimizer, convention, mapped, train, test, output, settings)
+    journal = run.begin(resume, tensorboard, {"recipe": recipe if isinstance(recipe, str) else "own", **(about or {})})
+    steps = chosen.steps_per_epoch(len(train))
+    with (
+        journal,
+        Progress(progress, chosen.epochs, steps) as shown,
+        folder.explained(output, run.kept, chosen.epochs),
+    ):
+        run.train(journal, shown)
+        replicas.give_back()
+        if chosen.keep == "best":
+            net.load_weights(output / files_of(net.name).best)
+        journal.results(net)
+        shutil.rmtree(output / CACHE, ignore_errors=True)
+    return GazeTraining(net, journal.history(), journal.steps(), output, chosen, train.skipped)
+
+
+def _optimizer(chosen: Recipe):
+    if chosen.optimizer == "adam":
+        return keras.optimizers.Adam(1e-3)  # both are given the recipe's rate before every step
+    return TorchSGD(1e-3, momentum=0.9, weight_decay=chosen.weight_decay)
+
+
+def _bytes(variables) -> int:
+    return sum(4 * int(np.prod(variable.shape)) for variable in variables)

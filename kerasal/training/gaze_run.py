@@ -1,0 +1,156 @@
+"""A gaze training run under way: its epochs, its validations, and what is kept of it."""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from kerasal import _keras  # noqa: F401
+
+import numpy as np  # isort: skip
+import tensorflow as tf  # isort: skip
+
+from kerasal.files import replacing  # isort: skip
+from kerasal.training import checkpoint, folder  # isort: skip
+from kerasal.training.gaze_files import EVENTS, RUN, Journal, files_of  # isort: skip
+from kerasal.training.progress import Progress  # isort: skip
+from kerasal.training.samples import Samples, batches, epoch_order  # isort: skip
+from kerasal.training.stepping import Steps, objective_of  # isort: skip
+
+_CHECKPOINT_SHARE = 0.05  # of the time, at most, is spent on writing checkpoints
+
+
+class Run:
+    """A run under way: what an epoch needs, and how far it is."""
+
+    def __init__(self, chosen, replicas, optimizer, convention, mapped, train, test, output, settings):
+        self.recipe, self.replicas, self.optimizer, self.output = chosen, replicas, optimizer, output
+        self.data, self.test, self.settings, self.convention, self.map_size = train, test, settings, convention, mapped
+        self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
+        pm1 = chosen.target_range == "pm1"
+        objective = objective_of(chosen.loss)
+        self.steps = Steps(replicas.net, optimizer, objective, convention, mapped, pm1=pm1, strategy=replicas.strategy)
+        self.rows: list[dict] = []
+        self.kept: list[dict] = []  # those of the rows that the checkpoint holds
+        self._saved, self._saving = time.perf_counter(), 0.0
+
+    def begin(self, resume: bool, tensorboard: bool, about: Mapping[str, Any]) -> Journal:
+        """Restore the run in the folder, or begin a new one, and open its journal."""
+        files = files_of(self.replicas.net.name)
+        self.rows = folder.begin(
+            self.output, files.written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
+        )
+        self.kept.extend(self.rows)
+        if not self.rows:
+            shutil.rmtree(self.output / EVENTS, ignore_errors=True)
+        facts = {
+            "net": self.replicas.net.name,
+            "model_file": files.whole,
+            "preprocessing": self.convention.name,
+            "size": self.settings["size"],
+            "map_size": list(self.map_size),
+            "target_range": self.recipe.target_range,
+            "skipped": {"training": self.data.skipped, "validation": self.test.skipped},
+            **about,
+        }
+        with replacing(self.output / RUN) as path:
+            path.write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
+        return Journal(self.output, self.replicas.net.name, self.rows, self.recipe, tensorboard)
+
+    def train(self, journal: Journal, shown: Progress) -> None:
+        """Train epoch by epoch, from where the run is to its end."""
+        for epoch in range(len(self.rows) + 1, self.recipe.epochs + 1):
+            row = self._epoch(epoch, shown)
+            best = min((old["val_loss"] for old in self.rows if old["val_loss"] is not None), default=math.inf)
+            if self.recipe.keep == "best" and row["val_loss"] is not None and row["val_loss"] < best:
+                with replacing(self.output / files_of(self.replicas.net.name).best) as path:
+                    self.replicas.net.save_weights(path)
+            self.rows.append(row)
+            self._keep(epoch)
+            journal.add(row)
+            shown.line(_told(row, self.recipe.epochs, self.recipe.shown(len(self.data))))
+
+    def _keep(self, epoch: int) -> None:
+        """Write the checkpoint, unless the last one is so young that writing would take much of the time."""
+        now = time.perf_counter()
+        if epoch < self.recipe.epochs and now - self._saved < self._saving / _CHECKPOINT_SHARE:
+            return
+        checkpoint.write(self.output / folder.CHECKPOINT, self.settings, self.rows, self.state)
+        self.kept[:] = self.rows
+        self._saved = time.perf_counter()
+        self._saving = self._saved - now
+
+    def _epoch(self, epoch: int, shown: Progress) -> dict:
+        started, recipe = time.perf_counter(), self.recipe
+        order, flipped = epoch_order(len(self.data), recipe.mirror, recipe.seed, epoch)
+        folder.seed_dropout(self.replicas.net, np.random.default_rng([recipe.seed, epoch, 1]))
+        per_epoch = recipe.steps_per_epoch(len(self.data))
+        losses, images, done, rate = [], 0.0, 0, 0.0
+        for number, batch in enumerate(batches(self.data, order, flipped, recipe.batch_size)):
+            index, *arrays = batch
+            rate = self._set_rates(epoch - 1, (epoch - 1) * per_epoch + number, per_epoch)
+            values = self._guarded(arrays)
+            if not np.isfinite(values).all():
+                raise ValueError(_not_finite(values, [self.data.names[i] for i in index], epoch, number + 1))
+            losses.append(float(values.mean(dtype=np.float64)))
+            images, done = images + float(values.sum(dtype=np.float64)), done + len(index)
+            speed = done / (time.perf_counter() - started)
+            shown.advance(epoch, f"loss {images / done:.4g}  {speed:.4g} images/s")
+        row = {"epoch": epoch, "step": epoch * per_epoch, "rate": rate, "loss": images / done}
+        row |= {"val_loss": None, "val_mse": None, "val_cc": None}
+        if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:
+            row |= {f"val_{name}": value for name, value in validate(self.steps, self.test, recipe.batch_size).items()}
+        return row | {"seconds": round(time.perf_counter() - started, 2), "losses": losses}
+
+    def _guarded(self, arrays) -> np.ndarray:
+        try:
+            return self.steps.train(*arrays)
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            raise ValueError(
+                f"Memory ran out in a batch of {len(arrays[0])} images. Start again with half as many "
+                f"(--batch-size {max(1, len(arrays[0]) // 2)}) and --fresh."
+            ) from error
+
+    def _set_rates(self, epoch: int, step: int, per_epoch: int) -> float:
+        """Set the optimizer's rate and momentum to the recipe's for this step; return the rate."""
+        total = {"epoch": self.recipe.epochs, "step": self.recipe.epochs * per_epoch}
+        position = {"epoch": epoch, "step": step}
+        for name in ("rate", "momentum"):
+            schedule = getattr(self.recipe, name)
+            variable = self.optimizer.learning_rate if name == "rate" else getattr(self.optimizer, "momentum", None)
+            if variable is not None:
+                variable.assign(schedule(position[schedule.unit], total[schedule.unit]))
+        return self.recipe.rate(position[self.recipe.rate.unit], total[self.recipe.rate.unit])
+
+
+def validate(steps: Steps, samples: Samples, batch_size: int) -> dict[str, float]:
+    """Return the means over all images of loss, MSE and CC: over images, not over batches of unequal size."""
+    totals: dict[str, float] = {}
+    for start in range(0, len(samples), batch_size):
+        index = np.arange(start, min(start + batch_size, len(samples)))
+        for name, values in steps.validate(*samples.take(index)).items():
+            totals[name] = totals.get(name, 0.0) + float(values.sum(dtype=np.float64))
+    return {name: total / len(samples) for name, total in totals.items()}
+
+
+def _told(row: dict, epochs: int, images: int) -> str:
+    text = f"{row['epoch']}/{epochs}  loss {row['loss']:.4g}"
+    if row["val_loss"] is not None:
+        text += f"  validation: loss {row['val_loss']:.4g}  mse {row['val_mse']:.4g}  cc {row['val_cc']:.3f}"
+    return f"{text}  rate {row['rate']:.3g}  {row['seconds']:.1f} s, {images / max(row['seconds'], 1e-9):.4g} images/s"
+
+
+def _not_finite(values: np.ndarray, names: list[str], epoch: int, step: int) -> str:
+    bad = [name for name, value in zip(names, values, strict=True) if not math.isfinite(value)]
+    where = f"in epoch {epoch}, step {step}"
+    if len(bad) == len(names):
+        return (
+            f"The loss is not finite {where}, for all {len(names)} images of the batch (the first: {names[0]}): the "
+            "training has diverged. Start over with a smaller rate."
+        )
+    named = ", ".join(bad[:10])
+    return (
+        f"The loss is not finite {where}, for {len(bad)} of {len(names)} images: {named}. Look at them and their maps."
+    )

@@ -1,0 +1,110 @@
+"""Weights as files: Keras' own, and ``.npz`` archives of ``layer/weight`` arrays, which any program can write."""
+
+import io
+import pathlib
+import zipfile
+
+import numpy as np
+
+
+def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str]:
+    """Load a ``.weights.h5``, ``.keras``, ``.h5`` or ``.npz`` file into a model; return the layers that it lacks.
+
+    Args:
+        model: a built Keras model.
+        path: the file; in an ``.npz`` the keys are ``layer/weight``, such as ``"block1_conv1/kernel"``, where a nested
+            model's layers go by their own names.
+        partly: let an ``.npz`` lack layers, which then stay as they are.
+
+    Raises:
+        ValueError: the file cannot be read, or its arrays do not fit; the model is unchanged then.
+    """
+    if path.suffix != ".npz":
+        model.load_weights(path)
+        _check_all_used(model, path)
+        return []
+    arrays = _read_npz(path)
+    variables = {_key(layer, one): one for layer in model._flatten_layers(include_self=False) for one in _own(layer)}
+    spare = sorted(set(arrays) - set(variables))
+    missing = [name for name in variables if name not in arrays]
+    if spare or (missing and not partly) or len(missing) == len(variables):
+        raise ValueError(
+            f"{path}: expected arrays such as {next(iter(variables))!r}; "
+            f"{len(spare)} unknown ({', '.join(spare[:3])}), {len(missing)} missing ({', '.join(missing[:3])})."
+        )
+    for name, array in arrays.items():
+        if array.shape != tuple(variables[name].shape):
+            raise ValueError(f"{path}: {name} is {array.shape}, expected {tuple(variables[name].shape)}.")
+    for name, array in arrays.items():
+        variables[name].assign(array)
+    return list(dict.fromkeys(name.rpartition("/")[0] for name in missing))
+
+
+def _check_all_used(model, path: pathlib.Path) -> None:
+    """Refuse a file with other weights than the model's: Keras passes over the layers that only the file has."""
+    if path.suffix == ".h5" and not path.name.endswith(".weights.h5"):
+        return  # the old format is checked layer by layer
+    stored = weight_shapes(path)
+    own = [tuple(one.shape) for one in model.weights]
+    if stored and sorted(stored) != sorted(own):
+        raise ValueError(f"The file holds {len(stored)} arrays, the model {len(own)}, or of other shapes.")
+
+
+def save_npz(model, path: pathlib.Path) -> pathlib.Path:
+    """Write a model's weights as an ``.npz`` of ``layer/weight`` arrays, beside it and renamed."""
+    from kerasal.files import replacing
+
+    layers = model._flatten_layers(include_self=False)
+    arrays = {_key(layer, one): np.asarray(one) for layer in layers for one in _own(layer)}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+    return pathlib.Path(path)
+
+
+def weight_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
+    """Return the shapes of the arrays in a weights file, in no special order; none where it cannot be read."""
+    try:
+        if path.suffix == ".npz":
+            return [array.shape for array in _read_npz(path).values()]
+        return _shapes_in_h5(path)
+    except (OSError, ValueError, KeyError):
+        return []
+
+
+def _shapes_in_h5(path: pathlib.Path) -> list[tuple[int, ...]]:
+    import h5py
+
+    source = path
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            source = io.BytesIO(archive.read("model.weights.h5"))
+    shapes = []
+
+    def note(_, entry):
+        if isinstance(entry, h5py.Dataset) and entry.dtype.kind == "f":  # not the state of a layer's random draws
+            shapes.append(entry.shape)
+
+    with h5py.File(source, "r") as file:
+        for part in ("layers", "model_weights"):  # not the optimizer's
+            if part in file:
+                file[part].visititems(note)
+    return shapes
+
+
+def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # zip, zlib and NumPy each have their own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path} cannot be read as an npz archive of arrays: {reason}") from error
+
+
+def _own(layer) -> list:
+    """Return a layer's own variables that are weights, not those of layers within it, nor the state of random draws."""
+    nested = {id(one) for inner in layer._flatten_layers(include_self=False) for one in inner.variables}
+    return [one for one in layer.weights if id(one) not in nested]
+
+
+def _key(layer, variable) -> str:
+    return f"{layer.name}/{variable.name}"

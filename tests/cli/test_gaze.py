@@ -1,0 +1,155 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from kerasal.cli.gaze import app
+
+NET = ("shallow_saliency", "--net-option", "filters=(2,3,4)", "--net-option", "hidden=8", "--batch-norm")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A student's folder: eight photographs with a bright spot, and a table of where people looked."""
+    folder = tmp_path_factory.mktemp("student")
+    (folder / "images").mkdir()
+    random = np.random.default_rng(0)
+    rows = []
+    for i in range(8):
+        y, x = random.integers(10, 50), random.integers(10, 70)
+        image = random.integers(0, 40, (60, 80, 3)).astype(np.uint8)
+        image[y - 6 : y + 7, x - 6 : x + 7] = 230
+        Image.fromarray(image).save(folder / "images" / f"photo{i}.png")
+        spots = np.clip(random.normal((x, y), 2, (10, 2)), 0, (79, 59)).round().astype(int)
+        rows += [(f"photo{i}", *spot) for spot in spots]
+    pd.DataFrame(rows, columns=["image", "x", "y"]).to_csv(folder / "fixations.csv", index=False)
+    return folder
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("run")
+    result = invoke("train", *NET, "--data", folder, "-o", output, "--epochs", 3, "--batch-size", 4, "--seed", 3)
+    assert result.exit_code == 0, result.output + str(result.exception)
+    return output, result
+
+
+def test_train(run, folder):
+    output, result = run
+    assert "7 images to train on, 1 to validate on" in result.stderr.replace("\n", " ")
+    assert "3/3  loss" in result.stderr and "images/s" in result.stderr
+    assert "3 epochs, 6 steps." in result.stdout and "Next: kerasal gaze evaluate" in result.stdout
+    assert len(pd.read_csv(output / "history.csv")) == 3
+    facts = json.loads((output / "run.json").read_text())
+    assert (facts["recipe"], facts["model"], facts["data"]) == ("default", "shallow_saliency", str(folder))
+    again = invoke("train", *NET, "--data", folder, "-o", output, "--epochs", 3, "--batch-size", 2, "--seed", 3, "-q")
+    assert "batch_size: 4 there, 2 now" in str(again.exception) and again.stdout == ""
+
+
+def test_predict(run, folder, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"nothing")
+    result = invoke("predict", run[0], folder / "images", bad, "-o", tmp_path / "maps")
+    assert result.exit_code == 1  # one could not be read, the others are done
+    assert "bad.jpg" in result.stderr and "8 maps" in result.stdout
+    with Image.open(tmp_path / "maps" / "photo3.png") as picture:
+        assert picture.size == (80, 60) and picture.mode == "I;16"
+    with Image.open(tmp_path / "maps" / "photo3-overlay.jpg") as picture:
+        assert picture.size == (80, 60) and picture.mode == "RGB"
+    assert len(list((tmp_path / "maps").iterdir())) == 16
+
+
+def test_predict_never_replaces_an_image(run, folder):
+    before = (folder / "images" / "photo0.png").read_bytes()
+    result = invoke("predict", run[0], folder / "images", "-o", folder / "images")
+    assert "would replace the image" in str(result.exception)
+    assert (folder / "images" / "photo0.png").read_bytes() == before
+
+
+def test_evaluate(run, folder, tmp_path):
+    result = invoke("evaluate", run[0], "--data", folder, "-o", tmp_path / "s.csv")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    table = pd.read_csv(tmp_path / "s.csv", index_col="image")
+    assert len(table) == 8 and {"cc", "center_cc", "mean_coursework_cc", "auc_shuffled"} <= set(table)
+    summary = json.loads((tmp_path / "s.json").read_text())["summary"]
+    assert summary["cc"]["mean"] == pytest.approx(table["cc"].mean())
+    assert (tmp_path / "s.png").stat().st_size > 5000
+    assert "coursework_cc" in result.stdout and "center" in result.stdout
+
+
+def test_panel_filters_diagnose_describe(run, folder, tmp_path):
+    for arguments, file in (
+        (("panel", run[0], "--data", folder), "panel.png"),
+        (("panel", run[0], "--data", folder, "--image", "photo2"), "two.png"),
+        (("filters", run[0]), "filters.png"),
+        (("diagnose", run[0], "--data", folder), "wrap.png"),
+    ):
+        result = invoke(*arguments, "-o", tmp_path / file)
+        assert result.exit_code == 0, result.output + str(result.exception)
+        with Image.open(tmp_path / file) as picture:
+            assert np.asarray(picture.convert("L")).std() > 10
+    assert "is read off the image" in result.stdout and "own" in result.stdout
+    result = invoke("describe", "--data", folder)
+    assert result.exit_code == 0 and "8" in result.stdout
+
+
+def test_center_bias_is_trained_and_switched_off(folder, tmp_path):
+    result = invoke("train", *NET, "--data", folder, "-o", tmp_path, "--epochs", 1, "--center-bias", "learned", "-q")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    result = invoke("diagnose", tmp_path, "--data", folder)
+    assert "Without its CenterBias layer: own" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "shallow_salienc", "--data", "FOLDER"), "Did you mean shallow_saliency"),
+        (("train", "shallow_saliency", "--data", "/no/where"), "/no/where"),
+        (("train", "shallow_saliency", "--data", "FOLDER", "--loss", "mae"), "Unknown loss"),
+        (("train", "shallow_saliency", "--data", "FOLDER", "--preset", "smal"), "preset is one of"),
+        (("predict", "shallow_saliency", "/no/image.jpg"), "There is no image or folder /no/image.jpg"),
+        (("evaluate", "/no/run.keras", "--data", "FOLDER"), "There is no model file /no/run.keras"),
+        (("evaluate", "UNFINISHED", "--data", "FOLDER"), "is not finished"),
+    ],
+)
+def test_errors_are_one_clear_line(folder, tmp_path, arguments, message):
+    (tmp_path / "unfinished").mkdir()
+    facts = {"model_file": "net.keras", "preprocessing": "unit", "size": [8, 8], "target_range": "unit"}
+    (tmp_path / "unfinished" / "run.json").write_text(json.dumps(facts))
+    given = [{"FOLDER": folder, "UNFINISHED": tmp_path / "unfinished"}.get(one, one) for one in arguments]
+    output = tmp_path / ("scores.csv" if arguments[0] == "evaluate" else "out")
+    result = invoke(*given, "-o", output)
+    assert message in str(result.exception) and "\n" not in str(result.exception)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("option", ["batch_norm", "=3"])
+def test_a_net_option_is_key_and_value(folder, option):
+    result = invoke("train", "shallow_saliency", "--data", folder, "--net-option", option)
+    assert result.exit_code == 2 and "KEY=VALUE" in result.output
+
+
+def test_help_loads_no_tensorflow():
+    code = "import kerasal.cli.gaze, sys; sys.exit(bool({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_on_real_gaze(data_folder, tmp_path):
+    """A few epochs on OSIE: the net with batch norm leaves the mean map behind."""
+    given = ("shallow_saliency", "--preset", "small", "--batch-norm", "--data", data_folder / "osie", "-o", tmp_path)
+    result = invoke("train", *given, "--epochs", 20, "-q")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    invoke("evaluate", tmp_path, "--data", data_folder / "osie", "-o", tmp_path / "s.csv")
+    mean = pd.read_csv(tmp_path / "s.csv").mean(numeric_only=True)
+    assert mean["cc"] > max(mean["center_cc"], mean["mean_cc"]) + 0.03
+    assert mean["auc_shuffled"] > mean["center_auc_shuffled"]

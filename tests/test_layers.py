@@ -1,0 +1,80 @@
+"""The layers that Keras does not have, against slow re-implementations."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasal.layers import LocalResponseNormalization, Maxout, MinMax, ResizeLike, reorder_maxout
+
+RANDOM = np.random.default_rng(0)
+
+
+def test_maxout_is_the_largest_of_its_slices_and_convex():
+    z, other = (RANDOM.normal(size=(3, 8)).astype(np.float32) for _ in range(2))
+    np.testing.assert_array_equal(Maxout(2)(z), np.maximum(z[:, ::2], z[:, 1::2]))
+    np.testing.assert_array_equal(Maxout(2, "halves")(z), np.maximum(z[:, :4], z[:, 4:]))
+    np.testing.assert_array_equal(Maxout(4)(z), z.reshape(3, 2, 4).max(-1))
+    for layout in ("adjacent", "halves"):
+        layer = Maxout(2, layout)
+        middle, ends = np.asarray(layer((z + other) / 2)), (np.asarray(layer(z)) + np.asarray(layer(other))) / 2
+        assert (middle <= ends + 1e-6).all() and (middle < ends - 1e-3).any()
+
+
+@pytest.mark.parametrize("pieces", [2, 3])
+def test_weights_of_one_layout_serve_the_other(pieces):
+    x, kernel, bias = (RANDOM.normal(size=shape).astype(np.float32) for shape in ((4, 5), (5, 12), (12,)))
+    adjacent = Maxout(pieces)(x @ kernel + bias)
+    turned = (reorder_maxout(array, "halves", pieces) for array in (kernel, bias))
+    halves = Maxout(pieces, "halves")(x @ next(turned) + next(turned))
+    np.testing.assert_allclose(adjacent, halves, atol=1e-6)
+    back = reorder_maxout(reorder_maxout(kernel, "halves", pieces), "adjacent", pieces)
+    np.testing.assert_array_equal(back, kernel)
+    assert (reorder_maxout(kernel, "halves", pieces) != kernel).any()
+
+
+def test_local_response_normalization_is_caffes():
+    x = RANDOM.normal(0, 30, (2, 3, 4, 9)).astype(np.float32)
+    expected = np.empty_like(x)
+    for channel in range(9):
+        near = x[..., max(0, channel - 2) : channel + 3]
+        expected[..., channel] = x[..., channel] / (1 + 0.1 / 5 * (near**2).sum(-1)) ** 0.75
+    np.testing.assert_allclose(LocalResponseNormalization(5, alpha=0.1)(x), expected, rtol=1e-5)
+
+
+def test_min_max_guards_constant_maps():
+    maps = np.stack([RANDOM.normal(5, 3, (4, 6)), np.full((4, 6), 7.3)]).astype(np.float32)
+    scaled = np.asarray(MinMax()(maps))
+    np.testing.assert_allclose(scaled[0], (maps[0] - maps[0].min()) / np.ptp(maps[0]), atol=1e-6)
+    assert (scaled[1] == 0).all()
+
+
+def test_resize_like_is_bilinear_between_pixel_centres():
+    maps = np.arange(4, dtype=np.float32).reshape(1, 1, 4, 1)
+    found = np.asarray(ResizeLike()([maps, np.zeros((1, 1, 8, 3))]))[0, 0, :, 0]
+    np.testing.assert_allclose(found, [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3], atol=1e-6)
+
+
+def test_layers_are_saved_and_loaded(tmp_path):
+    inputs = keras.Input((None, None, 4))
+    tensor = LocalResponseNormalization(3, 0.2, 0.5, 2.0)(Maxout(2, "halves")(inputs))
+    model = keras.Model(inputs, MinMax()(ResizeLike()([tensor, inputs])))
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    x = RANDOM.normal(size=(2, 5, 6, 4)).astype(np.float32)
+    np.testing.assert_array_equal(again(x), model(x))
+    assert model(x).shape == (2, 5, 6, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Maxout(2, "rows"), "layout: expected"),
+        (lambda: Maxout(0), "pieces: expected"),
+        (lambda: Maxout(2)(np.zeros((1, 3))), "cannot divide a last axis of 3"),
+        (lambda: reorder_maxout(np.zeros(3), "halves"), "does not divide"),
+        (lambda: LocalResponseNormalization(4), "size: expected an odd number"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

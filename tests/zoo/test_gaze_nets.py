@@ -1,0 +1,208 @@
+"""The gaze nets: every count and shape of their sources."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import kerasal
+from kerasal.weight_files import save_npz
+
+TINY = {"filters": (2, 3, 4), "hidden": 5}
+
+
+@pytest.mark.parametrize(
+    ("variant", "parameters", "sides", "features"),
+    [
+        ("coursework", 76_778_816, [96, 48, 48, 23, 23, 11], 15_488),
+        ("paper", 64_392_512, [92, 46, 44, 22, 20, 10], 12_800),
+        ("lasagne", 34_864_384, [92, 46, 44, 22, 20, 10], 6_400),
+    ],
+)
+def test_the_shallow_nets_shapes_and_counts(variant, parameters, sides, features):
+    model = kerasal.create_model("shallow_saliency", variant=variant)
+    assert model.count_params() == parameters
+    found = {layer.name: layer.output.shape[1:] for layer in model.layers}
+    names = ("conv1", "pool1", "conv2", "pool2", "conv3", "pool3")
+    assert [found[name][0] for name in names] == sides == [found[name][1] for name in names]
+    assert found["conv3"][2] == (64 if variant == "lasagne" else 128)
+    assert found["flatten"] == (features,)
+    assert found["dense1"] == (4_608,) and found["maxout"] == found["dense2"] == (2_304,)
+    assert model.output_shape == (None, 48, 48)
+    assert model.get_layer("dense1").activation is (keras.activations.get("relu" if variant == "lasagne" else None))
+    assert model.get_layer("dense2").activation is keras.activations.linear
+    if variant == "coursework":
+        counts = {
+            name: model.get_layer(name).count_params() for name in ("conv1", "conv2", "conv3", "dense1", "dense2")
+        }
+        assert list(counts.values()) == [2_432, 18_496, 73_856, 71_373_312, 5_310_720]
+
+
+def test_the_shallow_nets_start():
+    model = kerasal.create_model("shallow_saliency", preset="small")
+    assert model.count_params() == 2_581_520
+    kernels = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
+    assert np.std(kernels[3]) == pytest.approx(0.01, rel=0.02) and abs(np.mean(kernels[3])) < 1e-4
+    assert np.std(np.concatenate([kernel.ravel() for kernel in kernels[:3]])) == pytest.approx(0.01, rel=0.05)
+    for layer in model.layers:
+        if hasattr(layer, "bias"):
+            assert (layer.bias.numpy() == np.float32(0.1)).all()
+
+
+def test_batch_norm_lies_between_convolution_and_relu():
+    plain, normed = (kerasal.create_model("shallow_saliency", hidden=2, batch_norm=norm) for norm in (False, True))
+    assert normed.count_params() - plain.count_params() == 896
+    trainable = [sum(np.prod(weight.shape) for weight in model.trainable_weights) for model in (plain, normed)]
+    assert trainable[1] - trainable[0] == 448
+    names = [layer.name for layer in normed.layers]
+    assert names[1:5] == ["conv1", "norm1", "relu1", "pool1"]
+    assert normed.get_layer("norm2").epsilon == 1e-5 and normed.get_layer("norm2").momentum == 0.9
+    assert normed.get_layer("conv1").activation is keras.activations.linear
+
+
+def test_maxout_options():
+    x = np.random.default_rng(0).random((2, 96, 96, 3)).astype(np.float32)
+    adjacent = kerasal.create_model("shallow_saliency", **TINY)
+    halves = kerasal.create_model("shallow_saliency", maxout_layout="halves", **TINY)
+    halves.set_weights(adjacent.get_weights())
+    assert np.abs(adjacent(x) - halves(x)).max() > 0
+    dense = halves.get_layer("dense1")
+    dense.set_weights([kerasal.layers.reorder_maxout(weight, "halves") for weight in dense.get_weights()])
+    np.testing.assert_allclose(adjacent(x), halves(x), atol=1e-7)
+    rectified = kerasal.create_model("shallow_saliency", maxout_activation="relu", **TINY)
+    assert rectified.get_layer("maxout_activation").activation is keras.activations.relu
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras", ".npz"])
+def test_weights_of_another_variant_say_whose_they_are(tmp_path, suffix):
+    options = {"preset": "small", "variant": "paper", "batch_norm": True}
+    model = kerasal.create_model("shallow_saliency", **options)
+    path = tmp_path / f"w{suffix}"
+    {".weights.h5": model.save_weights, ".keras": model.save}.get(suffix, lambda to: save_npz(model, to))(path)
+    again = kerasal.create_model("shallow_saliency", path, **options)
+    for given, got in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(given, got)
+    with pytest.raises(ValueError, match=r"do not fit.* of shallow_saliency with variant='paper', preset='small'"):
+        kerasal.create_model("shallow_saliency", path, preset="small")
+    with pytest.raises(ValueError, match="batch_norm=True"):
+        kerasal.create_model("shallow_saliency", path, preset="small", variant="paper")
+
+
+def test_saved_models_load_where_nothing_was_imported(tmp_path):
+    kerasal.create_model("shallow_saliency", **TINY).save(tmp_path / "a.keras")
+    kerasal.create_model("salnet", width=0.03, input_shape=(8, 12, 3)).save(tmp_path / "b.keras")
+    paths = [str(tmp_path / name) for name in ("a.keras", "b.keras")]
+    code = f"import kerasal; print([kerasal.load_model(path).name for path in {paths}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "['shallow_saliency', 'salnet']", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("backbone", "encoder", "last"), [("vgg19", 20_024_384, "block5_conv4"), ("vgg16", 14_714_688, "block5_conv3")]
+)
+def test_the_deep_nets_counts_and_strides(backbone, encoder, last):
+    model = kerasal.create_model("deep_saliency", backbone=backbone)
+    assert model.count_params() == encoder + 512
+    assert model.get_layer("readout").count_params() == 512 and not model.get_layer("readout").use_bias
+    assert model.get_layer("readout").output.shape[1:] == (7, 7, 1)
+    assert model.output_shape == (None, 224, 224)
+    above = kerasal.create_model("deep_saliency", backbone=backbone, from_layer=last)
+    assert above.get_layer("readout").output.shape[1:] == (14, 14, 1)
+    assert above.count_params() == encoder + 512
+    with pytest.raises(ValueError, match=f"from_layer is one of {backbone}'s"):
+        kerasal.create_model("deep_saliency", backbone=backbone, from_layer="block9")
+
+
+def test_the_deep_net_reads_any_size_and_its_map_is_guarded(tmp_path):
+    options = {"backbone": "vgg16", "from_layer": "block2_pool"}
+    model = kerasal.create_model("deep_saliency", input_shape=(None, None, 3), **options)
+    images = np.random.default_rng(0).uniform(-100, 100, (2, 33, 50, 3)).astype(np.float32)
+    maps = np.asarray(model(images))
+    assert maps.shape == (2, 33, 50)
+    np.testing.assert_allclose([maps.min((1, 2)), maps.max((1, 2))], [[0, 0], [1, 1]], atol=1e-6)
+    model.get_layer("readout").set_weights([np.zeros((1, 1, 128, 1))])
+    assert (np.asarray(model(images)) == 0).all()
+    model.save(tmp_path / "m.keras")
+    assert kerasal.load_model(tmp_path / "m.keras").output_shape == (None, None, None)
+
+
+def test_backbone_weights_by_path(tmp_path):
+    encoder = kerasal.create_model("vgg16", include_top=False)
+    save_npz(encoder, tmp_path / "whole.npz")
+    model = kerasal.create_model("deep_saliency", backbone="vgg16", backbone_weights=tmp_path / "whole.npz")
+    last = model.get_layer("block5_conv3").get_weights()[0]
+    np.testing.assert_array_equal(last, encoder.get_layer("block5_conv3").get_weights()[0])
+    low = {"block1_conv1/kernel": np.ones((3, 3, 3, 64)), "block1_conv1/bias": np.ones(64)}
+    np.savez(tmp_path / "low.npz", **low)
+    with pytest.warns(UserWarning, match=r"low\.npz has nothing for block1_conv2, .*they stay random"):
+        model = kerasal.create_model("deep_saliency", backbone="vgg16", backbone_weights=tmp_path / "low.npz")
+    assert (model.get_layer("block1_conv1").get_weights()[0] == 1).all()
+    np.savez(tmp_path / "other.npz", **{"conv1/kernel": np.ones((3, 3, 3, 64))})
+    with pytest.raises(ValueError, match=r"other\.npz.*do not fit vgg16.*1 unknown \(conv1/kernel\)"):
+        kerasal.create_model("deep_saliency", backbone="vgg16", backbone_weights=tmp_path / "other.npz")
+    with pytest.raises(FileNotFoundError, match="no file of backbone weights"):
+        kerasal.create_model("deep_saliency", backbone_weights=tmp_path / "nowhere.npz")
+
+
+def test_imagenet_weights_are_asked_of_keras(monkeypatch):
+    asked = {}
+    whole = keras.applications.VGG16
+    monkeypatch.setattr(
+        keras.applications, "VGG16", lambda **options: asked.update(options) or whole(**options | {"weights": None})
+    )
+    kerasal.create_model("deep_saliency", weights="imagenet", backbone="vgg16")
+    assert asked["weights"] == "imagenet" and not asked["include_top"]
+
+
+def test_weights_of_the_other_backbone_say_so(tmp_path):
+    model = kerasal.create_model("deep_saliency", backbone="vgg16")
+    model.save_weights(tmp_path / "w.weights.h5")
+    with pytest.raises(ValueError, match="They are of deep_saliency with backbone='vgg16'"):
+        kerasal.create_model("deep_saliency", tmp_path / "w.weights.h5")
+
+
+@pytest.mark.parametrize(("variant", "parameters"), [("deployed", 25_806_209), ("paper", 25_326_785)])
+def test_salnets_shapes_and_counts(variant, parameters):
+    model = kerasal.create_model("salnet", variant=variant)
+    assert model.count_params() == parameters
+    found = {layer.name: layer.output.shape[1:] for layer in model.layers}
+    assert found["conv1"] == (240, 320, 96) == found["norm1"]
+    assert found["pool1"] == (120, 160, 96) and found["pool2"] == (60, 80, 256)
+    last = "conv9" if variant == "deployed" else "conv8"
+    assert found[last] == (60, 80, 1) and found["deconv1"] == (240, 320, 1)
+    assert model.get_layer(last).kernel.shape[:2] == (13, 13)
+    assert model.get_layer(last).activation is keras.activations.linear
+    assert model.get_layer("deconv1").kernel.shape == (8, 8, 1, 1) and not model.get_layer("deconv1").use_bias
+    assert model.output_shape == (None, 240, 320)
+
+
+def test_salnet_enlarges_bilinearly_and_runs():
+    model = kerasal.create_model("salnet", width=0.03, input_shape=(48, 64, 3))
+    deconv = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2DTranspose(1, 8, 4, "same", use_bias=False)])
+    deconv.layers[0].set_weights(model.get_layer("deconv1").get_weights())
+    ramp = np.arange(6, dtype=np.float32)[None, :, None, None] * np.ones((1, 1, 6, 1), np.float32)
+    found = np.asarray(deconv(ramp))[0, 6:18, 12, 0]
+    np.testing.assert_allclose(np.diff(found), 0.25, atol=1e-5)
+    maps = np.asarray(model(np.random.default_rng(0).normal(size=(2, 48, 64, 3))))
+    assert maps.shape == (2, 48, 64) and np.isfinite(maps).all() and np.ptp(maps) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("shallow_saliency", {"variant": "theano"}, "variant is one of coursework, paper, lasagne"),
+        ("shallow_saliency", {"preset": "tiny"}, "preset is one of full, small"),
+        ("shallow_saliency", {"filters": (1, 2)}, "filters are three numbers"),
+        ("shallow_saliency", {"maxout_layout": "rows", **TINY}, "layout: expected"),
+        ("deep_saliency", {"backbone": "resnet"}, "backbone is one of vgg16, vgg19"),
+        ("deep_saliency", {"input_shape": (16, 16, 3)}, "from 32 pixels on"),
+        ("salnet", {"variant": "big"}, "variant is one of"),
+        ("salnet", {"input_shape": (50, 64, 3)}, "4 divides"),
+        ("salnet", {"width": 0}, "width is a factor"),
+    ],
+)
+def test_options_that_do_not_exist(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        kerasal.create_model(name, **options)

@@ -1,0 +1,81 @@
+"""salnet: nine convolutions that draw where people will look, 240 × 320 pixels in and out.
+
+Source: Pan et al. 2016, "Shallow and Deep Convolutional Networks for Saliency Prediction", section 3.2, and its
+released Caffe definition: 96 filters of 7×7 with local response normalisation, pool 3/2, 256 of 5×5, pool 3/2, 512 of
+3×3, 512 and 512 of 5×5, 256 of 7×7, 128 of 11×11, 32 of 11×11, one of 13×13, all padded and all but the last with ReLU,
+and a transposed convolution of 8×8 that enlarges four times: 25,806,209 parameters.
+
+``variant="paper"`` is the figure's, without the 32 filters: 25,326,785. ``width`` scales all numbers of filters.
+Caffe rounds pooled sizes up, as the padding here does for sides that 4 divides.
+
+The first three layers were those of VGG_CNN_M; they start random here (Glorot; the last one bilinear). Users of the
+original report that it settles on a centre blob when trained from random weights.
+Input: (240, 320, 3), RGB -> BGR minus (100, 110, 118), divided by 127.5. Output: (240, 320), linear; the original takes
+128 y + 127 for its picture. One image is 240 GFLOP or so: seconds on a CPU. No weights ship.
+"""
+
+from kerasal import _keras  # noqa: F401
+from kerasal.layers import LocalResponseNormalization
+from kerasal.registry import register
+
+import keras  # isort: skip
+import numpy as np  # isort: skip
+
+# Filters and kernel of each convolution; a pooling follows the first two.
+VARIANTS = {
+    "deployed": ((96, 7), (256, 5), (512, 3), (512, 5), (512, 5), (256, 7), (128, 11), (32, 11)),
+    "paper": ((96, 7), (256, 5), (512, 3), (512, 5), (512, 5), (256, 7), (128, 11)),
+}
+_LAST, _ENLARGE = 13, 4
+
+
+def identify(shapes) -> str | None:
+    """Say whose weights have these shapes: the variant, and the width where it is not 1."""
+    kernels = [shape for shape in shapes if len(shape) == 4]
+    first = next((shape for shape in kernels if shape[:3] == (7, 7, 3)), None)
+    variant = {10: "deployed", 9: "paper"}.get(len(kernels))
+    if first is None or variant is None:
+        return None
+    return f"variant={variant!r}" + (f", width={first[3] / 96:g}" if first[3] != 96 else "")
+
+
+@register(
+    preprocessing="mean=100/110/118,std=127.5,bgr",
+    task="gaze",
+    input_shape=(240, 320, 3),
+    parameters=25_806_209,
+    reference="Pan et al. 2016, arXiv 1603.00845, section 3.2; imatge-upc/saliency-2016-cvpr",
+    identify=identify,
+)
+def salnet(*, variant: str = "deployed", input_shape: tuple = (240, 320, 3), width: float = 1.0) -> keras.Model:
+    """Build Pan et al.'s deep net; see the card. The output is (H, W) of the input, linear."""
+    if variant not in VARIANTS:
+        raise ValueError(f"variant is one of {', '.join(VARIANTS)}. Received: {variant!r}.")
+    if len(input_shape) != 3 or input_shape[2] != 3 or any(not side or side % 4 for side in input_shape[:2]):
+        raise ValueError(f"input_shape is (H, W, 3) with sides that 4 divides. Received: {input_shape!r}.")
+    if not 0 < width <= 4:
+        raise ValueError(f"width is a factor above 0, up to 4. Received: {width!r}.")
+    layers = keras.layers
+    inputs = keras.Input(tuple(input_shape), name="image")
+    tensor = inputs
+    for number, (filters, kernel) in enumerate(VARIANTS[variant], start=1):
+        filters = max(1, round(filters * width))
+        tensor = layers.Conv2D(filters, kernel, padding="same", activation="relu", name=f"conv{number}")(tensor)
+        if number == 1:
+            tensor = LocalResponseNormalization(5, 1e-4, 0.75, name="norm1")(tensor)
+        if number <= 2:
+            tensor = layers.MaxPooling2D(3, 2, padding="same", name=f"pool{number}")(tensor)
+    tensor = layers.Conv2D(1, _LAST, padding="same", name=f"conv{len(VARIANTS[variant]) + 1}")(tensor)
+    tensor = layers.Conv2DTranspose(
+        1, 2 * _ENLARGE, _ENLARGE, padding="same", use_bias=False, kernel_initializer=_bilinear, name="deconv1"
+    )(tensor)
+    outputs = layers.Reshape(tuple(input_shape[:2]), name="map")(tensor)
+    return keras.Model(inputs, outputs, name="salnet")
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+def _bilinear(shape, dtype=None):
+    """Return the kernel that makes a transposed convolution a bilinear enlargement."""
+    size = shape[0]
+    line = 1 - np.abs(np.arange(size) - (size - 1) / 2) / (size / 2)
+    return keras.ops.convert_to_tensor((line[:, None] * line).reshape(size, size, 1, 1), dtype or "float32")

@@ -1,0 +1,132 @@
+"""shallow_saliency: three convolutions and a maxout that draw where people will look, on 96 × 96 pixels.
+
+Sources: Pan, Sayrol, Giró-i-Nieto, McGuinness & O'Connor 2016, "Shallow and Deep Convolutional Networks for Saliency
+Prediction", section 3.1, and its replication as a coursework at the University of Bristol.
+
+| | "coursework" (default) | "paper" | "lasagne" |
+|---|---|---|---|
+| convolutions (ReLU) | 32 of 5×5, 64 and 128 of 3×3, padded | the same, not padded | 32, 64, 64, not padded |
+| max-pooling, stride 2 | 2, 3, 3, what is over dropped | 2, 3, 3, rounded up | 2, 2, 2 |
+| features | 11 × 11 × 128 = 15,488 | 10 × 10 × 128 = 12,800 | 10 × 10 × 64 = 6,400 |
+| dense, maxout of two, dense | 4,608 > 2,304 > 2,304 = 48 × 48 | the same | the same, ReLU before the maxout |
+| parameters | 76,778,816 | 64,392,512 | 34,864,384 |
+
+"coursework" follows three public repositories of that coursework. Its report's table says 32×32 for the third
+convolution, which is 23 × 23, and 2,305 outputs, which are 2,304. "paper" is Pan et al.'s figure, whose 10 × 10 needs
+pooling that rounds up; "lasagne" their released training script. ``batch_norm`` puts one behind each convolution,
+before its ReLU (448 more weights and 448 statistics), with PyTorch's constants. ``maxout_layout`` is "adjacent", or
+"halves" as some of those repositories have it; ``kerasal.layers.reorder_maxout`` turns one's weights into the other's.
+``maxout_activation="relu"`` is what others of them add.
+
+``preset="small"`` is this project's own, for machines without a GPU: a quarter of the filters and 256 maxout units
+instead of 2,304, which is 2,581,520 parameters ("coursework"). ``filters`` and ``hidden`` set them freely.
+
+All kernels start from a normal distribution of standard deviation .01, all biases at .1 (both sources).
+Input: (96, 96, 3), RGB 0..1 (preprocessing "unit"). Output: (48, 48), linear, meant to be 0..1 but not held there.
+No weights ship: those of a training of your own load by path.
+"""
+
+import math
+
+from kerasal import _keras  # noqa: F401
+from kerasal.layers import Maxout
+from kerasal.registry import register
+
+import keras  # isort: skip
+
+SIDE, MAP_SIDE = 96, 48
+_UNITS = MAP_SIDE * MAP_SIDE
+
+# Filters; padding of the convolutions; sizes and padding of the poolings ("same" rounds an even size up); ReLU on the
+# first dense layer.
+VARIANTS = {
+    "coursework": ((32, 64, 128), "same", (2, 3, 3), "valid", None),
+    "paper": ((32, 64, 128), "valid", (2, 3, 3), "same", None),
+    "lasagne": ((32, 64, 64), "valid", (2, 2, 2), "valid", "relu"),
+}
+PRESETS = {"full": (1, _UNITS), "small": (4, 256)}
+_KERNELS = (5, 3, 3)
+
+
+def identify(shapes) -> str | None:
+    """Say whose weights have these shapes: the variant, the preset, and whether with batch norm."""
+    kernels = [shape for shape in shapes if len(shape) == 4]
+    dense = max((shape for shape in shapes if len(shape) == 2), default=None, key=math.prod)
+    for variant in VARIANTS:
+        for preset, (divisor, hidden) in PRESETS.items():
+            filters = tuple(count // divisor for count in VARIANTS[variant][0])
+            inputs = (3, *filters[:-1])
+            wanted = {(size, size, *pair) for size, *pair in zip(_KERNELS, inputs, filters, strict=True)}
+            if wanted == set(kernels) and dense == (_features(variant, filters), 2 * hidden):
+                normed = len([shape for shape in shapes if len(shape) == 1]) > 2 * len(filters)
+                return f"variant={variant!r}, preset={preset!r}, batch_norm={normed}"
+    return None
+
+
+def _features(variant: str, filters) -> int:
+    _, padding, pools, pool_padding, _ = VARIANTS[variant]
+    side = SIDE
+    for kernel, pool in zip(_KERNELS, pools, strict=True):
+        side = side if padding == "same" else side - kernel + 1
+        side = (side - pool) // 2 + 1 if pool_padding == "valid" else -(-side // 2)
+    return side * side * filters[-1]
+
+
+@register(
+    preprocessing="unit",
+    task="gaze",
+    input_shape=(SIDE, SIDE, 3),
+    parameters=76_778_816,
+    reference="Pan et al. 2016, arXiv 1603.00845, section 3.1; Bristol coursework",
+    identify=identify,
+)
+def shallow_saliency(
+    *,
+    variant: str = "coursework",
+    batch_norm: bool = False,
+    preset: str = "full",
+    filters: tuple[int, int, int] | None = None,
+    hidden: int | None = None,
+    maxout_layout: str = "adjacent",
+    maxout_activation: str | None = None,
+) -> keras.Model:
+    """Build the shallow gaze net; see the card for the variants. The output is (48, 48), linear."""
+    for argument, value, known in (("variant", variant, VARIANTS), ("preset", preset, PRESETS)):
+        if value not in known:
+            raise ValueError(f"{argument} is one of {', '.join(known)}. Received: {value!r}.")
+    counts, padding, pools, pool_padding, activation = VARIANTS[variant]
+    divisor, units = PRESETS[preset]
+    counts = filters or tuple(count // divisor for count in counts)
+    if len(counts) != len(_KERNELS) or min(counts) < 1 or (hidden is not None and hidden < 1):
+        raise ValueError(f"filters are three numbers from 1 on, hidden is one. Received: {filters!r}, {hidden!r}.")
+    inputs = keras.Input((SIDE, SIDE, 3), name="image")
+    tensor = inputs
+    for number, (count, kernel, pool) in enumerate(zip(counts, _KERNELS, pools, strict=True), start=1):
+        tensor = _convolution(tensor, number, count, kernel, padding, batch_norm)
+        tensor = keras.layers.MaxPooling2D(pool, 2, padding=pool_padding, name=f"pool{number}")(tensor)
+    tensor = keras.layers.Flatten(name="flatten")(tensor)
+    tensor = keras.layers.Dense(2 * (hidden or units), activation=activation, name="dense1", **_start())(tensor)
+    tensor = Maxout(2, maxout_layout, name="maxout")(tensor)
+    if maxout_activation:
+        tensor = keras.layers.Activation(maxout_activation, name="maxout_activation")(tensor)
+    tensor = keras.layers.Dense(_UNITS, name="dense2", **_start())(tensor)
+    outputs = keras.layers.Reshape((MAP_SIDE, MAP_SIDE), name="map")(tensor)
+    return keras.Model(inputs, outputs, name="shallow_saliency")
+
+
+def _convolution(tensor, number: int, count: int, kernel: int, padding: str, batch_norm: bool):
+    own = None if batch_norm else "relu"
+    name = f"conv{number}"
+    tensor = keras.layers.Conv2D(count, kernel, padding=padding, activation=own, name=name, **_start())(tensor)
+    if not batch_norm:
+        return tensor
+    tensor = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm{number}")(tensor)
+    return keras.layers.ReLU(name=f"relu{number}")(tensor)
+
+
+def _start() -> dict:
+    """Return fresh initialisers: one of them shared would draw the same numbers for every layer."""
+    return {
+        "kernel_initializer": keras.initializers.RandomNormal(stddev=0.01),
+        "bias_initializer": keras.initializers.Constant(0.1),
+    }

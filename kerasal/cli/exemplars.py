@@ -1,5 +1,6 @@
 """``kerasal exemplars``: which images excite a channel most, and what in them does."""
 
+import contextlib
 import pathlib
 import warnings
 from typing import Annotated, Literal
@@ -53,7 +54,10 @@ def exemplars(
     opened.shape()
     from kerasal import receptive_field
 
-    with warnings.catch_warnings():
+    journal = output.with_name(f".{output.name}.partial")
+    if journal.exists():
+        remark("A search for this page was stopped before; if it is the same, it goes on from there.")
+    with warnings.catch_warnings(), _kept(journal):
         warnings.simplefilter("ignore", UserWarning)  # what is skipped or missing is told below, on a line of its own
         found = receptive_field.top_exemplars(
             opened.model,
@@ -65,7 +69,7 @@ def exemplars(
             rule=rule,
             fit=fit,
             size=None if size is None else (size, size),
-            journal=output.with_name(f".{output.name}.partial"),
+            journal=journal,
             progress=True,
         )
     height, width = found[0].crops.shape[1:3]
@@ -77,6 +81,17 @@ def exemplars(
     if table is not None:
         _write(table, found)
     _tell(found, k, output)
+
+
+@contextlib.contextmanager
+def _kept(journal: pathlib.Path):
+    """Say, when stopped, that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if journal.exists():
+            remark("Stopped. What was seen is kept; the same command goes on.")
+        raise
 
 
 def _first(model, layer: str) -> list[int]:

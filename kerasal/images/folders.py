@@ -26,7 +26,7 @@ def find_files(paths: Iterable[str | os.PathLike]) -> list[pathlib.Path]:
     for path in paths:
         if path.is_dir():
             found += sorted(_inside(path))
-        elif path.exists():
+        elif path.exists() or path.is_symlink():  # a link to nothing is for the reader to name, like a damaged file
             found.append(path)
         else:
             raise FileNotFoundError(f"There is no image file or folder {path}.")

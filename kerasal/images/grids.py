@@ -81,13 +81,7 @@ def grid(
 def caption(picture: np.ndarray, text: str, lines: int = 4) -> np.ndarray:
     """Write a text under a picture, broken to its width; always ``lines`` lines high, so that panels stay aligned."""
     font = _font(13)
-    broken = [""]
-    for word in text.split():
-        longer = f"{broken[-1]} {word}".strip()
-        if font.getlength(longer) <= picture.shape[1] - 2 * _GAP:
-            broken[-1] = longer
-        else:
-            broken.append(word)
+    broken = _wrapped(text, font, picture.shape[1] - 2 * _GAP)
     if len(broken) > lines:
         broken = [*broken[: lines - 1], _cut(" ".join(broken[lines - 1 :]), font, picture.shape[1] - 2 * _GAP)]
     strip = Image.new("RGB", (picture.shape[1], lines * _line(font) + _GAP), _PAPER)
@@ -102,14 +96,27 @@ def sheet(panels: Sequence[np.ndarray], *, columns: int, title: str = "") -> np.
     width = max(panel.shape[1] for panel in panels) + 2 * _GAP
     rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
     heights = [max(panel.shape[0] for panel in row) + 2 * _GAP for row in rows]
-    heading = _broken_to(title, _font(22), _line(_font(22)) + 3 * _GAP)
+    lines = _wrapped(title, _font(22), columns * width - 2 * _GAP)
+    heading = _broken_to(title, _font(22), len(lines) * _line(_font(22)) + 3 * _GAP)
     page = Image.new("RGB", (columns * width, heading + sum(heights)), _PAPER)
-    if title:
-        ImageDraw.Draw(page).text((_GAP, _GAP), title, fill=_INK, font=_font(22))
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(page).text((_GAP, _GAP + number * _line(_font(22))), line, fill=_INK, font=_font(22))
     for row, panels_in_row in enumerate(rows):
         for column, panel in enumerate(panels_in_row):
             page.paste(Image.fromarray(panel), (column * width, heading + sum(heights[:row])))
     return np.array(page)
+
+
+def _wrapped(text: str, font, width: int) -> list[str]:
+    """Break a text into lines of at most a width, between words."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _fitted(image: np.ndarray, tile: int) -> Image.Image:

@@ -40,7 +40,7 @@ def in_colours(reconstruction: np.ndarray, convention: Preprocessing | None) -> 
 
     A few grains, where windows of an overlapping pooling add up, would else leave all the rest grey.
     """
-    values = reconstruction
+    values = np.where(np.isfinite(reconstruction), reconstruction, 0)  # a net that overflows responds to nothing
     if convention is not None:
         values = values * np.float32(convention.std)
         values = values[..., ::-1] if convention.bgr else values

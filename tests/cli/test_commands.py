@@ -56,6 +56,7 @@ def test_models_and_card(cli):
     assert "kerasal train mnist_cnn" in out
 
 
+@pytest.mark.slow
 def test_attribute_writes_a_picture_for_each_method(cli, photo, model_file):
     from kerasal import attribution
 
@@ -143,6 +144,7 @@ def test_maximize_reports_dead_channels(cli, make_model, tmp_path):
     assert not (tmp_path / "all-dead.png").exists()
 
 
+@pytest.mark.slow
 def test_compare_shows_every_method_and_says_what_is_left_out(cli, photo, model_file, tmp_path):
     from kerasal import attribution
 
@@ -257,6 +259,7 @@ def test_the_demo(cli, tmp_path):
         assert images.read(tmp_path / "kerasal-demo" / name).std() > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("efficientnet_lite0_imagenet.keras", "tf"), ("squeezenet_v1_1_imagenet_q8.keras", "caffe")],

@@ -35,6 +35,13 @@ def test_one_extreme_pixel_does_not_black_out_the_rest():
     assert images.heatmap(values)[10, 10].min() > 200
 
 
+def test_a_long_title_is_broken_and_not_cut_off():
+    panel = np.zeros((40, 200, 3), np.uint8)
+    short, long = (images.sheet([panel], columns=1, title=title) for title in ("word", "word " * 30))
+    assert long.shape[1] == short.shape[1]
+    assert long.shape[0] > short.shape[0] + 60
+
+
 def test_a_map_of_zeros_is_black_and_not_nan():
     assert not images.heatmap(np.zeros((3, 3))).any()
 

@@ -22,6 +22,12 @@ def test_files_are_found_at_any_depth_in_order(tmp_path):
         find_files([tmp_path / "hidden"])
 
 
+def test_a_link_to_nothing_is_left_to_the_reader(tmp_path):
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert [path.name for path in find_files([tmp_path / "gone.jpg"])] == ["gone.jpg"]
+    assert [path.name for path in find_files([tmp_path])] == ["gone.jpg"]
+
+
 def test_reading_ahead_keeps_the_order_and_passes_errors_on():
     def work(number):
         time.sleep(0.01 * (number % 3))

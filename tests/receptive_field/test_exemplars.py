@@ -11,6 +11,7 @@ import tensorflow as tf
 from kerasal import attribution, feature_maps, images, objectives, receptive_field
 from kerasal.preprocessing import get
 from kerasal.receptive_field import ranking, sources
+from kerasal.receptive_field.exemplar_pages import in_colours
 from kerasal.receptive_field.intake import Intake
 from kerasal.receptive_field.searching import Search
 from kerasal.receptive_field.windows import cut
@@ -348,3 +349,12 @@ def test_reconstructions_are_drawn_in_the_colours_of_the_image():
     assert in_colours(back, get("caffe"))[0, 0].tolist() == [128, 128, 255]
     assert in_colours(back, None)[0, 0].tolist() == [255, 128, 128]
     assert in_colours(0 * back, None).tolist() == [[[128] * 3] * 2] * 2
+
+
+def test_a_net_that_overflows_is_drawn_as_no_response():
+    """One NaN epoch must not spoil the strip of all the others."""
+    reconstruction = np.ones((4, 4, 1), np.float32)
+    reconstruction[0] = np.nan
+    picture = in_colours(reconstruction, None)
+    assert (picture[0] == 128).all()
+    assert (picture[1:] > 200).all()

@@ -50,6 +50,7 @@ def predict(
             except (ValueError, OSError) as error:
                 remark(f"Left out: {error}")
                 failed += 1
+                advance(1)
                 continue
             values = next(run(predictor, [photograph], postprocess=postprocess))
             _write_map(output / f"{name}.png", values, scaled=postprocess != "examiners")

@@ -9,18 +9,16 @@ the floor is timed again, the order turns from round to round, and each ratio is
 method's time divided by that of the floor just before it. captum runs on PyTorch, so its floor is PyTorch's. Afterwards
 it counts traces over 50 images, watches the memory of the process over 200, and checks that the model is freed.
 
-``--memory``: how far the process's peak memory rises above the floor's, each method in a process of its own, for
-SmoothGrad and integrated gradients with 8 and 32 samples (Linux).
+``--memory``: the most that TensorFlow's allocator has handed out at once during SmoothGrad and integrated gradients
+with 8 and 32 samples, above what it held before. (The process's size says less: TensorFlow keeps what it took.)
 """
 
 import argparse
+import functools
 import gc
-import itertools
 import os
 import pathlib
-import subprocess
 import sys
-import threading
 import time
 import weakref
 
@@ -148,60 +146,36 @@ def check_reuse(model, image):
     print(f"resident memory before and after 200 more images: {start:.0f} MiB, {resident():.0f} MiB")
 
 
-def held():
-    """MiB that the process holds of its own, in memory or swapped out (Linux)."""
-    status = pathlib.Path("/proc/self/status").read_text()
-    return sum(int(status.split(f"{name}:")[1].split()[0]) for name in ("RssAnon", "VmSwap")) / 1024
-
-
 def peak_of(run):
-    """Return by how many MiB what the process holds rises at most while something runs, looked at every 2 ms."""
-    before, most, done = held(), 0.0, threading.Event()
-
-    def watch():
-        nonlocal most
-        while not done.wait(0.002):
-            most = max(most, held() - before)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    """Return by how many MiB what TensorFlow's own allocator has handed out rises at most while something runs."""
+    run()  # traces
+    gc.collect()
+    before = tf.config.experimental.get_memory_info("CPU:0")["current"]
+    tf.config.experimental.reset_memory_stats("CPU:0")
     run()
-    done.set()
-    watcher.join()
-    return most
-
-
-def memory_of(name, package, method, samples):
-    """Print by how much one method needs more than the floor, which runs first: TensorFlow keeps what it once took."""
-    attribution_peers.SAMPLES = int(samples)
-    model, images = make_model(name), np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32) * 50
-    linear = make_linear(model)
-    floor = make_floor(linear).get_concrete_function()
-    floor(tf.constant(images))
-    if package == "kerasal":
-        options = {"smoothgrad": {"samples": int(samples)}, "integrated_gradients": {"steps": int(samples) - 1}}[method]
-
-        def run():
-            getattr(attribution, method)(model, images, 3, **options)
-    else:
-        runs = attribution_peers.PEERS[package][1](linear, images, 3)
-        run = next(run for found, _, run in runs if found == method)
-    print("RISE", round(peak_of(run)))
+    return (tf.config.experimental.get_memory_info("CPU:0")["peak"] - before) / 2**20
 
 
 def print_memory(name):
-    table = Table("package", "method", "samples", "MiB above the floor", title=f"{name}, one image")
-    cases = itertools.product(
-        ("smoothgrad", "integrated_gradients"), ("8", "32"), ("kerasal", *attribution_peers.PEERS)
-    )
-    for method, samples, package in cases:
-        command = [sys.executable, __file__, "--model", name, "--memory-of", package, method, samples]
-        # The C library gives large blocks back at once, so that none that was freed before hides what a method takes.
-        environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        rise = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("RISE")]
-        if rise:
-            table.add_row(package, method, samples, rise[0])
+    table = Table("package", "method", "samples", "MiB at most", title=f"{name}, one image")
+    model, images = make_model(name), np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32) * 50
+    linear = make_linear(model)
+    floor = make_floor(linear)
+    table.add_row("TensorFlow", "floor", "1", f"{peak_of(lambda: floor(tf.constant(images)).numpy()):.0f}")
+    for samples in (8, 32):
+        attribution_peers.SAMPLES = samples
+        options = {"smoothgrad": {"samples": samples}, "integrated_gradients": {"steps": samples - 1}}
+        runs = [
+            ("kerasal", name, functools.partial(getattr(attribution, name), model, images, 3, **chosen))
+            for name, chosen in options.items()
+        ]
+        runs += [
+            (package, method, run)
+            for package, method, _, run in attribution_peers.contenders(linear, images, 3)
+            if method in options and package not in ("PyTorch", "captum")
+        ]
+        for package, method, run in runs:
+            table.add_row(package, method, str(samples), f"{peak_of(run):.0f}")
     Console(width=100).print(table)
 
 
@@ -211,11 +185,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=1)
     parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
-    parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.memory_of:
-        memory_of(options.model, *options.memory_of)
-    elif options.memory:
+    if options.memory:
         print_memory(options.model)
     else:
         measure(options)

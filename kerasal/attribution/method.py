@@ -133,7 +133,7 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
             trace = traced(spec.function, model, objective, chunk, declared=declared, **settings)
             trace.check(objective)
             parts.append(trace(chunk, part))
-    results = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+    results = [np.concatenate(pieces) if len(pieces) > 1 else pieces[0] for pieces in zip(*parts, strict=True)]
     for number, one in enumerate(results):
         _check_finite(spec.name, one, f" at input {number} of {len(arrays)}" if len(arrays) > 1 else "")
     results = [named(one, trace.notes) for one in results]

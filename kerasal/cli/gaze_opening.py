@@ -20,6 +20,14 @@ Data = Annotated[
     pathlib.Path,
     typer.Option(help="Images with fixations or maps: OSIE, SALICON, folders, coursework pickles.", show_default=False),
 ]
+DataSets = Annotated[
+    list[pathlib.Path],
+    typer.Option(
+        "--data",
+        help="Images with fixations or maps: OSIE, SALICON, folders, coursework pickles. Repeated: all together.",
+        show_default=False,
+    ),
+]
 Split = Annotated[str | None, typer.Option(help="Which part of the data, or 'all'. Default: test, else val, else all.")]
 Weights = Annotated[str | None, typer.Option(help="Weights of a zoo net: a name or a file.", show_default=False)]
 NetOption = Annotated[

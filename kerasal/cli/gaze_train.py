@@ -10,7 +10,7 @@ from kerasal.cli import gaze_opening as opening
 
 def train(
     net: Annotated[str, typer.Argument(help="A zoo net, such as shallow_saliency, or a .keras file.")],
-    data: opening.Data,
+    data: opening.DataSets,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The folder of this run. Default: runs/NET.")
     ] = None,
@@ -72,10 +72,26 @@ def train(
     output = Path("runs") / Path(net).stem if output is None else output
     opening.options_of(options)  # a typing error is told before TensorFlow is loaded
     run = {"sigma": sigma, "strategy": strategy, "tensorboard": tensorboard, "resume": not fresh, "progress": not quiet}
-    about = {"recipe": recipe, "model": net, "options": options, "weights": weights, "center_bias": center_bias}
+    about = {
+        "recipe": recipe,
+        "model": net,
+        "options": options,
+        "weights": weights,
+        "center_bias": center_bias,
+        "data": [str(one) for one in data],
+    }
     try:
         sets = _data(data, validation, split, seed or 0)  # first: a wrong path is told before anything is built
-        _train(sets, changes, run, output, about | {"data": str(data)}, preprocessing, opening.size_of(size), unsafe)
+        _train(
+            sets,
+            changes,
+            run,
+            output,
+            about | {"data": [str(one) for one in data]},
+            preprocessing,
+            opening.size_of(size),
+            unsafe,
+        )
     except KeyboardInterrupt as stopped:
         typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
         raise typer.Exit(130) from None
@@ -117,19 +133,21 @@ def _net(about: dict, preprocessing: str | None, unsafe: bool):
     return net, convention
 
 
-def _data(data: Path, validation: Path | None, split: str | None, seed: int):
+def _data(data: list[Path], validation: Path | None, split: str | None, seed: int):
     """Return what is trained and validated on."""
     from kerasal.cli.session import remark
     from kerasal.datasets import gaze_splits, open_gaze
 
-    train_data = opening.open_data(data, split, ("train",))
+    sets = [opening.open_data(one, split, ("train",)) for one in data]
+    together = sets[0].joined(*sets[1:])
     if validation is not None:
-        return train_data, opening.open_data(validation, None, ("val", "validation", "test"))
-    own = next((name for name in ("val", "validation") if name in gaze_splits(data)), None)
-    if own is not None and split is None:
-        return train_data, open_gaze(data, own)
+        return together, opening.open_data(validation, None, ("val", "validation", "test"))
+    own = [next((name for name in ("val", "validation") if name in gaze_splits(one)), None) for one in data]
+    if all(own) and split is None:
+        first, *others = [open_gaze(one, name) for one, name in zip(data, own, strict=True)]
+        return together, first.joined(*others)
     remark("Validation: a random tenth of these images, which is not trained on (--validation for others).")
-    return train_data.split(0.9, seed)
+    return together.split(0.9, seed)
 
 
 def _with_center_bias(network, learned: bool):

@@ -1,5 +1,6 @@
 """Where people looked in a set of images: read when asked for, one image at a time, whatever files it comes from."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
 
@@ -155,6 +156,16 @@ class GazeDataset:
     def subset(self, which: Iterable[int | str]) -> "GazeDataset":
         """Return the images of these numbers or names, in this order."""
         return GazeDataset.of([self.stimulus(one) for one in _plain(which)], outside=self.outside)
+
+    def joined(self, *others: "GazeDataset") -> "GazeDataset":
+        """Return this set and then the others; images whose name is taken get their set's number before it: 2/1001."""
+        taken, stimuli = set(), []
+        for number, one in enumerate((self, *others), 1):
+            for stimulus in one._stimuli:
+                name = stimulus.name if stimulus.name not in taken else f"{number}/{stimulus.name}"
+                stimuli.append(dataclasses.replace(stimulus, name=name))
+            taken.update(stimulus.name for stimulus in stimuli)
+        return GazeDataset.of(stimuli, outside=self.outside)
 
     def split(self, train: float = 0.9, seed: int = 0) -> tuple["GazeDataset", "GazeDataset"]:
         """Return two sets: a random share ``train`` of the images and the others, both in their present order.

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from kerasal.datasets.matlab_files import as_counts
 from kerasal.images.reading import read
@@ -114,7 +114,7 @@ class Stimulus:
             with Image.open(self.image) as image:
                 swapped = image.getexif().get(0x0112) in _SIDEWAYS
                 return (image.width, image.height) if swapped else (image.height, image.width)
-        except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError):
+        except (OSError, Image.DecompressionBombError, SyntaxError):  # also a head that ends early
             return read(self.image).shape[:2]  # which says what is wrong with it
 
 

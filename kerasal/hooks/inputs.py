@@ -16,7 +16,8 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
 
     Accepted are arrays, tensors and DataFrames; integers are cast; a single image becomes a batch of one; one-channel
     images may lack their channel axis; a list is the model's several inputs or, for a model of one input, its images;
-    a dictionary goes by the names of the inputs. With ``any_size`` images may be of another height and width.
+    a dictionary goes by the names of the inputs. With ``any_size`` images may be of another height and width. What is
+    float32 already is not copied: write into none of the results.
 
     Raises:
         ValueError: the model has no weights yet, takes whole numbers (token indices), or the shapes, the number of
@@ -69,8 +70,12 @@ def unpack(model: keras.Model, arrays: list, example: Any) -> Any:
 def chunk_size(arrays: list[np.ndarray]) -> int:
     """Return how many images are run at once: about two of 224 × 224 on a CPU, where more only cost memory."""
     values = sum(array[0].size for array in arrays)
-    budget = 2 * 224 * 224 * 3 * (32 if tf.config.list_physical_devices("GPU") else 1)
-    return max(1, min(256, budget // max(values, 1)))
+    return max(1, min(256, 2 * values_at_once() // max(values, 1)))
+
+
+def values_at_once() -> int:
+    """Return the numbers in an image of 224 × 224, or in as many of them as fill a GPU: the measure of a pass."""
+    return 224 * 224 * 3 * (32 if tf.config.list_physical_devices("GPU") else 1)
 
 
 def rows_at_once(tensors: list) -> int:
@@ -134,7 +139,7 @@ def _conform_one(name: str, value: Any, shape: tuple | None, dtype: str) -> np.n
         array = np.asarray(value)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
             raise TypeError(array.dtype.name)
-        array = array.astype(np.float32)
+        array = array.astype(np.float32, copy=False)
     except (TypeError, ValueError) as error:
         raise TypeError(f"Input {name!r} is not a numeric array (or its images differ in size): {error}.") from error
     if shape is not None:

@@ -101,6 +101,21 @@ class View:
         structure, parameters = pin(self.structure, self.parameters, top_classes(output))
         return dataclasses.replace(self, structure=structure, parameters=parameters, limits=[])
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the target fits any number of images; a user's function may count on that of the view."""
+        return not any(node[0] == "callable" for node in walk(self.structure))
+
+    def repeated(self, times: tf.Tensor | int) -> "View":
+        """Return this view for ``times`` as many images: all of its images, then all of them again, and so on."""
+        rows = tf.shape(self.inputs[0])[0]
+        parameters = []
+        for parameter in self.parameters:
+            inner = tf.shape(parameter)[1:]
+            each = tf.broadcast_to(parameter, tf.concat([[rows], inner], axis=0))
+            parameters.append(tf.tile(each, tf.concat([[times], tf.ones_like(inner)], axis=0)))
+        return dataclasses.replace(self, parameters=parameters)
+
     def gradient(self, inputs: Sequence[tf.Tensor] | None = None, *, rule: str = "gradient") -> list[tf.Tensor]:
         """Return the gradient of each image's score by each input, in the inputs' shapes, under a backward rule."""
         inputs = self.inputs if inputs is None else list(inputs)

@@ -50,7 +50,7 @@ def test_train(run, folder):
     assert "3 epochs, 6 steps." in result.stdout and "Next: kerasal gaze evaluate" in result.stdout
     assert len(pd.read_csv(output / "history.csv")) == 3
     facts = json.loads((output / "run.json").read_text())
-    assert (facts["recipe"], facts["model"], facts["data"]) == ("default", "shallow_saliency", str(folder))
+    assert (facts["recipe"], facts["model"], facts["data"]) == ("default", "shallow_saliency", [str(folder)])
     again = invoke("train", *NET, "--data", folder, "-o", output, "--epochs", 3, "--batch-size", 2, "--seed", 3, "-q")
     assert "batch_size: 4 there, 2 now" in str(again.exception) and again.stdout == ""
 

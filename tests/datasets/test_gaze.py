@@ -167,3 +167,20 @@ def test_the_description_tells_a_centre_bias_from_none():
     assert even > 0.3
     likeness = [float(described(spread).split("r = ")[1].split(";")[0]) for spread in (0.15, 5.0)]
     assert likeness[0] > 0.7 > likeness[1]
+
+
+def test_sets_are_joined_and_equal_names_told_apart():
+    first, second = GazeDataset(images(2), points(2)), GazeDataset(images(3), points(3), names=["00000", "a", "b"])
+    both = first.joined(second)
+    assert both.names == ["00000", "00001", "2/00000", "a", "b"]
+    np.testing.assert_array_equal(both.image("2/00000"), second.image("00000"))
+    np.testing.assert_array_equal(both.fixations("b"), second.fixations("b"))
+    assert first.joined().names == first.names
+
+
+def test_a_file_that_ends_within_its_head_is_named(tmp_path):
+    Image.fromarray(images(1)[0]).save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:100])
+    data = GazeDataset([tmp_path / "whole.jpg", tmp_path / "cut.jpg"], points(2))
+    with pytest.raises(ValueError, match=r"Image 'cut'.*cut\.jpg"):
+        _ = data.sizes

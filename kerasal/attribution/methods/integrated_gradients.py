@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasal.attribution.method import method
 from kerasal.attribution.reduction import Reduction, reduce_channels
+from kerasal.attribution.sampling import over_points
 
 # The blurred baseline's standard deviation, as a share of the image's longer side.
 _BLUR = 0.05
@@ -47,14 +48,18 @@ def integrated_gradients(
     starts = [_baseline(baseline, x) for x in view.inputs]
     lengths = [x - start for x, start in zip(view.inputs, starts, strict=True)]
 
-    def body(step, sums):
-        share = tf.cast(step, tf.float32) / steps
-        weight = tf.where((step == 0) | (step == steps), 0.5, 1.0) / steps
-        gradients = view.gradient([start + share * length for start, length in zip(starts, lengths, strict=True)])
-        return step + 1, [total + weight * gradient for total, gradient in zip(sums, gradients, strict=True)]
+    def between(numbers):
+        shares = tf.cast(numbers, tf.float32) / steps
+        return [start + _beside(shares, length) * length for start, length in zip(starts, lengths, strict=True)]
 
-    zeros = [tf.zeros_like(x) for x in view.inputs]
-    _, means = tf.while_loop(lambda step, _: step <= steps, body, (0, zeros))
+    def add(sums, numbers, gradients):
+        weights = tf.where((numbers == 0) | (numbers == steps), 0.5, 1.0) / steps
+        return [
+            total + tf.reduce_sum(_beside(weights, total) * gradient, axis=0)
+            for total, gradient in zip(sums, gradients, strict=True)
+        ]
+
+    means = over_points(view, steps + 1, between, add, [tf.zeros_like(x) for x in view.inputs])
     shares = [mean * length for mean, length in zip(means, lengths, strict=True)]
     maps = [reduce_channels(share, channel_reduction) for share in shares]
     if not return_gap:
@@ -62,6 +67,11 @@ def integrated_gradients(
     change = view.score()[0] - view.score(starts)[0]
     total = sum(tf.reduce_sum(share, list(range(1, share.shape.rank))) for share in shares)
     return [*maps, total - change]
+
+
+def _beside(numbers: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Give (m,) numbers the axes (m, 1, …) that stand before those of ``x``."""
+    return tf.reshape(numbers, [-1] + [1] * x.shape.rank)
 
 
 def _baseline(baseline, x: tf.Tensor) -> tf.Tensor:

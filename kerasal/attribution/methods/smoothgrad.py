@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from kerasal.attribution.method import method
 from kerasal.attribution.reduction import Reduction, reduce_channels
+from kerasal.attribution.sampling import over_points
 
 
 @method(
@@ -41,27 +42,45 @@ def smoothgrad(
     view = view.pinned()
     deviations = [noise * _range(x) for x in view.inputs]
 
-    def body(sample, means, spreads):
-        noisy = [
-            x + deviation * tf.random.stateless_normal(tf.shape(x)[1:], [seed + number, sample])
+    def noisy(numbers):
+        return [
+            x + deviation * _normal(x, numbers, seed + number)
             for number, (x, deviation) in enumerate(zip(view.inputs, deviations, strict=True))
         ]
-        gradients = view.gradient(noisy)
-        # Welford's running mean and spread: the difference of two large sums would lose a small variance.
-        count = tf.cast(sample + 1, tf.float32)
-        values = [tf.square(gradient) if squared else gradient for gradient in gradients]
-        moved = [mean + (value - mean) / count for mean, value in zip(means, values, strict=True)]
-        if variance:
-            spreads = [
-                spread + (value - mean) * (value - new)
-                for spread, value, mean, new in zip(spreads, values, means, moved, strict=True)
-            ]
-        return sample + 1, moved, spreads
 
-    zeros = [tf.zeros_like(x) for x in view.inputs]
-    _, means, spreads = tf.while_loop(lambda sample, *_: sample < samples, body, (0, zeros, zeros if variance else []))
-    results = [spread / samples for spread in spreads] if variance else means
+    def add(state, numbers, gradients):
+        values = [tf.square(gradient) if squared else gradient for gradient in gradients]
+        return [_merge(moments, numbers, value, variance) for moments, value in zip(state, values, strict=True)]
+
+    start = [[tf.zeros_like(x)] * (2 if variance else 1) for x in view.inputs]
+    moments = over_points(view, samples, noisy, add, start)
+    results = [one[1] / samples if variance else one[0] for one in moments]
     return [reduce_channels(result, channel_reduction) for result in results]
+
+
+def _normal(x: tf.Tensor, numbers: tf.Tensor, seed: int) -> tf.Tensor:
+    """Return (m, 1, …) noise for one image, which follows from the seed and a sample's number alone."""
+
+    def one(number):
+        return tf.random.stateless_normal(tf.shape(x)[1:], [seed, number])
+
+    signature = tf.TensorSpec(x.shape[1:], tf.float32)
+    return tf.map_fn(one, numbers, fn_output_signature=signature)[:, None]
+
+
+def _merge(moments: list[tf.Tensor], numbers: tf.Tensor, values: tf.Tensor, variance: bool) -> list[tf.Tensor]:
+    """Add (m, …) values to a mean and, if asked, a sum of squared deviations (Chan, Golub & LeVeque 1979).
+
+    The difference of two large sums would lose a small variance.
+    """
+    before, new = tf.cast(numbers[0], tf.float32), tf.cast(tf.size(numbers), tf.float32)
+    mean = tf.reduce_mean(values, axis=0)
+    moved = mean - moments[0]
+    merged = [moments[0] + moved * new / (before + new)]
+    if variance:
+        spread = tf.reduce_sum(tf.square(values - mean), axis=0)
+        merged.append(moments[1] + spread + tf.square(moved) * before * new / (before + new))
+    return merged
 
 
 def _range(x: tf.Tensor) -> tf.Tensor:

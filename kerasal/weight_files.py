@@ -50,12 +50,15 @@ def _check_all_used(model, path: pathlib.Path) -> None:
         raise ValueError(f"The file holds {len(stored)} arrays, the model {len(own)}, or of other shapes.")
 
 
-def save_npz(model, path: pathlib.Path) -> pathlib.Path:
-    """Write a model's weights as an ``.npz`` of ``layer/weight`` arrays, beside it and renamed."""
+def save_npz(model, path: pathlib.Path, dtype: str | None = None) -> pathlib.Path:
+    """Write a model's weights as an ``.npz`` of ``layer/weight`` arrays, as they are or as ``"float16"``.
+
+    The file is written beside ``path`` and renamed, and is the same for the same weights.
+    """
     from kerasal.files import replacing
 
     layers = model._flatten_layers(include_self=False)
-    arrays = {_key(layer, one): np.asarray(one) for layer in layers for one in _own(layer)}
+    arrays = {_key(layer, one): np.asarray(one, dtype) for layer in layers for one in _own(layer)}
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
     return pathlib.Path(path)
@@ -108,3 +111,41 @@ def _own(layer) -> list:
 
 def _key(layer, variable) -> str:
     return f"{layer.name}/{variable.name}"
+
+
+def load_folded(model, path: pathlib.Path) -> None:
+    """Load a ``.keras`` file's convolutions, their batch normalisations folded in, into those of the same names.
+
+    A convolution X or X_conv of the file is followed by a normalisation X_bn; ``model`` has X with a bias instead. With
+    g = gamma / sqrt(variance + epsilon) the kernel becomes g K, and the bias beta - g mean (Jacob et al. 2018, section
+    3.2). Layers that only the file has are left out.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file lacks a layer of the model, or has it in another shape; the model is unchanged then.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no weights file {path}.")
+    from kerasal.loading import load_file
+
+    source = load_file(path, unsafe=False)
+    there = {layer.name: layer for layer in source._flatten_layers()}
+    found = []
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        norm = there.get(f"{layer.name.removesuffix('_conv')}_bn")
+        if layer.name not in there or norm is None:
+            raise ValueError(f"{path} has no {layer.name} with a batch normalisation after it.")
+        kernel = np.asarray(there[layer.name].kernel)
+        if kernel.shape != tuple(layer.kernel.shape):
+            raise ValueError(f"{path}: {layer.name} is {kernel.shape}, expected {tuple(layer.kernel.shape)}.")
+        gamma, beta, mean, variance = (
+            np.asarray(one) for one in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+        )
+        scale = gamma / np.sqrt(variance + norm.epsilon)
+        per_filter = scale.reshape(kernel.shape[2:]) if "dw" in layer.name else scale
+        found.append((layer, kernel * per_filter, beta - scale * mean))
+    for layer, kernel, bias in found:
+        layer.kernel.assign(kernel)
+        layer.bias.assign(bias)

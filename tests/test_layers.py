@@ -3,8 +3,17 @@
 import keras
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
-from kerasal.layers import LocalResponseNormalization, Maxout, MinMax, ResizeLike, reorder_maxout
+from kerasal.layers import (
+    GaussianBlur,
+    LocalResponseNormalization,
+    LogDensity,
+    Maxout,
+    MinMax,
+    ResizeLike,
+    reorder_maxout,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -52,6 +61,28 @@ def test_resize_like_is_bilinear_between_pixel_centres():
     maps = np.arange(4, dtype=np.float32).reshape(1, 1, 4, 1)
     found = np.asarray(ResizeLike()([maps, np.zeros((1, 1, 8, 3))]))[0, 0, :, 0]
     np.testing.assert_allclose(found, [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3], atol=1e-6)
+
+
+def test_gaussian_blur_is_scipys_and_its_width_is_learned():
+    maps = RANDOM.normal(size=(2, 9, 14)).astype(np.float32)
+    layer = GaussianBlur(1.5)
+    expected = [gaussian_filter(one, 1.5, mode="nearest", truncate=4.0) for one in maps]
+    np.testing.assert_allclose(layer(maps), expected, atol=1e-5)
+    assert np.ptp(np.asarray(layer(np.full((1, 3, 2), 5.0, np.float32)))) < 1e-5  # also where it is wider than the map
+    wanted = np.stack([gaussian_filter(one, 0.8, mode="nearest") for one in maps])
+    model = keras.Sequential([keras.Input((9, 14)), layer])
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.fit(maps, wanted, epochs=80, verbose=0)
+    np.testing.assert_allclose(np.exp(np.asarray(layer.log_sigma)), 0.8, atol=0.05)
+    with pytest.raises(ValueError, match="above 0, received 0 and"):
+        GaussianBlur(0)
+
+
+def test_log_densities_sum_to_one_and_keep_differences():
+    maps = (RANDOM.normal(size=(3, 5, 7)) * 40).astype(np.float32)
+    found = np.asarray(LogDensity()(maps))
+    np.testing.assert_allclose(np.exp(found).sum(axis=(1, 2)), 1, rtol=1e-4)
+    np.testing.assert_allclose(found - found[:, :1, :1], maps - maps[:, :1, :1], atol=1e-4)
 
 
 def test_layers_are_saved_and_loaded(tmp_path):

@@ -10,7 +10,7 @@ from kerasal import losses, metrics  # noqa: E402
 
 RANDOM = np.random.default_rng(3)
 SHAPE = (12, 16)
-LOSSES = [losses.NSSLoss, losses.CCLoss, losses.KLDLoss, losses.SimilarityLoss]
+LOSSES = [losses.NSSLoss, losses.CCLoss, losses.KLDLoss, losses.SimilarityLoss, losses.LogLikelihoodLoss]
 
 
 def _fixations(images=3):
@@ -27,7 +27,7 @@ MAPS = RANDOM.random((3, *SHAPE)).astype("float32")
 
 
 def _truth(loss):
-    return FIXATIONS if loss is losses.NSSLoss else DENSITIES
+    return FIXATIONS if loss in (losses.NSSLoss, losses.LogLikelihoodLoss) else DENSITIES
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def _truth(loss):
         (losses.NSSLoss, metrics.nss, -1),
         (losses.CCLoss, metrics.cc, -1),
         (losses.SimilarityLoss, metrics.similarity, -1),
+        (losses.LogLikelihoodLoss, lambda s, f: np.average(np.log2(s / s.mean()), weights=f), -1),
         (losses.KLDLoss, lambda s, g: metrics.kld(s, g, epsilon=2.0**-23), 1),
     ],
 )

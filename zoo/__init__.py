@@ -4,6 +4,7 @@ if __name__ != "kerasal.zoo":
     raise ImportError("The zoo is imported as kerasal.zoo, never as a top-level zoo: write `from kerasal import zoo`.")
 
 from kerasal.zoo import deep_saliency as deep_saliency
+from kerasal.zoo import gaze as gaze
 from kerasal.zoo import mnist as mnist
 from kerasal.zoo import salnet as salnet
 from kerasal.zoo import shallow_saliency as shallow_saliency

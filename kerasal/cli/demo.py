@@ -42,6 +42,8 @@ def demo(
     ):
         draw(model, pictures, inputs, output / name)
         console.print(f"{output / name}  {what}", markup=False)
+    _gaze(output / "gaze.png")
+    console.print(f"{output / 'gaze.png'}  where people will look in four photographs", markup=False)
     console.print(_NEXT, markup=False)
 
 
@@ -113,8 +115,25 @@ def _class_models(model, pictures, inputs, path) -> None:
     )
 
 
+def _gaze(path) -> None:
+    from kerasal import gaze, images, zoo
+    from kerasal.cli.opening import PHOTOGRAPHS
+
+    photographs = [images.read(file) for file in PHOTOGRAPHS]
+    drawn = [gaze.overlay(photograph, zoo.gaze.predict(photograph).map) for photograph in photographs]
+    labels = ["a photograph"] * len(photographs) + ["where people will look"] * len(photographs)
+    title = "where people will look, as the net that ships predicts it"
+    note = "yellow: looked at most; without colour: hardly; nobody was measured on these photographs"
+    images.write(
+        path,
+        images.grid([*photographs, *drawn], labels, columns=len(photographs), title=title, note=note, tile=220),
+    )
+
+
 _NEXT = """
-Next, with a model and a photograph of your own:
+Next, with photographs of your own:
+  kerasal gaze predict PHOTO.jpg
+and with a model:
   kerasal attribute class_saliency MODEL.keras PHOTO.jpg -o saliency.png
   kerasal compare MODEL.keras PHOTO.jpg -o page.html
   kerasal maximize MODEL.keras --channel LAYER:0-63 -o channels.png

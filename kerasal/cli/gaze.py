@@ -2,6 +2,7 @@
 
 import typer
 
+from kerasal.cli.gaze_import import import_vxm
 from kerasal.cli.gaze_score import describe, diagnose, evaluate
 from kerasal.cli.gaze_show import filters, panel, predict
 from kerasal.cli.gaze_train import train
@@ -9,5 +10,5 @@ from kerasal.cli.gaze_train import train
 HELP = "Train, apply and score nets that predict where people look."
 
 app = typer.Typer(no_args_is_help=True)
-for command in (describe, train, predict, evaluate, panel, filters, diagnose):
+for command in (describe, train, predict, evaluate, panel, filters, diagnose, import_vxm):
     app.command()(command)

@@ -44,6 +44,10 @@ Size = Annotated[
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run code inside the model file. Only if you trust it.")]
 
 
+SHIPPED = "gaze"
+"""The zoo's net whose weights ship."""
+
+
 @dataclasses.dataclass
 class OpenedNet:
     """A gaze net with what there is to know of it."""
@@ -96,10 +100,29 @@ def open_net(
         if preprocessing is None:
             remark("Preprocessing: unit (0..1) assumed; --preprocessing sets it.")
         return OpenedNet(_load(path, unsafe), preprocessing or "unit", size_of(size), "unit", path.name)
+    spec = registry.model_spec(text) if text in registry.list_models() else None
+    if spec is not None and weights is None and not net_options:
+        weights = next((name for name, origin in spec.weights.items() if origin.file is not None), None)
     net, spec = create_net(text, weights, net_options), registry.model_spec(text)
     if weights is None and not any(name in options_of(net_options) for name in ("weights", "backbone_weights")):
         remark(f"{text} has random weights here: its maps mean nothing. Give it weights with --weights FILE.")
     return OpenedNet(net, preprocessing or spec.preprocessing, size_of(size), "unit", text)
+
+
+def net_and_images(arguments: list[str]) -> tuple[str, list[pathlib.Path]]:
+    """Tell a net before the images from the images alone, for which it is the one that ships.
+
+    Raises:
+        ValueError: there is a net and no image.
+    """
+    first = pathlib.Path(arguments[0])
+    model_file = first.suffix.lower() in (".keras", ".h5", ".hdf5") or (first / "run.json").is_file()
+    zoo_name = not first.exists() and not first.suffix and len(first.parts) == 1
+    if not (model_file or zoo_name or (first / "saved_model.pb").is_file()):
+        return SHIPPED, [pathlib.Path(one) for one in arguments]
+    if len(arguments) == 1:
+        raise ValueError(f"Expected photographs after the net {arguments[0]}, files or folders.")
+    return arguments[0], [pathlib.Path(one) for one in arguments[1:]]
 
 
 def create_net(name: str, weights: str | None, net_options: list[str] | None):

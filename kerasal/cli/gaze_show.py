@@ -17,8 +17,15 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def predict(
-    net: opening.Net,
-    images: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.", show_default=False)],
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NET] IMAGE...",
+            help="Photographs, or folders of them; before them a run of `gaze train`, a .keras or .h5 file, or a zoo "
+            "name, if not the net that ships.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the maps.")] = Path("gaze"),
     postprocess: Postprocess = "examiners",
     weights: opening.Weights = None,
@@ -31,7 +38,8 @@ def predict(
 
     What cannot be read is named and left out, and makes the exit code 1.
     """
-    files = _files(images, output)
+    net, photographs = opening.net_and_images(arguments)
+    files = _files(photographs, output)
     from kerasal import images as pictures
     from kerasal.cli.session import remark
     from kerasal.progress import progress_bar
@@ -52,6 +60,8 @@ def predict(
                 failed += 1
                 advance(1)
                 continue
+            if (frames := pictures.frames(file)) > 1:
+                remark(f"{file} is an animation of {frames} pictures; this is the first.")
             values = next(run(predictor, [photograph], postprocess=postprocess))
             _write_map(output / f"{name}.png", values, scaled=postprocess != "examiners")
             pictures.write(output / f"{name}-overlay.jpg", overlay(photograph, values))

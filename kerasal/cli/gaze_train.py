@@ -15,7 +15,7 @@ def train(
         Path | None, typer.Option("--output", "-o", help="The folder of this run. Default: runs/NET.")
     ] = None,
     recipe: Annotated[
-        Literal["default", "coursework", "paper", "lasagne", "he_pugeault"],
+        Literal["default", "coursework", "paper", "lasagne", "he_pugeault", "gaze", "gaze_tune"],
         typer.Option(help="Rates, loss, epochs and all else; the options below change it."),
     ] = "default",
     validation: Annotated[
@@ -82,16 +82,7 @@ def train(
     }
     try:
         sets = _data(data, validation, split, seed or 0)  # first: a wrong path is told before anything is built
-        _train(
-            sets,
-            changes,
-            run,
-            output,
-            about | {"data": [str(one) for one in data]},
-            preprocessing,
-            opening.size_of(size),
-            unsafe,
-        )
+        _train(sets, changes, run, output, about, preprocessing, opening.size_of(size), unsafe)
     except KeyboardInterrupt as stopped:
         typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
         raise typer.Exit(130) from None
@@ -110,27 +101,29 @@ def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocess
     if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(chosen.seed)
-    net, convention = _net(about, preprocessing, unsafe)
+    net, convention, usual = _net(about, preprocessing, unsafe)
     remark(
         f"{len(sets[0])} images to train on, {len(sets[1])} to validate on. Recipe {about['recipe']}: {chosen.source}."
     )
+    size = size or usual
     _tell(training.train_gaze(net, *sets, chosen, output, preprocessing=convention, size=size, about=about, **run))
 
 
 def _net(about: dict, preprocessing: str | None, unsafe: bool):
-    """Return the net that ``about`` describes and its preprocessing."""
+    """Return the net that ``about`` describes, its preprocessing, and the size it is meant for where it takes any."""
     from kerasal import registry
 
-    name = about["model"]
+    name, size = about["model"], None
     if Path(name).exists():
         opened = opening.open_net(name, preprocessing=preprocessing, unsafe=unsafe)
         net, convention = opened.net, opened.preprocessing
     else:
-        net = opening.create_net(name, about["weights"], about["options"])
-        convention = preprocessing or registry.model_spec(name).preprocessing
+        net, spec = opening.create_net(name, about["weights"], about["options"]), registry.model_spec(name)
+        convention = preprocessing or spec.preprocessing
+        size = spec.input_shape[:2] if None in net.input_shape[1:3] else None
     if about["center_bias"] != "none":
         net = _with_center_bias(net, about["center_bias"] == "learned")
-    return net, convention
+    return net, convention, size
 
 
 def _data(data: list[Path], validation: Path | None, split: str | None, seed: int):

@@ -19,6 +19,7 @@ _KNOWN_PHOTOGRAPHS = {
     "rocket": (657, 744, 812),
     "admiral": (457, 652, 906),
 }
+PHOTOGRAPHS = [_ASSETS / f"{name}.jpg" for name in _KNOWN_PHOTOGRAPHS]
 
 
 @dataclasses.dataclass
@@ -145,7 +146,7 @@ def _recognise(model, size: tuple[int, int]) -> tuple[conventions.Preprocessing,
     """Return the convention under which the model gives the shipped photographs' classes most probability."""
     from kerasal import images
 
-    pictures = np.stack([images.crop_square(images.read(_ASSETS / f"{name}.jpg"), size) for name in _KNOWN_PHOTOGRAPHS])
+    pictures = np.stack([images.crop_square(images.read(file), size) for file in PHOTOGRAPHS])
     found = []
     for convention in conventions.CONVENTIONS.values():
         outputs = np.asarray(model(convention.apply(pictures), training=False), dtype=np.float64)

@@ -3,6 +3,7 @@
 * ``Predictor(net)`` and ``predict``: maps of photographs of any size; ``finish`` brings a net's map to theirs.
 * ``evaluate``: the maps' scores beside the centre and the mean map, by the benchmark and the coursework.
 * ``diagnose``: has the net learned more than the mean map or the centre, and does its output wrap around?
+* ``load_vxm``: a net in the format of FastGaze.
 * ``panel``, ``filters``, ``overlay``, ``wrap_panel``: what to look at.
 
 A gaze net takes RGB images and makes one map an image; training one is ``kerasal.training.train_gaze``. (What a score
@@ -19,6 +20,7 @@ from kerasal.gaze.pictures import wrap_panel as wrap_panel
 from kerasal.gaze.prediction import Predictor as Predictor
 from kerasal.gaze.prediction import finish as finish
 from kerasal.gaze.prediction import predict as predict
+from kerasal.gaze.vxm import load_vxm as load_vxm
 
 __all__ = [
     "Diagnosis",
@@ -27,6 +29,7 @@ __all__ = [
     "evaluate",
     "filters",
     "finish",
+    "load_vxm",
     "overlay",
     "panel",
     "predict",

@@ -44,11 +44,20 @@ def map_size(net, size: tuple[int, int] | None = None) -> tuple[int, int]:
     )
 
 
-def as_maps(outputs, size: tuple[int, int]):
-    """Shape the outputs of a net, an array or a tensor, as (N, H, W)."""
+def is_log_density(net) -> bool:
+    """Tell whether what a net gives are log-densities, that is, whether its last layer is ``LogDensity``."""
+    from kerasal.layers import LogDensity
+
+    return bool(getattr(net, "layers", None)) and isinstance(net.layers[-1], LogDensity)
+
+
+def as_maps(outputs, size: tuple[int, int], *, log: bool = False):
+    """Shape the outputs of a net, an array or a tensor, as (N, H, W); log-densities become maps of maximum 1."""
     import tensorflow as tf
 
-    return tf.reshape(outputs, (-1, *size))
+    maps = tf.reshape(outputs, (-1, *size))
+    # The maximum only sets the scale, which no metric but the MSE looks at: no gradient goes through it.
+    return tf.exp(maps - tf.stop_gradient(tf.reduce_max(maps, axis=(1, 2), keepdims=True))) if log else maps
 
 
 def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

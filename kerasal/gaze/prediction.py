@@ -11,13 +11,17 @@ import tensorflow as tf
 from PIL import Image
 
 from kerasal import preprocessing as conventions
-from kerasal.gaze.maps import as_maps, fitted, image_size, map_size, prepare
+from kerasal.gaze.maps import as_maps, fitted, image_size, is_log_density, map_size, prepare
+from kerasal.images import size_of_area
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework import SMOOTH, enlarged_map
 
 import cv2  # isort: skip  (after kerasal.images, which says what to do where it cannot be loaded)
 
 Postprocess = Literal["examiners", "pan", "none"]
+
+AREA = 240 * 320
+"""The pixels on which a net of any size looks at a photograph, unless it is given a size."""
 
 _PAN_SIGMA, _PAN_SIDE = 3.0, 48
 
@@ -28,7 +32,8 @@ class Predictor:
     Args:
         net: RGB images in, one map an image out; see ``kerasal.training.train_gaze``.
         preprocessing: how it wants its pixels.
-        size: (height, width) to look at photographs in, for a net that takes any size.
+        size: (height, width) to look at photographs in, for a net that takes any size. One that gives log-densities
+            (``layers.LogDensity``) needs none: it looks at each photograph in its own proportions, on ``AREA`` pixels.
         target_range: the range of the maps it was trained on: 0..1 (``"unit"``), or -1..1 (``"pm1"``), which is brought
             to 0..1.
 
@@ -47,24 +52,29 @@ class Predictor:
         if target_range not in ("unit", "pm1"):
             raise ValueError(f'target_range is "unit" or "pm1". Received: {target_range!r}.')
         self.net, self.convention = net, conventions.get(preprocessing)
-        self.size, self.map_size = image_size(net, size), map_size(net, size)
-        self._pm1 = target_range == "pm1"
-        self._graph = tf.function(self._forward, reduce_retracing=True)
+        self._pm1, self._log = target_range == "pm1", is_log_density(net)
+        self.size = self.map_size = None
+        if not (self._log and size is None and None in net.input_shape[1:3]):
+            self.size, self.map_size = image_size(net, size), map_size(net, size)
+        pixels = tf.TensorSpec((None, *(self.size or (None, None)), 3), tf.uint8)
+        self._graph = tf.function(self._forward, input_signature=[pixels])
 
     def raw(self, photographs: Iterable[np.ndarray], batch_size: int = 16) -> Iterator[np.ndarray]:
         """Yield the net's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped."""
         batch: list[np.ndarray] = []
         for photograph in photographs:
-            batch.append(fitted(photograph, self.size))
-            if len(batch) == batch_size:
+            ready = fitted(photograph, self.size or size_of_area(photograph.shape[:2], AREA))
+            if len(batch) == batch_size or (batch and batch[0].shape != ready.shape):
                 yield from self._graph(tf.constant(np.stack(batch))).numpy()
                 batch = []
+            batch.append(ready)
         if batch:
             yield from self._graph(tf.constant(np.stack(batch))).numpy()
 
     def _forward(self, pixels):
         outputs = self.net(prepare(pixels, self.convention), training=False)
-        maps = tf.cast(as_maps(outputs, self.map_size), tf.float32)
+        size = self.map_size or tuple(tf.unstack(tf.shape(outputs)[1:3]))
+        maps = tf.cast(as_maps(outputs, size, log=self._log), tf.float32)
         return (maps + 1) / 2 if self._pm1 else maps
 
 

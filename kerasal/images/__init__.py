@@ -9,12 +9,14 @@ from kerasal.images.drawing import heatmap as heatmap
 from kerasal.images.drawing import overlay as overlay
 from kerasal.images.drawing import relief as relief
 from kerasal.images.drawing import resize as resize
+from kerasal.images.drawing import size_of_area as size_of_area
 from kerasal.images.drawing import to_channels as to_channels
 from kerasal.images.folders import find_files as find_files
 from kerasal.images.folders import read_ahead as read_ahead
 from kerasal.images.grids import caption as caption
 from kerasal.images.grids import grid as grid
 from kerasal.images.grids import sheet as sheet
+from kerasal.images.reading import frames as frames
 from kerasal.images.reading import read as read
 from kerasal.images.reading import write as write
 
@@ -22,6 +24,7 @@ __all__ = [
     "caption",
     "crop_square",
     "find_files",
+    "frames",
     "grid",
     "heatmap",
     "overlay",
@@ -30,6 +33,7 @@ __all__ = [
     "relief",
     "resize",
     "sheet",
+    "size_of_area",
     "to_channels",
     "write",
 ]

@@ -28,6 +28,16 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized.reshape(height, width, *image.shape[2:])
 
 
+def size_of_area(shape: tuple[int, int], area: int, *, multiple: int = 16, narrow: float = 16.0) -> tuple[int, int]:
+    """Return the (height, width) of about ``area`` pixels in the proportions of ``shape``, multiples of ``multiple``.
+
+    Sides that differ more than ``narrow`` times are brought to that.
+    """
+    ratio = min(max(shape[1] / shape[0], 1 / narrow), narrow)
+    sides = (area / ratio) ** 0.5, (area * ratio) ** 0.5
+    return tuple(max(1, round(side / multiple)) * multiple for side in sides)
+
+
 def crop_square(image: np.ndarray, size: tuple[int, int], fit: Literal["crop", "stretch"] = "crop") -> np.ndarray:
     """Bring a photograph to a network's (height, width): its largest centred part of that shape, or all, stretched."""
     if np.ndim(size) != 1 or len(size) != 2:

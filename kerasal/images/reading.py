@@ -52,6 +52,12 @@ def read(path: str | os.PathLike) -> np.ndarray:
         raise ValueError(f"{path} is a damaged or truncated image: {error}.") from error
 
 
+def frames(path: str | os.PathLike) -> int:
+    """Return how many pictures an image file holds, of which ``read`` takes the first; 1 unless it is an animation."""
+    with Image.open(path) as image:
+        return getattr(image, "n_frames", 1)
+
+
 def write(path: str | os.PathLike, image: np.ndarray) -> pathlib.Path:
     """Write a uint8 (H, W) or (H, W, 3) picture as PNG, JPEG or WebP by the path's suffix, beside it and renamed.
 

@@ -1,8 +1,8 @@
 """Losses and metrics for training gaze predictors, on the definitions of ``kerasal.metrics``.
 
-All take maps ``(N, H, W)`` or ``(N, H, W, 1)``. ``y_true`` is a map of fixations for NSS and a density (blurred
-fixations) for the others. A loss is to be minimised, so ``NSSLoss``, ``CCLoss`` and ``SimilarityLoss`` are the
-negated metrics.
+All take maps ``(N, H, W)`` or ``(N, H, W, 1)``. ``y_true`` is a map of fixations for NSS and the likelihood, and a
+density (blurred fixations) for the others. A loss is to be minimised, so ``NSSLoss``, ``CCLoss``, ``SimilarityLoss``
+and ``LogLikelihoodLoss`` are the negated metrics.
 
 Sums and variances are never divided by zero: a map without any contrast (all zero at the start of training, or an image
 without fixations) scores 0 and has a zero gradient, never NaN. That is the only difference from ``kerasal.metrics``,
@@ -13,7 +13,7 @@ from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend
 
 import keras  # isort: skip
 from keras import ops  # isort: skip
-from kerasal.losses.scores import EPSILON, cc, kld, nss, similarity  # isort: skip
+from kerasal.losses.scores import EPSILON, cc, kld, log_likelihood, nss, similarity  # isort: skip
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
@@ -67,6 +67,18 @@ class SimilarityLoss(keras.losses.Loss):
     def call(self, y_true, y_pred):
         """Return -similarity of each image, (N,)."""
         return -similarity(y_true, y_pred)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class LogLikelihoodLoss(keras.losses.Loss):
+    """The negated log-likelihood of fixations, bits a fixation above a uniform map; ``y_true`` is a map of fixations.
+
+    Its difference between two predictors is the information gain of the one over the other.
+    """
+
+    def call(self, y_true, y_pred):
+        """Return minus the bits of each image, (N,)."""
+        return -log_likelihood(y_true, y_pred)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")

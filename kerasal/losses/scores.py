@@ -3,9 +3,11 @@
 from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
 
 import keras  # isort: skip
+import numpy as np  # isort: skip
 import tensorflow as tf  # isort: skip
 from keras import ops  # isort: skip
 
+_FLOOR = 1e-12
 EPSILON = 2.0**-23  # float32: Matlab's 2**-52 would vanish in 1 + epsilon
 
 
@@ -103,3 +105,19 @@ def similarity(y_true, y_pred):
     """Compute the histogram intersection of each map with its density after min-max scaling, (N,)."""
     truth, predicted = (_scaled(maps) for maps in _pair(y_true, y_pred))
     return ops.sum(ops.minimum(truth, predicted), axis=1)
+
+
+def log_likelihood(y_true, y_pred):
+    """Return the mean log-likelihood of the fixations under the map as a density, (N,), in bits above a uniform one.
+
+    Σ c · log2(n p) / Σ c, with the counts c of the n pixels and p the map scaled to sum 1. Values of the map below
+    1e-12 of its largest count as that, so that a fixation where a map is 0 costs 40 bits, not infinitely many.
+
+    Source: Kümmerer, Wallis & Bethge 2015, "Information-theoretic model comparison unifies saliency metrics".
+    """
+    counts, maps = _pair(y_true, y_pred)
+    positive = ops.relu(maps)
+    largest = ops.stop_gradient(ops.max(positive, axis=1, keepdims=True))
+    scaled = ops.maximum(_safe_divide(positive, largest), _FLOOR)
+    bits = (ops.log(scaled) - ops.log(ops.mean(scaled, axis=1, keepdims=True))) / np.log(2.0)
+    return _safe_divide(ops.sum(counts * bits, axis=1), ops.sum(counts, axis=1))

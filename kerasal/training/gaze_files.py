@@ -135,5 +135,12 @@ def _steps(rows: Sequence[dict]) -> pd.DataFrame:
 
 def _signed(loss: Mapping[str, float]) -> dict[str, float]:
     """Return the weights by the names of what is minimised: -NSS, -CC."""
-    negated = {"nss": "(−NSS)", "cc": "(−CC)", "similarity": "(−similarity)", "kld": "KLD", "mse": "MSE"}
+    negated = {
+        "nss": "(−NSS)",
+        "cc": "(−CC)",
+        "similarity": "(−similarity)",
+        "kld": "KLD",
+        "mse": "MSE",
+        "likelihood": "(−log-likelihood, bits)",
+    }
     return {negated[name]: weight for name, weight in loss.items()}

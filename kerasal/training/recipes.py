@@ -8,7 +8,9 @@ from typing import Any, Literal
 from kerasal.naming import closest
 from kerasal.training.schedules import Constant, Cosine, Linspace, Schedule, StepFloor, depends_on_length
 
-LOSSES = ("mse", "nss", "cc", "kld", "similarity")
+LOSSES = ("mse", "nss", "cc", "kld", "similarity", "likelihood")
+OF_FIXATIONS = ("nss", "likelihood")
+"""The losses of fixations; the others are of the density scaled to a maximum of 1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +26,7 @@ class Recipe:
         rate: learning rate.
         momentum: of ``"torch_sgd"``.
         weight_decay: coupled, on all parameters; of ``"torch_sgd"``.
-        loss: weights by the names in ``LOSSES``, such as ``{"kld": 1.0, "cc": 0.2}``; ``nss`` is of fixations, the
-            others of the density scaled to a maximum of 1.
+        loss: weights by the names in ``LOSSES``, such as ``{"kld": 1.0, "cc": 0.2}``; see ``OF_FIXATIONS``.
         mirror: ``"both"`` shows every image and its mirror image each epoch, as the coursework's mirrored data set
             does; ``"half"`` mirrors a random half of every batch (Pan); ``"none"``.
         target_range: density 0..1 (``"unit"``) or -1..1 (``"pm1"``, Pan).
@@ -72,7 +73,7 @@ class Recipe:
     @property
     def needs_fixations(self) -> bool:
         """Whether the loss is of fixations."""
-        return "nss" in self.loss
+        return any(name in OF_FIXATIONS for name in self.loss)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -127,6 +128,24 @@ RECIPES: dict[str, Recipe] = {
         batch_size=32,
         optimizer="adam",
         loss={"mse": 1.0, "cc": 0.3},  # with 0.1, or the MSE alone, the nets of the zoo stay at the mean map for longer
+        keep="best",
+    ),
+    "gaze": Recipe(
+        source="kerasal's own, for a readout on pretrained features: the log-likelihood of the fixations",
+        rate=Cosine(1e-3),
+        epochs=8,
+        batch_size=16,
+        optimizer="adam",
+        loss={"likelihood": 1.0},
+        keep="best",
+    ),
+    "gaze_tune": Recipe(
+        source="kerasal's own, after the recipe gaze: the whole net, at a rate that pretrained features bear",
+        rate=Cosine(1e-4),
+        epochs=12,
+        batch_size=16,
+        optimizer="adam",
+        loss={"likelihood": 1.0},
         keep="best",
     ),
 }

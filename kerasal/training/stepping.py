@@ -8,10 +8,11 @@ import keras  # isort: skip
 import numpy as np  # isort: skip
 import tensorflow as tf  # isort: skip
 
-from kerasal.gaze.maps import as_maps, prepare  # isort: skip
-from kerasal.losses import CCLoss, KLDLoss, NSSLoss, SimilarityLoss, WeightedSum  # isort: skip
+from kerasal.gaze.maps import as_maps, is_log_density, prepare  # isort: skip
+from kerasal.losses import CCLoss, KLDLoss, LogLikelihoodLoss, NSSLoss, SimilarityLoss, WeightedSum  # isort: skip
 from kerasal.losses.scores import cc  # isort: skip
 from kerasal.preprocessing import Preprocessing  # isort: skip
+from kerasal.training.recipes import OF_FIXATIONS  # isort: skip
 
 _LOSSES = {
     "mse": keras.losses.MeanSquaredError,
@@ -19,13 +20,14 @@ _LOSSES = {
     "cc": CCLoss,
     "kld": KLDLoss,
     "similarity": SimilarityLoss,
+    "likelihood": LogLikelihoodLoss,
 }
 _DENSITY, _FIXATIONS = 0, 1
 
 
 def objective_of(weights: Mapping[str, float]) -> WeightedSum:
     """Build the loss of (N, H, W, 2) truths, density and fixations, from weights by name."""
-    channels = [_FIXATIONS if name == "nss" else _DENSITY for name in weights]
+    channels = [_FIXATIONS if name in OF_FIXATIONS else _DENSITY for name in weights]
     return WeightedSum([_LOSSES[name]() for name in weights], list(weights.values()), channels)
 
 
@@ -61,6 +63,9 @@ class Steps:
         fixations = tf.broadcast_to(tf.cast(fixations, tf.float32), tf.shape(density))
         return tf.stack([density, fixations], axis=-1)
 
+    def _maps(self, outputs):
+        return tf.cast(as_maps(outputs, self.map_size, log=is_log_density(self.net)), tf.float32)
+
     def _inputs(self, pixels):
         return prepare(pixels, self.convention) if pixels.dtype == tf.uint8 else pixels
 
@@ -77,8 +82,8 @@ class Steps:
         truth = _mirrored(truth, flipped)
         variables = self.net.trainable_variables
         with tf.GradientTape() as tape:
-            maps = as_maps(self.net(inputs, training=True), self.map_size)
-            losses = self.objective.call(truth, tf.cast(maps, tf.float32))
+            maps = self._maps(self.net(inputs, training=True))
+            losses = self.objective.call(truth, maps)
             total = tf.reduce_sum(losses) / count
             if self.net.losses:  # regularizers of the net's own
                 replicas = 1 if self.strategy is None else self.strategy.num_replicas_in_sync
@@ -89,7 +94,7 @@ class Steps:
 
     def _validate_one(self, pixels, density, fixations):
         truth = self._truth(density, fixations)
-        maps = tf.cast(as_maps(self.net(self._inputs(pixels), training=False), self.map_size), tf.float32)
+        maps = self._maps(self.net(self._inputs(pixels), training=False))
         square = tf.reduce_mean((maps - truth[..., _DENSITY]) ** 2, axis=(1, 2))
         return {
             "loss": self.objective.call(truth, maps),

@@ -254,7 +254,7 @@ def test_the_demo(cli, tmp_path):
     for word in ("prediction", "confidence", "Next"):
         assert word in out
     pictures = sorted(path.name for path in (tmp_path / "kerasal-demo").iterdir())
-    assert pictures == ["attribution.png", "class-models.png", "feature-maps.png"]
+    assert pictures == ["attribution.png", "class-models.png", "feature-maps.png", "gaze.png"]
     for name in pictures:
         assert images.read(tmp_path / "kerasal-demo" / name).std() > 20
 

@@ -1,4 +1,5 @@
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from kerasal.cli.gaze import app
+from kerasal.cli.gaze_opening import net_and_images
 
 NET = ("shallow_saliency", "--net-option", "filters=(2,3,4)", "--net-option", "hidden=8", "--batch-norm")
 
@@ -153,3 +155,41 @@ def test_on_real_gaze(data_folder, tmp_path):
     mean = pd.read_csv(tmp_path / "s.csv").mean(numeric_only=True)
     assert mean["cc"] > max(mean["center_cc"], mean["mean_cc"]) + 0.03
     assert mean["auc_shuffled"] > mean["center_auc_shuffled"]
+
+
+def test_photographs_alone_go_to_the_net_that_ships(folder, tmp_path):
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(
+        tmp_path / "moving.gif", save_all=True, append_images=[Image.fromarray(np.full((20, 30, 3), 255, np.uint8))]
+    )
+    result = invoke("predict", folder / "images", tmp_path / "moving.gif", "-o", tmp_path / "maps")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    assert "9 maps" in " ".join(result.stdout.split())
+    assert "moving.gif is an animation of 2 pictures" in result.stderr.replace("\n", " ")
+    assert np.asarray(Image.open(tmp_path / "maps" / "photo0.png")).shape == (60, 80)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "net", "images"),
+    [
+        (["photo.jpg"], "gaze", ["photo.jpg"]),
+        (["salnet", "photo.jpg"], "salnet", ["photo.jpg"]),
+        (["net.keras", "a.png", "b.png"], "net.keras", ["a.png", "b.png"]),
+        (["."], "gaze", ["."]),
+    ],
+)
+def test_a_net_before_the_images_is_told_from_images(arguments, net, images):
+    assert net_and_images(arguments) == (net, [pathlib.Path(one) for one in images])
+
+
+def test_a_net_without_images_is_refused():
+    with pytest.raises(ValueError, match="Expected photographs after the net salnet"):
+        net_and_images(["salnet"])
+
+
+def test_import_vxm(data_folder, tmp_path, folder):
+    output = tmp_path / "net.keras"
+    result = invoke("import-vxm", data_folder / "models" / "fastgaze.vxm", "-o", output)
+    assert "121,061 parameters" in " ".join(result.stdout.split())
+    convention = result.stdout.split("-p ")[1].strip()
+    result = invoke("predict", output, folder / "images" / "photo0.png", "-p", convention, "-o", tmp_path / "maps")
+    assert result.exit_code == 0 and (tmp_path / "maps" / "photo0-overlay.jpg").exists()

@@ -1,0 +1,144 @@
+"""Score the gaze net that ships on images that it never saw, beside FastGaze, the centre and the mean map.
+
+    python benchmarks/gaze.py OSIE_FOLDER CROWD_FOLDER [--fastgaze fastgaze.keras]
+    python benchmarks/gaze.py OSIE_FOLDER CROWD_FOLDER --net RUN_FOLDER
+
+Test splits only. NSS, CC, Judd's AUC and the shuffled AUC (negatives: the fixations of ten other images) are those of
+``kerasal.metrics``, maps enlarged and nothing else done to them; densities are blurred by 3 % of the width. IG is
+the information gain in bits a fixation over the mean map of the train split. Behind each mean is half the width of its
+95 % interval, from 10,000 bootstrap draws of the images. "Without" switches a layer of the trained net off. A line
+below says how much the maps have in common with the centre: their mean correlation with a centred Gaussian.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import keras
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+import kerasal
+from kerasal import gaze, metrics
+from kerasal.datasets import open_gaze
+from kerasal.gaze.prediction import finish
+from kerasal.layers import center_bias_switched_off
+from kerasal.losses.scores import log_likelihood
+
+COLUMNS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC", "auc_shuffled": "sAUC"}
+
+
+@contextlib.contextmanager
+def blur_switched_off(net):
+    """Make the learned blur so narrow that nothing is blurred."""
+    layer = net.get_layer("blur")
+    before = float(keras.ops.convert_to_numpy(layer.log_sigma))
+    layer.log_sigma.assign(np.log(0.05))
+    try:
+        yield
+    finally:
+        layer.log_sigma.assign(before)
+
+
+def mean_map(train):
+    """Return the blurred mean of all fixations on the images of a train split."""
+    total = sum(np.asarray(train.fixation_map(name), np.float64) for name in train.names)
+    return metrics.blur_fixations(total, 0.03 * total.shape[1])
+
+
+def bits(values, fixations):
+    """Return the log-likelihood of fixations, bits each above a uniform map."""
+    return float(log_likelihood(np.asarray(fixations, np.float32)[None], np.asarray(values, np.float32)[None])[0])
+
+
+def scores(predictor, test, prior):
+    """Return {predictor: {column: one value an image}} of a net and the baselines, and how central the maps are."""
+    fixations = [test.fixation_map(name) for name in test.names]
+    raws = predictor.raw(test.image(name) for name in test.names)
+    maps = [np.maximum(finish(raw, one.shape, "none"), 0) for raw, one in zip(raws, fixations, strict=True)]
+    densities = [test.density(name) for name in test.names]
+    table = metrics.evaluate(maps, fixations, densities, metrics=list(COLUMNS), names=test.names)
+    found = {
+        name: {COLUMNS[key]: table[prefix + key].to_numpy() for key in COLUMNS}
+        for name, prefix in (("net", ""), ("centre", "center_"), ("mean map", "mean_"))
+    }
+    base = np.array([bits(prior, one) for one in fixations])
+    found["net"]["IG"] = np.array([bits(*pair) for pair in zip(maps, fixations, strict=True)]) - base
+    rows, columns = (np.linspace(-1, 1, side) for side in maps[0].shape)
+    centre = np.exp(-2 * (rows[:, None] ** 2 + columns**2))
+    return found, np.mean([metrics.cc(one, centre) for one in maps])
+
+
+def interval(values, draws=10_000):
+    """Return the mean and the half width of its 95 % bootstrap interval."""
+    random = np.random.default_rng(0)
+    means = values[random.integers(0, len(values), (draws, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return values.mean(), (high - low) / 2
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("osie", type=pathlib.Path)
+    parser.add_argument("crowd", type=pathlib.Path)
+    parser.add_argument("--fastgaze", type=pathlib.Path, help="what `kerasal gaze import-vxm` wrote")
+    parser.add_argument(
+        "--net", type=pathlib.Path, help="a run of `kerasal gaze train gaze` instead of the shipped net"
+    )
+    parser.add_argument("--images", type=int, help="only the first so many")
+    options = parser.parse_args()
+    net = kerasal.load_model(options.net / "gaze.keras" if options.net else "gaze")
+    convention = kerasal.model_spec("gaze").preprocessing
+    for folder, width in ((options.osie, 384), (options.crowd, 512)):
+        test, train = open_gaze(folder, "test"), open_gaze(folder, "train")
+        test = test.subset(range(options.images)) if options.images else test
+        prior, rows = mean_map(train), {}
+        found, alike = scores(gaze.Predictor(net, convention), test, prior)
+        rows["gaze"] = found["net"]
+        with center_bias_switched_off(net):
+            rows["gaze, without its centre prior"] = scores(gaze.Predictor(net, convention), test, prior)[0]["net"]
+        with blur_switched_off(net):
+            rows["gaze, without its blur"] = scores(gaze.Predictor(net, convention), test, prior)[0]["net"]
+        if options.fastgaze:
+            fastgaze = gaze.Predictor(kerasal.load_model(options.fastgaze), "caffe", size=(width * 3 // 4, width))
+            rows[f"FastGaze, {width} pixels wide"] = scores(fastgaze, test, prior)[0]["net"]
+        rows |= {"centre": found["centre"], "mean map": found["mean map"]}
+        show(folder.name, rows, len(test))
+        print(f"mean correlation of the net's maps with a centred Gaussian: {alike:.2f}")
+    speed(gaze.Predictor(net, convention), test)
+
+
+def show(name, rows, images):
+    table = Table("", *COLUMNS.values(), "IG, bits", title=f"{name}, {images} test images")
+    for row, values in rows.items():
+        cells = [
+            "{:.3f} ± {:.3f}".format(*interval(values[key])) if key in values else ""
+            for key in (*COLUMNS.values(), "IG")
+        ]
+        table.add_row(row, *cells)
+    Console(width=120).print(table)
+
+
+def speed(predictor, test):
+    """Print the images a second from file to overlay, which is what ``kerasal gaze predict`` does to each."""
+    names = test.names[:50]
+    next(gaze.predict(predictor, [test.image(names[0])]))
+    taken = []
+    for name in names:
+        start = time.perf_counter()
+        image = test.image(name)
+        gaze.overlay(image, next(gaze.predict(predictor, [image])))
+        taken.append(time.perf_counter() - start)
+    print(f"{1 / pd.Series(taken).median():.0f} images a second at {test.sizes[0]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Layers on maps: enlarging, blurring, and the bias towards the centre."""
+
+import contextlib
+
+from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
+
+import keras  # isort: skip
+import numpy as np  # isort: skip
+import tensorflow as tf  # isort: skip
+from keras import ops  # isort: skip
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class ResizeLike(keras.layers.Layer):
+    """Resize the first input (N, h, w, C) bilinearly to the height and width of the second, corners not aligned."""
+
+    def compute_output_shape(self, input_shape):
+        """Return the second shape with the first's channels."""
+        maps, images = input_shape
+        return (maps[0], images[1], images[2], maps[3])
+
+    def call(self, inputs):
+        """Return the resized maps."""
+        maps, images = inputs
+        sides = [known or ops.shape(images)[axis] for axis, known in ((1, images.shape[1]), (2, images.shape[2]))]
+        return ops.cast(tf.image.resize(maps, sides), maps.dtype)  # Keras' own takes no sizes known only when run
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class GaussianBlur(keras.layers.Layer):
+    """Blur maps (N, H, W) by a Gaussian, the edge's values repeated beyond it; its width fixed, or learned.
+
+    Args:
+        sigma: standard deviation in pixels of the map; where it is learned, its start.
+        learned: train it.
+        truncate: how many of the starting standard deviations the kernel reaches to each side; one that is learned may
+            grow by a third before the default cuts off more than three of it would.
+        **options: those of ``keras.layers.Layer``.
+
+    Raises:
+        ValueError: a standard deviation that is not above 0.
+
+    Source: the last layer of Kümmerer et al. 2016, "DeepGaze II", section 2.
+    """
+
+    def __init__(self, sigma: float = 1.0, learned: bool = True, truncate: float = 4.0, **options):
+        super().__init__(**options)
+        if not sigma > 0 or not truncate > 0:
+            raise ValueError(f"sigma, truncate: expected numbers above 0, received {sigma!r} and {truncate!r}.")
+        self.sigma, self.learned, self.truncate = float(sigma), bool(learned), float(truncate)
+        self.radius = max(1, int(np.ceil(self.truncate * self.sigma)))
+
+    def build(self, input_shape):
+        """Make the variable; the standard deviation is kept as its logarithm, so that it stays above 0."""
+        start = keras.initializers.Constant(np.log(self.sigma))
+        self.log_sigma = self.add_weight(shape=(), initializer=start, trainable=self.learned, name="log_sigma")
+
+    def compute_output_shape(self, input_shape):
+        """Return the same shape."""
+        return input_shape
+
+    def call(self, inputs):
+        """Return the blurred maps."""
+        places = ops.arange(-self.radius, self.radius + 1, dtype="float32")
+        weights = ops.exp(-0.5 * ops.square(places / ops.exp(self.log_sigma)))
+        weights = ops.cast(weights / ops.sum(weights), inputs.dtype)
+        maps = inputs[..., None]
+        for axis in (1, 2):
+            size = ops.shape(maps)[axis]
+            indices = ops.clip(ops.arange(-self.radius, size + self.radius), 0, size - 1)
+            kernel = ops.reshape(weights, (-1, 1, 1, 1) if axis == 1 else (1, -1, 1, 1))
+            maps = ops.conv(ops.take(maps, indices, axis=axis), kernel, padding="valid", data_format="channels_last")
+        return ops.reshape(maps, ops.shape(inputs))
+
+    def get_config(self):
+        """Return what builds this layer again."""
+        return {**super().get_config(), "sigma": self.sigma, "learned": self.learned, "truncate": self.truncate}
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class CenterBias(keras.layers.Layer):
+    """Weigh maps (N, H, W) or (N, H, W, 1) by a Gaussian in their centre, or add it; fixed, or learned with the net.
+
+    With x and y from -1/2 to 1/2 over the map, G = exp(-((x / sx)² + (y / sy)²) / 2); the output is y·G
+    (``mode="multiply"``) or y + a·G (``mode="add"``). It is what remains to be said where an image says nothing: people
+    look at the middle first. ``switched`` is 1, or 0 for the map as it came, and takes effect without a new trace; see
+    ``center_bias_switched_off``.
+
+    Args:
+        sigma: starting standard deviations (sy, sx) in heights and widths, or one for both.
+        amount: the start of a, for ``mode="add"``.
+        mode: "multiply" or "add".
+        learned: train the standard deviations, and a.
+        **options: those of ``keras.layers.Layer``.
+
+    Raises:
+        ValueError: another mode, or a standard deviation that is not above 0.
+
+    Source: the learned priors of Cornia et al. 2016, "A Deep Multi-Level Network for Saliency Prediction", in their
+    simplest form; Judd et al. 2009 for the fixed one.
+    """
+
+    def __init__(self, sigma=0.25, amount: float = 0.5, mode: str = "multiply", learned: bool = True, **options):
+        super().__init__(**options)
+        self.sigma = tuple(float(one) for one in np.broadcast_to(sigma, 2))
+        if mode not in ("multiply", "add"):
+            raise ValueError(f'mode: expected "multiply" or "add", received {mode!r}.')
+        if not min(self.sigma) > 0:
+            raise ValueError(f"sigma: expected standard deviations above 0, received {sigma!r}.")
+        self.amount, self.mode, self.learned = float(amount), mode, bool(learned)
+
+    def build(self, input_shape):
+        """Make the variables; standard deviations are kept as logarithms, so that they stay above 0."""
+        start = np.log(self.sigma).astype(np.float32)
+        self.log_sigma = self.add_weight(
+            shape=(2,), initializer=lambda *_, **__: start, trainable=self.learned, name="log_sigma"
+        )
+        if self.mode == "add":
+            self.height = self.add_weight(
+                shape=(),
+                initializer=keras.initializers.Constant(self.amount),
+                trainable=self.learned,
+                name="amount",
+            )
+        self.switched = self.add_weight(shape=(), initializer="ones", trainable=False, name="switched")
+
+    def compute_output_shape(self, input_shape):
+        """Return the same shape."""
+        return input_shape
+
+    def call(self, inputs):
+        """Return the weighed maps."""
+        sides = [known or ops.shape(inputs)[axis] for axis, known in ((1, inputs.shape[1]), (2, inputs.shape[2]))]
+        rows, columns = (
+            ops.exp(-0.5 * (self._places(side) / ops.exp(self.log_sigma[axis])) ** 2) for axis, side in enumerate(sides)
+        )
+        bias = ops.cast(rows[:, None] * columns[None, :], inputs.dtype)
+        bias = bias[None, :, :, None] if len(inputs.shape) == 4 else bias[None]
+        switched = ops.cast(self.switched, inputs.dtype)
+        if self.mode == "add":
+            return inputs + switched * ops.cast(self.height, inputs.dtype) * bias
+        return inputs * (1 - switched + switched * bias)
+
+    @staticmethod
+    def _places(side):
+        side = ops.cast(side, "float32")
+        return (ops.arange(0, side, dtype="float32") + 0.5) / side - 0.5
+
+    def get_config(self):
+        """Return what builds this layer again."""
+        own = {"sigma": self.sigma, "amount": self.amount, "mode": self.mode, "learned": self.learned}
+        return {**super().get_config(), **own}
+
+
+@contextlib.contextmanager
+def center_bias_switched_off(net: keras.Model):
+    """Switch off every ``CenterBias`` of ``net``, at any depth, for the length of a context; yield those layers."""
+    found = [layer for layer in net._flatten_layers() if isinstance(layer, CenterBias)]
+    before = [float(ops.convert_to_numpy(layer.switched)) for layer in found]
+    try:
+        for layer in found:
+            layer.switched.assign(0.0)
+        yield found
+    finally:
+        for layer, value in zip(found, before, strict=True):
+            layer.switched.assign(value)

@@ -1,0 +1,111 @@
+"""The net that ships: any size of photograph, a density, switchable layers, and an encoder that is EfficientNet's."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerasal
+from kerasal import zoo
+from kerasal.layers import center_bias_switched_off
+
+LITE0 = "models/efficientnet_lite0_imagenet.keras"
+TINY = {"encoder_width": 0.25, "readout": 4, "taps": (2, 4)}
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    keras.utils.set_random_seed(0)
+    return kerasal.create_model("gaze", **TINY)
+
+
+@pytest.mark.parametrize("shape", [(32, 48), (37, 61), (1, 1), (16, 640)])
+def test_any_size_gives_a_density(tiny, shape):
+    maps = np.asarray(tiny(RANDOM.normal(size=(2, *shape, 3)).astype(np.float32)))
+    assert maps.shape == (2, -(-shape[0] // 4), -(-shape[1] // 4))  # block 2 is the first tap
+    np.testing.assert_allclose(np.exp(maps).sum(axis=(1, 2)), 1, rtol=1e-5)
+
+
+def test_blur_and_prior_are_layers_that_can_be_left_out(tiny):
+    names = {layer.name for layer in tiny.layers}
+    assert {"blur", "center_prior"} <= names
+    plain = kerasal.create_model("gaze", blur=False, center_prior=False, **TINY)
+    assert not {"blur", "center_prior"} & {layer.name for layer in plain.layers}
+    x = RANDOM.normal(size=(1, 64, 64, 3)).astype(np.float32)
+    with center_bias_switched_off(tiny) as layers:
+        assert len(layers) == 1
+        without = np.asarray(tiny(x))[0]
+    difference = np.asarray(tiny(x))[0] - without
+    assert difference[8, 8] > difference[0, 0] + 0.1  # the prior raises the middle
+
+
+def test_a_frozen_encoder_leaves_the_readout():
+    net = kerasal.create_model("gaze", frozen=True, **TINY)
+    trained = {weight.path.split("/")[0] for weight in net.trainable_weights}
+    assert trained == {"read2", "read4", "combine", "readout", "blur", "center_prior"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"taps": ()}, "taps are numbers of blocks"),
+        ({"taps": (4, 2)}, "taps are numbers of blocks, rising"),
+        ({"taps": (16,)}, "from 0 to 15"),
+        ({"readout": 0}, "readout from 1 on"),
+        ({"input_shape": (10, 10, 1)}, "input_shape is"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        kerasal.create_model("gaze", **options)
+
+
+def test_the_encoder_is_efficientnet_with_its_normalisation_folded(data_folder):
+    source = keras.models.load_model(data_folder / LITE0)
+    net = kerasal.create_model("gaze", taps=(4, 10, 12), encoder_weights=data_folder / LITE0)
+    x = RANDOM.normal(0, 0.5, (1, 224, 224, 3)).astype(np.float32)
+    for name in ("block4_add", "block10_add", "block12_add"):
+        expected = np.asarray(keras.Model(source.inputs, source.get_layer(name).output)([x]))
+        found = np.asarray(keras.Model(net.inputs, net.get_layer(name).output)([x]))
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_an_encoder_of_another_net_is_refused(tmp_path):
+    other = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(ValueError, match="no stem_conv with a batch normalisation"):
+        kerasal.create_model("gaze", encoder_weights=tmp_path / "other.keras", **TINY)
+    with pytest.raises(FileNotFoundError, match="no weights file"):
+        kerasal.create_model("gaze", encoder_weights=tmp_path / "none.keras", **TINY)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (1, 1, 3), (100, 4000, 3), (90, 60)])
+def test_predict_takes_photographs_of_every_shape(shape):
+    found = zoo.gaze.predict(RANDOM.integers(0, 256, shape).astype(np.uint8))
+    assert found.map.shape == found.log_density.shape == shape[:2]
+    assert found.map.max() == 1 and found.map.min() >= 0
+    np.testing.assert_allclose(np.exp(found.log_density.astype(float)).sum(), 1, rtol=1e-4)
+    x, y, height = found.hotspots.T
+    assert height[0] == 1 and (np.diff(height) <= 0).all() and (height >= 0.1).all()
+    assert (x > -0.5).all() and (x < shape[1]).all() and (y > -0.5).all() and (y < shape[0]).all()
+
+
+def test_predict_reads_files_and_names_bad_ones(tmp_path):
+    pixels = RANDOM.integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    np.testing.assert_array_equal(zoo.gaze.predict(tmp_path / "photo.png").map, zoo.gaze.predict(pixels).map)
+    (tmp_path / "bad.jpg").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"bad\.jpg"):
+        zoo.gaze.predict(tmp_path / "bad.jpg")
+    with pytest.raises(ValueError, match="Expected a photograph, uint8"):
+        zoo.gaze.predict(pixels / 255)
+
+
+def test_it_finds_what_stands_out():
+    """People look at the one red disc; the centre alone would miss it."""
+    image = np.full((240, 320, 3), 128, np.uint8)
+    rows, columns = np.mgrid[:240, :320]
+    image[(rows - 60) ** 2 + (columns - 250) ** 2 < 18**2] = (220, 30, 30)
+    x, y, _ = zoo.gaze.predict(image).hotspots[0]
+    assert abs(x - 250) < 30 and abs(y - 60) < 30

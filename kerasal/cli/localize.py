@@ -46,7 +46,6 @@ def localize(
     output = output or pathlib.Path(f"{image.stem}-boxes.png")
     options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
     from kerasal import images
-    from kerasal.cli.localize_pages import figure
     from kerasal.cli.opening import open_model
     from kerasal.cli.session import remark, results
     from kerasal.labels import find, short
@@ -54,7 +53,7 @@ def localize(
     photograph = images.read(image)
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     opened.show(photograph)  # says what a model without a known preprocessing needs
-    from kerasal.localization import find_objects
+    from kerasal.localization import figure, find_objects
 
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", UserWarning)

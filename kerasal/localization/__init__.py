@@ -17,6 +17,10 @@ from kerasal.localization.localizing import localize as localize
 from kerasal.localization.masks import bounding_box as bounding_box
 from kerasal.localization.masks import largest_component as largest_component
 from kerasal.localization.masks import threshold as threshold
+from kerasal.localization.pictures import boxed as boxed
+from kerasal.localization.pictures import figure as figure
+from kerasal.localization.pictures import masked as masked
+from kerasal.localization.pictures import seeded as seeded
 from kerasal.localization.recipes import RECIPES as RECIPES
 from kerasal.localization.scoring import correct_localization as correct_localization
 from kerasal.localization.scoring import localization_error as localization_error
@@ -34,8 +38,10 @@ __all__ = [
     "Localization",
     "Segmentation",
     "bounding_box",
+    "boxed",
     "correct_localization",
     "find_objects",
+    "figure",
     "graphcut",
     "inside",
     "iou",
@@ -43,11 +49,13 @@ __all__ = [
     "localization_error",
     "localization_errors",
     "localize",
+    "masked",
     "mean_iou",
     "number_classes",
     "overlaps",
     "pointing_accuracy",
     "read_boxes",
+    "seeded",
     "seeds",
     "segment",
     "threshold",

@@ -190,7 +190,7 @@ def checked_image(image) -> np.ndarray:
 
 
 def _check_options(*, foreground, background, components, iterations, prior, colour, level, resolution, **_) -> None:
-    if not 0 <= background <= foreground < 1 or background == 0:
+    if not 0 < background <= foreground < 1:
         raise ValueError(
             "foreground and background are quantiles with 0 < background <= foreground < 1. Received: "
             f"{foreground!r} and {background!r}."

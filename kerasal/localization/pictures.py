@@ -2,20 +2,34 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from kerasal import images
+
+import cv2  # isort: skip
 
 _OBJECT, _BACKGROUND, _BOX = (0, 0, 255), (0, 255, 255), (255, 40, 40)
 
 
 def figure(photograph: np.ndarray, found: Sequence, names: Sequence[str], note: str, tile: int = 190) -> np.ndarray:
-    """Lay out a row a class: what the net sees, its map, the seeds, the mask, and the box on the photograph."""
+    """Lay out a row for each ``Localization``: what the net sees, its map, the seeds, the mask, and the box.
+
+    After figure 3 of Simonyan, Vedaldi & Zisserman 2013, seeds in blue (object) and cyan (background) as there.
+
+    Args:
+        photograph: uint8 RGB (H, W, 3).
+        found: what ``find_objects`` returned for it.
+        names: of the classes, one a row.
+        note: a faint line below.
+        tile: width of a picture, or height of an upright one.
+
+    Returns:
+        uint8 RGB.
+    """
     ratio = photograph.shape[1] / photograph.shape[0]
     tiles, labels, rows = [], [], []
     for one, name in zip(found, names, strict=True):
-        steps = (one.picture, images.heatmap(one.map), seeded(one), masked(photograph, one.mask))
+        steps = (one.picture, images.heatmap(one.map), seeded(one.picture, one.cut), masked(photograph, one.mask))
         tiles += [_shaped(step, ratio, tile) for step in steps]
         tiles.append(_shaped(boxed(photograph, one.box, tile), ratio, tile))
         labels += ["what the net sees", "map", "seeds: object blue, background cyan", "mask", f"box {_listed(one.box)}"]
@@ -24,10 +38,10 @@ def figure(photograph: np.ndarray, found: Sequence, names: Sequence[str], note: 
     return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, tile=tile)
 
 
-def seeded(one) -> np.ndarray:
-    """Paint the seeds on the picture that was cut: the object's blue, the background's cyan."""
-    shown = one.picture.copy()
-    for part, colour in ((one.cut.background, _BACKGROUND), (one.cut.foreground, _OBJECT)):
+def seeded(picture: np.ndarray, cut) -> np.ndarray:
+    """Paint a ``Segmentation``'s seeds on the picture that was cut: the object's blue, the background's cyan."""
+    shown = picture.copy()
+    for part, colour in ((cut.background, _BACKGROUND), (cut.foreground, _OBJECT)):
         shown[part] = (0.25 * shown[part] + 0.75 * np.float32(colour)).astype(np.uint8)
     return shown
 

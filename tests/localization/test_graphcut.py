@@ -80,18 +80,25 @@ def test_clamped_seeds_stay_and_free_ones_may_change():
     assert kept.whole[61, 4]
 
 
+def _one_gaussian(mean, deviation):
+    """A colour model in OpenCV's layout: one grey Gaussian, four of no weight."""
+    model = np.zeros(65)
+    model[0], model[5:8], model[20:29] = 1, mean, (deviation**2 * np.eye(3)).ravel()
+    return model
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_both_solvers_cut_alike_where_colours_are_all(number):
     """OpenCV's minimum cut and SciPy's maximum flow of the energy in the docstring: an oracle for each other."""
-    image = np.clip(_scene(noise=0)[0] + np.random.default_rng(number).normal(0, 35, (64, 72, 3)), 0, 255)
-    image = image.astype(np.uint8)
-    inner, outer = (fit_colours(image[part].reshape(-1, 3), 4, 0) for part in (np.s_[14:38, 22:42], np.s_[44:]))
+    noise = np.random.default_rng(number).integers(0, 255, (60, 70, 3)).astype(np.float32)
+    image = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    inner, outer = _one_gaussian(image.mean() + 12, 8.0), _one_gaussian(image.mean() - 12, 8.0)
     free = np.full(image.shape[:2], cv2.GC_PR_BGD, np.uint8)
     evidence = log_density(image, inner) - log_density(image, outer)
     one, other = cut_by_colour(image, inner, outer, free), cut_by_evidence(image, evidence)
     assert 0.02 < one.mean() < 0.98
-    assert (one != other).mean() < 0.002
-    assert (one != (evidence > 0)).mean() > 0.001  # neighbours did change something
+    assert (one != other).mean() < 0.001
+    assert (one != (evidence > 0)).mean() > 0.01  # neighbours did change something
 
 
 def test_log_density_is_the_mixture_formula():

@@ -43,6 +43,7 @@ _MODULES = (
     "images",
     "labels",
     "layers",
+    "localization",
     "losses",
     "maximization",
     "metrics",

@@ -17,6 +17,8 @@ from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.field import field
 from kerasal.cli.gaze import HELP as GAZE_HELP
 from kerasal.cli.gaze import app as gaze
+from kerasal.cli.localize import localize
+from kerasal.cli.localize_score import localize_score
 from kerasal.cli.maximize import maximize
 from kerasal.cli.patterns import patterns
 from kerasal.cli.score import score
@@ -55,6 +57,8 @@ app.command()(field)
 app.command()(patterns)
 app.command()(exemplars)
 app.command()(evolution)
+app.command()(localize)
+app.command("localize-score")(localize_score)
 app.command()(train)
 app.add_typer(gaze, name="gaze", help=GAZE_HELP)
 app.command()(score)

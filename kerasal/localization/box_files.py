@@ -1,0 +1,180 @@
+"""True boxes from files: PASCAL VOC's and ImageNet's XML, COCO's JSON, CSV. ``path -> DataFrame, a row a box``.
+
+Columns: ``image`` (the file's name without its suffix), ``class``, ``box`` (x_min, y_min, x_max, y_max) 0-based with
+exclusive upper bounds, and ``width`` and ``height`` of the image, 0 where the file does not say.
+"""
+
+import json
+import math
+import os
+import pathlib
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+
+from kerasal.images.folders import SUFFIXES
+from kerasal.naming import closest
+
+COLUMNS = ("image", "class", "box", "width", "height")
+_MOST_BYTES = 1 << 30
+_SPELLINGS = {
+    "image": ("image", "file", "filename", "file_name", "image_id"),
+    "class": ("class", "label", "name", "wnid", "category"),
+    "x_min": ("x_min", "xmin", "left"),
+    "y_min": ("y_min", "ymin", "top"),
+    "x_max": ("x_max", "xmax", "right"),
+    "y_max": ("y_max", "ymax", "bottom"),
+}
+
+
+def read_boxes(path: str | os.PathLike, *, inclusive: bool | None = None) -> pd.DataFrame:
+    """Read true boxes: an ``.xml`` (PASCAL VOC, ImageNet), COCO's ``.json``, a ``.csv``, or a folder of ``.xml`` files.
+
+    VOC and ImageNet count pixels from 1 and include the last one, so x_min and y_min lose 1; objects marked difficult
+    are kept. COCO's (x, y, width, height) become corners; crowd regions are left out, since they are no single object.
+    A CSV has a header with image, class, xmin, ymin, xmax, ymax (or spelled x_min, label, file, …), 0-based.
+
+    Args:
+        path: the file or folder.
+        inclusive: whether x_max and y_max of a CSV are the last pixel inside, rather than the first outside; without it
+            the first outside, which is what kerasal itself writes.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: a file of another kind, damaged, with a document type or entities (refused unread), with a box that
+            is empty or no number, or without any box.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no box file or folder {path}.")
+    if path.is_dir():
+        files = sorted(path.rglob("*.xml"))
+        if not files:
+            raise ValueError(f"{path} holds no .xml files. Expected VOC's or ImageNet's, one an image.")
+        rows = [row for file in files for row in _xml(file)]
+    else:
+        readers = {".xml": _xml, ".json": _coco, ".csv": lambda file: _csv(file, bool(inclusive))}
+        if path.suffix.lower() not in readers:
+            raise ValueError(f"Boxes are read from .xml, .json or .csv, or a folder of .xml. Received: {str(path)!r}.")
+        rows = list(readers[path.suffix.lower()](path))
+    if not rows:
+        raise ValueError(f"{path} holds no boxes.")
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _text(path: pathlib.Path) -> str:
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes; a box file has at most {_MOST_BYTES}.")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text ({error}).") from error
+
+
+def _xml(path: pathlib.Path) -> Iterator[tuple]:
+    text = _text(path)
+    # Entities can swell a small file to gigabytes or name other files; no box file has any.
+    if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
+        raise ValueError(f"{path} has a document type or entities, which box files do not need; it is not read.")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{path} is damaged XML ({error}).") from error
+    if root.tag != "annotation":
+        raise ValueError(f"{path} is no VOC or ImageNet annotation: its outermost element is {root.tag!r}.")
+    width, height = (_count(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    for entry in root.iterfind("object"):
+        name, corners = entry.findtext("name"), entry.find("bndbox")
+        if not name or corners is None:
+            raise ValueError(f"{path} has an object without a name or a bndbox.")
+        numbers = [corners.findtext(side) for side in ("xmin", "ymin", "xmax", "ymax")]
+        x_min, y_min, x_max, y_max = _numbers(numbers, path)
+        # ImageNet has some that begin at 0 although it counts from 1.
+        box = (max(x_min - 1, 0.0), max(y_min - 1, 0.0), x_max, y_max)
+        # ImageNet's files name the image as %s here and there; the file's own name always fits.
+        yield path.stem, name.strip(), _whole(box, path), width, height
+
+
+def _coco(path: pathlib.Path) -> Iterator[tuple]:
+    try:
+        content = json.loads(_text(path))
+        images = {one["id"]: one for one in content["images"]}
+        names = {one["id"]: one["name"] for one in content["categories"]}
+        annotations = [one for one in content["annotations"] if not one.get("iscrowd", 0)]
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is no COCO file ({type(error).__name__}: {error}). Expected images, categories and annotations."
+        ) from error
+    for one in annotations:
+        try:
+            image, name, (x, y, width, height) = images[one["image_id"]], names[one["category_id"]], one["bbox"]
+            stem, size = pathlib.PurePath(image["file_name"]).stem, (image.get("width"), image.get("height"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: annotation {one!r:.120} is incomplete ({error!r}).") from error
+        x, y, width, height = _numbers((x, y, width, height), path)
+        yield stem, name, _whole((x, y, x + width, y + height), path), _count(size[0]), _count(size[1])
+
+
+def _csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as CSV ({error}).") from error
+    columns = {}
+    for wanted, spellings in _SPELLINGS.items():
+        found = next((spelling for spelling in spellings if spelling in table.columns), None)
+        if found is None:
+            raise ValueError(f"{path} has no column {wanted} (or {', '.join(spellings[1:])}): {list(table.columns)}.")
+        columns[wanted] = table[found]
+    sizes = [
+        next((table[name] for name in (side, f"orig_{side}") if name in table.columns), [""] * len(table))
+        for side in ("width", "height")
+    ]
+    for image, name, *corners, width, height in zip(*columns.values(), *sizes, strict=True):
+        x_min, y_min, x_max, y_max = _numbers(corners, path)
+        box = (x_min, y_min, x_max + inclusive, y_max + inclusive)
+        yield _stem(image), name, _whole(box, path), _count(width), _count(height)
+
+
+def _stem(name: str) -> str:
+    """Return an image's name without its folder and its suffix, if what follows the last dot is one."""
+    path = pathlib.PurePath(name)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
+def _numbers(values: Iterable, path: pathlib.Path) -> list[float]:
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: the box {list(values)!r} is not four numbers.") from error
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{path}: the box {numbers} is not finite.")
+    return numbers
+
+
+def _whole(box: tuple[float, ...], path: pathlib.Path) -> tuple[float, ...]:
+    if box[2] <= box[0] or box[3] <= box[1]:
+        raise ValueError(f"{path}: the box {box} is empty; expected x_max > x_min and y_max > y_min.")
+    return box
+
+
+def _count(text) -> int:
+    try:
+        return max(0, int(float(text)))
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def number_classes(boxes: pd.DataFrame, numbers: dict[str, int]) -> pd.DataFrame:
+    """Return the table with each class replaced by its number.
+
+    Raises:
+        ValueError: a class that ``numbers`` does not have; the closest are listed.
+    """
+    unknown = [name for name in dict.fromkeys(boxes["class"]) if name not in numbers]
+    if unknown:
+        more = f" {len(unknown)} of the boxes' classes are unknown." if len(unknown) > 1 else ""
+        raise ValueError(closest(unknown[0], numbers, "class of the boxes") + more)
+    return boxes.assign(**{"class": [numbers[name] for name in boxes["class"]]})

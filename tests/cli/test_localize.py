@@ -1,0 +1,165 @@
+"""kerasal localize and localize-score: pictures and tables, whole or not at all, and a run that goes on."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasal import images
+from kerasal.cli import localize_run, run
+from kerasal.cli.score_journal import journal_of
+
+BOXES = {"red": (6, 4, 26, 24), "blue": (30, 20, 44, 30)}
+COLOURS = {"red": (230, 30, 30), "blue": (30, 30, 230)}
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch, tmp_path):
+    """Run a command line in an empty folder; return its exit code, output and error text."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    """A classifier of colours: red, green, blue."""
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="colours")(image)
+    model = keras.Model(image, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(x)))
+    kernel = np.full((3, 3, 3, 3), -0.1, np.float32)
+    for channel in range(3):
+        kernel[:, :, channel, channel] = 0.2
+    model.get_layer("colours").set_weights([kernel, np.full(3, -0.5, np.float32)])
+    model.save(tmp_path / "net.keras")
+    (tmp_path / "names.txt").write_text("red\ngreen\nblue\n")
+    return tmp_path / "net.keras"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    random = np.random.default_rng(0)
+    rows = ["image,class,x_min,y_min,x_max,y_max"]
+    for number, name in enumerate(("red", "blue", "red")):
+        pixels = random.normal(110, 5, (40, 50, 3))
+        x_min, y_min, x_max, y_max = BOXES[name]
+        pixels[y_min:y_max, x_min:x_max] = COLOURS[name] + random.normal(0, 5, (y_max - y_min, x_max - x_min, 3))
+        images.write(folder / f"p{number}.png", np.clip(pixels, 0, 255).astype(np.uint8))
+        rows.append(f"p{number},{name},{x_min},{y_min},{x_max},{y_max}")
+    (tmp_path / "boxes.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def _how(model_file):
+    return "-p", "unit", "--labels", model_file.parent / "names.txt"
+
+
+def test_localize_writes_a_row_a_class(cli, model_file, photos):
+    code, out, error = cli("localize", model_file, photos / "p0.png", "-c", "red", "-c", "blue", *_how(model_file))
+    assert code == 0, error
+    assert "red" in out
+    assert "map of class 2 is 0 everywhere" in error  # nothing is blue
+    picture = images.read("p0-boxes.png")
+    assert picture.shape[1] > 5 * 190
+    for colour in ((0, 0, 255), (0, 255, 255), (255, 40, 40)):  # seeds and the box, drawn over the photograph
+        assert (np.abs(picture.astype(int) - colour).max(axis=2) < 90).any(), colour
+
+
+def test_score_writes_errors_and_overlaps(cli, model_file, photos, tmp_path):
+    code, out, error = cli(
+        "localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", "--top", 2, *_how(model_file)
+    )
+    assert code == 0, error
+    assert "top-1 localisation error" in out
+    table = pd.read_csv("out.csv", index_col="image")
+    assert table.index.tolist() == ["p0", "p1", "p2"]
+    assert (table["iou"] > 0.6).all()
+    assert (table["missed_1"] == 0).all()
+    summary = json.loads((tmp_path / "out.json").read_text())["summary"]
+    assert summary["iou"]["mean"] == pytest.approx(table["iou"].mean())
+    assert not journal_of(tmp_path / "out.csv").exists()
+
+
+def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypatch):
+    done = []
+    original = localize_run._row
+
+    def interrupted(opened, file, *rest):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(file.name)
+        return original(opened, file, *rest)
+
+    arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file))
+    monkeypatch.setattr(localize_run, "_row", interrupted)
+    assert cli(*arguments)[0] == 130
+    assert not (tmp_path / "out.csv").exists()
+    done.clear()
+    code, _, error = cli(*arguments)
+    assert code == 0
+    assert done == ["p2.png"]
+    assert "2 images were taken over" in error
+
+
+def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photos, tmp_path):
+    (photos / "broken.png").write_bytes(b"\x89PNG nothing")
+    text = (tmp_path / "boxes.csv").read_text()
+    (tmp_path / "boxes.csv").write_text(
+        "\n".join(line for line in text.splitlines() if not line.startswith("p1")) + "\nbroken,red,0,0,9,9\n"
+    )
+    code, _, error = cli(
+        "localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file)
+    )
+    assert code == 1
+    assert "p1: " in error
+    assert "has no box for it" in error
+    assert "broken: " in error
+    table = pd.read_csv("out.csv", index_col="image")
+    assert table["iou"].notna().tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("red", "rad"), "Did you mean red"),
+        (lambda text: text.replace("p0", "q0").replace("p1", "q1").replace("p2", "q2"), "No image in"),
+        (lambda text: text.replace("6,4,26,24", "6,4,260,24"), "leaves the image, which is 50 × 40"),
+    ],
+)
+def test_boxes_that_do_not_fit(cli, model_file, photos, tmp_path, change, message):
+    (tmp_path / "boxes.csv").write_text(change((tmp_path / "boxes.csv").read_text()))
+    code, _, error = cli(
+        "localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file)
+    )
+    assert code == 1
+    assert message in error
+
+
+def test_a_table_of_classes_gives_their_numbers(cli, model_file, photos, tmp_path):
+    text = (tmp_path / "boxes.csv").read_text()
+    (tmp_path / "boxes.csv").write_text(text.replace("red", "n01").replace("blue", "n02"))
+    (tmp_path / "classes.csv").write_text("wnid,name,imagenet_index\nn01,red,0\nn02,blue,2\n")
+    code, _, error = cli(
+        "localize-score",
+        model_file,
+        photos,
+        tmp_path / "boxes.csv",
+        "--classes",
+        tmp_path / "classes.csv",
+        "-p",
+        "unit",
+        "-o",
+        "out.csv",
+    )
+    assert code == 0, error
+    assert (pd.read_csv("out.csv")["iou"] > 0.6).all()

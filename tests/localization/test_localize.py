@@ -1,0 +1,104 @@
+"""From a model to boxes: the object it was built to see, in every batch and size, and what goes wrong."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasal import attribution, localization
+
+
+@pytest.fixture(scope="module")
+def net():
+    """A classifier of colours whose score is a mean over positions: red, green and blue things."""
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="colours")(image)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Softmax()(x))
+    kernel = np.zeros((3, 3, 3, 3), np.float32)
+    for channel in range(3):
+        kernel[:, :, :, channel] = -0.1
+        kernel[:, :, channel, channel] = 0.2
+    model.get_layer("colours").set_weights([kernel, np.full(3, -0.5, np.float32)])
+    return model
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """A red square and a smaller blue one on grey, twice as large as the model's input, and wider."""
+    pixels = np.full((64, 96, 3), 110.0)
+    pixels[10:40, 12:48] = (230, 30, 30)
+    pixels[44:60, 66:90] = (30, 30, 230)
+    noise = np.random.default_rng(0).normal(0, 6, pixels.shape)
+    return np.clip(pixels + noise, 0, 255).astype(np.uint8)
+
+
+RED, BLUE = (12, 10, 48, 40), (66, 44, 90, 60)
+
+
+@pytest.mark.parametrize("recipe", ["tuned", "simonyan"])
+def test_each_class_gets_its_own_box(net, photo, recipe):
+    found = localization.localize(net, photo, recipe=recipe, classes=[2, 0], preprocessing="unit")
+    assert list(found.columns) == ["class", "score", "box", "mask"]
+    assert found["class"].tolist() == [2, 0]
+    for box, true in zip(found["box"], (BLUE, RED), strict=True):
+        assert localization.iou(box, true) > 0.7
+    for mask, box in zip(found["mask"], found["box"], strict=True):
+        assert mask.shape == photo.shape[:2]
+        assert localization.iou(localization.bounding_box(mask), box) > 0.9
+
+
+def test_classes_come_in_the_order_of_their_scores(net, photo):
+    with pytest.warns(UserWarning, match="class 1 is 0 everywhere"):  # nothing is green
+        found = localization.localize(net, photo, top=3, preprocessing="unit")
+    outputs = net(np.float32(photo[None, ::2, ::3]) / 255, training=False).numpy()[0]
+    assert found["class"].tolist() == np.argsort(-outputs).tolist()
+    assert found["score"].is_monotonic_decreasing
+    assert found["box"].tolist()[-1] == (0, 0, 96, 64)
+
+
+def test_any_method_and_its_options(net, photo):
+    how = {"classes": [0], "preprocessing": "unit", "prior": 10.0, "blur": 0.05}
+    one = localization.localize(net, photo, method="smoothgrad", method_options={"samples": 3}, **how)
+    own = localization.localize(net, photo, method=lambda *a: attribution.smoothgrad(*a, samples=3), **how)
+    assert one["box"].tolist() == own["box"].tolist()
+    window = localization.localize(
+        net, photo, method="occlusion", method_options={"window": 8, "stride": 4}, classes=[0], preprocessing="unit"
+    )
+    assert localization.iou(window["box"][0], RED) > 0.4
+
+
+def test_everything_on_the_way_is_there(net, photo):
+    (found,) = localization.find_objects(net, photo, classes=[0], preprocessing="unit")
+    assert found.picture.shape == (32, 32, 3)
+    assert found.map.shape == found.cut.mask.shape == (32, 32)
+    assert found.cut.foreground.sum() < found.cut.background.sum()
+    assert found.mask.shape == (64, 96)
+
+
+def test_pictures_show_the_seeds_the_mask_and_the_box(net, photo):
+    (found,) = localization.find_objects(net, photo, classes=[0], preprocessing="unit")
+    seeds = localization.seeded(found.picture, found.cut)
+    assert (seeds[found.cut.foreground][:, 2] > 180).all()
+    assert (seeds[found.cut.background][:, 1:] > 180).all()
+    masked = localization.masked(photo, found.mask)
+    assert (masked[found.mask] == photo[found.mask]).all()
+    assert masked[~found.mask].min() > 200
+    drawn = (localization.boxed(photo, found.box) != photo).any(axis=2)
+    assert localization.bounding_box(drawn) == found.box
+    page = localization.figure(photo, [found, found], ["red", "red"], "a note")
+    assert page.shape[1] > 5 * 190
+
+
+def test_wrong_use_is_refused(net, photo):
+    with pytest.raises(ValueError, match="Unknown recipe"):
+        localization.localize(net, photo, recipe="tuned2")
+    with pytest.raises(ValueError, match="Unknown attribution method"):
+        localization.localize(net, photo, method="gradcan")
+    with pytest.raises(TypeError, match="Did you mean components"):
+        localization.localize(net, photo, component=3)
+    with pytest.raises(ValueError, match="There are 3 classes"):
+        localization.localize(net, photo, classes=[3])
+    with pytest.raises(ValueError, match="uint8"):
+        localization.localize(net, photo / 255.0)
+    with pytest.raises(ValueError, match="top is"):
+        localization.localize(net, photo, top=0)

@@ -177,7 +177,8 @@ def load_model(path_or_name: str | os.PathLike, *, unsafe: bool = False):
     from kerasal import loading
 
     text = os.fspath(path_or_name)
-    if os.path.exists(text):
+    saved = os.path.isfile(text) or os.path.isfile(os.path.join(text, "saved_model.pb"))
+    if saved or (os.path.exists(text) and text not in list_models()):  # a folder of results may be named like a net
         _load_all()  # the zoo brings the layers that its saved models name
         return loading.load_file(pathlib.Path(text), unsafe=unsafe)
     if os.sep in text or text.endswith((".keras", ".h5", ".hdf5")):

@@ -58,7 +58,7 @@ from kerasal import _keras  # noqa: F401
 from kerasal.images import read, resize, size_of_area, to_channels
 from kerasal.layers import CenterBias, GaussianBlur, LogDensity, ResizeLike
 from kerasal.preprocessing import get as convention
-from kerasal.registry import Weights, load_model, model_spec, register
+from kerasal.registry import Weights, create_model, model_spec, register
 from kerasal.weight_files import load_folded
 
 import keras  # isort: skip
@@ -224,7 +224,10 @@ def predict(image: np.ndarray | str | os.PathLike) -> Prediction:
         image = read(image)
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
-        raise ValueError(f"Expected a photograph, uint8 (H, W, 3) or (H, W). Received: {image.dtype} {image.shape}.")
+        raise ValueError(
+            f"Expected a photograph, uint8 0..255, (H, W, 3) or (H, W). Received: {image.dtype} {image.shape}. "
+            "From 0..1: (255 * image).astype('uint8')."
+        )
     image = to_channels(image if image.ndim == 3 else image[..., None], 3)
     spec = model_spec("gaze")
     seen = resize(image, size_of_area(image.shape[:2], spec.input_shape[0] * spec.input_shape[1]))
@@ -238,7 +241,7 @@ def predict(image: np.ndarray | str | os.PathLike) -> Prediction:
 @functools.cache
 def _shipped():
     """Return the net with its shipped weights, compiled for any size."""
-    net = load_model("gaze")
+    net = create_model("gaze", weights="kerasal")
     return tf.function(
         lambda inputs: net(inputs, training=False), input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)]
     )

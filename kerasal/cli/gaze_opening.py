@@ -17,10 +17,6 @@ Net = Annotated[
     ),
 ]
 Data = Annotated[
-    pathlib.Path,
-    typer.Option(help="Images with fixations or maps: OSIE, SALICON, folders, coursework pickles.", show_default=False),
-]
-DataSets = Annotated[
     list[pathlib.Path],
     typer.Option(
         "--data",
@@ -94,7 +90,7 @@ def open_net(
         return OpenedNet(
             _load(file, unsafe), preprocessing or facts["preprocessing"], shape, facts["target_range"], path.name
         )
-    if path.exists():
+    if path.exists() and not (path.is_dir() and text in registry.list_models()):  # a folder of maps is no net
         if weights or net_options:
             raise ValueError("--weights and --net-option go with a zoo net; a file has its own.")
         if preprocessing is None:
@@ -117,12 +113,20 @@ def net_and_images(arguments: list[str]) -> tuple[str, list[pathlib.Path]]:
     """
     first = pathlib.Path(arguments[0])
     model_file = first.suffix.lower() in (".keras", ".h5", ".hdf5") or (first / "run.json").is_file()
-    zoo_name = not first.exists() and not first.suffix and len(first.parts) == 1
+    zoo_name = not first.suffix and len(first.parts) == 1 and not first.is_file()
+    zoo_name = zoo_name and (not first.exists() or (len(arguments) > 1 and _in_zoo(arguments[0])))
     if not (model_file or zoo_name or (first / "saved_model.pb").is_file()):
         return SHIPPED, [pathlib.Path(one) for one in arguments]
     if len(arguments) == 1:
         raise ValueError(f"Expected photographs after the net {arguments[0]}, files or folders.")
     return arguments[0], [pathlib.Path(one) for one in arguments[1:]]
+
+
+def _in_zoo(name: str) -> bool:
+    """Tell whether a folder's name is also that of a net; the registry is slow to load, so only then asked."""
+    from kerasal.registry import list_models
+
+    return name in list_models()
 
 
 def create_net(name: str, weights: str | None, net_options: list[str] | None):
@@ -149,6 +153,12 @@ def open_data(path: pathlib.Path, split: str | None, preferred: tuple[str, ...],
         if split != "all":
             remark(f"{path}: the images of its split {split!r}.")
     return open_gaze(path, None if split == "all" else split, missing=missing)
+
+
+def open_together(paths: list[pathlib.Path], split: str | None, preferred: tuple[str, ...], missing: str = "error"):
+    """Open several sets as one; see ``open_data``."""
+    first, *others = [open_data(path, split, preferred, missing) for path in paths]
+    return first.joined(*others)
 
 
 def options_of(given: list[str] | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from kerasal.cli.session import results
 
 def describe(data: opening.Data, split: opening.Split = None) -> None:
     """Say what is in a data set: sizes, ranges, counts, centre bias, and what is empty or damaged."""
-    results().print(opening.open_data(data, split or "all", ()).describe(), markup=False)
+    results().print(opening.open_together(data, split or "all", ()).describe(), markup=False)
 
 
 def evaluate(
@@ -45,7 +45,7 @@ def evaluate(
     What cannot be read is named and counted, the rest is scored, and the exit code is 1.
     """
     options.check_output(output, (".csv",))
-    opened_data = opening.open_data(data, split, ("test", "val", "validation"), missing="skip")
+    opened_data = opening.open_together(data, split, ("test", "val", "validation"), missing="skip")
     opened = opening.open_net(
         net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
     )
@@ -62,7 +62,9 @@ def evaluate(
         progress=True,
     )
     _finish(
-        table, output, {"net": net, "data": str(data), **{key: table.attrs[key] for key in ("seed", "postprocess")}}
+        table,
+        output,
+        {"net": net, "data": [str(one) for one in data], **{key: table.attrs[key] for key in ("seed", "postprocess")}},
     )
 
 
@@ -82,7 +84,7 @@ def diagnose(
     """Ask whether a net predicts more than the mean map or the centre, and whether its output wraps around."""
     if output is not None:
         options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
-    opened_data = opening.open_data(data, split, ("test", "val", "validation"))
+    opened_data = opening.open_together(data, split, ("test", "val", "validation"))
     opened = opening.open_net(
         net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
     )

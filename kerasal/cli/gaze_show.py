@@ -26,7 +26,7 @@ def predict(
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the maps.")] = Path("gaze"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the maps.")] = Path("gaze-maps"),
     postprocess: Postprocess = "examiners",
     weights: opening.Weights = None,
     net_option: opening.NetOption = None,
@@ -92,7 +92,7 @@ def panel(
 ) -> None:
     """Draw image, truth and prediction: the best, the median and the worst image by CC."""
     options.check_output(output, _PICTURES)
-    opened_data = opening.open_data(data, split, ("test", "val", "validation"))
+    opened_data = opening.open_together(data, split, ("test", "val", "validation"))
     opened = opening.open_net(
         net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
     )

@@ -10,7 +10,7 @@ from kerasal.cli import gaze_opening as opening
 
 def train(
     net: Annotated[str, typer.Argument(help="A zoo net, such as shallow_saliency, or a .keras file.")],
-    data: opening.DataSets,
+    data: opening.Data,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The folder of this run. Default: runs/NET.")
     ] = None,

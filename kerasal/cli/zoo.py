@@ -36,7 +36,7 @@ def card(name: Annotated[str, typer.Argument(help="The name of a zoo model.")]) 
 
     spec = registry.model_spec(name)
     console = results()
-    console.print(spec.card, markup=False)
+    console.print(spec.card, markup=False, soft_wrap=True)  # its lines, tables and commands are made
     console.print()
     console.print(f"name           {spec.name}", markup=False)
     console.print(f"parameters     {spec.parameters:,}", markup=False)

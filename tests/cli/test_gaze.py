@@ -181,6 +181,18 @@ def test_a_net_before_the_images_is_told_from_images(arguments, net, images):
     assert net_and_images(arguments) == (net, [pathlib.Path(one) for one in images])
 
 
+def test_a_folder_of_results_does_not_shadow_the_net(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        result = invoke("predict", folder / "images" / "photo0.png", "-o", "gaze")
+        assert result.exit_code == 0, result.output + str(result.exception)
+    assert net_and_images(["gaze", "a.png"]) == ("gaze", [pathlib.Path("a.png")])
+    assert net_and_images(["gaze"]) == ("gaze", [pathlib.Path("gaze")])
+    result = invoke("evaluate", "gaze", "--data", folder, "--data", folder, "-o", tmp_path / "scores.csv")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == 16
+
+
 def test_a_net_without_images_is_refused():
     with pytest.raises(ValueError, match="Expected photographs after the net salnet"):
         net_and_images(["salnet"])

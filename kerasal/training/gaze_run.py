@@ -61,6 +61,8 @@ class Run:
 
     def train(self, journal: Journal, shown: Progress) -> None:
         """Train epoch by epoch, from where the run is to its end."""
+        if 0 < len(self.rows) < self.recipe.epochs:
+            shown.line(f"Going on after epoch {len(self.rows)}, as {self.output} keeps it.")
         for epoch in range(len(self.rows) + 1, self.recipe.epochs + 1):
             row = self._epoch(epoch, shown)
             best = min((old["val_loss"] for old in self.rows if old["val_loss"] is not None), default=math.inf)

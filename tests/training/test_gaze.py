@@ -129,12 +129,13 @@ class _Stop:
         monkeypatch.setattr(stepping.Steps, "train", stopping)
 
 
-def test_interrupted_and_resumed_is_bit_equal(tmp_path, monkeypatch, whole):
+def test_interrupted_and_resumed_is_bit_equal(tmp_path, monkeypatch, whole, capsys):
     with monkeypatch.context() as patched:
         _Stop(patched, 8)
         with pytest.raises(KeyboardInterrupt, match=r"after \d of 3 epochs, which are kept in .*Start the same again"):
             run(tmp_path)
-    result = run(tmp_path, tiny(seed=7))  # whatever the weights at hand: the checkpoint's count
+    result = run(tmp_path, tiny(seed=7), progress=True)  # whatever the weights at hand: the checkpoint's count
+    assert "Going on after epoch 2, as" in capsys.readouterr().err
     assert equal(result.net, whole.net)
     pd.testing.assert_frame_equal(result.history[KEPT], whole.history[KEPT], check_exact=True)
     pd.testing.assert_frame_equal(result.steps, whole.steps, check_exact=True)

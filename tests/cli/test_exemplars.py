@@ -71,6 +71,7 @@ def test_exemplars_refuses_in_one_line(cli, photos, model_file, tmp_path):
     assert cli("exemplars", model_file, "conv2", photos, "-o", "page.gif")[0] == 2
 
 
+@pytest.mark.slow
 def test_evolution_of_a_training(cli, tmp_path):
     random = np.random.default_rng(0)
     digits = {f"x_{part}": random.integers(0, 256, (n, 28, 28), np.uint8) for part, n in (("train", 64), ("test", 16))}

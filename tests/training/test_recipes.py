@@ -55,7 +55,9 @@ def test_changes():
 def test_settings_survive_a_checkpoint(name):
     settings = recipe(name).for_steps(10).settings
     assert json.loads(json.dumps(settings)) == settings
-    assert ("epochs" in settings) == (name in ("paper", "lasagne", "default"))  # whose rates depend on the length
+    assert ("epochs" in settings) == (
+        name in ("paper", "lasagne", "default", "gaze", "gaze_tune")
+    )  # whose rates depend on the length
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def test_bad_options(options, message):
         kerasal.create_model("gaze", **options)
 
 
+@pytest.mark.slow
 def test_the_encoder_is_efficientnet_with_its_normalisation_folded(data_folder):
     source = keras.models.load_model(data_folder / LITE0)
     net = kerasal.create_model("gaze", taps=(4, 10, 12), encoder_weights=data_folder / LITE0)

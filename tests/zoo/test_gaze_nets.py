@@ -90,6 +90,7 @@ def test_weights_of_another_variant_say_whose_they_are(tmp_path, suffix):
         kerasal.create_model("shallow_saliency", path, preset="small", variant="paper")
 
 
+@pytest.mark.slow
 def test_saved_models_load_where_nothing_was_imported(tmp_path):
     kerasal.create_model("shallow_saliency", **TINY).save(tmp_path / "a.keras")
     kerasal.create_model("salnet", width=0.03, input_shape=(8, 12, 3)).save(tmp_path / "b.keras")

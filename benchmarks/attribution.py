@@ -1,6 +1,6 @@
 """Time each attribution method against the floor and against other packages, side by side in one run.
 
-    python benchmarks/attribution.py [--model vgg16|mobilenetv2] [--rounds 7] [--images 1]
+    python benchmarks/attribution.py [--model vgg16|mobilenetv2] [--rounds 7] [--images 1] [--only METHOD ...]
     python benchmarks/attribution.py --memory [--model vgg16|mobilenetv2]
 
 The floor is one compiled pass that cannot be avoided: the model forward, its logit, and the gradient by the input, on
@@ -8,6 +8,7 @@ the same image. A method that makes several passes is divided by their number. T
 the floor is timed again, the order turns from round to round, and each ratio is the median over the rounds of a
 method's time divided by that of the floor just before it. captum runs on PyTorch, so its floor is PyTorch's. Afterwards
 it counts traces over 50 images, watches the memory of the process over 200, and checks that the model is freed.
+``--only`` times kerasal's methods of these names, which leaves time for many rounds.
 
 ``--memory``: the most that TensorFlow's allocator has handed out at once during SmoothGrad and integrated gradients
 with 8 and 32 samples, above what it held before. (The process's size says less: TensorFlow keeps what it took.)
@@ -73,20 +74,20 @@ def make_floor(linear):
     return floor
 
 
-def contenders(model, images):
+def contenders(model, images, only=()):
     """Return {(package, method): (passes, run)}; everything takes a NumPy array and gives NumPy back."""
     linear = make_linear(model)
     floor = make_floor(linear)
     timed = {("TensorFlow", "floor"): (1, lambda: floor(tf.constant(images)).numpy())}
     for name in attribution.list_methods():
-        if name in ELSEWHERE:
+        if name in ELSEWHERE or (only and name not in only):
             continue
         method, options = getattr(attribution, name), OPTIONS.get(name, {})
         timed["kerasal", name] = (
             PASSES.get(name, 1),
             lambda method=method, options=options: method(model, images, 3, **options),
         )
-    for package, name, passes, run in attribution_peers.contenders(linear, images, 3):
+    for package, name, passes, run in () if only else attribution_peers.contenders(linear, images, 3):
         timed["PyTorch" if name == "floor" else package, name] = passes, run
     return timed
 
@@ -184,6 +185,7 @@ def main():
     parser.add_argument("--model", default="vgg16", choices=["vgg16", "mobilenetv2"])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=1)
+    parser.add_argument("--only", nargs="+", default=(), choices=attribution.list_methods(), metavar="METHOD")
     parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
     options = parser.parse_args()
     if options.memory:
@@ -195,7 +197,7 @@ def main():
 def measure(options):
     model = make_model(options.model)
     images = np.random.default_rng(0).normal(size=(options.images, 224, 224, 3)).astype(np.float32) * 50
-    timed = contenders(model, images)
+    timed = contenders(model, images, options.only)
     pairs = interleave(timed, options.rounds)
     print_times(f"{options.model}, {options.images} image(s)", pairs, timed, options.rounds)
     check_reuse(model, images[:1])

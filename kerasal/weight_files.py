@@ -144,8 +144,8 @@ def load_folded(model, path: pathlib.Path) -> None:
             np.asarray(one) for one in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
         )
         scale = gamma / np.sqrt(variance + norm.epsilon)
-        per_filter = scale.reshape(kernel.shape[2:]) if "dw" in layer.name else scale
-        found.append((layer, kernel * per_filter, beta - scale * mean))
+        filters = kernel.shape[3:] if kernel.shape[3] == scale.size else kernel.shape[2:]  # a depthwise one: (C, M)
+        found.append((layer, kernel * scale.reshape(filters), beta - scale * mean))
     for layer, kernel, bias in found:
         layer.kernel.assign(kernel)
         layer.bias.assign(bias)

@@ -6,6 +6,7 @@ import pytest
 
 import kerasal
 from kerasal import attribution
+from kerasal.weight_files import load_folded
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
@@ -87,3 +88,31 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path):
     (tmp_path / "text.npz").write_text("no arrays")
     with pytest.raises(ValueError, match="cannot be read as an npz"):
         kerasal.create_model("mnist_cnn", weights=tmp_path / "text.npz")
+
+
+def _folded_pair():
+    """A convolution and a depthwise one, each with its normalisation, and the same net without."""
+    layers, inputs = keras.layers, keras.Input((6, 6, 3))
+    tensor = layers.Conv2D(4, 3, use_bias=False, name="stem_conv")(inputs)
+    tensor = layers.BatchNormalization(name="stem_bn")(tensor)
+    tensor = layers.DepthwiseConv2D(3, use_bias=False, depth_multiplier=2, name="each")(tensor)
+    whole = keras.Model(inputs, layers.BatchNormalization(name="each_bn")(tensor))
+    random = np.random.default_rng(0)
+    for layer in whole.layers:
+        layer.set_weights([random.uniform(0.5, 2, one.shape) for one in layer.get_weights()])
+    tensor = layers.Conv2D(4, 3, name="stem_conv")(inputs)
+    return whole, keras.Model(inputs, layers.DepthwiseConv2D(3, depth_multiplier=2, name="each")(tensor))
+
+
+def test_normalisations_are_folded_into_convolutions(tmp_path):
+    whole, folded = _folded_pair()
+    whole.save(tmp_path / "whole.keras")
+    load_folded(folded, tmp_path / "whole.keras")
+    x = np.random.default_rng(1).normal(size=(2, 6, 6, 3))
+    np.testing.assert_allclose(folded(x), whole(x, training=False), rtol=1e-4)
+
+
+def test_a_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "mnist_cnn").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert kerasal.load_model("mnist_cnn").name == "mnist_cnn"

@@ -61,7 +61,7 @@ def predict(
                 advance(1)
                 continue
             if (frames := pictures.frames(file)) > 1:
-                remark(f"{file} is an animation of {frames} pictures; this is the first.")
+                remark(f"{file} holds {frames} pictures; this is the first.")
             values = next(run(predictor, [photograph], postprocess=postprocess))
             _write_map(output / f"{name}.png", values, scaled=postprocess != "examiners")
             pictures.write(output / f"{name}-overlay.jpg", overlay(photograph, values))

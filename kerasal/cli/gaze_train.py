@@ -146,9 +146,15 @@ def _data(data: list[Path], validation: Path | None, split: str | None, seed: in
 def _with_center_bias(network, learned: bool):
     import keras
 
+    from kerasal.gaze.maps import is_log_density
     from kerasal.layers import CenterBias
 
     maps = network.outputs[0]
+    if is_log_density(network):
+        raise ValueError(
+            "--center-bias multiplies maps, and this net gives log-densities. It may have a prior of its own; "
+            "gaze has: --net-option center_prior=True."
+        )
     if len(maps.shape) == 2:
         raise ValueError("--center-bias needs a net whose output is a map (N, H, W), not its pixels in a row.")
     return keras.Model(network.inputs, CenterBias(learned=learned)(maps), name=network.name)

@@ -4,8 +4,8 @@ The format: ``01 't' 'P' 'M'``, the number of entries (u32), then each as the le
 the name, its zero, the length of the value (u32) and the value; all little-endian. Layer i has the entries ``iType`` (0
 a convolution, 2 a max-pooling of ``iPool``, 3 a Gaussian blur of ``iStd`` and ``iKernelSize``), ``iAct`` (0 none, 1
 ReLU, 4 PReLU with one ``ialpha``), ``iw`` (kernel, output × input × rows × columns) and ``ib``. The blur is of
-pixels of the photograph, to whose size the map is enlarged first: on the small map it would leave next to nothing (CC
-.42 instead of .64 on OSIE). At edges it repeats the last value; the format says nothing of either.
+pixels of the photograph, to whose size the map is enlarged first: on the small map it would leave next to nothing of
+it. At edges it repeats the last value; the format says nothing of either.
 
 Source: twitter-research/image-crop-analysis (Apache-2.0); the net after Theis et al. 2018, "Faster gaze prediction with
 dense networks and Fisher pruning".

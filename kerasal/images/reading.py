@@ -53,7 +53,10 @@ def read(path: str | os.PathLike) -> np.ndarray:
 
 
 def frames(path: str | os.PathLike) -> int:
-    """Return how many pictures an image file holds, of which ``read`` takes the first; 1 unless it is an animation."""
+    """Return how many pictures an image file holds, of which ``read`` takes the first.
+
+    More than one: an animation, a TIFF of several pages, or the photograph of a telephone that stores others along.
+    """
     with Image.open(path) as image:
         return getattr(image, "n_frames", 1)
 

@@ -157,6 +157,13 @@ def test_on_real_gaze(data_folder, tmp_path):
     assert mean["auc_shuffled"] > mean["center_auc_shuffled"]
 
 
+def test_log_densities_are_not_multiplied_by_a_centre(folder, tmp_path):
+    net = ("gaze", "--net-option", "encoder_width=0.25", "--net-option", "taps=(2,)")
+    result = invoke("train", *net, "--data", folder, "-o", tmp_path / "run", "--center-bias", "learned", "-q")
+    assert "this net gives log-densities" in str(result.exception)
+    assert not (tmp_path / "run").exists()
+
+
 def test_photographs_alone_go_to_the_net_that_ships(folder, tmp_path):
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(
         tmp_path / "moving.gif", save_all=True, append_images=[Image.fromarray(np.full((20, 30, 3), 255, np.uint8))]
@@ -164,7 +171,7 @@ def test_photographs_alone_go_to_the_net_that_ships(folder, tmp_path):
     result = invoke("predict", folder / "images", tmp_path / "moving.gif", "-o", tmp_path / "maps")
     assert result.exit_code == 0, result.output + str(result.exception)
     assert "9 maps" in " ".join(result.stdout.split())
-    assert "moving.gif is an animation of 2 pictures" in result.stderr.replace("\n", " ")
+    assert "moving.gif holds 2 pictures; this is the first" in result.stderr.replace("\n", " ")
     assert np.asarray(Image.open(tmp_path / "maps" / "photo0.png")).shape == (60, 80)
 
 

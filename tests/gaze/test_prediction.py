@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from kerasal import gaze, preprocessing
 from kerasal.gaze import maps
+from kerasal.layers import LogDensity
 
 
 def test_predict_any_size_in_batches_equals_one_by_one(seeing, spots):
@@ -69,3 +70,16 @@ def test_what_cannot_be_finished():
         gaze.finish(np.zeros((2, 2), np.float32), (4, 4), "smooth")
     with pytest.raises(ValueError, match="target_range"):
         gaze.Predictor(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(1, 1)]), target_range="pm")
+
+
+def test_a_net_for_any_size_sees_each_photograph_in_its_proportions_and_keeps_their_order():
+    inputs = keras.Input((None, None, 3))
+    tensor = keras.layers.Conv2D(1, 3, strides=16, padding="same")(inputs)[..., 0]
+    predictor = gaze.Predictor(keras.Model(inputs, LogDensity()(tensor)))
+    random = np.random.default_rng(0)
+    shapes = [(30, 40), (30, 40), (80, 20), (30, 40), (5, 400)]
+    photographs = [random.integers(0, 256, (*shape, 3), np.uint8) for shape in shapes]
+    together = list(predictor.raw(photographs, batch_size=2))
+    assert [one.shape for one in together] == [(15, 20), (15, 20), (35, 9), (15, 20), (4, 69)]
+    for photograph, found in zip(photographs, together, strict=True):
+        np.testing.assert_allclose(next(predictor.raw([photograph])), found, rtol=1e-5)

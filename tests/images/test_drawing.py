@@ -104,3 +104,12 @@ def test_a_grid_refuses_what_it_cannot_label():
         images.grid([])
     with pytest.raises(ValueError, match="Expected 2 labels, received 1"):
         images.grid([np.zeros((2, 2), np.uint8)] * 2, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((240, 320), (240, 320)), ((600, 800), (240, 320)), ((1, 1), (272, 272)), ((100, 4000), (64, 1104))],
+)
+def test_a_size_of_some_area_keeps_proportions_up_to_a_limit(shape, expected):
+    assert images.size_of_area(shape, 240 * 320) == expected
+    assert images.size_of_area(shape[::-1], 240 * 320) == expected[::-1]

@@ -84,6 +84,9 @@ def test_defaults_are_the_recipe(invoke, tmp_path, monkeypatch):
         "resume": True,
         "progress": True,
         "callbacks": [],
+        "augmentation": None,
+        "preprocessing": preprocessing.get("unit"),
+        "class_names": [str(digit) for digit in range(10)],
         "output": "runs/mnist_cnn",
         "low": 0.0,
         "high": 1.0,
@@ -94,9 +97,12 @@ def test_options_reach_the_routine(invoke, tmp_path, monkeypatch):
     given = {}
     monkeypatch.setattr(training, "train", lambda *_, **settings: given.update(settings) or sys.exit(7))
     options = ("--epochs", 4, "--batch-size", 7, "--learning-rate", 0.5, "--seed", 9, "--fresh", "-q")
+    options += ("--shift", 0.1, "--scale", 0.2, "--flip")
     assert invoke("mnist_cnn", "--output", tmp_path, *options).exit_code == 7
     chosen = {"epochs": 4, "batch_size": 7, "learning_rate": 0.5, "seed": 9}
-    assert given == chosen | {"resume": False, "progress": False, "callbacks": []}
+    chosen |= {"resume": False, "progress": False, "callbacks": []}
+    assert {name: given[name] for name in chosen} == chosen
+    assert given["augmentation"] == training.Augmentation(shift=0.1, scale=0.2, flip=True)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt("Stopped after 1 of 10 epochs."), KeyboardInterrupt()])
@@ -113,7 +119,9 @@ def test_ctrl_c(invoke, tmp_path, monkeypatch, stop):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("vgg16",), ValueError, "vgg16 has no recipe that this command can train. Trainable: mnist_cnn."),
+        (("vgg16",), NotADirectoryError, "mnist.npz is a file"),
+        (("gaze",), ValueError, "gaze is no classifier; kerasal gaze train trains it."),
+        (("five_class_cnn", "--data", "/no/such"), FileNotFoundError, "There is no folder of class folders /no/such."),
         (("mnist_cn",), ValueError, "Did you mean mnist_cnn?"),
         (("mnist_cnn", "--data", "/no/such/file"), FileNotFoundError, "There is no MNIST at /no/such/file."),
         (("mnist_cnn", "--seed", "-1"), ValueError, "--seed is a whole number in 0..4294967295. Received: -1."),

@@ -101,14 +101,18 @@ def _listed(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, s
 
 
 def _chosen(classes: Sequence[str], known: dict[str, pathlib.Path]) -> list[str]:
-    called = {one.name: name for name, one in known.items()} | {name: name for name in known}
+    called = {_plain(one.name): name for name, one in known.items()} | {_plain(name): name for name in known}
     for name in classes:
-        if name not in called:
+        if _plain(name) not in called:
             raise ValueError(closest(name, known, "class"))
-    chosen = [called[name] for name in classes]
+    chosen = [called[_plain(name)] for name in classes]
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"Each class once, please. Received: {', '.join(classes)}.")
     return chosen
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").casefold()
 
 
 def _folders(folder: pathlib.Path) -> list[pathlib.Path]:

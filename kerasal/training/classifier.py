@@ -179,11 +179,11 @@ def _check_model_and_data(
     if found[0] != found[1]:
         raise ValueError(f"Training and test images must have the same classes. Received: {found[0]} and {found[1]}.")
     names = found[0] if class_names is None else list(class_names)
-    if class_names is not None and len(names) != model.output_shape[-1]:
-        raise ValueError(f"{model.name} has {model.output_shape[-1]} outputs. Received {len(names)} names of classes.")
     train_data, test_data = (
         inputs_of(data, what, model, convention) for data, what in ((train_data, "training"), (test_data, "test"))
     )
+    if names is not None and len(names) != model.output_shape[-1]:
+        raise ValueError(f"{model.name} has {model.output_shape[-1]} outputs. Received {len(names)} names of classes.")
     outputs = np.asarray(model(test_data.take(np.arange(1)), training=False))
     if outputs.min() < 0 or abs(outputs.sum() - 1) > 1e-3:
         raise ValueError(

@@ -107,7 +107,7 @@ def test_parts_with_other_classes_are_refused(tmp_path):
 def test_classes_are_chosen_in_an_order_and_named_by_a_table(folder):
     (folder / "classes.csv").write_text("wnid,name,more\nant,big ant,1\ncat,small cat,2\n")
     assert class_files(folder)[0].names == ["big ant", "bee", "small cat"]
-    chosen = class_images(folder, SHAPE, classes=["cat", "big ant"])[0]
+    chosen = class_images(folder, SHAPE, classes=["Cat", "big_ant"])[0]
     assert chosen.names == ["small cat", "big ant"]
     assert {file.parent.name for file in np.array(chosen.files)[chosen.labels == 0]} == {"cat"}
     with pytest.raises(ValueError, match=r"Unknown class 'bea'\. Did you mean bee"):

@@ -122,6 +122,10 @@ def open_model(
 def _run_of(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
     """Return the model file, ``path`` or that of the run of ``kerasal train`` in it, and what the run says of it."""
     note = (path if path.is_dir() else path.parent) / "run.json"
+    if path.is_dir() and (path / "checkpoint.npz").is_file() and not note.is_file():
+        raise ValueError(
+            f"The run in {path} is not finished. Start it again to go on, or give the path of a model file."
+        )
     if not note.is_file() or (path.is_dir() and (path / "saved_model.pb").is_file()):
         return path, {}
     try:

@@ -231,8 +231,13 @@ def _measured(trainer, data: Inputs) -> tuple[float, float]:
 
 
 def _probabilities(model, data: Inputs) -> np.ndarray:
-    batches = data.measured_batches(_EVALUATION_BATCH)
-    return np.concatenate([model.predict_on_batch(images) for images, _ in batches])
+    found = []
+    for images, _ in data.measured_batches(_EVALUATION_BATCH):
+        count = len(images)
+        if found and count < len(found[0]):  # a smaller last batch would be traced anew
+            images = np.concatenate([images, np.repeat(images[:1], len(found[0]) - count, axis=0)])
+        found.append(model.predict_on_batch(images)[:count])
+    return np.concatenate(found)
 
 
 def _confusion(trainer, data: Inputs, names: list[str]) -> pd.DataFrame:

@@ -161,7 +161,7 @@ def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_pat
 
     (photographs / "red" / "notes.txt").write_text("no image")
     options = ("--data", photographs, "--output", tmp_path / "run", "--batch-size", 29, "--classes", "red,blue,green")
-    result = invoke("five_class_cnn", *options, "--epochs", 2, *SMALL_NET, "--flip", "--seed", 4)
+    result = invoke("mnist_cnn", *options, "--epochs", 2, "--flip", "--seed", 4)
     assert result.exit_code == 0, result.output
     assert "29 images to train on, 7 to test on, of 3 classes." in result.stderr
     assert "1 files are left out. The first:" in result.stderr and "notes.txt" in result.stderr
@@ -169,16 +169,20 @@ def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_pat
         "(7 images)" in result.stdout and f"kerasal attribute gradcam {tmp_path / 'run'} PHOTO -c red" in result.stdout
     )
     assert len(pd.read_csv(tmp_path / "run" / "history.csv")) == 2
-    for source in (tmp_path / "run", tmp_path / "run" / "five_class_cnn.keras"):
+    for source in (tmp_path / "run", tmp_path / "run" / "mnist_cnn.keras"):
         opened = open_model(str(source))
         assert opened.labels == ["red", "blue", "green"] and opened.preprocessing.name == "unit"
     again = invoke(tmp_path / "run", *options, "--epochs", 1)  # a model file of the user's, by its run
     assert isinstance(again.exception, ValueError) and "holds a run with other settings" in str(again.exception)
+    (tmp_path / "run" / "run.json").rename(tmp_path / "run.json")
+    with pytest.raises(ValueError, match="is not finished"):
+        open_model(str(tmp_path / "run"))
+    (tmp_path / "run.json").rename(tmp_path / "run" / "run.json")
     started = []
     monkeypatch.setattr(training, "train", lambda model, *_, **given: started.append((model, given)) or sys.exit(7))
     assert invoke(tmp_path / "run", *options[:2], "--output", tmp_path / "more", "--scale", 0.1).exit_code == 7
     model, given = started[0]  # it goes on from the weights of the file
-    trained = kerasal.load_model(tmp_path / "run" / "five_class_cnn.keras").get_weights()
+    trained = kerasal.load_model(tmp_path / "run" / "mnist_cnn.keras").get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), trained, strict=True))
     assert given["augmentation"] == training.Augmentation(scale=0.1) and given["preprocessing"].name == "unit"
     assert given["learning_rate"] == 1e-4 and given["class_names"] == ["blue", "green", "red"]

@@ -43,9 +43,9 @@ class ModelSpec:
     """What is known of a model without building it.
 
     ``input_shape`` is (H, W, C), for a net of any size that at which it is best; ``parameters`` counts the default
-    options' weights, ``recipe`` holds the arguments of ``kerasal.training.train`` that made the shipped weights, and
-    ``weights`` maps names to what they load. ``identify`` says of a weights file's array shapes which options they are
-    of, or returns ``None``.
+    options' weights, ``recipe`` holds the arguments of ``kerasal.training.train``, which made the weights where some
+    ship, and what ``data`` they are for; ``weights`` maps names to what they load. ``identify`` says of a weights
+    file's array shapes which options they are of, or returns ``None``.
     """
 
     name: str

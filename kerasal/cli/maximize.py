@@ -32,7 +32,11 @@ def maximize(
     steps: Annotated[int | None, typer.Option(help="Ascent steps; by default the recipe's.", min=1)] = None,
     step_size: Annotated[float | None, typer.Option(help="Step in grey levels; by default the recipe's.")] = None,
     init: Annotated[
-        Literal["normal", "zero", "mean"] | None, typer.Option(help="The start; by default the recipe's.")
+        str | None,
+        typer.Option(
+            help="The start: normal, zero, mean (grey), or photographs, a file or a folder, whose mean it is. "
+            "By default the recipe's."
+        ),
     ] = None,
     momentum: Annotated[float | None, typer.Option(help="Share of the last step that stays.")] = None,
     copies: Annotated[int, typer.Option(help="Images for each class or channel.", min=1)] = 1,
@@ -63,6 +67,7 @@ def maximize(
     """
     options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
     wanted = _layer_and_channels(class_, layer, channels, channel)
+    from kerasal.cli.mean_image import start_of
     from kerasal.cli.opening import open_model
     from kerasal.files import replacing
 
@@ -75,7 +80,7 @@ def maximize(
         asked.objectives,
         preset=preset or (None if parameterization == "fourier" else asked.preset),
         parameterization=parameterization,
-        init=init,
+        init=start_of(init, opened, None if size is None else (size, size)),
         steps=steps,
         step_size=step_size,
         momentum=momentum,

@@ -1,6 +1,7 @@
 """From the MODEL argument to a loaded model with its pixel convention and class names."""
 
 import dataclasses
+import json
 import pathlib
 import warnings
 from typing import Any
@@ -92,12 +93,14 @@ def open_model(
     load_tensorflow()
     from kerasal import registry
 
-    if pathlib.Path(text).exists():
+    file, run = _run_of(pathlib.Path(text))
+    if file.exists() and not (file.is_dir() and text in registry.list_models()):
         if weights:
             raise ValueError("--weights goes with a zoo model; a model file has its own weights.")
-        opened = OpenedModel(
-            registry.load_model(text, unsafe=unsafe), convention, names or [], f"{pathlib.Path(text).name}"
-        )
+        if convention is None and "preprocessing" in run:
+            convention = conventions.get(run["preprocessing"])
+        names = names or run.get("labels") or []
+        opened = OpenedModel(registry.load_model(file, unsafe=unsafe), convention, names, file.name)
         _assume(opened)
         _check_labels(opened)
         return opened
@@ -114,6 +117,25 @@ def open_model(
     if names is None and spec.labels:
         names = class_names.load(spec.labels)
     return OpenedModel(model, convention or conventions.get(spec.preprocessing), names or [], text, untrained)
+
+
+def _run_of(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
+    """Return the model file, ``path`` or that of the run of ``kerasal train`` in it, and what the run says of it."""
+    note = (path if path.is_dir() else path.parent) / "run.json"
+    if path.is_dir() and (path / "checkpoint.npz").is_file() and not note.is_file():
+        raise ValueError(
+            f"The run in {path} is not finished. Start it again to go on, or give the path of a model file."
+        )
+    if not note.is_file() or (path.is_dir() and (path / "saved_model.pb").is_file()):
+        return path, {}
+    try:
+        facts = json.loads(note.read_text(encoding="utf-8"))
+        file = note.parent / facts["model_file"]
+    except (ValueError, KeyError, TypeError):  # somebody else's
+        return path, {}
+    if facts.get("task") != "classification" or (path.is_file() and path.name != file.name):
+        return path, {}
+    return file, facts
 
 
 def _check_labels(opened: OpenedModel) -> None:

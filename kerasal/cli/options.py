@@ -1,8 +1,9 @@
 """The options that several commands share, and how their texts are read."""
 
+import ast
 import contextlib
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -28,6 +29,10 @@ Labels = Annotated[
 ]
 Weights = Annotated[
     str | None, typer.Option(help="Weights of a zoo model: a name such as 'imagenet', or a file.", show_default=False)
+]
+NetOption = Annotated[
+    list[str] | None,
+    typer.Option("--net-option", help="An option of a zoo net as KEY=VALUE; may be repeated. `kerasal card NET`."),
 ]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run code inside the model file. Only if you trust it.")]
 Fit = Annotated[
@@ -67,6 +72,24 @@ def layer_channels(text: str) -> tuple[str, list[int] | None]:
     if not layer:
         raise typer.BadParameter(f"expected LAYER:0-63; received {text!r}")
     return layer, numbers(channels)
+
+
+def options_of(given: list[str] | None) -> dict[str, Any]:
+    """Read KEY=VALUE options; a value is a number, True, a tuple, or else a text.
+
+    Raises:
+        typer.BadParameter: no ``=``.
+    """
+    found = {}
+    for one in given or ():
+        key, equals, value = one.partition("=")
+        if not equals or not key.isidentifier():
+            raise typer.BadParameter(f"--net-option is KEY=VALUE, such as batch_norm=True; received {one!r}")
+        try:
+            found[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[key] = value
+    return found
 
 
 def check_output(path: pathlib.Path, suffixes: tuple[str, ...]) -> None:

@@ -1,26 +1,61 @@
-"""``kerasal train``: train a model of the zoo by its recipe."""
+"""``kerasal train``: train a classifier, on MNIST or on folders of photographs, one a class."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from kerasal.cli.options import layer_channels
+from kerasal.cli.options import Preprocessing, Unsafe, layer_channels, options_of
+from kerasal.cli.train_data import Asked
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="A model of the zoo with a training recipe, for example mnist_cnn.")],
+    model: Annotated[
+        str, typer.Argument(help="A classifier of the zoo, such as mnist_cnn or five_class_cnn, or a .keras file.")
+    ],
     data: Annotated[
         Path | None,
-        typer.Option(help="mnist.npz, or a folder with it or with the four IDX files. Default: download (11 MB)."),
+        typer.Option(
+            help="A folder with a folder of images for each class (or parts train and val with these), or MNIST: "
+            "mnist.npz, or a folder with it or with the four IDX files. Default, for mnist_cnn: download (11 MB)."
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="The folder of this run. Default: runs/MODEL.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs in all. Default: the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step. Default: the recipe's.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of Adam. Default: the recipe's.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The folder of this run. Default: runs/MODEL.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs in all. Default: the recipe's, or 10.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step. Default: the recipe's, or 32.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of Adam. Default: the recipe's, or .0001.")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Decides starting weights, order and dropout. Default: the recipe's.")
+        int | None,
+        typer.Option(
+            help="Decides starting weights, split, order, augmentation and dropout. Default: the recipe's, or 0."
+        ),
     ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="The only class folders to use, in this order: goldfish,lemon.")
+    ] = None,
+    test_share: Annotated[
+        float, typer.Option(help="Share of each class to test on, where the folder has no part for it.")
+    ] = 0.2,
+    fit: Annotated[
+        Literal["crop", "stretch"], typer.Option(help="Cut images of class folders to the model's shape, or stretch.")
+    ] = "crop",
+    shift: Annotated[float, typer.Option(help="Augment: shift by up to this share of the sides, such as .1.")] = 0.0,
+    scale: Annotated[float, typer.Option(help="Augment: enlarge or shrink by up to this share, such as .1.")] = 0.0,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Augment: mirror a random half. Not for digits, letters, left and right.")
+    ] = False,
+    weights: Annotated[
+        str | None, typer.Option(help="Weights of a zoo model to start from: a name or a file. Default: random.")
+    ] = None,
+    net_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--net-option", help="An option of a zoo model as KEY=VALUE; may be repeated. `kerasal card NET`."
+        ),
+    ] = None,
+    preprocessing: Preprocessing = None,
     evolution: Annotated[
         Path | None,
         typer.Option(help="Also store there, at epochs 1, 2, 5, 10, …, what excites features most, and draw it."),
@@ -31,84 +66,74 @@ def train(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over and replace the run in the folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    unsafe: Unsafe = False,
 ) -> None:
-    """Train a model of the zoo and keep weights, history and curves; started again, a stopped run goes on."""
+    """Train a classifier and keep weights, history and curves; started again, a stopped run goes on.
+
+    For example: kerasal train five_class_cnn --data PHOTOS, where PHOTOS/goldfish/1.jpg is a goldfish. The commands
+    that look into a model take the folder of the run, and know its classes and pixels.
+    """
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     given = {name: value for name, value in given.items() if value is not None}
     if features and evolution is None:
         raise typer.BadParameter("--features goes with --evolution FOLDER")
     watched = None if evolution is None else (evolution, [layer_channels(text) for text in features or ()])
+    asked = Asked(
+        model,
+        data,
+        None if classes is None else [name.strip() for name in classes.split(",")],
+        test_share,
+        fit,
+        {"shift": shift, "scale": scale, "flip": flip},
+        weights,
+        options_of(net_option),
+        preprocessing,
+        unsafe,
+        not quiet,
+    )
     try:
-        _train(model, data, Path("runs") / model if output is None else output, given, fresh, quiet, watched)
+        _train(asked, Path("runs") / Path(model).stem if output is None else output, given, fresh, watched)
     except KeyboardInterrupt as stopped:
         typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
         raise typer.Exit(130) from None
 
 
-def _recipe(model: str, given: dict) -> dict:
-    """Return the arguments of ``training.train``: the model's recipe, overruled by what was ``given``."""
-    from kerasal.registry import model_spec
+def _train(asked: Asked, output: Path, given: dict, fresh: bool, watched: tuple | None) -> None:
+    from kerasal.cli.train_data import opened
 
-    recipe = dict(model_spec(model).recipe or {})
-    if recipe.pop("data", None) != "mnist":
-        raise ValueError(
-            f"{model} has no recipe that this command can train. Trainable: {', '.join(_trainable())}. Any other "
-            "classifier is trained from Python with kerasal.training.train."
-        )
-    recipe |= given
-    if not 0 <= recipe["seed"] < 2**32:
-        raise ValueError(f"--seed is a whole number in 0..{2**32 - 1}. Received: {recipe['seed']}.")
-    return recipe
-
-
-def _trainable() -> list[str]:
-    from kerasal.registry import list_models, model_spec
-
-    return [name for name in list_models() if dict(model_spec(name).recipe or {}).get("data") == "mnist"]
-
-
-def _train(
-    model: str, data: Path | None, output: Path, given: dict, fresh: bool, quiet: bool, watched: tuple | None
-) -> None:
-    from kerasal.cli.session import load_tensorflow
-
-    load_tensorflow()
-    recipe = _recipe(model, given)
-    from kerasal import create_model, model_spec, preprocessing
-    from kerasal.datasets import mnist
-
-    splits = mnist(data)  # first: a wrong path is told before anything is built
-
-    import keras
-    import tensorflow as tf
-
+    found = opened(asked, given)
     from kerasal import training
 
-    if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(recipe["seed"])
-    network = create_model(model)
-    convention = preprocessing.get(model_spec(model).preprocessing)
-    train_data, test_data = ((convention.apply(images[..., None]), labels) for images, labels in splits)
-    callbacks = [] if watched is None else [_watcher(network, train_data[0], *watched, convention, fresh)]
+    network, convention = found.network, found.convention
+    changes = training.Augmentation(**asked.augmentation)
+    callbacks = [] if watched is None else [_watcher(network, found.shown(1000), *watched, convention, fresh)]
     result = training.train(
-        network, train_data, test_data, output, **recipe, resume=not fresh, progress=not quiet, callbacks=callbacks
+        network,
+        found.train,
+        found.test,
+        output,
+        **found.recipe,
+        augmentation=changes or None,
+        preprocessing=convention,
+        class_names=found.names,
+        resume=not fresh,
+        progress=asked.progress,
+        callbacks=callbacks,
     )
     weights = output / f"{network.name}.weights.h5"
+    for what, part in (("train accuracy", found.train), ("test accuracy ", found.test)):
+        share, images = training.accuracy(network, part, convention), found.count(part)
+        typer.echo(f"{what} {share:.4f}  ({images:,} images{', dropout off' * (part is found.train)})")
     typer.echo(
-        f"train accuracy {training.accuracy(network, train_data):.4f}  ({len(train_data[0]):,} images, dropout off)"
-    )
-    typer.echo(f"test accuracy  {training.accuracy(network, test_data):.4f}  ({len(test_data[0]):,} images)")
-    typer.echo(
-        f"{len(result.history)} epochs, seed {recipe['seed']}. In {output}: {', '.join(_written(network.name))}."
+        f"{len(result.history)} epochs, seed {found.recipe['seed']}. In {output}: {', '.join(_written(network.name))}."
     )
     if watched is not None:
         typer.echo(f"How its features came about: {watched[0] / 'evolution.png'}.")
-    typer.echo(f'Next: kerasal.create_model("{model}", weights="{weights}"), or --epochs to train longer.')
+    typer.echo(f"Next: {found.next_step(weights, output)}, or --epochs to train longer.")
 
 
 def _watcher(network, images, folder: Path, features: list, convention, fresh: bool):
-    """Return the callback that watches features come about, on the first thousand training images."""
+    """Return the callback that watches features come about, on some of the training images."""
     import keras
 
     from kerasal import hooks
@@ -124,8 +149,8 @@ def _watcher(network, images, folder: Path, features: list, convention, fresh: b
         else channels
         for layer, channels in features
     }
-    return FeatureEvolution(folder, images[:1000], chosen, preprocessing=convention, overwrite=fresh)
+    return FeatureEvolution(folder, images, chosen, preprocessing=convention, overwrite=fresh)
 
 
 def _written(name: str) -> tuple[str, ...]:
-    return f"{name}.weights.h5", f"{name}.keras", "history.csv", "curves.png", "checkpoint.npz"
+    return f"{name}.weights.h5", f"{name}.keras", "history.csv", "curves.png", "confusion.png", "checkpoint.npz"

@@ -2,6 +2,7 @@
 
 * ``mnist(path=None)``: the handwritten digits, from a local file or folder, or downloaded where no path is given.
 * ``digits()``: twenty of its test images, two of each class, which ship with the package.
+* ``class_images(folder, shape)``: folders of photographs, one a class, as ``ClassImages`` to train and to test on.
 * ``open_gaze(path, split=None)``: where people looked in images, from any layout in use, as a ``GazeDataset``;
   ``gaze_splits(path)`` names the splits that are there.
 * ``GazeDataset``: the same from arrays; ``write_coursework`` writes one as the pickles of the Bristol coursework.
@@ -18,9 +19,11 @@ from kerasal.datasets.mnist import mnist as mnist
 
 # The metrics read fixation files without OpenCV and pandas, which the gaze data sets need: those load when asked for.
 _ORIGIN = {
+    "ClassImages": "labelled_images",
     "Density": "gaze_types",
     "FixationMap": "gaze_types",
     "GazeDataset": "gaze",
+    "class_images": "labelled_images",
     "gaze_splits": "gaze_layouts",
     "open_gaze": "gaze_layouts",
     "read_coursework": "coursework",
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from kerasal.datasets.gaze_layouts import open_gaze as open_gaze
     from kerasal.datasets.gaze_types import Density as Density
     from kerasal.datasets.gaze_types import FixationMap as FixationMap
+    from kerasal.datasets.labelled_images import ClassImages as ClassImages
+    from kerasal.datasets.labelled_images import class_images as class_images
 
 
 def __getattr__(name: str):

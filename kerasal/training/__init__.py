@@ -6,6 +6,7 @@ machine) goes on when it is started again, and ends bit-equal to one that was ne
 a run follow from its starting weights and its ``seed`` alone.
 """
 
+from kerasal.training.augmentation import Augmentation as Augmentation
 from kerasal.training.classifier import Training as Training
 from kerasal.training.classifier import accuracy as accuracy
 from kerasal.training.classifier import train as train
@@ -22,6 +23,7 @@ from kerasal.training.sgd import TorchSGD as TorchSGD
 
 __all__ = [
     "RECIPES",
+    "Augmentation",
     "Constant",
     "Cosine",
     "GazeTraining",

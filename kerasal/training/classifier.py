@@ -18,50 +18,71 @@ import keras  # isort: skip
 import numpy as np
 import pandas as pd
 
-from kerasal.files import replacing
-from kerasal.training import checkpoint, curves, folder
-from kerasal.training.arrays import Labelled, checked
+from kerasal import preprocessing as conventions
+from kerasal.datasets.labelled_images import ClassImages
+from kerasal.training import checkpoint, confusion, folder, results
+from kerasal.training.arrays import Labelled
+from kerasal.training.augmentation import Augmentation
+from kerasal.training.inputs import Inputs, inputs_of
+from kerasal.training.memory import check_memory
 from kerasal.training.progress import Progress
 
 HISTORY, CURVES = folder.HISTORY, folder.CURVES
 _EVALUATION_BATCH = 1000
+_SLOTS = 2  # arrays that Adam keeps for each weight
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What ``train`` made: one row an epoch, the trained model, and the folder with the files."""
+    """What ``train`` made: one row an epoch, the trained model, and the folder with the files.
+
+    ``confusion`` counts the test images, a row for each true class and a column for each predicted one; None where the
+    classes have no names.
+    """
 
     history: pd.DataFrame
     model: keras.Model
     output: pathlib.Path
+    confusion: pd.DataFrame | None = None
 
 
 def train(
     model: keras.Model,
-    train_data: Labelled,
-    test_data: Labelled,
+    train_data: Labelled | ClassImages,
+    test_data: Labelled | ClassImages,
     output: str | os.PathLike,
     *,
     epochs: int,
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    augmentation: Augmentation | None = None,
+    preprocessing: str | conventions.Preprocessing | None = None,
+    class_names: Sequence[str] | None = None,
     resume: bool = True,
     progress: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Training:
     """Train ``model`` in place and write history.csv, curves.png, NAME.weights.h5 and NAME.keras into ``output``.
 
+    Where the classes have names, also confusion.csv, confusion.png, labels.txt and run.json, by which the commands know
+    the names and the preprocessing of NAME.keras.
+
     Args:
         model: a classifier whose outputs are probabilities (N, classes). Its present weights are the start of a new
             run; a run that goes on starts from its checkpoint.
-        train_data: preprocessed float32 images (N, H, W, C) and integer labels (N,).
+        train_data: preprocessed float32 images (N, H, W, C) and integer labels (N,); or ``ClassImages``, which are read
+            from their files a batch ahead where they do not fit into memory.
         test_data: the same; only measured, after every epoch. It chooses nothing.
         output: the folder of this run, made where it is missing.
         epochs: epochs in all, those of an earlier call included. A finished run may be given more.
         batch_size: images a step; the last batch of an epoch may be smaller.
         learning_rate: of Adam.
-        seed: decides the order of the images and the dropout masks (not the starting weights: those are the model's).
+        seed: decides the order of the images, how they are augmented, and the dropout masks (not the starting weights:
+            those are the model's).
+        augmentation: random changes of the training images.
+        preprocessing: how the model wants its pixels; needed with ``ClassImages``, else only written down.
+        class_names: of the outputs; those of ``ClassImages`` by default.
         resume: go on from the checkpoint in ``output``; ``False`` starts over and replaces what lies there.
         progress: show a bar and one line an epoch on stderr.
         callbacks: Keras callbacks of ``model``, told when the training and each epoch begin and end (epochs from 0 on,
@@ -78,10 +99,12 @@ def train(
         KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
     """
     _check_settings(epochs, batch_size, learning_rate, seed)
-    train_data, test_data = _check_model_and_data(model, train_data, test_data)
+    convention = None if preprocessing is None else conventions.get(preprocessing)
+    train_data, test_data, names = _check_model_and_data(model, train_data, test_data, convention, class_names)
     # A wrapper is compiled, not the caller's model, which thereby keeps its own optimizer, or none.
     trainer = keras.Sequential([keras.Input(model.input_shape[1:]), model])
     optimizer = keras.optimizers.Adam(learning_rate)
+    check_memory(model, batch_size, _SLOTS, results.size(model.weights))
     trainer.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     optimizer.build(trainer.trainable_variables)
     settings = {
@@ -89,41 +112,49 @@ def train(
         "seed": seed,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "train_data": checkpoint.fingerprint(*train_data),
-        "test_data": checkpoint.fingerprint(*test_data),
+        "train_data": train_data.fingerprint(),
+        "test_data": test_data.fingerprint(),
+        "augmentation": dataclasses.asdict(augmentation) if augmentation else None,
     }
     state = {"model": model.weights, "optimizer": optimizer.variables}
     output = pathlib.Path(output)
     listeners = keras.callbacks.CallbackList(list(callbacks), model=model)
     model.stop_training = False
     listeners.on_train_begin()  # before an old run is replaced: what a callback refuses must cost nothing
-    files = (HISTORY, CURVES, *_model_files(model.name))
+    files = results.files(model.name)
     rows = folder.begin(output, files, settings, state, resume=resume, epochs=epochs)
     with (
-        Progress(progress, epochs, math.ceil(len(train_data[0]) / batch_size)) as shown,
+        Progress(progress, epochs, math.ceil(len(train_data) / batch_size)) as shown,
         folder.explained(output, rows, epochs),
     ):
-        _write_history(output, rows)
+        if 0 < len(rows) < epochs:
+            shown.line(f"Going on after epoch {len(rows)}, as {output} keeps it.")
+        results.write_history(output, rows)
         for epoch in range(len(rows) + 1, epochs + 1):
             listeners.on_epoch_begin(epoch - 1)
-            row = _epoch(trainer, train_data, test_data, batch_size, seed, epoch, shown)
+            row = _epoch(trainer, train_data, test_data, batch_size, seed, augmentation, epoch, shown)
             listeners.on_epoch_end(epoch - 1, dict(row))
             checkpoint.write(output / folder.CHECKPOINT, settings, [*rows, row], state)
             rows.append(row)  # counted once it is kept
-            _write_history(output, rows)
+            results.write_history(output, rows)
             if model.stop_training:
                 break
         listeners.on_train_end()
         history = pd.DataFrame(rows)
-        _write_results(output, model, history)
-    return Training(history, model, output)
+        counts = None if names is None else _confusion(trainer, test_data, names)
+        results.write(output, model, history, counts, convention)
+    return Training(history, model, output, counts)
 
 
-def accuracy(model: keras.Model, data: Labelled) -> float:
+def accuracy(
+    model: keras.Model,
+    data: Labelled | ClassImages,
+    preprocessing: str | conventions.Preprocessing | None = None,
+) -> float:
     """Return the share of images whose top class is their label, dropout off; ``data`` as in ``train``."""
-    images, labels = checked(data, "given", model.input_shape[1:], model.output_shape[-1])
-    top = model.predict(images, batch_size=_EVALUATION_BATCH, verbose=0).argmax(axis=1)
-    return float((top == labels).mean())
+    convention = None if preprocessing is None else conventions.get(preprocessing)
+    inputs = inputs_of(data, "given", model, convention)
+    return float((_probabilities(model, inputs).argmax(axis=1) == inputs.labels).mean())
 
 
 def _check_settings(epochs, batch_size, learning_rate, seed) -> None:
@@ -134,7 +165,9 @@ def _check_settings(epochs, batch_size, learning_rate, seed) -> None:
         raise ValueError(f"learning_rate is a number above 0, such as 0.001. Received: {learning_rate!r}.")
 
 
-def _check_model_and_data(model, train_data, test_data) -> tuple[Labelled, Labelled]:
+def _check_model_and_data(
+    model, train_data, test_data, convention, class_names
+) -> tuple[Inputs, Inputs, list[str] | None]:
     if not model.built or not hasattr(model, "output_shape"):
         raise ValueError(f"{model.name} must be a built functional or Sequential model, whose shapes are known.")
     if isinstance(model.output_shape, list) or len(model.output_shape) != 2 or isinstance(model.input_shape, list):
@@ -142,65 +175,70 @@ def _check_model_and_data(model, train_data, test_data) -> tuple[Labelled, Label
             "A classifier with one input and one output (N, classes) is expected. Received: inputs "
             f"{model.input_shape}, outputs {model.output_shape}."
         )
+    found = [getattr(data, "names", None) for data in (train_data, test_data)]
+    if found[0] != found[1]:
+        raise ValueError(f"Training and test images must have the same classes. Received: {found[0]} and {found[1]}.")
+    names = found[0] if class_names is None else list(class_names)
     train_data, test_data = (
-        checked(data, what, model.input_shape[1:], model.output_shape[-1])
-        for data, what in ((train_data, "training"), (test_data, "test"))
+        inputs_of(data, what, model, convention) for data, what in ((train_data, "training"), (test_data, "test"))
     )
-    outputs = np.asarray(model(test_data[0][:1], training=False))
+    if names is not None and len(names) != model.output_shape[-1]:
+        raise ValueError(f"{model.name} has {model.output_shape[-1]} outputs. Received {len(names)} names of classes.")
+    outputs = np.asarray(model(test_data.take(np.arange(1)), training=False))
     if outputs.min() < 0 or abs(outputs.sum() - 1) > 1e-3:
         raise ValueError(
             f"{model.name} must end in a softmax: its outputs are to be probabilities. Received outputs that sum to "
             f"{outputs.sum():.3g}, the smallest {outputs.min():.3g}."
         )
-    return train_data, test_data
+    return train_data, test_data, names
 
 
-def _epoch(trainer, train_data, test_data, batch_size: int, seed: int, epoch: int, shown: Progress) -> dict:
+def _epoch(trainer, train_data: Inputs, test_data: Inputs, batch_size, seed, augmentation, epoch, shown) -> dict:
     """Run one epoch and return its row of the history."""
     started = time.perf_counter()
-    images, labels = train_data
     random = np.random.default_rng([seed, epoch])
-    order = random.permutation(len(images))
+    order = random.permutation(len(train_data))
     folder.seed_dropout(trainer, random)
-    totals = np.zeros(2)
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
-        values = trainer.train_on_batch(images[batch], labels[batch], return_dict=True)
-        totals += len(batch) * float(values["loss"]), round(len(batch) * float(values["accuracy"]))
-        loss, correct = totals / (start + len(batch))
+    changes = (augmentation, augmentation.draw(len(order), random)) if augmentation else None
+    totals, done = np.zeros(2), 0
+    for images, labels in train_data.batches(order, batch_size, changes):
+        values = trainer.train_on_batch(images, labels, return_dict=True)
+        totals += len(labels) * float(values["loss"]), round(len(labels) * float(values["accuracy"]))
+        done += len(labels)
+        loss, correct = totals / done
         if not math.isfinite(loss):
             raise ValueError(f"The loss is {loss} in epoch {epoch}. Start over with a smaller learning rate.")
         shown.step(epoch, loss, correct)
-    test = trainer.evaluate(*test_data, batch_size=_EVALUATION_BATCH, verbose=0, return_dict=True)
+    test_loss, test_correct = _measured(trainer, test_data)
     row = {
         "epoch": epoch,
         "loss": float(loss),
         "accuracy": float(correct),
-        "test_loss": float(test["loss"]),
-        "test_accuracy": round(len(test_data[0]) * float(test["accuracy"]))
-        / len(test_data[0]),  # Keras says it in float32
+        "test_loss": test_loss,
+        "test_accuracy": test_correct,
         "seconds": round(time.perf_counter() - started, 2),
     }
     shown.row(row)
     return row
 
 
-def _write_history(output: pathlib.Path, rows: list[dict]) -> None:
-    with replacing(output / HISTORY) as temporary:
-        columns = ["epoch", "loss", "accuracy", "test_loss", "test_accuracy", "seconds"]
-        pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False)
+def _measured(trainer, data: Inputs) -> tuple[float, float]:
+    """Return the mean cross-entropy, as Keras clips it, and the accuracy, dropout off."""
+    probabilities = _probabilities(trainer, data)
+    of_label = probabilities[np.arange(len(data)), data.labels].astype(np.float64)
+    clipped = np.clip(of_label, keras.config.epsilon(), 1 - keras.config.epsilon())
+    return float(-np.log(clipped).mean()), float((probabilities.argmax(axis=1) == data.labels).mean())
 
 
-def _model_files(name: str) -> tuple[str, str]:
-    return f"{name}.weights.h5", f"{name}.keras"
+def _probabilities(model, data: Inputs) -> np.ndarray:
+    found = []
+    for images, _ in data.measured_batches(_EVALUATION_BATCH):
+        count = len(images)
+        if found and count < len(found[0]):  # a smaller last batch would be traced anew
+            images = np.concatenate([images, np.repeat(images[:1], len(found[0]) - count, axis=0)])
+        found.append(model.predict_on_batch(images)[:count])
+    return np.concatenate(found)
 
 
-def _write_results(output: pathlib.Path, model: keras.Model, history: pd.DataFrame) -> None:
-    weights, whole = _model_files(model.name)
-    with replacing(output / CURVES) as temporary:
-        last = history.iloc[-1]
-        curves.draw(history, f"{model.name}: test accuracy {last['test_accuracy']:.4f}").savefig(temporary)
-    with replacing(output / weights) as temporary:
-        model.save_weights(temporary)
-    with replacing(output / whole) as temporary:
-        model.save(temporary)
+def _confusion(trainer, data: Inputs, names: list[str]) -> pd.DataFrame:
+    return confusion.table(data.labels, _probabilities(trainer, data).argmax(axis=1), names)

@@ -84,6 +84,9 @@ def test_defaults_are_the_recipe(invoke, tmp_path, monkeypatch):
         "resume": True,
         "progress": True,
         "callbacks": [],
+        "augmentation": None,
+        "preprocessing": preprocessing.get("unit"),
+        "class_names": [str(digit) for digit in range(10)],
         "output": "runs/mnist_cnn",
         "low": 0.0,
         "high": 1.0,
@@ -94,9 +97,12 @@ def test_options_reach_the_routine(invoke, tmp_path, monkeypatch):
     given = {}
     monkeypatch.setattr(training, "train", lambda *_, **settings: given.update(settings) or sys.exit(7))
     options = ("--epochs", 4, "--batch-size", 7, "--learning-rate", 0.5, "--seed", 9, "--fresh", "-q")
+    options += ("--shift", 0.1, "--scale", 0.2, "--flip")
     assert invoke("mnist_cnn", "--output", tmp_path, *options).exit_code == 7
     chosen = {"epochs": 4, "batch_size": 7, "learning_rate": 0.5, "seed": 9}
-    assert given == chosen | {"resume": False, "progress": False, "callbacks": []}
+    chosen |= {"resume": False, "progress": False, "callbacks": []}
+    assert {name: given[name] for name in chosen} == chosen
+    assert given["augmentation"] == training.Augmentation(shift=0.1, scale=0.2, flip=True)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt("Stopped after 1 of 10 epochs."), KeyboardInterrupt()])
@@ -113,7 +119,9 @@ def test_ctrl_c(invoke, tmp_path, monkeypatch, stop):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("vgg16",), ValueError, "vgg16 has no recipe that this command can train. Trainable: mnist_cnn."),
+        (("vgg16",), NotADirectoryError, "mnist.npz is a file"),
+        (("gaze",), ValueError, "gaze is no classifier; kerasal gaze train trains it."),
+        (("five_class_cnn", "--data", "/no/such"), FileNotFoundError, "There is no folder of class folders /no/such."),
         (("mnist_cn",), ValueError, "Did you mean mnist_cnn?"),
         (("mnist_cnn", "--data", "/no/such/file"), FileNotFoundError, "There is no MNIST at /no/such/file."),
         (("mnist_cnn", "--seed", "-1"), ValueError, "--seed is a whole number in 0..4294967295. Received: -1."),
@@ -130,3 +138,89 @@ def test_errors_are_one_clear_line(invoke, tmp_path, arguments, error, message):
 def test_help_loads_no_tensorflow():
     code = "import kerasal.cli.train, sys; sys.exit(bool({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """Three classes of 12 dim squares: red, green and blue."""
+    random, folder = np.random.default_rng(0), tmp_path_factory.mktemp("photographs")
+    for label, name in enumerate(("red", "green", "blue")):
+        for number in range(12):
+            picture = random.integers(0, 120, (24, 30, 3))
+            picture[6:18, 8:22, label] += 130
+            kerasal.images.write(folder / name / f"{number}.png", picture.astype(np.uint8))
+    return folder
+
+
+SMALL_NET = ("--net-option", "stride=1", "--net-option", "input_shape=(20,20,3)")
+
+
+def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_path, monkeypatch):
+    """From photographs to a net of the zoo, and from its folder to attribution, maximisation and further training."""
+    from kerasal.cli.opening import open_model
+
+    (photographs / "red" / "notes.txt").write_text("no image")
+    options = ("--data", photographs, "--output", tmp_path / "run", "--batch-size", 29, "--classes", "red,blue,green")
+    result = invoke("mnist_cnn", *options, "--epochs", 2, "--flip", "--seed", 4)
+    assert result.exit_code == 0, result.output
+    assert "29 images to train on, 7 to test on, of 3 classes." in result.stderr
+    assert "1 files are left out. The first:" in result.stderr and "notes.txt" in result.stderr
+    assert (
+        "(7 images)" in result.stdout and f"kerasal attribute gradcam {tmp_path / 'run'} PHOTO -c red" in result.stdout
+    )
+    assert len(pd.read_csv(tmp_path / "run" / "history.csv")) == 2
+    for source in (tmp_path / "run", tmp_path / "run" / "mnist_cnn.keras"):
+        opened = open_model(str(source))
+        assert opened.labels == ["red", "blue", "green"] and opened.preprocessing.name == "unit"
+    again = invoke(tmp_path / "run", *options, "--epochs", 1)  # a model file of the user's, by its run
+    assert isinstance(again.exception, ValueError) and "holds a run with other settings" in str(again.exception)
+    (tmp_path / "run" / "run.json").rename(tmp_path / "run.json")
+    with pytest.raises(ValueError, match="is not finished"):
+        open_model(str(tmp_path / "run"))
+    (tmp_path / "run.json").rename(tmp_path / "run" / "run.json")
+    started = []
+    monkeypatch.setattr(training, "train", lambda model, *_, **given: started.append((model, given)) or sys.exit(7))
+    assert invoke(tmp_path / "run", *options[:2], "--output", tmp_path / "more", "--scale", 0.1).exit_code == 7
+    model, given = started[0]  # it goes on from the weights of the file
+    trained = kerasal.load_model(tmp_path / "run" / "mnist_cnn.keras").get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), trained, strict=True))
+    assert given["augmentation"] == training.Augmentation(scale=0.1) and given["preprocessing"].name == "unit"
+    assert given["learning_rate"] == 1e-4 and given["class_names"] == ["blue", "green", "red"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("five_class_cnn", "--classes", "red,gren"), ValueError, "Did you mean green"),
+        (("five_class_cnn", "--classes", "red,blue", "--test-share", 0), ValueError, "Received: 0.0."),
+        (("five_class_cnn", "--net-option", "clases=3"), ValueError, "Did you mean classes?"),
+        (
+            ("five_class_cnn", "--net-option", "classes=4", *SMALL_NET),
+            ValueError,
+            "has 4 outputs and the training images",
+        ),
+        (("five_class_cnn", "--flip", "--shift", 0.9, *SMALL_NET), ValueError, "shift is a share from 0 to 0.5"),
+        (("none.keras",), FileNotFoundError, "none.keras"),
+    ],
+)
+def test_errors_of_class_folders(invoke, photographs, tmp_path, arguments, error, message):
+    result = invoke(*arguments, "--data", photographs, "--output", tmp_path / "run", "-q")
+    assert isinstance(result.exception, error), result.output
+    assert message in str(result.exception)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_from_photographs(photographs, tmp_path):
+    from kerasal.cli.mean_image import start_of
+    from kerasal.cli.opening import OpenedModel
+
+    model = kerasal.create_model("five_class_cnn", stride=1, input_shape=(20, 20, 3))
+    opened = OpenedModel(model, preprocessing.get("unit"), [], "")
+    start = start_of(str(photographs / "green"), opened)
+    pictures = [
+        kerasal.images.crop_square(kerasal.images.read(file), (20, 20)) for file in (photographs / "green").glob("*")
+    ]
+    np.testing.assert_allclose(start, np.mean(pictures, axis=0) / 255, atol=0.6 / 255)
+    assert start_of("zero", opened) == "zero" and start_of(None, opened) is None
+    with pytest.raises(FileNotFoundError, match="--init is normal, zero, mean, or a photograph"):
+        start_of("nought", opened)

@@ -1,0 +1,65 @@
+"""The files of a finished classifier, beside its checkpoint."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from kerasal.files import replacing
+from kerasal.preprocessing import Preprocessing
+from kerasal.training import confusion, curves, folder
+
+CONFUSION, CONFUSION_PICTURE, LABELS, RUN = "confusion.csv", "confusion.png", "labels.txt", "run.json"
+_COLUMNS = ["epoch", "loss", "accuracy", "test_loss", "test_accuracy", "seconds"]
+
+
+def files(name: str) -> tuple[str, ...]:
+    """Return the names of what a run of the model ``name`` writes beside its checkpoint."""
+    return (folder.HISTORY, folder.CURVES, *_model_files(name), CONFUSION, CONFUSION_PICTURE, LABELS, RUN)
+
+
+def write_history(output: pathlib.Path, rows: list[dict]) -> None:
+    """Write the history of the epochs so far."""
+    with replacing(output / folder.HISTORY) as temporary:
+        pd.DataFrame(rows, columns=_COLUMNS).to_csv(temporary, index=False)
+
+
+def write(
+    output: pathlib.Path, model, history: pd.DataFrame, counts: pd.DataFrame | None, convention: Preprocessing | None
+) -> None:
+    """Write curves, weights and model, and, where the classes have names, what tells them."""
+    weights, whole = _model_files(model.name)
+    title = f"{model.name}: test accuracy {history.iloc[-1]['test_accuracy']:.4f}"
+    with replacing(output / folder.CURVES) as temporary:
+        curves.draw(history, title).savefig(temporary)
+    with replacing(output / weights) as temporary:
+        model.save_weights(temporary)
+    with replacing(output / whole) as temporary:
+        model.save(temporary)
+    if counts is not None:
+        _write_names(output, whole, list(counts.columns), convention)
+        with replacing(output / CONFUSION) as temporary:
+            counts.to_csv(temporary)
+        with replacing(output / CONFUSION_PICTURE) as temporary:
+            confusion.draw(counts, f"{title}, {counts.to_numpy().sum():,} test images").savefig(temporary)
+
+
+def _write_names(output: pathlib.Path, whole: str, names: Sequence[str], convention: Preprocessing | None) -> None:
+    with replacing(output / LABELS) as temporary:
+        temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    facts = {"model_file": whole, "task": "classification", "labels": list(names)}
+    if convention is not None:
+        facts["preprocessing"] = convention.name
+    with replacing(output / RUN) as temporary:
+        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def size(variables) -> int:
+    """Return the bytes of float32 variables."""
+    return sum(4 * int(np.prod(variable.shape)) for variable in variables)
+
+
+def _model_files(name: str) -> tuple[str, str]:
+    return f"{name}.weights.h5", f"{name}.keras"

@@ -49,6 +49,7 @@ _MODULES = (
     "metrics",
     "objectives",
     "preprocessing",
+    "probe",
     "receptive_field",
     "registry",
     "training",

@@ -21,6 +21,7 @@ from kerasal.cli.localize import localize
 from kerasal.cli.localize_score import localize_score
 from kerasal.cli.maximize import maximize
 from kerasal.cli.patterns import patterns
+from kerasal.cli.probe import probe
 from kerasal.cli.score import score
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
@@ -59,6 +60,7 @@ app.command()(exemplars)
 app.command()(evolution)
 app.command()(localize)
 app.command("localize-score")(localize_score)
+app.command()(probe)
 app.command()(train)
 app.add_typer(gaze, name="gaze", help=GAZE_HELP)
 app.command()(score)

@@ -8,10 +8,13 @@ from scipy.ndimage import gaussian_filter
 
 from kerasal.layers import (
     GaussianBlur,
+    GroupedConv2D,
     LocalResponseNormalization,
     LogDensity,
+    MaxFilterRMS,
     Maxout,
     MinMax,
+    RandomZeroing,
     ResizeLike,
     reorder_maxout,
 )
@@ -113,3 +116,50 @@ def test_layers_are_saved_and_loaded(tmp_path):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": "valid", "strides": 2}])
+def test_grouped_convolution_is_keras_own(options):
+    x = RANDOM.normal(size=(2, 7, 8, 6)).astype(np.float32)
+    ours, theirs = (kind(9, 3, groups=3, activation="relu", **options) for kind in (GroupedConv2D, keras.layers.Conv2D))
+    found = ours(x)
+    theirs.build(x.shape)
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_allclose(found, theirs(x), atol=1e-5)
+
+
+def test_filters_are_held_to_a_radius():
+    kernel = RANDOM.normal(size=(3, 3, 2, 4)).astype(np.float32) * np.float32([0.01, 0.05, 1, 10])
+    held = np.asarray(MaxFilterRMS(0.1)(kernel))
+    rms = np.sqrt((held**2).mean((0, 1, 2)))
+    np.testing.assert_allclose(rms[2:], 0.1, rtol=1e-5)
+    np.testing.assert_allclose(held[..., :2], kernel[..., :2], rtol=1e-6)
+    np.testing.assert_allclose(held[..., 2] / held[0, 0, 0, 2], kernel[..., 2] / kernel[0, 0, 0, 2], rtol=1e-4)
+    np.testing.assert_array_equal(MaxFilterRMS(0.1)(np.zeros((3, 3, 2, 4), np.float32)), 0)
+    with pytest.raises(ValueError, match="above 0"):
+        MaxFilterRMS(0.0)
+
+
+def test_random_zeroing_zeroes_one_rectangle_in_training_alone():
+    images = np.ones((400, 20, 30, 3), np.float32)
+    layer = RandomZeroing((0.2, 0.5), probability=0.75, seed=1)
+    np.testing.assert_array_equal(layer(images), images)
+    zeroed = np.asarray(layer(images, training=True))
+    assert set(np.unique(zeroed)) == {0, 1} and (zeroed == zeroed[..., :1]).all()
+    holes = zeroed[..., 0] == 0
+    changed = holes.any(axis=(1, 2))
+    assert 0.68 < changed.mean() < 0.82
+    heights, widths = holes.any(axis=2).sum(axis=1)[changed], holes.any(axis=1).sum(axis=1)[changed]
+    assert (heights * widths == holes.sum(axis=(1, 2))[changed]).all()  # rectangles
+    assert (heights.min(), heights.max(), widths.min(), widths.max()) == (4, 10, 6, 15)
+    cover = holes.mean(axis=0)
+    assert cover[0].any() and cover[-1].any() and cover[:, 0].any() and cover[:, -1].any()  # up to every edge
+    assert (np.asarray(layer(images, training=True))[..., 0] != zeroed[..., 0]).any()
+    again = RandomZeroing.from_config(layer.get_config())
+    np.testing.assert_array_equal(again(images, training=True), zeroed)
+
+
+@pytest.mark.parametrize(("share", "probability"), [((0.5, 0.2), 0.5), ((0, 0.5), 0.5), ((0.1, 0.2), 2)])
+def test_random_zeroing_refuses_what_is_no_share(share, probability):
+    with pytest.raises(ValueError, match="Received"):
+        RandomZeroing(share, probability)

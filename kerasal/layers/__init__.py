@@ -1,5 +1,7 @@
 """Layers that networks of this field are made of and Keras does not have; saved models find them by name."""
 
+from kerasal.layers.constraints import MaxFilterRMS as MaxFilterRMS
+from kerasal.layers.grouped import GroupedConv2D as GroupedConv2D
 from kerasal.layers.map_layers import CenterBias as CenterBias
 from kerasal.layers.map_layers import GaussianBlur as GaussianBlur
 from kerasal.layers.map_layers import ResizeLike as ResizeLike
@@ -10,3 +12,4 @@ from kerasal.layers.maxout import reorder_maxout as reorder_maxout
 from kerasal.layers.normalizing import LocalResponseNormalization as LocalResponseNormalization
 from kerasal.layers.normalizing import LogDensity as LogDensity
 from kerasal.layers.normalizing import MinMax as MinMax
+from kerasal.layers.zeroing import RandomZeroing as RandomZeroing

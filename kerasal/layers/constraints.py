@@ -1,0 +1,34 @@
+"""What weights are held to while they are trained."""
+
+from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
+
+import keras  # isort: skip
+from keras import ops  # isort: skip
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class MaxFilterRMS(keras.constraints.Constraint):
+    """Scale each filter of a kernel (h, w, in, out) whose RMS exceeds ``radius`` down to it; leave the others alone.
+
+    Args:
+        radius: the largest root mean square of a filter's weights.
+
+    Raises:
+        ValueError: a radius that is not above 0.
+
+    Source: Zeiler & Fergus 2014, section 3.1: a few filters of the first layer dominate without it.
+    """
+
+    def __init__(self, radius: float = 0.1):
+        if not radius > 0:
+            raise ValueError(f"radius is a number above 0. Received: {radius!r}.")
+        self.radius = float(radius)
+
+    def __call__(self, kernel):
+        """Return the kernel with its filters held to the radius."""
+        rms = ops.sqrt(ops.mean(ops.square(kernel), axis=tuple(range(len(kernel.shape) - 1)), keepdims=True))
+        return kernel * (self.radius / ops.maximum(rms, self.radius))
+
+    def get_config(self):
+        """Return what builds this constraint again."""
+        return {"radius": self.radius}

@@ -37,6 +37,7 @@ _ORIGIN = {
 _MODULES = (
     "attribution",
     "datasets",
+    "diagnosis",
     "features",
     "gaze",
     "hooks",

@@ -15,6 +15,7 @@ from kerasal.cli.evolution import evolution
 from kerasal.cli.exemplars import exemplars
 from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.field import field
+from kerasal.cli.filters import filters
 from kerasal.cli.gaze import HELP as GAZE_HELP
 from kerasal.cli.gaze import app as gaze
 from kerasal.cli.localize import localize
@@ -54,6 +55,7 @@ app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribut
 app.command()(compare)
 app.command()(maximize)
 app.command("feature-maps")(feature_maps)
+app.command()(filters)
 app.command()(field)
 app.command()(patterns)
 app.command()(exemplars)

@@ -71,12 +71,10 @@ class Features:
 
     def _look_at_one(self) -> None:
         """Learn from one image how long the features are, and whether those that are kept still say the same."""
-        skipped = list(self.source.skipped)
         number, inputs = next(((seen[0], inputs) for seen, inputs in self.source.batches(1)), (None, None))
         if number is None:
             named = "; ".join(f"{name} ({reason})" for name, reason in self.source.skipped[:5])
             raise ValueError(f"Not one image could be read: {named}.")
-        self.source.skipped[:] = skipped
         for path, features in zip(self._paths, self._run(self._paths, inputs), strict=True):
             self.layers[path] = Layer(self.store, path, features.shape[1], self.source.total)
             self.layers[path].forget_unless(number, features[0])

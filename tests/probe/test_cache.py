@@ -109,6 +109,14 @@ def test_nothing_stale_is_used(ask, net, files, shown):
     assert not passes()
 
 
+def test_the_definition_is_part_of_the_name(net):
+    pixels, names = np.zeros((2, 9, 9, 3), np.uint8), []
+    for activation in ("relu", "elu", "relu"):
+        net.layers[0].activation = keras.activations.get(activation)
+        names.append(store.identify(net, pixels, {}))
+    assert names[0] == names[2] != names[1]
+
+
 def test_pixels_in_memory_are_known_by_their_values(ask, shown):
     pixels = np.random.default_rng(1).integers(0, 256, (16, 9, 9, 3), np.uint8)
     ask(images=pixels)

@@ -27,7 +27,7 @@ def probe(
     pool: Annotated[
         int, typer.Option(help="Average maps to at most so many cells a side; 0 keeps every value.", min=0)
     ] = 6,
-    c: Annotated[float, typer.Option("-c", help="Weight of the errors against the size of the weights.")] = 1.0,
+    c: Annotated[float, typer.Option("-c", help="Weight of the errors against the size of the weights.")] = 10.0,
     random: Annotated[bool, typer.Option("--random", help="Also probe the same model with random weights.")] = False,
     output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The table, as CSV.")] = None,
     picture: Annotated[pathlib.Path | None, typer.Option(help="Also draw the accuracies by layer.")] = None,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 _AT_ONCE = 2**27  # values of the blocks that stay in memory while all others pass by: 512 MiB
+_SMALL = 2_000
 _MOST = 20_000  # images: their inner products take 3.2 GB
 
 
@@ -67,6 +68,9 @@ def _products(read, rows: Sequence[int], blocks: Sequence[int], length: int, mea
 
 def _roots(products: np.ndarray) -> np.ndarray:
     """Return coordinates whose inner products these are, the directions that hold nothing left out."""
-    values, vectors = np.linalg.eigh(products)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1 if len(products) < _SMALL else None):  # several would only wait for one another
+        values, vectors = np.linalg.eigh(products)
     kept = values > max(values[-1], 0.0) * 1e-7
     return vectors[:, kept] * np.sqrt(values[kept]) if kept.any() else np.zeros((len(products), 1))

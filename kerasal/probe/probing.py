@@ -16,7 +16,7 @@ from kerasal import (
 from kerasal.naming import closest
 from kerasal.preprocessing import Preprocessing
 from kerasal.probe import splits
-from kerasal.probe.classifiers import CLASSIFIERS, accuracy
+from kerasal.probe.classifiers import CLASSIFIERS, accuracies
 from kerasal.probe.coordinates import coordinates
 from kerasal.probe.extracting import Features
 from kerasal.probe.store import Store, identify
@@ -38,7 +38,7 @@ def layer_probe(
     per_class: int | Sequence[int] = 15,
     folds: int = 5,
     classifier: Literal["svm", "softmax"] | Sequence[str] = "svm",
-    c: float = 1.0,
+    c: float = 10.0,
     pool: int | None = 6,
     preprocessing: str | Preprocessing | None = None,
     fit: Literal["crop", "stretch"] = "crop",
@@ -137,8 +137,8 @@ def _rows(features: Features, codes, drawn, kinds, c, seed, progress) -> list[tu
             found = coordinates(layer.read, sizes, layer.length, repr(path))
             for kind in kinds:
                 scores = []
-                for split in drawn:
-                    scores.append(accuracy(kind, found, codes, split.train, split.test, c, seed))
+                for score in accuracies(kind, found, codes, drawn, c, seed):
+                    scores.append(score)
                     advance(1)
                 for count in counts:
                     of_count = [one for one, split in zip(scores, drawn, strict=True) if split.per_class == count]

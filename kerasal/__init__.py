@@ -37,6 +37,7 @@ _ORIGIN = {
 _MODULES = (
     "attribution",
     "datasets",
+    "diagnosis",
     "features",
     "gaze",
     "hooks",
@@ -49,6 +50,7 @@ _MODULES = (
     "metrics",
     "objectives",
     "preprocessing",
+    "probe",
     "receptive_field",
     "registry",
     "training",

@@ -13,7 +13,8 @@ FLOORS = (
     {"registry", "preprocessing", "images", "metrics", "datasets", "labels", "loading"}
     | {"files", "naming", "progress", "weight_files", "_keras", "_version"},
     {"layers", "losses", "hooks", "objectives"},
-    {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"} | {"gaze"},
+    {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"}
+    | {"gaze", "diagnosis"},
     {"export", "batch", "atlas", "cli", "__main__"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

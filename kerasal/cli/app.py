@@ -15,12 +15,14 @@ from kerasal.cli.evolution import evolution
 from kerasal.cli.exemplars import exemplars
 from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.field import field
+from kerasal.cli.filters import filters
 from kerasal.cli.gaze import HELP as GAZE_HELP
 from kerasal.cli.gaze import app as gaze
 from kerasal.cli.localize import localize
 from kerasal.cli.localize_score import localize_score
 from kerasal.cli.maximize import maximize
 from kerasal.cli.patterns import patterns
+from kerasal.cli.probe import probe
 from kerasal.cli.score import score
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
@@ -53,12 +55,14 @@ app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribut
 app.command()(compare)
 app.command()(maximize)
 app.command("feature-maps")(feature_maps)
+app.command()(filters)
 app.command()(field)
 app.command()(patterns)
 app.command()(exemplars)
 app.command()(evolution)
 app.command()(localize)
 app.command("localize-score")(localize_score)
+app.command()(probe)
 app.command()(train)
 app.add_typer(gaze, name="gaze", help=GAZE_HELP)
 app.command()(score)

@@ -1,11 +1,12 @@
 """Routines that train: they take a model and data, and know neither the zoo nor a data set by name.
 
-``train`` is for classifiers, ``train_gaze`` for gaze predictors (by a ``Recipe``, see ``RECIPES``). Each writes
-everything into one output folder and keeps its state there, so that a run stopped at any moment (Ctrl-C, a lost
-machine) goes on when it is started again, and ends bit-equal to one that was never stopped. Weights, loss and order of
-a run follow from its starting weights and its ``seed`` alone.
+``train`` is for classifiers, ``ablate`` for variants of one, ``train_gaze`` for gaze predictors (by a ``Recipe``, see
+``RECIPES``). Each writes everything into one output folder and keeps its state there, so that a run stopped at any
+moment (Ctrl-C, a lost machine) goes on when it is started again, and ends bit-equal to one that was never stopped.
+Weights, loss and order of a run follow from its starting weights and its ``seed`` alone.
 """
 
+from kerasal.training.ablation import ablate as ablate
 from kerasal.training.augmentation import Augmentation as Augmentation
 from kerasal.training.classifier import Training as Training
 from kerasal.training.classifier import accuracy as accuracy
@@ -32,6 +33,7 @@ __all__ = [
     "StepFloor",
     "TorchSGD",
     "Training",
+    "ablate",
     "accuracy",
     "recipe",
     "train",

@@ -1,0 +1,134 @@
+"""``kerasal probe``: how well a linear classifier reads classes off the features of layers."""
+
+import pathlib
+import warnings
+from typing import Annotated
+
+import typer
+
+from kerasal.cli import options
+from kerasal.cli.session import load_tensorflow, remark, results
+
+
+def probe(
+    model: options.Model,
+    folder: Annotated[pathlib.Path, typer.Argument(help="Holds a folder of images a class.", show_default=False)],
+    layers: Annotated[
+        str, typer.Option("--layers", "-l", help="Names or paths of layers, such as pool1,pool3.", show_default=False)
+    ],
+    per_class: Annotated[
+        list[int] | None, typer.Option(help="Training images of each class; may be given several times. Default: 15.")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Random draws of training images.", min=1)] = 5,
+    classifier: Annotated[
+        list[str] | None,
+        typer.Option(help="svm or softmax; may be given several times. Default: svm."),
+    ] = None,
+    pool: Annotated[
+        int, typer.Option(help="Average maps to at most so many cells a side; 0 keeps every value.", min=0)
+    ] = 6,
+    c: Annotated[float, typer.Option("-c", help="Weight of the errors against the size of the weights.")] = 10.0,
+    random: Annotated[bool, typer.Option("--random", help="Also probe the same model with random weights.")] = False,
+    output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The table, as CSV.")] = None,
+    picture: Annotated[pathlib.Path | None, typer.Option(help="Also draw the accuracies by layer.")] = None,
+    cache: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Keep the features in this folder: a stopped probe goes on, another one starts at once."),
+    ] = None,
+    preprocessing: options.Preprocessing = None,
+    weights: options.Weights = None,
+    fit: options.Fit = "crop",
+    size: Annotated[int | None, typer.Option(help="Side of the images, for a model that takes any.", min=1)] = None,
+    seed: options.Seed = 0,
+    unsafe: options.Unsafe = False,
+) -> None:
+    """Train linear classifiers on the frozen features of layers, and say how many test images they get right.
+
+    For example: kerasal probe MODEL.keras caltech/ --layers pool1,pool3 --per-class 15 --per-class 30 -o table.csv.
+    The images pass through the model once for all layers.
+    """
+    if output is not None:
+        options.check_output(output, (".csv",))
+    if picture is not None:
+        options.check_output(picture, (".png", ".jpg", ".jpeg", ".webp", ".pdf", ".svg"))
+    names = [name.strip() for name in layers.split(",") if name.strip()]
+    load_tensorflow()
+    from kerasal.cli.opening import open_model
+    from kerasal.probe import class_files
+
+    files, labels = class_files(folder)  # first: a wrong path is told before the model is loaded
+    opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
+    opened.shape()
+    settings = {
+        "per_class": per_class or [15],
+        "folds": folds,
+        "classifier": classifier or ["svm"],
+        "c": c,
+        "pool": pool or None,
+        "preprocessing": opened.preprocessing,
+        "fit": fit,
+        "size": None if size is None else (size, size),
+        "cache": cache,
+        "seed": seed,
+        "progress": True,
+    }
+    tables = _probe(opened, names, files, labels, settings, random)
+    first = next(iter(tables.values()))
+    results().print(
+        f"{first.attrs['images']} images of {len(first.attrs['classes'])} classes; chance {first.attrs['chance']:.3f}; "
+        f"mean ± standard deviation over {folds} folds",
+        markup=False,
+    )
+    _show(tables)
+    if output is not None:
+        _write(output, tables)
+    if picture is not None:
+        from kerasal.files import replacing
+        from kerasal.probe import draw_probe
+
+        with replacing(picture) as temporary:
+            draw_probe(tables, f"{opened.how} on {folder.name}").savefig(temporary, dpi=150)
+        results().print(str(picture), markup=False)
+
+
+def _probe(opened, names: list[str], files, labels, settings: dict, random: bool) -> dict:
+    from kerasal import probe as routines
+
+    tables = {}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        tables[""] = routines.layer_probe(opened.model, names, files, labels, **settings)
+    for one in told:
+        remark(str(one.message))
+    if random:
+        untrained = routines.randomized(opened.model, seed=settings["seed"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the same as above
+            tables = {
+                "as given": tables[""],
+                "random weights": routines.layer_probe(untrained, names, files, labels, **settings),
+            }
+    return tables
+
+
+def _show(tables: dict) -> None:
+    from rich.table import Table
+
+    shown = Table(*(["weights"] if len(tables) > 1 else []), "layer", "features", "classifier", "per class", "accuracy")
+    for name, table in tables.items():
+        for row in table.itertuples():
+            spread = "" if row.std != row.std else f" ± {row.std:.3f}"
+            cells = [row.layer, f"{row.features:,}", row.classifier, str(row.per_class), f"{row.mean:.3f}{spread}"]
+            shown.add_row(*([name] if len(tables) > 1 else []), *cells)
+    results().print(shown)
+
+
+def _write(path: pathlib.Path, tables: dict) -> None:
+    import pandas as pd
+
+    from kerasal.files import replacing
+
+    parts = [table.assign(weights=name) if name else table for name, table in tables.items()]
+    with replacing(path) as temporary:
+        pd.concat(parts, ignore_index=True).to_csv(temporary, index=False)
+    results().print(f"{path}  {sum(map(len, parts))} rows", markup=False)

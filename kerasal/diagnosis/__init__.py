@@ -1,0 +1,11 @@
+"""What is wrong with a convolution: its filters' frequencies, what its stride loses, dead and doubled filters.
+
+``filter_diagnosis``   a row a filter: norm, shares of frequencies, aliasing, nearest other filter, dead or not
+``draw_filters``       the filters themselves, in the colours of their weights
+"""
+
+from kerasal import _keras as _keras
+from kerasal.diagnosis.diagnosing import filter_diagnosis as filter_diagnosis
+from kerasal.diagnosis.pictures import draw_filters as draw_filters
+
+__all__ = ["draw_filters", "filter_diagnosis"]

@@ -1,0 +1,15 @@
+"""What a layer knows: how well a linear classifier reads the classes off its frozen features.
+
+``layer_probe``   accuracies by layer, classifier and number of training images, over several random folds
+``class_files``   the images and labels of a folder with one folder a class
+``randomized``    a copy of a model with random weights, to compare with
+``draw_probe``    the accuracies by depth, as curves
+"""
+
+from kerasal import _keras as _keras
+from kerasal.probe.folders import class_files as class_files
+from kerasal.probe.pictures import draw_probe as draw_probe
+from kerasal.probe.probing import layer_probe as layer_probe
+from kerasal.probe.randomizing import randomized as randomized
+
+__all__ = ["class_files", "draw_probe", "layer_probe", "randomized"]

@@ -1,0 +1,51 @@
+"""Which images train a probe and which test it: so many of each class at random, all others."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One draw: the numbers of the training and of the test images."""
+
+    fold: int
+    per_class: int
+    train: np.ndarray
+    test: np.ndarray
+
+
+def check_counts(names: np.ndarray, codes: np.ndarray, per_class: Sequence[int]) -> None:
+    """Refuse classes that are too small to give ``per_class`` training images and one to test.
+
+    Raises:
+        ValueError: fewer than two classes, or a class that is too small.
+    """
+    if len(names) < 2:
+        raise ValueError(f"A classifier needs images of two classes at least. Received labels of {len(names)}.")
+    counts = np.bincount(codes, minlength=len(names))
+    needed = max(per_class) + 1
+    small = np.flatnonzero(counts < needed)
+    if small.size:
+        listed = ", ".join(f"{names.tolist()[i]!r} has {counts[i]}" for i in small[:5])
+        more = f" and {small.size - 5} more classes" if small.size > 5 else ""
+        possible = counts.min() - 1
+        way = f"Ask for at most {possible} per class" if possible >= 1 else "Add images"
+        raise ValueError(
+            f"{max(per_class)} training images per class and at least one to test need {needed} images in every class, "
+            f"but {listed}{more}. {way}, or leave the small classes out."
+        )
+
+
+def draw(codes: np.ndarray, per_class: Sequence[int], folds: int, seed: int) -> list[Split]:
+    """Draw the splits; fold ``f`` follows from ``(seed, f)``, and more training images include the fewer."""
+    splits = []
+    for fold in range(folds):
+        random = np.random.default_rng([seed, fold])
+        shuffled = [random.permutation(np.flatnonzero(codes == code)) for code in range(codes.max() + 1)]
+        for count in per_class:
+            train = np.concatenate([one[:count] for one in shuffled])
+            test = np.concatenate([one[count:] for one in shuffled])
+            splits.append(Split(fold, count, train, test))
+    return splits

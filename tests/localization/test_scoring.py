@@ -83,6 +83,8 @@ def test_pointing_looks_at_the_maximum():
     assert localization.pointing_accuracy([values], [(0, 0, 25, 20)], tolerance=1) == 1.0
     with pytest.raises(ValueError, match="everywhere"):
         localization.pointing_accuracy([np.ones((3, 3))], [(0, 0, 1, 1)])
+    with pytest.raises(ValueError, match="from 0 on"):
+        localization.pointing_accuracy([values], [(0, 0, 25, 20)], tolerance=-1)
 
 
 def test_boxes_outside_the_image_are_refused_and_rounding_is_cut_off():

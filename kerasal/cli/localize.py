@@ -18,6 +18,9 @@ Method = Annotated[
 Foreground = Annotated[float | None, typer.Option(help="Quantile of the map above which pixels seed the object.")]
 Background = Annotated[float | None, typer.Option(help="Quantile below which pixels seed the background.")]
 Blur = Annotated[float | None, typer.Option(help="Blur the map by this share of its side first.")]
+Level = Annotated[
+    float | None, typer.Option(help="Share of the map's maximum from which it speaks for the object; more is tighter.")
+]
 Prior = Annotated[float | None, typer.Option(help="Weight of the map itself in the cut; 0 leaves all to colours.")]
 
 
@@ -37,6 +40,7 @@ def localize(
     background: Background = None,
     blur: Blur = None,
     prior: Prior = None,
+    level: Level = None,
     preprocessing: options.Preprocessing = None,
     labels: options.Labels = None,
     weights: options.Weights = None,
@@ -65,7 +69,7 @@ def localize(
             classes=[find(name, opened.labels) for name in class_] if class_ else None,
             top=top,
             preprocessing=opened.preprocessing,
-            **given(foreground=foreground, background=background, blur=blur, prior=prior),
+            **given(foreground=foreground, background=background, blur=blur, prior=prior, level=level),
         )
     for one in remarks:
         remark(str(one.message))

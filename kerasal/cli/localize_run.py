@@ -1,7 +1,5 @@
-"""The work behind ``kerasal localize-score``: match images and boxes, localise each image, keep a journal."""
+"""The work behind ``kerasal localize-score``: localise each image, keep a journal, sum up."""
 
-import csv
-import dataclasses
 import json
 import warnings
 from pathlib import Path
@@ -9,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from kerasal.cli.score_journal import journal_of, resume, stamp
+from kerasal.cli.localize_truth import Job, Truth, fitted, numbered
+from kerasal.cli.score_journal import continued, journal_of, resume, stamp
 from kerasal.progress import progress_bar
 
 _OWN_ERRORS = (ValueError, OSError, MemoryError)
@@ -17,60 +16,18 @@ _COLUMNS = ("missed_1", "missed_top", "iou", "correct", "guesses", "error")
 _NAMED_FAILURES = 20
 
 
-@dataclasses.dataclass
-class Job:
-    """The images with their true boxes, and why others have none."""
-
-    files: dict[str, Path]
-    boxes: dict[str, pd.DataFrame]
-    numbers: dict[str, int] | None
-    errors: dict[str, str]
-    notes: list[str]
-
-
-def prepare(folder: Path, boxes: Path, *, classes: Path | None, inclusive: bool, labels: str | None) -> Job:
-    """Find the images, read all boxes and match them by name.
-
-    Raises:
-        ValueError: no image has a box, or two images share a name.
-    """
-    from kerasal import images
-    from kerasal.localization import read_boxes
-
-    files: dict[str, Path] = {}
-    for file in images.find_files([folder]):
-        if file.stem in files:
-            raise ValueError(f"{files[file.stem]} and {file} have the same name, so that boxes fit either.")
-        files[file.stem] = file
-    table = read_boxes(boxes, inclusive=inclusive)
-    by_name = dict(list(table.groupby("image", sort=False)))
-    errors = {name: f"{boxes} has no box for it" for name in files if name not in by_name}
-    if len(errors) == len(files):
-        raise ValueError(
-            f"No image in {folder} has a box in {boxes}: images are called {next(iter(files))!r}, the boxes' "
-            f"{next(iter(by_name))!r}."
-        )
-    spare = [name for name in by_name if name not in files]
-    notes = [f"{len(spare)} images of {boxes} are not in {folder}, such as {spare[0]}."] if spare else []
-    return Job(files, by_name, _numbers(classes), errors, notes)
-
-
 def run(job: Job, opened, output: Path, settings: dict[str, Any]) -> pd.DataFrame:
     """Localise every image that the journal of an interrupted run does not have; return a table with ``error``."""
-    truths = _numbered(job, opened)
+    truths = numbered(job, opened.labels)
     names = [name for name in job.files if name not in job.errors]
-    told = {name: [[*row[:1], list(row[1])] for row in truths[name]] for name in names}
-    todo = {name: [stamp(job.files[name]), json.loads(json.dumps(told[name]))] for name in names}
+    todo = {name: json.loads(json.dumps([stamp(job.files[name]), truths[name]])) for name in names}
     header = json.dumps({"settings": settings}, sort_keys=True)
     journal = journal_of(output)
     rows = resume(journal, header, todo)
     if rows:
         job.notes.append(f"{len(rows)} images were taken over from the interrupted run.")
     missing = [name for name in names if name not in rows]
-    with journal.open("a", encoding="utf-8") as file, progress_bar("Localising", len(missing)) as advance:
-        if not rows:
-            file.truncate(0)
-            file.write(header + "\n")
+    with continued(journal, header, bool(rows)) as file, progress_bar("Localising", len(missing)) as advance:
         for name in missing:
             rows[name] = _row(opened, job.files[name], truths[name], name, settings)
             file.write(json.dumps({"image": name, "stamp": todo[name], "row": rows[name]}) + "\n")
@@ -82,7 +39,7 @@ def run(job: Job, opened, output: Path, settings: dict[str, Any]) -> pd.DataFram
     return table.reindex(columns=list(_COLUMNS))
 
 
-def _row(opened, file: Path, truth: list, name: str, settings: dict) -> dict[str, Any]:
+def _row(opened, file: Path, truth: list[Truth], name: str, settings: dict) -> dict[str, Any]:
     """Return the row of one image: its values, or why there are none under ``error``."""
     from kerasal import images
 
@@ -95,21 +52,21 @@ def _row(opened, file: Path, truth: list, name: str, settings: dict) -> dict[str
         return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
 
 
-def _scored(opened, photograph, truth: list, name: str, settings: dict) -> dict[str, Any]:
+def _scored(opened, photograph, truth: list[Truth], name: str, settings: dict) -> dict[str, Any]:
     from kerasal import localization
 
-    known = dict.fromkeys(number for number, _ in truth)
-    boxes = {
-        number: localization.inside([box for one, box in truth if one == number], photograph.shape[:2], name)
-        for number in known
-    }
+    boxes: dict[int, list] = {}
+    for one in truth:
+        boxes.setdefault(one.number, []).append(fitted(one, photograph.shape[:2], name))
     how = {key: value for key, value in settings.items() if key not in ("model", "preprocessing", "iou", "top")}
     how["preprocessing"] = opened.preprocessing
     found = localization.localize(opened.model, photograph, top=settings["top"], **how)
-    told = localization.localize(opened.model, photograph, classes=list(known), **how)
-    overlaps = [
-        localization.mean_iou([box], [boxes[number]]) for number, box in zip(told["class"], told["box"], strict=True)
-    ]
+    told = dict(zip(found["class"], found["box"], strict=True))
+    unguessed = [number for number in boxes if number not in told]
+    if unguessed:
+        more = localization.localize(opened.model, photograph, classes=unguessed, **how)
+        told |= dict(zip(more["class"], more["box"], strict=True))
+    overlaps = [localization.mean_iou([told[number]], [boxes[number]]) for number in boxes]
     frame = pd.DataFrame(
         [(name, number, box) for number in boxes for box in boxes[number]], columns=["image", "class", "box"]
     )
@@ -127,10 +84,6 @@ def _scored(opened, photograph, truth: list, name: str, settings: dict) -> dict[
         ),
         "error": None,
     }
-
-
-def _guess(number: int, box) -> str:
-    return f"{number}: {' '.join(map(str, box))}"
 
 
 def finish(job: Job, table: pd.DataFrame, output: Path, settings: dict[str, Any]) -> None:
@@ -175,33 +128,3 @@ def identity(model: str) -> list:
     """Return what tells one model from another in a journal: its name and, of a file, its size and time."""
     path = Path(model)
     return [model, *(stamp(path) if path.is_file() else [])]
-
-
-def _numbered(job: Job, opened) -> dict[str, list[tuple[int, tuple]]]:
-    """Return each image's (class number, box) pairs."""
-    from kerasal import localization
-    from kerasal.labels import find
-
-    names = sorted({str(one) for name, table in job.boxes.items() if name in job.files for one in table["class"]})
-    numbers = job.numbers
-    if numbers is None:
-        numbers = {name: find(name, opened.labels) for name in names}
-    numbered = {}
-    for name in job.files:
-        if name in job.boxes:
-            table = localization.number_classes(job.boxes[name], numbers)
-            numbered[name] = list(zip(table["class"].tolist(), table["box"].tolist(), strict=True))
-    return numbered
-
-
-def _numbers(path: Path | None) -> dict[str, int] | None:
-    """Read a table of class names: every column but the number's holds names of it."""
-    if path is None:
-        return None
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-        column = next(name for name in rows[0] if name == "index" or name.endswith("_index"))
-        return {row[name]: int(row[column]) for row in rows for name in row if name != column}
-    except (StopIteration, IndexError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no CSV with a column index (or …_index) of whole numbers: {error!r}.") from error

@@ -37,6 +37,7 @@ def localize_score(
     background: single.Background = None,
     blur: single.Blur = None,
     prior: single.Prior = None,
+    level: single.Level = None,
     preprocessing: options.Preprocessing = None,
     labels: options.Labels = None,
     weights: options.Weights = None,
@@ -50,10 +51,10 @@ def localize_score(
     options.check_output(output, (".csv",))
     if not 0 < overlap <= 1:
         raise typer.BadParameter(f"--iou is above 0 and at most 1; received {overlap}")
-    from kerasal.cli import localize_run
+    from kerasal.cli import localize_run, localize_truth
     from kerasal.cli.opening import open_model
 
-    job = localize_run.prepare(folder, boxes, classes=classes, inclusive=inclusive, labels=labels)
+    job = localize_truth.prepare(folder, boxes, classes=classes, inclusive=inclusive)
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     settings = {
         "model": localize_run.identity(model),
@@ -62,7 +63,7 @@ def localize_score(
         "method": method,
         "top": top,
         "iou": overlap,
-        **single.given(foreground=foreground, background=background, blur=blur, prior=prior),
+        **single.given(foreground=foreground, background=background, blur=blur, prior=prior, level=level),
     }
     table = localize_run.run(job, opened, output, settings)
     localize_run.finish(job, table, output, settings)

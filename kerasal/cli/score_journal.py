@@ -1,7 +1,10 @@
 """What an interrupted ``kerasal score`` leaves behind, one line an image, and what the next run takes over from it."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 
 def journal_of(output: Path) -> Path:
@@ -25,6 +28,18 @@ def resume(journal: Path, header: str, todo: dict[str, list]) -> dict[str, dict]
         if todo.get(entry["image"]) == entry["stamp"] and entry["row"]["error"] is None:
             rows[entry["image"]] = entry["row"]
     return rows
+
+
+@contextlib.contextmanager
+def continued(journal: Path, header: str, resumed: bool) -> Iterator[TextIO]:
+    """Open a journal to add rows: behind those of an unfinished run, or anew with the header."""
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    if not resumed:
+        journal.write_text(header + "\n", encoding="utf-8")
+    with journal.open("a", encoding="utf-8") as file:
+        if not journal.read_bytes().endswith(b"\n"):
+            file.write("\n")  # a torn last line must not swallow the next row
+        yield file
 
 
 def stamp(*files: Path | None) -> list:

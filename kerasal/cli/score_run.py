@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerasal.cli.score_journal import journal_of, resume, stamp
+from kerasal.cli.score_journal import continued, journal_of, resume, stamp
 from kerasal.datasets.fixation_files import list_fixations
 from kerasal.datasets.map_files import list_maps, map_shape, read_map
 from kerasal.metrics import coursework
@@ -140,11 +140,7 @@ def run(job: Job, output: Path, processes: int) -> pd.DataFrame:
     missing = [name for name in todo if name not in rows]
     if rows:
         job.notes.append(f"{len(rows)} images were taken over from the interrupted run.")
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    with journal.open("a", encoding="utf-8") as file:
-        if not rows:
-            file.truncate(0)
-            file.write(header + "\n")
+    with continued(journal, header, bool(rows)) as file:
         for name, row in _progress(_results(job, missing, processes), len(missing)):
             rows[name] = row
             file.write(json.dumps({"image": name, "stamp": todo[name], "row": row}) + "\n")

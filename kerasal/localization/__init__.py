@@ -11,6 +11,7 @@ from kerasal.localization.box_files import number_classes as number_classes
 from kerasal.localization.box_files import read_boxes as read_boxes
 from kerasal.localization.boxes import inside as inside
 from kerasal.localization.boxes import iou as iou
+from kerasal.localization.boxes import scaled as scaled
 from kerasal.localization.localizing import Localization as Localization
 from kerasal.localization.localizing import find_objects as find_objects
 from kerasal.localization.localizing import localize as localize
@@ -55,6 +56,7 @@ __all__ = [
     "overlaps",
     "pointing_accuracy",
     "read_boxes",
+    "scaled",
     "seeded",
     "seeds",
     "segment",

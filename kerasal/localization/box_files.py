@@ -122,6 +122,7 @@ def _csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as CSV ({error}).") from error
+    table.columns = table.columns.str.strip()
     columns = {}
     for wanted, spellings in _SPELLINGS.items():
         found = next((spelling for spelling in spellings if spelling in table.columns), None)

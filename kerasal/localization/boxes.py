@@ -67,10 +67,16 @@ def inside(boxes: Iterable[Box], size: tuple[int, int], name: str, tolerance: fl
     return kept
 
 
-def scaled(box: Box, before: tuple[int, int], after: tuple[int, int]) -> Box:
-    """Return a box of an image of (height, width) ``before`` in pixels of the same image resized to ``after``."""
+def scaled(box: Box, before: tuple[int, int], after: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return a box of an image of (height, width) ``before`` in whole pixels of the same image resized to ``after``.
+
+    Its sides are rounded; it keeps at least one pixel.
+    """
     rows, columns = after[0] / before[0], after[1] / before[1]
-    return box[0] * columns, box[1] * rows, box[2] * columns, box[3] * rows
+    x_min, y_min, x_max, y_max = checked_boxes(box)[0]
+    left, top, right, bottom = (round(side) for side in (x_min * columns, y_min * rows, x_max * columns, y_max * rows))
+    left, top = min(left, after[1] - 1), min(top, after[0] - 1)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
 def _shown(box) -> str:

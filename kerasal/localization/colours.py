@@ -18,9 +18,11 @@ def fit_colours(pixels: np.ndarray, components: int, seed: int) -> np.ndarray:
         (65,) float64, OpenCV's model: five weights, five means, five covariances.
     """
     found = min(components, len(np.unique(pixels, axis=0)))
-    cv2.setRNGSeed(seed)
-    stop = (cv2.TERM_CRITERIA_MAX_ITER, _ITERATIONS, 0)
-    _, clusters, _ = cv2.kmeans(pixels.astype(np.float32), found, None, stop, 1, cv2.KMEANS_PP_CENTERS)
+    clusters = np.zeros((len(pixels), 1), np.int32)
+    if found > 1:  # OpenCV takes a single pixel for three values
+        cv2.setRNGSeed(seed)
+        stop = (cv2.TERM_CRITERIA_MAX_ITER, _ITERATIONS, 0)
+        _, clusters, _ = cv2.kmeans(pixels.astype(np.float32), found, None, stop, 1, cv2.KMEANS_PP_CENTERS)
     weights, means, covariances = np.zeros(MOST), np.zeros((MOST, 3)), np.zeros((MOST, 3, 3))
     for number in range(found):
         mine = pixels[clusters[:, 0] == number].astype(np.float64)

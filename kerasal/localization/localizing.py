@@ -154,17 +154,11 @@ def _localized(image, picture, number: int, score: float, values: np.ndarray, op
         cut = Segmentation(nothing, nothing, everything, everything)
     else:
         cut = segment(picture, values, **options)
-    box = _whole_pixels(scaled(bounding_box(cut.mask), cut.mask.shape, image.shape[:2]))
+    box = scaled(bounding_box(cut.mask), cut.mask.shape, image.shape[:2])
     mask = enlarged(cut.mask, image.shape[:2])
     if not mask.any():  # a part smaller than a pixel of a smaller image
         mask[box[1] : box[3], box[0] : box[2]] = True
     return Localization(int(number), float(score), picture, values, cut, mask, box)
-
-
-def _whole_pixels(box) -> tuple[int, int, int, int]:
-    """Round a box to pixels; it keeps at least one."""
-    x_min, y_min, x_max, y_max = (round(side) for side in box)
-    return x_min, y_min, max(x_max, x_min + 1), max(y_max, y_min + 1)
 
 
 def _chosen(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.ndarray]:

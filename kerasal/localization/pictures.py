@@ -32,7 +32,7 @@ def figure(photograph: np.ndarray, found: Sequence, names: Sequence[str], note: 
         steps = (one.picture, images.heatmap(one.map), seeded(one.picture, one.cut), masked(photograph, one.mask))
         tiles += [_shaped(step, ratio, tile) for step in steps]
         tiles.append(_shaped(boxed(photograph, one.box, tile), ratio, tile))
-        labels += ["what the net sees", "map", "seeds: object blue, background cyan", "mask", f"box {_listed(one.box)}"]
+        labels += ["at the net's size", "map", "seeds: object blue, background cyan", "mask", f"box {_listed(one.box)}"]
         rows.append(f"{_cut(name)} {one.score:.2g}")
     title = "Where the classes are"
     return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, tile=tile)

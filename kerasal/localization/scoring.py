@@ -89,10 +89,13 @@ def pointing_accuracy(maps: Sequence[np.ndarray], boxes: Sequence, *, tolerance:
     Zhang et al. 2018, section 4.2; of equal maxima the first counts, row by row. Maps may differ in size.
 
     Raises:
-        ValueError: not one entry a map, an image without a true box, a constant map, or a box that is none.
+        ValueError: not one entry a map, an image without a true box, a constant map, a box that is none, or a
+            negative tolerance.
     """
     if len(maps) != len(boxes) or not len(maps):
         raise ValueError(f"Expected true boxes for {len(maps)} maps, at least one. Received {len(boxes)}.")
+    if tolerance < 0:
+        raise ValueError(f"tolerance is a number of pixels from 0 on. Received: {tolerance!r}.")
     hits = []
     for values, truth in zip(maps, boxes, strict=True):
         values, truth = varied_map(values), checked_boxes(truth)

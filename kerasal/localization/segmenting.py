@@ -84,7 +84,7 @@ def graphcut(
 
     Raises:
         ValueError: a map that is constant, holds NaN or does not fit the image, an image of one colour with
-            ``prior=0``, or options out of range.
+            ``prior=0``, a map without positive values with a prior, or options out of range.
     """
     options = {name: value for name, value in locals().items() if name not in ("image", "saliency_map")}
     return segment(image, saliency_map, **options).mask
@@ -110,6 +110,11 @@ def segment(image: np.ndarray, saliency_map: np.ndarray, **options: Any) -> Segm
     full = picture.shape[:2]
     small = _limited(full, options["resolution"])
     picture, values = _resize(picture, small), _resize(values, small)
+    if options["prior"] and values.max() <= 0:
+        raise ValueError(
+            f"The map's maximum is {values.max():g}, so no part of it speaks for the object. Take abs(map) if the sign "
+            "does not matter, or prior=0."
+        )
     foreground, background = seeds(values, options["foreground"], options["background"])
     if not options["prior"] and (picture == picture[0, 0]).all():
         raise ValueError(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasal import images
+from kerasal import images, localization
 from kerasal.cli import localize_run
 from kerasal.cli.score_journal import journal_of
 
@@ -96,6 +96,63 @@ def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypat
     assert "2 images were taken over" in error
 
 
+def test_a_torn_journal_loses_no_further_row(cli, model_file, photos, tmp_path, monkeypatch):
+    arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file))
+    original, done = localize_run._row, []
+
+    def stopped_after(count):
+        def row(opened, file, *rest):
+            if len(done) == count:
+                raise KeyboardInterrupt
+            done.append(file.name)
+            return original(opened, file, *rest)
+
+        return row
+
+    monkeypatch.setattr(localize_run, "_row", stopped_after(1))
+    assert cli(*arguments)[0] == 130
+    journal = journal_of(tmp_path / "out.csv")
+    journal.write_text(journal.read_text() + '{"image": "p1", "sta')
+    monkeypatch.setattr(localize_run, "_row", stopped_after(2))
+    assert cli(*arguments)[0] == 130
+    monkeypatch.setattr(localize_run, "_row", stopped_after(3))
+    assert cli(*arguments)[0] == 0
+    assert done == ["p0.png", "p1.png", "p2.png"]
+
+
+def test_a_class_that_is_guessed_is_localised_once(cli, model_file, photos, tmp_path, monkeypatch):
+    asked, original = [], localization.localize
+
+    def localize(*args, **options):
+        asked.append(options.get("classes"))
+        return original(*args, **options)
+
+    monkeypatch.setattr(localization, "localize", localize)
+    arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", *_how(model_file))
+    assert cli(*arguments, "--top", 3, "-o", "all.csv")[0] == 0
+    assert asked == [None, None, None]
+    asked.clear()
+    (tmp_path / "boxes.csv").write_text((tmp_path / "boxes.csv").read_text().replace("p2,red", "p2,green"))
+    assert cli(*arguments, "--top", 1, "-o", "one.csv")[0] == 0
+    assert asked == [None, None, None, [1]]
+
+
+def test_boxes_of_another_size_are_scaled(cli, model_file, photos, tmp_path):
+    rows = ["image,class,xmin,ymin,xmax,ymax,width,height"]
+    for number, name in enumerate(("red", "blue", "red")):
+        box = ",".join(str(3 * side) for side in BOXES[name])
+        rows.append(f"p{number},{name},{box},150,120")
+    (tmp_path / "large.csv").write_text("\n".join(rows) + "\n")
+    for file in ("boxes.csv", "large.csv"):
+        assert cli("localize-score", model_file, photos, tmp_path / file, "-o", f"of-{file}", *_how(model_file))[0] == 0
+    one, other = (pd.read_csv(f"of-{file}") for file in ("boxes.csv", "large.csv"))
+    assert one["iou"].tolist() == pytest.approx(other["iou"].tolist())
+    (tmp_path / "square.csv").write_text("\n".join(rows).replace("150,120", "150,150") + "\n")
+    code, _, error = cli("localize-score", model_file, photos, tmp_path / "square.csv", *_how(model_file))
+    assert code == 1
+    assert "of other proportions" in error
+
+
 def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photos, tmp_path):
     (photos / "broken.png").write_bytes(b"\x89PNG nothing")
     text = (tmp_path / "boxes.csv").read_text()
@@ -117,6 +174,7 @@ def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photo
     ("change", "message"),
     [
         (lambda text: text.replace("red", "rad"), "Did you mean red"),
+        (lambda text: text.replace("red", "rad"), "--classes CSV"),
         (lambda text: text.replace("p0", "q0").replace("p1", "q1").replace("p2", "q2"), "No image in"),
         (lambda text: text.replace("6,4,26,24", "6,4,260,24"), "leaves the image, which is 50 × 40"),
     ],

@@ -50,6 +50,11 @@ def test_csv_in_either_convention(tmp_path, inclusive, x_max):
     assert table.iloc[0].tolist() == ["n1_0", "n1", (0, 10, x_max, 58 + x_max - 63), 0, 0]
 
 
+def test_spaces_in_a_header_do_not_matter(tmp_path):
+    (tmp_path / "b.csv").write_text("image, label, left, top, right, bottom\na.jpg,cat,1,2,3,4\n")
+    assert localization.read_boxes(tmp_path / "b.csv").iloc[0].tolist()[:3] == ["a", "cat", (1, 2, 3, 4)]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

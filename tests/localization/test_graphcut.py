@@ -132,6 +132,22 @@ def test_a_cut_that_leaves_nothing_falls_back_on_the_seeds():
     assert localization.graphcut(image, saliency).any()
 
 
+def test_a_single_pixel_can_be_a_seed():
+    image = np.full((3, 3, 3), 200, np.uint8)
+    image[1:, :] = (30, 60, 20)
+    saliency = np.arange(9.0).reshape(3, 3)
+    mask = localization.graphcut(image, saliency)
+    assert mask[2, 2]
+    assert not mask[0, 0]
+
+
+def test_a_prior_of_no_positive_value_is_refused():
+    image, saliency = _scene()
+    with pytest.raises(ValueError, match="no part of it speaks for the object"):
+        localization.graphcut(image, saliency - 5, prior=20.0)
+    assert localization.graphcut(image, saliency - 5).any()
+
+
 def test_the_seed_and_the_inputs():
     image, saliency = _scene()
     before = image.copy(), saliency.copy()

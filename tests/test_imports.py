@@ -14,7 +14,7 @@ FLOORS = (
     | {"files", "naming", "progress", "weight_files", "_keras", "_version"},
     {"layers", "losses", "hooks", "objectives"},
     {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"} | {"gaze"},
-    {"export", "batch", "atlas", "cli", "__main__"},
+    {"serving", "batch", "atlas", "cli", "__main__"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 

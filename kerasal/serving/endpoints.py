@@ -10,8 +10,10 @@ from kerasal import (
     attribution,
 )
 from kerasal.serving import guards
+from kerasal.serving.ascending import make_ascent
 from kerasal.serving.explaining import explain
 from kerasal.serving.intake import make_intake
+from kerasal.serving.looking import make_gaze
 from kerasal.serving.predicting import predict
 from kerasal.serving.signatures import Signature
 from kerasal.serving.subject import Subject
@@ -49,6 +51,11 @@ def _make(subject: Subject, signature: Signature):
     """Return the function of a signature, the tensors that it takes, and an example of them."""
     if signature.kind in attribution.list_methods():
         return _attribution(subject, signature)
+    if signature.kind == "maximize":
+        return *make_ascent(subject, dict(signature.options)), None
+    if signature.kind == "gaze":
+        run, intake = make_gaze(subject, dict(signature.options))
+        return run, intake.specs, intake.example
     return _prediction(subject, signature)
 
 

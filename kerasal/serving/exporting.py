@@ -3,7 +3,6 @@
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 from kerasal import (
     _keras,  # noqa: F401
@@ -11,10 +10,13 @@ from kerasal import (
 )
 from kerasal import labels as class_names
 from kerasal import preprocessing as conventions
+from kerasal.gaze.maps import is_log_density
+from kerasal.serving.assets import write_assets
 from kerasal.serving.endpoints import Endpoint, make_endpoint
 from kerasal.serving.folder import write_version
 from kerasal.serving.signatures import Signature, make_signatures
 from kerasal.serving.subject import Subject, output_shapes
+from kerasal.serving.warmup import write_warmup
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -55,35 +57,53 @@ def export(
             that is none, or a version that exists.
         OSError: the folder cannot be written to, or the disk is full.
     """
-    subject = _subject(model_or_name, preprocessing, labels)
-    chosen = make_signatures(_defaults(subject) if signatures is None else signatures)
-    endpoints = [make_endpoint(subject, one) for one in chosen]
-    with write_version(pathlib.Path(path), name or subject.model.name, version) as (temporary, written):
-        _save(subject, endpoints, temporary)
+    if isinstance(model_or_name, keras.Model):
+        return write(make_subject(model_or_name, None, preprocessing, labels), path, signatures, version, name)
+    text = os.fspath(model_or_name)
+    spec = registry.model_spec(text) if not os.path.exists(text) and text in registry.list_models() else None
+    model = registry.load_model(model_or_name)
+    return write(make_subject(model, spec, preprocessing, labels), path, signatures, version, name)
+
+
+def write(
+    subject: Subject,
+    path: str | os.PathLike,
+    signatures: "Sequence[str | Signature] | None",
+    version: int | None,
+    name: str | None,
+) -> pathlib.Path:
+    """Trace the signatures and write the version; see ``export``."""
+    chosen = make_signatures(default_signatures(subject) if signatures is None else signatures)
+    name = name or subject.model.name
+    with write_version(pathlib.Path(path), name, version) as (temporary, written):
+        endpoints = [make_endpoint(subject, one) for one in chosen]
+        _save(endpoints, temporary)
+        write_assets(subject, endpoints, temporary)
+        write_warmup(name, endpoints, temporary)
     return written()
 
 
-def _subject(model_or_name: Any, preprocessing, labels) -> Subject:
-    """Load what is exported, and gather what is known of it."""
-    spec, model = None, model_or_name
-    if not isinstance(model, keras.Model):
-        text = os.fspath(model_or_name)
-        spec = registry.model_spec(text) if not os.path.exists(text) and text in registry.list_models() else None
-        model = registry.load_model(model_or_name)
+def make_subject(model: keras.Model, spec: registry.ModelSpec | None, preprocessing, labels) -> Subject:
+    """Gather what is known of a model; what is not given is taken from the ``spec`` of a zoo model.
+
+    Raises:
+        ValueError: a model without weights, an unknown preprocessing, or labels of another number than its classes.
+    """
     if not model.built:
         raise ValueError(f"{model.name!r} has no weights yet. Call it once on a batch of inputs, then try again.")
-    convention = preprocessing if preprocessing is not None else spec.preprocessing if spec else None
-    if labels is None and spec is not None and spec.labels:
+    if preprocessing is None and spec is not None:
+        preprocessing = spec.preprocessing
+    if labels is None and spec is not None:
         labels = spec.labels
-    names = class_names.load(labels) if isinstance(labels, (str, os.PathLike)) else list(labels or [])
+    names = class_names.load(labels) if isinstance(labels, (str, os.PathLike)) else [*map(str, labels or ())]
     outputs = output_shapes(model)
-    counts = {shape[-1] for shape in outputs.values() if shape}
-    if names and len(names) not in counts:
-        raise ValueError(f"{len(names)} labels were given, but {model.name!r} has outputs of {outputs}.")
+    if names and not any(shape and shape[-1] == len(names) for shape in outputs.values()):
+        shown = ", ".join(f"{key} {(None, *shape)}" for key, shape in outputs.items())
+        raise ValueError(f"The labels name {len(names)} classes, but {model.name!r} gives {shown}.")
     return Subject(
         model,
-        None if convention is None else conventions.get(convention),
-        tuple(map(str, names)),
+        None if preprocessing is None else conventions.get(preprocessing),
+        tuple(names),
         outputs,
         card=spec.card if spec else "",
         task=spec.task if spec else "",
@@ -91,13 +111,16 @@ def _subject(model_or_name: Any, preprocessing, labels) -> Subject:
     )
 
 
-def _defaults(subject: Subject) -> list[str]:
+def default_signatures(subject: Subject) -> list[str]:
+    """Return the signatures that a model gets which is asked for none."""
+    if subject.task == "gaze" or is_log_density(subject.model):
+        return ["serving_default", *(["gaze"] if subject.convention is not None else [])]
     floats = all(spec.dtype == tf.float32 for spec in subject.specs())
     on_images = ["predict_image", "predict_bytes"] if subject.convention is not None else []
     return ["serving_default", *on_images, *(["class_saliency"] if floats else [])]
 
 
-def _save(subject: Subject, endpoints: list[Endpoint], path: pathlib.Path) -> None:
+def _save(endpoints: list[Endpoint], path: pathlib.Path) -> None:
     """Write the SavedModel with raw variables: as Keras' own they load in Python alone."""
     module = tf.Module()
     module.weights = list({id(one): one for end in endpoints for one in end.function.variables}.values())

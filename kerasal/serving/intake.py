@@ -49,7 +49,16 @@ def make_intake(
         )
     height, width, channels = subject.image(size)
     size = round(scale * height), round(scale * width)
-    finish = _to_inputs(subject.convention, channels)
+    return make_pixels(on, size, fit, _to_inputs(subject.convention, channels))
+
+
+def make_pixels(
+    on: str, size: tuple[int, int] | None, fit: str = "crop", finish: Callable = lambda pixels: pixels
+) -> Intake:
+    """Return an intake that gives ``finish`` of uint8 RGB images (N, height, width, 3); no ``size`` leaves them theirs.
+
+    ``on`` is ``"image"``, or ``"bytes"``, which needs a size.
+    """
     return _images(size, fit, finish) if on == "image" else _files(size, fit, finish)
 
 
@@ -89,9 +98,9 @@ def _images(size, fit, finish) -> Intake:
     def read(tensors):
         images = guards.shaped(tensors[0], spec.shape, spec.name)
         images = guards.require(tf.size(images) > 0, "'images' hold no pixels.", images)
-        return [finish(resizing.crop_square(images, size, fit))]
+        return [finish(images if size is None else resizing.crop_square(images, size, fit))]
 
-    return Intake([spec], read, {"images": np.full((1, *size, 3), 127, np.uint8)})
+    return Intake([spec], read, {"images": np.full((1, *(size or (240, 320)), 3), 127, np.uint8)})
 
 
 def _files(size, fit, finish) -> Intake:

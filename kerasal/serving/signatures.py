@@ -33,22 +33,10 @@ _SHARED = {
     "size": (_Size, None),
 }
 _TARGETED = {"output": (str | int | None, None), "logits": (bool, True), "target": (str | int, "top")}
-_MAXIMIZE = [
-    "preset",
-    "parameterization",
-    "init",
-    "steps",
-    "step_size",
-    "momentum",
-    "clip",
-    "normalize",
-    "display",
-    "size",
-    "canvas",
-    "output",
-    "logits",
-    "seed",
-]
+_MAXIMIZE = (
+    *("preset", "parameterization", "init", "steps", "step_size", "momentum", "clip", "normalize", "display"),
+    *("size", "canvas", "output", "logits", "seed"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,24 +14,24 @@ import tensorflow as tf  # isort: skip
 def shaped(tensor: tf.Tensor, shape: tuple, name: str) -> tf.Tensor:
     """Return ``tensor`` if it has this shape and at least one row."""
     tensor = tf.ensure_shape(tensor, shape)
-    return require(tf.shape(tensor)[0] > 0, f"'{name}' holds no rows; expected at least one.", tensor)
+    return require(tf.shape(tensor)[0] > 0, f"{name} holds no rows; expected at least one.", tensor)
 
 
 def finite(tensor: tf.Tensor, name: str) -> tf.Tensor:
     """Return ``tensor`` if its numbers are finite; what holds no floating-point numbers passes."""
-    return tf.debugging.check_numerics(tensor, f"'{name}'") if tensor.dtype.is_floating else tensor
+    return tf.debugging.check_numerics(tensor, name) if tensor.dtype.is_floating else tensor
 
 
 def index(tensor: tf.Tensor, count: int, name: str) -> tf.Tensor:
     """Return indices (N,) if each is from 0 to below ``count``."""
     inside = tf.reduce_all((tensor >= 0) & (tensor < count))
-    return require(inside, f"'{name}' is from 0 to {count - 1}.", tensor, shown=tensor)
+    return require(inside, f"{name} is from 0 to {count - 1}.", tensor, shown=tensor)
 
 
 def same_rows(first: tf.Tensor, tensor: tf.Tensor, name: str) -> tf.Tensor:
     """Return ``tensor`` if it has as many rows as ``first``."""
     rows = tf.shape(first)[0]
-    return require(tf.shape(tensor)[0] == rows, f"'{name}' needs a row for each row of the first input.", tensor)
+    return require(tf.shape(tensor)[0] == rows, f"{name} needs a row for each row of the first input.", tensor)
 
 
 def require(condition: tf.Tensor, message: str, tensor: tf.Tensor, shown: tf.Tensor | None = None) -> tf.Tensor:

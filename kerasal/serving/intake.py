@@ -97,7 +97,7 @@ def _images(size, fit, finish) -> Intake:
 
     def read(tensors):
         images = guards.shaped(tensors[0], spec.shape, spec.name)
-        images = guards.require(tf.size(images) > 0, "'images' hold no pixels.", images)
+        images = guards.require(tf.size(images) > 0, "images hold no pixels.", images)
         return [finish(images if size is None else resizing.crop_square(images, size, fit))]
 
     return Intake([spec], read, {"images": np.full((1, *(size or (240, 320)), 3), 127, np.uint8)})

@@ -72,9 +72,10 @@ def _cubic(have, want):
 
 
 def _linear(have, want):
-    number = tf.range(want, dtype=tf.float32)
-    first = tf.floor(number * (_float(have) / _float(want)))
-    share = (number + 1) - (first + 1) * (_float(want) / _float(have))
+    number = tf.range(want, dtype=tf.float64)
+    have64, want64 = tf.cast(have, tf.float64), tf.cast(want, tf.float64)
+    first = tf.floor(number * (have64 / want64))
+    share = tf.cast((number + 1) - (first + 1) * (want64 / have64), tf.float32)
     share = tf.where(share <= 0, 0.0, share - tf.floor(share))
     return _placed(tf.cast(first, tf.int32), [1 - share, share], have)
 

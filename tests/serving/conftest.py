@@ -1,5 +1,6 @@
 """What the tests of served models share: one exported net with every kind of signature, and who asks it."""
 
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -83,3 +84,12 @@ def consume(tmp_path_factory):
         return replies
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def malformed():
+    """Requests that no server should die of: name -> (signature, inputs, what the error says, if our own)."""
+    spec = importlib.util.spec_from_file_location("malformed", HERE / "malformed.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.MALFORMED | {name: (*rest, "") for name, rest in module.WRONG_KIND.items()}

@@ -51,6 +51,7 @@ for (number, signature), inputs in asked.items():
         found[f"{number}/{signature}/error"] = np.array(f"{type(error).__name__}: {error}")
         continue
     for key, value in answers.items():
-        found[f"{number}/{signature}/{key}"] = value.numpy()
+        array = value.numpy()
+        found[f"{number}/{signature}/{key}"] = np.array(array.tolist()) if array.dtype == object else array
 with open(replies, "wb") as file:
-    np.savez(file, **{key: value if value.dtype != object else value.astype("S") for key, value in found.items()})
+    np.savez(file, **found)

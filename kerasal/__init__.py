@@ -33,6 +33,7 @@ _ORIGIN = {
     "load_model": "kerasal.registry",
     "feature_maps": "kerasal.features",
     "maximize": "kerasal.maximization",
+    "export": "kerasal.serving",
 }
 _MODULES = (
     "attribution",
@@ -53,6 +54,7 @@ _MODULES = (
     "probe",
     "receptive_field",
     "registry",
+    "serving",
     "training",
     "zoo",
 )
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from kerasal.registry import list_models as list_models
     from kerasal.registry import load_model as load_model
     from kerasal.registry import model_spec as model_spec
+    from kerasal.serving import export as export
 
 
 def __getattr__(name: str):

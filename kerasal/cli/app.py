@@ -13,6 +13,7 @@ from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
 from kerasal.cli.evolution import evolution
 from kerasal.cli.exemplars import exemplars
+from kerasal.cli.export import export
 from kerasal.cli.feature_maps import feature_maps
 from kerasal.cli.field import field
 from kerasal.cli.filters import filters
@@ -24,6 +25,7 @@ from kerasal.cli.maximize import maximize
 from kerasal.cli.patterns import patterns
 from kerasal.cli.probe import probe
 from kerasal.cli.score import score
+from kerasal.cli.serve import serve
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
 
@@ -66,6 +68,8 @@ app.command()(probe)
 app.command()(train)
 app.add_typer(gaze, name="gaze", help=GAZE_HELP)
 app.command()(score)
+app.command()(export)
+app.command()(serve)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:

@@ -57,7 +57,7 @@ class Predictor:
         if not (self._log and size is None and None in net.input_shape[1:3]):
             self.size, self.map_size = image_size(net, size), map_size(net, size)
         pixels = tf.TensorSpec((None, *(self.size or (None, None)), 3), tf.uint8)
-        self._graph = tf.function(self._forward, input_signature=[pixels])
+        self._graph = tf.function(self.forward, input_signature=[pixels])
 
     def raw(self, photographs: Iterable[np.ndarray], batch_size: int = 16) -> Iterator[np.ndarray]:
         """Yield the net's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped."""
@@ -71,7 +71,8 @@ class Predictor:
         if batch:
             yield from self._graph(tf.constant(np.stack(batch))).numpy()
 
-    def _forward(self, pixels):
+    def forward(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Return the net's maps (N, h, w) of a tensor of pixels, uint8 (N, H, W, 3) of the size that it looks at."""
         outputs = self.net(prepare(pixels, self.convention), training=False)
         size = self.map_size or tuple(tf.unstack(tf.shape(outputs)[1:3]))
         maps = tf.cast(as_maps(outputs, size, log=self._log), tf.float32)

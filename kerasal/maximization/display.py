@@ -5,7 +5,7 @@ import numpy as np
 from kerasal.preprocessing import Preprocessing
 
 # An image's standard deviation is drawn as this share of the range: the usual choice for such images.
-_CONTRAST = 0.15
+CONTRAST = 0.15
 
 
 def to_pictures(raw: np.ndarray, display: str, convention: Preprocessing | None) -> np.ndarray:
@@ -21,7 +21,7 @@ def to_pictures(raw: np.ndarray, display: str, convention: Preprocessing | None)
     if display == "contrast" or convention is None:
         centred = pixels - pixels.mean(axis=(1, 2), keepdims=True)
         spread = centred.std(axis=(1, 2, 3), keepdims=True)
-        pixels = 255 * (0.5 + _CONTRAST * centred / np.where(spread > 0, spread, 1))
+        pixels = 255 * (0.5 + CONTRAST * centred / np.where(spread > 0, spread, 1))
     pictures = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
     if pictures.shape[-1] == 3:
         return pictures

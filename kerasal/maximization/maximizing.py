@@ -19,7 +19,7 @@ from kerasal.objectives.expression import Objective
 
 import keras  # isort: skip
 
-_STRONGER = 32.0  # how much stronger the noise of the second start is, where the first moved nothing
+STRONGER = 32.0  # how much stronger the noise of the second start is, where the first moved nothing
 
 
 def maximize(
@@ -149,6 +149,6 @@ def _woken(run: Run, objectives: list[Objective], start: np.ndarray) -> tuple[np
     if isinstance(run.recipe.init, str) and run.recipe.init == "normal" and not alive.all():
         copies = run.diversity.copies  # they may look at each other, so all of an objective's are run again
         again = np.flatnonzero(np.repeat(~alive.reshape(-1, copies).all(axis=1), copies))
-        stronger = np.where(alive, 1, np.float32(_STRONGER)).reshape(-1, *(1,) * (start.ndim - 1)) * start
+        stronger = np.where(alive, 1, np.float32(STRONGER)).reshape(-1, *(1,) * (start.ndim - 1)) * start
         images[again], scores[again], alive[again] = run([objectives[i] for i in again], stronger[again])
     return images, scores, np.flatnonzero(~alive)

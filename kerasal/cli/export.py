@@ -1,0 +1,61 @@
+"""``kerasal export``: a model and its explanations as a SavedModel for TensorFlow Serving."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from kerasal.cli import options
+from kerasal.cli.session import remark, results
+
+_SIGNATURE_HELP = (
+    "[NAME=]KIND[:option=value,…]; repeat it. KIND: serving_default, predict_image, predict_bytes, an attribution "
+    "method, maximize or gaze. Options: those of the method; on=inputs|image|bytes, target=top|class|NUMBER, top=5, "
+    "fit=crop|stretch, size=HxW, logits, output."
+)
+
+
+def export(
+    model: options.Model,
+    folder: Annotated[pathlib.Path, typer.Argument(help="The folder of the models: written is FOLDER/NAME/VERSION.")],
+    signature: Annotated[list[str] | None, typer.Option("--signature", "-s", help=_SIGNATURE_HELP)] = None,
+    preprocessing: options.Preprocessing = None,
+    labels: options.Labels = None,
+    weights: options.Weights = None,
+    name: Annotated[str | None, typer.Option(help="Of the model. Default: its own.")] = None,
+    version: Annotated[int | None, typer.Option(help="Of the model. Default: one more than the last.", min=1)] = None,
+    unsafe: options.Unsafe = False,
+) -> None:
+    """Export a model with its explanations for TensorFlow Serving: the map beside the prediction, gradients inside.
+
+    Without --signature: serving_default, class_saliency and, where the preprocessing is known, predict_image and
+    predict_bytes. Whoever loads it needs TensorFlow alone.
+    """
+    from kerasal.cli.opening import open_model
+
+    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    from rich.table import Table
+
+    from kerasal import registry
+    from kerasal.serving.assets import read_description
+    from kerasal.serving.exporting import make_subject, write
+
+    spec = None if pathlib.Path(model).exists() else registry.model_spec(model)
+    subject = make_subject(opened.model, spec, opened.preprocessing, opened.labels)
+    if subject.convention is None and signature is None:
+        remark("No signatures on images: say --preprocessing for predict_image and predict_bytes.")
+    path = write(subject, folder, signature, version, name)
+    table = Table("signature", "takes", "gives")
+    for key, one in read_description(path)["signatures"].items():
+        table.add_row(key, _listed(one["inputs"]), _listed(one["outputs"]))
+    results().print(table)
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    results().print(f"{path}  {size / 1e6:.1f} MB. Next: kerasal serve {folder}", markup=False, soft_wrap=True)
+
+
+def _listed(tensors: dict) -> str:
+    return "\n".join(f"{name} {one['dtype']} ({_sides(one['shape'])})" for name, one in tensors.items())
+
+
+def _sides(shape: list) -> str:
+    return ", ".join(["N", *(str(side or "any") for side in shape[1:])])

@@ -1,0 +1,30 @@
+"""A model and its explanations behind a server: one SavedModel with a signature for each.
+
+* ``export``: any Keras model to ``DIR/NAME/VERSION``, TensorFlow Serving's folders; needs TensorFlow alone to run.
+* ``Signature``, ``kinds``: what a signature can be; see ``kerasal.serving.signatures``.
+
+Starting a server on an export (``kerasal.serving.server``) needs no TensorFlow, so that nothing here loads it before it
+is used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+_ORIGIN = {
+    "export": "kerasal.serving.exporting",
+    "Signature": "kerasal.serving.signatures",
+    "kinds": "kerasal.serving.signatures",
+}
+
+__all__ = ["Signature", "export", "kinds"]
+
+if TYPE_CHECKING:
+    from kerasal.serving.exporting import export as export
+    from kerasal.serving.signatures import Signature as Signature
+    from kerasal.serving.signatures import kinds as kinds
+
+
+def __getattr__(name: str):
+    if name in _ORIGIN:
+        return getattr(importlib.import_module(_ORIGIN[name]), name)
+    raise AttributeError(f"module 'kerasal.serving' has no attribute {name!r}; it has {', '.join(__all__)}")

@@ -28,6 +28,14 @@ SPELLINGS = [
     ("subclassed", "attribute"),
     ("subclassed", "call"),
 ]
+# One method of each kind is always under the tests that take longest, the others in the slow suite.
+ONE_OF_A_KIND = {"class_saliency", "guided_backprop", "deconvnet", "gradcam", "occlusion", "smoothgrad"}
+LATER = [name if name in ONE_OF_A_KIND else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
+WAYS = [
+    pytest.param(name, *way, marks=[] if name in ("guided_backprop", "gradcam") or quick else pytest.mark.slow)
+    for name in METHODS
+    for way, quick in zip(SPELLINGS[1:], [False] * 5 + [True] + [False] * 2 + [True], strict=True)
+]
 
 
 @pytest.fixture(params=METHODS)
@@ -35,7 +43,7 @@ def method(request):
     return getattr(attribution, request.param)
 
 
-@pytest.mark.parametrize(("kind", "relu"), SPELLINGS[1:])
+@pytest.mark.parametrize(("method", "kind", "relu"), WAYS, indirect=["method"])
 def test_one_net_has_one_map_however_it_is_spelled(method, kind, relu, shared_model, batch):
     expected = method(shared_model(*SPELLINGS[0]), batch, [0, 1, 2])
     assert np.abs(expected).max() > 0
@@ -159,6 +167,7 @@ def test_logits_are_the_default_and_do_not_touch_the_model(shared_model, batch):
     assert model.layers[-1].activation is keras.activations.softmax
 
 
+@pytest.mark.parametrize("method", LATER, indirect=True)
 def test_compiled_gives_the_same_on_tensors_also_when_saved(method, shared_model, batch, tmp_path):
     model = shared_model("nested")
     compiled = method.compiled(model)
@@ -172,6 +181,7 @@ def test_compiled_gives_the_same_on_tensors_also_when_saved(method, shared_model
     np.testing.assert_allclose(loaded.top(tf.constant(batch)), method(model, batch), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("method", LATER, indirect=True)
 def test_two_threads_get_what_one_gets(method, make_model, batch):
     models = [make_model("functional"), make_model("nested")]
     expected = method(make_model("functional"), batch, channel("conv2", 1))

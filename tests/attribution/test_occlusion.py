@@ -101,7 +101,13 @@ NETS = {
 }
 
 
-@pytest.mark.parametrize(("net", "head"), [(net, "dense") for net in NETS] + [("add", "pool")])
+ALWAYS = {"stride 2 same", "max same", "pad", "add", "concatenate", "gated"}
+
+
+@pytest.mark.parametrize(
+    ("net", "head"),
+    [pytest.param(net, "dense", marks=[] if net in ALWAYS else pytest.mark.slow) for net in NETS] + [("add", "pool")],
+)
 def test_in_parts_equals_whole_and_what_is_occluded_by_hand(net, head):
     keras.utils.set_random_seed(3)
     image = keras.Input((27, 25, 3))

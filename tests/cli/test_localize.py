@@ -102,7 +102,9 @@ def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypat
 
     arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file))
     monkeypatch.setattr(localize_run, "_row", interrupted)
-    assert cli(*arguments)[0] == 130
+    code, _, error = cli(*arguments)
+    assert code == 130
+    assert "the same command goes on" in error
     assert not (tmp_path / "out.csv").exists()
     done.clear()
     code, _, error = cli(*arguments)

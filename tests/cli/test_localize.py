@@ -171,10 +171,10 @@ def test_boxes_of_another_size_are_scaled(cli, model_file, photos, tmp_path):
 
 
 def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photos, tmp_path):
-    (photos / "broken.png").write_bytes(b"\x89PNG nothing")
+    (photos / "broken[red].png").write_bytes(b"\x89PNG nothing")
     text = (tmp_path / "boxes.csv").read_text()
     (tmp_path / "boxes.csv").write_text(
-        "\n".join(line for line in text.splitlines() if not line.startswith("p1")) + "\nbroken,red,0,0,9,9\n"
+        "\n".join(line for line in text.splitlines() if not line.startswith("p1")) + "\nbroken[red],red,0,0,9,9\n"
     )
     code, _, error = cli(
         "localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file)
@@ -182,7 +182,7 @@ def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photo
     assert code == 1
     assert "p1: " in error
     assert "has no box for it" in error
-    assert "broken: " in error
+    assert "broken[red]: " in error
     table = pd.read_csv("out.csv", index_col="image")
     assert table["iou"].notna().tolist() == [False, True, False, True]
 

@@ -113,6 +113,16 @@ def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypat
     assert "2 images were taken over" in error
 
 
+def test_a_folder_in_the_outputs_place_is_seen_at_once(cli, model_file, photos, tmp_path):
+    (tmp_path / "out.csv").mkdir()
+    code, _, error = cli(
+        "localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file)
+    )
+    assert code == 2
+    assert "is a folder" in error
+    assert not journal_of(tmp_path / "out.csv").exists()
+
+
 def test_a_torn_journal_loses_no_further_row(cli, model_file, photos, tmp_path, monkeypatch):
     arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file))
     original, done = localize_run._row, []

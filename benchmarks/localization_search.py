@@ -129,7 +129,7 @@ class Scores:
 def search(grid: tuple[dict, ...], settings: dict, score) -> tuple[dict, pd.DataFrame]:
     """Return the best settings, and a table of all that was tried on the way."""
     rows, before = [], None
-    for number in range(1, ROUNDS + 1):
+    for number in range(1, ROUNDS + 1 if len(grid) > 1 else 2):
         if settings == before:
             break
         before = settings

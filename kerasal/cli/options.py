@@ -96,5 +96,7 @@ def check_output(path: pathlib.Path, suffixes: tuple[str, ...]) -> None:
     """Refuse an output path before the work is done, not after."""
     if path.suffix.lower() not in suffixes:
         raise typer.BadParameter(f"the output is written as {', '.join(suffixes)}; received {str(path)!r}")
+    if path.is_dir():
+        raise typer.BadParameter(f"the output is a file; {str(path)!r} is a folder")
     with contextlib.suppress(_Probed), replacing(path):  # raises OSError where nothing can be written
         raise _Probed

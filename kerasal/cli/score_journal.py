@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from kerasal.cli.session import remark
+
 
 def journal_of(output: Path) -> Path:
     """Return where an unfinished run keeps its rows."""
@@ -39,7 +41,11 @@ def continued(journal: Path, header: str, resumed: bool) -> Iterator[TextIO]:
     with journal.open("a", encoding="utf-8") as file:
         if not journal.read_bytes().endswith(b"\n"):
             file.write("\n")  # a torn last line must not swallow the next row
-        yield file
+        try:
+            yield file
+        except KeyboardInterrupt:
+            remark("Stopped. What is done is kept; the same command goes on from there.")
+            raise
 
 
 def stamp(*files: Path | None) -> list:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.markup import escape
 
 
 def results() -> Console:
@@ -20,7 +21,7 @@ def console_for_progress() -> Console:
 
 def remark(text: str) -> None:
     """Print a remark on the error stream."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{text}[/]")
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{escape(text)}[/]")
 
 
 def load_tensorflow() -> None:

@@ -9,6 +9,7 @@ import math
 import os
 import pathlib
 import re
+import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator
 
@@ -94,7 +95,7 @@ def _xml(path: pathlib.Path) -> Iterator[tuple]:
         # ImageNet has some that begin at 0 although it counts from 1.
         box = (max(x_min - 1, 0.0), max(y_min - 1, 0.0), x_max, y_max)
         # ImageNet's files name the image as %s here and there; the file's own name always fits.
-        yield path.stem, name.strip(), _whole(box, path), width, height
+        yield path.stem, name.strip(), _whole(box, path, path.stem), width, height
 
 
 def _coco(path: pathlib.Path) -> Iterator[tuple]:
@@ -110,17 +111,19 @@ def _coco(path: pathlib.Path) -> Iterator[tuple]:
     for one in annotations:
         try:
             image, name, (x, y, width, height) = images[one["image_id"]], names[one["category_id"]], one["bbox"]
-            stem, size = pathlib.PurePath(image["file_name"]).stem, (image.get("width"), image.get("height"))
+            stem, size = _stem(image["file_name"]), (image.get("width"), image.get("height"))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: annotation {one!r:.120} is incomplete ({error!r}).") from error
         x, y, width, height = _numbers((x, y, width, height), path)
-        yield stem, name, _whole((x, y, x + width, y + height), path), _count(size[0]), _count(size[1])
+        yield stem, name, _whole((x, y, x + width, y + height), path, stem), _count(size[0]), _count(size[1])
 
 
 def _csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as CSV ({error}).") from error
     table.columns = table.columns.str.strip()
     columns = {}
@@ -136,12 +139,12 @@ def _csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
     for image, name, *corners, width, height in zip(*columns.values(), *sizes, strict=True):
         x_min, y_min, x_max, y_max = _numbers(corners, path)
         box = (x_min, y_min, x_max + inclusive, y_max + inclusive)
-        yield _stem(image), name, _whole(box, path), _count(width), _count(height)
+        yield _stem(image), name, _whole(box, path, image), _count(width), _count(height)
 
 
 def _stem(name: str) -> str:
     """Return an image's name without its folder and its suffix, if what follows the last dot is one."""
-    path = pathlib.PurePath(name)
+    path = pathlib.PureWindowsPath(name)  # which takes either kind of slash
     return path.stem if path.suffix.lower() in SUFFIXES else path.name
 
 
@@ -155,9 +158,9 @@ def _numbers(values: Iterable, path: pathlib.Path) -> list[float]:
     return numbers
 
 
-def _whole(box: tuple[float, ...], path: pathlib.Path) -> tuple[float, ...]:
+def _whole(box: tuple[float, ...], path: pathlib.Path, image: str) -> tuple[float, ...]:
     if box[2] <= box[0] or box[3] <= box[1]:
-        raise ValueError(f"{path}: the box {box} is empty; expected x_max > x_min and y_max > y_min.")
+        raise ValueError(f"{path}: the box {box} of {image} is empty; expected x_max > x_min and y_max > y_min.")
     return box
 
 

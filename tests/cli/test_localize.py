@@ -87,13 +87,25 @@ def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypat
 
     arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file))
     monkeypatch.setattr(localize_run, "_row", interrupted)
-    assert cli(*arguments)[0] == 130
+    code, _, error = cli(*arguments)
+    assert code == 130
+    assert "the same command goes on" in error
     assert not (tmp_path / "out.csv").exists()
     done.clear()
     code, _, error = cli(*arguments)
     assert code == 0
     assert done == ["p2.png"]
     assert "2 images were taken over" in error
+
+
+def test_a_folder_in_the_outputs_place_is_seen_at_once(cli, model_file, photos, tmp_path):
+    (tmp_path / "out.csv").mkdir()
+    code, _, error = cli(
+        "localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file)
+    )
+    assert code == 2
+    assert "is a folder" in error
+    assert not journal_of(tmp_path / "out.csv").exists()
 
 
 def test_a_torn_journal_loses_no_further_row(cli, model_file, photos, tmp_path, monkeypatch):
@@ -154,10 +166,10 @@ def test_boxes_of_another_size_are_scaled(cli, model_file, photos, tmp_path):
 
 
 def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photos, tmp_path):
-    (photos / "broken.png").write_bytes(b"\x89PNG nothing")
+    (photos / "broken[red].png").write_bytes(b"\x89PNG nothing")
     text = (tmp_path / "boxes.csv").read_text()
     (tmp_path / "boxes.csv").write_text(
-        "\n".join(line for line in text.splitlines() if not line.startswith("p1")) + "\nbroken,red,0,0,9,9\n"
+        "\n".join(line for line in text.splitlines() if not line.startswith("p1")) + "\nbroken[red],red,0,0,9,9\n"
     )
     code, _, error = cli(
         "localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file)
@@ -165,7 +177,7 @@ def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photo
     assert code == 1
     assert "p1: " in error
     assert "has no box for it" in error
-    assert "broken: " in error
+    assert "broken[red]: " in error
     table = pd.read_csv("out.csv", index_col="image")
     assert table["iou"].notna().tolist() == [False, True, False, True]
 

@@ -50,6 +50,12 @@ def test_csv_in_either_convention(tmp_path, inclusive, x_max):
     assert table.iloc[0].tolist() == ["n1_0", "n1", (0, 10, x_max, 58 + x_max - 63), 0, 0]
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "pics/a.jpg", r"c:\pics\a.jpg", "a"])
+def test_folders_and_suffixes_of_images_do_not_matter(tmp_path, name):
+    (tmp_path / "b.csv").write_text(f"image,class,xmin,ymin,xmax,ymax\n{name},b,0,0,1,1\n")
+    assert localization.read_boxes(tmp_path / "b.csv")["image"].tolist() == ["a"]
+
+
 def test_spaces_in_a_header_do_not_matter(tmp_path):
     (tmp_path / "b.csv").write_text("image, label, left, top, right, bottom\na.jpg,cat,1,2,3,4\n")
     assert localization.read_boxes(tmp_path / "b.csv").iloc[0].tolist()[:3] == ["a", "cat", (1, 2, 3, 4)]
@@ -68,6 +74,8 @@ def test_spaces_in_a_header_do_not_matter(tmp_path):
         ("a.json", "[]", "no COCO file"),
         ("a.csv", "image,class,xmin,ymin,xmax\na,b,0,0,1\n", "no column y_max"),
         ("a.csv", "image,class,xmin,ymin,xmax,ymax\na,b,0,0,1,x\n", "not four numbers"),
+        ("a.csv", "image,class,xmin,ymin,xmax,ymax\na,b,0,0,9,9,9,9\n", "cannot be read as CSV"),
+        ("a.csv", "image,class,xmin,ymin,xmax,ymax\nq,b,5,0,1,1\n", "of q is empty"),
         ("a.csv", "", "cannot be read as CSV"),
         ("a.txt", "1 2 3", "Boxes are read from"),
     ],

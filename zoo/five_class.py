@@ -5,7 +5,8 @@ Source: Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the wor
 layer of 128 with ReLU, dropout .3, and a softmax over goldfish, Siberian husky, lemon, ostrich and green snake. The
 source leaves size and padding open: 224 pixels and "same" here, which gives 112, 56 > 28, 14 > 7, 3 > 2, 1, so 128
 features and 259,397 parameters ("valid" convolutions would leave nothing). Its two sections disagree on where the
-normalisation stands; after the pooling here, as in section 1.3.
+normalisation stands; after the pooling here, as in section 1.3. The momentum of its moving means is .9: with Keras' .99
+the net at inference was still at chance, .22 of the test images, after two epochs of 79 steps; with .9 it had .77.
 
 ``stride=1`` is the other reading of its sizes (3,454,277 parameters, and it takes images from 16 pixels on);
 ``classes`` is their number. Input: (224, 224, 3), pixels / 255 (preprocessing "unit"), or ``input_shape`` of at least
@@ -25,6 +26,7 @@ from kerasal.registry import register
 import keras  # isort: skip
 
 _FILTERS = (32, 64, 128, 128)
+_MOMENTUM = 0.9
 
 
 @register(
@@ -60,7 +62,7 @@ def five_class_cnn(
                 f"{tensor.shape[1]} × {tensor.shape[2]} values, and needs 2 × 2."
             )
         tensor = layers.MaxPooling2D(2, name=f"pool{number}")(tensor)
-        tensor = layers.BatchNormalization(name=f"norm{number}")(tensor)
+        tensor = layers.BatchNormalization(momentum=_MOMENTUM, name=f"norm{number}")(tensor)
     tensor = layers.Flatten(name="flatten")(tensor)
     tensor = layers.Dense(128, activation="relu", name="dense")(tensor)
     tensor = layers.Dropout(0.3, name="dropout")(tensor)

@@ -24,7 +24,7 @@ def draw(history: pd.DataFrame, title: str) -> Figure:
         axes.set_ylabel("cross-entropy loss" if quantity == "loss" else quantity)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-        axes.legend(loc="lower right" if quantity == "accuracy" else "upper right")
+        axes.legend(loc="best")
     return figure
 
 

@@ -70,7 +70,9 @@ def test_scores_are_those_of_scikit_learn_on_the_whole_features(net, data, monke
         features = images.reshape(len(images), -1).astype(np.float64)
         features -= features[train].mean(axis=0)
         features /= np.sqrt(np.square(features[train]).sum(axis=1).mean())
-        found = LinearSVC(random_state=0, max_iter=5000, C=10.0).fit(features[train], labels[train]).predict(features[test])
+        found = (
+            LinearSVC(random_state=0, max_iter=5000, C=10.0).fit(features[train], labels[train]).predict(features[test])
+        )
         scores.append(np.mean([(found == labels[test])[labels[test] == code].mean() for code in (0, 1)]))
     assert 0 < scores[0] < 1
     assert table["mean"].item() == pytest.approx(np.mean(scores))

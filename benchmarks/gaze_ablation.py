@@ -4,7 +4,7 @@
 
 The first rows train the readout alone, on the frozen ImageNet encoder, by the recipe that begins the shipped net
 (``kerasal gaze train gaze --recipe gaze``), each with one thing changed. "from scratch" is a net of half the filters,
-without pretrained weights, all of it trained by the same recipe for 30 epochs. "tuned" goes on from the readout by the
+without pretrained weights, all of it trained by the same recipe for 20 epochs. "tuned" goes on from the readout by the
 recipe ``gaze_tune``, as the shipped net does, from the same seed and from another. The test splits chose nothing. A run
 that was stopped goes on where it stood, and one that is there is not trained again.
 """
@@ -36,7 +36,7 @@ READOUTS = {
     "without blur": ["blur=False"],
     "without both": ["center_prior=False", "blur=False"],
 }
-SCRATCH = ["--recipe", "gaze", "--epochs", "30", "--net-option", "encoder_width=0.5"]
+SCRATCH = ["--recipe", "gaze", "--epochs", "20", "--net-option", "encoder_width=0.5"]
 TUNE = ["--recipe", "gaze_tune"]
 COLUMNS = ("NSS", "CC", "sAUC", "IG")
 

@@ -112,15 +112,22 @@ def _probe(opened, names: list[str], files, labels, settings: dict, random: bool
 
 
 def _show(tables: dict) -> None:
+    """Print a row a layer, and a column for each classifier and number of training images."""
     from rich.table import Table
 
-    shown = Table(*(["weights"] if len(tables) > 1 else []), "layer", "features", "classifier", "per class", "accuracy")
+    first = next(iter(tables.values()))
+    asked = list(dict.fromkeys(zip(first["classifier"], first["per_class"], strict=True)))
     for name, table in tables.items():
-        for row in table.itertuples():
-            spread = "" if row.std != row.std else f" ± {row.std:.3f}"
-            cells = [row.layer, f"{row.features:,}", row.classifier, str(row.per_class), f"{row.mean:.3f}{spread}"]
-            shown.add_row(*([name] if len(tables) > 1 else []), *cells)
-    results().print(shown)
+        shown = Table("layer", "features", *(f"{kind}, {count}" for kind, count in asked), title=name or None)
+        for layer, rows in table.groupby("layer", sort=False):
+            found = {(row.classifier, row.per_class): row for row in rows.itertuples()}
+            cells = [_score(found[one]) for one in asked]
+            shown.add_row(layer, f"{rows['features'].iloc[0]:,}", *cells)
+        results().print(shown)
+
+
+def _score(row) -> str:
+    return f"{row.mean:.3f}" + ("" if row.std != row.std else f" ± {row.std:.3f}")
 
 
 def _write(path: pathlib.Path, tables: dict) -> None:

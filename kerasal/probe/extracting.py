@@ -110,13 +110,14 @@ def _features(view, *, layers: tuple[str, ...], pool: int | None):
 
 def _flat(values: tf.Tensor, pool: int | None) -> tf.Tensor:
     """Return (N, d): every axis between the first and the last averaged to at most ``pool`` cells, then flattened."""
-    if pool is not None:
-        for axis in range(1, values.shape.rank - 1):
-            weights = _cells(tf.shape(values)[axis], pool)
-            last = tf.tensordot(values, weights, [[axis], [1]])
-            order = [*range(axis), values.shape.rank - 1, *range(axis, values.shape.rank - 1)]
-            values = tf.transpose(last, order)
-    return tf.reshape(values, [tf.shape(values)[0], tf.reduce_prod(tf.shape(values)[1:])])
+    shape = tf.shape(values)
+    for axis in range(1, values.shape.rank - 1) if pool is not None else ():
+        weights = _cells(shape[axis], pool)
+        # One product for each image, and no transposition: the maps of early layers are large.
+        flat = tf.reshape(values, [tf.reduce_prod(shape[:axis]), shape[axis], tf.reduce_prod(shape[axis + 1 :])])
+        shape = tf.concat([shape[:axis], tf.shape(weights)[:1], shape[axis + 1 :]], axis=0)
+        values = tf.reshape(tf.matmul(weights, flat), shape)
+    return tf.reshape(values, [shape[0], tf.reduce_prod(shape[1:])])
 
 
 def _cells(length: tf.Tensor, pool: int) -> tf.Tensor:

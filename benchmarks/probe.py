@@ -1,0 +1,122 @@
+"""Time ``layer_probe`` against one plain forward pass of the same model over the same images, side by side in one run.
+
+    python benchmarks/probe.py MODEL.keras CLASSES [--layers a,b,c,d,e,f] [--images 800] [--rounds 3] [--apart]
+
+The floor is the compiled model, run over the images in memory in the batches that ``layer_probe`` takes, its output
+fetched. *All layers, no classifiers* is the same call with one fold of one training image a class on the means of the
+maps, which costs next to nothing but the pass; *all layers* is the call as a user makes it. ``--apart`` adds one call
+for each layer, which is what a probe costs that runs the model anew for every layer. Rounds are interleaved; a ratio is
+the median over the rounds of a time divided by the floor's in the same round. On a machine that others use, the ratio
+of processor time (of all threads) says more.
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Table
+
+from kerasal import hooks, images, preprocessing, probe
+from kerasal.hooks.inputs import chunk_size
+
+FLOOR = "one forward pass"
+
+
+def make_forward(model):
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]))])
+    def forward(x):
+        return model(x, training=False)
+
+    return forward
+
+
+def contenders(model, layers, inputs, labels, apart: bool):
+    forward = make_forward(model)
+    batch = chunk_size([np.broadcast_to(0.0, (1, inputs[0].size // 8))])
+
+    def floor():
+        for start in range(0, len(inputs), batch):
+            forward(tf.constant(inputs[start : start + batch])).numpy()
+
+    def ask(chosen, **options):
+        return lambda: probe.layer_probe(model, chosen, inputs, labels, batch_size=batch, **options)
+
+    few = {"per_class": 1, "folds": 1, "pool": 1}
+    found = {
+        FLOOR: floor,
+        "all layers, no classifiers": ask(layers, **few),
+        "all layers, SVM, 15 a class, 5 folds": ask(layers, per_class=15, folds=5),
+        "all layers, softmax, 15 a class, 5 folds": ask(layers, per_class=15, folds=5, classifier="softmax"),
+    }
+    if apart:
+        calls = [ask([layer], **few) for layer in layers]
+        found["a call for each layer, no classifiers"] = lambda: [call() for call in calls]
+    return found, batch
+
+
+def trace(model, layers, inputs, labels, apart: bool):
+    """Let every graph be traced, on two images of two classes: that is paid once a model, not once a probe."""
+    other = next(i for i, label in enumerate(labels) if label != labels[0])
+    few = [0, 1, other, other + 1]
+    for chosen, pool in ((layers, 1), (layers, 6), *(([layer], 1) for layer in layers if apart)):
+        probe.layer_probe(model, chosen, inputs[few], [labels[i] for i in few], per_class=1, folds=1, pool=pool)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("classes", help="a folder that holds a folder of images for each class")
+    parser.add_argument("--layers", help="by default six, from the first convolution to the last")
+    parser.add_argument("--preprocessing", default="caffe")
+    parser.add_argument("--images", type=int, default=800)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--apart", action="store_true")
+    options = parser.parse_args()
+    model = keras.saving.load_model(options.model, compile=False)
+    known = [path for path, layer in hooks.layers(model) if isinstance(layer, keras.layers.Conv2D)]
+    spread = [known[round(i)] for i in np.linspace(0, len(known) - 1, 6)]
+    layers = options.layers.split(",") if options.layers else spread
+    files, labels = probe.class_files(options.classes)
+    chosen = np.arange(len(files))[: options.images]
+    convention, size = preprocessing.get(options.preprocessing), model.input_shape[1:3]
+    pictures = [images.crop_square(images.read(files[i]), size) for i in chosen]
+    inputs = np.concatenate([convention.apply(one[None]) for one in pictures])
+    labels = [labels[i] for i in chosen]
+    timed, batch = contenders(model, layers, inputs, labels, options.apart)
+    trace(model, layers, inputs, labels, options.apart)
+    timed[FLOOR]()
+    seconds, work = {name: [] for name in timed}, {name: [] for name in timed}
+    order = list(timed)
+    for number in range(options.rounds):
+        for name in order[number % len(order) :] + order[: number % len(order)]:
+            start, busy = time.perf_counter(), time.process_time()
+            timed[name]()
+            seconds[name].append(time.perf_counter() - start)
+            work[name].append(time.process_time() - busy)
+    title = (
+        f"{model.name}, {len(inputs)} images, layers {', '.join(layers)}, batches of {batch}, {options.rounds} rounds"
+    )
+    table = Table("", "median s", "× one pass", "CPU s", "CPU × one pass", title=title)
+    for name in timed:
+        ratios = [np.median(np.array(spent[name]) / spent[FLOOR]) for spent in (seconds, work)]
+        cells = [
+            f"{np.median(seconds[name]):.1f}",
+            f"{ratios[0]:.2f}",
+            f"{np.median(work[name]):.1f}",
+            f"{ratios[1]:.2f}",
+        ]
+        table.add_row(name, *cells)
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -31,7 +31,7 @@ def test_a_file_becomes_signatures(cli, model_file, make_model, batch, tmp_path)
 
 
 def test_without_preprocessing_no_image_signatures(cli, model_file, tmp_path):
-    code, out, err = cli("export", model_file, "models")
+    code, _, err = cli("export", model_file, "models")
     assert code == 0, err
     assert "--preprocessing" in err
     found = tf.saved_model.load(tmp_path / "models" / "nested" / "1").signatures

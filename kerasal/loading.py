@@ -4,6 +4,7 @@ import pathlib
 import zipfile
 
 from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
+from kerasal.file_claims import check_claims
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -17,6 +18,7 @@ def load_file(path: pathlib.Path, *, unsafe: bool = False) -> keras.Model:
         return _load_saved_model(path)
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is an empty file; expected a .keras or .h5 model.")
+    check_claims(path)
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise ValueError(
             f"{path} is damaged or not a Keras file: a .keras file is a zip archive. Save the model again."

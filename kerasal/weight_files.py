@@ -1,10 +1,11 @@
 """Weights as files: Keras' own, and ``.npz`` archives of ``layer/weight`` arrays, which any program can write."""
 
-import io
+import math
 import pathlib
-import zipfile
 
 import numpy as np
+
+from kerasal.file_claims import arrays, check_claims, npz_arrays
 
 
 def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str]:
@@ -20,32 +21,42 @@ def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str
         ValueError: the file cannot be read, or its arrays do not fit; the model is unchanged then.
     """
     if path.suffix != ".npz":
+        if path.is_file():
+            check_claims(path)
+        _check_fits(model, path)
         model.load_weights(path)
-        _check_all_used(model, path)
         return []
-    arrays = _read_npz(path)
+    shapes = _npz_shapes(path)
     variables = {_key(layer, one): one for layer in model._flatten_layers(include_self=False) for one in _own(layer)}
-    spare = sorted(set(arrays) - set(variables))
-    missing = [name for name in variables if name not in arrays]
+    spare = sorted(set(shapes) - set(variables))
+    missing = [name for name in variables if name not in shapes]
     if spare or (missing and not partly) or len(missing) == len(variables):
         raise ValueError(
             f"{path}: expected arrays such as {next(iter(variables))!r}; "
             f"{len(spare)} unknown ({', '.join(spare[:3])}), {len(missing)} missing ({', '.join(missing[:3])})."
         )
-    for name, array in arrays.items():
-        if array.shape != tuple(variables[name].shape):
-            raise ValueError(f"{path}: {name} is {array.shape}, expected {tuple(variables[name].shape)}.")
-    for name, array in arrays.items():
+    for name, shape in shapes.items():
+        if shape != tuple(variables[name].shape):
+            raise ValueError(f"{path}: {name} is {shape}, expected {tuple(variables[name].shape)}.")
+    for name, array in _read_npz(path).items():
         variables[name].assign(array)
     return list(dict.fromkeys(name.rpartition("/")[0] for name in missing))
 
 
-def _check_all_used(model, path: pathlib.Path) -> None:
-    """Refuse a file with other weights than the model's: Keras passes over the layers that only the file has."""
-    if path.suffix == ".h5" and not path.name.endswith(".weights.h5"):
-        return  # the old format is checked layer by layer
-    stored = weight_shapes(path)
+def _check_fits(model, path: pathlib.Path) -> None:
+    """Refuse a file with other weights than the model's before any is read.
+
+    Keras passes over the layers that only the file has, and reads an array before it looks at its shape.
+    """
     own = [tuple(one.shape) for one in model.weights]
+    if path.suffix == ".h5" and not path.name.endswith(".weights.h5"):
+        # The old format is compared layer by layer, and may keep a kernel in another order of axes.
+        most = max((math.prod(shape) for shape in own), default=0)
+        large = [shape for _, shape, dtype in arrays(path) if dtype.kind == "f" and math.prod(shape) > most]
+        if large:
+            raise ValueError(f"The file holds an array of {large[0]}; the model's largest has {most} values.")
+        return
+    stored = weight_shapes(path)
     if stored and sorted(stored) != sorted(own):
         raise ValueError(f"The file holds {len(stored)} arrays, the model {len(own)}, or of other shapes.")
 
@@ -68,30 +79,19 @@ def weight_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
     """Return the shapes of the arrays in a weights file, in no special order; none where it cannot be read."""
     try:
         if path.suffix == ".npz":
-            return [array.shape for array in _read_npz(path).values()]
-        return _shapes_in_h5(path)
+            return list(_npz_shapes(path).values())
+        # Those of layers, not the optimizer's, and not the state of a layer's random draws.
+        found = [(name.split("/")[1], shape, dtype) for name, shape, dtype in arrays(path)]
+        return [shape for part, shape, dtype in found if part in ("layers", "model_weights") and dtype.kind == "f"]
     except (OSError, ValueError, KeyError):
         return []
 
 
-def _shapes_in_h5(path: pathlib.Path) -> list[tuple[int, ...]]:
-    import h5py
-
-    source = path
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            source = io.BytesIO(archive.read("model.weights.h5"))
-    shapes = []
-
-    def note(_, entry):
-        if isinstance(entry, h5py.Dataset) and entry.dtype.kind == "f":  # not the state of a layer's random draws
-            shapes.append(entry.shape)
-
-    with h5py.File(source, "r") as file:
-        for part in ("layers", "model_weights"):  # not the optimizer's
-            if part in file:
-                file[part].visititems(note)
-    return shapes
+def _npz_shapes(path: pathlib.Path) -> dict[str, tuple[int, ...]]:
+    try:
+        return npz_arrays(path)
+    except Exception as error:  # zip, zlib and NumPy each have their own
+        raise _no_npz(path, error) from error
 
 
 def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -99,8 +99,12 @@ def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # zip, zlib and NumPy each have their own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path} cannot be read as an npz archive of arrays: {reason}") from error
+        raise _no_npz(path, error) from error
+
+
+def _no_npz(path: pathlib.Path, error: Exception) -> ValueError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ValueError(f"{path} cannot be read as an npz archive of arrays: {reason}")
 
 
 def _own(layer) -> list:

@@ -13,8 +13,6 @@ from kerasal.serving.subject import Subject
 
 import tensorflow as tf  # isort: skip
 
-KINDS = ("inputs", "image", "bytes")
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Intake:
@@ -84,8 +82,9 @@ def _inputs(subject: Subject, size, any_size: bool) -> Intake:
 
     def read(tensors):
         checked = [guards.shaped(one, spec.shape, spec.name) for one, spec in zip(tensors, specs, strict=True)]
-        checked = [checked[0], *(guards.same_rows(checked[0], one, one.op.name) for one in checked[1:])]
-        return [guards.finite(one, spec.name) for one, spec in zip(checked, specs, strict=True)]
+        first = checked[0]
+        rows = [guards.same_rows(first, one, spec.name) for one, spec in zip(checked[1:], specs[1:], strict=True)]
+        return [guards.finite(one, spec.name) for one, spec in zip([first, *rows], specs, strict=True)]
 
     shapes = [[1, *(side or 224 for side in spec.shape[1:])] for spec in specs]
     zeros = {spec.name: np.zeros(shape, spec.dtype.as_numpy_dtype) for spec, shape in zip(specs, shapes, strict=True)}

@@ -27,7 +27,14 @@ def predict(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the maps.")] = Path("gaze-maps"),
-    postprocess: Postprocess = "examiners",
+    postprocess: Annotated[
+        Literal["examiners", "pan", "none"] | None,
+        typer.Option(
+            help="Clip, enlarge and blur by 2 px (the coursework's); blur the small map, then enlarge; enlarge. "
+            "Default: examiners, and none for a net of log-densities, such as the one that ships.",
+            show_default=False,
+        ),
+    ] = None,
     weights: opening.Weights = None,
     net_option: opening.NetOption = None,
     preprocessing: opening.Preprocessing = None,
@@ -49,7 +56,10 @@ def predict(
     )
     from kerasal.gaze import overlay
     from kerasal.gaze import predict as run
+    from kerasal.gaze.maps import is_log_density
 
+    if postprocess is None:
+        postprocess = "none" if is_log_density(opened.net) else "examiners"
     predictor, failed = opened.predictor(), 0
     with progress_bar("Predicting", len(files)) as advance:
         for name, file in files.items():
@@ -68,7 +78,7 @@ def predict(
             advance(1)
     if failed == len(files):
         raise ValueError("None of the images could be read; the remarks above say why.")
-    how = "0..1" if postprocess == "examiners" else "each map from its lowest to its highest value"
+    how = "0..1" if postprocess == "examiners" else "each from its lowest to its highest value"
     results().print(f"{output}  {len(files) - failed} maps (16 bits: {how}) and overlays", markup=False)
     if failed:
         raise typer.Exit(1)
@@ -134,14 +144,33 @@ def _files(given: list[Path], output: Path) -> dict[str, Path]:
         if not inside:
             raise ValueError(f"{path} has no images; expected files that end in {', '.join(known)}.")
         files += inside
-    found: dict[str, Path] = {}
-    for file in files:
-        if found.setdefault(file.stem, file) != file:
-            raise ValueError(
-                f"{found[file.stem]} and {file} would both be written as {file.stem}.png. Take one a time."
-            )
-        if (output / f"{file.stem}.png").resolve() == file.resolve():
-            raise ValueError(f"The map would replace the image {file}: give another folder with --output.")
+    found = {name: file for file, name in _names(files).items()}
+    inputs = {file.resolve() for file in files}
+    for name in found:
+        for written in (output / f"{name}.png", output / f"{name}-overlay.jpg"):
+            if written.resolve() in inputs:
+                raise ValueError(f"A result would replace the image {written}: give another folder with --output.")
+    return found
+
+
+def _names(files: list[Path]) -> dict[Path, str]:
+    """Name each file's results by its stem; where others have it too, by its ending and its folder as well."""
+    ways = (
+        lambda file: file.stem,
+        lambda file: f"{file.stem}-{file.suffix[1:].lower()}",
+        lambda file: f"{file.absolute().parent.name}-{file.stem}-{file.suffix[1:].lower()}",
+    )
+    files, found = list(dict.fromkeys(files)), {}
+    for way in ways:
+        left = [file for file in files if file not in found]
+        names = [way(file) for file in left]
+        found |= {
+            file: name
+            for file, name in zip(left, names, strict=True)
+            if names.count(name) == 1 and name not in found.values()
+        }
+    if unnamed := [file for file in files if file not in found]:
+        raise ValueError(f"The results of {unnamed[0]} and {unnamed[-1]} would have one name. Take one at a time.")
     return found
 
 

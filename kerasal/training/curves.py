@@ -23,6 +23,7 @@ def draw(history: pd.DataFrame, title: str) -> Figure:
         axes.set_xlabel("epoch")
         axes.set_ylabel("cross-entropy loss" if quantity == "loss" else quantity)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(history["epoch"].min() - 0.5, history["epoch"].max() + 0.5)
         axes.grid(alpha=0.3)
         axes.legend(loc="best")
     return figure

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from kerasal import zoo
 from kerasal.cli.gaze import app
 from kerasal.cli.gaze_opening import net_and_images
 
@@ -155,6 +156,29 @@ def test_on_real_gaze(data_folder, tmp_path):
     mean = pd.read_csv(tmp_path / "s.csv").mean(numeric_only=True)
     assert mean["cc"] > max(mean["center_cc"], mean["mean_cc"]) + 0.03
     assert mean["auc_shuffled"] > mean["center_auc_shuffled"]
+
+
+def test_the_command_and_the_function_give_the_maps_of_the_net_that_ships(folder, tmp_path):
+    invoke("predict", folder / "images" / "photo0.png", "-o", tmp_path / "maps")
+    written = np.asarray(Image.open(tmp_path / "maps" / "photo0.png")) / 65535
+    found = zoo.gaze.predict(folder / "images" / "photo0.png").map
+    assert written.max() == found.max() == 1
+    assert np.abs(written - found).max() < 0.05  # one enlarges the density, the other its logarithm
+    assert np.corrcoef(written.ravel(), found.ravel())[0, 1] > 0.999
+
+
+def test_no_photograph_is_replaced_and_equal_names_are_told_apart(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "a.png", "b.png", "b-overlay.jpg"):
+        Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "in" / name)
+    before = (tmp_path / "in" / "b-overlay.jpg").read_bytes()
+    result = invoke("predict", tmp_path / "in", "-o", tmp_path / "in")
+    assert "would replace the image" in str(result.exception)
+    assert (tmp_path / "in" / "b-overlay.jpg").read_bytes() == before
+    result = invoke("predict", tmp_path / "in", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    names = {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert names == {"a-jpg.png", "a-png.png", "b.png", "b-overlay.png"}
 
 
 def test_log_densities_are_not_multiplied_by_a_centre(folder, tmp_path):

@@ -17,7 +17,9 @@ its figures, on its photographs. No weights ship. The net is trained on class fo
 
     kerasal train five_class_cnn --data FOLDER
 
-that is Adam, learning rate .001, batches of 32, seed 0 and 5 epochs; ``notebooks/how_convnets_see.ipynb`` does it.
+that is Adam, learning rate .001, batches of 32, seed 0 and 5 epochs. On goldfish, lemon, king penguin, golden retriever
+and boa constrictor of Tiny ImageNet (64 × 64 photographs, enlarged; three of these classes stand in for the source's)
+that gave .785 on 2,500 training and .716 on 250 test images; ``notebooks/how_convnets_see.ipynb`` does and shows it.
 """
 
 from kerasal import _keras  # noqa: F401

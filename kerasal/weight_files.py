@@ -19,23 +19,39 @@ def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str
     Raises:
         ValueError: the file cannot be read, or its arrays do not fit; the model is unchanged then.
     """
-    if path.suffix != ".npz":
-        model.load_weights(path)
-        _check_all_used(model, path)
-        return []
-    arrays = _read_npz(path)
+    if path.suffix == ".npz":
+        return set_arrays(model, read_npz(path), path, partly=partly)
+    model.load_weights(path)
+    _check_all_used(model, path)
+    return []
+
+
+def set_arrays(model, arrays: dict[str, np.ndarray], origin, *, partly: bool = False, spare: bool = False) -> list[str]:
+    """Set a model's weights to ``layer/weight`` arrays that came from ``origin``; return the layers without any.
+
+    Args:
+        model: a built Keras model.
+        arrays: as an ``.npz`` has them.
+        origin: what errors call them.
+        partly: let layers of the model have no array; they stay as they are.
+        spare: leave out arrays of layers that the model has not.
+
+    Raises:
+        ValueError: arrays that do not fit; the model is unchanged then.
+    """
     variables = {_key(layer, one): one for layer in model._flatten_layers(include_self=False) for one in _own(layer)}
-    spare = sorted(set(arrays) - set(variables))
+    others = sorted(set(arrays) - set(variables))
     missing = [name for name in variables if name not in arrays]
-    if spare or (missing and not partly) or len(missing) == len(variables):
+    if (others and not spare) or (missing and not partly) or len(missing) == len(variables):
         raise ValueError(
-            f"{path}: expected arrays such as {next(iter(variables))!r}; "
-            f"{len(spare)} unknown ({', '.join(spare[:3])}), {len(missing)} missing ({', '.join(missing[:3])})."
+            f"{origin}: expected arrays such as {next(iter(variables))!r}; "
+            f"{len(others)} unknown ({', '.join(others[:3])}), {len(missing)} missing ({', '.join(missing[:3])})."
         )
-    for name, array in arrays.items():
+    own = {name: array for name, array in arrays.items() if name in variables}
+    for name, array in own.items():
         if array.shape != tuple(variables[name].shape):
-            raise ValueError(f"{path}: {name} is {array.shape}, expected {tuple(variables[name].shape)}.")
-    for name, array in arrays.items():
+            raise ValueError(f"{origin}: {name} is {array.shape}, expected {tuple(variables[name].shape)}.")
+    for name, array in own.items():
         variables[name].assign(array)
     return list(dict.fromkeys(name.rpartition("/")[0] for name in missing))
 
@@ -68,7 +84,7 @@ def weight_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
     """Return the shapes of the arrays in a weights file, in no special order; none where it cannot be read."""
     try:
         if path.suffix == ".npz":
-            return [array.shape for array in _read_npz(path).values()]
+            return [array.shape for array in read_npz(path).values()]
         return _shapes_in_h5(path)
     except (OSError, ValueError, KeyError):
         return []
@@ -94,7 +110,12 @@ def _shapes_in_h5(path: pathlib.Path) -> list[tuple[int, ...]]:
     return shapes
 
 
-def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an ``.npz`` file.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}

@@ -1,6 +1,5 @@
 """From the NET argument of ``kerasal gaze`` to a net with its conventions, and from --data to a data set."""
 
-import ast
 import dataclasses
 import json
 import pathlib
@@ -8,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kerasal.cli.options import NetOption as NetOption
+from kerasal.cli.options import has_weights, options_of
 from kerasal.cli.session import load_tensorflow, remark
 
 Net = Annotated[
@@ -26,10 +27,6 @@ Data = Annotated[
 ]
 Split = Annotated[str | None, typer.Option(help="Which part of the data, or 'all'. Default: test, else val, else all.")]
 Weights = Annotated[str | None, typer.Option(help="Weights of a zoo net: a name or a file.", show_default=False)]
-NetOption = Annotated[
-    list[str] | None,
-    typer.Option("--net-option", help="An option of a zoo net as KEY=VALUE; may be repeated. `kerasal card NET`."),
-]
 Preprocessing = Annotated[
     str | None,
     typer.Option("--preprocessing", "-p", help="How a net from a file wants its pixels. Default: unit (0..1)."),
@@ -100,7 +97,7 @@ def open_net(
     if spec is not None and weights is None and not net_options:
         weights = next((name for name, origin in spec.weights.items() if origin.file is not None), None)
     net, spec = create_net(text, weights, net_options), registry.model_spec(text)
-    if weights is None and not any(name in options_of(net_options) for name in ("weights", "backbone_weights")):
+    if weights is None and not has_weights(options_of(net_options)):
         remark(f"{text} has random weights here: its maps mean nothing. Give it weights with --weights FILE.")
     return OpenedNet(net, preprocessing or spec.preprocessing, size_of(size), "unit", text)
 
@@ -159,24 +156,6 @@ def open_together(paths: list[pathlib.Path], split: str | None, preferred: tuple
     """Open several sets as one; see ``open_data``."""
     first, *others = [open_data(path, split, preferred, missing) for path in paths]
     return first.joined(*others)
-
-
-def options_of(given: list[str] | None) -> dict[str, Any]:
-    """Read KEY=VALUE options; a value is a number, True, a tuple, or else a text.
-
-    Raises:
-        typer.BadParameter: no ``=``.
-    """
-    found = {}
-    for one in given or ():
-        key, equals, value = one.partition("=")
-        if not equals or not key.isidentifier():
-            raise typer.BadParameter(f"--net-option is KEY=VALUE, such as batch_norm=True; received {one!r}")
-        try:
-            found[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[key] = value
-    return found
 
 
 def size_of(text: str | None) -> tuple[int, int] | None:

@@ -1,8 +1,9 @@
 """The options that several commands share, and how their texts are read."""
 
+import ast
 import contextlib
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -28,6 +29,10 @@ Labels = Annotated[
 ]
 Weights = Annotated[
     str | None, typer.Option(help="Weights of a zoo model: a name such as 'imagenet', or a file.", show_default=False)
+]
+NetOption = Annotated[
+    list[str] | None,
+    typer.Option("--net-option", help="An option of a zoo net as KEY=VALUE; may be repeated. `kerasal card NET`."),
 ]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run code inside the model file. Only if you trust it.")]
 Fit = Annotated[
@@ -57,6 +62,29 @@ def numbers(text: str, limit: int | None = None) -> list[int]:
             raise typer.BadParameter(f"the range {part.strip()} is too long")
         found += range(int(first), int(last or first) + 1)
     return list(dict.fromkeys(found))
+
+
+def options_of(given: list[str] | None) -> dict[str, Any]:
+    """Read KEY=VALUE options; a value is a number, True, a tuple, or else a text.
+
+    Raises:
+        typer.BadParameter: no ``=``.
+    """
+    found = {}
+    for one in given or ():
+        key, equals, value = one.partition("=")
+        if not equals or not key.isidentifier():
+            raise typer.BadParameter(f"--net-option is KEY=VALUE, such as batch_norm=True; received {one!r}")
+        try:
+            found[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[key] = value
+    return found
+
+
+def has_weights(given: dict[str, Any]) -> bool:
+    """Tell whether the options of a zoo net bring trained weights."""
+    return any(given.get(name) is not None for name in ("weights", "backbone_weights"))
 
 
 def layer_channels(text: str) -> tuple[str, list[int] | None]:

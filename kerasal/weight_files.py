@@ -20,27 +20,51 @@ def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str
     Raises:
         ValueError: the file cannot be read, or its arrays do not fit; the model is unchanged then.
     """
-    if path.suffix != ".npz":
-        if path.is_file():
-            check_claims(path)
-        _check_fits(model, path)
-        model.load_weights(path)
-        return []
-    shapes = _npz_shapes(path)
-    variables = {_key(layer, one): one for layer in model._flatten_layers(include_self=False) for one in _own(layer)}
-    spare = sorted(set(shapes) - set(variables))
-    missing = [name for name in variables if name not in shapes]
-    if spare or (missing and not partly) or len(missing) == len(variables):
-        raise ValueError(
-            f"{path}: expected arrays such as {next(iter(variables))!r}; "
-            f"{len(spare)} unknown ({', '.join(spare[:3])}), {len(missing)} missing ({', '.join(missing[:3])})."
-        )
-    for name, shape in shapes.items():
-        if shape != tuple(variables[name].shape):
-            raise ValueError(f"{path}: {name} is {shape}, expected {tuple(variables[name].shape)}.")
-    for name, array in _read_npz(path).items():
-        variables[name].assign(array)
+    if path.suffix == ".npz":
+        _own_names(model, _npz_shapes(path), path, partly=partly, spare=False)  # before anything is read
+        return set_arrays(model, read_npz(path), path, partly=partly)
+    if path.is_file():
+        check_claims(path)
+    _check_fits(model, path)
+    model.load_weights(path)
+    return []
+
+
+def set_arrays(model, arrays: dict[str, np.ndarray], origin, *, partly: bool = False, spare: bool = False) -> list[str]:
+    """Set a model's weights to ``layer/weight`` arrays that came from ``origin``; return the layers without any.
+
+    Args:
+        model: a built Keras model.
+        arrays: as an ``.npz`` has them.
+        origin: what errors call them.
+        partly: let layers of the model have no array; they stay as they are.
+        spare: leave out arrays of layers that the model has not.
+
+    Raises:
+        ValueError: arrays that do not fit; the model is unchanged then.
+    """
+    shapes = {name: array.shape for name, array in arrays.items()}
+    variables, missing = _own_names(model, shapes, origin, partly=partly, spare=spare)
+    for name, variable in variables.items():
+        if name in arrays:
+            variable.assign(arrays[name])
     return list(dict.fromkeys(name.rpartition("/")[0] for name in missing))
+
+
+def _own_names(model, shapes: dict[str, tuple], origin, *, partly: bool, spare: bool) -> tuple[dict, list[str]]:
+    """Return a model's variables by ``layer/weight``, and the names that are not there; refuse what does not fit."""
+    variables = {_key(layer, one): one for layer in model._flatten_layers(include_self=False) for one in _own(layer)}
+    others = sorted(set(shapes) - set(variables))
+    missing = [name for name in variables if name not in shapes]
+    if (others and not spare) or (missing and not partly) or len(missing) == len(variables):
+        raise ValueError(
+            f"{origin}: expected arrays such as {next(iter(variables))!r}; "
+            f"{len(others)} unknown ({', '.join(others[:3])}), {len(missing)} missing ({', '.join(missing[:3])})."
+        )
+    for name, variable in variables.items():
+        if name in shapes and tuple(shapes[name]) != tuple(variable.shape):
+            raise ValueError(f"{origin}: {name} is {tuple(shapes[name])}, expected {tuple(variable.shape)}.")
+    return variables, missing
 
 
 def _check_fits(model, path: pathlib.Path) -> None:
@@ -94,7 +118,12 @@ def _npz_shapes(path: pathlib.Path) -> dict[str, tuple[int, ...]]:
         raise _no_npz(path, error) from error
 
 
-def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an ``.npz`` file.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}

@@ -15,6 +15,7 @@ from kerasal.layers import (
     Maxout,
     MinMax,
     RandomZeroing,
+    ReflectionPadding2D,
     ResizeLike,
     reorder_maxout,
 )
@@ -92,9 +93,17 @@ def test_log_densities_sum_to_one_and_keep_differences():
     np.testing.assert_allclose(found - found[:, :1, :1], maps - maps[:, :1, :1], atol=1e-4)
 
 
+def test_reflection_padding_is_numpys():
+    images = RANDOM.normal(size=(2, 4, 5, 3)).astype(np.float32)
+    expected = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(ReflectionPadding2D(2)(images), expected)
+    assert ReflectionPadding2D(2)(keras.Input((None, 5, 3))).shape == (None, None, 9, 3)
+
+
 def test_layers_are_saved_and_loaded(tmp_path):
     inputs = keras.Input((None, None, 4))
-    tensor = LocalResponseNormalization(3, 0.2, 0.5, 2.0)(Maxout(2, "halves")(inputs))
+    padded = ReflectionPadding2D(2)(inputs)
+    tensor = LocalResponseNormalization(3, 0.2, 0.5, 2.0)(Maxout(2, "halves")(padded))
     model = keras.Model(inputs, MinMax()(ResizeLike()([tensor, inputs])))
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras")
@@ -111,6 +120,7 @@ def test_layers_are_saved_and_loaded(tmp_path):
         (lambda: Maxout(2)(np.zeros((1, 3))), "cannot divide a last axis of 3"),
         (lambda: reorder_maxout(np.zeros(3), "halves"), "does not divide"),
         (lambda: LocalResponseNormalization(4), "size: expected an odd number"),
+        (lambda: ReflectionPadding2D(-1), "padding: expected a whole number"),
     ],
 )
 def test_bad_arguments(make, message):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kerasal.cli.options import NetOption as NetOption
+from kerasal.cli.options import has_weights
 from kerasal.cli.options import options_of as options_of
 from kerasal.cli.session import load_tensorflow, remark
 
@@ -97,7 +98,7 @@ def open_net(
     if spec is not None and weights is None and not net_options:
         weights = next((name for name, origin in spec.weights.items() if origin.file is not None), None)
     net, spec = create_net(text, weights, net_options), registry.model_spec(text)
-    if weights is None and not any(name in options_of(net_options) for name in ("weights", "backbone_weights")):
+    if weights is None and not has_weights(options_of(net_options)):
         remark(f"{text} has random weights here: its maps mean nothing. Give it weights with --weights FILE.")
     return OpenedNet(net, preprocessing or spec.preprocessing, size_of(size), "unit", text)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasal import labels as class_names
 from kerasal import preprocessing as conventions
+from kerasal.cli.options import has_weights, options_of
 from kerasal.cli.session import load_tensorflow, remark
 
 _ASSETS = pathlib.Path(__file__).parent.parent / "assets"
@@ -85,18 +86,20 @@ def open_model(
     preprocessing: str | None = None,
     labels: str | None = None,
     weights: str | None = None,
+    net_options: list[str] | None = None,
     unsafe: bool = False,
 ) -> OpenedModel:
     """Load what MODEL names, and say on the error stream what had to be assumed."""
     convention = None if preprocessing is None else conventions.get(preprocessing)
     names = class_names.load(labels) if labels else None
+    own = options_of(net_options)
     load_tensorflow()
     from kerasal import registry
 
     file, run = _run_of(pathlib.Path(text))
     if file.exists() and not (file.is_dir() and text in registry.list_models()):
-        if weights:
-            raise ValueError("--weights goes with a zoo model; a model file has its own weights.")
+        if weights or own:
+            raise ValueError("--weights and --net-option go with a zoo model; a model file has its own.")
         if convention is None and "preprocessing" in run:
             convention = conventions.get(run["preprocessing"])
         names = names or run.get("labels") or []
@@ -106,11 +109,12 @@ def open_model(
         return opened
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", UserWarning)
-        model = registry.create_model(text, weights) if weights else registry.load_model(text)
+        model = registry.create_model(text, weights, **own) if weights or own else registry.load_model(text)
     for one in remarks:
         remark(str(one.message))
     spec = registry.model_spec(text)
-    untrained = not weights and not any(origin.file for origin in spec.weights.values())
+    trained = has_weights(own) or (not own and any(origin.file for origin in spec.weights.values()))
+    untrained = not weights and not trained
     if untrained:
         known = ", ".join(spec.weights) or "FILE"
         remark(f"{text} has random weights here: its pictures mean nothing. Give it weights with --weights {known}.")

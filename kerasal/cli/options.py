@@ -64,16 +64,6 @@ def numbers(text: str, limit: int | None = None) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def layer_channels(text: str) -> tuple[str, list[int] | None]:
-    """Read ``"block1_conv1:0-63"`` as the layer and its channels; no colon means all channels."""
-    layer, colon, channels = text.rpartition(":")
-    if not colon:
-        return text, None
-    if not layer:
-        raise typer.BadParameter(f"expected LAYER:0-63; received {text!r}")
-    return layer, numbers(channels)
-
-
 def options_of(given: list[str] | None) -> dict[str, Any]:
     """Read KEY=VALUE options; a value is a number, True, a tuple, or else a text.
 
@@ -90,6 +80,21 @@ def options_of(given: list[str] | None) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             found[key] = value
     return found
+
+
+def has_weights(given: dict[str, Any]) -> bool:
+    """Tell whether the options of a zoo net bring trained weights."""
+    return any(given.get(name) is not None for name in ("weights", "backbone_weights"))
+
+
+def layer_channels(text: str) -> tuple[str, list[int] | None]:
+    """Read ``"block1_conv1:0-63"`` as the layer and its channels; no colon means all channels."""
+    layer, colon, channels = text.rpartition(":")
+    if not colon:
+        return text, None
+    if not layer:
+        raise typer.BadParameter(f"expected LAYER:0-63; received {text!r}")
+    return layer, numbers(channels)
 
 
 def check_output(path: pathlib.Path, suffixes: tuple[str, ...]) -> None:

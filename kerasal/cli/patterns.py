@@ -34,6 +34,7 @@ def patterns(
     ] = None,
     preprocessing: options.Preprocessing = None,
     weights: options.Weights = None,
+    net_option: options.NetOption = None,
     unsafe: options.Unsafe = False,
 ) -> None:
     """Paint what the channels of a layer are attuned to, by carrying one clamped unit back to the pixels.
@@ -46,7 +47,7 @@ def patterns(
     chosen = options.numbers(channels) if channels else None
     from kerasal.cli.opening import open_model
 
-    opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
+    opened = open_model(model, preprocessing=preprocessing, weights=weights, net_options=net_option, unsafe=unsafe)
     other = None if against is None else open_model(against, preprocessing=preprocessing, unsafe=unsafe)
     from kerasal import images, receptive_field
     from kerasal.receptive_field.patterns import Painter

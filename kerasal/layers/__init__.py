@@ -12,4 +12,5 @@ from kerasal.layers.maxout import reorder_maxout as reorder_maxout
 from kerasal.layers.normalizing import LocalResponseNormalization as LocalResponseNormalization
 from kerasal.layers.normalizing import LogDensity as LogDensity
 from kerasal.layers.normalizing import MinMax as MinMax
+from kerasal.layers.padding import ReflectionPadding2D as ReflectionPadding2D
 from kerasal.layers.zeroing import RandomZeroing as RandomZeroing

@@ -13,7 +13,7 @@ from kerasal.receptive_field.route import Route
 import tensorflow as tf  # isort: skip
 
 _AGAIN = UNARY | BROADCASTING | SLIDING | {"BiasAdd", "ConcatV2", "FusedBatchNormV3", "Split", "SplitV"}
-_CUTS = PADDING | {"StridedSlice"}
+_CUTS = PADDING | {"MirrorPad", "StridedSlice"}  # no unit that sees padding is asked for, so any padding is a cut
 _VALID = {"padding": tf.compat.v1.AttrValue(s=b"VALID")}
 _NO_PADS = {"explicit_paddings": tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue())}
 

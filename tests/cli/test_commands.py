@@ -277,6 +277,14 @@ def test_patterns_writes_the_grid_and_what_else_is_asked_for(cli, model_file, tm
     assert "mean cosine similarity 1.000" in out
 
 
+def test_patterns_of_a_zoo_net_with_its_options(cli, tmp_path):
+    narrow = ["--net-option", "width=.03", "--net-option", "backbone=vgg16"]
+    code, out, err = cli("patterns", "deep_saliency", "block1_pool", *narrow, "-o", "p.png")
+    assert code == 0, err
+    assert "p.png  2 patterns of 6 × 6 px" in out
+    assert "random weights here" in err
+
+
 def test_patterns_refuses_what_it_cannot_paint(cli, model_file, tmp_path):
     for arguments, said in (
         (("conv2", "-c", "7"), "has 5 channels, counted from 0. Received: 7"),
@@ -284,6 +292,7 @@ def test_patterns_refuses_what_it_cannot_paint(cli, model_file, tmp_path):
         (("conv9",), "Did you mean"),
         (("conv2", "-o", "p.txt"), "written as .png"),
         (("conv2", "--rescale", "128"), "goes with --validate"),
+        (("conv2", "--net-option", "width=2"), "--net-option go with a zoo model"),
     ):
         code, _, err = cli("patterns", model_file, *arguments)
         assert code in (1, 2)

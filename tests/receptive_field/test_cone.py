@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerasal import receptive_field
+from kerasal.layers import ReflectionPadding2D
 from kerasal.receptive_field.geometry import to_field
 from kerasal.receptive_field.patterns import Painter
 
@@ -28,6 +29,10 @@ def cut_and_padded(tensor):
     return L.Cropping2D(((1, 2), (0, 1)))(L.ZeroPadding2D(((3, 0), (1, 2)))(tensor))[:, 1::2, ::3, :3]
 
 
+def reflected(tensor):
+    return L.Conv2D(4, 3, activation="relu")(ReflectionPadding2D(1)(tensor))
+
+
 @pytest.mark.parametrize(
     "middle",
     [
@@ -36,6 +41,7 @@ def cut_and_padded(tensor):
         cut_and_padded,
         lambda tensor: L.SeparableConv2D(4, 3, strides=2, padding="same", activation="relu")(tensor),
         lambda tensor: L.Conv2D(4, (3, 2), dilation_rate=2, padding="same", activation="relu")(tensor),
+        reflected,
         lambda tensor: L.UpSampling2D(2)(L.ReLU()(tensor)),
         lambda tensor: L.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu")(tensor),
         lambda tensor: L.Dense(4, activation="relu")(tensor),
@@ -49,6 +55,7 @@ def test_the_field_alone_paints_what_a_large_canvas_does(middle):
     model = keras.Model(inputs, L.Conv2D(3, 3, padding="same", name="end")(middle(tensor)))
     found = receptive_field.patterns(model, "end", final_relu=False)
     small, large = (Painter(model, "end", canvas, final_relu=False) for canvas in ("auto", (61, 58)))
+    assert small._alone or middle is not reflected
     # Above an enlargement neighbours differ: take a unit whole periods away.
     unit = tuple(one + 4 for one in small.canvas.unit)
     box = to_field(large.route, (61, 58)).box(*unit)

@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kerasal
 from kerasal.weight_files import save_npz
@@ -129,13 +130,27 @@ def test_the_deep_net_reads_any_size_and_its_map_is_guarded(tmp_path):
     assert kerasal.load_model(tmp_path / "m.keras").output_shape == (None, None, None)
 
 
+def test_the_encoder_is_that_of_keras():
+    for name, build in (("vgg16", keras.applications.VGG16), ("vgg19", keras.applications.VGG19)):
+        published = build(include_top=False, weights=None, input_shape=(64, 96, 3))
+        model = kerasal.create_model("deep_saliency", backbone=name, input_shape=(64, 96, 3))
+        names = [layer.name for layer in published.layers[1:]]
+        assert [layer.name for layer in model.layers[1 : len(names) + 1]] == names
+        model.set_weights([*published.get_weights(), model.get_weights()[-1]])
+        encoder = keras.Model(model.input, model.get_layer(names[-1]).output)
+        images = np.random.default_rng(0).normal(size=(1, 64, 96, 3)).astype(np.float32)
+        np.testing.assert_allclose(encoder(images), published(images), atol=1e-6)
+
+
 def test_backbone_weights_by_path(tmp_path):
     encoder = kerasal.create_model("vgg16", include_top=False)
     save_npz(encoder, tmp_path / "whole.npz")
-    model = kerasal.create_model("deep_saliency", backbone="vgg16", backbone_weights=tmp_path / "whole.npz")
-    last = model.get_layer("block5_conv3").get_weights()[0]
-    np.testing.assert_array_equal(last, encoder.get_layer("block5_conv3").get_weights()[0])
-    low = {"block1_conv1/kernel": np.ones((3, 3, 3, 64)), "block1_conv1/bias": np.ones(64)}
+    encoder.save_weights(tmp_path / "whole.weights.h5")
+    for name in ("whole.npz", "whole.weights.h5"):
+        model = kerasal.create_model("deep_saliency", backbone="vgg16", backbone_weights=tmp_path / name)
+        last = model.get_layer("block5_conv3").get_weights()[0]
+        np.testing.assert_array_equal(last, encoder.get_layer("block5_conv3").get_weights()[0])
+    low = {"block1_conv1/kernel": np.ones((3, 3, 3, 64)), "block1_conv1/bias": np.ones(64), "fc1/bias": np.ones(9)}
     np.savez(tmp_path / "low.npz", **low)
     with pytest.warns(UserWarning, match=r"low\.npz has nothing for block1_conv2, .*they stay random"):
         model = kerasal.create_model("deep_saliency", backbone="vgg16", backbone_weights=tmp_path / "low.npz")
@@ -147,21 +162,77 @@ def test_backbone_weights_by_path(tmp_path):
         kerasal.create_model("deep_saliency", backbone_weights=tmp_path / "nowhere.npz")
 
 
+NARROW = {"width": 1 / 32, "padding": "reflect", "from_layer": "block2_conv1", "input_shape": (32, 48, 3)}
+
+
+def narrow_weights(path, **others):
+    """Write random weights up to block2_conv1, two and four filters wide, after a convolution of the colours."""
+    random = np.random.default_rng(3)
+    shapes = {"block1_conv1": (3, 3, 3, 2), "block1_conv2": (3, 3, 2, 2), "block2_conv1": (3, 3, 2, 4)}
+    arrays = {f"{name}/kernel": random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    arrays |= {f"{name}/bias": random.normal(size=shape[3]).astype(np.float32) for name, shape in shapes.items()}
+    arrays |= {"input_affine/kernel": random.normal(size=(1, 1, 3, 3)), "input_affine/bias": random.normal(size=3)}
+    arrays |= others
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    return arrays
+
+
+def test_a_convolution_of_the_colours_is_folded_into_the_first(tmp_path):
+    arrays = narrow_weights(tmp_path / "w.npz", **{"aux_block1_conv1/bias": np.ones(64)})
+    model = kerasal.create_model("deep_saliency", backbone_weights=tmp_path / "w.npz", **NARROW)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3)).astype(np.float32)
+    tensor = images / 255 @ np.float32(arrays["input_affine/kernel"][0, 0]) + np.float32(arrays["input_affine/bias"])
+    for name in ("block1_conv1", "block1_conv2", "block2_conv1"):
+        tensor = tf.nn.max_pool2d(tensor, 2, 2, "VALID") if name == "block2_conv1" else tensor
+        padded = np.pad(tensor, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+        tensor = tf.nn.relu(tf.nn.conv2d(padded, arrays[f"{name}/kernel"], 1, "VALID") + arrays[f"{name}/bias"])
+    features = keras.Model(model.input, model.get_layer("block2_conv1").output)
+    found = features(kerasal.preprocessing.get("caffe").apply(images))
+    np.testing.assert_allclose(found, tensor, atol=1e-4 * np.abs(tensor).max())
+
+
+@pytest.mark.parametrize(
+    ("options", "others", "message"),
+    [
+        ({"padding": "same"}, {}, 'input_affine: padding="reflect"'),
+        ({"width": 1.0}, {}, r"block1_conv1 has 2 filters, that of width=0\.03125"),
+        ({}, {"input_affine/bias": None}, "go together"),
+        ({}, {"input_affine/bias": np.ones(2)}, r"expected \(1, 1, 3, 3\) and \(3,\)"),
+        ({}, {"block2_conv1/bias": np.ones(3)}, r"block2_conv1/bias is \(3,\), expected \(4,\)"),
+    ],
+)
+def test_backbone_weights_that_do_not_fit(tmp_path, options, others, message):
+    narrow_weights(tmp_path / "w.npz", **others)
+    with pytest.raises(ValueError, match=rf"w\.npz' do not fit vgg19: .*{message}"):
+        kerasal.create_model("deep_saliency", backbone_weights=tmp_path / "w.npz", **NARROW | options)
+
+
 def test_imagenet_weights_are_asked_of_keras(monkeypatch):
-    asked = {}
-    whole = keras.applications.VGG16
-    monkeypatch.setattr(
-        keras.applications, "VGG16", lambda **options: asked.update(options) or whole(**options | {"weights": None})
-    )
-    kerasal.create_model("deep_saliency", weights="imagenet", backbone="vgg16")
+    asked, whole = {}, keras.applications.VGG16
+
+    def published(**options):
+        asked.update(options)
+        asked["model"] = whole(**options | {"weights": None})
+        return asked["model"]
+
+    monkeypatch.setattr(keras.applications, "VGG16", published)
+    model = kerasal.create_model("deep_saliency", weights="imagenet", backbone="vgg16", padding="reflect")
     assert asked["weights"] == "imagenet" and not asked["include_top"]
+    for given, got in zip(asked["model"].get_weights(), model.get_weights()[:-1], strict=True):
+        np.testing.assert_array_equal(given, got)
 
 
-def test_weights_of_the_other_backbone_say_so(tmp_path):
-    model = kerasal.create_model("deep_saliency", backbone="vgg16")
+@pytest.mark.parametrize(
+    "options",
+    [{"backbone": "vgg16"}, {"backbone": "vgg19", "width": 0.0625, "from_layer": "block5_conv1"}],
+    ids=["vgg16", "cut"],
+)
+def test_weights_of_other_options_say_so(tmp_path, options):
+    model = kerasal.create_model("deep_saliency", **options)
     model.save_weights(tmp_path / "w.weights.h5")
-    with pytest.raises(ValueError, match="They are of deep_saliency with backbone='vgg16'"):
-        kerasal.create_model("deep_saliency", tmp_path / "w.weights.h5")
+    said = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    with pytest.raises(ValueError, match=f"They are of deep_saliency with {said}"):
+        kerasal.create_model("deep_saliency", tmp_path / "w.weights.h5", width=0.125)
 
 
 @pytest.mark.parametrize(("variant", "parameters"), [("deployed", 25_806_209), ("paper", 25_326_785)])
@@ -199,6 +270,9 @@ def test_salnet_enlarges_bilinearly_and_runs():
         ("shallow_saliency", {"maxout_layout": "rows", **TINY}, "layout: expected"),
         ("deep_saliency", {"backbone": "resnet"}, "backbone is one of vgg16, vgg19"),
         ("deep_saliency", {"input_shape": (16, 16, 3)}, "from 32 pixels on"),
+        ("deep_saliency", {"padding": "zeros"}, "padding is one of same, reflect"),
+        ("deep_saliency", {"width": 0}, "width is a factor"),
+        ("deep_saliency", {"width": 0.5, "weights": "imagenet"}, "goes with width=1"),
         ("salnet", {"variant": "big"}, "variant is one of"),
         ("salnet", {"input_shape": (50, 64, 3)}, "4 divides"),
         ("salnet", {"width": 0}, "width is a factor"),

@@ -16,7 +16,8 @@ class CentreSurround:
     Attributes:
         symmetry: share of the energy that depends on the distance from the middle alone, from 0 (an edge) to 1 (rings).
         fit: share of the radial profile's energy that the difference of Gaussians explains, from 0 to 1.
-        balance: how nearly the surround makes up for the centre, volume by volume: 0 without a surround, 1 equal.
+        balance: how nearly the surround makes up for the centre, volume by volume: 0 without values of the other sign
+            around it, 1 equal.
         score: the product of the three, from 0 to 1.
         polarity: 1 for a centre that is positive along ``colour``, -1 for a negative one, 0 for an empty pattern.
         colour: unit vector (C,), the direction in colour; its largest entry is positive.
@@ -37,7 +38,9 @@ def centre_surround(pattern: np.ndarray) -> CentreSurround:
 
     The profile m(r), the mean over the ring at distance r, is fitted by
     a·exp(-r² / 2s²) - b·exp(-r² / 2t²) with a, b >= 0 and s < t, each ring weighted by its pixels. Then symmetry =
-    Σ m(r(x))² / Σ v(x)², fit = 1 - Σ (m - DoG)² / Σ m², balance = min(q, 1/q) with q = b·t² / a·s².
+    Σ m(r(x))² / Σ v(x)², fit = 1 - Σ (m - DoG)² / Σ m², balance = min(q, 1/q) with q the volume of the DoG below 0 over
+    that above, on the pattern. (Not b·t² / a·s²: two nearly equal Gaussians that almost cancel fit a cone, or any blob
+    that ends sooner than a Gaussian, and are positive everywhere.)
     A pattern of fewer than some 9 pixels has too few rings for the fit to tell much.
 
     Args:
@@ -102,8 +105,9 @@ def _fitted(radius, profile, count) -> tuple[float, float, tuple[float, float]]:
         bounds=bounds,
         max_nfev=100,
     )
-    a, b, s, wider = best.x
+    _, _, s, wider = best.x
     fit = max(0.0, 1 - float((count * (curve(best.x) - profile) ** 2).sum()) / total)
-    centre, surround = a * s**2, b * (s * wider) ** 2
+    fitted = count * curve(best.x)
+    centre, surround = np.maximum(fitted, 0).sum(), np.maximum(-fitted, 0).sum()
     balance = min(centre, surround) / max(centre, surround) if max(centre, surround) > 0 else 0.0
     return fit, float(balance), (float(s), float(s * wider))

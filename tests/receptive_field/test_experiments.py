@@ -154,6 +154,11 @@ def test_edges_bars_blobs_and_noise_are_not():
     blob = receptive_field.centre_surround(gaussian(4))
     assert blob.symmetry > 0.95
     assert blob.score < 0.05  # no surround
+    distance = np.sqrt(-2 * 36 * np.log(gaussian(6)))
+    for blunt in (np.maximum(0, 1 - distance / 14), np.exp(-((distance / 10) ** 4))):  # ends sooner than a Gaussian
+        found = receptive_field.centre_surround(blunt)
+        assert found.fit > 0.95
+        assert found.score < 0.1
     assert receptive_field.centre_surround(np.random.default_rng(0).normal(size=(41, 41, 3))).score < 0.05
     empty = receptive_field.centre_surround(np.zeros((9, 9, 3)))
     assert (empty.score, empty.polarity) == (0, 0)

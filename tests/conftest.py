@@ -10,6 +10,25 @@ import numpy as np
 import pytest
 
 
+def write_coloured_squares(folder, names, each, size, square) -> pathlib.Path:
+    """A folder a class of ``each`` noisy pictures, whose pixels ``square`` are redder, greener or bluer by class."""
+    from kerasal import images
+
+    random = np.random.default_rng(0)
+    for label, name in enumerate(names):
+        for number in range(each):
+            picture = random.integers(0, 120, (*size, 3))
+            picture[*square, label] += 130
+            images.write(folder / name / f"{number}.png", picture.astype(np.uint8))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def coloured_squares():
+    """The function that writes class folders; see ``write_coloured_squares``."""
+    return write_coloured_squares
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> pathlib.Path:
     """The real data, where the environment variable KERASAL_DATA says or beside the checkout."""

@@ -34,7 +34,7 @@ def exemplars(
     preprocessing: options.Preprocessing = None,
     weights: options.Weights = None,
     fit: options.Fit = "crop",
-    size: Annotated[int | None, typer.Option(help="Side of the images, for a model that takes any.", min=1)] = None,
+    size: options.Side = None,
     unsafe: options.Unsafe = False,
 ) -> None:
     """Find the images that excite channels most, the patch each unit saw, and what of it the unit responds to.

@@ -24,7 +24,7 @@ def filters(
     preprocessing: options.Preprocessing = None,
     weights: options.Weights = None,
     fit: options.Fit = "crop",
-    size: Annotated[int | None, typer.Option(help="Side of the images, for a model that takes any.", min=1)] = None,
+    size: options.Side = None,
     unsafe: options.Unsafe = False,
 ) -> None:
     """Tell which frequencies a convolution's filters see, how much its stride aliases, and which filters are dead.

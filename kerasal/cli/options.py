@@ -38,6 +38,7 @@ Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run code inside the mode
 Fit = Annotated[
     Literal["crop", "stretch"], typer.Option(help="Cut the photograph to the model's shape, or stretch it.")
 ]
+Side = Annotated[int | None, typer.Option(help="Side of the images, for a model that takes any.", min=1)]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 

@@ -38,7 +38,7 @@ def probe(
     preprocessing: options.Preprocessing = None,
     weights: options.Weights = None,
     fit: options.Fit = "crop",
-    size: Annotated[int | None, typer.Option(help="Side of the images, for a model that takes any.", min=1)] = None,
+    size: options.Side = None,
     seed: options.Seed = 0,
     unsafe: options.Unsafe = False,
 ) -> None:

@@ -62,13 +62,13 @@ def score(
     An interrupted run continues where it stopped when the same command is given again. What cannot be read is named and
     counted, and makes the exit code 1.
     """
-    from kerasal.cli import score_run
+    from kerasal.cli import score_job, score_run
 
     if output.suffix.lower() != ".csv":
         raise ValueError(f"--output: expected a name that ends in .csv, received {output}.")
     if legacy and definition is not Definition.coursework:
         raise ValueError("--legacy belongs to --definition coursework.")
-    job = score_run.prepare(
+    job = score_job.prepare(
         maps,
         fixations,
         densities=densities,

@@ -1,134 +1,17 @@
-"""The work behind ``kerasal score``: find the files, score each image in one or several processes, keep a journal."""
+"""The work behind ``kerasal score``: score each image in one or several processes, and keep a journal."""
 
 import concurrent.futures
-import dataclasses
-import hashlib
 import json
 import multiprocessing
 import os
 import threading
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from kerasal.cli.score_job import Job
 from kerasal.cli.score_journal import continued, journal_of, resume, stamp
-from kerasal.datasets.fixation_files import list_fixations
-from kerasal.datasets.map_files import list_maps, map_shape, read_map
-from kerasal.metrics import coursework
-from kerasal.metrics._inputs import Fixations, fixations_of
-from kerasal.metrics.baselines import MeanMap
-from kerasal.metrics.blur import sigma_of
-from kerasal.metrics.definitions import PRESETS, resolve
-from kerasal.metrics.scoring import Scorer, check_baselines, pool_of
-from kerasal.naming import closest
-
-_OWN_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
-
-
-@dataclasses.dataclass
-class Job:
-    """Everything needed to score one image after the other."""
-
-    maps: dict[str, Path]
-    densities: dict[str, Path]
-    everyone: list[Fixations]
-    position: dict[str, int]
-    errors: dict[str, str]
-    scorer: Scorer | None  # None: the coursework script
-    mean: MeanMap | None
-    settings: dict[str, Any]
-    notes: list[str]
-
-    @property
-    def definitions(self) -> dict[str, str]:
-        """Column -> definition."""
-        if self.scorer is not None:
-            return self.scorer.columns
-        columns = self.settings["metrics"] or coursework.DEFINITIONS
-        legacy = "; legacy: values wrapped, nearest pixel" if self.settings["legacy"] else ""
-        return {column: coursework.DEFINITIONS[column] + legacy for column in columns}
-
-    def score(self, name: str) -> dict[str, Any]:
-        """Return the row of one image: its values, or why there are none under ``error``."""
-        try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                values = self._values(name)
-        except _OWN_ERRORS as error:
-            return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
-        return {**values, "error": None, "warnings": [str(warning.message) for warning in caught]}
-
-    def _values(self, name: str) -> dict[str, float]:
-        position = self.position[name]
-        fixated = self.everyone[position]
-        prediction = read_map(self.maps[name])
-        others = pool_of(self.everyone, position, self.settings["seed"])
-        if self.scorer is not None:
-            density = read_map(self.densities[name]) if self.densities else None
-            return self.scorer.score(prediction, fixated, density, others=others, mean=self.mean, name=name)
-        pool = others(fixated.shape)
-        values = coursework.coursework_scores(prediction, fixated, pool, legacy=self.settings["legacy"], name=name)
-        return {column: values[column] for column in self.definitions}
-
-
-def prepare(maps: Path, fixations: Path, *, densities: Path | None, size, baselines, **settings) -> Job:
-    """Find the files, read all fixations, and check the options before anything is computed.
-
-    Raises:
-        ValueError: options that do not fit, or no image with both a map and fixations.
-    """
-    found_maps, found_fixations = list_maps(maps), list_fixations(fixations)
-    found_densities = list_maps(densities) if densities is not None else {}
-    sigma = None if settings["sigma"] is None else sigma_of(_number_or_name(settings["sigma"]))
-    scorer = _scorer(settings, baselines, sigma, bool(found_densities))
-    names = [name for name in found_maps if name in found_fixations]
-    if not names:
-        raise ValueError(
-            f"No map in {maps} has fixations of the same name in {fixations}: "
-            f"maps are called {_some(found_maps)}, fixations "
-            f"{_some(found_fixations)}."
-        )
-    errors = {
-        name: f"there are no fixations of this name in {fixations}"
-        for name in found_maps
-        if name not in found_fixations
-    }
-    errors |= {
-        name: f"there is no density of this name in {densities}"
-        for name in names
-        if densities and name not in found_densities
-    }
-    everyone, position = [], {}
-    for name in names:
-        try:
-            fixated = _read(name, found_maps[name], found_fixations[name], size, scorer is None)
-        except _OWN_ERRORS as error:
-            errors[name] = str(error).splitlines()[0]
-            continue
-        position[name] = len(everyone)
-        everyone.append(fixated)
-    spare = [name for name in found_fixations if name not in found_maps]
-    notes = [f"{len(spare)} images in {fixations} have no map: {_some(spare)}."] if spare else []
-    if scorer is not None and len(everyone) == 1 and not settings["metrics"]:
-        scorer = scorer.without_others()
-        notes.append("A single image has no others, so the shuffled AUC and the baseline mean are left out.")
-    elif scorer is not None and len(everyone) == 1 and not baselines and "mean" in scorer.baselines:
-        scorer = dataclasses.replace(scorer, baselines=[name for name in scorer.baselines if name != "mean"])
-        notes.append("A single image has no others, so the baseline mean is left out.")
-    mean = _mean(scorer, everyone)
-    settings |= {
-        "maps": str(maps),
-        "fixations": str(fixations),
-        "densities": str(densities or ""),
-        "sigma": sigma,
-        "size": size,
-    }
-    settings |= {"baselines": list(scorer.baselines) if scorer else [], "fixations_digest": _digest(position, everyone)}
-    return Job(found_maps, found_densities, everyone, position, errors, scorer, mean, settings, notes)
 
 
 def run(job: Job, output: Path, processes: int) -> pd.DataFrame:
@@ -151,42 +34,6 @@ def run(job: Job, output: Path, processes: int) -> pd.DataFrame:
     table = pd.DataFrame.from_dict({name: rows[name] for name in sorted(rows)}, orient="index")
     table.index.name = "image"
     return table.reindex(columns=[*job.definitions, "error"])
-
-
-def _scorer(settings: dict, baselines, sigma: float | None, densities: bool) -> Scorer | None:
-    metrics = settings["metrics"]
-    if settings["definition"] == "coursework":
-        for name in metrics or ():
-            if name not in coursework.DEFINITIONS:
-                raise ValueError(closest(name, coursework.DEFINITIONS, "metric of the coursework"))
-        return None
-    available = {"fixations", "baseline", "others"} | ({"density"} if sigma is not None or densities else set())
-    preset = PRESETS[settings["definition"]]
-    if metrics:
-        wanted = {name: preset.get(name, (name, {})) for name in metrics}
-    else:
-        wanted = {
-            c: v for c, v in preset.items() if available >= set(resolve([v[0]], {*available, "density"})[v[0]].needs)
-        }
-    chosen = ("center", "mean") if not baselines else () if baselines == ["none"] else tuple(baselines)
-    return Scorer(resolve(wanted, available), check_baselines(chosen), None if densities else sigma, settings["resize"])
-
-
-def _mean(scorer: Scorer | None, everyone: list[Fixations]) -> MeanMap | None:
-    if scorer is None or "mean" not in scorer.baselines:
-        return None
-    mean = MeanMap()
-    for fixated in everyone:
-        mean.add(fixated)
-    return mean
-
-
-def _read(name: str, file: Path, reader, size, coursework_sized: bool) -> Fixations:
-    value = reader()
-    shape = value.shape if value.ndim == 2 and value.shape[1] != 2 else size
-    if shape is None:
-        shape = (480, 640) if coursework_sized else map_shape(file)
-    return fixations_of(value, shape, "fixations", name)
 
 
 def _results(job: Job, names: list[str], processes: int) -> Iterator[tuple[str, dict]]:
@@ -234,22 +81,3 @@ def _progress(results: Iterator, total: int) -> Iterator:
 
     console = Console(stderr=True)
     yield from track(results, "Scoring", total=total, console=console, disable=not console.is_terminal or total == 0)
-
-
-def _digest(position: dict[str, int], everyone: list[Fixations]) -> str:
-    digest = hashlib.sha256(json.dumps(position).encode())
-    for fixated in everyone:
-        digest.update(np.asarray(fixated.shape).tobytes() + fixated.index.tobytes() + fixated.count.tobytes())
-    return digest.hexdigest()
-
-
-def _number_or_name(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _some(names) -> str:
-    names = list(names)
-    return ", ".join(names[:3]) + (f" .. {names[-1]}" if len(names) > 3 else "")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from kerasal.gaze.prediction import Postprocess, Predictor, finish
 from kerasal.metrics import coursework
-from kerasal.metrics._inputs import Fixations, fixations_of
+from kerasal.metrics._fixations import Fixations, fixations_of
 from kerasal.metrics.baselines import BASELINES, MeanMap, center_map
 from kerasal.metrics.definitions import PRESETS, resolve
 from kerasal.metrics.scoring import Scorer, check_baselines, pool_of, united

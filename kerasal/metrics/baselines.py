@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasal.metrics._inputs import Fixations
+from kerasal.metrics._fixations import Fixations
 from kerasal.metrics._resize import imresize
 from kerasal.metrics.blur import gaussian_blur
 

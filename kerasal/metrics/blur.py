@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from kerasal.metrics._inputs import fixations_of
+from kerasal.metrics._fixations import fixations_of
 
 SIGMAS = {"coursework": 19.0, "osie": 24.0}
 """Widths in use, in pixels: the coursework examiners' (640 x 480 SALICON images) and OSIE's authors' (800 x 600)."""

@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from kerasal.metrics._inputs import array_of, fixations_of, map_of, subject
+from kerasal.metrics._fixations import fixations_of
+from kerasal.metrics._maps import array_of, map_of, subject
 from kerasal.metrics.blur import SIGMAS, blur_fixations, gaussian_blur
 from kerasal.metrics.distributions import cc
 from kerasal.metrics.stepped import auc_borji, auc_shuffled

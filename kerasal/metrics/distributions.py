@@ -1,6 +1,6 @@
 """A map against a density of fixations: correlation, similarity and the Kullback-Leibler divergence."""
 
-from kerasal.metrics._inputs import Map, check_resize, map_of, subject, undefined
+from kerasal.metrics._maps import Map, check_resize, map_of, subject, undefined
 from kerasal.metrics._sums import correlation, overlap, relative_entropy, shifted_sum
 
 _EPSILON = 2.0**-52

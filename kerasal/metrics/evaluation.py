@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerasal.metrics._inputs import Fixations, array_of, check_resize, fixations_of, ground_truth_shape
+from kerasal.metrics._fixations import Fixations, fixations_of, ground_truth_shape
+from kerasal.metrics._maps import array_of, check_resize
 from kerasal.metrics.baselines import MeanMap
 from kerasal.metrics.blur import sigma_of
 from kerasal.metrics.definitions import resolve

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from kerasal.metrics._inputs import Map, map_and_fixations, map_of, subject, undefined
+from kerasal.metrics._fixations import map_and_fixations
+from kerasal.metrics._maps import Map, map_of, subject, undefined
 from kerasal.metrics._sums import moments, shifted_sum
 
 _EPSILON = 2.0**-52

@@ -3,16 +3,8 @@
 import numpy as np
 
 from kerasal.metrics._counting import count_above
-from kerasal.metrics._inputs import (
-    Fixations,
-    Map,
-    array_of,
-    check_finite,
-    flat_fixations,
-    ground_truth_shape,
-    map_and_fixations,
-    subject,
-)
+from kerasal.metrics._fixations import Fixations, flat_fixations, ground_truth_shape, map_and_fixations
+from kerasal.metrics._maps import Map, array_of, check_finite, subject
 
 
 def auc(

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from kerasal.metrics._inputs import Fixations, Map, fixations_of, map_and_fixations, map_of
+from kerasal.metrics._fixations import Fixations, fixations_of, map_and_fixations
+from kerasal.metrics._maps import Map, map_of
 from kerasal.metrics.baselines import BASELINES, MeanMap, center_map
 from kerasal.metrics.blur import blur_fixations
 from kerasal.metrics.definitions import Metric

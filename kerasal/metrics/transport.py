@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kerasal.metrics._inputs import check_resize, map_of, subject, undefined
+from kerasal.metrics._maps import check_resize, map_of, subject, undefined
 from kerasal.metrics._resize import imresize
 
 _FRAMEWORKS = {"tensorflow": "TENSORFLOW", "torch": "PYTORCH", "jax": "JAX", "cupy": "CUPY"}

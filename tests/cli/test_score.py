@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from kerasal import metrics
-from kerasal.cli import score_journal, score_run
+from kerasal.cli import score_job, score_journal
 from kerasal.cli.score import score
 
 RANDOM = np.random.default_rng(12)
@@ -142,7 +142,7 @@ def test_all_bad_is_an_error_after_the_table(folders):
 def test_interrupted_run_is_resumed(folders, monkeypatch):
     maps, fixations, output = folders
     calls = []
-    original = score_run.Job.score
+    original = score_job.Job.score
 
     def interrupted(job, name):
         if len(calls) == 2:
@@ -150,7 +150,7 @@ def test_interrupted_run_is_resumed(folders, monkeypatch):
         calls.append(name)
         return original(job, name)
 
-    monkeypatch.setattr(score_run.Job, "score", interrupted)
+    monkeypatch.setattr(score_job.Job, "score", interrupted)
     assert call(maps, fixations, "-o", output).exit_code != 0
     assert not output.exists()
     journal = score_journal.journal_of(output)
@@ -160,7 +160,7 @@ def test_interrupted_run_is_resumed(folders, monkeypatch):
         calls.append(name)
         return original(job, name)
 
-    monkeypatch.setattr(score_run.Job, "score", counted)
+    monkeypatch.setattr(score_job.Job, "score", counted)
     result = call(maps, fixations, "-o", output)
     assert result.exit_code == 0, result.output
     assert calls == NAMES
@@ -173,7 +173,7 @@ def test_interrupted_run_is_resumed(folders, monkeypatch):
 
 def test_changed_files_and_settings_are_not_taken_over(folders, monkeypatch):
     maps, fixations, output = folders
-    original = score_run.Job.score
+    original = score_job.Job.score
     calls = []
 
     def interrupted(job, name):
@@ -182,7 +182,7 @@ def test_changed_files_and_settings_are_not_taken_over(folders, monkeypatch):
             raise KeyboardInterrupt
         return original(job, name)
 
-    monkeypatch.setattr(score_run.Job, "score", interrupted)
+    monkeypatch.setattr(score_job.Job, "score", interrupted)
     call(maps, fixations, "-o", output)
     Image.fromarray(255 - MAPS["a"]).save(maps / "a.png", compress_level=0)
     calls.clear()

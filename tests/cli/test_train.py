@@ -141,15 +141,9 @@ def test_help_loads_no_tensorflow():
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    """Three classes of 12 dim squares: red, green and blue."""
-    random, folder = np.random.default_rng(0), tmp_path_factory.mktemp("photographs")
-    for label, name in enumerate(("red", "green", "blue")):
-        for number in range(12):
-            picture = random.integers(0, 120, (24, 30, 3))
-            picture[6:18, 8:22, label] += 130
-            kerasal.images.write(folder / name / f"{number}.png", picture.astype(np.uint8))
-    return folder
+def photographs(coloured_squares, tmp_path_factory):
+    folder, colours = tmp_path_factory.mktemp("photographs"), ("red", "green", "blue")
+    return coloured_squares(folder, colours, 12, (24, 30), np.s_[6:18, 8:22])
 
 
 SMALL_NET = ("--net-option", "stride=1", "--net-option", "input_shape=(20,20,3)")

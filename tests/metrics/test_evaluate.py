@@ -188,7 +188,7 @@ def test_summary_is_mean_error_and_bootstrap_interval():
 
 
 def test_mean_map_needs_another_image():
-    from kerasal.metrics._inputs import fixations_of
+    from kerasal.metrics._fixations import fixations_of
 
     mean = MeanMap()
     fixated = fixations_of(POINTS[0], SHAPE)

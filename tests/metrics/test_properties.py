@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from kerasal import metrics
 from kerasal.metrics._counting import count_above
-from kerasal.metrics._inputs import map_of
+from kerasal.metrics._maps import map_of
 from kerasal.metrics.stepped import thresholds
 
 SHAPE = (9, 11)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kerasal import images, training
+from kerasal import training
 from kerasal.datasets import class_images
 from kerasal.training import confusion
 from kerasal.training.augmentation import Augmentation
@@ -20,15 +20,9 @@ CHANGES = Augmentation(shift=0.1, scale=0.1, flip=True)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Red, green and blue squares on noise."""
-    random, folder = np.random.default_rng(0), tmp_path_factory.mktemp("colours")
-    for label, name in enumerate(("red", "green", "dark blue")):
-        for number in range(20):
-            picture = random.integers(0, 120, (14, 18, 3))
-            picture[3:11, 4:14, label] += 130
-            images.write(folder / name / f"{number}.png", picture.astype(np.uint8))
-    return folder
+def folder(coloured_squares, tmp_path_factory):
+    folder, colours = tmp_path_factory.mktemp("colours"), ("red", "green", "dark blue")
+    return coloured_squares(folder, colours, 20, (14, 18), np.s_[3:11, 4:14])
 
 
 def tiny():

@@ -1,0 +1,114 @@
+"""Maps as every metric takes them: checked for shape and finite values, and flat; what is wrong with which image."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+
+from kerasal.metrics._resize import imresize
+
+
+@dataclasses.dataclass(frozen=True)
+class Map:
+    """A checked map: float64 ``values`` in one dimension, its ``shape``, and the smallest and largest value."""
+
+    values: np.ndarray
+    shape: tuple[int, int]
+    low: float
+    high: float
+
+    @property
+    def constant(self) -> bool:
+        """Whether all values are equal: by minimum and maximum, because a standard deviation is rarely exactly zero."""
+        return self.low == self.high
+
+
+def subject(argument: str, name: str | None) -> str:
+    """Return how messages call ``argument``: with the image's name where there is one."""
+    return argument if name is None else f"{argument} of image {str(name)!r}"
+
+
+def array_of(value, argument: str, name: str | None = None) -> np.ndarray:
+    """Return ``value`` as a two-dimensional float64 array (the same memory where it already is one).
+
+    Raises:
+        ValueError: not numbers, or neither (H, W) nor (H, W, 1).
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{subject(argument, name)}: expected an array of real numbers, received dtype {array.dtype}.")
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(
+            f"{subject(argument, name)}: expected one map of shape (H, W), received shape {array.shape}. "
+            "Pass one image at a time and one channel."
+        )
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def map_of(value, argument: str, name: str | None = None, *, shape=None, resize: str | None = None) -> Map:
+    """Check a map against NaN, infinite values and, where one is given, the ground truth's ``shape``.
+
+    Raises:
+        ValueError: what is wrong, with which argument and image.
+    """
+    if isinstance(value, Map) and (shape is None or value.shape == shape):
+        return value
+    array = value.values.reshape(value.shape) if isinstance(value, Map) else array_of(value, argument, name)
+    low, high = _range(array, argument, name)
+    if shape is not None and array.shape != shape:
+        if resize is None:
+            raise ValueError(
+                f"{subject(argument, name)}: expected the ground truth's shape {shape}, received {array.shape}. "
+                'Resize it, or pass resize="matlab".'
+            )
+        # rounding would give a constant map a contrast of 1e-17, which metrics would scale up to 1
+        array = np.full(shape, low) if low == high else imresize(array, shape)
+        low, high = float(array.min()), float(array.max())
+    array, low, high = _tame(array, low, high)
+    return Map(array.reshape(-1), array.shape, low, high)
+
+
+def _tame(array: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float, float]:
+    """Scale values whose squares would over- or underflow by a power of two, which no metric notices."""
+    largest = max(abs(low), abs(high))
+    if largest == 0 or 2.0**-400 < largest < 2.0**400:
+        return array, low, high
+    factor = 2.0 ** -np.clip(np.floor(np.log2(largest)), -1000, 1000)
+    return array * factor, low * factor, high * factor
+
+
+def _range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, float]:
+    low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+        raise ValueError(
+            f"{subject(argument, name)}: expected finite values, "
+            f"received {bad} NaN or infinite ones among {array.size}."
+        )
+    return low, high
+
+
+def check_finite(array: np.ndarray, argument: str, name: str | None) -> None:
+    """Refuse NaN and infinite values in one pass: a finite sum proves that there are none, another one only suspects.
+
+    By a product of every row with itself, which costs less than a minimum and a maximum.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.vecdot(array, array).sum()
+    if not np.isfinite(total):
+        _range(array, argument, name)
+
+
+def check_resize(resize: str | None) -> None:
+    """Refuse anything but ``None`` and ``"matlab"``."""
+    if resize not in (None, "matlab"):
+        raise ValueError(f'resize: expected None or "matlab", received {resize!r}.')
+
+
+def undefined(metric: str, why: str, name: str | None) -> float:
+    """Warn that ``metric`` has no value for this image, and return NaN."""
+    image = "the image" if name is None else f"image {str(name)!r}"
+    warnings.warn(f"{metric} of {image} is undefined (NaN): {why}.", stacklevel=3)
+    return float("nan")

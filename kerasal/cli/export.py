@@ -1,7 +1,7 @@
 """``kerasal export``: a model and its explanations as a SavedModel for TensorFlow Serving."""
 
 import pathlib
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,6 +23,10 @@ def export(
     labels: options.Labels = None,
     weights: options.Weights = None,
     name: Annotated[str | None, typer.Option(help="Of the model. Default: its own.")] = None,
+    format: Annotated[
+        Literal["saved_model", "onnx"],
+        typer.Option(help="onnx: a file a signature, for the scores, occlusion and scorecam; ONNX has no gradients."),
+    ] = "saved_model",
     version: Annotated[int | None, typer.Option(help="Of the model. Default: one more than the last.", min=1)] = None,
     unsafe: options.Unsafe = False,
 ) -> None:
@@ -31,6 +35,8 @@ def export(
     Without --signature: serving_default, class_saliency and, where the preprocessing is known, predict_image and
     predict_bytes. Whoever loads it needs TensorFlow alone.
     """
+    if format == "onnx" and version is not None:
+        raise ValueError("--version is a SavedModel's; ONNX files are told apart by --name.")
     from kerasal.cli.opening import open_model
 
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
@@ -42,6 +48,9 @@ def export(
 
     spec = None if pathlib.Path(model).exists() else registry.model_spec(model)
     subject = make_subject(opened.model, spec, opened.preprocessing, opened.labels)
+    if format == "onnx":
+        _write_onnx(subject, folder, signature, name)
+        return
     if subject.convention is None and signature is None:
         remark("No signatures on images: say --preprocessing for predict_image and predict_bytes.")
     path = write(subject, folder, signature, version, name)
@@ -51,6 +60,14 @@ def export(
     results().print(table)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     results().print(f"{path}  {size / 1e6:.1f} MB. Next: kerasal serve {folder}", markup=False, soft_wrap=True)
+
+
+def _write_onnx(subject, folder: pathlib.Path, signature: list[str] | None, name: str | None) -> None:
+    from kerasal.serving import onnx
+
+    for path in onnx.write(subject, folder, signature or ["serving_default"], name):
+        size = path.stat().st_size / 1e6
+        results().print(f"{path}  {size:.1f} MB, the same as TensorFlow in onnxruntime", markup=False, soft_wrap=True)
 
 
 def _listed(tensors: dict) -> str:

@@ -1,6 +1,7 @@
 """A model and its explanations behind a server: one SavedModel with a signature for each.
 
 * ``export``: any Keras model to ``DIR/NAME/VERSION``, TensorFlow Serving's folders; needs TensorFlow alone to run.
+* ``export_onnx``: scores, and the attributions that take no gradient, as ONNX files.
 * ``Signature``, ``kinds``: what a signature can be; see ``kerasal.serving.signatures``.
 
 Starting a server on an export (``kerasal.serving.server``) needs no TensorFlow, so that nothing here loads it before it
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING
 
 _ORIGIN = {
     "export": "kerasal.serving.exporting",
+    "export_onnx": "kerasal.serving.onnx",
     "Signature": "kerasal.serving.signatures",
     "kinds": "kerasal.serving.signatures",
 }
 
-__all__ = ["Signature", "export", "kinds"]
+__all__ = ["Signature", "export", "export_onnx", "kinds"]
 
 if TYPE_CHECKING:
     from kerasal.serving.exporting import export as export
+    from kerasal.serving.onnx import export_onnx as export_onnx
     from kerasal.serving.signatures import Signature as Signature
     from kerasal.serving.signatures import kinds as kinds
 

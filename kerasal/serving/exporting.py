@@ -57,12 +57,16 @@ def export(
             that is none, or a version that exists.
         OSError: the folder cannot be written to, or the disk is full.
     """
+    return write(open_subject(model_or_name, preprocessing, labels), path, signatures, version, name)
+
+
+def open_subject(model_or_name, preprocessing, labels) -> Subject:
+    """Gather what is known of a model, of a model file or of a zoo name; see ``make_subject``."""
     if isinstance(model_or_name, keras.Model):
-        return write(make_subject(model_or_name, None, preprocessing, labels), path, signatures, version, name)
+        return make_subject(model_or_name, None, preprocessing, labels)
     text = os.fspath(model_or_name)
     spec = registry.model_spec(text) if not os.path.exists(text) and text in registry.list_models() else None
-    model = registry.load_model(model_or_name)
-    return write(make_subject(model, spec, preprocessing, labels), path, signatures, version, name)
+    return make_subject(registry.load_model(model_or_name), spec, preprocessing, labels)
 
 
 def write(

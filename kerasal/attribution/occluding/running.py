@@ -43,7 +43,7 @@ def choose(view: View, index: int, filling: tf.Tensor, windows: Windows, clean, 
 def each_window(windows: Windows, rows: int, images: tf.Tensor, measure: Callable, step: Callable | None) -> tf.Tensor:
     """Return ``measure(chosen)``, (K, N), of all windows, as (N, rows, columns) in the dtype float32."""
     together = tf.maximum(1, rows // images)
-    chunks = -(-windows.count // together)
+    chunks = (windows.count + together - 1) // together
     found = tf.TensorArray(tf.float32, size=chunks, element_shape=[None, None], infer_shape=False)
 
     def body(number, found):
@@ -55,10 +55,11 @@ def each_window(windows: Windows, rows: int, images: tf.Tensor, measure: Callabl
                 told = tf.numpy_function(step, [tf.size(chosen) * images], tf.int32)
             with tf.control_dependencies([told]):
                 values = tf.identity(values)
-        return number + 1, found.write(number, values)
+        # The last rows are filled up, because other runtimes stack arrays but do not concatenate them.
+        return number + 1, found.write(number, tf.pad(values, [[0, together - tf.size(chosen)], [0, 0]]))
 
     _, found = tf.while_loop(lambda number, _: number < chunks, body, (tf.constant(0), found), parallel_iterations=1)
-    maps = tf.transpose(found.concat())
+    maps = tf.transpose(tf.reshape(found.stack(), [-1, images])[: windows.count])
     return tf.reshape(maps, [-1, *windows.shape])
 
 

@@ -1,0 +1,114 @@
+"""ONNX files, opened and run in onnxruntime; what is not possible there says so, and leaves nothing behind."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kerasal import attribution, serving
+from kerasal.cli.app import app
+from kerasal.serving import onnx_graph
+
+pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+pytestmark = pytest.mark.slow  # the converter takes seconds for each
+
+LABELS = ["ant", "bee", "cat", "dög", "eel", "fox"]
+
+
+@pytest.fixture(scope="module")
+def files(shared_model, tmp_path_factory):
+    """Scores and an occlusion of windows that do not fill the last loop."""
+    signatures = ["serving_default", "hidden=occlusion:window=3,target=class"]
+    options = {"signatures": signatures, "labels": LABELS, "preprocessing": "caffe", "name": "net"}
+    return serving.export_onnx(shared_model("functional"), tmp_path_factory.mktemp("onnx"), **options)
+
+
+def run(file, feeds):
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    return dict(zip([one.name for one in session.get_outputs()], session.run(None, feeds), strict=True))
+
+
+def test_scores_are_those_of_the_model(files, shared_model, batch):
+    assert [file.name for file in files] == ["net.onnx", "net-hidden.onnx"]
+    expected = shared_model("functional").predict(batch, verbose=0)
+    for rows in (3, 1):
+        found = run(files[0], {"inputs": batch[:rows]})
+        np.testing.assert_allclose(found["scores"], expected[:rows], atol=1e-6)
+
+
+def test_occlusion_is_that_of_the_process(files, shared_model, batch):
+    classes = np.int32([4, 0, 2])
+    found = run(files[1], {"inputs": batch, "class_index": classes})
+    expected = attribution.occlusion(shared_model("functional"), batch, classes, window=3)
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(found["map"], expected, atol=1e-5)
+    assert found["class"].tolist() == [4, 0, 2]
+
+
+def test_the_file_says_what_it_is(files):
+    session = onnxruntime.InferenceSession(files[1], providers=["CPUExecutionProvider"])
+    told = session.get_modelmeta().custom_metadata_map
+    assert told["labels"].splitlines() == LABELS
+    described = json.loads(told["kerasal"])
+    assert described["preprocessing"]["bgr"] and described["signatures"]["hidden"]["kind"] == "occlusion"
+    assert session.get_inputs()[0].shape == ["N", 8, 8, 3] and session.get_outputs()[1].shape[0] == "N"
+
+
+@pytest.mark.parametrize(
+    "signature, message",
+    [
+        ("class_saliency", r"takes gradients \(.*Grad.*\), which is not possible in ONNX. Possible are the scores"),
+        ("gradcam", "takes gradients"),
+        ("predict_image", "on=inputs, and prepare the pixels"),
+        ("no_such", "no_such"),
+    ],
+)
+def test_what_is_not_possible(shared_model, tmp_path, signature, message):
+    with pytest.raises(ValueError, match=message):
+        serving.export_onnx(shared_model("functional"), tmp_path, signatures=[signature], preprocessing="caffe")
+    assert not list(tmp_path.iterdir())
+
+
+def test_operations_that_onnx_has_not(tmp_path):
+    inputs = keras.Input((4, 4, 1))
+    spectra = keras.layers.Lambda(lambda x: keras.ops.fft2((x[..., 0], x[..., 0] * 0))[0])(inputs)
+    model = keras.Model(inputs, keras.layers.Flatten()(spectra))
+    with pytest.raises(ValueError, match=r"operations that ONNX has not|cannot be converted"):
+        serving.export_onnx(model, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_results_are_not_written(shared_model, tmp_path, monkeypatch):
+    convert = onnx_graph.convert
+
+    def spoiled(endpoint):
+        model = convert(endpoint)
+        weights = max(model.graph.initializer, key=lambda one: len(one.raw_data))
+        weights.raw_data = bytes(np.frombuffer(weights.raw_data, np.float32) * np.float32(1.5))
+        return model
+
+    monkeypatch.setattr("kerasal.serving.onnx.convert", spoiled)
+    with pytest.raises(ValueError, match=r"ONNX gives another scores .* off by .* Nothing was written"):
+        serving.export_onnx(shared_model("functional"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_there_is_kept(shared_model, tmp_path):
+    (tmp_path / "functional.onnx").write_text("mine")
+    with pytest.raises(FileExistsError, match="another name"):
+        serving.export_onnx(shared_model("functional"), tmp_path)
+    assert (tmp_path / "functional.onnx").read_text() == "mine"
+
+
+def test_the_command(tmp_path):
+    from typer.testing import CliRunner
+
+    result = CliRunner().invoke(app, ["export", "mnist_cnn", str(tmp_path), "--format", "onnx"])
+    assert result.exit_code == 0, result.output
+    assert "mnist_cnn.onnx" in result.stdout
+    found = run(tmp_path / "mnist_cnn.onnx", {"inputs": np.zeros((1, 28, 28, 1), np.float32)})
+    assert found["scores"].shape == (1, 10)
+    wrong = CliRunner().invoke(app, ["export", "mnist_cnn", str(tmp_path), "--format", "onnx", "--version", "2"])
+    assert wrong.exit_code != 0 and "--version" in str(wrong.exception)

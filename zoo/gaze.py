@@ -20,8 +20,8 @@ as a Keras file. Made on a CPU by
 
 with seed 0, and ``kerasal.weight_files.save_npz(load_model("tuned/gaze.keras"), "gaze.npz", "float16")``. On the
 validation images the readout alone had 1.827 bits a fixation over a uniform map and a CC of .736, the tuned net 1.940
-and .775; tuned by the likelihood alone it had 1.949 and .752, which is why the recipe has both. The readout, and a
-tuning by the likelihood alone, were trained twice on the same machine: the weights were the same to the last bit.
+and .775; tuned by the likelihood alone it had 1.949 and .752, which is why the recipe has both. Readout and
+tuning were trained twice by these commands on the same machine: the weights were the same to the last bit.
 
 On the test images, which chose nothing, by ``python benchmarks/gaze.py osie crowd --fastgaze fastgaze.keras`` (behind a
 mean half its 95 % interval, from bootstrap draws of the images; IG in bits a fixation over the train mean map):

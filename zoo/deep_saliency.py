@@ -29,7 +29,8 @@ A VGG-19 that fits on a laptop is the one distilled for style transfer by Wang e
 
     kerasal gaze train deep_saliency --net-option backbone_weights=DISTILLED.npz --net-option width=.25 \
         --net-option padding=reflect --net-option from_layer=block5_conv1 --net-option input_shape=144,192,3 \
-        --recipe he_pugeault --epochs 8 --batch-size 10 --data osie -o tuned
+        --recipe he_pugeault --epochs 8 --batch-size 10 --validate-every 1 --keep best --mirror half --data osie \
+        -o tuned
 
 The code of the paper's authors trains with Adam at .005, which ruins pretrained features in a few steps; .0001 is a
 better start. ``notebooks/deep_saliency.ipynb`` does the above, and looks at what it changes.

@@ -38,6 +38,14 @@ Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run code inside the mode
 Fit = Annotated[
     Literal["crop", "stretch"], typer.Option(help="Cut the photograph to the model's shape, or stretch it.")
 ]
+Strategy = Annotated[
+    Literal["mirrored", "multi-worker"] | None,
+    typer.Option(
+        help="Split every batch between the GPUs of this machine (mirrored), or between the machines of TF_CONFIG: "
+        "each runs the same command with its own TF_CONFIG, and all see one output folder (multi-worker).",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 

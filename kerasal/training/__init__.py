@@ -21,6 +21,7 @@ from kerasal.training.schedules import Cosine as Cosine
 from kerasal.training.schedules import Linspace as Linspace
 from kerasal.training.schedules import StepFloor as StepFloor
 from kerasal.training.sgd import TorchSGD as TorchSGD
+from kerasal.training.workers import join_workers as join_workers
 
 __all__ = [
     "RECIPES",
@@ -35,6 +36,7 @@ __all__ = [
     "Training",
     "ablate",
     "accuracy",
+    "join_workers",
     "recipe",
     "train",
     "train_gaze",

@@ -63,7 +63,7 @@ class Team:
             except tf.errors.OpError as error:
                 others = ", ".join(self._name(i) for i in range(self.size) if i != cluster.index)
                 raise ConnectionError(
-                    f"Not all workers came ({_first_line(error)}). Expected: {others}. Start all of them, each with "
+                    f"Not all workers came ({_reason(error)}). Expected: {others}. Start all of them, each with "
                     f"its own task in {VARIABLE}, on addresses that the others can reach."
                 ) from error
 
@@ -90,7 +90,7 @@ class Team:
             yield
         except _GONE as error:
             raise ConnectionError(
-                f"A worker is gone, or cannot be reached ({_first_line(error)}). Look at what it said, and start the "
+                f"A worker is gone, or cannot be reached ({_reason(error)}). Look at what it said, and start the "
                 f"same on all {self.size} workers again: they go on from the last epoch that was kept."
             ) from error
 
@@ -133,10 +133,12 @@ def join_workers() -> Team:
     return Team(cluster_of(os.environ.get(VARIABLE)))
 
 
-def _first_line(error: Exception) -> str:
-    """Return what TensorFlow says, without the traceback of its graph that comes before it."""
+def _reason(error: Exception) -> str:
+    """Return what TensorFlow says, without the traceback of its graph before it and the advice after it."""
     text = str(error).split("Collective ops is aborted by: ")[-1].split("Graph execution error:")[-1]
-    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]
+    for advice in ("The tasks have crashed", "Additional GRPC error", "The error could be from"):
+        text = text.split(advice)[0]
+    return " ".join(text.split())[:300] or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -51,8 +51,9 @@ def join_workers(strategy: str | None) -> bool:
     from kerasal.training.cluster import VARIABLE, cluster_of
 
     cluster = cluster_of(os.environ.get(VARIABLE))
-    if cluster.chief:
-        remark(f"Waiting for {len(cluster.addresses) - 1} more workers: {', '.join(cluster.addresses[1:])}.")
+    others = cluster.addresses[1:]
+    if cluster.chief and others:
+        remark(f"Waiting for {len(others)} more worker{'s' * (len(others) > 1)}: {', '.join(others)}.")
     return training.join_workers().chief
 
 

@@ -21,7 +21,7 @@ import tensorflow as tf  # isort: skip
 from kerasal.training.cluster import VARIABLE, Cluster, cluster_of  # isort: skip
 
 _LETTER = 4096  # bytes of JSON that a process can tell the others at once
-_TEXT = 1000  # letters of a message in it
+_TEXT = 900  # letters of a message in it
 _GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 
 
@@ -70,7 +70,7 @@ class Team:
     def exchange(self, facts: Mapping[str, Any]) -> list[dict]:
         """Tell the others some facts, and return those of all, the chief's first; every process must call it."""
         short = {key: value[:_TEXT] if isinstance(value, str) else value for key, value in facts.items()}
-        letter = json.dumps(short).encode()
+        letter = json.dumps(short, ensure_ascii=False).encode()
         if len(letter) > _LETTER:
             raise ValueError(f"A process can tell the others {_LETTER} bytes at once. Received: {len(letter)}.")
         letters = np.zeros((self.size, _LETTER), np.int32)

@@ -4,6 +4,10 @@
 ``RECIPES``). Each writes everything into one output folder and keeps its state there, so that a run stopped at any
 moment (Ctrl-C, a lost machine) goes on when it is started again, and ends bit-equal to one that was never stopped.
 Weights, loss and order of a run follow from its starting weights and its ``seed`` alone.
+
+With ``strategy="mirrored"`` they split every batch between the GPUs of a machine, with ``"multi-worker"`` between
+machines, which meet by ``join_workers``. Every process then knows the values of all images, so that all have one
+history and stop together; the chief alone writes, and all read its one checkpoint.
 """
 
 from kerasal.training.ablation import ablate as ablate

@@ -140,13 +140,7 @@ def train(
                 row = run.epoch(epoch, shown)
                 replicas.give_back()
                 listeners.on_epoch_end(epoch - 1, dict(row))
-                if team.chief:
-                    checkpoint.write(output / folder.CHECKPOINT, settings, [*rows, row], run.state)
-                said = team.exchange({"seconds": row["seconds"], "stop": bool(model.stop_training)})[0]
-                rows.append(row | {"seconds": said["seconds"]})  # counted once it is kept
-                if team.chief:
-                    results.write_history(output, rows)
-                if said["stop"]:
+                if _keep(run, team, output, settings, rows, row, stop=bool(model.stop_training)):
                     break
             replicas.give_back()
             listeners.on_train_end()
@@ -156,6 +150,17 @@ def train(
                 results.write(output, model, history, counts, convention)
             team.exchange({})  # nobody leaves before all is written
     return Training(history, model, output, counts)
+
+
+def _keep(run: Run, team, output: pathlib.Path, settings: dict, rows: list[dict], row: dict, *, stop: bool) -> bool:
+    """Keep an epoch, and return whether the chief stops after it."""
+    if team.chief:
+        checkpoint.write(output / folder.CHECKPOINT, settings, [*rows, row], run.state)
+    said = team.exchange({"seconds": row["seconds"], "stop": stop})[0]
+    rows.append(row | {"seconds": said["seconds"]})  # counted once it is kept
+    if team.chief:
+        results.write_history(output, rows)
+    return said["stop"]
 
 
 def accuracy(

@@ -39,6 +39,14 @@ Fit = Annotated[
     Literal["crop", "stretch"], typer.Option(help="Cut the photograph to the model's shape, or stretch it.")
 ]
 Side = Annotated[int | None, typer.Option(help="Side of the images, for a model that takes any.", min=1)]
+Strategy = Annotated[
+    Literal["mirrored", "multi-worker"] | None,
+    typer.Option(
+        help="Split every batch between the GPUs of this machine (mirrored), or between the machines of TF_CONFIG: "
+        "each runs the same command with its own TF_CONFIG, and all see one output folder (multi-worker).",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 

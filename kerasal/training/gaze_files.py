@@ -95,6 +95,20 @@ class Journal:
             self.history().to_csv(path, index=False)
 
 
+class UnwrittenJournal(Journal):
+    """The same in a process that is not the chief: it knows the rows and writes nothing."""
+
+    def __enter__(self) -> "UnwrittenJournal":
+        return self
+
+    def add(self, row: dict) -> None:
+        """Take in one epoch."""
+        self._rows.append(row)
+
+    def results(self, net) -> None:
+        """Do nothing: the chief writes them."""
+
+
 def _events(path: pathlib.Path):
     from kerasal.training.events import Events  # loads TensorFlow
 

@@ -37,6 +37,7 @@ _ORIGIN = {
 }
 _MODULES = (
     "attribution",
+    "batch",
     "datasets",
     "diagnosis",
     "features",

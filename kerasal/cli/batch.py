@@ -126,7 +126,8 @@ def _report(found) -> None:
         remark(f"{letter['image']}: {letter['reason']}")
     total = found.results + len(found.dead_letters)
     before = f", {total - found.new} of them from before" if found.new < total else ""
-    dead = f"; {len(found.dead_letters)} dead letters" if found.dead_letters else ""
+    count = len(found.dead_letters)
+    dead = f"; {count} dead letter{'s' if count > 1 else ''}" if count else ""
     results().print(
         f"{found.folder}  {found.results} of {total} images{before}{dead}; manifest.json lists them",
         markup=False,

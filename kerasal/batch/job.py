@@ -37,6 +37,11 @@ class Job:
     shard_size: int = 32
     model_sha: str = ""
 
+    @property
+    def of_file(self) -> bool:
+        """Whether the model is a file or a folder, which a job has by its absolute path, and none of the zoo's."""
+        return os.path.isabs(self.model)
+
     def settings(self) -> dict[str, Any]:
         """Return everything that decides the results, as JSON holds it."""
         facts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -47,7 +52,7 @@ class Job:
             facts["labels"] = {"count": len(self.labels), "sha256": digest} if self.labels else None
         if self.weights and os.path.exists(self.weights):
             facts["weights"] = pathlib.Path(self.weights).name
-        name = pathlib.Path(self.model).name if os.path.exists(self.model) else self.model
+        name = pathlib.Path(self.model).name if self.of_file else self.model
         facts["model"] = {"name": name, "sha256": self.model_sha}
         return json.loads(json.dumps(facts, default=_plain))
 

@@ -67,7 +67,7 @@ def _chunks(kind, shard: Shard, letters: list, remarks: list) -> Iterator[list[t
             if (frames := images.frames(source.path)) > 1:
                 remarks.append(f"{source.name} holds {frames} pictures; this is the first.")
             ready = kind.prepare(photograph)
-        except (ValueError, OSError, MemoryError) as error:
+        except Exception as error:  # decoders raise anything; that a job works at all, ``attempt`` has shown
             letters.append(_letter(source, error))
             continue
         if chunk and (len(chunk) >= kind.at_once(chunk[0][1]) or not kind.fits(chunk[0][1], ready)):

@@ -121,6 +121,7 @@ def _cluster(ray, workers: int, address: str | None) -> Iterator[None]:
         ray.init(address, **quiet)
     else:
         ray.init(
+            "local",  # whatever cluster RAY_ADDRESS names
             num_cpus=workers,
             num_gpus=0,
             include_dashboard=False,

@@ -78,12 +78,17 @@ def run(
         RuntimeError: a shard has killed every worker that tried it.
         OSError: the results cannot be written. What is done is kept.
     """
+    if not isinstance(model, (str, os.PathLike)):
+        raise TypeError(
+            f"A batch takes a model by its file or its name, since each worker loads it. Received: {model!r}. "
+            'Save it first: model.save("net.keras").'
+        )
     _check(workers, address, format, shard_size, threads, choices)
     folder = Folder(pathlib.Path(os.path.abspath(out)))
     sources = list_images(images, folder.path, column)
     if format == "png":
         _check_names(sources)
-    text = os.path.abspath(model) if os.path.exists(model) else os.fspath(model)
+    text = os.path.abspath(model) if _is_file(model) else os.fspath(model)
     own = dict(options or {})
     if choices.get("weights") and os.path.exists(choices["weights"]):
         choices["weights"] = os.path.abspath(choices["weights"])
@@ -117,9 +122,10 @@ def _run(kind, folder: Folder, settings, shards: list[Shard], workers: int, addr
 
 
 def _make_all(kind, folder, shards, workers, address) -> Iterator[tuple[Shard, dict[str, Any]]]:
-    if not workers:
-        return ((shard, making.make(kind, folder.path, shard)) for shard in shards)
-    return pool.make_all(kind.job, folder.path, shards, min(workers, len(shards)), address) if shards else iter(())
+    if workers and shards:
+        yield from pool.make_all(kind.job, folder.path, shards, min(workers, len(shards)), address)
+    else:
+        yield from ((shard, making.make(kind, folder.path, shard)) for shard in shards)
 
 
 def _open(job: Job, workers: int):
@@ -134,6 +140,12 @@ def _open(job: Job, workers: int):
     kind = open_kind(job)
     making.attempt(kind, photograph())
     return kind
+
+
+def _is_file(model: str | os.PathLike) -> bool:
+    """Tell a model file, or the folder of one, from a zoo name, like which a folder of results may be called."""
+    path = pathlib.Path(model)
+    return path.is_file() or (path / "saved_model.pb").is_file() or (path / "run.json").is_file()
 
 
 def _check(workers, address, format: str, shard_size, threads, choices: Mapping[str, Any]) -> None:

@@ -202,6 +202,24 @@ def test_an_image_that_the_method_fails_on_costs_the_others_nothing(run, monkeyp
     assert sorted(letter["image"] for letter in found.dead_letters) == sorted([*BAD, *GOOD[5:]])  # and the grey ones
 
 
+def test_a_model_in_memory_is_refused(run, shared_model):
+    with pytest.raises(TypeError, match="by its file or its name"):
+        run(model=shared_model("functional"))
+
+
+def test_a_decoder_may_raise_anything(run, monkeypatch):
+    original = images.read
+
+    def read(path):
+        if str(path).endswith("a/2.png"):
+            raise AssertionError("odd")
+        return original(path)
+
+    monkeypatch.setattr(images, "read", read)
+    assert {"image", "path", "reason"} == set(run().dead_letters[0])
+    assert run(out="again").dead_letters[0]["reason"] == "odd"
+
+
 def test_every_image_is_bad(run, photos, tmp_path):
     found = run(images=[photos / "a" / "cut.png", photos / "nowhere.png"])
     assert found.results == 0

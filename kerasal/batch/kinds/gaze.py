@@ -1,6 +1,6 @@
 """Where people will look: a map an image."""
 
-import os
+import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,8 +40,7 @@ class Gaze(Kind):
             size="x".join(map(str, size)) if isinstance(size, (tuple, list)) else size,
             unsafe=job.unsafe,
         )
-        file = _file(job.model)
-        digest = weights_digest(opened.net) if file is None else file_digest(file)
+        digest = file_digest(_file(job.model)) if job.of_file else weights_digest(opened.net)
         super().__init__(job, opened, digest, preprocessing=opened.preprocessing)
         self.predictor = opened.predictor()
         self.postprocess = job.options.get("postprocess", "none" if is_log_density(opened.net) else "examiners")
@@ -74,12 +73,8 @@ class Gaze(Kind):
         return images.grid([ready, heat, overlay(ready, values)], shown, columns=3, note=self.opened.how, tile=320)
 
 
-def _file(model: str) -> pathlib.Path | None:
-    """Return the file that holds the weights: of a run its model, of a zoo net none."""
-    import json
-
-    if not os.path.exists(model):
-        return None
+def _file(model: str) -> pathlib.Path:
+    """Return the file that holds the weights: of a run that of its net."""
     run = pathlib.Path(model) / "run.json"
     if run.is_file():
         return run.parent / json.loads(run.read_text(encoding="utf-8"))["model_file"]

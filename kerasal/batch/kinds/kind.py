@@ -1,7 +1,6 @@
 """What the kinds share: the model's identity, its outputs, its classes and their names."""
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,7 +78,7 @@ class Classified(Kind):
             )
         if isinstance(job.labels, tuple):
             opened.labels = list(job.labels)
-        digest = file_digest(job.model) if os.path.exists(job.model) else weights_digest(opened.model)
+        digest = file_digest(job.model) if job.of_file else weights_digest(opened.model)
         convention = opened.preprocessing.name if opened.preprocessing else None
         super().__init__(job, opened, digest, preprocessing=convention, labels=tuple(opened.labels))
         self.number = None if job.class_ is None else find(job.class_, opened.labels)

@@ -39,12 +39,12 @@ class Folder:
         self.manifest = self._read()
 
     def check(self, settings: Mapping[str, Any]) -> None:
-        """Refuse to mix results: those that are here must have been made by the same settings.
+        """Refuse to mix results: those that are here, if any, must have been made by the same settings.
 
         Raises:
             ValueError: they were not; what differs is said.
         """
-        differ = differences(self.manifest["settings"], settings) if self.manifest else []
+        differ = differences(self.manifest["settings"], settings) if self.manifest and self.records() else []
         if differ:
             raise ValueError(
                 f"{self.path} holds the results of another run ({self.path / _MANIFEST}): {'; '.join(differ)}. "

@@ -140,16 +140,14 @@ def test_workers_give_the_same_bytes_even_when_one_is_killed(model_file, tmp_pat
     finished(ask("alone"), 1)  # 1: one image is a dead letter
     finished(ask("one", "--workers", "1"), 1)
     killed = ask("two", "--workers", "2")
-    victim = None
-    while killed.poll() is None and victim is None:
-        if len(list(tmp_path.glob("two/done/*.json"))) >= 2:
-            workers = [pid for pid, name in descendants(killed.pid).items() if name.startswith("ray::Worker.make")]
-            victim = workers[0] if workers else None
-        time.sleep(0.02)
-    assert victim is not None, "the batch was over before a worker could be killed"
-    os.kill(victim, signal.SIGKILL)
-    before = len(list(tmp_path.glob("two/done/*.json")))
-    assert before < 21
+    workers = []
+    while killed.poll() is None and len(workers) < 2:  # they are there while they load the model
+        workers = [pid for pid, name in descendants(killed.pid).items() if name.startswith("ray::Worker")]
+        time.sleep(0.1)
+    while killed.poll() is None and not list(tmp_path.glob("two/done/*.json")):
+        time.sleep(0.005)
+    os.kill(workers[0], signal.SIGKILL)
+    assert len(list(tmp_path.glob("two/done/*.json"))) < 20, "the batch was over before a worker could be killed"
     finished(killed, 1)
     assert contents(tmp_path / "two") == contents(tmp_path / "one") == contents(tmp_path / "alone")
     assert len(list(tmp_path.glob("alone/done/*.json"))) == 21

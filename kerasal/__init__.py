@@ -38,6 +38,7 @@ _ORIGIN = {
 }
 _MODULES = (
     "attribution",
+    "batch",
     "callbacks",
     "datasets",
     "diagnosis",

@@ -9,6 +9,7 @@ from rich.console import Console
 
 import kerasal
 from kerasal.cli.attribute import METHODS_HELP, MethodGroup
+from kerasal.cli.batch import batch
 from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
 from kerasal.cli.evolution import evolution
@@ -68,6 +69,7 @@ app.command()(probe)
 app.command()(train)
 app.add_typer(gaze, name="gaze", help=GAZE_HELP)
 app.command()(score)
+app.command()(batch)
 app.command()(export)
 app.command()(serve)
 

@@ -36,6 +36,7 @@ _ORIGIN = {
     "export": "kerasal.serving",
 }
 _MODULES = (
+    "atlas",
     "attribution",
     "datasets",
     "diagnosis",

@@ -4,8 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
-from kerasal import hooks, receptive_field
+from kerasal import (
+    _keras,  # noqa: F401
+    hooks,
+    receptive_field,
+)
 from kerasal.atlas.slugs import slug
 from kerasal.receptive_field.geometry import Field
 

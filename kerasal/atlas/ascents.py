@@ -11,6 +11,7 @@ from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
 from kerasal.images import to_channels
+from kerasal.maximization import Maximization
 
 
 def ascend_classes(subject: Subject, store: Store, numbers: Sequence[int], seed: int) -> None:
@@ -59,32 +60,36 @@ def _canvas(subject: Subject, layer: Layer) -> tuple[int, int]:
 def _ascended(subject, store, folder: str, numbers, objective_of: Callable, recipe: dict, seed: int) -> dict[str, Any]:
     noise = recipe.pop("noise", None)
     convention = subject.intake.convention
-    if noise is not None:
-        recipe["init"] = convention.apply(noise)
-    found = maximize(
-        subject.model,
-        [objective_of(int(number)) for number in numbers],
-        preprocessing=convention,
-        seed=seed,
-        **({"size": subject.size} if subject.size else {}),
-        **recipe,
-    )
-    pictures = found.images if noise is None else _stretched(subject, found.raw)
-    scores = found.history["score"].to_numpy().reshape(len(numbers), -1)
+    asked = [objective_of(int(number)) for number in numbers]
+    recipe |= {"preprocessing": convention, "seed": seed, **({"size": subject.size} if subject.size else {})}
+    if noise is None:
+        found = maximize(subject.model, asked, **recipe)
+        pictures, ends = found.images, _scores(found, -1)
+    else:
+        found = maximize(subject.model, asked, init=convention.apply(noise), **recipe)
+        pixels = _stretched(convention.invert(found.raw))
+        pictures = [to_channels(one, 3) for one in pixels]
+        # What is told is the score of the picture that is shown.
+        again = maximize(subject.model, asked, init=convention.apply(pixels), **(recipe | {"steps": 1}))
+        ends = _scores(again, 0)
+    starts = _scores(found, 0)
     return {
         str(number): {
             "picture": None if i in found.dead else store.picture(f"{folder}/{number}", pictures[i]),
             "dead": i in found.dead,
-            "start": float(scores[i, 0]),
-            "end": float(scores[i, -1]),
+            "start": float(starts[i]),
+            "end": float(ends[i]),
         }
         for i, number in enumerate(numbers)
     }
 
 
-def _stretched(subject: Subject, raw: np.ndarray) -> list[np.ndarray]:
-    """Draw model inputs as pixels, each from its own darkest to its own brightest value."""
-    pixels = subject.intake.convention.invert(raw)
+def _scores(found: Maximization, step: int) -> np.ndarray:
+    """Return each image's score at a step."""
+    return found.history["score"].to_numpy().reshape(len(found.images), -1)[:, step]
+
+
+def _stretched(pixels: np.ndarray) -> np.ndarray:
+    """Stretch each image from its own darkest to its own brightest value, uint8."""
     low, high = (edge(pixels, axis=(1, 2, 3), keepdims=True) for edge in (np.min, np.max))
-    drawn = np.round(255 * (pixels - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
-    return [to_channels(one, 3) for one in drawn]
+    return np.round(255 * (pixels - low) / np.where(high > low, high - low, 1)).astype(np.uint8)

@@ -93,7 +93,7 @@ def build(
     todo = pieces(subject, store, scope)
     made = 0
     try:
-        for made, _ in _run(todo, started, budget, progress):  # noqa: B007
+        for made, _ in _run(todo, started, budget, progress):
             pages.write_now_and_then(subject, store, scope, _SECONDS, left=len(todo) - made)
     finally:
         count = pages.write(subject, store, scope, left=len(todo) - made)

@@ -1,5 +1,6 @@
 """The pages: written from what has been made so far, with plain HTML that a browser without JavaScript can read."""
 
+import functools
 import pathlib
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from kerasal.atlas import wording
 from kerasal.atlas.column import ROW, wires
 from kerasal.atlas.contents import Contents
 from kerasal.atlas.plan import Scope
+from kerasal.atlas.recipes import is_small
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
 
@@ -28,6 +30,7 @@ def write(subject: Subject, store: Store, scope: Scope, *, left: int) -> int:
     for path, template, values in _all(contents):
         root = "../" * path.count("/")
         shared = {"contents": contents, "subject": subject, "scope": scope, "left": left, "root": root}
+        shared["stretched"] = wording.STRETCHED if is_small(subject.intake.shape) else ""
         store.write_text(path, _environment().get_template(template).render(**shared, version=__version__, **values))
         count += 1
     _written[store.folder] = time.monotonic()
@@ -40,6 +43,7 @@ def write_now_and_then(subject: Subject, store: Store, scope: Scope, seconds: fl
         write(subject, store, scope, left=left)
 
 
+@functools.cache
 def _environment() -> jinja2.Environment:
     """Return the engine; names of files, layers and classes are somebody else's, so everything is escaped."""
     found = jinja2.Environment(

@@ -15,17 +15,18 @@ VERSION = 1
 
 def class_recipe(shape: tuple[int, int, int], seed: int) -> dict[str, Any]:
     """Return the arguments of ``maximize`` for the images of classes."""
-    return _strokes(shape, seed, 120) if _plain(shape) else {"preset": "olah", "steps": 128}
+    return _strokes(shape, seed, 120) if is_small(shape) else {"preset": "olah", "steps": 128}
 
 
 def channel_recipe(shape: tuple[int, int, int], canvas: tuple[int, int], seed: int) -> dict[str, Any]:
     """Return the arguments of ``maximize`` for the images of channels, on a canvas (height, width)."""
-    if _plain(shape):
+    if is_small(shape):
         return _strokes((*canvas, shape[2]), seed, 100)
     return {"preset": "olah", "steps": 64, "step_size": 0.1}  # fewer and longer steps than the preset's
 
 
-def _plain(shape: tuple[int, int, int]) -> bool:
+def is_small(shape: tuple[int, int, int]) -> bool:
+    """Tell whether images of a shape (H, W, C) are ascended as strokes of pixels, stretched when they are drawn."""
     return shape[2] != 3 or max(shape[:2]) <= _SMALL
 
 

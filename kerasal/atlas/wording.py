@@ -23,12 +23,12 @@ CLASS_SEEN = (
     "it got."
 )
 CLASS_LIMIT = (
-    "It shows what raises the score, not what the class looks like to people, and not that the network needs all of it. "
-    "Another random start gives another image."
+    "It shows what raises the score, not what the class looks like to people, and not that the network needs all of "
+    "it. Another random start gives another image."
 )
 CHANNEL_SEEN = (
-    "An image that was changed, step by step, until this channel was as active as it got, averaged over its map. It is "
-    "only as large as a few neighbouring units see."
+    "An image that was changed, step by step, until this channel was as active as it got, averaged over its map. Low "
+    "in a network it is small: no larger than what a few neighbouring units see."
 )
 UNIT_SEEN = "An image that was changed, step by step, until this unit was as active as it got."
 CHANNEL_LIMIT = (
@@ -58,3 +58,4 @@ GAZE_LIMIT = (
     "It predicts first glances of people who look at a photograph without a task; not what one person does, and not "
     "what a person searching for something does."
 )
+STRETCHED = "Drawn, and measured, from its own darkest to its own brightest value."

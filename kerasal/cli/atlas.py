@@ -31,10 +31,13 @@ def atlas(
     classes: Annotated[
         str | None, typer.Option(help="Which classes, by number or name: 0-9, or goldfish,ostrich. Default: all.")
     ] = None,
-    channels: Annotated[int, typer.Option(help="At most so many channels a layer (and classes): a sample.", min=1)] = 64,
+    channels: Annotated[
+        int, typer.Option(help="At most so many channels a layer (and classes): a sample.", min=1)
+    ] = 64,
     image_pages: Annotated[int, typer.Option(help="At most so many pages of images: a sample.", min=1)] = 12,
     budget: Annotated[
-        str | None, typer.Option(help="Begin nothing new after this time, such as 10m, 90s or 1h; the most telling first.")
+        str | None,
+        typer.Option(help="Begin nothing new after this time, such as 10m, 90s or 1h; the most telling first."),
     ] = None,
     task: Annotated[
         Literal["classification", "gaze", "other"] | None,

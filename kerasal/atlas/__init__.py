@@ -4,8 +4,9 @@
 
 * a **subject** (``subject``): the model with its pixels, its class names and what it is for;
 * its **anatomy** (``anatomy``, ``column``): layers, shapes, receptive fields, and what is connected with what;
-* a **plan** (``plan``) of pieces, the most telling first; each is made once (``ascents``, ``exemplars``, ``explaining``,
-  ``looking``) and its pictures and facts are put into the **store** (``store``), so that nothing is made twice;
+* a **plan** (``plan``) of pieces, the most telling first; each is made once (``ascents``, ``exemplars``,
+  ``explaining``, ``looking``) and its pictures and facts are put into the **store** (``store``), so that nothing is
+  made twice;
 * the **pages** (``pages``, ``templates/``), written from whatever the store holds by then, which say what is missing.
 
 Nothing here loads TensorFlow before ``build`` is called.

@@ -1,4 +1,4 @@
-"""``build``: from a model to a folder of pages. Decides what is shown, has it made within the time, writes the pages."""
+"""``build``: from a model to a folder of pages. Decides what is shown, has it made in time, and writes the pages."""
 
 import dataclasses
 import os

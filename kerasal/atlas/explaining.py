@@ -26,7 +26,7 @@ def explain(subject: Subject, store: Store, file: pathlib.Path, slug: str) -> No
         return
     inputs = subject.intake(photograph)[None]
     picture = subject.intake.picture(inputs[0])
-    entry: dict[str, Any] = {"file": str(file), "picture": store.picture(f"images/{slug}/image", picture)}
+    entry: dict[str, Any] = {"file": str(file), "picture": store.picture(f"images/{slug}/image", picture), "top": []}
     if subject.classes:
         scores, probable = _scores(subject, inputs)
         order = np.argsort(-scores, kind="stable")[:TOP]

@@ -32,6 +32,7 @@ def look(subject: Subject, store: Store, predictor: gaze.Predictor, file: pathli
         "picture": store.picture(f"images/{slug}/image", shown),
         "map": store.picture(f"images/{slug}/gaze", images.heatmap(heat, signed=False, limit=float(heat.max()) or 1.0)),
         "over": store.picture(f"images/{slug}/gaze-over", images.overlay(shown, heat, strength=1.0)),
+        "top": [],
         "flat": bool(np.ptp(values) == 0),
     }
     store.add(key, settings, {"image": entry})

@@ -1,4 +1,4 @@
-"""What is to be made, piece by piece, the most telling first: classes, then layers from the top, images between them."""
+"""What is to be made, piece by piece, the most telling first: classes, then layers from the top, images in between."""
 
 import dataclasses
 import itertools

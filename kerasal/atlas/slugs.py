@@ -16,7 +16,7 @@ def slug(name: str) -> str:
     that takes them for one, stay apart.
     """
     plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.")[:_LONGEST]
-    if plain == name and plain not in _TAKEN:
+    if plain and plain == name and plain not in _TAKEN:
         return plain
     return f"{plain}-{zlib.crc32(name.encode('utf-8', 'surrogateescape')):08x}".lstrip("-")
 

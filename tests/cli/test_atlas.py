@@ -1,0 +1,43 @@
+"""``kerasal atlas`` as a person types it."""
+
+import keras
+import pytest
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax", name="out")]
+    keras.Sequential(layers).save(tmp_path / "net.keras")
+    return tmp_path / "net.keras"
+
+
+def test_atlas(cli, model_file, tmp_path):
+    (tmp_path / "names.txt").write_text("ant\nbee\ncat\n")
+    given = ("atlas", model_file, "-p", "unit", "--labels", "names.txt", "--classes", "bee,2", "-o", "site")
+    code, out, err = cli(*given)
+    assert code == 0, err
+    assert "site/index.html" in out and "1 pieces made in" in out
+    assert {path.stem for path in (tmp_path / "site" / "classes").iterdir()} == {"1", "2", "index"}
+    assert "<h1>bee</h1>" in (tmp_path / "site" / "classes" / "1.html").read_text()
+    assert "<h1>net</h1>" in (tmp_path / "site" / "index.html").read_text()
+    code, out, _ = cli(*given)
+    assert code == 0 and "0 pieces made" in out
+
+
+def test_atlas_within_a_budget(cli, model_file):
+    code, out, err = cli("atlas", model_file, "-p", "unit", "--budget", "0s", "-o", "site")
+    assert code == 0 and "0 pieces made" in out and "Not made within 0s: 1 pieces" in err
+
+
+def test_atlas_refuses_in_one_line(cli, model_file, tmp_path):
+    for arguments, code, said in (
+        (("--budget", "soon"), 2, "10m, 90s or 1h"),
+        (("--classes", "dog"), 1, "have no names"),
+        (("-o", tmp_path), 1, "holds something else"),
+        (("--images", tmp_path / "none"), 1, "no image file or folder"),
+        (("--layers", "lost"), 1, "Unknown layer 'lost'"),
+    ):
+        found, _, err = cli("atlas", model_file, "-p", "unit", *arguments)
+        assert found == code and said in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.keras"]

@@ -8,7 +8,7 @@ from kerasal.atlas.anatomy import Layer
 ROW = 56
 """Height of a row in pixels, which the style sheet has too."""
 
-_LANE = 9
+_LANE, _WIDEST = 9, 90
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +33,12 @@ def wires(layers: Sequence[Layer]) -> Wires:
                 break
         else:
             lanes.append([(low, high)])
-    spine = _LANE * len(lanes) + 8
+    lane_width = min(_LANE, _WIDEST / max(1, len(lanes)))
+    spine = round(lane_width * len(lanes)) + 8
     lane_of = {edge: number for number, lane in enumerate(lanes) for edge in lane}
     paths = [f"M{spine} {_middle(low)}V{_middle(high)}" for low, high in edges if high - low == 1]
     for low, high in dict.fromkeys(tuple(sorted(edge)) for edge in skips):
-        x = spine - _LANE * (lane_of[low, high] + 1)
+        x = round(spine - lane_width * (lane_of[low, high] + 1), 1)
         top, bottom = _middle(low) + 5, _middle(high) - 5
         paths.append(f"M{spine} {top}Q{x} {top} {x} {top + 9}V{bottom - 9}Q{x} {bottom} {spine} {bottom}")
     return Wires(paths, spine + 8, ROW * len(layers), spine)

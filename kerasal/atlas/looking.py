@@ -24,8 +24,7 @@ def look(subject: Subject, store: Store, predictor: gaze.Predictor, file: pathli
         return
     scale = min(1.0, _LONGEST / max(photograph.shape[:2]))
     shown = images.resize(photograph, tuple(max(1, round(scale * side)) for side in photograph.shape[:2]))
-    how = "none" if is_log_density(subject.model) else "examiners"
-    values = next(gaze.predict(predictor, [shown], postprocess=how))
+    values = next(gaze.predict(predictor, [shown], postprocess="none"))
     heat = values - values.min()
     entry: dict[str, Any] = {
         "file": str(file),

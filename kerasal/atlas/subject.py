@@ -7,11 +7,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
+from kerasal import (
+    _keras,  # noqa: F401
+    hooks,
+)
 from kerasal.hooks.inputs import image_shape
 from kerasal.receptive_field.intake import Intake
 
 import keras  # isort: skip
+import tensorflow as tf  # isort: skip
 
 Task = Literal["classification", "gaze", "other"]
 
@@ -43,8 +47,6 @@ class Subject:
 
     def digest(self) -> str:
         """Return what tells this model from any other: its layers and weights."""
-        from kerasal import hooks
-
         found = hashlib.sha256(repr([path for path, _ in hooks.layers(self.model)]).encode())
         for variable in self.model.weights:
             found.update(np.ascontiguousarray(variable))
@@ -66,27 +68,32 @@ def make_subject(
     """Bring together what is known of a model, and find out the rest.
 
     Raises:
-        ValueError: not one image input (H, W, C) of 1 or 3 channels, or a pixel convention that is not known.
+        ValueError: not one image input (H, W, C) of 1 or 3 channels, a pixel convention that is not known, or a
+            classifier without an output (N, classes).
     """
     shape = image_shape(model)
     declared = bool(getattr(model, "inputs", None))
+    if not declared and shape[2] != 3:
+        raise ValueError(
+            f"{model.name!r} does not declare its input, and was built on images of {shape[2]} channels; expected 3. "
+            "Wrap it: x = keras.Input((H, W, C)); keras.Model(x, model(x))."
+        )
     intake = Intake(model, preprocessing, fit, None if declared else shape[:2])
     intake.check_pixels()
     output = _output_shape(model, intake.shape)
     if task is None:
         task = "classification" if _is_scores(output) else "gaze" if _is_map(output) else "other"
-    classes = int(output[-1]) if task == "classification" and _is_scores(output) else 0
-    return Subject(model, name or model.name, intake, list(labels), task if classes else _other(task), classes)
-
-
-def _other(task: str) -> str:
-    return "other" if task == "classification" else task
+    elif task == "classification" and not _is_scores(output):
+        raise ValueError(
+            f"A classifier has one output (N, classes). {model.name!r} gives {output or 'several outputs'}; say "
+            "task='other' (--task other) to look at its layers alone."
+        )
+    classes = int(output[1]) if task == "classification" else 0
+    return Subject(model, name or model.name, intake, list(labels), task, classes)
 
 
 def _output_shape(model, shape: tuple[int, int, int]) -> tuple | None:
     """Return the shape of the one output for one image; None for several."""
-    import tensorflow as tf
-
     found = tf.function(lambda image: model(image, training=False), autograph=False).get_concrete_function(
         tf.TensorSpec((1, *shape), tf.float32)
     )

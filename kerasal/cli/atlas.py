@@ -1,5 +1,6 @@
 """``kerasal atlas``: a folder of pages on which one's own network can be looked at."""
 
+import json
 import pathlib
 import re
 from typing import Annotated, Literal
@@ -60,24 +61,32 @@ def atlas(
     from kerasal.images import find_files
 
     files = find_files(images) if images else None  # first: a wrong path is told before anything is loaded
-    from kerasal.cli.opening import open_model
+    if _is_gaze_run(model):
+        from kerasal.cli.gaze_opening import open_net
 
-    opened = open_model(
-        model, preprocessing=preprocessing, labels=labels, weights=weights, net_options=net_option, unsafe=unsafe
-    )
+        net = open_net(model, weights=weights, net_options=net_option, preprocessing=preprocessing, unsafe=unsafe)
+        found, pixels, names, how, task = net.net, net.preprocessing, [], net.how, task or "gaze"
+    else:
+        from kerasal.cli.opening import open_model
+
+        opened = open_model(
+            model, preprocessing=preprocessing, labels=labels, weights=weights, net_options=net_option, unsafe=unsafe
+        )
+        found, pixels, names, how = opened.model, opened.preprocessing, opened.labels, opened.how
+        task = task or _task(model)
     from kerasal.atlas import build
 
     try:
         built = build(
-            opened.model,
+            found,
             output,
             images=files,
-            preprocessing=opened.preprocessing,
-            labels=opened.labels,
-            name=_name(opened.how),
-            task=task or _task(model),
+            preprocessing=pixels,
+            labels=names,
+            name=_name(how),
+            task=task,
             layers=None if layers is None else [one.strip() for one in layers.split(",") if one.strip()],
-            classes=None if classes is None else _classes(classes, opened.labels),
+            classes=None if classes is None else _classes(classes, names),
             channels=channels,
             image_pages=image_pages,
             budget=seconds,
@@ -111,6 +120,15 @@ def _classes(text: str, names) -> list[int]:
     for part in text.split(","):
         found += options.numbers(part) if re.fullmatch(r"\s*\d+(-\d+)?\s*", part) else [find(part.strip(), names)]
     return list(dict.fromkeys(found))
+
+
+def _is_gaze_run(model: str) -> bool:
+    """Tell whether a folder is what ``kerasal gaze train`` leaves."""
+    try:
+        facts = json.loads((pathlib.Path(model) / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(facts, dict) and "target_range" in facts
 
 
 def _task(model: str) -> str | None:

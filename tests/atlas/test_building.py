@@ -158,6 +158,8 @@ def test_a_model_must_say_how_it_wants_its_pixels(net, tmp_path):
     two = [keras.Input((4, 4, 1)), keras.Input((4, 4, 1))]
     with pytest.raises(ValueError, match="one image input"):
         build(keras.Model(two, keras.layers.Add()(two)), tmp_path / "site")
+    with pytest.raises(ValueError, match=r"A classifier has one output \(N, classes\)"):
+        build(keras.Sequential([keras.Input((4, 4, 1)), keras.layers.ReLU()]), tmp_path / "s", task="classification")
     assert not (tmp_path / "site").exists()
 
 

@@ -23,10 +23,10 @@ def ascend_classes(subject: Subject, store: Store, numbers: Sequence[int], seed:
 
 def ascend_channels(subject: Subject, store: Store, layer: Layer, numbers: Sequence[int], seed: int) -> None:
     """Make the pictures of channels of one layer, on as few pixels as its units see."""
-    canvas = _canvas(subject, layer)
-    recipe = recipes.channel_recipe(subject.intake.shape, canvas, seed)
-    if canvas != subject.intake.shape[:2] and getattr(subject.model, "inputs", None):
-        recipe["size"] = canvas
+    size = canvas(subject, layer)
+    recipe = recipes.channel_recipe(subject.intake.shape, size, seed)
+    if size != subject.intake.shape[:2] and getattr(subject.model, "inputs", None):
+        recipe["size"] = size
     key, settings = channel_record(subject, layer, seed)
 
     def objective_of(number: int):
@@ -45,7 +45,7 @@ def channel_record(subject: Subject, layer: Layer, seed: int) -> tuple[str, dict
     return f"layers/{layer.slug}", {**subject.settings, "path": layer.path, "seed": seed, "recipes": recipes.VERSION}
 
 
-def _canvas(subject: Subject, layer: Layer) -> tuple[int, int]:
+def canvas(subject: Subject, layer: Layer) -> tuple[int, int]:
     """Return the size for a layer: eight fields of neighbours side by side, as ``canvas="auto"``, or the input."""
     own = subject.intake.shape[:2]
     field = layer.field

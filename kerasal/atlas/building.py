@@ -4,30 +4,37 @@ import dataclasses
 import os
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kerasal import images as pictures
-from kerasal.atlas import pages
 from kerasal.atlas.anatomy import anatomy
 from kerasal.atlas.choice import chosen_layers, sample
+from kerasal.atlas.pages import Pages
 from kerasal.atlas.plan import Piece, Scope, pieces
 from kerasal.atlas.slugs import slugs
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject, Task, make_subject
 from kerasal.progress import progress_bar
 
-# Between two writings of the pages while pieces are made: what a process that is killed loses.
-_SECONDS = 30.0
-
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """What ``build`` made: the first page, how many pieces it made and left, how many pages there are, and seconds."""
+    """What ``build`` made.
+
+    Attributes:
+        index: the first page.
+        made: how many pieces it made.
+        left: how many it did not, for want of time or because they failed.
+        failed: title and reason of each that failed.
+        pages: how many pages there are.
+        seconds: how long it took.
+    """
 
     index: pathlib.Path
     made: int
     left: int
+    failed: list[tuple[str, str]]
     pages: int
     seconds: float
 
@@ -90,25 +97,31 @@ def build(
     subject = make_subject(model, name=name, preprocessing=preprocessing, labels=labels, task=task, fit=fit)
     scope = _scope(subject, layers, classes, channels, files, image_pages, seed)
     store = Store(pathlib.Path(folder), subject.digest(), subject.name)
-    todo = pieces(subject, store, scope)
+    pages, todo = Pages(subject, store, scope), pieces(subject, store, scope)
+    failed: list[tuple[str, str]] = []
     made = 0
     try:
-        for made, _ in _run(todo, started, budget, progress):
-            pages.write_now_and_then(subject, store, scope, _SECONDS, left=len(todo) - made)
+        for made in _run(todo, started, budget, progress, failed):
+            pages.write_now_and_then(len(todo) - made, failed)
     finally:
-        count = pages.write(subject, store, scope, left=len(todo) - made)
-    return Built(store.folder / "index.html", made, len(todo) - made, count, time.monotonic() - started)
+        count = pages.write(len(todo) - made, failed)
+    return Built(store.folder / "index.html", made, len(todo) - made, failed, count, time.monotonic() - started)
 
 
-def _run(todo: list[Piece], started: float, budget: float | None, progress: bool):
-    """Make pieces until the time is up, and yield how many there are by then, and what the last one was."""
+def _run(todo: list[Piece], started: float, budget: float | None, progress: bool, failed: list) -> Iterator[int]:
+    """Make pieces until the time is up, yield after each how many there are, and note in ``failed`` what is not."""
+    made = 0
     with progress_bar("Atlas", len(todo), progress) as advance:
-        for number, piece in enumerate(todo):
+        for piece in todo:
             if budget is not None and time.monotonic() - started > budget:
                 return
-            piece.run()
+            try:
+                piece.run()
+                made += 1
+            except ValueError as error:  # of this piece, such as a layer that overflows: the others can be made
+                failed.append((piece.title, str(error)))
             advance(1)
-            yield number + 1, piece.title
+            yield made
 
 
 def _scope(subject: Subject, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:

@@ -73,13 +73,13 @@ class Contents:
         return ", ".join(self.class_name(one["number"]) for one in entries)
 
     def seen_in(self, number: int) -> list[tuple["Shown", float]]:
-        """Return the images that have a class among their top ones, with its score, the highest first."""
+        """Return the images with a class among their top ones, and its score, the highest first; not below 1 %."""
         found = [
             (shown, one["score"])
             for shown in self.images
             if shown.ready
             for one in shown.entry.get("top", ())
-            if one["number"] == number
+            if one["number"] == number and (one["score"] >= 0.01 or not shown.entry["probable"])
         ]
         return sorted(found, key=lambda one: -one[1])
 

@@ -3,7 +3,7 @@
 import functools
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jinja2
 
@@ -18,29 +18,43 @@ from kerasal.atlas.subject import Subject
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _ASSETS = ("atlas.css", "atlas.js")
-_written: dict[pathlib.Path, float] = {}
+# While pieces are made, at most this share of the time goes into pages, and none within so many seconds of the last.
+_SHARE, _SECONDS = 0.05, 30.0
 
 
-def write(subject: Subject, store: Store, scope: Scope, *, left: int) -> int:
-    """Write all pages, and return how many; ``left`` is how many pieces are still to be made."""
-    contents = Contents(subject, store, scope)
-    count = 0
-    for name in _ASSETS:
-        store.write_text(f"assets/{name}", (_TEMPLATES / name).read_text(encoding="utf-8"))
-    for path, template, values in _all(contents):
-        root = "../" * path.count("/")
-        shared = {"contents": contents, "subject": subject, "scope": scope, "left": left, "root": root}
-        shared["stretched"] = wording.STRETCHED if is_small(subject.intake.shape) else ""
-        store.write_text(path, _environment().get_template(template).render(**shared, version=__version__, **values))
-        count += 1
-    _written[store.folder] = time.monotonic()
-    return count
+class Pages:
+    """The pages of one atlas."""
 
+    def __init__(self, subject: Subject, store: Store, scope: Scope):
+        self.subject, self.store, self.scope = subject, store, scope
+        self._next = 0.0
 
-def write_now_and_then(subject: Subject, store: Store, scope: Scope, seconds: float, *, left: int) -> None:
-    """Write the pages if that is ``seconds`` ago, so that what has been made can be looked at meanwhile."""
-    if time.monotonic() - _written.get(store.folder, 0.0) > seconds:
-        write(subject, store, scope, left=left)
+    def write(self, left: int, failed: Sequence[tuple[str, str]] = ()) -> int:
+        """Write all pages, and return how many.
+
+        ``left`` is how many pieces are still to be made, ``failed`` the title of, and the reason for, each that cannot.
+        """
+        started = time.monotonic()
+        contents = Contents(self.subject, self.store, self.scope)
+        shared = {"contents": contents, "subject": self.subject, "scope": self.scope, "left": left}
+        shared |= {"failed": failed, "version": __version__, "stretched": ""}
+        if is_small(self.subject.intake.shape):
+            shared["stretched"] = wording.STRETCHED
+        for name in _ASSETS:
+            self.store.write_text(f"assets/{name}", (_TEMPLATES / name).read_text(encoding="utf-8"))
+        count = 0
+        for path, template, values in _all(contents):
+            page = _environment().get_template(template)
+            self.store.write_text(path, page.render(**shared, root="../" * path.count("/"), **values))
+            count += 1
+        ended = time.monotonic()
+        self._next = ended + max(_SECONDS, (ended - started) / _SHARE)
+        return count
+
+    def write_now_and_then(self, left: int, failed: Sequence[tuple[str, str]]) -> None:
+        """Write them if it is time, so that what has been made can be looked at meanwhile."""
+        if time.monotonic() > self._next:
+            self.write(left, failed)
 
 
 @functools.cache

@@ -5,12 +5,15 @@ import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 from kerasal.atlas import ascents, exemplars, explaining, looking
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
+from kerasal.hooks.inputs import chunk_size
 
-_CLASSES_AT_ONCE, _CHANNELS_AT_ONCE = 5, 32
+_AT_ONCE = 32  # units in a piece at most, so that what is stopped loses little
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +65,7 @@ def _class_pieces(subject, store, scope) -> list[Piece]:
     def make(part):
         return lambda: ascents.ascend_classes(subject, store, part, scope.seed)
 
-    return [Piece("classes", make(part)) for part in _parts(missing, _CLASSES_AT_ONCE)]
+    return [Piece("classes", make(part)) for part in _parts(missing, _at_once(subject.intake.shape))]
 
 
 def _layer_pieces(subject, store, scope, layer: Layer, channels: Sequence[int]) -> list[Piece]:
@@ -72,7 +75,8 @@ def _layer_pieces(subject, store, scope, layer: Layer, channels: Sequence[int]) 
     def make(part):
         return lambda: ascents.ascend_channels(subject, store, layer, part, scope.seed)
 
-    found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, _CHANNELS_AT_ONCE)]
+    canvas = (*ascents.canvas(subject, layer), subject.intake.shape[2])
+    found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, _at_once(canvas))]
     if not scope.files or (len(layer.shape) == 3 and layer.field is None):
         return found
     stamp = explaining.stamp_of(list(scope.files))
@@ -114,6 +118,11 @@ def _gaze_pieces(subject, store, scope) -> list[Piece]:
         for file, slug in scope.pages
         if not store.entries(*looking.gaze_record(subject, file, slug))
     ]
+
+
+def _at_once(shape: tuple[int, int, int]) -> int:
+    """Return how many images of a shape are ascended in one piece: of large ones four batches."""
+    return min(_AT_ONCE, 4 * chunk_size([np.broadcast_to(np.float32(0), (1, *shape))]))
 
 
 def _parts(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:

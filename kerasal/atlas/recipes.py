@@ -15,13 +15,13 @@ VERSION = 1
 
 def class_recipe(shape: tuple[int, int, int], seed: int) -> dict[str, Any]:
     """Return the arguments of ``maximize`` for the images of classes."""
-    return _strokes(shape, seed, 120) if is_small(shape) else {"preset": "olah", "steps": 128}
+    return _strokes(shape, seed, 200) if is_small(shape) else {"preset": "olah", "steps": 128}
 
 
 def channel_recipe(shape: tuple[int, int, int], canvas: tuple[int, int], seed: int) -> dict[str, Any]:
     """Return the arguments of ``maximize`` for the images of channels, on a canvas (height, width)."""
     if is_small(shape):
-        return _strokes((*canvas, shape[2]), seed, 100)
+        return _strokes((*canvas, shape[2]), seed, 160)
     return {"preset": "olah", "steps": 64, "step_size": 0.1}  # fewer and longer steps than the preset's
 
 
@@ -35,7 +35,7 @@ def _strokes(shape: tuple[int, int, int], seed: int, steps: int) -> dict[str, An
     coarse = np.random.default_rng(seed).uniform(0, 255, (-(-shape[0] // 2), -(-shape[1] // 2), shape[2]))
     return {
         "preset": "simonyan",
-        "regularizers": (L2(1e-2), TotalVariation(0.05)),
+        "regularizers": (L2(4e-3), TotalVariation(0.05)),
         "transforms": (Jitter(2),),
         "clip": True,
         "steps": steps,

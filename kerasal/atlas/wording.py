@@ -18,19 +18,16 @@ def size(shape: Sequence[int]) -> str:
     return " × ".join("any" if side is None else f"{side:,}" for side in shape)
 
 
-CLASS_SEEN = (
-    "An image that was changed, step by step, until the network’s score for this class (before softmax) was as high as "
-    "it got."
-)
+CLASS_SEEN = "An image that was changed, step by step, to raise the network’s score for this class (before softmax)."
 CLASS_LIMIT = (
     "It shows what raises the score, not what the class looks like to people, and not that the network needs all of "
     "it. Another random start gives another image."
 )
 CHANNEL_SEEN = (
-    "An image that was changed, step by step, until this channel was as active as it got, averaged over its map. Low "
-    "in a network it is small: no larger than what a few neighbouring units see."
+    "An image that was changed, step by step, to make this channel more active, averaged over its map. Low in a "
+    "network it is small: no larger than what a few neighbouring units see."
 )
-UNIT_SEEN = "An image that was changed, step by step, until this unit was as active as it got."
+UNIT_SEEN = "An image that was changed, step by step, to make this unit more active."
 CHANNEL_LIMIT = (
     "It is one of many such images: another random start gives another. A channel may answer to other things as well, "
     "and nothing here says what later layers do with it."

@@ -97,11 +97,15 @@ def atlas(
     except KeyboardInterrupt:
         remark(f"Stopped. {output / 'index.html'} shows what was made; the same command goes on.")
         raise
-    if built.left:
-        remark(f"Not made within {budget}: {built.left} pieces. The same command goes on.")
+    for title, reason in built.failed:
+        remark(f"Left out: {title}. {reason}")
+    if built.left > len(built.failed):
+        remark(f"Not made within {budget}: {built.left - len(built.failed)} pieces. The same command goes on.")
     results().print(
         f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s", markup=False
     )
+    if built.failed:
+        raise typer.Exit(1)
 
 
 def _seconds(text: str) -> float:

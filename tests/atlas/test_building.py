@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from atlas_pages import Page, check_links
 
+import kerasal
 from kerasal import atlas
 from kerasal.atlas import ascents, building
 from kerasal.atlas.anatomy import anatomy
@@ -97,10 +98,21 @@ def test_stopped_half_way(net, tmp_path, monkeypatch):
     assert build(net, tmp_path / "site").made == 1
 
 
+def test_what_fails_is_said_and_the_rest_is_made(tmp_path):
+    net = dense_net()
+    middle, bias = net.get_layer("middle"), net.get_layer("middle").get_weights()[1]
+    middle.set_weights([middle.get_weights()[0], np.full_like(bias, np.nan)])  # everything above overflows
+    built = build(net, tmp_path / "site")
+    assert [title for title, _ in built.failed] == ["classes", "middle: channels"] and built.left == 2
+    text = " ".join(Page(built.index).text.split())
+    assert "What could not be made" in text and "became NaN" in text
+    check_links(tmp_path / "site")
+
+
 def test_the_most_telling_comes_first(shared_model, photographs, tmp_path, only_plans):
     build(shared_model("functional"), tmp_path / "site", images=photographs, image_pages=3)
     assert only_plans == [
-        *("classes", "classes"),
+        "classes",
         *("conv2: channels", "conv2: exemplars", "image <script>x.png"),
         *("conv1: channels", "conv1: exemplars", "image b.png", "image torn.jpg"),
     ]
@@ -128,7 +140,7 @@ def test_the_atlas_of_another_model_is_refused(net, tmp_path, only_plans):
 
 def test_thousands_of_channels_are_sampled(tmp_path, only_plans):
     build(dense_net(units=2000, classes=3000), tmp_path / "site", channels=7)
-    assert only_plans == ["classes", "classes", "middle: channels"]
+    assert only_plans == ["classes", "middle: channels"]
     assert sample(2000, 5) == [0, 500, 1000, 1499, 1999] and sample(3, 5) == [0, 1, 2]
 
 
@@ -177,6 +189,16 @@ def test_a_subclassed_model_has_pictures(shared_model, tmp_path):
     assert build(shared_model("subclassed"), tmp_path / "site", layers=["conv2"], channels=2).left == 0
     page = Page(tmp_path / "site" / "units" / "conv2" / "4.html")
     assert "activation is" in page.text or "No gradient" in page.text
+
+
+def test_a_saved_model_that_cannot_be_looked_into(net, photographs, tmp_path):
+    net.export(tmp_path / "saved", verbose=False)
+    built = build(kerasal.load_model(tmp_path / "saved"), tmp_path / "site", images=photographs / "a.png")
+    assert [title for title, _ in built.failed] == ["classes"] and built.made == 1
+    text = " ".join(Page(tmp_path / "site" / "images" / "a.html").text.split())
+    assert "No method works on this network" in text and "inside a compiled function" in text
+    assert "Probabilities of the 2 highest of 2 classes" in text
+    check_links(tmp_path / "site")
 
 
 def test_layers_are_chosen_by_name_pattern_and_slice(shared_model):

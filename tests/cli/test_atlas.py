@@ -1,7 +1,12 @@
 """``kerasal atlas`` as a person types it."""
 
+import json
+
 import keras
+import numpy as np
 import pytest
+
+from kerasal import images
 
 
 @pytest.fixture
@@ -28,6 +33,18 @@ def test_atlas(cli, model_file, tmp_path):
 def test_atlas_within_a_budget(cli, model_file):
     code, out, err = cli("atlas", model_file, "-p", "unit", "--budget", "0s", "-o", "site")
     assert code == 0 and "0 pieces made" in out and "Not made within 0s: 1 pieces" in err
+
+
+def test_atlas_of_what_gaze_training_leaves(cli, tmp_path):
+    layers = [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(64, name="map")]
+    (tmp_path / "run").mkdir()
+    keras.Sequential(layers).save(tmp_path / "run" / "model.keras")
+    facts = {"model_file": "model.keras", "preprocessing": "unit", "size": [16, 16], "target_range": "pm1"}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(facts))
+    images.write(tmp_path / "photo.png", np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8))
+    code, _, err = cli("atlas", "run", "--images", "photo.png", "--layers", "map", "--channels", "2", "-o", "site")
+    assert code == 0, err
+    assert "over the photograph" in (tmp_path / "site" / "images" / "photo.html").read_text()
 
 
 def test_atlas_refuses_in_one_line(cli, model_file, tmp_path):

@@ -8,11 +8,13 @@ import pytest
 from atlas_pages import Page, check_links
 
 import kerasal
-from kerasal import atlas
-from kerasal.atlas import ascents, building
+from kerasal import atlas, images
+from kerasal.atlas import ascents, building, exemplars
 from kerasal.atlas.anatomy import anatomy
 from kerasal.atlas.choice import chosen_layers, sample
 from kerasal.atlas.column import wires
+from kerasal.atlas.store import Store
+from kerasal.atlas.subject import make_subject
 
 
 def dense_net(units=3, classes=2):
@@ -90,6 +92,7 @@ def test_stopped_half_way(net, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(ascents, "ascend_channels", stop)
+        patched.setattr(building.Pages, "write_now_and_then", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             build(net, tmp_path / "site")
     check_links(tmp_path / "site")
@@ -216,14 +219,32 @@ def test_layers_are_chosen_by_name_pattern_and_slice(shared_model):
 
 def test_the_graph_has_a_line_for_each_connection():
     inputs = keras.Input((8, 8, 3))
+    again = keras.layers.Conv2D(2, 1, name="two")
     one = keras.layers.Conv2D(2, 1, name="one")(inputs)
-    two = keras.layers.Conv2D(2, 1, name="two")(one)
-    keras.layers.Conv2D(2, 1, name="elsewhere")(one)  # somebody else's, not this model's
-    model = keras.Model(inputs, keras.layers.Add(name="sum")([one, two]))
+    total = keras.layers.Add(name="sum")([one, again(one)])
+    model = keras.Model(inputs, total)
+    again(total)  # by somebody else, not in this model
     layers = anatomy(model, (8, 8, 3))
     assert [layer.sources for layer in layers] == [(), (0,), (0, 1)]
     drawn = wires(layers)
     assert len(drawn.paths) == 3 and sum("Q" in path for path in drawn.paths) == 1
+
+
+def test_exemplars_of_a_dense_layer_are_whole_images_in_order(net, photographs, tmp_path):
+    subject = make_subject(net, preprocessing="unit")
+    store = Store(tmp_path / "site", subject.digest(), "net")
+    (layer,) = (one for one in anatomy(net, (4, 4, 1)) if one.path == "middle")
+    files = sorted(photographs.iterdir())
+    exemplars.find_exemplars(subject, store, layer, [0, 2], files, "stamp")
+    readable = [file for file in files if file.suffix == ".png"]
+    inputs = np.stack([subject.intake(images.read(file)) for file in readable])
+    values = kerasal.feature_maps(net, inputs, "middle")
+    entries = store.entries(*exemplars.exemplar_record(subject, layer, "stamp"))
+    assert list(entries) == ["0", "2"] and sum(len(one["shown"]) for one in entries.values()) > 3
+    for unit, entry in entries.items():
+        column = values[:, int(unit)]
+        wanted = [str(readable[i]) for i in np.argsort(-column) if column[i] > 0]
+        assert [one["file"] for one in entry["shown"]] == wanted and entry["seen"] == 5
 
 
 def test_names_that_are_no_file_names(tmp_path, only_plans):
@@ -243,11 +264,5 @@ def test_a_gaze_net_has_a_page_of_where_people_look(photographs, tmp_path):
     check_links(tmp_path / "site")
     page = Page(tmp_path / "site" / "gaze.html")
     assert "over" in {word for one in page.images for word in one.get("class", "").split()}
-    assert np.ptp(_read(tmp_path / "site" / "pictures" / "images" / "a" / "gaze.png")) > 50
+    assert np.ptp(images.read(tmp_path / "site" / "pictures" / "images" / "a" / "gaze.png")) > 50
     assert "1 photograph," in " ".join(page.text.split())
-
-
-def _read(path):
-    from kerasal import images
-
-    return images.read(path)

@@ -47,6 +47,7 @@ def build(
     preprocessing: Any = None,
     labels: Sequence[str] = (),
     name: str | None = None,
+    note: str = "",
     task: Task | None = None,
     layers: Sequence[str] | None = None,
     classes: Sequence[int] | None = None,
@@ -71,6 +72,7 @@ def build(
         preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``.
         labels: names of the classes.
         name: what to call the model.
+        note: a line for the first page, such as what the model was trained on.
         task: ``"classification"``, ``"gaze"`` (maps of where people look) or ``"other"``; by default by the output.
         layers: names, ends of paths, patterns such as ``"fire*"``, slices of the default such as ``":8"``; by default
             all with a kernel, but for the last.
@@ -97,7 +99,7 @@ def build(
     subject = make_subject(model, name=name, preprocessing=preprocessing, labels=labels, task=task, fit=fit)
     scope = _scope(subject, layers, classes, channels, files, image_pages, seed)
     store = Store(pathlib.Path(folder), subject.digest(), subject.name)
-    pages, todo = Pages(subject, store, scope), pieces(subject, store, scope)
+    pages, todo = Pages(subject, store, scope, note), pieces(subject, store, scope)
     failed: list[tuple[str, str]] = []
     made = 0
     try:

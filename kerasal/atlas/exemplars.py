@@ -27,7 +27,7 @@ def find_exemplars(
     """Find and draw the exemplars of channels of one layer; of a dense layer, whole images."""
     key, settings = exemplar_record(subject, layer, stamp)
     make = _of_map if len(layer.shape) == 3 else _of_units
-    store.add(key, settings, make(subject, store, layer, list(channels), list(files), stamp))
+    store.add(key, settings, make(subject, store, layer, list(channels), list(files)))
 
 
 def exemplar_record(subject: Subject, layer: Layer, stamp: str) -> tuple[str, dict[str, Any]]:
@@ -35,19 +35,22 @@ def exemplar_record(subject: Subject, layer: Layer, stamp: str) -> tuple[str, di
     return f"exemplars/{layer.slug}", {**subject.settings, "path": layer.path, "k": K, "images": stamp}
 
 
-def _of_map(subject, store, layer: Layer, channels: list[int], files: list, stamp: str) -> dict[str, Any]:
+def _of_map(subject, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
     journal = store.journal(f"exemplars/{layer.slug}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what could not be read is told once, on the page of images
         try:
-            found = _searched(subject, layer, channels, files, journal, "deconvnet")
-        except ValueError as error:
+            rule = "deconvnet"
+            found = _searched(subject, layer, channels, files, journal, rule)
+        except ValueError as error:  # no ReLU, or one that cannot be reached
             if "ReLU" not in str(error):
                 raise
-            found = _searched(subject, layer, channels, files, journal, "gradient")
+            rule = "gradient"
+            found = _searched(subject, layer, channels, files, journal, rule)
     return {
         str(one.channel): {
             "seen": one.seen,
+            "rule": rule,
             "shown": [
                 {
                     "patch": store.picture(f"exemplars/{layer.slug}/{one.channel}-{rank}", _narrowed(one.crops[rank])),
@@ -82,7 +85,7 @@ def _searched(subject, layer: Layer, channels: list[int], files: list, journal, 
     )
 
 
-def _of_units(subject, store, layer: Layer, channels: list[int], files: list, stamp: str) -> dict[str, Any]:
+def _of_units(subject, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
     """Rank whole images by the activation of units that see all of them."""
     source = open_source(files, subject.intake)
     numbers, values, small = [], [], {}
@@ -98,6 +101,7 @@ def _of_units(subject, store, layer: Layer, channels: list[int], files: list, st
         order = np.argsort(-values[:, column], kind="stable")[:K]
         entries[str(channel)] = {
             "seen": len(numbers),
+            "rule": None,
             "shown": [
                 {
                     "patch": store.picture(f"exemplars/{layer.slug}/{channel}-{rank}", small[numbers[row]]),

@@ -25,8 +25,8 @@ _SHARE, _SECONDS = 0.05, 30.0
 class Pages:
     """The pages of one atlas."""
 
-    def __init__(self, subject: Subject, store: Store, scope: Scope):
-        self.subject, self.store, self.scope = subject, store, scope
+    def __init__(self, subject: Subject, store: Store, scope: Scope, note: str = ""):
+        self.subject, self.store, self.scope, self.note = subject, store, scope, note
         self._next = 0.0
 
     def write(self, left: int, failed: Sequence[tuple[str, str]] = ()) -> int:
@@ -37,7 +37,7 @@ class Pages:
         started = time.monotonic()
         contents = Contents(self.subject, self.store, self.scope)
         shared = {"contents": contents, "subject": self.subject, "scope": self.scope, "left": left}
-        shared |= {"failed": failed, "version": __version__, "stretched": ""}
+        shared |= {"failed": failed, "note": self.note, "version": __version__, "stretched": ""}
         if is_small(self.subject.intake.shape):
             shared["stretched"] = wording.STRETCHED
         for name in _ASSETS:

@@ -32,11 +32,14 @@ CHANNEL_LIMIT = (
     "It is one of many such images: another random start gives another. A channel may answer to other things as well, "
     "and nothing here says what later layers do with it."
 )
-PATCH_SEEN = (
+_PATCH_SEEN = (
     "The images of the folder that hold this channel’s strongest single units, each cut to what that unit sees. Below "
-    "each, what in the patch the unit responds to: it alone is carried back to the pixels (deconvnet; middle grey is "
-    "nothing)."
+    "each, what in the patch the unit responds to: it alone is carried back to the pixels"
 )
+PATCH_SEEN = {
+    "deconvnet": f"{_PATCH_SEEN} (deconvnet; middle grey is nothing).",
+    "gradient": f"{_PATCH_SEEN} (its gradient, since there is no ReLU for a deconvnet; middle grey is nothing).",
+}
 WHOLE_SEEN = "The images of the folder that excite this unit most. It sees all of an image, so nothing is cut out."
 PATCH_LIMIT = (
     "Other images would give other patches. What six patches have in common is a guess at what a channel is for, not a "

@@ -10,6 +10,7 @@ import typer
 from kerasal.cli import options
 from kerasal.cli.session import remark, results
 
+_UNTRAINED = "Its weights are random here: what these pages show is what any such network does before it is trained."
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -66,6 +67,7 @@ def atlas(
 
         net = open_net(model, weights=weights, net_options=net_option, preprocessing=preprocessing, unsafe=unsafe)
         found, pixels, names, how, task = net.net, net.preprocessing, [], net.how, task or "gaze"
+        untrained = False
     else:
         from kerasal.cli.opening import open_model
 
@@ -73,7 +75,7 @@ def atlas(
             model, preprocessing=preprocessing, labels=labels, weights=weights, net_options=net_option, unsafe=unsafe
         )
         found, pixels, names, how = opened.model, opened.preprocessing, opened.labels, opened.how
-        task = task or _task(model)
+        task, untrained = task or _task(model), opened.untrained
     from kerasal.atlas import build
 
     try:
@@ -84,6 +86,7 @@ def atlas(
             preprocessing=pixels,
             labels=names,
             name=_name(how),
+            note=_UNTRAINED if untrained else "",
             task=task,
             layers=None if layers is None else [one.strip() for one in layers.split(",") if one.strip()],
             classes=None if classes is None else _classes(classes, names),

@@ -35,6 +35,12 @@ def test_atlas_within_a_budget(cli, model_file):
     assert code == 0 and "0 pieces made" in out and "Not made within 0s: 1 pieces" in err
 
 
+def test_atlas_of_random_weights_says_so(cli, tmp_path):
+    given = ("atlas", "mnist_cnn", "--net-option", "stride=1", "--budget", "0", "-o", "site")
+    assert cli(*given)[0] == 0
+    assert "weights are random" in (tmp_path / "site" / "index.html").read_text()
+
+
 def test_atlas_of_what_gaze_training_leaves(cli, tmp_path):
     layers = [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(64, name="map")]
     (tmp_path / "run").mkdir()

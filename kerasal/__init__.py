@@ -37,6 +37,7 @@ _ORIGIN = {
     "KerasalCallback": "kerasal.callbacks",
 }
 _MODULES = (
+    "atlas",
     "attribution",
     "batch",
     "callbacks",

@@ -103,6 +103,8 @@ def _get(ray, reference, shard: Shard | None) -> Any:
     except ray.exceptions.RayTaskError as error:
         raise error.cause if isinstance(error.cause, Exception) else RuntimeError(str(error)) from None
     except ray.exceptions.RayError as error:
+        if not any(node["Alive"] for node in ray.nodes()):
+            raise ConnectionError("Ray's node is gone. What is done is kept; the same command goes on.") from error
         at = "loading the model" if shard is None else f"the images {shard.sources[0].name} … {shard.sources[-1].name}"
         raise RuntimeError(
             f"Workers died {_RETRIES + 1} times at {at}; is there enough memory? What is done is kept. "

@@ -125,7 +125,7 @@ def _report(found) -> None:
     for letter in found.dead_letters[:_NAMED]:
         remark(f"{letter['image']}: {letter['reason']}")
     total = found.results + len(found.dead_letters)
-    before = f", {total - found.new} of them from before" if found.new < total else ""
+    before = f" ({total - found.new} images were done before)" if found.new < total else ""
     count = len(found.dead_letters)
     dead = f"; {count} dead letter{'s' if count > 1 else ''}" if count else ""
     results().print(

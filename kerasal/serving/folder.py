@@ -27,7 +27,7 @@ def write_version(
         raise ValueError(f"A model's name is letters, digits, '_', '-' and '.'. Received: {name!r}; give name=.")
     if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version < 1):
         raise ValueError(f"version is a whole number from 1 on. Received: {version!r}.")
-    folder, place = path / name, []
+    folder, place, made = path / name, [], not path.exists()
     if version is not None and (folder / str(version)).exists():
         raise ValueError(f"{folder / str(version)} exists. Leave version out for {max(versions(folder)) + 1}.")
     try:
@@ -44,6 +44,8 @@ def write_version(
         if not versions(folder):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+                if made:
+                    path.rmdir()
 
 
 def versions(folder: pathlib.Path) -> list[int]:

@@ -1,5 +1,7 @@
 """``kerasal.serving.export_onnx``: scores, and the attributions that take no gradient, as ONNX files."""
 
+import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -55,34 +57,46 @@ def export_onnx(
 def write(
     subject: Subject, path: str | os.PathLike, signatures: "Iterable[str | Signature]", name: str | None
 ) -> list[pathlib.Path]:
-    """Convert each signature, try it, and write the files; see ``export_onnx``."""
-    _needconverter()
+    """Convert each signature, try it, and write the files, all or none; see ``export_onnx``."""
+    _need_converter()
     chosen = make_signatures(signatures)
     files = [_file(pathlib.Path(path), name or subject.model.name, one) for one in chosen]
     for file in files:
         if file.exists():
             raise FileExistsError(f"{file} exists. Remove it, or give another name.")
-    for file, signature in zip(files, chosen, strict=True):
-        if signature.options.get("on", "inputs") != "inputs":
-            raise ValueError(
-                f"The signature {signature.name!r} takes images or files; in ONNX it takes the model's own inputs. Use "
-                "on=inputs, and prepare the pixels as the file's metadata says; or export a SavedModel."
-            )
-        endpoint = make_endpoint(subject, signature)
-        refuse_gradients(endpoint)
-        model = convert(endpoint)
-        _describe(model, subject, endpoint)
-        with replacing(file) as temporary:
-            temporary.write_bytes(model.SerializeToString())
-            compare(endpoint, temporary)
+    with contextlib.ExitStack() as written:
+        for file, signature in zip(files, chosen, strict=True):
+            temporary = written.enter_context(replacing(file))
+            try:
+                _write_one(subject, signature, temporary)
+            except ValueError:
+                if signature.kind != "occlusion" or signature.options["incremental"] != "auto":
+                    raise
+                # What computes only the changed parts of a map is not converted right for every net.
+                whole = dataclasses.replace(signature, options={**signature.options, "incremental": False})
+                _write_one(subject, whole, temporary)
     return files
+
+
+def _write_one(subject: Subject, signature: Signature, file: pathlib.Path) -> None:
+    if signature.options.get("on", "inputs") != "inputs":
+        raise ValueError(
+            f"The signature {signature.name!r} takes images or files; in ONNX it takes the model's own inputs. Use "
+            "on=inputs, and prepare the pixels as the file's metadata says; or export a SavedModel."
+        )
+    endpoint = make_endpoint(subject, signature)
+    refuse_gradients(endpoint)
+    model = convert(endpoint)
+    _describe(model, subject, endpoint)
+    file.write_bytes(model.SerializeToString())
+    compare(endpoint, file)
 
 
 def _file(folder: pathlib.Path, name: str, signature: Signature) -> pathlib.Path:
     return folder / (f"{name}.onnx" if signature.name == "serving_default" else f"{name}-{signature.name}.onnx")
 
 
-def _needconverter() -> None:
+def _need_converter() -> None:
     try:
         with quiet():
             import onnx  # noqa: F401

@@ -14,8 +14,11 @@ def find_model(path: pathlib.Path, name: str | None = None) -> pathlib.Path:
     """Return the folder of the model to serve: ``path`` itself, or the one in it, or the one called ``name``.
 
     Raises:
-        ValueError: there is no model, or several and no name.
+        FileNotFoundError: there is no such folder.
+        ValueError: there is no model in it, or several and no name.
     """
+    if not path.exists():
+        raise FileNotFoundError(f"There is no folder {path}. Make one with kerasal export.")
     path = path.resolve()
     if path.name.isdecimal() and (path / "saved_model.pb").is_file():
         path = path.parent

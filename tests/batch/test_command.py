@@ -58,7 +58,7 @@ def test_the_command(cli, model_file, photos, tmp_path):
     assert "b/empty.jpg: " in err
     assert set(pd.read_parquet("out/shards")["class"]) == {2}
     code, out, err = cli("class_saliency", model_file, photos, "out", "-p", "unit", "--class", "2")
-    assert "7 of 10 images, 10 of them from before" in out
+    assert "7 of 10 images (10 images were done before)" in out
     code, out, err = cli("class_saliency", model_file, photos, "out", "-p", "unit", "--class", "3")
     assert code == 1
     assert 'class was "2" and is "3"' in err
@@ -169,6 +169,6 @@ def test_an_error_in_a_worker_is_the_usual_one_and_a_killed_batch_goes_on(model_
     first.kill()  # -9, of everything: the batch without Ray is one process
     first.communicate()
     assert 2 <= len(list(tmp_path.glob("out/done/*.json"))) < 12
-    assert "from before" in finished(kerasal("smoothgrad", model_file, many, "out", *question))
+    assert "done before" in finished(kerasal("smoothgrad", model_file, many, "out", *question))
     finished(kerasal("smoothgrad", model_file, many, "whole", *question))
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")

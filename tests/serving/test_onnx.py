@@ -71,6 +71,27 @@ def test_what_is_not_possible(shared_model, tmp_path, signature, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_all_files_or_none(shared_model, tmp_path):
+    with pytest.raises(ValueError, match="takes gradients"):
+        serving.export_onnx(shared_model("functional"), tmp_path, signatures=["serving_default", "class_saliency"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_occlusion_that_is_not_converted_right_runs_the_whole_net(shared_model, tmp_path, monkeypatch, batch):
+    tried = []
+
+    def compared(endpoint, file):
+        tried.append(endpoint.signature.options["incremental"])
+        if len(tried) == 1:
+            raise ValueError("onnxruntime cannot run it")
+
+    monkeypatch.setattr("kerasal.serving.onnx.compare", compared)
+    (file,) = serving.export_onnx(shared_model("functional"), tmp_path, signatures=["occlusion:window=4"])
+    assert tried == ["auto", False]
+    expected = attribution.occlusion(shared_model("functional"), batch, window=4)
+    np.testing.assert_allclose(run(file, {"inputs": batch})["map"], expected, atol=1e-5)
+
+
 def test_operations_that_onnx_has_not(tmp_path):
     inputs = keras.Input((4, 4, 1))
     spectra = keras.layers.Lambda(lambda x: keras.ops.fft2((x[..., 0], x[..., 0] * 0))[0])(inputs)

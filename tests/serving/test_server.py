@@ -41,8 +41,11 @@ def test_the_model_is_found_in_or_at_the_folder(export):
         server.find_model(export)
     with pytest.raises(ValueError, match="named 'numbers'"):
         server.find_model(export, "numbers")
-    with pytest.raises(ValueError, match="kerasal export"):
+    with pytest.raises(FileNotFoundError, match="kerasal export"):
         server.find_model(export / "nothing")
+    (export / "empty").mkdir()
+    with pytest.raises(ValueError, match="kerasal export"):
+        server.find_model(export / "empty")
 
 
 def _serve(*arguments):

@@ -61,7 +61,9 @@ def _row(model, page, what):
     facts = _facts(model)
     ships = "yes" if "Weights" in facts.get("weights", "") and "file" not in facts else ""
     weights = facts.get("weights", "")
-    ships = "ship" if "_WEIGHTS" in weights else "a name downloads them" if "Weights(" in weights else "yours, by a path"
+    ships = (
+        "ship" if "_WEIGHTS" in weights else "a name downloads them" if "Weights(" in weights else "yours, by a path"
+    )
     count = f"{int(facts['parameters'].replace('_', '')):,}"
     return f"| [`{model.name}`]({page}.md) | {what.rstrip('.')} | {facts['task']} | {count} | {ships} |"
 
@@ -69,8 +71,8 @@ def _row(model, page, what):
 def _index(rows):
     table = "\n".join(["| name | what | task | parameters | weights |", "|---|---|---|---|---|", *rows])
     return (
-        "# The zoo\n\nEach card is the docstring of the file that builds the model; `kerasal models` lists the same, and "
-        "`kerasal card NAME` prints a card. Numbers that a card calls the source's or the paper's are not ours.\n\n"
+        "# The zoo\n\nEach card is the docstring of the file that builds the model; `kerasal models` lists the same, "
+        "and `kerasal card NAME` prints a card. Numbers that a card calls the source's or the paper's are not ours.\n\n"
         f"{table}\n"
     )
 

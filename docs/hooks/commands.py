@@ -1,4 +1,4 @@
-"""The page of commands, made of the functions that typer makes them of. Neither TensorFlow nor Keras is loaded for it."""
+"""The page of commands, made of the functions that typer makes them of. No TensorFlow is loaded for it."""
 
 import inspect
 import pathlib
@@ -24,7 +24,7 @@ kerasal attribute METHOD MODEL IMAGE
 ```
 
 Show what in a photograph a model's score depends on. METHOD is any of [the methods](methods.md); its own flags are the
-options of the [function of that name](api/attribution.md), with `-` for `_`. These are the flags that all methods share:
+options of the [function of that name](api/attribution.md), with `-` for `_`. These are the flags that all share:
 
 """
 

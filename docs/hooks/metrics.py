@@ -8,7 +8,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 MARK = "<!-- generated: metrics -->"
 _PRESETS = {"mit": "MIT", "tuebingen": "Tübingen", "salicon": "SALICON"}
-_NEEDS = {"fixations": "fixations", "density": "a density", "others": "fixations of other images", "baseline": "a baseline"}
+_NEEDS = {
+    "fixations": "fixations",
+    "density": "a density",
+    "others": "fixations of other images",
+    "baseline": "a baseline",
+}
 
 
 def on_page_markdown(markdown, page, config, files):
@@ -44,7 +49,12 @@ def ranges():
 
 
 def _presets(metrics, presets):
-    lines = ["## The presets", "", "| preset | its columns, and the options that differ from the default |", "|---|---|"]
+    lines = [
+        "## The presets",
+        "",
+        "| preset | its columns, and the options that differ from the default |",
+        "|---|---|",
+    ]
     for name, columns in presets.items():
         parts = []
         for column, (metric, options) in columns.items():

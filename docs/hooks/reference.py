@@ -53,7 +53,9 @@ def reference(page, module):
 
 
 def _block(identifier, members=True, level=2):
-    options = f"heading_level: {level}" if members else "members: false, show_root_heading: false, show_root_toc_entry: false"
+    options = (
+        f"heading_level: {level}" if members else "members: false, show_root_heading: false, show_root_toc_entry: false"
+    )
     return f"::: {identifier}\n    options: {{{options}}}\n"
 
 

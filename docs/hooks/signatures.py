@@ -1,4 +1,4 @@
-"""What the sources do not say to a reader of files alone: a method's public signature, and layouts that Markdown breaks."""
+"""What files alone do not say: a method's public signature; and layouts of docstrings that Markdown breaks."""
 
 import re
 

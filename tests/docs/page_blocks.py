@@ -34,7 +34,7 @@ def read(path: pathlib.Path) -> list[Block]:
     """Return the blocks of a page in order; included files are as in the built page."""
     found, needs, section, start = [], (), "", None
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        fence = re.match(r"```\s*(\w*)", line)
+        fence = re.match(r"```[\s{.]*(\w*)", line)
         if fence and start is None:
             start, language, code = number, fence[1], []
         elif fence:

@@ -64,7 +64,9 @@ def small_net(seed):
         ("block5_conv3", 24, 3, 1),
     ):
         options = {"strides": step, "padding": "same", "name": name}
-        make = layers.Conv2D(filters, size, activation="relu", **options) if filters else layers.MaxPooling2D(2, **options)
+        make = (
+            layers.Conv2D(filters, size, activation="relu", **options) if filters else layers.MaxPooling2D(2, **options)
+        )
         tensor = make(tensor)
     tensor = layers.Dense(1000, activation="softmax", name="predictions")(layers.GlobalAveragePooling2D()(tensor))
     return keras.Model(image, tensor, name="small")
@@ -85,7 +87,9 @@ def _photographs(folder, count):
 
 
 def _boxes(path):
-    path.write_text("image,class,x_min,y_min,x_max,y_max\ncat.jpg,tiger cat,20,10,300,230\ncoffee.jpg,espresso,60,10,300,220\n")
+    path.write_text(
+        "image,class,x_min,y_min,x_max,y_max\ncat.jpg,tiger cat,20,10,300,230\ncoffee.jpg,espresso,60,10,300,220\n"
+    )
 
 
 def _annotations(folder):
@@ -111,7 +115,9 @@ def _classes(folder, names, each, size):
         photograph = images.read(path)
         for number in range(each):
             y, x = (int(random.integers(0, side - 100)) for side in photograph.shape[:2])
-            images.write(folder / name / f"{number}.jpg", images.resize(photograph[y : y + 100, x : x + 100], (size, size)))
+            images.write(
+                folder / name / f"{number}.jpg", images.resize(photograph[y : y + 100, x : x + 100], (size, size))
+            )
 
 
 def _mnist(path):

@@ -1,7 +1,7 @@
 """Run the blocks of one page, in order and in one process: ``python run_page.py PAGE FOLDER REPORT.json``.
 
-Python blocks share their names, commands of kerasal run in this process, and other shell lines in a shell. Each block may use
-what those before it wrote; a section of the README starts in a folder of its own, as its readers do.
+Python blocks share their names, commands of kerasal run in this process, and other shell lines in a shell. Each block
+may use what those before it wrote; a section of the README starts in a folder of its own, as its readers do.
 """
 
 import importlib
@@ -101,14 +101,11 @@ def command(arguments: list[str]) -> None:
     """Run one command of kerasal; anything but exit code 0 is an error."""
     from kerasal.cli import run
 
-    print("$ kerasal", *arguments, flush=True)
-    started = time.monotonic()
     try:
         run([*arguments, "--traceback"])
     except SystemExit as stop:
         if stop.code:
             raise RuntimeError(f"kerasal {shlex.join(arguments)} ended with exit code {stop.code}") from None
-    print(f"  {time.monotonic() - started:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ def _fidelity():
 @pytest.mark.parametrize(("what", "theirs", "ours", "made_by"), _fidelity())
 def test_a_number_of_ours_stands_in_its_source(what, theirs, ours, made_by):
     assert ours
-    sources = [ROOT / name for name in re.findall(r"`((?:notebooks|zoo|tests|benchmarks)/[\w/.]+|README\.md)`", made_by)]
+    sources = [
+        ROOT / name for name in re.findall(r"`((?:notebooks|zoo|tests|benchmarks)/[\w/.]+|README\.md)`", made_by)
+    ]
     assert all(source.is_file() for source in sources)
     assert made_by or "not reproduced" in ours, "a row says who made it, or why nobody did"
     known = set().union(*map(_known, sources), _numbers(theirs))
@@ -102,7 +104,11 @@ def test_costs_are_those_of_the_benchmark():
 
 
 def test_pictures_are_small():
-    files = [path for path in (ROOT / "docs").rglob("*") if path.suffix in (".jpg", ".png", ".webp") and "site" not in path.parts]
+    files = [
+        path
+        for path in (ROOT / "docs").rglob("*")
+        if path.suffix in (".jpg", ".png", ".webp") and "site" not in path.parts
+    ]
     assert files
     assert sum(path.stat().st_size for path in files) < 2_000_000
 

@@ -1,7 +1,7 @@
 """Pictures where they already are: of the committed notebooks' outputs, and of ``notebooks/pictures``.
 
 A page writes ``figures/NOTEBOOK/SECTION-NUMBER.png`` for the NUMBER-th picture below the heading "## SECTION. …" of
-that notebook (section 0 is what comes before the first), and ``notebook-pictures/FILE`` for a file; both are only copied.
+that notebook (section 0 is what comes before the first), and ``notebook-pictures/FILE`` for a file. Both are copied.
 """
 
 import base64

@@ -45,7 +45,13 @@ def ranges():
     import kerasal.metrics
 
     rows = re.findall(r"^(\w+) +(?:fixations|density) +(\S+) +(\S+) ", kerasal.metrics.__doc__, re.MULTILINE)
-    return {name: (limits.rstrip(".") or limits, chance.replace("--", "–")) for name, limits, chance in rows}
+    return {name: (_open(limits), chance.replace("--", "–")) for name, limits, chance in rows}
+
+
+def _open(limits):
+    """Say a range without an upper end in words."""
+    low = re.fullmatch(r"(\S+)\.\.(inf)?", limits)
+    return f"from {low[1]} on" if low else limits
 
 
 def _presets(metrics, presets):

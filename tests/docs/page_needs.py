@@ -22,6 +22,8 @@ def reason(need: str) -> str | None:
         "server": _server,
         "data": lambda name: None if (data_folder() / name).exists() else f"no {name} in the data (KERASAL_DATA)",
         "machines": lambda _: "several GPUs or machines",
+        "cores": lambda count: None if os.cpu_count() >= int(count) else f"{count} cores",
+        "download": lambda _: "downloads pretrained weights",
         "pip": lambda _: "installs the package: .ci/run does it",
         "minutes": lambda _: None if os.environ.get("KERASAL_DOCS") == "all" else "takes minutes: KERASAL_DOCS=all",
         "package": lambda _: None,  # the runner installs it

@@ -31,7 +31,7 @@ def prepare(folder: pathlib.Path, text: str) -> None:
         "osie": _gaze,
         "MAPS": _maps,
         "FIXATIONS": _fixations,
-        "before": lambda path: None,
+        "LIST.parquet": _list,
     }
     for name, make in made.items():
         if name in text and not (folder / name).exists():
@@ -84,6 +84,12 @@ def _photographs(folder, count):
     folder.mkdir()
     for path in PHOTOGRAPHS[:count]:
         shutil.copy(path, folder)
+
+
+def _list(path):
+    import pandas as pd
+
+    pd.DataFrame({"image": list(map(str, PHOTOGRAPHS[:3]))}).to_parquet(path)
 
 
 def _boxes(path):

@@ -19,14 +19,24 @@ import page_needs as needs
 import page_workplace as workplace
 
 TAKEN_FOR_GRANTED = """
-import numpy as np, keras, tensorflow as tf, kerasal
-from kerasal import images
-photograph = images.read(PHOTOGRAPH)
+import keras, kerasal, numpy as np, tensorflow as tf
+from kerasal import attribution, images
+photograph = images.read(workplace.PHOTOGRAPHS[0])
+tuned = workplace.small_net(1)
 saliency_map = np.hypot(*np.meshgrid(np.linspace(-1, 1, photograph.shape[1]), np.linspace(-1, 1, photograph.shape[0])))
 saliency_map = np.exp(-4 * saliency_map**2)
 fixations = np.random.default_rng(0).integers(20, 200, (30, 2))
 densities = [saliency_map] * 3
-maps_of_gaze = [saliency_map + np.random.default_rng(i).random(saliency_map.shape) for i in range(3)]
+maps = [saliency_map + np.random.default_rng(i).random(saliency_map.shape) for i in range(3)]
+fixation_maps = [np.random.default_rng(i).random(saliency_map.shape) > 0.999 for i in range(3)]
+train_data = test_data = np.random.default_rng(0).random((16, 8, 8, 3), np.float32), np.arange(16) % 2
+
+def build(filters=4):
+    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(filters, 3), keras.layers.Flatten()]
+    return keras.Sequential([*layers, keras.layers.Dense(2, activation="softmax")])
+
+def build_narrow():
+    return build(2)
 """
 
 
@@ -75,8 +85,8 @@ def run_python(block, names, path) -> None:
     if block.example:
         importlib.import_module(block.example.stem)
         return
-    if path == blocks.README and "photograph" not in names:
-        names["PHOTOGRAPH"] = workplace.PHOTOGRAPHS[0]
+    if path == blocks.README and names.get("section") != block.section:
+        names |= {"section": block.section, "workplace": workplace}
         exec(TAKEN_FOR_GRANTED, names)
     code = "\n" * block.line + block.code
     exec(compile(code, str(block.path), "exec"), names)

@@ -34,9 +34,13 @@ _ORIGIN = {
     "feature_maps": "kerasal.features",
     "maximize": "kerasal.maximization",
     "export": "kerasal.serving",
+    "KerasalCallback": "kerasal.callbacks",
 }
 _MODULES = (
+    "atlas",
     "attribution",
+    "batch",
+    "callbacks",
     "datasets",
     "diagnosis",
     "features",
@@ -62,6 +66,7 @@ _MODULES = (
 __all__ = [*_ORIGIN, *_MODULES]
 
 if TYPE_CHECKING:
+    from kerasal.callbacks import KerasalCallback as KerasalCallback
     from kerasal.features import feature_maps as feature_maps
     from kerasal.maximization import maximize as maximize
     from kerasal.registry import create_model as create_model

@@ -15,7 +15,7 @@ FLOORS = (
     {"layers", "losses", "hooks", "objectives"},
     {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"}
     | {"gaze", "diagnosis"},
-    {"serving", "batch", "atlas", "cli", "__main__"},
+    {"serving", "batch", "atlas", "callbacks", "cli", "__main__"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 

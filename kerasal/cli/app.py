@@ -8,7 +8,9 @@ import typer
 from rich.console import Console
 
 import kerasal
+from kerasal.cli.atlas import atlas
 from kerasal.cli.attribute import METHODS_HELP, MethodGroup
+from kerasal.cli.batch import batch
 from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
 from kerasal.cli.evolution import evolution
@@ -55,6 +57,7 @@ app.command()(models)
 app.command()(card)
 app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribute", help=METHODS_HELP)
 app.command()(compare)
+app.command()(atlas)
 app.command()(maximize)
 app.command("feature-maps")(feature_maps)
 app.command()(filters)
@@ -68,6 +71,7 @@ app.command()(probe)
 app.command()(train)
 app.add_typer(gaze, name="gaze", help=GAZE_HELP)
 app.command()(score)
+app.command()(batch)
 app.command()(export)
 app.command()(serve)
 

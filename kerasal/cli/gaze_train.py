@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import gaze_opening as opening
+from kerasal.cli.options import Strategy
+from kerasal.cli.session import join_workers
 
 
 def train(
@@ -49,7 +51,7 @@ def train(
     ] = "none",
     preprocessing: opening.Preprocessing = None,
     size: opening.Size = None,
-    strategy: Annotated[Literal["mirrored"] | None, typer.Option(help="Spread batches over all GPUs.")] = None,
+    strategy: Strategy = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over and replace the run in the folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
@@ -81,14 +83,18 @@ def train(
         "data": [str(one) for one in data],
     }
     try:
-        sets = _data(data, validation, split, seed or 0)  # first: a wrong path is told before anything is built
-        _train(sets, changes, run, output, about, preprocessing, opening.size_of(size), unsafe)
+        speaks = join_workers(strategy)
+        run["progress"] &= speaks
+        sets = _data(data, validation, split, seed or 0, speaks)  # a wrong path is told before anything is built
+        result = _train(sets, changes, run, output, about, preprocessing, opening.size_of(size), unsafe, speaks)
     except KeyboardInterrupt as stopped:
         typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
         raise typer.Exit(130) from None
+    if speaks:
+        _tell(result)
 
 
-def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocessing, size, unsafe: bool) -> None:
+def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocessing, size, unsafe: bool, speaks: bool):
     from kerasal.cli.session import load_tensorflow, remark
 
     load_tensorflow()
@@ -102,11 +108,13 @@ def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocess
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(chosen.seed)
     net, convention, usual = _net(about, preprocessing, unsafe)
-    remark(
-        f"{len(sets[0])} images to train on, {len(sets[1])} to validate on. Recipe {about['recipe']}: {chosen.source}."
-    )
+    if speaks:
+        remark(
+            f"{len(sets[0])} images to train on, {len(sets[1])} to validate on. Recipe {about['recipe']}: "
+            f"{chosen.source}."
+        )
     size = size or usual
-    _tell(training.train_gaze(net, *sets, chosen, output, preprocessing=convention, size=size, about=about, **run))
+    return training.train_gaze(net, *sets, chosen, output, preprocessing=convention, size=size, about=about, **run)
 
 
 def _net(about: dict, preprocessing: str | None, unsafe: bool):
@@ -126,7 +134,7 @@ def _net(about: dict, preprocessing: str | None, unsafe: bool):
     return net, convention, size
 
 
-def _data(data: list[Path], validation: Path | None, split: str | None, seed: int):
+def _data(data: list[Path], validation: Path | None, split: str | None, seed: int, speaks: bool):
     """Return what is trained and validated on."""
     from kerasal.cli.session import remark
     from kerasal.datasets import gaze_splits, open_gaze
@@ -139,7 +147,8 @@ def _data(data: list[Path], validation: Path | None, split: str | None, seed: in
     if all(own) and split is None:
         first, *others = [open_gaze(one, name) for one, name in zip(data, own, strict=True)]
         return together, first.joined(*others)
-    remark("Validation: a random tenth of these images, which is not trained on (--validation for others).")
+    if speaks:
+        remark("Validation: a random tenth of these images, which is not trained on (--validation for others).")
     return together.split(0.9, seed)
 
 

@@ -39,6 +39,14 @@ Fit = Annotated[
     Literal["crop", "stretch"], typer.Option(help="Cut the photograph to the model's shape, or stretch it.")
 ]
 Side = Annotated[int | None, typer.Option(help="Side of the images, for a model that takes any.", min=1)]
+Strategy = Annotated[
+    Literal["mirrored", "multi-worker"] | None,
+    typer.Option(
+        help="Split every batch between the GPUs of this machine (mirrored), or between the machines of TF_CONFIG: "
+        "each runs the same command with its own TF_CONFIG, and all see one output folder (multi-worker).",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 
@@ -65,7 +73,7 @@ def numbers(text: str, limit: int | None = None) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def options_of(given: list[str] | None) -> dict[str, Any]:
+def options_of(given: list[str] | None, flag: str = "--net-option", example: str = "batch_norm=True") -> dict[str, Any]:
     """Read KEY=VALUE options; a value is a number, True, a tuple, or else a text.
 
     Raises:
@@ -75,7 +83,7 @@ def options_of(given: list[str] | None) -> dict[str, Any]:
     for one in given or ():
         key, equals, value = one.partition("=")
         if not equals or not key.isidentifier():
-            raise typer.BadParameter(f"--net-option is KEY=VALUE, such as batch_norm=True; received {one!r}")
+            raise typer.BadParameter(f"{flag} is KEY=VALUE, such as {example}; received {one!r}")
         try:
             found[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

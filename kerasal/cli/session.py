@@ -37,6 +37,26 @@ def load_tensorflow() -> None:
         tf.config.list_physical_devices()  # looks for a GPU now, and would say on the error stream that there is none
 
 
+def join_workers(strategy: str | None) -> bool:
+    """Meet the other processes of a training on several machines; return whether this one speaks for all of them.
+
+    Raises:
+        ValueError: TF_CONFIG is missing or malformed.
+        ConnectionError: the others did not come.
+    """
+    if strategy != "multi-worker":
+        return True
+    load_tensorflow()
+    from kerasal import training
+    from kerasal.training.cluster import VARIABLE, cluster_of
+
+    cluster = cluster_of(os.environ.get(VARIABLE))
+    others = cluster.addresses[1:]
+    if cluster.chief and others:
+        remark(f"Waiting for {len(others)} more worker{'s' * (len(others) > 1)}: {', '.join(others)}.")
+    return training.join_workers().chief
+
+
 @contextlib.contextmanager
 def _silenced_error_stream() -> Iterator[None]:
     try:

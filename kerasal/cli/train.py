@@ -1,11 +1,13 @@
 """``kerasal train``: train a classifier, on MNIST or on folders of photographs, one a class."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from kerasal.cli.options import Preprocessing, Unsafe, layer_channels, options_of
+from kerasal.cli.options import Preprocessing, Strategy, Unsafe, layer_channels, options_of
+from kerasal.cli.session import join_workers
 from kerasal.cli.train_data import Asked
 
 
@@ -64,6 +66,7 @@ def train(
         list[str] | None,
         typer.Option(help="For --evolution, as LAYER:0-7; may be repeated. Default: the first 8 of each convolution."),
     ] = None,
+    strategy: Strategy = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over and replace the run in the folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     unsafe: Unsafe = False,
@@ -92,21 +95,26 @@ def train(
         not quiet,
     )
     try:
-        _train(asked, Path("runs") / Path(model).stem if output is None else output, given, fresh, watched)
+        output = Path("runs") / Path(model).stem if output is None else output
+        _train(asked, output, given, {"strategy": strategy, "resume": not fresh}, watched)
     except KeyboardInterrupt as stopped:
         typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
         raise typer.Exit(130) from None
 
 
-def _train(asked: Asked, output: Path, given: dict, fresh: bool, watched: tuple | None) -> None:
+def _train(asked: Asked, output: Path, given: dict, how: dict, watched: tuple | None) -> None:
     from kerasal.cli.train_data import opened
 
+    speaks = join_workers(how["strategy"])
+    asked = dataclasses.replace(asked, progress=asked.progress and speaks, speaks=speaks)
     found = opened(asked, given)
     from kerasal import training
 
     network, convention = found.network, found.convention
     changes = training.Augmentation(**asked.augmentation)
-    callbacks = [] if watched is None else [_watcher(network, found.shown(1000), *watched, convention, fresh)]
+    callbacks = []
+    if watched is not None and speaks:
+        callbacks = [_watcher(network, found.shown(1000), *watched, convention, fresh=not how["resume"])]
     result = training.train(
         network,
         found.train,
@@ -116,17 +124,23 @@ def _train(asked: Asked, output: Path, given: dict, fresh: bool, watched: tuple 
         augmentation=changes or None,
         preprocessing=convention,
         class_names=found.names,
-        resume=not fresh,
+        **how,
         progress=asked.progress,
         callbacks=callbacks,
     )
+    if speaks:
+        _tell(found, output, len(result.history), watched)
+
+
+def _tell(found, output: Path, epochs: int, watched: tuple | None) -> None:
+    from kerasal import training
+
+    network, convention = found.network, found.convention
     weights = output / f"{network.name}.weights.h5"
     for what, part in (("train accuracy", found.train), ("test accuracy ", found.test)):
         share, images = training.accuracy(network, part, convention), found.count(part)
         typer.echo(f"{what} {share:.4f}  ({images:,} images{', dropout off' * (part is found.train)})")
-    typer.echo(
-        f"{len(result.history)} epochs, seed {found.recipe['seed']}. In {output}: {', '.join(_written(network.name))}."
-    )
+    typer.echo(f"{epochs} epochs, seed {found.recipe['seed']}. In {output}: {', '.join(_written(network.name))}.")
     if watched is not None:
         typer.echo(f"How its features came about: {watched[0] / 'evolution.png'}.")
     typer.echo(f"Next: {found.next_step(weights, output)}, or --epochs to train longer.")

@@ -10,7 +10,7 @@ _WATCHED_VALUES = 50_000_000  # of the images that features are watched on
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """What was said on the command line."""
+    """What was said on the command line; ``speaks``: not one of the workers that leave the talking to their chief."""
 
     model: str
     data: pathlib.Path | None
@@ -23,6 +23,7 @@ class Asked:
     preprocessing: str | None
     unsafe: bool
     progress: bool
+    speaks: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _folders(asked: Asked, recipe: dict) -> Opened:
         progress=asked.progress,
     )
     skipped = train.skipped | test.skipped
-    if skipped:
+    if skipped and asked.speaks:
         first, reason = next(iter(skipped.items()))
         remark(f"{len(skipped)} files are left out. The first: {first} ({reason}).")
     if asked.progress:

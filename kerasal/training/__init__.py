@@ -4,6 +4,10 @@
 ``RECIPES``). Each writes everything into one output folder and keeps its state there, so that a run stopped at any
 moment (Ctrl-C, a lost machine) goes on when it is started again, and ends bit-equal to one that was never stopped.
 Weights, loss and order of a run follow from its starting weights and its ``seed`` alone.
+
+With ``strategy="mirrored"`` they split every batch between the GPUs of a machine, with ``"multi-worker"`` between
+machines, which meet by ``join_workers``. Every process then knows the values of all images, so that all have one
+history and stop together; the chief alone writes, and all read its one checkpoint.
 """
 
 from kerasal.training.ablation import ablate as ablate
@@ -21,6 +25,7 @@ from kerasal.training.schedules import Cosine as Cosine
 from kerasal.training.schedules import Linspace as Linspace
 from kerasal.training.schedules import StepFloor as StepFloor
 from kerasal.training.sgd import TorchSGD as TorchSGD
+from kerasal.training.workers import join_workers as join_workers
 
 __all__ = [
     "RECIPES",
@@ -35,6 +40,7 @@ __all__ = [
     "Training",
     "ablate",
     "accuracy",
+    "join_workers",
     "recipe",
     "train",
     "train_gaze",

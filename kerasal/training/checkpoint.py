@@ -16,6 +16,9 @@ import numpy as np
 
 from kerasal.files import replacing
 
+DEVICES = "devices"
+"""The setting in which a run that goes on may differ from its beginning: on how many devices it trains."""
+
 _START_OVER = "start over with resume=False (--fresh on the command line)"
 
 
@@ -36,6 +39,12 @@ def write(
     arrays = {f"{owner}_{i}": np.asarray(value) for owner, held in variables.items() for i, value in enumerate(held)}
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, settings=json.dumps(dict(settings)), history=json.dumps(list(rows)), **arrays)
+
+
+def devices(path: pathlib.Path) -> int:
+    """Return on how many devices the run was trained whose state ``path`` is."""
+    with np.load(path, allow_pickle=False) as stored:
+        return json.loads(str(stored["settings"])).get(DEVICES, 1)
 
 
 def read(path: pathlib.Path, settings: Mapping[str, Any], variables: Mapping[str, Sequence]) -> list[dict]:
@@ -72,7 +81,7 @@ class _OtherSettings(ValueError):
 
 
 def _compare(path: pathlib.Path, found: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    differing = [key for key in settings if found.get(key) != settings[key]]
+    differing = [key for key in settings if key != DEVICES and found.get(key) != settings[key]]
     if differing:
         changes = "; ".join(f"{key}: {found.get(key)} there, {settings[key]} now" for key in differing)
         raise _OtherSettings(

@@ -9,7 +9,6 @@ import dataclasses
 import math
 import os
 import pathlib
-import time
 from collections.abc import Sequence
 
 from kerasal import _keras  # noqa: F401
@@ -20,15 +19,16 @@ import pandas as pd
 
 from kerasal import preprocessing as conventions
 from kerasal.datasets.labelled_images import ClassImages
-from kerasal.training import checkpoint, confusion, folder, results
+from kerasal.training import checkpoint, folder, results
 from kerasal.training.arrays import Labelled
 from kerasal.training.augmentation import Augmentation
+from kerasal.training.classifier_run import Run, probabilities
+from kerasal.training.distributing import Replicas
 from kerasal.training.inputs import Inputs, inputs_of
 from kerasal.training.memory import check_memory
 from kerasal.training.progress import Progress
 
 HISTORY, CURVES = folder.HISTORY, folder.CURVES
-_EVALUATION_BATCH = 1000
 _SLOTS = 2  # arrays that Adam keeps for each weight
 
 
@@ -60,6 +60,7 @@ def train(
     preprocessing: str | conventions.Preprocessing | None = None,
     class_names: Sequence[str] | None = None,
     resume: bool = True,
+    strategy: str | None = None,
     progress: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Training:
@@ -84,66 +85,82 @@ def train(
         preprocessing: how the model wants its pixels; needed with ``ClassImages``, else only written down.
         class_names: of the outputs; those of ``ClassImages`` by default.
         resume: go on from the checkpoint in ``output``; ``False`` starts over and replaces what lies there.
+        strategy: ``"mirrored"`` splits every batch between the GPUs of this machine, ``"multi-worker"`` between the
+            machines of TF_CONFIG too, see ``training.join_workers``. A run may go on with another one.
         progress: show a bar and one line an epoch on stderr.
         callbacks: Keras callbacks of ``model``, told when the training and each epoch begin and end (epochs from 0 on,
             as Keras counts; not of single batches). They act before an epoch is kept, so that a run that goes on has
-            missed none; one that sets ``model.stop_training`` ends the run after that epoch.
+            missed none; one that sets ``model.stop_training`` ends the run after that epoch. Of several workers, only
+            the chief's are told.
 
     Returns:
         A ``Training``, whose history has the columns epoch (from 1), loss and accuracy (means over the epoch, dropout
         on), test_loss, test_accuracy (dropout off, after the epoch), seconds.
 
     Raises:
-        ValueError: unusable data or settings; another run's folder; a damaged checkpoint; a loss that is not finite.
-        OSError: the folder cannot be written to.
+        ValueError: unusable data or settings; another run's folder; a damaged checkpoint; a loss that is not finite;
+            fewer images in a batch than devices; an output folder that the workers do not share.
+        OSError: the folder cannot be written to. A ``ConnectionError``: a worker is gone.
         KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
     """
     _check_settings(epochs, batch_size, learning_rate, seed)
     convention = None if preprocessing is None else conventions.get(preprocessing)
     train_data, test_data, names = _check_model_and_data(model, train_data, test_data, convention, class_names)
-    # A wrapper is compiled, not the caller's model, which thereby keeps its own optimizer, or none.
-    trainer = keras.Sequential([keras.Input(model.input_shape[1:]), model])
-    optimizer = keras.optimizers.Adam(learning_rate)
-    check_memory(model, batch_size, _SLOTS, results.size(model.weights))
-    trainer.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
-    optimizer.build(trainer.trainable_variables)
-    settings = {
-        "model": f"{model.name} with {model.count_params():,} parameters",
-        "seed": seed,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "train_data": train_data.fingerprint(),
-        "test_data": test_data.fingerprint(),
-        "augmentation": dataclasses.asdict(augmentation) if augmentation else None,
-    }
-    state = {"model": model.weights, "optimizer": optimizer.variables}
-    output = pathlib.Path(output)
-    listeners = keras.callbacks.CallbackList(list(callbacks), model=model)
-    model.stop_training = False
-    listeners.on_train_begin()  # before an old run is replaced: what a callback refuses must cost nothing
-    files = results.files(model.name)
-    rows = folder.begin(output, files, settings, state, resume=resume, epochs=epochs)
-    with (
-        Progress(progress, epochs, math.ceil(len(train_data) / batch_size)) as shown,
-        folder.explained(output, rows, epochs),
-    ):
-        if 0 < len(rows) < epochs:
-            shown.line(f"Going on after epoch {len(rows)}, as {output} keeps it.")
-        results.write_history(output, rows)
-        for epoch in range(len(rows) + 1, epochs + 1):
-            listeners.on_epoch_begin(epoch - 1)
-            row = _epoch(trainer, train_data, test_data, batch_size, seed, augmentation, epoch, shown)
-            listeners.on_epoch_end(epoch - 1, dict(row))
-            checkpoint.write(output / folder.CHECKPOINT, settings, [*rows, row], state)
-            rows.append(row)  # counted once it is kept
-            results.write_history(output, rows)
-            if model.stop_training:
-                break
-        listeners.on_train_end()
-        history = pd.DataFrame(rows)
-        counts = None if names is None else _confusion(trainer, test_data, names)
-        results.write(output, model, history, counts, convention)
+    replicas = Replicas(model, strategy)
+    replicas.check_batch(batch_size)
+    check_memory(model, batch_size, _SLOTS, results.size(model.weights), machines=replicas.team.size)
+    output, team = pathlib.Path(output), replicas.team
+    with team.guarded():
+        run = Run(replicas, learning_rate, batch_size, seed, augmentation, train_data, test_data)
+        settings = {
+            "model": f"{model.name} with {model.count_params():,} parameters",
+            "seed": seed,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "train_data": train_data.fingerprint(),
+            "test_data": test_data.fingerprint(),
+            "augmentation": dataclasses.asdict(augmentation) if augmentation else None,
+        } | replicas.settings
+        listeners = keras.callbacks.CallbackList(list(callbacks) if team.chief else [], model=model)
+        model.stop_training = False
+        listeners.on_train_begin()  # before an old run is replaced: what a callback refuses must cost nothing
+        files = results.files(model.name)
+        rows = folder.begin_together(team, output, files, settings, run.state, resume=resume, epochs=epochs)
+        with (
+            Progress(progress and team.chief, epochs, run.steps) as shown,
+            folder.explained(output, rows, epochs, chief=team.chief),
+        ):
+            if 0 < len(rows) < epochs:
+                change = replicas.change(output / folder.CHECKPOINT)
+                shown.line(f"Going on after epoch {len(rows)}, as {output} keeps it{change}.")
+            if team.chief:
+                results.write_history(output, rows)
+            for epoch in range(len(rows) + 1, epochs + 1):
+                listeners.on_epoch_begin(epoch - 1)
+                row = run.epoch(epoch, shown)
+                replicas.give_back()
+                listeners.on_epoch_end(epoch - 1, dict(row))
+                if _keep(run, team, output, settings, rows, row, stop=bool(model.stop_training)):
+                    break
+            replicas.give_back()
+            listeners.on_train_end()
+            history = pd.DataFrame(rows)
+            counts = None if names is None else run.confusion(names)
+            if team.chief:
+                results.write(output, model, history, counts, convention)
+            team.exchange({})  # nobody leaves before all is written
     return Training(history, model, output, counts)
+
+
+def _keep(run: Run, team, output: pathlib.Path, settings: dict, rows: list[dict], row: dict, *, stop: bool) -> bool:
+    """Keep an epoch, and return whether the chief stops after it."""
+    if team.chief:
+        checkpoint.write(output / folder.CHECKPOINT, settings, [*rows, row], run.state)
+    said = team.exchange({"seconds": row["seconds"], "stop": stop})[0]
+    rows.append(row | {"seconds": said["seconds"]})  # counted once it is kept
+    if team.chief:
+        results.write_history(output, rows)
+    return said["stop"]
 
 
 def accuracy(
@@ -154,7 +171,7 @@ def accuracy(
     """Return the share of images whose top class is their label, dropout off; ``data`` as in ``train``."""
     convention = None if preprocessing is None else conventions.get(preprocessing)
     inputs = inputs_of(data, "given", model, convention)
-    return float((_probabilities(model, inputs).argmax(axis=1) == inputs.labels).mean())
+    return float((probabilities(model, inputs).argmax(axis=1) == inputs.labels).mean())
 
 
 def _check_settings(epochs, batch_size, learning_rate, seed) -> None:
@@ -191,54 +208,3 @@ def _check_model_and_data(
             f"{outputs.sum():.3g}, the smallest {outputs.min():.3g}."
         )
     return train_data, test_data, names
-
-
-def _epoch(trainer, train_data: Inputs, test_data: Inputs, batch_size, seed, augmentation, epoch, shown) -> dict:
-    """Run one epoch and return its row of the history."""
-    started = time.perf_counter()
-    random = np.random.default_rng([seed, epoch])
-    order = random.permutation(len(train_data))
-    folder.seed_dropout(trainer, random)
-    changes = (augmentation, augmentation.draw(len(order), random)) if augmentation else None
-    totals, done = np.zeros(2), 0
-    for images, labels in train_data.batches(order, batch_size, changes):
-        values = trainer.train_on_batch(images, labels, return_dict=True)
-        totals += len(labels) * float(values["loss"]), round(len(labels) * float(values["accuracy"]))
-        done += len(labels)
-        loss, correct = totals / done
-        if not math.isfinite(loss):
-            raise ValueError(f"The loss is {loss} in epoch {epoch}. Start over with a smaller learning rate.")
-        shown.step(epoch, loss, correct)
-    test_loss, test_correct = _measured(trainer, test_data)
-    row = {
-        "epoch": epoch,
-        "loss": float(loss),
-        "accuracy": float(correct),
-        "test_loss": test_loss,
-        "test_accuracy": test_correct,
-        "seconds": round(time.perf_counter() - started, 2),
-    }
-    shown.row(row)
-    return row
-
-
-def _measured(trainer, data: Inputs) -> tuple[float, float]:
-    """Return the mean cross-entropy, as Keras clips it, and the accuracy, dropout off."""
-    probabilities = _probabilities(trainer, data)
-    of_label = probabilities[np.arange(len(data)), data.labels].astype(np.float64)
-    clipped = np.clip(of_label, keras.config.epsilon(), 1 - keras.config.epsilon())
-    return float(-np.log(clipped).mean()), float((probabilities.argmax(axis=1) == data.labels).mean())
-
-
-def _probabilities(model, data: Inputs) -> np.ndarray:
-    found = []
-    for images, _ in data.measured_batches(_EVALUATION_BATCH):
-        count = len(images)
-        if found and count < len(found[0]):  # a smaller last batch would be traced anew
-            images = np.concatenate([images, np.repeat(images[:1], len(found[0]) - count, axis=0)])
-        found.append(model.predict_on_batch(images)[:count])
-    return np.concatenate(found)
-
-
-def _confusion(trainer, data: Inputs, names: list[str]) -> pd.DataFrame:
-    return confusion.table(data.labels, _probabilities(trainer, data).argmax(axis=1), names)

@@ -2,18 +2,17 @@
 
 import contextlib
 import glob
+import hashlib
 import pathlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kerasal import _keras  # noqa: F401
-
-import keras  # isort: skip
-import numpy as np
-
 from kerasal.training import checkpoint
+from kerasal.training.workers import Alone, Team
 
 CHECKPOINT, HISTORY, CURVES = "checkpoint.npz", "history.csv", "curves.png"
+_PATIENCE = 30.0  # seconds: a shared folder shows a new file to other machines only after a while
 
 
 def begin(
@@ -62,19 +61,81 @@ def begin(
     return []
 
 
+def begin_together(
+    team: Alone | Team,
+    output: pathlib.Path,
+    files: Sequence[str],
+    settings: Mapping[str, Any],
+    state: Mapping[str, Sequence],
+    *,
+    resume: bool,
+    epochs: int,
+) -> list[dict]:
+    """Do as ``begin``, in every process of a team: the chief begins, and all read the one checkpoint it has.
+
+    Raises:
+        ValueError: as ``begin``, in every process; a process that does not see the chief's folder, or was started with
+            other settings or data.
+    """
+    if team.size == 1:
+        return begin(output, files, settings, state, resume=resume, epochs=epochs)
+    rows, error = [], None
+    try:
+        if team.chief:
+            rows = begin(output, files, settings, state, resume=resume, epochs=epochs)
+    except (ValueError, OSError) as refused:
+        error = refused
+    mark = mark_of(output / CHECKPOINT) if team.chief and error is None else ""
+    told = team.agreed(error, epochs=epochs, mark=mark)
+    try:
+        if not team.chief:
+            wait_for(output / CHECKPOINT, told[0]["mark"])
+            rows = checkpoint.read(output / CHECKPOINT, settings, state)
+            if epochs != told[0]["epochs"]:
+                raise ValueError(
+                    f"The chief trains {told[0]['epochs']} epochs, this process {epochs}. Ask for the same."
+                )
+    except (ValueError, OSError) as refused:
+        error = refused
+    team.agreed(error)
+    return rows
+
+
+def mark_of(path: pathlib.Path) -> str:
+    """Return what tells the contents of a file from others; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except FileNotFoundError:
+        return ""
+
+
+def wait_for(path: pathlib.Path, mark: str) -> None:
+    """Wait until a file that the chief has written is seen here.
+
+    Raises:
+        ValueError: it has not come after half a minute.
+    """
+    end = time.monotonic() + _PATIENCE
+    while (found := mark_of(path)) != mark:
+        if time.monotonic() > end:
+            raise ValueError(
+                f"The chief's {path.absolute()} {'is another file' if found else 'is not seen'} here. The output "
+                "folder must be one that all machines share, such as a network drive, under the path given to each."
+            )
+        time.sleep(0.1)
+
+
 @contextlib.contextmanager
-def explained(output: pathlib.Path, rows: Sequence[dict], epochs: int) -> Iterator[None]:
-    """Let a Ctrl-C say which epochs are kept (``rows``, as it grows) and how to go on."""
+def explained(output: pathlib.Path, rows: Sequence[dict], epochs: int, *, chief: bool = True) -> Iterator[None]:
+    """Let a Ctrl-C say which epochs are kept (``rows``, as it grows) and how to go on; only the chief knows."""
     try:
         yield
     except KeyboardInterrupt:
+        if not chief:
+            raise KeyboardInterrupt(
+                f"Stopped. What the chief has kept is in {output}. Start the same on all workers again to go on."
+            ) from None
         raise KeyboardInterrupt(
             f"Stopped after {len(rows)} of {epochs} epochs, which are kept in {output}. Start the same again to go on."
         ) from None
-
-
-def seed_dropout(net: keras.Model, random: np.random.Generator) -> None:
-    """Set every random layer's generator; Keras keeps one, a variable of (seed, counter), in each of them."""
-    for variable in net.variables:
-        if variable.name == "seed_generator_state":
-            variable.assign(np.array([random.integers(2**31), 0], variable.dtype))

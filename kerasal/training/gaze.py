@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,6 @@ from kerasal import preprocessing as conventions
 from kerasal.gaze.maps import image_size, map_size
 from kerasal.training import checkpoint, folder, recipes
 from kerasal.training.distributing import Replicas
-from kerasal.training.gaze_files import files_of
 from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
 from kerasal.training.progress import Progress
@@ -81,7 +81,8 @@ def train_gaze(
         size: (height, width) to train at, for a net that takes any size.
         sigma: blur of fixations in pixels of the image, for data without densities; the data set's own by default.
         resume: go on from the checkpoint in ``output``; ``False`` starts over and replaces what lies there.
-        strategy: ``"mirrored"`` spreads every batch over all GPUs (``tf.distribute.MirroredStrategy``).
+        strategy: ``"mirrored"`` splits every batch between the GPUs of this machine, ``"multi-worker"`` between the
+            machines of TF_CONFIG too, see ``training.join_workers``. A run may go on with another one.
         tensorboard: also write event files into ``output``/tensorboard.
         progress: show a bar with the images a second and the remaining time, and a line an epoch, on stderr.
         about: kept in run.json, such as how the net was made.
@@ -89,51 +90,63 @@ def train_gaze(
 
     Raises:
         ValueError: an unusable net, data or recipe; another run's folder; too little memory for the batch (which would
-            fit is said); a loss that is not finite (the image is named).
-        OSError: the folder cannot be written to.
+            fit is said); a loss that is not finite (the image is named); fewer images in a batch than devices; an
+            output folder that the workers do not share.
+        OSError: the folder cannot be written to. A ``ConnectionError``: a worker is gone.
         KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
     """
     chosen = recipes.recipe(recipe, **changes)
     convention = conventions.get(preprocessing)
     size, mapped = image_size(net, size), map_size(net, size)
     output = pathlib.Path(output)
+    replicas = Replicas(net, strategy)
+    team = replicas.team
+    # What the memory does not hold lies beside the run; the other machines, which may not write there, keep their own.
+    cache = output if team.chief else pathlib.Path(tempfile.gettempdir()) / f"kerasal-{os.getpid()}"
     train, test = (
         samples_of(
-            one, what, size, mapped, fixations=chosen.needs_fixations, sigma=sigma, folder=output, progress=progress
+            one,
+            what,
+            size,
+            mapped,
+            fixations=chosen.needs_fixations,
+            sigma=sigma,
+            folder=cache,
+            progress=progress and team.chief,
         )
         for one, what in ((data, "training"), (validation, "validation"))
     )
     chosen = chosen.for_steps(chosen.steps_per_epoch(len(train)))
-    replicas = Replicas(net, strategy)
-    replicas.check_batches(chosen.shown(len(train)), chosen.batch_size)
-    with replicas.scope():
-        optimizer = _optimizer(chosen)
-        optimizer.build(replicas.net.trainable_variables)
+    replicas.check_batch(chosen.batch_size)
     slots = 1 if chosen.optimizer == "torch_sgd" else 2
-    check_memory(replicas.net, chosen.batch_size, slots, _bytes(net.weights) + _bytes(optimizer.variables))
-    settings = {
-        "model": f"{net.name} with {net.count_params():,} parameters",
-        **chosen.settings,
-        "preprocessing": dataclasses.asdict(convention) | {"name": ""},
-        "size": list(size),
-        "train_data": checkpoint.fingerprint(*train.arrays),
-        "validation_data": checkpoint.fingerprint(*test.arrays),
-    }
-    settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back
-    run = Run(chosen, replicas, optimizer, convention, mapped, train, test, output, settings)
-    journal = run.begin(resume, tensorboard, {"recipe": recipe if isinstance(recipe, str) else "own", **(about or {})})
-    steps = chosen.steps_per_epoch(len(train))
-    with (
-        journal,
-        Progress(progress, chosen.epochs, steps) as shown,
-        folder.explained(output, run.kept, chosen.epochs),
-    ):
-        run.train(journal, shown)
-        replicas.give_back()
-        if chosen.keep == "best":
-            net.load_weights(output / files_of(net.name).best)
-        journal.results(net)
-        shutil.rmtree(output / CACHE, ignore_errors=True)
+    with team.guarded():
+        with replicas.scope():
+            optimizer = _optimizer(chosen)
+            optimizer.build(replicas.net.trainable_variables)
+        already = _bytes(net.weights) + _bytes(optimizer.variables)
+        check_memory(replicas.net, chosen.batch_size, slots, already, machines=team.size)
+        settings = {
+            "model": f"{net.name} with {net.count_params():,} parameters",
+            **chosen.settings,
+            "preprocessing": dataclasses.asdict(convention) | {"name": ""},
+            "size": list(size),
+            "train_data": checkpoint.fingerprint(*train.arrays),
+            "validation_data": checkpoint.fingerprint(*test.arrays),
+            **replicas.settings,
+        }
+        settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back
+        run = Run(chosen, replicas, optimizer, convention, mapped, train, test, output, settings)
+        named = {"recipe": recipe if isinstance(recipe, str) else "own", **(about or {})}
+        journal = run.begin(resume, tensorboard, named)
+        with (
+            journal,
+            Progress(progress and team.chief, chosen.epochs, chosen.steps_per_epoch(len(train))) as shown,
+            folder.explained(output, run.kept, chosen.epochs, chief=team.chief),
+        ):
+            run.train(journal, shown)
+            run.results(net, journal)
+            shutil.rmtree(cache / CACHE, ignore_errors=True)
+            team.exchange({})  # nobody leaves before all is written
     return GazeTraining(net, journal.history(), journal.steps(), output, chosen, train.skipped)
 
 

@@ -39,7 +39,7 @@ class Journal:
 
     def __init__(self, output: pathlib.Path, name: str, rows: Sequence[dict], recipe, tensorboard: bool):
         self._output, self._files, self._recipe, self._rows = output, files_of(name), recipe, list(rows)
-        self._name, self._events = name, _Events(output / EVENTS) if tensorboard else None
+        self._name, self._events = name, _events(output / EVENTS) if tensorboard else None
 
     def __enter__(self) -> "Journal":
         # Both follow from the checkpoint: what a killed run wrote beyond it is dropped, and will come again.
@@ -59,7 +59,7 @@ class Journal:
         with (self._output / STEPS).open("a", encoding="utf-8") as file:
             _steps([row]).to_csv(file, index=False, header=False)
         if self._events is not None:
-            self._events.add(row)
+            _tell(self._events, row)
 
     def results(self, net) -> None:
         """Write the curves and the trained net."""
@@ -95,33 +95,34 @@ class Journal:
             self.history().to_csv(path, index=False)
 
 
-class _Events:
-    """Scalars in TensorBoard's format. The summary is written as TensorBoard's own package would, which is not here."""
+class UnwrittenJournal(Journal):
+    """The same in a process that is not the chief: it knows the rows and writes nothing."""
 
-    def __init__(self, path: pathlib.Path):
-        import tensorflow as tf
-
-        self._tf = tf
-        self._writer = tf.summary.create_file_writer(str(path))
-        self._scalar = tf.compat.v1.SummaryMetadata(
-            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"), data_class=1
-        )
+    def __enter__(self) -> "UnwrittenJournal":
+        return self
 
     def add(self, row: dict) -> None:
-        with self._writer.as_default():
-            first = row["step"] - len(row["losses"]) + 1
-            for number, loss in enumerate(row["losses"]):
-                self._write("loss/batch", loss, first + number)
-            for key in ("loss", "rate", "val_loss", "val_mse", "val_cc"):
-                if row[key] is not None and math.isfinite(row[key]):
-                    self._write(f"epoch/{key}", row[key], row["step"])
-        self._writer.flush()
+        """Take in one epoch."""
+        self._rows.append(row)
 
-    def _write(self, tag: str, value: float, step: int) -> None:
-        self._tf.summary.write(tag, self._tf.constant(value, self._tf.float32), step=step, metadata=self._scalar)
+    def results(self, net) -> None:
+        """Do nothing: the chief writes them."""
 
-    def close(self) -> None:
-        self._writer.close()
+
+def _events(path: pathlib.Path):
+    from kerasal.training.events import Events  # loads TensorFlow
+
+    return Events(path)
+
+
+def _tell(events, row: dict) -> None:
+    first = row["step"] - len(row["losses"]) + 1
+    for number, loss in enumerate(row["losses"]):
+        events.scalar("loss/batch", loss, first + number)
+    for key in ("loss", "rate", "val_loss", "val_mse", "val_cc"):
+        if row[key] is not None and math.isfinite(row[key]):
+            events.scalar(f"epoch/{key}", row[key], row["step"])
+    events.flush()
 
 
 def _steps(rows: Sequence[dict]) -> pd.DataFrame:

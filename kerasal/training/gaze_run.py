@@ -2,6 +2,7 @@
 
 import json
 import math
+import pathlib
 import shutil
 import time
 from collections.abc import Mapping
@@ -14,10 +15,10 @@ import tensorflow as tf  # isort: skip
 
 from kerasal.files import replacing  # isort: skip
 from kerasal.training import checkpoint, folder  # isort: skip
-from kerasal.training.gaze_files import EVENTS, RUN, Journal, files_of  # isort: skip
+from kerasal.training.gaze_files import EVENTS, RUN, Journal, UnwrittenJournal, files_of  # isort: skip
 from kerasal.training.progress import Progress  # isort: skip
 from kerasal.training.samples import Samples, batches, epoch_order  # isort: skip
-from kerasal.training.stepping import Steps, objective_of  # isort: skip
+from kerasal.training.stepping import SpreadSteps, Steps, objective_of  # isort: skip
 
 _CHECKPOINT_SHARE = 0.05  # of the time, at most, is spent on writing checkpoints
 
@@ -31,7 +32,13 @@ class Run:
         self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
         pm1 = chosen.target_range == "pm1"
         objective = objective_of(chosen.loss)
-        self.steps = Steps(replicas.net, optimizer, objective, convention, mapped, pm1=pm1, strategy=replicas.strategy)
+        self.team = replicas.team
+        given = optimizer, objective, convention, mapped
+        self.steps = (
+            Steps(replicas.net, *given, pm1=pm1)
+            if replicas.strategy is None
+            else SpreadSteps(replicas, chosen.batch_size, *given, pm1=pm1)
+        )
         self.rows: list[dict] = []
         self.kept: list[dict] = []  # those of the rows that the checkpoint holds
         self._saved, self._saving = time.perf_counter(), 0.0
@@ -39,10 +46,12 @@ class Run:
     def begin(self, resume: bool, tensorboard: bool, about: Mapping[str, Any]) -> Journal:
         """Restore the run in the folder, or begin a new one, and open its journal."""
         files = files_of(self.replicas.net.name)
-        self.rows = folder.begin(
-            self.output, files.written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
+        self.rows = folder.begin_together(
+            self.team, self.output, files.written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
         )
         self.kept.extend(self.rows)
+        if not self.team.chief:
+            return UnwrittenJournal(self.output, self.replicas.net.name, self.rows, self.recipe, tensorboard=False)
         if not self.rows:
             shutil.rmtree(self.output / EVENTS, ignore_errors=True)
         facts = {
@@ -62,17 +71,35 @@ class Run:
     def train(self, journal: Journal, shown: Progress) -> None:
         """Train epoch by epoch, from where the run is to its end."""
         if 0 < len(self.rows) < self.recipe.epochs:
-            shown.line(f"Going on after epoch {len(self.rows)}, as {self.output} keeps it.")
+            change = self.replicas.change(self.output / folder.CHECKPOINT)
+            shown.line(f"Going on after epoch {len(self.rows)}, as {self.output} keeps it{change}.")
         for epoch in range(len(self.rows) + 1, self.recipe.epochs + 1):
             row = self._epoch(epoch, shown)
             best = min((old["val_loss"] for old in self.rows if old["val_loss"] is not None), default=math.inf)
-            if self.recipe.keep == "best" and row["val_loss"] is not None and row["val_loss"] < best:
-                with replacing(self.output / files_of(self.replicas.net.name).best) as path:
+            better = row["val_loss"] is not None and row["val_loss"] < best
+            if self.team.chief and self.recipe.keep == "best" and better:
+                with replacing(self.best) as path:
                     self.replicas.net.save_weights(path)
+            row["seconds"] = self.team.exchange({"seconds": row["seconds"]})[0]["seconds"]
             self.rows.append(row)
-            self._keep(epoch)
+            if self.team.chief:
+                self._keep(epoch)
             journal.add(row)
             shown.line(_told(row, self.recipe.epochs, self.recipe.shown(len(self.data))))
+
+    @property
+    def best(self) -> pathlib.Path:
+        """The file with the weights that validated best."""
+        return self.output / files_of(self.replicas.net.name).best
+
+    def results(self, net, journal: Journal) -> None:
+        """Bring the trained weights to ``net``, the same in every process, and write them."""
+        self.replicas.give_back()
+        if self.recipe.keep == "best":
+            mark = folder.mark_of(self.best) if self.team.chief else ""
+            folder.wait_for(self.best, self.team.exchange({"mark": mark})[0]["mark"])
+            net.load_weights(self.best)
+        journal.results(net)
 
     def _keep(self, epoch: int) -> None:
         """Write the checkpoint, unless the last one is so young that writing would take much of the time."""
@@ -87,7 +114,7 @@ class Run:
     def _epoch(self, epoch: int, shown: Progress) -> dict:
         started, recipe = time.perf_counter(), self.recipe
         order, flipped = epoch_order(len(self.data), recipe.mirror, recipe.seed, epoch)
-        folder.seed_dropout(self.replicas.net, np.random.default_rng([recipe.seed, epoch, 1]))
+        self.replicas.seed_dropout(np.random.default_rng([recipe.seed, epoch, 1]))
         per_epoch = recipe.steps_per_epoch(len(self.data))
         losses, images, done, rate = [], 0.0, 0, 0.0
         for number, batch in enumerate(batches(self.data, order, flipped, recipe.batch_size)):
@@ -100,6 +127,7 @@ class Run:
             images, done = images + float(values.sum(dtype=np.float64)), done + len(index)
             speed = done / (time.perf_counter() - started)
             shown.advance(epoch, f"loss {images / done:.4g}  {speed:.4g} images/s")
+        self.replicas.settle()
         row = {"epoch": epoch, "step": epoch * per_epoch, "rate": rate, "loss": images / done}
         row |= {"val_loss": None, "val_mse": None, "val_cc": None}
         if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:

@@ -1,5 +1,6 @@
 """How much memory a training step takes, estimated before it is tried: the system kills what takes too much."""
 
+import math
 import os
 import pathlib
 
@@ -10,7 +11,7 @@ from kerasal import hooks
 _BYTES = 4
 
 
-def check_memory(net, batch_size: int, slots: int, already: int = 0) -> None:
+def check_memory(net, batch_size: int, slots: int, already: int = 0, machines: int = 1) -> None:
     """Refuse a batch that will not fit into the main memory, and say which would.
 
     Args:
@@ -18,6 +19,7 @@ def check_memory(net, batch_size: int, slots: int, already: int = 0) -> None:
         batch_size: images a step.
         slots: arrays of the optimizer for each weight.
         already: bytes of the weights and slots that exist by now.
+        machines: between which a batch is split.
 
     Raises:
         ValueError: the estimate is above what is free.
@@ -26,10 +28,10 @@ def check_memory(net, batch_size: int, slots: int, already: int = 0) -> None:
     if free is None:
         return
     fixed, each = step_memory(net, slots)
-    needed = max(0, fixed - already) + batch_size * each
+    needed = max(0, fixed - already) + math.ceil(batch_size / machines) * each
     if needed <= free:
         return
-    fits = max(0, int((free - max(0, fixed - already)) // each))
+    fits = machines * max(0, int((free - max(0, fixed - already)) // each))
     advice = f"A batch of {fits} would fit (--batch-size {fits})." if fits else "Not even one image would fit."
     raise ValueError(
         f"Training {net.name} in batches of {batch_size} takes about {needed / 1e9:.1f} GB more memory; "

@@ -12,6 +12,7 @@ from kerasal.gaze.maps import as_maps, is_log_density, prepare  # isort: skip
 from kerasal.losses import CCLoss, KLDLoss, LogLikelihoodLoss, NSSLoss, SimilarityLoss, WeightedSum  # isort: skip
 from kerasal.losses.scores import cc  # isort: skip
 from kerasal.preprocessing import Preprocessing  # isort: skip
+from kerasal.training.distributing import Replicas, whole  # isort: skip
 from kerasal.training.recipes import OF_FIXATIONS  # isort: skip
 
 _LOSSES = {
@@ -38,19 +39,16 @@ class Steps:
     needs none) and which images are mirrored; ``validate`` mirrors none.
     """
 
-    def __init__(self, net, optimizer, objective, convention: Preprocessing, map_size, *, pm1=False, strategy=None):
+    def __init__(self, net, optimizer, objective, convention: Preprocessing, map_size, *, pm1=False):
         self.net, self.optimizer, self.objective = net, optimizer, objective
-        self.convention, self.map_size, self.pm1, self.strategy = convention, map_size, pm1, strategy
-        self._train = tf.function(self._train_anywhere, reduce_retracing=True)
+        self.convention, self.map_size, self.pm1 = convention, map_size, pm1
+        self._train = tf.function(self._train_one, reduce_retracing=True)
         self._validate = tf.function(self._validate_one, reduce_retracing=True)
 
     def train(self, pixels, density, fixations, flipped) -> np.ndarray:
         """Update the net by one batch; return the loss of every image before it, without any weight decay."""
         batch = [tf.constant(one) for one in (pixels, density, fixations, flipped)]
-        if self.strategy is None:
-            return self._train(*batch, np.float32(len(pixels))).numpy()
-        spread = self._spread(batch, len(pixels))
-        return np.concatenate([one.numpy() for one in self._train(*spread, np.float32(len(pixels)))])
+        return self._train(*batch, np.float32(len(pixels))).numpy()
 
     def validate(self, pixels, density, fixations) -> dict[str, np.ndarray]:
         """Return the loss, the MSE (of maps in 0..1) and the CC of every image, the net at inference."""
@@ -69,28 +67,26 @@ class Steps:
     def _inputs(self, pixels):
         return prepare(pixels, self.convention) if pixels.dtype == tf.uint8 else pixels
 
-    def _train_anywhere(self, pixels, density, fixations, flipped, count):
-        if self.strategy is None:
-            return self._train_one(pixels, density, fixations, flipped, count)
-        losses = self.strategy.run(self._train_one, (pixels, density, fixations, flipped, count))
-        return self.strategy.experimental_local_results(losses)
-
     def _train_one(self, pixels, density, fixations, flipped, count):
-        """``count`` images are in the whole batch, of which each replica has a part: their gradients are added."""
+        losses, gradients = self._gradients(pixels, density, fixations, flipped, lambda losses: losses, count)
+        self.optimizer.apply(gradients, self.net.trainable_variables)
+        return losses
+
+    def _gradients(self, pixels, density, fixations, flipped, own, count, share=1):
+        """Return the losses and the gradient of a batch of ``count`` images, or of a device's part of it.
+
+        ``own`` picks the losses that count; ``share`` is of the regularizers. The gradients of the parts add up.
+        """
         truth = self._truth(density, fixations)
         inputs = _mirrored(self._inputs(pixels), flipped)
         truth = _mirrored(truth, flipped)
-        variables = self.net.trainable_variables
         with tf.GradientTape() as tape:
             maps = self._maps(self.net(inputs, training=True))
             losses = self.objective.call(truth, maps)
-            total = tf.reduce_sum(losses) / count
+            total = tf.reduce_sum(own(losses)) / count
             if self.net.losses:  # regularizers of the net's own
-                replicas = 1 if self.strategy is None else self.strategy.num_replicas_in_sync
-                total += tf.add_n(self.net.losses) / replicas
-        gradients = tape.gradient(total, [variable.value for variable in variables])
-        self.optimizer.apply(gradients, variables)
-        return losses
+                total += tf.add_n(self.net.losses) / share
+        return losses, tape.gradient(total, [variable.value for variable in self.net.trainable_variables])
 
     def _validate_one(self, pixels, density, fixations):
         truth = self._truth(density, fixations)
@@ -102,17 +98,45 @@ class Steps:
             "cc": cc(density, maps),
         }
 
-    def _spread(self, batch, count: int):
-        """Cut a batch into one part a replica, all of it used; the last batch of an epoch may leave some with none."""
-        replicas = self.strategy.num_replicas_in_sync
-        edges = [count * i // replicas for i in range(replicas + 1)]
 
-        def part(values):
-            return lambda context: values[
-                edges[context.replica_id_in_sync_group] : edges[context.replica_id_in_sync_group + 1]
-            ]
+class SpreadSteps(Steps):
+    """The same on the devices of ``replicas``, each with its part of a batch of at most ``batch_size`` images.
 
-        return [self.strategy.experimental_distribute_values_from_function(part(values)) for values in batch]
+    Every device, and with it every machine, returns the values of all images.
+    """
+
+    def __init__(self, replicas: Replicas, batch_size: int, *given, **options):
+        super().__init__(replicas.net, *given, **options)
+        self._replicas, self._length = replicas, batch_size
+        self._train = tf.function(self._train_spread, reduce_retracing=True)
+        self._validate = tf.function(self._validate_spread, reduce_retracing=True)
+
+    def train(self, pixels, density, fixations, flipped) -> np.ndarray:
+        """Update the net by one batch; return the loss of every image."""
+        spread = self._replicas.spread([pixels, density, fixations, flipped])
+        return self._train(*spread, np.float32(len(pixels))).numpy()[: len(pixels)]
+
+    def validate(self, pixels, density, fixations) -> dict[str, np.ndarray]:
+        """Return the loss, the MSE and the CC of every image."""
+        values = self._validate(*self._replicas.spread([pixels, density, fixations]))
+        return {name: value.numpy()[: len(pixels)] for name, value in values.items()}
+
+    def _train_spread(self, *batch):
+        return self._replicas.run(self._train_part, *batch)
+
+    def _validate_spread(self, *batch):
+        return self._replicas.run(self._validate_part, *batch)
+
+    def _train_part(self, pixels, density, fixations, flipped, place, count):
+        losses, gradients = self._gradients(
+            pixels, density, fixations, flipped, lambda losses: losses[: place[1]], count, self._replicas.count
+        )
+        self.optimizer.apply(gradients, self.net.trainable_variables)
+        return whole(losses, place, self._length)
+
+    def _validate_part(self, pixels, density, fixations, place):
+        values = self._validate_one(pixels, density, fixations)
+        return {name: whole(value, place, self._length) for name, value in values.items()}
 
 
 def _mirrored(values, flipped):

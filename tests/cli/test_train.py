@@ -82,6 +82,7 @@ def test_defaults_are_the_recipe(invoke, tmp_path, monkeypatch):
     assert given == {
         **recipe,
         "resume": True,
+        "strategy": None,
         "progress": True,
         "callbacks": [],
         "augmentation": None,
@@ -97,10 +98,10 @@ def test_options_reach_the_routine(invoke, tmp_path, monkeypatch):
     given = {}
     monkeypatch.setattr(training, "train", lambda *_, **settings: given.update(settings) or sys.exit(7))
     options = ("--epochs", 4, "--batch-size", 7, "--learning-rate", 0.5, "--seed", 9, "--fresh", "-q")
-    options += ("--shift", 0.1, "--scale", 0.2, "--flip")
+    options += ("--shift", 0.1, "--scale", 0.2, "--flip", "--strategy", "mirrored")
     assert invoke("mnist_cnn", "--output", tmp_path, *options).exit_code == 7
     chosen = {"epochs": 4, "batch_size": 7, "learning_rate": 0.5, "seed": 9}
-    chosen |= {"resume": False, "progress": False, "callbacks": []}
+    chosen |= {"resume": False, "progress": False, "callbacks": [], "strategy": "mirrored"}
     assert {name: given[name] for name in chosen} == chosen
     assert given["augmentation"] == training.Augmentation(shift=0.1, scale=0.2, flip=True)
 
@@ -125,6 +126,11 @@ def test_ctrl_c(invoke, tmp_path, monkeypatch, stop):
         (("mnist_cn",), ValueError, "Did you mean mnist_cnn?"),
         (("mnist_cnn", "--data", "/no/such/file"), FileNotFoundError, "There is no MNIST at /no/such/file."),
         (("mnist_cnn", "--seed", "-1"), ValueError, "--seed is a whole number in 0..4294967295. Received: -1."),
+        (
+            ("mnist_cnn", "--strategy", "multi-worker"),
+            ValueError,
+            "needs TF_CONFIG in the environment of every process",
+        ),
         (("mnist_cnn", "--epochs", "0"), ValueError, "epochs is a whole number from 1 on. Received: 0."),
     ],
 )

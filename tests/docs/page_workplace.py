@@ -24,6 +24,7 @@ def prepare(folder: pathlib.Path, text: str) -> None:
         "TUNED.keras": lambda path: small_net(1).save(path),
         "MODEL_OF_MAPS.keras": lambda path: _net_of_maps().save(path),
         "names.txt": _names,
+        "PHOTOS/few": lambda path: _photographs(path, 2),
         "PHOTOS": lambda path: _classes(path, ("goldfish", "lemon", "ostrich"), 6, 64),
         "CLASSES/": lambda path: _classes(path, ("round", "square"), 18, 32),
         "caltech20/": lambda path: _classes(path, ("chair", "lamp"), 33, 24),
@@ -81,7 +82,7 @@ def _net_of_maps():
 
 
 def _photographs(folder, count):
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for path in PHOTOGRAPHS[:count]:
         shutil.copy(path, folder)
 

@@ -62,6 +62,7 @@ def test_a_failure_leaves_nothing(tmp_path, make_model, monkeypatch):
         ({"preprocessing": "cafe"}, "Did you mean caffe"),
         ({"signatures": ["predict_image"]}, "'predict_image' cannot be made: How does 'sequential' want its pixels"),
         ({"signatures": ["class_saliency:target=6"]}, "6 classes, counted from 0. Received: target=6"),
+        ({"signatures": ["predict_bytes:top=9"], "preprocessing": "unit"}, "There are 6 classes. Received: top=9"),
         ({"signatures": ["gradcam:layer=conv9"]}, "'gradcam' cannot be made: Unknown layer 'conv9'"),
         ({"signatures": ["class_saliency:size=9x9"]}, "takes images of 8 x 8"),
         ({"signatures": ["class_saliency:output=other"]}, "output"),

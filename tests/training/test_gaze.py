@@ -388,35 +388,6 @@ def test_large_data_goes_to_a_file_that_is_removed_at_the_end(tmp_path, monkeypa
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.slow
-def test_two_devices_give_what_one_gives(tmp_path):
-    """Two logical CPUs under MirroredStrategy, without the batch statistics that differ by design."""
-    script = """
-        import sys
-        sys.path[:0] = PATHS
-        import tensorflow as tf
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-        import keras, numpy as np, test_gaze
-        from kerasal import training
-        weights = []
-        for strategy in (None, "mirrored"):
-            keras.utils.set_random_seed(0)
-            layers = keras.layers
-            net = keras.Sequential([keras.Input((12, 12, 3)), layers.Conv2D(4, 3, activation="relu"), layers.Flatten(),
-                                    layers.Dense(36), layers.Reshape((6, 6))], name="plain")
-            training.train_gaze(net, test_gaze.arrays(), test_gaze.arrays(7, 2), "coursework", f"OUT/{strategy}",
-                                epochs=3, batch_size=7, progress=False, strategy=strategy)
-            weights.append(net.get_weights())
-        for one, two in zip(*weights):
-            np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
-    """
-    script = textwrap.dedent(script).replace("PATHS", repr([os.getcwd(), os.path.dirname(__file__)]))
-    script = script.replace("OUT", str(tmp_path))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
 def test_progress_tells_speed_and_validation(copied, capsys):
     run(copied, epochs=4, progress=True)
     out, err = capsys.readouterr()

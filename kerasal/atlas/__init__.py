@@ -1,0 +1,30 @@
+"""An atlas: a folder of pages on which one network can be looked at, opened from disk, without a server.
+
+``build(model, folder, images=...)`` makes it, and goes on where it was stopped. What it consists of:
+
+* a **subject** (``subject``): the model with its pixels, its class names and what it is for;
+* its **anatomy** (``anatomy``, ``column``): layers, shapes, receptive fields, and what is connected with what;
+* a **plan** (``plan``) of pieces, the most telling first; each is made once (``ascents``, ``exemplars``,
+  ``explaining``, ``looking``) and its pictures and facts are put into the **store** (``store``), so that nothing is
+  made twice;
+* the **pages** (``pages``, ``templates/``), written from whatever the store holds by then, which say what is missing.
+
+Nothing here loads TensorFlow before ``build`` is called.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+_ORIGIN = {"build": "kerasal.atlas.building", "Built": "kerasal.atlas.building"}
+
+__all__ = ["Built", "build"]
+
+if TYPE_CHECKING:
+    from kerasal.atlas.building import Built as Built
+    from kerasal.atlas.building import build as build
+
+
+def __getattr__(name: str):
+    if name in _ORIGIN:
+        return getattr(importlib.import_module(_ORIGIN[name]), name)
+    raise AttributeError(f"module 'kerasal.atlas' has no attribute {name!r}; it has {', '.join(__all__)}")

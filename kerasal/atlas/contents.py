@@ -1,0 +1,135 @@
+"""What the store holds by now, put together for the pages."""
+
+import dataclasses
+import functools
+import pathlib
+from typing import Any
+
+from kerasal.atlas import ascents, exemplars, explaining, looking
+from kerasal.atlas.anatomy import Layer
+from kerasal.atlas.plan import Scope
+from kerasal.atlas.store import Store
+from kerasal.atlas.subject import Subject
+from kerasal.labels import short
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """A channel of a layer, or a class: its picture and its exemplars, as far as they have been made."""
+
+    number: int
+    name: str
+    picture: dict[str, Any] | None
+    facts: dict[str, Any] | None
+    exemplars: dict[str, Any] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """An image that has a page: ``entry`` is None until it is made."""
+
+    file: pathlib.Path
+    slug: str
+    entry: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.file.stem
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to be seen."""
+        return bool(self.entry and "picture" in self.entry)
+
+
+class Contents:
+    """Everything that is there, read once."""
+
+    def __init__(self, subject: Subject, store: Store, scope: Scope):
+        self.subject, self.store, self.scope = subject, store, scope
+        self._stamp = explaining.stamp_of(list(scope.files))
+
+    @functools.cached_property
+    def classes(self) -> list[Unit]:
+        """The classes whose pictures are there."""
+        found = self.store.entries(*ascents.class_record(self.subject, self.scope.seed))
+        return [
+            Unit(int(number), self.class_name(int(number)), entry["picture"], entry, None)
+            for number, entry in found.items()
+        ]
+
+    @functools.cached_property
+    def class_numbers(self) -> set[int]:
+        """The classes that have a page."""
+        return {unit.number for unit in self.classes}
+
+    def class_name(self, number: int) -> str:
+        """Return what a class is called."""
+        return short(self.subject.labels, number)
+
+    def class_names(self, entries: list[dict[str, Any]]) -> str:
+        """Return what the classes of entries are called, in one line."""
+        return ", ".join(self.class_name(one["number"]) for one in entries)
+
+    def seen_in(self, number: int) -> list[tuple["Shown", float]]:
+        """Return the images with a class among their top ones, and its score, the highest first; not below 1 %."""
+        found = [
+            (shown, one["score"])
+            for shown in self.images
+            if shown.ready
+            for one in shown.entry.get("top", ())
+            if one["number"] == number and (one["score"] >= 0.01 or not shown.entry["probable"])
+        ]
+        return sorted(found, key=lambda one: -one[1])
+
+    @staticmethod
+    def file_name(path: str) -> str:
+        """Return what the image at a path is called."""
+        return pathlib.PurePath(path).stem
+
+    @property
+    def pictured_layers(self) -> int:
+        """How many layers have pictures."""
+        return sum(any(one.picture for one in units) for units in self.units.values())
+
+    @property
+    def pictured_channels(self) -> int:
+        """How many channels have pictures."""
+        return sum(bool(one.picture) for units in self.units.values() for one in units)
+
+    @property
+    def channels_in_all(self) -> int:
+        """How many channels the layers that have pictures have."""
+        return sum(layer.channels for layer in self.scope.layers if self.units[layer.slug])
+
+    @functools.cached_property
+    def units(self) -> dict[str, list[Unit]]:
+        """The channels of each layer, by its slug, of which a picture or exemplars are there."""
+        return {layer.slug: self._units(layer) for layer in self.scope.layers}
+
+    def wanted(self, layer: Layer) -> list[int]:
+        """Return the channels that are to be shown of a layer."""
+        return next((list(channels) for one, channels in self.scope.pictured if one.path == layer.path), [])
+
+    @functools.cached_property
+    def images(self) -> list[Shown]:
+        """The images that have, or will have, a page."""
+        record = looking.gaze_record if self.subject.task == "gaze" else explaining.image_record
+        return [
+            Shown(file, slug, self.store.entries(*record(self.subject, file, slug)).get("image"))
+            for file, slug in self.scope.pages
+        ]
+
+    @functools.cached_property
+    def page_of(self) -> dict[str, str]:
+        """The slug of the page of each image that has one, by its path."""
+        return {str(one.file): one.slug for one in self.images if one.ready}
+
+    def _units(self, layer: Layer) -> list[Unit]:
+        made = self.store.entries(*ascents.channel_record(self.subject, layer, self.scope.seed))
+        best = self.store.entries(*exemplars.exemplar_record(self.subject, layer, self._stamp))
+        return [
+            Unit(number, str(number), made.get(key, {}).get("picture"), made.get(key), best.get(key))
+            for number, key in sorted((int(key), key) for key in {*made, *best})
+        ]

@@ -1,0 +1,130 @@
+"""What is to be made, piece by piece, the most telling first: classes, then layers from the top, images in between."""
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from kerasal.atlas import ascents, exemplars, explaining, looking
+from kerasal.atlas.anatomy import Layer
+from kerasal.atlas.store import Store
+from kerasal.atlas.subject import Subject
+from kerasal.hooks.inputs import chunk_size
+
+_AT_ONCE = 32  # units in a piece at most, so that what is stopped loses little
+
+
+@dataclasses.dataclass(frozen=True)
+class Scope:
+    """What an atlas shows.
+
+    Attributes:
+        layers: all of the model's.
+        pictured: (layer, numbers of its channels), in the model's order.
+        classes: numbers.
+        files: images for exemplars.
+        pages: (file, slug) of the images that get a page.
+        seed: of everything random.
+    """
+
+    layers: Sequence[Layer]
+    pictured: Sequence[tuple[Layer, Sequence[int]]]
+    classes: Sequence[int]
+    files: Sequence[pathlib.Path]
+    pages: Sequence[tuple[pathlib.Path, str]]
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A unit of work: ``run`` makes it, and puts it into the store."""
+
+    title: str
+    run: Callable[[], None]
+
+
+def pieces(subject: Subject, store: Store, scope: Scope) -> list[Piece]:
+    """List what the store does not hold yet.
+
+    After the classes, a layer and an image take turns, so that an atlas that is stopped early has some of both. A
+    gaze net's maps come first: they are what it is for.
+    """
+    seen = _gaze_pieces(subject, store, scope) if subject.task == "gaze" else []
+    explained = [] if subject.task == "gaze" else _image_pieces(subject, store, scope)
+    layers = [_layer_pieces(subject, store, scope, *one) for one in reversed(scope.pictured)]
+    turns = itertools.chain.from_iterable(itertools.zip_longest(layers, ([one] for one in explained), fillvalue=()))
+    return [*seen, *_class_pieces(subject, store, scope), *itertools.chain.from_iterable(turns)]
+
+
+def _class_pieces(subject, store, scope) -> list[Piece]:
+    done = store.entries(*ascents.class_record(subject, scope.seed))
+    missing = [number for number in scope.classes if str(number) not in done]
+
+    def make(part):
+        return lambda: ascents.ascend_classes(subject, store, part, scope.seed)
+
+    return [Piece("classes", make(part)) for part in _parts(missing, _at_once(subject.intake.shape))]
+
+
+def _layer_pieces(subject, store, scope, layer: Layer, channels: Sequence[int]) -> list[Piece]:
+    done = store.entries(*ascents.channel_record(subject, layer, scope.seed))
+    missing = [number for number in channels if str(number) not in done]
+
+    def make(part):
+        return lambda: ascents.ascend_channels(subject, store, layer, part, scope.seed)
+
+    canvas = (*ascents.canvas(subject, layer), subject.intake.shape[2])
+    found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, _at_once(canvas))]
+    if not scope.files or (len(layer.shape) == 3 and layer.field is None):
+        return found
+    stamp = explaining.stamp_of(list(scope.files))
+    done = store.entries(*exemplars.exemplar_record(subject, layer, stamp))
+    wanted = [number for number in channels if str(number) not in done]
+    if wanted:
+
+        def search():
+            exemplars.find_exemplars(subject, store, layer, wanted, scope.files, stamp)
+
+        found.append(Piece(f"{layer.path}: exemplars", search))
+    return found
+
+
+def _image_pieces(subject, store, scope) -> list[Piece]:
+    def make(file, slug):
+        return lambda: explaining.explain(subject, store, file, slug)
+
+    return [
+        Piece(f"image {file.name}", make(file, slug))
+        for file, slug in scope.pages
+        if not store.entries(*explaining.image_record(subject, file, slug))
+    ]
+
+
+def _gaze_pieces(subject, store, scope) -> list[Piece]:
+    predictor = None
+
+    def make(file, slug):
+        def run():
+            nonlocal predictor
+            predictor = predictor or looking.make_predictor(subject)
+            looking.look(subject, store, predictor, file, slug)
+
+        return run
+
+    return [
+        Piece(f"gaze on {file.name}", make(file, slug))
+        for file, slug in scope.pages
+        if not store.entries(*looking.gaze_record(subject, file, slug))
+    ]
+
+
+def _at_once(shape: tuple[int, int, int]) -> int:
+    """Return how many images of a shape are ascended in one piece: of large ones four batches."""
+    return min(_AT_ONCE, 4 * chunk_size([np.broadcast_to(np.float32(0), (1, *shape))]))
+
+
+def _parts(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size]

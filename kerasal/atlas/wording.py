@@ -1,0 +1,61 @@
+"""How numbers are written on a page, and what its pictures show and cannot tell, said once."""
+
+from collections.abc import Sequence
+
+
+def number(value: float) -> str:
+    """Write a number with three digits that count."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def count(value: int, singular: str, plural: str | None = None) -> str:
+    """Write ``1 channel`` or ``1,280 channels``."""
+    return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
+
+
+def size(shape: Sequence[int]) -> str:
+    """Write ``113 × 113 × 64``; a side that is open is written as such."""
+    return " × ".join("any" if side is None else f"{side:,}" for side in shape)
+
+
+CLASS_SEEN = "An image that was changed, step by step, to raise the network’s score for this class (before softmax)."
+CLASS_LIMIT = (
+    "It shows what raises the score, not what the class looks like to people, and not that the network needs all of "
+    "it. Another random start gives another image."
+)
+CHANNEL_SEEN = (
+    "An image that was changed, step by step, to make this channel more active, averaged over its map. Low in a "
+    "network it is small: no larger than what a few neighbouring units see."
+)
+UNIT_SEEN = "An image that was changed, step by step, to make this unit more active."
+CHANNEL_LIMIT = (
+    "It is one of many such images: another random start gives another. A channel may answer to other things as well, "
+    "and nothing here says what later layers do with it."
+)
+_PATCH_SEEN = (
+    "The images of the folder that hold this channel’s strongest single units, each cut to what that unit sees. Below "
+    "each, what in the patch the unit responds to: it alone is carried back to the pixels"
+)
+PATCH_SEEN = {
+    "deconvnet": f"{_PATCH_SEEN} (deconvnet; middle grey is nothing).",
+    "gradient": f"{_PATCH_SEEN} (its gradient, since there is no ReLU for a deconvnet; middle grey is nothing).",
+}
+WHOLE_SEEN = "The images of the folder that excite this unit most. It sees all of an image, so nothing is cut out."
+PATCH_LIMIT = (
+    "Other images would give other patches. What six patches have in common is a guess at what a channel is for, not a "
+    "proof; and edges in a reconstruction are partly the image’s own."
+)
+METHODS_LIMIT = (
+    "The methods answer different questions and disagree. None of these maps proves why the network decided: "
+    "guided_backprop and deconvnet draw sharp edges even for a network with random weights."
+)
+BOX_LIMIT = (
+    "The network was never shown a box. Each is cut around the strong part of its Grad-CAM map with the help of the "
+    "image’s colours; for a class that is not there it means nothing."
+)
+GAZE_SEEN = "Yellow is where people are predicted to look most; without colour, hardly. Nobody was measured here."
+GAZE_LIMIT = (
+    "It predicts first glances of people who look at a photograph without a task; not what one person does, and not "
+    "what a person searching for something does."
+)
+STRETCHED = "Drawn, and measured, from its own darkest to its own brightest value."

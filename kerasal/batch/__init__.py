@@ -1,0 +1,28 @@
+"""Any attribution, prediction, gaze map or localisation over many images: ``images -> numbered shards of results``.
+
+    images (folder, list) -> plan: shards of fixed size -> make: model once a process -> write: Parquet, NPZ or PNG
+
+* ``run``: in this process, or on Ray with ``workers=``. Interrupted, it goes on where it stopped.
+* ``methods``: what can be run: ``predict``, ``gaze``, ``localize`` and every attribution method.
+
+A shard is planned by the images alone and computed by as many threads whoever computes it, so that results are the same
+bytes for any number of workers, and after one was killed. Nothing here loads TensorFlow or Ray before it is used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+_ORIGIN = {"run": "kerasal.batch.running", "Result": "kerasal.batch.running", "methods": "kerasal.batch.kinds"}
+
+__all__ = ["Result", "methods", "run"]
+
+if TYPE_CHECKING:
+    from kerasal.batch.kinds import methods as methods
+    from kerasal.batch.running import Result as Result
+    from kerasal.batch.running import run as run
+
+
+def __getattr__(name: str):
+    if name in _ORIGIN:
+        return getattr(importlib.import_module(_ORIGIN[name]), name)
+    raise AttributeError(f"module 'kerasal.batch' has no attribute {name!r}; it has {', '.join(__all__)}")

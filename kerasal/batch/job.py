@@ -1,0 +1,103 @@
+"""What is computed, as it goes to a worker and into the manifest."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+FORMATS = ("parquet", "npz", "png")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One method of one model, with all that decides the results of an image.
+
+    ``labels`` is what the user named, or the names themselves once they are known; ``model_sha`` is empty before.
+    ``threads`` compute, on the CPU; None leaves that to TensorFlow.
+    """
+
+    method: str
+    model: str
+    format: str = "parquet"
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    class_: str | None = None
+    channel: tuple[str, int] | None = None
+    logits: bool = True
+    output: str | int | None = None
+    fit: str = "crop"
+    preprocessing: str | None = None
+    labels: str | tuple[str, ...] | None = None
+    weights: str | None = None
+    net_options: tuple[str, ...] = ()
+    unsafe: bool = False
+    threads: int | None = 1
+    shard_size: int = 32
+    model_sha: str = ""
+
+    @property
+    def of_file(self) -> bool:
+        """Whether the model is a file or a folder, which a job has by its absolute path, and none of the zoo's."""
+        return os.path.isabs(self.model)
+
+    def settings(self) -> dict[str, Any]:
+        """Return everything that decides the results, as JSON holds it."""
+        facts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del facts["unsafe"], facts["model_sha"]
+        facts["class"] = facts.pop("class_")
+        if isinstance(self.labels, tuple):
+            digest = hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
+            facts["labels"] = {"count": len(self.labels), "sha256": digest} if self.labels else None
+        if self.weights and os.path.exists(self.weights):
+            facts["weights"] = pathlib.Path(self.weights).name
+        name = pathlib.Path(self.model).name if self.of_file else self.model
+        facts["model"] = {"name": name, "sha256": self.model_sha}
+        return json.loads(json.dumps(facts, default=_plain))
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say in words where two settings differ, a text for each."""
+    found = []
+    for key in sorted({*before, *now}):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += [f"{key} {text}" for text in differences(old, new)]
+        elif old != new:
+            found.append(f"{key} was {_said(old)} and is {_said(new)}")
+    return found
+
+
+def file_digest(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file; of a folder, that of its files with their names."""
+    path = pathlib.Path(path)
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for one in sorted(file for file in path.rglob("*") if file.is_file()):
+        digest.update(f"{one.relative_to(path).as_posix()}\n{file_digest(one)}\n".encode())
+    return digest.hexdigest()
+
+
+def weights_digest(model) -> str:
+    """Return a SHA-256 of a model's weights, with their paths and shapes."""
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for variable in model.weights:
+        digest.update(f"{variable.path}{tuple(variable.shape)}".encode())
+        digest.update(np.ascontiguousarray(variable))
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"An option of a batch is a number, a text or a list of these. Received: {value!r}.")
+
+
+def _said(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -1,0 +1,57 @@
+"""What can be run over many images: a kind opens the model once and makes rows and pictures of photographs."""
+
+import importlib
+import pathlib
+
+from kerasal.batch.job import Job
+from kerasal.naming import closest
+
+_KINDS = {
+    "predict": ("kerasal.batch.kinds.prediction", "Prediction"),
+    "gaze": ("kerasal.batch.kinds.gaze", "Gaze"),
+    "localize": ("kerasal.batch.kinds.localization", "Localization"),
+}
+
+
+def methods() -> list[str]:
+    """List everything that a batch can run, sorted."""
+    from kerasal import attribution
+
+    return sorted([*_KINDS, *attribution.list_methods()])
+
+
+def check_method(name: str) -> None:
+    """Refuse a method that there is not.
+
+    Raises:
+        ValueError: the closest are listed.
+    """
+    if name not in methods():
+        raise ValueError(closest(name, methods(), "method"))
+
+
+def open_kind(job: Job):
+    """Load the model of a job and return its ``Kind``.
+
+    Raises:
+        ValueError: no such method, model or option; or, in a worker, another model than the job's.
+    """
+    from kerasal.cli.session import load_tensorflow
+
+    load_tensorflow()
+    check_method(job.method)
+    module, name = _KINDS.get(job.method, ("kerasal.batch.kinds.attribution", "Attribution"))
+    kind = getattr(importlib.import_module(module), name)(job)
+    if job.model_sha and kind.job.model_sha != job.model_sha:
+        raise ValueError(
+            f"The model {job.model} is another one in a worker ({kind.job.model_sha[:12]}) than where the batch was "
+            f"started ({job.model_sha[:12]}). Workers need the same file; save a net with random weights to one first."
+        )
+    return kind
+
+
+def photograph() -> pathlib.Path:
+    """Return a photograph that ships, to try a job on."""
+    from kerasal.cli.opening import PHOTOGRAPHS
+
+    return PHOTOGRAPHS[0]

@@ -1,0 +1,10 @@
+"""Watch a network while ``model.fit`` trains it: ``KerasalCallback`` writes maps, class models and feature evolutions.
+
+``draw_strip`` draws what it stored.
+"""
+
+from kerasal import _keras as _keras
+from kerasal.callbacks.callback import KerasalCallback as KerasalCallback
+from kerasal.callbacks.strips import draw_strip as draw_strip
+
+__all__ = ["KerasalCallback", "draw_strip"]

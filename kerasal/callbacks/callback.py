@@ -1,0 +1,240 @@
+"""``KerasalCallback``: what a network looks at, watched while ``model.fit`` trains it."""
+
+import json
+import os
+import pathlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from kerasal import (
+    _keras,  # noqa: F401
+    attribution,
+)
+from kerasal import images as drawing
+from kerasal.callbacks.looking import Looks
+from kerasal.callbacks.strips import clear, draw_strip, epochs_in, read_epoch, write_epoch
+from kerasal.preprocessing import Preprocessing
+from kerasal.receptive_field import FeatureEvolution
+from kerasal.receptive_field.intake import Intake
+from kerasal.receptive_field.searching import told
+from kerasal.receptive_field.sources import open_source
+from kerasal.training.checkpoint import fingerprint
+from kerasal.training.events import Events
+
+import keras  # isort: skip
+import tensorflow as tf  # isort: skip
+
+_LAST = 100_000  # no training has more epochs
+
+
+class KerasalCallback(keras.callbacks.Callback):
+    """Every k epochs, draw where a network looks, what its classes want to see, and how its features have come about.
+
+    ``model.fit(..., callbacks=[kerasal.KerasalCallback("watched", images=photos[:4], preprocessing="unit")])`` writes
+
+    * ``maps.png``: a row an image and method, a column an epoch: the map on the image, the class that it is of and that
+      class's probability (any attribution method: ``kerasal.attribution.list_methods()``);
+    * ``classes.png``: a row a class, a column an epoch: the image that maximises its score (``kerasal.maximize``);
+    * ``features/evolution.png``: ``kerasal.receptive_field.FeatureEvolution`` of the chosen features;
+    * ``epoch-0005.npz``, the pictures of one epoch, from which a training that goes on later (``initial_epoch``) draws
+      the strips anew; and with ``tensorboard`` the same pictures, and the strips, as TensorBoard's images.
+
+    Epoch 0 is before the first step, and the last epoch is always there. What goes wrong at the start (an unknown
+    method, a class that is not there, a folder of another training) is an error before the first step; later (a full
+    disk, weights that are no longer finite) it costs that epoch's pictures: a warning, and the training goes on.
+
+    Args:
+        folder: where the files are written; made where it is missing.
+        every: epochs between two looks.
+        images: for maps and features, held in memory; a few for maps: a folder, files, uint8 images (N, H, W, C), or
+            float32 model inputs.
+        targets: the class of each image; by default its top class at each look.
+        maps: names of attribution methods, or ``{"occlusion": {"window": 8}}`` with options. Empty: none.
+        classes: numbers of classes to maximise.
+        ascent: options of ``kerasal.maximize``; by default ``{"preset": "simonyan"}``.
+        features: channels of layers, ``{"conv1": range(8)}``, for the evolution.
+        labels: names of the classes.
+        preprocessing: the model's pixel convention, which uint8 images and files need.
+        fit: how pictures are brought to the model's shape.
+        size: (height, width) for a model that takes any.
+        tensorboard: a folder for event files; ``True`` is ``folder/events``.
+        overwrite: replace what an earlier training left in the folder, instead of refusing.
+
+    Raises:
+        ValueError, TypeError: arguments that do not fit the model, at the beginning of the training.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        *,
+        every: int = 1,
+        images: Any = None,
+        targets: Sequence[int] | int | None = None,
+        maps: Sequence[str] | Mapping[str, Mapping[str, Any]] = ("class_saliency",),
+        classes: Sequence[int] = (),
+        ascent: Mapping[str, Any] | None = None,
+        features: Mapping[str, int | Sequence[int]] | None = None,
+        labels: Sequence[str] | None = None,
+        preprocessing: str | Preprocessing | None = None,
+        fit: Literal["crop", "stretch"] = "crop",
+        size: tuple[int, int] | None = None,
+        tensorboard: bool | str | os.PathLike = False,
+        overwrite: bool = False,
+    ):
+        super().__init__()
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise ValueError(f"every is a whole number of epochs from 1 on. Received: {every!r}.")
+        if images is None and not classes:
+            raise ValueError("There is nothing to watch: give images (for maps and features), classes, or both.")
+        if features and images is None:
+            raise ValueError("Features are watched on images: give images.")
+        self.folder, self.every = pathlib.Path(folder), every
+        self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in _listed(maps)}
+        for name in self._maps:
+            attribution.method_spec(name)  # an unknown one is said now
+        self._images, self._take, self._labels = images, (preprocessing, fit, size), labels
+        self._targets, self._classes = targets, [int(one) for one in classes]
+        self._ascent = {"preset": "simonyan", "preprocessing": preprocessing, "size": size, **(ascent or {})}
+        self._logs = self.folder / "events" if tensorboard is True else tensorboard
+        self._overwrite, self._looks, self._last = overwrite, None, None
+        self._evolution = None
+        if features:
+            epochs, take = range(0, _LAST, every), {"preprocessing": preprocessing, "fit": fit, "size": size}
+            self._evolution = FeatureEvolution(
+                self.folder / "features", images, features, epochs=epochs, overwrite=overwrite, **take
+            )
+
+    def set_model(self, model) -> None:
+        """Pass the model on to the evolution too."""
+        super().set_model(model)
+        if self._evolution is not None:
+            self._evolution.set_model(model)
+
+    def on_train_begin(self, logs=None) -> None:
+        """Take in the images, and try everything once on the first of them."""
+        self._last, self._began = None, False
+        self._looks = self._taken_in()
+        self._looks.first(self.model)
+        self._settings = json.loads(json.dumps(self._describe(), default=str))
+        self._events = Events(pathlib.Path(self._logs)) if self._logs else None
+        if self._evolution is not None:
+            self._evolution.on_train_begin(logs)
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        """Before the first epoch of this run: look at what the folder holds; epoch 0 is before the first step."""
+        if self._evolution is not None:
+            self._evolution.on_epoch_begin(epoch, logs)
+        if not self._began:
+            self._began = True
+            self._check_folder(epoch)
+            if epoch == 0:
+                self._look(0)
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        """Look, if it is time; Keras counts epochs from 0."""
+        if self._evolution is not None:
+            self._evolution.on_epoch_end(epoch, logs)
+        self._last = epoch + 1
+        if self._last % self.every == 0:
+            self._look(self._last)
+            self._last = None
+
+    def on_train_end(self, logs=None) -> None:
+        """Look once more, where the last epoch was none of the chosen."""
+        if self._last is not None:
+            self._look(self._last)
+        if self._events is not None:
+            self._events.close()
+
+    def _taken_in(self) -> Looks:
+        inputs, pictures, names = None, [], []
+        if self._images is not None and self._maps:
+            intake = Intake(self.model, *self._take)
+            source = open_source(self._images, intake)
+            batches = list(source.batches(64))
+            if not batches:
+                raise ValueError(f"There is not one image to draw maps of. {told(source.skipped)}")
+            if source.skipped:
+                warnings.warn(f"Skipped: {told(source.skipped)}", stacklevel=2)
+            inputs = np.concatenate([batch for _, batch in batches])
+            pictures = [intake.picture(one) for one in inputs]
+            names = _told_apart([source.name(number) for numbers, _ in batches for number in numbers])
+        return Looks(inputs, pictures, names, self._targets, self._maps, self._classes, self._ascent, self._labels)
+
+    def _describe(self) -> dict[str, Any]:
+        """Return what decides the pictures: two trainings that differ in it do not belong in one strip."""
+        looks = self._looks
+        return {
+            "images": None if looks.inputs is None else fingerprint(looks.inputs),
+            "targets": None if self._targets is None else np.asarray(self._targets).tolist(),
+            "maps": {name: dict(options) for name, options in self._maps.items()},
+            "classes": self._classes,
+            "ascent": self._ascent if self._classes else None,
+        }
+
+    def _check_folder(self, epoch: int) -> None:
+        clear(self.folder)
+        stored = epochs_in(self.folder)
+        if self._overwrite and epoch == 0:
+            for path in [*stored.values(), self.folder / "maps.png", self.folder / "classes.png"]:
+                path.unlink(missing_ok=True)
+            return
+        ahead = [one for one in stored if one > epoch + self.every]
+        if epoch == 0 and ahead:
+            raise ValueError(
+                f"{self.folder} holds an earlier training, up to epoch {ahead[-1]}. Go on with that one "
+                "(fit(..., initial_epoch=...)), use another folder, or pass overwrite=True."
+            )
+        for path in stored.values():
+            self._check_settings(path)
+
+    def _check_settings(self, path: pathlib.Path) -> None:
+        try:
+            settings, _ = read_epoch(path)
+        except ValueError:
+            return  # damaged: it is left out of the strips
+        differing = [name for name, value in self._settings.items() if settings.get(name) != value]
+        if differing:
+            raise ValueError(
+                f"{self.folder} holds pictures of another kind: {', '.join(differing)} differ. Use the same as there, "
+                "another folder, or overwrite=True with a training from the start."
+            )
+
+    def _look(self, epoch: int) -> None:
+        """Store one epoch and draw the strips; whatever fails now must not cost the training."""
+        try:
+            tiles = self._looks.tiles(self.model)
+            write_epoch(self.folder, epoch, tiles, self._settings)
+            strips = {name: draw_strip(self.folder, name) for name in dict.fromkeys(one.strip for one in tiles)}
+            for name, strip in strips.items():
+                drawing.write(self.folder / f"{name}.png", strip)
+            self._tell(epoch, tiles, strips)
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = str(error).rstrip(".")
+            warnings.warn(
+                f"What the network looks at after epoch {epoch} could not be stored and drawn: {reason}. The training "
+                "goes on.",
+                stacklevel=2,
+            )
+
+    def _tell(self, epoch: int, tiles, strips) -> None:
+        if self._events is not None:
+            for one in tiles:
+                self._events.picture(f"{one.strip}/{one.row}", one.picture, epoch)
+            for name, strip in strips.items():
+                self._events.picture(f"strips/{name}", strip, epoch)
+            self._events.flush()
+
+
+def _listed(maps) -> list[str]:
+    return [maps] if isinstance(maps, str) else list(maps)
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """Return short names of files, whole paths where two would be the same."""
+    short = [f"image {name}" if name.isdecimal() else pathlib.PurePath(name).stem[:24] for name in names]
+    return short if len(set(short)) == len(short) else names

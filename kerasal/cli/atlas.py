@@ -1,0 +1,151 @@
+"""``kerasal atlas``: a folder of pages on which one's own network can be looked at."""
+
+import json
+import pathlib
+import re
+from typing import Annotated, Literal
+
+import typer
+
+from kerasal.cli import options
+from kerasal.cli.session import remark, results
+
+_UNTRAINED = "Its weights are random here: what these pages show is what any such network does before it is trained."
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def atlas(
+    model: options.Model,
+    images: Annotated[
+        list[pathlib.Path] | None,
+        typer.Option(help="Photographs, a file or a folder; may be repeated. For exemplars, and for pages of images."),
+    ] = None,
+    output: Annotated[
+        pathlib.Path, typer.Option("--output", "-o", help="The folder: new, empty, or this model's atlas.")
+    ] = pathlib.Path("atlas"),
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            help="Which layers' channels: names, patterns such as fire*, or a slice such as :8 or -3:, by commas. "
+            "Default: all with a kernel."
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Which classes, by number or name: 0-9, or goldfish,ostrich. Default: all.")
+    ] = None,
+    channels: Annotated[
+        int, typer.Option(help="At most so many channels a layer (and classes): a sample.", min=1)
+    ] = 64,
+    image_pages: Annotated[int, typer.Option(help="At most so many pages of images: a sample.", min=1)] = 12,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Begin nothing new after this time, such as 10m, 90s or 1h; the most telling first."),
+    ] = None,
+    task: Annotated[
+        Literal["classification", "gaze", "other"] | None,
+        typer.Option(help="What the model is for. Known for zoo models, else told by its output."),
+    ] = None,
+    preprocessing: options.Preprocessing = None,
+    labels: options.Labels = None,
+    weights: options.Weights = None,
+    net_option: options.NetOption = None,
+    fit: options.Fit = "crop",
+    unsafe: options.Unsafe = False,
+    seed: options.Seed = 0,
+) -> None:
+    """Make a browsable microscope of a network: pages of its layers, channels, classes and images.
+
+    For example: kerasal atlas MODEL.keras --images PHOTOS/ -o site. Open site/index.html; no server is needed. Stopped,
+    by Ctrl-C or --budget, there are pages of what was made, and the same command goes on.
+    """
+    seconds = None if budget is None else _seconds(budget)
+    from kerasal.images import find_files
+
+    files = find_files(images) if images else None  # first: a wrong path is told before anything is loaded
+    if _is_gaze_run(model):
+        from kerasal.cli.gaze_opening import open_net
+
+        net = open_net(model, weights=weights, net_options=net_option, preprocessing=preprocessing, unsafe=unsafe)
+        found, pixels, names, how, task = net.net, net.preprocessing, [], net.how, task or "gaze"
+        untrained = False
+    else:
+        from kerasal.cli.opening import open_model
+
+        opened = open_model(
+            model, preprocessing=preprocessing, labels=labels, weights=weights, net_options=net_option, unsafe=unsafe
+        )
+        found, pixels, names, how = opened.model, opened.preprocessing, opened.labels, opened.how
+        task, untrained = task or _task(model), opened.untrained
+    from kerasal.atlas import build
+
+    try:
+        built = build(
+            found,
+            output,
+            images=files,
+            preprocessing=pixels,
+            labels=names,
+            name=_name(how),
+            note=_UNTRAINED if untrained else "",
+            task=task,
+            layers=None if layers is None else [one.strip() for one in layers.split(",") if one.strip()],
+            classes=None if classes is None else _classes(classes, names),
+            channels=channels,
+            image_pages=image_pages,
+            budget=seconds,
+            fit=fit,
+            seed=seed,
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        remark(f"Stopped. {output / 'index.html'} shows what was made; the same command goes on.")
+        raise
+    for title, reason in built.failed:
+        remark(f"Left out: {title}. {reason}")
+    if built.left > len(built.failed):
+        remark(f"Not made within {budget}: {built.left - len(built.failed)} pieces. The same command goes on.")
+    results().print(
+        f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s", markup=False
+    )
+    if built.failed:
+        raise typer.Exit(1)
+
+
+def _seconds(text: str) -> float:
+    """Read 10m, 90s, 1.5h or a number of seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
+    if not found:
+        raise typer.BadParameter(f"--budget is a time such as 10m, 90s or 1h; received {text!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _classes(text: str, names) -> list[int]:
+    """Read numbers, ranges and names of classes."""
+    from kerasal.labels import find
+
+    found: list[int] = []
+    for part in text.split(","):
+        found += options.numbers(part) if re.fullmatch(r"\s*\d+(-\d+)?\s*", part) else [find(part.strip(), names)]
+    return list(dict.fromkeys(found))
+
+
+def _is_gaze_run(model: str) -> bool:
+    """Tell whether a folder is what ``kerasal gaze train`` leaves."""
+    try:
+        facts = json.loads((pathlib.Path(model) / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(facts, dict) and "target_range" in facts
+
+
+def _task(model: str) -> str | None:
+    """Return what a zoo model is for."""
+    from kerasal import registry
+
+    known = model in registry.list_models() and not pathlib.Path(model).is_file()
+    return registry.model_spec(model).task if known else None
+
+
+def _name(how: str) -> str:
+    """Return a model file's name without its suffix."""
+    return re.sub(r"\.(keras|h5|hdf5)$", "", how)

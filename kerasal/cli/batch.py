@@ -1,0 +1,139 @@
+"""``kerasal batch METHOD MODEL IMAGES OUT``: a method over many images, in this process or on several workers."""
+
+import pathlib
+from typing import Annotated, Literal
+
+import typer
+
+from kerasal.cli import options
+from kerasal.cli.session import remark, results
+
+_NAMED = 10
+
+_METHOD = Annotated[
+    str,
+    typer.Argument(
+        help="predict, gaze, localize, or an attribution method such as class_saliency.", show_default=False
+    ),
+]
+_IMAGES = Annotated[
+    pathlib.Path,
+    typer.Argument(help="A folder, searched at any depth, or a Parquet list of paths.", show_default=False),
+]
+_OUT = Annotated[
+    pathlib.Path, typer.Argument(help="The folder for the results; begun ones are gone on with.", show_default=False)
+]
+
+
+def batch(
+    method: _METHOD,
+    model: options.Model,
+    images: _IMAGES,
+    out: _OUT,
+    workers: Annotated[
+        int, typer.Option("--workers", "-n", help="Processes, on Ray; 0: this one, without Ray.", min=0)
+    ] = 0,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster, or 'auto'. Default: one of this machine, for the time.")
+    ] = None,
+    format: Annotated[
+        Literal["parquet", "npz", "png"], typer.Option("--format", "-f", help="Tables of raw maps, or pictures.")
+    ] = "parquet",
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-O", help="An option of the method as KEY=VALUE, such as samples=20; repeat it."),
+    ] = None,
+    class_: Annotated[
+        str | None, typer.Option("--class", "-c", help="For this class, a name or number; default: the top ones.")
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="Attribution of this channel instead, as LAYER:NUMBER.")] = None,
+    logits: Annotated[
+        bool, typer.Option(help="Explain the score before softmax or sigmoid, or the probability.")
+    ] = True,
+    model_output: Annotated[str | None, typer.Option(help="Which output, for a model with several.")] = None,
+    preprocessing: options.Preprocessing = None,
+    labels: options.Labels = None,
+    weights: options.Weights = None,
+    net_option: options.NetOption = None,
+    fit: options.Fit = "crop",
+    column: Annotated[
+        str | None, typer.Option(help="Of the Parquet list, with the paths. Default: image, path or file.")
+    ] = None,
+    shard_size: Annotated[int, typer.Option(help="Images in a file of results.", min=1)] = 32,
+    threads: Annotated[
+        int, typer.Option(help="That compute in each process, on its CPU; 0: as TensorFlow likes, on a GPU too.", min=0)
+    ] = 1,
+    retry: Annotated[bool, typer.Option("--retry", help="Also try again what could not be read.")] = False,
+    unsafe: options.Unsafe = False,
+) -> None:
+    """Run a method over a folder of images: Parquet, NPZ or pictures, and a manifest, in OUT.
+
+    For example: kerasal batch gradcam MODEL.keras PHOTOS/ maps/ --workers 4. The same command goes on where it was
+    stopped, and later does only what has been added. Results are the same bytes for any number of workers. What cannot
+    be read is a dead letter in the manifest, and makes the exit code 1.
+    """
+    if class_ and channel:
+        raise typer.BadParameter("give --class or --channel, not both")
+    own = options.options_of(option, "--option", "samples=20")
+    from kerasal.batch import run
+
+    try:
+        found = run(
+            method,
+            model,
+            images,
+            out,
+            workers=workers,
+            address=address,
+            format=format,
+            options=own,
+            column=column,
+            shard_size=shard_size,
+            threads=threads or None,
+            retry=retry,
+            progress=True,
+            class_=class_,
+            channel=_channel(channel),
+            logits=logits,
+            output=model_output,
+            preprocessing=preprocessing,
+            labels=labels,
+            weights=weights,
+            net_options=tuple(net_option or ()),
+            fit=fit,
+            unsafe=unsafe,
+        )
+    except KeyboardInterrupt:
+        remark("Stopped. What is done is kept; the same command goes on from there.")
+        raise
+    _report(found)
+
+
+def _channel(text: str | None) -> tuple[str, int] | None:
+    if text is None:
+        return None
+    layer, channels = options.layer_channels(text)
+    if channels is None or len(channels) != 1:
+        raise typer.BadParameter(f"--channel is LAYER:NUMBER; received {text!r}")
+    return layer, channels[0]
+
+
+def _report(found) -> None:
+    """Say what was done; dead letters make the exit code 1, and nothing but dead letters is an error."""
+    for text in found.remarks[:_NAMED]:
+        remark(text)
+    for letter in found.dead_letters[:_NAMED]:
+        remark(f"{letter['image']}: {letter['reason']}")
+    total = found.results + len(found.dead_letters)
+    before = f", {total - found.new} of them from before" if found.new < total else ""
+    count = len(found.dead_letters)
+    dead = f"; {count} dead letter{'s' if count > 1 else ''}" if count else ""
+    results().print(
+        f"{found.folder}  {found.results} of {total} images{before}{dead}; manifest.json lists them",
+        markup=False,
+        soft_wrap=True,
+    )
+    if found.dead_letters and not found.results:
+        raise ValueError("Nothing could be done for any of the images; the remarks above say why.")
+    if found.dead_letters:
+        raise typer.Exit(1)

@@ -1,0 +1,102 @@
+"""A classifier's training under way: its step, its epochs, and what is measured after each."""
+
+import math
+import time
+
+from kerasal import _keras  # noqa: F401
+
+import keras  # isort: skip
+import numpy as np
+import pandas as pd
+
+from kerasal.training import confusion
+from kerasal.training.augmentation import Augmentation
+from kerasal.training.distributing import Replicas
+from kerasal.training.inputs import Inputs
+from kerasal.training.progress import Progress
+from kerasal.training.spreading import SpreadTrainer
+
+_EVALUATION_BATCH = 1000
+
+
+class Run:
+    """What an epoch needs; ``state`` is what a checkpoint holds."""
+
+    def __init__(
+        self,
+        replicas: Replicas,
+        learning_rate: float,
+        batch_size: int,
+        seed: int,
+        augmentation: Augmentation | None,
+        train_data: Inputs,
+        test_data: Inputs,
+    ):
+        self._replicas, self._batch_size, self._seed, self._augmentation = replicas, batch_size, seed, augmentation
+        self._data, self._test = train_data, test_data
+        with replicas.scope():
+            optimizer = keras.optimizers.Adam(learning_rate)
+            self._trainer = _trainer(replicas, optimizer, batch_size)
+            optimizer.build(replicas.net.trainable_variables)
+        self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
+        self.steps = math.ceil(len(train_data) / batch_size)
+
+    def epoch(self, epoch: int, shown: Progress) -> dict:
+        """Run one epoch and return its row of the history."""
+        started = time.perf_counter()
+        random = np.random.default_rng([self._seed, epoch])
+        order = random.permutation(len(self._data))
+        self._replicas.seed_dropout(random)
+        changes = (self._augmentation, self._augmentation.draw(len(order), random)) if self._augmentation else None
+        totals, done = np.zeros(2), 0
+        for images, labels in self._data.batches(order, self._batch_size, changes):
+            values = self._trainer.train_on_batch(images, labels, return_dict=True)
+            totals += len(labels) * float(values["loss"]), round(len(labels) * float(values["accuracy"]))
+            done += len(labels)
+            loss, correct = totals / done
+            if not math.isfinite(loss):
+                raise ValueError(f"The loss is {loss} in epoch {epoch}. Start over with a smaller learning rate.")
+            shown.step(epoch, loss, correct)
+        self._replicas.settle()
+        test_loss, test_correct = self._measured()
+        row = {
+            "epoch": epoch,
+            "loss": float(loss),
+            "accuracy": float(correct),
+            "test_loss": test_loss,
+            "test_accuracy": test_correct,
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+        shown.row(row)
+        return row
+
+    def confusion(self, names: list[str]) -> pd.DataFrame:
+        """Count the test images, a row for each true class and a column for each predicted one."""
+        return confusion.table(self._test.labels, probabilities(self._trainer, self._test).argmax(axis=1), names)
+
+    def _measured(self) -> tuple[float, float]:
+        """Return the mean cross-entropy, as Keras clips it, and the accuracy, dropout off."""
+        found, labels = probabilities(self._trainer, self._test), self._test.labels
+        of_label = found[np.arange(len(labels)), labels].astype(np.float64)
+        clipped = np.clip(of_label, keras.config.epsilon(), 1 - keras.config.epsilon())
+        return float(-np.log(clipped).mean()), float((found.argmax(axis=1) == labels).mean())
+
+
+def probabilities(model, data: Inputs) -> np.ndarray:
+    """Return the outputs (N, classes) for all images, dropout off; ``model`` has ``predict_on_batch``."""
+    found = []
+    for images, _ in data.measured_batches(_EVALUATION_BATCH):
+        count = len(images)
+        if found and count < len(found[0]):  # a smaller last batch would be traced anew
+            images = np.concatenate([images, np.repeat(images[:1], len(found[0]) - count, axis=0)])
+        found.append(model.predict_on_batch(images)[:count])
+    return np.concatenate(found)
+
+
+def _trainer(replicas: Replicas, optimizer: keras.optimizers.Optimizer, batch_size: int):
+    if replicas.strategy is not None:
+        return SpreadTrainer(replicas, optimizer, batch_size)
+    # A wrapper is compiled, not the caller's model, which thereby keeps its own optimizer, or none.
+    trainer = keras.Sequential([keras.Input(replicas.net.input_shape[1:]), replicas.net])
+    trainer.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    return trainer

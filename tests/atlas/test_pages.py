@@ -1,0 +1,103 @@
+"""A whole atlas as files: every link leads somewhere, nothing is trusted, everything can be read without JavaScript."""
+
+import json
+
+from atlas_pages import Page, check_links, pages
+
+from kerasal import images
+from kerasal.atlas.slugs import slug, slugs
+from kerasal.atlas.wording import number
+
+
+def test_every_link_leads_somewhere(site):
+    folder, built = site
+    assert built.index == folder / "index.html" and built.left == 0 and built.made > 5
+    assert check_links(folder) > 300
+    assert built.pages == len(pages(folder))
+    assert not list(folder.rglob(".*")) and not list(folder.rglob("*.partial"))
+
+
+def test_there_is_a_page_for_everything(site):
+    folder, _ = site
+    made = {str(path.relative_to(folder)) for path in folder.rglob("*.html")}
+    assert {"index.html", "classes/index.html", "images/index.html", "layers/flatten.html"} <= made
+    assert {f"units/conv1/{number}.html" for number in range(4)} <= made
+    assert {f"units/conv2/{number}.html" for number in (0, 1, 3, 4)} <= made  # 4 of 5, evenly spaced
+    assert {"classes/0.html", "classes/5.html"} <= made and "classes/1.html" not in made  # 4 of 6
+    assert sum(name.startswith("images/") for name in made) == 6  # an index and five images
+
+
+def test_pages_are_well_formed_and_load_nothing_else(site):
+    for page in pages(site[0]):
+        assert not page.open and not page.wrong, page.path
+        assert len(page.ids) == len(set(page.ids)), page.path
+        assert all("alt" in one and one["width"] and one["height"] for one in page.images), page.path
+        assert not {one for one in page.attributes if one.startswith("on")}, page.path
+        assert page.tags.isdisjoint({"iframe", "object", "form", "base", "noscript"})
+
+
+def test_untrusted_names_are_escaped(site):
+    folder, _ = site
+    for page in pages(folder):
+        source = page.path.read_text(encoding="utf-8")
+        assert source.count("<script") == 1, page.path  # our own
+        assert "net <b>" not in source and "net &lt;b&gt;" in source
+    text = Page(folder / "classes" / "0.html").text
+    assert "<script>alert(1)</script>" in text
+    gallery = Page(folder / "images" / "index.html")
+    assert "<script>x" in gallery.text and 'quote"onerror=1' in gallery.text
+    assert "torn" in gallery.text and "torn.jpg is not an image" in gallery.text.replace("\n", " ")
+
+
+def test_what_a_page_says_is_what_the_network_does(site, shared_model, photographs):
+    import numpy as np
+
+    folder, _ = site
+    model = shared_model("functional")
+    picture = images.crop_square(images.read(photographs / "a.png"), (8, 8))
+    scores = model(np.float32(picture[None]) / 255, training=False).numpy()[0]
+    entry = json.loads((folder / "data" / "images" / "a.json").read_text())["entries"]["image"]
+    assert [one["number"] for one in entry["top"]] == np.argsort(-scores)[:5].tolist()
+    assert f"{100 * scores.max():.1f} %" in Page(folder / "images" / "a.html").text
+    from kerasal import attribution
+
+    shown = {one["name"] for one in entry["methods"]} | {one["name"] for one in entry["left_out"]}
+    assert shown == set(attribution.list_methods()) and len(entry["methods"]) > 10
+
+
+def test_exemplars_are_those_of_the_search(site, shared_model, photographs):
+    import numpy as np
+
+    from kerasal import feature_maps
+
+    folder, _ = site
+    names = ["a", "b", "<script>x", 'quote"onerror=1', "index"]
+    inputs = [images.crop_square(images.read(photographs / f"{name}.png"), (8, 8)) for name in names]
+    maps = feature_maps(shared_model("functional"), np.float32(inputs) / 255, "conv2").max(axis=(1, 2))
+    compared = 0
+    for channel in (0, 1, 3, 4):
+        text = " ".join(Page(folder / "units" / "conv2" / f"{channel}.html").text.split())
+        strongest = maps[:, channel]
+        shown = [f"{number(strongest[i])} {names[i]} " for i in np.argsort(-strongest) if strongest[i] > 0]
+        places = [text.index(one) for one in shown]
+        assert places == sorted(places)
+        assert ("silent on this folder" in text) == (not shown)
+        compared += len(shown)
+    assert compared > 5
+
+
+def test_a_sample_is_said_to_be_one(site):
+    text = " ".join(Page(site[0] / "layers" / "conv2.html").text.split())
+    assert "4 of 5 channels: a sample, evenly spaced" in text
+    assert "sample" not in Page(site[0] / "layers" / "conv1.html").text
+
+
+def test_slugs_are_safe_and_differ():
+    assert slug("conv1") == "conv1" and slug("block5_conv3") == "block5_conv3"
+    names = ["block/a:0", "block:a/0", "Conv1", "conv1", "..", "", "index", "con", "x" * 300, "ü", "a b", "\udcff"]
+    made = [slug(name) for name in names]
+    assert len({one.lower() for one in made}) == len(names)
+    assert all(one and set(one) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-") and len(one) < 80 for one in made)
+    assert not any(one in ("index", "con") or one.startswith(".") for one in made)
+    assert slugs(["x/a.png", "y/a.png", "z/b.png"], ["a", "a", "b"])[2] == "b"
+    assert len(set(slugs(["x/a.png", "y/a.png"], ["a", "a"]))) == 2

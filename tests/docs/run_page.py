@@ -115,11 +115,11 @@ def run_shell(code: str, work: pathlib.Path) -> None:
 
 
 def command(arguments: list[str]) -> None:
-    """Run one command of kerasal, an atlas for ten seconds; anything but exit code 0 is an error."""
+    """Run one command of kerasal, of an atlas a small sample; anything but exit code 0 is an error."""
     from kerasal.cli import run
 
     if arguments[0] == "atlas":
-        arguments = [*arguments, "--budget", "10s"]
+        arguments = [*arguments, "--budget", "10s", "--channels", "2", "--image-pages", "1"]
     try:
         run([*arguments, "--traceback"])
     except SystemExit as stop:

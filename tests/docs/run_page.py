@@ -102,7 +102,8 @@ def run_python(block, names, path) -> None:
 def run_shell(code: str, work: pathlib.Path) -> None:
     """Run a block of commands: those of kerasal here, which saves starting TensorFlow for each."""
     lines = [line for line in code.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]
-    if all(line.startswith("kerasal ") for line in lines):
+    # A batch holds TensorFlow to one thread, which it can do only in a process that has computed nothing.
+    if all(line.startswith("kerasal ") and not line.startswith("kerasal batch") for line in lines):
         for line in lines:
             command(shlex.split(line, comments=True)[1:])
         return

@@ -52,6 +52,8 @@ def simonyan_cnn(
     width: float = 1.0,
 ) -> keras.Model:
     """Build the net of the class saliency paper; ``jitter`` zeroes random parts of the images in training."""
+    if not isinstance(jitter, bool):
+        raise ValueError(f"jitter is True or False. Received: {jitter!r}.")
     return build(
         "simonyan_cnn",
         _CONVOLUTIONS,

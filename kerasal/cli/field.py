@@ -18,7 +18,7 @@ def field(
 ) -> None:
     """List the receptive fields of a model's layers: size, stride and place, in pixels of its input."""
     load_tensorflow()
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from kerasal import receptive_field, registry
 
@@ -30,7 +30,7 @@ def field(
         found = {layer: receptive_field.field(opened, layer, input_size=side)}
     if not found:
         raise ValueError(f"No layer of {opened.name!r} has a spatial map (N, h, w, C).")
-    table = Table("layer", "map", "channels", "field, px", "stride", "first unit sees")
+    table = Table(Column("layer", no_wrap=True), "map", "channels", "field, px", "stride", "first unit sees")
     for path, one in found.items():
         left, top, right, bottom = one.box(0, 0)
         span, seen = _pair(one.size), _span(left, right, top, bottom)

@@ -82,7 +82,7 @@ def _tell(found) -> None:
         lines.append(f"of the responses to {about['images']:,} images: {mean['aliasing_images']:.2f}")
     dead = found.loc[found["dead"], "channel"].tolist()
     shown = ", ".join(map(str, dead[:20])) + (", …" if len(dead) > 20 else "")
-    lines.append(f"dead: {len(dead)}" + (f" ({shown})" if dead else ""))
+    lines.append(f"dead (at most 1 % of the median filter's strength): {len(dead)}" + (f" ({shown})" if dead else ""))
     lines.append(f"doubled (|cosine| to another filter above .9): {int((found['nearest'] > 0.9).sum())}")
     for line in lines:
         results().print(line, markup=False)

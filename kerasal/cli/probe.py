@@ -1,5 +1,6 @@
 """``kerasal probe``: how well a linear classifier reads classes off the features of layers."""
 
+import contextlib
 import pathlib
 import warnings
 from typing import Annotated
@@ -97,7 +98,8 @@ def _probe(opened, names: list[str], files, labels, settings: dict, random: bool
     tables = {}
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
-        tables[""] = routines.layer_probe(opened.model, names, files, labels, **settings)
+        with _kept(settings["cache"]):
+            tables[""] = routines.layer_probe(opened.model, names, files, labels, **settings)
     for one in told:
         remark(str(one.message))
     if random:
@@ -111,14 +113,29 @@ def _probe(opened, names: list[str], files, labels, settings: dict, random: bool
     return tables
 
 
+@contextlib.contextmanager
+def _kept(cache):
+    """Say, when stopped, what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        remark(
+            "Stopped. The features of whole blocks are kept; the same command goes on."
+            if cache
+            else "Stopped. Nothing is kept; with --cache FOLDER the features would be."
+        )
+        raise
+
+
 def _show(tables: dict) -> None:
     """Print a row a layer, and a column for each classifier and number of training images."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     first = next(iter(tables.values()))
     asked = list(dict.fromkeys(zip(first["classifier"], first["per_class"], strict=True)))
     for name, table in tables.items():
-        shown = Table("layer", "features", *(f"{kind}, {count}" for kind, count in asked), title=name or None)
+        scores = [f"{kind}, {count}" for kind, count in asked]
+        shown = Table(Column("layer", no_wrap=True), "features", *scores, title=name or None)
         for layer, rows in table.groupby("layer", sort=False):
             found = {(row.classifier, row.per_class): row for row in rows.itertuples()}
             cells = [_score(found[one]) for one in asked]

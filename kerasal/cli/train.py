@@ -35,7 +35,8 @@ def train(
         ),
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(help="The only class folders to use, in this order: goldfish,lemon.")
+        list[str] | None,
+        typer.Option(help="The only class folders to use, in this order: goldfish,lemon; or once for each, whole."),
     ] = None,
     test_share: Annotated[
         float, typer.Option(help="Share of each class to test on, where the folder has no part for it.")
@@ -84,7 +85,7 @@ def train(
     asked = Asked(
         model,
         data,
-        None if classes is None else [name.strip() for name in classes.split(",")],
+        _listed(classes),
         test_share,
         fit,
         {"shift": shift, "scale": scale, "flip": flip},
@@ -100,6 +101,13 @@ def train(
     except KeyboardInterrupt as stopped:
         typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
         raise typer.Exit(130) from None
+
+
+def _listed(classes: list[str] | None) -> list[str] | None:
+    """Read names that are separated by commas; given several times each is one name, which may hold commas."""
+    if not classes or len(classes) > 1:
+        return classes or None
+    return [name.strip() for name in classes[0].split(",")]
 
 
 def _train(asked: Asked, output: Path, given: dict, how: dict, watched: tuple | None) -> None:
@@ -129,7 +137,20 @@ def _train(asked: Asked, output: Path, given: dict, how: dict, watched: tuple | 
         callbacks=callbacks,
     )
     if speaks:
+        _write_skipped(found, output)
         _tell(found, output, len(result.history), watched)
+
+
+def _write_skipped(found, output: Path) -> None:
+    """Write which files were left out, and why."""
+    skipped = getattr(found.train, "skipped", {}) | getattr(found.test, "skipped", {})
+    if skipped:
+        import pandas as pd
+
+        from kerasal.files import replacing
+
+        with replacing(output / "skipped.csv") as temporary:
+            pd.DataFrame(sorted(skipped.items()), columns=["file", "reason"]).to_csv(temporary, index=False)
 
 
 def _tell(found, output: Path, epochs: int, watched: tuple | None) -> None:
@@ -140,7 +161,8 @@ def _tell(found, output: Path, epochs: int, watched: tuple | None) -> None:
     for what, part in (("train accuracy", found.train), ("test accuracy ", found.test)):
         share, images = training.accuracy(network, part, convention), found.count(part)
         typer.echo(f"{what} {share:.4f}  ({images:,} images{', dropout off' * (part is found.train)})")
-    typer.echo(f"{epochs} epochs, seed {found.recipe['seed']}. In {output}: {', '.join(_written(network.name))}.")
+    ran = f"{epochs} epoch{'s' * (epochs != 1)}, seed {found.recipe['seed']}"
+    typer.echo(f"{ran}. In {output}: {', '.join(_written(network.name))}.")
     if watched is not None:
         typer.echo(f"How its features came about: {watched[0] / 'evolution.png'}.")
     typer.echo(f"Next: {found.next_step(weights, output)}, or --epochs to train longer.")

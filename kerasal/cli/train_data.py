@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 _USUAL = {"epochs": 10, "batch_size": 32, "learning_rate": 1e-4, "seed": 0}
+_NAMED = 5
 _WATCHED_VALUES = 50_000_000  # of the images that features are watched on
 
 
@@ -115,6 +116,7 @@ def _folders(asked: Asked, recipe: dict) -> Opened:
     from kerasal.cli.session import remark
     from kerasal.datasets import class_images
     from kerasal.datasets.class_folders import class_files
+    from kerasal.datasets.labelled_images import NO_IMAGE
 
     names = class_files(asked.data, asked.classes)[0].names
     _seeded(recipe)
@@ -136,8 +138,10 @@ def _folders(asked: Asked, recipe: dict) -> Opened:
     )
     skipped = train.skipped | test.skipped
     if skipped and asked.speaks:
-        first, reason = next(iter(skipped.items()))
-        remark(f"{len(skipped)} files are left out. The first: {first} ({reason}).")
+        damaged = {file: reason for file, reason in skipped.items() if reason != NO_IMAGE}
+        shown = "; ".join(f"{file} ({reason})" for file, reason in list({**damaged, **skipped}.items())[:_NAMED])
+        more = "" if len(skipped) <= _NAMED else f"; and {len(skipped) - _NAMED} more, all in skipped.csv of the run"
+        remark(f"{len(skipped)} files are left out, {len(damaged)} of them damaged: {shown}{more}.")
     if asked.progress:
         remark(f"{len(train):,} images to train on, {len(test):,} to test on, of {len(names)} classes.")
     return Opened(asked, network, convention, recipe, train, test, names)

@@ -10,14 +10,14 @@ from kerasal.cli.session import load_tensorflow, results
 def models(pattern: Annotated[str, typer.Argument(help="A shell pattern, such as 'vgg*'.")] = "*") -> None:
     """List the models of the zoo."""
     load_tensorflow()
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from kerasal import registry
 
     names = registry.list_models(pattern)
     if not names:
         raise ValueError(f"No model matches {pattern!r}. There are {', '.join(registry.list_models())}.")
-    table = Table("name", "task", "input", "parameters", "pixels", "weights")
+    table = Table(Column("name", no_wrap=True), "task", "input", "parameters", "pixels", "weights")
     for name in names:
         spec = registry.model_spec(name)
         shape = " × ".join("any" if size is None else str(size) for size in spec.input_shape)

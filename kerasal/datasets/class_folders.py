@@ -1,6 +1,7 @@
 """Folders of images, one a class: what classes there are, which files are theirs, and what is no image.
 
 Two layouts: ``FOLDER/CLASS/*.jpg``, and ``FOLDER/train/CLASS/*.jpg`` beside ``FOLDER/val/CLASS/*.jpg`` (or ``test``).
+An image may lie at any depth in its class folder.
 Classes are numbered in the order of their folders' names. A ``classes.csv`` in the folder, with a column ``folder``,
 ``wnid`` or ``id`` and a column ``name``, names folders that are called by numbers.
 """
@@ -54,8 +55,14 @@ def class_files(
     train = next((one for name in _TRAIN for one in inside if one.name.lower() == name), None)
     test = next((one for name in _TEST for one in inside if one.name.lower() == name), None)
     names = _names(folder)
+    lone = train or test
+    if (train is None or test is None) and lone is not None and not _own_images(lone):
+        raise ValueError(
+            f"{folder} has a part {lone.name} and not the other: expected train beside val (or test). To have one "
+            f"folder of class folders split, give that folder, such as {lone}."
+        )
     if train is None or test is None:
-        return _listed(folder, inside, names, classes), None
+        return _two(_listed(folder, inside, names, classes), folder), None
     parts = [_listed(part, _folders(part), names, classes) for part in (train, test)]
     only = set(parts[0].names) ^ set(parts[1].names)
     if only:
@@ -63,12 +70,18 @@ def class_files(
             f"{train} and {test} must hold the same classes. Only one of them has {_some(sorted(only))}; choose among "
             "the others (--classes on the command line)."
         )
-    return parts[0], parts[1]
+    return _two(parts[0], train), parts[1]
+
+
+def _two(listed: ClassFiles, folder: pathlib.Path) -> ClassFiles:
+    if len(listed.names) < 2:
+        raise ValueError(f"A classifier needs two classes or more. Received {', '.join(listed.names)} from {folder}.")
+    return listed
 
 
 def has_class_folders(folder: pathlib.Path) -> bool:
     """Tell whether a folder holds folders with images, directly or below a part such as ``train``."""
-    return any(_images(one)[0] or any(_images(inner)[0] for inner in _folders(one)) for one in _folders(folder))
+    return any(_images(one)[0] for one in _folders(folder))
 
 
 def _listed(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, str], classes) -> ClassFiles:
@@ -82,16 +95,16 @@ def _listed(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, s
         raise ValueError(f"Two class folders of {folder} have the same name in its classes.csv. Name them apart.")
     chosen = known if classes is None else {name: known[name] for name in _chosen(classes, known)}
     found = {name: _images(one) for name, one in chosen.items()}
-    empty = [f"{name} ({chosen[name].name})" for name, (files, _) in found.items() if not files]
+    empty = [
+        name if name == chosen[name].name else f"{name} ({chosen[name].name})"
+        for name, (files, _) in found.items()
+        if not files
+    ]
     if empty:
-        nested = any(_images(inner)[0] for one in chosen.values() for inner in _folders(one))
         raise ValueError(
             f"{len(empty)} of {len(found)} class folders in {folder} hold no images: {_some(empty)}. Remove them, or "
             "choose the classes (--classes on the command line)."
-            + (" Images in folders within a class folder are not looked for." if nested else "")
         )
-    if len(found) < 2:
-        raise ValueError(f"A classifier needs two classes or more. Received {', '.join(found)} from {folder}.")
     return ClassFiles(
         list(found),
         [file for files, _ in found.values() for file in files],
@@ -120,10 +133,18 @@ def _folders(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _images(folder: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
-    """List the images and the other files of one folder, hidden ones left out."""
-    files = sorted(one for one in folder.iterdir() if not one.is_dir() and not one.name.startswith("."))
+    """List the images and the other files of a folder, at any depth, hidden ones left out."""
+    files = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files += [pathlib.Path(parent, name) for name in names if not name.startswith(".")]
+    files.sort()
     images = [one for one in files if one.name.lower().endswith(SUFFIXES)]
     return images, [one for one in files if not one.name.lower().endswith(SUFFIXES)]
+
+
+def _own_images(folder: pathlib.Path) -> bool:
+    return any(one.name.lower().endswith(SUFFIXES) for one in folder.iterdir() if one.is_file())
 
 
 def _names(folder: pathlib.Path) -> dict[str, str]:

@@ -16,6 +16,8 @@ from kerasal.progress import progress_bar
 
 IN_MEMORY = 2 << 30
 """Bytes of images that are kept in memory."""
+NO_IMAGE = "not an image by its name"
+"""Why a file of another kind is skipped; every other reason is of an image that cannot be read."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -149,7 +151,7 @@ def class_images(
 def _opened(listed: ClassFiles, shape: tuple, fit: str, keep: bool, advance) -> ClassImages:
     images = ClassImages(listed.names, listed.files, listed.labels, shape, fit)
     pixels = np.empty((len(images), *shape), np.uint8) if keep else None
-    skipped = {str(file): "not an image by its name" for file in listed.others}
+    skipped = {str(file): NO_IMAGE for file in listed.others}
     good = np.ones(len(images), bool)
     for number, (file, result) in enumerate(read_ahead(images._read, listed.files)):
         try:
@@ -168,7 +170,7 @@ def _opened(listed: ClassFiles, shape: tuple, fit: str, keep: bool, advance) -> 
         if lost:
             raise ValueError(
                 f"Not one image can be read of {', '.join(images.names[label] for label in sorted(lost))}. The first: "
-                f"{next(reason for reason in skipped.values() if reason != 'not an image by its name')}"
+                f"{next(reason for reason in skipped.values() if reason != NO_IMAGE)}"
             )
     return dataclasses.replace(images, skipped=skipped, pixels=pixels)
 

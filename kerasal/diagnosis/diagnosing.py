@@ -1,5 +1,6 @@
 """The diagnosis of a convolution: ``model, layer, images -> a row a filter``."""
 
+import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -63,7 +64,7 @@ def filter_diagnosis(
         ``aliasing``, the share of its energy above what the stride represents: what would be lost of white noise.
         Random weights have 1 − 1 / s², .75 for a step of 2, .94 for 4;
         ``nearest``, the largest |cosine| to another filter of the layer, 1 for a copy; NaN for a single filter;
-        ``dead``;
+        ``dead``; a filter with NaN or infinite weights is not dead but broken: a warning names it, its numbers are NaN;
         and with images ``peak``, the strongest activation on all of them, ``active``, the share of positions at which
         it is above 0, and ``aliasing_images``, the share of the response's variation on these images above what the
         stride represents. A filter without weights has NaN shares.
@@ -81,6 +82,11 @@ def filter_diagnosis(
         raise ValueError(f"dead_below is a share in 0..1. Received: {dead_below!r}.")
     path, kernels, stride, dilation = find_kernels(model, layer)
     flat = kernels.reshape(-1, kernels.shape[-1]).astype(np.float64)
+    broken = np.flatnonzero(~np.isfinite(flat).all(axis=0))
+    if broken.size:
+        warnings.warn(
+            f"{len(broken)} filters of {path!r} hold NaN or infinite weights: {broken.tolist()}.", stacklevel=2
+        )
     energies, rows, columns = spectra.power(kernels, dilation)
     below, between, above = spectra.bands(energies, rows, columns, low, high)
     table = pd.DataFrame(
@@ -99,7 +105,9 @@ def filter_diagnosis(
     if images is not None:
         seen, skipped, found = _on_images(model, path, images, (preprocessing, fit, size), batch_size, progress)
         table = table.assign(**found)
-    table["dead"] = _dead(table["rms" if images is None else "peak"].to_numpy(), dead_below)
+    strength = table["rms" if images is None else "peak"].to_numpy(np.float64).copy()
+    strength[broken] = np.nan  # a maximum of NaN may come out as 0
+    table["dead"] = _dead(strength, dead_below)
     table.attrs = {"layer": path, "kernel": kernels.shape[:2], "stride": stride, "images": seen, "skipped": skipped}
     return table
 
@@ -129,14 +137,20 @@ def _on_images(model, path: str, images, intake: tuple, batch_size, progress: bo
 
 
 def _nearest(flat: np.ndarray) -> np.ndarray:
-    if flat.shape[1] < 2:
-        return np.full(flat.shape[1], np.nan)
+    """Return each filter's largest |cosine| to another; NaN for one that is not finite, or that has no other."""
     norms = np.linalg.norm(flat, axis=0)
-    unit = flat / np.where(norms > 0, norms, 1)
+    sound = np.isfinite(norms)
+    unit = np.where(sound, flat, 0) / np.where(sound & (norms > 0), norms, 1)
     cosines = np.abs(unit.T @ unit)
     np.fill_diagonal(cosines, -1)
-    return cosines.max(axis=0)
+    cosines[:, ~sound] = -1
+    found = cosines.max(axis=1)
+    return np.where(sound & (found >= 0), found, np.nan)
 
 
 def _dead(strength: np.ndarray, dead_below: float) -> np.ndarray:
-    return strength <= max(dead_below * np.median(strength), 0)
+    """Tell which filters are dead; one whose strength is not finite is broken, which its ``rms`` says."""
+    sound = np.isfinite(strength)
+    if not sound.any():
+        return np.zeros(len(strength), bool)
+    return sound & (np.where(sound, strength, 0) <= max(dead_below * np.median(strength[sound]), 0))

@@ -56,10 +56,12 @@ def _block(evolution: Evolution, features: list[tuple[str, int]], patches: bool,
     for number, feature in enumerate(features):
         row = [evolution.found[epoch][evolution.features.index(feature)] for epoch in evolution.epochs]
         cells += [in_colours(one.reconstructions[0], one.preprocessing) for one in row]
-        cells += [row[-1].crops[0]] if patches else []
+        silent = np.full_like(row[-1].crops[0], 255)  # what answers nothing chose its patch by chance
+        cells += [row[-1].crops[0] if row[-1].activations[0] > 0 else silent] if patches else []
         bottom = number == len(features) - 1
         labels += [f"epoch {epoch}" if bottom else "" for epoch in evolution.epochs]
-        labels += [("image" if bottom else "")] if patches else []
+        last = "image" if row[-1].activations[0] > 0 else "silent"
+        labels += [(last if bottom or last == "silent" else "")] if patches else []
     return images.grid(
         cells,
         labels,

@@ -51,11 +51,14 @@ def in_colours(reconstruction: np.ndarray, convention: Preprocessing | None) -> 
 
 def _panel(one: Exemplars, tile: int) -> np.ndarray:
     columns = int(np.ceil(np.sqrt(len(one))))
+    # Where a unit answers nothing, its patch is there by chance.
+    silent = np.broadcast_to(np.uint8(255), one.crops.shape[1:])
     backs = [in_colours(back, one.preprocessing) for back in one.reconstructions]
+    crops = [crop if value > 0 else silent for crop, value in zip(one.crops, one.activations, strict=True)]
     title = f"channel {one.channel}" + ("" if one.activations[0] > 0 else ": silent, no image excites it")
     left = images.grid(backs, [_number(value) for value in one.activations], columns=columns, tile=tile, title=title)
-    names = [_short(name) for name in one.names]
-    right = images.grid(list(one.crops), names, columns=columns, tile=tile, title=" ", frame=True)
+    names = [_short(name) if value > 0 else "silent" for name, value in zip(one.names, one.activations, strict=True)]
+    right = images.grid(crops, names, columns=columns, tile=tile, title=" ", frame=True)
     return np.concatenate([left, right], axis=1)
 
 

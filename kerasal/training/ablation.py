@@ -94,6 +94,10 @@ def ablate(
 def _folders(variants: Mapping) -> dict[str, str]:
     if not isinstance(variants, Mapping) or not variants:
         raise ValueError("variants maps names to functions that build a model, one at least. Received none.")
+    built = [name for name, build in variants.items() if isinstance(build, keras.Model) or not callable(build)]
+    if built:
+        kind = type(variants[built[0]]).__name__
+        raise TypeError(f"Variant {built[0]!r} is a {kind}; give a function that builds a model.")
     folders = {name: re.sub(r"[^A-Za-z0-9]+", "-", str(name)).strip("-").lower() for name in variants}
     if not all(folders.values()) or len(set(folders.values())) < len(folders):
         raise ValueError(f"The names of variants must make different folders. Received: {list(variants)}.")

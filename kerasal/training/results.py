@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,7 +44,13 @@ def write(
         with replacing(output / CONFUSION) as temporary:
             counts.to_csv(temporary)
         with replacing(output / CONFUSION_PICTURE) as temporary:
-            confusion.draw(counts, f"{title}, {counts.to_numpy().sum():,} test images").savefig(temporary)
+            _save(confusion.draw(counts, f"{title}, {counts.to_numpy().sum():,} test images"), temporary)
+
+
+def _save(figure, path: pathlib.Path) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a class may be named in letters that the font has not
+        figure.savefig(path)
 
 
 def _write_names(output: pathlib.Path, whole: str, names: Sequence[str], convention: Preprocessing | None) -> None:

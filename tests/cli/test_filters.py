@@ -33,7 +33,7 @@ def test_a_diagnosis_a_table_and_a_picture(cli, net, tmp_path):
     assert "first: 4 filters of 5 × 5 in steps of 4" in out
     assert "random weights: 0.94" in out
     assert "responses to 3 images" in out
-    assert "dead: 1 (2)" in out
+    assert "dead (at most 1 % of the median filter's strength): 1 (2)" in out
     assert "above .9): 2" in out
     assert pd.read_csv(tmp_path / "filters.csv")["dead"].tolist() == [False, False, True, False]
     assert images.read(tmp_path / "filters.png").std() > 5

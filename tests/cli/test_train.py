@@ -164,7 +164,8 @@ def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_pat
     result = invoke("mnist_cnn", *options, "--epochs", 2, "--flip", "--seed", 4)
     assert result.exit_code == 0, result.output
     assert "29 images to train on, 7 to test on, of 3 classes." in result.stderr
-    assert "1 files are left out. The first:" in result.stderr and "notes.txt" in result.stderr
+    assert "1 files are left out, 0 of them damaged:" in result.stderr and "notes.txt" in result.stderr
+    assert "notes.txt" in pd.read_csv(tmp_path / "run" / "skipped.csv")["file"].item()
     assert (
         "(7 images)" in result.stdout and f"kerasal attribute gradcam {tmp_path / 'run'} PHOTO -c red" in result.stdout
     )

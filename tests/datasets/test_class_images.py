@@ -138,19 +138,31 @@ def test_unusable_folders(tmp_path, folder):
     refused(folder, "two classes or more. Received bee", classes=["bee"])
     refused(folder, r"share of the test images.*Received: 1\.5", test_share=1.5)
     (folder / "dog").mkdir()
-    refused(folder, r"1 of 4 class folders in .* hold no images: dog \(dog\)\. Remove them, or choose")
+    refused(folder, r"1 of 4 class folders in .* hold no images: dog\. Remove them, or choose")
     make(folder, dog=1)
     refused(folder, "needs two images.*These have one: dog")
     (folder / "dog" / "00.png").write_bytes(b"no image")
     refused(folder, r"Not one image can be read of dog\. The first: .*00\.png")
 
 
-def test_nested_folders_are_pointed_out(tmp_path):
+def test_images_lie_at_any_depth(tmp_path):
     make(tmp_path / "a", deep=1)
     make(tmp_path, b=2)
-    with pytest.raises(ValueError, match="Images in folders within a class folder are not looked for") as found:
+    found, _ = class_files(tmp_path)
+    assert found.names == ["a", "b"] and found.labels.tolist() == [0, 1, 1]
+
+
+def test_a_lone_part_is_told(tmp_path):
+    make(tmp_path / "train", ant=1, bee=2)
+    with pytest.raises(ValueError, match="has a part train and not the other"):
         class_files(tmp_path)
-    assert "a (a)" in str(found.value)
+
+
+def test_parts_of_which_one_has_a_single_class(tmp_path):
+    make(tmp_path / "train", ant=1, bee=2)
+    make(tmp_path / "val", ant=1)
+    with pytest.raises(ValueError, match=r"must hold the same classes\. Only one of them has bee"):
+        class_files(tmp_path)
 
 
 def test_which_folders_hold_classes(folder, tmp_path):

@@ -158,3 +158,16 @@ def test_the_picture_shows_the_colours_of_the_weights():
         draw_filters(_net(kernels), channels=[3])
     with pytest.raises(ValueError, match="see 2 channels"):
         draw_filters(_net(np.ones((3, 3, 2, 2))))
+
+
+def test_a_broken_filter_is_named_and_the_others_are_judged():
+    layer = keras.layers.Conv2D(4, 3)
+    model = keras.Sequential([keras.Input((8, 8, 1)), layer])
+    kernels = np.random.default_rng(0).normal(size=(3, 3, 1, 4)).astype(np.float32)
+    kernels[..., 3] = kernels[..., 0]
+    kernels[..., 1] = np.nan
+    layer.kernel.assign(kernels)
+    with pytest.warns(UserWarning, match=r"1 filters of .* hold NaN or infinite weights: \[1\]"):
+        table = filter_diagnosis(model)
+    assert table["nearest"].iloc[[0, 3]].round(6).tolist() == [1, 1] and np.isnan(table["nearest"].iloc[1])
+    assert not table["dead"].any()

@@ -1,0 +1,114 @@
+"""The page of commands, made of the functions that typer makes them of. No TensorFlow is loaded for it."""
+
+import inspect
+import pathlib
+import sys
+import types
+import typing
+
+from mkdocs.structure.files import File
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+
+_HEAD = """# Commands
+
+What `kerasal COMMAND --help` says, command by command. MODEL is a `.keras` or `.h5` file, a SavedModel folder, a run of
+`kerasal train`, or a name from `kerasal models`. Exit codes: 0 done, 1 failed, 2 wrong usage. `--traceback`, anywhere,
+shows where an error came from.
+
+"""
+_ATTRIBUTE = """## kerasal attribute {: #attribute }
+
+```text
+kerasal attribute METHOD MODEL IMAGE
+```
+
+Show what in a photograph a model's score depends on. METHOD is any of [the methods](methods.md); its own flags are the
+options of the [function of that name](api/attribution.md), with `-` for `_`. These are the flags that all share:
+
+"""
+
+
+def on_files(files, config):
+    """Add the page."""
+    files.append(File.generated(config, "commands.md", content=page()))
+    return files
+
+
+def page():
+    """Return the page: the list of commands, then each with its arguments and options."""
+    from kerasal.cli.app import app
+    from kerasal.cli.attribute import METHODS_HELP, _command
+
+    rows, sections = [], []
+    for names, function in walk(app):
+        rows.append(_row(names, inspect.getdoc(function)))
+        sections.append(_section(names, function))
+    rows.append(_row(("attribute",), METHODS_HELP))
+    shared = _command(types.SimpleNamespace(options={}, summary="", reference=""))
+    table = _table([one for one in parameters(shared) if not one[0]])
+    return _HEAD + "\n".join(["| command | |", "|---|---|", *rows, "", *sections, _ATTRIBUTE + table])
+
+
+def walk(app, path=()):
+    """Yield (names, function) of every command below a typer application, in the order of its help."""
+    for command in app.registered_commands:
+        yield (*path, command.name or command.callback.__name__.replace("_", "-")), command.callback
+    for group in app.registered_groups:
+        yield from walk(group.typer_instance, (*path, group.name))
+
+
+def parameters(function):
+    """Yield (is an argument, names, help, choices, default) of each parameter that a user may give."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind, *notes = typing.get_args(hints[name]) if hasattr(hints[name], "__metadata__") else (hints[name],)
+        info = notes[0] if notes else types.SimpleNamespace(param_decls=None, help="", hidden=False)
+        if info.hidden:
+            continue
+        argument = type(info).__name__ == "ArgumentInfo"
+        plain = name.strip("_").replace("_", "-")
+        names = [plain.upper()] if argument else list(info.param_decls or [f"--{plain}"])
+        if kind is bool and parameter.default is True:
+            names.append(f"--no-{plain}")
+        yield argument, names, info.help or "", _choices(kind), parameter.default
+
+
+def _choices(kind):
+    """Return the words that an option takes, of a literal or an optional or repeated one."""
+    if typing.get_origin(kind) is typing.Literal:
+        return [str(word) for word in typing.get_args(kind)]
+    return [word for one in typing.get_args(kind) for word in _choices(one)]
+
+
+def _row(names, text):
+    return f"| [`kerasal {' '.join(names)}`](#{'-'.join(names)}) | {_cell(_summary(text))} |"
+
+
+def _summary(text):
+    return text.split("\n\n")[0]
+
+
+def _section(names, function):
+    found = list(parameters(function))
+    places = " ".join(name for argument, (name, *_), *_ in found if argument)
+    usage = f"kerasal {' '.join(names)} {places}".strip()
+    head = f"## kerasal {' '.join(names)} {{: #{'-'.join(names)} }}\n\n```text\n{usage}\n```\n\n"
+    return f"{head}{inspect.getdoc(function)}\n\n{_table(found)}"
+
+
+def _table(found):
+    lines = ["| | | default |", "|---|---|---|"]
+    for argument, names, text, choices, default in found:
+        shown = ", ".join(f"`{name}`" for name in names)
+        words = f" One of {', '.join(f'`{word}`' for word in choices)}." if choices else ""
+        if default is inspect.Parameter.empty:
+            usual = "" if argument else "required"
+        else:
+            usual = "" if default in (None, False, True, ()) else f"`{default}`"
+        lines.append(f"| {shown} | {_cell(text)}{words} | {usual} |")
+    return ("\n".join(lines) if found else "") + "\n"
+
+
+def _cell(text):
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")

@@ -1,0 +1,97 @@
+"""The pages of the Python reference: a package's docstring, then every name that it exports, read from the sources."""
+
+import ast
+import pathlib
+
+from mkdocs.structure.files import File
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = {
+    "kerasal": "kerasal",
+    "attribution": "kerasal.attribution",
+    "objectives": "kerasal.objectives",
+    "maximization": "kerasal.maximization",
+    "receptive_field": "kerasal.receptive_field",
+    "localization": "kerasal.localization",
+    "metrics": "kerasal.metrics",
+    "losses": "kerasal.losses",
+    "gaze": "kerasal.gaze",
+    "zoo_gaze": "zoo.gaze",
+    "datasets": "kerasal.datasets",
+    "training": "kerasal.training",
+    "callbacks": "kerasal.callbacks",
+    "atlas": "kerasal.atlas",
+    "batch": "kerasal.batch",
+    "probe": "kerasal.probe",
+    "diagnosis": "kerasal.diagnosis",
+    "serving": "kerasal.serving",
+    "registry": "kerasal.registry",
+    "preprocessing": "kerasal.preprocessing",
+    "images": "kerasal.images",
+    "features": "kerasal.features",
+    "labels": "kerasal.labels",
+    "layers": "kerasal.layers",
+    "hooks": "kerasal.hooks",
+}
+_ALSO = {"attribution": ["kerasal.attribution.faithfulness"], "serving": ["kerasal.serving.signatures"]}
+
+
+def on_files(files, config):
+    """Add a page for each package."""
+    for page, module in PAGES.items():
+        files.append(File.generated(config, f"api/{page}.md", content=reference(page, module)))
+    return files
+
+
+def reference(page, module):
+    """Return the page of one package."""
+    # The zoo lies beside the library and is imported as a part of it; griffe sees it where it lies.
+    title = f"kerasal.{module}" if module.startswith("zoo") else module
+    parts = [f"# {title}\n", _block(module, members=False)]
+    parts += [_block(f"{module}.{name}") for name in exported(module)]
+    for other in _ALSO.get(page, []):
+        parts += [f"## {other}\n", _block(other, members=False)]
+        parts += [_block(f"{other}.{name}", level=3) for name in exported(other)]
+    return "\n".join(parts)
+
+
+def _block(identifier, members=True, level=2):
+    options = (
+        f"heading_level: {level}" if members else "members: false, show_root_heading: false, show_root_toc_entry: false"
+    )
+    return f"::: {identifier}\n    options: {{{options}}}\n"
+
+
+def exported(module):
+    """List the public names of a module: ``import x as x`` of its ``__init__``, or what a file itself defines."""
+    path = ROOT.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    listed = [n.value for n in tree.body if isinstance(n, ast.Assign) and _is(n, "__all__")]
+    names = []
+    for node in ast.walk(tree) if path.name == "__init__.py" else tree.body:
+        if isinstance(node, ast.ImportFrom):
+            names += [a.asname for a in node.names if a.asname == a.name]
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+            names.append(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Name) and target.id.isupper() and _documented(tree, node):
+                names.append(target.id)
+    wanted = set(ast.literal_eval(listed[0])) if listed and not _computed(listed[0]) else None
+    public = [name for name in dict.fromkeys(names) if not name.startswith("_")]
+    return [name for name in public if wanted is None or name in wanted]
+
+
+def _documented(tree, node):
+    after = tree.body[tree.body.index(node) + 1 :]
+    return bool(after) and isinstance(after[0], ast.Expr) and isinstance(after[0].value, ast.Constant)
+
+
+def _is(node, name):
+    return isinstance(node.targets[0], ast.Name) and node.targets[0].id == name
+
+
+def _computed(value):
+    return any(isinstance(one, ast.Starred) for one in getattr(value, "elts", []))

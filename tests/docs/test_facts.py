@@ -1,0 +1,129 @@
+"""What the pages say is so: numbers stand where they are said to be from, and nothing that exists is forgotten."""
+
+import ast
+import functools
+import pathlib
+import re
+from decimal import Decimal
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = ROOT / "docs" / "pages"
+
+
+def _text(name):
+    return (PAGES / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _known(path):
+    """Return the numbers of a source; of a notebook, those outside of its pictures."""
+    text = re.sub(r'"image/\w+": "[^"]+"', "", path.read_text(encoding="utf-8"))
+    return _numbers(text) | _uncertain(text.replace("\\u00b1", "±").replace("\\u2212", "-"))
+
+
+def _uncertain(text):
+    """Return the numbers with what they are uncertain by, ``1 ± .2`` or ``1 [.8, 1.2]``, as one fact each."""
+    number = r"[-−+]?(\d*\.\d+|\d+)"
+    found = re.findall(rf"{number} (?:± {number}|[\[(]{number}(?:,| to) {number}[\])])", text)
+    return {tuple(Decimal(part) for part in one if part) for one in found}
+
+
+def _numbers(text):
+    """Return the measured numbers of a text: with a decimal point, or in thousands; signs left aside."""
+    plain = text.replace("_", ",").replace("\u2009", "")
+    found = re.findall(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?![\w])|(?<![\w])\d*\.\d+(?!\w)", plain)
+    return {Decimal(one.replace(",", "")) for one in found}
+
+
+def _rows(text):
+    """Yield the cells of the rows of all tables, headings left out."""
+    for line in text.splitlines():
+        if line.startswith("|") and not re.match(r"\|[-| ]+\|$", line):
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def _fidelity():
+    rows = [row for row in _rows(_text("fidelity.md")) if row[0] != "what"]
+    return [pytest.param(*row, id=row[0][:40]) for row in rows]
+
+
+@pytest.mark.parametrize(("what", "theirs", "ours", "made_by"), _fidelity())
+def test_a_number_of_ours_stands_in_its_source(what, theirs, ours, made_by):
+    assert ours
+    sources = [
+        ROOT / name for name in re.findall(r"`((?:notebooks|zoo|tests|benchmarks)/[\w/.]+|README\.md)`", made_by)
+    ]
+    assert all(source.is_file() for source in sources)
+    assert made_by or "not reproduced" in ours, "a row says who made it, or why nobody did"
+    known = set().union(*map(_known, sources), _numbers(theirs))
+    missing = (_numbers(ours) | _uncertain(ours)) - known
+    assert not missing, f"not in {made_by}: {missing}"
+
+
+@pytest.mark.parametrize(
+    ("page", "first", "source"),
+    [
+        ("coursework.md", "plain net", "notebooks/coursework.ipynb"),
+        ("coursework.md", "with batch normalisation", "notebooks/coursework.ipynb"),
+        ("coursework.md", "centre Gaussian", "notebooks/coursework.ipynb"),
+        ("coursework.md", "mean map", "notebooks/coursework.ipynb"),
+        ("methods.md", "random order", "notebooks/attribution.ipynb"),
+        ("methods.md", "`class_saliency`", "notebooks/attribution.ipynb"),
+        ("methods.md", "`guided_backprop`", "notebooks/attribution.ipynb"),
+        ("metrics.md", "AUC-Judd", "benchmarks/README.md"),
+        ("metrics.md", "KL divergence, nats", "benchmarks/README.md"),
+    ],
+)
+def test_rows_of_other_pages_too(page, first, source):
+    rows = [row for row in _rows(_text(page)) if row[0].startswith(first)]
+    assert rows
+    known = _known(ROOT / source)
+    for row in rows:
+        assert _numbers(" ".join(row[1:])) <= known
+
+
+def _methods():
+    tree = ast.parse((ROOT / "kerasal/attribution/__init__.py").read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and ".methods." in node.module]
+    return sorted(alias.name for node in imports for alias in node.names)
+
+
+def test_every_method_has_its_picture_its_cost_and_its_limits():
+    sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|^</div>)", _text("methods.md"), re.DOTALL | re.MULTILINE))
+    assert sorted(sections) == _methods()
+    for name, text in sections.items():
+        assert f"(pictures/methods/{name}.jpg)" in text
+        assert "**Cost**:" in text
+        assert "**Can't tell**:" in text
+
+
+def test_costs_are_those_of_the_benchmark():
+    measured = {}
+    for cells in _rows((ROOT / "benchmarks/README.md").read_text(encoding="utf-8")):
+        name = re.match(r"(\w+)", cells[0])
+        if name and name[1] in _methods() and len(cells) == 7:  # a row of the tables against the floor
+            measured.setdefault(name[1], []).append(cells[1])
+    assert len(measured) >= 9
+    for name, text in re.findall(r"^### (\w+)\n(.*?)(?=^##|^</div>)", _text("methods.md"), re.DOTALL | re.MULTILINE):
+        cost = re.search(r"\*\*Cost\*\*:(.*?)\*\*Can't", text, re.DOTALL)[1]
+        if name in measured:
+            assert _numbers(cost) == set(map(Decimal, measured[name])), name
+
+
+def test_pictures_are_small():
+    files = [
+        path
+        for path in (ROOT / "docs").rglob("*")
+        if path.suffix in (".jpg", ".png", ".webp") and "site" not in path.parts
+    ]
+    assert files
+    assert sum(path.stat().st_size for path in files) < 2_000_000
+
+
+def test_nothing_of_this_machine_is_named():
+    for path in (ROOT / "docs").rglob("*"):
+        if path.suffix in (".md", ".py", ".yml", ".css") and "site" not in path.parts:
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"\.\./shared|/work/|/root/", text), path

@@ -16,6 +16,8 @@ from kerasal.atlas.column import wires
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import make_subject
 
+pytestmark = pytest.mark.slow  # whole atlases
+
 
 def dense_net(units=3, classes=2):
     """A net whose pictures cost next to nothing."""

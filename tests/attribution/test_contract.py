@@ -29,7 +29,7 @@ SPELLINGS = [
     ("subclassed", "call"),
 ]
 # One method of each kind is always under the tests that take longest, the others in the slow suite.
-ONE_OF_A_KIND = {"class_saliency", "guided_backprop", "deconvnet", "gradcam", "occlusion", "smoothgrad"}
+ONE_OF_A_KIND = {"guided_backprop", "gradcam", "smoothgrad"}
 LATER = [name if name in ONE_OF_A_KIND else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
 WAYS = [
     pytest.param(name, *way, marks=[] if name in ("guided_backprop", "gradcam") or quick else pytest.mark.slow)

@@ -101,7 +101,7 @@ NETS = {
 }
 
 
-ALWAYS = {"stride 2 same", "max same", "pad", "add", "concatenate", "gated"}
+ALWAYS = {"stride 2 same", "concatenate", "gated"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import kerasal
 from kerasal import attribution, batch, images, preprocessing
 from kerasal.batch import making
 
+pytestmark = pytest.mark.slow  # whole batches
+
 GOOD = ["a/1.png", "a/2.png", "b/1.png", "b/3.jpg", "b/4.webp", "grey.png", "moving.gif"]
 BAD = ["a/cut.png", "b/empty.jpg", "b/text.jpg"]
 

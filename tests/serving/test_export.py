@@ -9,6 +9,8 @@ from PIL import Image
 
 from kerasal import attribution, images, preprocessing
 
+pytestmark = pytest.mark.slow  # exports take seconds each
+
 
 @pytest.fixture(scope="module")
 def photographs():

@@ -9,6 +9,8 @@ import kerasal
 from kerasal import attribution, gaze, images
 from kerasal.objectives import channel
 
+pytestmark = pytest.mark.slow  # exports take seconds each
+
 
 def _signatures(path):
     return tf.saved_model.load(path).signatures

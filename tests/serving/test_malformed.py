@@ -1,6 +1,9 @@
 """A bad request gets an error, and the next one its answer: nothing that is sent ends the process."""
 
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow  # exports take seconds each
 
 
 def test_a_bad_request_gets_an_error_and_nothing_dies(served, consume, malformed, batch):

@@ -16,6 +16,8 @@ from kerasal import training
 from kerasal.training import checkpoint, folder
 from kerasal.training.cluster import cluster_of
 
+pytestmark = pytest.mark.slow  # a process of its own with two devices
+
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):

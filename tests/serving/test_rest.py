@@ -114,4 +114,5 @@ def test_bad_bodies_get_an_error_and_the_server_lives_on(ask, batch, malformed):
         with pytest.raises(urllib.error.HTTPError) as caught:
             ask(body)
         assert 400 <= caught.value.code < 600, body
+        caught.value.close()
     assert len(ask({"signature_name": "class_saliency", "instances": batch.tolist()})["predictions"]) == 3

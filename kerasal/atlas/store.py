@@ -16,6 +16,24 @@ _KIND = "kerasal atlas"
 _SMALL = 64
 
 
+def check_folder(folder: pathlib.Path) -> dict[str, Any]:
+    """Return what an atlas in the folder says of itself; nothing where there is none yet.
+
+    Raises:
+        ValueError: it is a file, or holds something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"An atlas is a folder; {folder} is a file. Choose another place.")
+    inside = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
+    known = _json(folder / _MARK)
+    if inside and known.get("kind") != _KIND:
+        raise ValueError(
+            f"{folder} holds something else ({', '.join(inside[:3])}{', …' if len(inside) > 3 else ''}), which an "
+            "atlas would lie among. Choose a new or an empty folder."
+        )
+    return known
+
+
 class Store:
     """What is known of one model, on disk.
 
@@ -28,16 +46,7 @@ class Store:
 
     def __init__(self, folder: pathlib.Path, digest: str, name: str):
         self.folder = folder
-        mark = folder / _MARK
-        if folder.exists() and not folder.is_dir():
-            raise ValueError(f"An atlas is a folder; {folder} is a file. Choose another place.")
-        inside = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
-        known = _json(mark)
-        if inside and known.get("kind") != _KIND:
-            raise ValueError(
-                f"{folder} holds something else ({', '.join(inside[:3])}{', …' if len(inside) > 3 else ''}), which an "
-                "atlas would lie among. Choose a new or an empty folder."
-            )
+        known = check_folder(folder)
         if known and known.get("model") != digest:
             raise ValueError(
                 f"{folder} is the atlas of another model, or of other weights ({known.get('name')!r}). Choose another "

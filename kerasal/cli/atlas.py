@@ -59,8 +59,10 @@ def atlas(
     by Ctrl-C or --budget, there are pages of what was made, and the same command goes on.
     """
     seconds = None if budget is None else _seconds(budget)
+    from kerasal.atlas.store import check_folder
     from kerasal.images import find_files
 
+    check_folder(output)
     files = find_files(images) if images else None  # first: a wrong path is told before anything is loaded
     if _is_gaze_run(model):
         from kerasal.cli.gaze_opening import open_net

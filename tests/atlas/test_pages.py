@@ -101,3 +101,14 @@ def test_slugs_are_safe_and_differ():
     assert not any(one in ("index", "con") or one.startswith(".") for one in made)
     assert slugs(["x/a.png", "y/a.png", "z/b.png"], ["a", "a", "b"])[2] == "b"
     assert len(set(slugs(["x/a.png", "y/a.png"], ["a", "a"]))) == 2
+
+
+def test_a_folder_of_something_else_is_refused_before_the_model_is_opened(tmp_path):
+    from typer.testing import CliRunner
+
+    from kerasal.cli.app import app
+
+    (tmp_path / "mine.txt").write_text("mine")
+    result = CliRunner().invoke(app, ["atlas", "there-is-no-such-model.keras", "-o", str(tmp_path)])
+    assert result.exit_code != 0 and "holds something else (mine.txt)" in str(result.exception)
+    assert [one.name for one in tmp_path.iterdir()] == ["mine.txt"]

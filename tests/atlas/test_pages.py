@@ -1,9 +1,13 @@
 """A whole atlas as files: every link leads somewhere, nothing is trusted, everything can be read without JavaScript."""
 
 import json
+import pathlib
 
+import jinja2
+import pytest
 from atlas_pages import Page, check_links, pages
 
+import kerasal
 from kerasal import images
 from kerasal.atlas.slugs import slug, slugs
 from kerasal.atlas.wording import number
@@ -112,3 +116,14 @@ def test_a_folder_of_something_else_is_refused_before_the_model_is_opened(tmp_pa
     result = CliRunner().invoke(app, ["atlas", "there-is-no-such-model.keras", "-o", str(tmp_path)])
     assert result.exit_code != 0 and "holds something else (mine.txt)" in str(result.exception)
     assert [one.name for one in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(("ready", "says"), [(True, "In none of the atlas"), (False, "Not known yet: 1 of 1 images")])
+def test_a_class_page_knows_no_images_before_they_are_made(ready, says):
+    import types
+
+    source = (pathlib.Path(kerasal.__file__).parent / "atlas" / "templates" / "unit.html").read_text()
+    start = source.index("{% set waiting")
+    fragment = source[start : source.index("</p>", start)]
+    contents = types.SimpleNamespace(images=[types.SimpleNamespace(ready=ready)])
+    assert says in jinja2.Template(fragment).render(contents=contents)

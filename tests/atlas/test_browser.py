@@ -88,7 +88,8 @@ def test_every_link_of_a_page_can_be_clicked(visit):
             one.open(start)
             target = links.nth(number).evaluate("link => link.href")
             links.nth(number).click()
-            assert one.tab.url == target and one.tab.locator("h1").count() == 1
+            one.tab.wait_for_url(target)
+            playwright.expect(one.tab.locator("h1")).to_have_count(1)
 
 
 def test_slider_methods_and_boxes(visit):

@@ -22,8 +22,9 @@ pytestmark = pytest.mark.slow  # whole atlases
 def dense_net(units=3, classes=2):
     """A net whose pictures cost next to nothing."""
     keras.utils.set_random_seed(0)
-    layers = [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(units, "tanh", name="middle")]
-    return keras.Sequential([*layers, keras.layers.Dense(classes, "softmax", name="out")], name="dense_net")
+    layers = [keras.Input((4, 4, 1)), keras.layers.Flatten(name="flatten")]
+    layers += [keras.layers.Dense(units, "tanh", name="middle"), keras.layers.Dense(classes, "softmax", name="out")]
+    return keras.Sequential(layers, name="dense_net")
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from kerasal.atlas.plan import Piece, Scope, pieces
 from kerasal.atlas.slugs import slugs
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject, Task, make_subject
+from kerasal.atlas.tally import Row
 from kerasal.progress import progress_bar
 
 
@@ -27,6 +28,7 @@ class Built:
         made: how many pieces it made.
         left: how many it did not, for want of time or because they failed.
         failed: title and reason of each that failed.
+        tally: of what a reader counts (classes, channels, their exemplars, images), how many are made of how many.
         pages: how many pages there are.
         seconds: how long it took.
     """
@@ -35,6 +37,7 @@ class Built:
     made: int
     left: int
     failed: list[tuple[str, str]]
+    tally: list[Row]
     pages: int
     seconds: float
 
@@ -48,6 +51,7 @@ def build(
     labels: Sequence[str] = (),
     name: str | None = None,
     note: str = "",
+    command: str = "",
     task: Task | None = None,
     layers: Sequence[str] | None = None,
     classes: Sequence[int] | None = None,
@@ -60,9 +64,9 @@ def build(
 ) -> Built:
     """Make an atlas of a model, or go on with one: a folder of static pages, of which ``index.html`` is the first.
 
-    The pieces are made in the order of what they tell: a gaze net's maps, the images of classes, then the layers from
-    the top, between them the pages of images. The pages are written from what there is, also when the work is stopped;
-    the same call goes on from there and makes only what is missing.
+    The pieces are made in the order of what they tell: a gaze net's maps; a few classes, an image and a few channels;
+    the other classes; then the layers from the top, between them the pages of images. The pages are written from what
+    there is, also when the work is stopped; the same call goes on from there and makes only what is missing.
 
     Args:
         model: any built Keras model with one image input (H, W, C) of 1 or 3 channels; it is not changed.
@@ -73,13 +77,14 @@ def build(
         labels: names of the classes.
         name: what to call the model.
         note: a line for the first page, such as what the model was trained on.
+        command: how to go on, for the first page of an atlas that is not complete.
         task: ``"classification"``, ``"gaze"`` (maps of where people look) or ``"other"``; by default by the output.
         layers: names, ends of paths, patterns such as ``"fire*"``, slices of the default such as ``":8"``; by default
             all with a kernel, but for the last.
         classes: numbers of classes; by default all, at most ``channels`` of them.
         channels: how many channels of a layer at most; of more, a sample, evenly spaced.
         image_pages: how many images get a page; of more, a sample, evenly spaced.
-        budget: seconds after which no new piece is begun.
+        budget: seconds after which no new piece is begun, counted from this call.
         fit: cut images to the model's shape (``"crop"``), or ``"stretch"`` them.
         seed: of everything random.
         progress: show a progress bar.
@@ -99,7 +104,7 @@ def build(
     subject = make_subject(model, name=name, preprocessing=preprocessing, labels=labels, task=task, fit=fit)
     scope = _scope(subject, layers, classes, channels, files, image_pages, seed)
     store = Store(pathlib.Path(folder), subject.digest(), subject.name)
-    pages, todo = Pages(subject, store, scope, note), pieces(subject, store, scope)
+    pages, todo = Pages(subject, store, scope, note, command), pieces(subject, store, scope)
     failed: list[tuple[str, str]] = []
     made = 0
     try:
@@ -107,7 +112,8 @@ def build(
             pages.write_now_and_then(len(todo) - made, failed)
     finally:
         count = pages.write(len(todo) - made, failed)
-    return Built(store.folder / "index.html", made, len(todo) - made, failed, count, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Built(store.folder / "index.html", made, len(todo) - made, failed, pages.tally, count, seconds)
 
 
 def _run(todo: list[Piece], started: float, budget: float | None, progress: bool, failed: list) -> Iterator[int]:

@@ -15,6 +15,7 @@ from kerasal.atlas.plan import Scope
 from kerasal.atlas.recipes import is_small
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
+from kerasal.atlas.tally import Row, tally
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _ASSETS = ("atlas.css", "atlas.js")
@@ -23,10 +24,15 @@ _SHARE, _SECONDS = 0.05, 30.0
 
 
 class Pages:
-    """The pages of one atlas."""
+    """The pages of one atlas.
 
-    def __init__(self, subject: Subject, store: Store, scope: Scope, note: str = ""):
-        self.subject, self.store, self.scope, self.note = subject, store, scope, note
+    Attributes:
+        tally: what had been made when they were last written.
+    """
+
+    def __init__(self, subject: Subject, store: Store, scope: Scope, note: str = "", command: str = ""):
+        self.subject, self.store, self.scope, self.note, self.command = subject, store, scope, note, command
+        self.tally: list[Row] = []
         self._next = 0.0
 
     def write(self, left: int, failed: Sequence[tuple[str, str]] = ()) -> int:
@@ -36,8 +42,10 @@ class Pages:
         """
         started = time.monotonic()
         contents = Contents(self.subject, self.store, self.scope)
+        self.tally = tally(contents)
         shared = {"contents": contents, "subject": self.subject, "scope": self.scope, "left": left}
         shared |= {"failed": failed, "note": self.note, "version": __version__, "stretched": ""}
+        shared |= {"tally": self.tally, "command": self.command}
         if is_small(self.subject.intake.shape):
             shared["stretched"] = wording.STRETCHED
         for name in _ASSETS:

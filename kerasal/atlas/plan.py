@@ -1,4 +1,4 @@
-"""What is to be made, piece by piece, the most telling first: classes, then layers from the top, images in between."""
+"""What is to be made, piece by piece: a little of each, then classes, then layers from the top, images in between."""
 
 import dataclasses
 import itertools
@@ -48,14 +48,18 @@ class Piece:
 def pieces(subject: Subject, store: Store, scope: Scope) -> list[Piece]:
     """List what the store does not hold yet.
 
-    After the classes, a layer and an image take turns, so that an atlas that is stopped early has some of both. A
-    gaze net's maps come first: they are what it is for.
+    A few classes, an image and a few channels of the last layer come first, so that an atlas that is stopped early
+    has some of each; then the other classes, and after them a layer and an image take turns. A gaze net's maps come
+    before all: they are what it is for.
     """
     seen = _gaze_pieces(subject, store, scope) if subject.task == "gaze" else []
     explained = [] if subject.task == "gaze" else _image_pieces(subject, store, scope)
+    classes = _class_pieces(subject, store, scope)
     layers = [_layer_pieces(subject, store, scope, *one) for one in reversed(scope.pictured)]
-    turns = itertools.chain.from_iterable(itertools.zip_longest(layers, ([one] for one in explained), fillvalue=()))
-    return [*seen, *_class_pieces(subject, store, scope), *itertools.chain.from_iterable(turns)]
+    first = [*classes[:1], *explained[:1], *next(filter(None, layers), [])[:1]]
+    turns = itertools.chain.from_iterable(itertools.zip_longest(layers, ([one] for one in explained[1:]), fillvalue=()))
+    rest = [*classes, *itertools.chain.from_iterable(turns)]
+    return [*seen, *first, *(one for one in rest if one not in first)]
 
 
 def _class_pieces(subject, store, scope) -> list[Piece]:
@@ -65,7 +69,7 @@ def _class_pieces(subject, store, scope) -> list[Piece]:
     def make(part):
         return lambda: ascents.ascend_classes(subject, store, part, scope.seed)
 
-    return [Piece("classes", make(part)) for part in _parts(missing, _at_once(subject.intake.shape))]
+    return [Piece("classes", make(part)) for part in _parts(missing, subject.intake.shape)]
 
 
 def _layer_pieces(subject, store, scope, layer: Layer, channels: Sequence[int]) -> list[Piece]:
@@ -76,8 +80,8 @@ def _layer_pieces(subject, store, scope, layer: Layer, channels: Sequence[int]) 
         return lambda: ascents.ascend_channels(subject, store, layer, part, scope.seed)
 
     canvas = (*ascents.canvas(subject, layer), subject.intake.shape[2])
-    found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, _at_once(canvas))]
-    if not scope.files or (len(layer.shape) == 3 and layer.field is None):
+    found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, canvas)]
+    if not scope.files or not searchable(layer):
         return found
     stamp = explaining.stamp_of(list(scope.files))
     done = store.entries(*exemplars.exemplar_record(subject, layer, stamp))
@@ -120,11 +124,15 @@ def _gaze_pieces(subject, store, scope) -> list[Piece]:
     ]
 
 
-def _at_once(shape: tuple[int, int, int]) -> int:
-    """Return how many images of a shape are ascended in one piece: of large ones four batches."""
-    return min(_AT_ONCE, 4 * chunk_size([np.broadcast_to(np.float32(0), (1, *shape))]))
+def searchable(layer: Layer) -> bool:
+    """Tell whether a layer's exemplars can be found: of a map it must be known what its units see."""
+    return len(layer.shape) != 3 or layer.field is not None
 
 
-def _parts(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(numbers), size):
+def _parts(numbers: Sequence[int], shape: tuple[int, int, int]) -> Iterator[Sequence[int]]:
+    """Yield what is ascended in one piece, on images of a shape: one batch, to show something soon, then four each."""
+    batch = min(_AT_ONCE, chunk_size([np.broadcast_to(np.float32(0), (1, *shape))]))
+    yield from filter(len, [numbers[:batch]])
+    size = min(_AT_ONCE, 4 * batch)
+    for start in range(batch, len(numbers), size):
         yield numbers[start : start + size]

@@ -1,5 +1,6 @@
 """The application: the list of commands, and what becomes of errors."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -86,7 +87,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        app(arguments, prog_name="kerasal")
+        app(arguments, prog_name="kerasal", obj=shlex.join(["kerasal", *map(str, arguments)]))
     except KeyboardInterrupt:
         console.print("Interrupted.")
         sys.exit(130)

@@ -15,6 +15,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def atlas(
+    context: typer.Context,
     model: options.Model,
     images: Annotated[
         list[pathlib.Path] | None,
@@ -39,7 +40,10 @@ def atlas(
     image_pages: Annotated[int, typer.Option(help="At most so many pages of images: a sample.", min=1)] = 12,
     budget: Annotated[
         str | None,
-        typer.Option(help="Begin nothing new after this time, such as 10m, 90s or 1h; the most telling first."),
+        typer.Option(
+            help="Begin nothing new after this time, such as 10m, 90s or 1h, counted from when the model is loaded; "
+            "the most telling first."
+        ),
     ] = None,
     task: Annotated[
         Literal["classification", "gaze", "other"] | None,
@@ -89,6 +93,7 @@ def atlas(
             labels=names,
             name=_name(how),
             note=_UNTRAINED if untrained else "",
+            command=context.obj,
             task=task,
             layers=None if layers is None else [one.strip() for one in layers.split(",") if one.strip()],
             classes=None if classes is None else _classes(classes, names),
@@ -105,7 +110,7 @@ def atlas(
     for title, reason in built.failed:
         remark(f"Left out: {title}. {reason}")
     if built.left > len(built.failed):
-        remark(f"Not made within {budget}: {built.left - len(built.failed)} pieces. The same command goes on.")
+        remark(f"Not complete after {budget}: {', '.join(map(str, built.tally))}. The same command goes on.")
     results().print(
         f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s", markup=False
     )

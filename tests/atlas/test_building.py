@@ -9,7 +9,7 @@ from atlas_pages import Page, check_links
 
 import kerasal
 from kerasal import atlas, images
-from kerasal.atlas import ascents, building, exemplars
+from kerasal.atlas import ascents, building, exemplars, plan
 from kerasal.atlas.anatomy import anatomy
 from kerasal.atlas.choice import chosen_layers, sample
 from kerasal.atlas.column import wires
@@ -34,6 +34,11 @@ def net():
 
 def build(model, folder, **options):
     return atlas.build(model, folder, preprocessing="unit", **options)
+
+
+def _text(path):
+    """A page's words, as a reader has them."""
+    return " ".join(Page(path).text.split())
 
 
 @pytest.fixture
@@ -80,13 +85,25 @@ def test_more_of_it_adds_to_what_is_there(net, tmp_path):
 
 
 def test_no_time_still_gives_pages_that_say_so(net, tmp_path):
-    built = build(net, tmp_path / "site", budget=0)
+    built = build(net, tmp_path / "site", budget=0, command="kerasal atlas net")
     assert (built.made, built.left) == (0, 2)
-    text = " ".join(Page(built.index).text.split())
-    assert "not complete: 2 pieces of it are still to be made" in text and "Not made yet." in text
+    assert [(row.what, row.made, row.planned) for row in built.tally] == [("classes", 0, 2), ("channels", 0, 3)]
+    text = _text(built.index)
+    assert "Not complete. Made: 0 of 2 classes, 0 of 3 channels. The same command goes on: kerasal atlas net." in text
+    assert "Every picture leads to more" not in text and "Not made yet." in text
+    assert "This atlas is not complete" in _text(tmp_path / "site" / "layers" / "middle.html")
     check_links(tmp_path / "site")
     assert build(net, tmp_path / "site").made == 2
-    assert "not complete" not in Page(built.index).text
+    text = _text(built.index)
+    assert "ot complete" not in text and "Every picture leads to more" in text
+
+
+def test_what_is_missing_is_told_from_what_cannot_be_read(shared_model, photographs, tmp_path, monkeypatch):
+    original = building.pieces
+    monkeypatch.setattr(building, "pieces", lambda *given: [one for one in original(*given) if "torn" in one.title])
+    built = build(shared_model("functional"), tmp_path / "site", images=photographs)
+    assert "Of 6 images, 5 are not made yet and 1 could not be read." in _text(built.index)
+    assert "torn: " in _text(tmp_path / "site" / "images" / "index.html")
 
 
 def test_stopped_half_way(net, tmp_path, monkeypatch):
@@ -99,7 +116,7 @@ def test_stopped_half_way(net, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             build(net, tmp_path / "site")
     check_links(tmp_path / "site")
-    assert "not complete: 1 piece of it is" in " ".join(Page(tmp_path / "site" / "index.html").text.split())
+    assert "Made: 2 of 2 classes, 0 of 3 channels. The same command goes on." in _text(tmp_path / "site" / "index.html")
     assert (tmp_path / "site" / "classes" / "1.html").is_file()
     assert build(net, tmp_path / "site").made == 1
 
@@ -110,18 +127,25 @@ def test_what_fails_is_said_and_the_rest_is_made(tmp_path):
     middle.set_weights([middle.get_weights()[0], np.full_like(bias, np.nan)])  # everything above overflows
     built = build(net, tmp_path / "site")
     assert [title for title, _ in built.failed] == ["classes", "middle: channels"] and built.left == 2
-    text = " ".join(Page(built.index).text.split())
+    text = _text(built.index)
     assert "What could not be made" in text and "became NaN" in text
+    assert "2 pieces could not be made" in text and "goes on" not in text
     check_links(tmp_path / "site")
 
 
 def test_the_most_telling_comes_first(shared_model, photographs, tmp_path, only_plans):
     build(shared_model("functional"), tmp_path / "site", images=photographs, image_pages=3)
     assert only_plans == [
-        "classes",
-        *("conv2: channels", "conv2: exemplars", "image <script>x.png"),
-        *("conv1: channels", "conv1: exemplars", "image b.png", "image torn.jpg"),
+        *("classes", "image <script>x.png", "conv2: channels"),
+        *("conv2: exemplars", "image b.png", "conv1: channels", "conv1: exemplars", "image torn.jpg"),
     ]
+
+
+def test_a_little_of_each_comes_first(shared_model, photographs, tmp_path, monkeypatch, only_plans):
+    monkeypatch.setattr(plan, "chunk_size", lambda _: 1)
+    build(shared_model("functional"), tmp_path / "site", images=photographs, image_pages=2)
+    assert only_plans[:5] == ["classes", "image <script>x.png", "conv2: channels", "classes", "classes"]
+    assert only_plans[5:8] == ["conv2: channels", "conv2: exemplars", "image torn.jpg"]
 
 
 def test_a_folder_of_something_else_is_refused(net, tmp_path):

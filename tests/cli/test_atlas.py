@@ -32,7 +32,9 @@ def test_atlas(cli, model_file, tmp_path):
 
 def test_atlas_within_a_budget(cli, model_file):
     code, out, err = cli("atlas", model_file, "-p", "unit", "--budget", "0s", "-o", "site")
-    assert code == 0 and "0 pieces made" in out and "Not made within 0s: 1 pieces" in err
+    assert code == 0 and "0 pieces made" in out and "Not complete after 0s: 0 of 3 classes. The same" in err
+    page = (model_file.parent / "site" / "index.html").read_text()
+    assert f"<code>kerasal atlas {model_file} -p unit --budget 0s -o site</code>" in page
 
 
 def test_atlas_of_random_weights_says_so(cli, tmp_path):

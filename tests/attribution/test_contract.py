@@ -28,9 +28,6 @@ SPELLINGS = [
     ("subclassed", "attribute"),
     ("subclassed", "call"),
 ]
-# One method of each kind is always under the tests that take longest, the others in the slow suite.
-ONE_OF_A_KIND = {"guided_backprop", "gradcam", "smoothgrad"}
-LATER = [name if name in ONE_OF_A_KIND else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
 WAYS = [
     pytest.param(name, *way, marks=[] if name in ("guided_backprop", "gradcam") or quick else pytest.mark.slow)
     for name in METHODS
@@ -73,6 +70,7 @@ def test_a_function_and_an_objective_are_targets_too(method, shared_model, batch
     np.testing.assert_allclose(method(model, batch, class_score(3)), expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.one_of_a_kind
 def test_a_hidden_channel_is_a_target_at_any_depth(method, shared_model, batch):
     flat = method(shared_model("functional"), batch, channel("conv2", 2))
     nested = method(shared_model("nested"), batch, channel("encoder/conv2", 2))
@@ -89,6 +87,7 @@ def test_maps_are_float32_and_finite(method, shared_model, batch):
         assert (maps >= 0).all()
 
 
+@pytest.mark.one_of_a_kind
 @pytest.mark.parametrize("kind", ["nested", "subclassed"])
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_model_and_the_inputs_are_as_before(method, kind, fails, make_model, batch):
@@ -113,6 +112,7 @@ def test_the_model_and_the_inputs_are_as_before(method, kind, fails, make_model,
     np.testing.assert_array_equal(inputs, batch)
 
 
+@pytest.mark.one_of_a_kind
 def test_the_second_call_does_not_trace(method, make_model, batch):
     model = make_model("functional")
     method(model, batch[:2])
@@ -132,6 +132,7 @@ def test_a_new_function_at_every_call_does_not_pile_up_graphs(make_model, batch)
     assert len(trace._traces[model]) <= trace._KEPT_A_MODEL
 
 
+@pytest.mark.one_of_a_kind
 def test_the_model_is_freed_when_the_user_drops_it(method, make_model, batch):
     model = make_model("functional")
     method(model, batch)
@@ -150,6 +151,7 @@ def test_a_changed_activation_is_seen(make_model, batch):
     assert np.abs(attribution.input_gradient(model, batch, 0) - before).max() > 1e-4
 
 
+@pytest.mark.one_of_a_kind
 def test_new_weights_are_seen(method, make_model, batch):
     model = make_model("functional")
     before = method(model, batch, 0)
@@ -167,7 +169,7 @@ def test_logits_are_the_default_and_do_not_touch_the_model(shared_model, batch):
     assert model.layers[-1].activation is keras.activations.softmax
 
 
-@pytest.mark.parametrize("method", LATER, indirect=True)
+@pytest.mark.one_of_a_kind
 def test_compiled_gives_the_same_on_tensors_also_when_saved(method, shared_model, batch, tmp_path):
     model = shared_model("nested")
     compiled = method.compiled(model)
@@ -181,7 +183,7 @@ def test_compiled_gives_the_same_on_tensors_also_when_saved(method, shared_model
     np.testing.assert_allclose(loaded.top(tf.constant(batch)), method(model, batch), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("method", LATER, indirect=True)
+@pytest.mark.one_of_a_kind
 def test_two_threads_get_what_one_gets(method, make_model, batch):
     models = [make_model("functional"), make_model("nested")]
     expected = method(make_model("functional"), batch, channel("conv2", 1))

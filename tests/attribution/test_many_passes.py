@@ -201,6 +201,7 @@ def test_tf_keras_vis_agrees_on_scorecam(batch):
     assert np.abs(one - ours).max() > 1e-3
 
 
+@pytest.mark.one_of_a_kind
 @pytest.mark.parametrize("name", CAMS)
 def test_the_last_map_is_found_after_norm_and_activation(name, make_model, batch):
     method = getattr(attribution, name)

@@ -68,6 +68,7 @@ def test_the_logits_option_changes_nothing(make_model, batch):
     assert np.abs(logits).max() > 100 * np.abs(posterior[np.argmax(model(batch), axis=1) != 1]).max()
 
 
+@pytest.mark.one_of_a_kind
 @pytest.mark.parametrize("name", attribution.list_methods())
 def test_small_gradients_are_drawn_black(name, make_model, batch):
     """An absolute epsilon in the normalisation: the same net with its last kernel times 1e-8 has a blank picture."""

@@ -18,6 +18,7 @@ def method(request):
     return getattr(attribution, request.param)
 
 
+@pytest.mark.one_of_a_kind
 def test_of_two_outputs_the_one_that_is_named(method, shared_model, batch):
     model = shared_model("functional")
     other = keras.layers.Dense(2, name="other")(model.get_layer("flatten").output)
@@ -29,6 +30,7 @@ def test_of_two_outputs_the_one_that_is_named(method, shared_model, batch):
     assert np.abs(method(both, batch, 1, output="other") - maps).max() > 1e-4
 
 
+@pytest.mark.one_of_a_kind
 def test_one_channel_with_and_without_its_axis(method, shared_model, batch):
     grey = batch[..., :1]
     maps = method(shared_model("functional", shape=(8, 8, 1)), grey, [0, 1, 2])
@@ -39,6 +41,7 @@ def test_one_channel_with_and_without_its_axis(method, shared_model, batch):
     np.testing.assert_allclose(nested, maps, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.one_of_a_kind
 def test_mixed_precision_differs_by_its_rounding_alone(method, shared_model, make_model, batch):
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
@@ -51,6 +54,7 @@ def test_mixed_precision_differs_by_its_rounding_alone(method, shared_model, mak
     assert np.corrcoef(maps.ravel(), expected.ravel())[0, 1] > 0.97
 
 
+@pytest.mark.one_of_a_kind
 @pytest.mark.parametrize(("kind", "relu"), RELU6)
 def test_relu6_has_one_map_however_it_is_spelled(method, kind, relu, shared_model, batch):
     images = 3 * batch  # far enough for the upper gate to matter

@@ -105,6 +105,7 @@ def test_panel_filters_diagnose_describe(run, folder, tmp_path):
     assert result.exit_code == 0 and "8" in result.stdout
 
 
+@pytest.mark.slow
 def test_center_bias_is_trained_and_switched_off(folder, tmp_path):
     result = invoke("train", *NET, "--data", folder, "-o", tmp_path, "--epochs", 1, "--center-bias", "learned", "-q")
     assert result.exit_code == 0, result.output + str(result.exception)
@@ -212,6 +213,7 @@ def test_a_net_before_the_images_is_told_from_images(arguments, net, images):
     assert net_and_images(arguments) == (net, [pathlib.Path(one) for one in images])
 
 
+@pytest.mark.slow
 def test_a_folder_of_results_does_not_shadow_the_net(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):

@@ -120,7 +120,7 @@ def command(arguments: list[str]) -> None:
     from kerasal.cli import run
 
     if arguments[0] == "atlas":
-        arguments = [*arguments, "--budget", "10s", "--channels", "2", "--image-pages", "1"]
+        arguments = [*arguments, "--budget", "1s", "--channels", "2", "--image-pages", "1"]
     try:
         run([*arguments, "--traceback"])
     except SystemExit as stop:

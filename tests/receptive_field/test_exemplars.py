@@ -1,5 +1,6 @@
 """Top exemplars: found by brute force too, carried back as the deconvnet does, from files, arrays and streams alike."""
 
+import dataclasses
 import os
 import threading
 
@@ -331,7 +332,13 @@ def test_a_silent_channel_is_called_so(model, pixels):
     silent = receptive_field.top_exemplars(model, "conv2", 0, pixels, 2, preprocessing="tf")
     assert silent.activations.tolist() == [0, 0] and silent.numbers.tolist() == [0, 1]
     assert not silent.reconstructions.any()
-    assert receptive_field.draw_exemplars(silent).std() > 10
+    page = receptive_field.draw_exemplars(silent, tile=40)
+    assert page.std() > 10
+    # The patches are there by chance, so they are not drawn: another silent channel has the same page but for its name.
+    other = dataclasses.replace(silent, crops=255 - silent.crops)
+    np.testing.assert_array_equal(receptive_field.draw_exemplars(other, tile=40), page)
+    loud = (dataclasses.replace(one, activations=silent.activations + 1) for one in (silent, other))
+    assert np.ptp([receptive_field.draw_exemplars(one, tile=40) for one in loud], axis=0).any()
 
 
 def test_the_page_shows_pairs(found):

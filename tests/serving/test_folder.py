@@ -75,11 +75,13 @@ def test_what_cannot_be_exported_says_why_and_leaves_nothing(arguments, says, tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_version_that_exists_is_left_alone(served):
     with pytest.raises(ValueError, match=r"functional/1 exists. Leave version out for \d+"):
         kerasal.export(served[0], served[1].parent.parent, version=1, signatures=["predict"])
 
 
+@pytest.mark.slow
 def test_labels_and_description_travel_along(served, labels):
     assets = served[1] / "assets"
     assert (assets / "labels.txt").read_text(encoding="utf-8").splitlines() == labels
@@ -107,6 +109,7 @@ def test_the_model_is_left_as_it_was(make_model, batch, tmp_path):
     assert not [layer for layer in model._flatten_layers() if "call" in vars(layer)]
 
 
+@pytest.mark.slow
 def test_warm_up_requests_are_answered(served):
     """Read with the genuine messages where they are installed, and each is a request that the signature answers."""
     log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2", reason="no tensorflow-serving-api")

@@ -28,6 +28,7 @@ def names(served):
     }
 
 
+@pytest.mark.slow
 def test_the_loader_of_tensorflow_1(served, names, batch, malformed):
     """It restores variables by name, as the C++ loader of TensorFlow Serving does."""
     model, path = served

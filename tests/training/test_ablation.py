@@ -37,6 +37,7 @@ def _blind():
 ASK = {"epochs": 4, "batch_size": 20, "learning_rate": 0.1, "progress": False}
 
 
+@pytest.mark.slow
 def test_the_table_tells_what_a_layer_is_worth_also_after_a_stop(data, tmp_path, monkeypatch):
     variants = {"wide": _builder(8), "the same": _builder(8), "no image": _blind}
     train, calls = ablation.train, []

@@ -133,6 +133,7 @@ def test_files(whole):
     assert equal(values(fresh), values(whole.model))
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_other_seed_others(tmp_path, whole):
     keras.utils.set_random_seed(99)  # only the starting weights and the seed decide, not what was drawn before
     again = tiny()
@@ -207,6 +208,7 @@ def test_stopped_between_checkpoint_and_history(copied, whole):
     assert (copied / "curves.png").is_file() and (copied / "tiny.weights.h5").is_file()
 
 
+@pytest.mark.slow
 def test_epochs_may_grow_and_not_shrink(tmp_path, whole):
     run(tmp_path, epochs=1)
     assert equal(values(run(tmp_path).model), values(whole.model))

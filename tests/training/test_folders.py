@@ -10,7 +10,7 @@ from PIL import Image
 
 from kerasal import training
 from kerasal.datasets import class_images
-from kerasal.training import confusion
+from kerasal.training import confusion, results
 from kerasal.training.augmentation import Augmentation
 from kerasal.training.inputs import Inputs
 
@@ -173,3 +173,9 @@ def test_confusion_counts_and_picture():
     np.testing.assert_allclose(axes.images[0].get_array()[0], [0.5, 0.5, 0])
     many = confusion.table(np.arange(100), np.arange(100), [str(i) for i in range(100)])
     assert not confusion.draw(many, "many").axes[0].texts
+
+
+def test_a_class_in_letters_that_the_font_has_not_is_drawn_without_a_warning(tmp_path):
+    counts = confusion.table(np.array([0, 1]), np.array([0, 1]), ["\u72ac", "\u732b"])
+    results._save(confusion.draw(counts, "\u52d5\u7269"), tmp_path / "counts.png")
+    assert (tmp_path / "counts.png").stat().st_size > 1000

@@ -179,6 +179,7 @@ def test_a_young_checkpoint_is_not_replaced(tmp_path, monkeypatch):
     assert written == [0, 1, 4]
 
 
+@pytest.mark.slow
 def test_a_finished_run_may_be_given_more_epochs(copied, tmp_path, whole):
     longer = run(copied, tiny(seed=3), epochs=4)
     assert equal(longer.net, run(tmp_path / "at once", epochs=4).net)
@@ -251,6 +252,7 @@ def test_image_density_and_fixations_are_mirrored_together():
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_overfits_eight_images(tmp_path):
     layers = keras.layers
     keras.utils.set_random_seed(0)
@@ -276,6 +278,7 @@ def test_overfits_eight_images(tmp_path):
     assert result.history["val_mse"].iloc[-1] < 1e-3
 
 
+@pytest.mark.slow
 def test_pm1_trains_on_minus_one_to_one_and_reports_mse_of_0_to_1(tmp_path):
     result = run(tmp_path, recipe="paper", epochs=1, rate=1e-9, validate_every=1)
     images, maps = arrays(7, 2)

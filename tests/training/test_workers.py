@@ -29,7 +29,7 @@ def digits(tmp_path_factory):
         arrays += [images.astype(np.uint8), labels.astype(np.uint8)]
     path = tmp_path_factory.mktemp("digits") / "mnist.npz"
     np.savez(path, **dict(zip(("x_train", "y_train", "x_test", "y_test"), arrays, strict=True)))
-    return ["train", "mnist_cnn", "--data", path, "--epochs", 40, "--batch-size", 34]  # the last batch has one image
+    return ["train", "mnist_cnn", "--data", path, "--epochs", 15, "--batch-size", 34]  # the last batch has one image
 
 
 @pytest.fixture(scope="module")

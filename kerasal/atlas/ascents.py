@@ -1,5 +1,6 @@
 """What classes and channels would most like to see: one picture a unit, many units in one run."""
 
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,19 +11,30 @@ from kerasal.atlas import recipes
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
+from kerasal.atlas.waking import wake
 from kerasal.images import to_channels
 from kerasal.maximization import Maximization
 
 
-def ascend_classes(subject: Subject, store: Store, numbers: Sequence[int], seed: int) -> None:
-    """Make the pictures of classes."""
+def ascend_classes(
+    subject: Subject, store: Store, numbers: Sequence[int], seed: int, files: Sequence[pathlib.Path] = ()
+) -> None:
+    """Make the pictures of classes; ``files`` are photographs to start from where noise moves nothing."""
     recipe = recipes.class_recipe(subject.intake.shape, seed)
     key, settings = class_record(subject, seed)
-    store.add(key, settings, _ascended(subject, store, "classes", numbers, objectives.class_score, recipe, seed))
+    made = _ascended(subject, store, "classes", numbers, objectives.class_score, recipe, seed, files)
+    store.add(key, settings, made)
 
 
-def ascend_channels(subject: Subject, store: Store, layer: Layer, numbers: Sequence[int], seed: int) -> None:
-    """Make the pictures of channels of one layer, on as few pixels as its units see."""
+def ascend_channels(
+    subject: Subject,
+    store: Store,
+    layer: Layer,
+    numbers: Sequence[int],
+    seed: int,
+    files: Sequence[pathlib.Path] = (),
+) -> None:
+    """Make the pictures of channels of one layer, on as few pixels as its units see; ``files`` as for classes."""
     size = canvas(subject, layer)
     recipe = recipes.channel_recipe(subject.intake.shape, size, seed)
     if size != subject.intake.shape[:2] and getattr(subject.model, "inputs", None):
@@ -32,7 +44,8 @@ def ascend_channels(subject: Subject, store: Store, layer: Layer, numbers: Seque
     def objective_of(number: int):
         return objectives.channel(layer.path, number)
 
-    store.add(key, settings, _ascended(subject, store, f"layers/{layer.slug}", numbers, objective_of, recipe, seed))
+    made = _ascended(subject, store, f"layers/{layer.slug}", numbers, objective_of, recipe, seed, files)
+    store.add(key, settings, made)
 
 
 def class_record(subject: Subject, seed: int) -> tuple[str, dict[str, Any]]:
@@ -57,14 +70,16 @@ def canvas(subject: Subject, layer: Layer) -> tuple[int, int]:
     )
 
 
-def _ascended(subject, store, folder: str, numbers, objective_of: Callable, recipe: dict, seed: int) -> dict[str, Any]:
+def _ascended(
+    subject, store, folder: str, numbers, objective_of: Callable, recipe: dict, seed: int, files: Sequence[pathlib.Path]
+) -> dict[str, Any]:
     noise = recipe.pop("noise", None)
     convention = subject.intake.convention
     asked = [objective_of(int(number)) for number in numbers]
     recipe |= {"preprocessing": convention, "seed": seed, **({"size": subject.size} if subject.size else {})}
     if noise is None:
         found = maximize(subject.model, asked, **recipe)
-        pictures, ends = found.images, _scores(found, -1)
+        pictures, ends = found.images.copy(), _scores(found, -1)
     else:
         found = maximize(subject.model, asked, init=convention.apply(noise), **recipe)
         pixels = _stretched(convention.invert(found.raw))
@@ -72,13 +87,29 @@ def _ascended(subject, store, folder: str, numbers, objective_of: Callable, reci
         # What is told is the score of the picture that is shown.
         again = maximize(subject.model, asked, init=convention.apply(pixels), **(recipe | {"steps": 1}))
         ends = _scores(again, 0)
-    starts = _scores(found, 0)
+    starts, dead, began = _scores(found, 0), set(found.dead), {}
+    if dead and noise is None:
+        again = sorted(dead)
+        photographs, names = wake(subject, [asked[i] for i in again], files, recipe)
+        woken = [(i, start, name) for i, start, name in zip(again, photographs, names, strict=True) if name]
+        if woken:
+            places, inputs, names = zip(*woken, strict=True)
+            second = maximize(subject.model, [asked[i] for i in places], init=np.stack(inputs), **recipe)
+            dead -= {i for k, i in enumerate(places) if k not in second.dead}
+            began = dict(zip(places, names, strict=True))
+            for values, others in (
+                (pictures, second.images),
+                (starts, _scores(second, 0)),
+                (ends, _scores(second, -1)),
+            ):
+                values[list(places)] = others
     return {
         str(number): {
-            "picture": None if i in found.dead else store.picture(f"{folder}/{number}", pictures[i]),
-            "dead": i in found.dead,
+            "picture": None if i in dead else store.picture(f"{folder}/{number}", pictures[i]),
+            "dead": i in dead,
             "start": float(starts[i]),
             "end": float(ends[i]),
+            "photograph": began.get(i),
         }
         for i, number in enumerate(numbers)
     }
@@ -86,7 +117,7 @@ def _ascended(subject, store, folder: str, numbers, objective_of: Callable, reci
 
 def _scores(found: Maximization, step: int) -> np.ndarray:
     """Return each image's score at a step."""
-    return found.history["score"].to_numpy().reshape(len(found.images), -1)[:, step]
+    return found.history["score"].to_numpy().reshape(len(found.images), -1)[:, step].copy()
 
 
 def _stretched(pixels: np.ndarray) -> np.ndarray:

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kerasal import images as pictures
+from kerasal.atlas import tidying
 from kerasal.atlas.anatomy import anatomy
 from kerasal.atlas.choice import chosen_layers, sample
+from kerasal.atlas.explaining import top_classes
 from kerasal.atlas.pages import Pages
 from kerasal.atlas.plan import Piece, Scope, pieces
 from kerasal.atlas.slugs import slugs
-from kerasal.atlas.store import Store
+from kerasal.atlas.store import Store, remembered
 from kerasal.atlas.subject import Subject, Task, make_subject
 from kerasal.atlas.tally import Row
 from kerasal.progress import progress_bar
@@ -71,8 +73,8 @@ def build(
     Args:
         model: any built Keras model with one image input (H, W, C) of 1 or 3 channels; it is not changed.
         folder: a new or empty folder, or one that holds an atlas of this model.
-        images: path of a folder or file, or a list of paths, for exemplars and pages of images; without, there are
-            none.
+        images: path of a folder or file, or a list of paths, for exemplars and pages of images; by default those of
+            the last time, or none. What was made of images that are given no longer is removed.
         preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``.
         labels: names of the classes.
         name: what to call the model.
@@ -81,7 +83,8 @@ def build(
         task: ``"classification"``, ``"gaze"`` (maps of where people look) or ``"other"``; by default by the output.
         layers: names, ends of paths, patterns such as ``"fire*"``, slices of the default such as ``":8"``; by default
             all with a kernel, but for the last.
-        classes: numbers of classes; by default all, at most ``channels`` of them.
+        classes: numbers of classes; by default all, at most ``channels`` of them: first those that the model sees in
+            the images that get a page, then others, evenly spaced.
         channels: how many channels of a layer at most; of more, a sample, evenly spaced.
         image_pages: how many images get a page; of more, a sample, evenly spaced.
         budget: seconds after which no new piece is begun, counted from this call.
@@ -100,10 +103,12 @@ def build(
     started = time.monotonic()
     _check_numbers(channels=channels, image_pages=image_pages)
     given = [images] if isinstance(images, (str, os.PathLike)) else images
-    files = pictures.find_files(given) if given else []
+    found = pictures.find_files(given) if given else remembered(pathlib.Path(folder))
+    files = [path.absolute() for path in found]  # the same images, from wherever this is called
     subject = make_subject(model, name=name, preprocessing=preprocessing, labels=labels, task=task, fit=fit)
     scope = _scope(subject, layers, classes, channels, files, image_pages, seed)
-    store = Store(pathlib.Path(folder), subject.digest(), subject.name)
+    store = Store(pathlib.Path(folder), subject.digest(), subject.name, files)
+    tidying.forget_other_images(store, scope)
     pages, todo = Pages(subject, store, scope, note, command), pieces(subject, store, scope)
     failed: list[tuple[str, str]] = []
     made = 0
@@ -134,11 +139,14 @@ def _run(todo: list[Piece], started: float, budget: float | None, progress: bool
 
 def _scope(subject: Subject, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:
     found = anatomy(subject.model, subject.intake.shape)
-    numbers = sample(subject.classes, channels) if classes is None else list(dict.fromkeys(map(int, classes)))
+    shown = [files[i] for i in sample(len(files), image_pages)]
+    if classes is None and subject.classes > channels:
+        numbers = list(dict.fromkeys([*top_classes(subject, shown), *sample(subject.classes, channels)]))[:channels]
+    else:
+        numbers = list(dict.fromkeys(map(int, range(subject.classes) if classes is None else classes)))
     outside = [number for number in numbers if not 0 <= number < subject.classes]
     if outside:
         raise ValueError(f"{subject.name} has {subject.classes} classes, counted from 0. Received: {outside[0]}.")
-    shown = [files[i] for i in sample(len(files), image_pages)]
     return Scope(
         layers=found,
         pictured=[(one, sample(one.channels, channels)) for one in chosen_layers(found, layers)],

@@ -8,6 +8,7 @@ from typing import Any
 from kerasal.atlas import ascents, exemplars, explaining, looking
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.plan import Scope
+from kerasal.atlas.slugs import told_apart
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
 from kerasal.labels import short
@@ -31,11 +32,7 @@ class Shown:
     file: pathlib.Path
     slug: str
     entry: dict[str, Any] | None
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return self.file.stem
+    name: str
 
     @property
     def ready(self) -> bool:
@@ -52,11 +49,12 @@ class Contents:
 
     @functools.cached_property
     def classes(self) -> list[Unit]:
-        """The classes whose pictures are there."""
+        """The classes whose pictures are there, those that are seen in the images first."""
         found = self.store.entries(*ascents.class_record(self.subject, self.scope.seed))
+        order = [key for key in map(str, self.scope.classes) if key in found]
         return [
-            Unit(int(number), self.class_name(int(number)), entry["picture"], entry, None)
-            for number, entry in found.items()
+            Unit(int(key), self.class_name(int(key)), found[key]["picture"], found[key], None)
+            for key in dict.fromkeys([*order, *found])
         ]
 
     @functools.cached_property
@@ -90,8 +88,18 @@ class Contents:
 
     @property
     def pictured_layers(self) -> int:
-        """How many layers have pictures."""
-        return sum(any(one.picture for one in units) for units in self.units.values())
+        """How many layers have pictures; the units of the last are the classes."""
+        own = sum(any(one.picture for one in units) for units in self.units.values())
+        return own + (bool(self.classes) and any(layer.result for layer in self.scope.layers))
+
+    @staticmethod
+    def boxes(entry: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the boxes of an image with their ``style``, 1 for the top class; ``same`` tells one seen before."""
+        found = entry["boxes"]
+        return [
+            {**one, "style": i + 1, "same": any(one["box"] == other["box"] for other in found[:i])}
+            for i, one in enumerate(found)
+        ]
 
     @property
     def pictured_channels(self) -> int:
@@ -116,9 +124,10 @@ class Contents:
     def images(self) -> list[Shown]:
         """The images that have, or will have, a page."""
         record = looking.gaze_record if self.subject.task == "gaze" else explaining.image_record
+        names = told_apart(self.scope.shown)
         return [
-            Shown(file, slug, self.store.entries(*record(self.subject, file, slug)).get("image"))
-            for file, slug in self.scope.pages
+            Shown(file, slug, self.store.entries(*record(self.subject, file, slug)).get("image"), name)
+            for (file, slug), name in zip(self.scope.pages, names, strict=True)
         ]
 
     @functools.cached_property

@@ -2,6 +2,7 @@
 
 import pathlib
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from kerasal.atlas.subject import Subject
 TOP, BOXES = 5, 3
 # A forward pass for each of a thousand channels takes longer than all other methods together.
 _OPTIONS = {"scorecam": {"channels": 32}, "smoothgrad": {"samples": 25}, "integrated_gradients": {"steps": 32}}
+_LIKELY = 0.01  # a box around what is hardly there means nothing
 _FRAME = 256 / 224  # crop-averaged saliency cuts its crops from a larger picture
 
 
@@ -35,7 +37,8 @@ def explain(subject: Subject, store: Store, file: pathlib.Path, slug: str) -> No
         entry["methods"], entry["left_out"] = _methods(
             subject, store, slug, picture, _larger(subject, photograph), inputs, int(order[0])
         )
-        entry["boxes"], entry["no_boxes"] = _boxes(subject, picture, [int(n) for n in order[:BOXES]])
+        likely = [int(n) for n in order[:BOXES] if n == order[0] or not probable or scores[n] >= _LIKELY]
+        entry["boxes"], entry["no_boxes"] = _boxes(subject, picture, likely)
     store.add(key, settings, {"image": entry})
 
 
@@ -53,6 +56,17 @@ def stamp_of(files: list[pathlib.Path]) -> str:
         facts = file.stat() if file.exists() else None
         found.update(f"{file}|{facts and (facts.st_size, facts.st_mtime_ns)}\n".encode("utf-8", "surrogateescape"))
     return found.hexdigest()[:32]
+
+
+def top_classes(subject: Subject, files: Sequence[pathlib.Path]) -> list[int]:
+    """Return the numbers of the classes that the model sees first in these images, in their order."""
+    found = []
+    for file in files:
+        try:
+            found.append(int(_scores(subject, subject.intake(images.read(file))[None])[0].argmax()))
+        except (ValueError, OSError):  # told on the page of images
+            continue
+    return list(dict.fromkeys(found))
 
 
 def _scores(subject: Subject, inputs: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -16,6 +16,7 @@ from kerasal.atlas.recipes import is_small
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
 from kerasal.atlas.tally import Row, tally
+from kerasal.atlas.tidying import remove_other_pages
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _ASSETS = ("atlas.css", "atlas.js")
@@ -50,14 +51,15 @@ class Pages:
             shared["stretched"] = wording.STRETCHED
         for name in _ASSETS:
             self.store.write_text(f"assets/{name}", (_TEMPLATES / name).read_text(encoding="utf-8"))
-        count = 0
+        written = set()
         for path, template, values in _all(contents):
             page = _environment().get_template(template)
             self.store.write_text(path, page.render(**shared, root="../" * path.count("/"), **values))
-            count += 1
+            written.add(path)
+        remove_other_pages(self.store, written)
         ended = time.monotonic()
         self._next = ended + max(_SECONDS, (ended - started) / _SHARE)
-        return count
+        return len(written)
 
     def write_now_and_then(self, left: int, failed: Sequence[tuple[str, str]]) -> None:
         """Write them if it is time, so that what has been made can be looked at meanwhile."""

@@ -13,6 +13,7 @@ from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
 from kerasal.hooks.inputs import chunk_size
 
+_LAYERS_AN_IMAGE = 4  # of which a few channels are made, in about the time of the page of one image
 _AT_ONCE = 32  # units in a piece at most, so that what is stopped loses little
 
 
@@ -36,6 +37,11 @@ class Scope:
     pages: Sequence[tuple[pathlib.Path, str]]
     seed: int
 
+    @property
+    def shown(self) -> list[pathlib.Path]:
+        """The files of the images that get a page."""
+        return [file for file, _ in self.pages]
+
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
@@ -49,17 +55,18 @@ def pieces(subject: Subject, store: Store, scope: Scope) -> list[Piece]:
     """List what the store does not hold yet.
 
     A few classes, an image and a few channels of the last layer come first, so that an atlas that is stopped early
-    has some of each; then the other classes, and after them a layer and an image take turns. A gaze net's maps come
-    before all: they are what it is for.
+    has some of each; then the other classes, a few channels of each layer from the last to the first, and what is
+    left of each layer, which take turns with the images. A gaze net's maps come before all: they are what it is for.
     """
     seen = _gaze_pieces(subject, store, scope) if subject.task == "gaze" else []
     explained = [] if subject.task == "gaze" else _image_pieces(subject, store, scope)
     classes = _class_pieces(subject, store, scope)
     layers = [_layer_pieces(subject, store, scope, *one) for one in reversed(scope.pictured)]
-    first = [*classes[:1], *explained[:1], *next(filter(None, layers), [])[:1]]
-    turns = itertools.chain.from_iterable(itertools.zip_longest(layers, ([one] for one in explained[1:]), fillvalue=()))
-    rest = [*classes, *itertools.chain.from_iterable(turns)]
-    return [*seen, *first, *(one for one in rest if one not in first)]
+    heads, tails = [one[0] for one in layers if one], [one[1:] for one in layers if one[1:]]
+    some = [heads[start : start + _LAYERS_AN_IMAGE] for start in range(1, len(heads), _LAYERS_AN_IMAGE)]
+    turns = itertools.zip_longest([*some, *tails], ([one] for one in explained[1:]), fillvalue=())
+    first = [*classes[:1], *explained[:1], *heads[:1]]
+    return [*seen, *first, *classes[1:], *itertools.chain.from_iterable(itertools.chain.from_iterable(turns))]
 
 
 def _class_pieces(subject, store, scope) -> list[Piece]:
@@ -67,7 +74,7 @@ def _class_pieces(subject, store, scope) -> list[Piece]:
     missing = [number for number in scope.classes if str(number) not in done]
 
     def make(part):
-        return lambda: ascents.ascend_classes(subject, store, part, scope.seed)
+        return lambda: ascents.ascend_classes(subject, store, part, scope.seed, scope.shown)
 
     return [Piece("classes", make(part)) for part in _parts(missing, subject.intake.shape)]
 
@@ -77,7 +84,7 @@ def _layer_pieces(subject, store, scope, layer: Layer, channels: Sequence[int]) 
     missing = [number for number in channels if str(number) not in done]
 
     def make(part):
-        return lambda: ascents.ascend_channels(subject, store, layer, part, scope.seed)
+        return lambda: ascents.ascend_channels(subject, store, layer, part, scope.seed, scope.shown)
 
     canvas = (*ascents.canvas(subject, layer), subject.intake.shape[2])
     found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, canvas)]

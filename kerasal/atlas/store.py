@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ def check_folder(folder: pathlib.Path) -> dict[str, Any]:
     return known
 
 
+def remembered(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Return the images that the atlas in the folder was made with, as far as they are still there."""
+    return [path for path in map(pathlib.Path, check_folder(folder).get("images", ())) if path.is_file()]
+
+
 class Store:
     """What is known of one model, on disk.
 
@@ -44,7 +50,7 @@ class Store:
         ValueError: the folder holds something else, or the atlas of another model.
     """
 
-    def __init__(self, folder: pathlib.Path, digest: str, name: str):
+    def __init__(self, folder: pathlib.Path, digest: str, name: str, files: Sequence[pathlib.Path] = ()):
         self.folder = folder
         known = check_folder(folder)
         if known and known.get("model") != digest:
@@ -52,7 +58,8 @@ class Store:
                 f"{folder} is the atlas of another model, or of other weights ({known.get('name')!r}). Choose another "
                 "folder, or remove this one first."
             )
-        self.write_json(_MARK, {"kind": _KIND, "format": 1, "model": digest, "name": name})
+        images = [str(path) for path in files] or known.get("images", [])
+        self.write_json(_MARK, {"kind": _KIND, "format": 1, "model": digest, "name": name, "images": images})
 
     def entries(self, key: str, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the entries of a record that were made under ``settings`` and whose pictures are there."""

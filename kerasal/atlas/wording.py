@@ -25,7 +25,8 @@ CLASS_LIMIT = (
 )
 CHANNEL_SEEN = (
     "An image that was changed, step by step, to make this channel more active, averaged over its map. Low in a "
-    "network it is small: no larger than what a few neighbouring units see."
+    "network it is small: no larger than what a few neighbouring units see. Where noise moves nothing, the ascent began "
+    "with a photograph, of which there are traces."
 )
 UNIT_SEEN = "An image that was changed, step by step, to make this unit more active."
 CHANNEL_LIMIT = (
@@ -33,8 +34,9 @@ CHANNEL_LIMIT = (
     "and nothing here says what later layers do with it."
 )
 _PATCH_SEEN = (
-    "The images of the folder that hold this channel’s strongest single units, each cut to what that unit sees. Below "
-    "each, what in the patch the unit responds to: it alone is carried back to the pixels"
+    "The images of the folder that hold this channel’s strongest single units, each cut to what that unit sees; what "
+    "lies outside of the image is middle grey. Below each, what in the patch the unit responds to: it alone is carried "
+    "back to the pixels"
 )
 PATCH_SEEN = {
     "deconvnet": f"{_PATCH_SEEN} (deconvnet; middle grey is nothing).",

@@ -54,7 +54,8 @@ class KerasalCallback(keras.callbacks.Callback):
         targets: the class of each image; by default its top class at each look.
         maps: names of attribution methods, or ``{"occlusion": {"window": 8}}`` with options. Empty: none.
         classes: numbers of classes to maximise.
-        ascent: options of ``kerasal.maximize``; by default ``{"preset": "simonyan"}``.
+        ascent: options of ``kerasal.maximize``; by default ``{"preset": "simonyan"}``. A class that nothing moves from
+            where that starts, as from the zero image before training, starts from noise, and is called so.
         features: channels of layers, ``{"conv1": range(8)}``, for the evolution.
         labels: names of the classes.
         preprocessing: the model's pixel convention, which uint8 images and files need.
@@ -92,6 +93,8 @@ class KerasalCallback(keras.callbacks.Callback):
             raise ValueError("There is nothing to watch: give images (for maps and features), classes, or both.")
         if features and images is None:
             raise ValueError("Features are watched on images: give images.")
+        if isinstance(images, (str, os.PathLike)):
+            drawing.find_files([images])  # a wrong path is told before anything else of the images
         self.folder, self.every = pathlib.Path(folder), every
         self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in _listed(maps)}
         for name in self._maps:

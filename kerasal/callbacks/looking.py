@@ -65,10 +65,16 @@ class Looks:
         if not self.classes:
             return []
         found = maximize(model, list(self.classes), **self.ascent)
-        dead = set(found.dead)
+        pictures, said = list(found.images), [""] * len(self.classes)
+        if found.dead:
+            again = maximize(model, [self.classes[i] for i in found.dead], **{**self.ascent, "init": "normal"})
+            for k, place in enumerate(found.dead):
+                pictures[place], said[place] = again.images[k], "from noise"
+            for k in again.dead:
+                said[found.dead[k]] = "nothing moves it"
         return [
-            Tile("classes", self._name(one), "nothing moves it" if place in dead else "", picture)
-            for place, (one, picture) in enumerate(zip(self.classes, found.images, strict=True))
+            Tile("classes", self._name(one), label, picture)
+            for one, label, picture in zip(self.classes, said, pictures, strict=True)
         ]
 
     def _name(self, index: int) -> str:

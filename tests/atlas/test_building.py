@@ -1,6 +1,8 @@
 """An atlas that is stopped, short of time, in the wrong folder, or of an unusual model."""
 
 import dataclasses
+import json
+import pathlib
 
 import keras
 import numpy as np
@@ -137,15 +139,61 @@ def test_the_most_telling_comes_first(shared_model, photographs, tmp_path, only_
     build(shared_model("functional"), tmp_path / "site", images=photographs, image_pages=3)
     assert only_plans == [
         *("classes", "image <script>x.png", "conv2: channels"),
-        *("conv2: exemplars", "image b.png", "conv1: channels", "conv1: exemplars", "image torn.jpg"),
+        *("conv1: channels", "image b.png", "conv2: exemplars", "image torn.jpg", "conv1: exemplars"),
     ]
 
 
 def test_a_little_of_each_comes_first(shared_model, photographs, tmp_path, monkeypatch, only_plans):
     monkeypatch.setattr(plan, "chunk_size", lambda _: 1)
     build(shared_model("functional"), tmp_path / "site", images=photographs, image_pages=2)
-    assert only_plans[:5] == ["classes", "image <script>x.png", "conv2: channels", "classes", "classes"]
-    assert only_plans[5:8] == ["conv2: channels", "conv2: exemplars", "image torn.jpg"]
+    others = only_plans.count("classes") - 1
+    assert others == 2 and only_plans[:3] == ["classes", "image <script>x.png", "conv2: channels"]
+    assert only_plans[3 + others :][:3] == ["conv1: channels", "image torn.jpg", "conv2: channels"]
+
+
+def test_the_classes_that_are_seen_come_first(shared_model, photographs, tmp_path, monkeypatch):
+    scopes = []
+    monkeypatch.setattr(building, "pieces", lambda subject, store, scope: scopes.append(scope) or [])
+    build(shared_model("functional"), tmp_path / "site", images=photographs, channels=3)
+    scope = scopes[-1]
+    model, read = shared_model("functional"), [images.read(file) for file in scope.files if file.stem != "torn"]
+    seen = [int(model(images.crop_square(one, (8, 8))[None] / 255.0).numpy().argmax()) for one in read]
+    assert list(scope.classes) == list(dict.fromkeys([*seen, 0, 2, 5]))[:3] and scope.classes[0] == seen[0] != 0
+    build(shared_model("functional"), tmp_path / "all", images=photographs)
+    assert list(scopes[-1].classes) == list(range(6))
+
+
+def test_images_are_remembered_and_what_was_made_of_others_is_removed(shared_model, photographs, tmp_path):
+    kinds = {"task": "other", "layers": ["conv2"], "channels": 2}
+    model, site = shared_model("functional"), tmp_path / "site"
+    build(model, site, images=[photographs / "a.png", photographs / "b.png"], **kinds)
+    assert build(model, site, **kinds).made == 0 and (site / "images" / "b.html").is_file()
+    known = {path.name for path in site.rglob("*") if "exemplars" in path.parts}
+    assert known and (site / "pictures" / "images" / "b").is_dir()
+    build(model, site, images=photographs / "a.png", budget=0, **kinds)
+    left = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    assert not [one for one in left if "b" in pathlib.PurePath(one).stem.split(".") or "exemplars" in one]
+    assert "images/a.html" in left and any(one.startswith("pictures/images/a/") for one in left)
+    check_links(site)
+
+
+def test_what_noise_does_not_move_starts_at_a_photograph(tmp_path):
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((80, 80, 3)), keras.layers.Conv2D(2, 3, activation="relu", name="conv")]
+    net = keras.Sequential([*layers, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)])
+    kernel = np.zeros((3, 3, 3, 2), np.float32)
+    kernel[..., 0, :] = 1 / 9  # red on the average, and then
+    net.get_layer("conv").set_weights([kernel, np.float32([-0.75, -2])])  # much red, and more than there is
+    built = build(net, tmp_path / "site", layers=["conv"], task="other")
+    assert built.made
+    entries = json.loads((tmp_path / "site" / "data" / "layers" / "conv.json").read_text())["entries"]
+    assert entries["0"]["photograph"] and entries["0"]["picture"] and not entries["0"]["dead"]
+    assert entries["0"]["end"] > entries["0"]["start"] > 0
+    assert entries["1"]["dead"] and entries["1"]["picture"] is None and entries["1"]["photograph"] is None
+    said = _text(tmp_path / "site" / "units" / "conv" / "0.html")
+    assert f"the ascent began with the photograph {entries['0']['photograph']}" in said
+    assert "0from a photograph" in _text(tmp_path / "site" / "layers" / "conv.html")
+    assert "from noise or from a photograph, so there is no picture" in _text(tmp_path / "site" / "units/conv/1.html")
 
 
 def test_a_folder_of_something_else_is_refused(net, tmp_path):

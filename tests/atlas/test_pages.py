@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import jinja2
 import pytest
@@ -9,7 +10,7 @@ from atlas_pages import Page, check_links, pages
 
 import kerasal
 from kerasal import images
-from kerasal.atlas.slugs import slug, slugs
+from kerasal.atlas.slugs import slug, slugs, told_apart
 from kerasal.atlas.wording import number
 
 
@@ -105,6 +106,23 @@ def test_slugs_are_safe_and_differ():
     assert not any(one in ("index", "con") or one.startswith(".") for one in made)
     assert slugs(["x/a.png", "y/a.png", "z/b.png"], ["a", "a", "b"])[2] == "b"
     assert len(set(slugs(["x/a.png", "y/a.png"], ["a", "a"]))) == 2
+
+
+def test_images_of_one_name_are_told_apart():
+    files = [pathlib.Path(one) for one in ("x/a.png", "x/a.jpg", "x/b.png", "y/b.png", "c.png")]
+    assert told_apart(files) == ["a.png", "a.jpg", "x/b.png", "y/b.png", "c"]
+
+
+def test_the_top_classes_box_is_drawn_last():
+    from kerasal.atlas.contents import Contents
+    from kerasal.atlas.pages import _environment
+
+    boxes = [{"box": [0, 0, 4, 4]}, {"box": [0, 0, 4, 4]}, {"box": [1, 1, 3, 3]}]
+    entry = {"picture": {"width": 4, "height": 4}, "boxes": [{**one, "whole": False} for one in boxes]}
+    drawn = Contents.boxes(entry)
+    assert [(one["style"], one["same"]) for one in drawn] == [(1, False), (2, True), (3, False)]
+    svg = str(_environment().get_template("parts.html").module.boxes(Contents, entry))
+    assert re.findall(r'<rect class="box box-(\d)"', svg) == ["3", "2", "1"]
 
 
 def test_a_folder_of_something_else_is_refused_before_the_model_is_opened(tmp_path):

@@ -164,3 +164,20 @@ def test_a_long_training_is_drawn_evenly(tmp_path):
     assert seen[0] == 1 and seen[-1] == 30 and wide.shape[1] < 6 * 45
     with pytest.raises(FileNotFoundError, match="no classes"):
         draw_strip(tmp_path, "classes")
+
+
+def test_where_the_zero_image_has_no_gradient_the_ascent_starts_from_noise(tmp_path):
+    model = net()
+    options = {"classes": [1], "ascent": {"preset": "simonyan", "steps": 3}, "preprocessing": "unit"}
+    train(kerasal.KerasalCallback(tmp_path, **options), model, epochs=1)
+    (tile,) = strips.read_epoch(tmp_path / "epoch-0000.npz")[1]
+    assert tile.label == "from noise" and tile.picture.std() > 10
+    model.get_layer("conv").set_weights([np.zeros((3, 3, 3, 4)), -np.ones(4)])
+    train(kerasal.KerasalCallback(tmp_path / "dead", **options), model, epochs=1)
+    (tile,) = strips.read_epoch(tmp_path / "dead" / "epoch-0000.npz")[1]
+    assert tile.label == "nothing moves it"
+
+
+def test_a_wrong_path_is_told_first(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        kerasal.KerasalCallback(tmp_path, images="nowhere")

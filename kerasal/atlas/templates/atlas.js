@@ -47,6 +47,10 @@
     stage.querySelector("select.methods").value = name;
     document.querySelectorAll(".method-card").forEach((one) => one.classList.toggle("chosen", one === card));
   }
+  // The address tells the method, so that it can be copied; going back still leaves the page.
+  function address(name) {
+    try { history.replaceState(null, "", `#${encodeURIComponent(name)}`); } catch { /* a browser that forbids it for files */ }
+  }
   function prepare(stage) {
     const slider = stage.querySelector('input[type="range"]');
     if (slider) {
@@ -62,14 +66,15 @@
       select.add(new Option(card.dataset.method, card.dataset.method));
       card.querySelector(".pair").addEventListener("click", () => {
         choose(stage, card.dataset.method);
+        address(card.dataset.method);
         stage.scrollIntoView({ block: "nearest" });
       });
     });
     const first = stage.querySelector("figcaption .method").textContent;
-    const asked = () => decodeURIComponent(location.hash.slice(1));
+    const asked = () => { try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } };
     const named = (name) => cards.some((card) => card.dataset.method === name);
     choose(stage, named(asked()) ? asked() : first);
-    select.addEventListener("change", () => choose(stage, select.value));
+    select.addEventListener("change", () => { choose(stage, select.value); address(select.value); });
     addEventListener("hashchange", () => named(asked()) && choose(stage, asked()));
   }
 

@@ -25,8 +25,8 @@ CLASS_LIMIT = (
 )
 CHANNEL_SEEN = (
     "An image that was changed, step by step, to make this channel more active, averaged over its map. Low in a "
-    "network it is small: no larger than what a few neighbouring units see. Where noise moves nothing, the ascent began "
-    "with a photograph, of which there are traces."
+    "network it is small: no larger than what a few neighbouring units see. Where noise moves nothing, the ascent "
+    "began with a photograph, of which there are traces."
 )
 UNIT_SEEN = "An image that was changed, step by step, to make this unit more active."
 CHANNEL_LIMIT = (

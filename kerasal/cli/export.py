@@ -38,7 +38,10 @@ def export(
     if format == "onnx" and version is not None:
         raise ValueError("--version is a SavedModel's; ONNX files are told apart by --name.")
     from kerasal.cli.opening import open_model
+    from kerasal.serving.signatures import make_signatures
 
+    if signature:
+        make_signatures(signature)  # what is mistyped is told before a large model is opened
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     from rich.table import Table
 

@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import maximize, objectives
+from kerasal import objectives
 from kerasal.atlas import recipes
 from kerasal.atlas.anatomy import Layer
+from kerasal.atlas.ascending import ascended, strokes
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
-from kerasal.atlas.waking import wake
-from kerasal.images import to_channels
-from kerasal.maximization import Maximization
 
 
 def ascend_classes(
@@ -74,53 +72,17 @@ def _ascended(
     subject, store, folder: str, numbers, objective_of: Callable, recipe: dict, seed: int, files: Sequence[pathlib.Path]
 ) -> dict[str, Any]:
     noise = recipe.pop("noise", None)
-    convention = subject.intake.convention
     asked = [objective_of(int(number)) for number in numbers]
-    recipe |= {"preprocessing": convention, "seed": seed, **({"size": subject.size} if subject.size else {})}
-    if noise is None:
-        found = maximize(subject.model, asked, **recipe)
-        pictures, ends = found.images.copy(), _scores(found, -1)
-    else:
-        found = maximize(subject.model, asked, init=convention.apply(noise), **recipe)
-        pixels = _stretched(convention.invert(found.raw))
-        pictures = [to_channels(one, 3) for one in pixels]
-        # What is told is the score of the picture that is shown.
-        again = maximize(subject.model, asked, init=convention.apply(pixels), **(recipe | {"steps": 1}))
-        ends = _scores(again, 0)
-    starts, dead, began = _scores(found, 0), set(found.dead), {}
-    if dead and noise is None:
-        again = sorted(dead)
-        photographs, names = wake(subject, [asked[i] for i in again], files, recipe)
-        woken = [(i, start, name) for i, start, name in zip(again, photographs, names, strict=True) if name]
-        if woken:
-            places, inputs, names = zip(*woken, strict=True)
-            second = maximize(subject.model, [asked[i] for i in places], init=np.stack(inputs), **recipe)
-            dead -= {i for k, i in enumerate(places) if k not in second.dead}
-            began = dict(zip(places, names, strict=True))
-            for values, others in (
-                (pictures, second.images),
-                (starts, _scores(second, 0)),
-                (ends, _scores(second, -1)),
-            ):
-                values[list(places)] = others
+    recipe |= {"preprocessing": subject.intake.convention, "seed": seed}
+    recipe |= {"size": subject.size} if subject.size else {}
+    made = strokes(subject, asked, noise, recipe) if noise is not None else ascended(subject, asked, files, recipe)
     return {
         str(number): {
-            "picture": None if i in dead else store.picture(f"{folder}/{number}", pictures[i]),
-            "dead": i in dead,
-            "start": float(starts[i]),
-            "end": float(ends[i]),
-            "photograph": began.get(i),
+            "picture": None if one.picture is None else store.picture(f"{folder}/{number}", one.picture),
+            "dead": one.picture is None,
+            "start": one.start,
+            "end": one.end,
+            "photograph": one.photograph,
         }
-        for i, number in enumerate(numbers)
+        for number, one in zip(numbers, made, strict=True)
     }
-
-
-def _scores(found: Maximization, step: int) -> np.ndarray:
-    """Return each image's score at a step."""
-    return found.history["score"].to_numpy().reshape(len(found.images), -1)[:, step].copy()
-
-
-def _stretched(pixels: np.ndarray) -> np.ndarray:
-    """Stretch each image from its own darkest to its own brightest value, uint8."""
-    low, high = (edge(pixels, axis=(1, 2, 3), keepdims=True) for edge in (np.min, np.max))
-    return np.round(255 * (pixels - low) / np.where(high > low, high - low, 1)).astype(np.uint8)

@@ -14,6 +14,7 @@ from kerasal.atlas.slugs import slug, slugs, told_apart
 from kerasal.atlas.wording import number
 
 
+@pytest.mark.slow
 def test_every_link_leads_somewhere(site):
     folder, built = site
     assert built.index == folder / "index.html" and built.left == 0 and built.made > 5
@@ -22,6 +23,7 @@ def test_every_link_leads_somewhere(site):
     assert not list(folder.rglob(".*")) and not list(folder.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_there_is_a_page_for_everything(site):
     folder, _ = site
     made = {str(path.relative_to(folder)) for path in folder.rglob("*.html")}
@@ -32,6 +34,7 @@ def test_there_is_a_page_for_everything(site):
     assert sum(name.startswith("images/") for name in made) == 6  # an index and five images
 
 
+@pytest.mark.slow
 def test_pages_are_well_formed_and_load_nothing_else(site):
     for page in pages(site[0]):
         assert not page.open and not page.wrong, page.path
@@ -41,6 +44,7 @@ def test_pages_are_well_formed_and_load_nothing_else(site):
         assert page.tags.isdisjoint({"iframe", "object", "form", "base", "noscript"})
 
 
+@pytest.mark.slow
 def test_untrusted_names_are_escaped(site):
     folder, _ = site
     for page in pages(folder):
@@ -54,6 +58,7 @@ def test_untrusted_names_are_escaped(site):
     assert "torn" in gallery.text and "torn.jpg is not an image" in gallery.text.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_what_a_page_says_is_what_the_network_does(site, shared_model, photographs):
     import numpy as np
 
@@ -70,6 +75,7 @@ def test_what_a_page_says_is_what_the_network_does(site, shared_model, photograp
     assert shown == set(attribution.list_methods()) and len(entry["methods"]) > 10
 
 
+@pytest.mark.slow
 def test_exemplars_are_those_of_the_search(site, shared_model, photographs):
     import numpy as np
 
@@ -91,6 +97,7 @@ def test_exemplars_are_those_of_the_search(site, shared_model, photographs):
     assert compared > 5
 
 
+@pytest.mark.slow
 def test_a_sample_is_said_to_be_one(site):
     text = " ".join(Page(site[0] / "layers" / "conv2.html").text.split())
     assert "4 of 5 channels: a sample, evenly spaced" in text

@@ -101,7 +101,7 @@ NETS = {
 }
 
 
-ALWAYS = {"stride 2 same", "concatenate", "gated"}
+ALWAYS = {"stride 2 same", "concatenate"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What no page leads to any more goes: somebody may publish the folder, and would not know that it is there."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Collection
@@ -7,6 +8,8 @@ from collections.abc import Collection
 from kerasal.atlas.explaining import stamp_of
 from kerasal.atlas.plan import Scope
 from kerasal.atlas.store import Store
+
+_PAGES = ("classes", "layers", "units", "images")
 
 
 def forget_other_images(store: Store, scope: Scope) -> None:
@@ -26,7 +29,7 @@ def forget_other_images(store: Store, scope: Scope) -> None:
 
 
 def remove_other_pages(store: Store, written: Collection[str]) -> None:
-    """Remove pages that are not among those that were written, by their paths within the folder."""
-    for path in store.folder.rglob("*.html"):
+    """Remove pages that are not among those that were written, by their paths; only where no others would lie."""
+    for path in itertools.chain.from_iterable((store.folder / part).rglob("*.html") for part in _PAGES):
         if path.relative_to(store.folder).as_posix() not in written:
             path.unlink()

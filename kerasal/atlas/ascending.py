@@ -89,7 +89,7 @@ def _woken(
 
 def _photographs(subject: Subject, files: Sequence[pathlib.Path], size) -> tuple[list[str], np.ndarray]:
     names, inputs = [], []
-    for file in (*files[:_MOST], *_shipped()):
+    for file in (*files[:_MOST], *shipped()):
         try:
             photograph = images.crop_square(images.read(file), size, subject.intake.fit)
         except (ValueError, OSError):  # told on the page of images
@@ -100,7 +100,8 @@ def _photographs(subject: Subject, files: Sequence[pathlib.Path], size) -> tuple
 
 
 @functools.cache
-def _shipped() -> tuple[pathlib.Path, ...]:
+def shipped() -> tuple[pathlib.Path, ...]:
+    """Return the photographs that come with the package."""
     return tuple(sorted(_ASSETS.glob("*.jpg")))
 
 

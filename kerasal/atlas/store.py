@@ -26,7 +26,7 @@ def check_folder(folder: pathlib.Path) -> dict[str, Any]:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"An atlas is a folder; {folder} is a file. Choose another place.")
     inside = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
-    known = _json(folder / _MARK)
+    known = read_json(folder / _MARK)
     if inside and known.get("kind") != _KIND:
         raise ValueError(
             f"{folder} holds something else ({', '.join(inside[:3])}{', …' if len(inside) > 3 else ''}), which an "
@@ -63,7 +63,7 @@ class Store:
 
     def entries(self, key: str, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the entries of a record that were made under ``settings`` and whose pictures are there."""
-        found = _json(self.folder / "data" / f"{key}.json")
+        found = read_json(self.folder / "data" / f"{key}.json")
         if found.get("settings") != _plain(settings):
             return {}
         present = {name: entry for name, entry in found["entries"].items() if self._whole(entry)}
@@ -113,7 +113,8 @@ class Store:
         return not isinstance(entry, list) or all(map(self._whole, entry))
 
 
-def _json(path: pathlib.Path) -> dict[str, Any]:
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Read a JSON file; nothing where there is none, or a damaged one."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none, or one that somebody has damaged: then it is made again

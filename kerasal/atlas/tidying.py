@@ -1,31 +1,43 @@
 """What no page leads to any more goes: somebody may publish the folder, and would not know that it is there."""
 
 import itertools
-import json
+import pathlib
 import shutil
 from collections.abc import Collection
 
+from kerasal.atlas.ascending import shipped
 from kerasal.atlas.explaining import stamp_of
 from kerasal.atlas.plan import Scope
-from kerasal.atlas.store import Store
+from kerasal.atlas.store import Store, read_json
 
 _PAGES = ("classes", "layers", "units", "images")
 
 
 def forget_other_images(store: Store, scope: Scope) -> None:
-    """Remove what was made of images that are not given any more; with none given, nothing."""
+    """Remove what was made of images that are not given any more, or have changed; with none given, nothing."""
     if not scope.files:
         return
-    slugs = {slug for _, slug in scope.pages}
-    for record in [*store.folder.glob("data/images/*.json"), *store.folder.glob("data/gaze/*.json")]:
-        if record.stem not in slugs:
-            shutil.rmtree(store.folder / "pictures" / "images" / record.stem, ignore_errors=True)
-            record.unlink()
+    given = {str(file) for file in scope.files}
+    for kind in ("images", "gaze"):
+        for record in store.folder.glob(f"data/{kind}/*.json"):
+            known = read_json(record)
+            file = known.get("entries", {}).get("image", {}).get("file", "")
+            if file not in given or known["settings"].get("stamp") != stamp_of([pathlib.Path(file)]):
+                _forget(store, record, "images")
     stamp = stamp_of(list(scope.files))
     for record in store.folder.glob("data/exemplars/*.json"):
-        if json.loads(record.read_text(encoding="utf-8"))["settings"].get("images") != stamp:
-            shutil.rmtree(store.folder / "pictures" / "exemplars" / record.stem, ignore_errors=True)
-            record.unlink()
+        if read_json(record).get("settings", {}).get("images") != stamp:
+            _forget(store, record, "exemplars")
+    started = {file.stem for file in (*scope.files, *shipped())}
+    for record in (store.folder / "data" / "classes.json", *store.folder.glob("data/layers/*.json")):
+        for entry in read_json(record).get("entries", {}).values():
+            if entry.get("photograph") not in {None, *started}:  # there are traces of it in the picture
+                (store.folder / entry["picture"]["path"]).unlink(missing_ok=True)
+
+
+def _forget(store: Store, record: pathlib.Path, kind: str) -> None:
+    shutil.rmtree(store.folder / "pictures" / kind / record.stem, ignore_errors=True)
+    record.unlink()
 
 
 def remove_other_pages(store: Store, written: Collection[str]) -> None:

@@ -179,6 +179,27 @@ def test_images_are_remembered_and_what_was_made_of_others_is_removed(shared_mod
     check_links(site)
 
 
+def test_what_is_forgotten_and_what_is_kept(shared_model, photographs, tmp_path):
+    kinds = {"task": "other", "layers": ["conv2"], "channels": 4}
+    model, site, own = shared_model("functional"), tmp_path / "site", tmp_path / "own"
+    own.mkdir()
+    for name in ("a", "b"):
+        (own / f"{name}.png").write_bytes((photographs / f"{name}.png").read_bytes())
+    build(model, site, images=own, **kinds)
+    assert build(model, site, images=own, image_pages=1, budget=0, **kinds).left == 0
+    assert (site / "data" / "images" / "b.json").is_file()  # given, though without a page
+    record = site / "data" / "layers" / "conv2.json"
+    known = json.loads(record.read_text())
+    entry, other = [one for one in known["entries"].values() if one["picture"]][:2]
+    entry["photograph"] = "b"
+    record.write_text(json.dumps(known))
+    (site / "data" / "exemplars" / "conv2.json").write_text("{")  # damaged
+    build(model, site, images=photographs / "a.png", budget=0, **kinds)
+    assert not list((site / "data" / "images").iterdir()) and not list((site / "pictures" / "images").iterdir())
+    assert not (site / entry["picture"]["path"]).exists()  # it had begun with a photograph that is gone
+    assert (site / other["picture"]["path"]).exists()
+
+
 def test_what_noise_does_not_move_starts_at_a_photograph(tmp_path):
     keras.utils.set_random_seed(0)
     layers = [keras.Input((80, 80, 3)), keras.layers.Conv2D(2, 3, activation="relu", name="conv")]

@@ -11,7 +11,8 @@ from kerasal.hooks import paths, rules
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
 
-_one_at_a_time = threading.RLock()
+# Held while a model is watched: its layers then have attributes that are not theirs.
+one_at_a_time = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -55,7 +56,7 @@ def watch(
         )
     graph = tf.compat.v1.get_default_graph()
     replaced = rules.overrides(rule, pooling)
-    with _one_at_a_time, contextlib.ExitStack() as stack:
+    with one_at_a_time, contextlib.ExitStack() as stack:
         seen = {name: stack.enter_context(_tapped(paths.find(model, name)[1])) for name in taps}
         tapped = {}
         before = len(graph.get_operations())

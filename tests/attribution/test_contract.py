@@ -117,12 +117,12 @@ def test_the_second_call_does_not_trace(method, make_model, batch):
     model = make_model("functional")
     method(model, batch[:2])
     method(model, batch, [0, 1, 2])
-    count = len(trace._traces[model])
+    count = len(trace.traces(model))
     for images in (1, 2, 3):
         method(model, batch[:images])
         method(model, batch[:images], list(range(images)))
         method(model, batch[:images], class_score(images))
-    assert len(trace._traces[model]) == count == 2
+    assert len(trace.traces(model)) == count == 2
 
 
 def test_a_new_function_at_every_call_does_not_pile_up_graphs(make_model, batch, monkeypatch):
@@ -131,7 +131,7 @@ def test_a_new_function_at_every_call_does_not_pile_up_graphs(make_model, batch,
     monkeypatch.setattr(trace, "_KEPT_A_MODEL", 4)
     for number in range(trace._KEPT_A_MODEL + 3):
         attribution.input_gradient(model, batch, lambda output, number=number: output[:, 0] * number)
-    assert len(trace._traces[model]) <= trace._KEPT_A_MODEL
+    assert len(trace.traces(model)) <= trace._KEPT_A_MODEL
 
 
 @pytest.mark.one_of_a_kind

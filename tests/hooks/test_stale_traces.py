@@ -20,8 +20,8 @@ from kerasal.receptive_field.windows import known_field
 TEMPERATURE = 1.0
 
 
-def reference(model, inputs, score=lambda output: output[:, 0]):
-    """The gradient of the scores by an own tape, at most 1e-4 of its largest value away from what is to be found."""
+def reference(model, inputs, score):
+    """The gradient of the scores by an own tape."""
     inputs = tf.constant(inputs)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
@@ -29,7 +29,11 @@ def reference(model, inputs, score=lambda output: output[:, 0]):
     return tape.gradient(scores, inputs).numpy()
 
 
-def assert_fresh(model, inputs, target=0, score=lambda output: output[:, 0]):
+def first_class(output):
+    return output[:, 0]
+
+
+def assert_fresh(model, inputs, target=0, score=first_class):
     found = attribution.input_gradient(model, inputs, target, logits=False)
     expected = reference(model, inputs, score)
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
@@ -61,8 +65,9 @@ class Scaled(keras.layers.Layer):
 
     def call(self, x):
         x = self.function(x) if self.function else x
-        x = x * self.temperature * self.numbers[1] * self.table["gain"] * self.array * self.tensor * TEMPERATURE
-        return tf.square(x) if self.flag else x * self.factor + self.settings.bias
+        number = self.temperature * self.numbers[1] * self.table["gain"] * TEMPERATURE * self.factor
+        x = x * (number * self.array * self.tensor + self.settings.bias)
+        return tf.square(x) if self.flag else x
 
 
 def activation_with(factor):
@@ -309,12 +314,11 @@ def test_what_nobody_can_follow_to_the_end_is_traced_every_time(images, monkeypa
 def test_fifty_random_changes(seed, tmp_path):
     """Everything that Keras lets one do to a model between two calls, in any order."""
     random, images = np.random.default_rng(seed), np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
-    norm, relu, scaled = keras.layers.Normalization(mean=0.0, variance=1.0), keras.layers.LeakyReLU(), Scaled()
-    first, adapted = keras.layers.Dense(4, activation="tanh"), keras.layers.Normalization()
-    lambda_layer, head = keras.layers.Lambda(lambda x: x * 1.0), keras.layers.Dense(3, activation="tanh")
-    batch_norm = keras.layers.BatchNormalization()
+    scaled, norm, relu = Scaled(), keras.layers.Normalization(), keras.layers.LeakyReLU()
+    first, head = keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(3, activation="tanh")
+    batch_norm, lambda_layer = keras.layers.BatchNormalization(), keras.layers.Lambda(lambda x: x * 1.0)
     keras.utils.set_random_seed(seed)
-    model = keras.Sequential([keras.Input((3,)), scaled, norm, adapted, first, relu, batch_norm, lambda_layer, head])
+    model = keras.Sequential([keras.Input((3,)), scaled, norm, first, relu, batch_norm, lambda_layer, head])
 
     def number():
         return float(random.uniform(0.5, 2))
@@ -330,7 +334,7 @@ def test_fifty_random_changes(seed, tmp_path):
         lambda: setattr(relu, "negative_slope", number()),
         lambda: setattr(norm, "mean", tf.fill([1, 3], number())),
         lambda: setattr(norm, "invert", not norm.invert),
-        lambda: adapted.adapt(images * number() + number()),
+        lambda: norm.adapt(images * number() + number()),
         lambda: setattr(batch_norm, "epsilon", number()),
         lambda: setattr(batch_norm, "moving_mean", batch_norm.moving_mean),
         lambda: batch_norm.moving_variance.assign(number() * batch_norm.moving_variance),
@@ -340,7 +344,7 @@ def test_fifty_random_changes(seed, tmp_path):
         lambda: setattr(head, "use_bias", not head.use_bias),
         lambda: setattr(model, "trainable", not model.trainable),
         lambda: model.pop() and model.add(head),
-        lambda: model.add(Scaled()) if len(model.layers) < 10 else None,
+        lambda: model.add(Scaled()) if len(model.layers) < 9 else None,
         lambda: model(images),
         lambda: model.set_weights([number() * weight for weight in model.get_weights()]),
         save_and_load,
@@ -349,7 +353,7 @@ def test_fifty_random_changes(seed, tmp_path):
     compiled = attribution.input_gradient.compiled(model, logits=False)
     for step in range(50):
         random.choice(np.array(changes, object))()
-        expected = reference(model, images)
-        maps = [compiled(images, [0, 0]).numpy()] if step % 10 == 0 else []
-        for found in [attribution.input_gradient(model, images, 0, logits=False), *maps]:
+        expected = reference(model, images, first_class)
+        maps = [compiled(images, [0, 0]).numpy()] if step % 25 == 0 else []
+        for found in [attribution.input_gradient(model, images, first_class, logits=False), *maps]:
             assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max(), step

@@ -3,6 +3,7 @@
 ``paths``    model -> the layers and operations in it, at any depth, by path
 ``watch``    a context: tensors of chosen layers are kept, a backward rule is in force
 ``outputs``  a model's outputs: which one, and its logits
+``softmax``  what may follow the softmax or sigmoid that the logits are behind
 
 Everything here happens in the graph of a ``tf.function``. Nothing is cloned and no weight is copied. The backward rules
 act on the *operations* of that graph, so every spelling of ReLU is reached alike: ``activation="relu"``, ``ReLU``,
@@ -16,6 +17,7 @@ from kerasal.hooks.paths import find as find_layer
 from kerasal.hooks.paths import fingerprint as fingerprint
 from kerasal.hooks.paths import layers as layers
 from kerasal.hooks.rules import RULES as RULES
+from kerasal.hooks.softmax import NoLogits as NoLogits
 from kerasal.hooks.watching import gradients as gradients
 from kerasal.hooks.watching import watch as watch
 

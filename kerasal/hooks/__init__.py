@@ -3,6 +3,7 @@
 ``paths``    model -> the layers and operations in it, at any depth, by path
 ``watch``    a context: tensors of chosen layers are kept, a backward rule is in force
 ``outputs``  a model's outputs: which one, and its logits
+``reach``    what a backward rule would miss, refused
 ``softmax``  what may follow the softmax or sigmoid that the logits are behind
 
 Everything here happens in the graph of a ``tf.function``. Nothing is cloned and no weight is copied. The backward rules
@@ -16,9 +17,22 @@ from kerasal.hooks.outputs import select as select_output
 from kerasal.hooks.paths import find as find_layer
 from kerasal.hooks.paths import fingerprint as fingerprint
 from kerasal.hooks.paths import layers as layers
+from kerasal.hooks.reach import NoReLU as NoReLU
 from kerasal.hooks.rules import RULES as RULES
 from kerasal.hooks.softmax import NoLogits as NoLogits
 from kerasal.hooks.watching import gradients as gradients
 from kerasal.hooks.watching import watch as watch
 
-__all__ = ["RULES", "find_layer", "fingerprint", "gradients", "last_map", "layers", "logits", "select_output", "watch"]
+__all__ = [
+    "NoLogits",
+    "NoReLU",
+    "RULES",
+    "find_layer",
+    "fingerprint",
+    "gradients",
+    "last_map",
+    "layers",
+    "logits",
+    "select_output",
+    "watch",
+]

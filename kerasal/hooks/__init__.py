@@ -12,6 +12,7 @@ act on the *operations* of that graph, so every spelling of ReLU is reached alik
 """
 
 from kerasal.hooks.maps import last_map as last_map
+from kerasal.hooks.outputs import NoLogits as NoLogits
 from kerasal.hooks.outputs import logits as logits
 from kerasal.hooks.outputs import select as select_output
 from kerasal.hooks.paths import find as find_layer
@@ -19,7 +20,6 @@ from kerasal.hooks.paths import fingerprint as fingerprint
 from kerasal.hooks.paths import layers as layers
 from kerasal.hooks.reach import NoReLU as NoReLU
 from kerasal.hooks.rules import RULES as RULES
-from kerasal.hooks.softmax import NoLogits as NoLogits
 from kerasal.hooks.watching import gradients as gradients
 from kerasal.hooks.watching import watch as watch
 

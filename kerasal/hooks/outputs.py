@@ -11,6 +11,10 @@ import keras  # isort: skip
 import tensorflow as tf  # isort: skip
 
 
+class NoLogits(UserWarning):
+    """The output comes from a softmax or sigmoid whose logits cannot be had; the output itself was explained."""
+
+
 def select(model: keras.Model, outputs, name: str | int | None):
     """Return the one output that is meant, by name or position; a model with one output needs no name.
 
@@ -51,6 +55,6 @@ def logits(output: tf.Tensor) -> tf.Tensor:
     if found is None:
         return output
     if found.logits is None:
-        warnings.warn(found.message(), softmax.NoLogits, stacklevel=2)
+        warnings.warn(found.message(), NoLogits, stacklevel=2)
         return output
     return found.logits

@@ -35,10 +35,6 @@ _ARITHMETIC = frozenset(("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Mi
 _KEEPING = frozenset(_MOVING) | _INCREASING | _ARITHMETIC | {"ConcatV2", "Pack"}
 
 
-class NoLogits(UserWarning):
-    """The output comes from a softmax or sigmoid whose logits cannot be had; the output itself was explained."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Squashed:
     """What is known of a tensor behind a softmax or sigmoid.

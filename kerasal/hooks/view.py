@@ -77,7 +77,7 @@ class View:
             return output
         if found.logits is None:
             if self._outputs.setdefault("lost", output) is output:  # once per trace
-                warnings.warn(found.message(), softmax.NoLogits, stacklevel=2)
+                warnings.warn(found.message(), model_outputs.NoLogits, stacklevel=2)
             return output
         if not found.ranks:
             self._outputs[found.logits.ref()] = output

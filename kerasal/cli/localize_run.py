@@ -41,12 +41,13 @@ def run(job: Job, opened, output: Path, settings: dict[str, Any]) -> pd.DataFram
 
 def _row(opened, file: Path, truth: list[Truth], name: str, settings: dict) -> dict[str, Any]:
     """Return the row of one image: its values, or why there are none under ``error``."""
-    from kerasal import images
+    from kerasal import hooks, images
 
     try:
         photograph = images.read(file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a map without any evidence: the whole image is the guess
+            warnings.simplefilter("default", hooks.NoLogits)
             return _scored(opened, photograph, truth, name, settings)
     except _OWN_ERRORS as error:
         return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}

@@ -7,14 +7,15 @@ their authors' coordinates that count from 1; or ``sizes_wh`` for each image, as
 
 import functools
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
 from kerasal.datasets.gaze_types import Points
 
 
-def read_npz(file: pathlib.Path) -> dict:
-    """Return image file name -> function that reads its ``Points``.
+def read_npz(file: pathlib.Path) -> list[tuple[str, Callable[[], Points]]]:
+    """Return (image file name, function that reads its ``Points``) for each name in the file's order.
 
     Authors of coordinates from 1 take round(x) as the pixel, so pixel k covers x in [k - .5, k + .5); with x - .5 it
     covers [k - 1, k), which is pixel k - 1 counted from 0.
@@ -43,7 +44,7 @@ def read_npz(file: pathlib.Path) -> dict:
         width, height = (int(side) for side in frames[number])
         return Points(xy[mine], (height, width), None if subject is None else subject[mine], whole)
 
-    return {name: functools.partial(points, number) for number, name in enumerate(names)}
+    return [(name, functools.partial(points, number)) for number, name in enumerate(names)]
 
 
 def _load(file: pathlib.Path) -> dict[str, np.ndarray]:

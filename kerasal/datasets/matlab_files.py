@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kerasal.datasets.image_names import key_by_stem
+
 _MAP_NAMES = ("fixlocs", "i", "fixation_map", "fixationmap", "map", "fixationpts")
 STIMULI = ((800, 600), (1024, 768))
 """(width, height) of the images that authors of this layout showed: OSIE's and the crowd data's."""
@@ -34,7 +36,7 @@ def read_matlab(file: pathlib.Path) -> np.ndarray:
     )
 
 
-def list_matlab(file: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
+def list_matlab(file: pathlib.Path, split: str | None = None) -> dict[str, Callable[[], np.ndarray]]:
     """Return image stem -> reader for a file of all images (OSIE's ``fixations.mat``), or of one.
 
     OSIE rounds its coordinates and keeps them within the image, and so does this; the crowd data has the same layout
@@ -43,10 +45,12 @@ def list_matlab(file: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
     Raises:
         ValueError: the file cannot be read.
     """
-    return list_sized(file)[0]
+    return list_sized(file, split)[0]
 
 
-def list_sized(file: pathlib.Path) -> tuple[dict[str, Callable[[], np.ndarray]], tuple[int, int] | None]:
+def list_sized(
+    file: pathlib.Path, split: str | None = None
+) -> tuple[dict[str, Callable[[], np.ndarray]], tuple[int, int] | None]:
     """Return what ``list_matlab`` does, and (H, W) of the stimuli where the file's coordinates lie on larger ones.
 
     Raises:
@@ -57,13 +61,13 @@ def list_sized(file: pathlib.Path) -> tuple[dict[str, Callable[[], np.ndarray]],
     several = isinstance(images, list) or (isinstance(images, np.ndarray) and images.dtype == object)
     if not several:
         return {file.stem: lambda: read_matlab(file)}, None
-    found = {}
+    found = []
     size = _stimulus_size(images)
     for image in images:
         if not (isinstance(image, dict) and {"img", "subjects"} <= set(image)):
             raise ValueError(f"{file}: expected structs with img and subjects (OSIE) in the variable fixations.")
-        found[pathlib.PurePath(str(image["img"])).stem] = lambda image=image: _osie(image, file, size)
-    return found, size[::-1]
+        found.append((str(image["img"]), lambda image=image: _osie(image, file, size)))
+    return key_by_stem(found, file, split), size[::-1]
 
 
 def _load(file: pathlib.Path) -> dict:

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,12 +29,6 @@ def stimuli_of(images: Sequence, fixations=None, densities=None, names=None) -> 
             )
         )
     return stimuli
-
-
-def some(names: Iterable[str]) -> str:
-    """Return up to eight names in one phrase."""
-    names = list(names)
-    return ", ".join(map(str, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _later(value, make: Callable) -> Callable | None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from kerasal.images.folders import SUFFIXES
+from kerasal.images.folders import image_stem
 from kerasal.naming import closest
 
 COLUMNS = ("image", "class", "box", "width", "height")
@@ -111,7 +111,7 @@ def _coco(path: pathlib.Path) -> Iterator[tuple]:
     for one in annotations:
         try:
             image, name, (x, y, width, height) = images[one["image_id"]], names[one["category_id"]], one["bbox"]
-            stem, size = _stem(image["file_name"]), (image.get("width"), image.get("height"))
+            stem, size = image_stem(image["file_name"]), (image.get("width"), image.get("height"))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: annotation {one!r:.120} is incomplete ({error!r}).") from error
         x, y, width, height = _numbers((x, y, width, height), path)
@@ -139,13 +139,7 @@ def _csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
     for image, name, *corners, width, height in zip(*columns.values(), *sizes, strict=True):
         x_min, y_min, x_max, y_max = _numbers(corners, path)
         box = (x_min, y_min, x_max + inclusive, y_max + inclusive)
-        yield _stem(image), name, _whole(box, path, image), _count(width), _count(height)
-
-
-def _stem(name: str) -> str:
-    """Return an image's name without its folder and its suffix, if what follows the last dot is one."""
-    path = pathlib.PureWindowsPath(name)  # which takes either kind of slash
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+        yield image_stem(image), name, _whole(box, path, image), _count(width), _count(height)
 
 
 def _numbers(values: Iterable, path: pathlib.Path) -> list[float]:

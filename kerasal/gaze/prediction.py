@@ -12,7 +12,7 @@ from PIL import Image
 
 from kerasal import preprocessing as conventions
 from kerasal.gaze.maps import as_maps, fitted, image_size, is_log_density, map_size, prepare
-from kerasal.images import size_of_area
+from kerasal.images import check_image, size_of_area
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework import SMOOTH, enlarged_map
 
@@ -60,9 +60,14 @@ class Predictor:
         self._graph = tf.function(self.forward, input_signature=[pixels])
 
     def raw(self, photographs: Iterable[np.ndarray], batch_size: int = 16) -> Iterator[np.ndarray]:
-        """Yield the net's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped."""
+        """Yield the net's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped.
+
+        Raises:
+            ValueError: no such photograph.
+        """
         batch: list[np.ndarray] = []
         for photograph in photographs:
+            photograph = check_image(photograph, "A photograph")
             ready = fitted(photograph, self.size or size_of_area(photograph.shape[:2], AREA))
             if len(batch) == batch_size or (batch and batch[0].shape != ready.shape):
                 yield from self._graph(tf.constant(np.stack(batch))).numpy()
@@ -101,7 +106,7 @@ def predict(
         batch_size: photographs at a time.
 
     Raises:
-        ValueError: a net or an option that does not fit; a map that is not finite.
+        ValueError: a net, an option or a photograph that does not fit; a map that is not finite.
     """
     import itertools
 

@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import pickle
+import reprlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -37,7 +38,7 @@ def read_coursework(path: str | os.PathLike) -> list[Stimulus]:
     samples = read_pickle(path, _compact)
     if not isinstance(samples, list) or not samples:
         raise ValueError(
-            f"{path}: expected a list of samples, received {type(samples).__name__} {str(samples)[:40]!r}."
+            f"{path}: expected a list of samples, received {type(samples).__name__} {reprlib.repr(samples)[:40]}."
         )
     seen: dict[str, int] = {}
     stimuli = []

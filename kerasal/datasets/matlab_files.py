@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kerasal.array_check import check_matlab
 from kerasal.datasets.image_names import key_by_stem
+from kerasal.file_claims import ImplausibleFile
 
 _MAP_NAMES = ("fixlocs", "i", "fixation_map", "fixationmap", "map", "fixationpts")
 STIMULI = ((800, 600), (1024, 768))
@@ -74,10 +76,15 @@ def _load(file: pathlib.Path) -> dict:
     import scipy.io
 
     try:
+        check_matlab(file)
         variables = scipy.io.loadmat(file, simplify_cells=True)
     except NotImplementedError as error:
         raise ValueError(f"{file} is a Matlab 7.3 file; save it again with save('-v7').") from error
-    except (ValueError, TypeError, KeyError, scipy.io.matlab.MatReadError) as error:
+    except ImplausibleFile:
+        raise
+    except Exception as error:  # SciPy raises anything on damaged files, MemoryError where a head claims too much
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{file} cannot be read as a Matlab file: {reason}") from error
     return {name: value for name, value in variables.items() if not name.startswith("__")}

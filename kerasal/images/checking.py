@@ -33,8 +33,10 @@ def check_image(image, name: str = "An image", channels: Sequence[int | None] = 
     raise ValueError(f"{name} must be uint8 {wanted}, got {got}. {remedy}")
 
 
-def check_resizable(image) -> np.ndarray:
+def check_resizable(image, size: tuple[int, int]) -> np.ndarray:
     """Return an array (H, W) or (H, W, C) of numbers that OpenCV can resize, in the machine's byte order.
+
+    An array that has the ``size`` already may be of any dtype.
 
     Raises:
         ValueError: another rank, no pixels, or another dtype; the message says how to convert it.
@@ -48,6 +50,8 @@ def check_resizable(image) -> np.ndarray:
             "Pass one image at a time."
         )
     native = array.dtype.newbyteorder("=")
+    if array.shape[:2] == tuple(size):
+        return array
     if native not in RESIZABLE:
         names = ", ".join(np.dtype(kind).name for kind in RESIZABLE)
         raise ValueError(

@@ -28,7 +28,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     if not all(isinstance(side, int | np.integer) and side >= 1 for side in size):
         raise ValueError(f"size must be (height, width), two positive integers, got {size!r}.")
-    image = check_resizable(image)
+    image = check_resizable(image, (height, width))
     rows, columns = image.shape[:2]
     if (rows, columns) == (height, width):
         return image.copy()

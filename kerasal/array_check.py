@@ -1,4 +1,4 @@
-"""What a file of arrays claims to hold, read before any of it: ``.npy``, ``.npz``, ``.mat`` and ``.gz``.
+"""What a file of arrays claims to hold, read before any of it: ``.npy``, ``.npz`` and ``.gz``.
 
 Two hundred bytes can announce an array of terabytes, for which NumPy asks at once, and a few megabytes unfold to a
 thousand times as many. The limits are those of ``kerasal.file_claims``, with more room: maps that are zero nearly
@@ -18,10 +18,6 @@ from kerasal.file_claims import ImplausibleFile, check_expansion, largest_claim
 ALWAYS = 128 * 2**20
 """Bytes that data may unfold to, however small its file."""
 
-_CHUNK = 1 << 20
-_EMPTY = b"\x0e\0\0\0\0\0\0\0", b"\0\0\0\x0e\0\0\0\0"
-_EMPTY_BYTES = 200
-"""The tag of an empty matrix, as in the cells of a cell array, and about what it becomes in memory."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes; LZMA's head alone can ask for gigabytes
 
 
@@ -88,41 +84,3 @@ def gunzip(path: pathlib.Path, data: bytes) -> bytes:
             raise ValueError(f"{path} is damaged or truncated: its end is missing. Get the file again.")
         data = unpacker.unused_data.lstrip(b"\0")
     return b"".join(found)
-
-
-def check_matlab(path: pathlib.Path) -> None:
-    """Refuse a Matlab 5 file (``save -v6`` and ``-v7``) that unfolds out of proportion; others are left to the reader.
-
-    Compressed variables are unfolded piece by piece and forgotten.
-
-    Raises:
-        ImplausibleFile: contents far larger than the file.
-    """
-    stored, claimed = path.stat().st_size, 0
-    with path.open("rb") as file:
-        head = file.read(128)
-        order = {b"IM": "little", b"MI": "big"}.get(head[126:128])
-        if order is None:
-            return
-        while len(tag := file.read(8)) == 8:
-            kind, size = int.from_bytes(tag[:4], order), int.from_bytes(tag[4:], order)
-            after = file.tell() + size
-            if kind == 15:  # a compressed variable
-                claimed += _unfolded_size(file, size, largest_claim(stored, ALWAYS) - claimed)
-                check_expansion(path, claimed, stored, " or more", ALWAYS)
-            file.seek(after)
-
-
-def _unfolded_size(file: BinaryIO, size: int, limit: int) -> int:
-    """Return the memory that a zlib stream of ``size`` bytes unfolds to, or a little more than ``limit``."""
-    unpacker, total = zlib.decompressobj(), 0
-    try:
-        while size > 0 and not unpacker.eof and (piece := file.read(min(size, _CHUNK))):
-            size -= len(piece)
-            while piece and total <= limit:
-                unfolded = unpacker.decompress(piece, _CHUNK)
-                total += len(unfolded) + _EMPTY_BYTES * sum(map(unfolded.count, _EMPTY))
-                piece = unpacker.unconsumed_tail
-    except zlib.error:  # the reader says what is wrong
-        pass
-    return total

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from kerasal.array_check import check_arrays, check_matlab, gunzip
+from kerasal.array_check import check_arrays, gunzip
 from kerasal.datasets import open_gaze
 from kerasal.datasets.coursework import read_coursework
 from kerasal.datasets.fixation_files import read_fixations
@@ -147,7 +147,7 @@ def test_arrays_of_fixations_must_fit_together(changes, message, tmp_path):
 
 def test_a_matlab_file_that_unfolds_to_far_more_than_its_size(tmp_path, monkeypatch):
     """1.5 MB took 1.7 GB."""
-    monkeypatch.setattr("kerasal.array_check.ALWAYS", 2**20)
+    monkeypatch.setattr("kerasal.matlab_check.ALWAYS", 2**20)
     path = tmp_path / "a.mat"
     scipy.io.savemat(path, {"fixLocs": np.zeros((2**11, 2**11), np.uint8)}, do_compression=True)
     most = _refused(
@@ -162,12 +162,12 @@ def test_a_matlab_file_that_unfolds_to_far_more_than_its_size(tmp_path, monkeypa
 
 def test_a_matlab_cell_array_of_empty_cells(tmp_path, monkeypatch):
     """Each is eight bytes of zeros in the file, and an array in memory."""
-    monkeypatch.setattr("kerasal.array_check.ALWAYS", 2**22)
+    monkeypatch.setattr("kerasal.matlab_check.ALWAYS", 2**22)
     path, count = tmp_path / "a.mat", 50_000
     plain = _matlab_cell(count, 1, b"\x0e\0\0\0\0\0\0\0" * count)
     packed = zlib.compress(plain[128:])
     path.write_bytes(plain[:128] + b"\x0f\0\0\0" + len(packed).to_bytes(4, "little") + packed)
-    _refused(read_fixations, path, r"claims to hold \d+ MiB or more")
+    _refused(read_fixations, path, r"claims to hold \d+ MiB")
     path.write_bytes(plain)
     with pytest.raises(ValueError, match="received x"):
         read_fixations(path)
@@ -181,7 +181,6 @@ def test_a_matlab_file_that_ends_early(cut, compressed, tmp_path):
     scipy.io.savemat(path, {"fixLocs": random}, do_compression=compressed)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * cut)])
-    check_matlab(path)
     with pytest.raises(ValueError, match=r"a\.mat cannot be read as a Matlab file"):
         read_fixations(path)
 

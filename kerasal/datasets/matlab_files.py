@@ -1,13 +1,15 @@
 """Read fixations from Matlab files: SALICON's, OSIE's, and plain variables. All count pixels from 1."""
 
+import math
 import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
-from kerasal.array_check import check_matlab
+from kerasal.array_check import ALWAYS
 from kerasal.datasets.image_names import key_by_stem
-from kerasal.file_claims import ImplausibleFile
+from kerasal.file_claims import ImplausibleFile, check_expansion
+from kerasal.matlab_check import check_matlab
 
 _MAP_NAMES = ("fixlocs", "i", "fixation_map", "fixationmap", "map", "fixationpts")
 STIMULI = ((800, 600), (1024, 768))
@@ -30,6 +32,7 @@ def read_matlab(file: pathlib.Path) -> np.ndarray:
             return as_counts(np.asarray(lowered[name]))
     for name in _POINT_NAMES:
         value = np.asarray(lowered.get(name))
+        value = value[None] if value.shape == (2,) else value  # a single one, which SciPy has squeezed
         if value.ndim == 2 and value.shape[1] == 2 and value.dtype.kind in "iuf":
             return value.astype(np.float64) - 1
     raise ValueError(
@@ -86,16 +89,39 @@ def _load(file: pathlib.Path) -> dict:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = "".join(letter if letter.isprintable() else "?" for letter in reason[:120])
         raise ValueError(f"{file} cannot be read as a Matlab file: {reason}") from error
-    return {name: value for name, value in variables.items() if not name.startswith("__")}
+    return {name: _dense(value, file) for name, value in variables.items() if not name.startswith("__")}
+
+
+def _dense(value, file: pathlib.Path):
+    """Return a sparse matrix as an array, any other value as it is."""
+    import scipy.sparse
+
+    if not scipy.sparse.issparse(value):
+        return value
+    check_expansion(file, 8 * math.prod(value.shape), file.stat().st_size, " in a sparse matrix", ALWAYS)
+    try:
+        value.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"{file} cannot be read as a Matlab file: {error}") from error
+    return value.toarray()
 
 
 def _salicon(gaze, file: pathlib.Path) -> np.ndarray:
     observers = [gaze] if isinstance(gaze, dict) else list(gaze)
     if not all(isinstance(observer, dict) and "fixations" in observer for observer in observers):
         raise ValueError(f"{file}: expected structs with a field fixations in the variable gaze.")
-    points = [np.asarray(observer["fixations"], np.float64).reshape(-1, 2) for observer in observers]
-    return np.concatenate(points) if points else np.zeros((0, 2))
+    points = [_pairs(observer["fixations"], file, "fixations") for observer in observers]
+    return np.concatenate([np.zeros((0, 2)), *points])
+
+
+def _pairs(value, file: pathlib.Path, what: str) -> np.ndarray:
+    """Return (x, y) as float64 (n, 2); SciPy squeezes a single pair to (2,)."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" or not (array.size == 0 or array.shape == (2,) or array.shape[1:] == (2,)):
+        raise ValueError(f"{file}: expected {what} as numbers (n, 2), received {array.dtype} {array.shape}.")
+    return array.astype(np.float64).reshape(-1, 2)
 
 
 def _stimulus_size(images) -> tuple[int, int]:
@@ -106,6 +132,7 @@ def _stimulus_size(images) -> tuple[int, int]:
         for subject in [subjects] if isinstance(subjects, dict) else subjects:
             for axis, field in enumerate(("fix_x", "fix_y")):
                 values = np.atleast_1d(subject.get(field, 0)) if isinstance(subject, dict) else np.zeros(1)
+                values = values if values.dtype.kind in "iuf" else np.zeros(1)  # the reader says what is wrong
                 largest[axis] = max(largest[axis], values.max(initial=0))
     return next((size for size in STIMULI if (largest <= 1.05 * np.array(size)).all()), STIMULI[0])
 
@@ -114,10 +141,15 @@ def _osie(image: dict, file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
     subjects = image["subjects"]
     points = []
     for subject in [subjects] if isinstance(subjects, dict) else subjects:
-        if not {"fix_x", "fix_y"} <= set(subject):
+        if not (isinstance(subject, dict) and {"fix_x", "fix_y"} <= set(subject)):
             raise ValueError(f"{file}: expected the fields fix_x and fix_y for every subject of {image['img']}.")
-        points.append(np.stack([np.atleast_1d(subject["fix_x"]), np.atleast_1d(subject["fix_y"])], axis=1))
-    rounded = np.floor(np.concatenate(points) + 0.5) - 1
+        x, y = np.atleast_1d(subject["fix_x"]), np.atleast_1d(subject["fix_y"])
+        if x.shape != y.shape or x.ndim != 1:
+            raise ValueError(
+                f"{file}: expected fix_x and fix_y of one length, received {x.shape} and {y.shape} for {image['img']}."
+            )
+        points.append(_pairs(np.stack([x, y], axis=1), file, f"fix_x and fix_y of {image['img']}"))
+    rounded = np.floor(np.concatenate([np.zeros((0, 2)), *points]) + 0.5) - 1
     return np.clip(rounded, 0, np.array(size) - 1)
 
 

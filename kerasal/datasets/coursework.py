@@ -146,10 +146,10 @@ def _bytes(array: np.ndarray) -> np.ndarray:
     if array.shape[-1] not in (1, 3):
         raise ValueError(f"expected an image with 3 channels first or last, received shape {array.shape}")
     low, high = float(array.min()), float(array.max())
-    if low < 0 or high > 255.5:
+    if low < 0 or high > 255.5 or (array.dtype.kind == "f" and 1 < high <= 1.5):
         raise ValueError(f"expected an image of 0..1 or 0..255, received values {low:g} to {high:g}")
     if array.dtype.kind == "f":
-        array = np.rint(array * array.dtype.type(1.0 if high > 1.5 else 255.0))
+        array = np.clip(np.rint(array * array.dtype.type(1.0 if high > 1 else 255.0)), 0, 255)
     return np.repeat(array.astype(np.uint8), 3 if array.shape[-1] == 1 else 1, axis=-1)
 
 

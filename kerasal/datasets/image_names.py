@@ -28,15 +28,29 @@ def key_by_stem(
     keyed: dict[str, _Value] = {}
     spelled: dict[str, str] = {}
     for name, value in entries:
-        stem = image_stem(name)
+        stem = take_stem(name, spelled, file)
         if stem in keyed:
-            raise ValueError(
-                f"{file}: each image must have a file name of its own, got {spelled[stem]!r} and {name!r}, which are "
-                f"both {stem!r} without folder and suffix. Rename one, or keep each folder's fixations in a file "
-                "of their own."
-            )
-        keyed[stem], spelled[stem] = value, name
+            raise ValueError(f"{file}: each image must have a file name of its own, got {name!r} twice. Keep one.")
+        keyed[stem] = value
     return keyed
+
+
+def take_stem(name: str, spelled: dict[str, str], file: pathlib.Path) -> str:
+    """Return the stem of an image's name and note in ``spelled`` how the name was spelled.
+
+    Raises:
+        ValueError: another name had this stem before, so that two images would be taken for one; or there is no name.
+    """
+    stem = image_stem(name)
+    if not stem:
+        raise ValueError(f"{file}: each image must have a name, got {name!r}. Complete or remove that entry.")
+    other = spelled.setdefault(stem, name)
+    if other != name:
+        raise ValueError(
+            f"{file}: each image must have a file name of its own, got {other!r} and {name!r}, which are both {stem!r} "
+            "without folder and suffix. Rename one, or keep each folder in a file of its own."
+        )
+    return stem
 
 
 def some(names: Iterable[str]) -> str:

@@ -141,6 +141,8 @@ def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> 
 
 def _checked(values, rank: int) -> np.ndarray:
     array = np.asarray(values)
+    if np.ma.isMaskedArray(values):
+        raise ValueError("A map must be a plain array, got a masked one. Fill it first: values.filled(0).")
     if array.dtype.kind not in "biuf":  # a complex number would lose its imaginary part, a text be read as a number
         raise ValueError(f"A map must hold real numbers, got {array.dtype}. Take np.abs of complex values.")
     values = array.astype(np.float64)

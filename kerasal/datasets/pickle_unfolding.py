@@ -5,6 +5,8 @@ elements to whoever visits each reference: a loop over them, ``str`` or ``hash``
 visited once, what it holds is counted as often as it is referred to, and what is out of proportion is refused.
 """
 
+from collections.abc import Iterable
+
 from kerasal.file_claims import ImplausibleFile, check_expansion
 
 _KEYS = (str, bytes, int, float, bool, type(None))
@@ -16,14 +18,15 @@ class RefusedPickle(ValueError):
     """The pickle asks for something else than numbers, text, plain containers and arrays."""
 
 
-def check_key(key) -> None:
-    """Refuse what is no plain key of a dictionary or element of a set: a nested tuple may take for ever to hash.
+def check_keys(keys: Iterable) -> None:
+    """Refuse what are no plain keys of a dictionary or elements of a set: a nested tuple may take for ever to hash.
 
     Raises:
-        RefusedPickle: neither a number nor text.
+        RefusedPickle: neither numbers nor text.
     """
-    if not isinstance(key, _KEYS):
-        raise RefusedPickle(f"it has a {type(key).__name__} as a key or in a set; expected numbers or text.")
+    for key in keys:
+        if not isinstance(key, _KEYS):
+            raise RefusedPickle(f"it has a {type(key).__name__} as a key or in a set; expected numbers or text.")
 
 
 def unfold(value, stored: int, stand_in: type):

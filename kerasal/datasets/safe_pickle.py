@@ -19,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasal.datasets.pickle_unfolding import RefusedPickle as RefusedPickle
-from kerasal.datasets.pickle_unfolding import check_key, unfold
+from kerasal.datasets.pickle_unfolding import check_keys, unfold
 
 _SHORT = 1 << 12  # bytes: anything longer is the inside of an array, which nothing in the file refers to again
 _AXES = 64  # as many as NumPy takes
@@ -163,28 +163,24 @@ class _Reader(pickle._Unpickler):
         self.stack[-1] = function(*arguments)
 
     def load_dict(self):
-        self._check_keys(self.stack[::2])
+        check_keys(self.stack[::2])
         super().load_dict()
 
     def load_setitem(self):
-        self._check_keys(self.stack[-2:-1])
+        check_keys(self.stack[-2:-1])
         super().load_setitem()
 
     def load_setitems(self):
-        self._check_keys(self.stack[::2])
+        check_keys(self.stack[::2])
         super().load_setitems()
 
     def load_additems(self):
-        self._check_keys(self.stack)
+        check_keys(self.stack)
         super().load_additems()
 
     def load_frozenset(self):
-        self._check_keys(self.stack)
+        check_keys(self.stack)
         super().load_frozenset()
-
-    def _check_keys(self, keys) -> None:
-        for key in keys:
-            check_key(key)
 
     def load_memoize(self):
         self._remember(len(self.memo))
@@ -241,7 +237,7 @@ def _ordered(items=()) -> dict:
     """Return the dictionary of Python 2's ``OrderedDict([[key, value], …])``."""
     found = {}
     for key, value in items:
-        check_key(key)
+        check_keys([key])
         found[key] = value
     return found
 

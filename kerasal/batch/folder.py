@@ -151,4 +151,5 @@ def write_record(out: pathlib.Path, number: int, record: Mapping[str, Any]) -> N
 
 def _write(path: pathlib.Path, facts: Mapping[str, Any]) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # \udcff is JSON for such a byte

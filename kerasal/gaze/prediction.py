@@ -13,7 +13,7 @@ from PIL import Image
 from kerasal import preprocessing as conventions
 from kerasal.gaze.maps import as_maps, fitted, image_size, is_log_density, map_size, prepare
 from kerasal.hooks.trace import Retraced
-from kerasal.images import size_of_area
+from kerasal.images import check_image, size_of_area
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework import SMOOTH, enlarged_map
 
@@ -61,9 +61,14 @@ class Predictor:
         self._graph = Retraced(self.forward, [pixels], net, autograph=True)
 
     def raw(self, photographs: Iterable[np.ndarray], batch_size: int = 16) -> Iterator[np.ndarray]:
-        """Yield the net's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped."""
+        """Yield the net's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped.
+
+        Raises:
+            ValueError: no such photograph.
+        """
         batch: list[np.ndarray] = []
         for photograph in photographs:
+            photograph = check_image(photograph, "A photograph")
             ready = fitted(photograph, self.size or size_of_area(photograph.shape[:2], AREA))
             if len(batch) == batch_size or (batch and batch[0].shape != ready.shape):
                 yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
@@ -102,7 +107,7 @@ def predict(
         batch_size: photographs at a time.
 
     Raises:
-        ValueError: a net or an option that does not fit; a map that is not finite.
+        ValueError: a net, an option or a photograph that does not fit; a map that is not finite.
     """
     import itertools
 

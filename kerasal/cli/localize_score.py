@@ -56,8 +56,10 @@ def localize_score(
 
     job = localize_truth.prepare(folder, boxes, classes=classes, inclusive=inclusive)
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    from kerasal import hooks
+
     settings = {
-        "model": localize_run.identity(model),
+        "model": [model, hooks.digest_model(opened.model)],
         "preprocessing": repr(opened.preprocessing),
         "recipe": recipe,
         "method": method,

@@ -10,6 +10,7 @@ act on the *operations* of that graph, so every spelling of ReLU is reached alik
 """
 
 from kerasal.hooks.maps import last_map as last_map
+from kerasal.hooks.model_digest import digest_model as digest_model
 from kerasal.hooks.outputs import logits as logits
 from kerasal.hooks.outputs import select as select_output
 from kerasal.hooks.paths import find as find_layer
@@ -19,4 +20,15 @@ from kerasal.hooks.rules import RULES as RULES
 from kerasal.hooks.watching import gradients as gradients
 from kerasal.hooks.watching import watch as watch
 
-__all__ = ["RULES", "find_layer", "fingerprint", "gradients", "last_map", "layers", "logits", "select_output", "watch"]
+__all__ = [
+    "RULES",
+    "digest_model",
+    "find_layer",
+    "fingerprint",
+    "gradients",
+    "last_map",
+    "layers",
+    "logits",
+    "select_output",
+    "watch",
+]

@@ -113,12 +113,12 @@ def train(
     with team.guarded():
         run = Run(replicas, learning_rate, batch_size, seed, augmentation, train_data, test_data)
         settings = {
-            "model": f"{model.name} with {model.count_params():,} parameters",
+            **folder.identify(model),
             "seed": seed,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
-            "train_data": train_data.fingerprint(),
-            "test_data": test_data.fingerprint(),
+            "train_data": train_data.digest(),
+            "test_data": test_data.digest(),
             "augmentation": dataclasses.asdict(augmentation) if augmentation else None,
         } | replicas.settings
         listeners = keras.callbacks.CallbackList(list(callbacks) if team.chief else [], model=model)

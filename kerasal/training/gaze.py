@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 
 from kerasal import preprocessing as conventions
+from kerasal.digests import digest
 from kerasal.gaze.maps import image_size, map_size
-from kerasal.training import checkpoint, folder, recipes
+from kerasal.training import folder, recipes
 from kerasal.training.distributing import Replicas
 from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
@@ -126,12 +127,12 @@ def train_gaze(
         already = _bytes(net.weights) + _bytes(optimizer.variables)
         check_memory(replicas.net, chosen.batch_size, slots, already, machines=team.size)
         settings = {
-            "model": f"{net.name} with {net.count_params():,} parameters",
+            **folder.identify(net),
             **chosen.settings,
             "preprocessing": dataclasses.asdict(convention) | {"name": ""},
             "size": list(size),
-            "train_data": checkpoint.fingerprint(*train.arrays),
-            "validation_data": checkpoint.fingerprint(*test.arrays),
+            "train_data": digest(*train.arrays),
+            "validation_data": digest(*test.arrays),
             **replicas.settings,
         }
         settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back

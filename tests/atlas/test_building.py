@@ -234,7 +234,7 @@ def test_the_atlas_of_another_model_is_refused(net, tmp_path, only_plans):
     before = (tmp_path / "site" / "index.html").read_text()
     other = dense_net()
     other.layers[-1].set_weights([one + 1 for one in other.layers[-1].get_weights()])
-    with pytest.raises(ValueError, match="another model, or of other weights"):
+    with pytest.raises(ValueError, match="another model, of other layers or weights"):
         build(other, tmp_path / "site")
     assert (tmp_path / "site" / "index.html").read_text() == before
 

@@ -246,6 +246,9 @@ def _object(value: Any) -> tuple:
             return _name(kind), _without_layers(value.get_config())
         except Exception:
             return (_name(kind),)
+    inner = getattr(value, "python_function", getattr(value, "__wrapped__", None))  # such as of a tf.function
+    if inner is not None:
+        return _name(kind), inner
     text = "" if callable(value) else repr(value)
     return _name(kind), getattr(value, "__name__", ""), "" if " at 0x" in text else text
 

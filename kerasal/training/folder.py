@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasal import hooks
 from kerasal.digests import digest, digest_file
+from kerasal.locks import locked
 from kerasal.training import checkpoint
 from kerasal.training.workers import Alone, Team
 
@@ -69,6 +70,28 @@ def begin(
     # Epoch 0 is kept too: whoever is stopped in the first epoch starts again from the same weights.
     checkpoint.write(path, settings, [], state)
     return []
+
+
+@contextlib.contextmanager
+def claimed(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
+    """Keep a second training out of the folder; of a team the chief does, whose workers share it with him.
+
+    Raises:
+        FolderInUse: another training is at work in it; in every process of a team as a ValueError.
+        OSError: the folder cannot be made or written to.
+    """
+    with contextlib.ExitStack() as held:
+        error = None
+        try:
+            if team.chief:
+                held.enter_context(locked(output))
+        except (ValueError, OSError) as refused:
+            error = refused
+        if team.size > 1:
+            team.agreed(error)
+        elif error is not None:
+            raise error
+        yield
 
 
 def begin_together(

@@ -189,6 +189,7 @@ def test_a_changed_layer(mutation):
         lambda m: m.table.__setitem__(0, 5.0),
         lambda m: setattr(m, "shape_it", lambda values: values - m.temperature),
         lambda m: setattr(m, "shape_it", keras.ops.relu),
+        lambda m: setattr(m, "shape_it", tf.function(lambda values: values)),
         lambda m: m.dense.kernel.assign_add(np.ones((3, 3))),
     ],
 )
@@ -197,6 +198,13 @@ def test_a_changed_subclassed_model(change):
     before = digest_model(model)
     change(model)
     assert digest_model(model) != before
+
+
+def test_what_is_within_a_tf_function():
+    models = [own(), own()]
+    for number, model in enumerate(models):
+        model.shape_it = tf.function(lambda values, factor=number: values * factor)
+    assert digest_model(models[0]) != digest_model(models[1])
 
 
 def test_the_code_of_a_class_and_what_it_refers_to(monkeypatch):

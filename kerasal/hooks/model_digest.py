@@ -24,7 +24,7 @@ import tensorflow as tf  # isort: skip
 
 _LIBRARIES = {"keras", "tensorflow", "numpy", "scipy", "pandas", "kerasal", *sys.stdlib_module_names} - {"__main__"}
 _UNUSED = ("_initializer", "_regularizer", "_constraint")
-_UNUSED_NAMES = {"name", "trainable", "initializer", "regularizer", "constraint"}
+_UNUSED_NAMES = {"name", "trainable", "initializer", "regularizer", "constraint", "filepath", "seed"}
 _OF_CLASSES = {"__module__", "__doc__", "__dict__", "__weakref__", "__qualname__", "__annotations__", "__annotate__"}
 _OF_CLASSES |= {"__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl", "__orig_bases__"}
 _OF_TRAINING = {"optimizer", "history", "stop_training", "_compile_config", "_compiled_trainable_state"}
@@ -138,14 +138,16 @@ def _attributes(operation: keras.Operation) -> dict[str, Any]:
 
 def _values(layer: keras.Layer) -> dict[str, Any]:
     """Return what decides the outputs of one of Keras's own layers and is neither a variable nor a setting."""
-    found = {
-        key: value
-        for key, value in vars(layer).items()
-        if isinstance(value, (np.ndarray, tf.Tensor)) or key in ("call", "__call__")
-    }
+    found = {key: value for key, value in _attributes(layer).items() if _is_state(value) or key == "call"}
     if hasattr(layer, "get_vocabulary"):
         found["vocabulary"] = list(map(str, layer.get_vocabulary()))
     return found
+
+
+def _is_state(value: Any) -> bool:
+    """Tell what ``adapt`` leaves in a layer, tensors, arrays and lists of floats, from what it counts as it runs."""
+    floats = isinstance(value, list) and bool(value) and all(isinstance(one, (float, np.floating)) for one in value)
+    return floats or isinstance(value, (np.ndarray, tf.Tensor))
 
 
 @functools.cache

@@ -207,6 +207,30 @@ def test_what_is_within_a_tf_function():
     assert digest_model(models[0]) != digest_model(models[1])
 
 
+@pytest.mark.parametrize("kind", [keras.layers.Discretization, keras.layers.IntegerLookup])
+def test_what_was_adapted_and_is_no_variable(kind):
+    models = []
+    for values in ([1, 2, 3, 4], [1, 2, 3, 9]):
+        settings = {"num_bins": 3} if kind is keras.layers.Discretization else {}
+        layer = kind(**settings)
+        layer.adapt(np.array(values))
+        inputs = keras.Input((1,), dtype="int64")
+        models.append(keras.Model(inputs, layer(inputs)))
+    assert digest_model(models[0]) != digest_model(models[1])
+
+
+def test_a_saved_model_folder_is_its_files(tmp_path):
+    import kerasal
+
+    digests = []
+    for name, activation in (("a", "relu"), ("b", "elu")):
+        keras.utils.set_random_seed(0)
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation)]).export(tmp_path / name, verbose=False)
+        digests.append(digest_model(kerasal.load_model(tmp_path / name)))
+    (tmp_path / "a").rename(tmp_path / "c")
+    assert digests[0] == digest_model(kerasal.load_model(tmp_path / "c")) != digests[1]
+
+
 def test_the_code_of_a_class_and_what_it_refers_to(monkeypatch):
     before = digest_model(own()), digest_model(network())
     monkeypatch.setattr(Own, "call", lambda self, inputs: self.dense(inputs))

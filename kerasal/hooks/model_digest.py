@@ -8,7 +8,6 @@ it, which a counter gives, nor is what training alone uses.
 import enum
 import functools
 import pathlib
-import sys
 import types
 import warnings
 from collections.abc import Callable
@@ -18,15 +17,21 @@ import numpy as np
 
 from kerasal import _keras  # noqa: F401
 from kerasal.digests import Encoder, digest_file
+from kerasal.hooks.code_parts import (
+    class_parts,
+    code_parts,
+    full_name,
+    function_parts,
+    is_own,
+    object_parts,
+    without_layers,
+)
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
 
-_LIBRARIES = {"keras", "tensorflow", "numpy", "scipy", "pandas", "kerasal", *sys.stdlib_module_names} - {"__main__"}
 _UNUSED = ("_initializer", "_regularizer", "_constraint")
 _UNUSED_NAMES = {"name", "trainable", "initializer", "regularizer", "constraint", "filepath", "seed"}
-_OF_CLASSES = {"__module__", "__doc__", "__dict__", "__weakref__", "__qualname__", "__annotations__", "__annotate__"}
-_OF_CLASSES |= {"__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl", "__orig_bases__"}
 _OF_TRAINING = {"optimizer", "history", "stop_training", "_compile_config", "_compiled_trainable_state"}
 _OF_TRAINING |= {"_eval_epoch_iterator", "_functional", "output_names", "stop_predicting", "stop_evaluating"}
 
@@ -66,18 +71,18 @@ class _Encoder(Encoder):
         for kinds, parts in self._kinds:
             if isinstance(value, kinds):
                 return parts(self, value)
-        return _object(value)
+        return object_parts(value)
 
     def _variable(self, variable) -> tuple:
         shape, dtype = tuple(variable.shape), tf.as_dtype(variable.dtype).name
         return ("variable", shape, dtype, np.asarray(variable) if self._weights else None)
 
     def _operation(self, operation: keras.Operation) -> tuple:
-        own = _is_own(type(operation))
+        own = is_own(type(operation))
         layer, model = isinstance(operation, keras.Layer), isinstance(operation, keras.Model)
         graph = hasattr(operation, "_nodes_by_depth")
         return (
-            _class(type(operation)),
+            class_parts(type(operation)),
             None if model or not layer else _settings(operation),
             _attributes(operation) if own or not layer else _values(operation),
             list(operation.weights) if layer else [],
@@ -92,12 +97,12 @@ class _Encoder(Encoder):
         (keras.KerasTensor, lambda _, tensor: ("tensor", tuple(tensor.shape), str(tensor.dtype))),
         (tf.Tensor, lambda _, tensor: np.asarray(tensor) if hasattr(tensor, "numpy") else str(tensor.shape)),
         ((tf.DType, tf.TensorShape), lambda _, value: str(value)),
-        (enum.Enum, lambda _, value: (_name(type(value)), value.name)),
-        (type, lambda _, value: _class(value)),
+        (enum.Enum, lambda _, value: (full_name(type(value)), value.name)),
+        (type, lambda _, value: class_parts(value)),
         (types.ModuleType, lambda _, module: ("module", module.__name__)),
-        (types.FunctionType, lambda _, function: _function(function)),
+        (types.FunctionType, lambda _, function: function_parts(function)),
         (types.MethodType, lambda _, method: ("method", method.__func__, method.__self__)),
-        (types.CodeType, lambda _, code: _code(code)),
+        (types.CodeType, lambda _, code: code_parts(code)),
         ((staticmethod, classmethod), lambda _, value: (type(value).__name__, value.__func__)),
         (property, lambda _, value: ("property", value.fget)),
         (functools.partial, lambda _, value: ("partial", value.func, value.args, value.keywords)),
@@ -118,17 +123,7 @@ def _settings(layer: keras.Layer) -> Any:
             continue
         now = getattr(layer, key, None)
         settings[key] = now if isinstance(now, (types.FunctionType, types.MethodType, functools.partial)) else value
-    return _without_layers(settings)
-
-
-def _without_layers(settings: Any) -> Any:
-    """Reduce the settings of layers within a wrapper's to their class: they are looked at themselves."""
-    if isinstance(settings, dict):
-        inner = settings.get("config")
-        if "class_name" in settings and isinstance(inner, dict) and "trainable" in inner:
-            return settings["class_name"]
-        return {key: _without_layers(one) for key, one in settings.items()}
-    return [_without_layers(one) for one in settings] if isinstance(settings, (list, tuple)) else settings
+    return without_layers(settings)
 
 
 def _attributes(operation: keras.Operation) -> dict[str, Any]:
@@ -182,86 +177,3 @@ def _program(layer) -> str | None:
     """Return the digest of the SavedModel that a layer runs."""
     path = pathlib.Path(layer.filepath)
     return digest_file(path) if path.exists() else None
-
-
-def _function(function: types.FunctionType) -> tuple:
-    if _in_library(function.__module__) and _found_by_name(function):
-        return ("function", function.__module__, function.__qualname__)
-    cells = [_cell(cell) for cell in function.__closure__ or ()]
-    return (
-        "function",
-        function.__code__,
-        function.__defaults__,
-        function.__kwdefaults__,
-        cells,
-        {name: function.__globals__[name] for name in _names(function.__code__) if _counts(function, name)},
-    )
-
-
-def _found_by_name(function: types.FunctionType) -> bool:
-    """Tell a library's function from one that only says so, as one that was read from a model file does."""
-    found = sys.modules.get(function.__module__)
-    for name in function.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is function
-
-
-def _counts(function: types.FunctionType, name: str) -> bool:
-    found = function.__globals__.get(name)
-    return found is not None and not isinstance(found, types.ModuleType)
-
-
-def _names(code: types.CodeType) -> list[str]:
-    """Return the names that code refers to, and the code within it."""
-    inner = [name for one in code.co_consts if isinstance(one, types.CodeType) for name in _names(one)]
-    return sorted({*code.co_names, *inner})
-
-
-def _code(code: types.CodeType) -> tuple:
-    shape = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
-    constants = ["..." if one is ... else one for one in code.co_consts]
-    return "code", code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars, shape
-
-
-def _cell(cell) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return "empty"
-
-
-def _class(kind: type) -> tuple:
-    """Return a class by its name; of the user's own also what it and those it is derived from define."""
-    own = [one for one in kind.__mro__ if _is_own(one)]
-    members = [{key: value for key, value in vars(one).items() if key not in _OF_CLASSES} for one in own]
-    return ("class", _name(kind) if not own else kind.__name__, members)
-
-
-def _object(value: Any) -> tuple:
-    """Return an object by its class and attributes; one of a library by its settings or its text."""
-    kind = type(value)
-    if _is_own(kind):
-        slots = [name for one in kind.__mro__ for name in getattr(one, "__slots__", ()) if hasattr(value, name)]
-        return _class(kind), getattr(value, "__dict__", {}), {name: getattr(value, name) for name in slots}
-    if kind.__module__.split(".")[0] == "keras" and hasattr(value, "get_config") and "Seed" not in kind.__name__:
-        try:
-            return _name(kind), _without_layers(value.get_config())
-        except Exception:
-            return (_name(kind),)
-    inner = getattr(value, "python_function", getattr(value, "__wrapped__", None))  # such as of a tf.function
-    if inner is not None:
-        return _name(kind), inner
-    text = "" if callable(value) else repr(value)
-    return _name(kind), getattr(value, "__name__", ""), "" if " at 0x" in text else text
-
-
-def _is_own(kind: type) -> bool:
-    return not _in_library(kind.__module__)
-
-
-def _in_library(module: str | None) -> bool:
-    return module is not None and module.split(".")[0] in _LIBRARIES
-
-
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kerasal.digests import stamp
 from kerasal.images import find_files
 
 COLUMNS = ("image", "path", "file")
@@ -92,15 +93,6 @@ def need_pyarrow() -> Any:
             'Parquet needs pyarrow: python -m pip install "kerasal[batch]". NPZ and PNG do without.'
         ) from error
     return pyarrow
-
-
-def stamp(path: str | os.PathLike) -> tuple[int, int] | None:
-    """Return a file's size and time, or None of one that is not there."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):  # a zero byte in the name
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 def _sources(named: Iterable[tuple[str, pathlib.Path]]) -> list[Source]:

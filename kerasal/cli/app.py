@@ -27,6 +27,7 @@ from kerasal.cli.gaze import app as gaze
 from kerasal.cli.localize import localize
 from kerasal.cli.localize_score import localize_score
 from kerasal.cli.maximize import maximize
+from kerasal.cli.outputs import App
 from kerasal.cli.patterns import patterns
 from kerasal.cli.probe import probe
 from kerasal.cli.score import score
@@ -35,7 +36,7 @@ from kerasal.cli.session import remark
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
 
-app = typer.Typer(
+app = App(
     name="kerasal",
     help="See what a Keras network sees, and where people look.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage. --traceback, anywhere, shows where an error came from.",

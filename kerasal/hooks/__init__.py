@@ -13,6 +13,7 @@ act on the *operations* of that graph, so every spelling of ReLU is reached alik
 """
 
 from kerasal.hooks.maps import last_map as last_map
+from kerasal.hooks.model_digest import digest_model as digest_model
 from kerasal.hooks.outputs import NoLogits as NoLogits
 from kerasal.hooks.outputs import logits as logits
 from kerasal.hooks.outputs import select as select_output
@@ -29,6 +30,7 @@ __all__ = [
     "NoReLU",
     "RULES",
     "Snapshot",
+    "digest_model",
     "find_layer",
     "gradients",
     "last_map",

@@ -15,6 +15,7 @@ from kerasal.gaze.maps import as_maps, fitted, image_size, is_log_density, map_s
 from kerasal.images import size_of_area
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework import SMOOTH, enlarged_map
+from kerasal.process import check_process
 
 import cv2  # isort: skip  (after kerasal.images, which says what to do where it cannot be loaded)
 
@@ -49,6 +50,7 @@ class Predictor:
         size: tuple[int, int] | None = None,
         target_range: Literal["unit", "pm1"] = "unit",
     ):
+        check_process()
         if target_range not in ("unit", "pm1"):
             raise ValueError(f'target_range is "unit" or "pm1". Received: {target_range!r}.')
         self.net, self.convention = net, conventions.get(preprocessing)
@@ -61,6 +63,7 @@ class Predictor:
 
     def raw(self, photographs: Iterable[np.ndarray], batch_size: int = 16) -> Iterator[np.ndarray]:
         """Yield the net's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped."""
+        check_process()
         batch: list[np.ndarray] = []
         for photograph in photographs:
             ready = fitted(photograph, self.size or size_of_area(photograph.shape[:2], AREA))

@@ -12,6 +12,7 @@ from kerasal import _keras  # noqa: F401
 from kerasal.hooks import paths
 from kerasal.hooks.view import View
 from kerasal.objectives.expression import Objective
+from kerasal.process import check_process
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -64,6 +65,7 @@ class Trace:
 
     def __call__(self, inputs: list[np.ndarray], parameters: list[np.ndarray]) -> list[np.ndarray]:
         """Run on one chunk of images."""
+        check_process()
         results = self.run([tf.constant(x) for x in inputs], [tf.constant(p) for p in parameters])
         return [result.numpy() for result in results]
 
@@ -75,6 +77,7 @@ def traced(
 
     ``declared`` says that ``inputs`` are those that the model declares, whose open sizes stay open.
     """
+    check_process()
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or []] if declared else []
     rows = len(inputs[0]) if objective.loops_over_batch else None
     specs = [tf.TensorSpec((rows, *(shapes[i] if shapes else x.shape[1:])), tf.float32) for i, x in enumerate(inputs)]

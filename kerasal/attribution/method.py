@@ -24,6 +24,7 @@ from kerasal import _keras  # noqa: F401
 from kerasal.attribution.compiled import CompiledMethod
 from kerasal.attribution.maps import named
 from kerasal.hooks.inputs import chunk_size, conform, unpack
+from kerasal.hooks.state import state_rows
 from kerasal.hooks.trace import traced
 from kerasal.naming import closest
 from kerasal.objectives.targets import resolve
@@ -118,7 +119,7 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     images = len(arrays[0])
     objective = resolve(target, images)
     if batch_size is None:
-        batch_size = images if objective.loops_over_batch else chunk_size(arrays)
+        batch_size = images if objective.loops_over_batch else state_rows(model) or chunk_size(arrays)
     elif isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         raise ValueError(f"batch_size is a whole number from 1 on, or None. Received: {batch_size!r}.")
     elif objective.loops_over_batch and batch_size < images:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from kerasal import preprocessing as conventions
 from kerasal.gaze.maps import as_maps, fitted, image_size, is_log_density, map_size, prepare
+from kerasal.hooks import unchanged
 from kerasal.images import size_of_area
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework import SMOOTH, enlarged_map
@@ -76,7 +77,8 @@ class Predictor:
 
     def forward(self, pixels: tf.Tensor) -> tf.Tensor:
         """Return the net's maps (N, h, w) of a tensor of pixels, uint8 (N, H, W, 3) of the size that it looks at."""
-        outputs = self.net(prepare(pixels, self.convention), training=False)
+        with unchanged(self.net):
+            outputs = self.net(prepare(pixels, self.convention), training=False)
         size = self.map_size or tuple(tf.unstack(tf.shape(outputs)[1:3]))
         maps = tf.cast(as_maps(outputs, size, log=self._log), tf.float32)
         return (maps + 1) / 2 if self._pm1 else maps

@@ -16,7 +16,21 @@ from kerasal.hooks.paths import find as find_layer
 from kerasal.hooks.paths import fingerprint as fingerprint
 from kerasal.hooks.paths import layers as layers
 from kerasal.hooks.rules import RULES as RULES
+from kerasal.hooks.state import state_rows as state_rows
+from kerasal.hooks.state import unchanged as unchanged
 from kerasal.hooks.watching import gradients as gradients
 from kerasal.hooks.watching import watch as watch
 
-__all__ = ["RULES", "find_layer", "fingerprint", "gradients", "last_map", "layers", "logits", "select_output", "watch"]
+__all__ = [
+    "RULES",
+    "find_layer",
+    "fingerprint",
+    "gradients",
+    "last_map",
+    "layers",
+    "logits",
+    "select_output",
+    "state_rows",
+    "unchanged",
+    "watch",
+]

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks import paths
+from kerasal.hooks.state import check_rows
 from kerasal.hooks.view import View
 from kerasal.objectives.expression import Objective
 from kerasal.process import check_process
@@ -78,6 +79,7 @@ def traced(
     ``declared`` says that ``inputs`` are those that the model declares, whose open sizes stay open.
     """
     check_process()
+    check_rows(model, len(inputs[0]))
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or []] if declared else []
     rows = len(inputs[0]) if objective.loops_over_batch else None
     specs = [tf.TensorSpec((rows, *(shapes[i] if shapes else x.shape[1:])), tf.float32) for i, x in enumerate(inputs)]

@@ -163,7 +163,8 @@ def _localized(image, picture, number: int, score: float, values: np.ndarray, op
 
 def _chosen(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers and the outputs of the classes to look for."""
-    values = hooks.select_output(model, model(inputs, training=False), output)
+    with hooks.unchanged(model):
+        values = hooks.select_output(model, model(inputs, training=False), output)
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2:
         raise ValueError(f"Expected a classifier, output (N, classes). {model.name!r} gives {values.shape}.")

@@ -11,7 +11,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
     {"registry", "preprocessing", "images", "metrics", "datasets", "labels", "loading"}
-    | {"files", "naming", "progress", "weight_files", "file_claims", "process", "_keras", "_version"},
+    | {"files", "naming", "progress", "weight_files", "file_claims", "process", "checks", "_keras", "_version"},
     {"layers", "losses", "hooks", "objectives"},
     {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"}
     | {"gaze", "diagnosis"},

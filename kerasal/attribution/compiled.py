@@ -33,7 +33,7 @@ class CompiledMethod(tf.Module):
     def __call__(self, inputs, target=None):
         """Return the maps, as one tensor or as a list with one for each of several inputs."""
         check_process()
-        return self.top(inputs) if target is None else self.classes(inputs, tf.cast(target, tf.int32))
+        return self.top(inputs) if target is None else self.classes(inputs, tf.saturate_cast(target, tf.int32))
 
     def _top(self, inputs):
         return self._run(inputs, top_class(), [])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import _keras  # noqa: F401
+from kerasal.checks import refuse_mask
 from kerasal.process import check_process
 
 import keras  # isort: skip
@@ -138,6 +139,7 @@ def _conform_one(name: str, value: Any, shape: tuple | None, dtype: str) -> np.n
         raise ValueError(
             f"Input {name!r} takes whole numbers ({dtype}), which have no gradient. Start after the embedding."
         )
+    refuse_mask(value, f"Input {name!r}")
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":

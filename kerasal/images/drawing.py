@@ -4,6 +4,8 @@ from typing import Literal
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
+
 try:
     import cv2
 except ImportError as error:  # opencv-python wants libGL, which a bare server does not have
@@ -18,6 +20,7 @@ _FULL_COLOUR = 99.0
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize (H, W) or (H, W, C) to ``size`` = (height, width), areas averaged when shrinking, cubic when enlarging."""
+    refuse_mask(image, "the image")
     height, width = size
     if height < 1 or width < 1:
         raise ValueError(f"size is (height, width), both from 1 on. Received: {size!r}.")
@@ -111,6 +114,7 @@ def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> 
 
 
 def _checked(values, rank: int) -> np.ndarray:
+    refuse_mask(values, "the map")
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != rank or values.size == 0:
         raise ValueError(

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from kerasal.checks import refuse_mask
 from kerasal.files import replacing
 
 MAX_PIXELS = 100_000_000
@@ -71,6 +72,7 @@ def write(path: str | os.PathLike, image: np.ndarray) -> pathlib.Path:
     path = pathlib.Path(path)
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ValueError(f"Pictures are written as .png, .jpg or .webp. Received: {str(path)!r}.")
+    refuse_mask(image, "the image")
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
         raise ValueError(

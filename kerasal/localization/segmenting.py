@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
 from kerasal.images import resize as _resize
 from kerasal.localization.colours import MOST, fit_colours, log_density
 from kerasal.localization.cutting import cut_by_colour, cut_by_evidence
@@ -184,6 +185,7 @@ def enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def checked_image(image) -> np.ndarray:
     """Return a uint8 RGB image (H, W, 3), in one piece in memory; refuse anything else."""
+    refuse_mask(image, "the image")
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(

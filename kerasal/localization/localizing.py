@@ -190,7 +190,9 @@ def _maps(model, inputs, numbers, method, output, options: dict, size: tuple[int
         maps = np.asarray(method(model, repeated, targets, **options))
     else:
         spec = attribution.method_spec(method)
-        maps = np.asarray(getattr(attribution, method)(model, repeated, targets, output=output, **options))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", attribution.ZeroMap)  # the warning of its box says it for each class
+            maps = np.asarray(getattr(attribution, method)(model, repeated, targets, output=output, **options))
         if spec.on_pixels:
             defaults = {name: parameter.default for name, parameter in spec.options.items()}
             maps = np.stack([spec.on_pixels(one, size, {**defaults, **options}) for one in maps])

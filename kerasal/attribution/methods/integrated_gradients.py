@@ -14,7 +14,11 @@ from kerasal.checks import refuse_mask
 _BLUR = 0.05
 
 
-@method(reference="Sundararajan, Taly & Yan 2017, equation 1", signed=True)
+@method(
+    reference="Sundararajan, Taly & Yan 2017, equation 1",
+    signed=True,
+    if_zero="the image is its own baseline, or nothing between them counts",
+)
 def integrated_gradients(
     view,
     *,

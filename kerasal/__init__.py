@@ -12,6 +12,9 @@ What every routine of this package shares is said here once:
 * **Scores** are logits by default: the last softmax or sigmoid is left out, and the model is never changed for it.
 * Everything random takes a ``seed``. Nothing reads the network unless pretrained weights are asked for by name.
 
+* TensorFlow does not survive ``os.fork``: in a child of a process that had run it, routines raise
+  ``kerasal.process.ForkedProcess``. Start workers with ``multiprocessing.get_context("spawn")``.
+
 Importing this package loads neither TensorFlow nor Keras; the first use of a name does.
 """
 
@@ -19,6 +22,7 @@ import importlib
 import pathlib
 from typing import TYPE_CHECKING
 
+from kerasal import process as _process  # noqa: F401  (notices forks from here on)
 from kerasal._version import __version__ as __version__
 
 # In a checkout that is not installed, kerasal.zoo lies beside this package, where setup.cfg takes it from.

@@ -32,7 +32,7 @@ def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int
     """
     path, _ = hooks.find_layer(model, layer)
     arrays = conform(model, inputs)
-    batch_size = batch_size or chunk_size(arrays)
+    batch_size = batch_size or hooks.state_rows(model) or chunk_size(arrays)
     parts = []
     for start in range(0, len(arrays[0]), batch_size):
         chunk = [array[start : start + batch_size] for array in arrays]

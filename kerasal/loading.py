@@ -5,6 +5,7 @@ import zipfile
 
 from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
 from kerasal.file_claims import check_claims
+from kerasal.process import check_process
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -14,6 +15,7 @@ _SIGNATURES = ("serving_default", "serve")
 
 def load_file(path: pathlib.Path, *, unsafe: bool = False) -> keras.Model:
     """Load ``path``; see ``kerasal.load_model``."""
+    check_process()
     if path.is_dir():
         return _load_saved_model(path)
     if path.stat().st_size == 0:

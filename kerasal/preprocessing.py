@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
 from kerasal.naming import closest
 
 
@@ -27,6 +28,7 @@ class Preprocessing:
 
     def apply(self, images: np.ndarray) -> np.ndarray:
         """Turn pixels (..., H, W, C), values 0..255, RGB or grey, into a new float32 array of model inputs."""
+        refuse_mask(images, "images")
         if np.asarray(images).dtype.kind not in "uif":
             raise ValueError(f"Pixels must be numbers of 0..255, got {np.asarray(images).dtype}. Convert them first.")
         pixels = np.array(images, dtype=np.float32)  # always a copy: the caller's array is never written to
@@ -37,6 +39,7 @@ class Preprocessing:
 
     def invert(self, inputs: np.ndarray) -> np.ndarray:
         """Turn model inputs (..., H, W, C) back into float32 pixels (RGB, 0..255; beyond it where the inputs are)."""
+        refuse_mask(inputs, "inputs")
         inputs = np.array(inputs, dtype=np.float32)
         self._check_channels(inputs)
         pixels = inputs * np.float32(self.std) + np.float32(self.mean)

@@ -23,6 +23,7 @@ from typing import Any
 
 from kerasal.digests import digest_file
 from kerasal.naming import closest
+from kerasal.process import check_process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +131,7 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options)
             or a shipped file that is damaged.
         FileNotFoundError: ``weights`` is a path at which there is no file.
     """
+    check_process()
     spec = model_spec(name)
     unknown = sorted(set(options) - set(spec.options))
     if unknown:

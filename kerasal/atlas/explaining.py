@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import attribution, images, localization
+from kerasal import attribution, hooks, images, localization
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
 from kerasal.digests import digest_files
@@ -61,7 +61,8 @@ def top_classes(subject: Subject, files: Sequence[pathlib.Path]) -> list[int]:
 
 def _scores(subject: Subject, inputs: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return the output for one input (classes,), and whether it looks like probabilities."""
-    scores = np.asarray(subject.model(inputs, training=False), dtype=np.float64)[0]
+    with hooks.unchanged(subject.model):
+        scores = np.asarray(subject.model(inputs, training=False), dtype=np.float64)[0]
     return scores, bool(scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2)
 
 

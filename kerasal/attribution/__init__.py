@@ -36,3 +36,4 @@ from kerasal.attribution.methods.layercam import layercam as layercam
 from kerasal.attribution.methods.occlusion import occlusion as occlusion
 from kerasal.attribution.methods.scorecam import scorecam as scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad as smoothgrad
+from kerasal.attribution.zero_maps import ZeroMap as ZeroMap

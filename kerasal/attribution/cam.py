@@ -9,6 +9,8 @@ from kerasal import (
 
 import tensorflow as tf  # isort: skip
 
+NO_EVIDENCE = "the layer holds no positive evidence for the score; what is there speaks against it"
+
 
 def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable) -> list[tf.Tensor]:
     """Return relu(sum over channels of weights × maps) for each input, from a layer's maps and the score's gradient.

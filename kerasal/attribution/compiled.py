@@ -4,6 +4,7 @@ from kerasal import _keras  # noqa: F401
 from kerasal.hooks.trace import Retraced
 from kerasal.hooks.view import View
 from kerasal.objectives import Objective, class_score, top_class
+from kerasal.process import check_process
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -41,7 +42,8 @@ class CompiledMethod(tf.Module):
 
     def __call__(self, inputs, target=None):
         """Return the maps, as one tensor or as a list with one for each of several inputs."""
-        return self.top(inputs) if target is None else self.classes(inputs, tf.cast(target, tf.int32))
+        check_process()
+        return self.top(inputs) if target is None else self.classes(inputs, tf.saturate_cast(target, tf.int32))
 
     def _top(self, inputs):
         return self._run(inputs, top_class(), [])

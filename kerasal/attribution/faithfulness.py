@@ -18,6 +18,7 @@ from kerasal import (
     hooks,
 )
 from kerasal.attribution.scoring import fixed_target, score
+from kerasal.checks import refuse_mask
 from kerasal.hooks.inputs import conform
 from kerasal.progress import progress_bar
 
@@ -72,6 +73,7 @@ def pointing_game(maps, boxes: Sequence[tuple[int, int, int, int]], *, tolerance
     Raises:
         ValueError: not one box a map, or an empty box.
     """
+    refuse_mask(maps, "maps")
     maps, boxes = np.asarray(maps), np.asarray(boxes)
     if maps.ndim != 3 or boxes.shape != (len(maps), 4):
         raise ValueError(f"Expected maps (N, H, W) and boxes (N, 4). Received {maps.shape} and {boxes.shape}.")
@@ -135,6 +137,7 @@ def _checked(model, inputs, maps, steps) -> tuple[np.ndarray, np.ndarray]:
     arrays = conform(model, inputs)
     if len(arrays) != 1 or arrays[0].ndim != 4:
         raise ValueError("Deletion and insertion need a model with one image input (N, H, W, C).")
+    refuse_mask(maps, "maps")
     maps = np.asarray(maps, dtype=np.float64)
     if maps.shape != arrays[0].shape[:3] or not np.isfinite(maps).all():
         raise ValueError(f"Expected finite maps of shape {arrays[0].shape[:3]}. Received shape {maps.shape}.")
@@ -144,6 +147,7 @@ def _checked(model, inputs, maps, steps) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fill(images: np.ndarray, fill) -> np.ndarray:
+    refuse_mask(fill, "fill")
     try:
         return np.array(np.broadcast_to(np.asarray(fill, np.float32), images.shape))
     except (ValueError, TypeError) as error:

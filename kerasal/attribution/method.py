@@ -23,7 +23,9 @@ import numpy as np
 from kerasal import _keras  # noqa: F401
 from kerasal.attribution.compiled import CompiledMethod
 from kerasal.attribution.maps import named
+from kerasal.attribution.zero_maps import warn_of_zero_maps
 from kerasal.hooks.inputs import chunk_size, conform, unpack
+from kerasal.hooks.state import state_rows
 from kerasal.hooks.trace import traced
 from kerasal.naming import closest
 from kerasal.objectives.targets import resolve
@@ -37,7 +39,8 @@ class MethodSpec:
 
     ``any_size`` takes images of another size than the model does, and cuts them itself; ``own_size`` traces each size
     of image apart; ``around(options, arrays)`` is a context in which the graph is run; ``finish(maps, options)`` has
-    the last word; ``on_pixels(map, (H, W), options)`` makes a map as large as its image.
+    the last word; ``on_pixels(map, (H, W), options)`` makes a map as large as its image; ``if_zero`` says what a map of
+    zeros means where the gradient is not 0.
     """
 
     name: str
@@ -51,6 +54,7 @@ class MethodSpec:
     around: Callable | None = None
     finish: Callable | None = None
     on_pixels: Callable | None = None
+    if_zero: str = ""
 
 
 _methods: dict[str, MethodSpec] = {}
@@ -118,7 +122,7 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     images = len(arrays[0])
     objective = resolve(target, images)
     if batch_size is None:
-        batch_size = images if objective.loops_over_batch else chunk_size(arrays)
+        batch_size = images if objective.loops_over_batch else state_rows(model) or chunk_size(arrays)
     elif isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         raise ValueError(f"batch_size is a whole number from 1 on, or None. Received: {batch_size!r}.")
     elif objective.loops_over_batch and batch_size < images:
@@ -141,6 +145,7 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     maps, more = results[: len(arrays)], results[len(arrays) :]
     if spec.finish:
         maps = [spec.finish(one, options) for one in maps]
+    warn_of_zero_maps(spec, maps, model, objective, arrays, batch_size, **settings)
     return (unpack(model, maps, inputs), *more) if more else unpack(model, maps, inputs)
 
 

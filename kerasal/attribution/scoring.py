@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks.inputs import chunk_size
+from kerasal.hooks.state import state_rows
 from kerasal.hooks.trace import traced
 from kerasal.objectives import top_class
 from kerasal.objectives.formulas import top_classes
@@ -28,7 +29,7 @@ def fixed_target(model, arrays: list[np.ndarray], target: Any, *, output=None, b
 
 
 def _run(function, model, arrays, objective, output, logits, batch_size) -> np.ndarray:
-    size = len(arrays[0]) if objective.loops_over_batch else batch_size or chunk_size(arrays)
+    size = len(arrays[0]) if objective.loops_over_batch else batch_size or state_rows(model) or chunk_size(arrays)
     settings = {"output": output, "logits": logits, "options": {}, "example": arrays if len(arrays) > 1 else None}
     parts = []
     for start in range(0, len(arrays[0]), size):

@@ -36,7 +36,7 @@ def make(kind, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
     ):
         warnings.simplefilter("ignore")
         for chunk in _chunks(kind, shard, letters, remarks):
-            for source, ready, rows in _run(kind, chunk, letters):
+            for source, ready, rows in _run(kind, chunk, letters, remarks):
                 try:
                     add(source.name, rows, lambda ready=ready, rows=rows: kind.draw(ready, rows))
                 except _failures() as error:
@@ -91,17 +91,23 @@ def _chunks(kind, shard: Shard, letters: list, remarks: list) -> Iterator[list[t
         yield chunk
 
 
-def _run(kind, chunk: list[tuple[Source, Any]], letters: list) -> Iterator[tuple[Source, Any, list[dict]]]:
+def _run(kind, chunk: list[tuple[Source, Any]], letters: list, remarks: list) -> Iterator[tuple]:
     """Yield the images of a chunk with their rows; where the chunk fails, one after the other."""
+    from kerasal.attribution import ZeroMap  # not before the number of threads is settled
+
     try:
-        found = kind.run([ready for _, ready in chunk])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ZeroMap)
+            found = kind.run([ready for _, ready in chunk])
     except _failures() as error:
         if len(chunk) > 1:
             for one in chunk:
-                yield from _run(kind, [one], letters)
+                yield from _run(kind, [one], letters, remarks)
         else:
             letters.append(_letter(chunk[0][0], error))
         return
+    numbers = [number for one in caught if isinstance(one.message, ZeroMap) for number in one.message.images]
+    remarks += [f"The map of {chunk[number][0].name} is 0 everywhere." for number in numbers]
     yield from ((source, ready, rows) for (source, ready), rows in zip(chunk, found, strict=True))
 
 

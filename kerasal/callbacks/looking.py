@@ -1,6 +1,7 @@
 """What ``KerasalCallback`` looks at after an epoch: a model and its chosen pictures and classes -> tiles."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,9 +49,11 @@ class Looks:
         if self.inputs is None:
             return []
         targets = fixed_target(model, [self.inputs], self.targets)
-        found = {
-            name: getattr(attribution, name)(model, self.inputs, targets, **own) for name, own in self.maps.items()
-        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", attribution.ZeroMap)  # its tile shows it
+            found = {
+                name: getattr(attribution, name)(model, self.inputs, targets, **own) for name, own in self.maps.items()
+            }
         said = [""] * len(self.inputs)
         if isinstance(targets, np.ndarray) and targets.ndim == 1:
             scores = score(model, [self.inputs], targets, logits=False)

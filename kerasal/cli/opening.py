@@ -170,12 +170,13 @@ def _assume(opened: OpenedModel) -> None:
 
 def _recognise(model, size: tuple[int, int]) -> tuple[conventions.Preprocessing, float, float]:
     """Return the convention under which the model gives the shipped photographs' classes most probability."""
-    from kerasal import images
+    from kerasal import hooks, images
 
     pictures = np.stack([images.crop_square(images.read(file), size) for file in PHOTOGRAPHS])
     found = []
     for convention in conventions.CONVENTIONS.values():
-        outputs = np.asarray(model(convention.apply(pictures), training=False), dtype=np.float64)
+        with hooks.unchanged(model):
+            outputs = np.asarray(model(convention.apply(pictures), training=False), dtype=np.float64)
         if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-2):  # logits
             outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
             outputs /= outputs.sum(axis=1, keepdims=True)

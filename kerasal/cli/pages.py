@@ -19,7 +19,10 @@ _CLASS_COLOURS = [
 
 def print_top_classes(opened, inputs: np.ndarray, count: int = 5) -> str | None:
     """Print the model's top classes for one input; return the first, or None if the model is no classifier."""
-    outputs = opened.model(inputs, training=False)
+    from kerasal import hooks
+
+    with hooks.unchanged(opened.model):
+        outputs = opened.model(inputs, training=False)
     if not hasattr(outputs, "shape") or len(outputs.shape) != 2 or outputs.shape[1] < 2:
         return None
     scores = np.asarray(outputs, dtype=np.float64)[0]

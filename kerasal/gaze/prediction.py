@@ -12,10 +12,12 @@ from PIL import Image
 
 from kerasal import preprocessing as conventions
 from kerasal.gaze.maps import as_maps, fitted, image_size, is_log_density, map_size, prepare
+from kerasal.hooks import unchanged
 from kerasal.hooks.trace import Retraced
 from kerasal.images import check_image, size_of_area
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework import SMOOTH, enlarged_map
+from kerasal.process import check_process
 
 import cv2  # isort: skip  (after kerasal.images, which says what to do where it cannot be loaded)
 
@@ -50,6 +52,7 @@ class Predictor:
         size: tuple[int, int] | None = None,
         target_range: Literal["unit", "pm1"] = "unit",
     ):
+        check_process()
         if target_range not in ("unit", "pm1"):
             raise ValueError(f'target_range is "unit" or "pm1". Received: {target_range!r}.')
         self.net, self.convention = net, conventions.get(preprocessing)
@@ -66,6 +69,7 @@ class Predictor:
         Raises:
             ValueError: no such photograph.
         """
+        check_process()
         batch: list[np.ndarray] = []
         for photograph in photographs:
             photograph = check_image(photograph, "A photograph")
@@ -79,7 +83,8 @@ class Predictor:
 
     def forward(self, pixels: tf.Tensor) -> tf.Tensor:
         """Return the net's maps (N, h, w) of a tensor of pixels, uint8 (N, H, W, 3) of the size that it looks at."""
-        outputs = self.net(prepare(pixels, self.convention), training=False)
+        with unchanged(self.net):
+            outputs = self.net(prepare(pixels, self.convention), training=False)
         size = self.map_size or tuple(tf.unstack(tf.shape(outputs)[1:3]))
         maps = tf.cast(as_maps(outputs, size, log=self._log), tf.float32)
         return (maps + 1) / 2 if self._pm1 else maps

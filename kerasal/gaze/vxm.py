@@ -19,6 +19,7 @@ import numpy as np
 
 from kerasal import _keras  # noqa: F401
 from kerasal.layers import GaussianBlur, LogDensity, ResizeLike
+from kerasal.process import check_process
 
 import keras  # isort: skip
 
@@ -37,6 +38,7 @@ def load_vxm(path: str | os.PathLike) -> keras.Model:
         FileNotFoundError: there is no such file.
         ValueError: no VXM file, a truncated one, or one with layers that are not known here.
     """
+    check_process()
     entries = read_vxm(path)
     try:
         count = _number(entries["layerCount"])

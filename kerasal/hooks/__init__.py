@@ -22,6 +22,8 @@ from kerasal.hooks.paths import layers as layers
 from kerasal.hooks.reach import NoReLU as NoReLU
 from kerasal.hooks.rules import RULES as RULES
 from kerasal.hooks.snapshot import Snapshot as Snapshot
+from kerasal.hooks.state import state_rows as state_rows
+from kerasal.hooks.state import unchanged as unchanged
 from kerasal.hooks.watching import gradients as gradients
 from kerasal.hooks.watching import watch as watch
 
@@ -37,5 +39,7 @@ __all__ = [
     "layers",
     "logits",
     "select_output",
+    "state_rows",
+    "unchanged",
     "watch",
 ]

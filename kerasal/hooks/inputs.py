@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from kerasal import _keras  # noqa: F401
+from kerasal.checks import refuse_mask
+from kerasal.process import check_process
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -24,6 +26,7 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
             inputs or their values (NaN, infinite, none) do not fit. Expected and received are said.
         TypeError: something that is no numeric array.
     """
+    check_process()
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected a keras.Model. Received: {model!r}. By name: kerasal.load_model(name).")
     if not model.built:
@@ -91,6 +94,7 @@ def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tupl
     Raises:
         ValueError: the model has no weights yet, or not exactly one image input.
     """
+    check_process()
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected a keras.Model. Received: {model!r}. By name: kerasal.load_model(name).")
     if not model.built:
@@ -135,6 +139,7 @@ def _conform_one(name: str, value: Any, shape: tuple | None, dtype: str) -> np.n
         raise ValueError(
             f"Input {name!r} takes whole numbers ({dtype}), which have no gradient. Start after the embedding."
         )
+    refuse_mask(value, f"Input {name!r}")
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":

@@ -14,9 +14,11 @@ import numpy as np
 
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks.snapshot import Snapshot
+from kerasal.hooks.state import check_rows, note_states
 from kerasal.hooks.view import View
 from kerasal.hooks.watching import one_at_a_time
 from kerasal.objectives.expression import Objective, walk
+from kerasal.process import check_process
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -53,6 +55,7 @@ class Kept:
 
     def __init__(self, model: keras.Model):
         self.snapshot = Snapshot(model)
+        note_states(model)
         self.traces: collections.OrderedDict[tuple, Trace] = collections.OrderedDict()
         self.facts: dict[tuple, Any] = {}
 
@@ -117,6 +120,7 @@ class Trace:
 
     def __call__(self, inputs: list[np.ndarray], parameters: list[np.ndarray]) -> list[np.ndarray]:
         """Run on one chunk of images."""
+        check_process()
         results = self.run([tf.constant(x) for x in inputs], [tf.constant(p) for p in parameters])
         return [result.numpy() for result in results]
 
@@ -128,6 +132,7 @@ def traced(
 
     ``declared`` says that ``inputs`` are those that the model declares, whose open sizes stay open.
     """
+    check_process()
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or []] if declared else []
     rows = len(inputs[0]) if objective.loops_over_batch else None
     specs = [tf.TensorSpec((rows, *(shapes[i] if shapes else x.shape[1:])), tf.float32) for i, x in enumerate(inputs)]
@@ -143,6 +148,7 @@ def traced(
     )
     with one_at_a_time:
         kept = _kept(model)
+        check_rows(model, len(inputs[0]))
         trace = kept.traces.get(key)
         if trace is None or not trace.holds():
             trace = kept.traces[key] = Trace(function, model, objective, specs=specs, **settings)

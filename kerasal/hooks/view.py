@@ -9,6 +9,7 @@ from kerasal import _keras  # noqa: F401
 from kerasal.hooks import outputs as model_outputs
 from kerasal.hooks import softmax, watching
 from kerasal.hooks.inputs import pack
+from kerasal.hooks.state import state_rows, unchanged
 from kerasal.objectives.expression import needs_output, walk
 from kerasal.objectives.formulas import evaluate, pin, top_classes
 
@@ -42,11 +43,12 @@ class View:
     def run(self, inputs: Sequence[tf.Tensor], *, taps: Iterable[str] = (), **watched: Any):
         """Run the model, without training behaviour; return its outputs and the tapped layers' outputs.
 
+        Whatever the model changes in itself, such as recurrent states, is put back; see ``hooks.state``.
         ``watched`` are further arguments of ``hooks.watch``. The outputs are None where the run ended below them.
         """
         outputs, taps = None, tuple(taps)
         watched = {"any_size": self.any_size, "partial": self.any_size and bool(taps), **watched}
-        with watching.watch(self.model, taps=taps, **watched) as seen:
+        with unchanged(self.model), watching.watch(self.model, taps=taps, **watched) as seen:
             outputs = self.model(pack(self.model, inputs, self.example), training=False)
         return outputs, seen
 
@@ -124,8 +126,8 @@ class View:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the target fits any number of images; a user's function may count on that of the view."""
-        return not any(node[0] == "callable" for node in walk(self.structure))
+        """Whether any number of images fits; a user's function may count on that of the view, and so do states."""
+        return state_rows(self.model) is None and not any(node[0] == "callable" for node in walk(self.structure))
 
     def repeated(self, times: tf.Tensor | int) -> "View":
         """Return this view for ``times`` as many images: all of its images, then all of them again, and so on."""

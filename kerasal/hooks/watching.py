@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks import paths, reach, rules
+from kerasal.process import check_process
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -50,6 +51,7 @@ def watch(
         ValueError: an unknown layer or rule; no max-pooling to act on; a tapped layer that did not run.
         RuntimeError: there is no graph, because TensorFlow runs functions eagerly.
     """
+    check_process()
     if tf.executing_eagerly():
         raise RuntimeError(
             "kerasal traces models as graphs, but TensorFlow runs functions eagerly here. Call "

@@ -4,6 +4,8 @@ from typing import Literal
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
+
 try:
     import cv2
 except ImportError as error:  # opencv-python wants libGL, which a bare server does not have
@@ -140,9 +142,8 @@ def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> 
 
 
 def _checked(values, rank: int) -> np.ndarray:
+    refuse_mask(values, "the map")
     array = np.asarray(values)
-    if np.ma.isMaskedArray(values):
-        raise ValueError("A map must be a plain array, got a masked one. Fill it first: values.filled(0).")
     if array.dtype.kind not in "biuf":  # a complex number would lose its imaginary part, a text be read as a number
         raise ValueError(f"A map must hold real numbers, got {array.dtype}. Take np.abs of complex values.")
     values = array.astype(np.float64)

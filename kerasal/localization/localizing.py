@@ -163,7 +163,8 @@ def _localized(image, picture, number: int, score: float, values: np.ndarray, op
 
 def _chosen(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers and the outputs of the classes to look for."""
-    values = hooks.select_output(model, model(inputs, training=False), output)
+    with hooks.unchanged(model):
+        values = hooks.select_output(model, model(inputs, training=False), output)
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2:
         raise ValueError(f"Expected a classifier, output (N, classes). {model.name!r} gives {values.shape}.")
@@ -189,7 +190,9 @@ def _maps(model, inputs, numbers, method, output, options: dict, size: tuple[int
         maps = np.asarray(method(model, repeated, targets, **options))
     else:
         spec = attribution.method_spec(method)
-        maps = np.asarray(getattr(attribution, method)(model, repeated, targets, output=output, **options))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", attribution.ZeroMap)  # the warning of its box says it for each class
+            maps = np.asarray(getattr(attribution, method)(model, repeated, targets, output=output, **options))
         if spec.on_pixels:
             defaults = {name: parameter.default for name, parameter in spec.options.items()}
             maps = np.stack([spec.on_pixels(one, size, {**defaults, **options}) for one in maps])

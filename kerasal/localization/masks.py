@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
 from kerasal.images import resize as _resize
 
 import cv2  # isort: skip
@@ -16,6 +17,7 @@ def checked_map(saliency_map) -> np.ndarray:
     Raises:
         ValueError: another shape, or NaN or infinite values.
     """
+    refuse_mask(saliency_map, "the map")
     values = np.asarray(saliency_map, dtype=np.float64)
     if values.ndim != 2 or values.size == 0:
         advice = " Reduce its channels first, as by abs(map).max(axis=-1)." if values.ndim == 3 else ""
@@ -108,6 +110,7 @@ def bounding_box(mask) -> tuple[int, int, int, int]:
 
 
 def _checked_mask(mask) -> np.ndarray:
+    refuse_mask(mask, "the mask")
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.dtype != bool:
         raise ValueError(f"Expected a bool mask (H, W). Received {mask.dtype} of shape {mask.shape}.")

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
 from kerasal.metrics._maps import Map, check_resize, map_of, subject
 
 _SLIVER = 5  # no map of fixations has a side so short
@@ -63,6 +64,7 @@ def fixations_of(value, shape=None, argument: str = "fixations", name: str | Non
         return value
     if getattr(value, "kind", None) == "density":  # of a GazeDataset, which marks its densities
         raise ValueError(f"{subject(argument, name)}: expected fixations, received a density. Pass the fixations.")
+    refuse_mask(value, subject(argument, name))
     array = np.asarray(value)
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]

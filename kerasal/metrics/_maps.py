@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
 from kerasal.metrics._resize import imresize
 
 
@@ -34,6 +35,7 @@ def array_of(value, argument: str, name: str | None = None) -> np.ndarray:
     Raises:
         ValueError: not numbers, or neither (H, W) nor (H, W, 1).
     """
+    refuse_mask(value, subject(argument, name))
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{subject(argument, name)}: expected an array of real numbers, received dtype {array.dtype}.")

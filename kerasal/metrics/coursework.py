@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
 from kerasal.metrics._fixations import fixations_of
 from kerasal.metrics._maps import array_of, map_of, subject
 from kerasal.metrics.blur import SIGMAS, blur_fixations, gaussian_blur
@@ -70,6 +71,7 @@ def enlarged_map(prediction, shape: tuple[int, int], *, legacy: bool = False, na
     """Return the map before its last blur, of ``SMOOTH`` pixels; see ``coursework_map``."""
     from PIL import Image
 
+    refuse_mask(prediction, subject("saliency_map", name))
     raw = np.asarray(prediction)
     if raw.ndim == 1:
         side = math.isqrt(raw.size)

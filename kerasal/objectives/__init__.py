@@ -12,11 +12,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
 from kerasal.objectives.expression import Objective as Objective
 from kerasal.objectives.expression import shorten
 from kerasal.objectives.expression import stack as stack
 
 __all__ = ["Objective", "channel", "class_score", "direction", "layer", "neuron", "stack", "top_class"]
+
+_LARGEST = np.iinfo(np.int32).max  # a larger one would wrap around, to another class
 
 
 def class_score(index: int | Sequence[int]) -> Objective:
@@ -38,9 +41,11 @@ def neuron(layer: str, index: int | Sequence[int], position: tuple[int, int] | N
     """Activation of one unit: channel ``index`` at ``position`` (x, y) of the layer's map, its centre by default."""
     if position is None:
         return Objective(("neuron_centre", layer), (_indices(index),), f"{layer}:{shorten(index)} at the centre")
-    place = np.asarray(position, dtype=np.int32)
-    if place.shape != (2,) or place.min() < 0:
-        raise ValueError(f"position is (x, y) on the layer's map, both from 0 on. Received: {position!r}.")
+    refuse_mask(position, "position")
+    place = np.asarray(position)
+    if place.shape != (2,) or place.dtype.kind not in "iu" or place.min() < 0 or place.max() > _LARGEST:
+        raise ValueError(f"position is (x, y) on the layer's map, both integers from 0 on. Received: {position!r}.")
+    place = place.astype(np.int32)
     name = f"{layer}:{shorten(index)} at ({place[0]}, {place[1]})"
     return Objective(("neuron", layer), (_indices(index), place[None, :]), name)
 
@@ -52,6 +57,7 @@ def layer(layer: str) -> Objective:
 
 def direction(layer: str, vector: Sequence[float]) -> Objective:
     """Mean over positions of the dot product of a layer's output with a vector of one number a channel."""
+    refuse_mask(vector, "vector")
     vector = np.asarray(vector, dtype=np.float32)
     if vector.ndim != 1 or not np.all(np.isfinite(vector)):
         raise ValueError(f"vector is one finite number a channel, shape (C,). Received shape {vector.shape}.")
@@ -59,9 +65,12 @@ def direction(layer: str, vector: Sequence[float]) -> Objective:
 
 
 def _indices(index) -> np.ndarray:
+    refuse_mask(index, "A class or channel index")
     array = np.atleast_1d(np.asarray(index))
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise TypeError(f"Expected a whole number, or one an image. Received: {index!r}.")
     if array.min() < 0:
         raise ValueError(f"A class or channel index counts from 0. Received: {index!r}.")
+    if array.max() > _LARGEST:
+        raise ValueError(f"A class or channel index must be below 2**31, got {array.max()}.")
     return array.astype(np.int32)

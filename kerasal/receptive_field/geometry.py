@@ -24,7 +24,8 @@ class Field:
             exceed the image.
         stride: (down, right), how far apart the fields of neighbouring units lie; a fraction above an enlargement, 0
             where all units see the whole image.
-        offset: (top, left) of the field of the first unit, the top-left one; negative where it reaches into padding.
+        offset: (top, left) of the field of the first unit, the top-left one; negative where it reaches into padding by
+            zeros. Reflection padding shows pixels of the image again, and a field there ends at the border.
         map_size: (height, width) of the layer's map.
         channels: the number of its channels.
         input_size: (height, width) of the image that all this is for.
@@ -70,7 +71,8 @@ def field(model: keras.Model, layer: str, *, input_size: tuple[int, int] | None 
 
     The model is traced, and its operations are followed backwards: with kernel k, dilation d, stride t and padding p,
     the outputs first to last look at the inputs first·t - p to last·t - p + (k-1)·d. Where several paths join, the
-    field is the smallest box that holds all of theirs. This is what a unit *can* see: outside, no pixel changes it.
+    field is the smallest box that holds all of theirs. Padding by reflection counts as the pixels that it mirrors. This
+    is what a unit *can* see: outside, no pixel changes it.
 
     Args:
         model: any built Keras model with one image input; it is not changed.

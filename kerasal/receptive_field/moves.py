@@ -37,6 +37,36 @@ class Slide:
 
 
 @dataclasses.dataclass(frozen=True)
+class Mirror(Slide):
+    """A padding by the map's own reflection: what lies outside of it are values of the map again.
+
+    ``repeats`` is 1 where the value at the border stands there twice (SYMMETRIC), 0 where it does not (REFLECT).
+    """
+
+    repeats: int
+
+    def length(self, inputs: int) -> int:
+        fits = max(self.kernel.padding) < inputs + self.repeats
+        return super().length(inputs) if fits else 0
+
+    def back(self, first, last, inputs: int):
+        first, last = self.unfolded(np.maximum(first, 0), np.minimum(last, self.length(inputs) - 1), inputs)
+        mirrored = [
+            (np.maximum(first, 0), np.minimum(last, inputs - 1)),
+            (-np.minimum(last, -1) - self.repeats, -first - self.repeats),
+            (2 * inputs - 2 + self.repeats - last, 2 * inputs - 2 + self.repeats - np.maximum(first, inputs)),
+        ]
+        seen = [(first <= last) & (low <= high) for low, high in mirrored]
+        lows = [np.where(one, low, NOTHING[0]) for one, (low, _) in zip(seen, mirrored, strict=True)]
+        highs = [np.where(one, high, NOTHING[1]) for one, (_, high) in zip(seen, mirrored, strict=True)]
+        return np.minimum.reduce(lows), np.maximum.reduce(highs)
+
+    def unfolded(self, first, last, inputs: int):
+        """Return the range before reflection, which reaches outside of the map where outputs look at the padding."""
+        return super().back(first, last, inputs)
+
+
+@dataclasses.dataclass(frozen=True)
 class Spread:
     """A transposed convolution: input i reaches the outputs i·t - p, …, i·t - p + (k-1)·d.
 

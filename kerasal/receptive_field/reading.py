@@ -12,7 +12,7 @@ from kerasal import (
 )
 from kerasal.hooks.inputs import image_shape
 from kerasal.hooks.operations import BROADCASTING, PADDING, SLIDING, UNARY, Sliding, is_map, is_opaque, sliding
-from kerasal.receptive_field.moves import Slide
+from kerasal.receptive_field.moves import Mirror, Slide
 from kerasal.receptive_field.route import Node, Route
 from kerasal.receptive_field.shapes import GROUPS, group_node, only_convolution, other_moves
 
@@ -129,6 +129,10 @@ class _Reader:
             if amounts is None or amounts[[0, 3]].any():
                 return None
             kernels = [Sliding(1, padding=tuple(map(int, amounts[axis]))) for axis in (1, 2)]
+            if op.type == "MirrorPad":
+                repeats = int(op.get_attr("mode") == b"SYMMETRIC")
+                moves = tuple(Mirror(kernel, repeats) for kernel in kernels)
+                return Node((self._of[source.ref()],), moves)
         else:
             kernels = [sliding(op, axis) for axis in (1, 2)]
         return Node((self._of[source.ref()],), (Slide(kernels[0]), Slide(kernels[1])))

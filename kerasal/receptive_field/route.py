@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.receptive_field.moves import NOTHING
+from kerasal.receptive_field.moves import NOTHING, Mirror
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,11 @@ class Route:
         return found
 
     def inside(self, axis: int, lengths: list[int], units: np.ndarray) -> np.ndarray:
-        """Tell which ``units`` (U,) look at no padding, in no map on the way."""
+        """Tell which ``units`` (U,) look at no padding, zeros or mirrored, in no map on the way."""
         ranges = self.ranges(axis, lengths, units)
-        fits = [(low >= 0) & (high < length) for (low, high), length in zip(ranges, lengths, strict=True)]
-        return np.all(fits, axis=0)
+        inner = list(zip(ranges, lengths, strict=True))
+        for node, (first, last) in zip(self.nodes, ranges, strict=True):
+            if node.moves and isinstance(move := node.moves[axis], Mirror):
+                length = lengths[node.sources[0]]
+                inner.append((move.unfolded(first, last, length), length))
+        return np.all([(low >= 0) & (high < length) for (low, high), length in inner], axis=0)

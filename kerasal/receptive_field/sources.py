@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import _keras  # noqa: F401
+from kerasal.checks import refuse_mask
 from kerasal.hooks.inputs import conform
 from kerasal.images import find_files, read, read_ahead
 from kerasal.receptive_field.intake import Intake
@@ -29,6 +30,7 @@ def open_source(images: Any, intake: Intake) -> "Source":
         return Files([images], intake)
     if isinstance(images, (list, tuple)) and images and all(isinstance(one, (str, os.PathLike)) for one in images):
         return Files(images, intake)
+    refuse_mask(images, "images")
     if isinstance(images, (np.ndarray, tf.Tensor)):
         return Array(np.asarray(images), intake)
     if isinstance(images, tf.data.Dataset) and images.cardinality() == tf.data.INFINITE_CARDINALITY:
@@ -129,6 +131,7 @@ class Stream:
         number = 0
         for element in self.iterable:
             images = element[0] if isinstance(element, (tuple, list)) and len(element) else element
+            refuse_mask(images, "images")
             inputs = as_inputs(np.asarray(images), self.intake)
             for first in range(0, len(inputs), size):
                 part = inputs[first : first + size]

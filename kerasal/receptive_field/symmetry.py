@@ -8,6 +8,8 @@ import dataclasses
 import numpy as np
 from scipy.optimize import least_squares
 
+from kerasal.checks import refuse_mask
+
 
 @dataclasses.dataclass(frozen=True)
 class CentreSurround:
@@ -53,6 +55,7 @@ def centre_surround(pattern: np.ndarray) -> CentreSurround:
     Source: for the profile, Rodieck 1965, "Quantitative analysis of cat retinal ganglion cell response to visual
         stimuli"; the three shares and their product are this package's own.
     """
+    refuse_mask(pattern, "pattern")
     values = np.asarray(pattern, dtype=np.float64)
     values = values[..., None] if values.ndim == 2 else values
     if values.ndim != 3 or min(values.shape[:2]) < 3 or not np.isfinite(values).all():

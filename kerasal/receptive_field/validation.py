@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal import _keras  # noqa: F401
+from kerasal.checks import refuse_mask
 from kerasal.hooks.inputs import chunk_size
 from kerasal.hooks.trace import traced
 from kerasal.objectives import top_class
@@ -99,6 +100,7 @@ def _rescaled(images: np.ndarray, peak: float | None) -> np.ndarray:
 
 
 def _shown(painter: Painter, pattern) -> np.ndarray:
+    refuse_mask(pattern, "pattern")
     image = np.asarray(pattern, dtype=np.float32)
     channels = painter.shape[2]
     if image.ndim != 3 or image.shape[2] != channels or not np.isfinite(image).all():

@@ -11,6 +11,7 @@ from kerasal import (
 from kerasal import labels as class_names
 from kerasal import preprocessing as conventions
 from kerasal.gaze.maps import is_log_density
+from kerasal.process import check_process
 from kerasal.serving.assets import write_assets
 from kerasal.serving.endpoints import Endpoint, make_endpoint
 from kerasal.serving.folder import write_version
@@ -62,6 +63,7 @@ def export(
 
 def open_subject(model_or_name, preprocessing, labels) -> Subject:
     """Gather what is known of a model, of a model file or of a zoo name; see ``make_subject``."""
+    check_process()
     if isinstance(model_or_name, keras.Model):
         return make_subject(model_or_name, None, preprocessing, labels)
     text = os.fspath(model_or_name)

@@ -15,11 +15,14 @@ import tensorflow as tf  # isort: skip
 OPSET = 18
 _TOLERANCE = 1e-3  # of the largest value: other kernels add in another order
 _WITHOUT_GRADIENTS = "the scores, occlusion and scorecam"
+# They pass on what they get; a forward pass has them too, such as the moments of a LayerNormalization.
+_FORWARD = {"DebugGradientIdentity", "PreventGradient", "StopGradient"}
+_GRADIENTS = {kind for kind in dir(tf.raw_ops) if "Grad" in kind} - _FORWARD
 
 
 def refuse_gradients(endpoint: Endpoint) -> None:
     """Refuse a signature whose graph holds gradients, before the converter spends minutes on it."""
-    gradients = sorted(kind for kind in _operations(endpoint.function) if "Grad" in kind)
+    gradients = sorted(_operations(endpoint.function) & _GRADIENTS)
     if gradients:
         raise ValueError(
             f"The signature {endpoint.signature.name!r} takes gradients ({', '.join(gradients)}), which is not "
@@ -60,7 +63,9 @@ def convert(endpoint: Endpoint):
     function = tf.function(lambda *tensors: endpoint.function(*tensors), input_signature=specs, autograph=False)
     try:
         with quiet():
-            model, _ = tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)
+            model, _ = tf2onnx.convert.from_function(
+                function, input_signature=specs, opset=OPSET, custom_op_handlers={"Erfc": (_one_minus_erf, [])}
+            )
     except Exception as error:  # the converter raises whatever its handlers of operations do
         raise ValueError(f"The signature {endpoint.signature.name!r} cannot be converted: {error}") from error
     known = {one.name for one in onnx.defs.get_all_schemas()}
@@ -71,6 +76,17 @@ def convert(endpoint: Endpoint):
             "Export a SavedModel."
         )
     return model
+
+
+def _one_minus_erf(context, node, name, args) -> None:
+    """Write TensorFlow's Erfc, in every GELU, as 1 - Erf: the converter does not know it."""
+    kind, shape = context.get_dtype(node.output[0]), context.get_shape(node.output[0])
+    erf = context.make_node("Erf", node.input, dtypes=[kind], shapes=[shape])
+    one = context.make_const(f"{name}/one", np.ones((), np.float32))
+    cast = context.make_node("Cast", one.output, attr={"to": kind})
+    context.remove_node(name)
+    minus = [cast.output[0], erf.output[0]]
+    context.make_node("Sub", minus, name=name, outputs=node.output, dtypes=[kind], shapes=[shape])
 
 
 def _nodes(graph) -> Iterator:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasal import _keras  # noqa: F401
-from kerasal.hooks import select_output
+from kerasal.hooks import select_output, unchanged
 from kerasal.hooks.inputs import image_shape, pack
 from kerasal.preprocessing import Preprocessing
 
@@ -77,7 +77,8 @@ class Subject:
 
     def run(self, inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         """Run the model at inference; return its outputs by name."""
-        return named_outputs(self.model, self.model(pack(self.model, inputs, None), training=False))
+        with unchanged(self.model):
+            return named_outputs(self.model, self.model(pack(self.model, inputs, None), training=False))
 
 
 def image_shape_declared(model) -> tuple:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
+
 Labelled = tuple[np.ndarray, np.ndarray]
 
 
@@ -14,6 +16,7 @@ def checked(data: Labelled, what: str, image_shape: tuple[int | None, ...], clas
     """
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ValueError(f"The {what} data is a pair (images, labels). Received: {type(data).__name__}.")
+    refuse_mask(data, f"the {what} data")
     images, labels = np.asarray(data[0]), np.asarray(data[1])
     wanted = ", ".join("any" if size is None else str(size) for size in image_shape)
     if images.ndim != 1 + len(image_shape) or any(

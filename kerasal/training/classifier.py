@@ -19,6 +19,7 @@ import pandas as pd
 
 from kerasal import preprocessing as conventions
 from kerasal.datasets.labelled_images import ClassImages
+from kerasal.process import check_process
 from kerasal.training import checkpoint, folder, results
 from kerasal.training.arrays import Labelled
 from kerasal.training.augmentation import Augmentation
@@ -104,6 +105,7 @@ def train(
         OSError: the folder cannot be written to. A ``ConnectionError``: a worker is gone.
         KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
     """
+    check_process()
     _check_settings(epochs, batch_size, learning_rate, seed)
     convention = None if preprocessing is None else conventions.get(preprocessing)
     train_data, test_data, names = _check_model_and_data(model, train_data, test_data, convention, class_names)

@@ -23,6 +23,7 @@ import pandas as pd
 from kerasal import preprocessing as conventions
 from kerasal.digests import digest
 from kerasal.gaze.maps import image_size, map_size
+from kerasal.process import check_process
 from kerasal.training import folder, recipes
 from kerasal.training.distributing import Replicas
 from kerasal.training.gaze_run import Run
@@ -96,6 +97,7 @@ def train_gaze(
         OSError: the folder cannot be written to. A ``ConnectionError``: a worker is gone.
         KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
     """
+    check_process()
     chosen = recipes.recipe(recipe, **changes)
     convention = conventions.get(preprocessing)
     size, mapped = image_size(net, size), map_size(net, size)

@@ -137,6 +137,7 @@ def test_channel_reductions():
     assert reduce_channels(tf.constant([[-2.0, 1.0]]), "max_abs").numpy().tolist() == [[2, 1]]
 
 
+@pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # of two images it is off
 def test_a_neuron_sees_only_its_receptive_field(make_model, batch):
     maps = attribution.class_saliency(make_model("functional"), batch, neuron("conv1", 1, position=(2, 5)))
     for saliency in maps:

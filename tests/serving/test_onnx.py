@@ -71,6 +71,45 @@ def test_what_is_not_possible(shared_model, tmp_path, signature, message):
     assert not list(tmp_path.iterdir())
 
 
+def _tiny_transformer():
+    """Patches, two heads, two normalizations: the parts of a vision transformer."""
+    inputs = keras.Input((8, 8, 3))
+    tokens = keras.layers.Reshape((16, 6))(keras.layers.Conv2D(6, 2, strides=2)(inputs))
+    normal = keras.layers.LayerNormalization()(tokens)
+    tokens = tokens + keras.layers.MultiHeadAttention(2, 3)(normal, normal)
+    hidden = keras.layers.Dense(8, activation="gelu")(keras.layers.LayerNormalization()(tokens))
+    return keras.Model(inputs, keras.layers.Dense(4)(hidden[:, 0]), name="net")
+
+
+def _normalized(layer):
+    inputs = keras.Input((8, 8, 3))
+    maps = layer(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
+    return keras.Model(inputs, keras.layers.Dense(5, activation="softmax")(keras.layers.Flatten()(maps)), name="net")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: _normalized(keras.layers.LayerNormalization()),
+        lambda: _normalized(keras.layers.LayerNormalization(axis=(1, 2, 3))),
+        lambda: _normalized(keras.layers.GroupNormalization(2)),
+        lambda: _normalized(keras.layers.UnitNormalization()),
+        lambda: _normalized(keras.layers.RMSNormalization()),
+        _tiny_transformer,
+    ],
+    ids=["layer", "layer, all axes", "group", "unit", "rms", "transformer"],
+)
+def test_a_normalization_takes_no_gradients(build, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = build()
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(1, 0.5, one.shape).astype(np.float32) for one in model.get_weights()])
+    inputs = random.normal(2, 3, (3, 8, 8, 3)).astype(np.float32)
+    (file,) = serving.export_onnx(model, tmp_path)
+    found, expected = run(file, {"inputs": inputs})["scores"], np.asarray(model(inputs, training=False))
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
 def test_all_files_or_none(shared_model, tmp_path):
     with pytest.raises(ValueError, match="takes gradients"):
         serving.export_onnx(shared_model("functional"), tmp_path, signatures=["serving_default", "class_saliency"])

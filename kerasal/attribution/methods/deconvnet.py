@@ -3,7 +3,11 @@
 from kerasal.attribution.method import method
 
 
-@method(reference="Zeiler & Fergus 2014, section 2.1; Simonyan et al. 2013, section 4", signed=True)
+@method(
+    reference="Zeiler & Fergus 2014, section 2.1; Simonyan et al. 2013, section 4",
+    signed=True,
+    if_zero="no positive signal comes back through the ReLUs",
+)
 def deconvnet(view):
     """Show the input pattern that caused an activation: unpool with switches, rectify the signal, filter transposed.
 

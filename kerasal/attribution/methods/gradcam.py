@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from kerasal.attribution.cam import class_activation_map
+from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
 
 
-@method(reference="Selvaraju et al. 2017, equations 1 and 2")
+@method(reference="Selvaraju et al. 2017, equations 1 and 2", if_zero=NO_EVIDENCE)
 def gradcam(view, *, layer: str | None = None, resize: bool = True):
     """Show where in the image the evidence lies, coarsely: the last map's channels, weighted by their mean gradient.
 

@@ -2,11 +2,13 @@
 
 import tensorflow as tf
 
-from kerasal.attribution.cam import class_activation_map
+from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
 
 
-@method(reference="Chattopadhyay, Sarkar, Howlader & Balasubramanian 2018, equations 10, 16 and 19")
+@method(
+    reference="Chattopadhyay, Sarkar, Howlader & Balasubramanian 2018, equations 10, 16 and 19", if_zero=NO_EVIDENCE
+)
 def gradcam_plus_plus(view, *, layer: str | None = None, resize: bool = True):
     """Show where in the image the evidence lies, also if in several places: positive gradients, weighted by place.
 

@@ -4,7 +4,11 @@ from kerasal.attribution.method import method
 from kerasal.attribution.reduction import Reduction, reduce_channels
 
 
-@method(reference="Shrikumar, Greenside & Kundaje 2017, section 2.1", signed=True)
+@method(
+    reference="Shrikumar, Greenside & Kundaje 2017, section 2.1",
+    signed=True,
+    if_zero="the input is 0 wherever its gradient is not",
+)
 def gradient_x_input(view, *, channel_reduction: Reduction = "sum"):
     """Show each pixel's first-order share of the score: gradient times input, summed over the channels.
 

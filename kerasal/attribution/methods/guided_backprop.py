@@ -3,7 +3,11 @@
 from kerasal.attribution.method import method
 
 
-@method(reference="Springenberg, Dosovitskiy, Brox & Riedmiller 2015, section 3.4", signed=True)
+@method(
+    reference="Springenberg, Dosovitskiy, Brox & Riedmiller 2015, section 3.4",
+    signed=True,
+    if_zero="no positive signal comes back through the ReLUs",
+)
 def guided_backprop(view):
     """Show fine structure that excites: the gradient, with every negative signal stopped at every ReLU.
 

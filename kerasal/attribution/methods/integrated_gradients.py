@@ -8,12 +8,17 @@ import tensorflow as tf
 from kerasal.attribution.method import method
 from kerasal.attribution.reduction import Reduction, reduce_channels
 from kerasal.attribution.sampling import over_points
+from kerasal.checks import refuse_mask
 
 # The blurred baseline's standard deviation, as a share of the image's longer side.
 _BLUR = 0.05
 
 
-@method(reference="Sundararajan, Taly & Yan 2017, equation 1", signed=True)
+@method(
+    reference="Sundararajan, Taly & Yan 2017, equation 1",
+    signed=True,
+    if_zero="the image is its own baseline, or nothing between them counts",
+)
 def integrated_gradients(
     view,
     *,
@@ -79,6 +84,7 @@ def _baseline(baseline, x: tf.Tensor) -> tf.Tensor:
         if baseline == "blur" and x.shape.rank == 4:
             return _blurred(x)
         raise ValueError(f'baseline is a number, an array or, for images, "blur". Received: {baseline!r}.')
+    refuse_mask(baseline, "baseline")
     array = np.asarray(baseline, dtype=np.float32)
     inner = tuple(x.shape[1:])
     if (

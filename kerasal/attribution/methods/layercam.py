@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from kerasal.attribution.cam import class_activation_map
+from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
 
 
-@method(reference="Jiang, Zhang, Hou, Cheng & Wei 2021, equation 5")
+@method(reference="Jiang, Zhang, Hou, Cheng & Wei 2021, equation 5", if_zero=NO_EVIDENCE)
 def layercam(view, *, layer: str | None = None, resize: bool = True):
     """Show where in the image the evidence lies: a layer's map, each place weighted by its own positive gradient.
 

@@ -53,6 +53,7 @@ def _on_pixels(values: np.ndarray, size: tuple[int, int], options: dict) -> np.n
     around=_bar,
     finish=_finish,
     on_pixels=_on_pixels,
+    if_zero="the windows hold what the fill is, or no single one changes the score",
 )
 def occlusion(
     view,

@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from kerasal.attribution.cam import class_activation_map
+from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
 
 
-@method(reference="Wang et al. 2020, definition 2, with the weights of the authors' released code")
+@method(reference="Wang et al. 2020, definition 2, with the weights of the authors' released code", if_zero=NO_EVIDENCE)
 def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: int | None = None):
     """Show where in the image the evidence lies, without gradients: channels weighted by the score of what they pass.
 

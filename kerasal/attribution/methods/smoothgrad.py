@@ -8,7 +8,8 @@ from kerasal.attribution.sampling import over_points
 
 
 @method(
-    reference="Smilkov et al. 2017, section 2.1; squared: Hooker et al. 2019; variance: Adebayo et al. 2018, VarGrad"
+    reference="Smilkov et al. 2017, section 2.1; squared: Hooker et al. 2019; variance: Adebayo et al. 2018, VarGrad",
+    if_zero="the gradient is the same at all samples, so its variance is 0",
 )
 def smoothgrad(
     view,

@@ -7,6 +7,7 @@ from kerasal.attribution.occluding.plan import Plan, make_plan
 from kerasal.attribution.occluding.replay import Replay
 from kerasal.attribution.occluding.windows import Windows, occluded
 from kerasal.hooks.inputs import rows_at_once
+from kerasal.hooks.state import state_rows
 from kerasal.hooks.view import View
 
 import tensorflow as tf  # isort: skip
@@ -25,7 +26,8 @@ def choose(view: View, index: int, filling: tf.Tensor, windows: Windows, clean, 
     """
     output, seen = clean
     targets = list(seen.values()) + ([] if output is None else [output])
-    rows = rows_at_once(view.inputs)
+    states = state_rows(view.model)  # they are for the images of one window
+    rows = 1 if states else rows_at_once(view.inputs)
     if incremental is not False:
         plan = make_plan(view.inputs[index], targets, windows) if len(view.inputs) == 1 else None
         obstacle = "it has several inputs" if plan is None else plan.obstacle
@@ -35,7 +37,7 @@ def choose(view: View, index: int, filling: tf.Tensor, windows: Windows, clean, 
                 f'{view.model.name!r} cannot be: {obstacle}. Use incremental="auto", which then runs it whole.'
             )
         if plan is not None and plan.pays:
-            partial, whole = plan.largest()
+            partial, whole = (1, 1) if states else plan.largest()
             return _incremental(plan, filling, clean), max(1, min(_MOST_ROWS, rows * whole // partial))
     return _plain(view, index, filling, windows, clean), rows
 

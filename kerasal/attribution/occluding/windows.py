@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasal.checks import refuse_mask
+
 _BLUR_SHARE = 16  # the blur's sigma is the image's shorter side divided by this
 
 
@@ -61,6 +63,7 @@ def filled(images: tf.Tensor, fill: Any) -> tf.Tensor:
         if fill == "blur":
             return _blurred(images)
         raise ValueError(f'fill is a number, an array, "mean" or "blur". Received: {fill!r}.')
+    refuse_mask(fill, "fill")
     shape = tuple(images.shape[1:])
     try:
         values = np.asarray(fill, dtype=np.float32)

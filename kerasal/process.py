@@ -1,0 +1,46 @@
+"""Whether TensorFlow can run in this process: what it started before an ``os.fork`` is gone in the child.
+
+``import kerasal`` has this module notice forks, at no cost: it is told of each by Python and looks whether TensorFlow
+has run by then. To have merely imported TensorFlow or kerasal is harmless, and so is a fork that only uses NumPy.
+"""
+
+import os
+import sys
+
+__all__ = ["ForkedProcess", "check_process"]
+
+
+class ForkedProcess(RuntimeError):
+    """This process was forked from one that had run TensorFlow, whose calls would wait for lost threads for ever."""
+
+
+_forked = False
+
+
+def check_process() -> None:
+    """Refuse to run TensorFlow where it would hang; every routine that runs a model calls this first.
+
+    Raises:
+        ForkedProcess: TensorFlow had run in the parent before it forked this process.
+    """
+    if _forked:
+        raise ForkedProcess(
+            "TensorFlow had run before this process was forked, and it does not survive that: a call would hang. "
+            'Start workers with multiprocessing.get_context("spawn"), or fork before the first model is built.'
+        )
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = _forked or _has_run()
+
+
+def _has_run() -> bool:
+    """Tell whether TensorFlow has started its threads, which the first tensor does and an import does not."""
+    module = sys.modules.get("tensorflow.python.eager.context")
+    context = getattr(module, "_context", None)
+    return getattr(context, "_context_handle", None) is not None
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_note_fork)

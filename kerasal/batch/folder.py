@@ -7,6 +7,7 @@ OUT/pictures/NAME.png        in the place of shards, for the format png
 """
 
 import contextlib
+import itertools
 import json
 import pathlib
 import re
@@ -138,10 +139,10 @@ class Folder:
 
     def _sweep(self) -> None:
         """Remove what a killed worker has left half-written."""
-        for folder in (_DONE, "shards", "pictures"):
-            for path in (self.path / folder).rglob(".*"):
-                if _TEMPORARY.fullmatch(path.name) and path.is_file():
-                    path.unlink(missing_ok=True)
+        inside = [(self.path / folder).rglob(".*") for folder in (_DONE, "shards", "pictures")]
+        for path in itertools.chain(self.path.glob(".*"), *inside):
+            if _TEMPORARY.fullmatch(path.name) and path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def write_record(out: pathlib.Path, number: int, record: Mapping[str, Any]) -> None:

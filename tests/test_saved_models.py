@@ -220,7 +220,10 @@ LAYERS = {
     "recurrent": ((6, 3), lambda L: [L.Bidirectional(L.LSTM(4, return_sequences=True)), L.GRU(3)]),
     "augmentation": ((8, 8, 3), lambda L: [L.RandomFlip(), L.RandomRotation(0.1), L.Rescaling(2.0), L.Resizing(4, 4)]),
     "volume": ((6, 6, 6, 2), lambda L: [L.Conv3D(2, 3), L.MaxPooling3D(), L.GlobalAveragePooling3D()]),
-    "normalizing": ((8, 8, 4), lambda L: [L.LayerNormalization(), L.GroupNormalization(2), L.SpectralNormalization(L.Conv2D(2, 3))]),
+    "normalizing": (
+        (8, 8, 4),
+        lambda L: [L.LayerNormalization(), L.GroupNormalization(2), L.SpectralNormalization(L.Conv2D(2, 3))],
+    ),
     "upward": ((4, 4, 2), lambda L: [L.Conv2DTranspose(3, 3, strides=2), L.UpSampling2D(interpolation="bilinear")]),
     "separable": ((8, 8, 4), lambda L: [L.SeparableConv2D(3, 3), L.DepthwiseConv2D(3), L.PReLU(), L.Softmax()]),
     "embedding": ((5,), lambda L: [L.Embedding(9, 4), L.GlobalMaxPooling1D(), L.Dropout(0.5), L.GaussianNoise(1.0)]),

@@ -10,17 +10,15 @@ import contextlib
 import itertools
 import json
 import pathlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasal._version import __version__
 from kerasal.batch.job import differences
-from kerasal.files import replacing
+from kerasal.files import is_temporary, replacing
 
 FORMAT = 1
 _MANIFEST, _DONE, _LOCK = "manifest.json", "done", ".lock"
-_TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]+){1,2}")
 
 try:
     import fcntl
@@ -119,7 +117,7 @@ class Folder:
             return None
         if not self.path.is_dir():
             raise ValueError(f"The results go into a folder; {self.path} is a file.")
-        inside = sorted(one.name for one in self.path.iterdir() if one.name != _LOCK)
+        inside = sorted(one.name for one in self.path.iterdir() if one.name != _LOCK and not is_temporary(one))
         if not inside:
             return None
         try:
@@ -141,7 +139,7 @@ class Folder:
         """Remove what a killed worker has left half-written."""
         inside = [(self.path / folder).rglob(".*") for folder in (_DONE, "shards", "pictures")]
         for path in itertools.chain(self.path.glob(".*"), *inside):
-            if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            if is_temporary(path) and path.is_file():
                 path.unlink(missing_ok=True)
 
 

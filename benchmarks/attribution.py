@@ -2,6 +2,7 @@
 
     python benchmarks/attribution.py [--model vgg16|mobilenetv2] [--rounds 7] [--images 1] [--only METHOD ...]
     python benchmarks/attribution.py --memory [--model vgg16|mobilenetv2]
+    python benchmarks/attribution.py --check [--rounds 200]
 
 The floor is one compiled pass that cannot be avoided: the model forward, its logit, and the gradient by the input, on
 the same image. A method that makes several passes is divided by their number. The machine is noisy: before each method
@@ -12,6 +13,8 @@ it counts traces over 50 images, watches the memory of the process over 200, and
 
 ``--memory``: the most that TensorFlow's allocator has handed out at once during SmoothGrad and integrated gradients
 with 8 and 32 samples, above what it held before. (The process's size says less: TensorFlow keeps what it took.)
+
+``--check``: what each call costs to see that nothing has changed since the trace, on EfficientNetB0 and the two models.
 """
 
 import argparse
@@ -33,7 +36,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from kerasal import attribution
+from kerasal import attribution, hooks
 from kerasal.hooks import trace
 
 # Few passes are enough to time one.
@@ -135,10 +138,10 @@ def resident():
 
 def check_reuse(model, image):
     """Print what 50 and 200 more images cost in graphs and memory."""
-    before = len(trace._traces[model])
+    before = len(trace.traces(model))
     for index in range(50):
         attribution.class_saliency(model, image + index, index)
-    print(f"traces before and after 50 more images: {before}, {len(trace._traces[model])}")
+    print(f"traces before and after 50 more images: {before}, {len(trace.traces(model))}")
     for _ in range(20):
         attribution.class_saliency(model, image, 3)
     start = resident()
@@ -180,6 +183,18 @@ def print_memory(name):
     Console(width=100).print(table)
 
 
+def print_check(rounds):
+    """Print the milliseconds that it takes to see that a model is as it was when it was traced."""
+    table = Table("model", "layers", "ms, median", "smallest", "largest")
+    for make in (keras.applications.EfficientNetB0, keras.applications.MobileNetV2, keras.applications.VGG16):
+        model = make(weights=None)
+        snapshot = hooks.Snapshot(model)
+        took = sorted(1000 * seconds(snapshot.holds) for _ in range(rounds))
+        values = (took[rounds // 2], took[0], took[-1])
+        table.add_row(model.name, str(len(hooks.layers(model))), *(f"{value:.2f}" for value in values))
+    Console(width=100).print(table)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="vgg16", choices=["vgg16", "mobilenetv2"])
@@ -187,9 +202,12 @@ def main():
     parser.add_argument("--images", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=(), choices=attribution.list_methods(), metavar="METHOD")
     parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
+    parser.add_argument("--check", action="store_true", help="what the check for stale traces costs")
     options = parser.parse_args()
     if options.memory:
         print_memory(options.model)
+    elif options.check:
+        print_check(options.rounds)
     else:
         measure(options)
 

@@ -7,6 +7,7 @@ its size, and a link or an external array may lead to another file of the machin
 
 import io
 import math
+import os
 import pathlib
 import zipfile
 from collections.abc import Iterator
@@ -19,11 +20,18 @@ _ALWAYS = 64 * 2**20
 _EXPANSION = 100
 """A file may claim this many times its own bytes, and ``_ALWAYS`` in any case. Weights hardly compress at all."""
 
+VARIABLE = "KERASAL_MAX_EXPANSION"
+"""The environment variable with another factor than ``_EXPANSION``, for files that one trusts."""
+
 _WEIGHTS = "model.weights.h5"
 
 
 class DamagedFile(ValueError):
     """A file is cut off or damaged, leads to other files, or claims far more than it stores."""
+
+
+class ImplausibleFile(DamagedFile):
+    """A file that claims to hold more than it can, or far more than its own size."""
 
 
 def check_claims(path: pathlib.Path) -> None:
@@ -60,11 +68,11 @@ def _check_sizes(path: pathlib.Path) -> None:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             claimed = sum(member.file_size for member in archive.infolist())
-        compare_claims(path, claimed, stored)
+        check_expansion(path, claimed, stored)
     check_heaps(path)
     for name, shape, dtype in arrays(path):
         claimed += math.prod(shape) * dtype.itemsize
-        compare_claims(path, claimed, stored, f", as {name} of shape {shape}")
+        check_expansion(path, claimed, stored, f", as {name} of shape {shape}")
 
 
 def check_whole(path: pathlib.Path) -> None:
@@ -133,17 +141,34 @@ def _within(path: pathlib.Path, group) -> Iterator[tuple[str, tuple[int, ...], n
             yield entry.name, entry.shape or (), entry.dtype
 
 
-def compare_claims(path: pathlib.Path, claimed: int, stored: int, what: str = "") -> None:
-    """Refuse a file of ``stored`` bytes that claims to hold ``claimed``; ``what`` says in which of its arrays.
+def check_expansion(path, claimed: int, stored: int, what: str = "", always: int = _ALWAYS) -> None:
+    """Refuse contents of ``claimed`` bytes in a file of ``stored``, if they are out of proportion.
 
     Raises:
-        DamagedFile: it claims far more than it stores.
+        ImplausibleFile: they are; the message says what to do if the file is to be trusted.
     """
-    if claimed > max(_ALWAYS, _EXPANSION * stored):
-        raise DamagedFile(
+    if claimed > largest_claim(stored, always):
+        raise ImplausibleFile(
             f"{path} claims to hold {claimed / 2**20:,.0f} MiB{what}, in a file of {stored:,} bytes. It is damaged, or "
-            "made to fill the memory; nothing of it was read."
+            "made to fill the memory; nothing of it was read. If you trust it, save it without compression, or set the "
+            f"environment variable {VARIABLE} above {claimed // max(stored, 1):,}."
         )
+
+
+def largest_claim(stored: int, always: int = _ALWAYS) -> int:
+    """Return how many bytes a file of ``stored`` bytes may unfold to.
+
+    Raises:
+        ValueError: the environment variable is no positive number.
+    """
+    text = os.environ.get(VARIABLE, str(_EXPANSION))
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not 0 < factor < math.inf:
+        raise ValueError(f"The environment variable {VARIABLE} must be a positive number, got {text!r}. Unset it.")
+    return max(always, int(factor * stored))
 
 
 def _is_model(path: pathlib.Path) -> bool:

@@ -7,6 +7,8 @@ import re
 import tempfile
 from collections.abc import Iterator
 
+_NAME, _SUFFIX = 255, 30
+"""Bytes that a file name may have on common file systems; characters of two suffixes that belong together."""
 _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]+){0,2}")
 
 
@@ -22,7 +24,11 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix="".join(path.suffixes[-2:]), dir=path.parent)
+        suffix = "".join(path.suffixes[-2:])
+        suffix = suffix if len(suffix) <= _SUFFIX else path.suffix
+        room = _NAME - len(os.fsencode(suffix)) - len(".-12345678")  # the temporary name is longer than the final one
+        stem = os.fsencode(path.stem)[: max(room, 0)].decode("utf-8", "ignore")
+        handle, name = tempfile.mkstemp(prefix=f".{stem}-", suffix=suffix, dir=path.parent)
     except OSError as error:
         raise type(error)(error.errno, f"cannot write {path}: {error.strerror}") from error
     os.close(handle)

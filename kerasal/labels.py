@@ -1,6 +1,7 @@
 """Names of classes: the sets that ship, lists from a user's file, and finding a class by what a person calls it."""
 
 import csv
+import io
 import json
 import os
 import pathlib
@@ -32,8 +33,10 @@ def load(source: str | os.PathLike) -> list[str]:
         raise FileNotFoundError(f"There is no labels file {path}. Expected a file, or one of {', '.join(_SETS)}.")
     try:
         text = path.read_text(encoding="utf-8-sig")
-        names = _json(text) if path.suffix == ".json" else _csv(text) if path.suffix == ".csv" else text.splitlines()
-    except (UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        names = _json(text) if path.suffix == ".json" else _csv(text) if path.suffix == ".csv" else text.split("\n")
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("a name is no text")
+    except (UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError, RecursionError, csv.Error) as error:
         raise ValueError(
             f"{path} cannot be read as class names ({error}). Expected one name a line, a CSV with a column 'name', "
             "or JSON."
@@ -89,11 +92,13 @@ def _json(text: str) -> list[str]:
     loaded = json.loads(text)
     if isinstance(loaded, dict):
         loaded = [loaded[str(index)] for index in range(len(loaded))]
-    return [one[-1] if isinstance(one, list) else str(one) for one in loaded]
+    if not isinstance(loaded, list):
+        raise TypeError(f"it is a single {type(loaded).__name__}")
+    return [one[-1] if isinstance(one, list) and one else one for one in loaded]
 
 
 def _csv(text: str) -> list[str]:
-    rows = list(csv.DictReader(text.splitlines()))
+    rows = list(csv.DictReader(io.StringIO(text), strict=True))
     column = next((name for name in ("name", "label", "class") if rows and name in rows[0]), None)
     if column is None:
         raise ValueError("no column is called name, label or class")

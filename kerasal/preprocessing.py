@@ -27,6 +27,8 @@ class Preprocessing:
 
     def apply(self, images: np.ndarray) -> np.ndarray:
         """Turn pixels (..., H, W, C), values 0..255, RGB or grey, into a new float32 array of model inputs."""
+        if np.asarray(images).dtype.kind not in "uif":
+            raise ValueError(f"Pixels must be numbers of 0..255, got {np.asarray(images).dtype}. Convert them first.")
         pixels = np.array(images, dtype=np.float32)  # always a copy: the caller's array is never written to
         self._check_channels(pixels)
         if self.bgr:

@@ -10,7 +10,6 @@ and ``list_models``, ``create_model``, ``model_spec``, the command line and the 
 
 import dataclasses
 import functools
-import hashlib
 import importlib
 import importlib.metadata
 import inspect
@@ -22,6 +21,7 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from kerasal.digests import digest_file
 from kerasal.naming import closest
 
 
@@ -212,7 +212,7 @@ def _verify(origin: Weights, weights: str, name: str) -> None:
         raise ValueError(
             f"The shipped weights {weights!r} of {name} are missing ({origin.file}). Install kerasal again."
         )
-    found = hashlib.sha256(origin.file.read_bytes()).hexdigest()
+    found = digest_file(origin.file)
     if found != origin.sha256:
         raise ValueError(
             f"The shipped weights {weights!r} of {name} are damaged: expected SHA-256 {origin.sha256}, received "

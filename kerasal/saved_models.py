@@ -13,7 +13,7 @@ import math
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from kerasal.file_claims import compare_claims
+from kerasal.file_claims import check_expansion
 
 _COMPUTING = pathlib.Path(__file__).parent / "assets" / "saved_model_operations.txt"
 _SAVING = frozenset({"SaveV2", "MergeV2Checkpoints", "ShardedFilename", "ShardedFilespec"})
@@ -171,10 +171,10 @@ def _check_claims(path: pathlib.Path, model) -> None:
             if tensor is not None and tensor.dtype:
                 size = getattr(tf.dtypes.as_dtype(tensor.dtype), "size", 1) or 1
                 claimed += size * math.prod(max(0, axis.size) for axis in tensor.tensor_shape.dim)
-                compare_claims(path, claimed, stored, f", as the constant {node.name}")
+                check_expansion(path, claimed, stored, f", as the constant {node.name}")
     if (path / "variables" / "variables.index").is_file():
         reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
         types = reader.get_variable_to_dtype_map()
         for name, shape in reader.get_variable_to_shape_map().items():
             claimed += math.prod(shape) * (types[name].size or 1)
-            compare_claims(path, claimed, stored, f", as the variable {name} of shape {tuple(shape)}")
+            check_expansion(path, claimed, stored, f", as the variable {name} of shape {tuple(shape)}")

@@ -5,7 +5,8 @@ import pathlib
 
 import numpy as np
 
-from kerasal.file_claims import DamagedFile, arrays, check_claims, first_line, npz_arrays
+from kerasal.array_check import check_arrays
+from kerasal.file_claims import DamagedFile, ImplausibleFile, arrays, check_claims, first_line, npz_arrays
 
 
 def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str]:
@@ -130,8 +131,11 @@ def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
         ValueError: it cannot be read.
     """
     try:
+        check_arrays(path)
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+    except ImplausibleFile:
+        raise
     except Exception as error:  # zip, zlib and NumPy each have their own
         raise _no_npz(path, error) from error
 

@@ -11,7 +11,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
     {"registry", "preprocessing", "images", "metrics", "datasets", "labels", "loading"}
-    | {"files", "naming", "progress", "weight_files", "file_claims", "hdf5_heaps", "saved_models"}
+    | {"digests", "files", "locks", "naming", "progress", "weight_files", "file_claims", "array_check", "matlab_check"}
+    | {"hdf5_heaps", "saved_models"}
     | {"_keras", "_version"},
     {"layers", "losses", "hooks", "objectives"},
     {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"}

@@ -72,3 +72,31 @@ def test_what_cannot_be_found():
         labels.find("2", ["a", "b"])
     with pytest.raises(ValueError, match="--labels"):
         labels.find("cat", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", '"dog"', "a single str"),
+        ("a.json", "3", "a single int"),
+        ("a.json", '[["n1", 3]]', "a name is no text"),
+        ("a.json", "[1, 2]", "a name is no text"),
+        ("a.json", "[[]]", "a name is no text"),
+        ("a.json", "[" * 100_000, "cannot be read"),
+        ("a.csv", "index,name\n0,dog\n1\n", "a name is no text"),
+        ("a.csv", 'index,name\n0,"dog\n', "cannot be read"),
+    ],
+)
+def test_a_file_with_other_things_than_names_is_refused(name, text, message, tmp_path):
+    """A single text in JSON became a class for each letter."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        labels.load(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_a_name_with_a_line_separator_of_unicode_stays_one(tmp_path):
+    (tmp_path / "a.txt").write_text("one\u2028half\r\ntwo\n", encoding="utf-8")
+    assert labels.load(tmp_path / "a.txt") == ["one\u2028half", "two"]
+    (tmp_path / "a.csv").write_text('index,name\n1,two\n0,"one\u2028half"\n', encoding="utf-8")
+    assert labels.load(tmp_path / "a.csv") == ["one\u2028half", "two"]

@@ -61,3 +61,10 @@ def test_wrong_names_are_refused(wrong):
 def test_the_closest_name_is_offered():
     with pytest.raises(ValueError, match="Did you mean caffe"):
         preprocessing.get("cafe")
+
+
+@pytest.mark.parametrize("dtype", [bool, complex, "U1", object])
+def test_pixels_are_numbers(dtype):
+    """A mask of True and False became a picture of 0 and 1, which is black."""
+    with pytest.raises(ValueError, match=r"Pixels must be numbers of 0\.\.255, got"):
+        preprocessing.get("unit").apply(np.ones((4, 4, 3), dtype))

@@ -82,7 +82,7 @@ import os
 import pathlib
 
 from kerasal import _keras  # noqa: F401
-from kerasal.images import read, resize, size_of_area, to_channels
+from kerasal.images import check_image, read, resize, size_of_area, to_channels
 from kerasal.layers import CenterBias, GaussianBlur, LogDensity, ResizeLike
 from kerasal.preprocessing import get as convention
 from kerasal.registry import Weights, create_model, model_spec, register
@@ -201,12 +201,7 @@ def predict(image: np.ndarray | str | os.PathLike) -> Prediction:
     """
     if isinstance(image, (str, os.PathLike)):
         image = read(image)
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
-        raise ValueError(
-            f"Expected a photograph, uint8 0..255, (H, W, 3) or (H, W). Received: {image.dtype} {image.shape}. "
-            "From 0..1: (255 * image).astype('uint8')."
-        )
+    image = check_image(image, "A photograph", (3, None, 1))
     image = to_channels(image if image.ndim == 3 else image[..., None], 3)
     spec = model_spec("gaze")
     seen = resize(image, size_of_area(image.shape[:2], spec.input_shape[0] * spec.input_shape[1]))

@@ -11,6 +11,7 @@ from kerasal.atlas.plan import Scope
 from kerasal.atlas.slugs import told_apart
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
+from kerasal.digests import digest_files
 from kerasal.labels import short
 
 
@@ -45,7 +46,7 @@ class Contents:
 
     def __init__(self, subject: Subject, store: Store, scope: Scope):
         self.subject, self.store, self.scope = subject, store, scope
-        self._stamp = explaining.stamp_of(list(scope.files))
+        self._stamp = digest_files(scope.files)
 
     @functools.cached_property
     def classes(self) -> list[Unit]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import feature_maps, images, receptive_field
+from kerasal import feature_maps, hooks, images, receptive_field
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
@@ -42,9 +42,7 @@ def _of_map(subject, store, layer: Layer, channels: list[int], files: list) -> d
         try:
             rule = "deconvnet"
             found = _searched(subject, layer, channels, files, journal, rule)
-        except ValueError as error:  # no ReLU, or one that cannot be reached
-            if "ReLU" not in str(error):
-                raise
+        except hooks.NoReLU:  # none, or one that cannot be reached
             rule = "gradient"
             found = _searched(subject, layer, channels, files, journal, rule)
     return {

@@ -10,6 +10,7 @@ import numpy as np
 from kerasal import attribution, images, localization
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
+from kerasal.digests import digest_files
 
 TOP, BOXES = 5, 3
 # A forward pass for each of a thousand channels takes longer than all other methods together.
@@ -44,18 +45,7 @@ def explain(subject: Subject, store: Store, file: pathlib.Path, slug: str) -> No
 
 def image_record(subject: Subject, file: pathlib.Path, slug: str) -> tuple[str, dict[str, Any]]:
     """Return the key and the settings of one image's record."""
-    return f"images/{slug}", {**subject.settings, "stamp": stamp_of([file]), "options": _OPTIONS, "top": TOP}
-
-
-def stamp_of(files: list[pathlib.Path]) -> str:
-    """Return what tells these files from others, or from what they were before."""
-    import hashlib
-
-    found = hashlib.sha256()
-    for file in files:
-        facts = file.stat() if file.exists() else None
-        found.update(f"{file}|{facts and (facts.st_size, facts.st_mtime_ns)}\n".encode("utf-8", "surrogateescape"))
-    return found.hexdigest()[:32]
+    return f"images/{slug}", {**subject.settings, "stamp": digest_files([file]), "options": _OPTIONS, "top": TOP}
 
 
 def top_classes(subject: Subject, files: Sequence[pathlib.Path]) -> list[int]:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from kerasal import gaze, images
-from kerasal.atlas.explaining import stamp_of
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
+from kerasal.digests import digest_files
 from kerasal.gaze.maps import is_log_density
 
 _LONGEST = 480
@@ -39,7 +39,7 @@ def look(subject: Subject, store: Store, predictor: gaze.Predictor, file: pathli
 
 def gaze_record(subject: Subject, file: pathlib.Path, slug: str) -> tuple[str, dict[str, Any]]:
     """Return the key and the settings of one photograph's record."""
-    return f"gaze/{slug}", {**subject.settings, "stamp": stamp_of([file])}
+    return f"gaze/{slug}", {**subject.settings, "stamp": digest_files([file])}
 
 
 def make_predictor(subject: Subject) -> gaze.Predictor:

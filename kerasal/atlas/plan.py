@@ -11,6 +11,7 @@ from kerasal.atlas import ascents, exemplars, explaining, looking
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
+from kerasal.digests import digest_files
 from kerasal.hooks.inputs import chunk_size
 
 _LAYERS_AN_IMAGE = 4  # of which a few channels are made, in about the time of the page of one image
@@ -90,7 +91,7 @@ def _layer_pieces(subject, store, scope, layer: Layer, channels: Sequence[int]) 
     found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, canvas)]
     if not scope.files or not searchable(layer):
         return found
-    stamp = explaining.stamp_of(list(scope.files))
+    stamp = digest_files(scope.files)
     done = store.entries(*exemplars.exemplar_record(subject, layer, stamp))
     wanted = [number for number in channels if str(number) not in done]
     if wanted:

@@ -13,6 +13,7 @@ from kerasal.files import is_temporary, replacing
 
 _MARK = "atlas.json"
 _KIND = "kerasal atlas"
+_FORMAT = 2  # 1 knew a model by its weights alone
 # From here on a picture is a photograph; below, each pixel is looked at by itself, so none may be changed.
 _SMALL = 64
 
@@ -59,13 +60,18 @@ class Store:
     def __init__(self, folder: pathlib.Path, digest: str, name: str, files: Sequence[pathlib.Path] = ()):
         self.folder = folder
         known = check_folder(folder)
+        if known and known.get("format") != _FORMAT:
+            raise ValueError(
+                f"{folder} is an atlas of an earlier version, which knew its model by the weights alone. "
+                "Choose another folder, or remove this one first."
+            )
         if known and known.get("model") != digest:
             raise ValueError(
-                f"{folder} is the atlas of another model, or of other weights ({known.get('name')!r}). Choose another "
-                "folder, or remove this one first."
+                f"{folder} is the atlas of another model, of other layers or weights ({known.get('name')!r}). Choose "
+                "another folder, or remove this one first."
             )
         images = [str(path) for path in files] or known.get("images", [])
-        self.write_json(_MARK, {"kind": _KIND, "format": 1, "model": digest, "name": name, "images": images})
+        self.write_json(_MARK, {"kind": _KIND, "format": _FORMAT, "model": digest, "name": name, "images": images})
 
     def entries(self, key: str, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the entries of a record that were made under ``settings`` and whose pictures are there."""

@@ -1,16 +1,14 @@
 """What an atlas is of: a model with the way it takes pictures, its class names, and what it is for."""
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal
-
-import numpy as np
 
 from kerasal import (
     _keras,  # noqa: F401
     hooks,
 )
+from kerasal.digests import digest
 from kerasal.hooks.inputs import image_shape
 from kerasal.receptive_field.intake import Intake
 
@@ -46,11 +44,8 @@ class Subject:
         return None if getattr(self.model, "inputs", None) else self.intake.shape[:2]
 
     def digest(self) -> str:
-        """Return what tells this model from any other: its layers and weights."""
-        found = hashlib.sha256(repr([path for path, _ in hooks.layers(self.model)]).encode())
-        for variable in self.model.weights:
-            found.update(np.ascontiguousarray(variable))
-        return found.hexdigest()[:32]
+        """Return what tells this model from any other, and its layers' paths, which the pages bear."""
+        return digest(hooks.digest_model(self.model), [path for path, _ in hooks.layers(self.model)])
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Collection
 
 from kerasal.atlas.ascending import shipped
-from kerasal.atlas.explaining import stamp_of
 from kerasal.atlas.plan import Scope
 from kerasal.atlas.store import Store, read_json
+from kerasal.digests import digest_files
 
 _PAGES = ("classes", "layers", "units", "images")
 
@@ -22,9 +22,9 @@ def forget_other_images(store: Store, scope: Scope) -> None:
         for record in store.folder.glob(f"data/{kind}/*.json"):
             known = read_json(record)
             file = known.get("entries", {}).get("image", {}).get("file", "")
-            if file not in given or known["settings"].get("stamp") != stamp_of([pathlib.Path(file)]):
+            if file not in given or known["settings"].get("stamp") != digest_files([file]):
                 _forget(store, record, "images")
-    stamp = stamp_of(list(scope.files))
+    stamp = digest_files(scope.files)
     for record in store.folder.glob("data/exemplars/*.json"):
         if read_json(record).get("settings", {}).get("images") != stamp:
             _forget(store, record, "exemplars")

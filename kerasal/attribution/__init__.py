@@ -11,7 +11,8 @@ Every method is called alike::
   objective (``kerasal.objectives``) anything in the model; a function of the output that returns (N,) scores, such as a
   tf-keras-vis ``Score``, anything computed from it.
 * ``output``: name or position of the output that is meant, for a model with several.
-* ``logits``: explain the score before the last softmax or sigmoid (the default), or the probability.
+* ``logits``: explain the score before the last softmax or sigmoid (the default), or the probability. Where that score
+  cannot be had, as of an average of models, the output is explained with a warning, ``kerasal.hooks.NoLogits``.
 * ``batch_size``: images run at once; by default as many as run fastest without needing much memory.
 
 Maps are float32 NumPy arrays, raw, never normalised; inputs of rank 3 or less have no channel axis to reduce. The first

@@ -1,6 +1,7 @@
 """A method bound to one model, as a ``tf.Module``: what is called in a loop, put into a graph or saved."""
 
 from kerasal import _keras  # noqa: F401
+from kerasal.hooks.trace import Retraced
 from kerasal.hooks.view import View
 from kerasal.objectives import Objective, class_score, top_class
 
@@ -11,8 +12,9 @@ import tensorflow as tf  # isort: skip
 class CompiledMethod(tf.Module):
     """Call with model inputs (N, …), and with an (N,) integer tensor to explain those classes instead of the top ones.
 
-    One graph each for the two, traced on first use. Tensors come back; nothing is checked and nothing is cut into
-    chunks. The model is kept, and with it its variables.
+    One graph each for the two, ``top`` and ``classes``, traced on first use and again when the model has changed
+    (``kerasal.hooks.Snapshot``); new values of its variables need no new trace. Tensors come back; nothing is checked
+    and nothing is cut into chunks. The model is kept, and with it its variables.
     """
 
     def __init__(self, spec, model: keras.Model, output, logits: bool, options: dict):
@@ -24,10 +26,18 @@ class CompiledMethod(tf.Module):
         specs = [tf.TensorSpec(shape, tf.float32, one.name) for shape, one in zip(shapes, declared, strict=True)]
         several = specs if len(specs) > 1 else specs[0] if specs else None
         classes = tf.TensorSpec((None,), tf.int32, "target")
-        self.top = tf.function(self._top, input_signature=[several] if specs else None, autograph=False)
-        self.classes = tf.function(
-            self._classes, input_signature=[several, classes] if specs else None, autograph=False
-        )
+        self._runs_top = Retraced(self._top, [several] if specs else None, model, options)
+        self._runs_classes = Retraced(self._classes, [several, classes] if specs else None, model, options)
+
+    @property
+    def top(self) -> tf.types.experimental.PolymorphicFunction:
+        """The ``tf.function`` of inputs alone, which explains each input's top class."""
+        return self._runs_top.current()
+
+    @property
+    def classes(self) -> tf.types.experimental.PolymorphicFunction:
+        """The ``tf.function`` of inputs and an (N,) int32 tensor of classes."""
+        return self._runs_classes.current()
 
     def __call__(self, inputs, target=None):
         """Return the maps, as one tensor or as a list with one for each of several inputs."""

@@ -13,17 +13,13 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kerasal import locks
 from kerasal._version import __version__
 from kerasal.batch.job import differences
 from kerasal.files import is_temporary, replacing
 
 FORMAT = 1
-_MANIFEST, _DONE, _LOCK = "manifest.json", "done", ".lock"
-
-try:
-    import fcntl
-except ImportError:  # Windows: two runs at once are not noticed there
-    fcntl = None
+_MANIFEST, _DONE = "manifest.json", "done"
 
 
 class Folder:
@@ -55,23 +51,14 @@ class Folder:
         """Keep a second run out of the folder; ended by any end of this one, and then what it left half-written goes.
 
         Raises:
-            ValueError: another run is at work in it.
+            FolderInUse: another run is at work in it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / _LOCK).open("w") as file:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError as error:
-                    raise ValueError(
-                        f"Another run is writing into {self.path}. Wait for its end, or stop it."
-                    ) from error
+        with locks.locked(self.path):
             self._sweep()
             try:
                 yield
             finally:
                 self._sweep()
-                (self.path / _LOCK).unlink(missing_ok=True)
 
     def records(self) -> dict[int, dict[str, Any]]:
         """Return what is said of each shard that is done and whose files are all there, by number."""
@@ -117,7 +104,7 @@ class Folder:
             return None
         if not self.path.is_dir():
             raise ValueError(f"The results go into a folder; {self.path} is a file.")
-        inside = sorted(one.name for one in self.path.iterdir() if one.name != _LOCK and not is_temporary(one))
+        inside = sorted(one.name for one in self.path.iterdir() if one.name != locks.NAME and not is_temporary(one))
         if not inside:
             return None
         try:
@@ -150,4 +137,5 @@ def write_record(out: pathlib.Path, number: int, record: Mapping[str, Any]) -> N
 
 def _write(path: pathlib.Path, facts: Mapping[str, Any]) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # \udcff is JSON for such a byte

@@ -15,7 +15,8 @@ FORMATS = ("parquet", "npz", "png")
 class Job:
     """One method of one model, with all that decides the results of an image.
 
-    ``labels`` is what the user named, or the names themselves once they are known; ``model_sha`` is empty before.
+    ``labels`` is what the user named, or the names themselves once they are known; ``model_sha`` is empty before, then
+    the digest of the model's file, or of a zoo model itself.
     ``threads`` compute, on the CPU; None leaves that to TensorFlow.
     """
 
@@ -53,7 +54,7 @@ class Job:
         if self.weights and os.path.exists(self.weights):
             facts["weights"] = pathlib.Path(self.weights).name
         name = pathlib.Path(self.model).name if self.of_file else self.model
-        facts["model"] = {"name": name, "sha256": self.model_sha}
+        facts["model"] = {"name": name, "sha256" if self.of_file else "digest": self.model_sha}
         return json.loads(json.dumps(facts, default=_plain))
 
 
@@ -67,29 +68,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         elif old != new:
             found.append(f"{key} was {_said(old)} and is {_said(new)}")
     return found
-
-
-def file_digest(path: str | os.PathLike) -> str:
-    """Return the SHA-256 of a file; of a folder, that of its files with their names."""
-    path = pathlib.Path(path)
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    digest = hashlib.sha256()
-    for one in sorted(file for file in path.rglob("*") if file.is_file()):
-        digest.update(f"{one.relative_to(path).as_posix()}\n{file_digest(one)}\n".encode())
-    return digest.hexdigest()
-
-
-def weights_digest(model) -> str:
-    """Return a SHA-256 of a model's weights, with their paths and shapes."""
-    import numpy as np
-
-    digest = hashlib.sha256()
-    for variable in model.weights:
-        digest.update(f"{variable.path}{tuple(variable.shape)}".encode())
-        digest.update(np.ascontiguousarray(variable))
-    return digest.hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """One shard, from files to a file: read, run in chunks of a size, write, and say what could not be done and why."""
 
+import errno
 import pathlib
 import warnings
 from collections.abc import Iterator
@@ -8,16 +9,19 @@ from typing import Any
 from kerasal import images
 from kerasal.batch.folder import write_record
 from kerasal.batch.planning import Shard
-from kerasal.batch.sources import Source
+from kerasal.batch.sources import Source, as_text
 from kerasal.batch.threads import bounded
 from kerasal.batch.writing import Written, writer
+
+_OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+"""What the operating system says where a picture cannot have its image's name."""
 
 
 def make(kind, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
     """Compute and write a shard; return its record, which is written last.
 
-    An image that cannot be read, or for which the method fails, is a dead letter: a row of its name, its path and the
-    reason. It costs the others nothing.
+    An image that cannot be read, for which the method fails, or whose name cannot be written or is too long for its
+    picture's, is a dead letter: a row of its name, its path and the reason. It costs the others nothing.
 
     Raises:
         OSError: the results cannot be written.
@@ -33,7 +37,14 @@ def make(kind, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
         warnings.simplefilter("ignore")
         for chunk in _chunks(kind, shard, letters, remarks):
             for source, ready, rows in _run(kind, chunk, letters):
-                add(source.name, rows, lambda ready=ready, rows=rows: kind.draw(ready, rows))
+                try:
+                    add(source.name, rows, lambda ready=ready, rows=rows: kind.draw(ready, rows))
+                except _failures() as error:
+                    letters.append(_letter(source, error))
+                except OSError as error:
+                    if error.errno not in _OF_THE_NAME:  # a full disk stops the batch
+                        raise
+                    letters.append(_letter(source, error))
     record = {
         "images": [[source.name, source.stamp] for source in shard.sources],
         "files": written.files,
@@ -63,6 +74,8 @@ def _chunks(kind, shard: Shard, letters: list, remarks: list) -> Iterator[list[t
     chunk: list[tuple[Source, Any]] = []
     for source in shard.sources:
         try:
+            if as_text(source.path) != source.path:
+                raise ValueError("its path is not UTF-8, so that no result could name it. Rename it.")
             photograph = images.read(source.path)
             if (frames := images.frames(source.path)) > 1:
                 remarks.append(f"{source.name} holds {frames} pictures; this is the first.")
@@ -102,4 +115,4 @@ def _failures() -> tuple[type[Exception], ...]:
 
 def _letter(source: Source, error: BaseException) -> dict[str, str]:
     reason = " ".join(str(error).split()) or type(error).__name__
-    return {"image": source.name, "path": source.path, "reason": reason}
+    return {"image": source.name, "path": as_text(source.path), "reason": as_text(reason)}

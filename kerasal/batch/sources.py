@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kerasal.digests import stamp
 from kerasal.images import find_files
 
 COLUMNS = ("image", "path", "file")
@@ -14,7 +15,10 @@ COLUMNS = ("image", "path", "file")
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """One image: its ``name`` in the results, where it is, and its size and time, by which a change is noticed."""
+    """One image: its ``name`` in the results, where it is, and its size and time, by which a change is noticed.
+
+    Results are text in UTF-8; bytes of a file name that are none stand in ``name`` as backslash and digits.
+    """
 
     name: str
     path: str
@@ -41,8 +45,8 @@ def list_images(
     files = find_files([given])
     if not given.is_dir():
         return _sources((file.name, file) for file in files)
-    results = out.resolve()
-    kept = [file for file in files if results not in file.resolve().parents]
+    results = pathlib.Path(os.path.realpath(out))  # which, unlike resolve, takes links that lead in a circle
+    kept = [file for file in files if results not in pathlib.Path(os.path.realpath(file)).parents]
     if not kept:
         raise ValueError(f"The only images in {given} are results in {out}; expected photographs.")
     return _sources((file.relative_to(given).as_posix(), file) for file in kept)
@@ -73,7 +77,7 @@ def read_list(path: pathlib.Path, column: str | None = None) -> list[str]:
         raise ValueError(f"The column {found!r} of {path} has no path in {values.null_count} of {len(values)} rows.")
     if not len(values):
         raise ValueError(f"The list {path} is empty.")
-    return values.to_pylist()
+    return [os.fsdecode(one) for one in values.cast(pyarrow.large_binary()).to_pylist()]  # UTF-8 or not
 
 
 def need_pyarrow() -> Any:
@@ -91,15 +95,11 @@ def need_pyarrow() -> Any:
     return pyarrow
 
 
-def stamp(path: str | os.PathLike) -> tuple[int, int] | None:
-    """Return a file's size and time, or None of one that is not there."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns
-
-
 def _sources(named: Iterable[tuple[str, pathlib.Path]]) -> list[Source]:
     places = {name: os.path.abspath(path) for name, path in named}
-    return [Source(name, path, stamp(path)) for name, path in places.items()]
+    return [Source(as_text(name), path, stamp(path)) for name, path in places.items()]
+
+
+def as_text(name: str) -> str:
+    """Return a file name that can be written as UTF-8: bytes that are none become backslashes and digits."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,7 +1,6 @@
 """One shard's results as a file: ``rows -> Parquet, NPZ or pictures``, the same bytes for the same rows."""
 
 import contextlib
-import hashlib
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 
 from kerasal import images
 from kerasal.batch.sources import need_pyarrow
+from kerasal.digests import digest_file
 from kerasal.files import replacing
 
 _GROUP = 2**25  # bytes that are held before they are written
@@ -24,10 +24,8 @@ class Written:
 
     def note(self, path: pathlib.Path) -> None:
         """Add a file that is written."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         name = path.relative_to(self.folder).as_posix()
-        self.files[name] = {"bytes": path.stat().st_size, "sha256": digest}
+        self.files[name] = {"bytes": path.stat().st_size, "sha256": digest_file(path)}
 
 
 @contextlib.contextmanager

@@ -12,16 +12,17 @@ import numpy as np
 from kerasal import (
     _keras,  # noqa: F401
     attribution,
+    hooks,
 )
 from kerasal import images as drawing
 from kerasal.callbacks.looking import Looks
 from kerasal.callbacks.strips import clear, draw_strip, epochs_in, read_epoch, write_epoch
+from kerasal.digests import digest
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field import FeatureEvolution
 from kerasal.receptive_field.intake import Intake
 from kerasal.receptive_field.searching import told
 from kerasal.receptive_field.sources import open_source
-from kerasal.training.checkpoint import fingerprint
 from kerasal.training.events import Events
 
 import keras  # isort: skip
@@ -172,7 +173,8 @@ class KerasalCallback(keras.callbacks.Callback):
         """Return what decides the pictures: two trainings that differ in it do not belong in one strip."""
         looks = self._looks
         return {
-            "images": None if looks.inputs is None else fingerprint(looks.inputs),
+            "images": None if looks.inputs is None else digest(looks.inputs),
+            "architecture": hooks.digest_model(self.model, weights=False),
             "targets": None if self._targets is None else np.asarray(self._targets).tolist(),
             "maps": {name: dict(options) for name, options in self._maps.items()},
             "classes": self._classes,

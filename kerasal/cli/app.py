@@ -1,8 +1,10 @@
 """The application: the list of commands, and what becomes of errors."""
 
+import contextlib
 import shlex
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -25,15 +27,17 @@ from kerasal.cli.gaze import app as gaze
 from kerasal.cli.localize import localize
 from kerasal.cli.localize_score import localize_score
 from kerasal.cli.maximize import maximize
+from kerasal.cli.outputs import App
 from kerasal.cli.patterns import patterns
 from kerasal.cli.probe import probe
 from kerasal.cli.score import score
 from kerasal.cli.serve import serve
+from kerasal.cli.session import remark
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
 from kerasal.saved_models import UntrustedCode
 
-app = typer.Typer(
+app = App(
     name="kerasal",
     help="See what a Keras network sees, and where people look.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage. --traceback, anywhere, shows where an error came from.",
@@ -88,7 +92,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        app(arguments, prog_name="kerasal", obj=shlex.join(["kerasal", *map(str, arguments)]))
+        with _warnings_as_remarks():
+            app(arguments, prog_name="kerasal", obj=shlex.join(["kerasal", *map(str, arguments)]))
     except KeyboardInterrupt:
         console.print("Interrupted.")
         sys.exit(130)
@@ -97,6 +102,22 @@ def run(arguments: Sequence[str] | None = None) -> None:
             raise
         console.print("[bold red]Error:[/]", _one_line(error), markup=True)
         sys.exit(1)
+
+
+@contextlib.contextmanager
+def _warnings_as_remarks() -> Iterator[None]:
+    """Print what the library warns of as it prints remarks, without the lines of Python around it."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message, category, *where, **file):
+            if issubclass(category, UserWarning):
+                remark(f"Warning: {message}")
+            else:
+                usual(message, category, *where, **file)
+
+        warnings.showwarning = show
+        yield
 
 
 def _one_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from kerasal.cli import options
+from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, results
 
 METHODS_HELP = "Show what in a photograph a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
@@ -47,7 +48,7 @@ class MethodGroup(TyperGroup):
             from kerasal.naming import closest
 
             raise typer.BadParameter(closest(cmd_name, attribution.list_methods(), "method"), ctx)
-        app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+        app = App(pretty_exceptions_enable=False, add_completion=False)
         app.command(cmd_name)(_command(attribution.method_spec(cmd_name)))
         command = typer.main.get_command(app)
         command.name = cmd_name

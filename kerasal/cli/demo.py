@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kerasal.cli.outputs import check_writable
 from kerasal.cli.session import load_tensorflow, results
 
 _METHODS = ("class_saliency", "guided_backprop", "deconvnet")
@@ -16,11 +17,7 @@ def demo(
     ),
 ) -> None:
     """Read ten handwritten digits with a trained net, and show what it sees. Works offline, in under a minute."""
-    from kerasal.files import replacing
-
-    with replacing(output / "digits.csv"):  # an unwritable folder is told before the work, not after
-        pass
-    (output / "digits.csv").unlink()
+    check_writable(output / "gaze.png")  # an unwritable folder is told before the work, not after
     load_tensorflow()
     import numpy as np
 

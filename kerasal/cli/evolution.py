@@ -33,7 +33,7 @@ def evolution(
     wanted = [options.layer_channels(text) for text in features or ()]
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
-    options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
+    options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"), folders=False)  # it reads epochs there
     load_tensorflow()
     from kerasal import images, receptive_field
 

@@ -52,12 +52,12 @@ def exemplars(
     files = pictures.find_files(images)  # first: a wrong path is told before anything is loaded
     opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
     opened.shape()
-    from kerasal import receptive_field
+    from kerasal import hooks, receptive_field
 
     journal = output.with_name(f".{output.name}.partial")
     if journal.exists():
         remark("A search for this page was stopped before; if it is the same, it goes on from there.")
-    with warnings.catch_warnings(), _kept(journal):
+    with warnings.catch_warnings(), _kept(journal), _naming_the_flag(hooks.NoReLU):
         warnings.simplefilter("ignore", UserWarning)  # what is skipped or missing is told below, on a line of its own
         found = receptive_field.top_exemplars(
             opened.model,
@@ -81,6 +81,15 @@ def exemplars(
     if table is not None:
         _write(table, found)
     _tell(found, k, output)
+
+
+@contextlib.contextmanager
+def _naming_the_flag(error_class: type[ValueError]):
+    """Add to the error of a model without ReLUs which flag helps."""
+    try:
+        yield
+    except error_class as error:
+        raise error_class(f"{error} On the command line: --rule gradient.") from error
 
 
 @contextlib.contextmanager

@@ -1,14 +1,13 @@
 """``kerasal gaze``: the commands about where people look, from a folder of images and fixations to scores."""
 
-import typer
-
 from kerasal.cli.gaze_import import import_vxm
 from kerasal.cli.gaze_score import describe, diagnose, evaluate
 from kerasal.cli.gaze_show import filters, panel, predict
 from kerasal.cli.gaze_train import train
+from kerasal.cli.outputs import App
 
 HELP = "Train, apply and score nets that predict where people look."
 
-app = typer.Typer(no_args_is_help=True)
+app = App(no_args_is_help=True)
 for command in (describe, train, predict, evaluate, panel, filters, diagnose, import_vxm):
     app.command()(command)

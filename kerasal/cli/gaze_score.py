@@ -44,7 +44,7 @@ def evaluate(
 
     What cannot be read is named and counted, the rest is scored, and the exit code is 1.
     """
-    options.check_output(output, (".csv",))
+    options.check_output(output, (".csv",), beside=(".json", ".png"))
     opened_data = opening.open_together(data, split, ("test", "val", "validation"), missing="skip")
     opened = opening.open_net(
         net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe

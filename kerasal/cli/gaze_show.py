@@ -145,11 +145,8 @@ def _files(given: list[Path], output: Path) -> dict[str, Path]:
             raise ValueError(f"{path} has no images; expected files that end in {', '.join(known)}.")
         files += inside
     found = {name: file for file, name in _names(files).items()}
-    inputs = {file.resolve() for file in files}
-    for name in found:
-        for written in (output / f"{name}.png", output / f"{name}-overlay.jpg"):
-            if written.resolve() in inputs:
-                raise ValueError(f"A result would replace the image {written}: give another folder with --output.")
+    written = [output / f"{name}{suffix}" for name in found for suffix in (".png", "-overlay.jpg")]
+    options.refuse_inputs(written, read=files, folders=False)
     return found
 
 

@@ -7,6 +7,7 @@ import typer
 
 from kerasal.cli import gaze_opening as opening
 from kerasal.cli.options import Strategy
+from kerasal.cli.outputs import refuse_inputs
 from kerasal.cli.session import join_workers
 
 
@@ -102,6 +103,7 @@ def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocess
     import tensorflow as tf
 
     from kerasal import training
+    from kerasal.training.gaze_files import files_of
 
     chosen = training.recipe(about["recipe"], **changes)
     if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
@@ -114,6 +116,7 @@ def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocess
             f"{chosen.source}."
         )
     size = size or usual
+    refuse_inputs((output / name for name in files_of(net.name).written), folders=False)
     return training.train_gaze(net, *sets, chosen, output, preprocessing=convention, size=size, about=about, **run)
 
 

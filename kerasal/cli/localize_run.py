@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from kerasal.cli.localize_truth import Job, Truth, fitted, numbered
-from kerasal.cli.score_journal import continued, journal_of, resume, stamp
+from kerasal.cli.score_journal import continued, journal_of, resume, stamps
 from kerasal.progress import progress_bar
 
 _OWN_ERRORS = (ValueError, OSError, MemoryError)
@@ -20,7 +20,7 @@ def run(job: Job, opened, output: Path, settings: dict[str, Any]) -> pd.DataFram
     """Localise every image that the journal of an interrupted run does not have; return a table with ``error``."""
     truths = numbered(job, opened.labels)
     names = [name for name in job.files if name not in job.errors]
-    todo = {name: json.loads(json.dumps([stamp(job.files[name]), truths[name]])) for name in names}
+    todo = {name: json.loads(json.dumps([stamps(job.files[name]), truths[name]])) for name in names}
     header = json.dumps({"settings": settings}, sort_keys=True)
     journal = journal_of(output)
     rows = resume(journal, header, todo)
@@ -41,12 +41,13 @@ def run(job: Job, opened, output: Path, settings: dict[str, Any]) -> pd.DataFram
 
 def _row(opened, file: Path, truth: list[Truth], name: str, settings: dict) -> dict[str, Any]:
     """Return the row of one image: its values, or why there are none under ``error``."""
-    from kerasal import images
+    from kerasal import hooks, images
 
     try:
         photograph = images.read(file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a map without any evidence: the whole image is the guess
+            warnings.simplefilter("default", hooks.NoLogits)
             return _scored(opened, photograph, truth, name, settings)
     except _OWN_ERRORS as error:
         return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
@@ -122,9 +123,3 @@ def finish(job: Job, table: pd.DataFrame, output: Path, settings: dict[str, Any]
     if len(failed):
         remark(f"{len(failed)} of {len(table)} images could not be scored.")
         raise typer.Exit(code=1)
-
-
-def identity(model: str) -> list:
-    """Return what tells one model from another in a journal: its name and, of a file, its size and time."""
-    path = Path(model)
-    return [model, *(stamp(path) if path.is_file() else [])]

@@ -48,7 +48,7 @@ def localize_score(
     Images and boxes find each other by the file's name. An interrupted run continues where it stopped when the same
     command is given again. An image without boxes, or that cannot be read, is named, and makes the exit code 1.
     """
-    options.check_output(output, (".csv",))
+    options.check_output(output, (".csv",), beside=(".json",))
     if not 0 < overlap <= 1:
         raise typer.BadParameter(f"--iou is above 0 and at most 1; received {overlap}")
     from kerasal.cli import localize_run, localize_truth
@@ -56,8 +56,10 @@ def localize_score(
 
     job = localize_truth.prepare(folder, boxes, classes=classes, inclusive=inclusive)
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    from kerasal import hooks
+
     settings = {
-        "model": localize_run.identity(model),
+        "model": [model, hooks.digest_model(opened.model)],
         "preprocessing": repr(opened.preprocessing),
         "recipe": recipe,
         "method": method,

@@ -66,6 +66,8 @@ def maximize(
     conv1 -o grid.png for all of its channels.
     """
     options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
+    if history is not None:
+        options.refuse_inputs([history])
     wanted = _layer_and_channels(class_, layer, channels, channel)
     from kerasal.cli.mean_image import start_of
     from kerasal.cli.opening import open_model

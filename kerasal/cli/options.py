@@ -1,13 +1,13 @@
 """The options that several commands share, and how their texts are read."""
 
 import ast
-import contextlib
 import pathlib
 from typing import Annotated, Any, Literal
 
 import typer
 
-from kerasal.files import replacing
+from kerasal.cli.outputs import check_output as check_output
+from kerasal.cli.outputs import refuse_inputs as refuse_inputs
 
 Model = Annotated[
     str, typer.Argument(help="A zoo name, a .keras or .h5 file, or a SavedModel folder.", show_default=False)
@@ -48,10 +48,6 @@ Strategy = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
-
-
-class _Probed(Exception):
-    """Ends the probe of a folder without writing anything."""
 
 
 def numbers(text: str, limit: int | None = None) -> list[int]:
@@ -104,13 +100,3 @@ def layer_channels(text: str) -> tuple[str, list[int] | None]:
     if not layer:
         raise typer.BadParameter(f"expected LAYER:0-63; received {text!r}")
     return layer, numbers(channels)
-
-
-def check_output(path: pathlib.Path, suffixes: tuple[str, ...]) -> None:
-    """Refuse an output path before the work is done, not after."""
-    if path.suffix.lower() not in suffixes:
-        raise typer.BadParameter(f"the output is written as {', '.join(suffixes)}; received {str(path)!r}")
-    if path.is_dir():
-        raise typer.BadParameter(f"the output is a file; {str(path)!r} is a folder")
-    with contextlib.suppress(_Probed), replacing(path):  # raises OSError where nothing can be written
-        raise _Probed

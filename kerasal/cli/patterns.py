@@ -42,6 +42,8 @@ def patterns(
     For example: kerasal patterns vgg19 block1_pool --weights vgg19.npz, or kerasal patterns NET.keras conv2 -c 0-15.
     """
     options.check_output(output, _SUFFIXES)
+    drawn = [("validation", None), ("validation", ".csv"), ("propagation", None)]
+    options.refuse_inputs(_beside(output, what, suffix) for what, suffix in drawn)
     if rescale is not None and not validate:
         raise typer.BadParameter("--rescale goes with --validate")
     chosen = options.numbers(channels) if channels else None

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from kerasal.cli.outputs import check_output
+
 
 class Definition(enum.StrEnum):
     """Whose numbers."""
@@ -66,6 +68,7 @@ def score(
 
     if output.suffix.lower() != ".csv":
         raise ValueError(f"--output: expected a name that ends in .csv, received {output}.")
+    check_output(output, (".csv",), beside=(".json", ".png"))
     if legacy and definition is not Definition.coursework:
         raise ValueError("--legacy belongs to --definition coursework.")
     job = score_job.prepare(

@@ -1,16 +1,13 @@
 """What ``kerasal score`` is asked for: the files found, the options checked, and the score of one image."""
 
 import dataclasses
-import hashlib
-import json
 import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasal.datasets.fixation_files import list_fixations
 from kerasal.datasets.map_files import list_maps, map_shape, read_map
+from kerasal.digests import digest
 from kerasal.metrics import coursework
 from kerasal.metrics._fixations import Fixations, fixations_of
 from kerasal.metrics.baselines import MeanMap
@@ -120,7 +117,8 @@ def prepare(maps: Path, fixations: Path, *, densities: Path | None, size, baseli
         "sigma": sigma,
         "size": size,
     }
-    settings |= {"baselines": list(scorer.baselines) if scorer else [], "fixations_digest": _digest(position, everyone)}
+    fixated = [(one.shape, one.index, one.count) for one in everyone]
+    settings |= {"baselines": list(scorer.baselines) if scorer else [], "fixations_digest": digest(position, fixated)}
     return Job(found_maps, found_densities, everyone, position, errors, scorer, mean, settings, notes)
 
 
@@ -158,13 +156,6 @@ def _read(name: str, file: Path, reader, size, coursework_sized: bool) -> Fixati
     if shape is None:
         shape = (480, 640) if coursework_sized else map_shape(file)
     return fixations_of(value, shape, "fixations", name)
-
-
-def _digest(position: dict[str, int], everyone: list[Fixations]) -> str:
-    digest = hashlib.sha256(json.dumps(position).encode())
-    for fixated in everyone:
-        digest.update(np.asarray(fixated.shape).tobytes() + fixated.index.tobytes() + fixated.count.tobytes())
-    return digest.hexdigest()
 
 
 def _number_or_name(text: str) -> float | str:

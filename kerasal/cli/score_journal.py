@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from kerasal.cli.session import remark
+from kerasal.digests import stamp
 
 
 def journal_of(output: Path) -> Path:
@@ -18,17 +19,18 @@ def resume(journal: Path, header: str, todo: dict[str, list]) -> dict[str, dict]
     """Return the rows of an unfinished run with the same settings and unchanged files; a torn last line is left out."""
     if not journal.is_file():
         return {}
-    lines = journal.read_text(encoding="utf-8").splitlines()
+    lines = journal.read_text(encoding="utf-8", errors="replace").splitlines()
     if not lines or lines[0] != header:
+        remark(f"Starting anew: {journal} is of a run with other settings, data or weights, or of an earlier version.")
         return {}
     rows = {}
     for line in lines[1:]:
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError:
+            if todo.get(entry["image"]) == entry["stamp"] and entry["row"]["error"] is None:
+                rows[entry["image"]] = entry["row"]
+        except (ValueError, KeyError, TypeError):  # torn
             continue
-        if todo.get(entry["image"]) == entry["stamp"] and entry["row"]["error"] is None:
-            rows[entry["image"]] = entry["row"]
     return rows
 
 
@@ -48,6 +50,6 @@ def continued(journal: Path, header: str, resumed: bool) -> Iterator[TextIO]:
             raise
 
 
-def stamp(*files: Path | None) -> list:
-    """Return what changes when a file does: size and time."""
-    return [[stat.st_size, stat.st_mtime_ns] for stat in (file.stat() for file in files if file is not None)]
+def stamps(*files: Path | None) -> list:
+    """Return what changes when one of the files does, as JSON gives it back."""
+    return [list(stamp(file) or ()) for file in files if file is not None]

@@ -11,13 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from kerasal.cli.score_job import Job
-from kerasal.cli.score_journal import continued, journal_of, resume, stamp
+from kerasal.cli.score_journal import continued, journal_of, resume, stamps
 
 
 def run(job: Job, output: Path, processes: int) -> pd.DataFrame:
     """Score every image that the journal of an interrupted run does not have; return a table with ``error``."""
     journal = journal_of(output)
-    todo = {name: stamp(job.maps[name], job.densities.get(name)) for name in job.position if name not in job.errors}
+    todo = {name: stamps(job.maps[name], job.densities.get(name)) for name in job.position if name not in job.errors}
     header = json.dumps({"settings": job.settings, "columns": list(job.definitions)}, sort_keys=True)
     rows = resume(journal, header, todo)
     missing = [name for name in todo if name not in rows]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli.options import Preprocessing, Strategy, Unsafe, layer_channels, options_of
+from kerasal.cli.outputs import refuse_inputs
 from kerasal.cli.session import join_workers
 from kerasal.cli.train_data import Asked
 
@@ -117,8 +118,13 @@ def _train(asked: Asked, output: Path, given: dict, how: dict, watched: tuple | 
     asked = dataclasses.replace(asked, progress=asked.progress and speaks, speaks=speaks)
     found = opened(asked, given)
     from kerasal import training
+    from kerasal.training import results
 
     network, convention = found.network, found.convention
+    written = [output / name for name in results.files(network.name)]
+    written += [] if watched is None else [watched[0] / "evolution.png"]
+    images = [file for part in (found.train, found.test) for file in getattr(part, "files", ())]
+    refuse_inputs(written, read=images, folders=False)
     changes = training.Augmentation(**asked.augmentation)
     callbacks = []
     if watched is not None and speaks:

@@ -152,12 +152,25 @@ def _names(folder: pathlib.Path) -> dict[str, str]:
     path = folder / "classes.csv"
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read as a table: {error}. Save it as CSV in UTF-8.") from error
     key = next((key for key in ("folder", "wnid", "id") if rows and key in rows[0]), None)
     if key is None or "name" not in rows[0]:
         return {}
-    return {row[key]: row["name"].strip() for row in rows if row[key] and row["name"]}
+    named: dict[str, str] = {}
+    for row in rows:
+        if not (row[key] and row["name"]):
+            continue
+        name = row["name"].strip()
+        if named.setdefault(row[key].strip(), name) != name:
+            raise ValueError(
+                f"{path}: each folder must have one name, got {named[row[key].strip()]!r} and {name!r} for "
+                f"{row[key].strip()!r}. Keep one."
+            )
+    return named
 
 
 def _some(names: list[str]) -> str:

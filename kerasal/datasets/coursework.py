@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import pickle
+import reprlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -37,7 +38,7 @@ def read_coursework(path: str | os.PathLike) -> list[Stimulus]:
     samples = read_pickle(path, _compact)
     if not isinstance(samples, list) or not samples:
         raise ValueError(
-            f"{path}: expected a list of samples, received {type(samples).__name__} {str(samples)[:40]!r}."
+            f"{path}: expected a list of samples, received {type(samples).__name__} {reprlib.repr(samples)[:40]}."
         )
     seen: dict[str, int] = {}
     stimuli = []
@@ -145,10 +146,10 @@ def _bytes(array: np.ndarray) -> np.ndarray:
     if array.shape[-1] not in (1, 3):
         raise ValueError(f"expected an image with 3 channels first or last, received shape {array.shape}")
     low, high = float(array.min()), float(array.max())
-    if low < 0 or high > 255.5:
+    if low < 0 or high > 255.5 or (array.dtype.kind == "f" and 1 < high <= 1.5):
         raise ValueError(f"expected an image of 0..1 or 0..255, received values {low:g} to {high:g}")
     if array.dtype.kind == "f":
-        array = np.rint(array * array.dtype.type(1.0 if high > 1.5 else 255.0))
+        array = np.clip(np.rint(array * array.dtype.type(1.0 if high > 1 else 255.0)), 0, 255)
     return np.repeat(array.astype(np.uint8), 3 if array.shape[-1] == 1 else 1, axis=-1)
 
 

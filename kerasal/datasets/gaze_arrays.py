@@ -1,13 +1,17 @@
 """A gaze data set as arrays of one size: read once, in threads, and kept in memory or in memory-mapped files."""
 
 import concurrent.futures
+import functools
 import os
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
 from kerasal.datasets.gaze import GazeDataset, some
-from kerasal.datasets.gaze_types import Shape
+from kerasal.datasets.gaze_types import Shape, Stimulus
+from kerasal.datasets.map_files import read_map
+from kerasal.digests import digest, digest_files
 from kerasal.files import replacing
 from kerasal.images.drawing import crop_square
 from kerasal.progress import progress_bar
@@ -27,20 +31,47 @@ def arrays(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (numbers int32 (N,), images uint8 (N, h, w, 3), maps float32 (N, mh, mw)) of all usable images.
 
-    They are kept with ``data``, so that asking again costs nothing.
+    They are kept with ``data``, and read again where files, fixations, densities or images have changed since.
 
     Raises:
         ValueError: see ``to_tf_data``.
     """
     key = (tuple(size), tuple(map_size), target, sigma, fit, empty)
-    if key not in data._arrays:
+    made_from = digest(
+        key, data.outside, [_source(stimulus, target, sigma) for stimulus in map(data.stimulus, range(len(data)))]
+    )
+    if data._arrays.get(key, ("",))[0] != made_from:
         folder = None if cache is None else pathlib.Path(cache)
-        stored = None if folder is None else _stored(folder, data, key)
-        data._arrays[key] = stored or _read(data, key, folder, progress)
-    return data._arrays[key]
+        found = None if folder is None else _stored(folder, made_from)
+        if found is None:
+            found = _read(data, key, progress)
+            found = found if folder is None else _store(folder, made_from, *found)
+        data._arrays[key] = made_from, found
+    return data._arrays[key][1]
 
 
-def _read(data: GazeDataset, key: tuple, folder: pathlib.Path | None, progress: bool):
+def _source(stimulus: Stimulus, target: str, sigma) -> list:
+    """Return what decides the arrays of one image as it is now: its pixels, and the density or the fixations."""
+    found = [stimulus.name, stimulus.small, _file_or(stimulus.image, lambda: stimulus.image)]
+    try:
+        if target == "density" and sigma is None and stimulus.density is not None:
+            reader = stimulus.density
+            of_file = isinstance(reader, functools.partial) and reader.func is read_map
+            return [*found, _file_or(reader.args[0] if of_file else None, reader)]
+        if stimulus.fixations is not None:
+            points = stimulus.fixations()
+            return [*found, points.xy, points.frame, points.whole]
+    except (ValueError, OSError) as error:  # named when it is read
+        found.append(str(error))
+    return found
+
+
+def _file_or(path, read: Callable):
+    """Return the digest of a file, or what ``read`` gives."""
+    return digest_files([path]) if isinstance(path, pathlib.Path) else read()
+
+
+def _read(data: GazeDataset, key: tuple, progress: bool):
     size, map_size, target, sigma, fit, empty = key
 
     def one(number: int):
@@ -69,9 +100,7 @@ def _read(data: GazeDataset, key: tuple, folder: pathlib.Path | None, progress: 
             'Repair them, or pass empty="skip".'
         )
     kept = np.array([number for number in range(len(data)) if number not in wrong], np.int32)
-    if wrong:
-        images, maps = images[kept], maps[kept]
-    return (kept, images, maps) if folder is None else _store(folder, data, key, kept, images, maps)
+    return (kept, images[kept], maps[kept]) if wrong else (kept, images, maps)
 
 
 def _image(data: GazeDataset, number: int, size: Shape, fit: str) -> np.ndarray:
@@ -108,30 +137,22 @@ def _shrunk(counts: np.ndarray, size: Shape) -> np.ndarray:
     return np.bincount(rows * size[1] + columns, weights, size[0] * size[1]).reshape(size).astype(np.float32)
 
 
-def _stamp(data: GazeDataset, key: tuple) -> str:
-    files = [
-        (one.name, one.image.stat().st_mtime_ns) if isinstance(one.image, pathlib.Path) else (one.name, one.image.shape)
-        for one in (data.stimulus(number) for number in range(len(data)))
-    ]
-    return repr((key, data.outside, files))
-
-
-def _stored(folder: pathlib.Path, data: GazeDataset, key: tuple):
+def _stored(folder: pathlib.Path, made_from: str):
     files = [folder / name for name in ("numbers.npy", "images.npy", "maps.npy")]
     mark = folder / "made_from.txt"
     if not (mark.is_file() and all(file.is_file() for file in files)):
         return None
-    if mark.read_text(encoding="utf-8") != _stamp(data, key):
+    if mark.read_text(encoding="utf-8", errors="replace") != made_from:
         return None
     return tuple(np.load(file, mmap_mode="r") for file in files)
 
 
-def _store(folder: pathlib.Path, data: GazeDataset, key: tuple, *found: np.ndarray):
+def _store(folder: pathlib.Path, made_from: str, *found: np.ndarray):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "made_from.txt").unlink(missing_ok=True)
     for name, array in zip(("numbers.npy", "images.npy", "maps.npy"), found, strict=True):
         with replacing(folder / name) as temporary, temporary.open("wb") as file:
             np.save(file, array)
     with replacing(folder / "made_from.txt") as temporary:  # last: it says that the others are whole
-        temporary.write_text(_stamp(data, key), encoding="utf-8")
-    return _stored(folder, data, key)
+        temporary.write_text(made_from, encoding="utf-8")
+    return _stored(folder, made_from)

@@ -21,6 +21,7 @@ from kerasal.datasets.fixation_files import list_fixations
 from kerasal.datasets.gaze import GazeDataset, some
 from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
+from kerasal.datasets.image_names import key_by_stem
 from kerasal.datasets.map_files import list_maps, read_map
 from kerasal.datasets.matlab_files import list_sized
 
@@ -195,13 +196,13 @@ def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, 
     """Return name -> reader of ``Points``, and whether they are those of all splits."""
     table = _child(folder, _TABLES)
     if table is not None and table.suffix == ".npz":
-        return {pathlib.PurePath(name).stem: reader for name, reader in read_npz(table).items()}, True
+        return key_by_stem(read_npz(table), table, split), True
     found = _child(folder, _FIXATIONS) if table is None else table
     if found is not None and split and found.is_dir():
         found = found / split if (found / split).is_dir() else None
     if found is None:
         return None, False
-    readers, frame = list_sized(found) if found.suffix == ".mat" else (list_fixations(found), None)
+    readers, frame = list_sized(found, split) if found.suffix == ".mat" else (list_fixations(found, split), None)
     return {name: functools.partial(_points, read, frame) for name, read in readers.items()}, found.is_file()
 
 

@@ -14,6 +14,9 @@ Shape = tuple[int, int]
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 _SLACK = 1.0  # pixels by which a coordinate may miss its image and still be meant to be on its edge
 
+_MOST = 100_000
+"""Fixations that a map may have in any case; a larger one may have one for each of its pixels."""
+
 
 class FixationMap(np.ndarray):
     """An (H, W) array of counts: how often each pixel was fixated. What NSS and the AUCs are measured against."""
@@ -45,14 +48,22 @@ class Points:
         """Return the points of an (n, 2) array of 0-based pixel coordinates, or of an (H, W) map of counts."""
         array = np.asarray(array)
         if array.ndim == 2 and array.shape[1] == 2:
+            if array.dtype.kind not in "iuf":
+                raise ValueError(f"expected coordinates as numbers, received {array.dtype}")
             xy = array.astype(np.float64)
             return cls(xy, whole=bool((xy == np.floor(xy)).all()))
         if array.ndim == 3 and array.shape[2] == 1:
             array = array[..., 0]
         if array.ndim != 2:
             raise ValueError(f"expected a map (H, W) or coordinates (n, 2), received shape {array.shape}")
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"expected numbers, received {array.dtype}")
         y, x = np.nonzero(array)
         count = as_counts(array)[y, x]
+        if count.sum(dtype=float) > max(_MOST, array.size):
+            raise ValueError(
+                f"expected counts of fixations, received {count.sum():g} in all; that looks like a density"
+            )
         if (count < 0).any() or (count != np.floor(count)).any():
             raise ValueError("expected whole numbers of fixations, received fractions; that looks like a density")
         xy = np.repeat(np.stack([x, y], axis=1), count.astype(int), axis=0).astype(np.float64)

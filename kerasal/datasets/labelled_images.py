@@ -1,7 +1,6 @@
 """The images of class folders at one size: kept in memory where they fit, else read again whenever they are wanted."""
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from kerasal.datasets.class_folders import ClassFiles, class_files
+from kerasal.digests import digest, digest_file
 from kerasal.images import crop_square, read, read_ahead, to_channels
 from kerasal.progress import progress_bar
 
@@ -97,11 +97,11 @@ class ClassImages:
         return (total / np.maximum(counts, 1)).astype(np.float32)
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change with the classes, the files (by name and length) and the shape."""
-        digest = hashlib.sha256(repr((self.names, self.shape, self.fit)).encode())
-        for file, label in zip(self.files, self.labels, strict=True):
-            digest.update(f"{label}/{file.name}/{file.stat().st_size}\n".encode())
-        return digest.hexdigest()[:16]
+        """Return 32 hexadecimal digits that change with the classes, the files (names and contents) and the shape."""
+        with ThreadPoolExecutor(_workers(), thread_name_prefix="kerasal-reader") as pool:
+            contents = list(pool.map(digest_file, self.files))
+        files = [(file.name, content) for file, content in zip(self.files, contents, strict=True)]
+        return digest(self.names, self.shape, self.fit, self.labels, files)
 
     def _read(self, file: pathlib.Path) -> np.ndarray:
         return to_channels(crop_square(read(file), self.shape[:2], self.fit), self.shape[2])

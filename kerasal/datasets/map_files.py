@@ -4,6 +4,9 @@ import pathlib
 
 import numpy as np
 
+from kerasal.array_check import check_arrays
+from kerasal.file_claims import ImplausibleFile
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 
 
@@ -74,9 +77,16 @@ def map_shape(path: pathlib.Path) -> tuple[int, int]:
 
 def _read_array(path: pathlib.Path, mmap_mode: str | None = None) -> np.ndarray:
     try:
+        check_arrays(path)
         array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except ImplausibleFile:
+        raise
+    except Exception as error:  # zip, zlib and NumPy each have their own
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise ValueError(f"{path} cannot be read as a NumPy array: {_first_line(error)}") from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path} cannot be read as a NumPy array: it is an archive of several.")
     return array[0] if array.ndim == 4 and array.shape[0] == 1 else array
 
 

@@ -14,13 +14,13 @@ np.savez_compressed('kerasal/assets/mnist_digits.npz', images=images, labels=lab
 Yann LeCun and Corinna Cortes hold the copyright of MNIST, which Keras states to be under CC BY-SA 3.0.
 """
 
-import gzip
 import os
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
+
+from kerasal.array_check import check_arrays, gunzip
+from kerasal.file_claims import ImplausibleFile
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -83,11 +83,14 @@ def _downloaded() -> tuple[Split, Split]:
 
 def _read_npz(path: pathlib.Path) -> tuple[Split, Split]:
     try:
+        check_arrays(path)
         with path.open("rb") as file:  # opened here, because np.load leaves a damaged archive open
             stored = np.load(file, allow_pickle=False)
             found = None if isinstance(stored, np.ndarray) else sorted(stored)
             arrays = {key: stored[key] for key in _KEYS if found and key in found}
-    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (ImplausibleFile, PermissionError, FileNotFoundError):
+        raise
+    except Exception as error:  # zip, zlib and NumPy each have their own
         raise ValueError(f"{path} is not an mnist.npz, or is damaged.") from error
     missing = [key for key in _KEYS if key not in arrays]
     if missing:
@@ -122,10 +125,7 @@ def _find(folder: pathlib.Path, stem: str) -> pathlib.Path | None:
 def _read_idx(path: pathlib.Path) -> np.ndarray:
     """Read one IDX file of unsigned bytes."""
     data = path.read_bytes()
-    try:
-        data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is damaged or truncated: {error}. Get the file again.") from error
+    data = gunzip(path, data) if data[:2] == b"\x1f\x8b" else data
     dimensions = 3 if "idx3" in path.name else 1
     header = 4 + 4 * dimensions
     magic = int.from_bytes(data[:4], "big")

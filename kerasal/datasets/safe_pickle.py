@@ -18,13 +18,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kerasal.datasets.pickle_unfolding import RefusedPickle as RefusedPickle
+from kerasal.datasets.pickle_unfolding import check_keys, unfold
+
 _SHORT = 1 << 12  # bytes: anything longer is the inside of an array, which nothing in the file refers to again
+_AXES = 64  # as many as NumPy takes
 _DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _NUMBERS = "biuf"  # booleans, whole numbers, fractions
-
-
-class RefusedPickle(ValueError):
-    """The pickle asks for something else than numbers, text, plain containers and arrays."""
 
 
 def read_pickle(path: str | os.PathLike, convert: Callable[[np.ndarray], object] = np.array):
@@ -36,14 +36,15 @@ def read_pickle(path: str | os.PathLike, convert: Callable[[np.ndarray], object]
 
     Raises:
         FileNotFoundError: there is no such file.
-        RefusedPickle: it asks for anything else; the message says what for.
-        ValueError: it is truncated, or damaged.
+        RefusedPickle: it asks for anything else, or refers so often to the same lists that it would never be read to
+            its end; the message says what for.
+        ValueError: it is truncated, or damaged, or a list contains itself.
     """
     path = pathlib.Path(path)
     with path.open("rb") as file:
         reader = _Reader(_Guarded(file, path.stat().st_size), convert)
         try:
-            found = _plain(reader.load())
+            found = unfold(reader.load(), path.stat().st_size, _Array)
         except RefusedPickle as error:
             raise RefusedPickle(f"{path} is refused: {error} Nothing of it was run.") from None
         except (EOFError, pickle.UnpicklingError) as error:
@@ -74,9 +75,10 @@ class _Dtype:
     """Stands in for ``numpy.dtype``: a number's type by its code, with the byte order that follows it."""
 
     def __init__(self, code, *_):
-        self.value = np.dtype(code if isinstance(code, str) else "O")
+        name = code if isinstance(code, str) else "O"
+        self.value = np.dtype(name)
         if self.value.kind not in _NUMBERS:
-            raise RefusedPickle(f"it has an array of dtype {str(code)!r}; expected numbers.")
+            raise RefusedPickle(f"it has an array of dtype {name!r}; expected numbers.")
 
     def __setstate__(self, state):
         order = state[1]
@@ -97,6 +99,8 @@ class _Array:
         data = data.encode("latin1") if isinstance(data, str) else data  # Python 2
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
             raise RefusedPickle("it has an array that does not consist of numbers.")
+        if not isinstance(shape, tuple) or len(shape) > _AXES or not all(isinstance(side, int) for side in shape):
+            raise pickle.UnpicklingError("the shape of an array is no tuple of a few whole numbers")
         if math.prod(shape) * dtype.value.itemsize != len(data) or min(shape, default=0) < 0:
             raise pickle.UnpicklingError(f"an array of shape {shape} has {len(data)} bytes")
         array = np.frombuffer(data, dtype.value).reshape(shape, order=order)
@@ -120,7 +124,7 @@ class _Reader(pickle._Unpickler):
             ("numpy", "ndarray"): "ndarray",
             ("numpy", "dtype"): _Dtype,
             ("_codecs", "encode"): _encode,
-            ("collections", "OrderedDict"): dict,
+            ("collections", "OrderedDict"): _ordered,
             ("__builtin__", "bytes"): _no_bytes,  # how protocols 0 to 2 spell b""
             ("builtins", "bytes"): _no_bytes,
             **{(f"{core}.multiarray", "_reconstruct"): self._announce for core in numpy_cores},
@@ -155,8 +159,28 @@ class _Reader(pickle._Unpickler):
     def load_reduce(self):
         arguments, function = self.stack.pop(), self.stack[-1]
         if not callable(function) or not isinstance(arguments, tuple):
-            raise RefusedPickle(f"it calls {str(function)[:60]!r}.")
+            raise RefusedPickle(f"it calls {function!r}." if isinstance(function, str) else "it calls no function.")
         self.stack[-1] = function(*arguments)
+
+    def load_dict(self):
+        check_keys(self.stack[::2])
+        super().load_dict()
+
+    def load_setitem(self):
+        check_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self):
+        check_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_additems(self):
+        check_keys(self.stack)
+        super().load_additems()
+
+    def load_frozenset(self):
+        check_keys(self.stack)
+        super().load_frozenset()
 
     def load_memoize(self):
         self._remember(len(self.memo))
@@ -189,6 +213,11 @@ _BUFFERS = (pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
 _Reader.dispatch |= {
     pickle.BUILD[0]: _Reader.load_build,
     pickle.REDUCE[0]: _Reader.load_reduce,
+    pickle.DICT[0]: _Reader.load_dict,
+    pickle.SETITEM[0]: _Reader.load_setitem,
+    pickle.SETITEMS[0]: _Reader.load_setitems,
+    pickle.ADDITEMS[0]: _Reader.load_additems,
+    pickle.FROZENSET[0]: _Reader.load_frozenset,
     pickle.MEMOIZE[0]: _Reader.load_memoize,
     pickle.PUT[0]: _Reader.load_put,
     pickle.BINPUT[0]: _Reader.load_binput,
@@ -199,9 +228,18 @@ _Reader.dispatch |= {
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
-    if encoding != "latin1":
-        raise RefusedPickle(f"it encodes text as {encoding!r}.")
+    if not isinstance(encoding, str) or encoding != "latin1":
+        raise RefusedPickle(f"it encodes text as {encoding!r}." if isinstance(encoding, str) else "it encodes no text.")
     return text.encode("latin1")
+
+
+def _ordered(items=()) -> dict:
+    """Return the dictionary of Python 2's ``OrderedDict([[key, value], …])``."""
+    found = {}
+    for key, value in items:
+        check_keys([key])
+        found[key] = value
+    return found
 
 
 def _no_bytes() -> bytes:
@@ -211,20 +249,3 @@ def _no_bytes() -> bytes:
 def _scalar(dtype: _Dtype, data):
     data = data.encode("latin1") if isinstance(data, str) else data
     return np.frombuffer(data, dtype.value, 1)[0].item()
-
-
-def _plain(value):
-    """Replace the stand-ins in containers by what they were converted to, in place where that is possible."""
-    if isinstance(value, _Array):
-        return value.value
-    if isinstance(value, list):
-        for index, one in enumerate(value):
-            value[index] = _plain(one)
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            value[key] = _plain(one)
-    elif isinstance(value, tuple):
-        return tuple(_plain(one) for one in value)
-    elif callable(value):
-        raise ValueError("expected numbers, text, containers and arrays, found the name of a function")
-    return value

@@ -2,11 +2,12 @@
 
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from kerasal.datasets.gaze_types import Points, Stimulus
+from kerasal.images.checking import check_image
 
 
 def stimuli_of(images: Sequence, fixations=None, densities=None, names=None) -> list[Stimulus]:
@@ -31,12 +32,6 @@ def stimuli_of(images: Sequence, fixations=None, densities=None, names=None) -> 
     return stimuli
 
 
-def some(names: Iterable[str]) -> str:
-    """Return up to eight names in one phrase."""
-    names = list(names)
-    return ", ".join(map(str, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
 def _later(value, make: Callable) -> Callable | None:
     if value is None:
         return None
@@ -44,12 +39,8 @@ def _later(value, make: Callable) -> Callable | None:
 
 
 def _rgb(image, name: str) -> np.ndarray:
-    array = np.asarray(image)
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=2)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        raise ValueError(f"Image {name!r}: expected uint8 (H, W, 3) or (H, W), received {array.dtype} {array.shape}.")
-    return array
+    array = check_image(image, f"Image {name!r}", (3, None))
+    return array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2)
 
 
 def _check_lengths(images: Sequence, **given) -> None:

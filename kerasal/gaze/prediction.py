@@ -12,7 +12,8 @@ from PIL import Image
 
 from kerasal import preprocessing as conventions
 from kerasal.gaze.maps import as_maps, fitted, image_size, is_log_density, map_size, prepare
-from kerasal.images import size_of_area
+from kerasal.hooks.trace import Retraced
+from kerasal.images import check_image, size_of_area
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework import SMOOTH, enlarged_map
 
@@ -27,7 +28,7 @@ _PAN_SIGMA, _PAN_SIDE = 3.0, 48
 
 
 class Predictor:
-    """A gaze net, compiled once, that gives raw maps of photographs.
+    """A gaze net, compiled once and again when it has changed, that gives raw maps of photographs.
 
     Args:
         net: RGB images in, one map an image out; see ``kerasal.training.train_gaze``.
@@ -57,19 +58,24 @@ class Predictor:
         if not (self._log and size is None and None in net.input_shape[1:3]):
             self.size, self.map_size = image_size(net, size), map_size(net, size)
         pixels = tf.TensorSpec((None, *(self.size or (None, None)), 3), tf.uint8)
-        self._graph = tf.function(self.forward, input_signature=[pixels])
+        self._graph = Retraced(self.forward, [pixels], net, autograph=True)
 
     def raw(self, photographs: Iterable[np.ndarray], batch_size: int = 16) -> Iterator[np.ndarray]:
-        """Yield the net's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped."""
+        """Yield the net's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped.
+
+        Raises:
+            ValueError: no such photograph.
+        """
         batch: list[np.ndarray] = []
         for photograph in photographs:
+            photograph = check_image(photograph, "A photograph")
             ready = fitted(photograph, self.size or size_of_area(photograph.shape[:2], AREA))
             if len(batch) == batch_size or (batch and batch[0].shape != ready.shape):
-                yield from self._graph(tf.constant(np.stack(batch))).numpy()
+                yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
                 batch = []
             batch.append(ready)
         if batch:
-            yield from self._graph(tf.constant(np.stack(batch))).numpy()
+            yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
 
     def forward(self, pixels: tf.Tensor) -> tf.Tensor:
         """Return the net's maps (N, h, w) of a tensor of pixels, uint8 (N, H, W, 3) of the size that it looks at."""
@@ -101,7 +107,7 @@ def predict(
         batch_size: photographs at a time.
 
     Raises:
-        ValueError: a net or an option that does not fit; a map that is not finite.
+        ValueError: a net, an option or a photograph that does not fit; a map that is not finite.
     """
     import itertools
 

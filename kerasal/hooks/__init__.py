@@ -3,6 +3,9 @@
 ``paths``    model -> the layers and operations in it, at any depth, by path
 ``watch``    a context: tensors of chosen layers are kept, a backward rule is in force
 ``outputs``  a model's outputs: which one, and its logits
+``Snapshot`` whether anything has changed that a trace depends on
+``reach``    what a backward rule would miss, refused
+``softmax``  what may follow the softmax or sigmoid that the logits are behind
 
 Everything here happens in the graph of a ``tf.function``. Nothing is cloned and no weight is copied. The backward rules
 act on the *operations* of that graph, so every spelling of ReLU is reached alike: ``activation="relu"``, ``ReLU``,
@@ -10,13 +13,29 @@ act on the *operations* of that graph, so every spelling of ReLU is reached alik
 """
 
 from kerasal.hooks.maps import last_map as last_map
+from kerasal.hooks.model_digest import digest_model as digest_model
+from kerasal.hooks.outputs import NoLogits as NoLogits
 from kerasal.hooks.outputs import logits as logits
 from kerasal.hooks.outputs import select as select_output
 from kerasal.hooks.paths import find as find_layer
-from kerasal.hooks.paths import fingerprint as fingerprint
 from kerasal.hooks.paths import layers as layers
+from kerasal.hooks.reach import NoReLU as NoReLU
 from kerasal.hooks.rules import RULES as RULES
+from kerasal.hooks.snapshot import Snapshot as Snapshot
 from kerasal.hooks.watching import gradients as gradients
 from kerasal.hooks.watching import watch as watch
 
-__all__ = ["RULES", "find_layer", "fingerprint", "gradients", "last_map", "layers", "logits", "select_output", "watch"]
+__all__ = [
+    "NoLogits",
+    "NoReLU",
+    "RULES",
+    "Snapshot",
+    "digest_model",
+    "find_layer",
+    "gradients",
+    "last_map",
+    "layers",
+    "logits",
+    "select_output",
+    "watch",
+]

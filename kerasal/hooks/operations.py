@@ -6,6 +6,8 @@ attribute, layer or op, alike.
 
 import dataclasses
 
+import numpy as np
+
 from kerasal import _keras  # noqa: F401
 
 import tensorflow as tf  # isort: skip
@@ -25,6 +27,9 @@ BROADCASTING = frozenset((
 # fmt: on
 SLIDING = frozenset(("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"))
 PADDING = frozenset(("Pad", "PadV2"))
+PASSING = frozenset(
+    ("Identity", "Reshape", "Cast", "Squeeze", "ExpandDims", "EnsureShape", "CheckNumerics", "Snapshot")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,3 +98,42 @@ def again(op: tf.Operation, inputs: list[tf.Tensor], changed: dict | None = None
         name=op.name.rpartition("/")[2],
     )
     return list(new.outputs)
+
+
+class Origins:
+    """Where the values of one graph's tensors come from: the graph's inputs, variables, both, or constants alone."""
+
+    def __init__(self, graph: tf.Graph):
+        # Constants that were made outside, which a function's graph takes in as placeholders.
+        captures = [
+            (outside, inside) for outside, inside in getattr(graph, "captures", ()) if inside.dtype != tf.resource
+        ]
+        self._held = {inside.op.name: outside for outside, inside in captures if not tf.is_symbolic_tensor(outside)}
+        self._known: dict[str, frozenset[str]] = {}
+
+    def of(self, tensor: tf.Tensor) -> frozenset[str]:
+        """Return ``"input"`` or ``"weight"``, both, or neither for a constant."""
+        pending = [tensor.op]
+        while pending:
+            op = pending[-1]
+            missing = [x.op for x in op.inputs if x.op.name not in self._known]
+            if missing and op.name not in self._known:
+                pending += missing
+                continue
+            pending.pop()
+            self._known[op.name] = self._own(op).union(*(self._known[x.op.name] for x in op.inputs))
+        return self._known[tensor.op.name]
+
+    def _own(self, op: tf.Operation) -> frozenset[str]:
+        if any(x.dtype == tf.resource for x in op.outputs) or op.type == "VariableV2":
+            return frozenset(("weight",))
+        return frozenset(("input",) if op.type == "Placeholder" and op.name not in self._held else ())
+
+    def uniform(self, tensor: tf.Tensor) -> float | None:
+        """Return the one number that a constant holds everywhere, or None."""
+        value = self._held.get(tensor.op.name)
+        value = tf.get_static_value(tensor) if value is None else value.numpy()
+        if value is None or np.size(value) == 0 or np.asarray(value).dtype.kind not in "fiuV":
+            return None
+        first = np.ravel(value)[0]
+        return float(first) if (value == first).all() else None

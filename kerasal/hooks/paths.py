@@ -46,11 +46,6 @@ def find(model: keras.Model, name: str) -> tuple[str, keras.Operation]:
     return fitting[0]
 
 
-def fingerprint(model: keras.Model) -> tuple:
-    """Tell two states of one model apart: a layer added or an ``activation`` replaced makes older traces stale."""
-    return tuple((id(layer), id(getattr(layer, "activation", None))) for _, layer in layers(model))
-
-
 def _children(parent) -> list[keras.Operation]:
     if isinstance(parent, keras.Model) and hasattr(parent, "operations"):  # functional: its op nodes are no layers
         return parent.operations

@@ -1,7 +1,11 @@
-"""One trace per (model, method, options), kept as long as the model and no longer."""
+"""One trace per (model, method, options), kept as long as the model, and as what it read when it was traced.
+
+``traced`` returns it; ``remember`` keeps other facts about a model. When anything that a trace depends on changes, an
+attribute of a layer or the closure of a target function, it is made anew: see ``kerasal.hooks.snapshot``.
+"""
 
 import collections
-import threading
+import dataclasses
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from kerasal import _keras  # noqa: F401
-from kerasal.hooks import paths
+from kerasal.hooks.snapshot import Snapshot
 from kerasal.hooks.view import View
-from kerasal.objectives.expression import Objective
+from kerasal.hooks.watching import one_at_a_time
+from kerasal.objectives.expression import Objective, walk
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -19,8 +24,44 @@ import tensorflow as tf  # isort: skip
 # A bound, so that a user who makes a new option or function for every call does not fill the memory with graphs.
 _KEPT_A_MODEL = 32
 
-_traces: "weakref.WeakKeyDictionary[keras.Model, collections.OrderedDict]" = weakref.WeakKeyDictionary()
-_lock = threading.RLock()
+
+class Retraced:
+    """A ``tf.function`` of a model, made anew when anything changes that its trace has read."""
+
+    def __init__(self, run: Callable, signature: list | None, *roots: Any, autograph: bool = False):
+        self._run, self._options, self._roots = run, {"input_signature": signature, "autograph": autograph}, roots
+        self._renew()
+
+    def current(self) -> tf.types.experimental.PolymorphicFunction:
+        """Return the function, whose traces are of ``roots`` (the model and options) as they are now."""
+        with one_at_a_time:
+            count = self._function.experimental_get_tracing_count()
+            if count != self._count:  # traced since; what tracing itself has set is no reason to do so again
+                self._snapshot.settle()
+                self._count = count
+            if not self._snapshot.holds():
+                self._renew()
+            return self._function
+
+    def _renew(self) -> None:
+        self._snapshot, self._count = Snapshot(*self._roots), 0
+        self._function = tf.function(self._run, **self._options)
+
+
+class Kept:
+    """What is kept about one model while it stays as it is: traces by key, and facts."""
+
+    def __init__(self, model: keras.Model):
+        self.snapshot = Snapshot(model)
+        self.traces: collections.OrderedDict[tuple, Trace] = collections.OrderedDict()
+        self.facts: dict[tuple, Any] = {}
+
+    def forget_dead(self) -> None:
+        """Drop the oldest traces beyond the bound, and those whose target function no longer exists."""
+        for key in [key for key, trace in self.traces.items() if not trace.is_usable]:
+            del self.traces[key]
+        while len(self.traces) > _KEPT_A_MODEL:
+            self.traces.popitem(last=False)
 
 
 class Trace:
@@ -29,6 +70,8 @@ class Trace:
     def __init__(self, function: Callable, model, objective: Objective, *, specs, example, options, **settings):
         reference = weakref.ref(model)
         structure, layers = objective.structure, objective.layers
+        self._targets = [node[1] for node in walk(structure) if node[0] == "callable"]
+        self._snapshot = Snapshot(*(target() for target in self._targets), *_open_objects(options))
         self.limits: list = []
         self.notes: dict[str, Any] = {}
         example = keras.tree.map_structure(lambda _: None, example)  # the structure alone, not the user's arrays
@@ -50,6 +93,16 @@ class Trace:
         parameter_specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in objective.parameters]
         self.function = tf.function(run, input_signature=[specs, parameter_specs], autograph=False)
         self.run = self.function.get_concrete_function()
+        self._snapshot.settle()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the target functions still exist."""
+        return all(target() is not None for target in self._targets)
+
+    def holds(self) -> bool:
+        """Tell whether the target function and the options are as they were when this was traced."""
+        return self._snapshot.holds()
 
     def check(self, objective: Objective) -> None:
         """Refuse an index that the model has not, before anything runs."""
@@ -86,18 +139,32 @@ def traced(
         tuple((spec.shape, spec.dtype) for spec in specs),
         tuple(parameter.shape[1:] for parameter in objective.parameters),
         frozen(settings),
-        paths.fingerprint(model),
+        _global_settings(),
     )
-    with _lock:
-        kept = _traces.setdefault(model, collections.OrderedDict())
-        if key in kept:
-            kept.move_to_end(key)
-            return kept[key]
-        trace = Trace(function, model, objective, specs=specs, **settings)
-        kept[key] = trace
-        while len(kept) > _KEPT_A_MODEL:
-            kept.popitem(last=False)
+    with one_at_a_time:
+        kept = _kept(model)
+        trace = kept.traces.get(key)
+        if trace is None or not trace.holds():
+            trace = kept.traces[key] = Trace(function, model, objective, specs=specs, **settings)
+            kept.snapshot.settle()
+            kept.forget_dead()
+        kept.traces.move_to_end(key)
         return trace
+
+
+def remember(model: keras.Model, key: tuple, make: Callable[[], Any]) -> Any:
+    """Return ``make()``, computed once for a model and ``key`` while the model stays as it is."""
+    with one_at_a_time:
+        facts = _kept(model).facts
+        key = (*key, _global_settings())
+        if key not in facts:
+            facts[key] = make()
+        return facts[key]
+
+
+def traces(model: keras.Model) -> "collections.OrderedDict[tuple, Trace]":
+    """Return the traces that are kept for a model, the oldest first."""
+    return _kept(model).traces
 
 
 def frozen(value: Any) -> Any:
@@ -106,7 +173,67 @@ def frozen(value: Any) -> Any:
         return tuple((key, _structure(one) if key == "example" else frozen(one)) for key, one in sorted(value.items()))
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype.str, value.tobytes()
-    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        return tuple(map(frozen, value))
+    if _is_plain(value):
+        return value
+    if _is_record(value):
+        return type(value), *(frozen(getattr(value, field.name)) for field in dataclasses.fields(value))
+    return _Identity(value)
+
+
+class _Identity:
+    """Stands for one object in a key, and keeps it alive so that its address is not used again."""
+
+    def __init__(self, thing: Any):
+        self.thing = thing
+
+    def __hash__(self):
+        return id(self.thing)
+
+    def __eq__(self, other):
+        return isinstance(other, _Identity) and self.thing is other.thing
+
+
+def _kept(model: keras.Model) -> Kept:
+    """Return what is kept for a model as it is now.
+
+    It refers to the model's layers, so it must die with the model: it is held by the object in which Keras keeps track
+    of the model's variables, not by a dictionary of this module, and not by an attribute of the model.
+    """
+    holder = vars(vars(model).get("_tracker", model))
+    kept = holder.get("_kerasal_kept")
+    if kept is None or not kept.snapshot.holds():
+        kept = holder["_kerasal_kept"] = Kept(model)
+    return kept
+
+
+def _global_settings() -> tuple:
+    """Return the settings of Keras that its layers read when they are called."""
+    config = keras.config
+    return config.floatx(), config.epsilon(), config.image_data_format(), config.is_flash_attention_enabled()
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic))
+
+
+def _is_record(value: Any) -> bool:
+    """Tell whether an object is what its fields are: a frozen dataclass without anything beside them."""
+    parameters = vars(type(value)).get("__dataclass_params__")
+    if parameters is None or not parameters.frozen or isinstance(value, type):
+        return False
+    extra = set(getattr(value, "__dict__", ())) - {field.name for field in dataclasses.fields(value)}
+    return not extra or type(value).__module__.startswith("kerasal.")  # whose cached properties follow from the fields
+
+
+def _open_objects(options: Any) -> list:
+    """Return the functions and objects among some options, whose state may change."""
+    if isinstance(options, dict):
+        options = options.values()
+    elif not isinstance(options, (list, tuple)):
+        return [] if _is_plain(options) or isinstance(options, np.ndarray) else [options]
+    return [thing for value in options for thing in _open_objects(value)]
 
 
 def _structure(example) -> tuple:

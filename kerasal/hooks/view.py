@@ -1,12 +1,13 @@
 """What a routine sees: inputs, scores and gradients of one model under one target, as tensors in a graph."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks import outputs as model_outputs
-from kerasal.hooks import watching
+from kerasal.hooks import softmax, watching
 from kerasal.hooks.inputs import pack
 from kerasal.objectives.expression import needs_output, walk
 from kerasal.objectives.formulas import evaluate, pin, top_classes
@@ -36,6 +37,7 @@ class View:
     limits: list
     any_size: bool = False
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    _outputs: dict[Any, tf.Tensor] = dataclasses.field(default_factory=dict, repr=False)
 
     def run(self, inputs: Sequence[tf.Tensor], *, taps: Iterable[str] = (), **watched: Any):
         """Run the model, without training behaviour; return its outputs and the tapped layers' outputs.
@@ -67,13 +69,27 @@ class View:
         if not wanted:
             return None, seen
         chosen = model_outputs.select(self.model, outputs, self.output)
-        return model_outputs.logits(chosen) if self.logits else chosen, seen
+        return self._logits(chosen) if self.logits else chosen, seen
+
+    def _logits(self, output: tf.Tensor) -> tf.Tensor:
+        found = softmax.find(output)
+        if found is None:
+            return output
+        if found.logits is None:
+            if self._outputs.setdefault("lost", output) is output:  # once per trace
+                warnings.warn(found.message(), model_outputs.NoLogits, stacklevel=2)
+            return output
+        if not found.ranks:
+            self._outputs[found.logits.ref()] = output
+        return found.logits
+
+    def ranking(self, output: tf.Tensor) -> tf.Tensor:
+        """Return what decides which class is the top one: ``look``'s output, or the model's where its logits do not."""
+        return self._outputs.get(output.ref(), output)
 
     def value(self, output: tf.Tensor | None, seen: dict[str, tf.Tensor]) -> tf.Tensor:
         """Return the objective's scores, (N,), of what ``look`` gave for the view's own number of images."""
-        self.limits.clear()
-        scores = evaluate(self.structure, self.parameters, output, seen, self.limits)
-        return tf.broadcast_to(scores, tf.shape(self.inputs[0])[:1])
+        return self._evaluate(output, seen, self.inputs)
 
     def score(
         self, inputs: Sequence[tf.Tensor] | None = None, *, rule: str = "gradient", taps: Sequence[str] = ()
@@ -81,9 +97,14 @@ class View:
         """Run the model at ``inputs`` (its own by default); return the (N,) scores and the tapped layers' outputs."""
         inputs = self.inputs if inputs is None else list(inputs)
         output, seen = self.look(inputs, rule=rule, taps=taps)
+        return self._evaluate(output, seen, inputs), seen
+
+    def _evaluate(self, output: tf.Tensor | None, seen: dict[str, tf.Tensor], inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         self.limits.clear()
-        scores = evaluate(self.structure, self.parameters, output, seen, self.limits)
-        return tf.broadcast_to(scores, tf.shape(inputs[0])[:1]), seen
+        ranking = None if output is None else self.ranking(output)
+        top = None if ranking is output else top_classes(ranking)
+        scores = evaluate(self.structure, self.parameters, output, seen, self.limits, top)
+        return tf.broadcast_to(scores, tf.shape(inputs[0])[:1])
 
     def pinned(self) -> "View":
         """Return this view with each image's top class, if that is the target, fixed to what it is at these inputs."""

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from kerasal import _keras  # noqa: F401
-from kerasal.hooks import paths, rules
+from kerasal.hooks import paths, reach, rules
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
 
-_one_at_a_time = threading.RLock()
+# Held while a model is watched: its layers then have attributes that are not theirs.
+one_at_a_time = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -45,7 +46,8 @@ def watch(
         for. A layer that runs several times leaves its last output.
 
     Raises:
-        ValueError: an unknown layer or rule; a rule that found nothing to act on; a tapped layer that did not run.
+        NoReLU: the rule found no ReLU, or would miss another rectifier.
+        ValueError: an unknown layer or rule; no max-pooling to act on; a tapped layer that did not run.
         RuntimeError: there is no graph, because TensorFlow runs functions eagerly.
     """
     if tf.executing_eagerly():
@@ -55,7 +57,7 @@ def watch(
         )
     graph = tf.compat.v1.get_default_graph()
     replaced = rules.overrides(rule, pooling)
-    with _one_at_a_time, contextlib.ExitStack() as stack:
+    with one_at_a_time, contextlib.ExitStack() as stack:
         seen = {name: stack.enter_context(_tapped(paths.find(model, name)[1])) for name in taps}
         tapped = {}
         before = len(graph.get_operations())
@@ -67,8 +69,7 @@ def watch(
         except Exception:
             if not (partial and all(seen.values())):
                 raise
-        if replaced:
-            _check_reach(model, graph.get_operations()[before:], replaced, rule)
+        reach.check(model, graph.get_operations()[before:], rule, pooling)
         for name, outputs in seen.items():
             try:
                 tapped[name] = _only_tensor(name, outputs, graph)
@@ -155,51 +156,3 @@ def _only_tensor(name: str, outputs: list, graph) -> tf.Tensor:
             f"Layer {name!r} runs inside a tf.function or loop of the model, where it cannot be looked at."
         )
     return output
-
-
-def _check_reach(model, operations, replaced: dict, rule: str) -> None:
-    """Refuse a rule that would silently do nothing, or only part of its work."""
-    thresholded = [
-        path for path, layer in paths.layers(model) if isinstance(layer, keras.layers.ReLU) and layer.threshold != 0
-    ]
-    if thresholded and rule != "gradient":
-        raise ValueError(f"The rule {rule!r} is not defined for a ReLU with a threshold: layer {thresholded[0]!r}.")
-    hidden = [op for op in operations if op.type in rules.CALLS and _contains(op, replaced)]
-    if hidden:
-        raise ValueError(
-            f"{model.name!r} runs {'/'.join(sorted(replaced))} inside a compiled function ({hidden[0].name}), which "
-            "the rule cannot reach: a SavedModel, or a tf.function or loop within the model. Load the .keras file "
-            "instead, or remove the inner tf.function; plain gradients work."
-        )
-    spelled_out = [op for op in operations if op.type == "Maximum" and _is_at_zero(op)] if rule != "gradient" else []
-    if spelled_out:
-        raise ValueError(
-            f"{model.name!r} writes a ReLU as a maximum with 0 ({spelled_out[0].name}), which the rule {rule!r} does "
-            "not see: write keras.ops.relu(x) or tf.nn.relu(x) there."
-        )
-    if not any(op.type in replaced for op in operations):
-        wanted = "no ReLU" if rule != "gradient" else "no max-pooling"
-        raise ValueError(
-            f"The rule {rule!r} found nothing to act on: {model.name!r} runs {wanted}"
-            + (", so class_saliency or input_gradient would be the same map." if rule != "gradient" else ".")
-        )
-
-
-def _is_at_zero(op) -> bool:
-    return any((value := tf.get_static_value(one)) is not None and not value.any() for one in op.inputs)
-
-
-def _contains(op, types) -> bool:
-    """Tell whether a function called by ``op``, at any depth, runs an operation of one of ``types``."""
-    library = {function.signature.name: function for function in op.graph.as_graph_def().library.function}
-    pending, done = [op.node_def], set()
-    while pending:
-        for value in pending.pop().attr.values():
-            for function in [value.func, *value.list.func]:
-                if function.name in library and function.name not in done:
-                    done.add(function.name)
-                    nodes = library[function.name].node_def
-                    if any(node.op in types for node in nodes):
-                        return True
-                    pending += nodes
-    return False

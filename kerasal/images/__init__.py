@@ -4,6 +4,7 @@ Only here is anything normalised, and always relative to the map's own size, so 
 of 1e+3. What is drawn on or written is always a new array.
 """
 
+from kerasal.images.checking import check_image as check_image
 from kerasal.images.drawing import crop_square as crop_square
 from kerasal.images.drawing import heatmap as heatmap
 from kerasal.images.drawing import overlay as overlay
@@ -22,6 +23,7 @@ from kerasal.images.reading import write as write
 
 __all__ = [
     "caption",
+    "check_image",
     "crop_square",
     "find_files",
     "frames",

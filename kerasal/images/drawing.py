@@ -12,20 +12,44 @@ except ImportError as error:  # opencv-python wants libGL, which a bare server d
         "python -m pip uninstall -y opencv-python && python -m pip install opencv-python-headless"
     ) from error
 
+from kerasal.images.checking import check_image, check_resizable
+
 # Gradient maps have a few extreme pixels; beyond this percentile the colour is full.
 _FULL_COLOUR = 99.0
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (H, W) or (H, W, C) to ``size`` = (height, width), areas averaged when shrinking, cubic when enlarging."""
+    """Resize (H, W) or (H, W, C) to ``size`` = (height, width): areas averaged along a side that shrinks, cubic else.
+
+    Raises:
+        ValueError: no such size, or an array that is no image or map: another rank, empty, or a dtype other than
+            uint8, uint16, int16, float32 and float64.
+    """
     height, width = size
-    if height < 1 or width < 1:
-        raise ValueError(f"size is (height, width), both from 1 on. Received: {size!r}.")
-    if image.shape[:2] == (height, width):
+    if not all(isinstance(side, int | np.integer) and side >= 1 for side in size):
+        raise ValueError(f"size must be (height, width), two positive integers, got {size!r}.")
+    image = check_resizable(image, (height, width))
+    rows, columns = image.shape[:2]
+    if (rows, columns) == (height, width):
         return image.copy()
-    shrinking = height * width < image.shape[0] * image.shape[1]
-    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
+    if (height - rows) * (width - columns) < 0:  # OpenCV would average along neither side
+        resized = _resize_sides(image, height, width)
+    else:
+        shrinking = height * width < rows * columns
+        resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
     return resized.reshape(height, width, *image.shape[2:])
+
+
+def _resize_sides(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Average areas along the side that shrinks, then interpolate along the one that grows; round once, at the end."""
+    rows, columns = image.shape[:2]
+    values = image if image.dtype.kind == "f" else image.astype(np.float32)
+    smaller = cv2.resize(values, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(smaller, (width, height), interpolation=cv2.INTER_CUBIC)
+    if image.dtype.kind == "f":
+        return resized
+    limits = np.iinfo(image.dtype)
+    return np.clip(np.round(resized), limits.min, limits.max).astype(image.dtype)
 
 
 def size_of_area(shape: tuple[int, int], area: int, *, multiple: int = 16, narrow: float = 16.0) -> tuple[int, int]:
@@ -55,10 +79,11 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     """Return uint8 (H, W, C) with 1 or 3 channels: a grey picture is repeated, colours become their luma (BT.601).
 
     Raises:
-        ValueError: any other number of channels.
+        ValueError: any other number of channels, or another dtype.
     """
-    if channels not in (1, 3) or picture.shape[2:] not in ((1,), (3,)):
-        raise ValueError(f"A picture has 1 or 3 channels. Received shape {picture.shape}, {channels} wanted.")
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3, got {channels}.")
+    picture = check_image(picture, "A picture", (3, 1))
     if picture.shape[2] == channels:
         return picture
     if channels == 3:
@@ -94,8 +119,12 @@ def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> np.ndarray:
-    """Lay a map (any size) over an image uint8 (H, W, 3): its colours where strong, the dimmed image elsewhere."""
-    values = _checked(values, 2)
+    """Lay a map (any size) over an image uint8 (H, W, 3): its colours where strong, the dimmed image elsewhere.
+
+    Raises:
+        ValueError: no such image, no map (H, W), or NaN or infinite values in it.
+    """
+    image, values = check_image(image, "The image"), _checked(values, 2)
     size = image.shape[:2]
     # A gradient map is grains of single pixels: over a photograph it shows only when its energy is spread a little.
     spread = cv2.GaussianBlur(
@@ -111,7 +140,12 @@ def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> 
 
 
 def _checked(values, rank: int) -> np.ndarray:
-    values = np.asarray(values, dtype=np.float64)
+    array = np.asarray(values)
+    if np.ma.isMaskedArray(values):
+        raise ValueError("A map must be a plain array, got a masked one. Fill it first: values.filled(0).")
+    if array.dtype.kind not in "biuf":  # a complex number would lose its imaginary part, a text be read as a number
+        raise ValueError(f"A map must hold real numbers, got {array.dtype}. Take np.abs of complex values.")
+    values = array.astype(np.float64)
     if values.ndim != rank or values.size == 0:
         raise ValueError(
             f"Expected a map of {rank} axes, (H, W{', C' if rank == 3 else ''}). Received shape {values.shape}."

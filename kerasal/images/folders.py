@@ -59,6 +59,12 @@ def read_ahead(
         pool.shutdown(cancel_futures=True)
 
 
+def image_stem(name: str) -> str:
+    """Return an image's name without its folder and its suffix, if what follows the last dot is one."""
+    path = pathlib.PureWindowsPath(name)  # which takes either kind of slash
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
 def _inside(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]

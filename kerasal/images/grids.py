@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from kerasal.images.checking import check_image
 from kerasal.images.drawing import resize
 
 _INK, _PAPER, _FAINT, _LINE = (25, 25, 25), (255, 255, 255), (110, 110, 110), (170, 170, 170)
@@ -38,7 +39,7 @@ def grid(
         frame: draw a thin line around each picture, since a white edge is lost on white paper.
 
     Raises:
-        ValueError: no pictures, or not one label a picture or row.
+        ValueError: no pictures, an array that is none, or not one label a picture or row.
     """
     if len(images) == 0:
         raise ValueError("A grid needs at least one picture. Received none.")
@@ -80,6 +81,7 @@ def grid(
 
 def caption(picture: np.ndarray, text: str, lines: int = 4) -> np.ndarray:
     """Write a text under a picture, broken to its width; always ``lines`` lines high, so that panels stay aligned."""
+    picture = check_image(picture, "A picture")
     font = _font(13)
     broken = _wrapped(text, font, picture.shape[1] - 2 * _GAP)
     if len(broken) > lines:
@@ -93,6 +95,7 @@ def caption(picture: np.ndarray, text: str, lines: int = 4) -> np.ndarray:
 
 def sheet(panels: Sequence[np.ndarray], *, columns: int, title: str = "") -> np.ndarray:
     """Lay out panels at their own size, in rows, under a title."""
+    panels = [check_image(panel, "A panel") for panel in panels]
     width = max(panel.shape[1] for panel in panels) + 2 * _GAP
     rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
     heights = [max(panel.shape[0] for panel in row) + 2 * _GAP for row in rows]
@@ -121,7 +124,7 @@ def _wrapped(text: str, font, width: int) -> list[str]:
 
 def _fitted(image: np.ndarray, tile: int) -> Image.Image:
     """Fit into the tile with its proportions; in a tiny image that is enlarged, pixels stay pixels."""
-    image = np.asarray(image)
+    image = check_image(image, "A picture", (3, None))
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     height, width = image.shape[:2]

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from kerasal.images.folders import SUFFIXES
+from kerasal.datasets.image_names import take_stem
 from kerasal.naming import closest
 
 COLUMNS = ("image", "class", "box", "width", "height")
@@ -54,6 +54,9 @@ def read_boxes(path: str | os.PathLike, *, inclusive: bool | None = None) -> pd.
         files = sorted(path.rglob("*.xml"))
         if not files:
             raise ValueError(f"{path} holds no .xml files. Expected VOC's or ImageNet's, one an image.")
+        spelled: dict[str, str] = {}
+        for file in files:
+            take_stem(file.relative_to(path).with_suffix("").as_posix(), spelled, path)
         rows = [row for file in files for row in _xml(file)]
     else:
         readers = {".xml": _xml, ".json": _coco, ".csv": lambda file: _csv(file, bool(inclusive))}
@@ -101,21 +104,32 @@ def _xml(path: pathlib.Path) -> Iterator[tuple]:
 def _coco(path: pathlib.Path) -> Iterator[tuple]:
     try:
         content = json.loads(_text(path))
-        images = {one["id"]: one for one in content["images"]}
-        names = {one["id"]: one["name"] for one in content["categories"]}
+        images = _by_id(content["images"], "images", path)
+        names = {number: one["name"] for number, one in _by_id(content["categories"], "categories", path).items()}
         annotations = [one for one in content["annotations"] if not one.get("iscrowd", 0)]
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path} is no COCO file ({type(error).__name__}: {error}). Expected images, categories and annotations."
         ) from error
+    spelled: dict[str, str] = {}
     for one in annotations:
         try:
             image, name, (x, y, width, height) = images[one["image_id"]], names[one["category_id"]], one["bbox"]
-            stem, size = _stem(image["file_name"]), (image.get("width"), image.get("height"))
+            file_name, size = image["file_name"], (image.get("width"), image.get("height"))
+            if not (isinstance(file_name, str) and isinstance(name, str)):
+                raise TypeError("file_name and name must be text")
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: annotation {one!r:.120} is incomplete ({error!r}).") from error
+        stem = take_stem(file_name, spelled, path)
         x, y, width, height = _numbers((x, y, width, height), path)
         yield stem, name, _whole((x, y, x + width, y + height), path, stem), _count(size[0]), _count(size[1])
+
+
+def _by_id(entries: list[dict], what: str, path: pathlib.Path) -> dict:
+    found = {one["id"]: one for one in entries}
+    if len(found) < len(entries):
+        raise ValueError(f"{path}: each of the {what} must have an id of its own, got one twice. Number them anew.")
+    return found
 
 
 def _csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
@@ -124,8 +138,12 @@ def _csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as CSV ({error}).") from error
+        raise ValueError(f"{path} cannot be read as CSV ({str(error).strip()}).") from error
     table.columns = table.columns.str.strip()
+    if repeated := [
+        name for name in table.columns if (match := re.fullmatch(r"(.+)\.\d+", name)) and match[1] in table
+    ]:
+        raise ValueError(f"{path}: expected each column once, received {repeated[0].rpartition('.')[0]} again.")
     columns = {}
     for wanted, spellings in _SPELLINGS.items():
         found = next((spelling for spelling in spellings if spelling in table.columns), None)
@@ -136,21 +154,21 @@ def _csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
         next((table[name] for name in (side, f"orig_{side}") if name in table.columns), [""] * len(table))
         for side in ("width", "height")
     ]
+    spelled: dict[str, str] = {}
     for image, name, *corners, width, height in zip(*columns.values(), *sizes, strict=True):
+        if not str(name).strip():
+            raise ValueError(f"{path}: expected a class for each box, received none for {image}.")
         x_min, y_min, x_max, y_max = _numbers(corners, path)
         box = (x_min, y_min, x_max + inclusive, y_max + inclusive)
-        yield _stem(image), name, _whole(box, path, image), _count(width), _count(height)
-
-
-def _stem(name: str) -> str:
-    """Return an image's name without its folder and its suffix, if what follows the last dot is one."""
-    path = pathlib.PureWindowsPath(name)  # which takes either kind of slash
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+        stem = take_stem(image.strip(), spelled, path)
+        yield stem, name.strip(), _whole(box, path, image), _count(width), _count(height)
 
 
 def _numbers(values: Iterable, path: pathlib.Path) -> list[float]:
     try:
         numbers = [float(value) for value in values]
+        if any(isinstance(value, bool) or "_" in str(value) for value in values):  # float takes 1_0 for ten
+            raise TypeError("not a number")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: the box {list(values)!r} is not four numbers.") from error
     if not all(map(math.isfinite, numbers)):

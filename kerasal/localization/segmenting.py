@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasal.images import check_image
 from kerasal.images import resize as _resize
 from kerasal.localization.colours import MOST, fit_colours, log_density
 from kerasal.localization.cutting import cut_by_colour, cut_by_evidence
@@ -184,11 +185,7 @@ def enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def checked_image(image) -> np.ndarray:
     """Return a uint8 RGB image (H, W, 3), in one piece in memory; refuse anything else."""
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(
-            f"Expected a uint8 RGB image (H, W, 3), not model inputs. Received {image.dtype} of shape {image.shape}."
-        )
+    image = check_image(image, "The image, not model inputs,")
     if min(image.shape[:2]) < 2:
         raise ValueError(f"An image of {image.shape[:2]} pixels has nothing to cut.")
     return np.ascontiguousarray(image)

@@ -10,11 +10,14 @@ import tensorflow as tf  # isort: skip
 _FORMULAS: dict[str, Callable] = {}
 
 
-def evaluate(structure: tuple, parameters: Sequence, output, taps: Mapping[str, Any], limits: list) -> Any:
+def evaluate(
+    structure: tuple, parameters: Sequence, output, taps: Mapping[str, Any], limits: list, top: Any = None
+) -> Any:
     """Compute the scores of a structure in the graph: (N,), or (1,) if it is a constant.
 
     ``limits`` receives ``(parameter number, exclusive upper bound, what it counts)`` for every index, so that the
-    caller can refuse one that is out of range before anything runs.
+    caller can refuse one that is out of range before anything runs. ``top`` (N,) is each image's top class where it is
+    not the one with the largest ``output``.
     """
     queue = list(enumerate(parameters))
 
@@ -31,6 +34,8 @@ def evaluate(structure: tuple, parameters: Sequence, output, taps: Mapping[str, 
         tensor = output if len(node) == 1 else taps[node[1]]
         if tensor.shape.rank is None or tensor.shape.rank < 2:
             raise ValueError(f"Expected (N, …, channels) from {node[-1]!r}, received shape {tensor.shape}.")
+        if kind == "top" and top is not None:
+            return tf.gather(_position_mean(tf.cast(tensor, tf.float32)), top, batch_dims=1)
         formula, count = _FORMULAS[kind]
         own = [queue.pop(0) for _ in range(count)]
         return formula(tf.cast(tensor, tf.float32), own, node[-1], limits)

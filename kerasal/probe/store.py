@@ -5,9 +5,6 @@ is missing, and a layer that is added later is computed alone. The folder's name
 a feature: of another model, weights, preprocessing or image nothing is found.
 """
 
-import hashlib
-import json
-import os
 import pathlib
 import re
 import zipfile
@@ -15,9 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasal import hooks
+from kerasal.digests import digest, digest_files
 from kerasal.files import replacing
 
-_FORMAT = 1
+_FORMAT = 2
 _BLOCK = 2**24  # values in a block: 64 MiB
 
 
@@ -121,32 +120,14 @@ class Layer:
 
 def identify(model, images: np.ndarray | Sequence[pathlib.Path], settings: dict) -> str:
     """Return a digest of everything that decides the features: layers' definition, weights, images and settings."""
-    digest = hashlib.sha256(json.dumps({"format": _FORMAT, **settings}, sort_keys=True, default=str).encode())
-    digest.update(_architecture(model).encode())
-    for variable in model.weights:
-        digest.update(f"{variable.path}{tuple(variable.shape)}".encode())
-        digest.update(np.ascontiguousarray(variable))
-    if isinstance(images, np.ndarray):
-        digest.update(f"{images.dtype.str}{images.shape}".encode())
-        digest.update(np.ascontiguousarray(images))
-    else:
-        for path in images:
-            stat = path.stat()
-            digest.update(f"{os.path.abspath(path)}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:24]
-
-
-def _architecture(model) -> str:
-    """Return the definition of a model; a subclassed one may have none but its class, and is checked by an image."""
-    try:
-        return model.to_json()
-    except (NotImplementedError, TypeError, ValueError):
-        return f"{type(model).__module__}.{type(model).__qualname__}"
+    paths = [path for path, _ in hooks.layers(model)]  # by which features are asked for
+    shown = images if isinstance(images, np.ndarray) else digest_files(images)
+    return digest(_FORMAT, hooks.digest_model(model), paths, shown, settings)
 
 
 def _slug(layer: str) -> str:
     readable = re.sub(r"[^A-Za-z0-9_.]+", "_", layer)[-60:]
-    return f"{readable}-{hashlib.sha256(layer.encode()).hexdigest()[:8]}"
+    return f"{readable}-{digest(layer)[:8]}"
 
 
 def _alike(before: np.ndarray, now: np.ndarray) -> bool:

@@ -15,6 +15,7 @@ from kerasal import (
     hooks,
 )
 from kerasal import images as pictures
+from kerasal.digests import digest
 from kerasal.files import replacing
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.evolution_files import epochs_in, read_epoch, write_epoch
@@ -26,7 +27,6 @@ from kerasal.receptive_field.reconstructing import Exemplars, reconstruct
 from kerasal.receptive_field.searching import Search, told
 from kerasal.receptive_field.sources import Array, open_source
 from kerasal.receptive_field.windows import known_field
-from kerasal.training.checkpoint import fingerprint
 
 import keras  # isort: skip
 
@@ -136,7 +136,8 @@ class FeatureEvolution(keras.callbacks.Callback):
         return {
             "features": [[layer, channel] for layer, channels in self._features.items() for channel in channels],
             "rule": self._rule,
-            "images": fingerprint(self._source.images),
+            "images": digest(self._source.images),
+            "architecture": hooks.digest_model(self.model, weights=False),
             "preprocessing": None
             if convention is None
             else {name: _listed(value) for name, value in dataclasses.asdict(convention).items()},

@@ -45,7 +45,12 @@ class Intake:
             raise ValueError(f"{self.model.name!r} takes {self.shape[2]} channels; a picture has 3, or 1 when grey.")
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """Turn uint8 (h, w, 1 or 3) of any size into one model input, float32 (H, W, C)."""
+        """Turn uint8 (h, w, 1 or 3) of any size into one model input, float32 (H, W, C).
+
+        Raises:
+            ValueError: no such picture.
+        """
+        picture = pictures.check_image(picture, "A picture", (3, 1))
         fitted = pictures.crop_square(picture, self.shape[:2], self.fit)
         return self.convention.apply(pictures.to_channels(fitted, self.shape[2]))
 

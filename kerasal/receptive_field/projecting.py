@@ -25,10 +25,8 @@ def check(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int
     inputs = [np.zeros((1, *shape), np.float32)]
     try:
         trace = _projector(model, layer, channel_mean(layer, [0]), inputs, rule)
-    except ValueError as error:
-        if rule != "gradient" and str(error).startswith("The rule"):
-            raise ValueError(f"{error} Here: rule='gradient' (--rule gradient).") from error
-        raise
+    except hooks.NoReLU as error:
+        raise hooks.NoReLU(f"{error} Here: rule='gradient'.") from error
     count = trace.notes["channels"]
     if count is not None and max(channels) >= count:
         raise ValueError(f"There are {count} channels of {layer!r}, counted from 0. Received: {max(channels)}.")

@@ -1,7 +1,6 @@
 """The strongest images of each channel so far, in bounded memory, and in a journal from which a search goes on."""
 
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -10,6 +9,8 @@ import zipfile
 
 import numpy as np
 
+from kerasal import hooks
+from kerasal.digests import digest, digest_files
 from kerasal.files import replacing
 
 _SECONDS = 20.0  # between two writings of the journal
@@ -42,8 +43,8 @@ class Ranking:
 class Journal:
     """One small file that holds a search that was stopped: the ranking, how far it came, what it could not read.
 
-    Only the same search goes on from it: the same files (names, sizes, times), model, weights, layer and settings. Any
-    other starts anew and takes its place. A finished search removes it.
+    Only the same search goes on from it: the same files, model, weights, layer and settings. Any other starts anew and
+    takes its place. A finished search removes it.
     """
 
     def __init__(self, path: str | os.PathLike, identity: str):
@@ -78,11 +79,6 @@ class Journal:
 
 
 def identify(model, files: list[pathlib.Path], settings: dict) -> str:
-    """Return a digest of everything that decides a ranking."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for variable in model.weights:
-        digest.update(np.ascontiguousarray(variable))
-    for path in files:
-        stat = path.stat()
-        digest.update(f"{path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    """Return a digest of everything that decides a ranking; the paths of layers say which one the settings name."""
+    paths = [path for path, _ in hooks.layers(model)]
+    return digest(hooks.digest_model(model), paths, digest_files(files), settings)

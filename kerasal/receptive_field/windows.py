@@ -1,24 +1,16 @@
 """The part of an image that a unit sees, cut out at one size wherever the unit is."""
 
-import weakref
-
 import numpy as np
 
-from kerasal import hooks
+from kerasal.hooks.trace import remember
 from kerasal.receptive_field.geometry import Field, field
 
 GREY = 128
 
-_fields: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-
 
 def known_field(model, layer: str, size: tuple[int, int]) -> Field:
     """Return ``field`` of a layer's path for images of ``size``, traced once a model and not at every call."""
-    kept = _fields.setdefault(model, {})
-    key = layer, size, hooks.fingerprint(model)
-    if key not in kept:
-        kept[key] = field(model, layer, input_size=size)
-    return kept[key]
+    return remember(model, ("field", layer, size), lambda: field(model, layer, input_size=size))
 
 
 def window(geometry: Field, row: int, column: int) -> tuple[int, int, int, int]:

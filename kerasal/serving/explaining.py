@@ -39,7 +39,7 @@ class Witness(View):
         """Look as a view does; keep the output that the score is taken from."""
         output, taps = super().look(inputs, **options)
         if output is not None and self._at_own(inputs):
-            self.seen.setdefault("explained", output)
+            self.seen.setdefault("explained", self.ranking(output))
         return output, taps
 
     def pinned_by(self, output):

@@ -1,6 +1,6 @@
 """``kerasal.images.resize`` and ``crop_square``, in the graph: uint8 (N, H, W, C) of any size to a size.
 
-Areas are averaged where both sides shrink, and cubic interpolation (a = -0.75) enlarges, as OpenCV does it; its
+Areas are averaged along a side that shrinks, and cubic interpolation (a = -0.75) enlarges, as OpenCV does it; its
 fixed-point arithmetic is not repeated, so that a value may differ by one of 255.
 """
 
@@ -49,17 +49,14 @@ def _centre(images: tf.Tensor, size) -> tf.Tensor:
 
 
 def _interpolated(images, rows, columns, height, width):
-    """Interpolate both axes by matrices: cubic, or where the area shrinks all the same, OpenCV's linear stand-in."""
-    pixels = tf.cast(rows, tf.int64) * tf.cast(columns, tf.int64)
-    shrinking = tf.cast(height, tf.int64) * tf.cast(width, tf.int64) < pixels
-    down = _weights(rows, height, shrinking)
-    across = _weights(columns, width, shrinking)
+    """Bring each axis to its size by a matrix: areas averaged where it shrinks, cubic where it grows."""
+    down, across = _weights(rows, height), _weights(columns, width)
     return tf.einsum("yh,nhxc->nyxc", down, tf.einsum("xw,nhwc->nhxc", across, images))
 
 
-def _weights(have, want, shrinking) -> tf.Tensor:
-    """Return the matrix (want, have) that interpolates along an axis; beyond the edge its last value is repeated."""
-    return tf.cond(shrinking, lambda: _linear(have, want), lambda: _cubic(have, want))
+def _weights(have, want) -> tf.Tensor:
+    """Return the matrix (want, have) that resizes an axis; beyond the edge its last value is repeated."""
+    return tf.cond(have > want, lambda: _area(have, want), lambda: _cubic(have, want))
 
 
 def _cubic(have, want):
@@ -71,13 +68,12 @@ def _cubic(have, want):
     return _placed(tf.cast(first, tf.int32) - 1, [outer[0], inner[0], inner[1], outer[1]], have)
 
 
-def _linear(have, want):
-    number = tf.range(want, dtype=tf.float64)
-    have64, want64 = tf.cast(have, tf.float64), tf.cast(want, tf.float64)
-    first = tf.floor(number * (have64 / want64))
-    share = tf.cast((number + 1) - (first + 1) * (want64 / have64), tf.float32)
-    share = tf.where(share <= 0, 0.0, share - tf.floor(share))
-    return _placed(tf.cast(first, tf.int32), [1 - share, share], have)
+def _area(have, want):
+    scale = tf.cast(have, tf.float64) / tf.cast(want, tf.float64)
+    start = tf.cast(tf.range(want), tf.float64)[:, None] * scale
+    pixel = tf.cast(tf.range(have), tf.float64)
+    covered = tf.minimum(start + scale, pixel + 1) - tf.maximum(start, pixel)
+    return tf.cast(tf.maximum(covered, 0) / scale, tf.float32)
 
 
 def _placed(first, weights, have):

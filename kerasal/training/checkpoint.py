@@ -4,7 +4,6 @@ One ``.npz``: ``settings`` and ``history`` as JSON, the variables as ``model_0``
 it executes nothing.
 """
 
-import hashlib
 import json
 import pathlib
 import zipfile
@@ -20,16 +19,6 @@ DEVICES = "devices"
 """The setting in which a run that goes on may differ from its beginning: on how many devices it trains."""
 
 _START_OVER = "start over with resume=False (--fresh on the command line)"
-
-
-def fingerprint(*arrays: np.ndarray) -> str:
-    """Return the first 16 hex digits of the SHA-256 of the arrays' types, shapes and bytes."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        array = np.ascontiguousarray(array)
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(array)
-    return digest.hexdigest()[:16]
 
 
 def write(
@@ -83,7 +72,8 @@ class _OtherSettings(ValueError):
 def _compare(path: pathlib.Path, found: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     differing = [key for key in settings if key != DEVICES and found.get(key) != settings[key]]
     if differing:
-        changes = "; ".join(f"{key}: {found.get(key)} there, {settings[key]} now" for key in differing)
+        there = {key: found.get(key, "not noted, as by an earlier version,") for key in differing}
+        changes = "; ".join(f"{key}: {there[key]} there, {settings[key]} now" for key in differing)
         raise _OtherSettings(
             f"{path.parent} holds a run with other settings ({changes}). Go on with the settings of that run, use "
             f"another output folder, or {_START_OVER}."

@@ -98,8 +98,9 @@ def train(
         on), test_loss, test_accuracy (dropout off, after the epoch), seconds.
 
     Raises:
-        ValueError: unusable data or settings; another run's folder; a damaged checkpoint; a loss that is not finite;
-            fewer images in a batch than devices; an output folder that the workers do not share.
+        ValueError: unusable data or settings; another run's folder, or one in which a run is at work; a damaged
+            checkpoint; a loss that is not finite; fewer images in a batch than devices; an output folder that the
+            workers do not share.
         OSError: the folder cannot be written to. A ``ConnectionError``: a worker is gone.
         KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
     """
@@ -110,15 +111,15 @@ def train(
     replicas.check_batch(batch_size)
     check_memory(model, batch_size, _SLOTS, results.size(model.weights), machines=replicas.team.size)
     output, team = pathlib.Path(output), replicas.team
-    with team.guarded():
+    with team.guarded(), folder.claimed(team, output):
         run = Run(replicas, learning_rate, batch_size, seed, augmentation, train_data, test_data)
         settings = {
-            "model": f"{model.name} with {model.count_params():,} parameters",
+            **folder.identify(model),
             "seed": seed,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
-            "train_data": train_data.fingerprint(),
-            "test_data": test_data.fingerprint(),
+            "train_data": train_data.digest(),
+            "test_data": test_data.digest(),
             "augmentation": dataclasses.asdict(augmentation) if augmentation else None,
         } | replicas.settings
         listeners = keras.callbacks.CallbackList(list(callbacks) if team.chief else [], model=model)

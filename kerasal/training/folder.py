@@ -2,17 +2,28 @@
 
 import contextlib
 import glob
-import hashlib
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kerasal import hooks
+from kerasal.digests import digest, digest_file
+from kerasal.locks import locked
 from kerasal.training import checkpoint
 from kerasal.training.workers import Alone, Team
 
 CHECKPOINT, HISTORY, CURVES = "checkpoint.npz", "history.csv", "curves.png"
 _PATIENCE = 30.0  # seconds: a shared folder shows a new file to other machines only after a while
+
+
+def identify(model) -> dict[str, str]:
+    """Return what a run that goes on must have in common with its beginning of the model, whose weights it restores."""
+    trained = [bool(variable.trainable) for variable in model.weights]
+    return {
+        "model": f"{model.name} with {model.count_params():,} parameters",
+        "architecture": digest(hooks.digest_model(model, weights=False), trained),
+    }
 
 
 def begin(
@@ -61,6 +72,28 @@ def begin(
     return []
 
 
+@contextlib.contextmanager
+def claimed(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
+    """Keep a second training out of the folder; of a team the chief does, whose workers share it with him.
+
+    Raises:
+        FolderInUse: another training is at work in it; in every process of a team as a ValueError.
+        OSError: the folder cannot be made or written to.
+    """
+    with contextlib.ExitStack() as held:
+        error = None
+        try:
+            if team.chief:
+                held.enter_context(locked(output))
+        except (ValueError, OSError) as refused:
+            error = refused
+        if team.size > 1:
+            team.agreed(error)
+        elif error is not None:
+            raise error
+        yield
+
+
 def begin_together(
     team: Alone | Team,
     output: pathlib.Path,
@@ -104,8 +137,7 @@ def begin_together(
 def mark_of(path: pathlib.Path) -> str:
     """Return what tells the contents of a file from others; empty where there is none."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return digest_file(path)
     except FileNotFoundError:
         return ""
 

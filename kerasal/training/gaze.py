@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 
 from kerasal import preprocessing as conventions
+from kerasal.digests import digest
 from kerasal.gaze.maps import image_size, map_size
-from kerasal.training import checkpoint, folder, recipes
+from kerasal.training import folder, recipes
 from kerasal.training.distributing import Replicas
 from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
@@ -89,9 +90,9 @@ def train_gaze(
         **changes: to the recipe, such as ``epochs=20``, ``batch_size=32``, ``loss="kld=1,cc=0.2"``.
 
     Raises:
-        ValueError: an unusable net, data or recipe; another run's folder; too little memory for the batch (which would
-            fit is said); a loss that is not finite (the image is named); fewer images in a batch than devices; an
-            output folder that the workers do not share.
+        ValueError: an unusable net, data or recipe; another run's folder, or one in which a run is at work; too little
+            memory for the batch (which would fit is said); a loss that is not finite (the image is named); fewer images
+            in a batch than devices; an output folder that the workers do not share.
         OSError: the folder cannot be written to. A ``ConnectionError``: a worker is gone.
         KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
     """
@@ -103,35 +104,35 @@ def train_gaze(
     team = replicas.team
     # What the memory does not hold lies beside the run; the other machines, which may not write there, keep their own.
     cache = output if team.chief else pathlib.Path(tempfile.gettempdir()) / f"kerasal-{os.getpid()}"
-    train, test = (
-        samples_of(
-            one,
-            what,
-            size,
-            mapped,
-            fixations=chosen.needs_fixations,
-            sigma=sigma,
-            folder=cache,
-            progress=progress and team.chief,
+    with team.guarded(), folder.claimed(team, output):
+        train, test = (
+            samples_of(
+                one,
+                what,
+                size,
+                mapped,
+                fixations=chosen.needs_fixations,
+                sigma=sigma,
+                folder=cache,
+                progress=progress and team.chief,
+            )
+            for one, what in ((data, "training"), (validation, "validation"))
         )
-        for one, what in ((data, "training"), (validation, "validation"))
-    )
-    chosen = chosen.for_steps(chosen.steps_per_epoch(len(train)))
-    replicas.check_batch(chosen.batch_size)
-    slots = 1 if chosen.optimizer == "torch_sgd" else 2
-    with team.guarded():
+        chosen = chosen.for_steps(chosen.steps_per_epoch(len(train)))
+        replicas.check_batch(chosen.batch_size)
+        slots = 1 if chosen.optimizer == "torch_sgd" else 2
         with replicas.scope():
             optimizer = _optimizer(chosen)
             optimizer.build(replicas.net.trainable_variables)
         already = _bytes(net.weights) + _bytes(optimizer.variables)
         check_memory(replicas.net, chosen.batch_size, slots, already, machines=team.size)
         settings = {
-            "model": f"{net.name} with {net.count_params():,} parameters",
+            **folder.identify(net),
             **chosen.settings,
             "preprocessing": dataclasses.asdict(convention) | {"name": ""},
             "size": list(size),
-            "train_data": checkpoint.fingerprint(*train.arrays),
-            "validation_data": checkpoint.fingerprint(*test.arrays),
+            "train_data": digest(*train.arrays),
+            "validation_data": digest(*test.arrays),
             **replicas.settings,
         }
         settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back

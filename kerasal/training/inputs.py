@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from kerasal.datasets.labelled_images import ClassImages
+from kerasal.digests import digest
 from kerasal.preprocessing import Preprocessing
-from kerasal.training import checkpoint
 from kerasal.training.arrays import Labelled, checked
 from kerasal.training.augmentation import Augmentation
 
@@ -30,12 +30,11 @@ class Inputs:
             return self._convention.apply(self._source.take(index))
         return self._source[0][index]
 
-    def fingerprint(self) -> str:
+    def digest(self) -> str:
         """Return what tells these data from others."""
         if not isinstance(self._source, ClassImages):
-            return checkpoint.fingerprint(*self._source)
-        settings = (self._convention.mean, self._convention.std, self._convention.bgr)
-        return checkpoint.fingerprint(np.frombuffer(f"{self._source.fingerprint()} {settings}".encode(), np.uint8))
+            return digest(*self._source)
+        return digest(self._source.fingerprint(), self._convention.mean, self._convention.std, self._convention.bgr)
 
     def batches(
         self, order: np.ndarray, batch_size: int, changes: tuple[Augmentation, np.ndarray] | None = None

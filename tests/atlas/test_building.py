@@ -234,9 +234,32 @@ def test_the_atlas_of_another_model_is_refused(net, tmp_path, only_plans):
     before = (tmp_path / "site" / "index.html").read_text()
     other = dense_net()
     other.layers[-1].set_weights([one + 1 for one in other.layers[-1].get_weights()])
-    with pytest.raises(ValueError, match="another model, or of other weights"):
+    with pytest.raises(ValueError, match="another model, of other layers or weights"):
         build(other, tmp_path / "site")
     assert (tmp_path / "site" / "index.html").read_text() == before
+
+
+@pytest.mark.parametrize("change", ["activation", "pooling", "strides"])
+def test_the_atlas_of_another_architecture_with_the_same_weights_is_refused(tmp_path, only_plans, change):
+    def convolutional(activation="relu", pooling=keras.layers.MaxPooling2D, strides=2):
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Conv2D(2, 3, activation=activation, name="conv"), pooling(2, strides, name="pool")]
+        layers += [keras.layers.GlobalAveragePooling2D(name="mean"), keras.layers.Dense(3, "softmax", name="last")]
+        return keras.Sequential([keras.Input((8, 8, 3)), *layers], name="net")
+
+    build(convolutional(), tmp_path / "site")
+    build(convolutional(), tmp_path / "site")  # the same one again goes on
+    changes = {"activation": "elu", "pooling": keras.layers.AveragePooling2D, "strides": 1}
+    with pytest.raises(ValueError, match="another model, of other layers or weights"):
+        build(convolutional(**{change: changes[change]}), tmp_path / "site")
+
+
+def test_an_atlas_of_an_earlier_version_is_refused_by_name(net, tmp_path, only_plans):
+    build(net, tmp_path / "site")
+    mark = tmp_path / "site" / "atlas.json"
+    mark.write_text(mark.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(ValueError, match=r"atlas of an earlier version.*Choose another folder, or remove"):
+        build(net, tmp_path / "site")
 
 
 def test_thousands_of_channels_are_sampled(tmp_path, only_plans):

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from kerasal import attribution, hooks
+from kerasal.attribution.scoring import score
 from kerasal.hooks import trace
 from kerasal.objectives import channel, class_score
 
@@ -51,8 +52,11 @@ def test_a_batch_gives_what_its_images_give_alone(method, shared_model, batch):
     model = shared_model("functional")
     together = method(model, batch, [0, 1, 2])
     alone = [method(model, image, target)[0] for image, target in zip(batch, [0, 1, 2], strict=True)]
-    np.testing.assert_allclose(together, np.stack(alone), rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(method(model, batch, [0, 1, 2], batch_size=2), together, rtol=1e-5, atol=1e-7)
+    # A difference of scores is exact to the scores' rounding, which on some processors depends on the batch.
+    rounding = 2 * np.spacing(np.abs(score(model, [batch], [0, 1, 2])).max())
+    atol = max(1e-7, rounding) if method.__name__ == "occlusion" else 1e-7
+    np.testing.assert_allclose(together, np.stack(alone), rtol=1e-5, atol=atol)
+    np.testing.assert_allclose(method(model, batch, [0, 1, 2], batch_size=2), together, rtol=1e-5, atol=atol)
 
 
 def test_no_target_means_each_images_top_class(method, shared_model, batch):
@@ -117,12 +121,12 @@ def test_the_second_call_does_not_trace(method, make_model, batch):
     model = make_model("functional")
     method(model, batch[:2])
     method(model, batch, [0, 1, 2])
-    count = len(trace._traces[model])
+    count = len(trace.traces(model))
     for images in (1, 2, 3):
         method(model, batch[:images])
         method(model, batch[:images], list(range(images)))
         method(model, batch[:images], class_score(images))
-    assert len(trace._traces[model]) == count == 2
+    assert len(trace.traces(model)) == count == 2
 
 
 def test_a_new_function_at_every_call_does_not_pile_up_graphs(make_model, batch, monkeypatch):
@@ -131,7 +135,7 @@ def test_a_new_function_at_every_call_does_not_pile_up_graphs(make_model, batch,
     monkeypatch.setattr(trace, "_KEPT_A_MODEL", 4)
     for number in range(trace._KEPT_A_MODEL + 3):
         attribution.input_gradient(model, batch, lambda output, number=number: output[:, 0] * number)
-    assert len(trace._traces[model]) <= trace._KEPT_A_MODEL
+    assert len(trace.traces(model)) <= trace._KEPT_A_MODEL
 
 
 @pytest.mark.one_of_a_kind

@@ -220,9 +220,9 @@ def test_progress_counts_every_window(monkeypatch, make_model, batch):
     with_bar = occlusion(model, batch, 0, window=4, stride=2, progress=True)
     assert counted == [3 * 9]
     np.testing.assert_array_equal(with_bar, occlusion(model, batch, 0, window=4, stride=2))
-    before = len(trace._traces[model])
+    before = len(trace.traces(model))
     occlusion(model, batch[:1] + 1, 1, window=4, stride=2)
-    assert len(trace._traces[model]) == before
+    assert len(trace.traces(model)) == before
 
 
 @pytest.mark.parametrize(

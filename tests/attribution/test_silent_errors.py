@@ -47,7 +47,7 @@ def test_a_relu_written_as_a_maximum_keeps_its_plain_gradient(maximum):
 
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.ReLU()(Written()(inputs))))
-    with pytest.raises(ValueError, match=r"writes a ReLU as a maximum with 0"):
+    with pytest.raises(ValueError, match=r"a ReLU written as a maximum with 0"):
         attribution.guided_backprop(model, np.ones((1, 4)), 0)
     assert attribution.input_gradient(model, np.ones((1, 4)), 0).any()
 

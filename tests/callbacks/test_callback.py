@@ -105,6 +105,10 @@ def test_a_folder_of_another_training_is_refused(tmp_path):
         train(kerasal.KerasalCallback(tmp_path, **LOOK))
     with pytest.raises(ValueError, match="of another kind: maps differ"):
         train(kerasal.KerasalCallback(tmp_path, **LOOK, maps=["gradcam"]), initial_epoch=3, epochs=4)
+    changed = net()
+    changed.get_layer("conv").activation = keras.activations.elu
+    with pytest.raises(ValueError, match="of another kind: architecture differ"):
+        train(kerasal.KerasalCallback(tmp_path, **LOOK), changed, initial_epoch=3, epochs=4)
     assert strips.epochs_in(tmp_path)[3].read_bytes() == kept
     train(kerasal.KerasalCallback(tmp_path, **LOOK, overwrite=True), epochs=1)
     assert list(strips.epochs_in(tmp_path)) == [0, 1]

@@ -71,6 +71,31 @@ def test_attribute_options(cli, photo, model_file, tmp_path):
     assert cli("attribute", "deconvnet", model_file, photo, "-p", "tf", "--channel", "conv1:2", "-o", "c.png")[0] == 0
 
 
+@pytest.fixture
+def ensemble_file(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    halves = [keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(inputs)) for _ in range(2)]
+    keras.Model(inputs, keras.layers.Average()(halves)).save(tmp_path / "ensemble.keras")
+    return tmp_path / "ensemble.keras"
+
+
+@pytest.mark.filterwarnings("default::kerasal.hooks.NoLogits")
+def test_a_model_without_logits_is_reported_unless_its_probabilities_are_wanted(cli, photo, ensemble_file):
+    command = ("attribute", "class_saliency", ensemble_file, photo, "-p", "unit")
+    code, _, err = cli(*command)
+    assert code == 0
+    assert "Warning: The model's output has no logits: AddV2" in " ".join(err.split())
+    assert ".py:" not in err
+    assert "no logits" not in cli(*command, "--no-logits")[2]
+
+
+@pytest.mark.filterwarnings("default::kerasal.hooks.NoLogits")
+def test_an_export_of_a_model_without_logits_reports_it(cli, ensemble_file):
+    code, _, err = cli("export", ensemble_file, "served", "-p", "unit", "--signature", "class_saliency")
+    assert code == 0, err
+    assert "Warning: The model's output has no logits: AddV2" in " ".join(err.split())
+
+
 def test_a_zoo_model_needs_no_preprocessing_and_takes_a_photograph(cli, photo):
     code, out, err = cli("attribute", "class_saliency", "mnist_cnn", photo)
     assert code == 0, err

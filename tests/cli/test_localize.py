@@ -12,6 +12,7 @@ from kerasal.cli import localize_run
 from kerasal.cli.score_journal import journal_of
 
 BOXES = {"red": (6, 4, 26, 24), "blue": (30, 20, 44, 30)}
+COLOURS_OF_MODEL = ("red", "green", "blue")
 COLOURS = {"red": (230, 30, 30), "blue": (30, 30, 230)}
 
 
@@ -96,6 +97,41 @@ def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypat
     assert code == 0
     assert done == ["p2.png"]
     assert "2 images were taken over" in error
+
+
+def test_rows_of_other_weights_are_not_taken_over(cli, model_file, photos, tmp_path, monkeypatch):
+    """The folder of a training, whose model is replaced between the two parts of a run; compared with a run at once."""
+    run = tmp_path / "run"
+    run.mkdir()
+    facts = {
+        "model_file": "net.keras",
+        "task": "classification",
+        "labels": list(COLOURS_OF_MODEL),
+        "preprocessing": "unit",
+    }
+    (run / "run.json").write_text(json.dumps(facts))
+    model = keras.saving.load_model(model_file)
+    model.save(run / "net.keras")
+    original, done = localize_run._row, []
+
+    def interrupted(opened, file, *rest):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(file.name)
+        return original(opened, file, *rest)
+
+    arguments = ("localize-score", run, photos, tmp_path / "boxes.csv")
+    monkeypatch.setattr(localize_run, "_row", interrupted)
+    assert cli(*arguments, "-o", "out.csv")[0] == 130
+    monkeypatch.setattr(localize_run, "_row", original)
+    kernel, bias = model.get_layer("colours").get_weights()
+    model.get_layer("colours").set_weights([kernel[..., [1, 0, 2]], bias])  # red is called green
+    model.save(run / "net.keras")
+    code, _, error = cli(*arguments, "-o", "out.csv")
+    assert code == 0 and "taken over" not in error and "Starting anew" in error
+    assert cli(*arguments, "-o", "fresh.csv")[0] == 0
+    pd.testing.assert_frame_equal(pd.read_csv("out.csv"), pd.read_csv("fresh.csv"))
+    assert pd.read_csv("out.csv")["missed_1"].tolist() == [1, 0, 1]
 
 
 def test_a_folder_in_the_outputs_place_is_seen_at_once(cli, model_file, photos, tmp_path):

@@ -181,3 +181,17 @@ def test_a_fingerprint_tells_data_apart(folder):
     ]
     images.write(first.files[0], np.random.default_rng(0).integers(0, 255, (9, 9, 3)).astype(np.uint8))
     assert len({one.fingerprint() for one in [*others, first]} | {class_images(folder, SHAPE)[0].fingerprint()}) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"wnid,name\nant,big ant\nant,small ant\n", "each folder must have one name, got 'big ant' and 'small ant'"),
+        ("wnid,name\nant,fourmi géante\n".encode("latin1"), r"classes\.csv cannot be read as a table"),
+    ],
+)
+def test_a_list_of_classes_with_mistakes_is_refused(text, message, coloured_squares, tmp_path):
+    folder = coloured_squares(tmp_path / "data", ["ant", "cat"], 2, (8, 8), np.s_[:2, :2])
+    (folder / "classes.csv").write_bytes(text)
+    with pytest.raises(ValueError, match=message):
+        class_files(folder)

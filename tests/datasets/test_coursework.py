@@ -123,3 +123,17 @@ def test_an_empty_density_is_found_later(tmp_path):
     made[1]["y"][:] = 0
     (tmp_path / "train.pkl").write_bytes(pickle.dumps(made))
     assert list(open_gaze(tmp_path).empty()) == ["b"]
+
+
+@pytest.mark.parametrize(("high", "expected"), [(1.0, 255), (200.0, 200), (255.4, 255), (1.2, None), (256.0, None)])
+def test_ranges_of_an_image(high, expected, tmp_path):
+    """1.2 times 255 is 306, which was 50 as a byte."""
+    image = np.full((3, 8, 8), high / 2, np.float32)
+    image[0, 0, 0] = high
+    sample = {"X": image, "y": np.eye(4, dtype=np.float32), "file_name": "1"}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps([sample]))
+    if expected is None:
+        with pytest.raises(ValueError, match=r"expected an image of 0\.\.1 or 0\.\.255, received values"):
+            read_coursework(tmp_path / "a.pkl")
+    else:
+        assert read_coursework(tmp_path / "a.pkl")[0].small.max() == expected

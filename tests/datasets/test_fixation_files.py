@@ -82,7 +82,7 @@ def test_maps_of_every_kind(tmp_path):
     [
         ("a.csv", b"", "cannot be read as a table"),
         ("a.csv", b"u,v\n1,2\n", "expected the columns x and y"),
-        ("a.csv", b"x,y\n1,2\n3,oops\n", "received something else in data row 2"),
+        ("a.csv", b"x,y\n1,2\n3,oops\n", "received 'oops' in line 3"),
         ("a.png", b"\x89PNG\r\n\x1a\nbroken", "cannot be read as an image"),
         ("a.png", b"", "cannot be read as an image"),
         ("a.npy", b"nothing", "cannot be read as a NumPy array"),

@@ -144,7 +144,7 @@ def test_fixations_outside_can_be_dropped():
         ({"images": images(2), "fixations": points(3)}, "fixations: expected 2, one for each image, received 3"),
         ({"images": images(2)}, "neither fixations nor a density: 00000, 00001"),
         ({"images": images(2), "fixations": points(2), "names": ["a", "a"]}, "Two images are named 'a'"),
-        ({"images": [np.zeros((4, 4, 3))], "fixations": points(1)}, "expected uint8"),
+        ({"images": [np.zeros((4, 4, 3))], "fixations": points(1)}, "must be uint8"),
         ({"images": images(1), "fixations": points(1), "outside": "no"}, "outside: expected"),
     ],
 )

@@ -84,7 +84,7 @@ def test_all_channels_share_one_trace(make_model):
     model = make_model("functional")
     for start in (0, 2):
         kerasal.maximize(model, [channel("conv1", start + i) for i in range(2)], steps=3)
-    assert len(trace._traces[model]) == 1
+    assert len(trace.traces(model)) == 1
 
 
 def test_seeds(make_model):

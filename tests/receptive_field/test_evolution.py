@@ -111,6 +111,10 @@ def test_another_run_or_evolution_in_the_folder_is_refused_before_the_first_step
     with pytest.raises(ValueError, match="another evolution: its images differ"):
         other = FeatureEvolution(folder, data(12, 8)[0], FEATURES | {"pool": 1})
         fit(model, other, epochs=4, initial_epoch=3)
+    changed = tiny()
+    changed.get_layer("conv").activation = keras.activations.relu6
+    with pytest.raises(ValueError, match="another evolution: its architecture differ"):
+        fit(changed, watcher(folder, features=FEATURES | {"pool": 1}), epochs=4, initial_epoch=3)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     assert kept == {name: (folder / name).read_bytes() for name in files(folder)}
 

@@ -238,6 +238,37 @@ def test_another_search_does_not_take_up_a_journal(model, found, folder, tmp_pat
         receptive_field.top_exemplars(model, "conv2", 0, np.zeros((2, 8, 8, 3)), journal=journal)
 
 
+@pytest.mark.parametrize("change", ["activation", "pooling", "strides"])
+def test_another_architecture_does_not_take_up_a_journal(folder, tmp_path, monkeypatch, change):
+    """Of the same weights; compared with a search from the beginning."""
+
+    def small(activation="relu", pooling=keras.layers.MaxPooling2D, strides=2):
+        keras.utils.set_random_seed(3)
+        layers = [keras.layers.Conv2D(3, 3, strides=strides, padding="same", activation=activation, name="conv")]
+        layers += [pooling(2, name="pool"), keras.layers.Conv2D(3, 2, padding="same", activation="relu", name="last")]
+        return keras.Sequential([keras.Input((8, 8, 3)), *layers])
+
+    def search(model, **options):
+        settings = {"preprocessing": PIXELS, "batch_size": 4, "rule": "gradient"}
+        return receptive_field.top_exemplars(model, "last", [0, 1], folder, 3, **settings, **options)
+
+    changed = small(
+        **{change: {"activation": "softplus", "pooling": keras.layers.AveragePooling2D, "strides": 1}[change]}
+    )
+    fresh, read = search(changed), sources.read
+
+    def stopping(path):
+        if path.name.startswith("27"):
+            raise KeyboardInterrupt
+        return read(path)
+
+    monkeypatch.setattr(sources, "read", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        search(small(), journal=tmp_path / "journal")
+    monkeypatch.undo()
+    same(fresh, search(changed, journal=tmp_path / "journal"))
+
+
 def test_a_journal_that_cannot_be_written_ends_no_search(model, found, folder, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")

@@ -35,6 +35,7 @@ SIZES = {
     "the same": ((50, 40), (50, 40)),
     "wider but smaller": ((200, 30), (40, 50)),
     "taller but larger": ((60, 20), (50, 90)),
+    "much wider": ((100, 90), (40, 300)),
     "one pixel": ((1, 1), (7, 5)),
     "to one pixel": ((30, 40), (1, 1)),
 }

@@ -237,7 +237,7 @@ def test_another_model_or_other_data_are_refused(whole):
     )
     with pytest.raises(ValueError, match=r"model: tiny with .* parameters there, other with 111 parameters now"):
         run(whole.output, other)
-    with pytest.raises(ValueError, match=r"settings \(test_data: \w{16} there, \w{16} now\)"):
+    with pytest.raises(ValueError, match=r"settings \(test_data: \w{32} there, \w{32} now\)"):
         training.train(tiny(), data(), data(20, 3), whole.output, **SETTINGS)
 
 

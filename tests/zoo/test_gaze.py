@@ -99,7 +99,7 @@ def test_predict_reads_files_and_names_bad_ones(tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"bad\.jpg"):
         zoo.gaze.predict(tmp_path / "bad.jpg")
-    with pytest.raises(ValueError, match="Expected a photograph, uint8"):
+    with pytest.raises(ValueError, match="A photograph must be uint8"):
         zoo.gaze.predict(pixels / 255)
 
 

@@ -14,6 +14,6 @@ def deconvnet(view):
         float32 (N, H, W, C), signed, in score per unit of the input.
 
     Raises:
-        ValueError: the model has no ReLU, or one that the rule cannot reach.
+        NoReLU: the model has no ReLU, one that the rule cannot reach, or another rectifier beside it.
     """
     return view.gradient(rule="deconvnet")

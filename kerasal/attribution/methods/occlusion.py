@@ -109,6 +109,9 @@ def occlusion(
     taps = (layer,) if measure == "layer" else ()
     wanted = {"score": None, "class": True, "layer": False}[measure]
     clean = view.look(inputs, taps=taps, output=wanted)
+    if measure == "class" and view.ranking(clean[0]) is not clean[0]:  # its logits do not tell the top class
+        view = dataclasses.replace(view, logits=False)
+        clean = view.look(inputs, taps=taps, output=wanted)
     if clean[0] is not None:
         clean[0].set_shape([known, *clean[0].shape[1:]])
     if measure == "score":

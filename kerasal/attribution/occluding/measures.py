@@ -17,7 +17,9 @@ def score_drop(view: View, clean):
     output, seen = clean
     images = tf.shape(view.inputs[0])[0]
     before = view.value(output, seen)
-    structure, parameters = pin(view.structure, view.parameters, None if output is None else top_classes(output))
+    structure, parameters = pin(
+        view.structure, view.parameters, None if output is None else top_classes(view.ranking(output))
+    )
     calls = any(node[0] == "callable" for node in walk(view.structure))
 
     def drop(new_output, new_seen, windows):

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import images
-from kerasal.batch.job import Job, file_digest, weights_digest
+from kerasal import hooks, images
+from kerasal.batch.job import Job
 from kerasal.batch.kinds.kind import Kind, refuse_options
+from kerasal.digests import digest_file
 from kerasal.gaze import overlay
 from kerasal.gaze import predict as predict_maps
 from kerasal.gaze.maps import is_log_density
@@ -40,7 +41,7 @@ class Gaze(Kind):
             size="x".join(map(str, size)) if isinstance(size, (tuple, list)) else size,
             unsafe=job.unsafe,
         )
-        digest = file_digest(_file(job.model)) if job.of_file else weights_digest(opened.net)
+        digest = digest_file(_file(job.model)) if job.of_file else hooks.digest_model(opened.net)
         super().__init__(job, opened, digest, preprocessing=opened.preprocessing)
         self.predictor = opened.predictor()
         self.postprocess = job.options.get("postprocess", "none" if is_log_density(opened.net) else "examiners")

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.batch.job import Job, file_digest, weights_digest
+from kerasal import hooks
+from kerasal.batch.job import Job
+from kerasal.digests import digest_file
 from kerasal.hooks.inputs import chunk_size
 from kerasal.hooks.trace import traced
 from kerasal.labels import find, short
@@ -78,7 +80,7 @@ class Classified(Kind):
             )
         if isinstance(job.labels, tuple):
             opened.labels = list(job.labels)
-        digest = file_digest(job.model) if job.of_file else weights_digest(opened.model)
+        digest = digest_file(job.model) if job.of_file else hooks.digest_model(opened.model)
         convention = opened.preprocessing.name if opened.preprocessing else None
         super().__init__(job, opened, digest, preprocessing=convention, labels=tuple(opened.labels))
         self.number = None if job.class_ is None else find(job.class_, opened.labels)

@@ -1,0 +1,86 @@
+"""What a file of arrays claims to hold, read before any of it: ``.npy``, ``.npz`` and ``.gz``.
+
+Two hundred bytes can announce an array of terabytes, for which NumPy asks at once, and a few megabytes unfold to a
+thousand times as many. The limits are those of ``kerasal.file_claims``, with more room: maps that are zero nearly
+everywhere compress well.
+"""
+
+import math
+import pathlib
+import zipfile
+import zlib
+from typing import BinaryIO
+
+import numpy as np
+
+from kerasal.file_claims import ImplausibleFile, check_expansion, largest_claim
+
+ALWAYS = 128 * 2**20
+"""Bytes that data may unfold to, however small its file."""
+
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes; LZMA's head alone can ask for gigabytes
+
+
+def check_arrays(path: pathlib.Path) -> None:
+    """Refuse an ``.npy`` or ``.npz`` file whose arrays are not in it, or which unfolds out of proportion.
+
+    What is neither is left to its reader. Nothing but heads is read.
+
+    Raises:
+        ImplausibleFile: an array that claims more bytes than follow its head, a kind of compression that NumPy does
+            not write, or contents far larger than the file.
+        Exception: a damaged archive or head, as zipfile, zlib and NumPy raise it.
+    """
+    stored = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(6)
+        if start == b"\x93NUMPY":
+            file.seek(0)
+            _check_head(file, stored, str(path))
+    if start[:2] != b"PK":
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        check_expansion(path, sum(member.file_size for member in members), stored, always=ALWAYS)
+        for member in members:
+            if member.compress_type not in _METHODS:
+                raise ImplausibleFile(f"{path} must be stored or deflated, as NumPy does, got another compression.")
+            with archive.open(member) as file:
+                if file.read(6) == b"\x93NUMPY":
+                    file.seek(0)
+                    _check_head(file, member.file_size, f"{path}: {member.filename}")
+
+
+def _check_head(file: BinaryIO, size: int, name: str) -> None:
+    """Compare what an array's head announces with the bytes that follow it."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    claimed, following = math.prod(shape) * max(1, dtype.itemsize), size - file.tell()
+    if claimed > following and not dtype.hasobject:
+        raise ImplausibleFile(
+            f"{name} claims an array of shape {shape} and dtype {dtype}, {claimed:,} bytes, and holds {following:,}. "
+            "It is truncated or damaged; copy, download or save it again."
+        )
+
+
+def gunzip(path: pathlib.Path, data: bytes) -> bytes:
+    """Return what gzip-compressed ``data`` of the file at ``path`` holds.
+
+    Raises:
+        ValueError: damaged, truncated, or out of proportion to the file.
+    """
+    limit, found = largest_claim(len(data), ALWAYS), []
+    while data:
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            found.append(unpacker.decompress(data, limit + 1))
+            limit -= len(found[-1])
+        except zlib.error as error:
+            raise ValueError(f"{path} is damaged or truncated: {error}. Get the file again.") from error
+        if limit < 0:
+            check_expansion(path, sum(map(len, found)), path.stat().st_size, " or more", ALWAYS)
+        if not unpacker.eof:
+            raise ValueError(f"{path} is damaged or truncated: its end is missing. Get the file again.")
+        data = unpacker.unused_data.lstrip(b"\0")
+    return b"".join(found)

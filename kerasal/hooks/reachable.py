@@ -1,0 +1,235 @@
+"""What the Python code of a model or function can read while it is traced, apart from the values of variables.
+
+``places`` names, for one object, where it keeps what its code reads: attributes, elements, closures, globals. It goes
+through a user's own functions and classes, and stops at the code of TensorFlow, Keras, NumPy and the standard library.
+"""
+
+import argparse
+import collections
+import dis
+import functools
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasal import _keras  # noqa: F401
+
+import keras  # isort: skip
+import tensorflow as tf  # isort: skip
+
+# Libraries whose functions and classes are constants. Their layers are read nevertheless, since users change those.
+_CONSTANT = sys.stdlib_module_names | {"tensorflow", "keras", "numpy", "kerasal"}
+_READ_INSTANCES = (keras.Operation, types.SimpleNamespace, argparse.Namespace)
+_OPAQUE = (
+    *(tf.Tensor, tf.Variable, tf.DType, tf.TensorShape, tf.TypeSpec, tf.Graph, tf.data.Dataset, keras.KerasTensor),
+    *(keras.DTypePolicy, keras.InputSpec, keras.Metric, keras.optimizers.Optimizer, np.generic, np.ufunc, np.dtype),
+    *(types.ModuleType, types.BuiltinFunctionType, types.CodeType, bool, int, float, complex, str, bytes),
+)
+# What Keras and TensorFlow note about a layer for themselves: training, saving, naming, tracking. No call reads it.
+# fmt: off
+_BOOKKEEPING = frozenset((
+    "_allow_non_tensor_positional_args", "_auto_config", "_build_shapes_dict", "_call_context_args",
+    "_call_has_context_arg", "_call_has_mask_arg", "_call_has_training_arg", "_call_signature", "_called",
+    "_compile_config", "_compile_loss", "_compile_metrics", "_compiled_trainable_state",
+    "_distribute_reduction_method", "_distribute_strategy", "_distributed_dataset", "_eval_epoch_iterator",
+    "_inbound_nodes", "_initial_epoch", "_jit_compile", "_lock", "_loss_ids", "_loss_tracker", "_losses",
+    "_losses_override", "_metrics", "_nodes", "_nodes_by_depth", "_non_trainable_variables", "_operations_by_depth",
+    "_outbound_nodes", "_parent_path", "_path", "_run_eagerly", "_saved_model_arg_spec", "_saved_model_inputs_spec",
+    "_seed_generators", "_tracked", "_tracker", "_trainable_variables", "auto_scale_loss", "build",
+    "call_signature_parameters", "compiled", "history", "is_awq_calibrated", "is_gptq_calibrated", "loss",
+    "optimizer", "predict_function", "quantize", "steps_per_execution", "stop_evaluating", "stop_predicting",
+    "stop_training", "supports_jit", "test_function", "train_function", "unrolled_steps_per_execution",
+))
+# fmt: on
+_TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
+EMPTY = object()
+
+
+class Place(NamedTuple):
+    """Where an object keeps things: a namespace with the relevant ``names`` in it, or what ``read(holder)`` returns.
+
+    ``owner`` is the object whose attributes the namespace holds, or None where further names in it are not read.
+    """
+
+    holder: Any
+    names: tuple | None = None
+    read: Callable[[Any], tuple] | None = None
+    owner: Any = None
+
+
+def is_relevant(owner: Any, name: Any) -> bool:
+    """Tell whether code that runs ``owner`` may read its attribute ``name``."""
+    if not isinstance(name, str):
+        return True
+    if isinstance(owner, type):
+        return not (name.startswith("__") and name.endswith("__")) and name != "_abc_impl"
+    if isinstance(owner, keras.Operation):
+        if name == "_layers":  # elsewhere the attributes, which are read, hold the same layers
+            return isinstance(owner, keras.Model)
+        return not (name in _BOOKKEEPING or name.startswith("_self_") or name.endswith(_TRAINING_ONLY))
+    return True
+
+
+def is_constant(thing: Any) -> bool:
+    """Tell whether a class or function is part of a library, whose code does not change."""
+    return (getattr(thing, "__module__", None) or "").split(".")[0] in _CONSTANT
+
+
+def places(thing: Any) -> Iterator[Place]:
+    """Yield the places in which ``thing`` keeps what code that uses it can read; none for constants and variables."""
+    if thing is None or isinstance(thing, (*_OPAQUE, keras.Variable)):
+        return
+    if isinstance(thing, np.ndarray):
+        yield Place(thing, read=_elements if thing.dtype.hasobject else _content)
+    elif isinstance(thing, dict):
+        yield Place(thing, names=tuple(thing), owner=thing)
+    elif isinstance(thing, (list, tuple, set, frozenset, collections.deque)):
+        yield Place(thing, read=tuple)
+    elif isinstance(thing, types.FunctionType):
+        yield from _of_function(thing)
+    elif isinstance(thing, type):
+        if issubclass(thing, keras.Operation):
+            yield Place(thing, read=_call)
+        if not is_constant(thing):
+            yield from _attributes(thing)
+            yield Place(thing, read=_bases)
+    elif isinstance(thing, keras.Operation):
+        yield from _of_operation(thing)
+    elif (read := next((read for kind, read in _WRAPPERS.items() if isinstance(thing, kind)), None)) is not None:
+        yield Place(thing, read=read)
+    elif isinstance(thing, _READ_INSTANCES) or not is_constant(type(thing)) or _is_setting(thing):
+        yield from _attributes(thing)
+
+
+def namespace(thing: Any) -> Any:
+    """Return the namespace of an object, as it is and not a copy, or None."""
+    try:
+        return vars(thing)
+    except TypeError:
+        return None
+
+
+def loaded_names(function: types.FunctionType | types.CodeType) -> set[str]:
+    """Return the names that a function's code reads, attributes and globals, and the strings in it."""
+    names = set()
+    for instruction in dis.get_instructions(function):
+        if isinstance(instruction.argval, str) and not instruction.opname.startswith("STORE"):
+            names.add(instruction.argval)
+        if isinstance(instruction.argval, types.CodeType):
+            names |= loaded_names(instruction.argval)
+    return names
+
+
+@functools.cache
+def library_names(kind: type) -> frozenset[str]:
+    """Return the names that the code of a class's library bases, such as ``keras.Layer``, may read."""
+    parts = [part for base in kind.__mro__ if is_constant(base) for part in vars(base).values()]
+    functions = [part.fget if isinstance(part, property) else part for part in parts]
+    return frozenset(
+        name for part in functions if isinstance(part, types.FunctionType) for name in _global_names(part.__code__)
+    )
+
+
+def _is_setting(thing: Any) -> bool:
+    """Tell whether an object of Keras or of this package carries numbers of its own: a loss, a transform."""
+    return type(thing).__module__.split(".")[0] in ("keras", "kerasal")
+
+
+def _attributes(thing: Any) -> Iterator[Place]:
+    space = namespace(thing)
+    if space is not None:
+        yield Place(space, names=tuple(name for name in space if is_relevant(thing, name)), owner=thing)
+    if not isinstance(thing, type):
+        slots = tuple(name for kind in type(thing).__mro__ if not is_constant(kind) for name in _slots(kind))
+        if slots:
+            yield Place(thing, read=functools.partial(_slot_values, slots))
+
+
+def _slots(kind: type) -> list[str]:
+    slots = vars(kind).get("__slots__", ())
+    return [name for name in ([slots] if isinstance(slots, str) else slots) if name not in ("__dict__", "__weakref__")]
+
+
+def _of_operation(operation: keras.Operation) -> Iterator[Place]:
+    yield from _attributes(operation)
+    for nodes in (vars(operation).get("_nodes_by_depth") or {}).values():
+        for node in nodes:
+            if _arrays(node.arguments):
+                yield Place(node.arguments, read=_arrays)
+
+
+def _of_function(function: types.FunctionType) -> Iterator[Place]:
+    if function.__closure__:
+        yield Place(function.__closure__, read=tuple)
+    if is_constant(function):
+        return
+    yield Place(function, read=_code)
+    yield Place(vars(function), names=tuple(vars(function)), owner=function)
+    used, space = _global_names(function.__code__), function.__globals__
+    names = tuple(name for name in used if name in space)
+    if names:
+        yield Place(space, names=names)
+    for module in (space[name] for name in names if isinstance(space[name], types.ModuleType)):
+        read = tuple(name for name in used if name in vars(module))
+        if read and module.__name__.split(".")[0] not in _CONSTANT:
+            yield Place(vars(module), names=read)
+
+
+def _global_names(code: types.CodeType) -> tuple[str, ...]:
+    names = list(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names += _global_names(constant)
+    return tuple(dict.fromkeys(names))
+
+
+def _arrays(arguments: Any) -> tuple:
+    """Return the arrays that a functional model's node was given beside its tensors."""
+    return tuple(one for one in keras.tree.flatten((arguments.args, arguments.kwargs)) if isinstance(one, np.ndarray))
+
+
+def _content(array: np.ndarray) -> tuple:
+    return array.shape, array.dtype.str, array.tobytes()
+
+
+def _elements(array: np.ndarray) -> tuple:
+    return array.shape, *array.ravel().tolist()
+
+
+def _cell(cell: types.CellType) -> tuple:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:  # not filled yet
+        return (EMPTY,)
+
+
+def _code(function: types.FunctionType) -> tuple:
+    return function.__code__, function.__defaults__, function.__kwdefaults__
+
+
+def _bases(kind: type) -> tuple:
+    return kind.__bases__
+
+
+def _call(kind: type) -> tuple:
+    return (inspect.getattr_static(kind, "call", None),)
+
+
+def _slot_values(names: tuple[str, ...], thing: Any) -> tuple:
+    return tuple(getattr(thing, name, EMPTY) for name in names)
+
+
+_WRAPPERS = {
+    types.CellType: _cell,
+    types.MethodType: lambda method: (method.__func__, method.__self__),
+    functools.partial: lambda partial: (partial.func, partial.args, partial.keywords),
+    staticmethod: lambda method: (method.__func__,),
+    classmethod: lambda method: (method.__func__,),
+    property: lambda accessor: (accessor.fget, accessor.fset),
+    functools.cached_property: lambda accessor: (accessor.func,),
+    tf.types.experimental.PolymorphicFunction: lambda function: (function.python_function,),
+}

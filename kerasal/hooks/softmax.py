@@ -1,0 +1,249 @@
+"""The logits of an output: what went into the softmax or sigmoid behind it, found in the traced graph.
+
+The graph is walked backward from the output. What the walk meets decides, whatever layer it comes from:
+
+| behind the softmax or sigmoid | logits |
+|---|---|
+| reshaping, a cast, ``Permute``, a slice, a choice of classes, repetition | the same done to the logits |
+| several of them, concatenated or stacked, also with linear outputs | the logits of each, concatenated alike |
+| a clip, label smoothing, a logarithm, any increasing function of each value | those below |
+| 1 - a sigmoid | those below, with the other sign |
+| ``exp(x) / sum(exp(x))``, ``1 / (1 + exp(-x))``, ``x - logsumexp(x)`` | x |
+| a product or sum with something that has weights (a gate), a layer with weights | none: it is within the network |
+| anything else: averages, products, factors by class | none to be had: ``NoLogits`` |
+"""
+
+import dataclasses
+
+from kerasal import _keras  # noqa: F401
+from kerasal.hooks import handwritten
+from kerasal.hooks.operations import PASSING, Origins, again
+
+import tensorflow as tf  # isort: skip
+
+SQUASHING = ("Softmax", "Sigmoid", "LogSoftmax")
+CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+# Values are moved, chosen or repeated; the number says which input holds them.
+# fmt: off
+_MOVING = {"Split": 1} | dict.fromkeys((
+    *PASSING, "Transpose", "StridedSlice", "Slice", "GatherV2", "GatherNd", "ReverseV2", "Roll", "Tile", "BroadcastTo",
+    "SplitV", "Unpack", "DepthToSpace", "SpaceToDepth", "ResizeNearestNeighbor",
+), 0)
+# fmt: on
+_INCREASING = frozenset(("Log", "Log1p", "Exp", "Expm1", "Sqrt", "Relu", "Relu6", "Elu", "Selu", "Softplus", "Tanh"))
+_ARITHMETIC = frozenset(("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"))
+_KEEPING = frozenset(_MOVING) | _INCREASING | _ARITHMETIC | {"ConcatV2", "Pack"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Squashed:
+    """What is known of a tensor behind a softmax or sigmoid.
+
+    ``logits`` have the tensor's shape and are None where the operation ``lost`` has mixed them. ``kind`` is the
+    squashing, or "" where several were joined. ``plain`` says that the tensor is the squashing itself, ``ranks`` that
+    the logits order an image's classes as the tensor does.
+    """
+
+    logits: tf.Tensor | None
+    kind: str = ""
+    plain: bool = True
+    ranks: bool = True
+    lost: tf.Operation | None = None
+
+    def message(self) -> str:
+        """Return why there are no logits and what was explained instead."""
+        return (
+            f"The model's output has no logits: {self.lost.type} ({self.lost.name}) follows its softmax or sigmoid and "
+            "cannot be undone. The output itself is explained; pass logits=False if that is what you want."
+        )
+
+
+def find(output: tf.Tensor) -> Squashed | None:
+    """Return the logits of ``output`` or what lost them; None where it comes from no softmax or sigmoid.
+
+    Raises:
+        ValueError: a softmax is there, but inside a compiled function (a SavedModel), where it cannot be undone.
+    """
+    found = _Walk(output.graph).find(output)
+    if found is not None and found.lost is not None and found.lost.type in CALLS:
+        raise ValueError(
+            "The model ends in a softmax or sigmoid inside a compiled function (a SavedModel or a tf.function), so its "
+            "logits cannot be had. Pass logits=False to explain the probabilities, or load the .keras file."
+        )
+    if found is not None and found.logits is not None:
+        logits = tf.identity(tf.cast(found.logits, output.dtype))
+        logits.set_shape(output.shape)
+        found = dataclasses.replace(found, logits=logits)
+    return found
+
+
+class _Walk:
+    """A walk backward over one graph, which remembers what it found."""
+
+    def __init__(self, graph: tf.Graph):
+        self._origins = Origins(graph)
+        self._place = {op.name: number for number, op in enumerate(graph.get_operations())}
+        self._found: dict = {}
+
+    def find(self, tensor: tf.Tensor) -> Squashed | None:
+        """Return what is known of a tensor, or None where it is no function of a squashing alone."""
+        key = tensor.ref()
+        if key not in self._found:
+            self._found[key] = self._look(tensor)
+        return self._found[key]
+
+    def _look(self, tensor) -> Squashed | None:
+        op = tensor.op
+        if op.type in SQUASHING:
+            return self._squashed(op.inputs[0], op.type)
+        if written := handwritten.squashing(op):
+            kind, logits = written
+            return Squashed(None, kind, lost=op) if logits is None else self._squashed(logits, kind)
+        if op.type in CALLS and _ends_in_squashing(op, tensor.value_index):
+            return Squashed(None, lost=op)
+        if op.type in _MOVING or op.type == "IdentityN":
+            return self._moved(op, tensor.value_index)
+        if op.type in ("ConcatV2", "Pack"):
+            return self._joined(op)
+        return self._computed(op)
+
+    def _squashed(self, logits, kind: str) -> Squashed:
+        """Return the logits of a squashing; of a softmax of a softmax, the inner one's."""
+        inner = self.find(logits)
+        if inner is None or inner.logits is None:
+            return Squashed(logits, kind)
+        return dataclasses.replace(inner, kind=kind, plain=False)
+
+    def _moved(self, op, index: int) -> Squashed | None:
+        if op.type == "IdentityN":
+            return self.find(op.inputs[index])
+        number = _MOVING[op.type]
+        below = self.find(op.inputs[number])
+        if below is None or below.logits is None or op.type == "Identity":
+            return below
+        if op.type == "Cast":
+            if not op.outputs[0].dtype.is_floating:
+                return Squashed(None, lost=op)
+            return dataclasses.replace(below, logits=tf.cast(below.logits, op.outputs[0].dtype))
+        inputs = list(op.inputs)
+        inputs[number] = tf.cast(below.logits, inputs[number].dtype)
+        return dataclasses.replace(below, logits=again(op, inputs)[index])
+
+    def _joined(self, op) -> Squashed | None:
+        inputs = list(op.inputs)
+        parts = inputs[:-1] if op.type == "ConcatV2" else inputs
+        found = [self.find(part) for part in parts]
+        squashed = [one for one in found if one is not None]
+        lost = [one for one in squashed if one.logits is None]
+        if not squashed or lost:
+            return lost[0] if lost else None
+        logits = [
+            part if one is None else tf.cast(one.logits, part.dtype) for part, one in zip(parts, found, strict=True)
+        ]
+        alike = all(one is not None and one.kind == "Sigmoid" and one.plain for one in found)
+        logits = again(op, logits + inputs[len(parts) :])[0]
+        return Squashed(logits, "Sigmoid" if alike else "", plain=alike, ranks=alike)
+
+    def _computed(self, op) -> Squashed | None:
+        """Return what an operation makes of squashed values: increasing, decreasing, a gate, or lost."""
+        if op.type in ("Select", "SelectV2"):
+            return self._chosen(op)
+        varying = [x for x in op.inputs if "input" in self._origins.of(x)]
+        fixed = [x for x in op.inputs if "input" not in self._origins.of(x)]
+        if any("weight" in self._origins.of(x) for x in fixed):
+            return None
+        found = self._branches(varying)
+        if found is None or not found:
+            return None
+        lost = next((one for one in found if one.logits is None), None)
+        if lost is not None:
+            return lost
+        if len(op.inputs) == len(varying) == 1:
+            return self._monotone(op, found[0], -1 if op.type == "Neg" else int(op.type in _INCREASING))
+        if op.type in _ARITHMETIC and len(varying) == 1:
+            return self._with_constant(op, found[0], fixed[0], op.inputs[0] is fixed[0])
+        return Squashed(None, lost=op)
+
+    def _branches(self, tensors) -> list[Squashed] | None:
+        """Return what is known of those that are squashed; None if another has weights, so that they are its gates.
+
+        The branch that was made last comes first: most end at weights soon, where others lead through the whole model.
+        """
+        found = []
+        for tensor in sorted(tensors, key=lambda x: -self._place[x.op.name]):
+            one = self.find(tensor)
+            if one is not None:
+                found.append(one)
+            elif "weight" in self._origins.of(tensor):
+                return None
+        return found
+
+    def _chosen(self, op) -> Squashed | None:
+        """Return the logits where a condition chooses between squashed values, or between them and a constant."""
+        branches = list(op.inputs)[1:]
+        varying = [x for x in branches if "input" in self._origins.of(x)]
+        found = self._branches(varying)
+        if found is None or not found:
+            return None
+        lost = next((one for one in found if one.logits is None), None)
+        if lost is not None:
+            return lost
+        if len(found) == 2:
+            logits = [tf.cast(self.find(x).logits, x.dtype) for x in branches]
+            return Squashed(again(op, [op.inputs[0], *logits])[0], plain=False, ranks=False)
+        (other,) = [x for x in branches if x is not varying[0]]
+        if len(varying) == 1 and self._origins.uniform(other) is not None and _alike(varying[0], op.outputs[0]):
+            return dataclasses.replace(found[0], plain=False, ranks=False)
+        return Squashed(None, lost=op)
+
+    @staticmethod
+    def _monotone(op, below: Squashed, sign: int, plain: bool = False) -> Squashed:
+        if sign > 0:
+            return dataclasses.replace(below, plain=plain and below.plain)
+        if sign < 0 and below.kind == "Sigmoid":
+            return dataclasses.replace(below, logits=-below.logits, plain=plain and below.plain)
+        return Squashed(None, lost=op)
+
+    def _with_constant(self, op, below: Squashed, constant, is_first: bool) -> Squashed:
+        value = self._origins.uniform(constant)
+        if value is None or not (constant.shape.num_elements() == 1 or _alike(below.logits, op.outputs[0])):
+            return Squashed(None, lost=op)
+        if op.type in ("Mul", "RealDiv"):
+            sign = 0 if op.type == "RealDiv" and is_first else (value > 0) - (value < 0)
+            return self._monotone(op, below, sign, plain=value == 1)
+        if op.type == "Sub" and is_first:
+            return self._monotone(op, below, -1, plain=value == 1)
+        return self._monotone(op, below, 1, plain=value == 0 and op.type in ("Add", "AddV2", "Sub"))
+
+
+def _alike(tensor, other) -> bool:
+    return tensor.shape.rank is not None and tensor.shape.as_list() == other.shape.as_list()
+
+
+def _ends_in_squashing(op, index: int) -> bool:
+    """Tell whether a compiled function's output is a squashing, followed by what keeps or moves each value."""
+    library = {function.signature.name: function for function in op.graph.as_graph_def().library.function}
+    name = op.get_attr("f").name
+    while name in library:
+        function = library[name]
+        nodes = {node.name: node for node in function.node_def}
+        end = function.ret[function.signature.output_arg[index].name]
+        node = nodes.get(end.split(":")[0])
+        while node is not None and node.op in _KEEPING and (below := _only_varying(node, nodes)) is not None:
+            end = below
+            node = nodes.get(end.split(":")[0])
+        if node is None:
+            return False
+        if node.op in SQUASHING:
+            return True
+        if node.op not in CALLS:
+            return False
+        name, index = node.attr["f"].func.name, int(end.split(":")[-1])
+    return False
+
+
+def _only_varying(node, nodes) -> str | None:
+    """Return what a node's values come from: its first input that is no constant; None if it computes with several."""
+    named = [x for x in node.input if not x.startswith("^")]
+    varying = [x for x in named if x.split(":")[0] not in nodes or nodes[x.split(":")[0]].op != "Const"]
+    return None if not varying or (node.op in _ARITHMETIC and len(varying) > 1) else varying[0]

@@ -1,0 +1,91 @@
+"""What is taken for an image: uint8 arrays, and nothing that Pillow or OpenCV would misread or stop at."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+RESIZABLE = (np.uint8, np.uint16, np.int16, np.float32, np.float64)
+"""The types of number that OpenCV resizes; it stops at every other."""
+
+
+def check_image(image, name: str = "An image", channels: Sequence[int | None] = (3,)) -> np.ndarray:
+    """Return ``image`` as an array, uint8 (H, W, 3), of at least one pixel; refuse anything else.
+
+    Args:
+        image: an array, or what NumPy makes one of.
+        name: what errors call it.
+        channels: the numbers of channels that are taken; ``None`` stands for (H, W).
+
+    Raises:
+        ValueError: another dtype or shape; the message says how to convert it.
+    """
+    array = np.asarray(image)
+    wanted = " or ".join("(H, W)" if count is None else f"(H, W, {count})" for count in channels)
+    found = array.shape[2] if array.ndim == 3 else None
+    if array.ndim not in (2, 3) or found not in channels or not array.size:
+        got, remedy = f"{array.dtype} {array.shape}", _shape_remedy(array)
+    elif np.ma.isMaskedArray(image):
+        got, remedy = "a masked array", "Fill it first: image.filled(0)."
+    elif array.dtype != np.uint8:
+        got, remedy = f"{array.dtype} {array.shape}", _dtype_remedy(array)
+    else:
+        return array
+    raise ValueError(f"{name} must be uint8 {wanted}, got {got}. {remedy}")
+
+
+def check_resizable(image, size: tuple[int, int]) -> np.ndarray:
+    """Return an array (H, W) or (H, W, C) of numbers that OpenCV can resize, in the machine's byte order.
+
+    An array that has the ``size`` already may be of any dtype.
+
+    Raises:
+        ValueError: another rank, no pixels, or another dtype; the message says how to convert it.
+    """
+    array = np.asanyarray(image)
+    if np.ma.isMaskedArray(array):
+        raise ValueError("An image to resize must be a plain array, got a masked one. Fill it first: image.filled(0).")
+    if array.ndim not in (2, 3) or not array.size:
+        raise ValueError(
+            f"An image to resize must be (H, W) or (H, W, C) with at least one pixel, got {array.shape}. "
+            "Pass one image at a time."
+        )
+    native = array.dtype.newbyteorder("=")
+    if array.shape[:2] == tuple(size):
+        return array
+    if native not in RESIZABLE:
+        names = ", ".join(np.dtype(kind).name for kind in RESIZABLE)
+        raise ValueError(
+            f"An image to resize must be one of {names}, got {array.dtype}. Convert it, such as with "
+            "image.astype(np.float32)."
+        )
+    return array.astype(native, copy=False)
+
+
+def _shape_remedy(array: np.ndarray) -> str:
+    if not array.size:
+        return "It has no pixels."
+    if array.ndim == 4:
+        return "Pass one image at a time."
+    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
+        return "Move the channels last: np.moveaxis(image, 0, -1)."
+    if array.ndim == 3 and array.shape[2] == 4:
+        return "Leave out the transparency: image[..., :3]."
+    if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
+        return "Repeat the gray channel: np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)."
+    return "Choose three channels to show: image[..., [2, 1, 0]], for example."
+
+
+def _dtype_remedy(array: np.ndarray) -> str:
+    if array.dtype == bool:
+        return "Draw it black and white: np.uint8(255) * image."
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            return "Replace what is NaN or infinite, and bring it to 0..255."
+        if array.min() >= 0 and array.max() <= 1:
+            return "From 0..1: np.round(255 * image).astype(np.uint8). A map is drawn by heatmap()."
+        return "From 0..255: np.clip(np.round(image), 0, 255).astype(np.uint8). A map is drawn by heatmap()."
+    if array.dtype.kind in "iu":
+        if array.min() >= 0 and array.max() <= 255:
+            return "Its values fit: image.astype(np.uint8)."
+        return f"Its values are {array.min()}..{array.max()}: bring them to 0..255, then image.astype(np.uint8)."
+    return "Expected numbers."

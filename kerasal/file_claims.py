@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kerasal.hdf5_heaps import check_heaps
+
 _ALWAYS = 64 * 2**20
 _EXPANSION = 100
 """A file may claim this many times its own bytes, and ``_ALWAYS`` in any case. Weights hardly compress at all."""
@@ -24,7 +26,11 @@ VARIABLE = "KERASAL_MAX_EXPANSION"
 _WEIGHTS = "model.weights.h5"
 
 
-class ImplausibleFile(ValueError):
+class DamagedFile(ValueError):
+    """A file is cut off or damaged, leads to other files, or claims far more than it stores."""
+
+
+class ImplausibleFile(DamagedFile):
     """A file that claims to hold more than it can, or far more than its own size."""
 
 
@@ -32,18 +38,28 @@ def check_claims(path: pathlib.Path) -> None:
     """Refuse a ``.keras`` or HDF5 file that is truncated, or whose arrays are not in it.
 
     Raises:
-        ValueError: the file ends early, claims far more than it stores, or leads to other files.
+        DamagedFile: the file ends early, is damaged, claims far more than it stores, or leads to other files.
     """
     check_whole(path)
     if not _is_model(path):
         return
     try:
         _check_sizes(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
+    except DamagedFile:
+        raise
+    except Exception as error:  # zipfile, zlib and HDF5 raise anything, KeyError and RuntimeError too
+        reason = first_line(error)
         if "truncated" in reason:
-            reason = f"it is truncated after {path.stat().st_size} bytes. Copy, download or save it again"
-        raise ValueError(f"{path} cannot be read: {reason}.") from error
+            reason = f"it is truncated after {path.stat().st_size} bytes"
+        raise DamagedFile(f"{path} cannot be read: {reason.rstrip('.')}. Copy, download or save it again.") from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or the name of its class where it says nothing."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply."
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def _check_sizes(path: pathlib.Path) -> None:
@@ -53,6 +69,7 @@ def _check_sizes(path: pathlib.Path) -> None:
         with zipfile.ZipFile(path) as archive:
             claimed = sum(member.file_size for member in archive.infolist())
         check_expansion(path, claimed, stored)
+    check_heaps(path)
     for name, shape, dtype in arrays(path):
         claimed += math.prod(shape) * dtype.itemsize
         check_expansion(path, claimed, stored, f", as {name} of shape {shape}")
@@ -62,12 +79,12 @@ def check_whole(path: pathlib.Path) -> None:
     """Refuse an archive that begins as one and has no end.
 
     Raises:
-        ValueError: it was cut off, as by a download or a copy that stopped.
+        DamagedFile: it was cut off, as by a download or a copy that stopped.
     """
     with path.open("rb") as file:
         start = file.read(4)
     if start == b"PK\x03\x04" and not zipfile.is_zipfile(path):
-        raise ValueError(
+        raise DamagedFile(
             f"{path} is truncated: it begins as a {path.suffix} archive, but its end is missing after "
             f"{path.stat().st_size} bytes. Copy, download or save it again."
         )
@@ -77,7 +94,7 @@ def arrays(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...], np.dtype]
     """Yield the name, shape and type of every array in an HDF5 or ``.keras`` file, without reading one.
 
     Raises:
-        ValueError: a link or an array whose values are elsewhere.
+        DamagedFile: a link or an array whose values are elsewhere.
         OSError: no HDF5 file.
     """
     import h5py
@@ -114,13 +131,13 @@ def _within(path: pathlib.Path, group) -> Iterator[tuple[str, tuple[int, ...], n
 
     for key in group:
         if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            raise ValueError(f"{path} leads to another place ({group.name}/{key} is a link), which is not followed.")
+            raise DamagedFile(f"{path} leads to another place ({group.name}/{key} is a link), which is not followed.")
         entry = group[key]
         if isinstance(entry, h5py.Group):
             yield from _within(path, entry)
         elif isinstance(entry, h5py.Dataset):
             if entry.external or entry.is_virtual:
-                raise ValueError(f"{path} keeps the values of {entry.name} in other files, which are not read.")
+                raise DamagedFile(f"{path} keeps the values of {entry.name} in other files, which are not read.")
             yield entry.name, entry.shape or (), entry.dtype
 
 

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterator
 
 _NAME, _SUFFIX = 255, 30
 """Bytes that a file name may have on common file systems; characters of two suffixes that belong together."""
+_TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]+){0,2}")
 
 
 @contextlib.contextmanager
@@ -43,6 +45,11 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         raise OSError(error.errno, f"cannot write {path}: {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_temporary(path: pathlib.Path) -> bool:
+    """Tell whether a file is one that ``replacing`` was writing, by its name: a kill leaves it."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def _umask() -> int:

@@ -171,9 +171,11 @@ def load_model(path_or_name: str | os.PathLike, *, unsafe: bool = False):
     Args:
         path_or_name: a name from ``list_models()``, a ``.keras`` or ``.h5`` file, or a SavedModel folder. A SavedModel
             can be run and differentiated, but has no layers to look into.
-        unsafe: allow code inside the file (``Lambda`` layers) to run. Only for files that you trust.
+        unsafe: allow code inside the file to run: ``Lambda`` layers, and operations of a SavedModel that can do more
+            than compute (``kerasal.saved_models``). Only for files that you trust.
 
     Raises:
+        UntrustedCode: a ValueError: the file holds such code, and ``unsafe`` is not set.
         ValueError: neither a known name nor a file; or a file that is no Keras model.
     """
     from kerasal import loading

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 
 from kerasal.array_check import check_arrays
-from kerasal.file_claims import ImplausibleFile, arrays, check_claims, npz_arrays
+from kerasal.file_claims import DamagedFile, ImplausibleFile, arrays, check_claims, first_line, npz_arrays
 
 
 def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str]:
@@ -27,7 +27,12 @@ def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str
     if path.is_file():
         check_claims(path)
     _check_fits(model, path)
-    model.load_weights(path)
+    before = model.get_weights()
+    try:
+        model.load_weights(path)
+    except Exception as error:  # Keras, zipfile and HDF5 raise anything, some of it half-way
+        model.set_weights(before)
+        raise DamagedFile(f"{path} cannot be read into {model.name!r}: {first_line(error)}") from error
     return []
 
 
@@ -108,7 +113,7 @@ def weight_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
         # Those of layers, not the optimizer's, and not the state of a layer's random draws.
         found = [(name.split("/")[1], shape, dtype) for name, shape, dtype in arrays(path)]
         return [shape for part, shape, dtype in found if part in ("layers", "model_weights") and dtype.kind == "f"]
-    except (OSError, ValueError, KeyError):
+    except Exception:  # a damaged file, which HDF5 calls anything
         return []
 
 

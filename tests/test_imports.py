@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
     {"registry", "preprocessing", "images", "metrics", "datasets", "labels", "loading"}
     | {"digests", "files", "locks", "naming", "progress", "weight_files", "file_claims", "array_check", "matlab_check"}
-    | {"process", "checks", "_keras", "_version"},
+    | {"process", "checks", "hdf5_heaps", "saved_models", "_keras", "_version"},
     {"layers", "losses", "hooks", "objectives"},
     {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"}
     | {"gaze", "diagnosis"},

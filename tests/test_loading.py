@@ -6,6 +6,7 @@ import pytest
 
 import kerasal
 from kerasal import attribution
+from kerasal.saved_models import UntrustedCode
 from kerasal.weight_files import load_folded
 
 
@@ -38,7 +39,7 @@ def test_a_saved_model_is_differentiated_and_says_what_it_cannot(make_model, bat
 def test_code_in_a_file_is_not_run_unless_trusted(tmp_path):
     inputs = keras.Input((2,))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x * 2)(inputs)).save(tmp_path / "lambda.keras")
-    with pytest.raises(ValueError, match="--unsafe"):
+    with pytest.raises(UntrustedCode, match=r"Lambda layer.*unsafe=True"):
         kerasal.load_model(tmp_path / "lambda.keras")
     assert kerasal.load_model(tmp_path / "lambda.keras", unsafe=True)(np.ones((1, 2))).numpy().tolist() == [[2, 2]]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import images
-from kerasal.files import replacing
+from kerasal.files import is_temporary, replacing
 
 _MARK = "atlas.json"
 _KIND = "kerasal atlas"
@@ -26,8 +26,14 @@ def check_folder(folder: pathlib.Path) -> dict[str, Any]:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"An atlas is a folder; {folder} is a file. Choose another place.")
-    inside = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
+    inside = []
+    if folder.is_dir():  # what a kill left of the first file that is written here counts for nothing
+        inside = sorted(one.name for one in folder.iterdir() if not is_temporary(one))
     known = read_json(folder / _MARK)
+    if (folder / _MARK).is_file() and known.get("kind") != _KIND:
+        raise ValueError(
+            f"{folder / _MARK} is damaged, or not that of an atlas. Remove {folder}, or choose another folder."
+        )
     if inside and known.get("kind") != _KIND:
         raise ValueError(
             f"{folder} holds something else ({', '.join(inside[:3])}{', …' if len(inside) > 3 else ''}), which an "

@@ -7,20 +7,19 @@ OUT/pictures/NAME.png        in the place of shards, for the format png
 """
 
 import contextlib
+import itertools
 import json
 import pathlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasal import locks
 from kerasal._version import __version__
 from kerasal.batch.job import differences
-from kerasal.files import replacing
+from kerasal.files import is_temporary, replacing
 
 FORMAT = 1
 _MANIFEST, _DONE = "manifest.json", "done"
-_TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]+){1,2}")
 
 
 class Folder:
@@ -105,7 +104,7 @@ class Folder:
             return None
         if not self.path.is_dir():
             raise ValueError(f"The results go into a folder; {self.path} is a file.")
-        inside = sorted(one.name for one in self.path.iterdir() if one.name != locks.NAME)
+        inside = sorted(one.name for one in self.path.iterdir() if one.name != locks.NAME and not is_temporary(one))
         if not inside:
             return None
         try:
@@ -125,10 +124,10 @@ class Folder:
 
     def _sweep(self) -> None:
         """Remove what a killed worker has left half-written."""
-        for folder in (_DONE, "shards", "pictures"):
-            for path in (self.path / folder).rglob(".*"):
-                if _TEMPORARY.fullmatch(path.name) and path.is_file():
-                    path.unlink(missing_ok=True)
+        inside = [(self.path / folder).rglob(".*") for folder in (_DONE, "shards", "pictures")]
+        for path in itertools.chain(self.path.glob(".*"), *inside):
+            if is_temporary(path) and path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def write_record(out: pathlib.Path, number: int, record: Mapping[str, Any]) -> None:

@@ -35,6 +35,7 @@ from kerasal.cli.serve import serve
 from kerasal.cli.session import remark
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
+from kerasal.saved_models import UntrustedCode
 
 app = App(
     name="kerasal",
@@ -127,5 +128,7 @@ def _one_line(error: Exception) -> str:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     if not text or isinstance(error, KeyError):
         text = f"{type(error).__name__} {text}".strip()
+    if isinstance(error, UntrustedCode):
+        text += " On the command line that is --unsafe."
     known = (ValueError, TypeError, OSError, ImportError, RuntimeError)
     return escape(text if isinstance(error, known) else f"{text} (--traceback shows where this came from)")

@@ -15,7 +15,7 @@ from kerasal.atlas import ascents, building, exemplars, plan
 from kerasal.atlas.anatomy import anatomy
 from kerasal.atlas.choice import chosen_layers, sample
 from kerasal.atlas.column import wires
-from kerasal.atlas.store import Store
+from kerasal.atlas.store import Store, check_folder
 from kerasal.atlas.subject import make_subject
 
 pytestmark = pytest.mark.slow  # whole atlases
@@ -387,3 +387,11 @@ def test_a_gaze_net_has_a_page_of_where_people_look(photographs, tmp_path):
     assert "over" in {word for one in page.images for word in one.get("class", "").split()}
     assert np.ptp(images.read(tmp_path / "site" / "pictures" / "images" / "a" / "gaze.png")) > 50
     assert "1 photograph," in " ".join(page.text.split())
+
+
+def test_a_kill_in_the_first_moment_leaves_a_folder_that_can_be_used(tmp_path):
+    (tmp_path / ".atlas-ab_defg1.json").touch()
+    assert check_folder(tmp_path) == {}
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ValueError, match=r"holds something else \(notes.txt\)"):
+        check_folder(tmp_path)

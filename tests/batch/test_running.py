@@ -146,6 +146,14 @@ def test_another_question_is_refused_and_says_what_differs(run, tmp_path, make_m
     assert contents(tmp_path / "out") == before
 
 
+def test_a_kill_in_the_first_moment_leaves_a_folder_that_can_be_used(run, tmp_path, contents):
+    run(out="whole")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".manifest-ab_defg1.json").touch()
+    run()
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
 def test_a_folder_with_something_else_is_refused(run, tmp_path, photos):
     with pytest.raises(ValueError, match=r"holds something else .*\(a, b, grey.png, …\)"):
         run(out="photos")

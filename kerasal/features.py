@@ -25,7 +25,8 @@ def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int
         batch_size: images run at once; by default as many as run fastest.
 
     Returns:
-        float32 (N, h, w, C) for a convolution or pooling, (N, units) for a dense layer.
+        float32 (N, h, w, C) for a convolution or pooling, also for one that is channels first; (N, units) for a dense
+        layer.
 
     Raises:
         ValueError: an unknown layer (the closest are listed), or one without a single output tensor.
@@ -42,4 +43,4 @@ def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int
 
 
 def _tapped(view, *, layer: str):
-    return [view.run(view.inputs, taps=[layer])[1][layer]]
+    return [view.layout.last(layer, view.run(view.inputs, taps=[layer])[1][layer])]

@@ -5,8 +5,8 @@ Every method is called alike::
     class_saliency(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **own_options)
 
 * ``model``: any built Keras model: functional, Sequential, nested, subclassed. It is never changed or copied.
-* ``inputs``: an array of preprocessed inputs; a list or dictionary of them for a model with several inputs, which then
-  gets a list or dictionary of maps; a single image counts as a batch of one.
+* ``inputs``: an array of preprocessed inputs, channels last or first as the model takes them; for a model with several
+  inputs a list or dictionary of them, and it gets a list or dictionary of maps; a single image is a batch of one.
 * ``target``: ``None`` explains each image's top class; an int that class; a sequence of ints one class an image; an
   objective (``kerasal.objectives``) anything in the model; a function of the output that returns (N,) scores, such as a
   tf-keras-vis ``Score``, anything computed from it.
@@ -15,7 +15,8 @@ Every method is called alike::
   cannot be had, as of an average of models, the output is explained with a warning, ``kerasal.hooks.NoLogits``.
 * ``batch_size``: images run at once; by default as many as run fastest without needing much memory.
 
-Maps are float32 NumPy arrays, raw, never normalised; inputs of rank 3 or less have no channel axis to reduce. The first
+Maps are float32 NumPy arrays, raw, never normalised; those with channels have them where the inputs do. Options such as
+``fill`` and ``baseline`` are (H, W, C) in any case. Inputs of rank 3 or less have no channel axis to reduce. The first
 call for a model and a set of options traces a graph; later ones reuse it. It is released with the model.
 ``method.compiled(model, **options)`` gives the same as a ``tf.Module`` on tensors.
 """

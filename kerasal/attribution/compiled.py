@@ -1,6 +1,7 @@
 """A method bound to one model, as a ``tf.Module``: what is called in a loop, put into a graph or saved."""
 
 from kerasal import _keras  # noqa: F401
+from kerasal.hooks.positions import channel_axes
 from kerasal.hooks.trace import Retraced
 from kerasal.hooks.view import View
 from kerasal.objectives import Objective, class_score, top_class
@@ -23,7 +24,9 @@ class CompiledMethod(tf.Module):
         self.model = model
         self._function, self._output, self._logits, self._options = spec.function, output, logits, options
         declared = getattr(model, "inputs", None) or []
-        shapes = [_free(tensor.shape) if spec.any_size else (None, *tensor.shape[1:]) for tensor in declared]
+        shapes = [(None, *tensor.shape[1:]) for tensor in declared]
+        if spec.any_size:
+            shapes = [_free(shape, axis) for shape, axis in zip(shapes, channel_axes(model), strict=True)]
         specs = [tf.TensorSpec(shape, tf.float32, one.name) for shape, one in zip(shapes, declared, strict=True)]
         several = specs if len(specs) > 1 else specs[0] if specs else None
         classes = tf.TensorSpec((None,), tf.int32, "target")
@@ -68,6 +71,6 @@ class CompiledMethod(tf.Module):
         return maps if len(maps) > 1 else maps[0]
 
 
-def _free(shape) -> tuple:
-    """Return (N, H, W, C) with height and width left open, and other shapes as they are."""
-    return (None, None, None, shape[3]) if len(shape) == 4 else (None, *shape[1:])
+def _free(shape: tuple, channels: int) -> tuple:
+    """Return the shape of images with height and width left open, and other shapes as they are."""
+    return tuple(size if axis == channels else None for axis, size in enumerate(shape)) if len(shape) == 4 else shape

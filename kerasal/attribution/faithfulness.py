@@ -20,6 +20,7 @@ from kerasal import (
 from kerasal.attribution.scoring import fixed_target, score
 from kerasal.checks import refuse_mask
 from kerasal.hooks.inputs import conform
+from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
 
 import keras  # isort: skip
@@ -41,7 +42,7 @@ def deletion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **h
 
     Args:
         model: any built Keras model with one image input.
-        inputs: model inputs (N, H, W, C).
+        inputs: model inputs (N, H, W, C), or channels first if the model takes them so.
         maps: (N, H, W), the larger the stronger; take ``abs`` of signed maps first if sign does not matter.
         target: as for the methods; by default each image's top class.
         steps: in how many equal steps the pixels go.
@@ -51,8 +52,8 @@ def deletion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **h
     Raises:
         ValueError: maps that do not fit the inputs or hold NaN, no steps, or a fill that does not fit.
     """
-    images, maps = _checked(model, inputs, maps, steps)
-    return _curve(model, images, _fill(images, fill), maps, target, images, steps, how)
+    images, maps, channels = _checked(model, inputs, maps, steps)
+    return _curve(model, images, _fill(images, fill), maps, channels, target, images, steps, how)
 
 
 def insertion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **how) -> Curve:
@@ -60,8 +61,8 @@ def insertion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **
 
     A high area under the curve speaks for the map. Arguments and errors as in ``deletion``.
     """
-    images, maps = _checked(model, inputs, maps, steps)
-    return _curve(model, _fill(images, fill), images, maps, target, images, steps, how)
+    images, maps, channels = _checked(model, inputs, maps, steps)
+    return _curve(model, _fill(images, fill), images, maps, channels, target, images, steps, how)
 
 
 def pointing_game(maps, boxes: Sequence[tuple[int, int, int, int]], *, tolerance: int = 0) -> np.ndarray:
@@ -133,17 +134,20 @@ def cascading_randomization(
     return pd.DataFrame(rows, columns=["layer", "correlation", "lowest", "highest"])
 
 
-def _checked(model, inputs, maps, steps) -> tuple[np.ndarray, np.ndarray]:
+def _checked(model, inputs, maps, steps) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the images, their maps and the images' channel axis."""
     arrays = conform(model, inputs)
     if len(arrays) != 1 or arrays[0].ndim != 4:
         raise ValueError("Deletion and insertion need a model with one image input (N, H, W, C).")
     refuse_mask(maps, "maps")
     maps = np.asarray(maps, dtype=np.float64)
-    if maps.shape != arrays[0].shape[:3] or not np.isfinite(maps).all():
-        raise ValueError(f"Expected finite maps of shape {arrays[0].shape[:3]}. Received shape {maps.shape}.")
+    (channels,) = channel_axes(model, [arrays[0].shape])
+    wanted = tuple(size for axis, size in enumerate(arrays[0].shape) if axis != channels)
+    if maps.shape != wanted or not np.isfinite(maps).all():
+        raise ValueError(f"Expected finite maps of shape {wanted}. Received shape {maps.shape}.")
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
         raise ValueError(f"steps is a whole number from 1 on. Received: {steps!r}.")
-    return arrays[0], maps
+    return arrays[0], maps, channels
 
 
 def _fill(images: np.ndarray, fill) -> np.ndarray:
@@ -156,7 +160,7 @@ def _fill(images: np.ndarray, fill) -> np.ndarray:
         ) from error
 
 
-def _curve(model, begin, end, maps, target, clean, steps, how) -> Curve:
+def _curve(model, begin, end, maps, channels, target, clean, steps, how) -> Curve:
     """Score the way from ``begin`` to ``end``, the strongest pixels first."""
     how = {"logits": False, **how}
     target = fixed_target(model, [clean], target, output=how.get("output"), batch_size=how.get("batch_size"))
@@ -166,7 +170,7 @@ def _curve(model, begin, end, maps, target, clean, steps, how) -> Curve:
     scores = []
     for step in range(steps + 1):
         changed = place < round(step * count / steps)
-        scores.append(score(model, [np.where(changed[..., None], end, begin)], target, **how))
+        scores.append(score(model, [np.where(np.expand_dims(changed, channels), end, begin)], target, **how))
     scores = np.stack(scores, axis=1)
     return Curve(np.linspace(0, 1, steps + 1), scores, np.trapezoid(scores, dx=1 / steps, axis=1))
 

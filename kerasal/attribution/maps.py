@@ -22,10 +22,14 @@ class NamedMaps(np.ndarray):
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
 
-def named(array: np.ndarray, notes: dict[str, Any]) -> np.ndarray:
-    """Return ``array``, with the notes as its attributes if there are any."""
+class OfEachInput(list):
+    """A note that differs from input to input: its values in their order."""
+
+
+def named(array: np.ndarray, notes: dict[str, Any], number: int = 0) -> np.ndarray:
+    """Return ``array``, the map of input ``number``, with the notes as its attributes if there are any."""
     if not notes:
         return array
     result = array.view(NamedMaps)
-    result.notes = dict(notes)
+    result.notes = {key: value[number] if isinstance(value, OfEachInput) else value for key, value in notes.items()}
     return result

@@ -25,6 +25,7 @@ from kerasal.attribution.compiled import CompiledMethod
 from kerasal.attribution.maps import named
 from kerasal.attribution.zero_maps import warn_of_zero_maps
 from kerasal.hooks.inputs import chunk_size, conform, unpack
+from kerasal.hooks.layout import channels_last
 from kerasal.hooks.state import state_rows
 from kerasal.hooks.trace import traced
 from kerasal.naming import closest
@@ -37,10 +38,12 @@ import keras  # isort: skip
 class MethodSpec:
     """A row of the list of methods: what it shows, where it is from, and its options with their types and defaults.
 
+    ``function`` sees images channels last, whatever the model takes.
+
     ``any_size`` takes images of another size than the model does, and cuts them itself; ``own_size`` traces each size
-    of image apart; ``around(options, arrays)`` is a context in which the graph is run; ``finish(maps, options)`` has
-    the last word; ``on_pixels(map, (H, W), options)`` makes a map as large as its image; ``if_zero`` says what a map of
-    zeros means where the gradient is not 0.
+    of image apart; ``around(options, model, arrays)`` is a context in which the graph is run; ``finish(maps, options)``
+    has the last word; ``on_pixels(map, (H, W), options)`` makes a map as large as its image; ``if_zero`` says what a
+    map of zeros means where the gradient is not 0.
     """
 
     name: str
@@ -89,7 +92,8 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
         summary = inspect.getdoc(function).splitlines()[0]
-        spec = MethodSpec(function.__name__, summary, reference, signed, function, options, **special)
+        graph = channels_last(function)
+        spec = MethodSpec(function.__name__, summary, reference, signed, graph, options, **special)
 
         @functools.wraps(function)
         def attribute(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **chosen):
@@ -129,7 +133,7 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
         raise ValueError(f"A tf-keras-vis score is for a whole batch; leave batch_size out. Received: {batch_size}.")
     settings = {"output": output, "logits": bool(logits), "options": options, "example": inputs}
     parts = []
-    with spec.around(options, arrays) if spec.around else contextlib.nullcontext():
+    with spec.around(options, model, arrays) if spec.around else contextlib.nullcontext():
         for start in range(0, images, batch_size):
             chunk = [array[start : start + batch_size] for array in arrays]
             part = objective.rows(start, start + batch_size)
@@ -140,9 +144,9 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     results = [np.concatenate(pieces) if len(pieces) > 1 else pieces[0] for pieces in zip(*parts, strict=True)]
     for number, one in enumerate(results):
         _check_finite(spec.name, one, f" at input {number} of {len(arrays)}" if len(arrays) > 1 else "")
-    results = [named(one, trace.notes) for one in results]
     # What a method returns beyond one map an input, such as a gap, is (N,) and follows the maps.
-    maps, more = results[: len(arrays)], results[len(arrays) :]
+    maps = [named(one, trace.notes, number) for number, one in enumerate(results[: len(arrays)])]
+    more = results[len(arrays) :]
     if spec.finish:
         maps = [spec.finish(one, options) for one in maps]
     warn_of_zero_maps(spec, maps, model, objective, arrays, batch_size, **settings)

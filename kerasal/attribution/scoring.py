@@ -9,7 +9,6 @@ from kerasal.hooks.inputs import chunk_size
 from kerasal.hooks.state import state_rows
 from kerasal.hooks.trace import traced
 from kerasal.objectives import top_class
-from kerasal.objectives.formulas import top_classes
 from kerasal.objectives.targets import resolve
 
 
@@ -45,4 +44,4 @@ def _scores(view):
 
 
 def _top(view):
-    return [top_classes(view.predict(view.inputs))]
+    return [view.top_classes(view.predict(view.inputs))]

@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasal import _keras  # noqa: F401
 from kerasal.checks import refuse_mask
+from kerasal.hooks.positions import channel_axes
 from kerasal.process import check_process
 
 import keras  # isort: skip
@@ -45,7 +46,8 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
     for i, (name, array) in enumerate(zip(names, flat, strict=True)):
         shape, dtype = (specs[i][1], specs[i][2]) if specs else (None, "float32")
         if any_size and shape is not None and len(shape) == 3:
-            shape = (None, None, shape[2])
+            channels = channel_axes(model)[i]
+            shape = tuple(size if axis == channels else None for axis, size in enumerate(shape, 1))
         arrays.append(_conform_one(name, array, shape, dtype))
     if len({len(array) for array in arrays}) > 1:
         raise ValueError(f"The inputs are for different numbers of images: {[len(array) for array in arrays]}.")
@@ -92,7 +94,7 @@ def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tupl
     Where the model leaves it open, the size is 224 × 224, and the channels are 3.
 
     Raises:
-        ValueError: the model has no weights yet, or not exactly one image input.
+        ValueError: the model has no weights yet, or not exactly one image input, or takes its channels first.
     """
     check_process()
     if not isinstance(model, keras.Model):
@@ -110,11 +112,22 @@ def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tupl
             f"Expected a model with one image input (N, H, W, C). {model.name!r} takes "
             f"{', '.join(map(_shown, shapes))}."
         )
+    check_channels_last(model, shapes[0])
     height, width, channels = shapes[0]
     if size is not None and not (len(size) == 2 and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)):
         raise ValueError(f"A size is (height, width), two whole numbers from 1 on. Received: {size!r}.")
     own = (height or 224, width or 224) if size is None else tuple(map(int, size))
     return *own, channels or 3
+
+
+def check_channels_last(model: keras.Model, shape: tuple) -> None:
+    """Raise ValueError if a model takes the images of ``shape`` channels first, with the way to turn it."""
+    if channel_axes(model, [(None, *shape)]) != [3]:
+        raise ValueError(
+            f"Images must be channels last here, but {model.name!r} takes {_shown(shape)}, channels first. Wrap it: "
+            "keras.Sequential([keras.Input((H, W, C)), keras.layers.Permute((3, 1, 2)), model]). The methods of "
+            "kerasal.attribution explain it as it is."
+        )
 
 
 def _specs(model) -> list[tuple[str, tuple, str]] | None:
@@ -162,6 +175,8 @@ def _with_axes(name: str, array: np.ndarray, shape: tuple) -> np.ndarray:
     candidates = [array]
     if array.ndim == len(shape):
         candidates.append(array[None])
+    if len(shape) == 3 and shape[0] == 1 != shape[-1] and array.ndim == 3:
+        candidates.append(array[:, None])
     if shape and shape[-1] == 1:
         candidates += [candidate[..., None] for candidate in list(candidates)]
         if array.ndim == len(shape) - 1:
@@ -174,10 +189,15 @@ def _with_axes(name: str, array: np.ndarray, shape: tuple) -> np.ndarray:
     advice = "."
     if len(shape) == 3 and array.ndim in (3, 4):
         same_channels = shape[-1] in (None, array.shape[-1])
+        first = not same_channels and shape[0] == array.shape[-1]
         advice = (
-            "; resize the images first (kerasal.images.resize)."
-            if same_channels
-            else f"; the model takes {shape[-1]} channel{'s' * (shape[-1] != 1)}, channels last."
+            "; the model takes channels first (numpy.moveaxis(images, -1, -3))."
+            if first
+            else (
+                "; resize the images first (kerasal.images.resize)."
+                if same_channels
+                else f"; the model takes {shape[-1]} channel{'s' * (shape[-1] != 1)}, channels last."
+            )
         )
     raise ValueError(f"Input {name!r}: expected shape {_shown(shape)}, received {array.shape}{advice}")
 

@@ -30,6 +30,14 @@ PADDING = frozenset(("Pad", "PadV2"))
 PASSING = frozenset(
     ("Identity", "Reshape", "Cast", "Squeeze", "ExpandDims", "EnsureShape", "CheckNumerics", "Snapshot")
 )
+_ARITHMETIC = {
+    "AddV2": np.add,
+    "ConcatV2": lambda *own: np.concatenate(own[:-1], own[-1]),
+    "Pack": lambda *own: np.stack(own),
+    "Range": np.arange,
+    "Sub": np.subtract,
+}
+_HARMLESS = frozenset(("Placeholder", "Identity", "ReadVariableOp", "Const", "NoOp", "Cast"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +70,57 @@ class Sliding:
 def is_opaque(op: tf.Operation) -> bool:
     """Tell whether an operation runs a function of its own: a tf.function, a loop, a branch or a SavedModel."""
     return any(value.HasField("func") or value.list.func for value in op.node_def.attr.values())
+
+
+def static_value(tensor: tf.Tensor) -> np.ndarray | None:
+    """Return a tensor's value where the graph alone tells it, also through the arithmetic of axes; else None."""
+    value = tf.get_static_value(tensor)
+    if value is None and tensor.op.type in _ARITHMETIC:
+        own = [static_value(one) for one in tensor.op.inputs]
+        value = None if any(one is None for one in own) else _ARITHMETIC[tensor.op.type](*own)
+    return value
+
+
+def known_sizes(shape: tf.Tensor) -> list[int | None] | int | None:
+    """Return the sizes that a tensor of sizes holds, None for those that only a run decides."""
+    value, op = static_value(shape), shape.op
+    if value is not None:
+        return value.tolist()
+    if op.type == "Shape":
+        return None if op.inputs[0].shape.rank is None else op.inputs[0].shape.as_list()
+    if op.type in ("Cast", "Identity"):
+        return known_sizes(op.inputs[0])
+    if op.type == "Pack":
+        return [known_sizes(one) for one in op.inputs]
+    own = known_sizes(op.inputs[0]) if op.inputs else None
+    if op.type == "ConcatV2":
+        parts = [known_sizes(one) for one in op.inputs[:-1]]
+        return [size for part in parts for size in part] if all(isinstance(part, list) for part in parts) else None
+    if own is None or op.type not in ("GatherV2", "Prod"):
+        return None
+    if op.type == "Prod":
+        return None if None in own else int(np.prod(own))
+    places = static_value(op.inputs[1])
+    return None if places is None else np.array(own, object)[places].tolist()
+
+
+def output_sizes(op: tf.Operation) -> list[int | None]:
+    """Return the sizes of an operation's output; a reshape's also where it computes them, as products of axes do."""
+    sizes = op.outputs[0].shape.as_list()
+    told = known_sizes(op.inputs[1]) if op.type == "Reshape" else None
+    if not isinstance(told, list) or len(told) != len(sizes):
+        return sizes
+    return [size or (None if one == -1 else one) for size, one in zip(sizes, told, strict=True)]
+
+
+def only_convolution(op: tf.Operation) -> tf.Operation | None:
+    """Return the convolution that a function consists of (Keras compiles grouped ones), or None."""
+    if op.type not in ("PartitionedCall", "StatefulPartitionedCall"):
+        return None
+    name = op.get_attr("f").name
+    graph = getattr(op.graph._get_function(name), "graph", None) if name else None
+    inside = [] if graph is None else [one for one in graph.get_operations() if one.type not in _HARMLESS]
+    return inside[0] if len(inside) == 1 and inside[0].type in SLIDING else None
 
 
 def is_map(tensor: tf.Tensor) -> bool:

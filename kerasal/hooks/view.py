@@ -9,6 +9,7 @@ from kerasal import _keras  # noqa: F401
 from kerasal.hooks import outputs as model_outputs
 from kerasal.hooks import softmax, watching
 from kerasal.hooks.inputs import pack
+from kerasal.hooks.layout import Layout
 from kerasal.hooks.state import state_rows, unchanged
 from kerasal.objectives.expression import needs_output, walk
 from kerasal.objectives.formulas import evaluate, pin, top_classes
@@ -24,7 +25,8 @@ class View:
     ``inputs`` holds one float32 tensor (N, …) for each input of the model. ``structure`` and ``parameters`` are those
     of the objective, ``output`` says which output is meant, ``logits`` leaves out its softmax or sigmoid. ``any_size``
     lets the layers be run on images of another size than the model declares; above them it may then fail, in peace. In
-    ``notes`` a routine leaves what it found out while tracing.
+    ``notes`` a routine leaves what it found out while tracing. ``layout`` knows where channels are; under a method of
+    attribution it has turned images to channels last, and turns them back for the model.
     """
 
     model: keras.Model
@@ -39,6 +41,7 @@ class View:
     any_size: bool = False
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
     _outputs: dict[Any, tf.Tensor] = dataclasses.field(default_factory=dict, repr=False)
+    layout: Layout = dataclasses.field(default_factory=Layout)
 
     def run(self, inputs: Sequence[tf.Tensor], *, taps: Iterable[str] = (), **watched: Any):
         """Run the model, without training behaviour; return its outputs and the tapped layers' outputs.
@@ -48,8 +51,11 @@ class View:
         """
         outputs, taps = None, tuple(taps)
         watched = {"any_size": self.any_size, "partial": self.any_size and bool(taps), **watched}
+        own, operations = self.layout.to_model(inputs), tf.compat.v1.get_default_graph().get_operations
+        before = len(operations())
         with unchanged(self.model), watching.watch(self.model, taps=taps, **watched) as seen:
-            outputs = self.model(pack(self.model, inputs, self.example), training=False)
+            outputs = self.model(pack(self.model, own, self.example), training=False)
+        self.layout.note(own, operations()[before:], seen if outputs is None else seen | self._chosen(outputs))
         return outputs, seen
 
     def look(
@@ -59,14 +65,15 @@ class View:
         rule: str = "gradient",
         taps: Iterable[str] = (),
         output: bool | None = None,
+        **watched: Any,
     ) -> tuple[tf.Tensor | None, dict[str, tf.Tensor]]:
         """Run the model; return the output that is meant, or its logits, and the tapped layers' outputs.
 
         ``output`` says whether the output is wanted; None means where the objective needs it, and then its layers are
-        tapped too.
+        tapped too. ``watched`` are further arguments of ``hooks.watch``.
         """
         layers = self.layers if output is None else ()
-        outputs, seen = self.run(inputs, rule=rule, taps=dict.fromkeys((*layers, *taps)))
+        outputs, seen = self.run(inputs, rule=rule, taps=dict.fromkeys((*layers, *taps)), **watched)
         wanted = (not self.layers or needs_output(self.structure)) if output is None else output
         if not wanted:
             return None, seen
@@ -89,6 +96,23 @@ class View:
         """Return what decides which class is the top one: ``look``'s output, or the model's where its logits do not."""
         return self._outputs.get(output.ref(), output)
 
+    def _chosen(self, outputs) -> dict[None, tf.Tensor]:
+        """Return the output that is meant, under the name None, where it can be told by now."""
+        try:
+            chosen = model_outputs.select(self.model, outputs, self.output)
+        except ValueError:  # said where the output is needed
+            return {}
+        return {None: chosen} if tf.is_tensor(chosen) else {}
+
+    def evaluate(self, structure: tuple, parameters: Sequence, output, seen: dict, limits: list, top=None) -> tf.Tensor:
+        """Return the scores of a structure; its formulas see the output and the layers channels last."""
+        seen = {name: self.layout.last(name, tensor) for name, tensor in seen.items() if name in self.layers}
+        return evaluate(structure, parameters, output, seen, limits, top, turned=self.layout.last(None, output))
+
+    def top_classes(self, output: tf.Tensor) -> tf.Tensor:
+        """Return the number of each image's top class, (N,) int32, of the output that is meant."""
+        return top_classes(self.layout.last(None, self.ranking(output)))
+
     def value(self, output: tf.Tensor | None, seen: dict[str, tf.Tensor]) -> tf.Tensor:
         """Return the objective's scores, (N,), of what ``look`` gave for the view's own number of images."""
         return self._evaluate(output, seen, self.inputs)
@@ -103,9 +127,8 @@ class View:
 
     def _evaluate(self, output: tf.Tensor | None, seen: dict[str, tf.Tensor], inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         self.limits.clear()
-        ranking = None if output is None else self.ranking(output)
-        top = None if ranking is output else top_classes(ranking)
-        scores = evaluate(self.structure, self.parameters, output, seen, self.limits, top)
+        top = None if output is None or self.ranking(output) is output else self.top_classes(output)
+        scores = self.evaluate(self.structure, self.parameters, output, seen, self.limits, top)
         return tf.broadcast_to(scores, tf.shape(inputs[0])[:1])
 
     def pinned(self) -> "View":
@@ -121,7 +144,7 @@ class View:
 
     def pinned_by(self, output: tf.Tensor) -> "View":
         """Return this view with each image's top class, if that is the target, read off ``output`` (N, classes)."""
-        structure, parameters = pin(self.structure, self.parameters, top_classes(output))
+        structure, parameters = pin(self.structure, self.parameters, self.top_classes(output))
         return dataclasses.replace(self, structure=structure, parameters=parameters, limits=[])
 
     @property

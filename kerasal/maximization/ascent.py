@@ -48,7 +48,7 @@ def ascend(
         (gradient,) = hooks.gradients(score, [images])
         alive = alive | (tf.reshape(_rms(gradient), [-1]) > 0)
         if layer:
-            gradient -= _push(diversity, seen[layer[0]], images, _rms(gradient))
+            gradient -= _push(diversity, view.layout.last(layer[0], seen[layer[0]]), images, _rms(gradient))
         gradient = _regularized(gradient, images, regularizers, normalize)
         (gradient,) = tf.gradients(images, [parameters], grad_ys=[gradient])
         if normalize == "total":

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kerasal.hooks.inputs import check_channels_last
 from kerasal.maximization.parameterization import Fourier, Pixels, value_range
 from kerasal.preprocessing import Preprocessing
 
@@ -10,7 +11,7 @@ def input_shape(model, size: tuple[int, int] | None) -> tuple[int, int, int]:
     """Return (H, W, C) of the image that the model takes; a free size is ``size``, or 224 × 224.
 
     Raises:
-        ValueError: the model has not exactly one image input.
+        ValueError: the model has not exactly one image input, or takes its channels first.
     """
     declared = getattr(model, "inputs", None)
     shapes = [tuple(tensor.shape[1:]) for tensor in declared] if declared else []
@@ -22,6 +23,8 @@ def input_shape(model, size: tuple[int, int] | None) -> tuple[int, int, int]:
         raise ValueError(f"{model.name!r} does not declare its input. Give size=(height, width) for 3-channel images.")
     if len(shapes) != 1 or len(shapes[0]) not in (2, 3):
         raise ValueError(f"Expected a model with one image input (H, W, C). {model.name!r} takes {shapes}.")
+    if len(shapes[0]) == 3:
+        check_channels_last(model, shapes[0])
     height, width = size or (224, 224)
     found = (shapes[0][0] or height, shapes[0][1] or width, *shapes[0][2:])
     if None in found:

@@ -11,14 +11,23 @@ _FORMULAS: dict[str, Callable] = {}
 
 
 def evaluate(
-    structure: tuple, parameters: Sequence, output, taps: Mapping[str, Any], limits: list, top: Any = None
+    structure: tuple,
+    parameters: Sequence,
+    output,
+    taps: Mapping[str, Any],
+    limits: list,
+    top: Any = None,
+    *,
+    turned: Any = None,
 ) -> Any:
     """Compute the scores of a structure in the graph: (N,), or (1,) if it is a constant.
 
     ``limits`` receives ``(parameter number, exclusive upper bound, what it counts)`` for every index, so that the
     caller can refuse one that is out of range before anything runs. ``top`` (N,) is each image's top class where it is
-    not the one with the largest ``output``.
+    not the one with the largest ``output``. ``turned`` is the output channels last, for the formulas, where a user's
+    function sees ``output`` as the model gives it.
     """
+    turned = output if turned is None else turned
     queue = list(enumerate(parameters))
 
     def value(node):
@@ -31,7 +40,7 @@ def evaluate(
             return left + right if kind == "add" else left * right
         if kind == "callable":
             return _call(node[1], output)
-        tensor = output if len(node) == 1 else taps[node[1]]
+        tensor = turned if len(node) == 1 else taps[node[1]]
         if tensor.shape.rank is None or tensor.shape.rank < 2:
             raise ValueError(f"Expected (N, …, channels) from {node[-1]!r}, received shape {tensor.shape}.")
         if kind == "top" and top is not None:

@@ -105,7 +105,7 @@ class Features:
 
 def _features(view, *, layers: tuple[str, ...], pool: int | None):
     seen = view.run(view.inputs, taps=layers)[1]
-    return [_flat(tf.cast(seen[layer], tf.float32), pool) for layer in layers]
+    return [_flat(tf.cast(view.layout.last(layer, seen[layer]), tf.float32), pool) for layer in layers]
 
 
 def _flat(values: tf.Tensor, pool: int | None) -> tf.Tensor:

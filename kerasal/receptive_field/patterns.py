@@ -9,6 +9,7 @@ from kerasal import (
     hooks,
 )
 from kerasal.hooks.inputs import chunk_size, image_shape
+from kerasal.hooks.layout import Layout
 from kerasal.hooks.rules import POOLS, RELUS, overrides
 from kerasal.hooks.trace import traced
 from kerasal.objectives import top_class
@@ -211,6 +212,13 @@ def _shapes(model, path, shape, found) -> None:
     def run(image):
         with hooks.watch(model, taps=[path], partial=True, any_size=True) as seen:
             model(image, training=False)
+        layout = Layout()
+        layout.note([image], image.graph.get_operations(), seen)
+        if layout.channel_axis(path, seen[path]) != seen[path].shape.rank - 1:
+            raise ValueError(
+                f"Layer {path!r} must have its channels last, but its output is {seen[path].shape}, channels first. "
+                "Choose a layer whose output is (N, h, w, C)."
+            )
         found["map"] = tuple(seen[path].shape[1:])
 
     tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))

@@ -78,7 +78,7 @@ def _project(view, *, layer: str, rule: str):
 
 
 def _maps(view, layer: str, rule: str):
-    maps = view.run(view.inputs, taps=[layer], rule=rule)[1][layer]
+    maps = view.layout.last(layer, view.run(view.inputs, taps=[layer], rule=rule)[1][layer])
     if maps.shape.rank != 4:
         raise ValueError(
             f"Layer {layer!r} has no map of units, each with a place in the image: its output is {maps.shape}. Choose "

@@ -11,10 +11,21 @@ from kerasal import (
     hooks,
 )
 from kerasal.hooks.inputs import image_shape
-from kerasal.hooks.operations import BROADCASTING, PADDING, SLIDING, UNARY, Sliding, is_map, is_opaque, sliding
+from kerasal.hooks.layout import Layout
+from kerasal.hooks.operations import (
+    BROADCASTING,
+    PADDING,
+    SLIDING,
+    UNARY,
+    Sliding,
+    is_map,
+    is_opaque,
+    only_convolution,
+    sliding,
+)
 from kerasal.receptive_field.moves import Mirror, Slide
 from kerasal.receptive_field.route import Node, Route
-from kerasal.receptive_field.shapes import GROUPS, group_node, only_convolution, other_moves
+from kerasal.receptive_field.shapes import GROUPS, group_node, other_moves
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -38,8 +49,11 @@ def read_routes(model: keras.Model, layers: Sequence[str], size: tuple[int, int]
     def run(image):
         with hooks.watch(model, taps=layers, lenient=True, partial=True, any_size=True) as seen:
             model(image, training=False)
-        reader = _Reader(image)
-        found.update({name: (reader.route(tensor), shape[:2]) for name, tensor in seen.items() if is_map(tensor)})
+        reader, layout = _Reader(image), Layout()
+        layout.note([image], image.graph.get_operations(), seen)
+        for name, tensor in seen.items():
+            if is_map(tensor) and layout.channel_axis(name, tensor) == 3:
+                found[name] = (reader.route(tensor), shape[:2])
 
     tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
     return found

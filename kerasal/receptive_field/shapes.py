@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from kerasal import _keras  # noqa: F401
-from kerasal.hooks.operations import SLIDING, Sliding, is_map, sliding
+from kerasal.hooks.operations import Sliding, is_map, sliding
 from kerasal.receptive_field.moves import Resize, Slide, Spread
 from kerasal.receptive_field.route import Node
 
@@ -84,14 +84,3 @@ def _cut(op, before) -> tuple | None:
         ).indices(before[axis])
         moves.append(Slide(Sliding(1, stride, padding=(-first, last - before[axis]))))
     return moves[0], moves[1]
-
-
-def only_convolution(op):
-    """Return the convolution that a function consists of (Keras compiles grouped ones), or None."""
-    name = op.node_def.attr["f"].func.name
-    graph = getattr(op.graph._get_function(name), "graph", None) if name else None
-    inside = [] if graph is None else [one for one in graph.get_operations() if one.type not in _HARMLESS]
-    return inside[0] if len(inside) == 1 and inside[0].type in SLIDING else None
-
-
-_HARMLESS = ("Placeholder", "Identity", "ReadVariableOp", "Const", "NoOp", "Cast")

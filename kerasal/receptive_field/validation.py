@@ -121,4 +121,4 @@ def _answers(painter: Painter, images: np.ndarray) -> np.ndarray:
 
 def _sums(view, *, layer):
     _, seen = view.run(view.inputs, taps=[layer], partial=True, any_size=True)
-    return [tf.reduce_sum(tf.cast(seen[layer], tf.float32), axis=[1, 2])]
+    return [tf.reduce_sum(tf.cast(view.layout.last(layer, seen[layer]), tf.float32), axis=[1, 2])]

@@ -38,7 +38,7 @@ def crop_averaged_saliency(
     if len(view.inputs) != 1 or view.inputs[0].shape.rank != 4:
         raise ValueError("crop_averaged_saliency needs a model with one image input (N, H, W, C).")
     (x,) = view.inputs
-    height, width = crop or _own_size(view.model, x)
+    height, width = crop or _own_size(view, x)
     if height < 1 or width < 1:
         raise ValueError(f"crop is (height, width), both from 1 on. Received: {crop!r}.")
     for have, want in zip(x.shape[1:3], (height, width), strict=True):
@@ -85,8 +85,9 @@ def crop_averaged_saliency(
     return [summed if average == "crops" else tf.math.divide_no_nan(summed, covered)]
 
 
-def _own_size(model, x) -> tuple[int, int]:
+def _own_size(view, x) -> tuple[int, int]:
     """Return what the model declares; where it leaves that open, 224, or the images' own size if that is less."""
-    declared = getattr(model, "inputs", None)
-    sizes = declared[0].shape[1:3] if declared else (None, None)
+    declared = getattr(view.model, "inputs", None)
+    axes = {1, 2, 3} - {view.layout.channels[0]}
+    sizes = [declared[0].shape[axis] for axis in sorted(axes)] if declared else (None, None)
     return tuple(size or min(have or 224, 224) for size, have in zip(sizes, x.shape[1:3], strict=True))

@@ -10,6 +10,7 @@ from kerasal import _keras  # noqa: F401
 from kerasal.attribution.method import method
 from kerasal.attribution.occluding import measures, running
 from kerasal.attribution.occluding.windows import filled, place, to_pixels
+from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
 
 import tensorflow as tf  # isort: skip
@@ -18,12 +19,15 @@ _bars: list = []
 
 
 @contextlib.contextmanager
-def _bar(options: dict, arrays: list[np.ndarray]):
+def _bar(options: dict, model, arrays: list[np.ndarray]):
     """Show the bar that the graph moves on."""
     if not options["progress"]:
         yield
         return
-    total = sum(len(a) * place(*a.shape[1:3], options["window"], options["stride"]).count for a in arrays)
+    total = 0
+    for array, channels in zip(arrays, channel_axes(model, [array.shape for array in arrays]), strict=True):
+        size = np.delete(array.shape, [0, channels])
+        total += len(array) * place(*map(int, size), options["window"], options["stride"]).count
     with progress_bar("occlusion", total) as advance:
         _bars.append(advance)
         try:

@@ -3,7 +3,7 @@
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks.view import View
 from kerasal.objectives.expression import walk
-from kerasal.objectives.formulas import evaluate, pin, top_classes
+from kerasal.objectives.formulas import pin
 
 import tensorflow as tf  # isort: skip
 
@@ -17,14 +17,12 @@ def score_drop(view: View, clean):
     output, seen = clean
     images = tf.shape(view.inputs[0])[0]
     before = view.value(output, seen)
-    structure, parameters = pin(
-        view.structure, view.parameters, None if output is None else top_classes(view.ranking(output))
-    )
+    structure, parameters = pin(view.structure, view.parameters, None if output is None else view.top_classes(output))
     calls = any(node[0] == "callable" for node in walk(view.structure))
 
     def drop(new_output, new_seen, windows):
         def one_window(tensors):
-            return evaluate(structure, parameters, _like(tensors.get("output"), output), tensors["taps"], [])
+            return view.evaluate(structure, parameters, _like(tensors.get("output"), output), tensors["taps"], [])
 
         tensors = {"taps": new_seen} if new_output is None else {"output": new_output, "taps": new_seen}
         if calls:
@@ -37,7 +35,7 @@ def score_drop(view: View, clean):
                 tf.tile(tf.broadcast_to(x, [images, *x.shape[1:]]), [windows, *[1] * (x.shape.rank - 1)])
                 for x in parameters
             ]
-            after = evaluate(structure, repeated, new_output, new_seen, [])
+            after = view.evaluate(structure, repeated, new_output, new_seen, [])
             after = tf.reshape(tf.broadcast_to(after, [windows * images]), [windows, images])
         return before[None] - after
 
@@ -49,6 +47,7 @@ def top_class(view: View, clean):
     images = tf.shape(view.inputs[0])[0]
 
     def classes(new_output, new_seen, windows):
+        new_output = view.layout.last(None, new_output)
         axes = list(range(1, new_output.shape.rank - 1))
         vectors = tf.reduce_mean(new_output, axis=axes) if axes else new_output
         return tf.reshape(tf.cast(tf.argmax(vectors, axis=-1), tf.float32), [windows, images])
@@ -64,7 +63,7 @@ def strongest_map(view: View, clean, layer: str):
     Raises:
         ValueError: the layer's output has no maps.
     """
-    before = clean[1][layer]
+    before = view.layout.last(layer, clean[1][layer])
     if before.shape.rank is None or before.shape.rank < 3:
         raise ValueError(f"layer {layer!r} has no maps: expected an output (N, h, w, C). Received {before.shape}.")
     images = tf.shape(view.inputs[0])[0]
@@ -75,7 +74,9 @@ def strongest_map(view: View, clean, layer: str):
     strongest = tf.argmax(totals(before), axis=-1)
 
     def total(new_output, new_seen, windows):
-        picked = tf.gather(totals(new_seen[layer]), tf.tile(strongest, [windows]), batch_dims=1)
+        picked = tf.gather(
+            totals(view.layout.last(layer, new_seen[layer])), tf.tile(strongest, [windows]), batch_dims=1
+        )
         return tf.reshape(picked, [windows, images])
 
     return total

@@ -13,6 +13,7 @@ act on the *operations* of that graph, so every spelling of ReLU is reached alik
 """
 
 from kerasal.hooks.maps import last_map as last_map
+from kerasal.hooks.maps import target_maps as target_maps
 from kerasal.hooks.model_digest import digest_model as digest_model
 from kerasal.hooks.outputs import NoLogits as NoLogits
 from kerasal.hooks.outputs import logits as logits
@@ -28,9 +29,9 @@ from kerasal.hooks.watching import gradients as gradients
 from kerasal.hooks.watching import watch as watch
 
 __all__ = [
+    "RULES",
     "NoLogits",
     "NoReLU",
-    "RULES",
     "Snapshot",
     "digest_model",
     "find_layer",
@@ -40,6 +41,7 @@ __all__ = [
     "logits",
     "select_output",
     "state_rows",
+    "target_maps",
     "unchanged",
     "watch",
 ]

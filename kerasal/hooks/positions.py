@@ -5,7 +5,6 @@ them keeps or moves its axes (``kerasal.hooks.axes``). Only where nothing in the
 of Keras decides, unless the shape speaks against it.
 """
 
-import weakref
 from collections.abc import Sequence
 
 from kerasal import _keras  # noqa: F401
@@ -16,7 +15,6 @@ import keras  # isort: skip
 import tensorflow as tf  # isort: skip
 
 _FEW = (1, 3)  # sizes of an axis that are channels where the others are long
-_known: "weakref.WeakKeyDictionary[keras.Model, tuple]" = weakref.WeakKeyDictionary()
 
 
 def input_channels(inputs: Sequence[tf.Tensor], operations: Sequence[tf.Operation]) -> list[int | str]:
@@ -45,10 +43,7 @@ def channel_axes(model: keras.Model, shapes: Sequence[tuple] | None = None) -> l
     shapes = [tuple(tensor.shape) for tensor in declared] if declared else [tuple(shape) for shape in shapes or []]
     if not (_says_channels_first(model) or any(map(_looks_channels_first, shapes))):
         return [len(shape) - 1 for shape in shapes]
-    key = (paths.fingerprint(model), tuple(shapes), keras.config.image_data_format())
-    if _known.get(model, (None, None))[0] != key:
-        _known[model] = (key, _traced_channels(model, shapes))
-    found = _known[model][1]
+    found = _traced_channels(model, shapes)
     for shape, axis in zip(shapes, found, strict=True):
         if isinstance(axis, str) and len(shape) >= 4:
             raise ValueError(axis)

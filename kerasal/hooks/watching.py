@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks import paths, reach, rules
@@ -23,9 +23,10 @@ def watch(
     taps: Sequence[str] = (),
     rule: str = "gradient",
     pooling: str = "max",
-    lenient: bool = False,
+    lenient: bool | Collection[str] = False,
     partial: bool = False,
     any_size: bool = False,
+    runs: dict[str, list[tf.Tensor]] | None = None,
 ) -> Iterator[dict[str, tf.Tensor]]:
     """Run ``model`` inside this context, within a ``tf.function``, to look into it.
 
@@ -38,13 +39,15 @@ def watch(
         taps: names or paths of layers.
         rule: ``"gradient"``, ``"deconvnet"``, ``"guided"`` or ``"biased"``.
         pooling: ``"max"`` (switches) or ``"sum"`` (repetition).
-        lenient: leave out tapped layers that give no single tensor here, instead of refusing them.
+        lenient: leave out tapped layers that give no single tensor here, instead of refusing them: all, or these.
         partial: end the run in peace if it fails above the tapped layers: a dense layer, on an image of another size.
         any_size: let models whose images have a declared size be run on images of another.
+        runs: receives every output of each tapped layer, in the order in which it ran.
 
     Yields:
         A dictionary that holds, once the model has run, the output of each tapped layer under the name that was asked
-        for. A layer that runs several times leaves its last output.
+        for. A layer that runs several times leaves its last output, unless the model has several inputs, each of which
+        may have caused a run: then it is refused.
 
     Raises:
         NoReLU: the rule found no ReLU, or would miss another rectifier.
@@ -72,12 +75,29 @@ def watch(
             if not (partial and all(seen.values())):
                 raise
         reach.check(model, graph.get_operations()[before:], rule, pooling)
+        several = len(getattr(model, "inputs", None) or []) > 1
         for name, outputs in seen.items():
             try:
-                tapped[name] = _only_tensor(name, outputs, graph)
+                tensors = [_only_tensor(name, output, graph) for output in outputs[:-1] if runs is not None or several]
+                tapped[name] = _only_tensor(name, outputs[-1] if outputs else None, graph)
             except ValueError:
-                if not lenient:
+                if lenient is not True and name not in (lenient or ()):
                     raise
+                continue
+            if runs is not None:
+                runs[name] = [*tensors, tapped[name]]
+            elif several:
+                check_one_run(name, [*tensors, tapped[name]])
+
+
+def check_one_run(name: str, outputs: Sequence[tf.Tensor]) -> None:
+    """Refuse a layer that ran several times, where each input of the model may have caused another run."""
+    count = len({tensor.ref() for tensor in outputs})
+    if count > 1:
+        raise ValueError(
+            f"Layer {name!r} must run once in a model of several inputs, but it ran {count} times. Choose a layer "
+            "after its outputs are joined, or explain a class."
+        )
 
 
 def gradients(scores: tf.Tensor, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -143,10 +163,9 @@ def _sizes_unchecked(model: keras.Model) -> Iterator[None]:
                 part.__dict__["_manual_input_spec"] = shadowed[id(part)]
 
 
-def _only_tensor(name: str, outputs: list, graph) -> tf.Tensor:
-    if not outputs:
+def _only_tensor(name: str, output, graph) -> tf.Tensor:
+    if output is None:
         raise ValueError(f"Layer {name!r} did not run when the model was called, so it has no output to look at.")
-    output = outputs[-1]
     if isinstance(output, (list, tuple)) and len(output) == 1:
         output = output[0]
     if not tf.is_tensor(output):

@@ -15,16 +15,19 @@ def gradcam(view, *, layer: str | None = None, resize: bool = True):
 
     Args:
         view: the model, watched.
-        layer: name or path of the layer; by default the last map, named in the result as ``maps.layer``.
+        layer: name or path of the layer; by default the last map on which the target depends, before the logits, named
+            in the result as ``maps.layer``.
         resize: bring the maps to the input's size, bilinearly.
 
     Returns:
-        float32 (N, H, W), from 0 on; or (N, h, w) of the layer's own size.
+        float32 (N, H, W), from 0 on; or (N, h, w) of the layer's own size. Of several inputs each has the map of the
+        layer, and of its run, that depends on this input alone.
 
     Raises:
-        ValueError: the model has no convolution, or the layer no (N, h, w, C) output.
+        ValueError: the model has no convolution before the target, or mixes its positions later (attention), and no
+            layer is named; the layer has no (N, h, w, C) output; an input has no map of its own.
     """
-    return class_activation_map(view, layer, resize, lambda maps, gradients, _: _mean(gradients))
+    return class_activation_map(view, layer, resize, lambda maps, gradients, *_: _mean(gradients))
 
 
 def _mean(gradients):

@@ -23,7 +23,7 @@ def gradcam_plus_plus(view, *, layer: str | None = None, resize: bool = True):
     return class_activation_map(view, layer, resize, _weights)
 
 
-def _weights(maps, gradients, _):
+def _weights(maps, gradients, *_):
     second, third = tf.square(gradients), gradients**3
     denominator = 2 * second + third * tf.reduce_sum(maps, axis=[1, 2], keepdims=True)
     coefficients = tf.math.divide_no_nan(second, denominator)

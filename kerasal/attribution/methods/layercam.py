@@ -16,4 +16,4 @@ def layercam(view, *, layer: str | None = None, resize: bool = True):
     Returns:
         float32 (N, H, W), from 0 on; or (N, h, w) of the layer's own size.
     """
-    return class_activation_map(view, layer, resize, lambda maps, gradients, _: tf.nn.relu(gradients))
+    return class_activation_map(view, layer, resize, lambda maps, gradients, *_: tf.nn.relu(gradients))

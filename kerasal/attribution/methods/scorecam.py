@@ -21,28 +21,33 @@ def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: i
     """
     if channels is not None and channels < 1:
         raise ValueError(f"channels is a whole number from 1 on, or None for all. Received: {channels!r}.")
-    return class_activation_map(view.pinned(), layer, resize, lambda maps, _, view: _weights(maps, view, channels))
+
+    def weigh(maps, _, view, number):
+        return _weights(maps, view, number, channels)
+
+    return class_activation_map(view.pinned(), layer, resize, weigh)
 
 
-def _weights(maps, view, kept):
-    """Return the score of the image seen through each channel, (N, 1, 1, C), and 0 for channels that are left out."""
+def _weights(maps, view, number, kept):
+    """Return the score of input ``number`` seen through each channel, (N, 1, 1, C); 0 for channels left out."""
     lowest = tf.reduce_min(maps, axis=[1, 2], keepdims=True)
     masks = tf.math.divide_no_nan(maps - lowest, tf.reduce_max(maps, axis=[1, 2], keepdims=True) - lowest)
     count = maps.shape[-1]
     kept = min(kept or count, count)
     order = tf.argsort(tf.math.reduce_variance(maps, axis=[1, 2]), direction="DESCENDING")[:, :kept]
 
-    def through(number):
-        channel = order[:, number]
+    def through(place):
+        channel = order[:, place]
         mask = tf.gather(tf.transpose(masks, (0, 3, 1, 2)), channel, batch_dims=1)[..., None]
-        seen = [x * tf.image.resize(mask, tf.shape(x)[1:3]) for x in view.inputs]
+        seen = list(view.inputs)
+        seen[number] *= tf.image.resize(mask, tf.shape(seen[number])[1:3])
         return view.score(seen)[0]
 
-    def body(number, scores):
-        return number + 1, scores.write(number, through(number))
+    def body(place, scores):
+        return place + 1, scores.write(place, through(place))
 
     scores = tf.TensorArray(tf.float32, size=kept, element_shape=[None])
-    _, scores = tf.while_loop(lambda number, _: number < kept, body, (0, scores))
+    _, scores = tf.while_loop(lambda place, _: place < kept, body, (0, scores))
     images = tf.shape(maps)[0]
     rows = tf.repeat(tf.range(images), kept)
     places = tf.stack([rows, tf.reshape(order, [-1])], axis=1)

@@ -35,7 +35,6 @@ from kerasal.cli.serve import serve
 from kerasal.cli.session import remark
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
-from kerasal.saved_models import UntrustedCode
 
 app = App(
     name="kerasal",
@@ -122,6 +121,8 @@ def _warnings_as_remarks() -> Iterator[None]:
 
 def _one_line(error: Exception) -> str:
     from rich.markup import escape
+
+    from kerasal.saved_models import UntrustedCode  # loads NumPy, which --help must not
 
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:

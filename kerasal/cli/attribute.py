@@ -148,7 +148,6 @@ def _attribute(
     from kerasal import attribution, images, objectives
     from kerasal.cli import pages
     from kerasal.cli.opening import open_model
-    from kerasal.cli.session import warnings_as_remarks
     from kerasal.files import replacing
     from kerasal.labels import find, short
 
@@ -169,8 +168,7 @@ def _attribute(
         target = objectives.channel(layer, channels[0])
         name = channel
     method = getattr(attribution, spec.name)
-    with warnings_as_remarks():
-        maps = method(opened.model, inputs, target, output=model_output, logits=logits, **own)
+    maps = method(opened.model, inputs, target, output=model_output, logits=logits, **own)
     extra = [] if isinstance(maps, np.ndarray) else maps[1:]
     values = maps[0] if isinstance(maps, np.ndarray) else maps[0][0]
     top = pages.print_top_classes(opened, shown)

@@ -64,7 +64,7 @@ def _explain(opened, photograph, inputs, target, fit):
     from kerasal import attribution
     from kerasal.attribution.scoring import fixed_target
     from kerasal.cli import pages
-    from kerasal.cli.session import console_for_progress, warnings_as_remarks
+    from kerasal.cli.session import console_for_progress
     from kerasal.hooks.inputs import conform
 
     shown, left_out = [], []
@@ -74,8 +74,7 @@ def _explain(opened, photograph, inputs, target, fit):
             spec = attribution.method_spec(name)
             picture, own = opened.show(photograph, fit, scale=256 / 224 if spec.any_size else 1.0)
             try:
-                with warnings_as_remarks():
-                    found = getattr(attribution, name)(opened.model, own, target, **_OPTIONS.get(name, {}))
+                found = getattr(attribution, name)(opened.model, own, target, **_OPTIONS.get(name, {}))
             except ValueError as error:
                 left_out.append((name, str(error)))
                 continue

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -23,16 +22,6 @@ def console_for_progress() -> Console:
 def remark(text: str) -> None:
     """Print a remark on the error stream."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{escape(text)}[/]")
-
-
-@contextlib.contextmanager
-def warnings_as_remarks() -> Iterator[None]:
-    """Print each warning of what runs in this context as a remark, a line without Python's file and line number."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for one in caught:
-        remark(str(one.message))
 
 
 def load_tensorflow() -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
+
 RESIZABLE = (np.uint8, np.uint16, np.int16, np.float32, np.float64)
 """The types of number that OpenCV resizes; it stops at every other."""
 
@@ -19,13 +21,12 @@ def check_image(image, name: str = "An image", channels: Sequence[int | None] = 
     Raises:
         ValueError: another dtype or shape; the message says how to convert it.
     """
+    refuse_mask(image, name)
     array = np.asarray(image)
     wanted = " or ".join("(H, W)" if count is None else f"(H, W, {count})" for count in channels)
     found = array.shape[2] if array.ndim == 3 else None
     if array.ndim not in (2, 3) or found not in channels or not array.size:
         got, remedy = f"{array.dtype} {array.shape}", _shape_remedy(array)
-    elif np.ma.isMaskedArray(image):
-        got, remedy = "a masked array", "Fill it first: image.filled(0)."
     elif array.dtype != np.uint8:
         got, remedy = f"{array.dtype} {array.shape}", _dtype_remedy(array)
     else:
@@ -41,9 +42,8 @@ def check_resizable(image, size: tuple[int, int]) -> np.ndarray:
     Raises:
         ValueError: another rank, no pixels, or another dtype; the message says how to convert it.
     """
-    array = np.asanyarray(image)
-    if np.ma.isMaskedArray(array):
-        raise ValueError("An image to resize must be a plain array, got a masked one. Fill it first: image.filled(0).")
+    refuse_mask(image, "An image to resize")
+    array = np.asarray(image)
     if array.ndim not in (2, 3) or not array.size:
         raise ValueError(
             f"An image to resize must be (H, W) or (H, W, C) with at least one pixel, got {array.shape}. "

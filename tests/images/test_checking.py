@@ -27,7 +27,7 @@ BAD = {
     "channels first": (np.zeros((3, 8, 10), np.uint8), "moveaxis"),
     "a batch": (PIXELS[None], "Pass one image at a time"),
     "no pixels": (np.zeros((0, 10, 3), np.uint8), "no pixels"),
-    "masked": (np.ma.masked_array(PIXELS, PIXELS > 9), "got a masked array"),
+    "masked": (np.ma.masked_array(PIXELS, PIXELS > 9), "masked"),
 }
 TAKERS = {
     "overlay": lambda image: images.overlay(image, np.ones((8, 10))),
@@ -44,13 +44,13 @@ TAKERS = {
 @pytest.mark.parametrize("taker", TAKERS)
 def test_what_is_no_image_is_refused_with_a_remedy(taker, name):
     bad, message = BAD[name]
-    with pytest.raises(ValueError, match=f"must be uint8 .*{message}"):
+    with pytest.raises(ValueError, match=f"must (be uint8|have no masked).*{message}"):
         TAKERS[taker](bad)
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_no_image_is_not_written(name, tmp_path):
-    with pytest.raises(ValueError, match="must be uint8"):
+    with pytest.raises(ValueError, match="must (be uint8|have no masked)"):
         images.write(tmp_path / "a.png", BAD[name][0])
     assert not list(tmp_path.iterdir())
 

@@ -81,6 +81,7 @@ def test_simonyans_net_zeroes_in_training_alone():
     assert "zeroing" not in [layer.name for layer in thin("simonyan_cnn", jitter=False).layers]
 
 
+@pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # random weights may hold no positive evidence
 @pytest.mark.parametrize("name", [*EIGHT, "five_class_cnn"])
 def test_every_routine_works_on_it(name):
     if name == "five_class_cnn":

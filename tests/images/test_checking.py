@@ -44,13 +44,13 @@ TAKERS = {
 @pytest.mark.parametrize("taker", TAKERS)
 def test_what_is_no_image_is_refused_with_a_remedy(taker, name):
     bad, message = BAD[name]
-    with pytest.raises(ValueError, match=f"must (be uint8|have no masked).*{message}"):
+    with pytest.raises(ValueError, match=rf"must (be uint8|have no masked).*{message}"):
         TAKERS[taker](bad)
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_no_image_is_not_written(name, tmp_path):
-    with pytest.raises(ValueError, match="must (be uint8|have no masked)"):
+    with pytest.raises(ValueError, match=r"must (be uint8|have no masked)"):
         images.write(tmp_path / "a.png", BAD[name][0])
     assert not list(tmp_path.iterdir())
 

@@ -99,6 +99,7 @@ def test_beside_the_inputs_one_may_write(cli, place, line, monkeypatch):
     assert (code, opened) == (77, [1]), error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["run/net.keras", "run"])
 def test_a_training_does_not_replace_its_start(cli, place, coloured_squares, model):
     import keras

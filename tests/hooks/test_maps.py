@@ -131,6 +131,7 @@ def test_where_positions_are_mixed_later_there_is_no_default_layer(make):
     assert maps.layer == "patches"
 
 
+@pytest.mark.slow
 def test_the_layers_that_can_be_named_are_listed_and_work():
     model = swin()
     with pytest.raises(ValueError, match=r"'patches', .*'block0', .*'block1', .*'merged'; or use"):

@@ -81,6 +81,7 @@ def test_the_same_model_built_again_is_the_same():
         assert digest_model(first) == digest_model(second)
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same():
     """Its hashes are others, its counters of names are, and it has run the functions many times."""
     code = f"""

@@ -103,6 +103,7 @@ def test_channels_are_reduced_and_not_columns(reduction, first, photos):
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"fill": "mean"}, {"fill": "blur"}])
 @pytest.mark.parametrize("progress", [False, True])
 def test_occlusion_slides_over_rows_and_columns(options, progress, last, first, photos, capsys):
@@ -111,6 +112,7 @@ def test_occlusion_slides_over_rows_and_columns(options, progress, last, first, 
     assert_same(attribution.occlusion(first, photos.transpose(0, 3, 1, 2) + 1, **options), expected)
 
 
+@pytest.mark.slow
 def test_a_layer_of_the_other_layout_is_a_target(last, first, photos):
     turned = photos.transpose(0, 3, 1, 2)
     for target in (objectives.channel("conv", 3), objectives.neuron("early", 2, (7, 2)), objectives.layer("norm")):
@@ -151,6 +153,7 @@ def test_deletion_takes_pixels_and_not_channels(last, first, photos):
         assert_same(curve(first, photos.transpose(0, 3, 1, 2), maps, 0, steps=7).scores, expected.scores)
 
 
+@pytest.mark.slow
 def test_compiled_methods_and_other_sizes(last, first, photos):
     turned = tf.constant(photos.transpose(0, 3, 1, 2))
     compiled = attribution.class_saliency.compiled(first)

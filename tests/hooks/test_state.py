@@ -68,6 +68,7 @@ def test_states_are_where_they_were(layer):
         assert all(map(np.array_equal, values(model), before))
 
 
+@pytest.mark.slow
 def test_every_pass_begins_from_the_same_states():
     model, x = recurrent(), signals()
     before = values(model)
@@ -94,6 +95,7 @@ def test_compiled_methods_and_feature_maps_leave_the_states():
     assert all(map(np.array_equal, values(model), before))
 
 
+@pytest.mark.slow
 def test_a_batch_is_as_many_as_there_are_states():
     model = recurrent()
     x = np.concatenate([signals(1), signals(2)])

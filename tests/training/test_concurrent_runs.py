@@ -59,6 +59,7 @@ def test_a_second_training_is_refused_while_the_first_goes_on(tmp_path):
     train(tmp_path / "run", epochs=2)
 
 
+@pytest.mark.slow
 def test_a_gaze_training_is_refused_too(tmp_path):
     with locked(tmp_path / "run"), pytest.raises(FolderInUse, match="Another run is writing"):
         train_gaze(tmp_path / "run")
@@ -104,6 +105,7 @@ def test_of_a_team_the_chief_alone_locks(tmp_path):
         assert isinstance(other.told[0], FolderInUse)
 
 
+@pytest.mark.slow
 def test_a_run_does_not_go_on_with_another_architecture(tmp_path):
     """The same name and number of parameters, other activation; the same again, and its layers renamed, goes on."""
     first = train(tmp_path / "run")

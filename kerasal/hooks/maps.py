@@ -55,9 +55,9 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
     """Run the model; return the (N,) scores and, for each input, the map on which the target depends.
 
     By default it is the last convolution's, after its normalization and activation: layers are taken in the order in
-    which they run; after a convolution, those that keep its shape still count. Maps of pooled features do not, nor the
-    classes' own maps where the target reads the output by position, nor what depends on several inputs. ``layer`` names
-    another; of its runs, each input has the last that depends on it alone.
+    which they run; after a convolution, those that keep its shape still count, and those that it gates. Maps of pooled
+    features do not, nor the classes' own maps where the target reads the output by position, nor what depends on
+    several inputs. ``layer`` names another; of its runs, each input has the last that depends on it alone.
 
     Raises:
         ValueError: no convolution before the target; positions that are mixed later, by attention for example; a layer
@@ -120,17 +120,21 @@ def _in_order(view: View, runs: dict[str, list[tf.Tensor]]) -> list[LayerMap]:
 
 
 def _last(maps: list[LayerMap], kinds: dict) -> LayerMap | None:
+    """Return the last map that is a convolution's, or keeps the shape of one or multiplies with it."""
     found = None
-    for one in [
-        one for one in maps if not _is_pooled(one)
-    ] or maps:  # without another, a pooled map is better than none
-        shape = one.tensor.shape
-        follows = found and shape[1:] == found.tensor.shape[1:]
-        # A dropout passes its input on at inference: the same tensor keeps the name of the layer that made it.
-        same = found and one.tensor is found.tensor and one.path.count("/") <= found.path.count("/")
-        if isinstance(kinds[one.path], _CONVOLUTIONS) or (follows and not same):
+    for one in [one for one in maps if not _is_pooled(one)] or maps:  # a pooled map is better than none
+        if isinstance(kinds[one.path], _CONVOLUTIONS) or (found is not None and _follows(one, found)):
             found = one
     return found
+
+
+def _follows(one: LayerMap, before: LayerMap) -> bool:
+    # A dropout passes its input on at inference: the same tensor keeps the name of the layer that made it.
+    if one.tensor is before.tensor and one.path.count("/") <= before.path.count("/"):
+        return False
+    # A map of one channel that is stretched over all is a gate, as spatial attention has it, and not the features.
+    is_gated = before.tensor.shape[before.channel_axis] == 1 and one.tensor.op.type == "Mul"
+    return _size(one) == _size(before) if is_gated else one.tensor.shape[1:] == before.tensor.shape[1:]
 
 
 def _size(one: LayerMap) -> tuple:

@@ -171,7 +171,7 @@ def test_attention_over_channels_and_pooling_by_attention_are_no_mixing(kind):
         x = layers.Multiply(name="spatial")(
             [x, layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="gate")(both)]
         )
-        last = "gate"
+        last = "spatial"
     if kind == "global context":
         flat = layers.Reshape((36, 6))(x)
         weights = layers.Softmax(axis=1)(layers.Dense(1)(flat))

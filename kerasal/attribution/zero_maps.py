@@ -11,10 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import (
-    _keras,  # noqa: F401
-    hooks,
-)
+from kerasal import _keras  # noqa: F401
 from kerasal.hooks.trace import traced
 from kerasal.hooks.view import View
 from kerasal.objectives.expression import Objective
@@ -24,6 +21,7 @@ import tensorflow as tf  # isort: skip
 # A factor that brings back a gradient which is too small: 1 is far from float16's largest number, and from float32's.
 _FACTORS = {True: 2.0**12, False: 2.0**60}
 _BOUNDED = {"Softmax": (0, 1), "Sigmoid": (0, 1), "Tanh": (-1, 1)}
+_STEPS = ("Sign", "Round", "Rint", "Floor", "Ceil")
 _CLIPS = ("ClipByValue", "Minimum", "Maximum", "Relu6")
 _SHOWN = 10
 
@@ -66,50 +64,77 @@ def _cause(spec, model, objective, arrays, number: int, image: int, rows: int, s
     chunk = [array[start : start + rows] for array in arrays]
     trace = traced(_probe, model, objective, chunk, declared=not spec.own_size, **{**settings, "options": {}})
     scores, *sizes = trace(chunk, objective.rows(start, start + rows))
-    score, (gradients, scaled) = scores[image - start], np.split(np.stack(sizes)[:, image - start], 2)
+    score, sizes = scores[image - start], np.stack(sizes)[:, image - start]
+    kinds = trace.notes["kinds"]
+    (gradients, scaled), (above, below) = np.split(sizes[: 2 * len(arrays)], 2), np.split(sizes[2 * len(arrays) :], 2)
     if gradients[number] or np.isnan(gradients[number]):
         return spec.if_zero or f"its gradient is not 0 there, but what {spec.name} makes of it is"
     if scaled[number] or np.isnan(scaled[number]):
         return f"the gradient is too small for {trace.notes['precision']}; use a model that computes in float32"
     if gradients.any():
         return "the score does not depend on this input there"
-    kinds = trace.notes["kinds"]
-    if "Sign" in kinds:
-        return "the score passes through sign, whose gradient is 0"
-    for kind, ends in _BOUNDED.items():
-        if kind in kinds and score in ends:
-            advice = "" if settings["logits"] else " (logits=True)"
-            return f"the score is saturated at {score:g} by a {kind.lower()}; explain what goes into it{advice}"
-    if any(kind in kinds for kind in _CLIPS):
+    ends = [kind for kind, before, after in zip(kinds, above, below, strict=True) if before and not after]
+    return _where_it_ends(ends[0] if ends else "", score, settings["logits"])
+
+
+def _where_it_ends(kind: str, score: float, logits: bool) -> str:
+    """Return what a gradient of 0 means if it is not 0 above an operation of ``kind`` and 0 below it."""
+    if kind in _STEPS:
+        return f"the score passes through {kind.lower()}, whose gradient is 0"
+    if kind in _BOUNDED and score in _BOUNDED[kind]:
+        advice = "" if logits else " (logits=True)"
+        return f"the score is saturated at {score:g} by a {kind.lower()}; explain what goes into it{advice}"
+    if kind in _BOUNDED:
+        return f"a {kind.lower()} on the way to the score, {score:g}, is saturated, or its values count alike"
+    if kind in _CLIPS:
         return f"the score, {score:g}, is clipped on its way, where the gradient is 0"
-    if "Relu" in kinds:
+    if kind == "Relu":
         return f"the score, {score:g}, is behind ReLUs that are off, where the gradient is 0"
     return f"the score, {score:g}, does not change with the input"
 
 
 def _probe(view: View) -> list[tf.Tensor]:
-    """Return the scores (N,), and each input's largest gradient (N,): as it is, and of scores that were scaled up."""
+    """Return scores (N,) and largest gradients (N,): by the inputs, by them for scaled scores, and around operations.
+
+    The operations are those at which a gradient can end, from the score down: above each, then below each.
+    """
     scores, _ = view.score()
-    below = _operations_below(scores)
-    half = any(tensor.dtype == tf.float16 for op in below for tensor in op.outputs)
-    view.notes["kinds"] = {op.type for op in below}
+    operations = _operations_below(scores)
+    half = any(tensor.dtype == tf.float16 for op in operations for tensor in op.outputs)
+    ends = [op for op in operations if op.type in (*_STEPS, *_BOUNDED, *_CLIPS, "Relu")]
+    view.notes["kinds"] = [op.type for op in ends]
     view.notes["precision"] = "float16" if half else "float32"
+    rows = tf.shape(scores)
     found = []
     for factor in (1.0, _FACTORS[half]):
-        try:
-            gradients = hooks.gradients(scores * factor, view.inputs)
-        except ValueError:  # through nothing differentiable, as an occlusion can do
-            gradients = [tf.zeros_like(x) for x in view.inputs]
-        found += [tf.reduce_max(tf.abs(one), axis=list(range(1, one.shape.rank))) for one in gradients]
-    return [scores, *found]
+        found += _sizes(scores * factor, view.inputs, rows)
+    return [scores, *found, *_sizes(scores, [op.outputs[0] for op in ends] + [_varying(op) for op in ends], rows)]
 
 
-def _operations_below(tensor: tf.Tensor) -> set[tf.Operation]:
-    """Return the operations that a tensor is computed by."""
+def _sizes(scores: tf.Tensor, tensors: Sequence[tf.Tensor], rows: tf.Tensor) -> list[tf.Tensor]:
+    """Return the largest gradient of each score by each tensor, (N,); by one that is not by image, the same for all."""
+    gradients = tf.gradients(scores, list(tensors), unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    found = []
+    for gradient in gradients:
+        size, rank = tf.abs(tf.convert_to_tensor(gradient)), gradient.shape.rank
+        by_image = rank and gradient.shape[:1].is_compatible_with(scores.shape)
+        size = tf.reduce_max(size, axis=list(range(1, rank)) if by_image else None)
+        found.append(tf.cast(size if by_image else tf.fill(rows, size), tf.float32))
+    return found
+
+
+def _varying(op: tf.Operation) -> tf.Tensor:
+    """Return what an operation bounds: of a maximum with a constant, the other."""
+    return next((x for x in op.inputs if tf.get_static_value(x) is None), op.inputs[0])
+
+
+def _operations_below(tensor: tf.Tensor) -> list[tf.Operation]:
+    """Return the operations that a tensor is computed by, the last first."""
     found, pending = set(), [tensor.op]
     while pending:
         op = pending.pop()
         if op not in found:
             found.add(op)
             pending += [one.op for one in op.inputs]
-    return found
+    order = {op.name: number for number, op in enumerate(tensor.graph.get_operations())}
+    return sorted(found, key=lambda op: -order[op.name])

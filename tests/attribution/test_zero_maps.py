@@ -61,7 +61,7 @@ def test_sign():
 
 
 def test_clipped_scores_of_some_images():
-    model, x = network(), images(-9, 0, 5)  # scores of 0 (behind the ReLU), about 13, and about 148
+    model, x = network(), images(5, 0, -9)  # scores of about 148, about 13, and 0 (behind the ReLU)
 
     def score(output):
         return tf.clip_by_value(output[:, 0], -1.0, 100.0)
@@ -73,7 +73,7 @@ def test_clipped_scores_of_some_images():
     )
     assert "clipped" in message.cause
     message = warned(lambda: attribution.class_saliency(model, x, 0))
-    assert message.images == [0] and "behind ReLUs that are off" in message.cause
+    assert message.images == [2] and "behind ReLUs that are off" in message.cause
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
@@ -92,6 +92,23 @@ def test_underflow_of_float16():
     assert own_gradient(plain, x, lambda output: output[:, 0]).all()
     message = warned(lambda: attribution.class_saliency(model, x, 0))
     assert "too small for float16" in message.cause and "float32" in message.cause
+
+
+CAUSES = {
+    "no weights above an open ReLU": (lambda x: 0.0 * x, "does not change with the input"),
+    "a clip that is not active below no weights": (lambda x: 0.0 * tf.clip_by_value(x, -1e6, 1e6), "does not change"),
+    "an inner sigmoid": (lambda x: 3 + tf.sigmoid(1e3 * x), "a sigmoid on the way"),
+    "a ReLU that is off above a sigmoid that is not saturated": (lambda x: tf.nn.relu(tf.sigmoid(0 * x) - 9), "ReLUs"),
+}
+
+
+@pytest.mark.parametrize("case", CAUSES)
+def test_the_cause_is_where_the_gradient_ends(case):
+    """What stands elsewhere in the model, and lets the gradient through, is no cause."""
+    head, cause = CAUSES[case]
+    model, x = network(head=L.Lambda(head)), images(1, 2)
+    assert not own_gradient(model, x, lambda output: output[:, 0]).any()
+    assert cause in warned(lambda: attribution.class_saliency(model, x, 0, logits=False)).cause
 
 
 @pytest.mark.parametrize("method", ["gradcam", "gradcam_plus_plus", "layercam"])

@@ -42,5 +42,14 @@ def _has_run() -> bool:
     return getattr(context, "_context_handle", None) is not None
 
 
+def _lost_threads() -> bool:
+    """Tell whether TensorFlow has run but its threads are not here: forked before this module was imported."""
+    try:
+        return _has_run() and len(os.listdir("/proc/self/task")) == 1
+    except OSError:  # not Linux
+        return False
+
+
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_note_fork)
+    _forked = _lost_threads()

@@ -2,6 +2,7 @@
 
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks.positions import channel_axes
+from kerasal.hooks.state import state_rows
 from kerasal.hooks.trace import Retraced
 from kerasal.hooks.view import View
 from kerasal.objectives import Objective, class_score, top_class
@@ -24,12 +25,13 @@ class CompiledMethod(tf.Module):
         self.model = model
         self._function, self._output, self._logits, self._options = spec.function, output, logits, options
         declared = getattr(model, "inputs", None) or []
-        shapes = [(None, *tensor.shape[1:]) for tensor in declared]
+        rows = state_rows(model)  # of stateful recurrent layers, which a batch of another size would not fit
+        shapes = [(rows, *tensor.shape[1:]) for tensor in declared]
         if spec.any_size:
             shapes = [_free(shape, axis) for shape, axis in zip(shapes, channel_axes(model), strict=True)]
         specs = [tf.TensorSpec(shape, tf.float32, one.name) for shape, one in zip(shapes, declared, strict=True)]
         several = specs if len(specs) > 1 else specs[0] if specs else None
-        classes = tf.TensorSpec((None,), tf.int32, "target")
+        classes = tf.TensorSpec((rows,), tf.int32, "target")
         self._runs_top = Retraced(self._top, [several] if specs else None, model, options)
         self._runs_classes = Retraced(self._classes, [several, classes] if specs else None, model, options)
 

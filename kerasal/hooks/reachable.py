@@ -5,17 +5,21 @@ through a user's own functions and classes, and stops at the code of TensorFlow,
 """
 
 import argparse
+import array
 import collections
 import dis
 import functools
 import inspect
+import os
 import sys
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+import kerasal
 from kerasal import _keras  # noqa: F401
 
 import keras  # isort: skip
@@ -23,11 +27,16 @@ import tensorflow as tf  # isort: skip
 
 # Libraries whose functions and classes are constants. Their layers are read nevertheless, since users change those.
 _CONSTANT = sys.stdlib_module_names | {"tensorflow", "keras", "numpy", "kerasal"}
-_READ_INSTANCES = (keras.Operation, types.SimpleNamespace, argparse.Namespace)
+_READ_INSTANCES = (
+    *(keras.Operation, types.SimpleNamespace, argparse.Namespace),
+    *(collections.UserDict, collections.UserList, collections.ChainMap),
+)
+_FOLDERS = tuple(os.path.dirname(os.path.realpath(module.__file__)) + os.sep for module in (os, tf, keras, np, kerasal))
 _OPAQUE = (
     *(tf.Tensor, tf.Variable, tf.DType, tf.TensorShape, tf.TypeSpec, tf.Graph, tf.data.Dataset, keras.KerasTensor),
     *(keras.DTypePolicy, keras.InputSpec, keras.Metric, keras.optimizers.Optimizer, np.generic, np.ufunc, np.dtype),
-    *(types.ModuleType, types.BuiltinFunctionType, types.CodeType, bool, int, float, complex, str, bytes),
+    *(types.BuiltinFunctionType, types.CodeType, tf.types.experimental.ConcreteFunction),
+    *(bool, int, float, complex, str, bytes),
 )
 # What Keras and TensorFlow note about a layer for themselves: training, saving, naming, tracking. No call reads it.
 # fmt: off
@@ -46,6 +55,18 @@ _BOOKKEEPING = frozenset((
 ))
 # fmt: on
 _TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
+_TRAINING_METHODS = frozenset((
+    "__init__", "build", "build_from_config", "compile", "compile_from_config", "compute_loss", "compute_metrics",
+    "evaluate", "fit", "from_config", "get_build_config", "get_compile_config", "get_config", "load_own_variables",
+    "predict_step", "save_own_variables", "test_step", "train_step",
+))  # fmt: skip
+# What every class has beside what its code does; a method such as __call__ or __getattr__ is code.
+_OF_CLASSES = frozenset((
+    "__abstractmethods__", "__annotate__", "__annotations__", "__dataclass_fields__", "__dataclass_params__",
+    "__dict__", "__doc__", "__firstlineno__", "__init__", "__match_args__", "__module__", "__orig_bases__",
+    "__parameters__", "__qualname__", "__slots__", "__static_attributes__", "__weakref__", "_abc_impl",
+))  # fmt: skip
+_HEAP_TYPE = 1 << 9  # of a class that was made while the program ran
 EMPTY = object()
 
 
@@ -66,29 +87,50 @@ def is_relevant(owner: Any, name: Any) -> bool:
     if not isinstance(name, str):
         return True
     if isinstance(owner, type):
-        return not (name.startswith("__") and name.endswith("__")) and name != "_abc_impl"
+        return name not in _OF_CLASSES
+    if isinstance(owner, types.ModuleType):
+        return not (name.startswith("__") and name.endswith("__"))
     if isinstance(owner, keras.Operation):
         if name == "_layers":  # elsewhere the attributes, which are read, hold the same layers
             return isinstance(owner, keras.Model)
-        return not (name in _BOOKKEEPING or name.startswith("_self_") or name.endswith(_TRAINING_ONLY))
+        if name in _BOOKKEEPING or name.startswith("_self_") or name.endswith(_TRAINING_ONLY):
+            return not is_constant(type(owner)) and name in _names_in_call(type(owner))
     return True
 
 
 def is_constant(thing: Any) -> bool:
-    """Tell whether a class or function is part of a library, whose code does not change."""
-    return (getattr(thing, "__module__", None) or "").split(".")[0] in _CONSTANT
+    """Tell whether a class or function is part of a library, whose code does not change.
+
+    A function only is if its code lies in the library: ``functools.wraps`` gives others its name. So is a class only
+    if it can be found there, but for local ones.
+    """
+    if _root(thing) not in _CONSTANT:
+        return False
+    if isinstance(thing, types.FunctionType):
+        return _in_library(thing.__code__.co_filename)
+    if isinstance(thing, type) and thing.__flags__ & _HEAP_TYPE and "<locals>" not in thing.__qualname__:
+        found = sys.modules.get(thing.__module__)
+        for name in thing.__qualname__.split("."):
+            found = getattr(found, name, None)
+        return found is thing or (found is None and thing.__module__ not in ("types", "builtins", "abc"))
+    return True
+
+
+def is_own_module(module: types.ModuleType) -> bool:
+    """Tell whether a module is the user's: a file, and not one of an installed package."""
+    file = getattr(module, "__file__", None)
+    return bool(file) and _root_name(module.__name__) not in _CONSTANT and not _in_library(file)
 
 
 def places(thing: Any) -> Iterator[Place]:
     """Yield the places in which ``thing`` keeps what code that uses it can read; none for constants and variables."""
     if thing is None or isinstance(thing, (*_OPAQUE, keras.Variable)):
         return
-    if isinstance(thing, np.ndarray):
-        yield Place(thing, read=_elements if thing.dtype.hasobject else _content)
-    elif isinstance(thing, dict):
-        yield Place(thing, names=tuple(thing), owner=thing)
-    elif isinstance(thing, (list, tuple, set, frozenset, collections.deque)):
-        yield Place(thing, read=tuple)
+    if isinstance(thing, (np.ndarray, dict, list, tuple, set, frozenset, collections.deque)):
+        yield from _of_container(thing)
+    elif isinstance(thing, types.ModuleType):
+        if is_own_module(thing):
+            yield from _attributes(thing)
     elif isinstance(thing, types.FunctionType):
         yield from _of_function(thing)
     elif isinstance(thing, type):
@@ -101,6 +143,10 @@ def places(thing: Any) -> Iterator[Place]:
         yield from _of_operation(thing)
     elif (read := next((read for kind, read in _WRAPPERS.items() if isinstance(thing, kind)), None)) is not None:
         yield Place(thing, read=read)
+        if namespace(thing):  # of a partial or a method
+            yield Place(namespace(thing), names=tuple(namespace(thing)), owner=thing)
+    elif callable(thing) and is_constant(type(thing)) and _wrapped(thing):
+        yield Place(thing, read=_wrapped)
     elif isinstance(thing, _READ_INSTANCES) or not is_constant(type(thing)) or _is_setting(thing):
         yield from _attributes(thing)
 
@@ -124,7 +170,6 @@ def loaded_names(function: types.FunctionType | types.CodeType) -> set[str]:
     return names
 
 
-@functools.cache
 def library_names(kind: type) -> frozenset[str]:
     """Return the names that the code of a class's library bases, such as ``keras.Layer``, may read."""
     parts = [part for base in kind.__mro__ if is_constant(base) for part in vars(base).values()]
@@ -134,9 +179,35 @@ def library_names(kind: type) -> frozenset[str]:
     )
 
 
+def _root(thing: Any) -> str:
+    module = getattr(thing, "__module__", None)
+    return _root_name(module) if isinstance(module, str) else ""  # a class written in Cython has a descriptor there
+
+
+def _root_name(module: str) -> str:
+    return module.split(".")[0]
+
+
+def _in_library(file: str) -> bool:
+    return file.startswith("<frozen") or "site-packages" in file or os.path.realpath(file).startswith(_FOLDERS)
+
+
+def _names_in_call(kind: type) -> set[str]:
+    """Return the names that the code of a user's layer refers to, but for its training and saving."""
+    own = [vars(base).items() for base in kind.__mro__ if not is_constant(base)]
+    methods = [part for items in own for name, part in items if name not in _TRAINING_METHODS]
+    methods = [part.fget if isinstance(part, property) else part for part in methods]
+    functions = [part for part in methods if isinstance(part, types.FunctionType)]
+    return {name for function in functions for name in (*_global_names(function.__code__), *_strings(function))}
+
+
+def _strings(function: types.FunctionType) -> list[str]:
+    return [constant for constant in function.__code__.co_consts if isinstance(constant, str)]
+
+
 def _is_setting(thing: Any) -> bool:
     """Tell whether an object of Keras or of this package carries numbers of its own: a loss, a transform."""
-    return type(thing).__module__.split(".")[0] in ("keras", "kerasal")
+    return _root(type(thing)) in ("keras", "kerasal")
 
 
 def _attributes(thing: Any) -> Iterator[Place]:
@@ -151,7 +222,20 @@ def _attributes(thing: Any) -> Iterator[Place]:
 
 def _slots(kind: type) -> list[str]:
     slots = vars(kind).get("__slots__", ())
-    return [name for name in ([slots] if isinstance(slots, str) else slots) if name not in ("__dict__", "__weakref__")]
+    names = [name for name in ([slots] if isinstance(slots, str) else slots) if name not in ("__dict__", "__weakref__")]
+    private = f"_{kind.__name__.lstrip('_')}"
+    return [private + name if name.startswith("__") and not name.endswith("__") else name for name in names]
+
+
+def _of_container(thing: Any) -> Iterator[Place]:
+    if isinstance(thing, np.ndarray):
+        yield Place(thing, read=_elements if thing.dtype.hasobject else _content)
+    elif isinstance(thing, dict):
+        yield Place(thing, names=tuple(thing), owner=thing)
+    else:
+        yield Place(thing, read=tuple)
+    if not is_constant(type(thing)):
+        yield from _attributes(thing)
 
 
 def _of_operation(operation: keras.Operation) -> Iterator[Place]:
@@ -175,7 +259,7 @@ def _of_function(function: types.FunctionType) -> Iterator[Place]:
         yield Place(space, names=names)
     for module in (space[name] for name in names if isinstance(space[name], types.ModuleType)):
         read = tuple(name for name in used if name in vars(module))
-        if read and module.__name__.split(".")[0] not in _CONSTANT:
+        if read and _root_name(module.__name__) not in _CONSTANT and not is_own_module(module):
             yield Place(vars(module), names=read)
 
 
@@ -185,6 +269,13 @@ def _global_names(code: types.CodeType) -> tuple[str, ...]:
         if isinstance(constant, types.CodeType):
             names += _global_names(constant)
     return tuple(dict.fromkeys(names))
+
+
+def _wrapped(thing: Any) -> tuple:
+    """Return the functions within a library's callable object: a cached, vectorized or custom-gradient function."""
+    names = ("__wrapped__", "_decorated_target", "pyfunc", "_d", "_f", "f")
+    found = [getattr(thing, name, None) for name in names]
+    return tuple(one for one in found if isinstance(one, (types.FunctionType, types.MethodType)))
 
 
 def _arrays(arguments: Any) -> tuple:
@@ -231,5 +322,8 @@ _WRAPPERS = {
     classmethod: lambda method: (method.__func__,),
     property: lambda accessor: (accessor.fget, accessor.fset),
     functools.cached_property: lambda accessor: (accessor.func,),
+    weakref.ref: lambda reference: (reference(),),
+    types.MappingProxyType: lambda view: (*view.keys(), *view.values()),
+    (bytearray, array.array): lambda values: (bytes(values),),
     tf.types.experimental.PolymorphicFunction: lambda function: (function.python_function,),
 }

@@ -62,7 +62,7 @@ class Snapshot:
         seen: dict[int, Any] = {}
         while pending:
             thing = pending.pop()
-            if id(thing) in seen:
+            if thing is None or isinstance(thing, (bool, int, float, complex, str, bytes)) or id(thing) in seen:
                 continue
             seen[id(thing)] = thing  # alive until the end, so that no address comes twice
             if len(seen) > _MOST_OBJECTS:
@@ -122,7 +122,8 @@ class _Namespace:
 
     def forget_unless(self, loaded: set[str]) -> None:
         """Take the present values of attributes that are not in ``loaded`` for good, whatever they become."""
-        if self.owner is None or isinstance(self.owner, (type, dict)) or reachable.is_constant(type(self.owner)):
+        shared = self.owner is None or isinstance(self.owner, (type, dict, types.ModuleType))
+        if shared or reachable.is_constant(type(self.owner)):
             return
         old = dict(zip(self.names, self.values, strict=False))
         now = {name for name in self.space if reachable.is_relevant(self.owner, name)} - self.ignored

@@ -6,7 +6,6 @@ begins from the same state: each of SmoothGrad's samples, each batch, the next c
 """
 
 import contextlib
-import functools
 import weakref
 from collections.abc import Iterable, Iterator
 
@@ -19,6 +18,7 @@ import tensorflow as tf  # isort: skip
 _ASSIGN = ("Assign", "ResourceScatter", "ResourceStridedSliceAssign", "RngReadAndSkip", "Stateful")
 _READS = "_read_only_resource_inputs"  # where TensorFlow notes which variables a function only reads
 
+_kinds: "weakref.WeakKeyDictionary[type, type | None]" = weakref.WeakKeyDictionary()
 _known: "weakref.WeakKeyDictionary[keras.Model, tuple[str, int] | None]" = weakref.WeakKeyDictionary()
 
 
@@ -129,9 +129,10 @@ def _own_variables(model) -> list[tf.Variable]:
     return list(found.values())
 
 
-@functools.cache
 def _kind(cls: type) -> type | None:
-    return next((kind for kind in (tf.Variable, dict, list, tuple) if issubclass(cls, kind)), None)
+    if cls not in _kinds:
+        _kinds[cls] = next((kind for kind in (tf.Variable, dict, list, tuple) if issubclass(cls, kind)), None)
+    return _kinds[cls]
 
 
 def _written(operations) -> list[tf.Tensor]:

@@ -22,6 +22,7 @@ from kerasal.process import check_process
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
+from keras.src.backend.common import global_state  # isort: skip
 
 # A bound, so that a user who makes a new option or function for every call does not fill the memory with graphs.
 _KEPT_A_MODEL = 32
@@ -37,17 +38,22 @@ class Retraced:
     def current(self) -> tf.types.experimental.PolymorphicFunction:
         """Return the function, whose traces are of ``roots`` (the model and options) as they are now."""
         with one_at_a_time:
-            count = self._function.experimental_get_tracing_count()
-            if count != self._count:  # traced since; what tracing itself has set is no reason to do so again
-                self._snapshot.settle()
-                self._count = count
-            if not self._snapshot.holds():
+            if self._settings != _global_settings() or not self._snapshot.holds():
                 self._renew()
             return self._function
 
     def _renew(self) -> None:
-        self._snapshot, self._count = Snapshot(*self._roots), 0
-        self._function = tf.function(self._run, **self._options)
+        self._snapshot, self._settings = Snapshot(*self._roots), _global_settings()
+        # What tracing itself sets is no reason to trace again, so it is settled when the trace ends.
+        settle = tf.autograph.experimental.do_not_convert(self._snapshot.settle)
+        run = self._run
+
+        def traced_run(*inputs):
+            results = run(*inputs)
+            settle()
+            return results
+
+        self._function = tf.function(traced_run, **self._options)
 
 
 class Kept:
@@ -217,7 +223,8 @@ def _kept(model: keras.Model) -> Kept:
 def _global_settings() -> tuple:
     """Return the settings of Keras that its layers read when they are called."""
     config = keras.config
-    return config.floatx(), config.epsilon(), config.image_data_format(), config.is_flash_attention_enabled()
+    seeds = global_state.get_global_attribute("global_seed_generator")  # of layers with noise and without a seed
+    return config.floatx(), config.epsilon(), config.image_data_format(), config.is_flash_attention_enabled(), seeds
 
 
 def _is_plain(value: Any) -> bool:

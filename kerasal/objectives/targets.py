@@ -1,5 +1,6 @@
 """What a user may give as a target, turned into an objective: ``target, number of images -> Objective``."""
 
+import types
 import weakref
 from typing import Any
 
@@ -47,7 +48,11 @@ class HeldFunction:
     def __init__(self, function):
         self._identity = id(function)
         try:
-            self._reference = weakref.ref(function)
+            if isinstance(function, types.MethodType):  # a new object at every look at it
+                self._identity = hash((id(function.__self__), id(function.__func__)))
+                self._reference = weakref.WeakMethod(function)
+            else:
+                self._reference = weakref.ref(function)
         except TypeError:  # some built-in callables take no weak reference
             self._reference = lambda: function
 
@@ -62,4 +67,7 @@ class HeldFunction:
         return self._identity
 
     def __eq__(self, other):
-        return isinstance(other, HeldFunction) and self() is not None and self() is other()
+        mine, others = self(), other() if isinstance(other, HeldFunction) else None
+        if isinstance(mine, types.MethodType) and isinstance(others, types.MethodType):
+            return mine.__self__ is others.__self__ and mine.__func__ is others.__func__
+        return mine is not None and mine is others

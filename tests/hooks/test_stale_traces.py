@@ -3,12 +3,14 @@
 The reference is an eager GradientTape on the same model, which runs its Python anew every time.
 """
 
+import collections
 import dataclasses
 import functools
 import types
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -100,6 +102,101 @@ def test_what_a_layer_reads_is_read_anew(change, images, monkeypatch):
     for number in (1.0, 3.0, 2.0):
         CHANGES[change](layer, number)
         assert_fresh(model, images)
+
+
+class Helper:
+    """Reads a global in methods that Python calls by itself, and is not the layer's own class."""
+
+    def __call__(self, x):
+        return x * self[0]
+
+    def __getitem__(self, number):
+        return TEMPERATURE
+
+
+def helper_module():
+    """A module of the user's, with another in it, as a package has them."""
+    outer, inner = types.ModuleType("outer"), types.ModuleType("inner")
+    outer.__file__ = inner.__file__ = __file__
+    inner.gain, outer.inner = 1.0, inner
+    outer.scale = lambda x: x * outer.inner.gain
+    return outer
+
+
+class Wide(keras.layers.Layer):
+    """Uses names that Keras uses for itself, a module, a wrapped function and a function with its own gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.history, self.gain_constraint, self.helper, self.module = 1.0, [1.0], Helper(), helper_module()
+        self.series, self.registry = pd.Series([1.0]), collections.UserDict(gain=1.0)
+        self.slope = slope = [1.0]
+
+        @functools.wraps(keras.activations.relu)
+        def rectify(x):
+            return x * slope[0]
+
+        @tf.custom_gradient
+        def straight(x):
+            return x * slope[0], lambda signal: signal * slope[0]
+
+        self.rectify, self.straight = rectify, straight
+
+    def call(self, x):
+        x = self.module.scale(self.helper(x)) * self.history * self.gain_constraint[0] * self.registry["gain"]
+        return self.straight(self.rectify(x)) * float(self.series.iloc[0])
+
+
+WIDE_CHANGES = {
+    "a global that a helper reads": lambda layer, n: globals().__setitem__("TEMPERATURE", n),
+    "a name of Keras's own": lambda layer, n: setattr(layer, "history", n),
+    "a name of a constraint": lambda layer, n: layer.gain_constraint.__setitem__(0, n),
+    "a module within a module": lambda layer, n: setattr(layer.module.inner, "gain", n),
+    "a wrapped function's closure": lambda layer, n: layer.slope.__setitem__(0, n),
+    "a user's dictionary": lambda layer, n: layer.registry.__setitem__("gain", n),
+    "a series": lambda layer, n: setattr(layer, "series", pd.Series([n])),
+}
+
+
+@pytest.mark.parametrize("change", WIDE_CHANGES)
+def test_what_is_read_by_way_of_others_is_read_anew(change, images, monkeypatch):
+    monkeypatch.setitem(globals(), "TEMPERATURE", 1.0)
+    layer = Wide()
+    model = small(layer)
+    compiled = attribution.input_gradient.compiled(model, logits=False)
+    for number in (1.0, 3.0, 2.0):
+        WIDE_CHANGES[change](layer, number)
+        assert_fresh(model, images)
+    expected = reference(model, images, first_class)
+    assert np.abs(compiled(images, [0, 0]) - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+class Bound:
+    index = 0
+
+    def score(self, output):
+        return output[:, self.index]
+
+
+def test_a_bound_method_is_one_target(images):
+    model, target = small(keras.layers.Conv2D(4, 3)), Bound()
+    for index in (0, 0, 1):
+        target.index = index
+        assert_fresh(model, images, target.score, lambda output, index=index: output[:, index])
+        assert len(trace.traces(model)) == 1
+
+
+def test_settings_of_keras_also_for_compiled_methods(images):
+    model = small(keras.layers.Lambda(lambda x: x / (keras.config.epsilon() + tf.abs(x))))
+    compiled, before = attribution.input_gradient.compiled(model, logits=False), keras.config.epsilon()
+    try:
+        for epsilon in (1.0, 3.0):
+            keras.config.set_epsilon(epsilon)
+            assert_fresh(model, images)
+            expected = reference(model, images, first_class)
+            assert np.abs(compiled(images, [0, 0]) - expected).max() <= 1e-4 * np.abs(expected).max()
+    finally:
+        keras.config.set_epsilon(before)
 
 
 def test_normalization_that_loads_weights_or_adapts(images, tmp_path):

@@ -8,6 +8,8 @@ import sys
 import types
 from typing import Any
 
+from kerasal.hooks.reachable import is_own_module
+
 _LIBRARIES = {"keras", "tensorflow", "numpy", "scipy", "pandas", "kerasal", *sys.stdlib_module_names} - {"__main__"}
 _OF_CLASSES = {"__module__", "__doc__", "__dict__", "__weakref__", "__qualname__", "__annotations__", "__annotate__"}
 _OF_CLASSES |= {"__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl", "__orig_bases__"}
@@ -38,7 +40,7 @@ def _found_by_name(function: types.FunctionType) -> bool:
 
 def _counts(function: types.FunctionType, name: str) -> bool:
     found = function.__globals__.get(name)
-    return found is not None and not isinstance(found, types.ModuleType)
+    return found is not None and not (isinstance(found, types.ModuleType) and not is_own_module(found))
 
 
 def _names(code: types.CodeType) -> list[str]:
@@ -92,7 +94,7 @@ def is_own(kind: type) -> bool:
 
 
 def _in_library(module: str | None) -> bool:
-    return module is not None and module.split(".")[0] in _LIBRARIES
+    return isinstance(module, str) and module.split(".")[0] in _LIBRARIES
 
 
 def full_name(kind: type) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from kerasal import _keras  # noqa: F401
 from kerasal.digests import Encoder, digest_file
+from kerasal.hooks import paths
 from kerasal.hooks.code_parts import (
     class_parts,
     code_parts,
@@ -26,6 +27,7 @@ from kerasal.hooks.code_parts import (
     object_parts,
     without_layers,
 )
+from kerasal.hooks.reachable import is_own_module, names_in_call
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -86,6 +88,7 @@ class _Encoder(Encoder):
             None if model or not layer else _settings(operation),
             _attributes(operation) if own or not layer else _values(operation),
             list(operation.weights) if layer else [],
+            keras.tree.flatten(operation.states) if getattr(operation, "stateful", False) is True else [],
             [] if not layer or graph else operation._flatten_layers(include_self=False, recursive=False),
             _graph(operation) if graph else None,
             _program(operation) if isinstance(operation, keras.layers.TFSMLayer) else None,
@@ -99,7 +102,7 @@ class _Encoder(Encoder):
         ((tf.DType, tf.TensorShape), lambda _, value: str(value)),
         (enum.Enum, lambda _, value: (full_name(type(value)), value.name)),
         (type, lambda _, value: class_parts(value)),
-        (types.ModuleType, lambda _, module: ("module", module.__name__)),
+        (types.ModuleType, lambda _, module: ("module", module.__name__, _numbers(module))),
         (types.FunctionType, lambda _, function: function_parts(function)),
         (types.MethodType, lambda _, method: ("method", method.__func__, method.__self__)),
         (types.CodeType, lambda _, code: code_parts(code)),
@@ -127,8 +130,28 @@ def _settings(layer: keras.Layer) -> Any:
 
 
 def _attributes(operation: keras.Operation) -> dict[str, Any]:
-    """Return what a class that is not Keras's, or an operation, keeps beside what every layer has."""
-    return {key: value for key, value in vars(operation).items() if key not in _bookkeeping()}
+    """Return what a class that is not Keras's, or an operation, keeps beside what every layer has.
+
+    Names of Keras's own count where the class's call reads them; collections of the addresses of layers do not, which
+    every process has others of.
+    """
+    read = names_in_call(type(operation)) if is_own(type(operation)) else ()
+    layers = paths.layers(operation) if isinstance(operation, keras.Model) else []
+    addresses = {id(layer) for _, layer in layers}
+    return {
+        key: value
+        for key, value in vars(operation).items()
+        if (key not in _bookkeeping() or key in read) and not _are_addresses(value, addresses)
+    }
+
+
+def _are_addresses(value: Any, addresses: set[int]) -> bool:
+    return (
+        isinstance(value, (set, list, tuple))
+        and bool(value)
+        and all(type(one) is int for one in value)
+        and (addresses.issuperset(value))
+    )
 
 
 def _values(layer: keras.Layer) -> dict[str, Any]:
@@ -171,6 +194,14 @@ def _graph(model: keras.Model) -> tuple:
                     numbers.setdefault(id(tensor), len(numbers))
     shapes = [(tuple(tensor.shape), str(tensor.dtype)) for tensor in model.inputs]
     return shapes, calls, [numbers[id(tensor)] for tensor in model.outputs]
+
+
+def _numbers(module: types.ModuleType) -> dict[str, Any]:
+    """Return the numbers and texts that a module of the user's holds; of a library's, nothing."""
+    if not is_own_module(module):
+        return {}
+    plain = (bool, int, float, complex, str, np.ndarray, types.ModuleType)
+    return {key: value for key, value in vars(module).items() if not key.startswith("__") and isinstance(value, plain)}
 
 
 def _program(layer) -> str | None:

@@ -94,7 +94,7 @@ def is_relevant(owner: Any, name: Any) -> bool:
         if name == "_layers":  # elsewhere the attributes, which are read, hold the same layers
             return isinstance(owner, keras.Model)
         if name in _BOOKKEEPING or name.startswith("_self_") or name.endswith(_TRAINING_ONLY):
-            return not is_constant(type(owner)) and name in _names_in_call(type(owner))
+            return not is_constant(type(owner)) and name in names_in_call(type(owner))
     return True
 
 
@@ -145,6 +145,8 @@ def places(thing: Any) -> Iterator[Place]:
         yield Place(thing, read=read)
         if namespace(thing):  # of a partial or a method
             yield Place(namespace(thing), names=tuple(namespace(thing)), owner=thing)
+    elif _root(type(thing)) == "pandas" and hasattr(thing, "to_numpy"):
+        yield Place(thing, read=_table)
     elif callable(thing) and is_constant(type(thing)) and _wrapped(thing):
         yield Place(thing, read=_wrapped)
     elif isinstance(thing, _READ_INSTANCES) or not is_constant(type(thing)) or _is_setting(thing):
@@ -192,7 +194,7 @@ def _in_library(file: str) -> bool:
     return file.startswith("<frozen") or "site-packages" in file or os.path.realpath(file).startswith(_FOLDERS)
 
 
-def _names_in_call(kind: type) -> set[str]:
+def names_in_call(kind: type) -> set[str]:
     """Return the names that the code of a user's layer refers to, but for its training and saving."""
     own = [vars(base).items() for base in kind.__mro__ if not is_constant(base)]
     methods = [part for items in own for name, part in items if name not in _TRAINING_METHODS]
@@ -285,6 +287,12 @@ def _arrays(arguments: Any) -> tuple:
 
 def _content(array: np.ndarray) -> tuple:
     return array.shape, array.dtype.str, array.tobytes()
+
+
+def _table(table: Any) -> tuple:
+    """Return what a pandas object holds, which lies in compiled classes."""
+    values, names = table.to_numpy(), [getattr(table, name, ()) for name in ("index", "columns")]
+    return (*map(tuple, names), *(_elements(values) if values.dtype.hasobject else _content(values)))
 
 
 def _elements(array: np.ndarray) -> tuple:

@@ -1,59 +1,150 @@
 """A softmax, log-softmax or sigmoid that is written out in exponentials and sums, recognized in a traced graph."""
 
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
 from kerasal import _keras  # noqa: F401
+from kerasal.hooks.operations import BROADCASTING, UNARY, Origins
 
 import tensorflow as tf  # isort: skip
 
 _SHAPING = ("Identity", "Reshape", "Squeeze", "ExpandDims", "BroadcastTo")
 _SUMS = ("Add", "AddV2")
+_DIVISIONS = ("RealDiv", "Div", "DivNoNan")
+_PRODUCTS = ("Mul", "MulNoNan")
+_RECIPROCALS = ("Reciprocal", "Inv")
+_POINTWISE = (UNARY | BROADCASTING) - {"LRN", "Softmax", "LogSoftmax", "Sigmoid"}
 _DEPTH = 8
 
 
-def squashing(op: tf.Operation) -> tuple[str, tf.Tensor | None] | None:
-    """Return the kind of squashing that ends at ``op`` and its logits; None if none does.
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """A squashing that is written out: its kind, its logits, and whether a softmax runs along the last axis.
 
     The logits are None for exponentials that are divided by a sum of something else.
     """
-    if op.type in ("RealDiv", "Div", "DivNoNan"):
-        return _quotient(*op.inputs)
-    if op.type in ("Reciprocal", "Inv"):
-        return _inverse(op.inputs[0])
+
+    kind: str
+    logits: tf.Tensor | None
+    along_last: bool = True
+
+
+def squashing(op: tf.Operation) -> Written | None:
+    """Return the squashing that ends at ``op``; None if none does."""
+    if fraction := _fraction(op):
+        return _quotient(*fraction)
+    if op.type in _SUMS or op.type in _PRODUCTS:
+        return _half_tanh(op)
     if op.type == "Sub":
         return _log_softmax(*op.inputs)
     if op.type == "Neg" and op.inputs[0].op.type == "Softplus":  # log σ(x) = -softplus(-x)
-        return "Sigmoid", _negated(op.inputs[0].op.inputs[0])
+        return Written("Sigmoid", _negated(op.inputs[0].op.inputs[0]))
     return None
 
 
-def _quotient(above, below):
-    numerator, total = _through(above), _through(below)
-    if _is_number(numerator, 1):
+def divided_exponential(output: tf.Tensor, origins: Origins, moving: Mapping[str, int]) -> tf.Operation | None:
+    """Return the division through which an exponential of what has weights reaches an output that is not recognized.
+
+    Between them are operations on each value, or such that move values. Exponentials that are divided by a constant
+    only (rates) or by nothing (log-variances) are none, nor is the sigmoid of a gate.
+
+    Args:
+        output: the tensor to walk backward from.
+        origins: where the graph's values come from.
+        moving: the types of the operations that move values, each with the number of the input that holds them.
+    """
+    pending, done = [(output, None)], set()
+    while pending:
+        tensor, division = pending.pop()
+        op, key = tensor.op, (tensor.ref(), division is not None)
+        if key in done or "input" not in origins.of(tensor):
+            continue
+        done.add(key)
+        base = op.type == "Pow" and "input" not in origins.of(op.inputs[0])
+        if (op.type == "Exp" or base) and division is not None and "weight" in origins.of(tensor):
+            return division
+        fraction = _fraction(op)
+        if fraction is not None and "input" in origins.of(fraction[1]):
+            numerator, denominator = fraction
+            is_gated = numerator is not None and "weight" in origins.of(numerator)
+            if is_gated and _inverse(denominator) is not None:  # x / (1 + exp(-x)), a swish
+                pending.append((numerator, division))
+                continue
+            pending += [(x, op) for x in fraction if x is not None]
+        elif op.type in moving:
+            pending.append((op.inputs[moving[op.type]], division))
+        elif op.type == "IdentityN":
+            pending.append((op.inputs[tensor.value_index], division))
+        elif op.type in ("ConcatV2", "Pack", "Select") or (op.type in _POINTWISE and squashing(op) is None):
+            pending += [(x, division) for x in op.inputs]
+    return None
+
+
+def _fraction(op) -> tuple[tf.Tensor | None, tf.Tensor] | None:
+    """Return the numerator (None: 1) and denominator of a division, also of a product with an inverse."""
+    if op.type in _DIVISIONS:
+        above, below = op.inputs
+        return (None if _is_number(_through(above), 1) else above), below
+    if op.type in _RECIPROCALS or (op.type == "Pow" and _is_number(op.inputs[1], -1)):
+        return None, op.inputs[0]
+    if op.type in _PRODUCTS:
+        for above, factor in (op.inputs, reversed(op.inputs)):
+            inverse = _through(factor).op
+            inverse = _fraction(inverse) if inverse.type not in _PRODUCTS else None
+            if inverse is not None and inverse[0] is None:
+                return above, inverse[1]
+    return None
+
+
+def _quotient(above, below) -> Written | None:
+    if above is None:
         return _inverse(below)
+    numerator, total = _through(above), _through(below)
     if numerator.op.type != "Exp":
         return None
     exponent = numerator.op.inputs[0]
-    if total.op.type in _SUMS and any(_is_number(x, 1) for x in total.op.inputs):
-        if any(_same(_through(x), numerator) for x in total.op.inputs):
-            return "Sigmoid", exponent
-        return None
-    # A guard against division by zero stands between.
+    rest = _beside_number(total.op, 1) if total.op.type in _SUMS else None
+    if rest is not None and _same(_through(rest), numerator):
+        return Written("Sigmoid", exponent)
+    # A guard against division by zero stands between, or the 1 of a class whose logit is 0.
     while total.op.type in (*_SUMS, "Maximum") and any(_is_number(x) for x in total.op.inputs):
         total = _through(next(x for x in total.op.inputs if not _is_number(x)))
     if total.op.type != "Sum":
         return None
     if _same(_through(total.op.inputs[0]), numerator):
-        return "Softmax", _unshifted(exponent)
-    return "Softmax", None
+        return Written("Softmax", _unshifted(exponent), _is_along_last(total.op))
+    return Written("Softmax", None)
 
 
-def _inverse(below):
+def _inverse(below) -> Written | None:
     """Recognize 1 / (1 + exp(v)), a sigmoid of -v."""
     op = _through(below).op
     if op.type in _SUMS and any(_is_number(x, 1) for x in op.inputs):
         for x in op.inputs:
             if _through(x).op.type == "Exp":
-                return "Sigmoid", _negated(_through(x).op.inputs[0])
+                return Written("Sigmoid", _negated(_through(x).op.inputs[0]))
     return None
+
+
+def _half_tanh(op) -> Written | None:
+    """Recognize (1 + tanh(v)) / 2 as a product or a sum, a sigmoid of 2 v."""
+    is_product = op.type in _PRODUCTS
+    inner = _beside_number(op, 0.5)
+    if inner is None or _through(inner).op.type not in (_SUMS if is_product else _PRODUCTS):
+        return None
+    tanh = _beside_number(_through(inner).op, 1 if is_product else 0.5)
+    if tanh is None or _through(tanh).op.type != "Tanh":
+        return None
+    return Written("Sigmoid", 2 * _through(tanh).op.inputs[0])
+
+
+def _beside_number(op, value: float):
+    """Return what a sum or product adds to, or multiplies by, one number; None if there is no such number."""
+    if not any(_is_number(x, value) for x in op.inputs):
+        return None
+    return next((x for x in op.inputs if not _is_number(x, value)), None)
 
 
 def _log_softmax(above, below):
@@ -67,7 +158,8 @@ def _log_softmax(above, below):
         total = _through(logs[0])
     if total.op.type != "Log" or _through(total.op.inputs[0]).op.type != "Sum":
         return None
-    exponential = _through(_through(total.op.inputs[0]).op.inputs[0])
+    summed = _through(total.op.inputs[0])
+    exponential = _through(summed.op.inputs[0])
     if exponential.op.type != "Exp":
         return None
     exponent = _through(exponential.op.inputs[0])
@@ -75,7 +167,9 @@ def _log_softmax(above, below):
         if exponent.op.type != "Sub" or not _same(_through(exponent.op.inputs[1]), _through(shift)):
             return None
         exponent = _through(exponent.op.inputs[0])
-    return ("LogSoftmax", _unshifted(above)) if _same(_through(above), exponent) else None
+    if not _same(_through(above), exponent):
+        return None
+    return Written("LogSoftmax", _unshifted(above), _is_along_last(summed.op))
 
 
 def _unshifted(exponent):
@@ -91,6 +185,12 @@ def _unshifted(exponent):
         if shift.op.type == "Max" and _same(_through(shift.op.inputs[0]), _through(op.inputs[0]))
         else exponent
     )
+
+
+def _is_along_last(op) -> bool:
+    """Tell whether a reduction runs along the last axis, perhaps among others."""
+    axes, rank = tf.get_static_value(op.inputs[1]), op.inputs[0].shape.rank
+    return axes is not None and rank is not None and rank - 1 in {int(axis) % rank for axis in np.ravel(axes)}
 
 
 def _negated(tensor):

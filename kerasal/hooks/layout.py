@@ -66,6 +66,10 @@ class Layout:
             self.last(name, tensor)
         return axis % tensor.shape.rank
 
+    def is_last(self, name: str | None) -> bool:
+        """Tell whether a layer's channels (``None``: the output's classes) are known to be its last axis."""
+        return self._axes.get(name, -1) == -1
+
     def last(self, name: str | None, tensor: tf.Tensor | None) -> tf.Tensor | None:
         """Return a layer's output (``None``: the model's), or another of its kind, channels last.
 

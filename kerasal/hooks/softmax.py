@@ -8,7 +8,9 @@ The graph is walked backward from the output. What the walk meets decides, whate
 | several of them, concatenated or stacked, also with linear outputs | the logits of each, concatenated alike |
 | a clip, label smoothing, a logarithm, any increasing function of each value | those below |
 | 1 - a sigmoid | those below, with the other sign |
+| the largest or smallest of several sigmoids | the largest or smallest of those below |
 | ``exp(x) / sum(exp(x))``, ``1 / (1 + exp(-x))``, ``x - logsumexp(x)`` | x |
+| exponentials divided in a way that is not recognized, without a softmax | none to be had: ``NoLogits`` |
 | a product or sum with something that has weights (a gate), a layer with weights | none: it is within the network |
 | anything else: averages, products, factors by class | none to be had: ``NoLogits`` |
 """
@@ -18,44 +20,9 @@ import dataclasses
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks import handwritten
 from kerasal.hooks.operations import PASSING, Origins, again
+from kerasal.hooks.squashed import ARITHMETIC, CALLS, INCREASING, MOVING, SQUASHING, Squashed, ends_in_squashing
 
 import tensorflow as tf  # isort: skip
-
-SQUASHING = ("Softmax", "Sigmoid", "LogSoftmax")
-CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-# Values are moved, chosen or repeated; the number says which input holds them.
-# fmt: off
-_MOVING = {"Split": 1} | dict.fromkeys((
-    *PASSING, "Transpose", "StridedSlice", "Slice", "GatherV2", "GatherNd", "ReverseV2", "Roll", "Tile", "BroadcastTo",
-    "SplitV", "Unpack", "DepthToSpace", "SpaceToDepth", "ResizeNearestNeighbor",
-), 0)
-# fmt: on
-_INCREASING = frozenset(("Log", "Log1p", "Exp", "Expm1", "Sqrt", "Relu", "Relu6", "Elu", "Selu", "Softplus", "Tanh"))
-_ARITHMETIC = frozenset(("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"))
-_KEEPING = frozenset(_MOVING) | _INCREASING | _ARITHMETIC | {"ConcatV2", "Pack"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Squashed:
-    """What is known of a tensor behind a softmax or sigmoid.
-
-    ``logits`` have the tensor's shape and are None where the operation ``lost`` has mixed them. ``kind`` is the
-    squashing, or "" where several were joined. ``plain`` says that the tensor is the squashing itself, ``ranks`` that
-    the logits order an image's classes as the tensor does.
-    """
-
-    logits: tf.Tensor | None
-    kind: str = ""
-    plain: bool = True
-    ranks: bool = True
-    lost: tf.Operation | None = None
-
-    def message(self) -> str:
-        """Return why there are no logits and what was explained instead."""
-        return (
-            f"The model's output has no logits: {self.lost.type} ({self.lost.name}) follows its softmax or sigmoid and "
-            "cannot be undone. The output itself is explained; pass logits=False if that is what you want."
-        )
 
 
 def find(output: tf.Tensor) -> Squashed | None:
@@ -64,7 +31,10 @@ def find(output: tf.Tensor) -> Squashed | None:
     Raises:
         ValueError: a softmax is there, but inside a compiled function (a SavedModel), where it cannot be undone.
     """
-    found = _Walk(output.graph).find(output)
+    origins = Origins(output.graph)
+    found = _Walk(output.graph, origins).find(output)
+    if found is None and (division := handwritten.divided_exponential(output, origins, MOVING)):
+        return Squashed(None, "Exp", lost=division)
     if found is not None and found.lost is not None and found.lost.type in CALLS:
         raise ValueError(
             "The model ends in a softmax or sigmoid inside a compiled function (a SavedModel or a tf.function), so its "
@@ -80,8 +50,8 @@ def find(output: tf.Tensor) -> Squashed | None:
 class _Walk:
     """A walk backward over one graph, which remembers what it found."""
 
-    def __init__(self, graph: tf.Graph):
-        self._origins = Origins(graph)
+    def __init__(self, graph: tf.Graph, origins: Origins):
+        self._origins = origins
         self._place = {op.name: number for number, op in enumerate(graph.get_operations())}
         self._found: dict = {}
 
@@ -97,27 +67,29 @@ class _Walk:
         if op.type in SQUASHING:
             return self._squashed(op.inputs[0], op.type)
         if written := handwritten.squashing(op):
-            kind, logits = written
-            return Squashed(None, kind, lost=op) if logits is None else self._squashed(logits, kind)
-        if op.type in CALLS and _ends_in_squashing(op, tensor.value_index):
+            if written.logits is None:
+                return Squashed(None, written.kind, lost=op)
+            return self._squashed(written.logits, written.kind, written.along_last)
+        if op.type in CALLS and ends_in_squashing(op, tensor.value_index):
             return Squashed(None, lost=op)
-        if op.type in _MOVING or op.type == "IdentityN":
+        if op.type in MOVING or op.type == "IdentityN":
             return self._moved(op, tensor.value_index)
         if op.type in ("ConcatV2", "Pack"):
             return self._joined(op)
         return self._computed(op)
 
-    def _squashed(self, logits, kind: str) -> Squashed:
+    def _squashed(self, logits, kind: str, along_last: bool = True) -> Squashed:
         """Return the logits of a squashing; of a softmax of a softmax, the inner one's."""
         inner = self.find(logits)
         if inner is None or inner.logits is None:
-            return Squashed(logits, kind)
-        return dataclasses.replace(inner, kind=kind, plain=False)
+            return Squashed(logits, kind, ranks=along_last)
+        kind = inner.kind if kind == "Sigmoid" else kind
+        return dataclasses.replace(inner, kind=kind, plain=False, ranks=inner.ranks and along_last)
 
     def _moved(self, op, index: int) -> Squashed | None:
         if op.type == "IdentityN":
             return self.find(op.inputs[index])
-        number = _MOVING[op.type]
+        number = MOVING[op.type]
         below = self.find(op.inputs[number])
         if below is None or below.logits is None or op.type == "Identity":
             return below
@@ -127,7 +99,9 @@ class _Walk:
             return dataclasses.replace(below, logits=tf.cast(below.logits, op.outputs[0].dtype))
         inputs = list(op.inputs)
         inputs[number] = tf.cast(below.logits, inputs[number].dtype)
-        return dataclasses.replace(below, logits=again(op, inputs)[index])
+        # A softmax orders the values along its own axis; a sigmoid orders them everywhere.
+        ranks = below.ranks and (below.kind == "Sigmoid" or _keeps_last_axis(op))
+        return dataclasses.replace(below, logits=again(op, inputs)[index], ranks=ranks)
 
     def _joined(self, op) -> Squashed | None:
         inputs = list(op.inputs)
@@ -159,8 +133,11 @@ class _Walk:
         if lost is not None:
             return lost
         if len(op.inputs) == len(varying) == 1:
-            return self._monotone(op, found[0], -1 if op.type == "Neg" else int(op.type in _INCREASING))
-        if op.type in _ARITHMETIC and len(varying) == 1:
+            return self._monotone(op, found[0], -1 if op.type == "Neg" else int(op.type in INCREASING))
+        if op.type in ("Max", "Min") and varying[0] is op.inputs[0] and found[0].kind == "Sigmoid":
+            # A sigmoid's largest value is the sigmoid of the largest.
+            return dataclasses.replace(found[0], logits=again(op, [found[0].logits, op.inputs[1]])[0])
+        if op.type in ARITHMETIC and len(varying) == 1:
             return self._with_constant(op, found[0], fixed[0], op.inputs[0] is fixed[0])
         return Squashed(None, lost=op)
 
@@ -216,34 +193,12 @@ class _Walk:
         return self._monotone(op, below, 1, plain=value == 0 and op.type in ("Add", "AddV2", "Sub"))
 
 
+def _keeps_last_axis(op) -> bool:
+    if op.type not in PASSING:
+        return False
+    before, after = op.inputs[0].shape, op.outputs[0].shape
+    return bool(before.rank and after.rank) and before[-1] is not None and before[-1] == after[-1]
+
+
 def _alike(tensor, other) -> bool:
     return tensor.shape.rank is not None and tensor.shape.as_list() == other.shape.as_list()
-
-
-def _ends_in_squashing(op, index: int) -> bool:
-    """Tell whether a compiled function's output is a squashing, followed by what keeps or moves each value."""
-    library = {function.signature.name: function for function in op.graph.as_graph_def().library.function}
-    name = op.get_attr("f").name
-    while name in library:
-        function = library[name]
-        nodes = {node.name: node for node in function.node_def}
-        end = function.ret[function.signature.output_arg[index].name]
-        node = nodes.get(end.split(":")[0])
-        while node is not None and node.op in _KEEPING and (below := _only_varying(node, nodes)) is not None:
-            end = below
-            node = nodes.get(end.split(":")[0])
-        if node is None:
-            return False
-        if node.op in SQUASHING:
-            return True
-        if node.op not in CALLS:
-            return False
-        name, index = node.attr["f"].func.name, int(end.split(":")[-1])
-    return False
-
-
-def _only_varying(node, nodes) -> str | None:
-    """Return what a node's values come from: its first input that is no constant; None if it computes with several."""
-    named = [x for x in node.input if not x.startswith("^")]
-    varying = [x for x in named if x.split(":")[0] not in nodes or nodes[x.split(":")[0]].op != "Const"]
-    return None if not varying or (node.op in _ARITHMETIC and len(varying) > 1) else varying[0]

@@ -88,7 +88,7 @@ class View:
             if self._outputs.setdefault("lost", output) is output:  # once per trace
                 warnings.warn(found.message(), model_outputs.NoLogits, stacklevel=2)
             return output
-        if not found.ranks:
+        if not found.ranks or (found.kind != "Sigmoid" and not self.layout.is_last(None)):
             self._outputs[found.logits.ref()] = output
         return found.logits
 

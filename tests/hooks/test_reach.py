@@ -79,6 +79,17 @@ REFUSED = {
     "GELU by tanh": (lambda x: activations.gelu(x, approximate=True), "GELU"),
     "mish": (activations.mish, "softplus"),
     "hard swish": (activations.hard_swish, "hard swish"),
+    "swish as a quotient": (lambda x: x / (1 + tf.exp(-x)), "swish"),
+    "swish as a product": (lambda x: x * (1 / (1 + tf.exp(-x))), "swish"),
+    "softplus by log1p": (lambda x: tf.math.log1p(tf.exp(x)), "a softplus"),
+    "softplus by log": (lambda x: tf.math.log(1 + tf.exp(x)), "a softplus"),
+    "product without NaN": (lambda x: tf.math.multiply_no_nan(x, tf.cast(x > 0, x.dtype)), "written as a product"),
+    "absolute value, reshaped": (
+        lambda x: tf.reshape(tf.reshape(x, (-1, 2)) + tf.reshape(abs(x), (-1, 2)), (-1, 4)),
+        "ab",
+    ),
+    "root of a maximum": (lambda x: tf.sqrt(tf.maximum(x, 0) + 1), "a ReLU written as a maximum"),
+    "ReLU with a threshold, as a product": (lambda x: (r := tf.nn.relu(x)) * tf.cast(r > 1, r.dtype), "a product"),
     "hard sigmoid": (activations.hard_sigmoid, "hard sigmoid"),
 }
 
@@ -97,6 +108,15 @@ def test_a_relu_that_is_written_out_is_refused_by_name_where_there_is_no_other(n
         attribution.deconvnet(model_with(function, relu_first=False), IMAGES, 0)
 
 
+def variance(h):
+    return tf.reduce_mean(h * h, 1, keepdims=True) - tf.reduce_mean(h, 1, keepdims=True) ** 2 + 0 * h
+
+
+def distances(h):
+    return tf.reduce_sum(h * h, 1, keepdims=True) + tf.reduce_sum(CENTERS**2, 0) - 2 * h @ CENTERS
+
+
+CENTERS = RANDOM.normal(size=(4, 4)).astype(np.float32)
 GATE = layers.Dense(4, kernel_initializer=keras.initializers.GlorotNormal(seed=4))
 ALLOWED = {
     "relu(-x)": lambda relu: lambda x: relu(-x),
@@ -108,6 +128,14 @@ ALLOWED = {
     "squeeze and excite": lambda relu: lambda x: x * tf.sigmoid(GATE(relu(x))),
     "maxout": lambda relu: lambda x: relu(tf.maximum(x[:, :2], x[:, 2:])),
     "unit length": lambda relu: lambda x: tf.nn.l2_normalize(relu(x), axis=1),
+    "and its root": lambda relu: lambda x: (h := relu(x)) + tf.sqrt(h + 1e-6),
+    "times its tanh": lambda relu: lambda x: (h := relu(x)) * tf.tanh(h),
+    "over 1 + itself": lambda relu: lambda x: (h := relu(x)) / (1 + h),
+    "statistics": lambda relu: lambda x: tf.sqrt(tf.maximum(variance(relu(x)), 0) + 1e-5),
+    "distances": lambda relu: lambda x: tf.sqrt(tf.maximum(distances(relu(x)), 0) + 1e-5),
+    "softmax by hand": lambda relu: lambda x: (e := tf.exp(relu(x))) / tf.reduce_sum(e, axis=1, keepdims=True),
+    "log-sigmoid by hand": lambda relu: lambda x: -tf.math.log(1 + tf.exp(-relu(x))),
+    "outer product": lambda relu: lambda x: tf.reshape(x[:, :, None] * tf.sigmoid(relu(x))[:, None], (-1, 16)),
     "clipped softmax": lambda relu: lambda x: tf.clip_by_value(tf.nn.softmax(relu(x)), 0.0, 1.0),
 }
 
@@ -151,6 +179,51 @@ def test_a_leaky_relu_within_a_compiled_function_is_refused_too():
     compiled = tf.function(tf.nn.leaky_relu)
     with pytest.raises(hooks.NoReLU, match="compiled function"):
         attribution.guided_backprop(model_with(lambda x: compiled(x)), IMAGES, 0)
+
+
+@tf.custom_gradient
+def own_gradient(x):
+    return tf.nn.relu(x), lambda signal: signal * tf.cast(x > 0, signal.dtype)
+
+
+@tf.custom_gradient
+def straight_through(x):
+    return tf.round(x), lambda signal: signal
+
+
+class Block(layers.Layer):
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(4,), initializer="ones")
+
+    def call(self, x):
+        return tf.nn.relu(x * self.scale)
+
+
+def remat():
+    with keras.RematScope(mode="full"):
+        return Block()
+
+
+@pytest.mark.parametrize("function", [own_gradient, tf.recompute_grad(tf.nn.relu), tf.recompute_grad(tf.nn.elu)])
+def test_a_rectifier_within_a_function_that_has_its_own_gradient_is_refused(function):
+    for method in (attribution.guided_backprop, attribution.deconvnet):
+        with pytest.raises(hooks.NoReLU, match=r"a function that has its own gradient \(.*odd.*cannot reach"):
+            method(model_with(lambda x: function(x)), IMAGES, 0)
+
+
+def test_a_layer_that_is_computed_once_more_for_its_gradient_is_refused_too():
+    inputs = keras.Input((5,))
+    model = keras.Model(inputs, layers.Dense(3)(layers.ReLU()(remat()(layers.Dense(4)(inputs)))))
+    with pytest.raises(hooks.NoReLU, match=r"keras\.RematScope"):
+        attribution.guided_backprop(model, IMAGES, 0)
+    attribution.class_saliency(model, IMAGES, 0)
+
+
+def test_a_function_that_has_its_own_gradient_but_no_rectifier_is_not():
+    """The ReLU before it is reached by the rule."""
+    model = model_with(lambda x: straight_through(tf.nn.relu(x)))
+    expected = attribution.guided_backprop(model_with(tf.nn.relu), IMAGES, 0)
+    np.testing.assert_array_equal(attribution.guided_backprop(model, IMAGES, 0), expected)
 
 
 @pytest.mark.slow

@@ -55,6 +55,10 @@ def by_hand_twice(z):
     return exponentials() / (ops.sum(exponentials(), axis=-1, keepdims=True) + 1e-9)
 
 
+def total(z):
+    return tf.reduce_sum(tf.exp(z), axis=1, keepdims=True)
+
+
 A, B = IMAGES @ KERNELS[0], IMAGES @ KERNELS[1]
 softmax, sigmoid = tf.nn.softmax, tf.sigmoid
 FOUND = {
@@ -78,6 +82,16 @@ FOUND = {
     "log-sigmoid": (lambda a, b: tf.math.log_sigmoid(a), A),
     "softmax over two axes": (lambda a, b: layers.Softmax(axis=(1, 2))(tf.stack([a, b], 1)), np.stack([A, B], 1)),
     "softmax of a softmax": (lambda a, b: softmax(softmax(a)), A),
+    "exponentials times a reciprocal": (lambda a, b: tf.exp(a) * tf.math.reciprocal(total(a)), A),
+    "exponentials times 1 / sum": (lambda a, b: tf.exp(a) * (1 / total(a)), A),
+    "a softmax with one class more": (lambda a, b: tf.exp(a) / (1 + total(a)), A),
+    "sigmoid to the power of -1": (lambda a, b: (1 + tf.exp(-a)) ** -1, A),
+    "sigmoid by pow": (lambda a, b: tf.pow(1 + tf.exp(-a), -1.0), A),
+    "sigmoid by tanh": (lambda a, b: 0.5 * (1 + tf.tanh(a / 2)), A),
+    "sigmoid by tanh, as a sum": (lambda a, b: 0.5 * tf.tanh(0.5 * a) + 0.5, A),
+    "1 - sigmoid of a sigmoid": (lambda a, b: 1 - sigmoid(sigmoid(a)), -A),
+    "largest sigmoid": (lambda a, b: tf.reduce_max(sigmoid(tf.stack([a, b], 1)), 1), np.maximum(A, B)),
+    "smallest 1 - sigmoid": (lambda a, b: tf.reduce_min(1 - sigmoid(tf.stack([a, b], 1)), 1), np.minimum(-A, -B)),
     "masked": (lambda a, b: layers.Softmax()(a, mask=a > -100), A),
 }
 
@@ -128,6 +142,33 @@ def test_the_top_class_of_two_softmaxes_is_the_one_with_the_largest_probability(
     assert attribution.input_gradient(model, image)[0].tolist() == second[:, 2].tolist()
 
 
+ALONG_ANOTHER_AXIS = {
+    "no and yes of each label": lambda z: softmax(tf.reshape(z, (-1, 3, 2)))[:, :, 1],
+    "flattened": lambda z: tf.reshape(softmax(tf.reshape(z, (-1, 3, 2))), (-1, 6)),
+    "axis 1, flattened": lambda z: layers.Flatten()(layers.Softmax(axis=1)(tf.reshape(z, (-1, 2, 3)))),
+    "axis 1, one row": lambda z: layers.Softmax(axis=1)(tf.reshape(z, (-1, 2, 3)))[:, 0],
+    "by hand over axis 1": lambda z: tf.exp(z) / tf.reduce_sum(tf.exp(z), axis=0, keepdims=True),
+    "log-softmax": lambda z: tf.nn.log_softmax(tf.reshape(z, (-1, 3, 2)))[:, :, 1],
+    "sigmoid of a softmax": lambda z: sigmoid(softmax(tf.reshape(z, (-1, 3, 2))))[:, :, 1],
+}
+
+
+@pytest.mark.parametrize("name", ALONG_ANOTHER_AXIS)
+def test_the_top_class_is_the_outputs_where_the_softmax_runs_along_another_axis(name):
+    """An own tape over the logits, for the class whose probability NumPy finds largest."""
+    model = Head(lambda a, b: ALONG_ANOTHER_AXIS[name](tf.concat([a, b[:, :2]], 1) * 4))
+    images = np.random.default_rng(4).normal(size=(16, 5)).astype(np.float32)
+    top = np.asarray(model(images)).argmax(axis=1)
+    with tf.GradientTape() as tape:
+        x = tf.constant(images)
+        tape.watch(x)
+        logits = tf.concat([x @ KERNELS[0], (x @ KERNELS[1])[:, :2]], 1) * 4
+        scores = {6: logits, 3: logits[:, :3] if "row" in name else logits[:, 1::2]}[model(images).shape[1]]
+        score = tf.gather(scores, top, batch_dims=1)
+    assert (scores.numpy().argmax(axis=1) != top).any()
+    assert relative_error(attribution.input_gradient(model, images), tape.gradient(score, x)) < 1e-5
+
+
 LOST = {
     "average of two": lambda a, b: (softmax(a) + softmax(b)) / 2,
     "Average": lambda a, b: layers.Average()([softmax(a), sigmoid(b)]),
@@ -139,6 +180,13 @@ LOST = {
     "classes put together": lambda a, b: softmax(a) @ np.repeat(np.eye(2, dtype=np.float32), 2, axis=0),
     "stop_gradient": lambda a, b: tf.stop_gradient(softmax(a)),
     "decision": lambda a, b: tf.cast(sigmoid(a) > 0.5, tf.float32),
+    "1 - a sigmoid of a softmax": lambda a, b: 1 - sigmoid(softmax(a)),
+    "1 - a softmax of a sigmoid": lambda a, b: 1 - softmax(sigmoid(a)),
+    "largest of a softmax": lambda a, b: tf.reduce_max(softmax(tf.stack([a, b], 1)), 1),
+    "exponentials over a product": lambda a, b: tf.exp(a) / (tf.exp(a) @ np.ones((4, 1), np.float32)),
+    "exponentials over their mean": lambda a, b: tf.exp(a) / (4 * tf.reduce_mean(tf.exp(a), axis=1, keepdims=True)),
+    "powers of 2": lambda a, b: tf.pow(2.0, a) / tf.reduce_sum(tf.pow(2.0, a), axis=1, keepdims=True),
+    "exponentials of length 1": lambda a, b: ops.normalize(tf.exp(a), axis=-1, order=1) * 2,
     "exponentials over another sum": lambda a, b: tf.exp(a) / tf.reduce_sum(tf.exp(2 * a), axis=1, keepdims=True),
 }
 PRIORS = tf.constant([0.1, 0.2, 0.3, 0.4])
@@ -174,6 +222,13 @@ WITHIN = {
     "gated linear unit": lambda a, b: a * sigmoid(b),
     "squeeze and excite": lambda a, b: a * sigmoid(layers.Rescaling(2.0)(b)) + b,
     "attention": lambda a, b: softmax(a[:, :, None] * b[:, None]) @ b[:, :, None],
+    "rates": lambda a, b: tf.exp(a),
+    "rates per second": lambda a, b: tf.exp(a) / 1000,
+    "log-variances": lambda a, b: tf.concat([a[:, :2], tf.exp(0.5 * b[:, :2])], axis=1),
+    "softplus by hand": lambda a, b: tf.math.log(1 + tf.exp(a)),
+    "gate by hand": lambda a, b: a * (1 / (1 + tf.exp(-b))),
+    "swish by hand": lambda a, b: a / (1 + tf.exp(-a)) + b,
+    "attention by hand": lambda a, b: a + tf.reduce_sum(by_hand(a) * b, axis=1, keepdims=True),
     "unit length": lambda a, b: tf.nn.l2_normalize(a, axis=1),
 }
 

@@ -174,7 +174,7 @@ def test_a_normalization_of_a_map_of_one_place_is_no_pooling():
     x = inputs = keras.Input((8, 8, 3))
     for number in range(3):
         x = layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(x)
-        x = layers.ReLU(name=f"relu{number}")(layers.BatchNormalization(scale=False)(x))
+        x = layers.ReLU(name=f"relu{number}")(layers.BatchNormalization(axis=3, scale=False)(x))
     model = filled(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
     assert attribution.gradcam(model, photos(), 2).layer == "relu2"
 

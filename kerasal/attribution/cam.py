@@ -7,7 +7,6 @@ from kerasal import (
     hooks,
 )
 from kerasal.attribution.maps import OfEachInput
-from kerasal.hooks.positions import move_axis
 
 import tensorflow as tf  # isort: skip
 
@@ -37,9 +36,7 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
                 f"The target does not depend on layer {one.path!r}, whose map is weighted. Name a layer that comes "
                 "before the target with layer=."
             ) from error
-        maps, gradients = (
-            tf.cast(move_axis(tensor, one.channel_axis, 3), tf.float32) for tensor in (one.tensor, gradients)
-        )
+        maps, gradients = (tf.cast(one.turn_back(tensor), tf.float32) for tensor in (one.tensor, gradients))
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
         results.append(_resized(summed, x) if resize else summed)
     return results

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks import paths, watching
-from kerasal.hooks.operations import BROADCASTING, UNARY
-from kerasal.hooks.positions import mixing_operation
+from kerasal.hooks.cuts import class_maps, cut_tensors, needed_operations, reached_inputs
+from kerasal.hooks.positions import are_exchanged, mixing_operation, move_axis
 from kerasal.hooks.view import View
 
 import keras  # isort: skip
@@ -18,24 +18,29 @@ _CONVOLUTIONS = (
     keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv2D,
 )
-_SHAPES = frozenset(("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"))
 _POOLINGS = frozenset(("Max", "Mean", "Reshape", "Sum"))
-# From the map of the logits to a score by position: each channel on its own, or none that is new.
-_OUTPUT_STEPS = UNARY | BROADCASTING | {"BiasAdd", "Reshape", "Transpose"}
-_OUTPUT_STEPS |= {"ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"}
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerMap:
-    """One run of a layer: its path, its output (N, h, w, C) as the layer gives it, and that output's channel axis."""
+    """One run of a layer: its path, its output (N, h, w, C) as the layer gives it, and that output's channel axis.
+
+    ``turned`` says that the model exchanged the input's rows and columns before it, as by ``Permute((2, 1, 3))``.
+    """
 
     path: str
     tensor: tf.Tensor
     channel_axis: int
+    turned: bool = False
+
+    def turn_back(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return a tensor of the output's axes, such as its gradient, as (N, rows, columns, C) of the input."""
+        tensor = move_axis(tensor, self.channel_axis, 3)
+        return tf.transpose(tensor, (0, 2, 1, 3)) if self.turned else tensor
 
 
 def last_map(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
-    """Return the path of the model's last map, whatever the target: the last convolution's, as in ``target_maps``.
+    """Return the path of the model's last map, whatever the target: the last convolution's, or what keeps its shape.
 
     The model is run at ``inputs``, by default the view's; nothing of that run is computed.
 
@@ -45,7 +50,8 @@ def last_map(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
     inputs = view.inputs if inputs is None else list(inputs)
     kinds = dict(paths.layers(view.model))
     _, seen = view.run(inputs, taps=kinds, lenient=True)
-    found = _last(_in_order(view, {path: [tensor] for path, tensor in seen.items()}), kinds)
+    reached = reached_inputs(inputs, tf.compat.v1.get_default_graph().get_operations())
+    found = _last(_with_places(_in_order(view, {path: [tensor] for path, tensor in seen.items()}), reached), kinds)
     if found is None:
         _refuse(view.model, None, inputs, 0, kinds, {})
     return found.path
@@ -54,10 +60,12 @@ def last_map(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
 def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[LayerMap]]:
     """Run the model; return the (N,) scores and, for each input, the map on which the target depends.
 
-    By default it is the last convolution's, after its normalization and activation: layers are taken in the order in
-    which they run; after a convolution, those that keep its shape still count, and those that it gates. Maps of pooled
-    features do not, nor the classes' own maps where the target reads the output by position, nor what depends on
-    several inputs. ``layer`` names another; of its runs, each input has the last that depends on it alone.
+    By default it is the last convolution's, after its normalization and activation, or that of the layer which joins
+    the last ones: layers are taken in the order in which they run, and of them those through which everything goes that
+    the target reads of the input (``hooks.cuts``). Only where none is, as beside a connection around all of them, it is
+    the last convolution whatever it feeds. Maps of pooled features do not count, nor the classes' own maps where the
+    target reads the output by position, nor what depends on several inputs. ``layer`` names another; of its runs, each
+    input has the last that depends on it alone.
 
     Raises:
         ValueError: no convolution before the target; positions that are mixed later, by attention for example; a layer
@@ -75,8 +83,9 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
         for name in view.layers:
             watching.check_one_run(name, runs[name])
     scores = view.value(output, seen)
-    reached = _reached(inputs, operations)
-    needed = _needed(scores)
+    reached = reached_inputs(inputs, operations)
+    needed = needed_operations(scores)
+    path = [op for op in graph.get_operations()[before:] if op in needed]
     maps = _in_order(view, {path: runs.get(path, []) for path in taps})
     if named is not None and not maps:
         raise ValueError(
@@ -89,20 +98,22 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
             "target with layer=."
         )
     if named is None:
-        classes = _class_maps(output)
+        classes = class_maps(output)
         maps = [one for one in maps if one.tensor.ref() not in classes]
     found = []
     for number in range(len(inputs)):
         mine = [one for one in maps if reached.get(one.tensor.ref()) == {number}]
         if named is None:
-            chosen = _last(mine, kinds)
+            mine = _with_places(mine, reached)
+            chosen = _last_cut(mine, kinds, cut_tensors(inputs[number], path)) or _last(mine, kinds)
             if chosen is not None:
-                _check_positions(view.model, chosen, operations, needed, mine)
+                _check_positions(view.model, chosen, [op for op in operations if op in needed], mine)
         else:
             chosen = mine[-1] if mine else None
         if chosen is None:
             _refuse(view.model, named, inputs, number, kinds, runs)
-        found.append(chosen)
+        turned = are_exchanged(inputs, number, operations, chosen.tensor, chosen.channel_axis)
+        found.append(dataclasses.replace(chosen, turned=turned))
     return scores, found
 
 
@@ -119,37 +130,69 @@ def _in_order(view: View, runs: dict[str, list[tf.Tensor]]) -> list[LayerMap]:
     return sorted(maps, key=lambda one: (place[one.tensor.op.name], one.path.count("/")))
 
 
+def _last_cut(maps: list[LayerMap], kinds: dict, cuts: set) -> LayerMap | None:
+    """Return the last map that everything goes through and that convolutions made, or that keeps the size of one.
+
+    A convolution itself is one, and what joins the branches of several: a concatenation as large as one of the maps
+    in them. A branch, a gate or the weights of a pooling are passed by, and so are none.
+    """
+    found, sizes, convolved = None, set(), False
+    for one in maps:
+        convolved |= isinstance(kinds[one.path], _CONVOLUTIONS)
+        if one.tensor.ref() not in cuts:
+            sizes.add(_size(one))
+        elif isinstance(kinds[one.path], _CONVOLUTIONS):
+            found, sizes, convolved = one, set(), False
+        else:
+            follows = found is not None and _size(one) == _size(found)
+            if (follows and _is_new(one, found)) or (convolved and _size(one) in sizes):
+                found = one
+            sizes, convolved = set(), False
+    return found
+
+
+def _with_places(maps: list[LayerMap], reached: dict) -> list[LayerMap]:
+    return [one for one in maps if not _is_pooled(one, reached)] or maps  # a pooled map is better than none
+
+
 def _last(maps: list[LayerMap], kinds: dict) -> LayerMap | None:
     """Return the last map that is a convolution's, or keeps the shape of one or multiplies with it."""
     found = None
-    for one in [one for one in maps if not _is_pooled(one)] or maps:  # a pooled map is better than none
+    for one in maps:
         if isinstance(kinds[one.path], _CONVOLUTIONS) or (found is not None and _follows(one, found)):
             found = one
     return found
 
 
 def _follows(one: LayerMap, before: LayerMap) -> bool:
-    # A dropout passes its input on at inference: the same tensor keeps the name of the layer that made it.
-    if one.tensor is before.tensor and one.path.count("/") <= before.path.count("/"):
+    if not _is_new(one, before):
         return False
     # A map of one channel that is stretched over all is a gate, as spatial attention has it, and not the features.
     is_gated = before.tensor.shape[before.channel_axis] == 1 and one.tensor.op.type == "Mul"
     return _size(one) == _size(before) if is_gated else one.tensor.shape[1:] == before.tensor.shape[1:]
 
 
+def _is_new(one: LayerMap, before: LayerMap) -> bool:
+    # A dropout passes its input on at inference: the same tensor keeps the name of the layer that made it.
+    return one.tensor is not before.tensor or one.path.count("/") > before.path.count("/")
+
+
 def _size(one: LayerMap) -> tuple:
     return tuple(size for axis, size in enumerate(one.tensor.shape) if axis not in (0, one.channel_axis))
 
 
-def _is_pooled(one: LayerMap) -> bool:
-    """Tell whether a map of 1 × 1 was made of pooled features, whose places are gone; strides leave theirs."""
+def _is_pooled(one: LayerMap, reached: dict) -> bool:
+    """Tell whether a map of 1 × 1 was made of pooled features, whose places are gone; strides leave theirs.
+
+    Only what an input ``reached`` counts: a normalization reshapes its parameters.
+    """
     if set(_size(one)) != {1}:
         return False
     pending, done = [one.tensor.op], set()
     while pending:
         op = pending.pop()
         done.add(op)
-        for tensor in op.inputs:
+        for tensor in (tensor for tensor in op.inputs if tensor.ref() in reached):
             rank = tensor.shape.rank
             if op.type in _POOLINGS and (rank != 4 or sum(size != 1 for size in tensor.shape[1:]) > 1):
                 return True
@@ -158,9 +201,9 @@ def _is_pooled(one: LayerMap) -> bool:
     return False
 
 
-def _check_positions(model, chosen: LayerMap, operations, needed: set, maps: list[LayerMap]) -> None:
+def _check_positions(model, chosen: LayerMap, operations, maps: list[LayerMap]) -> None:
     """Refuse a map whose positions are mixed on the way to the score: what the score reads there is not in place."""
-    mixing = mixing_operation(chosen.tensor, [op for op in operations if op in needed], chosen.channel_axis)
+    mixing = mixing_operation(chosen.tensor, operations, chosen.channel_axis)
     if mixing is None:
         return
     paths_ = list(dict.fromkeys(one.path for one in maps if set(_size(one)) != {1}))
@@ -192,41 +235,3 @@ def _refuse(model, named: str | None, inputs, number: int, kinds: dict, runs: di
         f"{model.name!r} has no two-dimensional convolution, so there is no map to show. Use a gradient "
         "method such as class_saliency, or name a layer with an (N, h, w, channels) output."
     )
-
-
-def _reached(inputs: Sequence[tf.Tensor], operations) -> dict:
-    """Return on which inputs, by number, each tensor depends."""
-    reached = {x.ref(): {number} for number, x in enumerate(inputs)}
-    for op in operations:
-        if op.type in _SHAPES:
-            continue
-        own = [reached[tensor.ref()] for tensor in op.inputs if tensor.ref() in reached]
-        if own:
-            union = set().union(*own)
-            reached |= {tensor.ref(): union for tensor in op.outputs}
-    return reached
-
-
-def _needed(scores: tf.Tensor) -> set[tf.Operation]:
-    """Return the operations whose values the scores depend on."""
-    needed, pending = set(), [scores.op]
-    while pending:
-        op = pending.pop()
-        if op not in needed and op.type not in _SHAPES:
-            needed.add(op)
-            pending += [tensor.op for tensor in op.inputs]
-    return needed
-
-
-def _class_maps(output: tf.Tensor | None) -> set:
-    """Return the maps, from the logits on, that a target with positions reads as its classes."""
-    if output is None or output.shape.rank != 4:
-        return set()
-    found, pending = set(), [output]
-    while pending:
-        tensor = pending.pop()
-        if tensor.shape.rank == 4 and tensor.ref() not in found:
-            found.add(tensor.ref())
-            if tensor.op.type in _OUTPUT_STEPS:
-                pending += list(tensor.op.inputs)
-    return found

@@ -61,6 +61,28 @@ def mixing_operation(maps: tf.Tensor, operations: Sequence[tf.Operation], channe
     return mixed[0] if mixed else None
 
 
+def are_exchanged(
+    inputs: Sequence[tf.Tensor], number: int, operations: Sequence[tf.Operation], maps: tf.Tensor, channel_axis: int
+) -> bool:
+    """Tell whether rows of ``maps`` are columns of input ``number`` (N, H, W, C), and columns are its rows."""
+    if not any(op.type == "Transpose" for op in operations):
+        return False
+    labels = _FollowedAxes(axis_seeds(inputs), operations).of(maps) or ()
+    own = [{axis for label, axis in (x for x in one if isinstance(x, tuple)) if label == number} for one in labels]
+    return [axes for place, axes in enumerate(own) if place not in (0, channel_axis)] == [{2}, {1}]
+
+
+class _FollowedAxes(AxisLabels):
+    """Labels that stay with an axis along which a convolution, a pooling or an enlargement slides."""
+
+    def _told(self, op, telling, inputs):
+        found = super()._told(op, telling, inputs)
+        if found is None:
+            return None
+        labels = inputs[2 if telling.type.startswith(("Conv2DBackprop", "Conv3DBackprop")) else 0]
+        return [tuple(own if POSITION in role else role for role, own in zip(found[0], labels, strict=True))]
+
+
 def _traced_channels(model, shapes) -> list[int | str]:
     found = []
 

@@ -16,6 +16,7 @@ from typing import Any
 from kerasal import locks
 from kerasal._version import __version__
 from kerasal.batch.job import differences
+from kerasal.digests import known_digest
 from kerasal.files import is_temporary, replacing
 
 FORMAT = 1
@@ -61,12 +62,12 @@ class Folder:
                 self._sweep()
 
     def records(self) -> dict[int, dict[str, Any]]:
-        """Return what is said of each shard that is done and whose files are all there, by number."""
+        """Return what is said of each shard that is done and whose files are all there as written, by number."""
         found = {}
         for path in sorted((self.path / _DONE).glob("*.json")):
             try:
                 record = json.loads(path.read_text(encoding="utf-8"))
-                whole = all(self._has(name, one["bytes"]) for name, one in record["files"].items())
+                whole = all(self._has(name, one["bytes"], one["sha256"]) for name, one in record["files"].items())
             except (ValueError, KeyError, TypeError):  # damaged: made anew
                 continue
             if whole and path.stem.isdecimal():
@@ -118,9 +119,9 @@ class Folder:
             f"{', …' if len(inside) > 3 else ''}). Give an empty folder, or one that does not exist."
         )
 
-    def _has(self, name: str, size: int) -> bool:
+    def _has(self, name: str, size: int, sha256: str) -> bool:
         path = self.path / name
-        return path.is_file() and path.stat().st_size == size
+        return path.is_file() and path.stat().st_size == size and known_digest(path) == sha256
 
     def _sweep(self) -> None:
         """Remove what a killed worker has left half-written."""

@@ -104,6 +104,18 @@ def test_a_rerun_does_only_what_is_missing(run, tmp_path, contents, monkeypatch,
     assert found.results == 9
 
 
+def test_what_was_damaged_in_place_is_made_again(run, tmp_path, contents, monkeypatch):
+    run(format="npz")
+    before, numbers = contents(tmp_path / "out"), made(monkeypatch)
+    shard = tmp_path / "out" / "shards" / "00001.npz"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 255
+    shard.write_bytes(data)
+    assert run(format="npz").new == 3
+    assert numbers == [1]
+    assert contents(tmp_path / "out") == before
+
+
 def test_what_is_interrupted_goes_on(run, tmp_path, contents, monkeypatch):
     run(out="whole")
     original = making.make

@@ -141,6 +141,7 @@ def _train(asked: Asked, output: Path, given: dict, how: dict, watched: tuple | 
         **how,
         progress=asked.progress,
         callbacks=callbacks,
+        start=found.start,
     )
     if speaks:
         _write_skipped(found, output)

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from kerasal import locks
@@ -78,11 +78,17 @@ class Folder:
         """Say that a shard is not done."""
         (self.path / _DONE / f"{number:05d}.json").unlink(missing_ok=True)
 
-    def write_manifest(self, settings: Mapping[str, Any], missing: int) -> dict[str, Any]:
-        """Sum up what is done, ``missing`` images being not; return it."""
+    def write_manifest(self, settings: Mapping[str, Any], missing: int, present: Collection[str]) -> dict[str, Any]:
+        """Sum up what is done, ``missing`` images being not; return it.
+
+        Of images that are not among those ``present`` (their names) the results stay; only ``"gone"`` counts them.
+        """
         records = dict(sorted(self.records().items()))
-        done = sum(len(record["images"]) for record in records.values())
-        letters = [letter for record in records.values() for letter in record["dead_letters"]]
+        names = [name for record in records.values() for name, _ in record["images"]]
+        done = sum(name in present for name in names)
+        all_letters = [letter for record in records.values() for letter in record["dead_letters"]]
+        letters = [letter for letter in all_letters if letter["image"] in present]
+        without = {letter["image"] for letter in all_letters}
         self.manifest = {
             "format": FORMAT,
             "kerasal": (self.manifest or {}).get("kerasal", __version__),
@@ -91,6 +97,7 @@ class Folder:
             "images": done + missing,
             "results": done - len(letters),
             "dead_letters": letters,
+            "gone": [name for name in names if name not in present and name not in without],
             "remarks": [text for record in records.values() for text in record["remarks"]],
             "shards": [
                 {"shard": number, "images": len(record["images"]), "files": record["files"]}

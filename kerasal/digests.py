@@ -131,7 +131,9 @@ def digest_files(paths: Iterable[str | os.PathLike]) -> str:
     paths = [os.path.abspath(path) for path in paths]
     stamps = [stamp(path) for path in paths]
     small = sum(one[0] for one in stamps if one) <= _READ
-    return digest([(path, _content(path) if small and one else one) for path, one in zip(paths, stamps, strict=True)])
+    return digest(
+        [(path, known_digest(path) if small and one else one) for path, one in zip(paths, stamps, strict=True)]
+    )
 
 
 def stamp(path: str | os.PathLike) -> tuple[int, int] | None:
@@ -146,11 +148,11 @@ def stamp(path: str | os.PathLike) -> tuple[int, int] | None:
     return found.st_size, found.st_mtime_ns
 
 
-def _content(path: str) -> str | None:
-    """Return the digest of a file that is there; None if it cannot be read, which is for its reader to say."""
+def known_digest(path: str | os.PathLike) -> str | None:
+    """Return the SHA-256 of a file, read once a process while it stays as it is; None if it cannot be read."""
     try:
         found = os.stat(path)
-        return _known_content(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return _known_content(os.path.abspath(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
     except OSError:
         return None
 

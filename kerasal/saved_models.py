@@ -3,8 +3,9 @@
 TensorFlow runs whatever operation a graph names, also those that write files or call Python, some of them while the
 model is being loaded. So every operation of the graph and of its functions must be on a list of those that compute
 (``assets/saved_model_operations.txt``). What a saver needs (``SaveV2``, ``RestoreV2``) is let through where nothing but
-the saver leads: a signature, an initializer or a function that also leads there is refused. This says what a model can
-reach, not what it costs: a graph of such operations may still run for ever or fill the memory.
+the saver leads: a signature, an initializer or a function that also leads there is refused, and so is a function that
+bears the name of an operation, in whose place TensorFlow would call it. This says what a model can reach, not what it
+costs: a graph of such operations may still run for ever or fill the memory.
 """
 
 import collections
@@ -19,6 +20,7 @@ _COMPUTING = pathlib.Path(__file__).parent / "assets" / "saved_model_operations.
 _SAVING = frozenset({"SaveV2", "MergeV2Checkpoints", "ShardedFilename", "ShardedFilespec"})
 _RESTORING = frozenset({"RestoreV2"})
 _GRAPH = "the main graph"
+_DISGUISED = "a function that takes its name"
 _SWAPPED = "api_implements"
 """Functions with this attribute are exchanged for one another when a graph is optimized."""
 
@@ -61,7 +63,7 @@ def find_refused(meta_graph) -> list[tuple[str, str]]:
     saving, restoring = graph.reach(graph.saver("save")), graph.reach(graph.saver("restore"))
     others = (place for place in graph.operations if place not in saving and place not in restoring)
     strict = graph.reach([*graph.entries(), *others])
-    found: dict[str, str] = {}
+    found = {name: _DISGUISED for name in graph.functions if _is_operation(name)}
     for place, operations in graph.operations.items():
         allowed = computing_operations()
         if place not in strict and (place in saving) != (place in restoring):
@@ -77,6 +79,13 @@ def computing_operations() -> frozenset[str]:
     """Return the names of the operations that only compute."""
     lines = _COMPUTING.read_text(encoding="utf-8").splitlines()
     return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
+
+
+def _is_operation(name: str) -> bool:
+    """Tell a name by which a graph also calls one of TensorFlow's operations, or one that somebody has registered."""
+    from tensorflow.python.framework import op_def_registry
+
+    return name in computing_operations() or op_def_registry.get(name) is not None
 
 
 class _Graph:
@@ -99,6 +108,8 @@ class _Graph:
 
     def _add(self, place: Place, node) -> None:
         self.operations[place].add(node.op)
+        if node.op in self.functions:  # called like an operation
+            self.leads[place].add(("function", node.op))
         self._mention(place, node.attr.values())
 
     def _mention(self, place: Place, values: Iterable) -> None:

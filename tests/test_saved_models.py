@@ -281,3 +281,42 @@ def test_operations_nobody_knows_are_refused():
     meta_graph = saved_model_pb2.SavedModel().meta_graphs.add()
     meta_graph.graph_def.node.add(name="x", op="MatMulOfTomorrow")
     assert find_refused(meta_graph) == [("MatMulOfTomorrow", saved_models._GRAPH)]
+
+
+@pytest.mark.parametrize("name", ["Relu", "WriteFile", "NextIteration"])
+def test_a_function_may_not_take_the_name_of_an_operation(name, tmp_path):
+    """TensorFlow calls such a function wherever a node names the operation; here it saves, as the saver may."""
+    written = tmp_path / "written"
+    folder = _export(tmp_path / "net", lambda inputs: tf.nn.relu(inputs))
+    meant = {"features": tf.TensorSpec((None, 4), tf.float32, name="features")}
+    hidden = tf.function(lambda features: tf.identity(_save(str(written), features)), input_signature=[*meant.values()])
+    definition = hidden.get_concrete_function().function_def
+
+    def hide(meta_graph):
+        library = meta_graph.graph_def.library.function
+        for saver in [one for one in library if any(node.op == "SaveV2" for node in one.node_def)]:
+            library.remove(saver)
+        library.add().CopyFrom(definition)
+        library[-1].signature.name = name
+        output = library[-1].signature.output_arg[0]
+        source = library[-1].ret.pop(output.name)
+        output.name = "activations"
+        library[-1].ret["activations"] = source
+        node = meta_graph.saver_def.save_tensor_name.split(":")[0]
+        next(one for one in meta_graph.graph_def.node if one.name == node).attr["f"].func.name = name
+
+    _edit(folder, hide)
+    with pytest.raises(UntrustedCode, match=f"{name} in a function that takes its name"):
+        kerasal.load_model(folder)
+    assert not list(tmp_path.glob("written*"))
+
+
+def test_a_node_that_calls_a_function_by_its_name_leads_there():
+    meta_graph = saved_model_pb2.SavedModel().meta_graphs.add()
+    meta_graph.saver_def.save_tensor_name = "save:0"
+    meta_graph.graph_def.node.add(name="save", op="PartitionedCall").attr["f"].func.name = "mine"
+    meta_graph.graph_def.node.add(name="signature", op="mine")
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = "mine"
+    function.node_def.add(name="x", op="SaveV2")
+    assert ("SaveV2", "the function mine") in find_refused(meta_graph)

@@ -10,12 +10,13 @@ import contextlib
 import itertools
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from kerasal import locks
 from kerasal._version import __version__
 from kerasal.batch.job import differences
+from kerasal.digests import known_digest
 from kerasal.files import is_temporary, replacing
 
 FORMAT = 1
@@ -61,12 +62,12 @@ class Folder:
                 self._sweep()
 
     def records(self) -> dict[int, dict[str, Any]]:
-        """Return what is said of each shard that is done and whose files are all there, by number."""
+        """Return what is said of each shard that is done and whose files are all there as written, by number."""
         found = {}
         for path in sorted((self.path / _DONE).glob("*.json")):
             try:
                 record = json.loads(path.read_text(encoding="utf-8"))
-                whole = all(self._has(name, one["bytes"]) for name, one in record["files"].items())
+                whole = all(self._has(name, one["bytes"], one["sha256"]) for name, one in record["files"].items())
             except (ValueError, KeyError, TypeError):  # damaged: made anew
                 continue
             if whole and path.stem.isdecimal():
@@ -77,11 +78,17 @@ class Folder:
         """Say that a shard is not done."""
         (self.path / _DONE / f"{number:05d}.json").unlink(missing_ok=True)
 
-    def write_manifest(self, settings: Mapping[str, Any], missing: int) -> dict[str, Any]:
-        """Sum up what is done, ``missing`` images being not; return it."""
+    def write_manifest(self, settings: Mapping[str, Any], missing: int, present: Collection[str]) -> dict[str, Any]:
+        """Sum up what is done, ``missing`` images being not; return it.
+
+        Of images that are not among those ``present`` (their names) the results stay; only ``"gone"`` counts them.
+        """
         records = dict(sorted(self.records().items()))
-        done = sum(len(record["images"]) for record in records.values())
-        letters = [letter for record in records.values() for letter in record["dead_letters"]]
+        names = [name for record in records.values() for name, _ in record["images"]]
+        done = sum(name in present for name in names)
+        all_letters = [letter for record in records.values() for letter in record["dead_letters"]]
+        letters = [letter for letter in all_letters if letter["image"] in present]
+        without = {letter["image"] for letter in all_letters}
         self.manifest = {
             "format": FORMAT,
             "kerasal": (self.manifest or {}).get("kerasal", __version__),
@@ -90,6 +97,7 @@ class Folder:
             "images": done + missing,
             "results": done - len(letters),
             "dead_letters": letters,
+            "gone": [name for name in names if name not in present and name not in without],
             "remarks": [text for record in records.values() for text in record["remarks"]],
             "shards": [
                 {"shard": number, "images": len(record["images"]), "files": record["files"]}
@@ -118,9 +126,9 @@ class Folder:
             f"{', …' if len(inside) > 3 else ''}). Give an empty folder, or one that does not exist."
         )
 
-    def _has(self, name: str, size: int) -> bool:
+    def _has(self, name: str, size: int, sha256: str) -> bool:
         path = self.path / name
-        return path.is_file() and path.stat().st_size == size
+        return path.is_file() and path.stat().st_size == size and known_digest(path) == sha256
 
     def _sweep(self) -> None:
         """Remove what a killed worker has left half-written."""

@@ -21,7 +21,7 @@ from kerasal.progress import progress_bar
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a run has done: ``new`` images in this one, ``results`` and ``dead_letters`` of all that are in ``folder``.
+    """What a run has done: ``new`` images in this one, ``results`` and ``dead_letters`` of all that were given.
 
     A dead letter is a row of the manifest: ``image``, ``path`` and ``reason``. ``remarks`` say what else to know.
     """
@@ -99,13 +99,14 @@ def run(
         shards, stale = plan(sources, folder.records(), shard_size, retry)
         for number in stale:
             folder.forget(number)
-        return _run(kind, folder, settings, shards, workers, address, progress)
+        present = {source.name for source in sources}
+        return _run(kind, folder, settings, shards, present, workers, address, progress)
 
 
-def _run(kind, folder: Folder, settings, shards: list[Shard], workers: int, address, progress: bool) -> Result:
+def _run(kind, folder: Folder, settings, shards: list[Shard], present: set[str], workers: int, address, progress: bool):
     missing = sum(len(shard.sources) for shard in shards)
     new = missing
-    folder.write_manifest(settings, missing)
+    folder.write_manifest(settings, missing, present)
     try:
         with (
             progress_bar(settings["method"], missing, progress) as advance,
@@ -117,8 +118,20 @@ def _run(kind, folder: Folder, settings, shards: list[Shard], workers: int, addr
     except KeyboardInterrupt:
         raise KeyboardInterrupt("Stopped. What is done is kept; the same call goes on from there.") from None
     finally:
-        manifest = folder.write_manifest(settings, missing)
-    return Result(folder.path, new, manifest["results"], manifest["dead_letters"], manifest["remarks"])
+        manifest = folder.write_manifest(settings, missing, present)
+    remarks = _remarks_of_gone(folder.path, manifest["gone"]) + manifest["remarks"]
+    return Result(folder.path, new, manifest["results"], manifest["dead_letters"], remarks)
+
+
+def _remarks_of_gone(path: pathlib.Path, gone: Sequence[str]) -> list[str]:
+    if not gone:
+        return []
+    listed = ", ".join(gone[:3]) + (", …" if len(gone) > 3 else "")
+    count = f"{len(gone)} result{'s' * (len(gone) > 1)}"
+    return [
+        f"{path} also holds {count} of images that are not, or no longer, among those given; manifest.json lists them "
+        f"as gone: {listed}."
+    ]
 
 
 def _make_all(kind, folder, shards, workers, address) -> Iterator[tuple[Shard, dict[str, Any]]]:

@@ -1,6 +1,7 @@
 """The application: the list of commands, and what becomes of errors."""
 
 import contextlib
+import io
 import shlex
 import sys
 import warnings
@@ -91,7 +92,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        with _warnings_as_remarks():
+        with _escaping(sys.stdout), _escaping(sys.stderr), _warnings_as_remarks():
             app(arguments, prog_name="kerasal", obj=shlex.join(["kerasal", *map(str, arguments)]))
     except KeyboardInterrupt:
         console.print("Interrupted.")
@@ -101,6 +102,20 @@ def run(arguments: Sequence[str] | None = None) -> None:
             raise
         console.print("[bold red]Error:[/]", _one_line(error), markup=True)
         sys.exit(1)
+
+
+@contextlib.contextmanager
+def _escaping(stream) -> Iterator[None]:
+    """Let a stream write what its encoding does not have as backslash and digits, as names that are no text."""
+    if not isinstance(stream, io.TextIOWrapper):  # a test or a notebook has put something else there
+        yield
+        return
+    usual = stream.errors
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(errors=usual)
 
 
 @contextlib.contextmanager

@@ -135,6 +135,7 @@ def _tell(found: list, k: int, output: pathlib.Path) -> None:
 def _write(path: pathlib.Path, found: list) -> None:
     import pandas as pd
 
+    from kerasal.batch.sources import as_text
     from kerasal.files import replacing
 
     rows = [
@@ -142,7 +143,7 @@ def _write(path: pathlib.Path, found: list) -> None:
             "channel": one.channel,
             "rank": rank + 1,
             "activation": float(one.activations[rank]),
-            "file": one.names[rank],
+            "file": as_text(one.names[rank]),
             **dict(zip(("x", "y"), one.positions[rank].tolist(), strict=True)),
             **dict(zip(("x_min", "y_min", "x_max", "y_max"), one.boxes[rank].tolist(), strict=True)),
         }

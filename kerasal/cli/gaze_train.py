@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import gaze_opening as opening
-from kerasal.cli.options import Strategy
+from kerasal.cli.options import Strategy, has_weights
 from kerasal.cli.outputs import refuse_inputs
 from kerasal.cli.session import join_workers
 
@@ -103,6 +103,7 @@ def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocess
     import tensorflow as tf
 
     from kerasal import training
+    from kerasal.training.folder import DRAWN, identify_start
     from kerasal.training.gaze_files import files_of
 
     chosen = training.recipe(about["recipe"], **changes)
@@ -117,7 +118,11 @@ def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocess
         )
     size = size or usual
     refuse_inputs((output / name for name in files_of(net.name).written), folders=False)
-    return training.train_gaze(net, *sets, chosen, output, preprocessing=convention, size=size, about=about, **run)
+    given = Path(about["model"]).exists() or about["weights"] or has_weights(opening.options_of(about["options"]))
+    start = identify_start(net.weights) if given else DRAWN
+    return training.train_gaze(
+        net, *sets, chosen, output, preprocessing=convention, size=size, about=about, start=start, **run
+    )
 
 
 def _net(about: dict, preprocessing: str | None, unsafe: bool):

@@ -141,6 +141,7 @@ def _train(asked: Asked, output: Path, given: dict, how: dict, watched: tuple | 
         **how,
         progress=asked.progress,
         callbacks=callbacks,
+        start=found.start,
     )
     if speaks:
         _write_skipped(found, output)
@@ -153,10 +154,12 @@ def _write_skipped(found, output: Path) -> None:
     if skipped:
         import pandas as pd
 
+        from kerasal.batch.sources import as_text
         from kerasal.files import replacing
 
         with replacing(output / "skipped.csv") as temporary:
-            pd.DataFrame(sorted(skipped.items()), columns=["file", "reason"]).to_csv(temporary, index=False)
+            rows = [(as_text(name), as_text(reason)) for name, reason in sorted(skipped.items())]
+            pd.DataFrame(rows, columns=["file", "reason"]).to_csv(temporary, index=False)
 
 
 def _tell(found, output: Path, epochs: int, watched: tuple | None) -> None:

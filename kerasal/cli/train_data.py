@@ -4,6 +4,8 @@ import dataclasses
 import pathlib
 from typing import Any
 
+from kerasal.cli.options import has_weights
+
 _USUAL = {"epochs": 10, "batch_size": 32, "learning_rate": 1e-4, "seed": 0}
 _NAMED = 5
 _WATCHED_VALUES = 50_000_000  # of the images that features are watched on
@@ -38,6 +40,15 @@ class Opened:
     train: Any
     test: Any
     names: list[str]
+
+    @property
+    def start(self) -> str:
+        """What a run that goes on must have begun from, as ``training.train`` takes it."""
+        from kerasal.training.folder import DRAWN, identify_start
+
+        asked = self.asked
+        given = _is_file(asked.model) or asked.weights is not None or has_weights(asked.net_options)
+        return identify_start(self.network.weights) if given else DRAWN
 
     def count(self, part) -> int:
         """Return how many images a part has."""

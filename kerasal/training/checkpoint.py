@@ -32,8 +32,13 @@ def write(
 
 def devices(path: pathlib.Path) -> int:
     """Return on how many devices the run was trained whose state ``path`` is."""
+    return setting(path, DEVICES) or 1
+
+
+def setting(path: pathlib.Path, name: str) -> Any:
+    """Return a setting of the run whose state ``path`` is; ``None`` where it is not noted."""
     with np.load(path, allow_pickle=False) as stored:
-        return json.loads(str(stored["settings"])).get(DEVICES, 1)
+        return json.loads(str(stored["settings"])).get(name)
 
 
 def read(path: pathlib.Path, settings: Mapping[str, Any], variables: Mapping[str, Sequence]) -> list[dict]:

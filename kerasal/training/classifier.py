@@ -64,6 +64,7 @@ def train(
     strategy: str | None = None,
     progress: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    start: str | None = None,
 ) -> Training:
     """Train ``model`` in place and write history.csv, curves.png, NAME.weights.h5 and NAME.keras into ``output``.
 
@@ -93,6 +94,8 @@ def train(
             as Keras counts; not of single batches). They act before an epoch is kept, so that a run that goes on has
             missed none; one that sets ``model.stop_training`` ends the run after that epoch. Of several workers, only
             the chief's are told.
+        start: what the model's present weights are, ``training.folder.identify_start``: then a run that goes on must
+            have begun from the same. By default they are not compared, and may be those of a model partly trained.
 
     Returns:
         A ``Training``, whose history has the columns epoch (from 1), loss and accuracy (means over the epoch, dropout
@@ -124,6 +127,8 @@ def train(
             "test_data": test_data.digest(),
             "augmentation": dataclasses.asdict(augmentation) if augmentation else None,
         } | replicas.settings
+        if start is not None:
+            settings[folder.START] = start
         listeners = keras.callbacks.CallbackList(list(callbacks) if team.chief else [], model=model)
         model.stop_training = False
         listeners.on_train_begin()  # before an old run is replaced: what a callback refuses must cost nothing

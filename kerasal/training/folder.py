@@ -4,8 +4,10 @@ import contextlib
 import glob
 import pathlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from kerasal import hooks
 from kerasal.digests import digest, digest_file
@@ -14,6 +16,7 @@ from kerasal.training import checkpoint
 from kerasal.training.workers import Alone, Team
 
 CHECKPOINT, HISTORY, CURVES = "checkpoint.npz", "history.csv", "curves.png"
+START, DRAWN = "starting weights", "drawn by the seed"
 _PATIENCE = 30.0  # seconds: a shared folder shows a new file to other machines only after a while
 
 
@@ -26,10 +29,15 @@ def identify(model) -> dict[str, str]:
     }
 
 
+def identify_start(weights: Sequence) -> str:
+    """Return a digest of starting weights: a model's variables."""
+    return digest([np.asarray(one) for one in weights])
+
+
 def begin(
     output: pathlib.Path,
     files: Sequence[str],
-    settings: Mapping[str, Any],
+    settings: MutableMapping[str, Any],
     state: Mapping[str, Sequence],
     *,
     resume: bool,
@@ -40,7 +48,8 @@ def begin(
     Args:
         output: the folder.
         files: the names of what a run writes beside its checkpoint.
-        settings: what a run that goes on must have in common with its beginning.
+        settings: what a run that goes on must have in common with its beginning. Without ``START`` it may have begun
+            from other weights than those of ``state``; then that is added as it is, or was, there.
         state: the variables to restore, see ``checkpoint``.
         resume: go on where there is a run; ``False`` starts over.
         epochs: epochs in all.
@@ -59,6 +68,7 @@ def begin(
                 f"{output} holds a run of {len(rows)} epochs, more than the {epochs} asked for. Ask for {len(rows)} or "
                 "more, use another output folder, or start over with resume=False (--fresh on the command line)."
             )
+        settings.setdefault(START, checkpoint.setting(path, START))
         return rows
     if resume and (output / HISTORY).exists():
         raise ValueError(
@@ -67,6 +77,7 @@ def begin(
         )
     for old in files:  # never the history of one run beside the weights of another
         (output / old).unlink(missing_ok=True)
+    settings.setdefault(START, identify_start(state["model"]))
     # Epoch 0 is kept too: whoever is stopped in the first epoch starts again from the same weights.
     checkpoint.write(path, settings, [], state)
     return []
@@ -98,7 +109,7 @@ def begin_together(
     team: Alone | Team,
     output: pathlib.Path,
     files: Sequence[str],
-    settings: Mapping[str, Any],
+    settings: MutableMapping[str, Any],
     state: Mapping[str, Sequence],
     *,
     resume: bool,
@@ -123,7 +134,8 @@ def begin_together(
     try:
         if not team.chief:
             wait_for(output / CHECKPOINT, told[0]["mark"])
-            rows = checkpoint.read(output / CHECKPOINT, settings, state)
+            others = {name: value for name, value in settings.items() if name != START}  # which the chief has compared
+            rows = checkpoint.read(output / CHECKPOINT, others, state)
             if epochs != told[0]["epochs"]:
                 raise ValueError(
                     f"The chief trains {told[0]['epochs']} epochs, this process {epochs}. Ask for the same."

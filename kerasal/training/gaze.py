@@ -67,6 +67,7 @@ def train_gaze(
     tensorboard: bool = False,
     progress: bool = True,
     about: Mapping[str, Any] | None = None,
+    start: str | None = None,
     **changes: Any,
 ) -> GazeTraining:
     """Train ``net`` in place; write history.csv, steps.csv, curves.png, run.json and the weights into ``output``.
@@ -88,6 +89,8 @@ def train_gaze(
         tensorboard: also write event files into ``output``/tensorboard.
         progress: show a bar with the images a second and the remaining time, and a line an epoch, on stderr.
         about: kept in run.json, such as how the net was made.
+        start: what the net's present weights are, ``training.folder.identify_start``: then a run that goes on must have
+            begun from the same. By default they are not compared, and may be those of a net partly trained.
         **changes: to the recipe, such as ``epochs=20``, ``batch_size=32``, ``loss="kld=1,cc=0.2"``.
 
     Raises:
@@ -136,6 +139,7 @@ def train_gaze(
             "train_data": digest(*train.arrays),
             "validation_data": digest(*test.arrays),
             **replicas.settings,
+            **({} if start is None else {folder.START: start}),
         }
         settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back
         run = Run(chosen, replicas, optimizer, convention, mapped, train, test, output, settings)

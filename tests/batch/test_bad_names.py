@@ -86,7 +86,7 @@ def test_names_that_cannot_be_written_are_dead_letters(photos, tmp_path, format)
     assert set(letters) == set(expected)
     for name, reason in expected.items():
         assert reason in letters[name]["reason"]
-    manifest = folder.write_manifest({}, 0)
+    manifest = folder.write_manifest({}, 0, {source.name for source in list_images(photos, out)})
     assert json.loads((out / "manifest.json").read_text(encoding="utf-8")) == manifest
     assert {letter["image"] for letter in manifest["dead_letters"]} == set(expected)
     assert plan(list_images(photos, out), folder.records(), 32) == ([], [])  # all of it is done

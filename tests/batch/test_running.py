@@ -104,6 +104,33 @@ def test_a_rerun_does_only_what_is_missing(run, tmp_path, contents, monkeypatch,
     assert found.results == 9
 
 
+def test_what_was_damaged_in_place_is_made_again(run, tmp_path, contents, monkeypatch):
+    run(format="npz")
+    before, numbers = contents(tmp_path / "out"), made(monkeypatch)
+    shard = tmp_path / "out" / "shards" / "00001.npz"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 255
+    shard.write_bytes(data)
+    assert run(format="npz").new == 3
+    assert numbers == [1]
+    assert contents(tmp_path / "out") == before
+
+
+def test_images_that_are_gone_are_not_counted(run, tmp_path, monkeypatch, photos):
+    run()
+    numbers = made(monkeypatch)
+    for name in ("a/2.png", "b/text.jpg"):
+        (photos / name).unlink()
+    found = run()
+    assert (found.new, numbers, found.results) == (0, [], 6)
+    assert [letter["image"] for letter in found.dead_letters] == BAD[:2]
+    assert "also holds 1 result of images that are not, or no longer, among those given" in found.remarks[0]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["gone"], manifest["images"], manifest["results"]) == (["a/2.png"], 8, 6)
+    rows = pd.read_parquet(tmp_path / "out" / "shards")["image"]
+    assert set(rows) - set(manifest["gone"]) == set(GOOD) - {"a/2.png"}
+
+
 def test_what_is_interrupted_goes_on(run, tmp_path, contents, monkeypatch):
     run(out="whole")
     original = making.make

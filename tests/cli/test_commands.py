@@ -1,5 +1,7 @@
 """The commands as a person types them, right and wrong: exit codes, one readable line, pictures whole or not at all."""
 
+import io
+
 import keras
 import numpy as np
 import pytest
@@ -42,6 +44,17 @@ def test_models_and_card(cli):
 
 
 @pytest.mark.slow
+def test_a_stream_that_has_not_all_characters_gets_the_others_escaped(monkeypatch, cli):
+    shown = cli("card", "mnist_cnn")[1]
+    assert "×" in shown
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stream)
+    assert cli("card", "mnist_cnn")[0] == 0
+    stream.flush()
+    assert r"[3\xd73 convolution" in stream.buffer.getvalue().decode("ascii")
+    assert stream.errors == "strict"
+
+
 def test_attribute_writes_a_picture_for_each_method(cli, photo, model_file):
     from kerasal import attribution
 

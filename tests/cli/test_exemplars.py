@@ -1,5 +1,7 @@
 """``kerasal exemplars`` and ``kerasal evolution`` as a person types them."""
 
+import os
+
 import keras
 import numpy as np
 import pandas as pd
@@ -40,6 +42,19 @@ def test_exemplars(cli, photos, model_file, tmp_path):
     assert not list(tmp_path.glob(".page*"))
     code, _, err = cli("exemplars", model_file, "conv2", photos, "-p", "unit", "-c", "0", "-k", "9")
     assert code == 0 and "only 6 images for -k 9" in err
+
+
+def test_a_name_that_is_not_utf_8_stands_in_the_table(cli, photos, model_file, tmp_path):
+    name = os.fsdecode(b"\xff.png")
+    (photos / "0.png").rename(photos / name)
+    code, out, err = cli(
+        *("exemplars", model_file, "conv2", photos, "-p", "unit", "-c", "0", "-k", "9"),
+        *("-o", "page.png", "--table", "all.csv"),
+    )
+    assert code == 0, err
+    assert "page.png  1 channels, 6 images" in out
+    expected = {str(photos / other) for other in [r"\udcff.png", *(f"{number}.png" for number in range(1, 6))]}
+    assert set(pd.read_csv("all.csv")["file"]) == expected
 
 
 def test_exemplars_refuses_in_one_line(cli, photos, model_file, tmp_path):

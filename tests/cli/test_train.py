@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,6 +90,7 @@ def test_defaults_are_the_recipe(invoke, tmp_path, monkeypatch):
         "preprocessing": preprocessing.get("unit"),
         "class_names": [str(digit) for digit in range(10)],
         "output": "runs/mnist_cnn",
+        "start": "drawn by the seed",
         "low": 0.0,
         "high": 1.0,
     }
@@ -225,3 +227,38 @@ def test_a_start_from_photographs(photographs, tmp_path):
     assert start_of("zero", opened) == "zero" and start_of(None, opened) is None
     with pytest.raises(FileNotFoundError, match="--init is normal, zero, mean, or a photograph"):
         start_of("nought", opened)
+
+
+def _files_of_one_net(folder, build):
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        build().save(folder / f"start{seed}.keras")
+
+
+def test_a_run_from_another_start_is_refused(invoke, photographs, tmp_path):
+    def build():
+        layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, "softmax")]
+        return keras.Sequential([keras.Input((8, 8, 3)), *layers], name="net")
+
+    _files_of_one_net(tmp_path, build)
+    more = ("--data", photographs, "-p", "unit", "-q", "--classes", "red,green", "-o", tmp_path / "run")
+    for epochs in (1, 2):  # the same start goes on
+        assert invoke(tmp_path / "start1.keras", *more, "--epochs", epochs).exit_code == 0
+    kept = keras.saving.load_model(tmp_path / "run" / "net.keras", compile=False).get_weights()
+    other = invoke(tmp_path / "start2.keras", *more, "--epochs", 2)
+    assert isinstance(other.exception, ValueError) and "other settings (starting weights: " in str(other.exception)
+    now = keras.saving.load_model(tmp_path / "run" / "net.keras", compile=False).get_weights()
+    assert all(np.array_equal(first, second) for first, second in zip(kept, now, strict=True))
+
+
+@pytest.mark.slow
+def test_weights_are_another_start_than_the_seed(invoke, tmp_path):
+    keras.utils.set_random_seed(5)
+    kerasal.create_model("mnist_cnn").save_weights(tmp_path / "given.weights.h5")
+    more = ("mnist_cnn", "-o", tmp_path / "run", "--batch-size", 100, "-q", "--epochs")
+    assert invoke(*more, 1).exit_code == 0
+    assert invoke(*more, 2).exit_code == 0
+    other = invoke(*more, 2, "--weights", tmp_path / "given.weights.h5")
+    assert isinstance(other.exception, ValueError) and "starting weights: drawn by the seed there" in str(
+        other.exception
+    )

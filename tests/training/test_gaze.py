@@ -15,7 +15,7 @@ from PIL import Image
 
 from kerasal import training
 from kerasal.datasets.gaze import GazeDataset
-from kerasal.training import gaze_run, memory, samples, stepping
+from kerasal.training import folder, gaze_run, memory, samples, stepping
 from kerasal.training.samples import Samples, epoch_order
 
 KEPT = ["epoch", "step", "rate", "loss", "val_loss", "val_mse", "val_cc"]
@@ -396,3 +396,14 @@ def test_progress_tells_speed_and_validation(copied, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "4/4  loss" in err and "images/s" in err and "validation: loss" in err
+
+
+@pytest.mark.slow
+def test_a_run_may_be_told_to_have_one_start(tmp_path):
+    starts = {seed: folder.identify_start(tiny(seed).weights) for seed in (0, 1)}
+    assert starts[0] == folder.identify_start(tiny(0).weights) != starts[1]
+    run(tmp_path, tiny(0), epochs=1)  # as from Python, where the start is noted and not compared
+    run(tmp_path, tiny(1), epochs=2)
+    with pytest.raises(ValueError, match=f"starting weights: {starts[0]} there, {starts[1]} now"):
+        run(tmp_path, tiny(1), epochs=3, start=starts[1])
+    assert len(run(tmp_path, tiny(0), epochs=3, start=starts[0]).history) == 3

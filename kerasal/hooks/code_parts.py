@@ -8,7 +8,7 @@ import sys
 import types
 from typing import Any
 
-from kerasal.hooks.reachable import is_own_module
+from kerasal.hooks.ownership import is_own_module
 
 _LIBRARIES = {"keras", "tensorflow", "numpy", "scipy", "pandas", "kerasal", *sys.stdlib_module_names} - {"__main__"}
 _OF_CLASSES = {"__module__", "__doc__", "__dict__", "__weakref__", "__qualname__", "__annotations__", "__annotate__"}

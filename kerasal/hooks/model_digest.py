@@ -27,7 +27,7 @@ from kerasal.hooks.code_parts import (
     object_parts,
     without_layers,
 )
-from kerasal.hooks.reachable import is_own_module, names_in_call
+from kerasal.hooks.ownership import is_own_module, names_in_call
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip

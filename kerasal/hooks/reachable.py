@@ -7,11 +7,8 @@ through a user's own functions and classes, and stops at the code of TensorFlow,
 import argparse
 import array
 import collections
-import dis
 import functools
 import inspect
-import os
-import sys
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -19,19 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import kerasal
 from kerasal import _keras  # noqa: F401
+from kerasal.hooks.ownership import global_names, is_constant, is_library, is_own_module, names_in_call, package
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
 
-# Libraries whose functions and classes are constants. Their layers are read nevertheless, since users change those.
-_CONSTANT = sys.stdlib_module_names | {"tensorflow", "keras", "numpy", "kerasal"}
 _READ_INSTANCES = (
     *(keras.Operation, types.SimpleNamespace, argparse.Namespace),
     *(collections.UserDict, collections.UserList, collections.ChainMap),
 )
-_FOLDERS = tuple(os.path.dirname(os.path.realpath(module.__file__)) + os.sep for module in (os, tf, keras, np, kerasal))
 _OPAQUE = (
     *(tf.Tensor, tf.Variable, tf.DType, tf.TensorShape, tf.TypeSpec, tf.Graph, tf.data.Dataset, keras.KerasTensor),
     *(keras.DTypePolicy, keras.InputSpec, keras.Metric, keras.optimizers.Optimizer, np.generic, np.ufunc, np.dtype),
@@ -55,18 +49,12 @@ _BOOKKEEPING = frozenset((
 ))
 # fmt: on
 _TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
-_TRAINING_METHODS = frozenset((
-    "__init__", "build", "build_from_config", "compile", "compile_from_config", "compute_loss", "compute_metrics",
-    "evaluate", "fit", "from_config", "get_build_config", "get_compile_config", "get_config", "load_own_variables",
-    "predict_step", "save_own_variables", "test_step", "train_step",
-))  # fmt: skip
 # What every class has beside what its code does; a method such as __call__ or __getattr__ is code.
 _OF_CLASSES = frozenset((
     "__abstractmethods__", "__annotate__", "__annotations__", "__dataclass_fields__", "__dataclass_params__",
     "__dict__", "__doc__", "__firstlineno__", "__init__", "__match_args__", "__module__", "__orig_bases__",
     "__parameters__", "__qualname__", "__slots__", "__static_attributes__", "__weakref__", "_abc_impl",
 ))  # fmt: skip
-_HEAP_TYPE = 1 << 9  # of a class that was made while the program ran
 EMPTY = object()
 
 
@@ -98,30 +86,6 @@ def is_relevant(owner: Any, name: Any) -> bool:
     return True
 
 
-def is_constant(thing: Any) -> bool:
-    """Tell whether a class or function is part of a library, whose code does not change.
-
-    A function only is if its code lies in the library: ``functools.wraps`` gives others its name. So is a class only
-    if it can be found there, but for local ones.
-    """
-    if _root(thing) not in _CONSTANT:
-        return False
-    if isinstance(thing, types.FunctionType):
-        return _in_library(thing.__code__.co_filename)
-    if isinstance(thing, type) and thing.__flags__ & _HEAP_TYPE and "<locals>" not in thing.__qualname__:
-        found = sys.modules.get(thing.__module__)
-        for name in thing.__qualname__.split("."):
-            found = getattr(found, name, None)
-        return found is thing or (found is None and thing.__module__ not in ("types", "builtins", "abc"))
-    return True
-
-
-def is_own_module(module: types.ModuleType) -> bool:
-    """Tell whether a module is the user's: a file, and not one of an installed package."""
-    file = getattr(module, "__file__", None)
-    return bool(file) and _root_name(module.__name__) not in _CONSTANT and not _in_library(file)
-
-
 def places(thing: Any) -> Iterator[Place]:
     """Yield the places in which ``thing`` keeps what code that uses it can read; none for constants and variables."""
     if thing is None or isinstance(thing, (*_OPAQUE, keras.Variable)):
@@ -145,7 +109,7 @@ def places(thing: Any) -> Iterator[Place]:
         yield Place(thing, read=read)
         if namespace(thing):  # of a partial or a method
             yield Place(namespace(thing), names=tuple(namespace(thing)), owner=thing)
-    elif _root(type(thing)) == "pandas" and hasattr(thing, "to_numpy"):
+    elif package(type(thing)) == "pandas" and hasattr(thing, "to_numpy"):
         yield Place(thing, read=_table)
     elif callable(thing) and is_constant(type(thing)) and _wrapped(thing):
         yield Place(thing, read=_wrapped)
@@ -161,55 +125,9 @@ def namespace(thing: Any) -> Any:
         return None
 
 
-def loaded_names(function: types.FunctionType | types.CodeType) -> set[str]:
-    """Return the names that a function's code reads, attributes and globals, and the strings in it."""
-    names = set()
-    for instruction in dis.get_instructions(function):
-        if isinstance(instruction.argval, str) and not instruction.opname.startswith("STORE"):
-            names.add(instruction.argval)
-        if isinstance(instruction.argval, types.CodeType):
-            names |= loaded_names(instruction.argval)
-    return names
-
-
-def library_names(kind: type) -> frozenset[str]:
-    """Return the names that the code of a class's library bases, such as ``keras.Layer``, may read."""
-    parts = [part for base in kind.__mro__ if is_constant(base) for part in vars(base).values()]
-    functions = [part.fget if isinstance(part, property) else part for part in parts]
-    return frozenset(
-        name for part in functions if isinstance(part, types.FunctionType) for name in _global_names(part.__code__)
-    )
-
-
-def _root(thing: Any) -> str:
-    module = getattr(thing, "__module__", None)
-    return _root_name(module) if isinstance(module, str) else ""  # a class written in Cython has a descriptor there
-
-
-def _root_name(module: str) -> str:
-    return module.split(".")[0]
-
-
-def _in_library(file: str) -> bool:
-    return file.startswith("<frozen") or "site-packages" in file or os.path.realpath(file).startswith(_FOLDERS)
-
-
-def names_in_call(kind: type) -> set[str]:
-    """Return the names that the code of a user's layer refers to, but for its training and saving."""
-    own = [vars(base).items() for base in kind.__mro__ if not is_constant(base)]
-    methods = [part for items in own for name, part in items if name not in _TRAINING_METHODS]
-    methods = [part.fget if isinstance(part, property) else part for part in methods]
-    functions = [part for part in methods if isinstance(part, types.FunctionType)]
-    return {name for function in functions for name in (*_global_names(function.__code__), *_strings(function))}
-
-
-def _strings(function: types.FunctionType) -> list[str]:
-    return [constant for constant in function.__code__.co_consts if isinstance(constant, str)]
-
-
 def _is_setting(thing: Any) -> bool:
     """Tell whether an object of Keras or of this package carries numbers of its own: a loss, a transform."""
-    return _root(type(thing)) in ("keras", "kerasal")
+    return package(type(thing)) in ("keras", "kerasal")
 
 
 def _attributes(thing: Any) -> Iterator[Place]:
@@ -255,22 +173,14 @@ def _of_function(function: types.FunctionType) -> Iterator[Place]:
         return
     yield Place(function, read=_code)
     yield Place(vars(function), names=tuple(vars(function)), owner=function)
-    used, space = _global_names(function.__code__), function.__globals__
+    used, space = global_names(function.__code__), function.__globals__
     names = tuple(name for name in used if name in space)
     if names:
         yield Place(space, names=names)
     for module in (space[name] for name in names if isinstance(space[name], types.ModuleType)):
         read = tuple(name for name in used if name in vars(module))
-        if read and _root_name(module.__name__) not in _CONSTANT and not is_own_module(module):
+        if read and not is_library(module) and not is_own_module(module):
             yield Place(vars(module), names=read)
-
-
-def _global_names(code: types.CodeType) -> tuple[str, ...]:
-    names = list(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names += _global_names(constant)
-    return tuple(dict.fromkeys(names))
 
 
 def _wrapped(thing: Any) -> tuple:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import _keras  # noqa: F401
-from kerasal.hooks import reachable
+from kerasal.hooks import ownership, reachable
 from kerasal.hooks.reachable import Place
 
 import keras  # isort: skip
@@ -54,7 +54,7 @@ class Snapshot:
         """
         moved = [space for space in self._spaces if not space.holds()]
         if moved:
-            loaded = set().union(*map(reachable.loaded_names, self._functions))
+            loaded = set().union(*map(ownership.loaded_names, self._functions))
             for space in moved:
                 space.forget_unless(loaded)
 
@@ -68,13 +68,13 @@ class Snapshot:
             if len(seen) > _MOST_OBJECTS:
                 self.complete = False
                 return
-            if isinstance(thing, types.FunctionType) and not reachable.is_constant(thing):
+            if isinstance(thing, types.FunctionType) and not ownership.is_constant(thing):
                 self._functions.append(thing)
             if isinstance(thing, keras.Variable):
                 self._variables.append(thing)
             for place in reachable.places(thing):
                 pending += self._note(place)
-            if isinstance(thing, keras.Operation) or not reachable.is_constant(type(thing)):
+            if isinstance(thing, keras.Operation) or not ownership.is_constant(type(thing)):
                 pending.append(type(thing))
 
     def _note(self, place: Place) -> tuple:
@@ -123,12 +123,12 @@ class _Namespace:
     def forget_unless(self, loaded: set[str]) -> None:
         """Take the present values of attributes that are not in ``loaded`` for good, whatever they become."""
         shared = self.owner is None or isinstance(self.owner, (type, dict, types.ModuleType))
-        if shared or reachable.is_constant(type(self.owner)):
+        if shared or ownership.is_constant(type(self.owner)):
             return
         old = dict(zip(self.names, self.values, strict=False))
         now = {name for name in self.space if reachable.is_relevant(self.owner, name)} - self.ignored
         moved = {name for name in now if name not in old or not _same(self.space[name], old[name])}
-        if moved & (loaded | reachable.library_names(self.kind)) or set(old) - now:
+        if moved & (loaded | ownership.library_names(self.kind)) or set(old) - now:
             return
         self.ignored |= moved
         self._keep(tuple(name for name in self.space if name in now - moved))

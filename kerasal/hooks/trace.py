@@ -5,7 +5,6 @@ attribute of a layer or the closure of a target function, it is made anew: see `
 """
 
 import collections
-import dataclasses
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from kerasal import _keras  # noqa: F401
 from kerasal.hooks.snapshot import Snapshot
 from kerasal.hooks.state import check_rows, note_states
+from kerasal.hooks.trace_key import frozen, open_objects
 from kerasal.hooks.view import View
 from kerasal.hooks.watching import one_at_a_time
 from kerasal.objectives.expression import Objective, walk
@@ -80,7 +80,7 @@ class Trace:
         reference = weakref.ref(model)
         structure, layers = objective.structure, objective.layers
         self._targets = [node[1] for node in walk(structure) if node[0] == "callable"]
-        self._snapshot = Snapshot(*(target() for target in self._targets), *_open_objects(options))
+        self._snapshot = Snapshot(*(target() for target in self._targets), *open_objects(options))
         self.limits: list = []
         self.notes: dict[str, Any] = {}
         example = keras.tree.map_structure(lambda _: None, example)  # the structure alone, not the user's arrays
@@ -179,34 +179,6 @@ def traces(model: keras.Model) -> "collections.OrderedDict[tuple, Trace]":
     return _kept(model).traces
 
 
-def frozen(value: Any) -> Any:
-    """Turn settings into something hashable; arrays go by their content, inputs by their structure alone."""
-    if isinstance(value, dict):
-        return tuple((key, _structure(one) if key == "example" else frozen(one)) for key, one in sorted(value.items()))
-    if isinstance(value, np.ndarray):
-        return value.shape, value.dtype.str, value.tobytes()
-    if isinstance(value, (list, tuple)):
-        return tuple(map(frozen, value))
-    if _is_plain(value):
-        return value
-    if _is_record(value):
-        return type(value), *(frozen(getattr(value, field.name)) for field in dataclasses.fields(value))
-    return _Identity(value)
-
-
-class _Identity:
-    """Stands for one object in a key, and keeps it alive so that its address is not used again."""
-
-    def __init__(self, thing: Any):
-        self.thing = thing
-
-    def __hash__(self):
-        return id(self.thing)
-
-    def __eq__(self, other):
-        return isinstance(other, _Identity) and self.thing is other.thing
-
-
 def _kept(model: keras.Model) -> Kept:
     """Return what is kept for a model as it is now.
 
@@ -225,29 +197,3 @@ def _global_settings() -> tuple:
     config = keras.config
     seeds = global_state.get_global_attribute("global_seed_generator")  # of layers with noise and without a seed
     return config.floatx(), config.epsilon(), config.image_data_format(), config.is_flash_attention_enabled(), seeds
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic))
-
-
-def _is_record(value: Any) -> bool:
-    """Tell whether an object is what its fields are: a frozen dataclass without anything beside them."""
-    parameters = vars(type(value)).get("__dataclass_params__")
-    if parameters is None or not parameters.frozen or isinstance(value, type):
-        return False
-    extra = set(getattr(value, "__dict__", ())) - {field.name for field in dataclasses.fields(value)}
-    return not extra or type(value).__module__.startswith("kerasal.")  # whose cached properties follow from the fields
-
-
-def _open_objects(options: Any) -> list:
-    """Return the functions and objects among some options, whose state may change."""
-    if isinstance(options, dict):
-        options = options.values()
-    elif not isinstance(options, (list, tuple)):
-        return [] if _is_plain(options) or isinstance(options, np.ndarray) else [options]
-    return [thing for value in options for thing in _open_objects(value)]
-
-
-def _structure(example) -> tuple:
-    return (type(example).__name__, *example) if isinstance(example, dict) else (type(example).__name__,)

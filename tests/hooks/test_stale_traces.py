@@ -16,7 +16,7 @@ import tensorflow as tf
 
 import kerasal
 from kerasal import attribution, features, objectives
-from kerasal.hooks import trace
+from kerasal.hooks import trace, trace_key
 from kerasal.receptive_field.windows import known_field
 
 TEMPERATURE = 1.0
@@ -349,9 +349,9 @@ def test_two_equal_frozen_options_share_a_trace_unless_they_hold_more():
 
     more = Plain(1.0)
     object.__setattr__(more, "hidden", 2.0)
-    assert trace.frozen(Plain(1.0)) == trace.frozen(Plain(1.0)) != trace.frozen(Plain(2.0))
-    assert trace.frozen(more) != trace.frozen(Plain(1.0))
-    assert trace.frozen(Weighted(1.0)) != trace.frozen(Weighted(1.0))
+    assert trace_key.frozen(Plain(1.0)) == trace_key.frozen(Plain(1.0)) != trace_key.frozen(Plain(2.0))
+    assert trace_key.frozen(more) != trace_key.frozen(Plain(1.0))
+    assert trace_key.frozen(Weighted(1.0)) != trace_key.frozen(Weighted(1.0))
 
 
 class Counting(keras.layers.Layer):

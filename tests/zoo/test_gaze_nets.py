@@ -142,6 +142,7 @@ def test_the_encoder_is_that_of_keras():
         np.testing.assert_allclose(encoder(images), published(images), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_backbone_weights_by_path(tmp_path):
     encoder = kerasal.create_model("vgg16", include_top=False)
     save_npz(encoder, tmp_path / "whole.npz")

@@ -71,7 +71,6 @@ def test_table_is_the_one_of_evaluate(folders):
     assert sorted(path.name for path in output.parent.iterdir()) == ["scores.csv", "scores.json", "scores.png"]
 
 
-@pytest.mark.slow
 def test_processes_change_nothing(folders):
     maps, fixations, output = folders
     assert call(maps, fixations, "-o", output).exit_code == 0

@@ -9,6 +9,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
+# What makes pictures and files of random weights, whose maps may hold no positive evidence; tests/attribution has ZeroMap.
+_MAPS_MAY_BE_ZERO = ("atlas", "serving", "batch", "callbacks", "docs")
+
+
+def pytest_collection_modifyitems(items):
+    """Let the tests of these folders pass where a map is 0 everywhere."""
+    for item in items:
+        if item.path.parent.name in _MAPS_MAY_BE_ZERO:
+            item.add_marker(pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap"))
+
 
 def write_coloured_squares(folder, names, each, size, square) -> pathlib.Path:
     """A folder a class of ``each`` noisy pictures, whose pixels ``square`` are redder, greener or bluer by class."""

@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-# What makes pictures and files of random weights, whose maps may hold no positive evidence; tests/attribution has ZeroMap.
+# Tests of pages and files with models of random weights, whose maps may hold no positive evidence.
 _MAPS_MAY_BE_ZERO = ("atlas", "serving", "batch", "callbacks", "docs")
 
 

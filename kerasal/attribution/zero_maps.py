@@ -64,7 +64,9 @@ def _cause(spec, model, objective, arrays, number: int, image: int, rows: int, s
     chunk = [array[start : start + rows] for array in arrays]
     trace = traced(_probe, model, objective, chunk, declared=not spec.own_size, **{**settings, "options": {}})
     scores, *sizes = trace(chunk, objective.rows(start, start + rows))
-    score, sizes = scores[image - start], np.stack(sizes)[:, image - start]
+    # What has another first axis than the images, such as a kernel, counts for all of them.
+    by_image = [one if len(one) == len(scores) else np.full(len(scores), one.max()) for one in sizes]
+    score, sizes = scores[image - start], np.stack(by_image)[:, image - start]
     kinds = trace.notes["kinds"]
     (gradients, scaled), (above, below) = np.split(sizes[: 2 * len(arrays)], 2), np.split(sizes[2 * len(arrays) :], 2)
     if gradients[number] or np.isnan(gradients[number]):

@@ -30,14 +30,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import attribution_peers
-import keras
 import numpy as np
-import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
 from kerasal import attribution, hooks
 from kerasal.hooks import trace
+
+import keras
+import tensorflow as tf
 
 # Few passes are enough to time one.
 SAMPLES = attribution_peers.SAMPLES

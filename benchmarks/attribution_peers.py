@@ -13,8 +13,9 @@ import importlib.util
 import os
 import warnings
 
-import keras
 import numpy as np
+
+import keras
 import tensorflow as tf
 
 SAMPLES = 4

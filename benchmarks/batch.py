@@ -24,10 +24,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join([sys.path[0], os.environ.get("PYTHONP
 
 import numpy as np
 
-from kerasal.batch import pool, running, threads
-from kerasal.batch.job import Job
-from kerasal.batch.planning import plan
-from kerasal.batch.sources import list_images
+from kerasal.batch import pool, run, threads
+from kerasal.batch.batch_job import Job
+from kerasal.batch.image_list import list_images
+from kerasal.batch.shard_plan import plan
 
 
 class Contender:
@@ -75,7 +75,7 @@ def main():
             labels=(),
             shard_size=given.shard_size,
         )
-        job = running._open(job, 0).job
+        job = run._open(job, 0).job
         sources = list_images(given.photos, folder)[: given.images]
         shards, _ = plan(sources, {}, given.shard_size)
         ray.init(

@@ -20,17 +20,18 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import keras
 import numpy as np
-import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
 from kerasal import hooks, images
+from kerasal.models.image_inputs import Intake
+from kerasal.models.image_sources import open_source
 from kerasal.receptive_field import top_exemplars
-from kerasal.receptive_field.intake import Intake
-from kerasal.receptive_field.searching import Search
-from kerasal.receptive_field.sources import open_source
+from kerasal.receptive_field.exemplars.exemplar_search import Search
+
+import keras
+import tensorflow as tf
 
 
 def make_forward(model):

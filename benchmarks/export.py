@@ -30,9 +30,9 @@ print(model.count_params() * 4 / 2**20, peak() - before)
 
 
 def build(name):
-    import keras
-
     import kerasal
+
+    import keras
 
     keras.utils.set_random_seed(0)
     if name in kerasal.list_models():
@@ -42,10 +42,10 @@ def build(name):
 
 def speed(name, rounds, repeats):
     """Print how long the served map takes, as a multiple of the same in process."""
-    import tensorflow as tf
-
     import kerasal
     from kerasal import attribution
+
+    import tensorflow as tf
 
     model = build(name)
     x = np.random.default_rng(0).normal(0, 50, (1, 224, 224, 3)).astype(np.float32)

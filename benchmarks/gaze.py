@@ -20,7 +20,6 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import keras
 import numpy as np
 import pandas as pd
 from rich.console import Console
@@ -29,9 +28,11 @@ from rich.table import Table
 import kerasal
 from kerasal import gaze, metrics
 from kerasal.datasets import open_gaze
-from kerasal.gaze.prediction import finish
+from kerasal.gaze.predictor import finish
 from kerasal.layers import center_bias_switched_off
 from kerasal.losses.scores import log_likelihood
+
+import keras
 
 COLUMNS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC", "auc_shuffled": "sAUC"}
 

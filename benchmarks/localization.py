@@ -16,11 +16,12 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from kerasal import images, localization
+
+import keras
+import tensorflow as tf
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MODELS = {"vgg16": keras.applications.VGG16, "mobilenetv2": keras.applications.MobileNetV2}

@@ -22,13 +22,14 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import keras
 import numpy as np
 from tf_keras_vis.activation_maximization import ActivationMaximization
 from tf_keras_vis.utils.scores import CategoricalScore
 
 import kerasal
 from kerasal import objectives
+
+import keras
 
 CHANNELS = 64
 

@@ -18,13 +18,14 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from kerasal import attribution
-from kerasal.attribution.occluding.plan import make_plan
-from kerasal.attribution.occluding.windows import place
+from kerasal.attribution.window_replay.replay_plan import make_plan
+from kerasal.attribution.window_replay.windows import place
+
+import keras
+import tensorflow as tf
 
 
 def squeezenet(input_shape):

@@ -19,14 +19,15 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import keras
 import numpy as np
-import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
 from kerasal import hooks, images, preprocessing, probe
-from kerasal.hooks.inputs import chunk_size
+from kerasal.hooks.model_inputs import chunk_size
+
+import keras
+import tensorflow as tf
 
 FLOOR = "one forward pass"
 

@@ -18,12 +18,13 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import keras
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from kerasal.receptive_field.patterns import Painter
+from kerasal.receptive_field.patterns.painter import Painter
+
+import keras
 
 
 def timed(function):

@@ -12,13 +12,14 @@ import argparse
 import statistics
 import time
 
-import keras
 import numpy as np
 
 import kerasal
 from kerasal import gaze, preprocessing, training
+from kerasal.training.gaze_step import Steps, objective_of
 from kerasal.training.samples import Samples, batches, epoch_order
-from kerasal.training.stepping import Steps, objective_of
+
+import keras
 
 
 def samples(count: int) -> Samples:

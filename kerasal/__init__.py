@@ -31,10 +31,10 @@ if (_checkout / "setup.cfg").is_file() and (_checkout / "zoo" / "__init__.py").i
     __path__.append(str(_checkout))
 
 _ORIGIN = {
-    "list_models": "kerasal.registry",
-    "create_model": "kerasal.registry",
-    "model_spec": "kerasal.registry",
-    "load_model": "kerasal.registry",
+    "list_models": "kerasal.models.registry",
+    "create_model": "kerasal.models.registry",
+    "model_spec": "kerasal.models.registry",
+    "load_model": "kerasal.models.registry",
     "feature_maps": "kerasal.features",
     "maximize": "kerasal.maximization",
     "export": "kerasal.serving",
@@ -73,10 +73,10 @@ if TYPE_CHECKING:
     from kerasal.callbacks import KerasalCallback as KerasalCallback
     from kerasal.features import feature_maps as feature_maps
     from kerasal.maximization import maximize as maximize
-    from kerasal.registry import create_model as create_model
-    from kerasal.registry import list_models as list_models
-    from kerasal.registry import load_model as load_model
-    from kerasal.registry import model_spec as model_spec
+    from kerasal.models.registry import create_model as create_model
+    from kerasal.models.registry import list_models as list_models
+    from kerasal.models.registry import load_model as load_model
+    from kerasal.models.registry import model_spec as model_spec
     from kerasal.serving import export as export
 
 

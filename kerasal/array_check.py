@@ -1,7 +1,7 @@
 """What a file of arrays claims to hold, read before any of it: ``.npy``, ``.npz`` and ``.gz``.
 
 Two hundred bytes can announce an array of terabytes, for which NumPy asks at once, and a few megabytes unfold to a
-thousand times as many. The limits are those of ``kerasal.file_claims``, with more room: maps that are zero nearly
+thousand times as many. The limits are those of ``kerasal.archive_check``, with more room: maps that are zero nearly
 everywhere compress well.
 """
 
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from kerasal.file_claims import ImplausibleFile, check_expansion, largest_claim
+from kerasal.archive_check import ImplausibleFile, check_expansion, largest_claim
 
 ALWAYS = 128 * 2**20
 """Bytes that data may unfold to, however small its file."""

@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 
 from kerasal import (
-    _keras,  # noqa: F401
     hooks,
 )
-from kerasal.hooks.inputs import chunk_size, conform
+from kerasal.hooks.model_inputs import chunk_size, conform
 from kerasal.hooks.trace import traced
 from kerasal.objectives import top_class
 
-import keras  # isort: skip
+import keras
 
 
 def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int | None = None) -> np.ndarray:

@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from kerasal.naming import closest
+from kerasal.names import closest
 
 _ASSETS = pathlib.Path(__file__).parent / "assets"
 _SETS = ("imagenet", "digits")

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from kerasal.checks import refuse_mask
-from kerasal.naming import closest
+from kerasal.names import closest
 
 
 @dataclasses.dataclass(frozen=True)

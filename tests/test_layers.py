@@ -1,9 +1,7 @@
 """The layers that Keras does not have, against slow re-implementations."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
 from kerasal.layers import (
@@ -19,6 +17,9 @@ from kerasal.layers import (
     ResizeLike,
     reorder_maxout,
 )
+
+import keras
+import tensorflow as tf
 
 RANDOM = np.random.default_rng(0)
 

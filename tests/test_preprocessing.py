@@ -1,10 +1,11 @@
 """The pixel conventions against keras.applications, their inverses, and their spelling."""
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import preprocessing
+
+import keras
 
 NAMES = sorted(preprocessing.CONVENTIONS)
 

@@ -3,9 +3,7 @@
 Source: Tan & Le 2019, "EfficientNet", table 1, without squeeze-and-excitation and with ReLU6, as its Lite variant is.
 """
 
-from kerasal import _keras  # noqa: F401
-
-import keras  # isort: skip
+import keras
 
 # Expansion, kernel, stride, filters and repeats of the stages of EfficientNet-Lite0 (Tan & Le 2019, table 1).
 _STAGES = (

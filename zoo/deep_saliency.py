@@ -40,14 +40,14 @@ import os
 import pathlib
 import warnings
 
-from kerasal import _keras  # noqa: F401
+import numpy as np
+
 from kerasal import preprocessing as conventions
 from kerasal.layers import MinMax, ReflectionPadding2D, ResizeLike
-from kerasal.registry import Weights, register
-from kerasal.weight_files import load_weights, read_npz, set_arrays
+from kerasal.models.registry import Weights, register
+from kerasal.models.weight_files import load_weights, read_npz, set_arrays
 
-import keras  # isort: skip
-import numpy as np  # isort: skip
+import keras
 
 _FILTERS = (64, 128, 256, 512, 512)
 _CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}

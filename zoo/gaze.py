@@ -18,7 +18,7 @@ as a Keras file. Made on a CPU by
     kerasal gaze train gaze --data osie --data crowd --recipe gaze_tune \
         --weights readout/gaze.best.weights.h5 -o tuned
 
-with seed 0, and ``kerasal.weight_files.save_npz(load_model("tuned/gaze.keras"), "gaze.npz", "float16")``. On the
+with seed 0, and ``kerasal.models.weight_files.save_npz(load_model("tuned/gaze.keras"), "gaze.npz", "float16")``. On the
 validation images the readout alone had 1.827 bits a fixation over a uniform map and a CC of .736, the tuned net 1.940
 and .775; tuned by the likelihood alone it had 1.949 and .752, which is why the recipe has both. Readout and
 tuning were trained twice by these commands on the same machine: the weights were the same to the last bit.
@@ -81,17 +81,17 @@ import functools
 import os
 import pathlib
 
-from kerasal import _keras  # noqa: F401
+import numpy as np
+
 from kerasal.images import check_image, read, resize, size_of_area, to_channels
 from kerasal.layers import CenterBias, GaussianBlur, LogDensity, ResizeLike
+from kerasal.models.registry import Weights, create_model, model_spec, register
+from kerasal.models.weight_files import load_folded
 from kerasal.preprocessing import get as convention
-from kerasal.registry import Weights, create_model, model_spec, register
-from kerasal.weight_files import load_folded
 from kerasal.zoo._lite0 import BLOCKS, encoder
 
-import keras  # isort: skip
-import numpy as np  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 _WEIGHTS = pathlib.Path(__file__).parent / "weights" / "gaze.npz"
 

@@ -14,12 +14,12 @@ Input: (240, 320, 3), RGB -> BGR minus (100, 110, 118), divided by 127.5. Output
 128 y + 127 for its picture. One image is 240 GFLOP or so: seconds on a CPU. No weights ship.
 """
 
-from kerasal import _keras  # noqa: F401
-from kerasal.layers import LocalResponseNormalization
-from kerasal.registry import register
+import numpy as np
 
-import keras  # isort: skip
-import numpy as np  # isort: skip
+from kerasal.layers import LocalResponseNormalization
+from kerasal.models.registry import register
+
+import keras
 
 # Filters and kernel of each convolution; a pooling follows the first two.
 VARIANTS = {

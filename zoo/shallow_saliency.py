@@ -28,11 +28,10 @@ No weights ship: those of a training of your own load by path.
 
 import math
 
-from kerasal import _keras  # noqa: F401
 from kerasal.layers import Maxout
-from kerasal.registry import register
+from kerasal.models.registry import register
 
-import keras  # isort: skip
+import keras
 
 SIDE, MAP_SIDE = 96, 48
 _UNITS = MAP_SIDE * MAP_SIDE

@@ -11,10 +11,9 @@ network; a path loads a file of your own. No accuracy is claimed here: the publi
 project.
 """
 
-from kerasal import _keras  # noqa: F401
-from kerasal.registry import Weights, register
+from kerasal.models.registry import Weights, register
 
-import keras  # isort: skip
+import keras
 
 _REFERENCE = "Simonyan & Zisserman 2014, arXiv 1409.1556, table 1, configuration {}"
 _WEIGHTS = {"imagenet": Weights("keras.applications, ImageNet; downloaded on first use")}

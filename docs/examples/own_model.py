@@ -4,9 +4,9 @@ This docstring is the model's card: what it is, where it is from, what was measu
 at. `kerasal card stripes_cnn` prints it.
 """
 
-from kerasal.registry import register
+from kerasal.models.registry import register
 
-import keras  # isort: skip
+import keras
 
 
 @register(

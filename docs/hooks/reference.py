@@ -25,7 +25,7 @@ PAGES = {
     "probe": "kerasal.probe",
     "diagnosis": "kerasal.diagnosis",
     "serving": "kerasal.serving",
-    "registry": "kerasal.registry",
+    "registry": "kerasal.models.registry",
     "preprocessing": "kerasal.preprocessing",
     "images": "kerasal.images",
     "features": "kerasal.features",

@@ -15,13 +15,15 @@ Nothing here loads TensorFlow before ``build`` is called.
 import importlib
 from typing import TYPE_CHECKING
 
-_ORIGIN = {"build": "kerasal.atlas.building", "Built": "kerasal.atlas.building"}
+from kerasal import _keras as _keras
+
+_ORIGIN = {"build": "kerasal.atlas.build_atlas", "Built": "kerasal.atlas.build_atlas"}
 
 __all__ = ["Built", "build"]
 
 if TYPE_CHECKING:
-    from kerasal.atlas.building import Built as Built
-    from kerasal.atlas.building import build as build
+    from kerasal.atlas.build_atlas import Built as Built
+    from kerasal.atlas.build_atlas import build as build
 
 
 def __getattr__(name: str):

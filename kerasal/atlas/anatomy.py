@@ -5,15 +5,14 @@ import dataclasses
 import numpy as np
 
 from kerasal import (
-    _keras,  # noqa: F401
     hooks,
     receptive_field,
 )
 from kerasal.atlas.slugs import slug
-from kerasal.receptive_field.geometry import Field
+from kerasal.receptive_field.geometry.field_geometry import Field
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)

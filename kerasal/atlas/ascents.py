@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from kerasal import objectives
-from kerasal.atlas import recipes
+from kerasal.atlas import atlas_recipes
 from kerasal.atlas.anatomy import Layer
-from kerasal.atlas.ascending import ascended, strokes
-from kerasal.atlas.store import Store
+from kerasal.atlas.atlas_store import Store
+from kerasal.atlas.maximized import ascended, strokes
 from kerasal.atlas.subject import Subject
 
 
@@ -18,7 +18,7 @@ def ascend_classes(
     subject: Subject, store: Store, numbers: Sequence[int], seed: int, files: Sequence[pathlib.Path] = ()
 ) -> None:
     """Make the pictures of classes; ``files`` are photographs to start from where noise moves nothing."""
-    recipe = recipes.class_recipe(subject.intake.shape, seed)
+    recipe = atlas_recipes.class_recipe(subject.intake.shape, seed)
     key, settings = class_record(subject, seed)
     made = _ascended(subject, store, "classes", numbers, objectives.class_score, recipe, seed, files)
     store.add(key, settings, made)
@@ -34,7 +34,7 @@ def ascend_channels(
 ) -> None:
     """Make the pictures of channels of one layer, on as few pixels as its units see; ``files`` as for classes."""
     size = canvas(subject, layer)
-    recipe = recipes.channel_recipe(subject.intake.shape, size, seed)
+    recipe = atlas_recipes.channel_recipe(subject.intake.shape, size, seed)
     if size != subject.intake.shape[:2] and getattr(subject.model, "inputs", None):
         recipe["size"] = size
     key, settings = channel_record(subject, layer, seed)
@@ -48,12 +48,17 @@ def ascend_channels(
 
 def class_record(subject: Subject, seed: int) -> tuple[str, dict[str, Any]]:
     """Return the key and the settings of the record of class pictures."""
-    return "classes", {**subject.settings, "seed": seed, "recipes": recipes.VERSION}
+    return "classes", {**subject.settings, "seed": seed, "recipes": atlas_recipes.VERSION}
 
 
 def channel_record(subject: Subject, layer: Layer, seed: int) -> tuple[str, dict[str, Any]]:
     """Return the key and the settings of the record of a layer's channel pictures."""
-    return f"layers/{layer.slug}", {**subject.settings, "path": layer.path, "seed": seed, "recipes": recipes.VERSION}
+    return f"layers/{layer.slug}", {
+        **subject.settings,
+        "path": layer.path,
+        "seed": seed,
+        "recipes": atlas_recipes.VERSION,
+    }
 
 
 def canvas(subject: Subject, layer: Layer) -> tuple[int, int]:

@@ -5,11 +5,11 @@ import functools
 import pathlib
 from typing import Any
 
-from kerasal.atlas import ascents, exemplars, explaining, looking
+from kerasal.atlas import ascents, exemplar_records, gaze_page, image_page
 from kerasal.atlas.anatomy import Layer
-from kerasal.atlas.plan import Scope
+from kerasal.atlas.atlas_plan import Scope
+from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.slugs import told_apart
-from kerasal.atlas.store import Store
 from kerasal.atlas.subject import Subject
 from kerasal.digests import digest_files
 from kerasal.labels import short
@@ -23,7 +23,7 @@ class Unit:
     name: str
     picture: dict[str, Any] | None
     facts: dict[str, Any] | None
-    exemplars: dict[str, Any] | None
+    exemplar_records: dict[str, Any] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Contents:
     @functools.cached_property
     def images(self) -> list[Shown]:
         """The images that have, or will have, a page."""
-        record = looking.gaze_record if self.subject.task == "gaze" else explaining.image_record
+        record = gaze_page.gaze_record if self.subject.task == "gaze" else image_page.image_record
         names = told_apart(self.scope.shown)
         return [
             Shown(file, slug, self.store.entries(*record(self.subject, file, slug)).get("image"), name)
@@ -138,7 +138,7 @@ class Contents:
 
     def _units(self, layer: Layer) -> list[Unit]:
         made = self.store.entries(*ascents.channel_record(self.subject, layer, self.scope.seed))
-        best = self.store.entries(*exemplars.exemplar_record(self.subject, layer, self._stamp))
+        best = self.store.entries(*exemplar_records.exemplar_record(self.subject, layer, self._stamp))
         return [
             Unit(number, str(number), made.get(key, {}).get("picture"), made.get(key), best.get(key))
             for number, key in sorted((int(key), key) for key in {*made, *best})

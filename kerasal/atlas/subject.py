@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from kerasal import (
-    _keras,  # noqa: F401
     hooks,
 )
 from kerasal.digests import digest
-from kerasal.hooks.inputs import image_shape
-from kerasal.receptive_field.intake import Intake
+from kerasal.hooks.model_inputs import image_shape
+from kerasal.models.image_inputs import Intake
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 Task = Literal["classification", "gaze", "other"]
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from kerasal.atlas.atlas_plan import searchable
 from kerasal.atlas.contents import Contents
-from kerasal.atlas.plan import searchable
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 
 from kerasal import (
-    _keras,  # noqa: F401
     hooks,
 )
-from kerasal.attribution.maps import OfEachInput
+from kerasal.attribution.named_maps import OfEachInput
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 NO_EVIDENCE = "the layer holds no positive evidence for the score; what is there speaks against it"
 

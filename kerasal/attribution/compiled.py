@@ -1,6 +1,5 @@
 """A method bound to one model, as a ``tf.Module``: what is called in a loop, put into a graph or saved."""
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks.positions import channel_axes
 from kerasal.hooks.state import state_rows
 from kerasal.hooks.trace import Retraced
@@ -8,8 +7,8 @@ from kerasal.hooks.view import View
 from kerasal.objectives import Objective, class_score, top_class
 from kerasal.process import check_process
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 
 class CompiledMethod(tf.Module):

@@ -14,16 +14,15 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from kerasal import (
-    _keras,  # noqa: F401
     hooks,
 )
-from kerasal.attribution.scoring import fixed_target, score
+from kerasal.attribution.target_scores import fixed_target, score
 from kerasal.checks import refuse_mask
-from kerasal.hooks.inputs import conform
+from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
 
-import keras  # isort: skip
+import keras
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,18 +20,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
 from kerasal.attribution.compiled import CompiledMethod
-from kerasal.attribution.maps import named
+from kerasal.attribution.named_maps import named
 from kerasal.attribution.zero_maps import warn_of_zero_maps
-from kerasal.hooks.inputs import chunk_size, conform, unpack
 from kerasal.hooks.layout import channels_last
+from kerasal.hooks.model_inputs import chunk_size, conform, unpack
 from kerasal.hooks.state import state_rows
 from kerasal.hooks.trace import traced
-from kerasal.naming import closest
+from kerasal.names import closest
 from kerasal.objectives.targets import resolve
 
-import keras  # isort: skip
+import keras
 
 
 @dataclasses.dataclass(frozen=True)

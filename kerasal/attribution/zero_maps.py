@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks.trace import traced
 from kerasal.hooks.view import View
 from kerasal.objectives.expression import Objective
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 # A factor that brings back a gradient which is too small: 1 is far from float16's largest number, and from float32's.
 _FACTORS = {True: 2.0**12, False: 2.0**60}

@@ -12,14 +12,14 @@ bytes for any number of workers, and after one was killed. Nothing here loads Te
 import importlib
 from typing import TYPE_CHECKING
 
-_ORIGIN = {"run": "kerasal.batch.running", "Result": "kerasal.batch.running", "methods": "kerasal.batch.kinds"}
+_ORIGIN = {"run": "kerasal.batch.run_batch", "Result": "kerasal.batch.run", "methods": "kerasal.batch.kinds"}
 
 __all__ = ["Result", "methods", "run"]
 
 if TYPE_CHECKING:
     from kerasal.batch.kinds import methods as methods
-    from kerasal.batch.running import Result as Result
-    from kerasal.batch.running import run as run
+    from kerasal.batch.run_batch import Result as Result
+    from kerasal.batch.run_batch import run as run
 
 
 def __getattr__(name: str):

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kerasal.batch import threads
-from kerasal.batch.job import Job
-from kerasal.batch.planning import Shard
+from kerasal.batch.batch_job import Job
+from kerasal.batch.shard_plan import Shard
 
 _RETRIES = 3  # a shard that has killed its worker so often, and once more, is given up
 _OBJECTS = 100 * 2**20  # bytes; records alone go through Ray's store, images and maps through files
@@ -34,7 +34,7 @@ class Worker:
 
     def make(self, shard: Shard) -> dict[str, Any]:
         """Make a shard; an actor that was started again loads the model first."""
-        from kerasal.batch.making import make
+        from kerasal.batch.shard import make
 
         self.begin()
         return make(self.kind, self.out, shard)

@@ -10,23 +10,22 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal import (
-    _keras,  # noqa: F401
     attribution,
     hooks,
 )
 from kerasal import images as drawing
-from kerasal.callbacks.looking import Looks
 from kerasal.callbacks.strips import clear, draw_strip, epochs_in, read_epoch, write_epoch
+from kerasal.callbacks.tiles import Looks
 from kerasal.digests import digest
+from kerasal.models.image_inputs import Intake
+from kerasal.models.image_sources import open_source
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field import FeatureEvolution
-from kerasal.receptive_field.intake import Intake
-from kerasal.receptive_field.searching import told
-from kerasal.receptive_field.sources import open_source
+from kerasal.receptive_field.exemplars.exemplar_search import told
 from kerasal.training.events import Events
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 _LAST = 100_000  # no training has more epochs
 

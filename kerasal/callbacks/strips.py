@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasal import images
 from kerasal.files import replacing
-from kerasal.receptive_field.evolution_files import epochs_in
+from kerasal.receptive_field.exemplars.evolution_files import epochs_in
 
 _MOST = 12  # columns that a page can hold and a person compares
 

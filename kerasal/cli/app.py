@@ -137,7 +137,7 @@ def _warnings_as_remarks() -> Iterator[None]:
 def _one_line(error: Exception) -> str:
     from rich.markup import escape
 
-    from kerasal.saved_models import UntrustedCode  # loads NumPy, which --help must not
+    from kerasal.models.saved_models import UntrustedCode  # loads NumPy, which --help must not
 
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:

@@ -63,7 +63,7 @@ def atlas(
     by Ctrl-C or --budget, there are pages of what was made, and the same command goes on.
     """
     seconds = None if budget is None else _seconds(budget)
-    from kerasal.atlas.store import check_folder
+    from kerasal.atlas.atlas_store import check_folder
     from kerasal.images import find_files
 
     check_folder(output)
@@ -147,7 +147,7 @@ def _is_gaze_run(model: str) -> bool:
 
 def _task(model: str) -> str | None:
     """Return what a zoo model is for."""
-    from kerasal import registry
+    from kerasal.models import registry
 
     known = model in registry.list_models() and not pathlib.Path(model).is_file()
     return registry.model_spec(model).task if known else None

@@ -45,7 +45,7 @@ class MethodGroup(TyperGroup):
         from kerasal import attribution
 
         if cmd_name not in attribution.list_methods():
-            from kerasal.naming import closest
+            from kerasal.names import closest
 
             raise typer.BadParameter(closest(cmd_name, attribution.list_methods(), "method"), ctx)
         app = App(pretty_exceptions_enable=False, add_completion=False)

@@ -135,7 +135,7 @@ def _tell(found: list, k: int, output: pathlib.Path) -> None:
 def _write(path: pathlib.Path, found: list) -> None:
     import pandas as pd
 
-    from kerasal.batch.sources import as_text
+    from kerasal.batch.image_list import as_text
     from kerasal.files import replacing
 
     rows = [

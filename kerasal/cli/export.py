@@ -45,9 +45,9 @@ def export(
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     from rich.table import Table
 
-    from kerasal import registry
+    from kerasal.models import registry
     from kerasal.serving.assets import read_description
-    from kerasal.serving.exporting import make_subject, write
+    from kerasal.serving.exporter import make_subject, write
 
     spec = None if pathlib.Path(model).exists() else registry.model_spec(model)
     subject = make_subject(opened.model, spec, opened.preprocessing, opened.labels)

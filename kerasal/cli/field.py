@@ -20,7 +20,8 @@ def field(
     load_tensorflow()
     from rich.table import Column, Table
 
-    from kerasal import receptive_field, registry
+    from kerasal import receptive_field
+    from kerasal.models import registry
 
     opened = registry.load_model(model, unsafe=unsafe)
     side = None if size is None else (size, size)

@@ -77,7 +77,7 @@ def open_net(
     path = pathlib.Path(text)
     run = path / "run.json"
     load_tensorflow()
-    from kerasal import registry
+    from kerasal.models import registry
 
     if run.is_file():
         facts = json.loads(run.read_text(encoding="utf-8"))
@@ -122,7 +122,7 @@ def net_and_images(arguments: list[str]) -> tuple[str, list[pathlib.Path]]:
 
 def _in_zoo(name: str) -> bool:
     """Tell whether a folder's name is also that of a net; the registry is slow to load, so only then asked."""
-    from kerasal.registry import list_models
+    from kerasal.models.registry import list_models
 
     return name in list_models()
 
@@ -134,7 +134,7 @@ def create_net(name: str, weights: str | None, net_options: list[str] | None):
         ValueError: no such net, option or weights.
         FileNotFoundError: the name is a path at which there is nothing.
     """
-    from kerasal import registry
+    from kerasal.models import registry
 
     if pathlib.Path(name).suffix or "/" in name:
         registry.load_model(name)  # which says that there is no such file
@@ -174,6 +174,7 @@ def size_of(text: str | None) -> tuple[int, int] | None:
 
 
 def _load(path: pathlib.Path, unsafe: bool):
-    from kerasal import layers, registry  # noqa: F401  (the layers are registered for loading)
+    from kerasal import layers  # noqa: F401  (the layers are registered for loading)
+    from kerasal.models import registry
 
     return registry.load_model(path, unsafe=unsafe)

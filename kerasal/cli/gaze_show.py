@@ -56,7 +56,7 @@ def predict(
     )
     from kerasal.gaze import overlay
     from kerasal.gaze import predict as run
-    from kerasal.gaze.maps import is_log_density
+    from kerasal.gaze.gaze_maps import is_log_density
 
     if postprocess is None:
         postprocess = "none" if is_log_density(opened.net) else "examiners"

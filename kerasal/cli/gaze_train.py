@@ -99,12 +99,12 @@ def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocess
     from kerasal.cli.session import load_tensorflow, remark
 
     load_tensorflow()
+    from kerasal import training
+    from kerasal.training.gaze_files import files_of
+    from kerasal.training.run_folder import DRAWN, identify_start
+
     import keras
     import tensorflow as tf
-
-    from kerasal import training
-    from kerasal.training.folder import DRAWN, identify_start
-    from kerasal.training.gaze_files import files_of
 
     chosen = training.recipe(about["recipe"], **changes)
     if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
@@ -127,7 +127,7 @@ def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocess
 
 def _net(about: dict, preprocessing: str | None, unsafe: bool):
     """Return the net that ``about`` describes, its preprocessing, and the size it is meant for where it takes any."""
-    from kerasal import registry
+    from kerasal.models import registry
 
     name, size = about["model"], None
     if Path(name).exists():
@@ -161,10 +161,10 @@ def _data(data: list[Path], validation: Path | None, split: str | None, seed: in
 
 
 def _with_center_bias(network, learned: bool):
-    import keras
-
-    from kerasal.gaze.maps import is_log_density
+    from kerasal.gaze.gaze_maps import is_log_density
     from kerasal.layers import CenterBias
+
+    import keras
 
     maps = network.outputs[0]
     if is_log_density(network):

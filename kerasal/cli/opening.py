@@ -94,7 +94,7 @@ def open_model(
     names = class_names.load(labels) if labels else None
     own = options_of(net_options)
     load_tensorflow()
-    from kerasal import registry
+    from kerasal.models import registry
 
     file, run = _run_of(pathlib.Path(text))
     if file.exists() and not (file.is_dir() and text in registry.list_models()):

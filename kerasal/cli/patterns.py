@@ -52,7 +52,7 @@ def patterns(
     opened = open_model(model, preprocessing=preprocessing, weights=weights, net_options=net_option, unsafe=unsafe)
     other = None if against is None else open_model(against, preprocessing=preprocessing, unsafe=unsafe)
     from kerasal import images, receptive_field
-    from kerasal.receptive_field.patterns import Painter
+    from kerasal.receptive_field.patterns.painter import Painter
 
     painter = Painter(opened.model, layer)
     chosen = painter.channels(range(min(painter.count, _FIRST)) if chosen is None else chosen)

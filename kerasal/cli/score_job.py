@@ -8,13 +8,13 @@ from typing import Any
 from kerasal.datasets.fixation_files import list_fixations
 from kerasal.datasets.map_files import list_maps, map_shape, read_map
 from kerasal.digests import digest
-from kerasal.metrics import coursework
+from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, fixations_of
 from kerasal.metrics.baselines import MeanMap
 from kerasal.metrics.blur import sigma_of
 from kerasal.metrics.definitions import PRESETS, resolve
-from kerasal.metrics.scoring import Scorer, check_baselines, pool_of
-from kerasal.naming import closest
+from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of
+from kerasal.names import closest
 
 _OWN_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
 
@@ -38,9 +38,9 @@ class Job:
         """Column -> definition."""
         if self.scorer is not None:
             return self.scorer.columns
-        columns = self.settings["metrics"] or coursework.DEFINITIONS
+        columns = self.settings["metrics"] or coursework_metrics.DEFINITIONS
         legacy = "; legacy: values wrapped, nearest pixel" if self.settings["legacy"] else ""
-        return {column: coursework.DEFINITIONS[column] + legacy for column in columns}
+        return {column: coursework_metrics.DEFINITIONS[column] + legacy for column in columns}
 
     def score(self, name: str) -> dict[str, Any]:
         """Return the row of one image: its values, or why there are none under ``error``."""
@@ -61,7 +61,9 @@ class Job:
             density = read_map(self.densities[name]) if self.densities else None
             return self.scorer.score(prediction, fixated, density, others=others, mean=self.mean, name=name)
         pool = others(fixated.shape)
-        values = coursework.coursework_scores(prediction, fixated, pool, legacy=self.settings["legacy"], name=name)
+        values = coursework_metrics.coursework_scores(
+            prediction, fixated, pool, legacy=self.settings["legacy"], name=name
+        )
         return {column: values[column] for column in self.definitions}
 
 
@@ -126,8 +128,8 @@ def _scorer(settings: dict, baselines, sigma: float | None, densities: bool) -> 
     metrics = settings["metrics"]
     if settings["definition"] == "coursework":
         for name in metrics or ():
-            if name not in coursework.DEFINITIONS:
-                raise ValueError(closest(name, coursework.DEFINITIONS, "metric of the coursework"))
+            if name not in coursework_metrics.DEFINITIONS:
+                raise ValueError(closest(name, coursework_metrics.DEFINITIONS, "metric of the coursework"))
         return None
     available = {"fixations", "baseline", "others"} | ({"density"} if sigma is not None or densities else set())
     preset = PRESETS[settings["definition"]]

@@ -32,7 +32,7 @@ def load_tensorflow() -> None:
     with _silenced_error_stream():
         from kerasal import _keras  # noqa: F401
 
-        import tensorflow as tf  # isort: skip
+        import tensorflow as tf
 
         tf.config.list_physical_devices()  # looks for a GPU now, and would say on the error stream that there is none
 

@@ -154,7 +154,7 @@ def _write_skipped(found, output: Path) -> None:
     if skipped:
         import pandas as pd
 
-        from kerasal.batch.sources import as_text
+        from kerasal.batch.image_list import as_text
         from kerasal.files import replacing
 
         with replacing(output / "skipped.csv") as temporary:
@@ -179,10 +179,10 @@ def _tell(found, output: Path, epochs: int, watched: tuple | None) -> None:
 
 def _watcher(network, images, folder: Path, features: list, convention, fresh: bool):
     """Return the callback that watches features come about, on some of the training images."""
-    import keras
-
     from kerasal import hooks
     from kerasal.receptive_field import FeatureEvolution
+
+    import keras
 
     if not features:
         features = [(path, None) for path, one in hooks.layers(network) if isinstance(one, keras.layers.Conv2D)]

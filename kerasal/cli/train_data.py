@@ -44,7 +44,7 @@ class Opened:
     @property
     def start(self) -> str:
         """What a run that goes on must have begun from, as ``training.train`` takes it."""
-        from kerasal.training.folder import DRAWN, identify_start
+        from kerasal.training.run_folder import DRAWN, identify_start
 
         asked = self.asked
         given = _is_file(asked.model) or asked.weights is not None or has_weights(asked.net_options)
@@ -82,8 +82,8 @@ def opened(asked: Asked, given: dict[str, Any]) -> Opened:
     from kerasal.cli.session import load_tensorflow
 
     load_tensorflow()
-    from kerasal import registry
     from kerasal.datasets.class_folders import has_class_folders
+    from kerasal.models import registry
 
     if _is_file(asked.model):
         recipe, mnist = dict(_USUAL), False
@@ -109,8 +109,8 @@ def _is_file(model: str) -> bool:
 
 def _mnist(asked: Asked, recipe: dict) -> Opened:
     from kerasal import preprocessing as conventions
-    from kerasal import registry
     from kerasal.datasets import mnist
+    from kerasal.models import registry
 
     if asked.classes:
         raise ValueError("--classes chooses class folders; MNIST has its ten digits.")
@@ -127,7 +127,7 @@ def _folders(asked: Asked, recipe: dict) -> Opened:
     from kerasal.cli.session import remark
     from kerasal.datasets import class_images
     from kerasal.datasets.class_folders import class_files
-    from kerasal.datasets.labelled_images import NO_IMAGE
+    from kerasal.datasets.labeled_images import NO_IMAGE
 
     names = class_files(asked.data, asked.classes)[0].names
     _seeded(recipe)
@@ -161,8 +161,8 @@ def _folders(asked: Asked, recipe: dict) -> Opened:
 def _network(asked: Asked, classes: int):
     """Return the net and how it wants its pixels."""
     from kerasal import preprocessing as conventions
-    from kerasal import registry
     from kerasal.cli.opening import open_model
+    from kerasal.models import registry
 
     if _is_file(asked.model):
         if asked.weights or asked.net_options:

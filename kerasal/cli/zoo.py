@@ -12,7 +12,7 @@ def models(pattern: Annotated[str, typer.Argument(help="A shell pattern, such as
     load_tensorflow()
     from rich.table import Column, Table
 
-    from kerasal import registry
+    from kerasal.models import registry
 
     names = registry.list_models(pattern)
     if not names:
@@ -32,7 +32,7 @@ def models(pattern: Annotated[str, typer.Argument(help="A shell pattern, such as
 def card(name: Annotated[str, typer.Argument(help="The name of a zoo model.")]) -> None:
     """Show a model's card: what it is, where it is from, what was measured."""
     load_tensorflow()
-    from kerasal import registry
+    from kerasal.models import registry
 
     spec = registry.model_spec(name)
     console = results()

@@ -33,15 +33,15 @@ _ORIGIN = {
 __all__ = ["digits", "mnist", *_ORIGIN]
 
 if TYPE_CHECKING:
-    from kerasal.datasets.coursework import read_coursework as read_coursework
-    from kerasal.datasets.coursework import write_coursework as write_coursework
-    from kerasal.datasets.gaze import GazeDataset as GazeDataset
+    from kerasal.datasets.coursework_files import read_coursework as read_coursework
+    from kerasal.datasets.coursework_files import write_coursework as write_coursework
+    from kerasal.datasets.gaze_dataset import GazeDataset as GazeDataset
     from kerasal.datasets.gaze_layouts import gaze_splits as gaze_splits
     from kerasal.datasets.gaze_layouts import open_gaze as open_gaze
     from kerasal.datasets.gaze_types import Density as Density
     from kerasal.datasets.gaze_types import FixationMap as FixationMap
-    from kerasal.datasets.labelled_images import ClassImages as ClassImages
-    from kerasal.datasets.labelled_images import class_images as class_images
+    from kerasal.datasets.labeled_images import ClassImages as ClassImages
+    from kerasal.datasets.labeled_images import class_images as class_images
 
 
 def __getattr__(name: str):

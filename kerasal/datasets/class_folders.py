@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasal.images.folders import SUFFIXES
-from kerasal.naming import closest
+from kerasal.images.image_folders import SUFFIXES
+from kerasal.names import closest
 
 _TRAIN, _TEST = ("train", "training"), ("val", "valid", "validation", "test")
 _NAMED = 10

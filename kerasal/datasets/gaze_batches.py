@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from kerasal.datasets.gaze import GazeDataset
 from kerasal.datasets.gaze_arrays import arrays as arrays
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_types import Shape
 from kerasal.preprocessing import Preprocessing, get
 

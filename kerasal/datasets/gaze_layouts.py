@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from kerasal.datasets.fixation_files import list_fixations
-from kerasal.datasets.gaze import GazeDataset, some
+from kerasal.datasets.gaze_dataset import GazeDataset, some
 from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
 from kerasal.datasets.image_names import key_by_stem
@@ -66,7 +66,7 @@ def open_gaze(
         raise ValueError(f"split: {path} {offer}. Received: {split!r}.")
     pickles = _pickles(path)
     if pickles:
-        from kerasal.datasets.coursework import read_coursework
+        from kerasal.datasets.coursework_files import read_coursework
 
         wanted = [pickles[split]] if split else list(pickles.values())
         return GazeDataset.of([one for file in wanted for one in read_coursework(file)], outside=outside)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kerasal.archive_check import ImplausibleFile, check_expansion, npz_arrays
 from kerasal.array_check import ALWAYS, check_arrays
 from kerasal.datasets.gaze_types import Points
-from kerasal.file_claims import ImplausibleFile, check_expansion, npz_arrays
 
 _ROW = 48
 """Bytes of memory that a fixation takes, whatever the type of its numbers in the file."""

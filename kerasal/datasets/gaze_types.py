@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from kerasal.datasets.matlab_files import as_counts
-from kerasal.images.reading import read
+from kerasal.images.image_files import read
 
 Shape = tuple[int, int]
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width

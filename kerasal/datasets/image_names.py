@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Iterable
 from typing import TypeVar
 
-from kerasal.images.folders import image_stem
+from kerasal.images.image_folders import image_stem
 
 _Value = TypeVar("_Value")
 

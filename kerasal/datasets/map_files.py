@@ -4,8 +4,8 @@ import pathlib
 
 import numpy as np
 
+from kerasal.archive_check import ImplausibleFile
 from kerasal.array_check import check_arrays
-from kerasal.file_claims import ImplausibleFile
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 

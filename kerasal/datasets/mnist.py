@@ -19,8 +19,8 @@ import pathlib
 
 import numpy as np
 
+from kerasal.archive_check import ImplausibleFile
 from kerasal.array_check import check_arrays, gunzip
-from kerasal.file_claims import ImplausibleFile
 
 Split = tuple[np.ndarray, np.ndarray]
 

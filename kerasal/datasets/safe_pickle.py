@@ -18,8 +18,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasal.datasets.pickle_unfolding import RefusedPickle as RefusedPickle
-from kerasal.datasets.pickle_unfolding import check_keys, unfold
+from kerasal.datasets.pickle_size import RefusedPickle as RefusedPickle
+from kerasal.datasets.pickle_size import check_keys, unfold
 
 _SHORT = 1 << 12  # bytes: anything longer is the inside of an array, which nothing in the file refers to again
 _AXES = 64  # as many as NumPy takes

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kerasal.datasets.gaze_types import Points, Stimulus
-from kerasal.images.checking import check_image
+from kerasal.images.image_check import check_image
 
 
 def stimuli_of(images: Sequence, fixations=None, densities=None, names=None) -> list[Stimulus]:

@@ -5,7 +5,7 @@
 """
 
 from kerasal import _keras as _keras
-from kerasal.diagnosis.diagnosing import filter_diagnosis as filter_diagnosis
-from kerasal.diagnosis.pictures import draw_filters as draw_filters
+from kerasal.diagnosis.filter_diagnosis import filter_diagnosis as filter_diagnosis
+from kerasal.diagnosis.filter_pictures import draw_filters as draw_filters
 
 __all__ = ["draw_filters", "filter_diagnosis"]

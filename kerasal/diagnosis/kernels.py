@@ -3,11 +3,10 @@
 import numpy as np
 
 from kerasal import (
-    _keras,  # noqa: F401
     hooks,
 )
 
-import keras  # isort: skip
+import keras
 
 
 def find_kernels(

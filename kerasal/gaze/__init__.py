@@ -10,16 +10,17 @@ A gaze net takes RGB images and makes one map an image; training one is ``kerasa
 depends on is another thing: ``kerasal.attribution``.)
 """
 
-from kerasal.gaze.diagnosis import Diagnosis as Diagnosis
-from kerasal.gaze.diagnosis import diagnose as diagnose
-from kerasal.gaze.evaluation import evaluate as evaluate
-from kerasal.gaze.pictures import filters as filters
-from kerasal.gaze.pictures import overlay as overlay
-from kerasal.gaze.pictures import panel as panel
-from kerasal.gaze.pictures import wrap_panel as wrap_panel
-from kerasal.gaze.prediction import Predictor as Predictor
-from kerasal.gaze.prediction import finish as finish
-from kerasal.gaze.prediction import predict as predict
+from kerasal import _keras as _keras
+from kerasal.gaze.gaze_diagnosis import Diagnosis as Diagnosis
+from kerasal.gaze.gaze_diagnosis import diagnose as diagnose
+from kerasal.gaze.gaze_evaluation import evaluate as evaluate
+from kerasal.gaze.gaze_pictures import filters as filters
+from kerasal.gaze.gaze_pictures import overlay as overlay
+from kerasal.gaze.gaze_pictures import panel as panel
+from kerasal.gaze.gaze_pictures import wrap_panel as wrap_panel
+from kerasal.gaze.predictor import Predictor as Predictor
+from kerasal.gaze.predictor import finish as finish
+from kerasal.gaze.predictor import predict as predict
 from kerasal.gaze.vxm import load_vxm as load_vxm
 
 __all__ = [

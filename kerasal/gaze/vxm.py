@@ -17,11 +17,10 @@ import struct
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
 from kerasal.layers import GaussianBlur, LogDensity, ResizeLike
 from kerasal.process import check_process
 
-import keras  # isort: skip
+import keras
 
 _MAGIC = b"\x01tPM"
 _CONVOLUTION, _POOLING, _BLUR = 0, 2, 3

@@ -12,21 +12,22 @@ act on the *operations* of that graph, so every spelling of ReLU is reached alik
 ``Activation``, ``ReLU6``, ``keras.ops.relu`` nodes, and ``tf.nn.relu`` inside somebody's own ``call``.
 """
 
-from kerasal.hooks.maps import last_map as last_map
-from kerasal.hooks.maps import target_maps as target_maps
+from kerasal import _keras as _keras
+from kerasal.hooks.backward_rules import RULES as RULES
+from kerasal.hooks.engine import gradients as gradients
+from kerasal.hooks.engine import watch as watch
 from kerasal.hooks.model_digest import digest_model as digest_model
-from kerasal.hooks.outputs import NoLogits as NoLogits
-from kerasal.hooks.outputs import logits as logits
-from kerasal.hooks.outputs import select as select_output
+from kerasal.hooks.model_outputs import NoLogits as NoLogits
+from kerasal.hooks.model_outputs import logits as logits
+from kerasal.hooks.model_outputs import select as select_output
 from kerasal.hooks.paths import find as find_layer
 from kerasal.hooks.paths import layers as layers
 from kerasal.hooks.reach import NoReLU as NoReLU
-from kerasal.hooks.rules import RULES as RULES
 from kerasal.hooks.snapshot import Snapshot as Snapshot
 from kerasal.hooks.state import state_rows as state_rows
 from kerasal.hooks.state import unchanged as unchanged
-from kerasal.hooks.watching import gradients as gradients
-from kerasal.hooks.watching import watch as watch
+from kerasal.hooks.target_layers import last_map as last_map
+from kerasal.hooks.target_layers import target_maps as target_maps
 
 __all__ = [
     "RULES",

@@ -8,10 +8,9 @@ What is not understood loses its labels, never guesses them.
 import dataclasses
 from collections.abc import Iterable
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks.operations import BROADCASTING, UNARY, only_convolution, output_sizes, static_value
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 POSITION, CHANNEL = "position", "channel"
 Labels = tuple[frozenset, ...]

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks.operations import BROADCASTING, UNARY
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 _SHAPES = frozenset(("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"))
 # From the map of the logits to a score by position: each channel on its own, or none that is new.

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks.operations import BROADCASTING, UNARY, Origins
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 _SHAPING = ("Identity", "Reshape", "Squeeze", "ExpandDims", "BroadcastTo")
 _SUMS = ("Add", "AddV2")

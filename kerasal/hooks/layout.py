@@ -4,11 +4,10 @@ import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks.axes import AxisLabels
 from kerasal.hooks.positions import axis_seeds, channel_axes, input_channels, move_axis, moves_channels, output_channel
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 
 class Layout:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
 from kerasal.digests import Encoder, digest_file
 from kerasal.hooks import paths
 from kerasal.hooks.code_parts import (
@@ -29,8 +28,8 @@ from kerasal.hooks.code_parts import (
 )
 from kerasal.hooks.ownership import is_own_module, names_in_call
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 _UNUSED = ("_initializer", "_regularizer", "_constraint")
 _UNUSED_NAMES = {"name", "trainable", "initializer", "regularizer", "constraint", "filepath", "seed"}

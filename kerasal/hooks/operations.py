@@ -8,9 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
-
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 # One value in, one value out at the same place (LRN and Softmax look along the channels only).
 # fmt: off

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 import kerasal
-from kerasal import _keras  # noqa: F401
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 # Libraries whose functions and classes are constants. Their layers are read nevertheless, since users change those.
 _CONSTANT = sys.stdlib_module_names | {"tensorflow", "keras", "numpy", "kerasal"}

@@ -1,9 +1,8 @@
 """Every layer and operation of a model, at any depth, by its path: ``"vgg16/block5_conv3"``."""
 
-from kerasal import _keras  # noqa: F401
-from kerasal.naming import closest
+from kerasal.names import closest
 
-import keras  # isort: skip
+import keras
 
 
 def layers(model: keras.Model) -> list[tuple[str, keras.Operation]]:

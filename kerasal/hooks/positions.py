@@ -7,12 +7,11 @@ of Keras decides, unless the shape speaks against it.
 
 from collections.abc import Sequence
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks import paths
 from kerasal.hooks.axes import CHANNEL, POSITION, AxisLabels, data_format
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 _FEW = (1, 3)  # sizes of an axis that are channels where the others are long
 

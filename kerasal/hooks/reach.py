@@ -7,12 +7,11 @@ rule: it is refused, whether it is one operation or written out of several (``ke
 
 from collections.abc import Sequence
 
-from kerasal import _keras  # noqa: F401
-from kerasal.hooks import rectifiers, rules
+from kerasal.hooks import backward_rules, rectifiers
 from kerasal.hooks.operations import Origins
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 _INSTEAD = "class_saliency, smoothgrad, integrated_gradients and gradcam work with every activation."
 
@@ -27,20 +26,20 @@ def check(model: keras.Model, operations: Sequence[tf.Operation], rule: str, poo
     Args:
         model: what ran, for its name.
         operations: what it added to the graph, in order.
-        rule: see ``kerasal.hooks.rules``.
+        rule: see ``kerasal.hooks.backward_rules``.
         pooling: likewise.
 
     Raises:
         NoReLU: ``rule`` has no ReLU to act on, or would miss a rectifier.
         ValueError: ``pooling`` has no max-pooling to act on, or cannot reach it.
     """
-    replaced = rules.overrides(rule, pooling)
+    replaced = backward_rules.overrides(rule, pooling)
     if not replaced:
         return
     error = ValueError if rule == "gradient" else NoReLU
     missed = {*replaced, *(rectifiers.RECTIFIERS if rule != "gradient" else ())}
     runs = f"{model.name!r} runs {'/'.join(sorted(replaced))} or another rectifier inside"
-    hidden = [op for op in operations if op.type in rules.CALLS and _contains(op, missed)]
+    hidden = [op for op in operations if op.type in backward_rules.CALLS and _contains(op, missed)]
     if hidden:
         raise error(
             f"{runs} a compiled function ({hidden[0].name}), which the rule cannot reach: a SavedModel, or a "

@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks.ownership import global_names, is_constant, is_library, is_own_module, names_in_call, package
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 _READ_INSTANCES = (
     *(keras.Operation, types.SimpleNamespace, argparse.Namespace),

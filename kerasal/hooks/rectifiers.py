@@ -7,11 +7,10 @@ brings two such paths from one tensor together: a product of x and a function of
 import dataclasses
 from collections.abc import Sequence
 
-from kerasal import _keras  # noqa: F401
-from kerasal.hooks import rules
+from kerasal.hooks import backward_rules
 from kerasal.hooks.operations import BROADCASTING, PASSING, UNARY, Origins
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 RECTIFIERS = {"LeakyRelu": "a LeakyReLU", "Elu": "an ELU", "Selu": "a SELU", "Softplus": "a softplus"}
 _COMPARISONS = frozenset(("Greater", "GreaterEqual", "Less", "LessEqual"))
@@ -55,11 +54,11 @@ def find(operations: Sequence[tf.Operation]) -> list[tuple[tf.Operation, str]]:
         if op.type in _POINTWISE or op.type in BROADCASTING:
             before = [path(x) for x in varying]
             if len({one.root for one in before}) == 1:
-                tag = _NEGATIVE if op.type in rules.RELUS and _is_negated(op.inputs[0], origins) else op.type
+                tag = _NEGATIVE if op.type in backward_rules.RELUS and _is_negated(op.inputs[0], origins) else op.type
                 through = frozenset((tag,)).union(*(one.through for one in before))
                 own = op.outputs[0].ref()
                 last = {one.rectified for one in before}
-                rectified = own if op.type in rules.RELUS else last.pop() if len(last) == 1 else None
+                rectified = own if op.type in backward_rules.RELUS else last.pop() if len(last) == 1 else None
                 paths[own] = _Path(before[0].root, through, rectified)
         elif op.type in PASSING and varying[0] is op.inputs[0]:
             before = path(varying[0])
@@ -122,9 +121,9 @@ def _extreme(op, before: list[_Path], varying: list, origins: Origins) -> str | 
     below = varying[0]
     while below.op.type in ("Identity", "Minimum", "Cast") and op.type == "Maximum":
         below = below.op.inputs[0]
-    if op.type == "Minimum" and below.op.type in rules.RELUS:
+    if op.type == "Minimum" and below.op.type in backward_rules.RELUS:
         return f"a ReLU with a maximum of {bound:g}" if bound is not None else "a ReLU with a maximum"
-    if bound != 0 or below.op.type in (*rules.RELUS, "Softmax", "Sigmoid", "Exp", "Square", "Abs"):
+    if bound != 0 or below.op.type in (*backward_rules.RELUS, "Softmax", "Sigmoid", "Exp", "Square", "Abs"):
         return None
     if op.type == "Maximum" and _is_variance(below, op):
         return None

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks import ownership, reachable
 from kerasal.hooks.reachable import Place
 
-import keras  # isort: skip
+import keras
 
 # Beyond this, what a function reaches is not looked through to the end, and its traces are not kept.
 _MOST_OBJECTS = 100_000

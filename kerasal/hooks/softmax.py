@@ -17,12 +17,11 @@ The graph is walked backward from the output. What the walk meets decides, whate
 
 import dataclasses
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks import handwritten
 from kerasal.hooks.operations import PASSING, Origins, again
 from kerasal.hooks.squashed import ARITHMETIC, CALLS, INCREASING, MOVING, SQUASHING, Squashed, ends_in_squashing
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 
 def find(output: tf.Tensor) -> Squashed | None:

@@ -2,10 +2,9 @@
 
 import dataclasses
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks.operations import PASSING
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 SQUASHING = ("Softmax", "Sigmoid", "LogSoftmax")
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")

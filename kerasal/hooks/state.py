@@ -9,11 +9,10 @@ import contextlib
 import weakref
 from collections.abc import Iterable, Iterator
 
-from kerasal import _keras  # noqa: F401
 from kerasal.hooks import paths
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 _ASSIGN = ("Assign", "ResourceScatter", "ResourceStridedSliceAssign", "RngReadAndSkip", "Stateful")
 _READS = "_read_only_resource_inputs"  # where TensorFlow notes which variables a function only reads

@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
+from kerasal.hooks.engine import one_at_a_time
 from kerasal.hooks.snapshot import Snapshot
 from kerasal.hooks.state import check_rows, note_states
 from kerasal.hooks.trace_key import frozen, open_objects
 from kerasal.hooks.view import View
-from kerasal.hooks.watching import one_at_a_time
 from kerasal.objectives.expression import Objective, walk
 from kerasal.process import check_process
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
-from keras.src.backend.common import global_state  # isort: skip
+import keras
+import tensorflow as tf
+from keras.src.backend.common import global_state
 
 # A bound, so that a user who makes a new option or function for every call does not fill the memory with graphs.
 _KEPT_A_MODEL = 32

@@ -5,17 +5,16 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kerasal import _keras  # noqa: F401
-from kerasal.hooks import outputs as model_outputs
-from kerasal.hooks import softmax, watching
-from kerasal.hooks.inputs import pack
+from kerasal.hooks import engine, softmax
+from kerasal.hooks import model_outputs as model_outputs
 from kerasal.hooks.layout import Layout
+from kerasal.hooks.model_inputs import pack
 from kerasal.hooks.state import state_rows, unchanged
 from kerasal.objectives.expression import needs_output, walk
 from kerasal.objectives.formulas import evaluate, pin, top_classes
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +52,7 @@ class View:
         watched = {"any_size": self.any_size, "partial": self.any_size and bool(taps), **watched}
         own, operations = self.layout.to_model(inputs), tf.compat.v1.get_default_graph().get_operations
         before = len(operations())
-        with unchanged(self.model), watching.watch(self.model, taps=taps, **watched) as seen:
+        with unchanged(self.model), engine.watch(self.model, taps=taps, **watched) as seen:
             outputs = self.model(pack(self.model, own, self.example), training=False)
         self.layout.note(own, operations()[before:], seen if outputs is None else seen | self._chosen(outputs))
         return outputs, seen
@@ -166,4 +165,4 @@ class View:
         """Return the gradient of each image's score by each input, in the inputs' shapes, under a backward rule."""
         inputs = self.inputs if inputs is None else list(inputs)
         scores, _ = self.score(inputs, rule=rule)
-        return watching.gradients(scores, inputs)
+        return engine.gradients(scores, inputs)

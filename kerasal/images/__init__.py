@@ -4,22 +4,22 @@ Only here is anything normalised, and always relative to the map's own size, so 
 of 1e+3. What is drawn on or written is always a new array.
 """
 
-from kerasal.images.checking import check_image as check_image
-from kerasal.images.drawing import crop_square as crop_square
-from kerasal.images.drawing import heatmap as heatmap
-from kerasal.images.drawing import overlay as overlay
-from kerasal.images.drawing import relief as relief
-from kerasal.images.drawing import resize as resize
-from kerasal.images.drawing import size_of_area as size_of_area
-from kerasal.images.drawing import to_channels as to_channels
-from kerasal.images.folders import find_files as find_files
-from kerasal.images.folders import read_ahead as read_ahead
+from kerasal.images.drawings import crop_square as crop_square
+from kerasal.images.drawings import heatmap as heatmap
+from kerasal.images.drawings import overlay as overlay
+from kerasal.images.drawings import relief as relief
+from kerasal.images.drawings import resize as resize
+from kerasal.images.drawings import size_of_area as size_of_area
+from kerasal.images.drawings import to_channels as to_channels
 from kerasal.images.grids import caption as caption
 from kerasal.images.grids import grid as grid
 from kerasal.images.grids import sheet as sheet
-from kerasal.images.reading import frames as frames
-from kerasal.images.reading import read as read
-from kerasal.images.reading import write as write
+from kerasal.images.image_check import check_image as check_image
+from kerasal.images.image_files import frames as frames
+from kerasal.images.image_files import read as read
+from kerasal.images.image_files import write as write
+from kerasal.images.image_folders import find_files as find_files
+from kerasal.images.image_folders import read_ahead as read_ahead
 
 __all__ = [
     "caption",

@@ -1,7 +1,9 @@
 """Layers that networks of this field are made of and Keras does not have; saved models find them by name."""
 
+from kerasal import _keras as _keras
 from kerasal.layers.constraints import MaxFilterRMS as MaxFilterRMS
 from kerasal.layers.grouped import GroupedConv2D as GroupedConv2D
+from kerasal.layers.jitter import RandomZeroing as RandomZeroing
 from kerasal.layers.map_layers import CenterBias as CenterBias
 from kerasal.layers.map_layers import GaussianBlur as GaussianBlur
 from kerasal.layers.map_layers import ResizeLike as ResizeLike
@@ -9,8 +11,7 @@ from kerasal.layers.map_layers import center_bias_switched_off as center_bias_sw
 from kerasal.layers.maxout import LAYOUTS as LAYOUTS
 from kerasal.layers.maxout import Maxout as Maxout
 from kerasal.layers.maxout import reorder_maxout as reorder_maxout
-from kerasal.layers.normalizing import LocalResponseNormalization as LocalResponseNormalization
-from kerasal.layers.normalizing import LogDensity as LogDensity
-from kerasal.layers.normalizing import MinMax as MinMax
-from kerasal.layers.padding import ReflectionPadding2D as ReflectionPadding2D
-from kerasal.layers.zeroing import RandomZeroing as RandomZeroing
+from kerasal.layers.normalization import LocalResponseNormalization as LocalResponseNormalization
+from kerasal.layers.normalization import LogDensity as LogDensity
+from kerasal.layers.normalization import MinMax as MinMax
+from kerasal.layers.reflection import ReflectionPadding2D as ReflectionPadding2D

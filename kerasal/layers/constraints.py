@@ -1,9 +1,7 @@
 """What weights are held to while they are trained."""
 
-from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
-
-import keras  # isort: skip
-from keras import ops  # isort: skip
+import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="kerasal")

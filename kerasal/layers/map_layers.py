@@ -2,12 +2,11 @@
 
 import contextlib
 
-from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
+import numpy as np
 
-import keras  # isort: skip
-import numpy as np  # isort: skip
-import tensorflow as tf  # isort: skip
-from keras import ops  # isort: skip
+import keras
+import tensorflow as tf
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="kerasal")

@@ -1,10 +1,9 @@
 """Maxout, and the two orders in which its pieces may lie."""
 
-from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
+import numpy as np
 
-import keras  # isort: skip
-import numpy as np  # isort: skip
-from keras import ops  # isort: skip
+import keras
+from keras import ops
 
 LAYOUTS = ("adjacent", "halves")
 

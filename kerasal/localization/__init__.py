@@ -7,32 +7,33 @@ Boxes are (x_min, y_min, x_max, y_max) in pixels, 0-based, with exclusive upper 
 (H, W), the larger the stronger, and never normalised by the caller.
 """
 
+from kerasal import _keras as _keras
 from kerasal.localization.box_files import number_classes as number_classes
 from kerasal.localization.box_files import read_boxes as read_boxes
+from kerasal.localization.box_pictures import boxed as boxed
+from kerasal.localization.box_pictures import figure as figure
+from kerasal.localization.box_pictures import masked as masked
+from kerasal.localization.box_pictures import seeded as seeded
+from kerasal.localization.box_scores import correct_localization as correct_localization
+from kerasal.localization.box_scores import localization_error as localization_error
+from kerasal.localization.box_scores import localization_errors as localization_errors
+from kerasal.localization.box_scores import mean_iou as mean_iou
+from kerasal.localization.box_scores import overlaps as overlaps
+from kerasal.localization.box_scores import pointing_accuracy as pointing_accuracy
 from kerasal.localization.boxes import inside as inside
 from kerasal.localization.boxes import iou as iou
 from kerasal.localization.boxes import scaled as scaled
-from kerasal.localization.localizing import Localization as Localization
-from kerasal.localization.localizing import find_objects as find_objects
-from kerasal.localization.localizing import localize as localize
+from kerasal.localization.localizer import Localization as Localization
+from kerasal.localization.localizer import find_objects as find_objects
+from kerasal.localization.localizer import localize as localize
 from kerasal.localization.masks import bounding_box as bounding_box
 from kerasal.localization.masks import largest_component as largest_component
 from kerasal.localization.masks import threshold as threshold
-from kerasal.localization.pictures import boxed as boxed
-from kerasal.localization.pictures import figure as figure
-from kerasal.localization.pictures import masked as masked
-from kerasal.localization.pictures import seeded as seeded
-from kerasal.localization.recipes import RECIPES as RECIPES
-from kerasal.localization.scoring import correct_localization as correct_localization
-from kerasal.localization.scoring import localization_error as localization_error
-from kerasal.localization.scoring import localization_errors as localization_errors
-from kerasal.localization.scoring import mean_iou as mean_iou
-from kerasal.localization.scoring import overlaps as overlaps
-from kerasal.localization.scoring import pointing_accuracy as pointing_accuracy
-from kerasal.localization.segmenting import Segmentation as Segmentation
-from kerasal.localization.segmenting import graphcut as graphcut
-from kerasal.localization.segmenting import seeds as seeds
-from kerasal.localization.segmenting import segment as segment
+from kerasal.localization.seed_recipes import RECIPES as RECIPES
+from kerasal.localization.segmentation import Segmentation as Segmentation
+from kerasal.localization.segmentation import graphcut as graphcut
+from kerasal.localization.segmentation import seeds as seeds
+from kerasal.localization.segmentation import segment as segment
 
 __all__ = [
     "RECIPES",

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from kerasal.datasets.image_names import take_stem
-from kerasal.naming import closest
+from kerasal.names import closest
 
 COLUMNS = ("image", "class", "box", "width", "height")
 _MOST_BYTES = 1 << 30

@@ -3,12 +3,11 @@
 import math
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from kerasal.checks import refuse_mask
 from kerasal.images import resize as _resize
-
-import cv2  # isort: skip
 
 
 def checked_map(saliency_map) -> np.ndarray:

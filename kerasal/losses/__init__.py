@@ -9,11 +9,11 @@ without fixations) scores 0 and has a zero gradient, never NaN. That is the only
 which raises or warns, and ``KLDLoss`` takes predictions below 0 for 0.
 """
 
-from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
+from kerasal import _keras as _keras
+from kerasal.losses.scores import EPSILON, cc, kld, log_likelihood, nss, similarity
 
-import keras  # isort: skip
-from keras import ops  # isort: skip
-from kerasal.losses.scores import EPSILON, cc, kld, log_likelihood, nss, similarity  # isort: skip
+import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="kerasal")

@@ -1,11 +1,10 @@
 """The metrics of ``kerasal.losses`` as differentiable functions of tensors."""
 
-from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
+import numpy as np
 
-import keras  # isort: skip
-import numpy as np  # isort: skip
-import tensorflow as tf  # isort: skip
-from keras import ops  # isort: skip
+import keras
+import tensorflow as tf
+from keras import ops
 
 _FLOOR = 1e-12
 EPSILON = 2.0**-23  # float32: Matlab's 2**-52 would vanish in 1 + epsilon

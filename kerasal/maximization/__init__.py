@@ -5,7 +5,7 @@
 """
 
 from kerasal import _keras as _keras
-from kerasal.maximization.maximizing import maximize as maximize
+from kerasal.maximization.maximizer import maximize as maximize
 from kerasal.maximization.presets import PRESETS as PRESETS
 from kerasal.maximization.regularizers import L1 as L1
 from kerasal.maximization.regularizers import L2 as L2

@@ -5,14 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasal import (
-    _keras,  # noqa: F401
     hooks,
 )
 from kerasal.hooks.view import View
 from kerasal.maximization.diversity import Diversity
 from kerasal.maximization.parameterization import Fourier, Pixels
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 
 def ascend(

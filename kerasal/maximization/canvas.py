@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasal.maximization.start import input_shape
 from kerasal.objectives.expression import Objective, walk
-from kerasal.receptive_field.geometry import Field, field
+from kerasal.receptive_field.geometry.field_geometry import Field, field
 
 CANVASES = ("input", "auto")
 

@@ -2,9 +2,7 @@
 
 import dataclasses
 
-from kerasal import _keras  # noqa: F401
-
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)

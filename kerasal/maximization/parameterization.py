@@ -10,11 +10,10 @@ import functools
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
 from kerasal import preprocessing as conventions
 from kerasal.preprocessing import Preprocessing
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 PARAMETERIZATIONS = ("pixels", "fourier")
 

@@ -9,7 +9,7 @@ import numpy as np
 from kerasal.maximization.diversity import Diversity
 from kerasal.maximization.parameterization import PARAMETERIZATIONS
 from kerasal.maximization.presets import DEFAULTS, PRESETS
-from kerasal.naming import closest
+from kerasal.names import closest
 from kerasal.objectives import class_score
 from kerasal.objectives.expression import Objective
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasal.hooks.inputs import check_channels_last
+from kerasal.hooks.model_inputs import check_channels_last
 from kerasal.maximization.parameterization import Fourier, Pixels, value_range
 from kerasal.preprocessing import Preprocessing
 

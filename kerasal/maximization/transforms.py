@@ -8,9 +8,7 @@ batch becomes what it becomes alone. These are frozen dataclasses, so that equal
 import dataclasses
 import math
 
-from kerasal import _keras  # noqa: F401
-
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 from kerasal.metrics.distributions import cc, kld, similarity
 from kerasal.metrics.pointwise import information_gain, nss
-from kerasal.metrics.ranking import auc, auc_judd
+from kerasal.metrics.roc_areas import auc, auc_judd
 from kerasal.metrics.stepped import auc_borji, auc_shuffled
 from kerasal.metrics.transport import emd
-from kerasal.naming import closest
+from kerasal.names import closest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ of .1 makes these areas lower than exact ones: never compare the two.
 
 import numpy as np
 
-from kerasal.metrics._counting import count_above, count_at_least
+from kerasal.metrics._counts import count_above, count_at_least
 from kerasal.metrics._fixations import fixations_of, map_and_fixations
 from kerasal.metrics._maps import Map
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasal import _keras as _keras
 from kerasal.checks import refuse_mask
 from kerasal.objectives.expression import Objective as Objective
 from kerasal.objectives.expression import shorten

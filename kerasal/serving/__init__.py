@@ -11,8 +11,10 @@ is used.
 import importlib
 from typing import TYPE_CHECKING
 
+from kerasal import _keras as _keras
+
 _ORIGIN = {
-    "export": "kerasal.serving.exporting",
+    "export": "kerasal.serving.exporter",
     "export_onnx": "kerasal.serving.onnx",
     "Signature": "kerasal.serving.signatures",
     "kinds": "kerasal.serving.signatures",
@@ -21,7 +23,7 @@ _ORIGIN = {
 __all__ = ["Signature", "export", "export_onnx", "kinds"]
 
 if TYPE_CHECKING:
-    from kerasal.serving.exporting import export as export
+    from kerasal.serving.exporter import export as export
     from kerasal.serving.onnx import export_onnx as export_onnx
     from kerasal.serving.signatures import Signature as Signature
     from kerasal.serving.signatures import kinds as kinds

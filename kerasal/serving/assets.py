@@ -12,18 +12,17 @@ from typing import Any
 import numpy as np
 
 from kerasal import (
-    _keras,  # noqa: F401
     _version,
     attribution,
 )
 from kerasal.files import replacing
-from kerasal.serving.decoding import MAX_PIXELS
 from kerasal.serving.endpoints import Endpoint
+from kerasal.serving.image_decoder import MAX_PIXELS
+from kerasal.serving.served_model import Subject
 from kerasal.serving.signatures import KINDS
-from kerasal.serving.subject import Subject
 
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 _SUMMARIES = {
     "serving_default": "The model's outputs for inputs as it takes them.",

@@ -6,19 +6,18 @@ from typing import Any
 import numpy as np
 
 from kerasal import (
-    _keras,  # noqa: F401
     attribution,
 )
 from kerasal.serving import guards
-from kerasal.serving.ascending import make_ascent
-from kerasal.serving.explaining import explain
-from kerasal.serving.intake import make_intake
-from kerasal.serving.looking import make_gaze
-from kerasal.serving.predicting import predict
+from kerasal.serving.attribution_endpoint import explain
+from kerasal.serving.gaze_endpoint import make_gaze
+from kerasal.serving.maximize_endpoint import make_ascent
+from kerasal.serving.prediction_endpoint import predict
+from kerasal.serving.request_inputs import make_intake
+from kerasal.serving.served_model import Subject
 from kerasal.serving.signatures import Signature
-from kerasal.serving.subject import Subject
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 # The paper cuts crops of 224 out of images of 256.
 _CROPS_SCALE = 256 / 224

@@ -6,9 +6,7 @@ oneDNN, an empty batch divides by 0, and a class that is not there is read as 0 
 
 import contextlib
 
-from kerasal import _keras  # noqa: F401
-
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 
 def shaped(tensor: tf.Tensor, shape: tuple, name: str) -> tf.Tensor:

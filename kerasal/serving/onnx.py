@@ -7,17 +7,16 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from kerasal import _keras  # noqa: F401
 from kerasal import preprocessing as conventions
 from kerasal.files import replacing
 from kerasal.serving.assets import describe
 from kerasal.serving.endpoints import Endpoint, make_endpoint
-from kerasal.serving.exporting import open_subject
+from kerasal.serving.exporter import open_subject
 from kerasal.serving.onnx_graph import compare, convert, quiet, refuse_gradients
+from kerasal.serving.served_model import Subject
 from kerasal.serving.signatures import Signature, make_signatures
-from kerasal.serving.subject import Subject
 
-import keras  # isort: skip
+import keras
 
 
 def export_onnx(

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
 from kerasal.serving.endpoints import Endpoint
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 OPSET = 18
 _TOLERANCE = 1e-3  # of the largest value: other kernels add in another order

@@ -4,7 +4,7 @@ import pathlib
 import shutil
 import subprocess
 
-from kerasal.serving.folder import versions
+from kerasal.serving.served_folder import versions
 
 IMAGE = "tensorflow/serving"
 _BINARY = "tensorflow_model_server"

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from kerasal import attribution
 from kerasal.maximization import maximize
-from kerasal.naming import closest
+from kerasal.names import closest
 
 _PREDICTIONS = {"serving_default": "inputs", "predict": "inputs", "predict_image": "image", "predict_bytes": "bytes"}
 KINDS = (*_PREDICTIONS, "maximize", "gaze")

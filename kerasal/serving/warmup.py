@@ -11,10 +11,9 @@ import pathlib
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from kerasal import _keras  # noqa: F401
 from kerasal.serving.endpoints import Endpoint
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 _STRING, _BYTES, _MESSAGE = 9, 12, 11
 _ONE, _MANY = 1, 3

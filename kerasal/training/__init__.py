@@ -10,21 +10,22 @@ machines, which meet by ``join_workers``. Every process then knows the values of
 history and stop together; the chief alone writes, and all read its one checkpoint.
 """
 
+from kerasal import _keras as _keras
 from kerasal.training.ablation import ablate as ablate
 from kerasal.training.augmentation import Augmentation as Augmentation
 from kerasal.training.classifier import Training as Training
 from kerasal.training.classifier import accuracy as accuracy
 from kerasal.training.classifier import train as train
-from kerasal.training.gaze import GazeTraining as GazeTraining
-from kerasal.training.gaze import train_gaze as train_gaze
-from kerasal.training.recipes import RECIPES as RECIPES
-from kerasal.training.recipes import Recipe as Recipe
-from kerasal.training.recipes import recipe as recipe
+from kerasal.training.gaze_training import GazeTraining as GazeTraining
+from kerasal.training.gaze_training import train_gaze as train_gaze
 from kerasal.training.schedules import Constant as Constant
 from kerasal.training.schedules import Cosine as Cosine
 from kerasal.training.schedules import Linspace as Linspace
 from kerasal.training.schedules import StepFloor as StepFloor
 from kerasal.training.sgd import TorchSGD as TorchSGD
+from kerasal.training.training_recipes import RECIPES as RECIPES
+from kerasal.training.training_recipes import Recipe as Recipe
+from kerasal.training.training_recipes import recipe as recipe
 from kerasal.training.workers import join_workers as join_workers
 
 __all__ = [

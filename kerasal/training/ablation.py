@@ -5,14 +5,13 @@ import pathlib
 import re
 from collections.abc import Callable, Mapping
 
-from kerasal import _keras  # noqa: F401
-
-import keras  # isort: skip
 import pandas as pd
 
 from kerasal.files import replacing
 from kerasal.training.arrays import Labelled
 from kerasal.training.classifier import accuracy, train
+
+import keras
 
 TABLE = "ablation.csv"
 

@@ -2,10 +2,9 @@
 
 import dataclasses
 
-from kerasal import _keras  # noqa: F401
+import numpy as np
 
-import numpy as np  # isort: skip
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,25 +11,24 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from kerasal import _keras  # noqa: F401
-
-import keras  # isort: skip
 import numpy as np
 import pandas as pd
 
 from kerasal import preprocessing as conventions
-from kerasal.datasets.labelled_images import ClassImages
+from kerasal.datasets.labeled_images import ClassImages
 from kerasal.process import check_process
-from kerasal.training import checkpoint, folder, results
+from kerasal.training import checkpoint, results, run_folder
 from kerasal.training.arrays import Labelled
 from kerasal.training.augmentation import Augmentation
 from kerasal.training.classifier_run import Run, probabilities
-from kerasal.training.distributing import Replicas
-from kerasal.training.inputs import Inputs, inputs_of
 from kerasal.training.memory import check_memory
-from kerasal.training.progress import Progress
+from kerasal.training.replicas import Replicas
+from kerasal.training.training_inputs import Inputs, inputs_of
+from kerasal.training.training_progress import Progress
 
-HISTORY, CURVES = folder.HISTORY, folder.CURVES
+import keras
+
+HISTORY, CURVES = run_folder.HISTORY, run_folder.CURVES
 _SLOTS = 2  # arrays that Adam keeps for each weight
 
 
@@ -116,10 +115,10 @@ def train(
     replicas.check_batch(batch_size)
     check_memory(model, batch_size, _SLOTS, results.size(model.weights), machines=replicas.team.size)
     output, team = pathlib.Path(output), replicas.team
-    with team.guarded(), folder.claimed(team, output):
+    with team.guarded(), run_folder.claimed(team, output):
         run = Run(replicas, learning_rate, batch_size, seed, augmentation, train_data, test_data)
         settings = {
-            **folder.identify(model),
+            **run_folder.identify(model),
             "seed": seed,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
@@ -128,18 +127,18 @@ def train(
             "augmentation": dataclasses.asdict(augmentation) if augmentation else None,
         } | replicas.settings
         if start is not None:
-            settings[folder.START] = start
+            settings[run_folder.START] = start
         listeners = keras.callbacks.CallbackList(list(callbacks) if team.chief else [], model=model)
         model.stop_training = False
         listeners.on_train_begin()  # before an old run is replaced: what a callback refuses must cost nothing
         files = results.files(model.name)
-        rows = folder.begin_together(team, output, files, settings, run.state, resume=resume, epochs=epochs)
+        rows = run_folder.begin_together(team, output, files, settings, run.state, resume=resume, epochs=epochs)
         with (
             Progress(progress and team.chief, epochs, run.steps) as shown,
-            folder.explained(output, rows, epochs, chief=team.chief),
+            run_folder.explained(output, rows, epochs, chief=team.chief),
         ):
             if 0 < len(rows) < epochs:
-                change = replicas.change(output / folder.CHECKPOINT)
+                change = replicas.change(output / run_folder.CHECKPOINT)
                 shown.line(f"Going on after epoch {len(rows)}, as {output} keeps it{change}.")
             if team.chief:
                 results.write_history(output, rows)
@@ -163,7 +162,7 @@ def train(
 def _keep(run: Run, team, output: pathlib.Path, settings: dict, rows: list[dict], row: dict, *, stop: bool) -> bool:
     """Keep an epoch, and return whether the chief stops after it."""
     if team.chief:
-        checkpoint.write(output / folder.CHECKPOINT, settings, [*rows, row], run.state)
+        checkpoint.write(output / run_folder.CHECKPOINT, settings, [*rows, row], run.state)
     said = team.exchange({"seconds": row["seconds"], "stop": stop})[0]
     rows.append(row | {"seconds": said["seconds"]})  # counted once it is kept
     if team.chief:

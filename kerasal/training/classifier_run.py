@@ -3,18 +3,17 @@
 import math
 import time
 
-from kerasal import _keras  # noqa: F401
-
-import keras  # isort: skip
 import numpy as np
 import pandas as pd
 
 from kerasal.training import confusion
 from kerasal.training.augmentation import Augmentation
-from kerasal.training.distributing import Replicas
-from kerasal.training.inputs import Inputs
-from kerasal.training.progress import Progress
-from kerasal.training.spreading import SpreadTrainer
+from kerasal.training.replica_step import SpreadTrainer
+from kerasal.training.replicas import Replicas
+from kerasal.training.training_inputs import Inputs
+from kerasal.training.training_progress import Progress
+
+import keras
 
 _EVALUATION_BATCH = 1000
 

@@ -6,9 +6,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from kerasal import _keras  # noqa: F401
-
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 _DATA = tf.compat.v1.SummaryMetadata
 

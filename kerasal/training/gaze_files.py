@@ -9,7 +9,7 @@ import pandas as pd
 
 from kerasal.files import replacing
 from kerasal.training import curves
-from kerasal.training.folder import CURVES, HISTORY
+from kerasal.training.run_folder import CURVES, HISTORY
 
 RUN, STEPS, EVENTS = "run.json", "steps.csv", "tensorboard"
 _COLUMNS = ["epoch", "step", "rate", "loss", "val_loss", "val_mse", "val_cc", "seconds"]

@@ -8,17 +8,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from kerasal import _keras  # noqa: F401
+import numpy as np
 
-import numpy as np  # isort: skip
-import tensorflow as tf  # isort: skip
+from kerasal.files import replacing
+from kerasal.training import checkpoint, run_folder
+from kerasal.training.gaze_files import EVENTS, RUN, Journal, UnwrittenJournal, files_of
+from kerasal.training.gaze_step import SpreadSteps, Steps, objective_of
+from kerasal.training.samples import Samples, batches, epoch_order
+from kerasal.training.training_progress import Progress
 
-from kerasal.files import replacing  # isort: skip
-from kerasal.training import checkpoint, folder  # isort: skip
-from kerasal.training.gaze_files import EVENTS, RUN, Journal, UnwrittenJournal, files_of  # isort: skip
-from kerasal.training.progress import Progress  # isort: skip
-from kerasal.training.samples import Samples, batches, epoch_order  # isort: skip
-from kerasal.training.stepping import SpreadSteps, Steps, objective_of  # isort: skip
+import tensorflow as tf
 
 _CHECKPOINT_SHARE = 0.05  # of the time, at most, is spent on writing checkpoints
 
@@ -46,7 +45,7 @@ class Run:
     def begin(self, resume: bool, tensorboard: bool, about: Mapping[str, Any]) -> Journal:
         """Restore the run in the folder, or begin a new one, and open its journal."""
         files = files_of(self.replicas.net.name)
-        self.rows = folder.begin_together(
+        self.rows = run_folder.begin_together(
             self.team, self.output, files.written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
         )
         self.kept.extend(self.rows)
@@ -71,7 +70,7 @@ class Run:
     def train(self, journal: Journal, shown: Progress) -> None:
         """Train epoch by epoch, from where the run is to its end."""
         if 0 < len(self.rows) < self.recipe.epochs:
-            change = self.replicas.change(self.output / folder.CHECKPOINT)
+            change = self.replicas.change(self.output / run_folder.CHECKPOINT)
             shown.line(f"Going on after epoch {len(self.rows)}, as {self.output} keeps it{change}.")
         for epoch in range(len(self.rows) + 1, self.recipe.epochs + 1):
             row = self._epoch(epoch, shown)
@@ -96,8 +95,8 @@ class Run:
         """Bring the trained weights to ``net``, the same in every process, and write them."""
         self.replicas.give_back()
         if self.recipe.keep == "best":
-            mark = folder.mark_of(self.best) if self.team.chief else ""
-            folder.wait_for(self.best, self.team.exchange({"mark": mark})[0]["mark"])
+            mark = run_folder.mark_of(self.best) if self.team.chief else ""
+            run_folder.wait_for(self.best, self.team.exchange({"mark": mark})[0]["mark"])
             net.load_weights(self.best)
         journal.results(net)
 
@@ -106,7 +105,7 @@ class Run:
         now = time.perf_counter()
         if epoch < self.recipe.epochs and now - self._saved < self._saving / _CHECKPOINT_SHARE:
             return
-        checkpoint.write(self.output / folder.CHECKPOINT, self.settings, self.rows, self.state)
+        checkpoint.write(self.output / run_folder.CHECKPOINT, self.settings, self.rows, self.state)
         self.kept[:] = self.rows
         self._saved = time.perf_counter()
         self._saving = self._saved - now

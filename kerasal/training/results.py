@@ -10,7 +10,7 @@ import pandas as pd
 
 from kerasal.files import replacing
 from kerasal.preprocessing import Preprocessing
-from kerasal.training import confusion, curves, folder
+from kerasal.training import confusion, curves, run_folder
 
 CONFUSION, CONFUSION_PICTURE, LABELS, RUN = "confusion.csv", "confusion.png", "labels.txt", "run.json"
 _COLUMNS = ["epoch", "loss", "accuracy", "test_loss", "test_accuracy", "seconds"]
@@ -18,12 +18,12 @@ _COLUMNS = ["epoch", "loss", "accuracy", "test_loss", "test_accuracy", "seconds"
 
 def files(name: str) -> tuple[str, ...]:
     """Return the names of what a run of the model ``name`` writes beside its checkpoint."""
-    return (folder.HISTORY, folder.CURVES, *_model_files(name), CONFUSION, CONFUSION_PICTURE, LABELS, RUN)
+    return (run_folder.HISTORY, run_folder.CURVES, *_model_files(name), CONFUSION, CONFUSION_PICTURE, LABELS, RUN)
 
 
 def write_history(output: pathlib.Path, rows: list[dict]) -> None:
     """Write the history of the epochs so far."""
-    with replacing(output / folder.HISTORY) as temporary:
+    with replacing(output / run_folder.HISTORY) as temporary:
         pd.DataFrame(rows, columns=_COLUMNS).to_csv(temporary, index=False)
 
 
@@ -33,7 +33,7 @@ def write(
     """Write curves, weights and model, and, where the classes have names, what tells them."""
     weights, whole = _model_files(model.name)
     title = f"{model.name}: test accuracy {history.iloc[-1]['test_accuracy']:.4f}"
-    with replacing(output / folder.CURVES) as temporary:
+    with replacing(output / run_folder.CURVES) as temporary:
         curves.draw(history, title).savefig(temporary)
     with replacing(output / weights) as temporary:
         model.save_weights(temporary)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kerasal.datasets.gaze import GazeDataset
 from kerasal.datasets.gaze_arrays import arrays
+from kerasal.datasets.gaze_dataset import GazeDataset
 
 IN_MEMORY = 2 << 30
 """Bytes of images that are kept in memory; what is more lies in files of the run's folder while it trains."""

@@ -1,9 +1,7 @@
 """Stochastic gradient descent in PyTorch's arithmetic, in which the published gaze recipes are written."""
 
-from kerasal import _keras  # noqa: F401  (before keras: names the wrong backend)
-
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import keras
+import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="kerasal")

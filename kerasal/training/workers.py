@@ -13,12 +13,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kerasal import _keras  # noqa: F401
+import numpy as np
 
-import numpy as np  # isort: skip
-import tensorflow as tf  # isort: skip
+from kerasal.training.cluster import VARIABLE, Cluster, cluster_of
 
-from kerasal.training.cluster import VARIABLE, Cluster, cluster_of  # isort: skip
+import tensorflow as tf
 
 _LETTER = 4096  # bytes of JSON that a process can tell the others at once
 _TEXT = 900  # letters of a message in it

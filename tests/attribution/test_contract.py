@@ -5,15 +5,16 @@ import inspect
 import threading
 import weakref
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution, hooks
-from kerasal.attribution.scoring import score
+from kerasal.attribution.target_scores import score
 from kerasal.hooks import trace
 from kerasal.objectives import channel, class_score
+
+import keras
+import tensorflow as tf
 
 # The small net has images with a unit that is off, or a class that nothing speaks for: maps of 0, rightly.
 pytestmark = pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")

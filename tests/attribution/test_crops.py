@@ -1,10 +1,11 @@
 """Ten crops: against each crop's own map, turned back, laid where it was, and counted."""
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import attribution
+
+import keras
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,13 @@
 """Deletion, insertion, pointing and randomisation: closed forms on a linear model, and a model left as it was."""
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import attribution
 from kerasal.attribution import faithfulness
 from kerasal.objectives import channel
+
+import keras
 
 
 @pytest.fixture(scope="module")

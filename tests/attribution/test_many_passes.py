@@ -1,11 +1,12 @@
 """SmoothGrad, integrated gradients and the class activation maps: closed forms, limits, and what tf-keras-vis finds."""
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import attribution
 from kerasal.objectives import channel, class_score
+
+import keras
 
 # tf-keras-vis calls functional models with a list, which Keras remarks on.
 _THEIR_WARNING = pytest.mark.filterwarnings("ignore:The structure of:UserWarning")
@@ -64,10 +65,11 @@ def test_smoothgrad_seeds(model, batch):
 
 @_THEIR_WARNING
 def test_tf_keras_vis_agrees_on_smoothgrad_with_the_same_noise(model, batch, monkeypatch):
-    import tensorflow as tf
     from tf_keras_vis.saliency import Saliency
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
     from tf_keras_vis.utils.scores import CategoricalScore
+
+    import tensorflow as tf
 
     noise = np.stack([tf.random.stateless_normal(batch.shape[1:], [0, sample]).numpy() for sample in range(4)])
 

@@ -1,13 +1,14 @@
 """Numbers that are known beforehand: closed forms, finite differences, adjoints, and what tf-keras-vis finds."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution
 from kerasal.attribution.reduction import reduce_channels
 from kerasal.objectives import class_score, neuron
+
+import keras
+import tensorflow as tf
 
 # tf-keras-vis calls functional models with a list, which Keras remarks on.
 _THEIR_WARNING = pytest.mark.filterwarnings("ignore:The structure of:UserWarning")

@@ -2,16 +2,17 @@
 
 import io
 
-import keras
 import numpy as np
 import pytest
-from keras import layers as L
 
 from kerasal import progress
 from kerasal.attribution import occlusion
-from kerasal.attribution.occluding.plan import make_plan
-from kerasal.attribution.occluding.windows import place, to_pixels
+from kerasal.attribution.window_replay.replay_plan import make_plan
+from kerasal.attribution.window_replay.windows import place, to_pixels
 from kerasal.hooks import trace
+
+import keras
+from keras import layers as L
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def test_in_parts_equals_whole_and_what_is_occluded_by_hand(net, head):
 def test_most_layers_of_a_small_vgg_are_run_in_parts(monkeypatch):
     plans = []
     monkeypatch.setattr(
-        "kerasal.attribution.occluding.running.make_plan", lambda *a: plans.append(make_plan(*a)) or plans[-1]
+        "kerasal.attribution.window_replay.window_loop.make_plan", lambda *a: plans.append(make_plan(*a)) or plans[-1]
     )
     image = keras.Input((64, 64, 3))
     x = L.MaxPooling2D()(L.Conv2D(4, 3, padding="same", activation="relu")(image))

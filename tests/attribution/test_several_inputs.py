@@ -1,11 +1,12 @@
 """Several image inputs: each gets the map of what it caused itself, or an error."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution, feature_maps, objectives
+
+import keras
+import tensorflow as tf
 
 # Of random weights: some images hold nothing for a class.
 pytestmark = pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")

@@ -3,12 +3,13 @@
 The purity of the model, the cache that lets it go and logits as the default are in test_contract.py, for every method.
 """
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution, images, objectives
+
+import keras
+import tensorflow as tf
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,11 @@
 """Every method on the models that are easily forgotten: two outputs, one channel, half precision, ReLU6."""
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import attribution
+
+import keras
 
 # The small net has an image with a class that nothing speaks for: a class activation map of 0, rightly.
 pytestmark = pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")

@@ -3,13 +3,14 @@
 import contextlib
 import re
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution
 from kerasal.attribution import ZeroMap
+
+import keras
+import tensorflow as tf
 
 L = keras.layers
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasal import batch, images, registry
+from kerasal import batch, images
+from kerasal.models import registry
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from kerasal import images
-from kerasal.batch import making
-from kerasal.batch.folder import Folder
-from kerasal.batch.planning import Shard, plan
-from kerasal.batch.sources import list_images
+from kerasal.batch import shard
+from kerasal.batch.image_list import list_images
+from kerasal.batch.output_folder import Folder
+from kerasal.batch.shard_plan import Shard, plan
 from kerasal.files import replacing
 
 LATIN = os.fsdecode(b"caf\xe9.png")
@@ -67,7 +67,7 @@ def photos(tmp_path):
 
 def _make(sources, out, format):
     kind = FakeKind(format)
-    record = making.make(kind, out, Shard(0, tuple(sources)))
+    record = shard.make(kind, out, Shard(0, tuple(sources)))
     return {letter["image"]: letter for letter in record["dead_letters"]}
 
 

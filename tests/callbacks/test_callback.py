@@ -2,15 +2,16 @@
 
 import warnings
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 import kerasal
 from kerasal import images as pictures
 from kerasal.callbacks import draw_strip, strips
+
+import keras
+import tensorflow as tf
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)

@@ -2,11 +2,12 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import images
+
+import keras
 
 
 @pytest.fixture

@@ -2,12 +2,13 @@
 
 import io
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import images
 from kerasal.cli import run
+
+import keras
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_a_zoo_model_needs_no_preprocessing_and_takes_a_photograph(cli, photo):
 
 
 def test_random_weights_are_said(cli, photo, monkeypatch):
-    from kerasal import registry
+    from kerasal.models import registry
 
     small = keras.Sequential(
         [keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3, activation="relu"), keras.layers.Flatten()]

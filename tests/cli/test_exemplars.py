@@ -2,12 +2,13 @@
 
 import os
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 from kerasal import images
+
+import keras
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution
+
+import tensorflow as tf
 
 
 @pytest.fixture

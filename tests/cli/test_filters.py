@@ -1,11 +1,12 @@
 """``kerasal filters`` as a person types it."""
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 from kerasal import images
+
+import keras
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +9,8 @@ import pytest
 from kerasal import images, localization
 from kerasal.cli import localize_run
 from kerasal.cli.score_journal import journal_of
+
+import keras
 
 BOXES = {"red": (6, 4, 26, 24), "blue": (30, 20, 44, 30)}
 COLOURS_OF_MODEL = ("red", "green", "blue")

@@ -66,7 +66,9 @@ REPLACING = [
 
 @pytest.mark.parametrize("line", REPLACING)
 def test_an_input_is_never_replaced(cli, place, line, monkeypatch):
-    monkeypatch.setattr("kerasal.registry.load_model", lambda *_, **__: pytest.fail("the model was opened first"))
+    monkeypatch.setattr(
+        "kerasal.models.registry.load_model", lambda *_, **__: pytest.fail("the model was opened first")
+    )
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     code, _, error = cli(*line.format(place=place).split())
     assert (code, "would replace" in error) == (2, True), error
@@ -94,7 +96,7 @@ def test_beside_the_inputs_one_may_write(cli, place, line, monkeypatch):
     for name in ("page.png", "photos/rows.csv", "photos/out.csv", "photos/out.json", "run/a.png"):
         (place / name).touch()  # as an earlier run of the same command has left it
     opened = []
-    monkeypatch.setattr("kerasal.registry.load_model", lambda *_, **__: opened.append(1) or exit(77))
+    monkeypatch.setattr("kerasal.models.registry.load_model", lambda *_, **__: opened.append(1) or exit(77))
     code, _, error = cli(*line.split())
     assert (code, opened) == (77, [1]), error
 

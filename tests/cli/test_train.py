@@ -1,7 +1,6 @@
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +10,8 @@ from typer.testing import CliRunner
 import kerasal
 from kerasal import preprocessing, training
 from kerasal.cli.train import train
+
+import keras
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 

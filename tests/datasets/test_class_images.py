@@ -6,7 +6,7 @@ import pytest
 from kerasal import images
 from kerasal.datasets import class_images
 from kerasal.datasets.class_folders import class_files, has_class_folders
-from kerasal.datasets.labelled_images import ClassImages, _shared_out
+from kerasal.datasets.labeled_images import ClassImages, _shared_out
 
 SHAPE = (8, 8, 3)
 

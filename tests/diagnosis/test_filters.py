@@ -1,11 +1,12 @@
 """Filters whose diagnosis is known: one frequency, none at all, copies, and steps that alias."""
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import images as pictures
 from kerasal.diagnosis import draw_filters, filter_diagnosis
+
+import keras
 
 
 def _wave(frequency, side=16, channels=3):

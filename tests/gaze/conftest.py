@@ -1,8 +1,9 @@
-import keras
 import numpy as np
 import pytest
 
-from kerasal.datasets.gaze import GazeDataset
+from kerasal.datasets.gaze_dataset import GazeDataset
+
+import keras
 
 
 def bright_spots(n, seed=0):

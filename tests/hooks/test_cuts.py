@@ -1,12 +1,13 @@
 """The layer of a class activation map is one that everything goes through: no branch, no gate, no pooling's weights."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution, objectives
 from kerasal.hooks.cuts import cut_tensors, needed_operations
+
+import keras
+import tensorflow as tf
 
 # Of random weights: some images hold nothing for a class.
 pytestmark = pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")

@@ -4,12 +4,13 @@ import pathlib
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal.hooks import digest_model
+
+import keras
+import tensorflow as tf
 
 FACTOR = 2.0
 HERE = pathlib.Path(__file__).parent

@@ -1,14 +1,15 @@
 """Which axes are positions and which channels, whatever layout a model takes; every method is right in both."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution, feature_maps, maximize, objectives, receptive_field
 from kerasal.attribution import faithfulness
-from kerasal.hooks.inputs import image_shape
+from kerasal.hooks.model_inputs import image_shape
 from kerasal.hooks.positions import channel_axes
+
+import keras
+import tensorflow as tf
 
 # Of random weights: some images hold nothing for a class.
 pytestmark = pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")

@@ -1,11 +1,12 @@
 """The rules for ReLUs: by definition wherever a ReLU is one operation, and refused by name beside other rectifiers."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution, hooks
+
+import keras
+import tensorflow as tf
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.normal(size=(6, 5)).astype(np.float32)

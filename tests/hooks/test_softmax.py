@@ -2,13 +2,14 @@
 
 import warnings
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import kerasal
 from kerasal import attribution, hooks
+
+import keras
+import tensorflow as tf
 
 SEED = np.random.default_rng(0)
 IMAGES = SEED.normal(size=(3, 5)).astype(np.float32)

@@ -8,16 +8,17 @@ import dataclasses
 import functools
 import types
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
 import kerasal
 from kerasal import attribution, features, objectives
 from kerasal.hooks import trace, trace_key
-from kerasal.receptive_field.windows import known_field
+from kerasal.receptive_field.geometry.field_windows import known_field
+
+import keras
+import tensorflow as tf
 
 TEMPERATURE = 1.0
 

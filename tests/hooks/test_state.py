@@ -1,12 +1,13 @@
 """A model that changes itself whenever it runs is as it was after every routine, and each pass begins there."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import kerasal
 from kerasal import attribution, hooks, objectives
+
+import keras
+import tensorflow as tf
 
 ROWS, STEPS, CHANNELS = 2, 5, 3
 

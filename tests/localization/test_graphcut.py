@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from kerasal import localization
-from kerasal.localization.colours import fit_colours, log_density
-from kerasal.localization.cutting import cut_by_colour, cut_by_evidence
+from kerasal.localization.color_models import fit_colours, log_density
+from kerasal.localization.graph_cut import cut_by_colour, cut_by_evidence
 
 RANDOM = np.random.default_rng(3)
 SQUARE = (20, 12, 44, 40)

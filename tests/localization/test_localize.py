@@ -1,10 +1,11 @@
 """From a model to boxes: the object it was built to see, in every batch and size, and what goes wrong."""
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import attribution, localization
+
+import keras
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 """A canvas as small as the layer allows: its size, and that on it the same is computed as by the layers alone."""
 
-import keras
 import numpy as np
 import pytest
 
 import kerasal
 from kerasal.objectives import channel, class_score, layer, neuron
+
+import keras
 
 
 @pytest.fixture(scope="module")

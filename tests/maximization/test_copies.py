@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import kerasal
 from kerasal.maximization.diversity import Diversity
 from kerasal.objectives import channel, class_score
+
+import tensorflow as tf
 
 
 def cosine_of_grams(maps):

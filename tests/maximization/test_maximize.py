@@ -2,7 +2,6 @@
 
 import re
 
-import keras
 import numpy as np
 import pytest
 
@@ -10,6 +9,8 @@ import kerasal
 from kerasal.hooks import trace
 from kerasal.maximization import L1, L2, PRESETS, Jitter, TotalVariation
 from kerasal.objectives import channel, class_score, neuron
+
+import keras
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,14 @@
 """Pixels and spectra: each is its own inverse, and an ascent on a spectrum goes where the mathematics says."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import kerasal
 from kerasal import images, preprocessing
 from kerasal.maximization.parameterization import COLOUR_COVARIANCE, Fourier, make_parameterization
+
+import keras
+import tensorflow as tf
 
 
 @pytest.mark.parametrize(

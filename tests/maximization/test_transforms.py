@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal.maximization import Jitter, Rotation, Scale, TotalVariation
 from kerasal.maximization.transforms import _drawn_from
+
+import tensorflow as tf
 
 TRANSFORMS = [Jitter(2), Rotation(30.0), Scale(0.7, 1.4)]
 

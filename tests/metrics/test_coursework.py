@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from kerasal import metrics
-from kerasal.metrics.coursework import coursework_map
+from kerasal.metrics.coursework_metrics import coursework_map
 
 ndimage = pytest.importorskip("scipy.ndimage")
 SHAPE = (96, 128)

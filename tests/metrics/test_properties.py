@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kerasal import metrics
-from kerasal.metrics._counting import count_above
+from kerasal.metrics._counts import count_above
 from kerasal.metrics._maps import map_of
 from kerasal.metrics.stepped import thresholds
 

@@ -1,14 +1,15 @@
 """What objectives score, against the same sums in NumPy; their algebra; what is refused."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution, objectives
 from kerasal.hooks.trace import traced
 from kerasal.objectives import channel, class_score, direction, layer, neuron, stack, top_class
 from kerasal.objectives.targets import resolve
+
+import keras
+import tensorflow as tf
 
 
 def scores(model, images, objective, logits=True):

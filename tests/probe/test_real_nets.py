@@ -1,9 +1,10 @@
 """On real photographs the features of a trained net get better with depth, and those of random weights do not."""
 
-import keras
 import pytest
 
 from kerasal import probe
+
+import keras
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def main(kind: str, folder: pathlib.Path, seeds: range) -> None:
     import faulthandler
 
     import kerasal
-    from kerasal.weight_files import load_weights
+    from kerasal.models.weight_files import load_weights
 
     warnings.simplefilter("ignore")
     model, target = build(), folder / f"damaged-{FILES[kind]}"

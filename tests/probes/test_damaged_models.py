@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import kerasal
-from kerasal.file_claims import DamagedFile, check_claims
-from kerasal.weight_files import load_weights
+from kerasal.archive_check import DamagedFile, check_claims
+from kerasal.models.weight_files import load_weights
 
 HERE = pathlib.Path(__file__).parent
 

@@ -46,7 +46,7 @@ def test_what_a_job_left_is_damaged(name, cli, given, workplace, damage, tmp_pat
 def test_a_batch_keeps_out_of_a_folder_at_which_another_process_is_at_work(cli, given, workplace, tmp_path):
     command = workplace.commands(given, 1, "out")["batch"]
     script = (
-        "import pathlib, sys\nfrom kerasal.batch.folder import Folder\n"
+        "import pathlib, sys\nfrom kerasal.batch.output_folder import Folder\n"
         f"with Folder(pathlib.Path({str(tmp_path / 'out' / '1')!r})).locked():\n"
         "    print('locked', flush=True)\n    sys.stdin.read()\n"
     )

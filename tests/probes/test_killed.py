@@ -13,6 +13,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+
 import tensorflow as tf
 
 pytestmark = [

@@ -2,14 +2,15 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import receptive_field
 from kerasal.layers import ReflectionPadding2D
-from kerasal.receptive_field.geometry import to_field
-from kerasal.receptive_field.patterns import Painter
+from kerasal.receptive_field.geometry.field_geometry import to_field
+from kerasal.receptive_field.patterns.painter import Painter
+
+import keras
 
 L = keras.layers
 

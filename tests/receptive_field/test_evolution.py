@@ -2,12 +2,14 @@
 
 import errno
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import images, receptive_field, training
-from kerasal.receptive_field import FeatureEvolution, evolution
+from kerasal.receptive_field import FeatureEvolution
+from kerasal.receptive_field.exemplars import feature_evolution
+
+import keras
 
 
 def tiny(seed=0):
@@ -131,7 +133,7 @@ def test_a_full_disk_costs_the_picture_and_not_the_training(run, tmp_path, monke
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(evolution, "write_epoch", full)
+    monkeypatch.setattr(feature_evolution, "write_epoch", full)
     model, _, _ = run
     before = model.get_weights()
     with pytest.warns(UserWarning, match=r"after epoch 1 could not be stored .*No space left.* training goes on"):

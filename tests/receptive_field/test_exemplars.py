@@ -4,18 +4,20 @@ import dataclasses
 import os
 import threading
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution, feature_maps, images, objectives, receptive_field
+from kerasal.models import image_sources
+from kerasal.models.image_inputs import Intake
 from kerasal.preprocessing import get
-from kerasal.receptive_field import ranking, sources
-from kerasal.receptive_field.exemplar_pages import in_colours
-from kerasal.receptive_field.intake import Intake
-from kerasal.receptive_field.searching import Search
-from kerasal.receptive_field.windows import cut
+from kerasal.receptive_field.exemplars import ranked_units
+from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
+from kerasal.receptive_field.exemplars.exemplar_search import Search
+from kerasal.receptive_field.geometry.field_windows import cut
+
+import keras
+import tensorflow as tf
 
 LAYER, CHANNELS = "norm", [2, 1]
 PIXELS = "mean=127,std=40"  # under which both channels answer
@@ -160,7 +162,7 @@ def test_batches_files_and_streams_give_the_same(model, pixels, found, folder):
 
 def test_a_stream_keeps_only_what_may_be_needed(model):
     random = np.random.default_rng(0)
-    source = sources.open_source((random.normal(size=(16, 8, 8, 3)) for _ in range(20)), Intake(model, None))
+    source = image_sources.open_source((random.normal(size=(16, 8, 8, 3)) for _ in range(20)), Intake(model, None))
     largest = 0
     search = Search(model, "conv2", [0, 1], 3, source, 16)
     original = source.keep
@@ -171,9 +173,9 @@ def test_a_stream_keeps_only_what_may_be_needed(model):
         largest = max(largest, len(source.kept))
 
     source.keep = keep
-    ranking = search.run()
+    ranked_units = search.run()
     assert search.seen == 320 and 3 <= largest <= 6
-    assert set(source.kept) == set(ranking.numbers.ravel().tolist())
+    assert set(source.kept) == set(ranked_units.numbers.ravel().tolist())
 
 
 def test_unreadable_files_are_skipped_counted_and_named(model, found, folder):
@@ -198,7 +200,7 @@ def test_fewer_images_than_k(model, pixels):
 
 def test_a_stopped_search_goes_on(model, found, folder, tmp_path, monkeypatch):
     journal = tmp_path / "journal"
-    read, reads, stop = sources.read, [], threading.Event()
+    read, reads, stop = image_sources.read, [], threading.Event()
 
     def stopping(path):
         reads.append(path.name)
@@ -206,7 +208,7 @@ def test_a_stopped_search_goes_on(model, found, folder, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return read(path)
 
-    monkeypatch.setattr(sources, "read", stopping)
+    monkeypatch.setattr(image_sources, "read", stopping)
     settings = {"preprocessing": PIXELS, "batch_size": 4, "journal": journal}
     with pytest.raises(KeyboardInterrupt, match=r"Stopped after 16 images, kept in .*journal. Start the same again"):
         receptive_field.top_exemplars(model, LAYER, CHANNELS, folder, **settings)
@@ -220,14 +222,14 @@ def test_a_stopped_search_goes_on(model, found, folder, tmp_path, monkeypatch):
 
 
 def test_another_search_does_not_take_up_a_journal(model, found, folder, tmp_path, monkeypatch):
-    journal, read = tmp_path / "journal", sources.read
+    journal, read = tmp_path / "journal", image_sources.read
 
     def stopping(path):
         if path.name.startswith("17"):
             raise KeyboardInterrupt
         return read(path)
 
-    monkeypatch.setattr(sources, "read", stopping)
+    monkeypatch.setattr(image_sources, "read", stopping)
     with pytest.raises(KeyboardInterrupt):
         receptive_field.top_exemplars(
             model, "conv2", [1, 2], folder, preprocessing=PIXELS, batch_size=4, journal=journal
@@ -255,14 +257,14 @@ def test_another_architecture_does_not_take_up_a_journal(folder, tmp_path, monke
     changed = small(
         **{change: {"activation": "softplus", "pooling": keras.layers.AveragePooling2D, "strides": 1}[change]}
     )
-    fresh, read = search(changed), sources.read
+    fresh, read = search(changed), image_sources.read
 
     def stopping(path):
         if path.name.startswith("27"):
             raise KeyboardInterrupt
         return read(path)
 
-    monkeypatch.setattr(sources, "read", stopping)
+    monkeypatch.setattr(image_sources, "read", stopping)
     with pytest.raises(KeyboardInterrupt):
         search(small(), journal=tmp_path / "journal")
     monkeypatch.undo()
@@ -276,11 +278,11 @@ def test_a_journal_that_cannot_be_written_ends_no_search(model, found, folder, t
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="cannot write"):
         receptive_field.top_exemplars(model, LAYER, 1, folder, preprocessing=PIXELS, journal=tmp_path / "file" / "j")
-    monkeypatch.setattr(ranking, "_SECONDS", 0)
+    monkeypatch.setattr(ranked_units, "_SECONDS", 0)
     written = []
-    original = ranking.replacing
+    original = ranked_units.replacing
     monkeypatch.setattr(
-        ranking, "replacing", lambda path: full() if written else written.append(path) or original(path)
+        ranked_units, "replacing", lambda path: full() if written else written.append(path) or original(path)
     )
     with pytest.warns(UserWarning, match="journal cannot be written: .*No space left"):
         some = receptive_field.top_exemplars(
@@ -380,7 +382,7 @@ def test_the_page_shows_pairs(found):
 
 
 def test_reconstructions_are_drawn_in_the_colours_of_the_image():
-    from kerasal.receptive_field.exemplar_pages import in_colours
+    from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
 
     back = np.zeros((2, 2, 3), np.float32)
     back[0, 0] = (1, 0, 0)  # blue, for a model that takes BGR

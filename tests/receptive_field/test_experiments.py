@@ -1,10 +1,11 @@
 """Propagation, validation and comparison: what must hold of each, and the pictures of all."""
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import receptive_field
+
+import keras
 
 L = keras.layers
 

@@ -1,13 +1,14 @@
 """Receptive fields: published sizes, and the support of the gradient, for every kind of layer and model."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import hooks, receptive_field
-from kerasal.receptive_field.geometry import to_field
-from kerasal.receptive_field.reading import read_routes
+from kerasal.receptive_field.geometry.field_geometry import to_field
+from kerasal.receptive_field.geometry.operation_moves import read_routes
+
+import keras
+import tensorflow as tf
 
 L = keras.layers
 

@@ -1,13 +1,14 @@
 """Patterns against a slow re-implementation of the paper, and the facts that must hold of them."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution, hooks, receptive_field
 from kerasal.objectives import neuron
-from kerasal.receptive_field.patterns import Painter
+from kerasal.receptive_field.patterns.painter import Painter
+
+import keras
+import tensorflow as tf
 
 L = keras.layers
 

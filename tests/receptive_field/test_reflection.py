@@ -1,13 +1,14 @@
 """Reflection padding: a unit at the border sees mirrored pixels, which are pixels of the image."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import kerasal
 from kerasal import attribution, objectives, receptive_field
 from kerasal.layers import ReflectionPadding2D
+
+import keras
+import tensorflow as tf
 
 L = keras.layers
 SIZE = (13, 11)

@@ -26,6 +26,7 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 
 import numpy as np  # noqa: E402
+
 import tensorflow as tf  # noqa: E402
 
 for blocked in ("keras", "kerasal"):

@@ -10,8 +10,9 @@ import sys
 from concurrent import futures
 
 import grpc
-import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+import tensorflow as tf
 
 signatures = tf.saved_model.load(sys.argv[1]).signatures
 

@@ -11,8 +11,9 @@ import sys
 
 import kserve
 import numpy as np
-import tensorflow as tf
 from kserve.errors import InvalidInput
+
+import tensorflow as tf
 
 path, port = sys.argv[1:]
 

@@ -4,10 +4,11 @@ import io
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from kerasal import attribution, images, preprocessing
+
+import tensorflow as tf
 
 pytestmark = pytest.mark.slow  # exports take seconds each
 

@@ -1,13 +1,14 @@
 """The kinds beside attribution on a classifier: maximize, gaze, several inputs and outputs, any size, subclassed."""
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import kerasal
 from kerasal import attribution, gaze, images
 from kerasal.objectives import channel
+
+import keras
+import tensorflow as tf
 
 pytestmark = pytest.mark.slow  # exports take seconds each
 

@@ -8,9 +8,10 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution
+
+import tensorflow as tf
 
 HERE = pathlib.Path(__file__).parent
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kerasal.saved_models import check_saved_model
+from kerasal.models.saved_models import check_saved_model
 
 pytestmark = pytest.mark.slow  # exports take seconds each
 

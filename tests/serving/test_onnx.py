@@ -2,13 +2,14 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import attribution, serving
 from kerasal.cli.app import app
 from kerasal.serving import onnx_graph
+
+import keras
 
 pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")

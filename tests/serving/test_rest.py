@@ -16,9 +16,10 @@ import urllib.request
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasal import attribution
+
+import tensorflow as tf
 
 pytestmark = pytest.mark.slow
 

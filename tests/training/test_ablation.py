@@ -1,12 +1,13 @@
 """Variants trained alike: the table, the same start and order, stops, and bad input."""
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 from kerasal import training
 from kerasal.training import ablation
+
+import keras
 
 
 @pytest.fixture(scope="module")

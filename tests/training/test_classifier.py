@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +14,9 @@ from PIL import Image
 
 from kerasal import training
 from kerasal.training import classifier, curves
-from kerasal.training.progress import Progress
+from kerasal.training.training_progress import Progress
+
+import keras
 
 COLUMNS = ["epoch", "loss", "accuracy", "test_loss", "test_accuracy", "seconds"]
 

@@ -2,13 +2,14 @@
 
 import os
 
-import keras
 import numpy as np
 import pytest
 
 from kerasal import training
 from kerasal.digests import stamp
 from kerasal.locks import FolderInUse, locked
+
+import keras
 
 
 def classifier(activation="relu"):
@@ -95,7 +96,7 @@ class _Worker(_Chief):
 
 def test_of_a_team_the_chief_alone_locks(tmp_path):
     """Processes of one training share the folder, on one machine too; what the chief is refused they all hear."""
-    from kerasal.training.folder import claimed
+    from kerasal.training.run_folder import claimed
 
     chief, worker, other = _Chief(), _Worker(), _Chief()
     with claimed(chief, tmp_path), claimed(worker, tmp_path):

@@ -7,16 +7,17 @@ import subprocess
 import sys
 import textwrap
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from kerasal import training
-from kerasal.datasets.gaze import GazeDataset
-from kerasal.training import folder, gaze_run, memory, samples, stepping
+from kerasal.datasets.gaze_dataset import GazeDataset
+from kerasal.training import gaze_run, gaze_step, memory, run_folder, samples
 from kerasal.training.samples import Samples, epoch_order
+
+import keras
 
 KEPT = ["epoch", "step", "rate", "loss", "val_loss", "val_mse", "val_cc"]
 
@@ -118,7 +119,7 @@ class _Stop:
     """Ctrl-C at the n-th batch."""
 
     def __init__(self, monkeypatch, at):
-        self.at, original = at, stepping.Steps.train
+        self.at, original = at, gaze_step.Steps.train
 
         def stopping(steps, *batch):
             self.at -= 1
@@ -126,7 +127,7 @@ class _Stop:
                 raise KeyboardInterrupt
             return original(steps, *batch)
 
-        monkeypatch.setattr(stepping.Steps, "train", stopping)
+        monkeypatch.setattr(gaze_step.Steps, "train", stopping)
 
 
 def test_interrupted_and_resumed_is_bit_equal(tmp_path, monkeypatch, whole, capsys):
@@ -208,7 +209,7 @@ def test_the_best_weights_are_kept_where_the_recipe_says_so(tmp_path):
     best = result.history["val_loss"].min()
     assert best < result.history["val_loss"].iloc[-1]  # a rate so large does not end at its best
     images, maps = arrays(7, 2)
-    steps = stepping.Steps(result.net, None, stepping.objective_of({"mse": 1.0, "cc": 0.3}), _unit(), (6, 6))
+    steps = gaze_step.Steps(result.net, None, gaze_step.objective_of({"mse": 1.0, "cc": 0.3}), _unit(), (6, 6))
     assert gaze_run.validate(steps, Samples(images, maps, None, list("abcdefg")), 3)["loss"] == pytest.approx(best)
 
 
@@ -245,7 +246,7 @@ def test_image_density_and_fixations_are_mirrored_together():
         net = tiny()
         optimizer = training.TorchSGD(0.1)
         optimizer.build(net.trainable_variables)
-        steps = stepping.Steps(net, optimizer, stepping.objective_of({"mse": 1.0, "nss": 0.5}), _unit(), (6, 6))
+        steps = gaze_step.Steps(net, optimizer, gaze_step.objective_of({"mse": 1.0, "nss": 0.5}), _unit(), (6, 6))
         for layer in net.layers:
             layer.rate = 0.0 if isinstance(layer, keras.layers.Dropout) else None
         losses.append([steps.train(*given, flipped & mirror), *net.get_weights()])
@@ -401,8 +402,8 @@ def test_progress_tells_speed_and_validation(copied, capsys):
 
 @pytest.mark.slow
 def test_a_run_may_be_told_to_have_one_start(tmp_path):
-    starts = {seed: folder.identify_start(tiny(seed).weights) for seed in (0, 1)}
-    assert starts[0] == folder.identify_start(tiny(0).weights) != starts[1]
+    starts = {seed: run_folder.identify_start(tiny(seed).weights) for seed in (0, 1)}
+    assert starts[0] == run_folder.identify_start(tiny(0).weights) != starts[1]
     run(tmp_path, tiny(0), epochs=1)  # as from Python, where the start is noted and not compared
     run(tmp_path, tiny(1), epochs=2)
     with pytest.raises(ValueError, match=f"starting weights: {starts[0]} there, {starts[1]} now"):

@@ -1,8 +1,9 @@
-import keras
 import numpy as np
 import pytest
 
 from kerasal.training import TorchSGD
+
+import keras
 
 
 def reference(weights, gradients, rates, momentum, decay, nesterov):

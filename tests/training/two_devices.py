@@ -9,14 +9,15 @@ import json
 import pathlib
 import sys
 
-import keras
 import numpy as np
-import tensorflow as tf
 import test_classifier
 import test_gaze
 
 from kerasal import training
-from kerasal.training.distributing import Replicas
+from kerasal.training.replicas import Replicas
+
+import keras
+import tensorflow as tf
 
 OUTPUT = pathlib.Path(sys.argv[1])
 RANDOM = np.random.default_rng

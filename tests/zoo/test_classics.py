@@ -1,12 +1,13 @@
 """AlexNet, ZFNet, Simonyan's net and the five-class net: the sizes of the papers, and every routine on small ones."""
 
-import keras
 import numpy as np
 import pytest
 
 import kerasal
 from kerasal import attribution, receptive_field
 from kerasal.layers import MaxFilterRMS
+
+import keras
 
 EIGHT = {  # the sides of conv1, pool1, conv2, pool2, conv3, conv4, conv5 and pool5
     "alexnet": [55, 27, 27, 13, 13, 13, 13, 6],

@@ -1,6 +1,5 @@
 """The net that ships: any size of photograph, a density, switchable layers, and an encoder that is EfficientNet's."""
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +7,8 @@ from PIL import Image
 import kerasal
 from kerasal import zoo
 from kerasal.layers import center_bias_switched_off
+
+import keras
 
 LITE0 = "models/efficientnet_lite0_imagenet.keras"
 TINY = {"encoder_width": 0.25, "readout": 4, "taps": (2, 4)}

@@ -3,13 +3,14 @@
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import kerasal
-from kerasal.weight_files import save_npz
+from kerasal.models.weight_files import save_npz
+
+import keras
+import tensorflow as tf
 
 TINY = {"filters": (2, 3, 4), "hidden": 5}
 

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-import tensorflow as tf
-
 from kerasal.attribution.method import method
 from kerasal.attribution.reduction import Reduction, reduce_channels
+
+import tensorflow as tf
 
 
 @method(reference="Simonyan, Vedaldi & Zisserman 2013, section 3.1", any_size=True)

@@ -1,9 +1,9 @@
 """Grad-CAM: where a late layer's channels, weighted by how the score depends on them, are active."""
 
-import tensorflow as tf
-
 from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
+
+import tensorflow as tf
 
 
 @method(reference="Selvaraju et al. 2017, equations 1 and 2", if_zero=NO_EVIDENCE)

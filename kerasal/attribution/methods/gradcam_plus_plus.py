@@ -1,9 +1,9 @@
 """Grad-CAM++: Grad-CAM whose weights count several small objects as much as one large one."""
 
-import tensorflow as tf
-
 from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
+
+import tensorflow as tf
 
 
 @method(

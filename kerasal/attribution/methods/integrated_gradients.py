@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from kerasal.attribution.method import method
+from kerasal.attribution.point_gradients import over_points
 from kerasal.attribution.reduction import Reduction, reduce_channels
-from kerasal.attribution.sampling import over_points
 from kerasal.checks import refuse_mask
+
+import tensorflow as tf
 
 # The blurred baseline's standard deviation, as a share of the image's longer side.
 _BLUR = 0.05

@@ -1,9 +1,9 @@
 """LayerCAM: Grad-CAM with a weight for each place, so that earlier layers give finer maps."""
 
-import tensorflow as tf
-
 from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
+
+import tensorflow as tf
 
 
 @method(reference="Jiang, Zhang, Hou, Cheng & Wei 2021, equation 5", if_zero=NO_EVIDENCE)

@@ -6,14 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kerasal import _keras  # noqa: F401
 from kerasal.attribution.method import method
-from kerasal.attribution.occluding import measures, running
-from kerasal.attribution.occluding.windows import filled, place, to_pixels
+from kerasal.attribution.window_replay import measures, window_loop
+from kerasal.attribution.window_replay.windows import filled, place, to_pixels
 from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
 
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 _bars: list = []
 
@@ -136,9 +135,9 @@ def _slide(view, index, clean, value, window, stride, fill, incremental, progres
     """Return the map of one input, the others as they are."""
     images = view.inputs[index]
     windows = place(*images.shape[1:3], window, stride)
-    run, rows = running.choose(view, index, filled(images, fill), windows, clean, incremental)
+    run, rows = window_loop.choose(view, index, filled(images, fill), windows, clean, incremental)
 
     def measured(chosen):
         return value(*run(chosen), tf.size(chosen))
 
-    return running.each_window(windows, rows, tf.shape(images)[0], measured, _advance if progress else None)
+    return window_loop.each_window(windows, rows, tf.shape(images)[0], measured, _advance if progress else None)

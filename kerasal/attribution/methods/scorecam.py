@@ -1,9 +1,9 @@
 """Score-CAM: a late layer's channels, weighted by the score of the image seen through each of them."""
 
-import tensorflow as tf
-
 from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
+
+import tensorflow as tf
 
 
 @method(reference="Wang et al. 2020, definition 2, with the weights of the authors' released code", if_zero=NO_EVIDENCE)

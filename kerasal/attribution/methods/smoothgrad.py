@@ -1,10 +1,10 @@
 """SmoothGrad: the gradient, averaged over noisy copies of the image."""
 
-import tensorflow as tf
-
 from kerasal.attribution.method import method
+from kerasal.attribution.point_gradients import over_points
 from kerasal.attribution.reduction import Reduction, reduce_channels
-from kerasal.attribution.sampling import over_points
+
+import tensorflow as tf
 
 
 @method(

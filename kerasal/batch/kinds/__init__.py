@@ -3,13 +3,13 @@
 import importlib
 import pathlib
 
-from kerasal.batch.job import Job
-from kerasal.naming import closest
+from kerasal.batch.batch_job import Job
+from kerasal.names import closest
 
 _KINDS = {
-    "predict": ("kerasal.batch.kinds.prediction", "Prediction"),
-    "gaze": ("kerasal.batch.kinds.gaze", "Gaze"),
-    "localize": ("kerasal.batch.kinds.localization", "Localization"),
+    "predict": ("kerasal.batch.kinds.prediction_kind", "Prediction"),
+    "gaze": ("kerasal.batch.kinds.gaze_kind", "Gaze"),
+    "localize": ("kerasal.batch.kinds.localization_kind", "Localization"),
 }
 
 
@@ -40,7 +40,7 @@ def open_kind(job: Job):
 
     load_tensorflow()
     check_method(job.method)
-    module, name = _KINDS.get(job.method, ("kerasal.batch.kinds.attribution", "Attribution"))
+    module, name = _KINDS.get(job.method, ("kerasal.batch.kinds.attribution_kind", "Attribution"))
     kind = getattr(importlib.import_module(module), name)(job)
     if job.model_sha and kind.job.model_sha != job.model_sha:
         raise ValueError(

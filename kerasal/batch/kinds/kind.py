@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from kerasal import hooks
-from kerasal.batch.job import Job
+from kerasal.batch.batch_job import Job
 from kerasal.digests import digest_file
-from kerasal.hooks.inputs import chunk_size
+from kerasal.hooks.model_inputs import chunk_size
 from kerasal.hooks.trace import traced
 from kerasal.labels import find, short
-from kerasal.naming import closest
+from kerasal.names import closest
 from kerasal.objectives import top_class
 
 

@@ -1,0 +1,127 @@
+"""The images of a folder that excite each channel most: the patches, and what of them its unit responds to."""
+
+import pathlib
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasal import feature_maps, hooks, images, receptive_field
+from kerasal.atlas.anatomy import Layer
+from kerasal.atlas.atlas_store import Store
+from kerasal.atlas.subject import Subject
+from kerasal.models.image_sources import open_source
+from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
+
+K = 6
+"""How many exemplars a channel."""
+
+_WIDEST = 144  # pixels of a patch on a page
+_AT_ONCE = 64
+
+
+def find_exemplars(
+    subject: Subject, store: Store, layer: Layer, channels: Sequence[int], files: Sequence[pathlib.Path], stamp: str
+) -> None:
+    """Find and draw the exemplars of channels of one layer; of a dense layer, whole images."""
+    key, settings = exemplar_record(subject, layer, stamp)
+    make = _of_map if len(layer.shape) == 3 else _of_units
+    store.add(key, settings, make(subject, store, layer, list(channels), list(files)))
+
+
+def exemplar_record(subject: Subject, layer: Layer, stamp: str) -> tuple[str, dict[str, Any]]:
+    """Return the key and the settings of a layer's record; ``stamp`` tells the images from others."""
+    return f"exemplars/{layer.slug}", {**subject.settings, "path": layer.path, "k": K, "images": stamp}
+
+
+def _of_map(subject, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
+    journal = store.journal(f"exemplars/{layer.slug}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what could not be read is told once, on the page of images
+        try:
+            rule = "deconvnet"
+            found = _searched(subject, layer, channels, files, journal, rule)
+        except hooks.NoReLU:  # none, or one that cannot be reached
+            rule = "gradient"
+            found = _searched(subject, layer, channels, files, journal, rule)
+    return {
+        str(one.channel): {
+            "seen": one.seen,
+            "rule": rule,
+            "shown": [
+                {
+                    "patch": store.picture(f"exemplars/{layer.slug}/{one.channel}-{rank}", _narrowed(one.crops[rank])),
+                    "back": store.picture(
+                        f"exemplars/{layer.slug}/{one.channel}-{rank}-back",
+                        _narrowed(in_colours(one.reconstructions[rank], one.preprocessing)),
+                    ),
+                    "activation": float(one.activations[rank]),
+                    "file": one.names[rank],
+                    "box": one.boxes[rank].tolist(),
+                }
+                for rank in range(len(one))
+                if one.activations[rank] > 0
+            ],
+        }
+        for one in found
+    }
+
+
+def _searched(subject, layer: Layer, channels: list[int], files: list, journal, rule: str) -> list:
+    return receptive_field.top_exemplars(
+        subject.model,
+        layer.path,
+        channels,
+        files,
+        K,
+        preprocessing=subject.intake.convention,
+        rule=rule,
+        fit=subject.intake.fit,
+        size=subject.size,
+        journal=journal,
+    )
+
+
+def _of_units(subject, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
+    """Rank whole images by the activation of units that see all of them."""
+    source = open_source(files, subject.intake)
+    numbers, values, small = [], [], {}
+    for batch, inputs in source.batches(_AT_ONCE, 0):
+        values.append(feature_maps(subject.model, inputs, layer.path)[:, channels])
+        numbers += batch
+        small |= {n: _narrowed(subject.intake.picture(one)) for n, one in zip(batch, inputs, strict=True)}
+        kept = _best(np.concatenate(values), numbers)
+        small = {n: picture for n, picture in small.items() if n in kept}
+    values = np.concatenate(values)
+    entries = {}
+    for column, channel in enumerate(channels):
+        order = np.argsort(-values[:, column], kind="stable")[:K]
+        entries[str(channel)] = {
+            "seen": len(numbers),
+            "rule": None,
+            "shown": [
+                {
+                    "patch": store.picture(f"exemplars/{layer.slug}/{channel}-{rank}", small[numbers[row]]),
+                    "back": None,
+                    "activation": float(values[row, column]),
+                    "file": source.name(numbers[row]),
+                    "box": None,
+                }
+                for rank, row in enumerate(order)
+                if values[row, column] > 0
+            ],
+        }
+    return entries
+
+
+def _best(values: np.ndarray, numbers: list[int]) -> set[int]:
+    """Return the numbers of all images that are among the best of a channel."""
+    return {numbers[row] for row in np.unique(np.argsort(-values, axis=0, kind="stable")[:K])}
+
+
+def _narrowed(picture: np.ndarray) -> np.ndarray:
+    longest = max(picture.shape[:2])
+    if longest <= _WIDEST:
+        return picture
+    return images.resize(picture, tuple(max(1, round(side * _WIDEST / longest)) for side in picture.shape[:2]))

@@ -1,0 +1,82 @@
+"""Where people will look: a map an image."""
+
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasal import hooks, images
+from kerasal.batch.batch_job import Job
+from kerasal.batch.kinds.kind import Kind, refuse_options
+from kerasal.digests import digest_file
+from kerasal.gaze import overlay
+from kerasal.gaze import predict as predict_maps
+from kerasal.gaze.gaze_maps import is_log_density
+
+_OPTIONS = ("postprocess", "size", "side")
+_SIDE = 512
+
+
+class Gaze(Kind):
+    """Maps as ``kerasal gaze predict`` makes them, of photographs of at most ``side`` pixels (0: as they are)."""
+
+    columns: Mapping[str, str] = {"shape": "list<int32>", "map": "list<float32>"}
+
+    def __init__(self, job: Job):
+        from kerasal.cli.gaze_opening import open_net
+
+        refuse_options(job, _OPTIONS)
+        if job.class_ is not None or job.channel is not None:
+            raise ValueError("A gaze net has no classes or channels to choose: leave --class and --channel out.")
+        size, self.side = job.options.get("size"), job.options.get("side", _SIDE)
+        if isinstance(self.side, bool) or not isinstance(self.side, int) or self.side < 0:
+            raise ValueError(f"side is a whole number of pixels, or 0. Received: {self.side!r}.")
+        opened = open_net(
+            job.model,
+            weights=job.weights,
+            net_options=list(job.net_options),
+            preprocessing=job.preprocessing,
+            size="x".join(map(str, size)) if isinstance(size, (tuple, list)) else size,
+            unsafe=job.unsafe,
+        )
+        digest = digest_file(_file(job.model)) if job.of_file else hooks.digest_model(opened.net)
+        super().__init__(job, opened, digest, preprocessing=opened.preprocessing)
+        self.predictor = opened.predictor()
+        self.postprocess = job.options.get("postprocess", "none" if is_log_density(opened.net) else "examiners")
+
+    def prepare(self, photograph: np.ndarray) -> np.ndarray:
+        """Make a large photograph smaller: the net looks at no more, and a map of each pixel fills the disk."""
+        scale = self.side / max(photograph.shape[:2]) if self.side else 1
+        if scale >= 1:
+            return photograph
+        return images.resize(photograph, tuple(max(1, round(scale * side)) for side in photograph.shape[:2]))
+
+    def fits(self, first: Any, other: Any) -> bool:
+        """Run photographs of one size at once."""
+        return first.shape == other.shape
+
+    def at_once(self, ready: np.ndarray) -> int:
+        """Run a few."""
+        return 4
+
+    def run(self, ready: Sequence[np.ndarray]) -> list[list[dict[str, Any]]]:
+        """Return a map for each photograph."""
+        maps = predict_maps(self.predictor, ready, postprocess=self.postprocess)
+        return [[{"shape": np.int32(values.shape), "map": values}] for values in maps]
+
+    def draw(self, ready: np.ndarray, rows: Sequence[dict[str, Any]]) -> np.ndarray:
+        """Lay out the photograph, the map, and the map on the photograph."""
+        values = rows[0]["map"]
+        heat = images.heatmap(values - values.min(), signed=False)
+        shown = ["photograph", "where people will look", "both"]
+        return images.grid([ready, heat, overlay(ready, values)], shown, columns=3, note=self.opened.how, tile=320)
+
+
+def _file(model: str) -> pathlib.Path:
+    """Return the file that holds the weights: of a run that of its net."""
+    run = pathlib.Path(model) / "run.json"
+    if run.is_file():
+        return run.parent / json.loads(run.read_text(encoding="utf-8"))["model_file"]
+    return pathlib.Path(model)

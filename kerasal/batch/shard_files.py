@@ -1,0 +1,123 @@
+"""One shard's results as a file: ``rows -> Parquet, NPZ or pictures``, the same bytes for the same rows."""
+
+import contextlib
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasal import images
+from kerasal.batch.image_list import need_pyarrow
+from kerasal.digests import digest_file
+from kerasal.files import replacing
+
+_GROUP = 2**25  # bytes that are held before they are written
+
+
+class Written:
+    """The files that a shard has made, by their path in the OUT folder, with size and SHA-256."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.files: dict[str, dict[str, Any]] = {}
+
+    def note(self, path: pathlib.Path) -> None:
+        """Add a file that is written."""
+        name = path.relative_to(self.folder).as_posix()
+        self.files[name] = {"bytes": path.stat().st_size, "sha256": digest_file(path)}
+
+
+@contextlib.contextmanager
+def writer(
+    format: str, written: Written, number: int, columns: Mapping[str, str]
+) -> Iterator[Callable[[str, Sequence[Mapping[str, Any]], Callable[[], np.ndarray]], None]]:
+    """Yield a function of an image's name, its rows and how to draw it; at the end the shard is written and noted.
+
+    Raises:
+        OSError: the folder cannot be written to, or the disk is full; no file is half-written.
+    """
+    if format == "png":
+        yield lambda name, _, draw: _picture(written, name, draw())
+        return
+    path = written.folder / "shards" / f"{number:05d}.{format}"
+    with replacing(path) as temporary, _WRITERS[format](temporary, {"image": "string", **columns}) as add:
+        yield lambda name, rows, _: add([{"image": name, **row} for row in rows])
+    written.note(path)
+
+
+def picture_path(name: str) -> pathlib.PurePosixPath:
+    """Return where the picture of an image goes: its own path with ``.png`` behind, which no two images share.
+
+    What leads out of the folder is left out of the path.
+    """
+    parts = [part for part in pathlib.PurePosixPath(name).parts if part not in ("/", "..")]
+    return pathlib.PurePosixPath("pictures", *parts[:-1], f"{parts[-1]}.png" if parts else ".png")
+
+
+def _picture(written: Written, name: str, picture: np.ndarray) -> None:
+    path = written.folder / picture_path(name)
+    images.write(path, picture)
+    written.note(path)
+
+
+@contextlib.contextmanager
+def _parquet(path: pathlib.Path, columns: Mapping[str, str]) -> Iterator[Callable[[list[dict]], None]]:
+    pyarrow = need_pyarrow()
+    from pyarrow import parquet
+
+    schema = pyarrow.schema([(name, _arrow(pyarrow, kind)) for name, kind in columns.items()])
+    held: list[dict] = []
+
+    def flush() -> None:
+        arrays = [
+            pyarrow.array([_flat(row.get(name)) for row in held], schema.field(name).type, from_pandas=False)
+            for name in columns
+        ]
+        file.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
+        held.clear()
+
+    def add(rows: list[dict]) -> None:
+        held.extend(rows)
+        if sum(value.nbytes for row in held for value in row.values() if isinstance(value, np.ndarray)) > _GROUP:
+            flush()
+
+    with parquet.ParquetWriter(path, schema, compression="zstd") as file:
+        yield add
+        if held:
+            flush()
+
+
+@contextlib.contextmanager
+def _npz(path: pathlib.Path, columns: Mapping[str, str]) -> Iterator[Callable[[list[dict]], None]]:
+    """Stack the columns; arrays of several shapes are entries of their own, ``map_0`` for the first row."""
+    rows: list[dict] = []
+    yield rows.extend
+    arrays: dict[str, np.ndarray] = {}
+    for name, kind in columns.items():
+        values = [row.get(name) for row in rows]
+        if not kind.startswith("list"):
+            kinds = {"string": ("", np.str_), "int32": (-1, np.int32), "float32": (np.nan, np.float32)}
+            nothing, dtype = kinds[kind]
+            arrays[name] = np.array([nothing if value is None else value for value in values], dtype)
+        elif len({np.shape(value) for value in values}) <= 1:
+            arrays[name] = np.array(values)
+        else:
+            arrays |= {f"{name}_{number}": np.asarray(value) for number, value in enumerate(values)}
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+_WRITERS = {"parquet": _parquet, "npz": _npz}
+
+
+def _arrow(pyarrow, kind: str):
+    if kind.startswith("list<"):
+        return pyarrow.list_(_arrow(pyarrow, kind[5:-1]))
+    return {"string": pyarrow.string(), "int32": pyarrow.int32(), "float32": pyarrow.float32()}[kind]
+
+
+def _flat(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    return value.ravel().astype(np.int32 if value.ndim == 1 and value.dtype.kind == "i" else np.float32)

@@ -1,0 +1,181 @@
+"""From maps to pictures: heat, relief, overlay; and images to another size."""
+
+from typing import Literal
+
+import numpy as np
+
+from kerasal.checks import refuse_mask
+
+try:
+    import cv2
+except ImportError as error:  # opencv-python wants libGL, which a bare server does not have
+    raise ImportError(
+        f"OpenCV cannot be loaded ({error}). On a machine without a screen, replace it: "
+        "python -m pip uninstall -y opencv-python && python -m pip install opencv-python-headless"
+    ) from error
+
+from kerasal.images.image_check import check_image, check_resizable
+
+# Gradient maps have a few extreme pixels; beyond this percentile the colour is full.
+_FULL_COLOUR = 99.0
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize (H, W) or (H, W, C) to ``size`` = (height, width): areas averaged along a side that shrinks, cubic else.
+
+    Raises:
+        ValueError: no such size, or an array that is no image or map: another rank, empty, or a dtype other than
+            uint8, uint16, int16, float32 and float64.
+    """
+    height, width = size
+    if not all(isinstance(side, int | np.integer) and side >= 1 for side in size):
+        raise ValueError(f"size must be (height, width), two positive integers, got {size!r}.")
+    image = check_resizable(image, (height, width))
+    rows, columns = image.shape[:2]
+    if (rows, columns) == (height, width):
+        return image.copy()
+    if (height - rows) * (width - columns) < 0:  # OpenCV would average along neither side
+        resized = _resize_sides(image, height, width)
+    else:
+        shrinking = height * width < rows * columns
+        resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
+    return resized.reshape(height, width, *image.shape[2:])
+
+
+def _resize_sides(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Average areas along the side that shrinks, then interpolate along the one that grows; round once, at the end."""
+    rows, columns = image.shape[:2]
+    values = image if image.dtype.kind == "f" else image.astype(np.float32)
+    smaller = cv2.resize(values, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(smaller, (width, height), interpolation=cv2.INTER_CUBIC)
+    if image.dtype.kind == "f":
+        return resized
+    limits = np.iinfo(image.dtype)
+    return np.clip(np.round(resized), limits.min, limits.max).astype(image.dtype)
+
+
+def size_of_area(shape: tuple[int, int], area: int, *, multiple: int = 16, narrow: float = 16.0) -> tuple[int, int]:
+    """Return the (height, width) of about ``area`` pixels in the proportions of ``shape``, multiples of ``multiple``.
+
+    Sides that differ more than ``narrow`` times are brought to that.
+    """
+    ratio = min(max(shape[1] / shape[0], 1 / narrow), narrow)
+    sides = (area / ratio) ** 0.5, (area * ratio) ** 0.5
+    return tuple(max(1, round(side / multiple)) * multiple for side in sides)
+
+
+def crop_square(image: np.ndarray, size: tuple[int, int], fit: Literal["crop", "stretch"] = "crop") -> np.ndarray:
+    """Bring a photograph to a network's (height, width): its largest centred part of that shape, or all, stretched."""
+    if np.ndim(size) != 1 or len(size) != 2:
+        raise ValueError(f"size is (height, width). Received: {size!r}.")
+    if fit == "stretch":
+        return resize(image, size)
+    height, width = image.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    rows, columns = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return resize(image[top : top + rows, left : left + columns], size)
+
+
+def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    """Return uint8 (H, W, C) with 1 or 3 channels: a grey picture is repeated, colours become their luma (BT.601).
+
+    Raises:
+        ValueError: any other number of channels, or another dtype.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3, got {channels}.")
+    picture = check_image(picture, "A picture", (3, 1))
+    if picture.shape[2] == channels:
+        return picture
+    if channels == 3:
+        return np.repeat(picture, 3, axis=2)
+    return np.round(picture @ np.float32([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
+
+
+def heatmap(values: np.ndarray, *, signed: bool | None = None, limit: float | None = None) -> np.ndarray:
+    """Draw a map (H, W) as uint8 RGB (H, W, 3).
+
+    Unsigned maps run from black over red to white; signed ones are blue below zero, white at zero and red above.
+    ``signed`` is read off the values by default. The colour is full at ``limit``, by default at the 99th percentile of
+    the map's own magnitude.
+
+    Raises:
+        ValueError: not a map (H, W), or NaN or infinite values in it.
+    """
+    values = _checked(values, 2)
+    signed = bool((values < 0).any()) if signed is None else signed
+    scaled = _scaled(values, limit)
+    if not signed:
+        return _COLOURS["heat"][np.round(255 * np.clip(scaled, 0, 1)).astype(int)]
+    return _COLOURS["signed"][np.round(127.5 + 127.5 * scaled).astype(int)]
+
+
+def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
+    """Draw a signed (H, W, C) gradient in its own colours around middle grey, as uint8 RGB; C is 1 or 3."""
+    values = _checked(values, 3)
+    if values.shape[2] not in (1, 3):
+        raise ValueError(f"A relief has 1 or 3 channels. Received shape {values.shape}.")
+    pixels = np.round(127.5 + 127.5 * _scaled(values, limit)).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*values.shape[:2], 3)))
+
+
+def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> np.ndarray:
+    """Lay a map (any size) over an image uint8 (H, W, 3): its colours where strong, the dimmed image elsewhere.
+
+    Raises:
+        ValueError: no such image, no map (H, W), or NaN or infinite values in it.
+    """
+    image, values = check_image(image, "The image"), _checked(values, 2)
+    size = image.shape[:2]
+    # A gradient map is grains of single pixels: over a photograph it shows only when its energy is spread a little.
+    spread = cv2.GaussianBlur(
+        np.abs(values) / (np.abs(values).max() or 1.0), (0, 0), max(size) / 75 * values.shape[0] / size[0]
+    )
+    spread = np.clip(cv2.resize(spread, size[::-1], interpolation=cv2.INTER_LINEAR), 0, None)
+    scaled = np.clip(_scaled(spread, None), 0, 1)[..., None]
+    weight = strength * np.minimum(2 * scaled, 1)
+    grey = image.mean(axis=2, keepdims=True) * 0.35 + image * 0.65
+    # The colours stop at yellow: white would hide what the map is strongest on.
+    colours = _COLOURS["heat"][np.round(204 * scaled[..., 0]).astype(int)]
+    return np.clip(np.round(grey * (1 - weight) + colours * weight), 0, 255).astype(np.uint8)
+
+
+def _checked(values, rank: int) -> np.ndarray:
+    refuse_mask(values, "the map")
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":  # a complex number would lose its imaginary part, a text be read as a number
+        raise ValueError(f"A map must hold real numbers, got {array.dtype}. Take np.abs of complex values.")
+    values = array.astype(np.float64)
+    if values.ndim != rank or values.size == 0:
+        raise ValueError(
+            f"Expected a map of {rank} axes, (H, W{', C' if rank == 3 else ''}). Received shape {values.shape}."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"The map holds {np.count_nonzero(~np.isfinite(values))} NaN or infinite values.")
+    return values
+
+
+def _scaled(values: np.ndarray, limit: float | None) -> np.ndarray:
+    """Scale to -1..1, full at ``limit`` or at a percentile of the magnitude; a map of zeros stays zeros."""
+    magnitude = np.abs(values)
+    if limit is None:
+        limit = np.percentile(magnitude, _FULL_COLOUR) or magnitude.max()
+    if limit <= 0:
+        return np.zeros_like(values)
+    return np.clip(values / limit, -1, 1)
+
+
+def _table(*stops: tuple[int, int, int]) -> np.ndarray:
+    """Interpolate colour stops to 256 colours."""
+    places = np.linspace(0, 255, len(stops))
+    columns = [np.interp(np.arange(256), places, column) for column in zip(*stops, strict=True)]
+    return np.stack(columns, axis=1).round().astype(np.uint8)
+
+
+_COLOURS = {
+    "heat": _table((0, 0, 0), (90, 10, 60), (190, 40, 40), (245, 140, 20), (255, 225, 90), (255, 255, 240)),
+    "signed": _table(
+        (5, 48, 130), (60, 130, 200), (170, 210, 235), (250, 250, 250), (245, 180, 150), (215, 75, 65), (110, 0, 30)
+    ),
+}

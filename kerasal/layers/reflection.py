@@ -1,0 +1,38 @@
+"""The padding that Keras does not have."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class ReflectionPadding2D(keras.layers.Layer):
+    """Pad images (N, H, W, C) on every side by their own reflection, which does not repeat the edge: c b [a b c] b a.
+
+    Args:
+        padding: pixels on each side, fewer than the image has.
+        **options: those of ``keras.layers.Layer``.
+
+    Raises:
+        ValueError: a padding that is no whole number from 0 on.
+    """
+
+    def __init__(self, padding: int = 1, **options):
+        super().__init__(**options)
+        if isinstance(padding, bool) or not isinstance(padding, int) or padding < 0:
+            raise ValueError(f"padding: expected a whole number from 0 on, received {padding!r}.")
+        self.padding = padding
+
+    def compute_output_shape(self, input_shape):
+        """Return the padded shape."""
+        images, height, width, channels = input_shape
+        sides = [None if side is None else side + 2 * self.padding for side in (height, width)]
+        return (images, *sides, channels)
+
+    def call(self, inputs):
+        """Return the padded images."""
+        both = (self.padding, self.padding)
+        return tf.pad(inputs, ((0, 0), both, both, (0, 0)), mode="REFLECT")
+
+    def get_config(self):
+        """Return what builds this layer again."""
+        return {**super().get_config(), "padding": self.padding}

@@ -1,0 +1,129 @@
+"""An attribution method as an endpoint: images in; the map, the class that it explains and its score out."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from kerasal import (
+    hooks,
+)
+from kerasal.attribution.method import MethodSpec
+from kerasal.hooks.view import View
+from kerasal.objectives import class_score, top_class
+from kerasal.objectives.formulas import evaluate, top_classes
+from kerasal.serving.served_model import Subject
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Witness(View):
+    """A view that remembers what the method saw at the images themselves, so that the prediction costs no pass more.
+
+    ``seen`` holds the model's ``outputs``, the one that was ``explained`` (logits, maybe), and what ``decided`` which
+    class is the top one where the method settled that beforehand.
+    """
+
+    seen: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def run(self, inputs, **options):
+        """Run the model as a view does; keep what it gives for the images themselves."""
+        outputs, taps = super().run(inputs, **options)
+        if outputs is not None and self._at_own(inputs):
+            self.seen.setdefault("outputs", outputs)
+        return outputs, taps
+
+    def look(self, inputs, **options):
+        """Look as a view does; keep the output that the score is taken from."""
+        output, taps = super().look(inputs, **options)
+        if output is not None and self._at_own(inputs):
+            self.seen.setdefault("explained", self.ranking(output))
+        return output, taps
+
+    def pinned_by(self, output):
+        """Pin the top class as a view does; keep what decided it."""
+        self.seen["decided"] = output
+        return super().pinned_by(output)
+
+    def _at_own(self, inputs) -> bool:
+        here = tf.compat.v1.get_default_graph() is self.inputs[0].graph  # not within a loop
+        return here and all(one is own for one, own in zip(inputs, self.inputs, strict=True))
+
+
+def explain(
+    subject: Subject,
+    spec: MethodSpec,
+    inputs: list[tf.Tensor],
+    target: int | tf.Tensor | None,
+    *,
+    output: str | int | None,
+    logits: bool,
+    options: dict[str, Any],
+) -> dict[str, tf.Tensor]:
+    """Return the map of each input, and for each image the class that it explains and the model's score for it.
+
+    Args:
+        subject: the model.
+        spec: the method.
+        inputs: model inputs, checked.
+        target: a class for all images, one for each (N,), or None for each image's top class.
+        output: which output is meant.
+        logits: explain the score before the last softmax or sigmoid.
+        options: the method's own, complete.
+    """
+    rows = tf.shape(inputs[0])[0]
+    classes = None if target is None else tf.broadcast_to(tf.cast(target, tf.int32), [rows])
+    objective = top_class() if target is None else class_score(0)
+    view = Witness(
+        model=subject.model,
+        inputs=[tf.cast(one, tf.float32) for one in inputs],
+        structure=objective.structure,
+        layers=(),
+        parameters=[] if target is None else [classes],
+        output=output,
+        logits=logits,
+        example=None,
+        limits=[],
+    )
+    found = [tf.cast(one, tf.float32) for one in spec.function(view, **options)]
+    maps, more = found[: len(inputs)], found[len(inputs) :]
+    named = {name: _checked(one, spec, options) for name, one in zip(map_names(subject), maps, strict=True)}
+    named |= {name: one for name, one in zip(("gap",), more, strict=False)}
+    prediction = _prediction(subject, spec, view, options)
+    if classes is None:
+        classes = top_classes(view.seen.get("decided", view.seen.get("explained", prediction)))
+    score = evaluate(("class",), [classes], prediction, {}, [])
+    return {**named, "class": classes, "score": score, **label_of(subject, classes)}
+
+
+def map_names(subject: Subject) -> list[str]:
+    """Return ``map``, or for several inputs ``map_`` and the name of each."""
+    names = [spec.name for spec in subject.specs()]
+    return ["map"] if len(names) == 1 else [f"map_{name}" for name in names]
+
+
+def label_of(subject: Subject, classes: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Return the names of classes as ``label``, where the classes have names."""
+    return {"label": tf.gather(tf.constant(subject.labels), classes)} if subject.labels else {}
+
+
+def _prediction(subject: Subject, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> tf.Tensor:
+    """Return the output that is meant, (N, …, classes): of the images, or of ten crops together, or the middle one."""
+    if "decided" in view.seen:
+        return view.seen["decided"] / 10 if spec.any_size else view.seen["decided"]
+    if "outputs" in view.seen:
+        return hooks.select_output(subject.model, view.seen["outputs"], view.output)
+    if not spec.any_size:
+        return view.predict(view.inputs)
+    (x,) = view.inputs
+    size = options.get("crop") or tuple(getattr(subject.model, "inputs", [x])[0].shape[1:3])
+    return view.predict([x if None in size else tf.image.resize_with_crop_or_pad(x, *size)])
+
+
+def _checked(values: tf.Tensor, spec: MethodSpec, options: dict[str, Any]) -> tf.Tensor:
+    """Refuse a map that is not finite, as in process, and give it the type that it has there."""
+    values = tf.debugging.check_numerics(values, f"The map of {spec.name}")
+    if spec.finish is None:
+        return values
+    return tf.cast(values, spec.finish(np.zeros(1, np.float32), options).dtype)

@@ -1,0 +1,56 @@
+"""A gaze net as an endpoint: photographs in, maps of where people will look out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kerasal.gaze import Predictor
+from kerasal.gaze.predictor import AREA
+from kerasal.serving import graph_resize
+from kerasal.serving.request_inputs import Intake, make_pixels
+from kerasal.serving.served_model import Subject
+
+import tensorflow as tf
+
+_MULTIPLE, _NARROW = 16, 16.0  # of kerasal.images.size_of_area
+
+
+def make_gaze(subject: Subject, options: dict[str, Any]) -> tuple[Callable, Intake]:
+    """Return the function of a ``gaze`` signature and its intake.
+
+    It gives ``map``, float32 (N, h, w): what ``kerasal.gaze.Predictor`` calls raw, of the net's own size.
+
+    Raises:
+        ValueError: no gaze net, or one whose preprocessing is not known.
+    """
+    if subject.convention is None:
+        raise ValueError("A gaze signature needs preprocessing=, such as 'unit' for pixels of 0..1.")
+    size, on, target_range = options["size"], options["on"], options["target_range"]
+    if on == "inputs":
+        raise ValueError("gaze looks at photographs: on=image or on=bytes. serving_default takes float inputs.")
+    predictor = Predictor(subject.model, subject.convention, size=size, target_range=target_range)
+    if predictor.size is None and on == "image":
+        return _own_proportions(predictor)
+    if predictor.size is None:  # files of many sizes make one batch
+        size = subject.image()[:2]
+        predictor = Predictor(subject.model, subject.convention, size=size, target_range=target_range)
+    intake = make_pixels(on, predictor.size, options["fit"])
+    return lambda images: {"map": _finite(predictor.forward(*intake.read([images])))}, intake
+
+
+def _own_proportions(predictor: Predictor) -> tuple[Callable, Intake]:
+    """Look at each request's photographs in their own proportions, as the predictor does."""
+    intake = make_pixels("image", None)
+
+    def run(images):
+        (images,) = intake.read([images])
+        shape = tf.cast(tf.shape(images), tf.float64)
+        ratio = tf.clip_by_value(shape[2] / shape[1], 1 / _NARROW, _NARROW)
+        sides = tf.sqrt(AREA / ratio), tf.sqrt(AREA * ratio)
+        size = [tf.maximum(1, tf.cast(tf.round(side / _MULTIPLE), tf.int32)) * _MULTIPLE for side in sides]
+        return {"map": _finite(predictor.forward(graph_resize.resize(images, size)))}
+
+    return run, intake
+
+
+def _finite(maps: tf.Tensor) -> tf.Tensor:
+    return tf.debugging.check_numerics(maps, "The map")

@@ -1,0 +1,87 @@
+"""``kerasal.images.resize`` and ``crop_square``, in the graph: uint8 (N, H, W, C) of any size to a size.
+
+Areas are averaged along a side that shrinks, and cubic interpolation (a = -0.75) enlarges, as OpenCV does it; its
+fixed-point arithmetic is not repeated, so that a value may differ by one of 255.
+"""
+
+from typing import Literal
+
+import tensorflow as tf
+
+
+def crop_square(images: tf.Tensor, size, fit: Literal["crop", "stretch"]) -> tf.Tensor:
+    """Bring images to ``size``, (height, width): their largest centred part of that shape, or all, stretched."""
+    return resize(_centre(images, size) if fit == "crop" else images, size)
+
+
+def resize(images: tf.Tensor, size) -> tf.Tensor:
+    """Resize uint8 (N, H, W, C) to uint8 (N, height, width, C)."""
+    height, width = size
+    shape = tf.shape(images)
+    rows, columns = shape[1], shape[2]
+    same = (rows == height) & (columns == width)
+    smaller = (rows >= height) & (columns >= width)
+    values = tf.cond(
+        same,
+        lambda: tf.cast(images, tf.float32),
+        lambda: tf.cond(
+            smaller,
+            lambda: tf.raw_ops.ResizeArea(images=images, size=tf.stack([height, width])),
+            lambda: _interpolated(tf.cast(images, tf.float32), rows, columns, height, width),
+        ),
+    )
+    static = [side if isinstance(side, int) else None for side in (height, width)]
+    values.set_shape([images.shape[0], *static, images.shape[3]])
+    return tf.cast(tf.clip_by_value(tf.round(values), 0, 255), tf.uint8)
+
+
+def _centre(images: tf.Tensor, size) -> tf.Tensor:
+    """Cut out the largest centred part of the proportions of ``size``."""
+    shape = tf.shape(images)
+    height, width = (tf.cast(side, tf.float64) for side in size)
+    scale = tf.minimum(tf.cast(shape[1], tf.float64) / height, tf.cast(shape[2], tf.float64) / width)
+    rows = tf.maximum(1, tf.cast(tf.round(height * scale), tf.int32))
+    columns = tf.maximum(1, tf.cast(tf.round(width * scale), tf.int32))
+    top, left = (shape[1] - rows) // 2, (shape[2] - columns) // 2
+    return images[:, top : top + rows, left : left + columns]
+
+
+def _interpolated(images, rows, columns, height, width):
+    """Bring each axis to its size by a matrix: areas averaged where it shrinks, cubic where it grows."""
+    down, across = _weights(rows, height), _weights(columns, width)
+    return tf.einsum("yh,nhxc->nyxc", down, tf.einsum("xw,nhwc->nhxc", across, images))
+
+
+def _weights(have, want) -> tf.Tensor:
+    """Return the matrix (want, have) that resizes an axis; beyond the edge its last value is repeated."""
+    return tf.cond(have > want, lambda: _area(have, want), lambda: _cubic(have, want))
+
+
+def _cubic(have, want):
+    place = (tf.range(want, dtype=tf.float32) + 0.5) * (_float(have) / _float(want)) - 0.5
+    first = tf.floor(place)
+    t, a = place - first, -0.75
+    outer = [((a * (s + 1) - 5 * a) * (s + 1) + 8 * a) * (s + 1) - 4 * a for s in (t, 1 - t)]
+    inner = [((a + 2) * s - (a + 3)) * s * s + 1 for s in (t, 1 - t)]
+    return _placed(tf.cast(first, tf.int32) - 1, [outer[0], inner[0], inner[1], outer[1]], have)
+
+
+def _area(have, want):
+    scale = tf.cast(have, tf.float64) / tf.cast(want, tf.float64)
+    start = tf.cast(tf.range(want), tf.float64)[:, None] * scale
+    pixel = tf.cast(tf.range(have), tf.float64)
+    covered = tf.minimum(start + scale, pixel + 1) - tf.maximum(start, pixel)
+    return tf.cast(tf.maximum(covered, 0) / scale, tf.float32)
+
+
+def _placed(first, weights, have):
+    return tf.add_n(
+        [
+            weight[:, None] * tf.one_hot(tf.clip_by_value(first + number, 0, have - 1), have)
+            for number, weight in enumerate(weights)
+        ]
+    )
+
+
+def _float(value):
+    return tf.cast(value, tf.float32)

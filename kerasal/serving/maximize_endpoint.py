@@ -1,0 +1,115 @@
+"""Activation maximisation as an endpoint: numbers of classes or channels in, images out."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasal.hooks.view import View
+from kerasal.maximization.ascent import ascend
+from kerasal.maximization.canvas import canvas_shape
+from kerasal.maximization.display import CONTRAST
+from kerasal.maximization.maximizer import STRONGER
+from kerasal.maximization.parameterization import make_parameterization
+from kerasal.maximization.recipe import Recipe, make_diversity, make_recipe
+from kerasal.maximization.start import start_parameters
+from kerasal.objectives import channel, class_score
+from kerasal.preprocessing import Preprocessing
+from kerasal.serving import guards
+from kerasal.serving.served_model import Subject
+
+import tensorflow as tf
+
+_RECIPE = ("preset", "parameterization", "init", "steps", "step_size", "momentum", "normalize", "display")
+
+
+def make_ascent(subject: Subject, options: dict[str, Any]) -> tuple[Callable, list[tf.TensorSpec]]:
+    """Return the function of a ``maximize`` signature and the tensor that it takes.
+
+    It is ``kerasal.maximize`` of each number in the request, with the same start, steps and seed; in one loop, since
+    nobody watches a bar. It gives ``image``, uint8 (N, H, W, 3), the ``score`` of each, and ``dead``: whether nothing
+    moved it.
+    """
+    recipe = make_recipe(**{key: options[key] for key in _RECIPE}, regularizers=None, transforms=None)
+    layer = options["layer"]
+    objective = class_score(0) if layer is None else channel(layer, 0)
+    name = "class_index" if layer is None else "channel"
+    shape = canvas_shape(subject.model, [objective], options["size"], options["canvas"])
+    into, grey_level = make_parameterization(recipe.parameterization, shape, subject.convention, options["clip"])
+    facts = {"into": into, "convention": subject.convention, "grey_level": grey_level, "seed": options["seed"]}
+    start = start_parameters(recipe.init, 1, copies=1, **facts)
+    settings = {
+        "parameterization": into,
+        "regularizers": recipe.regularizers,
+        "transforms": recipe.transforms,
+        "normalize": recipe.normalize,
+        "grey_level": grey_level,
+        "diversity": make_diversity(1, 0.0, None),
+    }
+    plan = [recipe.steps, recipe.step_size, recipe.momentum, 0, options["seed"] % 2**24]
+
+    def run(numbers):
+        numbers = guards.shaped(numbers, (None,), name)
+        if layer is None:
+            numbers = guards.index(numbers, subject.classes(options["output"]), name)
+        view = View(
+            model=subject.model,
+            inputs=[],
+            structure=objective.structure,
+            layers=objective.layers,
+            parameters=[numbers],
+            output=options["output"],
+            logits=options["logits"],
+            example=None,
+            limits=[],
+            any_size=not objective.needs_output,
+        )
+        images, alive = _ascended(view, start, plan, settings, again=recipe.init == "normal")
+        images = tf.debugging.check_numerics(images, "The image")
+        raw = images * tf.constant(grey_level)
+        score, _ = dataclasses.replace(view, inputs=[raw]).score()
+        score = _with(score, numbers, view.limits[0][1], name)
+        return {"image": pictures(raw, recipe, subject.convention), "score": score, "dead": ~alive}
+
+    return run, [tf.TensorSpec((None,), tf.int32, name)]
+
+
+def pictures(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -> tf.Tensor:
+    """Turn model inputs into uint8 RGB in the graph: ``kerasal.maximization.display.to_pictures``."""
+    pixels = raw if raw.shape.rank == 4 else raw[..., None]
+    if convention is not None:
+        pixels = pixels * np.float32(convention.std) + np.float32(convention.mean)
+        pixels = pixels[..., ::-1] if convention.bgr else pixels
+    if recipe.display == "contrast" or convention is None:
+        centred = pixels - tf.reduce_mean(pixels, axis=(1, 2), keepdims=True)
+        spread = tf.math.reduce_std(centred, axis=(1, 2, 3), keepdims=True)
+        pixels = 255 * (0.5 + CONTRAST * centred / tf.where(spread > 0, spread, 1.0))
+    drawn = tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
+    return drawn if drawn.shape[-1] == 3 else tf.repeat(drawn[..., :1], 3, axis=-1)
+
+
+def _ascended(view: View, start: np.ndarray, plan: list, settings: dict, again: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """Ascend from the start; what faint noise wakes nothing in goes once more, from stronger noise."""
+    rows = tf.shape(view.parameters[0])[0]
+
+    def climb(factor: float):
+        parameters = tf.repeat(tf.constant(start * np.float32(factor)), rows, axis=0)
+        plans = tf.repeat(tf.constant(np.float32([plan])), rows, axis=0)
+        here = dataclasses.replace(view, inputs=[parameters, tf.zeros_like(parameters), plans])
+        _, _, images, _, alive = ascend(here, **settings)
+        return images, alive > 0
+
+    images, alive = climb(1.0)
+    if not again:
+        return images, alive
+    stronger, woken = tf.cond(tf.reduce_all(alive), lambda: (images, alive), lambda: climb(STRONGER))
+    mine = tf.reshape(alive, [-1, *[1] * (images.shape.rank - 1)])
+    return tf.where(mine, images, stronger), alive | woken
+
+
+def _with(score: tf.Tensor, numbers: tf.Tensor, bound: int, name: str) -> tf.Tensor:
+    """Return the score if the numbers are those of channels that there are."""
+    checked = guards.index(numbers, bound, name)
+    with tf.control_dependencies([checked]):
+        return tf.identity(score)

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from kerasal import gaze
+from kerasal.gaze import gaze_pictures
+
+import keras
+
+
+def test_the_panel_shows_best_median_and_worst(seeing, spots, monkeypatch):
+    told = {}
+    original = gaze_pictures.images.grid
+    monkeypatch.setattr(
+        gaze_pictures.images,
+        "grid",
+        lambda tiles, labels, **k: told.update(k, labels=labels) or original(tiles, labels, **k),
+    )
+    sheet = gaze.panel(gaze.Predictor(seeing), spots, tile=80)
+    table = gaze.evaluate(gaze.Predictor(seeing), spots)["cc"].astype(float).sort_values(ascending=False)
+    assert told["row_labels"] == ["best", "median", "worst"]
+    assert told["labels"][0::4] == [table.index[0], table.index[3], table.index[-1]]
+    assert f"CC {table.iloc[0]:.2f}" in told["labels"][2]
+    assert sheet.dtype == np.uint8 and sheet.std() > 20
+
+
+def test_the_panel_shows_what_is_asked_for(seeing, spots):
+    one = gaze.panel(gaze.Predictor(seeing), spots, ["spot2"], tile=80)
+    three = gaze.panel(gaze.Predictor(seeing), spots, count=1, tile=80)
+    assert one.shape[0] < three.shape[0]
+
+
+def test_few_images_are_shown_once():
+    assert gaze_pictures._chosen({"a": 0.5}, 1) == {"a": "best"}
+    assert gaze_pictures._chosen({"a": 0.5, "b": 0.1, "c": float("nan")}, 1) == {"a": "best", "b": "worst"}
+    with pytest.raises(ValueError, match="constant"):
+        gaze_pictures._chosen({"a": float("nan")}, 1)
+
+
+def test_filters_are_on_one_scale():
+    net = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(3, 2, use_bias=False)], name="n")
+    kernel = np.zeros((2, 2, 3, 3), np.float32)
+    kernel[..., 0], kernel[..., 1] = 1.0, -1.0  # the third is half way between them
+    kernel[:, :, 0, 2] = 1.0
+    net.layers[0].set_weights([kernel])
+    sheet = gaze.filters(net, tile=20)
+    colours = {tuple(colour) for colour in sheet.reshape(-1, 3)}
+    assert {(255, 255, 255), (0, 0, 0), (255, 128, 128)} <= colours
+    assert (128, 128, 255) in {tuple(colour) for colour in gaze.filters(net, bgr=True, tile=20).reshape(-1, 3)}
+    with pytest.raises(ValueError, match="no convolution with three input channels"):
+        gaze.filters(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(3, 2)]))

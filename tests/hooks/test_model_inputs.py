@@ -1,0 +1,192 @@
+"""What is accepted as input, and what is said of what is not; models of several inputs, outputs and precisions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasal import attribution, feature_maps
+from kerasal.objectives import channel, class_score
+
+import keras
+import tensorflow as tf
+
+
+def _grey():
+    inputs = keras.Input((6, 6, 1))
+    tensor = keras.layers.Conv2D(2, 3, activation="relu", name="conv")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(tensor)))
+
+
+def _two_in_two_out():
+    image, meta = keras.Input((6, 6, 3), name="image"), keras.Input((4,), name="meta")
+    tensor = keras.layers.Flatten()(keras.layers.Conv2D(2, 3, activation="relu", name="conv")(image))
+    joined = keras.layers.Concatenate()([tensor, meta])
+    kind = keras.layers.Dense(3, activation="softmax", name="kind")(joined)
+    age = keras.layers.Dense(1, name="age")(joined)
+    return image, meta, kind, age
+
+
+def test_one_channel_images_in_every_spelling():
+    model = _grey()
+    images = np.random.default_rng(0).integers(0, 255, (2, 6, 6, 1), dtype=np.uint8)
+    expected = attribution.class_saliency(model, images.astype(np.float32), [0, 1])
+    for given in (images, images[..., 0], tf.constant(images), images.astype(np.float64), list(images)):
+        np.testing.assert_array_equal(attribution.class_saliency(model, given, [0, 1]), expected)
+    for single in (images[0], images[0, ..., 0], images[:1]):
+        np.testing.assert_allclose(attribution.class_saliency(model, single, 0), expected[:1], rtol=1e-6)
+
+
+def test_dense_models_and_data_frames():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3, 4], "c": [0.5, 0.1]})
+    maps = attribution.class_saliency(model, frame, 1)
+    np.testing.assert_allclose(maps, np.abs(np.tile(model.get_weights()[0][:, 1], (2, 1))), rtol=1e-6)
+
+
+def test_images_without_a_channel_axis_keep_their_shape():
+    model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    assert attribution.class_saliency(model, np.zeros((3, 28, 28))).shape == (3, 28, 28)
+
+
+@pytest.mark.parametrize("structure", ["list", "dict"])
+def test_several_inputs_and_outputs(structure):
+    image, meta, kind, age = _two_in_two_out()
+    inputs = [image, meta] if structure == "list" else {"image": image, "meta": meta}
+    model = keras.Model(inputs, [kind, age] if structure == "list" else {"kind": kind, "age": age})
+    random = np.random.default_rng(0)
+    pictures, facts = random.normal(size=(3, 6, 6, 3)), random.normal(size=(3, 4))
+    given = [pictures, facts] if structure == "list" else {"meta": facts, "image": pictures}
+    with pytest.raises(ValueError, match=r"2 outputs; say which with output=.*'kind', 'age'|'age', 'kind'"):
+        attribution.input_gradient(model, given, 0)
+    with pytest.raises(ValueError, match=r"Unknown output 'agee'.*age"):
+        attribution.input_gradient(model, given, 0, output="agee")
+    found = attribution.input_gradient(model, given, 0, output="age")
+    if structure == "list":
+        first, second = found
+    else:
+        assert set(found) == {"image", "meta"}
+        first, second = found["image"], found["meta"]
+    assert first.shape == (3, 6, 6, 3)
+    weights = model.get_layer("age").get_weights()[0]
+    np.testing.assert_allclose(second, np.tile(weights[-4:, 0], (3, 1)), rtol=1e-5)
+    by_kind = attribution.class_saliency(model, given, [0, 1, 2], output="kind")
+    assert np.abs(by_kind["image"] if structure == "dict" else by_kind[0]).max() > 0
+    with pytest.warns(attribution.ZeroMap, match=r"at input 1 of 2 .* does not depend on this input"):
+        inner = attribution.input_gradient(model, given, channel("conv", 0))
+    assert (inner["image"] if structure == "dict" else inner[0]).shape == (3, 6, 6, 3)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16"])
+def test_low_precision_models(policy, make_model, batch):
+    expected = attribution.class_saliency(make_model("functional"), batch, [0, 1, 2])
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = make_model("functional")
+        for method in (attribution.class_saliency, attribution.guided_backprop):
+            maps = method(model, batch, [0, 1, 2])
+            assert maps.dtype == np.float32
+        maps = attribution.class_saliency(model, batch, [0, 1, 2])
+        assert np.corrcoef(maps.ravel(), expected.ravel())[0, 1] > 0.97
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+def test_an_overflow_says_at_which_image():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.layers[-1].set_weights([np.float32([[1e30], [1]]), np.float32([0])])
+    with pytest.raises(ValueError, match=r"1 of 3 images, first for image 1"):
+        attribution.gradient_x_input(model, np.float32([[1, 1], [1e30, 1], [3, 1]]), 0)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "says"),
+    [
+        (np.zeros((2, 6, 5, 1)), ValueError, r"expected shape \(N, 6, 6, 1\), received \(2, 6, 5, 1\); resize"),
+        (np.zeros((2, 6, 6, 3)), ValueError, "takes 1 channel, channels last"),
+        (np.zeros((0, 6, 6, 1)), ValueError, "no images"),
+        (np.full((2, 6, 6, 1), np.nan), ValueError, "NaN or infinite values, first in image 0"),
+        (np.array(["a", "b"]), TypeError, "not a numeric array"),
+        ([np.zeros((6, 6, 1)), np.zeros((5, 6, 1))], TypeError, "differ in size"),
+        ({"wrong": np.zeros((1, 6, 6, 1))}, ValueError, "Expected inputs named"),
+        (None, TypeError, "not a numeric array"),
+    ],
+)
+def test_bad_inputs_say_what_is_expected(inputs, error, says):
+    with pytest.raises(error, match=says):
+        attribution.class_saliency(_grey(), inputs)
+
+
+def test_models_that_cannot_be_explained():
+    unbuilt = keras.Sequential([keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="no weights yet"):
+        attribution.class_saliency(unbuilt, np.zeros((1, 2)))
+    tokens = keras.Input((3,), dtype="int32")
+    model = keras.Model(tokens, keras.layers.Dense(1)(keras.layers.Flatten()(keras.layers.Embedding(5, 2)(tokens))))
+    with pytest.raises(ValueError, match="whole numbers"):
+        attribution.class_saliency(model, np.zeros((1, 3)))
+    model = _grey()
+    with pytest.raises(ValueError, match="does not depend"):
+        attribution.class_saliency(
+            model, np.zeros((1, 6, 6, 1)), lambda output: tf.cast(tf.argmax(output, axis=1), tf.float32)
+        )
+
+
+def test_wrong_options():
+    model = _grey()
+    image = np.zeros((1, 6, 6, 1))
+    with pytest.raises(TypeError, match="Did you mean channel_reduction"):
+        attribution.class_saliency(model, image, chanel_reduction="norm")
+    with pytest.raises(ValueError, match=r"one of \('max_abs'"):
+        attribution.class_saliency(model, image, channel_reduction="median")
+    for wrong in (0, -1, 1.5, True):
+        with pytest.raises(ValueError, match="batch_size"):
+            attribution.class_saliency(model, image, batch_size=wrong)
+    with pytest.raises(ValueError, match="There are 3 classes, counted from 0"):
+        attribution.class_saliency(model, image, 3)
+    with pytest.raises(ValueError, match="counts from 0"):
+        attribution.class_saliency(model, image, -1)
+    for wrong in ("cat", 1.5, True):
+        with pytest.raises(TypeError, match="target is None"):
+            attribution.class_saliency(model, image, wrong)
+    with pytest.raises(ValueError, match="one target an image, 1"):
+        attribution.class_saliency(model, image, class_score([0, 1]))
+
+
+@pytest.mark.parametrize("wrong", [lambda o: o[0], lambda o: tf.reduce_sum(o, 0), lambda o: o, tf.reduce_sum])
+def test_a_target_function_of_the_wrong_shape(wrong):
+    for images in (1, 3):  # as many images as classes would fit by chance
+        with pytest.raises(ValueError, match=r"one score an image, shape \(N,\)"):
+            attribution.class_saliency(_grey(), np.zeros((images, 6, 6, 1)), wrong)
+    with pytest.raises(TypeError, match="returned None"):
+        attribution.class_saliency(_grey(), np.zeros((1, 6, 6, 1)), lambda o: None)
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong", "says"),
+    [
+        ("smoothgrad", {"samples": 1.5}, r"samples is a whole number\. Received: 1\.5"),
+        ("smoothgrad", {"samples": True}, "samples is a whole number"),
+        ("smoothgrad", {"noise": None}, "noise is a number"),
+        ("smoothgrad", {"seed": None}, "seed is a whole number"),
+        ("integrated_gradients", {"steps": 2.0}, "steps is a whole number"),
+        ("scorecam", {"channels": 1.5}, "channels is a whole number or None"),
+        ("gradcam", {"resize": "x"}, "resize is True or False"),
+        ("crop_averaged_saliency", {"crop": 8}, r"crop is \(a whole number, a whole number\) or None"),
+        ("class_saliency", {"logits": "no"}, "logits is True or False"),
+    ],
+)
+def test_options_of_another_type(method, wrong, says):
+    with pytest.raises(TypeError, match=says):
+        getattr(attribution, method)(_grey(), np.zeros((1, 6, 6, 1)), 0, **wrong)
+
+
+def test_feature_maps_at_any_depth(make_model, batch):
+    model = make_model("nested")
+    maps = feature_maps(model, batch, "encoder/innermost/conv1", batch_size=2)
+    reference = make_model("functional")
+    expected = keras.Model(reference.input, reference.get_layer("conv1").output)(batch)
+    np.testing.assert_allclose(maps, expected, rtol=1e-5, atol=1e-6)
+    assert feature_maps(model, batch, "predictions").shape == (3, 6)
+    with pytest.raises(ValueError, match="Did you mean"):
+        feature_maps(model, batch, "conv9")

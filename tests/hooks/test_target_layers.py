@@ -1,0 +1,265 @@
+"""The default layer of a class activation map: before the target and its logits, with positions of its own, or none."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from kerasal import attribution, objectives
+
+import keras
+import tensorflow as tf
+
+# Of random weights: some images hold nothing for a class.
+pytestmark = pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")
+layers = keras.layers
+
+
+def filled(model, seed=0):
+    random = np.random.default_rng(seed)
+    model.set_weights([random.normal(0, 0.3, w.shape) for w in model.weights])
+    return model
+
+
+def photos(count=2, size=(8, 8, 3), seed=1):
+    return np.random.default_rng(seed).normal(size=(count, *size)).astype(np.float32)
+
+
+def grad_cam(tensors, score_of, inputs):
+    """Grad-CAM by an own tape: ``tensors(*inputs) -> (maps, scores)``; maps are watched by adding zeros to them."""
+    shift = tf.zeros_like(tensors(*inputs, 0.0)[0])
+    with tf.GradientTape() as tape:
+        tape.watch(shift)
+        maps, output = tensors(*inputs, shift)
+        score = tf.reduce_sum(score_of(output))
+    weights = tf.reduce_mean(tape.gradient(score, shift), axis=[1, 2], keepdims=True)
+    return tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)).numpy()
+
+
+def assert_same(found, expected):
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert np.abs(expected).max() > 0
+
+
+def vit(tokens: int = 1, attention: str = "keras"):
+    """A small vision transformer: a patch embedding, a class token, two blocks of attention."""
+
+    class ClassToken(layers.Layer):
+        def build(self, shape):
+            self.token = self.add_weight(shape=(1, tokens, shape[-1]), name="token")
+
+        def call(self, x):
+            return tf.concat([tf.broadcast_to(self.token, (tf.shape(x)[0], tokens, x.shape[-1])), x], axis=1)
+
+    class Written(layers.Layer):
+        def build(self, shape):
+            self.mix = layers.Dense(3 * shape[-1])
+            self.mix.build(shape)
+
+        def call(self, x):
+            query, key, value = tf.split(self.mix(x), 3, axis=-1)
+            return tf.nn.softmax(query @ tf.transpose(key, (0, 2, 1))) @ value
+
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(6, 2, strides=2, name="patches")(x)
+    x = ClassToken()(layers.Reshape((16, 6))(x)) if tokens else layers.Reshape((16, 6))(x)
+    for _ in range(2):
+        y = layers.LayerNormalization()(x)
+        x = x + (layers.MultiHeadAttention(2, 3)(y, y) if attention == "keras" else Written()(y))
+        x = x + layers.Dense(6)(layers.Dense(8, activation="gelu")(layers.LayerNormalization()(x)))
+    x = x[:, 0] if tokens else layers.GlobalAveragePooling1D()(x)
+    return filled(keras.Model(inputs, layers.Dense(4, activation="softmax")(x), name="vit"))
+
+
+def mixer():
+    """MLP-Mixer: dense layers along the tokens, added to them."""
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Reshape((16, 6))(layers.Conv2D(6, 2, strides=2, name="patches")(x))
+    y = layers.Permute((2, 1))(layers.LayerNormalization()(x))
+    y = layers.Permute((2, 1))(layers.Dense(16)(layers.Dense(9, activation="gelu")(y)))
+    x = layers.GlobalAveragePooling1D()(x + y)
+    return filled(keras.Model(inputs, layers.Dense(4)(x), name="mixer"))
+
+
+def swin(last_convolution: bool = False):
+    """Attention inside of windows of 2 × 2, shifted in the second block, then half the size."""
+
+    def windows(x, back=False):
+        if back:
+            x = keras.ops.reshape(x, (-1, 2, 2, 2, 2, 6))
+            return keras.ops.reshape(keras.ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 4, 4, 6))
+        x = keras.ops.reshape(x, (-1, 2, 2, 2, 2, 6))
+        return keras.ops.reshape(keras.ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 4, 6))
+
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(6, 2, strides=2, name="patches")(x)
+    for number in range(2):
+        y = layers.LayerNormalization()(x)
+        y = keras.ops.roll(y, -number, axis=1)
+        y = windows(y)
+        y = windows(layers.MultiHeadAttention(2, 3)(y, y), back=True)
+        x = layers.Add(name=f"block{number}")([x, keras.ops.roll(y, number, axis=1)])
+    if last_convolution:
+        x = layers.Conv2D(5, 2, name="after")(x)
+    else:  # patch merging
+        x = keras.ops.reshape(
+            keras.ops.transpose(keras.ops.reshape(x, (-1, 2, 2, 2, 2, 6)), (0, 1, 3, 2, 4, 5)), (-1, 4, 24)
+        )
+        y = layers.LayerNormalization()(x)
+        x = x + layers.MultiHeadAttention(2, 3)(y, y)
+        x = layers.Reshape((2, 2, 24), name="merged")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return filled(keras.Model(inputs, layers.Dense(4)(x), name="swin"))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(vit, id="vit"),
+        pytest.param(lambda: vit(0), id="no class token", marks=pytest.mark.slow),
+        pytest.param(lambda: vit(2, "written"), id="two tokens, own softmax", marks=pytest.mark.slow),
+        pytest.param(lambda: vit(0, "written"), id="own softmax"),
+        pytest.param(mixer, id="mixer"),
+    ],
+)
+def test_where_positions_are_mixed_later_there_is_no_default_layer(make):
+    model = make()
+    with pytest.raises(ValueError, match=r"mixes the positions .*Name one with layer=.*'patches'"):
+        attribution.gradcam(model, photos(), 0)
+    maps = attribution.gradcam(model, photos(), 0, layer="patches")
+    assert maps.shape == (2, 8, 8)
+    assert maps.layer == "patches"
+
+
+@pytest.mark.slow
+def test_the_layers_that_can_be_named_are_listed_and_work():
+    model = swin()
+    with pytest.raises(ValueError, match=r"'patches', .*'block0', .*'block1', .*'merged'; or use"):
+        attribution.gradcam(model, photos(), 0)
+    assert attribution.gradcam(model, photos(), 0, layer="merged", resize=False).shape == (2, 2, 2)
+
+
+def test_a_convolution_after_attention_is_the_last_map():
+    assert attribution.gradcam(swin(last_convolution=True), photos(), 0).layer == "after"
+
+
+@pytest.mark.slow
+def test_dinov2_has_no_default_layer(data_folder):
+    path = data_folder / "models" / "dinov2_small.py"
+    if not path.is_file():
+        pytest.skip(f"no real vision transformer: {path} is missing")
+    spec = importlib.util.spec_from_file_location("dinov2_small", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model = module.dinov2_small((56, 56))
+    with pytest.raises(ValueError, match="mixes the positions"):
+        attribution.gradcam(model, photos(1, (56, 56, 3)), lambda tokens: tokens[:, 0, 3])
+
+
+@pytest.mark.parametrize("kind", ["squeeze-excite", "cbam", "global context", "attention pooling", "bilinear", "flat"])
+def test_attention_over_channels_and_pooling_by_attention_are_no_mixing(kind):
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(6, 3, activation="relu", name="conv")(x)
+    last = "conv"
+    if kind in ("squeeze-excite", "cbam"):
+        squeezed = layers.GlobalAveragePooling2D(keepdims=True)(x)
+        squeezed = layers.Conv2D(6, 1, activation="sigmoid")(layers.Conv2D(2, 1, activation="relu")(squeezed))
+        last = "excited"
+        x = layers.Multiply(name="excited")([x, squeezed])
+    if kind == "cbam":
+        both = keras.ops.concatenate([keras.ops.mean(x, -1, keepdims=True), keras.ops.max(x, -1, keepdims=True)], -1)
+        x = layers.Multiply(name="spatial")(
+            [x, layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="gate")(both)]
+        )
+        last = "spatial"
+    if kind == "global context":
+        flat = layers.Reshape((36, 6))(x)
+        weights = layers.Softmax(axis=1)(layers.Dense(1)(flat))
+        context = keras.ops.matmul(keras.ops.transpose(flat, (0, 2, 1)), weights)
+        x = layers.Add(name="context")([x, layers.Reshape((1, 1, 6))(context)])
+        last = "context"
+    if kind == "attention pooling":
+        flat = layers.Reshape((36, 6))(x)
+        x = layers.MultiHeadAttention(2, 3)(keras.ops.mean(flat, axis=1, keepdims=True), flat)
+    if kind == "bilinear":
+        flat = layers.Reshape((36, 6))(x)
+        x = keras.ops.matmul(keras.ops.transpose(flat, (0, 2, 1)), flat)
+    model = filled(keras.Model(inputs, layers.Dense(4)(layers.Flatten()(x))))
+    assert attribution.gradcam(model, photos(), 0).layer == last
+
+
+def test_a_layer_in_another_outputs_branch_is_not_the_default():
+    inputs = keras.Input((8, 8, 3))
+    trunk = layers.Conv2D(4, 3, activation="relu", name="trunk")(inputs)
+    one = layers.Dense(3, activation="softmax", name="one")(layers.Flatten()(trunk))
+    late = layers.Conv2D(4, 3, activation="relu", name="late")(trunk)
+    two = layers.Dense(3, activation="softmax", name="two")(layers.Flatten()(late))
+    model = filled(keras.Model(inputs, {"one": one, "two": two}))
+    for method in (attribution.gradcam, attribution.scorecam):
+        assert method(model, photos(), 1, output="one").layer == "trunk"
+    assert attribution.gradcam(model, photos(), 1, output="two").layer == "late"
+
+
+def test_a_target_within_the_model_has_no_layer_after_it():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="early")(inputs)
+    x = layers.Conv2D(5, 3, activation="relu", name="late")(layers.ReLU(name="relu")(x))
+    model = filled(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
+    maps = attribution.gradcam(model, photos(), objectives.channel("early", 3))
+    assert maps.layer == "early"
+    early = model.get_layer("early")
+
+    def tensors(x, shift):
+        shifted = early(x) + shift
+        return shifted, tf.reduce_mean(shifted, axis=[1, 2])
+
+    expected = grad_cam(tensors, lambda channels: channels[:, 3], [photos()])
+    found = attribution.gradcam(model, photos(), objectives.channel("early", 3), resize=False)
+    assert_same(found, expected)
+    assert attribution.gradcam(model, photos(), objectives.channel("late", 0)).layer == "late"
+
+
+@pytest.mark.parametrize("head", ["softmax", "layer", "resized", "linear"])
+@pytest.mark.parametrize("logits", [True, False])
+def test_the_map_of_the_classes_themselves_is_not_the_default(head, logits):
+    """A fully convolutional classifier: the last convolution gives the classes' scores at each place."""
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="conv")(inputs)
+    x = layers.ReLU(name="relu")(x)
+    x = layers.Conv2D(5, 1, activation="softmax" if head == "softmax" else None, name="scores")(x)
+    x = layers.Softmax()(x) if head == "layer" else x
+    x = layers.UpSampling2D(2, interpolation="bilinear")(x) if head == "resized" else x
+    model = filled(keras.Model(inputs, x))
+    assert attribution.gradcam(model, photos(), 2, logits=logits).layer == "relu"
+    assert attribution.gradcam(model, photos(), lambda output: output[:, 1, 1, 0], logits=logits).layer == "relu"
+
+
+def test_the_maps_of_the_classes_before_their_pooling_are():
+    """The setting of Zhou et al. 2016, and SqueezeNet's: class maps, their averages, softmax."""
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(5, 1, activation="relu", name="maps")(layers.Conv2D(4, 3, activation="relu")(inputs))
+    x = layers.Softmax()(layers.GlobalAveragePooling2D()(x))
+    assert attribution.gradcam(filled(keras.Model(inputs, x)), photos(), 2).layer == "maps"
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+def test_a_map_of_pooled_features_is_not_the_default(keepdims):
+    """MobileNet and MobileNetV3 end in convolutions of pooled maps, where every map is constant."""
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+    x = layers.GlobalAveragePooling2D(keepdims=keepdims)(x)
+    x = x if keepdims else layers.Reshape((1, 1, 4))(x)
+    x = layers.Conv2D(3, 1, name="scores")(layers.Conv2D(7, 1, activation="relu", name="features")(x))
+    model = filled(keras.Model(inputs, layers.Softmax()(layers.Flatten()(x))))
+    maps = attribution.gradcam(model, photos(), 2)
+    assert maps.layer == "conv"
+    assert np.ptp(maps, axis=(1, 2)).min() > 0
+
+
+def test_a_map_that_strides_made_one_place_is():
+    x = inputs = keras.Input((8, 8, 3))
+    for name in ("one", "two", "three"):
+        x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name=name)(x)
+    model = filled(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
+    assert attribution.gradcam(model, photos(), 2).layer == "three"

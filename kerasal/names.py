@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 
-def closest(name: str, known: Iterable[str], what: str, where: str = "") -> str:
+def unknown_name_message(name: str, known: Iterable[str], what: str, where: str = "") -> str:
     """Return the error sentence for an unknown ``name``: the closest names, or all when they are few.
 
     Paths are compared by their last part too, so that ``"convl"`` finds ``"encoder/conv1"``.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasal.atlas.anatomy import Layer
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 
 def chosen_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> list[Layer]:
@@ -32,7 +32,7 @@ def chosen_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> list
         named = [layer for layer in layers if one in (layer.path, layer.path.rpartition("/")[2])]
         named = named or [layer for layer in layers if fnmatch.fnmatchcase(layer.path, one)]
         if not named:
-            raise ValueError(closest(one, [layer.path for layer in layers], "layer"))
+            raise ValueError(unknown_name_message(one, [layer.path for layer in layers], "layer"))
         silent = [layer for layer in named if not layer.channels]
         if silent and len(named) == 1:
             raise ValueError(

@@ -16,6 +16,7 @@ from kerasal import (
 from kerasal import images as drawing
 from kerasal.callbacks.strips import clear, draw_strip, epochs_in, read_epoch, write_epoch
 from kerasal.callbacks.tiles import Looks
+from kerasal.checks import check_int
 from kerasal.digests import digest
 from kerasal.models.image_inputs import Intake
 from kerasal.models.image_sources import open_source
@@ -87,8 +88,7 @@ class KerasalCallback(keras.callbacks.Callback):
         overwrite: bool = False,
     ):
         super().__init__()
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"every is a whole number of epochs from 1 on. Received: {every!r}.")
+        every = check_int("every", every)
         if images is None and not classes:
             raise ValueError("There is nothing to watch: give images (for maps and features), classes, or both.")
         if features and images is None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasal.images.image_folders import SUFFIXES
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 _TRAIN, _TEST = ("train", "training"), ("val", "valid", "validation", "test")
 _NAMED = 10
@@ -117,7 +117,7 @@ def _chosen(classes: Sequence[str], known: dict[str, pathlib.Path]) -> list[str]
     called = {_plain(one.name): name for name, one in known.items()} | {_plain(name): name for name in known}
     for name in classes:
         if _plain(name) not in called:
-            raise ValueError(closest(name, known, "class"))
+            raise ValueError(unknown_name_message(name, known, "class"))
     chosen = [called[_plain(name)] for name in classes]
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"Each class once, please. Received: {', '.join(classes)}.")

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from kerasal.checks import check_choice, check_int
 from kerasal.datasets.gaze_arrays import arrays as arrays
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_types import Shape
@@ -66,10 +67,11 @@ def to_tf_data(
     """
     import tensorflow as tf
 
-    _check(target=(target, _TARGETS), target_range=(target_range, _RANGES), fit=(fit, _FITS))
-    _check(empty=(empty, ("error", "skip")))
-    if batch < 1:
-        raise ValueError(f"batch: expected a whole number from 1 on, received {batch!r}.")
+    check_choice("target", target, _TARGETS)
+    check_choice("target_range", target_range, _RANGES)
+    check_choice("fit", fit, _FITS)
+    check_choice("empty", empty, ("error", "skip"))
+    check_int("batch", batch)
     convention = get(preprocessing or "none")
     kept, images, maps = arrays(
         data, size, map_size, target=target, sigma=sigma, fit=fit, empty=empty, cache=cache, progress=progress
@@ -117,9 +119,3 @@ def _scaled(pixels: np.ndarray, convention: Preprocessing) -> np.ndarray:
     scaled = np.subtract(rows, mean, dtype=np.float32)
     scaled /= std
     return scaled.reshape(pixels.shape)
-
-
-def _check(**given) -> None:
-    for argument, (value, known) in given.items():
-        if value not in known:
-            raise ValueError(f"{argument}: expected one of {', '.join(known)}, received {value!r}.")

@@ -11,7 +11,7 @@ from kerasal.datasets.image_names import some as some
 from kerasal.datasets.stimuli import stimuli_of
 from kerasal.images.drawings import resize
 from kerasal.metrics.blur import blur_fixations, sigma_of
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 SIGMA = 0.03
 """The default blur, as a share of the image's width: OSIE's authors took 24 of 800, the coursework 19 of 640 pixels."""
@@ -86,7 +86,7 @@ class GazeDataset:
         """
         if isinstance(which, str):
             if which not in self._position:
-                raise ValueError(closest(which, self._position, "image"))
+                raise ValueError(unknown_name_message(which, self._position, "image"))
             return self._stimuli[self._position[which]]
         if not -len(self) <= which < len(self):
             raise ValueError(f"Expected the number of an image below {len(self)}, received {which}.")

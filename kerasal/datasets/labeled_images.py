@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from kerasal.checks import check_number
 from kerasal.datasets.class_folders import ClassFiles, class_files
 from kerasal.digests import digest, digest_file
 from kerasal.images import crop_square, read, read_ahead, to_channels
@@ -72,8 +73,7 @@ class ClassImages:
         Raises:
             ValueError: a share that is not between 0 and 1, or a class of a single image.
         """
-        if not 0 < share < 1:
-            raise ValueError(f"The share of the test images lies between 0 and 1. Received: {share!r}.")
+        check_number("share", share, above=0, below=1)
         counts = np.bincount(self.labels, minlength=len(self.names))
         if counts.min() < 2:
             alone = [name for name, count in zip(self.names, counts, strict=True) if count < 2]

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from kerasal.checks import check_number
 from kerasal.diagnosis import spectra
 from kerasal.diagnosis.kernels import find_kernels
 from kerasal.diagnosis.responses import respond
@@ -77,8 +78,7 @@ def filter_diagnosis(
     """
     if not 0 < low < high <= 0.5:
         raise ValueError(f"Bounds are 0 < low < high <= 0.5 cycles a pixel. Received: low={low!r}, high={high!r}.")
-    if not 0 <= dead_below < 1:
-        raise ValueError(f"dead_below is a share in 0..1. Received: {dead_below!r}.")
+    check_number("dead_below", dead_below, minimum=0, below=1)
     path, kernels, stride, dilation = find_kernels(model, layer)
     flat = kernels.reshape(-1, kernels.shape[-1]).astype(np.float64)
     broken = np.flatnonzero(~np.isfinite(flat).all(axis=0))

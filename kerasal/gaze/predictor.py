@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from kerasal import preprocessing as conventions
+from kerasal.checks import check_choice
 from kerasal.gaze.gaze_maps import as_maps, fitted, image_size, is_log_density, map_size, prepare
 from kerasal.hooks import unchanged
 from kerasal.hooks.trace import Retraced
@@ -133,8 +134,7 @@ def finish(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "
     Raises:
         ValueError: another word, or a map that is not finite.
     """
-    if postprocess not in get_args(Postprocess):
-        raise ValueError(f"postprocess is one of {', '.join(get_args(Postprocess))}. Received: {postprocess!r}.")
+    check_choice("postprocess", postprocess, get_args(Postprocess))
     if not np.isfinite(raw).all():
         raise ValueError(f"The net's map holds {np.count_nonzero(~np.isfinite(raw))} NaN or infinite values.")
     if postprocess == "examiners":

@@ -1,5 +1,7 @@
 """What weights are held to while they are trained."""
 
+from kerasal.checks import check_number
+
 import keras
 from keras import ops
 
@@ -18,9 +20,7 @@ class MaxFilterRMS(keras.constraints.Constraint):
     """
 
     def __init__(self, radius: float = 0.1):
-        if not radius > 0:
-            raise ValueError(f"radius is a number above 0. Received: {radius!r}.")
-        self.radius = float(radius)
+        self.radius = check_number("radius", radius, above=0)
 
     def __call__(self, kernel):
         """Return the kernel with its filters held to the radius."""

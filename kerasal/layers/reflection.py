@@ -1,5 +1,7 @@
 """The padding that Keras does not have."""
 
+from kerasal.checks import check_int
+
 import keras
 import tensorflow as tf
 
@@ -13,14 +15,12 @@ class ReflectionPadding2D(keras.layers.Layer):
         **options: those of ``keras.layers.Layer``.
 
     Raises:
-        ValueError: a padding that is no whole number from 0 on.
+        ValueError: a padding that is neither 0 nor a positive integer.
     """
 
     def __init__(self, padding: int = 1, **options):
         super().__init__(**options)
-        if isinstance(padding, bool) or not isinstance(padding, int) or padding < 0:
-            raise ValueError(f"padding: expected a whole number from 0 on, received {padding!r}.")
-        self.padding = padding
+        self.padding = check_int("padding", padding, 0)
 
     def compute_output_shape(self, input_shape):
         """Return the padded shape."""

@@ -13,13 +13,14 @@ from kerasal import (
     hooks,
 )
 from kerasal import preprocessing as conventions
+from kerasal.checks import check_int
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.images import resize, to_channels
 from kerasal.localization.boxes import Box, scaled
 from kerasal.localization.masks import bounding_box, fitted
 from kerasal.localization.seed_recipes import RECIPES
 from kerasal.localization.segmentation import DEFAULTS, Segmentation, checked_image, enlarged, segment
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 import keras
 
@@ -120,11 +121,11 @@ def find_objects(
     """Do what ``localize`` does, and return everything on the way: a ``Localization`` a class."""
     image = checked_image(image)
     if recipe not in RECIPES:
-        raise ValueError(closest(recipe, RECIPES, "recipe of localize"))
+        raise ValueError(unknown_name_message(recipe, RECIPES, "recipe of localize"))
     options = {**_CUT, **RECIPES[recipe], **graphcut_options}
     for name in graphcut_options:
         if name not in _CUT:
-            raise TypeError(closest(name, _CUT, "option of graphcut"))
+            raise TypeError(unknown_name_message(name, _CUT, "option of graphcut"))
     method = method or options["method"]
     height, width, channels = image_shape(model)
     apply = _applying(preprocessing, channels)
@@ -169,9 +170,7 @@ def _chosen(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.nd
         raise ValueError(f"Expected a classifier, output (N, classes). {model.name!r} gives {values.shape}.")
     values = values[0]
     if classes is None:
-        if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
-            raise ValueError(f"top is a whole number of classes from 1 on. Received: {top!r}.")
-        numbers = np.argsort(-values, kind="stable")[:top]
+        numbers = np.argsort(-values, kind="stable")[: check_int("top", top)]
     else:
         numbers = np.atleast_1d(np.asarray(classes))
         if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or not numbers.size:

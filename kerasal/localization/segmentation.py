@@ -7,12 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from kerasal.checks import check_int
 from kerasal.images import check_image
 from kerasal.images import resize as _resize
 from kerasal.localization.color_models import MOST, fit_colours, log_density
 from kerasal.localization.graph_cut import cut_by_colour, cut_by_evidence
 from kerasal.localization.masks import blurred, fitted, largest_component, varied_map
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 # Beyond this log-ratio of densities a pixel's colour counts no more: a tight cluster is no proof.
 _MOST_EVIDENCE = 10.0
@@ -102,7 +103,7 @@ def segment(image: np.ndarray, saliency_map: np.ndarray, **options: Any) -> Segm
     """Do what ``graphcut`` does, with the same options and errors, and return the seeds and all parts too."""
     for name in options:
         if name not in DEFAULTS:
-            raise TypeError(closest(name, DEFAULTS, "option of graphcut"))
+            raise TypeError(unknown_name_message(name, DEFAULTS, "option of graphcut"))
     options = {**DEFAULTS, **options}
     picture = checked_image(image)
     _check_options(**options)
@@ -196,15 +197,12 @@ def _check_options(*, foreground, background, components, iterations, prior, col
             "foreground and background are quantiles with 0 < background <= foreground < 1. Received: "
             f"{foreground!r} and {background!r}."
         )
-    for name, value, most in (("components", components, MOST), ("iterations", iterations, 100)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
-            raise ValueError(f"{name} is a whole number from 1 to {most}. Received: {value!r}.")
+    check_int("components", components, maximum=MOST)
+    check_int("iterations", iterations, maximum=100)
     if not (0 <= prior < np.inf and 0 <= colour < np.inf and 0 < level < 1):
         raise ValueError(
             f"prior and colour are weights from 0 on, level a share between 0 and 1. Received: {prior!r}, {colour!r}, "
             f"{level!r}."
         )
-    if resolution is not None and (
-        isinstance(resolution, bool) or not isinstance(resolution, (int, np.integer)) or resolution < 8
-    ):
-        raise ValueError(f"resolution is a number of pixels from 8 on, or None. Received: {resolution!r}.")
+    if resolution is not None:
+        check_int("resolution", resolution, 8, none="None")

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from kerasal.checks import check_choice, check_size
 from kerasal.maximization.start import input_shape
 from kerasal.objectives.expression import Objective, walk
 from kerasal.receptive_field.geometry.field_geometry import Field, field
@@ -27,8 +28,7 @@ def canvas_shape(
     Raises:
         ValueError: a size that is none, is below a layer's receptive field, or that a dense layer cannot take.
     """
-    if canvas not in CANVASES:
-        raise ValueError(f"canvas is one of {CANVASES}. Received: {canvas!r}.")
+    check_choice("canvas", canvas, CANVASES)
     if size is not None and canvas == "auto":
         raise ValueError(f"Give a size or canvas='auto', not both. Received: size={size!r}.")
     own = input_shape(model, size)
@@ -64,8 +64,7 @@ def _mapped(model, layer: str) -> Field | None:
 
 
 def _check_size(model, objectives, size, own) -> None:
-    if len(size) != 2 or not all(isinstance(side, (int, np.integer)) and side >= 1 for side in size):
-        raise ValueError(f"size is (height, width), two whole numbers from 1 on. Received: {size!r}.")
+    check_size("size", size)
     if tuple(size) == own[:2]:
         return
     takes = f"{model.name!r} takes images of {own[0]} × {own[1]}"

@@ -12,9 +12,10 @@ import pandas as pd
 from kerasal import (
     hooks,
 )
+from kerasal.checks import check_int, check_number
 from kerasal.models.image_inputs import Intake
 from kerasal.models.image_sources import Array, Files, open_source
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.preprocessing import Preprocessing
 from kerasal.probe import splits
 from kerasal.probe.classifiers import CLASSIFIERS, accuracies
@@ -157,16 +158,14 @@ def _checked(per_class, folds, classifier, c, pool, seed) -> tuple[list[int], li
     counts = list(np.atleast_1d(np.asarray(per_class, dtype=object)))
     wholes = [("per_class", count, 1) for count in counts] + [("folds", folds, 1), ("seed", seed, 0)]
     for name, value, least in wholes + ([] if pool is None else [("pool", pool, 1)]):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} is a whole number from {least} on. Received: {value!r}.")
+        check_int(name, value, least)
     if not counts:
-        raise ValueError("per_class is a whole number, or several. Received none.")
-    if not isinstance(c, (int, float)) or not 0 < c < np.inf:
-        raise ValueError(f"c is a number above 0. Received: {c!r}.")
+        raise ValueError("per_class must be a positive integer, or several, got none.")
+    check_number("c", c, above=0)
     kinds = [classifier] if isinstance(classifier, str) else list(classifier)
     for kind in kinds:
         if kind not in CLASSIFIERS:
-            raise ValueError(closest(kind, CLASSIFIERS, "classifier"))
+            raise ValueError(unknown_name_message(kind, CLASSIFIERS, "classifier"))
     return [int(count) for count in dict.fromkeys(counts)], list(dict.fromkeys(kinds))
 
 

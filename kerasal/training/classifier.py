@@ -6,7 +6,6 @@ uninterrupted one (on one machine; on a GPU, after ``tf.config.experimental.enab
 """
 
 import dataclasses
-import math
 import os
 import pathlib
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal import preprocessing as conventions
+from kerasal.checks import check_int, check_number
 from kerasal.datasets.labeled_images import ClassImages
 from kerasal.process import check_process
 from kerasal.training import checkpoint, results, run_folder
@@ -183,10 +183,8 @@ def accuracy(
 
 def _check_settings(epochs, batch_size, learning_rate, seed) -> None:
     for name, value, least in (("epochs", epochs, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} is a whole number from {least} on. Received: {value!r}.")
-    if not isinstance(learning_rate, (int, float)) or not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate is a number above 0, such as 0.001. Received: {learning_rate!r}.")
+        check_int(name, value, least)
+    check_number("learning_rate", learning_rate, above=0, remedy="Try 0.001.")
 
 
 def _check_model_and_data(

@@ -12,6 +12,8 @@ import dataclasses
 import json
 from typing import Any
 
+from kerasal.checks import is_int
+
 VARIABLE = "TF_CONFIG"
 _EXAMPLE = '{"cluster": {"worker": ["one:2222", "two:2222"]}, "task": {"type": "worker", "index": 0}}'
 
@@ -52,7 +54,7 @@ def cluster_of(text: str | None) -> Cluster:
     job, index = task.get("type"), task.get("index")
     if job not in cluster:
         raise _malformed(f"the type of the task is one of {', '.join(sorted(cluster))}, received {job!r}", text)
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(cluster[job]):
+    if not is_int(index) or not 0 <= index < len(cluster[job]):
         raise _malformed(f"the index of a {job} is a number in 0..{len(cluster[job]) - 1}, received {index!r}", text)
     before = len(cluster.get("chief", ())) if job == "worker" else 0
     return Cluster((*cluster.get("chief", ()), *cluster.get("worker", ())), before + index)

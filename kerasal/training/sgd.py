@@ -1,5 +1,7 @@
 """Stochastic gradient descent in PyTorch's arithmetic, in which the published gaze recipes are written."""
 
+from kerasal.checks import check_number
+
 import keras
 import tensorflow as tf
 
@@ -30,9 +32,8 @@ class TorchSGD(keras.optimizers.Optimizer):
     """
 
     def __init__(self, learning_rate=0.03, momentum=0.9, weight_decay=0.0, nesterov=True, name="torch_sgd", **options):
-        for argument, value, most in (("momentum", momentum, 1.0), ("weight_decay", weight_decay, float("inf"))):
-            if not 0 <= value <= most:
-                raise ValueError(f"{argument}: expected a number in 0..{most:g}, received {value!r}.")
+        check_number("momentum", momentum, minimum=0, maximum=1)
+        check_number("weight_decay", weight_decay, minimum=0)
         # Keras's own weight_decay is the decoupled one: it is not told of this one.
         super().__init__(learning_rate=learning_rate, name=name, **options)
         self.decay, self.nesterov = float(weight_decay), bool(nesterov)

@@ -204,7 +204,7 @@ def test_a_folder_with_something_else_is_refused(run, tmp_path, photos):
         ({"channel": ("conv1", 40)}, "There are 4 channels"),
         ({"method": "predict", "options": {"top": 3}}, "Unknown option 'top'"),
         ({"format": "csv"}, "parquet, npz, png"),
-        ({"workers": -1}, "workers is a whole number"),
+        ({"workers": -1}, "workers must be 0 or a positive integer, got -1"),
         ({"address": "auto"}, "goes with a number of workers"),
         ({"preprocesing": "tf"}, "Did you mean preprocessing"),
         ({"preprocessing": None}, "How does"),

@@ -126,7 +126,7 @@ def test_a_damaged_epoch_costs_a_column(tmp_path):
     "options, error, message",
     [
         ({"maps": ["gradcm"], **LOOK}, ValueError, "gradcam"),
-        ({"every": 0, **LOOK}, ValueError, "every is a whole number"),
+        ({"every": 0, **LOOK}, ValueError, "every must be a positive integer, got 0"),
         ({}, ValueError, "nothing to watch"),
         ({"classes": [1], "features": {"conv": 0}}, ValueError, "give images"),
         ({"classes": [7]}, ValueError, "3 classes|0 to 2|7"),

@@ -147,7 +147,7 @@ def test_augmentation_stays_within_what_was_asked_for():
     assert (Augmentation(shift=0.1).draw(9, np.random.default_rng(0))[:, 2:] == 1).all()
     assert not Augmentation() and Augmentation(flip=True)
     for wrong in ({"shift": 0.6}, {"scale": -0.1}):
-        with pytest.raises(ValueError, match="is a share from 0 to"):
+        with pytest.raises(ValueError, match="must be a finite number in 0"):
             Augmentation(**wrong)
 
 

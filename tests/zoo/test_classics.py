@@ -108,7 +108,7 @@ def test_every_routine_works_on_it(name):
         ("zfnet", {"width": 0}, "width is a factor.*Received: 0"),
         ("zfnet", {"input_shape": (None, None, 3)}, "input_shape is .*Received"),
         ("zfnet", {"input_shape": (40, 40, 3)}, r"too small for zfnet: pool5 would get 1 × 1 values, and needs 3 × 3"),
-        ("zfnet", {"filter_rms": 0}, "radius is a number above 0"),
+        ("zfnet", {"filter_rms": 0}, "radius must be a finite number above 0"),
         ("five_class_cnn", {"stride": 3}, "stride is 2 .*Received: 3"),
         ("five_class_cnn", {"classes": "five"}, "classes is .*Received: 'five'"),
         ("five_class_cnn", {"input_shape": (64, 64, 3)}, r"too small for stride=2: pool4 would get 1 × 1"),

@@ -12,7 +12,7 @@ from kerasal.digests import digest_file
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.hooks.trace import traced
 from kerasal.labels import find, short
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.objectives import top_class
 
 
@@ -121,7 +121,7 @@ def refuse_options(job: Job, known: Sequence[str]) -> None:
     """
     for name in job.options:
         if name not in known:
-            raise ValueError(closest(name, known, "option", f" of {job.method}"))
+            raise ValueError(unknown_name_message(name, known, "option", f" of {job.method}"))
 
 
 def _predicted(view):

@@ -14,6 +14,7 @@ from kerasal import (
     hooks,
 )
 from kerasal import images as pictures
+from kerasal.checks import check_choice, check_int
 from kerasal.digests import digest
 from kerasal.files import replacing
 from kerasal.models.image_inputs import Intake
@@ -78,12 +79,13 @@ class FeatureEvolution(keras.callbacks.Callback):
         super().__init__()
         self.folder = pathlib.Path(folder)
         self.epochs = sorted(set(epochs))
-        if not self.epochs or not all(isinstance(one, (int, np.integer)) and one >= 0 for one in self.epochs):
-            raise ValueError(f"epochs are whole numbers from 0 on, 1 being after the first. Received: {epochs!r}.")
+        if not self.epochs:
+            raise ValueError("epochs must be one or several, got none.")
+        for epoch in self.epochs:
+            check_int("an epoch", epoch, 0, remedy="1 is after the first.")
         if not isinstance(features, Mapping) or not features:
             raise TypeError(f"features are channels of layers, {{'conv1': [0, 1]}}. Received: {features!r}.")
-        if rule not in hooks.RULES:
-            raise ValueError(f"rule is one of {hooks.RULES}. Received: {rule!r}.")
+        check_choice("rule", rule, hooks.RULES)
         self._features = {layer: checked_channels(channels) for layer, channels in features.items()}
         self._images, self._take, self._rule, self._overwrite = images, (preprocessing, fit, size), rule, overwrite
         self._source: Array | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from kerasal import (
     hooks,
 )
+from kerasal.checks import check_choice, check_int
 from kerasal.models.image_inputs import Intake
 from kerasal.models.image_sources import Files, Source, open_source
 from kerasal.preprocessing import Preprocessing
@@ -78,10 +79,8 @@ def top_exemplars(
     """
     path, _ = hooks.find_layer(model, layer)
     channels = checked_channels(channel)
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"k is a whole number from 1 on. Received: {k!r}.")
-    if rule not in hooks.RULES:
-        raise ValueError(f"rule is one of {hooks.RULES}. Received: {rule!r}.")
+    check_int("k", k)
+    check_choice("rule", rule, hooks.RULES)
     intake = Intake(model, preprocessing, fit, size)
     source = open_source(images, intake)
     known_field(model, path, intake.shape[:2])  # what has no field is told before the long pass

@@ -18,6 +18,7 @@ from kerasal.atlas.selection import chosen_layers, sample
 from kerasal.atlas.slugs import slugs
 from kerasal.atlas.subject import Subject, Task, make_subject
 from kerasal.atlas.tally import Row
+from kerasal.checks import check_int
 from kerasal.progress import progress_bar
 
 
@@ -108,15 +109,16 @@ def build(
     subject = make_subject(model, name=name, preprocessing=preprocessing, labels=labels, task=task, fit=fit)
     scope = _scope(subject, layers, classes, channels, files, image_pages, seed)
     store = Store(pathlib.Path(folder), subject.digest(), subject.name, files)
-    cleanup.forget_other_images(store, scope)
-    pages, todo = Pages(subject, store, scope, note, command), pieces(subject, store, scope)
     failed: list[tuple[str, str]] = []
     made = 0
-    try:
-        for made in _run(todo, started, budget, progress, failed):
-            pages.write_now_and_then(len(todo) - made, failed)
-    finally:
-        count = pages.write(len(todo) - made, failed)
+    with store.locked():
+        cleanup.forget_other_images(store, scope)
+        pages, todo = Pages(subject, store, scope, note, command), pieces(subject, store, scope)
+        try:
+            for made in _run(todo, started, budget, progress, failed):
+                pages.write_now_and_then(len(todo) - made, failed)
+        finally:
+            count = pages.write(len(todo) - made, failed)
     seconds = time.monotonic() - started
     return Built(store.folder / "index.html", made, len(todo) - made, failed, pages.tally, count, seconds)
 
@@ -159,5 +161,4 @@ def _scope(subject: Subject, layers, classes, channels: int, files, image_pages:
 
 def _check_numbers(**given: Any) -> None:
     for name, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} is a whole number from 1 on. Received: {value!r}.")
+        check_int(name, value)

@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Collection
 
 from kerasal.atlas.atlas_plan import Scope
-from kerasal.atlas.atlas_store import Store, read_json
+from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.maximized import shipped
 from kerasal.digests import digest_files
+from kerasal.store import read_json
 
 _PAGES = ("classes", "layers", "units", "images")
 

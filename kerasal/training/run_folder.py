@@ -1,7 +1,6 @@
 """The folder of a run: begun, gone on with, or refused before anything in it is touched."""
 
 import contextlib
-import glob
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -12,6 +11,7 @@ import numpy as np
 from kerasal import hooks
 from kerasal.digests import digest, digest_file
 from kerasal.locks import locked
+from kerasal.store import Store
 from kerasal.training import checkpoint
 from kerasal.training.workers import Alone, Team
 
@@ -58,9 +58,7 @@ def begin(
         ValueError: another run's folder, a longer run, or a damaged checkpoint.
     """
     path = output / CHECKPOINT
-    for written in (CHECKPOINT, *files):
-        for half in output.glob(f".{glob.escape(pathlib.Path(written).stem)}-*"):  # left by a kill in mid-write
-            half.unlink(missing_ok=True)
+    Store(output).sweep((CHECKPOINT, *files))
     if resume and path.is_file():
         rows = checkpoint.read(path, settings, state)
         if len(rows) > epochs:

@@ -12,29 +12,29 @@
 """
 
 from kerasal import _keras as _keras
-from kerasal.receptive_field.exemplars.evolution_files import Evolution as Evolution
-from kerasal.receptive_field.exemplars.evolution_files import read_evolution as read_evolution
-from kerasal.receptive_field.exemplars.evolution_pages import draw_evolution as draw_evolution
-from kerasal.receptive_field.exemplars.exemplar_pages import draw_exemplars as draw_exemplars
-from kerasal.receptive_field.exemplars.feature_evolution import FeatureEvolution as FeatureEvolution
-from kerasal.receptive_field.exemplars.reconstruction import Exemplars as Exemplars
-from kerasal.receptive_field.exemplars.top_exemplars import top_exemplars as top_exemplars
-from kerasal.receptive_field.geometry.field_geometry import Field as Field
-from kerasal.receptive_field.geometry.field_geometry import field as field
-from kerasal.receptive_field.geometry.field_geometry import fields as fields
-from kerasal.receptive_field.patterns.comparison import Comparison as Comparison
-from kerasal.receptive_field.patterns.comparison import compare_patterns as compare_patterns
-from kerasal.receptive_field.patterns.painter import patterns as patterns
-from kerasal.receptive_field.patterns.pattern_pages import draw_comparison as draw_comparison
-from kerasal.receptive_field.patterns.pattern_pages import draw_patterns as draw_patterns
-from kerasal.receptive_field.patterns.pattern_pages import draw_propagation as draw_propagation
-from kerasal.receptive_field.patterns.pattern_pages import draw_validation as draw_validation
-from kerasal.receptive_field.patterns.propagation import Propagation as Propagation
-from kerasal.receptive_field.patterns.propagation import propagation as propagation
-from kerasal.receptive_field.patterns.symmetry import CentreSurround as CentreSurround
-from kerasal.receptive_field.patterns.symmetry import centre_surround as centre_surround
-from kerasal.receptive_field.patterns.validation import validate_pattern as validate_pattern
-from kerasal.receptive_field.patterns.validation import validate_patterns as validate_patterns
+from kerasal.receptive_field.exemplars import Evolution as Evolution
+from kerasal.receptive_field.exemplars import Exemplars as Exemplars
+from kerasal.receptive_field.exemplars import FeatureEvolution as FeatureEvolution
+from kerasal.receptive_field.exemplars import draw_evolution as draw_evolution
+from kerasal.receptive_field.exemplars import draw_exemplars as draw_exemplars
+from kerasal.receptive_field.exemplars import read_evolution as read_evolution
+from kerasal.receptive_field.exemplars import top_exemplars as top_exemplars
+from kerasal.receptive_field.geometry import Field as Field
+from kerasal.receptive_field.geometry import field as field
+from kerasal.receptive_field.geometry import fields as fields
+from kerasal.receptive_field.patterns import CentreSurround as CentreSurround
+from kerasal.receptive_field.patterns import Comparison as Comparison
+from kerasal.receptive_field.patterns import Propagation as Propagation
+from kerasal.receptive_field.patterns import centre_surround as centre_surround
+from kerasal.receptive_field.patterns import compare_patterns as compare_patterns
+from kerasal.receptive_field.patterns import draw_comparison as draw_comparison
+from kerasal.receptive_field.patterns import draw_patterns as draw_patterns
+from kerasal.receptive_field.patterns import draw_propagation as draw_propagation
+from kerasal.receptive_field.patterns import draw_validation as draw_validation
+from kerasal.receptive_field.patterns import patterns as patterns
+from kerasal.receptive_field.patterns import propagation as propagation
+from kerasal.receptive_field.patterns import validate_pattern as validate_pattern
+from kerasal.receptive_field.patterns import validate_patterns as validate_patterns
 
 __all__ = [
     "CentreSurround",

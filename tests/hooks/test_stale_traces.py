@@ -15,7 +15,7 @@ import pytest
 import kerasal
 from kerasal import attribution, features, objectives
 from kerasal.hooks import trace, trace_key
-from kerasal.receptive_field.geometry.field_windows import known_field
+from kerasal.receptive_field.geometry.field_geometry import known_field
 
 import keras
 import tensorflow as tf

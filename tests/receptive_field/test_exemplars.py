@@ -14,7 +14,7 @@ from kerasal.preprocessing import get
 from kerasal.receptive_field.exemplars import ranked_units
 from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
 from kerasal.receptive_field.exemplars.exemplar_search import Search
-from kerasal.receptive_field.geometry.field_windows import cut
+from kerasal.receptive_field.geometry.field_geometry import cut
 
 import keras
 import tensorflow as tf

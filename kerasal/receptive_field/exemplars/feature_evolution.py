@@ -22,10 +22,10 @@ from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.evolution_files import epochs_in, read_epoch, write_epoch
 from kerasal.receptive_field.exemplars.evolution_pages import draw_evolution
 from kerasal.receptive_field.exemplars.exemplar_search import Search, told
+from kerasal.receptive_field.exemplars.projection import check
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
 from kerasal.receptive_field.exemplars.top_exemplars import checked_channels
-from kerasal.receptive_field.geometry.field_windows import known_field
-from kerasal.receptive_field.patterns.projection import check
+from kerasal.receptive_field.geometry.field_geometry import known_field
 
 import keras
 

@@ -10,10 +10,9 @@ from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_sources import Source
 from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
+from kerasal.receptive_field.exemplars.projection import project
 from kerasal.receptive_field.exemplars.ranked_units import Ranking
-from kerasal.receptive_field.geometry.field_geometry import Field
-from kerasal.receptive_field.geometry.field_windows import GREY, cut, window
-from kerasal.receptive_field.patterns.projection import project
+from kerasal.receptive_field.geometry.field_geometry import GREY, Field, cut, window
 
 # Small nets run faster on a few images at a time, and large ones still fit into the memory.
 _MORE = 3

@@ -14,10 +14,10 @@ from kerasal.models.image_inputs import Intake
 from kerasal.models.image_sources import Files, Source, open_source
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.exemplar_search import Search, told
+from kerasal.receptive_field.exemplars.projection import check
 from kerasal.receptive_field.exemplars.ranked_units import Journal, identify
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
-from kerasal.receptive_field.geometry.field_windows import known_field
-from kerasal.receptive_field.patterns.projection import check
+from kerasal.receptive_field.geometry.field_geometry import known_field
 
 import keras
 

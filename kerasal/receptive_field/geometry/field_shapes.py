@@ -3,8 +3,7 @@
 from fractions import Fraction
 
 from kerasal.hooks.operations import Sliding, is_map, sliding
-from kerasal.receptive_field.geometry.moves import Resize, Slide, Spread
-from kerasal.receptive_field.geometry.route import Node
+from kerasal.receptive_field.geometry.route import Node, Resize, Slide, Spread
 
 import tensorflow as tf
 

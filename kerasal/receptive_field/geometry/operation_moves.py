@@ -23,8 +23,7 @@ from kerasal.hooks.operations import (
     sliding,
 )
 from kerasal.receptive_field.geometry.field_shapes import GROUPS, group_node, other_moves
-from kerasal.receptive_field.geometry.moves import Mirror, Slide
-from kerasal.receptive_field.geometry.route import Node, Route
+from kerasal.receptive_field.geometry.route import Mirror, Node, Route, Slide
 
 import keras
 import tensorflow as tf

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from kerasal import images
 from kerasal.receptive_field.patterns.comparison import Comparison
-from kerasal.receptive_field.patterns.propagation import Propagation
+from kerasal.receptive_field.patterns.pattern_experiments import Propagation
 
 _OWN, _OTHER = "#D55E00", "#0072B2"  # orange and blue of Okabe & Ito's palette
 

@@ -94,7 +94,7 @@ def _check_numbers(steps: int, step_size: float, momentum: float) -> None:
     if not _is_whole(steps) or steps < 1:
         raise ValueError(f"steps is a whole number from 1 on. Received: {steps!r}.")
     if not np.isfinite(step_size) or step_size <= 0:
-        raise ValueError(f"step_size is a number of grey levels above 0. Received: {step_size!r}.")
+        raise ValueError(f"step_size is a number of gray levels above 0. Received: {step_size!r}.")
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum is from 0 to below 1. Received: {momentum!r}.")
 

@@ -17,7 +17,7 @@ from kerasal.receptive_field.exemplars.exemplar_search import Search, told
 from kerasal.receptive_field.exemplars.projection import check
 from kerasal.receptive_field.exemplars.ranked_units import Journal, identify
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
-from kerasal.receptive_field.geometry.field_geometry import known_field
+from kerasal.receptive_field.geometry.field_geometry import remember_field
 
 import keras
 
@@ -84,7 +84,7 @@ def top_exemplars(
         raise ValueError(f"rule is one of {hooks.RULES}. Received: {rule!r}.")
     intake = Intake(model, preprocessing, fit, size)
     source = open_source(images, intake)
-    known_field(model, path, intake.shape[:2])  # what has no field is told before the long pass
+    remember_field(model, path, intake.shape[:2])  # what has no field is told before the long pass
     check(model, path, channels, intake.shape, rule)
     kept = None
     if journal is not None:
@@ -92,7 +92,7 @@ def top_exemplars(
     search = Search(model, path, channels, int(k), source, batch_size, kept)
     ranking = search.run(progress)
     _warn(source, search.seen, k)
-    geometry = known_field(model, path, intake.shape[:2])
+    geometry = remember_field(model, path, intake.shape[:2])
     results = reconstruct(model, path, channels, ranking, source, geometry, rule, progress=progress, seen=search.seen)
     if kept:
         kept.remove()

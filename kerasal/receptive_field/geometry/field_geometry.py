@@ -22,7 +22,7 @@ class Field:
     Attributes:
         size: (height, width) of a unit's field; where units differ (above an enlargement), that of the largest. It may
             exceed the image.
-        stride: (down, right), how far apart the fields of neighbouring units lie; a fraction above an enlargement, 0
+        stride: (down, right), how far apart the fields of neighboring units lie; a fraction above an enlargement, 0
             where all units see the whole image.
         offset: (top, left) of the field of the first unit, the top-left one; negative where it reaches into padding by
             zeros. Reflection padding shows pixels of the image again, and a field there ends at the border.
@@ -89,7 +89,7 @@ def field(model: keras.Model, layer: str, *, input_size: tuple[int, int] | None 
     path, _ = hooks.find_layer(model, layer)
     routes = read_routes(model, [path], input_size)
     if path not in routes:
-        raise ValueError(no_map(model, path))
+        raise ValueError(no_map_message(model, path))
     return to_field(*routes[path])
 
 
@@ -124,7 +124,7 @@ def to_field(route: Route, input_size: tuple[int, int]) -> Field:
     )
 
 
-def no_map(model: keras.Model, path: str) -> str:
+def no_map_message(model: keras.Model, path: str) -> str:
     """Return the error sentence for a layer without a spatial map."""
     return (
         f"Layer {path!r} of {model.name!r} has no spatial map: expected an output (N, h, w, C), as convolutions and "
@@ -136,10 +136,10 @@ def _number(value: Fraction) -> float:
     return int(value) if value.denominator == 1 else float(value)
 
 
-GREY = 128
+GRAY = 128
 
 
-def known_field(model, layer: str, size: tuple[int, int]) -> Field:
+def remember_field(model, layer: str, size: tuple[int, int]) -> Field:
     """Return ``field`` of a layer's path for images of ``size``, traced once a model and not at every call."""
     return remember(model, ("field", layer, size), lambda: field(model, layer, input_size=size))
 
@@ -160,7 +160,7 @@ def window(geometry: Field, row: int, column: int) -> tuple[int, int, int, int]:
     return left, top, left + width, top + height
 
 
-def cut(image: np.ndarray, box: tuple[int, int, int, int], fill: float) -> np.ndarray:
+def cut_box(image: np.ndarray, box: tuple[int, int, int, int], fill: float) -> np.ndarray:
     """Cut a box (x_min, y_min, x_max, y_max) out of (H, W, C); ``fill`` stands where it reaches outside."""
     x_min, y_min, x_max, y_max = box
     height, width = image.shape[:2]

@@ -53,7 +53,7 @@ class Mirror(Slide):
         return super().length(inputs) if fits else 0
 
     def back(self, first, last, inputs: int):
-        first, last = self.unfolded(np.maximum(first, 0), np.minimum(last, self.length(inputs) - 1), inputs)
+        first, last = self.unfold(np.maximum(first, 0), np.minimum(last, self.length(inputs) - 1), inputs)
         mirrored = [
             (np.maximum(first, 0), np.minimum(last, inputs - 1)),
             (-np.minimum(last, -1) - self.repeats, -first - self.repeats),
@@ -64,7 +64,7 @@ class Mirror(Slide):
         highs = [np.where(one, high, NOTHING[1]) for one, (_, high) in zip(seen, mirrored, strict=True)]
         return np.minimum.reduce(lows), np.maximum.reduce(highs)
 
-    def unfolded(self, first, last, inputs: int):
+    def unfold(self, first, last, inputs: int):
         """Return the range before reflection, which reaches outside of the map where outputs look at the padding."""
         return super().back(first, last, inputs)
 
@@ -101,7 +101,7 @@ class Resize:
 
     factor: Fraction
     reach: int | None
-    centred: bool
+    centered: bool
 
     @property
     def jump(self) -> Fraction:
@@ -112,12 +112,12 @@ class Resize:
 
     def back(self, first, last, inputs: int):
         up, down = self.factor.numerator, self.factor.denominator
-        shift = 1 if self.centred else 0
+        shift = 1 if self.centered else 0
         if self.reach is None:
             return ((2 * first + shift) * down) // (2 * up), ((2 * last + shift) * down) // (2 * up)
         low, high = ((2 * end + shift) * down - shift * up for end in (first, last))  # in 2·up-ths of an input
         low, high = low // (2 * up), -(-high // (2 * up))
-        beyond = np.where(low == high, 0, self.reach)  # exactly on an input, its neighbours weigh nothing
+        beyond = np.where(low == high, 0, self.reach)  # exactly on an input, its neighbors weigh nothing
         return (low - beyond, high + beyond) if self.reach else (low, high)
 
 
@@ -170,7 +170,7 @@ class Route:
         return found
 
     def stride(self, axis: int) -> Fraction:
-        """Return how many pixels lie between neighbouring units; 0 where all units look at the whole image alike."""
+        """Return how many pixels lie between neighboring units; 0 where all units look at the whole image alike."""
         jumps = [Fraction(1)]
         for node in self.nodes[1:]:
             jump = max(jumps[source] for source in node.sources)
@@ -201,5 +201,5 @@ class Route:
         for node, (first, last) in zip(self.nodes, ranges, strict=True):
             if node.moves and isinstance(move := node.moves[axis], Mirror):
                 length = lengths[node.sources[0]]
-                inner.append((move.unfolded(first, last, length), length))
+                inner.append((move.unfold(first, last, length), length))
         return np.all([(low >= 0) & (high < length) for (low, high), length in inner], axis=0)

@@ -1,8 +1,8 @@
 """What a unit's receptive field prefers: patterns by backward passes, how they spread, and whether they hold."""
 
-from kerasal.receptive_field.patterns.comparison import CentreSurround as CentreSurround
+from kerasal.receptive_field.patterns.comparison import CenterSurround as CenterSurround
 from kerasal.receptive_field.patterns.comparison import Comparison as Comparison
-from kerasal.receptive_field.patterns.comparison import centre_surround as centre_surround
+from kerasal.receptive_field.patterns.comparison import center_surround as center_surround
 from kerasal.receptive_field.patterns.comparison import compare_patterns as compare_patterns
 from kerasal.receptive_field.patterns.painter import patterns as patterns
 from kerasal.receptive_field.patterns.pattern_experiments import Propagation as Propagation
@@ -15,10 +15,10 @@ from kerasal.receptive_field.patterns.pattern_pages import draw_propagation as d
 from kerasal.receptive_field.patterns.pattern_pages import draw_validation as draw_validation
 
 __all__ = [
-    "CentreSurround",
+    "CenterSurround",
     "Comparison",
     "Propagation",
-    "centre_surround",
+    "center_surround",
     "compare_patterns",
     "draw_comparison",
     "draw_patterns",

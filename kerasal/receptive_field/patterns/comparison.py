@@ -5,6 +5,7 @@ energy.
 """
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,18 +19,18 @@ import keras
 
 
 @dataclasses.dataclass(frozen=True)
-class CentreSurround:
+class CenterSurround:
     """What a pattern looks like from its middle outwards.
 
     Attributes:
         symmetry: share of the energy that depends on the distance from the middle alone, from 0 (an edge) to 1 (rings).
         fit: share of the radial profile's energy that the difference of Gaussians explains, from 0 to 1.
-        balance: how nearly the surround makes up for the centre, volume by volume: 0 without values of the other sign
+        balance: how nearly the surround makes up for the center, volume by volume: 0 without values of the other sign
             around it, 1 equal.
         score: the product of the three, from 0 to 1.
-        polarity: 1 for a centre that is positive along ``colour``, -1 for a negative one, 0 for an empty pattern.
-        colour: unit vector (C,), the direction in colour; its largest entry is positive.
-        widths: standard deviations of centre and surround in pixels.
+        polarity: 1 for a center that is positive along ``color``, -1 for a negative one, 0 for an empty pattern.
+        color: unit vector (C,), the direction in color; its largest entry is positive.
+        widths: standard deviations of center and surround in pixels.
     """
 
     symmetry: float
@@ -37,11 +38,17 @@ class CentreSurround:
     balance: float
     score: float
     polarity: int
-    colour: np.ndarray
+    color: np.ndarray
     widths: tuple[float, float]
 
+    @property
+    def colour(self) -> np.ndarray:
+        """``color`` by its old name."""
+        warnings.warn("CenterSurround.colour is called color now.", DeprecationWarning, stacklevel=2)
+        return self.color
 
-def centre_surround(pattern: np.ndarray) -> CentreSurround:
+
+def center_surround(pattern: np.ndarray) -> CenterSurround:
     """Measure how far a pattern is a difference of Gaussians around its middle.
 
     The profile m(r), the mean over the ring at distance r, is fitted by
@@ -69,17 +76,17 @@ def centre_surround(pattern: np.ndarray) -> CentreSurround:
             f"A pattern is a finite (h, w) or (h, w, C) of 3 pixels a side or more. Received {values.shape}."
         )
     flat = values.reshape(-1, values.shape[2])
-    colour = np.linalg.eigh(flat.T @ flat)[1][:, -1]
-    colour = colour * (np.sign(colour[np.abs(colour).argmax()]) or 1)
-    signed = values @ colour
+    color = np.linalg.eigh(flat.T @ flat)[1][:, -1]
+    color = color * (np.sign(color[np.abs(color).argmax()]) or 1)
+    signed = values @ color
     energy = float((signed**2).sum())
     if energy <= 1e-30:
-        return CentreSurround(0.0, 0.0, 0.0, 0.0, 0, colour, (0.0, 0.0))
+        return CenterSurround(0.0, 0.0, 0.0, 0.0, 0, color, (0.0, 0.0))
     radius, profile, count = _profile(signed)
     symmetry = float((count * profile**2).sum() / energy)
     polarity = 1 if profile[0] >= 0 else -1
-    fit, balance, widths = _fitted(radius, polarity * profile, count)
-    return CentreSurround(symmetry, fit, balance, symmetry * fit * balance, polarity, colour, widths)
+    fit, balance, widths = _fit_gaussians(radius, polarity * profile, count)
+    return CenterSurround(symmetry, fit, balance, symmetry * fit * balance, polarity, color, widths)
 
 
 def _profile(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,7 +101,7 @@ def _profile(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return radii[kept] / count[kept], sums[kept] / count[kept], count[kept]
 
 
-def _fitted(radius, profile, count) -> tuple[float, float, tuple[float, float]]:
+def _fit_gaussians(radius, profile, count) -> tuple[float, float, tuple[float, float]]:
     """Fit the difference of Gaussians; return the share explained, the balance of volumes, and the two widths."""
     weight, total = np.sqrt(count), float((count * profile**2).sum())
     if total <= 0:
@@ -117,8 +124,8 @@ def _fitted(radius, profile, count) -> tuple[float, float, tuple[float, float]]:
     _, _, s, wider = best.x
     fit = max(0.0, 1 - float((count * (curve(best.x) - profile) ** 2).sum()) / total)
     fitted = count * curve(best.x)
-    centre, surround = np.maximum(fitted, 0).sum(), np.maximum(-fitted, 0).sum()
-    balance = min(centre, surround) / max(centre, surround) if max(centre, surround) > 0 else 0.0
+    center, surround = np.maximum(fitted, 0).sum(), np.maximum(-fitted, 0).sum()
+    balance = min(center, surround) / max(center, surround) if max(center, surround) > 0 else 0.0
     return fit, float(balance), (float(s), float(s * wider))
 
 
@@ -131,8 +138,8 @@ class Comparison:
         left: float32 (K, h, w, C), the patterns of the first model.
         right: those of the second.
         table: a row for each channel: ``channel``, ``similarity`` (cosine of the two patterns, from 0 to 1; NaN where
-            one is empty), ``centre_surround_left`` and ``centre_surround_right`` (from 0 to 1, see
-            ``centre_surround``), and their ``symmetry_left`` and ``symmetry_right``.
+            one is empty), ``center_surround_left`` and ``center_surround_right`` (from 0 to 1, see
+            ``center_surround``), and their ``symmetry_left`` and ``symmetry_right``.
     """
 
     channels: np.ndarray
@@ -151,7 +158,7 @@ def compare_patterns(
 ) -> Comparison:
     """Compare the patterns of one layer in two models, such as before and after fine-tuning, channel by channel.
 
-    Patterns are compared as they are shown, without their negative part; the centre-surround score is that of the whole
+    Patterns are compared as they are shown, without their negative part; the center-surround score is that of the whole
     signed pattern, since the final ReLU would cut the surround off.
 
     Args:
@@ -176,10 +183,10 @@ def compare_patterns(
         )
     numbers = np.arange(len(signed[0])) if channels is None else np.atleast_1d(np.asarray(channels))
     left, right = (np.maximum(one, 0) for one in signed)
-    scores = [[centre_surround(one) for one in each] for each in signed]
+    scores = [[center_surround(one) for one in each] for each in signed]
     table = pd.DataFrame({"channel": numbers, "similarity": _cosines(left, right)})
     for side, found in zip(("left", "right"), scores, strict=True):
-        table[f"centre_surround_{side}"] = [one.score for one in found]
+        table[f"center_surround_{side}"] = [one.score for one in found]
         table[f"symmetry_{side}"] = [one.symmetry for one in found]
     return Comparison(numbers, left, right, table)
 

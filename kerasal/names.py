@@ -1,7 +1,10 @@
-"""Help with names that do not exist: list the closest ones."""
+"""Help with names that do not exist, or no longer: list the closest ones, or say what it is called now."""
 
 import difflib
-from collections.abc import Iterable
+import sys
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 def unknown_name_message(name: str, known: Iterable[str], what: str, where: str = "") -> str:
@@ -25,3 +28,18 @@ def unknown_name_message(name: str, known: Iterable[str], what: str, where: str 
     else:
         hint = f"There is {', '.join(known)}." if known else "There is none."
     return f"Unknown {what} {name!r}{where}. {hint}"
+
+
+def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any:
+    """Return what ``name`` of a module, whose old names ``renamed`` maps to the new, is called now; with a warning.
+
+    For the ``__getattr__`` of a module whose public names have changed.
+
+    Raises:
+        AttributeError: the module never had such a name.
+    """
+    if name not in renamed:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    short = module.removeprefix("kerasal.")
+    warnings.warn(f"{short}.{name} is called {short}.{renamed[name]} now.", DeprecationWarning, stacklevel=3)
+    return getattr(sys.modules[module], renamed[name])

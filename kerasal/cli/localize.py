@@ -57,7 +57,7 @@ def localize(
     photograph = images.read(image)
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     opened.show(photograph)  # says what a model without a known preprocessing needs
-    from kerasal.localization import figure, find_objects
+    from kerasal.localization import draw_localizations, find_objects
 
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", UserWarning)
@@ -74,7 +74,7 @@ def localize(
     for one in remarks:
         remark(str(one.message))
     names = [short(opened.labels, one.number) for one in found]
-    images.write(output, figure(photograph, found, names, f"{recipe} recipe, {opened.how}"))
+    images.write(output, draw_localizations(photograph, found, names, f"{recipe} recipe, {opened.how}"))
     results().print(_table(found, names))
     results().print(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}", markup=False)
 

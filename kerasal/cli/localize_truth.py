@@ -88,7 +88,7 @@ def fitted(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, float
     from kerasal import localization
 
     if truth.size in (None, tuple(size)):
-        return localization.inside([truth.box], size, name)[0]
+        return localization.clip_boxes([truth.box], size, name)[0]
     rows, columns = (now / then for now, then in zip(size, truth.size, strict=True))
     # Resizing rounds each side to a pixel.
     if abs(size[0] - truth.size[0] * columns) > 1 and abs(size[1] - truth.size[1] * rows) > 1:
@@ -96,7 +96,7 @@ def fitted(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, float
             f"The boxes of {name} are of an image of {truth.size[1]} × {truth.size[0]} (width × height), but it is "
             f"{size[1]} × {size[0]}, of other proportions."
         )
-    (box,) = localization.inside([truth.box], truth.size, name)
+    (box,) = localization.clip_boxes([truth.box], truth.size, name)
     return box[0] * columns, box[1] * rows, box[2] * columns, box[3] * rows
 
 

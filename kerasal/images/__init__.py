@@ -1,6 +1,6 @@
-"""Image files and pictures: ``file -> uint8 RGB (H, W, 3)``, ``map -> picture``, pictures -> labelled grid -> file.
+"""Image files and pictures: ``file -> uint8 RGB (H, W, 3)``, ``map -> picture``, pictures -> labeled grid -> file.
 
-Only here is anything normalised, and always relative to the map's own size, so that a map of 1e-30 is as visible as one
+Only here is anything normalized, and always relative to the map's own size, so that a map of 1e-30 is as visible as one
 of 1e+3. What is drawn on or written is always a new array.
 """
 

@@ -1,6 +1,7 @@
 """From a model and a photograph to the boxes of what it sees there: maps of several classes in one call, then cuts."""
 
 import dataclasses
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -16,13 +17,39 @@ from kerasal import preprocessing as conventions
 from kerasal.checks import check_int
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.images import resize, to_channels
-from kerasal.localization.boxes import Box, scaled
-from kerasal.localization.masks import bounding_box, fitted
-from kerasal.localization.seed_recipes import RECIPES
-from kerasal.localization.segmentation import DEFAULTS, Segmentation, checked_image, enlarged, segment
+from kerasal.localization.boxes import Box, scale_box
+from kerasal.localization.masks import bounding_box, fit_map
+from kerasal.localization.segmentation import (
+    DEFAULTS,
+    Segmentation,
+    check_cut_image,
+    check_names,
+    enlarge_mask,
+    segment,
+)
 from kerasal.names import unknown_name_message
 
 import keras
+
+RECIPES = types.MappingProxyType(
+    {
+        # Simonyan, Vedaldi & Zisserman 2013, section 3.2: the map of section 3.1, averaged over ten crops of a frame
+        # 8/7 as large as the network's input, and graphcut's defaults, which are the paper's.
+        "simonyan": {"method": "crop_averaged_saliency"},
+        # Chosen on 150 training images of ten ImageNet classes (benchmarks/localization_search.py, measured in
+        # notebooks/localization.ipynb): a map that covers the object instead of grains on it, and a cut in which the
+        # map speaks beside the colors.
+        "tuned": {
+            "method": "gradcam",
+            "blur": 0.018,
+            "prior": 25.0,
+            "color": 4.0,
+            "level": 0.08,
+            "resolution": 64,
+        },
+    }
+)
+
 
 # The paper cuts crops of 224 out of images of 256.
 _FRAME = 8 / 7
@@ -71,7 +98,7 @@ def localize(
             the recipe's. Signed maps count by their magnitude. ``"crop_averaged_saliency"`` gets the image 8/7 as large
             as the model's input, to cut crops from.
         recipe: ``"tuned"`` is what did best on the training images of the study in ``notebooks/localization.ipynb``,
-            ``"simonyan"`` the paper's: the crop-averaged map, and seeds for colours alone.
+            ``"simonyan"`` the paper's: the crop-averaged map, and seeds for colors alone.
         classes: numbers of the classes to look for; by default the model's ``top`` first.
         top: how many.
         preprocessing: what the model wants of pixels: a convention (``kerasal.preprocessing``) or a function.
@@ -119,31 +146,28 @@ def find_objects(
     **graphcut_options,
 ) -> list[Localization]:
     """Do what ``localize`` does, and return everything on the way: a ``Localization`` a class."""
-    image = checked_image(image)
+    image = check_cut_image(image)
     if recipe not in RECIPES:
         raise ValueError(unknown_name_message(recipe, RECIPES, "recipe of localize"))
-    options = {**_CUT, **RECIPES[recipe], **graphcut_options}
-    for name in graphcut_options:
-        if name not in _CUT:
-            raise TypeError(unknown_name_message(name, _CUT, "option of graphcut"))
+    options = {**_CUT, **RECIPES[recipe], **check_names(graphcut_options, _CUT)}
     method = method or options["method"]
     height, width, channels = image_shape(model)
     apply = _applying(preprocessing, channels)
     small = apply(resize(image, (height, width)))
-    numbers, scores = _chosen(model, small, classes, top, output)
+    numbers, scores = _choose_classes(model, small, classes, top, output)
     cuts_crops = isinstance(method, str) and attribution.method_spec(method).any_size
     size = (round(_FRAME * height), round(_FRAME * width)) if cuts_crops else (height, width)
     picture = resize(image, size)
     inputs = apply(picture) if cuts_crops else small
-    maps = _maps(model, inputs, numbers, method, output, method_options or {}, size)
+    maps = _compute_maps(model, inputs, numbers, method, output, method_options or {}, size)
     cut_options = {name: options[name] for name in _CUT}
     return [
-        _localized(image, picture, number, score, values, cut_options)
+        _localize_class(image, picture, number, score, values, cut_options)
         for number, score, values in zip(numbers, scores, maps, strict=True)
     ]
 
 
-def _localized(image, picture, number: int, score: float, values: np.ndarray, options: dict) -> Localization:
+def _localize_class(image, picture, number: int, score: float, values: np.ndarray, options: dict) -> Localization:
     if values.min() == values.max():
         warnings.warn(
             f"The map of class {number} is {values.flat[0]:g} everywhere, so its box is the whole image.",
@@ -154,14 +178,14 @@ def _localized(image, picture, number: int, score: float, values: np.ndarray, op
         cut = Segmentation(nothing, nothing, everything, everything)
     else:
         cut = segment(picture, values, **options)
-    box = scaled(bounding_box(cut.mask), cut.mask.shape, image.shape[:2])
-    mask = enlarged(cut.mask, image.shape[:2])
+    box = scale_box(bounding_box(cut.mask), cut.mask.shape, image.shape[:2])
+    mask = enlarge_mask(cut.mask, image.shape[:2])
     if not mask.any():  # a part smaller than a pixel of a smaller image
         mask[box[1] : box[3], box[0] : box[2]] = True
     return Localization(int(number), float(score), picture, values, cut, mask, box)
 
 
-def _chosen(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.ndarray]:
+def _choose_classes(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers and the outputs of the classes to look for."""
     with hooks.unchanged(model):
         values = hooks.select_output(model, model(inputs, training=False), output)
@@ -180,7 +204,7 @@ def _chosen(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.nd
     return numbers, values[numbers]
 
 
-def _maps(model, inputs, numbers, method, output, options: dict, size: tuple[int, int]) -> np.ndarray:
+def _compute_maps(model, inputs, numbers, method, output, options: dict, size: tuple[int, int]) -> np.ndarray:
     """Return a map (H, W) of each class, all from one call."""
     repeated = np.repeat(inputs, len(numbers), axis=0)
     targets = [int(number) for number in numbers]
@@ -198,7 +222,7 @@ def _maps(model, inputs, numbers, method, output, options: dict, size: tuple[int
     maps = maps.max(axis=-1) if maps.ndim == 4 else maps
     if maps.ndim != 3 or len(maps) != len(numbers):
         raise ValueError(f"Expected {len(numbers)} maps (N, H, W) of the method. Received shape {maps.shape}.")
-    return np.stack([fitted(one, size, resize=True) for one in maps])
+    return np.stack([fit_map(one, size, resize=True) for one in maps])
 
 
 def _applying(convention, channels: int) -> Callable[[np.ndarray], np.ndarray]:

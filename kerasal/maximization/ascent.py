@@ -21,21 +21,21 @@ def ascend(
     regularizers: tuple[Callable, ...],
     transforms: tuple[Callable, ...],
     normalize: str,
-    grey_level: np.ndarray,
+    gray_level: np.ndarray,
     diversity: Diversity | None,
 ) -> list[tf.Tensor]:
     """Take some steps uphill; the state comes in as ``view.inputs`` and goes out as the result.
 
     In: parameters (K, ...), velocity of the same shape, and a row each image with [steps, step size, momentum, number
-    of the first step, seed]. Out: parameters, velocity, their images in grey levels (K, H, W, C), scores before each
+    of the first step, seed]. Out: parameters, velocity, their images in gray levels (K, H, W, C), scores before each
     step (K, steps), and whether the gradient was ever non-zero (K,).
 
-    ``grey_level`` is how much of the model's input one grey level (1/255 of the pixel range) is, one a channel.
+    ``gray_level`` is how much of the model's input one gray level (1/255 of the pixel range) is, one a channel.
     """
     parameters, velocity, plan = view.inputs
     steps, step_size, momentum = tf.cast(plan[0, 0], tf.int32), plan[0, 1], plan[0, 2]
     first, seed = tf.cast(plan[0, 3], tf.int32), tf.cast(plan[0, 4], tf.int32)
-    scale = tf.constant(grey_level, tf.float32)
+    scale = tf.constant(gray_level, tf.float32)
     layer = _compared(view, diversity, parameterization.images(parameters) * scale)
 
     def body(step, parameters, velocity, scores, alive):

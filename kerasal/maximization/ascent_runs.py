@@ -25,7 +25,7 @@ class Run:
     model: Any
     recipe: Recipe
     parameterization: Pixels | Fourier
-    grey_level: np.ndarray
+    gray_level: np.ndarray
     diversity: Diversity
     output: str | int | None
     logits: bool
@@ -37,7 +37,7 @@ class Run:
         """Ascend each objective from its parameters ``start``; return images, scores (N, steps + 1) and liveness."""
         found: list = [None] * len(objectives)
         groups = _groups(objectives, self.diversity.copies, self.batch_size)
-        with progress_bar("Maximising", len(groups) * self.recipe.steps, self.progress) as advance:
+        with progress_bar("Maximizing", len(groups) * self.recipe.steps, self.progress) as advance:
             for group in groups:
                 rows = self._ascended([objectives[i] for i in group], start[group], advance)
                 for i, *row in zip(group, *rows, strict=True):
@@ -74,7 +74,7 @@ class Run:
             "any_size": not objective.needs_output,
             "options": {
                 "parameterization": self.parameterization,
-                "grey_level": self.grey_level,
+                "gray_level": self.gray_level,
                 "regularizers": self.recipe.regularizers,
                 "transforms": self.recipe.transforms,
                 "normalize": self.recipe.normalize,

@@ -12,16 +12,16 @@ def to_pictures(raw: np.ndarray, display: str, convention: Preprocessing | None)
     """Turn model inputs (N, H, W, C) into uint8 (N, H, W, 3).
 
     ``"pixels"`` undoes the preprocessing, and what leaves 0..255 is cut off. ``"contrast"``, and any display without a
-    known convention, centres each channel on middle grey and stretches the image's standard deviation to a fixed
+    known convention, centers each channel on middle gray and stretches the image's standard deviation to a fixed
     contrast.
     """
     pixels = raw if raw.ndim == 4 else raw[..., None]
     if convention is not None:
         pixels = convention.invert(pixels)
     if display == "contrast" or convention is None:
-        centred = pixels - pixels.mean(axis=(1, 2), keepdims=True)
-        spread = centred.std(axis=(1, 2, 3), keepdims=True)
-        pixels = 255 * (0.5 + CONTRAST * centred / np.where(spread > 0, spread, 1))
+        centered = pixels - pixels.mean(axis=(1, 2), keepdims=True)
+        spread = centered.std(axis=(1, 2, 3), keepdims=True)
+        pixels = 255 * (0.5 + CONTRAST * centered / np.where(spread > 0, spread, 1))
     pictures = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
     if pictures.shape[-1] == 3:
         return pictures

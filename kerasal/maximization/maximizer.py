@@ -48,26 +48,26 @@ def maximize(
     seed: int = 0,
     progress: bool = False,
 ) -> Maximization:
-    """Find the input images that maximise objectives, by gradient ascent from a chosen start.
+    """Find the input images that maximize objectives, by gradient ascent from a chosen start.
 
     A list of objectives runs as one batch; each image depends on its own objective alone. Steps and penalties are in
-    grey levels, 1/255 of the pixel range of ``preprocessing``, so that one recipe fits networks of every convention.
+    gray levels, 1/255 of the pixel range of ``preprocessing``, so that one recipe fits networks of every convention.
 
     Args:
         model: any built Keras model with one image input; it is not changed.
-        objective: what to maximise, or a list of it (``kerasal.objectives``); a whole number is a class.
+        objective: what to maximize, or a list of it (``kerasal.objectives``); a whole number is a class.
         preset: ``"simonyan"`` (class model), ``"tang"`` (class, L1), ``"channel"`` (20 steps) or ``"olah"`` (Fourier,
             250 steps), see ``kerasal.maximization.PRESETS``; arguments given here override it. By default
             ``"channel"``, and ``"olah"`` with ``parameterization="fourier"``.
         parameterization: ``"pixels"``, or ``"fourier"``: the ascent is on the image's spectrum over 1 / frequency, in
-            colours that vary independently in photographs; a sigmoid keeps the image in the pixel range 0..255 of
+            colors that vary independently in photographs; a sigmoid keeps the image in the pixel range 0..255 of
             ``preprocessing``, or nothing does where that is not given.
-        init: ``"normal"`` (noise of RMS 1 grey level, white or with a photograph's spectrum; where it moves nothing, 32
-            times as strong), ``"zero"`` (the model's zero), ``"mean"`` (middle grey) or an array of model inputs,
+        init: ``"normal"`` (noise of RMS 1 gray level, white or with a photograph's spectrum; where it moves nothing, 32
+            times as strong), ``"zero"`` (the model's zero), ``"mean"`` (middle gray) or an array of model inputs,
             (H, W, C) or one an image: the ``raw`` of an earlier result goes on from there.
         steps: number of ascent steps, from 1 on.
-        step_size: length of a step in grey levels.
-        regularizers: callables, grey levels (N, H, W, C) -> (N,), that are subtracted.
+        step_size: length of a step in gray levels.
+        regularizers: callables, gray levels (N, H, W, C) -> (N,), that are subtracted.
         transforms: callables, (model inputs, seed) -> model inputs, applied before the model at every step, in the
             graph; see ``kerasal.maximization.Jitter``, ``Rotation`` and ``Scale``.
         momentum: share of the last step that is kept, from 0 to below 1.
@@ -82,7 +82,7 @@ def maximize(
         size: (height, width) for a model that takes any, 224 × 224 by default; or, for objectives about layers below
             which all is convolution, instead of the model's own, and no smaller than their receptive field.
         canvas: ``"input"``, the size that the model takes; or ``"auto"``, for such layers only as large as eight
-            receptive fields of neighbouring units, which is much faster low in a net.
+            receptive fields of neighboring units, which is much faster low in a net.
         output: which output a class objective means, for a model with several.
         logits: leave out the output's softmax or sigmoid.
         batch_size: images in one batch; by default as many as run fastest.
@@ -114,16 +114,16 @@ def maximize(
     )
     convention = None if preprocessing is None else conventions.get(preprocessing)
     shape = canvas_shape(model, objectives, size, canvas)
-    into, grey_level = make_parameterization(recipe.parameterization, shape, convention, clip)
+    into, gray_level = make_parameterization(recipe.parameterization, shape, convention, clip)
     start = start_parameters(
-        recipe.init, len(objectives), copies=copies, into=into, convention=convention, grey_level=grey_level, seed=seed
+        recipe.init, len(objectives), copies=copies, into=into, convention=convention, gray_level=gray_level, seed=seed
     )
     objectives = [one for one in objectives for _ in range(copies)]
     run = Run(
         model,
         recipe,
         into,
-        grey_level,
+        gray_level,
         apart,
         output=output,
         logits=logits,
@@ -132,7 +132,7 @@ def maximize(
         progress=progress,
     )
     images, scores, dead = _woken(run, objectives, start)
-    raw = images * grey_level
+    raw = images * gray_level
     return Maximization(
         images=to_pictures(raw, recipe.display, convention),
         raw=raw,

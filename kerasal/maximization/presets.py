@@ -23,7 +23,7 @@ PRESETS = types.MappingProxyType(
         },
         # Tang, Yao, Jiang & Liu, section 3.3: S_c - α‖I‖₁ with α = .1, step .5, from random normal pixels or the mean
         # of the class's images (init=array). Open there: the number of steps (20, as in their 3.2), and whether the
-        # gradient is normalised: the score's is, to RMS 1, since .5 times the raw gradient hardly moves a pixel.
+        # gradient is normalized: the score's is, to RMS 1, since .5 times the raw gradient hardly moves a pixel.
         "tang": {
             "init": "normal",
             "steps": 20,
@@ -41,9 +41,9 @@ PRESETS = types.MappingProxyType(
             "normalize": "total",
             "display": "contrast",
         },
-        # Olah, Mordvintsev & Schubert 2017, "Feature Visualization": a spectrum in decorrelated colours, looked at
+        # Olah, Mordvintsev & Schubert 2017, "Feature Visualization": a spectrum in decorrelated colors, looked at
         # through random shifts, scales and rotations. Decided here: how large those are, the steps, and that instead of
-        # Adam's the step is the gradient's, scaled to RMS 1, with momentum .9: about half a grey level a step.
+        # Adam's the step is the gradient's, scaled to RMS 1, with momentum .9: about half a gray level a step.
         "olah": {
             "parameterization": "fourier",
             "init": "normal",

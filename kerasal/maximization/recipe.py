@@ -92,6 +92,6 @@ def make_diversity(copies: int, weight: float, layer: str | None) -> Diversity:
 def _check_numbers(steps: int, step_size: float, momentum: float) -> None:
     check_int("steps", steps)
     if not np.isfinite(step_size) or step_size <= 0:
-        raise ValueError(f"step_size is a number of grey levels above 0. Received: {step_size!r}.")
+        raise ValueError(f"step_size is a number of gray levels above 0. Received: {step_size!r}.")
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum is from 0 to below 1. Received: {momentum!r}.")

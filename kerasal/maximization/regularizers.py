@@ -1,4 +1,4 @@
-"""What holds an image back: ``grey levels (N, H, W, C) -> (N,) penalties``, subtracted from the objective.
+"""What holds an image back: ``gray levels (N, H, W, C) -> (N,) penalties``, subtracted from the objective.
 
 Any callable of that form is a regularizer. These are frozen dataclasses, so that equal ones share one trace.
 """
@@ -15,7 +15,7 @@ class L2:
     weight: float
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        """Return the (N,) penalties of grey levels (N, H, W, C)."""
+        """Return the (N,) penalties of gray levels (N, H, W, C)."""
         return self.weight * tf.reduce_sum(tf.square(images), axis=list(range(1, images.shape.rank)))
 
 
@@ -26,16 +26,16 @@ class L1:
     weight: float
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        """Return the (N,) penalties of grey levels (N, H, W, C)."""
+        """Return the (N,) penalties of gray levels (N, H, W, C)."""
         return self.weight * tf.reduce_sum(tf.abs(images), axis=list(range(1, images.shape.rank)))
 
 
 @dataclasses.dataclass(frozen=True)
 class TotalVariation:
-    """``weight`` · Σ |difference of neighbouring pixels|: Mahendran & Vedaldi 2015, section 2.2, with β = 1."""
+    """``weight`` · Σ |difference of neighboring pixels|: Mahendran & Vedaldi 2015, section 2.2, with β = 1."""
 
     weight: float
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        """Return the (N,) penalties of grey levels (N, H, W, C)."""
+        """Return the (N,) penalties of gray levels (N, H, W, C)."""
         return self.weight * tf.image.total_variation(images)

@@ -39,7 +39,7 @@ def start_parameters(
     copies: int,
     into: Pixels | Fourier,
     convention: Preprocessing | None,
-    grey_level: np.ndarray,
+    gray_level: np.ndarray,
     seed: int,
 ) -> np.ndarray:
     """Return the parameters (K, ...) to start from, ``copies`` of each of the objectives one after the other.
@@ -58,7 +58,7 @@ def start_parameters(
             'Copies of one objective differ by where they start: with copies, init is "normal", or an array of '
             f"{count * copies} starts. Received: {init if isinstance(init, str) else f'one of shape {np.shape(init)}'}."
         )
-    return into.start(_inputs(init, count * copies, shape, convention) / grey_level)
+    return into.start(_inputs(init, count * copies, shape, convention) / gray_level)
 
 
 def _inputs(init, count: int, shape: tuple, convention: Preprocessing | None) -> np.ndarray:

@@ -37,7 +37,7 @@ class Jitter:
 
 @dataclasses.dataclass(frozen=True)
 class Rotation:
-    """Turn all images about their centre by up to ``degrees`` either way (Olah et al. 2017, "robustness").
+    """Turn all images about their center by up to ``degrees`` either way (Olah et al. 2017, "robustness").
 
     Bilinear; what comes from outside the image repeats its edge.
     """
@@ -57,7 +57,7 @@ class Rotation:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Enlarge all images about their centre by a factor between ``low`` and ``high`` (Olah et al. 2017, "robustness").
+    """Enlarge all images about their center by a factor between ``low`` and ``high`` (Olah et al. 2017, "robustness").
 
     Their size stays: above 1 the rim is cut off, below 1 what comes from outside the image repeats its edge. Bilinear.
     """
@@ -76,7 +76,7 @@ class Scale:
 
 
 def _drawn_from(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
-    """Draw each pixel from the place along · (x, y) + across · (-y, x) of the image, counted from its centre.
+    """Draw each pixel from the place along · (x, y) + across · (-y, x) of the image, counted from its center.
 
     Four gathers of one index for all images: their gradient is the exact adjoint, which that of TensorFlow's own
     projective transform is not.
@@ -87,8 +87,8 @@ def _drawn_from(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Te
         tf.range(width, dtype=tf.float32) - (width - 1) / 2,
         indexing="ij",
     )
-    rows = _neighbours(along * y + across * x, height)
-    columns = _neighbours(along * x - across * y, width)
+    rows = _neighbors(along * y + across * x, height)
+    columns = _neighbors(along * x - across * y, width)
     flat = tf.reshape(images, [-1, height * width, images.shape[3] if images.shape.rank == 4 else 1])
     drawn = sum(
         tf.gather(flat, tf.reshape(row * width + column, [-1]), axis=1) * tf.reshape(down * right, [-1, 1])
@@ -98,8 +98,8 @@ def _drawn_from(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Te
     return tf.reshape(drawn, tf.shape(images))
 
 
-def _neighbours(place: tf.Tensor, length: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """Return the two pixels around each place, counted from the centre of an axis, each with its share."""
+def _neighbors(place: tf.Tensor, length: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Return the two pixels around each place, counted from the center of an axis, each with its share."""
     place = tf.clip_by_value(place + (length - 1) / 2, 0.0, length - 1.0)
     before = tf.floor(place)
     share = place - before

@@ -14,7 +14,7 @@ from kerasal.preprocessing import get
 from kerasal.receptive_field.exemplars import ranked_units
 from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
 from kerasal.receptive_field.exemplars.exemplar_search import Search
-from kerasal.receptive_field.geometry.field_windows import cut
+from kerasal.receptive_field.geometry.field_geometry import cut_box
 
 import keras
 import tensorflow as tf
@@ -82,20 +82,20 @@ def test_the_unit_alone_is_carried_back_and_cut_to_its_field(model, pixels, foun
             back = one.activations[rank] * attribution.deconvnet(model, inputs[number], unit)[0]
             box = field.box(place[1], place[0])
             assert tuple(one.boxes[rank]) == box
-            np.testing.assert_allclose(one.reconstructions[rank], cut(back, box, 0), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(one.reconstructions[rank], cut_box(back, box, 0), rtol=1e-4, atol=1e-5)
             outside = back.copy()
             outside[max(box[1], 0) : box[3], max(box[0], 0) : box[2]] = 0
             assert not outside.any() and back.any()
-            np.testing.assert_array_equal(one.crops[rank], cut(pixels[number], box, 128))
+            np.testing.assert_array_equal(one.crops[rank], cut_box(pixels[number], box, 128))
         assert one.boxes.min() < 0  # some fields reach into the padding, where the patch is grey
         assert one.crops.shape == (9, *field.size, 3)
 
 
 def test_a_box_is_cut_with_what_lies_outside_filled():
     image = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
-    assert cut(image, (2, 1, 4, 3), -1)[..., 0].tolist() == [[6, 7], [10, 11]]
-    assert cut(image, (-1, 2, 2, 4), -1)[..., 0].tolist() == [[-1, 8, 9], [-1, -1, -1]]
-    assert cut(image, (9, 9, 10, 10), -1).tolist() == [[[-1]]]
+    assert cut_box(image, (2, 1, 4, 3), -1)[..., 0].tolist() == [[6, 7], [10, 11]]
+    assert cut_box(image, (-1, 2, 2, 4), -1)[..., 0].tolist() == [[-1, 8, 9], [-1, -1, -1]]
+    assert cut_box(image, (9, 9, 10, 10), -1).tolist() == [[[-1]]]
 
 
 def linear_below(*, above="relu", size=6):
@@ -121,7 +121,7 @@ def test_with_linear_activations_the_deconvnet_is_the_gradient():
         for rank, number in enumerate(one.numbers):
             unit = objectives.neuron("two", 0, tuple(one.positions[rank]))
             gradient = attribution.input_gradient(model, inputs[number], unit)[0]
-            expected = one.activations[rank] * cut(gradient, tuple(one.boxes[rank]), 0)
+            expected = one.activations[rank] * cut_box(gradient, tuple(one.boxes[rank]), 0)
             np.testing.assert_allclose(one.reconstructions[rank], expected, rtol=1e-4, atol=1e-3)
 
 

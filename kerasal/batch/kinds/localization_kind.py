@@ -9,7 +9,7 @@ import numpy as np
 from kerasal.batch.batch_job import Job
 from kerasal.batch.kinds.kind import Classified
 from kerasal.localization import find_objects
-from kerasal.localization.box_pictures import figure
+from kerasal.localization.box_pictures import draw_localizations
 
 
 class Localization(Classified):
@@ -33,11 +33,11 @@ class Localization(Classified):
         return photograph
 
     def fits(self, first: Any, other: Any) -> bool:
-        """Localise one image after the other."""
+        """Localize one image after the other."""
         return False
 
     def at_once(self, ready: np.ndarray) -> int:
-        """Localise one image after the other."""
+        """Localize one image after the other."""
         return 1
 
     def run(self, ready: Sequence[np.ndarray]) -> list[list[dict[str, Any]]]:
@@ -50,7 +50,9 @@ class Localization(Classified):
         """Lay out map, seeds, mask and box of each class."""
         found = [row["found"] for row in rows]
         names = [row["label"] or f"class {row['class']}" for row in rows]
-        return figure(ready, found, names, f"{self.job.options.get('recipe', 'tuned')} recipe, {self.opened.how}")
+        return draw_localizations(
+            ready, found, names, f"{self.job.options.get('recipe', 'tuned')} recipe, {self.opened.how}"
+        )
 
     def _find(self, photograph: np.ndarray) -> list:
         classes = {} if self.number is None else {"classes": [self.number]}

@@ -9,8 +9,8 @@ import numpy as np
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_sources import Source
 from kerasal.progress import progress_bar
+from kerasal.receptive_field.exemplars.projection import strongest
 from kerasal.receptive_field.exemplars.ranked_units import Journal, Ranking
-from kerasal.receptive_field.patterns.projection import strongest
 
 import keras
 

@@ -23,10 +23,10 @@ from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.evolution_files import epochs_in, read_epoch, write_epoch
 from kerasal.receptive_field.exemplars.evolution_pages import draw_evolution
 from kerasal.receptive_field.exemplars.exemplar_search import Search, told
+from kerasal.receptive_field.exemplars.projection import check
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
 from kerasal.receptive_field.exemplars.top_exemplars import checked_channels
-from kerasal.receptive_field.geometry.field_windows import known_field
-from kerasal.receptive_field.patterns.projection import check
+from kerasal.receptive_field.geometry.field_geometry import remember_field
 
 import keras
 
@@ -100,7 +100,7 @@ class FeatureEvolution(keras.callbacks.Callback):
             self._take_in()
         self._features = {hooks.find_layer(self.model, layer)[0]: one for layer, one in self._features.items()}
         shape = self._source.intake.shape
-        self._fields = {layer: known_field(self.model, layer, shape[:2]) for layer in self._features}
+        self._fields = {layer: remember_field(self.model, layer, shape[:2]) for layer in self._features}
         for layer, channels in self._features.items():
             check(self.model, layer, channels, shape, self._rule)
         self._settings = self._describe()

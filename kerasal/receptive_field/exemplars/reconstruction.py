@@ -10,10 +10,9 @@ from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_sources import Source
 from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
+from kerasal.receptive_field.exemplars.projection import project
 from kerasal.receptive_field.exemplars.ranked_units import Ranking
-from kerasal.receptive_field.geometry.field_geometry import Field
-from kerasal.receptive_field.geometry.field_windows import GREY, cut, window
-from kerasal.receptive_field.patterns.projection import project
+from kerasal.receptive_field.geometry.field_geometry import GRAY, Field, cut_box, window
 
 # Small nets run faster on a few images at a time, and large ones still fit into the memory.
 _MORE = 3
@@ -84,8 +83,8 @@ def reconstruct(
                 found[i, j] = {
                     "positions": place,
                     "boxes": np.array(geometry.box(row, column)),
-                    "crops": cut(intake.picture(one), frame, GREY),
-                    "reconstructions": cut(back, frame, 0.0),
+                    "crops": cut_box(intake.picture(one), frame, GRAY),
+                    "reconstructions": cut_box(back, frame, 0.0),
                 }
             advance(len(part))
     return [

@@ -15,10 +15,10 @@ from kerasal.models.image_inputs import Intake
 from kerasal.models.image_sources import Files, Source, open_source
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.exemplar_search import Search, told
+from kerasal.receptive_field.exemplars.projection import check
 from kerasal.receptive_field.exemplars.ranked_units import Journal, identify
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
-from kerasal.receptive_field.geometry.field_windows import known_field
-from kerasal.receptive_field.patterns.projection import check
+from kerasal.receptive_field.geometry.field_geometry import remember_field
 
 import keras
 
@@ -83,7 +83,7 @@ def top_exemplars(
     check_choice("rule", rule, hooks.RULES)
     intake = Intake(model, preprocessing, fit, size)
     source = open_source(images, intake)
-    known_field(model, path, intake.shape[:2])  # what has no field is told before the long pass
+    remember_field(model, path, intake.shape[:2])  # what has no field is told before the long pass
     check(model, path, channels, intake.shape, rule)
     kept = None
     if journal is not None:
@@ -91,7 +91,7 @@ def top_exemplars(
     search = Search(model, path, channels, int(k), source, batch_size, kept)
     ranking = search.run(progress)
     _warn(source, search.seen, k)
-    geometry = known_field(model, path, intake.shape[:2])
+    geometry = remember_field(model, path, intake.shape[:2])
     results = reconstruct(model, path, channels, ranking, source, geometry, rule, progress=progress, seen=search.seen)
     if kept:
         kept.remove()

@@ -1,9 +1,9 @@
-"""Help with names that do not exist, or no longer: list the closest ones, or say what it is called now."""
+"""Names in sentences: what is closest to an unknown one, what one is called now, the first of many, what is skipped."""
 
 import difflib
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -43,3 +43,18 @@ def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any
     short = module.removeprefix("kerasal.")
     warnings.warn(f"{short}.{name} is called {short}.{renamed[name]} now.", DeprecationWarning, stacklevel=3)
     return getattr(sys.modules[module], renamed[name])
+
+
+def abbreviate(names: Iterable[object], most: int = 8) -> str:
+    """Return the first names in one phrase, and how many more there are."""
+    listed = list(map(str, names))
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+def describe_skipped(skipped: Sequence[tuple[str, str]]) -> str:
+    """Return a sentence that counts the files that could not be read and names the first, each with its reason."""
+    if not skipped:
+        return ""
+    named = "; ".join(f"{name} ({reason})" if reason else name for name, reason in skipped[:5])
+    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+    return f"{len(skipped)} file{'s' * (len(skipped) != 1)} could not be read: {named}{more}."

@@ -101,7 +101,7 @@ def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocess
     load_tensorflow()
     from kerasal import training
     from kerasal.training.gaze_files import files_of
-    from kerasal.training.run_folder import DRAWN, identify_start
+    from kerasal.training.run_folder import DRAWN, digest_start
 
     import keras
     import tensorflow as tf
@@ -119,7 +119,7 @@ def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocess
     size = size or usual
     refuse_inputs((output / name for name in files_of(net.name).written), folders=False)
     given = Path(about["model"]).exists() or about["weights"] or has_weights(opening.options_of(about["options"]))
-    start = identify_start(net.weights) if given else DRAWN
+    start = digest_start(net.weights) if given else DRAWN
     return training.train_gaze(
         net, *sets, chosen, output, preprocessing=convention, size=size, about=about, start=start, **run
     )

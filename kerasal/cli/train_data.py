@@ -44,11 +44,11 @@ class Opened:
     @property
     def start(self) -> str:
         """What a run that goes on must have begun from, as ``training.train`` takes it."""
-        from kerasal.training.run_folder import DRAWN, identify_start
+        from kerasal.training.run_folder import DRAWN, digest_start
 
         asked = self.asked
         given = _is_file(asked.model) or asked.weights is not None or has_weights(asked.net_options)
-        return identify_start(self.network.weights) if given else DRAWN
+        return digest_start(self.network.weights) if given else DRAWN
 
     def count(self, part) -> int:
         """Return how many images a part has."""

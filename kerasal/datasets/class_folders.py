@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasal.images.image_folders import SUFFIXES
-from kerasal.names import unknown_name_message
+from kerasal.names import abbreviate, unknown_name_message
 
 _TRAIN, _TEST = ("train", "training"), ("val", "valid", "validation", "test")
 _NAMED = 10
@@ -67,8 +67,8 @@ def class_files(
     only = set(parts[0].names) ^ set(parts[1].names)
     if only:
         raise ValueError(
-            f"{train} and {test} must hold the same classes. Only one of them has {_some(sorted(only))}; choose among "
-            "the others (--classes on the command line)."
+            f"{train} and {test} must hold the same classes. Only one of them has {abbreviate(sorted(only), _NAMED)}; "
+            "choose among the others (--classes on the command line)."
         )
     return _two(parts[0], train), parts[1]
 
@@ -102,8 +102,8 @@ def _listed(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, s
     ]
     if empty:
         raise ValueError(
-            f"{len(empty)} of {len(found)} class folders in {folder} hold no images: {_some(empty)}. Remove them, or "
-            "choose the classes (--classes on the command line)."
+            f"{len(empty)} of {len(found)} class folders in {folder} hold no images: {abbreviate(empty, _NAMED)}. "
+            "Remove them, or choose the classes (--classes on the command line)."
         )
     return ClassFiles(
         list(found),
@@ -171,7 +171,3 @@ def _names(folder: pathlib.Path) -> dict[str, str]:
                 f"{row[key].strip()!r}. Keep one."
             )
     return named
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasal.datasets.gaze_dataset import GazeDataset, some
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_types import Shape, Stimulus
 from kerasal.datasets.map_files import read_map
 from kerasal.digests import digest, digest_files
 from kerasal.files import replacing
 from kerasal.images.drawings import crop_square
+from kerasal.names import abbreviate
 from kerasal.progress import progress_bar
 
 
@@ -94,7 +95,7 @@ def _read(data: GazeDataset, key: tuple, progress: bool):
                 images[number], maps[number] = result
             advance(1)
     if wrong and (empty == "error" or len(wrong) == len(data)):
-        listed = some(data.names[number] for number in wrong)
+        listed = abbreviate(data.names[number] for number in wrong)
         raise ValueError(
             f"{len(wrong)} of {len(data)} images cannot be trained on ({listed}). {next(iter(wrong.values()))} "
             'Repair them, or pass empty="skip".'

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, density_of
-from kerasal.datasets.image_names import some as some
 from kerasal.datasets.stimuli import stimuli_of
 from kerasal.images.drawings import resize
 from kerasal.metrics.blur import blur_fixations, sigma_of
-from kerasal.names import unknown_name_message
+from kerasal.names import abbreviate, unknown_name_message
 
 SIGMA = 0.03
 """The default blur, as a share of the image's width: OSIE's authors took 24 of 800, the coursework 19 of 640 pixels."""
@@ -60,7 +59,7 @@ class GazeDataset:
             raise ValueError(f"Two images are named {twice!r}; expected a name of its own for each.")
         bare = [stimulus.name for stimulus in stimuli if stimulus.fixations is None and stimulus.density is None]
         if bare:
-            raise ValueError(f"{len(bare)} images have neither fixations nor a density: {some(bare)}.")
+            raise ValueError(f"{len(bare)} images have neither fixations nor a density: {abbreviate(bare)}.")
 
     def __len__(self) -> int:
         return len(self._stimuli)

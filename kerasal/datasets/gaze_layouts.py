@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from kerasal.datasets.fixation_files import list_fixations
-from kerasal.datasets.gaze_dataset import GazeDataset, some
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
 from kerasal.datasets.image_names import key_by_stem
 from kerasal.datasets.map_files import list_maps, read_map
 from kerasal.datasets.matlab_files import list_sized
+from kerasal.names import abbreviate
 
 _IMAGES = ("images", "stimuli", "image", "stimulus")
 _DENSITIES = ("maps", "saliency", "densities", "density", "saliency_maps")
@@ -115,10 +116,11 @@ def _child(folder: pathlib.Path, names: Iterable[str]) -> pathlib.Path | None:
 def _image_folder(folder: pathlib.Path) -> pathlib.Path:
     found = _child(folder, _IMAGES)
     if found is None or not found.is_dir():
+        inside = abbreviate(sorted(entry.name for entry in folder.iterdir())) or "nothing"
         raise ValueError(
             f"{folder} is no gaze data that is known: expected a folder {', '.join(_IMAGES[:2])} with "
             f"{', '.join(_TABLES[:3])} or a folder {', '.join((*_DENSITIES[:2], _FIXATIONS[0]))} beside it, or "
-            f"train.pkl and val.pkl. It has {some(sorted(entry.name for entry in folder.iterdir())) or 'nothing'}."
+            f"train.pkl and val.pkl. It has {inside}."
         )
     return found
 
@@ -188,8 +190,8 @@ def _unmatched(images: Mapping, gaze: Mapping | None, what: str) -> list[str]:
         return []
     without = [name for name in images if name not in gaze]
     spare = [name for name in gaze if name not in images]
-    lines = [f"images without {what}: {some(without)}"] if without else []
-    return lines + ([f"{what} without an image: {some(spare)}"] if spare else [])
+    lines = [f"images without {what}: {abbreviate(without)}"] if without else []
+    return lines + ([f"{what} without an image: {abbreviate(spare)}"] if spare else [])
 
 
 def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, Callable] | None, bool]:

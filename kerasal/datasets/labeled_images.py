@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -96,12 +97,17 @@ class ClassImages:
         counts = np.bincount(self.labels, minlength=len(self.names)).reshape(-1, 1, 1, 1)
         return (total / np.maximum(counts, 1)).astype(np.float32)
 
-    def fingerprint(self) -> str:
+    def digest(self) -> str:
         """Return 32 hexadecimal digits that change with the classes, the files (names and contents) and the shape."""
         with ThreadPoolExecutor(_workers(), thread_name_prefix="kerasal-reader") as pool:
             contents = list(pool.map(digest_file, self.files))
         files = [(file.name, content) for file, content in zip(self.files, contents, strict=True)]
         return digest(self.names, self.shape, self.fit, self.labels, files)
+
+    def fingerprint(self) -> str:
+        """Return ``digest()``, under its old name."""
+        warnings.warn("ClassImages.fingerprint is called digest now.", DeprecationWarning, stacklevel=2)
+        return self.digest()
 
     def _read(self, file: pathlib.Path) -> np.ndarray:
         return to_channels(crop_square(read(file), self.shape[:2], self.fit), self.shape[2])

@@ -15,12 +15,12 @@ from kerasal import (
 from kerasal.checks import check_int, check_number
 from kerasal.models.image_inputs import Intake
 from kerasal.models.image_sources import Array, Files, open_source
-from kerasal.names import unknown_name_message
+from kerasal.names import describe_skipped, unknown_name_message
 from kerasal.preprocessing import Preprocessing
 from kerasal.probe import splits
 from kerasal.probe.classifiers import CLASSIFIERS, accuracies
 from kerasal.probe.coordinates import coordinates
-from kerasal.probe.feature_store import Store, identify
+from kerasal.probe.feature_store import Store, digest_features
 from kerasal.probe.layer_features import Features
 from kerasal.progress import progress_bar
 
@@ -184,15 +184,12 @@ def _store(cache, source, intake: Intake, pool: int | None) -> Store:
         return Store()
     settings = {"shape": intake.shape, "fit": intake.fit, "preprocessing": repr(intake.convention), "pool": pool}
     images = source.files if isinstance(source, Files) else source.images
-    return Store(pathlib.Path(cache) / f"features-{identify(intake.model, images, settings)}")
+    return Store(pathlib.Path(cache) / f"features-{digest_features(intake.model, images, settings)}")
 
 
 def _warn(source, numbers: np.ndarray) -> None:
     missing = sorted(set(range(source.total)) - set(numbers.tolist()))
     if missing:
         reasons = dict(source.skipped)
-        names = [source.name(number) for number in missing]
-        named = [f"{name} ({reasons[name]})" if name in reasons else name for name in names]
-        more = f"; and {len(named) - 5} more" if len(named) > 5 else ""
-        files = "file" if len(named) == 1 else "files"
-        warnings.warn(f"Left out, {len(named)} {files} could not be read: {'; '.join(named[:5])}{more}.", stacklevel=3)
+        skipped = [(name, reasons.get(name, "")) for name in map(source.name, missing)]
+        warnings.warn(f"Skipped: {describe_skipped(skipped)}", stacklevel=3)

@@ -93,7 +93,7 @@ def train(
             as Keras counts; not of single batches). They act before an epoch is kept, so that a run that goes on has
             missed none; one that sets ``model.stop_training`` ends the run after that epoch. Of several workers, only
             the chief's are told.
-        start: what the model's present weights are, ``training.folder.identify_start``: then a run that goes on must
+        start: what the model's present weights are, ``training.run_folder.digest_start``: then a run that goes on must
             have begun from the same. By default they are not compared, and may be those of a model partly trained.
 
     Returns:
@@ -118,7 +118,7 @@ def train(
     with team.guarded(), run_folder.claimed(team, output):
         run = Run(replicas, learning_rate, batch_size, seed, augmentation, train_data, test_data)
         settings = {
-            **run_folder.identify(model),
+            **run_folder.describe_model(model),
             "seed": seed,
             "batch_size": batch_size,
             "learning_rate": learning_rate,

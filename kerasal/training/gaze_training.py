@@ -88,8 +88,8 @@ def train_gaze(
         tensorboard: also write event files into ``output``/tensorboard.
         progress: show a bar with the images a second and the remaining time, and a line an epoch, on stderr.
         about: kept in run.json, such as how the net was made.
-        start: what the net's present weights are, ``training.folder.identify_start``: then a run that goes on must have
-            begun from the same. By default they are not compared, and may be those of a net partly trained.
+        start: what the net's present weights are, ``training.run_folder.digest_start``: then a run that goes on must
+            have begun from the same. By default they are not compared, and may be those of a net partly trained.
         **changes: to the recipe, such as ``epochs=20``, ``batch_size=32``, ``loss="kld=1,cc=0.2"``.
 
     Raises:
@@ -131,7 +131,7 @@ def train_gaze(
         already = _bytes(net.weights) + _bytes(optimizer.variables)
         check_memory(replicas.net, chosen.batch_size, slots, already, machines=team.size)
         settings = {
-            **run_folder.identify(net),
+            **run_folder.describe_model(net),
             **chosen.settings,
             "preprocessing": dataclasses.asdict(convention) | {"name": ""},
             "size": list(size),

@@ -20,7 +20,7 @@ START, DRAWN = "starting weights", "drawn by the seed"
 _PATIENCE = 30.0  # seconds: a shared folder shows a new file to other machines only after a while
 
 
-def identify(model) -> dict[str, str]:
+def describe_model(model) -> dict[str, str]:
     """Return what a run that goes on must have in common with its beginning of the model, whose weights it restores."""
     trained = [bool(variable.trainable) for variable in model.weights]
     return {
@@ -29,7 +29,7 @@ def identify(model) -> dict[str, str]:
     }
 
 
-def identify_start(weights: Sequence) -> str:
+def digest_start(weights: Sequence) -> str:
     """Return a digest of starting weights: a model's variables."""
     return digest([np.asarray(one) for one in weights])
 
@@ -75,7 +75,7 @@ def begin(
         )
     for old in files:  # never the history of one run beside the weights of another
         (output / old).unlink(missing_ok=True)
-    settings.setdefault(START, identify_start(state["model"]))
+    settings.setdefault(START, digest_start(state["model"]))
     # Epoch 0 is kept too: whoever is stopped in the first epoch starts again from the same weights.
     checkpoint.write(path, settings, [], state)
     return []

@@ -34,7 +34,7 @@ class Inputs:
         """Return what tells these data from others."""
         if not isinstance(self._source, ClassImages):
             return digest(*self._source)
-        return digest(self._source.fingerprint(), self._convention.mean, self._convention.std, self._convention.bgr)
+        return digest(self._source.digest(), self._convention.mean, self._convention.std, self._convention.bgr)
 
     def batches(
         self, order: np.ndarray, batch_size: int, changes: tuple[Augmentation, np.ndarray] | None = None

@@ -49,7 +49,7 @@ def test_what_does_not_fit_into_memory_is_read_from_its_files(folder):
     assert kept.pixels is not None and read.pixels is None
     np.testing.assert_array_equal(kept.take([3, 0, 12]), read.take([3, 0, 12]))
     np.testing.assert_array_equal(kept.means(), read.means())
-    assert kept.fingerprint() == read.fingerprint()
+    assert kept.digest() == read.digest()
 
 
 def test_class_means(folder):
@@ -170,9 +170,9 @@ def test_which_folders_hold_classes(folder, tmp_path):
     assert not has_class_folders(folder / "ant")
 
 
-def test_a_fingerprint_tells_data_apart(folder):
+def test_a_digest_tells_data_apart(folder):
     first = class_images(folder, SHAPE)[0]
-    assert first.fingerprint() == class_images(folder, SHAPE)[0].fingerprint()
+    assert first.digest() == class_images(folder, SHAPE)[0].digest()
     others = [
         class_images(folder, (9, 8, 3))[0],
         class_images(folder, SHAPE, fit="stretch")[0],
@@ -180,7 +180,7 @@ def test_a_fingerprint_tells_data_apart(folder):
         ClassImages(["x", "bee", "cat"], first.files, first.labels, SHAPE),
     ]
     images.write(first.files[0], np.random.default_rng(0).integers(0, 255, (9, 9, 3)).astype(np.uint8))
-    assert len({one.fingerprint() for one in [*others, first]} | {class_images(folder, SHAPE)[0].fingerprint()}) == 5
+    assert len({one.digest() for one in [*others, first]} | {class_images(folder, SHAPE)[0].digest()}) == 5
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_the_definition_is_part_of_the_name(net):
     pixels, names = np.zeros((2, 9, 9, 3), np.uint8), []
     for activation in ("relu", "elu", "relu"):
         net.layers[0].activation = keras.activations.get(activation)
-        names.append(feature_store.identify(net, pixels, {}))
+        names.append(feature_store.digest_features(net, pixels, {}))
     assert names[0] == names[2] != names[1]
 
 

@@ -13,10 +13,11 @@ from kerasal import (
 from kerasal.checks import check_choice, check_int
 from kerasal.models.image_inputs import Intake
 from kerasal.models.image_sources import Files, Source, open_source
+from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
-from kerasal.receptive_field.exemplars.exemplar_search import Search, told
+from kerasal.receptive_field.exemplars.exemplar_search import Search
 from kerasal.receptive_field.exemplars.projection import check
-from kerasal.receptive_field.exemplars.ranked_units import Journal, identify
+from kerasal.receptive_field.exemplars.ranked_units import Journal, digest_search
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
 from kerasal.receptive_field.geometry.field_geometry import remember_field
 
@@ -87,7 +88,7 @@ def top_exemplars(
     check(model, path, channels, intake.shape, rule)
     kept = None
     if journal is not None:
-        kept = Journal(journal, _identity(source, intake, layer=path, channels=channels, k=int(k)))
+        kept = Journal(journal, _digest(source, intake, layer=path, channels=channels, k=int(k)))
     search = Search(model, path, channels, int(k), source, batch_size, kept)
     ranking = search.run(progress)
     _warn(source, search.seen, k)
@@ -108,15 +109,15 @@ def checked_channels(channel: int | Sequence[int]) -> list[int]:
     return array.tolist()
 
 
-def _identity(source: Source, intake: Intake, **settings) -> str:
+def _digest(source: Source, intake: Intake, **settings) -> str:
     if not isinstance(source, Files):
         raise ValueError("A journal is for image files, which can be read again. Leave it out for arrays and streams.")
     settings |= {"shape": intake.shape, "fit": intake.fit, "preprocessing": repr(intake.convention)}
-    return identify(intake.model, source.files, settings)
+    return digest_search(intake.model, source.files, settings)
 
 
 def _warn(source: Source, seen: int, k: int) -> None:
     if source.skipped:
-        warnings.warn(f"Skipped: {told(source.skipped)}", stacklevel=3)
+        warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=3)
     if seen < k:
         warnings.warn(f"There are only {seen} images for k={k}, so there are {seen} exemplars.", stacklevel=3)

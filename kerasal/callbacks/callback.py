@@ -23,7 +23,7 @@ from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field import FeatureEvolution
 from kerasal.receptive_field.exemplars.evolution_files import EpochStore
-from kerasal.training.events import Events
+from kerasal.training.training_progress import Events
 
 import keras
 import tensorflow as tf

@@ -5,10 +5,10 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_types import Shape, Stimulus
 from kerasal.datasets.map_files import read_map
 from kerasal.digests import digest, digest_files
@@ -19,7 +19,7 @@ from kerasal.progress import progress_bar
 
 
 def arrays(
-    data: GazeDataset,
+    data: Any,
     size: Shape,
     map_size: Shape,
     *,
@@ -30,7 +30,7 @@ def arrays(
     cache: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (numbers int32 (N,), images uint8 (N, h, w, 3), maps float32 (N, mh, mw)) of all usable images.
+    """Return (numbers int32 (N,), images uint8 (N, h, w, 3), maps float32 (N, mh, mw)) of a ``GazeDataset``.
 
     They are kept with ``data``, and read again where files, fixations, densities or images have changed since.
 
@@ -72,7 +72,7 @@ def _file_or(path, read: Callable):
     return digest_files([path]) if isinstance(path, pathlib.Path) else read()
 
 
-def _read(data: GazeDataset, key: tuple, progress: bool):
+def _read(data: Any, key: tuple, progress: bool):
     size, map_size, target, sigma, fit, empty = key
 
     def one(number: int):
@@ -104,14 +104,14 @@ def _read(data: GazeDataset, key: tuple, progress: bool):
     return (kept, images[kept], maps[kept]) if wrong else (kept, images, maps)
 
 
-def _image(data: GazeDataset, number: int, size: Shape, fit: str) -> np.ndarray:
+def _image(data: Any, number: int, size: Shape, fit: str) -> np.ndarray:
     small = data.stimulus(number).small
     if small is not None and small.shape[:2] == tuple(size):
         return small
     return crop_square(data.image(number), size, fit)
 
 
-def _map(data: GazeDataset, number: int, size: Shape, target: str, sigma, fit: str, image_size: Shape) -> np.ndarray:
+def _map(data: Any, number: int, size: Shape, target: str, sigma, fit: str, image_size: Shape) -> np.ndarray:
     if fit == "stretch":
         found = data.density(number, size, sigma) if target == "density" else data.fixation_map(number, size)
         return np.asarray(found, np.float32)

@@ -1,12 +1,12 @@
 """From a gaze data set to batches for training: read and resized once, shuffled and mirrored in every pass."""
 
 import os
+from typing import Any
 
 import numpy as np
 
 from kerasal.checks import check_choice, check_int
 from kerasal.datasets.gaze_arrays import arrays as arrays
-from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_types import Shape
 from kerasal.preprocessing import Preprocessing, get
 
@@ -16,7 +16,7 @@ _FITS = ("stretch", "crop")
 
 
 def to_tf_data(
-    data: GazeDataset,
+    data: Any,
     size: Shape,
     map_size: Shape,
     *,
@@ -43,7 +43,7 @@ def to_tf_data(
     of the pass alone, so that a training continued with ``epoch=e`` sees what it would have seen.
 
     Args:
-        data: the images.
+        data: a ``GazeDataset``.
         size: (H, W) of the images.
         map_size: (H, W) of the maps.
         batch: images at a time.

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, density_of
-from kerasal.datasets.stimuli import stimuli_of
+from kerasal.datasets.gaze_batches import to_tf_data
+from kerasal.datasets.gaze_summary import describe_gaze
+from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, density_of, stimuli_of
 from kerasal.images.drawings import resize
 from kerasal.metrics.blur import blur_fixations, sigma_of
 from kerasal.names import abbreviate, unknown_name_message
@@ -198,14 +199,10 @@ class GazeDataset:
 
     def describe(self) -> str:
         """Describe the set in a few lines: sizes, ranges, counts, centre bias, and what is empty or damaged."""
-        from kerasal.datasets.gaze_summary import describe
-
-        return describe(self)
+        return describe_gaze(self)
 
     def to_tf_data(self, size: Shape, map_size: Shape, **options):
         """Return a ``tf.data.Dataset`` of batches (images, maps); see ``gaze_batches.to_tf_data`` for the options."""
-        from kerasal.datasets.gaze_batches import to_tf_data
-
         return to_tf_data(self, size, map_size, **options)
 
     def _points(self, which: int | str) -> Points | None:

@@ -1,6 +1,7 @@
 """What a gaze data set holds, in a few lines: looked at before training, they explain most of what goes wrong in it."""
 
 import collections
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,8 @@ _BLUR = 2.0  # cells, so that few fixations show their spread and not their scat
 _LOOKED_AT = 64  # images whose pixels are read
 
 
-def describe(data) -> str:
-    """Describe ``data``: images, sizes, pixel range, fixations, density range, centre bias, and unusable images.
+def describe_gaze(data: Any) -> str:
+    """Describe a ``GazeDataset``: images, sizes, pixel range, fixations, density range, centre bias, and unusable images.
 
     The centre bias is that of the blurred mean map, in which every image weighs the same: its correlation with a
     Gaussian of a quarter of the sides, and the mean distance from the centre in fractions of width and height (.383

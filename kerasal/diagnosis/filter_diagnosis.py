@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from kerasal.checks import check_number
-from kerasal.diagnosis import spectra
-from kerasal.diagnosis.kernels import find_kernels
-from kerasal.diagnosis.responses import respond
+from kerasal.diagnosis import filter_spectra
+from kerasal.diagnosis.filter_spectra import find_kernels, respond
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_inputs import Intake
 from kerasal.models.image_sources import open_source
@@ -86,8 +85,8 @@ def filter_diagnosis(
         warnings.warn(
             f"{len(broken)} filters of {path!r} hold NaN or infinite weights: {broken.tolist()}.", stacklevel=2
         )
-    energies, rows, columns = spectra.power(kernels, dilation)
-    below, between, above = spectra.bands(energies, rows, columns, low, high)
+    energies, rows, columns = filter_spectra.measure_power(kernels, dilation)
+    below, between, above = filter_spectra.share_bands(energies, rows, columns, low, high)
     table = pd.DataFrame(
         {
             "channel": np.arange(flat.shape[1]),
@@ -96,7 +95,7 @@ def filter_diagnosis(
             "middle": between,
             "high": above,
             "extreme": below + above,
-            "aliasing": spectra.lost(energies, rows, columns, stride),
+            "aliasing": filter_spectra.share_lost(energies, rows, columns, stride),
             "nearest": _nearest(flat),
         }
     )
@@ -130,7 +129,7 @@ def _on_images(model, path: str, images, intake: tuple, batch_size, progress: bo
     columns = {
         "peak": np.max(peak, axis=0),
         "active": active / seen,
-        "aliasing_images": np.where(negligible, np.nan, spectra.shares(beyond, energy)),
+        "aliasing_images": np.where(negligible, np.nan, filter_spectra.divide(beyond, energy)),
     }
     return seen, [name for name, _ in source.skipped], columns
 

@@ -8,9 +8,9 @@ of .1 makes these areas lower than exact ones: never compare the two.
 import numpy as np
 
 from kerasal.checks import check_int, check_number
-from kerasal.metrics._counts import count_above, count_at_least
 from kerasal.metrics._fixations import fixations_of, map_and_fixations
 from kerasal.metrics._maps import Map
+from kerasal.metrics._sums import count_above, count_at_least
 
 _FEW = 20  # so many cuts are cheaper one by one
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kerasal.checks import check_int
-from kerasal.metrics._maps import check_resize, map_of, subject, undefined
-from kerasal.metrics._resize import imresize
+from kerasal.metrics._maps import check_resize, imresize, map_of, subject, undefined
 
 _FRAMEWORKS = {"tensorflow": "TENSORFLOW", "torch": "PYTORCH", "jax": "JAX", "cupy": "CUPY"}
 

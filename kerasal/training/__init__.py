@@ -18,11 +18,11 @@ from kerasal.training.classifier import accuracy as accuracy
 from kerasal.training.classifier import train as train
 from kerasal.training.gaze_training import GazeTraining as GazeTraining
 from kerasal.training.gaze_training import train_gaze as train_gaze
-from kerasal.training.schedules import Constant as Constant
-from kerasal.training.schedules import Cosine as Cosine
-from kerasal.training.schedules import Linspace as Linspace
-from kerasal.training.schedules import StepFloor as StepFloor
-from kerasal.training.sgd import TorchSGD as TorchSGD
+from kerasal.training.optimization import Constant as Constant
+from kerasal.training.optimization import Cosine as Cosine
+from kerasal.training.optimization import Linspace as Linspace
+from kerasal.training.optimization import StepFloor as StepFloor
+from kerasal.training.optimization import TorchSGD as TorchSGD
 from kerasal.training.training_recipes import RECIPES as RECIPES
 from kerasal.training.training_recipes import Recipe as Recipe
 from kerasal.training.training_recipes import recipe as recipe

@@ -18,12 +18,11 @@ from kerasal.checks import check_int, check_number
 from kerasal.datasets.labeled_images import ClassImages
 from kerasal.process import check_process
 from kerasal.training import checkpoint, results, run_folder
-from kerasal.training.arrays import Labelled
 from kerasal.training.augmentation import Augmentation
 from kerasal.training.classifier_run import Run, probabilities
 from kerasal.training.memory import check_memory
 from kerasal.training.replicas import Replicas
-from kerasal.training.training_inputs import Inputs, inputs_of
+from kerasal.training.training_inputs import Inputs, Labelled, inputs_of
 from kerasal.training.training_progress import Progress
 
 import keras

@@ -6,10 +6,9 @@ import time
 import numpy as np
 import pandas as pd
 
-from kerasal.training import confusion
+from kerasal.training import training_pictures
 from kerasal.training.augmentation import Augmentation
-from kerasal.training.replica_step import SpreadTrainer
-from kerasal.training.replicas import Replicas
+from kerasal.training.replicas import Replicas, SpreadTrainer
 from kerasal.training.training_inputs import Inputs
 from kerasal.training.training_progress import Progress
 
@@ -71,7 +70,9 @@ class Run:
 
     def confusion(self, names: list[str]) -> pd.DataFrame:
         """Count the test images, a row for each true class and a column for each predicted one."""
-        return confusion.table(self._test.labels, probabilities(self._trainer, self._test).argmax(axis=1), names)
+        return training_pictures.count_confusion(
+            self._test.labels, probabilities(self._trainer, self._test).argmax(axis=1), names
+        )
 
     def _measured(self) -> tuple[float, float]:
         """Return the mean cross-entropy, as Keras clips it, and the accuracy, dropout off."""

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from kerasal.files import replacing
-from kerasal.training import curves
+from kerasal.training import training_pictures
 from kerasal.training.run_folder import CURVES, HISTORY
+from kerasal.training.training_progress import Events
 
 RUN, STEPS, EVENTS = "run.json", "steps.csv", "tensorboard"
 _COLUMNS = ["epoch", "step", "rate", "loss", "val_loss", "val_mse", "val_cc", "seconds"]
@@ -39,7 +40,7 @@ class Journal:
 
     def __init__(self, output: pathlib.Path, name: str, rows: Sequence[dict], recipe, tensorboard: bool):
         self._output, self._files, self._recipe, self._rows = output, files_of(name), recipe, list(rows)
-        self._name, self._events = name, _events(output / EVENTS) if tensorboard else None
+        self._name, self._events = name, Events(output / EVENTS) if tensorboard else None
 
     def __enter__(self) -> "Journal":
         # Both follow from the checkpoint: what a killed run wrote beyond it is dropped, and will come again.
@@ -70,7 +71,7 @@ class Journal:
             name if weight == 1 else f"{weight:g} {name}" for name, weight in _signed(self._recipe.loss).items()
         )
         with replacing(self._output / CURVES) as path:
-            curves.draw_steps(self.steps(), history, f"loss: {label}", title).savefig(path)
+            training_pictures.draw_steps(self.steps(), history, f"loss: {label}", title).savefig(path)
         with replacing(self._output / self._files.weights) as path:
             net.save_weights(path)
         with replacing(self._output / self._files.whole) as path:
@@ -107,12 +108,6 @@ class UnwrittenJournal(Journal):
 
     def results(self, net) -> None:
         """Do nothing: the chief writes them."""
-
-
-def _events(path: pathlib.Path):
-    from kerasal.training.events import Events  # loads TensorFlow
-
-    return Events(path)
 
 
 def _tell(events, row: dict) -> None:

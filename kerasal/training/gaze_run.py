@@ -1,6 +1,5 @@
 """A gaze training run under way: its epochs, its validations, and what is kept of it."""
 
-import json
 import math
 import pathlib
 import shutil
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.files import replacing
+from kerasal.store import write_json
 from kerasal.training import checkpoint, run_folder
 from kerasal.training.gaze_files import EVENTS, RUN, Journal, UnwrittenJournal, files_of
 from kerasal.training.gaze_step import SpreadSteps, Steps, objective_of
@@ -63,8 +63,7 @@ class Run:
             "skipped": {"training": self.data.skipped, "validation": self.test.skipped},
             **about,
         }
-        with replacing(self.output / RUN) as path:
-            path.write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
+        write_json(self.output / RUN, facts)
         return Journal(self.output, self.replicas.net.name, self.rows, self.recipe, tensorboard)
 
     def train(self, journal: Journal, shown: Progress) -> None:

@@ -24,9 +24,9 @@ from kerasal.process import check_process
 from kerasal.training import run_folder, training_recipes
 from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
+from kerasal.training.optimization import TorchSGD
 from kerasal.training.replicas import Replicas
 from kerasal.training.samples import CACHE, samples_of
-from kerasal.training.sgd import TorchSGD
 from kerasal.training.training_progress import Progress
 from kerasal.training.training_recipes import Recipe
 

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from kerasal.checks import check_choice, check_int, check_number
 from kerasal.names import unknown_name_message
-from kerasal.training.schedules import Constant, Cosine, Linspace, Schedule, StepFloor, depends_on_length
+from kerasal.store import plain
+from kerasal.training.optimization import Constant, Cosine, Linspace, Schedule, StepFloor, depends_on_length
 
 LOSSES = ("mse", "nss", "cc", "kld", "similarity", "likelihood")
 OF_FIXATIONS = ("nss", "likelihood")
@@ -83,7 +84,7 @@ class Recipe:
         del found["source"]
         if not any(depends_on_length(schedule) for schedule in (self.rate, self.momentum)):
             del found["epochs"]  # such a run may be given more
-        return {key: _plain(value) for key, value in found.items() if value is not None}
+        return {key: plain(value) for key, value in found.items() if value is not None}
 
 
 RECIPES: dict[str, Recipe] = {
@@ -225,7 +226,3 @@ def _check(chosen: Recipe) -> None:
         check_number(key, value, **{"above" if key == "rate" else "minimum": 0})
     if chosen.target_range == "pm1" and "kld" in chosen.loss:
         raise ValueError('kld takes values below 0 for 0: give it target_range "unit", not "pm1".')
-
-
-def _plain(value):
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, Mapping) else value

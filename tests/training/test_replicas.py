@@ -12,7 +12,7 @@ import pytest
 
 from kerasal import training
 from kerasal.training import checkpoint, run_folder
-from kerasal.training.cluster import cluster_of
+from kerasal.training.workers import cluster_of
 
 import keras
 import tensorflow as tf

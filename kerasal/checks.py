@@ -35,7 +35,7 @@ def check_int(
         wanted = f"an integer in {minimum}..{maximum}"
     else:
         wanted = {0: "0 or a positive integer", 1: "a positive integer"}.get(minimum, f"an integer from {minimum} on")
-    raise _refused(name, wanted, value, none, remedy)
+    raise _make_error(name, wanted, value, none, remedy)
 
 
 def check_number(
@@ -62,7 +62,7 @@ def check_number(
     limits = " and ".join(f"{word} {limit:g}" for word, limit in bounds.items() if limit is not None)
     if minimum is not None and maximum is not None:
         limits = f"in {minimum:g}..{maximum:g}"
-    raise _refused(name, f"a finite number {limits}".rstrip(), value, none, remedy)
+    raise _make_error(name, f"a finite number {limits}".rstrip(), value, none, remedy)
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str], *, remedy: str = "") -> str:
@@ -74,7 +74,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str], *, remedy: str =
     words = list(choices)
     if isinstance(value, str) and value in words:
         return value
-    raise _refused(name, f"one of {', '.join(words)}", value, "", remedy)
+    raise _make_error(name, f"one of {', '.join(words)}", value, "", remedy)
 
 
 def check_size(name: str, value: Any, sides: Sequence[str] = ("height", "width"), *, none: str = "") -> tuple[int, ...]:
@@ -86,7 +86,7 @@ def check_size(name: str, value: Any, sides: Sequence[str] = ("height", "width")
     if np.ndim(value) == 1 and len(value) == len(sides) and all(is_int(side) and side > 0 for side in value):
         return tuple(map(int, value))
     count = {2: "two", 3: "three"}[len(sides)]
-    raise _refused(name, f"({', '.join(sides)}), {count} positive integers", value, none, "")
+    raise _make_error(name, f"({', '.join(sides)}), {count} positive integers", value, none, "")
 
 
 def refuse_mask(value: Any, what: str) -> None:
@@ -105,6 +105,6 @@ def refuse_mask(value: Any, what: str) -> None:
             )
 
 
-def _refused(name: str, wanted: str, value: Any, none: str, remedy: str) -> ValueError:
+def _make_error(name: str, wanted: str, value: Any, none: str, remedy: str) -> ValueError:
     alternative = f", or {none}" if none else ""
     return ValueError(f"{name} must be {wanted}{alternative}, got {value!r}. {remedy}".rstrip())

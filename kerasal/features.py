@@ -37,9 +37,9 @@ def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int
     for start in range(0, len(arrays[0]), batch_size):
         chunk = [array[start : start + batch_size] for array in arrays]
         settings = {"output": None, "logits": True, "options": {"layer": path}, "example": inputs}
-        parts.append(traced(_tapped, model, top_class(), chunk, **settings)(chunk, [])[0])
+        parts.append(traced(_tap, model, top_class(), chunk, **settings)(chunk, [])[0])
     return np.concatenate(parts)
 
 
-def _tapped(view, *, layer: str):
+def _tap(view, *, layer: str):
     return [view.layout.last(layer, view.run(view.inputs, taps=[layer])[1][layer])]

@@ -189,8 +189,8 @@ def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if isinstance(before, Mapping) and isinstance(after, Mapping) and set(before) == set(after):
             found += [f"{key} {text}" for text in differences(before, after)]
         elif before != after:
-            old = _shown(before) if key in there else "not noted, as by an earlier version,"
-            found.append(f"{key}: {old} there, {_shown(after)} now")
+            old = _abbreviate(before) if key in there else "not noted, as by an earlier version,"
+            found.append(f"{key}: {old} there, {_abbreviate(after)} now")
     return found
 
 
@@ -205,6 +205,6 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def _shown(value: Any) -> str:
+def _abbreviate(value: Any) -> str:
     text = str(value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

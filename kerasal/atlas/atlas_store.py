@@ -25,7 +25,7 @@ def check_folder(folder: pathlib.Path) -> dict[str, Any]:
     return store.Store(folder).read_mark(_MARK, lambda found: found.get("kind") == _KIND, "an atlas")
 
 
-def remembered(folder: pathlib.Path) -> list[pathlib.Path]:
+def recall_images(folder: pathlib.Path) -> list[pathlib.Path]:
     """Return the images that the atlas in the folder was made with, as far as they are still there."""
     return [path for path in map(pathlib.Path, check_folder(folder).get("images", ())) if path.is_file()]
 

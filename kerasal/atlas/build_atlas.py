@@ -12,7 +12,7 @@ from kerasal.atlas import cleanup
 from kerasal.atlas.anatomy import anatomy
 from kerasal.atlas.atlas_pages import Pages
 from kerasal.atlas.atlas_plan import Piece, Scope, pieces
-from kerasal.atlas.atlas_store import Store, remembered
+from kerasal.atlas.atlas_store import Store, recall_images
 from kerasal.atlas.image_page import top_classes
 from kerasal.atlas.selection import chosen_layers, sample
 from kerasal.atlas.slugs import slugs
@@ -104,7 +104,7 @@ def build(
     started = time.monotonic()
     _check_numbers(channels=channels, image_pages=image_pages)
     given = [images] if isinstance(images, (str, os.PathLike)) else images
-    found = pictures.find_files(given) if given else remembered(pathlib.Path(folder))
+    found = pictures.find_files(given) if given else recall_images(pathlib.Path(folder))
     files = [path.absolute() for path in found]  # the same images, from wherever this is called
     subject = make_subject(model, name=name, preprocessing=preprocessing, labels=labels, task=task, fit=fit)
     scope = _scope(subject, layers, classes, channels, files, image_pages, seed)

@@ -43,10 +43,10 @@ def arrays(
     )
     if data._arrays.get(key, ("",))[0] != made_from:
         folder = None if cache is None else pathlib.Path(cache)
-        found = None if folder is None else _stored(folder, made_from)
+        found = None if folder is None else _load_cache(folder, made_from)
         if found is None:
             found = _read(data, key, progress)
-            found = found if folder is None else _store(folder, made_from, *found)
+            found = found if folder is None else _save_cache(folder, made_from, *found)
         data._arrays[key] = made_from, found
     return data._arrays[key][1]
 
@@ -119,7 +119,7 @@ def _map(data: Any, number: int, size: Shape, target: str, sigma, fit: str, imag
         whole = np.asarray(data.density(number, None, sigma))
         return np.maximum(crop_square(crop_square(whole, _crop_of(whole.shape, image_size)), size, "stretch"), 0)
     counts = data.fixation_map(number)
-    return _shrunk(crop_square(np.asarray(counts), _crop_of(counts.shape, image_size)), size)
+    return _shrink_counts(crop_square(np.asarray(counts), _crop_of(counts.shape, image_size)), size)
 
 
 def _crop_of(shape: Shape, like: Shape) -> Shape:
@@ -128,7 +128,7 @@ def _crop_of(shape: Shape, like: Shape) -> Shape:
     return max(1, round(like[0] * scale)), max(1, round(like[1] * scale))
 
 
-def _shrunk(counts: np.ndarray, size: Shape) -> np.ndarray:
+def _shrink_counts(counts: np.ndarray, size: Shape) -> np.ndarray:
     """Return counts on another grid; every fixation stays one."""
     y, x = np.nonzero(counts)
     rows, columns = y * size[0] // counts.shape[0], x * size[1] // counts.shape[1]
@@ -138,7 +138,7 @@ def _shrunk(counts: np.ndarray, size: Shape) -> np.ndarray:
     return np.bincount(rows * size[1] + columns, weights, size[0] * size[1]).reshape(size).astype(np.float32)
 
 
-def _stored(folder: pathlib.Path, made_from: str):
+def _load_cache(folder: pathlib.Path, made_from: str):
     files = [folder / name for name in ("numbers.npy", "images.npy", "maps.npy")]
     mark = folder / "made_from.txt"
     if not (mark.is_file() and all(file.is_file() for file in files)):
@@ -148,7 +148,7 @@ def _stored(folder: pathlib.Path, made_from: str):
     return tuple(np.load(file, mmap_mode="r") for file in files)
 
 
-def _store(folder: pathlib.Path, made_from: str, *found: np.ndarray):
+def _save_cache(folder: pathlib.Path, made_from: str, *found: np.ndarray):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "made_from.txt").unlink(missing_ok=True)
     for name, array in zip(("numbers.npy", "images.npy", "maps.npy"), found, strict=True):
@@ -156,4 +156,4 @@ def _store(folder: pathlib.Path, made_from: str, *found: np.ndarray):
             np.save(file, array)
     with replacing(folder / "made_from.txt") as temporary:  # last: it says that the others are whole
         temporary.write_text(made_from, encoding="utf-8")
-    return _stored(folder, made_from)
+    return _load_cache(folder, made_from)

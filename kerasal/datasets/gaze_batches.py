@@ -96,7 +96,7 @@ def to_tf_data(
             pixels[mirrored], truth[mirrored] = pixels[mirrored, :, ::-1], truth[mirrored, :, ::-1]
         if target_range == "pm1" and target == "density":
             truth = truth * 2 - 1
-        return _scaled(pixels, convention), truth, kept[places]
+        return _scale(pixels, convention), truth, kept[places]
 
     def finish(places, mirrored):
         found = tf.numpy_function(gather, [places, mirrored], (tf.float32, tf.float32, tf.int32))
@@ -111,7 +111,7 @@ def to_tf_data(
     return batches.apply(tf.data.experimental.assert_cardinality(number)).prefetch(2)
 
 
-def _scaled(pixels: np.ndarray, convention: Preprocessing) -> np.ndarray:
+def _scale(pixels: np.ndarray, convention: Preprocessing) -> np.ndarray:
     """Do what ``convention.apply`` does, a row of pixels at a time: a loop over three channels would take ten times."""
     rows = (pixels[..., ::-1] if convention.bgr else pixels).reshape(*pixels.shape[:2], -1)
     mean, std = (np.float32(values) for values in (convention.mean, convention.std))

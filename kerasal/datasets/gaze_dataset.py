@@ -76,7 +76,7 @@ class GazeDataset:
     @functools.cached_property
     def sizes(self) -> list[Shape]:
         """The images' (H, W), from the heads of their files."""
-        return [self._told(stimulus, stimulus.shape) for stimulus in self._stimuli]
+        return [self._read_named(stimulus, stimulus.shape) for stimulus in self._stimuli]
 
     def stimulus(self, which: int | str) -> Stimulus:
         """Return an image's entry by number or name.
@@ -94,7 +94,7 @@ class GazeDataset:
 
     def image(self, which: int | str) -> np.ndarray:
         """Return an image, uint8 RGB (H, W, 3)."""
-        return self._told(stimulus := self.stimulus(which), stimulus.pixels)
+        return self._read_named(stimulus := self.stimulus(which), stimulus.pixels)
 
     def fixations(self, which: int | str) -> np.ndarray | None:
         """Return the fixations on an image, float32 (n, 2) (x, y) in its pixels; ``None`` where there are none known.
@@ -142,7 +142,7 @@ class GazeDataset:
         """
         stimulus = self.stimulus(which)
         if stimulus.density is not None and sigma is None:
-            stored = self._told(stimulus, lambda: density_of(stimulus.density()))
+            stored = self._read_named(stimulus, lambda: density_of(stimulus.density()))
             self._check_aspect(stimulus, stored.shape)
             values = stored
         else:
@@ -209,10 +209,10 @@ class GazeDataset:
         stimulus = self.stimulus(which)
         if stimulus.fixations is None:
             return None
-        return self._told(stimulus, lambda: stimulus.fixations().within(stimulus.shape(), self.outside))
+        return self._read_named(stimulus, lambda: stimulus.fixations().within(stimulus.shape(), self.outside))
 
     @staticmethod
-    def _told(stimulus: Stimulus, read: Callable):
+    def _read_named(stimulus: Stimulus, read: Callable):
         """Return ``read()``; its errors name the image."""
         try:
             return read()

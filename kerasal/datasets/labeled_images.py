@@ -83,7 +83,7 @@ class ClassImages:
                 "Add images, or choose other classes."
             )
         test = np.zeros(len(self), bool)
-        for label, wanted in enumerate(_shared_out(counts, share)):
+        for label, wanted in enumerate(_share_out(counts, share)):
             mine = np.flatnonzero(self.labels == label)
             test[np.random.default_rng([seed, label]).permutation(mine)[:wanted]] = True
         return self.select(np.flatnonzero(~test)), self.select(np.flatnonzero(test))
@@ -147,14 +147,14 @@ def class_images(
     keep = each * sum(len(one.files) for one in parts) <= memory
     total = sum(len(one.files) for one in parts)
     with progress_bar("Reading images", total, progress) as advance:
-        found = [_opened(one, tuple(shape), fit, keep, advance) for one in parts]
+        found = [_open_images(one, tuple(shape), fit, keep, advance) for one in parts]
     if len(found) == 2:
         return found[0], found[1]
     train, test = found[0].split(test_share, seed)
     return dataclasses.replace(train, skipped=found[0].skipped), test
 
 
-def _opened(listed: ClassFiles, shape: tuple, fit: str, keep: bool, advance) -> ClassImages:
+def _open_images(listed: ClassFiles, shape: tuple, fit: str, keep: bool, advance) -> ClassImages:
     images = ClassImages(listed.names, listed.files, listed.labels, shape, fit)
     pixels = np.empty((len(images), *shape), np.uint8) if keep else None
     skipped = {str(file): NO_IMAGE for file in listed.others}
@@ -181,7 +181,7 @@ def _opened(listed: ClassFiles, shape: tuple, fit: str, keep: bool, advance) -> 
     return dataclasses.replace(images, skipped=skipped, pixels=pixels)
 
 
-def _shared_out(counts: np.ndarray, share: float) -> np.ndarray:
+def _share_out(counts: np.ndarray, share: float) -> np.ndarray:
     """Return how many of each class are tested on: together round(share · N), and 1 to all but one of each."""
     exact = counts * share
     wanted = np.floor(exact).astype(int)

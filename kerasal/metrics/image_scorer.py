@@ -104,12 +104,12 @@ def pool_of(everyone: Sequence[Fixations], own: int, seed: int, count: int = _OT
     chosen = np.random.default_rng([seed, own]).choice(others, min(count, others.size), replace=False)
 
     def pool(shape: tuple[int, int]) -> Fixations:
-        return united([everyone[which] for which in chosen], shape)
+        return unite_fixations([everyone[which] for which in chosen], shape)
 
     return pool
 
 
-def united(several: Sequence[Fixations], shape: tuple[int, int]) -> Fixations:
+def unite_fixations(several: Sequence[Fixations], shape: tuple[int, int]) -> Fixations:
     """Return the fixations of several images as one set on a map of ``shape``, counts added."""
     if not several:
         raise ValueError("other_fixations: the shuffled AUC of a single image needs the fixations of other images.")

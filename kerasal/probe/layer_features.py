@@ -43,7 +43,7 @@ class Features:
             return
         self._spill_if_large(wanted)
         first = min(starts[layer] * layer.size for layer in wanted)
-        with progress_bar("Features", self.source.total, progress) as advance, self._told_when_stopped():
+        with progress_bar("Features", self.source.total, progress) as advance, self._explain_stop():
             advance(first)
             for numbers, inputs in self.source.batches(batch_size, first):
                 found = self._run([layer.path for layer in wanted], inputs)
@@ -93,7 +93,7 @@ class Features:
         self.store.folder = pathlib.Path(self._temporary.name)
 
     @contextlib.contextmanager
-    def _told_when_stopped(self) -> Iterator[None]:
+    def _explain_stop(self) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
@@ -152,11 +152,11 @@ def randomized(model: keras.Model, *, seed: int = 0) -> keras.Model:
     random = np.random.default_rng(seed)
     for weight in copy.weights:
         if weight.dtype.startswith(("float", "bfloat")):
-            weight.assign(_drawn(weight, random))
+            weight.assign(_draw_weight(weight, random))
     return copy
 
 
-def _drawn(weight, random: np.random.Generator) -> np.ndarray:
+def _draw_weight(weight, random: np.random.Generator) -> np.ndarray:
     name = weight.path.rpartition("/")[2]
     if len(weight.shape) < 2:
         return np.full(weight.shape, float("gamma" in name or "variance" in name or "scale" in name), np.float32)

@@ -99,13 +99,13 @@ def layer_probe(
     Source: Zeiler & Fergus 2014, sections 5.2 and 5.3, tables 4 to 7; Alain & Bengio 2016, "Understanding intermediate
         layers using linear classifier probes".
     """
-    paths = [hooks.find_layer(model, layer)[0] for layer in _several(layers)]
-    counts, kinds = _checked(per_class, folds, classifier, c, pool, seed)
+    paths = [hooks.find_layer(model, layer)[0] for layer in _list_layers(layers)]
+    counts, kinds = _check_options(per_class, folds, classifier, c, pool, seed)
     intake = Intake(model, preprocessing, fit, size)
     source = open_source(images, intake)
     if not isinstance(source, (Files, Array)):
         raise ValueError("Expected image files or an array, which fit their labels. Collect the stream first.")
-    names, codes = _coded(labels, source.total)
+    names, codes = _encode_labels(labels, source.total)
     splits.check_counts(names, codes, counts)  # before the long pass
     features = Features(model, dict.fromkeys(paths), source, pool, _store(cache, source, intake, pool))
     try:
@@ -148,13 +148,13 @@ def _rows(features: Features, codes, drawn, kinds, c, seed, progress) -> list[tu
     return rows
 
 
-def _several(layers) -> list[str]:
+def _list_layers(layers) -> list[str]:
     if isinstance(layers, str) or not len(layers):
         raise ValueError(f"layers is a list of names, one at least. Received: {layers!r}.")
     return list(layers)
 
 
-def _checked(per_class, folds, classifier, c, pool, seed) -> tuple[list[int], list[str]]:
+def _check_options(per_class, folds, classifier, c, pool, seed) -> tuple[list[int], list[str]]:
     counts = list(np.atleast_1d(np.asarray(per_class, dtype=object)))
     wholes = [("per_class", count, 1) for count in counts] + [("folds", folds, 1), ("seed", seed, 0)]
     for name, value, least in wholes + ([] if pool is None else [("pool", pool, 1)]):
@@ -169,7 +169,7 @@ def _checked(per_class, folds, classifier, c, pool, seed) -> tuple[list[int], li
     return [int(count) for count in dict.fromkeys(counts)], list(dict.fromkeys(kinds))
 
 
-def _coded(labels, total: int) -> tuple[np.ndarray, np.ndarray]:
+def _encode_labels(labels, total: int) -> tuple[np.ndarray, np.ndarray]:
     labels = np.asarray(labels)
     if labels.ndim != 1 or len(labels) != total or labels.dtype.kind not in "iuUS":
         raise ValueError(

@@ -114,7 +114,7 @@ def train(
     replicas.check_batch(batch_size)
     check_memory(model, batch_size, _SLOTS, results.size(model.weights), machines=replicas.team.size)
     output, team = pathlib.Path(output), replicas.team
-    with team.guarded(), run_folder.claimed(team, output):
+    with team.guarded(), run_folder.claim_folder(team, output):
         run = Run(replicas, learning_rate, batch_size, seed, augmentation, train_data, test_data)
         settings = {
             **run_folder.describe_model(model),
@@ -134,7 +134,7 @@ def train(
         rows = run_folder.begin_together(team, output, files, settings, run.state, resume=resume, epochs=epochs)
         with (
             Progress(progress and team.chief, epochs, run.steps) as shown,
-            run_folder.explained(output, rows, epochs, chief=team.chief),
+            run_folder.explain_stop(output, rows, epochs, chief=team.chief),
         ):
             if 0 < len(rows) < epochs:
                 change = replicas.change(output / run_folder.CHECKPOINT)

@@ -56,7 +56,7 @@ class Run:
                 raise ValueError(f"The loss is {loss} in epoch {epoch}. Start over with a smaller learning rate.")
             shown.step(epoch, loss, correct)
         self._replicas.settle()
-        test_loss, test_correct = self._measured()
+        test_loss, test_correct = self._measure()
         row = {
             "epoch": epoch,
             "loss": float(loss),
@@ -74,7 +74,7 @@ class Run:
             self._test.labels, probabilities(self._trainer, self._test).argmax(axis=1), names
         )
 
-    def _measured(self) -> tuple[float, float]:
+    def _measure(self) -> tuple[float, float]:
         """Return the mean cross-entropy, as Keras clips it, and the accuracy, dropout off."""
         found, labels = probabilities(self._trainer, self._test), self._test.labels
         of_label = found[np.arange(len(labels)), labels].astype(np.float64)

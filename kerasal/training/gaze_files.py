@@ -68,7 +68,7 @@ class Journal:
         title = f"{self._name}: validation CC {chosen['val_cc']:.3f}, MSE {chosen['val_mse']:.4f} (epoch "
         title += f"{chosen['epoch']}{', the best' if self._recipe.keep == 'best' else ''})"
         label = " + ".join(
-            name if weight == 1 else f"{weight:g} {name}" for name, weight in _signed(self._recipe.loss).items()
+            name if weight == 1 else f"{weight:g} {name}" for name, weight in _name_terms(self._recipe.loss).items()
         )
         with replacing(self._output / CURVES) as path:
             training_pictures.draw_steps(self.steps(), history, f"loss: {label}", title).savefig(path)
@@ -129,7 +129,7 @@ def _steps(rows: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(values, columns=["step", "epoch", "loss"])
 
 
-def _signed(loss: Mapping[str, float]) -> dict[str, float]:
+def _name_terms(loss: Mapping[str, float]) -> dict[str, float]:
     """Return the weights by the names of what is minimised: -NSS, -CC."""
     negated = {
         "nss": "(−NSS)",

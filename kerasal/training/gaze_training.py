@@ -108,7 +108,7 @@ def train_gaze(
     team = replicas.team
     # What the memory does not hold lies beside the run; the other machines, which may not write there, keep their own.
     cache = output if team.chief else pathlib.Path(tempfile.gettempdir()) / f"kerasal-{os.getpid()}"
-    with team.guarded(), run_folder.claimed(team, output):
+    with team.guarded(), run_folder.claim_folder(team, output):
         train, test = (
             samples_of(
                 one,
@@ -147,7 +147,7 @@ def train_gaze(
         with (
             journal,
             Progress(progress and team.chief, chosen.epochs, chosen.steps_per_epoch(len(train))) as shown,
-            run_folder.explained(output, run.kept, chosen.epochs, chief=team.chief),
+            run_folder.explain_stop(output, run.kept, chosen.epochs, chief=team.chief),
         ):
             run.train(journal, shown)
             run.results(net, journal)

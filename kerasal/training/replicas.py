@@ -37,7 +37,7 @@ class Replicas:
         self._own, self.net, self.team, self.strategy = net, net, Alone(), None
         self._mean = None
         if strategy == "mirrored":
-            self.strategy = _mirrored()
+            self.strategy = _mirror_devices()
         elif strategy == "multi-worker":
             self.team = join_workers()
             self.strategy = self.team.strategy
@@ -119,7 +119,7 @@ class Replicas:
         if self._mean is None:
 
             def of_device():
-                return _all_reduced("MEAN", [tf.identity(one.value) for one in variables])
+                return _all_reduce("MEAN", [tf.identity(one.value) for one in variables])
 
             self._mean = tf.function(lambda: self.run(of_device), autograph=False)
         return self._mean()
@@ -159,17 +159,17 @@ def whole(values: tf.Tensor, place: tf.Tensor, length: int) -> tf.Tensor:
     start, count = place[0], place[1]
     rest = [[0, 0]] * (values.shape.rank - 1)
     padded = tf.pad(values[:count], [[start, length - start - count], *rest])
-    return _all_reduced("SUM", tf.ensure_shape(padded, (length, *values.shape[1:])))
+    return _all_reduce("SUM", tf.ensure_shape(padded, (length, *values.shape[1:])))
 
 
 @functools.cache  # a second one would number its sums as the first does, and TensorFlow would take them for those
-def _mirrored() -> tf.distribute.MirroredStrategy:
+def _mirror_devices() -> tf.distribute.MirroredStrategy:
     # Two logical CPUs are a strategy too: that is how one machine without GPUs tests this.
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def _all_reduced(how: str, values):
+def _all_reduce(how: str, values):
     return tf.distribute.get_replica_context().all_reduce(how, values)
 
 

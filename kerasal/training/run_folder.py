@@ -82,7 +82,7 @@ def begin(
 
 
 @contextlib.contextmanager
-def claimed(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
+def claim_folder(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
     """Keep a second training out of the folder; of a team the chief does, whose workers share it with him.
 
     Raises:
@@ -97,7 +97,7 @@ def claimed(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
         except (ValueError, OSError) as refused:
             error = refused
         if team.size > 1:
-            team.agreed(error)
+            team.agree(error)
         elif error is not None:
             raise error
         yield
@@ -128,7 +128,7 @@ def begin_together(
     except (ValueError, OSError) as refused:
         error = refused
     mark = mark_of(output / CHECKPOINT) if team.chief and error is None else ""
-    told = team.agreed(error, epochs=epochs, mark=mark)
+    told = team.agree(error, epochs=epochs, mark=mark)
     try:
         if not team.chief:
             wait_for(output / CHECKPOINT, told[0]["mark"])
@@ -140,7 +140,7 @@ def begin_together(
                 )
     except (ValueError, OSError) as refused:
         error = refused
-    team.agreed(error)
+    team.agree(error)
     return rows
 
 
@@ -169,7 +169,7 @@ def wait_for(path: pathlib.Path, mark: str) -> None:
 
 
 @contextlib.contextmanager
-def explained(output: pathlib.Path, rows: Sequence[dict], epochs: int, *, chief: bool = True) -> Iterator[None]:
+def explain_stop(output: pathlib.Path, rows: Sequence[dict], epochs: int, *, chief: bool = True) -> Iterator[None]:
     """Let a Ctrl-C say which epochs are kept (``rows``, as it grows) and how to go on; only the chief knows."""
     try:
         yield

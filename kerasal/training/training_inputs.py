@@ -82,12 +82,12 @@ class Inputs:
     def batches(
         self, order: np.ndarray, batch_size: int, changes: tuple[Augmentation, np.ndarray] | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (inputs, labels) of every batch, gathered by a thread while the one before is computed.
+        """Yield (inputs, labels) of every batch, gather by a thread while the one before is computed.
 
         ``changes`` are an augmentation and what it drew for each image of the ``order``.
         """
 
-        def gathered(start: int):
+        def gather(start: int):
             index = order[start : start + batch_size]
             images = self.take(index)
             if changes is not None:
@@ -95,11 +95,11 @@ class Inputs:
             return images, self.labels[index]
 
         with concurrent.futures.ThreadPoolExecutor(1) as ahead:
-            following = ahead.submit(gathered, 0)
+            following = ahead.submit(gather, 0)
             for start in range(0, len(order), batch_size):
                 ready = following.result()
                 if start + batch_size < len(order):
-                    following = ahead.submit(gathered, start + batch_size)
+                    following = ahead.submit(gather, start + batch_size)
                 yield ready
 
     def measured_batches(self, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

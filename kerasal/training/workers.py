@@ -170,7 +170,7 @@ class Team:
                 f"same on all {self.size} workers again: they go on from the last epoch that was kept."
             ) from error
 
-    def agreed(self, error: Exception | None, **facts: Any) -> list[dict]:
+    def agree(self, error: Exception | None, **facts: Any) -> list[dict]:
         """Exchange facts where every process is well; else raise, in each of them, what went wrong in one."""
         told = self.exchange({"error": str(error) if error else "", **facts})
         if error:

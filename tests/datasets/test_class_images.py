@@ -6,7 +6,7 @@ import pytest
 from kerasal import images
 from kerasal.datasets import class_images
 from kerasal.datasets.class_folders import class_files, has_class_folders
-from kerasal.datasets.labeled_images import ClassImages, _shared_out
+from kerasal.datasets.labeled_images import ClassImages, _share_out
 
 SHAPE = (8, 8, 3)
 
@@ -75,7 +75,7 @@ def test_a_split_has_the_share_and_every_class(seed):
     random = np.random.default_rng(seed)
     counts = random.integers(2, 200, random.integers(2, 9))
     share = random.uniform(0.1, 0.5)
-    wanted = _shared_out(counts, share)
+    wanted = _share_out(counts, share)
     assert (wanted >= 1).all() and (wanted < counts).all()
     assert (np.abs(wanted - counts * share) < 1).all() or counts.min() * share < 1
     if counts.min() * share >= 1:
@@ -84,7 +84,7 @@ def test_a_split_has_the_share_and_every_class(seed):
 
 def test_the_papers_split():
     """2,890 images of five classes, a fifth of them to test on: 2,312 and 578."""
-    assert _shared_out(np.array([578, 577, 579, 600, 556]), 0.2).sum() == 578
+    assert _share_out(np.array([578, 577, 579, 600, 556]), 0.2).sum() == 578
 
 
 @pytest.mark.parametrize("parts", [("train", "val"), ("Training", "test")])

@@ -139,7 +139,7 @@ class _Worker:
     def __init__(self, mark, epochs=2):
         self.told = [{"mark": mark, "epochs": epochs}, {}]
 
-    def agreed(self, error, **_):
+    def agree(self, error, **_):
         if error:
             raise error
         return self.told

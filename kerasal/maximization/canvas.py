@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerasal.maximization.start import input_shape
+from kerasal.hooks.model_inputs import check_channels_last
 from kerasal.objectives.expression import Objective, walk
 from kerasal.receptive_field.geometry.field_geometry import Field, field
 
@@ -17,6 +17,31 @@ CANVASES = ("input", "auto")
 
 # The automatic canvas has room for this many whole fields, side by side, in each direction.
 _FIELDS = 8
+
+
+def input_shape(model, size: tuple[int, int] | None) -> tuple[int, int, int]:
+    """Return (H, W, C) of the image that the model takes; a free size is ``size``, or 224 × 224.
+
+    Raises:
+        ValueError: the model has not exactly one image input, or takes its channels first.
+    """
+    declared = getattr(model, "inputs", None)
+    shapes = [tuple(tensor.shape[1:]) for tensor in declared] if declared else []
+    if not shapes and getattr(model, "input_shape", None):
+        shapes = [tuple(model.input_shape[1:])]
+    if not shapes and size is not None:
+        shapes = [(None, None, 3)]
+    if not shapes:
+        raise ValueError(f"{model.name!r} does not declare its input. Give size=(height, width) for 3-channel images.")
+    if len(shapes) != 1 or len(shapes[0]) not in (2, 3):
+        raise ValueError(f"Expected a model with one image input (H, W, C). {model.name!r} takes {shapes}.")
+    if len(shapes[0]) == 3:
+        check_channels_last(model, shapes[0])
+    height, width = size or (224, 224)
+    found = (shapes[0][0] or height, shapes[0][1] or width, *shapes[0][2:])
+    if None in found:
+        raise ValueError(f"{model.name!r} leaves its number of channels open, shape {shapes[0]}.")
+    return found
 
 
 def canvas_shape(
@@ -40,7 +65,7 @@ def canvas_shape(
     layers = _layers(objectives)
     if layers is None:
         return own
-    found = [_mapped(model, layer) for layer in layers]
+    found = [_find_field(model, layer) for layer in layers]
     if None in found:
         return own
     sides = [[one.size[axis] + (_FIELDS - 1) * int(np.ceil(one.stride[axis])) for one in found] for axis in (0, 1)]
@@ -56,7 +81,7 @@ def _layers(objectives: Sequence[Objective]) -> list[str] | None:
     return list(layers) or None
 
 
-def _mapped(model, layer: str) -> Field | None:
+def _find_field(model, layer: str) -> Field | None:
     try:
         return field(model, layer)
     except ValueError:  # it has no map: only the whole image will do, and what is wrong shows when it is run

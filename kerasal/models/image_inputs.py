@@ -4,7 +4,7 @@ import numpy as np
 
 from kerasal import images as pictures
 from kerasal import preprocessing as conventions
-from kerasal.maximization.start import input_shape
+from kerasal.hooks.model_inputs import image_shape
 
 import keras
 
@@ -24,7 +24,7 @@ class Intake:
             raise ValueError(f"fit is 'crop' or 'stretch'. Received: {fit!r}.")
         self.model, self.fit = model, fit
         self.convention = None if preprocessing is None else conventions.get(preprocessing)
-        self.shape = input_shape(model, size)
+        self.shape = image_shape(model, size)
         self._open = size is None
         if len(self.shape) != 3:
             raise ValueError(f"Expected a model that takes images (H, W, C). {model.name!r} takes {self.shape}.")

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from kerasal.hooks.view import View
-from kerasal.maximization.ascent import ascend
+from kerasal.maximization.ascent import ascend, make_diversity
 from kerasal.maximization.canvas import canvas_shape
-from kerasal.maximization.display import CONTRAST
 from kerasal.maximization.maximizer import STRONGER
-from kerasal.maximization.parameterization import make_parameterization
-from kerasal.maximization.recipe import Recipe, make_diversity, make_recipe
-from kerasal.maximization.start import start_parameters
+from kerasal.maximization.parameterization import make_parameterization, start_parameters
+from kerasal.maximization.recipe import Recipe, make_recipe
+from kerasal.maximization.result import CONTRAST
 from kerasal.objectives import channel, class_score
 from kerasal.preprocessing import Preprocessing
 from kerasal.serving import guards
@@ -36,15 +35,15 @@ def make_ascent(subject: Subject, options: dict[str, Any]) -> tuple[Callable, li
     objective = class_score(0) if layer is None else channel(layer, 0)
     name = "class_index" if layer is None else "channel"
     shape = canvas_shape(subject.model, [objective], options["size"], options["canvas"])
-    into, grey_level = make_parameterization(recipe.parameterization, shape, subject.convention, options["clip"])
-    facts = {"into": into, "convention": subject.convention, "grey_level": grey_level, "seed": options["seed"]}
+    space, gray_level = make_parameterization(recipe.parameterization, shape, subject.convention, options["clip"])
+    facts = {"space": space, "convention": subject.convention, "gray_level": gray_level, "seed": options["seed"]}
     start = start_parameters(recipe.init, 1, copies=1, **facts)
     settings = {
-        "parameterization": into,
+        "parameterization": space,
         "regularizers": recipe.regularizers,
         "transforms": recipe.transforms,
         "normalize": recipe.normalize,
-        "grey_level": grey_level,
+        "gray_level": gray_level,
         "diversity": make_diversity(1, 0.0, None),
     }
     plan = [recipe.steps, recipe.step_size, recipe.momentum, 0, options["seed"] % 2**24]
@@ -67,7 +66,7 @@ def make_ascent(subject: Subject, options: dict[str, Any]) -> tuple[Callable, li
         )
         images, alive = _ascended(view, start, plan, settings, again=recipe.init == "normal")
         images = tf.debugging.check_numerics(images, "The image")
-        raw = images * tf.constant(grey_level)
+        raw = images * tf.constant(gray_level)
         score, _ = dataclasses.replace(view, inputs=[raw]).score()
         score = _with(score, numbers, view.limits[0][1], name)
         return {"image": pictures(raw, recipe, subject.convention), "score": score, "dead": ~alive}
@@ -76,7 +75,7 @@ def make_ascent(subject: Subject, options: dict[str, Any]) -> tuple[Callable, li
 
 
 def pictures(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -> tf.Tensor:
-    """Turn model inputs into uint8 RGB in the graph: ``kerasal.maximization.display.to_pictures``."""
+    """Turn model inputs into uint8 RGB in the graph: ``kerasal.maximization.result.to_pictures``."""
     pixels = raw if raw.shape.rank == 4 else raw[..., None]
     if convention is not None:
         pixels = pixels * np.float32(convention.std) + np.float32(convention.mean)

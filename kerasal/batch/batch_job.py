@@ -58,15 +58,15 @@ class Job:
         return json.loads(json.dumps(facts, default=_plain))
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def describe_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Say in words where two settings differ, a text for each."""
     found = []
     for key in sorted({*before, *now}):
         old, new = before.get(key), now.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += [f"{key} {text}" for text in differences(old, new)]
+            found += [f"{key} {text}" for text in describe_differences(old, new)]
         elif old != new:
-            found.append(f"{key} was {_said(old)} and is {_said(new)}")
+            found.append(f"{key} was {_shorten(old)} and is {_shorten(new)}")
     return found
 
 
@@ -76,6 +76,6 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"An option of a batch is a number, a text or a list of these. Received: {value!r}.")
 
 
-def _said(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:59] + "…"

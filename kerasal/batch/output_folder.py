@@ -15,7 +15,7 @@ from typing import Any
 
 from kerasal import locks
 from kerasal._version import __version__
-from kerasal.batch.batch_job import differences
+from kerasal.batch.batch_job import describe_differences
 from kerasal.digests import known_digest
 from kerasal.files import is_temporary, replacing
 
@@ -40,7 +40,7 @@ class Folder:
         Raises:
             ValueError: they were not; what differs is said.
         """
-        differ = differences(self.manifest["settings"], settings) if self.manifest and self.records() else []
+        differ = describe_differences(self.manifest["settings"], settings) if self.manifest and self.records() else []
         if differ:
             raise ValueError(
                 f"{self.path} holds the results of another run ({self.path / _MANIFEST}): {'; '.join(differ)}. "

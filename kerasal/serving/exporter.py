@@ -11,8 +11,8 @@ from kerasal.models import registry
 from kerasal.process import check_process
 from kerasal.serving.assets import write_assets
 from kerasal.serving.endpoints import Endpoint, make_endpoint
-from kerasal.serving.served_folder import write_version
 from kerasal.serving.served_model import Subject, output_shapes
+from kerasal.serving.server import write_version
 from kerasal.serving.signatures import Signature, make_signatures
 from kerasal.serving.warmup import write_warmup
 

@@ -25,7 +25,6 @@ os.environ["PYTHONPATH"] = os.pathsep.join([sys.path[0], os.environ.get("PYTHONP
 import numpy as np
 
 from kerasal.batch import pool, run
-from kerasal.batch import pool as threads
 from kerasal.batch.batch_job import Job
 from kerasal.batch.image_list import list_images
 from kerasal.batch.shard import plan_shards
@@ -66,7 +65,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     ray = pool.need_ray()
-    threads.hide_gpu(1)
+    pool.hide_gpu(1)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         job = Job(

@@ -8,7 +8,7 @@ from kerasal import (
     hooks,
     receptive_field,
 )
-from kerasal.atlas.slugs import slug
+from kerasal.atlas.captions import make_slug
 from kerasal.receptive_field.geometry.field_geometry import Field
 
 import keras
@@ -71,7 +71,7 @@ def anatomy(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
         found.append(
             Layer(
                 path=path,
-                slug=slug(path),
+                slug=make_slug(path),
                 kind=type(layer).__name__,
                 shape=shapes.get(path, ()),
                 parameters=int(sum(np.prod(one.shape) for one in weights)),

@@ -13,9 +13,9 @@ from kerasal.atlas.anatomy import anatomy
 from kerasal.atlas.atlas_pages import Pages
 from kerasal.atlas.atlas_plan import Piece, Scope, pieces
 from kerasal.atlas.atlas_store import Store, remembered
+from kerasal.atlas.captions import make_slugs
 from kerasal.atlas.image_page import top_classes
 from kerasal.atlas.selection import chosen_layers, sample
-from kerasal.atlas.slugs import slugs
 from kerasal.atlas.subject import Subject, Task, make_subject
 from kerasal.atlas.tally import Row
 from kerasal.progress import progress_bar
@@ -152,7 +152,7 @@ def _scope(subject: Subject, layers, classes, channels: int, files, image_pages:
         pictured=[(one, sample(one.channels, channels)) for one in chosen_layers(found, layers)],
         classes=numbers,
         files=files,
-        pages=list(zip(shown, slugs(map(str, shown), (one.stem for one in shown)), strict=True)),
+        pages=list(zip(shown, make_slugs(map(str, shown), (one.stem for one in shown)), strict=True)),
         seed=int(seed),
     )
 

@@ -9,7 +9,7 @@ from kerasal.atlas import ascents, exemplar_records, gaze_page, image_page
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.atlas_plan import Scope
 from kerasal.atlas.atlas_store import Store
-from kerasal.atlas.slugs import told_apart
+from kerasal.atlas.captions import abbreviate_paths
 from kerasal.atlas.subject import Subject
 from kerasal.digests import digest_files
 from kerasal.labels import short
@@ -125,7 +125,7 @@ class Contents:
     def images(self) -> list[Shown]:
         """The images that have, or will have, a page."""
         record = gaze_page.gaze_record if self.subject.task == "gaze" else image_page.image_record
-        names = told_apart(self.scope.shown)
+        names = abbreviate_paths(self.scope.shown)
         return [
             Shown(file, slug, self.store.entries(*record(self.subject, file, slug)).get("image"), name)
             for (file, slug), name in zip(self.scope.pages, names, strict=True)

@@ -14,7 +14,7 @@ from kerasal import (
     hooks,
 )
 from kerasal import images as drawing
-from kerasal.callbacks.strips import clear, draw_strip, epochs_in, read_epoch, write_epoch
+from kerasal.callbacks.strips import draw_strip, epochs_in, read_epoch, remove_leftovers, write_epoch
 from kerasal.callbacks.tiles import Looks
 from kerasal.digests import digest
 from kerasal.models.image_inputs import Intake
@@ -181,7 +181,7 @@ class KerasalCallback(keras.callbacks.Callback):
         }
 
     def _check_folder(self, epoch: int) -> None:
-        clear(self.folder)
+        remove_leftovers(self.folder)
         stored = epochs_in(self.folder)
         if self._overwrite and epoch == 0:
             for path in [*stored.values(), self.folder / "maps.png", self.folder / "classes.png"]:

@@ -96,7 +96,7 @@ def draw_strip(
     return images.grid(cells, labels, columns=len(epochs), row_labels=rows, title=title, tile=tile, frame=True)
 
 
-def clear(folder: pathlib.Path) -> None:
+def remove_leftovers(folder: pathlib.Path) -> None:
     """Remove what a kill in mid-write left behind."""
     for half in folder.glob(".epoch-*"):
         with contextlib.suppress(OSError):

@@ -22,7 +22,7 @@ _ORIGIN = {
     "ClassImages": "labelled_images",
     "Density": "gaze_types",
     "FixationMap": "gaze_types",
-    "GazeDataset": "gaze",
+    "GazeDataset": "gaze_dataset",
     "class_images": "labelled_images",
     "gaze_splits": "gaze_layouts",
     "open_gaze": "gaze_layouts",

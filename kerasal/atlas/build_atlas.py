@@ -8,16 +8,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kerasal import images as pictures
-from kerasal.atlas import cleanup
-from kerasal.atlas.anatomy import anatomy
+from kerasal.atlas import atlas_pages
+from kerasal.atlas.anatomy import anatomy, chosen_layers, sample
 from kerasal.atlas.atlas_pages import Pages
 from kerasal.atlas.atlas_plan import Piece, Scope, pieces
 from kerasal.atlas.atlas_store import Store, remembered
 from kerasal.atlas.captions import make_slugs
+from kerasal.atlas.contents import Row
 from kerasal.atlas.image_page import top_classes
-from kerasal.atlas.selection import chosen_layers, sample
 from kerasal.atlas.subject import Subject, Task, make_subject
-from kerasal.atlas.tally import Row
 from kerasal.progress import progress_bar
 
 
@@ -108,7 +107,7 @@ def build(
     subject = make_subject(model, name=name, preprocessing=preprocessing, labels=labels, task=task, fit=fit)
     scope = _scope(subject, layers, classes, channels, files, image_pages, seed)
     store = Store(pathlib.Path(folder), subject.digest(), subject.name, files)
-    cleanup.forget_other_images(store, scope)
+    atlas_pages.forget_other_images(store, scope)
     pages, todo = Pages(subject, store, scope, note, command), pieces(subject, store, scope)
     failed: list[tuple[str, str]] = []
     made = 0

@@ -1,4 +1,4 @@
-"""What the store holds by now, put together for the pages."""
+"""What an atlas holds by now: classes, channels and images with what has been made of them, and how much that is."""
 
 import dataclasses
 import functools
@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasal.atlas import ascents, exemplar_records, gaze_page, image_page
 from kerasal.atlas.anatomy import Layer
-from kerasal.atlas.atlas_plan import Scope
+from kerasal.atlas.atlas_plan import Scope, searchable
 from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.captions import abbreviate_paths
 from kerasal.atlas.subject import Subject
@@ -23,7 +23,7 @@ class Unit:
     name: str
     picture: dict[str, Any] | None
     facts: dict[str, Any] | None
-    exemplar_records: dict[str, Any] | None
+    exemplars: dict[str, Any] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,3 +143,34 @@ class Contents:
             Unit(number, str(number), made.get(key, {}).get("picture"), made.get(key), best.get(key))
             for number, key in sorted((int(key), key) for key in {*made, *best})
         ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """How many of one kind of thing are made, of those that are to be made."""
+
+    what: str
+    made: int
+    planned: int
+
+    def __str__(self) -> str:
+        return f"{self.made:,} of {self.planned:,} {self.what}"
+
+
+def tally(contents: Contents) -> list[Row]:
+    """Count classes, channels, searches for exemplars and images; those of which nothing is planned are left out."""
+    scope = contents.scope
+    classes = {unit.number for unit in contents.classes}
+    channels, searches = [], []
+    for layer, wanted in scope.pictured:
+        units = {unit.number: unit for unit in contents.units[layer.slug]}
+        channels += [number in units and units[number].facts is not None for number in wanted]
+        if scope.files and searchable(layer):
+            searches += [number in units and units[number].exemplars is not None for number in wanted]
+    rows = [
+        Row("classes", sum(number in classes for number in scope.classes), len(scope.classes)),
+        Row("channels", sum(channels), len(channels)),
+        Row("channels’ exemplars", sum(searches), len(searches)),
+        Row("images", sum(one.entry is not None for one in contents.images), len(contents.images)),
+    ]
+    return [row for row in rows if row.planned]

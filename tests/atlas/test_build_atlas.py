@@ -11,10 +11,8 @@ from atlas_pages import Page, check_links
 import kerasal
 from kerasal import atlas, images
 from kerasal.atlas import ascents, atlas_plan, build_atlas, exemplar_records
-from kerasal.atlas.anatomy import anatomy
+from kerasal.atlas.anatomy import anatomy, chosen_layers, sample, wires
 from kerasal.atlas.atlas_store import Store, check_folder
-from kerasal.atlas.layer_graph import wires
-from kerasal.atlas.selection import chosen_layers, sample
 from kerasal.atlas.subject import make_subject
 
 import keras

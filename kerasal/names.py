@@ -1,5 +1,6 @@
-"""Help with names that do not exist, or no longer: list the closest ones, or say what it is called now."""
+"""Names that a person wrote: help where they do not exist or have changed, and options written as KEY=VALUE."""
 
+import ast
 import difflib
 import sys
 import warnings
@@ -28,6 +29,24 @@ def closest(name: str, known: Iterable[str], what: str, where: str = "") -> str:
     else:
         hint = f"There is {', '.join(known)}." if known else "There is none."
     return f"Unknown {what} {name!r}{where}. {hint}"
+
+
+def read_key_values(texts: Iterable[str] | None, what: str, example: str) -> dict[str, Any]:
+    """Return KEY=VALUE texts as a dictionary; a value is a number, True, None, a tuple, or else a text.
+
+    Raises:
+        ValueError: a text without ``=``, or whose key is no name.
+    """
+    values = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"{what} must be KEY=VALUE, such as {example}, got {text!r}.")
+        try:
+            values[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            values[key] = value
+    return values
 
 
 def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any:

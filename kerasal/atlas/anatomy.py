@@ -7,10 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-    receptive_field,
-)
+from kerasal import hooks, receptive_field
 from kerasal.atlas.captions import make_slug
 from kerasal.names import closest
 from kerasal.receptive_field.geometry.field_geometry import Field

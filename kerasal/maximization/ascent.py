@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.hooks.trace import traced
 from kerasal.hooks.view import View
 from kerasal.maximization.parameterization import Fourier, Pixels

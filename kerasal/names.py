@@ -1,5 +1,6 @@
-"""Names in sentences: what is closest to an unknown one, what one is called now, the first of many, what is skipped."""
+"""Names that a person wrote or reads: unknown ones, renamed ones, the first of many, and options written KEY=VALUE."""
 
+import ast
 import difflib
 import sys
 import warnings
@@ -28,6 +29,24 @@ def unknown_name_message(name: str, known: Iterable[str], what: str, where: str 
     else:
         hint = f"There is {', '.join(known)}." if known else "There is none."
     return f"Unknown {what} {name!r}{where}. {hint}"
+
+
+def read_key_values(texts: Iterable[str] | None, what: str, example: str) -> dict[str, Any]:
+    """Return KEY=VALUE texts as a dictionary; a value is a number, True, None, a tuple, or else a text.
+
+    Raises:
+        ValueError: a text without ``=``, or whose key is no name.
+    """
+    values = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"{what} must be KEY=VALUE, such as {example}, got {text!r}.")
+        try:
+            values[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            values[key] = value
+    return values
 
 
 def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any:

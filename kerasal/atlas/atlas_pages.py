@@ -1,22 +1,63 @@
-"""The pages: written from what has been made so far, with plain HTML that a browser without JavaScript can read."""
+"""The pages: written from what has been made so far, in plain HTML that needs no JavaScript; old ones are removed."""
 
 import functools
+import itertools
 import pathlib
+import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import jinja2
 
 from kerasal._version import __version__
 from kerasal.atlas import captions
+from kerasal.atlas.anatomy import ROW, wires
 from kerasal.atlas.atlas_plan import Scope
 from kerasal.atlas.atlas_recipes import is_small
 from kerasal.atlas.atlas_store import Store
-from kerasal.atlas.cleanup import remove_other_pages
-from kerasal.atlas.contents import Contents
-from kerasal.atlas.layer_graph import ROW, wires
-from kerasal.atlas.subject import Subject
-from kerasal.atlas.tally import Row, tally
+from kerasal.atlas.contents import Contents, Row, tally
+from kerasal.atlas.maximized import shipped
+from kerasal.digests import digest_files
+from kerasal.models.image_model import ImageModel
+from kerasal.store import read_json
+
+# What no page leads to any more goes: somebody may publish the folder, and would not know that it is there.
+_PAGES = ("classes", "layers", "units", "images")
+
+
+def forget_other_images(store: Store, scope: Scope) -> None:
+    """Remove what was made of images that are not given any more, or have changed; with none given, nothing."""
+    if not scope.files:
+        return
+    given = {str(file) for file in scope.files}
+    for kind in ("images", "gaze"):
+        for record in store.folder.glob(f"data/{kind}/*.json"):
+            known = read_json(record)
+            file = known.get("entries", {}).get("image", {}).get("file", "")
+            if file not in given or known["settings"].get("stamp") != digest_files([file]):
+                _forget(store, record, "images")
+    stamp = digest_files(scope.files)
+    for record in store.folder.glob("data/exemplars/*.json"):
+        if read_json(record).get("settings", {}).get("images") != stamp:
+            _forget(store, record, "exemplars")
+    started = {file.stem for file in (*scope.files, *shipped())}
+    for record in (store.folder / "data" / "classes.json", *store.folder.glob("data/layers/*.json")):
+        for entry in read_json(record).get("entries", {}).values():
+            if entry.get("photograph") not in {None, *started}:  # there are traces of it in the picture
+                (store.folder / entry["picture"]["path"]).unlink(missing_ok=True)
+
+
+def _forget(store: Store, record: pathlib.Path, kind: str) -> None:
+    shutil.rmtree(store.folder / "pictures" / kind / record.stem, ignore_errors=True)
+    record.unlink()
+
+
+def remove_other_pages(store: Store, written: Collection[str]) -> None:
+    """Remove pages that are not among those that were written, by their paths; only where no others would lie."""
+    for path in itertools.chain.from_iterable((store.folder / part).rglob("*.html") for part in _PAGES):
+        if path.relative_to(store.folder).as_posix() not in written:
+            path.unlink()
+
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _ASSETS = ("atlas.css", "atlas.js")
@@ -31,8 +72,8 @@ class Pages:
         tally: what had been made when they were last written.
     """
 
-    def __init__(self, subject: Subject, store: Store, scope: Scope, note: str = "", command: str = ""):
-        self.subject, self.store, self.scope, self.note, self.command = subject, store, scope, note, command
+    def __init__(self, model: ImageModel, store: Store, scope: Scope, note: str = "", command: str = ""):
+        self.model, self.store, self.scope, self.note, self.command = model, store, scope, note, command
         self.tally: list[Row] = []
         self._next = 0.0
 
@@ -42,12 +83,12 @@ class Pages:
         ``left`` is how many pieces are still to be made, ``failed`` the title of, and the reason for, each that cannot.
         """
         started = time.monotonic()
-        contents = Contents(self.subject, self.store, self.scope)
+        contents = Contents(self.model, self.store, self.scope)
         self.tally = tally(contents)
-        shared = {"contents": contents, "subject": self.subject, "scope": self.scope, "left": left}
+        shared = {"contents": contents, "model": self.model, "scope": self.scope, "left": left}
         shared |= {"failed": failed, "note": self.note, "version": __version__, "stretched": ""}
         shared |= {"tally": self.tally, "command": self.command}
-        if is_small(self.subject.intake.shape):
+        if is_small(self.model.input_shape()):
             shared["stretched"] = captions.STRETCHED
         for name in _ASSETS:
             self.store.write_text(f"assets/{name}", (_TEMPLATES / name).read_text(encoding="utf-8"))
@@ -102,9 +143,9 @@ def _all(contents: Contents) -> Iterator[tuple[str, str, dict]]:
         yield "images/index.html", "images.html", {}
     ready = [one for one in contents.images if one.ready]
     for before, shown, after in _neighbours(ready):
-        template = "gaze_image.html" if contents.subject.task == "gaze" else "image.html"
+        template = "gaze_image.html" if contents.model.task == "gaze" else "image.html"
         yield f"images/{shown.slug}.html", template, {**_around(before, after), "shown": shown}
-    if contents.subject.task == "gaze":
+    if contents.model.task == "gaze":
         yield "gaze.html", "gaze.html", {"ready": ready}
 
 

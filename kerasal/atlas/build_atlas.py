@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kerasal import images as pictures
-from kerasal.atlas import cleanup
-from kerasal.atlas.anatomy import anatomy
+from kerasal.atlas import atlas_pages
+from kerasal.atlas.anatomy import anatomy, chosen_layers, sample
+from kerasal.atlas.atlas_model import Task, atlas_digest, atlas_model
 from kerasal.atlas.atlas_pages import Pages
 from kerasal.atlas.atlas_plan import Piece, Scope, pieces
 from kerasal.atlas.atlas_store import Store, recall_images
+from kerasal.atlas.captions import make_slugs
+from kerasal.atlas.contents import Row
 from kerasal.atlas.image_page import top_classes
-from kerasal.atlas.selection import chosen_layers, sample
-from kerasal.atlas.slugs import slugs
-from kerasal.atlas.subject import Subject, Task, make_subject
-from kerasal.atlas.tally import Row
 from kerasal.checks import check_int
+from kerasal.models.image_model import ImageModel
 from kerasal.progress import progress_bar
 
 
@@ -106,14 +106,14 @@ def build(
     given = [images] if isinstance(images, (str, os.PathLike)) else images
     found = pictures.find_files(given) if given else recall_images(pathlib.Path(folder))
     files = [path.absolute() for path in found]  # the same images, from wherever this is called
-    subject = make_subject(model, name=name, preprocessing=preprocessing, labels=labels, task=task, fit=fit)
-    scope = _scope(subject, layers, classes, channels, files, image_pages, seed)
-    store = Store(pathlib.Path(folder), subject.digest(), subject.name, files)
+    model = atlas_model(model, name=name or "", preprocessing=preprocessing, labels=labels, task=task, fit=fit)
+    scope = _scope(model, layers, classes, channels, files, image_pages, seed)
+    store = Store(pathlib.Path(folder), atlas_digest(model), model.name, files)
     failed: list[tuple[str, str]] = []
     made = 0
     with store.locked():
-        cleanup.forget_other_images(store, scope)
-        pages, todo = Pages(subject, store, scope, note, command), pieces(subject, store, scope)
+        atlas_pages.forget_other_images(store, scope)
+        pages, todo = Pages(model, store, scope, note, command), pieces(model, store, scope)
         try:
             for made in _run(todo, started, budget, progress, failed):
                 pages.write_now_and_then(len(todo) - made, failed)
@@ -139,22 +139,22 @@ def _run(todo: list[Piece], started: float, budget: float | None, progress: bool
             yield made
 
 
-def _scope(subject: Subject, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:
-    found = anatomy(subject.model, subject.intake.shape)
+def _scope(model: ImageModel, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:
+    found = anatomy(model.keras_model, model.input_shape())
     shown = [files[i] for i in sample(len(files), image_pages)]
-    if classes is None and subject.classes > channels:
-        numbers = list(dict.fromkeys([*top_classes(subject, shown), *sample(subject.classes, channels)]))[:channels]
+    if classes is None and model.class_count > channels:
+        numbers = list(dict.fromkeys([*top_classes(model, shown), *sample(model.class_count, channels)]))[:channels]
     else:
-        numbers = list(dict.fromkeys(map(int, range(subject.classes) if classes is None else classes)))
-    outside = [number for number in numbers if not 0 <= number < subject.classes]
+        numbers = list(dict.fromkeys(map(int, range(model.class_count) if classes is None else classes)))
+    outside = [number for number in numbers if not 0 <= number < model.class_count]
     if outside:
-        raise ValueError(f"{subject.name} has {subject.classes} classes, counted from 0. Received: {outside[0]}.")
+        raise ValueError(f"{model.name} has {model.class_count} classes, counted from 0. Received: {outside[0]}.")
     return Scope(
         layers=found,
         pictured=[(one, sample(one.channels, channels)) for one in chosen_layers(found, layers)],
         classes=numbers,
         files=files,
-        pages=list(zip(shown, slugs(map(str, shown), (one.stem for one in shown)), strict=True)),
+        pages=list(zip(shown, make_slugs(map(str, shown), (one.stem for one in shown)), strict=True)),
         seed=int(seed),
     )
 

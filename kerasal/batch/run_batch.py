@@ -9,15 +9,15 @@ from typing import Any
 
 from kerasal.batch import pool
 from kerasal.batch import shard as shard_work
-from kerasal.batch import threads as thread_limits
 from kerasal.batch.batch_job import FORMATS, Job
 from kerasal.batch.image_list import Source, list_images, need_pyarrow
 from kerasal.batch.kinds import check_method, open_kind, photograph
 from kerasal.batch.output_folder import Folder
+from kerasal.batch.shard import Shard, plan_shards
 from kerasal.batch.shard_files import picture_path
-from kerasal.batch.shard_plan import Shard, plan
 from kerasal.checks import check_choice, check_int
 from kerasal.names import unknown_name_message
+from kerasal.process import load_tensorflow
 from kerasal.progress import progress_bar
 
 
@@ -98,7 +98,7 @@ def run(
     settings = kind.job.settings()
     folder.check_settings(settings)
     with folder.locked():
-        shards, stale = plan(sources, folder.records(), shard_size, retry)
+        shards, stale = plan_shards(sources, folder.records(), shard_size, retry)
         for number in stale:
             folder.forget(number)
         present = {source.name for source in sources}
@@ -140,20 +140,18 @@ def _make_all(kind, folder, shards, workers, address) -> Iterator[tuple[Shard, d
     if workers and shards:
         yield from pool.make_all(kind.job, folder.folder, shards, min(workers, len(shards)), address)
     else:
-        yield from ((shard, shard_work.make(kind, folder.folder, shard)) for shard in shards)
+        yield from ((shard, shard_work.make_shard(kind, folder.folder, shard)) for shard in shards)
 
 
 def _open(job: Job, workers: int):
     """Load the model and try the job on one photograph."""
-    from kerasal.cli.session import load_tensorflow
-
-    thread_limits.hide_gpu(job.threads)
+    pool.hide_gpu(job.threads)
     load_tensorflow()
     check_method(job.method)
     if not workers:
-        thread_limits.limit(job.threads)
+        pool.limit_threads(job.threads)
     kind = open_kind(job)
-    shard_work.attempt(kind, photograph())
+    shard_work.try_once(kind, photograph())
     return kind
 
 

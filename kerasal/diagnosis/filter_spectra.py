@@ -6,9 +6,7 @@ add up to the sum of squares.
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.hooks.operations import again, is_opaque
 from kerasal.hooks.trace import traced
 from kerasal.objectives import top_class

@@ -62,11 +62,17 @@ def size_of_area(shape: tuple[int, int], area: int, *, multiple: int = 16, narro
     return tuple(max(1, round(side / multiple)) * multiple for side in sides)
 
 
-def crop_square(image: np.ndarray, size: tuple[int, int], fit: Literal["crop", "stretch"] = "crop") -> np.ndarray:
-    """Bring a photograph to a network's (height, width): its largest centered part of that shape, or all, stretched."""
+def fit_image(image: np.ndarray, size: tuple[int, int], mode: Literal["crop", "stretch"] = "crop") -> np.ndarray:
+    """Return an image brought to (height, width): its largest centered part of that shape, or all of it, stretched.
+
+    Raises:
+        ValueError: no such size or mode, or an array that is no image; see ``resize``.
+    """
     if np.ndim(size) != 1 or len(size) != 2:
         raise ValueError(f"size is (height, width). Received: {size!r}.")
-    if fit == "stretch":
+    if mode not in ("crop", "stretch"):
+        raise ValueError(f"mode must be 'crop' or 'stretch', got {mode!r}.")
+    if mode == "stretch":
         return resize(image, size)
     height, width = image.shape[:2]
     scale = min(height / size[0], width / size[1])
@@ -101,9 +107,9 @@ def heatmap(values: np.ndarray, *, signed: bool | None = None, limit: float | No
     Raises:
         ValueError: not a map (H, W), or NaN or infinite values in it.
     """
-    values = _checked(values, 2)
+    values = _check_values(values, 2)
     signed = bool((values < 0).any()) if signed is None else signed
-    scaled = _scaled(values, limit)
+    scaled = _scale(values, limit)
     if not signed:
         return _COLORS["heat"][np.round(255 * np.clip(scaled, 0, 1)).astype(int)]
     return _COLORS["signed"][np.round(127.5 + 127.5 * scaled).astype(int)]
@@ -111,10 +117,10 @@ def heatmap(values: np.ndarray, *, signed: bool | None = None, limit: float | No
 
 def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
     """Draw a signed (H, W, C) gradient in its own colors around middle gray, as uint8 RGB; C is 1 or 3."""
-    values = _checked(values, 3)
+    values = _check_values(values, 3)
     if values.shape[2] not in (1, 3):
         raise ValueError(f"A relief has 1 or 3 channels. Received shape {values.shape}.")
-    pixels = np.round(127.5 + 127.5 * _scaled(values, limit)).astype(np.uint8)
+    pixels = np.round(127.5 + 127.5 * _scale(values, limit)).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*values.shape[:2], 3)))
 
 
@@ -124,14 +130,14 @@ def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> 
     Raises:
         ValueError: no such image, no map (H, W), or NaN or infinite values in it.
     """
-    image, values = check_image(image, "The image"), _checked(values, 2)
+    image, values = check_image(image, "The image"), _check_values(values, 2)
     size = image.shape[:2]
     # A gradient map is grains of single pixels: over a photograph it shows only when its energy is spread a little.
     spread = cv2.GaussianBlur(
         np.abs(values) / (np.abs(values).max() or 1.0), (0, 0), max(size) / 75 * values.shape[0] / size[0]
     )
     spread = np.clip(cv2.resize(spread, size[::-1], interpolation=cv2.INTER_LINEAR), 0, None)
-    scaled = np.clip(_scaled(spread, None), 0, 1)[..., None]
+    scaled = np.clip(_scale(spread, None), 0, 1)[..., None]
     weight = strength * np.minimum(2 * scaled, 1)
     gray = image.mean(axis=2, keepdims=True) * 0.35 + image * 0.65
     # The colors stop at yellow: white would hide what the map is strongest on.
@@ -139,7 +145,7 @@ def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> 
     return np.clip(np.round(gray * (1 - weight) + colors * weight), 0, 255).astype(np.uint8)
 
 
-def _checked(values, rank: int) -> np.ndarray:
+def _check_values(values, rank: int) -> np.ndarray:
     refuse_mask(values, "the map")
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":  # a complex number would lose its imaginary part, a text be read as a number
@@ -154,7 +160,7 @@ def _checked(values, rank: int) -> np.ndarray:
     return values
 
 
-def _scaled(values: np.ndarray, limit: float | None) -> np.ndarray:
+def _scale(values: np.ndarray, limit: float | None) -> np.ndarray:
     """Scale to -1..1, full at ``limit`` or at a percentile of the magnitude; a map of zeros stays zeros."""
     magnitude = np.abs(values)
     if limit is None:
@@ -164,7 +170,7 @@ def _scaled(values: np.ndarray, limit: float | None) -> np.ndarray:
     return np.clip(values / limit, -1, 1)
 
 
-def _table(*stops: tuple[int, int, int]) -> np.ndarray:
+def _interpolate_colors(*stops: tuple[int, int, int]) -> np.ndarray:
     """Interpolate color stops to 256 colors."""
     places = np.linspace(0, 255, len(stops))
     columns = [np.interp(np.arange(256), places, column) for column in zip(*stops, strict=True)]
@@ -172,8 +178,10 @@ def _table(*stops: tuple[int, int, int]) -> np.ndarray:
 
 
 _COLORS = {
-    "heat": _table((0, 0, 0), (90, 10, 60), (190, 40, 40), (245, 140, 20), (255, 225, 90), (255, 255, 240)),
-    "signed": _table(
+    "heat": _interpolate_colors(
+        (0, 0, 0), (90, 10, 60), (190, 40, 40), (245, 140, 20), (255, 225, 90), (255, 255, 240)
+    ),
+    "signed": _interpolate_colors(
         (5, 48, 130), (60, 130, 200), (170, 210, 235), (250, 250, 250), (245, 180, 150), (215, 75, 65), (110, 0, 30)
     ),
 }

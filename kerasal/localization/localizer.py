@@ -9,11 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from kerasal import (
-    attribution,
-    hooks,
-)
-from kerasal import preprocessing as conventions
+from kerasal import attribution, hooks
 from kerasal.checks import check_int
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.images import resize, to_channels
@@ -27,6 +23,7 @@ from kerasal.localization.segmentation import (
     enlarge_mask,
     segment,
 )
+from kerasal.models.image_model import ImageModel
 from kerasal.names import unknown_name_message
 
 import keras
@@ -151,14 +148,20 @@ def find_objects(
         raise ValueError(unknown_name_message(recipe, RECIPES, "recipe of localize"))
     options = {**_CUT, **RECIPES[recipe], **check_names(graphcut_options, _CUT)}
     method = method or options["method"]
-    height, width, channels = image_shape(model)
-    apply = _applying(preprocessing, channels)
-    small = apply(resize(image, (height, width)))
+    convention = None if callable(preprocessing) else preprocessing
+    opened = ImageModel(model, convention, size=image_shape(model)[:2], fit="stretch")
+
+    def to_inputs(picture: np.ndarray) -> np.ndarray:
+        pixels = to_channels(picture, opened.channels)
+        return np.float32(preprocessing(pixels)[None]) if callable(preprocessing) else opened.to_inputs(pixels[None])
+
+    height, width = opened.input_size()
+    small = to_inputs(resize(image, (height, width)))
     numbers, scores = _choose_classes(model, small, classes, top, output)
     cuts_crops = isinstance(method, str) and attribution.method_spec(method).any_size
     size = (round(_FRAME * height), round(_FRAME * width)) if cuts_crops else (height, width)
     picture = resize(image, size)
-    inputs = apply(picture) if cuts_crops else small
+    inputs = to_inputs(picture) if cuts_crops else small
     maps = _compute_maps(model, inputs, numbers, method, output, method_options or {}, size)
     cut_options = {name: options[name] for name in _CUT}
     return [
@@ -223,11 +226,3 @@ def _compute_maps(model, inputs, numbers, method, output, options: dict, size: t
     if maps.ndim != 3 or len(maps) != len(numbers):
         raise ValueError(f"Expected {len(numbers)} maps (N, H, W) of the method. Received shape {maps.shape}.")
     return np.stack([fit_map(one, size, resize=True) for one in maps])
-
-
-def _applying(convention, channels: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the way from a picture to a batch of one model input."""
-    if callable(convention):
-        return lambda picture: np.asarray(convention(to_channels(picture, channels)), np.float32)[None]
-    convention = conventions.get(convention)
-    return lambda picture: convention.apply(to_channels(picture, channels))[None]

@@ -7,13 +7,11 @@ import numpy as np
 
 from kerasal import preprocessing as conventions
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.maximization.ascent_runs import Run
+from kerasal.maximization.ascent import Run, make_diversity
 from kerasal.maximization.canvas import canvas_shape
-from kerasal.maximization.display import to_pictures
-from kerasal.maximization.parameterization import make_parameterization
-from kerasal.maximization.recipe import make_diversity, make_objectives, make_recipe
-from kerasal.maximization.result import Maximization, tell_history
-from kerasal.maximization.start import start_parameters
+from kerasal.maximization.parameterization import make_parameterization, start_parameters
+from kerasal.maximization.recipe import make_objectives, make_recipe
+from kerasal.maximization.result import Maximization, tabulate_history, to_pictures
 from kerasal.objectives.expression import Objective
 
 import keras
@@ -99,7 +97,7 @@ def maximize(
     Source: Simonyan et al. 2013, section 2; Tang et al., sections 3.2 and 3.3; Erhan et al. 2009; Olah et al. 2017.
     """
     objectives = make_objectives(objective)
-    apart = make_diversity(copies, diversity, diversity_layer)
+    diversifier = make_diversity(copies, diversity, diversity_layer)
     recipe = make_recipe(
         preset,
         parameterization=parameterization,
@@ -114,36 +112,44 @@ def maximize(
     )
     convention = None if preprocessing is None else conventions.get(preprocessing)
     shape = canvas_shape(model, objectives, size, canvas)
-    into, gray_level = make_parameterization(recipe.parameterization, shape, convention, clip)
+    space, gray_level = make_parameterization(recipe.parameterization, shape, convention, clip)
     start = start_parameters(
-        recipe.init, len(objectives), copies=copies, into=into, convention=convention, gray_level=gray_level, seed=seed
+        recipe.init,
+        len(objectives),
+        copies=copies,
+        space=space,
+        convention=convention,
+        gray_level=gray_level,
+        seed=seed,
     )
     objectives = [one for one in objectives for _ in range(copies)]
     run = Run(
         model,
         recipe,
-        into,
+        space,
         gray_level,
-        apart,
+        diversifier,
         output=output,
         logits=logits,
         seed=seed,
         batch_size=batch_size or chunk_size([np.broadcast_to(np.float32(0), (1, *shape))]),
         progress=progress,
     )
-    images, scores, dead = _woken(run, objectives, start)
+    images, scores, dead = _retry_dead_units(run, objectives, start)
     raw = images * gray_level
     return Maximization(
         images=to_pictures(raw, recipe.display, convention),
         raw=raw,
-        history=tell_history(objectives, scores, copies),
+        history=tabulate_history(objectives, scores, copies),
         dead=dead.tolist(),
         objectives=objectives,
     )
 
 
-def _woken(run: Run, objectives: list[Objective], start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run, and once more from stronger noise what faint noise wakes nothing in; return images, scores and the dead."""
+def _retry_dead_units(
+    run: Run, objectives: list[Objective], start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ascend; retry units whose gradient was zero from 32 times stronger noise. Return images, scores, dead units."""
     images, scores, alive = run(objectives, start)
     if isinstance(run.recipe.init, str) and run.recipe.init == "normal" and not alive.all():
         copies = run.diversity.copies  # they may look at each other, so all of an objective's are run again

@@ -1,4 +1,4 @@
-"""What is ascended on: the pixels themselves, or a spectrum that becomes an image. ``parameters -> gray levels``.
+"""What is ascended on, and where it starts: the pixels, or a spectrum that becomes an image.
 
 ``Pixels`` takes each pixel for itself. ``Fourier`` makes the same step in every frequency as likely as photographs do,
 and in colors that vary independently of each other (Olah et al. 2017, section "Preconditioning and Parameterization").
@@ -44,7 +44,7 @@ class Pixels:
         """Return noise (H, W, C) of RMS 1 gray level."""
         return random.standard_normal(self.shape).astype(np.float32)
 
-    def held(self, parameters: tf.Tensor) -> tf.Tensor:
+    def constrain(self, parameters: tf.Tensor) -> tf.Tensor:
         """Return the parameters, cut to what is allowed."""
         return parameters if self.valid is None else tf.clip_by_value(parameters, *map(np.float32, self.valid))
 
@@ -92,7 +92,7 @@ class Fourier:
         height, width = self.shape[:2]
         return random.standard_normal((2, self._channels, height, width // 2 + 1)).astype(np.float32)
 
-    def held(self, parameters: tf.Tensor) -> tf.Tensor:
+    def constrain(self, parameters: tf.Tensor) -> tf.Tensor:
         """Return the parameters: the sigmoid needs nothing cut."""
         return parameters
 
@@ -145,3 +145,48 @@ def make_parameterization(
     if clip:
         raise ValueError("clip is for pixels; a Fourier image stays in its range by a sigmoid. Leave clip out.")
     return Fourier(shape, None if convention is None else ends, bool(convention and convention.bgr)), gray_level
+
+
+def start_parameters(
+    init,
+    count: int,
+    *,
+    copies: int,
+    space: Pixels | Fourier,
+    convention: Preprocessing | None,
+    gray_level: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Return the parameters (K, ...) to start from, ``copies`` of each of the objectives one after the other.
+
+    Random ones are the same for every objective, and different for every copy.
+
+    Raises:
+        ValueError: an unknown start, an array that does not fit, or copies that would all be the same.
+    """
+    shape = space.shape
+    if isinstance(init, str) and init == "normal":
+        starts = [space.noise(np.random.default_rng((seed, copy) if copy else seed)) for copy in range(copies)]
+        return np.tile(np.stack(starts), (count, *(1,) * starts[0].ndim))
+    if copies > 1 and np.ndim(init) <= len(shape):
+        raise ValueError(
+            'Copies of one objective differ by where they start: with copies, init is "normal", or an array of '
+            f"{count * copies} starts. Received: {init if isinstance(init, str) else f'one of shape {np.shape(init)}'}."
+        )
+    return space.start(_read_start(init, count * copies, shape, convention) / gray_level)
+
+
+def _read_start(init, count: int, shape: tuple, convention: Preprocessing | None) -> np.ndarray:
+    """Return the model inputs (K, H, W, C) that an ``init`` other than noise means."""
+    low, high = (np.broadcast_to(bound, shape) for bound in value_range(convention))
+    if isinstance(init, str):
+        if init not in ("zero", "mean"):
+            raise ValueError(f'init is "normal", "zero", "mean" or an array of model inputs. Received: {init!r}.')
+        start = np.zeros(shape) if init == "zero" else (low + high) / 2
+    else:
+        start = np.asarray(init, dtype=np.float32)
+        if start.shape not in (shape, (count, *shape)) or not np.isfinite(start).all():
+            raise ValueError(
+                f"init expects finite model inputs of shape {shape} or {(count, *shape)}. Received shape {start.shape}."
+            )
+    return np.array(np.broadcast_to(start, (count, *shape)), dtype=np.float32)

@@ -18,13 +18,13 @@ BAD = ["a/cut.png", "b/empty.jpg", "b/text.jpg"]
 
 def made(monkeypatch):
     """Note the shards that are made from now on."""
-    numbers, original = [], shard_work.make
+    numbers, original = [], shard_work.make_shard
 
     def make(kind, out, shard):
         numbers.append(shard.number)
         return original(kind, out, shard)
 
-    monkeypatch.setattr(shard_work, "make", make)
+    monkeypatch.setattr(shard_work, "make_shard", make)
     return numbers
 
 
@@ -40,7 +40,7 @@ def test_maps_are_those_of_the_method_and_bad_images_are_dead_letters(run, photo
     assert found.results == 7
     model = kerasal.load_model(model_file)
     for row in table.itertuples():
-        pixels = images.crop_square(images.read(photos / row.image), (8, 8))
+        pixels = images.fit_image(images.read(photos / row.image), (8, 8))
         inputs = preprocessing.get("unit").apply(pixels)[None]
         outputs = np.asarray(model(inputs))[0]
         assert row[2] == outputs.argmax()
@@ -133,7 +133,7 @@ def test_images_that_are_gone_are_not_counted(run, tmp_path, monkeypatch, photos
 
 def test_what_is_interrupted_goes_on(run, tmp_path, contents, monkeypatch):
     run(out="whole")
-    original = shard_work.make
+    original = shard_work.make_shard
 
     def stop(kind, out, shard):
         if shard.number == 2:
@@ -141,11 +141,11 @@ def test_what_is_interrupted_goes_on(run, tmp_path, contents, monkeypatch):
             raise KeyboardInterrupt
         return original(kind, out, shard)
 
-    monkeypatch.setattr(shard_work, "make", stop)
+    monkeypatch.setattr(shard_work, "make_shard", stop)
     with pytest.raises(KeyboardInterrupt, match="goes on from there"):
         run()
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["complete"] is False
-    monkeypatch.setattr(shard_work, "make", original)
+    monkeypatch.setattr(shard_work, "make_shard", original)
     assert run().new == 4
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
@@ -233,7 +233,7 @@ def test_an_image_that_the_method_fails_on_costs_the_others_nothing(run, monkeyp
         return original(model, inputs, *given, **options)
 
     monkeypatch.setattr(attribution, "class_saliency", picky)
-    monkeypatch.setattr(shard_work, "attempt", lambda *_: None)
+    monkeypatch.setattr(shard_work, "try_once", lambda *_: None)
     found = run()
     assert sorted(pd.read_parquet(tmp_path / "out" / "shards")["image"]) == GOOD[:5]
     assert sorted(letter["image"] for letter in found.dead_letters) == sorted([*BAD, *GOOD[5:]])  # and the grey ones

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import kerasal
-from kerasal.maximization.diversity import Diversity
+from kerasal.maximization.ascent import Diversity
 from kerasal.objectives import channel, class_score
 
 import tensorflow as tf

@@ -134,7 +134,7 @@ def test_starts(linear):
     np.testing.assert_allclose(kerasal.maximize(model, [class_score(0)] * 2, init=two, **still).raw, two, atol=1e-4)
 
 
-def test_a_step_is_in_grey_levels_whatever_the_convention(linear):
+def test_a_step_is_in_gray_levels_whatever_the_convention(linear):
     model, _ = linear
     for name, unit in (("none", 1.0), ("unit", 1 / 255), ("tf", 2 / 255)):
         found = kerasal.maximize(model, class_score(0), init="zero", steps=1, step_size=3.0, preprocessing=name)

@@ -24,10 +24,10 @@ import tensorflow as tf
 )
 def test_a_spectrum_turns_back_into_its_image(shape, name):
     convention = None if name is None else preprocessing.get(name)
-    fourier, grey_level = make_parameterization("fourier", shape, convention, clip=False)
+    fourier, gray_level = make_parameterization("fourier", shape, convention, clip=False)
     low, high = (preprocessing.get("none") if convention is None else convention).value_range()
     share = np.random.default_rng(0).uniform(0.1, 0.9, (2, *shape))
-    wanted = (low + share * (high - low)) / grey_level
+    wanted = (low + share * (high - low)) / gray_level
     np.testing.assert_allclose(fourier.images(tf.constant(fourier.start(wanted))), wanted, atol=0.01)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal.maximization import Jitter, Rotation, Scale, TotalVariation
-from kerasal.maximization.transforms import _drawn_from
+from kerasal.maximization.image_priors import _sample_around
 
 import tensorflow as tf
 
@@ -22,7 +22,7 @@ def test_nothing_to_do_does_nothing(pictures):
 
 
 def test_a_quarter_turn_and_a_doubling(pictures):
-    turned = _drawn_from(tf.constant(pictures), 0.0, 1.0).numpy()
+    turned = _sample_around(tf.constant(pictures), 0.0, 1.0).numpy()
     np.testing.assert_allclose(turned, np.rot90(pictures, axes=(1, 2)), atol=1e-5)
     doubled = Scale(2.0, 2.0)(tf.constant(pictures), tf.constant([1, 2])).numpy()
     # Six pixels doubled: the middle three of twelve on each side, at quarters between pixels.

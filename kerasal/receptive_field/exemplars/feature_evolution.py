@@ -10,14 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal import images as pictures
 from kerasal.checks import check_choice, check_int
 from kerasal.digests import digest
 from kerasal.files import replacing
-from kerasal.models.image_inputs import Intake
+from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, open_source
 from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
@@ -89,7 +87,8 @@ class FeatureEvolution(keras.callbacks.Callback):
             raise TypeError(f"features are channels of layers, {{'conv1': [0, 1]}}. Received: {features!r}.")
         check_choice("rule", rule, hooks.RULES)
         self._features = {layer: checked_channels(channels) for layer, channels in features.items()}
-        self._images, self._take, self._rule, self._overwrite = images, (preprocessing, fit, size), rule, overwrite
+        self._images, self._rule, self._overwrite = images, rule, overwrite
+        self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
         self._source: Array | None = None
         self._began = False
 
@@ -98,10 +97,10 @@ class FeatureEvolution(keras.callbacks.Callback):
         self._began = False
         with contextlib.suppress(_Probed), replacing(self.folder / STRIP):
             raise _Probed
-        if self._source is None or self._source.intake.model is not self.model:
+        if self._source is None or self._source.model.keras_model is not self.model:
             self._take_in()
         self._features = {hooks.find_layer(self.model, layer)[0]: one for layer, one in self._features.items()}
-        shape = self._source.intake.shape
+        shape = self._source.shape
         self._fields = {layer: remember_field(self.model, layer, shape[:2]) for layer in self._features}
         for layer, channels in self._features.items():
             check(self.model, layer, channels, shape, self._rule)
@@ -123,19 +122,18 @@ class FeatureEvolution(keras.callbacks.Callback):
 
     def _take_in(self) -> None:
         """Read the fixed set once, and keep it as model inputs."""
-        intake = Intake(self.model, *self._take)
-        source = open_source(self._images, intake)
+        source = open_source(self._images, ImageModel(self.model, **self._take))
         batches = list(source.batches(64))
         if not batches:
             raise ValueError(f"There is not one image to watch features with. {describe_skipped(source.skipped)}")
         if source.skipped:
             warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=2)
-        self._source = Array(np.concatenate([inputs for _, inputs in batches]), intake)
+        self._source = Array(np.concatenate([inputs for _, inputs in batches]), source.model)
         self._names = [source.name(number) for numbers, _ in batches for number in numbers]
 
     def _describe(self) -> dict[str, Any]:
         """Return what decides an evolution: two that differ in it do not belong together."""
-        convention = self._source.intake.convention
+        convention = self._source.model.preprocessing
         return {
             "features": [[layer, channel] for layer, channels in self._features.items() for channel in channels],
             "rule": self._rule,

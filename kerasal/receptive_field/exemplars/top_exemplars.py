@@ -7,12 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.checks import check_choice, check_int
-from kerasal.models.image_inputs import Intake
-from kerasal.models.image_sources import Files, Source, open_source
+from kerasal.models.image_model import ImageModel
+from kerasal.models.image_sources import Files, ImageSource, open_source
 from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.exemplar_search import Search
@@ -82,17 +80,16 @@ def top_exemplars(
     channels = checked_channels(channel)
     check_int("k", k)
     check_choice("rule", rule, hooks.RULES)
-    intake = Intake(model, preprocessing, fit, size)
-    source = open_source(images, intake)
-    remember_field(model, path, intake.shape[:2])  # what has no field is told before the long pass
-    check(model, path, channels, intake.shape, rule)
+    source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
+    remember_field(model, path, source.shape[:2])  # what has no field is told before the long pass
+    check(model, path, channels, source.shape, rule)
     kept = None
     if journal is not None:
-        kept = Journal(journal, _digest(source, intake, layer=path, channels=channels, k=int(k)))
+        kept = Journal(journal, _digest(source, layer=path, channels=channels, k=int(k)))
     search = Search(model, path, channels, int(k), source, batch_size, kept)
     ranking = search.run(progress)
     _warn(source, search.seen, k)
-    geometry = remember_field(model, path, intake.shape[:2])
+    geometry = remember_field(model, path, source.shape[:2])
     results = reconstruct(model, path, channels, ranking, source, geometry, rule, progress=progress, seen=search.seen)
     if kept:
         kept.remove()
@@ -109,14 +106,13 @@ def checked_channels(channel: int | Sequence[int]) -> list[int]:
     return array.tolist()
 
 
-def _digest(source: Source, intake: Intake, **settings) -> str:
+def _digest(source: ImageSource, **settings) -> str:
     if not isinstance(source, Files):
         raise ValueError("A journal is for image files, which can be read again. Leave it out for arrays and streams.")
-    settings |= {"shape": intake.shape, "fit": intake.fit, "preprocessing": repr(intake.convention)}
-    return digest_search(intake.model, source.files, settings)
+    return digest_search(source.model.keras_model, source.files, settings | source.settings)
 
 
-def _warn(source: Source, seen: int, k: int) -> None:
+def _warn(source: ImageSource, seen: int, k: int) -> None:
     if source.skipped:
         warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=3)
     if seen < k:

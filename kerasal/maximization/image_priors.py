@@ -1,8 +1,10 @@
-"""What is done to the image before each look: ``inputs (N, H, W, C), seed (2,) -> inputs``, in the graph.
+"""What makes an image natural: penalties on it, and changes before each look at it.
 
-A transform may be any callable of that form; ``seed`` differs at every step and for every transform and follows from
-the run's seed, for the ``tf.random.stateless_*`` functions. One draw a step serves all images, so that an image in a
-batch becomes what it becomes alone. These are frozen dataclasses, so that equal ones share one trace.
+A regularizer is any callable ``gray levels (N, H, W, C) -> (N,) penalties``, which are subtracted from the objective. A
+transform is any callable ``inputs (N, H, W, C), seed (2,) -> inputs``, in the graph; ``seed`` differs at every step and
+for every transform and follows from the run's seed, for the ``tf.random.stateless_*`` functions. One draw a step serves
+all images, so that an image in a batch becomes what it becomes alone. These are frozen dataclasses, so that equal ones
+share one trace.
 """
 
 import dataclasses
@@ -11,6 +13,39 @@ import math
 from kerasal.checks import check_int
 
 import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class L2:
+    """``weight`` · Σ z²: Simonyan et al. 2013, section 2, λ‖I‖₂²."""
+
+    weight: float
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Return the (N,) penalties of gray levels (N, H, W, C)."""
+        return self.weight * tf.reduce_sum(tf.square(images), axis=list(range(1, images.shape.rank)))
+
+
+@dataclasses.dataclass(frozen=True)
+class L1:
+    """``weight`` · Σ |z|: Tang et al., section 3.3, α‖I‖₁."""
+
+    weight: float
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Return the (N,) penalties of gray levels (N, H, W, C)."""
+        return self.weight * tf.reduce_sum(tf.abs(images), axis=list(range(1, images.shape.rank)))
+
+
+@dataclasses.dataclass(frozen=True)
+class TotalVariation:
+    """``weight`` · Σ |difference of neighboring pixels|: Mahendran & Vedaldi 2015, section 2.2, with β = 1."""
+
+    weight: float
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Return the (N,) penalties of gray levels (N, H, W, C)."""
+        return self.weight * tf.image.total_variation(images)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +87,7 @@ class Rotation:
         """Return the turned images."""
         limit = math.radians(self.degrees)
         angle = tf.random.stateless_uniform([], seed, -limit, limit)
-        return _drawn_from(images, tf.cos(angle), tf.sin(angle))
+        return _sample_around(images, tf.cos(angle), tf.sin(angle))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,10 +107,10 @@ class Scale:
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the enlarged images."""
         factor = tf.random.stateless_uniform([], seed, self.low, self.high)
-        return _drawn_from(images, 1 / factor, 0.0)
+        return _sample_around(images, 1 / factor, 0.0)
 
 
-def _drawn_from(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
+def _sample_around(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
     """Draw each pixel from the place along · (x, y) + across · (-y, x) of the image, counted from its center.
 
     Four gathers of one index for all images: their gradient is the exact adjoint, which that of TensorFlow's own
@@ -87,8 +122,8 @@ def _drawn_from(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Te
         tf.range(width, dtype=tf.float32) - (width - 1) / 2,
         indexing="ij",
     )
-    rows = _neighbors(along * y + across * x, height)
-    columns = _neighbors(along * x - across * y, width)
+    rows = _find_neighbors(along * y + across * x, height)
+    columns = _find_neighbors(along * x - across * y, width)
     flat = tf.reshape(images, [-1, height * width, images.shape[3] if images.shape.rank == 4 else 1])
     drawn = sum(
         tf.gather(flat, tf.reshape(row * width + column, [-1]), axis=1) * tf.reshape(down * right, [-1, 1])
@@ -98,7 +133,7 @@ def _drawn_from(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Te
     return tf.reshape(drawn, tf.shape(images))
 
 
-def _neighbors(place: tf.Tensor, length: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+def _find_neighbors(place: tf.Tensor, length: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
     """Return the two pixels around each place, counted from the center of an axis, each with its share."""
     place = tf.clip_by_value(place + (length - 1) / 2, 0.0, length - 1.0)
     before = tf.floor(place)

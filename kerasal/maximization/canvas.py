@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerasal.hooks.model_inputs import check_channels_last
+from kerasal.hooks.model_inputs import declared_image_shape, image_shape
 from kerasal.objectives.expression import Objective, walk
 from kerasal.receptive_field.geometry.field_geometry import Field, field
 
@@ -17,31 +17,6 @@ CANVASES = ("input", "auto")
 
 # The automatic canvas has room for this many whole fields, side by side, in each direction.
 _FIELDS = 8
-
-
-def input_shape(model, size: tuple[int, int] | None) -> tuple[int, int, int]:
-    """Return (H, W, C) of the image that the model takes; a free size is ``size``, or 224 × 224.
-
-    Raises:
-        ValueError: the model has not exactly one image input, or takes its channels first.
-    """
-    declared = getattr(model, "inputs", None)
-    shapes = [tuple(tensor.shape[1:]) for tensor in declared] if declared else []
-    if not shapes and getattr(model, "input_shape", None):
-        shapes = [tuple(model.input_shape[1:])]
-    if not shapes and size is not None:
-        shapes = [(None, None, 3)]
-    if not shapes:
-        raise ValueError(f"{model.name!r} does not declare its input. Give size=(height, width) for 3-channel images.")
-    if len(shapes) != 1 or len(shapes[0]) not in (2, 3):
-        raise ValueError(f"Expected a model with one image input (H, W, C). {model.name!r} takes {shapes}.")
-    if len(shapes[0]) == 3:
-        check_channels_last(model, shapes[0])
-    height, width = size or (224, 224)
-    found = (shapes[0][0] or height, shapes[0][1] or width, *shapes[0][2:])
-    if None in found:
-        raise ValueError(f"{model.name!r} leaves its number of channels open, shape {shapes[0]}.")
-    return found
 
 
 def canvas_shape(
@@ -56,7 +31,11 @@ def canvas_shape(
         raise ValueError(f"canvas is one of {CANVASES}. Received: {canvas!r}.")
     if size is not None and canvas == "auto":
         raise ValueError(f"Give a size or canvas='auto', not both. Received: size={size!r}.")
-    own = input_shape(model, size)
+    if size is not None and (
+        len(size) != 2 or not all(isinstance(side, (int, np.integer)) and side >= 1 for side in size)
+    ):
+        raise ValueError(f"size is (height, width), two whole numbers from 1 on. Received: {size!r}.")
+    own = _own_shape(model, size)
     if size is not None:
         _check_size(model, objectives, size, own)
         return *map(int, size), *own[2:]
@@ -68,8 +47,21 @@ def canvas_shape(
     found = [_find_field(model, layer) for layer in layers]
     if None in found:
         return own
-    sides = [[one.size[axis] + (_FIELDS - 1) * int(np.ceil(one.stride[axis])) for one in found] for axis in (0, 1)]
-    return *(min(own[axis], max(sides[axis])) for axis in (0, 1)), *own[2:]
+    return *enclose_fields(found, own[:2]), *own[2:]
+
+
+def enclose_fields(fields: Sequence[Field], own: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) with room for eight neighboring fields a direction; at most the model's ``own``."""
+    sides = [[one.size[axis] + (_FIELDS - 1) * int(np.ceil(one.stride[axis])) for one in fields] for axis in (0, 1)]
+    return min(own[0], max(sides[0])), min(own[1], max(sides[1]))
+
+
+def _own_shape(model, size: tuple[int, int] | None) -> tuple[int, ...]:
+    """Return (H, W, C) or (H, W) of the image that the model takes; sides that it leaves open are ``size``, or 224."""
+    declared = declared_image_shape(model)
+    fixed = declared[:2] if size is None or getattr(model, "inputs", None) else (None, None)
+    sides = (mine or free for mine, free in zip(fixed, size or (224, 224), strict=True))
+    return *sides, *(image_shape(model)[2:] if len(declared) == 3 else ())
 
 
 def _layers(objectives: Sequence[Objective]) -> list[str] | None:
@@ -89,8 +81,6 @@ def _find_field(model, layer: str) -> Field | None:
 
 
 def _check_size(model, objectives, size, own) -> None:
-    if len(size) != 2 or not all(isinstance(side, (int, np.integer)) and side >= 1 for side in size):
-        raise ValueError(f"size is (height, width), two whole numbers from 1 on. Received: {size!r}.")
     if tuple(size) == own[:2]:
         return
     takes = f"{model.name!r} takes images of {own[0]} × {own[1]}"

@@ -52,7 +52,7 @@ class Layer:
         return int(self.shape[-1] or 0) if len(self.shape) in (1, 3) else 0
 
 
-def anatomy(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
+def list_layers(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
     """List the layers of a model for images of a shape (H, W, C), in the order in which it holds them.
 
     Shapes and fields stay open where the model cannot be looked into (a SavedModel).
@@ -77,7 +77,9 @@ def anatomy(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
                 shape=shapes.get(path, ()),
                 parameters=int(sum(np.prod(one.shape) for one in weights)),
                 field=fields.get(path),
-                sources=tuple(sorted({positions[id(one)] for one in _sources(model, layer) if id(one) in positions})),
+                sources=tuple(
+                    sorted({positions[id(one)] for one in _find_sources(model, layer) if id(one) in positions})
+                ),
                 container=container,
                 depth=sum(path.startswith(f"{other}/") for other, _ in listed),
                 own=not container and any(len(one.shape) >= 2 for one in weights),
@@ -102,7 +104,7 @@ def _shapes(model, paths: list[str], shape: tuple[int, int, int]) -> tuple[dict[
     return found, tuple(output.shape[1:]) if hasattr(output, "shape") else None
 
 
-def _sources(model, layer) -> list:
+def _find_sources(model, layer) -> list:
     """Return the operations that a layer reads from; none where the model is not a graph of layers.
 
     What was made of the layer outside of the model's own graphs, such as a truncated copy, does not count.
@@ -115,7 +117,7 @@ def _sources(model, layer) -> list:
     return [parent.operation for node in own for parent in node.parent_nodes]
 
 
-def chosen_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> list[Layer]:
+def choose_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> list[Layer]:
     """Return the layers whose channels are shown, in the model's order.
 
     By default those that compute channels of their own (convolutions and dense layers), except the last, whose units
@@ -169,7 +171,7 @@ class Wires:
     spine: int
 
 
-def wires(layers: Sequence[Layer]) -> Wires:
+def draw_wires(layers: Sequence[Layer]) -> Wires:
     """Draw what reads from what; a model whose connections are not known has no lines."""
     edges = sorted((source, number) for number, layer in enumerate(layers) for source in layer.sources)
     skips = sorted((edge for edge in edges if edge[1] - edge[0] != 1), key=lambda edge: (edge[1] - edge[0], edge))

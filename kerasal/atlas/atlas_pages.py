@@ -11,12 +11,11 @@ import jinja2
 
 from kerasal._version import __version__
 from kerasal.atlas import captions
-from kerasal.atlas.anatomy import ROW, wires
+from kerasal.atlas.anatomy import ROW, draw_wires
 from kerasal.atlas.atlas_plan import Scope
-from kerasal.atlas.atlas_recipes import is_small
-from kerasal.atlas.atlas_store import Store
-from kerasal.atlas.contents import Contents, Row, tally
-from kerasal.atlas.maximized import shipped
+from kerasal.atlas.atlas_store import Store, read_json
+from kerasal.atlas.contents import Contents, Row, count_made
+from kerasal.atlas.maximized import is_small, list_shipped
 from kerasal.digests import digest_files
 from kerasal.models.image_model import ImageModel
 from kerasal.store import read_json
@@ -40,7 +39,7 @@ def forget_other_images(store: Store, scope: Scope) -> None:
     for record in store.folder.glob("data/exemplars/*.json"):
         if read_json(record).get("settings", {}).get("images") != stamp:
             _forget(store, record, "exemplars")
-    started = {file.stem for file in (*scope.files, *shipped())}
+    started = {file.stem for file in (*scope.files, *list_shipped())}
     for record in (store.folder / "data" / "classes.json", *store.folder.glob("data/layers/*.json")):
         for entry in read_json(record).get("entries", {}).values():
             if entry.get("photograph") not in {None, *started}:  # there are traces of it in the picture
@@ -84,7 +83,7 @@ class Pages:
         """
         started = time.monotonic()
         contents = Contents(self.model, self.store, self.scope)
-        self.tally = tally(contents)
+        self.tally = count_made(contents)
         shared = {"contents": contents, "model": self.model, "scope": self.scope, "left": left}
         shared |= {"failed": failed, "note": self.note, "version": __version__, "stretched": ""}
         shared |= {"tally": self.tally, "command": self.command}
@@ -93,7 +92,7 @@ class Pages:
         for name in _ASSETS:
             self.store.write_text(f"assets/{name}", (_TEMPLATES / name).read_text(encoding="utf-8"))
         written = set()
-        for path, template, values in _all(contents):
+        for path, template, values in _list_pages(contents):
             page = _environment().get_template(template)
             self.store.write_text(path, page.render(**shared, root="../" * path.count("/"), **values))
             written.add(path)
@@ -123,37 +122,41 @@ def _environment() -> jinja2.Environment:
     return found
 
 
-def _all(contents: Contents) -> Iterator[tuple[str, str, dict]]:
+def _list_pages(contents: Contents) -> Iterator[tuple[str, str, dict]]:
     """Yield path, template and values of every page."""
     layers = contents.scope.layers
-    yield "index.html", "index.html", {"wires": wires(layers), "row": ROW}
+    yield "index.html", "index.html", {"wires": draw_wires(layers), "row": ROW}
     if contents.classes:
         yield "classes/index.html", "classes.html", {}
-        for before, unit, after in _neighbours(contents.classes):
-            yield f"classes/{unit.number}.html", "unit.html", {**_around(before, after), "unit": unit, "layer": None}
-    for before, layer, after in _neighbours(layers):
+        for before, unit, after in _neighbors(contents.classes):
+            yield (
+                f"classes/{unit.number}.html",
+                "unit.html",
+                {**_name_neighbors(before, after), "unit": unit, "layer": None},
+            )
+    for before, layer, after in _neighbors(layers):
         yield f"layers/{layer.slug}.html", "layer.html", {"layer": layer, "before": before, "after": after}
-        for left, unit, right in _neighbours(contents.units[layer.slug]):
+        for left, unit, right in _neighbors(contents.units[layer.slug]):
             yield (
                 f"units/{layer.slug}/{unit.number}.html",
                 "unit.html",
-                {**_around(left, right), "unit": unit, "layer": layer},
+                {**_name_neighbors(left, right), "unit": unit, "layer": layer},
             )
     if contents.images:
         yield "images/index.html", "images.html", {}
     ready = [one for one in contents.images if one.ready]
-    for before, shown, after in _neighbours(ready):
+    for before, shown, after in _neighbors(ready):
         template = "gaze_image.html" if contents.model.task == "gaze" else "image.html"
-        yield f"images/{shown.slug}.html", template, {**_around(before, after), "shown": shown}
+        yield f"images/{shown.slug}.html", template, {**_name_neighbors(before, after), "shown": shown}
     if contents.model.task == "gaze":
         yield "gaze.html", "gaze.html", {"ready": ready}
 
 
-def _around(before, after) -> dict:
+def _name_neighbors(before, after) -> dict:
     return {"before": before, "after": after}
 
 
-def _neighbours(items) -> Iterator[tuple]:
+def _neighbors(items) -> Iterator[tuple]:
     """Yield each item between the one before and the one after it, or None."""
     items = list(items)
     yield from zip([None, *items], items, [*items[1:], None])  # noqa: B905  (as many as there are items)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasal import images as pictures
 from kerasal.atlas import atlas_pages
-from kerasal.atlas.anatomy import anatomy, chosen_layers, sample
+from kerasal.atlas.anatomy import choose_layers, list_layers, sample
 from kerasal.atlas.atlas_model import Task, atlas_digest, atlas_model
 from kerasal.atlas.atlas_pages import Pages
 from kerasal.atlas.atlas_plan import Piece, Scope, pieces
@@ -140,7 +140,7 @@ def _run(todo: list[Piece], started: float, budget: float | None, progress: bool
 
 
 def _scope(model: ImageModel, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:
-    found = anatomy(model.keras_model, model.input_shape())
+    found = list_layers(model.keras_model, model.input_shape())
     shown = [files[i] for i in sample(len(files), image_pages)]
     if classes is None and model.class_count > channels:
         numbers = list(dict.fromkeys([*top_classes(model, shown), *sample(model.class_count, channels)]))[:channels]
@@ -151,7 +151,7 @@ def _scope(model: ImageModel, layers, classes, channels: int, files, image_pages
         raise ValueError(f"{model.name} has {model.class_count} classes, counted from 0. Received: {outside[0]}.")
     return Scope(
         layers=found,
-        pictured=[(one, sample(one.channels, channels)) for one in chosen_layers(found, layers)],
+        pictured=[(one, sample(one.channels, channels)) for one in choose_layers(found, layers)],
         classes=numbers,
         files=files,
         pages=list(zip(shown, make_slugs(map(str, shown), (one.stem for one in shown)), strict=True)),

@@ -28,7 +28,7 @@ CLASS_LIMIT = (
 )
 CHANNEL_SEEN = (
     "An image that was changed, step by step, to make this channel more active, averaged over its map. Low in a "
-    "network it is small: no larger than what a few neighbouring units see. Where noise moves nothing, the ascent "
+    "network it is small: no larger than what a few neighboring units see. Where noise moves nothing, the ascent "
     "began with a photograph, of which there are traces."
 )
 UNIT_SEEN = "An image that was changed, step by step, to make this unit more active."
@@ -38,12 +38,12 @@ CHANNEL_LIMIT = (
 )
 _PATCH_SEEN = (
     "The images of the folder that hold this channel’s strongest single units, each cut to what that unit sees; what "
-    "lies outside of the image is middle grey. Below each, what in the patch the unit responds to: it alone is carried "
+    "lies outside of the image is middle gray. Below each, what in the patch the unit responds to: it alone is carried "
     "back to the pixels"
 )
 PATCH_SEEN = {
-    "deconvnet": f"{_PATCH_SEEN} (deconvnet; middle grey is nothing).",
-    "gradient": f"{_PATCH_SEEN} (its gradient, since there is no ReLU for a deconvnet; middle grey is nothing).",
+    "deconvnet": f"{_PATCH_SEEN} (deconvnet; middle gray is nothing).",
+    "gradient": f"{_PATCH_SEEN} (its gradient, since there is no ReLU for a deconvnet; middle gray is nothing).",
 }
 WHOLE_SEEN = "The images of the folder that excite this unit most. It sees all of an image, so nothing is cut out."
 PATCH_LIMIT = (
@@ -56,9 +56,9 @@ METHODS_LIMIT = (
 )
 BOX_LIMIT = (
     "The network was never shown a box. Each is cut around the strong part of its Grad-CAM map with the help of the "
-    "image’s colours; for a class that is not there it means nothing."
+    "image’s colors; for a class that is not there it means nothing."
 )
-GAZE_SEEN = "Yellow is where people are predicted to look most; without colour, hardly. Nobody was measured here."
+GAZE_SEEN = "Yellow is where people are predicted to look most; without color, hardly. Nobody was measured here."
 GAZE_LIMIT = (
     "It predicts first glances of people who look at a photograph without a task; not what one person does, and not "
     "what a person searching for something does."

@@ -5,7 +5,7 @@ import functools
 import pathlib
 from typing import Any
 
-from kerasal.atlas import ascents, exemplar_records, gaze_page, image_page
+from kerasal.atlas import exemplar_records, gaze_page, image_page, maximized
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.atlas_plan import Scope, searchable
 from kerasal.atlas.atlas_store import Store
@@ -51,7 +51,7 @@ class Contents:
     @functools.cached_property
     def classes(self) -> list[Unit]:
         """The classes whose pictures are there, those that are seen in the images first."""
-        found = self.store.entries(*ascents.class_record(self.model, self.scope.seed))
+        found = self.store.entries(*maximized.class_record(self.model, self.scope.seed))
         order = [key for key in map(str, self.scope.classes) if key in found]
         return [
             Unit(int(key), self.class_name(int(key)), found[key]["picture"], found[key], None)
@@ -137,7 +137,7 @@ class Contents:
         return {str(one.file): one.slug for one in self.images if one.ready}
 
     def _units(self, layer: Layer) -> list[Unit]:
-        made = self.store.entries(*ascents.channel_record(self.model, layer, self.scope.seed))
+        made = self.store.entries(*maximized.channel_record(self.model, layer, self.scope.seed))
         best = self.store.entries(*exemplar_records.exemplar_record(self.model, layer, self._stamp))
         return [
             Unit(number, str(number), made.get(key, {}).get("picture"), made.get(key), best.get(key))
@@ -157,7 +157,7 @@ class Row:
         return f"{self.made:,} of {self.planned:,} {self.what}"
 
 
-def tally(contents: Contents) -> list[Row]:
+def count_made(contents: Contents) -> list[Row]:
     """Count classes, channels, searches for exemplars and images; those of which nothing is planned are left out."""
     scope = contents.scope
     classes = {unit.number for unit in contents.classes}

@@ -106,7 +106,7 @@ def _methods(model: ImageModel, store: Store, slug: str, picture, larger, inputs
 
 
 def _drawn(model: ImageModel, spec, picture: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a map by itself, as large as the picture, and its colours over the picture where it is strong."""
+    """Draw a map by itself, as large as the picture, and its colors over the picture where it is strong."""
     if values.ndim == 3:  # a gradient with its channels
         if model.preprocessing.bgr:
             values = values[..., ::-1]

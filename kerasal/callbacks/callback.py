@@ -35,7 +35,7 @@ class KerasalCallback(keras.callbacks.Callback):
 
     * ``maps.png``: a row an image and method, a column an epoch: the map on the image, the class that it is of and that
       class's probability (any attribution method: ``kerasal.attribution.list_methods()``);
-    * ``classes.png``: a row a class, a column an epoch: the image that maximises its score (``kerasal.maximize``);
+    * ``classes.png``: a row a class, a column an epoch: the image that maximizes its score (``kerasal.maximize``);
     * ``features/evolution.png``: ``kerasal.receptive_field.FeatureEvolution`` of the chosen features;
     * ``epoch-0005.npz``, the pictures of one epoch, from which a training that goes on later (``initial_epoch``) draws
       the strips anew; and with ``tensorboard`` the same pictures, and the strips, as TensorBoard's images.
@@ -51,7 +51,7 @@ class KerasalCallback(keras.callbacks.Callback):
             float32 model inputs.
         targets: the class of each image; by default its top class at each look.
         maps: names of attribution methods, or ``{"occlusion": {"window": 8}}`` with options. Empty: none.
-        classes: numbers of classes to maximise.
+        classes: numbers of classes to maximize.
         ascent: options of ``kerasal.maximize``; by default ``{"preset": "simonyan"}``. A class that nothing moves from
             where that starts, as from the zero image before training, starts from noise, and is called so.
         features: channels of layers, ``{"conv1": range(8)}``, for the evolution.

@@ -30,7 +30,7 @@ class Looks:
     labels: Sequence[str] | None
 
     def tiles(self, model: keras.Model) -> list[Tile]:
-        """Explain and maximise with the weights as they are; the model is not changed."""
+        """Explain and maximize with the weights as they are; the model is not changed."""
         return [*self._map_tiles(model), *self._class_tiles(model)]
 
     def first(self, model: keras.Model) -> None:

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 
 def fit_image(images: tf.Tensor, size, mode: Literal["crop", "stretch"]) -> tf.Tensor:
-    """Bring images to ``size``, (height, width): their largest centred part of that shape, or all, stretched."""
-    return resize(_centre(images, size) if mode == "crop" else images, size)
+    """Bring images to ``size``, (height, width): their largest centered part of that shape, or all, stretched."""
+    return resize(_center(images, size) if mode == "crop" else images, size)
 
 
 def resize(images: tf.Tensor, size) -> tf.Tensor:
@@ -35,8 +35,8 @@ def resize(images: tf.Tensor, size) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round(values), 0, 255), tf.uint8)
 
 
-def _centre(images: tf.Tensor, size) -> tf.Tensor:
-    """Cut out the largest centred part of the proportions of ``size``."""
+def _center(images: tf.Tensor, size) -> tf.Tensor:
+    """Cut out the largest centered part of the proportions of ``size``."""
     shape = tf.shape(images)
     height, width = (tf.cast(side, tf.float64) for side in size)
     scale = tf.minimum(tf.cast(shape[1], tf.float64) / height, tf.cast(shape[2], tf.float64) / width)

@@ -45,10 +45,10 @@ def _png(contents):
     # With the channels that the file has: asked for four, TensorFlow makes palettes of few bits nearly transparent.
     image = tf.io.decode_png(contents)
     channels = tf.shape(image)[2]
-    colour = tf.cond(channels < 3, lambda: tf.repeat(image[..., :1], 3, axis=2), lambda: image[..., :3])
-    return tf.cond(channels % 2 == 0, lambda: _on_white(colour, image[..., -1:]), lambda: colour)
+    color = tf.cond(channels < 3, lambda: tf.repeat(image[..., :1], 3, axis=2), lambda: image[..., :3])
+    return tf.cond(channels % 2 == 0, lambda: _on_white(color, image[..., -1:]), lambda: color)
 
 
-def _on_white(colour, cover):
+def _on_white(color, cover):
     share = tf.cast(cover, tf.float32) / 255
-    return tf.cast(tf.round(tf.cast(colour, tf.float32) * share + 255 * (1 - share)), tf.uint8)
+    return tf.cast(tf.round(tf.cast(color, tf.float32) * share + 255 * (1 - share)), tf.uint8)

@@ -1,4 +1,4 @@
-"""Activation maximisation as an endpoint: numbers of classes or channels in, images out."""
+"""Activation maximization as an endpoint: numbers of classes or channels in, images out."""
 
 import dataclasses
 from collections.abc import Callable
@@ -82,9 +82,9 @@ def pictures(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -
         pixels = pixels * np.float32(convention.std) + np.float32(convention.mean)
         pixels = pixels[..., ::-1] if convention.bgr else pixels
     if recipe.display == "contrast" or convention is None:
-        centred = pixels - tf.reduce_mean(pixels, axis=(1, 2), keepdims=True)
-        spread = tf.math.reduce_std(centred, axis=(1, 2, 3), keepdims=True)
-        pixels = 255 * (0.5 + CONTRAST * centred / tf.where(spread > 0, spread, 1.0))
+        centered = pixels - tf.reduce_mean(pixels, axis=(1, 2), keepdims=True)
+        spread = tf.math.reduce_std(centered, axis=(1, 2, 3), keepdims=True)
+        pixels = 255 * (0.5 + CONTRAST * centered / tf.where(spread > 0, spread, 1.0))
     drawn = tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
     return drawn if drawn.shape[-1] == 3 else tf.repeat(drawn[..., :1], 3, axis=-1)
 

@@ -114,8 +114,8 @@ def _files(size, fit, finish) -> Intake:
         signature = tf.TensorSpec((*size, 3), tf.uint8)
         return [finish(tf.map_fn(one, files, fn_output_signature=signature, parallel_iterations=1))]
 
-    grey = tf.io.encode_jpeg(np.full((*size, 3), 127, np.uint8)).numpy()
-    return Intake([spec], read, {"image_bytes": np.array([grey], dtype=object)})
+    gray = tf.io.encode_jpeg(np.full((*size, 3), 127, np.uint8)).numpy()
+    return Intake([spec], read, {"image_bytes": np.array([gray], dtype=object)})
 
 
 def _to_inputs(convention: Preprocessing, channels: int) -> Callable:
@@ -123,7 +123,7 @@ def _to_inputs(convention: Preprocessing, channels: int) -> Callable:
         if channels == 3:
             return to_inputs(pixels, convention)
         luma = tf.tensordot(tf.cast(pixels, tf.float32), tf.constant([0.299, 0.587, 0.114]), axes=1)
-        grey = to_inputs(tf.cast(tf.round(luma), tf.uint8)[..., None], convention)
-        return grey if channels else grey[..., 0]
+        gray = to_inputs(tf.cast(tf.round(luma), tf.uint8)[..., None], convention)
+        return gray if channels else gray[..., 0]
 
     return finish

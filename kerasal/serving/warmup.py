@@ -1,4 +1,4 @@
-"""Requests with which TensorFlow Serving warms up: the first user does not wait until every graph is optimised.
+"""Requests with which TensorFlow Serving warms up: the first user does not wait until every graph is optimized.
 
 ``assets.extra/tf_serving_warmup_requests`` is a TFRecord of ``PredictionLog`` messages. Of these, four are described
 here (tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto), so that tensorflow-serving-api is not

@@ -12,7 +12,7 @@ from kerasal.models import image_sources
 from kerasal.models.image_model import ImageModel
 from kerasal.preprocessing import get
 from kerasal.receptive_field.exemplars import ranked_units
-from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
+from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 from kerasal.receptive_field.exemplars.exemplar_search import Search
 from kerasal.receptive_field.geometry.field_geometry import cut_box
 
@@ -382,19 +382,19 @@ def test_the_page_shows_pairs(found):
 
 
 def test_reconstructions_are_drawn_in_the_colours_of_the_image():
-    from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
+    from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 
     back = np.zeros((2, 2, 3), np.float32)
     back[0, 0] = (1, 0, 0)  # blue, for a model that takes BGR
-    assert in_colours(back, get("caffe"))[0, 0].tolist() == [128, 128, 255]
-    assert in_colours(back, None)[0, 0].tolist() == [255, 128, 128]
-    assert in_colours(0 * back, None).tolist() == [[[128] * 3] * 2] * 2
+    assert draw_reconstruction(back, get("caffe"))[0, 0].tolist() == [128, 128, 255]
+    assert draw_reconstruction(back, None)[0, 0].tolist() == [255, 128, 128]
+    assert draw_reconstruction(0 * back, None).tolist() == [[[128] * 3] * 2] * 2
 
 
 def test_a_net_that_overflows_is_drawn_as_no_response():
     """One NaN epoch must not spoil the strip of all the others."""
     reconstruction = np.ones((4, 4, 1), np.float32)
     reconstruction[0] = np.nan
-    picture = in_colours(reconstruction, None)
+    picture = draw_reconstruction(reconstruction, None)
     assert (picture[0] == 128).all()
     assert (picture[1:] > 200).all()

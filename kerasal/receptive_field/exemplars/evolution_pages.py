@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasal import images
 from kerasal.receptive_field.exemplars.evolution_files import Evolution, read_evolution
-from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
+from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 
 
 def draw_evolution(
@@ -21,7 +21,7 @@ def draw_evolution(
     """Draw how features came about: rows are features, columns the stored epochs, one block a layer.
 
     Each cell is the strongest activation over the fixed images at that epoch, carried back to pixels, around middle
-    grey; a sudden change in a row is a change of the image. After a feature's last epoch stands the patch that excited
+    gray; a sudden change in a row is a change of the image. After a feature's last epoch stands the patch that excited
     it then.
 
     Args:
@@ -47,15 +47,15 @@ def draw_evolution(
         known = ", ".join(f"{layer}:{channel}" for layer, channel in evolution.features)
         raise ValueError(f"Stored are the features {known}. Received: {chosen}.")
     layers = list(dict.fromkeys(layer for layer, _ in chosen))
-    blocks = [_block(evolution, [one for one in chosen if one[0] == layer], patches, tile) for layer in layers]
+    blocks = [_draw_block(evolution, [one for one in chosen if one[0] == layer], patches, tile) for layer in layers]
     return images.sheet(blocks, columns=min(len(blocks), 2), title=title)
 
 
-def _block(evolution: Evolution, features: list[tuple[str, int]], patches: bool, tile: int) -> np.ndarray:
+def _draw_block(evolution: Evolution, features: list[tuple[str, int]], patches: bool, tile: int) -> np.ndarray:
     cells, labels = [], []
     for number, feature in enumerate(features):
         row = [evolution.found[epoch][evolution.features.index(feature)] for epoch in evolution.epochs]
-        cells += [in_colours(one.reconstructions[0], one.preprocessing) for one in row]
+        cells += [draw_reconstruction(one.reconstructions[0], one.preprocessing) for one in row]
         silent = np.full_like(row[-1].crops[0], 255)  # what answers nothing chose its patch by chance
         cells += [row[-1].crops[0] if row[-1].activations[0] > 0 else silent] if patches else []
         bottom = number == len(features) - 1

@@ -9,7 +9,7 @@ from kerasal import images
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars
 
-_FULL_COLOUR = 99.7  # percentile of the magnitude
+_FULL_COLOR = 99.7  # percentile of the magnitude
 
 
 def draw_exemplars(
@@ -17,7 +17,7 @@ def draw_exemplars(
 ) -> np.ndarray:
     """Draw one panel a channel: its reconstructions at the left, the patches that they come from at the right.
 
-    A reconstruction is drawn around middle grey, which is zero: lighter raises the activation where it is added to the
+    A reconstruction is drawn around middle gray, which is zero: lighter raises the activation where it is added to the
     image, darker lowers it; each has a scale of its own. Under each stand its activation and its image.
 
     Args:
@@ -30,15 +30,15 @@ def draw_exemplars(
     """
     several = [exemplars] if isinstance(exemplars, Exemplars) else list(exemplars)
     tile = tile or int(np.clip(max(several[0].crops.shape[1:3]), 112, 168))
-    panels = [_panel(one, tile) for one in several]
+    panels = [_draw_panel(one, tile) for one in several]
     columns = 1 if len(panels) == 1 else 2 if len(panels) <= 8 else 3
     return images.sheet(panels, columns=columns, title=title)
 
 
-def in_colours(reconstruction: np.ndarray, convention: Preprocessing | None) -> np.ndarray:
-    """Draw a reconstruction (h, w, C) of model inputs as RGB around middle grey, uint8 (h, w, 3).
+def draw_reconstruction(reconstruction: np.ndarray, convention: Preprocessing | None) -> np.ndarray:
+    """Draw a reconstruction (h, w, C) of model inputs as RGB around middle gray, uint8 (h, w, 3).
 
-    A few grains, where windows of an overlapping pooling add up, would else leave all the rest grey.
+    A few grains, where windows of an overlapping pooling add up, would else leave all the rest gray.
     """
     values = np.where(np.isfinite(reconstruction), reconstruction, 0)  # a net that overflows responds to nothing
     if convention is not None:
@@ -46,26 +46,28 @@ def in_colours(reconstruction: np.ndarray, convention: Preprocessing | None) -> 
         values = values[..., ::-1] if convention.bgr else values
     if values.shape[2] not in (1, 3):
         values = values.sum(axis=2, keepdims=True)
-    return images.relief(values, limit=np.percentile(np.abs(values), _FULL_COLOUR) or np.abs(values).max())
+    return images.relief(values, limit=np.percentile(np.abs(values), _FULL_COLOR) or np.abs(values).max())
 
 
-def _panel(one: Exemplars, tile: int) -> np.ndarray:
+def _draw_panel(one: Exemplars, tile: int) -> np.ndarray:
     columns = int(np.ceil(np.sqrt(len(one))))
     # Where a unit answers nothing, its patch is there by chance.
     silent = np.broadcast_to(np.uint8(255), one.crops.shape[1:])
-    backs = [in_colours(back, one.preprocessing) for back in one.reconstructions]
+    backs = [draw_reconstruction(back, one.preprocessing) for back in one.reconstructions]
     crops = [crop if value > 0 else silent for crop, value in zip(one.crops, one.activations, strict=True)]
     title = f"channel {one.channel}" + ("" if one.activations[0] > 0 else ": silent, no image excites it")
-    left = images.grid(backs, [_number(value) for value in one.activations], columns=columns, tile=tile, title=title)
-    names = [_short(name) if value > 0 else "silent" for name, value in zip(one.names, one.activations, strict=True)]
+    left = images.grid(
+        backs, [_format_number(value) for value in one.activations], columns=columns, tile=tile, title=title
+    )
+    names = [_shorten(name) if value > 0 else "silent" for name, value in zip(one.names, one.activations, strict=True)]
     right = images.grid(crops, names, columns=columns, tile=tile, title=" ", frame=True)
     return np.concatenate([left, right], axis=1)
 
 
-def _short(name: str) -> str:
+def _shorten(name: str) -> str:
     """Return a file's name without folder and suffix, on one line."""
     return "_".join(pathlib.Path(name).stem.split())
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"

@@ -10,7 +10,7 @@ from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_sources import ImageSource
 from kerasal.names import describe_skipped
 from kerasal.progress import progress_bar
-from kerasal.receptive_field.exemplars.projection import strongest
+from kerasal.receptive_field.exemplars.projection import find_strongest
 from kerasal.receptive_field.exemplars.ranked_units import Journal, Ranking
 
 import keras
@@ -51,7 +51,7 @@ class Search:
         with self._kept_when_stopped(), progress_bar("Looking for exemplars", self.source.total, progress) as advance:
             advance(self.upcoming)
             for numbers, inputs in self.source.batches(self.batch_size, self.upcoming):
-                values = strongest(self.model, self.layer, inputs)
+                values = find_strongest(self.model, self.layer, inputs)
                 self._check(values, numbers)
                 if self.ranking.update(numbers, values[:, self.channels]):
                     self.source.keep(set(self.ranking.numbers.ravel().tolist()), (numbers, inputs))

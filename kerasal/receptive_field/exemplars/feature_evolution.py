@@ -22,7 +22,7 @@ from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.evolution_files import EpochStore, epoch_contents
 from kerasal.receptive_field.exemplars.evolution_pages import draw_evolution
 from kerasal.receptive_field.exemplars.exemplar_search import Search
-from kerasal.receptive_field.exemplars.projection import check
+from kerasal.receptive_field.exemplars.projection import check_projection
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
 from kerasal.receptive_field.exemplars.top_exemplars import checked_channels
 from kerasal.receptive_field.geometry.field_geometry import remember_field
@@ -103,7 +103,7 @@ class FeatureEvolution(keras.callbacks.Callback):
         shape = self._source.shape
         self._fields = {layer: remember_field(self.model, layer, shape[:2]) for layer in self._features}
         for layer, channels in self._features.items():
-            check(self.model, layer, channels, shape, self._rule)
+            check_projection(self.model, layer, channels, shape, self._rule)
         self._settings = self._describe()
 
     def on_epoch_begin(self, epoch, logs=None) -> None:

@@ -14,7 +14,7 @@ from kerasal.models.image_sources import Files, ImageSource, open_source
 from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.exemplar_search import Search
-from kerasal.receptive_field.exemplars.projection import check
+from kerasal.receptive_field.exemplars.projection import check_projection
 from kerasal.receptive_field.exemplars.ranked_units import Journal, digest_search
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
 from kerasal.receptive_field.geometry.field_geometry import remember_field
@@ -55,7 +55,7 @@ def top_exemplars(
             arrays can do without; their crops are then each drawn from its darkest to its brightest value.
         rule: how ReLUs are passed on the way back; see ``kerasal.hooks.RULES``. A model without ReLUs takes
             ``"gradient"``.
-        fit: cut pictures to the model's shape (``"crop"``, the centre), or ``"stretch"`` them.
+        fit: cut pictures to the model's shape (``"crop"``, the center), or ``"stretch"`` them.
         size: (height, width) for a model that takes any; 224 × 224 by default.
         batch_size: images in one forward pass; by default as many as run fast.
         journal: a file, for image files only: every 20 seconds, and when stopped, the state of the search is kept
@@ -82,7 +82,7 @@ def top_exemplars(
     check_choice("rule", rule, hooks.RULES)
     source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
     remember_field(model, path, source.shape[:2])  # what has no field is told before the long pass
-    check(model, path, channels, source.shape, rule)
+    check_projection(model, path, channels, source.shape, rule)
     kept = None
     if journal is not None:
         kept = Journal(journal, _digest(source, layer=path, channels=channels, k=int(k)))

@@ -19,7 +19,7 @@ _FORMAT = 2
 _BLOCK = 2**24  # values in a block: 64 MiB
 
 
-class Store:
+class FeatureStore:
     """Features by (layer, block): in memory, or in ``folder``."""
 
     def __init__(self, folder: pathlib.Path | None = None):
@@ -65,7 +65,7 @@ class Store:
 class Layer:
     """One layer's features: ``total`` images in blocks, which are filled in the order of the images."""
 
-    def __init__(self, store: Store, path: str, length: int, total: int):
+    def __init__(self, store: FeatureStore, path: str, length: int, total: int):
         self.store, self.path, self.length = store, path, length
         # By its own length alone: what is kept must fit whatever other layers are asked for beside it.
         self.size = max(1, min(256, _BLOCK // max(length, 1)))

@@ -12,7 +12,7 @@ from kerasal.hooks.model_inputs import chunk_size
 from kerasal.hooks.trace import traced
 from kerasal.models.image_sources import Array, Files
 from kerasal.objectives import top_class
-from kerasal.probe.feature_store import Layer, Store
+from kerasal.probe.feature_store import FeatureStore, Layer
 from kerasal.progress import progress_bar
 
 import keras
@@ -26,7 +26,9 @@ _MORE = 8
 class Features:
     """The features of some layers for the images of a source; ``layers`` holds them by path after ``extract``."""
 
-    def __init__(self, model: keras.Model, paths: Iterable[str], source: Files | Array, pool: int | None, store: Store):
+    def __init__(
+        self, model: keras.Model, paths: Iterable[str], source: Files | Array, pool: int | None, store: FeatureStore
+    ):
         self.model, self.source, self.pool, self.store = model, source, pool, store
         self._paths = list(paths)
         self.layers: dict[str, Layer] = {}

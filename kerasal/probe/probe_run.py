@@ -18,7 +18,7 @@ from kerasal.preprocessing import Preprocessing
 from kerasal.probe import splits
 from kerasal.probe.classifiers import CLASSIFIERS, accuracies
 from kerasal.probe.coordinates import coordinates
-from kerasal.probe.feature_store import Store, digest_features
+from kerasal.probe.feature_store import FeatureStore, digest_features
 from kerasal.probe.layer_features import Features
 from kerasal.progress import progress_bar
 
@@ -176,12 +176,12 @@ def _encode_labels(labels, total: int) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(labels, return_inverse=True)
 
 
-def _store(cache, source, pool: int | None) -> Store:
+def _store(cache, source, pool: int | None) -> FeatureStore:
     if cache is None:
-        return Store()
+        return FeatureStore()
     settings = source.settings | {"pool": pool}
     images = source.files if isinstance(source, Files) else source.images
-    return Store(pathlib.Path(cache) / f"features-{digest_features(source.model.keras_model, images, settings)}")
+    return FeatureStore(pathlib.Path(cache) / f"features-{digest_features(source.model.keras_model, images, settings)}")
 
 
 def _warn(source, numbers: np.ndarray) -> None:

@@ -196,7 +196,7 @@ def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_pat
     ("arguments", "error", "message"),
     [
         (("five_class_cnn", "--classes", "red,gren"), ValueError, "Did you mean green"),
-        (("five_class_cnn", "--classes", "red,blue", "--test-share", 0), ValueError, "Received: 0.0."),
+        (("five_class_cnn", "--classes", "red,blue", "--test-share", 0), ValueError, "above 0 and below 1, got 0.0."),
         (("five_class_cnn", "--net-option", "clases=3"), ValueError, "Did you mean classes?"),
         (
             ("five_class_cnn", "--net-option", "classes=4", *SMALL_NET),

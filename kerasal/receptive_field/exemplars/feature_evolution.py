@@ -82,7 +82,7 @@ class FeatureEvolution(keras.callbacks.Callback):
         if not self.epochs:
             raise ValueError("epochs must be one or several, got none.")
         for epoch in self.epochs:
-            check_int("an epoch", epoch, 0, remedy="1 is after the first.")
+            check_int("epochs", epoch, 0, remedy="1 is after the first.")
         if not isinstance(features, Mapping) or not features:
             raise TypeError(f"features are channels of layers, {{'conv1': [0, 1]}}. Received: {features!r}.")
         check_choice("rule", rule, hooks.RULES)

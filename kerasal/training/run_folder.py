@@ -10,7 +10,6 @@ import numpy as np
 
 from kerasal import hooks
 from kerasal.digests import digest, digest_file
-from kerasal.locks import locked
 from kerasal.store import Store
 from kerasal.training import checkpoint
 from kerasal.training.workers import Alone, Team
@@ -58,7 +57,6 @@ def begin(
         ValueError: another run's folder, a longer run, or a damaged checkpoint.
     """
     path = output / CHECKPOINT
-    Store(output).sweep((CHECKPOINT, *files))
     if resume and path.is_file():
         rows = checkpoint.read(path, settings, state)
         if len(rows) > epochs:
@@ -93,7 +91,7 @@ def claim_folder(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
         error = None
         try:
             if team.chief:
-                held.enter_context(locked(output))
+                held.enter_context(Store(output).locked())
         except (ValueError, OSError) as refused:
             error = refused
         if team.size > 1:

@@ -151,7 +151,7 @@ def make_request_inputs(
 def make_pixel_inputs(
     on: str, size: tuple[int, int] | None, fit: str = "crop", finish: Callable = lambda pixels: pixels
 ) -> RequestInputs:
-    """Return the reading of uint8 RGB images (N, height, width, 3), passed to ``finish``; no ``size``: they keep theirs.
+    """Return the reading of uint8 RGB images (N, height, width, 3), through ``finish``; no ``size``: they keep theirs.
 
     ``on`` is ``"image"``, or ``"bytes"``, which needs a size.
     """

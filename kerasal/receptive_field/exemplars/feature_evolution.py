@@ -18,7 +18,7 @@ from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, open_source
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.evolution_files import epochs_in, read_epoch, write_epoch
-from kerasal.receptive_field.exemplars.evolution_pages import draw_evolution
+from kerasal.receptive_field.exemplars.exemplar_pages import draw_evolution
 from kerasal.receptive_field.exemplars.exemplar_search import Search, told
 from kerasal.receptive_field.exemplars.projection import check_projection
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct

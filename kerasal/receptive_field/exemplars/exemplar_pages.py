@@ -1,4 +1,4 @@
-"""Pages of exemplars beside where they were found, and strips of how features came about, as Zeiler & Fergus draw them."""
+"""Pages of exemplars beside where they were found, and strips of how features came about: Zeiler & Fergus' figures."""
 
 import os
 import pathlib

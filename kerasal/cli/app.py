@@ -25,8 +25,7 @@ from kerasal.cli.field import field
 from kerasal.cli.filters import filters
 from kerasal.cli.gaze import HELP as GAZE_HELP
 from kerasal.cli.gaze import app as gaze
-from kerasal.cli.localize import localize
-from kerasal.cli.localize_score import localize_score
+from kerasal.cli.localize import localize, localize_score
 from kerasal.cli.maximize import maximize
 from kerasal.cli.outputs import App
 from kerasal.cli.patterns import patterns

@@ -5,9 +5,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from kerasal.datasets.fixation_files import list_fixations
-from kerasal.datasets.map_files import list_maps, map_shape, read_map
 from kerasal.digests import digest
+from kerasal.fixations.fixation_files import list_fixations
+from kerasal.fixations.map_files import list_maps, map_shape, read_map
 from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, fixations_of
 from kerasal.metrics.baselines import MeanMap

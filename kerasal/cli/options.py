@@ -11,6 +11,8 @@ from kerasal.cli.outputs import check_output as check_output
 from kerasal.cli.outputs import refuse_inputs as refuse_inputs
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+FRAME = 256 / 224
+"""How much larger a photograph is, of which a method cuts crops itself, as the paper does."""
 
 Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The picture.")]
 ScoreTable = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The table; a .json and a .png go beside it.")]

@@ -1,6 +1,6 @@
 """Fixations and maps as files hold them: pictures, arrays, tables and Matlab files, one key per image.
 
-``list_fixations`` and ``list_maps`` find the images of a folder or a file, ``read_fixations`` and ``read_map`` read one.
+``list_fixations`` and ``list_maps`` find the images of a folder or file; ``read_fixations`` and ``read_map`` read one.
 """
 
 from kerasal.fixations.fixation_files import list_fixations as list_fixations

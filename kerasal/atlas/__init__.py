@@ -4,9 +4,9 @@
 
 * the **model** (``atlas_model``): an ``ImageModel`` whose task is known;
 * its **anatomy** (``anatomy``): layers, shapes, receptive fields, and what is connected with what;
-* a **plan** (``atlas_plan``) of pieces, the most telling first; each is made once (``maximized``, ``exemplar_records``,
-  ``image_page``) and its pictures and facts are put into the **store** (``atlas_store``), so that nothing is made twice;
-* the **pages** (``atlas_pages``, ``templates/``), written from the **contents** of the store, which say what is missing.
+* a **plan** (``atlas_plan``) of pieces, the most telling first; each is made once (``maximized``,
+  ``exemplar_records``, ``image_page``), and its pictures and facts are put into the **store** (``atlas_store``);
+* the **pages** (``atlas_pages``, ``templates/``), written from the store's ``contents``, which say what is missing.
 
 Nothing here loads TensorFlow before ``build`` is called.
 """

@@ -137,10 +137,7 @@ def _view(spec: MethodSpec, picture: np.ndarray, found, bgr: bool, strength: flo
         total = abs(float(found[0].sum() - gap[0]))
         missed = f"{abs(float(gap[0])) / total:.1%} of it" if total else "all of it"
         summary = f"{summary} Their sum misses {missed} (more steps, less)."
-    values = found[0]
-    if spec.on_pixels:
-        defaults = {key: parameter.default for key, parameter in spec.options.items()}
-        values = spec.on_pixels(values, picture.shape[:2], defaults)
+    values = spec.to_pixels(found[0], picture.shape[:2], {})
     return MethodView(spec, values, *draw_map(spec, picture, values, bgr=bgr, strength=strength), summary)
 
 

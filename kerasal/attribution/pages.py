@@ -64,9 +64,7 @@ def attribution_page(
         note: a line below.
         bgr: see ``draw_map``.
     """
-    if spec.on_pixels:
-        defaults = {key: parameter.default for key, parameter in spec.options.items()}
-        values = spec.on_pixels(values, picture.shape[:2], {**defaults, **(options or {})})
+    values = spec.to_pixels(values, picture.shape[:2], options or {})
     tile = int(np.clip(max(picture.shape[:2]), 224, 448))
     if values.dtype.kind == "i":
         return _class_page(spec, picture, values, labels, tile)

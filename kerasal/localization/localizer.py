@@ -219,9 +219,7 @@ def _compute_maps(model, inputs, numbers, method, output, options: dict, size: t
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", attribution.ZeroMap)  # the warning of its box says it for each class
             maps = np.asarray(getattr(attribution, method)(model, repeated, targets, output=output, **options))
-        if spec.on_pixels:
-            defaults = {name: parameter.default for name, parameter in spec.options.items()}
-            maps = np.stack([spec.on_pixels(one, size, {**defaults, **options}) for one in maps])
+        maps = np.stack([spec.to_pixels(one, size, options) for one in maps])
     maps = np.abs(maps.astype(np.float64))
     maps = maps.max(axis=-1) if maps.ndim == 4 else maps
     if maps.ndim != 3 or len(maps) != len(numbers):

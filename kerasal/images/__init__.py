@@ -43,6 +43,8 @@ __all__ = [
     "write",
 ]
 
+_RENAMED = {"crop_square": "fit_image"}
+
 
 def __getattr__(name: str):
-    return _names.renamed_attribute(__name__, name, {"crop_square": "fit_image"})
+    return _names.renamed_attribute(__name__, name, _RENAMED)

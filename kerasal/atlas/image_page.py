@@ -63,7 +63,7 @@ def find_top_classes(model: ImageModel, files: Sequence[pathlib.Path]) -> list[i
     for file in files:
         try:
             found.append(int(_score_classes(model, model.inputs(images.read(file)))[0].argmax()))
-        except (ValueError, OSError):  # told on the page of images
+        except (ValueError, OSError):  # listed on the page of images
             continue
     return list(dict.fromkeys(found))
 
@@ -116,7 +116,7 @@ def _find_boxes(model: ImageModel, picture: np.ndarray, numbers: list[int]) -> t
     """Return a box for each class, in pixels of the picture, or the reason why there is none."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a map that is empty: told by its box being everything
+            warnings.simplefilter("ignore", UserWarning)  # an empty map: its box is everything
             found = localization.localize(
                 model.keras_model, picture, classes=numbers, preprocessing=model.preprocessing
             )

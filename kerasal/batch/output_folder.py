@@ -38,7 +38,7 @@ class Folder:
         """Refuse to mix results: those that are here, if any, must have been made by the same settings.
 
         Raises:
-            ValueError: they were not; what differs is said.
+            ValueError: they were not; the error lists what differs.
         """
         differ = describe_differences(self.manifest["settings"], settings) if self.manifest and self.records() else []
         if differ:
@@ -62,7 +62,7 @@ class Folder:
                 self._sweep()
 
     def records(self) -> dict[int, dict[str, Any]]:
-        """Return what is said of each shard that is done and whose files are all there as written, by number."""
+        """Return the record of each shard that is done and whose files are all there as written, by number."""
         found = {}
         for path in sorted((self.path / _DONE).glob("*.json")):
             try:

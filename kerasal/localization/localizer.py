@@ -103,9 +103,9 @@ def localize(
         **graphcut_options: of ``graphcut``, instead of the recipe's: ``foreground=.9``, ``prior=0``, …
 
     Returns:
-        A row a class, from the highest score down, or in the order of ``classes``: ``class``, its number; ``score``,
-        the model's output for it; ``box`` (x_min, y_min, x_max, y_max), upper bounds exclusive, in pixels of ``image``;
-        ``mask``, bool (H, W). Where a class's map is constant, as a class activation map can be 0 everywhere, a warning
+        One row per class, from the highest score down, or in the order of ``classes``: ``class``, its number;
+        ``score``, the model's output for it; ``box`` (x_min, y_min, x_max, y_max), upper bounds exclusive, in pixels
+        of ``image``; ``mask``, bool (H, W). Where a class's map is constant, as a class activation map can be 0 everywhere, a warning
         says so and the box is the whole image.
 
     Raises:

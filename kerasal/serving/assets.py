@@ -1,6 +1,6 @@
 """What travels along with a served model, so that clients know it and the first of them does not wait.
 
-assets/labels.txt       a class a line, in the order of the scores
+assets/labels.txt       one class per line, in the order of the scores
 assets/card.md          the model card of a zoo model
 assets/kerasal.json     the pixel convention, the limits, and every signature with its options, inputs and outputs
 assets.extra/tf_serving_warmup_requests

@@ -60,7 +60,7 @@ def make_endpoint(model: ImageModel, signature: Signature) -> Endpoint:
     """Trace one signature.
 
     Raises:
-        ValueError: the model does not have what the signature needs; its name is said.
+        ValueError: the model does not have what the signature needs; the error names the signature.
     """
     try:
         run, specs, example = _make_function(model, signature)

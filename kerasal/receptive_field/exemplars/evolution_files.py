@@ -96,7 +96,7 @@ def read_evolution(folder: str | os.PathLike) -> Evolution:
 
 
 def read_epoch(path: pathlib.Path) -> tuple[dict[str, Any], list[Exemplars]]:
-    """Return the settings and the exemplars, one a feature, of one stored epoch.
+    """Return the settings and the exemplars, one per feature, of one stored epoch.
 
     Raises:
         ValueError: the file is damaged.

@@ -17,7 +17,7 @@ _FULL_COLOR = 99.7  # percentile of the magnitude
 def draw_exemplars(
     exemplars: Exemplars | Sequence[Exemplars], *, title: str = "", tile: int | None = None
 ) -> np.ndarray:
-    """Draw one panel a channel: its reconstructions at the left, the patches that they come from at the right.
+    """Draw one panel per channel: its reconstructions at the left, the patches that they come from at the right.
 
     A reconstruction is drawn around middle gray, which is zero: lighter raises the activation where it is added to the
     image, darker lowers it; each has a scale of its own. Under each stand its activation and its image.
@@ -83,7 +83,7 @@ def draw_evolution(
     patches: bool = True,
     tile: int = 64,
 ) -> np.ndarray:
-    """Draw how features came about: rows are features, columns the stored epochs, one block a layer.
+    """Draw how features came about: rows are features, columns the stored epochs, one block per layer.
 
     Each cell is the strongest activation over the fixed images at that epoch, carried back to pixels, around middle
     gray; a sudden change in a row is a change of the image. After a feature's last epoch stands the patch that excited

@@ -105,8 +105,8 @@ def localize(
     Returns:
         One row per class, from the highest score down, or in the order of ``classes``: ``class``, its number;
         ``score``, the model's output for it; ``box`` (x_min, y_min, x_max, y_max), upper bounds exclusive, in pixels
-        of ``image``; ``mask``, bool (H, W). Where a class's map is constant, as a class activation map can be 0 everywhere, a warning
-        says so and the box is the whole image.
+        of ``image``; ``mask``, bool (H, W). Where a class's map is constant, as a class activation map can be 0
+        everywhere, a warning says so and the box is the whole image.
 
     Raises:
         ValueError: not a uint8 RGB image, a model that is no classifier of one image, an unknown recipe, method or

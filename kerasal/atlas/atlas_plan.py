@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from kerasal.atlas import exemplar_records, gaze_page, image_page, maximized
+from kerasal.atlas import exemplar_records, image_page, maximized
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.atlas_store import Store
 from kerasal.digests import digest_files
@@ -105,7 +105,7 @@ def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) ->
 
 def _image_pieces(model, store, scope) -> list[Piece]:
     def make(file, slug):
-        return lambda: image_page.explain(model, store, file, slug)
+        return lambda: image_page.explain_image(model, store, file, slug)
 
     return [
         Piece(f"image {file.name}", make(file, slug))
@@ -120,15 +120,15 @@ def _gaze_pieces(model, store, scope) -> list[Piece]:
     def make(file, slug):
         def run():
             nonlocal predictor
-            predictor = predictor or gaze_page.make_predictor(model)
-            gaze_page.look(model, store, predictor, file, slug)
+            predictor = predictor or image_page.make_predictor(model)
+            image_page.draw_gaze(model, store, predictor, file, slug)
 
         return run
 
     return [
         Piece(f"gaze on {file.name}", make(file, slug))
         for file, slug in scope.pages
-        if not store.entries(*gaze_page.gaze_record(model, file, slug))
+        if not store.entries(*image_page.gaze_record(model, file, slug))
     ]
 
 

@@ -16,7 +16,7 @@ from kerasal.atlas.atlas_plan import Piece, Scope, pieces
 from kerasal.atlas.atlas_store import Store, recall_images
 from kerasal.atlas.captions import make_slugs
 from kerasal.atlas.contents import Row
-from kerasal.atlas.image_page import top_classes
+from kerasal.atlas.image_page import find_top_classes
 from kerasal.checks import check_int
 from kerasal.models.image_model import ImageModel
 from kerasal.progress import progress_bar
@@ -143,7 +143,9 @@ def _scope(model: ImageModel, layers, classes, channels: int, files, image_pages
     found = list_layers(model.keras_model, model.input_shape())
     shown = [files[i] for i in sample(len(files), image_pages)]
     if classes is None and model.class_count > channels:
-        numbers = list(dict.fromkeys([*top_classes(model, shown), *sample(model.class_count, channels)]))[:channels]
+        numbers = list(dict.fromkeys([*find_top_classes(model, shown), *sample(model.class_count, channels)]))[
+            :channels
+        ]
     else:
         numbers = list(dict.fromkeys(map(int, range(model.class_count) if classes is None else classes)))
     outside = [number for number in numbers if not 0 <= number < model.class_count]

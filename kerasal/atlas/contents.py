@@ -5,7 +5,7 @@ import functools
 import pathlib
 from typing import Any
 
-from kerasal.atlas import exemplar_records, gaze_page, image_page, maximized
+from kerasal.atlas import exemplar_records, image_page, maximized
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.atlas_plan import Scope, searchable
 from kerasal.atlas.atlas_store import Store
@@ -124,7 +124,7 @@ class Contents:
     @functools.cached_property
     def images(self) -> list[Shown]:
         """The images that have, or will have, a page."""
-        record = gaze_page.gaze_record if self.model.task == "gaze" else image_page.image_record
+        record = image_page.gaze_record if self.model.task == "gaze" else image_page.image_record
         names = abbreviate_paths(self.scope.shown)
         return [
             Shown(file, slug, self.store.entries(*record(self.model, file, slug)).get("image"), name)

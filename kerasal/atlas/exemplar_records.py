@@ -16,7 +16,7 @@ from kerasal.models.image_sources import open_source
 from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 
 K = 6
-"""How many exemplars a channel."""
+"""How many exemplars per channel."""
 
 _WIDEST = 144  # pixels of a patch on a page
 _AT_ONCE = 64
@@ -39,7 +39,7 @@ def exemplar_record(model: ImageModel, layer: Layer, stamp: str) -> tuple[str, d
 def _of_map(model, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
     journal = store.journal(f"exemplars/{layer.slug}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what could not be read is told once, on the page of images
+        warnings.simplefilter("ignore", UserWarning)  # the page of images lists what could not be read
         try:
             rule = "deconvnet"
             found = _search(model, layer, channels, files, journal, rule)

@@ -1,4 +1,4 @@
-"""What classes and channels would most like to see: one picture a unit, many units in one run.
+"""What classes and channels would most like to see: one picture per unit, many units in one run.
 
 From noise or, where noise moves nothing, from the photograph that excites a unit most; quickly, since there are
 hundreds, and so that a person can read them.
@@ -102,7 +102,7 @@ def ascend_strokes(
     convention = model.preprocessing
     found = maximize(model.keras_model, list(objectives), init=convention.apply(noise), **recipe)
     pixels = _stretch_contrast(convention.invert(found.raw))
-    # What is told is the score of the picture that is shown.
+    # The score is that of the picture that is shown.
     again = maximize(model.keras_model, list(objectives), init=convention.apply(pixels), **(recipe | {"steps": 1}))
     begun, ended = _scores(found, 0), _scores(again, 0)
     return [
@@ -138,7 +138,7 @@ def _read_photographs(model: ImageModel, files: Sequence[pathlib.Path], size) ->
     for file in (*files[:_MOST], *list_shipped()):
         try:
             photograph = images.fit_image(images.read(file), size, model.fit)
-        except (ValueError, OSError):  # told on the page of images
+        except (ValueError, OSError):  # listed on the page of images
             continue
         names.append(file.stem)
         inputs.append(model.preprocessing.apply(images.to_channels(photograph, model.channels)))

@@ -15,7 +15,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -59,8 +59,16 @@ class MethodSpec:
     on_pixels: Callable | None = None
     if_zero: str = ""
 
+    def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
+        """Return a map that is as large as its image, (height, width), where the method knows how; else the map."""
+        if self.on_pixels is None:
+            return values
+        defaults = {name: parameter.default for name, parameter in self.options.items()}
+        return self.on_pixels(values, size, {**defaults, **options})
+
 
 _methods: dict[str, MethodSpec] = {}
+_functions: dict[str, Callable] = {}
 
 
 def list_methods() -> list[str]:
@@ -77,6 +85,15 @@ def method_spec(name: str) -> MethodSpec:
     if name not in _methods:
         raise ValueError(unknown_name_message(name, _methods, "attribution method"))
     return _methods[name]
+
+
+def method_function(name: str) -> Callable:
+    """Return the public function of a method.
+
+    Raises:
+        ValueError: no method has that name; the closest are listed.
+    """
+    return _functions[method_spec(name).name]
 
 
 def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[[Callable], Callable]:
@@ -111,7 +128,7 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
         lines = [line for line in inspect.getdoc(function).splitlines() if not line.strip().startswith("view:")]
         text = "\n".join(lines)
         attribute.__doc__ = f"{text}\n\nSource: {reference}. Shared arguments: ``kerasal.attribution``."
-        _methods[spec.name] = spec
+        _methods[spec.name], _functions[spec.name] = spec, attribute
         return attribute
 
     return decorate

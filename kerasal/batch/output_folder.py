@@ -35,14 +35,14 @@ class Folder(Store):
         """Refuse to mix results: those that are here, if any, must have been made by the same settings.
 
         Raises:
-            OtherSettings: they were not; what differs is said.
+            OtherSettings: they were not; the error lists what differs.
         """
         if self.manifest and self.records():
             remedy = "Give another folder, or repeat what was asked there."
             self.check(self.manifest["settings"], settings, "results", remedy)
 
     def records(self) -> dict[int, dict[str, Any]]:
-        """Return what is said of each shard that is done and whose files are all there as written, by number."""
+        """Return the record of each shard that is done and whose files are all there as written, by number."""
         found = {}
         for path in sorted((self.folder / _DONE).glob("*.json")):
             record = read_json(path)

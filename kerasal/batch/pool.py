@@ -97,7 +97,7 @@ def need_ray():
     """Import Ray, which then reports nothing to anybody.
 
     Raises:
-        ImportError: it is not installed; how to is said.
+        ImportError: it is not installed; the error says how to install it.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray would warn that it is about to change whether workers without a GPU can see one; they see to that themselves.

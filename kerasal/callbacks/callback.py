@@ -33,9 +33,9 @@ class KerasalCallback(keras.callbacks.Callback):
 
     ``model.fit(..., callbacks=[kerasal.KerasalCallback("watched", images=photos[:4], preprocessing="unit")])`` writes
 
-    * ``maps.png``: a row an image and method, a column an epoch: the map on the image, the class that it is of and that
-      class's probability (any attribution method: ``kerasal.attribution.list_methods()``);
-    * ``classes.png``: a row a class, a column an epoch: the image that maximizes its score (``kerasal.maximize``);
+    * ``maps.png``: one row per image and method, one column per epoch: the map on the image, the class that it is of
+      and that class's probability (any attribution method: ``kerasal.attribution.list_methods()``);
+    * ``classes.png``: one row per class, one column per epoch: the image that ``kerasal.maximize`` makes for its score;
     * ``features/evolution.png``: ``kerasal.receptive_field.FeatureEvolution`` of the chosen features;
     * ``epoch-0005.npz``, the pictures of one epoch, from which a training that goes on later (``initial_epoch``) draws
       the strips anew; and with ``tensorboard`` the same pictures, and the strips, as TensorBoard's images.
@@ -91,12 +91,12 @@ class KerasalCallback(keras.callbacks.Callback):
         if features and images is None:
             raise ValueError("Features are watched on images: give images.")
         if isinstance(images, (str, os.PathLike)):
-            drawing.find_files([images])  # a wrong path is told before anything else of the images
+            drawing.find_files([images])  # refuses a wrong path before anything else of the images
         self.folder, self.every = pathlib.Path(folder), every
         self._store = EpochStore(folder, "pictures", ["maps.png", "classes.png"])
         self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in _listed(maps)}
         for name in self._maps:
-            attribution.method_spec(name)  # an unknown one is said now
+            attribution.method_spec(name)  # refuses an unknown one now
         self._images, self._labels = images, labels
         self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
         self._targets, self._classes = targets, [int(one) for one in classes]

@@ -1,4 +1,4 @@
-"""The tiles of an epoch in one file, and the strips of all epochs: a row a picture or class, a column an epoch."""
+"""The tiles of an epoch in one file, and the strips of all: one row per picture or class, one column per epoch."""
 
 import dataclasses
 import os
@@ -43,7 +43,7 @@ def draw_strip(
     most: int = _MOST,
     tile: int = 96,
 ) -> np.ndarray:
-    """Draw how maps or class models came about: a row an image and method, or a class; a column a stored epoch.
+    """Draw how maps or class models came about: one row per image and method, or class; one column per epoch.
 
     Args:
         folder: that ``KerasalCallback`` wrote.

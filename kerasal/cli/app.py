@@ -20,13 +20,10 @@ from kerasal.cli.demo import demo
 from kerasal.cli.evolution import evolution
 from kerasal.cli.exemplars import exemplars
 from kerasal.cli.export import export
-from kerasal.cli.feature_maps import feature_maps
-from kerasal.cli.field import field
-from kerasal.cli.filters import filters
 from kerasal.cli.gaze import HELP as GAZE_HELP
 from kerasal.cli.gaze import app as gaze
-from kerasal.cli.localize import localize
-from kerasal.cli.localize_score import localize_score
+from kerasal.cli.layers import feature_maps, field, filters
+from kerasal.cli.localize import localize, localize_score
 from kerasal.cli.maximize import maximize
 from kerasal.cli.outputs import App
 from kerasal.cli.patterns import patterns

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from kerasal.datasets.mnist import digits as digits
 from kerasal.datasets.mnist import mnist as mnist
 
-# The metrics read fixation files without OpenCV and pandas, which the gaze data sets need: those load when asked for.
+# OpenCV and pandas, which the gaze data sets need, load when one is asked for.
 _ORIGIN = {
     "ClassImages": "labeled_images",
     "Density": "gaze_types",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from kerasal.datasets.matlab_files import as_counts
+from kerasal.fixations.matlab_files import as_counts
 from kerasal.images.image_check import check_image
 from kerasal.images.image_files import read
 

@@ -30,9 +30,9 @@ def grid(
 
     Args:
         images: uint8 (H, W, 3) or (H, W), of any sizes; each is fitted into a tile, small ones in whole pixels.
-        labels: one a picture, written under it; a long one is broken or cut.
+        labels: one per picture, written under it; a long one is broken or cut.
         columns: pictures a row; by default about as many as there are rows.
-        row_labels: one a row, written at its left.
+        row_labels: one per row, written at its left.
         title: one line above everything.
         note: one faint line below everything.
         tile: height and width of a tile in pixels.

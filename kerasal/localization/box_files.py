@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from kerasal.datasets.image_names import take_stem
+from kerasal.fixations.image_names import take_stem
 from kerasal.names import unknown_name_message
 
 COLUMNS = ("image", "class", "box", "width", "height")
@@ -53,7 +53,7 @@ def read_boxes(path: str | os.PathLike, *, inclusive: bool | None = None) -> pd.
     if path.is_dir():
         files = sorted(path.rglob("*.xml"))
         if not files:
-            raise ValueError(f"{path} holds no .xml files. Expected VOC's or ImageNet's, one an image.")
+            raise ValueError(f"{path} holds no .xml files. Expected VOC's or ImageNet's, one per image.")
         spelled: dict[str, str] = {}
         for file in files:
             take_stem(file.relative_to(path).with_suffix("").as_posix(), spelled, path)

@@ -20,7 +20,7 @@ def draw_localizations(
     Args:
         photograph: uint8 RGB (H, W, 3).
         found: what ``find_objects`` returned for it.
-        names: of the classes, one a row.
+        names: of the classes, one per row.
         note: a faint line below.
         tile: width of a picture, or height of an upright one.
 

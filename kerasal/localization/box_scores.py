@@ -52,7 +52,7 @@ def overlaps(predicted: Sequence, boxes: Sequence) -> np.ndarray:
     """Return the IoU of each image's box with the best of its true boxes, (N,): the class is known.
 
     Args:
-        predicted: one box an image.
+        predicted: one box per image.
         boxes: for each image its true box, or a list of them.
 
     Raises:
@@ -107,7 +107,7 @@ def pointing_accuracy(maps: Sequence[np.ndarray], boxes: Sequence, *, tolerance:
 
 
 def _by_image(predictions: pd.DataFrame, boxes: pd.DataFrame) -> tuple[dict, dict]:
-    """Return both tables cut into one an image, the guesses of each from best to worst."""
+    """Return both tables cut into one per image, the guesses of each from best to worst."""
     for what, table, columns in (("predictions", predictions, _PREDICTED), ("boxes", boxes, _TRUE)):
         absent = [name for name in columns if name not in getattr(table, "columns", ())]
         if absent:

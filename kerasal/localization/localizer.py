@@ -104,10 +104,10 @@ def localize(
         **graphcut_options: of ``graphcut``, instead of the recipe's: ``foreground=.9``, ``prior=0``, …
 
     Returns:
-        A row a class, from the highest score down, or in the order of ``classes``: ``class``, its number; ``score``,
-        the model's output for it; ``box`` (x_min, y_min, x_max, y_max), upper bounds exclusive, in pixels of ``image``;
-        ``mask``, bool (H, W). Where a class's map is constant, as a class activation map can be 0 everywhere, a warning
-        says so and the box is the whole image.
+        One row per class, from the highest score down, or in the order of ``classes``: ``class``, its number;
+        ``score``, the model's output for it; ``box`` (x_min, y_min, x_max, y_max), upper bounds exclusive, in pixels
+        of ``image``; ``mask``, bool (H, W). Where a class's map is constant, as a class activation map can be 0
+        everywhere, a warning says so and the box is the whole image.
 
     Raises:
         ValueError: not a uint8 RGB image, a model that is no classifier of one image, an unknown recipe, method or
@@ -218,9 +218,7 @@ def _compute_maps(model, inputs, numbers, method, output, options: dict, size: t
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", attribution.ZeroMap)  # the warning of its box says it for each class
             maps = np.asarray(getattr(attribution, method)(model, repeated, targets, output=output, **options))
-        if spec.on_pixels:
-            defaults = {name: parameter.default for name, parameter in spec.options.items()}
-            maps = np.stack([spec.on_pixels(one, size, {**defaults, **options}) for one in maps])
+        maps = np.stack([spec.to_pixels(one, size, options) for one in maps])
     maps = np.abs(maps.astype(np.float64))
     maps = maps.max(axis=-1) if maps.ndim == 4 else maps
     if maps.ndim != 3 or len(maps) != len(numbers):

@@ -83,7 +83,7 @@ def ascend(
     of the first step, seed]. Out: parameters, velocity, their images in gray levels (K, H, W, C), scores before each
     step (K, steps), and whether the gradient was ever non-zero (K,).
 
-    ``gray_level`` is how much of the model's input one gray level (1/255 of the pixel range) is, one a channel.
+    ``gray_level`` is how much of the model's input one gray level (1/255 of the pixel range) is, one per channel.
     """
     parameters, velocity, plan = view.inputs
     steps, step_size, momentum = tf.cast(plan[0, 0], tf.int32), plan[0, 1], plan[0, 2]

@@ -2,9 +2,9 @@
 
 A regularizer is any callable ``gray levels (N, H, W, C) -> (N,) penalties``, which are subtracted from the objective. A
 transform is any callable ``inputs (N, H, W, C), seed (2,) -> inputs``, in the graph; ``seed`` differs at every step and
-for every transform and follows from the run's seed, for the ``tf.random.stateless_*`` functions. One draw a step serves
-all images, so that an image in a batch becomes what it becomes alone. These are frozen dataclasses, so that equal ones
-share one trace.
+for every transform and follows from the run's seed, for the ``tf.random.stateless_*`` functions. One draw serves all
+images of a step, so that an image in a batch becomes what it becomes alone. These are frozen dataclasses, so that equal
+ones share one trace.
 """
 
 import dataclasses

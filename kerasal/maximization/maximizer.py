@@ -62,8 +62,8 @@ def maximize(
             ``preprocessing``, or nothing does where that is not given.
         init: ``"normal"`` (noise of RMS 1 gray level, white or with a photograph's spectrum; where it moves nothing, 32
             times as strong), ``"zero"`` (the model's zero), ``"mean"`` (middle gray) or an array of model inputs,
-            (H, W, C) or one an image: the ``raw`` of an earlier result goes on from there.
-        steps: number of ascent steps, from 1 on.
+            (H, W, C) or one per image: the ``raw`` of an earlier result goes on from there.
+        steps: number of ascent steps, positive.
         step_size: length of a step in gray levels.
         regularizers: callables, gray levels (N, H, W, C) -> (N,), that are subtracted.
         transforms: callables, (model inputs, seed) -> model inputs, applied before the model at every step, in the

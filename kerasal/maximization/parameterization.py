@@ -17,7 +17,7 @@ import tensorflow as tf
 
 PARAMETERIZATIONS = ("pixels", "fourier")
 
-# Covariance of R, G, B (0..1) over the pixels of 1,000 ImageNet photographs, one a class:
+# Covariance of R, G, B (0..1) over the pixels of 1,000 ImageNet photographs, one per class:
 # python benchmarks/color_covariance.py DATA/imagenet1000/images
 COLOR_COVARIANCE = ((0.07624, 0.06746, 0.06208), (0.06746, 0.07342, 0.06999), (0.06208, 0.06999, 0.08037))
 
@@ -54,7 +54,7 @@ class Fourier:
     """The parameters are spectra (K, 2, C, H, W // 2 + 1), real and imaginary, divided by 1 / frequency.
 
     White noise of RMS 1 in the parameters is noise with a photograph's spectrum and colors, of RMS 1 gray level. With
-    ``valid``, the lowest and the highest gray level a channel, a sigmoid keeps the image between them; its slope is 1
+    ``valid``, the lowest and the highest gray level per channel, a sigmoid keeps the image between them; its slope is 1
     in the middle. Without, nothing does. ``bgr`` says that the channels stand in that order.
 
     Source: Olah et al. 2017, appendix and section "Preconditioning and Parameterization".

@@ -55,7 +55,7 @@ PRESETS = types.MappingProxyType(
         },
         # Olah, Mordvintsev & Schubert 2017, "Feature Visualization": a spectrum in decorrelated colors, looked at
         # through random shifts, scales and rotations. Decided here: how large those are, the steps, and that instead of
-        # Adam's the step is the gradient's, scaled to RMS 1, with momentum .9: about half a gray level a step.
+        # Adam's the step is the gradient's, scaled to RMS 1, with momentum .9: about half a gray level per step.
         "olah": {
             "parameterization": "fourier",
             "init": "normal",

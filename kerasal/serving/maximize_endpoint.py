@@ -16,7 +16,7 @@ from kerasal.maximization.result import CONTRAST
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import channel, class_score
 from kerasal.preprocessing import Preprocessing
-from kerasal.serving import guards
+from kerasal.serving.request_inputs import check_index, check_shape
 from kerasal.serving.served_model import count_classes
 
 import tensorflow as tf
@@ -50,9 +50,9 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
     plan = [recipe.steps, recipe.step_size, recipe.momentum, 0, options["seed"] % 2**24]
 
     def run(numbers):
-        numbers = guards.shaped(numbers, (None,), name)
+        numbers = check_shape(numbers, (None,), name)
         if layer is None:
-            numbers = guards.index(numbers, count_classes(model, options["output"]), name)
+            numbers = check_index(numbers, count_classes(model, options["output"]), name)
         view = View(
             model=model.keras_model,
             inputs=[],
@@ -65,17 +65,17 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
             limits=[],
             any_size=not objective.needs_output,
         )
-        images, alive = _ascended(view, start, plan, settings, again=recipe.init == "normal")
+        images, alive = _ascend_twice(view, start, plan, settings, again=recipe.init == "normal")
         images = tf.debugging.check_numerics(images, "The image")
         raw = images * tf.constant(gray_level)
         score, _ = dataclasses.replace(view, inputs=[raw]).score()
-        score = _with(score, numbers, view.limits[0][1], name)
-        return {"image": pictures(raw, recipe, model.preprocessing), "score": score, "dead": ~alive}
+        score = _check_numbers(score, numbers, view.limits[0][1], name)
+        return {"image": draw_in_graph(raw, recipe, model.preprocessing), "score": score, "dead": ~alive}
 
     return run, [tf.TensorSpec((None,), tf.int32, name)]
 
 
-def pictures(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -> tf.Tensor:
+def draw_in_graph(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -> tf.Tensor:
     """Turn model inputs into uint8 RGB in the graph: ``kerasal.maximization.result.to_pictures``."""
     pixels = raw if raw.shape.rank == 4 else raw[..., None]
     if convention is not None:
@@ -89,8 +89,10 @@ def pictures(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -
     return drawn if drawn.shape[-1] == 3 else tf.repeat(drawn[..., :1], 3, axis=-1)
 
 
-def _ascended(view: View, start: np.ndarray, plan: list, settings: dict, again: bool) -> tuple[tf.Tensor, tf.Tensor]:
-    """Ascend from the start; what faint noise wakes nothing in goes once more, from stronger noise."""
+def _ascend_twice(
+    view: View, start: np.ndarray, plan: list, settings: dict, again: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Ascend; where that moved nothing and ``again``, once more from stronger noise. Return images, and which moved."""
     rows = tf.shape(view.parameters[0])[0]
 
     def climb(factor: float):
@@ -108,8 +110,8 @@ def _ascended(view: View, start: np.ndarray, plan: list, settings: dict, again: 
     return tf.where(mine, images, stronger), alive | woken
 
 
-def _with(score: tf.Tensor, numbers: tf.Tensor, bound: int, name: str) -> tf.Tensor:
+def _check_numbers(score: tf.Tensor, numbers: tf.Tensor, bound: int, name: str) -> tf.Tensor:
     """Return the score if the numbers are those of channels that there are."""
-    checked = guards.index(numbers, bound, name)
+    checked = check_index(numbers, bound, name)
     with tf.control_dependencies([checked]):
         return tf.identity(score)

@@ -138,7 +138,7 @@ def choose_command(folder: pathlib.Path, rest_port: int, grpc_port: int, *, ever
     it is chosen only if ``everywhere`` allows it.
 
     Raises:
-        RuntimeError: no server is installed, or only one that would be reachable from elsewhere; what to do is said.
+        RuntimeError: no server is installed, or only one reachable from elsewhere; the error says what to do.
     """
     docker, bare = (make(folder, rest_port, grpc_port) for make in (docker_command, binary_command))
     if bare is not None and everywhere:

@@ -1,4 +1,4 @@
-"""Where people will look: a map an image."""
+"""Where people will look: one map per image."""
 
 import json
 import pathlib

@@ -2,7 +2,7 @@
 
 from kerasal.receptive_field.exemplars.evolution_files import Evolution as Evolution
 from kerasal.receptive_field.exemplars.evolution_files import read_evolution as read_evolution
-from kerasal.receptive_field.exemplars.evolution_pages import draw_evolution as draw_evolution
+from kerasal.receptive_field.exemplars.exemplar_pages import draw_evolution as draw_evolution
 from kerasal.receptive_field.exemplars.exemplar_pages import draw_exemplars as draw_exemplars
 from kerasal.receptive_field.exemplars.feature_evolution import FeatureEvolution as FeatureEvolution
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars as Exemplars

@@ -19,8 +19,11 @@ from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, open_source
 from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
-from kerasal.receptive_field.exemplars.evolution_files import EpochStore, epoch_contents
-from kerasal.receptive_field.exemplars.evolution_pages import draw_evolution
+from kerasal.receptive_field.exemplars.evolution_files import (
+    EpochStore,
+    epoch_contents,
+)
+from kerasal.receptive_field.exemplars.exemplar_pages import draw_evolution
 from kerasal.receptive_field.exemplars.exemplar_search import Search
 from kerasal.receptive_field.exemplars.projection import check_projection
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct

@@ -50,7 +50,7 @@ def top_exemplars(
         images: path of a folder (every image file in it, at any depth) or file, or a list of paths; an array; or an
             iterable of arrays, such as a ``tf.data.Dataset`` of batches or of (batch, labels). Pixels are uint8, of any
             size; float arrays are model inputs, preprocessed already.
-        k: how many images a channel.
+        k: how many images per channel.
         preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``. Float
             arrays can do without; their crops are then each drawn from its darkest to its brightest value.
         rule: how ReLUs are passed on the way back; see ``kerasal.hooks.RULES``. A model without ReLUs takes
@@ -81,7 +81,7 @@ def top_exemplars(
     check_int("k", k)
     check_choice("rule", rule, hooks.RULES)
     source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
-    remember_field(model, path, source.shape[:2])  # what has no field is told before the long pass
+    remember_field(model, path, source.shape[:2])  # refuses what has no field before the long pass
     check_projection(model, path, channels, source.shape, rule)
     kept = None
     if journal is not None:

@@ -62,7 +62,7 @@ def _cut_part(tensor: tf.Tensor, have, want) -> tf.Tensor:
 
 
 def _is_repeatable(op: tf.Operation, route: Route) -> bool:
-    """Tell whether an operation is the same on a part: what else goes in is one value a channel, or a kernel."""
+    """Tell whether an operation is the same on a part: what else goes in is one value per channel, or a kernel."""
     if op.type in _CUTS or op.type in SLIDING:
         return True
     others = [tensor for tensor in op.inputs if tensor.ref() not in route.places]

@@ -23,7 +23,7 @@ class Propagation:
     """What ``propagation`` found.
 
     Attributes:
-        patterns: float32 (S, h, w, C), one a constant.
+        patterns: float32 (S, h, w, C), one per constant.
         constants: the S constants.
         limit: the largest value of the pattern at c = 1, the upper end of the range in which all are drawn; the lower
             end is 0.

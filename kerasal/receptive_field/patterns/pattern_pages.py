@@ -33,7 +33,7 @@ def paint_tiles(patterns: np.ndarray, *, limit: float | None = None, bgr: bool =
 def draw_patterns(
     patterns: np.ndarray, channels: Sequence[int], *, title: str = "", note: str = "", bgr: bool = False
 ) -> np.ndarray:
-    """Lay patterns out eight a row, each under its channel's number; what paints nothing is said to be silent."""
+    """Lay patterns out eight per row, each under its channel's number; what paints nothing is said to be silent."""
     labels = [f"{n}" if one.any() else f"{n} silent" for n, one in zip(channels, patterns, strict=True)]
     scale = "each from its own darkest to its own brightest value"
     if not np.all([one.any() for one in patterns]):

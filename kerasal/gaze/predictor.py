@@ -53,8 +53,7 @@ class Predictor:
         target_range: Literal["unit", "pm1"] = "unit",
     ):
         check_process()
-        if target_range not in ("unit", "pm1"):
-            raise ValueError(f'target_range is "unit" or "pm1". Received: {target_range!r}.')
+        check_choice("target_range", target_range, ("unit", "pm1"))
         self.net, self.convention = net, conventions.get(preprocessing)
         self._pm1, self._log = target_range == "pm1", is_log_density(net)
         self.size = self.map_size = None

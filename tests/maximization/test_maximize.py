@@ -184,8 +184,8 @@ def test_models_of_any_size():
         (class_score(6), {}, ValueError, "There are 6 classes"),
         (channel("conv1", 9), {}, ValueError, "There are 4 channels"),
         (channel("conv9", 0), {}, ValueError, "Did you mean"),
-        (class_score(0), {"steps": 0}, ValueError, "steps is"),
-        (class_score(0), {"steps": 2.5}, ValueError, "steps is"),
+        (class_score(0), {"steps": 0}, ValueError, "steps must be a positive integer, got"),
+        (class_score(0), {"steps": 2.5}, ValueError, "steps must be a positive integer, got"),
         (class_score(0), {"step_size": -1}, ValueError, "step_size must be a finite number above 0, got -1"),
         (
             class_score(0),

@@ -21,7 +21,17 @@ FLOORS = [
     "cli",
 ]
 # Their order among themselves: each may use those before it. What two need and neither owns lives below both.
-ROUTINES = ["attribution", "receptive_field", "maximization", "localization", "gaze", "probe", "diagnosis", "training", "features"]
+ROUTINES = [
+    "attribution",
+    "receptive_field",
+    "maximization",
+    "localization",
+    "gaze",
+    "probe",
+    "diagnosis",
+    "training",
+    "features",
+]
 FLOOR = {name: number for number, names in enumerate(FLOORS, 1) for name in names.split()}
 FLOOR |= dict.fromkeys(ROUTINES, 6) | {"__main__": 9}  # what a shell starts
 # Floors on which folders may use one another, as long as they form no circle.

@@ -12,10 +12,10 @@ import kerasal
 from kerasal import atlas, images
 from kerasal.atlas import ascents, atlas_plan, build_atlas, exemplar_records
 from kerasal.atlas.anatomy import anatomy
+from kerasal.atlas.atlas_model import atlas_digest, atlas_model
 from kerasal.atlas.atlas_store import Store, check_folder
 from kerasal.atlas.layer_graph import wires
 from kerasal.atlas.selection import chosen_layers, sample
-from kerasal.atlas.atlas_model import atlas_digest, atlas_model
 
 import keras
 

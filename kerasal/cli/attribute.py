@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from kerasal.cli import options
 from kerasal.cli.outputs import App
-from kerasal.cli.session import load_tensorflow, print_top_classes, results
+from kerasal.cli.session import load_tensorflow, results
 
 METHODS_HELP = "Show what in a photograph a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
@@ -140,24 +140,23 @@ def _attribute(
     import numpy as np
 
     from kerasal import attribution, images, objectives
-    from kerasal.cli.opening import open_model
+    from kerasal.cli.opening import open_model, print_top_classes
     from kerasal.files import replacing
-    from kerasal.labels import find, short
 
     photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
-    picture, shown = opened.show(photograph, fit)
+    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, fit=fit, unsafe=unsafe)
+    picture, shown = opened.show(photograph)
     inputs = shown
     if spec.any_size:
-        picture, inputs = opened.show(photograph, fit, scale=options.FRAME)
+        picture, inputs = opened.show(photograph, scale=options.FRAME)
     target, name = None, channel
     if class_ is not None:
-        target = find(class_, opened.labels)
-        name = short(opened.labels, target)
+        target = options.find_class(class_, opened)
+        name = opened.label(target)
     elif unit is not None:
         target = objectives.channel(*unit)
     method = attribution.method_function(spec.name)
-    found = method(opened.model, inputs, target, output=model_output, logits=logits, **own)
+    found = method(opened.keras_model, inputs, target, output=model_output, logits=logits, **own)
     maps, *extra = found if isinstance(found, tuple) else (found,)
     values, top = maps[0], print_top_classes(opened, shown)
     name = name or top
@@ -172,7 +171,7 @@ def _attribute(
             name or "output 0",
             options=own,
             labels=opened.labels,
-            note=opened.how,
+            note=opened.name,
             bgr=opened.preprocessing.bgr,
         )
         images.write(output, page)

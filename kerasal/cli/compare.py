@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import print_top_classes, remark, results
+from kerasal.cli.session import remark, results
 
 
 def compare(
@@ -25,26 +25,25 @@ def compare(
     """Show all attribution methods side by side on one photograph: which one should I use?"""
     options.check_output(output, (".html", *options.PICTURES))
     from kerasal import images
-    from kerasal.cli.opening import open_model
+    from kerasal.cli.opening import open_model, print_top_classes
     from kerasal.files import replacing
-    from kerasal.labels import find, short
 
     photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
-    shown, larger = opened.show(photograph, fit), opened.show(photograph, fit, scale=options.FRAME)
-    target = None if class_ is None else find(class_, opened.labels)
+    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, fit=fit, unsafe=unsafe)
+    shown, larger = opened.show(photograph), opened.show(photograph, scale=options.FRAME)
+    target = None if class_ is None else options.find_class(class_, opened)
     from kerasal import attribution
 
     top = print_top_classes(opened, shown[1])
-    name = top or "the output" if target is None else short(opened.labels, target)
+    name = top or "the output" if target is None else opened.label(target)
     found = attribution.compare_methods(
-        opened.model, shown, target, larger=larger, bgr=opened.preprocessing.bgr, progress=True
+        opened.keras_model, shown, target, larger=larger, bgr=opened.preprocessing.bgr, progress=True
     )
     for method, reason in found.left_out:
         remark(f"{method}: left out. {reason}")
     if not found.views:
         raise ValueError("No method could explain this model; the remarks above say why.")
-    title = f"What makes {opened.how} see {name!r}"
+    title = f"What makes {opened.name} see {name!r}"
     if output.suffix.lower() == ".html":
         with replacing(output) as temporary:
             temporary.write_text(found.html(title), encoding="utf-8")

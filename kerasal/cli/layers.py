@@ -34,11 +34,11 @@ def feature_maps(
     from kerasal.cli.opening import open_model
 
     photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, fit=fit, unsafe=unsafe)
     from kerasal import features
 
-    maps = features.feature_maps(opened.model, opened.show(photograph, fit)[1], layer)[0]
-    sheet = features.draw_feature_maps(maps, chosen, scale=scale, layer=layer, title=f"{opened.how}: {layer}")
+    maps = features.feature_maps(opened.keras_model, opened.show(photograph)[1], layer)[0]
+    sheet = features.draw_feature_maps(maps, chosen, scale=scale, layer=layer, title=f"{opened.name}: {layer}")
     images.write(output, sheet)
     count = maps.shape[2]
     drawn = min(count, 256) if chosen is None else len(chosen)
@@ -82,7 +82,7 @@ def filters(
     from kerasal import diagnosis
 
     found = diagnosis.filter_diagnosis(
-        opened.model,
+        opened.keras_model,
         layer,
         files,
         preprocessing=opened.preprocessing,
@@ -100,7 +100,7 @@ def filters(
         results().print(f"{table}  {len(found)} filters", markup=False)
     if output is not None:
         bgr = opened.preprocessing is not None and opened.preprocessing.bgr
-        pictures.write(output, diagnosis.draw_filters(opened.model, layer, table=found, bgr=bgr))
+        pictures.write(output, diagnosis.draw_filters(opened.keras_model, layer, table=found, bgr=bgr))
         results().print(str(output), markup=False)
 
 

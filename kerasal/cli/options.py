@@ -108,6 +108,13 @@ def pair(side: int | None) -> tuple[int, int] | None:
     return None if side is None else (side, side)
 
 
+def find_class(text: str, model) -> int:
+    """Return the number of the class of an ``ImageModel`` that a person named."""
+    from kerasal.labels import find
+
+    return find(text, model.labels)
+
+
 def one_channel(text: str | None) -> tuple[str, int] | None:
     """Read ``"LAYER:5"``.
 
@@ -120,11 +127,6 @@ def one_channel(text: str | None) -> tuple[str, int] | None:
     if channels is None or len(channels) != 1:
         raise typer.BadParameter(f"--channel is LAYER:NUMBER; received {text!r}")
     return layer, channels[0]
-
-
-def has_weights(given: dict[str, Any]) -> bool:
-    """Tell whether the options of a zoo net bring trained weights."""
-    return any(given.get(name) is not None for name in ("weights", "backbone_weights"))
 
 
 def layer_channels(text: str) -> tuple[str, list[int] | None]:

@@ -23,29 +23,6 @@ def remark(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{escape(text)}[/]")
 
 
-def print_top_classes(opened, inputs, count: int = 5) -> str | None:
-    """Print the model's top classes for one input; return the first, or None if the model is no classifier."""
-    import numpy as np
-    from rich.table import Table
-
-    from kerasal import hooks
-    from kerasal.labels import short
-
-    with hooks.unchanged(opened.model):
-        outputs = opened.model(inputs, training=False)
-    if not hasattr(outputs, "shape") or len(outputs.shape) != 2 or outputs.shape[1] < 2:
-        return None
-    scores = np.asarray(outputs, dtype=np.float64)[0]
-    probable = scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2
-    table = Table("class", "number", "probability" if probable else "score")
-    order = np.argsort(-scores, kind="stable")[:count]
-    for index in order:
-        score = f"{scores[index]:.1%}" if probable else f"{scores[index]:.3g}"
-        table.add_row(short(opened.labels, index), str(index), score)
-    results().print(table)
-    return short(opened.labels, int(order[0]))
-
-
 @contextlib.contextmanager
 def hinting(error_class: type[Exception], hint: str) -> Iterator[None]:
     """Add to an error of the library which flag helps."""

@@ -1,4 +1,4 @@
-"""One photograph as a gaze net sees it: where people will look."""
+"""One photograph as a gaze model sees it: where people will look."""
 
 import pathlib
 from typing import Any
@@ -9,7 +9,7 @@ from kerasal import gaze, images
 from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.subject import Subject
 from kerasal.digests import digest_files
-from kerasal.gaze.gaze_maps import is_log_density
+from kerasal.gaze.predictor import is_log_density
 
 _LONGEST = 480
 
@@ -24,7 +24,7 @@ def look(subject: Subject, store: Store, predictor: gaze.Predictor, file: pathli
         return
     scale = min(1.0, _LONGEST / max(photograph.shape[:2]))
     shown = images.resize(photograph, tuple(max(1, round(scale * side)) for side in photograph.shape[:2]))
-    values = next(gaze.predict(predictor, [shown], postprocess="none"))
+    values = gaze.predict(shown, predictor, postprocess="none").map
     heat = values - values.min()
     entry: dict[str, Any] = {
         "file": str(file),
@@ -43,7 +43,7 @@ def gaze_record(subject: Subject, file: pathlib.Path, slug: str) -> tuple[str, d
 
 
 def make_predictor(subject: Subject) -> gaze.Predictor:
-    """Compile the net; one that takes any size looks at photographs as large as the rest of the atlas does."""
+    """Compile the model; one that takes any size looks at photographs as large as the rest of the atlas does."""
     free = None in (getattr(subject.model, "input_shape", None) or (None,))[1:3]
     size = subject.intake.shape[:2] if free and not is_log_density(subject.model) else None
     return gaze.Predictor(subject.model, subject.intake.convention, size=size)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kerasal import labels as class_names
 from kerasal import preprocessing as conventions
-from kerasal.gaze.gaze_maps import is_log_density
+from kerasal.gaze.predictor import is_log_density
 from kerasal.models import registry
 from kerasal.process import check_process
 from kerasal.serving.assets import write_assets

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from kerasal.gaze.gaze_prediction import finish
+from kerasal.gaze.gaze_prediction import complete
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, fixations_of
@@ -73,7 +73,7 @@ def evaluate(
             fixated = everyone[position[name]]
             others = pool_of(everyone, position[name], seed)
             try:
-                shown = np.maximum(finish(raw, fixated.shape, postprocess), 0)
+                shown = np.maximum(complete(predictor, raw, fixated.shape, postprocess).map, 0)
                 density = np.asarray(data.density(name, sigma=sigma))
                 row = scorer.score(shown, fixated, density, others=others, mean=mean, name=name)
                 row |= {} if alone else _score_coursework(raw, fixated, others, mean, scorer.baselines, legacy, name)

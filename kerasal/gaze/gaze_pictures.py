@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasal import hooks, images
-from kerasal.gaze.gaze_prediction import finish
+from kerasal.gaze.gaze_prediction import complete
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import cc
 from kerasal.metrics.coursework_metrics import coursework_map
@@ -48,7 +48,7 @@ def panel(
         raws = predictor.raw(data.image(name) for name in wanted)
         for name, raw in zip(wanted, raws, strict=True):
             truth = np.asarray(data.density(name))
-            shown = finish(raw, truth.shape, postprocess)
+            shown = complete(predictor, raw, truth.shape, postprocess).map
             scores[name] = cc(shown, truth, name=name) if shown.min() < shown.max() else float("nan")
             kept[name] = raw
             advance(1)
@@ -56,7 +56,7 @@ def panel(
     pictures, labels, rows = [], [], []
     for name, kind in labelled.items():
         photograph, truth = data.image(name), np.asarray(data.density(name))
-        shown = finish(kept[name], truth.shape, postprocess)
+        shown = complete(predictor, kept[name], truth.shape, postprocess).map
         pictures += [photograph, _draw_heat(truth), _draw_heat(shown), overlay(photograph, shown)]
         labels += [name, "where people looked", f"prediction, CC {scores[name]:.2f}", "prediction on the image"]
         rows.append(kind)

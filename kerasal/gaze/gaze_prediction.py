@@ -46,9 +46,9 @@ class GazePrediction:
 
         Values below 1e-12 of the largest, and all below 0, count as that; a map without any above 0 is uniform.
         """
-        values = np.maximum(self.map.astype(np.float64), 0)
-        shares = np.maximum(values / (values.max() or 1.0), _LOWEST_SHARE)
-        return (np.log(shares) - np.log(shares.sum())).astype(np.float32)
+        highest = max(self.map.max(), 0) or 1
+        shares = np.maximum(self.map / np.float32(highest), np.float32(_LOWEST_SHARE))
+        return np.log(shares) - np.float32(np.log(shares.sum(dtype=np.float64)))
 
     @functools.cached_property
     def hotspots(self) -> np.ndarray:
@@ -118,7 +118,7 @@ def predict_many(
     chosen = predictor.postprocess if postprocess is None else postprocess
     first, second = itertools.tee(map(_read_photo, photos))
     raws = predictor.raw(second, batch_size)
-    return (_complete(predictor, raw, photo.shape[:2], chosen) for photo, raw in zip(first, raws, strict=True))
+    return (complete(predictor, raw, photo.shape[:2], chosen) for photo, raw in zip(first, raws, strict=True))
 
 
 def finish(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "examiners") -> np.ndarray:
@@ -144,8 +144,11 @@ def finish(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "
     return np.asarray(enlarged)
 
 
-def _complete(predictor: Predictor, raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess):
-    """Return the prediction of a raw map; ``benchmarks/gaze_resampling.py`` chose how a density is enlarged."""
+def complete(predictor: Predictor, raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess) -> GazePrediction:
+    """Return the prediction for a photograph of ``shape`` from what ``predictor.raw`` gave of it; see ``finish``.
+
+    ``benchmarks/gaze_resampling.py`` chose how a density is enlarged.
+    """
     values = finish(raw, shape, postprocess)
     if predictor.gives_log_density and postprocess == "none":
         # Beside a peak the bicubic filter falls below every cell, even below 0: no density is that low there.

@@ -4,9 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.hooks.model_inputs import chunk_size, conform
 from kerasal.hooks.trace import traced
 from kerasal.objectives import top_class

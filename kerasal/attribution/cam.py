@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.attribution.named_maps import OfEachInput
 
 import tensorflow as tf

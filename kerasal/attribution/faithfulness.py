@@ -13,9 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.attribution.target_scores import fixed_target, score
 from kerasal.checks import refuse_mask
 from kerasal.hooks.model_inputs import conform

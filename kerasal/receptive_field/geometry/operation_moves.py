@@ -6,9 +6,7 @@ What is not understood is taken to look at the whole image, which is never too l
 import dataclasses
 from collections.abc import Sequence
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.hooks.layout import Layout
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.hooks.operations import (

@@ -32,9 +32,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 import pandas as pd
 
-from kerasal import attribution, images, localization
-from kerasal.cli import localize_run, localize_truth, opening
+from kerasal import attribution, hooks, images, localization
+from kerasal.cli import opening
 from kerasal.files import replacing
+from kerasal.localization.ground_truth import fit_box, match_boxes
 from kerasal.progress import progress_bar
 
 # Each line at once: without a prior the level means nothing, and the stronger the colours, the lower the best level.
@@ -65,17 +66,15 @@ class Case:
 
 def read_cases(arguments, opened) -> list[Case]:
     """Return the first images of each class, in the order of the box file."""
-    job = localize_truth.prepare(
-        arguments.images, arguments.boxes, classes=arguments.classes, inclusive=arguments.inclusive
-    )
-    truths, taken, found = localize_truth.numbered(job, opened.labels), {}, []
+    job = match_boxes(arguments.images, arguments.boxes, classes=arguments.classes, inclusive=arguments.inclusive)
+    truths, taken, found = job.truths(opened.labels), {}, []
     for name in (name for name in job.boxes if name in truths):
         number = truths[name][0].number
         if taken.get(number, 0) == arguments.per_class:
             continue
         taken[number] = taken.get(number, 0) + 1
         photograph = images.read(job.files[name])
-        boxes = [localize_truth.fitted(one, photograph.shape[:2], name) for one in truths[name] if one.number == number]
+        boxes = [fit_box(one, photograph.shape[:2], name) for one in truths[name] if one.number == number]
         found.append(Case(name, number, boxes, photograph.shape[:2], images.resize(photograph, opened.size())))
     return found
 
@@ -176,7 +175,7 @@ def main():
     arguments.folder.mkdir(parents=True, exist_ok=True)
     opened = opening.open_model(arguments.model, preprocessing=arguments.preprocessing)
     cases = read_cases(arguments, opened)
-    about = [*localize_run.identity(arguments.model), repr(opened.preprocessing), str(arguments.images)]
+    about = [arguments.model, hooks.digest_model(opened.model), repr(opened.preprocessing), str(arguments.images)]
     scores, rows = Scores(cases, arguments.folder / "scores.json", about), []
     print(f"{len(cases)} images of {len({case.number for case in cases})} classes")
 

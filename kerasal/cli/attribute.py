@@ -1,6 +1,5 @@
 """``kerasal attribute METHOD MODEL IMAGE``: a command for each method, its flags read from the method's signature."""
 
-import contextlib
 import inspect
 import pathlib
 import typing
@@ -21,12 +20,7 @@ _OUTPUT = Annotated[
         "--output", "-o", help="The picture (.png, .jpg, .webp), or the raw map (.npy). Default: IMAGE-METHOD.png."
     ),
 ]
-_CLASS = Annotated[
-    str | None, typer.Option("--class", "-c", help="Explain this class, a name or number; default: the top one.")
-]
 _CHANNEL = Annotated[str | None, typer.Option(help="Explain this channel instead, as LAYER:NUMBER.")]
-_LOGITS = Annotated[bool, typer.Option(help="Explain the score before softmax or sigmoid, or the probability.")]
-_MODEL_OUTPUT = Annotated[str | None, typer.Option(help="Which output, for a model with several.")]
 
 
 class MethodGroup(TyperGroup):
@@ -70,10 +64,10 @@ def _command(spec):
             ("model", options.Model, inspect.Parameter.empty),
             ("image", options.Image, inspect.Parameter.empty),
             ("output", _OUTPUT, None),
-            ("class_", _CLASS, None),
+            ("class_", options.Class, None),
             ("channel", _CHANNEL, None),
-            ("logits", _LOGITS, True),
-            ("model_output", _MODEL_OUTPUT, None),
+            ("logits", options.Logits, True),
+            ("model_output", options.ModelOutput, None),
             ("preprocessing", options.Preprocessing, None),
             ("labels", options.Labels, None),
             ("weights", options.Weights, None),
@@ -113,12 +107,11 @@ def _is_plain(kind: Any) -> bool:
     return kind in (int, float, str, bool) or typing.get_origin(kind) is Literal
 
 
-def _value(given: Any, parameter: inspect.Parameter) -> Any:
+def _value(text: Any, parameter: inspect.Parameter) -> Any:
     """Read a text as the number that it may stand for."""
-    if isinstance(given, str) and float in typing.get_args(parameter.annotation):
-        with contextlib.suppress(ValueError):
-            return float(given)
-    return given
+    if isinstance(text, str) and float in typing.get_args(parameter.annotation):
+        return options.number_or_word(text)
+    return text
 
 
 def _attribute(
@@ -140,44 +133,48 @@ def _attribute(
 ) -> None:
     """Explain one photograph and write the picture."""
     output = output or pathlib.Path(f"{image.stem}-{spec.name}.png")
-    options.check_output(output, (".png", ".jpg", ".jpeg", ".webp", ".npy"))
+    options.check_output(output, (*options.PICTURES, ".npy"))
     if class_ and channel:
         raise typer.BadParameter("give --class or --channel, not both")
+    unit = options.one_channel(channel)
     import numpy as np
 
     from kerasal import attribution, images, objectives
-    from kerasal.cli import pages
-    from kerasal.cli.opening import open_model
+    from kerasal.cli.opening import open_model, print_top_classes
     from kerasal.files import replacing
-    from kerasal.labels import find, short
 
     photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
-    picture, inputs = opened.show(photograph, fit)
-    shown = inputs
-    if spec.any_size:  # cut crops of 224 out of 256, as the paper does
-        picture, inputs = opened.show(photograph, fit, scale=256 / 224)
-    target, name = None, None
+    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, fit=fit, unsafe=unsafe)
+    picture, shown = opened.show(photograph)
+    inputs = shown
+    if spec.any_size:
+        picture, inputs = opened.show(photograph, scale=options.FRAME)
+    target, name = None, channel
     if class_ is not None:
-        target = find(class_, opened.labels)
-        name = short(opened.labels, target)
-    elif channel is not None:
-        layer, channels = options.layer_channels(channel)
-        if channels is None or len(channels) != 1:
-            raise typer.BadParameter(f"--channel is LAYER:NUMBER; received {channel!r}")
-        target = objectives.channel(layer, channels[0])
-        name = channel
-    method = getattr(attribution, spec.name)
-    maps = method(opened.model, inputs, target, output=model_output, logits=logits, **own)
-    extra = [] if isinstance(maps, np.ndarray) else maps[1:]
-    values = maps[0] if isinstance(maps, np.ndarray) else maps[0][0]
-    top = pages.print_top_classes(opened, shown)
+        target = options.find_class(class_, opened)
+        name = opened.label(target)
+    elif unit is not None:
+        target = objectives.channel(*unit)
+    method = attribution.method_function(spec.name)
+    found = method(opened.keras_model, inputs, target, output=model_output, logits=logits, **own)
+    maps, *extra = found if isinstance(found, tuple) else (found,)
+    values, top = maps[0], print_top_classes(opened, shown)
+    name = name or top
     if output.suffix.lower() == ".npy":
         with replacing(output) as temporary:
             np.save(temporary, values)
     else:
-        page = pages.attribution_page(spec, opened, picture, values, name or top or "output 0", own)
+        page = attribution.attribution_page(
+            spec,
+            picture,
+            values,
+            name or "output 0",
+            options=own,
+            labels=opened.labels,
+            note=opened.name,
+            bgr=opened.preprocessing.bgr,
+        )
         images.write(output, page)
     said = [f"layer {values.layer}"] if hasattr(values, "layer") else []
     said += [f"completeness gap {one[0]:.3g}" for one in extra]
-    results().print(", ".join([f"{output}  {spec.name} of {name or top or 'the output'}", *said]), markup=False)
+    results().print(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *said]), markup=False)

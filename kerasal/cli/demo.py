@@ -113,11 +113,11 @@ def _class_models(model, pictures, inputs, path) -> None:
 
 
 def _gaze(path) -> None:
-    from kerasal import gaze, images, zoo
+    from kerasal import gaze, images
     from kerasal.cli.opening import PHOTOGRAPHS
 
     photographs = [images.read(file) for file in PHOTOGRAPHS]
-    drawn = [gaze.overlay(photograph, zoo.gaze.predict(photograph).map) for photograph in photographs]
+    drawn = [gaze.overlay(photograph, gaze.predict(photograph).map) for photograph in photographs]
     labels = ["a photograph"] * len(photographs) + ["where people will look"] * len(photographs)
     title = "where people will look, as the net that ships predicts it"
     note = "yellow: looked at most; without colour: hardly; nobody was measured on these photographs"

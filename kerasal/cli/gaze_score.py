@@ -8,6 +8,7 @@ import typer
 from kerasal.cli import gaze_opening as opening
 from kerasal.cli import options
 from kerasal.cli.gaze_show import Postprocess
+from kerasal.cli.score import show_scores
 from kerasal.cli.session import results
 
 
@@ -19,9 +20,7 @@ def describe(data: opening.Data, split: opening.Split = None) -> None:
 def evaluate(
     net: opening.Net,
     data: opening.Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The table; a .json and a .png go beside it.")] = Path(
-        "gaze-scores.csv"
-    ),
+    output: options.ScoreTable = Path("gaze-scores.csv"),
     split: opening.Split = None,
     postprocess: Postprocess = "examiners",
     definition: Annotated[
@@ -50,6 +49,7 @@ def evaluate(
         net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
     )
     from kerasal import gaze
+    from kerasal.metrics import ScoreReport
 
     table = gaze.evaluate(
         opened.predictor(),
@@ -61,11 +61,11 @@ def evaluate(
         seed=seed,
         progress=True,
     )
-    _finish(
-        table,
-        output,
-        {"net": net, "data": [str(one) for one in data], **{key: table.attrs[key] for key in ("seed", "postprocess")}},
-    )
+    settings = {"net": net, "data": [str(one) for one in data]}
+    settings |= {key: table.attrs[key] for key in ("seed", "postprocess")}
+    report = ScoreReport(table, settings=settings)
+    report.write(output)
+    show_scores(report, output)
 
 
 def diagnose(
@@ -117,20 +117,3 @@ def _without_center_bias(opened, data):
                 "Without its CenterBias layer",
                 f"own {mean['own']:.3f}, others {mean['others']:.3f}, centre {mean['center']:.3f}",
             )
-
-
-def _finish(table, output: Path, settings: dict) -> None:
-    """Write the files beside each other, show the table, and let failures make the exit code 1."""
-    from kerasal.cli.score_report import Report
-    from kerasal.files import replacing
-
-    report = Report(table, table.attrs["definitions"])
-    with replacing(output) as path:
-        report.write_csv(path)
-    with replacing(output.with_suffix(".json")) as path:
-        report.write_json(path, settings)
-    with replacing(output.with_suffix(".png")) as path:
-        report.draw(path)
-    report.show(output, [])
-    if report.failed.size:
-        raise typer.Exit(code=1)

@@ -54,13 +54,10 @@ def predict(
     opened = opening.open_net(
         net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
     )
-    from kerasal.gaze import overlay
-    from kerasal.gaze import predict as run
-    from kerasal.gaze.gaze_maps import is_log_density
+    from kerasal import gaze
 
-    if postprocess is None:
-        postprocess = "none" if is_log_density(opened.net) else "examiners"
     predictor, failed = opened.predictor(), 0
+    postprocess = postprocess or predictor.postprocess
     with progress_bar("Predicting", len(files)) as advance:
         for name, file in files.items():
             try:
@@ -72,9 +69,9 @@ def predict(
                 continue
             if (frames := pictures.frames(file)) > 1:
                 remark(f"{file} holds {frames} pictures; this is the first.")
-            values = next(run(predictor, [photograph], postprocess=postprocess))
+            values = gaze.predict(photograph, predictor, postprocess=postprocess).map
             _write_map(output / f"{name}.png", values, scaled=postprocess != "examiners")
-            pictures.write(output / f"{name}-overlay.jpg", overlay(photograph, values))
+            pictures.write(output / f"{name}-overlay.jpg", gaze.overlay(photograph, values))
             advance(1)
     if failed == len(files):
         raise ValueError("None of the images could be read; the remarks above say why.")

@@ -161,7 +161,7 @@ def _data(data: list[Path], validation: Path | None, split: str | None, seed: in
 
 
 def _with_center_bias(network, learned: bool):
-    from kerasal.gaze.gaze_maps import is_log_density
+    from kerasal.gaze.predictor import is_log_density
     from kerasal.layers import CenterBias
 
     import keras

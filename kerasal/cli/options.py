@@ -1,5 +1,6 @@
 """The options that several commands share, and how their texts are read."""
 
+import contextlib
 import pathlib
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,12 @@ from kerasal.cli.outputs import check_output as check_output
 from kerasal.cli.outputs import refuse_inputs as refuse_inputs
 from kerasal.names import read_key_values
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+FRAME = 256 / 224
+"""How much larger a photograph is, of which a method cuts crops itself, as the paper does."""
+
+Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The picture.")]
+ScoreTable = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The table; a .json and a .png go beside it.")]
 Model = Annotated[
     str, typer.Argument(help="A zoo name, a .keras or .h5 file, or a SavedModel folder.", show_default=False)
 ]
@@ -47,6 +54,14 @@ Strategy = Annotated[
         show_default=False,
     ),
 ]
+Class = Annotated[
+    str | None, typer.Option("--class", "-c", help="Explain this class, a name or number; default: the top one.")
+]
+Layer = Annotated[str, typer.Argument(help="Name or path of a layer with a map.", show_default=False)]
+Logits = Annotated[bool, typer.Option(help="Explain the score before softmax or sigmoid, or the probability.")]
+ModelOutput = Annotated[str | None, typer.Option(help="Which output, for a model with several.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over and replace the run in the folder.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 
@@ -81,9 +96,37 @@ def options_of(given: list[str] | None, flag: str = "--net-option", example: str
         raise typer.BadParameter(str(error)) from error
 
 
-def has_weights(given: dict[str, Any]) -> bool:
-    """Tell whether the options of a zoo net bring trained weights."""
-    return any(given.get(name) is not None for name in ("weights", "backbone_weights"))
+def number_or_word(text: str) -> float | str:
+    """Read a text as the number that it may stand for."""
+    with contextlib.suppress(ValueError):
+        return float(text)
+    return text
+
+
+def pair(side: int | None) -> tuple[int, int] | None:
+    """Return a square's (height, width)."""
+    return None if side is None else (side, side)
+
+
+def find_class(text: str, model) -> int:
+    """Return the number of the class of an ``ImageModel`` that a person named."""
+    from kerasal.labels import find
+
+    return find(text, model.labels)
+
+
+def one_channel(text: str | None) -> tuple[str, int] | None:
+    """Read ``"LAYER:5"``.
+
+    Raises:
+        typer.BadParameter: no channel, or several.
+    """
+    if text is None:
+        return None
+    layer, channels = layer_channels(text)
+    if channels is None or len(channels) != 1:
+        raise typer.BadParameter(f"--channel is LAYER:NUMBER; received {text!r}")
+    return layer, channels[0]
 
 
 def layer_channels(text: str) -> tuple[str, list[int] | None]:

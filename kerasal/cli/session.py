@@ -1,11 +1,16 @@
 """What the commands share: quiet start of TensorFlow, and where results and remarks are printed."""
 
+import contextlib
 import os
+import warnings
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.markup import escape
 
 from kerasal.process import load_tensorflow as load_tensorflow
+
+KEPT = "Stopped. What is done is kept; the same command goes on from there."
 
 
 def results() -> Console:
@@ -13,14 +18,39 @@ def results() -> Console:
     return Console(highlight=False)
 
 
-def console_for_progress() -> Console:
-    """Return the console for progress bars, on the error stream."""
-    return Console(stderr=True)
-
-
 def remark(text: str) -> None:
     """Print a remark on the error stream."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{escape(text)}[/]")
+
+
+@contextlib.contextmanager
+def hinting(error_class: type[Exception], hint: str) -> Iterator[None]:
+    """Add to an error of the library which flag helps."""
+    try:
+        yield
+    except error_class as error:
+        raise error_class(f"{error} {hint}") from error
+
+
+@contextlib.contextmanager
+def when_stopped(text: str | Callable[[], str] = KEPT) -> Iterator[None]:
+    """Say, when stopped by Ctrl-C, what is kept; an empty text says nothing."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if said := text if isinstance(text, str) else text():
+            remark(said)
+        raise
+
+
+@contextlib.contextmanager
+def warnings_as_remarks() -> Iterator[None]:
+    """Print warnings as remarks, after what raised them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        remark(str(warning.message))
 
 
 def join_workers(strategy: str | None) -> bool:

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 from kerasal.datasets.mnist import digits as digits
 from kerasal.datasets.mnist import mnist as mnist
 
-# The metrics read fixation files without OpenCV and pandas, which the gaze data sets need: those load when asked for.
+# OpenCV and pandas, which the gaze data sets need, load when one is asked for.
 _ORIGIN = {
-    "ClassImages": "labelled_images",
+    "ClassImages": "labeled_images",
     "Density": "gaze_types",
     "FixationMap": "gaze_types",
-    "GazeDataset": "gaze",
-    "class_images": "labelled_images",
+    "GazeDataset": "gaze_dataset",
+    "class_images": "labeled_images",
     "gaze_splits": "gaze_layouts",
     "open_gaze": "gaze_layouts",
-    "read_coursework": "coursework",
-    "write_coursework": "coursework",
+    "read_coursework": "coursework_files",
+    "write_coursework": "coursework_files",
 }
 
 __all__ = ["digits", "mnist", *_ORIGIN]

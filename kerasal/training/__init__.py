@@ -1,4 +1,4 @@
-"""Routines that train: they take a model and data, and know neither the zoo nor a data set by name.
+"""Routines that train: they take a model and data; ``prepare_training`` makes both of names and folders.
 
 ``train`` is for classifiers, ``ablate`` for variants of one, ``train_gaze`` for gaze predictors (by a ``Recipe``, see
 ``RECIPES``). Each writes everything into one output folder and keeps its state there, so that a run stopped at any
@@ -26,6 +26,9 @@ from kerasal.training.sgd import TorchSGD as TorchSGD
 from kerasal.training.training_recipes import RECIPES as RECIPES
 from kerasal.training.training_recipes import Recipe as Recipe
 from kerasal.training.training_recipes import recipe as recipe
+from kerasal.training.training_setup import TrainingSetup as TrainingSetup
+from kerasal.training.training_setup import prepare_training as prepare_training
+from kerasal.training.training_setup import watch_features as watch_features
 from kerasal.training.workers import join_workers as join_workers
 
 __all__ = [
@@ -39,10 +42,13 @@ __all__ = [
     "StepFloor",
     "TorchSGD",
     "Training",
+    "TrainingSetup",
     "ablate",
     "accuracy",
     "join_workers",
+    "prepare_training",
     "recipe",
     "train",
     "train_gaze",
+    "watch_features",
 ]

@@ -27,7 +27,7 @@ class Explanation:
     """What one method says of one image. A notebook shows it as a page: the image, the map, the map on the image.
 
     Attributes:
-        map: raw, as the method returns it for this image: float32 (H, W), or (H, W, C) for a gradient with its channels.
+        map: raw, as the method returns it: float32 (H, W), or (H, W, C) for a gradient with its channels.
         class_index: the class that is explained; None for an objective.
         label: its name, or "class 7" where it has none; an objective's own text.
         score: the model's output for the class, a probability where it gives probabilities; the value of an objective.
@@ -37,12 +37,12 @@ class Explanation:
         options: those of the method that were given.
     """
 
-    map: np.ndarray
+    map: np.ndarray = dataclasses.field(repr=False)
     class_index: int | None
     label: str
     score: float
     method: str
-    picture: np.ndarray
+    picture: np.ndarray = dataclasses.field(repr=False)
     layer: str | None = None
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     _model: ImageModel | None = dataclasses.field(default=None, repr=False)
@@ -71,7 +71,7 @@ class Explanation:
             self.spec,
             self.picture,
             self.map,
-            f"{self.label} ({self.score:.3g})",
+            f"{self.label}, score {self.score:.3g}",
             options=self.options,
             labels=labels,
             note=note,
@@ -106,7 +106,13 @@ class Explanation:
 
 
 def explain(
-    model: Any, photo: Any, method: str = "gradcam", target: Any = None, *, output: str | int | None = None, **options: Any
+    model: Any,
+    photo: Any,
+    method: str = "gradcam",
+    target: Any = None,
+    *,
+    output: str | int | None = None,
+    **options: Any,
 ) -> Explanation:
     """Explain one image: open the model, bring the image to it, run a method, and keep what it takes to show it.
 
@@ -117,7 +123,7 @@ def explain(
         method: a name of ``kerasal.attribution.list_methods()``.
         target: None for the top class, a class by number or name, or an objective of ``kerasal.objectives``.
         output: which output, of a model that has several.
-        **options: the method\'s own, and ``logits`` and ``batch_size``; see ``kerasal.attribution``.
+        **options: the method's own, and ``logits`` and ``batch_size``; see ``kerasal.attribution``.
 
     Returns:
         ``Explanation``.
@@ -131,9 +137,8 @@ def explain(
     opened = open_model(model)
     photos = images.read_images(photo)
     if photos is None or len(photos) != 1:
-        raise ValueError(
-            f"photo must be one uint8 image (H, W, 3) or a path, got {'an array of floats' if photos is None else len(photos)}."
-        )
+        count = "another array" if photos is None else f"{len(photos)} images"
+        raise ValueError(f"photo must be one uint8 image (H, W, 3) or the path of one, got {count}.")
     if isinstance(target, str):
         target = find(target, opened.labels)
     picture, inputs = opened.show(photos[0])

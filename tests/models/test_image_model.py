@@ -124,7 +124,11 @@ def test_gray_images_and_images_without_a_channel_axis():
             ValueError,
             "one image",
         ),
-        (lambda: open_model(functional(), labels=["a", "b"]), ValueError, "name 2 classes, but 'functional' has 5"),
+        (
+            lambda: open_model(functional(), labels=["a", "b"]),
+            ValueError,
+            "2 classes, but .functional. gives scores",
+        ),
         (lambda: open_model(functional(), weights="imagenet"), ValueError, "go with a zoo model"),
         (lambda: open_model("no/such.keras"), FileNotFoundError, "no model file"),
     ],

@@ -114,7 +114,7 @@ def _class_models(model, pictures, inputs, path) -> None:
 
 def _gaze(path) -> None:
     from kerasal import gaze, images
-    from kerasal.cli.opening import PHOTOGRAPHS
+    from kerasal.models.recognition import PHOTOGRAPHS
 
     photographs = [images.read(file) for file in PHOTOGRAPHS]
     drawn = [gaze.overlay(photograph, gaze.predict(photograph).map) for photograph in photographs]

@@ -1,15 +1,15 @@
-"""From the NET argument of ``kerasal gaze`` to a net with its conventions, and from --data to a data set."""
+"""What the commands of ``kerasal gaze`` share: their options, the NET argument opened, and the data."""
 
-import dataclasses
 import pathlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
+from kerasal.cli.opening import open_model
 from kerasal.cli.options import NetOption as NetOption
+from kerasal.cli.options import Unsafe as Unsafe
 from kerasal.cli.options import options_of as options_of
 from kerasal.cli.session import remark
-from kerasal.process import load_tensorflow
 
 Net = Annotated[
     str,
@@ -34,62 +34,28 @@ Preprocessing = Annotated[
 Size = Annotated[
     str | None, typer.Option(help="HEIGHTxWIDTH at which a net that takes any size sees images, such as 240x320.")
 ]
-Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run code inside the model file. Only if you trust it.")]
 
+
+Sigma = Annotated[float | None, typer.Option(help="Blur of fixations, pixels of the image. Default: 3 % of it.")]
+Postprocess = Annotated[
+    Literal["examiners", "pan", "none"],
+    typer.Option(help="Clip, enlarge and blur by 2 px (the coursework's); blur the small map, then enlarge; enlarge."),
+]
 
 SHIPPED = "gaze"
 """The zoo's net whose weights ship."""
+TESTED = ("test", "val", "validation")
+"""The parts of a data set that a net is tried on, the first that there is."""
 
 
-@dataclasses.dataclass
-class OpenedNet:
-    """A gaze net with what there is to know of it."""
+def open_net(source: str, *, size: str | None = None, **given: Any):
+    """Return an ``ImageModel`` of what NET names, and its ``Predictor``; see ``open_model``."""
+    model = open_model(source, size=size_of(size), **given)
+    from kerasal.gaze import Predictor
 
-    net: Any
-    preprocessing: str
-    size: tuple[int, int] | None
-    target_range: str
-    how: str
-
-    def predictor(self):
-        """Compile it."""
-        from kerasal.gaze import Predictor
-
-        return Predictor(self.net, self.preprocessing, size=self.size, target_range=self.target_range)
-
-
-def open_net(
-    text: str,
-    *,
-    weights: str | None = None,
-    net_options: list[str] | None = None,
-    preprocessing: str | None = None,
-    size: str | None = None,
-    unsafe: bool = False,
-) -> OpenedNet:
-    """Load what NET names.
-
-    Raises:
-        ValueError: no such net, or a run that is not finished.
-        FileNotFoundError: there is no such file.
-    """
-    load_tensorflow()
-    from kerasal import models
-
-    opened = models.open_model(
-        text,
-        weights=weights,
-        options=options_of(net_options),
-        preprocessing=preprocessing,
-        size=size_of(size),
-        unsafe=unsafe,
-    )
-    for note in opened.notes:
-        remark(note)
-    if opened.preprocessing is None:
+    if model.preprocessing is None:
         remark("Preprocessing: unit (0..1) assumed; --preprocessing sets it.")
-    pixels = "unit" if opened.preprocessing is None else opened.preprocessing.name
-    return OpenedNet(opened.keras_model, pixels, opened.size, opened.facts.get("target_range", "unit"), opened.name)
+    return model, Predictor.of(model)
 
 
 def net_and_images(arguments: list[str]) -> tuple[str, list[pathlib.Path]]:
@@ -116,36 +82,16 @@ def _in_zoo(name: str) -> bool:
     return name in list_models()
 
 
-def create_net(name: str, weights: str | None, net_options: list[str] | None):
-    """Build a zoo net.
+def open_data(
+    paths: list[pathlib.Path], split: str | None, preferred: tuple[str, ...] = TESTED, missing: str = "error"
+):
+    """Open several sets as one; the part ``split`` of each, or the first of the ``preferred`` that it has, or all."""
+    from kerasal.datasets import open_gaze_sets
 
-    Raises:
-        ValueError: no such net, option or weights.
-        FileNotFoundError: the name is a path at which there is nothing.
-    """
-    from kerasal.models import registry
-
-    if pathlib.Path(name).suffix or "/" in name:
-        registry.load_model(name)  # which says that there is no such file
-    return registry.create_model(name, weights, **options_of(net_options))
-
-
-def open_data(path: pathlib.Path, split: str | None, preferred: tuple[str, ...], missing: str = "error"):
-    """Open the part ``split`` of the data, or the first of the ``preferred`` parts that it has, or all of it."""
-    from kerasal.datasets import gaze_splits, open_gaze
-
-    if split is None:
-        splits = gaze_splits(path)
-        split = next((name for name in preferred if name in splits), "all")
-        if split != "all":
-            remark(f"{path}: the images of its split {split!r}.")
-    return open_gaze(path, None if split == "all" else split, missing=missing)
-
-
-def open_together(paths: list[pathlib.Path], split: str | None, preferred: tuple[str, ...], missing: str = "error"):
-    """Open several sets as one; see ``open_data``."""
-    first, *others = [open_data(path, split, preferred, missing) for path in paths]
-    return first.joined(*others)
+    data, notes = open_gaze_sets(paths, split, TESTED, missing=missing)
+    for note in notes:
+        remark(note)
+    return data
 
 
 def size_of(text: str | None) -> tuple[int, int] | None:

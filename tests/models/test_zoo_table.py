@@ -22,7 +22,9 @@ def test_the_sources_say_what_the_registry_knows():
         for spec in specs
     ]
     assert read_zoo() == registered
-    zoo = [name for name in kerasal.list_models() if kerasal.model_spec(name).build.__module__.startswith("kerasal.zoo")]
+    zoo = [
+        name for name in kerasal.list_models() if kerasal.model_spec(name).build.__module__.startswith("kerasal.zoo")
+    ]
     assert [row.name for row in read_zoo()] == zoo
     assert [row.name for row in read_zoo("vgg*")] == ["vgg16", "vgg19"]
 

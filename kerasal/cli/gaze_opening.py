@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from kerasal.cli import options
 from kerasal.cli.opening import open_model
 from kerasal.cli.options import NetOption as NetOption
 from kerasal.cli.options import Unsafe as Unsafe
 from kerasal.cli.options import options_of as options_of
 from kerasal.cli.session import remark
+from kerasal.zoo_table import read_zoo
 
 Net = Annotated[
     str,
@@ -59,27 +61,16 @@ def open_net(source: str, *, size: str | None = None, **given: Any):
 
 
 def net_and_images(arguments: list[str]) -> tuple[str, list[pathlib.Path]]:
-    """Tell a net before the images from the images alone, for which it is the one that ships.
-
-    Raises:
-        ValueError: there is a net and no image.
-    """
+    """Tell a net before the images from the images alone, for which it is the one that ships."""
     first = pathlib.Path(arguments[0])
     model_file = first.suffix.lower() in (".keras", ".h5", ".hdf5") or (first / "run.json").is_file()
     zoo_name = not first.suffix and len(first.parts) == 1 and not first.is_file()
-    zoo_name = zoo_name and (not first.exists() or (len(arguments) > 1 and _in_zoo(arguments[0])))
+    zoo_name = zoo_name and bool(not first.exists() or (len(arguments) > 1 and read_zoo(arguments[0])))
     if not (model_file or zoo_name or (first / "saved_model.pb").is_file()):
         return SHIPPED, [pathlib.Path(one) for one in arguments]
     if len(arguments) == 1:
         raise ValueError(f"Expected photographs after the net {arguments[0]}, files or folders.")
     return arguments[0], [pathlib.Path(one) for one in arguments[1:]]
-
-
-def _in_zoo(name: str) -> bool:
-    """Tell whether a folder's name is also that of a net; the registry is slow to load, so only then asked."""
-    from kerasal.models.registry import list_models
-
-    return name in list_models()
 
 
 def open_data(
@@ -95,14 +86,8 @@ def open_data(
 
 
 def size_of(text: str | None) -> tuple[int, int] | None:
-    """Read HEIGHTxWIDTH.
-
-    Raises:
-        typer.BadParameter: it cannot be read so.
-    """
-    if text is None:
-        return None
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+    """Read HEIGHTxWIDTH."""
+    size = None if text is None else options.sides(text)
+    if text is not None and size is None:
         raise typer.BadParameter(f"--size is HEIGHTxWIDTH, such as 240x320; received {text!r}")
-    return int(height), int(width)
+    return size

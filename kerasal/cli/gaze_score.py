@@ -8,14 +8,14 @@ import typer
 from kerasal.cli import gaze_opening as opening
 from kerasal.cli import options
 from kerasal.cli.score import show_scores
-from kerasal.cli.session import load_tensorflow, results
+from kerasal.cli.session import load_tensorflow, say
 
 _VXM_PIXELS = "caffe"
 
 
 def describe(data: opening.Data, split: opening.Split = None) -> None:
     """Say what is in a data set: sizes, ranges, counts, centre bias, and what is empty or damaged."""
-    results().print(opening.open_data(data, split or "all").describe(), markup=False)
+    say(opening.open_data(data, split or "all").describe())
 
 
 def evaluate(
@@ -81,8 +81,7 @@ def diagnose(
     unsafe: opening.Unsafe = False,
 ) -> None:
     """Ask whether a net predicts more than the mean map or the centre, and whether its output wraps around."""
-    if output is not None:
-        options.check_output(output, options.PICTURES)
+    options.check_output(output, options.PICTURES)
     opened_data = opening.open_data(data, split)
     model, predictor = opening.open_net(
         net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
@@ -91,20 +90,19 @@ def diagnose(
     from kerasal.layers import center_bias_switched_off
 
     found = gaze.diagnose(predictor, opened_data, progress=True)
-    console = results()
-    console.print(found.summary[["mean", "low", "high"]].round(4).to_string(), markup=False)
+    say(found.summary[["mean", "low", "high"]].round(4).to_string())
     for finding in found.findings:
-        console.print(finding, markup=False)
+        say(finding)
     with center_bias_switched_off(model.keras_model) as layers:
         if layers:
             mean = gaze.diagnose(gaze.Predictor.of(model), opened_data).table.mean()
             means = f"own {mean['own']:.3f}, others {mean['others']:.3f}, centre {mean['center']:.3f}"
-            console.print(f"Without its CenterBias layer: {means}", markup=False)
+            say(f"Without its CenterBias layer: {means}")
     if output is not None:
         worst = (found.table["below"] + found.table["above"]).idxmax()
         photograph = opened_data.image(worst)
         images.write(output, gaze.wrap_panel(photograph, next(predictor.raw([photograph]))))
-        console.print(f"{output}  image {worst}, clipped and wrapped", markup=False)
+        say(f"{output}  image {worst}, clipped and wrapped")
 
 
 def import_vxm(
@@ -120,5 +118,5 @@ def import_vxm(
     net = load_vxm(file)
     with replacing(output) as temporary:
         net.save(temporary)
-    results().print(f"{output}  {net.count_params():,} parameters, any size of photograph", markup=False)
-    results().print(f"Next: kerasal gaze predict {output} IMAGE -p {_VXM_PIXELS}", markup=False, soft_wrap=True)
+    say(f"{output}  {net.count_params():,} parameters, any size of photograph")
+    say(f"Next: kerasal gaze predict {output} IMAGE -p {_VXM_PIXELS}")

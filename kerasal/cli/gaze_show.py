@@ -7,7 +7,7 @@ import typer
 
 from kerasal.cli import gaze_opening as opening
 from kerasal.cli import options
-from kerasal.cli.session import load_tensorflow, remark, results
+from kerasal.cli.session import load_tensorflow, remark, say
 
 
 def predict(
@@ -56,7 +56,7 @@ def predict(
     if not found.count:
         raise ValueError("None of the images could be read; the remarks above say why.")
     how = "0..1" if found.postprocess == "examiners" else "each from its lowest to its highest value"
-    results().print(f"{output}  {found.count} maps (16 bits: {how}) and overlays", markup=False)
+    say(f"{output}  {found.count} maps (16 bits: {how}) and overlays")
     if found.skipped:
         raise typer.Exit(1)
 
@@ -88,7 +88,7 @@ def panel(
 
     sheet = gaze.panel(predictor, opened_data, image, postprocess=postprocess, count=count, progress=True)
     pictures.write(output, sheet)
-    results().print(f"{output}  image | truth | prediction", markup=False)
+    say(f"{output}  image | truth | prediction")
 
 
 def filters(
@@ -108,4 +108,4 @@ def filters(
     from kerasal import images as pictures
 
     pictures.write(output, gaze.filters(model.keras_model, bgr=predictor.convention.bgr))
-    results().print(f"{output}  first-layer filters", markup=False)
+    say(f"{output}  first-layer filters")

@@ -8,7 +8,7 @@ import typer
 from kerasal.cli import gaze_opening as opening
 from kerasal.cli.options import Fresh, Quiet, Strategy
 from kerasal.cli.outputs import refuse_inputs
-from kerasal.cli.session import join_workers, load_tensorflow, remark
+from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
 
 
 def train(
@@ -81,7 +81,7 @@ def train(
         "center_bias": center_bias,
         "data": [str(one) for one in data],
     }
-    try:
+    with exit_when_stopped():
         speaks = join_workers(strategy)
         run["progress"] &= speaks
         from kerasal.datasets import open_training_sets
@@ -121,9 +121,6 @@ def train(
             start=setup.start,
             **run,
         )
-    except KeyboardInterrupt as stopped:
-        typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
-        raise typer.Exit(130) from None
     if speaks:
         _report(result)
 

@@ -73,10 +73,8 @@ def net_and_images(arguments: list[str]) -> tuple[str, list[pathlib.Path]]:
     return arguments[0], [pathlib.Path(one) for one in arguments[1:]]
 
 
-def open_data(
-    paths: list[pathlib.Path], split: str | None, preferred: tuple[str, ...] = TESTED, missing: str = "error"
-):
-    """Open several sets as one; the part ``split`` of each, or the first of the ``preferred`` that it has, or all."""
+def open_data(paths: list[pathlib.Path], split: str | None, missing: Literal["error", "skip"] = "error"):
+    """Open several sets as one; the part ``split`` of each, or the first of ``TESTED`` that it has, or all."""
     from kerasal.datasets import open_gaze_sets
 
     data, notes = open_gaze_sets(paths, split, TESTED, missing=missing)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from kerasal.files import replacing
 from kerasal.process import load_tensorflow as load_tensorflow
 
 KEPT = "Stopped. What is done is kept; the same command goes on from there."
@@ -22,12 +23,13 @@ def results() -> Console:
 
 def say(text: str) -> None:
     """Print a line of results as it is; the terminal wraps it."""
-    say(text)
+    results().print(text, markup=False, soft_wrap=True)
 
 
 def write_csv(path: pathlib.Path, table) -> None:
     """Write a table without its index, whole or not at all."""
-    write_csv(path, table)
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def remark(text: str) -> None:

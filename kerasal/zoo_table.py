@@ -21,6 +21,12 @@ class ZooRow(NamedTuple):
     preprocessing: str
     weights: dict[str, bool]
 
+    @classmethod
+    def of(cls, spec: Any) -> "ZooRow":
+        """Return the row of a ``ModelSpec``."""
+        ships = {name: origin.file is not None for name, origin in spec.weights.items()}
+        return cls(spec.name, spec.task, spec.input_shape, spec.parameters, spec.preprocessing, ships)
+
 
 def read_zoo(pattern: str = "*") -> list[ZooRow]:
     """Return a row for each model of the zoo whose name matches a shell pattern, sorted by name.

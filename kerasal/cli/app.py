@@ -13,9 +13,8 @@ from rich.console import Console
 
 import kerasal
 from kerasal.cli.atlas import atlas
-from kerasal.cli.attribute import METHODS_HELP, MethodGroup
+from kerasal.cli.attribute import METHODS_HELP, MethodGroup, compare
 from kerasal.cli.batch import batch
-from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
 from kerasal.cli.exemplars import evolution, exemplars
 from kerasal.cli.gaze import HELP as GAZE_HELP

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results, when_stopped
+from kerasal.cli.session import remark, say, when_stopped
 
 _UNTRAINED = "Its weights are random here: what these pages show is what any such network does before it is trained."
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -104,9 +104,7 @@ def atlas(
         remark(f"Left out: {title}. {reason}")
     if built.left > len(built.failed):
         remark(f"Not complete after {budget}: {', '.join(map(str, built.tally))}. The same command goes on.")
-    results().print(
-        f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s", markup=False
-    )
+    say(f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s")
     if built.failed:
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results, when_stopped
+from kerasal.cli.session import remark, say, when_stopped
 
 _NAMED = 10
 
@@ -114,11 +114,7 @@ def _report(found) -> None:
     before = f" ({total - found.new} images were done before)" if found.new < total else ""
     count = len(found.dead_letters)
     dead = f"; {count} dead letter{'s' if count > 1 else ''}" if count else ""
-    results().print(
-        f"{found.folder}  {found.results} of {total} images{before}{dead}; manifest.json lists them",
-        markup=False,
-        soft_wrap=True,
-    )
+    say(f"{found.folder}  {found.results} of {total} images{before}{dead}; manifest.json lists them")
     if found.dead_letters and not found.results:
         raise ValueError("Nothing could be done for any of the images; the remarks above say why.")
     if found.dead_letters:

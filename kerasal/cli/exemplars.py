@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import hinting, load_tensorflow, remark, results, warnings_as_remarks, when_stopped
+from kerasal.cli.session import hinting, load_tensorflow, remark, say, warnings_as_remarks, when_stopped, write_csv
 
 
 def exemplars(
@@ -41,11 +41,9 @@ def exemplars(
     """
     options.check_output(output, options.PICTURES)
     chosen = options.numbers(channels) if channels else None
-    if table is not None:
-        options.check_output(table, (".csv",))
+    options.check_output(table, (".csv",))
     from kerasal import images as pictures
     from kerasal.cli.opening import open_model
-    from kerasal.files import replacing
 
     files = pictures.find_files(images)  # first: a wrong path is told before anything is loaded
     opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
@@ -83,8 +81,7 @@ def exemplars(
     )
     pictures.write(output, receptive_field.draw_exemplars(found, title=title))
     if table is not None:
-        with replacing(table) as temporary:
-            receptive_field.exemplar_table(found).to_csv(temporary, index=False)
+        write_csv(table, receptive_field.exemplar_table(found))
     _report(found, k, output)
 
 
@@ -101,12 +98,10 @@ def _report(found: list, k: int, output: pathlib.Path) -> None:
         remark(f"Silent, no image excites them: {', '.join(silent)}.")
     for one in found[:10]:
         best = pathlib.Path(one.names[0]).name
-        results().print(
-            f"channel {one.channel:<5} {one.activations[0]:10.4g} … {one.activations[-1]:<10.4g} {best}", markup=False
-        )
+        say(f"channel {one.channel:<5} {one.activations[0]:10.4g} … {one.activations[-1]:<10.4g} {best}")
     if len(found) > 10:
-        results().print(f"… and {len(found) - 10} more; --table FILE.csv writes all", markup=False)
-    results().print(f"{output}  {len(found)} channels, {first.seen:,} images", markup=False)
+        say(f"… and {len(found) - 10} more; --table FILE.csv writes all")
+    say(f"{output}  {len(found)} channels, {first.seen:,} images")
 
 
 def evolution(
@@ -146,4 +141,4 @@ def evolution(
     drawn = receptive_field.draw_evolution(found, chosen if features else None, title=title, patches=patches, tile=tile)
     images.write(output, drawn)
     listed = ", ".join(map(str, found.epochs))
-    results().print(f"{output}  {len(chosen) or len(found.features)} features, epochs {listed}", markup=False)
+    say(f"{output}  {len(chosen) or len(found.features)} features, epochs {listed}")

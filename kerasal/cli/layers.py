@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import load_tensorflow, remark, results
+from kerasal.cli.session import load_tensorflow, remark, results, say, write_csv
 
 
 def feature_maps(
@@ -43,7 +43,7 @@ def feature_maps(
     count = maps.shape[2]
     drawn = min(count, 256) if chosen is None else len(chosen)
     of = "" if drawn == count else f" of {count}"
-    results().print(f"{output}  {drawn}{of} channels of {maps.shape[0]} × {maps.shape[1]}", markup=False)
+    say(f"{output}  {drawn}{of} channels of {maps.shape[0]} × {maps.shape[1]}")
 
 
 def filters(
@@ -68,14 +68,11 @@ def filters(
 
     For example: kerasal filters MODEL.keras --images PHOTOS/ -o filters.png --table filters.csv.
     """
-    if output is not None:
-        options.check_output(output, options.PICTURES)
-    if table is not None:
-        options.check_output(table, (".csv",))
+    options.check_output(output, options.PICTURES)
+    options.check_output(table, (".csv",))
     load_tensorflow()
     from kerasal import images as pictures
     from kerasal.cli.opening import open_model
-    from kerasal.files import replacing
 
     files = pictures.find_files(images) if images else None  # first: a wrong path is told before anything is loaded
     opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
@@ -93,15 +90,14 @@ def filters(
     if found.attrs["skipped"]:
         remark(f"Could not be read: {', '.join(found.attrs['skipped'])}.")
     for line in diagnosis.describe_filters(found):
-        results().print(line, markup=False)
+        say(line)
     if table is not None:
-        with replacing(table) as temporary:
-            found.to_csv(temporary, index=False)
-        results().print(f"{table}  {len(found)} filters", markup=False)
+        write_csv(table, found)
+        say(f"{table}  {len(found)} filters")
     if output is not None:
         bgr = opened.preprocessing is not None and opened.preprocessing.bgr
         pictures.write(output, diagnosis.draw_filters(opened.keras_model, layer, table=found, bgr=bgr))
-        results().print(str(output), markup=False)
+        say(str(output))
 
 
 def field(

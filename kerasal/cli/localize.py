@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results, warnings_as_remarks, when_stopped
+from kerasal.cli.session import remark, results, say, warnings_as_remarks, when_stopped
 
 Recipe = Annotated[
     Literal["tuned", "simonyan"],
@@ -78,7 +78,7 @@ def localize(
     for one, name in zip(found, names, strict=True):
         table.add_row(name, str(one.number), f"{one.score:.3g}", ", ".join(map(str, one.box)))
     results().print(table)
-    results().print(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}", markup=False)
+    say(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}")
 
 
 def localize_score(
@@ -162,8 +162,8 @@ def _report(report, output: pathlib.Path) -> None:
     if report.summary is not None:
         for column, text in texts.items():
             row = report.summary.loc[column]
-            results().print(f"{text:34}{row['mean']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]", markup=False)
-    results().print(f"{output}  {report.scored} images, 95 % bootstrap intervals over images", markup=False)
+            say(f"{text:34}{row['mean']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]")
+    say(f"{output}  {report.scored} images, 95 % bootstrap intervals over images")
     failed = report.failed
     for text in [*report.notes, *(f"{name}: {reason}" for name, reason in failed.head(_NAMED_FAILURES).items())]:
         remark(text)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results
+from kerasal.cli.session import remark, say, write_csv
 
 _STARTS = ("normal", "zero", "mean")
 
@@ -69,7 +69,6 @@ def maximize(
         options.refuse_inputs([history])
     wanted = _layer_and_channels(class_, layer, channels, channel)
     from kerasal.cli.opening import open_model
-    from kerasal.files import replacing
 
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     from kerasal import images, maximization
@@ -104,14 +103,13 @@ def maximize(
     title = f"{opened.name}: what {what} would like to see"
     images.write(output, maximization.draw_maximized(found, names, title=title))
     if history is not None:
-        with replacing(history) as temporary:
-            found.history.to_csv(temporary, index=False)
+        write_csv(history, found.history)
     scores = found.history["score"].to_numpy().reshape(len(found.images), -1)
     for i, name in shown[:10]:
-        results().print(f"{name:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}", markup=False)
+        say(f"{name:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}")
     if len(shown) > 10:
-        results().print(f"… and {len(shown) - 10} more; --history FILE writes all", markup=False)
-    results().print(f"{output}  {len(shown)} image{'s' * (len(shown) != 1)}", markup=False)
+        say(f"… and {len(shown) - 10} more; --history FILE writes all")
+    say(f"{output}  {len(shown)} image{'s' * (len(shown) != 1)}")
 
 
 def _layer_and_channels(class_, layer, channels, channel) -> tuple[str, list[int] | None] | None:
@@ -129,20 +127,15 @@ def _channels(model, layer: str, numbers: list[int] | None) -> tuple[list[Any], 
     """Return the objectives of channels, and their names."""
     from kerasal import hooks, objectives
 
-    count = hooks.channel_count(model, layer)
-    if numbers is None and count is None:
-        raise ValueError(f"How many channels {layer!r} has is not known beforehand; say --channels 0-63.")
-    chosen = list(range(count or 0)) if numbers is None else numbers
-    return [objectives.channel(layer, number) for number in chosen], list(map(str, chosen))
+    if numbers is None:
+        if (count := hooks.channel_count(model, layer)) is None:
+            raise ValueError(f"How many channels {layer!r} has is not known beforehand; say --channels 0-63.")
+        numbers = list(range(count))
+    return [objectives.channel(layer, number) for number in numbers], list(map(str, numbers))
 
 
 def start_of(text: str | None, model, size: tuple[int, int] | None = None) -> Any:
-    """Return what ``maximize`` takes as ``init``: one of its names, or the mean of photographs as a model input.
-
-    Raises:
-        FileNotFoundError: neither a name nor a file or folder.
-        ValueError: no photograph that can be read, or it is not known how the model wants its pixels.
-    """
+    """Return what ``maximize`` takes as ``init``: one of its names, or the mean of photographs as a model input."""
     if text is None or text in _STARTS:
         return text
     if not pathlib.Path(text).exists():

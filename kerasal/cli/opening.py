@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from kerasal.cli.options import options_of
 from kerasal.cli.session import remark, results
 from kerasal.process import load_tensorflow
@@ -27,8 +25,9 @@ def open_model(source: str, *, net_options: list[str] | None = None, **given: An
     return model
 
 
-def print_top_classes(model, inputs: np.ndarray, count: int = 5) -> str | None:
+def print_top_classes(model, inputs, count: int = 5) -> str | None:
     """Print a model's top classes for one input; return the first, or None if the model is no classifier."""
+    import numpy as np
     from rich.table import Table
 
     if model.class_count < 2:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results
+from kerasal.cli.session import remark, say
 
 _FIRST = 64
 
@@ -72,22 +72,18 @@ def patterns(
         sheet = receptive_field.draw_comparison(both, names, title=f"{path}, {size} px", notes=notes, bgr=bgr)
         more = _similarity(both.table, names)
     images.write(output, sheet)
-    _print(f"{output}  {len(chosen)} patterns of {size} px{more}")
+    say(f"{output}  {len(chosen)} patterns of {size} px{more}")
     if validate:
         _validate(opened, path, chosen, rescale, validation)
     if propagate is not None:
         grown = receptive_field.propagation(opened.keras_model, path, propagate)
         title = f"{opened.name}: {path}, channel {propagate}{_UNTRAINED * opened.untrained}"
         images.write(propagation, receptive_field.draw_propagation(grown, title=title, bgr=bgr))
-        _print(f"{propagation}  pixels reached: {', '.join(map(str, grown.table['area']))}")
+        say(f"{propagation}  pixels reached: {', '.join(map(str, grown.table['area']))}")
 
 
 _MORE = ("validation", "propagation")
 _UNTRAINED = " (UNTRAINED)"
-
-
-def _print(text: str) -> None:
-    results().print(text, markup=False, soft_wrap=True)
 
 
 def _note(opened, shown: int, count: int) -> str:
@@ -120,11 +116,11 @@ def _validate(opened, layer: str, chosen, rescale: float | None, drawn: pathlib.
     first = receptive_field.validate_pattern(opened.keras_model, layer, int(chosen[0]), rescale=rescale)
     title = f"{opened.name}: the answer of {layer} to the pattern of channel {chosen[0]}"
     images.write(drawn, receptive_field.draw_validation(first, title=title + _UNTRAINED * opened.untrained))
-    _print(
+    say(
         f"{drawn}  channel {chosen[0]}: rank {first.attrs['rank']} of {len(first)}, {first.attrs['above']} above, "
         f"{first.attrs['silent']} silent"
     )
-    _print(
+    say(
         f"{drawn.with_suffix('.csv')}  {(table['rank'] == 1).sum()} of {len(table)} channels answer their own pattern "
         f"most; median rank {table['rank'].median():g} of {len(first)}"
     )

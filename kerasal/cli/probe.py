@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import load_tensorflow, results, warnings_as_remarks, when_stopped
+from kerasal.cli.session import load_tensorflow, results, say, warnings_as_remarks, when_stopped, write_csv
 
 
 def probe(
@@ -47,12 +47,12 @@ def probe(
     For example: kerasal probe MODEL.keras caltech/ --layers pool1,pool3 --per-class 15 --per-class 30 -o table.csv.
     The images pass through the model once for all layers.
     """
-    if output is not None:
-        options.check_output(output, (".csv",))
-    if picture is not None:
-        options.check_output(picture, (".png", ".jpg", ".jpeg", ".webp", ".pdf", ".svg"))
+    options.check_output(output, (".csv",))
+    options.check_output(picture, (".png", ".jpg", ".jpeg", ".webp", ".pdf", ".svg"))
     names = [name.strip() for name in layers.split(",") if name.strip()]
     load_tensorflow()
+    import pandas as pd
+
     from kerasal.cli.opening import open_model
     from kerasal.probe import class_files
 
@@ -73,21 +73,22 @@ def probe(
     }
     tables = _probe(opened.keras_model, names, files, labels, settings, random)
     first = next(iter(tables.values()))
-    results().print(
+    say(
         f"{first.attrs['images']} images of {len(first.attrs['classes'])} classes; chance {first.attrs['chance']:.3f}; "
-        f"mean ± standard deviation over {folds} folds",
-        markup=False,
+        f"mean ± standard deviation over {folds} folds"
     )
     _show(tables)
     if output is not None:
-        _write(output, tables)
+        parts = [table.assign(weights=name) if name else table for name, table in tables.items()]
+        write_csv(output, pd.concat(parts, ignore_index=True))
+        say(f"{output}  {sum(map(len, parts))} rows")
     if picture is not None:
         from kerasal.files import replacing
         from kerasal.probe import draw_probe
 
         with replacing(picture) as temporary:
             draw_probe(tables, f"{opened.name} on {folder.name}").savefig(temporary, dpi=150)
-        results().print(str(picture), markup=False)
+        say(str(picture))
 
 
 def _probe(model, layers: list[str], files, labels, settings: dict, random: bool) -> dict:
@@ -127,14 +128,3 @@ def _show(tables: dict) -> None:
 
 def _score(row) -> str:
     return f"{row.mean:.3f}" + ("" if row.std != row.std else f" ± {row.std:.3f}")
-
-
-def _write(path: pathlib.Path, tables: dict) -> None:
-    import pandas as pd
-
-    from kerasal.files import replacing
-
-    parts = [table.assign(weights=name) if name else table for name, table in tables.items()]
-    with replacing(path) as temporary:
-        pd.concat(parts, ignore_index=True).to_csv(temporary, index=False)
-    results().print(f"{path}  {sum(map(len, parts))} rows", markup=False)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results
+from kerasal.cli.session import remark, results, say
 
 _SIGNATURE_HELP = (
     "[NAME=]KIND[:option=value,…]; repeat it. KIND: serving_default, predict_image, predict_bytes, an attribution "
@@ -52,7 +52,7 @@ def export(
     if format == "onnx":
         for path in onnx.write(opened, folder, signature or ["serving_default"], name):
             size = path.stat().st_size / 1e6
-            results().print(f"{path}  {size:.1f} MB, the same as TensorFlow in onnxruntime", **_PLAIN)
+            say(f"{path}  {size:.1f} MB, the same as TensorFlow in onnxruntime")
         return
     if opened.preprocessing is None and signature is None:
         remark("No signatures on images: say --preprocessing for predict_image and predict_bytes.")
@@ -62,10 +62,7 @@ def export(
         table.add_row(key, _listed(one["inputs"]), _listed(one["outputs"]))
     results().print(table)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    results().print(f"{path}  {size / 1e6:.1f} MB. Next: kerasal serve {folder}", **_PLAIN)
-
-
-_PLAIN = {"markup": False, "soft_wrap": True}
+    say(f"{path}  {size / 1e6:.1f} MB. Next: kerasal serve {folder}")
 
 
 def _listed(tensors: dict) -> str:
@@ -95,7 +92,7 @@ def serve(
 
     model = server.find_model(folder, name)
     if dry_run:
-        results().print(" ".join(server.docker_command(model, port, grpc_port)), **_PLAIN)
+        say(" ".join(server.docker_command(model, port, grpc_port)))
         return
     command = server.choose_command(model, port, grpc_port, everywhere=all_interfaces)
     remark(f"http://127.0.0.1:{port}/v1/models/{model.name}:predict  (Ctrl-C ends it)")

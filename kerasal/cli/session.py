@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import pathlib
 import warnings
 from collections.abc import Callable, Iterator
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
+from kerasal.files import replacing
 from kerasal.process import load_tensorflow as load_tensorflow
 
 KEPT = "Stopped. What is done is kept; the same command goes on from there."
@@ -16,6 +19,17 @@ KEPT = "Stopped. What is done is kept; the same command goes on from there."
 def results() -> Console:
     """Return the console for results, on the output stream."""
     return Console(highlight=False)
+
+
+def say(text: str) -> None:
+    """Print a line of results as it is; the terminal wraps it."""
+    results().print(text, markup=False, soft_wrap=True)
+
+
+def write_csv(path: pathlib.Path, table) -> None:
+    """Write a table without its index, whole or not at all."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def remark(text: str) -> None:
@@ -44,6 +58,16 @@ def when_stopped(text: str | Callable[[], str] = KEPT) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def exit_when_stopped() -> Iterator[None]:
+    """End a training that is stopped with what it says of it, and the exit code of Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextlib.contextmanager
 def warnings_as_remarks() -> Iterator[None]:
     """Print warnings as remarks, after what raised them."""
     with warnings.catch_warnings(record=True) as caught:
@@ -54,12 +78,7 @@ def warnings_as_remarks() -> Iterator[None]:
 
 
 def join_workers(strategy: str | None) -> bool:
-    """Meet the other processes of a training on several machines; return whether this one speaks for all of them.
-
-    Raises:
-        ValueError: TF_CONFIG is missing or malformed.
-        ConnectionError: the others did not come.
-    """
+    """Meet the other processes of a training on several machines; return whether this one speaks for all of them."""
     if strategy != "multi-worker":
         return True
     load_tensorflow()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import join_workers, load_tensorflow, remark
+from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
 
 _NAMED = 5
 
@@ -78,7 +78,7 @@ def train(
     watched = [options.layer_channels(text) for text in features or ()]
     zoo_options = options.options_of(net_option)
     output = Path("runs") / Path(model).stem if output is None else output
-    try:
+    with exit_when_stopped():
         speaks = join_workers(strategy)
         progress = not quiet and speaks
         load_tensorflow()
@@ -125,9 +125,6 @@ def train(
         if speaks:
             setup.write_skipped(output)
             _report(setup, model, output, len(result.history), evolution)
-    except KeyboardInterrupt as stopped:
-        typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
-        raise typer.Exit(130) from None
 
 
 def _listed(classes: list[str] | None) -> list[str] | None:

@@ -35,17 +35,7 @@ def _rows(pattern: str) -> list[ZooRow]:
 
         known = {row.name for row in rows}
         specs = [registry.model_spec(name) for name in registry.list_models(pattern) if name not in known]
-        rows += [
-            ZooRow(
-                spec.name,
-                spec.task,
-                spec.input_shape,
-                spec.parameters,
-                spec.preprocessing,
-                {name: origin.file is not None for name, origin in spec.weights.items()},
-            )
-            for spec in specs
-        ]
+        rows += map(ZooRow.of, specs)
     return sorted(rows)
 
 

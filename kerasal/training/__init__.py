@@ -16,6 +16,9 @@ from kerasal.training.augmentation import Augmentation as Augmentation
 from kerasal.training.classifier import Training as Training
 from kerasal.training.classifier import accuracy as accuracy
 from kerasal.training.classifier import train as train
+from kerasal.training.gaze_setup import GazeSetup as GazeSetup
+from kerasal.training.gaze_setup import add_center_bias as add_center_bias
+from kerasal.training.gaze_setup import prepare_gaze as prepare_gaze
 from kerasal.training.gaze_training import GazeTraining as GazeTraining
 from kerasal.training.gaze_training import train_gaze as train_gaze
 from kerasal.training.schedules import Constant as Constant
@@ -36,6 +39,7 @@ __all__ = [
     "Augmentation",
     "Constant",
     "Cosine",
+    "GazeSetup",
     "GazeTraining",
     "Linspace",
     "Recipe",
@@ -45,7 +49,9 @@ __all__ = [
     "TrainingSetup",
     "ablate",
     "accuracy",
+    "add_center_bias",
     "join_workers",
+    "prepare_gaze",
     "prepare_training",
     "recipe",
     "train",

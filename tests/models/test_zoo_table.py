@@ -9,23 +9,9 @@ from kerasal.zoo_table import ZooRow, read_zoo
 
 
 def test_the_sources_say_what_the_registry_knows():
-    specs = [kerasal.model_spec(row.name) for row in read_zoo()]
-    registered = [
-        ZooRow(
-            spec.name,
-            spec.task,
-            spec.input_shape,
-            spec.parameters,
-            spec.preprocessing,
-            {name: origin.file is not None for name, origin in spec.weights.items()},
-        )
-        for spec in specs
-    ]
-    assert read_zoo() == registered
-    zoo = [
-        name for name in kerasal.list_models() if kerasal.model_spec(name).build.__module__.startswith("kerasal.zoo")
-    ]
-    assert [row.name for row in read_zoo()] == zoo
+    assert read_zoo() == [ZooRow.of(kerasal.model_spec(row.name)) for row in read_zoo()]
+    modules = {name: kerasal.model_spec(name).build.__module__ for name in kerasal.list_models()}
+    assert [row.name for row in read_zoo()] == [name for name in modules if modules[name].startswith("kerasal.zoo")]
     assert [row.name for row in read_zoo("vgg*")] == ["vgg16", "vgg19"]
 
 

@@ -49,6 +49,11 @@ def read_key_values(texts: Iterable[str] | None, what: str, example: str) -> dic
     return values
 
 
+def as_text(name: str) -> str:
+    """Return a file name that can be written as UTF-8: bytes that are none become backslashes and digits."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any:
     """Return what ``name`` of a module, whose old names ``renamed`` maps to the new, is called now; with a warning.
 

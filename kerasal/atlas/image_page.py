@@ -10,7 +10,7 @@ import numpy as np
 from kerasal import attribution, gaze, hooks, images, localization
 from kerasal.atlas.atlas_store import Store
 from kerasal.digests import digest_files
-from kerasal.gaze.gaze_maps import is_log_density
+from kerasal.gaze.predictor import is_log_density
 from kerasal.models.image_model import ImageModel
 
 TOP, BOXES = 5, 3
@@ -138,7 +138,7 @@ def draw_gaze(model: ImageModel, store: Store, predictor: gaze.Predictor, file: 
         return
     scale = min(1.0, _LONGEST / max(photograph.shape[:2]))
     shown = images.resize(photograph, tuple(max(1, round(scale * side)) for side in photograph.shape[:2]))
-    values = next(gaze.predict(predictor, [shown], postprocess="none"))
+    values = gaze.predict(shown, predictor, postprocess="none").map
     heat = values - values.min()
     entry: dict[str, Any] = {
         "file": str(file),

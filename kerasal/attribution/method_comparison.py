@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import html
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -159,8 +158,4 @@ def _row(view: MethodView) -> str:
 
 
 def _img(pixels: np.ndarray) -> str:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(images.encode_png(pixels)).decode()}">'

@@ -53,6 +53,7 @@ __all__ = [
     "draw_patterns",
     "draw_propagation",
     "draw_validation",
+    "exemplar_table",
     "field",
     "fields",
     "patterns",

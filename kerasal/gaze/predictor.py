@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from kerasal import preprocessing as conventions
+from kerasal.checks import check_choice
 from kerasal.hooks import unchanged
 from kerasal.hooks.trace import Retraced
 from kerasal.images import check_image, resize, size_of_area

@@ -20,6 +20,7 @@ from kerasal.metrics.summary import summarize
 from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
 from kerasal.row_journal import RowJournal, stamps
+from kerasal.store import write_json
 
 import keras
 
@@ -66,11 +67,8 @@ class LocalizationReport:
         output = pathlib.Path(output)
         with replacing(output) as path:
             self.table.to_csv(path)
-        with replacing(output.with_suffix(".json")) as path:
-            found = self.summary
-            numbers = {} if found is None else json.loads(found.to_json(orient="index", double_precision=15))
-            text = json.dumps({"settings": self.settings, "summary": numbers}, indent=1)
-            path.write_text(text + "\n", encoding="utf-8")
+        summary = {} if self.summary is None else json.loads(self.summary.to_json(orient="index", double_precision=15))
+        write_json(output.with_suffix(".json"), {"settings": self.settings, "summary": summary})
 
 
 def evaluate_folder(

@@ -13,7 +13,7 @@ from kerasal.objectives.formulas import evaluate
 import tensorflow as tf
 
 
-def check(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str) -> None:
+def check_projection(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str) -> None:
     """Refuse, before the work, what could only fail after it; the trace that this makes is used again.
 
     Raises:
@@ -21,7 +21,7 @@ def check(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int
     """
     inputs = [np.zeros((1, *shape), np.float32)]
     try:
-        trace = _projector(model, layer, channel_mean(layer, [0]), inputs, rule)
+        trace = _trace_projection(model, layer, channel_mean(layer, [0]), inputs, rule)
     except hooks.NoReLU as error:
         raise hooks.NoReLU(f"{error} Here: rule='gradient'.") from error
     count = trace.notes["channels"]
@@ -29,7 +29,7 @@ def check(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int
         raise ValueError(f"There are {count} channels of {layer!r}, counted from 0. Received: {max(channels)}.")
 
 
-def strongest(model, layer: str, inputs: np.ndarray) -> np.ndarray:
+def find_strongest(model, layer: str, inputs: np.ndarray) -> np.ndarray:
     """Return the strongest activation of each channel of a layer over all positions, (N, C)."""
     settings = {"output": None, "logits": True, "options": {"layer": layer}, "example": None}
     return traced(_strongest, model, top_class(), [inputs], **settings)([inputs], [])[0]
@@ -47,22 +47,22 @@ def project(
         Reconstructions (N, H, W, C), activations (N,), and positions (N, 2) as (x, y) on the layer's map.
     """
     objective = channel_mean(layer, list(channels))
-    trace = _projector(model, layer, objective, [inputs], rule)
+    trace = _trace_projection(model, layer, objective, [inputs], rule)
     back, values, places = trace([inputs], list(objective.parameters))
     return back, values, np.round(places).astype(int)
 
 
-def _projector(model, layer: str, objective, inputs: list[np.ndarray], rule: str):
+def _trace_projection(model, layer: str, objective, inputs: list[np.ndarray], rule: str):
     options = {"layer": layer, "rule": rule}
     return traced(_project, model, objective, inputs, output=None, logits=True, options=options, example=None)
 
 
 def _strongest(view, *, layer: str):
-    return [tf.reduce_max(_maps(view, layer, "gradient"), axis=[1, 2])]
+    return [tf.reduce_max(_read_maps(view, layer, "gradient"), axis=[1, 2])]
 
 
 def _project(view, *, layer: str, rule: str):
-    maps = _maps(view, layer, rule)
+    maps = _read_maps(view, layer, rule)
     view.notes["channels"] = maps.shape[3]
     (channels,) = view.parameters
     own = tf.gather(maps, tf.broadcast_to(channels, tf.shape(maps)[:1]), axis=3, batch_dims=1)
@@ -74,7 +74,7 @@ def _project(view, *, layer: str, rule: str):
     return [back, values, places]
 
 
-def _maps(view, layer: str, rule: str):
+def _read_maps(view, layer: str, rule: str):
     maps = view.layout.last(layer, view.run(view.inputs, taps=[layer], rule=rule)[1][layer])
     if maps.shape.rank != 4:
         raise ValueError(

@@ -1,14 +1,51 @@
-"""What is done to the image before each look: ``inputs (N, H, W, C), seed (2,) -> inputs``, in the graph.
+"""What makes an image natural: penalties on it, and changes before each look at it.
 
-A transform may be any callable of that form; ``seed`` differs at every step and for every transform and follows from
-the run's seed, for the ``tf.random.stateless_*`` functions. One draw a step serves all images, so that an image in a
-batch becomes what it becomes alone. These are frozen dataclasses, so that equal ones share one trace.
+A regularizer is any callable ``gray levels (N, H, W, C) -> (N,) penalties``, which are subtracted from the objective. A
+transform is any callable ``inputs (N, H, W, C), seed (2,) -> inputs``, in the graph; ``seed`` differs at every step and
+for every transform and follows from the run's seed, for the ``tf.random.stateless_*`` functions. One draw serves all
+images of a step, so that an image in a batch becomes what it becomes alone. These are frozen dataclasses, so that equal
+ones share one trace.
 """
 
 import dataclasses
 import math
 
+from kerasal.checks import check_int
+
 import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class L2:
+    """``weight`` · Σ z²: Simonyan et al. 2013, section 2, λ‖I‖₂²."""
+
+    weight: float
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Return the (N,) penalties of gray levels (N, H, W, C)."""
+        return self.weight * tf.reduce_sum(tf.square(images), axis=list(range(1, images.shape.rank)))
+
+
+@dataclasses.dataclass(frozen=True)
+class L1:
+    """``weight`` · Σ |z|: Tang et al., section 3.3, α‖I‖₁."""
+
+    weight: float
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Return the (N,) penalties of gray levels (N, H, W, C)."""
+        return self.weight * tf.reduce_sum(tf.abs(images), axis=list(range(1, images.shape.rank)))
+
+
+@dataclasses.dataclass(frozen=True)
+class TotalVariation:
+    """``weight`` · Σ |difference of neighboring pixels|: Mahendran & Vedaldi 2015, section 2.2, with β = 1."""
+
+    weight: float
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Return the (N,) penalties of gray levels (N, H, W, C)."""
+        return self.weight * tf.image.total_variation(images)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +59,7 @@ class Jitter:
     share: float = 1.0
 
     def __post_init__(self):
-        if self.pixels != int(self.pixels) or self.pixels < 0:
-            raise ValueError(f"Jitter expects a whole number of pixels from 0 on. Received: {self.pixels!r}.")
+        check_int("The pixels of Jitter", self.pixels, 0)
         if not 0 <= self.share <= 1:
             raise ValueError(f"Jitter expects a share of the side from 0 to 1. Received: {self.share!r}.")
 
@@ -36,7 +72,7 @@ class Jitter:
 
 @dataclasses.dataclass(frozen=True)
 class Rotation:
-    """Turn all images about their centre by up to ``degrees`` either way (Olah et al. 2017, "robustness").
+    """Turn all images about their center by up to ``degrees`` either way (Olah et al. 2017, "robustness").
 
     Bilinear; what comes from outside the image repeats its edge.
     """
@@ -51,12 +87,12 @@ class Rotation:
         """Return the turned images."""
         limit = math.radians(self.degrees)
         angle = tf.random.stateless_uniform([], seed, -limit, limit)
-        return _drawn_from(images, tf.cos(angle), tf.sin(angle))
+        return _sample_around(images, tf.cos(angle), tf.sin(angle))
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Enlarge all images about their centre by a factor between ``low`` and ``high`` (Olah et al. 2017, "robustness").
+    """Enlarge all images about their center by a factor between ``low`` and ``high`` (Olah et al. 2017, "robustness").
 
     Their size stays: above 1 the rim is cut off, below 1 what comes from outside the image repeats its edge. Bilinear.
     """
@@ -71,11 +107,11 @@ class Scale:
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the enlarged images."""
         factor = tf.random.stateless_uniform([], seed, self.low, self.high)
-        return _drawn_from(images, 1 / factor, 0.0)
+        return _sample_around(images, 1 / factor, 0.0)
 
 
-def _drawn_from(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
-    """Draw each pixel from the place along · (x, y) + across · (-y, x) of the image, counted from its centre.
+def _sample_around(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
+    """Draw each pixel from the place along · (x, y) + across · (-y, x) of the image, counted from its center.
 
     Four gathers of one index for all images: their gradient is the exact adjoint, which that of TensorFlow's own
     projective transform is not.
@@ -86,8 +122,8 @@ def _drawn_from(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Te
         tf.range(width, dtype=tf.float32) - (width - 1) / 2,
         indexing="ij",
     )
-    rows = _neighbours(along * y + across * x, height)
-    columns = _neighbours(along * x - across * y, width)
+    rows = _find_neighbors(along * y + across * x, height)
+    columns = _find_neighbors(along * x - across * y, width)
     flat = tf.reshape(images, [-1, height * width, images.shape[3] if images.shape.rank == 4 else 1])
     drawn = sum(
         tf.gather(flat, tf.reshape(row * width + column, [-1]), axis=1) * tf.reshape(down * right, [-1, 1])
@@ -97,8 +133,8 @@ def _drawn_from(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Te
     return tf.reshape(drawn, tf.shape(images))
 
 
-def _neighbours(place: tf.Tensor, length: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """Return the two pixels around each place, counted from the centre of an axis, each with its share."""
+def _find_neighbors(place: tf.Tensor, length: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Return the two pixels around each place, counted from the center of an axis, each with its share."""
     place = tf.clip_by_value(place + (length - 1) / 2, 0.0, length - 1.0)
     before = tf.floor(place)
     share = place - before

@@ -33,9 +33,9 @@ import numpy as np
 import pandas as pd
 
 from kerasal import attribution, hooks, images, localization
-from kerasal.cli import opening
 from kerasal.files import replacing
 from kerasal.localization.ground_truth import fit_box, match_boxes
+from kerasal.models import open_model
 from kerasal.progress import progress_bar
 
 # Each line at once: without a prior the level means nothing, and the stronger the colours, the lower the best level.
@@ -75,7 +75,7 @@ def read_cases(arguments, opened) -> list[Case]:
         taken[number] = taken.get(number, 0) + 1
         photograph = images.read(job.files[name])
         boxes = [fit_box(one, photograph.shape[:2], name) for one in truths[name] if one.number == number]
-        found.append(Case(name, number, boxes, photograph.shape[:2], images.resize(photograph, opened.size())))
+        found.append(Case(name, number, boxes, photograph.shape[:2], images.resize(photograph, opened.input_size())))
     return found
 
 
@@ -92,7 +92,7 @@ def make_maps(opened, cases: list[Case], kind: str, folder: pathlib.Path) -> lis
     with progress_bar(f"Maps, {kind}", len(missing), sys.stderr.isatty()) as advance:
         for place in missing:
             inputs = opened.preprocessing.apply(cases[place].picture)[None]
-            found = np.abs(getattr(attribution, method)(opened.model, inputs, cases[place].number, **options)[0])
+            found = np.abs(getattr(attribution, method)(opened.keras_model, inputs, cases[place].number, **options)[0])
             with replacing(files[place]) as path, path.open("wb") as file:
                 np.save(file, found.max(axis=-1) if found.ndim == 3 else found)
             advance(1)
@@ -173,9 +173,9 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("localization_search"))
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    opened = opening.open_model(arguments.model, preprocessing=arguments.preprocessing)
+    opened = open_model(arguments.model, preprocessing=arguments.preprocessing)
     cases = read_cases(arguments, opened)
-    about = [arguments.model, hooks.digest_model(opened.model), repr(opened.preprocessing), str(arguments.images)]
+    about = [arguments.model, hooks.digest_model(opened.keras_model), repr(opened.preprocessing), str(arguments.images)]
     scores, rows = Scores(cases, arguments.folder / "scores.json", about), []
     print(f"{len(cases)} images of {len({case.number for case in cases})} classes")
 

@@ -47,6 +47,7 @@ def draw_feature_maps(
     scale: Literal["map", "layer"] = "map",
     layer: str = "",
     title: str = "",
+    tile: int = 84,
 ) -> np.ndarray:
     """Lay out the feature maps of one image as a grid, each under its number, uint8 RGB.
 
@@ -56,6 +57,7 @@ def draw_feature_maps(
         scale: each map on its own brightness scale (``"map"``), or all on one (``"layer"``).
         layer: named in errors.
         title: a line above.
+        tile: the side of a map in pixels.
 
     Raises:
         ValueError: no maps, or a channel that there is not.
@@ -76,7 +78,7 @@ def draw_feature_maps(
     if len(channels) < count:
         note = f"{len(channels)} of {count} channels. {note}"
     columns = min(8 if len(channels) <= 64 else 16, len(channels))
-    return images.grid(drawn, list(map(str, channels)), columns=columns, title=title, note=note, tile=84)
+    return images.grid(drawn, list(map(str, channels)), columns=columns, title=title, note=note, tile=tile)
 
 
 def _tapped(view, *, layer: str):

@@ -62,3 +62,8 @@ def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any
     short = module.removeprefix("kerasal.")
     warnings.warn(f"{short}.{name} is called {short}.{renamed[name]} now.", DeprecationWarning, stacklevel=3)
     return getattr(sys.modules[module], renamed[name])
+
+
+def as_text(name: str) -> str:
+    """Return a file name that can be written as UTF-8: bytes that are none become backslashes and digits."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

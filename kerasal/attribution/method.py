@@ -15,7 +15,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -57,13 +57,6 @@ class MethodSpec:
     finish: Callable | None = None
     on_pixels: Callable | None = None
     if_zero: str = ""
-
-    def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
-        """Return a map that is as large as its image, (height, width), where the method knows how; else the map."""
-        if self.on_pixels is None:
-            return values
-        defaults = {name: parameter.default for name, parameter in self.options.items()}
-        return self.on_pixels(values, size, {**defaults, **options})
 
 
 _methods: dict[str, MethodSpec] = {}

@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import html
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from kerasal import images
 from kerasal.attribution.method import MethodSpec, list_methods, method_function, method_spec
-from kerasal.attribution.pages import draw_map
+from kerasal.attribution.pages import draw_map, map_on_pixels
 from kerasal.attribution.target_scores import fixed_target
 from kerasal.hooks.model_inputs import conform
 from kerasal.progress import progress_bar
@@ -137,7 +136,7 @@ def _view(spec: MethodSpec, picture: np.ndarray, found, bgr: bool, strength: flo
         total = abs(float(found[0].sum() - gap[0]))
         missed = f"{abs(float(gap[0])) / total:.1%} of it" if total else "all of it"
         summary = f"{summary} Their sum misses {missed} (more steps, less)."
-    values = spec.to_pixels(found[0], picture.shape[:2], {})
+    values = map_on_pixels(spec, found[0], picture.shape[:2])
     return MethodView(spec, values, *draw_map(spec, picture, values, bgr=bgr, strength=strength), summary)
 
 
@@ -159,8 +158,4 @@ def _row(view: MethodView) -> str:
 
 
 def _img(pixels: np.ndarray) -> str:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(images.encode_png(pixels)).decode()}">'

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kerasal import images
-from kerasal.batch.image_list import Source, as_text
+from kerasal.batch.image_list import Source
 from kerasal.batch.output_folder import write_record
 from kerasal.batch.shard_files import Written, writer
+from kerasal.names import as_text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""``kerasal attribute METHOD MODEL IMAGE``: a command for each method, its flags read from the method's signature."""
+"""``kerasal attribute`` and ``compare``: a command for each method, flags read from its signature; and all at once."""
 
 import inspect
 import pathlib
+import types
 import typing
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from typer.core import TyperGroup
 
 from kerasal.cli import options
 from kerasal.cli.outputs import App
-from kerasal.cli.session import load_tensorflow, print_top_classes, results
+from kerasal.cli.session import load_tensorflow, remark, say
 
 METHODS_HELP = "Show what in a photograph a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
@@ -54,7 +55,7 @@ def _command(spec):
 
     def command(**given: Any) -> None:
         own = {name: _value(given.pop(name), spec.options[name]) for name in flags}
-        _attribute(spec, own=own, **given)
+        _attribute(spec, own, types.SimpleNamespace(**given))
 
     flags = {name: flag for name, parameter in spec.options.items() if (flag := _flag(parameter)) is not None}
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -114,50 +115,34 @@ def _value(text: Any, parameter: inspect.Parameter) -> Any:
     return text
 
 
-def _attribute(
-    spec,
-    *,
-    own,
-    model,
-    image,
-    output,
-    class_,
-    channel,
-    logits,
-    model_output,
-    preprocessing,
-    labels,
-    weights,
-    fit,
-    unsafe,
-) -> None:
+def _attribute(spec, own: dict[str, Any], given: types.SimpleNamespace) -> None:
     """Explain one photograph and write the picture."""
-    output = output or pathlib.Path(f"{image.stem}-{spec.name}.png")
+    output = given.output or pathlib.Path(f"{given.image.stem}-{spec.name}.png")
     options.check_output(output, (*options.PICTURES, ".npy"))
-    if class_ and channel:
+    if given.class_ and given.channel:
         raise typer.BadParameter("give --class or --channel, not both")
-    unit = options.one_channel(channel)
+    unit = options.one_channel(given.channel)
     import numpy as np
 
     from kerasal import attribution, images, objectives
-    from kerasal.cli.opening import open_model
+    from kerasal.cli.opening import open_model, print_top_classes
     from kerasal.files import replacing
-    from kerasal.labels import find, short
 
-    photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
-    picture, shown = opened.show(photograph, fit)
+    photograph = images.read(given.image)
+    shared = ("preprocessing", "labels", "weights", "fit", "unsafe")
+    opened = open_model(given.model, **{name: getattr(given, name) for name in shared})
+    picture, shown = opened.show(photograph)
     inputs = shown
     if spec.any_size:
-        picture, inputs = opened.show(photograph, fit, scale=options.FRAME)
-    target, name = None, channel
-    if class_ is not None:
-        target = find(class_, opened.labels)
-        name = short(opened.labels, target)
+        picture, inputs = opened.show(photograph, scale=options.FRAME)
+    target, name = None, given.channel
+    if given.class_ is not None:
+        target = options.find_class(given.class_, opened)
+        name = opened.label(target)
     elif unit is not None:
         target = objectives.channel(*unit)
     method = attribution.method_function(spec.name)
-    found = method(opened.model, inputs, target, output=model_output, logits=logits, **own)
+    found = method(opened.keras_model, inputs, target, output=given.model_output, logits=given.logits, **own)
     maps, *extra = found if isinstance(found, tuple) else (found,)
     values, top = maps[0], print_top_classes(opened, shown)
     name = name or top
@@ -165,17 +150,51 @@ def _attribute(
         with replacing(output) as temporary:
             np.save(temporary, values)
     else:
-        page = attribution.attribution_page(
-            spec,
-            picture,
-            values,
-            name or "output 0",
-            options=own,
-            labels=opened.labels,
-            note=opened.how,
-            bgr=opened.preprocessing.bgr,
-        )
-        images.write(output, page)
+        about = {"options": own, "labels": opened.labels, "note": opened.name, "bgr": opened.preprocessing.bgr}
+        images.write(output, attribution.attribution_page(spec, picture, values, name or "output 0", **about))
     said = [f"layer {values.layer}"] if hasattr(values, "layer") else []
     said += [f"completeness gap {one[0]:.3g}" for one in extra]
-    results().print(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *said]), markup=False)
+    say(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *said]))
+
+
+def compare(
+    model: options.Model,
+    image: options.Image,
+    output: Annotated[
+        pathlib.Path, typer.Option("--output", "-o", help="The page: .html, or a picture (.png, .jpg, .webp).")
+    ] = pathlib.Path("comparison.html"),
+    class_: options.Class = None,
+    preprocessing: options.Preprocessing = None,
+    labels: options.Labels = None,
+    weights: options.Weights = None,
+    fit: options.Fit = "crop",
+    unsafe: options.Unsafe = False,
+) -> None:
+    """Show all attribution methods side by side on one photograph: which one should I use?"""
+    options.check_output(output, (".html", *options.PICTURES))
+    from kerasal import images
+    from kerasal.cli.opening import open_model, print_top_classes
+    from kerasal.files import replacing
+
+    photograph = images.read(image)
+    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, fit=fit, unsafe=unsafe)
+    shown, larger = opened.show(photograph), opened.show(photograph, scale=options.FRAME)
+    target = None if class_ is None else options.find_class(class_, opened)
+    from kerasal import attribution
+
+    top = print_top_classes(opened, shown[1])
+    name = top or "the output" if target is None else opened.label(target)
+    found = attribution.compare_methods(
+        opened.keras_model, shown, target, larger=larger, bgr=opened.preprocessing.bgr, progress=True
+    )
+    for method, reason in found.left_out:
+        remark(f"{method}: left out. {reason}")
+    if not found.views:
+        raise ValueError("No method could explain this model; the remarks above say why.")
+    title = f"What makes {opened.name} see {name!r}"
+    if output.suffix.lower() == ".html":
+        with replacing(output) as temporary:
+            temporary.write_text(found.html(title), encoding="utf-8")
+    else:
+        images.write(output, found.sheet(title))
+    say(f"{output}  {len(found.views)} methods")

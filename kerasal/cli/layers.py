@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import load_tensorflow, remark, results
+from kerasal.cli.session import load_tensorflow, remark, results, say, write_csv
 
 
 def feature_maps(
@@ -34,16 +34,16 @@ def feature_maps(
     from kerasal.cli.opening import open_model
 
     photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, fit=fit, unsafe=unsafe)
     from kerasal import features
 
-    maps = features.feature_maps(opened.model, opened.show(photograph, fit)[1], layer)[0]
-    sheet = features.draw_feature_maps(maps, chosen, scale=scale, layer=layer, title=f"{opened.how}: {layer}")
+    maps = features.feature_maps(opened.keras_model, opened.show(photograph)[1], layer)[0]
+    sheet = features.draw_feature_maps(maps, chosen, scale=scale, layer=layer, title=f"{opened.name}: {layer}")
     images.write(output, sheet)
     count = maps.shape[2]
     drawn = min(count, 256) if chosen is None else len(chosen)
     of = "" if drawn == count else f" of {count}"
-    results().print(f"{output}  {drawn}{of} channels of {maps.shape[0]} × {maps.shape[1]}", markup=False)
+    say(f"{output}  {drawn}{of} channels of {maps.shape[0]} × {maps.shape[1]}")
 
 
 def filters(
@@ -68,21 +68,18 @@ def filters(
 
     For example: kerasal filters MODEL.keras --images PHOTOS/ -o filters.png --table filters.csv.
     """
-    if output is not None:
-        options.check_output(output, options.PICTURES)
-    if table is not None:
-        options.check_output(table, (".csv",))
+    options.check_output(output, options.PICTURES)
+    options.check_output(table, (".csv",))
     load_tensorflow()
     from kerasal import images as pictures
     from kerasal.cli.opening import open_model
-    from kerasal.files import replacing
 
     files = pictures.find_files(images) if images else None  # first: a wrong path is told before anything is loaded
     opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
     from kerasal import diagnosis
 
     found = diagnosis.filter_diagnosis(
-        opened.model,
+        opened.keras_model,
         layer,
         files,
         preprocessing=opened.preprocessing,
@@ -93,15 +90,14 @@ def filters(
     if found.attrs["skipped"]:
         remark(f"Could not be read: {', '.join(found.attrs['skipped'])}.")
     for line in diagnosis.describe_filters(found):
-        results().print(line, markup=False)
+        say(line)
     if table is not None:
-        with replacing(table) as temporary:
-            found.to_csv(temporary, index=False)
-        results().print(f"{table}  {len(found)} filters", markup=False)
+        write_csv(table, found)
+        say(f"{table}  {len(found)} filters")
     if output is not None:
         bgr = opened.preprocessing is not None and opened.preprocessing.bgr
-        pictures.write(output, diagnosis.draw_filters(opened.model, layer, table=found, bgr=bgr))
-        results().print(str(output), markup=False)
+        pictures.write(output, diagnosis.draw_filters(opened.keras_model, layer, table=found, bgr=bgr))
+        say(str(output))
 
 
 def field(

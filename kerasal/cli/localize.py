@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import hinting, remark, results, warnings_as_remarks, when_stopped
+from kerasal.cli.session import remark, results, say, warnings_as_remarks, when_stopped
 
 Recipe = Annotated[
     Literal["tuned", "simonyan"],
@@ -24,7 +24,6 @@ Level = Annotated[
 Prior = Annotated[float | None, typer.Option(help="Weight of the map itself in the cut; 0 leaves all to colours.")]
 
 _NAMED_FAILURES = 20
-_NUMBERS = "--classes CSV says which of the model's numbers the boxes' classes have."
 
 
 def localize(
@@ -56,31 +55,30 @@ def localize(
 
     from kerasal import images
     from kerasal.cli.opening import open_model
-    from kerasal.labels import find, short
 
     photograph = images.read(image)
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
-    opened.show(photograph)  # says what a model without a known preprocessing needs
+    opened.check_pixels()
     from kerasal.localization import draw_localizations, find_objects
 
     with warnings_as_remarks():
         found = find_objects(
-            opened.model,
+            opened.keras_model,
             photograph,
             recipe=recipe,
             method=method,
-            classes=[find(name, opened.labels) for name in class_] if class_ else None,
+            classes=[options.find_class(name, opened) for name in class_] if class_ else None,
             top=top,
             preprocessing=opened.preprocessing,
             **_given(foreground=foreground, background=background, blur=blur, prior=prior, level=level),
         )
-    names = [short(opened.labels, one.number) for one in found]
-    images.write(output, draw_localizations(photograph, found, names, f"{recipe} recipe, {opened.how}"))
+    names = [opened.label(one.number) for one in found]
+    images.write(output, draw_localizations(photograph, found, names, f"{recipe} recipe, {opened.name}"))
     table = Table("class", "number", "score", "box")
     for one, name in zip(found, names, strict=True):
         table.add_row(name, str(one.number), f"{one.score:.3g}", ", ".join(map(str, one.box)))
     results().print(table)
-    results().print(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}", markup=False)
+    say(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}")
 
 
 def localize_score(
@@ -132,9 +130,9 @@ def localize_score(
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     from kerasal import localization
 
-    with when_stopped(), hinting(localization.UnknownClass, _NUMBERS):
+    with when_stopped():
         report = localization.evaluate_folder(
-            opened.model,
+            opened.keras_model,
             folder,
             boxes,
             labels=opened.labels,
@@ -164,8 +162,8 @@ def _report(report, output: pathlib.Path) -> None:
     if report.summary is not None:
         for column, text in texts.items():
             row = report.summary.loc[column]
-            results().print(f"{text:34}{row['mean']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]", markup=False)
-    results().print(f"{output}  {report.scored} images, 95 % bootstrap intervals over images", markup=False)
+            say(f"{text:34}{row['mean']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]")
+    say(f"{output}  {report.scored} images, 95 % bootstrap intervals over images")
     failed = report.failed
     for text in [*report.notes, *(f"{name}: {reason}" for name, reason in failed.head(_NAMED_FAILURES).items())]:
         remark(text)

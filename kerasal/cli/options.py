@@ -65,12 +65,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 
-def numbers(text: str, limit: int | None = None) -> list[int]:
-    """Read ``"0-3,8"`` as [0, 1, 2, 3, 8]; ``limit`` bounds how many are meant.
-
-    Raises:
-        typer.BadParameter: it cannot be read so.
-    """
+def numbers(text: str) -> list[int]:
+    """Read ``"0-3,8"`` as [0, 1, 2, 3, 8]."""
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
@@ -85,11 +81,7 @@ def numbers(text: str, limit: int | None = None) -> list[int]:
 
 
 def options_of(given: list[str] | None, flag: str = "--net-option", example: str = "batch_norm=True") -> dict[str, Any]:
-    """Read KEY=VALUE options; a value is a number, True, a tuple, or else a text.
-
-    Raises:
-        typer.BadParameter: no ``=``.
-    """
+    """Read KEY=VALUE options; a value is a number, True, a tuple, or else a text."""
     try:
         return read_key_values(given, flag, example)
     except ValueError as error:
@@ -103,28 +95,33 @@ def number_or_word(text: str) -> float | str:
     return text
 
 
+def sides(text: str) -> tuple[int, int] | None:
+    """Read ``"640x480"`` as two positive integers; None if it is something else."""
+    first, _, second = text.lower().partition("x")
+    right = first.isdecimal() and second.isdecimal() and int(first) and int(second)
+    return (int(first), int(second)) if right else None
+
+
 def pair(side: int | None) -> tuple[int, int] | None:
     """Return a square's (height, width)."""
     return None if side is None else (side, side)
 
 
-def one_channel(text: str | None) -> tuple[str, int] | None:
-    """Read ``"LAYER:5"``.
+def find_class(text: str, model) -> int:
+    """Return the number of the class of an ``ImageModel`` that a person named."""
+    from kerasal.labels import find
 
-    Raises:
-        typer.BadParameter: no channel, or several.
-    """
+    return find(text, model.labels)
+
+
+def one_channel(text: str | None) -> tuple[str, int] | None:
+    """Read ``"LAYER:5"`` as the layer and its channel."""
     if text is None:
         return None
     layer, channels = layer_channels(text)
     if channels is None or len(channels) != 1:
         raise typer.BadParameter(f"--channel is LAYER:NUMBER; received {text!r}")
     return layer, channels[0]
-
-
-def has_weights(given: dict[str, Any]) -> bool:
-    """Tell whether the options of a zoo net bring trained weights."""
-    return any(given.get(name) is not None for name in ("weights", "backbone_weights"))
 
 
 def layer_channels(text: str) -> tuple[str, list[int] | None]:

@@ -1,8 +1,7 @@
 """``kerasal score``: a folder of maps against fixations, into a table, a CSV and a box plot."""
 
-import enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,15 +9,6 @@ from kerasal.cli import options
 from kerasal.cli.session import when_stopped
 
 _NAMED_NOTES = 20
-
-
-class Definition(enum.StrEnum):
-    """Whose numbers."""
-
-    mit = "mit"
-    tuebingen = "tuebingen"
-    salicon = "salicon"
-    coursework = "coursework"
 
 
 def score(
@@ -32,8 +22,9 @@ def score(
     ],
     output: options.ScoreTable = Path("scores.csv"),
     definition: Annotated[
-        Definition, typer.Option(help="Whose definitions; never mix two in one table.")
-    ] = Definition.mit,
+        Literal["mit", "tuebingen", "salicon", "coursework"],
+        typer.Option(help="Whose definitions; never mix two in one table."),
+    ] = "mit",
     metric: Annotated[
         list[str] | None, typer.Option("-m", "--metric", help="Only these metrics (repeat the option).")
     ] = None,
@@ -68,7 +59,7 @@ def score(
     if output.suffix.lower() != ".csv":
         raise ValueError(f"--output: expected a name that ends in .csv, received {output}.")
     options.check_output(output, (".csv",), beside=(".json", ".png"))
-    if legacy and definition is not Definition.coursework:
+    if legacy and definition != "coursework":
         raise ValueError("--legacy belongs to --definition coursework.")
     from kerasal import metrics
 
@@ -77,7 +68,7 @@ def score(
             maps,
             fixations,
             densities,
-            definition=definition.value,
+            definition=definition,
             metrics=metric or None,
             sigma=None if sigma is None else options.number_or_word(sigma),
             size=_size(size),
@@ -144,7 +135,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     """Return (H, W) from WIDTHxHEIGHT."""
     if text is None:
         return None
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if (size := options.sides(text)) is None:
         raise ValueError(f"--size: expected WIDTHxHEIGHT such as 640x480, received {text!r}.")
-    return int(parts[1]), int(parts[0])
+    return size[::-1]

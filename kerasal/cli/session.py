@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import pathlib
 import warnings
 from collections.abc import Callable, Iterator
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
+from kerasal.files import replacing
 from kerasal.process import load_tensorflow as load_tensorflow
 
 KEPT = "Stopped. What is done is kept; the same command goes on from there."
@@ -18,32 +21,20 @@ def results() -> Console:
     return Console(highlight=False)
 
 
+def say(text: str) -> None:
+    """Print a line of results as it is; the terminal wraps it."""
+    results().print(text, markup=False, soft_wrap=True)
+
+
+def write_csv(path: pathlib.Path, table) -> None:
+    """Write a table without its index, whole or not at all."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
 def remark(text: str) -> None:
     """Print a remark on the error stream."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{escape(text)}[/]")
-
-
-def print_top_classes(opened, inputs, count: int = 5) -> str | None:
-    """Print the model's top classes for one input; return the first, or None if the model is no classifier."""
-    import numpy as np
-    from rich.table import Table
-
-    from kerasal import hooks
-    from kerasal.labels import short
-
-    with hooks.unchanged(opened.model):
-        outputs = opened.model(inputs, training=False)
-    if not hasattr(outputs, "shape") or len(outputs.shape) != 2 or outputs.shape[1] < 2:
-        return None
-    scores = np.asarray(outputs, dtype=np.float64)[0]
-    probable = scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2
-    table = Table("class", "number", "probability" if probable else "score")
-    order = np.argsort(-scores, kind="stable")[:count]
-    for index in order:
-        score = f"{scores[index]:.1%}" if probable else f"{scores[index]:.3g}"
-        table.add_row(short(opened.labels, index), str(index), score)
-    results().print(table)
-    return short(opened.labels, int(order[0]))
 
 
 @contextlib.contextmanager
@@ -67,6 +58,16 @@ def when_stopped(text: str | Callable[[], str] = KEPT) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def exit_when_stopped() -> Iterator[None]:
+    """End a training that is stopped with what it says of it, and the exit code of Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextlib.contextmanager
 def warnings_as_remarks() -> Iterator[None]:
     """Print warnings as remarks, after what raised them."""
     with warnings.catch_warnings(record=True) as caught:
@@ -77,12 +78,7 @@ def warnings_as_remarks() -> Iterator[None]:
 
 
 def join_workers(strategy: str | None) -> bool:
-    """Meet the other processes of a training on several machines; return whether this one speaks for all of them.
-
-    Raises:
-        ValueError: TF_CONFIG is missing or malformed.
-        ConnectionError: the others did not come.
-    """
+    """Meet the other processes of a training on several machines; return whether this one speaks for all of them."""
     if strategy != "multi-worker":
         return True
     load_tensorflow()

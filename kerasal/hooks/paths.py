@@ -45,6 +45,16 @@ def find(model: keras.Model, name: str) -> tuple[str, keras.Operation]:
     return fitting[0]
 
 
+def channel_count(model: keras.Model, name: str) -> int | None:
+    """Return how many channels (or units) a layer declares that it gives; None if it does not say.
+
+    Raises:
+        ValueError: see ``find``.
+    """
+    shape = getattr(getattr(find(model, name)[1], "output", None), "shape", None)
+    return int(shape[-1]) if shape and shape[-1] else None
+
+
 def _children(parent) -> list[keras.Operation]:
     if isinstance(parent, keras.Model) and hasattr(parent, "operations"):  # functional: its op nodes are no layers
         return parent.operations

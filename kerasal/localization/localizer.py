@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal import attribution, hooks
+from kerasal.attribution.pages import map_on_pixels
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.images import resize, to_channels
 from kerasal.localization.boxes import Box, scale_box
@@ -219,7 +220,7 @@ def _compute_maps(model, inputs, numbers, method, output, options: dict, size: t
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", attribution.ZeroMap)  # the warning of its box says it for each class
             maps = np.asarray(getattr(attribution, method)(model, repeated, targets, output=output, **options))
-        maps = np.stack([spec.to_pixels(one, size, options) for one in maps])
+        maps = np.stack([map_on_pixels(spec, one, size, options) for one in maps])
     maps = np.abs(maps.astype(np.float64))
     maps = maps.max(axis=-1) if maps.ndim == 4 else maps
     if maps.ndim != 3 or len(maps) != len(numbers):

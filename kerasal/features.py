@@ -36,7 +36,7 @@ def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int
     for start in range(0, len(arrays[0]), batch_size):
         chunk = [array[start : start + batch_size] for array in arrays]
         settings = {"output": None, "logits": True, "options": {"layer": path}, "example": inputs}
-        parts.append(traced(_tapped, model, top_class(), chunk, **settings)(chunk, [])[0])
+        parts.append(traced(_tap, model, top_class(), chunk, **settings)(chunk, [])[0])
     return np.concatenate(parts)
 
 
@@ -81,5 +81,5 @@ def draw_feature_maps(
     return images.grid(drawn, list(map(str, channels)), columns=columns, title=title, note=note, tile=tile)
 
 
-def _tapped(view, *, layer: str):
+def _tap(view, *, layer: str):
     return [view.layout.last(layer, view.run(view.inputs, taps=[layer])[1][layer])]

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasal import hooks, receptive_field
 from kerasal.atlas.captions import make_slug
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.receptive_field.geometry.field_geometry import Field
 
 import keras
@@ -139,7 +139,7 @@ def choose_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> list
         named = [layer for layer in layers if one in (layer.path, layer.path.rpartition("/")[2])]
         named = named or [layer for layer in layers if fnmatch.fnmatchcase(layer.path, one)]
         if not named:
-            raise ValueError(closest(one, [layer.path for layer in layers], "layer"))
+            raise ValueError(unknown_name_message(one, [layer.path for layer in layers], "layer"))
         silent = [layer for layer in named if not layer.channels]
         if silent and len(named) == 1:
             raise ValueError(

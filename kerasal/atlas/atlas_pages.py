@@ -13,11 +13,12 @@ from kerasal._version import __version__
 from kerasal.atlas import captions
 from kerasal.atlas.anatomy import ROW, draw_wires
 from kerasal.atlas.atlas_plan import Scope
-from kerasal.atlas.atlas_store import Store, read_json
+from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.contents import Contents, Row, count_made
 from kerasal.atlas.maximized import is_small, list_shipped
 from kerasal.digests import digest_files
 from kerasal.models.image_model import ImageModel
+from kerasal.store import read_json
 
 # What no page leads to any more goes: somebody may publish the folder, and would not know that it is there.
 _PAGES = ("classes", "layers", "units", "images")

@@ -1,6 +1,5 @@
 """``KerasalCallback``: what a network looks at, watched while ``model.fit`` trains it."""
 
-import json
 import os
 import pathlib
 import warnings
@@ -11,15 +10,17 @@ import numpy as np
 
 from kerasal import attribution, hooks
 from kerasal import images as drawing
-from kerasal.callbacks.strips import draw_strip, epochs_in, read_epoch, remove_leftovers, write_epoch
+from kerasal.callbacks.strips import draw_strip, epoch_contents
 from kerasal.callbacks.tiles import Looks
+from kerasal.checks import check_int
 from kerasal.digests import digest
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import open_source
+from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field import FeatureEvolution
-from kerasal.receptive_field.exemplars.exemplar_search import told
-from kerasal.training.events import Events
+from kerasal.receptive_field.exemplars.evolution_files import EpochStore
+from kerasal.training.training_progress import Events
 
 import keras
 import tensorflow as tf
@@ -84,8 +85,7 @@ class KerasalCallback(keras.callbacks.Callback):
         overwrite: bool = False,
     ):
         super().__init__()
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"every is a whole number of epochs from 1 on. Received: {every!r}.")
+        every = check_int("every", every)
         if images is None and not classes:
             raise ValueError("There is nothing to watch: give images (for maps and features), classes, or both.")
         if features and images is None:
@@ -93,6 +93,7 @@ class KerasalCallback(keras.callbacks.Callback):
         if isinstance(images, (str, os.PathLike)):
             drawing.find_files([images])  # refuses a wrong path before anything else of the images
         self.folder, self.every = pathlib.Path(folder), every
+        self._store = EpochStore(folder, "pictures", ["maps.png", "classes.png"])
         self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in _listed(maps)}
         for name in self._maps:
             attribution.method_spec(name)  # refuses an unknown one now
@@ -120,7 +121,7 @@ class KerasalCallback(keras.callbacks.Callback):
         self._last, self._began = None, False
         self._looks = self._taken_in()
         self._looks.first(self.model)
-        self._settings = json.loads(json.dumps(self._describe(), default=str))
+        self._settings = self._describe()
         self._events = Events(pathlib.Path(self._logs)) if self._logs else None
         if self._evolution is not None:
             self._evolution.on_train_begin(logs)
@@ -131,7 +132,7 @@ class KerasalCallback(keras.callbacks.Callback):
             self._evolution.on_epoch_begin(epoch, logs)
         if not self._began:
             self._began = True
-            self._check_folder(epoch)
+            self._store.begin(epoch, self._settings, ahead=self.every, overwrite=self._overwrite)
             if epoch == 0:
                 self._look(0)
 
@@ -157,9 +158,9 @@ class KerasalCallback(keras.callbacks.Callback):
             source = open_source(self._images, ImageModel(self.model, **self._take))
             batches = list(source.batches(64))
             if not batches:
-                raise ValueError(f"There is not one image to draw maps of. {told(source.skipped)}")
+                raise ValueError(f"There is not one image to draw maps of. {describe_skipped(source.skipped)}")
             if source.skipped:
-                warnings.warn(f"Skipped: {told(source.skipped)}", stacklevel=2)
+                warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=2)
             inputs = np.concatenate([batch for _, batch in batches])
             pictures = [source.model.picture(one) for one in inputs]
             names = _told_apart([source.name(number) for numbers, _ in batches for number in numbers])
@@ -177,39 +178,11 @@ class KerasalCallback(keras.callbacks.Callback):
             "ascent": self._ascent if self._classes else None,
         }
 
-    def _check_folder(self, epoch: int) -> None:
-        remove_leftovers(self.folder)
-        stored = epochs_in(self.folder)
-        if self._overwrite and epoch == 0:
-            for path in [*stored.values(), self.folder / "maps.png", self.folder / "classes.png"]:
-                path.unlink(missing_ok=True)
-            return
-        ahead = [one for one in stored if one > epoch + self.every]
-        if epoch == 0 and ahead:
-            raise ValueError(
-                f"{self.folder} holds an earlier training, up to epoch {ahead[-1]}. Go on with that one "
-                "(fit(..., initial_epoch=...)), use another folder, or pass overwrite=True."
-            )
-        for path in stored.values():
-            self._check_settings(path)
-
-    def _check_settings(self, path: pathlib.Path) -> None:
-        try:
-            settings, _ = read_epoch(path)
-        except ValueError:
-            return  # damaged: it is left out of the strips
-        differing = [name for name, value in self._settings.items() if settings.get(name) != value]
-        if differing:
-            raise ValueError(
-                f"{self.folder} holds pictures of another kind: {', '.join(differing)} differ. Use the same as there, "
-                "another folder, or overwrite=True with a training from the start."
-            )
-
     def _look(self, epoch: int) -> None:
         """Store one epoch and draw the strips; whatever fails now must not cost the training."""
         try:
             tiles = self._looks.tiles(self.model)
-            write_epoch(self.folder, epoch, tiles, self._settings)
+            self._store.write(epoch, *epoch_contents(tiles, self._settings))
             strips = {name: draw_strip(self.folder, name) for name in dict.fromkeys(one.strip for one in tiles)}
             for name, strip in strips.items():
                 drawing.write(self.folder / f"{name}.png", strip)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from kerasal import attribution
-from kerasal.attribution.pages import map_on_pixels
 from kerasal.attribution.target_scores import fixed_target, score
 from kerasal.callbacks.strips import Tile
 from kerasal.maximization import maximize
@@ -88,4 +87,4 @@ def _share(value: float) -> str:
 def _draw(method: str, options: Mapping[str, Any], picture: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Draw a map on its picture, which is dimmed where the map is weak."""
     spec = attribution.method_spec(method)
-    return attribution.draw_map(spec, picture, map_on_pixels(spec, values, picture.shape[:2], options))[1]
+    return attribution.draw_map(spec, picture, spec.to_pixels(values, picture.shape[:2], options))[1]

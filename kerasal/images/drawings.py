@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerasal.checks import refuse_mask
+from kerasal.checks import check_size, refuse_mask
 
 try:
     import cv2
@@ -27,9 +27,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         ValueError: no such size, or an array that is no image or map: another rank, empty, or a dtype other than
             uint8, uint16, int16, float32 and float64.
     """
-    height, width = size
-    if not all(isinstance(side, int | np.integer) and side >= 1 for side in size):
-        raise ValueError(f"size must be (height, width), two positive integers, got {size!r}.")
+    height, width = check_size("size", size)
     image = check_resizable(image, (height, width))
     rows, columns = image.shape[:2]
     if (rows, columns) == (height, width):

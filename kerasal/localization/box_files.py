@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from kerasal.fixations.image_names import take_stem
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 COLUMNS = ("image", "class", "box", "width", "height")
 _MOST_BYTES = 1 << 30
@@ -198,5 +198,5 @@ def number_classes(boxes: pd.DataFrame, numbers: dict[str, int]) -> pd.DataFrame
     unknown = [name for name in dict.fromkeys(boxes["class"]) if name not in numbers]
     if unknown:
         more = f" {len(unknown)} of the boxes' classes are unknown." if len(unknown) > 1 else ""
-        raise ValueError(closest(unknown[0], numbers, "class of the boxes") + more)
+        raise ValueError(unknown_name_message(unknown[0], numbers, "class of the boxes") + more)
     return boxes.assign(**{"class": [numbers[name] for name in boxes["class"]]})

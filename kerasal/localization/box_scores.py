@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from kerasal.checks import check_int
 from kerasal.localization.boxes import check_boxes
 from kerasal.localization.boxes import iou as overlap
 from kerasal.localization.masks import check_varied_map
@@ -18,8 +19,7 @@ def localization_errors(predictions: pd.DataFrame, boxes: pd.DataFrame, *, top: 
     Returns:
         A bool Series by image, in the order of ``boxes``. Arguments and errors as in ``localization_error``.
     """
-    if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
-        raise ValueError(f"top is a whole number of guesses from 1 on. Received: {top!r}.")
+    check_int("top", top)
     _check_level(iou)
     guesses, truths = _by_image(predictions, boxes)
     missed = {name: not _is_hit(guesses[name].head(top), truth, iou) for name, truth in truths.items()}

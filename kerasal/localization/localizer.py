@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal import attribution, hooks
-from kerasal.attribution.pages import map_on_pixels
+from kerasal.checks import check_int
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.images import resize, to_channels
 from kerasal.localization.boxes import Box, scale_box
@@ -24,7 +24,7 @@ from kerasal.localization.segmentation import (
     segment,
 )
 from kerasal.models.image_model import ImageModel
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 import keras
 
@@ -145,7 +145,7 @@ def find_objects(
     """Do what ``localize`` does, and return everything on the way: a ``Localization`` a class."""
     image = check_cut_image(image)
     if recipe not in RECIPES:
-        raise ValueError(closest(recipe, RECIPES, "recipe of localize"))
+        raise ValueError(unknown_name_message(recipe, RECIPES, "recipe of localize"))
     options = {**_CUT, **RECIPES[recipe], **check_names(graphcut_options, _CUT)}
     method = method or options["method"]
     convention = None if callable(preprocessing) else preprocessing
@@ -197,9 +197,7 @@ def _choose_classes(model, inputs, classes, top: int, output) -> tuple[np.ndarra
         raise ValueError(f"Expected a classifier, output (N, classes). {model.name!r} gives {values.shape}.")
     values = values[0]
     if classes is None:
-        if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
-            raise ValueError(f"top is a whole number of classes from 1 on. Received: {top!r}.")
-        numbers = np.argsort(-values, kind="stable")[:top]
+        numbers = np.argsort(-values, kind="stable")[: check_int("top", top)]
     else:
         numbers = np.atleast_1d(np.asarray(classes))
         if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or not numbers.size:
@@ -220,7 +218,7 @@ def _compute_maps(model, inputs, numbers, method, output, options: dict, size: t
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", attribution.ZeroMap)  # the warning of its box says it for each class
             maps = np.asarray(getattr(attribution, method)(model, repeated, targets, output=output, **options))
-        maps = np.stack([map_on_pixels(spec, one, size, options) for one in maps])
+        maps = np.stack([spec.to_pixels(one, size, options) for one in maps])
     maps = np.abs(maps.astype(np.float64))
     maps = maps.max(axis=-1) if maps.ndim == 4 else maps
     if maps.ndim != 3 or len(maps) != len(numbers):

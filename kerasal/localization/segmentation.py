@@ -9,11 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from kerasal.checks import check_int
 from kerasal.images import check_image
 from kerasal.images import resize as _resize
 from kerasal.localization.graph_cut import MOST, cut_by_color, cut_by_evidence, fit_colors, log_density
 from kerasal.localization.masks import blur_map, check_varied_map, fit_map, largest_component
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 # Beyond this log-ratio of densities a pixel's color counts no more: a tight cluster is no proof.
 _MOST_EVIDENCE = 10.0
@@ -133,7 +134,7 @@ def check_names(options: dict[str, Any], known: Iterable[str]) -> dict[str, Any]
         options = {"color" if name == "colour" else name: value for name, value in options.items()}
     for name in options:
         if name not in known:
-            raise TypeError(closest(name, known, "option of graphcut"))
+            raise TypeError(unknown_name_message(name, known, "option of graphcut"))
     return options
 
 
@@ -207,15 +208,12 @@ def _check_options(*, foreground, background, components, iterations, prior, col
             "foreground and background are quantiles with 0 < background <= foreground < 1. Received: "
             f"{foreground!r} and {background!r}."
         )
-    for name, value, most in (("components", components, MOST), ("iterations", iterations, 100)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
-            raise ValueError(f"{name} is a whole number from 1 to {most}. Received: {value!r}.")
+    check_int("components", components, maximum=MOST)
+    check_int("iterations", iterations, maximum=100)
     if not (0 <= prior < np.inf and 0 <= color < np.inf and 0 < level < 1):
         raise ValueError(
             f"prior and color are weights from 0 on, level a share between 0 and 1. Received: {prior!r}, {color!r}, "
             f"{level!r}."
         )
-    if resolution is not None and (
-        isinstance(resolution, bool) or not isinstance(resolution, (int, np.integer)) or resolution < 8
-    ):
-        raise ValueError(f"resolution is a number of pixels from 8 on, or None. Received: {resolution!r}.")
+    if resolution is not None:
+        check_int("resolution", resolution, 8, none="None")

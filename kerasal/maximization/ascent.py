@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import hooks
+from kerasal.checks import check_int
 from kerasal.hooks.trace import traced
 from kerasal.hooks.view import View
 from kerasal.maximization.parameterization import Fourier, Pixels
@@ -58,8 +59,7 @@ def make_diversity(copies: int, weight: float, layer: str | None) -> Diversity:
     Raises:
         ValueError: no copies, a weight that is negative or has nothing to act on.
     """
-    if isinstance(copies, bool) or not isinstance(copies, (int, np.integer)) or copies < 1:
-        raise ValueError(f"copies is a whole number from 1 on. Received: {copies!r}.")
+    check_int("copies", copies)
     if not 0 <= weight < np.inf:
         raise ValueError(f"diversity is a number from 0 on. Received: {weight!r}.")
     if copies == 1 and (weight or layer):

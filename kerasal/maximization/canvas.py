@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from kerasal.checks import check_choice, check_size
 from kerasal.hooks.model_inputs import declared_image_shape, image_shape
 from kerasal.objectives.expression import Objective, walk
 from kerasal.receptive_field.geometry.field_geometry import Field, field
@@ -27,14 +28,11 @@ def canvas_shape(
     Raises:
         ValueError: a size that is none, is below a layer's receptive field, or that a dense layer cannot take.
     """
-    if canvas not in CANVASES:
-        raise ValueError(f"canvas is one of {CANVASES}. Received: {canvas!r}.")
+    check_choice("canvas", canvas, CANVASES)
     if size is not None and canvas == "auto":
         raise ValueError(f"Give a size or canvas='auto', not both. Received: size={size!r}.")
-    if size is not None and (
-        len(size) != 2 or not all(isinstance(side, (int, np.integer)) and side >= 1 for side in size)
-    ):
-        raise ValueError(f"size is (height, width), two whole numbers from 1 on. Received: {size!r}.")
+    if size is not None:
+        check_size("size", size)
     own = _own_shape(model, size)
     if size is not None:
         _check_size(model, objectives, size, own)

@@ -10,6 +10,8 @@ ones share one trace.
 import dataclasses
 import math
 
+from kerasal.checks import check_int
+
 import tensorflow as tf
 
 
@@ -57,8 +59,7 @@ class Jitter:
     share: float = 1.0
 
     def __post_init__(self):
-        if self.pixels != int(self.pixels) or self.pixels < 0:
-            raise ValueError(f"Jitter expects a whole number of pixels from 0 on. Received: {self.pixels!r}.")
+        check_int("The pixels of Jitter", self.pixels, 0)
         if not 0 <= self.share <= 1:
             raise ValueError(f"Jitter expects a share of the side from 0 to 1. Received: {self.share!r}.")
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from kerasal.checks import check_choice, check_int, is_int
 from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale
 from kerasal.maximization.parameterization import PARAMETERIZATIONS
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.objectives import class_score
 from kerasal.objectives.expression import Objective
 
@@ -98,12 +99,11 @@ def make_recipe(preset: str | None, **given: Any) -> Recipe:
         ValueError: an unknown preset or choice (those that there are, are listed), or a bad number.
     """
     if preset is not None and preset not in PRESETS:
-        raise ValueError(closest(preset, PRESETS, "preset"))
+        raise ValueError(unknown_name_message(preset, PRESETS, "preset"))
     basis = PRESETS[preset or ("olah" if given["parameterization"] == "fourier" else "channel")]
     plan = {**DEFAULTS, **basis, **{name: value for name, value in given.items() if value is not None}}
     for name, choices in _CHOICES.items():
-        if plan[name] not in choices:
-            raise ValueError(f"{name} is one of {choices}. Received: {plan[name]!r}.")
+        check_choice(name, plan[name], choices)
     for name in ("regularizers", "transforms"):
         plan[name] = tuple(plan[name])
         if not all(map(callable, plan[name])):
@@ -120,7 +120,7 @@ def make_objectives(given: Any) -> list[Objective]:
         ValueError: an objective that is itself for several images.
     """
     listed = list(given) if isinstance(given, (list, tuple, np.ndarray)) and np.ndim(given) != 0 else [given]
-    objectives = [class_score(int(one)) if _is_integer(one) else one for one in listed]
+    objectives = [class_score(int(one)) if is_int(one) else one for one in listed]
     if not objectives or not all(isinstance(one, Objective) for one in objectives):
         raise TypeError(
             f"Expected objectives (kerasal.objectives) or numbers of classes, one or a list. Received: {given!r}."
@@ -132,13 +132,8 @@ def make_objectives(given: Any) -> list[Objective]:
 
 
 def _check_numbers(steps: int, step_size: float, momentum: float) -> None:
-    if not _is_integer(steps) or steps < 1:
-        raise ValueError(f"steps is a whole number from 1 on. Received: {steps!r}.")
+    check_int("steps", steps)
     if not np.isfinite(step_size) or step_size <= 0:
         raise ValueError(f"step_size is a number of gray levels above 0. Received: {step_size!r}.")
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum is from 0 to below 1. Received: {momentum!r}.")
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

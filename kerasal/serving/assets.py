@@ -20,7 +20,7 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from kerasal import _version, attribution
-from kerasal.files import replacing
+from kerasal.files import write_text
 from kerasal.models.image_model import ImageModel
 from kerasal.serving.endpoints import Endpoint
 from kerasal.serving.request_inputs import MAX_PIXELS
@@ -42,11 +42,11 @@ _SUMMARIES = {
 def write_assets(model: ImageModel, endpoints: list[Endpoint], path: pathlib.Path) -> None:
     """Write the assets of a SavedModel."""
     folder = path / "assets"
-    _write(folder / "kerasal.json", json.dumps(describe(model, endpoints), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "kerasal.json", json.dumps(describe(model, endpoints), indent=1, ensure_ascii=False) + "\n")
     if model.labels:
-        _write(folder / "labels.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in model.labels))
+        write_text(folder / "labels.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in model.labels))
     if "card" in model.facts:
-        _write(folder / "card.md", model.facts["card"] + "\n")
+        write_text(folder / "card.md", model.facts["card"] + "\n")
 
 
 def describe(model: ImageModel, endpoints: list[Endpoint]) -> dict[str, Any]:
@@ -92,11 +92,6 @@ def _to_plain(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.size > 16:
         return f"array {value.shape}"
     return np.asarray(value).tolist() if isinstance(value, (np.ndarray, np.generic, tuple)) else value
-
-
-def _write(path: pathlib.Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def read_description(path: pathlib.Path) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 
+from kerasal.checks import check_int
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -26,8 +28,8 @@ def write_version(
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"A model's name is letters, digits, '_', '-' and '.'. Received: {name!r}; give name=.")
-    if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version < 1):
-        raise ValueError(f"version is a whole number from 1 on. Received: {version!r}.")
+    if version is not None:
+        check_int("version", version)
     folder, place, made = path / name, [], not path.exists()
     if version is not None and (folder / str(version)).exists():
         raise ValueError(f"{folder / str(version)} exists. Leave version out for {max(list_versions(folder)) + 1}.")

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from kerasal import attribution
 from kerasal.maximization import maximize
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 _PREDICTIONS = {"serving_default": "inputs", "predict": "inputs", "predict_image": "image", "predict_bytes": "bytes"}
 KINDS = (*_PREDICTIONS, "maximize", "gaze")
@@ -86,7 +86,7 @@ def parse(text: str) -> Signature:
         if not equals:
             raise ValueError(f"Signature {text!r}: expected option=value, received {part!r}.")
         if key not in known:
-            raise ValueError(closest(key, known, "option", f" of the signature {kind}"))
+            raise ValueError(unknown_name_message(key, known, "option", f" of the signature {kind}"))
         options[key] = _read(value, *known[key], what=f"Signature {text!r}: {key}")
     return _fill_in(name.strip() if named else kind.strip(), kind.strip(), options)
 
@@ -97,7 +97,7 @@ def _fill_in(name: str, kind: str, options: Mapping[str, Any]) -> Signature:
         raise ValueError(f"A signature's name is letters, digits and underscores. Received: {name!r}.")
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise ValueError(closest(unknown[0], known, "option", f" of the signature {kind}"))
+        raise ValueError(unknown_name_message(unknown[0], known, "option", f" of the signature {kind}"))
     options = {key: options.get(key, default) for key, (_, default) in known.items()}
     if "target" in options:
         options["target"] = _read_target(options["target"])
@@ -129,7 +129,7 @@ def _list_options(kind: str) -> dict[str, tuple[Any, Any]]:
         own = {key: (hints[key], parameters[key].default) for key in _MAXIMIZE}
         return {**own, "layer": (str | None, None), "target": (str, "class")}
     if kind not in attribution.list_methods():
-        raise ValueError(closest(kind, kinds(), "signature"))
+        raise ValueError(unknown_name_message(kind, kinds(), "signature"))
     own = attribution.method_spec(kind).options
     return {**_SHARED, **_TARGETED, **{key: (one.annotation, one.default) for key, one in own.items()}}
 

@@ -273,7 +273,7 @@ def test_thousands_of_channels_are_sampled(tmp_path, only_plans):
         ({"layers": ["midle"]}, "Did you mean middle"),
         ({"layers": ["flatten"]}, None),
         ({"classes": [2]}, "2 classes, counted from 0"),
-        ({"channels": 0}, "channels is a whole number from 1"),
+        ({"channels": 0}, "channels must be a positive integer, got 0"),
         ({"images": "nowhere"}, "no image file or folder"),
     ],
 )

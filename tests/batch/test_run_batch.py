@@ -160,14 +160,14 @@ def test_retry_tries_dead_letters_again(run, monkeypatch):
 def test_another_question_is_refused_and_says_what_differs(run, tmp_path, make_model, contents, monkeypatch):
     run()
     before, numbers = contents(tmp_path / "out"), made(monkeypatch)
-    with pytest.raises(ValueError, match=r"method was \"class_saliency\" and is \"input_gradient\""):
+    with pytest.raises(ValueError, match="method: class_saliency there, input_gradient now"):
         run("input_gradient")
-    with pytest.raises(ValueError, match=r"options channel_reduction was null and is \"norm\""):
+    with pytest.raises(ValueError, match=r"options: \{\} there, \{'channel_reduction': 'norm'\} now"):
         run(options={"channel_reduction": "norm"})
-    with pytest.raises(ValueError, match="preprocessing was"):
+    with pytest.raises(ValueError, match=r"preprocessing: .* there, tf now"):
         run(preprocessing="tf")
     make_model("sequential").save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match=r"model name was \"net.keras\" and is \"other.keras\"; model sha256 was"):
+    with pytest.raises(ValueError, match=r"model name: net.keras there, other.keras now; model sha256: \w{64} there"):
         run(model=tmp_path / "other.keras")
     assert numbers == []
     assert contents(tmp_path / "out") == before
@@ -189,7 +189,7 @@ def test_a_folder_with_something_else_is_refused(run, tmp_path, photos):
         run(out="file")
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "manifest.json").write_text('{"format": 7}')
-    with pytest.raises(ValueError, match="holds something else"):
+    with pytest.raises(ValueError, match=r"manifest.json is damaged, or not that of results of kerasal batch"):
         run(out="theirs")
 
 
@@ -204,7 +204,7 @@ def test_a_folder_with_something_else_is_refused(run, tmp_path, photos):
         ({"channel": ("conv1", 40)}, "There are 4 channels"),
         ({"method": "predict", "options": {"top": 3}}, "Unknown option 'top'"),
         ({"format": "csv"}, "parquet, npz, png"),
-        ({"workers": -1}, "workers is a whole number"),
+        ({"workers": -1}, "workers must be 0 or a positive integer, got -1"),
         ({"address": "auto"}, "goes with a number of workers"),
         ({"preprocesing": "tf"}, "Did you mean preprocessing"),
         ({"preprocessing": None}, "How does"),

@@ -192,7 +192,7 @@ def test_models_of_any_size():
         (class_score(0), {"init": "zeros"}, ValueError, "init is"),
         (class_score(0), {"init": np.zeros((2, 2, 3))}, ValueError, r"shape \(8, 8, 3\)"),
         (class_score(0), {"size": (9, 9)}, ValueError, "8 × 8"),
-        (class_score(0), {"normalize": "all"}, ValueError, "normalize is one of"),
+        (class_score(0), {"normalize": "all"}, ValueError, "normalize must be one of"),
         (class_score(0), {"preprocessing": "cafe"}, ValueError, "Did you mean caffe"),
         (class_score(0), {"parameterization": "wavelets"}, ValueError, r"one of \('pixels', 'fourier'\)"),
         (class_score(0), {"parameterization": "fourier", "clip": True}, ValueError, "clip is for pixels"),

@@ -68,8 +68,8 @@ def test_draws_follow_the_seed_and_are_the_same_for_all_images(transform, pictur
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Jitter(-1), "whole number"),
-        (lambda: Jitter(1.5), "whole number"),
+        (lambda: Jitter(-1), "0 or a positive integer, got -1"),
+        (lambda: Jitter(1.5), "0 or a positive integer, got 1.5"),
         (lambda: Jitter(3, share=2.0), "share of the side"),
         (lambda: Rotation(200), "0 to 180"),
         (lambda: Rotation(float("nan")), "0 to 180"),

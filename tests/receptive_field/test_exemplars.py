@@ -304,9 +304,9 @@ def test_bad_input(model, pixels, tmp_path):
         take(layer="predictions")
     with pytest.raises(ValueError, match="Unknown layer"):
         take(layer="conv9")
-    with pytest.raises(ValueError, match="k is a whole number from 1"):
+    with pytest.raises(ValueError, match="k must be a positive integer, got"):
         take(k=0)
-    with pytest.raises(ValueError, match="rule is one of"):
+    with pytest.raises(ValueError, match="rule must be one of"):
         take(rule="deconv")
     with pytest.raises(ValueError, match=r"How does .* want its pixels"):
         take(preprocessing=None)

@@ -173,11 +173,11 @@ def test_bad_input(model):
         receptive_field.validate_pattern(model, "pool2", 8)
     with pytest.raises(ValueError, match=r"one finite image \(h, w, 3\)"):
         receptive_field.validate_pattern(model, "pool2", 0, np.zeros((10, 10)))
-    with pytest.raises(ValueError, match="rescale is a finite number above 0"):
+    with pytest.raises(ValueError, match="rescale must be a finite number above 0"):
         receptive_field.validate_pattern(model, "pool2", 0, rescale=0)
-    with pytest.raises(ValueError, match="a constant is a finite number above 0"):
+    with pytest.raises(ValueError, match="a constant must be a finite number above 0"):
         receptive_field.propagation(model, "pool2", 0, [1, -1])
-    with pytest.raises(ValueError, match="threshold is a finite number above 0"):
+    with pytest.raises(ValueError, match="threshold must be a finite number above 0"):
         receptive_field.propagation(model, "pool2", 0, threshold=np.nan)
 
 

@@ -55,8 +55,8 @@ def test_a_failure_leaves_nothing(tmp_path, make_model, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"version": 0}, "whole number from 1"),
-        ({"version": True}, "whole number from 1"),
+        ({"version": 0}, "version must be a positive integer, got"),
+        ({"version": True}, "version must be a positive integer, got"),
         ({"name": "../net"}, "model's name"),
         ({"name": ".hidden"}, "model's name"),
         ({"labels": ["a", "b"]}, r"labels name 2 classes, but 'sequential' gives scores \(None, 6\)"),

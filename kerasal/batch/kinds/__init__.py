@@ -4,7 +4,7 @@ import importlib
 import pathlib
 
 from kerasal.batch.batch_job import Job
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.process import load_tensorflow
 
 _KINDS = {
@@ -28,7 +28,7 @@ def check_method(name: str) -> None:
         ValueError: the closest are listed.
     """
     if name not in methods():
-        raise ValueError(closest(name, methods(), "method"))
+        raise ValueError(unknown_name_message(name, methods(), "method"))
 
 
 def open_kind(job: Job):

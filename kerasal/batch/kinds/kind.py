@@ -14,7 +14,7 @@ from kerasal.hooks.trace import traced
 from kerasal.labels import find, short
 from kerasal.models.image_model import ImageModel
 from kerasal.models.opener import open_model
-from kerasal.names import closest, read_key_values
+from kerasal.names import read_key_values, unknown_name_message
 from kerasal.objectives import top_class
 
 
@@ -119,7 +119,7 @@ def refuse_options(job: Job, known: Sequence[str]) -> None:
     """
     for name in job.options:
         if name not in known:
-            raise ValueError(closest(name, known, "option", f" of {job.method}"))
+            raise ValueError(unknown_name_message(name, known, "option", f" of {job.method}"))
 
 
 def _predict(view):

@@ -8,12 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal import hooks
+from kerasal.checks import check_choice, check_int
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Files, ImageSource, open_source
+from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
-from kerasal.receptive_field.exemplars.exemplar_search import Search, told
+from kerasal.receptive_field.exemplars.exemplar_search import Search
 from kerasal.receptive_field.exemplars.projection import check_projection
-from kerasal.receptive_field.exemplars.ranked_units import Journal, identify
+from kerasal.receptive_field.exemplars.ranked_units import Journal, digest_search
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
 from kerasal.receptive_field.geometry.field_geometry import remember_field
 
@@ -76,16 +78,14 @@ def top_exemplars(
     """
     path, _ = hooks.find_layer(model, layer)
     channels = checked_channels(channel)
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"k is a whole number from 1 on. Received: {k!r}.")
-    if rule not in hooks.RULES:
-        raise ValueError(f"rule is one of {hooks.RULES}. Received: {rule!r}.")
+    check_int("k", k)
+    check_choice("rule", rule, hooks.RULES)
     source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
     remember_field(model, path, source.shape[:2])  # refuses what has no field before the long pass
     check_projection(model, path, channels, source.shape, rule)
     kept = None
     if journal is not None:
-        kept = Journal(journal, _identity(source, layer=path, channels=channels, k=int(k)))
+        kept = Journal(journal, _digest(source, layer=path, channels=channels, k=int(k)))
     search = Search(model, path, channels, int(k), source, batch_size, kept)
     ranking = search.run(progress)
     _warn(source, search.seen, k)
@@ -106,14 +106,14 @@ def checked_channels(channel: int | Sequence[int]) -> list[int]:
     return array.tolist()
 
 
-def _identity(source: ImageSource, **settings) -> str:
+def _digest(source: ImageSource, **settings) -> str:
     if not isinstance(source, Files):
         raise ValueError("A journal is for image files, which can be read again. Leave it out for arrays and streams.")
-    return identify(source.model.keras_model, source.files, settings | source.settings)
+    return digest_search(source.model.keras_model, source.files, settings | source.settings)
 
 
 def _warn(source: ImageSource, seen: int, k: int) -> None:
     if source.skipped:
-        warnings.warn(f"Skipped: {told(source.skipped)}", stacklevel=3)
+        warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=3)
     if seen < k:
         warnings.warn(f"There are only {seen} images for k={k}, so there are {seen} exemplars.", stacklevel=3)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasal import hooks
+from kerasal.checks import check_number
 from kerasal.hooks.backward_rules import POOLS, RELUS, overrides
 from kerasal.hooks.layout import Layout
 from kerasal.hooks.model_inputs import chunk_size, image_shape
@@ -177,9 +178,7 @@ class Painter:
 
 def check_positive(name: str, value) -> float:
     """Return a number above 0, or refuse it."""
-    if isinstance(value, bool) or not np.isscalar(value) or not np.isreal(value) or not 0 < value < np.inf:
-        raise ValueError(f"{name} is a finite number above 0. Received: {value!r}.")
-    return float(value)
+    return check_number(name, value, above=0)
 
 
 def _paint(view, *, layer, rule, pooling, final_relu, canvas, unit, rows, cone):

@@ -11,10 +11,10 @@ from kerasal.maximization.image_priors import Jitter as Jitter
 from kerasal.maximization.image_priors import Rotation as Rotation
 from kerasal.maximization.image_priors import Scale as Scale
 from kerasal.maximization.image_priors import TotalVariation as TotalVariation
-from kerasal.maximization.maximized_page import draw_maximized as draw_maximized
 from kerasal.maximization.maximizer import maximize as maximize
 from kerasal.maximization.recipe import PRESETS as PRESETS
 from kerasal.maximization.result import Maximization as Maximization
+from kerasal.maximization.result import draw_maximized as draw_maximized
 
 __all__ = [
     "L1",

@@ -12,6 +12,7 @@ from kerasal.hooks import unchanged
 from kerasal.hooks.trace import Retraced
 from kerasal.images import check_image, resize, size_of_area
 from kerasal.layers import LogDensity
+from kerasal.models.image_model import ImageModel
 from kerasal.process import check_process
 
 import keras
@@ -62,6 +63,12 @@ class Predictor:
             self.size, self.map_size = find_image_size(model, size), find_map_size(model, size)
         pixels = tf.TensorSpec((None, *(self.size or (None, None)), 3), tf.uint8)
         self._graph = Retraced(self.forward, [pixels], model, autograph=True)
+
+    @classmethod
+    def of(cls, model: ImageModel) -> "Predictor":
+        """Return the predictor of an opened model: its pixels (0..1 where unknown), size, and the range of its maps."""
+        pixels = "unit" if model.preprocessing is None else model.preprocessing
+        return cls(model.keras_model, pixels, size=model.size, target_range=model.facts.get("target_range", "unit"))
 
     @property
     def net(self) -> keras.Model:

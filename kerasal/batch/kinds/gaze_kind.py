@@ -42,8 +42,7 @@ class Gaze(Kind):
         digest = digest_file(_file(job.model)) if job.of_file else hooks.digest_model(opened.keras_model)
         pixels = opened.preprocessing or "unit"
         super().__init__(job, opened, digest, preprocessing=pixels if isinstance(pixels, str) else pixels.name)
-        target_range = opened.facts.get("target_range", "unit")
-        self.predictor = Predictor(opened.keras_model, pixels, size=opened.size, target_range=target_range)
+        self.predictor = Predictor.of(opened)
         self.postprocess = job.options.get("postprocess", self.predictor.postprocess)
 
     def prepare(self, photograph: np.ndarray) -> np.ndarray:

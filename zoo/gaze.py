@@ -45,9 +45,9 @@ mean half its 95 % interval, from bootstrap draws of the images; IG in bits a fi
 
 Its maps correlate .30 (OSIE) and .37 (crowd) with a centred Gaussian, about as much as the fixations themselves do.
 Switched off, prior and blur are missed by a net that was trained with them; trained again without, by ``python
-benchmarks/gaze_ablation.py osie crowd LITE0.keras`` (means on the test images of OSIE; crowd; IG of maps that could be 0,
-as ``gaze.predict`` gave them before, which is .001 less for the model that ships). Where nothing else is
-said, only the readout is trained, on the frozen encoder; below the line the whole net is:
+benchmarks/gaze_ablation.py osie crowd LITE0.keras`` (means on the test images of OSIE; crowd; IG of maps that could be
+0, as ``gaze.predict`` gave them before, which is .001 less for the model that ships). Where nothing else is said, only
+the readout is trained, on the frozen encoder; below the line the whole net is:
 
 | trained | parameters | NSS | CC | sAUC | IG |
 |---|---|---|---|---|---|

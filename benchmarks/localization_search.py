@@ -32,19 +32,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 import pandas as pd
 
-from kerasal import attribution, images, localization
-from kerasal.cli import localize_run, localize_truth, opening
+from kerasal import attribution, hooks, images, localization
 from kerasal.files import replacing
+from kerasal.localization.ground_truth import fit_box, match_boxes
+from kerasal.models import open_model
 from kerasal.progress import progress_bar
 
 # Each line at once: without a prior the level means nothing, and the stronger the colours, the lower the best level.
 CUTS = (
     {"prior": (0.0, 10.0, 25.0, 40.0)},
-    {"level": (0.08, 0.1, 0.12, 0.15, 0.2), "colour": (0.0, 1.0, 2.5, 4.0)},
+    {"level": (0.08, 0.1, 0.12, 0.15, 0.2), "color": (0.0, 1.0, 2.5, 4.0)},
     {"blur": (0.0, 0.018, 0.036, 0.054)},
     {"foreground": (0.8, 0.9, 0.95), "background": (0.2, 0.3)},
 )
-FIRST_CUT = {"foreground": 0.95, "background": 0.3, "prior": 0.0, "colour": 1.0, "level": 0.2, "blur": 0.0}
+FIRST_CUT = {"foreground": 0.95, "background": 0.3, "prior": 0.0, "color": 1.0, "level": 0.2, "blur": 0.0}
 THRESHOLDS = ({"level": (0.1, 0.15, 0.2, 0.25, 0.3, 0.4), "blur": (0.0, 0.018, 0.036, 0.054, 0.072)},)
 FIRST_THRESHOLD = {"level": 0.15, "blur": 0.0}
 CENTRES = ({"share": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)},)
@@ -65,18 +66,16 @@ class Case:
 
 def read_cases(arguments, opened) -> list[Case]:
     """Return the first images of each class, in the order of the box file."""
-    job = localize_truth.prepare(
-        arguments.images, arguments.boxes, classes=arguments.classes, inclusive=arguments.inclusive
-    )
-    truths, taken, found = localize_truth.numbered(job, opened.labels), {}, []
+    job = match_boxes(arguments.images, arguments.boxes, classes=arguments.classes, inclusive=arguments.inclusive)
+    truths, taken, found = job.truths(opened.labels), {}, []
     for name in (name for name in job.boxes if name in truths):
         number = truths[name][0].number
         if taken.get(number, 0) == arguments.per_class:
             continue
         taken[number] = taken.get(number, 0) + 1
         photograph = images.read(job.files[name])
-        boxes = [localize_truth.fitted(one, photograph.shape[:2], name) for one in truths[name] if one.number == number]
-        found.append(Case(name, number, boxes, photograph.shape[:2], images.resize(photograph, opened.size())))
+        boxes = [fit_box(one, photograph.shape[:2], name) for one in truths[name] if one.number == number]
+        found.append(Case(name, number, boxes, photograph.shape[:2], images.resize(photograph, opened.input_size())))
     return found
 
 
@@ -93,7 +92,7 @@ def make_maps(opened, cases: list[Case], kind: str, folder: pathlib.Path) -> lis
     with progress_bar(f"Maps, {kind}", len(missing), sys.stderr.isatty()) as advance:
         for place in missing:
             inputs = opened.preprocessing.apply(cases[place].picture)[None]
-            found = np.abs(getattr(attribution, method)(opened.model, inputs, cases[place].number, **options)[0])
+            found = np.abs(getattr(attribution, method)(opened.keras_model, inputs, cases[place].number, **options)[0])
             with replacing(files[place]) as path, path.open("wb") as file:
                 np.save(file, found.max(axis=-1) if found.ndim == 3 else found)
             advance(1)
@@ -117,7 +116,7 @@ class Scores:
             with progress_bar(f"{title} {settings}", len(self.cases), sys.stderr.isatty()) as advance:
                 for case, one in zip(self.cases, maps, strict=True):
                     mask = np.ones(one.shape, bool) if np.ptp(one) == 0 else way(case.picture, one, **settings)
-                    boxes.append(localization.scaled(localization.bounding_box(mask), mask.shape, case.size))
+                    boxes.append(localization.scale_box(localization.bounding_box(mask), mask.shape, case.size))
                     advance(1)
             overlaps = localization.overlaps(boxes, [case.boxes for case in self.cases])
             self.kept["found"][key] = float(overlaps.mean()), float((overlaps >= 0.5).mean())
@@ -174,9 +173,9 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("localization_search"))
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    opened = opening.open_model(arguments.model, preprocessing=arguments.preprocessing)
+    opened = open_model(arguments.model, preprocessing=arguments.preprocessing)
     cases = read_cases(arguments, opened)
-    about = [*localize_run.identity(arguments.model), repr(opened.preprocessing), str(arguments.images)]
+    about = [arguments.model, hooks.digest_model(opened.keras_model), repr(opened.preprocessing), str(arguments.images)]
     scores, rows = Scores(cases, arguments.folder / "scores.json", about), []
     print(f"{len(cases)} images of {len({case.number for case in cases})} classes")
 

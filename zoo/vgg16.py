@@ -15,7 +15,6 @@ from kerasal.models.registry import Weights, register
 import keras
 
 REFERENCE = "Simonyan & Zisserman 2014, arXiv 1409.1556, table 1, configuration {}"
-WEIGHTS = {"imagenet": Weights("keras.applications, ImageNet; downloaded on first use")}
 
 
 @register(
@@ -24,7 +23,7 @@ WEIGHTS = {"imagenet": Weights("keras.applications, ImageNet; downloaded on firs
     input_shape=(224, 224, 3),
     parameters=138_357_544,
     reference=REFERENCE.format("D"),
-    weights=WEIGHTS,
+    weights={"imagenet": Weights("keras.applications, ImageNet; downloaded on first use")},
     labels="imagenet",
 )
 def vgg16(

@@ -10,8 +10,8 @@ This is ``keras.applications`` as it is, so every layer has the name that the fi
 own. No accuracy is claimed here: the published weights are not measured by this project.
 """
 
-from kerasal.models.registry import register
-from kerasal.zoo.vgg16 import REFERENCE, WEIGHTS
+from kerasal.models.registry import Weights, register
+from kerasal.zoo.vgg16 import REFERENCE
 
 import keras
 
@@ -22,7 +22,7 @@ import keras
     input_shape=(224, 224, 3),
     parameters=143_667_240,
     reference=REFERENCE.format("E"),
-    weights=WEIGHTS,
+    weights={"imagenet": Weights("keras.applications, ImageNet; downloaded on first use")},
     labels="imagenet",
 )
 def vgg19(

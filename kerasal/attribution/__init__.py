@@ -23,7 +23,10 @@ call for a model and a set of options traces a graph; later ones reuse it. It is
 
 from kerasal import _keras as _keras
 from kerasal.attribution.method import list_methods as list_methods
+from kerasal.attribution.method import method_function as method_function
 from kerasal.attribution.method import method_spec as method_spec
+from kerasal.attribution.method_comparison import MethodComparison as MethodComparison
+from kerasal.attribution.method_comparison import compare_methods as compare_methods
 from kerasal.attribution.methods.class_saliency import class_saliency as class_saliency
 from kerasal.attribution.methods.crop_averaged_saliency import crop_averaged_saliency as crop_averaged_saliency
 from kerasal.attribution.methods.deconvnet import deconvnet as deconvnet
@@ -37,4 +40,6 @@ from kerasal.attribution.methods.layercam import layercam as layercam
 from kerasal.attribution.methods.occlusion import occlusion as occlusion
 from kerasal.attribution.methods.scorecam import scorecam as scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad as smoothgrad
+from kerasal.attribution.pages import attribution_page as attribution_page
+from kerasal.attribution.pages import draw_map as draw_map
 from kerasal.attribution.zero_maps import ZeroMap as ZeroMap

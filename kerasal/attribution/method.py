@@ -15,7 +15,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -23,11 +23,12 @@ import numpy as np
 from kerasal.attribution.compiled import CompiledMethod
 from kerasal.attribution.named_maps import named
 from kerasal.attribution.zero_maps import warn_of_zero_maps
+from kerasal.checks import check_int
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import chunk_size, conform, unpack
 from kerasal.hooks.state import state_rows
 from kerasal.hooks.trace import traced
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.objectives.targets import resolve
 
 import keras
@@ -58,8 +59,16 @@ class MethodSpec:
     on_pixels: Callable | None = None
     if_zero: str = ""
 
+    def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
+        """Return a map that is as large as its image, (height, width), where the method knows how; else the map."""
+        if self.on_pixels is None:
+            return values
+        defaults = {name: parameter.default for name, parameter in self.options.items()}
+        return self.on_pixels(values, size, {**defaults, **options})
+
 
 _methods: dict[str, MethodSpec] = {}
+_functions: dict[str, Callable] = {}
 
 
 def list_methods() -> list[str]:
@@ -74,8 +83,17 @@ def method_spec(name: str) -> MethodSpec:
         ValueError: no method has that name; the closest are listed.
     """
     if name not in _methods:
-        raise ValueError(closest(name, _methods, "attribution method"))
+        raise ValueError(unknown_name_message(name, _methods, "attribution method"))
     return _methods[name]
+
+
+def method_function(name: str) -> Callable:
+    """Return the public function of a method.
+
+    Raises:
+        ValueError: no method has that name; the closest are listed.
+    """
+    return _functions[method_spec(name).name]
 
 
 def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[[Callable], Callable]:
@@ -110,7 +128,7 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
         lines = [line for line in inspect.getdoc(function).splitlines() if not line.strip().startswith("view:")]
         text = "\n".join(lines)
         attribute.__doc__ = f"{text}\n\nSource: {reference}. Shared arguments: ``kerasal.attribution``."
-        _methods[spec.name] = spec
+        _methods[spec.name], _functions[spec.name] = spec, attribute
         return attribute
 
     return decorate
@@ -126,9 +144,7 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     objective = resolve(target, images)
     if batch_size is None:
         batch_size = images if objective.loops_over_batch else state_rows(model) or chunk_size(arrays)
-    elif isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        raise ValueError(f"batch_size is a whole number from 1 on, or None. Received: {batch_size!r}.")
-    elif objective.loops_over_batch and batch_size < images:
+    elif check_int("batch_size", batch_size, none="None") < images and objective.loops_over_batch:
         raise ValueError(f"A tf-keras-vis score is for a whole batch; leave batch_size out. Received: {batch_size}.")
     settings = {"output": output, "logits": bool(logits), "options": options, "example": inputs}
     parts = []
@@ -157,7 +173,9 @@ def _checked(spec: MethodSpec, chosen: dict[str, Any]) -> dict[str, Any]:
     for name, value in chosen.items():
         if name not in spec.options:
             raise TypeError(
-                closest(name, [*spec.options, "output", "logits", "batch_size"], "option", f" of {spec.name}")
+                unknown_name_message(
+                    name, [*spec.options, "output", "logits", "batch_size"], "option", f" of {spec.name}"
+                )
             )
         annotation = spec.options[name].annotation
         if typing.get_origin(annotation) is Literal and value not in typing.get_args(annotation):

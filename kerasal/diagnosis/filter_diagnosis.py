@@ -6,9 +6,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from kerasal.diagnosis import spectra
-from kerasal.diagnosis.kernels import find_kernels
-from kerasal.diagnosis.responses import respond
+from kerasal.checks import check_number
+from kerasal.diagnosis import filter_spectra
+from kerasal.diagnosis.filter_spectra import find_kernels, respond
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import ImageSource, open_source
@@ -77,8 +77,7 @@ def filter_diagnosis(
     """
     if not 0 < low < high <= 0.5:
         raise ValueError(f"Bounds are 0 < low < high <= 0.5 cycles a pixel. Received: low={low!r}, high={high!r}.")
-    if not 0 <= dead_below < 1:
-        raise ValueError(f"dead_below is a share in 0..1. Received: {dead_below!r}.")
+    check_number("dead_below", dead_below, minimum=0, below=1)
     path, kernels, stride, dilation = find_kernels(model, layer)
     flat = kernels.reshape(-1, kernels.shape[-1]).astype(np.float64)
     broken = np.flatnonzero(~np.isfinite(flat).all(axis=0))
@@ -86,8 +85,8 @@ def filter_diagnosis(
         warnings.warn(
             f"{len(broken)} filters of {path!r} hold NaN or infinite weights: {broken.tolist()}.", stacklevel=2
         )
-    energies, rows, columns = spectra.power(kernels, dilation)
-    below, between, above = spectra.bands(energies, rows, columns, low, high)
+    energies, rows, columns = filter_spectra.measure_power(kernels, dilation)
+    below, between, above = filter_spectra.share_bands(energies, rows, columns, low, high)
     table = pd.DataFrame(
         {
             "channel": np.arange(flat.shape[1]),
@@ -96,7 +95,7 @@ def filter_diagnosis(
             "middle": between,
             "high": above,
             "extreme": below + above,
-            "aliasing": spectra.lost(energies, rows, columns, stride),
+            "aliasing": filter_spectra.share_lost(energies, rows, columns, stride),
             "nearest": _nearest(flat),
         }
     )
@@ -110,6 +109,31 @@ def filter_diagnosis(
     table["dead"] = _dead(strength, dead_below)
     table.attrs = {"layer": path, "kernel": kernels.shape[:2], "stride": stride, "images": seen, "skipped": skipped}
     return table
+
+
+def describe_filters(table: pd.DataFrame) -> list[str]:
+    """Return what a diagnosis says, as lines: sizes, frequencies, aliasing, dead and doubled filters.
+
+    Args:
+        table: of ``filter_diagnosis``.
+    """
+    about, mean = table.attrs, table.mean(numeric_only=True)
+    height, width = about["kernel"]
+    step = " × ".join(str(side) for side in dict.fromkeys(about["stride"]))
+    lines = [
+        f"{about['layer']}: {len(table)} filters of {height} × {width} in steps of {step}",
+        f"energy at low, middle and high frequencies: {mean['low']:.2f}, {mean['middle']:.2f}, {mean['high']:.2f} "
+        "(random weights: .05, .15, .80)",
+        f"energy above what the steps represent: {mean['aliasing']:.2f} "
+        f"(random weights: {1 - 1 / (about['stride'][0] * about['stride'][1]):.2f})",
+    ]
+    if about["images"]:
+        lines.append(f"of the responses to {about['images']:,} images: {mean['aliasing_images']:.2f}")
+    dead = table.loc[table["dead"], "channel"].tolist()
+    shown = ", ".join(map(str, dead[:20])) + (", …" if len(dead) > 20 else "")
+    lines.append(f"dead (at most 1 % of the median filter's strength): {len(dead)}" + (f" ({shown})" if dead else ""))
+    lines.append(f"doubled (|cosine| to another filter above .9): {int((table['nearest'] > 0.9).sum())}")
+    return lines
 
 
 def _on_images(source: ImageSource, path: str, batch_size, progress: bool) -> tuple[int, list, dict]:
@@ -130,7 +154,7 @@ def _on_images(source: ImageSource, path: str, batch_size, progress: bool) -> tu
     columns = {
         "peak": np.max(peak, axis=0),
         "active": active / seen,
-        "aliasing_images": np.where(negligible, np.nan, spectra.shares(beyond, energy)),
+        "aliasing_images": np.where(negligible, np.nan, filter_spectra.divide(beyond, energy)),
     }
     return seen, [name for name, _ in source.skipped], columns
 

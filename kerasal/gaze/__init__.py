@@ -1,7 +1,8 @@
 """Where people look, as a model predicts it: maps for photographs, their scores, and what went wrong with them.
 
 * ``predict`` and ``predict_many``: where people will look in a photograph, as a ``GazePrediction``; the model that does
-  it ships. ``Predictor(model)``: a model compiled once. ``finish`` brings a model's own map to its photograph.
+  it ships. ``predict_folder`` writes the maps of many photographs. ``Predictor(model)``: a model compiled once.
+  ``finish`` brings a model's own map to its photograph.
 * ``evaluate``: the maps' scores beside the center and the mean map, by the benchmark and the coursework.
 * ``diagnose``: has the model learned more than the mean map or the center, and does its output wrap around?
 * ``load_vxm``: a model in the format of FastGaze.
@@ -12,6 +13,8 @@ depends on is another thing: ``kerasal.attribution``.)
 """
 
 from kerasal import _keras as _keras
+from kerasal.gaze.folder_prediction import FolderPrediction as FolderPrediction
+from kerasal.gaze.folder_prediction import predict_folder as predict_folder
 from kerasal.gaze.gaze_diagnosis import Diagnosis as Diagnosis
 from kerasal.gaze.gaze_diagnosis import diagnose as diagnose
 from kerasal.gaze.gaze_evaluation import evaluate as evaluate
@@ -28,6 +31,7 @@ from kerasal.gaze.vxm import load_vxm as load_vxm
 
 __all__ = [
     "Diagnosis",
+    "FolderPrediction",
     "GazePrediction",
     "Predictor",
     "diagnose",
@@ -38,6 +42,7 @@ __all__ = [
     "overlay",
     "panel",
     "predict",
+    "predict_folder",
     "predict_many",
     "wrap_panel",
 ]

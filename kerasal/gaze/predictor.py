@@ -66,9 +66,9 @@ class Predictor:
 
     @classmethod
     def of(cls, model: ImageModel) -> "Predictor":
-        """Return the predictor of an opened model: its pixels (0..1 where unknown), size, and the range of its maps."""
-        pixels = "unit" if model.preprocessing is None else model.preprocessing
-        return cls(model.keras_model, pixels, size=model.size, target_range=model.facts.get("target_range", "unit"))
+        """Return the predictor of an opened model; pixels are 0..1 where it is not known how it wants them."""
+        target_range = model.facts.get("target_range", "unit")
+        return cls(model.keras_model, model.preprocessing or "unit", size=model.size, target_range=target_range)
 
     @property
     def net(self) -> keras.Model:

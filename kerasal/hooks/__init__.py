@@ -20,6 +20,7 @@ from kerasal.hooks.model_digest import digest_model as digest_model
 from kerasal.hooks.model_outputs import NoLogits as NoLogits
 from kerasal.hooks.model_outputs import logits as logits
 from kerasal.hooks.model_outputs import select as select_output
+from kerasal.hooks.paths import channel_count as channel_count
 from kerasal.hooks.paths import find as find_layer
 from kerasal.hooks.paths import layers as layers
 from kerasal.hooks.reach import NoReLU as NoReLU
@@ -34,6 +35,7 @@ __all__ = [
     "NoLogits",
     "NoReLU",
     "Snapshot",
+    "channel_count",
     "digest_model",
     "find_layer",
     "gradients",

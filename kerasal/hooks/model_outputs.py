@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping
 
 from kerasal.hooks import softmax
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 import keras
 import tensorflow as tf
@@ -33,7 +33,7 @@ def select(model: keras.Model, outputs, name: str | int | None):
     if isinstance(name, int) and 0 <= name < len(named):
         return list(named.values())[name]
     if name not in named:
-        raise ValueError(closest(str(name), named, "output", f" of {model.name!r}"))
+        raise ValueError(unknown_name_message(str(name), named, "output", f" of {model.name!r}"))
     return named[name]
 
 

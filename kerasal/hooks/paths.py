@@ -1,6 +1,6 @@
 """Every layer and operation of a model, at any depth, by its path: ``"vgg16/block5_conv3"``."""
 
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 import keras
 
@@ -36,13 +36,23 @@ def find(model: keras.Model, name: str) -> tuple[str, keras.Operation]:
     if not fitting:
         fitting = [(path, layer) for path, layer in everything if path.endswith(f"/{name}")]
     if not fitting:
-        raise ValueError(closest(name, [path for path, _ in everything], "layer", f" in {model.name!r}"))
+        raise ValueError(unknown_name_message(name, [path for path, _ in everything], "layer", f" in {model.name!r}"))
     if len({id(layer) for _, layer in fitting}) > 1:
         raise ValueError(
             f"Several layers of {model.name!r} are named {name!r}: {', '.join(path for path, _ in fitting)}. Use the "
             "full path" + ("." if len({path for path, _ in fitting}) > 1 else ", after giving them different names.")
         )
     return fitting[0]
+
+
+def channel_count(model: keras.Model, name: str) -> int | None:
+    """Return how many channels (or units) a layer declares that it gives; None if it does not say.
+
+    Raises:
+        ValueError: see ``find``.
+    """
+    shape = getattr(getattr(find(model, name)[1], "output", None), "shape", None)
+    return int(shape[-1]) if shape and shape[-1] else None
 
 
 def _children(parent) -> list[keras.Operation]:

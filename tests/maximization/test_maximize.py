@@ -134,7 +134,7 @@ def test_starts(linear):
     np.testing.assert_allclose(kerasal.maximize(model, [class_score(0)] * 2, init=two, **still).raw, two, atol=1e-4)
 
 
-def test_a_step_is_in_grey_levels_whatever_the_convention(linear):
+def test_a_step_is_in_gray_levels_whatever_the_convention(linear):
     model, _ = linear
     for name, unit in (("none", 1.0), ("unit", 1 / 255), ("tf", 2 / 255)):
         found = kerasal.maximize(model, class_score(0), init="zero", steps=1, step_size=3.0, preprocessing=name)
@@ -192,7 +192,7 @@ def test_models_of_any_size():
         (class_score(0), {"init": "zeros"}, ValueError, "init is"),
         (class_score(0), {"init": np.zeros((2, 2, 3))}, ValueError, r"shape \(8, 8, 3\)"),
         (class_score(0), {"size": (9, 9)}, ValueError, "8 × 8"),
-        (class_score(0), {"normalize": "all"}, ValueError, "normalize is one of"),
+        (class_score(0), {"normalize": "all"}, ValueError, "normalize must be one of"),
         (class_score(0), {"preprocessing": "cafe"}, ValueError, "Did you mean caffe"),
         (class_score(0), {"parameterization": "wavelets"}, ValueError, r"one of \('pixels', 'fourier'\)"),
         (class_score(0), {"parameterization": "fourier", "clip": True}, ValueError, "clip is for pixels"),

@@ -1,0 +1,84 @@
+"""In the graph: how strongly an image excites each channel, and its strongest unit carried back to pixels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasal import hooks
+from kerasal.hooks.trace import traced
+from kerasal.objectives import channel as channel_mean
+from kerasal.objectives import top_class
+from kerasal.objectives.formulas import evaluate
+
+import tensorflow as tf
+
+
+def check_projection(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str) -> None:
+    """Refuse, before the work, what could only fail after it; the trace that this makes is used again.
+
+    Raises:
+        ValueError: the layer has no map or fewer channels, or the rule finds no ReLU.
+    """
+    inputs = [np.zeros((1, *shape), np.float32)]
+    try:
+        trace = _trace_projection(model, layer, channel_mean(layer, [0]), inputs, rule)
+    except hooks.NoReLU as error:
+        raise hooks.NoReLU(f"{error} Here: rule='gradient'.") from error
+    count = trace.notes["channels"]
+    if count is not None and max(channels) >= count:
+        raise ValueError(f"There are {count} channels of {layer!r}, counted from 0. Received: {max(channels)}.")
+
+
+def find_strongest(model, layer: str, inputs: np.ndarray) -> np.ndarray:
+    """Return the strongest activation of each channel of a layer over all positions, (N, C)."""
+    settings = {"output": None, "logits": True, "options": {"layer": layer}, "example": None}
+    return traced(_strongest, model, top_class(), [inputs], **settings)([inputs], [])[0]
+
+
+def project(
+    model, layer: str, channels: Sequence[int], inputs: np.ndarray, rule: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Carry the strongest unit of one channel an image back to the input.
+
+    The signal that starts at that unit is its activation; every other unit of the layer is zero (Zeiler & Fergus 2014,
+    section 2.1). So it is the gradient of a²/2 under the backward rule.
+
+    Returns:
+        Reconstructions (N, H, W, C), activations (N,), and positions (N, 2) as (x, y) on the layer's map.
+    """
+    objective = channel_mean(layer, list(channels))
+    trace = _trace_projection(model, layer, objective, [inputs], rule)
+    back, values, places = trace([inputs], list(objective.parameters))
+    return back, values, np.round(places).astype(int)
+
+
+def _trace_projection(model, layer: str, objective, inputs: list[np.ndarray], rule: str):
+    options = {"layer": layer, "rule": rule}
+    return traced(_project, model, objective, inputs, output=None, logits=True, options=options, example=None)
+
+
+def _strongest(view, *, layer: str):
+    return [tf.reduce_max(_read_maps(view, layer, "gradient"), axis=[1, 2])]
+
+
+def _project(view, *, layer: str, rule: str):
+    maps = _read_maps(view, layer, rule)
+    view.notes["channels"] = maps.shape[3]
+    (channels,) = view.parameters
+    own = tf.gather(maps, tf.broadcast_to(channels, tf.shape(maps)[:1]), axis=3, batch_dims=1)
+    width = tf.shape(own)[2]
+    first = tf.argmax(tf.reshape(own, [tf.shape(own)[0], -1]), axis=1, output_type=tf.int32)
+    places = tf.stack([first % width, first // width], axis=1)
+    values = evaluate(("neuron", layer), [channels, places], None, {layer: maps}, [])
+    (back,) = hooks.gradients(tf.square(values) / 2, view.inputs)
+    return [back, values, places]
+
+
+def _read_maps(view, layer: str, rule: str):
+    maps = view.layout.last(layer, view.run(view.inputs, taps=[layer], rule=rule)[1][layer])
+    if maps.shape.rank != 4:
+        raise ValueError(
+            f"Layer {layer!r} has no map of units, each with a place in the image: its output is {maps.shape}. Choose "
+            "a convolution, a pooling or another layer with output (N, h, w, C)."
+        )
+    return tf.cast(maps, tf.float32)

@@ -1,0 +1,103 @@
+"""Pictures of a training run: its curves, and which class is taken for which."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Blue and orange of Okabe & Ito's palette: told apart by colour-blind eyes too.
+_TRAIN, _TEST = "#0072B2", "#D55E00"
+
+
+def draw_curves(history: pd.DataFrame, title: str) -> Figure:
+    """Draw the columns ``epoch, loss, accuracy, test_loss, test_accuracy`` as two panels; save with ``savefig``.
+
+    The figure belongs to no window and to no pyplot state.
+    """
+    figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    for axes, quantity in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+        axes.plot(history["epoch"], history[quantity], "o-", color=_TRAIN, label="train (running, dropout on)")
+        axes.plot(history["epoch"], history[f"test_{quantity}"], "s-", color=_TEST, label="test (dropout off)")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("cross-entropy loss" if quantity == "loss" else quantity)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(history["epoch"].min() - 0.5, history["epoch"].max() + 0.5)
+        axes.grid(alpha=0.3)
+        axes.legend(loc="best")
+    return figure
+
+
+def draw_steps(steps: pd.DataFrame, history: pd.DataFrame, quantity: str, title: str) -> Figure:
+    """Draw the loss of every batch and of the validations over one axis of steps, and the validation CC beside it.
+
+    Args:
+        steps: columns ``step, loss``.
+        history: columns ``step, val_loss, val_cc``; NaN where there was no validation.
+        quantity: what the loss is.
+        title: above both.
+    """
+    figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    validated = history[history["val_loss"].notna()]
+    left.plot(steps["step"], steps["loss"], color=_TRAIN, alpha=0.35, linewidth=0.8, label="train, each batch")
+    width = max(1, len(steps) // 40)
+    if width > 1:
+        smooth = steps["loss"].rolling(width, center=True, min_periods=1).mean()
+        left.plot(steps["step"], smooth, color=_TRAIN, label=f"train, mean of {width} batches")
+    left.plot(validated["step"], validated["val_loss"], "s-", color=_TEST, markersize=3, label="validation")
+    left.set_ylabel(quantity)
+    low, high = steps["loss"].quantile([0.0, 0.99])
+    high = max(high, validated["val_loss"].quantile(0.9))
+    low = min(low, validated["val_loss"].min())
+    if high > low:  # the first batches of an untrained net may be off by far: they are not what is looked for
+        left.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low))
+    right.plot(validated["step"], validated["val_cc"], "s-", color=_TEST, markersize=3, label="validation")
+    right.set_ylabel("CC with the density")
+    for axes in (left, right):
+        axes.set_xlabel("step")
+        axes.set_xlim(0, steps["step"].max() * 1.03)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+_NUMBERED, _NAMED = 25, 60  # classes up to which cells carry their counts, and axes their names
+
+
+def count_confusion(labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    """Count images: a row for each true class, a column for each predicted one."""
+    counts = np.zeros((len(names), len(names)), int)
+    np.add.at(counts, (labels, predicted), 1)
+    return pd.DataFrame(counts, index=pd.Index(names, name="true class"), columns=list(names))
+
+
+def draw_confusion(counts: pd.DataFrame, title: str) -> Figure:
+    """Draw a table of ``count_confusion``: colours are shares of each row, numbers images; save with ``savefig``."""
+    classes = len(counts)
+    side = min(4.0 + 0.45 * classes, 14.0)
+    figure = Figure(figsize=(side + 1, side), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    values = counts.to_numpy()
+    shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
+    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(shown, ax=axes, label="share of the true class", shrink=0.8)
+    axes.set_title(title)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    if classes <= _NAMED:
+        axes.set_xticks(range(classes), counts.columns, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(classes), counts.index)
+    if classes <= _NUMBERED:
+        for row, column in np.ndindex(values.shape):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(values[row, column]), ha="center", va="center", color=colour)
+    return figure

@@ -16,11 +16,11 @@ from kerasal import names as _names
 from kerasal.receptive_field.exemplars import Evolution as Evolution
 from kerasal.receptive_field.exemplars import Exemplars as Exemplars
 from kerasal.receptive_field.exemplars import FeatureEvolution as FeatureEvolution
+from kerasal.receptive_field.exemplars import channel_exemplars as top_exemplars
 from kerasal.receptive_field.exemplars import draw_evolution as draw_evolution
 from kerasal.receptive_field.exemplars import draw_exemplars as draw_exemplars
 from kerasal.receptive_field.exemplars import exemplar_table as exemplar_table
 from kerasal.receptive_field.exemplars import read_evolution as read_evolution
-from kerasal.receptive_field.exemplars import top_exemplars as top_exemplars
 from kerasal.receptive_field.geometry import Field as Field
 from kerasal.receptive_field.geometry import field as field
 from kerasal.receptive_field.geometry import fields as fields

@@ -19,6 +19,7 @@ from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, open_source
 from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
+from kerasal.receptive_field.exemplars.channel_exemplars import Exemplars, check_channels, reconstruct
 from kerasal.receptive_field.exemplars.evolution_files import (
     EpochStore,
     epoch_contents,
@@ -26,8 +27,6 @@ from kerasal.receptive_field.exemplars.evolution_files import (
 from kerasal.receptive_field.exemplars.exemplar_pages import draw_evolution
 from kerasal.receptive_field.exemplars.exemplar_search import Search
 from kerasal.receptive_field.exemplars.projection import check_projection
-from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
-from kerasal.receptive_field.exemplars.top_exemplars import checked_channels
 from kerasal.receptive_field.geometry.field_geometry import remember_field
 
 import keras
@@ -89,7 +88,7 @@ class FeatureEvolution(keras.callbacks.Callback):
         if not isinstance(features, Mapping) or not features:
             raise TypeError(f"features are channels of layers, {{'conv1': [0, 1]}}. Received: {features!r}.")
         check_choice("rule", rule, hooks.RULES)
-        self._features = {layer: checked_channels(channels) for layer, channels in features.items()}
+        self._features = {layer: check_channels(channels) for layer, channels in features.items()}
         self._images, self._rule, self._overwrite = images, rule, overwrite
         self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
         self._source: Array | None = None

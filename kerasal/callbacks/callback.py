@@ -15,8 +15,7 @@ from kerasal.callbacks.tiles import Looks
 from kerasal.checks import check_int
 from kerasal.digests import digest
 from kerasal.models.image_model import ImageModel
-from kerasal.models.image_sources import open_source
-from kerasal.names import describe_skipped
+from kerasal.models.image_sources import open_source, read_all
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field import FeatureEvolution
 from kerasal.receptive_field.exemplars.evolution_files import EpochStore
@@ -156,14 +155,8 @@ class KerasalCallback(keras.callbacks.Callback):
         inputs, pictures, names = None, [], []
         if self._images is not None and self._maps:
             source = open_source(self._images, ImageModel(self.model, **self._take))
-            batches = list(source.batches(64))
-            if not batches:
-                raise ValueError(f"There is not one image to draw maps of. {describe_skipped(source.skipped)}")
-            if source.skipped:
-                warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=2)
-            inputs = np.concatenate([batch for _, batch in batches])
-            pictures = [source.model.picture(one) for one in inputs]
-            names = _shorten_names([source.name(number) for numbers, _ in batches for number in numbers])
+            inputs, names = read_all(source, "draw maps of")
+            pictures, names = [source.model.picture(one) for one in inputs], _shorten_names(names)
         return Looks(inputs, pictures, names, self._targets, self._maps, self._classes, self._ascent, self._labels)
 
     def _describe(self) -> dict[str, Any]:

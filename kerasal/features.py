@@ -7,9 +7,6 @@ import numpy as np
 from kerasal import (
     hooks,
 )
-from kerasal.hooks.model_inputs import chunk_size, conform
-from kerasal.hooks.trace import traced
-from kerasal.objectives import top_class
 
 import keras
 
@@ -30,16 +27,4 @@ def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int
     Raises:
         ValueError: an unknown layer (the closest are listed), or one without a single output tensor.
     """
-    path, _ = hooks.find_layer(model, layer)
-    arrays = conform(model, inputs)
-    batch_size = batch_size or hooks.state_rows(model) or chunk_size(arrays)
-    parts = []
-    for start in range(0, len(arrays[0]), batch_size):
-        chunk = [array[start : start + batch_size] for array in arrays]
-        settings = {"output": None, "logits": True, "options": {"layer": path}, "example": inputs}
-        parts.append(traced(_tapped, model, top_class(), chunk, **settings)(chunk, [])[0])
-    return np.concatenate(parts)
-
-
-def _tapped(view, *, layer: str):
-    return [view.layout.last(layer, view.run(view.inputs, taps=[layer])[1][layer])]
+    return hooks.activations(model, [layer], inputs, batch_size=batch_size)[layer]

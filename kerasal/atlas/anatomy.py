@@ -9,6 +9,7 @@ from kerasal import (
     receptive_field,
 )
 from kerasal.atlas.slugs import slug
+from kerasal.hooks.taps import watch
 from kerasal.receptive_field.geometry.field_geometry import Field
 
 import keras
@@ -91,7 +92,7 @@ def _shapes(model, paths: list[str], shape: tuple[int, int, int]) -> tuple[dict[
     found: dict[str, tuple] = {}
 
     def run(image):
-        with hooks.watch(model, taps=paths, lenient=True) as seen:
+        with watch(model, taps=paths, lenient=True) as seen:
             outputs = model(image, training=False)
         found.update({path: tuple(tensor.shape[1:]) for path, tensor in seen.items()})
         return outputs

@@ -23,14 +23,16 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
     for x in view.inputs:
         if x.shape.rank != 4:
             raise ValueError(f"A class activation map needs image inputs (N, H, W, C); this model takes {x.shape}.")
-    scores, found = hooks.target_maps(view, layer)
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(view.inputs)
+        scores, found = hooks.target_maps(view, layer)
     names = [one.path for one in found]
     view.notes["layer"] = names[0] if len(set(names)) == 1 else OfEachInput(names)
     results = []
     for number, (one, x) in enumerate(zip(found, view.inputs, strict=True)):
         try:
-            (gradients,) = hooks.gradients(scores, [one.tensor])
-        except ValueError as error:
+            (gradients,) = hooks.differentiate(tape, scores, [one.tensor])
+        except hooks.NoGradient as error:
             raise ValueError(
                 f"The target does not depend on layer {one.path!r}, whose map is weighted. Name a layer that comes "
                 "before the target with layer=."

@@ -51,6 +51,6 @@ def _gradients(view: View, stacks: list[tf.Tensor]) -> list[tf.Tensor]:
         flat = tf.reshape(stack, tf.concat([[-1], tf.shape(x)[1:]], axis=0))
         flat.set_shape((None, *x.shape[1:]) if view.repeatable else x.shape)
         images.append(flat)
-    repeated = view.repeated(tf.shape(stacks[0])[0]) if view.repeatable else view
+    repeated = view.repeat(tf.shape(stacks[0])[0]) if view.repeatable else view
     found = repeated.gradient(images)
     return [tf.reshape(gradient, tf.shape(stack)) for gradient, stack in zip(found, stacks, strict=True)]

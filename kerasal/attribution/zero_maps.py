@@ -7,12 +7,11 @@ looked at; only where it is not 0, the method's own reason is likely, such as th
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.trace import traced
-from kerasal.hooks.view import View
+from kerasal.hooks.trace import batch_rows, traced
+from kerasal.hooks.view import Settings, View
 from kerasal.objectives.expression import Objective
 
 import tensorflow as tf
@@ -45,23 +44,30 @@ def zero_images(maps: np.ndarray) -> np.ndarray:
 
 
 def warn_of_zero_maps(
-    spec, maps: list[np.ndarray], model, objective: Objective, arrays: list[np.ndarray], rows: int, **settings: Any
+    spec,
+    maps: list[np.ndarray],
+    model,
+    objective: Objective,
+    arrays: list[np.ndarray],
+    settings: Settings,
+    rows: int | None,
 ) -> None:
     """Warn of maps that are 0 everywhere, one array of maps for each input; ``rows`` images were run at once."""
     for number, one in enumerate(maps):
         images = zero_images(one)
         if images.size:
             of = f" at input {number} of {len(maps)}" if len(maps) > 1 else ""
-            cause = _cause(spec, model, objective, arrays, number, int(images[0]), rows, settings)
+            cause = _cause(spec, model, objective, arrays, number, int(images[0]), settings, rows)
             warnings.warn(ZeroMap(spec.name, images, len(one), cause, of), stacklevel=4)
 
 
-def _cause(spec, model, objective, arrays, number: int, image: int, rows: int, settings) -> str:
+def _cause(spec, model, objective, arrays, number: int, image: int, settings: Settings, rows: int | None) -> str:
     if spec.any_size:  # the images are larger than what the model takes
         return "the gradient is 0 in every crop, as where the score is saturated, clipped or behind ReLUs that are off"
+    rows = batch_rows(model, arrays, objective, rows)
     start = image // rows * rows
     chunk = [array[start : start + rows] for array in arrays]
-    trace = traced(_probe, model, objective, chunk, declared=not spec.own_size, **{**settings, "options": {}})
+    trace = traced(_probe, model, chunk, objective, settings, declared=not spec.own_size)
     scores, *sizes = trace(chunk, objective.rows(start, start + rows))
     # What has another first axis than the images, such as a kernel, counts for all of them.
     by_image = [one if len(one) == len(scores) else np.full(len(scores), one.max()) for one in sizes]
@@ -75,7 +81,7 @@ def _cause(spec, model, objective, arrays, number: int, image: int, rows: int, s
     if gradients.any():
         return "the score does not depend on this input there"
     ends = [kind for kind, before, after in zip(kinds, above, below, strict=True) if before and not after]
-    return _where_it_ends(ends[0] if ends else "", score, settings["logits"])
+    return _where_it_ends(ends[0] if ends else "", score, settings.logits)
 
 
 def _where_it_ends(kind: str, score: float, logits: bool) -> str:
@@ -99,7 +105,9 @@ def _probe(view: View) -> list[tf.Tensor]:
 
     The operations are those at which a gradient can end, from the score down: above each, then below each.
     """
-    scores, _ = view.score()
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(view.inputs)
+        scores = view.score()
     operations = _operations_below(scores)
     half = any(tensor.dtype == tf.float16 for op in operations for tensor in op.outputs)
     ends = [op for op in operations if op.type in (*_STEPS, *_BOUNDED, *_CLIPS, "Relu")]
@@ -108,13 +116,15 @@ def _probe(view: View) -> list[tf.Tensor]:
     rows = tf.shape(scores)
     found = []
     for factor in (1.0, _FACTORS[half]):
-        found += _sizes(scores * factor, view.inputs, rows)
-    return [scores, *found, *_sizes(scores, [op.outputs[0] for op in ends] + [_varying(op) for op in ends], rows)]
+        found += _sizes(tape, scores, factor, view.inputs, rows)
+    around = [op.outputs[0] for op in ends] + [_varying(op) for op in ends]
+    return [scores, *found, *_sizes(tape, scores, 1.0, around, rows)]
 
 
-def _sizes(scores: tf.Tensor, tensors: Sequence[tf.Tensor], rows: tf.Tensor) -> list[tf.Tensor]:
-    """Return the largest gradient of each score by each tensor, (N,); by one that is not by image, the same for all."""
-    gradients = tf.gradients(scores, list(tensors), unconnected_gradients=tf.UnconnectedGradients.ZERO)
+def _sizes(tape, scores: tf.Tensor, factor: float, tensors: Sequence[tf.Tensor], rows: tf.Tensor) -> list[tf.Tensor]:
+    """Return the largest gradient of each scaled score by each tensor, (N,); the same for all by one without images."""
+    signal, none = tf.fill(tf.shape(scores), factor), tf.UnconnectedGradients.ZERO
+    gradients = tape.gradient(scores, list(tensors), output_gradients=signal, unconnected_gradients=none)
     found = []
     for gradient in gradients:
         size, rank = tf.abs(tf.convert_to_tensor(gradient)), gradient.shape.rank

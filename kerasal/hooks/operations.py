@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 import tensorflow as tf
+from tensorflow.python.eager import execute
 
 # One value in, one value out at the same place (LRN and Softmax look along the channels only).
 # fmt: off
@@ -143,7 +144,7 @@ def sliding(op: tf.Operation, axis: int) -> Sliding:
 
 
 def again(op: tf.Operation, inputs: list[tf.Tensor], changed: dict | None = None) -> list[tf.Tensor]:
-    """Add ``op`` to the current graph once more, with other inputs and ``changed`` attributes."""
+    """Add ``op`` to the current graph once more, with other inputs and ``changed`` attributes; tapes see it."""
     graph = tf.compat.v1.get_default_graph()
     attributes = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}
     new = graph.create_op(
@@ -154,6 +155,9 @@ def again(op: tf.Operation, inputs: list[tf.Tensor], changed: dict | None = None
         op_def=op.op_def,
         name=op.name.rpartition("/")[2],
     )
+    if execute.must_record_gradient():
+        attributes = [value for one in new.op_def.attr for value in (one.name, new.get_attr(one.name))]
+        execute.record_gradient(op.type, new.inputs, tuple(attributes), new.outputs)
     return list(new.outputs)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 
 
 def frozen(value: Any) -> Any:
-    """Turn settings into something hashable; arrays go by their content, inputs by their structure alone."""
+    """Turn options into something hashable; arrays go by their content."""
     if isinstance(value, dict):
-        return tuple((key, _structure(one) if key == "example" else frozen(one)) for key, one in sorted(value.items()))
+        return tuple((key, frozen(one)) for key, one in sorted(value.items()))
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, (list, tuple)):
@@ -54,7 +54,3 @@ def open_objects(options: Any) -> list:
     elif not isinstance(options, (list, tuple)):
         return [] if _is_plain(options) or isinstance(options, np.ndarray) else [options]
     return [thing for value in options for thing in open_objects(value)]
-
-
-def _structure(example) -> tuple:
-    return (type(example).__name__, *example) if isinstance(example, dict) else (type(example).__name__,)

@@ -39,17 +39,24 @@ def ascend(
     layer = _compared(view, diversity, parameterization.images(parameters) * scale)
 
     def body(step, parameters, velocity, scores, alive):
-        images = parameterization.images(parameters)
-        inputs = images * scale
-        for number, transform in enumerate(transforms):
-            inputs = transform(inputs, tf.stack([seed, (first + step) * len(transforms) + number]))
-        score, seen = view.score([inputs], taps=layer)
-        (gradient,) = hooks.gradients(score, [images])
+        with tf.GradientTape(watch_accessed_variables=False) as drawing:
+            drawing.watch(parameters)
+            images = parameterization.images(parameters)
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            inputs = images * scale
+            for number, transform in enumerate(transforms):
+                inputs = transform(inputs, tf.stack([seed, (first + step) * len(transforms) + number]))
+            run = view.run([inputs], taps=layer)
+            score = view.score(run)
+            overlap = diversity.overlap(view.layout.last(layer[0], run.layers[layer[0]])) if layer else None
+        (gradient,) = hooks.differentiate(tape, score, [images])
         alive = alive | (tf.reshape(_rms(gradient), [-1]) > 0)
         if layer:
-            gradient -= _push(diversity, view.layout.last(layer[0], seen[layer[0]]), images, _rms(gradient))
+            (push,) = hooks.differentiate(tape, overlap, [images])  # as long as the weight says
+            gradient -= diversity.weight * _rms(gradient) * tf.math.divide_no_nan(push, _rms(push))
         gradient = _regularized(gradient, images, regularizers, normalize)
-        (gradient,) = tf.gradients(images, [parameters], grad_ys=[gradient])
+        gradient = drawing.gradient(images, parameters, output_gradients=gradient)
         if normalize == "total":
             gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
         velocity = momentum * velocity + gradient
@@ -74,17 +81,14 @@ def _compared(view: View, diversity: Diversity | None, inputs: tf.Tensor) -> lis
     return [diversity.layer or hooks.last_map(view, [inputs])]
 
 
-def _push(diversity: Diversity, maps: tf.Tensor, images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Return the gradient of the copies' overlap, as long as the weight says in units of ``size``."""
-    (gradient,) = hooks.gradients(diversity.overlap(maps), [images])
-    return diversity.weight * size * tf.math.divide_no_nan(gradient, _rms(gradient))
-
-
 def _regularized(gradient: tf.Tensor, images: tf.Tensor, regularizers: tuple, normalize: str) -> tf.Tensor:
     if normalize == "score":
         gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
     for regularizer in regularizers:
-        gradient -= tf.gradients(regularizer(images), [images])[0]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            penalty = regularizer(images)
+        gradient -= tape.gradient(penalty, images)
     return gradient
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.hooks.trace import traced
+from kerasal.hooks.view import Settings
 from kerasal.maximization.ascent import ascend
 from kerasal.maximization.diversity import Diversity
 from kerasal.maximization.parameterization import Fourier, Pixels
@@ -63,24 +64,19 @@ class Run:
     def _call(self, objective, parameters, velocity, steps, done):
         row = np.float32([steps, self.recipe.step_size, self.recipe.momentum, done, self.seed % 2**24])
         chunk = [parameters, velocity, np.tile(row, (len(parameters), 1))]
-        trace = traced(ascend, self.model, objective, chunk, declared=False, **self._settings(objective))
+        settings = Settings(self.output, self.logits, any_size=not objective.needs_output)
+        trace = traced(ascend, self.model, chunk, objective, settings, self._options(), declared=False)
         trace.check(objective)
         return trace(chunk, list(objective.parameters))
 
-    def _settings(self, objective) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         return {
-            "output": self.output,
-            "logits": self.logits,
-            "any_size": not objective.needs_output,
-            "options": {
-                "parameterization": self.parameterization,
-                "grey_level": self.grey_level,
-                "regularizers": self.recipe.regularizers,
-                "transforms": self.recipe.transforms,
-                "normalize": self.recipe.normalize,
-                "diversity": self.diversity,
-            },
-            "example": None,
+            "parameterization": self.parameterization,
+            "grey_level": self.grey_level,
+            "regularizers": self.recipe.regularizers,
+            "transforms": self.recipe.transforms,
+            "normalize": self.recipe.normalize,
+            "diversity": self.diversity,
         }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.view import View
+from kerasal.hooks.view import Settings, View
 from kerasal.maximization.ascent import ascend
 from kerasal.maximization.canvas import canvas_shape
 from kerasal.maximization.display import CONTRAST
@@ -53,22 +53,12 @@ def make_ascent(subject: Subject, options: dict[str, Any]) -> tuple[Callable, li
         numbers = guards.shaped(numbers, (None,), name)
         if layer is None:
             numbers = guards.index(numbers, subject.classes(options["output"]), name)
-        view = View(
-            model=subject.model,
-            inputs=[],
-            structure=objective.structure,
-            layers=objective.layers,
-            parameters=[numbers],
-            output=options["output"],
-            logits=options["logits"],
-            example=None,
-            limits=[],
-            any_size=not objective.needs_output,
-        )
+        asked = Settings(options["output"], options["logits"], any_size=not objective.needs_output)
+        view = View(subject.model, [], objective.structure, [numbers], asked)
         images, alive = _ascended(view, start, plan, settings, again=recipe.init == "normal")
         images = tf.debugging.check_numerics(images, "The image")
         raw = images * tf.constant(grey_level)
-        score, _ = dataclasses.replace(view, inputs=[raw]).score()
+        score = dataclasses.replace(view, inputs=[raw]).score()
         score = _with(score, numbers, view.limits[0][1], name)
         return {"image": pictures(raw, recipe, subject.convention), "score": score, "dead": ~alive}
 

@@ -77,7 +77,7 @@ class Subject:
     def run(self, inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         """Run the model at inference; return its outputs by name."""
         with unchanged(self.model):
-            return named_outputs(self.model, self.model(pack(self.model, inputs, None), training=False))
+            return named_outputs(self.model, self.model(pack(self.model, inputs), training=False))
 
 
 def image_shape_declared(model) -> tuple:

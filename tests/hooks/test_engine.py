@@ -43,8 +43,7 @@ def test_a_tap_holds_the_layers_output(kind, make_model, batch):
     model = make_model(kind)
 
     def run(x):
-        with hooks.watch(model, taps=["conv1", "norm"]) as seen:
-            model(x, training=False)
+        _, seen = hooks.watched(model, taps=["conv1", "norm"])(x)
         return seen["conv1"], seen["norm"]
 
     first, norm = traced(run, batch)
@@ -70,12 +69,8 @@ def test_a_layer_that_did_not_run_is_named(batch):
     model = Partly()
     model(batch)
 
-    def run(x):
-        with hooks.watch(model, taps=["unused"]):
-            return model(x, training=False)
-
     with pytest.raises(ValueError, match="'unused' did not run"):
-        traced(run, batch)
+        hooks.watched(model, taps=["unused"])(batch)
 
 
 def test_sum_pooling_repeats_and_the_forward_values_stay(batch):
@@ -83,10 +78,12 @@ def test_sum_pooling_repeats_and_the_forward_values_stay(batch):
     model = keras.Model(inputs, keras.layers.MaxPooling2D(name="pool")(inputs))
 
     def run(x):
-        with hooks.watch(model, pooling="sum"):
-            output = model(x, training=False)
-        signal = tf.reshape(tf.range(48, dtype=tf.float32), (1, 4, 4, 3))
-        return output, hooks.gradients(tf.reduce_sum(output * signal), [x])[0]
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            output, _ = hooks.watched(model, pooling="sum")(x)
+            signal = tf.reshape(tf.range(48, dtype=tf.float32), (1, 4, 4, 3))
+            score = tf.reduce_sum(output * signal)
+        return output, tape.gradient(score, x)
 
     output, gradient = traced(run, batch[:1])
     np.testing.assert_array_equal(output, model(batch[:1]))
@@ -107,11 +104,12 @@ def test_sum_pooling_with_overlap_is_the_gradient_of_a_sum(window, strides, padd
     signal = random.normal(size=model(x).shape).astype(np.float32)
 
     def run(x):
-        with hooks.watch(model, pooling="sum"):
-            output = model(x, training=False)
-        summed = tf.nn.conv2d(x, ones, strides, padding.upper())
-        scores = [tf.reduce_sum(one * signal) for one in (output, summed)]
-        return [hooks.gradients(score, [x])[0] for score in scores]
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            output, _ = hooks.watched(model, pooling="sum")(x)
+            summed = tf.nn.conv2d(x, ones, strides, padding.upper())
+            scores = [tf.reduce_sum(one * signal) for one in (output, summed)]
+        return [tape.gradient(score, x) for score in scores]
 
     found, expected = traced(run, x)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
@@ -122,8 +120,7 @@ def test_a_rule_that_finds_nothing_raises(batch):
     model = keras.Model(inputs, keras.layers.Dense(2, activation="gelu")(inputs))
 
     def run(x, **options):
-        with hooks.watch(model, **options):
-            return model(x, training=False)
+        return hooks.watched(model, **options)(x)[0]
 
     for options in ({"rule": "guided"}, {"rule": "deconvnet"}, {"pooling": "sum"}):
         with pytest.raises(ValueError, match="found nothing to act on"):
@@ -141,26 +138,27 @@ def test_a_relu_that_a_rule_cannot_reach_is_refused(batch):
     model = Compiled()
     model(batch)
 
-    def run(x):
-        with hooks.watch(model, rule="guided"):
-            return model(x, training=False)
-
     with pytest.raises(ValueError, match="compiled function"):
-        traced(run, batch)
+        hooks.watched(model, rule="guided")(batch)
     inputs = keras.Input((8, 8, 3))
     odd = keras.Model(inputs, keras.layers.ReLU(threshold=1.0, name="odd")(keras.layers.ReLU()(inputs)))
 
-    def run_odd(x):
-        with hooks.watch(odd, rule="guided"):
-            return odd(x, training=False)
-
     with pytest.raises(ValueError, match=r"a ReLU with a threshold at .*odd"):
-        traced(run_odd, batch)
+        hooks.watched(odd, rule="guided")(batch)
 
 
-def test_without_a_graph_the_context_says_how_to_get_one(make_model):
-    with pytest.raises(RuntimeError, match=r"run_functions_eagerly\(False\)"), hooks.watch(make_model("functional")):
-        pass
+def test_without_a_graph_the_context_says_how_to_get_one(make_model, batch):
+    tf.config.run_functions_eagerly(True)
+    try:
+        with pytest.raises(RuntimeError, match=r"run_functions_eagerly\(False\)"):
+            hooks.watched(make_model("functional"))(batch)
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+def test_the_old_context_warns(make_model):
+    with pytest.warns(DeprecationWarning, match=r"now kerasal\.hooks\.watched"):
+        assert hooks.watch
 
 
 def test_a_debugging_session_that_runs_functions_eagerly_gets_the_same_map(make_model, batch):

@@ -50,7 +50,7 @@ def integrated_gradients(
     """
     if steps < 1:
         raise ValueError(f"steps is a whole number of intervals from 1 on. Received: {steps!r}.")
-    view = view.pinned()
+    view = view.pin()
     starts = [_baseline(baseline, x) for x in view.inputs]
     lengths = [x - start for x, start in zip(view.inputs, starts, strict=True)]
 
@@ -70,7 +70,7 @@ def integrated_gradients(
     maps = [reduce_channels(share, channel_reduction) for share in shares]
     if not return_gap:
         return maps
-    change = view.score()[0] - view.score(starts)[0]
+    change = view.score() - view.score(starts)
     total = sum(tf.reduce_sum(share, list(range(1, share.shape.rank))) for share in shares)
     return [*maps, total - change]
 

@@ -40,7 +40,7 @@ def smoothgrad(
         raise ValueError(f"noise is a share of the image's range, from 0 on. Received: {noise!r}.")
     if squared and variance:
         raise ValueError("squared and variance are two statistics of the same samples; choose one.")
-    view = view.pinned()
+    view = view.pin()
     deviations = [noise * _range(x) for x in view.inputs]
 
     def noisy(numbers):

@@ -3,7 +3,7 @@
 import dataclasses
 
 from kerasal.attribution.window_replay import operation_rules
-from kerasal.attribution.window_replay.spans import Part, Reach, Span
+from kerasal.attribution.window_replay.operation_rules import Part, Reach, Span
 from kerasal.attribution.window_replay.windows import Windows
 
 import tensorflow as tf

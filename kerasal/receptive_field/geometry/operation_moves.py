@@ -6,9 +6,6 @@ What is not understood is taken to look at the whole image, which is never too l
 import dataclasses
 from collections.abc import Sequence
 
-from kerasal import (
-    hooks,
-)
 from kerasal.hooks.layout import Layout
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.hooks.operations import (
@@ -22,6 +19,7 @@ from kerasal.hooks.operations import (
     only_convolution,
     sliding,
 )
+from kerasal.hooks.taps import watch
 from kerasal.receptive_field.geometry.field_shapes import GROUPS, group_node, other_moves
 from kerasal.receptive_field.geometry.moves import Mirror, Slide
 from kerasal.receptive_field.geometry.route import Node, Route
@@ -46,7 +44,7 @@ def read_routes(model: keras.Model, layers: Sequence[str], size: tuple[int, int]
     found: dict[str, tuple] = {}
 
     def run(image):
-        with hooks.watch(model, taps=layers, lenient=True, partial=True, any_size=True) as seen:
+        with watch(model, taps=layers, lenient=True, partial=True, any_size=True) as seen:
             model(image, training=False)
         reader, layout = _Reader(image), Layout()
         layout.note([image], image.graph.get_operations(), seen)

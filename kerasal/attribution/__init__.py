@@ -22,6 +22,7 @@ call for a model and a set of options traces a graph; later ones reuse it. It is
 """
 
 from kerasal import _keras as _keras
+from kerasal.attribution.map_notes import ZeroMap as ZeroMap
 from kerasal.attribution.method import list_methods as list_methods
 from kerasal.attribution.method import method_spec as method_spec
 from kerasal.attribution.methods.class_saliency import class_saliency as class_saliency
@@ -37,4 +38,3 @@ from kerasal.attribution.methods.layercam import layercam as layercam
 from kerasal.attribution.methods.occlusion import occlusion as occlusion
 from kerasal.attribution.methods.scorecam import scorecam as scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad as smoothgrad
-from kerasal.attribution.zero_maps import ZeroMap as ZeroMap

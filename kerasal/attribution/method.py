@@ -21,8 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal.attribution.compiled import CompiledMethod
-from kerasal.attribution.named_maps import named
-from kerasal.attribution.zero_maps import warn_of_zero_maps
+from kerasal.attribution.map_notes import named, warn_of_zero_maps
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform, unpack
 from kerasal.hooks.trace import run_batches

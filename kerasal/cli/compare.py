@@ -62,9 +62,9 @@ def _explain(opened, photograph, inputs, target, fit):
     from rich.progress import Progress
 
     from kerasal import attribution
-    from kerasal.attribution.target_scores import fixed_target
     from kerasal.cli import pages
     from kerasal.cli.session import console_for_progress
+    from kerasal.hooks.engine import fixed_target
     from kerasal.hooks.model_inputs import conform
 
     shown, left_out = [], []

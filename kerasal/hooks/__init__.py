@@ -13,16 +13,16 @@ and ``tf.nn.relu`` inside somebody's own ``call``. What a rule would miss is ref
 
 from kerasal import _keras as _keras
 from kerasal.hooks.backward_rules import RULES as RULES
+from kerasal.hooks.backward_rules import NoReLU as NoReLU
 from kerasal.hooks.engine import activations as activations
 from kerasal.hooks.engine import watched as watched
 from kerasal.hooks.model_digest import digest_model as digest_model
-from kerasal.hooks.model_outputs import NoLogits as NoLogits
-from kerasal.hooks.model_outputs import logits as logits
-from kerasal.hooks.model_outputs import select as select_output
 from kerasal.hooks.paths import find as find_layer
 from kerasal.hooks.paths import layers as layers
-from kerasal.hooks.reach import NoReLU as NoReLU
+from kerasal.hooks.paths import select_output as select_output
 from kerasal.hooks.snapshot import Snapshot as Snapshot
+from kerasal.hooks.softmax import NoLogits as NoLogits
+from kerasal.hooks.softmax import logits as logits
 from kerasal.hooks.state import state_rows as state_rows
 from kerasal.hooks.state import unchanged as unchanged
 from kerasal.hooks.taps import NoGradient as NoGradient

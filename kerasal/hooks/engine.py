@@ -1,4 +1,4 @@
-"""The engine for everybody's own loops: a model, watched, under an ordinary tape; and the activations of its layers."""
+"""The engine for everybody's own loops: a model, watched, under an ordinary tape; activations and scores as arrays."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,6 +10,7 @@ from kerasal.hooks.paths import find
 from kerasal.hooks.trace import Retraced, run_batches
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives import top_class
+from kerasal.objectives.targets import resolve
 
 import keras
 import tensorflow as tf
@@ -100,6 +101,32 @@ def activations(
         _tapped, model, arrays, settings=settings, options=options, batch_size=batch_size, declared=not any_size
     )
     return dict(zip(names, found, strict=True))
+
+
+def target_scores(
+    model, arrays: list[np.ndarray], target: Any, *, output=None, logits: bool = True, batch_size=None
+) -> np.ndarray:
+    """Return the (N,) scores of conformed inputs; see ``kerasal.attribution`` for the arguments."""
+    return _run(_scores, model, arrays, resolve(target, len(arrays[0])), Settings(output, logits), batch_size)
+
+
+def fixed_target(model, arrays: list[np.ndarray], target: Any, *, output=None, batch_size=None) -> Any:
+    """Return the target, with "each image's top class" replaced by those classes, (N,) int."""
+    if target is not None:
+        return target
+    return _run(_top, model, arrays, top_class(), Settings(output), batch_size).astype(int)
+
+
+def _run(function, model, arrays, objective, settings: Settings, batch_size) -> np.ndarray:
+    return run_batches(function, model, arrays, objective, settings, batch_size=batch_size)[0][0]
+
+
+def _scores(view):
+    return [view.score()]
+
+
+def _top(view):
+    return view.pin().parameters
 
 
 def _tapped(view: View, *, layers: tuple[str, ...], reduce: Callable | None, more: dict[str, Any]) -> list[tf.Tensor]:

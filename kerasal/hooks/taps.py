@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from kerasal.hooks import backward_rules, paths, reach
+from kerasal.hooks import backward_rules, paths
 from kerasal.process import check_process
 
 import keras
@@ -78,7 +78,7 @@ def watch(
         except Exception:
             if not (partial and all(seen.values())):
                 raise
-        reach.check(model, graph.get_operations()[before:], rule, pooling)
+        backward_rules.check(model, graph.get_operations()[before:], rule, pooling)
         several = len(getattr(model, "inputs", None) or []) > 1
         for name, outputs in seen.items():
             try:

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.hooks.snapshot import Snapshot
+from kerasal.hooks.snapshot import Snapshot, frozen, open_objects
 from kerasal.hooks.state import check_rows, note_states, state_rows
 from kerasal.hooks.taps import one_at_a_time
-from kerasal.hooks.trace_key import frozen, open_objects
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives import top_class
 from kerasal.objectives.expression import Objective, walk

@@ -5,9 +5,10 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kerasal.hooks import backward_rules, model_outputs, softmax
+from kerasal.hooks import backward_rules, softmax
 from kerasal.hooks.layout import Layout
 from kerasal.hooks.model_inputs import pack
+from kerasal.hooks.paths import select_output
 from kerasal.hooks.state import state_rows, unchanged
 from kerasal.hooks.taps import differentiate, run_apart, watch
 from kerasal.objectives.expression import layers_of, needs_output, walk
@@ -177,7 +178,7 @@ class View:
         given = None
         if outputs is not None:
             try:
-                given = model_outputs.select(self.model, outputs, self.settings.output)
+                given = select_output(self.model, outputs, self.settings.output)
             except ValueError:
                 if wanted:
                     raise
@@ -196,7 +197,7 @@ class View:
         if found.logits is None:
             if not self._warned:
                 self._warned.append(output.name)
-                warnings.warn(found.message(), model_outputs.NoLogits, stacklevel=2)
+                warnings.warn(found.message(), softmax.NoLogits, stacklevel=2)
             return output, None
         ranks = found.ranks and (found.kind == "Sigmoid" or self.layout.is_last(None))
         return found.logits, None if ranks else output

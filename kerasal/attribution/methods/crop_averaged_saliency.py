@@ -3,7 +3,7 @@
 from typing import Literal
 
 from kerasal.attribution.method import method
-from kerasal.attribution.reduction import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, reduce_channels
 
 import tensorflow as tf
 

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.attribution.method import method
-from kerasal.attribution.point_gradients import over_points
-from kerasal.attribution.reduction import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels
 from kerasal.checks import refuse_mask
 
 import tensorflow as tf

@@ -1,7 +1,7 @@
 """Score-CAM: a late layer's channels, weighted by the score of the image seen through each of them."""
 
-from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
 
 import tensorflow as tf
 

@@ -1,8 +1,7 @@
 """SmoothGrad: the gradient, averaged over noisy copies of the image."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.point_gradients import over_points
-from kerasal.attribution.reduction import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels
 
 import tensorflow as tf
 

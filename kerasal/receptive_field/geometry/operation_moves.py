@@ -6,6 +6,7 @@ What is not understood is taken to look at the whole image, which is never too l
 import dataclasses
 from collections.abc import Sequence
 
+from kerasal.hooks.cuts import operations_below
 from kerasal.hooks.layout import Layout
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.hooks.operations import (
@@ -89,7 +90,8 @@ class _Reader:
             sources = tuple(order[source] for source in node.sources)
             nodes.append(dataclasses.replace(node, sources=sources))
         places = {reference: order[number] for reference, number in self._of.items() if number in order}
-        return Route(tuple(nodes), int(tensor.shape[-1]), _kinds_below(tensor), places)
+        kinds = frozenset(op.type for op in operations_below([tensor]))
+        return Route(tuple(nodes), int(tensor.shape[-1]), kinds, places)
 
     def _read(self, op: tf.Operation) -> None:
         own = [tensor for tensor in op.inputs if tensor.ref() in self._depends]
@@ -185,14 +187,3 @@ class _Reader:
         if any(kinds == known[: len(kinds)] for known in GROUPS) and len(own) == 1:
             self._carried[output.ref()] = (source, start, [*group, op])
         return None
-
-
-def _kinds_below(tensor) -> frozenset[str]:
-    """Return the types of the operations that a tensor is computed by."""
-    found, pending = set(), [tensor.op]
-    while pending:
-        op = pending.pop()
-        if op not in found:
-            found.add(op)
-            pending += [one.op for one in op.inputs]
-    return frozenset(op.type for op in found)

@@ -7,9 +7,10 @@ import numpy as np
 from kerasal import (
     hooks,
 )
-from kerasal.hooks.backward_rules import POOLS, RELUS, overrides
+from kerasal.hooks.backward_rules import overrides
 from kerasal.hooks.layout import Layout
 from kerasal.hooks.model_inputs import chunk_size, image_shape
+from kerasal.hooks.operations import POOLS, RELUS
 from kerasal.hooks.taps import run_apart, watch
 from kerasal.hooks.trace import traced
 from kerasal.progress import progress_bar

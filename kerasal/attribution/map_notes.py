@@ -1,15 +1,17 @@
-"""Maps that are 0 everywhere: which images they are of, and why, as far as it can be told.
+"""What is known of maps beside their values: the layer that they were made from, and why one is 0 everywhere.
 
-A picture of such a map looks like one of "no evidence". Mostly it is another thing: a probability of exactly 1, a score
+A picture of a map of zeros looks like one of "no evidence". Mostly it is another thing: a probability of exactly 1, a score
 that is clipped, a gradient that is too small for float16. What speaks against that is the gradient itself, so it is
 looked at; only where it is not 0, the method's own reason is likely, such as the ReLU of a class activation map.
 """
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from kerasal.hooks.cuts import operations_below
 from kerasal.hooks.trace import batch_rows, traced
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives.expression import Objective
@@ -22,6 +24,36 @@ _BOUNDED = {"Softmax": (0, 1), "Sigmoid": (0, 1), "Tanh": (-1, 1)}
 _STEPS = ("Sign", "Round", "Rint", "Floor", "Ceil")
 _CLIPS = ("ClipByValue", "Minimum", "Maximum", "Relu6")
 _SHOWN = 10
+
+
+class NamedMaps(np.ndarray):
+    """An array with ``notes``, which are attributes too: ``maps.layer``. Slices keep them, sums and files do not."""
+
+    notes: dict[str, Any]
+
+    def __array_finalize__(self, source):
+        self.notes = getattr(source, "notes", {})
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return array[()] if return_scalar else np.asarray(array)
+
+    def __getattr__(self, name):
+        if name != "notes" and name in self.notes:
+            return self.notes[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+
+class OfEachInput(list):
+    """A note that differs from input to input: its values in their order."""
+
+
+def named(array: np.ndarray, notes: dict[str, Any], number: int = 0) -> np.ndarray:
+    """Return ``array``, the map of input ``number``, with the notes as its attributes if there are any."""
+    if not notes:
+        return array
+    result = array.view(NamedMaps)
+    result.notes = {key: value[number] if isinstance(value, OfEachInput) else value for key, value in notes.items()}
+    return result
 
 
 class ZeroMap(UserWarning):
@@ -108,7 +140,7 @@ def _probe(view: View) -> list[tf.Tensor]:
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(view.inputs)
         scores = view.score()
-    operations = _operations_below(scores)
+    operations = operations_below([scores])[::-1]  # from the score down
     half = any(tensor.dtype == tf.float16 for op in operations for tensor in op.outputs)
     ends = [op for op in operations if op.type in (*_STEPS, *_BOUNDED, *_CLIPS, "Relu")]
     view.notes["kinds"] = [op.type for op in ends]
@@ -137,15 +169,3 @@ def _sizes(tape, scores: tf.Tensor, factor: float, tensors: Sequence[tf.Tensor],
 def _varying(op: tf.Operation) -> tf.Tensor:
     """Return what an operation bounds: of a maximum with a constant, the other."""
     return next((x for x in op.inputs if tf.get_static_value(x) is None), op.inputs[0])
-
-
-def _operations_below(tensor: tf.Tensor) -> list[tf.Operation]:
-    """Return the operations that a tensor is computed by, the last first."""
-    found, pending = set(), [tensor.op]
-    while pending:
-        op = pending.pop()
-        if op not in found:
-            found.add(op)
-            pending += [one.op for one in op.inputs]
-    order = {op.name: number for number, op in enumerate(tensor.graph.get_operations())}
-    return sorted(found, key=lambda op: -order[op.name])

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasal import hooks, images
-from kerasal.models.image_inputs import Intake
+from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import open_source
 from kerasal.receptive_field import top_exemplars
 from kerasal.receptive_field.exemplars.exemplar_search import Search
@@ -43,22 +43,22 @@ def make_forward(model):
 
 
 def contenders(model, layer, files, preprocessing, channels):
-    intake = Intake(model, preprocessing)
+    opened = ImageModel(model, preprocessing)
     forward = make_forward(model)
-    batch = Search(model, layer, [0], 9, open_source(files, intake)).batch_size
-    inputs = np.concatenate([part for _, part in open_source(files, intake).batches(64)])
+    batch = Search(model, layer, [0], 9, open_source(files, opened)).batch_size
+    inputs = np.concatenate([part for _, part in open_source(files, opened).batches(64)])
 
     def in_memory():
         for start in range(0, len(inputs), batch):
             forward(tf.constant(inputs[start : start + batch])).numpy()
 
     def from_files():
-        for _, part in open_source(files, intake).batches(batch):
+        for _, part in open_source(files, opened).batches(batch):
             forward(tf.constant(part)).numpy()
 
     def one_by_one():
         for start in range(0, len(files), batch):
-            part = [intake(images.read(path)) for path in files[start : start + batch]]
+            part = [opened.inputs(images.read(path))[0] for path in files[start : start + batch]]
             forward(tf.constant(np.stack(part))).numpy()
 
     def exemplars(source, count):

@@ -59,7 +59,7 @@ def main():
     arguments = parser.parse_args()
     keras.utils.set_random_seed(0)
     model = MODELS[arguments.model](weights=None)
-    photograph = images.crop_square(images.read(ROOT / "kerasal/assets/cat.jpg"), (224, 224))
+    photograph = images.fit_image(images.read(ROOT / "kerasal/assets/cat.jpg"), (224, 224))
     x = tf.constant(np.float32(photograph[None]) / 127.5 - 1)
     passes = floor(model)
     ways = {

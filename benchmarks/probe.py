@@ -89,7 +89,7 @@ def main():
     files, labels = probe.class_files(options.classes)
     chosen = np.arange(len(files))[: options.images]
     convention, size = preprocessing.get(options.preprocessing), model.input_shape[1:3]
-    pictures = [images.crop_square(images.read(files[i]), size) for i in chosen]
+    pictures = [images.fit_image(images.read(files[i]), size) for i in chosen]
     inputs = np.concatenate([convention.apply(one[None]) for one in pictures])
     labels = [labels[i] for i in chosen]
     timed, batch = contenders(model, layers, inputs, labels, options.apart)

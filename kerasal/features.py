@@ -4,9 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 
 import keras
 

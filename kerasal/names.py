@@ -1,7 +1,9 @@
-"""Help with names that do not exist: list the closest ones."""
+"""Names that a person wrote: help where they do not exist, and options written as KEY=VALUE."""
 
+import ast
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 def closest(name: str, known: Iterable[str], what: str, where: str = "") -> str:
@@ -25,3 +27,21 @@ def closest(name: str, known: Iterable[str], what: str, where: str = "") -> str:
     else:
         hint = f"There is {', '.join(known)}." if known else "There is none."
     return f"Unknown {what} {name!r}{where}. {hint}"
+
+
+def read_key_values(texts: Iterable[str] | None, what: str, example: str) -> dict[str, Any]:
+    """Return KEY=VALUE texts as a dictionary; a value is a number, True, None, a tuple, or else a text.
+
+    Raises:
+        ValueError: a text without ``=``, or whose key is no name.
+    """
+    values = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"{what} must be KEY=VALUE, such as {example}, got {text!r}.")
+        try:
+            values[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            values[key] = value
+    return values

@@ -4,10 +4,12 @@
 has run by then. To have merely imported TensorFlow or kerasal is harmless, and so is a fork that only uses NumPy.
 """
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
-__all__ = ["ForkedProcess", "check_process"]
+__all__ = ["ForkedProcess", "check_process", "load_tensorflow"]
 
 
 class ForkedProcess(RuntimeError):
@@ -53,3 +55,34 @@ def _lost_threads() -> bool:
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_note_fork)
     _forked = _lost_threads()
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras without their start-up messages, which are written by C++."""
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _silenced_error_stream():
+        from kerasal import _keras  # noqa: F401
+
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # looks for a GPU now, and would say on the error stream that there is none
+
+
+@contextlib.contextmanager
+def _silenced_error_stream() -> Iterator[None]:
+    try:
+        descriptor = sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):  # a test or a notebook has put something else there
+        yield
+        return
+    sys.stderr.flush()
+    saved, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, descriptor)
+        yield
+    finally:
+        os.dup2(saved, descriptor)
+        os.close(saved)
+        os.close(nowhere)

@@ -2,7 +2,7 @@
 
 ``build(model, folder, images=...)`` makes it, and goes on where it was stopped. What it consists of:
 
-* a **subject** (``subject``): the model with its pixels, its class names and what it is for;
+* the **model** (``atlas_model``): an ``ImageModel`` whose task is known;
 * its **anatomy** (``anatomy``, ``column``): layers, shapes, receptive fields, and what is connected with what;
 * a **plan** (``plan``) of pieces, the most telling first; each is made once (``ascents``, ``exemplars``,
   ``explaining``, ``looking``) and its pictures and facts are put into the **store** (``store``), so that nothing is

@@ -4,10 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-    receptive_field,
-)
+from kerasal import hooks, receptive_field
 from kerasal.atlas.slugs import slug
 from kerasal.hooks.taps import watch
 from kerasal.receptive_field.geometry.field_geometry import Field

@@ -15,8 +15,8 @@ from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.cleanup import remove_other_pages
 from kerasal.atlas.contents import Contents
 from kerasal.atlas.layer_graph import ROW, wires
-from kerasal.atlas.subject import Subject
 from kerasal.atlas.tally import Row, tally
+from kerasal.models.image_model import ImageModel
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _ASSETS = ("atlas.css", "atlas.js")
@@ -31,8 +31,8 @@ class Pages:
         tally: what had been made when they were last written.
     """
 
-    def __init__(self, subject: Subject, store: Store, scope: Scope, note: str = "", command: str = ""):
-        self.subject, self.store, self.scope, self.note, self.command = subject, store, scope, note, command
+    def __init__(self, model: ImageModel, store: Store, scope: Scope, note: str = "", command: str = ""):
+        self.model, self.store, self.scope, self.note, self.command = model, store, scope, note, command
         self.tally: list[Row] = []
         self._next = 0.0
 
@@ -42,12 +42,12 @@ class Pages:
         ``left`` is how many pieces are still to be made, ``failed`` the title of, and the reason for, each that cannot.
         """
         started = time.monotonic()
-        contents = Contents(self.subject, self.store, self.scope)
+        contents = Contents(self.model, self.store, self.scope)
         self.tally = tally(contents)
-        shared = {"contents": contents, "subject": self.subject, "scope": self.scope, "left": left}
+        shared = {"contents": contents, "model": self.model, "scope": self.scope, "left": left}
         shared |= {"failed": failed, "note": self.note, "version": __version__, "stretched": ""}
         shared |= {"tally": self.tally, "command": self.command}
-        if is_small(self.subject.intake.shape):
+        if is_small(self.model.input_shape()):
             shared["stretched"] = captions.STRETCHED
         for name in _ASSETS:
             self.store.write_text(f"assets/{name}", (_TEMPLATES / name).read_text(encoding="utf-8"))
@@ -102,9 +102,9 @@ def _all(contents: Contents) -> Iterator[tuple[str, str, dict]]:
         yield "images/index.html", "images.html", {}
     ready = [one for one in contents.images if one.ready]
     for before, shown, after in _neighbours(ready):
-        template = "gaze_image.html" if contents.subject.task == "gaze" else "image.html"
+        template = "gaze_image.html" if contents.model.task == "gaze" else "image.html"
         yield f"images/{shown.slug}.html", template, {**_around(before, after), "shown": shown}
-    if contents.subject.task == "gaze":
+    if contents.model.task == "gaze":
         yield "gaze.html", "gaze.html", {"ready": ready}
 
 

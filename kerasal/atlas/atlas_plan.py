@@ -10,9 +10,9 @@ import numpy as np
 from kerasal.atlas import ascents, exemplar_records, gaze_page, image_page
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.atlas_store import Store
-from kerasal.atlas.subject import Subject
 from kerasal.digests import digest_files
 from kerasal.hooks.model_inputs import chunk_size
+from kerasal.models.image_model import ImageModel
 
 _LAYERS_AN_IMAGE = 4  # of which a few channels are made, in about the time of the page of one image
 _AT_ONCE = 32  # units in a piece at most, so that what is stopped loses little
@@ -52,17 +52,17 @@ class Piece:
     run: Callable[[], None]
 
 
-def pieces(subject: Subject, store: Store, scope: Scope) -> list[Piece]:
+def pieces(model: ImageModel, store: Store, scope: Scope) -> list[Piece]:
     """List what the store does not hold yet.
 
     A few classes, an image and a few channels of the last layer come first, so that an atlas that is stopped early
     has some of each; then the other classes, a few channels of each layer from the last to the first, and what is
     left of each layer, which take turns with the images. A gaze net's maps come before all: they are what it is for.
     """
-    seen = _gaze_pieces(subject, store, scope) if subject.task == "gaze" else []
-    explained = [] if subject.task == "gaze" else _image_pieces(subject, store, scope)
-    classes = _class_pieces(subject, store, scope)
-    layers = [_layer_pieces(subject, store, scope, *one) for one in reversed(scope.pictured)]
+    seen = _gaze_pieces(model, store, scope) if model.task == "gaze" else []
+    explained = [] if model.task == "gaze" else _image_pieces(model, store, scope)
+    classes = _class_pieces(model, store, scope)
+    layers = [_layer_pieces(model, store, scope, *one) for one in reversed(scope.pictured)]
     heads, tails = [one[0] for one in layers if one], [one[1:] for one in layers if one[1:]]
     some = [heads[start : start + _LAYERS_AN_IMAGE] for start in range(1, len(heads), _LAYERS_AN_IMAGE)]
     turns = itertools.zip_longest([*some, *tails], ([one] for one in explained[1:]), fillvalue=())
@@ -70,65 +70,65 @@ def pieces(subject: Subject, store: Store, scope: Scope) -> list[Piece]:
     return [*seen, *first, *classes[1:], *itertools.chain.from_iterable(itertools.chain.from_iterable(turns))]
 
 
-def _class_pieces(subject, store, scope) -> list[Piece]:
-    done = store.entries(*ascents.class_record(subject, scope.seed))
+def _class_pieces(model, store, scope) -> list[Piece]:
+    done = store.entries(*ascents.class_record(model, scope.seed))
     missing = [number for number in scope.classes if str(number) not in done]
 
     def make(part):
-        return lambda: ascents.ascend_classes(subject, store, part, scope.seed, scope.shown)
+        return lambda: ascents.ascend_classes(model, store, part, scope.seed, scope.shown)
 
-    return [Piece("classes", make(part)) for part in _parts(missing, subject.intake.shape)]
+    return [Piece("classes", make(part)) for part in _parts(missing, model.input_shape())]
 
 
-def _layer_pieces(subject, store, scope, layer: Layer, channels: Sequence[int]) -> list[Piece]:
-    done = store.entries(*ascents.channel_record(subject, layer, scope.seed))
+def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) -> list[Piece]:
+    done = store.entries(*ascents.channel_record(model, layer, scope.seed))
     missing = [number for number in channels if str(number) not in done]
 
     def make(part):
-        return lambda: ascents.ascend_channels(subject, store, layer, part, scope.seed, scope.shown)
+        return lambda: ascents.ascend_channels(model, store, layer, part, scope.seed, scope.shown)
 
-    canvas = (*ascents.canvas(subject, layer), subject.intake.shape[2])
+    canvas = (*ascents.canvas(model, layer), model.channels)
     found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, canvas)]
     if not scope.files or not searchable(layer):
         return found
     stamp = digest_files(scope.files)
-    done = store.entries(*exemplar_records.exemplar_record(subject, layer, stamp))
+    done = store.entries(*exemplar_records.exemplar_record(model, layer, stamp))
     wanted = [number for number in channels if str(number) not in done]
     if wanted:
 
         def search():
-            exemplar_records.find_exemplars(subject, store, layer, wanted, scope.files, stamp)
+            exemplar_records.find_exemplars(model, store, layer, wanted, scope.files, stamp)
 
         found.append(Piece(f"{layer.path}: exemplars", search))
     return found
 
 
-def _image_pieces(subject, store, scope) -> list[Piece]:
+def _image_pieces(model, store, scope) -> list[Piece]:
     def make(file, slug):
-        return lambda: image_page.explain(subject, store, file, slug)
+        return lambda: image_page.explain(model, store, file, slug)
 
     return [
         Piece(f"image {file.name}", make(file, slug))
         for file, slug in scope.pages
-        if not store.entries(*image_page.image_record(subject, file, slug))
+        if not store.entries(*image_page.image_record(model, file, slug))
     ]
 
 
-def _gaze_pieces(subject, store, scope) -> list[Piece]:
+def _gaze_pieces(model, store, scope) -> list[Piece]:
     predictor = None
 
     def make(file, slug):
         def run():
             nonlocal predictor
-            predictor = predictor or gaze_page.make_predictor(subject)
-            gaze_page.look(subject, store, predictor, file, slug)
+            predictor = predictor or gaze_page.make_predictor(model)
+            gaze_page.look(model, store, predictor, file, slug)
 
         return run
 
     return [
         Piece(f"gaze on {file.name}", make(file, slug))
         for file, slug in scope.pages
-        if not store.entries(*gaze_page.gaze_record(subject, file, slug))
+        if not store.entries(*gaze_page.gaze_record(model, file, slug))
     ]
 
 

@@ -10,14 +10,15 @@ from typing import Any
 from kerasal import images as pictures
 from kerasal.atlas import cleanup
 from kerasal.atlas.anatomy import anatomy
+from kerasal.atlas.atlas_model import Task, atlas_digest, atlas_model
 from kerasal.atlas.atlas_pages import Pages
 from kerasal.atlas.atlas_plan import Piece, Scope, pieces
 from kerasal.atlas.atlas_store import Store, remembered
 from kerasal.atlas.image_page import top_classes
 from kerasal.atlas.selection import chosen_layers, sample
 from kerasal.atlas.slugs import slugs
-from kerasal.atlas.subject import Subject, Task, make_subject
 from kerasal.atlas.tally import Row
+from kerasal.models.image_model import ImageModel
 from kerasal.progress import progress_bar
 
 
@@ -105,11 +106,11 @@ def build(
     given = [images] if isinstance(images, (str, os.PathLike)) else images
     found = pictures.find_files(given) if given else remembered(pathlib.Path(folder))
     files = [path.absolute() for path in found]  # the same images, from wherever this is called
-    subject = make_subject(model, name=name, preprocessing=preprocessing, labels=labels, task=task, fit=fit)
-    scope = _scope(subject, layers, classes, channels, files, image_pages, seed)
-    store = Store(pathlib.Path(folder), subject.digest(), subject.name, files)
+    model = atlas_model(model, name=name or "", preprocessing=preprocessing, labels=labels, task=task, fit=fit)
+    scope = _scope(model, layers, classes, channels, files, image_pages, seed)
+    store = Store(pathlib.Path(folder), atlas_digest(model), model.name, files)
     cleanup.forget_other_images(store, scope)
-    pages, todo = Pages(subject, store, scope, note, command), pieces(subject, store, scope)
+    pages, todo = Pages(model, store, scope, note, command), pieces(model, store, scope)
     failed: list[tuple[str, str]] = []
     made = 0
     try:
@@ -137,16 +138,16 @@ def _run(todo: list[Piece], started: float, budget: float | None, progress: bool
             yield made
 
 
-def _scope(subject: Subject, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:
-    found = anatomy(subject.model, subject.intake.shape)
+def _scope(model: ImageModel, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:
+    found = anatomy(model.keras_model, model.input_shape())
     shown = [files[i] for i in sample(len(files), image_pages)]
-    if classes is None and subject.classes > channels:
-        numbers = list(dict.fromkeys([*top_classes(subject, shown), *sample(subject.classes, channels)]))[:channels]
+    if classes is None and model.class_count > channels:
+        numbers = list(dict.fromkeys([*top_classes(model, shown), *sample(model.class_count, channels)]))[:channels]
     else:
-        numbers = list(dict.fromkeys(map(int, range(subject.classes) if classes is None else classes)))
-    outside = [number for number in numbers if not 0 <= number < subject.classes]
+        numbers = list(dict.fromkeys(map(int, range(model.class_count) if classes is None else classes)))
+    outside = [number for number in numbers if not 0 <= number < model.class_count]
     if outside:
-        raise ValueError(f"{subject.name} has {subject.classes} classes, counted from 0. Received: {outside[0]}.")
+        raise ValueError(f"{model.name} has {model.class_count} classes, counted from 0. Received: {outside[0]}.")
     return Scope(
         layers=found,
         pictured=[(one, sample(one.channels, channels)) for one in chosen_layers(found, layers)],

@@ -10,9 +10,9 @@ from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.atlas_plan import Scope
 from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.slugs import told_apart
-from kerasal.atlas.subject import Subject
 from kerasal.digests import digest_files
 from kerasal.labels import short
+from kerasal.models.image_model import ImageModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Shown:
 class Contents:
     """Everything that is there, read once."""
 
-    def __init__(self, subject: Subject, store: Store, scope: Scope):
-        self.subject, self.store, self.scope = subject, store, scope
+    def __init__(self, model: ImageModel, store: Store, scope: Scope):
+        self.model, self.store, self.scope = model, store, scope
         self._stamp = digest_files(scope.files)
 
     @functools.cached_property
     def classes(self) -> list[Unit]:
         """The classes whose pictures are there, those that are seen in the images first."""
-        found = self.store.entries(*ascents.class_record(self.subject, self.scope.seed))
+        found = self.store.entries(*ascents.class_record(self.model, self.scope.seed))
         order = [key for key in map(str, self.scope.classes) if key in found]
         return [
             Unit(int(key), self.class_name(int(key)), found[key]["picture"], found[key], None)
@@ -65,7 +65,7 @@ class Contents:
 
     def class_name(self, number: int) -> str:
         """Return what a class is called."""
-        return short(self.subject.labels, number)
+        return short(self.model.labels, number)
 
     def class_names(self, entries: list[dict[str, Any]]) -> str:
         """Return what the classes of entries are called, in one line."""
@@ -124,10 +124,10 @@ class Contents:
     @functools.cached_property
     def images(self) -> list[Shown]:
         """The images that have, or will have, a page."""
-        record = gaze_page.gaze_record if self.subject.task == "gaze" else image_page.image_record
+        record = gaze_page.gaze_record if self.model.task == "gaze" else image_page.image_record
         names = told_apart(self.scope.shown)
         return [
-            Shown(file, slug, self.store.entries(*record(self.subject, file, slug)).get("image"), name)
+            Shown(file, slug, self.store.entries(*record(self.model, file, slug)).get("image"), name)
             for (file, slug), name in zip(self.scope.pages, names, strict=True)
         ]
 
@@ -137,8 +137,8 @@ class Contents:
         return {str(one.file): one.slug for one in self.images if one.ready}
 
     def _units(self, layer: Layer) -> list[Unit]:
-        made = self.store.entries(*ascents.channel_record(self.subject, layer, self.scope.seed))
-        best = self.store.entries(*exemplar_records.exemplar_record(self.subject, layer, self._stamp))
+        made = self.store.entries(*ascents.channel_record(self.model, layer, self.scope.seed))
+        best = self.store.entries(*exemplar_records.exemplar_record(self.model, layer, self._stamp))
         return [
             Unit(number, str(number), made.get(key, {}).get("picture"), made.get(key), best.get(key))
             for number, key in sorted((int(key), key) for key in {*made, *best})

@@ -9,8 +9,9 @@ import numpy as np
 
 from kerasal import feature_maps, hooks, images, receptive_field
 from kerasal.atlas.anatomy import Layer
+from kerasal.atlas.atlas_model import undeclared_size
 from kerasal.atlas.atlas_store import Store
-from kerasal.atlas.subject import Subject
+from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import open_source
 from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
 
@@ -22,29 +23,29 @@ _AT_ONCE = 64
 
 
 def find_exemplars(
-    subject: Subject, store: Store, layer: Layer, channels: Sequence[int], files: Sequence[pathlib.Path], stamp: str
+    model: ImageModel, store: Store, layer: Layer, channels: Sequence[int], files: Sequence[pathlib.Path], stamp: str
 ) -> None:
     """Find and draw the exemplars of channels of one layer; of a dense layer, whole images."""
-    key, settings = exemplar_record(subject, layer, stamp)
+    key, settings = exemplar_record(model, layer, stamp)
     make = _of_map if len(layer.shape) == 3 else _of_units
-    store.add(key, settings, make(subject, store, layer, list(channels), list(files)))
+    store.add(key, settings, make(model, store, layer, list(channels), list(files)))
 
 
-def exemplar_record(subject: Subject, layer: Layer, stamp: str) -> tuple[str, dict[str, Any]]:
+def exemplar_record(model: ImageModel, layer: Layer, stamp: str) -> tuple[str, dict[str, Any]]:
     """Return the key and the settings of a layer's record; ``stamp`` tells the images from others."""
-    return f"exemplars/{layer.slug}", {**subject.settings, "path": layer.path, "k": K, "images": stamp}
+    return f"exemplars/{layer.slug}", {**model.settings, "path": layer.path, "k": K, "images": stamp}
 
 
-def _of_map(subject, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
+def _of_map(model, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
     journal = store.journal(f"exemplars/{layer.slug}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what could not be read is told once, on the page of images
         try:
             rule = "deconvnet"
-            found = _searched(subject, layer, channels, files, journal, rule)
+            found = _searched(model, layer, channels, files, journal, rule)
         except hooks.NoReLU:  # none, or one that cannot be reached
             rule = "gradient"
-            found = _searched(subject, layer, channels, files, journal, rule)
+            found = _searched(model, layer, channels, files, journal, rule)
     return {
         str(one.channel): {
             "seen": one.seen,
@@ -68,29 +69,29 @@ def _of_map(subject, store, layer: Layer, channels: list[int], files: list) -> d
     }
 
 
-def _searched(subject, layer: Layer, channels: list[int], files: list, journal, rule: str) -> list:
+def _searched(model, layer: Layer, channels: list[int], files: list, journal, rule: str) -> list:
     return receptive_field.top_exemplars(
-        subject.model,
+        model.keras_model,
         layer.path,
         channels,
         files,
         K,
-        preprocessing=subject.intake.convention,
+        preprocessing=model.preprocessing,
         rule=rule,
-        fit=subject.intake.fit,
-        size=subject.size,
+        fit=model.fit,
+        size=undeclared_size(model),
         journal=journal,
     )
 
 
-def _of_units(subject, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
+def _of_units(model, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
     """Rank whole images by the activation of units that see all of them."""
-    source = open_source(files, subject.intake)
+    source = open_source(files, model)
     numbers, values, small = [], [], {}
     for batch, inputs in source.batches(_AT_ONCE, 0):
-        values.append(feature_maps(subject.model, inputs, layer.path)[:, channels])
+        values.append(feature_maps(model.keras_model, inputs, layer.path)[:, channels])
         numbers += batch
-        small |= {n: _narrowed(subject.intake.picture(one)) for n, one in zip(batch, inputs, strict=True)}
+        small |= {n: _narrowed(model.picture(one)) for n, one in zip(batch, inputs, strict=True)}
         kept = _best(np.concatenate(values), numbers)
         small = {n: picture for n, picture in small.items() if n in kept}
     values = np.concatenate(values)

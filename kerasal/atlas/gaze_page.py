@@ -7,16 +7,16 @@ import numpy as np
 
 from kerasal import gaze, images
 from kerasal.atlas.atlas_store import Store
-from kerasal.atlas.subject import Subject
 from kerasal.digests import digest_files
 from kerasal.gaze.gaze_maps import is_log_density
+from kerasal.models.image_model import ImageModel
 
 _LONGEST = 480
 
 
-def look(subject: Subject, store: Store, predictor: gaze.Predictor, file: pathlib.Path, slug: str) -> None:
+def look(model: ImageModel, store: Store, predictor: gaze.Predictor, file: pathlib.Path, slug: str) -> None:
     """Make the map of one photograph; a file that cannot be read is noted as such."""
-    key, settings = gaze_record(subject, file, slug)
+    key, settings = gaze_record(model, file, slug)
     try:
         photograph = images.read(file)
     except (ValueError, OSError) as error:
@@ -37,13 +37,13 @@ def look(subject: Subject, store: Store, predictor: gaze.Predictor, file: pathli
     store.add(key, settings, {"image": entry})
 
 
-def gaze_record(subject: Subject, file: pathlib.Path, slug: str) -> tuple[str, dict[str, Any]]:
+def gaze_record(model: ImageModel, file: pathlib.Path, slug: str) -> tuple[str, dict[str, Any]]:
     """Return the key and the settings of one photograph's record."""
-    return f"gaze/{slug}", {**subject.settings, "stamp": digest_files([file])}
+    return f"gaze/{slug}", {**model.settings, "stamp": digest_files([file])}
 
 
-def make_predictor(subject: Subject) -> gaze.Predictor:
+def make_predictor(model: ImageModel) -> gaze.Predictor:
     """Compile the net; one that takes any size looks at photographs as large as the rest of the atlas does."""
-    free = None in (getattr(subject.model, "input_shape", None) or (None,))[1:3]
-    size = subject.intake.shape[:2] if free and not is_log_density(subject.model) else None
-    return gaze.Predictor(subject.model, subject.intake.convention, size=size)
+    free = None in (getattr(model.keras_model, "input_shape", None) or (None,))[1:3]
+    size = model.input_size() if free and not is_log_density(model.keras_model) else None
+    return gaze.Predictor(model.keras_model, model.preprocessing, size=size)

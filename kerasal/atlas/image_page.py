@@ -9,8 +9,8 @@ import numpy as np
 
 from kerasal import attribution, hooks, images, localization
 from kerasal.atlas.atlas_store import Store
-from kerasal.atlas.subject import Subject
 from kerasal.digests import digest_files
+from kerasal.models.image_model import ImageModel
 
 TOP, BOXES = 5, 3
 # A forward pass for each of a thousand channels takes longer than all other methods together.
@@ -19,67 +19,67 @@ _LIKELY = 0.01  # a box around what is hardly there means nothing
 _FRAME = 256 / 224  # crop-averaged saliency cuts its crops from a larger picture
 
 
-def explain(subject: Subject, store: Store, file: pathlib.Path, slug: str) -> None:
+def explain(model: ImageModel, store: Store, file: pathlib.Path, slug: str) -> None:
     """Make everything that the page of one image shows; a file that cannot be read is noted as such."""
-    key, settings = image_record(subject, file, slug)
+    key, settings = image_record(model, file, slug)
     try:
         photograph = images.read(file)
     except (ValueError, OSError) as error:
         store.add(key, settings, {"image": {"file": str(file), "unreadable": str(error)}})
         return
-    inputs = subject.intake(photograph)[None]
-    picture = subject.intake.picture(inputs[0])
+    inputs = model.inputs(photograph)
+    picture = model.picture(inputs[0])
     entry: dict[str, Any] = {"file": str(file), "picture": store.picture(f"images/{slug}/image", picture), "top": []}
-    if subject.classes:
-        scores, probable = _scores(subject, inputs)
+    if model.class_count:
+        scores, probable = _scores(model, inputs)
         order = np.argsort(-scores, kind="stable")[:TOP]
         entry["top"] = [{"number": int(n), "score": float(scores[n])} for n in order]
         entry["probable"] = probable
         entry["methods"], entry["left_out"] = _methods(
-            subject, store, slug, picture, _larger(subject, photograph), inputs, int(order[0])
+            model, store, slug, picture, _larger(model, photograph), inputs, int(order[0])
         )
         likely = [int(n) for n in order[:BOXES] if n == order[0] or not probable or scores[n] >= _LIKELY]
-        entry["boxes"], entry["no_boxes"] = _boxes(subject, picture, likely)
+        entry["boxes"], entry["no_boxes"] = _boxes(model, picture, likely)
     store.add(key, settings, {"image": entry})
 
 
-def image_record(subject: Subject, file: pathlib.Path, slug: str) -> tuple[str, dict[str, Any]]:
+def image_record(model: ImageModel, file: pathlib.Path, slug: str) -> tuple[str, dict[str, Any]]:
     """Return the key and the settings of one image's record."""
-    return f"images/{slug}", {**subject.settings, "stamp": digest_files([file]), "options": _OPTIONS, "top": TOP}
+    return f"images/{slug}", {**model.settings, "stamp": digest_files([file]), "options": _OPTIONS, "top": TOP}
 
 
-def top_classes(subject: Subject, files: Sequence[pathlib.Path]) -> list[int]:
+def top_classes(model: ImageModel, files: Sequence[pathlib.Path]) -> list[int]:
     """Return the numbers of the classes that the model sees first in these images, in their order."""
     found = []
     for file in files:
         try:
-            found.append(int(_scores(subject, subject.intake(images.read(file))[None])[0].argmax()))
+            found.append(int(_scores(model, model.inputs(images.read(file)))[0].argmax()))
         except (ValueError, OSError):  # told on the page of images
             continue
     return list(dict.fromkeys(found))
 
 
-def _scores(subject: Subject, inputs: np.ndarray) -> tuple[np.ndarray, bool]:
+def _scores(model: ImageModel, inputs: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return the output for one input (classes,), and whether it looks like probabilities."""
-    with hooks.unchanged(subject.model):
-        scores = np.asarray(subject.model(inputs, training=False), dtype=np.float64)[0]
+    with hooks.unchanged(model.keras_model):
+        scores = np.asarray(model.keras_model(inputs, training=False), dtype=np.float64)[0]
     return scores, bool(scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2)
 
 
-def _larger(subject: Subject, photograph: np.ndarray) -> np.ndarray:
-    size = tuple(round(_FRAME * side) for side in subject.intake.shape[:2])
-    larger = images.crop_square(photograph, size, subject.intake.fit)
-    return subject.intake.convention.apply(images.to_channels(larger, subject.intake.shape[2]))[None]
+def _larger(model: ImageModel, photograph: np.ndarray) -> np.ndarray:
+    size = tuple(round(_FRAME * side) for side in model.input_size())
+    larger = images.fit_image(photograph, size, model.fit)
+    return model.preprocessing.apply(images.to_channels(larger, model.channels))[None]
 
 
-def _methods(subject: Subject, store: Store, slug: str, picture, larger, inputs, target: int) -> tuple[list, list]:
+def _methods(model: ImageModel, store: Store, slug: str, picture, larger, inputs, target: int) -> tuple[list, list]:
     """Run every method for one class; return those that worked, and why the others did not."""
     found, left_out = [], []
     for name in attribution.list_methods():
         spec = attribution.method_spec(name)
         own = larger if spec.any_size else inputs
         try:
-            maps = getattr(attribution, name)(subject.model, own, [target], **_OPTIONS.get(name, {}))
+            maps = getattr(attribution, name)(model.keras_model, own, [target], **_OPTIONS.get(name, {}))
         except ValueError as error:
             left_out.append({"name": name, "reason": str(error)})
             continue
@@ -88,7 +88,7 @@ def _methods(subject: Subject, store: Store, slug: str, picture, larger, inputs,
             defaults = {key: parameter.default for key, parameter in spec.options.items()}
             values = spec.on_pixels(values, picture.shape[:2], defaults)
         signed = values.ndim == 3 or (spec.signed and bool((values < 0).any()))
-        drawn, over = _drawn(subject, spec, picture, np.asarray(values))
+        drawn, over = _drawn(model, spec, picture, np.asarray(values))
         found.append(
             {
                 "name": name,
@@ -105,10 +105,10 @@ def _methods(subject: Subject, store: Store, slug: str, picture, larger, inputs,
     return found, left_out
 
 
-def _drawn(subject: Subject, spec, picture: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _drawn(model: ImageModel, spec, picture: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Draw a map by itself, as large as the picture, and its colours over the picture where it is strong."""
     if values.ndim == 3:  # a gradient with its channels
-        if subject.intake.convention.bgr:
+        if model.preprocessing.bgr:
             values = values[..., ::-1]
         strength = np.abs(values).max(axis=2)
         drawn = images.relief(values) if values.shape[2] == 3 else images.heatmap(values[..., 0], signed=True)
@@ -120,13 +120,13 @@ def _drawn(subject: Subject, spec, picture: np.ndarray, values: np.ndarray) -> t
     return drawn, images.overlay(picture, strength, strength=1.0)
 
 
-def _boxes(subject: Subject, picture: np.ndarray, numbers: list[int]) -> tuple[list, str]:
+def _boxes(model: ImageModel, picture: np.ndarray, numbers: list[int]) -> tuple[list, str]:
     """Return a box for each class, in pixels of the picture, or the reason why there is none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a map that is empty: told by its box being everything
             found = localization.localize(
-                subject.model, picture, classes=numbers, preprocessing=subject.intake.convention
+                model.keras_model, picture, classes=numbers, preprocessing=model.preprocessing
             )
     except ValueError as error:
         return [], str(error)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasal import images, maximize
-from kerasal.atlas.subject import Subject
 from kerasal.maximization import Maximization
+from kerasal.models.image_model import ImageModel
 from kerasal.objectives import Objective
 
 _ASSETS = pathlib.Path(__file__).parent.parent / "assets"
@@ -28,17 +28,17 @@ class Ascended:
 
 
 def ascended(
-    subject: Subject, objectives: Sequence[Objective], files: Sequence[pathlib.Path], recipe: dict[str, Any]
+    model: ImageModel, objectives: Sequence[Objective], files: Sequence[pathlib.Path], recipe: dict[str, Any]
 ) -> list[Ascended]:
     """Ascend as ``recipe`` says; ``files`` are the photographs that may be started from, beside those that ship."""
-    dead = maximize(subject.model, list(objectives), **(recipe | {"steps": 1})).dead
+    dead = maximize(model.keras_model, list(objectives), **(recipe | {"steps": 1})).dead
     moved = [i for i in range(len(objectives)) if i not in dead]
     made = [Ascended() for _ in objectives]
-    for places, starts, names in ((moved, None, None), _woken(subject, objectives, dead, files, recipe)):
+    for places, starts, names in ((moved, None, None), _woken(model, objectives, dead, files, recipe)):
         if not places:
             continue
         found = maximize(
-            subject.model,
+            model.keras_model,
             [objectives[i] for i in places],
             **(recipe if starts is None else recipe | {"init": starts}),
         )
@@ -50,14 +50,14 @@ def ascended(
 
 
 def strokes(
-    subject: Subject, objectives: Sequence[Objective], noise: np.ndarray, recipe: dict[str, Any]
+    model: ImageModel, objectives: Sequence[Objective], noise: np.ndarray, recipe: dict[str, Any]
 ) -> list[Ascended]:
     """Ascend images too small for a photograph's waves, from ``noise`` in pixels; each is stretched in contrast."""
-    convention = subject.intake.convention
-    found = maximize(subject.model, list(objectives), init=convention.apply(noise), **recipe)
+    convention = model.preprocessing
+    found = maximize(model.keras_model, list(objectives), init=convention.apply(noise), **recipe)
     pixels = _stretched(convention.invert(found.raw))
     # What is told is the score of the picture that is shown.
-    again = maximize(subject.model, list(objectives), init=convention.apply(pixels), **(recipe | {"steps": 1}))
+    again = maximize(model.keras_model, list(objectives), init=convention.apply(pixels), **(recipe | {"steps": 1}))
     begun, ended = _scores(found, 0), _scores(again, 0)
     return [
         Ascended() if i in found.dead else Ascended(images.to_channels(pixels[i], 3), begun[i], ended[i])
@@ -66,7 +66,7 @@ def strokes(
 
 
 def _woken(
-    subject: Subject,
+    model: ImageModel,
     objectives: Sequence[Objective],
     dead: Sequence[int],
     files: Sequence[pathlib.Path],
@@ -78,24 +78,24 @@ def _woken(
     """
     if not dead:
         return [], None, None
-    names, inputs = _photographs(subject, files, recipe.get("size") or subject.intake.shape[:2])
+    names, inputs = _photographs(model, files, recipe.get("size") or model.input_size())
     asked = [objectives[i] for i in dead for _ in names]
     once = recipe | {"steps": 1, "transforms": ()}
-    found = maximize(subject.model, asked, init=np.tile(inputs, (len(dead), 1, 1, 1)), **once)
+    found = maximize(model.keras_model, asked, init=np.tile(inputs, (len(dead), 1, 1, 1)), **once)
     scores = np.reshape(_scores(found, 0), (len(dead), len(names)))
     excited = [(i, row.argmax()) for i, row in zip(dead, scores, strict=True) if row.max() > 0]
     return [i for i, _ in excited], inputs[[best for _, best in excited]], [names[best] for _, best in excited]
 
 
-def _photographs(subject: Subject, files: Sequence[pathlib.Path], size) -> tuple[list[str], np.ndarray]:
+def _photographs(model: ImageModel, files: Sequence[pathlib.Path], size) -> tuple[list[str], np.ndarray]:
     names, inputs = [], []
     for file in (*files[:_MOST], *shipped()):
         try:
-            photograph = images.crop_square(images.read(file), size, subject.intake.fit)
+            photograph = images.fit_image(images.read(file), size, model.fit)
         except (ValueError, OSError):  # told on the page of images
             continue
         names.append(file.stem)
-        inputs.append(subject.intake.convention.apply(images.to_channels(photograph, subject.intake.shape[2])))
+        inputs.append(model.preprocessing.apply(images.to_channels(photograph, model.channels)))
     return names, np.stack(inputs)
 
 

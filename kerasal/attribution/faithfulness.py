@@ -13,9 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.checks import refuse_mask
 from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.hooks.model_inputs import conform

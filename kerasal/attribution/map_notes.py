@@ -1,8 +1,8 @@
 """What is known of maps beside their values: the layer that they were made from, and why one is 0 everywhere.
 
-A picture of a map of zeros looks like one of "no evidence". Mostly it is another thing: a probability of exactly 1, a score
-that is clipped, a gradient that is too small for float16. What speaks against that is the gradient itself, so it is
-looked at; only where it is not 0, the method's own reason is likely, such as the ReLU of a class activation map.
+A picture of a map of zeros looks like one of "no evidence". Mostly it is another thing: a probability of exactly 1, a
+score that is clipped, a gradient that is too small for float16. What speaks against that is the gradient itself, so it
+is looked at; only where it is not 0, the method's own reason is likely, such as the ReLU of a class activation map.
 """
 
 import warnings

@@ -17,6 +17,7 @@ from kerasal.batch.output_folder import Folder
 from kerasal.batch.shard_files import picture_path
 from kerasal.batch.shard_plan import Shard, plan
 from kerasal.names import closest
+from kerasal.process import load_tensorflow
 from kerasal.progress import progress_bar
 
 
@@ -144,8 +145,6 @@ def _make_all(kind, folder, shards, workers, address) -> Iterator[tuple[Shard, d
 
 def _open(job: Job, workers: int):
     """Load the model and try the job on one photograph."""
-    from kerasal.cli.session import load_tensorflow
-
     thread_limits.hide_gpu(job.threads)
     load_tensorflow()
     check_method(job.method)

@@ -9,15 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kerasal import (
-    attribution,
-    hooks,
-)
+from kerasal import attribution, hooks
 from kerasal import images as drawing
 from kerasal.callbacks.strips import clear, draw_strip, epochs_in, read_epoch, write_epoch
 from kerasal.callbacks.tiles import Looks
 from kerasal.digests import digest
-from kerasal.models.image_inputs import Intake
+from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import open_source
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field import FeatureEvolution
@@ -99,7 +96,8 @@ class KerasalCallback(keras.callbacks.Callback):
         self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in _listed(maps)}
         for name in self._maps:
             attribution.method_spec(name)  # an unknown one is said now
-        self._images, self._take, self._labels = images, (preprocessing, fit, size), labels
+        self._images, self._labels = images, labels
+        self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
         self._targets, self._classes = targets, [int(one) for one in classes]
         self._ascent = {"preset": "simonyan", "preprocessing": preprocessing, "size": size, **(ascent or {})}
         self._logs = self.folder / "events" if tensorboard is True else tensorboard
@@ -156,15 +154,14 @@ class KerasalCallback(keras.callbacks.Callback):
     def _taken_in(self) -> Looks:
         inputs, pictures, names = None, [], []
         if self._images is not None and self._maps:
-            intake = Intake(self.model, *self._take)
-            source = open_source(self._images, intake)
+            source = open_source(self._images, ImageModel(self.model, **self._take))
             batches = list(source.batches(64))
             if not batches:
                 raise ValueError(f"There is not one image to draw maps of. {told(source.skipped)}")
             if source.skipped:
                 warnings.warn(f"Skipped: {told(source.skipped)}", stacklevel=2)
             inputs = np.concatenate([batch for _, batch in batches])
-            pictures = [intake.picture(one) for one in inputs]
+            pictures = [source.model.picture(one) for one in inputs]
             names = _told_apart([source.name(number) for numbers, _ in batches for number in numbers])
         return Looks(inputs, pictures, names, self._targets, self._maps, self._classes, self._ascent, self._labels)
 

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import (
-    attribution,
-)
+from kerasal import attribution
 from kerasal import images as drawing
 from kerasal.callbacks.strips import Tile
 from kerasal.hooks.engine import fixed_target, target_scores

@@ -45,18 +45,16 @@ def export(
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     from rich.table import Table
 
-    from kerasal.models import registry
     from kerasal.serving.assets import read_description
-    from kerasal.serving.exporter import make_subject, write
+    from kerasal.serving.exporter import write
 
-    spec = None if pathlib.Path(model).exists() else registry.model_spec(model)
-    subject = make_subject(opened.model, spec, opened.preprocessing, opened.labels)
+    opened = opened.image_model
     if format == "onnx":
-        _write_onnx(subject, folder, signature, name)
+        _write_onnx(opened, folder, signature, name)
         return
-    if subject.convention is None and signature is None:
+    if opened.preprocessing is None and signature is None:
         remark("No signatures on images: say --preprocessing for predict_image and predict_bytes.")
-    path = write(subject, folder, signature, version, name)
+    path = write(opened, folder, signature, version, name)
     table = Table("signature", "takes", "gives")
     for key, one in read_description(path)["signatures"].items():
         table.add_row(key, _listed(one["inputs"]), _listed(one["outputs"]))
@@ -65,10 +63,10 @@ def export(
     results().print(f"{path}  {size / 1e6:.1f} MB. Next: kerasal serve {folder}", markup=False, soft_wrap=True)
 
 
-def _write_onnx(subject, folder: pathlib.Path, signature: list[str] | None, name: str | None) -> None:
+def _write_onnx(opened, folder: pathlib.Path, signature: list[str] | None, name: str | None) -> None:
     from kerasal.serving import onnx
 
-    for path in onnx.write(subject, folder, signature or ["serving_default"], name):
+    for path in onnx.write(opened, folder, signature or ["serving_default"], name):
         size = path.stat().st_size / 1e6
         results().print(f"{path}  {size:.1f} MB, the same as TensorFlow in onnxruntime", markup=False, soft_wrap=True)
 

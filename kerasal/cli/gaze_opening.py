@@ -1,16 +1,15 @@
 """From the NET argument of ``kerasal gaze`` to a net with its conventions, and from --data to a data set."""
 
 import dataclasses
-import json
 import pathlib
 from typing import Annotated, Any
 
 import typer
 
 from kerasal.cli.options import NetOption as NetOption
-from kerasal.cli.options import has_weights
 from kerasal.cli.options import options_of as options_of
-from kerasal.cli.session import load_tensorflow, remark
+from kerasal.cli.session import remark
+from kerasal.process import load_tensorflow
 
 Net = Annotated[
     str,
@@ -74,33 +73,23 @@ def open_net(
         ValueError: no such net, or a run that is not finished.
         FileNotFoundError: there is no such file.
     """
-    path = pathlib.Path(text)
-    run = path / "run.json"
     load_tensorflow()
-    from kerasal.models import registry
+    from kerasal import models
 
-    if run.is_file():
-        facts = json.loads(run.read_text(encoding="utf-8"))
-        file = path / facts["model_file"]
-        if not file.is_file():
-            raise ValueError(f"The run in {path} is not finished: it has no {file.name} yet. Start it again to go on.")
-        shape = size_of(size) or tuple(facts["size"])
-        return OpenedNet(
-            _load(file, unsafe), preprocessing or facts["preprocessing"], shape, facts["target_range"], path.name
-        )
-    if path.exists() and not (path.is_dir() and text in registry.list_models()):  # a folder of maps is no net
-        if weights or net_options:
-            raise ValueError("--weights and --net-option go with a zoo net; a file has its own.")
-        if preprocessing is None:
-            remark("Preprocessing: unit (0..1) assumed; --preprocessing sets it.")
-        return OpenedNet(_load(path, unsafe), preprocessing or "unit", size_of(size), "unit", path.name)
-    spec = registry.model_spec(text) if text in registry.list_models() else None
-    if spec is not None and weights is None and not net_options:
-        weights = next((name for name, origin in spec.weights.items() if origin.file is not None), None)
-    net, spec = create_net(text, weights, net_options), registry.model_spec(text)
-    if weights is None and not has_weights(options_of(net_options)):
-        remark(f"{text} has random weights here: its maps mean nothing. Give it weights with --weights FILE.")
-    return OpenedNet(net, preprocessing or spec.preprocessing, size_of(size), "unit", text)
+    opened = models.open_model(
+        text,
+        weights=weights,
+        options=options_of(net_options),
+        preprocessing=preprocessing,
+        size=size_of(size),
+        unsafe=unsafe,
+    )
+    for note in opened.notes:
+        remark(note)
+    if opened.preprocessing is None:
+        remark("Preprocessing: unit (0..1) assumed; --preprocessing sets it.")
+    pixels = "unit" if opened.preprocessing is None else opened.preprocessing.name
+    return OpenedNet(opened.keras_model, pixels, opened.size, opened.facts.get("target_range", "unit"), opened.name)
 
 
 def net_and_images(arguments: list[str]) -> tuple[str, list[pathlib.Path]]:
@@ -171,10 +160,3 @@ def size_of(text: str | None) -> tuple[int, int] | None:
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise typer.BadParameter(f"--size is HEIGHTxWIDTH, such as 240x320; received {text!r}")
     return int(height), int(width)
-
-
-def _load(path: pathlib.Path, unsafe: bool):
-    from kerasal import layers  # noqa: F401  (the layers are registered for loading)
-    from kerasal.models import registry
-
-    return registry.load_model(path, unsafe=unsafe)

@@ -1,6 +1,5 @@
 """The options that several commands share, and how their texts are read."""
 
-import ast
 import pathlib
 from typing import Annotated, Any, Literal
 
@@ -8,6 +7,7 @@ import typer
 
 from kerasal.cli.outputs import check_output as check_output
 from kerasal.cli.outputs import refuse_inputs as refuse_inputs
+from kerasal.names import read_key_values
 
 Model = Annotated[
     str, typer.Argument(help="A zoo name, a .keras or .h5 file, or a SavedModel folder.", show_default=False)
@@ -75,16 +75,10 @@ def options_of(given: list[str] | None, flag: str = "--net-option", example: str
     Raises:
         typer.BadParameter: no ``=``.
     """
-    found = {}
-    for one in given or ():
-        key, equals, value = one.partition("=")
-        if not equals or not key.isidentifier():
-            raise typer.BadParameter(f"{flag} is KEY=VALUE, such as {example}; received {one!r}")
-        try:
-            found[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[key] = value
-    return found
+    try:
+        return read_key_values(given, flag, example)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def has_weights(given: dict[str, Any]) -> bool:

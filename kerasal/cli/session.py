@@ -1,12 +1,11 @@
 """What the commands share: quiet start of TensorFlow, and where results and remarks are printed."""
 
-import contextlib
 import os
-import sys
-from collections.abc import Iterator
 
 from rich.console import Console
 from rich.markup import escape
+
+from kerasal.process import load_tensorflow as load_tensorflow
 
 
 def results() -> Console:
@@ -22,19 +21,6 @@ def console_for_progress() -> Console:
 def remark(text: str) -> None:
     """Print a remark on the error stream."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{escape(text)}[/]")
-
-
-def load_tensorflow() -> None:
-    """Import TensorFlow and Keras without their start-up messages, which are printed below Python's reach."""
-    if "tensorflow" in sys.modules:
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _silenced_error_stream():
-        from kerasal import _keras  # noqa: F401
-
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()  # looks for a GPU now, and would say on the error stream that there is none
 
 
 def join_workers(strategy: str | None) -> bool:
@@ -55,21 +41,3 @@ def join_workers(strategy: str | None) -> bool:
     if cluster.chief and others:
         remark(f"Waiting for {len(others)} more worker{'s' * (len(others) > 1)}: {', '.join(others)}.")
     return training.join_workers().chief
-
-
-@contextlib.contextmanager
-def _silenced_error_stream() -> Iterator[None]:
-    try:
-        descriptor = sys.stderr.fileno()
-    except (OSError, ValueError, AttributeError):  # a test or a notebook has put something else there
-        yield
-        return
-    sys.stderr.flush()
-    saved, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, descriptor)
-        yield
-    finally:
-        os.dup2(saved, descriptor)
-        os.close(saved)
-        os.close(nowhere)

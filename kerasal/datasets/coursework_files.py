@@ -19,7 +19,7 @@ from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_types import Points, Shape, Stimulus
 from kerasal.datasets.safe_pickle import read_pickle
 from kerasal.files import replacing
-from kerasal.images.drawings import crop_square
+from kerasal.images.drawings import fit_image
 from kerasal.progress import progress_bar
 
 _PROTOCOL = 3  # the first with bytes, and the last without frames: samples can follow one another
@@ -111,7 +111,7 @@ def _samples(data, index, size, map_size, originals, mirror, channels, sigma) ->
     name, stimulus = data.names[index], data.stimulus(index)
     image = data.image(index)
     small = stimulus.small
-    small = small if small is not None and small.shape[:2] == tuple(size) else crop_square(image, size, "stretch")
+    small = small if small is not None and small.shape[:2] == tuple(size) else fit_image(image, size, "stretch")
     arrays = {"X": small, "y": np.asarray(data.density(index, map_size, sigma))}
     if originals:
         arrays |= {"X_original": image, "y_original": np.asarray(data.fixation_map(index, binary=True), np.uint8)}

@@ -13,7 +13,7 @@ from kerasal.datasets.gaze_types import Shape, Stimulus
 from kerasal.datasets.map_files import read_map
 from kerasal.digests import digest, digest_files
 from kerasal.files import replacing
-from kerasal.images.drawings import crop_square
+from kerasal.images.drawings import fit_image
 from kerasal.progress import progress_bar
 
 
@@ -107,7 +107,7 @@ def _image(data: GazeDataset, number: int, size: Shape, fit: str) -> np.ndarray:
     small = data.stimulus(number).small
     if small is not None and small.shape[:2] == tuple(size):
         return small
-    return crop_square(data.image(number), size, fit)
+    return fit_image(data.image(number), size, fit)
 
 
 def _map(data: GazeDataset, number: int, size: Shape, target: str, sigma, fit: str, image_size: Shape) -> np.ndarray:
@@ -116,9 +116,9 @@ def _map(data: GazeDataset, number: int, size: Shape, target: str, sigma, fit: s
         return np.asarray(found, np.float32)
     if target == "density":
         whole = np.asarray(data.density(number, None, sigma))
-        return np.maximum(crop_square(crop_square(whole, _crop_of(whole.shape, image_size)), size, "stretch"), 0)
+        return np.maximum(fit_image(fit_image(whole, _crop_of(whole.shape, image_size)), size, "stretch"), 0)
     counts = data.fixation_map(number)
-    return _shrunk(crop_square(np.asarray(counts), _crop_of(counts.shape, image_size)), size)
+    return _shrunk(fit_image(np.asarray(counts), _crop_of(counts.shape, image_size)), size)
 
 
 def _crop_of(shape: Shape, like: Shape) -> Shape:

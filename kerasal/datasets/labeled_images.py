@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasal.datasets.class_folders import ClassFiles, class_files
 from kerasal.digests import digest, digest_file
-from kerasal.images import crop_square, read, read_ahead, to_channels
+from kerasal.images import fit_image, read, read_ahead, to_channels
 from kerasal.progress import progress_bar
 
 IN_MEMORY = 2 << 30
@@ -104,7 +104,7 @@ class ClassImages:
         return digest(self.names, self.shape, self.fit, self.labels, files)
 
     def _read(self, file: pathlib.Path) -> np.ndarray:
-        return to_channels(crop_square(read(file), self.shape[:2], self.fit), self.shape[2])
+        return to_channels(fit_image(read(file), self.shape[:2], self.fit), self.shape[2])
 
 
 def class_images(

@@ -10,8 +10,8 @@ from kerasal.diagnosis import spectra
 from kerasal.diagnosis.kernels import find_kernels
 from kerasal.diagnosis.responses import respond
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.models.image_inputs import Intake
-from kerasal.models.image_sources import open_source
+from kerasal.models.image_model import ImageModel
+from kerasal.models.image_sources import ImageSource, open_source
 from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
 
@@ -102,7 +102,8 @@ def filter_diagnosis(
     )
     seen, skipped = 0, []
     if images is not None:
-        seen, skipped, found = _on_images(model, path, images, (preprocessing, fit, size), batch_size, progress)
+        own = ImageModel(model, preprocessing, size=size, fit=fit)
+        seen, skipped, found = _on_images(open_source(images, own), path, batch_size, progress)
         table = table.assign(**found)
     strength = table["rms" if images is None else "peak"].to_numpy(np.float64).copy()
     strength[broken] = np.nan  # a maximum of NaN may come out as 0
@@ -111,14 +112,13 @@ def filter_diagnosis(
     return table
 
 
-def _on_images(model, path: str, images, intake: tuple, batch_size, progress: bool) -> tuple[int, list, dict]:
+def _on_images(source: ImageSource, path: str, batch_size, progress: bool) -> tuple[int, list, dict]:
     """Return how many images were looked at, the unreadable ones, and the columns that they give."""
-    source = open_source(images, Intake(model, *intake))
-    batch_size = batch_size or chunk_size([np.broadcast_to(0.0, (1, *source.intake.shape))])
+    batch_size = batch_size or chunk_size([np.broadcast_to(0.0, (1, *source.shape))])
     seen, peak, active, energy, beyond = 0, [], 0.0, 0.0, 0.0
     with progress_bar("Responses", source.total, progress) as advance:
         for numbers, inputs in source.batches(batch_size):
-            strongest, above, whole, part = respond(model, path, inputs)
+            strongest, above, whole, part = respond(source.model.keras_model, path, inputs)
             peak.append(strongest.max(axis=0))
             active, energy, beyond = active + above.sum(axis=0), energy + whole.sum(axis=0), beyond + part.sum(axis=0)
             seen += len(numbers)

@@ -6,9 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from kerasal import (
-    images,
-)
+from kerasal import images
 from kerasal.diagnosis.kernels import find_kernels
 
 import keras

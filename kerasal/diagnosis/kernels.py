@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 
 import keras
 

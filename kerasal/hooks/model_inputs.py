@@ -87,6 +87,26 @@ def rows_at_once(tensors: list) -> int:
     return chunk_size([np.broadcast_to(np.float32(0), (1, *tensor.shape[1:])) for tensor in tensors])
 
 
+def declared_image_shape(model: keras.Model) -> tuple[int | None, ...]:
+    """Return (height, width, channels) of the one image that a model takes, or (height, width); None where any.
+
+    Channels come last here, also for a model that takes them first (``takes_channels_first``). A subclassed model and
+    a Sequential without an input layer remember what they were built on.
+
+    Raises:
+        TypeError: not a ``keras.Model``.
+        ValueError: the model has no weights yet, or not exactly one image input.
+    """
+    shape = _one_image(model)
+    return (*shape[1:], shape[0]) if takes_channels_first(model) else shape
+
+
+def takes_channels_first(model: keras.Model) -> bool:
+    """Return whether the one image input of a model is (N, channels, height, width)."""
+    shape = _one_image(model)
+    return len(shape) == 3 and channel_axes(model, [(None, *shape)]) != [3]
+
+
 def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
     """Return (height, width, channels) of the one image that a model takes; ``size`` takes the place of its own.
 
@@ -95,6 +115,19 @@ def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tupl
     Raises:
         ValueError: the model has no weights yet, or not exactly one image input, or takes its channels first.
     """
+    shape = _one_image(model)
+    if len(shape) != 3:
+        raise ValueError(f"Expected a model with one image input (N, H, W, C). {model.name!r} takes {_shown(shape)}.")
+    check_channels_last(model, shape)
+    height, width, channels = shape
+    if size is not None and not (len(size) == 2 and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)):
+        raise ValueError(f"A size is (height, width), two whole numbers from 1 on. Received: {size!r}.")
+    own = (height or 224, width or 224) if size is None else tuple(map(int, size))
+    return *own, channels or 3
+
+
+def _one_image(model: keras.Model) -> tuple[int | None, ...]:
+    """Return the shape of a model's one image input as the model takes it, without the batch axis."""
     check_process()
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected a keras.Model. Received: {model!r}. By name: kerasal.load_model(name).")
@@ -106,17 +139,12 @@ def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tupl
     else:
         shapes = [shape for _, shape, _ in specs]
     shapes = shapes or [(None, None, None)]
-    if len(shapes) != 1 or len(shapes[0]) != 3:
+    if len(shapes) != 1 or len(shapes[0]) not in (2, 3):
         raise ValueError(
             f"Expected a model with one image input (N, H, W, C). {model.name!r} takes "
             f"{', '.join(map(_shown, shapes))}."
         )
-    check_channels_last(model, shapes[0])
-    height, width, channels = shapes[0]
-    if size is not None and not (len(size) == 2 and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)):
-        raise ValueError(f"A size is (height, width), two whole numbers from 1 on. Received: {size!r}.")
-    own = (height or 224, width or 224) if size is None else tuple(map(int, size))
-    return *own, channels or 3
+    return shapes[0]
 
 
 def check_channels_last(model: keras.Model, shape: tuple) -> None:

@@ -4,7 +4,9 @@ Only here is anything normalised, and always relative to the map's own size, so 
 of 1e+3. What is drawn on or written is always a new array.
 """
 
-from kerasal.images.drawings import crop_square as crop_square
+import warnings
+
+from kerasal.images.drawings import fit_image as fit_image
 from kerasal.images.drawings import heatmap as heatmap
 from kerasal.images.drawings import overlay as overlay
 from kerasal.images.drawings import relief as relief
@@ -20,18 +22,20 @@ from kerasal.images.image_files import read as read
 from kerasal.images.image_files import write as write
 from kerasal.images.image_folders import find_files as find_files
 from kerasal.images.image_folders import read_ahead as read_ahead
+from kerasal.images.image_folders import read_images as read_images
 
 __all__ = [
     "caption",
     "check_image",
-    "crop_square",
     "find_files",
+    "fit_image",
     "frames",
     "grid",
     "heatmap",
     "overlay",
     "read",
     "read_ahead",
+    "read_images",
     "relief",
     "resize",
     "sheet",
@@ -39,3 +43,10 @@ __all__ = [
     "to_channels",
     "write",
 ]
+
+
+def __getattr__(name: str):
+    if name == "crop_square":
+        warnings.warn("images.crop_square is called images.fit_image now.", DeprecationWarning, stacklevel=2)
+        return fit_image
+    raise AttributeError(f"module 'kerasal.images' has no attribute {name!r}; it has {', '.join(__all__)}")

@@ -64,11 +64,17 @@ def size_of_area(shape: tuple[int, int], area: int, *, multiple: int = 16, narro
     return tuple(max(1, round(side / multiple)) * multiple for side in sides)
 
 
-def crop_square(image: np.ndarray, size: tuple[int, int], fit: Literal["crop", "stretch"] = "crop") -> np.ndarray:
-    """Bring a photograph to a network's (height, width): its largest centred part of that shape, or all, stretched."""
+def fit_image(image: np.ndarray, size: tuple[int, int], mode: Literal["crop", "stretch"] = "crop") -> np.ndarray:
+    """Return an image brought to (height, width): its largest centered part of that shape, or all of it, stretched.
+
+    Raises:
+        ValueError: no such size or mode, or an array that is no image; see ``resize``.
+    """
     if np.ndim(size) != 1 or len(size) != 2:
         raise ValueError(f"size is (height, width). Received: {size!r}.")
-    if fit == "stretch":
+    if mode not in ("crop", "stretch"):
+        raise ValueError(f"mode must be 'crop' or 'stretch', got {mode!r}.")
+    if mode == "stretch":
         return resize(image, size)
     height, width = image.shape[:2]
     scale = min(height / size[0], width / size[1])

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+
+from kerasal.images.image_files import read
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _PENDING = 64
 
@@ -71,3 +75,27 @@ def _inside(folder: pathlib.Path) -> Iterator[pathlib.Path]:
         for name in names:
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 yield pathlib.Path(parent, name)
+
+
+def read_images(photos: Any) -> list[np.ndarray] | None:
+    """Return uint8 images (h, w, 1 or 3) from a path, a folder, a list of paths or images, or an array (N, h, w, C).
+
+    None stands for an array of another dtype, which may be model inputs.
+
+    Raises:
+        ValueError: an empty list, or a file that is no image.
+        FileNotFoundError: a path at which there is nothing.
+    """
+    if isinstance(photos, (str, os.PathLike)):
+        photos = find_files([photos])
+    if isinstance(photos, (list, tuple)):
+        if not photos:
+            raise ValueError("photos must hold images, got none.")
+        read = [read(one) if isinstance(one, (str, os.PathLike)) else np.asarray(one) for one in photos]
+        return read if all(one.dtype == np.uint8 for one in read) else None
+    array = np.asarray(photos)
+    if array.dtype != np.uint8:
+        return None
+    if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3)):
+        return [array if array.ndim == 3 else array[..., None]]
+    return list(array if array.ndim == 4 else array[..., None])

@@ -8,17 +8,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from kerasal import (
-    attribution,
-    hooks,
-)
-from kerasal import preprocessing as conventions
+from kerasal import attribution, hooks
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.images import resize, to_channels
 from kerasal.localization.boxes import Box, scaled
 from kerasal.localization.masks import bounding_box, fitted
 from kerasal.localization.seed_recipes import RECIPES
 from kerasal.localization.segmentation import DEFAULTS, Segmentation, checked_image, enlarged, segment
+from kerasal.models.image_model import ImageModel
 from kerasal.names import closest
 
 import keras
@@ -126,14 +123,20 @@ def find_objects(
         if name not in _CUT:
             raise TypeError(closest(name, _CUT, "option of graphcut"))
     method = method or options["method"]
-    height, width, channels = image_shape(model)
-    apply = _applying(preprocessing, channels)
-    small = apply(resize(image, (height, width)))
+    convention = None if callable(preprocessing) else preprocessing
+    opened = ImageModel(model, convention, size=image_shape(model)[:2], fit="stretch")
+
+    def to_inputs(picture: np.ndarray) -> np.ndarray:
+        pixels = to_channels(picture, opened.channels)
+        return np.float32(preprocessing(pixels)[None]) if callable(preprocessing) else opened.to_inputs(pixels[None])
+
+    height, width = opened.input_size()
+    small = to_inputs(resize(image, (height, width)))
     numbers, scores = _chosen(model, small, classes, top, output)
     cuts_crops = isinstance(method, str) and attribution.method_spec(method).any_size
     size = (round(_FRAME * height), round(_FRAME * width)) if cuts_crops else (height, width)
     picture = resize(image, size)
-    inputs = apply(picture) if cuts_crops else small
+    inputs = to_inputs(picture) if cuts_crops else small
     maps = _maps(model, inputs, numbers, method, output, method_options or {}, size)
     cut_options = {name: options[name] for name in _CUT}
     return [
@@ -200,11 +203,3 @@ def _maps(model, inputs, numbers, method, output, options: dict, size: tuple[int
     if maps.ndim != 3 or len(maps) != len(numbers):
         raise ValueError(f"Expected {len(numbers)} maps (N, H, W) of the method. Received shape {maps.shape}.")
     return np.stack([fitted(one, size, resize=True) for one in maps])
-
-
-def _applying(convention, channels: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the way from a picture to a batch of one model input."""
-    if callable(convention):
-        return lambda picture: np.asarray(convention(to_channels(picture, channels)), np.float32)[None]
-    convention = conventions.get(convention)
-    return lambda picture: convention.apply(to_channels(picture, channels))[None]

@@ -4,9 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.hooks.view import View
 from kerasal.maximization.diversity import Diversity
 from kerasal.maximization.parameterization import Fourier, Pixels

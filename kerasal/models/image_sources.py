@@ -2,54 +2,97 @@
 
 import os
 import pathlib
-import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerasal.checks import refuse_mask
-from kerasal.hooks.model_inputs import conform
-from kerasal.images import find_files, read, read_ahead
-from kerasal.models.image_inputs import Intake
+from kerasal.images import find_files, fit_image, read, read_ahead, to_channels
+from kerasal.models.image_model import ImageModel
 
 import tensorflow as tf
 
 Batch = tuple[list[int], np.ndarray]
 
 
-def open_source(images: Any, intake: Intake) -> "Source":
-    """Return the source that ``images`` is: a path or a list of paths, an array, or an iterable of batches.
+def open_source(images: Any, model: ImageModel) -> "ImageSource":
+    """Return numbered model inputs of ``images``: a path or a list of paths, an array, or an iterable of batches.
 
     Raises:
         TypeError, ValueError: none of these, or nothing in it.
         FileNotFoundError: a path at which there is nothing.
     """
     if isinstance(images, (str, os.PathLike)):
-        return Files([images], intake)
+        return Files([images], model)
     if isinstance(images, (list, tuple)) and images and all(isinstance(one, (str, os.PathLike)) for one in images):
-        return Files(images, intake)
+        return Files(images, model)
     refuse_mask(images, "images")
     if isinstance(images, (np.ndarray, tf.Tensor)):
-        return Array(np.asarray(images), intake)
+        return Array(np.asarray(images), model)
     if isinstance(images, tf.data.Dataset) and images.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError("The dataset repeats for ever; expected one that ends. Leave out repeat(), or add take(n).")
     if isinstance(images, Iterable) and not isinstance(images, (dict, bytes)):
-        return Stream(images, intake)
+        return Stream(images, model)
     raise TypeError(
         "Expected images as the path of a folder or file, a list of paths, an array (N, H, W, C), or an iterable of "
         f"such arrays (a tf.data.Dataset). Received: {type(images).__name__}."
     )
 
 
-class Files:
-    """Image files, decoded by threads ahead of the network; one that cannot be read is noted in ``skipped``."""
+class _Source:
+    """What the sources share: the model, the shape of its inputs, and what could not be read."""
 
-    def __init__(self, paths: Sequence[str | os.PathLike], intake: Intake):
-        intake.check_pixels()  # here, and not as a reason for which every single file is skipped
-        self.files, self.intake = find_files(paths), intake
-        self.total = len(self.files)
+    total: int | None = None
+
+    def __init__(self, model: ImageModel):
+        self.model, self.shape = model, model.input_shape()
         self.skipped: list[tuple[str, str]] = []
+        self._open = model.size is None
+
+    def name(self, number: int) -> str:
+        """Return the name of an image: its position."""
+        return str(number)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides which inputs the images become, for digests and stores."""
+        return {"shape": self.shape, "fit": self.model.fit, "preprocessing": repr(self.model.preprocessing)}
+
+    def keep(self, numbers: Collection[int], batch: Batch) -> None:
+        """Keep some inputs of a batch for ``again``; nothing is to be kept of what can be read again."""
+
+    def _to_inputs(self, images: np.ndarray) -> np.ndarray:
+        """Turn a batch into model inputs (N, …): uint8 pixels are preprocessed, floats are model inputs already.
+
+        The first float inputs of a model that leaves its size open settle it.
+
+        Raises:
+            ValueError: neither, or float inputs of another size than those before.
+        """
+        if images.dtype == np.uint8:
+            if images.ndim == 3:
+                images = images[None] if images.shape[2] in (1, 3) else images[..., None]
+            if images.ndim != 4:
+                raise ValueError(f"Expected uint8 images (N, H, W, 1 or 3). Received shape {images.shape}.")
+            fitted = [self.model.fit_image(image, size=self.shape[:2]) for image in images]
+            return self.model.to_inputs(np.stack(fitted))
+        inputs = self.model.check_inputs(images)
+        shape = image_shape_of(inputs, self.model)
+        if shape != self.shape and not self._open:
+            raise ValueError(f"Expected model inputs of one size, {self.shape}. Received: {shape}.")
+        self.shape, self._open = shape, False
+        return inputs
+
+
+class Files(_Source):
+    """Image files, decoded by threads ahead of the model; unreadable ones are listed in ``skipped``."""
+
+    def __init__(self, paths: Sequence[str | os.PathLike], model: ImageModel):
+        super().__init__(model)
+        model.check_pixels()  # here, and not as a reason for which every single file is skipped
+        self.files = find_files(paths)
+        self.total = len(self.files)
 
     def name(self, number: int) -> str:
         """Return the path of a file."""
@@ -74,56 +117,40 @@ class Files:
         """Yield the inputs (H, W, C) of some numbers, in their order."""
         yield from (future.result() for _, future in read_ahead(self._read, numbers, pending=16))
 
-    def keep(self, numbers: Collection[int], batch: Batch) -> None:
-        """Keep nothing: files can be read again."""
-
     def _read(self, number: int) -> np.ndarray:
-        return self.intake(read(self.files[number]))
+        return self._to_inputs(read(self.files[number])[None])[0]
 
 
-class Array:
+class Array(_Source):
     """Images in memory: uint8 pixels of any size, or float model inputs."""
 
-    def __init__(self, images: np.ndarray, intake: Intake):
+    def __init__(self, images: np.ndarray, model: ImageModel):
+        super().__init__(model)
         if images.ndim == 3 and images.dtype == np.uint8 and images.shape[2] not in (1, 3):
             images = images[..., None]  # (N, H, W), grey
         self.images = images[None] if images.ndim == 3 else images
-        self.intake, self.total = intake, len(self.images)
-        self.skipped: list[tuple[str, str]] = []
+        self.total = len(self.images)
         if self.total == 0:
             raise ValueError(f"There are no images: the array has shape {images.shape}.")
-
-    def name(self, number: int) -> str:
-        """Return the position of an image, as its name."""
-        return str(number)
 
     def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
         """Yield the images from ``start`` on as (numbers, inputs)."""
         for first in range(start, self.total, size):
-            inputs = as_inputs(self.images[first : first + size], self.intake)
+            inputs = self._to_inputs(self.images[first : first + size])
             yield list(range(first, first + len(inputs))), inputs
 
     def again(self, numbers: Sequence[int]) -> Iterator[np.ndarray]:
         """Yield the inputs (H, W, C) of some numbers, in their order."""
-        yield from (as_inputs(self.images[[number]], self.intake)[0] for number in numbers)
-
-    def keep(self, numbers: Collection[int], batch: Batch) -> None:
-        """Keep nothing: the array stays."""
+        yield from (self._to_inputs(self.images[[number]])[0] for number in numbers)
 
 
-class Stream:
+class Stream(_Source):
     """Batches that pass by once, of any number; what may still be needed is kept."""
 
-    total = None
-
-    def __init__(self, batches: Iterable, intake: Intake):
-        self.iterable, self.intake = batches, intake
+    def __init__(self, batches: Iterable, model: ImageModel):
+        super().__init__(model)
+        self.iterable = batches
         self.kept: dict[int, np.ndarray] = {}
-        self.skipped: list[tuple[str, str]] = []
-
-    def name(self, number: int) -> str:
-        """Return the position of an image in the stream, as its name."""
-        return str(number)
 
     def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches as (numbers, inputs), large ones in parts of ``size``."""
@@ -131,7 +158,7 @@ class Stream:
         for element in self.iterable:
             images = element[0] if isinstance(element, (tuple, list)) and len(element) else element
             refuse_mask(images, "images")
-            inputs = as_inputs(np.asarray(images), self.intake)
+            inputs = self._to_inputs(np.asarray(images))
             for first in range(0, len(inputs), size):
                 part = inputs[first : first + size]
                 yield list(range(number, number + len(part))), part
@@ -148,42 +175,42 @@ class Stream:
         self.kept |= {number: one.copy() for number, one in zip(*batch, strict=True) if number in wanted}
 
 
-Source = Files | Array | Stream
+ImageSource = Files | Array | Stream
 
 
-def as_inputs(images: np.ndarray, intake: Intake) -> np.ndarray:
-    """Turn a batch into model inputs (N, H, W, C): uint8 pixels are preprocessed, floats are model inputs already."""
-    if images.dtype == np.uint8:
-        intake.check_pixels()
-        if images.ndim == 3:
-            images = images[None] if images.shape[2] in (1, 3) else images[..., None]
-        if images.ndim != 4:
-            raise ValueError(f"Expected uint8 images (N, H, W, 1 or 3). Received shape {images.shape}.")
-        return np.stack([intake(one) for one in images])
-    if images.dtype.kind not in "f" and images.dtype.name != "bfloat16":
-        raise ValueError(
-            f"Expected uint8 pixels (0..255, preprocessed here) or float model inputs (preprocessed already). "
-            f"Received {images.dtype}."
-        )
-    inputs = conform(intake.model, images)[0]
-    intake.settle(inputs.shape[1:])
-    _check_range(inputs, intake)
-    return inputs
+def image_shape_of(inputs: np.ndarray, model: ImageModel) -> tuple[int, int, int]:
+    """Return (height, width, channels) of model inputs (N, …), whatever the model's own layout is."""
+    shape = inputs.shape[1:]
+    if len(shape) == 2:
+        return *shape, 1
+    return (*shape[1:], shape[0]) if model.channels_first else shape
 
 
-def _check_range(inputs: np.ndarray, intake: Intake) -> None:
-    """Warn of pixels that came as floats, and so were never preprocessed."""
-    if intake.convention is None:
-        return
-    low, high = intake.convention.value_range()
-    slack = 0.05 * (high - low).max()
-    if inputs.min() < low.min() - slack or inputs.max() > high.max() + slack:
-        warnings.warn(
-            f"Float images are taken as model inputs, but these ({inputs.min():.3g}..{inputs.max():.3g}) lie outside "
-            f"of what {intake.convention.name!r} makes of pixels ({low.min():.3g}..{high.max():.3g}). If they are "
-            "pixels 0..255, give them as uint8, which is preprocessed here.",
-            stacklevel=2,
-        )
+def mean_input(
+    paths: Sequence[str | os.PathLike], model: ImageModel, size: tuple[int, int] | None = None
+) -> tuple[np.ndarray, int, list[str]]:
+    """Return the mean of images as one model input, float32 (H, W, C), their number, and the unreadable files.
+
+    The mean is taken of their pixels, at ``size`` = (height, width) or what the model takes, and rounded.
+
+    Raises:
+        NoPreprocessing: a ValueError: it is not known how the model wants its pixels.
+        ValueError: no image that can be read.
+        FileNotFoundError: a path at which there is nothing.
+    """
+    model.check_pixels()
+    size = size or model.input_size()
+    total, count, skipped = np.zeros((*size, 3)), 0, []
+    for file, result in read_ahead(read, find_files(paths)):
+        try:
+            total += fit_image(result.result(), size, model.fit)
+            count += 1
+        except (ValueError, OSError) as error:
+            skipped.append(f"{file.name} ({error})")
+    if not count:
+        raise ValueError(f"None of the images in {', '.join(map(str, paths))} can be read. The first: {skipped[0]}")
+    mean = np.round(total / count).astype(np.uint8)
+    return model.preprocessing.apply(to_channels(mean, model.channels)), count, skipped
 
 
 def _reason(error: Exception, path: pathlib.Path) -> str:

@@ -33,7 +33,7 @@ class Features:
 
     def extract(self, batch_size: int | None = None, progress: bool = False) -> None:
         """Run the model over the images whose features are not kept yet, once for all layers."""
-        values = max(1, int(np.prod(self.source.intake.shape)) // _MORE)
+        values = max(1, int(np.prod(self.source.shape)) // _MORE)
         batch_size = batch_size or chunk_size([np.broadcast_to(0.0, (1, values))])
         self._look_at_one()
         starts = {layer: layer.first_missing() for layer in self.layers.values()}

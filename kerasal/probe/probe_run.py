@@ -9,10 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from kerasal import (
-    hooks,
-)
-from kerasal.models.image_inputs import Intake
+from kerasal import hooks
+from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, Files, open_source
 from kerasal.names import closest
 from kerasal.preprocessing import Preprocessing
@@ -100,13 +98,12 @@ def layer_probe(
     """
     paths = [hooks.find_layer(model, layer)[0] for layer in _several(layers)]
     counts, kinds = _checked(per_class, folds, classifier, c, pool, seed)
-    intake = Intake(model, preprocessing, fit, size)
-    source = open_source(images, intake)
+    source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
     if not isinstance(source, (Files, Array)):
         raise ValueError("Expected image files or an array, which fit their labels. Collect the stream first.")
     names, codes = _coded(labels, source.total)
     splits.check_counts(names, codes, counts)  # before the long pass
-    features = Features(model, dict.fromkeys(paths), source, pool, _store(cache, source, intake, pool))
+    features = Features(model, dict.fromkeys(paths), source, pool, _store(cache, source, pool))
     try:
         features.extract(batch_size, progress)
         numbers = features.numbers()
@@ -180,12 +177,12 @@ def _coded(labels, total: int) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(labels, return_inverse=True)
 
 
-def _store(cache, source, intake: Intake, pool: int | None) -> Store:
+def _store(cache, source, pool: int | None) -> Store:
     if cache is None:
         return Store()
-    settings = {"shape": intake.shape, "fit": intake.fit, "preprocessing": repr(intake.convention), "pool": pool}
+    settings = source.settings | {"pool": pool}
     images = source.files if isinstance(source, Files) else source.images
-    return Store(pathlib.Path(cache) / f"features-{identify(intake.model, images, settings)}")
+    return Store(pathlib.Path(cache) / f"features-{identify(source.model.keras_model, images, settings)}")
 
 
 def _warn(source, numbers: np.ndarray) -> None:

@@ -11,14 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import (
-    _version,
-    attribution,
-)
+from kerasal import _version, attribution
 from kerasal.files import replacing
+from kerasal.models.image_model import ImageModel
 from kerasal.serving.endpoints import Endpoint
 from kerasal.serving.image_decoder import MAX_PIXELS
-from kerasal.serving.served_model import Subject
 from kerasal.serving.signatures import KINDS
 
 import keras
@@ -34,19 +31,19 @@ _SUMMARIES = {
 }
 
 
-def write_assets(subject: Subject, endpoints: list[Endpoint], path: pathlib.Path) -> None:
+def write_assets(model: ImageModel, endpoints: list[Endpoint], path: pathlib.Path) -> None:
     """Write the assets of a SavedModel."""
     folder = path / "assets"
-    _write(folder / "kerasal.json", json.dumps(describe(subject, endpoints), indent=1, ensure_ascii=False) + "\n")
-    if subject.labels:
-        _write(folder / "labels.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in subject.labels))
-    if subject.card:
-        _write(folder / "card.md", subject.card + "\n")
+    _write(folder / "kerasal.json", json.dumps(describe(model, endpoints), indent=1, ensure_ascii=False) + "\n")
+    if model.labels:
+        _write(folder / "labels.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in model.labels))
+    if "card" in model.facts:
+        _write(folder / "card.md", model.facts["card"] + "\n")
 
 
-def describe(subject: Subject, endpoints: list[Endpoint]) -> dict[str, Any]:
+def describe(model: ImageModel, endpoints: list[Endpoint]) -> dict[str, Any]:
     """Say in plain values what is served; the same export says the same."""
-    convention = subject.convention
+    convention = model.preprocessing
     pixels = convention and {
         "name": convention.name,
         "formula": "input = (pixel - mean) / std, pixels 0..255" + (", channels as BGR" if convention.bgr else ""),
@@ -55,10 +52,10 @@ def describe(subject: Subject, endpoints: list[Endpoint]) -> dict[str, Any]:
         "bgr": convention.bgr,
     }
     return {
-        "model": subject.model.name,
+        "model": model.keras_model.name,
         "made_by": {"kerasal": _version.__version__, "keras": keras.__version__, "tensorflow": tf.__version__},
         "preprocessing": pixels,
-        "classes": len(subject.labels) or None,
+        "classes": len(model.labels) or None,
         "largest_encoded_image": {"pixels": MAX_PIXELS},
         "signatures": {one.signature.name: _signature(one) for one in endpoints},
     }

@@ -7,9 +7,10 @@ import numpy as np
 
 from kerasal.attribution.method import MethodSpec
 from kerasal.hooks.view import Run, Settings, View
+from kerasal.models.image_model import ImageModel
 from kerasal.objectives import class_score, top_class
 from kerasal.objectives.formulas import evaluate, top_classes
-from kerasal.serving.served_model import Subject
+from kerasal.serving.served_model import input_specs
 
 import tensorflow as tf
 
@@ -45,7 +46,7 @@ class Witness(View):
 
 
 def explain(
-    subject: Subject,
+    model: ImageModel,
     spec: MethodSpec,
     inputs: list[tf.Tensor],
     target: int | tf.Tensor | None,
@@ -57,7 +58,7 @@ def explain(
     """Return the map of each input, and for each image the class that it explains and the model's score for it.
 
     Args:
-        subject: the model.
+        model: the model.
         spec: the method.
         inputs: model inputs, checked.
         target: a class for all images, one for each (N,), or None for each image's top class.
@@ -70,30 +71,30 @@ def explain(
     objective = top_class() if target is None else class_score(0)
     inputs = [tf.cast(one, tf.float32) for one in inputs]
     parameters = [] if target is None else [classes]
-    view = Witness(subject.model, inputs, objective.structure, parameters, Settings(output, logits))
+    view = Witness(model.keras_model, inputs, objective.structure, parameters, Settings(output, logits))
     found = [tf.cast(one, tf.float32) for one in spec.function(view, **options)]
     maps, more = found[: len(inputs)], found[len(inputs) :]
-    named = {name: _checked(one, spec, options) for name, one in zip(map_names(subject), maps, strict=True)}
+    named = {name: _checked(one, spec, options) for name, one in zip(map_names(model), maps, strict=True)}
     named |= {name: one for name, one in zip(("gap",), more, strict=False)}
-    prediction = _prediction(subject, spec, view, options)
+    prediction = _prediction(model, spec, view, options)
     if classes is None:
         classes = top_classes(view.seen.get("decided", view.seen.get("explained", prediction)))
     score = evaluate(("class",), [classes], prediction, {}, [])
-    return {**named, "class": classes, "score": score, **label_of(subject, classes)}
+    return {**named, "class": classes, "score": score, **label_of(model, classes)}
 
 
-def map_names(subject: Subject) -> list[str]:
+def map_names(model: ImageModel) -> list[str]:
     """Return ``map``, or for several inputs ``map_`` and the name of each."""
-    names = [spec.name for spec in subject.specs()]
+    names = [spec.name for spec in input_specs(model)]
     return ["map"] if len(names) == 1 else [f"map_{name}" for name in names]
 
 
-def label_of(subject: Subject, classes: tf.Tensor) -> dict[str, tf.Tensor]:
+def label_of(model: ImageModel, classes: tf.Tensor) -> dict[str, tf.Tensor]:
     """Return the names of classes as ``label``, where the classes have names."""
-    return {"label": tf.gather(tf.constant(subject.labels), classes)} if subject.labels else {}
+    return {"label": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
 
 
-def _prediction(subject: Subject, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> tf.Tensor:
+def _prediction(model: ImageModel, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> tf.Tensor:
     """Return the output that is meant, (N, …, classes): of the images, or of ten crops together, or the middle one."""
     if "decided" in view.seen:
         return view.seen["decided"] / 10 if spec.any_size else view.seen["decided"]
@@ -102,7 +103,7 @@ def _prediction(subject: Subject, spec: MethodSpec, view: Witness, options: dict
     if not spec.any_size:
         return view.run(output=True).given
     (x,) = view.inputs
-    size = options.get("crop") or tuple(getattr(subject.model, "inputs", [x])[0].shape[1:3])
+    size = options.get("crop") or tuple(getattr(model.keras_model, "inputs", [x])[0].shape[1:3])
     return view.run([x if None in size else tf.image.resize_with_crop_or_pad(x, *size)], output=True).given
 
 

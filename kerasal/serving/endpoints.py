@@ -5,16 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import (
-    attribution,
-)
+from kerasal import attribution
+from kerasal.models.image_model import ImageModel
 from kerasal.serving import guards
 from kerasal.serving.attribution_endpoint import explain
 from kerasal.serving.gaze_endpoint import make_gaze
 from kerasal.serving.maximize_endpoint import make_ascent
 from kerasal.serving.prediction_endpoint import predict
 from kerasal.serving.request_inputs import make_intake
-from kerasal.serving.served_model import Subject
+from kerasal.serving.served_model import count_classes
 from kerasal.serving.signatures import Signature
 
 import tensorflow as tf
@@ -32,48 +31,48 @@ class Endpoint:
     example: dict[str, np.ndarray] | None
 
 
-def make_endpoint(subject: Subject, signature: Signature) -> Endpoint:
+def make_endpoint(model: ImageModel, signature: Signature) -> Endpoint:
     """Trace one signature.
 
     Raises:
         ValueError: the model does not have what the signature needs; its name is said.
     """
     try:
-        run, specs, example = _make(subject, signature)
+        run, specs, example = _make(model, signature)
         function = tf.function(run, input_signature=specs, autograph=False)
         return Endpoint(signature, function.get_concrete_function(), example)
     except (ValueError, TypeError) as error:
         raise ValueError(f"The signature {signature.name!r} cannot be made: {error}") from error
 
 
-def _make(subject: Subject, signature: Signature):
+def _make(model: ImageModel, signature: Signature):
     """Return the function of a signature, the tensors that it takes, and an example of them."""
     if signature.kind in attribution.list_methods():
-        return _attribution(subject, signature)
+        return _attribution(model, signature)
     if signature.kind == "maximize":
-        return *make_ascent(subject, dict(signature.options)), None
+        return *make_ascent(model, dict(signature.options)), None
     if signature.kind == "gaze":
-        run, intake = make_gaze(subject, dict(signature.options))
+        run, intake = make_gaze(model, dict(signature.options))
         return run, intake.specs, intake.example
-    return _prediction(subject, signature)
+    return _prediction(model, signature)
 
 
-def _prediction(subject: Subject, signature: Signature):
+def _prediction(model: ImageModel, signature: Signature):
     options = dict(signature.options)
-    intake = make_intake(subject, options["on"], size=options["size"], fit=options["fit"])
+    intake = make_intake(model, options["on"], size=options["size"], fit=options["fit"])
 
     def run(*tensors):
-        return predict(subject, intake.read(list(tensors)), output=options["output"], top=options["top"])
+        return predict(model, intake.read(list(tensors)), output=options["output"], top=options["top"])
 
     return run, intake.specs, intake.example
 
 
-def _attribution(subject: Subject, signature: Signature):
+def _attribution(model: ImageModel, signature: Signature):
     spec, own = attribution.method_spec(signature.kind), dict(signature.options)
     on, fit, size, target = (own.pop(name) for name in ("on", "fit", "size", "target"))
     output, logits = own.pop("output"), own.pop("logits")
-    intake = make_intake(subject, on, size=size, fit=fit, scale=_CROPS_SCALE if spec.any_size else 1.0)
-    classes = subject.classes(output)
+    intake = make_intake(model, on, size=size, fit=fit, scale=_CROPS_SCALE if spec.any_size else 1.0)
+    classes = count_classes(model, output)
     if isinstance(target, int) and target >= classes:
         raise ValueError(f"There are {classes} classes, counted from 0. Received: target={target}.")
     whole = [spec.name for spec in intake.specs if spec.dtype not in (tf.float32, tf.uint8, tf.string)]
@@ -85,7 +84,7 @@ def _attribution(subject: Subject, signature: Signature):
         chosen = None if target == "top" else target
         if target == "class":
             chosen = guards.index(guards.same_rows(inputs[0], tensors[-1], "class_index"), classes, "class_index")
-        return explain(subject, spec, inputs, chosen, output=output, logits=logits, options=own)
+        return explain(model, spec, inputs, chosen, output=output, logits=logits, options=own)
 
     if target != "class":
         return run, intake.specs, intake.example

@@ -4,15 +4,15 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from kerasal import labels as class_names
 from kerasal import preprocessing as conventions
 from kerasal.gaze.gaze_maps import is_log_density
-from kerasal.models import registry
+from kerasal.models.image_model import ImageModel
+from kerasal.models.opener import open_model
 from kerasal.process import check_process
 from kerasal.serving.assets import write_assets
 from kerasal.serving.endpoints import Endpoint, make_endpoint
 from kerasal.serving.served_folder import write_version
-from kerasal.serving.served_model import Subject, output_shapes
+from kerasal.serving.served_model import input_specs
 from kerasal.serving.signatures import Signature, make_signatures
 from kerasal.serving.warmup import write_warmup
 
@@ -55,71 +55,51 @@ def export(
             that is none, or a version that exists.
         OSError: the folder cannot be written to, or the disk is full.
     """
-    return write(open_subject(model_or_name, preprocessing, labels), path, signatures, version, name)
+    return write(open_served(model_or_name, preprocessing, labels), path, signatures, version, name)
 
 
-def open_subject(model_or_name, preprocessing, labels) -> Subject:
-    """Gather what is known of a model, of a model file or of a zoo name; see ``make_subject``."""
+def open_served(model_or_name, preprocessing, labels) -> ImageModel:
+    """Open what is exported, and check that its labels are as many as one of its outputs has classes.
+
+    Raises:
+        ValueError: a model without weights, an unknown preprocessing, or labels of another number.
+    """
     check_process()
-    if isinstance(model_or_name, keras.Model):
-        return make_subject(model_or_name, None, preprocessing, labels)
-    text = os.fspath(model_or_name)
-    spec = registry.model_spec(text) if not os.path.exists(text) and text in registry.list_models() else None
-    return make_subject(registry.load_model(model_or_name), spec, preprocessing, labels)
+    if isinstance(model_or_name, keras.Model) and not model_or_name.built:
+        name = model_or_name.name
+        raise ValueError(f"{name!r} has no weights yet. Call it once on a batch of inputs, then try again.")
+    model = open_model(model_or_name, preprocessing=preprocessing, labels=labels)
+    shapes = model.output_shapes
+    if model.labels and not any(shape and shape[-1] == len(model.labels) for shape in shapes.values()):
+        shown = ", ".join(f"{key} {(None, *shape)}" for key, shape in shapes.items())
+        raise ValueError(f"The labels name {len(model.labels)} classes, but {model.name!r} gives {shown}.")
+    return model
 
 
 def write(
-    subject: Subject,
+    model: ImageModel,
     path: str | os.PathLike,
     signatures: "Sequence[str | Signature] | None",
     version: int | None,
     name: str | None,
 ) -> pathlib.Path:
     """Trace the signatures and write the version; see ``export``."""
-    chosen = make_signatures(default_signatures(subject) if signatures is None else signatures)
-    name = name or subject.model.name
+    chosen = make_signatures(default_signatures(model) if signatures is None else signatures)
+    name = name or model.keras_model.name
     with write_version(pathlib.Path(path), name, version) as (temporary, written):
-        endpoints = [make_endpoint(subject, one) for one in chosen]
+        endpoints = [make_endpoint(model, one) for one in chosen]
         _save(endpoints, temporary)
-        write_assets(subject, endpoints, temporary)
+        write_assets(model, endpoints, temporary)
         write_warmup(name, endpoints, temporary)
     return written()
 
 
-def make_subject(model: keras.Model, spec: registry.ModelSpec | None, preprocessing, labels) -> Subject:
-    """Gather what is known of a model; what is not given is taken from the ``spec`` of a zoo model.
-
-    Raises:
-        ValueError: a model without weights, an unknown preprocessing, or labels of another number than its classes.
-    """
-    if not model.built:
-        raise ValueError(f"{model.name!r} has no weights yet. Call it once on a batch of inputs, then try again.")
-    if preprocessing is None and spec is not None:
-        preprocessing = spec.preprocessing
-    if labels is None and spec is not None:
-        labels = spec.labels
-    names = class_names.load(labels) if isinstance(labels, (str, os.PathLike)) else [*map(str, labels or ())]
-    outputs = output_shapes(model)
-    if names and not any(shape and shape[-1] == len(names) for shape in outputs.values()):
-        shown = ", ".join(f"{key} {(None, *shape)}" for key, shape in outputs.items())
-        raise ValueError(f"The labels name {len(names)} classes, but {model.name!r} gives {shown}.")
-    return Subject(
-        model,
-        None if preprocessing is None else conventions.get(preprocessing),
-        tuple(names),
-        outputs,
-        card=spec.card if spec else "",
-        task=spec.task if spec else "",
-        best_size=spec.input_shape[:2] if spec and None not in spec.input_shape[:2] else None,
-    )
-
-
-def default_signatures(subject: Subject) -> list[str]:
+def default_signatures(model: ImageModel) -> list[str]:
     """Return the signatures that a model gets which is asked for none."""
-    if subject.task == "gaze" or is_log_density(subject.model):
-        return ["serving_default", *(["gaze"] if subject.convention is not None else [])]
-    floats = all(spec.dtype == tf.float32 for spec in subject.specs())
-    on_images = ["predict_image", "predict_bytes"] if subject.convention is not None else []
+    if model.task == "gaze" or is_log_density(model.keras_model):
+        return ["serving_default", *(["gaze"] if model.preprocessing is not None else [])]
+    floats = all(spec.dtype == tf.float32 for spec in input_specs(model))
+    on_images = ["predict_image", "predict_bytes"] if model.preprocessing is not None else []
     return ["serving_default", *on_images, *(["class_saliency"] if floats else [])]
 
 

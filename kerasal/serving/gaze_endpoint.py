@@ -5,16 +5,17 @@ from typing import Any
 
 from kerasal.gaze import Predictor
 from kerasal.gaze.predictor import AREA
+from kerasal.models.image_model import ImageModel
 from kerasal.serving import graph_resize
 from kerasal.serving.request_inputs import Intake, make_pixels
-from kerasal.serving.served_model import Subject
+from kerasal.serving.served_model import served_image
 
 import tensorflow as tf
 
 _MULTIPLE, _NARROW = 16, 16.0  # of kerasal.images.size_of_area
 
 
-def make_gaze(subject: Subject, options: dict[str, Any]) -> tuple[Callable, Intake]:
+def make_gaze(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, Intake]:
     """Return the function of a ``gaze`` signature and its intake.
 
     It gives ``map``, float32 (N, h, w): what ``kerasal.gaze.Predictor`` calls raw, of the net's own size.
@@ -22,17 +23,17 @@ def make_gaze(subject: Subject, options: dict[str, Any]) -> tuple[Callable, Inta
     Raises:
         ValueError: no gaze net, or one whose preprocessing is not known.
     """
-    if subject.convention is None:
+    if model.preprocessing is None:
         raise ValueError("A gaze signature needs preprocessing=, such as 'unit' for pixels of 0..1.")
     size, on, target_range = options["size"], options["on"], options["target_range"]
     if on == "inputs":
         raise ValueError("gaze looks at photographs: on=image or on=bytes. serving_default takes float inputs.")
-    predictor = Predictor(subject.model, subject.convention, size=size, target_range=target_range)
+    predictor = Predictor(model.keras_model, model.preprocessing, size=size, target_range=target_range)
     if predictor.size is None and on == "image":
         return _own_proportions(predictor)
     if predictor.size is None:  # files of many sizes make one batch
-        size = subject.image()[:2]
-        predictor = Predictor(subject.model, subject.convention, size=size, target_range=target_range)
+        size = served_image(model)[:2]
+        predictor = Predictor(model.keras_model, model.preprocessing, size=size, target_range=target_range)
     intake = make_pixels(on, predictor.size, options["fit"])
     return lambda images: {"map": _finite(predictor.forward(*intake.read([images])))}, intake
 

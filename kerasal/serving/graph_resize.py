@@ -1,4 +1,4 @@
-"""``kerasal.images.resize`` and ``crop_square``, in the graph: uint8 (N, H, W, C) of any size to a size.
+"""``kerasal.images.resize`` and ``fit_image``, in the graph: uint8 (N, H, W, C) of any size to a size.
 
 Areas are averaged along a side that shrinks, and cubic interpolation (a = -0.75) enlarges, as OpenCV does it; its
 fixed-point arithmetic is not repeated, so that a value may differ by one of 255.
@@ -9,9 +9,9 @@ from typing import Literal
 import tensorflow as tf
 
 
-def crop_square(images: tf.Tensor, size, fit: Literal["crop", "stretch"]) -> tf.Tensor:
+def fit_image(images: tf.Tensor, size, mode: Literal["crop", "stretch"]) -> tf.Tensor:
     """Bring images to ``size``, (height, width): their largest centred part of that shape, or all, stretched."""
-    return resize(_centre(images, size) if fit == "crop" else images, size)
+    return resize(_centre(images, size) if mode == "crop" else images, size)
 
 
 def resize(images: tf.Tensor, size) -> tf.Tensor:

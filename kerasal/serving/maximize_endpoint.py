@@ -14,17 +14,18 @@ from kerasal.maximization.maximizer import STRONGER
 from kerasal.maximization.parameterization import make_parameterization
 from kerasal.maximization.recipe import Recipe, make_diversity, make_recipe
 from kerasal.maximization.start import start_parameters
+from kerasal.models.image_model import ImageModel
 from kerasal.objectives import channel, class_score
 from kerasal.preprocessing import Preprocessing
 from kerasal.serving import guards
-from kerasal.serving.served_model import Subject
+from kerasal.serving.served_model import count_classes
 
 import tensorflow as tf
 
 _RECIPE = ("preset", "parameterization", "init", "steps", "step_size", "momentum", "normalize", "display")
 
 
-def make_ascent(subject: Subject, options: dict[str, Any]) -> tuple[Callable, list[tf.TensorSpec]]:
+def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, list[tf.TensorSpec]]:
     """Return the function of a ``maximize`` signature and the tensor that it takes.
 
     It is ``kerasal.maximize`` of each number in the request, with the same start, steps and seed; in one loop, since
@@ -35,9 +36,9 @@ def make_ascent(subject: Subject, options: dict[str, Any]) -> tuple[Callable, li
     layer = options["layer"]
     objective = class_score(0) if layer is None else channel(layer, 0)
     name = "class_index" if layer is None else "channel"
-    shape = canvas_shape(subject.model, [objective], options["size"], options["canvas"])
-    into, grey_level = make_parameterization(recipe.parameterization, shape, subject.convention, options["clip"])
-    facts = {"into": into, "convention": subject.convention, "grey_level": grey_level, "seed": options["seed"]}
+    shape = canvas_shape(model.keras_model, [objective], options["size"], options["canvas"])
+    into, grey_level = make_parameterization(recipe.parameterization, shape, model.preprocessing, options["clip"])
+    facts = {"into": into, "convention": model.preprocessing, "grey_level": grey_level, "seed": options["seed"]}
     start = start_parameters(recipe.init, 1, copies=1, **facts)
     settings = {
         "parameterization": into,
@@ -52,15 +53,15 @@ def make_ascent(subject: Subject, options: dict[str, Any]) -> tuple[Callable, li
     def run(numbers):
         numbers = guards.shaped(numbers, (None,), name)
         if layer is None:
-            numbers = guards.index(numbers, subject.classes(options["output"]), name)
+            numbers = guards.index(numbers, count_classes(model, options["output"]), name)
         asked = Settings(options["output"], options["logits"], any_size=not objective.needs_output)
-        view = View(subject.model, [], objective.structure, [numbers], asked)
+        view = View(model.keras_model, [], objective.structure, [numbers], asked)
         images, alive = _ascended(view, start, plan, settings, again=recipe.init == "normal")
         images = tf.debugging.check_numerics(images, "The image")
         raw = images * tf.constant(grey_level)
         score = dataclasses.replace(view, inputs=[raw]).score()
         score = _with(score, numbers, view.limits[0][1], name)
-        return {"image": pictures(raw, recipe, subject.convention), "score": score, "dead": ~alive}
+        return {"image": pictures(raw, recipe, model.preprocessing), "score": score, "dead": ~alive}
 
     return run, [tf.TensorSpec((None,), tf.int32, name)]
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 
 from kerasal import preprocessing as conventions
 from kerasal.files import replacing
+from kerasal.models.image_model import ImageModel
 from kerasal.serving.assets import describe
 from kerasal.serving.endpoints import Endpoint, make_endpoint
-from kerasal.serving.exporter import open_subject
+from kerasal.serving.exporter import open_served
 from kerasal.serving.onnx_graph import compare, convert, quiet, refuse_gradients
-from kerasal.serving.served_model import Subject
 from kerasal.serving.signatures import Signature, make_signatures
 
 import keras
@@ -50,16 +50,16 @@ def export_onnx(
         ValueError: a signature that takes gradients or images, operations that ONNX has not, or other results there.
         FileExistsError: a file is there already; nothing is written.
     """
-    return write(open_subject(model_or_name, preprocessing, labels), path, signatures, name)
+    return write(open_served(model_or_name, preprocessing, labels), path, signatures, name)
 
 
 def write(
-    subject: Subject, path: str | os.PathLike, signatures: "Iterable[str | Signature]", name: str | None
+    model: ImageModel, path: str | os.PathLike, signatures: "Iterable[str | Signature]", name: str | None
 ) -> list[pathlib.Path]:
     """Convert each signature, try it, and write the files, all or none; see ``export_onnx``."""
     _need_converter()
     chosen = make_signatures(signatures)
-    files = [_file(pathlib.Path(path), name or subject.model.name, one) for one in chosen]
+    files = [_file(pathlib.Path(path), name or model.keras_model.name, one) for one in chosen]
     for file in files:
         if file.exists():
             raise FileExistsError(f"{file} exists. Remove it, or give another name.")
@@ -67,27 +67,27 @@ def write(
         for file, signature in zip(files, chosen, strict=True):
             temporary = written.enter_context(replacing(file))
             try:
-                _write_one(subject, signature, temporary)
+                _write_one(model, signature, temporary)
             except ValueError:
                 if signature.kind != "occlusion" or signature.options["incremental"] != "auto":
                     raise
                 # What computes only the changed parts of a map is not converted right for every net.
                 whole = dataclasses.replace(signature, options={**signature.options, "incremental": False})
-                _write_one(subject, whole, temporary)
+                _write_one(model, whole, temporary)
     return files
 
 
-def _write_one(subject: Subject, signature: Signature, file: pathlib.Path) -> None:
+def _write_one(model: ImageModel, signature: Signature, file: pathlib.Path) -> None:
     if signature.options.get("on", "inputs") != "inputs":
         raise ValueError(
             f"The signature {signature.name!r} takes images or files; in ONNX it takes the model's own inputs. Use "
             "on=inputs, and prepare the pixels as the file's metadata says; or export a SavedModel."
         )
-    endpoint = make_endpoint(subject, signature)
+    endpoint = make_endpoint(model, signature)
     refuse_gradients(endpoint)
-    model = convert(endpoint)
-    _describe(model, subject, endpoint)
-    file.write_bytes(model.SerializeToString())
+    graph = convert(endpoint)
+    _describe(graph, model, endpoint)
+    file.write_bytes(graph.SerializeToString())
     compare(endpoint, file)
 
 
@@ -107,15 +107,15 @@ def _need_converter() -> None:
         ) from error
 
 
-def _describe(model, subject: Subject, endpoint: Endpoint) -> None:
+def _describe(graph, model: ImageModel, endpoint: Endpoint) -> None:
     """Name the open sides of the tensors, and keep what is known of the model in the metadata."""
-    for value in (*model.graph.input, *model.graph.output):
+    for value in (*graph.graph.input, *graph.graph.output):
         for axis, side in enumerate(value.type.tensor_type.shape.dim):
             if side.HasField("dim_param"):
                 side.dim_param = "N" if axis == 0 else f"{value.name}_{axis}"
-    told = {"kerasal": json.dumps(describe(subject, [endpoint]), ensure_ascii=False)}
-    if subject.labels:
-        told["labels"] = "\n".join(" ".join(label.splitlines()) for label in subject.labels)
+    told = {"kerasal": json.dumps(describe(model, [endpoint]), ensure_ascii=False)}
+    if model.labels:
+        told["labels"] = "\n".join(" ".join(label.splitlines()) for label in model.labels)
     for key, text in told.items():
-        entry = model.metadata_props.add()
+        entry = graph.metadata_props.add()
         entry.key, entry.value = key, text

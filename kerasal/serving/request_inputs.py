@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from kerasal.models.image_model import ImageModel
 from kerasal.preprocessing import Preprocessing
 from kerasal.serving import graph_resize, guards, image_decoder
-from kerasal.serving.served_model import Subject
+from kerasal.serving.served_model import input_specs, served_image
 
 import tensorflow as tf
 
@@ -23,12 +24,12 @@ class Intake:
 
 
 def make_intake(
-    subject: Subject, on: str, *, size: tuple[int, int] | None = None, fit: str = "crop", scale: float = 1.0
+    model: ImageModel, on: str, *, size: tuple[int, int] | None = None, fit: str = "crop", scale: float = 1.0
 ) -> Intake:
     """Return the intake for one signature.
 
     Args:
-        subject: what is exported.
+        model: what is exported.
         on: ``"inputs"``, preprocessed as the model takes them; ``"image"``, uint8 RGB of any size; ``"bytes"``, files.
         size: (height, width) for a model that takes any.
         fit: cut an image to the model's proportions (``"crop"``), or stretch it.
@@ -38,15 +39,15 @@ def make_intake(
         ValueError: an unknown kind, or images for a model whose pixel convention is not known.
     """
     if on == "inputs":
-        return _inputs(subject, size, any_size=scale != 1)
-    if subject.convention is None:
+        return _inputs(model, size, any_size=scale != 1)
+    if model.preprocessing is None:
         raise ValueError(
-            f"How does {subject.model.name!r} want its pixels? A signature on images needs preprocessing: caffe, tf, "
+            f"How does {model.name!r} want its pixels? A signature on images needs preprocessing: caffe, tf, "
             "torch, unit, none, or for example 'mean=127,std=128'. On float inputs (on=inputs) it does not."
         )
-    height, width, channels = subject.image(size)
+    height, width, channels = served_image(model, size)
     size = round(scale * height), round(scale * width)
-    return make_pixels(on, size, fit, _to_inputs(subject.convention, channels))
+    return make_pixels(on, size, fit, _to_inputs(model.preprocessing, channels))
 
 
 def make_pixels(
@@ -71,12 +72,12 @@ def to_inputs(pixels: tf.Tensor, convention: Preprocessing) -> tf.Tensor:
     return tf.stack([tf.gather(table[:, i], numbers[..., source]) for i, source in enumerate(order)], axis=-1)
 
 
-def _inputs(subject: Subject, size, any_size: bool) -> Intake:
-    specs = subject.specs()
+def _inputs(model: ImageModel, size, any_size: bool) -> Intake:
+    specs = input_specs(model)
     if any_size and len(specs) == 1 and specs[0].shape.rank == 4:
         specs = [tf.TensorSpec((None, None, None, specs[0].shape[3]), specs[0].dtype, specs[0].name)]
     elif size is not None:
-        height, width, _ = subject.image(size)
+        height, width, _ = served_image(model, size)
         specs = [tf.TensorSpec((None, height, width, *specs[0].shape[3:]), specs[0].dtype, specs[0].name)]
 
     def read(tensors):
@@ -96,7 +97,7 @@ def _images(size, fit, finish) -> Intake:
     def read(tensors):
         images = guards.shaped(tensors[0], spec.shape, spec.name)
         images = guards.require(tf.size(images) > 0, "images hold no pixels.", images)
-        return [finish(images if size is None else graph_resize.crop_square(images, size, fit))]
+        return [finish(images if size is None else graph_resize.fit_image(images, size, fit))]
 
     return Intake([spec], read, {"images": np.full((1, *(size or (240, 320)), 3), 127, np.uint8)})
 
@@ -105,7 +106,7 @@ def _files(size, fit, finish) -> Intake:
     spec = tf.TensorSpec((None,), tf.string, "image_bytes")
 
     def one(contents):
-        return graph_resize.crop_square(image_decoder.decode(contents)[None], size, fit)[0]
+        return graph_resize.fit_image(image_decoder.decode(contents)[None], size, fit)[0]
 
     def read(tensors):
         files = guards.shaped(tensors[0], spec.shape, spec.name)

@@ -64,7 +64,7 @@ def test_what_a_page_says_is_what_the_network_does(site, shared_model, photograp
 
     folder, _ = site
     model = shared_model("functional")
-    picture = images.crop_square(images.read(photographs / "a.png"), (8, 8))
+    picture = images.fit_image(images.read(photographs / "a.png"), (8, 8))
     scores = model(np.float32(picture[None]) / 255, training=False).numpy()[0]
     entry = json.loads((folder / "data" / "images" / "a.json").read_text())["entries"]["image"]
     assert [one["number"] for one in entry["top"]] == np.argsort(-scores)[:5].tolist()
@@ -83,7 +83,7 @@ def test_exemplars_are_those_of_the_search(site, shared_model, photographs):
 
     folder, _ = site
     names = ["a", "b", "<script>x", 'quote"onerror=1', "index"]
-    inputs = [images.crop_square(images.read(photographs / f"{name}.png"), (8, 8)) for name in names]
+    inputs = [images.fit_image(images.read(photographs / f"{name}.png"), (8, 8)) for name in names]
     maps = feature_maps(shared_model("functional"), np.float32(inputs) / 255, "conv2").max(axis=(1, 2))
     compared = 0
     for channel in (0, 1, 3, 4):

@@ -12,10 +12,10 @@ import kerasal
 from kerasal import atlas, images
 from kerasal.atlas import ascents, atlas_plan, build_atlas, exemplar_records
 from kerasal.atlas.anatomy import anatomy
+from kerasal.atlas.atlas_model import atlas_digest, atlas_model
 from kerasal.atlas.atlas_store import Store, check_folder
 from kerasal.atlas.layer_graph import wires
 from kerasal.atlas.selection import chosen_layers, sample
-from kerasal.atlas.subject import make_subject
 
 import keras
 
@@ -154,11 +154,11 @@ def test_a_little_of_each_comes_first(shared_model, photographs, tmp_path, monke
 
 def test_the_classes_that_are_seen_come_first(shared_model, photographs, tmp_path, monkeypatch):
     scopes = []
-    monkeypatch.setattr(build_atlas, "pieces", lambda subject, store, scope: scopes.append(scope) or [])
+    monkeypatch.setattr(build_atlas, "pieces", lambda model, store, scope: scopes.append(scope) or [])
     build(shared_model("functional"), tmp_path / "site", images=photographs, channels=3)
     scope = scopes[-1]
     model, read = shared_model("functional"), [images.read(file) for file in scope.files if file.stem != "torn"]
-    seen = [int(model(images.crop_square(one, (8, 8))[None] / 255.0).numpy().argmax()) for one in read]
+    seen = [int(model(images.fit_image(one, (8, 8))[None] / 255.0).numpy().argmax()) for one in read]
     assert list(scope.classes) == list(dict.fromkeys([*seen, 0, 2, 5]))[:3] and scope.classes[0] == seen[0] != 0
     build(shared_model("functional"), tmp_path / "all", images=photographs)
     assert list(scopes[-1].classes) == list(range(6))
@@ -353,15 +353,15 @@ def test_the_graph_has_a_line_for_each_connection():
 
 
 def test_exemplars_of_a_dense_layer_are_whole_images_in_order(net, photographs, tmp_path):
-    subject = make_subject(net, preprocessing="unit")
-    store = Store(tmp_path / "site", subject.digest(), "net")
+    opened = atlas_model(net, preprocessing="unit")
+    store = Store(tmp_path / "site", atlas_digest(opened), "net")
     (layer,) = (one for one in anatomy(net, (4, 4, 1)) if one.path == "middle")
     files = sorted(photographs.iterdir())
-    exemplar_records.find_exemplars(subject, store, layer, [0, 2], files, "stamp")
+    exemplar_records.find_exemplars(opened, store, layer, [0, 2], files, "stamp")
     readable = [file for file in files if file.suffix == ".png"]
-    inputs = np.stack([subject.intake(images.read(file)) for file in readable])
+    inputs = np.stack([opened.inputs(images.read(file))[0] for file in readable])
     values = kerasal.feature_maps(net, inputs, "middle")
-    entries = store.entries(*exemplar_records.exemplar_record(subject, layer, "stamp"))
+    entries = store.entries(*exemplar_records.exemplar_record(opened, layer, "stamp"))
     assert list(entries) == ["0", "2"] and sum(len(one["shown"]) for one in entries.values()) > 3
     for unit, entry in entries.items():
         column = values[:, int(unit)]

@@ -40,7 +40,7 @@ def test_maps_are_those_of_the_method_and_bad_images_are_dead_letters(run, photo
     assert found.results == 7
     model = kerasal.load_model(model_file)
     for row in table.itertuples():
-        pixels = images.crop_square(images.read(photos / row.image), (8, 8))
+        pixels = images.fit_image(images.read(photos / row.image), (8, 8))
         inputs = preprocessing.get("unit").apply(pixels)[None]
         outputs = np.asarray(model(inputs))[0]
         assert row[2] == outputs.argmax()

@@ -222,7 +222,7 @@ def test_a_start_from_photographs(photographs, tmp_path):
     opened = OpenedModel(model, preprocessing.get("unit"), [], "")
     start = start_of(str(photographs / "green"), opened)
     pictures = [
-        kerasal.images.crop_square(kerasal.images.read(file), (20, 20)) for file in (photographs / "green").glob("*")
+        kerasal.images.fit_image(kerasal.images.read(file), (20, 20)) for file in (photographs / "green").glob("*")
     ]
     np.testing.assert_allclose(start, np.mean(pictures, axis=0) / 255, atol=0.6 / 255)
     assert start_of("zero", opened) == "zero" and start_of(None, opened) is None

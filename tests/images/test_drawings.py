@@ -71,9 +71,9 @@ def test_resize_and_crop():
     picture[:, 10:30] = 255
     assert images.resize(picture, (10, 20)).shape == (10, 20, 3)
     assert images.resize(picture[..., :1], (10, 20)).shape == (10, 20, 1)
-    assert images.crop_square(picture, (10, 10)).min() == 255
-    assert images.crop_square(picture, (10, 10), "stretch").min() == 0
-    assert images.crop_square(picture, (7, 300)).shape == (7, 300, 3)
+    assert images.fit_image(picture, (10, 10)).min() == 255
+    assert images.fit_image(picture, (10, 10), "stretch").min() == 0
+    assert images.fit_image(picture, (7, 300)).shape == (7, 300, 3)
     with pytest.raises(ValueError, match="height, width"):
         images.resize(picture, (0, 5))
 

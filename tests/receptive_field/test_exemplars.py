@@ -9,7 +9,7 @@ import pytest
 
 from kerasal import attribution, feature_maps, images, objectives, receptive_field
 from kerasal.models import image_sources
-from kerasal.models.image_inputs import Intake
+from kerasal.models.image_model import ImageModel
 from kerasal.preprocessing import get
 from kerasal.receptive_field.exemplars import ranked_units
 from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
@@ -162,7 +162,7 @@ def test_batches_files_and_streams_give_the_same(model, pixels, found, folder):
 
 def test_a_stream_keeps_only_what_may_be_needed(model):
     random = np.random.default_rng(0)
-    source = image_sources.open_source((random.normal(size=(16, 8, 8, 3)) for _ in range(20)), Intake(model, None))
+    source = image_sources.open_source((random.normal(size=(16, 8, 8, 3)) for _ in range(20)), ImageModel(model))
     largest = 0
     search = Search(model, "conv2", [0, 1], 3, source, 16)
     original = source.keep

@@ -20,11 +20,11 @@ def photograph():
 
 @pytest.fixture(scope="module")
 def in_graph():
-    """``crop_square`` in a graph that does not know the images' size beforehand."""
+    """``fit_image`` in a graph that does not know the images' size beforehand."""
     specs = [tf.TensorSpec((None, None, None, 3), tf.uint8), tf.TensorSpec((2,), tf.int32)]
 
     def make(fit):
-        return tf.function(lambda x, size: graph_resize.crop_square(x, (size[0], size[1]), fit), input_signature=specs)
+        return tf.function(lambda x, size: graph_resize.fit_image(x, (size[0], size[1]), fit), input_signature=specs)
 
     return {fit: make(fit) for fit in ("crop", "stretch")}
 
@@ -49,7 +49,7 @@ def test_resizing_is_that_of_the_library(name, fit, photograph, in_graph):
     small = images.resize(photograph, have)
     other = small[::-1].copy()
     found = in_graph[fit](np.stack([small, other]), want).numpy()
-    expected = np.stack([images.crop_square(one, want, fit) for one in (small, other)])
+    expected = np.stack([images.fit_image(one, want, fit) for one in (small, other)])
     assert found.shape == expected.shape
     difference = np.abs(found.astype(int) - expected)
     assert difference.max() <= 1

@@ -5,6 +5,7 @@ import pathlib
 
 from kerasal.batch.batch_job import Job
 from kerasal.names import closest
+from kerasal.process import load_tensorflow
 
 _KINDS = {
     "predict": ("kerasal.batch.kinds.prediction_kind", "Prediction"),
@@ -36,8 +37,6 @@ def open_kind(job: Job):
     Raises:
         ValueError: no such method, model or option; or, in a worker, another model than the job's.
     """
-    from kerasal.cli.session import load_tensorflow
-
     load_tensorflow()
     check_method(job.method)
     module, name = _KINDS.get(job.method, ("kerasal.batch.kinds.attribution_kind", "Attribution"))
@@ -52,6 +51,6 @@ def open_kind(job: Job):
 
 def photograph() -> pathlib.Path:
     """Return a photograph that ships, to try a job on."""
-    from kerasal.cli.opening import PHOTOGRAPHS
+    from kerasal.models.recognition import PHOTOGRAPHS  # lazy: it loads TensorFlow
 
     return PHOTOGRAPHS[0]

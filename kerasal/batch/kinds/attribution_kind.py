@@ -37,7 +37,7 @@ class Attribution(Classified):
         """Bring a photograph to the size that the method takes."""
         ready = super().prepare(photograph)
         if self.spec.any_size:
-            ready.picture, ready.inputs = self.opened.show(photograph, self.job.fit, scale=_FRAME)
+            ready.picture, ready.inputs = self.opened.show(photograph, scale=_FRAME)
         return ready
 
     def run(self, ready: Sequence[Ready]) -> list[list[dict[str, Any]]]:
@@ -45,7 +45,12 @@ class Attribution(Classified):
         inputs = np.concatenate([one.inputs for one in ready])
         method = getattr(attribution, self.spec.name)
         found = method(
-            self.opened.model, inputs, self.target, output=self.job.output, logits=self.job.logits, **self.job.options
+            self.opened.keras_model,
+            inputs,
+            self.target,
+            output=self.job.output,
+            logits=self.job.logits,
+            **self.job.options,
         )
         maps, *more = found if isinstance(found, tuple) else (found,)
         rows = [{} for _ in ready] if self.job.channel else self.classes(self.outputs(ready))

@@ -11,9 +11,11 @@ from kerasal import hooks, images
 from kerasal.batch.batch_job import Job
 from kerasal.batch.kinds.kind import Kind, refuse_options
 from kerasal.digests import digest_file
-from kerasal.gaze import overlay
+from kerasal.gaze import Predictor, overlay
 from kerasal.gaze import predict as predict_maps
 from kerasal.gaze.gaze_maps import is_log_density
+from kerasal.models.opener import open_model
+from kerasal.names import read_key_values
 
 _OPTIONS = ("postprocess", "size", "side")
 _SIDE = 512
@@ -25,26 +27,26 @@ class Gaze(Kind):
     columns: Mapping[str, str] = {"shape": "list<int32>", "map": "list<float32>"}
 
     def __init__(self, job: Job):
-        from kerasal.cli.gaze_opening import open_net
-
         refuse_options(job, _OPTIONS)
         if job.class_ is not None or job.channel is not None:
             raise ValueError("A gaze net has no classes or channels to choose: leave --class and --channel out.")
         size, self.side = job.options.get("size"), job.options.get("side", _SIDE)
         if isinstance(self.side, bool) or not isinstance(self.side, int) or self.side < 0:
             raise ValueError(f"side is a whole number of pixels, or 0. Received: {self.side!r}.")
-        opened = open_net(
+        opened = open_model(
             job.model,
             weights=job.weights,
-            net_options=list(job.net_options),
+            options=read_key_values(job.net_options, "net_options", "batch_norm=True"),
             preprocessing=job.preprocessing,
-            size="x".join(map(str, size)) if isinstance(size, (tuple, list)) else size,
+            size=_read_size(size),
             unsafe=job.unsafe,
         )
-        digest = digest_file(_file(job.model)) if job.of_file else hooks.digest_model(opened.net)
-        super().__init__(job, opened, digest, preprocessing=opened.preprocessing)
-        self.predictor = opened.predictor()
-        self.postprocess = job.options.get("postprocess", "none" if is_log_density(opened.net) else "examiners")
+        digest = digest_file(_file(job.model)) if job.of_file else hooks.digest_model(opened.keras_model)
+        pixels = opened.preprocessing or "unit"
+        super().__init__(job, opened, digest, preprocessing=pixels if isinstance(pixels, str) else pixels.name)
+        target_range = opened.facts.get("target_range", "unit")
+        self.predictor = Predictor(opened.keras_model, pixels, size=opened.size, target_range=target_range)
+        self.postprocess = job.options.get("postprocess", "none" if is_log_density(opened.keras_model) else "examiners")
 
     def prepare(self, photograph: np.ndarray) -> np.ndarray:
         """Make a large photograph smaller: the net looks at no more, and a map of each pixel fills the disk."""
@@ -71,7 +73,7 @@ class Gaze(Kind):
         values = rows[0]["map"]
         heat = images.heatmap(values - values.min(), signed=False)
         shown = ["photograph", "where people will look", "both"]
-        return images.grid([ready, heat, overlay(ready, values)], shown, columns=3, note=self.opened.how, tile=320)
+        return images.grid([ready, heat, overlay(ready, values)], shown, columns=3, note=self.opened.name, tile=320)
 
 
 def _file(model: str) -> pathlib.Path:
@@ -80,3 +82,13 @@ def _file(model: str) -> pathlib.Path:
     if run.is_file():
         return run.parent / json.loads(run.read_text(encoding="utf-8"))["model_file"]
     return pathlib.Path(model)
+
+
+def _read_size(size: Any) -> tuple[int, int] | None:
+    """Return (height, width) from two numbers or a text such as 240x320."""
+    sides = size.lower().split("x") if isinstance(size, str) else size
+    if sides is None:
+        return None
+    if len(sides) != 2 or not all(str(side).isdecimal() and int(side) for side in sides):
+        raise ValueError(f"size must be (height, width) or HEIGHTxWIDTH, two positive integers, got {size!r}.")
+    return int(sides[0]), int(sides[1])

@@ -13,7 +13,9 @@ from kerasal.hooks.model_inputs import chunk_size
 from kerasal.hooks.trace import traced
 from kerasal.hooks.view import Settings
 from kerasal.labels import find, short
-from kerasal.names import closest
+from kerasal.models.image_model import ImageModel
+from kerasal.models.opener import open_model
+from kerasal.names import closest, read_key_values
 
 
 @dataclasses.dataclass
@@ -34,7 +36,7 @@ class Kind:
 
     columns: Mapping[str, str]
 
-    def __init__(self, job: Job, opened, digest: str, **found: Any):
+    def __init__(self, job: Job, opened: ImageModel, digest: str, **found: Any):
         self.opened = opened
         self.job = dataclasses.replace(job, model_sha=digest, **found)
 
@@ -60,42 +62,37 @@ class Kind:
 
 
 class Classified(Kind):
-    """What the kinds for ``OpenedModel`` share: photographs as the model takes them, and its classes."""
+    """What the kinds for classifiers share: photographs as the model takes them, and its classes."""
 
     def __init__(self, job: Job):
-        from kerasal.cli.opening import open_model
-
-        named = job.labels if isinstance(job.labels, str) else None
         opened = open_model(
             job.model,
             preprocessing=job.preprocessing,
-            labels=named,
+            labels=job.labels,
             weights=job.weights,
-            net_options=list(job.net_options),
+            options=read_key_values(job.net_options, "net_options", "batch_norm=True"),
+            fit=job.fit,
             unsafe=job.unsafe,
         )
         if opened.untrained:
             raise ValueError(
                 f"{job.model} has random weights, others in each process. Give it weights, or save it to a file first."
             )
-        if isinstance(job.labels, tuple):
-            opened.labels = list(job.labels)
-        digest = digest_file(job.model) if job.of_file else hooks.digest_model(opened.model)
+        digest = digest_file(job.model) if job.of_file else hooks.digest_model(opened.keras_model)
         convention = opened.preprocessing.name if opened.preprocessing else None
         super().__init__(job, opened, digest, preprocessing=convention, labels=tuple(opened.labels))
         self.number = None if job.class_ is None else find(job.class_, opened.labels)
 
     def prepare(self, photograph: np.ndarray) -> Ready:
         """Bring a photograph to the model's size and preprocess it."""
-        picture, inputs = self.opened.show(photograph, self.job.fit)
+        picture, inputs = self.opened.show(photograph)
         return Ready(picture, inputs, inputs)
 
     def outputs(self, ready: Sequence[Ready]) -> np.ndarray:
         """Return the model's output for images of one shape, (N, …)."""
         inputs = [np.concatenate([one.shown for one in ready])]
-        return traced(_predicted, self.opened.model, inputs, settings=Settings(self.job.output, logits=False))(
-            inputs, []
-        )[0]
+        settings = Settings(self.job.output, logits=False)
+        return traced(_predicted, self.opened.keras_model, inputs, settings=settings)(inputs, [])[0]
 
     def classes(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Return for each image the class that is meant, or the top one, with its name and score."""

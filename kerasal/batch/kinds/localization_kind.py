@@ -50,12 +50,12 @@ class Localization(Classified):
         """Lay out map, seeds, mask and box of each class."""
         found = [row["found"] for row in rows]
         names = [row["label"] or f"class {row['class']}" for row in rows]
-        return figure(ready, found, names, f"{self.job.options.get('recipe', 'tuned')} recipe, {self.opened.how}")
+        return figure(ready, found, names, f"{self.job.options.get('recipe', 'tuned')} recipe, {self.opened.name}")
 
     def _find(self, photograph: np.ndarray) -> list:
         classes = {} if self.number is None else {"classes": [self.number]}
         return find_objects(
-            self.opened.model,
+            self.opened.keras_model,
             photograph,
             preprocessing=self.opened.preprocessing,
             output=self.job.output,

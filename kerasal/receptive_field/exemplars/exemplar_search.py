@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.models.image_sources import Source
+from kerasal.models.image_sources import ImageSource
 from kerasal.progress import progress_bar
 from kerasal.receptive_field.exemplars.ranked_units import Journal, Ranking
 from kerasal.receptive_field.patterns.projection import strongest
@@ -30,12 +30,12 @@ class Search:
         layer: str,
         channels: list[int],
         k: int,
-        source: Source,
+        source: ImageSource,
         batch_size: int | None = None,
         journal: Journal | None = None,
     ):
         self.model, self.layer, self.channels, self.source, self.journal = model, layer, channels, source, journal
-        values = max(1, int(np.prod(source.intake.shape)) // _MORE)
+        values = max(1, int(np.prod(source.shape)) // _MORE)
         self.batch_size = batch_size or chunk_size([np.broadcast_to(0.0, (1, values))])
         self.ranking, self.upcoming, self.seen = Ranking.empty(len(channels), k), 0, 0
         found = journal.read() if journal else None

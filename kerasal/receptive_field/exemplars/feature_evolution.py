@@ -10,13 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal import images as pictures
 from kerasal.digests import digest
 from kerasal.files import replacing
-from kerasal.models.image_inputs import Intake
+from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, open_source
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.evolution_files import epochs_in, read_epoch, write_epoch
@@ -85,7 +83,8 @@ class FeatureEvolution(keras.callbacks.Callback):
         if rule not in hooks.RULES:
             raise ValueError(f"rule is one of {hooks.RULES}. Received: {rule!r}.")
         self._features = {layer: checked_channels(channels) for layer, channels in features.items()}
-        self._images, self._take, self._rule, self._overwrite = images, (preprocessing, fit, size), rule, overwrite
+        self._images, self._rule, self._overwrite = images, rule, overwrite
+        self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
         self._source: Array | None = None
         self._began = False
 
@@ -94,10 +93,10 @@ class FeatureEvolution(keras.callbacks.Callback):
         self._began = False
         with contextlib.suppress(_Probed), replacing(self.folder / STRIP):
             raise _Probed
-        if self._source is None or self._source.intake.model is not self.model:
+        if self._source is None or self._source.model.keras_model is not self.model:
             self._take_in()
         self._features = {hooks.find_layer(self.model, layer)[0]: one for layer, one in self._features.items()}
-        shape = self._source.intake.shape
+        shape = self._source.shape
         self._fields = {layer: known_field(self.model, layer, shape[:2]) for layer in self._features}
         for layer, channels in self._features.items():
             check(self.model, layer, channels, shape, self._rule)
@@ -119,19 +118,18 @@ class FeatureEvolution(keras.callbacks.Callback):
 
     def _take_in(self) -> None:
         """Read the fixed set once, and keep it as model inputs."""
-        intake = Intake(self.model, *self._take)
-        source = open_source(self._images, intake)
+        source = open_source(self._images, ImageModel(self.model, **self._take))
         batches = list(source.batches(64))
         if not batches:
             raise ValueError(f"There is not one image to watch features with. {told(source.skipped)}")
         if source.skipped:
             warnings.warn(f"Skipped: {told(source.skipped)}", stacklevel=2)
-        self._source = Array(np.concatenate([inputs for _, inputs in batches]), intake)
+        self._source = Array(np.concatenate([inputs for _, inputs in batches]), source.model)
         self._names = [source.name(number) for numbers, _ in batches for number in numbers]
 
     def _describe(self) -> dict[str, Any]:
         """Return what decides an evolution, as JSON knows it: two that differ in it do not belong together."""
-        convention = self._source.intake.convention
+        convention = self._source.model.preprocessing
         return {
             "features": [[layer, channel] for layer, channels in self._features.items() for channel in channels],
             "rule": self._rule,

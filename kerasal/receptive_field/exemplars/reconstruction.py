@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.models.image_sources import Source
+from kerasal.models.image_sources import ImageSource
 from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
 from kerasal.receptive_field.exemplars.ranked_units import Ranking
@@ -63,7 +63,7 @@ def reconstruct(
     layer: str,
     channels: list[int],
     ranking: Ranking,
-    source: Source,
+    source: ImageSource,
     geometry: Field,
     rule: str,
     *,
@@ -71,7 +71,6 @@ def reconstruct(
     progress: bool = False,
 ) -> list[Exemplars]:
     """Return the exemplars of each channel of the ranking; ``geometry`` knows what each unit sees."""
-    intake = source.intake
     count = int((ranking.numbers[0] >= 0).sum())
     wanted = sorted((int(ranking.numbers[i, j]), i, j) for i in range(len(channels)) for j in range(count))
     found: dict[tuple[int, int], dict[str, Any]] = {}
@@ -84,7 +83,7 @@ def reconstruct(
                 found[i, j] = {
                     "positions": place,
                     "boxes": np.array(geometry.box(row, column)),
-                    "crops": cut(intake.picture(one), frame, GREY),
+                    "crops": cut(source.model.picture(one), frame, GREY),
                     "reconstructions": cut(back, frame, 0.0),
                 }
             advance(len(part))
@@ -98,15 +97,15 @@ def reconstruct(
             **{name: np.stack([found[i, j][name] for j in range(count)]) for name in found[0, 0]},
             seen=seen,
             skipped=source.skipped,
-            preprocessing=intake.convention,
+            preprocessing=source.model.preprocessing,
         )
         for i, channel in enumerate(channels)
     ]
 
 
-def _chunks(wanted: list[tuple[int, int, int]], source: Source) -> Iterator[tuple[list, np.ndarray]]:
+def _chunks(wanted: list[tuple[int, int, int]], source: ImageSource) -> Iterator[tuple[list, np.ndarray]]:
     """Yield what is wanted, sorted by image so that each is had once, with its inputs (n, H, W, C)."""
-    values = max(1, int(np.prod(source.intake.shape)) // _MORE)
+    values = max(1, int(np.prod(source.shape)) // _MORE)
     size = chunk_size([np.broadcast_to(0.0, (1, values))])
     again = source.again(list(dict.fromkeys(number for number, _, _ in wanted)))
     part, inputs, current, one = [], [], None, None

@@ -7,11 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
-from kerasal.models.image_inputs import Intake
-from kerasal.models.image_sources import Files, Source, open_source
+from kerasal import hooks
+from kerasal.models.image_model import ImageModel
+from kerasal.models.image_sources import Files, ImageSource, open_source
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.exemplar_search import Search, told
 from kerasal.receptive_field.exemplars.ranked_units import Journal, identify
@@ -82,17 +80,16 @@ def top_exemplars(
         raise ValueError(f"k is a whole number from 1 on. Received: {k!r}.")
     if rule not in hooks.RULES:
         raise ValueError(f"rule is one of {hooks.RULES}. Received: {rule!r}.")
-    intake = Intake(model, preprocessing, fit, size)
-    source = open_source(images, intake)
-    known_field(model, path, intake.shape[:2])  # what has no field is told before the long pass
-    check(model, path, channels, intake.shape, rule)
+    source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
+    known_field(model, path, source.shape[:2])  # what has no field is told before the long pass
+    check(model, path, channels, source.shape, rule)
     kept = None
     if journal is not None:
-        kept = Journal(journal, _identity(source, intake, layer=path, channels=channels, k=int(k)))
+        kept = Journal(journal, _identity(source, layer=path, channels=channels, k=int(k)))
     search = Search(model, path, channels, int(k), source, batch_size, kept)
     ranking = search.run(progress)
     _warn(source, search.seen, k)
-    geometry = known_field(model, path, intake.shape[:2])
+    geometry = known_field(model, path, source.shape[:2])
     results = reconstruct(model, path, channels, ranking, source, geometry, rule, progress=progress, seen=search.seen)
     if kept:
         kept.remove()
@@ -109,14 +106,13 @@ def checked_channels(channel: int | Sequence[int]) -> list[int]:
     return array.tolist()
 
 
-def _identity(source: Source, intake: Intake, **settings) -> str:
+def _identity(source: ImageSource, **settings) -> str:
     if not isinstance(source, Files):
         raise ValueError("A journal is for image files, which can be read again. Leave it out for arrays and streams.")
-    settings |= {"shape": intake.shape, "fit": intake.fit, "preprocessing": repr(intake.convention)}
-    return identify(intake.model, source.files, settings)
+    return identify(source.model.keras_model, source.files, settings | source.settings)
 
 
-def _warn(source: Source, seen: int, k: int) -> None:
+def _warn(source: ImageSource, seen: int, k: int) -> None:
     if source.skipped:
         warnings.warn(f"Skipped: {told(source.skipped)}", stacklevel=3)
     if seen < k:

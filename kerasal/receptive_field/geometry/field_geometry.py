@@ -5,9 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.receptive_field.geometry.operation_moves import read_routes
 from kerasal.receptive_field.geometry.route import Route
 

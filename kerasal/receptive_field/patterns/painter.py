@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.hooks.backward_rules import overrides
 from kerasal.hooks.layout import Layout
 from kerasal.hooks.model_inputs import chunk_size, image_shape

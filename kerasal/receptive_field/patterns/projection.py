@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasal import (
-    hooks,
-)
+from kerasal import hooks
 from kerasal.hooks.trace import traced
 from kerasal.objectives import channel as channel_mean
 from kerasal.objectives.formulas import evaluate

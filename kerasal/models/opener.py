@@ -1,0 +1,150 @@
+"""``open_model``: from a path, a zoo name or a Keras model to an ``ImageModel``, with what is known of it."""
+
+import json
+import os
+import pathlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from kerasal import labels as class_names
+from kerasal.models import registry
+from kerasal.models.image_model import ImageModel
+from kerasal.models.recognition import recognize_preprocessing
+from kerasal.preprocessing import Preprocessing, get
+
+import keras
+
+
+def open_model(
+    source: str | os.PathLike | keras.Model | ImageModel,
+    *,
+    preprocessing: str | Preprocessing | None = None,
+    labels: Sequence[str] | str | os.PathLike | None = None,
+    weights: str | os.PathLike | None = None,
+    size: tuple[int, int] | None = None,
+    fit: Literal["crop", "stretch"] = "crop",
+    options: Mapping[str, Any] | None = None,
+    unsafe: bool = False,
+) -> ImageModel:
+    """Return a model with the way it takes images, its labels, and notes on what had to be assumed.
+
+    Args:
+        source: a ``.keras`` or ``.h5`` file, a SavedModel or the folder of a training run, a zoo name, or a built
+            ``keras.Model``. A zoo model comes with its shipped weights where it has some.
+        preprocessing: how the model wants its pixels. By default as its run or the zoo says; for a classifier of the
+            1,000 ImageNet classes it is recognized by four photographs that ship.
+        labels: names of the classes, a file of them, or ``"imagenet"`` or ``"digits"``.
+        weights: of a zoo model: a name or a file.
+        size: (height, width) at which a model that takes any size is to see images.
+        fit: ``"crop"`` cuts the largest centered part of the model's proportions, ``"stretch"`` keeps everything.
+        options: of a zoo model.
+        unsafe: allow code inside a model file to run. Only for files that you trust.
+
+    Raises:
+        ValueError: no such model, an unfinished run, weights or options for what is no zoo model, or labels of another
+            number than the model's classes.
+        FileNotFoundError: a path at which there is no model.
+        UntrustedCode: a ValueError: the file holds code, and ``unsafe`` is not set.
+    """
+    if isinstance(source, ImageModel):
+        return source
+    names = class_names.load(labels) if isinstance(labels, (str, os.PathLike)) else [*map(str, labels or ())]
+    preprocessing = None if preprocessing is None else get(preprocessing)  # a bad name is told before a long load
+    given = {"preprocessing": preprocessing, "size": size, "fit": fit}
+    if isinstance(source, keras.Model):
+        _refuse_zoo_arguments(weights, options)
+        return _complete(ImageModel(source, labels=names, **given))
+    text = os.fspath(source)
+    file, run = _run_of(pathlib.Path(text))
+    if file.exists() and not (file.is_dir() and text in registry.list_models()):
+        _refuse_zoo_arguments(weights, options)
+        if run.get("task") == "gaze":
+            given["preprocessing"] = preprocessing or run["preprocessing"]
+            given["size"] = size or tuple(run["size"])
+        elif preprocessing is None and "preprocessing" in run:
+            given["preprocessing"] = run["preprocessing"]
+        keras_model = registry.load_model(file, unsafe=unsafe)
+        name = pathlib.Path(text).name if run.get("task") == "gaze" else file.name
+        names = names or run.get("labels") or ()
+        return _complete(ImageModel(keras_model, labels=names, name=name, facts=run, task=run.get("task", ""), **given))
+    return _open_zoo_model(text, weights, dict(options or {}), names, given)
+
+
+def _open_zoo_model(
+    name: str, weights: Any, options: dict[str, Any], labels: list[str], given: dict[str, Any]
+) -> ImageModel:
+    """Build a zoo model; ``given`` are the fields that do not depend on it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        model = registry.create_model(name, weights, **options) if weights or options else registry.load_model(name)
+    notes = [str(warning.message) for warning in caught]
+    spec = registry.model_spec(name)
+    has_weights = any(options.get(key) is not None for key in ("weights", "backbone_weights"))
+    trained = has_weights or (not options and any(origin.file for origin in spec.weights.values()))
+    untrained = not weights and not trained
+    if untrained:
+        known = ", ".join(spec.weights) or "a file"
+        notes.append(f"{name} has random weights here: its pictures mean nothing. Give it weights ({known}).")
+    if not labels and spec.labels:
+        labels = class_names.load(spec.labels)
+    given["preprocessing"] = given["preprocessing"] or spec.preprocessing
+    free = None in (getattr(model, "input_shape", None) or ())[1:3]
+    best = spec.input_shape[:2] if free and None not in spec.input_shape[:2] else None
+    given |= {"task": spec.task, "facts": {"card": spec.card, "best_size": best}}
+    return ImageModel(model, labels=labels, name=name, notes=notes, untrained=untrained, **given)
+
+
+def _complete(model: ImageModel) -> ImageModel:
+    """Fill in what was left out for an ImageNet classifier, and note it; check the labels."""
+    shape = getattr(model.keras_model, "output_shape", None)
+    outputs = shape[-1] if isinstance(shape, tuple) and len(shape) == 2 else None
+    if outputs == 1000:
+        if not model.labels:
+            model.labels = class_names.load("imagenet")
+            model.notes.append("Class names: ImageNet's, since the model has 1,000 outputs; labels sets others.")
+        if model.preprocessing is None and _takes_rgb(model):
+            model.preprocessing, share, second = recognize_preprocessing(model.keras_model, model.input_size())
+            model.notes.append(
+                f"Preprocessing: {model.preprocessing.name}, recognized by which convention lets the model classify "
+                f"four photographs best (mean probability {share:.2f}, next {second:.2f}); preprocessing sets it."
+            )
+    if model.labels and outputs not in (None, 1, len(model.labels)):
+        raise ValueError(f"The labels name {len(model.labels)} classes, but {model.name!r} has {outputs} outputs.")
+    return model
+
+
+def _takes_rgb(model: ImageModel) -> bool:
+    """Return whether the model takes one RGB image, channels last."""
+    inputs = getattr(model.keras_model, "inputs", None) or [None]
+    return len(inputs) == 1 and len(model.shape) == 3 and model.shape[2] == 3 and not model.channels_first
+
+
+def _run_of(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
+    """Return the model file, ``path`` or that of the training run in it, and what the run says of it."""
+    note = (path if path.is_dir() else path.parent) / "run.json"
+    if path.is_dir() and (path / "checkpoint.npz").is_file() and not note.is_file():
+        raise ValueError(
+            f"The run in {path} is not finished. Start it again to go on, or give the path of a model file."
+        )
+    if not note.is_file() or (path.is_dir() and (path / "saved_model.pb").is_file()):
+        return path, {}
+    try:
+        run = json.loads(note.read_text(encoding="utf-8"))
+        file = note.parent / run["model_file"]
+    except (ValueError, KeyError, TypeError):  # somebody else's
+        return path, {}
+    if path.is_file() and path.name != file.name:
+        return path, {}
+    if run.get("task") != "classification":
+        if not {"preprocessing", "size", "target_range"} <= set(run):
+            return path, {}
+        if not file.is_file():
+            raise ValueError(f"The run in {path} is not finished: it has no {file.name} yet. Start it again to go on.")
+        run["task"] = "gaze"
+    return file, run
+
+
+def _refuse_zoo_arguments(weights: Any, options: Any) -> None:
+    if weights or options:
+        raise ValueError("weights and options go with a zoo model; a model or a model file has its own.")

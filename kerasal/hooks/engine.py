@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasal.hooks.backward_rules import overrides
 from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.paths import find
 from kerasal.hooks.trace import Retraced, run_batches
@@ -28,10 +29,10 @@ def watched(
 ) -> Callable[[Any], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
     """Return a callable that runs ``model`` as it is: ``inputs -> (output, {layer: its output})``.
 
-    A ``tf.GradientTape`` around the call differentiates what comes back by the inputs under the backward rule, eagerly
-    or within a ``tf.function``, a loop or a SavedModel; a second tape around that differentiates the map. Nothing is
-    cloned, changed or copied, and the model runs without training behavior. The gradient by a tapped layer itself, as
-    for Grad-CAM, is the tape's too within a ``tf.function`` and under the rule ``"gradient"``.
+    A ``tf.GradientTape`` around the call differentiates what comes back by the inputs, or the output by the tapped
+    layers (Grad-CAM), under the backward rule: eagerly or within a ``tf.function``, a loop or a SavedModel. A second
+    tape around that differentiates the map. Nothing is cloned, changed or copied, and the model runs without training
+    behavior. A layer that runs several times gives its last output, which has no gradient eagerly or under a rule.
 
     Args:
         model: any built Keras model.
@@ -53,18 +54,34 @@ def watched(
     names = tuple(dict.fromkeys(taps))
     for name in names:
         find(model, name)
-    settings = Settings(output, logits, any_size=any_size)
+    settings, inline = Settings(output, logits, any_size=any_size), not overrides(rule, pooling)
+    order: list[str] = []
 
-    def run(inputs):
-        flat = [tf.cast(tensor, tf.float32) for tensor in keras.tree.flatten(inputs)]
+    def look(inputs, given, wanted):
+        flat, runs = [tf.cast(tensor, tf.float32) for tensor in keras.tree.flatten(inputs)], {}
         view = View(model, flat, top_class().structure, [], settings.for_inputs(inputs))
-        found = view.run(rule=rule, pooling=pooling, taps=names, output=True)
-        return found.output, found.layers
+        run = view.run(rule=rule, pooling=pooling, taps=names, output=True, given=given, runs=runs)
+        if not given:
+            order[:] = run.layers if all(len({one.ref() for one in outputs}) == 1 for outputs in runs.values()) else []
+        return run.layers[wanted] if wanted else (run.output, run.layers)
 
-    retraced = Retraced(run, None, model)
+    retraced = Retraced(look, None, model)
 
     def call(inputs):
-        return retraced.current()(inputs) if tf.executing_eagerly() else run(inputs)
+        eager, inputs = tf.executing_eagerly(), keras.tree.map_structure(tf.convert_to_tensor, inputs)
+        function = retraced.current() if eager else look
+        if not names or (inline and not eager):  # a tape sees what is added to the graph, the layers too
+            return function(inputs, {}, None)
+        if eager:
+            function.get_concrete_function(inputs, {}, None)  # notes the order
+        else:
+            look(inputs, {}, None)
+        # A function's outputs have no gradient by each other, so the model is cut at the layers, one after the other.
+        layers: dict[str, tf.Tensor] = {}
+        for name in order:
+            layers[name] = function(inputs, dict(layers), name)
+        found, rest = function(inputs, layers, None)
+        return found, {name: layers.get(name, rest[name]) for name in names}
 
     return call
 

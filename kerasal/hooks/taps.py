@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from kerasal.hooks import backward_rules, paths
@@ -31,6 +31,7 @@ def watch(
     partial: bool = False,
     any_size: bool = False,
     runs: dict[str, list[tf.Tensor]] | None = None,
+    given: Mapping[str, tf.Tensor] | None = None,
 ) -> Iterator[dict[str, tf.Tensor]]:
     """Run ``model`` inside this context, within a ``tf.function``, to look into it.
 
@@ -47,11 +48,12 @@ def watch(
         partial: end the run in peace if it fails above the tapped layers: a dense layer, on an image of another size.
         any_size: let models whose images have a declared size be run on images of another.
         runs: receives every output of each tapped layer, in the order in which it ran.
+        given: what tapped layers give instead of their own outputs to the rest of the model.
 
     Yields:
         A dictionary that holds, once the model has run, the output of each tapped layer under the name that was asked
-        for. A layer that runs several times leaves its last output, unless the model has several inputs, each of which
-        may have caused a run: then it is refused.
+        for, in the order in which they ran. A layer that runs several times leaves its last output, unless the model
+        has several inputs, each of which may have caused a run: then it is refused.
 
     Raises:
         NoReLU: the rule found no ReLU, or would miss another rectifier.
@@ -67,7 +69,10 @@ def watch(
     graph = tf.compat.v1.get_default_graph()
     replaced = backward_rules.overrides(rule, pooling)
     with one_at_a_time, contextlib.ExitStack() as stack:
-        seen = {name: stack.enter_context(_tapped(paths.find(model, name)[1])) for name in taps}
+        seen, order, given = {}, [], given or {}
+        for name in taps:
+            kept = _tapped(paths.find(model, name)[1], functools.partial(order.append, name), given.get(name))
+            seen[name] = stack.enter_context(kept)
         tapped = {}
         before = len(graph.get_operations())
         if any_size:
@@ -80,7 +85,8 @@ def watch(
                 raise
         backward_rules.check(model, graph.get_operations()[before:], rule, pooling)
         several = len(getattr(model, "inputs", None) or []) > 1
-        for name, outputs in seen.items():
+        place = {name: number for number, name in enumerate(order)}
+        for name, outputs in sorted(seen.items(), key=lambda item: place.get(item[0], 0)):
             try:
                 tensors = [_only_tensor(name, output, graph) for output in outputs[:-1] if runs is not None or several]
                 tapped[name] = _only_tensor(name, outputs[-1] if outputs else None, graph)
@@ -134,8 +140,11 @@ def differentiate(tape: tf.GradientTape, scores: tf.Tensor, sources: Sequence[tf
 
 
 @contextlib.contextmanager
-def _tapped(layer: keras.Operation) -> Iterator[list]:
-    """Keep the outputs of ``layer``, for this thread, by an instance attribute that shadows its ``call``."""
+def _tapped(layer: keras.Operation, ran: Callable, given: tf.Tensor | None) -> Iterator[list]:
+    """Keep the outputs of ``layer``, for this thread, by an instance attribute that shadows its ``call``.
+
+    ``ran()`` is called after each run, and ``given`` is passed on instead of the output.
+    """
     outputs = []
     original, mine = layer.call, threading.get_ident()
     shadowed = layer.__dict__.get("call")
@@ -145,6 +154,9 @@ def _tapped(layer: keras.Operation) -> Iterator[list]:
         result = original(*args, **kwargs)
         if threading.get_ident() == mine:
             outputs.append(result)
+            ran()
+            if given is not None:
+                return [given] if isinstance(result, list) else given
         return result
 
     layer.__dict__["call"] = call  # not setattr: Keras would track it

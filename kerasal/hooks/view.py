@@ -17,6 +17,8 @@ from kerasal.objectives.formulas import evaluate, pin, top_classes
 import keras
 import tensorflow as tf
 
+_RENAMED = {"pinned": "pin", "repeated": "repeat"}  # for methods outside of this package
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -167,6 +169,12 @@ class View:
             each = tf.broadcast_to(parameter, tf.concat([[rows], inner], axis=0))
             parameters.append(tf.tile(each, tf.concat([[times], tf.ones_like(inner)], axis=0)))
         return dataclasses.replace(self, parameters=parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _RENAMED:
+            warnings.warn(f"view.{name} is now view.{_RENAMED[name]}.", DeprecationWarning, stacklevel=2)
+            return getattr(self, _RENAMED[name])
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def _look(self, inputs: Sequence[tf.Tensor], wanted: bool, **watched: Any) -> tuple:
         """Run the model in the current graph; return (output, given, ranked if it is not the output, layers)."""

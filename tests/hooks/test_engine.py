@@ -223,3 +223,120 @@ def test_logits_of_a_softmax_over_an_inner_axis():
     model = keras.Model(inputs, keras.layers.Softmax(axis=1)(inputs))
     x = np.random.default_rng(0).normal(size=(2, 4, 5)).astype(np.float32)
     np.testing.assert_allclose(traced(lambda x: hooks.logits(model(x)), x), x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["gradient", "guided", "deconvnet"])
+def test_an_own_tape_gives_the_same_map_eagerly_in_a_graph_and_in_a_loop(rule, make_model, batch):
+    from kerasal import attribution
+
+    model = make_model("nested")
+    methods = {"gradient": attribution.input_gradient, "guided": attribution.guided_backprop}
+    expected = methods.get(rule, attribution.deconvnet)(model, batch, 2)
+    watched = hooks.watched(model, rule=rule)
+
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            output, _ = watched(x)
+            score = output[:, 2]
+        return tape.gradient(score, x)
+
+    def loop(x):
+        _, found = tf.while_loop(lambda i, _: i < 2, lambda i, _: (i + 1, gradient(x)), (0, tf.zeros_like(x)))
+        return found
+
+    for found in (gradient(tf.constant(batch)), traced(gradient, batch), traced(loop, batch)):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_a_watched_model_is_saved_with_its_rule(make_model, batch, tmp_path):
+    from kerasal import attribution
+
+    class Guided(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = make_model("functional")
+            self.watched = hooks.watched(self.model, rule="guided")
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3))])
+        def gradient(self, x):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                score = self.watched(x)[0][:, 2]
+            return tape.gradient(score, x)
+
+    module = Guided()
+    tf.saved_model.save(module, str(tmp_path))
+    expected = attribution.guided_backprop(module.model, batch, 2)
+    restored = tf.saved_model.load(str(tmp_path))
+    found = restored.gradient(tf.constant(batch))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path))
+        signature = loaded.signature_def["serving_default"]
+        feed = {next(iter(signature.inputs.values())).name: batch}
+        found = session.run(next(iter(signature.outputs.values())).name, feed)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("rule", ["gradient", "guided"])
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_a_tape_differentiates_by_the_tapped_layers(rule, mode, make_model, batch):
+    """The chain rule: the gradient by the input is the gradient by a layer, carried back through what is before it."""
+    model = make_model("functional")
+    taps = ["conv2", "pool"]  # not in the order in which they run
+    watched = hooks.watched(model, rule=rule, taps=taps)
+
+    def gradients(x):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            output, layers = watched(x)
+            score = output[:, 1]
+        signals = tape.gradient(score, layers)
+        carried = [tape.gradient(layers[name], x, output_gradients=signals[name]) for name in taps]
+        return [tape.gradient(score, x), *carried, signals["conv2"]]
+
+    whole, *carried, last = gradients(tf.constant(batch)) if mode == "eager" else traced(gradients, batch)
+    assert np.asarray(whole).any()
+    for one in carried:
+        np.testing.assert_allclose(one, whole, rtol=1e-5, atol=1e-8)
+    kernel = model.get_layer("predictions").kernel.numpy()[:, 1]
+    np.testing.assert_allclose(np.reshape(last, (3, -1)), np.broadcast_to(kernel, (3, len(kernel))), rtol=1e-5)
+
+
+def test_a_map_can_be_differentiated(batch):
+    """A second tape: the derivative of a map's size by the image and by a weight, against finite differences."""
+    inputs = keras.Input((8, 8, 3))
+    kernel = keras.initializers.RandomNormal(stddev=0.5, seed=0)
+    tensor = keras.layers.Conv2D(3, 3, activation="tanh", kernel_initializer=kernel, name="conv")(inputs)
+    dense = keras.layers.Dense(4, activation="softmax", kernel_initializer=kernel)
+    model = keras.Model(inputs, dense(keras.layers.Flatten()(tensor)))
+    watched, x, weight = hooks.watched(model), tf.Variable(batch[:1]), model.get_layer("conv").kernel.value
+
+    def size():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            score = watched(x)[0][:, 1]
+        return tf.reduce_sum(tf.square(tape.gradient(score, x)))
+
+    with tf.GradientTape() as tape:
+        value = size()
+    for variable, derivative in zip((x, weight), tape.gradient(value, [x, weight]), strict=True):
+        before, direction = variable.numpy(), np.sign(derivative) * 1e-3
+        values = []
+        for sign in (1, -1):
+            variable.assign(before + sign * direction)
+            values.append(float(size()))
+        variable.assign(before)
+        np.testing.assert_allclose(values[0] - values[1], 2e-3 * np.abs(derivative).sum(), rtol=1e-3)
+
+
+def test_activations_are_the_layers_outputs_by_name(make_model, batch):
+    model = make_model("nested")
+    found = hooks.activations(model, ["conv1", "norm"], batch, batch_size=2)
+    reference = make_model("functional")
+    for name in ("conv1", "norm"):
+        expected = keras.Model(reference.input, reference.get_layer(name).output)(batch)
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-6)
+    means = hooks.activations(model, ["conv1"], batch, reduce=tf.reduce_mean, axis=(1, 2))
+    np.testing.assert_allclose(means["conv1"], found["conv1"].mean((1, 2)), rtol=1e-5)

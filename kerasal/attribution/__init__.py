@@ -21,6 +21,8 @@ call for a model and a set of options traces a graph; later ones reuse it. It is
 ``method.compiled(model, **options)`` gives the same as a ``tf.Module`` on tensors.
 """
 
+import importlib
+
 from kerasal import _keras as _keras
 from kerasal.attribution.map_notes import ZeroMap as ZeroMap
 from kerasal.attribution.method import list_methods as list_methods
@@ -38,3 +40,33 @@ from kerasal.attribution.methods.layercam import layercam as layercam
 from kerasal.attribution.methods.occlusion import occlusion as occlusion
 from kerasal.attribution.methods.scorecam import scorecam as scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad as smoothgrad
+
+__all__ = [
+    "ZeroMap",
+    "class_saliency",
+    "crop_averaged_saliency",
+    "deconvnet",
+    "faithfulness",
+    "gradcam",
+    "gradcam_plus_plus",
+    "gradient_x_input",
+    "guided_backprop",
+    "input_gradient",
+    "integrated_gradients",
+    "layercam",
+    "list_methods",
+    "method_spec",
+    "occlusion",
+    "scorecam",
+    "smoothgrad",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def __getattr__(name: str):
+    if name == "faithfulness":  # which loads pandas and SciPy
+        return importlib.import_module("kerasal.attribution.faithfulness")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

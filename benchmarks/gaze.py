@@ -28,7 +28,6 @@ from rich.table import Table
 import kerasal
 from kerasal import gaze, metrics
 from kerasal.datasets import open_gaze
-from kerasal.gaze.predictor import finish
 from kerasal.layers import center_bias_switched_off
 from kerasal.losses.scores import log_likelihood
 
@@ -63,8 +62,8 @@ def bits(values, fixations):
 def scores(predictor, test, prior):
     """Return {predictor: {column: one value an image}} of a net and the baselines, and how central the maps are."""
     fixations = [test.fixation_map(name) for name in test.names]
-    raws = predictor.raw(test.image(name) for name in test.names)
-    maps = [np.maximum(finish(raw, one.shape, "none"), 0) for raw, one in zip(raws, fixations, strict=True)]
+    predictions = gaze.predict_many((test.image(name) for name in test.names), predictor, postprocess="none")
+    maps = [np.maximum(prediction.map, 0) for prediction in predictions]
     densities = [test.density(name) for name in test.names]
     table = metrics.evaluate(maps, fixations, densities, metrics=list(COLUMNS), names=test.names)
     found = {
@@ -131,12 +130,12 @@ def show(name, rows, images):
 def speed(predictor, test):
     """Print the images a second from file to overlay, which is what ``kerasal gaze predict`` does to each."""
     names = test.names[:50]
-    next(gaze.predict(predictor, [test.image(names[0])]))
+    gaze.predict(test.image(names[0]), predictor)
     taken = []
     for name in names:
         start = time.perf_counter()
         image = test.image(name)
-        gaze.overlay(image, next(gaze.predict(predictor, [image])))
+        gaze.overlay(image, gaze.predict(image, predictor).map)
         taken.append(time.perf_counter() - start)
     print(f"{1 / pd.Series(taken).median():.0f} images a second at {test.sizes[0]}")
 

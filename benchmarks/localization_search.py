@@ -32,9 +32,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 import pandas as pd
 
-from kerasal import attribution, images, localization
-from kerasal.cli import localize_run, localize_truth, opening
+from kerasal import attribution, hooks, images, localization
 from kerasal.files import replacing
+from kerasal.localization.ground_truth import fit_box, match_boxes
+from kerasal.models import open_model
 from kerasal.progress import progress_bar
 
 # Each line at once: without a prior the level means nothing, and the stronger the colours, the lower the best level.
@@ -65,18 +66,16 @@ class Case:
 
 def read_cases(arguments, opened) -> list[Case]:
     """Return the first images of each class, in the order of the box file."""
-    job = localize_truth.prepare(
-        arguments.images, arguments.boxes, classes=arguments.classes, inclusive=arguments.inclusive
-    )
-    truths, taken, found = localize_truth.numbered(job, opened.labels), {}, []
+    job = match_boxes(arguments.images, arguments.boxes, classes=arguments.classes, inclusive=arguments.inclusive)
+    truths, taken, found = job.truths(opened.labels), {}, []
     for name in (name for name in job.boxes if name in truths):
         number = truths[name][0].number
         if taken.get(number, 0) == arguments.per_class:
             continue
         taken[number] = taken.get(number, 0) + 1
         photograph = images.read(job.files[name])
-        boxes = [localize_truth.fitted(one, photograph.shape[:2], name) for one in truths[name] if one.number == number]
-        found.append(Case(name, number, boxes, photograph.shape[:2], images.resize(photograph, opened.size())))
+        boxes = [fit_box(one, photograph.shape[:2], name) for one in truths[name] if one.number == number]
+        found.append(Case(name, number, boxes, photograph.shape[:2], images.resize(photograph, opened.input_size())))
     return found
 
 
@@ -93,7 +92,7 @@ def make_maps(opened, cases: list[Case], kind: str, folder: pathlib.Path) -> lis
     with progress_bar(f"Maps, {kind}", len(missing), sys.stderr.isatty()) as advance:
         for place in missing:
             inputs = opened.preprocessing.apply(cases[place].picture)[None]
-            found = np.abs(getattr(attribution, method)(opened.model, inputs, cases[place].number, **options)[0])
+            found = np.abs(getattr(attribution, method)(opened.keras_model, inputs, cases[place].number, **options)[0])
             with replacing(files[place]) as path, path.open("wb") as file:
                 np.save(file, found.max(axis=-1) if found.ndim == 3 else found)
             advance(1)
@@ -174,9 +173,9 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("localization_search"))
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    opened = opening.open_model(arguments.model, preprocessing=arguments.preprocessing)
+    opened = open_model(arguments.model, preprocessing=arguments.preprocessing)
     cases = read_cases(arguments, opened)
-    about = [*localize_run.identity(arguments.model), repr(opened.preprocessing), str(arguments.images)]
+    about = [arguments.model, hooks.digest_model(opened.keras_model), repr(opened.preprocessing), str(arguments.images)]
     scores, rows = Scores(cases, arguments.folder / "scores.json", about), []
     print(f"{len(cases)} images of {len({case.number for case in cases})} classes")
 

@@ -31,6 +31,8 @@ if (_checkout / "setup.cfg").is_file() and (_checkout / "zoo" / "__init__.py").i
     __path__.append(str(_checkout))
 
 _ORIGIN = {
+    "open_model": "kerasal.models",
+    "explain": "kerasal.attribution.explanation",
     "list_models": "kerasal.models.registry",
     "create_model": "kerasal.models.registry",
     "model_spec": "kerasal.models.registry",
@@ -57,11 +59,11 @@ _MODULES = (
     "losses",
     "maximization",
     "metrics",
+    "models",
     "objectives",
     "preprocessing",
     "probe",
     "receptive_field",
-    "registry",
     "serving",
     "training",
     "zoo",
@@ -70,9 +72,11 @@ _MODULES = (
 __all__ = [*_ORIGIN, *_MODULES]
 
 if TYPE_CHECKING:
+    from kerasal.attribution.explanation import explain as explain
     from kerasal.callbacks import KerasalCallback as KerasalCallback
     from kerasal.features import feature_maps as feature_maps
     from kerasal.maximization import maximize as maximize
+    from kerasal.models import open_model as open_model
     from kerasal.models.registry import create_model as create_model
     from kerasal.models.registry import list_models as list_models
     from kerasal.models.registry import load_model as load_model
@@ -89,4 +93,4 @@ def __getattr__(name: str):
 
 
 def __dir__():
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

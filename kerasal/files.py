@@ -47,6 +47,20 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(path: str | os.PathLike) -> None:
+    """Try, without writing anything, whether a file can be written.
+
+    Raises:
+        OSError: it cannot.
+    """
+    with contextlib.suppress(_Tried), replacing(path):
+        raise _Tried
+
+
+class _Tried(Exception):
+    """Ends the trial of a place before anything is written."""
+
+
 def is_temporary(path: pathlib.Path) -> bool:
     """Tell whether a file is one that ``replacing`` was writing, by its name: a kill leaves it."""
     return _TEMPORARY.fullmatch(path.name) is not None

@@ -13,6 +13,10 @@ _ASSETS = pathlib.Path(__file__).parent / "assets"
 _SETS = ("imagenet", "digits")
 
 
+class UnnamedClasses(ValueError):
+    """A class was called by a name, but the classes have none."""
+
+
 def load(source: str | os.PathLike) -> list[str]:
     """Return class names in index order, from a set that ships (``"imagenet"``, ``"digits"``) or a file.
 
@@ -55,7 +59,8 @@ def find(name: str, names: Sequence[str]) -> int:
     Synonyms are separated by commas; case, underscores and hyphens do not matter.
 
     Raises:
-        ValueError: no class is called that (the closest are listed), or several are.
+        ValueError: no class is called that (the closest are listed), or several are; ``UnnamedClasses`` if there are
+            no names at all.
     """
     if name.isdecimal():
         index = int(name)
@@ -63,8 +68,8 @@ def find(name: str, names: Sequence[str]) -> int:
             raise ValueError(f"There are {len(names)} classes, counted from 0. Received: {index}.")
         return index
     if not names:
-        raise ValueError(
-            f"The classes of this model have no names, so {name!r} means nothing. Give --labels FILE or an index."
+        raise UnnamedClasses(
+            f"The classes of this model have no names, so {name!r} means nothing. Give labels, or an index."
         )
     if name.lstrip("-").isdecimal():
         raise ValueError(f"A class number counts from 0. Received: {name}.")

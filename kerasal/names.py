@@ -45,3 +45,8 @@ def read_key_values(texts: Iterable[str] | None, what: str, example: str) -> dic
         except (ValueError, SyntaxError):
             values[key] = value
     return values
+
+
+def as_text(name: str) -> str:
+    """Return a file name that can be written as UTF-8: bytes that are none become backslashes and digits."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

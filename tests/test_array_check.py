@@ -14,11 +14,11 @@ from kerasal.archive_check import VARIABLE, ImplausibleFile
 from kerasal.array_check import check_arrays, gunzip
 from kerasal.datasets import open_gaze
 from kerasal.datasets.coursework_files import read_coursework
-from kerasal.datasets.fixation_files import read_fixations
 from kerasal.datasets.gaze_npz import read_npz
-from kerasal.datasets.map_files import map_shape, read_map
 from kerasal.datasets.mnist import mnist
 from kerasal.datasets.safe_pickle import read_pickle
+from kerasal.fixations.fixation_files import read_fixations
+from kerasal.fixations.map_files import map_shape, read_map
 from kerasal.models.weight_files import read_npz as read_weights
 
 
@@ -147,7 +147,7 @@ def test_arrays_of_fixations_must_fit_together(changes, message, tmp_path):
 
 def test_a_matlab_file_that_unfolds_to_far_more_than_its_size(tmp_path, monkeypatch):
     """1.5 MB took 1.7 GB."""
-    monkeypatch.setattr("kerasal.datasets.matlab_check.ALWAYS", 2**20)
+    monkeypatch.setattr("kerasal.fixations.matlab_check.ALWAYS", 2**20)
     path = tmp_path / "a.mat"
     scipy.io.savemat(path, {"fixLocs": np.zeros((2**11, 2**11), np.uint8)}, do_compression=True)
     most = _refused(
@@ -162,7 +162,7 @@ def test_a_matlab_file_that_unfolds_to_far_more_than_its_size(tmp_path, monkeypa
 
 def test_a_matlab_cell_array_of_empty_cells(tmp_path, monkeypatch):
     """Each is eight bytes of zeros in the file, and an array in memory."""
-    monkeypatch.setattr("kerasal.datasets.matlab_check.ALWAYS", 2**22)
+    monkeypatch.setattr("kerasal.fixations.matlab_check.ALWAYS", 2**22)
     path, count = tmp_path / "a.mat", 50_000
     plain = _matlab_cell(count, 1, b"\x0e\0\0\0\0\0\0\0" * count)
     packed = zlib.compress(plain[128:])

@@ -1,7 +1,7 @@
 """The house: imports run downward, importing the package stays light, and the zoo has one name."""
 
 import ast
-import configparser
+import functools
 import pathlib
 import subprocess
 import sys
@@ -9,42 +9,133 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FLOORS = (
-    {"registry", "preprocessing", "images", "metrics", "datasets", "labels", "loading"}
-    | {"digests", "files", "locks", "naming", "progress", "weight_files", "file_claims", "array_check", "matlab_check"}
-    | {"process", "checks", "hdf5_heaps", "saved_models", "_keras", "_version"},
-    {"layers", "losses", "hooks", "objectives"},
-    {"attribution", "maximization", "receptive_field", "localization", "probe", "training", "features"}
-    | {"gaze", "diagnosis"},
-    {"serving", "batch", "atlas", "callbacks", "cli", "__main__"},
-)
-FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+# The eight floors of the house, from the ground up.
+FLOORS = [
+    "_keras _version archive_check array_check checks digests files hdf5_heaps locks names process progress store",
+    "images labels preprocessing metrics datasets",
+    "layers losses objectives",
+    "hooks",
+    "models zoo",
+    "(the routines)",
+    "serving batch atlas callbacks compat",
+    "cli",
+]
+# Their order among themselves: each may use those before it. What two need and neither owns lives below both.
+ROUTINES = [
+    "attribution",
+    "receptive_field",
+    "maximization",
+    "localization",
+    "gaze",
+    "probe",
+    "diagnosis",
+    "training",
+    "features",
+]
+FLOOR = {name: number for number, names in enumerate(FLOORS, 1) for name in names.split()}
+FLOOR |= dict.fromkeys(ROUTINES, 6) | {"__main__": 9}  # what a shell starts
+# Floors on which folders may use one another, as long as they form no circle.
+SHARED = {1, 2, 3, 5, 7}
 
 
-def _imports():
-    """Yield (file, floor of the file's module or -1 for the zoo, imported kerasal module)."""
-    for path in [*ROOT.glob("kerasal/**/*.py"), *ROOT.glob("zoo/**/*.py")]:
-        parts = path.relative_to(ROOT).parts
-        mine = "zoo" if parts[0] == "zoo" else parts[1].removesuffix(".py")
-        if mine == "__init__":
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = []
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "kerasal":
-                rest = node.module.split(".")[1:]
-                names = rest[:1] or [alias.name for alias in node.names]
-            elif isinstance(node, ast.Import):
-                names = [alias.name.split(".")[1] for alias in node.names if alias.name.startswith("kerasal.")]
-            yield from ((path.relative_to(ROOT), mine, name) for name in names)
+@functools.cache
+def modules():
+    """Map the name of every module of the package to its file."""
+    found = {}
+    for path in sorted([*ROOT.glob("kerasal/**/*.py"), *ROOT.glob("zoo/**/*.py")]):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts if parts[0] == "kerasal" else ("kerasal", *parts))
+        found[name.removesuffix(".__init__")] = path
+    return found
 
 
-def test_imports_run_downward():
-    wrong = [
-        f"{path} imports {name}"
-        for path, mine, name in _imports()
-        if name in FLOOR and mine != "zoo" and FLOOR[name] > FLOOR[mine]
-    ]
-    assert not wrong
+def imports_of(text, known):
+    """Return the modules that a text imports, anywhere in it; a name that a package hands out is its ``__init__``."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            if node.module and node.module.split(".")[0] == "kerasal":
+                wholes = [f"{node.module}.{alias.name}" for alias in node.names]
+                found |= {whole if whole in known else node.module for whole in wholes}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "kerasal"}
+    return found
+
+
+@functools.cache
+def graph():
+    """Map each module to those that it imports; the package itself, whose names are lazy, is left out."""
+    known = modules()
+    edges = {name: imports_of(path.read_text(encoding="utf-8"), known) for name, path in known.items()}
+    return {name: targets - {name, "kerasal"} for name, targets in edges.items() if name != "kerasal"}
+
+
+def folder(module):
+    """Return the first part of a module's name below the package."""
+    return module.split(".")[1]
+
+
+def circle(edges):
+    """Return a circle in a graph of names, as a list whose first and last name are the same, or None."""
+    state, path = {}, []
+
+    def visit(name):
+        state[name] = "open"
+        path.append(name)
+        for target in sorted(edges.get(name, ())):
+            if state.get(target) == "open":
+                return [*path[path.index(target) :], target]
+            if target not in state and (found := visit(target)):
+                return found
+        state[name] = "done"
+        path.pop()
+        return None
+
+    return next((found for name in sorted(edges) if name not in state and (found := visit(name))), None)
+
+
+def upward(edges):
+    """List the imports that do not run downward: from floor to floor, and among the routines from one to the next."""
+    wrong = []
+    for module, targets in edges.items():
+        mine = folder(module)
+        for target in sorted(targets):
+            other = folder(target)
+            if mine == other:
+                continue
+            below = FLOOR[other] < FLOOR[mine] or (FLOOR[other] == FLOOR[mine] and FLOOR[mine] in SHARED)
+            if FLOOR[mine] == FLOOR[other] == 6:
+                below = ROUTINES.index(other) < ROUTINES.index(mine)
+            if not below:
+                wrong.append(f"{module} (floor {FLOOR[mine]}) imports {target} (floor {FLOOR[other]})")
+    return wrong
+
+
+def folders_of(edges):
+    """Return the graph of folders, and of the folders in folders."""
+    joined = {}
+    for module, targets in edges.items():
+        for target in targets:
+            if folder(module) != folder(target):
+                joined.setdefault(folder(module), set()).add(folder(target))
+    return joined
+
+
+def subfolders_of(edges, known):
+    """Return the graph of the packages below a folder, such as ``receptive_field.patterns``."""
+
+    def package(module):
+        return module if known[module].name == "__init__.py" else module.rpartition(".")[0]
+
+    joined = {}
+    for module, targets in edges.items():
+        for target in targets & set(known):
+            mine, other = package(module), package(target)
+            # A package's own __init__ hands out what its folders hold.
+            if mine != other and not mine.startswith(other + ".") and not other.startswith(mine + "."):
+                joined.setdefault(mine, set()).add(other)
+    return joined
 
 
 def test_every_module_has_its_floor():
@@ -52,26 +143,98 @@ def test_every_module_has_its_floor():
     assert {path.name.removesuffix(".py") for path in (ROOT / "kerasal").iterdir()} <= known
 
 
-def test_the_zoo_uses_no_routine():
-    assert not [f"{path}: {name}" for path, mine, name in _imports() if mine == "zoo" and FLOOR.get(name, 0) > 1]
+def test_imports_run_downward():
+    assert not upward(graph())
 
 
-def test_routines_know_neither_the_registry_nor_the_zoo():
+def test_there_is_no_circle_of_files():
+    assert circle(graph()) is None
+
+
+def test_there_is_no_circle_of_folders():
+    edges = graph()
+    assert circle(folders_of(edges)) is None
+    assert circle(subfolders_of(edges, modules())) is None
+
+
+def test_file_names_are_unique():
+    """Commands are named like what they do; every other file is found by its name alone."""
+    names = [
+        path.stem for name, path in modules().items() if path.stem != "__init__" and not name.startswith("kerasal.cli.")
+    ]
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
+def test_each_model_is_in_a_file_of_its_name():
+    from kerasal import list_models
+
+    files = {path.stem for path in (ROOT / "zoo").glob("*.py") if not path.stem.startswith("_")}
+    assert files == {name for name in list_models() if kerasal_zoo(name)}
+
+
+def kerasal_zoo(name):
+    """Tell a model of the zoo from those of other packages."""
+    from kerasal import model_spec
+
+    return model_spec(name).build.__module__.startswith("kerasal.zoo.")
+
+
+def test_routines_know_neither_the_registry_nor_the_commands():
+    """A routine takes a model; gaze alone has one that ships, and explain opens what it is given."""
+    allowed = {"kerasal.gaze", "kerasal.attribution.explanation"}
     wrong = [
-        f"{path} imports {name}"
-        for path, mine, name in _imports()
-        if FLOOR.get(mine) in (1, 2) and name in ("registry", "zoo", "loading", "labels")
+        f"{module} imports {target}"
+        for module, targets in graph().items()
+        for target in targets
+        if folder(module) in ROUTINES
+        and target in ("kerasal.models.registry", "kerasal.models.opener", "kerasal.zoo")
+        and not any(module == one or module.startswith(one + ".") for one in allowed)
     ]
     assert not wrong
 
 
+BREACHES = {
+    "upward": ({"kerasal.hooks.paths": "def late():\n    from kerasal import attribution"}, upward),
+    "order": ({"kerasal.attribution.method": "from kerasal.localization import boxes"}, upward),
+    "files": (
+        {
+            "kerasal.images.grids": "from kerasal.images import image_files",
+            "kerasal.images.image_files": "from kerasal.images import grids",
+        },
+        circle,
+    ),
+    "folders": (
+        {
+            "kerasal.metrics.blur": "def late():\n    import kerasal.datasets.mnist",
+            "kerasal.datasets.mnist": "from kerasal.metrics import blur",
+        },
+        lambda edges: circle(folders_of(edges)),
+    ),
+    "folders in folders": (
+        {
+            "kerasal.receptive_field.geometry.moves": "from kerasal.receptive_field.patterns import painter",
+            "kerasal.receptive_field.patterns.painter": "from kerasal.receptive_field.geometry import moves",
+        },
+        lambda edges: circle(subfolders_of(edges, modules())),
+    ),
+}
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_each_rule_sees_its_breach(breach):
+    """Each rule above, on the house with a few lines more that break it."""
+    lines, rule = BREACHES[breach]
+    edges = {module: set(targets) for module, targets in graph().items()}
+    for module, line in lines.items():
+        assert module in edges
+        edges[module] |= imports_of(line, modules())
+    assert rule(edges)
+
+
 def test_every_package_is_installed():
-    """A folder that setup.cfg forgets works from a checkout and fails for whoever installs it."""
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
-    named = set(config["options"]["packages"].split())
-    folders = {path.parent.relative_to(ROOT) for path in ROOT.glob("kerasal/**/__init__.py")}
-    assert named == {".".join(folder.parts) for folder in folders} | {"kerasal.zoo"}
+    """A folder that the setup forgets works from a checkout and fails for whoever installs it."""
+    for path in ROOT.glob("kerasal/**/*.py"):
+        assert (path.parent / "__init__.py").is_file(), f"{path.parent} has no __init__.py, so it is not installed"
 
 
 def test_methods_are_exported():

@@ -1,12 +1,13 @@
-r"""gaze: a small net that predicts where people will look in a photograph of any size, with weights that ship.
+r"""gaze: a small model that predicts where people will look in a photograph of any size, with weights that ship.
 
 The encoder is the lower part of EfficientNet-Lite0 (Tan & Le 2019; blocks 0 to 12 of 16), its batch normalisations
 folded into the convolutions. Three of its blocks are read, at 8, 16 and 32 pixels a value (``taps``): a 1×1 convolution
 of each, enlarged to the finest, a 3×3 and a 1×1 convolution of all, a Gaussian blur of learned width (``blur``), a
 learned Gaussian in the centre (``center_prior``), and a softmax over the pixels. 1,427,798 parameters. Input: RGB
-(pixels - 127) / 128, any size; it was trained at 240 × 320 and is best there, so ``predict`` scales photographs to that
-many pixels. Output: the log-density of fixations, nats, one value for 8 × 8 pixels. After Kümmerer et al. 2016,
-"DeepGaze II": features that are trained on objects, a small readout, and the log-likelihood of fixations as the loss.
+(pixels - 127) / 128, any size; it was trained at 240 × 320 and is best there, so ``kerasal.gaze.predict`` scales
+photographs to that many pixels. Output: the log-density of fixations, nats, one value for 8 × 8 pixels. After Kümmerer
+et al. 2016, "DeepGaze II": features that are trained on objects, a small readout, and the log-likelihood of fixations
+as the loss.
 
 Weights "kerasal" (2.9 MB, half precision). Data: the 500 train images of OSIE (Xu et al. 2014) and the 400 of crowd
 (Jiang et al. 2014), both of repositories under the MIT licence; 810 of them trained, a random tenth (seed 0) chose the
@@ -76,22 +77,17 @@ trees, contrast instead of the head. Of drawings, screens, search for something,
 ones it knows nothing.
 """
 
-import dataclasses
-import functools
+import importlib
 import os
 import pathlib
+import warnings
 
-import numpy as np
-
-from kerasal.images import check_image, read, resize, size_of_area, to_channels
 from kerasal.layers import CenterBias, GaussianBlur, LogDensity, ResizeLike
-from kerasal.models.registry import Weights, create_model, model_spec, register
+from kerasal.models.registry import Weights, register
 from kerasal.models.weight_files import load_folded
-from kerasal.preprocessing import get as convention
 from kerasal.zoo._lite0 import BLOCKS, encoder
 
 import keras
-import tensorflow as tf
 
 _WEIGHTS = pathlib.Path(__file__).parent / "weights" / "gaze.npz"
 
@@ -171,68 +167,11 @@ def gaze(
     return keras.Model(inputs, LogDensity(name="log_density")(tensor), name="gaze")
 
 
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """Where people will look in one photograph of H × W pixels.
-
-    Attributes:
-        map: float32 (H, W), the density divided by its largest value: 0..1.
-        log_density: float32 (H, W), nats; its exponentials sum to 1 over the photograph.
-        hotspots: float32 (n, 3), the peaks of the map as (x, y, height) in pixels and 0..1, the highest first, down to
-            a tenth of it.
-    """
-
-    map: np.ndarray
-    log_density: np.ndarray
-    hotspots: np.ndarray
-
-
-def predict(image: np.ndarray | str | os.PathLike) -> Prediction:
-    """Predict where people will look in a photograph, with the weights that ship; works offline.
-
-    The net looks at it in its own proportions, on about 240 × 320 pixels.
-
-    Args:
-        image: uint8 RGB (H, W, 3) or grey (H, W), or an image file.
-
-    Raises:
-        ValueError: no such image.
-        FileNotFoundError: there is no such file.
-    """
-    if isinstance(image, (str, os.PathLike)):
-        image = read(image)
-    image = check_image(image, "A photograph", (3, None, 1))
-    image = to_channels(image if image.ndim == 3 else image[..., None], 3)
-    spec = model_spec("gaze")
-    seen = resize(image, size_of_area(image.shape[:2], spec.input_shape[0] * spec.input_shape[1]))
-    inputs = convention(spec.preprocessing).apply(seen)[None]
-    coarse = _shipped()(tf.constant(inputs, tf.float32)).numpy()[0]
-    log_density = resize(coarse, image.shape[:2])
-    log_density = log_density - _log_sum_exp(log_density)
-    return Prediction(np.exp(log_density - log_density.max()), log_density, _peaks(coarse, image.shape[:2]))
-
-
-@functools.cache
-def _shipped():
-    """Return the net with its shipped weights, compiled for any size."""
-    net = create_model("gaze", weights="kerasal")
-    return tf.function(
-        lambda inputs: net(inputs, training=False), input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)]
-    )
-
-
-def _log_sum_exp(values: np.ndarray) -> np.float32:
-    largest = values.max()
-    return np.float32(largest + np.log(np.exp((values - largest).astype(np.float64)).sum()))
-
-
-def _peaks(coarse: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the cells of the net's map that none of the 24 cells around them exceeds, as (x, y, height)."""
-    heights = np.exp(coarse - coarse.max())
-    padded = np.pad(heights, 2, constant_values=-1)
-    around = np.lib.stride_tricks.sliding_window_view(padded, (5, 5)).max(axis=(2, 3))
-    rows, columns = np.nonzero((heights == around) & (heights >= 0.1))
-    order = np.argsort(-heights[rows, columns], kind="stable")
-    scale = np.array(shape[::-1]) / np.array(coarse.shape[::-1])
-    places = (np.stack([columns, rows], axis=1)[order] + 0.5) * scale - 0.5
-    return np.column_stack([places, heights[rows, columns][order]]).astype(np.float32)
+def __getattr__(name: str):
+    """Pass on ``predict`` and ``Prediction``, which were here until 0.1.0."""
+    if name not in ("predict", "Prediction"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # By name: the zoo lies below the routines and imports none of them.
+    routine = getattr(importlib.import_module("kerasal.gaze"), {"Prediction": "GazePrediction"}.get(name, name))
+    warnings.warn(f"zoo.gaze.{name} is kerasal.gaze.{routine.__name__} now.", DeprecationWarning, stacklevel=2)
+    return routine

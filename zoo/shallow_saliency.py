@@ -74,7 +74,7 @@ def _features(variant: str, filters) -> int:
 @register(
     preprocessing="unit",
     task="gaze",
-    input_shape=(SIDE, SIDE, 3),
+    input_shape=(96, 96, 3),
     parameters=76_778_816,
     reference="Pan et al. 2016, arXiv 1603.00845, section 3.1; Bristol coursework",
     identify=identify,

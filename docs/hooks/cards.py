@@ -9,28 +9,26 @@ ZOO = pathlib.Path(__file__).resolve().parents[2] / "zoo"
 
 
 def on_files(files, config):
-    """Add a page for every file of the zoo that registers models, and one that lists them all."""
+    """Add a page for every file of the zoo that registers a model, and one that lists them all."""
     rows = []
     for path in sorted(ZOO.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        models = list(_registered(tree))
-        if not models:
+        model = _registered(tree)
+        if model is None:
             continue
         summary, _, rest = ast.get_docstring(tree).partition("\n")
-        names, _, what = summary.partition(": ")
-        page = "vgg" if len(models) > 1 else models[0].name
-        text = f"# {names}\n\n{_sentence(what)}\n{rest}\n\n{_options(models)}"
-        files.append(File.generated(config, f"cards/{page}.md", content=text))
-        rows += [_row(model, page, what) for model in models]
+        name, _, what = summary.partition(": ")
+        text = f"# {name}\n\n{_sentence(what)}\n{rest}\n\n{_options(model)}"
+        files.append(File.generated(config, f"cards/{model.name}.md", content=text))
+        rows.append(_row(model, what))
     files.append(File.generated(config, "cards/index.md", content=_index(rows)))
     return files
 
 
 def _registered(tree):
-    """Yield the functions under a decorator ``register(…)``."""
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and _facts(node) is not None:
-            yield node
+    """Return the function under a decorator ``register(…)``, or None; a file holds one model."""
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    return next((node for node in functions if _facts(node) is not None), None)
 
 
 def _facts(node):
@@ -41,10 +39,10 @@ def _facts(node):
     return None
 
 
-def _options(models):
-    """Show the call that builds each model, with its options and their defaults."""
-    calls = "\n".join(f'kerasal.create_model("{model.name}"{_keywords(model)})' for model in models)
-    return f"## Building it\n\n``` {{ .py }}\n{calls}\n```\n\n{_preprocessing(models)}"
+def _options(model):
+    """Show the call that builds the model, with its options and their defaults."""
+    call = f'kerasal.create_model("{model.name}"{_keywords(model)})'
+    return f"## Building it\n\n``` {{ .py }}\n{call}\n```\n\n{_preprocessing(model)}"
 
 
 def _keywords(model):
@@ -52,20 +50,17 @@ def _keywords(model):
     return "".join(f", {name.arg}={ast.unparse(default)}" for name, default in pairs if default is not None)
 
 
-def _preprocessing(models):
-    facts = _facts(models[0])
+def _preprocessing(model):
+    facts = _facts(model)
     return f"Preprocessing {facts['preprocessing']}, input {facts['input_shape']}. [All models](index.md)."
 
 
-def _row(model, page, what):
+def _row(model, what):
     facts = _facts(model)
-    ships = "yes" if "Weights" in facts.get("weights", "") and "file" not in facts else ""
     weights = facts.get("weights", "")
-    ships = (
-        "ship" if "_WEIGHTS" in weights else "a name downloads them" if "Weights(" in weights else "yours, by a path"
-    )
+    ships = "ship" if "_WEIGHTS" in weights else "a name downloads them" if weights else "yours, by a path"
     count = f"{int(facts['parameters'].replace('_', '')):,}"
-    return f"| [`{model.name}`]({page}.md) | {what.rstrip('.')} | {facts['task']} | {count} | {ships} |"
+    return f"| [`{model.name}`]({model.name}.md) | {what.rstrip('.')} | {facts['task']} | {count} | {ships} |"
 
 
 def _index(rows):

@@ -16,7 +16,6 @@ PAGES = {
     "metrics": "kerasal.metrics",
     "losses": "kerasal.losses",
     "gaze": "kerasal.gaze",
-    "zoo_gaze": "zoo.gaze",
     "datasets": "kerasal.datasets",
     "training": "kerasal.training",
     "callbacks": "kerasal.callbacks",
@@ -45,9 +44,7 @@ def on_files(files, config):
 
 def reference(page, module):
     """Return the page of one package."""
-    # The zoo lies beside the library and is imported as a part of it; griffe sees it where it lies.
-    title = f"kerasal.{module}" if module.startswith("zoo") else module
-    parts = [f"# {title}\n", _block(module, members=False)]
+    parts = [f"# {module}\n", _block(module, members=False)]
     parts += [_block(f"{module}.{name}") for name in exported(module)]
     for other in _ALSO.get(page, []):
         parts += [f"## {other}\n", _block(other, members=False)]

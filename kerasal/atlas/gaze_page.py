@@ -1,4 +1,4 @@
-"""One photograph as a gaze net sees it: where people will look."""
+"""One photograph as a gaze model sees it: where people will look."""
 
 import pathlib
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from kerasal import gaze, images
 from kerasal.atlas.atlas_store import Store
 from kerasal.digests import digest_files
-from kerasal.gaze.gaze_maps import is_log_density
+from kerasal.gaze.predictor import is_log_density
 from kerasal.models.image_model import ImageModel
 
 _LONGEST = 480
@@ -24,7 +24,7 @@ def look(model: ImageModel, store: Store, predictor: gaze.Predictor, file: pathl
         return
     scale = min(1.0, _LONGEST / max(photograph.shape[:2]))
     shown = images.resize(photograph, tuple(max(1, round(scale * side)) for side in photograph.shape[:2]))
-    values = next(gaze.predict(predictor, [shown], postprocess="none"))
+    values = gaze.predict(shown, predictor, postprocess="none").map
     heat = values - values.min()
     entry: dict[str, Any] = {
         "file": str(file),
@@ -43,7 +43,7 @@ def gaze_record(model: ImageModel, file: pathlib.Path, slug: str) -> tuple[str, 
 
 
 def make_predictor(model: ImageModel) -> gaze.Predictor:
-    """Compile the net; one that takes any size looks at photographs as large as the rest of the atlas does."""
+    """Compile the model; one that takes any size looks at photographs as large as the rest of the atlas does."""
     free = None in (getattr(model.keras_model, "input_shape", None) or (None,))[1:3]
     size = model.input_size() if free and not is_log_density(model.keras_model) else None
     return gaze.Predictor(model.keras_model, model.preprocessing, size=size)

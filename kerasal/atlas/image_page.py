@@ -74,50 +74,33 @@ def _larger(model: ImageModel, photograph: np.ndarray) -> np.ndarray:
 
 def _methods(model: ImageModel, store: Store, slug: str, picture, larger, inputs, target: int) -> tuple[list, list]:
     """Run every method for one class; return those that worked, and why the others did not."""
-    found, left_out = [], []
-    for name in attribution.list_methods():
-        spec = attribution.method_spec(name)
-        own = larger if spec.any_size else inputs
-        try:
-            maps = getattr(attribution, name)(model.keras_model, own, [target], **_OPTIONS.get(name, {}))
-        except ValueError as error:
-            left_out.append({"name": name, "reason": str(error)})
-            continue
-        values = maps[0]
-        if spec.on_pixels:
-            defaults = {key: parameter.default for key, parameter in spec.options.items()}
-            values = spec.on_pixels(values, picture.shape[:2], defaults)
-        signed = values.ndim == 3 or (spec.signed and bool((values < 0).any()))
-        drawn, over = _drawn(model, spec, picture, np.asarray(values))
-        found.append(
-            {
-                "name": name,
-                "map": store.picture(f"images/{slug}/{name}", drawn),
-                "over": store.picture(f"images/{slug}/{name}-over", over),
-                "empty": not bool(np.any(values)),
-                "colours": values.ndim == 3 and values.shape[2] == 3,
-                "signed": signed,
-                "layer": getattr(values, "layer", None),
-                "summary": spec.summary,
-                "reference": spec.reference,
-            }
-        )
-    return found, left_out
-
-
-def _drawn(model: ImageModel, spec, picture: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a map by itself, as large as the picture, and its colours over the picture where it is strong."""
-    if values.ndim == 3:  # a gradient with its channels
-        if model.preprocessing.bgr:
-            values = values[..., ::-1]
-        strength = np.abs(values).max(axis=2)
-        drawn = images.relief(values) if values.shape[2] == 3 else images.heatmap(values[..., 0], signed=True)
-    else:
-        strength = np.abs(values)
-        drawn = images.heatmap(values, signed=spec.signed and bool((values < 0).any()))
-    if drawn.shape != picture.shape:
-        drawn = images.resize(drawn, picture.shape[:2])
-    return drawn, images.overlay(picture, strength, strength=1.0)
+    comparison = attribution.compare_methods(
+        model.keras_model,
+        (picture, inputs),
+        [target],
+        larger=(picture, larger),
+        options=_OPTIONS,
+        bgr=model.preprocessing.bgr,
+        strength=1.0,
+    )
+    entries = []
+    for view in comparison.views:
+        name, values, drawn = view.spec.name, np.asarray(view.values), view.drawn
+        if drawn.shape != picture.shape:
+            drawn = images.resize(drawn, picture.shape[:2])
+        entry = {
+            "name": name,
+            "map": store.picture(f"images/{slug}/{name}", drawn),
+            "over": store.picture(f"images/{slug}/{name}-over", view.over),
+            "empty": not bool(np.any(values)),
+            "colours": values.ndim == 3 and values.shape[2] == 3,
+            "signed": values.ndim == 3 or (view.spec.signed and bool((values < 0).any())),
+            "layer": view.layer,
+            "summary": view.summary,
+            "reference": view.spec.reference,
+        }
+        entries.append(entry)
+    return entries, [{"name": name, "reason": reason} for name, reason in comparison.left_out]
 
 
 def _boxes(model: ImageModel, picture: np.ndarray, numbers: list[int]) -> tuple[list, str]:

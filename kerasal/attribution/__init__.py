@@ -26,7 +26,10 @@ import importlib
 from kerasal import _keras as _keras
 from kerasal.attribution.map_notes import ZeroMap as ZeroMap
 from kerasal.attribution.method import list_methods as list_methods
+from kerasal.attribution.method import method_function as method_function
 from kerasal.attribution.method import method_spec as method_spec
+from kerasal.attribution.method_comparison import MethodComparison as MethodComparison
+from kerasal.attribution.method_comparison import compare_methods as compare_methods
 from kerasal.attribution.methods.class_saliency import class_saliency as class_saliency
 from kerasal.attribution.methods.crop_averaged_saliency import crop_averaged_saliency as crop_averaged_saliency
 from kerasal.attribution.methods.deconvnet import deconvnet as deconvnet
@@ -40,12 +43,18 @@ from kerasal.attribution.methods.layercam import layercam as layercam
 from kerasal.attribution.methods.occlusion import occlusion as occlusion
 from kerasal.attribution.methods.scorecam import scorecam as scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad as smoothgrad
+from kerasal.attribution.pages import attribution_page as attribution_page
+from kerasal.attribution.pages import draw_map as draw_map
 
 __all__ = [
+    "MethodComparison",
     "ZeroMap",
+    "attribution_page",
     "class_saliency",
+    "compare_methods",
     "crop_averaged_saliency",
     "deconvnet",
+    "draw_map",
     "faithfulness",
     "gradcam",
     "gradcam_plus_plus",
@@ -55,6 +64,7 @@ __all__ = [
     "integrated_gradients",
     "layercam",
     "list_methods",
+    "method_function",
     "method_spec",
     "occlusion",
     "scorecam",

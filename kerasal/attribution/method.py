@@ -59,6 +59,7 @@ class MethodSpec:
 
 
 _methods: dict[str, MethodSpec] = {}
+_functions: dict[str, Callable] = {}
 
 
 def list_methods() -> list[str]:
@@ -75,6 +76,15 @@ def method_spec(name: str) -> MethodSpec:
     if name not in _methods:
         raise ValueError(closest(name, _methods, "attribution method"))
     return _methods[name]
+
+
+def method_function(name: str) -> Callable:
+    """Return the public function of a method.
+
+    Raises:
+        ValueError: no method has that name; the closest are listed.
+    """
+    return _functions[method_spec(name).name]
 
 
 def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[[Callable], Callable]:
@@ -109,7 +119,7 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
         lines = [line for line in inspect.getdoc(function).splitlines() if not line.strip().startswith("view:")]
         text = "\n".join(lines)
         attribute.__doc__ = f"{text}\n\nSource: {reference}. Shared arguments: ``kerasal.attribution``."
-        _methods[spec.name] = spec
+        _methods[spec.name], _functions[spec.name] = spec, attribute
         return attribute
 
     return decorate

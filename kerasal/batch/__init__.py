@@ -12,7 +12,7 @@ bytes for any number of workers, and after one was killed. Nothing here loads Te
 import importlib
 from typing import TYPE_CHECKING
 
-_ORIGIN = {"run": "kerasal.batch.run_batch", "Result": "kerasal.batch.run", "methods": "kerasal.batch.kinds"}
+_ORIGIN = {"run": "kerasal.batch.run_batch", "Result": "kerasal.batch.run_batch", "methods": "kerasal.batch.kinds"}
 
 __all__ = ["Result", "methods", "run"]
 

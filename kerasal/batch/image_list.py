@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasal.digests import stamp
 from kerasal.images import find_files
+from kerasal.names import as_text
 
 COLUMNS = ("image", "path", "file")
 """The columns of a list in which paths are looked for, unless one is named."""
@@ -98,8 +99,3 @@ def need_pyarrow() -> Any:
 def _sources(named: Iterable[tuple[str, pathlib.Path]]) -> list[Source]:
     places = {name: os.path.abspath(path) for name, path in named}
     return [Source(as_text(name), path, stamp(path)) for name, path in places.items()]
-
-
-def as_text(name: str) -> str:
-    """Return a file name that can be written as UTF-8: bytes that are none become backslashes and digits."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")

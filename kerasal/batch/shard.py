@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasal import images
-from kerasal.batch.image_list import Source, as_text
+from kerasal.batch.image_list import Source
 from kerasal.batch.output_folder import write_record
 from kerasal.batch.shard_files import Written, writer
 from kerasal.batch.shard_plan import Shard
 from kerasal.batch.threads import bounded
+from kerasal.names import as_text
 
 _OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 """What the operating system says where a picture cannot have its image's name."""

@@ -13,26 +13,20 @@ from rich.console import Console
 
 import kerasal
 from kerasal.cli.atlas import atlas
-from kerasal.cli.attribute import METHODS_HELP, MethodGroup
+from kerasal.cli.attribute import METHODS_HELP, MethodGroup, compare
 from kerasal.cli.batch import batch
-from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
-from kerasal.cli.evolution import evolution
-from kerasal.cli.exemplars import exemplars
-from kerasal.cli.export import export
-from kerasal.cli.feature_maps import feature_maps
-from kerasal.cli.field import field
-from kerasal.cli.filters import filters
+from kerasal.cli.exemplars import evolution, exemplars
 from kerasal.cli.gaze import HELP as GAZE_HELP
 from kerasal.cli.gaze import app as gaze
-from kerasal.cli.localize import localize
-from kerasal.cli.localize_score import localize_score
+from kerasal.cli.layers import feature_maps, field, filters
+from kerasal.cli.localize import localize, localize_score
 from kerasal.cli.maximize import maximize
 from kerasal.cli.outputs import App
 from kerasal.cli.patterns import patterns
 from kerasal.cli.probe import probe
 from kerasal.cli.score import score
-from kerasal.cli.serve import serve
+from kerasal.cli.serving import export, serve
 from kerasal.cli.session import remark
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
@@ -137,14 +131,24 @@ def _warnings_as_remarks() -> Iterator[None]:
 def _one_line(error: Exception) -> str:
     from rich.markup import escape
 
-    from kerasal.models.saved_models import UntrustedCode  # loads NumPy, which --help must not
-
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     if not text or isinstance(error, KeyError):
         text = f"{type(error).__name__} {text}".strip()
-    if isinstance(error, UntrustedCode):
-        text += " On the command line that is --unsafe."
+    text = " ".join([text, *(hint for name, hint in _HINTS.items() if name in map(_name, type(error).__mro__))])
     known = (ValueError, TypeError, OSError, ImportError, RuntimeError)
     return escape(text if isinstance(error, known) else f"{text} (--traceback shows where this came from)")
+
+
+def _name(error_class: type) -> str:
+    return error_class.__name__
+
+
+# By name, since importing these classes loads NumPy or TensorFlow, which --help must not.
+_HINTS = {
+    "UntrustedCode": "On the command line that is --unsafe.",
+    "NoPreprocessing": "On the command line that is --preprocessing caffe, tf, torch, unit or none.",
+    "UnnamedClasses": "On the command line labels are --labels FILE.",
+    "UnknownClass": "--classes CSV says which of the model's numbers the boxes' classes have.",
+}

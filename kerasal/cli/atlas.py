@@ -1,6 +1,5 @@
 """``kerasal atlas``: a folder of pages on which one's own network can be looked at."""
 
-import json
 import pathlib
 import re
 from typing import Annotated, Literal
@@ -8,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results
+from kerasal.cli.session import remark, say, when_stopped
 
 _UNTRAINED = "Its weights are random here: what these pages show is what any such network does before it is trained."
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -64,39 +63,36 @@ def atlas(
     """
     seconds = None if budget is None else _seconds(budget)
     from kerasal.atlas.atlas_store import check_folder
+    from kerasal.cli.opening import open_model
     from kerasal.images import find_files
 
     check_folder(output)
     files = find_files(images) if images else None  # first: a wrong path is told before anything is loaded
-    if _is_gaze_run(model):
-        from kerasal.cli.gaze_opening import open_net
-
-        net = open_net(model, weights=weights, net_options=net_option, preprocessing=preprocessing, unsafe=unsafe)
-        found, pixels, names, how, task = net.net, net.preprocessing, [], net.how, task or "gaze"
-        untrained = False
-    else:
-        from kerasal.cli.opening import open_model
-
-        opened = open_model(
-            model, preprocessing=preprocessing, labels=labels, weights=weights, net_options=net_option, unsafe=unsafe
-        )
-        found, pixels, names, how = opened.model, opened.preprocessing, opened.labels, opened.how
-        task, untrained = task or _task(model), opened.untrained
+    opened = open_model(
+        model,
+        preprocessing=preprocessing,
+        labels=labels,
+        weights=weights,
+        net_options=net_option,
+        fit=fit,
+        unsafe=unsafe,
+    )
     from kerasal.atlas import build
 
-    try:
+    stopped = f"Stopped. {output / 'index.html'} shows what was made; the same command goes on."
+    with when_stopped(stopped):
         built = build(
-            found,
+            opened.keras_model,
             output,
             images=files,
-            preprocessing=pixels,
-            labels=names,
-            name=_name(how),
-            note=_UNTRAINED if untrained else "",
+            preprocessing=opened.preprocessing,
+            labels=opened.labels,
+            name=re.sub(r"\.(keras|h5|hdf5)$", "", opened.name),
+            note=_UNTRAINED if opened.untrained else "",
             command=context.obj,
-            task=task,
+            task=task or opened.task or None,
             layers=None if layers is None else [one.strip() for one in layers.split(",") if one.strip()],
-            classes=None if classes is None else _classes(classes, names),
+            classes=None if classes is None else _classes(classes, opened),
             channels=channels,
             image_pages=image_pages,
             budget=seconds,
@@ -104,16 +100,11 @@ def atlas(
             seed=seed,
             progress=True,
         )
-    except KeyboardInterrupt:
-        remark(f"Stopped. {output / 'index.html'} shows what was made; the same command goes on.")
-        raise
     for title, reason in built.failed:
         remark(f"Left out: {title}. {reason}")
     if built.left > len(built.failed):
         remark(f"Not complete after {budget}: {', '.join(map(str, built.tally))}. The same command goes on.")
-    results().print(
-        f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s", markup=False
-    )
+    say(f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s")
     if built.failed:
         raise typer.Exit(1)
 
@@ -126,33 +117,10 @@ def _seconds(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _classes(text: str, names) -> list[int]:
+def _classes(text: str, model) -> list[int]:
     """Read numbers, ranges and names of classes."""
-    from kerasal.labels import find
-
-    found: list[int] = []
+    numbers: list[int] = []
     for part in text.split(","):
-        found += options.numbers(part) if re.fullmatch(r"\s*\d+(-\d+)?\s*", part) else [find(part.strip(), names)]
-    return list(dict.fromkeys(found))
-
-
-def _is_gaze_run(model: str) -> bool:
-    """Tell whether a folder is what ``kerasal gaze train`` leaves."""
-    try:
-        facts = json.loads((pathlib.Path(model) / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(facts, dict) and "target_range" in facts
-
-
-def _task(model: str) -> str | None:
-    """Return what a zoo model is for."""
-    from kerasal.models import registry
-
-    known = model in registry.list_models() and not pathlib.Path(model).is_file()
-    return registry.model_spec(model).task if known else None
-
-
-def _name(how: str) -> str:
-    """Return a model file's name without its suffix."""
-    return re.sub(r"\.(keras|h5|hdf5)$", "", how)
+        is_range = re.fullmatch(r"\s*\d+(-\d+)?\s*", part)
+        numbers += options.numbers(part) if is_range else [options.find_class(part.strip(), model)]
+    return list(dict.fromkeys(numbers))

@@ -1,8 +1,8 @@
-"""``kerasal attribute METHOD MODEL IMAGE``: a command for each method, its flags read from the method's signature."""
+"""``kerasal attribute`` and ``compare``: a command for each method, flags read from its signature; and all at once."""
 
-import contextlib
 import inspect
 import pathlib
+import types
 import typing
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from kerasal.cli import options
 from kerasal.cli.outputs import App
-from kerasal.cli.session import load_tensorflow, results
+from kerasal.cli.session import load_tensorflow, remark, say
 
 METHODS_HELP = "Show what in a photograph a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
@@ -21,12 +21,7 @@ _OUTPUT = Annotated[
         "--output", "-o", help="The picture (.png, .jpg, .webp), or the raw map (.npy). Default: IMAGE-METHOD.png."
     ),
 ]
-_CLASS = Annotated[
-    str | None, typer.Option("--class", "-c", help="Explain this class, a name or number; default: the top one.")
-]
 _CHANNEL = Annotated[str | None, typer.Option(help="Explain this channel instead, as LAYER:NUMBER.")]
-_LOGITS = Annotated[bool, typer.Option(help="Explain the score before softmax or sigmoid, or the probability.")]
-_MODEL_OUTPUT = Annotated[str | None, typer.Option(help="Which output, for a model with several.")]
 
 
 class MethodGroup(TyperGroup):
@@ -60,7 +55,7 @@ def _command(spec):
 
     def command(**given: Any) -> None:
         own = {name: _value(given.pop(name), spec.options[name]) for name in flags}
-        _attribute(spec, own=own, **given)
+        _attribute(spec, own, types.SimpleNamespace(**given))
 
     flags = {name: flag for name, parameter in spec.options.items() if (flag := _flag(parameter)) is not None}
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -70,10 +65,10 @@ def _command(spec):
             ("model", options.Model, inspect.Parameter.empty),
             ("image", options.Image, inspect.Parameter.empty),
             ("output", _OUTPUT, None),
-            ("class_", _CLASS, None),
+            ("class_", options.Class, None),
             ("channel", _CHANNEL, None),
-            ("logits", _LOGITS, True),
-            ("model_output", _MODEL_OUTPUT, None),
+            ("logits", options.Logits, True),
+            ("model_output", options.ModelOutput, None),
             ("preprocessing", options.Preprocessing, None),
             ("labels", options.Labels, None),
             ("weights", options.Weights, None),
@@ -113,71 +108,93 @@ def _is_plain(kind: Any) -> bool:
     return kind in (int, float, str, bool) or typing.get_origin(kind) is Literal
 
 
-def _value(given: Any, parameter: inspect.Parameter) -> Any:
+def _value(text: Any, parameter: inspect.Parameter) -> Any:
     """Read a text as the number that it may stand for."""
-    if isinstance(given, str) and float in typing.get_args(parameter.annotation):
-        with contextlib.suppress(ValueError):
-            return float(given)
-    return given
+    if isinstance(text, str) and float in typing.get_args(parameter.annotation):
+        return options.number_or_word(text)
+    return text
 
 
-def _attribute(
-    spec,
-    *,
-    own,
-    model,
-    image,
-    output,
-    class_,
-    channel,
-    logits,
-    model_output,
-    preprocessing,
-    labels,
-    weights,
-    fit,
-    unsafe,
-) -> None:
+def _attribute(spec, own: dict[str, Any], given: types.SimpleNamespace) -> None:
     """Explain one photograph and write the picture."""
-    output = output or pathlib.Path(f"{image.stem}-{spec.name}.png")
-    options.check_output(output, (".png", ".jpg", ".jpeg", ".webp", ".npy"))
-    if class_ and channel:
+    output = given.output or pathlib.Path(f"{given.image.stem}-{spec.name}.png")
+    options.check_output(output, (*options.PICTURES, ".npy"))
+    if given.class_ and given.channel:
         raise typer.BadParameter("give --class or --channel, not both")
+    unit = options.one_channel(given.channel)
     import numpy as np
 
     from kerasal import attribution, images, objectives
-    from kerasal.cli import pages
-    from kerasal.cli.opening import open_model
+    from kerasal.cli.opening import open_model, print_top_classes
     from kerasal.files import replacing
-    from kerasal.labels import find, short
 
-    photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
-    picture, inputs = opened.show(photograph, fit)
-    shown = inputs
-    if spec.any_size:  # cut crops of 224 out of 256, as the paper does
-        picture, inputs = opened.show(photograph, fit, scale=256 / 224)
-    target, name = None, None
-    if class_ is not None:
-        target = find(class_, opened.labels)
-        name = short(opened.labels, target)
-    elif channel is not None:
-        layer, channels = options.layer_channels(channel)
-        if channels is None or len(channels) != 1:
-            raise typer.BadParameter(f"--channel is LAYER:NUMBER; received {channel!r}")
-        target = objectives.channel(layer, channels[0])
-        name = channel
-    method = getattr(attribution, spec.name)
-    maps = method(opened.model, inputs, target, output=model_output, logits=logits, **own)
-    extra = [] if isinstance(maps, np.ndarray) else maps[1:]
-    values = maps[0] if isinstance(maps, np.ndarray) else maps[0][0]
-    top = pages.print_top_classes(opened, shown)
+    photograph = images.read(given.image)
+    shared = ("preprocessing", "labels", "weights", "fit", "unsafe")
+    opened = open_model(given.model, **{name: getattr(given, name) for name in shared})
+    picture, shown = opened.show(photograph)
+    inputs = shown
+    if spec.any_size:
+        picture, inputs = opened.show(photograph, scale=options.FRAME)
+    target, name = None, given.channel
+    if given.class_ is not None:
+        target = options.find_class(given.class_, opened)
+        name = opened.label(target)
+    elif unit is not None:
+        target = objectives.channel(*unit)
+    method = attribution.method_function(spec.name)
+    found = method(opened.keras_model, inputs, target, output=given.model_output, logits=given.logits, **own)
+    maps, *extra = found if isinstance(found, tuple) else (found,)
+    values, top = maps[0], print_top_classes(opened, shown)
+    name = name or top
     if output.suffix.lower() == ".npy":
         with replacing(output) as temporary:
             np.save(temporary, values)
     else:
-        page = pages.attribution_page(spec, opened, picture, values, name or top or "output 0", own)
-        images.write(output, page)
+        about = {"options": own, "labels": opened.labels, "note": opened.name, "bgr": opened.preprocessing.bgr}
+        images.write(output, attribution.attribution_page(spec, picture, values, name or "output 0", **about))
     said = [f"layer {values.layer}"] if hasattr(values, "layer") else []
     said += [f"completeness gap {one[0]:.3g}" for one in extra]
-    results().print(", ".join([f"{output}  {spec.name} of {name or top or 'the output'}", *said]), markup=False)
+    say(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *said]))
+
+
+def compare(
+    model: options.Model,
+    image: options.Image,
+    output: Annotated[
+        pathlib.Path, typer.Option("--output", "-o", help="The page: .html, or a picture (.png, .jpg, .webp).")
+    ] = pathlib.Path("comparison.html"),
+    class_: options.Class = None,
+    preprocessing: options.Preprocessing = None,
+    labels: options.Labels = None,
+    weights: options.Weights = None,
+    fit: options.Fit = "crop",
+    unsafe: options.Unsafe = False,
+) -> None:
+    """Show all attribution methods side by side on one photograph: which one should I use?"""
+    options.check_output(output, (".html", *options.PICTURES))
+    from kerasal import images
+    from kerasal.cli.opening import open_model, print_top_classes
+    from kerasal.files import replacing
+
+    photograph = images.read(image)
+    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, fit=fit, unsafe=unsafe)
+    shown, larger = opened.show(photograph), opened.show(photograph, scale=options.FRAME)
+    target = None if class_ is None else options.find_class(class_, opened)
+    from kerasal import attribution
+
+    top = print_top_classes(opened, shown[1])
+    name = top or "the output" if target is None else opened.label(target)
+    found = attribution.compare_methods(
+        opened.keras_model, shown, target, larger=larger, bgr=opened.preprocessing.bgr, progress=True
+    )
+    for method, reason in found.left_out:
+        remark(f"{method}: left out. {reason}")
+    if not found.views:
+        raise ValueError("No method could explain this model; the remarks above say why.")
+    title = f"What makes {opened.name} see {name!r}"
+    if output.suffix.lower() == ".html":
+        with replacing(output) as temporary:
+            temporary.write_text(found.html(title), encoding="utf-8")
+    else:
+        images.write(output, found.sheet(title))
+    say(f"{output}  {len(found.views)} methods")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results
+from kerasal.cli.session import remark, say, when_stopped
 
 _NAMED = 10
 
@@ -47,10 +47,8 @@ def batch(
         str | None, typer.Option("--class", "-c", help="For this class, a name or number; default: the top ones.")
     ] = None,
     channel: Annotated[str | None, typer.Option(help="Attribution of this channel instead, as LAYER:NUMBER.")] = None,
-    logits: Annotated[
-        bool, typer.Option(help="Explain the score before softmax or sigmoid, or the probability.")
-    ] = True,
-    model_output: Annotated[str | None, typer.Option(help="Which output, for a model with several.")] = None,
+    logits: options.Logits = True,
+    model_output: options.ModelOutput = None,
     preprocessing: options.Preprocessing = None,
     labels: options.Labels = None,
     weights: options.Weights = None,
@@ -77,7 +75,7 @@ def batch(
     own = options.options_of(option, "--option", "samples=20")
     from kerasal.batch import run
 
-    try:
+    with when_stopped():
         found = run(
             method,
             model,
@@ -93,7 +91,7 @@ def batch(
             retry=retry,
             progress=True,
             class_=class_,
-            channel=_channel(channel),
+            channel=options.one_channel(channel),
             logits=logits,
             output=model_output,
             preprocessing=preprocessing,
@@ -103,19 +101,7 @@ def batch(
             fit=fit,
             unsafe=unsafe,
         )
-    except KeyboardInterrupt:
-        remark("Stopped. What is done is kept; the same command goes on from there.")
-        raise
     _report(found)
-
-
-def _channel(text: str | None) -> tuple[str, int] | None:
-    if text is None:
-        return None
-    layer, channels = options.layer_channels(text)
-    if channels is None or len(channels) != 1:
-        raise typer.BadParameter(f"--channel is LAYER:NUMBER; received {text!r}")
-    return layer, channels[0]
 
 
 def _report(found) -> None:
@@ -128,11 +114,7 @@ def _report(found) -> None:
     before = f" ({total - found.new} images were done before)" if found.new < total else ""
     count = len(found.dead_letters)
     dead = f"; {count} dead letter{'s' if count > 1 else ''}" if count else ""
-    results().print(
-        f"{found.folder}  {found.results} of {total} images{before}{dead}; manifest.json lists them",
-        markup=False,
-        soft_wrap=True,
-    )
+    say(f"{found.folder}  {found.results} of {total} images{before}{dead}; manifest.json lists them")
     if found.dead_letters and not found.results:
         raise ValueError("Nothing could be done for any of the images; the remarks above say why.")
     if found.dead_letters:

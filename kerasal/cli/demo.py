@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasal.cli.outputs import check_writable
-from kerasal.cli.session import load_tensorflow, results
+from kerasal.cli.session import load_tensorflow, results, say
 
 _METHODS = ("class_saliency", "guided_backprop", "deconvnet")
 
@@ -31,48 +31,37 @@ def demo(
     inputs = preprocessing.get(model_spec("mnist_cnn").preprocessing).apply(pictures[..., None])
     probabilities = model(inputs, training=False).numpy()
     _print_table(truth, probabilities)
-    console = results()
     for name, draw, what in (
         ("feature-maps.png", _feature_maps, "what each channel of both convolutions makes of a 7"),
         ("attribution.png", _attribution, "which pixels decide, by three methods, for ten digits"),
         ("class-models.png", _class_models, "what each of the ten classes would most like to see"),
     ):
         draw(model, pictures, inputs, output / name)
-        console.print(f"{output / name}  {what}", markup=False)
+        say(f"{output / name}  {what}")
     _gaze(output / "gaze.png")
-    console.print(f"{output / 'gaze.png'}  where people will look in four photographs", markup=False)
-    console.print(_NEXT, markup=False)
+    say(f"{output / 'gaze.png'}  where people will look in four photographs")
+    say(_NEXT)
 
 
 def _print_table(truth, probabilities) -> None:
     from rich.table import Table
 
-    table = Table(
-        "digit", "prediction", "confidence", title="mnist_cnn reads ten test digits of MNIST", title_justify="left"
-    )
+    title = "mnist_cnn reads ten test digits of MNIST"
+    table = Table("digit", "prediction", "confidence", title=title, title_justify="left")
     for digit, scores in zip(truth, probabilities, strict=True):
         table.add_row(str(digit), str(scores.argmax()), f"{scores.max():.1%}")
     results().print(table)
 
 
 def _feature_maps(model, pictures, inputs, path) -> None:
-    import numpy as np
-
-    from kerasal import feature_maps, images
+    from kerasal import features, images
 
     sheets = [images.grid([images.heatmap(pictures[7])], ["the input"], tile=132)]
     for layer, tile in (("conv1", 132), ("conv2", 56)):
-        maps = feature_maps(model, inputs[7], layer)[0]
-        limit = float(maps.max())
-        drawn = [images.heatmap(maps[..., channel], signed=False, limit=limit) for channel in range(maps.shape[2])]
-        title = f"{layer}: {maps.shape[2]} channels of {maps.shape[0]} × {maps.shape[1]}"
-        note = "bright: active; black: silent for this digit"
-        sheets.append(
-            images.grid(drawn, [str(i) for i in range(len(drawn))], columns=8, title=title, note=note, tile=tile)
-        )
-    height = max(sheet.shape[0] for sheet in sheets)
-    padded = [np.pad(sheet, ((0, height - len(sheet)), (0, 12), (0, 0)), constant_values=255) for sheet in sheets]
-    images.write(path, np.concatenate(padded, axis=1))
+        maps = features.feature_maps(model, inputs[7], layer)[0]
+        title = f"{layer}: {maps.shape[2]} channels of {maps.shape[0]} × {maps.shape[1]}; bright: active"
+        sheets.append(features.draw_feature_maps(maps, scale="layer", title=title, tile=tile))
+    images.write(path, images.sheet(sheets, columns=3))
 
 
 def _attribution(model, pictures, inputs, path) -> None:
@@ -107,24 +96,21 @@ def _class_models(model, pictures, inputs, path) -> None:
     drawn = [images.heatmap(image[..., 0], signed=False) for image in found.raw]
     title = "the ink that each class would most like to see"
     note = "from an empty image; held smooth, shifted a little at each step, and kept to the range of real ink"
-    images.write(
-        path, images.grid(drawn, [str(digit) for digit in range(10)], columns=5, title=title, note=note, tile=140)
-    )
+    digits = [str(digit) for digit in range(10)]
+    images.write(path, images.grid(drawn, digits, columns=5, title=title, note=note, tile=140))
 
 
 def _gaze(path) -> None:
-    from kerasal import gaze, images, zoo
-    from kerasal.cli.opening import PHOTOGRAPHS
+    from kerasal import gaze, images
+    from kerasal.models.recognition import PHOTOGRAPHS
 
     photographs = [images.read(file) for file in PHOTOGRAPHS]
-    drawn = [gaze.overlay(photograph, zoo.gaze.predict(photograph).map) for photograph in photographs]
+    drawn = [gaze.overlay(photograph, gaze.predict(photograph).map) for photograph in photographs]
     labels = ["a photograph"] * len(photographs) + ["where people will look"] * len(photographs)
     title = "where people will look, as the net that ships predicts it"
     note = "yellow: looked at most; without colour: hardly; nobody was measured on these photographs"
-    images.write(
-        path,
-        images.grid([*photographs, *drawn], labels, columns=len(photographs), title=title, note=note, tile=220),
-    )
+    sheet = images.grid([*photographs, *drawn], labels, columns=len(drawn), title=title, note=note, tile=220)
+    images.write(path, sheet)
 
 
 _NEXT = """

@@ -1,6 +1,5 @@
-"""``kerasal exemplars``: which images excite a channel most, and what in them does."""
+"""``kerasal exemplars`` and ``evolution``: which images excite a channel, and how features came about in training."""
 
-import contextlib
 import pathlib
 import warnings
 from typing import Annotated, Literal
@@ -8,12 +7,12 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results
+from kerasal.cli.session import hinting, load_tensorflow, remark, say, warnings_as_remarks, when_stopped, write_csv
 
 
 def exemplars(
     model: options.Model,
-    layer: Annotated[str, typer.Argument(help="Name or path of a layer with a map.", show_default=False)],
+    layer: options.Layer,
     images: Annotated[
         list[pathlib.Path], typer.Argument(help="Folders (at any depth) or files of images.", show_default=False)
     ],
@@ -21,9 +20,7 @@ def exemplars(
         str | None, typer.Option("--channels", "-c", help="Which, such as 0-8 or 3,17. Default: the first 9.")
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many images a channel.", min=1)] = 9,
-    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The picture.")] = pathlib.Path(
-        "exemplars.png"
-    ),
+    output: options.Picture = pathlib.Path("exemplars.png"),
     table: Annotated[
         pathlib.Path | None, typer.Option(help="Also write channel, rank, activation, file and place, as CSV.")
     ] = None,
@@ -42,76 +39,53 @@ def exemplars(
     For example: kerasal exemplars MODEL.keras block3_conv1 PHOTOS/ -c 0-8 -o page.png. At the left of each pair stand
     the deconvnet's reconstructions, at the right the patches. Stopped with Ctrl-C, the same command goes on.
     """
-    options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
+    options.check_output(output, options.PICTURES)
     chosen = options.numbers(channels) if channels else None
-    if table is not None:
-        options.check_output(table, (".csv",))
+    options.check_output(table, (".csv",))
     from kerasal import images as pictures
     from kerasal.cli.opening import open_model
 
     files = pictures.find_files(images)  # first: a wrong path is told before anything is loaded
     opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
-    opened.shape()
     from kerasal import hooks, receptive_field
 
     journal = output.with_name(f".{output.name}.partial")
     if journal.exists():
         remark("A search for this page was stopped before; if it is the same, it goes on from there.")
-    with warnings.catch_warnings(), _kept(journal), _naming_the_flag(hooks.NoReLU):
+    if chosen is None:
+        chosen = list(range(min(9, hooks.channel_count(opened.keras_model, layer) or 9)))
+    kept = "Stopped. What was seen is kept; the same command goes on."
+    with (
+        warnings.catch_warnings(),
+        when_stopped(lambda: kept if journal.exists() else ""),
+        hinting(hooks.NoReLU, "On the command line: --rule gradient."),
+    ):
         warnings.simplefilter("ignore", UserWarning)  # what is skipped or missing is told below, on a line of its own
         found = receptive_field.top_exemplars(
-            opened.model,
+            opened.keras_model,
             layer,
-            _first(opened.model, layer) if chosen is None else chosen,
+            chosen,
             files,
             k,
             preprocessing=opened.preprocessing,
             rule=rule,
             fit=fit,
-            size=None if size is None else (size, size),
+            size=options.pair(size),
             journal=journal,
             progress=True,
         )
     height, width = found[0].crops.shape[1:3]
     title = (
-        f"{opened.how}, {found[0].layer}: what each channel responds to (left) in the patches of {height} × {width} px "
-        "that excite it most (right)"
+        f"{opened.name}, {found[0].layer}: what each channel responds to (left) in the patches of {height} × {width} "
+        "px that excite it most (right)"
     )
     pictures.write(output, receptive_field.draw_exemplars(found, title=title))
     if table is not None:
-        _write(table, found)
-    _tell(found, k, output)
+        write_csv(table, receptive_field.exemplar_table(found))
+    _report(found, k, output)
 
 
-@contextlib.contextmanager
-def _naming_the_flag(error_class: type[ValueError]):
-    """Add to the error of a model without ReLUs which flag helps."""
-    try:
-        yield
-    except error_class as error:
-        raise error_class(f"{error} On the command line: --rule gradient.") from error
-
-
-@contextlib.contextmanager
-def _kept(journal: pathlib.Path):
-    """Say, when stopped, that nothing is lost."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if journal.exists():
-            remark("Stopped. What was seen is kept; the same command goes on.")
-        raise
-
-
-def _first(model, layer: str) -> list[int]:
-    """Return the first 9 channels of a layer, or as many as it declares."""
-    from kerasal import hooks
-
-    shape = getattr(getattr(hooks.find_layer(model, layer)[1], "output", None), "shape", None)
-    return list(range(min(9, shape[-1] if shape and shape[-1] else 9)))
-
-
-def _tell(found: list, k: int, output: pathlib.Path) -> None:
+def _report(found: list, k: int, output: pathlib.Path) -> None:
     first = found[0]
     if first.skipped:
         remark(f"{len(first.skipped)} files could not be read and were skipped:")
@@ -124,31 +98,47 @@ def _tell(found: list, k: int, output: pathlib.Path) -> None:
         remark(f"Silent, no image excites them: {', '.join(silent)}.")
     for one in found[:10]:
         best = pathlib.Path(one.names[0]).name
-        results().print(
-            f"channel {one.channel:<5} {one.activations[0]:10.4g} … {one.activations[-1]:<10.4g} {best}", markup=False
-        )
+        say(f"channel {one.channel:<5} {one.activations[0]:10.4g} … {one.activations[-1]:<10.4g} {best}")
     if len(found) > 10:
-        results().print(f"… and {len(found) - 10} more; --table FILE.csv writes all", markup=False)
-    results().print(f"{output}  {len(found)} channels, {first.seen:,} images", markup=False)
+        say(f"… and {len(found) - 10} more; --table FILE.csv writes all")
+    say(f"{output}  {len(found)} channels, {first.seen:,} images")
 
 
-def _write(path: pathlib.Path, found: list) -> None:
-    import pandas as pd
+def evolution(
+    folder: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            help="What kerasal train MODEL --evolution FOLDER, or the callback FeatureEvolution, wrote.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        pathlib.Path | None, typer.Option("--output", "-o", help="The picture. Default: FOLDER/evolution.png.")
+    ] = None,
+    features: Annotated[
+        list[str] | None, typer.Option("--features", "-f", help="Which, as LAYER:0-7; may be repeated. Default: all.")
+    ] = None,
+    patches: Annotated[bool, typer.Option(help="End each row with the patch that excites the feature last.")] = True,
+    tile: Annotated[int, typer.Option(help="Side of a cell in pixels.", min=8)] = 64,
+    title: Annotated[str, typer.Option(help="One line above.")] = "",
+) -> None:
+    """Draw how features came about in training: rows are features, columns the epochs that were stored."""
+    output = output or folder / "evolution.png"
+    wanted = [options.layer_channels(text) for text in features or ()]
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}.")
+    options.check_output(output, options.PICTURES, folders=False)  # it reads epochs there
+    load_tensorflow()
+    from kerasal import images, receptive_field
 
-    from kerasal.batch.image_list import as_text
-    from kerasal.files import replacing
-
-    rows = [
-        {
-            "channel": one.channel,
-            "rank": rank + 1,
-            "activation": float(one.activations[rank]),
-            "file": as_text(one.names[rank]),
-            **dict(zip(("x", "y"), one.positions[rank].tolist(), strict=True)),
-            **dict(zip(("x_min", "y_min", "x_max", "y_max"), one.boxes[rank].tolist(), strict=True)),
-        }
-        for one in found
-        for rank in range(len(one))
+    with warnings_as_remarks():
+        found = receptive_field.read_evolution(folder)
+    chosen = [
+        (layer, channel)
+        for layer, channels in wanted
+        for channel in (channels or [number for other, number in found.features if other == layer])
     ]
-    with replacing(path) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+    drawn = receptive_field.draw_evolution(found, chosen if features else None, title=title, patches=patches, tile=tile)
+    images.write(output, drawn)
+    listed = ", ".join(map(str, found.epochs))
+    say(f"{output}  {len(chosen) or len(found.features)} features, epochs {listed}")

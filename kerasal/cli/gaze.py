@@ -1,7 +1,6 @@
 """``kerasal gaze``: the commands about where people look, from a folder of images and fixations to scores."""
 
-from kerasal.cli.gaze_import import import_vxm
-from kerasal.cli.gaze_score import describe, diagnose, evaluate
+from kerasal.cli.gaze_score import describe, diagnose, evaluate, import_vxm
 from kerasal.cli.gaze_show import filters, panel, predict
 from kerasal.cli.gaze_train import train
 from kerasal.cli.outputs import App

@@ -1,4 +1,4 @@
-"""``kerasal gaze describe``, ``evaluate`` and ``diagnose``: numbers."""
+"""``kerasal gaze describe``, ``evaluate``, ``diagnose`` and ``import-vxm``: numbers, and a net that others made."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,29 +7,27 @@ import typer
 
 from kerasal.cli import gaze_opening as opening
 from kerasal.cli import options
-from kerasal.cli.gaze_show import Postprocess
-from kerasal.cli.session import results
+from kerasal.cli.score import show_scores
+from kerasal.cli.session import load_tensorflow, say
+
+_VXM_PIXELS = "caffe"
 
 
 def describe(data: opening.Data, split: opening.Split = None) -> None:
     """Say what is in a data set: sizes, ranges, counts, centre bias, and what is empty or damaged."""
-    results().print(opening.open_together(data, split or "all", ()).describe(), markup=False)
+    say(opening.open_data(data, split or "all").describe())
 
 
 def evaluate(
     net: opening.Net,
     data: opening.Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The table; a .json and a .png go beside it.")] = Path(
-        "gaze-scores.csv"
-    ),
+    output: options.ScoreTable = Path("gaze-scores.csv"),
     split: opening.Split = None,
-    postprocess: Postprocess = "examiners",
+    postprocess: opening.Postprocess = "examiners",
     definition: Annotated[
         Literal["mit", "tuebingen", "salicon"], typer.Option(help="Whose definitions, beside the coursework's.")
     ] = "mit",
-    sigma: Annotated[
-        float | None, typer.Option(help="Blur of fixations, pixels of the image. Default: 3 % of it.")
-    ] = None,
+    sigma: opening.Sigma = None,
     legacy: Annotated[
         bool, typer.Option("--legacy", help="In the coursework's definition, wrap values as the original run did.")
     ] = False,
@@ -45,14 +43,15 @@ def evaluate(
     What cannot be read is named and counted, the rest is scored, and the exit code is 1.
     """
     options.check_output(output, (".csv",), beside=(".json", ".png"))
-    opened_data = opening.open_together(data, split, ("test", "val", "validation"), missing="skip")
-    opened = opening.open_net(
+    opened_data = opening.open_data(data, split, missing="skip")
+    _, predictor = opening.open_net(
         net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
     )
     from kerasal import gaze
+    from kerasal.metrics import ScoreReport
 
     table = gaze.evaluate(
-        opened.predictor(),
+        predictor,
         opened_data,
         postprocess=postprocess,
         metrics=definition,
@@ -61,11 +60,11 @@ def evaluate(
         seed=seed,
         progress=True,
     )
-    _finish(
-        table,
-        output,
-        {"net": net, "data": [str(one) for one in data], **{key: table.attrs[key] for key in ("seed", "postprocess")}},
-    )
+    settings = {"net": net, "data": [str(path) for path in data]}
+    settings |= {key: table.attrs[key] for key in ("seed", "postprocess")}
+    report = ScoreReport(table, settings=settings)
+    report.write(output)
+    show_scores(report, output)
 
 
 def diagnose(
@@ -82,55 +81,42 @@ def diagnose(
     unsafe: opening.Unsafe = False,
 ) -> None:
     """Ask whether a net predicts more than the mean map or the centre, and whether its output wraps around."""
-    if output is not None:
-        options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
-    opened_data = opening.open_together(data, split, ("test", "val", "validation"))
-    opened = opening.open_net(
+    options.check_output(output, options.PICTURES)
+    opened_data = opening.open_data(data, split)
+    model, predictor = opening.open_net(
         net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
     )
     from kerasal import gaze, images
+    from kerasal.layers import center_bias_switched_off
 
-    predictor = opened.predictor()
     found = gaze.diagnose(predictor, opened_data, progress=True)
-    console = results()
-    console.print(found.summary[["mean", "low", "high"]].round(4).to_string(), markup=False)
+    say(found.summary[["mean", "low", "high"]].round(4).to_string())
     for finding in found.findings:
-        console.print(finding, markup=False)
-    for name, switched in _without_center_bias(opened, opened_data):
-        console.print(f"{name}: {switched}", markup=False)
+        say(finding)
+    with center_bias_switched_off(model.keras_model) as layers:
+        if layers:
+            mean = gaze.diagnose(gaze.Predictor.of(model), opened_data).table.mean()
+            means = f"own {mean['own']:.3f}, others {mean['others']:.3f}, centre {mean['center']:.3f}"
+            say(f"Without its CenterBias layer: {means}")
     if output is not None:
         worst = (found.table["below"] + found.table["above"]).idxmax()
         photograph = opened_data.image(worst)
         images.write(output, gaze.wrap_panel(photograph, next(predictor.raw([photograph]))))
-        console.print(f"{output}  image {worst}, clipped and wrapped", markup=False)
+        say(f"{output}  image {worst}, clipped and wrapped")
 
 
-def _without_center_bias(opened, data):
-    """Yield what the net's maps are like with its centre bias switched off, where it has one."""
-    from kerasal import gaze
-    from kerasal.layers import center_bias_switched_off
-
-    with center_bias_switched_off(opened.net) as layers:
-        if layers:
-            mean = gaze.diagnose(opened.predictor(), data).table.mean()
-            yield (
-                "Without its CenterBias layer",
-                f"own {mean['own']:.3f}, others {mean['others']:.3f}, centre {mean['center']:.3f}",
-            )
-
-
-def _finish(table, output: Path, settings: dict) -> None:
-    """Write the files beside each other, show the table, and let failures make the exit code 1."""
-    from kerasal.cli.score_report import Report
+def import_vxm(
+    file: Annotated[Path, typer.Argument(help="A net in the format VXM, such as fastgaze.vxm.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The Keras file.")] = Path("fastgaze.keras"),
+) -> None:
+    """Make a Keras file of FastGaze's published net, to predict and to be compared with."""
+    options.check_output(output, (".keras",))
+    load_tensorflow()
     from kerasal.files import replacing
+    from kerasal.gaze import load_vxm
 
-    report = Report(table, table.attrs["definitions"])
-    with replacing(output) as path:
-        report.write_csv(path)
-    with replacing(output.with_suffix(".json")) as path:
-        report.write_json(path, settings)
-    with replacing(output.with_suffix(".png")) as path:
-        report.draw(path)
-    report.show(output, [])
-    if report.failed.size:
-        raise typer.Exit(code=1)
+    net = load_vxm(file)
+    with replacing(output) as temporary:
+        net.save(temporary)
+    say(f"{output}  {net.count_params():,} parameters, any size of photograph")
+    say(f"Next: kerasal gaze predict {output} IMAGE -p {_VXM_PIXELS}")

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import gaze_opening as opening
-from kerasal.cli.options import Strategy, has_weights
+from kerasal.cli.options import Fresh, Quiet, Strategy
 from kerasal.cli.outputs import refuse_inputs
-from kerasal.cli.session import join_workers
+from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
 
 
 def train(
@@ -39,9 +39,7 @@ def train(
         Literal["last", "best"] | None, typer.Option(help="The last weights, or those that validated best.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of starting weights, order and mirroring. Default: 0.")] = None,
-    sigma: Annotated[
-        float | None, typer.Option(help="Blur of fixations, pixels of the image. Default: 3 % of it.")
-    ] = None,
+    sigma: opening.Sigma = None,
     weights: opening.Weights = None,
     net_option: opening.NetOption = None,
     preset: Annotated[str | None, typer.Option(help="Short for --net-option preset=…, such as small.")] = None,
@@ -54,8 +52,8 @@ def train(
     size: opening.Size = None,
     strategy: Strategy = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over and replace the run in the folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
     unsafe: opening.Unsafe = False,
 ) -> None:
     """Train a gaze net, and keep weights, history and curves; started again, a stopped run goes on."""
@@ -83,101 +81,51 @@ def train(
         "center_bias": center_bias,
         "data": [str(one) for one in data],
     }
-    try:
+    with exit_when_stopped():
         speaks = join_workers(strategy)
         run["progress"] &= speaks
-        sets = _data(data, validation, split, seed or 0, speaks)  # a wrong path is told before anything is built
-        result = _train(sets, changes, run, output, about, preprocessing, opening.size_of(size), unsafe, speaks)
-    except KeyboardInterrupt as stopped:
-        typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
-        raise typer.Exit(130) from None
-    if speaks:
-        _tell(result)
+        from kerasal.datasets import open_training_sets
 
+        *sets, notes = open_training_sets(data, validation, split, seed=seed or 0)  # before anything is built
+        if speaks:
+            for note in notes:
+                remark(note)
+        load_tensorflow()
+        from kerasal import training
+        from kerasal.training.gaze_files import files_of
 
-def _train(sets, changes: dict, run: dict, output: Path, about: dict, preprocessing, size, unsafe: bool, speaks: bool):
-    from kerasal.cli.session import load_tensorflow, remark
-
-    load_tensorflow()
-    from kerasal import training
-    from kerasal.training.gaze_files import files_of
-    from kerasal.training.run_folder import DRAWN, identify_start
-
-    import keras
-    import tensorflow as tf
-
-    chosen = training.recipe(about["recipe"], **changes)
-    if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(chosen.seed)
-    net, convention, usual = _net(about, preprocessing, unsafe)
-    if speaks:
-        remark(
-            f"{len(sets[0])} images to train on, {len(sets[1])} to validate on. Recipe {about['recipe']}: "
-            f"{chosen.source}."
+        chosen = training.recipe(recipe, **changes)
+        setup = training.prepare_gaze(
+            net,
+            weights=weights,
+            options=opening.options_of(options),
+            preprocessing=preprocessing,
+            size=opening.size_of(size),
+            center_bias=center_bias,
+            seed=chosen.seed,
+            unsafe=unsafe,
         )
-    size = size or usual
-    refuse_inputs((output / name for name in files_of(net.name).written), folders=False)
-    given = Path(about["model"]).exists() or about["weights"] or has_weights(opening.options_of(about["options"]))
-    start = identify_start(net.weights) if given else DRAWN
-    return training.train_gaze(
-        net, *sets, chosen, output, preprocessing=convention, size=size, about=about, start=start, **run
-    )
-
-
-def _net(about: dict, preprocessing: str | None, unsafe: bool):
-    """Return the net that ``about`` describes, its preprocessing, and the size it is meant for where it takes any."""
-    from kerasal.models import registry
-
-    name, size = about["model"], None
-    if Path(name).exists():
-        opened = opening.open_net(name, preprocessing=preprocessing, unsafe=unsafe)
-        net, convention = opened.net, opened.preprocessing
-    else:
-        net, spec = opening.create_net(name, about["weights"], about["options"]), registry.model_spec(name)
-        convention = preprocessing or spec.preprocessing
-        size = spec.input_shape[:2] if None in net.input_shape[1:3] else None
-    if about["center_bias"] != "none":
-        net = _with_center_bias(net, about["center_bias"] == "learned")
-    return net, convention, size
-
-
-def _data(data: list[Path], validation: Path | None, split: str | None, seed: int, speaks: bool):
-    """Return what is trained and validated on."""
-    from kerasal.cli.session import remark
-    from kerasal.datasets import gaze_splits, open_gaze
-
-    sets = [opening.open_data(one, split, ("train",)) for one in data]
-    together = sets[0].joined(*sets[1:])
-    if validation is not None:
-        return together, opening.open_data(validation, None, ("val", "validation", "test"))
-    own = [next((name for name in ("val", "validation") if name in gaze_splits(one)), None) for one in data]
-    if all(own) and split is None:
-        first, *others = [open_gaze(one, name) for one, name in zip(data, own, strict=True)]
-        return together, first.joined(*others)
-    if speaks:
-        remark("Validation: a random tenth of these images, which is not trained on (--validation for others).")
-    return together.split(0.9, seed)
-
-
-def _with_center_bias(network, learned: bool):
-    from kerasal.gaze.gaze_maps import is_log_density
-    from kerasal.layers import CenterBias
-
-    import keras
-
-    maps = network.outputs[0]
-    if is_log_density(network):
-        raise ValueError(
-            "--center-bias multiplies maps, and this net gives log-densities. It may have a prior of its own; "
-            "gaze has: --net-option center_prior=True."
+        if speaks:
+            remark(
+                f"{len(sets[0])} images to train on, {len(sets[1])} to validate on. Recipe {recipe}: {chosen.source}."
+            )
+        refuse_inputs((output / name for name in files_of(setup.model.name).written), folders=False)
+        result = training.train_gaze(
+            setup.model,
+            *sets,
+            chosen,
+            output,
+            preprocessing=setup.preprocessing,
+            size=setup.size,
+            about=about,
+            start=setup.start,
+            **run,
         )
-    if len(maps.shape) == 2:
-        raise ValueError("--center-bias needs a net whose output is a map (N, H, W), not its pixels in a row.")
-    return keras.Model(network.inputs, CenterBias(learned=learned)(maps), name=network.name)
+    if speaks:
+        _report(result)
 
 
-def _tell(result) -> None:
+def _report(result) -> None:
     validated = result.history.dropna(subset="val_loss")
     best = validated.loc[validated["val_loss"].idxmin()]
     last = validated.iloc[-1]

@@ -1,12 +1,12 @@
-"""``kerasal localize MODEL IMAGE``: where the model's top classes are, as a picture like the paper's figure 3."""
+"""``kerasal localize``, ``localize-score``: where a model's classes are in photographs, and the scores of its boxes."""
 
 import pathlib
-import warnings
 from typing import Annotated, Literal
 
 import typer
 
 from kerasal.cli import options
+from kerasal.cli.session import remark, results, say, warnings_as_remarks, when_stopped
 
 Recipe = Annotated[
     Literal["tuned", "simonyan"],
@@ -22,6 +22,8 @@ Level = Annotated[
     float | None, typer.Option(help="Share of the map's maximum from which it speaks for the object; more is tighter.")
 ]
 Prior = Annotated[float | None, typer.Option(help="Weight of the map itself in the cut; 0 leaves all to colours.")]
+
+_NAMED_FAILURES = 20
 
 
 def localize(
@@ -48,46 +50,131 @@ def localize(
 ) -> None:
     """Find where in a photograph the model's top classes are: map, seeds, mask and box of each."""
     output = output or pathlib.Path(f"{image.stem}-boxes.png")
-    options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
+    options.check_output(output, options.PICTURES)
+    from rich.table import Table
+
     from kerasal import images
     from kerasal.cli.opening import open_model
-    from kerasal.cli.session import remark, results
-    from kerasal.labels import find, short
 
     photograph = images.read(image)
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
-    opened.show(photograph)  # says what a model without a known preprocessing needs
+    opened.check_pixels()
     from kerasal.localization import figure, find_objects
 
-    with warnings.catch_warnings(record=True) as remarks:
-        warnings.simplefilter("always", UserWarning)
+    with warnings_as_remarks():
         found = find_objects(
-            opened.model,
+            opened.keras_model,
             photograph,
             recipe=recipe,
             method=method,
-            classes=[find(name, opened.labels) for name in class_] if class_ else None,
+            classes=[options.find_class(name, opened) for name in class_] if class_ else None,
             top=top,
             preprocessing=opened.preprocessing,
-            **given(foreground=foreground, background=background, blur=blur, prior=prior, level=level),
+            **_given(foreground=foreground, background=background, blur=blur, prior=prior, level=level),
         )
-    for one in remarks:
-        remark(str(one.message))
-    names = [short(opened.labels, one.number) for one in found]
-    images.write(output, figure(photograph, found, names, f"{recipe} recipe, {opened.how}"))
-    results().print(_table(found, names))
-    results().print(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}", markup=False)
-
-
-def given(**chosen) -> dict:
-    """Return the options that were given."""
-    return {name: value for name, value in chosen.items() if value is not None}
-
-
-def _table(found, names):
-    from rich.table import Table
-
+    names = [opened.label(one.number) for one in found]
+    images.write(output, figure(photograph, found, names, f"{recipe} recipe, {opened.name}"))
     table = Table("class", "number", "score", "box")
     for one, name in zip(found, names, strict=True):
         table.add_row(name, str(one.number), f"{one.score:.3g}", ", ".join(map(str, one.box)))
-    return table
+    results().print(table)
+    say(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}")
+
+
+def localize_score(
+    model: options.Model,
+    folder: Annotated[
+        pathlib.Path, typer.Argument(metavar="IMAGES", help="Folder of photographs.", show_default=False)
+    ],
+    boxes: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            help="True boxes: a folder of VOC or ImageNet .xml, a COCO .json, or a .csv (image,class,xmin,…).",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        pathlib.Path, typer.Option("--output", "-o", help="The table; a .json goes beside it.")
+    ] = pathlib.Path("localization.csv"),
+    classes: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="CSV from the boxes' class names to the model's numbers: any columns, and one named index."),
+    ] = None,
+    inclusive: Annotated[
+        bool, typer.Option("--inclusive", help="x_max and y_max of a CSV are the last pixel inside.")
+    ] = False,
+    top: Annotated[int, typer.Option(min=1, help="Guesses an image has.")] = 5,
+    overlap: Annotated[float, typer.Option("--iou", help="Intersection over union that is enough.")] = 0.5,
+    recipe: Recipe = "tuned",
+    method: Method = None,
+    foreground: Foreground = None,
+    background: Background = None,
+    blur: Blur = None,
+    prior: Prior = None,
+    level: Level = None,
+    preprocessing: options.Preprocessing = None,
+    labels: options.Labels = None,
+    weights: options.Weights = None,
+    unsafe: options.Unsafe = False,
+) -> None:
+    """Score a model's boxes of a folder of images: ILSVRC's localisation error, and the IoU where the class is known.
+
+    Images and boxes find each other by the file's name. An interrupted run continues where it stopped when the same
+    command is given again. An image without boxes, or that cannot be read, is named, and makes the exit code 1.
+    """
+    options.check_output(output, (".csv",), beside=(".json",))
+    if not 0 < overlap <= 1:
+        raise typer.BadParameter(f"--iou is above 0 and at most 1; received {overlap}")
+    from kerasal.cli.opening import open_model
+
+    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    from kerasal import localization
+
+    with when_stopped():
+        report = localization.evaluate_folder(
+            opened.keras_model,
+            folder,
+            boxes,
+            labels=opened.labels,
+            classes=classes,
+            inclusive=inclusive,
+            top=top,
+            iou=overlap,
+            recipe=recipe,
+            method=method,
+            preprocessing=opened.preprocessing,
+            output=output,
+            name=model,
+            progress=True,
+            **_given(foreground=foreground, background=background, blur=blur, prior=prior, level=level),
+        )
+    _report(report, output)
+
+
+def _report(report, output: pathlib.Path) -> None:
+    """Print the summary; failures make the exit code 1, and nothing but failures is an error."""
+    texts = {
+        "missed_1": "top-1 localisation error",
+        "missed_top": f"top-{report.settings['top']} localisation error",
+        "iou": "mean IoU, class known",
+        "correct": f"IoU of at least {report.settings['iou']:g}, class known",
+    }
+    if report.summary is not None:
+        for column, text in texts.items():
+            row = report.summary.loc[column]
+            say(f"{text:34}{row['mean']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]")
+    say(f"{output}  {report.scored} images, 95 % bootstrap intervals over images")
+    failed = report.failed
+    for text in [*report.notes, *(f"{name}: {reason}" for name, reason in failed.head(_NAMED_FAILURES).items())]:
+        remark(text)
+    if not report.scored:
+        total = len(report.table)
+        raise ValueError(f"None of the {total} images could be scored; the column error of {output} says why.")
+    if len(failed):
+        remark(f"{len(failed)} of {len(report.table)} images could not be scored.")
+        raise typer.Exit(code=1)
+
+
+def _given(**chosen) -> dict:
+    """Return the options that were given."""
+    return {name: value for name, value in chosen.items() if value is not None}

@@ -1,13 +1,14 @@
 """``kerasal maximize``: the images that classes or channels would most like to see."""
 
-import dataclasses
 import pathlib
 from typing import Annotated, Any, Literal
 
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results
+from kerasal.cli.session import remark, say, write_csv
+
+_STARTS = ("normal", "zero", "mean")
 
 
 def maximize(
@@ -18,9 +19,7 @@ def maximize(
     layer: Annotated[str | None, typer.Option("--layer", "-l", help="A layer, for the grid of its channels.")] = None,
     channels: Annotated[str, typer.Option(help="Which channels of --layer: all, 0-63 or 3,5.")] = "all",
     channel: Annotated[str | None, typer.Option(help="Both in one, as LAYER:0-63; LAYER alone means all.")] = None,
-    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The picture.")] = pathlib.Path(
-        "maximized.png"
-    ),
+    output: options.Picture = pathlib.Path("maximized.png"),
     preset: Annotated[
         Literal["simonyan", "tang", "channel", "olah"] | None,
         typer.Option(help="The recipe; by default simonyan for classes, channel for channels.", show_default=False),
@@ -52,7 +51,7 @@ def maximize(
         int | None, typer.Option(help="Side of the image, for a model or a layer that takes any.", min=1)
     ] = None,
     logits: Annotated[bool, typer.Option(help="Maximise the score before softmax, or the probability.")] = True,
-    model_output: Annotated[str | None, typer.Option(help="Which output, for a model with several.")] = None,
+    model_output: options.ModelOutput = None,
     history: Annotated[pathlib.Path | None, typer.Option(help="Also write the scores, step by step, as CSV.")] = None,
     preprocessing: options.Preprocessing = None,
     labels: options.Labels = None,
@@ -65,24 +64,27 @@ def maximize(
     For example: kerasal maximize MODEL.keras --class ostrich --preset olah, or kerasal maximize MODEL.keras --layer
     conv1 -o grid.png for all of its channels.
     """
-    options.check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
+    options.check_output(output, options.PICTURES)
     if history is not None:
         options.refuse_inputs([history])
     wanted = _layer_and_channels(class_, layer, channels, channel)
-    from kerasal.cli.mean_image import start_of
     from kerasal.cli.opening import open_model
-    from kerasal.files import replacing
 
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
-    from kerasal.maximization import maximize as run
+    from kerasal import images, maximization
 
-    asked = _classes(opened, class_) if wanted is None else _channels(opened.model, *wanted)
-    found = run(
-        opened.model,
-        asked.objectives,
-        preset=preset or (None if parameterization == "fourier" else asked.preset),
+    if wanted is None:
+        objectives: list[Any] = [options.find_class(one, opened) for one in class_ or ()]
+        names, usual, what = [opened.label(number) for number in objectives], "simonyan", "the class"
+    else:
+        objectives, names = _channels(opened.keras_model, *wanted)
+        usual, what = "channel", wanted[0]
+    found = maximization.maximize(
+        opened.keras_model,
+        objectives,
+        preset=preset or (None if parameterization == "fourier" else usual),
         parameterization=parameterization,
-        init=start_of(init, opened, None if size is None else (size, size)),
+        init=start_of(init, opened, options.pair(size)),
         steps=steps,
         step_size=step_size,
         momentum=momentum,
@@ -90,34 +92,24 @@ def maximize(
         diversity=diversity,
         diversity_layer=diversity_layer,
         canvas=canvas,
-        size=None if size is None else (size, size),
+        size=options.pair(size),
         logits=logits,
         output=model_output,
         preprocessing=opened.preprocessing,
         seed=seed,
         progress=True,
     )
-    _draw(output, found, asked, opened.how, copies)
+    shown = _say_dead(found, names)
+    title = f"{opened.name}: what {what} would like to see"
+    images.write(output, maximization.draw_maximized(found, names, title=title))
     if history is not None:
-        with replacing(history) as temporary:
-            found.history.to_csv(temporary, index=False)
-    _report(output, found, asked, copies)
-
-
-@dataclasses.dataclass
-class _Asked:
-    """What is to be maximised, with a name each, the recipe for it, and what the title calls it."""
-
-    objectives: list[Any]
-    names: list[str]
-    preset: str
-    title: str
-
-    def labels(self, copies: int) -> list[str]:
-        """Return a label for each image."""
-        if copies == 1:
-            return self.names
-        return [f"{name}, {copy + 1} of {copies}" for name in self.names for copy in range(copies)]
+        write_csv(history, found.history)
+    scores = found.history["score"].to_numpy().reshape(len(found.images), -1)
+    for i, name in shown[:10]:
+        say(f"{name:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}")
+    if len(shown) > 10:
+        say(f"… and {len(shown) - 10} more; --history FILE writes all")
+    say(f"{output}  {len(shown)} image{'s' * (len(shown) != 1)}")
 
 
 def _layer_and_channels(class_, layer, channels, channel) -> tuple[str, list[int] | None] | None:
@@ -131,74 +123,46 @@ def _layer_and_channels(class_, layer, channels, channel) -> tuple[str, list[int
     return options.layer_channels(channel) if channel else None
 
 
-def _classes(opened, class_: list[str]) -> _Asked:
-    from kerasal import labels as class_names
+def _channels(model, layer: str, numbers: list[int] | None) -> tuple[list[Any], list[str]]:
+    """Return the objectives of channels, and their names."""
+    from kerasal import hooks, objectives
 
-    numbers = [class_names.find(one, opened.labels) for one in class_]
-    return _Asked(numbers, [class_names.short(opened.labels, number) for number in numbers], "simonyan", "the class")
-
-
-def _channels(model, layer: str, numbers: list[int] | None) -> _Asked:
-    from kerasal import objectives
-
-    numbers = numbers if numbers is not None else list(range(_channel_count(model, layer)))
-    asked = [objectives.channel(layer, number) for number in numbers]
-    return _Asked(asked, [str(number) for number in numbers], "channel", layer)
+    if numbers is None:
+        if (count := hooks.channel_count(model, layer)) is None:
+            raise ValueError(f"How many channels {layer!r} has is not known beforehand; say --channels 0-63.")
+        numbers = list(range(count))
+    return [objectives.channel(layer, number) for number in numbers], list(map(str, numbers))
 
 
-def _channel_count(model, layer: str) -> int:
-    """Return how many channels a layer has, from the shape that it declares."""
-    from kerasal import hooks
+def start_of(text: str | None, model, size: tuple[int, int] | None = None) -> Any:
+    """Return what ``maximize`` takes as ``init``: one of its names, or the mean of photographs as a model input."""
+    if text is None or text in _STARTS:
+        return text
+    if not pathlib.Path(text).exists():
+        raise FileNotFoundError(
+            f"--init is {', '.join(_STARTS)}, or a photograph or a folder of them. Received: {text}."
+        )
+    from kerasal.models import mean_input
 
-    path, found = hooks.find_layer(model, layer)
-    output = getattr(found, "output", None)
-    if output is None or not hasattr(output, "shape") or output.shape[-1] is None:
-        raise ValueError(f"How many channels {path!r} has is not known beforehand; say --channels 0-63.")
-    return int(output.shape[-1])
+    mean, count, skipped = mean_input([text], model, size)
+    remark(f"Start: the mean of {count} photographs." + (f" Left out: {', '.join(skipped[:5])}." if skipped else ""))
+    return mean
 
 
-def _draw(output: pathlib.Path, found, asked: _Asked, how: str, copies: int) -> None:
-    """Write the picture of what is alive, and say what is not."""
-    from kerasal import images
+def _say_dead(found, names: list[str]) -> list[tuple[int, str]]:
+    """Say which images a gradient did not reach; return the positions and names of the others."""
+    from kerasal.maximization.maximized_page import alive_images, copy_names
 
-    labels = asked.labels(copies)
-    alive = [i for i in range(len(labels)) if i not in found.dead]
+    names = copy_names(found, names)
+    alive = [(i, names[i]) for i in alive_images(found)]
     if found.dead:
         remark(
             "Not drawn, since from this start no gradient reaches them (another --init or --seed may): "
-            f"{', '.join(labels[i] for i in found.dead)}."
+            f"{', '.join(names[i] for i in found.dead)}."
         )
     if not alive:
         raise ValueError(
             "Every one of them is dead: its gradient is zero at the start and stays so. Try --init normal, or another "
             "--seed."
         )
-    height, width = found.images.shape[1:3]
-    note = f"{height} × {width} pixels each"
-    if found.dead:
-        note += f"; {len(found.dead)} not drawn: no gradient reached them"
-    picture = images.grid(
-        [found.images[i] for i in alive],
-        [labels[i] for i in alive],
-        columns=copies if copies > 1 and not found.dead else None,
-        title=f"{how}: what {asked.title} would like to see",
-        note=note,
-        tile=_tile(max(height, width), len(alive)),
-    )
-    images.write(output, picture)
-
-
-def _report(output: pathlib.Path, found, asked: _Asked, copies: int) -> None:
-    labels = asked.labels(copies)
-    alive = [i for i in range(len(labels)) if i not in found.dead]
-    scores = found.history["score"].to_numpy().reshape(len(labels), -1)
-    for i in alive[:10]:
-        results().print(f"{labels[i]:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}", markup=False)
-    if len(alive) > 10:
-        results().print(f"… and {len(alive) - 10} more; --history FILE writes all", markup=False)
-    results().print(f"{output}  {len(alive)} image{'s' * (len(alive) != 1)}", markup=False)
-
-
-def _tile(side: int, count: int) -> int:
-    """Return the side of a tile: fine patterns must not be averaged away by shrinking, so at least the image's own."""
-    return max(min(side, 256), 320 if count <= 4 else 160 if count <= 16 else 84)
+    return alive

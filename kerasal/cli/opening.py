@@ -1,52 +1,42 @@
-"""From the MODEL argument to an opened model, whose notes are printed on the error stream."""
+"""From the MODEL argument to an ``ImageModel``: what was assumed is printed, and so are the model's top classes."""
+
+from typing import Any
 
 from kerasal.cli.options import options_of
-from kerasal.cli.session import remark
+from kerasal.cli.session import remark, results
 from kerasal.process import load_tensorflow
 
 
-class OpenedModel:
-    """An ``ImageModel`` under the names that the commands still use; they are to use it itself."""
+def open_model(source: str, *, net_options: list[str] | None = None, **given: Any):
+    """Load what MODEL names as an ``ImageModel``, and say on the error stream what had to be assumed.
 
-    def __init__(self, image_model):
-        self.image_model = image_model
-        self.model, self.how = image_model.keras_model, image_model.name
-        self.untrained = image_model.untrained
-
-    preprocessing = property(lambda self: self.image_model.preprocessing)
-    labels = property(lambda self: self.image_model.labels)
-
-    def size(self, photograph=None):
-        """Return the (height, width) that the model takes."""
-        return self.image_model.input_size(photograph)
-
-    def shape(self):
-        """Return the declared input shape."""
-        return self.image_model.shape
-
-    def show(self, photograph, fit="crop", scale=1.0):
-        """Return what the model sees, and its input."""
-        self.image_model.fit = fit
-        return self.image_model.show(photograph, scale=scale)
-
-
-def open_model(
-    text: str,
-    *,
-    preprocessing: str | None = None,
-    labels: str | None = None,
-    weights: str | None = None,
-    net_options: list[str] | None = None,
-    unsafe: bool = False,
-) -> OpenedModel:
-    """Load what MODEL names, and say on the error stream what had to be assumed."""
+    Args:
+        source: a zoo name, a file or a folder.
+        net_options: of a zoo model, as KEY=VALUE.
+        **given: of ``kerasal.open_model``.
+    """
     options = options_of(net_options)
     load_tensorflow()
     from kerasal import models
 
-    opened = models.open_model(
-        text, preprocessing=preprocessing, labels=labels, weights=weights, options=options, unsafe=unsafe
-    )
-    for note in opened.notes:
+    model = models.open_model(source, options=options, **given)
+    for note in model.notes:
         remark(note)
-    return OpenedModel(opened)
+    return model
+
+
+def print_top_classes(model, inputs, count: int = 5) -> str | None:
+    """Print a model's top classes for one input; return the first, or None if the model is no classifier."""
+    import numpy as np
+    from rich.table import Table
+
+    if model.class_count < 2:
+        return None
+    scores = model.outputs(inputs)[0]
+    probable = scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2
+    table = Table("class", "number", "probability" if probable else "score")
+    order = np.argsort(-scores, kind="stable")[:count]
+    for index in order:
+        table.add_row(model.label(index), str(index), f"{scores[index]:.1%}" if probable else f"{scores[index]:.3g}")
+    results().print(table)
+    return model.label(int(order[0]))

@@ -1,5 +1,6 @@
 """The options that several commands share, and how their texts are read."""
 
+import contextlib
 import pathlib
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,12 @@ from kerasal.cli.outputs import check_output as check_output
 from kerasal.cli.outputs import refuse_inputs as refuse_inputs
 from kerasal.names import read_key_values
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+FRAME = 256 / 224
+"""How much larger a photograph is, of which a method cuts crops itself, as the paper does."""
+
+Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The picture.")]
+ScoreTable = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The table; a .json and a .png go beside it.")]
 Model = Annotated[
     str, typer.Argument(help="A zoo name, a .keras or .h5 file, or a SavedModel folder.", show_default=False)
 ]
@@ -47,15 +54,19 @@ Strategy = Annotated[
         show_default=False,
     ),
 ]
+Class = Annotated[
+    str | None, typer.Option("--class", "-c", help="Explain this class, a name or number; default: the top one.")
+]
+Layer = Annotated[str, typer.Argument(help="Name or path of a layer with a map.", show_default=False)]
+Logits = Annotated[bool, typer.Option(help="Explain the score before softmax or sigmoid, or the probability.")]
+ModelOutput = Annotated[str | None, typer.Option(help="Which output, for a model with several.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over and replace the run in the folder.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 
-def numbers(text: str, limit: int | None = None) -> list[int]:
-    """Read ``"0-3,8"`` as [0, 1, 2, 3, 8]; ``limit`` bounds how many are meant.
-
-    Raises:
-        typer.BadParameter: it cannot be read so.
-    """
+def numbers(text: str) -> list[int]:
+    """Read ``"0-3,8"`` as [0, 1, 2, 3, 8]."""
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
@@ -70,20 +81,47 @@ def numbers(text: str, limit: int | None = None) -> list[int]:
 
 
 def options_of(given: list[str] | None, flag: str = "--net-option", example: str = "batch_norm=True") -> dict[str, Any]:
-    """Read KEY=VALUE options; a value is a number, True, a tuple, or else a text.
-
-    Raises:
-        typer.BadParameter: no ``=``.
-    """
+    """Read KEY=VALUE options; a value is a number, True, a tuple, or else a text."""
     try:
         return read_key_values(given, flag, example)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
 
-def has_weights(given: dict[str, Any]) -> bool:
-    """Tell whether the options of a zoo net bring trained weights."""
-    return any(given.get(name) is not None for name in ("weights", "backbone_weights"))
+def number_or_word(text: str) -> float | str:
+    """Read a text as the number that it may stand for."""
+    with contextlib.suppress(ValueError):
+        return float(text)
+    return text
+
+
+def sides(text: str) -> tuple[int, int] | None:
+    """Read ``"640x480"`` as two positive integers; None if it is something else."""
+    first, _, second = text.lower().partition("x")
+    right = first.isdecimal() and second.isdecimal() and int(first) and int(second)
+    return (int(first), int(second)) if right else None
+
+
+def pair(side: int | None) -> tuple[int, int] | None:
+    """Return a square's (height, width)."""
+    return None if side is None else (side, side)
+
+
+def find_class(text: str, model) -> int:
+    """Return the number of the class of an ``ImageModel`` that a person named."""
+    from kerasal.labels import find
+
+    return find(text, model.labels)
+
+
+def one_channel(text: str | None) -> tuple[str, int] | None:
+    """Read ``"LAYER:5"`` as the layer and its channel."""
+    if text is None:
+        return None
+    layer, channels = layer_channels(text)
+    if channels is None or len(channels) != 1:
+        raise typer.BadParameter(f"--channel is LAYER:NUMBER; received {text!r}")
+    return layer, channels[0]
 
 
 def layer_channels(text: str) -> tuple[str, list[int] | None]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from kerasal.files import replacing
+from kerasal.files import check_writable as check_writable
 
 _WRITTEN = {"output", "out", "table", "history", "picture", "cache", "evolution"}
 _MODELS = {"model", "net", "against"}
@@ -53,17 +53,13 @@ class App(typer.Typer):
         return remembering
 
 
-class _Probed(Exception):
-    """Ends the probe of a folder without writing anything."""
-
-
 def check_output(
-    path: pathlib.Path, suffixes: tuple[str, ...], *, beside: Iterable[str] = (), folders: bool = True
+    path: pathlib.Path | None, suffixes: tuple[str, ...], *, beside: Iterable[str] = (), folders: bool = True
 ) -> None:
     """Refuse an output path before the work is done, not after.
 
     Args:
-        path: the file.
+        path: the file; None is not written.
         suffixes: of which it may have one.
         beside: suffixes of other files of the same name that are written too.
         folders: see ``refuse_inputs``.
@@ -72,22 +68,14 @@ def check_output(
         typer.BadParameter: another suffix, a folder, or an input.
         OSError: nothing can be written there.
     """
+    if path is None:
+        return
     if path.suffix.lower() not in suffixes:
         raise typer.BadParameter(f"the output is written as {', '.join(suffixes)}; received {str(path)!r}")
     if path.is_dir():
         raise typer.BadParameter(f"the output is a file; {str(path)!r} is a folder")
     refuse_inputs([path, *(path.with_suffix(suffix) for suffix in beside)], folders=folders)
     check_writable(path)
-
-
-def check_writable(path: pathlib.Path) -> None:
-    """Try, without writing anything, whether a file can be written.
-
-    Raises:
-        OSError: it cannot.
-    """
-    with contextlib.suppress(_Probed), replacing(path):
-        raise _Probed
 
 
 def refuse_inputs(

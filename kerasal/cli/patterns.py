@@ -6,19 +6,18 @@ from typing import Annotated
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results
+from kerasal.cli.session import remark, say
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _FIRST = 64
 
 
 def patterns(
     model: options.Model,
-    layer: Annotated[str, typer.Argument(help="Name or path of a layer with a map.", show_default=False)],
+    layer: options.Layer,
     channels: Annotated[
         str | None, typer.Option("--channels", "-c", help="Which, such as 0-63 or 1,5; by default the first 64.")
     ] = None,
-    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The picture.")] = pathlib.Path("patterns.png"),
+    output: options.Picture = pathlib.Path("patterns.png"),
     against: Annotated[
         str | None, typer.Option(help="A second model: both side by side, with their similarity.", show_default=False)
     ] = None,
@@ -41,9 +40,9 @@ def patterns(
 
     For example: kerasal patterns vgg19 block1_pool --weights vgg19.npz, or kerasal patterns NET.keras conv2 -c 0-15.
     """
-    options.check_output(output, _SUFFIXES)
-    drawn = [("validation", None), ("validation", ".csv"), ("propagation", None)]
-    options.refuse_inputs(_beside(output, what, suffix) for what, suffix in drawn)
+    options.check_output(output, options.PICTURES)
+    validation, propagation = (output.with_name(f"{output.stem}-{what}{output.suffix}") for what in _MORE)
+    options.refuse_inputs([validation, validation.with_suffix(".csv"), propagation])
     if rescale is not None and not validate:
         raise typer.BadParameter("--rescale goes with --validate")
     chosen = options.numbers(channels) if channels else None
@@ -54,30 +53,37 @@ def patterns(
     from kerasal import images, receptive_field
     from kerasal.receptive_field.patterns.painter import Painter
 
-    painter = Painter(opened.model, layer)
+    painter = Painter(opened.keras_model, layer)
     chosen = painter.channels(range(min(painter.count, _FIRST)) if chosen is None else chosen)
-    size = "{} × {}".format(*painter.field_size)
+    path, size = painter.path, "{} × {}".format(*painter.field_size)
     notes = tuple("" if one is None else _note(one, len(chosen), painter.count) for one in (opened, other))
     bgr = opened.preprocessing is not None and opened.preprocessing.bgr
     if opened.preprocessing is None:
         remark("Colours: the model's channels are taken for red, green, blue (--preprocessing caffe for the reverse).")
-    title = f"{_named(opened, weights)}: what {painter.path} is attuned to, {size} px"
     if other is None:
-        found = receptive_field.patterns(opened.model, painter.path, chosen, progress=True)
+        found = receptive_field.patterns(opened.keras_model, path, chosen, progress=True)
+        title = f"{_named(opened, weights)}: what {path} is attuned to, {size} px"
         sheet = receptive_field.draw_patterns(found, chosen, title=title, note=notes[0], bgr=bgr)
         silent = int((~found.any(axis=(1, 2, 3))).sum())
         more = f", {silent} silent" if silent else ""
     else:
-        both = receptive_field.compare_patterns(opened.model, other.model, painter.path, chosen, progress=True)
+        both = receptive_field.compare_patterns(opened.keras_model, other.keras_model, path, chosen, progress=True)
         names = (_named(opened, weights), _named(other))
-        sheet = receptive_field.draw_comparison(both, names, title=f"{painter.path}, {size} px", notes=notes, bgr=bgr)
-        more = _compared(both.table, names)
+        sheet = receptive_field.draw_comparison(both, names, title=f"{path}, {size} px", notes=notes, bgr=bgr)
+        more = _similarity(both.table, names)
     images.write(output, sheet)
-    results().print(f"{output}  {len(chosen)} patterns of {size} px{more}", markup=False, soft_wrap=True)
+    say(f"{output}  {len(chosen)} patterns of {size} px{more}")
     if validate:
-        _validate(opened, painter.path, chosen, rescale, output)
+        _validate(opened, path, chosen, rescale, validation)
     if propagate is not None:
-        _propagate(opened, painter.path, propagate, bgr, output)
+        grown = receptive_field.propagation(opened.keras_model, path, propagate)
+        title = f"{opened.name}: {path}, channel {propagate}{_UNTRAINED * opened.untrained}"
+        images.write(propagation, receptive_field.draw_propagation(grown, title=title, bgr=bgr))
+        say(f"{propagation}  pixels reached: {', '.join(map(str, grown.table['area']))}")
+
+
+_MORE = ("validation", "propagation")
+_UNTRAINED = " (UNTRAINED)"
 
 
 def _note(opened, shown: int, count: int) -> str:
@@ -88,10 +94,10 @@ def _note(opened, shown: int, count: int) -> str:
 
 def _named(opened, weights: str | None = None) -> str:
     own = pathlib.Path(weights).name if weights else "random weights" if opened.untrained else ""
-    return f"{opened.how} ({own})" if own else opened.how
+    return f"{opened.name} ({own})" if own else opened.name
 
 
-def _compared(table, names: tuple[str, str]) -> str:
+def _similarity(table, names: tuple[str, str]) -> str:
     means = table.mean(numeric_only=True)
     return (
         f"; mean cosine similarity {means['similarity']:.3f}; mean centre-surround score "
@@ -99,42 +105,22 @@ def _compared(table, names: tuple[str, str]) -> str:
     )
 
 
-def _beside(output: pathlib.Path, what: str, suffix: str | None = None) -> pathlib.Path:
-    return output.with_name(f"{output.stem}-{what}{suffix or output.suffix}")
-
-
-def _validate(opened, layer: str, chosen, rescale: float | None, output: pathlib.Path) -> None:
+def _validate(opened, layer: str, chosen, rescale: float | None, drawn: pathlib.Path) -> None:
+    """Feed the patterns forward; write the table of all, and the picture of the first."""
     from kerasal import images, receptive_field
     from kerasal.files import replacing
 
-    table = receptive_field.validate_patterns(opened.model, layer, chosen, rescale=rescale, progress=True)
-    with replacing(_beside(output, "validation", ".csv")) as temporary:
+    table = receptive_field.validate_patterns(opened.keras_model, layer, chosen, rescale=rescale, progress=True)
+    with replacing(drawn.with_suffix(".csv")) as temporary:
         table.to_csv(temporary, index=False)
-    one = receptive_field.validate_pattern(opened.model, layer, int(chosen[0]), rescale=rescale)
-    title = f"{opened.how}: the answer of {layer} to the pattern of channel {chosen[0]}"
-    title += " (UNTRAINED)" if opened.untrained else ""
-    drawn = _beside(output, "validation")
-    images.write(drawn, receptive_field.draw_validation(one, title=title))
-    results().print(
-        f"{drawn}  channel {chosen[0]}: rank {one.attrs['rank']} of {len(one)}, {one.attrs['above']} above, "
-        f"{one.attrs['silent']} silent",
-        markup=False,
-        soft_wrap=True,
+    first = receptive_field.validate_pattern(opened.keras_model, layer, int(chosen[0]), rescale=rescale)
+    title = f"{opened.name}: the answer of {layer} to the pattern of channel {chosen[0]}"
+    images.write(drawn, receptive_field.draw_validation(first, title=title + _UNTRAINED * opened.untrained))
+    say(
+        f"{drawn}  channel {chosen[0]}: rank {first.attrs['rank']} of {len(first)}, {first.attrs['above']} above, "
+        f"{first.attrs['silent']} silent"
     )
-    results().print(
-        f"{_beside(output, 'validation', '.csv')}  {(table['rank'] == 1).sum()} of {len(table)} channels answer their "
-        f"own pattern most; median rank {table['rank'].median():g} of {len(one)}",
-        markup=False,
-        soft_wrap=True,
+    say(
+        f"{drawn.with_suffix('.csv')}  {(table['rank'] == 1).sum()} of {len(table)} channels answer their own pattern "
+        f"most; median rank {table['rank'].median():g} of {len(first)}"
     )
-
-
-def _propagate(opened, layer: str, channel: int, bgr: bool, output: pathlib.Path) -> None:
-    from kerasal import images, receptive_field
-
-    found = receptive_field.propagation(opened.model, layer, channel)
-    title = f"{opened.how}: {layer}, channel {channel}" + (" (UNTRAINED)" if opened.untrained else "")
-    drawn = _beside(output, "propagation")
-    images.write(drawn, receptive_field.draw_propagation(found, title=title, bgr=bgr))
-    areas = ", ".join(f"{area}" for area in found.table["area"])
-    results().print(f"{drawn}  pixels reached: {areas}", markup=False, soft_wrap=True)

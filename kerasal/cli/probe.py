@@ -1,6 +1,5 @@
 """``kerasal probe``: how well a linear classifier reads classes off the features of layers."""
 
-import contextlib
 import pathlib
 import warnings
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import load_tensorflow, remark, results
+from kerasal.cli.session import load_tensorflow, results, say, warnings_as_remarks, when_stopped, write_csv
 
 
 def probe(
@@ -48,18 +47,17 @@ def probe(
     For example: kerasal probe MODEL.keras caltech/ --layers pool1,pool3 --per-class 15 --per-class 30 -o table.csv.
     The images pass through the model once for all layers.
     """
-    if output is not None:
-        options.check_output(output, (".csv",))
-    if picture is not None:
-        options.check_output(picture, (".png", ".jpg", ".jpeg", ".webp", ".pdf", ".svg"))
+    options.check_output(output, (".csv",))
+    options.check_output(picture, (".png", ".jpg", ".jpeg", ".webp", ".pdf", ".svg"))
     names = [name.strip() for name in layers.split(",") if name.strip()]
     load_tensorflow()
+    import pandas as pd
+
     from kerasal.cli.opening import open_model
     from kerasal.probe import class_files
 
     files, labels = class_files(folder)  # first: a wrong path is told before the model is loaded
     opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
-    opened.shape()
     settings = {
         "per_class": per_class or [15],
         "folds": folds,
@@ -68,63 +66,48 @@ def probe(
         "pool": pool or None,
         "preprocessing": opened.preprocessing,
         "fit": fit,
-        "size": None if size is None else (size, size),
+        "size": options.pair(size),
         "cache": cache,
         "seed": seed,
         "progress": True,
     }
-    tables = _probe(opened, names, files, labels, settings, random)
+    tables = _probe(opened.keras_model, names, files, labels, settings, random)
     first = next(iter(tables.values()))
-    results().print(
+    say(
         f"{first.attrs['images']} images of {len(first.attrs['classes'])} classes; chance {first.attrs['chance']:.3f}; "
-        f"mean ± standard deviation over {folds} folds",
-        markup=False,
+        f"mean ± standard deviation over {folds} folds"
     )
     _show(tables)
     if output is not None:
-        _write(output, tables)
+        parts = [table.assign(weights=name) if name else table for name, table in tables.items()]
+        write_csv(output, pd.concat(parts, ignore_index=True))
+        say(f"{output}  {sum(map(len, parts))} rows")
     if picture is not None:
         from kerasal.files import replacing
         from kerasal.probe import draw_probe
 
         with replacing(picture) as temporary:
-            draw_probe(tables, f"{opened.how} on {folder.name}").savefig(temporary, dpi=150)
-        results().print(str(picture), markup=False)
+            draw_probe(tables, f"{opened.name} on {folder.name}").savefig(temporary, dpi=150)
+        say(str(picture))
 
 
-def _probe(opened, names: list[str], files, labels, settings: dict, random: bool) -> dict:
+def _probe(model, layers: list[str], files, labels, settings: dict, random: bool) -> dict:
+    """Return the table of a model's features; and that of its random copy's, if asked for."""
     from kerasal import probe as routines
 
-    tables = {}
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", UserWarning)
-        with _kept(settings["cache"]):
-            tables[""] = routines.layer_probe(opened.model, names, files, labels, **settings)
-    for one in told:
-        remark(str(one.message))
-    if random:
-        untrained = routines.randomized(opened.model, seed=settings["seed"])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the same as above
-            tables = {
-                "as given": tables[""],
-                "random weights": routines.layer_probe(untrained, names, files, labels, **settings),
-            }
-    return tables
-
-
-@contextlib.contextmanager
-def _kept(cache):
-    """Say, when stopped, what is kept."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        remark(
-            "Stopped. The features of whole blocks are kept; the same command goes on."
-            if cache
-            else "Stopped. Nothing is kept; with --cache FOLDER the features would be."
-        )
-        raise
+    kept = (
+        "Stopped. The features of whole blocks are kept; the same command goes on."
+        if settings["cache"]
+        else "Stopped. Nothing is kept; with --cache FOLDER the features would be."
+    )
+    with warnings_as_remarks(), when_stopped(kept):
+        table = routines.layer_probe(model, layers, files, labels, **settings)
+    if not random:
+        return {"": table}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the same as above
+        untrained = routines.randomized(model, seed=settings["seed"])
+        return {"as given": table, "random weights": routines.layer_probe(untrained, layers, files, labels, **settings)}
 
 
 def _show(tables: dict) -> None:
@@ -145,14 +128,3 @@ def _show(tables: dict) -> None:
 
 def _score(row) -> str:
     return f"{row.mean:.3f}" + ("" if row.std != row.std else f" ± {row.std:.3f}")
-
-
-def _write(path: pathlib.Path, tables: dict) -> None:
-    import pandas as pd
-
-    from kerasal.files import replacing
-
-    parts = [table.assign(weights=name) if name else table for name, table in tables.items()]
-    with replacing(path) as temporary:
-        pd.concat(parts, ignore_index=True).to_csv(temporary, index=False)
-    results().print(f"{path}  {sum(map(len, parts))} rows", markup=False)

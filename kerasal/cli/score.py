@@ -1,21 +1,14 @@
 """``kerasal score``: a folder of maps against fixations, into a table, a CSV and a box plot."""
 
-import enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from kerasal.cli.outputs import check_output
+from kerasal.cli import options
+from kerasal.cli.session import when_stopped
 
-
-class Definition(enum.StrEnum):
-    """Whose numbers."""
-
-    mit = "mit"
-    tuebingen = "tuebingen"
-    salicon = "salicon"
-    coursework = "coursework"
+_NAMED_NOTES = 20
 
 
 def score(
@@ -27,12 +20,11 @@ def score(
             "or one CSV with image,x,y; or OSIE's fixations.mat. Coordinates are 0-based, except in .mat."
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The table; a .json and a .png go beside it.")] = Path(
-        "scores.csv"
-    ),
+    output: options.ScoreTable = Path("scores.csv"),
     definition: Annotated[
-        Definition, typer.Option(help="Whose definitions; never mix two in one table.")
-    ] = Definition.mit,
+        Literal["mit", "tuebingen", "salicon", "coursework"],
+        typer.Option(help="Whose definitions; never mix two in one table."),
+    ] = "mit",
     metric: Annotated[
         list[str] | None, typer.Option("-m", "--metric", help="Only these metrics (repeat the option).")
     ] = None,
@@ -64,56 +56,85 @@ def score(
     An interrupted run continues where it stopped when the same command is given again. What cannot be read is named and
     counted, and makes the exit code 1.
     """
-    from kerasal.cli import score_job, score_run
-
     if output.suffix.lower() != ".csv":
         raise ValueError(f"--output: expected a name that ends in .csv, received {output}.")
-    check_output(output, (".csv",), beside=(".json", ".png"))
-    if legacy and definition is not Definition.coursework:
+    options.check_output(output, (".csv",), beside=(".json", ".png"))
+    if legacy and definition != "coursework":
         raise ValueError("--legacy belongs to --definition coursework.")
-    job = score_job.prepare(
-        maps,
-        fixations,
-        densities=densities,
-        definition=str(definition),
-        metrics=metric,
-        sigma=sigma,
-        size=_size(size),
-        resize="matlab" if resize else None,
-        baselines=baseline,
-        legacy=legacy,
-        seed=seed,
-    )
-    table = score_run.run(job, output, processes)
-    _finish(job, table, output)
+    from kerasal import metrics
+
+    with when_stopped():
+        report = metrics.evaluate_folder(
+            maps,
+            fixations,
+            densities,
+            definition=definition,
+            metrics=metric or None,
+            sigma=None if sigma is None else options.number_or_word(sigma),
+            size=_size(size),
+            resize="matlab" if resize else None,
+            baselines=() if baseline == ["none"] else baseline or None,
+            legacy=legacy,
+            seed=seed,
+            output=output,
+            processes=processes,
+            progress=True,
+        )
+    show_scores(report, output)
 
 
-def _finish(job, table, output: Path) -> None:
-    """Write the files beside each other, show the table, and turn failures into an error or exit code 1."""
-    from kerasal.cli import score_journal, score_report
-    from kerasal.files import replacing
+def show_scores(report, output: Path) -> None:
+    """Print the summary and the definitions of a report; notes and failures go to the error stream.
 
-    report = score_report.Report(table, job.definitions)
-    with replacing(output) as path:
-        report.write_csv(path)
-    with replacing(output.with_suffix(".json")) as path:
-        report.write_json(path, job.settings)
-    if report.scored:
-        with replacing(output.with_suffix(".png")) as path:
-            report.draw(path)
-    score_journal.journal_of(output).unlink(missing_ok=True)
-    report.show(output, job.notes)
+    Raises:
+        ValueError: no image has scores.
+        typer.Exit: with code 1, some images have none.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from kerasal.metrics import BASELINES
+
+    console, complaints = Console(), Console(stderr=True)
+    if report.summary is not None:
+        caption = "mean ± standard error [95 % bootstrap interval over images]"
+        shown = Table(title=f"{report.scored} images", caption=caption)
+        shown.add_column("metric", no_wrap=True)
+        for column in ("maps", *report.baselines):
+            shown.add_column(column, justify="right")
+        for name in report.rows:
+            maps, *others = (report.summary.loc[column] for column in report.columns(name))
+            shown.add_row(name, _cell(maps), *(f"{other['mean']:.4f}" for other in others))
+        console.print(shown)
+        texts = [f"{name}: {report.definitions[name]}" for name in report.rows]
+        texts += [f"{baseline}: {BASELINES[baseline]}" for baseline in report.baselines]
+        for text in texts:
+            console.print(text, markup=False, highlight=False)
+    names = [output, output.with_suffix(".json").name, output.with_suffix(".png").name]
+    console.print(f"Written: {', '.join(map(str, names))}", markup=False)
+    for note in report.notes[:_NAMED_NOTES]:
+        complaints.print(note, markup=False, highlight=False)
+    if not report.failed.size:
+        return
+    complaints.print(f"{report.failed.size} of {len(report.table)} images could not be scored:", markup=False)
+    for name, reason in report.failed.items():
+        complaints.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
     if not report.scored:
-        raise ValueError(f"None of the {len(table)} images could be scored; the column error of {output} says why.")
-    if report.failed.size:
-        raise typer.Exit(code=1)
+        raise ValueError(
+            f"None of the {len(report.table)} images could be scored; the column error of {output} says why."
+        )
+    raise typer.Exit(code=1)
+
+
+def _cell(row) -> str:
+    text = f"{row['mean']:.4f} ± {row['standard_error']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
+    return text + (f" ({int(row['undefined'])} undefined)" if row["undefined"] else "")
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
     """Return (H, W) from WIDTHxHEIGHT."""
     if text is None:
         return None
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if (size := options.sides(text)) is None:
         raise ValueError(f"--size: expected WIDTHxHEIGHT such as 640x480, received {text!r}.")
-    return int(parts[1]), int(parts[0])
+    return size[::-1]

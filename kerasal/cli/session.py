@@ -1,11 +1,19 @@
 """What the commands share: quiet start of TensorFlow, and where results and remarks are printed."""
 
+import contextlib
 import os
+import pathlib
+import warnings
+from collections.abc import Callable, Iterator
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
+from kerasal.files import replacing
 from kerasal.process import load_tensorflow as load_tensorflow
+
+KEPT = "Stopped. What is done is kept; the same command goes on from there."
 
 
 def results() -> Console:
@@ -13,9 +21,15 @@ def results() -> Console:
     return Console(highlight=False)
 
 
-def console_for_progress() -> Console:
-    """Return the console for progress bars, on the error stream."""
-    return Console(stderr=True)
+def say(text: str) -> None:
+    """Print a line of results as it is; the terminal wraps it."""
+    results().print(text, markup=False, soft_wrap=True)
+
+
+def write_csv(path: pathlib.Path, table) -> None:
+    """Write a table without its index, whole or not at all."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def remark(text: str) -> None:
@@ -23,13 +37,48 @@ def remark(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{escape(text)}[/]")
 
 
-def join_workers(strategy: str | None) -> bool:
-    """Meet the other processes of a training on several machines; return whether this one speaks for all of them.
+@contextlib.contextmanager
+def hinting(error_class: type[Exception], hint: str) -> Iterator[None]:
+    """Add to an error of the library which flag helps."""
+    try:
+        yield
+    except error_class as error:
+        raise error_class(f"{error} {hint}") from error
 
-    Raises:
-        ValueError: TF_CONFIG is missing or malformed.
-        ConnectionError: the others did not come.
-    """
+
+@contextlib.contextmanager
+def when_stopped(text: str | Callable[[], str] = KEPT) -> Iterator[None]:
+    """Say, when stopped by Ctrl-C, what is kept; an empty text says nothing."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if said := text if isinstance(text, str) else text():
+            remark(said)
+        raise
+
+
+@contextlib.contextmanager
+def exit_when_stopped() -> Iterator[None]:
+    """End a training that is stopped with what it says of it, and the exit code of Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextlib.contextmanager
+def warnings_as_remarks() -> Iterator[None]:
+    """Print warnings as remarks, after what raised them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        remark(str(warning.message))
+
+
+def join_workers(strategy: str | None) -> bool:
+    """Meet the other processes of a training on several machines; return whether this one speaks for all of them."""
     if strategy != "multi-worker":
         return True
     load_tensorflow()

@@ -1,15 +1,14 @@
 """``kerasal train``: train a classifier, on MNIST or on folders of photographs, one a class."""
 
-import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from kerasal.cli.options import Preprocessing, Strategy, Unsafe, layer_channels, options_of
-from kerasal.cli.outputs import refuse_inputs
-from kerasal.cli.session import join_workers
-from kerasal.cli.train_data import Asked
+from kerasal.cli import options
+from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
+
+_NAMED = 5
 
 
 def train(
@@ -42,9 +41,7 @@ def train(
     test_share: Annotated[
         float, typer.Option(help="Share of each class to test on, where the folder has no part for it.")
     ] = 0.2,
-    fit: Annotated[
-        Literal["crop", "stretch"], typer.Option(help="Cut images of class folders to the model's shape, or stretch.")
-    ] = "crop",
+    fit: options.Fit = "crop",
     shift: Annotated[float, typer.Option(help="Augment: shift by up to this share of the sides, such as .1.")] = 0.0,
     scale: Annotated[float, typer.Option(help="Augment: enlarge or shrink by up to this share, such as .1.")] = 0.0,
     flip: Annotated[
@@ -53,13 +50,8 @@ def train(
     weights: Annotated[
         str | None, typer.Option(help="Weights of a zoo model to start from: a name or a file. Default: random.")
     ] = None,
-    net_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--net-option", help="An option of a zoo model as KEY=VALUE; may be repeated. `kerasal card NET`."
-        ),
-    ] = None,
-    preprocessing: Preprocessing = None,
+    net_option: options.NetOption = None,
+    preprocessing: options.Preprocessing = None,
     evolution: Annotated[
         Path | None,
         typer.Option(help="Also store there, at epochs 1, 2, 5, 10, …, what excites features most, and draw it."),
@@ -68,40 +60,71 @@ def train(
         list[str] | None,
         typer.Option(help="For --evolution, as LAYER:0-7; may be repeated. Default: the first 8 of each convolution."),
     ] = None,
-    strategy: Strategy = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over and replace the run in the folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
-    unsafe: Unsafe = False,
+    strategy: options.Strategy = None,
+    fresh: options.Fresh = False,
+    quiet: options.Quiet = False,
+    unsafe: options.Unsafe = False,
 ) -> None:
     """Train a classifier and keep weights, history and curves; started again, a stopped run goes on.
 
     For example: kerasal train five_class_cnn --data PHOTOS, where PHOTOS/goldfish/1.jpg is a goldfish. The commands
     that look into a model take the folder of the run, and know its classes and pixels.
     """
-    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    given = {name: value for name, value in given.items() if value is not None}
     if features and evolution is None:
         raise typer.BadParameter("--features goes with --evolution FOLDER")
-    watched = None if evolution is None else (evolution, [layer_channels(text) for text in features or ()])
-    asked = Asked(
-        model,
-        data,
-        _listed(classes),
-        test_share,
-        fit,
-        {"shift": shift, "scale": scale, "flip": flip},
-        weights,
-        options_of(net_option),
-        preprocessing,
-        unsafe,
-        not quiet,
-    )
-    try:
-        output = Path("runs") / Path(model).stem if output is None else output
-        _train(asked, output, given, {"strategy": strategy, "resume": not fresh}, watched)
-    except KeyboardInterrupt as stopped:
-        typer.echo(f"\n{str(stopped) or 'Stopped before the training began; nothing was changed.'}", err=True)
-        raise typer.Exit(130) from None
+    if seed is not None and not 0 <= seed < 2**32:
+        raise ValueError(f"--seed is a whole number in 0..{2**32 - 1}. Received: {seed}.")
+    changes = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    watched = [options.layer_channels(text) for text in features or ()]
+    zoo_options = options.options_of(net_option)
+    output = Path("runs") / Path(model).stem if output is None else output
+    with exit_when_stopped():
+        speaks = join_workers(strategy)
+        progress = not quiet and speaks
+        load_tensorflow()
+        from kerasal import training
+
+        setup = training.prepare_training(
+            model,
+            data,
+            classes=_listed(classes),
+            test_share=test_share,
+            fit=fit,
+            recipe={name: value for name, value in changes.items() if value is not None},
+            weights=weights,
+            options=zoo_options,
+            preprocessing=preprocessing,
+            unsafe=unsafe,
+            progress=progress,
+        )
+        _check_outputs(setup, output, evolution)
+        if speaks:
+            _report_images(setup, progress)
+        callbacks = []
+        if evolution is not None and speaks:
+            inputs, pixels = setup.sample_inputs(1000), setup.preprocessing
+            watcher = training.watch_features(
+                setup.model, inputs, evolution, watched, preprocessing=pixels, overwrite=fresh
+            )
+            callbacks.append(watcher)
+        result = training.train(
+            setup.model,
+            setup.train,
+            setup.test,
+            output,
+            **setup.recipe,
+            augmentation=training.Augmentation(shift=shift, scale=scale, flip=flip) or None,
+            preprocessing=setup.preprocessing,
+            class_names=setup.names,
+            strategy=strategy,
+            resume=not fresh,
+            progress=progress,
+            callbacks=callbacks,
+            start=setup.start,
+        )
+        if speaks:
+            setup.write_skipped(output)
+            _report(setup, model, output, len(result.history), evolution)
 
 
 def _listed(classes: list[str] | None) -> list[str] | None:
@@ -111,91 +134,46 @@ def _listed(classes: list[str] | None) -> list[str] | None:
     return [name.strip() for name in classes[0].split(",")]
 
 
-def _train(asked: Asked, output: Path, given: dict, how: dict, watched: tuple | None) -> None:
-    from kerasal.cli.train_data import opened
-
-    speaks = join_workers(how["strategy"])
-    asked = dataclasses.replace(asked, progress=asked.progress and speaks, speaks=speaks)
-    found = opened(asked, given)
-    from kerasal import training
+def _check_outputs(setup, output: Path, evolution: Path | None) -> None:
+    """Refuse a run that would replace an image that it reads, or the model that it starts from."""
     from kerasal.training import results
 
-    network, convention = found.network, found.convention
-    written = [output / name for name in results.files(network.name)]
-    written += [] if watched is None else [watched[0] / "evolution.png"]
-    images = [file for part in (found.train, found.test) for file in getattr(part, "files", ())]
-    refuse_inputs(written, read=images, folders=False)
-    changes = training.Augmentation(**asked.augmentation)
-    callbacks = []
-    if watched is not None and speaks:
-        callbacks = [_watcher(network, found.shown(1000), *watched, convention, fresh=not how["resume"])]
-    result = training.train(
-        network,
-        found.train,
-        found.test,
-        output,
-        **found.recipe,
-        augmentation=changes or None,
-        preprocessing=convention,
-        class_names=found.names,
-        **how,
-        progress=asked.progress,
-        callbacks=callbacks,
-        start=found.start,
-    )
-    if speaks:
-        _write_skipped(found, output)
-        _tell(found, output, len(result.history), watched)
+    written = [output / name for name in results.files(setup.model.name)]
+    written += [] if evolution is None else [evolution / "evolution.png"]
+    read = [file for part in (setup.train, setup.test) for file in getattr(part, "files", ())]
+    options.refuse_inputs(written, read=read, folders=False)
 
 
-def _write_skipped(found, output: Path) -> None:
-    """Write which files were left out, and why."""
-    skipped = getattr(found.train, "skipped", {}) | getattr(found.test, "skipped", {})
-    if skipped:
-        import pandas as pd
+def _report_images(setup, progress: bool) -> None:
+    """Say how many images there are, and which files are skipped."""
+    from kerasal.datasets.labeled_images import NO_IMAGE
 
-        from kerasal.batch.image_list import as_text
-        from kerasal.files import replacing
+    if skipped := setup.skipped:
+        damaged = {file: reason for file, reason in skipped.items() if reason != NO_IMAGE}
+        shown = "; ".join(f"{file} ({reason})" for file, reason in list({**damaged, **skipped}.items())[:_NAMED])
+        more = "" if len(skipped) <= _NAMED else f"; and {len(skipped) - _NAMED} more, all in skipped.csv of the run"
+        remark(f"{len(skipped)} files are left out, {len(damaged)} of them damaged: {shown}{more}.")
+    if progress and setup.from_folders:
+        total = f"{len(setup.train):,} images to train on, {len(setup.test):,} to test on"
+        remark(f"{total}, of {len(setup.names)} classes.")
 
-        with replacing(output / "skipped.csv") as temporary:
-            rows = [(as_text(name), as_text(reason)) for name, reason in sorted(skipped.items())]
-            pd.DataFrame(rows, columns=["file", "reason"]).to_csv(temporary, index=False)
 
-
-def _tell(found, output: Path, epochs: int, watched: tuple | None) -> None:
+def _report(setup, source: str, output: Path, epochs: int, evolution: Path | None) -> None:
+    """Say how good the model is, what was written, and what to do next."""
     from kerasal import training
 
-    network, convention = found.network, found.convention
-    weights = output / f"{network.name}.weights.h5"
-    for what, part in (("train accuracy", found.train), ("test accuracy ", found.test)):
-        share, images = training.accuracy(network, part, convention), found.count(part)
-        typer.echo(f"{what} {share:.4f}  ({images:,} images{', dropout off' * (part is found.train)})")
-    ran = f"{epochs} epoch{'s' * (epochs != 1)}, seed {found.recipe['seed']}"
-    typer.echo(f"{ran}. In {output}: {', '.join(_written(network.name))}.")
-    if watched is not None:
-        typer.echo(f"How its features came about: {watched[0] / 'evolution.png'}.")
-    typer.echo(f"Next: {found.next_step(weights, output)}, or --epochs to train longer.")
-
-
-def _watcher(network, images, folder: Path, features: list, convention, fresh: bool):
-    """Return the callback that watches features come about, on some of the training images."""
-    from kerasal import hooks
-    from kerasal.receptive_field import FeatureEvolution
-
-    import keras
-
-    if not features:
-        features = [(path, None) for path, one in hooks.layers(network) if isinstance(one, keras.layers.Conv2D)]
-    if not features:
-        raise ValueError(f"{network.name} has no convolution to watch; say --features LAYER:0-7.")
-    chosen = {
-        layer: list(range(min(8, hooks.find_layer(network, layer)[1].output.shape[-1])))
-        if channels is None
-        else channels
-        for layer, channels in features
-    }
-    return FeatureEvolution(folder, images, chosen, preprocessing=convention, overwrite=fresh)
-
-
-def _written(name: str) -> tuple[str, ...]:
-    return f"{name}.weights.h5", f"{name}.keras", "history.csv", "curves.png", "confusion.png", "checkpoint.npz"
+    name = setup.model.name
+    for what, part in (("train accuracy", setup.train), ("test accuracy ", setup.test)):
+        share = training.accuracy(setup.model, part, setup.preprocessing)
+        count = len(part) if setup.from_folders else len(part[1])
+        typer.echo(f"{what} {share:.4f}  ({count:,} images{', dropout off' * (part is setup.train)})")
+    ran = f"{epochs} epoch{'s' * (epochs != 1)}, seed {setup.recipe['seed']}"
+    files = f"{name}.weights.h5", f"{name}.keras", "history.csv", "curves.png", "confusion.png", "checkpoint.npz"
+    typer.echo(f"{ran}. In {output}: {', '.join(files)}.")
+    if evolution is not None:
+        typer.echo(f"How its features came about: {evolution / 'evolution.png'}.")
+    following = f'kerasal.create_model("{source}", weights="{output / f"{name}.weights.h5"}")'
+    if setup.from_folders:
+        first = setup.names[0] if " " not in setup.names[0] else f'"{setup.names[0]}"'
+        following = f"kerasal attribute gradcam {output} PHOTO -c {first}"
+    typer.echo(f"Next: {following}, or --epochs to train longer.")

@@ -1,32 +1,46 @@
 """``kerasal models`` and ``kerasal card``: what the zoo holds."""
 
+import importlib.metadata
 from typing import Annotated
 
 import typer
 
 from kerasal.cli.session import load_tensorflow, results
+from kerasal.zoo_table import ZooRow, read_zoo
 
 
 def models(pattern: Annotated[str, typer.Argument(help="A shell pattern, such as 'vgg*'.")] = "*") -> None:
     """List the models of the zoo."""
-    load_tensorflow()
     from rich.table import Column, Table
 
-    from kerasal.models import registry
-
-    names = registry.list_models(pattern)
-    if not names:
-        raise ValueError(f"No model matches {pattern!r}. There are {', '.join(registry.list_models())}.")
-    table = Table(Column("name", no_wrap=True), "task", "input", "parameters", "pixels", "weights")
-    for name in names:
-        spec = registry.model_spec(name)
-        shape = " × ".join("any" if size is None else str(size) for size in spec.input_shape)
-        kinds = [key if origin.file else f"{key} (download)" for key, origin in spec.weights.items()]
-        table.add_row(
-            name, spec.task, shape, f"{spec.parameters:,}", spec.preprocessing, ", ".join(kinds) or "random only"
-        )
+    rows = _rows(pattern)
+    if not rows:
+        raise ValueError(f"No model matches {pattern!r}. There are {', '.join(row.name for row in _rows('*'))}.")
+    columns = [Column(text, no_wrap=True) for text in ("name", "task", "input", "parameters")]
+    table = Table(*columns, "weights")
+    for row in rows:
+        shape = "×".join("any" if side is None else str(side) for side in row.input_shape)
+        kinds = [name if ships else f"{name} (download)" for name, ships in row.weights.items()]
+        table.add_row(row.name, row.task, shape, _count(row.parameters), ", ".join(kinds) or "random only")
     results().print(table)
     results().print("kerasal card NAME says more.", style="dim")
+
+
+def _rows(pattern: str) -> list[ZooRow]:
+    """Return the zoo's models and those that other packages bring, for which alone TensorFlow is loaded."""
+    rows = read_zoo(pattern)
+    if importlib.metadata.entry_points(group="kerasal.models"):
+        load_tensorflow()
+        from kerasal.models import registry
+
+        known = {row.name for row in rows}
+        specs = [registry.model_spec(name) for name in registry.list_models(pattern) if name not in known]
+        rows += map(ZooRow.of, specs)
+    return sorted(rows)
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:.2f} M"
 
 
 def card(name: Annotated[str, typer.Argument(help="The name of a zoo model.")]) -> None:
@@ -38,13 +52,15 @@ def card(name: Annotated[str, typer.Argument(help="The name of a zoo model.")]) 
     console = results()
     console.print(spec.card, markup=False, soft_wrap=True)  # its lines, tables and commands are made
     console.print()
-    console.print(f"name           {spec.name}", markup=False)
-    console.print(f"parameters     {spec.parameters:,}", markup=False)
-    console.print(f"preprocessing  {spec.preprocessing}", markup=False)
     options = ", ".join(f"{key}={value!r}" for key, value in spec.options.items())
-    console.print(f"options        {options or 'none'}", markup=False)
+    lines = [
+        ("name", spec.name),
+        ("parameters", f"{spec.parameters:,}"),
+        ("preprocessing", spec.preprocessing),
+        ("options", options or "none"),
+    ]
     for key, origin in spec.weights.items():
-        console.print(f"weights        {key!r}: {origin.description}", markup=False)
-        if origin.sha256:
-            console.print(f"               SHA-256 {origin.sha256}", markup=False)
-    console.print(f"reference      {spec.reference}", markup=False)
+        lines.append(("weights", f"{key!r}: {origin.description}"))
+        lines += [("", f"SHA-256 {origin.sha256}")] if origin.sha256 else []
+    for key, text in [*lines, ("reference", spec.reference)]:
+        console.print(f"{key:13}  {text}", markup=False)

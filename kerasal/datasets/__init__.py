@@ -4,7 +4,7 @@
 * ``digits()``: twenty of its test images, two of each class, which ship with the package.
 * ``class_images(folder, shape)``: folders of photographs, one a class, as ``ClassImages`` to train and to test on.
 * ``open_gaze(path, split=None)``: where people looked in images, from any layout in use, as a ``GazeDataset``;
-  ``gaze_splits(path)`` names the splits that are there.
+  ``gaze_splits(path)`` names the splits that are there. ``open_gaze_sets`` and ``open_training_sets`` join several.
 * ``GazeDataset``: the same from arrays; ``write_coursework`` writes one as the pickles of the Bristol coursework.
 * ``FixationMap`` and ``Density``: the two kinds of map, which no metric takes for one another.
 
@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING
 from kerasal.datasets.mnist import digits as digits
 from kerasal.datasets.mnist import mnist as mnist
 
-# The metrics read fixation files without OpenCV and pandas, which the gaze data sets need: those load when asked for.
+# OpenCV and pandas, which the gaze data sets need, load when one is asked for.
 _ORIGIN = {
-    "ClassImages": "labelled_images",
+    "ClassImages": "labeled_images",
     "Density": "gaze_types",
     "FixationMap": "gaze_types",
-    "GazeDataset": "gaze",
-    "class_images": "labelled_images",
+    "GazeDataset": "gaze_dataset",
+    "class_images": "labeled_images",
     "gaze_splits": "gaze_layouts",
     "open_gaze": "gaze_layouts",
-    "read_coursework": "coursework",
-    "write_coursework": "coursework",
+    "open_gaze_sets": "gaze_sets",
+    "open_training_sets": "gaze_sets",
+    "read_coursework": "coursework_files",
+    "write_coursework": "coursework_files",
 }
 
 __all__ = ["digits", "mnist", *_ORIGIN]
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from kerasal.datasets.gaze_dataset import GazeDataset as GazeDataset
     from kerasal.datasets.gaze_layouts import gaze_splits as gaze_splits
     from kerasal.datasets.gaze_layouts import open_gaze as open_gaze
+    from kerasal.datasets.gaze_sets import open_gaze_sets as open_gaze_sets
+    from kerasal.datasets.gaze_sets import open_training_sets as open_training_sets
     from kerasal.datasets.gaze_types import Density as Density
     from kerasal.datasets.gaze_types import FixationMap as FixationMap
     from kerasal.datasets.labeled_images import ClassImages as ClassImages

@@ -10,9 +10,9 @@ import numpy as np
 
 from kerasal.datasets.gaze_dataset import GazeDataset, some
 from kerasal.datasets.gaze_types import Shape, Stimulus
-from kerasal.datasets.map_files import read_map
 from kerasal.digests import digest, digest_files
 from kerasal.files import replacing
+from kerasal.fixations.map_files import read_map
 from kerasal.images.drawings import fit_image
 from kerasal.progress import progress_bar
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, density_of
-from kerasal.datasets.image_names import some as some
 from kerasal.datasets.stimuli import stimuli_of
+from kerasal.fixations.image_names import some as some
 from kerasal.images.drawings import resize
 from kerasal.metrics.blur import blur_fixations, sigma_of
 from kerasal.names import closest

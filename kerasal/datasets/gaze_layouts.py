@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from kerasal.datasets.fixation_files import list_fixations
 from kerasal.datasets.gaze_dataset import GazeDataset, some
 from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
-from kerasal.datasets.image_names import key_by_stem
-from kerasal.datasets.map_files import list_maps, read_map
-from kerasal.datasets.matlab_files import list_sized
+from kerasal.fixations.fixation_files import list_fixations
+from kerasal.fixations.image_names import key_by_stem
+from kerasal.fixations.map_files import list_maps, read_map
+from kerasal.fixations.matlab_files import list_sized
 
 _IMAGES = ("images", "stimuli", "image", "stimulus")
 _DENSITIES = ("maps", "saliency", "densities", "density", "saliency_maps")

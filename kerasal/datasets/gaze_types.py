@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from kerasal.datasets.matlab_files import as_counts
+from kerasal.fixations.matlab_files import as_counts
 from kerasal.images.image_files import read
 
 Shape = tuple[int, int]

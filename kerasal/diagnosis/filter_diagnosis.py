@@ -112,6 +112,31 @@ def filter_diagnosis(
     return table
 
 
+def describe_filters(table: pd.DataFrame) -> list[str]:
+    """Return what a diagnosis says, as lines: sizes, frequencies, aliasing, dead and doubled filters.
+
+    Args:
+        table: of ``filter_diagnosis``.
+    """
+    about, mean = table.attrs, table.mean(numeric_only=True)
+    height, width = about["kernel"]
+    step = " × ".join(str(side) for side in dict.fromkeys(about["stride"]))
+    lines = [
+        f"{about['layer']}: {len(table)} filters of {height} × {width} in steps of {step}",
+        f"energy at low, middle and high frequencies: {mean['low']:.2f}, {mean['middle']:.2f}, {mean['high']:.2f} "
+        "(random weights: .05, .15, .80)",
+        f"energy above what the steps represent: {mean['aliasing']:.2f} "
+        f"(random weights: {1 - 1 / (about['stride'][0] * about['stride'][1]):.2f})",
+    ]
+    if about["images"]:
+        lines.append(f"of the responses to {about['images']:,} images: {mean['aliasing_images']:.2f}")
+    dead = table.loc[table["dead"], "channel"].tolist()
+    shown = ", ".join(map(str, dead[:20])) + (", …" if len(dead) > 20 else "")
+    lines.append(f"dead (at most 1 % of the median filter's strength): {len(dead)}" + (f" ({shown})" if dead else ""))
+    lines.append(f"doubled (|cosine| to another filter above .9): {int((table['nearest'] > 0.9).sum())}")
+    return lines
+
+
 def _on_images(source: ImageSource, path: str, batch_size, progress: bool) -> tuple[int, list, dict]:
     """Return how many images were looked at, the unreadable ones, and the columns that they give."""
     batch_size = batch_size or chunk_size([np.broadcast_to(0.0, (1, *source.shape))])

@@ -1,16 +1,20 @@
-"""Where people look, as a net predicts it: maps for photographs, their scores, and what went wrong with them.
+"""Where people look, as a model predicts it: maps for photographs, their scores, and what went wrong with them.
 
-* ``Predictor(net)`` and ``predict``: maps of photographs of any size; ``finish`` brings a net's map to theirs.
-* ``evaluate``: the maps' scores beside the centre and the mean map, by the benchmark and the coursework.
-* ``diagnose``: has the net learned more than the mean map or the centre, and does its output wrap around?
-* ``load_vxm``: a net in the format of FastGaze.
+* ``predict`` and ``predict_many``: where people will look in a photograph, as a ``GazePrediction``; the model that does
+  it ships. ``predict_folder`` writes the maps of many photographs. ``Predictor(model)``: a model compiled once.
+  ``finish`` brings a model's own map to its photograph.
+* ``evaluate``: the maps' scores beside the center and the mean map, by the benchmark and the coursework.
+* ``diagnose``: has the model learned more than the mean map or the center, and does its output wrap around?
+* ``load_vxm``: a model in the format of FastGaze.
 * ``panel``, ``filters``, ``overlay``, ``wrap_panel``: what to look at.
 
-A gaze net takes RGB images and makes one map an image; training one is ``kerasal.training.train_gaze``. (What a score
+A gaze model takes RGB images and makes one map per image; ``kerasal.training.train_gaze`` trains one. (What a score
 depends on is another thing: ``kerasal.attribution``.)
 """
 
 from kerasal import _keras as _keras
+from kerasal.gaze.folder_prediction import FolderPrediction as FolderPrediction
+from kerasal.gaze.folder_prediction import predict_folder as predict_folder
 from kerasal.gaze.gaze_diagnosis import Diagnosis as Diagnosis
 from kerasal.gaze.gaze_diagnosis import diagnose as diagnose
 from kerasal.gaze.gaze_evaluation import evaluate as evaluate
@@ -18,13 +22,17 @@ from kerasal.gaze.gaze_pictures import filters as filters
 from kerasal.gaze.gaze_pictures import overlay as overlay
 from kerasal.gaze.gaze_pictures import panel as panel
 from kerasal.gaze.gaze_pictures import wrap_panel as wrap_panel
+from kerasal.gaze.gaze_prediction import GazePrediction as GazePrediction
+from kerasal.gaze.gaze_prediction import finish as finish
+from kerasal.gaze.gaze_prediction import predict as predict
+from kerasal.gaze.gaze_prediction import predict_many as predict_many
 from kerasal.gaze.predictor import Predictor as Predictor
-from kerasal.gaze.predictor import finish as finish
-from kerasal.gaze.predictor import predict as predict
 from kerasal.gaze.vxm import load_vxm as load_vxm
 
 __all__ = [
     "Diagnosis",
+    "FolderPrediction",
+    "GazePrediction",
     "Predictor",
     "diagnose",
     "evaluate",
@@ -34,5 +42,11 @@ __all__ = [
     "overlay",
     "panel",
     "predict",
+    "predict_folder",
+    "predict_many",
     "wrap_panel",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

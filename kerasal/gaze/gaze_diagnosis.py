@@ -1,4 +1,4 @@
-"""What goes wrong with gaze nets: they predict only the mean map, or the centre, or their output wraps around."""
+"""What goes wrong with gaze models: they predict only the mean map or the center, or their output wraps around."""
 
 import dataclasses
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal.gaze.predictor import Predictor
+from kerasal.images import resize
 from kerasal.metrics.baselines import center_map
 from kerasal.metrics.summary import summarize
 from kerasal.progress import progress_bar
@@ -15,7 +16,7 @@ _SIDE = (60, 80)
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """What ``diagnose`` found: a row an image, and what to make of it in sentences."""
+    """What ``diagnose`` found: one row per image, and what to make of it in sentences."""
 
     table: pd.DataFrame
     findings: list[str]
@@ -27,19 +28,19 @@ class Diagnosis:
 
 
 def diagnose(predictor: Predictor, data, *, progress: bool = False) -> Diagnosis:
-    """Ask whether a net's maps depend on the image, or are only the mean map or the centre, and whether they wrap.
+    """Ask whether a model's maps depend on the image, or are only the mean map or the center, and whether they wrap.
 
     All maps and densities are brought to 60 x 80 cells, where for each image the columns are Pearson correlations of
     the prediction with
 
-    * ``own``: the density of its image; ``others``: the densities of the other images, their mean correlation. A net
-      that knows only the mean map scores as well on others' images as on the right one, so ``own - others`` is what it
-      has read off the image;
+    * ``own``: the density of its image; ``others``: the densities of the other images, their mean correlation. A
+      model that knows only the mean map scores as well on others' images as on the right one, so ``own - others`` is
+      what it has read off the image;
     * ``mean_map``: the mean density of the other images; ``mean_prediction``: the mean of the other predictions;
-    * ``center``: the centre Gaussian;
+    * ``center``: the center Gaussian;
 
-    and ``truth_center``, the correlation of the density with the centre; ``below`` and ``above``, the shares of the
-    net's own pixels that are below 0 or above 1, which a cast to uint8 wraps around.
+    and ``truth_center``, the correlation of the density with the center; ``below`` and ``above``, the shares of the
+    model's own pixels that are below 0 or above 1, which a cast to uint8 wraps around.
 
     Raises:
         ValueError: fewer than three images.
@@ -49,66 +50,64 @@ def diagnose(predictor: Predictor, data, *, progress: bool = False) -> Diagnosis
     predictions, truths, below, above = [], [], [], []
     with progress_bar("Predicting", len(data), progress) as advance:
         for name, raw in zip(data.names, predictor.raw(data.image(name) for name in data.names), strict=True):
-            predictions.append(_cells(raw))
-            truths.append(_cells(np.asarray(data.density(name))))
+            predictions.append(_shrink(raw))
+            truths.append(_shrink(np.asarray(data.density(name))))
             below.append(float((raw < 0).mean()))
             above.append(float((raw > 1).mean()))
             advance(1)
     prediction, truth = np.stack(predictions), np.stack(truths)
     count = len(prediction)
-    z, t = _standard(prediction), _standard(truth)
+    z, t = _standardize(prediction), _standardize(truth)
     every = z @ t.T / z.shape[1]  # (predictions, truths), all correlations at once
-    centre = _standard(_cells(center_map(_SIDE))[None])[0]
+    center = _standardize(_shrink(center_map(_SIDE))[None])[0]
     table = pd.DataFrame(
         {
             "own": np.diag(every),
             "others": (every.sum(axis=1) - np.diag(every)) / (count - 1),
-            "mean_map": _with_mean_of_others(z, _shares(truth)),
-            "mean_prediction": _with_mean_of_others(z, z),
-            "center": z @ centre / z.shape[1],
-            "truth_center": t @ centre / t.shape[1],
+            "mean_map": _correlate_with_others(z, _normalize(truth)),
+            "mean_prediction": _correlate_with_others(z, z),
+            "center": z @ center / z.shape[1],
+            "truth_center": t @ center / t.shape[1],
             "below": below,
             "above": above,
         },
         index=pd.Index(data.names, name="image"),
     )
-    return Diagnosis(table, _findings(table))
+    return Diagnosis(table, _describe(table))
 
 
-def _cells(values: np.ndarray) -> np.ndarray:
-    from kerasal.images import resize
-
+def _shrink(values: np.ndarray) -> np.ndarray:
     return resize(np.asarray(values, np.float32), _SIDE).astype(np.float64).reshape(-1)
 
 
-def _standard(maps: np.ndarray) -> np.ndarray:
+def _standardize(maps: np.ndarray) -> np.ndarray:
     """Return maps of mean 0 and standard deviation 1; a constant one becomes zeros, correlated with nothing."""
     # Shrinking a constant map leaves rounding in it, which would be scaled up to a contrast.
     varies = np.ptp(maps, axis=1, keepdims=True) > 1e-5 * np.abs(maps).max(axis=1, keepdims=True)
-    centred = maps - maps.mean(axis=1, keepdims=True)
-    return np.where(varies, centred, 0.0) / np.where(varies, centred.std(axis=1, keepdims=True), 1.0)
+    centered = maps - maps.mean(axis=1, keepdims=True)
+    return np.where(varies, centered, 0.0) / np.where(varies, centered.std(axis=1, keepdims=True), 1.0)
 
 
-def _shares(maps: np.ndarray) -> np.ndarray:
+def _normalize(maps: np.ndarray) -> np.ndarray:
     return maps / np.maximum(maps.sum(axis=1, keepdims=True), 1e-12)
 
 
-def _with_mean_of_others(z: np.ndarray, maps: np.ndarray) -> np.ndarray:
+def _correlate_with_others(z: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """Return each map's correlation with the mean of the others' ``maps``."""
-    means = _standard((maps.sum(axis=0) - maps) / (len(maps) - 1))
+    means = _standardize((maps.sum(axis=0) - maps) / (len(maps) - 1))
     return (z * means).mean(axis=1)
 
 
-def _findings(table: pd.DataFrame) -> list[str]:
+def _describe(table: pd.DataFrame) -> list[str]:
     mean = table.mean()
     gap = table["own"] - table["others"]
     interval = summarize(gap.to_frame("gap")).loc["gap"]
-    told = (
+    read_off = (
         f"A prediction correlates with its own image's density at {mean['own']:.3f} and with other images' at "
         f"{mean['others']:.3f}: {interval['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}] is read off the "
         "image."
     )
-    found = [told]
+    found = [read_off]
     if mean["mean_prediction"] == 0:
         found.append("The predictions are constant: nothing is predicted.")
     elif interval["low"] <= 0:

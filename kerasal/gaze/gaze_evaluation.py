@@ -1,11 +1,12 @@
-"""Score a gaze net on a data set: the benchmark's metrics and the coursework's, beside the centre and the mean map."""
+"""Score a gaze model on a data set: the metrics of benchmark and coursework, beside the center and the mean map."""
 
 import warnings
 
 import numpy as np
 import pandas as pd
 
-from kerasal.gaze.predictor import Postprocess, Predictor, finish
+from kerasal.gaze.gaze_prediction import complete
+from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, fixations_of
 from kerasal.metrics.baselines import BASELINES, MeanMap, center_map
@@ -33,12 +34,12 @@ def evaluate(
     batch_size: int = 16,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Score the maps of a net: a table with one row an image, what cannot be read under ``error`` and the rest done.
+    """Score the maps of a model: a table of one row per image; what could not be read is under ``error``.
 
     Args:
-        predictor: the net.
+        predictor: the model.
         data: a ``GazeDataset`` with fixations.
-        postprocess: how the net's maps are brought to the images' size for ``metrics``; see ``finish``. Values below 0
+        postprocess: how the maps are brought to the images' size for ``metrics``; see ``finish``. Values below 0
             count as 0. The coursework's definition has its own way.
         metrics: a preset of ``kerasal.metrics``.
         baselines: scored like the maps, in columns ``center_...`` and ``mean_...``. The mean is that of the other
@@ -57,9 +58,9 @@ def evaluate(
     Raises:
         ValueError: unknown options; no image that could be scored.
     """
-    everyone, position, errors = _fixations(data)
+    everyone, position, errors = _read_fixations(data)
     if not everyone:
-        raise ValueError(f"None of the {len(data)} images can be scored. {_first(errors)}")
+        raise ValueError(f"None of the {len(data)} images can be scored. {_quote_first(errors)}")
     scorer = Scorer(resolve(PRESETS[metrics], _AVAILABLE), check_baselines(baselines), resize="matlab")
     alone = len(everyone) == 1
     scorer = scorer.without_others() if alone else scorer
@@ -68,22 +69,22 @@ def evaluate(
         mean.add(fixated)
     rows: dict[str, dict] = {}
     with progress_bar("Scoring", len(position), progress) as advance:
-        for name, raw in _raw_maps(predictor, data, list(position), errors, batch_size):
+        for name, raw in _predict_raw(predictor, data, list(position), errors, batch_size):
             fixated = everyone[position[name]]
             others = pool_of(everyone, position[name], seed)
             try:
-                shown = np.maximum(finish(raw, fixated.shape, postprocess), 0)
+                shown = np.maximum(complete(predictor, raw, fixated.shape, postprocess).map, 0)
                 density = np.asarray(data.density(name, sigma=sigma))
                 row = scorer.score(shown, fixated, density, others=others, mean=mean, name=name)
-                row |= {} if alone else _coursework(raw, fixated, others, mean, scorer.baselines, legacy, name)
+                row |= {} if alone else _score_coursework(raw, fixated, others, mean, scorer.baselines, legacy, name)
                 rows[name] = {**row, "error": None}
             except _ERRORS as error:
                 errors[name] = str(error)
             advance(1)
     if not rows:
-        raise ValueError(f"None of the {len(data)} images could be scored. {_first(errors)}")
+        raise ValueError(f"None of the {len(data)} images could be scored. {_quote_first(errors)}")
     rows |= {name: {"error": reason} for name, reason in errors.items()}
-    definitions = _definitions(scorer, sigma, legacy, alone)
+    definitions = _describe_columns(scorer, sigma, legacy, alone)
     table = pd.DataFrame.from_dict({name: rows[name] for name in data.names}, orient="index")
     table = table.reindex(columns=[*definitions, "error"])
     table.index.name = "image"
@@ -91,7 +92,7 @@ def evaluate(
     return table
 
 
-def _fixations(data) -> tuple[list[Fixations], dict[str, int], dict[str, str]]:
+def _read_fixations(data) -> tuple[list[Fixations], dict[str, int], dict[str, str]]:
     """Read the fixations of all images; return them, each image's place among them, and why others have none."""
     everyone, position, errors = [], {}, {}
     for name in data.names:
@@ -105,8 +106,8 @@ def _fixations(data) -> tuple[list[Fixations], dict[str, int], dict[str, str]]:
     return everyone, position, errors
 
 
-def _raw_maps(predictor: Predictor, data, names: list[str], errors: dict[str, str], batch_size: int):
-    """Yield (name, the net's own map); an image that cannot be read goes to ``errors``."""
+def _predict_raw(predictor: Predictor, data, names: list[str], errors: dict[str, str], batch_size: int):
+    """Yield (name, the model's own map); an image that cannot be read goes to ``errors``."""
     for start in range(0, len(names), batch_size):
         read = {}
         for name in names[start : start + batch_size]:
@@ -117,12 +118,12 @@ def _raw_maps(predictor: Predictor, data, names: list[str], errors: dict[str, st
         yield from zip(read, predictor.raw(read.values(), batch_size), strict=True)
 
 
-def _coursework(raw, fixated, others, mean, baselines, legacy, name) -> dict[str, float]:
+def _score_coursework(raw, fixated, others, mean, baselines, legacy, name) -> dict[str, float]:
     """Score a map and the baselines by the examiners' script, on its 640 x 480 pixels."""
     scaled = united([fixated], COURSEWORK_SHAPE)
     pool = others(COURSEWORK_SHAPE)
     found = {}
-    for prefix, prediction in (("", raw), *((f"{one}_", _baseline(one, fixated, mean)) for one in baselines)):
+    for prefix, prediction in (("", raw), *((f"{one}_", _make_baseline(one, fixated, mean)) for one in baselines)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a constant map: its correlation is NaN in the table
             scores = coursework_metrics.coursework_scores(
@@ -132,12 +133,12 @@ def _coursework(raw, fixated, others, mean, baselines, legacy, name) -> dict[str
     return found
 
 
-def _baseline(which: str, fixated: Fixations, mean: MeanMap) -> np.ndarray:
+def _make_baseline(which: str, fixated: Fixations, mean: MeanMap) -> np.ndarray:
     values = center_map(COURSEWORK_SHAPE) if which == "center" else mean.without(fixated)
     return values / values.max()
 
 
-def _definitions(scorer: Scorer, sigma: float | None, legacy: bool, alone: bool) -> dict[str, str]:
+def _describe_columns(scorer: Scorer, sigma: float | None, legacy: bool, alone: bool) -> dict[str, str]:
     dense = [column for column, metric in scorer.metrics.items() if "density" in metric.needs]
     blur = (
         "the data set's own, or fixations blurred by 3 % of the width" if sigma is None else f"blurred by {sigma:g} px"
@@ -153,6 +154,6 @@ def _definitions(scorer: Scorer, sigma: float | None, legacy: bool, alone: bool)
     return texts
 
 
-def _first(errors: dict[str, str]) -> str:
+def _quote_first(errors: dict[str, str]) -> str:
     name, reason = next(iter(errors.items()))
     return reason if name in reason else f"{name}: {reason}"

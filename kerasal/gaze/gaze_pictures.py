@@ -1,11 +1,12 @@
-"""Sheets that a person judges a gaze net by: predictions beside the truth, first-layer filters, the uint8 wrap."""
+"""Sheets that a person judges a gaze model by: predictions beside the truth, first-layer filters, the uint8 wrap."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from kerasal import hooks, images
-from kerasal.gaze.predictor import Postprocess, Predictor, finish
+from kerasal.gaze.gaze_prediction import complete
+from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import cc
 from kerasal.metrics.coursework_metrics import coursework_map
 from kerasal.progress import progress_bar
@@ -30,7 +31,7 @@ def panel(
     """Draw image, truth and prediction in rows: the given images, or the best, median and worst ones by CC.
 
     Args:
-        predictor: the net.
+        predictor: the model.
         data: a ``GazeDataset`` of which every image can be read.
         names: of the images to show; ``None`` predicts all and chooses.
         postprocess: see ``kerasal.gaze.finish``.
@@ -47,19 +48,19 @@ def panel(
         raws = predictor.raw(data.image(name) for name in wanted)
         for name, raw in zip(wanted, raws, strict=True):
             truth = np.asarray(data.density(name))
-            shown = finish(raw, truth.shape, postprocess)
+            shown = complete(predictor, raw, truth.shape, postprocess).map
             scores[name] = cc(shown, truth, name=name) if shown.min() < shown.max() else float("nan")
             kept[name] = raw
             advance(1)
-    labelled = {name: "" for name in wanted} if names is not None else _chosen(scores, count)
+    labelled = {name: "" for name in wanted} if names is not None else _choose(scores, count)
     pictures, labels, rows = [], [], []
     for name, kind in labelled.items():
         photograph, truth = data.image(name), np.asarray(data.density(name))
-        shown = finish(kept[name], truth.shape, postprocess)
-        pictures += [photograph, _drawn(truth), _drawn(shown), overlay(photograph, shown)]
+        shown = complete(predictor, kept[name], truth.shape, postprocess).map
+        pictures += [photograph, _draw_heat(truth), _draw_heat(shown), overlay(photograph, shown)]
         labels += [name, "where people looked", f"prediction, CC {scores[name]:.2f}", "prediction on the image"]
         rows.append(kind)
-    title = f"{predictor.net.name} on {len(wanted)} images, mean CC {np.nanmean(list(scores.values())):.3f}"
+    title = f"{predictor.model.name} on {len(wanted)} images, mean CC {np.nanmean(list(scores.values())):.3f}"
     return images.grid(
         pictures,
         labels,
@@ -71,13 +72,13 @@ def panel(
     )
 
 
-def filters(net, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np.ndarray:
-    """Draw the kernels of the first convolution as colours, all on one scale from the lowest to the highest weight.
+def filters(model, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np.ndarray:
+    """Draw the kernels of the first convolution as colors, all on one scale from the lowest to the highest weight.
 
     Args:
-        net: a net whose first convolution sees RGB images.
+        model: a model whose first convolution sees RGB images.
         bgr: whether its preprocessing swaps the channels.
-        columns: pictures a row.
+        columns: pictures per row.
         tile: size of a picture.
 
     Raises:
@@ -85,11 +86,11 @@ def filters(net, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np.n
     """
     found = [
         (path, layer)
-        for path, layer in hooks.layers(net)
+        for path, layer in hooks.layers(model)
         if getattr(getattr(layer, "kernel", None), "shape", ())[2:3] == (3,) and len(layer.kernel.shape) == 4
     ]
     if not found:
-        raise ValueError(f"{net.name} has no convolution with three input channels.")
+        raise ValueError(f"{model.name} has no convolution with three input channels.")
     path, layer = found[0]
     kernels = np.asarray(layer.kernel, np.float64)[:, :, :: -1 if bgr else 1]
     low, high = kernels.min(), kernels.max()
@@ -99,18 +100,19 @@ def filters(net, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np.n
         [scaled[..., i] for i in range(count)],
         [str(i) for i in range(count)],
         columns=min(columns, count),
-        title=f"{net.name}, {path}: {count} kernels of {height} × {width}",
+        title=f"{model.name}, {path}: {count} kernels of {height} × {width}",
         note=f"one scale for all, {low:.3g} black to {high:.3g} white; red, green, blue as the weights of R, G, B",
         tile=tile,
     )
 
 
 def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.ndarray:
-    """Draw what casting a net's output to 8 bits without clipping does, beside the clipped map; see ``wrapped``."""
+    """Draw what casting a model's output to 8 bits without clipping does, beside the clipped map."""
     shape = photograph.shape[:2]
     below, above = float((raw < 0).mean()), float((raw > 1).mean())
+    clipped, wrapped = (coursework_map(raw, shape, legacy=legacy) for legacy in (False, True))
     return images.grid(
-        [photograph, _drawn(coursework_map(raw, shape), 1.0), _drawn(coursework_map(raw, shape, legacy=True), 1.0)],
+        [photograph, _draw_heat(clipped, 1.0), _draw_heat(wrapped, 1.0)],
         ["image", "prediction, clipped to 0..1", "the same cast to uint8: it wraps around"],
         columns=3,
         note=f"{below:.1%} of the net's pixels are below 0 and turn bright, {above:.1%} above 1 and turn dark; "
@@ -119,7 +121,7 @@ def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.n
     )
 
 
-def _chosen(scores: dict[str, float], count: int) -> dict[str, str]:
+def _choose(scores: dict[str, float], count: int) -> dict[str, str]:
     """Return name -> kind of the best, median and worst images, best first; one of few is shown once."""
     order = sorted((name for name in scores if scores[name] == scores[name]), key=lambda name: -scores[name])
     if not order:
@@ -133,7 +135,7 @@ def _chosen(scores: dict[str, float], count: int) -> dict[str, str]:
     return found
 
 
-def _drawn(values: np.ndarray, limit: float | None = None) -> np.ndarray:
+def _draw_heat(values: np.ndarray, limit: float | None = None) -> np.ndarray:
     values = np.asarray(values, np.float64)
     if limit is None:
         values = values - values.min()

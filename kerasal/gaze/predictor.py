@@ -1,51 +1,52 @@
-"""Maps of where people will look: a gaze net applied to photographs of any size."""
+"""A gaze model at work: photographs of any size in, one map of its own size per photograph out."""
 
+import math
+import warnings
 from collections.abc import Iterable, Iterator
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from kerasal import preprocessing as conventions
-from kerasal.gaze.gaze_maps import as_maps, fitted, image_size, is_log_density, map_size, prepare
 from kerasal.hooks import unchanged
 from kerasal.hooks.trace import Retraced
-from kerasal.images import check_image, size_of_area
-from kerasal.metrics.blur import gaussian_blur
-from kerasal.metrics.coursework_metrics import SMOOTH, enlarged_map
+from kerasal.images import check_image, resize, size_of_area
+from kerasal.layers import LogDensity
+from kerasal.models.image_model import ImageModel
 from kerasal.process import check_process
 
 import keras
 import tensorflow as tf
 
-import cv2  # isort: skip (after kerasal.images, which says what to do where it cannot be loaded)
-
 Postprocess = Literal["examiners", "pan", "none"]
 
 AREA = 240 * 320
-"""The pixels on which a net of any size looks at a photograph, unless it is given a size."""
-
-_PAN_SIGMA, _PAN_SIDE = 3.0, 48
+"""The pixels on which a model of any size looks at a photograph, unless it is given a size."""
 
 
 class Predictor:
-    """A gaze net, compiled once and again when it has changed, that gives raw maps of photographs.
+    """A gaze model, compiled once and again when it has changed, that gives raw maps of photographs.
 
     Args:
-        net: RGB images in, one map an image out; see ``kerasal.training.train_gaze``.
+        model: RGB images in, one map per image out; see ``kerasal.training.train_gaze``.
         preprocessing: how it wants its pixels.
-        size: (height, width) to look at photographs in, for a net that takes any size. One that gives log-densities
+        size: (height, width) to look at photographs in, for a model that takes any size. One that gives log-densities
             (``layers.LogDensity``) needs none: it looks at each photograph in its own proportions, on ``AREA`` pixels.
         target_range: the range of the maps it was trained on: 0..1 (``"unit"``), or -1..1 (``"pm1"``), which is brought
             to 0..1.
 
+    Attributes:
+        gives_log_density: whether the model's output is a log-density, of which ``raw`` gives the density.
+        postprocess: how its maps are finished unless something else is asked for: ``"none"`` for densities, for other
+            maps ``"examiners"``; see ``kerasal.gaze.finish``.
+
     Raises:
-        ValueError: no such net.
+        ValueError: no such model.
     """
 
     def __init__(
         self,
-        net: keras.Model,
+        model: keras.Model,
         preprocessing: str | conventions.Preprocessing = "unit",
         *,
         size: tuple[int, int] | None = None,
@@ -54,16 +55,29 @@ class Predictor:
         check_process()
         if target_range not in ("unit", "pm1"):
             raise ValueError(f'target_range is "unit" or "pm1". Received: {target_range!r}.')
-        self.net, self.convention = net, conventions.get(preprocessing)
-        self._pm1, self._log = target_range == "pm1", is_log_density(net)
+        self.model, self.convention = model, conventions.get(preprocessing)
+        self._pm1, self.gives_log_density = target_range == "pm1", is_log_density(model)
+        self.postprocess: Postprocess = "none" if self.gives_log_density else "examiners"
         self.size = self.map_size = None
-        if not (self._log and size is None and None in net.input_shape[1:3]):
-            self.size, self.map_size = image_size(net, size), map_size(net, size)
+        if not (self.gives_log_density and size is None and None in model.input_shape[1:3]):
+            self.size, self.map_size = find_image_size(model, size), find_map_size(model, size)
         pixels = tf.TensorSpec((None, *(self.size or (None, None)), 3), tf.uint8)
-        self._graph = Retraced(self.forward, [pixels], net, autograph=True)
+        self._graph = Retraced(self.forward, [pixels], model, autograph=True)
+
+    @classmethod
+    def of(cls, model: ImageModel) -> "Predictor":
+        """Return the predictor of an opened model; pixels are 0..1 where it is not known how it wants them."""
+        target_range = model.facts.get("target_range", "unit")
+        return cls(model.keras_model, model.preprocessing or "unit", size=model.size, target_range=target_range)
+
+    @property
+    def net(self) -> keras.Model:
+        """The model; deprecated, use ``model``."""
+        warnings.warn("Predictor.net is called Predictor.model now.", DeprecationWarning, stacklevel=2)
+        return self.model
 
     def raw(self, photographs: Iterable[np.ndarray], batch_size: int = 16) -> Iterator[np.ndarray]:
-        """Yield the net's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped.
+        """Yield the model's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped.
 
         Raises:
             ValueError: no such photograph.
@@ -72,7 +86,8 @@ class Predictor:
         batch: list[np.ndarray] = []
         for photograph in photographs:
             photograph = check_image(photograph, "A photograph")
-            ready = fitted(photograph, self.size or size_of_area(photograph.shape[:2], AREA))
+            # All of it, stretched, because its map is stretched back.
+            ready = resize(photograph, self.size or size_of_area(photograph.shape[:2], AREA))
             if len(batch) == batch_size or (batch and batch[0].shape != ready.shape):
                 yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
                 batch = []
@@ -81,76 +96,65 @@ class Predictor:
             yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
 
     def forward(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Return the net's maps (N, h, w) of a tensor of pixels, uint8 (N, H, W, 3) of the size that it looks at."""
-        with unchanged(self.net):
-            outputs = self.net(prepare(pixels, self.convention), training=False)
+        """Return the model's maps (N, h, w) of a tensor of pixels, uint8 (N, H, W, 3) of the size that it looks at."""
+        with unchanged(self.model):
+            outputs = self.model(preprocess(pixels, self.convention), training=False)
         size = self.map_size or tuple(tf.unstack(tf.shape(outputs)[1:3]))
-        maps = tf.cast(as_maps(outputs, size, log=self._log), tf.float32)
+        maps = tf.cast(shape_maps(outputs, size, log=self.gives_log_density), tf.float32)
         return (maps + 1) / 2 if self._pm1 else maps
 
 
-def predict(
-    net: keras.Model,
-    photographs: Iterable[np.ndarray],
-    *,
-    preprocessing: str | conventions.Preprocessing = "unit",
-    size: tuple[int, int] | None = None,
-    target_range: Literal["unit", "pm1"] = "unit",
-    postprocess: Postprocess = "examiners",
-    batch_size: int = 16,
-) -> Iterator[np.ndarray]:
-    """Yield a map (H, W), float32, of each photograph, uint8 RGB (H, W, 3) of any size.
-
-    Args:
-        net: a gaze net, or a ``Predictor``, which brings the next three options along.
-        photographs: read one after the other.
-        preprocessing: how the net wants its pixels.
-        size: see ``Predictor``.
-        target_range: see ``Predictor``.
-        postprocess: see ``finish``.
-        batch_size: photographs at a time.
+def find_image_size(model, size: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Return the (height, width) that ``model`` takes: its own, or ``size`` where it takes any.
 
     Raises:
-        ValueError: a net, an option or a photograph that does not fit; a map that is not finite.
+        ValueError: no model of one RGB image, or one of another size than ``size``; one of any size, and no ``size``.
     """
-    import itertools
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] not in (3, None):
+        raise ValueError(f"A gaze net takes RGB images (N, H, W, 3). {getattr(model, 'name', model)!r} takes {shape}.")
+    own = shape[1:3]
+    if None not in own:
+        if size is not None and tuple(size) != own:
+            raise ValueError(f"{model.name} takes images of {own[0]} x {own[1]}. Received size {tuple(size)}.")
+        return own
+    if size is None:
+        raise ValueError(f"{model.name} takes images of any size: say which, as size=(height, width).")
+    return int(size[0]), int(size[1])
 
-    predictor = net
-    if not isinstance(net, Predictor):
-        predictor = Predictor(net, preprocessing, size=size, target_range=target_range)
-    first, second = itertools.tee(photographs)
-    for photograph, raw in zip(first, predictor.raw(second, batch_size), strict=True):
-        yield finish(raw, photograph.shape[:2], postprocess)
 
-
-def finish(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "examiners") -> np.ndarray:
-    """Bring a net's map to the size of its photograph, float32 (H, W).
-
-    ``"examiners"`` is the coursework's: values below 0 as 0 and above 1 as 1, 8 bits, enlarged bicubically, blurred by
-    2 pixels. ``"pan"`` blurs the small map first, by 3 of its 48 pixels, and then enlarges it (Pan et al.'s script; the
-    result is neither clipped nor rounded). ``"none"`` only enlarges.
+def find_map_size(model, size: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Return the (height, width) of the maps that ``model`` makes of images of ``find_image_size(model, size)``.
 
     Raises:
-        ValueError: another word, or a map that is not finite.
+        ValueError: the output is no map: (N, H, W), (N, H, W, 1), or the pixels of a square one in a row.
     """
-    if postprocess not in get_args(Postprocess):
-        raise ValueError(f"postprocess is one of {', '.join(get_args(Postprocess))}. Received: {postprocess!r}.")
-    if not np.isfinite(raw).all():
-        raise ValueError(f"The net's map holds {np.count_nonzero(~np.isfinite(raw))} NaN or infinite values.")
-    if postprocess == "examiners":
-        return _blurred(enlarged_map(raw, shape), SMOOTH).astype(np.float32)
-    values = np.asarray(raw, np.float64)
-    if postprocess == "pan":
-        values = _blurred(values, _PAN_SIGMA * min(values.shape) / _PAN_SIDE)
-    enlarged = Image.fromarray(values.astype(np.float32)).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
-    return np.asarray(enlarged)
+    height, width = find_image_size(model, size)
+    shape = tuple(model.compute_output_shape((1, height, width, 3)))
+    if len(shape) == 2 and shape[1] and shape[1] > 1 and math.isqrt(shape[1]) ** 2 == shape[1]:
+        return (math.isqrt(shape[1]),) * 2
+    if len(shape) == 3 or (len(shape) == 4 and shape[3] == 1):
+        return shape[1:3]
+    raise ValueError(
+        f"A gaze net makes one map an image: (N, H, W), (N, H, W, 1) or a square in a row. {model.name} makes {shape}."
+    )
 
 
-def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur as ``metrics.blur.gaussian_blur`` does, to 1e-12 and many times faster: here every image waits for it."""
-    radius = int(4 * sigma + 0.5)
-    if values.min() == values.max():  # rounding would give it a contrast
-        return values
-    if radius >= min(values.shape):  # OpenCV mirrors once, a blur so wide needs more
-        return gaussian_blur(values, sigma)
-    return cv2.GaussianBlur(values, (2 * radius + 1, 2 * radius + 1), sigma, borderType=cv2.BORDER_REFLECT)
+def is_log_density(model) -> bool:
+    """Tell whether a model gives log-densities, that is, whether its last layer is ``LogDensity``."""
+    return bool(getattr(model, "layers", None)) and isinstance(model.layers[-1], LogDensity)
+
+
+def shape_maps(outputs, size: tuple[int, int], *, log: bool = False):
+    """Shape the outputs of a model, an array or a tensor, as (N, H, W); log-densities become maps of maximum 1."""
+    maps = tf.reshape(outputs, (-1, *size))
+    # The maximum only sets the scale, which no metric but the MSE looks at: no gradient goes through it.
+    return tf.exp(maps - tf.stop_gradient(tf.reduce_max(maps, axis=(1, 2), keepdims=True))) if log else maps
+
+
+def preprocess(pixels, convention: conventions.Preprocessing):
+    """Turn a tensor of pixels (N, H, W, 3), 0..255, into model inputs: ``Preprocessing.apply`` in the graph."""
+    pixels = tf.cast(pixels, tf.float32)
+    if convention.bgr:
+        pixels = pixels[..., ::-1]
+    return (pixels - np.float32(convention.mean)) / np.float32(convention.std)

@@ -1,4 +1,4 @@
-"""FastGaze's file format, VXM: a small trained gaze net as somebody else published it, made a Keras model.
+"""FastGaze's file format, VXM: a small trained gaze model that others published, as a Keras model.
 
 The format: ``01 't' 'P' 'M'``, the number of entries (u32), then each as the length of its name with its zero (u32),
 the name, its zero, the length of the value (u32) and the value; all little-endian. Layer i has the entries ``iType`` (0
@@ -40,11 +40,11 @@ def load_vxm(path: str | os.PathLike) -> keras.Model:
     check_process()
     entries = read_vxm(path)
     try:
-        count = _number(entries["layerCount"])
+        count = _read_int(entries["layerCount"])
         inputs = keras.Input((None, None, 3), name="image")
         tensor, weights = inputs, []
         for index in range(count):
-            tensor = _layer(tensor, inputs, index, entries, weights)
+            tensor = _add_layer(tensor, inputs, index, entries, weights)
         maps = keras.ops.squeeze(tensor, axis=-1) if len(tensor.shape) == 4 else tensor
         net = keras.Model(inputs, LogDensity(name="log_density")(maps), name="fastgaze")
         for name, kernel, bias in weights:
@@ -84,13 +84,13 @@ def read_vxm(path: str | os.PathLike) -> dict[str, bytes]:
         raise ValueError(f"{path} is a truncated or damaged VXM file: {error}.") from error
 
 
-def _layer(tensor, inputs, index: int, entries: dict[str, bytes], weights: list):
-    kind = _number(entries[f"{index}Type"])
+def _add_layer(tensor, inputs, index: int, entries: dict[str, bytes], weights: list):
+    kind = _read_int(entries[f"{index}Type"])
     layers = keras.layers
     if kind == _POOLING:
-        return layers.MaxPooling2D(_number(entries[f"{index}Pool"]), name=f"pool{index}")(tensor)
+        return layers.MaxPooling2D(_read_int(entries[f"{index}Pool"]), name=f"pool{index}")(tensor)
     if kind == _BLUR:
-        sigma, size = _number(entries[f"{index}Std"]), _number(entries[f"{index}KernelSize"])
+        sigma, size = _read_int(entries[f"{index}Std"]), _read_int(entries[f"{index}KernelSize"])
         blur = GaussianBlur(sigma, learned=False, truncate=(size // 2) / sigma, name=f"blur{index}")
         return blur(keras.ops.squeeze(ResizeLike(name=f"enlarge{index}")([tensor, inputs]), axis=-1))
     if kind != _CONVOLUTION:
@@ -100,7 +100,7 @@ def _layer(tensor, inputs, index: int, entries: dict[str, bytes], weights: list)
     name = f"conv{index}"
     weights.append((name, kernel, np.frombuffer(entries[f"{index}b"], "<f4")))
     tensor = layers.Conv2D(kernel.shape[3], kernel.shape[:2], padding="same", name=name)(tensor)
-    activation = _number(entries[f"{index}Act"])
+    activation = _read_int(entries[f"{index}Act"])
     if activation == _RELU:
         return layers.ReLU(name=f"relu{index}")(tensor)
     if activation == _PRELU:
@@ -111,5 +111,5 @@ def _layer(tensor, inputs, index: int, entries: dict[str, bytes], weights: list)
     return tensor
 
 
-def _number(value: bytes) -> int:
+def _read_int(value: bytes) -> int:
     return struct.unpack("<i", value)[0]

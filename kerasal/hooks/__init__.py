@@ -17,6 +17,7 @@ from kerasal.hooks.backward_rules import NoReLU as NoReLU
 from kerasal.hooks.engine import activations as activations
 from kerasal.hooks.engine import watched as watched
 from kerasal.hooks.model_digest import digest_model as digest_model
+from kerasal.hooks.paths import channel_count as channel_count
 from kerasal.hooks.paths import find as find_layer
 from kerasal.hooks.paths import layers as layers
 from kerasal.hooks.paths import select_output as select_output
@@ -37,6 +38,7 @@ __all__ = [
     "NoReLU",
     "Snapshot",
     "activations",
+    "channel_count",
     "differentiate",
     "digest_model",
     "find_layer",

@@ -47,6 +47,16 @@ def find(model: keras.Model, name: str) -> tuple[str, keras.Operation]:
     return fitting[0]
 
 
+def channel_count(model: keras.Model, name: str) -> int | None:
+    """Return how many channels (or units) a layer declares that it gives; None if it does not say.
+
+    Raises:
+        ValueError: see ``find``.
+    """
+    shape = getattr(getattr(find(model, name)[1], "output", None), "shape", None)
+    return int(shape[-1]) if shape and shape[-1] else None
+
+
 def select_output(model: keras.Model, outputs, name: str | int | None):
     """Return the one output that is meant, by name or position; a model with one output needs no name.
 

@@ -17,6 +17,7 @@ from kerasal.images.grids import caption as caption
 from kerasal.images.grids import grid as grid
 from kerasal.images.grids import sheet as sheet
 from kerasal.images.image_check import check_image as check_image
+from kerasal.images.image_files import encode_png as encode_png
 from kerasal.images.image_files import frames as frames
 from kerasal.images.image_files import read as read
 from kerasal.images.image_files import write as write
@@ -27,6 +28,7 @@ from kerasal.images.image_folders import read_images as read_images
 __all__ = [
     "caption",
     "check_image",
+    "encode_png",
     "find_files",
     "fit_image",
     "frames",

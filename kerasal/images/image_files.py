@@ -1,5 +1,6 @@
 """Read and write image files. Pillow reads them: it knows the size before decoding, EXIF rotation, alpha and CMYK."""
 
+import io
 import os
 import pathlib
 import threading
@@ -72,6 +73,13 @@ def frames(path: str | os.PathLike) -> int:
         raise
     except Exception as error:
         raise ValueError(f"{path} is a damaged or truncated image: {_reason(error)}.") from error
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Return a uint8 (H, W) or (H, W, 3) picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(check_image(image, "A picture", (3, None))).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def write(path: str | os.PathLike, image: np.ndarray) -> pathlib.Path:

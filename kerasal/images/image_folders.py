@@ -91,8 +91,8 @@ def read_images(photos: Any) -> list[np.ndarray] | None:
     if isinstance(photos, (list, tuple)):
         if not photos:
             raise ValueError("photos must hold images, got none.")
-        read = [read(one) if isinstance(one, (str, os.PathLike)) else np.asarray(one) for one in photos]
-        return read if all(one.dtype == np.uint8 for one in read) else None
+        arrays = [read(one) if isinstance(one, (str, os.PathLike)) else np.asarray(one) for one in photos]
+        return arrays if all(array.dtype == np.uint8 for array in arrays) else None
     array = np.asarray(photos)
     if array.dtype != np.uint8:
         return None

@@ -2,6 +2,7 @@
 
     image, model -> localize -> class, score, box, mask        image, map -> graphcut | threshold -> mask -> box
     boxes, true boxes (read_boxes) -> localization_error, correct_localization, mean_iou
+    model, folder of images, true boxes -> evaluate_folder -> table, summary, files
 
 Boxes are (x_min, y_min, x_max, y_max) in pixels, 0-based, with exclusive upper bounds; masks are bool (H, W); maps are
 (H, W), the larger the stronger, and never normalised by the caller.
@@ -23,6 +24,9 @@ from kerasal.localization.box_scores import pointing_accuracy as pointing_accura
 from kerasal.localization.boxes import inside as inside
 from kerasal.localization.boxes import iou as iou
 from kerasal.localization.boxes import scaled as scaled
+from kerasal.localization.folder_evaluation import LocalizationReport as LocalizationReport
+from kerasal.localization.folder_evaluation import evaluate_folder as evaluate_folder
+from kerasal.localization.ground_truth import UnknownClass as UnknownClass
 from kerasal.localization.localizer import Localization as Localization
 from kerasal.localization.localizer import find_objects as find_objects
 from kerasal.localization.localizer import localize as localize
@@ -38,10 +42,13 @@ from kerasal.localization.segmentation import segment as segment
 __all__ = [
     "RECIPES",
     "Localization",
+    "LocalizationReport",
     "Segmentation",
+    "UnknownClass",
     "bounding_box",
     "boxed",
     "correct_localization",
+    "evaluate_folder",
     "find_objects",
     "figure",
     "graphcut",

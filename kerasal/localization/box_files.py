@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from kerasal.datasets.image_names import take_stem
+from kerasal.fixations.image_names import take_stem
 from kerasal.names import closest
 
 COLUMNS = ("image", "class", "box", "width", "height")

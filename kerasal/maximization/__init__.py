@@ -5,6 +5,7 @@
 """
 
 from kerasal import _keras as _keras
+from kerasal.maximization.maximized_page import draw_maximized as draw_maximized
 from kerasal.maximization.maximizer import maximize as maximize
 from kerasal.maximization.presets import PRESETS as PRESETS
 from kerasal.maximization.regularizers import L1 as L1
@@ -15,4 +16,15 @@ from kerasal.maximization.transforms import Jitter as Jitter
 from kerasal.maximization.transforms import Rotation as Rotation
 from kerasal.maximization.transforms import Scale as Scale
 
-__all__ = ["L1", "L2", "PRESETS", "Jitter", "Maximization", "Rotation", "Scale", "TotalVariation", "maximize"]
+__all__ = [
+    "L1",
+    "L2",
+    "PRESETS",
+    "Jitter",
+    "Maximization",
+    "Rotation",
+    "Scale",
+    "TotalVariation",
+    "draw_maximized",
+    "maximize",
+]

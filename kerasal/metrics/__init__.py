@@ -3,7 +3,8 @@
 The saliency benchmarks' numbers, computed in float64 by NumPy (and POT for ``emd``), deterministic unless random
 splits are asked for. The defaults are the MIT benchmark's definitions; options give Tuebingen's (pysaliency) and
 others'. Numbers of two definitions never belong in one table. ``evaluate`` scores a set of images into a table, with
-baselines beside the maps, and ``summarize`` turns that into means with their uncertainty.
+baselines beside the maps, ``evaluate_folder`` does so with files, and ``summarize`` turns tables into means with their
+uncertainty.
 
 ================== ============== ========= ======== ================================================================
 metric             against        range     chance   measures; and its pitfall
@@ -48,10 +49,12 @@ from kerasal.metrics.distributions import cc as cc
 from kerasal.metrics.distributions import kld as kld
 from kerasal.metrics.distributions import similarity as similarity
 from kerasal.metrics.evaluator import evaluate as evaluate
+from kerasal.metrics.folder_scores import evaluate_folder as evaluate_folder
 from kerasal.metrics.pointwise import information_gain as information_gain
 from kerasal.metrics.pointwise import nss as nss
 from kerasal.metrics.roc_areas import auc as auc
 from kerasal.metrics.roc_areas import auc_judd as auc_judd
+from kerasal.metrics.score_report import ScoreReport as ScoreReport
 from kerasal.metrics.stepped import auc_borji as auc_borji
 from kerasal.metrics.stepped import auc_shuffled as auc_shuffled
 from kerasal.metrics.summary import summarize as summarize
@@ -60,6 +63,7 @@ from kerasal.metrics.transport import emd as emd
 __all__ = [
     "BASELINES",
     "SIGMAS",
+    "ScoreReport",
     "auc",
     "auc_borji",
     "auc_judd",
@@ -70,6 +74,7 @@ __all__ = [
     "coursework_scores",
     "emd",
     "evaluate",
+    "evaluate_folder",
     "information_gain",
     "kld",
     "nss",

@@ -43,7 +43,7 @@ class ImageModel:
     """
 
     keras_model: keras.Model
-    preprocessing: conventions.Preprocessing | str | None = None
+    preprocessing: conventions.Preprocessing | None = None
     labels: Sequence[str] = ()
     size: tuple[int, int] | None = None
     fit: Literal["crop", "stretch"] = "crop"
@@ -107,8 +107,8 @@ class ImageModel:
         """Return the (height, width, channels) of an image as the model takes it, channels last."""
         return *self.input_size(), self.channels
 
-    def check_pixels(self) -> None:
-        """Refuse pixels where it is not known how the model wants them, or where it takes no picture.
+    def check_pixels(self) -> conventions.Preprocessing:
+        """Return the preprocessing; refuse pixels where it is not known, or where the model takes no picture.
 
         Raises:
             NoPreprocessing: a ValueError: ``preprocessing`` is None.
@@ -124,6 +124,7 @@ class ImageModel:
             raise ValueError(
                 f"{self.name!r} takes {self.channels} channels; an image has 3, or 1 when gray. Give float inputs."
             )
+        return self.preprocessing
 
     def fit_image(self, image: np.ndarray, *, scale: float = 1.0, size: tuple[int, int] | None = None) -> np.ndarray:
         """Return what the model sees of an image (h, w, 1 or 3), uint8 (height, width, channels).
@@ -138,12 +139,13 @@ class ImageModel:
         """
         self.check_pixels()
         image = images.check_image(image, "An image", (3, 1))
-        size = tuple(round(scale * side) for side in size or self.input_size(image))
-        return images.to_channels(images.fit_image(image, size, self.fit), self.channels)
+        height, width = size or self.input_size(image)
+        fitted = images.fit_image(image, (round(scale * height), round(scale * width)), self.fit)
+        return images.to_channels(fitted, self.channels)
 
     def to_inputs(self, pixels: np.ndarray) -> np.ndarray:
         """Preprocess uint8 images (N, height, width, channels) that fit; return inputs in the model's own layout."""
-        inputs = self.preprocessing.apply(pixels)
+        inputs = self.check_pixels().apply(pixels)
         if len(self.shape) == 2:
             return inputs[..., 0]
         return np.ascontiguousarray(np.moveaxis(inputs, -1, 1)) if self.channels_first else inputs

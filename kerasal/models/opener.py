@@ -110,7 +110,9 @@ def _complete(model: ImageModel) -> ImageModel:
                 f"four photographs best (mean probability {share:.2f}, next {second:.2f}); preprocessing sets it."
             )
     if model.labels and outputs not in (None, 1, len(model.labels)):
-        raise ValueError(f"The labels name {len(model.labels)} classes, but {model.name!r} has {outputs} outputs.")
+        raise ValueError(
+            f"The labels name {len(model.labels)} classes, but {model.name!r} gives scores (None, {outputs})."
+        )
     return model
 
 

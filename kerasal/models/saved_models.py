@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 
 from kerasal.archive_check import check_expansion
 
-_COMPUTING = pathlib.Path(__file__).parent / "assets" / "saved_model_operations.txt"
+_COMPUTING = pathlib.Path(__file__).parent.parent / "assets" / "saved_model_operations.txt"
 _SAVING = frozenset({"SaveV2", "MergeV2Checkpoints", "ShardedFilename", "ShardedFilespec"})
 _RESTORING = frozenset({"RestoreV2"})
 _GRAPH = "the main graph"

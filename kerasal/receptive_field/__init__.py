@@ -16,6 +16,7 @@ from kerasal.receptive_field.exemplars.evolution_files import Evolution as Evolu
 from kerasal.receptive_field.exemplars.evolution_files import read_evolution as read_evolution
 from kerasal.receptive_field.exemplars.evolution_pages import draw_evolution as draw_evolution
 from kerasal.receptive_field.exemplars.exemplar_pages import draw_exemplars as draw_exemplars
+from kerasal.receptive_field.exemplars.exemplar_pages import exemplar_table as exemplar_table
 from kerasal.receptive_field.exemplars.feature_evolution import FeatureEvolution as FeatureEvolution
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars as Exemplars
 from kerasal.receptive_field.exemplars.top_exemplars import top_exemplars as top_exemplars
@@ -52,6 +53,7 @@ __all__ = [
     "draw_patterns",
     "draw_propagation",
     "draw_validation",
+    "exemplar_table",
     "field",
     "fields",
     "patterns",

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 
 from kerasal import preprocessing as conventions
-from kerasal.gaze.gaze_maps import is_log_density
+from kerasal.gaze.predictor import is_log_density
 from kerasal.models.image_model import ImageModel
 from kerasal.models.opener import open_model
 from kerasal.process import check_process

@@ -1,4 +1,4 @@
-"""Routines that train: they take a model and data, and know neither the zoo nor a data set by name.
+"""Routines that train: they take a model and data; ``prepare_training`` makes both of names and folders.
 
 ``train`` is for classifiers, ``ablate`` for variants of one, ``train_gaze`` for gaze predictors (by a ``Recipe``, see
 ``RECIPES``). Each writes everything into one output folder and keeps its state there, so that a run stopped at any
@@ -16,6 +16,9 @@ from kerasal.training.augmentation import Augmentation as Augmentation
 from kerasal.training.classifier import Training as Training
 from kerasal.training.classifier import accuracy as accuracy
 from kerasal.training.classifier import train as train
+from kerasal.training.gaze_setup import GazeSetup as GazeSetup
+from kerasal.training.gaze_setup import add_center_bias as add_center_bias
+from kerasal.training.gaze_setup import prepare_gaze as prepare_gaze
 from kerasal.training.gaze_training import GazeTraining as GazeTraining
 from kerasal.training.gaze_training import train_gaze as train_gaze
 from kerasal.training.schedules import Constant as Constant
@@ -26,6 +29,9 @@ from kerasal.training.sgd import TorchSGD as TorchSGD
 from kerasal.training.training_recipes import RECIPES as RECIPES
 from kerasal.training.training_recipes import Recipe as Recipe
 from kerasal.training.training_recipes import recipe as recipe
+from kerasal.training.training_setup import TrainingSetup as TrainingSetup
+from kerasal.training.training_setup import prepare_training as prepare_training
+from kerasal.training.training_setup import watch_features as watch_features
 from kerasal.training.workers import join_workers as join_workers
 
 __all__ = [
@@ -33,16 +39,22 @@ __all__ = [
     "Augmentation",
     "Constant",
     "Cosine",
+    "GazeSetup",
     "GazeTraining",
     "Linspace",
     "Recipe",
     "StepFloor",
     "TorchSGD",
     "Training",
+    "TrainingSetup",
     "ablate",
     "accuracy",
+    "add_center_bias",
     "join_workers",
+    "prepare_gaze",
+    "prepare_training",
     "recipe",
     "train",
     "train_gaze",
+    "watch_features",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasal.gaze.gaze_maps import as_maps, is_log_density, prepare
+from kerasal.gaze.predictor import is_log_density, preprocess, shape_maps
 from kerasal.losses import CCLoss, KLDLoss, LogLikelihoodLoss, NSSLoss, SimilarityLoss, WeightedSum
 from kerasal.losses.scores import cc
 from kerasal.preprocessing import Preprocessing
@@ -61,10 +61,10 @@ class Steps:
         return tf.stack([density, fixations], axis=-1)
 
     def _maps(self, outputs):
-        return tf.cast(as_maps(outputs, self.map_size, log=is_log_density(self.net)), tf.float32)
+        return tf.cast(shape_maps(outputs, self.map_size, log=is_log_density(self.net)), tf.float32)
 
     def _inputs(self, pixels):
-        return prepare(pixels, self.convention) if pixels.dtype == tf.uint8 else pixels
+        return preprocess(pixels, self.convention) if pixels.dtype == tf.uint8 else pixels
 
     def _train_one(self, pixels, density, fixations, flipped, count):
         losses, gradients = self._gradients(pixels, density, fixations, flipped, lambda losses: losses, count)

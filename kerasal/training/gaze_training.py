@@ -19,7 +19,7 @@ import pandas as pd
 
 from kerasal import preprocessing as conventions
 from kerasal.digests import digest
-from kerasal.gaze.gaze_maps import image_size, map_size
+from kerasal.gaze.predictor import find_image_size, find_map_size
 from kerasal.process import check_process
 from kerasal.training import run_folder, training_recipes
 from kerasal.training.gaze_run import Run
@@ -102,7 +102,7 @@ def train_gaze(
     check_process()
     chosen = training_recipes.recipe(recipe, **changes)
     convention = conventions.get(preprocessing)
-    size, mapped = image_size(net, size), map_size(net, size)
+    size, mapped = find_image_size(net, size), find_map_size(net, size)
     output = pathlib.Path(output)
     replicas = Replicas(net, strategy)
     team = replicas.team

@@ -96,8 +96,8 @@ def test_evolution_of_a_training(cli, tmp_path):
 
 
 def test_a_zoo_model_without_convolutions_needs_features(tmp_path):
-    from kerasal.cli.train import _watcher
+    from kerasal.training import watch_features
 
     model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="no convolution to watch"):
-        _watcher(model, np.zeros((2, 4, 4, 1)), tmp_path, [], None, False)
+        watch_features(model, np.zeros((2, 4, 4, 1)), tmp_path)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from kerasal import images, localization
-from kerasal.cli import localize_run
-from kerasal.cli.score_journal import journal_of
+from kerasal.localization import folder_evaluation
+from kerasal.row_journal import journal_path
 
 import keras
 
@@ -74,12 +74,12 @@ def test_score_writes_errors_and_overlaps(cli, model_file, photos, tmp_path):
     assert (table["missed_1"] == 0).all()
     summary = json.loads((tmp_path / "out.json").read_text())["summary"]
     assert summary["iou"]["mean"] == pytest.approx(table["iou"].mean())
-    assert not journal_of(tmp_path / "out.csv").exists()
+    assert not journal_path(tmp_path / "out.csv").exists()
 
 
 def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypatch):
     done = []
-    original = localize_run._row
+    original = folder_evaluation._row
 
     def interrupted(opened, file, *rest):
         if len(done) == 2:
@@ -88,7 +88,7 @@ def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypat
         return original(opened, file, *rest)
 
     arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file))
-    monkeypatch.setattr(localize_run, "_row", interrupted)
+    monkeypatch.setattr(folder_evaluation, "_row", interrupted)
     code, _, error = cli(*arguments)
     assert code == 130
     assert "the same command goes on" in error
@@ -113,7 +113,7 @@ def test_rows_of_other_weights_are_not_taken_over(cli, model_file, photos, tmp_p
     (run / "run.json").write_text(json.dumps(facts))
     model = keras.saving.load_model(model_file)
     model.save(run / "net.keras")
-    original, done = localize_run._row, []
+    original, done = folder_evaluation._row, []
 
     def interrupted(opened, file, *rest):
         if len(done) == 2:
@@ -122,9 +122,9 @@ def test_rows_of_other_weights_are_not_taken_over(cli, model_file, photos, tmp_p
         return original(opened, file, *rest)
 
     arguments = ("localize-score", run, photos, tmp_path / "boxes.csv")
-    monkeypatch.setattr(localize_run, "_row", interrupted)
+    monkeypatch.setattr(folder_evaluation, "_row", interrupted)
     assert cli(*arguments, "-o", "out.csv")[0] == 130
-    monkeypatch.setattr(localize_run, "_row", original)
+    monkeypatch.setattr(folder_evaluation, "_row", original)
     kernel, bias = model.get_layer("colours").get_weights()
     model.get_layer("colours").set_weights([kernel[..., [1, 0, 2]], bias])  # red is called green
     model.save(run / "net.keras")
@@ -142,12 +142,12 @@ def test_a_folder_in_the_outputs_place_is_seen_at_once(cli, model_file, photos, 
     )
     assert code == 2
     assert "is a folder" in error
-    assert not journal_of(tmp_path / "out.csv").exists()
+    assert not journal_path(tmp_path / "out.csv").exists()
 
 
 def test_a_torn_journal_loses_no_further_row(cli, model_file, photos, tmp_path, monkeypatch):
     arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file))
-    original, done = localize_run._row, []
+    original, done = folder_evaluation._row, []
 
     def stopped_after(count):
         def row(opened, file, *rest):
@@ -158,13 +158,13 @@ def test_a_torn_journal_loses_no_further_row(cli, model_file, photos, tmp_path, 
 
         return row
 
-    monkeypatch.setattr(localize_run, "_row", stopped_after(1))
+    monkeypatch.setattr(folder_evaluation, "_row", stopped_after(1))
     assert cli(*arguments)[0] == 130
-    journal = journal_of(tmp_path / "out.csv")
+    journal = journal_path(tmp_path / "out.csv")
     journal.write_text(journal.read_text() + '{"image": "p1", "sta')
-    monkeypatch.setattr(localize_run, "_row", stopped_after(2))
+    monkeypatch.setattr(folder_evaluation, "_row", stopped_after(2))
     assert cli(*arguments)[0] == 130
-    monkeypatch.setattr(localize_run, "_row", stopped_after(3))
+    monkeypatch.setattr(folder_evaluation, "_row", stopped_after(3))
     assert cli(*arguments)[0] == 0
     assert done == ["p0.png", "p1.png", "p2.png"]
 
@@ -176,7 +176,7 @@ def test_a_class_that_is_guessed_is_localised_once(cli, model_file, photos, tmp_
         asked.append(options.get("classes"))
         return original(*args, **options)
 
-    monkeypatch.setattr(localization, "localize", localize)
+    monkeypatch.setattr(folder_evaluation, "localize", localize)
     arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", *_how(model_file))
     assert cli(*arguments, "--top", 3, "-o", "all.csv")[0] == 0
     assert asked == [None, None, None]

@@ -15,8 +15,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from kerasal import metrics
-from kerasal.cli import score_job, score_journal
 from kerasal.cli.score import score
+from kerasal.metrics import score_job
+from kerasal.row_journal import journal_path
 
 RANDOM = np.random.default_rng(12)
 SHAPE = (24, 32)
@@ -153,7 +154,7 @@ def test_interrupted_run_is_resumed(folders, monkeypatch):
     monkeypatch.setattr(score_job.Job, "score", interrupted)
     assert call(maps, fixations, "-o", output).exit_code != 0
     assert not output.exists()
-    journal = score_journal.journal_of(output)
+    journal = journal_path(output)
     journal.write_text(journal.read_text() + '{"image": "c", "torn')
 
     def counted(job, name):
@@ -277,10 +278,10 @@ def test_a_single_image_with_named_metrics(folders):
 
 _PARENT = """
 import concurrent.futures, multiprocessing, os, time
-from kerasal.cli import score_run
+from kerasal.metrics import score_workers
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=score_run._start, initargs=(None,))
+    pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=score_workers._start, initargs=(None,))
     print(pool.submit(os.getpid).result(), flush=True)
     time.sleep(60)
 """

@@ -215,11 +215,11 @@ def test_errors_of_class_folders(invoke, photographs, tmp_path, arguments, error
 
 
 def test_a_start_from_photographs(photographs, tmp_path):
-    from kerasal.cli.mean_image import start_of
-    from kerasal.cli.opening import OpenedModel
+    from kerasal.cli.maximize import start_of
+    from kerasal.models import ImageModel
 
     model = kerasal.create_model("five_class_cnn", stride=1, input_shape=(20, 20, 3))
-    opened = OpenedModel(model, preprocessing.get("unit"), [], "")
+    opened = ImageModel(model, preprocessing.get("unit"))
     start = start_of(str(photographs / "green"), opened)
     pictures = [
         kerasal.images.fit_image(kerasal.images.read(file), (20, 20)) for file in (photographs / "green").glob("*")

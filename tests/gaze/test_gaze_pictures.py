@@ -30,10 +30,10 @@ def test_the_panel_shows_what_is_asked_for(seeing, spots):
 
 
 def test_few_images_are_shown_once():
-    assert gaze_pictures._chosen({"a": 0.5}, 1) == {"a": "best"}
-    assert gaze_pictures._chosen({"a": 0.5, "b": 0.1, "c": float("nan")}, 1) == {"a": "best", "b": "worst"}
+    assert gaze_pictures._choose({"a": 0.5}, 1) == {"a": "best"}
+    assert gaze_pictures._choose({"a": 0.5, "b": 0.1, "c": float("nan")}, 1) == {"a": "best", "b": "worst"}
     with pytest.raises(ValueError, match="constant"):
-        gaze_pictures._chosen({"a": float("nan")}, 1)
+        gaze_pictures._choose({"a": float("nan")}, 1)
 
 
 def test_filters_are_on_one_scale():

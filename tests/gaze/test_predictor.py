@@ -4,7 +4,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from kerasal import gaze, preprocessing
-from kerasal.gaze import gaze_maps
+from kerasal.gaze import predictor as gaze_predictor
 from kerasal.layers import LogDensity
 
 import keras
@@ -12,12 +12,12 @@ import keras
 
 def test_predict_any_size_in_batches_equals_one_by_one(seeing, spots):
     photographs = [spots.image(i) for i in range(5)]
-    found = list(gaze.predict(seeing, photographs, batch_size=2))
+    found = [one.map for one in gaze.predict_many(photographs, seeing, batch_size=2)]
     assert [one.shape for one in found] == [photograph.shape[:2] for photograph in photographs]
     assert all(one.dtype == np.float32 and 0 <= one.min() < one.max() <= 1 for one in found)
     predictor = gaze.Predictor(seeing)
     for photograph, value in zip(photographs, found, strict=True):
-        np.testing.assert_array_equal(next(gaze.predict(predictor, [photograph])), value)
+        np.testing.assert_array_equal(gaze.predict(photograph, predictor).map, value)
         y, x = np.unravel_index(value.argmax(), value.shape)
         assert photograph[y, x].min() > 150  # it looks where the spot is
 
@@ -47,7 +47,9 @@ def test_a_net_trained_on_minus_one_to_one_is_brought_to_zero_to_one(seeing, spo
 def test_preprocessing_in_the_graph_is_the_one_outside(name):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3)).astype(np.uint8)
     convention = preprocessing.get(name)
-    np.testing.assert_allclose(gaze_maps.prepare(pixels, convention), convention.apply(pixels), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        gaze_predictor.preprocess(pixels, convention), convention.apply(pixels), rtol=1e-6, atol=1e-6
+    )
 
 
 def test_every_shape_of_a_map():
@@ -55,9 +57,9 @@ def test_every_shape_of_a_map():
     flat = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(16)])
     plane = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(16), layers.Reshape((2, 8))])
     channel = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(1, 3, padding="same", strides=2)])
-    assert gaze_maps.map_size(flat) == (4, 4)
-    assert gaze_maps.map_size(plane) == (2, 8)
-    assert gaze_maps.map_size(channel, (8, 12)) == (4, 6)
+    assert gaze_predictor.find_map_size(flat) == (4, 4)
+    assert gaze_predictor.find_map_size(plane) == (2, 8)
+    assert gaze_predictor.find_map_size(channel, (8, 12)) == (4, 6)
     image = np.zeros((5, 7, 3), np.uint8)
     assert next(gaze.Predictor(channel, size=(8, 12)).raw([image])).shape == (4, 6)
     with pytest.raises(ValueError, match="takes images of 8 x 8"):
@@ -90,4 +92,4 @@ def test_a_net_for_any_size_sees_each_photograph_in_its_proportions_and_keeps_th
 def test_what_is_no_photograph_is_refused_with_a_remedy(change, seeing, spots):
     photographs = [spots.image(0), change(spots.image(1))]
     with pytest.raises(ValueError, match=r"A photograph must be uint8 \(H, W, 3\), got .*\. [A-Z]"):
-        list(gaze.predict(seeing, photographs))
+        list(gaze.predict_many(photographs, seeing))

@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import kerasal
-from kerasal import zoo
 from kerasal.layers import center_bias_switched_off
 
 import keras
@@ -80,34 +78,3 @@ def test_an_encoder_of_another_net_is_refused(tmp_path):
         kerasal.create_model("gaze", encoder_weights=tmp_path / "other.keras", **TINY)
     with pytest.raises(FileNotFoundError, match="no weights file"):
         kerasal.create_model("gaze", encoder_weights=tmp_path / "none.keras", **TINY)
-
-
-@pytest.mark.parametrize("shape", [(16, 16, 3), (1, 1, 3), (100, 4000, 3), (90, 60)])
-def test_predict_takes_photographs_of_every_shape(shape):
-    found = zoo.gaze.predict(RANDOM.integers(0, 256, shape).astype(np.uint8))
-    assert found.map.shape == found.log_density.shape == shape[:2]
-    assert found.map.max() == 1 and found.map.min() >= 0
-    np.testing.assert_allclose(np.exp(found.log_density.astype(float)).sum(), 1, rtol=1e-4)
-    x, y, height = found.hotspots.T
-    assert height[0] == 1 and (np.diff(height) <= 0).all() and (height >= 0.1).all()
-    assert (x > -0.5).all() and (x < shape[1]).all() and (y > -0.5).all() and (y < shape[0]).all()
-
-
-def test_predict_reads_files_and_names_bad_ones(tmp_path):
-    pixels = RANDOM.integers(0, 256, (40, 60, 3)).astype(np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "photo.png")
-    np.testing.assert_array_equal(zoo.gaze.predict(tmp_path / "photo.png").map, zoo.gaze.predict(pixels).map)
-    (tmp_path / "bad.jpg").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"bad\.jpg"):
-        zoo.gaze.predict(tmp_path / "bad.jpg")
-    with pytest.raises(ValueError, match="A photograph must be uint8"):
-        zoo.gaze.predict(pixels / 255)
-
-
-def test_it_finds_what_stands_out():
-    """People look at the one red disc; the centre alone would miss it."""
-    image = np.full((240, 320, 3), 128, np.uint8)
-    rows, columns = np.mgrid[:240, :320]
-    image[(rows - 60) ** 2 + (columns - 250) ** 2 < 18**2] = (220, 30, 30)
-    x, y, _ = zoo.gaze.predict(image).hotspots[0]
-    assert abs(x - 250) < 30 and abs(y - 60) < 30

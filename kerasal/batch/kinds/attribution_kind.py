@@ -62,13 +62,18 @@ class Attribution(Classified):
 
     def draw(self, ready: Ready, rows: Sequence[dict[str, Any]]) -> np.ndarray:
         """Lay out the photograph, the map, and the map on the photograph."""
-        from kerasal.cli.pages import attribution_page
-
         number = rows[0].get("class")
         name = short(self.opened.labels, number) if number is not None else "the output"
         if self.job.channel is not None:
             name = f"{self.job.channel[0]}:{self.job.channel[1]}"
-        defaults = {key: parameter.default for key, parameter in self.spec.options.items()}
-        return attribution_page(
-            self.spec, self.opened, ready.picture, rows[0]["map"], name, {**defaults, **self.job.options}
+        convention = self.opened.preprocessing
+        return attribution.attribution_page(
+            self.spec,
+            ready.picture,
+            rows[0]["map"],
+            name,
+            options=self.job.options,
+            labels=self.opened.labels,
+            note=self.opened.name,
+            bgr=convention is not None and convention.bgr,
         )

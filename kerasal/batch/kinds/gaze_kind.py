@@ -1,4 +1,4 @@
-"""Where people will look: a map an image."""
+"""Where people will look: one map per image."""
 
 import json
 import pathlib
@@ -11,9 +11,7 @@ from kerasal import hooks, images
 from kerasal.batch.batch_job import Job
 from kerasal.batch.kinds.kind import Kind, refuse_options
 from kerasal.digests import digest_file
-from kerasal.gaze import Predictor, overlay
-from kerasal.gaze import predict as predict_maps
-from kerasal.gaze.gaze_maps import is_log_density
+from kerasal.gaze import Predictor, overlay, predict_many
 from kerasal.models.opener import open_model
 from kerasal.names import read_key_values
 
@@ -44,9 +42,8 @@ class Gaze(Kind):
         digest = digest_file(_file(job.model)) if job.of_file else hooks.digest_model(opened.keras_model)
         pixels = opened.preprocessing or "unit"
         super().__init__(job, opened, digest, preprocessing=pixels if isinstance(pixels, str) else pixels.name)
-        target_range = opened.facts.get("target_range", "unit")
-        self.predictor = Predictor(opened.keras_model, pixels, size=opened.size, target_range=target_range)
-        self.postprocess = job.options.get("postprocess", "none" if is_log_density(opened.keras_model) else "examiners")
+        self.predictor = Predictor.of(opened)
+        self.postprocess = job.options.get("postprocess", self.predictor.postprocess)
 
     def prepare(self, photograph: np.ndarray) -> np.ndarray:
         """Make a large photograph smaller: the net looks at no more, and a map of each pixel fills the disk."""
@@ -65,8 +62,8 @@ class Gaze(Kind):
 
     def run(self, ready: Sequence[np.ndarray]) -> list[list[dict[str, Any]]]:
         """Return a map for each photograph."""
-        maps = predict_maps(self.predictor, ready, postprocess=self.postprocess)
-        return [[{"shape": np.int32(values.shape), "map": values}] for values in maps]
+        predictions = predict_many(ready, self.predictor, postprocess=self.postprocess)
+        return [[{"shape": np.int32(one.map.shape), "map": one.map}] for one in predictions]
 
     def draw(self, ready: np.ndarray, rows: Sequence[dict[str, Any]]) -> np.ndarray:
         """Lay out the photograph, the map, and the map on the photograph."""

@@ -4,8 +4,10 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from kerasal import images
+from kerasal.names import as_text
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars
 
@@ -33,6 +35,27 @@ def draw_exemplars(
     panels = [_panel(one, tile) for one in several]
     columns = 1 if len(panels) == 1 else 2 if len(panels) <= 8 else 3
     return images.sheet(panels, columns=columns, title=title)
+
+
+def exemplar_table(exemplars: Sequence[Exemplars]) -> pd.DataFrame:
+    """Return one row per exemplar: channel, rank from 1, activation, file, the unit's x and y, and its field's box.
+
+    Args:
+        exemplars: what ``top_exemplars`` returned.
+    """
+    rows = [
+        {
+            "channel": one.channel,
+            "rank": rank + 1,
+            "activation": float(one.activations[rank]),
+            "file": as_text(one.names[rank]),
+            **dict(zip(("x", "y"), one.positions[rank].tolist(), strict=True)),
+            **dict(zip(("x_min", "y_min", "x_max", "y_max"), one.boxes[rank].tolist(), strict=True)),
+        }
+        for one in exemplars
+        for rank in range(len(one))
+    ]
+    return pd.DataFrame(rows)
 
 
 def in_colours(reconstruction: np.ndarray, convention: Preprocessing | None) -> np.ndarray:

@@ -5,8 +5,8 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from kerasal.datasets.fixation_files import list_fixations, read_fixations
-from kerasal.datasets.map_files import list_maps, map_shape, read_map
+from kerasal.fixations.fixation_files import list_fixations, read_fixations
+from kerasal.fixations.map_files import list_maps, map_shape, read_map
 
 POINTS = np.array([[3.0, 2.0], [5.0, 1.0]])
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasal.datasets.coordinate_tables import read_table
-from kerasal.datasets.image_names import key_by_stem, some
-from kerasal.datasets.map_files import read_map
-from kerasal.datasets.matlab_files import as_counts, list_matlab, read_matlab
+from kerasal.fixations.coordinate_tables import read_table
+from kerasal.fixations.image_names import key_by_stem, some
+from kerasal.fixations.map_files import read_map
+from kerasal.fixations.matlab_files import as_counts, list_matlab, read_matlab
 
 _MAPS = (".png", ".bmp", ".tif", ".tiff", ".npy")
 _TABLES = (".csv", ".txt", ".tsv")

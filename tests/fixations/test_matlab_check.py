@@ -8,8 +8,8 @@ import scipy.io
 import scipy.sparse
 
 from kerasal.archive_check import ImplausibleFile
-from kerasal.datasets.fixation_files import list_fixations, read_fixations
-from kerasal.datasets.matlab_check import DamagedMatlabFile, check_matlab
+from kerasal.fixations.fixation_files import list_fixations, read_fixations
+from kerasal.fixations.matlab_check import DamagedMatlabFile, check_matlab
 
 POINTS = np.array([[3.0, 2.0], [5.0, 1.0]])
 

@@ -1,11 +1,22 @@
-"""What ``kerasal localize-score`` compares with: images and their true boxes, matched, numbered, to scale."""
+"""True boxes for a folder of images: matched by name, with the model's numbers of their classes, to scale."""
 
 import csv
 import dataclasses
-from pathlib import Path
+import os
+import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+
+from kerasal import images
+from kerasal.labels import find
+from kerasal.localization.box_files import number_classes, read_boxes
+from kerasal.localization.boxes import inside
+
+
+class UnknownClass(ValueError):
+    """The class of a box is none of the model's, as far as their names tell."""
 
 
 class Truth(NamedTuple):
@@ -17,26 +28,44 @@ class Truth(NamedTuple):
 
 
 @dataclasses.dataclass
-class Job:
+class MatchedBoxes:
     """The images with their true boxes, and why others have none."""
 
-    files: dict[str, Path]
+    files: dict[str, pathlib.Path]
     boxes: dict[str, pd.DataFrame]
     numbers: dict[str, int] | None
     errors: dict[str, str]
     notes: list[str]
 
+    def truths(self, labels: Sequence[str]) -> dict[str, list[Truth]]:
+        """Return the true boxes of each image that has some, with the numbers of their classes.
 
-def prepare(folder: Path, boxes: Path, *, classes: Path | None, inclusive: bool) -> Job:
-    """Find the images, read all boxes and match them by name.
+        Raises:
+            UnknownClass: neither ``labels``, the model's, nor the table of classes has it.
+        """
+        tables = {name: self.boxes[name] for name in self.files if name in self.boxes}
+        names = sorted({str(name) for table in tables.values() for name in table["class"]})
+        try:
+            numbers = {name: find(name, labels) for name in names} if self.numbers is None else self.numbers
+            tables = {name: number_classes(table, numbers) for name, table in tables.items()}
+        except ValueError as error:
+            raise (ValueError if self.numbers else UnknownClass)(str(error)) from error
+        return {name: [_truth(row) for row in table.to_dict("records")] for name, table in tables.items()}
+
+
+def match_boxes(
+    folder: str | os.PathLike,
+    boxes: str | os.PathLike,
+    *,
+    classes: str | os.PathLike | None = None,
+    inclusive: bool = False,
+) -> MatchedBoxes:
+    """Find the images of a folder, read all boxes and match them by name; see ``evaluate_folder``.
 
     Raises:
         ValueError: no image has a box, or two images share a name.
     """
-    from kerasal import images
-    from kerasal.localization import read_boxes
-
-    files: dict[str, Path] = {}
+    files: dict[str, pathlib.Path] = {}
     for file in images.find_files([folder]):
         if file.stem in files:
             raise ValueError(f"{files[file.stem]} and {file} have the same name, so that boxes fit either.")
@@ -51,44 +80,17 @@ def prepare(folder: Path, boxes: Path, *, classes: Path | None, inclusive: bool)
         )
     spare = [name for name in by_name if name not in files]
     notes = [f"{len(spare)} images of {boxes} are not in {folder}, such as {spare[0]}."] if spare else []
-    return Job(files, by_name, _numbers(classes), errors, notes)
+    return MatchedBoxes(files, by_name, None if classes is None else _numbers(pathlib.Path(classes)), errors, notes)
 
 
-def numbered(job: Job, labels: list[str]) -> dict[str, list[Truth]]:
-    """Return the true boxes of each image that has some, with the numbers of their classes.
-
-    Raises:
-        ValueError: a class that neither the model's labels nor the table of classes has.
-    """
-    from kerasal import localization
-    from kerasal.labels import find
-
-    tables = {name: job.boxes[name] for name in job.files if name in job.boxes}
-    names = sorted({str(one) for table in tables.values() for one in table["class"]})
-    try:
-        numbers = {name: find(name, labels) for name in names} if job.numbers is None else job.numbers
-        tables = {name: localization.number_classes(table, numbers) for name, table in tables.items()}
-    except ValueError as error:
-        advice = "" if job.numbers else " --classes CSV says which of the model's numbers the boxes' classes have."
-        raise ValueError(f"{error}{advice}") from error
-    return {name: [_truth(row) for row in table.to_dict("records")] for name, table in tables.items()}
-
-
-def _truth(row: dict[str, Any]) -> Truth:
-    size = (int(row["height"]), int(row["width"]))
-    return Truth(int(row["class"]), tuple(map(float, row["box"])), size if all(size) else None)
-
-
-def fitted(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, float, float, float]:
+def fit_box(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, float, float, float]:
     """Return a true box in pixels of the image as it is now, of (height, width) ``size``.
 
     Raises:
         ValueError: a box that leaves the image, or that was drawn on one of other proportions.
     """
-    from kerasal import localization
-
     if truth.size in (None, tuple(size)):
-        return localization.inside([truth.box], size, name)[0]
+        return inside([truth.box], size, name)[0]
     rows, columns = (now / then for now, then in zip(size, truth.size, strict=True))
     # Resizing rounds each side to a pixel.
     if abs(size[0] - truth.size[0] * columns) > 1 and abs(size[1] - truth.size[1] * rows) > 1:
@@ -96,14 +98,17 @@ def fitted(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, float
             f"The boxes of {name} are of an image of {truth.size[1]} × {truth.size[0]} (width × height), but it is "
             f"{size[1]} × {size[0]}, of other proportions."
         )
-    (box,) = localization.inside([truth.box], truth.size, name)
+    (box,) = inside([truth.box], truth.size, name)
     return box[0] * columns, box[1] * rows, box[2] * columns, box[3] * rows
 
 
-def _numbers(path: Path | None) -> dict[str, int] | None:
+def _truth(row: dict[str, Any]) -> Truth:
+    size = (int(row["height"]), int(row["width"]))
+    return Truth(int(row["class"]), tuple(map(float, row["box"])), size if all(size) else None)
+
+
+def _numbers(path: pathlib.Path) -> dict[str, int]:
     """Read a table of class names: every column but the number's holds names of it."""
-    if path is None:
-        return None
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))

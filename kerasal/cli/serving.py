@@ -1,12 +1,13 @@
-"""``kerasal export``: a model and its explanations as a SavedModel for TensorFlow Serving."""
+"""``kerasal export`` and ``serve``: a model and its explanations as a SavedModel, and TensorFlow Serving on it."""
 
+import os
 import pathlib
 from typing import Annotated, Literal
 
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, results
+from kerasal.cli.session import remark, results, say
 
 _SIGNATURE_HELP = (
     "[NAME=]KIND[:option=value,…]; repeat it. KIND: serving_default, predict_image, predict_bytes, an attribution "
@@ -45,30 +46,23 @@ def export(
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     from rich.table import Table
 
+    from kerasal.serving import exporter, onnx
     from kerasal.serving.assets import read_description
-    from kerasal.serving.exporter import write
 
-    opened = opened.image_model
     if format == "onnx":
-        _write_onnx(opened, folder, signature, name)
+        for path in onnx.write(opened, folder, signature or ["serving_default"], name):
+            size = path.stat().st_size / 1e6
+            say(f"{path}  {size:.1f} MB, the same as TensorFlow in onnxruntime")
         return
     if opened.preprocessing is None and signature is None:
         remark("No signatures on images: say --preprocessing for predict_image and predict_bytes.")
-    path = write(opened, folder, signature, version, name)
+    path = exporter.write(opened, folder, signature, version, name)
     table = Table("signature", "takes", "gives")
     for key, one in read_description(path)["signatures"].items():
         table.add_row(key, _listed(one["inputs"]), _listed(one["outputs"]))
     results().print(table)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    results().print(f"{path}  {size / 1e6:.1f} MB. Next: kerasal serve {folder}", markup=False, soft_wrap=True)
-
-
-def _write_onnx(opened, folder: pathlib.Path, signature: list[str] | None, name: str | None) -> None:
-    from kerasal.serving import onnx
-
-    for path in onnx.write(opened, folder, signature or ["serving_default"], name):
-        size = path.stat().st_size / 1e6
-        results().print(f"{path}  {size:.1f} MB, the same as TensorFlow in onnxruntime", markup=False, soft_wrap=True)
+    say(f"{path}  {size / 1e6:.1f} MB. Next: kerasal serve {folder}")
 
 
 def _listed(tensors: dict) -> str:
@@ -77,3 +71,30 @@ def _listed(tensors: dict) -> str:
 
 def _sides(shape: list) -> str:
     return ", ".join(["N", *(str(side or "any") for side in shape[1:])])
+
+
+def serve(
+    folder: Annotated[pathlib.Path, typer.Argument(help="What kerasal export wrote into.", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="Which model, where the folder has several.")] = None,
+    port: Annotated[int, typer.Option(help="For REST.", min=1, max=65535)] = 8501,
+    grpc_port: Annotated[int, typer.Option(help="For gRPC.", min=1, max=65535)] = 8500,
+    all_interfaces: Annotated[
+        bool, typer.Option("--all-interfaces", help="Let a bare server be reached from the network.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the Docker command, and start nothing.")] = False,
+) -> None:
+    """Serve an export with TensorFlow Serving, on this machine alone; or say what to install.
+
+    kerasal has no server of its own: this starts Docker's tensorflow/serving if its image is here (nothing is
+    downloaded), or the installed tensorflow_model_server.
+    """
+    from kerasal.serving import server
+
+    model = server.find_model(folder, name)
+    if dry_run:
+        say(" ".join(server.docker_command(model, port, grpc_port)))
+        return
+    command = server.choose_command(model, port, grpc_port, everywhere=all_interfaces)
+    remark(f"http://127.0.0.1:{port}/v1/models/{model.name}:predict  (Ctrl-C ends it)")
+    remark(" ".join(command))
+    os.execvp(command[0], command)

@@ -5,8 +5,8 @@ import pytest
 
 from kerasal import images
 from kerasal.datasets import open_gaze
-from kerasal.datasets.coordinate_tables import read_table
-from kerasal.datasets.fixation_files import list_fixations, read_fixations
+from kerasal.fixations.coordinate_tables import read_table
+from kerasal.fixations.fixation_files import list_fixations, read_fixations
 
 POINTS = np.array([[3.0, 2.0], [5.0, 1.0]])
 

@@ -1,13 +1,13 @@
-"""What ``kerasal score`` is asked for: the files found, the options checked, and the score of one image."""
+"""The images of a folder that are to be scored: the files, the options checked, and the score of one image."""
 
 import dataclasses
 import warnings
 from pathlib import Path
 from typing import Any
 
-from kerasal.datasets.fixation_files import list_fixations
-from kerasal.datasets.map_files import list_maps, map_shape, read_map
 from kerasal.digests import digest
+from kerasal.fixations.fixation_files import list_fixations
+from kerasal.fixations.map_files import list_maps, map_shape, read_map
 from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, fixations_of
 from kerasal.metrics.baselines import MeanMap
@@ -16,19 +16,19 @@ from kerasal.metrics.definitions import PRESETS, resolve
 from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of
 from kerasal.names import closest
 
-_OWN_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
+_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
 
 
 @dataclasses.dataclass
 class Job:
-    """Everything needed to score one image after the other."""
+    """The images to be scored, with all that one of them needs."""
 
     maps: dict[str, Path]
     densities: dict[str, Path]
     everyone: list[Fixations]
     position: dict[str, int]
     errors: dict[str, str]
-    scorer: Scorer | None  # None: the coursework script
+    scorer: Scorer | None  # None: the coursework's script
     mean: MeanMap | None
     settings: dict[str, Any]
     notes: list[str]
@@ -48,7 +48,7 @@ class Job:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 values = self._values(name)
-        except _OWN_ERRORS as error:
+        except _ERRORS as error:
             return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
         return {**values, "error": None, "warnings": [str(warning.message) for warning in caught]}
 
@@ -67,64 +67,67 @@ class Job:
         return {column: values[column] for column in self.definitions}
 
 
-def prepare(maps: Path, fixations: Path, *, densities: Path | None, size, baselines, **settings) -> Job:
+def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size, baselines, **settings) -> Job:
     """Find the files, read all fixations, and check the options before anything is computed.
 
     Raises:
         ValueError: options that do not fit, or no image with both a map and fixations.
     """
-    found_maps, found_fixations = list_maps(maps), list_fixations(fixations)
-    found_densities = list_maps(densities) if densities is not None else {}
-    sigma = None if settings["sigma"] is None else sigma_of(_number_or_name(settings["sigma"]))
-    scorer = _scorer(settings, baselines, sigma, bool(found_densities))
-    names = [name for name in found_maps if name in found_fixations]
+    map_files, readers = list_maps(maps), list_fixations(fixations)
+    density_files = list_maps(densities) if densities is not None else {}
+    sigma = None if sigma is None else sigma_of(sigma)
+    scorer = _scorer(settings, baselines, sigma, bool(density_files))
+    names = [name for name in map_files if name in readers]
     if not names:
         raise ValueError(
-            f"No map in {maps} has fixations of the same name in {fixations}: "
-            f"maps are called {_some(found_maps)}, fixations "
-            f"{_some(found_fixations)}."
+            f"No map in {maps} has fixations of the same name in {fixations}: maps are called "
+            f"{_abbreviate(map_files)}, fixations {_abbreviate(readers)}."
         )
-    errors = {
-        name: f"there are no fixations of this name in {fixations}"
-        for name in found_maps
-        if name not in found_fixations
-    }
+    errors = {name: f"there are no fixations of this name in {fixations}" for name in map_files if name not in readers}
     errors |= {
         name: f"there is no density of this name in {densities}"
         for name in names
-        if densities and name not in found_densities
+        if densities and name not in density_files
     }
     everyone, position = [], {}
     for name in names:
         try:
-            fixated = _read(name, found_maps[name], found_fixations[name], size, scorer is None)
-        except _OWN_ERRORS as error:
+            fixated = _read(name, map_files[name], readers[name], size, scorer is None)
+        except _ERRORS as error:
             errors[name] = str(error).splitlines()[0]
             continue
         position[name] = len(everyone)
         everyone.append(fixated)
-    spare = [name for name in found_fixations if name not in found_maps]
-    notes = [f"{len(spare)} images in {fixations} have no map: {_some(spare)}."] if spare else []
-    if scorer is not None and len(everyone) == 1 and not settings["metrics"]:
-        scorer = scorer.without_others()
-        notes.append("A single image has no others, so the shuffled AUC and the baseline mean are left out.")
-    elif scorer is not None and len(everyone) == 1 and not baselines and "mean" in scorer.baselines:
-        scorer = dataclasses.replace(scorer, baselines=[name for name in scorer.baselines if name != "mean"])
-        notes.append("A single image has no others, so the baseline mean is left out.")
-    mean = _mean(scorer, everyone)
+    spare = [name for name in readers if name not in map_files]
+    notes = [f"{len(spare)} images in {fixations} have no map: {_abbreviate(spare)}."] if spare else []
+    if scorer is not None and len(everyone) == 1:
+        scorer, note = _without_others(scorer, settings["metrics"], baselines)
+        notes += note
     settings |= {
         "maps": str(maps),
         "fixations": str(fixations),
         "densities": str(densities or ""),
         "sigma": sigma,
         "size": size,
+        "baselines": list(scorer.baselines) if scorer else [],
+        "fixations_digest": digest(position, [(one.shape, one.index, one.count) for one in everyone]),
     }
-    fixated = [(one.shape, one.index, one.count) for one in everyone]
-    settings |= {"baselines": list(scorer.baselines) if scorer else [], "fixations_digest": digest(position, fixated)}
-    return Job(found_maps, found_densities, everyone, position, errors, scorer, mean, settings, notes)
+    mean = _mean(scorer, everyone)
+    return Job(map_files, density_files, everyone, position, errors, scorer, mean, settings, notes)
 
 
-def _scorer(settings: dict, baselines, sigma: float | None, densities: bool) -> Scorer | None:
+def _without_others(scorer: Scorer, metrics, baselines) -> tuple[Scorer, list[str]]:
+    """Leave out what a single image cannot have, unless it was asked for by name."""
+    if not metrics:
+        left_out = "A single image has no others, so the shuffled AUC and the baseline mean are left out."
+        return scorer.without_others(), [left_out]
+    if baselines is None and "mean" in scorer.baselines:
+        scorer = dataclasses.replace(scorer, baselines=[name for name in scorer.baselines if name != "mean"])
+        return scorer, ["A single image has no others, so the baseline mean is left out."]
+    return scorer, []
+
+
+def _scorer(settings: dict[str, Any], baselines, sigma: float | None, densities: bool) -> Scorer | None:
     metrics = settings["metrics"]
     if settings["definition"] == "coursework":
         for name in metrics or ():
@@ -137,9 +140,11 @@ def _scorer(settings: dict, baselines, sigma: float | None, densities: bool) -> 
         wanted = {name: preset.get(name, (name, {})) for name in metrics}
     else:
         wanted = {
-            c: v for c, v in preset.items() if available >= set(resolve([v[0]], {*available, "density"})[v[0]].needs)
+            column: value
+            for column, value in preset.items()
+            if available >= set(resolve([value[0]], {*available, "density"})[value[0]].needs)
         }
-    chosen = ("center", "mean") if not baselines else () if baselines == ["none"] else tuple(baselines)
+    chosen = ("center", "mean") if baselines is None else tuple(baselines)
     return Scorer(resolve(wanted, available), check_baselines(chosen), None if densities else sigma, settings["resize"])
 
 
@@ -160,13 +165,6 @@ def _read(name: str, file: Path, reader, size, coursework_sized: bool) -> Fixati
     return fixations_of(value, shape, "fixations", name)
 
 
-def _number_or_name(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _some(names) -> str:
+def _abbreviate(names) -> str:
     names = list(names)
     return ", ".join(names[:3]) + (f" .. {names[-1]}" if len(names) > 3 else "")

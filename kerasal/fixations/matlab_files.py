@@ -8,8 +8,8 @@ import numpy as np
 
 from kerasal.archive_check import ImplausibleFile, check_expansion
 from kerasal.array_check import ALWAYS
-from kerasal.datasets.image_names import key_by_stem
-from kerasal.datasets.matlab_check import check_matlab
+from kerasal.fixations.image_names import key_by_stem
+from kerasal.fixations.matlab_check import check_matlab
 
 _MAP_NAMES = ("fixlocs", "i", "fixation_map", "fixationmap", "map", "fixationpts")
 STIMULI = ((800, 600), (1024, 768))

@@ -1,0 +1,89 @@
+"""explain: the map of the method itself, its class and score, and pictures that do not turn evidence around."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerasal
+from kerasal import attribution, images, objectives
+
+
+@pytest.fixture(scope="module")
+def model():
+    return kerasal.open_model("mnist_cnn")
+
+
+@pytest.fixture(scope="module")
+def digit():
+    photo = np.zeros((28, 28), np.uint8)
+    photo[4:24, 12:16] = 255
+    return photo
+
+
+@pytest.mark.parametrize("method", ["gradcam", "class_saliency", "gradient_x_input", "crop_averaged_saliency"])
+def test_it_is_the_methods_own_map_of_the_top_class(model, digit, method):
+    explanation = kerasal.explain(model, digit, method)
+    inputs = np.float32(digit)[None, :, :, None] / np.float32(255)
+    outputs = np.asarray(model.keras_model(inputs, training=False))[0]
+    assert (explanation.class_index, explanation.label) == (outputs.argmax(), str(outputs.argmax()))
+    assert explanation.score == pytest.approx(outputs.max(), rel=1e-6)
+    if method != "crop_averaged_saliency":  # which sees a larger picture
+        np.testing.assert_array_equal(explanation.map, getattr(attribution, method)(model.keras_model, inputs)[0])
+        np.testing.assert_array_equal(explanation.picture[..., 0], digit)
+    assert explanation.overlay().shape == explanation.heatmap().shape == explanation.picture.shape
+    assert (explanation.layer is not None) == (method == "gradcam")
+
+
+def test_a_class_by_name_an_option_and_an_objective(model, digit):
+    by_name = kerasal.explain(model, digit, "occlusion", target="3", window=7, stride=4)
+    assert by_name.class_index == 3 and by_name.options == {"window": 7, "stride": 4}
+    inputs = model.inputs(digit)
+    wanted = attribution.occlusion(model.keras_model, inputs, 3, window=7, stride=4)[0]
+    np.testing.assert_array_equal(by_name.map, wanted)
+    layer = model.keras_model.layers[0].name
+    of_channel = kerasal.explain(model, digit, "input_gradient", objectives.channel(layer, 1))
+    assert of_channel.class_index is None and layer in of_channel.label
+    mean = kerasal.feature_maps(model.keras_model, inputs, layer)[0, ..., 1].mean()
+    assert of_channel.score == pytest.approx(mean, rel=1e-5)
+
+
+def test_evidence_against_a_class_is_not_drawn_as_evidence_for_it(model, digit):
+    explanation = kerasal.explain(model, digit, "gradient_x_input")
+    against = dataclasses.replace(explanation, map=-np.abs(explanation.map))
+    nothing = dataclasses.replace(explanation, map=0 * explanation.map)
+    np.testing.assert_array_equal(against.overlay(), nothing.overlay())
+    assert (explanation.overlay() != nothing.overlay()).any()
+
+
+def test_it_is_saved_as_a_page_and_as_its_map(model, digit, tmp_path):
+    explanation = kerasal.explain(model, digit)
+    assert explanation.save(tmp_path / "page.png") == tmp_path / "page.png"
+    np.testing.assert_array_equal(images.read(tmp_path / "page.png"), explanation.page())
+    explanation.save(tmp_path / "map.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "map.npy"), explanation.map)
+    shown = np.asarray(Image.open(io.BytesIO(explanation._repr_png_())))
+    np.testing.assert_array_equal(shown, explanation.page())
+    assert "array" not in repr(explanation)
+
+
+def test_it_opens_what_it_is_given(digit, tmp_path):
+    images.write(tmp_path / "digit.png", digit)
+    explanation = kerasal.explain("mnist_cnn", tmp_path / "digit.png")
+    assert explanation.class_index == 1 and explanation.method == "gradcam"
+
+
+@pytest.mark.parametrize(
+    ("photo", "options", "message"),
+    [
+        (np.zeros((28, 28), np.float32), {}, "photo must be one uint8 image"),
+        (np.zeros((2, 28, 28, 1), np.uint8), {}, "got 2 images"),
+        (np.zeros((28, 28), np.uint8), {"method": "gradcamm"}, "gradcam"),
+        (np.zeros((28, 28), np.uint8), {"target": "eleven"}, "class"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(model, photo, options, message):
+    with pytest.raises(ValueError, match=message):
+        kerasal.explain(model, photo, **options)

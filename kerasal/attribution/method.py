@@ -133,11 +133,10 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     arrays = conform(model, inputs, any_size=spec.any_size)
     images = len(arrays[0])
     objective = resolve(target, images)
-    if batch_size is None:
-        pass
-    elif isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+    known = batch_size is not None
+    if known and (isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
         raise ValueError(f"batch_size is a whole number from 1 on, or None. Received: {batch_size!r}.")
-    elif objective.loops_over_batch and batch_size < images:
+    if known and objective.loops_over_batch and batch_size < images:
         raise ValueError(f"A tf-keras-vis score is for a whole batch; leave batch_size out. Received: {batch_size}.")
     settings = Settings(output, bool(logits)).for_inputs(inputs)
     how = {"batch_size": batch_size, "declared": not (spec.any_size or spec.own_size)}

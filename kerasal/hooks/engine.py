@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from kerasal.hooks.backward_rules import overrides
+from kerasal.hooks.layout import Layout
 from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.paths import find
+from kerasal.hooks.taps import watch
 from kerasal.hooks.trace import Retraced, run_batches
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives import top_class
@@ -118,6 +120,31 @@ def activations(
         _tapped, model, arrays, settings=settings, options=options, batch_size=batch_size, declared=not any_size
     )
     return dict(zip(names, found, strict=True))
+
+
+def read_graph(
+    model: keras.Model,
+    shape: tuple[int, ...],
+    layers: Iterable[str],
+    read: Callable[[tf.Tensor, dict[str, tf.Tensor], Layout, Any], Any],
+    **watching: Any,
+) -> Any:
+    """Return ``read(image, layers' outputs, layout, outputs)`` of a trace for one image of ``shape``; nothing is run.
+
+    ``watching`` are further arguments of ``kerasal.hooks.taps.watch``.
+    """
+    found = []
+
+    def run(image):
+        outputs = None
+        with watch(model, taps=tuple(layers), **watching) as seen:
+            outputs = model(image, training=False)
+        layout = Layout()
+        layout.note([image], image.graph.get_operations(), seen)
+        found.append(read(image, seen, layout, outputs))
+
+    tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
+    return found[0]
 
 
 def target_scores(

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from kerasal.hooks.cuts import operations_below
-from kerasal.hooks.layout import Layout
+from kerasal.hooks.engine import read_graph
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.hooks.operations import (
     BROADCASTING,
@@ -20,7 +20,6 @@ from kerasal.hooks.operations import (
     only_convolution,
     sliding,
 )
-from kerasal.hooks.taps import watch
 from kerasal.receptive_field.geometry.field_shapes import GROUPS, group_node, other_moves
 from kerasal.receptive_field.geometry.moves import Mirror, Slide
 from kerasal.receptive_field.geometry.route import Node, Route
@@ -42,19 +41,13 @@ def read_routes(model: keras.Model, layers: Sequence[str], size: tuple[int, int]
         ValueError: the model has not exactly one image input, or runs inside a compiled function.
     """
     shape = image_shape(model, size)
-    found: dict[str, tuple] = {}
 
-    def run(image):
-        with watch(model, taps=layers, lenient=True, partial=True, any_size=True) as seen:
-            model(image, training=False)
-        reader, layout = _Reader(image), Layout()
-        layout.note([image], image.graph.get_operations(), seen)
-        for name, tensor in seen.items():
-            if is_map(tensor) and layout.channel_axis(name, tensor) == 3:
-                found[name] = (reader.route(tensor), shape[:2])
+    def read(image, tapped, layout, outputs):
+        reader = _Reader(image)
+        maps = {name: one for name, one in tapped.items() if is_map(one) and layout.channel_axis(name, one) == 3}
+        return {name: (reader.route(tensor), shape[:2]) for name, tensor in maps.items()}
 
-    tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
-    return found
+    return read_graph(model, shape, layers, read, lenient=True, partial=True, any_size=True)
 
 
 def route_between(image: tf.Tensor, tensor: tf.Tensor) -> Route:

@@ -6,10 +6,10 @@ import numpy as np
 
 from kerasal import hooks
 from kerasal.hooks.backward_rules import overrides
-from kerasal.hooks.layout import Layout
+from kerasal.hooks.engine import read_graph
 from kerasal.hooks.model_inputs import chunk_size, image_shape
 from kerasal.hooks.operations import POOLS, RELUS
-from kerasal.hooks.taps import run_apart, watch
+from kerasal.hooks.taps import run_apart
 from kerasal.hooks.trace import traced
 from kerasal.progress import progress_bar
 from kerasal.receptive_field.geometry.cone import fits, run_cone
@@ -165,14 +165,13 @@ class Painter:
         return chosen, self._tried(chosen), False
 
     def _tried(self, canvas: Canvas) -> int:
-        found = {}
-        _shapes(self.model, self.path, image_shape(self.model, canvas.size), found)
-        if found["map"][:2] != canvas.map_size:
+        found = _map_shape(self.model, self.path, image_shape(self.model, canvas.size))
+        if found[:2] != canvas.map_size:
             raise ValueError(
                 f"On a canvas of {canvas.size}, {self.path!r} was expected to have a map of {canvas.map_size}, but has "
-                f"{found['map'][:2]}: {self.model.name!r} resizes its images. Leave canvas out."
+                f"{found[:2]}: {self.model.name!r} resizes its images. Leave canvas out."
             )
-        return found["map"][2]
+        return found[2]
 
 
 def positive(name: str, value) -> float:
@@ -207,19 +206,16 @@ def _paint(view, *, layer, rule, pooling, final_relu, canvas, unit, rows, cone):
     return [tf.nn.relu(painted) if final_relu else painted]
 
 
-def _shapes(model, path, shape, found) -> None:
-    """Note the shape of a layer's map for images of ``shape``, without running anything."""
+def _map_shape(model, path: str, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the shape of a layer's map for images of ``shape``, without running anything."""
 
-    def run(image):
-        with watch(model, taps=[path], partial=True, any_size=True) as seen:
-            model(image, training=False)
-        layout = Layout()
-        layout.note([image], image.graph.get_operations(), seen)
-        if layout.channel_axis(path, seen[path]) != seen[path].shape.rank - 1:
+    def read(image, layers, layout, outputs):
+        tensor = layers[path]
+        if layout.channel_axis(path, tensor) != tensor.shape.rank - 1:
             raise ValueError(
-                f"Layer {path!r} must have its channels last, but its output is {seen[path].shape}, channels first. "
-                "Choose a layer whose output is (N, h, w, C)."
+                f"Layer {path!r} must have its channels last, but its output is {tensor.shape}, channels first. Choose "
+                "a layer whose output is (N, h, w, C)."
             )
-        found["map"] = tuple(seen[path].shape[1:])
+        return tuple(tensor.shape[1:])
 
-    tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
+    return read_graph(model, shape, [path], read, partial=True, any_size=True)

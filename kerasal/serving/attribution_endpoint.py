@@ -35,9 +35,8 @@ class Witness(View):
 
     def pin(self, at=None):
         """Pin the top class as a view does; keep what decided it."""
-        if self.structure == ("top",):
-            at = self.run() if at is None else at
-            self.seen["decided"] = at.given if isinstance(at, Run) else at
+        if self.structure == ("top",) and not isinstance(at, Run):
+            at = self.seen["decided"] = self.run().given if at is None else at
         return super().pin(at)
 
     def _at_own(self, inputs) -> bool:

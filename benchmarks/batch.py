@@ -24,10 +24,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join([sys.path[0], os.environ.get("PYTHONP
 
 import numpy as np
 
-from kerasal.batch import pool, run, threads
+from kerasal.batch import pool, run
 from kerasal.batch.batch_job import Job
 from kerasal.batch.image_list import list_images
-from kerasal.batch.shard_plan import plan
+from kerasal.batch.shard import plan_shards
 
 
 class Contender:
@@ -42,7 +42,7 @@ class Contender:
 
     def run(self, shards):
         start = time.perf_counter()
-        for _ in pool._spread(self.ray, self.actors, deque(shards)):
+        for _ in pool._distribute(self.ray, self.actors, deque(shards)):
             pass
         return time.perf_counter() - start
 
@@ -65,7 +65,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     ray = pool.need_ray()
-    threads.hide_gpu(1)
+    pool.hide_gpu(1)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         job = Job(
@@ -77,7 +77,7 @@ def main():
         )
         job = run._open(job, 0).job
         sources = list_images(given.photos, folder)[: given.images]
-        shards, _ = plan(sources, {}, given.shard_size)
+        shards, _ = plan_shards(sources, {}, given.shard_size)
         ray.init(
             num_cpus=given.workers + 1,
             include_dashboard=False,

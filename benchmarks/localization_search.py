@@ -41,11 +41,11 @@ from kerasal.progress import progress_bar
 # Each line at once: without a prior the level means nothing, and the stronger the colours, the lower the best level.
 CUTS = (
     {"prior": (0.0, 10.0, 25.0, 40.0)},
-    {"level": (0.08, 0.1, 0.12, 0.15, 0.2), "colour": (0.0, 1.0, 2.5, 4.0)},
+    {"level": (0.08, 0.1, 0.12, 0.15, 0.2), "color": (0.0, 1.0, 2.5, 4.0)},
     {"blur": (0.0, 0.018, 0.036, 0.054)},
     {"foreground": (0.8, 0.9, 0.95), "background": (0.2, 0.3)},
 )
-FIRST_CUT = {"foreground": 0.95, "background": 0.3, "prior": 0.0, "colour": 1.0, "level": 0.2, "blur": 0.0}
+FIRST_CUT = {"foreground": 0.95, "background": 0.3, "prior": 0.0, "color": 1.0, "level": 0.2, "blur": 0.0}
 THRESHOLDS = ({"level": (0.1, 0.15, 0.2, 0.25, 0.3, 0.4), "blur": (0.0, 0.018, 0.036, 0.054, 0.072)},)
 FIRST_THRESHOLD = {"level": 0.15, "blur": 0.0}
 CENTRES = ({"share": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)},)
@@ -116,7 +116,7 @@ class Scores:
             with progress_bar(f"{title} {settings}", len(self.cases), sys.stderr.isatty()) as advance:
                 for case, one in zip(self.cases, maps, strict=True):
                     mask = np.ones(one.shape, bool) if np.ptp(one) == 0 else way(case.picture, one, **settings)
-                    boxes.append(localization.scaled(localization.bounding_box(mask), mask.shape, case.size))
+                    boxes.append(localization.scale_box(localization.bounding_box(mask), mask.shape, case.size))
                     advance(1)
             overlaps = localization.overlaps(boxes, [case.boxes for case in self.cases])
             self.kept["found"][key] = float(overlaps.mean()), float((overlaps >= 0.5).mean())

@@ -92,7 +92,7 @@ def kerasal_calls(d: dict) -> dict:
 
 
 def floor_calls(d: dict) -> dict:
-    from kerasal.metrics._counts import count_above
+    from kerasal.metrics._sums import count_above
 
     values = d["saliency"].ravel()
     low, high, levels = values.min(), values.max(), np.unique(values[d["fixations"].ravel() > 0])

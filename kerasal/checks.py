@@ -1,8 +1,92 @@
-"""Checks of what a user passes that many parts of the package share."""
+"""Checks of what a user passes that many parts of the package share; NumPy's numbers are welcome, booleans are none."""
 
+import math
+import numbers
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+
+
+def is_int(value: Any) -> bool:
+    """Tell whether a value is an integer, Python's or NumPy's, and no boolean."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_int(
+    name: str, value: Any, minimum: int = 1, maximum: int | None = None, *, none: str = "", remedy: str = ""
+) -> int:
+    """Return an integer from ``minimum`` to ``maximum``.
+
+    Args:
+        name: of the argument.
+        value: what the user passed.
+        minimum: the smallest that is allowed.
+        maximum: the largest, where there is one.
+        none: what to pass instead, such as ``"None"``, where the caller allows for that.
+        remedy: a sentence that the error ends with.
+
+    Raises:
+        ValueError: something else.
+    """
+    if is_int(value) and minimum <= value and (maximum is None or value <= maximum):
+        return int(value)
+    if maximum is not None:
+        wanted = f"an integer in {minimum}..{maximum}"
+    else:
+        wanted = {0: "0 or a positive integer", 1: "a positive integer"}.get(minimum, f"an integer from {minimum} on")
+    raise _make_error(name, wanted, value, none, remedy)
+
+
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+    below: float | None = None,
+    none: str = "",
+    remedy: str = "",
+) -> float:
+    """Return a finite number within the bounds that are given: ``minimum`` and ``maximum`` count as within.
+
+    Raises:
+        ValueError: something else; ``none`` and ``remedy`` are as in ``check_int``.
+    """
+    bounds = {"of at least": minimum, "above": above, "at most": maximum, "below": below}
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
+        inside = (minimum is None or value >= minimum) and (above is None or value > above)
+        if inside and (maximum is None or value <= maximum) and (below is None or value < below):
+            return float(value)
+    limits = " and ".join(f"{word} {limit:g}" for word, limit in bounds.items() if limit is not None)
+    if minimum is not None and maximum is not None:
+        limits = f"in {minimum:g}..{maximum:g}"
+    raise _make_error(name, f"a finite number {limits}".rstrip(), value, none, remedy)
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str], *, remedy: str = "") -> str:
+    """Return one of the words in ``choices``.
+
+    Raises:
+        ValueError: something else; all choices are listed.
+    """
+    words = list(choices)
+    if isinstance(value, str) and value in words:
+        return value
+    raise _make_error(name, f"one of {', '.join(words)}", value, "", remedy)
+
+
+def check_size(name: str, value: Any, sides: Sequence[str] = ("height", "width"), *, none: str = "") -> tuple[int, ...]:
+    """Return a size, by default (height, width), as integers.
+
+    Raises:
+        ValueError: another number of ``sides``, or one that is no positive integer.
+    """
+    if np.ndim(value) == 1 and len(value) == len(sides) and all(is_int(side) and side > 0 for side in value):
+        return tuple(map(int, value))
+    count = {2: "two", 3: "three"}[len(sides)]
+    raise _make_error(name, f"({', '.join(sides)}), {count} positive integers", value, none, "")
 
 
 def refuse_mask(value: Any, what: str) -> None:
@@ -19,3 +103,8 @@ def refuse_mask(value: Any, what: str) -> None:
                 f"{what} must have no masked values, got {np.ma.count_masked(one)} of {one.size} masked. Fill them "
                 "first: array.filled(value)."
             )
+
+
+def _make_error(name: str, wanted: str, value: Any, none: str, remedy: str) -> ValueError:
+    alternative = f", or {none}" if none else ""
+    return ValueError(f"{name} must be {wanted}{alternative}, got {value!r}. {remedy}".rstrip())

@@ -5,7 +5,7 @@ import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _NAME, _SUFFIX = 255, 30
 """Bytes that a file name may have on common file systems; characters of two suffixes that belong together."""
@@ -59,6 +59,27 @@ def check_writable(path: str | os.PathLike) -> None:
 
 class _Tried(Exception):
     """Ends the trial of a place before anything is written."""
+
+
+def write_text(path: str | os.PathLike, text: str, errors: str = "replace") -> None:
+    """Write a UTF-8 text file, unless it says that already.
+
+    Raises:
+        OSError: as ``replacing``.
+    """
+    path, content = pathlib.Path(path), text.encode("utf-8", errors)
+    if not (path.is_file() and path.read_bytes() == content):
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+
+
+def remove_temporaries(paths: Iterable[pathlib.Path], names: Iterable[str] | None = None) -> None:
+    """Remove those of ``paths`` that ``replacing`` was writing when it was killed: all, or for files of ``names``."""
+    beginnings = None if names is None else tuple(f".{pathlib.PurePath(name).stem}-" for name in names)
+    for path in paths:
+        if is_temporary(path) and path.is_file() and (beginnings is None or path.name.startswith(beginnings)):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def is_temporary(path: pathlib.Path) -> bool:

@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 _ASSETS = pathlib.Path(__file__).parent / "assets"
 _SETS = ("imagenet", "digits")
@@ -81,7 +81,7 @@ def find(name: str, names: Sequence[str]) -> int:
     if found:
         raise ValueError(f"{name!r} is the name of classes {', '.join(map(str, found))}; give the index.")
     synonyms = [part.strip() for known in names for part in known.split(",")]
-    raise ValueError(closest(name, set(synonyms), "class"))
+    raise ValueError(unknown_name_message(name, set(synonyms), "class"))
 
 
 def short(names: Sequence[str], index: int) -> str:

@@ -1,12 +1,14 @@
-"""Names that a person wrote: help where they do not exist, and options written as KEY=VALUE."""
+"""Names that a person wrote or reads: unknown ones, renamed ones, the first of many, and options written KEY=VALUE."""
 
 import ast
 import difflib
-from collections.abc import Iterable
+import sys
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
-def closest(name: str, known: Iterable[str], what: str, where: str = "") -> str:
+def unknown_name_message(name: str, known: Iterable[str], what: str, where: str = "") -> str:
     """Return the error sentence for an unknown ``name``: the closest names, or all when they are few.
 
     Paths are compared by their last part too, so that ``"convl"`` finds ``"encoder/conv1"``.
@@ -50,3 +52,33 @@ def read_key_values(texts: Iterable[str] | None, what: str, example: str) -> dic
 def as_text(name: str) -> str:
     """Return a file name that can be written as UTF-8: bytes that are none become backslashes and digits."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any:
+    """Return what ``name`` of a module, whose old names ``renamed`` maps to the new, is called now; with a warning.
+
+    For the ``__getattr__`` of a module whose public names have changed.
+
+    Raises:
+        AttributeError: the module never had such a name.
+    """
+    if name not in renamed:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    short = module.removeprefix("kerasal.")
+    warnings.warn(f"{short}.{name} is called {short}.{renamed[name]} now.", DeprecationWarning, stacklevel=3)
+    return getattr(sys.modules[module], renamed[name])
+
+
+def abbreviate(names: Iterable[object], most: int = 8) -> str:
+    """Return the first names in one phrase, and how many more there are."""
+    listed = list(map(str, names))
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+def describe_skipped(skipped: Sequence[tuple[str, str]]) -> str:
+    """Return a sentence that counts the files that could not be read and names the first, each with its reason."""
+    if not skipped:
+        return ""
+    named = "; ".join(f"{name} ({reason})" if reason else name for name, reason in skipped[:5])
+    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+    return f"{len(skipped)} file{'s' * (len(skipped) != 1)} could not be read: {named}{more}."

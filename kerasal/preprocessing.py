@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from kerasal.checks import refuse_mask
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,8 @@ def get(convention: "str | Preprocessing") -> Preprocessing:
     if isinstance(convention, str) and "=" in convention:
         return _spelled(convention)
     raise ValueError(
-        closest(convention, CONVENTIONS, "preprocessing") + ' Any other is spelled like "mean=127,std=128" or '
+        unknown_name_message(convention, CONVENTIONS, "preprocessing")
+        + ' Any other is spelled like "mean=127,std=128" or '
         '"mean=104/117/124,std=1,bgr".'
     )
 

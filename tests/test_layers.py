@@ -116,12 +116,12 @@ def test_layers_are_saved_and_loaded(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Maxout(2, "rows"), "layout: expected"),
-        (lambda: Maxout(0), "pieces: expected"),
+        (lambda: Maxout(2, "rows"), "layout must be one of adjacent, halves, got"),
+        (lambda: Maxout(0), "pieces must be a positive integer, got 0"),
         (lambda: Maxout(2)(np.zeros((1, 3))), "cannot divide a last axis of 3"),
         (lambda: reorder_maxout(np.zeros(3), "halves"), "does not divide"),
         (lambda: LocalResponseNormalization(4), "size: expected an odd number"),
-        (lambda: ReflectionPadding2D(-1), "padding: expected a whole number"),
+        (lambda: ReflectionPadding2D(-1), "padding must be 0 or a positive integer, got -1"),
     ],
 )
 def test_bad_arguments(make, message):
@@ -170,7 +170,14 @@ def test_random_zeroing_zeroes_one_rectangle_in_training_alone():
     np.testing.assert_array_equal(again(images, training=True), zeroed)
 
 
-@pytest.mark.parametrize(("share", "probability"), [((0.5, 0.2), 0.5), ((0, 0.5), 0.5), ((0.1, 0.2), 2)])
-def test_random_zeroing_refuses_what_is_no_share(share, probability):
-    with pytest.raises(ValueError, match="Received"):
+@pytest.mark.parametrize(
+    ("share", "probability", "message"),
+    [
+        ((0.5, 0.2), 0.5, "Received"),
+        ((0, 0.5), 0.5, "Received"),
+        ((0.1, 0.2), 2, r"probability must be a finite number in 0\.\.1, got 2"),
+    ],
+)
+def test_random_zeroing_refuses_what_is_no_share(share, probability, message):
+    with pytest.raises(ValueError, match=message):
         RandomZeroing(share, probability)

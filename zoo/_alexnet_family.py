@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from kerasal.checks import check_int, check_number, check_size
 from kerasal.layers import GroupedConv2D, LocalResponseNormalization
 
 import keras
@@ -109,12 +110,9 @@ def _normal():
 
 
 def _check(classes, input_shape, width) -> None:
-    if not isinstance(classes, int) or classes < 2:
-        raise ValueError(f"classes is a whole number from 2 on. Received: {classes!r}.")
-    if len(input_shape) != 3 or not all(isinstance(side, int) and side > 0 for side in input_shape):
-        raise ValueError(f"input_shape is (H, W, C), three whole numbers. Received: {input_shape!r}.")
-    if not 0 < width <= 4:
-        raise ValueError(f"width is a factor above 0, up to 4. Received: {width!r}.")
+    check_int("classes", classes, 2)
+    check_size("input_shape", input_shape, ("H", "W", "C"))
+    check_number("width", width, above=0, maximum=4)
 
 
 def _check_size(name: str, tensor, least: int, number: int, input_shape) -> None:

@@ -43,6 +43,7 @@ import warnings
 import numpy as np
 
 from kerasal import preprocessing as conventions
+from kerasal.checks import check_choice, check_number
 from kerasal.layers import MinMax, ReflectionPadding2D, ResizeLike
 from kerasal.models.registry import Weights, register
 from kerasal.models.weight_files import load_weights, read_npz, set_arrays
@@ -89,12 +90,9 @@ def deep_saliency(
     scale: bool = True,
 ) -> keras.Model:
     """Build He & Pugeault's net; see the card. The output is (H, W) of the input, 0..1."""
-    if backbone not in _CONVOLUTIONS:
-        raise ValueError(f"backbone is one of {', '.join(_CONVOLUTIONS)}. Received: {backbone!r}.")
-    if padding not in ("same", "reflect"):
-        raise ValueError(f"padding is one of same, reflect. Received: {padding!r}.")
-    if not 0 < width <= 4:
-        raise ValueError(f"width is a factor above 0 and up to 4 on the encoder's filters. Received: {width!r}.")
+    check_choice("backbone", backbone, _CONVOLUTIONS)
+    check_choice("padding", padding, ("same", "reflect"))
+    check_number("width", width, above=0, maximum=4)
     if weights and (backbone_weights or width != 1):
         raise ValueError('weights="imagenet" goes with width=1 and without backbone_weights.')
     _check_shape(input_shape)

@@ -22,6 +22,7 @@ and boa constrictor of Tiny ImageNet (64 × 64 photographs, enlarged; three of t
 that gave .785 on 2,500 training and .716 on 250 test images; ``notebooks/how_convnets_see.ipynb`` does and shows it.
 """
 
+from kerasal.checks import check_int, check_size
 from kerasal.models.registry import register
 
 import keras
@@ -48,10 +49,8 @@ def five_class_cnn(
     """Build the five-class net; ``stride`` is that of all convolutions, 2 as the source says, or 1."""
     if stride not in (1, 2):
         raise ValueError(f"stride is 2 (the source's) or 1 (the other reading of it). Received: {stride!r}.")
-    if not isinstance(classes, int) or classes < 2:
-        raise ValueError(f"classes is a whole number from 2 on. Received: {classes!r}.")
-    if len(input_shape) != 3 or not all(isinstance(side, int) and side > 0 for side in input_shape):
-        raise ValueError(f"input_shape is (H, W, C), three whole numbers. Received: {input_shape!r}.")
+    check_int("classes", classes, 2)
+    check_size("input_shape", input_shape, ("H", "W", "C"))
     layers = keras.layers
     tensor = inputs = keras.Input(tuple(input_shape), name="image")
     for number, filters in enumerate(_FILTERS, start=1):

@@ -21,6 +21,7 @@ MNIST digits are centred, of one size and light on dark: others need the same tr
 
 import pathlib
 
+from kerasal.checks import check_int
 from kerasal.models.registry import Weights, register
 
 import keras
@@ -48,8 +49,7 @@ def mnist_cnn(*, stride: int = 2, classes: int = 10) -> keras.Model:
     """Build the two-convolution MNIST net; ``stride`` is that of both convolutions, 2 as the source says, or 1."""
     if stride not in (1, 2):
         raise ValueError(f"stride is 2 (the source's) or 1 (the other reading of it). Received: {stride!r}.")
-    if not isinstance(classes, int) or classes < 2:
-        raise ValueError(f"classes is a whole number from 2 on. Received: {classes!r}.")
+    check_int("classes", classes, 2)
     layers = keras.layers
     return keras.Sequential(
         [

@@ -16,6 +16,7 @@ Input: (240, 320, 3), RGB -> BGR minus (100, 110, 118), divided by 127.5. Output
 
 import numpy as np
 
+from kerasal.checks import check_choice, check_number
 from kerasal.layers import LocalResponseNormalization
 from kerasal.models.registry import register
 
@@ -49,12 +50,10 @@ def identify(shapes) -> str | None:
 )
 def salnet(*, variant: str = "deployed", input_shape: tuple = (240, 320, 3), width: float = 1.0) -> keras.Model:
     """Build Pan et al.'s deep net; see the card. The output is (H, W) of the input, linear."""
-    if variant not in VARIANTS:
-        raise ValueError(f"variant is one of {', '.join(VARIANTS)}. Received: {variant!r}.")
+    check_choice("variant", variant, VARIANTS)
     if len(input_shape) != 3 or input_shape[2] != 3 or any(not side or side % 4 for side in input_shape[:2]):
         raise ValueError(f"input_shape is (H, W, 3) with sides that 4 divides. Received: {input_shape!r}.")
-    if not 0 < width <= 4:
-        raise ValueError(f"width is a factor above 0, up to 4. Received: {width!r}.")
+    check_number("width", width, above=0, maximum=4)
     layers = keras.layers
     inputs = keras.Input(tuple(input_shape), name="image")
     tensor = inputs

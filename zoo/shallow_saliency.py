@@ -28,6 +28,7 @@ No weights ship: those of a training of your own load by path.
 
 import math
 
+from kerasal.checks import check_choice
 from kerasal.layers import Maxout
 from kerasal.models.registry import register
 
@@ -90,9 +91,8 @@ def shallow_saliency(
     maxout_activation: str | None = None,
 ) -> keras.Model:
     """Build the shallow gaze net; see the card for the variants. The output is (48, 48), linear."""
-    for argument, value, known in (("variant", variant, VARIANTS), ("preset", preset, PRESETS)):
-        if value not in known:
-            raise ValueError(f"{argument} is one of {', '.join(known)}. Received: {value!r}.")
+    check_choice("variant", variant, VARIANTS)
+    check_choice("preset", preset, PRESETS)
     counts, padding, pools, pool_padding, activation = VARIANTS[variant]
     divisor, units = PRESETS[preset]
     counts = filters or tuple(count // divisor for count in counts)

@@ -1,12 +1,16 @@
-"""What a model is made of: ``model -> layers in order, with shapes, receptive fields and connections``."""
+"""What a model is made of: its layers in order, which of them are shown, and how they are connected."""
 
 import dataclasses
+import fnmatch
+import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from kerasal import hooks, receptive_field
-from kerasal.atlas.slugs import slug
+from kerasal.atlas.captions import make_slug
 from kerasal.hooks.engine import read_graph
+from kerasal.names import unknown_name_message
 from kerasal.receptive_field.geometry.field_geometry import Field
 
 import keras
@@ -48,7 +52,7 @@ class Layer:
         return int(self.shape[-1] or 0) if len(self.shape) in (1, 3) else 0
 
 
-def anatomy(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
+def list_layers(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
     """List the layers of a model for images of a shape (H, W, C), in the order in which it holds them.
 
     Shapes and fields stay open where the model cannot be looked into (a SavedModel).
@@ -68,12 +72,14 @@ def anatomy(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
         found.append(
             Layer(
                 path=path,
-                slug=slug(path),
+                slug=make_slug(path),
                 kind=type(layer).__name__,
                 shape=shapes.get(path, ()),
                 parameters=int(sum(np.prod(one.shape) for one in weights)),
                 field=fields.get(path),
-                sources=tuple(sorted({positions[id(one)] for one in _sources(model, layer) if id(one) in positions})),
+                sources=tuple(
+                    sorted({positions[id(one)] for one in _find_sources(model, layer) if id(one) in positions})
+                ),
                 container=container,
                 depth=sum(path.startswith(f"{other}/") for other, _ in listed),
                 own=not container and any(len(one.shape) >= 2 for one in weights),
@@ -93,7 +99,7 @@ def _shapes(model, paths: list[str], shape: tuple[int, int, int]) -> tuple[dict[
     return read_graph(model, shape, paths, read, lenient=True)
 
 
-def _sources(model, layer) -> list:
+def _find_sources(model, layer) -> list:
     """Return the operations that a layer reads from; none where the model is not a graph of layers.
 
     What was made of the layer outside of the model's own graphs, such as a truncated copy, does not count.
@@ -104,3 +110,84 @@ def _sources(model, layer) -> list:
     nodes = enumerate(getattr(layer, "_inbound_nodes", ()))
     own = [node for number, node in nodes if f"{id(layer)}_ib-{number}" in known]
     return [parent.operation for node in own for parent in node.parent_nodes]
+
+
+def choose_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> list[Layer]:
+    """Return the layers whose channels are shown, in the model's order.
+
+    By default those that compute channels of their own (convolutions and dense layers), except the last, whose units
+    are the classes. ``wanted`` are names, ends of paths, patterns such as ``"fire*"``, or slices of the default such as
+    ``":8"`` and ``"-3:"``.
+
+    Raises:
+        ValueError: a name that no layer has, or that of a layer without channels.
+    """
+    usual = [layer for layer in layers if layer.own and layer.channels and not layer.result]
+    if wanted is None:
+        return usual
+    found: set[str] = set()
+    for one in wanted:
+        cut = re.fullmatch(r"(-?\d*):(-?\d*)", one)
+        if cut:
+            found |= {layer.path for layer in usual[slice(*(int(end) if end else None for end in cut.groups()))]}
+            continue
+        named = [layer for layer in layers if one in (layer.path, layer.path.rpartition("/")[2])]
+        named = named or [layer for layer in layers if fnmatch.fnmatchcase(layer.path, one)]
+        if not named:
+            raise ValueError(unknown_name_message(one, [layer.path for layer in layers], "layer"))
+        silent = [layer for layer in named if not layer.channels]
+        if silent and len(named) == 1:
+            raise ValueError(
+                f"Layer {silent[0].path!r} ({silent[0].kind}) has no channels: its output for an image has shape "
+                f"{silent[0].shape or 'unknown'}; expected (h, w, channels) or (units,)."
+            )
+        found |= {layer.path for layer in named if layer.channels}
+    return [layer for layer in layers if layer.path in found]
+
+
+def sample(count: int, most: int) -> list[int]:
+    """Return at most ``most`` of the numbers below ``count``, evenly spaced, the first and the last among them."""
+    return list(range(count)) if count <= most else np.linspace(0, count - 1, most).round().astype(int).tolist()
+
+
+ROW = 56
+"""Height of a row in pixels, which the style sheet has too."""
+
+_LANE, _WIDEST = 9, 90
+
+
+@dataclasses.dataclass(frozen=True)
+class Wires:
+    """The lines of a column: ``paths`` are SVG path data, ``width`` and ``height`` the space they take, in pixels."""
+
+    paths: list[str]
+    width: int
+    height: int
+    spine: int
+
+
+def draw_wires(layers: Sequence[Layer]) -> Wires:
+    """Draw what reads from what; a model whose connections are not known has no lines."""
+    edges = sorted((source, number) for number, layer in enumerate(layers) for source in layer.sources)
+    skips = sorted((edge for edge in edges if edge[1] - edge[0] != 1), key=lambda edge: (edge[1] - edge[0], edge))
+    lanes: list[list[tuple[int, int]]] = []
+    for low, high in (tuple(sorted(edge)) for edge in skips):
+        for lane in lanes:
+            if all(high <= other_low or low >= other_high for other_low, other_high in lane):
+                lane.append((low, high))
+                break
+        else:
+            lanes.append([(low, high)])
+    lane_width = min(_LANE, _WIDEST / max(1, len(lanes)))
+    spine = round(lane_width * len(lanes)) + 8
+    lane_of = {edge: number for number, lane in enumerate(lanes) for edge in lane}
+    paths = [f"M{spine} {_middle(low)}V{_middle(high)}" for low, high in edges if high - low == 1]
+    for low, high in dict.fromkeys(tuple(sorted(edge)) for edge in skips):
+        x = round(spine - lane_width * (lane_of[low, high] + 1), 1)
+        top, bottom = _middle(low) + 5, _middle(high) - 5
+        paths.append(f"M{spine} {top}Q{x} {top} {x} {top + 9}V{bottom - 9}Q{x} {bottom} {spine} {bottom}")
+    return Wires(paths, spine + 8, ROW * len(layers), spine)
+
+
+def _middle(row: int) -> int:
+    return ROW * row + ROW // 2

@@ -1,22 +1,62 @@
-"""The pages: written from what has been made so far, with plain HTML that a browser without JavaScript can read."""
+"""The pages: written from what has been made so far, in plain HTML that needs no JavaScript; old ones are removed."""
 
 import functools
+import itertools
 import pathlib
+import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import jinja2
 
 from kerasal._version import __version__
 from kerasal.atlas import captions
+from kerasal.atlas.anatomy import ROW, draw_wires
 from kerasal.atlas.atlas_plan import Scope
-from kerasal.atlas.atlas_recipes import is_small
 from kerasal.atlas.atlas_store import Store
-from kerasal.atlas.cleanup import remove_other_pages
-from kerasal.atlas.contents import Contents
-from kerasal.atlas.layer_graph import ROW, wires
-from kerasal.atlas.tally import Row, tally
+from kerasal.atlas.contents import Contents, Row, count_made
+from kerasal.atlas.maximized import is_small, list_shipped
+from kerasal.digests import digest_files
 from kerasal.models.image_model import ImageModel
+from kerasal.store import read_json
+
+# What no page leads to any more goes: somebody may publish the folder, and would not know that it is there.
+_PAGES = ("classes", "layers", "units", "images")
+
+
+def forget_other_images(store: Store, scope: Scope) -> None:
+    """Remove what was made of images that are not given any more, or have changed; with none given, nothing."""
+    if not scope.files:
+        return
+    given = {str(file) for file in scope.files}
+    for kind in ("images", "gaze"):
+        for record in store.folder.glob(f"data/{kind}/*.json"):
+            known = read_json(record)
+            file = known.get("entries", {}).get("image", {}).get("file", "")
+            if file not in given or known["settings"].get("stamp") != digest_files([file]):
+                _forget(store, record, "images")
+    stamp = digest_files(scope.files)
+    for record in store.folder.glob("data/exemplars/*.json"):
+        if read_json(record).get("settings", {}).get("images") != stamp:
+            _forget(store, record, "exemplars")
+    started = {file.stem for file in (*scope.files, *list_shipped())}
+    for record in (store.folder / "data" / "classes.json", *store.folder.glob("data/layers/*.json")):
+        for entry in read_json(record).get("entries", {}).values():
+            if entry.get("photograph") not in {None, *started}:  # there are traces of it in the picture
+                (store.folder / entry["picture"]["path"]).unlink(missing_ok=True)
+
+
+def _forget(store: Store, record: pathlib.Path, kind: str) -> None:
+    shutil.rmtree(store.folder / "pictures" / kind / record.stem, ignore_errors=True)
+    record.unlink()
+
+
+def remove_other_pages(store: Store, written: Collection[str]) -> None:
+    """Remove pages that are not among those that were written, by their paths; only where no others would lie."""
+    for path in itertools.chain.from_iterable((store.folder / part).rglob("*.html") for part in _PAGES):
+        if path.relative_to(store.folder).as_posix() not in written:
+            path.unlink()
+
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _ASSETS = ("atlas.css", "atlas.js")
@@ -43,7 +83,7 @@ class Pages:
         """
         started = time.monotonic()
         contents = Contents(self.model, self.store, self.scope)
-        self.tally = tally(contents)
+        self.tally = count_made(contents)
         shared = {"contents": contents, "model": self.model, "scope": self.scope, "left": left}
         shared |= {"failed": failed, "note": self.note, "version": __version__, "stretched": ""}
         shared |= {"tally": self.tally, "command": self.command}
@@ -52,7 +92,7 @@ class Pages:
         for name in _ASSETS:
             self.store.write_text(f"assets/{name}", (_TEMPLATES / name).read_text(encoding="utf-8"))
         written = set()
-        for path, template, values in _all(contents):
+        for path, template, values in _list_pages(contents):
             page = _environment().get_template(template)
             self.store.write_text(path, page.render(**shared, root="../" * path.count("/"), **values))
             written.add(path)
@@ -82,37 +122,41 @@ def _environment() -> jinja2.Environment:
     return found
 
 
-def _all(contents: Contents) -> Iterator[tuple[str, str, dict]]:
+def _list_pages(contents: Contents) -> Iterator[tuple[str, str, dict]]:
     """Yield path, template and values of every page."""
     layers = contents.scope.layers
-    yield "index.html", "index.html", {"wires": wires(layers), "row": ROW}
+    yield "index.html", "index.html", {"wires": draw_wires(layers), "row": ROW}
     if contents.classes:
         yield "classes/index.html", "classes.html", {}
-        for before, unit, after in _neighbours(contents.classes):
-            yield f"classes/{unit.number}.html", "unit.html", {**_around(before, after), "unit": unit, "layer": None}
-    for before, layer, after in _neighbours(layers):
+        for before, unit, after in _neighbors(contents.classes):
+            yield (
+                f"classes/{unit.number}.html",
+                "unit.html",
+                {**_name_neighbors(before, after), "unit": unit, "layer": None},
+            )
+    for before, layer, after in _neighbors(layers):
         yield f"layers/{layer.slug}.html", "layer.html", {"layer": layer, "before": before, "after": after}
-        for left, unit, right in _neighbours(contents.units[layer.slug]):
+        for left, unit, right in _neighbors(contents.units[layer.slug]):
             yield (
                 f"units/{layer.slug}/{unit.number}.html",
                 "unit.html",
-                {**_around(left, right), "unit": unit, "layer": layer},
+                {**_name_neighbors(left, right), "unit": unit, "layer": layer},
             )
     if contents.images:
         yield "images/index.html", "images.html", {}
     ready = [one for one in contents.images if one.ready]
-    for before, shown, after in _neighbours(ready):
+    for before, shown, after in _neighbors(ready):
         template = "gaze_image.html" if contents.model.task == "gaze" else "image.html"
-        yield f"images/{shown.slug}.html", template, {**_around(before, after), "shown": shown}
+        yield f"images/{shown.slug}.html", template, {**_name_neighbors(before, after), "shown": shown}
     if contents.model.task == "gaze":
         yield "gaze.html", "gaze.html", {"ready": ready}
 
 
-def _around(before, after) -> dict:
+def _name_neighbors(before, after) -> dict:
     return {"before": before, "after": after}
 
 
-def _neighbours(items) -> Iterator[tuple]:
+def _neighbors(items) -> Iterator[tuple]:
     """Yield each item between the one before and the one after it, or None."""
     items = list(items)
     yield from zip([None, *items], items, [*items[1:], None])  # noqa: B905  (as many as there are items)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from kerasal.atlas import ascents, exemplar_records, gaze_page, image_page
+from kerasal.atlas import exemplar_records, image_page, maximized
 from kerasal.atlas.anatomy import Layer
 from kerasal.atlas.atlas_store import Store
 from kerasal.digests import digest_files
@@ -71,23 +71,23 @@ def pieces(model: ImageModel, store: Store, scope: Scope) -> list[Piece]:
 
 
 def _class_pieces(model, store, scope) -> list[Piece]:
-    done = store.entries(*ascents.class_record(model, scope.seed))
+    done = store.entries(*maximized.class_record(model, scope.seed))
     missing = [number for number in scope.classes if str(number) not in done]
 
     def make(part):
-        return lambda: ascents.ascend_classes(model, store, part, scope.seed, scope.shown)
+        return lambda: maximized.ascend_classes(model, store, part, scope.seed, scope.shown)
 
     return [Piece("classes", make(part)) for part in _parts(missing, model.input_shape())]
 
 
 def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) -> list[Piece]:
-    done = store.entries(*ascents.channel_record(model, layer, scope.seed))
+    done = store.entries(*maximized.channel_record(model, layer, scope.seed))
     missing = [number for number in channels if str(number) not in done]
 
     def make(part):
-        return lambda: ascents.ascend_channels(model, store, layer, part, scope.seed, scope.shown)
+        return lambda: maximized.ascend_channels(model, store, layer, part, scope.seed, scope.shown)
 
-    canvas = (*ascents.canvas(model, layer), model.channels)
+    canvas = (*maximized.choose_canvas(model, layer), model.channels)
     found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, canvas)]
     if not scope.files or not searchable(layer):
         return found
@@ -105,7 +105,7 @@ def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) ->
 
 def _image_pieces(model, store, scope) -> list[Piece]:
     def make(file, slug):
-        return lambda: image_page.explain(model, store, file, slug)
+        return lambda: image_page.explain_image(model, store, file, slug)
 
     return [
         Piece(f"image {file.name}", make(file, slug))
@@ -120,15 +120,15 @@ def _gaze_pieces(model, store, scope) -> list[Piece]:
     def make(file, slug):
         def run():
             nonlocal predictor
-            predictor = predictor or gaze_page.make_predictor(model)
-            gaze_page.look(model, store, predictor, file, slug)
+            predictor = predictor or image_page.make_predictor(model)
+            image_page.draw_gaze(model, store, predictor, file, slug)
 
         return run
 
     return [
         Piece(f"gaze on {file.name}", make(file, slug))
         for file, slug in scope.pages
-        if not store.entries(*gaze_page.gaze_record(model, file, slug))
+        if not store.entries(*image_page.gaze_record(model, file, slug))
     ]
 
 

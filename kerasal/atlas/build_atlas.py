@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kerasal import images as pictures
-from kerasal.atlas import cleanup
-from kerasal.atlas.anatomy import anatomy
+from kerasal.atlas import atlas_pages
+from kerasal.atlas.anatomy import choose_layers, list_layers, sample
 from kerasal.atlas.atlas_model import Task, atlas_digest, atlas_model
 from kerasal.atlas.atlas_pages import Pages
 from kerasal.atlas.atlas_plan import Piece, Scope, pieces
-from kerasal.atlas.atlas_store import Store, remembered
-from kerasal.atlas.image_page import top_classes
-from kerasal.atlas.selection import chosen_layers, sample
-from kerasal.atlas.slugs import slugs
-from kerasal.atlas.tally import Row
+from kerasal.atlas.atlas_store import Store, recall_images
+from kerasal.atlas.captions import make_slugs
+from kerasal.atlas.contents import Row
+from kerasal.atlas.image_page import find_top_classes
+from kerasal.checks import check_int
 from kerasal.models.image_model import ImageModel
 from kerasal.progress import progress_bar
 
@@ -104,20 +104,21 @@ def build(
     started = time.monotonic()
     _check_numbers(channels=channels, image_pages=image_pages)
     given = [images] if isinstance(images, (str, os.PathLike)) else images
-    found = pictures.find_files(given) if given else remembered(pathlib.Path(folder))
+    found = pictures.find_files(given) if given else recall_images(pathlib.Path(folder))
     files = [path.absolute() for path in found]  # the same images, from wherever this is called
     model = atlas_model(model, name=name or "", preprocessing=preprocessing, labels=labels, task=task, fit=fit)
     scope = _scope(model, layers, classes, channels, files, image_pages, seed)
     store = Store(pathlib.Path(folder), atlas_digest(model), model.name, files)
-    cleanup.forget_other_images(store, scope)
-    pages, todo = Pages(model, store, scope, note, command), pieces(model, store, scope)
     failed: list[tuple[str, str]] = []
     made = 0
-    try:
-        for made in _run(todo, started, budget, progress, failed):
-            pages.write_now_and_then(len(todo) - made, failed)
-    finally:
-        count = pages.write(len(todo) - made, failed)
+    with store.locked():
+        atlas_pages.forget_other_images(store, scope)
+        pages, todo = Pages(model, store, scope, note, command), pieces(model, store, scope)
+        try:
+            for made in _run(todo, started, budget, progress, failed):
+                pages.write_now_and_then(len(todo) - made, failed)
+        finally:
+            count = pages.write(len(todo) - made, failed)
     seconds = time.monotonic() - started
     return Built(store.folder / "index.html", made, len(todo) - made, failed, pages.tally, count, seconds)
 
@@ -139,10 +140,12 @@ def _run(todo: list[Piece], started: float, budget: float | None, progress: bool
 
 
 def _scope(model: ImageModel, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:
-    found = anatomy(model.keras_model, model.input_shape())
+    found = list_layers(model.keras_model, model.input_shape())
     shown = [files[i] for i in sample(len(files), image_pages)]
     if classes is None and model.class_count > channels:
-        numbers = list(dict.fromkeys([*top_classes(model, shown), *sample(model.class_count, channels)]))[:channels]
+        numbers = list(dict.fromkeys([*find_top_classes(model, shown), *sample(model.class_count, channels)]))[
+            :channels
+        ]
     else:
         numbers = list(dict.fromkeys(map(int, range(model.class_count) if classes is None else classes)))
     outside = [number for number in numbers if not 0 <= number < model.class_count]
@@ -150,15 +153,14 @@ def _scope(model: ImageModel, layers, classes, channels: int, files, image_pages
         raise ValueError(f"{model.name} has {model.class_count} classes, counted from 0. Received: {outside[0]}.")
     return Scope(
         layers=found,
-        pictured=[(one, sample(one.channels, channels)) for one in chosen_layers(found, layers)],
+        pictured=[(one, sample(one.channels, channels)) for one in choose_layers(found, layers)],
         classes=numbers,
         files=files,
-        pages=list(zip(shown, slugs(map(str, shown), (one.stem for one in shown)), strict=True)),
+        pages=list(zip(shown, make_slugs(map(str, shown), (one.stem for one in shown)), strict=True)),
         seed=int(seed),
     )
 
 
 def _check_numbers(**given: Any) -> None:
     for name, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} is a whole number from 1 on. Received: {value!r}.")
+        check_int(name, value)

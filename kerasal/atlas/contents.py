@@ -1,15 +1,15 @@
-"""What the store holds by now, put together for the pages."""
+"""What an atlas holds by now: classes, channels and images with what has been made of them, and how much that is."""
 
 import dataclasses
 import functools
 import pathlib
 from typing import Any
 
-from kerasal.atlas import ascents, exemplar_records, gaze_page, image_page
+from kerasal.atlas import exemplar_records, image_page, maximized
 from kerasal.atlas.anatomy import Layer
-from kerasal.atlas.atlas_plan import Scope
+from kerasal.atlas.atlas_plan import Scope, searchable
 from kerasal.atlas.atlas_store import Store
-from kerasal.atlas.slugs import told_apart
+from kerasal.atlas.captions import abbreviate_paths
 from kerasal.digests import digest_files
 from kerasal.labels import short
 from kerasal.models.image_model import ImageModel
@@ -23,7 +23,7 @@ class Unit:
     name: str
     picture: dict[str, Any] | None
     facts: dict[str, Any] | None
-    exemplar_records: dict[str, Any] | None
+    exemplars: dict[str, Any] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Contents:
     @functools.cached_property
     def classes(self) -> list[Unit]:
         """The classes whose pictures are there, those that are seen in the images first."""
-        found = self.store.entries(*ascents.class_record(self.model, self.scope.seed))
+        found = self.store.entries(*maximized.class_record(self.model, self.scope.seed))
         order = [key for key in map(str, self.scope.classes) if key in found]
         return [
             Unit(int(key), self.class_name(int(key)), found[key]["picture"], found[key], None)
@@ -124,8 +124,8 @@ class Contents:
     @functools.cached_property
     def images(self) -> list[Shown]:
         """The images that have, or will have, a page."""
-        record = gaze_page.gaze_record if self.model.task == "gaze" else image_page.image_record
-        names = told_apart(self.scope.shown)
+        record = image_page.gaze_record if self.model.task == "gaze" else image_page.image_record
+        names = abbreviate_paths(self.scope.shown)
         return [
             Shown(file, slug, self.store.entries(*record(self.model, file, slug)).get("image"), name)
             for (file, slug), name in zip(self.scope.pages, names, strict=True)
@@ -137,9 +137,40 @@ class Contents:
         return {str(one.file): one.slug for one in self.images if one.ready}
 
     def _units(self, layer: Layer) -> list[Unit]:
-        made = self.store.entries(*ascents.channel_record(self.model, layer, self.scope.seed))
+        made = self.store.entries(*maximized.channel_record(self.model, layer, self.scope.seed))
         best = self.store.entries(*exemplar_records.exemplar_record(self.model, layer, self._stamp))
         return [
             Unit(number, str(number), made.get(key, {}).get("picture"), made.get(key), best.get(key))
             for number, key in sorted((int(key), key) for key in {*made, *best})
         ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """How many of one kind of thing are made, of those that are to be made."""
+
+    what: str
+    made: int
+    planned: int
+
+    def __str__(self) -> str:
+        return f"{self.made:,} of {self.planned:,} {self.what}"
+
+
+def count_made(contents: Contents) -> list[Row]:
+    """Count classes, channels, searches for exemplars and images; those of which nothing is planned are left out."""
+    scope = contents.scope
+    classes = {unit.number for unit in contents.classes}
+    channels, searches = [], []
+    for layer, wanted in scope.pictured:
+        units = {unit.number: unit for unit in contents.units[layer.slug]}
+        channels += [number in units and units[number].facts is not None for number in wanted]
+        if scope.files and searchable(layer):
+            searches += [number in units and units[number].exemplars is not None for number in wanted]
+    rows = [
+        Row("classes", sum(number in classes for number in scope.classes), len(scope.classes)),
+        Row("channels", sum(channels), len(channels)),
+        Row("channels’ exemplars", sum(searches), len(searches)),
+        Row("images", sum(one.entry is not None for one in contents.images), len(contents.images)),
+    ]
+    return [row for row in rows if row.planned]

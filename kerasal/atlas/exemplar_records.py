@@ -13,10 +13,10 @@ from kerasal.atlas.atlas_model import undeclared_size
 from kerasal.atlas.atlas_store import Store
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import open_source
-from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
+from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 
 K = 6
-"""How many exemplars a channel."""
+"""How many exemplars per channel."""
 
 _WIDEST = 144  # pixels of a patch on a page
 _AT_ONCE = 64
@@ -39,23 +39,23 @@ def exemplar_record(model: ImageModel, layer: Layer, stamp: str) -> tuple[str, d
 def _of_map(model, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
     journal = store.journal(f"exemplars/{layer.slug}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what could not be read is told once, on the page of images
+        warnings.simplefilter("ignore", UserWarning)  # the page of images lists what could not be read
         try:
             rule = "deconvnet"
-            found = _searched(model, layer, channels, files, journal, rule)
+            found = _search(model, layer, channels, files, journal, rule)
         except hooks.NoReLU:  # none, or one that cannot be reached
             rule = "gradient"
-            found = _searched(model, layer, channels, files, journal, rule)
+            found = _search(model, layer, channels, files, journal, rule)
     return {
         str(one.channel): {
             "seen": one.seen,
             "rule": rule,
             "shown": [
                 {
-                    "patch": store.picture(f"exemplars/{layer.slug}/{one.channel}-{rank}", _narrowed(one.crops[rank])),
+                    "patch": store.picture(f"exemplars/{layer.slug}/{one.channel}-{rank}", _narrow(one.crops[rank])),
                     "back": store.picture(
                         f"exemplars/{layer.slug}/{one.channel}-{rank}-back",
-                        _narrowed(in_colours(one.reconstructions[rank], one.preprocessing)),
+                        _narrow(draw_reconstruction(one.reconstructions[rank], one.preprocessing)),
                     ),
                     "activation": float(one.activations[rank]),
                     "file": one.names[rank],
@@ -69,7 +69,7 @@ def _of_map(model, store, layer: Layer, channels: list[int], files: list) -> dic
     }
 
 
-def _searched(model, layer: Layer, channels: list[int], files: list, journal, rule: str) -> list:
+def _search(model, layer: Layer, channels: list[int], files: list, journal, rule: str) -> list:
     return receptive_field.top_exemplars(
         model.keras_model,
         layer.path,
@@ -91,7 +91,7 @@ def _of_units(model, store, layer: Layer, channels: list[int], files: list) -> d
     for batch, inputs in source.batches(_AT_ONCE, 0):
         values.append(feature_maps(model.keras_model, inputs, layer.path)[:, channels])
         numbers += batch
-        small |= {n: _narrowed(model.picture(one)) for n, one in zip(batch, inputs, strict=True)}
+        small |= {n: _narrow(model.picture(one)) for n, one in zip(batch, inputs, strict=True)}
         kept = _best(np.concatenate(values), numbers)
         small = {n: picture for n, picture in small.items() if n in kept}
     values = np.concatenate(values)
@@ -121,7 +121,7 @@ def _best(values: np.ndarray, numbers: list[int]) -> set[int]:
     return {numbers[row] for row in np.unique(np.argsort(-values, axis=0, kind="stable")[:K])}
 
 
-def _narrowed(picture: np.ndarray) -> np.ndarray:
+def _narrow(picture: np.ndarray) -> np.ndarray:
     longest = max(picture.shape[:2])
     if longest <= _WIDEST:
         return picture

@@ -1,4 +1,4 @@
-"""One image as a classifier sees it: its top classes, every attribution method's map, and where the classes are."""
+"""The page of one photograph: top classes, every method's map and the boxes; for a gaze model where people look."""
 
 import pathlib
 import warnings
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import attribution, hooks, images, localization
+from kerasal import attribution, gaze, hooks, images, localization
 from kerasal.atlas.atlas_store import Store
 from kerasal.digests import digest_files
+from kerasal.gaze.predictor import is_log_density
 from kerasal.models.image_model import ImageModel
 
 TOP, BOXES = 5, 3
@@ -17,30 +18,38 @@ TOP, BOXES = 5, 3
 _OPTIONS = {"scorecam": {"channels": 32}, "smoothgrad": {"samples": 25}, "integrated_gradients": {"steps": 32}}
 _LIKELY = 0.01  # a box around what is hardly there means nothing
 _FRAME = 256 / 224  # crop-averaged saliency cuts its crops from a larger picture
+_LONGEST = 480  # pixels at which a gaze model sees a photograph
 
 
-def explain(model: ImageModel, store: Store, file: pathlib.Path, slug: str) -> None:
+def explain_image(model: ImageModel, store: Store, file: pathlib.Path, slug: str) -> None:
     """Make everything that the page of one image shows; a file that cannot be read is noted as such."""
     key, settings = image_record(model, file, slug)
-    try:
-        photograph = images.read(file)
-    except (ValueError, OSError) as error:
-        store.add(key, settings, {"image": {"file": str(file), "unreadable": str(error)}})
+    photograph = _read_photograph(store, key, settings, file)
+    if photograph is None:
         return
     inputs = model.inputs(photograph)
     picture = model.picture(inputs[0])
     entry: dict[str, Any] = {"file": str(file), "picture": store.picture(f"images/{slug}/image", picture), "top": []}
     if model.class_count:
-        scores, probable = _scores(model, inputs)
+        scores, probable = _score_classes(model, inputs)
         order = np.argsort(-scores, kind="stable")[:TOP]
         entry["top"] = [{"number": int(n), "score": float(scores[n])} for n in order]
         entry["probable"] = probable
-        entry["methods"], entry["left_out"] = _methods(
-            model, store, slug, picture, _larger(model, photograph), inputs, int(order[0])
+        entry["methods"], entry["left_out"] = _draw_maps(
+            model, store, slug, picture, _read_larger(model, photograph), inputs, int(order[0])
         )
         likely = [int(n) for n in order[:BOXES] if n == order[0] or not probable or scores[n] >= _LIKELY]
-        entry["boxes"], entry["no_boxes"] = _boxes(model, picture, likely)
+        entry["boxes"], entry["no_boxes"] = _find_boxes(model, picture, likely)
     store.add(key, settings, {"image": entry})
+
+
+def _read_photograph(store: Store, key: str, settings: dict[str, Any], file: pathlib.Path) -> np.ndarray | None:
+    """Return uint8 RGB (H, W, 3); None for a file that cannot be read, which is noted."""
+    try:
+        return images.read(file)
+    except (ValueError, OSError) as error:
+        store.add(key, settings, {"image": {"file": str(file), "unreadable": str(error)}})
+        return None
 
 
 def image_record(model: ImageModel, file: pathlib.Path, slug: str) -> tuple[str, dict[str, Any]]:
@@ -48,31 +57,31 @@ def image_record(model: ImageModel, file: pathlib.Path, slug: str) -> tuple[str,
     return f"images/{slug}", {**model.settings, "stamp": digest_files([file]), "options": _OPTIONS, "top": TOP}
 
 
-def top_classes(model: ImageModel, files: Sequence[pathlib.Path]) -> list[int]:
+def find_top_classes(model: ImageModel, files: Sequence[pathlib.Path]) -> list[int]:
     """Return the numbers of the classes that the model sees first in these images, in their order."""
     found = []
     for file in files:
         try:
-            found.append(int(_scores(model, model.inputs(images.read(file)))[0].argmax()))
-        except (ValueError, OSError):  # told on the page of images
+            found.append(int(_score_classes(model, model.inputs(images.read(file)))[0].argmax()))
+        except (ValueError, OSError):  # listed on the page of images
             continue
     return list(dict.fromkeys(found))
 
 
-def _scores(model: ImageModel, inputs: np.ndarray) -> tuple[np.ndarray, bool]:
+def _score_classes(model: ImageModel, inputs: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return the output for one input (classes,), and whether it looks like probabilities."""
     with hooks.unchanged(model.keras_model):
         scores = np.asarray(model.keras_model(inputs, training=False), dtype=np.float64)[0]
     return scores, bool(scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2)
 
 
-def _larger(model: ImageModel, photograph: np.ndarray) -> np.ndarray:
+def _read_larger(model: ImageModel, photograph: np.ndarray) -> np.ndarray:
     size = tuple(round(_FRAME * side) for side in model.input_size())
     larger = images.fit_image(photograph, size, model.fit)
     return model.preprocessing.apply(images.to_channels(larger, model.channels))[None]
 
 
-def _methods(model: ImageModel, store: Store, slug: str, picture, larger, inputs, target: int) -> tuple[list, list]:
+def _draw_maps(model: ImageModel, store: Store, slug: str, picture, larger, inputs, target: int) -> tuple[list, list]:
     """Run every method for one class; return those that worked, and why the others did not."""
     comparison = attribution.compare_methods(
         model.keras_model,
@@ -103,11 +112,11 @@ def _methods(model: ImageModel, store: Store, slug: str, picture, larger, inputs
     return entries, [{"name": name, "reason": reason} for name, reason in comparison.left_out]
 
 
-def _boxes(model: ImageModel, picture: np.ndarray, numbers: list[int]) -> tuple[list, str]:
+def _find_boxes(model: ImageModel, picture: np.ndarray, numbers: list[int]) -> tuple[list, str]:
     """Return a box for each class, in pixels of the picture, or the reason why there is none."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a map that is empty: told by its box being everything
+            warnings.simplefilter("ignore", UserWarning)  # an empty map: its box is everything
             found = localization.localize(
                 model.keras_model, picture, classes=numbers, preprocessing=model.preprocessing
             )
@@ -119,3 +128,36 @@ def _boxes(model: ImageModel, picture: np.ndarray, numbers: list[int]) -> tuple[
         for row in found.to_dict("records")
     ]
     return [{**one, "whole": one["box"] == [0, 0, width, height]} for one in boxes], ""
+
+
+def draw_gaze(model: ImageModel, store: Store, predictor: gaze.Predictor, file: pathlib.Path, slug: str) -> None:
+    """Make the map of one photograph; a file that cannot be read is noted as such."""
+    key, settings = gaze_record(model, file, slug)
+    photograph = _read_photograph(store, key, settings, file)
+    if photograph is None:
+        return
+    scale = min(1.0, _LONGEST / max(photograph.shape[:2]))
+    shown = images.resize(photograph, tuple(max(1, round(scale * side)) for side in photograph.shape[:2]))
+    values = gaze.predict(shown, predictor, postprocess="none").map
+    heat = values - values.min()
+    entry: dict[str, Any] = {
+        "file": str(file),
+        "picture": store.picture(f"images/{slug}/image", shown),
+        "map": store.picture(f"images/{slug}/gaze", images.heatmap(heat, signed=False, limit=float(heat.max()) or 1.0)),
+        "over": store.picture(f"images/{slug}/gaze-over", images.overlay(shown, heat, strength=1.0)),
+        "top": [],
+        "flat": bool(np.ptp(values) == 0),
+    }
+    store.add(key, settings, {"image": entry})
+
+
+def gaze_record(model: ImageModel, file: pathlib.Path, slug: str) -> tuple[str, dict[str, Any]]:
+    """Return the key and the settings of one photograph's record."""
+    return f"gaze/{slug}", {**model.settings, "stamp": digest_files([file])}
+
+
+def make_predictor(model: ImageModel) -> gaze.Predictor:
+    """Compile the model; one that takes any size looks at photographs as large as the rest of the atlas does."""
+    free = None in (getattr(model.keras_model, "input_shape", None) or (None,))[1:3]
+    size = model.input_size() if free and not is_log_density(model.keras_model) else None
+    return gaze.Predictor(model.keras_model, model.preprocessing, size=size)

@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasal import images
 from kerasal.attribution.method import MethodSpec, method_function, method_spec
-from kerasal.attribution.pages import attribution_page, draw_map, map_on_pixels
+from kerasal.attribution.pages import attribution_page, draw_map
 from kerasal.files import replacing
 from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.hooks.model_inputs import conform
@@ -102,7 +102,7 @@ class Explanation:
         return bool(convention is not None and convention.bgr)
 
     def _on_pixels(self) -> np.ndarray:
-        return map_on_pixels(self.spec, self.map, self.picture.shape[:2], self.options)
+        return self.spec.to_pixels(self.map, self.picture.shape[:2], self.options)
 
 
 def explain(

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from kerasal import hooks
-from kerasal.checks import refuse_mask
+from kerasal.checks import check_int, refuse_mask
 from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.positions import channel_axes
@@ -142,8 +142,7 @@ def _checked(model, inputs, maps, steps) -> tuple[np.ndarray, np.ndarray, int]:
     wanted = tuple(size for axis, size in enumerate(arrays[0].shape) if axis != channels)
     if maps.shape != wanted or not np.isfinite(maps).all():
         raise ValueError(f"Expected finite maps of shape {wanted}. Received shape {maps.shape}.")
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
-        raise ValueError(f"steps is a whole number from 1 on. Received: {steps!r}.")
+    check_int("steps", steps)
     return arrays[0], maps, channels
 
 

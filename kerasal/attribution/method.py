@@ -15,18 +15,19 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 
 from kerasal.attribution.compiled import CompiledMethod
 from kerasal.attribution.map_notes import named, warn_of_zero_maps
+from kerasal.checks import check_int
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform, unpack
 from kerasal.hooks.trace import run_batches
 from kerasal.hooks.view import Settings
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.objectives.targets import resolve
 
 import keras
@@ -57,6 +58,13 @@ class MethodSpec:
     on_pixels: Callable | None = None
     if_zero: str = ""
 
+    def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
+        """Return a map that is as large as its image, (height, width), where the method knows how; else the map."""
+        if self.on_pixels is None:
+            return values
+        defaults = {name: parameter.default for name, parameter in self.options.items()}
+        return self.on_pixels(values, size, {**defaults, **options})
+
 
 _methods: dict[str, MethodSpec] = {}
 _functions: dict[str, Callable] = {}
@@ -74,7 +82,7 @@ def method_spec(name: str) -> MethodSpec:
         ValueError: no method has that name; the closest are listed.
     """
     if name not in _methods:
-        raise ValueError(closest(name, _methods, "attribution method"))
+        raise ValueError(unknown_name_message(name, _methods, "attribution method"))
     return _methods[name]
 
 
@@ -133,10 +141,11 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     arrays = conform(model, inputs, any_size=spec.any_size)
     images = len(arrays[0])
     objective = resolve(target, images)
-    known = batch_size is not None
-    if known and (isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
-        raise ValueError(f"batch_size is a whole number from 1 on, or None. Received: {batch_size!r}.")
-    if known and objective.loops_over_batch and batch_size < images:
+    if (
+        batch_size is not None
+        and check_int("batch_size", batch_size, none="None") < images
+        and objective.loops_over_batch
+    ):
         raise ValueError(f"A tf-keras-vis score is for a whole batch; leave batch_size out. Received: {batch_size}.")
     settings = Settings(output, bool(logits)).for_inputs(inputs)
     how = {"batch_size": batch_size, "declared": not (spec.any_size or spec.own_size)}
@@ -158,7 +167,9 @@ def _checked(spec: MethodSpec, chosen: dict[str, Any]) -> dict[str, Any]:
     for name, value in chosen.items():
         if name not in spec.options:
             raise TypeError(
-                closest(name, [*spec.options, "output", "logits", "batch_size"], "option", f" of {spec.name}")
+                unknown_name_message(
+                    name, [*spec.options, "output", "logits", "batch_size"], "option", f" of {spec.name}"
+                )
             )
         annotation = spec.options[name].annotation
         if typing.get_origin(annotation) is Literal and value not in typing.get_args(annotation):

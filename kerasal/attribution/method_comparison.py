@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasal import images
 from kerasal.attribution.method import MethodSpec, list_methods, method_function, method_spec
-from kerasal.attribution.pages import draw_map, map_on_pixels
+from kerasal.attribution.pages import draw_map
 from kerasal.hooks.engine import fixed_target
 from kerasal.hooks.model_inputs import conform
 from kerasal.progress import progress_bar
@@ -136,8 +136,7 @@ def _view(spec: MethodSpec, picture: np.ndarray, found, bgr: bool, strength: flo
         total = abs(float(found[0].sum() - gap[0]))
         missed = f"{abs(float(gap[0])) / total:.1%} of it" if total else "all of it"
         summary = f"{summary} Their sum misses {missed} (more steps, less)."
-    values = found[0]
-    values = map_on_pixels(spec, values, picture.shape[:2])
+    values = spec.to_pixels(found[0], picture.shape[:2], {})
     return MethodView(spec, values, *draw_map(spec, picture, values, bgr=bgr, strength=strength), summary)
 
 

@@ -41,16 +41,6 @@ def draw_map(
     return drawn, images.overlay(picture, magnitude, strength=strength)
 
 
-def map_on_pixels(
-    spec: MethodSpec, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any] | None = None
-) -> np.ndarray:
-    """Return a map as large as the image, for a method whose maps have a position per window; others as they are."""
-    if not spec.on_pixels:
-        return values
-    defaults = {key: parameter.default for key, parameter in spec.options.items()}
-    return spec.on_pixels(values, size, {**defaults, **(options or {})})
-
-
 def attribution_page(
     spec: MethodSpec,
     picture: np.ndarray,
@@ -74,7 +64,7 @@ def attribution_page(
         note: a line below.
         bgr: see ``draw_map``.
     """
-    values = map_on_pixels(spec, values, picture.shape[:2], options)
+    values = spec.to_pixels(values, picture.shape[:2], options or {})
     tile = int(np.clip(max(picture.shape[:2]), 224, 448))
     if values.dtype.kind == "i":
         return _class_page(spec, picture, values, labels, tile)

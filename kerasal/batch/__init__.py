@@ -1,4 +1,4 @@
-"""Any attribution, prediction, gaze map or localisation over many images: ``images -> numbered shards of results``.
+"""Any attribution, prediction, gaze map or localization over many images: ``images -> numbered shards of results``.
 
     images (folder, list) -> plan: shards of fixed size -> make: model once a process -> write: Parquet, NPZ or PNG
 

@@ -58,24 +58,7 @@ class Job:
         return json.loads(json.dumps(facts, default=_plain))
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say in words where two settings differ, a text for each."""
-    found = []
-    for key in sorted({*before, *now}):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += [f"{key} {text}" for text in differences(old, new)]
-        elif old != new:
-            found.append(f"{key} was {_said(old)} and is {_said(new)}")
-    return found
-
-
 def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"An option of a batch is a number, a text or a list of these. Received: {value!r}.")
-
-
-def _said(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:59] + "…"

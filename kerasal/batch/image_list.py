@@ -85,7 +85,7 @@ def need_pyarrow() -> Any:
     """Import pyarrow.
 
     Raises:
-        ImportError: it is not installed; how to is said.
+        ImportError: it is not installed; the error says how to install it.
     """
     try:
         import pyarrow

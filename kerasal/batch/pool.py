@@ -1,18 +1,51 @@
-"""Shards over Ray: a pool of actors, each with the model loaded once, that outlives the death of any of them."""
+"""Who computes: this process held to some threads, or a pool of Ray actors, each with the model loaded once.
+
+Another number of threads takes sums in another order, and a GPU does too, which changes their last bits. The pool
+outlives the death of any of its actors.
+"""
 
 import contextlib
 import os
 import pathlib
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kerasal.batch import threads
 from kerasal.batch.batch_job import Job
-from kerasal.batch.shard_plan import Shard
+from kerasal.batch.shard import Shard, make_shard
 
 _RETRIES = 3  # a shard that has killed its worker so often, and once more, is given up
 _OBJECTS = 100 * 2**20  # bytes; records alone go through Ray's store, images and maps through files
+
+
+def hide_gpu(threads: int | None) -> None:
+    """Keep TensorFlow from a GPU where a number of threads is to compute; before it is loaded."""
+    if threads is not None and "tensorflow" not in sys.modules:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
+def limit_threads(threads: int | None) -> None:
+    """Let TensorFlow compute with so many threads, on the CPU; None leaves it as it is.
+
+    Raises:
+        RuntimeError: it has already computed with another number.
+    """
+    if threads is None:
+        return
+    import tensorflow as tf
+
+    config = tf.config
+    try:
+        config.set_visible_devices([], "GPU")
+        config.threading.set_intra_op_parallelism_threads(threads)
+        config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"TensorFlow has computed in this process already, so it can no longer be held to {threads} thread"
+            f"{'s' if threads > 1 else ''}, and other threads change the last bits of results. Use workers=1, which "
+            "has a process of its own, or run the batch first, or say threads=None."
+        ) from error
 
 
 class Worker:
@@ -20,7 +53,7 @@ class Worker:
 
     def __init__(self, job: Job, out: pathlib.Path):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        threads.hide_gpu(job.threads)
+        hide_gpu(job.threads)
         self.job, self.out, self.kind = job, out, None
 
     def begin(self) -> int:
@@ -28,16 +61,14 @@ class Worker:
         if self.kind is None:
             from kerasal.batch.kinds import open_kind
 
-            threads.limit(self.job.threads)
+            limit_threads(self.job.threads)
             self.kind = open_kind(self.job)
         return os.getpid()
 
     def make(self, shard: Shard) -> dict[str, Any]:
         """Make a shard; an actor that was started again loads the model first."""
-        from kerasal.batch.shard import make
-
         self.begin()
-        return make(self.kind, self.out, shard)
+        return make_shard(self.kind, self.out, shard)
 
 
 def make_all(
@@ -56,7 +87,7 @@ def make_all(
         actor = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)
         actors = [actor.remote(job, out) for _ in range(workers)]
         try:
-            yield from _spread(ray, actors, deque(shards))
+            yield from _distribute(ray, actors, deque(shards))
         finally:
             for one in actors:
                 ray.kill(one)
@@ -66,7 +97,7 @@ def need_ray():
     """Import Ray, which then reports nothing to anybody.
 
     Raises:
-        ImportError: it is not installed; how to is said.
+        ImportError: it is not installed; the error says how to install it.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray would warn that it is about to change whether workers without a GPU can see one; they see to that themselves.
@@ -81,7 +112,7 @@ def need_ray():
     return ray
 
 
-def _spread(ray, actors: list, waiting: deque) -> Iterator[tuple[Shard, dict[str, Any]]]:
+def _distribute(ray, actors: list, waiting: deque) -> Iterator[tuple[Shard, dict[str, Any]]]:
     """Give every worker one shard at a time, from when it has loaded the model."""
     running = {actor.begin.remote(): (actor, None) for actor in actors}
     while running:

@@ -9,14 +9,14 @@ from typing import Any
 
 from kerasal.batch import pool
 from kerasal.batch import shard as shard_work
-from kerasal.batch import threads as thread_limits
 from kerasal.batch.batch_job import FORMATS, Job
 from kerasal.batch.image_list import Source, list_images, need_pyarrow
 from kerasal.batch.kinds import check_method, open_kind, photograph
 from kerasal.batch.output_folder import Folder
+from kerasal.batch.shard import Shard, plan_shards
 from kerasal.batch.shard_files import picture_path
-from kerasal.batch.shard_plan import Shard, plan
-from kerasal.names import closest
+from kerasal.checks import check_choice, check_int
+from kerasal.names import unknown_name_message
 from kerasal.process import load_tensorflow
 from kerasal.progress import progress_bar
 
@@ -87,7 +87,7 @@ def run(
         )
     _check(workers, address, format, shard_size, threads, choices)
     folder = Folder(pathlib.Path(os.path.abspath(out)))
-    sources = list_images(images, folder.path, column)
+    sources = list_images(images, folder.folder, column)
     if format == "png":
         _check_names(sources)
     text = os.path.abspath(model) if _is_file(model) else os.fspath(model)
@@ -96,9 +96,9 @@ def run(
         choices["weights"] = os.path.abspath(choices["weights"])
     kind = _open(Job(method, text, format, own, threads=threads, shard_size=shard_size, **choices), workers)
     settings = kind.job.settings()
-    folder.check(settings)
+    folder.check_settings(settings)
     with folder.locked():
-        shards, stale = plan(sources, folder.records(), shard_size, retry)
+        shards, stale = plan_shards(sources, folder.records(), shard_size, retry)
         for number in stale:
             folder.forget(number)
         present = {source.name for source in sources}
@@ -121,8 +121,8 @@ def _run(kind, folder: Folder, settings, shards: list[Shard], present: set[str],
         raise KeyboardInterrupt("Stopped. What is done is kept; the same call goes on from there.") from None
     finally:
         manifest = folder.write_manifest(settings, missing, present)
-    remarks = _remarks_of_gone(folder.path, manifest["gone"]) + manifest["remarks"]
-    return Result(folder.path, new, manifest["results"], manifest["dead_letters"], remarks)
+    remarks = _remarks_of_gone(folder.folder, manifest["gone"]) + manifest["remarks"]
+    return Result(folder.folder, new, manifest["results"], manifest["dead_letters"], remarks)
 
 
 def _remarks_of_gone(path: pathlib.Path, gone: Sequence[str]) -> list[str]:
@@ -138,20 +138,20 @@ def _remarks_of_gone(path: pathlib.Path, gone: Sequence[str]) -> list[str]:
 
 def _make_all(kind, folder, shards, workers, address) -> Iterator[tuple[Shard, dict[str, Any]]]:
     if workers and shards:
-        yield from pool.make_all(kind.job, folder.path, shards, min(workers, len(shards)), address)
+        yield from pool.make_all(kind.job, folder.folder, shards, min(workers, len(shards)), address)
     else:
-        yield from ((shard, shard_work.make(kind, folder.path, shard)) for shard in shards)
+        yield from ((shard, shard_work.make_shard(kind, folder.folder, shard)) for shard in shards)
 
 
 def _open(job: Job, workers: int):
     """Load the model and try the job on one photograph."""
-    thread_limits.hide_gpu(job.threads)
+    pool.hide_gpu(job.threads)
     load_tensorflow()
     check_method(job.method)
     if not workers:
-        thread_limits.limit(job.threads)
+        pool.limit_threads(job.threads)
     kind = open_kind(job)
-    shard_work.attempt(kind, photograph())
+    shard_work.try_once(kind, photograph())
     return kind
 
 
@@ -162,20 +162,19 @@ def _is_file(model: str | os.PathLike) -> bool:
 
 
 def _check(workers, address, format: str, shard_size, threads, choices: Mapping[str, Any]) -> None:
-    whole = {"workers": (workers, 0), "shard_size": (shard_size, 1)}
+    check_int("workers", workers, 0)
+    check_int("shard_size", shard_size)
     if threads is not None:
-        whole["threads"] = (threads, 1)
-    for name, (value, least) in whole.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} is a whole number from {least} on. Received: {value!r}.")
+        check_int("threads", threads, none="None")
     if address is not None and not workers:
         raise ValueError(f"A cluster's address goes with a number of workers. Received: {address!r} and 0 workers.")
-    if format not in FORMATS:
-        raise ValueError(f"The format is one of {', '.join(FORMATS)}. Received: {format!r}.")
+    check_choice("format", format, FORMATS)
     fields = {field.name for field in dataclasses.fields(Job)} - {"method", "model", "model_sha"}
     for name in choices:
         if name not in fields:
-            raise TypeError(closest(name, fields, "argument", " of batch.run; a method's own go into options="))
+            raise TypeError(
+                unknown_name_message(name, fields, "argument", " of batch.run; a method's own go into options=")
+            )
     if workers:
         pool.need_ray()
     if format == "parquet":

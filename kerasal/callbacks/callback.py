@@ -1,6 +1,5 @@
 """``KerasalCallback``: what a network looks at, watched while ``model.fit`` trains it."""
 
-import json
 import os
 import pathlib
 import warnings
@@ -11,15 +10,17 @@ import numpy as np
 
 from kerasal import attribution, hooks
 from kerasal import images as drawing
-from kerasal.callbacks.strips import clear, draw_strip, epochs_in, read_epoch, write_epoch
+from kerasal.callbacks.strips import draw_strip, epoch_contents
 from kerasal.callbacks.tiles import Looks
+from kerasal.checks import check_int
 from kerasal.digests import digest
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import open_source
+from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field import FeatureEvolution
-from kerasal.receptive_field.exemplars.exemplar_search import told
-from kerasal.training.events import Events
+from kerasal.receptive_field.exemplars.evolution_files import EpochStore
+from kerasal.training.training_progress import Events
 
 import keras
 import tensorflow as tf
@@ -32,9 +33,9 @@ class KerasalCallback(keras.callbacks.Callback):
 
     ``model.fit(..., callbacks=[kerasal.KerasalCallback("watched", images=photos[:4], preprocessing="unit")])`` writes
 
-    * ``maps.png``: a row an image and method, a column an epoch: the map on the image, the class that it is of and that
-      class's probability (any attribution method: ``kerasal.attribution.list_methods()``);
-    * ``classes.png``: a row a class, a column an epoch: the image that maximises its score (``kerasal.maximize``);
+    * ``maps.png``: one row per image and method, one column per epoch: the map on the image, the class that it is of
+      and that class's probability (any attribution method: ``kerasal.attribution.list_methods()``);
+    * ``classes.png``: one row per class, one column per epoch: the image that ``kerasal.maximize`` makes for its score;
     * ``features/evolution.png``: ``kerasal.receptive_field.FeatureEvolution`` of the chosen features;
     * ``epoch-0005.npz``, the pictures of one epoch, from which a training that goes on later (``initial_epoch``) draws
       the strips anew; and with ``tensorboard`` the same pictures, and the strips, as TensorBoard's images.
@@ -50,7 +51,7 @@ class KerasalCallback(keras.callbacks.Callback):
             float32 model inputs.
         targets: the class of each image; by default its top class at each look.
         maps: names of attribution methods, or ``{"occlusion": {"window": 8}}`` with options. Empty: none.
-        classes: numbers of classes to maximise.
+        classes: numbers of classes to maximize.
         ascent: options of ``kerasal.maximize``; by default ``{"preset": "simonyan"}``. A class that nothing moves from
             where that starts, as from the zero image before training, starts from noise, and is called so.
         features: channels of layers, ``{"conv1": range(8)}``, for the evolution.
@@ -84,18 +85,18 @@ class KerasalCallback(keras.callbacks.Callback):
         overwrite: bool = False,
     ):
         super().__init__()
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"every is a whole number of epochs from 1 on. Received: {every!r}.")
+        every = check_int("every", every)
         if images is None and not classes:
             raise ValueError("There is nothing to watch: give images (for maps and features), classes, or both.")
         if features and images is None:
             raise ValueError("Features are watched on images: give images.")
         if isinstance(images, (str, os.PathLike)):
-            drawing.find_files([images])  # a wrong path is told before anything else of the images
+            drawing.find_files([images])  # refuses a wrong path before anything else of the images
         self.folder, self.every = pathlib.Path(folder), every
+        self._store = EpochStore(folder, "pictures", ["maps.png", "classes.png"])
         self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in _listed(maps)}
         for name in self._maps:
-            attribution.method_spec(name)  # an unknown one is said now
+            attribution.method_spec(name)  # refuses an unknown one now
         self._images, self._labels = images, labels
         self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
         self._targets, self._classes = targets, [int(one) for one in classes]
@@ -120,7 +121,7 @@ class KerasalCallback(keras.callbacks.Callback):
         self._last, self._began = None, False
         self._looks = self._taken_in()
         self._looks.first(self.model)
-        self._settings = json.loads(json.dumps(self._describe(), default=str))
+        self._settings = self._describe()
         self._events = Events(pathlib.Path(self._logs)) if self._logs else None
         if self._evolution is not None:
             self._evolution.on_train_begin(logs)
@@ -131,7 +132,7 @@ class KerasalCallback(keras.callbacks.Callback):
             self._evolution.on_epoch_begin(epoch, logs)
         if not self._began:
             self._began = True
-            self._check_folder(epoch)
+            self._store.begin(epoch, self._settings, ahead=self.every, overwrite=self._overwrite)
             if epoch == 0:
                 self._look(0)
 
@@ -157,9 +158,9 @@ class KerasalCallback(keras.callbacks.Callback):
             source = open_source(self._images, ImageModel(self.model, **self._take))
             batches = list(source.batches(64))
             if not batches:
-                raise ValueError(f"There is not one image to draw maps of. {told(source.skipped)}")
+                raise ValueError(f"There is not one image to draw maps of. {describe_skipped(source.skipped)}")
             if source.skipped:
-                warnings.warn(f"Skipped: {told(source.skipped)}", stacklevel=2)
+                warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=2)
             inputs = np.concatenate([batch for _, batch in batches])
             pictures = [source.model.picture(one) for one in inputs]
             names = _told_apart([source.name(number) for numbers, _ in batches for number in numbers])
@@ -177,39 +178,11 @@ class KerasalCallback(keras.callbacks.Callback):
             "ascent": self._ascent if self._classes else None,
         }
 
-    def _check_folder(self, epoch: int) -> None:
-        clear(self.folder)
-        stored = epochs_in(self.folder)
-        if self._overwrite and epoch == 0:
-            for path in [*stored.values(), self.folder / "maps.png", self.folder / "classes.png"]:
-                path.unlink(missing_ok=True)
-            return
-        ahead = [one for one in stored if one > epoch + self.every]
-        if epoch == 0 and ahead:
-            raise ValueError(
-                f"{self.folder} holds an earlier training, up to epoch {ahead[-1]}. Go on with that one "
-                "(fit(..., initial_epoch=...)), use another folder, or pass overwrite=True."
-            )
-        for path in stored.values():
-            self._check_settings(path)
-
-    def _check_settings(self, path: pathlib.Path) -> None:
-        try:
-            settings, _ = read_epoch(path)
-        except ValueError:
-            return  # damaged: it is left out of the strips
-        differing = [name for name, value in self._settings.items() if settings.get(name) != value]
-        if differing:
-            raise ValueError(
-                f"{self.folder} holds pictures of another kind: {', '.join(differing)} differ. Use the same as there, "
-                "another folder, or overwrite=True with a training from the start."
-            )
-
     def _look(self, epoch: int) -> None:
         """Store one epoch and draw the strips; whatever fails now must not cost the training."""
         try:
             tiles = self._looks.tiles(self.model)
-            write_epoch(self.folder, epoch, tiles, self._settings)
+            self._store.write(epoch, *epoch_contents(tiles, self._settings))
             strips = {name: draw_strip(self.folder, name) for name in dict.fromkeys(one.strip for one in tiles)}
             for name, strip in strips.items():
                 drawing.write(self.folder / f"{name}.png", strip)

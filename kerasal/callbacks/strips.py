@@ -1,20 +1,15 @@
-"""The tiles of an epoch in one file, and the strips of all epochs: a row a picture or class, a column an epoch."""
+"""The tiles of an epoch in one file, and the strips of all: one row per picture or class, one column per epoch."""
 
-import contextlib
 import dataclasses
-import json
 import os
-import pathlib
-import warnings
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from kerasal import images
-from kerasal.files import replacing
-from kerasal.receptive_field.exemplars.evolution_files import epochs_in
+from kerasal.receptive_field.exemplars.evolution_files import EpochStore
+from kerasal.store import Arrays
 
 _MOST = 12  # columns that a page can hold and a person compares
 
@@ -29,27 +24,15 @@ class Tile:
     picture: np.ndarray
 
 
-def write_epoch(folder: pathlib.Path, epoch: int, tiles: Sequence[Tile], settings: dict[str, Any]) -> None:
-    """Write one epoch, beside its place and renamed."""
-    facts = {"settings": settings, "tiles": [[one.strip, one.row, one.label] for one in tiles]}
-    with replacing(folder / f"epoch-{epoch:04d}.npz") as temporary, temporary.open("wb") as file:
-        pictures = {f"tile_{number}": one.picture for number, one in enumerate(tiles)}
-        np.savez_compressed(file, facts=json.dumps(facts), **pictures)
+def epoch_contents(tiles: Sequence[Tile], settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arrays and the facts by which the tiles of an epoch are stored."""
+    arrays = {f"tile_{number}": one.picture for number, one in enumerate(tiles)}
+    return arrays, {"settings": settings, "tiles": [[one.strip, one.row, one.label] for one in tiles]}
 
 
-def read_epoch(path: pathlib.Path) -> tuple[dict[str, Any], list[Tile]]:
-    """Return the settings and the tiles of one epoch.
-
-    Raises:
-        ValueError: the file is damaged, or not such a file.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            facts = json.loads(str(stored["facts"]))
-            tiles = [Tile(*one, stored[f"tile_{number}"]) for number, one in enumerate(facts["tiles"])]
-            return facts["settings"], tiles
-    except (OSError, KeyError, TypeError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as an epoch of KerasalCallback: {error}.") from error
+def read_tiles(stored: Arrays) -> list[Tile]:
+    """Return the tiles of a stored epoch."""
+    return [Tile(*one, stored[f"tile_{number}"]) for number, one in enumerate(stored.facts()["tiles"])]
 
 
 def draw_strip(
@@ -60,7 +43,7 @@ def draw_strip(
     most: int = _MOST,
     tile: int = 96,
 ) -> np.ndarray:
-    """Draw how maps or class models came about: a row an image and method, or a class; a column a stored epoch.
+    """Draw how maps or class models came about: one row per image and method, or class; one column per epoch.
 
     Args:
         folder: that ``KerasalCallback`` wrote.
@@ -75,12 +58,7 @@ def draw_strip(
     Raises:
         FileNotFoundError: nothing of the kind is stored there.
     """
-    found = {}
-    for epoch, path in epochs_in(folder).items():
-        try:
-            found[epoch] = {one.row: one for one in read_epoch(path)[1] if one.strip == strip}
-        except ValueError as error:
-            warnings.warn(f"{error} It is left out.", stacklevel=2)
+    found = EpochStore(folder).read(lambda stored: {one.row: one for one in read_tiles(stored) if one.strip == strip})
     rows = list(dict.fromkeys(row for tiles in found.values() for row in tiles))
     if not rows:
         raise FileNotFoundError(f"There are no {strip} in {os.fspath(folder)}, which KerasalCallback(folder) writes.")
@@ -94,10 +72,3 @@ def draw_strip(
             cells.append(np.full((8, 8, 3), 255, np.uint8) if one is None else one.picture)
             labels.append(f"epoch {epoch}" + (f": {one.label}" if one is not None and one.label else ""))
     return images.grid(cells, labels, columns=len(epochs), row_labels=rows, title=title, tile=tile, frame=True)
-
-
-def clear(folder: pathlib.Path) -> None:
-    """Remove what a kill in mid-write left behind."""
-    for half in folder.glob(".epoch-*"):
-        with contextlib.suppress(OSError):
-            half.unlink()

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from kerasal import attribution
-from kerasal import images as drawing
 from kerasal.callbacks.strips import Tile
 from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.maximization import maximize
@@ -30,7 +29,7 @@ class Looks:
     labels: Sequence[str] | None
 
     def tiles(self, model: keras.Model) -> list[Tile]:
-        """Explain and maximise with the weights as they are; the model is not changed."""
+        """Explain and maximize with the weights as they are; the model is not changed."""
         return [*self._map_tiles(model), *self._class_tiles(model)]
 
     def first(self, model: keras.Model) -> None:
@@ -56,7 +55,7 @@ class Looks:
             scores = target_scores(model, [self.inputs], targets, logits=False)
             said = [f"{self._name(one)}, {_share(value)}" for one, value in zip(targets, scores, strict=True)]
         return [
-            Tile("maps", f"{name}, {method}", label, _drawn(method, self.maps[method], picture, maps[number]))
+            Tile("maps", f"{name}, {method}", label, _draw(method, self.maps[method], picture, maps[number]))
             for number, (name, picture, label) in enumerate(zip(self.names, self.pictures, said, strict=True))
             for method, maps in found.items()
         ]
@@ -85,10 +84,7 @@ def _share(value: float) -> str:
     return f"{value:.0%}" if 0 <= value <= 1 else f"{value:.3g}"
 
 
-def _drawn(method: str, options: Mapping[str, Any], picture: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _draw(method: str, options: Mapping[str, Any], picture: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Draw a map on its picture, which is dimmed where the map is weak."""
     spec = attribution.method_spec(method)
-    if spec.on_pixels:
-        own = {key: parameter.default for key, parameter in spec.options.items()}
-        values = spec.on_pixels(values, picture.shape[:2], {**own, **options})
-    return drawing.overlay(picture, np.abs(values).max(axis=2) if values.ndim == 3 else np.abs(values))
+    return attribution.draw_map(spec, picture, spec.to_pixels(values, picture.shape[:2], options))[1]

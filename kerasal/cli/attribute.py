@@ -40,9 +40,9 @@ class MethodGroup(TyperGroup):
         from kerasal import attribution
 
         if cmd_name not in attribution.list_methods():
-            from kerasal.names import closest
+            from kerasal.names import unknown_name_message
 
-            raise typer.BadParameter(closest(cmd_name, attribution.list_methods(), "method"), ctx)
+            raise typer.BadParameter(unknown_name_message(cmd_name, attribution.list_methods(), "method"), ctx)
         app = App(pretty_exceptions_enable=False, add_completion=False)
         app.command(cmd_name)(_command(attribution.method_spec(cmd_name)))
         command = typer.main.get_command(app)

@@ -59,7 +59,7 @@ def localize(
     photograph = images.read(image)
     opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
     opened.check_pixels()
-    from kerasal.localization import figure, find_objects
+    from kerasal.localization import draw_localizations, find_objects
 
     with warnings_as_remarks():
         found = find_objects(
@@ -73,7 +73,7 @@ def localize(
             **_given(foreground=foreground, background=background, blur=blur, prior=prior, level=level),
         )
     names = [opened.label(one.number) for one in found]
-    images.write(output, figure(photograph, found, names, f"{recipe} recipe, {opened.name}"))
+    images.write(output, draw_localizations(photograph, found, names, f"{recipe} recipe, {opened.name}"))
     table = Table("class", "number", "score", "box")
     for one, name in zip(found, names, strict=True):
         table.add_row(name, str(one.number), f"{one.score:.3g}", ", ".join(map(str, one.box)))

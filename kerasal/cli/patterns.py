@@ -101,7 +101,7 @@ def _similarity(table, names: tuple[str, str]) -> str:
     means = table.mean(numeric_only=True)
     return (
         f"; mean cosine similarity {means['similarity']:.3f}; mean centre-surround score "
-        f"{means['centre_surround_left']:.3f} ({names[0]}), {means['centre_surround_right']:.3f} ({names[1]})"
+        f"{means['center_surround_left']:.3f} ({names[0]}), {means['center_surround_right']:.3f} ({names[1]})"
     )
 
 

@@ -83,7 +83,7 @@ def join_workers(strategy: str | None) -> bool:
         return True
     load_tensorflow()
     from kerasal import training
-    from kerasal.training.cluster import VARIABLE, cluster_of
+    from kerasal.training.workers import VARIABLE, cluster_of
 
     cluster = cluster_of(os.environ.get(VARIABLE))
     others = cluster.addresses[1:]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasal.images.image_folders import SUFFIXES
-from kerasal.names import closest
+from kerasal.names import abbreviate, unknown_name_message
 
 _TRAIN, _TEST = ("train", "training"), ("val", "valid", "validation", "test")
 _NAMED = 10
@@ -62,13 +62,13 @@ def class_files(
             f"folder of class folders split, give that folder, such as {lone}."
         )
     if train is None or test is None:
-        return _two(_listed(folder, inside, names, classes), folder), None
-    parts = [_listed(part, _folders(part), names, classes) for part in (train, test)]
+        return _two(_list_classes(folder, inside, names, classes), folder), None
+    parts = [_list_classes(part, _folders(part), names, classes) for part in (train, test)]
     only = set(parts[0].names) ^ set(parts[1].names)
     if only:
         raise ValueError(
-            f"{train} and {test} must hold the same classes. Only one of them has {_some(sorted(only))}; choose among "
-            "the others (--classes on the command line)."
+            f"{train} and {test} must hold the same classes. Only one of them has {abbreviate(sorted(only), _NAMED)}; "
+            "choose among the others (--classes on the command line)."
         )
     return _two(parts[0], train), parts[1]
 
@@ -84,7 +84,7 @@ def has_class_folders(folder: pathlib.Path) -> bool:
     return any(_images(one)[0] for one in _folders(folder))
 
 
-def _listed(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, str], classes) -> ClassFiles:
+def _list_classes(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, str], classes) -> ClassFiles:
     if not inside:
         raise ValueError(
             f"There are no class folders in {folder}. Expected a folder for each class, with its images in it, such as "
@@ -93,7 +93,7 @@ def _listed(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, s
     known = {names.get(one.name, one.name): one for one in inside}
     if len(known) < len(inside):
         raise ValueError(f"Two class folders of {folder} have the same name in its classes.csv. Name them apart.")
-    chosen = known if classes is None else {name: known[name] for name in _chosen(classes, known)}
+    chosen = known if classes is None else {name: known[name] for name in _choose(classes, known)}
     found = {name: _images(one) for name, one in chosen.items()}
     empty = [
         name if name == chosen[name].name else f"{name} ({chosen[name].name})"
@@ -102,8 +102,8 @@ def _listed(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, s
     ]
     if empty:
         raise ValueError(
-            f"{len(empty)} of {len(found)} class folders in {folder} hold no images: {_some(empty)}. Remove them, or "
-            "choose the classes (--classes on the command line)."
+            f"{len(empty)} of {len(found)} class folders in {folder} hold no images: {abbreviate(empty, _NAMED)}. "
+            "Remove them, or choose the classes (--classes on the command line)."
         )
     return ClassFiles(
         list(found),
@@ -113,11 +113,11 @@ def _listed(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, s
     )
 
 
-def _chosen(classes: Sequence[str], known: dict[str, pathlib.Path]) -> list[str]:
+def _choose(classes: Sequence[str], known: dict[str, pathlib.Path]) -> list[str]:
     called = {_plain(one.name): name for name, one in known.items()} | {_plain(name): name for name in known}
     for name in classes:
         if _plain(name) not in called:
-            raise ValueError(closest(name, known, "class"))
+            raise ValueError(unknown_name_message(name, known, "class"))
     chosen = [called[_plain(name)] for name in classes]
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"Each class once, please. Received: {', '.join(classes)}.")
@@ -171,7 +171,3 @@ def _names(folder: pathlib.Path) -> dict[str, str]:
                 f"{row[key].strip()!r}. Keep one."
             )
     return named
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -5,20 +5,21 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from kerasal.datasets.gaze_dataset import GazeDataset, some
 from kerasal.datasets.gaze_types import Shape, Stimulus
 from kerasal.digests import digest, digest_files
 from kerasal.files import replacing
 from kerasal.fixations.map_files import read_map
 from kerasal.images.drawings import fit_image
+from kerasal.names import abbreviate
 from kerasal.progress import progress_bar
 
 
 def arrays(
-    data: GazeDataset,
+    data: Any,
     size: Shape,
     map_size: Shape,
     *,
@@ -29,7 +30,7 @@ def arrays(
     cache: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (numbers int32 (N,), images uint8 (N, h, w, 3), maps float32 (N, mh, mw)) of all usable images.
+    """Return (numbers int32 (N,), images uint8 (N, h, w, 3), maps float32 (N, mh, mw)) of a ``GazeDataset``.
 
     They are kept with ``data``, and read again where files, fixations, densities or images have changed since.
 
@@ -42,10 +43,10 @@ def arrays(
     )
     if data._arrays.get(key, ("",))[0] != made_from:
         folder = None if cache is None else pathlib.Path(cache)
-        found = None if folder is None else _stored(folder, made_from)
+        found = None if folder is None else _load_cache(folder, made_from)
         if found is None:
             found = _read(data, key, progress)
-            found = found if folder is None else _store(folder, made_from, *found)
+            found = found if folder is None else _save_cache(folder, made_from, *found)
         data._arrays[key] = made_from, found
     return data._arrays[key][1]
 
@@ -71,7 +72,7 @@ def _file_or(path, read: Callable):
     return digest_files([path]) if isinstance(path, pathlib.Path) else read()
 
 
-def _read(data: GazeDataset, key: tuple, progress: bool):
+def _read(data: Any, key: tuple, progress: bool):
     size, map_size, target, sigma, fit, empty = key
 
     def one(number: int):
@@ -94,7 +95,7 @@ def _read(data: GazeDataset, key: tuple, progress: bool):
                 images[number], maps[number] = result
             advance(1)
     if wrong and (empty == "error" or len(wrong) == len(data)):
-        listed = some(data.names[number] for number in wrong)
+        listed = abbreviate(data.names[number] for number in wrong)
         raise ValueError(
             f"{len(wrong)} of {len(data)} images cannot be trained on ({listed}). {next(iter(wrong.values()))} "
             'Repair them, or pass empty="skip".'
@@ -103,14 +104,14 @@ def _read(data: GazeDataset, key: tuple, progress: bool):
     return (kept, images[kept], maps[kept]) if wrong else (kept, images, maps)
 
 
-def _image(data: GazeDataset, number: int, size: Shape, fit: str) -> np.ndarray:
+def _image(data: Any, number: int, size: Shape, fit: str) -> np.ndarray:
     small = data.stimulus(number).small
     if small is not None and small.shape[:2] == tuple(size):
         return small
     return fit_image(data.image(number), size, fit)
 
 
-def _map(data: GazeDataset, number: int, size: Shape, target: str, sigma, fit: str, image_size: Shape) -> np.ndarray:
+def _map(data: Any, number: int, size: Shape, target: str, sigma, fit: str, image_size: Shape) -> np.ndarray:
     if fit == "stretch":
         found = data.density(number, size, sigma) if target == "density" else data.fixation_map(number, size)
         return np.asarray(found, np.float32)
@@ -118,7 +119,7 @@ def _map(data: GazeDataset, number: int, size: Shape, target: str, sigma, fit: s
         whole = np.asarray(data.density(number, None, sigma))
         return np.maximum(fit_image(fit_image(whole, _crop_of(whole.shape, image_size)), size, "stretch"), 0)
     counts = data.fixation_map(number)
-    return _shrunk(fit_image(np.asarray(counts), _crop_of(counts.shape, image_size)), size)
+    return _shrink_counts(fit_image(np.asarray(counts), _crop_of(counts.shape, image_size)), size)
 
 
 def _crop_of(shape: Shape, like: Shape) -> Shape:
@@ -127,7 +128,7 @@ def _crop_of(shape: Shape, like: Shape) -> Shape:
     return max(1, round(like[0] * scale)), max(1, round(like[1] * scale))
 
 
-def _shrunk(counts: np.ndarray, size: Shape) -> np.ndarray:
+def _shrink_counts(counts: np.ndarray, size: Shape) -> np.ndarray:
     """Return counts on another grid; every fixation stays one."""
     y, x = np.nonzero(counts)
     rows, columns = y * size[0] // counts.shape[0], x * size[1] // counts.shape[1]
@@ -137,7 +138,7 @@ def _shrunk(counts: np.ndarray, size: Shape) -> np.ndarray:
     return np.bincount(rows * size[1] + columns, weights, size[0] * size[1]).reshape(size).astype(np.float32)
 
 
-def _stored(folder: pathlib.Path, made_from: str):
+def _load_cache(folder: pathlib.Path, made_from: str):
     files = [folder / name for name in ("numbers.npy", "images.npy", "maps.npy")]
     mark = folder / "made_from.txt"
     if not (mark.is_file() and all(file.is_file() for file in files)):
@@ -147,7 +148,7 @@ def _stored(folder: pathlib.Path, made_from: str):
     return tuple(np.load(file, mmap_mode="r") for file in files)
 
 
-def _store(folder: pathlib.Path, made_from: str, *found: np.ndarray):
+def _save_cache(folder: pathlib.Path, made_from: str, *found: np.ndarray):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "made_from.txt").unlink(missing_ok=True)
     for name, array in zip(("numbers.npy", "images.npy", "maps.npy"), found, strict=True):
@@ -155,4 +156,4 @@ def _store(folder: pathlib.Path, made_from: str, *found: np.ndarray):
             np.save(file, array)
     with replacing(folder / "made_from.txt") as temporary:  # last: it says that the others are whole
         temporary.write_text(made_from, encoding="utf-8")
-    return _stored(folder, made_from)
+    return _load_cache(folder, made_from)

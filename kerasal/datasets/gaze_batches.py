@@ -1,11 +1,12 @@
 """From a gaze data set to batches for training: read and resized once, shuffled and mirrored in every pass."""
 
 import os
+from typing import Any
 
 import numpy as np
 
+from kerasal.checks import check_choice, check_int
 from kerasal.datasets.gaze_arrays import arrays as arrays
-from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_types import Shape
 from kerasal.preprocessing import Preprocessing, get
 
@@ -15,7 +16,7 @@ _FITS = ("stretch", "crop")
 
 
 def to_tf_data(
-    data: GazeDataset,
+    data: Any,
     size: Shape,
     map_size: Shape,
     *,
@@ -42,7 +43,7 @@ def to_tf_data(
     of the pass alone, so that a training continued with ``epoch=e`` sees what it would have seen.
 
     Args:
-        data: the images.
+        data: a ``GazeDataset``.
         size: (H, W) of the images.
         map_size: (H, W) of the maps.
         batch: images at a time.
@@ -66,10 +67,11 @@ def to_tf_data(
     """
     import tensorflow as tf
 
-    _check(target=(target, _TARGETS), target_range=(target_range, _RANGES), fit=(fit, _FITS))
-    _check(empty=(empty, ("error", "skip")))
-    if batch < 1:
-        raise ValueError(f"batch: expected a whole number from 1 on, received {batch!r}.")
+    check_choice("target", target, _TARGETS)
+    check_choice("target_range", target_range, _RANGES)
+    check_choice("fit", fit, _FITS)
+    check_choice("empty", empty, ("error", "skip"))
+    check_int("batch", batch)
     convention = get(preprocessing or "none")
     kept, images, maps = arrays(
         data, size, map_size, target=target, sigma=sigma, fit=fit, empty=empty, cache=cache, progress=progress
@@ -94,7 +96,7 @@ def to_tf_data(
             pixels[mirrored], truth[mirrored] = pixels[mirrored, :, ::-1], truth[mirrored, :, ::-1]
         if target_range == "pm1" and target == "density":
             truth = truth * 2 - 1
-        return _scaled(pixels, convention), truth, kept[places]
+        return _scale(pixels, convention), truth, kept[places]
 
     def finish(places, mirrored):
         found = tf.numpy_function(gather, [places, mirrored], (tf.float32, tf.float32, tf.int32))
@@ -109,7 +111,7 @@ def to_tf_data(
     return batches.apply(tf.data.experimental.assert_cardinality(number)).prefetch(2)
 
 
-def _scaled(pixels: np.ndarray, convention: Preprocessing) -> np.ndarray:
+def _scale(pixels: np.ndarray, convention: Preprocessing) -> np.ndarray:
     """Do what ``convention.apply`` does, a row of pixels at a time: a loop over three channels would take ten times."""
     rows = (pixels[..., ::-1] if convention.bgr else pixels).reshape(*pixels.shape[:2], -1)
     mean, std = (np.float32(values) for values in (convention.mean, convention.std))
@@ -117,9 +119,3 @@ def _scaled(pixels: np.ndarray, convention: Preprocessing) -> np.ndarray:
     scaled = np.subtract(rows, mean, dtype=np.float32)
     scaled /= std
     return scaled.reshape(pixels.shape)
-
-
-def _check(**given) -> None:
-    for argument, (value, known) in given.items():
-        if value not in known:
-            raise ValueError(f"{argument}: expected one of {', '.join(known)}, received {value!r}.")

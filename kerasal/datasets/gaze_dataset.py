@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, density_of
-from kerasal.datasets.stimuli import stimuli_of
-from kerasal.fixations.image_names import some as some
+from kerasal.checks import check_choice
+from kerasal.datasets.gaze_batches import to_tf_data
+from kerasal.datasets.gaze_summary import describe_gaze
+from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, density_of, stimuli_of
 from kerasal.images.drawings import resize
 from kerasal.metrics.blur import blur_fixations, sigma_of
-from kerasal.names import closest
+from kerasal.names import abbreviate, unknown_name_message
 
 SIGMA = 0.03
 """The default blur, as a share of the image's width: OSIE's authors took 24 of 800, the coursework 19 of 640 pixels."""
@@ -47,8 +48,7 @@ class GazeDataset:
         return data
 
     def _set(self, stimuli: list[Stimulus], outside: str) -> None:
-        if outside not in ("error", "drop"):
-            raise ValueError(f'outside: expected "error" or "drop", received {outside!r}.')
+        check_choice("outside", outside, ("error", "drop"))
         if not stimuli:
             raise ValueError("A gaze data set needs at least one image; received none.")
         self._stimuli, self.outside = stimuli, outside
@@ -60,7 +60,7 @@ class GazeDataset:
             raise ValueError(f"Two images are named {twice!r}; expected a name of its own for each.")
         bare = [stimulus.name for stimulus in stimuli if stimulus.fixations is None and stimulus.density is None]
         if bare:
-            raise ValueError(f"{len(bare)} images have neither fixations nor a density: {some(bare)}.")
+            raise ValueError(f"{len(bare)} images have neither fixations nor a density: {abbreviate(bare)}.")
 
     def __len__(self) -> int:
         return len(self._stimuli)
@@ -76,7 +76,7 @@ class GazeDataset:
     @functools.cached_property
     def sizes(self) -> list[Shape]:
         """The images' (H, W), from the heads of their files."""
-        return [self._told(stimulus, stimulus.shape) for stimulus in self._stimuli]
+        return [self._read_named(stimulus, stimulus.shape) for stimulus in self._stimuli]
 
     def stimulus(self, which: int | str) -> Stimulus:
         """Return an image's entry by number or name.
@@ -86,7 +86,7 @@ class GazeDataset:
         """
         if isinstance(which, str):
             if which not in self._position:
-                raise ValueError(closest(which, self._position, "image"))
+                raise ValueError(unknown_name_message(which, self._position, "image"))
             return self._stimuli[self._position[which]]
         if not -len(self) <= which < len(self):
             raise ValueError(f"Expected the number of an image below {len(self)}, received {which}.")
@@ -94,7 +94,7 @@ class GazeDataset:
 
     def image(self, which: int | str) -> np.ndarray:
         """Return an image, uint8 RGB (H, W, 3)."""
-        return self._told(stimulus := self.stimulus(which), stimulus.pixels)
+        return self._read_named(stimulus := self.stimulus(which), stimulus.pixels)
 
     def fixations(self, which: int | str) -> np.ndarray | None:
         """Return the fixations on an image, float32 (n, 2) (x, y) in its pixels; ``None`` where there are none known.
@@ -142,7 +142,7 @@ class GazeDataset:
         """
         stimulus = self.stimulus(which)
         if stimulus.density is not None and sigma is None:
-            stored = self._told(stimulus, lambda: density_of(stimulus.density()))
+            stored = self._read_named(stimulus, lambda: density_of(stimulus.density()))
             self._check_aspect(stimulus, stored.shape)
             values = stored
         else:
@@ -199,24 +199,20 @@ class GazeDataset:
 
     def describe(self) -> str:
         """Describe the set in a few lines: sizes, ranges, counts, centre bias, and what is empty or damaged."""
-        from kerasal.datasets.gaze_summary import describe
-
-        return describe(self)
+        return describe_gaze(self)
 
     def to_tf_data(self, size: Shape, map_size: Shape, **options):
         """Return a ``tf.data.Dataset`` of batches (images, maps); see ``gaze_batches.to_tf_data`` for the options."""
-        from kerasal.datasets.gaze_batches import to_tf_data
-
         return to_tf_data(self, size, map_size, **options)
 
     def _points(self, which: int | str) -> Points | None:
         stimulus = self.stimulus(which)
         if stimulus.fixations is None:
             return None
-        return self._told(stimulus, lambda: stimulus.fixations().within(stimulus.shape(), self.outside))
+        return self._read_named(stimulus, lambda: stimulus.fixations().within(stimulus.shape(), self.outside))
 
     @staticmethod
-    def _told(stimulus: Stimulus, read: Callable):
+    def _read_named(stimulus: Stimulus, read: Callable):
         """Return ``read()``; its errors name the image."""
         try:
             return read()

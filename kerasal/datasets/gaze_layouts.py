@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from kerasal.datasets.gaze_dataset import GazeDataset, some
+from kerasal.checks import check_choice
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
 from kerasal.fixations.fixation_files import list_fixations
 from kerasal.fixations.image_names import key_by_stem
 from kerasal.fixations.map_files import list_maps, read_map
 from kerasal.fixations.matlab_files import list_sized
+from kerasal.names import abbreviate
 
 _IMAGES = ("images", "stimuli", "image", "stimulus")
 _DENSITIES = ("maps", "saliency", "densities", "density", "saliency_maps")
@@ -58,8 +60,7 @@ def open_gaze(
             file.
     """
     path = pathlib.Path(path)
-    if missing not in ("error", "skip"):
-        raise ValueError(f'missing: expected "error" or "skip", received {missing!r}.')
+    check_choice("missing", missing, ("error", "skip"))
     splits = gaze_splits(path)
     if split is not None and split not in splits:
         offer = f"has the splits {', '.join(splits)}" if splits else "has no splits; use GazeDataset.split"
@@ -76,7 +77,7 @@ def open_gaze(
         parts = [split] if split else inner
         return GazeDataset.of([one for part in parts for one in _stimuli(folder, part, missing)], outside=outside)
     stimuli = _stimuli(folder, None, missing)
-    numbered = _numbered([stimulus.name for stimulus in stimuli])
+    numbered = _find_numbered_splits([stimulus.name for stimulus in stimuli])
     if split:
         stimuli = [stimulus for stimulus in stimuli if int(stimulus.name) in numbered[split]]
     return GazeDataset.of(stimuli, outside=outside)
@@ -97,7 +98,7 @@ def gaze_splits(path: str | os.PathLike) -> tuple[str, ...]:
         return () if path.is_file() else tuple(pickles)
     folder = path.parent if path.is_file() else path
     inner = _inner_splits(folder)
-    return tuple(inner) if inner else tuple(_numbered(_pictures(_image_folder(folder))))
+    return tuple(inner) if inner else tuple(_find_numbered_splits(_pictures(_image_folder(folder))))
 
 
 def _pickles(path: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -115,10 +116,11 @@ def _child(folder: pathlib.Path, names: Iterable[str]) -> pathlib.Path | None:
 def _image_folder(folder: pathlib.Path) -> pathlib.Path:
     found = _child(folder, _IMAGES)
     if found is None or not found.is_dir():
+        inside = abbreviate(sorted(entry.name for entry in folder.iterdir())) or "nothing"
         raise ValueError(
             f"{folder} is no gaze data that is known: expected a folder {', '.join(_IMAGES[:2])} with "
             f"{', '.join(_TABLES[:3])} or a folder {', '.join((*_DENSITIES[:2], _FIXATIONS[0]))} beside it, or "
-            f"train.pkl and val.pkl. It has {some(sorted(entry.name for entry in folder.iterdir())) or 'nothing'}."
+            f"train.pkl and val.pkl. It has {inside}."
         )
     return found
 
@@ -128,7 +130,7 @@ def _inner_splits(folder: pathlib.Path) -> list[str]:
     return [name for name in _SPLITS if (images / name).is_dir()]
 
 
-def _numbered(names: Iterable[str]) -> Mapping[str, range]:
+def _find_numbered_splits(names: Iterable[str]) -> Mapping[str, range]:
     """Return the splits of the public set whose images these are, if they are one's."""
     names = list(names)
     if not names or not all(name.isdecimal() and len(name) in (3, 4) for name in names):
@@ -164,9 +166,11 @@ def _stimuli(folder: pathlib.Path, split: str | None, missing: str) -> list[Stim
             f"{', '.join((*_DENSITIES[:2], _FIXATIONS[0]))}{f' with {split} in it' if split else ''}."
         )
     whole = None if from_all and split else fixations  # one table for all splits has other images' rows too
-    wrong = [*_unmatched(images, whole, "fixations"), *_unmatched(images, densities, "density")]
+    wrong = [*_describe_unmatched(images, whole, "fixations"), *_describe_unmatched(images, densities, "density")]
     if from_all and split:
-        wrong += [line for line in _unmatched(images, fixations, "fixations") if line.startswith("images without")]
+        wrong += [
+            line for line in _describe_unmatched(images, fixations, "fixations") if line.startswith("images without")
+        ]
     if wrong and missing == "error":
         raise ValueError(f'{folder}: {"; ".join(wrong)}. Complete or remove them, or pass missing="skip".')
     names = [n for n in images if (not fixations or n in fixations) and (not densities or n in densities)]
@@ -183,13 +187,13 @@ def _stimuli(folder: pathlib.Path, split: str | None, missing: str) -> list[Stim
     ]
 
 
-def _unmatched(images: Mapping, gaze: Mapping | None, what: str) -> list[str]:
+def _describe_unmatched(images: Mapping, gaze: Mapping | None, what: str) -> list[str]:
     if gaze is None:
         return []
     without = [name for name in images if name not in gaze]
     spare = [name for name in gaze if name not in images]
-    lines = [f"images without {what}: {some(without)}"] if without else []
-    return lines + ([f"{what} without an image: {some(spare)}"] if spare else [])
+    lines = [f"images without {what}: {abbreviate(without)}"] if without else []
+    return lines + ([f"{what} without an image: {abbreviate(spare)}"] if spare else [])
 
 
 def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, Callable] | None, bool]:

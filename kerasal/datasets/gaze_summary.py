@@ -1,6 +1,7 @@
 """What a gaze data set holds, in a few lines: looked at before training, they explain most of what goes wrong in it."""
 
 import collections
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,8 @@ _BLUR = 2.0  # cells, so that few fixations show their spread and not their scat
 _LOOKED_AT = 64  # images whose pixels are read
 
 
-def describe(data) -> str:
-    """Describe ``data``: images, sizes, pixel range, fixations, density range, centre bias, and unusable images.
+def describe_gaze(data: Any) -> str:
+    """Describe a ``GazeDataset``: sizes, pixel range, fixations, density range, centre bias, and unusable images.
 
     The centre bias is that of the blurred mean map, in which every image weighs the same: its correlation with a
     Gaussian of a quarter of the sides, and the mean distance from the centre in fractions of width and height (.383
@@ -49,7 +50,7 @@ def _gaze(data, name: str, subjects: set, ranges: list) -> tuple[int | None, np.
     """Return an image's number of fixations, and its share of the mean map."""
     stimulus, number, share = data.stimulus(name), None, None
     if stimulus.density is not None:
-        values = data._told(stimulus, lambda: density_of(stimulus.density()))
+        values = data._read_named(stimulus, lambda: density_of(stimulus.density()))
         ranges.append((float(values.min()), float(values.max())))
         share = np.asarray(data.density(name, _GRID), np.float64)
     points = data.fixations(name)

@@ -3,12 +3,14 @@
 import dataclasses
 import os
 import pathlib
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
 
+from kerasal.checks import check_number
 from kerasal.datasets.class_folders import ClassFiles, class_files
 from kerasal.digests import digest, digest_file
 from kerasal.images import fit_image, read, read_ahead, to_channels
@@ -72,8 +74,7 @@ class ClassImages:
         Raises:
             ValueError: a share that is not between 0 and 1, or a class of a single image.
         """
-        if not 0 < share < 1:
-            raise ValueError(f"The share of the test images lies between 0 and 1. Received: {share!r}.")
+        check_number("share", share, above=0, below=1)
         counts = np.bincount(self.labels, minlength=len(self.names))
         if counts.min() < 2:
             alone = [name for name, count in zip(self.names, counts, strict=True) if count < 2]
@@ -82,7 +83,7 @@ class ClassImages:
                 "Add images, or choose other classes."
             )
         test = np.zeros(len(self), bool)
-        for label, wanted in enumerate(_shared_out(counts, share)):
+        for label, wanted in enumerate(_share_out(counts, share)):
             mine = np.flatnonzero(self.labels == label)
             test[np.random.default_rng([seed, label]).permutation(mine)[:wanted]] = True
         return self.select(np.flatnonzero(~test)), self.select(np.flatnonzero(test))
@@ -96,12 +97,17 @@ class ClassImages:
         counts = np.bincount(self.labels, minlength=len(self.names)).reshape(-1, 1, 1, 1)
         return (total / np.maximum(counts, 1)).astype(np.float32)
 
-    def fingerprint(self) -> str:
+    def digest(self) -> str:
         """Return 32 hexadecimal digits that change with the classes, the files (names and contents) and the shape."""
         with ThreadPoolExecutor(_workers(), thread_name_prefix="kerasal-reader") as pool:
             contents = list(pool.map(digest_file, self.files))
         files = [(file.name, content) for file, content in zip(self.files, contents, strict=True)]
         return digest(self.names, self.shape, self.fit, self.labels, files)
+
+    def fingerprint(self) -> str:
+        """Return ``digest()``, under its old name."""
+        warnings.warn("ClassImages.fingerprint is called digest now.", DeprecationWarning, stacklevel=2)
+        return self.digest()
 
     def _read(self, file: pathlib.Path) -> np.ndarray:
         return to_channels(fit_image(read(file), self.shape[:2], self.fit), self.shape[2])
@@ -141,14 +147,14 @@ def class_images(
     keep = each * sum(len(one.files) for one in parts) <= memory
     total = sum(len(one.files) for one in parts)
     with progress_bar("Reading images", total, progress) as advance:
-        found = [_opened(one, tuple(shape), fit, keep, advance) for one in parts]
+        found = [_open_images(one, tuple(shape), fit, keep, advance) for one in parts]
     if len(found) == 2:
         return found[0], found[1]
     train, test = found[0].split(test_share, seed)
     return dataclasses.replace(train, skipped=found[0].skipped), test
 
 
-def _opened(listed: ClassFiles, shape: tuple, fit: str, keep: bool, advance) -> ClassImages:
+def _open_images(listed: ClassFiles, shape: tuple, fit: str, keep: bool, advance) -> ClassImages:
     images = ClassImages(listed.names, listed.files, listed.labels, shape, fit)
     pixels = np.empty((len(images), *shape), np.uint8) if keep else None
     skipped = {str(file): NO_IMAGE for file in listed.others}
@@ -175,7 +181,7 @@ def _opened(listed: ClassFiles, shape: tuple, fit: str, keep: bool, advance) -> 
     return dataclasses.replace(images, skipped=skipped, pixels=pixels)
 
 
-def _shared_out(counts: np.ndarray, share: float) -> np.ndarray:
+def _share_out(counts: np.ndarray, share: float) -> np.ndarray:
     """Return how many of each class are tested on: together round(share · N), and 1 to all but one of each."""
     exact = counts * share
     wanted = np.floor(exact).astype(int)

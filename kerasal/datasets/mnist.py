@@ -43,7 +43,7 @@ def mnist(path: str | os.PathLike | None = None) -> tuple[Split, Split]:
         OSError: the download failed.
     """
     if path is None:
-        return _downloaded()
+        return _download()
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(
@@ -69,7 +69,7 @@ def pick_digits(images: np.ndarray, labels: np.ndarray, each: int = 2) -> Split:
     return images[chosen], labels[chosen]
 
 
-def _downloaded() -> tuple[Split, Split]:
+def _download() -> tuple[Split, Split]:
     import keras  # here alone: whoever gives a path waits for no TensorFlow
 
     try:
@@ -78,7 +78,7 @@ def _downloaded() -> tuple[Split, Split]:
         raise OSError(
             f"MNIST could not be downloaded ({error}). Give the path of an mnist.npz or of a folder with the IDX files."
         ) from error
-    return _checked(train, "Keras' MNIST"), _checked(test, "Keras' MNIST")
+    return _check_split(train, "Keras' MNIST"), _check_split(test, "Keras' MNIST")
 
 
 def _read_npz(path: pathlib.Path) -> tuple[Split, Split]:
@@ -99,8 +99,8 @@ def _read_npz(path: pathlib.Path) -> tuple[Split, Split]:
             f"{path} is not MNIST: it lacks {', '.join(missing)}. Expected {', '.join(_KEYS)}; it has {holds}."
         )
     return (
-        _checked((arrays["x_train"], arrays["y_train"]), f"{path} (train)"),
-        _checked((arrays["x_test"], arrays["y_test"]), f"{path} (test)"),
+        _check_split((arrays["x_train"], arrays["y_train"]), f"{path} (train)"),
+        _check_split((arrays["x_test"], arrays["y_test"]), f"{path} (test)"),
     )
 
 
@@ -113,7 +113,9 @@ def _read_folder(folder: pathlib.Path) -> tuple[Split, Split]:
             f"{folder} lacks {', '.join(missing)} (.gz or not). Expected mnist.npz or the four IDX files of MNIST."
         )
     images, labels, test_images, test_labels = (_read_idx(file) for file in files.values())
-    return _checked((images, labels), f"{folder} (train)"), _checked((test_images, test_labels), f"{folder} (test)")
+    return _check_split((images, labels), f"{folder} (train)"), _check_split(
+        (test_images, test_labels), f"{folder} (test)"
+    )
 
 
 def _find(folder: pathlib.Path, stem: str) -> pathlib.Path | None:
@@ -144,7 +146,7 @@ def _read_idx(path: pathlib.Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape).copy()
 
 
-def _checked(split: Split, what: str) -> Split:
+def _check_split(split: Split, what: str) -> Split:
     images, labels = split
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28) or not len(images):
         raise ValueError(

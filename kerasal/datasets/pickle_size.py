@@ -92,3 +92,12 @@ class _Unfolding:
         if callable(value):
             raise ValueError("expected numbers, text, containers and arrays, found the name of a function")
         return value
+
+
+def ordered_dict(items: Iterable = ()) -> dict:
+    """Return the dictionary of Python 2's ``OrderedDict([[key, value], …])``."""
+    found = {}
+    for key, value in items:
+        check_keys([key])
+        found[key] = value
+    return found

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasal.datasets.pickle_size import RefusedPickle as RefusedPickle
-from kerasal.datasets.pickle_size import check_keys, unfold
+from kerasal.datasets.pickle_size import check_keys, ordered_dict, unfold
 
 _SHORT = 1 << 12  # bytes: anything longer is the inside of an array, which nothing in the file refers to again
 _AXES = 64  # as many as NumPy takes
@@ -124,7 +124,7 @@ class _Reader(pickle._Unpickler):
             ("numpy", "ndarray"): "ndarray",
             ("numpy", "dtype"): _Dtype,
             ("_codecs", "encode"): _encode,
-            ("collections", "OrderedDict"): _ordered,
+            ("collections", "OrderedDict"): ordered_dict,
             ("__builtin__", "bytes"): _no_bytes,  # how protocols 0 to 2 spell b""
             ("builtins", "bytes"): _no_bytes,
             **{(f"{core}.multiarray", "_reconstruct"): self._announce for core in numpy_cores},
@@ -231,15 +231,6 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     if not isinstance(encoding, str) or encoding != "latin1":
         raise RefusedPickle(f"it encodes text as {encoding!r}." if isinstance(encoding, str) else "it encodes no text.")
     return text.encode("latin1")
-
-
-def _ordered(items=()) -> dict:
-    """Return the dictionary of Python 2's ``OrderedDict([[key, value], …])``."""
-    found = {}
-    for key, value in items:
-        check_keys([key])
-        found[key] = value
-    return found
 
 
 def _no_bytes() -> bytes:

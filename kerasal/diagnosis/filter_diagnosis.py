@@ -6,9 +6,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from kerasal.diagnosis import spectra
-from kerasal.diagnosis.kernels import find_kernels
-from kerasal.diagnosis.responses import respond
+from kerasal.checks import check_number
+from kerasal.diagnosis import filter_spectra
+from kerasal.diagnosis.filter_spectra import find_kernels, respond
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import ImageSource, open_source
@@ -77,8 +77,7 @@ def filter_diagnosis(
     """
     if not 0 < low < high <= 0.5:
         raise ValueError(f"Bounds are 0 < low < high <= 0.5 cycles a pixel. Received: low={low!r}, high={high!r}.")
-    if not 0 <= dead_below < 1:
-        raise ValueError(f"dead_below is a share in 0..1. Received: {dead_below!r}.")
+    check_number("dead_below", dead_below, minimum=0, below=1)
     path, kernels, stride, dilation = find_kernels(model, layer)
     flat = kernels.reshape(-1, kernels.shape[-1]).astype(np.float64)
     broken = np.flatnonzero(~np.isfinite(flat).all(axis=0))
@@ -86,8 +85,8 @@ def filter_diagnosis(
         warnings.warn(
             f"{len(broken)} filters of {path!r} hold NaN or infinite weights: {broken.tolist()}.", stacklevel=2
         )
-    energies, rows, columns = spectra.power(kernels, dilation)
-    below, between, above = spectra.bands(energies, rows, columns, low, high)
+    energies, rows, columns = filter_spectra.measure_power(kernels, dilation)
+    below, between, above = filter_spectra.share_bands(energies, rows, columns, low, high)
     table = pd.DataFrame(
         {
             "channel": np.arange(flat.shape[1]),
@@ -96,7 +95,7 @@ def filter_diagnosis(
             "middle": between,
             "high": above,
             "extreme": below + above,
-            "aliasing": spectra.lost(energies, rows, columns, stride),
+            "aliasing": filter_spectra.share_lost(energies, rows, columns, stride),
             "nearest": _nearest(flat),
         }
     )
@@ -155,7 +154,7 @@ def _on_images(source: ImageSource, path: str, batch_size, progress: bool) -> tu
     columns = {
         "peak": np.max(peak, axis=0),
         "active": active / seen,
-        "aliasing_images": np.where(negligible, np.nan, spectra.shares(beyond, energy)),
+        "aliasing_images": np.where(negligible, np.nan, filter_spectra.divide(beyond, energy)),
     }
     return seen, [name for name, _ in source.skipped], columns
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal import images
-from kerasal.diagnosis.kernels import find_kernels
+from kerasal.diagnosis.filter_spectra import find_kernels
 
 import keras
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasal.fixations.coordinate_tables import read_table
-from kerasal.fixations.image_names import key_by_stem, some
+from kerasal.fixations.image_names import key_by_stem
 from kerasal.fixations.map_files import read_map
 from kerasal.fixations.matlab_files import as_counts, list_matlab, read_matlab
+from kerasal.names import abbreviate
 
 _MAPS = (".png", ".bmp", ".tif", ".tiff", ".npy")
 _TABLES = (".csv", ".txt", ".tsv")
@@ -83,7 +84,7 @@ def read_fixations(file: pathlib.Path) -> np.ndarray:
 def _one_image(file: pathlib.Path) -> np.ndarray:
     table = read_table(file)
     if table.image_column is not None and len(images := table.by_image()) > 1:
-        raise ValueError(f"{file}: expected the fixations of one image, received {len(images)}: {some(images)}.")
+        raise ValueError(f"{file}: expected the fixations of one image, received {len(images)}: {abbreviate(images)}.")
     return table.coordinates()
 
 

@@ -53,11 +53,5 @@ def take_stem(name: str, spelled: dict[str, str], file: pathlib.Path) -> str:
     return stem
 
 
-def some(names: Iterable[str]) -> str:
-    """Return up to eight names in one phrase."""
-    names = list(names)
-    return ", ".join(map(str, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
 def _folder(name: str) -> str:
     return pathlib.PureWindowsPath(name).parent.name

@@ -11,7 +11,7 @@ from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, fixations_of
 from kerasal.metrics.baselines import BASELINES, MeanMap, center_map
 from kerasal.metrics.definitions import PRESETS, resolve
-from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of, united
+from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of, unite_fixations
 from kerasal.progress import progress_bar
 
 COURSEWORK_SHAPE = (480, 640)
@@ -120,7 +120,7 @@ def _predict_raw(predictor: Predictor, data, names: list[str], errors: dict[str,
 
 def _score_coursework(raw, fixated, others, mean, baselines, legacy, name) -> dict[str, float]:
     """Score a map and the baselines by the examiners' script, on its 640 x 480 pixels."""
-    scaled = united([fixated], COURSEWORK_SHAPE)
+    scaled = unite_fixations([fixated], COURSEWORK_SHAPE)
     pool = others(COURSEWORK_SHAPE)
     found = {}
     for prefix, prediction in (("", raw), *((f"{one}_", _make_baseline(one, fixated, mean)) for one in baselines)):

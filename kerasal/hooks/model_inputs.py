@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.checks import refuse_mask
+from kerasal.checks import check_size, refuse_mask
 from kerasal.hooks.positions import channel_axes
 from kerasal.process import check_process
 
@@ -120,9 +120,7 @@ def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tupl
         raise ValueError(f"Expected a model with one image input (N, H, W, C). {model.name!r} takes {_shown(shape)}.")
     check_channels_last(model, shape)
     height, width, channels = shape
-    if size is not None and not (len(size) == 2 and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)):
-        raise ValueError(f"A size is (height, width), two whole numbers from 1 on. Received: {size!r}.")
-    own = (height or 224, width or 224) if size is None else tuple(map(int, size))
+    own = (height or 224, width or 224) if size is None else check_size("size", size)
     return *own, channels or 3
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 import keras
 
@@ -38,7 +38,7 @@ def find(model: keras.Model, name: str) -> tuple[str, keras.Operation]:
     if not fitting:
         fitting = [(path, layer) for path, layer in everything if path.endswith(f"/{name}")]
     if not fitting:
-        raise ValueError(closest(name, [path for path, _ in everything], "layer", f" in {model.name!r}"))
+        raise ValueError(unknown_name_message(name, [path for path, _ in everything], "layer", f" in {model.name!r}"))
     if len({id(layer) for _, layer in fitting}) > 1:
         raise ValueError(
             f"Several layers of {model.name!r} are named {name!r}: {', '.join(path for path, _ in fitting)}. Use the "
@@ -76,7 +76,7 @@ def select_output(model: keras.Model, outputs, name: str | int | None):
     if isinstance(name, int) and 0 <= name < len(named):
         return list(named.values())[name]
     if name not in named:
-        raise ValueError(closest(str(name), named, "output", f" of {model.name!r}"))
+        raise ValueError(unknown_name_message(str(name), named, "output", f" of {model.name!r}"))
     return named[name]
 
 

@@ -1,11 +1,10 @@
-"""Image files and pictures: ``file -> uint8 RGB (H, W, 3)``, ``map -> picture``, pictures -> labelled grid -> file.
+"""Image files and pictures: ``file -> uint8 RGB (H, W, 3)``, ``map -> picture``, pictures -> labeled grid -> file.
 
-Only here is anything normalised, and always relative to the map's own size, so that a map of 1e-30 is as visible as one
+Only here is anything normalized, and always relative to the map's own size, so that a map of 1e-30 is as visible as one
 of 1e+3. What is drawn on or written is always a new array.
 """
 
-import warnings
-
+from kerasal import names as _names
 from kerasal.images.drawings import fit_image as fit_image
 from kerasal.images.drawings import heatmap as heatmap
 from kerasal.images.drawings import overlay as overlay
@@ -46,9 +45,8 @@ __all__ = [
     "write",
 ]
 
+_RENAMED = {"crop_square": "fit_image"}
+
 
 def __getattr__(name: str):
-    if name == "crop_square":
-        warnings.warn("images.crop_square is called images.fit_image now.", DeprecationWarning, stacklevel=2)
-        return fit_image
-    raise AttributeError(f"module 'kerasal.images' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return _names.renamed_attribute(__name__, name, _RENAMED)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerasal.checks import refuse_mask
+from kerasal.checks import check_choice, check_size, refuse_mask
 
 try:
     import cv2
@@ -16,8 +16,8 @@ except ImportError as error:  # opencv-python wants libGL, which a bare server d
 
 from kerasal.images.image_check import check_image, check_resizable
 
-# Gradient maps have a few extreme pixels; beyond this percentile the colour is full.
-_FULL_COLOUR = 99.0
+# Gradient maps have a few extreme pixels; beyond this percentile the color is full.
+_FULL_COLOR = 99.0
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -27,9 +27,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         ValueError: no such size, or an array that is no image or map: another rank, empty, or a dtype other than
             uint8, uint16, int16, float32 and float64.
     """
-    height, width = size
-    if not all(isinstance(side, int | np.integer) and side >= 1 for side in size):
-        raise ValueError(f"size must be (height, width), two positive integers, got {size!r}.")
+    height, width = check_size("size", size)
     image = check_resizable(image, (height, width))
     rows, columns = image.shape[:2]
     if (rows, columns) == (height, width):
@@ -70,10 +68,8 @@ def fit_image(image: np.ndarray, size: tuple[int, int], mode: Literal["crop", "s
     Raises:
         ValueError: no such size or mode, or an array that is no image; see ``resize``.
     """
-    if np.ndim(size) != 1 or len(size) != 2:
-        raise ValueError(f"size is (height, width). Received: {size!r}.")
-    if mode not in ("crop", "stretch"):
-        raise ValueError(f"mode must be 'crop' or 'stretch', got {mode!r}.")
+    check_size("size", size)
+    check_choice("mode", mode, ("crop", "stretch"))
     if mode == "stretch":
         return resize(image, size)
     height, width = image.shape[:2]
@@ -84,7 +80,7 @@ def fit_image(image: np.ndarray, size: tuple[int, int], mode: Literal["crop", "s
 
 
 def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    """Return uint8 (H, W, C) with 1 or 3 channels: a grey picture is repeated, colours become their luma (BT.601).
+    """Return uint8 (H, W, C) with 1 or 3 channels: a gray picture is repeated, colors become their luma (BT.601).
 
     Raises:
         ValueError: any other number of channels, or another dtype.
@@ -103,51 +99,51 @@ def heatmap(values: np.ndarray, *, signed: bool | None = None, limit: float | No
     """Draw a map (H, W) as uint8 RGB (H, W, 3).
 
     Unsigned maps run from black over red to white; signed ones are blue below zero, white at zero and red above.
-    ``signed`` is read off the values by default. The colour is full at ``limit``, by default at the 99th percentile of
+    ``signed`` is read off the values by default. The color is full at ``limit``, by default at the 99th percentile of
     the map's own magnitude.
 
     Raises:
         ValueError: not a map (H, W), or NaN or infinite values in it.
     """
-    values = _checked(values, 2)
+    values = _check_values(values, 2)
     signed = bool((values < 0).any()) if signed is None else signed
-    scaled = _scaled(values, limit)
+    scaled = _scale(values, limit)
     if not signed:
-        return _COLOURS["heat"][np.round(255 * np.clip(scaled, 0, 1)).astype(int)]
-    return _COLOURS["signed"][np.round(127.5 + 127.5 * scaled).astype(int)]
+        return _COLORS["heat"][np.round(255 * np.clip(scaled, 0, 1)).astype(int)]
+    return _COLORS["signed"][np.round(127.5 + 127.5 * scaled).astype(int)]
 
 
 def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
-    """Draw a signed (H, W, C) gradient in its own colours around middle grey, as uint8 RGB; C is 1 or 3."""
-    values = _checked(values, 3)
+    """Draw a signed (H, W, C) gradient in its own colors around middle gray, as uint8 RGB; C is 1 or 3."""
+    values = _check_values(values, 3)
     if values.shape[2] not in (1, 3):
         raise ValueError(f"A relief has 1 or 3 channels. Received shape {values.shape}.")
-    pixels = np.round(127.5 + 127.5 * _scaled(values, limit)).astype(np.uint8)
+    pixels = np.round(127.5 + 127.5 * _scale(values, limit)).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*values.shape[:2], 3)))
 
 
 def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> np.ndarray:
-    """Lay a map (any size) over an image uint8 (H, W, 3): its colours where strong, the dimmed image elsewhere.
+    """Lay a map (any size) over an image uint8 (H, W, 3): its colors where strong, the dimmed image elsewhere.
 
     Raises:
         ValueError: no such image, no map (H, W), or NaN or infinite values in it.
     """
-    image, values = check_image(image, "The image"), _checked(values, 2)
+    image, values = check_image(image, "The image"), _check_values(values, 2)
     size = image.shape[:2]
     # A gradient map is grains of single pixels: over a photograph it shows only when its energy is spread a little.
     spread = cv2.GaussianBlur(
         np.abs(values) / (np.abs(values).max() or 1.0), (0, 0), max(size) / 75 * values.shape[0] / size[0]
     )
     spread = np.clip(cv2.resize(spread, size[::-1], interpolation=cv2.INTER_LINEAR), 0, None)
-    scaled = np.clip(_scaled(spread, None), 0, 1)[..., None]
+    scaled = np.clip(_scale(spread, None), 0, 1)[..., None]
     weight = strength * np.minimum(2 * scaled, 1)
-    grey = image.mean(axis=2, keepdims=True) * 0.35 + image * 0.65
-    # The colours stop at yellow: white would hide what the map is strongest on.
-    colours = _COLOURS["heat"][np.round(204 * scaled[..., 0]).astype(int)]
-    return np.clip(np.round(grey * (1 - weight) + colours * weight), 0, 255).astype(np.uint8)
+    gray = image.mean(axis=2, keepdims=True) * 0.35 + image * 0.65
+    # The colors stop at yellow: white would hide what the map is strongest on.
+    colors = _COLORS["heat"][np.round(204 * scaled[..., 0]).astype(int)]
+    return np.clip(np.round(gray * (1 - weight) + colors * weight), 0, 255).astype(np.uint8)
 
 
-def _checked(values, rank: int) -> np.ndarray:
+def _check_values(values, rank: int) -> np.ndarray:
     refuse_mask(values, "the map")
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":  # a complex number would lose its imaginary part, a text be read as a number
@@ -162,26 +158,28 @@ def _checked(values, rank: int) -> np.ndarray:
     return values
 
 
-def _scaled(values: np.ndarray, limit: float | None) -> np.ndarray:
+def _scale(values: np.ndarray, limit: float | None) -> np.ndarray:
     """Scale to -1..1, full at ``limit`` or at a percentile of the magnitude; a map of zeros stays zeros."""
     magnitude = np.abs(values)
     if limit is None:
-        limit = np.percentile(magnitude, _FULL_COLOUR) or magnitude.max()
+        limit = np.percentile(magnitude, _FULL_COLOR) or magnitude.max()
     if limit <= 0:
         return np.zeros_like(values)
     return np.clip(values / limit, -1, 1)
 
 
-def _table(*stops: tuple[int, int, int]) -> np.ndarray:
-    """Interpolate colour stops to 256 colours."""
+def _interpolate_colors(*stops: tuple[int, int, int]) -> np.ndarray:
+    """Interpolate color stops to 256 colors."""
     places = np.linspace(0, 255, len(stops))
     columns = [np.interp(np.arange(256), places, column) for column in zip(*stops, strict=True)]
     return np.stack(columns, axis=1).round().astype(np.uint8)
 
 
-_COLOURS = {
-    "heat": _table((0, 0, 0), (90, 10, 60), (190, 40, 40), (245, 140, 20), (255, 225, 90), (255, 255, 240)),
-    "signed": _table(
+_COLORS = {
+    "heat": _interpolate_colors(
+        (0, 0, 0), (90, 10, 60), (190, 40, 40), (245, 140, 20), (255, 225, 90), (255, 255, 240)
+    ),
+    "signed": _interpolate_colors(
         (5, 48, 130), (60, 130, 200), (170, 210, 235), (250, 250, 250), (245, 180, 150), (215, 75, 65), (110, 0, 30)
     ),
 }

@@ -30,9 +30,9 @@ def grid(
 
     Args:
         images: uint8 (H, W, 3) or (H, W), of any sizes; each is fitted into a tile, small ones in whole pixels.
-        labels: one a picture, written under it; a long one is broken or cut.
+        labels: one per picture, written under it; a long one is broken or cut.
         columns: pictures a row; by default about as many as there are rows.
-        row_labels: one a row, written at its left.
+        row_labels: one per row, written at its left.
         title: one line above everything.
         note: one faint line below everything.
         tile: height and width of a tile in pixels.
@@ -49,11 +49,12 @@ def grid(
         if given is not None and len(given) != wanted:
             raise ValueError(f"Expected {wanted} {what}, received {len(given)}.")
     font = _font(max(11, min(15, tile // 9)))
-    lines = [_broken(str(label), font, tile) for label in labels] if labels is not None else []
+    lines = [_break_label(str(label), font, tile) for label in labels] if labels is not None else []
     heights = [_row_height(lines[row * columns : (row + 1) * columns], font, tile) for row in range(rows)]
     tops = np.concatenate([[0], np.cumsum(heights)])
     left = max((font.getlength(str(label)) for label in row_labels), default=0) + 2 * _GAP if row_labels else _GAP
-    heading, ending = _broken_to(title, _font(18), _line(_font(18)) + _GAP), _broken_to(note, font, _line(font) + _GAP)
+    heading = _line(_font(18)) + _GAP if title else 0
+    ending = _line(font) + _GAP if note else 0
     content = columns * (tile + _GAP)
     width = int(max(left + content, font.getlength(note) + 2 * _GAP, _font(18).getlength(title) + 2 * _GAP))
     sheet = Image.new("RGB", (width, int(_GAP + heading + tops[-1] + ending)), _PAPER)
@@ -63,7 +64,7 @@ def grid(
     for index, image in enumerate(images):
         x = int(left + (index % columns) * (tile + _GAP))
         y = int(_GAP + heading + tops[index // columns])
-        picture = _fitted(image, tile)
+        picture = _fit_tile(image, tile)
         corner = x + (tile - picture.width) // 2, y + (tile - picture.height) // 2
         sheet.paste(picture, corner)
         if frame:
@@ -83,7 +84,7 @@ def caption(picture: np.ndarray, text: str, lines: int = 4) -> np.ndarray:
     """Write a text under a picture, broken to its width; always ``lines`` lines high, so that panels stay aligned."""
     picture = check_image(picture, "A picture")
     font = _font(13)
-    broken = _wrapped(text, font, picture.shape[1] - 2 * _GAP)
+    broken = _wrap(text, font, picture.shape[1] - 2 * _GAP)
     if len(broken) > lines:
         broken = [*broken[: lines - 1], _cut(" ".join(broken[lines - 1 :]), font, picture.shape[1] - 2 * _GAP)]
     strip = Image.new("RGB", (picture.shape[1], lines * _line(font) + _GAP), _PAPER)
@@ -99,8 +100,8 @@ def sheet(panels: Sequence[np.ndarray], *, columns: int, title: str = "") -> np.
     width = max(panel.shape[1] for panel in panels) + 2 * _GAP
     rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
     heights = [max(panel.shape[0] for panel in row) + 2 * _GAP for row in rows]
-    lines = _wrapped(title, _font(22), columns * width - 2 * _GAP)
-    heading = _broken_to(title, _font(22), len(lines) * _line(_font(22)) + 3 * _GAP)
+    lines = _wrap(title, _font(22), columns * width - 2 * _GAP)
+    heading = len(lines) * _line(_font(22)) + 3 * _GAP if title else 0
     page = Image.new("RGB", (columns * width, heading + sum(heights)), _PAPER)
     for number, line in enumerate(lines):
         ImageDraw.Draw(page).text((_GAP, _GAP + number * _line(_font(22))), line, fill=_INK, font=_font(22))
@@ -110,7 +111,7 @@ def sheet(panels: Sequence[np.ndarray], *, columns: int, title: str = "") -> np.
     return np.array(page)
 
 
-def _wrapped(text: str, font, width: int) -> list[str]:
+def _wrap(text: str, font, width: int) -> list[str]:
     """Break a text into lines of at most a width, between words."""
     lines = [""]
     for word in text.split():
@@ -122,7 +123,7 @@ def _wrapped(text: str, font, width: int) -> list[str]:
     return lines
 
 
-def _fitted(image: np.ndarray, tile: int) -> Image.Image:
+def _fit_tile(image: np.ndarray, tile: int) -> Image.Image:
     """Fit into the tile with its proportions; in a tiny image that is enlarged, pixels stay pixels."""
     image = check_image(image, "A picture", (3, None))
     if image.ndim == 2:
@@ -135,7 +136,7 @@ def _fitted(image: np.ndarray, tile: int) -> Image.Image:
     return Image.fromarray(resize(image, (max(1, round(height * scale)), max(1, round(width * scale)))))
 
 
-def _broken(text: str, font, width: int) -> list[str]:
+def _break_label(text: str, font, width: int) -> list[str]:
     """Break a label into at most two lines of the tile's width; cut what is still too long."""
     lines = [""]
     for word in text.split():
@@ -161,10 +162,6 @@ def _cut(line: str, font, width: int) -> str:
     while line and font.getlength(line + "…") > width:
         line = line[:-1]
     return line + "…"
-
-
-def _broken_to(text: str, font, height: int) -> int:
-    return height if text else 0
 
 
 def _line(font) -> int:

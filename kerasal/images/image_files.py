@@ -20,7 +20,7 @@ _one_at_a_time = threading.Lock()
 def read(path: str | os.PathLike) -> np.ndarray:
     """Read an image file as uint8 RGB (H, W, 3), upright.
 
-    EXIF rotation is applied; transparency is laid on white; grey, palette, CMYK and 16-bit images are converted; of an
+    EXIF rotation is applied; transparency is laid on white; gray, palette, CMYK and 16-bit images are converted; of an
     animation the first frame is read. An image of fractions (a float TIFF) has values of 0..1; or, where all are whole
     numbers, of 0..255.
 
@@ -139,7 +139,7 @@ def _open(path: pathlib.Path) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image, path: pathlib.Path) -> Image.Image:
-    if image.mode.startswith(("I", "F")):  # 16- and 32-bit grey: Pillow's own conversion clips instead of scaling
+    if image.mode.startswith(("I", "F")):  # 16- and 32-bit gray: Pillow's own conversion clips instead of scaling
         values = np.asarray(image, dtype=np.float64)
         values *= _scale_to_bytes(values, image.mode, path)
         image = Image.fromarray(np.round(values).astype(np.uint8))

@@ -1,5 +1,7 @@
 """Jitter for training: a random part of each image is set to zero."""
 
+from kerasal.checks import check_number
+
 import keras
 from keras import ops
 
@@ -29,9 +31,7 @@ class RandomZeroing(keras.layers.Layer):
         self.share = tuple(float(one) for one in share)
         if len(self.share) != 2 or not 0 < self.share[0] <= self.share[1] <= 1:
             raise ValueError(f"share is (shortest, longest) side, 0 < shortest <= longest <= 1. Received: {share!r}.")
-        if not 0 <= probability <= 1:
-            raise ValueError(f"probability lies in 0..1. Received: {probability!r}.")
-        self.probability, self.seed = float(probability), seed
+        self.probability, self.seed = check_number("probability", probability, minimum=0, maximum=1), seed
         self.generator = keras.random.SeedGenerator(seed)
 
     def compute_output_shape(self, input_shape):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kerasal.checks import check_choice, check_int
+
 import keras
 from keras import ops
 
@@ -26,9 +28,7 @@ class Maxout(keras.layers.Layer):
 
     def __init__(self, pieces: int = 2, layout: str = "adjacent", **options):
         super().__init__(**options)
-        if pieces < 1:
-            raise ValueError(f"pieces: expected a whole number from 1 on, received {pieces!r}.")
-        self.pieces, self.layout = pieces, _known(layout)
+        self.pieces, self.layout = check_int("pieces", pieces), check_choice("layout", layout, LAYOUTS)
 
     def compute_output_shape(self, input_shape):
         """Return the shape with the last axis divided by ``pieces``."""
@@ -65,11 +65,5 @@ def reorder_maxout(array: np.ndarray, to: str, pieces: int = 2) -> np.ndarray:
     units, rest = divmod(array.shape[-1], pieces)
     if rest:
         raise ValueError(f"pieces: {pieces} does not divide a last axis of {array.shape[-1]}.")
-    parts = (pieces, units) if _known(to) == "adjacent" else (units, pieces)
+    parts = (pieces, units) if check_choice("to", to, LAYOUTS) == "adjacent" else (units, pieces)
     return np.ascontiguousarray(np.swapaxes(array.reshape(*array.shape[:-1], *parts), -1, -2).reshape(array.shape))
-
-
-def _known(layout: str) -> str:
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout: expected one of {', '.join(LAYOUTS)}, received {layout!r}.")
-    return layout

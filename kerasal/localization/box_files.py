@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from kerasal.fixations.image_names import take_stem
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 COLUMNS = ("image", "class", "box", "width", "height")
 _MOST_BYTES = 1 << 30
@@ -53,13 +53,13 @@ def read_boxes(path: str | os.PathLike, *, inclusive: bool | None = None) -> pd.
     if path.is_dir():
         files = sorted(path.rglob("*.xml"))
         if not files:
-            raise ValueError(f"{path} holds no .xml files. Expected VOC's or ImageNet's, one an image.")
+            raise ValueError(f"{path} holds no .xml files. Expected VOC's or ImageNet's, one per image.")
         spelled: dict[str, str] = {}
         for file in files:
             take_stem(file.relative_to(path).with_suffix("").as_posix(), spelled, path)
-        rows = [row for file in files for row in _xml(file)]
+        rows = [row for file in files for row in _read_xml(file)]
     else:
-        readers = {".xml": _xml, ".json": _coco, ".csv": lambda file: _csv(file, bool(inclusive))}
+        readers = {".xml": _read_xml, ".json": _read_coco, ".csv": lambda file: _read_csv(file, bool(inclusive))}
         if path.suffix.lower() not in readers:
             raise ValueError(f"Boxes are read from .xml, .json or .csv, or a folder of .xml. Received: {str(path)!r}.")
         rows = list(readers[path.suffix.lower()](path))
@@ -68,7 +68,7 @@ def read_boxes(path: str | os.PathLike, *, inclusive: bool | None = None) -> pd.
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _text(path: pathlib.Path) -> str:
+def _read_text(path: pathlib.Path) -> str:
     if path.stat().st_size > _MOST_BYTES:
         raise ValueError(f"{path} has {path.stat().st_size} bytes; a box file has at most {_MOST_BYTES}.")
     try:
@@ -77,8 +77,8 @@ def _text(path: pathlib.Path) -> str:
         raise ValueError(f"{path} is not text ({error}).") from error
 
 
-def _xml(path: pathlib.Path) -> Iterator[tuple]:
-    text = _text(path)
+def _read_xml(path: pathlib.Path) -> Iterator[tuple]:
+    text = _read_text(path)
     # Entities can swell a small file to gigabytes or name other files; no box file has any.
     if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
         raise ValueError(f"{path} has a document type or entities, which box files do not need; it is not read.")
@@ -98,12 +98,12 @@ def _xml(path: pathlib.Path) -> Iterator[tuple]:
         # ImageNet has some that begin at 0 although it counts from 1.
         box = (max(x_min - 1, 0.0), max(y_min - 1, 0.0), x_max, y_max)
         # ImageNet's files name the image as %s here and there; the file's own name always fits.
-        yield path.stem, name.strip(), _whole(box, path, path.stem), width, height
+        yield path.stem, name.strip(), _check_box(box, path, path.stem), width, height
 
 
-def _coco(path: pathlib.Path) -> Iterator[tuple]:
+def _read_coco(path: pathlib.Path) -> Iterator[tuple]:
     try:
-        content = json.loads(_text(path))
+        content = json.loads(_read_text(path))
         images = _by_id(content["images"], "images", path)
         names = {number: one["name"] for number, one in _by_id(content["categories"], "categories", path).items()}
         annotations = [one for one in content["annotations"] if not one.get("iscrowd", 0)]
@@ -122,7 +122,7 @@ def _coco(path: pathlib.Path) -> Iterator[tuple]:
             raise ValueError(f"{path}: annotation {one!r:.120} is incomplete ({error!r}).") from error
         stem = take_stem(file_name, spelled, path)
         x, y, width, height = _numbers((x, y, width, height), path)
-        yield stem, name, _whole((x, y, x + width, y + height), path, stem), _count(size[0]), _count(size[1])
+        yield stem, name, _check_box((x, y, x + width, y + height), path, stem), _count(size[0]), _count(size[1])
 
 
 def _by_id(entries: list[dict], what: str, path: pathlib.Path) -> dict:
@@ -132,7 +132,7 @@ def _by_id(entries: list[dict], what: str, path: pathlib.Path) -> dict:
     return found
 
 
-def _csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
+def _read_csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
@@ -161,7 +161,7 @@ def _csv(path: pathlib.Path, inclusive: bool) -> Iterator[tuple]:
         x_min, y_min, x_max, y_max = _numbers(corners, path)
         box = (x_min, y_min, x_max + inclusive, y_max + inclusive)
         stem = take_stem(image.strip(), spelled, path)
-        yield stem, name.strip(), _whole(box, path, image), _count(width), _count(height)
+        yield stem, name.strip(), _check_box(box, path, image), _count(width), _count(height)
 
 
 def _numbers(values: Iterable, path: pathlib.Path) -> list[float]:
@@ -176,7 +176,7 @@ def _numbers(values: Iterable, path: pathlib.Path) -> list[float]:
     return numbers
 
 
-def _whole(box: tuple[float, ...], path: pathlib.Path, image: str) -> tuple[float, ...]:
+def _check_box(box: tuple[float, ...], path: pathlib.Path, image: str) -> tuple[float, ...]:
     if box[2] <= box[0] or box[3] <= box[1]:
         raise ValueError(f"{path}: the box {box} of {image} is empty; expected x_max > x_min and y_max > y_min.")
     return box
@@ -198,5 +198,5 @@ def number_classes(boxes: pd.DataFrame, numbers: dict[str, int]) -> pd.DataFrame
     unknown = [name for name in dict.fromkeys(boxes["class"]) if name not in numbers]
     if unknown:
         more = f" {len(unknown)} of the boxes' classes are unknown." if len(unknown) > 1 else ""
-        raise ValueError(closest(unknown[0], numbers, "class of the boxes") + more)
+        raise ValueError(unknown_name_message(unknown[0], numbers, "class of the boxes") + more)
     return boxes.assign(**{"class": [numbers[name] for name in boxes["class"]]})

@@ -1,4 +1,4 @@
-"""Pictures of localisations, after figure 3 of Simonyan et al. 2013: image, map, seeds in blue and cyan, mask, box."""
+"""Pictures of localizations, after figure 3 of Simonyan et al. 2013: image, map, seeds in blue and cyan, mask, box."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,9 @@ from kerasal import images
 _OBJECT, _BACKGROUND, _BOX = (0, 0, 255), (0, 255, 255), (255, 40, 40)
 
 
-def figure(photograph: np.ndarray, found: Sequence, names: Sequence[str], note: str, tile: int = 190) -> np.ndarray:
+def draw_localizations(
+    photograph: np.ndarray, found: Sequence, names: Sequence[str], note: str, tile: int = 190
+) -> np.ndarray:
     """Lay out a row for each ``Localization``: what the net sees, its map, the seeds, the mask, and the box.
 
     After figure 3 of Simonyan, Vedaldi & Zisserman 2013, seeds in blue (object) and cyan (background) as there.
@@ -18,7 +20,7 @@ def figure(photograph: np.ndarray, found: Sequence, names: Sequence[str], note: 
     Args:
         photograph: uint8 RGB (H, W, 3).
         found: what ``find_objects`` returned for it.
-        names: of the classes, one a row.
+        names: of the classes, one per row.
         note: a faint line below.
         tile: width of a picture, or height of an upright one.
 
@@ -28,30 +30,41 @@ def figure(photograph: np.ndarray, found: Sequence, names: Sequence[str], note: 
     ratio = photograph.shape[1] / photograph.shape[0]
     tiles, labels, rows = [], [], []
     for one, name in zip(found, names, strict=True):
-        steps = (one.picture, images.heatmap(one.map), seeded(one.picture, one.cut), masked(photograph, one.mask))
-        tiles += [_shaped(step, ratio, tile) for step in steps]
-        tiles.append(_shaped(boxed(photograph, one.box, tile), ratio, tile))
-        labels += ["at the net's size", "map", "seeds: object blue, background cyan", "mask", f"box {_listed(one.box)}"]
-        rows.append(f"{_cut(name)} {one.score:.2g}")
+        steps = (
+            one.picture,
+            images.heatmap(one.map),
+            draw_seeds(one.picture, one.cut),
+            draw_mask(photograph, one.mask),
+        )
+        tiles += [_restore_shape(step, ratio, tile) for step in steps]
+        tiles.append(_restore_shape(draw_box(photograph, one.box, tile), ratio, tile))
+        labels += [
+            "at the net's size",
+            "map",
+            "seeds: object blue, background cyan",
+            "mask",
+            f"box {', '.join(map(str, one.box))}",
+        ]
+        rows.append(f"{_shorten(name)} {one.score:.2g}")
     title = "Where the classes are"
     return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, tile=tile)
 
 
-def seeded(picture: np.ndarray, cut) -> np.ndarray:
+def draw_seeds(picture: np.ndarray, cut) -> np.ndarray:
     """Paint a ``Segmentation``'s seeds on the picture that was cut: the object's blue, the background's cyan."""
     shown = picture.copy()
-    for part, colour in ((cut.background, _BACKGROUND), (cut.foreground, _OBJECT)):
-        shown[part] = (0.25 * shown[part] + 0.75 * np.float32(colour)).astype(np.uint8)
+    for part, color in ((cut.background, _BACKGROUND), (cut.foreground, _OBJECT)):
+        shown[part] = (0.25 * shown[part] + 0.75 * np.float32(color)).astype(np.uint8)
     return shown
 
 
-def masked(photograph: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def draw_mask(photograph: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Leave of the photograph what is in the mask; the rest turns faint."""
     faint = 255 - (255 - photograph.astype(np.float32)) * 0.15
     return np.where(mask[..., None], photograph, faint.astype(np.uint8))
 
 
-def boxed(photograph: np.ndarray, box, tile: int = 190) -> np.ndarray:
+def draw_box(photograph: np.ndarray, box, tile: int = 190) -> np.ndarray:
     """Draw a box on a photograph, as wide a line as shows at ``tile`` pixels."""
     shown = photograph.copy()
     width = max(1, round(max(photograph.shape[:2]) / tile * 2))
@@ -60,15 +73,11 @@ def boxed(photograph: np.ndarray, box, tile: int = 190) -> np.ndarray:
     return cv2.rectangle(shown, low, high, _BOX, width)
 
 
-def _shaped(picture: np.ndarray, ratio: float, tile: int) -> np.ndarray:
+def _restore_shape(picture: np.ndarray, ratio: float, tile: int) -> np.ndarray:
     """Give a picture that the net saw stretched the photograph's proportions again."""
     size = (tile, max(1, round(tile * ratio))) if ratio < 1 else (max(1, round(tile / ratio)), tile)
     return images.resize(picture, size)
 
 
-def _listed(box) -> str:
-    return ", ".join(map(str, box))
-
-
-def _cut(text: str, most: int = 22) -> str:
+def _shorten(text: str, most: int = 22) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,13 +1,14 @@
-"""How good boxes are: ILSVRC's localisation error, correct localisation of a known class, mean IoU, pointing."""
+"""How good boxes are: ILSVRC's localization error, correct localization of a known class, mean IoU, pointing."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from kerasal.localization.boxes import checked_boxes
+from kerasal.checks import check_int, check_number
+from kerasal.localization.boxes import check_boxes
 from kerasal.localization.boxes import iou as overlap
-from kerasal.localization.masks import varied_map
+from kerasal.localization.masks import check_varied_map
 
 _PREDICTED, _TRUE = ("image", "class", "box"), ("image", "class", "box")
 
@@ -18,11 +19,10 @@ def localization_errors(predictions: pd.DataFrame, boxes: pd.DataFrame, *, top: 
     Returns:
         A bool Series by image, in the order of ``boxes``. Arguments and errors as in ``localization_error``.
     """
-    if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
-        raise ValueError(f"top is a whole number of guesses from 1 on. Received: {top!r}.")
+    check_int("top", top)
     _check_level(iou)
     guesses, truths = _by_image(predictions, boxes)
-    missed = {name: not _hit(guesses[name].head(top), truth, iou) for name, truth in truths.items()}
+    missed = {name: not _is_hit(guesses[name].head(top), truth, iou) for name, truth in truths.items()}
     return pd.Series(missed, name="missed", dtype=bool).rename_axis("image")
 
 
@@ -52,7 +52,7 @@ def overlaps(predicted: Sequence, boxes: Sequence) -> np.ndarray:
     """Return the IoU of each image's box with the best of its true boxes, (N,): the class is known.
 
     Args:
-        predicted: one box an image.
+        predicted: one box per image.
         boxes: for each image its true box, or a list of them.
 
     Raises:
@@ -62,16 +62,16 @@ def overlaps(predicted: Sequence, boxes: Sequence) -> np.ndarray:
         raise ValueError(f"Expected true boxes for {len(predicted)} images. Received them for {len(boxes)}.")
     found = []
     for number, (one, truth) in enumerate(zip(predicted, boxes, strict=True)):
-        truth = checked_boxes(truth)
+        truth = check_boxes(truth)
         if not len(truth):
             raise ValueError(f"Image {number} has no true box.")
-        found.append(float(np.max(overlap(checked_boxes(one), truth))))
+        found.append(float(np.max(overlap(check_boxes(one), truth))))
     return np.array(found)
 
 
 def mean_iou(predicted: Sequence, boxes: Sequence) -> float:
     """Return the mean IoU of each image's box with the best of its true boxes; see ``overlaps``."""
-    return float(_some(overlaps(predicted, boxes)).mean())
+    return float(_check_not_empty(overlaps(predicted, boxes)).mean())
 
 
 def correct_localization(predicted: Sequence, boxes: Sequence, *, iou: float = 0.5) -> float:
@@ -80,7 +80,7 @@ def correct_localization(predicted: Sequence, boxes: Sequence, *, iou: float = 0
     Deselaers, Alexe & Ferrari 2012, section 7.1. Arguments and errors as in ``overlaps``.
     """
     _check_level(iou)
-    return float((_some(overlaps(predicted, boxes)) >= iou).mean())
+    return float((_check_not_empty(overlaps(predicted, boxes)) >= iou).mean())
 
 
 def pointing_accuracy(maps: Sequence[np.ndarray], boxes: Sequence, *, tolerance: int = 0) -> float:
@@ -94,11 +94,10 @@ def pointing_accuracy(maps: Sequence[np.ndarray], boxes: Sequence, *, tolerance:
     """
     if len(maps) != len(boxes) or not len(maps):
         raise ValueError(f"Expected true boxes for {len(maps)} maps, at least one. Received {len(boxes)}.")
-    if tolerance < 0:
-        raise ValueError(f"tolerance is a number of pixels from 0 on. Received: {tolerance!r}.")
+    check_number("tolerance", tolerance, minimum=0)
     hits = []
     for values, truth in zip(maps, boxes, strict=True):
-        values, truth = varied_map(values), checked_boxes(truth)
+        values, truth = check_varied_map(values), check_boxes(truth)
         y, x = np.unravel_index(values.argmax(), values.shape)
         # The middle of the pixel: a box may end within one.
         inside = (truth[:, :2] - tolerance <= (x + 0.5, y + 0.5)) & ((x + 0.5, y + 0.5) < truth[:, 2:] + tolerance)
@@ -107,7 +106,7 @@ def pointing_accuracy(maps: Sequence[np.ndarray], boxes: Sequence, *, tolerance:
 
 
 def _by_image(predictions: pd.DataFrame, boxes: pd.DataFrame) -> tuple[dict, dict]:
-    """Return both tables cut into one an image, the guesses of each from best to worst."""
+    """Return both tables cut into one per image, the guesses of each from best to worst."""
     for what, table, columns in (("predictions", predictions, _PREDICTED), ("boxes", boxes, _TRUE)):
         absent = [name for name in columns if name not in getattr(table, "columns", ())]
         if absent:
@@ -132,15 +131,15 @@ def _ends(predictions, boxes) -> tuple:
     return predictions["class"].tolist()[0], boxes["class"].tolist()[0]
 
 
-def _hit(guesses: pd.DataFrame, truth: pd.DataFrame, level: float) -> bool:
+def _is_hit(guesses: pd.DataFrame, truth: pd.DataFrame, level: float) -> bool:
     for name, box in zip(guesses["class"], guesses["box"], strict=True):
         same = truth.loc[truth["class"] == name, "box"]
-        if len(same) and np.max(overlap(checked_boxes(box), checked_boxes(list(same)))) >= level:
+        if len(same) and np.max(overlap(check_boxes(box), check_boxes(list(same)))) >= level:
             return True
     return False
 
 
-def _some(values: np.ndarray) -> np.ndarray:
+def _check_not_empty(values: np.ndarray) -> np.ndarray:
     if not len(values):
         raise ValueError("There are no images to score.")
     return values

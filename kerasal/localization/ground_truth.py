@@ -12,7 +12,7 @@ import pandas as pd
 from kerasal import images
 from kerasal.labels import find
 from kerasal.localization.box_files import number_classes, read_boxes
-from kerasal.localization.boxes import inside
+from kerasal.localization.boxes import clip_boxes
 
 
 class UnknownClass(ValueError):
@@ -90,7 +90,7 @@ def fit_box(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, floa
         ValueError: a box that leaves the image, or that was drawn on one of other proportions.
     """
     if truth.size in (None, tuple(size)):
-        return inside([truth.box], size, name)[0]
+        return clip_boxes([truth.box], size, name)[0]
     rows, columns = (now / then for now, then in zip(size, truth.size, strict=True))
     # Resizing rounds each side to a pixel.
     if abs(size[0] - truth.size[0] * columns) > 1 and abs(size[1] - truth.size[1] * rows) > 1:
@@ -98,7 +98,7 @@ def fit_box(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, floa
             f"The boxes of {name} are of an image of {truth.size[1]} × {truth.size[0]} (width × height), but it is "
             f"{size[1]} × {size[0]}, of other proportions."
         )
-    (box,) = inside([truth.box], truth.size, name)
+    (box,) = clip_boxes([truth.box], truth.size, name)
     return box[0] * columns, box[1] * rows, box[2] * columns, box[3] * rows
 
 

@@ -1,6 +1,7 @@
 """From a model and a photograph to the boxes of what it sees there: maps of several classes in one call, then cuts."""
 
 import dataclasses
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -9,16 +10,43 @@ import numpy as np
 import pandas as pd
 
 from kerasal import attribution, hooks
+from kerasal.checks import check_int
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.images import resize, to_channels
-from kerasal.localization.boxes import Box, scaled
-from kerasal.localization.masks import bounding_box, fitted
-from kerasal.localization.seed_recipes import RECIPES
-from kerasal.localization.segmentation import DEFAULTS, Segmentation, checked_image, enlarged, segment
+from kerasal.localization.boxes import Box, scale_box
+from kerasal.localization.masks import bounding_box, fit_map
+from kerasal.localization.segmentation import (
+    DEFAULTS,
+    Segmentation,
+    check_cut_image,
+    check_names,
+    enlarge_mask,
+    segment,
+)
 from kerasal.models.image_model import ImageModel
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 import keras
+
+RECIPES = types.MappingProxyType(
+    {
+        # Simonyan, Vedaldi & Zisserman 2013, section 3.2: the map of section 3.1, averaged over ten crops of a frame
+        # 8/7 as large as the network's input, and graphcut's defaults, which are the paper's.
+        "simonyan": {"method": "crop_averaged_saliency"},
+        # Chosen on 150 training images of ten ImageNet classes (benchmarks/localization_search.py, measured in
+        # notebooks/localization.ipynb): a map that covers the object instead of grains on it, and a cut in which the
+        # map speaks beside the colors.
+        "tuned": {
+            "method": "gradcam",
+            "blur": 0.018,
+            "prior": 25.0,
+            "color": 4.0,
+            "level": 0.08,
+            "resolution": 64,
+        },
+    }
+)
+
 
 # The paper cuts crops of 224 out of images of 256.
 _FRAME = 8 / 7
@@ -67,7 +95,7 @@ def localize(
             the recipe's. Signed maps count by their magnitude. ``"crop_averaged_saliency"`` gets the image 8/7 as large
             as the model's input, to cut crops from.
         recipe: ``"tuned"`` is what did best on the training images of the study in ``notebooks/localization.ipynb``,
-            ``"simonyan"`` the paper's: the crop-averaged map, and seeds for colours alone.
+            ``"simonyan"`` the paper's: the crop-averaged map, and seeds for colors alone.
         classes: numbers of the classes to look for; by default the model's ``top`` first.
         top: how many.
         preprocessing: what the model wants of pixels: a convention (``kerasal.preprocessing``) or a function.
@@ -76,10 +104,10 @@ def localize(
         **graphcut_options: of ``graphcut``, instead of the recipe's: ``foreground=.9``, ``prior=0``, …
 
     Returns:
-        A row a class, from the highest score down, or in the order of ``classes``: ``class``, its number; ``score``,
-        the model's output for it; ``box`` (x_min, y_min, x_max, y_max), upper bounds exclusive, in pixels of ``image``;
-        ``mask``, bool (H, W). Where a class's map is constant, as a class activation map can be 0 everywhere, a warning
-        says so and the box is the whole image.
+        One row per class, from the highest score down, or in the order of ``classes``: ``class``, its number;
+        ``score``, the model's output for it; ``box`` (x_min, y_min, x_max, y_max), upper bounds exclusive, in pixels
+        of ``image``; ``mask``, bool (H, W). Where a class's map is constant, as a class activation map can be 0
+        everywhere, a warning says so and the box is the whole image.
 
     Raises:
         ValueError: not a uint8 RGB image, a model that is no classifier of one image, an unknown recipe, method or
@@ -115,13 +143,10 @@ def find_objects(
     **graphcut_options,
 ) -> list[Localization]:
     """Do what ``localize`` does, and return everything on the way: a ``Localization`` a class."""
-    image = checked_image(image)
+    image = check_cut_image(image)
     if recipe not in RECIPES:
-        raise ValueError(closest(recipe, RECIPES, "recipe of localize"))
-    options = {**_CUT, **RECIPES[recipe], **graphcut_options}
-    for name in graphcut_options:
-        if name not in _CUT:
-            raise TypeError(closest(name, _CUT, "option of graphcut"))
+        raise ValueError(unknown_name_message(recipe, RECIPES, "recipe of localize"))
+    options = {**_CUT, **RECIPES[recipe], **check_names(graphcut_options, _CUT)}
     method = method or options["method"]
     convention = None if callable(preprocessing) else preprocessing
     opened = ImageModel(model, convention, size=image_shape(model)[:2], fit="stretch")
@@ -132,20 +157,20 @@ def find_objects(
 
     height, width = opened.input_size()
     small = to_inputs(resize(image, (height, width)))
-    numbers, scores = _chosen(model, small, classes, top, output)
+    numbers, scores = _choose_classes(model, small, classes, top, output)
     cuts_crops = isinstance(method, str) and attribution.method_spec(method).any_size
     size = (round(_FRAME * height), round(_FRAME * width)) if cuts_crops else (height, width)
     picture = resize(image, size)
     inputs = to_inputs(picture) if cuts_crops else small
-    maps = _maps(model, inputs, numbers, method, output, method_options or {}, size)
+    maps = _compute_maps(model, inputs, numbers, method, output, method_options or {}, size)
     cut_options = {name: options[name] for name in _CUT}
     return [
-        _localized(image, picture, number, score, values, cut_options)
+        _localize_class(image, picture, number, score, values, cut_options)
         for number, score, values in zip(numbers, scores, maps, strict=True)
     ]
 
 
-def _localized(image, picture, number: int, score: float, values: np.ndarray, options: dict) -> Localization:
+def _localize_class(image, picture, number: int, score: float, values: np.ndarray, options: dict) -> Localization:
     if values.min() == values.max():
         warnings.warn(
             f"The map of class {number} is {values.flat[0]:g} everywhere, so its box is the whole image.",
@@ -156,14 +181,14 @@ def _localized(image, picture, number: int, score: float, values: np.ndarray, op
         cut = Segmentation(nothing, nothing, everything, everything)
     else:
         cut = segment(picture, values, **options)
-    box = scaled(bounding_box(cut.mask), cut.mask.shape, image.shape[:2])
-    mask = enlarged(cut.mask, image.shape[:2])
+    box = scale_box(bounding_box(cut.mask), cut.mask.shape, image.shape[:2])
+    mask = enlarge_mask(cut.mask, image.shape[:2])
     if not mask.any():  # a part smaller than a pixel of a smaller image
         mask[box[1] : box[3], box[0] : box[2]] = True
     return Localization(int(number), float(score), picture, values, cut, mask, box)
 
 
-def _chosen(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.ndarray]:
+def _choose_classes(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers and the outputs of the classes to look for."""
     with hooks.unchanged(model):
         values = hooks.select_output(model, model(inputs, training=False), output)
@@ -172,9 +197,7 @@ def _chosen(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.nd
         raise ValueError(f"Expected a classifier, output (N, classes). {model.name!r} gives {values.shape}.")
     values = values[0]
     if classes is None:
-        if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
-            raise ValueError(f"top is a whole number of classes from 1 on. Received: {top!r}.")
-        numbers = np.argsort(-values, kind="stable")[:top]
+        numbers = np.argsort(-values, kind="stable")[: check_int("top", top)]
     else:
         numbers = np.atleast_1d(np.asarray(classes))
         if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or not numbers.size:
@@ -184,7 +207,7 @@ def _chosen(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.nd
     return numbers, values[numbers]
 
 
-def _maps(model, inputs, numbers, method, output, options: dict, size: tuple[int, int]) -> np.ndarray:
+def _compute_maps(model, inputs, numbers, method, output, options: dict, size: tuple[int, int]) -> np.ndarray:
     """Return a map (H, W) of each class, all from one call."""
     repeated = np.repeat(inputs, len(numbers), axis=0)
     targets = [int(number) for number in numbers]
@@ -195,11 +218,9 @@ def _maps(model, inputs, numbers, method, output, options: dict, size: tuple[int
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", attribution.ZeroMap)  # the warning of its box says it for each class
             maps = np.asarray(getattr(attribution, method)(model, repeated, targets, output=output, **options))
-        if spec.on_pixels:
-            defaults = {name: parameter.default for name, parameter in spec.options.items()}
-            maps = np.stack([spec.on_pixels(one, size, {**defaults, **options}) for one in maps])
+        maps = np.stack([spec.to_pixels(one, size, options) for one in maps])
     maps = np.abs(maps.astype(np.float64))
     maps = maps.max(axis=-1) if maps.ndim == 4 else maps
     if maps.ndim != 3 or len(maps) != len(numbers):
         raise ValueError(f"Expected {len(numbers)} maps (N, H, W) of the method. Received shape {maps.shape}.")
-    return np.stack([fitted(one, size, resize=True) for one in maps])
+    return np.stack([fit_map(one, size, resize=True) for one in maps])

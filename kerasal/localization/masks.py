@@ -1,16 +1,15 @@
 """From a map to a mask, and from a mask to its box."""
 
-import math
 from typing import Literal
 
 import cv2
 import numpy as np
 
-from kerasal.checks import refuse_mask
+from kerasal.checks import check_choice, check_number, refuse_mask
 from kerasal.images import resize as _resize
 
 
-def checked_map(saliency_map) -> np.ndarray:
+def check_map(saliency_map) -> np.ndarray:
     """Return a map (H, W) as float64.
 
     Raises:
@@ -26,13 +25,13 @@ def checked_map(saliency_map) -> np.ndarray:
     return values
 
 
-def varied_map(saliency_map) -> np.ndarray:
+def check_varied_map(saliency_map) -> np.ndarray:
     """Return a map (H, W) as float64 that is not the same everywhere.
 
     Raises:
-        ValueError: as ``checked_map``, or a constant map, which says nothing about where the object is.
+        ValueError: as ``check_map``, or a constant map, which says nothing about where the object is.
     """
-    values = checked_map(saliency_map)
+    values = check_map(saliency_map)
     if values.min() == values.max():
         raise ValueError(
             f"The map is {values.flat[0]:g} everywhere, so it does not say where the object is. Check that the score "
@@ -55,11 +54,9 @@ def threshold(
     Raises:
         ValueError: not a map, a constant map, a map without positive values, or a level out of range.
     """
-    values = blurred(varied_map(saliency_map), blur)
-    if not 0 <= level < 1:
-        raise ValueError(f"level is a share, from 0 to below 1. Received: {level!r}.")
-    if of not in ("max", "quantile"):
-        raise ValueError(f"of is 'max' or 'quantile'. Received: {of!r}.")
+    values = blur_map(check_varied_map(saliency_map), blur)
+    check_number("level", level, minimum=0, below=1)
+    check_choice("of", of, ("max", "quantile"))
     if of == "quantile":
         return values > min(np.quantile(values, level), np.nextafter(values.max(), -np.inf))
     if values.max() <= 0:
@@ -67,14 +64,13 @@ def threshold(
     return values > level * values.max()
 
 
-def blurred(values: np.ndarray, blur: float) -> np.ndarray:
+def blur_map(values: np.ndarray, blur: float) -> np.ndarray:
     """Blur a map by a Gaussian whose standard deviation is a share of the map's longer side; 0 leaves it as it is."""
-    if not (0 <= blur < 1 and math.isfinite(blur)):
-        raise ValueError(f"blur is a share of the longer side, from 0 to below 1. Received: {blur!r}.")
+    check_number("blur", blur, minimum=0, below=1)
     return cv2.GaussianBlur(values, (0, 0), blur * max(values.shape)) if blur else values
 
 
-def fitted(saliency_map: np.ndarray, size: tuple[int, int], resize: bool) -> np.ndarray:
+def fit_map(saliency_map: np.ndarray, size: tuple[int, int], resize: bool) -> np.ndarray:
     """Return a map of the image's (height, width); another size is resized only if that is asked for."""
     if saliency_map.shape == tuple(size):
         return saliency_map
@@ -88,7 +84,7 @@ def fitted(saliency_map: np.ndarray, size: tuple[int, int], resize: bool) -> np.
 
 def largest_component(mask) -> np.ndarray:
     """Return the largest 8-connected part of a bool mask (H, W); of equal ones the first, row by row; none of none."""
-    mask = _checked_mask(mask)
+    mask = _check_mask(mask)
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count < 2:
         return mask.copy()
@@ -101,14 +97,14 @@ def bounding_box(mask) -> tuple[int, int, int, int]:
     Raises:
         ValueError: not a mask, or one in which nothing is set.
     """
-    mask = _checked_mask(mask)
+    mask = _check_mask(mask)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
         raise ValueError("The mask is empty, so it has no bounding box.")
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _checked_mask(mask) -> np.ndarray:
+def _check_mask(mask) -> np.ndarray:
     refuse_mask(mask, "the mask")
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.dtype != bool:

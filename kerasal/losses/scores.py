@@ -39,7 +39,7 @@ def _safe_divide(numerator, denominator):
     return ops.where(zero, ops.zeros_like(quotient), quotient)
 
 
-def _centred(maps):
+def _center(maps):
     """Return maps minus their means, and exactly 0 where a map is constant (its mean may be off by rounding)."""
     constant = ops.equal(ops.max(maps, axis=1, keepdims=True), ops.min(maps, axis=1, keepdims=True))
     return ops.where(constant, ops.zeros_like(maps), maps - ops.mean(maps, axis=1, keepdims=True))
@@ -60,7 +60,7 @@ def _shares(maps):
     return _safe_divide(scaled, ops.sum(scaled, axis=1, keepdims=True))
 
 
-def _scaled(maps):
+def _scale(maps):
     """Return maps scaled to 0..1 and then to sum 1 (MIT's similarity)."""
     return _shares(maps - ops.min(maps, axis=1, keepdims=True))
 
@@ -81,7 +81,7 @@ def nss(y_true, y_pred):
     """
     fixations, predicted = _pair(y_true, y_pred)
     _refuse_density(fixations)
-    centred = _centred(predicted)
+    centred = _center(predicted)
     pixels = ops.cast(ops.shape(predicted)[1], predicted.dtype)
     scores = _safe_divide(centred, _norm(centred)) * ops.sqrt(pixels - 1)
     return _safe_divide(ops.sum(scores * fixations, axis=1), ops.sum(fixations, axis=1))
@@ -89,7 +89,7 @@ def nss(y_true, y_pred):
 
 def cc(y_true, y_pred):
     """Compute Pearson's correlation of each map with its density, (N,)."""
-    truth, predicted = (_centred(maps) for maps in _pair(y_true, y_pred))
+    truth, predicted = (_center(maps) for maps in _pair(y_true, y_pred))
     product = _safe_divide(truth, _norm(truth)) * _safe_divide(predicted, _norm(predicted))
     return ops.sum(product, axis=1)
 
@@ -102,7 +102,7 @@ def kld(y_true, y_pred, epsilon: float = EPSILON):
 
 def similarity(y_true, y_pred):
     """Compute the histogram intersection of each map with its density after min-max scaling, (N,)."""
-    truth, predicted = (_scaled(maps) for maps in _pair(y_true, y_pred))
+    truth, predicted = (_scale(maps) for maps in _pair(y_true, y_pred))
     return ops.sum(ops.minimum(truth, predicted), axis=1)
 
 

@@ -1,20 +1,20 @@
 """Activation maximization: the image that a unit, a channel or a class would most like to see.
 
-``maximize`` is the one entry; ``presets`` are the published recipes for it, ``regularizers`` what holds the image back,
-``transforms`` what is done to it before each look, ``parameterization`` what it is made of: pixels or waves.
+``maximize`` is the one entry; ``PRESETS`` are the published recipes for it, ``L1``, ``L2`` and ``TotalVariation`` hold
+the image back, and ``Jitter``, ``Rotation`` and ``Scale`` change it before each look. It is made of pixels or of waves.
 """
 
 from kerasal import _keras as _keras
-from kerasal.maximization.maximized_page import draw_maximized as draw_maximized
+from kerasal.maximization.image_priors import L1 as L1
+from kerasal.maximization.image_priors import L2 as L2
+from kerasal.maximization.image_priors import Jitter as Jitter
+from kerasal.maximization.image_priors import Rotation as Rotation
+from kerasal.maximization.image_priors import Scale as Scale
+from kerasal.maximization.image_priors import TotalVariation as TotalVariation
 from kerasal.maximization.maximizer import maximize as maximize
-from kerasal.maximization.presets import PRESETS as PRESETS
-from kerasal.maximization.regularizers import L1 as L1
-from kerasal.maximization.regularizers import L2 as L2
-from kerasal.maximization.regularizers import TotalVariation as TotalVariation
+from kerasal.maximization.recipe import PRESETS as PRESETS
 from kerasal.maximization.result import Maximization as Maximization
-from kerasal.maximization.transforms import Jitter as Jitter
-from kerasal.maximization.transforms import Rotation as Rotation
-from kerasal.maximization.transforms import Scale as Scale
+from kerasal.maximization.result import draw_maximized as draw_maximized
 
 __all__ = [
     "L1",

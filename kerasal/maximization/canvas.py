@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from kerasal.maximization.start import input_shape
+from kerasal.checks import check_choice, check_size
+from kerasal.hooks.model_inputs import declared_image_shape, image_shape
 from kerasal.objectives.expression import Objective, walk
 from kerasal.receptive_field.geometry.field_geometry import Field, field
 
@@ -27,11 +28,12 @@ def canvas_shape(
     Raises:
         ValueError: a size that is none, is below a layer's receptive field, or that a dense layer cannot take.
     """
-    if canvas not in CANVASES:
-        raise ValueError(f"canvas is one of {CANVASES}. Received: {canvas!r}.")
+    check_choice("canvas", canvas, CANVASES)
     if size is not None and canvas == "auto":
         raise ValueError(f"Give a size or canvas='auto', not both. Received: size={size!r}.")
-    own = input_shape(model, size)
+    if size is not None:
+        check_size("size", size)
+    own = _own_shape(model, size)
     if size is not None:
         _check_size(model, objectives, size, own)
         return *map(int, size), *own[2:]
@@ -40,11 +42,24 @@ def canvas_shape(
     layers = _layers(objectives)
     if layers is None:
         return own
-    found = [_mapped(model, layer) for layer in layers]
+    found = [_find_field(model, layer) for layer in layers]
     if None in found:
         return own
-    sides = [[one.size[axis] + (_FIELDS - 1) * int(np.ceil(one.stride[axis])) for one in found] for axis in (0, 1)]
-    return *(min(own[axis], max(sides[axis])) for axis in (0, 1)), *own[2:]
+    return *enclose_fields(found, own[:2]), *own[2:]
+
+
+def enclose_fields(fields: Sequence[Field], own: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) with room for eight neighboring fields a direction; at most the model's ``own``."""
+    sides = [[one.size[axis] + (_FIELDS - 1) * int(np.ceil(one.stride[axis])) for one in fields] for axis in (0, 1)]
+    return min(own[0], max(sides[0])), min(own[1], max(sides[1]))
+
+
+def _own_shape(model, size: tuple[int, int] | None) -> tuple[int, ...]:
+    """Return (H, W, C) or (H, W) of the image that the model takes; sides that it leaves open are ``size``, or 224."""
+    declared = declared_image_shape(model)
+    fixed = declared[:2] if size is None or getattr(model, "inputs", None) else (None, None)
+    sides = (mine or free for mine, free in zip(fixed, size or (224, 224), strict=True))
+    return *sides, *(image_shape(model)[2:] if len(declared) == 3 else ())
 
 
 def _layers(objectives: Sequence[Objective]) -> list[str] | None:
@@ -56,7 +71,7 @@ def _layers(objectives: Sequence[Objective]) -> list[str] | None:
     return list(layers) or None
 
 
-def _mapped(model, layer: str) -> Field | None:
+def _find_field(model, layer: str) -> Field | None:
     try:
         return field(model, layer)
     except ValueError:  # it has no map: only the whole image will do, and what is wrong shows when it is run
@@ -64,8 +79,6 @@ def _mapped(model, layer: str) -> Field | None:
 
 
 def _check_size(model, objectives, size, own) -> None:
-    if len(size) != 2 or not all(isinstance(side, (int, np.integer)) and side >= 1 for side in size):
-        raise ValueError(f"size is (height, width), two whole numbers from 1 on. Received: {size!r}.")
     if tuple(size) == own[:2]:
         return
     takes = f"{model.name!r} takes images of {own[0]} × {own[1]}"

@@ -7,13 +7,11 @@ import numpy as np
 
 from kerasal import preprocessing as conventions
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.maximization.ascent_runs import Run
+from kerasal.maximization.ascent import Run, make_diversity
 from kerasal.maximization.canvas import canvas_shape
-from kerasal.maximization.display import to_pictures
-from kerasal.maximization.parameterization import make_parameterization
-from kerasal.maximization.recipe import make_diversity, make_objectives, make_recipe
-from kerasal.maximization.result import Maximization, tell_history
-from kerasal.maximization.start import start_parameters
+from kerasal.maximization.parameterization import make_parameterization, start_parameters
+from kerasal.maximization.recipe import make_objectives, make_recipe
+from kerasal.maximization.result import Maximization, tabulate_history, to_pictures
 from kerasal.objectives.expression import Objective
 
 import keras
@@ -48,26 +46,26 @@ def maximize(
     seed: int = 0,
     progress: bool = False,
 ) -> Maximization:
-    """Find the input images that maximise objectives, by gradient ascent from a chosen start.
+    """Find the input images that maximize objectives, by gradient ascent from a chosen start.
 
     A list of objectives runs as one batch; each image depends on its own objective alone. Steps and penalties are in
-    grey levels, 1/255 of the pixel range of ``preprocessing``, so that one recipe fits networks of every convention.
+    gray levels, 1/255 of the pixel range of ``preprocessing``, so that one recipe fits networks of every convention.
 
     Args:
         model: any built Keras model with one image input; it is not changed.
-        objective: what to maximise, or a list of it (``kerasal.objectives``); a whole number is a class.
+        objective: what to maximize, or a list of it (``kerasal.objectives``); a whole number is a class.
         preset: ``"simonyan"`` (class model), ``"tang"`` (class, L1), ``"channel"`` (20 steps) or ``"olah"`` (Fourier,
             250 steps), see ``kerasal.maximization.PRESETS``; arguments given here override it. By default
             ``"channel"``, and ``"olah"`` with ``parameterization="fourier"``.
         parameterization: ``"pixels"``, or ``"fourier"``: the ascent is on the image's spectrum over 1 / frequency, in
-            colours that vary independently in photographs; a sigmoid keeps the image in the pixel range 0..255 of
+            colors that vary independently in photographs; a sigmoid keeps the image in the pixel range 0..255 of
             ``preprocessing``, or nothing does where that is not given.
-        init: ``"normal"`` (noise of RMS 1 grey level, white or with a photograph's spectrum; where it moves nothing, 32
-            times as strong), ``"zero"`` (the model's zero), ``"mean"`` (middle grey) or an array of model inputs,
-            (H, W, C) or one an image: the ``raw`` of an earlier result goes on from there.
-        steps: number of ascent steps, from 1 on.
-        step_size: length of a step in grey levels.
-        regularizers: callables, grey levels (N, H, W, C) -> (N,), that are subtracted.
+        init: ``"normal"`` (noise of RMS 1 gray level, white or with a photograph's spectrum; where it moves nothing, 32
+            times as strong), ``"zero"`` (the model's zero), ``"mean"`` (middle gray) or an array of model inputs,
+            (H, W, C) or one per image: the ``raw`` of an earlier result goes on from there.
+        steps: number of ascent steps, positive.
+        step_size: length of a step in gray levels.
+        regularizers: callables, gray levels (N, H, W, C) -> (N,), that are subtracted.
         transforms: callables, (model inputs, seed) -> model inputs, applied before the model at every step, in the
             graph; see ``kerasal.maximization.Jitter``, ``Rotation`` and ``Scale``.
         momentum: share of the last step that is kept, from 0 to below 1.
@@ -82,7 +80,7 @@ def maximize(
         size: (height, width) for a model that takes any, 224 × 224 by default; or, for objectives about layers below
             which all is convolution, instead of the model's own, and no smaller than their receptive field.
         canvas: ``"input"``, the size that the model takes; or ``"auto"``, for such layers only as large as eight
-            receptive fields of neighbouring units, which is much faster low in a net.
+            receptive fields of neighboring units, which is much faster low in a net.
         output: which output a class objective means, for a model with several.
         logits: leave out the output's softmax or sigmoid.
         batch_size: images in one batch; by default as many as run fastest.
@@ -99,7 +97,7 @@ def maximize(
     Source: Simonyan et al. 2013, section 2; Tang et al., sections 3.2 and 3.3; Erhan et al. 2009; Olah et al. 2017.
     """
     objectives = make_objectives(objective)
-    apart = make_diversity(copies, diversity, diversity_layer)
+    diversifier = make_diversity(copies, diversity, diversity_layer)
     recipe = make_recipe(
         preset,
         parameterization=parameterization,
@@ -114,36 +112,44 @@ def maximize(
     )
     convention = None if preprocessing is None else conventions.get(preprocessing)
     shape = canvas_shape(model, objectives, size, canvas)
-    into, grey_level = make_parameterization(recipe.parameterization, shape, convention, clip)
+    space, gray_level = make_parameterization(recipe.parameterization, shape, convention, clip)
     start = start_parameters(
-        recipe.init, len(objectives), copies=copies, into=into, convention=convention, grey_level=grey_level, seed=seed
+        recipe.init,
+        len(objectives),
+        copies=copies,
+        space=space,
+        convention=convention,
+        gray_level=gray_level,
+        seed=seed,
     )
     objectives = [one for one in objectives for _ in range(copies)]
     run = Run(
         model,
         recipe,
-        into,
-        grey_level,
-        apart,
+        space,
+        gray_level,
+        diversifier,
         output=output,
         logits=logits,
         seed=seed,
         batch_size=batch_size or chunk_size([np.broadcast_to(np.float32(0), (1, *shape))]),
         progress=progress,
     )
-    images, scores, dead = _woken(run, objectives, start)
-    raw = images * grey_level
+    images, scores, dead = _retry_dead_units(run, objectives, start)
+    raw = images * gray_level
     return Maximization(
         images=to_pictures(raw, recipe.display, convention),
         raw=raw,
-        history=tell_history(objectives, scores, copies),
+        history=tabulate_history(objectives, scores, copies),
         dead=dead.tolist(),
         objectives=objectives,
     )
 
 
-def _woken(run: Run, objectives: list[Objective], start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run, and once more from stronger noise what faint noise wakes nothing in; return images, scores and the dead."""
+def _retry_dead_units(
+    run: Run, objectives: list[Objective], start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ascend; retry units whose gradient was zero from 32 times stronger noise. Return images, scores, dead units."""
     images, scores, alive = run(objectives, start)
     if isinstance(run.recipe.init, str) and run.recipe.init == "normal" and not alive.all():
         copies = run.diversity.copies  # they may look at each other, so all of an objective's are run again

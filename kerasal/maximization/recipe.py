@@ -1,17 +1,74 @@
-"""From a preset and a user's arguments to the recipe of one run, checked before anything is computed."""
+"""The published recipes, and the recipe of one run: a preset and a user's arguments, checked before the start.
+
+What a paper leaves open is decided here and marked so.
+"""
 
 import dataclasses
+import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from kerasal.maximization.diversity import Diversity
+from kerasal.checks import check_choice, check_int, check_number, is_int
+from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale
 from kerasal.maximization.parameterization import PARAMETERIZATIONS
-from kerasal.maximization.presets import DEFAULTS, PRESETS
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.objectives import class_score
 from kerasal.objectives.expression import Objective
+
+# What a recipe that does not say otherwise does.
+DEFAULTS = types.MappingProxyType({"parameterization": "pixels", "transforms": (), "regularizers": (), "momentum": 0.0})
+
+PRESETS = types.MappingProxyType(
+    {
+        # Simonyan, Vedaldi & Zisserman 2013, section 2: from the zero image, S_c - λ‖I‖₂², the mean image added at the
+        # end (kerasal.preprocessing does; the pictures are stretched in contrast instead). λ, the step and the number
+        # of steps are not in the paper. The score's gradient is scaled to RMS 1, so that one λ fits all networks.
+        "simonyan": {
+            "init": "zero",
+            "steps": 200,
+            "step_size": 1.0,
+            "regularizers": (L2(2e-2),),
+            "normalize": "score",
+            "display": "contrast",
+        },
+        # Tang, Yao, Jiang & Liu, section 3.3: S_c - α‖I‖₁ with α = .1, step .5, from random normal pixels or the mean
+        # of the class's images (init=array). Open there: the number of steps (20, as in their 3.2), and whether the
+        # gradient is normalized: the score's is, to RMS 1, since .5 times the raw gradient hardly moves a pixel.
+        "tang": {
+            "init": "normal",
+            "steps": 20,
+            "step_size": 0.5,
+            "regularizers": (L1(0.1),),
+            "normalize": "score",
+            "display": "contrast",
+        },
+        # The same paper, section 3.2: one channel's mean, 20 steps from random normal pixels. Open there: the step.
+        "channel": {
+            "init": "normal",
+            "steps": 20,
+            "step_size": 1.0,
+            "regularizers": (),
+            "normalize": "total",
+            "display": "contrast",
+        },
+        # Olah, Mordvintsev & Schubert 2017, "Feature Visualization": a spectrum in decorrelated colors, looked at
+        # through random shifts, scales and rotations. Decided here: how large those are, the steps, and that instead of
+        # Adam's the step is the gradient's, scaled to RMS 1, with momentum .9: about half a gray level per step.
+        "olah": {
+            "parameterization": "fourier",
+            "init": "normal",
+            "steps": 250,
+            "step_size": 0.06,
+            "momentum": 0.9,
+            "transforms": (Jitter(16, share=1 / 14), Scale(0.9, 1.1), Rotation(5.0)),
+            "normalize": "total",
+            "display": "pixels",
+        },
+    }
+)
+
 
 _CHOICES = {
     "normalize": ("total", "score", "none"),
@@ -42,12 +99,11 @@ def make_recipe(preset: str | None, **given: Any) -> Recipe:
         ValueError: an unknown preset or choice (those that there are, are listed), or a bad number.
     """
     if preset is not None and preset not in PRESETS:
-        raise ValueError(closest(preset, PRESETS, "preset"))
+        raise ValueError(unknown_name_message(preset, PRESETS, "preset"))
     basis = PRESETS[preset or ("olah" if given["parameterization"] == "fourier" else "channel")]
     plan = {**DEFAULTS, **basis, **{name: value for name, value in given.items() if value is not None}}
     for name, choices in _CHOICES.items():
-        if plan[name] not in choices:
-            raise ValueError(f"{name} is one of {choices}. Received: {plan[name]!r}.")
+        check_choice(name, plan[name], choices)
     for name in ("regularizers", "transforms"):
         plan[name] = tuple(plan[name])
         if not all(map(callable, plan[name])):
@@ -64,7 +120,7 @@ def make_objectives(given: Any) -> list[Objective]:
         ValueError: an objective that is itself for several images.
     """
     listed = list(given) if isinstance(given, (list, tuple, np.ndarray)) and np.ndim(given) != 0 else [given]
-    objectives = [class_score(int(one)) if _is_whole(one) else one for one in listed]
+    objectives = [class_score(int(one)) if is_int(one) else one for one in listed]
     if not objectives or not all(isinstance(one, Objective) for one in objectives):
         raise TypeError(
             f"Expected objectives (kerasal.objectives) or numbers of classes, one or a list. Received: {given!r}."
@@ -75,29 +131,7 @@ def make_objectives(given: Any) -> list[Objective]:
     return objectives
 
 
-def make_diversity(copies: int, weight: float, layer: str | None) -> Diversity:
-    """Check what the user wants of copies.
-
-    Raises:
-        ValueError: no copies, a weight that is negative or has nothing to act on.
-    """
-    if not _is_whole(copies) or copies < 1:
-        raise ValueError(f"copies is a whole number from 1 on. Received: {copies!r}.")
-    if not 0 <= weight < np.inf:
-        raise ValueError(f"diversity is a number from 0 on. Received: {weight!r}.")
-    if copies == 1 and (weight or layer):
-        raise ValueError("diversity keeps the copies of one objective apart, and there is one; say copies=4.")
-    return Diversity(int(copies), float(weight), layer)
-
-
 def _check_numbers(steps: int, step_size: float, momentum: float) -> None:
-    if not _is_whole(steps) or steps < 1:
-        raise ValueError(f"steps is a whole number from 1 on. Received: {steps!r}.")
-    if not np.isfinite(step_size) or step_size <= 0:
-        raise ValueError(f"step_size is a number of grey levels above 0. Received: {step_size!r}.")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is from 0 to below 1. Received: {momentum!r}.")
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    check_int("steps", steps)
+    check_number("step_size", step_size, above=0)
+    check_number("momentum", momentum, minimum=0, below=1)

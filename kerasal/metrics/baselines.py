@@ -3,7 +3,7 @@
 import numpy as np
 
 from kerasal.metrics._fixations import Fixations
-from kerasal.metrics._resize import imresize
+from kerasal.metrics._maps import imresize
 from kerasal.metrics.blur import gaussian_blur
 
 BASELINES = {

@@ -10,7 +10,7 @@ from kerasal.metrics.pointwise import information_gain, nss
 from kerasal.metrics.roc_areas import auc, auc_judd
 from kerasal.metrics.stepped import auc_borji, auc_shuffled
 from kerasal.metrics.transport import emd
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,7 @@ def resolve(metrics: str | Iterable[str] | Mapping[str, Any] | None, available: 
     resolved = {}
     for column, (name, options) in wanted.items():
         if name not in METRICS:
-            raise ValueError(closest(name, [*METRICS, *PRESETS], "metric"))
+            raise ValueError(unknown_name_message(name, [*METRICS, *PRESETS], "metric"))
         baseline = options.get("baseline", "center") if "baseline" in METRICS[name].needs else "center"
         if isinstance(baseline, str) and baseline != "center":
             raise ValueError(f'metrics: {column!r}: expected the baseline "center" or a map, received {baseline!r}.')

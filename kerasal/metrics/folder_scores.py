@@ -10,7 +10,7 @@ import pandas as pd
 from kerasal.metrics.score_job import prepare
 from kerasal.metrics.score_report import ScoreReport
 from kerasal.metrics.score_workers import score_all
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.progress import progress_bar
 from kerasal.row_journal import RowJournal, stamps
 
@@ -63,7 +63,7 @@ def evaluate_folder(
         OSError: the report cannot be written.
     """
     if definition not in get_args(Definition):
-        raise ValueError(closest(definition, get_args(Definition), "definition"))
+        raise ValueError(unknown_name_message(definition, get_args(Definition), "definition"))
     if legacy and definition != "coursework":
         raise ValueError(f'legacy belongs to definition="coursework", got definition={definition!r}.')
     job = prepare(

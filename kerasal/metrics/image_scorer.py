@@ -10,7 +10,7 @@ from kerasal.metrics._maps import Map, map_of
 from kerasal.metrics.baselines import BASELINES, MeanMap, center_map
 from kerasal.metrics.blur import blur_fixations
 from kerasal.metrics.definitions import Metric
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 _OTHERS = 10  # images whose fixations make the pool of the shuffled AUC, as at MIT
 
@@ -94,7 +94,7 @@ def check_baselines(baselines: Sequence[str]) -> tuple[str, ...]:
     given = (baselines,) if isinstance(baselines, str) else tuple(baselines)
     for name in given:
         if name not in BASELINES:
-            raise ValueError(closest(name, BASELINES, "baseline"))
+            raise ValueError(unknown_name_message(name, BASELINES, "baseline"))
     return given
 
 
@@ -104,12 +104,12 @@ def pool_of(everyone: Sequence[Fixations], own: int, seed: int, count: int = _OT
     chosen = np.random.default_rng([seed, own]).choice(others, min(count, others.size), replace=False)
 
     def pool(shape: tuple[int, int]) -> Fixations:
-        return united([everyone[which] for which in chosen], shape)
+        return unite_fixations([everyone[which] for which in chosen], shape)
 
     return pool
 
 
-def united(several: Sequence[Fixations], shape: tuple[int, int]) -> Fixations:
+def unite_fixations(several: Sequence[Fixations], shape: tuple[int, int]) -> Fixations:
     """Return the fixations of several images as one set on a map of ``shape``, counts added."""
     if not several:
         raise ValueError("other_fixations: the shuffled AUC of a single image needs the fixations of other images.")

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from kerasal.metrics._counts import count_above
 from kerasal.metrics._fixations import Fixations, flat_fixations, ground_truth_shape, map_and_fixations
 from kerasal.metrics._maps import Map, array_of, check_finite, subject
+from kerasal.metrics._sums import count_above
 
 
 def auc(

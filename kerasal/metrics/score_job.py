@@ -14,7 +14,7 @@ from kerasal.metrics.baselines import MeanMap
 from kerasal.metrics.blur import sigma_of
 from kerasal.metrics.definitions import PRESETS, resolve
 from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 _ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
 
@@ -132,7 +132,7 @@ def _scorer(settings: dict[str, Any], baselines, sigma: float | None, densities:
     if settings["definition"] == "coursework":
         for name in metrics or ():
             if name not in coursework_metrics.DEFINITIONS:
-                raise ValueError(closest(name, coursework_metrics.DEFINITIONS, "metric of the coursework"))
+                raise ValueError(unknown_name_message(name, coursework_metrics.DEFINITIONS, "metric of the coursework"))
         return None
     available = {"fixations", "baseline", "others"} | ({"density"} if sigma is not None or densities else set())
     preset = PRESETS[settings["definition"]]

@@ -7,9 +7,10 @@ of .1 makes these areas lower than exact ones: never compare the two.
 
 import numpy as np
 
-from kerasal.metrics._counts import count_above, count_at_least
+from kerasal.checks import check_int, check_number
 from kerasal.metrics._fixations import fixations_of, map_and_fixations
 from kerasal.metrics._maps import Map
+from kerasal.metrics._sums import count_above, count_at_least
 
 _FEW = 20  # so many cuts are cheaper one by one
 
@@ -159,7 +160,6 @@ def _mean_area(hits: np.ndarray, drawn: np.ndarray, cuts: np.ndarray) -> float:
 
 
 def _check(step: float, splits: int | None) -> None:
-    if not 0 < step <= 1:
-        raise ValueError(f"step: expected a number above 0 and at most 1, received {step!r}.")
-    if splits is not None and splits < 1:
-        raise ValueError(f"splits: expected a positive number, or None for the exact mean, received {splits!r}.")
+    check_number("step", step, above=0, maximum=1)
+    if splits is not None:
+        check_int("splits", splits, none="None for the exact mean")

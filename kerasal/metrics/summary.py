@@ -38,7 +38,7 @@ def summarize(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int =
         mean = filled.sum(axis=0) / count
         squares = np.where(there, (values - mean) ** 2, 0.0).sum(axis=0)
         error = np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1) / count), np.nan)
-        means = _resampled(filled, there, resamples, np.random.default_rng(seed))
+        means = _resample(filled, there, resamples, np.random.default_rng(seed))
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     known = count > 0
     low, high = np.full((2, count.size), np.nan)
@@ -51,7 +51,7 @@ def summarize(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int =
     return summary
 
 
-def _resampled(filled: np.ndarray, there: np.ndarray, resamples: int, random: np.random.Generator) -> np.ndarray:
+def _resample(filled: np.ndarray, there: np.ndarray, resamples: int, random: np.random.Generator) -> np.ndarray:
     """Return (resamples, columns): the means of the drawn sets, by how often each image is drawn."""
     images = len(filled)
     means = []

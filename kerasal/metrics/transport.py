@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kerasal.metrics._maps import check_resize, map_of, subject, undefined
-from kerasal.metrics._resize import imresize
+from kerasal.checks import check_int
+from kerasal.metrics._maps import check_resize, imresize, map_of, subject, undefined
 
 _FRAMEWORKS = {"tensorflow": "TENSORFLOW", "torch": "PYTORCH", "jax": "JAX", "cupy": "CUPY"}
 
@@ -37,8 +37,7 @@ def emd(saliency_map, density, *, downsize: int = 32, resize: str | None = None,
         ValueError: see the package's list of bad input; a map that shrinks to a single bin.
         RuntimeError: the optimal-transport solver fails.
     """
-    if int(downsize) != downsize or downsize < 1:
-        raise ValueError(f"downsize: expected a whole number of pixels, received {downsize!r}.")
+    check_int("downsize", downsize)
     check_resize(resize)
     truth = map_of(density, "density", name)
     # Resized once, from its own size to the bins, as the benchmark does.

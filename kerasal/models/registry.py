@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from kerasal.digests import digest_file
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.process import check_process
 
 
@@ -112,7 +112,7 @@ def model_spec(name: str) -> ModelSpec:
     """
     _load_all()
     if name not in _specs:
-        raise ValueError(closest(name, _specs, "model"))
+        raise ValueError(unknown_name_message(name, _specs, "model"))
     return _specs[name]
 
 
@@ -135,7 +135,7 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options)
     spec = model_spec(name)
     unknown = sorted(set(options) - set(spec.options))
     if unknown:
-        raise ValueError(closest(unknown[0], spec.options, "option", f" of {name}"))
+        raise ValueError(unknown_name_message(unknown[0], spec.options, "option", f" of {name}"))
     _check_weights_name(spec, weights)
     origin = spec.weights.get(weights) if isinstance(weights, str) else None
     path = origin.file if origin else None if weights is None else pathlib.Path(weights)

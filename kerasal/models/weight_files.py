@@ -7,6 +7,8 @@ import numpy as np
 
 from kerasal.archive_check import DamagedFile, ImplausibleFile, arrays, check_claims, first_line, npz_arrays
 from kerasal.array_check import check_arrays
+from kerasal.models.model_files import load_file
+from kerasal.store import write_arrays
 
 
 def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str]:
@@ -96,12 +98,9 @@ def save_npz(model, path: pathlib.Path, dtype: str | None = None) -> pathlib.Pat
 
     The file is written beside ``path`` and renamed, and is the same for the same weights.
     """
-    from kerasal.files import replacing
-
     layers = model._flatten_layers(include_self=False)
     arrays = {_key(layer, one): np.asarray(one, dtype) for layer in layers for one in _own(layer)}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+    write_arrays(pathlib.Path(path), arrays)
     return pathlib.Path(path)
 
 
@@ -168,8 +167,6 @@ def load_folded(model, path: pathlib.Path) -> None:
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no weights file {path}.")
-    from kerasal.models.model_files import load_file
-
     source = load_file(path, unsafe=False)
     there = {layer.name: layer for layer in source._flatten_layers()}
     found = []

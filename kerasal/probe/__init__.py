@@ -7,9 +7,9 @@
 """
 
 from kerasal import _keras as _keras
-from kerasal.probe.class_folder import class_files as class_files
-from kerasal.probe.probe_pictures import draw_probe as draw_probe
+from kerasal.probe.layer_features import randomized as randomized
+from kerasal.probe.probe_run import draw_probe as draw_probe
 from kerasal.probe.probe_run import layer_probe as layer_probe
-from kerasal.probe.random_copy import randomized as randomized
+from kerasal.probe.splits import class_files as class_files
 
 __all__ = ["class_files", "draw_probe", "layer_probe", "randomized"]

@@ -7,20 +7,19 @@ a feature: of another model, weights, preprocessing or image nothing is found.
 
 import pathlib
 import re
-import zipfile
 from collections.abc import Sequence
 
 import numpy as np
 
 from kerasal import hooks
 from kerasal.digests import digest, digest_files
-from kerasal.files import replacing
+from kerasal.store import Damaged, reading_arrays, write_arrays
 
 _FORMAT = 2
 _BLOCK = 2**24  # values in a block: 64 MiB
 
 
-class Store:
+class FeatureStore:
     """Features by (layer, block): in memory, or in ``folder``."""
 
     def __init__(self, folder: pathlib.Path | None = None):
@@ -33,7 +32,7 @@ class Store:
             return (layer, block) in self._held
         try:
             self.read(layer, block)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, Damaged):
             return False
         return True
 
@@ -43,15 +42,13 @@ class Store:
         if self.folder is None:
             self._held[layer, block] = numbers, features
             return
-        with replacing(self._path(layer, block)) as temporary, temporary.open("wb") as file:
-            np.savez(file, numbers=numbers, features=features)
+        write_arrays(self._path(layer, block), {"numbers": numbers, "features": features})
 
     def read(self, layer: str, block: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of the images in a block, and their features."""
         if self.folder is None:
             return self._held[layer, block]
-        with self._path(layer, block).open("rb") as file:
-            stored = np.load(file, allow_pickle=False)
+        with reading_arrays(self._path(layer, block)) as stored:
             return stored["numbers"], stored["features"]
 
     def forget(self, layer: str) -> None:
@@ -68,7 +65,7 @@ class Store:
 class Layer:
     """One layer's features: ``total`` images in blocks, which are filled in the order of the images."""
 
-    def __init__(self, store: Store, path: str, length: int, total: int):
+    def __init__(self, store: FeatureStore, path: str, length: int, total: int):
         self.store, self.path, self.length = store, path, length
         # By its own length alone: what is kept must fit whatever other layers are asked for beside it.
         self.size = max(1, min(256, _BLOCK // max(length, 1)))
@@ -118,7 +115,7 @@ class Layer:
         self._next, self._numbers, self._parts = self._next + 1, [], []
 
 
-def identify(model, images: np.ndarray | Sequence[pathlib.Path], settings: dict) -> str:
+def digest_features(model, images: np.ndarray | Sequence[pathlib.Path], settings: dict) -> str:
     """Return a digest of everything that decides the features: layers' definition, weights, images and settings."""
     paths = [path for path, _ in hooks.layers(model)]  # by which features are asked for
     shown = images if isinstance(images, np.ndarray) else digest_files(images)

@@ -11,7 +11,7 @@ import numpy as np
 from kerasal import hooks
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_sources import Array, Files
-from kerasal.probe.feature_store import Layer, Store
+from kerasal.probe.feature_store import FeatureStore, Layer
 from kerasal.progress import progress_bar
 
 import keras
@@ -25,7 +25,9 @@ _MORE = 8
 class Features:
     """The features of some layers for the images of a source; ``layers`` holds them by path after ``extract``."""
 
-    def __init__(self, model: keras.Model, paths: Iterable[str], source: Files | Array, pool: int | None, store: Store):
+    def __init__(
+        self, model: keras.Model, paths: Iterable[str], source: Files | Array, pool: int | None, store: FeatureStore
+    ):
         self.model, self.source, self.pool, self.store = model, source, pool, store
         self._paths = list(paths)
         self.layers: dict[str, Layer] = {}
@@ -42,7 +44,7 @@ class Features:
             return
         self._spill_if_large(wanted)
         first = min(starts[layer] * layer.size for layer in wanted)
-        with progress_bar("Features", self.source.total, progress) as advance, self._told_when_stopped():
+        with progress_bar("Features", self.source.total, progress) as advance, self._explain_stop():
             advance(first)
             for numbers, inputs in self.source.batches(batch_size, first):
                 found = self._run([layer.path for layer in wanted], inputs)
@@ -91,7 +93,7 @@ class Features:
         self.store.folder = pathlib.Path(self._temporary.name)
 
     @contextlib.contextmanager
-    def _told_when_stopped(self) -> Iterator[None]:
+    def _explain_stop(self) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
@@ -120,3 +122,39 @@ def _cells(length: tf.Tensor, pool: int) -> tf.Tensor:
     place = tf.cast(tf.range(length), tf.float32)[None]
     overlap = tf.minimum(low + width, place + 1) - tf.maximum(low, place)
     return tf.maximum(overlap, 0.0) / width
+
+
+def randomized(model: keras.Model, *, seed: int = 0) -> keras.Model:
+    """Return a copy of a model with random weights; the model stays as it is.
+
+    Kernels are drawn from N(0, 2 / fan-in), under which a ReLU net passes signals on at the same strength (He et al.
+    2015, equation 10); biases are 0, and normalisations do nothing (scale and variance 1, shift and mean 0).
+
+    Args:
+        model: a built functional or Sequential model.
+        seed: of the weights.
+
+    Raises:
+        ValueError: a subclassed model, which cannot be copied by its layers.
+    """
+    try:
+        copy = keras.models.clone_model(model)
+    except (ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"{model.name!r} cannot be copied layer by layer ({error}). Build it again from Python: its fresh weights "
+            "are random."
+        ) from error
+    random = np.random.default_rng(seed)
+    for weight in copy.weights:
+        if weight.dtype.startswith(("float", "bfloat")):
+            weight.assign(_draw_weight(weight, random))
+    return copy
+
+
+def _draw_weight(weight, random: np.random.Generator) -> np.ndarray:
+    name = weight.path.rpartition("/")[2]
+    if len(weight.shape) < 2:
+        return np.full(weight.shape, float("gamma" in name or "variance" in name or "scale" in name), np.float32)
+    # A depthwise kernel (h, w, channels, multiplier) sees one channel; every other sees all axes but the last.
+    seen = weight.shape[:2] if "depthwise" in weight.path and len(weight.shape) == 4 else weight.shape[:-1]
+    return random.normal(0.0, np.sqrt(2 / np.prod(seen)), weight.shape).astype(np.float32)

@@ -3,21 +3,22 @@
 import os
 import pathlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from kerasal import hooks
+from kerasal.checks import check_int, check_number
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, Files, open_source
-from kerasal.names import closest
+from kerasal.names import describe_skipped, unknown_name_message
 from kerasal.preprocessing import Preprocessing
 from kerasal.probe import splits
 from kerasal.probe.classifiers import CLASSIFIERS, accuracies
 from kerasal.probe.coordinates import coordinates
-from kerasal.probe.feature_store import Store, identify
+from kerasal.probe.feature_store import FeatureStore, digest_features
 from kerasal.probe.layer_features import Features
 from kerasal.progress import progress_bar
 
@@ -96,12 +97,12 @@ def layer_probe(
     Source: Zeiler & Fergus 2014, sections 5.2 and 5.3, tables 4 to 7; Alain & Bengio 2016, "Understanding intermediate
         layers using linear classifier probes".
     """
-    paths = [hooks.find_layer(model, layer)[0] for layer in _several(layers)]
-    counts, kinds = _checked(per_class, folds, classifier, c, pool, seed)
+    paths = [hooks.find_layer(model, layer)[0] for layer in _list_layers(layers)]
+    counts, kinds = _check_options(per_class, folds, classifier, c, pool, seed)
     source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
     if not isinstance(source, (Files, Array)):
         raise ValueError("Expected image files or an array, which fit their labels. Collect the stream first.")
-    names, codes = _coded(labels, source.total)
+    names, codes = _encode_labels(labels, source.total)
     splits.check_counts(names, codes, counts)  # before the long pass
     features = Features(model, dict.fromkeys(paths), source, pool, _store(cache, source, pool))
     try:
@@ -110,7 +111,7 @@ def layer_probe(
         _warn(source, numbers)
         codes = codes[numbers]
         splits.check_counts(names, codes, counts)
-        drawn = splits.draw(codes, counts, folds, seed)
+        drawn = splits.draw_splits(codes, counts, folds, seed)
         rows = _rows(features, codes, drawn, kinds, c, seed, progress)
     finally:
         features.close()
@@ -144,30 +145,28 @@ def _rows(features: Features, codes, drawn, kinds, c, seed, progress) -> list[tu
     return rows
 
 
-def _several(layers) -> list[str]:
+def _list_layers(layers) -> list[str]:
     if isinstance(layers, str) or not len(layers):
         raise ValueError(f"layers is a list of names, one at least. Received: {layers!r}.")
     return list(layers)
 
 
-def _checked(per_class, folds, classifier, c, pool, seed) -> tuple[list[int], list[str]]:
+def _check_options(per_class, folds, classifier, c, pool, seed) -> tuple[list[int], list[str]]:
     counts = list(np.atleast_1d(np.asarray(per_class, dtype=object)))
     wholes = [("per_class", count, 1) for count in counts] + [("folds", folds, 1), ("seed", seed, 0)]
     for name, value, least in wholes + ([] if pool is None else [("pool", pool, 1)]):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} is a whole number from {least} on. Received: {value!r}.")
+        check_int(name, value, least)
     if not counts:
-        raise ValueError("per_class is a whole number, or several. Received none.")
-    if not isinstance(c, (int, float)) or not 0 < c < np.inf:
-        raise ValueError(f"c is a number above 0. Received: {c!r}.")
+        raise ValueError("per_class must be a positive integer, or several, got none.")
+    check_number("c", c, above=0)
     kinds = [classifier] if isinstance(classifier, str) else list(classifier)
     for kind in kinds:
         if kind not in CLASSIFIERS:
-            raise ValueError(closest(kind, CLASSIFIERS, "classifier"))
+            raise ValueError(unknown_name_message(kind, CLASSIFIERS, "classifier"))
     return [int(count) for count in dict.fromkeys(counts)], list(dict.fromkeys(kinds))
 
 
-def _coded(labels, total: int) -> tuple[np.ndarray, np.ndarray]:
+def _encode_labels(labels, total: int) -> tuple[np.ndarray, np.ndarray]:
     labels = np.asarray(labels)
     if labels.ndim != 1 or len(labels) != total or labels.dtype.kind not in "iuUS":
         raise ValueError(
@@ -177,20 +176,55 @@ def _coded(labels, total: int) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(labels, return_inverse=True)
 
 
-def _store(cache, source, pool: int | None) -> Store:
+def _store(cache, source, pool: int | None) -> FeatureStore:
     if cache is None:
-        return Store()
+        return FeatureStore()
     settings = source.settings | {"pool": pool}
     images = source.files if isinstance(source, Files) else source.images
-    return Store(pathlib.Path(cache) / f"features-{identify(source.model.keras_model, images, settings)}")
+    return FeatureStore(pathlib.Path(cache) / f"features-{digest_features(source.model.keras_model, images, settings)}")
 
 
 def _warn(source, numbers: np.ndarray) -> None:
     missing = sorted(set(range(source.total)) - set(numbers.tolist()))
     if missing:
         reasons = dict(source.skipped)
-        names = [source.name(number) for number in missing]
-        named = [f"{name} ({reasons[name]})" if name in reasons else name for name in names]
-        more = f"; and {len(named) - 5} more" if len(named) > 5 else ""
-        files = "file" if len(named) == 1 else "files"
-        warnings.warn(f"Left out, {len(named)} {files} could not be read: {'; '.join(named[:5])}{more}.", stacklevel=3)
+        skipped = [(name, reasons.get(name, "")) for name in map(source.name, missing)]
+        warnings.warn(f"Skipped: {describe_skipped(skipped)}", stacklevel=3)
+
+
+def draw_probe(tables: pd.DataFrame | Mapping[str, pd.DataFrame], title: str = ""):
+    """Draw the accuracies of one or several probes by layer, with their standard deviations.
+
+    Args:
+        tables: what ``layer_probe`` returned; several, by what to call them, all of the same layers.
+        title: above the curves.
+
+    Returns:
+        A matplotlib ``Figure``; ``savefig`` writes it.
+    """
+    from matplotlib.figure import Figure
+
+    tables = {"": tables} if isinstance(tables, pd.DataFrame) else dict(tables)
+    layers = list(dict.fromkeys(layer for table in tables.values() for layer in table["layer"]))
+    figure = Figure(figsize=(max(6.0, 1.0 + 0.9 * len(layers)), 4.2), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, table) in enumerate(tables.items()):
+        lines = table.groupby(["classifier", "per_class"], sort=False)
+        for style, ((kind, count), rows) in zip(_styles(len(lines)), lines, strict=True):
+            label = ", ".join(part for part in (name, kind, f"{count} a class") if part)
+            places = [layers.index(layer) for layer in rows["layer"]]
+            spread = rows["std"].fillna(0)
+            axes.errorbar(places, rows["mean"], spread, label=label, color=f"C{number}", capsize=3, **style)
+    chance = {table.attrs["chance"] for table in tables.values() if "chance" in table.attrs}
+    if len(chance) == 1:
+        axes.axhline(chance.pop(), color="0.6", linewidth=1)
+        axes.annotate("chance", (0.01, axes.lines[-1].get_ydata()[0]), xycoords=("axes fraction", "data"), va="bottom")
+    axes.set_xticks(range(len(layers)), layers, rotation=30, ha="right")
+    axes.set(ylim=(0, 1.02), ylabel="accuracy of the classifier", title=title)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _styles(count: int) -> list[dict]:
+    lines, marks = ("-", "--", ":", "-."), "os^Dv"
+    return [{"linestyle": lines[i % len(lines)], "marker": marks[i % len(marks)]} for i in range(count)]

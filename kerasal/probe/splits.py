@@ -1,9 +1,39 @@
-"""Which images train a probe and which test it: so many of each class at random, all others."""
+"""The images of a folder with one folder per class, and which of them train a probe and which test it."""
 
 import dataclasses
+import os
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
+
+from kerasal.images import find_files
+
+
+def class_files(folder: str | os.PathLike) -> tuple[list[pathlib.Path], list[str]]:
+    """List the image files of a folder that holds one folder for each class, and each file's class.
+
+    Classes are sorted by name, their files by path; hidden folders, and files beside the class folders, do not count.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: fewer than two class folders, or one without any image file.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}.")
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if len(classes) < 2:
+        raise ValueError(
+            f"Expected {folder} to hold a folder of images for each class, two at least. Received {len(classes)}."
+        )
+    files: list[pathlib.Path] = []
+    labels: list[str] = []
+    for path in classes:
+        found = find_files([path])
+        files += found
+        labels += [path.name] * len(found)
+    return files, labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +68,7 @@ def check_counts(names: np.ndarray, codes: np.ndarray, per_class: Sequence[int])
         )
 
 
-def draw(codes: np.ndarray, per_class: Sequence[int], folds: int, seed: int) -> list[Split]:
+def draw_splits(codes: np.ndarray, per_class: Sequence[int], folds: int, seed: int) -> list[Split]:
     """Draw the splits; fold ``f`` follows from ``(seed, f)``, and more training images include the fewer."""
     splits = []
     for fold in range(folds):

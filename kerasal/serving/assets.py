@@ -1,21 +1,29 @@
-"""What travels along with a served model: the names of its classes, its card, and what each signature takes and gives.
+"""What travels along with a served model, so that clients know it and the first of them does not wait.
 
-assets/labels.txt       a class a line, in the order of the scores
+assets/labels.txt       one class per line, in the order of the scores
 assets/card.md          the model card of a zoo model
 assets/kerasal.json     the pixel convention, the limits, and every signature with its options, inputs and outputs
+assets.extra/tf_serving_warmup_requests
+                        requests with which TensorFlow Serving warms up, before the first user has every graph optimized
+
+The last is a TFRecord of ``PredictionLog`` messages. Of these, four are described here (tensorflow_serving/apis:
+prediction_log.proto, predict.proto, model.proto), so that tensorflow-serving-api is not needed; a ``TensorProto`` in
+them is given as its bytes, which is how a message in a message is written anyway.
 """
 
+import functools
 import json
 import pathlib
 from typing import Any
 
 import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from kerasal import _version, attribution
-from kerasal.files import replacing
+from kerasal.files import write_text
 from kerasal.models.image_model import ImageModel
 from kerasal.serving.endpoints import Endpoint
-from kerasal.serving.image_decoder import MAX_PIXELS
+from kerasal.serving.request_inputs import MAX_PIXELS
 from kerasal.serving.signatures import KINDS
 
 import keras
@@ -34,11 +42,11 @@ _SUMMARIES = {
 def write_assets(model: ImageModel, endpoints: list[Endpoint], path: pathlib.Path) -> None:
     """Write the assets of a SavedModel."""
     folder = path / "assets"
-    _write(folder / "kerasal.json", json.dumps(describe(model, endpoints), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "kerasal.json", json.dumps(describe(model, endpoints), indent=1, ensure_ascii=False) + "\n")
     if model.labels:
-        _write(folder / "labels.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in model.labels))
+        write_text(folder / "labels.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in model.labels))
     if "card" in model.facts:
-        _write(folder / "card.md", model.facts["card"] + "\n")
+        write_text(folder / "card.md", model.facts["card"] + "\n")
 
 
 def describe(model: ImageModel, endpoints: list[Endpoint]) -> dict[str, Any]:
@@ -57,11 +65,11 @@ def describe(model: ImageModel, endpoints: list[Endpoint]) -> dict[str, Any]:
         "preprocessing": pixels,
         "classes": len(model.labels) or None,
         "largest_encoded_image": {"pixels": MAX_PIXELS},
-        "signatures": {one.signature.name: _signature(one) for one in endpoints},
+        "signatures": {one.signature.name: _describe_signature(one) for one in endpoints},
     }
 
 
-def _signature(endpoint: Endpoint) -> dict[str, Any]:
+def _describe_signature(endpoint: Endpoint) -> dict[str, Any]:
     signature, function = endpoint.signature, endpoint.function
     kind = signature.kind
     spec = None if kind in KINDS else attribution.method_spec(kind)
@@ -69,28 +77,88 @@ def _signature(endpoint: Endpoint) -> dict[str, Any]:
         "kind": kind,
         "summary": spec.summary if spec else _SUMMARIES[kind],
         **({"reference": spec.reference, "signed": spec.signed} if spec else {}),
-        "options": {key: _plain(value) for key, value in signature.options.items()},
-        "inputs": {one.name: _tensor(one) for one in function.structured_input_signature[0]},
-        "outputs": {name: _tensor(one) for name, one in function.structured_outputs.items()},
+        "options": {key: _to_plain(value) for key, value in signature.options.items()},
+        "inputs": {one.name: _describe_tensor(one) for one in function.structured_input_signature[0]},
+        "outputs": {name: _describe_tensor(one) for name, one in function.structured_outputs.items()},
     }
 
 
-def _tensor(spec) -> dict[str, Any]:
+def _describe_tensor(spec) -> dict[str, Any]:
     shape = [*spec.shape] if spec.shape.rank is not None else None
     return {"dtype": spec.dtype.name, "shape": shape and [size if size is None else int(size) for size in shape]}
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.size > 16:
         return f"array {value.shape}"
     return np.asarray(value).tolist() if isinstance(value, (np.ndarray, np.generic, tuple)) else value
 
 
-def _write(path: pathlib.Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
 def read_description(path: pathlib.Path) -> dict[str, Any]:
     """Return what ``assets/kerasal.json`` of an export says."""
     return json.loads((path / "assets" / "kerasal.json").read_text(encoding="utf-8"))
+
+
+_STRING, _BYTES, _MESSAGE = 9, 12, 11
+_ONE, _MANY = 1, 3
+_PACKAGE = "kerasal.serving"
+
+
+def write_warmup(name: str, endpoints: list[Endpoint], path: pathlib.Path) -> None:
+    """Write one request for each endpoint that has an example, for the model called ``name``."""
+    folder = path / "assets.extra"
+    folder.mkdir()
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
+        for endpoint in endpoints:
+            if endpoint.example is not None:
+                writer.write(prediction_log(name, endpoint.signature.name, endpoint.example))
+
+
+def prediction_log(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
+    """Return a serialized ``PredictionLog`` with a ``PredictRequest``."""
+    log = _make_message_class()()
+    request = log.predict_log.request
+    request.model_spec.name = model
+    request.model_spec.signature_name = signature
+    for key, value in inputs.items():
+        value = np.asarray(value)
+        request.inputs[key] = tf.make_tensor_proto(
+            value.tolist() if value.dtype == object else value
+        ).SerializeToString()
+    return log.SerializeToString(deterministic=True)
+
+
+@functools.cache
+def _make_message_class():
+    """Return the class of ``PredictionLog``, in a pool of its own, where it meets no other of these names."""
+    file = descriptor_pb2.FileDescriptorProto(name="kerasal_warmup.proto", package=_PACKAGE, syntax="proto3")
+    _add_message(file, "ModelSpec", ("name", 1, _STRING, _ONE), ("signature_name", 3, _STRING, _ONE))
+    request = _add_message(
+        file,
+        "PredictRequest",
+        ("model_spec", 1, "ModelSpec", _ONE),
+        ("inputs", 2, "PredictRequest.InputsEntry", _MANY),
+    )
+    entry = request.nested_type.add(name="InputsEntry")
+    entry.options.map_entry = True
+    _add_fields(entry, ("key", 1, _STRING, _ONE), ("value", 2, _BYTES, _ONE))
+    _add_message(file, "PredictLog", ("request", 1, "PredictRequest", _ONE))
+    _add_message(file, "PredictionLog", ("predict_log", 6, "PredictLog", _ONE))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.PredictionLog"))
+
+
+def _add_message(file, name: str, *fields: tuple):
+    message = file.message_type.add(name=name)
+    _add_fields(message, *fields)
+    return message
+
+
+def _add_fields(message, *fields: tuple) -> None:
+    for name, number, kind, label in fields:
+        field = message.field.add(name=name, number=number, label=label)
+        if isinstance(kind, str):
+            field.type, field.type_name = _MESSAGE, f".{_PACKAGE}.{kind}"
+        else:
+            field.type = kind

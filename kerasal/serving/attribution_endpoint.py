@@ -28,7 +28,7 @@ class Witness(View):
     def run(self, inputs=None, **options):
         """Run the model as a view does; keep what it gives for the images themselves."""
         run = super().run(inputs, **options)
-        if self._at_own(self.inputs if inputs is None else inputs):
+        if self._is_at_inputs(self.inputs if inputs is None else inputs):
             kept = {"given": run.given, "explained": run.ranked}
             self.seen.update({name: one for name, one in kept.items() if one is not None and name not in self.seen})
         return run
@@ -39,7 +39,7 @@ class Witness(View):
             at = self.seen["decided"] = self.run().given if at is None else at
         return super().pin(at)
 
-    def _at_own(self, inputs) -> bool:
+    def _is_at_inputs(self, inputs) -> bool:
         here = tf.compat.v1.get_default_graph() is self.inputs[0].graph  # not within a loop
         return here and all(one is own for one, own in zip(inputs, self.inputs, strict=True))
 
@@ -73,13 +73,13 @@ def explain(
     view = Witness(model.keras_model, inputs, objective.structure, parameters, Settings(output, logits))
     found = [tf.cast(one, tf.float32) for one in spec.function(view, **options)]
     maps, more = found[: len(inputs)], found[len(inputs) :]
-    named = {name: _checked(one, spec, options) for name, one in zip(map_names(model), maps, strict=True)}
+    named = {name: _check_map(one, spec, options) for name, one in zip(map_names(model), maps, strict=True)}
     named |= {name: one for name, one in zip(("gap",), more, strict=False)}
-    prediction = _prediction(model, spec, view, options)
+    prediction = _find_prediction(model, spec, view, options)
     if classes is None:
         classes = top_classes(view.seen.get("decided", view.seen.get("explained", prediction)))
     score = evaluate(("class",), [classes], prediction, {}, [])
-    return {**named, "class": classes, "score": score, **label_of(model, classes)}
+    return {**named, "class": classes, "score": score, **look_up_labels(model, classes)}
 
 
 def map_names(model: ImageModel) -> list[str]:
@@ -88,12 +88,12 @@ def map_names(model: ImageModel) -> list[str]:
     return ["map"] if len(names) == 1 else [f"map_{name}" for name in names]
 
 
-def label_of(model: ImageModel, classes: tf.Tensor) -> dict[str, tf.Tensor]:
+def look_up_labels(model: ImageModel, classes: tf.Tensor) -> dict[str, tf.Tensor]:
     """Return the names of classes as ``label``, where the classes have names."""
     return {"label": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
 
 
-def _prediction(model: ImageModel, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> tf.Tensor:
+def _find_prediction(model: ImageModel, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> tf.Tensor:
     """Return the output that is meant, (N, …, classes): of the images, or of ten crops together, or the middle one."""
     if "decided" in view.seen:
         return view.seen["decided"] / 10 if spec.any_size else view.seen["decided"]
@@ -106,7 +106,7 @@ def _prediction(model: ImageModel, spec: MethodSpec, view: Witness, options: dic
     return view.run([x if None in size else tf.image.resize_with_crop_or_pad(x, *size)], output=True).given
 
 
-def _checked(values: tf.Tensor, spec: MethodSpec, options: dict[str, Any]) -> tf.Tensor:
+def _check_map(values: tf.Tensor, spec: MethodSpec, options: dict[str, Any]) -> tf.Tensor:
     """Refuse a map that is not finite, as in process, and give it the type that it has there."""
     values = tf.debugging.check_numerics(values, f"The map of {spec.name}")
     if spec.finish is None:

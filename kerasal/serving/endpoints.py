@@ -1,22 +1,47 @@
-"""From a signature to a graph: ``Subject, Signature -> Endpoint``."""
+"""From a signature to a graph: ``ImageModel, Signature -> Endpoint``; the model's own scores are made here."""
 
 import dataclasses
 from typing import Any
 
 import numpy as np
 
-from kerasal import attribution
+from kerasal import attribution, hooks
 from kerasal.models.image_model import ImageModel
-from kerasal.serving import guards
 from kerasal.serving.attribution_endpoint import explain
 from kerasal.serving.gaze_endpoint import make_gaze
 from kerasal.serving.maximize_endpoint import make_ascent
-from kerasal.serving.prediction_endpoint import predict
-from kerasal.serving.request_inputs import make_intake
-from kerasal.serving.served_model import count_classes
+from kerasal.serving.request_inputs import check_index, check_rows, make_request_inputs
+from kerasal.serving.served_model import count_classes, run_model
 from kerasal.serving.signatures import Signature
 
 import tensorflow as tf
+
+_FEW = 5  # the default; a model of fewer classes shows all
+
+
+def predict(model: ImageModel, inputs: list[tf.Tensor], *, output: str | int | None, top: int) -> dict[str, tf.Tensor]:
+    """Return all outputs as the model gives them; or with ``top`` the largest scores of one, their classes and names.
+
+    Returns:
+        ``scores`` (N, classes), or each of several outputs by its name; or ``scores``, ``classes`` and, where the
+        classes have names, ``labels``, (N, top) each, the largest first.
+    """
+    outputs = run_model(model, inputs)
+    if not top:
+        if output is None:
+            return outputs
+        return {"scores": hooks.select_output(model.keras_model, outputs, output)}
+    only = next(iter(outputs.values()))
+    scores = only if len(outputs) == 1 else hooks.select_output(model.keras_model, outputs, output)
+    if scores.shape.rank != 2:
+        raise ValueError(f"top= needs scores (N, classes); {model.name!r} gives {scores.shape}. Say top=0.")
+    count = count_classes(model, output)
+    if top > max(count, _FEW):
+        raise ValueError(f"There are {count} classes. Received: top={top}.")
+    values, classes = tf.math.top_k(tf.cast(scores, tf.float32), k=min(top, count))
+    labels = {"labels": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
+    return {"scores": values, "classes": classes, **labels}
+
 
 # The paper cuts crops of 224 out of images of 256.
 _CROPS_SCALE = 256 / 224
@@ -35,58 +60,58 @@ def make_endpoint(model: ImageModel, signature: Signature) -> Endpoint:
     """Trace one signature.
 
     Raises:
-        ValueError: the model does not have what the signature needs; its name is said.
+        ValueError: the model does not have what the signature needs; the error names the signature.
     """
     try:
-        run, specs, example = _make(model, signature)
+        run, specs, example = _make_function(model, signature)
         function = tf.function(run, input_signature=specs, autograph=False)
         return Endpoint(signature, function.get_concrete_function(), example)
     except (ValueError, TypeError) as error:
         raise ValueError(f"The signature {signature.name!r} cannot be made: {error}") from error
 
 
-def _make(model: ImageModel, signature: Signature):
+def _make_function(model: ImageModel, signature: Signature):
     """Return the function of a signature, the tensors that it takes, and an example of them."""
     if signature.kind in attribution.list_methods():
-        return _attribution(model, signature)
+        return _make_attribution(model, signature)
     if signature.kind == "maximize":
         return *make_ascent(model, dict(signature.options)), None
     if signature.kind == "gaze":
-        run, intake = make_gaze(model, dict(signature.options))
-        return run, intake.specs, intake.example
-    return _prediction(model, signature)
+        run, request = make_gaze(model, dict(signature.options))
+        return run, request.specs, request.example
+    return _make_prediction(model, signature)
 
 
-def _prediction(model: ImageModel, signature: Signature):
+def _make_prediction(model: ImageModel, signature: Signature):
     options = dict(signature.options)
-    intake = make_intake(model, options["on"], size=options["size"], fit=options["fit"])
+    request = make_request_inputs(model, options["on"], size=options["size"], fit=options["fit"])
 
     def run(*tensors):
-        return predict(model, intake.read(list(tensors)), output=options["output"], top=options["top"])
+        return predict(model, request.read(list(tensors)), output=options["output"], top=options["top"])
 
-    return run, intake.specs, intake.example
+    return run, request.specs, request.example
 
 
-def _attribution(model: ImageModel, signature: Signature):
+def _make_attribution(model: ImageModel, signature: Signature):
     spec, own = attribution.method_spec(signature.kind), dict(signature.options)
     on, fit, size, target = (own.pop(name) for name in ("on", "fit", "size", "target"))
     output, logits = own.pop("output"), own.pop("logits")
-    intake = make_intake(model, on, size=size, fit=fit, scale=_CROPS_SCALE if spec.any_size else 1.0)
+    request = make_request_inputs(model, on, size=size, fit=fit, scale=_CROPS_SCALE if spec.any_size else 1.0)
     classes = count_classes(model, output)
     if isinstance(target, int) and target >= classes:
         raise ValueError(f"There are {classes} classes, counted from 0. Received: target={target}.")
-    whole = [spec.name for spec in intake.specs if spec.dtype not in (tf.float32, tf.uint8, tf.string)]
+    whole = [spec.name for spec in request.specs if spec.dtype not in (tf.float32, tf.uint8, tf.string)]
     if whole:
         raise ValueError(f"Input {whole[0]!r} takes whole numbers, which have no gradient.")
 
     def run(*tensors):
-        inputs = intake.read(list(tensors[: len(intake.specs)]))
+        inputs = request.read(list(tensors[: len(request.specs)]))
         chosen = None if target == "top" else target
         if target == "class":
-            chosen = guards.index(guards.same_rows(inputs[0], tensors[-1], "class_index"), classes, "class_index")
+            chosen = check_index(check_rows(inputs[0], tensors[-1], "class_index"), classes, "class_index")
         return explain(model, spec, inputs, chosen, output=output, logits=logits, options=own)
 
     if target != "class":
-        return run, intake.specs, intake.example
+        return run, request.specs, request.example
     asked = tf.TensorSpec((None,), tf.int32, "class_index")
-    return run, [*intake.specs, asked], {**intake.example, "class_index": np.zeros(1, np.int32)}
+    return run, [*request.specs, asked], {**request.example, "class_index": np.zeros(1, np.int32)}

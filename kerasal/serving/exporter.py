@@ -9,12 +9,11 @@ from kerasal.gaze.predictor import is_log_density
 from kerasal.models.image_model import ImageModel
 from kerasal.models.opener import open_model
 from kerasal.process import check_process
-from kerasal.serving.assets import write_assets
+from kerasal.serving.assets import write_assets, write_warmup
 from kerasal.serving.endpoints import Endpoint, make_endpoint
-from kerasal.serving.served_folder import write_version
 from kerasal.serving.served_model import input_specs
+from kerasal.serving.server import write_version
 from kerasal.serving.signatures import Signature, make_signatures
-from kerasal.serving.warmup import write_warmup
 
 import keras
 import tensorflow as tf

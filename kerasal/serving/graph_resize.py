@@ -10,8 +10,8 @@ import tensorflow as tf
 
 
 def fit_image(images: tf.Tensor, size, mode: Literal["crop", "stretch"]) -> tf.Tensor:
-    """Bring images to ``size``, (height, width): their largest centred part of that shape, or all, stretched."""
-    return resize(_centre(images, size) if mode == "crop" else images, size)
+    """Bring images to ``size``, (height, width): their largest centered part of that shape, or all, stretched."""
+    return resize(_cut_center(images, size) if mode == "crop" else images, size)
 
 
 def resize(images: tf.Tensor, size) -> tf.Tensor:
@@ -27,7 +27,7 @@ def resize(images: tf.Tensor, size) -> tf.Tensor:
         lambda: tf.cond(
             smaller,
             lambda: tf.raw_ops.ResizeArea(images=images, size=tf.stack([height, width])),
-            lambda: _interpolated(tf.cast(images, tf.float32), rows, columns, height, width),
+            lambda: _interpolate(tf.cast(images, tf.float32), rows, columns, height, width),
         ),
     )
     static = [side if isinstance(side, int) else None for side in (height, width)]
@@ -35,8 +35,8 @@ def resize(images: tf.Tensor, size) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round(values), 0, 255), tf.uint8)
 
 
-def _centre(images: tf.Tensor, size) -> tf.Tensor:
-    """Cut out the largest centred part of the proportions of ``size``."""
+def _cut_center(images: tf.Tensor, size) -> tf.Tensor:
+    """Cut out the largest centered part of the proportions of ``size``."""
     shape = tf.shape(images)
     height, width = (tf.cast(side, tf.float64) for side in size)
     scale = tf.minimum(tf.cast(shape[1], tf.float64) / height, tf.cast(shape[2], tf.float64) / width)
@@ -46,7 +46,7 @@ def _centre(images: tf.Tensor, size) -> tf.Tensor:
     return images[:, top : top + rows, left : left + columns]
 
 
-def _interpolated(images, rows, columns, height, width):
+def _interpolate(images, rows, columns, height, width):
     """Bring each axis to its size by a matrix: areas averaged where it shrinks, cubic where it grows."""
     down, across = _weights(rows, height), _weights(columns, width)
     return tf.einsum("yh,nhxc->nyxc", down, tf.einsum("xw,nhwc->nhxc", across, images))
@@ -63,7 +63,7 @@ def _cubic(have, want):
     t, a = place - first, -0.75
     outer = [((a * (s + 1) - 5 * a) * (s + 1) + 8 * a) * (s + 1) - 4 * a for s in (t, 1 - t)]
     inner = [((a + 2) * s - (a + 3)) * s * s + 1 for s in (t, 1 - t)]
-    return _placed(tf.cast(first, tf.int32) - 1, [outer[0], inner[0], inner[1], outer[1]], have)
+    return _place_weights(tf.cast(first, tf.int32) - 1, [outer[0], inner[0], inner[1], outer[1]], have)
 
 
 def _area(have, want):
@@ -74,7 +74,7 @@ def _area(have, want):
     return tf.cast(tf.maximum(covered, 0) / scale, tf.float32)
 
 
-def _placed(first, weights, have):
+def _place_weights(first, weights, have):
     return tf.add_n(
         [
             weight[:, None] * tf.one_hot(tf.clip_by_value(first + number, 0, have - 1), have)

@@ -1,4 +1,4 @@
-"""Activation maximisation as an endpoint: numbers of classes or channels in, images out."""
+"""Activation maximization as an endpoint: numbers of classes or channels in, images out."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 
 from kerasal.hooks.view import Settings, View
-from kerasal.maximization.ascent import ascend
+from kerasal.maximization.ascent import ascend, make_diversity
 from kerasal.maximization.canvas import canvas_shape
-from kerasal.maximization.display import CONTRAST
 from kerasal.maximization.maximizer import STRONGER
-from kerasal.maximization.parameterization import make_parameterization
-from kerasal.maximization.recipe import Recipe, make_diversity, make_recipe
-from kerasal.maximization.start import start_parameters
+from kerasal.maximization.parameterization import make_parameterization, start_parameters
+from kerasal.maximization.recipe import Recipe, make_recipe
+from kerasal.maximization.result import CONTRAST
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import channel, class_score
 from kerasal.preprocessing import Preprocessing
-from kerasal.serving import guards
+from kerasal.serving.request_inputs import check_index, check_shape
 from kerasal.serving.served_model import count_classes
 
 import tensorflow as tf
@@ -37,51 +36,53 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
     objective = class_score(0) if layer is None else channel(layer, 0)
     name = "class_index" if layer is None else "channel"
     shape = canvas_shape(model.keras_model, [objective], options["size"], options["canvas"])
-    into, grey_level = make_parameterization(recipe.parameterization, shape, model.preprocessing, options["clip"])
-    facts = {"into": into, "convention": model.preprocessing, "grey_level": grey_level, "seed": options["seed"]}
+    space, gray_level = make_parameterization(recipe.parameterization, shape, model.preprocessing, options["clip"])
+    facts = {"space": space, "convention": model.preprocessing, "gray_level": gray_level, "seed": options["seed"]}
     start = start_parameters(recipe.init, 1, copies=1, **facts)
     settings = {
-        "parameterization": into,
+        "parameterization": space,
         "regularizers": recipe.regularizers,
         "transforms": recipe.transforms,
         "normalize": recipe.normalize,
-        "grey_level": grey_level,
+        "gray_level": gray_level,
         "diversity": make_diversity(1, 0.0, None),
     }
     plan = [recipe.steps, recipe.step_size, recipe.momentum, 0, options["seed"] % 2**24]
 
     def run(numbers):
-        numbers = guards.shaped(numbers, (None,), name)
+        numbers = check_shape(numbers, (None,), name)
         if layer is None:
-            numbers = guards.index(numbers, count_classes(model, options["output"]), name)
+            numbers = check_index(numbers, count_classes(model, options["output"]), name)
         asked = Settings(options["output"], options["logits"], any_size=not objective.needs_output)
         view = View(model.keras_model, [], objective.structure, [numbers], asked)
-        images, alive = _ascended(view, start, plan, settings, again=recipe.init == "normal")
+        images, alive = _ascend_twice(view, start, plan, settings, again=recipe.init == "normal")
         images = tf.debugging.check_numerics(images, "The image")
-        raw = images * tf.constant(grey_level)
+        raw = images * tf.constant(gray_level)
         score = dataclasses.replace(view, inputs=[raw]).score()
-        score = _with(score, numbers, view.limits[0][1], name)
-        return {"image": pictures(raw, recipe, model.preprocessing), "score": score, "dead": ~alive}
+        score = _check_numbers(score, numbers, view.limits[0][1], name)
+        return {"image": draw_in_graph(raw, recipe, model.preprocessing), "score": score, "dead": ~alive}
 
     return run, [tf.TensorSpec((None,), tf.int32, name)]
 
 
-def pictures(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -> tf.Tensor:
-    """Turn model inputs into uint8 RGB in the graph: ``kerasal.maximization.display.to_pictures``."""
+def draw_in_graph(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -> tf.Tensor:
+    """Turn model inputs into uint8 RGB in the graph: ``kerasal.maximization.result.to_pictures``."""
     pixels = raw if raw.shape.rank == 4 else raw[..., None]
     if convention is not None:
         pixels = pixels * np.float32(convention.std) + np.float32(convention.mean)
         pixels = pixels[..., ::-1] if convention.bgr else pixels
     if recipe.display == "contrast" or convention is None:
-        centred = pixels - tf.reduce_mean(pixels, axis=(1, 2), keepdims=True)
-        spread = tf.math.reduce_std(centred, axis=(1, 2, 3), keepdims=True)
-        pixels = 255 * (0.5 + CONTRAST * centred / tf.where(spread > 0, spread, 1.0))
+        centered = pixels - tf.reduce_mean(pixels, axis=(1, 2), keepdims=True)
+        spread = tf.math.reduce_std(centered, axis=(1, 2, 3), keepdims=True)
+        pixels = 255 * (0.5 + CONTRAST * centered / tf.where(spread > 0, spread, 1.0))
     drawn = tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
     return drawn if drawn.shape[-1] == 3 else tf.repeat(drawn[..., :1], 3, axis=-1)
 
 
-def _ascended(view: View, start: np.ndarray, plan: list, settings: dict, again: bool) -> tuple[tf.Tensor, tf.Tensor]:
-    """Ascend from the start; what faint noise wakes nothing in goes once more, from stronger noise."""
+def _ascend_twice(
+    view: View, start: np.ndarray, plan: list, settings: dict, again: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Ascend; where that moved nothing and ``again``, once more from stronger noise. Return images, and which moved."""
     rows = tf.shape(view.parameters[0])[0]
 
     def climb(factor: float):
@@ -99,8 +100,8 @@ def _ascended(view: View, start: np.ndarray, plan: list, settings: dict, again: 
     return tf.where(mine, images, stronger), alive | woken
 
 
-def _with(score: tf.Tensor, numbers: tf.Tensor, bound: int, name: str) -> tf.Tensor:
+def _check_numbers(score: tf.Tensor, numbers: tf.Tensor, bound: int, name: str) -> tf.Tensor:
     """Return the score if the numbers are those of channels that there are."""
-    checked = guards.index(numbers, bound, name)
+    checked = check_index(numbers, bound, name)
     with tf.control_dependencies([checked]):
         return tf.identity(score)

@@ -1,5 +1,11 @@
-"""How a request's images become model inputs: ``inputs``, ``image`` or ``bytes``, each with the checks in the graph."""
+"""How a request becomes model inputs: ``inputs``, ``image`` or ``bytes``, decoded, resized and checked in the graph.
 
+A bad request gets an error and the server lives on. Each check comes before whatever it guards: a request of a lower
+rank than declared otherwise ends the process inside oneDNN, an empty batch divides by 0, and a class that is not there
+is read as 0 on a GPU. The size of an encoded image is read before it is decoded.
+"""
+
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -8,14 +14,106 @@ import numpy as np
 
 from kerasal.models.image_model import ImageModel
 from kerasal.preprocessing import Preprocessing
-from kerasal.serving import graph_resize, guards, image_decoder
+from kerasal.serving import graph_resize
 from kerasal.serving.served_model import input_specs, served_image
 
 import tensorflow as tf
 
 
+def check_shape(tensor: tf.Tensor, shape: tuple, name: str) -> tf.Tensor:
+    """Return ``tensor`` if it has this shape and at least one row."""
+    tensor = tf.ensure_shape(tensor, shape)
+    return require(tf.shape(tensor)[0] > 0, f"{name} holds no rows; expected at least one.", tensor)
+
+
+def check_finite(tensor: tf.Tensor, name: str) -> tf.Tensor:
+    """Return ``tensor`` if its numbers are finite; what holds no floating-point numbers passes."""
+    return tf.debugging.check_numerics(tensor, name) if tensor.dtype.is_floating else tensor
+
+
+def check_index(tensor: tf.Tensor, count: int, name: str) -> tf.Tensor:
+    """Return indices (N,) if each is from 0 to below ``count``."""
+    inside = tf.reduce_all((tensor >= 0) & (tensor < count))
+    return require(inside, f"{name} is from 0 to {count - 1}.", tensor, shown=tensor)
+
+
+def check_rows(first: tf.Tensor, tensor: tf.Tensor, name: str) -> tf.Tensor:
+    """Return ``tensor`` if it has as many rows as ``first``."""
+    rows = tf.shape(first)[0]
+    return require(tf.shape(tensor)[0] == rows, f"{name} needs a row for each row of the first input.", tensor)
+
+
+def require(condition: tf.Tensor, message: str, tensor: tf.Tensor, shown: tf.Tensor | None = None) -> tf.Tensor:
+    """Return ``tensor`` if the condition holds; otherwise the request fails with the message."""
+    # The device is named because an assertion holds strings, which no GPU has.
+    with _on_cpu():
+        said = [message] if shown is None else [message, "Received:", shown]
+        checked = tf.debugging.Assert(condition, said, summarize=8)
+    with tf.control_dependencies([checked] if checked is not None else []):
+        return tf.identity(tensor)
+
+
+@contextlib.contextmanager
+def _on_cpu():
+    if tf.config.list_physical_devices("GPU"):
+        with tf.device("CPU:0"):
+            yield
+    else:
+        yield
+
+
+MAX_PIXELS = 50_000_000
+"""The pixels that an encoded image may have; more are refused before decoding, which takes 3 or 4 bytes for each."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_HEADER = 24
+_JPEG = b"\xff\xd8\xff"
+
+
+def decode_image(contents: tf.Tensor) -> tf.Tensor:
+    """Decode one JPEG or PNG file, a scalar string, to uint8 RGB (H, W, 3); transparency is laid on white."""
+    # A PNG shorter than its header would be named, with all its bytes, by the operation that reads the header.
+    is_png = (tf.strings.substr(contents, 0, len(_PNG)) == _PNG) & (tf.strings.length(contents) >= _PNG_HEADER)
+    is_jpeg = tf.strings.substr(contents, 0, len(_JPEG)) == _JPEG
+    known = "Expected the bytes of a JPEG or PNG file."
+    contents = require(is_png | is_jpeg, known, contents)
+    size = tf.cond(is_png, lambda: _png_size(contents), lambda: _jpeg_size(contents))
+    pixels = tf.reduce_prod(tf.cast(size, tf.float64))
+    limit = f"An image has from 1 pixel to {MAX_PIXELS // 10**6} megapixels."
+    fits = (tf.reduce_min(size) > 0) & (pixels <= MAX_PIXELS)
+    contents = require(fits, limit, contents, shown=size)
+    image = tf.cond(is_png, lambda: _decode_png(contents), lambda: _decode_jpeg(contents))
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def _png_size(contents):
+    """Read width and height from the header, which by the standard comes first."""
+    return tf.io.decode_raw(tf.strings.substr(contents, 16, 8), tf.int32, little_endian=False)
+
+
+def _jpeg_size(contents):
+    return tf.image.extract_jpeg_shape(contents)[:2]
+
+
+def _decode_jpeg(contents):
+    return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _decode_png(contents):
+    # With the channels that the file has: asked for four, TensorFlow makes palettes of few bits nearly transparent.
+    image = tf.io.decode_png(contents)
+    channels = tf.shape(image)[2]
+    color = tf.cond(channels < 3, lambda: tf.repeat(image[..., :1], 3, axis=2), lambda: image[..., :3])
+    return tf.cond(channels % 2 == 0, lambda: _lay_on_white(color, image[..., -1:]), lambda: color)
+
+
+def _lay_on_white(color, cover):
+    share = tf.cast(cover, tf.float32) / 255
+    return tf.cast(tf.round(tf.cast(color, tf.float32) * share + 255 * (1 - share)), tf.uint8)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class Intake:
+class RequestInputs:
     """Tensors of ``specs`` in, what ``read`` makes of them out; ``example`` is a request of one row."""
 
     specs: list[tf.TensorSpec]
@@ -23,10 +121,10 @@ class Intake:
     example: dict[str, Any]
 
 
-def make_intake(
+def make_request_inputs(
     model: ImageModel, on: str, *, size: tuple[int, int] | None = None, fit: str = "crop", scale: float = 1.0
-) -> Intake:
-    """Return the intake for one signature.
+) -> RequestInputs:
+    """Return what one signature takes, and how that becomes model inputs.
 
     Args:
         model: what is exported.
@@ -39,7 +137,7 @@ def make_intake(
         ValueError: an unknown kind, or images for a model whose pixel convention is not known.
     """
     if on == "inputs":
-        return _inputs(model, size, any_size=scale != 1)
+        return _read_arrays(model, size, any_size=scale != 1)
     if model.preprocessing is None:
         raise ValueError(
             f"How does {model.name!r} want its pixels? A signature on images needs preprocessing: caffe, tf, "
@@ -47,17 +145,17 @@ def make_intake(
         )
     height, width, channels = served_image(model, size)
     size = round(scale * height), round(scale * width)
-    return make_pixels(on, size, fit, _to_inputs(model.preprocessing, channels))
+    return make_pixel_inputs(on, size, fit, _make_finish(model.preprocessing, channels))
 
 
-def make_pixels(
+def make_pixel_inputs(
     on: str, size: tuple[int, int] | None, fit: str = "crop", finish: Callable = lambda pixels: pixels
-) -> Intake:
-    """Return an intake that gives ``finish`` of uint8 RGB images (N, height, width, 3); no ``size`` leaves them theirs.
+) -> RequestInputs:
+    """Return the reading of uint8 RGB images (N, height, width, 3), through ``finish``; no ``size``: they keep theirs.
 
     ``on`` is ``"image"``, or ``"bytes"``, which needs a size.
     """
-    return _images(size, fit, finish) if on == "image" else _files(size, fit, finish)
+    return _read_images(size, fit, finish) if on == "image" else _read_files(size, fit, finish)
 
 
 def to_inputs(pixels: tf.Tensor, convention: Preprocessing) -> tf.Tensor:
@@ -72,7 +170,7 @@ def to_inputs(pixels: tf.Tensor, convention: Preprocessing) -> tf.Tensor:
     return tf.stack([tf.gather(table[:, i], numbers[..., source]) for i, source in enumerate(order)], axis=-1)
 
 
-def _inputs(model: ImageModel, size, any_size: bool) -> Intake:
+def _read_arrays(model: ImageModel, size, any_size: bool) -> RequestInputs:
     specs = input_specs(model)
     if any_size and len(specs) == 1 and specs[0].shape.rank == 4:
         specs = [tf.TensorSpec((None, None, None, specs[0].shape[3]), specs[0].dtype, specs[0].name)]
@@ -81,49 +179,49 @@ def _inputs(model: ImageModel, size, any_size: bool) -> Intake:
         specs = [tf.TensorSpec((None, height, width, *specs[0].shape[3:]), specs[0].dtype, specs[0].name)]
 
     def read(tensors):
-        checked = [guards.shaped(one, spec.shape, spec.name) for one, spec in zip(tensors, specs, strict=True)]
+        checked = [check_shape(one, spec.shape, spec.name) for one, spec in zip(tensors, specs, strict=True)]
         first = checked[0]
-        rows = [guards.same_rows(first, one, spec.name) for one, spec in zip(checked[1:], specs[1:], strict=True)]
-        return [guards.finite(one, spec.name) for one, spec in zip([first, *rows], specs, strict=True)]
+        rows = [check_rows(first, one, spec.name) for one, spec in zip(checked[1:], specs[1:], strict=True)]
+        return [check_finite(one, spec.name) for one, spec in zip([first, *rows], specs, strict=True)]
 
     shapes = [[1, *(side or 224 for side in spec.shape[1:])] for spec in specs]
     zeros = {spec.name: np.zeros(shape, spec.dtype.as_numpy_dtype) for spec, shape in zip(specs, shapes, strict=True)}
-    return Intake(specs, read, zeros)
+    return RequestInputs(specs, read, zeros)
 
 
-def _images(size, fit, finish) -> Intake:
+def _read_images(size, fit, finish) -> RequestInputs:
     spec = tf.TensorSpec((None, None, None, 3), tf.uint8, "images")
 
     def read(tensors):
-        images = guards.shaped(tensors[0], spec.shape, spec.name)
-        images = guards.require(tf.size(images) > 0, "images hold no pixels.", images)
+        images = check_shape(tensors[0], spec.shape, spec.name)
+        images = require(tf.size(images) > 0, "images hold no pixels.", images)
         return [finish(images if size is None else graph_resize.fit_image(images, size, fit))]
 
-    return Intake([spec], read, {"images": np.full((1, *(size or (240, 320)), 3), 127, np.uint8)})
+    return RequestInputs([spec], read, {"images": np.full((1, *(size or (240, 320)), 3), 127, np.uint8)})
 
 
-def _files(size, fit, finish) -> Intake:
+def _read_files(size, fit, finish) -> RequestInputs:
     spec = tf.TensorSpec((None,), tf.string, "image_bytes")
 
     def one(contents):
-        return graph_resize.fit_image(image_decoder.decode(contents)[None], size, fit)[0]
+        return graph_resize.fit_image(decode_image(contents)[None], size, fit)[0]
 
     def read(tensors):
-        files = guards.shaped(tensors[0], spec.shape, spec.name)
+        files = check_shape(tensors[0], spec.shape, spec.name)
         # One at a time: an image is large until it is brought to the model's size.
         signature = tf.TensorSpec((*size, 3), tf.uint8)
         return [finish(tf.map_fn(one, files, fn_output_signature=signature, parallel_iterations=1))]
 
-    grey = tf.io.encode_jpeg(np.full((*size, 3), 127, np.uint8)).numpy()
-    return Intake([spec], read, {"image_bytes": np.array([grey], dtype=object)})
+    gray = tf.io.encode_jpeg(np.full((*size, 3), 127, np.uint8)).numpy()
+    return RequestInputs([spec], read, {"image_bytes": np.array([gray], dtype=object)})
 
 
-def _to_inputs(convention: Preprocessing, channels: int) -> Callable:
+def _make_finish(convention: Preprocessing, channels: int) -> Callable:
     def finish(pixels):
         if channels == 3:
             return to_inputs(pixels, convention)
         luma = tf.tensordot(tf.cast(pixels, tf.float32), tf.constant([0.299, 0.587, 0.114]), axes=1)
-        grey = to_inputs(tf.cast(tf.round(luma), tf.uint8)[..., None], convention)
-        return grey if channels else grey[..., 0]
+        gray = to_inputs(tf.cast(tf.round(luma), tf.uint8)[..., None], convention)
+        return gray if channels else gray[..., 0]
 
     return finish

@@ -1,10 +1,78 @@
-"""TensorFlow Serving, started on an export: found where it is installed, never fetched."""
+"""TensorFlow Serving: its folders, ``DIR/NAME/VERSION``, and its start on one; found where installed, never fetched."""
 
+import contextlib
+import os
 import pathlib
+import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 
-from kerasal.serving.served_folder import versions
+from kerasal.checks import check_int
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+@contextlib.contextmanager
+def write_version(
+    path: pathlib.Path, name: str, version: int | None
+) -> Iterator[tuple[pathlib.Path, Callable[[], pathlib.Path]]]:
+    """Yield a folder to write into, and a function that says afterwards where it went; on an error it is removed.
+
+    Servers look for numbers, so that they do not see the folder before it is renamed to one.
+
+    Raises:
+        ValueError: a name that is none, or a version that exists.
+        OSError: the folder cannot be made or written to, or the disk is full.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"A model's name is letters, digits, '_', '-' and '.'. Received: {name!r}; give name=.")
+    if version is not None:
+        check_int("version", version)
+    folder, place, made = path / name, [], not path.exists()
+    if version is not None and (folder / str(version)).exists():
+        raise ValueError(f"{folder / str(version)} exists. Leave version out for {max(list_versions(folder)) + 1}.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = pathlib.Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    except OSError as error:
+        raise type(error)(error.errno, f"cannot write into {folder}: {error.strerror}") from error
+    try:
+        yield temporary, lambda: place[0]
+        os.chmod(temporary, 0o777 & ~_read_umask())  # mkdtemp makes folders that only their owner can read
+        place.append(_rename(temporary, folder, version))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not list_versions(folder):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+                if made:
+                    path.rmdir()
+
+
+def list_versions(folder: pathlib.Path) -> list[int]:
+    """List the versions in a model's folder, sorted."""
+    return sorted(int(one.name) for one in folder.glob("*") if one.name.isdecimal()) if folder.is_dir() else []
+
+
+def _rename(temporary: pathlib.Path, folder: pathlib.Path, version: int | None) -> pathlib.Path:
+    """Rename to the version, or to the next one; another export may have taken that in the meantime."""
+    while True:
+        target = folder / str(version or max(list_versions(folder), default=0) + 1)
+        try:
+            os.rename(temporary, target)
+            return target
+        except OSError as error:
+            if version is not None or not target.exists():
+                raise OSError(error.errno, f"cannot write {target}: {error.strerror}") from error
+
+
+def _read_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
 
 IMAGE = "tensorflow/serving"
 _BINARY = "tensorflow_model_server"
@@ -22,9 +90,9 @@ def find_model(path: pathlib.Path, name: str | None = None) -> pathlib.Path:
     path = path.resolve()
     if path.name.isdecimal() and (path / "saved_model.pb").is_file():
         path = path.parent
-    if versions(path) and name in (None, path.name):
+    if list_versions(path) and name in (None, path.name):
         return path
-    found = sorted(one.name for one in path.glob("*") if versions(one))
+    found = sorted(one.name for one in path.glob("*") if list_versions(one))
     if name is not None and name in found:
         return path / name
     if name is None and len(found) == 1:
@@ -70,7 +138,7 @@ def choose_command(folder: pathlib.Path, rest_port: int, grpc_port: int, *, ever
     it is chosen only if ``everywhere`` allows it.
 
     Raises:
-        RuntimeError: no server is installed, or only one that would be reachable from elsewhere; what to do is said.
+        RuntimeError: no server is installed, or only one reachable from elsewhere; the error says what to do.
     """
     docker, bare = (make(folder, rest_port, grpc_port) for make in (docker_command, binary_command))
     if bare is not None and everywhere:

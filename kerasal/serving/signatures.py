@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from kerasal import attribution
 from kerasal.maximization import maximize
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 
 _PREDICTIONS = {"serving_default": "inputs", "predict": "inputs", "predict_image": "image", "predict_bytes": "bytes"}
 KINDS = (*_PREDICTIONS, "maximize", "gaze")
@@ -61,7 +61,7 @@ def make_signatures(given: Iterable["str | Signature"]) -> list[Signature]:
     """
     if isinstance(given, (str, Signature)):
         given = [given]
-    found = [parse(one) if isinstance(one, str) else _filled(one.name, one.kind, one.options) for one in given]
+    found = [parse(one) if isinstance(one, str) else _fill_in(one.name, one.kind, one.options) for one in given]
     if not found:
         raise ValueError(f"Expected at least one signature; there is {', '.join(kinds())}.")
     names = [one.name for one in found]
@@ -79,28 +79,28 @@ def parse(text: str) -> Signature:
     """
     head, _, rest = text.partition(":")
     name, named, kind = head.rpartition("=")
-    known = _options(kind.strip())
+    known = _list_options(kind.strip())
     options = {}
     for part in filter(None, (part.strip() for part in rest.split(","))):
         key, equals, value = part.partition("=")
         if not equals:
             raise ValueError(f"Signature {text!r}: expected option=value, received {part!r}.")
         if key not in known:
-            raise ValueError(closest(key, known, "option", f" of the signature {kind}"))
+            raise ValueError(unknown_name_message(key, known, "option", f" of the signature {kind}"))
         options[key] = _read(value, *known[key], what=f"Signature {text!r}: {key}")
-    return _filled(name.strip() if named else kind.strip(), kind.strip(), options)
+    return _fill_in(name.strip() if named else kind.strip(), kind.strip(), options)
 
 
-def _filled(name: str, kind: str, options: Mapping[str, Any]) -> Signature:
-    known = _options(kind)
+def _fill_in(name: str, kind: str, options: Mapping[str, Any]) -> Signature:
+    known = _list_options(kind)
     if not _NAME.fullmatch(name):
         raise ValueError(f"A signature's name is letters, digits and underscores. Received: {name!r}.")
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise ValueError(closest(unknown[0], known, "option", f" of the signature {kind}"))
+        raise ValueError(unknown_name_message(unknown[0], known, "option", f" of the signature {kind}"))
     options = {key: options.get(key, default) for key, (_, default) in known.items()}
     if "target" in options:
-        options["target"] = _target(options["target"])
+        options["target"] = _read_target(options["target"])
     if options.get("progress"):
         raise ValueError(f"{name}: a served model shows no progress bar; leave progress out.")
     if kind in _PREDICTIONS and "on" in options and options["on"] != _PREDICTIONS[kind]:
@@ -111,7 +111,7 @@ def _filled(name: str, kind: str, options: Mapping[str, Any]) -> Signature:
     return Signature("serving_default" if (name, kind) == ("predict", "predict") else name, kind, options)
 
 
-def _options(kind: str) -> dict[str, tuple[Any, Any]]:
+def _list_options(kind: str) -> dict[str, tuple[Any, Any]]:
     """Return each option of a kind with its type and its default."""
     if kind in _PREDICTIONS:
         top = 5 if kind == "predict_bytes" else 0
@@ -129,12 +129,12 @@ def _options(kind: str) -> dict[str, tuple[Any, Any]]:
         own = {key: (hints[key], parameters[key].default) for key in _MAXIMIZE}
         return {**own, "layer": (str | None, None), "target": (str, "class")}
     if kind not in attribution.list_methods():
-        raise ValueError(closest(kind, kinds(), "signature"))
+        raise ValueError(unknown_name_message(kind, kinds(), "signature"))
     own = attribution.method_spec(kind).options
     return {**_SHARED, **_TARGETED, **{key: (one.annotation, one.default) for key, one in own.items()}}
 
 
-def _target(value: Any) -> Any:
+def _read_target(value: Any) -> Any:
     """Read a target: ``"top"``, ``"class"``, or the number of a class."""
     if value in ("top", "class"):
         return value
@@ -149,46 +149,44 @@ def _read(text: str, kind: Any, default: Any, what: str) -> Any:
     """Read a text as the first of an option's types that it fits."""
     if kind is Any:
         kind = type(default) | str
-    for one in _alternatives(kind):
+    for one in _list_types(kind):
         try:
-            return _as(text, one)
+            return _convert(text, one)
         except ValueError:
             continue
-    raise ValueError(f"{what} is {' or '.join(map(_said, _alternatives(kind)))}. Received: {text!r}.")
+    raise ValueError(f"{what} is {' or '.join(map(_describe_type, _list_types(kind)))}. Received: {text!r}.")
 
 
-def _alternatives(kind: Any) -> list:
+def _list_types(kind: Any) -> list:
     """List the plain types of a type, texts last, since everything is one."""
     several = isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
-    found = [plain for one in typing.get_args(kind) for plain in _alternatives(one)] if several else [kind]
+    found = [plain for one in typing.get_args(kind) for plain in _list_types(one)] if several else [kind]
     return sorted(found, key=lambda one: one is str)
 
 
-def _as(text: str, kind: Any) -> Any:
+def _convert(text: str, kind: Any) -> Any:
     if kind is types.NoneType and text.lower() == "none":
         return None
     if kind is bool and text.lower() in ("true", "false"):
         return text.lower() == "true"
-    if typing.get_origin(kind) is Literal:
-        return next(value for value in typing.get_args(kind) if str(value) == text) if text in _words(kind) else _no()
-    if typing.get_origin(kind) is tuple:
-        first, cross, second = text.partition("x")
-        return (int(first), int(second)) if cross else _no()
-    return kind(text) if kind in (int, float, str) else _no()
+    if typing.get_origin(kind) is Literal and text in _list_words(kind):
+        return typing.get_args(kind)[_list_words(kind).index(text)]
+    if typing.get_origin(kind) is tuple and "x" in text:
+        first, _, second = text.partition("x")
+        return int(first), int(second)
+    if kind in (int, float, str):
+        return kind(text)
+    raise ValueError(text)
 
 
-def _words(kind) -> list[str]:
+def _list_words(kind) -> list[str]:
     return [str(value) for value in typing.get_args(kind)]
 
 
-def _said(kind: Any) -> str:
+def _describe_type(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
-        return ", ".join(_words(kind))
+        return ", ".join(_list_words(kind))
     if typing.get_origin(kind) is tuple:
         return "HEIGHTxWIDTH"
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a name", types.NoneType: "none"}
     return words.get(kind, "an array (from Python)")
-
-
-def _no():
-    raise ValueError

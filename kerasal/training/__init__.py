@@ -21,11 +21,11 @@ from kerasal.training.gaze_setup import add_center_bias as add_center_bias
 from kerasal.training.gaze_setup import prepare_gaze as prepare_gaze
 from kerasal.training.gaze_training import GazeTraining as GazeTraining
 from kerasal.training.gaze_training import train_gaze as train_gaze
-from kerasal.training.schedules import Constant as Constant
-from kerasal.training.schedules import Cosine as Cosine
-from kerasal.training.schedules import Linspace as Linspace
-from kerasal.training.schedules import StepFloor as StepFloor
-from kerasal.training.sgd import TorchSGD as TorchSGD
+from kerasal.training.optimization import Constant as Constant
+from kerasal.training.optimization import Cosine as Cosine
+from kerasal.training.optimization import Linspace as Linspace
+from kerasal.training.optimization import StepFloor as StepFloor
+from kerasal.training.optimization import TorchSGD as TorchSGD
 from kerasal.training.training_recipes import RECIPES as RECIPES
 from kerasal.training.training_recipes import Recipe as Recipe
 from kerasal.training.training_recipes import recipe as recipe

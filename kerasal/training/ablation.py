@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from kerasal.files import replacing
-from kerasal.training.arrays import Labelled
 from kerasal.training.classifier import accuracy, train
+from kerasal.training.training_inputs import Labelled
 
 import keras
 

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from kerasal.checks import check_number
+
 import tensorflow as tf
 
 
@@ -30,8 +32,7 @@ class Augmentation:
     def __post_init__(self):
         """Check the ranges."""
         for name, most in (("shift", 0.5), ("scale", 1.0)):
-            if not 0 <= getattr(self, name) <= most:
-                raise ValueError(f"{name} is a share from 0 to {most}. Received: {getattr(self, name)!r}.")
+            check_number(name, getattr(self, name), minimum=0, maximum=most)
 
     def __bool__(self) -> bool:
         return bool(self.shift or self.scale or self.flip)

@@ -4,16 +4,13 @@ One ``.npz``: ``settings`` and ``history`` as JSON, the variables as ``model_0``
 it executes nothing.
 """
 
-import json
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from kerasal.files import replacing
+from kerasal.store import Damaged, Store, reading_arrays, write_arrays
 
 DEVICES = "devices"
 """The setting in which a run that goes on may differ from its beginning: on how many devices it trains."""
@@ -26,8 +23,7 @@ def write(
 ) -> None:
     """Write the state of a run; ``variables`` maps ``"model"`` and ``"optimizer"`` to their Keras variables."""
     arrays = {f"{owner}_{i}": np.asarray(value) for owner, held in variables.items() for i, value in enumerate(held)}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, settings=json.dumps(dict(settings)), history=json.dumps(list(rows)), **arrays)
+    write_arrays(path, arrays, {"settings": settings, "history": rows})
 
 
 def devices(path: pathlib.Path) -> int:
@@ -37,27 +33,26 @@ def devices(path: pathlib.Path) -> int:
 
 def setting(path: pathlib.Path, name: str) -> Any:
     """Return a setting of the run whose state ``path`` is; ``None`` where it is not noted."""
-    with np.load(path, allow_pickle=False) as stored:
-        return json.loads(str(stored["settings"])).get(name)
+    with reading_arrays(path) as stored:
+        return stored.facts("settings").get(name)
 
 
 def read(path: pathlib.Path, settings: Mapping[str, Any], variables: Mapping[str, Sequence]) -> list[dict]:
     """Restore ``variables`` from ``path`` and return the history, a dict an epoch.
 
     Raises:
-        ValueError: the file is damaged, or belongs to a run with other settings (which ones is said). Then no variable
-            was touched.
+        Damaged: the file is damaged.
+        OtherSettings: it belongs to a run with other settings (which ones is said). Then no variable was touched.
     """
     try:
-        with path.open("rb") as file:  # opened here, because np.load leaves a damaged archive open
-            stored = np.load(file, allow_pickle=False)
-            found, rows = json.loads(str(stored["settings"])), json.loads(str(stored["history"]))
-            _compare(path, found, settings)
+        with reading_arrays(path) as stored:
+            found, rows = stored.facts("settings"), stored.facts("history")
+            asked = {key: value for key, value in settings.items() if key != DEVICES}
+            remedy = f"Go on with the settings of that run, use another output folder, or {_START_OVER}."
+            Store(path.parent).check({key: found[key] for key in asked if key in found}, asked, "a run", remedy)
             arrays = {owner: [stored[f"{owner}_{i}"] for i in range(len(held))] for owner, held in variables.items()}
-    except _OtherSettings:
-        raise
-    except (ValueError, KeyError, IndexError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"The checkpoint {path} is damaged ({error}). Remove the folder, or {_START_OVER}.") from error
+    except Damaged as error:
+        raise Damaged(f"The checkpoint {error} Remove the folder, or {_START_OVER}.") from error
     pairs = [pair for owner, held in variables.items() for pair in zip(held, arrays[owner], strict=True)]
     for variable, array in pairs:
         if tuple(variable.shape) != array.shape:
@@ -68,18 +63,3 @@ def read(path: pathlib.Path, settings: Mapping[str, Any], variables: Mapping[str
     for variable, array in pairs:
         variable.assign(array)
     return rows
-
-
-class _OtherSettings(ValueError):
-    pass
-
-
-def _compare(path: pathlib.Path, found: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    differing = [key for key in settings if key != DEVICES and found.get(key) != settings[key]]
-    if differing:
-        there = {key: found.get(key, "not noted, as by an earlier version,") for key in differing}
-        changes = "; ".join(f"{key}: {there[key]} there, {settings[key]} now" for key in differing)
-        raise _OtherSettings(
-            f"{path.parent} holds a run with other settings ({changes}). Go on with the settings of that run, use "
-            f"another output folder, or {_START_OVER}."
-        )

@@ -6,7 +6,6 @@ uninterrupted one (on one machine; on a GPU, after ``tf.config.experimental.enab
 """
 
 import dataclasses
-import math
 import os
 import pathlib
 from collections.abc import Sequence
@@ -15,15 +14,15 @@ import numpy as np
 import pandas as pd
 
 from kerasal import preprocessing as conventions
+from kerasal.checks import check_int, check_number
 from kerasal.datasets.labeled_images import ClassImages
 from kerasal.process import check_process
 from kerasal.training import checkpoint, results, run_folder
-from kerasal.training.arrays import Labelled
 from kerasal.training.augmentation import Augmentation
 from kerasal.training.classifier_run import Run, probabilities
 from kerasal.training.memory import check_memory
 from kerasal.training.replicas import Replicas
-from kerasal.training.training_inputs import Inputs, inputs_of
+from kerasal.training.training_inputs import Inputs, Labelled, inputs_of
 from kerasal.training.training_progress import Progress
 
 import keras
@@ -93,7 +92,7 @@ def train(
             as Keras counts; not of single batches). They act before an epoch is kept, so that a run that goes on has
             missed none; one that sets ``model.stop_training`` ends the run after that epoch. Of several workers, only
             the chief's are told.
-        start: what the model's present weights are, ``training.folder.identify_start``: then a run that goes on must
+        start: what the model's present weights are, ``training.run_folder.digest_start``: then a run that goes on must
             have begun from the same. By default they are not compared, and may be those of a model partly trained.
 
     Returns:
@@ -115,10 +114,10 @@ def train(
     replicas.check_batch(batch_size)
     check_memory(model, batch_size, _SLOTS, results.size(model.weights), machines=replicas.team.size)
     output, team = pathlib.Path(output), replicas.team
-    with team.guarded(), run_folder.claimed(team, output):
+    with team.guarded(), run_folder.claim_folder(team, output):
         run = Run(replicas, learning_rate, batch_size, seed, augmentation, train_data, test_data)
         settings = {
-            **run_folder.identify(model),
+            **run_folder.describe_model(model),
             "seed": seed,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
@@ -135,7 +134,7 @@ def train(
         rows = run_folder.begin_together(team, output, files, settings, run.state, resume=resume, epochs=epochs)
         with (
             Progress(progress and team.chief, epochs, run.steps) as shown,
-            run_folder.explained(output, rows, epochs, chief=team.chief),
+            run_folder.explain_stop(output, rows, epochs, chief=team.chief),
         ):
             if 0 < len(rows) < epochs:
                 change = replicas.change(output / run_folder.CHECKPOINT)
@@ -183,10 +182,8 @@ def accuracy(
 
 def _check_settings(epochs, batch_size, learning_rate, seed) -> None:
     for name, value, least in (("epochs", epochs, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} is a whole number from {least} on. Received: {value!r}.")
-    if not isinstance(learning_rate, (int, float)) or not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate is a number above 0, such as 0.001. Received: {learning_rate!r}.")
+        check_int(name, value, least)
+    check_number("learning_rate", learning_rate, above=0, remedy="Try 0.001.")
 
 
 def _check_model_and_data(

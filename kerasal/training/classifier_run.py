@@ -6,10 +6,9 @@ import time
 import numpy as np
 import pandas as pd
 
-from kerasal.training import confusion
+from kerasal.training import training_pictures
 from kerasal.training.augmentation import Augmentation
-from kerasal.training.replica_step import SpreadTrainer
-from kerasal.training.replicas import Replicas
+from kerasal.training.replicas import Replicas, SpreadTrainer
 from kerasal.training.training_inputs import Inputs
 from kerasal.training.training_progress import Progress
 
@@ -57,7 +56,7 @@ class Run:
                 raise ValueError(f"The loss is {loss} in epoch {epoch}. Start over with a smaller learning rate.")
             shown.step(epoch, loss, correct)
         self._replicas.settle()
-        test_loss, test_correct = self._measured()
+        test_loss, test_correct = self._measure()
         row = {
             "epoch": epoch,
             "loss": float(loss),
@@ -71,9 +70,11 @@ class Run:
 
     def confusion(self, names: list[str]) -> pd.DataFrame:
         """Count the test images, a row for each true class and a column for each predicted one."""
-        return confusion.table(self._test.labels, probabilities(self._trainer, self._test).argmax(axis=1), names)
+        return training_pictures.count_confusion(
+            self._test.labels, probabilities(self._trainer, self._test).argmax(axis=1), names
+        )
 
-    def _measured(self) -> tuple[float, float]:
+    def _measure(self) -> tuple[float, float]:
         """Return the mean cross-entropy, as Keras clips it, and the accuracy, dropout off."""
         found, labels = probabilities(self._trainer, self._test), self._test.labels
         of_label = found[np.arange(len(labels)), labels].astype(np.float64)

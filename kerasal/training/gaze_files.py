@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from kerasal.files import replacing
-from kerasal.training import curves
+from kerasal.training import training_pictures
 from kerasal.training.run_folder import CURVES, HISTORY
+from kerasal.training.training_progress import Events
 
 RUN, STEPS, EVENTS = "run.json", "steps.csv", "tensorboard"
 _COLUMNS = ["epoch", "step", "rate", "loss", "val_loss", "val_mse", "val_cc", "seconds"]
@@ -39,7 +40,7 @@ class Journal:
 
     def __init__(self, output: pathlib.Path, name: str, rows: Sequence[dict], recipe, tensorboard: bool):
         self._output, self._files, self._recipe, self._rows = output, files_of(name), recipe, list(rows)
-        self._name, self._events = name, _events(output / EVENTS) if tensorboard else None
+        self._name, self._events = name, Events(output / EVENTS) if tensorboard else None
 
     def __enter__(self) -> "Journal":
         # Both follow from the checkpoint: what a killed run wrote beyond it is dropped, and will come again.
@@ -67,10 +68,10 @@ class Journal:
         title = f"{self._name}: validation CC {chosen['val_cc']:.3f}, MSE {chosen['val_mse']:.4f} (epoch "
         title += f"{chosen['epoch']}{', the best' if self._recipe.keep == 'best' else ''})"
         label = " + ".join(
-            name if weight == 1 else f"{weight:g} {name}" for name, weight in _signed(self._recipe.loss).items()
+            name if weight == 1 else f"{weight:g} {name}" for name, weight in _name_terms(self._recipe.loss).items()
         )
         with replacing(self._output / CURVES) as path:
-            curves.draw_steps(self.steps(), history, f"loss: {label}", title).savefig(path)
+            training_pictures.draw_steps(self.steps(), history, f"loss: {label}", title).savefig(path)
         with replacing(self._output / self._files.weights) as path:
             net.save_weights(path)
         with replacing(self._output / self._files.whole) as path:
@@ -109,12 +110,6 @@ class UnwrittenJournal(Journal):
         """Do nothing: the chief writes them."""
 
 
-def _events(path: pathlib.Path):
-    from kerasal.training.events import Events  # loads TensorFlow
-
-    return Events(path)
-
-
 def _tell(events, row: dict) -> None:
     first = row["step"] - len(row["losses"]) + 1
     for number, loss in enumerate(row["losses"]):
@@ -134,7 +129,7 @@ def _steps(rows: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(values, columns=["step", "epoch", "loss"])
 
 
-def _signed(loss: Mapping[str, float]) -> dict[str, float]:
+def _name_terms(loss: Mapping[str, float]) -> dict[str, float]:
     """Return the weights by the names of what is minimised: -NSS, -CC."""
     negated = {
         "nss": "(−NSS)",

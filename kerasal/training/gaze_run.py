@@ -1,6 +1,5 @@
 """A gaze training run under way: its epochs, its validations, and what is kept of it."""
 
-import json
 import math
 import pathlib
 import shutil
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.files import replacing
+from kerasal.store import write_json
 from kerasal.training import checkpoint, run_folder
 from kerasal.training.gaze_files import EVENTS, RUN, Journal, UnwrittenJournal, files_of
 from kerasal.training.gaze_step import SpreadSteps, Steps, objective_of
@@ -63,8 +63,7 @@ class Run:
             "skipped": {"training": self.data.skipped, "validation": self.test.skipped},
             **about,
         }
-        with replacing(self.output / RUN) as path:
-            path.write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
+        write_json(self.output / RUN, facts)
         return Journal(self.output, self.replicas.net.name, self.rows, self.recipe, tensorboard)
 
     def train(self, journal: Journal, shown: Progress) -> None:
@@ -84,7 +83,7 @@ class Run:
             if self.team.chief:
                 self._keep(epoch)
             journal.add(row)
-            shown.line(_told(row, self.recipe.epochs, self.recipe.shown(len(self.data))))
+            shown.line(_describe_epoch(row, self.recipe.epochs, self.recipe.shown(len(self.data))))
 
     @property
     def best(self) -> pathlib.Path:
@@ -119,7 +118,7 @@ class Run:
         for number, batch in enumerate(batches(self.data, order, flipped, recipe.batch_size)):
             index, *arrays = batch
             rate = self._set_rates(epoch - 1, (epoch - 1) * per_epoch + number, per_epoch)
-            values = self._guarded(arrays)
+            values = self._train_batch(arrays)
             if not np.isfinite(values).all():
                 raise ValueError(_not_finite(values, [self.data.names[i] for i in index], epoch, number + 1))
             losses.append(float(values.mean(dtype=np.float64)))
@@ -133,7 +132,7 @@ class Run:
             row |= {f"val_{name}": value for name, value in validate(self.steps, self.test, recipe.batch_size).items()}
         return row | {"seconds": round(time.perf_counter() - started, 2), "losses": losses}
 
-    def _guarded(self, arrays) -> np.ndarray:
+    def _train_batch(self, arrays) -> np.ndarray:
         try:
             return self.steps.train(*arrays)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
@@ -164,7 +163,7 @@ def validate(steps: Steps, samples: Samples, batch_size: int) -> dict[str, float
     return {name: total / len(samples) for name, total in totals.items()}
 
 
-def _told(row: dict, epochs: int, images: int) -> str:
+def _describe_epoch(row: dict, epochs: int, images: int) -> str:
     text = f"{row['epoch']}/{epochs}  loss {row['loss']:.4g}"
     if row["val_loss"] is not None:
         text += f"  validation: loss {row['val_loss']:.4g}  mse {row['val_mse']:.4g}  cc {row['val_cc']:.3f}"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from kerasal.gaze.predictor import is_log_density
 from kerasal.layers import CenterBias
 from kerasal.models import open_model, registry
-from kerasal.training.run_folder import DRAWN, identify_start
+from kerasal.training.run_folder import DRAWN, digest_start
 
 import keras
 import tensorflow as tf
@@ -76,7 +76,7 @@ def prepare_gaze(
         given = weights or any(options.get(key) is not None for key in ("weights", "backbone_weights"))
     if center_bias != "none":
         model = add_center_bias(model, learned=center_bias == "learned")
-    return GazeSetup(model, convention, size or usual, identify_start(model.weights) if given else DRAWN)
+    return GazeSetup(model, convention, size or usual, digest_start(model.weights) if given else DRAWN)
 
 
 def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:

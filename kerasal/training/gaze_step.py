@@ -77,8 +77,8 @@ class Steps:
         ``own`` picks the losses that count; ``share`` is of the regularizers. The gradients of the parts add up.
         """
         truth = self._truth(density, fixations)
-        inputs = _mirrored(self._inputs(pixels), flipped)
-        truth = _mirrored(truth, flipped)
+        inputs = _mirror(self._inputs(pixels), flipped)
+        truth = _mirror(truth, flipped)
         with tf.GradientTape() as tape:
             maps = self._maps(self.net(inputs, training=True))
             losses = self.objective.call(truth, maps)
@@ -138,5 +138,5 @@ class SpreadSteps(Steps):
         return {name: whole(value, place, self._length) for name, value in values.items()}
 
 
-def _mirrored(values, flipped):
+def _mirror(values, flipped):
     return tf.where(tf.reshape(flipped, (-1, 1, 1, 1)), tf.reverse(values, [2]), values)

@@ -24,9 +24,9 @@ from kerasal.process import check_process
 from kerasal.training import run_folder, training_recipes
 from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
+from kerasal.training.optimization import TorchSGD
 from kerasal.training.replicas import Replicas
 from kerasal.training.samples import CACHE, samples_of
-from kerasal.training.sgd import TorchSGD
 from kerasal.training.training_progress import Progress
 from kerasal.training.training_recipes import Recipe
 
@@ -88,8 +88,8 @@ def train_gaze(
         tensorboard: also write event files into ``output``/tensorboard.
         progress: show a bar with the images a second and the remaining time, and a line an epoch, on stderr.
         about: kept in run.json, such as how the net was made.
-        start: what the net's present weights are, ``training.folder.identify_start``: then a run that goes on must have
-            begun from the same. By default they are not compared, and may be those of a net partly trained.
+        start: what the net's present weights are, ``training.run_folder.digest_start``: then a run that goes on must
+            have begun from the same. By default they are not compared, and may be those of a net partly trained.
         **changes: to the recipe, such as ``epochs=20``, ``batch_size=32``, ``loss="kld=1,cc=0.2"``.
 
     Raises:
@@ -108,7 +108,7 @@ def train_gaze(
     team = replicas.team
     # What the memory does not hold lies beside the run; the other machines, which may not write there, keep their own.
     cache = output if team.chief else pathlib.Path(tempfile.gettempdir()) / f"kerasal-{os.getpid()}"
-    with team.guarded(), run_folder.claimed(team, output):
+    with team.guarded(), run_folder.claim_folder(team, output):
         train, test = (
             samples_of(
                 one,
@@ -131,7 +131,7 @@ def train_gaze(
         already = _bytes(net.weights) + _bytes(optimizer.variables)
         check_memory(replicas.net, chosen.batch_size, slots, already, machines=team.size)
         settings = {
-            **run_folder.identify(net),
+            **run_folder.describe_model(net),
             **chosen.settings,
             "preprocessing": dataclasses.asdict(convention) | {"name": ""},
             "size": list(size),
@@ -147,7 +147,7 @@ def train_gaze(
         with (
             journal,
             Progress(progress and team.chief, chosen.epochs, chosen.steps_per_epoch(len(train))) as shown,
-            run_folder.explained(output, run.kept, chosen.epochs, chief=team.chief),
+            run_folder.explain_stop(output, run.kept, chosen.epochs, chief=team.chief),
         ):
             run.train(journal, shown)
             run.results(net, journal)

@@ -37,7 +37,7 @@ class Replicas:
         self._own, self.net, self.team, self.strategy = net, net, Alone(), None
         self._mean = None
         if strategy == "mirrored":
-            self.strategy = _mirrored()
+            self.strategy = _mirror_devices()
         elif strategy == "multi-worker":
             self.team = join_workers()
             self.strategy = self.team.strategy
@@ -119,7 +119,7 @@ class Replicas:
         if self._mean is None:
 
             def of_device():
-                return _all_reduced("MEAN", [tf.identity(one.value) for one in variables])
+                return _all_reduce("MEAN", [tf.identity(one.value) for one in variables])
 
             self._mean = tf.function(lambda: self.run(of_device), autograph=False)
         return self._mean()
@@ -159,19 +159,67 @@ def whole(values: tf.Tensor, place: tf.Tensor, length: int) -> tf.Tensor:
     start, count = place[0], place[1]
     rest = [[0, 0]] * (values.shape.rank - 1)
     padded = tf.pad(values[:count], [[start, length - start - count], *rest])
-    return _all_reduced("SUM", tf.ensure_shape(padded, (length, *values.shape[1:])))
+    return _all_reduce("SUM", tf.ensure_shape(padded, (length, *values.shape[1:])))
 
 
 @functools.cache  # a second one would number its sums as the first does, and TensorFlow would take them for those
-def _mirrored() -> tf.distribute.MirroredStrategy:
+def _mirror_devices() -> tf.distribute.MirroredStrategy:
     # Two logical CPUs are a strategy too: that is how one machine without GPUs tests this.
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def _all_reduced(how: str, values):
+def _all_reduce(how: str, values):
     return tf.distribute.get_replica_context().all_reduce(how, values)
 
 
 def _is_float(variable) -> bool:
     return tf.as_dtype(variable.dtype).is_floating
+
+
+class SpreadTrainer:
+    """What a compiled Keras model does for a batch, on the devices of ``replicas``.
+
+    The loss of the batch is that of one device: a mean over its images, however many of them each device has, and the
+    regularizers once.
+    """
+
+    def __init__(self, replicas: Replicas, optimizer: keras.optimizers.Optimizer, batch_size: int):
+        self._replicas, self._net, self._optimizer, self._length = replicas, replicas.net, optimizer, batch_size
+        self._measured = 0  # images in the batches of predict_on_batch
+        self._train = tf.function(self._train_spread, reduce_retracing=True)
+        self._predict = tf.function(self._predict_spread, reduce_retracing=True)
+
+    def train_on_batch(self, images, labels, return_dict=True) -> dict[str, float]:
+        """Update the net by one batch; return its loss and accuracy before it."""
+        spread = self._replicas.spread([images, labels])
+        losses, right, penalty = (value.numpy() for value in self._train(*spread, np.float32(len(labels))))
+        loss = losses[: len(labels)].mean(dtype=np.float64) + float(penalty)
+        return {"loss": float(loss), "accuracy": float(right[: len(labels)].mean())}
+
+    def predict_on_batch(self, images) -> np.ndarray:
+        """Return the outputs (N, classes), dropout off."""
+        if len(images) != self._measured:  # the sums over machines have one shape
+            self._measured = len(images)
+            self._predict = tf.function(self._predict_spread, reduce_retracing=True)
+        return self._predict(*self._replicas.spread([images])).numpy()
+
+    def _train_spread(self, *batch):
+        return self._replicas.run(self._train_part, *batch)
+
+    def _predict_spread(self, *batch):
+        return self._replicas.run(self._predict_part, *batch)
+
+    def _train_part(self, images, labels, place, count):
+        variables = self._net.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = self._net(images, training=True)
+            losses = keras.losses.sparse_categorical_crossentropy(labels, outputs)
+            penalty = tf.add_n(self._net.losses) if self._net.losses else tf.zeros(())
+            total = tf.reduce_sum(losses[: place[1]]) / count + penalty / self._replicas.count
+        self._optimizer.apply(tape.gradient(total, [variable.value for variable in variables]), variables)
+        right = tf.cast(tf.equal(tf.argmax(outputs, axis=1, output_type=labels.dtype), labels), tf.float32)
+        return whole(losses, place, self._length), whole(right, place, self._length), penalty
+
+    def _predict_part(self, images, place):
+        return whole(self._net(images, training=False), place, self._measured)

@@ -1,6 +1,5 @@
 """The files of a finished classifier, beside its checkpoint."""
 
-import json
 import pathlib
 import warnings
 from collections.abc import Sequence
@@ -8,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kerasal.files import replacing
+from kerasal.files import replacing, write_text
 from kerasal.preprocessing import Preprocessing
-from kerasal.training import confusion, curves, run_folder
+from kerasal.store import write_json
+from kerasal.training import run_folder, training_pictures
 
 CONFUSION, CONFUSION_PICTURE, LABELS, RUN = "confusion.csv", "confusion.png", "labels.txt", "run.json"
 _COLUMNS = ["epoch", "loss", "accuracy", "test_loss", "test_accuracy", "seconds"]
@@ -34,7 +34,7 @@ def write(
     weights, whole = _model_files(model.name)
     title = f"{model.name}: test accuracy {history.iloc[-1]['test_accuracy']:.4f}"
     with replacing(output / run_folder.CURVES) as temporary:
-        curves.draw(history, title).savefig(temporary)
+        training_pictures.draw_curves(history, title).savefig(temporary)
     with replacing(output / weights) as temporary:
         model.save_weights(temporary)
     with replacing(output / whole) as temporary:
@@ -44,7 +44,9 @@ def write(
         with replacing(output / CONFUSION) as temporary:
             counts.to_csv(temporary)
         with replacing(output / CONFUSION_PICTURE) as temporary:
-            _save(confusion.draw(counts, f"{title}, {counts.to_numpy().sum():,} test images"), temporary)
+            _save(
+                training_pictures.draw_confusion(counts, f"{title}, {counts.to_numpy().sum():,} test images"), temporary
+            )
 
 
 def _save(figure, path: pathlib.Path) -> None:
@@ -54,13 +56,11 @@ def _save(figure, path: pathlib.Path) -> None:
 
 
 def _write_names(output: pathlib.Path, whole: str, names: Sequence[str], convention: Preprocessing | None) -> None:
-    with replacing(output / LABELS) as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    write_text(output / LABELS, "".join(f"{name}\n" for name in names))
     facts = {"model_file": whole, "task": "classification", "labels": list(names)}
     if convention is not None:
         facts["preprocessing"] = convention.name
-    with replacing(output / RUN) as temporary:
-        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(output / RUN, facts)
 
 
 def size(variables) -> int:

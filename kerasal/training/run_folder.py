@@ -1,7 +1,6 @@
 """The folder of a run: begun, gone on with, or refused before anything in it is touched."""
 
 import contextlib
-import glob
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -11,7 +10,7 @@ import numpy as np
 
 from kerasal import hooks
 from kerasal.digests import digest, digest_file
-from kerasal.locks import locked
+from kerasal.store import Store
 from kerasal.training import checkpoint
 from kerasal.training.workers import Alone, Team
 
@@ -20,7 +19,7 @@ START, DRAWN = "starting weights", "drawn by the seed"
 _PATIENCE = 30.0  # seconds: a shared folder shows a new file to other machines only after a while
 
 
-def identify(model) -> dict[str, str]:
+def describe_model(model) -> dict[str, str]:
     """Return what a run that goes on must have in common with its beginning of the model, whose weights it restores."""
     trained = [bool(variable.trainable) for variable in model.weights]
     return {
@@ -29,7 +28,7 @@ def identify(model) -> dict[str, str]:
     }
 
 
-def identify_start(weights: Sequence) -> str:
+def digest_start(weights: Sequence) -> str:
     """Return a digest of starting weights: a model's variables."""
     return digest([np.asarray(one) for one in weights])
 
@@ -58,9 +57,6 @@ def begin(
         ValueError: another run's folder, a longer run, or a damaged checkpoint.
     """
     path = output / CHECKPOINT
-    for written in (CHECKPOINT, *files):
-        for half in output.glob(f".{glob.escape(pathlib.Path(written).stem)}-*"):  # left by a kill in mid-write
-            half.unlink(missing_ok=True)
     if resume and path.is_file():
         rows = checkpoint.read(path, settings, state)
         if len(rows) > epochs:
@@ -77,14 +73,14 @@ def begin(
         )
     for old in files:  # never the history of one run beside the weights of another
         (output / old).unlink(missing_ok=True)
-    settings.setdefault(START, identify_start(state["model"]))
+    settings.setdefault(START, digest_start(state["model"]))
     # Epoch 0 is kept too: whoever is stopped in the first epoch starts again from the same weights.
     checkpoint.write(path, settings, [], state)
     return []
 
 
 @contextlib.contextmanager
-def claimed(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
+def claim_folder(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
     """Keep a second training out of the folder; of a team the chief does, whose workers share it with him.
 
     Raises:
@@ -95,11 +91,11 @@ def claimed(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
         error = None
         try:
             if team.chief:
-                held.enter_context(locked(output))
+                held.enter_context(Store(output).locked())
         except (ValueError, OSError) as refused:
             error = refused
         if team.size > 1:
-            team.agreed(error)
+            team.agree(error)
         elif error is not None:
             raise error
         yield
@@ -130,7 +126,7 @@ def begin_together(
     except (ValueError, OSError) as refused:
         error = refused
     mark = mark_of(output / CHECKPOINT) if team.chief and error is None else ""
-    told = team.agreed(error, epochs=epochs, mark=mark)
+    told = team.agree(error, epochs=epochs, mark=mark)
     try:
         if not team.chief:
             wait_for(output / CHECKPOINT, told[0]["mark"])
@@ -142,7 +138,7 @@ def begin_together(
                 )
     except (ValueError, OSError) as refused:
         error = refused
-    team.agreed(error)
+    team.agree(error)
     return rows
 
 
@@ -171,7 +167,7 @@ def wait_for(path: pathlib.Path, mark: str) -> None:
 
 
 @contextlib.contextmanager
-def explained(output: pathlib.Path, rows: Sequence[dict], epochs: int, *, chief: bool = True) -> Iterator[None]:
+def explain_stop(output: pathlib.Path, rows: Sequence[dict], epochs: int, *, chief: bool = True) -> Iterator[None]:
     """Let a Ctrl-C say which epochs are kept (``rows``, as it grows) and how to go on; only the chief knows."""
     try:
         yield

@@ -1,15 +1,58 @@
-"""What a classifier is trained on, by number: arrays as they are, or images of class folders, prepared as it wants."""
+"""What a classifier is trained on, by number: arrays, checked, or images of class folders, prepared as it wants."""
 
 import concurrent.futures
 from collections.abc import Iterator
 
 import numpy as np
 
+from kerasal.checks import refuse_mask
 from kerasal.datasets.labeled_images import ClassImages
 from kerasal.digests import digest
 from kerasal.preprocessing import Preprocessing
-from kerasal.training.arrays import Labelled, checked
 from kerasal.training.augmentation import Augmentation
+
+Labelled = tuple[np.ndarray, np.ndarray]
+
+
+def check_labeled(data: Labelled, what: str, image_shape: tuple[int | None, ...], classes: int) -> Labelled:
+    """Return ``data`` as float32 images (N, H, W, C) and int32 labels (N,), or say what is wrong with ``what``.
+
+    Raises:
+        ValueError: no pair; no images; not float, of another shape than the model's, or not finite; labels that are
+            not integers in 0..classes-1, one an image.
+    """
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise ValueError(f"The {what} data is a pair (images, labels). Received: {type(data).__name__}.")
+    refuse_mask(data, f"the {what} data")
+    images, labels = np.asarray(data[0]), np.asarray(data[1])
+    wanted = ", ".join("any" if size is None else str(size) for size in image_shape)
+    if images.ndim != 1 + len(image_shape) or any(
+        size not in (None, received) for size, received in zip(image_shape, images.shape[1:], strict=True)
+    ):
+        raise ValueError(f"The {what} images must have the model's shape (N, {wanted}). Received: {images.shape}.")
+    if not images.size:
+        raise ValueError(f"The {what} data is empty: there is nothing to compute. Received images of {images.shape}.")
+    if images.dtype.kind != "f":
+        raise ValueError(
+            f"The {what} images must be preprocessed model inputs, float32. Received: {images.dtype}; apply "
+            "kerasal.preprocessing first."
+        )
+    images = np.ascontiguousarray(images, dtype=np.float32)
+    if not (np.isfinite(images.min()) and np.isfinite(images.max())):  # a NaN or an infinity is in one of the two
+        first = int(np.flatnonzero(~np.isfinite(images).reshape(len(images), -1).all(axis=1))[0])
+        raise ValueError(f"The {what} images must be finite. Image {first} (counted from 0) holds NaN or infinity.")
+    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"The {what} labels must be {len(images)} integers, one an image (class numbers, not one-hot). "
+            f"Received: {labels.dtype} of shape {labels.shape}."
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"The {what} labels must lie in 0..{classes - 1}, the model's {classes} outputs. "
+            f"Received: {labels.min()}..{labels.max()}."
+        )
+    return images, labels.astype(np.int32)
+
 
 _AT_ONCE = 20_000_000  # values in a batch that is only measured
 
@@ -34,17 +77,17 @@ class Inputs:
         """Return what tells these data from others."""
         if not isinstance(self._source, ClassImages):
             return digest(*self._source)
-        return digest(self._source.fingerprint(), self._convention.mean, self._convention.std, self._convention.bgr)
+        return digest(self._source.digest(), self._convention.mean, self._convention.std, self._convention.bgr)
 
     def batches(
         self, order: np.ndarray, batch_size: int, changes: tuple[Augmentation, np.ndarray] | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (inputs, labels) of every batch, gathered by a thread while the one before is computed.
+        """Yield (inputs, labels) of every batch, gather by a thread while the one before is computed.
 
         ``changes`` are an augmentation and what it drew for each image of the ``order``.
         """
 
-        def gathered(start: int):
+        def gather(start: int):
             index = order[start : start + batch_size]
             images = self.take(index)
             if changes is not None:
@@ -52,11 +95,11 @@ class Inputs:
             return images, self.labels[index]
 
         with concurrent.futures.ThreadPoolExecutor(1) as ahead:
-            following = ahead.submit(gathered, 0)
+            following = ahead.submit(gather, 0)
             for start in range(0, len(order), batch_size):
                 ready = following.result()
                 if start + batch_size < len(order):
-                    following = ahead.submit(gathered, start + batch_size)
+                    following = ahead.submit(gather, start + batch_size)
                 yield ready
 
     def measured_batches(self, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -73,7 +116,7 @@ def inputs_of(data: Labelled | ClassImages, what: str, model, convention: Prepro
     """
     shape, classes = model.input_shape[1:], model.output_shape[-1]
     if not isinstance(data, ClassImages):
-        return Inputs(checked(data, what, shape, classes), None)
+        return Inputs(check_labeled(data, what, shape, classes), None)
     if len(shape) != 3 or any(a not in (None, b) for a, b in zip(shape, data.shape, strict=True)):
         raise ValueError(f"{model.name} takes images {shape}, the {what} images are {data.shape}. Open them so.")
     if len(data.names) != classes:

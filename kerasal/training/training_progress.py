@@ -1,8 +1,15 @@
-"""The progress of a training run on stderr: one bar for the whole run, one line an epoch."""
+"""The progress of a training run: a bar and a line per epoch on stderr, and event files for TensorBoard."""
 
+import io
+import pathlib
+
+import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+
+import tensorflow as tf
 
 
 class Progress:
@@ -49,3 +56,37 @@ class Progress:
             f"{row['epoch']}/{self._epochs}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
             f"test loss {row['test_loss']:.4f}  test accuracy {row['test_accuracy']:.4f}  {row['seconds']:.1f} s"
         )
+
+
+_DATA = tf.compat.v1.SummaryMetadata
+
+
+class Events:
+    """Scalars and pictures in a folder that TensorBoard reads."""
+
+    def __init__(self, path: pathlib.Path):
+        self._writer = tf.summary.create_file_writer(str(path))
+
+    def scalar(self, tag: str, value: float, step: int) -> None:
+        """Add one number."""
+        self._write(tag, tf.constant(value, tf.float32), step, "scalars", 1)
+
+    def picture(self, tag: str, picture: np.ndarray, step: int) -> None:
+        """Add one picture, uint8 (H, W, 3)."""
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        height, width = picture.shape[:2]
+        self._write(tag, tf.constant([str(width), str(height), file.getvalue()]), step, "images", 3)
+
+    def flush(self) -> None:
+        """Bring everything to the file."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """End the file."""
+        self._writer.close()
+
+    def _write(self, tag: str, tensor: tf.Tensor, step: int, plugin: str, kind: int) -> None:
+        metadata = _DATA(plugin_data=_DATA.PluginData(plugin_name=plugin), data_class=kind)
+        with self._writer.as_default():
+            tf.summary.write(tag, tensor, step=step, metadata=metadata)

@@ -5,8 +5,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from kerasal.names import closest
-from kerasal.training.schedules import Constant, Cosine, Linspace, Schedule, StepFloor, depends_on_length
+from kerasal.checks import check_choice, check_int, check_number
+from kerasal.names import unknown_name_message
+from kerasal.store import plain
+from kerasal.training.optimization import Constant, Cosine, Linspace, Schedule, StepFloor, depends_on_length
 
 LOSSES = ("mse", "nss", "cc", "kld", "similarity", "likelihood")
 OF_FIXATIONS = ("nss", "likelihood")
@@ -82,7 +84,7 @@ class Recipe:
         del found["source"]
         if not any(depends_on_length(schedule) for schedule in (self.rate, self.momentum)):
             del found["epochs"]  # such a run may be given more
-        return {key: _plain(value) for key, value in found.items() if value is not None}
+        return {key: plain(value) for key, value in found.items() if value is not None}
 
 
 RECIPES: dict[str, Recipe] = {
@@ -161,13 +163,13 @@ def recipe(name: str | Recipe = "default", **changes: Any) -> Recipe:
         ValueError: an unknown name or field, or a value out of range.
     """
     if isinstance(name, str) and name not in RECIPES:
-        raise ValueError(closest(name, RECIPES, "recipe"))
+        raise ValueError(unknown_name_message(name, RECIPES, "recipe"))
     chosen = RECIPES[name] if isinstance(name, str) else name
     changes = {key: value for key, value in changes.items() if value is not None}
     known = {field.name for field in dataclasses.fields(Recipe)}
     for key in changes:
         if key not in known:
-            raise ValueError(closest(key, known, "field", " of a recipe"))
+            raise ValueError(unknown_name_message(key, known, "field", " of a recipe"))
     for key in ("rate", "momentum"):
         if isinstance(changes.get(key), (int, float)):
             changes[key] = Constant(float(changes[key]))
@@ -193,7 +195,9 @@ def losses_of(text: str | Mapping[str, float]) -> dict[str, float]:
     for part in parts:
         name, _, weight = part.strip().partition("=")
         if name not in LOSSES:
-            raise ValueError(closest(name, LOSSES, "loss") + ' Write "mse", or a sum such as "kld=1,cc=0.2".')
+            raise ValueError(
+                unknown_name_message(name, LOSSES, "loss") + ' Write "mse", or a sum such as "kld=1,cc=0.2".'
+            )
         try:
             found[name] = float(weight or 1)
         except ValueError:
@@ -207,8 +211,8 @@ def _check(chosen: Recipe) -> None:
     for key, least in (("batch_size", 1), ("validate_every", 1), ("seed", 0), ("epochs", 1), ("steps", 1)):
         value = getattr(chosen, key)
         missing = value is None and key in ("epochs", "steps") and (chosen.epochs, chosen.steps) != (None, None)
-        if not missing and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise ValueError(f"{key} is a whole number from {least} on. Received: {value!r}.")
+        if not missing:
+            check_int(key, value, least)
     choices = {
         "optimizer": ("torch_sgd", "adam"),
         "mirror": ("both", "half", "none"),
@@ -216,15 +220,9 @@ def _check(chosen: Recipe) -> None:
         "keep": ("last", "best"),
     }
     for key, known in choices.items():
-        if getattr(chosen, key) not in known:
-            raise ValueError(f"{key} is one of {', '.join(known)}. Received: {getattr(chosen, key)!r}.")
+        check_choice(key, getattr(chosen, key), known)
     for key in ("rate", "momentum"):
         value = getattr(chosen, key)(0, chosen.epochs or 1)
-        if not (math.isfinite(value) and value >= 0) or (key == "rate" and value == 0):
-            raise ValueError(f"{key} must be a finite number {'above' if key == 'rate' else 'from'} 0. Got: {value!r}.")
+        check_number(key, value, **{"above" if key == "rate" else "minimum": 0})
     if chosen.target_range == "pm1" and "kld" in chosen.loss:
         raise ValueError('kld takes values below 0 for 0: give it target_range "unit", not "pm1".')
-
-
-def _plain(value):
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, Mapping) else value

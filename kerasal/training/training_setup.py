@@ -18,7 +18,7 @@ from kerasal.files import replacing
 from kerasal.models import open_model, registry
 from kerasal.names import as_text
 from kerasal.receptive_field import FeatureEvolution
-from kerasal.training.run_folder import DRAWN, identify_start
+from kerasal.training.run_folder import DRAWN, digest_start
 
 import keras
 import tensorflow as tf
@@ -145,7 +145,7 @@ def prepare_training(
         train, test = ((convention.apply(images[..., None]), labels) for images, labels in splits)
     trained = any(options.get(name) is not None for name in ("weights", "backbone_weights"))
     given = is_file or weights is not None or trained
-    start = identify_start(model.weights) if given else DRAWN
+    start = digest_start(model.weights) if given else DRAWN
     return TrainingSetup(model, convention, chosen, train, test, names, start)
 
 

@@ -10,8 +10,7 @@ from atlas_pages import Page, check_links, pages
 
 import kerasal
 from kerasal import images
-from kerasal.atlas.captions import number
-from kerasal.atlas.slugs import slug, slugs, told_apart
+from kerasal.atlas.captions import abbreviate_paths, make_slug, make_slugs, number
 
 
 @pytest.mark.slow
@@ -105,19 +104,19 @@ def test_a_sample_is_said_to_be_one(site):
 
 
 def test_slugs_are_safe_and_differ():
-    assert slug("conv1") == "conv1" and slug("block5_conv3") == "block5_conv3"
+    assert make_slug("conv1") == "conv1" and make_slug("block5_conv3") == "block5_conv3"
     names = ["block/a:0", "block:a/0", "Conv1", "conv1", "..", "", "index", "con", "x" * 300, "ü", "a b", "\udcff"]
-    made = [slug(name) for name in names]
+    made = [make_slug(name) for name in names]
     assert len({one.lower() for one in made}) == len(names)
     assert all(one and set(one) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-") and len(one) < 80 for one in made)
     assert not any(one in ("index", "con") or one.startswith(".") for one in made)
-    assert slugs(["x/a.png", "y/a.png", "z/b.png"], ["a", "a", "b"])[2] == "b"
-    assert len(set(slugs(["x/a.png", "y/a.png"], ["a", "a"]))) == 2
+    assert make_slugs(["x/a.png", "y/a.png", "z/b.png"], ["a", "a", "b"])[2] == "b"
+    assert len(set(make_slugs(["x/a.png", "y/a.png"], ["a", "a"]))) == 2
 
 
 def test_images_of_one_name_are_told_apart():
     files = [pathlib.Path(one) for one in ("x/a.png", "x/a.jpg", "x/b.png", "y/b.png", "c.png")]
-    assert told_apart(files) == ["a.png", "a.jpg", "x/b.png", "y/b.png", "c"]
+    assert abbreviate_paths(files) == ["a.png", "a.jpg", "x/b.png", "y/b.png", "c"]
 
 
 def test_the_top_classes_box_is_drawn_last():

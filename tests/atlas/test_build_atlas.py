@@ -10,12 +10,10 @@ from atlas_pages import Page, check_links
 
 import kerasal
 from kerasal import atlas, images
-from kerasal.atlas import ascents, atlas_plan, build_atlas, exemplar_records
-from kerasal.atlas.anatomy import anatomy
+from kerasal.atlas import atlas_plan, build_atlas, exemplar_records, maximized
+from kerasal.atlas.anatomy import choose_layers, draw_wires, list_layers, sample
 from kerasal.atlas.atlas_model import atlas_digest, atlas_model
 from kerasal.atlas.atlas_store import Store, check_folder
-from kerasal.atlas.layer_graph import wires
-from kerasal.atlas.selection import chosen_layers, sample
 
 import keras
 
@@ -114,7 +112,7 @@ def test_stopped_half_way(net, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(ascents, "ascend_channels", stop)
+        patched.setattr(maximized, "ascend_channels", stop)
         patched.setattr(build_atlas.Pages, "write_now_and_then", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             build(net, tmp_path / "site")
@@ -275,7 +273,7 @@ def test_thousands_of_channels_are_sampled(tmp_path, only_plans):
         ({"layers": ["midle"]}, "Did you mean middle"),
         ({"layers": ["flatten"]}, None),
         ({"classes": [2]}, "2 classes, counted from 0"),
-        ({"channels": 0}, "channels is a whole number from 1"),
+        ({"channels": 0}, "channels must be a positive integer, got 0"),
         ({"images": "nowhere"}, "no image file or folder"),
     ],
 )
@@ -327,10 +325,10 @@ def test_a_saved_model_that_cannot_be_looked_into(net, photographs, tmp_path):
 
 
 def test_layers_are_chosen_by_name_pattern_and_slice(shared_model):
-    layers = anatomy(shared_model("nested"), (8, 8, 3))
+    layers = list_layers(shared_model("nested"), (8, 8, 3))
 
     def chosen(*wanted):
-        return [layer.path.rpartition("/")[2] for layer in chosen_layers(layers, wanted or None)]
+        return [layer.path.rpartition("/")[2] for layer in choose_layers(layers, wanted or None)]
 
     assert chosen() == ["conv1", "conv2"]
     assert chosen("conv2") == chosen("-1:") == ["conv2"] and chosen(":1") == ["conv1"]
@@ -346,16 +344,16 @@ def test_the_graph_has_a_line_for_each_connection():
     total = keras.layers.Add(name="sum")([one, again(one)])
     model = keras.Model(inputs, total)
     again(total)  # by somebody else, not in this model
-    layers = anatomy(model, (8, 8, 3))
+    layers = list_layers(model, (8, 8, 3))
     assert [layer.sources for layer in layers] == [(), (0,), (0, 1)]
-    drawn = wires(layers)
+    drawn = draw_wires(layers)
     assert len(drawn.paths) == 3 and sum("Q" in path for path in drawn.paths) == 1
 
 
 def test_exemplars_of_a_dense_layer_are_whole_images_in_order(net, photographs, tmp_path):
     opened = atlas_model(net, preprocessing="unit")
     store = Store(tmp_path / "site", atlas_digest(opened), "net")
-    (layer,) = (one for one in anatomy(net, (4, 4, 1)) if one.path == "middle")
+    (layer,) = (one for one in list_layers(net, (4, 4, 1)) if one.path == "middle")
     files = sorted(photographs.iterdir())
     exemplar_records.find_exemplars(opened, store, layer, [0, 2], files, "stamp")
     readable = [file for file in files if file.suffix == ".png"]

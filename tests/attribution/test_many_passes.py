@@ -232,16 +232,16 @@ def test_a_map_is_resized_to_the_image(pooled, pictures):
 @pytest.mark.parametrize(
     ("method", "options", "says"),
     [
-        ("smoothgrad", {"samples": 0}, "samples is a whole number from 1 on"),
+        ("smoothgrad", {"samples": 0}, "samples must be a positive integer, got 0"),
         ("smoothgrad", {"noise": -0.1}, "noise is a share"),
         ("smoothgrad", {"squared": True, "variance": True}, "choose one"),
-        ("integrated_gradients", {"steps": 0}, "steps is a whole number"),
+        ("integrated_gradients", {"steps": 0}, "steps must be a positive integer, got 0"),
         ("integrated_gradients", {"baseline": np.zeros((7, 8, 3))}, r"fits \(8, 8, 3\). Received shape \(7, 8, 3\)"),
         ("integrated_gradients", {"baseline": "blurred"}, "or, for images"),
         ("integrated_gradients", {"baseline": np.nan}, "finite"),
         ("gradcam", {"layer": "conv9"}, "Did you mean conv"),
         ("layercam", {"layer": "predictions"}, "has no map"),
-        ("scorecam", {"channels": 0}, "channels is a whole number"),
+        ("scorecam", {"channels": 0}, "channels must be a positive integer, or None for all, got 0"),
     ],
 )
 def test_wrong_options(method, options, says, model, batch):

@@ -15,7 +15,7 @@ from kerasal import images
 from kerasal.batch import shard
 from kerasal.batch.image_list import list_images
 from kerasal.batch.output_folder import Folder
-from kerasal.batch.shard_plan import Shard, plan
+from kerasal.batch.shard import Shard, plan_shards
 from kerasal.files import replacing
 
 LATIN = os.fsdecode(b"caf\xe9.png")
@@ -67,7 +67,7 @@ def photos(tmp_path):
 
 def _make(sources, out, format):
     kind = FakeKind(format)
-    record = shard.make(kind, out, Shard(0, tuple(sources)))
+    record = shard.make_shard(kind, out, Shard(0, tuple(sources)))
     return {letter["image"]: letter for letter in record["dead_letters"]}
 
 
@@ -89,7 +89,7 @@ def test_names_that_cannot_be_written_are_dead_letters(photos, tmp_path, format)
     manifest = folder.write_manifest({}, 0, {source.name for source in list_images(photos, out)})
     assert json.loads((out / "manifest.json").read_text(encoding="utf-8")) == manifest
     assert {letter["image"] for letter in manifest["dead_letters"]} == set(expected)
-    assert plan(list_images(photos, out), folder.records(), 32) == ([], [])  # all of it is done
+    assert plan_shards(list_images(photos, out), folder.records(), 32) == ([], [])  # all of it is done
     assert not list(out.rglob(".*-*"))
 
 

@@ -61,7 +61,7 @@ def test_the_command(cli, model_file, photos, tmp_path):
     assert "7 of 10 images (10 images were done before)" in out
     code, out, err = cli("class_saliency", model_file, photos, "out", "-p", "unit", "--class", "3")
     assert code == 1
-    assert 'class was "2" and is "3"' in err
+    assert "class: 2 there, 3 now" in err
     code, out, err = cli("class_saliency", model_file, photos / "b" / "text.jpg", "bad", "-p", "unit")
     assert code == 1
     assert "Nothing could be done for any of the images" in err

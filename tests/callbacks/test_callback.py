@@ -9,6 +9,7 @@ from PIL import Image
 import kerasal
 from kerasal import images as pictures
 from kerasal.callbacks import draw_strip, strips
+from kerasal.receptive_field.exemplars.evolution_files import EpochStore
 
 import keras
 import tensorflow as tf
@@ -57,8 +58,8 @@ def test_it_changes_nothing_of_the_training(watched):
 
 def test_what_is_stored(watched):
     folder, model = watched
-    assert list(strips.epochs_in(folder)) == [0, 2, 3]
-    _, tiles = strips.read_epoch(strips.epochs_in(folder)[3])
+    assert list(EpochStore(folder).epochs()) == [0, 2, 3]
+    tiles = EpochStore(folder).read(strips.read_tiles)[3]
     rows = [one.row for one in tiles]
     assert rows == [
         *("image 0, class_saliency", "image 0, gradcam", "image 1, class_saliency", "image 1, gradcam", "ant", "cat")
@@ -95,30 +96,30 @@ def test_a_training_that_goes_on_adds_to_the_strips(tmp_path):
     model = train(kerasal.KerasalCallback(tmp_path, **LOOK), epochs=2)
     before = pictures.read(tmp_path / "maps.png")
     train(kerasal.KerasalCallback(tmp_path, **LOOK), model, epochs=3, initial_epoch=2)
-    assert list(strips.epochs_in(tmp_path)) == [0, 1, 2, 3]
+    assert list(EpochStore(tmp_path).epochs()) == [0, 1, 2, 3]
     assert pictures.read(tmp_path / "maps.png").shape[1] > before.shape[1]
 
 
 def test_a_folder_of_another_training_is_refused(tmp_path):
     train(kerasal.KerasalCallback(tmp_path, **LOOK))
-    kept = strips.epochs_in(tmp_path)[3].read_bytes()
-    with pytest.raises(ValueError, match="holds an earlier training, up to epoch 3"):
+    kept = EpochStore(tmp_path).epochs()[3].read_bytes()
+    with pytest.raises(ValueError, match="holds pictures of an earlier run, up to epoch 3"):
         train(kerasal.KerasalCallback(tmp_path, **LOOK))
-    with pytest.raises(ValueError, match="of another kind: maps differ"):
+    with pytest.raises(ValueError, match=r"holds pictures with other settings \(maps: "):
         train(kerasal.KerasalCallback(tmp_path, **LOOK, maps=["gradcam"]), initial_epoch=3, epochs=4)
     changed = net()
     changed.get_layer("conv").activation = keras.activations.elu
-    with pytest.raises(ValueError, match="of another kind: architecture differ"):
+    with pytest.raises(ValueError, match=r"holds pictures with other settings \(architecture: "):
         train(kerasal.KerasalCallback(tmp_path, **LOOK), changed, initial_epoch=3, epochs=4)
-    assert strips.epochs_in(tmp_path)[3].read_bytes() == kept
+    assert EpochStore(tmp_path).epochs()[3].read_bytes() == kept
     train(kerasal.KerasalCallback(tmp_path, **LOOK, overwrite=True), epochs=1)
-    assert list(strips.epochs_in(tmp_path)) == [0, 1]
+    assert list(EpochStore(tmp_path).epochs()) == [0, 1]
 
 
 def test_a_damaged_epoch_costs_a_column(tmp_path):
     model = train(kerasal.KerasalCallback(tmp_path, **LOOK), epochs=2)
-    strips.epochs_in(tmp_path)[1].write_bytes(b"half")
-    with pytest.warns(UserWarning, match=r"epoch-0001.npz cannot be read .* left out"):
+    EpochStore(tmp_path).epochs()[1].write_bytes(b"half")
+    with pytest.warns(UserWarning, match=r"epoch-0001.npz is damaged .* left out"):
         train(kerasal.KerasalCallback(tmp_path, **LOOK), model, epochs=3, initial_epoch=2)
 
 
@@ -126,7 +127,7 @@ def test_a_damaged_epoch_costs_a_column(tmp_path):
     "options, error, message",
     [
         ({"maps": ["gradcm"], **LOOK}, ValueError, "gradcam"),
-        ({"every": 0, **LOOK}, ValueError, "every is a whole number"),
+        ({"every": 0, **LOOK}, ValueError, "every must be a positive integer, got 0"),
         ({}, ValueError, "nothing to watch"),
         ({"classes": [1], "features": {"conv": 0}}, ValueError, "give images"),
         ({"classes": [7]}, ValueError, "3 classes|0 to 2|7"),
@@ -141,7 +142,7 @@ def test_errors_come_before_the_first_step(tmp_path, options, error, message):
     with pytest.raises(error, match=message):
         train(kerasal.KerasalCallback(tmp_path / "run", **options), model)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
-    assert not strips.epochs_in(tmp_path / "run")
+    assert not EpochStore(tmp_path / "run").epochs()
 
 
 def test_a_failure_later_costs_only_the_pictures(tmp_path):
@@ -157,13 +158,13 @@ def test_a_failure_later_costs_only_the_pictures(tmp_path):
         warnings.simplefilter("always")
         model.fit(*DATA, batch_size=4, epochs=3, verbose=0, callbacks=[Spoil(), callback])
     assert any("after epoch 2 could not be stored and drawn" in str(one.message) for one in caught)
-    assert list(strips.epochs_in(tmp_path)) == [0, 1] and (tmp_path / "maps.png").exists()
+    assert list(EpochStore(tmp_path).epochs()) == [0, 1] and (tmp_path / "maps.png").exists()
 
 
 def test_a_long_training_is_drawn_evenly(tmp_path):
     for epoch in range(1, 31):
         tile = strips.Tile("maps", "one", "", np.full((8, 8, 3), epoch, np.uint8))
-        strips.write_epoch(tmp_path, epoch, [tile], {})
+        EpochStore(tmp_path).write(epoch, *strips.epoch_contents([tile], {}))
     wide = draw_strip(tmp_path, most=5, tile=32)
     seen = [value for value in np.unique(wide[..., 0]) if value in (1, 8, 9, 15, 16, 23, 30)]
     assert seen[0] == 1 and seen[-1] == 30 and wide.shape[1] < 6 * 45
@@ -175,11 +176,11 @@ def test_where_the_zero_image_has_no_gradient_the_ascent_starts_from_noise(tmp_p
     model = net()
     options = {"classes": [1], "ascent": {"preset": "simonyan", "steps": 3}, "preprocessing": "unit"}
     train(kerasal.KerasalCallback(tmp_path, **options), model, epochs=1)
-    (tile,) = strips.read_epoch(tmp_path / "epoch-0000.npz")[1]
+    (tile,) = EpochStore(tmp_path).read(strips.read_tiles)[0]
     assert tile.label == "from noise" and tile.picture.std() > 10
     model.get_layer("conv").set_weights([np.zeros((3, 3, 3, 4)), -np.ones(4)])
     train(kerasal.KerasalCallback(tmp_path / "dead", **options), model, epochs=1)
-    (tile,) = strips.read_epoch(tmp_path / "dead" / "epoch-0000.npz")[1]
+    (tile,) = EpochStore(tmp_path / "dead").read(strips.read_tiles)[0]
     assert tile.label == "nothing moves it"
 
 

@@ -134,7 +134,7 @@ def test_ctrl_c(invoke, tmp_path, monkeypatch, stop):
             ValueError,
             "needs TF_CONFIG in the environment of every process",
         ),
-        (("mnist_cnn", "--epochs", "0"), ValueError, "epochs is a whole number from 1 on. Received: 0."),
+        (("mnist_cnn", "--epochs", "0"), ValueError, "epochs must be a positive integer, got 0."),
     ],
 )
 def test_errors_are_one_clear_line(invoke, tmp_path, arguments, error, message):
@@ -196,14 +196,18 @@ def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_pat
     ("arguments", "error", "message"),
     [
         (("five_class_cnn", "--classes", "red,gren"), ValueError, "Did you mean green"),
-        (("five_class_cnn", "--classes", "red,blue", "--test-share", 0), ValueError, "Received: 0.0."),
+        (("five_class_cnn", "--classes", "red,blue", "--test-share", 0), ValueError, "above 0 and below 1, got 0.0."),
         (("five_class_cnn", "--net-option", "clases=3"), ValueError, "Did you mean classes?"),
         (
             ("five_class_cnn", "--net-option", "classes=4", *SMALL_NET),
             ValueError,
             "has 4 outputs and the training images",
         ),
-        (("five_class_cnn", "--flip", "--shift", 0.9, *SMALL_NET), ValueError, "shift is a share from 0 to 0.5"),
+        (
+            ("five_class_cnn", "--flip", "--shift", 0.9, *SMALL_NET),
+            ValueError,
+            "shift must be a finite number in 0..0.5",
+        ),
         (("none.keras",), FileNotFoundError, "none.keras"),
     ],
 )

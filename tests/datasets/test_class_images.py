@@ -6,7 +6,7 @@ import pytest
 from kerasal import images
 from kerasal.datasets import class_images
 from kerasal.datasets.class_folders import class_files, has_class_folders
-from kerasal.datasets.labeled_images import ClassImages, _shared_out
+from kerasal.datasets.labeled_images import ClassImages, _share_out
 
 SHAPE = (8, 8, 3)
 
@@ -49,7 +49,7 @@ def test_what_does_not_fit_into_memory_is_read_from_its_files(folder):
     assert kept.pixels is not None and read.pixels is None
     np.testing.assert_array_equal(kept.take([3, 0, 12]), read.take([3, 0, 12]))
     np.testing.assert_array_equal(kept.means(), read.means())
-    assert kept.fingerprint() == read.fingerprint()
+    assert kept.digest() == read.digest()
 
 
 def test_class_means(folder):
@@ -75,7 +75,7 @@ def test_a_split_has_the_share_and_every_class(seed):
     random = np.random.default_rng(seed)
     counts = random.integers(2, 200, random.integers(2, 9))
     share = random.uniform(0.1, 0.5)
-    wanted = _shared_out(counts, share)
+    wanted = _share_out(counts, share)
     assert (wanted >= 1).all() and (wanted < counts).all()
     assert (np.abs(wanted - counts * share) < 1).all() or counts.min() * share < 1
     if counts.min() * share >= 1:
@@ -84,7 +84,7 @@ def test_a_split_has_the_share_and_every_class(seed):
 
 def test_the_papers_split():
     """2,890 images of five classes, a fifth of them to test on: 2,312 and 578."""
-    assert _shared_out(np.array([578, 577, 579, 600, 556]), 0.2).sum() == 578
+    assert _share_out(np.array([578, 577, 579, 600, 556]), 0.2).sum() == 578
 
 
 @pytest.mark.parametrize("parts", [("train", "val"), ("Training", "test")])
@@ -136,7 +136,7 @@ def test_unusable_folders(tmp_path, folder):
     refused(folder / "ant" / "00.png", "is a file", NotADirectoryError)
     refused(folder / "ant", r"There are no class folders in .*ant.*Expected a folder for each class")
     refused(folder, "two classes or more. Received bee", classes=["bee"])
-    refused(folder, r"share of the test images.*Received: 1\.5", test_share=1.5)
+    refused(folder, r"share must be a finite number above 0 and below 1, got 1\.5", test_share=1.5)
     (folder / "dog").mkdir()
     refused(folder, r"1 of 4 class folders in .* hold no images: dog\. Remove them, or choose")
     make(folder, dog=1)
@@ -170,9 +170,9 @@ def test_which_folders_hold_classes(folder, tmp_path):
     assert not has_class_folders(folder / "ant")
 
 
-def test_a_fingerprint_tells_data_apart(folder):
+def test_a_digest_tells_data_apart(folder):
     first = class_images(folder, SHAPE)[0]
-    assert first.fingerprint() == class_images(folder, SHAPE)[0].fingerprint()
+    assert first.digest() == class_images(folder, SHAPE)[0].digest()
     others = [
         class_images(folder, (9, 8, 3))[0],
         class_images(folder, SHAPE, fit="stretch")[0],
@@ -180,7 +180,7 @@ def test_a_fingerprint_tells_data_apart(folder):
         ClassImages(["x", "bee", "cat"], first.files, first.labels, SHAPE),
     ]
     images.write(first.files[0], np.random.default_rng(0).integers(0, 255, (9, 9, 3)).astype(np.uint8))
-    assert len({one.fingerprint() for one in [*others, first]} | {class_images(folder, SHAPE)[0].fingerprint()}) == 5
+    assert len({one.digest() for one in [*others, first]} | {class_images(folder, SHAPE)[0].digest()}) == 5
 
 
 @pytest.mark.parametrize(

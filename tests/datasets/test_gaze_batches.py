@@ -126,11 +126,11 @@ def test_a_cache_is_used_again_until_something_changes(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"target": "densities"}, "target: expected one of density, fixations"),
-        ({"target_range": "255"}, "target_range: expected"),
-        ({"fit": "pad"}, "fit: expected"),
-        ({"empty": "keep"}, "empty: expected"),
-        ({"batch": 0}, "batch: expected"),
+        ({"target": "densities"}, "target must be one of density, fixations"),
+        ({"target_range": "255"}, "target_range must be one of"),
+        ({"fit": "pad"}, "fit must be one of stretch, crop"),
+        ({"empty": "keep"}, "empty must be one of error, skip"),
+        ({"batch": 0}, "batch must be a positive integer, got 0"),
         ({"preprocessing": "cafe"}, "Did you mean caffe"),
     ],
 )

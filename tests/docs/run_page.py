@@ -81,7 +81,7 @@ def main(page: str, folder: str, written: str) -> None:
 
 def shorten() -> None:
     """Let ascents take three steps: whether a page is right does not depend on how far they get."""
-    from kerasal.maximization.presets import PRESETS
+    from kerasal.maximization.recipe import PRESETS
 
     for preset in PRESETS.values():
         preset["steps"] = 3

@@ -69,7 +69,7 @@ def test_every_shape_of_a_map():
 def test_what_cannot_be_finished():
     with pytest.raises(ValueError, match="1 NaN or infinite values"):
         gaze.finish(np.array([[0, np.nan], [0, 0]], np.float32), (4, 4))
-    with pytest.raises(ValueError, match="postprocess is one of examiners, pan, none"):
+    with pytest.raises(ValueError, match="postprocess must be one of examiners, pan, none"):
         gaze.finish(np.zeros((2, 2), np.float32), (4, 4), "smooth")
     with pytest.raises(ValueError, match="target_range"):
         gaze.Predictor(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(1, 1)]), target_range="pm")

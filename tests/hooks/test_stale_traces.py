@@ -15,7 +15,7 @@ import pytest
 import kerasal
 from kerasal import attribution, features, objectives
 from kerasal.hooks import snapshot, trace
-from kerasal.receptive_field.geometry.field_windows import known_field
+from kerasal.receptive_field.geometry.field_geometry import remember_field
 
 import keras
 import tensorflow as tf
@@ -259,7 +259,7 @@ def test_negative_slope_and_padding_of_keras_layers(images):
 ROUTINES = {
     "maximize": lambda model, images, _: kerasal.maximize(model, objectives.channel("first", 1), steps=3).raw,
     "feature_maps": lambda model, images, _: features.feature_maps(model, images, "first"),
-    "known_field": lambda model, images, _: np.array(known_field(model, "first", (6, 6)).size),
+    "known_field": lambda model, images, _: np.array(remember_field(model, "first", (6, 6)).size),
     "compiled": lambda model, images, compiled: compiled(tf.constant(images), tf.constant([0, 1])).numpy(),
     "guided_backprop": lambda model, images, _: attribution.guided_backprop(model, images, 0),
 }

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from kerasal import datasets, images
-from kerasal.localization.segmentation import checked_image
+from kerasal.localization.segmentation import check_cut_image
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (8, 10, 3)).astype(np.uint8)
@@ -36,7 +36,7 @@ TAKERS = {
     "caption": lambda image: images.caption(image, "text"),
     "to_channels": lambda image: images.to_channels(image, 1),
     "GazeDataset": lambda image: datasets.GazeDataset([image], fixations=[np.zeros((1, 2))]),
-    "graphcut": checked_image,
+    "graphcut": check_cut_image,
 }
 
 

@@ -83,18 +83,18 @@ def test_pointing_looks_at_the_maximum():
     assert localization.pointing_accuracy([values], [(0, 0, 25, 20)], tolerance=1) == 1.0
     with pytest.raises(ValueError, match="everywhere"):
         localization.pointing_accuracy([np.ones((3, 3))], [(0, 0, 1, 1)])
-    with pytest.raises(ValueError, match="from 0 on"):
+    with pytest.raises(ValueError, match="tolerance must be a finite number of at least 0, got"):
         localization.pointing_accuracy([values], [(0, 0, 25, 20)], tolerance=-1)
 
 
 def test_boxes_outside_the_image_are_refused_and_rounding_is_cut_off():
-    assert localization.inside([(-0.5, 0, 30.4, 20)], (20, 30), "a") == [(0.0, 0.0, 30.0, 20.0)]
+    assert localization.clip_boxes([(-0.5, 0, 30.4, 20)], (20, 30), "a") == [(0.0, 0.0, 30.0, 20.0)]
     with pytest.raises(ValueError, match="leaves the image, which is 30 × 20"):
-        localization.inside([(0, 0, 60, 20)], (20, 30), "a")
+        localization.clip_boxes([(0, 0, 60, 20)], (20, 30), "a")
 
 
 def test_a_scaled_box_stays_within_its_image():
-    assert localization.scaled((0, 0, 224, 224), (224, 224), (64, 48)) == (0, 0, 48, 64)
-    assert localization.scaled((32, 16, 64, 48), (64, 128), (128, 64)) == (16, 32, 32, 96)
-    x_min, y_min, x_max, y_max = localization.scaled((223, 223, 224, 224), (224, 224), (64, 64))
+    assert localization.scale_box((0, 0, 224, 224), (224, 224), (64, 48)) == (0, 0, 48, 64)
+    assert localization.scale_box((32, 16, 64, 48), (64, 128), (128, 64)) == (16, 32, 32, 96)
+    x_min, y_min, x_max, y_max = localization.scale_box((223, 223, 224, 224), (224, 224), (64, 64))
     assert (x_min, y_min, x_max, y_max) == (63, 63, 64, 64)  # 223 is nearer to 64, which is outside

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from kerasal import localization
-from kerasal.localization.color_models import fit_colours, log_density
-from kerasal.localization.graph_cut import cut_by_colour, cut_by_evidence
+from kerasal.localization.graph_cut import cut_by_color, cut_by_evidence, fit_colors, log_density
 
 RANDOM = np.random.default_rng(3)
 SQUARE = (20, 12, 44, 40)
@@ -95,7 +94,7 @@ def test_both_solvers_cut_alike_where_colours_are_all(number):
     inner, outer = _one_gaussian(image.mean() + 12, 8.0), _one_gaussian(image.mean() - 12, 8.0)
     free = np.full(image.shape[:2], cv2.GC_PR_BGD, np.uint8)
     evidence = log_density(image, inner) - log_density(image, outer)
-    one, other = cut_by_colour(image, inner, outer, free), cut_by_evidence(image, evidence)
+    one, other = cut_by_color(image, inner, outer, free), cut_by_evidence(image, evidence)
     assert 0.02 < one.mean() < 0.98
     assert (one != other).mean() < 0.001
     assert (one != (evidence > 0)).mean() > 0.01  # neighbours did change something
@@ -103,7 +102,7 @@ def test_both_solvers_cut_alike_where_colours_are_all(number):
 
 def test_log_density_is_the_mixture_formula():
     pixels = RANDOM.integers(0, 255, (300, 3)).astype(np.uint8)
-    model = fit_colours(pixels, 2, 0)
+    model = fit_colors(pixels, 2, 0)
     weights, means, covariances = model[:5], model[5:20].reshape(5, 3), model[20:].reshape(5, 3, 3)
     at = pixels[7].astype(float)
     expected = 0.0
@@ -119,9 +118,9 @@ def test_the_prior_bends_the_cut_to_the_map():
     image = RANDOM.integers(0, 255, (48, 48, 3)).astype(np.uint8)
     y, x = np.mgrid[:48, :48]
     saliency = np.exp(-((x - 20) ** 2 + (y - 26) ** 2) / 200.0)
-    mask = localization.graphcut(image, saliency, prior=300.0, colour=0.0, level=0.3)
+    mask = localization.graphcut(image, saliency, prior=300.0, color=0.0, level=0.3)
     assert localization.iou(localization.bounding_box(mask), localization.bounding_box(saliency > 0.3)) > 0.9
-    assert not localization.graphcut(image, saliency, prior=300.0, colour=0.0, level=0.9)[26, 28]
+    assert not localization.graphcut(image, saliency, prior=300.0, color=0.0, level=0.9)[26, 28]
 
 
 def test_a_cut_that_leaves_nothing_falls_back_on_the_seeds():
@@ -165,7 +164,7 @@ def test_bad_maps_and_images_are_refused():
         localization.graphcut(image, saliency[:32])
     with pytest.raises(ValueError, match="NaN"):
         localization.graphcut(image, np.where(saliency > 0.5, np.nan, saliency))
-    with pytest.raises(ValueError, match="one colour"):
+    with pytest.raises(ValueError, match="one color"):
         localization.graphcut(np.full_like(image, 90), saliency)
     with pytest.raises(ValueError, match="not model inputs"):
         localization.graphcut(image / 255, saliency)

@@ -78,15 +78,15 @@ def test_everything_on_the_way_is_there(net, photo):
 
 def test_pictures_show_the_seeds_the_mask_and_the_box(net, photo):
     (found,) = localization.find_objects(net, photo, classes=[0], preprocessing="unit")
-    seeds = localization.seeded(found.picture, found.cut)
+    seeds = localization.draw_seeds(found.picture, found.cut)
     assert (seeds[found.cut.foreground][:, 2] > 180).all()
     assert (seeds[found.cut.background][:, 1:] > 180).all()
-    masked = localization.masked(photo, found.mask)
+    masked = localization.draw_mask(photo, found.mask)
     assert (masked[found.mask] == photo[found.mask]).all()
     assert masked[~found.mask].min() > 200
-    drawn = (localization.boxed(photo, found.box) != photo).any(axis=2)
+    drawn = (localization.draw_box(photo, found.box) != photo).any(axis=2)
     assert localization.bounding_box(drawn) == found.box
-    page = localization.figure(photo, [found, found], ["red", "red"], "a note")
+    page = localization.draw_localizations(photo, [found, found], ["red", "red"], "a note")
     assert page.shape[1] > 5 * 190
 
 
@@ -101,5 +101,5 @@ def test_wrong_use_is_refused(net, photo):
         localization.localize(net, photo, classes=[3])
     with pytest.raises(ValueError, match="uint8"):
         localization.localize(net, photo / 255.0)
-    with pytest.raises(ValueError, match="top is"):
+    with pytest.raises(ValueError, match="top must be a positive integer, got"):
         localization.localize(net, photo, top=0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import kerasal
-from kerasal.maximization.diversity import Diversity
+from kerasal.maximization.ascent import Diversity
 from kerasal.objectives import channel, class_score
 
 import tensorflow as tf
@@ -59,9 +59,9 @@ def test_diversity_leaves_other_objectives_alone(make_model):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"copies": 0}, "copies is"),
+        ({"copies": 0}, "copies must be a positive integer, got 0"),
         ({"diversity": 1.0}, "copies=4"),
-        ({"copies": 2, "diversity": -1}, "diversity is"),
+        ({"copies": 2, "diversity": -1}, "diversity must be a finite number of at least 0, got -1"),
         ({"copies": 2, "init": "zero"}, "differ by where they start"),
         ({"copies": 2, "init": np.zeros((8, 8, 3))}, "differ by where they start"),
         ({"copies": 2, "preset": "simonyan"}, 'init is "normal"'),

@@ -134,7 +134,7 @@ def test_starts(linear):
     np.testing.assert_allclose(kerasal.maximize(model, [class_score(0)] * 2, init=two, **still).raw, two, atol=1e-4)
 
 
-def test_a_step_is_in_grey_levels_whatever_the_convention(linear):
+def test_a_step_is_in_gray_levels_whatever_the_convention(linear):
     model, _ = linear
     for name, unit in (("none", 1.0), ("unit", 1 / 255), ("tf", 2 / 255)):
         found = kerasal.maximize(model, class_score(0), init="zero", steps=1, step_size=3.0, preprocessing=name)
@@ -184,15 +184,20 @@ def test_models_of_any_size():
         (class_score(6), {}, ValueError, "There are 6 classes"),
         (channel("conv1", 9), {}, ValueError, "There are 4 channels"),
         (channel("conv9", 0), {}, ValueError, "Did you mean"),
-        (class_score(0), {"steps": 0}, ValueError, "steps is"),
-        (class_score(0), {"steps": 2.5}, ValueError, "steps is"),
-        (class_score(0), {"step_size": -1}, ValueError, "step_size is"),
-        (class_score(0), {"momentum": 1.0}, ValueError, "momentum is"),
+        (class_score(0), {"steps": 0}, ValueError, "steps must be a positive integer, got"),
+        (class_score(0), {"steps": 2.5}, ValueError, "steps must be a positive integer, got"),
+        (class_score(0), {"step_size": -1}, ValueError, "step_size must be a finite number above 0, got -1"),
+        (
+            class_score(0),
+            {"momentum": 1.0},
+            ValueError,
+            r"momentum must be a finite number of at least 0 and below 1, got 1\.0",
+        ),
         (class_score(0), {"preset": "simonian"}, ValueError, "Did you mean simonyan"),
         (class_score(0), {"init": "zeros"}, ValueError, "init is"),
         (class_score(0), {"init": np.zeros((2, 2, 3))}, ValueError, r"shape \(8, 8, 3\)"),
         (class_score(0), {"size": (9, 9)}, ValueError, "8 × 8"),
-        (class_score(0), {"normalize": "all"}, ValueError, "normalize is one of"),
+        (class_score(0), {"normalize": "all"}, ValueError, "normalize must be one of"),
         (class_score(0), {"preprocessing": "cafe"}, ValueError, "Did you mean caffe"),
         (class_score(0), {"parameterization": "wavelets"}, ValueError, r"one of \('pixels', 'fourier'\)"),
         (class_score(0), {"parameterization": "fourier", "clip": True}, ValueError, "clip is for pixels"),

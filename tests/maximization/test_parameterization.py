@@ -5,7 +5,7 @@ import pytest
 
 import kerasal
 from kerasal import images, preprocessing
-from kerasal.maximization.parameterization import COLOUR_COVARIANCE, Fourier, make_parameterization
+from kerasal.maximization.parameterization import COLOR_COVARIANCE, Fourier, make_parameterization
 
 import keras
 import tensorflow as tf
@@ -24,10 +24,10 @@ import tensorflow as tf
 )
 def test_a_spectrum_turns_back_into_its_image(shape, name):
     convention = None if name is None else preprocessing.get(name)
-    fourier, grey_level = make_parameterization("fourier", shape, convention, clip=False)
+    fourier, gray_level = make_parameterization("fourier", shape, convention, clip=False)
     low, high = (preprocessing.get("none") if convention is None else convention).value_range()
     share = np.random.default_rng(0).uniform(0.1, 0.9, (2, *shape))
-    wanted = (low + share * (high - low)) / grey_level
+    wanted = (low + share * (high - low)) / gray_level
     np.testing.assert_allclose(fourier.images(tf.constant(fourier.start(wanted))), wanted, atol=0.01)
 
 
@@ -37,7 +37,7 @@ def test_noise_has_the_size_the_spectrum_and_the_colours_of_photographs():
     levels = fourier.images(tf.constant(np.stack([fourier.noise(random) for _ in range(200)]))).numpy()
     assert np.sqrt(np.square(levels).mean()) == pytest.approx(1, abs=0.05)
     covariance = np.einsum("nhwc,nhwd->cd", levels, levels) / levels[..., 0].size
-    wanted = 3 * np.array(COLOUR_COVARIANCE) / np.trace(COLOUR_COVARIANCE)
+    wanted = 3 * np.array(COLOR_COVARIANCE) / np.trace(COLOR_COVARIANCE)
     np.testing.assert_allclose(covariance, wanted, atol=0.1)
     power = np.square(np.abs(np.fft.fft(levels.sum(axis=3), axis=1))).mean(axis=(0, 2))
     assert power[1] > 3 * power[4] > 9 * power[16]
@@ -51,7 +51,7 @@ def test_the_colours_are_those_of_real_photographs(data_folder):
     pixels = [images.read(path).reshape(-1, 3) / 255 for path in paths]
     mean = np.mean([one.mean(axis=0) for one in pixels], axis=0)
     found = np.mean([one.T @ one / len(one) for one in pixels], axis=0) - np.outer(mean, mean)
-    np.testing.assert_allclose(found, COLOUR_COVARIANCE, rtol=0.15)
+    np.testing.assert_allclose(found, COLOR_COVARIANCE, rtol=0.15)
 
 
 @pytest.fixture(scope="module")

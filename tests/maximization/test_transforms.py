@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal.maximization import Jitter, Rotation, Scale, TotalVariation
-from kerasal.maximization.transforms import _drawn_from
+from kerasal.maximization.image_priors import _sample_around
 
 import tensorflow as tf
 
@@ -22,7 +22,7 @@ def test_nothing_to_do_does_nothing(pictures):
 
 
 def test_a_quarter_turn_and_a_doubling(pictures):
-    turned = _drawn_from(tf.constant(pictures), 0.0, 1.0).numpy()
+    turned = _sample_around(tf.constant(pictures), 0.0, 1.0).numpy()
     np.testing.assert_allclose(turned, np.rot90(pictures, axes=(1, 2)), atol=1e-5)
     doubled = Scale(2.0, 2.0)(tf.constant(pictures), tf.constant([1, 2])).numpy()
     # Six pixels doubled: the middle three of twelve on each side, at quarters between pixels.
@@ -68,9 +68,9 @@ def test_draws_follow_the_seed_and_are_the_same_for_all_images(transform, pictur
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Jitter(-1), "whole number"),
-        (lambda: Jitter(1.5), "whole number"),
-        (lambda: Jitter(3, share=2.0), "share of the side"),
+        (lambda: Jitter(-1), "0 or a positive integer, got -1"),
+        (lambda: Jitter(1.5), "0 or a positive integer, got 1.5"),
+        (lambda: Jitter(3, share=2.0), r"share of Jitter must be a finite number in 0\.\.1, got 2\.0"),
         (lambda: Rotation(200), "0 to 180"),
         (lambda: Rotation(float("nan")), "0 to 180"),
         (lambda: Scale(0, 1), "0 < low"),

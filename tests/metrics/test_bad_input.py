@@ -232,17 +232,17 @@ def test_what_is_neither_map_nor_coordinates(bad):
 def test_options_are_checked():
     with pytest.raises(ValueError, match="negatives: expected"):
         metrics.auc(MAP, POINTS, negatives="some")
-    with pytest.raises(ValueError, match="step: expected"):
+    with pytest.raises(ValueError, match="step must be a finite number above 0 and at most 1, got"):
         metrics.auc_borji(MAP, POINTS, step=0)
-    with pytest.raises(ValueError, match="splits: expected"):
+    with pytest.raises(ValueError, match="splits must be a positive integer, or None for the exact mean, got"):
         metrics.auc_borji(MAP, POINTS, splits=0)
     with pytest.raises(ValueError, match="ddof: expected"):
         metrics.nss(MAP, POINTS, ddof=2)
-    with pytest.raises(ValueError, match="normalization: expected"):
+    with pytest.raises(ValueError, match="normalization must be one of minmax, sum, got"):
         metrics.similarity(MAP, DENSITY, normalization="max")
-    with pytest.raises(ValueError, match="downsize: expected"):
+    with pytest.raises(ValueError, match="downsize must be a positive integer, got"):
         metrics.emd(MAP, DENSITY, downsize=0)
-    with pytest.raises(ValueError, match="epsilon: expected"):
+    with pytest.raises(ValueError, match="epsilon must be a finite number above 0 and below 1, got"):
         metrics.kld(MAP, DENSITY, epsilon=0)
 
 

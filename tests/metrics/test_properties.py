@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kerasal import metrics
-from kerasal.metrics._counts import count_above
 from kerasal.metrics._maps import map_of
+from kerasal.metrics._sums import count_above
 from kerasal.metrics.stepped import thresholds
 
 SHAPE = (9, 11)

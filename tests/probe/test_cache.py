@@ -72,7 +72,7 @@ def test_a_layer_added_later_is_computed_alone(ask, shown, tmp_path):
 def test_a_stopped_pass_goes_on(ask, shown, monkeypatch, tmp_path):
     uninterrupted = ask(["one", "two"], cache=tmp_path / "other")
     monkeypatch.setattr(feature_store, "_BLOCK", 4 * 6 * 6 * 4)  # four images a block of the first layer
-    write, kept = feature_store.Store.write, []
+    write, kept = feature_store.FeatureStore.write, []
 
     def stop(self, *arguments):
         if len(kept) == 3:
@@ -80,10 +80,10 @@ def test_a_stopped_pass_goes_on(ask, shown, monkeypatch, tmp_path):
         write(self, *arguments)
         kept.append(arguments)
 
-    monkeypatch.setattr(feature_store.Store, "write", stop)
+    monkeypatch.setattr(feature_store.FeatureStore, "write", stop)
     with pytest.raises(KeyboardInterrupt, match=r"is kept in .*cache.* goes on"):
         ask(["one", "two"], batch_size=3)
-    monkeypatch.setattr(feature_store.Store, "write", write)
+    monkeypatch.setattr(feature_store.FeatureStore, "write", write)
     shown.clear()
     pd.testing.assert_frame_equal(ask(["one", "two"], batch_size=3), uninterrupted)
     assert 1 < sum(count for count, _ in shown) < 17
@@ -114,7 +114,7 @@ def test_the_definition_is_part_of_the_name(net):
     pixels, names = np.zeros((2, 9, 9, 3), np.uint8), []
     for activation in ("relu", "elu", "relu"):
         net.layers[0].activation = keras.activations.get(activation)
-        names.append(feature_store.identify(net, pixels, {}))
+        names.append(feature_store.digest_features(net, pixels, {}))
     assert names[0] == names[2] != names[1]
 
 

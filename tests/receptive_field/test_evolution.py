@@ -7,7 +7,7 @@ import pytest
 
 from kerasal import images, receptive_field, training
 from kerasal.receptive_field import FeatureEvolution
-from kerasal.receptive_field.exemplars import feature_evolution
+from kerasal.receptive_field.exemplars.evolution_files import EpochStore
 
 import keras
 
@@ -108,14 +108,14 @@ def test_another_run_or_evolution_in_the_folder_is_refused_before_the_first_step
     before, kept = model.get_weights(), {name: (folder / name).read_bytes() for name in files(folder)}
     with pytest.raises(ValueError, match=r"earlier run, up to epoch 3.*overwrite=True"):
         fit(model, watcher(folder))
-    with pytest.raises(ValueError, match="another evolution: its features differ"):
+    with pytest.raises(ValueError, match=r"holds an evolution with other settings \(features: "):
         fit(model, watcher(folder), epochs=4, initial_epoch=3)
-    with pytest.raises(ValueError, match="another evolution: its images differ"):
+    with pytest.raises(ValueError, match=r"holds an evolution with other settings \(images: "):
         other = FeatureEvolution(folder, data(12, 8)[0], FEATURES | {"pool": 1})
         fit(model, other, epochs=4, initial_epoch=3)
     changed = tiny()
     changed.get_layer("conv").activation = keras.activations.relu6
-    with pytest.raises(ValueError, match="another evolution: its architecture differ"):
+    with pytest.raises(ValueError, match=r"holds an evolution with other settings \(architecture: "):
         fit(changed, watcher(folder, features=FEATURES | {"pool": 1}), epochs=4, initial_epoch=3)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     assert kept == {name: (folder / name).read_bytes() for name in files(folder)}
@@ -124,7 +124,7 @@ def test_another_run_or_evolution_in_the_folder_is_refused_before_the_first_step
 def test_overwriting_replaces_the_earlier_run(run, tmp_path):
     model, folder, _ = run
     copied(folder, tmp_path)
-    (tmp_path / ".epoch-0003-half.npz").touch()
+    (tmp_path / ".epoch-0003-half_123.npz").touch()
     fit(model, watcher(tmp_path, epochs=[2], overwrite=True), epochs=2)
     assert files(tmp_path) == ["epoch-0002.npz", "evolution.png"]
 
@@ -133,7 +133,7 @@ def test_a_full_disk_costs_the_picture_and_not_the_training(run, tmp_path, monke
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(feature_evolution, "write_epoch", full)
+    monkeypatch.setattr(EpochStore, "write", full)
     model, _, _ = run
     before = model.get_weights()
     with pytest.warns(UserWarning, match=r"after epoch 1 could not be stored .*No space left.* training goes on"):

@@ -12,9 +12,9 @@ from kerasal.models import image_sources
 from kerasal.models.image_model import ImageModel
 from kerasal.preprocessing import get
 from kerasal.receptive_field.exemplars import ranked_units
-from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
+from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 from kerasal.receptive_field.exemplars.exemplar_search import Search
-from kerasal.receptive_field.geometry.field_windows import cut
+from kerasal.receptive_field.geometry.field_geometry import cut_box
 
 import keras
 import tensorflow as tf
@@ -82,20 +82,20 @@ def test_the_unit_alone_is_carried_back_and_cut_to_its_field(model, pixels, foun
             back = one.activations[rank] * attribution.deconvnet(model, inputs[number], unit)[0]
             box = field.box(place[1], place[0])
             assert tuple(one.boxes[rank]) == box
-            np.testing.assert_allclose(one.reconstructions[rank], cut(back, box, 0), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(one.reconstructions[rank], cut_box(back, box, 0), rtol=1e-4, atol=1e-5)
             outside = back.copy()
             outside[max(box[1], 0) : box[3], max(box[0], 0) : box[2]] = 0
             assert not outside.any() and back.any()
-            np.testing.assert_array_equal(one.crops[rank], cut(pixels[number], box, 128))
+            np.testing.assert_array_equal(one.crops[rank], cut_box(pixels[number], box, 128))
         assert one.boxes.min() < 0  # some fields reach into the padding, where the patch is grey
         assert one.crops.shape == (9, *field.size, 3)
 
 
 def test_a_box_is_cut_with_what_lies_outside_filled():
     image = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
-    assert cut(image, (2, 1, 4, 3), -1)[..., 0].tolist() == [[6, 7], [10, 11]]
-    assert cut(image, (-1, 2, 2, 4), -1)[..., 0].tolist() == [[-1, 8, 9], [-1, -1, -1]]
-    assert cut(image, (9, 9, 10, 10), -1).tolist() == [[[-1]]]
+    assert cut_box(image, (2, 1, 4, 3), -1)[..., 0].tolist() == [[6, 7], [10, 11]]
+    assert cut_box(image, (-1, 2, 2, 4), -1)[..., 0].tolist() == [[-1, 8, 9], [-1, -1, -1]]
+    assert cut_box(image, (9, 9, 10, 10), -1).tolist() == [[[-1]]]
 
 
 def linear_below(*, above="relu", size=6):
@@ -121,7 +121,7 @@ def test_with_linear_activations_the_deconvnet_is_the_gradient():
         for rank, number in enumerate(one.numbers):
             unit = objectives.neuron("two", 0, tuple(one.positions[rank]))
             gradient = attribution.input_gradient(model, inputs[number], unit)[0]
-            expected = one.activations[rank] * cut(gradient, tuple(one.boxes[rank]), 0)
+            expected = one.activations[rank] * cut_box(gradient, tuple(one.boxes[rank]), 0)
             np.testing.assert_allclose(one.reconstructions[rank], expected, rtol=1e-4, atol=1e-3)
 
 
@@ -304,9 +304,9 @@ def test_bad_input(model, pixels, tmp_path):
         take(layer="predictions")
     with pytest.raises(ValueError, match="Unknown layer"):
         take(layer="conv9")
-    with pytest.raises(ValueError, match="k is a whole number from 1"):
+    with pytest.raises(ValueError, match="k must be a positive integer, got"):
         take(k=0)
-    with pytest.raises(ValueError, match="rule is one of"):
+    with pytest.raises(ValueError, match="rule must be one of"):
         take(rule="deconv")
     with pytest.raises(ValueError, match=r"How does .* want its pixels"):
         take(preprocessing=None)
@@ -382,19 +382,19 @@ def test_the_page_shows_pairs(found):
 
 
 def test_reconstructions_are_drawn_in_the_colours_of_the_image():
-    from kerasal.receptive_field.exemplars.exemplar_pages import in_colours
+    from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 
     back = np.zeros((2, 2, 3), np.float32)
     back[0, 0] = (1, 0, 0)  # blue, for a model that takes BGR
-    assert in_colours(back, get("caffe"))[0, 0].tolist() == [128, 128, 255]
-    assert in_colours(back, None)[0, 0].tolist() == [255, 128, 128]
-    assert in_colours(0 * back, None).tolist() == [[[128] * 3] * 2] * 2
+    assert draw_reconstruction(back, get("caffe"))[0, 0].tolist() == [128, 128, 255]
+    assert draw_reconstruction(back, None)[0, 0].tolist() == [255, 128, 128]
+    assert draw_reconstruction(0 * back, None).tolist() == [[[128] * 3] * 2] * 2
 
 
 def test_a_net_that_overflows_is_drawn_as_no_response():
     """One NaN epoch must not spoil the strip of all the others."""
     reconstruction = np.ones((4, 4, 1), np.float32)
     reconstruction[0] = np.nan
-    picture = in_colours(reconstruction, None)
+    picture = draw_reconstruction(reconstruction, None)
     assert (picture[0] == 128).all()
     assert (picture[1:] > 200).all()

@@ -103,7 +103,7 @@ def test_a_model_compared_with_itself_is_alike(model):
     same = receptive_field.compare_patterns(model, model, "pool2")
     np.testing.assert_allclose(same.table["similarity"], 1, rtol=1e-6)
     np.testing.assert_array_equal(same.left, same.right)
-    np.testing.assert_array_equal(same.table["centre_surround_left"], same.table["centre_surround_right"])
+    np.testing.assert_array_equal(same.table["center_surround_left"], same.table["center_surround_right"])
     assert len(same.table) == 8
 
 
@@ -138,7 +138,7 @@ def test_a_difference_of_gaussians_is_centre_and_surround(sign):
     _, gaussian = gaussians()
     dog = sign * (gaussian(3) - gaussian(6) / 4)
     for pattern in (dog, dog[..., None] * np.array([0.5, -1, 0.5])):
-        found = receptive_field.centre_surround(pattern)
+        found = receptive_field.center_surround(pattern)
         assert found.score > 0.95
         assert found.widths == pytest.approx((3, 6), rel=0.05)
         assert found.polarity == (
@@ -148,24 +148,24 @@ def test_a_difference_of_gaussians_is_centre_and_surround(sign):
 
 def test_edges_bars_blobs_and_noise_are_not():
     x, gaussian = gaussians()
-    edge = receptive_field.centre_surround(x * gaussian(6))
+    edge = receptive_field.center_surround(x * gaussian(6))
     assert edge.score < 0.01
     assert edge.symmetry < 0.01
-    assert receptive_field.centre_surround(gaussian(6) * np.cos(0.7 * x)).score < 0.3  # a grating
-    blob = receptive_field.centre_surround(gaussian(4))
+    assert receptive_field.center_surround(gaussian(6) * np.cos(0.7 * x)).score < 0.3  # a grating
+    blob = receptive_field.center_surround(gaussian(4))
     assert blob.symmetry > 0.95
     assert blob.score < 0.05  # no surround
     distance = np.sqrt(-2 * 36 * np.log(gaussian(6)))
     for blunt in (np.maximum(0, 1 - distance / 14), np.exp(-((distance / 10) ** 4))):  # ends sooner than a Gaussian
-        found = receptive_field.centre_surround(blunt)
+        found = receptive_field.center_surround(blunt)
         assert found.fit > 0.95
         assert found.score < 0.1
-    assert receptive_field.centre_surround(np.random.default_rng(0).normal(size=(41, 41, 3))).score < 0.05
-    empty = receptive_field.centre_surround(np.zeros((9, 9, 3)))
+    assert receptive_field.center_surround(np.random.default_rng(0).normal(size=(41, 41, 3))).score < 0.05
+    empty = receptive_field.center_surround(np.zeros((9, 9, 3)))
     assert (empty.score, empty.polarity) == (0, 0)
     for bad in (np.zeros((2, 9)), np.zeros(9), np.full((9, 9), np.nan)):
         with pytest.raises(ValueError, match="3 pixels a side"):
-            receptive_field.centre_surround(bad)
+            receptive_field.center_surround(bad)
 
 
 def test_bad_input(model):
@@ -173,11 +173,11 @@ def test_bad_input(model):
         receptive_field.validate_pattern(model, "pool2", 8)
     with pytest.raises(ValueError, match=r"one finite image \(h, w, 3\)"):
         receptive_field.validate_pattern(model, "pool2", 0, np.zeros((10, 10)))
-    with pytest.raises(ValueError, match="rescale is a finite number above 0"):
+    with pytest.raises(ValueError, match="rescale must be a finite number above 0"):
         receptive_field.validate_pattern(model, "pool2", 0, rescale=0)
-    with pytest.raises(ValueError, match="a constant is a finite number above 0"):
+    with pytest.raises(ValueError, match="a constant must be a finite number above 0"):
         receptive_field.propagation(model, "pool2", 0, [1, -1])
-    with pytest.raises(ValueError, match="threshold is a finite number above 0"):
+    with pytest.raises(ValueError, match="threshold must be a finite number above 0"):
         receptive_field.propagation(model, "pool2", 0, threshold=np.nan)
 
 

@@ -208,7 +208,7 @@ def test_bad_input(make_model):
         receptive_field.field(model, "conv9")
     with pytest.raises(ValueError, match=r"'flatten'.*no spatial map"):
         receptive_field.field(model, "flatten")
-    with pytest.raises(ValueError, match="two whole numbers"):
+    with pytest.raises(ValueError, match="two positive integers, got"):
         receptive_field.field(model, "conv1", input_size=(8, 0))
     with pytest.raises(IndexError, match="2 rows and 2 columns"):
         receptive_field.field(model, "conv2").box(2, 0)

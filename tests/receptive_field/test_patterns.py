@@ -182,7 +182,7 @@ def test_bad_input(small, make_model):
         with pytest.raises(ValueError, match=f"'{layer}' of 'stack' has no spatial map"):
             receptive_field.patterns(small, layer)
     for constant in (0, -1, np.nan, np.inf, "1", True):
-        with pytest.raises(ValueError, match="constant is a finite number above 0"):
+        with pytest.raises(ValueError, match="constant must be a finite number above 0"):
             receptive_field.patterns(small, "block1_pool", 0, constant)
     with pytest.raises(ValueError, match="too small for 'block2_pool'"):
         receptive_field.patterns(small, "block2_pool", canvas=3)

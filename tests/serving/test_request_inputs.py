@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kerasal import images, preprocessing
-from kerasal.serving import graph_resize, image_decoder
+from kerasal.serving import graph_resize, request_inputs
 from kerasal.serving.request_inputs import to_inputs
 
 import tensorflow as tf
@@ -86,7 +86,7 @@ def test_decoding_is_that_of_the_library(photograph, tmp_path):
         "transparent": (_encoded(alpha, "PNG"), 1),
         "transparent grey": (_encoded(alpha.convert("LA"), "PNG"), 1),
     }
-    decode = tf.function(image_decoder.decode, input_signature=[tf.TensorSpec((), tf.string)])
+    decode = tf.function(request_inputs.decode_image, input_signature=[tf.TensorSpec((), tf.string)])
     for name, (contents, apart) in files.items():
         (tmp_path / "image").write_bytes(contents)
         found, expected = decode(contents).numpy(), images.read(tmp_path / "image")

@@ -9,7 +9,7 @@ import pytest
 
 import kerasal
 from kerasal.serving import exporter
-from kerasal.serving.served_folder import versions, write_version
+from kerasal.serving.server import list_versions, write_version
 
 import tensorflow as tf
 
@@ -18,11 +18,11 @@ def test_a_version_appears_whole_and_the_next_one_beside_it(tmp_path):
     for expected in (1, 2):
         with write_version(tmp_path, "net", None) as (temporary, written):
             (temporary / "saved_model.pb").write_text("whole")
-            assert versions(tmp_path / "net") == list(range(1, expected))  # a server sees nothing yet
+            assert list_versions(tmp_path / "net") == list(range(1, expected))  # a server sees nothing yet
         assert written() == tmp_path / "net" / str(expected)
     with write_version(tmp_path, "net", 7) as (_, written):
         pass
-    assert versions(tmp_path / "net") == [1, 2, 7]
+    assert list_versions(tmp_path / "net") == [1, 2, 7]
     assert stat.S_IMODE(written().stat().st_mode) == 0o777 & ~_umask()
     assert sorted(one.name for one in (tmp_path / "net").iterdir()) == ["1", "2", "7"]
 
@@ -55,8 +55,8 @@ def test_a_failure_leaves_nothing(tmp_path, make_model, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"version": 0}, "whole number from 1"),
-        ({"version": True}, "whole number from 1"),
+        ({"version": 0}, "version must be a positive integer, got"),
+        ({"version": True}, "version must be a positive integer, got"),
         ({"name": "../net"}, "model's name"),
         ({"name": ".hidden"}, "model's name"),
         ({"labels": ["a", "b"]}, r"labels name 2 classes, but 'sequential' gives scores \(None, 6\)"),

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from kerasal import training
-from kerasal.training import classifier, curves
+from kerasal.training import classifier, training_pictures
 from kerasal.training.training_progress import Progress
 
 import keras
@@ -361,7 +361,7 @@ def test_data_that_is_no_pair(tmp_path):
     ],
 )
 def test_unusable_settings(tmp_path, name, value):
-    with pytest.raises(ValueError, match=f"{name} is a .*number .*Received: {value!r}"):
+    with pytest.raises(ValueError, match=f"{name} must be .*(integer|number).*, got {value!r}"):
         run(tmp_path / "run", **{name: value})
     assert not (tmp_path / "run").exists()
 
@@ -405,7 +405,7 @@ def test_progress_counts_the_epochs_of_an_earlier_call():
 
 
 def test_curves(whole):
-    axes = curves.draw(whole.history, "a title").axes
+    axes = training_pictures.draw_curves(whole.history, "a title").axes
     assert [one.get_ylabel() for one in axes] == ["accuracy", "cross-entropy loss"]
     for one, names in zip(axes, (("accuracy", "test_accuracy"), ("loss", "test_loss")), strict=True):
         for line, name in zip(one.lines, names, strict=True):
@@ -422,5 +422,5 @@ def test_drawing_leaves_pyplot_alone(whole):
     from matplotlib import pyplot
 
     before = pyplot.get_fignums()
-    curves.draw(whole.history, "a title")
+    training_pictures.draw_curves(whole.history, "a title")
     assert pyplot.get_fignums() == before

@@ -84,7 +84,7 @@ class _Chief:
     def __init__(self):
         self.told = []
 
-    def agreed(self, error):
+    def agree(self, error):
         self.told.append(error)
         if error:
             raise error
@@ -96,12 +96,12 @@ class _Worker(_Chief):
 
 def test_of_a_team_the_chief_alone_locks(tmp_path):
     """Processes of one training share the folder, on one machine too; what the chief is refused they all hear."""
-    from kerasal.training.run_folder import claimed
+    from kerasal.training.run_folder import claim_folder
 
     chief, worker, other = _Chief(), _Worker(), _Chief()
-    with claimed(chief, tmp_path), claimed(worker, tmp_path):
+    with claim_folder(chief, tmp_path), claim_folder(worker, tmp_path):
         assert chief.told == worker.told == [None]
-        with pytest.raises(FolderInUse), claimed(other, tmp_path):
+        with pytest.raises(FolderInUse), claim_folder(other, tmp_path):
             raise AssertionError
         assert isinstance(other.told[0], FolderInUse)
 

@@ -402,8 +402,8 @@ def test_progress_tells_speed_and_validation(copied, capsys):
 
 @pytest.mark.slow
 def test_a_run_may_be_told_to_have_one_start(tmp_path):
-    starts = {seed: run_folder.identify_start(tiny(seed).weights) for seed in (0, 1)}
-    assert starts[0] == run_folder.identify_start(tiny(0).weights) != starts[1]
+    starts = {seed: run_folder.digest_start(tiny(seed).weights) for seed in (0, 1)}
+    assert starts[0] == run_folder.digest_start(tiny(0).weights) != starts[1]
     run(tmp_path, tiny(0), epochs=1)  # as from Python, where the start is noted and not compared
     run(tmp_path, tiny(1), epochs=2)
     with pytest.raises(ValueError, match=f"starting weights: {starts[0]} there, {starts[1]} now"):

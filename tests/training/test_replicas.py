@@ -12,7 +12,7 @@ import pytest
 
 from kerasal import training
 from kerasal.training import checkpoint, run_folder
-from kerasal.training.cluster import cluster_of
+from kerasal.training.workers import cluster_of
 
 import keras
 import tensorflow as tf
@@ -139,7 +139,7 @@ class _Worker:
     def __init__(self, mark, epochs=2):
         self.told = [{"mark": mark, "epochs": epochs}, {}]
 
-    def agreed(self, error, **_):
+    def agree(self, error, **_):
         if error:
             raise error
         return self.told

@@ -9,7 +9,7 @@ from PIL import Image
 
 from kerasal import training
 from kerasal.datasets import class_images
-from kerasal.training import confusion, results
+from kerasal.training import results, training_pictures
 from kerasal.training.augmentation import Augmentation
 from kerasal.training.training_inputs import Inputs
 
@@ -147,7 +147,7 @@ def test_augmentation_stays_within_what_was_asked_for():
     assert (Augmentation(shift=0.1).draw(9, np.random.default_rng(0))[:, 2:] == 1).all()
     assert not Augmentation() and Augmentation(flip=True)
     for wrong in ({"shift": 0.6}, {"scale": -0.1}):
-        with pytest.raises(ValueError, match="is a share from 0 to"):
+        with pytest.raises(ValueError, match="must be a finite number in 0"):
             Augmentation(**wrong)
 
 
@@ -166,17 +166,17 @@ def test_batches_have_each_image_with_its_label_and_its_change():
 
 
 def test_confusion_counts_and_picture():
-    counts = confusion.table(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), ["a", "b", "c"])
+    counts = training_pictures.count_confusion(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), ["a", "b", "c"])
     assert counts.to_numpy().tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
-    axes = confusion.draw(counts, "a title").axes[0]
+    axes = training_pictures.draw_confusion(counts, "a title").axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b", "c"]
     assert {(*map(int, text.get_position()), text.get_text()) for text in axes.texts} >= {(0, 2, "1"), (2, 0, "0")}
     np.testing.assert_allclose(axes.images[0].get_array()[0], [0.5, 0.5, 0])
-    many = confusion.table(np.arange(100), np.arange(100), [str(i) for i in range(100)])
-    assert not confusion.draw(many, "many").axes[0].texts
+    many = training_pictures.count_confusion(np.arange(100), np.arange(100), [str(i) for i in range(100)])
+    assert not training_pictures.draw_confusion(many, "many").axes[0].texts
 
 
 def test_a_class_in_letters_that_the_font_has_not_is_drawn_without_a_warning(tmp_path):
-    counts = confusion.table(np.array([0, 1]), np.array([0, 1]), ["\u72ac", "\u732b"])
-    results._save(confusion.draw(counts, "\u52d5\u7269"), tmp_path / "counts.png")
+    counts = training_pictures.count_confusion(np.array([0, 1]), np.array([0, 1]), ["\u72ac", "\u732b"])
+    results._save(training_pictures.draw_confusion(counts, "\u52d5\u7269"), tmp_path / "counts.png")
     assert (tmp_path / "counts.png").stat().st_size > 1000

@@ -266,18 +266,18 @@ def test_salnet_enlarges_bilinearly_and_runs():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("shallow_saliency", {"variant": "theano"}, "variant is one of coursework, paper, lasagne"),
-        ("shallow_saliency", {"preset": "tiny"}, "preset is one of full, small"),
+        ("shallow_saliency", {"variant": "theano"}, "variant must be one of coursework, paper, lasagne"),
+        ("shallow_saliency", {"preset": "tiny"}, "preset must be one of full, small"),
         ("shallow_saliency", {"filters": (1, 2)}, "filters are three numbers"),
-        ("shallow_saliency", {"maxout_layout": "rows", **TINY}, "layout: expected"),
-        ("deep_saliency", {"backbone": "resnet"}, "backbone is one of vgg16, vgg19"),
+        ("shallow_saliency", {"maxout_layout": "rows", **TINY}, "layout must be one of adjacent, halves, got"),
+        ("deep_saliency", {"backbone": "resnet"}, "backbone must be one of vgg16, vgg19"),
         ("deep_saliency", {"input_shape": (16, 16, 3)}, "from 32 pixels on"),
-        ("deep_saliency", {"padding": "zeros"}, "padding is one of same, reflect"),
-        ("deep_saliency", {"width": 0}, "width is a factor"),
+        ("deep_saliency", {"padding": "zeros"}, "padding must be one of same, reflect"),
+        ("deep_saliency", {"width": 0}, "width must be a finite number above 0 and at most 4"),
         ("deep_saliency", {"width": 0.5, "weights": "imagenet"}, "goes with width=1"),
-        ("salnet", {"variant": "big"}, "variant is one of"),
+        ("salnet", {"variant": "big"}, "variant must be one of"),
         ("salnet", {"input_shape": (50, 64, 3)}, "4 divides"),
-        ("salnet", {"width": 0}, "width is a factor"),
+        ("salnet", {"width": 0}, "width must be a finite number above 0 and at most 4"),
     ],
 )
 def test_options_that_do_not_exist(name, options, message):

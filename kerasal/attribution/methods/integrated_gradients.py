@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels
-from kerasal.checks import refuse_mask
+from kerasal.checks import check_int, refuse_mask
 
 import tensorflow as tf
 
@@ -47,8 +47,7 @@ def integrated_gradients(
     Raises:
         ValueError: fewer than one step, or a baseline of the wrong shape.
     """
-    if steps < 1:
-        raise ValueError(f"steps is a whole number of intervals from 1 on. Received: {steps!r}.")
+    check_int("steps", steps)
     view = view.pin()
     starts = [_baseline(baseline, x) for x in view.inputs]
     lengths = [x - start for x, start in zip(view.inputs, starts, strict=True)]

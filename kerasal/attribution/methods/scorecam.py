@@ -2,6 +2,7 @@
 
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
+from kerasal.checks import check_int
 
 import tensorflow as tf
 
@@ -19,8 +20,8 @@ def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: i
     Returns:
         float32 (N, H, W), from 0 on; or (N, h, w) of the layer's own size.
     """
-    if channels is not None and channels < 1:
-        raise ValueError(f"channels is a whole number from 1 on, or None for all. Received: {channels!r}.")
+    if channels is not None:
+        check_int("channels", channels, none="None for all")
 
     def weigh(maps, _, view, number):
         return _weights(maps, view, number, channels)

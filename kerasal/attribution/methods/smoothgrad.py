@@ -2,6 +2,7 @@
 
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels
+from kerasal.checks import check_int
 
 import tensorflow as tf
 
@@ -33,8 +34,7 @@ def smoothgrad(
     Raises:
         ValueError: fewer than one sample, negative noise, or ``squared`` together with ``variance``.
     """
-    if samples < 1:
-        raise ValueError(f"samples is a whole number from 1 on. Received: {samples!r}.")
+    check_int("samples", samples)
     if not 0 <= noise < float("inf"):
         raise ValueError(f"noise is a share of the image's range, from 0 on. Received: {noise!r}.")
     if squared and variance:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.checks import refuse_mask
+from kerasal.checks import check_int, refuse_mask
 
 import tensorflow as tf
 
@@ -39,8 +39,8 @@ def place(height: int, width: int, size: int | None, stride: int | None) -> Wind
     Raises:
         ValueError: a size or stride that is no whole number from 1 on, or a window larger than the image.
     """
-    size = max(1, min(height, width) // 4 if size is None else _whole("window", size))
-    stride = max(1, min(height, width) // 16 if stride is None else _whole("stride", stride))
+    size = max(1, min(height, width) // 4 if size is None else check_int("window", size, none="None"))
+    stride = max(1, min(height, width) // 16 if stride is None else check_int("stride", stride, none="None"))
     if size > min(height, width):
         raise ValueError(
             f"window must fit into the image: expected at most {min(height, width)} for images of {height} × {width}. "
@@ -112,12 +112,6 @@ def to_pixels(values: np.ndarray, windows: Windows) -> np.ndarray:
             total[covered] += values[row, column]
             count[covered] += 1
     return total / np.maximum(count, 1)
-
-
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} is a whole number of pixels from 1 on, or None. Received: {value!r}.")
-    return int(value)
 
 
 def _blurred(images: tf.Tensor) -> tf.Tensor:

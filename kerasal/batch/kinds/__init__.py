@@ -4,13 +4,13 @@ import importlib
 import pathlib
 
 from kerasal.batch.batch_job import Job
-from kerasal.names import closest
+from kerasal.names import unknown_name_message
 from kerasal.process import load_tensorflow
 
 _KINDS = {
-    "predict": ("kerasal.batch.kinds.prediction_kind", "Prediction"),
+    "predict": ("kerasal.batch.kinds.classifier_kinds", "Prediction"),
     "gaze": ("kerasal.batch.kinds.gaze_kind", "Gaze"),
-    "localize": ("kerasal.batch.kinds.localization_kind", "Localization"),
+    "localize": ("kerasal.batch.kinds.classifier_kinds", "Localization"),
 }
 
 
@@ -28,7 +28,7 @@ def check_method(name: str) -> None:
         ValueError: the closest are listed.
     """
     if name not in methods():
-        raise ValueError(closest(name, methods(), "method"))
+        raise ValueError(unknown_name_message(name, methods(), "method"))
 
 
 def open_kind(job: Job):
@@ -39,7 +39,7 @@ def open_kind(job: Job):
     """
     load_tensorflow()
     check_method(job.method)
-    module, name = _KINDS.get(job.method, ("kerasal.batch.kinds.attribution_kind", "Attribution"))
+    module, name = _KINDS.get(job.method, ("kerasal.batch.kinds.classifier_kinds", "Attribution"))
     kind = getattr(importlib.import_module(module), name)(job)
     if job.model_sha and kind.job.model_sha != job.model_sha:
         raise ValueError(

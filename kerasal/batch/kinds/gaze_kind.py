@@ -10,6 +10,7 @@ import numpy as np
 from kerasal import hooks, images
 from kerasal.batch.batch_job import Job
 from kerasal.batch.kinds.kind import Kind, refuse_options
+from kerasal.checks import check_int
 from kerasal.digests import digest_file
 from kerasal.gaze import Predictor, overlay, predict_many
 from kerasal.models.opener import open_model
@@ -29,8 +30,7 @@ class Gaze(Kind):
         if job.class_ is not None or job.channel is not None:
             raise ValueError("A gaze net has no classes or channels to choose: leave --class and --channel out.")
         size, self.side = job.options.get("size"), job.options.get("side", _SIDE)
-        if isinstance(self.side, bool) or not isinstance(self.side, int) or self.side < 0:
-            raise ValueError(f"side is a whole number of pixels, or 0. Received: {self.side!r}.")
+        check_int("side", self.side, 0)
         opened = open_model(
             job.model,
             weights=job.weights,

@@ -15,7 +15,7 @@ from kerasal.hooks.view import Settings
 from kerasal.labels import find, short
 from kerasal.models.image_model import ImageModel
 from kerasal.models.opener import open_model
-from kerasal.names import closest, read_key_values
+from kerasal.names import read_key_values, unknown_name_message
 
 
 @dataclasses.dataclass
@@ -92,7 +92,7 @@ class Classified(Kind):
         """Return the model's output for images of one shape, (N, …)."""
         inputs = [np.concatenate([one.shown for one in ready])]
         settings = Settings(self.job.output, logits=False)
-        return traced(_predicted, self.opened.keras_model, inputs, settings=settings)(inputs, [])[0]
+        return traced(_predict, self.opened.keras_model, inputs, settings=settings)(inputs, [])[0]
 
     def classes(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Return for each image the class that is meant, or the top one, with its name and score."""
@@ -119,8 +119,8 @@ def refuse_options(job: Job, known: Sequence[str]) -> None:
     """
     for name in job.options:
         if name not in known:
-            raise ValueError(closest(name, known, "option", f" of {job.method}"))
+            raise ValueError(unknown_name_message(name, known, "option", f" of {job.method}"))
 
 
-def _predicted(view):
+def _predict(view):
     return [view.run(output=True).given]

@@ -1,22 +1,20 @@
 """The files of a feature evolution: one ``epoch-0005.npz`` an epoch, each whole by itself, and read back together."""
 
+import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import re
 import warnings
-import zipfile
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-import numpy as np
-
-from kerasal.files import replacing
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars
+from kerasal.store import Arrays, Damaged, Store, plain, reading_arrays, write_arrays
 
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")
+_Read = TypeVar("_Read")
 _FIELDS = ("activations", "numbers", "positions", "boxes", "crops", "reconstructions")
 
 
@@ -37,19 +35,77 @@ class Evolution:
     settings: dict[str, Any]
 
 
-def epochs_in(folder: str | os.PathLike) -> dict[int, pathlib.Path]:
-    """Return the stored epochs of a folder and their files, ascending; none if there is no such folder."""
-    folder = pathlib.Path(folder)
-    named = [(path, _NAME.fullmatch(path.name)) for path in (folder.iterdir() if folder.is_dir() else ())]
-    return dict(sorted((int(match[1]), path) for path, match in named if match))
+class EpochStore(Store):
+    """A folder with a file for each stored epoch of one training, and pictures that are drawn from all of them.
 
-
-def write_epoch(folder: pathlib.Path, epoch: int, found: Sequence[Exemplars], settings: dict[str, Any]) -> pathlib.Path:
-    """Write one epoch, beside its place and renamed.
-
-    Raises:
-        OSError: the folder cannot be written to, or the disk is full.
+    Args:
+        folder: where the files are.
+        what: the epochs are of, for the errors: ``"an evolution"``.
+        pictures: file names of what is drawn.
     """
+
+    def __init__(self, folder: str | os.PathLike, what: str = "", pictures: Sequence[str] = ()):
+        super().__init__(folder)
+        self.what, self.pictures = what, pictures
+
+    def epochs(self) -> dict[int, pathlib.Path]:
+        """Return the stored epochs and their files, ascending; none if there is no such folder."""
+        inside = self.folder.iterdir() if self.folder.is_dir() else ()
+        named = [(path, _NAME.fullmatch(path.name)) for path in inside]
+        return dict(sorted((int(match[1]), path) for path, match in named if match))
+
+    def begin(self, epoch: int, settings: Mapping[str, Any], *, ahead: int = 1, overwrite: bool = False) -> None:
+        """Prepare the folder for a training that begins, or goes on, after ``epoch``.
+
+        With ``overwrite`` a training from epoch 0 on removes what an earlier one has left. ``ahead`` epochs may be
+        stored already: they were just before a run was stopped. What is damaged is left to be stored anew.
+
+        Raises:
+            ValueError: an earlier training lies there.
+            OtherSettings: what lies there was made under other settings.
+        """
+        self.sweep(("epoch", *self.pictures))
+        stored = self.epochs()
+        if overwrite and epoch == 0:
+            for path in [*stored.values(), *(self.folder / name for name in self.pictures)]:
+                path.unlink(missing_ok=True)
+            return
+        late = [one for one in stored if one > epoch + ahead]
+        if epoch == 0 and late:
+            raise ValueError(
+                f"{self.folder} holds {self.what} of an earlier run, up to epoch {late[-1]}. Go on with that run "
+                "(fit(..., initial_epoch=...)), use another folder, or pass overwrite=True."
+            )
+        remedy = "Use the same as there, another folder, or overwrite=True with a training from the start."
+        for path in stored.values():
+            with contextlib.suppress(OSError, Damaged), reading_arrays(path) as read:
+                there = read.facts()["settings"]
+                self.check(
+                    {name: there[name] for name in settings if name in there}, plain(settings), self.what, remedy
+                )
+
+    def write(self, epoch: int, arrays: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Write one epoch; ``facts`` have its ``settings``.
+
+        Raises:
+            OSError: the folder cannot be written to, or the disk is full.
+        """
+        write_arrays(self.folder / f"epoch-{epoch:04d}.npz", arrays, {"facts": facts}, compress=True)
+
+    def read(self, take: Callable[[Arrays], _Read]) -> dict[int, _Read]:
+        """Return what ``take`` makes of each stored epoch; a damaged one is left out with a warning."""
+        found = {}
+        for epoch, path in self.epochs().items():
+            try:
+                with reading_arrays(path) as stored:
+                    found[epoch] = take(stored)
+            except (OSError, Damaged) as error:
+                warnings.warn(f"{error} It is left out.", stacklevel=3)
+        return found
+
+
+def epoch_contents(found: Sequence[Exemplars], settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arrays and the facts by which an epoch of an evolution is stored."""
     arrays = {f"{name}_{i}": getattr(one, name) for i, one in enumerate(found) for name in _FIELDS}
     facts = {
         "settings": settings,
@@ -57,10 +113,7 @@ def write_epoch(folder: pathlib.Path, epoch: int, found: Sequence[Exemplars], se
         "names": [one.names for one in found],
         "seen": found[0].seen,
     }
-    path = folder / f"epoch-{epoch:04d}.npz"
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, facts=json.dumps(facts), **arrays)
-    return path
+    return arrays, facts
 
 
 def read_evolution(folder: str | os.PathLike) -> Evolution:
@@ -70,20 +123,17 @@ def read_evolution(folder: str | os.PathLike) -> Evolution:
         FileNotFoundError: no such folder, or no epoch in it.
         ValueError: no epoch can be read, or they are of different evolutions.
     """
-    paths = epochs_in(folder)
-    if not paths:
+    store = EpochStore(folder)
+    count = len(store.epochs())
+    if not count:
         raise FileNotFoundError(
             f"There is no stored epoch (epoch-0001.npz, …) in {os.fspath(folder)}. Such a folder is written by "
             "receptive_field.FeatureEvolution, or by kerasal train MODEL --evolution FOLDER."
         )
-    found, settings = {}, {}
-    for epoch, path in paths.items():
-        try:
-            settings[epoch], found[epoch] = read_epoch(path)
-        except ValueError as error:
-            warnings.warn(f"{error} It is left out.", stacklevel=2)
-    if not found:
-        raise ValueError(f"None of the {len(paths)} stored epochs in {os.fspath(folder)} can be read.")
+    read = store.read(lambda stored: (stored.facts()["settings"], _exemplars(stored)))
+    if not read:
+        raise ValueError(f"None of the {count} stored epochs in {os.fspath(folder)} can be read.")
+    settings, found = ({epoch: one[part] for epoch, one in read.items()} for part in (0, 1))
     last = max(found)
     differing = [epoch for epoch in found if settings[epoch] != settings[last]]
     if differing:
@@ -95,31 +145,22 @@ def read_evolution(folder: str | os.PathLike) -> Evolution:
     return Evolution(sorted(found), features, found, settings[last])
 
 
-def read_epoch(path: pathlib.Path) -> tuple[dict[str, Any], list[Exemplars]]:
-    """Return the settings and the exemplars, one a feature, of one stored epoch.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    try:
-        with path.open("rb") as file:
-            stored = np.load(file, allow_pickle=False)
-            facts = json.loads(str(stored["facts"]))
-            convention = facts["settings"]["preprocessing"]
-            return facts["settings"], [
-                Exemplars(
-                    layer=layer,
-                    channel=channel,
-                    names=names,
-                    **{name: stored[f"{name}_{i}"] for name in _FIELDS},
-                    seen=facts["seen"],
-                    skipped=[],
-                    preprocessing=None if convention is None else _convention(convention),
-                )
-                for i, ((layer, channel), names) in enumerate(zip(facts["features"], facts["names"], strict=True))
-            ]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"The stored epoch {path} is damaged ({error}).") from error
+def _exemplars(stored: Arrays) -> list[Exemplars]:
+    """Return the exemplars, one a feature, of one stored epoch."""
+    facts = stored.facts()
+    convention = facts["settings"]["preprocessing"]
+    return [
+        Exemplars(
+            layer=layer,
+            channel=channel,
+            names=names,
+            **{name: stored[f"{name}_{i}"] for name in _FIELDS},
+            seen=facts["seen"],
+            skipped=[],
+            preprocessing=None if convention is None else _convention(convention),
+        )
+        for i, ((layer, channel), names) in enumerate(zip(facts["features"], facts["names"], strict=True))
+    ]
 
 
 def _convention(facts: dict[str, Any]) -> Preprocessing:

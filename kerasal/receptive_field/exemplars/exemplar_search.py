@@ -8,9 +8,10 @@ import numpy as np
 
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_sources import ImageSource
+from kerasal.names import describe_skipped
 from kerasal.progress import progress_bar
+from kerasal.receptive_field.exemplars.projection import find_strongest
 from kerasal.receptive_field.exemplars.ranked_units import Journal, Ranking
-from kerasal.receptive_field.patterns.projection import strongest
 
 import keras
 
@@ -50,7 +51,7 @@ class Search:
         with self._kept_when_stopped(), progress_bar("Looking for exemplars", self.source.total, progress) as advance:
             advance(self.upcoming)
             for numbers, inputs in self.source.batches(self.batch_size, self.upcoming):
-                values = strongest(self.model, self.layer, inputs)
+                values = find_strongest(self.model, self.layer, inputs)
                 self._check(values, numbers)
                 if self.ranking.update(numbers, values[:, self.channels]):
                     self.source.keep(set(self.ranking.numbers.ravel().tolist()), (numbers, inputs))
@@ -59,7 +60,7 @@ class Search:
                 self._skipped = list(self.source.skipped)
                 self._note()
         if self.seen == 0:
-            raise ValueError(f"Not one image could be read. {told(self.source.skipped)}")
+            raise ValueError(f"Not one image could be read. {describe_skipped(self.source.skipped)}")
         return self.ranking
 
     @contextlib.contextmanager
@@ -93,10 +94,3 @@ class Search:
                 "the model overflows there. Check its weights, the preprocessing and, under mixed precision, try "
                 "float32."
             )
-
-
-def told(skipped: list[tuple[str, str]]) -> str:
-    """Count and name what could not be read, in one sentence."""
-    named = "; ".join(f"{name} ({reason})" for name, reason in skipped[:5])
-    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-    return f"{len(skipped)} file{'s' * (len(skipped) != 1)} could not be read: {named}{more}." if skipped else ""

@@ -1,17 +1,15 @@
 """The strongest images of each channel so far, in bounded memory, and in a journal from which a search goes on."""
 
 import dataclasses
-import json
 import os
 import pathlib
 import time
-import zipfile
 
 import numpy as np
 
 from kerasal import hooks
 from kerasal.digests import digest, digest_files
-from kerasal.files import replacing
+from kerasal.store import Damaged, reading_arrays, write_arrays
 
 _SECONDS = 20.0  # between two writings of the journal
 
@@ -47,30 +45,28 @@ class Journal:
     takes its place. A finished search removes it.
     """
 
-    def __init__(self, path: str | os.PathLike, identity: str):
-        self.path, self.identity = pathlib.Path(path), identity
+    def __init__(self, path: str | os.PathLike, digest: str):
+        self.path, self.digest = pathlib.Path(path), digest
         self._written = time.monotonic()
 
     def read(self) -> tuple[Ranking, int, int, list[tuple[str, str]]] | None:
         """Return (ranking, number to go on at, images seen, skipped) of the same search, or None if there is none."""
         try:
-            with self.path.open("rb") as file:
-                stored = np.load(file, allow_pickle=False)
-                facts = json.loads(str(stored["facts"]))
-                if facts["identity"] != self.identity:
+            with reading_arrays(self.path) as stored:
+                facts = stored.facts()
+                if facts["identity"] != self.digest:
                     return None
                 ranking = Ranking(stored["values"], stored["numbers"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                return ranking, facts["next"], facts["seen"], [tuple(one) for one in facts["skipped"]]
+        except (OSError, Damaged):
             return None
-        return ranking, facts["next"], facts["seen"], [tuple(one) for one in facts["skipped"]]
 
     def write(self, ranking: Ranking, upcoming: int, seen: int, skipped: list, *, now: bool = False) -> None:
         """Keep the state of the search, if ``now`` or if it is some time since that was done."""
         if not now and time.monotonic() - self._written < _SECONDS:
             return
-        facts = {"identity": self.identity, "next": upcoming, "seen": seen, "skipped": skipped}
-        with replacing(self.path) as temporary, temporary.open("wb") as file:
-            np.savez(file, facts=json.dumps(facts), values=ranking.values, numbers=ranking.numbers)
+        facts = {"identity": self.digest, "next": upcoming, "seen": seen, "skipped": skipped}
+        write_arrays(self.path, {"values": ranking.values, "numbers": ranking.numbers}, {"facts": facts})
         self._written = time.monotonic()
 
     def remove(self) -> None:
@@ -78,7 +74,7 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
 
-def identify(model, files: list[pathlib.Path], settings: dict) -> str:
+def digest_search(model, files: list[pathlib.Path], settings: dict) -> str:
     """Return a digest of everything that decides a ranking; the paths of layers say which one the settings name."""
     paths = [path for path, _ in hooks.layers(model)]
     return digest(hooks.digest_model(model), paths, digest_files(files), settings)

@@ -10,10 +10,9 @@ from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_sources import ImageSource
 from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
+from kerasal.receptive_field.exemplars.projection import project
 from kerasal.receptive_field.exemplars.ranked_units import Ranking
-from kerasal.receptive_field.geometry.field_geometry import Field
-from kerasal.receptive_field.geometry.field_windows import GREY, cut, window
-from kerasal.receptive_field.patterns.projection import project
+from kerasal.receptive_field.geometry.field_geometry import GRAY, Field, cut_box, window
 
 # Small nets run faster on a few images at a time, and large ones still fit into the memory.
 _MORE = 3
@@ -33,7 +32,7 @@ class Exemplars:
         boxes: int (k, 4), the unit's receptive field (x_min, y_min, x_max, y_max) in the model's input; it may reach
             outside.
         crops: uint8 (k, h, w, 3), the patch that the unit saw, of the picture as the model gets it (cut and resized,
-            before preprocessing); middle grey where the field reaches outside of it. Along an axis on which the field
+            before preprocessing); middle gray where the field reaches outside of it. Along an axis on which the field
             is as long as the image or longer, the whole image.
         reconstructions: float32 (k, h, w, C), the unit carried back to the input, in the same window; zero outside.
         seen: how many images were looked at.
@@ -75,7 +74,7 @@ def reconstruct(
     wanted = sorted((int(ranking.numbers[i, j]), i, j) for i in range(len(channels)) for j in range(count))
     found: dict[tuple[int, int], dict[str, Any]] = {}
     with progress_bar("Carrying units back to pixels", len(wanted), progress) as advance:
-        for part, inputs in _chunks(wanted, source):
+        for part, inputs in _read_chunks(wanted, source):
             backs, _, places = project(model, layer, [channels[i] for _, i, _ in part], inputs, rule)
             for (_, i, j), back, place, one in zip(part, backs, places, inputs, strict=True):
                 column, row = place
@@ -83,8 +82,8 @@ def reconstruct(
                 found[i, j] = {
                     "positions": place,
                     "boxes": np.array(geometry.box(row, column)),
-                    "crops": cut(source.model.picture(one), frame, GREY),
-                    "reconstructions": cut(back, frame, 0.0),
+                    "crops": cut_box(source.model.picture(one), frame, GRAY),
+                    "reconstructions": cut_box(back, frame, 0.0),
                 }
             advance(len(part))
     return [
@@ -103,7 +102,7 @@ def reconstruct(
     ]
 
 
-def _chunks(wanted: list[tuple[int, int, int]], source: ImageSource) -> Iterator[tuple[list, np.ndarray]]:
+def _read_chunks(wanted: list[tuple[int, int, int]], source: ImageSource) -> Iterator[tuple[list, np.ndarray]]:
     """Yield what is wanted, sorted by image so that each is had once, with its inputs (n, H, W, C)."""
     values = max(1, int(np.prod(source.shape)) // _MORE)
     size = chunk_size([np.broadcast_to(0.0, (1, values))])

@@ -8,14 +8,16 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal import hooks
+from kerasal.checks import check_choice, check_int
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Files, ImageSource, open_source
+from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
-from kerasal.receptive_field.exemplars.exemplar_search import Search, told
-from kerasal.receptive_field.exemplars.ranked_units import Journal, identify
+from kerasal.receptive_field.exemplars.exemplar_search import Search
+from kerasal.receptive_field.exemplars.projection import check_projection
+from kerasal.receptive_field.exemplars.ranked_units import Journal, digest_search
 from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
-from kerasal.receptive_field.geometry.field_windows import known_field
-from kerasal.receptive_field.patterns.projection import check
+from kerasal.receptive_field.geometry.field_geometry import remember_field
 
 import keras
 
@@ -48,12 +50,12 @@ def top_exemplars(
         images: path of a folder (every image file in it, at any depth) or file, or a list of paths; an array; or an
             iterable of arrays, such as a ``tf.data.Dataset`` of batches or of (batch, labels). Pixels are uint8, of any
             size; float arrays are model inputs, preprocessed already.
-        k: how many images a channel.
+        k: how many images per channel.
         preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``. Float
             arrays can do without; their crops are then each drawn from its darkest to its brightest value.
         rule: how ReLUs are passed on the way back; see ``kerasal.hooks.RULES``. A model without ReLUs takes
             ``"gradient"``.
-        fit: cut pictures to the model's shape (``"crop"``, the centre), or ``"stretch"`` them.
+        fit: cut pictures to the model's shape (``"crop"``, the center), or ``"stretch"`` them.
         size: (height, width) for a model that takes any; 224 × 224 by default.
         batch_size: images in one forward pass; by default as many as run fast.
         journal: a file, for image files only: every 20 seconds, and when stopped, the state of the search is kept
@@ -76,20 +78,18 @@ def top_exemplars(
     """
     path, _ = hooks.find_layer(model, layer)
     channels = checked_channels(channel)
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"k is a whole number from 1 on. Received: {k!r}.")
-    if rule not in hooks.RULES:
-        raise ValueError(f"rule is one of {hooks.RULES}. Received: {rule!r}.")
+    check_int("k", k)
+    check_choice("rule", rule, hooks.RULES)
     source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
-    known_field(model, path, source.shape[:2])  # what has no field is told before the long pass
-    check(model, path, channels, source.shape, rule)
+    remember_field(model, path, source.shape[:2])  # refuses what has no field before the long pass
+    check_projection(model, path, channels, source.shape, rule)
     kept = None
     if journal is not None:
-        kept = Journal(journal, _identity(source, layer=path, channels=channels, k=int(k)))
+        kept = Journal(journal, _digest(source, layer=path, channels=channels, k=int(k)))
     search = Search(model, path, channels, int(k), source, batch_size, kept)
     ranking = search.run(progress)
     _warn(source, search.seen, k)
-    geometry = known_field(model, path, source.shape[:2])
+    geometry = remember_field(model, path, source.shape[:2])
     results = reconstruct(model, path, channels, ranking, source, geometry, rule, progress=progress, seen=search.seen)
     if kept:
         kept.remove()
@@ -106,14 +106,14 @@ def checked_channels(channel: int | Sequence[int]) -> list[int]:
     return array.tolist()
 
 
-def _identity(source: ImageSource, **settings) -> str:
+def _digest(source: ImageSource, **settings) -> str:
     if not isinstance(source, Files):
         raise ValueError("A journal is for image files, which can be read again. Leave it out for arrays and streams.")
-    return identify(source.model.keras_model, source.files, settings | source.settings)
+    return digest_search(source.model.keras_model, source.files, settings | source.settings)
 
 
 def _warn(source: ImageSource, seen: int, k: int) -> None:
     if source.skipped:
-        warnings.warn(f"Skipped: {told(source.skipped)}", stacklevel=3)
+        warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=3)
     if seen < k:
         warnings.warn(f"There are only {seen} images for k={k}, so there are {seen} exemplars.", stacklevel=3)

@@ -17,9 +17,9 @@ _VALID = {"padding": tf.compat.v1.AttrValue(s=b"VALID")}
 _NO_PADS = {"explicit_paddings": tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue())}
 
 
-def fits(route: Route) -> bool:
+def can_run_cone(route: Route) -> bool:
     """Tell whether all operations of a route can be run again on parts of their inputs."""
-    return not route.whole and all(_repeatable(node.output.op, route) for node in route.nodes[1:])
+    return not route.whole and all(_is_repeatable(node.output.op, route) for node in route.nodes[1:])
 
 
 def run_cone(route: Route, images: tf.Tensor, size: tuple[int, int], unit: tuple[int, int]) -> tf.Tensor:
@@ -40,20 +40,20 @@ def run_cone(route: Route, images: tf.Tensor, size: tuple[int, int], unit: tuple
             wanted = [move.back(*span, n) for move, span, n in zip(node.moves, wanted, lengths, strict=True)]
         op = node.output.op
         inputs = [
-            _part(computed[place], [spans[axis][place] for axis in (0, 1)], wanted) if place is not None else tensor
+            _cut_part(computed[place], [spans[axis][place] for axis in (0, 1)], wanted) if place is not None else tensor
             for tensor in op.inputs
             for place in [route.places.get(tensor.ref())]
         ]
         if op.type in _CUTS:
             steps = [move.kernel.stride for move in node.moves]
-            computed[number] = inputs[0][:, :: steps[0], :: steps[1], _channels(op)]
+            computed[number] = inputs[0][:, :: steps[0], :: steps[1], _slice_channels(op)]
         else:
             changed = (_VALID | (_NO_PADS if "explicit_paddings" in op.node_def.attr else {})) if node.moves else {}
             computed[number] = again(op, inputs, changed)[node.output.value_index]
     return computed[len(route.nodes) - 1][:, 0, 0]
 
 
-def _part(tensor: tf.Tensor, have, want) -> tf.Tensor:
+def _cut_part(tensor: tf.Tensor, have, want) -> tf.Tensor:
     """Cut a map whose places are ``have``, (first, last) of rows and columns, to those that are wanted."""
     if all(tuple(one) == tuple(other) for one, other in zip(have, want, strict=True)):
         return tensor
@@ -61,8 +61,8 @@ def _part(tensor: tf.Tensor, have, want) -> tf.Tensor:
     return tensor[:, top - have[0][0] : low + 1 - have[0][0], left - have[1][0] : right + 1 - have[1][0]]
 
 
-def _repeatable(op: tf.Operation, route: Route) -> bool:
-    """Tell whether an operation is the same on a part: what else goes in is one value a channel, or a kernel."""
+def _is_repeatable(op: tf.Operation, route: Route) -> bool:
+    """Tell whether an operation is the same on a part: what else goes in is one value per channel, or a kernel."""
     if op.type in _CUTS or op.type in SLIDING:
         return True
     others = [tensor for tensor in op.inputs if tensor.ref() not in route.places]
@@ -72,7 +72,7 @@ def _repeatable(op: tf.Operation, route: Route) -> bool:
     return op.type in _AGAIN and one_a_channel
 
 
-def _channels(op) -> slice:
+def _slice_channels(op) -> slice:
     """Return which channels a cut leaves."""
     if op.type != "StridedSlice" or op.inputs[1].shape[0] < 4:
         return slice(None)

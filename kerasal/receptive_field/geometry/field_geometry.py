@@ -1,4 +1,4 @@
-"""Which pixels a unit can see: ``model, layer -> size, stride and place of its receptive fields``."""
+"""Which pixels a unit can see: ``model, layer -> size, stride and place of its receptive fields``, and windows."""
 
 import dataclasses
 from fractions import Fraction
@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from kerasal import hooks
+from kerasal.hooks.trace import remember
 from kerasal.receptive_field.geometry.operation_moves import read_routes
 from kerasal.receptive_field.geometry.route import Route
 
@@ -19,7 +20,7 @@ class Field:
     Attributes:
         size: (height, width) of a unit's field; where units differ (above an enlargement), that of the largest. It may
             exceed the image.
-        stride: (down, right), how far apart the fields of neighbouring units lie; a fraction above an enlargement, 0
+        stride: (down, right), how far apart the fields of neighboring units lie; a fraction above an enlargement, 0
             where all units see the whole image.
         offset: (top, left) of the field of the first unit, the top-left one; negative where it reaches into padding by
             zeros. Reflection padding shows pixels of the image again, and a field there ends at the border.
@@ -86,7 +87,7 @@ def field(model: keras.Model, layer: str, *, input_size: tuple[int, int] | None 
     path, _ = hooks.find_layer(model, layer)
     routes = read_routes(model, [path], input_size)
     if path not in routes:
-        raise ValueError(no_map(model, path))
+        raise ValueError(no_map_message(model, path))
     return to_field(*routes[path])
 
 
@@ -121,7 +122,7 @@ def to_field(route: Route, input_size: tuple[int, int]) -> Field:
     )
 
 
-def no_map(model: keras.Model, path: str) -> str:
+def no_map_message(model: keras.Model, path: str) -> str:
     """Return the error sentence for a layer without a spatial map."""
     return (
         f"Layer {path!r} of {model.name!r} has no spatial map: expected an output (N, h, w, C), as convolutions and "
@@ -131,3 +132,38 @@ def no_map(model: keras.Model, path: str) -> str:
 
 def _number(value: Fraction) -> float:
     return int(value) if value.denominator == 1 else float(value)
+
+
+GRAY = 128
+
+
+def remember_field(model, layer: str, size: tuple[int, int]) -> Field:
+    """Return ``field`` of a layer's path for images of ``size``, traced once a model and not at every call."""
+    return remember(model, ("field", layer, size), lambda: field(model, layer, input_size=size))
+
+
+def window(geometry: Field, row: int, column: int) -> tuple[int, int, int, int]:
+    """Return the box (x_min, y_min, x_max, y_max) to cut from the image for one unit, of the same size for every unit.
+
+    It is the unit's receptive field, which may reach outside; where the units of a layer differ, as large as that of
+    the largest. Along an axis on which the field is as long as the image or longer, it is the whole image, since more
+    than that nobody can be shown.
+    """
+    left, top, _, _ = geometry.box(row, column)
+    height, width = geometry.size
+    if width >= geometry.input_size[1]:
+        left, width = 0, geometry.input_size[1]
+    if height >= geometry.input_size[0]:
+        top, height = 0, geometry.input_size[0]
+    return left, top, left + width, top + height
+
+
+def cut_box(image: np.ndarray, box: tuple[int, int, int, int], fill: float) -> np.ndarray:
+    """Cut a box (x_min, y_min, x_max, y_max) out of (H, W, C); ``fill`` stands where it reaches outside."""
+    x_min, y_min, x_max, y_max = box
+    height, width = image.shape[:2]
+    part = np.full((y_max - y_min, x_max - x_min, *image.shape[2:]), fill, image.dtype)
+    top, left, bottom, right = max(y_min, 0), max(x_min, 0), min(y_max, height), min(x_max, width)
+    if bottom > top and right > left:
+        part[top - y_min : bottom - y_min, left - x_min : right - x_min] = image[top:bottom, left:right]
+    return part

@@ -3,8 +3,7 @@
 from fractions import Fraction
 
 from kerasal.hooks.operations import Sliding, is_map, sliding
-from kerasal.receptive_field.geometry.moves import Resize, Slide, Spread
-from kerasal.receptive_field.geometry.route import Node
+from kerasal.receptive_field.geometry.route import Node, Resize, Slide, Spread
 
 import tensorflow as tf
 
@@ -53,19 +52,19 @@ def other_moves(op, source) -> tuple | None:
             moves.append(Spread(Sliding(kernel, stride, op.get_attr("dilations")[axis], padding), extra))
         return moves[0], moves[1]
     if op.type in _RESIZES and not op.get_attr("align_corners"):
-        centred = op.get_attr("half_pixel_centers")
+        centered = op.get_attr("half_pixel_centers")
         factors = [Fraction(after[axis], before[axis]) for axis in (1, 2)]
-        return tuple(Resize(factor, _RESIZES[op.type], centred) for factor in factors)
+        return tuple(Resize(factor, _RESIZES[op.type], centered) for factor in factors)
     if op.type in ("DepthToSpace", "SpaceToDepth"):
         block = op.get_attr("block_size")
         move = Resize(Fraction(block), None, True) if op.type == "DepthToSpace" else Slide(Sliding(block, block))
         return move, move
     if op.type == "StridedSlice":
-        return _cut(op, before)
+        return _slice_moves(op, before)
     return None
 
 
-def _cut(op, before) -> tuple | None:
+def _slice_moves(op, before) -> tuple | None:
     """Return the moves of ``x[:, top:bottom, left:right, channels]``."""
     begin, end, step = (tf.get_static_value(tensor) for tensor in op.inputs[1:4])
     masks = [op.get_attr(name) for name in ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")]

@@ -21,8 +21,7 @@ from kerasal.hooks.operations import (
     sliding,
 )
 from kerasal.receptive_field.geometry.field_shapes import GROUPS, group_node, other_moves
-from kerasal.receptive_field.geometry.moves import Mirror, Slide
-from kerasal.receptive_field.geometry.route import Node, Route
+from kerasal.receptive_field.geometry.route import Mirror, Node, Route, Slide
 
 import keras
 import tensorflow as tf
@@ -88,7 +87,7 @@ class _Reader:
 
     def _read(self, op: tf.Operation) -> None:
         own = [tensor for tensor in op.inputs if tensor.ref() in self._depends]
-        node = self._understood(op, own)
+        node = self._interpret(op, own)
         if op.outputs and op.outputs[0].ref() in self._carried:
             return
         for number, output in enumerate(op.outputs):
@@ -105,7 +104,7 @@ class _Reader:
         self._of[output.ref()] = len(self._nodes)
         self._nodes.append(node)
 
-    def _understood(self, op, own) -> Node | None:
+    def _interpret(self, op, own) -> Node | None:
         """Return the node of the operation's map; None where it has none, or may look at everything."""
         if is_opaque(op):
             inner = only_convolution(op)
@@ -114,9 +113,9 @@ class _Reader:
                     f"The model runs a function of its own ({op.name}), which cannot be looked into: a SavedModel, or "
                     "a tf.function or loop within the model. Load the .keras file, or remove the inner tf.function."
                 )
-            return self._slid(inner, own[0], op.outputs[0])
-        if any(tensor.ref() in self._carried for tensor in own) or self._begins(op, own):
-            return self._continued(op, own)
+            return self._slide(inner, own[0], op.outputs[0])
+        if any(tensor.ref() in self._carried for tensor in own) or self._begins_group(op, own):
+            return self._follow_group(op, own)
         if not op.outputs or not is_map(op.outputs[0]) or not all(tensor.ref() in self._of for tensor in own):
             return None
         if self._is_same_place(op, own):
@@ -125,11 +124,11 @@ class _Reader:
             return None
         (source,) = own
         if op.type in SLIDING or op.type in PADDING or op.type == "MirrorPad":
-            return self._slid(op, source, op.outputs[0])
+            return self._slide(op, source, op.outputs[0])
         moves = other_moves(op, source)
         return None if moves is None else Node((self._of[source.ref()],), moves)
 
-    def _slid(self, op, source, output) -> Node | None:
+    def _slide(self, op, source, output) -> Node | None:
         if op.type in (*PADDING, "MirrorPad"):
             amounts = tf.get_static_value(op.inputs[1])
             if amounts is None or amounts[[0, 3]].any():
@@ -160,17 +159,17 @@ class _Reader:
             return op.get_attr("keep_dims") and {int(axis) % 4 for axis in axes.reshape(-1)} == {3}
         return False
 
-    def _begins(self, op, own) -> bool:
+    def _begins_group(self, op, own) -> bool:
         """Tell whether an operation begins a group: a map leaves its shape, to come back to it."""
         if len(own) != 1 or own[0].ref() not in self._of:
             return False
         rank = op.outputs[0].shape.rank if op.outputs else None
         return op.type in ("SpaceToBatchND", "ExpandDims") or (op.type == "Reshape" and rank == 2)
 
-    def _continued(self, op, own) -> Node | None:
+    def _follow_group(self, op, own) -> Node | None:
         """Follow a group: a dilated convolution, a repetition, or a dense layer at every place."""
         output = op.outputs[0]
-        if self._begins(op, own):
+        if self._begins_group(op, own):
             self._carried[output.ref()] = (self._of[own[0].ref()], own[0], [op])
             return None
         source, start, group = self._carried[own[0].ref()]

@@ -1,4 +1,13 @@
-"""The way from an image to a layer, as a list of nodes: what each map looks at, along its rows and its columns."""
+"""The way from an image to a layer: a node per map, and how each axis of a map follows from the map below.
+
+A move is one axis of one operation, for maps of any length:
+
+``length(inputs)``             how many values come out of ``inputs`` values
+``back(first, last, inputs)``  the inputs, first to last and both inclusive, that the outputs first to last look at
+``jump``                       how far apart neighboring outputs lie, in neighboring inputs
+
+Ranges are arrays, (units,), and are not cut to the map: what lies outside it is padding.
+"""
 
 import dataclasses
 from fractions import Fraction
@@ -6,7 +15,110 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.receptive_field.geometry.moves import NOTHING, Mirror
+from kerasal.hooks.operations import Sliding
+
+# The range that looks at nothing: its first is after its last, and stays so when it is joined with others.
+NOTHING = (2**40, -(2**40))
+
+
+@dataclasses.dataclass(frozen=True)
+class Slide:
+    """A convolution, pooling, padding or cropping: output o looks at o·t - p, …, o·t - p + (k-1)·d."""
+
+    kernel: Sliding
+
+    @property
+    def jump(self) -> Fraction:
+        return Fraction(self.kernel.stride)
+
+    def length(self, inputs: int) -> int:
+        return self.kernel.length(inputs)
+
+    def back(self, first, last, inputs: int):
+        start = -self.kernel.before(inputs)
+        return first * self.kernel.stride + start, last * self.kernel.stride + start + self.kernel.extent - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Mirror(Slide):
+    """A padding by the map's own reflection: what lies outside of it are values of the map again.
+
+    ``repeats`` is 1 where the value at the border stands there twice (SYMMETRIC), 0 where it does not (REFLECT).
+    """
+
+    repeats: int
+
+    def length(self, inputs: int) -> int:
+        fits = max(self.kernel.padding) < inputs + self.repeats
+        return super().length(inputs) if fits else 0
+
+    def back(self, first, last, inputs: int):
+        first, last = self.unfold(np.maximum(first, 0), np.minimum(last, self.length(inputs) - 1), inputs)
+        mirrored = [
+            (np.maximum(first, 0), np.minimum(last, inputs - 1)),
+            (-np.minimum(last, -1) - self.repeats, -first - self.repeats),
+            (2 * inputs - 2 + self.repeats - last, 2 * inputs - 2 + self.repeats - np.maximum(first, inputs)),
+        ]
+        seen = [(first <= last) & (low <= high) for low, high in mirrored]
+        lows = [np.where(one, low, NOTHING[0]) for one, (low, _) in zip(seen, mirrored, strict=True)]
+        highs = [np.where(one, high, NOTHING[1]) for one, (_, high) in zip(seen, mirrored, strict=True)]
+        return np.minimum.reduce(lows), np.maximum.reduce(highs)
+
+    def unfold(self, first, last, inputs: int):
+        """Return the range before reflection, which reaches outside of the map where outputs look at the padding."""
+        return super().back(first, last, inputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """A transposed convolution: input i reaches the outputs i·t - p, …, i·t - p + (k-1)·d.
+
+    ``extra`` is how many outputs there are beyond t times the inputs.
+    """
+
+    kernel: Sliding
+    extra: int
+
+    @property
+    def jump(self) -> Fraction:
+        return Fraction(1, self.kernel.stride)
+
+    def length(self, inputs: int) -> int:
+        return inputs * self.kernel.stride + self.extra
+
+    def back(self, first, last, inputs: int):
+        kernel = self.kernel
+        before = kernel.before(self.length(inputs))
+        return -(-(first + before - kernel.extent + 1) // kernel.stride), (last + before) // kernel.stride
+
+
+@dataclasses.dataclass(frozen=True)
+class Resize:
+    """An enlargement or reduction by ``factor``: output o looks around (o + ½) / factor - ½, or o / factor.
+
+    ``reach`` is how many inputs beyond the nearest ones on either side take part: 0 bilinear, 1 bicubic, None nearest.
+    """
+
+    factor: Fraction
+    reach: int | None
+    centered: bool
+
+    @property
+    def jump(self) -> Fraction:
+        return 1 / self.factor
+
+    def length(self, inputs: int) -> int:
+        return int(inputs * self.factor)
+
+    def back(self, first, last, inputs: int):
+        up, down = self.factor.numerator, self.factor.denominator
+        shift = 1 if self.centered else 0
+        if self.reach is None:
+            return ((2 * first + shift) * down) // (2 * up), ((2 * last + shift) * down) // (2 * up)
+        low, high = ((2 * end + shift) * down - shift * up for end in (first, last))  # in 2·up-ths of an input
+        low, high = low // (2 * up), -(-high // (2 * up))
+        beyond = np.where(low == high, 0, self.reach)  # exactly on an input, its neighbors weigh nothing
+        return (low - beyond, high + beyond) if self.reach else (low, high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +170,7 @@ class Route:
         return found
 
     def stride(self, axis: int) -> Fraction:
-        """Return how many pixels lie between neighbouring units; 0 where all units look at the whole image alike."""
+        """Return how many pixels lie between neighboring units; 0 where all units look at the whole image alike."""
         jumps = [Fraction(1)]
         for node in self.nodes[1:]:
             jump = max(jumps[source] for source in node.sources)
@@ -89,5 +201,5 @@ class Route:
         for node, (first, last) in zip(self.nodes, ranges, strict=True):
             if node.moves and isinstance(move := node.moves[axis], Mirror):
                 length = lengths[node.sources[0]]
-                inner.append((move.unfolded(first, last, length), length))
+                inner.append((move.unfold(first, last, length), length))
         return np.all([(low >= 0) & (high < length) for (low, high), length in inner], axis=0)

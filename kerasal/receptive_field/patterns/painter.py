@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasal import hooks
+from kerasal.checks import check_number
 from kerasal.hooks.backward_rules import overrides
 from kerasal.hooks.engine import read_graph
 from kerasal.hooks.model_inputs import chunk_size, image_shape
@@ -12,8 +13,8 @@ from kerasal.hooks.operations import POOLS, RELUS
 from kerasal.hooks.taps import run_apart
 from kerasal.hooks.trace import traced
 from kerasal.progress import progress_bar
-from kerasal.receptive_field.geometry.cone import fits, run_cone
-from kerasal.receptive_field.geometry.field_geometry import no_map
+from kerasal.receptive_field.geometry.cone import can_run_cone, run_cone
+from kerasal.receptive_field.geometry.field_geometry import no_map_message
 from kerasal.receptive_field.geometry.operation_moves import read_routes, route_between
 from kerasal.receptive_field.patterns import pattern_canvas as canvases
 from kerasal.receptive_field.patterns.pattern_canvas import Canvas
@@ -40,7 +41,7 @@ def patterns(
     From the layer down, every pooling repeats its values over its window, every convolution F becomes A = O * Fᵀ
     (transposed, without bias), and every ReLU keeps of A what is positive. It is the gradient of the clamped unit at a
     zero image, with sum-pooling in place of max-pooling and the deconvnet's gate in place of each ReLU. Batch
-    normalisation multiplies by gamma / √(variance + epsilon); average-pooling spreads evenly; an activation that is no
+    normalization multiplies by gamma / √(variance + epsilon); average-pooling spreads evenly; an activation that is no
     ReLU keeps its gradient at zero.
 
     Without ``bias`` the pattern is positively homogeneous: pattern(c) = c · pattern(1) for every c > 0.
@@ -72,7 +73,7 @@ def patterns(
     """
     painter = Painter(model, layer, canvas, final_relu=final_relu, bias=bias)
     wanted = painter.channels(channels)
-    constants = np.full(len(wanted), positive("constant", constant), np.float32)
+    constants = np.full(len(wanted), check_positive("constant", constant), np.float32)
     painted = painter.paint(wanted, constants, batch_size=batch_size, progress=progress)
     return painter.canvas.crop(painted) if crop else painted
 
@@ -85,7 +86,7 @@ class Painter:
         self.path, _ = hooks.find_layer(model, layer)
         routes = read_routes(model, [self.path])
         if self.path not in routes:
-            raise ValueError(no_map(model, self.path))
+            raise ValueError(no_map_message(model, self.path))
         self.route, own = routes[self.path]
         self._options = {
             "layer": self.path,
@@ -145,14 +146,14 @@ class Painter:
     def _choose(self, canvas, own: tuple[int, int]) -> tuple[Canvas, int, bool]:
         """Return the canvas, tried out, the number of channels, and whether the unit's field alone can be painted."""
         if canvas == "auto":
-            small = canvases.smallest(self.route, own)
+            small = canvases.find_smallest(self.route, own)
             if small is not None:
                 try:
-                    return small, self._tried(small), fits(self.route)
+                    return small, self._try_canvas(small), can_run_cone(self.route)
                 except Exception:  # the model runs on its own size only: then it is that, or its own error
                     pass
-            chosen = canvases.around(self.route, own)
-            return chosen, self._tried(chosen), False
+            chosen = canvases.place_canvas(self.route, own)
+            return chosen, self._try_canvas(chosen), False
         size = (canvas, canvas) if isinstance(canvas, (int, np.integer)) else canvas
         if isinstance(size, str):
             raise ValueError(f'canvas is "auto", a side in pixels, or (height, width). Received: {canvas!r}.')
@@ -161,10 +162,10 @@ class Painter:
             raise ValueError(
                 f"A canvas of {height} × {width} is too small for {self.path!r}, or does not fit its paths."
             )
-        chosen = canvases.around(self.route, (height, width))
-        return chosen, self._tried(chosen), False
+        chosen = canvases.place_canvas(self.route, (height, width))
+        return chosen, self._try_canvas(chosen), False
 
-    def _tried(self, canvas: Canvas) -> int:
+    def _try_canvas(self, canvas: Canvas) -> int:
         found = _map_shape(self.model, self.path, image_shape(self.model, canvas.size))
         if found[:2] != canvas.map_size:
             raise ValueError(
@@ -174,11 +175,9 @@ class Painter:
         return found[2]
 
 
-def positive(name: str, value) -> float:
+def check_positive(name: str, value) -> float:
     """Return a number above 0, or refuse it."""
-    if isinstance(value, bool) or not np.isscalar(value) or not np.isreal(value) or not 0 < value < np.inf:
-        raise ValueError(f"{name} is a finite number above 0. Received: {value!r}.")
-    return float(value)
+    return check_number(name, value, above=0)
 
 
 def _paint(view, *, layer, rule, pooling, final_relu, canvas, unit, rows, cone):

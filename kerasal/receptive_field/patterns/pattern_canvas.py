@@ -33,7 +33,7 @@ class Canvas:
         return laid
 
 
-def smallest(route: Route, own: tuple[int, int]) -> Canvas | None:
+def find_smallest(route: Route, own: tuple[int, int]) -> Canvas | None:
     """Return the smallest canvas on which a unit sees no padding in any map on the way, or None if there is none.
 
     A field that is the whole image has no smaller canvas. ``own`` is the (height, width) that the model takes.
@@ -41,10 +41,10 @@ def smallest(route: Route, own: tuple[int, int]) -> Canvas | None:
     if route.whole:
         return None
     sides = [_smallest_side(route, axis, pixels) for axis, pixels in enumerate(own)]
-    return None if None in sides else around(route, tuple(sides))
+    return None if None in sides else place_canvas(route, tuple(sides))
 
 
-def around(route: Route, size: tuple[int, int]) -> Canvas:
+def place_canvas(route: Route, size: tuple[int, int]) -> Canvas:
     """Return the canvas of a given size, with the most central of the units that see least padding."""
     field = to_field(route, size)
     unit = []

@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 
 from kerasal import images
 from kerasal.receptive_field.patterns.comparison import Comparison
-from kerasal.receptive_field.patterns.propagation import Propagation
+from kerasal.receptive_field.patterns.pattern_experiments import Propagation
 
 _OWN, _OTHER = "#D55E00", "#0072B2"  # orange and blue of Okabe & Ito's palette
 
 
-def pictures(patterns: np.ndarray, *, limit: float | None = None, bgr: bool = False) -> np.ndarray:
+def paint_tiles(patterns: np.ndarray, *, limit: float | None = None, bgr: bool = False) -> np.ndarray:
     """Turn patterns (K, h, w, C) into uint8 (K, h, w, 3).
 
     Each runs from its own smallest value to its own largest, or all from 0 to ``limit``, beyond which they are cut off.
-    ``bgr`` says that the channels are blue, green, red. Other than three channels become the grey of their mean. An
+    ``bgr`` says that the channels are blue, green, red. Other than three channels become the gray of their mean. An
     empty pattern is black.
     """
     values = np.asarray(patterns, dtype=np.float64)
@@ -33,14 +33,14 @@ def pictures(patterns: np.ndarray, *, limit: float | None = None, bgr: bool = Fa
 def draw_patterns(
     patterns: np.ndarray, channels: Sequence[int], *, title: str = "", note: str = "", bgr: bool = False
 ) -> np.ndarray:
-    """Lay patterns out eight a row, each under its channel's number; what paints nothing is said to be silent."""
+    """Lay patterns out eight per row, each under its channel's number; what paints nothing is said to be silent."""
     labels = [f"{n}" if one.any() else f"{n} silent" for n, one in zip(channels, patterns, strict=True)]
     scale = "each from its own darkest to its own brightest value"
     if not np.all([one.any() for one in patterns]):
         scale += "; silent: nothing positive is left"
     note = f"{note}; {scale}" if note else scale
     columns = min(8 if len(patterns) <= 64 else 16, len(patterns))
-    return images.grid(list(pictures(patterns, bgr=bgr)), labels, columns=columns, title=title, note=note, tile=84)
+    return images.grid(list(paint_tiles(patterns, bgr=bgr)), labels, columns=columns, title=title, note=note, tile=84)
 
 
 def draw_comparison(
@@ -60,7 +60,9 @@ def draw_comparison(
     right = "; ".join(filter(None, [notes[1], "after each number: cosine with the left"]))
     sides = ((comparison.left, labels, notes[0]), (comparison.right, alike, right))
     panels = [
-        images.grid(list(pictures(one, bgr=bgr)), names, columns=min(8, len(labels)), title=heading, note=note, tile=72)
+        images.grid(
+            list(paint_tiles(one, bgr=bgr)), names, columns=min(8, len(labels)), title=heading, note=note, tile=72
+        )
         for (one, names, note), heading in zip(sides, titles, strict=True)
     ]
     return images.sheet(panels, columns=2, title=title)
@@ -68,7 +70,7 @@ def draw_comparison(
 
 def draw_propagation(found: Propagation, *, title: str = "", bgr: bool = False) -> np.ndarray:
     """Draw the pattern at each constant in one brightness range, 0 to its largest value at c = 1, and the area."""
-    drawn = pictures(found.patterns, limit=found.limit, bgr=bgr)
+    drawn = paint_tiles(found.patterns, limit=found.limit, bgr=bgr)
     labels = [f"c = {c:g}: {area} px" for c, area in zip(found.constants, found.table["area"], strict=True)]
     note = (
         f"all drawn from 0 to {found.limit:.3g}, the largest value at c = 1; area: pixels above {found.threshold:.3g}"
@@ -80,7 +82,7 @@ def draw_propagation(found: Propagation, *, title: str = "", bgr: bool = False) 
     axes.set_ylabel("pixels reached")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    curve = _pixels(figure)
+    curve = _render(figure)
     return np.concatenate([panels, curve[:, : panels.shape[1]]])
 
 
@@ -97,7 +99,7 @@ def draw_validation(frame: pd.DataFrame, *, title: str = "") -> np.ndarray:
     rank, above, silent = (frame.attrs[name] for name in ("rank", "above", "silent"))
     axes.set_title(f"{title}\nrank {rank} of {len(answers)}: {above} channels above, {silent} silent".strip())
     axes.legend(loc="upper right")
-    return _pixels(figure)
+    return _render(figure)
 
 
 def _figure(width: int, height: int):
@@ -106,6 +108,6 @@ def _figure(width: int, height: int):
     return figure, figure.subplots()
 
 
-def _pixels(figure: Figure) -> np.ndarray:
+def _render(figure: Figure) -> np.ndarray:
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()

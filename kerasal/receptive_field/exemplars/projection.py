@@ -12,7 +12,7 @@ from kerasal.objectives.formulas import evaluate
 import tensorflow as tf
 
 
-def check(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str) -> None:
+def check_projection(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str) -> None:
     """Refuse, before the work, what could only fail after it; the trace that this makes is used again.
 
     Raises:
@@ -20,7 +20,7 @@ def check(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int
     """
     inputs = [np.zeros((1, *shape), np.float32)]
     try:
-        trace = _projector(model, layer, channel_mean(layer, [0]), inputs, rule)
+        trace = _trace_projection(model, layer, channel_mean(layer, [0]), inputs, rule)
     except hooks.NoReLU as error:
         raise hooks.NoReLU(f"{error} Here: rule='gradient'.") from error
     count = trace.notes["channels"]
@@ -28,7 +28,7 @@ def check(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int
         raise ValueError(f"There are {count} channels of {layer!r}, counted from 0. Received: {max(channels)}.")
 
 
-def strongest(model, layer: str, inputs: np.ndarray) -> np.ndarray:
+def find_strongest(model, layer: str, inputs: np.ndarray) -> np.ndarray:
     """Return the strongest activation of each channel of a layer over all positions, (N, C)."""
     found = hooks.activations(model, [layer], inputs, reduce=_strongest, batch_size=len(inputs), name=layer)
     return found[layer]
@@ -46,12 +46,12 @@ def project(
         Reconstructions (N, H, W, C), activations (N,), and positions (N, 2) as (x, y) on the layer's map.
     """
     objective = channel_mean(layer, list(channels))
-    trace = _projector(model, layer, objective, [inputs], rule)
+    trace = _trace_projection(model, layer, objective, [inputs], rule)
     back, values, places = trace([inputs], list(objective.parameters))
     return back, values, np.round(places).astype(int)
 
 
-def _projector(model, layer: str, objective, inputs: list[np.ndarray], rule: str):
+def _trace_projection(model, layer: str, objective, inputs: list[np.ndarray], rule: str):
     return traced(_project, model, inputs, objective, options={"layer": layer, "rule": rule})
 
 

@@ -1,5 +1,6 @@
-"""Is a pattern what its unit wants to see? The pattern is fed forward, and every channel of the layer answers."""
+"""Two experiments on a pattern: its unit clamped to growing values, and the pattern fed forward to see who answers."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,10 +8,79 @@ import pandas as pd
 
 from kerasal import hooks
 from kerasal.checks import refuse_mask
-from kerasal.receptive_field.patterns.painter import Painter, positive
+from kerasal.receptive_field.patterns.painter import Painter, check_positive
 
 import keras
 import tensorflow as tf
+
+_THRESHOLD = 0.1  # of the brightest value at c = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Propagation:
+    """What ``propagation`` found.
+
+    Attributes:
+        patterns: float32 (S, h, w, C), one per constant.
+        constants: the S constants.
+        limit: the largest value of the pattern at c = 1, the upper end of the range in which all are drawn; the lower
+            end is 0.
+        threshold: what a pixel's largest channel must exceed to count as reached.
+        table: a row for each constant: ``constant``, ``area`` (pixels reached), ``maximum``.
+    """
+
+    patterns: np.ndarray
+    constants: tuple[float, ...]
+    limit: float
+    threshold: float
+    table: pd.DataFrame
+
+
+def propagation(
+    model: keras.Model,
+    layer: str,
+    channel: int,
+    constants: Sequence[float] = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0),
+    *,
+    threshold: float | None = None,
+    bias: bool = False,
+    canvas: str | int | tuple[int, int] = "auto",
+) -> Propagation:
+    """Return the pattern of one unit clamped to each of several constants, and the area that it reaches.
+
+    Repetition, transposed convolution without bias and ReLU are positively homogeneous, so pattern(c) = c · pattern(1)
+    exactly: each scaled to its own maximum, all panels would be one picture. That a pattern spreads as c grows shows on
+    one brightness scale only, so ``limit`` is fixed at c = 1, and area(c) = #{pixels > threshold} can only grow. With
+    ``bias`` (a variant that is not the paper's, see ``patterns``) the shape changes too, and the area need not grow.
+
+    Args:
+        model: any built Keras model with one image input; it is not changed.
+        layer: name or path of a layer with a map.
+        channel: the unit's channel.
+        constants: the values that the unit is clamped to, each above 0.
+        threshold: what counts as reached; by default a tenth of ``limit``.
+        bias: let each ReLU's gate take off its convolution's bias first.
+        canvas: as in ``patterns``.
+
+    Raises:
+        ValueError: what ``patterns`` refuses, or a constant or threshold that is not above 0.
+
+    Source: He & Pugeault 2017, section 4, figure 4.6.
+    """
+    values = np.float32([check_positive("a constant", one) for one in np.atleast_1d(np.asarray(constants, float))])
+    painter = Painter(model, layer, canvas, bias=bias)
+    wanted = np.repeat(painter.channels(channel)[:1], len(values) + 1)
+    painted = painter.canvas.crop(painter.paint(wanted, np.concatenate([[1.0], values])))
+    limit, painted = float(painted[0].max()), painted[1:]
+    threshold = _THRESHOLD * limit if threshold is None else check_positive("threshold", threshold)
+    table = pd.DataFrame(
+        {
+            "constant": values.astype(float),
+            "area": (painted.max(axis=3) > threshold).sum(axis=(1, 2)),
+            "maximum": painted.max(axis=(1, 2, 3)).astype(float),
+        }
+    )
+    return Propagation(painted, tuple(values.tolist()), limit, threshold, table)
 
 
 def validate_pattern(
@@ -50,11 +120,11 @@ def validate_pattern(
     painter = Painter(model, layer, canvas)
     (number,) = painter.channels(int(channel) if isinstance(channel, np.integer) else channel)[:1]
     own = pattern is None
-    image = painter.paint(np.array([number]), np.ones(1)) if own else _shown(painter, pattern)[None]
-    (sums,) = _answers(painter, _rescaled(image, rescale))
+    image = painter.paint(np.array([number]), np.ones(1)) if own else _check_pattern(painter, pattern)[None]
+    (sums,) = _sum_answers(painter, _rescale(image, rescale))
     rank = 1 + (sums[None, :] > sums[:, None]).sum(axis=1)
     frame = pd.DataFrame({"channel": np.arange(len(sums)), "activation": sums, "rank": rank})
-    frame.attrs.update(layer=painter.path, channel=int(number), **_summary(sums, number))
+    frame.attrs.update(layer=painter.path, channel=int(number), **_summarize(sums, number))
     return frame
 
 
@@ -76,27 +146,27 @@ def validate_patterns(
     painter = Painter(model, layer, canvas)
     wanted = painter.channels(channels)
     images = painter.paint(wanted, np.ones(len(wanted)), progress=progress)
-    sums = _answers(painter, _rescaled(images, rescale))
+    sums = _sum_answers(painter, _rescale(images, rescale))
     rows = [
-        {"channel": int(number), **_summary(answer, number), "activation": float(answer[number])}
+        {"channel": int(number), **_summarize(answer, number), "activation": float(answer[number])}
         for number, answer in zip(wanted, sums, strict=True)
     ]
     return pd.DataFrame(rows)
 
 
-def _summary(sums: np.ndarray, number: int) -> dict[str, int]:
+def _summarize(sums: np.ndarray, number: int) -> dict[str, int]:
     above = int((sums > sums[number]).sum())
     return {"rank": above + 1, "above": above, "silent": int((sums == 0).sum())}
 
 
-def _rescaled(images: np.ndarray, peak: float | None) -> np.ndarray:
+def _rescale(images: np.ndarray, peak: float | None) -> np.ndarray:
     if peak is None:
         return images
     largest = images.max(axis=(1, 2, 3), keepdims=True)
-    return images * np.divide(positive("rescale", peak), largest, out=np.ones_like(largest), where=largest > 0)
+    return images * np.divide(check_positive("rescale", peak), largest, out=np.ones_like(largest), where=largest > 0)
 
 
-def _shown(painter: Painter, pattern) -> np.ndarray:
+def _check_pattern(painter: Painter, pattern) -> np.ndarray:
     refuse_mask(pattern, "pattern")
     image = np.asarray(pattern, dtype=np.float32)
     channels = painter.shape[2]
@@ -106,7 +176,7 @@ def _shown(painter: Painter, pattern) -> np.ndarray:
     return painter.canvas.place(image[None])[0] if image.shape[:2] == (bottom - top, right - left) else image
 
 
-def _answers(painter: Painter, images: np.ndarray) -> np.ndarray:
+def _sum_answers(painter: Painter, images: np.ndarray) -> np.ndarray:
     """Return the sum over positions of every channel of the layer's map, for images (K, H, W, C): (K, channels)."""
     sums = hooks.activations(painter.model, [painter.path], images, reduce=_sum_positions, any_size=True)
     return sums[painter.path].astype(float)

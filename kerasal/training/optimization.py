@@ -1,7 +1,79 @@
-"""Stochastic gradient descent in PyTorch's arithmetic, in which the published gaze recipes are written."""
+"""How weights are stepped: rates and momenta as functions of the epoch or step, and descent in PyTorch's arithmetic."""
+
+import dataclasses
+import math
+from typing import Literal
+
+from kerasal.checks import check_number
 
 import keras
 import tensorflow as tf
+
+Unit = Literal["epoch", "step"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """The same ``value`` always."""
+
+    value: float
+    unit: Unit = "epoch"
+
+    def __call__(self, position: int, total: int) -> float:
+        """Return the value at ``position`` (from 0) of ``total``."""
+        return self.value
+
+
+@dataclasses.dataclass(frozen=True)
+class StepFloor:
+    """Multiply ``start`` by ``factor`` every ``every`` epochs (or steps), but never fall below ``floor``.
+
+    ``StepFloor(0.03, 0.55, 100, 1e-4)`` is the coursework's: .03, .0165, .009075, ... .000138 in its last 100 of 1000
+    epochs.
+    """
+
+    start: float
+    factor: float
+    every: int
+    floor: float = 0.0
+    unit: Unit = "epoch"
+
+    def __call__(self, position: int, total: int) -> float:
+        """Return the value at ``position`` (from 0); ``total`` changes nothing."""
+        return max(self.floor, self.start * self.factor ** (position // self.every))
+
+
+@dataclasses.dataclass(frozen=True)
+class Linspace:
+    """Go evenly from ``start`` to ``stop``, which the last epoch (or step) has: ``numpy.linspace`` over the run."""
+
+    start: float
+    stop: float
+    unit: Unit = "epoch"
+
+    def __call__(self, position: int, total: int) -> float:
+        """Return the value at ``position`` (from 0) of ``total``."""
+        return self.start + (self.stop - self.start) * position / max(1, total - 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cosine:
+    """Go from ``start`` down to 0 along half a cosine over the run (Loshchilov & Hutter 2016, without restarts)."""
+
+    start: float
+    unit: Unit = "epoch"
+
+    def __call__(self, position: int, total: int) -> float:
+        """Return the value at ``position`` (from 0) of ``total``."""
+        return self.start * (1 + math.cos(math.pi * position / max(1, total))) / 2
+
+
+Schedule = Constant | StepFloor | Linspace | Cosine
+
+
+def depends_on_length(schedule: Schedule) -> bool:
+    """Tell whether more epochs change the values of the first ones."""
+    return isinstance(schedule, (Linspace, Cosine))
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
@@ -30,9 +102,8 @@ class TorchSGD(keras.optimizers.Optimizer):
     """
 
     def __init__(self, learning_rate=0.03, momentum=0.9, weight_decay=0.0, nesterov=True, name="torch_sgd", **options):
-        for argument, value, most in (("momentum", momentum, 1.0), ("weight_decay", weight_decay, float("inf"))):
-            if not 0 <= value <= most:
-                raise ValueError(f"{argument}: expected a number in 0..{most:g}, received {value!r}.")
+        check_number("momentum", momentum, minimum=0, maximum=1)
+        check_number("weight_decay", weight_decay, minimum=0)
         # Keras's own weight_decay is the decoupled one: it is not told of this one.
         super().__init__(learning_rate=learning_rate, name=name, **options)
         self.decay, self.nesterov = float(weight_decay), bool(nesterov)

@@ -1,6 +1,6 @@
 """Measure how the colours of photographs vary: the constant behind ``kerasal.maximization``'s decorrelated colours.
 
-    python benchmarks/colour_covariance.py DATA/imagenet1000/images
+    python benchmarks/color_covariance.py DATA/imagenet1000/images
 
 The covariance of red, green and blue (0..1) over all pixels, every photograph weighing the same; of all images in the
 folder. It prints the matrix and the share of each of its axes.

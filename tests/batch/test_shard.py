@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from kerasal.batch.image_list import Source, list_images, read_list
+from kerasal.batch.shard import plan_shards
 from kerasal.batch.shard_files import picture_path
-from kerasal.batch.shard_plan import plan
 
 
 def sources(names, stamp=(1, 1)):
@@ -22,23 +22,23 @@ def cut(shards):
 
 def test_shards_are_cut_again_as_they_were_whatever_is_done():
     everything = sources("abcdefgh")
-    shards, _ = plan(everything, {}, 3)
+    shards, _ = plan_shards(everything, {}, 3)
     assert cut(shards) == {0: "abc", 1: "def", 2: "gh"}
     for done in ([0], [1], [2], [0, 2], [1, 2], [0, 1, 2]):
-        left, stale = plan(everything, {number: record(shards[number]) for number in done}, 3)
+        left, stale = plan_shards(everything, {number: record(shards[number]) for number in done}, 3)
         assert cut(left) == {n: names for n, names in cut(shards).items() if n not in done}
         assert stale == []
 
 
 def test_new_images_make_new_shards_and_changed_ones_their_own():
-    shards, _ = plan(sources("bcdfgh"), {}, 3)
+    shards, _ = plan_shards(sources("bcdfgh"), {}, 3)
     records = {shard.number: record(shard) for shard in shards}
-    left, stale = plan(sources("abcdefgh"), records, 3)
+    left, stale = plan_shards(sources("abcdefgh"), records, 3)
     assert cut(left) == {2: "ae"}
     changed = [*sources("bcd"), *sources("f", (2, 2)), *sources("gh")]
-    left, stale = plan(changed, records, 3)
+    left, stale = plan_shards(changed, records, 3)
     assert (cut(left), stale) == ({1: "fgh"}, [1])
-    assert plan(sources("bcd"), records, 3) == ([], [])  # images that are gone keep their results
+    assert plan_shards(sources("bcd"), records, 3) == ([], [])  # images that are gone keep their results
 
 
 def test_a_parquet_list(tmp_path, photos):

@@ -41,7 +41,8 @@ def watched(
         rule: ``"gradient"``, ``"deconvnet"`` or ``"guided"``; see ``kerasal.hooks.RULES``.
         pooling: ``"max"`` (switches) or ``"sum"`` (repetition).
         taps: names or paths of layers whose outputs are wanted.
-        output: name or position of the output that is meant, for a model with several.
+        output: name or position of the output that is meant, for a model with several; without one it gives its tapped
+            layers alone, and None.
         logits: return what went into the output's last softmax or sigmoid.
         any_size: take images of another size than the model declares; above the layers it may then fail, and the output
             is None.
@@ -57,15 +58,16 @@ def watched(
     for name in names:
         find(model, name)
     settings, inline = Settings(output, logits, any_size=any_size), not overrides(rule, pooling)
+    wanted = not names or output is not None or len(getattr(model, "outputs", None) or [None]) == 1
     order: list[str] = []
 
-    def look(inputs, given, wanted):
+    def look(inputs, given, layer):
         flat, runs = [tf.cast(tensor, tf.float32) for tensor in keras.tree.flatten(inputs)], {}
         view = View(model, flat, top_class().structure, [], settings.for_inputs(inputs))
-        run = view.run(rule=rule, pooling=pooling, taps=names, output=True, given=given, runs=runs)
+        run = view.run(rule=rule, pooling=pooling, taps=names, output=wanted, given=given, runs=runs)
         if not given:
             order[:] = run.layers if all(len({one.ref() for one in outputs}) == 1 for outputs in runs.values()) else []
-        return run.layers[wanted] if wanted else (run.output, run.layers)
+        return run.layers[layer] if layer else (run.output, run.layers)
 
     retraced = Retraced(look, None, model)
 

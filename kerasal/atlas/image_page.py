@@ -157,7 +157,7 @@ def gaze_record(model: ImageModel, file: pathlib.Path, slug: str) -> tuple[str, 
 
 
 def make_predictor(model: ImageModel) -> gaze.Predictor:
-    """Compile the net; one that takes any size looks at photographs as large as the rest of the atlas does."""
+    """Compile the model; one that takes any size looks at photographs as large as the rest of the atlas does."""
     free = None in (getattr(model.keras_model, "input_shape", None) or (None,))[1:3]
     size = model.input_size() if free and not is_log_density(model.keras_model) else None
     return gaze.Predictor(model.keras_model, model.preprocessing, size=size)

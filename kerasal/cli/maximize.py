@@ -151,7 +151,7 @@ def start_of(text: str | None, model, size: tuple[int, int] | None = None) -> An
 
 def _say_dead(found, names: list[str]) -> list[tuple[int, str]]:
     """Say which images a gradient did not reach; return the positions and names of the others."""
-    from kerasal.maximization.maximized_page import alive_images, copy_names
+    from kerasal.maximization.result import alive_images, copy_names
 
     names = copy_names(found, names)
     alive = [(i, names[i]) for i in alive_images(found)]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from kerasal import hooks, images
+from kerasal.checks import check_number
 from kerasal.files import replacing
 from kerasal.localization.box_scores import localization_error, mean_iou
 from kerasal.localization.ground_truth import Truth, fit_box, match_boxes
@@ -117,8 +118,7 @@ def evaluate_folder(
         UnknownClass: a ValueError: the model has no class of a box's name; ``classes`` would give its number.
         OSError: the report cannot be written.
     """
-    if not 0 < iou <= 1:
-        raise ValueError(f"iou must be above 0 and at most 1, got {iou!r}.")
+    check_number("iou", iou, above=0, maximum=1)
     matched = match_boxes(folder, boxes, classes=classes, inclusive=inclusive)
     settings = {
         "model": [name or model.name, hooks.digest_model(model)],

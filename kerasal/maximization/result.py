@@ -1,10 +1,12 @@
-"""What ``maximize`` returns: pictures that a person can read, the model inputs behind them, and their history."""
+"""What ``maximize`` returns: pictures that a person can read, the model inputs behind them, their history, a page."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from kerasal import images
 from kerasal.objectives.expression import Objective
 from kerasal.preprocessing import Preprocessing
 
@@ -75,3 +77,48 @@ def tabulate_history(objectives: list[Objective], scores: np.ndarray, copies: in
     if copies > 1:
         table.insert(1, "copy", np.repeat(np.arange(len(objectives)) % copies, count))
     return table
+
+
+def draw_maximized(found: Maximization, names: Sequence[str], *, title: str = "") -> np.ndarray:
+    """Lay out the images that a gradient reached, each under its name, uint8 RGB.
+
+    Args:
+        found: what ``maximize`` returned.
+        names: of the objectives, in their order; copies of one are numbered.
+        title: a line above.
+
+    Raises:
+        ValueError: a gradient reached none of them.
+    """
+    copies = len(found.images) // len(names)
+    names, alive = copy_names(found, names), alive_images(found)
+    if not alive:
+        raise ValueError("Every image is dead: its gradient is zero at the start and stays so.")
+    height, width = found.images.shape[1:3]
+    note = f"{height} × {width} pixels each"
+    if found.dead:
+        note += f"; {len(found.dead)} not drawn: no gradient reached them"
+    side, count = max(height, width), len(alive)
+    # Fine patterns must not be averaged away by shrinking, so a tile is at least as large as its image.
+    tile = max(min(side, 256), 320 if count <= 4 else 160 if count <= 16 else 84)
+    return images.grid(
+        [found.images[i] for i in alive],
+        [names[i] for i in alive],
+        columns=copies if copies > 1 and not found.dead else None,
+        title=title,
+        note=note,
+        tile=tile,
+    )
+
+
+def alive_images(found: Maximization) -> list[int]:
+    """Return the positions of the images that are not dead."""
+    return [i for i in range(len(found.images)) if i not in found.dead]
+
+
+def copy_names(found: Maximization, names: Sequence[str]) -> list[str]:
+    """Return a name for each image, of names for the objectives: copies are numbered."""
+    copies = len(found.images) // len(names)
+    if copies == 1:
+        return list(names)
+    return [f"{name}, {copy + 1} of {copies}" for name in names for copy in range(copies)]

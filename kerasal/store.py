@@ -21,16 +21,7 @@ import numpy as np
 from kerasal import locks
 from kerasal.files import is_temporary, remove_temporaries, replacing, write_text
 
-_DAMAGES = (
-    ValueError,
-    KeyError,
-    TypeError,
-    IndexError,
-    EOFError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_DAMAGES = (ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What NumPy, zip and JSON, and whoever takes apart what they read, raise for a file that is not whole."""
 _LONGEST = 200  # letters of a setting in an error
 

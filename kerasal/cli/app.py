@@ -149,6 +149,7 @@ def _name(error_class: type) -> str:
 _HINTS = {
     "UntrustedCode": "On the command line that is --unsafe.",
     "NoPreprocessing": "On the command line that is --preprocessing caffe, tf, torch, unit or none.",
+    "NoZooModel": "On the command line, --weights and --net-option go with a zoo model.",
     "UnnamedClasses": "On the command line labels are --labels FILE.",
     "UnknownClass": "--classes CSV says which of the model's numbers the boxes' classes have.",
 }

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kerasal.checks import check_choice
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_types import Points, Shape, Stimulus
 from kerasal.datasets.safe_pickle import read_pickle
@@ -88,8 +89,7 @@ def write_coursework(
         ValueError: an image that cannot be read or has no density; nothing is written then.
         OSError: the disk is full, or the folder cannot be written to.
     """
-    if channels not in ("first", "last"):
-        raise ValueError(f'channels: expected "first" or "last", received {channels!r}.')
+    check_choice("channels", channels, ("first", "last"))
     with (
         progress_bar("Writing", len(data), progress) as advance,
         replacing(path) as temporary,

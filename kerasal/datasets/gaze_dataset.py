@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from kerasal.checks import check_choice
 from kerasal.datasets.gaze_batches import to_tf_data
 from kerasal.datasets.gaze_summary import describe_gaze
 from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, density_of, stimuli_of
@@ -47,8 +48,7 @@ class GazeDataset:
         return data
 
     def _set(self, stimuli: list[Stimulus], outside: str) -> None:
-        if outside not in ("error", "drop"):
-            raise ValueError(f'outside: expected "error" or "drop", received {outside!r}.')
+        check_choice("outside", outside, ("error", "drop"))
         if not stimuli:
             raise ValueError("A gaze data set needs at least one image; received none.")
         self._stimuli, self.outside = stimuli, outside

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from kerasal.checks import check_choice
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
@@ -59,8 +60,7 @@ def open_gaze(
             file.
     """
     path = pathlib.Path(path)
-    if missing not in ("error", "skip"):
-        raise ValueError(f'missing: expected "error" or "skip", received {missing!r}.')
+    check_choice("missing", missing, ("error", "skip"))
     splits = gaze_splits(path)
     if split is not None and split not in splits:
         offer = f"has the splits {', '.join(splits)}" if splits else "has no splits; use GazeDataset.split"

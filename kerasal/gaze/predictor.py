@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from kerasal import preprocessing as conventions
+from kerasal.checks import check_choice
 from kerasal.hooks import unchanged
 from kerasal.hooks.trace import Retraced
 from kerasal.images import check_image, resize, size_of_area
@@ -53,8 +54,7 @@ class Predictor:
         target_range: Literal["unit", "pm1"] = "unit",
     ):
         check_process()
-        if target_range not in ("unit", "pm1"):
-            raise ValueError(f'target_range is "unit" or "pm1". Received: {target_range!r}.')
+        check_choice("target_range", target_range, ("unit", "pm1"))
         self.model, self.convention = model, conventions.get(preprocessing)
         self._pm1, self.gives_log_density = target_range == "pm1", is_log_density(model)
         self.postprocess: Postprocess = "none" if self.gives_log_density else "examiners"

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerasal.checks import check_size, refuse_mask
+from kerasal.checks import check_choice, check_size, refuse_mask
 
 try:
     import cv2
@@ -68,10 +68,8 @@ def fit_image(image: np.ndarray, size: tuple[int, int], mode: Literal["crop", "s
     Raises:
         ValueError: no such size or mode, or an array that is no image; see ``resize``.
     """
-    if np.ndim(size) != 1 or len(size) != 2:
-        raise ValueError(f"size is (height, width). Received: {size!r}.")
-    if mode not in ("crop", "stretch"):
-        raise ValueError(f"mode must be 'crop' or 'stretch', got {mode!r}.")
+    check_size("size", size)
+    check_choice("mode", mode, ("crop", "stretch"))
     if mode == "stretch":
         return resize(image, size)
     height, width = image.shape[:2]

@@ -4,6 +4,8 @@ import contextlib
 
 import numpy as np
 
+from kerasal.checks import check_choice
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -102,8 +104,7 @@ class CenterBias(keras.layers.Layer):
     def __init__(self, sigma=0.25, amount: float = 0.5, mode: str = "multiply", learned: bool = True, **options):
         super().__init__(**options)
         self.sigma = tuple(float(one) for one in np.broadcast_to(sigma, 2))
-        if mode not in ("multiply", "add"):
-            raise ValueError(f'mode: expected "multiply" or "add", received {mode!r}.')
+        check_choice("mode", mode, ("multiply", "add"))
         if not min(self.sigma) > 0:
             raise ValueError(f"sigma: expected standard deviations above 0, received {sigma!r}.")
         self.amount, self.mode, self.learned = float(amount), mode, bool(learned)

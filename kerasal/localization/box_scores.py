@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kerasal.checks import check_int
+from kerasal.checks import check_int, check_number
 from kerasal.localization.boxes import check_boxes
 from kerasal.localization.boxes import iou as overlap
 from kerasal.localization.masks import check_varied_map
@@ -94,8 +94,7 @@ def pointing_accuracy(maps: Sequence[np.ndarray], boxes: Sequence, *, tolerance:
     """
     if len(maps) != len(boxes) or not len(maps):
         raise ValueError(f"Expected true boxes for {len(maps)} maps, at least one. Received {len(boxes)}.")
-    if tolerance < 0:
-        raise ValueError(f"tolerance is a number of pixels from 0 on. Received: {tolerance!r}.")
+    check_number("tolerance", tolerance, minimum=0)
     hits = []
     for values, truth in zip(maps, boxes, strict=True):
         values, truth = check_varied_map(values), check_boxes(truth)

@@ -1,12 +1,11 @@
 """From a map to a mask, and from a mask to its box."""
 
-import math
 from typing import Literal
 
 import cv2
 import numpy as np
 
-from kerasal.checks import refuse_mask
+from kerasal.checks import check_choice, check_number, refuse_mask
 from kerasal.images import resize as _resize
 
 
@@ -56,10 +55,8 @@ def threshold(
         ValueError: not a map, a constant map, a map without positive values, or a level out of range.
     """
     values = blur_map(check_varied_map(saliency_map), blur)
-    if not 0 <= level < 1:
-        raise ValueError(f"level is a share, from 0 to below 1. Received: {level!r}.")
-    if of not in ("max", "quantile"):
-        raise ValueError(f"of is 'max' or 'quantile'. Received: {of!r}.")
+    check_number("level", level, minimum=0, below=1)
+    check_choice("of", of, ("max", "quantile"))
     if of == "quantile":
         return values > min(np.quantile(values, level), np.nextafter(values.max(), -np.inf))
     if values.max() <= 0:
@@ -69,8 +66,7 @@ def threshold(
 
 def blur_map(values: np.ndarray, blur: float) -> np.ndarray:
     """Blur a map by a Gaussian whose standard deviation is a share of the map's longer side; 0 leaves it as it is."""
-    if not (0 <= blur < 1 and math.isfinite(blur)):
-        raise ValueError(f"blur is a share of the longer side, from 0 to below 1. Received: {blur!r}.")
+    check_number("blur", blur, minimum=0, below=1)
     return cv2.GaussianBlur(values, (0, 0), blur * max(values.shape)) if blur else values
 
 

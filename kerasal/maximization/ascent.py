@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import hooks
-from kerasal.checks import check_int
+from kerasal.checks import check_int, check_number
 from kerasal.hooks.trace import traced
 from kerasal.hooks.view import View
 from kerasal.maximization.parameterization import Fourier, Pixels
@@ -60,8 +60,7 @@ def make_diversity(copies: int, weight: float, layer: str | None) -> Diversity:
         ValueError: no copies, a weight that is negative or has nothing to act on.
     """
     check_int("copies", copies)
-    if not 0 <= weight < np.inf:
-        raise ValueError(f"diversity is a number from 0 on. Received: {weight!r}.")
+    check_number("diversity", weight, minimum=0)
     if copies == 1 and (weight or layer):
         raise ValueError("diversity keeps the copies of one objective apart, and there is one; say copies=4.")
     return Diversity(int(copies), float(weight), layer)

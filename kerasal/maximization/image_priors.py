@@ -10,7 +10,7 @@ ones share one trace.
 import dataclasses
 import math
 
-from kerasal.checks import check_int
+from kerasal.checks import check_int, check_number
 
 import tensorflow as tf
 
@@ -60,8 +60,7 @@ class Jitter:
 
     def __post_init__(self):
         check_int("The pixels of Jitter", self.pixels, 0)
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"Jitter expects a share of the side from 0 to 1. Received: {self.share!r}.")
+        check_number("The share of Jitter", self.share, minimum=0, maximum=1)
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the shifted images."""
@@ -80,8 +79,7 @@ class Rotation:
     degrees: float
 
     def __post_init__(self):
-        if not 0 <= self.degrees <= 180:
-            raise ValueError(f"Rotation expects degrees from 0 to 180. Received: {self.degrees!r}.")
+        check_number("The degrees of Rotation", self.degrees, minimum=0, maximum=180)
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the turned images."""

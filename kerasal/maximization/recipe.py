@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.checks import check_choice, check_int, is_int
+from kerasal.checks import check_choice, check_int, check_number, is_int
 from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale
 from kerasal.maximization.parameterization import PARAMETERIZATIONS
 from kerasal.names import unknown_name_message
@@ -133,7 +133,5 @@ def make_objectives(given: Any) -> list[Objective]:
 
 def _check_numbers(steps: int, step_size: float, momentum: float) -> None:
     check_int("steps", steps)
-    if not np.isfinite(step_size) or step_size <= 0:
-        raise ValueError(f"step_size is a number of gray levels above 0. Received: {step_size!r}.")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is from 0 to below 1. Received: {momentum!r}.")
+    check_number("step_size", step_size, above=0)
+    check_number("momentum", momentum, minimum=0, below=1)

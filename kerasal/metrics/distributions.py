@@ -1,5 +1,6 @@
 """A map against a density of fixations: correlation, similarity and the Kullback-Leibler divergence."""
 
+from kerasal.checks import check_choice, check_number
 from kerasal.metrics._maps import Map, check_resize, map_of, subject, undefined
 from kerasal.metrics._sums import correlation, overlap, relative_entropy, shifted_sum
 
@@ -54,8 +55,7 @@ def similarity(
     Raises:
         ValueError: see the package's list of bad input.
     """
-    if normalization not in ("minmax", "sum"):
-        raise ValueError(f'normalization: expected "minmax" (MIT) or "sum" (Tuebingen), received {normalization!r}.')
+    check_choice("normalization", normalization, ("minmax", "sum"))
     checked, truth = _pair(saliency_map, density, resize, name)
     for which, argument in ((checked, "saliency_map"), (truth, "density")):
         if normalization == "minmax" and which.constant:
@@ -91,8 +91,7 @@ def kld(
     Raises:
         ValueError: see the package's list of bad input.
     """
-    if not 0 < epsilon < 1:
-        raise ValueError(f"epsilon: expected a small number above 0, received {epsilon!r}.")
+    check_number("epsilon", epsilon, above=0, below=1)
     checked, truth = _pair(saliency_map, density, resize, name)
     for which, argument in ((checked, "saliency_map"), (truth, "density")):
         check_not_negative(which, argument, name)

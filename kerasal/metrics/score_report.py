@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal._version import __version__
-from kerasal.files import replacing
+from kerasal.files import replacing, write_text
 from kerasal.metrics.baselines import BASELINES
 from kerasal.metrics.summary import summarize
 
@@ -78,8 +78,7 @@ class ScoreReport:
             "settings": self.settings,
             "summary": summary,
         }
-        with replacing(output.with_suffix(".json")) as path:
-            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_text(output.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
         if self.scored:
             with replacing(output.with_suffix(".png")) as path:
                 self.draw(path)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from kerasal import hooks, images
 from kerasal import preprocessing as conventions
+from kerasal.checks import check_choice
 from kerasal.hooks.model_inputs import conform, declared_image_shape, takes_channels_first
 from kerasal.labels import short
 
@@ -54,8 +55,7 @@ class ImageModel:
     untrained: bool = False
 
     def __post_init__(self):
-        if self.fit not in ("crop", "stretch"):
-            raise ValueError(f"fit must be 'crop' or 'stretch', got {self.fit!r}.")
+        check_choice("fit", self.fit, ("crop", "stretch"))
         if self.preprocessing is not None:
             self.preprocessing = conventions.get(self.preprocessing)
         self.labels = [str(label) for label in self.labels]

@@ -16,6 +16,10 @@ from kerasal.preprocessing import Preprocessing, get
 import keras
 
 
+class NoZooModel(ValueError):
+    """What only a zoo model takes was given for another."""
+
+
 def open_model(
     source: str | os.PathLike | keras.Model | ImageModel,
     *,
@@ -149,4 +153,4 @@ def _run_of(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
 
 def _refuse_zoo_arguments(weights: Any, options: Any) -> None:
     if weights or options:
-        raise ValueError("weights and options go with a zoo model; a model or a model file has its own.")
+        raise NoZooModel("weights and options go with a zoo model; a model or a model file has its own.")

@@ -96,7 +96,7 @@ def test_a_map_that_ignores_the_model_is_caught(make_model, batch):
     [
         (np.zeros((3, 7, 8)), {}, r"maps of shape \(3, 8, 8\)"),
         (np.full((3, 8, 8), np.nan), {}, "finite maps"),
-        (np.zeros((3, 8, 8)), {"steps": 0}, "steps is"),
+        (np.zeros((3, 8, 8)), {"steps": 0}, "steps must be a positive integer, got 0"),
         (np.zeros((3, 8, 8)), {"fill": np.zeros((2, 2))}, "fill is"),
     ],
 )

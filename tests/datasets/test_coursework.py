@@ -89,7 +89,7 @@ def test_nothing_is_left_of_a_file_that_cannot_be_finished(tmp_path):
     with pytest.raises(ValueError, match="'00001' has no fixations"):
         write_coursework(data, tmp_path / "train.pkl")
     assert not list(tmp_path.iterdir())
-    with pytest.raises(ValueError, match="channels: expected"):
+    with pytest.raises(ValueError, match="channels must be one of first, last, got"):
         write_coursework(data, tmp_path / "train.pkl", channels="middle")
 
 

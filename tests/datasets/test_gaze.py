@@ -145,7 +145,10 @@ def test_fixations_outside_can_be_dropped():
         ({"images": images(2)}, "neither fixations nor a density: 00000, 00001"),
         ({"images": images(2), "fixations": points(2), "names": ["a", "a"]}, "Two images are named 'a'"),
         ({"images": [np.zeros((4, 4, 3))], "fixations": points(1)}, "must be uint8"),
-        ({"images": images(1), "fixations": points(1), "outside": "no"}, "outside: expected"),
+        (
+            {"images": images(1), "fixations": points(1), "outside": "no"},
+            "outside must be one of error, drop, got 'no'",
+        ),
     ],
 )
 def test_bad_arguments(arguments, message):

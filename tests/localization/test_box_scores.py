@@ -83,7 +83,7 @@ def test_pointing_looks_at_the_maximum():
     assert localization.pointing_accuracy([values], [(0, 0, 25, 20)], tolerance=1) == 1.0
     with pytest.raises(ValueError, match="everywhere"):
         localization.pointing_accuracy([np.ones((3, 3))], [(0, 0, 1, 1)])
-    with pytest.raises(ValueError, match="from 0 on"):
+    with pytest.raises(ValueError, match="tolerance must be a finite number of at least 0, got"):
         localization.pointing_accuracy([values], [(0, 0, 25, 20)], tolerance=-1)
 
 

@@ -101,5 +101,5 @@ def test_wrong_use_is_refused(net, photo):
         localization.localize(net, photo, classes=[3])
     with pytest.raises(ValueError, match="uint8"):
         localization.localize(net, photo / 255.0)
-    with pytest.raises(ValueError, match="top is"):
+    with pytest.raises(ValueError, match="top must be a positive integer, got"):
         localization.localize(net, photo, top=0)

@@ -61,7 +61,7 @@ def test_diversity_leaves_other_objectives_alone(make_model):
     [
         ({"copies": 0}, "copies must be a positive integer, got 0"),
         ({"diversity": 1.0}, "copies=4"),
-        ({"copies": 2, "diversity": -1}, "diversity is"),
+        ({"copies": 2, "diversity": -1}, "diversity must be a finite number of at least 0, got -1"),
         ({"copies": 2, "init": "zero"}, "differ by where they start"),
         ({"copies": 2, "init": np.zeros((8, 8, 3))}, "differ by where they start"),
         ({"copies": 2, "preset": "simonyan"}, 'init is "normal"'),

@@ -70,7 +70,7 @@ def test_draws_follow_the_seed_and_are_the_same_for_all_images(transform, pictur
     [
         (lambda: Jitter(-1), "0 or a positive integer, got -1"),
         (lambda: Jitter(1.5), "0 or a positive integer, got 1.5"),
-        (lambda: Jitter(3, share=2.0), "share of the side"),
+        (lambda: Jitter(3, share=2.0), r"share of Jitter must be a finite number in 0\.\.1, got 2\.0"),
         (lambda: Rotation(200), "0 to 180"),
         (lambda: Rotation(float("nan")), "0 to 180"),
         (lambda: Scale(0, 1), "0 < low"),

@@ -238,11 +238,11 @@ def test_options_are_checked():
         metrics.auc_borji(MAP, POINTS, splits=0)
     with pytest.raises(ValueError, match="ddof: expected"):
         metrics.nss(MAP, POINTS, ddof=2)
-    with pytest.raises(ValueError, match="normalization: expected"):
+    with pytest.raises(ValueError, match="normalization must be one of minmax, sum, got"):
         metrics.similarity(MAP, DENSITY, normalization="max")
     with pytest.raises(ValueError, match="downsize must be a positive integer, got"):
         metrics.emd(MAP, DENSITY, downsize=0)
-    with pytest.raises(ValueError, match="epsilon: expected"):
+    with pytest.raises(ValueError, match="epsilon must be a finite number above 0 and below 1, got"):
         metrics.kld(MAP, DENSITY, epsilon=0)
 
 

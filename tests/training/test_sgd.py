@@ -64,5 +64,5 @@ def test_config_round_trip():
 
 @pytest.mark.parametrize(("options", "message"), [({"momentum": 1.1}, "momentum"), ({"weight_decay": -1}, "decay")])
 def test_out_of_range(options, message):
-    with pytest.raises(ValueError, match=f"{message}.*received"):
+    with pytest.raises(ValueError, match=f"{message} must be a finite number .*, got"):
         TorchSGD(**options)

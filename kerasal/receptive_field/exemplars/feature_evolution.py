@@ -1,6 +1,5 @@
 """``FeatureEvolution``: a Keras callback that watches features come about while a network is trained."""
 
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -12,7 +11,7 @@ from kerasal import hooks
 from kerasal import images as pictures
 from kerasal.checks import check_choice, check_int
 from kerasal.digests import digest
-from kerasal.files import replacing
+from kerasal.files import check_writable
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, open_source, read_all
 from kerasal.preprocessing import Preprocessing
@@ -30,10 +29,6 @@ import keras
 
 EPOCHS = (1, 2, 5, 10, 20, 30, 40, 64)
 STRIP = "evolution.png"
-
-
-class _Probed(Exception):
-    """Ends the probe of a folder without writing anything."""
 
 
 class FeatureEvolution(keras.callbacks.Callback):
@@ -94,8 +89,7 @@ class FeatureEvolution(keras.callbacks.Callback):
     def on_train_begin(self, logs=None) -> None:
         """Take in the images, and refuse now what could only fail later."""
         self._began = False
-        with contextlib.suppress(_Probed), replacing(self.folder / STRIP):
-            raise _Probed
+        check_writable(self.folder / STRIP)
         if self._source is None or self._source.model.keras_model is not self.model:
             self._take_in()
         self._features = {hooks.find_layer(self.model, layer)[0]: one for layer, one in self._features.items()}

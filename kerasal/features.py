@@ -6,9 +6,6 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal import hooks, images
-from kerasal.hooks.model_inputs import chunk_size, conform
-from kerasal.hooks.trace import traced
-from kerasal.objectives import top_class
 
 import keras
 
@@ -29,15 +26,7 @@ def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int
     Raises:
         ValueError: an unknown layer (the closest are listed), or one without a single output tensor.
     """
-    path, _ = hooks.find_layer(model, layer)
-    arrays = conform(model, inputs)
-    batch_size = batch_size or hooks.state_rows(model) or chunk_size(arrays)
-    parts = []
-    for start in range(0, len(arrays[0]), batch_size):
-        chunk = [array[start : start + batch_size] for array in arrays]
-        settings = {"output": None, "logits": True, "options": {"layer": path}, "example": inputs}
-        parts.append(traced(_tap, model, top_class(), chunk, **settings)(chunk, [])[0])
-    return np.concatenate(parts)
+    return hooks.activations(model, [layer], inputs, batch_size=batch_size)[layer]
 
 
 def draw_feature_maps(
@@ -79,7 +68,3 @@ def draw_feature_maps(
         note = f"{len(channels)} of {count} channels. {note}"
     columns = min(8 if len(channels) <= 64 else 16, len(channels))
     return images.grid(drawn, list(map(str, channels)), columns=columns, title=title, note=note, tile=tile)
-
-
-def _tap(view, *, layer: str):
-    return [view.layout.last(layer, view.run(view.inputs, taps=[layer])[1][layer])]

@@ -9,11 +9,11 @@ import numpy as np
 
 from kerasal import hooks, receptive_field
 from kerasal.atlas.captions import make_slug
+from kerasal.hooks.engine import read_graph
 from kerasal.names import unknown_name_message
 from kerasal.receptive_field.geometry.field_geometry import Field
 
 import keras
-import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,17 +91,12 @@ def list_layers(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
 
 def _shapes(model, paths: list[str], shape: tuple[int, int, int]) -> tuple[dict[str, tuple], tuple | None]:
     """Return the shape of what each layer gives for one image, and that of the model's output; nothing is run."""
-    found: dict[str, tuple] = {}
 
-    def run(image):
-        with hooks.watch(model, taps=paths, lenient=True) as seen:
-            outputs = model(image, training=False)
-        found.update({path: tuple(tensor.shape[1:]) for path, tensor in seen.items()})
-        return outputs
+    def read(image, layers, layout, outputs):
+        found = {path: tuple(tensor.shape[1:]) for path, tensor in layers.items()}
+        return found, tuple(outputs.shape[1:]) if hasattr(outputs, "shape") else None
 
-    traced = tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
-    output = traced.structured_outputs
-    return found, tuple(output.shape[1:]) if hasattr(output, "shape") else None
+    return read_graph(model, shape, paths, read, lenient=True)
 
 
 def _find_sources(model, layer) -> list:

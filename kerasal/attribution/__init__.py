@@ -21,7 +21,10 @@ call for a model and a set of options traces a graph; later ones reuse it. It is
 ``method.compiled(model, **options)`` gives the same as a ``tf.Module`` on tensors.
 """
 
+import importlib
+
 from kerasal import _keras as _keras
+from kerasal.attribution.map_notes import ZeroMap as ZeroMap
 from kerasal.attribution.method import list_methods as list_methods
 from kerasal.attribution.method import method_function as method_function
 from kerasal.attribution.method import method_spec as method_spec
@@ -42,4 +45,38 @@ from kerasal.attribution.methods.scorecam import scorecam as scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad as smoothgrad
 from kerasal.attribution.pages import attribution_page as attribution_page
 from kerasal.attribution.pages import draw_map as draw_map
-from kerasal.attribution.zero_maps import ZeroMap as ZeroMap
+
+__all__ = [
+    "MethodComparison",
+    "ZeroMap",
+    "attribution_page",
+    "class_saliency",
+    "compare_methods",
+    "crop_averaged_saliency",
+    "deconvnet",
+    "draw_map",
+    "faithfulness",
+    "gradcam",
+    "gradcam_plus_plus",
+    "gradient_x_input",
+    "guided_backprop",
+    "input_gradient",
+    "integrated_gradients",
+    "layercam",
+    "list_methods",
+    "method_function",
+    "method_spec",
+    "occlusion",
+    "scorecam",
+    "smoothgrad",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def __getattr__(name: str):
+    if name == "faithfulness":  # which loads pandas and SciPy
+        return importlib.import_module("kerasal.attribution.faithfulness")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

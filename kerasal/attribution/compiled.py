@@ -3,7 +3,7 @@
 from kerasal.hooks.positions import channel_axes
 from kerasal.hooks.state import state_rows
 from kerasal.hooks.trace import Retraced
-from kerasal.hooks.view import View
+from kerasal.hooks.view import Settings, View
 from kerasal.objectives import Objective, class_score, top_class
 from kerasal.process import check_process
 
@@ -22,7 +22,7 @@ class CompiledMethod(tf.Module):
     def __init__(self, spec, model: keras.Model, output, logits: bool, options: dict):
         super().__init__(name=spec.name)
         self.model = model
-        self._function, self._output, self._logits, self._options = spec.function, output, logits, options
+        self._function, self._settings, self._options = spec.function, Settings(output, logits), options
         declared = getattr(model, "inputs", None) or []
         rows = state_rows(model)  # of stateful recurrent layers, which a batch of another size would not fit
         shapes = [(rows, *tensor.shape[1:]) for tensor in declared]
@@ -57,17 +57,7 @@ class CompiledMethod(tf.Module):
 
     def _run(self, inputs, objective: Objective, parameters):
         flat = [tf.cast(tensor, tf.float32) for tensor in keras.tree.flatten(inputs)]
-        view = View(
-            model=self.model,
-            inputs=flat,
-            structure=objective.structure,
-            layers=(),
-            parameters=parameters,
-            output=self._output,
-            logits=self._logits,
-            example=inputs if isinstance(inputs, dict) else None,
-            limits=[],
-        )
+        view = View(self.model, flat, objective.structure, parameters, self._settings.for_inputs(inputs))
         maps = [tf.cast(one, tf.float32) for one in self._function(view, **self._options)]
         return maps if len(maps) > 1 else maps[0]
 

@@ -11,8 +11,8 @@ import numpy as np
 from kerasal import images
 from kerasal.attribution.method import MethodSpec, method_function, method_spec
 from kerasal.attribution.pages import attribution_page, draw_map
-from kerasal.attribution.target_scores import fixed_target, score
 from kerasal.files import replacing
+from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.hooks.model_inputs import conform
 from kerasal.labels import find
 from kerasal.models.image_model import ImageModel
@@ -154,7 +154,7 @@ def explain(
     if not isinstance(chosen, Objective) and not callable(chosen):
         index = int(np.ravel(chosen)[0])
         label = opened.label(index)
-    value = score(opened.keras_model, arrays, chosen, output=output, logits=index is None)
+    value = target_scores(opened.keras_model, arrays, chosen, output=output, logits=index is None)
     own = {name: option for name, option in options.items() if name in spec.options}
     return Explanation(
         maps[0], index, label, float(value[0]), method, picture, getattr(maps, "layer", None), own, opened

@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from kerasal import hooks
-from kerasal.attribution.target_scores import fixed_target, score
 from kerasal.checks import check_int, refuse_mask
+from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
@@ -166,7 +166,7 @@ def _curve(model, begin, end, maps, channels, target, clean, steps, how) -> Curv
     scores = []
     for step in range(steps + 1):
         changed = place < round(step * count / steps)
-        scores.append(score(model, [np.where(np.expand_dims(changed, channels), end, begin)], target, **how))
+        scores.append(target_scores(model, [np.where(np.expand_dims(changed, channels), end, begin)], target, **how))
     scores = np.stack(scores, axis=1)
     return Curve(np.linspace(0, 1, steps + 1), scores, np.trapezoid(scores, dx=1 / steps, axis=1))
 

@@ -21,13 +21,12 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal.attribution.compiled import CompiledMethod
-from kerasal.attribution.named_maps import named
-from kerasal.attribution.zero_maps import warn_of_zero_maps
+from kerasal.attribution.map_notes import named, warn_of_zero_maps
 from kerasal.checks import check_int
 from kerasal.hooks.layout import channels_last
-from kerasal.hooks.model_inputs import chunk_size, conform, unpack
-from kerasal.hooks.state import state_rows
-from kerasal.hooks.trace import traced
+from kerasal.hooks.model_inputs import conform, unpack
+from kerasal.hooks.trace import run_batches
+from kerasal.hooks.view import Settings
 from kerasal.names import unknown_name_message
 from kerasal.objectives.targets import resolve
 
@@ -142,21 +141,16 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     arrays = conform(model, inputs, any_size=spec.any_size)
     images = len(arrays[0])
     objective = resolve(target, images)
-    if batch_size is None:
-        batch_size = images if objective.loops_over_batch else state_rows(model) or chunk_size(arrays)
-    elif check_int("batch_size", batch_size, none="None") < images and objective.loops_over_batch:
+    if (
+        batch_size is not None
+        and check_int("batch_size", batch_size, none="None") < images
+        and objective.loops_over_batch
+    ):
         raise ValueError(f"A tf-keras-vis score is for a whole batch; leave batch_size out. Received: {batch_size}.")
-    settings = {"output": output, "logits": bool(logits), "options": options, "example": inputs}
-    parts = []
+    settings = Settings(output, bool(logits)).for_inputs(inputs)
+    how = {"batch_size": batch_size, "declared": not (spec.any_size or spec.own_size)}
     with spec.around(options, model, arrays) if spec.around else contextlib.nullcontext():
-        for start in range(0, images, batch_size):
-            chunk = [array[start : start + batch_size] for array in arrays]
-            part = objective.rows(start, start + batch_size)
-            declared = not (spec.any_size or spec.own_size)
-            trace = traced(spec.function, model, objective, chunk, declared=declared, **settings)
-            trace.check(objective)
-            parts.append(trace(chunk, part))
-    results = [np.concatenate(pieces) if len(pieces) > 1 else pieces[0] for pieces in zip(*parts, strict=True)]
+        results, trace = run_batches(spec.function, model, arrays, objective, settings, options, **how)
     for number, one in enumerate(results):
         _check_finite(spec.name, one, f" at input {number} of {len(arrays)}" if len(arrays) > 1 else "")
     # What a method returns beyond one map an input, such as a gap, is (N,) and follows the maps.
@@ -164,7 +158,7 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     more = results[len(arrays) :]
     if spec.finish:
         maps = [spec.finish(one, options) for one in maps]
-    warn_of_zero_maps(spec, maps, model, objective, arrays, batch_size, **settings)
+    warn_of_zero_maps(spec, maps, model, objective, arrays, settings, batch_size)
     return (unpack(model, maps, inputs), *more) if more else unpack(model, maps, inputs)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from kerasal import images
 from kerasal.attribution.method import MethodSpec, list_methods, method_function, method_spec
 from kerasal.attribution.pages import draw_map
-from kerasal.attribution.target_scores import fixed_target
+from kerasal.hooks.engine import fixed_target
 from kerasal.hooks.model_inputs import conform
 from kerasal.progress import progress_bar
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerasal import attribution
-from kerasal.attribution.target_scores import fixed_target, score
 from kerasal.callbacks.strips import Tile
+from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.maximization import maximize
 
 import keras
@@ -52,7 +52,7 @@ class Looks:
             }
         said = [""] * len(self.inputs)
         if isinstance(targets, np.ndarray) and targets.ndim == 1:
-            scores = score(model, [self.inputs], targets, logits=False)
+            scores = target_scores(model, [self.inputs], targets, logits=False)
             said = [f"{self._name(one)}, {_share(value)}" for one, value in zip(targets, scores, strict=True)]
         return [
             Tile("maps", f"{name}, {method}", label, _draw(method, self.maps[method], picture, maps[number]))

@@ -9,7 +9,6 @@ import numpy as np
 from kerasal import hooks
 from kerasal.hooks.operations import again, is_opaque
 from kerasal.hooks.trace import traced
-from kerasal.objectives import top_class
 
 import keras
 import tensorflow as tf
@@ -95,12 +94,11 @@ def respond(model, layer: str, inputs: np.ndarray) -> list[np.ndarray]:
     They are the strongest activation, the share of positions with one above 0, the energy of the response at every
     pixel (a step of 1, without bias and mean), and how much of that energy the layer's own step cannot represent.
     """
-    settings = {"output": None, "logits": True, "options": {"layer": layer}, "example": None}
-    return traced(_measure_response, model, top_class(), [inputs], **settings)([inputs], [])
+    return traced(_measure_response, model, [inputs], options={"layer": layer})([inputs], [])
 
 
 def _measure_response(view, *, layer: str):
-    output = view.run(view.inputs, taps=[layer])[1][layer]
+    output = view.run(taps=[layer], output=False).layers[layer]
     op = _convolution(output, layer)
     strides = op.get_attr("strides")[1:3]
     single = tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue(i=[1, 1, 1, 1]))

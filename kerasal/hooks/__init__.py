@@ -1,44 +1,47 @@
-"""Look inside any Keras model while it is traced, and leave it as it was.
+"""Look inside any Keras model while it runs, and leave it as it was.
 
-``paths``    model -> the layers and operations in it, at any depth, by path
-``watch``    a context: tensors of chosen layers are kept, a backward rule is in force
-``outputs``  a model's outputs: which one, and its logits
-``Snapshot`` whether anything has changed that a trace depends on
-``reach``    what a backward rule would miss, refused
-``softmax``  what may follow the softmax or sigmoid that the logits are behind
+``watched``      a model as a callable whose output and layers an ordinary ``GradientTape`` differentiates, under a rule
+``activations``  what layers make of inputs, as arrays
+``layers``       the layers and operations in a model, at any depth, by path
+``logits``       what went into an output's softmax or sigmoid
+``Snapshot``     whether anything has changed that a trace depends on
 
-Everything here happens in the graph of a ``tf.function``. Nothing is cloned and no weight is copied. The backward rules
-act on the *operations* of that graph, so every spelling of ReLU is reached alike: ``activation="relu"``, ``ReLU``,
-``Activation``, ``ReLU6``, ``keras.ops.relu`` nodes, and ``tf.nn.relu`` inside somebody's own ``call``.
+Nothing is cloned and no weight is copied. The backward rules act on the *operations* of the traced graph, so every
+spelling of ReLU is reached alike: ``activation="relu"``, ``ReLU``, ``Activation``, ``ReLU6``, ``keras.ops.relu`` nodes,
+and ``tf.nn.relu`` inside somebody's own ``call``. What a rule would miss is refused (``NoReLU``).
 """
 
 from kerasal import _keras as _keras
 from kerasal.hooks.backward_rules import RULES as RULES
-from kerasal.hooks.engine import gradients as gradients
-from kerasal.hooks.engine import watch as watch
+from kerasal.hooks.backward_rules import NoReLU as NoReLU
+from kerasal.hooks.engine import activations as activations
+from kerasal.hooks.engine import watched as watched
 from kerasal.hooks.model_digest import digest_model as digest_model
-from kerasal.hooks.model_outputs import NoLogits as NoLogits
-from kerasal.hooks.model_outputs import logits as logits
-from kerasal.hooks.model_outputs import select as select_output
 from kerasal.hooks.paths import channel_count as channel_count
 from kerasal.hooks.paths import find as find_layer
 from kerasal.hooks.paths import layers as layers
-from kerasal.hooks.reach import NoReLU as NoReLU
+from kerasal.hooks.paths import select_output as select_output
 from kerasal.hooks.snapshot import Snapshot as Snapshot
+from kerasal.hooks.softmax import NoLogits as NoLogits
+from kerasal.hooks.softmax import logits as logits
 from kerasal.hooks.state import state_rows as state_rows
 from kerasal.hooks.state import unchanged as unchanged
+from kerasal.hooks.taps import NoGradient as NoGradient
+from kerasal.hooks.taps import differentiate as differentiate
 from kerasal.hooks.target_layers import last_map as last_map
 from kerasal.hooks.target_layers import target_maps as target_maps
 
 __all__ = [
     "RULES",
+    "NoGradient",
     "NoLogits",
     "NoReLU",
     "Snapshot",
+    "activations",
     "channel_count",
+    "differentiate",
     "digest_model",
     "find_layer",
-    "gradients",
     "last_map",
     "layers",
     "logits",
@@ -46,5 +49,20 @@ __all__ = [
     "state_rows",
     "target_maps",
     "unchanged",
-    "watch",
+    "watched",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def __getattr__(name: str):
+    if name == "watch":
+        import warnings
+
+        from kerasal.hooks.taps import watch
+
+        warnings.warn("kerasal.hooks.watch is now kerasal.hooks.watched.", DeprecationWarning, stacklevel=2)
+        return watch
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,8 @@
 """What the scores of a traced graph are made of: operations, maps of classes, and the tensors that all goes through."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from kerasal.hooks.operations import BROADCASTING, UNARY
+from kerasal.hooks.operations import ARITHMETIC, BROADCASTING, CALLS, KEEPING, SQUASHING, UNARY
 
 import tensorflow as tf
 
@@ -25,15 +25,24 @@ def reached_inputs(inputs: Sequence[tf.Tensor], operations: Iterable[tf.Operatio
     return reached
 
 
-def needed_operations(scores: tf.Tensor) -> set[tf.Operation]:
-    """Return the operations whose values the scores depend on."""
-    needed, pending = set(), [scores.op]
+def operations_below(tensors: Iterable[tf.Tensor], skipped: Collection[str] = ()) -> list[tf.Operation]:
+    """Return the operations that tensors are computed by, in the order in which they run.
+
+    Those of the ``skipped`` types are left out, with what only they need.
+    """
+    found, pending = set(), [tensor.op for tensor in tensors]
     while pending:
         op = pending.pop()
-        if op not in needed and op.type not in _SHAPES:
-            needed.add(op)
+        if op not in found and op.type not in skipped:
+            found.add(op)
             pending += [tensor.op for tensor in op.inputs]
-    return needed
+    graph = next(iter(found)).graph if found else None
+    return [op for op in graph.get_operations() if op in found] if graph else []
+
+
+def needed_operations(scores: tf.Tensor) -> set[tf.Operation]:
+    """Return the operations whose values the scores depend on."""
+    return set(operations_below([scores], _SHAPES))
 
 
 def cut_tensors(x: tf.Tensor, needed: Iterable[tf.Operation]) -> set:
@@ -70,3 +79,32 @@ def class_maps(output: tf.Tensor | None) -> set:
             if tensor.op.type in _OUTPUT_STEPS:
                 pending += list(tensor.op.inputs)
     return found
+
+
+def ends_in_squashing(op, index: int) -> bool:
+    """Tell whether a compiled function's output is a squashing, followed by what keeps or moves each value."""
+    library = {function.signature.name: function for function in op.graph.as_graph_def().library.function}
+    name = op.get_attr("f").name
+    while name in library:
+        function = library[name]
+        nodes = {node.name: node for node in function.node_def}
+        end = function.ret[function.signature.output_arg[index].name]
+        node = nodes.get(end.split(":")[0])
+        while node is not None and node.op in KEEPING and (below := _only_varying(node, nodes)) is not None:
+            end = below
+            node = nodes.get(end.split(":")[0])
+        if node is None:
+            return False
+        if node.op in SQUASHING:
+            return True
+        if node.op not in CALLS:
+            return False
+        name, index = node.attr["f"].func.name, int(end.split(":")[-1])
+    return False
+
+
+def _only_varying(node, nodes) -> str | None:
+    """Return what a node's values come from: its first input that is no constant; None if it computes with several."""
+    named = [x for x in node.input if not x.startswith("^")]
+    varying = [x for x in named if x.split(":")[0] not in nodes or nodes[x.split(":")[0]].op != "Const"]
+    return None if not varying or (node.op in ARITHMETIC and len(varying) > 1) else varying[0]

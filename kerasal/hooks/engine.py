@@ -1,178 +1,181 @@
-"""The context in which a model is run to be looked into: tensors are kept, a backward rule is in force."""
+"""The engine for everybody's own loops: a model, watched, under an ordinary tape; activations and scores as arrays."""
 
-import contextlib
-import functools
-import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from kerasal.hooks import backward_rules, paths, reach
-from kerasal.process import check_process
+import numpy as np
+
+from kerasal.hooks.backward_rules import overrides
+from kerasal.hooks.layout import Layout
+from kerasal.hooks.model_inputs import conform
+from kerasal.hooks.paths import find
+from kerasal.hooks.taps import watch
+from kerasal.hooks.trace import Retraced, run_batches
+from kerasal.hooks.view import Settings, View
+from kerasal.objectives import top_class
+from kerasal.objectives.targets import resolve
 
 import keras
 import tensorflow as tf
 
-# Held while a model is watched: its layers then have attributes that are not theirs.
-one_at_a_time = threading.RLock()
 
-
-@contextlib.contextmanager
-def watch(
+def watched(
     model: keras.Model,
     *,
-    taps: Sequence[str] = (),
     rule: str = "gradient",
     pooling: str = "max",
-    lenient: bool | Collection[str] = False,
-    partial: bool = False,
+    taps: Iterable[str] = (),
+    output: str | int | None = None,
+    logits: bool = True,
     any_size: bool = False,
-    runs: dict[str, list[tf.Tensor]] | None = None,
-) -> Iterator[dict[str, tf.Tensor]]:
-    """Run ``model`` inside this context, within a ``tf.function``, to look into it.
+) -> Callable[[Any], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
+    """Return a callable that runs ``model`` as it is: ``inputs -> (output, {layer: its output})``.
 
-    While it is open, the ``call`` of each tapped layer is wrapped so that its output is kept, and ``rule`` and
-    ``pooling`` (see ``kerasal.hooks.backward_rules``) are the gradients of what is added to the graph. Both end with
-    the context, also after an error. Another thread that uses the model meanwhile sees nothing of it.
+    A ``tf.GradientTape`` around the call differentiates what comes back by the inputs, or the output by the tapped
+    layers (Grad-CAM), under the backward rule: eagerly or within a ``tf.function``, a loop or a SavedModel. A second
+    tape around that differentiates the map. Nothing is cloned, changed or copied, and the model runs without training
+    behavior. A layer that runs several times gives its last output, which has no gradient eagerly or under a rule.
 
     Args:
         model: any built Keras model.
-        taps: names or paths of layers.
-        rule: ``"gradient"``, ``"deconvnet"``, ``"guided"`` or ``"biased"``.
+        rule: ``"gradient"``, ``"deconvnet"`` or ``"guided"``; see ``kerasal.hooks.RULES``.
         pooling: ``"max"`` (switches) or ``"sum"`` (repetition).
-        lenient: leave out tapped layers that give no single tensor here, instead of refusing them: all, or these.
-        partial: end the run in peace if it fails above the tapped layers: a dense layer, on an image of another size.
-        any_size: let models whose images have a declared size be run on images of another.
-        runs: receives every output of each tapped layer, in the order in which it ran.
-
-    Yields:
-        A dictionary that holds, once the model has run, the output of each tapped layer under the name that was asked
-        for. A layer that runs several times leaves its last output, unless the model has several inputs, each of which
-        may have caused a run: then it is refused.
+        taps: names or paths of layers whose outputs are wanted.
+        output: name or position of the output that is meant, for a model with several; without one it gives its tapped
+            layers alone, and None.
+        logits: return what went into the output's last softmax or sigmoid.
+        any_size: take images of another size than the model declares; above the layers it may then fail, and the output
+            is None.
 
     Raises:
-        NoReLU: the rule found no ReLU, or would miss another rectifier.
-        ValueError: an unknown layer or rule; no max-pooling to act on; a tapped layer that did not run.
-        RuntimeError: there is no graph, because TensorFlow runs functions eagerly.
+        NoReLU: when called: the rule found no ReLU, or would miss another rectifier.
+        ValueError: an unknown layer, rule or output.
+
+    Warns:
+        NoLogits: the logits cannot be had, and the output itself is returned.
     """
-    check_process()
-    if tf.executing_eagerly():
-        raise RuntimeError(
-            "kerasal traces models as graphs, but TensorFlow runs functions eagerly here. Call "
-            "tf.config.run_functions_eagerly(False), and do not open kerasal.hooks.watch outside of a tf.function."
-        )
-    graph = tf.compat.v1.get_default_graph()
-    replaced = backward_rules.overrides(rule, pooling)
-    with one_at_a_time, contextlib.ExitStack() as stack:
-        seen = {name: stack.enter_context(_tapped(paths.find(model, name)[1])) for name in taps}
-        tapped = {}
-        before = len(graph.get_operations())
-        if any_size:
-            stack.enter_context(_sizes_unchecked(model))
-        try:
-            with graph.gradient_override_map(replaced):
-                yield tapped
-        except Exception:
-            if not (partial and all(seen.values())):
-                raise
-        reach.check(model, graph.get_operations()[before:], rule, pooling)
-        several = len(getattr(model, "inputs", None) or []) > 1
-        for name, outputs in seen.items():
-            try:
-                tensors = [_only_tensor(name, output, graph) for output in outputs[:-1] if runs is not None or several]
-                tapped[name] = _only_tensor(name, outputs[-1] if outputs else None, graph)
-            except ValueError:
-                if lenient is not True and name not in (lenient or ()):
-                    raise
-                continue
-            if runs is not None:
-                runs[name] = [*tensors, tapped[name]]
-            elif several:
-                check_one_run(name, [*tensors, tapped[name]])
+    names = tuple(dict.fromkeys(taps))
+    for name in names:
+        find(model, name)
+    settings, inline = Settings(output, logits, any_size=any_size), not overrides(rule, pooling)
+    wanted = not names or output is not None or len(getattr(model, "outputs", None) or [None]) == 1
+    order: list[str] = []
 
+    def look(inputs, given, layer):
+        flat, runs = [tf.cast(tensor, tf.float32) for tensor in keras.tree.flatten(inputs)], {}
+        view = View(model, flat, top_class().structure, [], settings.for_inputs(inputs))
+        run = view.run(rule=rule, pooling=pooling, taps=names, output=wanted, given=given, runs=runs)
+        if not given:
+            order[:] = run.layers if all(len({one.ref() for one in outputs}) == 1 for outputs in runs.values()) else []
+        return run.layers[layer] if layer else (run.output, run.layers)
 
-def check_one_run(name: str, outputs: Sequence[tf.Tensor]) -> None:
-    """Refuse a layer that ran several times, where each input of the model may have caused another run."""
-    count = len({tensor.ref() for tensor in outputs})
-    if count > 1:
-        raise ValueError(
-            f"Layer {name!r} must run once in a model of several inputs, but it ran {count} times. Choose a layer "
-            "after its outputs are joined, or explain a class."
-        )
+    retraced = Retraced(look, None, model)
 
-
-def gradients(scores: tf.Tensor, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Return d(sum of scores) / d(each input), under the rules that were in force when ``scores`` was computed.
-
-    ``tf.gradients`` walks the graph's operations and so honours the rules, which a ``GradientTape`` does not see.
-
-    Raises:
-        ValueError: the scores depend on none of the inputs.
-    """
-    found = tf.gradients(scores, list(inputs))
-    if all(gradient is None for gradient in found):
-        raise ValueError(
-            "The target does not depend on the model's input through anything differentiable, so there is no gradient. "
-            "Expected a score computed from the model's output or layers without argmax, rounding or stop_gradient."
-        )
-    return [
-        tf.zeros_like(x) if gradient is None else tf.convert_to_tensor(gradient)
-        for gradient, x in zip(found, inputs, strict=True)
-    ]
-
-
-@contextlib.contextmanager
-def _tapped(layer: keras.Operation) -> Iterator[list]:
-    """Keep the outputs of ``layer``, for this thread, by an instance attribute that shadows its ``call``."""
-    outputs = []
-    original, mine = layer.call, threading.get_ident()
-    shadowed = layer.__dict__.get("call")
-
-    @functools.wraps(original)
-    def call(*args, **kwargs):
-        result = original(*args, **kwargs)
-        if threading.get_ident() == mine:
-            outputs.append(result)
-        return result
-
-    layer.__dict__["call"] = call  # not setattr: Keras would track it
-    try:
-        yield outputs
-    finally:
-        if shadowed is None:
-            layer.__dict__.pop("call", None)
+    def call(inputs):
+        eager, inputs = tf.executing_eagerly(), keras.tree.map_structure(tf.convert_to_tensor, inputs)
+        function = retraced.current() if eager else look
+        if not names or (inline and not eager):  # a tape sees what is added to the graph, the layers too
+            return function(inputs, {}, None)
+        if eager:
+            function.get_concrete_function(inputs, {}, None)  # notes the order
         else:
-            layer.__dict__["call"] = shadowed
+            look(inputs, {}, None)
+        # A function's outputs have no gradient by each other, so the model is cut at the layers, one after the other.
+        layers: dict[str, tf.Tensor] = {}
+        for name in order:
+            layers[name] = function(inputs, dict(layers), name)
+        found, rest = function(inputs, layers, None)
+        return found, {name: layers.get(name, rest[name]) for name in names}
+
+    return call
 
 
-@contextlib.contextmanager
-def _sizes_unchecked(model: keras.Model) -> Iterator[None]:
-    """Let the functional models in ``model`` take images of any size, by an attribute that shadows their check."""
-    parts = [model, *(layer for _, layer in paths.layers(model))]
-    parts += [part._functional for part in parts if isinstance(part, keras.Sequential) and part._functional]
-    checked = [part for part in dict.fromkeys(parts) if isinstance(part, keras.Model) and "_nodes" in vars(part)]
-    shadowed = {id(part): vars(part).get("_manual_input_spec", part) for part in checked}
-    for part in checked:
-        part.__dict__["_manual_input_spec"] = None  # not setattr: Keras would track it
-    try:
-        yield
-    finally:
-        for part in checked:
-            if shadowed[id(part)] is part:
-                part.__dict__.pop("_manual_input_spec", None)
-            else:
-                part.__dict__["_manual_input_spec"] = shadowed[id(part)]
+def activations(
+    model: keras.Model,
+    layers: Iterable[str],
+    inputs: Any,
+    *,
+    reduce: Callable[..., tf.Tensor] | None = None,
+    batch_size: int | None = None,
+    any_size: bool = False,
+    **options: Any,
+) -> dict[str, np.ndarray]:
+    """Return the output of each layer for each image, float32 (N, …, channels), by the names that were asked for.
+
+    Args:
+        model: any built Keras model; it is not changed.
+        layers: names or paths of layers, at any depth.
+        inputs: preprocessed inputs; see the package's conventions.
+        reduce: ``(tensor, **options) -> tensor``, applied to each output in the graph, which spares copying large maps.
+        batch_size: images run at once; by default as many as run fastest.
+        any_size: take images of another size than the model declares; above the layers it may then fail.
+        **options: what ``reduce`` is told.
+
+    Raises:
+        ValueError: an unknown layer (the closest are listed), or one without a single output tensor.
+    """
+    names = tuple(dict.fromkeys(layers))
+    settings = Settings(any_size=any_size).for_inputs(inputs)
+    options = {"layers": names, "reduce": reduce, "more": options}
+    arrays = conform(model, inputs, any_size=any_size)
+    found, _ = run_batches(
+        _tapped, model, arrays, settings=settings, options=options, batch_size=batch_size, declared=not any_size
+    )
+    return dict(zip(names, found, strict=True))
 
 
-def _only_tensor(name: str, output, graph) -> tf.Tensor:
-    if output is None:
-        raise ValueError(f"Layer {name!r} did not run when the model was called, so it has no output to look at.")
-    if isinstance(output, (list, tuple)) and len(output) == 1:
-        output = output[0]
-    if not tf.is_tensor(output):
-        raise ValueError(
-            f"Layer {name!r} returns {type(output).__name__}; expected one tensor. Choose a layer inside it."
-        )
-    if output.graph is not graph:
-        raise ValueError(
-            f"Layer {name!r} runs inside a tf.function or loop of the model, where it cannot be looked at."
-        )
-    return output
+def read_graph(
+    model: keras.Model,
+    shape: tuple[int, ...],
+    layers: Iterable[str],
+    read: Callable[[tf.Tensor, dict[str, tf.Tensor], Layout, Any], Any],
+    **watching: Any,
+) -> Any:
+    """Return ``read(image, layers' outputs, layout, outputs)`` of a trace for one image of ``shape``; nothing is run.
+
+    ``watching`` are further arguments of ``kerasal.hooks.taps.watch``.
+    """
+    found = []
+
+    def run(image):
+        outputs = None
+        with watch(model, taps=tuple(layers), **watching) as seen:
+            outputs = model(image, training=False)
+        layout = Layout()
+        layout.note([image], image.graph.get_operations(), seen)
+        found.append(read(image, seen, layout, outputs))
+
+    tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
+    return found[0]
+
+
+def target_scores(
+    model, arrays: list[np.ndarray], target: Any, *, output=None, logits: bool = True, batch_size=None
+) -> np.ndarray:
+    """Return the (N,) scores of conformed inputs; see ``kerasal.attribution`` for the arguments."""
+    return _run(_scores, model, arrays, resolve(target, len(arrays[0])), Settings(output, logits), batch_size)
+
+
+def fixed_target(model, arrays: list[np.ndarray], target: Any, *, output=None, batch_size=None) -> Any:
+    """Return the target, with "each image's top class" replaced by those classes, (N,) int."""
+    if target is not None:
+        return target
+    return _run(_top, model, arrays, top_class(), Settings(output), batch_size).astype(int)
+
+
+def _run(function, model, arrays, objective, settings: Settings, batch_size) -> np.ndarray:
+    return run_batches(function, model, arrays, objective, settings, batch_size=batch_size)[0][0]
+
+
+def _scores(view):
+    return [view.score()]
+
+
+def _top(view):
+    return view.pin().parameters
+
+
+def _tapped(view: View, *, layers: tuple[str, ...], reduce: Callable | None, more: dict[str, Any]) -> list[tf.Tensor]:
+    seen = view.run(taps=layers, output=False).layers
+    found = [view.layout.last(name, seen[name]) for name in layers]
+    return [reduce(tf.cast(one, tf.float32), **more) for one in found] if reduce else found

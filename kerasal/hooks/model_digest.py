@@ -17,16 +17,17 @@ import numpy as np
 
 from kerasal.digests import Encoder, digest_file
 from kerasal.hooks import paths
-from kerasal.hooks.code_parts import (
+from kerasal.hooks.user_code import (
     class_parts,
     code_parts,
     full_name,
     function_parts,
     is_own,
+    is_own_module,
+    names_in_call,
     object_parts,
     without_layers,
 )
-from kerasal.hooks.ownership import is_own_module, names_in_call
 
 import keras
 import tensorflow as tf

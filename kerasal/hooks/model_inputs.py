@@ -1,6 +1,6 @@
 """A user's arrays, made into what a model takes: ``array, list or dict -> [float32 (N, …), …]``, or a clear error."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,13 +53,13 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
     return arrays
 
 
-def pack(model: keras.Model, tensors: list, example: Any) -> Any:
-    """Give the flat tensors the structure in which the model takes its inputs, or that of the user's ``example``."""
+def pack(model: keras.Model, tensors: list, names: Sequence[str] | None = None) -> Any:
+    """Give the flat tensors the structure in which the model takes its inputs, or else the ``names`` of the user's."""
     structure = getattr(model, "_inputs_struct", None)
     if structure is not None:
         return keras.tree.pack_sequence_as(structure, tensors)
-    if isinstance(example, Mapping):
-        return dict(zip(example, tensors, strict=True))
+    if names is not None:
+        return dict(zip(names, tensors, strict=True))
     return tensors if len(tensors) > 1 else tensors[0]
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 import tensorflow as tf
+from tensorflow.python.eager import execute
 
 # One value in, one value out at the same place (LRN and Softmax look along the channels only).
 # fmt: off
@@ -23,12 +24,27 @@ BROADCASTING = frozenset((
     "SquaredDifference", "Sub",
 ))
 # fmt: on
+# The operations that are ReLUs, each with the kernel of its gradient, which is faster than comparing and selecting.
+RELUS = {"Relu": tf.raw_ops.ReluGrad, "Relu6": tf.raw_ops.Relu6Grad}
+POOLS = ("MaxPool",)
 SLIDING = frozenset(("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"))
 PADDING = frozenset(("Pad", "PadV2"))
 PASSING = frozenset(
     ("Identity", "Reshape", "Cast", "Squeeze", "ExpandDims", "EnsureShape", "CheckNumerics", "Snapshot")
 )
-_ARITHMETIC = {
+SQUASHING = ("Softmax", "Sigmoid", "LogSoftmax")
+CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+# Values are moved, chosen or repeated; the number says which input holds them.
+# fmt: off
+MOVING = {"Split": 1} | dict.fromkeys((
+    *PASSING, "Transpose", "StridedSlice", "Slice", "GatherV2", "GatherNd", "ReverseV2", "Roll", "Tile", "BroadcastTo",
+    "SplitV", "Unpack", "DepthToSpace", "SpaceToDepth", "ResizeNearestNeighbor",
+), 0)
+# fmt: on
+INCREASING = frozenset(("Log", "Log1p", "Exp", "Expm1", "Sqrt", "Relu", "Relu6", "Elu", "Selu", "Softplus", "Tanh"))
+ARITHMETIC = frozenset(("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"))
+KEEPING = frozenset(MOVING) | INCREASING | ARITHMETIC | {"ConcatV2", "Pack"}
+_SHAPE_ARITHMETIC = {
     "AddV2": np.add,
     "ConcatV2": lambda *own: np.concatenate(own[:-1], own[-1]),
     "Pack": lambda *own: np.stack(own),
@@ -73,9 +89,9 @@ def is_opaque(op: tf.Operation) -> bool:
 def static_value(tensor: tf.Tensor) -> np.ndarray | None:
     """Return a tensor's value where the graph alone tells it, also through the arithmetic of axes; else None."""
     value = tf.get_static_value(tensor)
-    if value is None and tensor.op.type in _ARITHMETIC:
+    if value is None and tensor.op.type in _SHAPE_ARITHMETIC:
         own = [static_value(one) for one in tensor.op.inputs]
-        value = None if any(one is None for one in own) else _ARITHMETIC[tensor.op.type](*own)
+        value = None if any(one is None for one in own) else _SHAPE_ARITHMETIC[tensor.op.type](*own)
     return value
 
 
@@ -113,7 +129,7 @@ def output_sizes(op: tf.Operation) -> list[int | None]:
 
 def only_convolution(op: tf.Operation) -> tf.Operation | None:
     """Return the convolution that a function consists of (Keras compiles grouped ones), or None."""
-    if op.type not in ("PartitionedCall", "StatefulPartitionedCall"):
+    if op.type not in CALLS:
         return None
     name = op.get_attr("f").name
     graph = getattr(op.graph._get_function(name), "graph", None) if name else None
@@ -143,7 +159,7 @@ def sliding(op: tf.Operation, axis: int) -> Sliding:
 
 
 def again(op: tf.Operation, inputs: list[tf.Tensor], changed: dict | None = None) -> list[tf.Tensor]:
-    """Add ``op`` to the current graph once more, with other inputs and ``changed`` attributes."""
+    """Add ``op`` to the current graph once more, with other inputs and ``changed`` attributes; tapes see it."""
     graph = tf.compat.v1.get_default_graph()
     attributes = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}
     new = graph.create_op(
@@ -154,6 +170,9 @@ def again(op: tf.Operation, inputs: list[tf.Tensor], changed: dict | None = None
         op_def=op.op_def,
         name=op.name.rpartition("/")[2],
     )
+    if execute.must_record_gradient():
+        attributes = [value for one in new.op_def.attr for value in (one.name, new.get_attr(one.name))]
+        execute.record_gradient(op.type, new.inputs, tuple(attributes), new.outputs)
     return list(new.outputs)
 
 

@@ -1,4 +1,6 @@
-"""Every layer and operation of a model, at any depth, by its path: ``"vgg16/block5_conv3"``."""
+"""Layers and outputs by name: every layer and operation of a model, at any depth, as ``"vgg16/block5_conv3"``."""
+
+from collections.abc import Mapping
 
 from kerasal.names import unknown_name_message
 
@@ -53,6 +55,29 @@ def channel_count(model: keras.Model, name: str) -> int | None:
     """
     shape = getattr(getattr(find(model, name)[1], "output", None), "shape", None)
     return int(shape[-1]) if shape and shape[-1] else None
+
+
+def select_output(model: keras.Model, outputs, name: str | int | None):
+    """Return the one output that is meant, by name or position; a model with one output needs no name.
+
+    Raises:
+        ValueError: several outputs and no name, or a name that does not exist; the outputs are listed.
+    """
+    if isinstance(outputs, Mapping):
+        named = dict(outputs)
+    else:
+        flat = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        names = getattr(model, "output_names", None) or []
+        named = dict(zip(names if len(names) == len(flat) else map(str, range(len(flat))), flat, strict=True))
+    if name is None:
+        if len(named) == 1:
+            return next(iter(named.values()))
+        raise ValueError(f"{model.name!r} has {len(named)} outputs; say which with output=, one of {list(named)}.")
+    if isinstance(name, int) and 0 <= name < len(named):
+        return list(named.values())[name]
+    if name not in named:
+        raise ValueError(unknown_name_message(str(name), named, "output", f" of {model.name!r}"))
+    return named[name]
 
 
 def _children(parent) -> list[keras.Operation]:

@@ -16,7 +16,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasal.hooks.ownership import global_names, is_constant, is_library, is_own_module, names_in_call, package
+from kerasal.hooks.user_code import (
+    cell_contents,
+    global_names,
+    is_constant,
+    is_library,
+    is_own_module,
+    names_in_call,
+    package,
+)
 
 import keras
 import tensorflow as tf
@@ -208,13 +216,6 @@ def _elements(array: np.ndarray) -> tuple:
     return array.shape, *array.ravel().tolist()
 
 
-def _cell(cell: types.CellType) -> tuple:
-    try:
-        return (cell.cell_contents,)
-    except ValueError:  # not filled yet
-        return (EMPTY,)
-
-
 def _code(function: types.FunctionType) -> tuple:
     return function.__code__, function.__defaults__, function.__kwdefaults__
 
@@ -232,7 +233,7 @@ def _slot_values(names: tuple[str, ...], thing: Any) -> tuple:
 
 
 _WRAPPERS = {
-    types.CellType: _cell,
+    types.CellType: lambda cell: (cell_contents(cell, EMPTY),),
     types.MethodType: lambda method: (method.__func__, method.__self__),
     functools.partial: lambda partial: (partial.func, partial.args, partial.keywords),
     staticmethod: lambda method: (method.__func__,),

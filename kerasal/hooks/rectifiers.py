@@ -7,8 +7,7 @@ brings two such paths from one tensor together: a product of x and a function of
 import dataclasses
 from collections.abc import Sequence
 
-from kerasal.hooks import backward_rules
-from kerasal.hooks.operations import BROADCASTING, PASSING, UNARY, Origins
+from kerasal.hooks.operations import BROADCASTING, PASSING, RELUS, UNARY, Origins
 
 import tensorflow as tf
 
@@ -54,11 +53,11 @@ def find(operations: Sequence[tf.Operation]) -> list[tuple[tf.Operation, str]]:
         if op.type in _POINTWISE or op.type in BROADCASTING:
             before = [path(x) for x in varying]
             if len({one.root for one in before}) == 1:
-                tag = _NEGATIVE if op.type in backward_rules.RELUS and _is_negated(op.inputs[0], origins) else op.type
+                tag = _NEGATIVE if op.type in RELUS and _is_negated(op.inputs[0], origins) else op.type
                 through = frozenset((tag,)).union(*(one.through for one in before))
                 own = op.outputs[0].ref()
                 last = {one.rectified for one in before}
-                rectified = own if op.type in backward_rules.RELUS else last.pop() if len(last) == 1 else None
+                rectified = own if op.type in RELUS else last.pop() if len(last) == 1 else None
                 paths[own] = _Path(before[0].root, through, rectified)
         elif op.type in PASSING and varying[0] is op.inputs[0]:
             before = path(varying[0])
@@ -121,9 +120,9 @@ def _extreme(op, before: list[_Path], varying: list, origins: Origins) -> str | 
     below = varying[0]
     while below.op.type in ("Identity", "Minimum", "Cast") and op.type == "Maximum":
         below = below.op.inputs[0]
-    if op.type == "Minimum" and below.op.type in backward_rules.RELUS:
+    if op.type == "Minimum" and below.op.type in RELUS:
         return f"a ReLU with a maximum of {bound:g}" if bound is not None else "a ReLU with a maximum"
-    if bound != 0 or below.op.type in (*backward_rules.RELUS, "Softmax", "Sigmoid", "Exp", "Square", "Abs"):
+    if bound != 0 or below.op.type in (*RELUS, "Softmax", "Sigmoid", "Exp", "Square", "Abs"):
         return None
     if op.type == "Maximum" and _is_variance(below, op):
         return None

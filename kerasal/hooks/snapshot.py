@@ -1,17 +1,18 @@
-"""Did anything change that a trace depends on? ``model or functions -> Snapshot``, which still holds or does not.
+"""What a trace depends on: ``model or functions -> Snapshot``, which still holds or does not; ``options -> key``.
 
 A traced graph reads variables anew at every run. Everything else that its Python read is baked in: attributes, plain
 tensors, closures, globals. A snapshot keeps all of that, by identity (and therefore alive, so that no address is used
 again) or, for numbers, strings and arrays, by value. What changes it makes the traces beside it stale.
 """
 
+import dataclasses
 import operator
 import types
 from typing import Any
 
 import numpy as np
 
-from kerasal.hooks import ownership, reachable
+from kerasal.hooks import reachable, user_code
 from kerasal.hooks.reachable import Place
 
 import keras
@@ -53,7 +54,7 @@ class Snapshot:
         """
         moved = [space for space in self._spaces if not space.holds()]
         if moved:
-            loaded = set().union(*map(ownership.loaded_names, self._functions))
+            loaded = set().union(*map(user_code.loaded_names, self._functions))
             for space in moved:
                 space.forget_unless(loaded)
 
@@ -67,13 +68,13 @@ class Snapshot:
             if len(seen) > _MOST_OBJECTS:
                 self.complete = False
                 return
-            if isinstance(thing, types.FunctionType) and not ownership.is_constant(thing):
+            if isinstance(thing, types.FunctionType) and not user_code.is_constant(thing):
                 self._functions.append(thing)
             if isinstance(thing, keras.Variable):
                 self._variables.append(thing)
             for place in reachable.places(thing):
                 pending += self._note(place)
-            if isinstance(thing, keras.Operation) or not ownership.is_constant(type(thing)):
+            if isinstance(thing, keras.Operation) or not user_code.is_constant(type(thing)):
                 pending.append(type(thing))
 
     def _note(self, place: Place) -> tuple:
@@ -122,12 +123,12 @@ class _Namespace:
     def forget_unless(self, loaded: set[str]) -> None:
         """Take the present values of attributes that are not in ``loaded`` for good, whatever they become."""
         shared = self.owner is None or isinstance(self.owner, (type, dict, types.ModuleType))
-        if shared or ownership.is_constant(type(self.owner)):
+        if shared or user_code.is_constant(type(self.owner)):
             return
         old = dict(zip(self.names, self.values, strict=False))
         now = {name for name in self.space if reachable.is_relevant(self.owner, name)} - self.ignored
         moved = {name for name in now if name not in old or not _same(self.space[name], old[name])}
-        if moved & (loaded | ownership.library_names(self.kind)) or set(old) - now:
+        if moved & (loaded | user_code.library_names(self.kind)) or set(old) - now:
             return
         self.ignored |= moved
         self._keep(tuple(name for name in self.space if name in now - moved))
@@ -164,3 +165,53 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, types.MethodType):
         return one.__func__ is other.__func__ and one.__self__ is other.__self__
     return type(one) is tuple and len(one) == len(other) and all(map(_same, one, other))
+
+
+def frozen(value: Any) -> Any:
+    """Turn options into something hashable; arrays go by their content."""
+    if isinstance(value, dict):
+        return tuple((key, frozen(one)) for key, one in sorted(value.items()))
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
+    if isinstance(value, (list, tuple)):
+        return tuple(map(frozen, value))
+    if _is_plain(value):
+        return value
+    if _is_record(value):
+        return type(value), *(frozen(getattr(value, field.name)) for field in dataclasses.fields(value))
+    return _Identity(value)
+
+
+class _Identity:
+    """Stands for one object in a key, and keeps it alive so that its address is not used again."""
+
+    def __init__(self, thing: Any):
+        self.thing = thing
+
+    def __hash__(self):
+        return id(self.thing)
+
+    def __eq__(self, other):
+        return isinstance(other, _Identity) and self.thing is other.thing
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic))
+
+
+def _is_record(value: Any) -> bool:
+    """Tell whether an object is what its fields are: a frozen dataclass without anything beside them."""
+    parameters = vars(type(value)).get("__dataclass_params__")
+    if parameters is None or not parameters.frozen or isinstance(value, type):
+        return False
+    extra = set(getattr(value, "__dict__", ())) - {field.name for field in dataclasses.fields(value)}
+    return not extra or type(value).__module__.startswith("kerasal.")  # whose cached properties follow from the fields
+
+
+def open_objects(options: Any) -> list:
+    """Return the functions and objects among some options, whose state may change."""
+    if isinstance(options, dict):
+        options = options.values()
+    elif not isinstance(options, (list, tuple)):
+        return [] if _is_plain(options) or isinstance(options, np.ndarray) else [options]
+    return [thing for value in options for thing in open_objects(value)]

@@ -16,12 +16,63 @@ The graph is walked backward from the output. What the walk meets decides, whate
 """
 
 import dataclasses
+import warnings
 
 from kerasal.hooks import handwritten
-from kerasal.hooks.operations import PASSING, Origins, again
-from kerasal.hooks.squashed import ARITHMETIC, CALLS, INCREASING, MOVING, SQUASHING, Squashed, ends_in_squashing
+from kerasal.hooks.cuts import ends_in_squashing
+from kerasal.hooks.operations import ARITHMETIC, CALLS, INCREASING, MOVING, PASSING, SQUASHING, Origins, again
 
 import tensorflow as tf
+
+
+class NoLogits(UserWarning):
+    """The output comes from a softmax or sigmoid whose logits cannot be had; the output itself was explained."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Squashed:
+    """What is known of a tensor behind a softmax or sigmoid.
+
+    ``logits`` have the tensor's shape and are None where the operation ``lost`` has mixed them. ``kind`` is the
+    squashing (of nested ones, a softmax rather than a sigmoid), "" where several were joined, or "Exp" where
+    exponentials were divided in a way that is not recognized. ``plain`` says that the tensor is the squashing itself,
+    ``ranks`` that the logits order an image's classes, along the last axis, as the tensor does.
+    """
+
+    logits: tf.Tensor | None
+    kind: str = ""
+    plain: bool = True
+    ranks: bool = True
+    lost: tf.Operation | None = None
+
+    def message(self) -> str:
+        """Return why there are no logits and what was explained instead."""
+        why = (
+            "divides exponentials, as a softmax or sigmoid does, in a way that is not recognized"
+            if self.kind == "Exp"
+            else "follows its softmax or sigmoid and cannot be undone"
+        )
+        return (
+            f"The model's output has no logits: {self.lost.type} ({self.lost.name}) {why}. "
+            "The output itself is explained; pass logits=False if that is what you want."
+        )
+
+
+def logits(output: tf.Tensor) -> tf.Tensor:
+    """Return what went into the softmax or sigmoid that made ``output``, or ``output`` itself if none did.
+
+    The squashing may be a layer's ``activation``, a layer, an op node or a line of somebody's ``call``, at any depth.
+
+    Warns:
+        NoLogits: what follows the softmax cannot be undone, and ``output`` itself is returned.
+
+    Raises:
+        ValueError: a softmax is there, but inside a compiled function (a SavedModel), where it cannot be undone.
+    """
+    found = find(output)
+    if found is not None and found.logits is None:
+        warnings.warn(found.message(), NoLogits, stacklevel=2)
+    return output if found is None or found.logits is None else found.logits
 
 
 def find(output: tf.Tensor) -> Squashed | None:
@@ -126,11 +177,8 @@ class _Walk:
         if any("weight" in self._origins.of(x) for x in fixed):
             return None
         found = self._branches(varying)
-        if found is None or not found:
-            return None
-        lost = next((one for one in found if one.logits is None), None)
-        if lost is not None:
-            return lost
+        if not isinstance(found, list):
+            return found
         if len(op.inputs) == len(varying) == 1:
             return self._monotone(op, found[0], -1 if op.type == "Neg" else int(op.type in INCREASING))
         if op.type in ("Max", "Min") and varying[0] is op.inputs[0] and found[0].kind == "Sigmoid":
@@ -140,10 +188,11 @@ class _Walk:
             return self._with_constant(op, found[0], fixed[0], op.inputs[0] is fixed[0])
         return Squashed(None, lost=op)
 
-    def _branches(self, tensors) -> list[Squashed] | None:
-        """Return what is known of those that are squashed; None if another has weights, so that they are its gates.
+    def _branches(self, tensors) -> list[Squashed] | Squashed | None:
+        """Return what is known of those that are squashed: what lost the logits of one, or None if there is none.
 
-        The branch that was made last comes first: most end at weights soon, where others lead through the whole model.
+        None too if another has weights, so that they are its gates. The branch that was made last comes first: most
+        end at weights soon, where others lead through the whole model.
         """
         found = []
         for tensor in sorted(tensors, key=lambda x: -self._place[x.op.name]):
@@ -152,18 +201,15 @@ class _Walk:
                 found.append(one)
             elif "weight" in self._origins.of(tensor):
                 return None
-        return found
+        return next((one for one in found if one.logits is None), found or None)
 
     def _chosen(self, op) -> Squashed | None:
         """Return the logits where a condition chooses between squashed values, or between them and a constant."""
         branches = list(op.inputs)[1:]
         varying = [x for x in branches if "input" in self._origins.of(x)]
         found = self._branches(varying)
-        if found is None or not found:
-            return None
-        lost = next((one for one in found if one.logits is None), None)
-        if lost is not None:
-            return lost
+        if not isinstance(found, list):
+            return found
         if len(found) == 2:
             logits = [tf.cast(self.find(x).logits, x.dtype) for x in branches]
             return Squashed(again(op, [op.inputs[0], *logits])[0], plain=False, ranks=False)

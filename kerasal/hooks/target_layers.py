@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 
-from kerasal.hooks import engine, paths
+from kerasal.hooks import paths
 from kerasal.hooks.cuts import class_maps, cut_tensors, needed_operations, reached_inputs
 from kerasal.hooks.positions import are_exchanged, mixing_operation, move_axis
+from kerasal.hooks.taps import check_one_run
 from kerasal.hooks.view import View
 
 import keras
@@ -48,7 +49,7 @@ def last_map(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
     """
     inputs = view.inputs if inputs is None else list(inputs)
     kinds = dict(paths.layers(view.model))
-    _, seen = view.run(inputs, taps=kinds, lenient=True)
+    seen = view.run(inputs, taps=kinds, output=False, lenient=True).layers
     reached = reached_inputs(inputs, tf.compat.v1.get_default_graph().get_operations())
     found = _last(_with_places(_in_order(view, {path: [tensor] for path, tensor in seen.items()}), reached), kinds)
     if found is None:
@@ -76,19 +77,19 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
     graph, runs = tf.compat.v1.get_default_graph(), {}
     before = len(graph.get_operations())
     taps = list(kinds) if named is None else [named]
-    output, seen = view.look(inputs, taps=taps, lenient=set(taps) - {named, *view.layers}, runs=runs)
+    run = view.run(taps=taps, lenient=set(taps) - {named, *view.layers}, runs=runs)
     operations = graph.get_operations()[before:]
     if len(inputs) > 1:
         for name in view.layers:
-            engine.check_one_run(name, runs[name])
-    scores = view.value(output, seen)
+            check_one_run(name, runs[name])
+    scores = view.score(run)
     reached = reached_inputs(inputs, operations)
     needed = needed_operations(scores)
     path = [op for op in graph.get_operations()[before:] if op in needed]
     maps = _in_order(view, {path: runs.get(path, []) for path in taps})
     if named is not None and not maps:
         raise ValueError(
-            f"Layer {named!r} has no map: its output is {seen[named].shape}, expected (N, h, w, channels)."
+            f"Layer {named!r} has no map: its output is {run.layers[named].shape}, expected (N, h, w, channels)."
         )
     maps = [one for one in maps if one.tensor.op in needed]
     if named is not None and not maps:
@@ -97,7 +98,7 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
             "target with layer=."
         )
     if named is None:
-        classes = class_maps(output)
+        classes = class_maps(run.output)
         maps = [one for one in maps if one.tensor.ref() not in classes]
     found = []
     for number in range(len(inputs)):

@@ -6,16 +6,17 @@ attribute of a layer or the closure of a target function, it is made anew: see `
 
 import collections
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.engine import one_at_a_time
-from kerasal.hooks.snapshot import Snapshot
-from kerasal.hooks.state import check_rows, note_states
-from kerasal.hooks.trace_key import frozen, open_objects
-from kerasal.hooks.view import View
+from kerasal.hooks.model_inputs import chunk_size
+from kerasal.hooks.snapshot import Snapshot, frozen, open_objects
+from kerasal.hooks.state import check_rows, note_states, state_rows
+from kerasal.hooks.taps import one_at_a_time
+from kerasal.hooks.view import Settings, View
+from kerasal.objectives import top_class
 from kerasal.objectives.expression import Objective, walk
 from kerasal.process import check_process
 
@@ -75,27 +76,15 @@ class Kept:
 class Trace:
     """A method as a concrete function of one model, referred to weakly, so that the cache keeps none alive."""
 
-    def __init__(self, function: Callable, model, objective: Objective, *, specs, example, options, **settings):
-        reference = weakref.ref(model)
-        structure, layers = objective.structure, objective.layers
+    def __init__(self, function: Callable, model, objective: Objective, specs: list, settings: Settings, options: dict):
+        reference, structure = weakref.ref(model), objective.structure
         self._targets = [node[1] for node in walk(structure) if node[0] == "callable"]
         self._snapshot = Snapshot(*(target() for target in self._targets), *open_objects(options))
         self.limits: list = []
         self.notes: dict[str, Any] = {}
-        example = keras.tree.map_structure(lambda _: None, example)  # the structure alone, not the user's arrays
 
         def run(inputs, parameters):
-            view = View(
-                model=reference(),
-                inputs=list(inputs),
-                structure=structure,
-                layers=layers,
-                parameters=list(parameters),
-                example=example,
-                limits=self.limits,
-                notes=self.notes,
-                **settings,
-            )
+            view = View(reference(), list(inputs), structure, list(parameters), settings, self.limits, self.notes)
             return [tf.cast(one, tf.float32) for one in function(view, **options)]
 
         parameter_specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in objective.parameters]
@@ -131,13 +120,22 @@ class Trace:
 
 
 def traced(
-    function: Callable, model, objective: Objective, inputs: list[np.ndarray], *, declared: bool = True, **settings: Any
+    function: Callable,
+    model: keras.Model,
+    inputs: list[np.ndarray],
+    objective: Objective | None = None,
+    settings: Settings | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    declared: bool = True,
 ) -> Trace:
-    """Return the trace for these settings, made on first use.
+    """Return the trace of ``function(view, **options)`` for a model and these settings, made on first use.
 
-    ``declared`` says that ``inputs`` are those that the model declares, whose open sizes stay open.
+    The objective is by default each image's top class. ``declared`` says that ``inputs`` are those that the model
+    declares, whose open sizes stay open.
     """
     check_process()
+    objective, settings, options = objective or top_class(), settings or Settings(), dict(options or {})
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or []] if declared else []
     rows = len(inputs[0]) if objective.loops_over_batch else None
     specs = [tf.TensorSpec((rows, *(shapes[i] if shapes else x.shape[1:])), tf.float32) for i, x in enumerate(inputs)]
@@ -148,7 +146,8 @@ def traced(
         objective.structure,
         tuple((spec.shape, spec.dtype) for spec in specs),
         tuple(parameter.shape[1:] for parameter in objective.parameters),
-        frozen(settings),
+        settings,
+        frozen(options),
         _global_settings(),
     )
     with one_at_a_time:
@@ -156,11 +155,47 @@ def traced(
         check_rows(model, len(inputs[0]))
         trace = kept.traces.get(key)
         if trace is None or not trace.holds():
-            trace = kept.traces[key] = Trace(function, model, objective, specs=specs, **settings)
+            trace = kept.traces[key] = Trace(function, model, objective, specs, settings, options)
             kept.snapshot.settle()
             kept.forget_dead()
         kept.traces.move_to_end(key)
         return trace
+
+
+def run_batches(
+    function: Callable,
+    model: keras.Model,
+    inputs: list[np.ndarray],
+    objective: Objective | None = None,
+    settings: Settings | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    batch_size: int | None = None,
+    declared: bool = True,
+) -> tuple[list[np.ndarray], Trace]:
+    """Return what ``function(view, **options)`` gives for all images, some at a time, and the trace; see ``traced``.
+
+    ``batch_size`` is by default as many as run fastest.
+
+    Raises:
+        ValueError: the objective's index is one that the model has not.
+    """
+    objective, images = objective or top_class(), len(inputs[0])
+    size = batch_rows(model, inputs, objective, batch_size)
+    parts = []
+    for start in range(0, images, size):
+        chunk = [array[start : start + size] for array in inputs]
+        trace = traced(function, model, chunk, objective, settings, options, declared=declared)
+        trace.check(objective)
+        parts.append(trace(chunk, objective.rows(start, start + size)))
+    return [np.concatenate(pieces) if len(pieces) > 1 else pieces[0] for pieces in zip(*parts, strict=True)], trace
+
+
+def batch_rows(model: keras.Model, inputs: list[np.ndarray], objective: Objective, batch_size: int | None) -> int:
+    """Return how many images are run at once: by default as many as run fastest, or as the model or target needs."""
+    if objective.loops_over_batch:
+        return len(inputs[0])
+    return batch_size or state_rows(model) or chunk_size(inputs)
 
 
 def remember(model: keras.Model, key: tuple, make: Callable[[], Any]) -> Any:

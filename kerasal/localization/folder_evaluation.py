@@ -13,7 +13,7 @@ import pandas as pd
 
 from kerasal import hooks, images
 from kerasal.checks import check_number
-from kerasal.files import replacing, write_text
+from kerasal.files import replacing
 from kerasal.localization.box_scores import localization_error, mean_iou
 from kerasal.localization.ground_truth import Truth, fit_box, match_boxes
 from kerasal.localization.localizer import localize
@@ -21,6 +21,7 @@ from kerasal.metrics.summary import summarize
 from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
 from kerasal.row_journal import RowJournal, stamps
+from kerasal.store import write_json
 
 import keras
 
@@ -67,10 +68,8 @@ class LocalizationReport:
         output = pathlib.Path(output)
         with replacing(output) as path:
             self.table.to_csv(path)
-        found = self.summary
-        numbers = {} if found is None else json.loads(found.to_json(orient="index", double_precision=15))
-        content = {"settings": self.settings, "summary": numbers}
-        write_text(output.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
+        summary = {} if self.summary is None else json.loads(self.summary.to_json(orient="index", double_precision=15))
+        write_json(output.with_suffix(".json"), {"settings": self.settings, "summary": summary})
 
 
 def evaluate_folder(

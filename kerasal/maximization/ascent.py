@@ -9,7 +9,7 @@ import numpy as np
 from kerasal import hooks
 from kerasal.checks import check_int, check_number
 from kerasal.hooks.trace import traced
-from kerasal.hooks.view import View
+from kerasal.hooks.view import Settings, View
 from kerasal.maximization.parameterization import Fourier, Pixels
 from kerasal.maximization.recipe import Recipe
 from kerasal.objectives.expression import Objective, stack
@@ -91,17 +91,24 @@ def ascend(
     layer = _find_compared_layer(view, diversity, parameterization.images(parameters) * scale)
 
     def body(step, parameters, velocity, scores, alive):
-        images = parameterization.images(parameters)
-        inputs = images * scale
-        for number, transform in enumerate(transforms):
-            inputs = transform(inputs, tf.stack([seed, (first + step) * len(transforms) + number]))
-        score, seen = view.score([inputs], taps=layer)
-        (gradient,) = hooks.gradients(score, [images])
+        with tf.GradientTape(watch_accessed_variables=False) as drawing:
+            drawing.watch(parameters)
+            images = parameterization.images(parameters)
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            inputs = images * scale
+            for number, transform in enumerate(transforms):
+                inputs = transform(inputs, tf.stack([seed, (first + step) * len(transforms) + number]))
+            run = view.run([inputs], taps=layer)
+            score = view.score(run)
+            overlap = diversity.overlap(view.layout.last(layer[0], run.layers[layer[0]])) if layer else None
+        (gradient,) = hooks.differentiate(tape, score, [images])
         alive = alive | (tf.reshape(_rms(gradient), [-1]) > 0)
         if layer:
-            gradient -= _push(diversity, view.layout.last(layer[0], seen[layer[0]]), images, _rms(gradient))
+            (push,) = hooks.differentiate(tape, overlap, [images])  # as long as the weight says
+            gradient -= diversity.weight * _rms(gradient) * tf.math.divide_no_nan(push, _rms(push))
         gradient = _regularize(gradient, images, regularizers, normalize)
-        (gradient,) = tf.gradients(images, [parameters], grad_ys=[gradient])
+        gradient = drawing.gradient(images, parameters, output_gradients=gradient)
         if normalize == "total":
             gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
         velocity = momentum * velocity + gradient
@@ -126,17 +133,14 @@ def _find_compared_layer(view: View, diversity: Diversity | None, inputs: tf.Ten
     return [diversity.layer or hooks.last_map(view, [inputs])]
 
 
-def _push(diversity: Diversity, maps: tf.Tensor, images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Return the gradient of the copies' overlap, as long as the weight says in units of ``size``."""
-    (gradient,) = hooks.gradients(diversity.overlap(maps), [images])
-    return diversity.weight * size * tf.math.divide_no_nan(gradient, _rms(gradient))
-
-
 def _regularize(gradient: tf.Tensor, images: tf.Tensor, regularizers: tuple, normalize: str) -> tf.Tensor:
     if normalize == "score":
         gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
     for regularizer in regularizers:
-        gradient -= tf.gradients(regularizer(images), [images])[0]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            penalty = regularizer(images)
+        gradient -= tape.gradient(penalty, images)
     return gradient
 
 
@@ -197,25 +201,18 @@ class Run:
     def _call(self, objective, parameters, velocity, steps, done):
         row = np.float32([steps, self.recipe.step_size, self.recipe.momentum, done, self.seed % 2**24])
         chunk = [parameters, velocity, np.tile(row, (len(parameters), 1))]
-        trace = traced(ascend, self.model, objective, chunk, declared=False, **self._settings(objective))
+        settings = Settings(self.output, self.logits, any_size=not objective.needs_output)
+        options = {
+            "parameterization": self.parameterization,
+            "gray_level": self.gray_level,
+            "regularizers": self.recipe.regularizers,
+            "transforms": self.recipe.transforms,
+            "normalize": self.recipe.normalize,
+            "diversity": self.diversity,
+        }
+        trace = traced(ascend, self.model, chunk, objective, settings, options, declared=False)
         trace.check(objective)
         return trace(chunk, list(objective.parameters))
-
-    def _settings(self, objective) -> dict[str, Any]:
-        return {
-            "output": self.output,
-            "logits": self.logits,
-            "any_size": not objective.needs_output,
-            "options": {
-                "parameterization": self.parameterization,
-                "gray_level": self.gray_level,
-                "regularizers": self.recipe.regularizers,
-                "transforms": self.recipe.transforms,
-                "normalize": self.recipe.normalize,
-                "diversity": self.diversity,
-            },
-            "example": None,
-        }
 
 
 def _check_finite(objectives: Sequence[Objective], images: np.ndarray, scores: np.ndarray, done: int) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from kerasal._version import __version__
-from kerasal.files import replacing, write_text
+from kerasal.files import replacing
 from kerasal.metrics.baselines import BASELINES
 from kerasal.metrics.summary import summarize
+from kerasal.store import write_json
 
 _COLORS = ("#3b6ea5", "#c9c9c9", "#e0b35a")
 
@@ -78,7 +79,7 @@ class ScoreReport:
             "settings": self.settings,
             "summary": summary,
         }
-        write_text(output.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
+        write_json(output.with_suffix(".json"), content)
         if self.scored:
             with replacing(output.with_suffix(".png")) as path:
                 self.draw(path)

@@ -73,3 +73,7 @@ def _indices(index) -> np.ndarray:
     if array.max() > _LARGEST:
         raise ValueError(f"A class or channel index must be below 2**31, got {array.max()}.")
     return array.astype(np.int32)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -39,9 +39,7 @@ class Objective:
     @property
     def layers(self) -> tuple[str, ...]:
         """The names of the layers whose outputs the objective needs."""
-        return tuple(
-            dict.fromkeys(node[1] for node in walk(self.structure) if len(node) > 1 and isinstance(node[1], str))
-        )
+        return layers_of(self.structure)
 
     @property
     def needs_output(self) -> bool:
@@ -108,6 +106,11 @@ def shorten(values) -> str:
         return str(values)
     shown = ", ".join(str(value) for value in values[:3])
     return shown if len(values) <= 3 else f"{shown}, … ({len(values)})"
+
+
+def layers_of(structure: tuple) -> tuple[str, ...]:
+    """Return the names of the layers whose outputs a structure needs."""
+    return tuple(dict.fromkeys(node[1] for node in walk(structure) if len(node) > 1 and isinstance(node[1], str)))
 
 
 def needs_output(structure: tuple) -> bool:

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from kerasal import hooks
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.hooks.trace import traced
 from kerasal.models.image_sources import Array, Files
-from kerasal.objectives import top_class
 from kerasal.probe.feature_store import FeatureStore, Layer
 from kerasal.progress import progress_bar
 
@@ -66,9 +65,8 @@ class Features:
             self._temporary.cleanup()
 
     def _run(self, paths: Sequence[str], inputs: np.ndarray) -> list[np.ndarray]:
-        options = {"layers": tuple(paths), "pool": self.pool}
-        settings = {"output": None, "logits": True, "options": options, "example": None}
-        return traced(_features, self.model, top_class(), [inputs], **settings)([inputs], [])
+        how = {"reduce": _flat, "pool": self.pool, "batch_size": len(inputs)}
+        return list(hooks.activations(self.model, paths, inputs, **how).values())
 
     def _look_at_one(self) -> None:
         """Learn from one image how long the features are, and whether those that are kept still say the same."""
@@ -102,11 +100,6 @@ class Features:
             kept = self.store.folder is not None and self._temporary is None
             where = f" What was computed is kept in {self.store.folder}; the same call goes on." if kept else ""
             raise KeyboardInterrupt(f"Stopped before all features were computed.{where}") from None
-
-
-def _features(view, *, layers: tuple[str, ...], pool: int | None):
-    seen = view.run(view.inputs, taps=layers)[1]
-    return [_flat(tf.cast(view.layout.last(layer, seen[layer]), tf.float32), pool) for layer in layers]
 
 
 def _flat(values: tf.Tensor, pool: int | None) -> tf.Tensor:

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import hooks
 from kerasal.attribution.method import MethodSpec
-from kerasal.hooks.view import View
+from kerasal.hooks.view import Run, Settings, View
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import class_score, top_class
 from kerasal.objectives.formulas import evaluate, top_classes
@@ -20,30 +19,25 @@ import tensorflow as tf
 class Witness(View):
     """A view that remembers what the method saw at the images themselves, so that the prediction costs no pass more.
 
-    ``seen`` holds the model's ``outputs``, the one that was ``explained`` (logits, maybe), and what ``decided`` which
-    class is the top one where the method settled that beforehand.
+    ``seen`` holds the output as ``given``, which was ``explained`` (logits, maybe), and what ``decided`` which class is
+    the top one where the method settled that beforehand.
     """
 
     seen: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def run(self, inputs, **options):
+    def run(self, inputs=None, **options):
         """Run the model as a view does; keep what it gives for the images themselves."""
-        outputs, taps = super().run(inputs, **options)
-        if outputs is not None and self._is_at_inputs(inputs):
-            self.seen.setdefault("outputs", outputs)
-        return outputs, taps
+        run = super().run(inputs, **options)
+        if self._is_at_inputs(self.inputs if inputs is None else inputs):
+            kept = {"given": run.given, "explained": run.ranked}
+            self.seen.update({name: one for name, one in kept.items() if one is not None and name not in self.seen})
+        return run
 
-    def look(self, inputs, **options):
-        """Look as a view does; keep the output that the score is taken from."""
-        output, taps = super().look(inputs, **options)
-        if output is not None and self._is_at_inputs(inputs):
-            self.seen.setdefault("explained", self.ranking(output))
-        return output, taps
-
-    def pinned_by(self, output):
+    def pin(self, at=None):
         """Pin the top class as a view does; keep what decided it."""
-        self.seen["decided"] = output
-        return super().pinned_by(output)
+        if self.structure == ("top",) and not isinstance(at, Run):
+            at = self.seen["decided"] = self.run().given if at is None else at
+        return super().pin(at)
 
     def _is_at_inputs(self, inputs) -> bool:
         here = tf.compat.v1.get_default_graph() is self.inputs[0].graph  # not within a loop
@@ -74,17 +68,9 @@ def explain(
     rows = tf.shape(inputs[0])[0]
     classes = None if target is None else tf.broadcast_to(tf.cast(target, tf.int32), [rows])
     objective = top_class() if target is None else class_score(0)
-    view = Witness(
-        model=model.keras_model,
-        inputs=[tf.cast(one, tf.float32) for one in inputs],
-        structure=objective.structure,
-        layers=(),
-        parameters=[] if target is None else [classes],
-        output=output,
-        logits=logits,
-        example=None,
-        limits=[],
-    )
+    inputs = [tf.cast(one, tf.float32) for one in inputs]
+    parameters = [] if target is None else [classes]
+    view = Witness(model.keras_model, inputs, objective.structure, parameters, Settings(output, logits))
     found = [tf.cast(one, tf.float32) for one in spec.function(view, **options)]
     maps, more = found[: len(inputs)], found[len(inputs) :]
     named = {name: _check_map(one, spec, options) for name, one in zip(map_names(model), maps, strict=True)}
@@ -111,13 +97,13 @@ def _find_prediction(model: ImageModel, spec: MethodSpec, view: Witness, options
     """Return the output that is meant, (N, …, classes): of the images, or of ten crops together, or the middle one."""
     if "decided" in view.seen:
         return view.seen["decided"] / 10 if spec.any_size else view.seen["decided"]
-    if "outputs" in view.seen:
-        return hooks.select_output(model.keras_model, view.seen["outputs"], view.output)
+    if "given" in view.seen:
+        return view.seen["given"]
     if not spec.any_size:
-        return view.predict(view.inputs)
+        return view.run(output=True).given
     (x,) = view.inputs
     size = options.get("crop") or tuple(getattr(model.keras_model, "inputs", [x])[0].shape[1:3])
-    return view.predict([x if None in size else tf.image.resize_with_crop_or_pad(x, *size)])
+    return view.run([x if None in size else tf.image.resize_with_crop_or_pad(x, *size)], output=True).given
 
 
 def _check_map(values: tf.Tensor, spec: MethodSpec, options: dict[str, Any]) -> tf.Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.view import View
+from kerasal.hooks.view import Settings, View
 from kerasal.maximization.ascent import ascend, make_diversity
 from kerasal.maximization.canvas import canvas_shape
 from kerasal.maximization.maximizer import STRONGER
@@ -53,22 +53,12 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
         numbers = check_shape(numbers, (None,), name)
         if layer is None:
             numbers = check_index(numbers, count_classes(model, options["output"]), name)
-        view = View(
-            model=model.keras_model,
-            inputs=[],
-            structure=objective.structure,
-            layers=objective.layers,
-            parameters=[numbers],
-            output=options["output"],
-            logits=options["logits"],
-            example=None,
-            limits=[],
-            any_size=not objective.needs_output,
-        )
+        asked = Settings(options["output"], options["logits"], any_size=not objective.needs_output)
+        view = View(model.keras_model, [], objective.structure, [numbers], asked)
         images, alive = _ascend_twice(view, start, plan, settings, again=recipe.init == "normal")
         images = tf.debugging.check_numerics(images, "The image")
         raw = images * tf.constant(gray_level)
-        score, _ = dataclasses.replace(view, inputs=[raw]).score()
+        score = dataclasses.replace(view, inputs=[raw]).score()
         score = _check_numbers(score, numbers, view.limits[0][1], name)
         return {"image": draw_in_graph(raw, recipe, model.preprocessing), "score": score, "dead": ~alive}
 

@@ -64,7 +64,7 @@ def run_model(model: ImageModel, inputs: list[tf.Tensor]) -> dict[str, tf.Tensor
     """Run the model at inference; return its outputs by name."""
     keras_model = model.keras_model
     with unchanged(keras_model):
-        return named_outputs(keras_model, keras_model(pack(keras_model, inputs, None), training=False))
+        return named_outputs(keras_model, keras_model(pack(keras_model, inputs), training=False))
 
 
 def _dtype(tensor) -> tf.DType:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal import attribution
-from kerasal.attribution.reduction import reduce_channels
+from kerasal.attribution.method_parts import reduce_channels
 from kerasal.objectives import class_score, neuron
 
 import keras

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal import attribution
-from kerasal.attribution import point_gradients
+from kerasal.attribution import method_parts
 
 import keras
 
@@ -42,7 +42,7 @@ def test_the_number_a_pass_changes_no_map(model, images, monkeypatch, name, opti
     run = getattr(attribution, name)
     expected = run(model, images, third_class, **options)  # a function of the output is given one sample at a time
     # Room for so many points of three images, from which it follows how many there are together.
-    monkeypatch.setattr(point_gradients, "values_at_once", lambda: points * images.size // point_gradients._TOGETHER)
+    monkeypatch.setattr(method_parts, "values_at_once", lambda: points * images.size // method_parts._TOGETHER)
     found = run(model, images, [2, 2, 2], **options)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
 

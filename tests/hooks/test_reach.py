@@ -168,12 +168,7 @@ def test_without_any_relu_there_is_nothing_to_act_on():
 def test_sum_pooling_asks_for_no_relu():
     inputs = keras.Input((4, 4, 1))
     model = keras.Model(inputs, layers.LeakyReLU()(layers.MaxPooling2D()(inputs)))
-
-    def run(x):
-        with hooks.watch(model, pooling="sum"):
-            return model(x, training=False)
-
-    assert tf.function(run, autograph=False)(tf.zeros((1, 4, 4, 1))).shape == (1, 2, 2, 1)
+    assert hooks.watched(model, pooling="sum")(tf.zeros((1, 4, 4, 1)))[0].shape == (1, 2, 2, 1)
 
 
 def test_a_leaky_relu_within_a_compiled_function_is_refused_too():
@@ -235,10 +230,7 @@ def test_a_function_that_has_its_own_gradient_but_no_rectifier_is_not():
 def test_networks_of_relus_alone_are_not_refused(name):
     model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3), include_top=False)
 
-    def run(x):
-        with hooks.watch(model, rule="guided"):
-            return model(x, training=False)
-
+    run = hooks.watched(model, rule="guided")
     tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((None, 96, 96, 3)))
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import kerasal
 from kerasal import attribution, features, objectives
-from kerasal.hooks import trace, trace_key
+from kerasal.hooks import snapshot, trace
 from kerasal.receptive_field.geometry.field_geometry import remember_field
 
 import keras
@@ -356,9 +356,9 @@ def test_two_equal_frozen_options_share_a_trace_unless_they_hold_more():
 
     more = Plain(1.0)
     object.__setattr__(more, "hidden", 2.0)
-    assert trace_key.frozen(Plain(1.0)) == trace_key.frozen(Plain(1.0)) != trace_key.frozen(Plain(2.0))
-    assert trace_key.frozen(more) != trace_key.frozen(Plain(1.0))
-    assert trace_key.frozen(Weighted(1.0)) != trace_key.frozen(Weighted(1.0))
+    assert snapshot.frozen(Plain(1.0)) == snapshot.frozen(Plain(1.0)) != snapshot.frozen(Plain(2.0))
+    assert snapshot.frozen(more) != snapshot.frozen(Plain(1.0))
+    assert snapshot.frozen(Weighted(1.0)) != snapshot.frozen(Weighted(1.0))
 
 
 class Counting(keras.layers.Layer):

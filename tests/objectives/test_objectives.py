@@ -5,6 +5,7 @@ import pytest
 
 from kerasal import attribution, objectives
 from kerasal.hooks.trace import traced
+from kerasal.hooks.view import Settings
 from kerasal.objectives import channel, class_score, direction, layer, neuron, stack, top_class
 from kerasal.objectives.targets import resolve
 
@@ -15,8 +16,7 @@ import tensorflow as tf
 def scores(model, images, objective, logits=True):
     """Return the (N,) scores through the machinery that every routine uses."""
     objective = resolve(objective, len(images))
-    settings = {"output": None, "logits": logits, "options": {}, "example": None}
-    trace = traced(lambda view: [view.score()[0]], model, objective, [images], **settings)
+    trace = traced(lambda view: [view.score()], model, [images], objective, Settings(logits=logits))
     trace.check(objective)
     return trace([images], list(objective.parameters))[0]
 

@@ -26,13 +26,15 @@ def supports(model, layer, size):
     pools = any(isinstance(one, L.MaxPooling2D) for _, one in hooks.layers(model))
 
     def run(x):
-        options = {"pooling": "sum"} if pools else {}
-        with hooks.watch(model, taps=[path], partial=True, any_size=True, **options) as seen:
-            model(x, training=False)
-        count = min(seen[path].shape[1:3])
-        signal = tf.linalg.diag(tf.eye(count))  # unit (i, i) for image i
-        padded = tf.pad(signal, [[0, 0], *([0, n - count] for n in seen[path].shape[1:3])])
-        return hooks.gradients(tf.reduce_sum(seen[path] * padded[..., None]), [x])[0]
+        watched = hooks.watched(model, taps=[path], any_size=True, pooling="sum" if pools else "max")
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            _, seen = watched(x)
+            count = min(seen[path].shape[1:3])
+            signal = tf.linalg.diag(tf.eye(count))  # unit (i, i) for image i
+            padded = tf.pad(signal, [[0, 0], *([0, n - count] for n in seen[path].shape[1:3])])
+            score = tf.reduce_sum(seen[path] * padded[..., None])
+        return tape.gradient(score, x)
 
     route, _ = read_routes(model, [path], size)[path]
     field = to_field(route, size)

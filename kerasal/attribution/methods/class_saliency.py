@@ -1,7 +1,7 @@
 """Class saliency: how strongly the score reacts to each pixel."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.reduction import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, reduce_channels
 
 
 @method(reference="Simonyan, Vedaldi & Zisserman 2013, section 3: M_ij = max_ch |w_ijch|")

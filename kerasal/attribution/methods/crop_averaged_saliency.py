@@ -3,7 +3,7 @@
 from typing import Literal
 
 from kerasal.attribution.method import method
-from kerasal.attribution.reduction import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, reduce_channels
 
 import tensorflow as tf
 
@@ -56,12 +56,15 @@ def crop_averaged_saliency(
         piece = tf.ensure_shape(piece, (None, height, width, x.shape[3]))
         return tf.where(number >= 5, tf.reverse(piece, [2]), piece)
 
+    def predict(number):
+        return view.run([cut(number)], output=True).given
+
     def classify(number, total):
-        return number + 1, total + view.predict([cut(number)])
+        return number + 1, total + predict(number)
 
     if view.structure == ("top",):
-        _, total = tf.while_loop(lambda number, _: number < 10, classify, (1, view.predict([cut(0)])))
-        view = view.pinned_by(total)
+        _, total = tf.while_loop(lambda number, _: number < 10, classify, (1, predict(0)))
+        view = view.pin(total)
 
     def explain(number, summed, covered):
         (gradient,) = view.gradient([cut(number)])

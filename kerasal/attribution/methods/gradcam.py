@@ -1,7 +1,7 @@
 """Grad-CAM: where a late layer's channels, weighted by how the score depends on them, are active."""
 
-from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
 
 import tensorflow as tf
 

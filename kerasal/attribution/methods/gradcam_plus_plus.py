@@ -1,7 +1,7 @@
 """Grad-CAM++: Grad-CAM whose weights count several small objects as much as one large one."""
 
-from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
 
 import tensorflow as tf
 

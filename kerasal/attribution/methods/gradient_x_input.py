@@ -1,7 +1,7 @@
 """Gradient × input: each pixel's share of the score, to first order."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.reduction import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, reduce_channels
 
 
 @method(

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.attribution.method import method
-from kerasal.attribution.point_gradients import over_points
-from kerasal.attribution.reduction import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels
 from kerasal.checks import check_int, refuse_mask
 
 import tensorflow as tf
@@ -49,7 +48,7 @@ def integrated_gradients(
         ValueError: fewer than one step, or a baseline of the wrong shape.
     """
     check_int("steps", steps)
-    view = view.pinned()
+    view = view.pin()
     starts = [_baseline(baseline, x) for x in view.inputs]
     lengths = [x - start for x, start in zip(view.inputs, starts, strict=True)]
 
@@ -69,7 +68,7 @@ def integrated_gradients(
     maps = [reduce_channels(share, channel_reduction) for share in shares]
     if not return_gap:
         return maps
-    change = view.score()[0] - view.score(starts)[0]
+    change = view.score() - view.score(starts)
     total = sum(tf.reduce_sum(share, list(range(1, share.shape.rank))) for share in shares)
     return [*maps, total - change]
 

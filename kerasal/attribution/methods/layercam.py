@@ -1,7 +1,7 @@
 """LayerCAM: Grad-CAM with a weight for each place, so that earlier layers give finer maps."""
 
-from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
 
 import tensorflow as tf
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal.attribution.method import method
-from kerasal.attribution.window_replay import measures, window_loop
+from kerasal.attribution.window_replay import window_loop
 from kerasal.attribution.window_replay.windows import filled, place, to_pixels
 from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
@@ -112,16 +112,18 @@ def occlusion(
     view = dataclasses.replace(view, inputs=inputs)
     taps = (layer,) if measure == "layer" else ()
     wanted = {"score": None, "class": True, "layer": False}[measure]
-    clean = view.look(inputs, taps=taps, output=wanted)
-    if measure == "class" and view.ranking(clean[0]) is not clean[0]:  # its logits do not tell the top class
-        view = dataclasses.replace(view, logits=False)
-        clean = view.look(inputs, taps=taps, output=wanted)
-    if clean[0] is not None:
-        clean[0].set_shape([known, *clean[0].shape[1:]])
+    clean = view.run(taps=taps, output=wanted)
+    if measure == "class" and clean.ranked is not clean.output:  # its logits do not tell the top class
+        view = dataclasses.replace(view, settings=dataclasses.replace(view.settings, logits=False))
+        clean = view.run(taps=taps, output=wanted)
+    if clean.output is not None:
+        clean.output.set_shape([known, *clean.output.shape[1:]])
     if measure == "score":
-        value = measures.score_drop(view, clean)
+        value = window_loop.score_drop(view, clean)
+    elif measure == "class":
+        value = window_loop.top_class(view, clean)
     else:
-        value = measures.top_class(view, clean) if measure == "class" else measures.strongest_map(view, clean, layer)
+        value = window_loop.strongest_map(view, clean, layer)
     return [_slide(view, i, clean, value, window, stride, fill, incremental, progress) for i in range(len(inputs))]
 
 
@@ -138,6 +140,6 @@ def _slide(view, index, clean, value, window, stride, fill, incremental, progres
     run, rows = window_loop.choose(view, index, filled(images, fill), windows, clean, incremental)
 
     def measured(chosen):
-        return value(*run(chosen), tf.size(chosen))
+        return value(run(chosen), tf.size(chosen))
 
     return window_loop.each_window(windows, rows, tf.shape(images)[0], measured, _advance if progress else None)

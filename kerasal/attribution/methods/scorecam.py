@@ -1,7 +1,7 @@
 """Score-CAM: a late layer's channels, weighted by the score of the image seen through each of them."""
 
-from kerasal.attribution.cam import NO_EVIDENCE, class_activation_map
 from kerasal.attribution.method import method
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
 from kerasal.checks import check_int
 
 import tensorflow as tf
@@ -26,7 +26,7 @@ def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: i
     def weigh(maps, _, view, number):
         return _weights(maps, view, number, channels)
 
-    return class_activation_map(view.pinned(), layer, resize, weigh)
+    return class_activation_map(view.pin(), layer, resize, weigh)
 
 
 def _weights(maps, view, number, kept):
@@ -42,7 +42,7 @@ def _weights(maps, view, number, kept):
         mask = tf.gather(tf.transpose(masks, (0, 3, 1, 2)), channel, batch_dims=1)[..., None]
         seen = list(view.inputs)
         seen[number] *= tf.image.resize(mask, tf.shape(seen[number])[1:3])
-        return view.score(seen)[0]
+        return view.score(seen)
 
     def body(place, scores):
         return place + 1, scores.write(place, through(place))

@@ -1,8 +1,7 @@
 """SmoothGrad: the gradient, averaged over noisy copies of the image."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.point_gradients import over_points
-from kerasal.attribution.reduction import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels
 from kerasal.checks import check_int
 
 import tensorflow as tf
@@ -40,7 +39,7 @@ def smoothgrad(
         raise ValueError(f"noise is a share of the image's range, from 0 on. Received: {noise!r}.")
     if squared and variance:
         raise ValueError("squared and variance are two statistics of the same samples; choose one.")
-    view = view.pinned()
+    view = view.pin()
     deviations = [noise * _range(x) for x in view.inputs]
 
     def noisy(numbers):

@@ -3,8 +3,9 @@
 import dataclasses
 
 from kerasal.attribution.window_replay import operation_rules
-from kerasal.attribution.window_replay.spans import Part, Reach, Span
+from kerasal.attribution.window_replay.operation_rules import Part, Reach, Span
 from kerasal.attribution.window_replay.windows import Windows
+from kerasal.hooks.cuts import operations_below
 
 import tensorflow as tf
 
@@ -102,15 +103,9 @@ def _window_part(image, windows) -> Part:
 
 def _between(image, targets) -> list[tf.Operation]:
     """List the operations that depend on ``image`` and that ``targets`` depend on, in the order of the graph."""
-    needed, pending = set(), [tensor.op for tensor in targets]
-    while pending:
-        op = pending.pop()
-        if op not in needed:
-            needed.add(op)
-            pending += [tensor.op for tensor in op.inputs]
     found, reached = [], {image.ref()}
-    for op in image.graph.get_operations():
-        if op in needed and any(tensor.ref() in reached for tensor in op.inputs):
+    for op in operations_below(targets):
+        if any(tensor.ref() in reached for tensor in op.inputs):
             reached |= {tensor.ref() for tensor in op.outputs}
             found.append(op)
     return found

@@ -1,4 +1,4 @@
-"""All windows of a batch of images, as many at a time as memory likes, with either way of running the model."""
+"""All windows of a batch of images, some at a time: how the model is run, and what is read off it."""
 
 from collections.abc import Callable
 
@@ -7,24 +7,25 @@ from kerasal.attribution.window_replay.replay_plan import Plan, make_plan
 from kerasal.attribution.window_replay.windows import Windows, occluded
 from kerasal.hooks.model_inputs import rows_at_once
 from kerasal.hooks.state import state_rows
-from kerasal.hooks.view import View
+from kerasal.hooks.view import Run, View
+from kerasal.objectives.expression import walk
+from kerasal.objectives.formulas import top_classes
 
 import tensorflow as tf
 
 _MOST_ROWS = 256
 
-# What a way of running gives for chosen windows (K,): the model's output and the tapped layers' outputs, (K · N, …).
-Run = Callable[[tf.Tensor], tuple[tf.Tensor | None, dict[str, tf.Tensor]]]
+# A way of running: what the model gives for chosen windows (K,), as a run of K · N images.
+Runner = Callable[[tf.Tensor], Run]
 
 
-def choose(view: View, index: int, filling: tf.Tensor, windows: Windows, clean, incremental) -> tuple[Run, int]:
+def choose(view: View, index: int, filling: tf.Tensor, windows: Windows, clean: Run, incremental) -> tuple[Runner, int]:
     """Return how the model is run on occluded images, and for how many rows at once.
 
     Raises:
         ValueError: ``incremental`` is True, but the model's graph is not understood.
     """
-    output, seen = clean
-    targets = list(seen.values()) + ([] if output is None else [output])
+    targets = list(clean.layers.values()) + ([] if clean.output is None else [clean.output])
     states = state_rows(view.model)  # they are for the images of one window
     rows = 1 if states else rows_at_once(view.inputs)
     if incremental is not False:
@@ -64,27 +65,92 @@ def each_window(windows: Windows, rows: int, images: tf.Tensor, measure: Callabl
     return tf.reshape(maps, [-1, *windows.shape])
 
 
-def _incremental(plan: Plan, filling, clean) -> Run:
-    output, seen = clean
-
+def _incremental(plan: Plan, filling, clean: Run) -> Runner:
     def run(chosen):
         replay = Replay(plan, filling, chosen)
-        return (
-            None if output is None else replay.whole(output),
-            {name: replay.whole(tensor) for name, tensor in seen.items()},
-        )
+        output = None if clean.output is None else replay.whole(clean.output)
+        layers = {name: replay.whole(tensor) for name, tensor in clean.layers.items()}
+        return Run(output, layers, tf.size(chosen) * clean.rows, ranked=output)
 
     return run
 
 
-def _plain(view: View, index: int, filling, windows: Windows, clean) -> Run:
-    output, seen = clean
-
+def _plain(view: View, index: int, filling, windows: Windows, clean: Run) -> Runner:
     def run(chosen):
         images = occluded(view.inputs[index], filling, windows, chosen)
         rows = tf.size(chosen)
         inputs = [tf.tile(one, [rows, *[1] * (one.shape.rank - 1)]) for one in view.inputs]
         inputs[index] = tf.reshape(images, [-1, *images.shape[2:]])
-        return view.look(inputs, taps=tuple(seen), output=output is not None)
+        return view.run(inputs, taps=tuple(clean.layers), output=clean.output is not None)
 
     return run
+
+
+def score_drop(view: View, clean: Run):
+    """Return the function of (run, K) that gives score(clean) - score(occluded), (K, N).
+
+    Each image's top class is that of the clean image. A function of the user's is called for one window at a time,
+    since it may hold something of each image.
+    """
+    before, pinned = view.score(clean), view.pin(clean)
+    if any(node[0] == "callable" for node in walk(view.structure)):
+
+        def one_window(tensors):
+            output = _like(tensors.get("output"), clean.output)
+            return pinned.score(Run(output, tensors["layers"], clean.rows, ranked=output))
+
+        def after(run, windows):
+            tensors = {"layers": run.layers} | ({} if run.output is None else {"output": run.output})
+            apart = tf.nest.map_structure(lambda x: tf.reshape(x, [windows, clean.rows, *_sizes(x)]), tensors)
+            return tf.map_fn(one_window, apart, fn_output_signature=tf.float32)
+
+    else:
+
+        def after(run, windows):
+            return tf.reshape(pinned.repeat(windows).score(run), [windows, clean.rows])
+
+    return lambda run, windows: before[None] - after(run, windows)
+
+
+def top_class(view: View, clean: Run):
+    """Return the function of (run, K) that gives the class with the highest score, (K, N)."""
+
+    def classes(run, windows):
+        numbers = top_classes(view.layout.last(None, run.output))
+        return tf.reshape(tf.cast(numbers, tf.float32), [windows, clean.rows])
+
+    return classes
+
+
+def strongest_map(view: View, clean: Run, layer: str):
+    """Return the function of (run, K) that gives the total of the layer's strongest map, (K, N).
+
+    The strongest map is, for each image, the channel with the largest total over the clean image.
+
+    Raises:
+        ValueError: the layer's output has no maps.
+    """
+    before = view.layout.last(layer, clean.layers[layer])
+    if before.shape.rank is None or before.shape.rank < 3:
+        raise ValueError(f"layer {layer!r} has no maps: expected an output (N, h, w, C). Received {before.shape}.")
+
+    def totals(tensor):
+        return tf.reduce_sum(tf.cast(tensor, tf.float32), axis=list(range(1, tensor.shape.rank - 1)))
+
+    strongest = tf.argmax(totals(before), axis=-1)
+
+    def total(run, windows):
+        under = totals(view.layout.last(layer, run.layers[layer]))
+        return tf.reshape(tf.gather(under, tf.tile(strongest, [windows]), batch_dims=1), [windows, clean.rows])
+
+    return total
+
+
+def _sizes(tensor: tf.Tensor) -> list:
+    static, dynamic = tensor.shape[1:].as_list(), tf.shape(tensor)[1:]
+    return [dynamic[i] if size is None else size for i, size in enumerate(static)]
+
+
+def _like(tensor, example):
+    """Give a tensor the number of images that is known of its example: some functions loop over them."""
+    return tensor if tensor is None else tf.ensure_shape(tensor, [example.shape[0], *tensor.shape[1:]])

@@ -11,11 +11,11 @@ from kerasal.batch.batch_job import Job
 from kerasal.digests import digest_file
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.hooks.trace import traced
+from kerasal.hooks.view import Settings
 from kerasal.labels import find, short
 from kerasal.models.image_model import ImageModel
 from kerasal.models.opener import open_model
 from kerasal.names import read_key_values, unknown_name_message
-from kerasal.objectives import top_class
 
 
 @dataclasses.dataclass
@@ -91,8 +91,8 @@ class Classified(Kind):
     def outputs(self, ready: Sequence[Ready]) -> np.ndarray:
         """Return the model's output for images of one shape, (N, …)."""
         inputs = [np.concatenate([one.shown for one in ready])]
-        settings = {"output": self.job.output, "logits": True, "options": {}, "example": None}
-        return traced(_predict, self.opened.keras_model, top_class(), inputs, **settings)(inputs, [])[0]
+        settings = Settings(self.job.output, logits=False)
+        return traced(_predict, self.opened.keras_model, inputs, settings=settings)(inputs, [])[0]
 
     def classes(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Return for each image the class that is meant, or the top one, with its name and score."""
@@ -123,4 +123,4 @@ def refuse_options(job: Job, known: Sequence[str]) -> None:
 
 
 def _predict(view):
-    return [view.predict(view.inputs)]
+    return [view.run(output=True).given]

@@ -7,7 +7,6 @@ import numpy as np
 from kerasal import hooks
 from kerasal.hooks.trace import traced
 from kerasal.objectives import channel as channel_mean
-from kerasal.objectives import top_class
 from kerasal.objectives.formulas import evaluate
 
 import tensorflow as tf
@@ -31,8 +30,8 @@ def check_projection(model, layer: str, channels: Sequence[int], shape: tuple[in
 
 def find_strongest(model, layer: str, inputs: np.ndarray) -> np.ndarray:
     """Return the strongest activation of each channel of a layer over all positions, (N, C)."""
-    settings = {"output": None, "logits": True, "options": {"layer": layer}, "example": None}
-    return traced(_strongest, model, top_class(), [inputs], **settings)([inputs], [])[0]
+    found = hooks.activations(model, [layer], inputs, reduce=_strongest, batch_size=len(inputs), name=layer)
+    return found[layer]
 
 
 def project(
@@ -53,32 +52,34 @@ def project(
 
 
 def _trace_projection(model, layer: str, objective, inputs: list[np.ndarray], rule: str):
-    options = {"layer": layer, "rule": rule}
-    return traced(_project, model, objective, inputs, output=None, logits=True, options=options, example=None)
+    return traced(_project, model, inputs, objective, options={"layer": layer, "rule": rule})
 
 
-def _strongest(view, *, layer: str):
-    return [tf.reduce_max(_read_maps(view, layer, "gradient"), axis=[1, 2])]
+def _strongest(maps: tf.Tensor, *, name: str) -> tf.Tensor:
+    return tf.reduce_max(_check_map(maps, name), axis=[1, 2])
 
 
 def _project(view, *, layer: str, rule: str):
-    maps = _read_maps(view, layer, rule)
-    view.notes["channels"] = maps.shape[3]
-    (channels,) = view.parameters
-    own = tf.gather(maps, tf.broadcast_to(channels, tf.shape(maps)[:1]), axis=3, batch_dims=1)
-    width = tf.shape(own)[2]
-    first = tf.argmax(tf.reshape(own, [tf.shape(own)[0], -1]), axis=1, output_type=tf.int32)
-    places = tf.stack([first % width, first // width], axis=1)
-    values = evaluate(("neuron", layer), [channels, places], None, {layer: maps}, [])
-    (back,) = hooks.gradients(tf.square(values) / 2, view.inputs)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(view.inputs)
+        maps = view.layout.last(layer, view.run(taps=[layer], output=False, rule=rule).layers[layer])
+        maps = tf.cast(_check_map(maps, layer), tf.float32)
+        view.notes["channels"] = maps.shape[3]
+        (channels,) = view.parameters
+        own = tf.gather(maps, tf.broadcast_to(channels, tf.shape(maps)[:1]), axis=3, batch_dims=1)
+        width = tf.shape(own)[2]
+        first = tf.argmax(tf.reshape(own, [tf.shape(own)[0], -1]), axis=1, output_type=tf.int32)
+        places = tf.stack([first % width, first // width], axis=1)
+        values = evaluate(("neuron", layer), [channels, places], None, {layer: maps}, [])
+        energy = tf.square(values) / 2
+    (back,) = hooks.differentiate(tape, energy, view.inputs)
     return [back, values, places]
 
 
-def _read_maps(view, layer: str, rule: str):
-    maps = view.layout.last(layer, view.run(view.inputs, taps=[layer], rule=rule)[1][layer])
+def _check_map(maps: tf.Tensor, layer: str) -> tf.Tensor:
     if maps.shape.rank != 4:
         raise ValueError(
             f"Layer {layer!r} has no map of units, each with a place in the image: its output is {maps.shape}. Choose "
             "a convolution, a pooling or another layer with output (N, h, w, C)."
         )
-    return tf.cast(maps, tf.float32)
+    return maps

@@ -6,8 +6,8 @@ What is not understood is taken to look at the whole image, which is never too l
 import dataclasses
 from collections.abc import Sequence
 
-from kerasal import hooks
-from kerasal.hooks.layout import Layout
+from kerasal.hooks.cuts import operations_below
+from kerasal.hooks.engine import read_graph
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.hooks.operations import (
     BROADCASTING,
@@ -40,19 +40,13 @@ def read_routes(model: keras.Model, layers: Sequence[str], size: tuple[int, int]
         ValueError: the model has not exactly one image input, or runs inside a compiled function.
     """
     shape = image_shape(model, size)
-    found: dict[str, tuple] = {}
 
-    def run(image):
-        with hooks.watch(model, taps=layers, lenient=True, partial=True, any_size=True) as seen:
-            model(image, training=False)
-        reader, layout = _Reader(image), Layout()
-        layout.note([image], image.graph.get_operations(), seen)
-        for name, tensor in seen.items():
-            if is_map(tensor) and layout.channel_axis(name, tensor) == 3:
-                found[name] = (reader.route(tensor), shape[:2])
+    def read(image, tapped, layout, outputs):
+        reader = _Reader(image)
+        maps = {name: one for name, one in tapped.items() if is_map(one) and layout.channel_axis(name, one) == 3}
+        return {name: (reader.route(tensor), shape[:2]) for name, tensor in maps.items()}
 
-    tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
-    return found
+    return read_graph(model, shape, layers, read, lenient=True, partial=True, any_size=True)
 
 
 def route_between(image: tf.Tensor, tensor: tf.Tensor) -> Route:
@@ -88,7 +82,8 @@ class _Reader:
             sources = tuple(order[source] for source in node.sources)
             nodes.append(dataclasses.replace(node, sources=sources))
         places = {reference: order[number] for reference, number in self._of.items() if number in order}
-        return Route(tuple(nodes), int(tensor.shape[-1]), _list_kinds(tensor), places)
+        kinds = frozenset(op.type for op in operations_below([tensor]))
+        return Route(tuple(nodes), int(tensor.shape[-1]), kinds, places)
 
     def _read(self, op: tf.Operation) -> None:
         own = [tensor for tensor in op.inputs if tensor.ref() in self._depends]
@@ -184,14 +179,3 @@ class _Reader:
         if any(kinds == known[: len(kinds)] for known in GROUPS) and len(own) == 1:
             self._carried[output.ref()] = (source, start, [*group, op])
         return None
-
-
-def _list_kinds(tensor) -> frozenset[str]:
-    """Return the types of the operations that a tensor is computed by."""
-    found, pending = set(), [tensor.op]
-    while pending:
-        op = pending.pop()
-        if op not in found:
-            found.add(op)
-            pending += [one.op for one in op.inputs]
-    return frozenset(op.type for op in found)

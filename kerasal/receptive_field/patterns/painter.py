@@ -6,11 +6,12 @@ import numpy as np
 
 from kerasal import hooks
 from kerasal.checks import check_number
-from kerasal.hooks.backward_rules import POOLS, RELUS, overrides
-from kerasal.hooks.layout import Layout
+from kerasal.hooks.backward_rules import overrides
+from kerasal.hooks.engine import read_graph
 from kerasal.hooks.model_inputs import chunk_size, image_shape
+from kerasal.hooks.operations import POOLS, RELUS
+from kerasal.hooks.taps import run_apart
 from kerasal.hooks.trace import traced
-from kerasal.objectives import top_class
 from kerasal.progress import progress_bar
 from kerasal.receptive_field.geometry.cone import can_run_cone, run_cone
 from kerasal.receptive_field.geometry.field_geometry import no_map_message
@@ -140,8 +141,7 @@ class Painter:
     def _trace(self, rows: int):
         options = self._options | {"canvas": self.shape, "unit": self.canvas.unit, "rows": rows}
         options["cone"] = self.field_size if self._alone else None
-        settings = {"output": None, "logits": True, "options": options, "example": None}
-        return traced(_paint, self.model, top_class(), [np.zeros((rows, 2), np.float32)], declared=False, **settings)
+        return traced(_paint, self.model, [np.zeros((rows, 2), np.float32)], options=options, declared=False)
 
     def _choose(self, canvas, own: tuple[int, int]) -> tuple[Canvas, int, bool]:
         """Return the canvas, tried out, the number of channels, and whether the unit's field alone can be painted."""
@@ -166,14 +166,13 @@ class Painter:
         return chosen, self._try_canvas(chosen), False
 
     def _try_canvas(self, canvas: Canvas) -> int:
-        found = {}
-        _note_shape(self.model, self.path, image_shape(self.model, canvas.size), found)
-        if found["map"][:2] != canvas.map_size:
+        found = _map_shape(self.model, self.path, image_shape(self.model, canvas.size))
+        if found[:2] != canvas.map_size:
             raise ValueError(
                 f"On a canvas of {canvas.size}, {self.path!r} was expected to have a map of {canvas.map_size}, but has "
-                f"{found['map'][:2]}: {self.model.name!r} resizes its images. Leave canvas out."
+                f"{found[:2]}: {self.model.name!r} resizes its images. Leave canvas out."
             )
-        return found["map"][2]
+        return found[2]
 
 
 def check_positive(name: str, value) -> float:
@@ -187,34 +186,35 @@ def _paint(view, *, layer, rule, pooling, final_relu, canvas, unit, rows, cone):
     The shapes are all known, so that TensorFlow leaves out the forward pass, which no gate looks at.
     """
     plan = tf.ensure_shape(view.inputs[0], (rows, 2))
-    images = tf.zeros((1 if cone else rows, *canvas))
-    _, seen = view.run([images], taps=[layer], rule=rule, pooling=pooling, partial=True, any_size=True)
-    if cone:
-        route = route_between(images, seen[layer])
-        images = tf.zeros((rows, *cone, canvas[2]))
+    how = {"taps": [layer], "output": False, "rule": rule, "pooling": pooling, "partial": True, "any_size": True}
+
+    def cone_unit(fields):
+        whole = tf.zeros((1, *canvas))
+        route = route_between(whole, view.run([whole], apart=False, **how).layers[layer])
         with tf.compat.v1.get_default_graph().gradient_override_map(overrides(rule, pooling)):
-            units = run_cone(route, images, canvas[:2], unit)
-    else:
-        units = seen[layer][:, unit[0], unit[1]]
-    units = tf.cast(units, tf.float32)
-    signal = plan[:, 1, None] * tf.one_hot(tf.cast(plan[:, 0], tf.int32), units.shape[-1])
-    (painted,) = hooks.gradients(tf.reduce_sum(units * signal), [images])
+            return run_cone(route, fields, canvas[:2], unit)
+
+    images = tf.zeros((rows, *(cone or canvas[:2]), canvas[2]))
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        units = run_apart(cone_unit, [images]) if cone else view.run([images], **how).layers[layer][:, unit[0], unit[1]]
+        units = tf.cast(units, tf.float32)
+        signal = plan[:, 1, None] * tf.one_hot(tf.cast(plan[:, 0], tf.int32), units.shape[-1])
+        score = tf.reduce_sum(units * signal)
+    (painted,) = hooks.differentiate(tape, score, [images])
     return [tf.nn.relu(painted) if final_relu else painted]
 
 
-def _note_shape(model, path, shape, found) -> None:
-    """Note the shape of a layer's map for images of ``shape``, without running anything."""
+def _map_shape(model, path: str, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the shape of a layer's map for images of ``shape``, without running anything."""
 
-    def run(image):
-        with hooks.watch(model, taps=[path], partial=True, any_size=True) as seen:
-            model(image, training=False)
-        layout = Layout()
-        layout.note([image], image.graph.get_operations(), seen)
-        if layout.channel_axis(path, seen[path]) != seen[path].shape.rank - 1:
+    def read(image, layers, layout, outputs):
+        tensor = layers[path]
+        if layout.channel_axis(path, tensor) != tensor.shape.rank - 1:
             raise ValueError(
-                f"Layer {path!r} must have its channels last, but its output is {seen[path].shape}, channels first. "
-                "Choose a layer whose output is (N, h, w, C)."
+                f"Layer {path!r} must have its channels last, but its output is {tensor.shape}, channels first. Choose "
+                "a layer whose output is (N, h, w, C)."
             )
-        found["map"] = tuple(seen[path].shape[1:])
+        return tuple(tensor.shape[1:])
 
-    tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
+    return read_graph(model, shape, [path], read, partial=True, any_size=True)

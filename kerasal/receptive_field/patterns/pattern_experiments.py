@@ -6,10 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from kerasal import hooks
 from kerasal.checks import refuse_mask
-from kerasal.hooks.model_inputs import chunk_size
-from kerasal.hooks.trace import traced
-from kerasal.objectives import top_class
 from kerasal.receptive_field.patterns.painter import Painter, check_positive
 
 import keras
@@ -180,14 +178,9 @@ def _check_pattern(painter: Painter, pattern) -> np.ndarray:
 
 def _sum_answers(painter: Painter, images: np.ndarray) -> np.ndarray:
     """Return the sum over positions of every channel of the layer's map, for images (K, H, W, C): (K, channels)."""
-    settings = {"output": None, "logits": True, "options": {"layer": painter.path}, "example": None}
-    parts, rows = [], chunk_size([images])
-    for start in range(0, len(images), rows):
-        chunk = [images[start : start + rows]]
-        parts += traced(_sums, painter.model, top_class(), chunk, declared=False, **settings)(chunk, [])
-    return np.concatenate(parts).astype(float)
+    sums = hooks.activations(painter.model, [painter.path], images, reduce=_sum_positions, any_size=True)
+    return sums[painter.path].astype(float)
 
 
-def _sums(view, *, layer):
-    _, seen = view.run(view.inputs, taps=[layer], partial=True, any_size=True)
-    return [tf.reduce_sum(tf.cast(view.layout.last(layer, seen[layer]), tf.float32), axis=[1, 2])]
+def _sum_positions(maps: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(maps, axis=[1, 2])

@@ -1,8 +1,8 @@
-"""Maps that are 0 everywhere: which images they are of, and why, as far as it can be told.
+"""What is known of maps beside their values: the layer that they were made from, and why one is 0 everywhere.
 
-A picture of such a map looks like one of "no evidence". Mostly it is another thing: a probability of exactly 1, a score
-that is clipped, a gradient that is too small for float16. What speaks against that is the gradient itself, so it is
-looked at; only where it is not 0, the method's own reason is likely, such as the ReLU of a class activation map.
+A picture of a map of zeros looks like one of "no evidence". Mostly it is another thing: a probability of exactly 1, a
+score that is clipped, a gradient that is too small for float16. What speaks against that is the gradient itself, so it
+is looked at; only where it is not 0, the method's own reason is likely, such as the ReLU of a class activation map.
 """
 
 import warnings
@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.trace import traced
-from kerasal.hooks.view import View
+from kerasal.hooks.cuts import operations_below
+from kerasal.hooks.trace import batch_rows, traced
+from kerasal.hooks.view import Settings, View
 from kerasal.objectives.expression import Objective
 
 import tensorflow as tf
@@ -23,6 +24,36 @@ _BOUNDED = {"Softmax": (0, 1), "Sigmoid": (0, 1), "Tanh": (-1, 1)}
 _STEPS = ("Sign", "Round", "Rint", "Floor", "Ceil")
 _CLIPS = ("ClipByValue", "Minimum", "Maximum", "Relu6")
 _SHOWN = 10
+
+
+class NamedMaps(np.ndarray):
+    """An array with ``notes``, which are attributes too: ``maps.layer``. Slices keep them, sums and files do not."""
+
+    notes: dict[str, Any]
+
+    def __array_finalize__(self, source):
+        self.notes = getattr(source, "notes", {})
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return array[()] if return_scalar else np.asarray(array)
+
+    def __getattr__(self, name):
+        if name != "notes" and name in self.notes:
+            return self.notes[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+
+class OfEachInput(list):
+    """A note that differs from input to input: its values in their order."""
+
+
+def named(array: np.ndarray, notes: dict[str, Any], number: int = 0) -> np.ndarray:
+    """Return ``array``, the map of input ``number``, with the notes as its attributes if there are any."""
+    if not notes:
+        return array
+    result = array.view(NamedMaps)
+    result.notes = {key: value[number] if isinstance(value, OfEachInput) else value for key, value in notes.items()}
+    return result
 
 
 class ZeroMap(UserWarning):
@@ -45,23 +76,30 @@ def zero_images(maps: np.ndarray) -> np.ndarray:
 
 
 def warn_of_zero_maps(
-    spec, maps: list[np.ndarray], model, objective: Objective, arrays: list[np.ndarray], rows: int, **settings: Any
+    spec,
+    maps: list[np.ndarray],
+    model,
+    objective: Objective,
+    arrays: list[np.ndarray],
+    settings: Settings,
+    rows: int | None,
 ) -> None:
     """Warn of maps that are 0 everywhere, one array of maps for each input; ``rows`` images were run at once."""
     for number, one in enumerate(maps):
         images = zero_images(one)
         if images.size:
             of = f" at input {number} of {len(maps)}" if len(maps) > 1 else ""
-            cause = _cause(spec, model, objective, arrays, number, int(images[0]), rows, settings)
+            cause = _cause(spec, model, objective, arrays, number, int(images[0]), settings, rows)
             warnings.warn(ZeroMap(spec.name, images, len(one), cause, of), stacklevel=4)
 
 
-def _cause(spec, model, objective, arrays, number: int, image: int, rows: int, settings) -> str:
+def _cause(spec, model, objective, arrays, number: int, image: int, settings: Settings, rows: int | None) -> str:
     if spec.any_size:  # the images are larger than what the model takes
         return "the gradient is 0 in every crop, as where the score is saturated, clipped or behind ReLUs that are off"
+    rows = batch_rows(model, arrays, objective, rows)
     start = image // rows * rows
     chunk = [array[start : start + rows] for array in arrays]
-    trace = traced(_probe, model, objective, chunk, declared=not spec.own_size, **{**settings, "options": {}})
+    trace = traced(_probe, model, chunk, objective, settings, declared=not spec.own_size)
     scores, *sizes = trace(chunk, objective.rows(start, start + rows))
     # What has another first axis than the images, such as a kernel, counts for all of them.
     by_image = [one if len(one) == len(scores) else np.full(len(scores), one.max()) for one in sizes]
@@ -75,7 +113,7 @@ def _cause(spec, model, objective, arrays, number: int, image: int, rows: int, s
     if gradients.any():
         return "the score does not depend on this input there"
     ends = [kind for kind, before, after in zip(kinds, above, below, strict=True) if before and not after]
-    return _where_it_ends(ends[0] if ends else "", score, settings["logits"])
+    return _where_it_ends(ends[0] if ends else "", score, settings.logits)
 
 
 def _where_it_ends(kind: str, score: float, logits: bool) -> str:
@@ -99,8 +137,10 @@ def _probe(view: View) -> list[tf.Tensor]:
 
     The operations are those at which a gradient can end, from the score down: above each, then below each.
     """
-    scores, _ = view.score()
-    operations = _operations_below(scores)
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(view.inputs)
+        scores = view.score()
+    operations = operations_below([scores])[::-1]  # from the score down
     half = any(tensor.dtype == tf.float16 for op in operations for tensor in op.outputs)
     ends = [op for op in operations if op.type in (*_STEPS, *_BOUNDED, *_CLIPS, "Relu")]
     view.notes["kinds"] = [op.type for op in ends]
@@ -108,13 +148,15 @@ def _probe(view: View) -> list[tf.Tensor]:
     rows = tf.shape(scores)
     found = []
     for factor in (1.0, _FACTORS[half]):
-        found += _sizes(scores * factor, view.inputs, rows)
-    return [scores, *found, *_sizes(scores, [op.outputs[0] for op in ends] + [_varying(op) for op in ends], rows)]
+        found += _sizes(tape, scores, factor, view.inputs, rows)
+    around = [op.outputs[0] for op in ends] + [_varying(op) for op in ends]
+    return [scores, *found, *_sizes(tape, scores, 1.0, around, rows)]
 
 
-def _sizes(scores: tf.Tensor, tensors: Sequence[tf.Tensor], rows: tf.Tensor) -> list[tf.Tensor]:
-    """Return the largest gradient of each score by each tensor, (N,); by one that is not by image, the same for all."""
-    gradients = tf.gradients(scores, list(tensors), unconnected_gradients=tf.UnconnectedGradients.ZERO)
+def _sizes(tape, scores: tf.Tensor, factor: float, tensors: Sequence[tf.Tensor], rows: tf.Tensor) -> list[tf.Tensor]:
+    """Return the largest gradient of each scaled score by each tensor, (N,); the same for all by one without images."""
+    signal, none = tf.fill(tf.shape(scores), factor), tf.UnconnectedGradients.ZERO
+    gradients = tape.gradient(scores, list(tensors), output_gradients=signal, unconnected_gradients=none)
     found = []
     for gradient in gradients:
         size, rank = tf.abs(tf.convert_to_tensor(gradient)), gradient.shape.rank
@@ -127,15 +169,3 @@ def _sizes(scores: tf.Tensor, tensors: Sequence[tf.Tensor], rows: tf.Tensor) -> 
 def _varying(op: tf.Operation) -> tf.Tensor:
     """Return what an operation bounds: of a maximum with a constant, the other."""
     return next((x for x in op.inputs if tf.get_static_value(x) is None), op.inputs[0])
-
-
-def _operations_below(tensor: tf.Tensor) -> list[tf.Operation]:
-    """Return the operations that a tensor is computed by, the last first."""
-    found, pending = set(), [tensor.op]
-    while pending:
-        op = pending.pop()
-        if op not in found:
-            found.add(op)
-            pending += [one.op for one in op.inputs]
-    order = {op.name: number for number, op in enumerate(tensor.graph.get_operations())}
-    return sorted(found, key=lambda op: -order[op.name])

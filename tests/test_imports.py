@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import kerasal
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # The eight floors of the house, from the ground up.
 FLOORS = [
@@ -59,7 +61,8 @@ def imports_of(text, known):
             assert node.level == 0, "imports are absolute here"
             if node.module and node.module.split(".")[0] == "kerasal":
                 wholes = [f"{node.module}.{alias.name}" for alias in node.names]
-                found |= {whole if whole in known else node.module for whole in wholes}
+                lazy = {f"kerasal.{name}": origin for name, origin in kerasal._ORIGIN.items()}
+                found |= {whole if whole in known else lazy.get(whole, node.module) for whole in wholes}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "kerasal"}
     return found

@@ -7,17 +7,19 @@ import types
 import warnings
 
 from kerasal import _keras as _keras
-from kerasal.zoo import alexnet as alexnet
-from kerasal.zoo import deep_saliency as deep_saliency
-from kerasal.zoo import five_class_cnn as five_class_cnn
-from kerasal.zoo import gaze as gaze
-from kerasal.zoo import mnist_cnn as mnist_cnn
-from kerasal.zoo import salnet as salnet
-from kerasal.zoo import shallow_saliency as shallow_saliency
-from kerasal.zoo import simonyan_cnn as simonyan_cnn
-from kerasal.zoo import vgg16 as vgg16
-from kerasal.zoo import vgg19 as vgg19
-from kerasal.zoo import zfnet as zfnet
+from kerasal.zoo import (
+    alexnet,
+    deep_saliency,
+    five_class_cnn,
+    gaze,
+    mnist_cnn,
+    salnet,
+    shallow_saliency,
+    simonyan_cnn,
+    vgg16,
+    vgg19,
+    zfnet,
+)
 
 __all__ = [
     "alexnet",

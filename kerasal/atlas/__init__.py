@@ -21,8 +21,7 @@ _ORIGIN = {"build": "kerasal.atlas.build_atlas", "Built": "kerasal.atlas.build_a
 __all__ = ["Built", "build"]
 
 if TYPE_CHECKING:
-    from kerasal.atlas.build_atlas import Built as Built
-    from kerasal.atlas.build_atlas import build as build
+    from kerasal.atlas.build_atlas import Built, build
 
 
 def __getattr__(name: str):

@@ -17,9 +17,8 @@ _ORIGIN = {"run": "kerasal.batch.run_batch", "Result": "kerasal.batch.run_batch"
 __all__ = ["Result", "methods", "run"]
 
 if TYPE_CHECKING:
-    from kerasal.batch.kinds import methods as methods
-    from kerasal.batch.run_batch import Result as Result
-    from kerasal.batch.run_batch import run as run
+    from kerasal.batch.kinds import methods
+    from kerasal.batch.run_batch import Result, run
 
 
 def __getattr__(name: str):

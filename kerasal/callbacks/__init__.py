@@ -4,7 +4,7 @@
 """
 
 from kerasal import _keras as _keras
-from kerasal.callbacks.callback import KerasalCallback as KerasalCallback
-from kerasal.callbacks.strips import draw_strip as draw_strip
+from kerasal.callbacks.callback import KerasalCallback
+from kerasal.callbacks.strips import draw_strip
 
 __all__ = ["KerasalCallback", "draw_strip"]

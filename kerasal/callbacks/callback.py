@@ -15,8 +15,7 @@ from kerasal.callbacks.tiles import Looks
 from kerasal.checks import check_int
 from kerasal.digests import digest
 from kerasal.models.image_model import ImageModel
-from kerasal.models.image_sources import open_source
-from kerasal.names import describe_skipped
+from kerasal.models.image_sources import open_source, read_all
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field import FeatureEvolution
 from kerasal.receptive_field.exemplars.evolution_files import EpochStore
@@ -94,7 +93,7 @@ class KerasalCallback(keras.callbacks.Callback):
             drawing.find_files([images])  # refuses a wrong path before anything else of the images
         self.folder, self.every = pathlib.Path(folder), every
         self._store = EpochStore(folder, "pictures", ["maps.png", "classes.png"])
-        self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in _listed(maps)}
+        self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in _to_list(maps)}
         for name in self._maps:
             attribution.method_spec(name)  # refuses an unknown one now
         self._images, self._labels = images, labels
@@ -119,7 +118,7 @@ class KerasalCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs=None) -> None:
         """Take in the images, and try everything once on the first of them."""
         self._last, self._began = None, False
-        self._looks = self._taken_in()
+        self._looks = self._take_in()
         self._looks.first(self.model)
         self._settings = self._describe()
         self._events = Events(pathlib.Path(self._logs)) if self._logs else None
@@ -152,18 +151,12 @@ class KerasalCallback(keras.callbacks.Callback):
         if self._events is not None:
             self._events.close()
 
-    def _taken_in(self) -> Looks:
+    def _take_in(self) -> Looks:
         inputs, pictures, names = None, [], []
         if self._images is not None and self._maps:
             source = open_source(self._images, ImageModel(self.model, **self._take))
-            batches = list(source.batches(64))
-            if not batches:
-                raise ValueError(f"There is not one image to draw maps of. {describe_skipped(source.skipped)}")
-            if source.skipped:
-                warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=2)
-            inputs = np.concatenate([batch for _, batch in batches])
-            pictures = [source.model.picture(one) for one in inputs]
-            names = _told_apart([source.name(number) for numbers, _ in batches for number in numbers])
+            inputs, names = read_all(source, "draw maps of")
+            pictures, names = [source.model.picture(one) for one in inputs], _shorten_names(names)
         return Looks(inputs, pictures, names, self._targets, self._maps, self._classes, self._ascent, self._labels)
 
     def _describe(self) -> dict[str, Any]:
@@ -204,11 +197,11 @@ class KerasalCallback(keras.callbacks.Callback):
             self._events.flush()
 
 
-def _listed(maps) -> list[str]:
+def _to_list(maps) -> list[str]:
     return [maps] if isinstance(maps, str) else list(maps)
 
 
-def _told_apart(names: list[str]) -> list[str]:
+def _shorten_names(names: list[str]) -> list[str]:
     """Return short names of files, whole paths where two would be the same."""
     short = [f"image {name}" if name.isdecimal() else pathlib.PurePath(name).stem[:24] for name in names]
     return short if len(set(short)) == len(short) else names

@@ -1,5 +1,5 @@
 """The command line: ``kerasal COMMAND``. Each command is a file that imports what is heavy only when it runs."""
 
-from kerasal.cli.app import run as run
+from kerasal.cli.app import run
 
 __all__ = ["run"]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasal.cli import options
-from kerasal.cli.session import remark, say
+from kerasal.cli.session import remark, say, write_csv
 
 _FIRST = 64
 
@@ -108,11 +108,9 @@ def _similarity(table, names: tuple[str, str]) -> str:
 def _validate(opened, layer: str, chosen, rescale: float | None, drawn: pathlib.Path) -> None:
     """Feed the patterns forward; write the table of all, and the picture of the first."""
     from kerasal import images, receptive_field
-    from kerasal.files import replacing
 
     table = receptive_field.validate_patterns(opened.keras_model, layer, chosen, rescale=rescale, progress=True)
-    with replacing(drawn.with_suffix(".csv")) as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(drawn.with_suffix(".csv"), table)
     first = receptive_field.validate_pattern(opened.keras_model, layer, int(chosen[0]), rescale=rescale)
     title = f"{opened.name}: the answer of {layer} to the pattern of channel {chosen[0]}"
     images.write(drawn, receptive_field.draw_validation(first, title=title + _UNTRAINED * opened.untrained))

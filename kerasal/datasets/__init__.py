@@ -14,8 +14,7 @@ Images are uint8, 0..255. Every reader refuses what it does not recognise, and n
 import importlib
 from typing import TYPE_CHECKING
 
-from kerasal.datasets.mnist import digits as digits
-from kerasal.datasets.mnist import mnist as mnist
+from kerasal.datasets.mnist import digits, mnist
 
 # OpenCV and pandas, which the gaze data sets need, load when one is asked for.
 _ORIGIN = {

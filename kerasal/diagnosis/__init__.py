@@ -6,8 +6,7 @@
 """
 
 from kerasal import _keras as _keras
-from kerasal.diagnosis.filter_diagnosis import describe_filters as describe_filters
-from kerasal.diagnosis.filter_diagnosis import filter_diagnosis as filter_diagnosis
-from kerasal.diagnosis.filter_pictures import draw_filters as draw_filters
+from kerasal.diagnosis.filter_diagnosis import describe_filters, filter_diagnosis
+from kerasal.diagnosis.filter_pictures import draw_filters
 
 __all__ = ["describe_filters", "draw_filters", "filter_diagnosis"]

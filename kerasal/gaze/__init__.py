@@ -13,21 +13,13 @@ depends on is another thing: ``kerasal.attribution``.)
 """
 
 from kerasal import _keras as _keras
-from kerasal.gaze.folder_prediction import FolderPrediction as FolderPrediction
-from kerasal.gaze.folder_prediction import predict_folder as predict_folder
-from kerasal.gaze.gaze_diagnosis import Diagnosis as Diagnosis
-from kerasal.gaze.gaze_diagnosis import diagnose as diagnose
-from kerasal.gaze.gaze_evaluation import evaluate as evaluate
-from kerasal.gaze.gaze_pictures import filters as filters
-from kerasal.gaze.gaze_pictures import overlay as overlay
-from kerasal.gaze.gaze_pictures import panel as panel
-from kerasal.gaze.gaze_pictures import wrap_panel as wrap_panel
-from kerasal.gaze.gaze_prediction import GazePrediction as GazePrediction
-from kerasal.gaze.gaze_prediction import finish as finish
-from kerasal.gaze.gaze_prediction import predict as predict
-from kerasal.gaze.gaze_prediction import predict_many as predict_many
-from kerasal.gaze.predictor import Predictor as Predictor
-from kerasal.gaze.vxm import load_vxm as load_vxm
+from kerasal.gaze.folder_prediction import FolderPrediction, predict_folder
+from kerasal.gaze.gaze_diagnosis import Diagnosis, diagnose
+from kerasal.gaze.gaze_evaluation import evaluate
+from kerasal.gaze.gaze_pictures import filters, overlay, panel, wrap_panel
+from kerasal.gaze.gaze_prediction import GazePrediction, finish, predict, predict_many
+from kerasal.gaze.predictor import Predictor
+from kerasal.gaze.vxm import load_vxm
 
 __all__ = [
     "Diagnosis",

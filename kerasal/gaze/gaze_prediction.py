@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from kerasal import images
+from kerasal.checks import check_choice
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework_metrics import SMOOTH, enlarged_map
@@ -131,8 +132,7 @@ def finish(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "
     Raises:
         ValueError: another word, or a map that is not finite.
     """
-    if postprocess not in get_args(Postprocess):
-        raise ValueError(f"postprocess is one of {', '.join(get_args(Postprocess))}. Received: {postprocess!r}.")
+    check_choice("postprocess", postprocess, get_args(Postprocess))
     if not np.isfinite(raw).all():
         raise ValueError(f"The net's map holds {np.count_nonzero(~np.isfinite(raw))} NaN or infinite values.")
     if postprocess == "examiners":

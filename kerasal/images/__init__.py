@@ -5,24 +5,11 @@ of 1e+3. What is drawn on or written is always a new array.
 """
 
 from kerasal import names as _names
-from kerasal.images.drawings import fit_image as fit_image
-from kerasal.images.drawings import heatmap as heatmap
-from kerasal.images.drawings import overlay as overlay
-from kerasal.images.drawings import relief as relief
-from kerasal.images.drawings import resize as resize
-from kerasal.images.drawings import size_of_area as size_of_area
-from kerasal.images.drawings import to_channels as to_channels
-from kerasal.images.grids import caption as caption
-from kerasal.images.grids import grid as grid
-from kerasal.images.grids import sheet as sheet
-from kerasal.images.image_check import check_image as check_image
-from kerasal.images.image_files import encode_png as encode_png
-from kerasal.images.image_files import frames as frames
-from kerasal.images.image_files import read as read
-from kerasal.images.image_files import write as write
-from kerasal.images.image_folders import find_files as find_files
-from kerasal.images.image_folders import read_ahead as read_ahead
-from kerasal.images.image_folders import read_images as read_images
+from kerasal.images.drawings import fit_image, heatmap, overlay, relief, resize, size_of_area, to_channels
+from kerasal.images.grids import caption, grid, sheet
+from kerasal.images.image_check import check_image
+from kerasal.images.image_files import encode_png, frames, read, write
+from kerasal.images.image_folders import find_files, read_ahead, read_images
 
 __all__ = [
     "caption",

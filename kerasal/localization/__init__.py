@@ -10,35 +10,22 @@ Boxes are (x_min, y_min, x_max, y_max) in pixels, 0-based, with exclusive upper 
 
 from kerasal import _keras as _keras
 from kerasal import names as _names
-from kerasal.localization.box_files import number_classes as number_classes
-from kerasal.localization.box_files import read_boxes as read_boxes
-from kerasal.localization.box_pictures import draw_box as draw_box
-from kerasal.localization.box_pictures import draw_localizations as draw_localizations
-from kerasal.localization.box_pictures import draw_mask as draw_mask
-from kerasal.localization.box_pictures import draw_seeds as draw_seeds
-from kerasal.localization.box_scores import correct_localization as correct_localization
-from kerasal.localization.box_scores import localization_error as localization_error
-from kerasal.localization.box_scores import localization_errors as localization_errors
-from kerasal.localization.box_scores import mean_iou as mean_iou
-from kerasal.localization.box_scores import overlaps as overlaps
-from kerasal.localization.box_scores import pointing_accuracy as pointing_accuracy
-from kerasal.localization.boxes import clip_boxes as clip_boxes
-from kerasal.localization.boxes import iou as iou
-from kerasal.localization.boxes import scale_box as scale_box
-from kerasal.localization.folder_evaluation import LocalizationReport as LocalizationReport
-from kerasal.localization.folder_evaluation import evaluate_folder as evaluate_folder
-from kerasal.localization.ground_truth import UnknownClass as UnknownClass
-from kerasal.localization.localizer import RECIPES as RECIPES
-from kerasal.localization.localizer import Localization as Localization
-from kerasal.localization.localizer import find_objects as find_objects
-from kerasal.localization.localizer import localize as localize
-from kerasal.localization.masks import bounding_box as bounding_box
-from kerasal.localization.masks import largest_component as largest_component
-from kerasal.localization.masks import threshold as threshold
-from kerasal.localization.segmentation import Segmentation as Segmentation
-from kerasal.localization.segmentation import graphcut as graphcut
-from kerasal.localization.segmentation import seeds as seeds
-from kerasal.localization.segmentation import segment as segment
+from kerasal.localization.box_files import number_classes, read_boxes
+from kerasal.localization.box_pictures import draw_box, draw_localizations, draw_mask, draw_seeds
+from kerasal.localization.box_scores import (
+    correct_localization,
+    localization_error,
+    localization_errors,
+    mean_iou,
+    overlaps,
+    pointing_accuracy,
+)
+from kerasal.localization.boxes import clip_boxes, iou, scale_box
+from kerasal.localization.folder_evaluation import LocalizationReport, evaluate_folder
+from kerasal.localization.ground_truth import UnknownClass
+from kerasal.localization.localizer import RECIPES, Localization, find_objects, localize
+from kerasal.localization.masks import bounding_box, largest_component, threshold
+from kerasal.localization.segmentation import Segmentation, graphcut, seeds, segment
 
 __all__ = [
     "RECIPES",

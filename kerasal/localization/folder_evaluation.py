@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from kerasal import hooks, images
+from kerasal.checks import check_number
 from kerasal.files import replacing
 from kerasal.localization.box_scores import localization_error, mean_iou
 from kerasal.localization.ground_truth import Truth, fit_box, match_boxes
@@ -20,6 +21,7 @@ from kerasal.metrics.summary import summarize
 from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
 from kerasal.row_journal import RowJournal, stamps
+from kerasal.store import write_json
 
 import keras
 
@@ -66,11 +68,8 @@ class LocalizationReport:
         output = pathlib.Path(output)
         with replacing(output) as path:
             self.table.to_csv(path)
-        with replacing(output.with_suffix(".json")) as path:
-            found = self.summary
-            numbers = {} if found is None else json.loads(found.to_json(orient="index", double_precision=15))
-            text = json.dumps({"settings": self.settings, "summary": numbers}, indent=1)
-            path.write_text(text + "\n", encoding="utf-8")
+        summary = {} if self.summary is None else json.loads(self.summary.to_json(orient="index", double_precision=15))
+        write_json(output.with_suffix(".json"), {"settings": self.settings, "summary": summary})
 
 
 def evaluate_folder(
@@ -119,8 +118,7 @@ def evaluate_folder(
         UnknownClass: a ValueError: the model has no class of a box's name; ``classes`` would give its number.
         OSError: the report cannot be written.
     """
-    if not 0 < iou <= 1:
-        raise ValueError(f"iou must be above 0 and at most 1, got {iou!r}.")
+    check_number("iou", iou, above=0, maximum=1)
     matched = match_boxes(folder, boxes, classes=classes, inclusive=inclusive)
     settings = {
         "model": [name or model.name, hooks.digest_model(model)],

@@ -5,16 +5,10 @@ the image back, and ``Jitter``, ``Rotation`` and ``Scale`` change it before each
 """
 
 from kerasal import _keras as _keras
-from kerasal.maximization.image_priors import L1 as L1
-from kerasal.maximization.image_priors import L2 as L2
-from kerasal.maximization.image_priors import Jitter as Jitter
-from kerasal.maximization.image_priors import Rotation as Rotation
-from kerasal.maximization.image_priors import Scale as Scale
-from kerasal.maximization.image_priors import TotalVariation as TotalVariation
-from kerasal.maximization.maximizer import maximize as maximize
-from kerasal.maximization.recipe import PRESETS as PRESETS
-from kerasal.maximization.result import Maximization as Maximization
-from kerasal.maximization.result import draw_maximized as draw_maximized
+from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale, TotalVariation
+from kerasal.maximization.maximizer import maximize
+from kerasal.maximization.recipe import PRESETS
+from kerasal.maximization.result import Maximization, draw_maximized
 
 __all__ = [
     "L1",

@@ -39,26 +39,18 @@ AUC draws 77 % negative values, another uses a disc in the centre; one Judd is o
 decimals; one changes the caller's map; uint8 maps overflow in the Matlab code (Judd .22 for .48).
 """
 
-from kerasal.metrics.baselines import BASELINES as BASELINES
-from kerasal.metrics.baselines import center_map as center_map
-from kerasal.metrics.blur import SIGMAS as SIGMAS
-from kerasal.metrics.blur import blur_fixations as blur_fixations
-from kerasal.metrics.blur import pixels_of_degrees as pixels_of_degrees
-from kerasal.metrics.coursework_metrics import coursework_scores as coursework_scores
-from kerasal.metrics.distributions import cc as cc
-from kerasal.metrics.distributions import kld as kld
-from kerasal.metrics.distributions import similarity as similarity
-from kerasal.metrics.evaluator import evaluate as evaluate
-from kerasal.metrics.folder_scores import evaluate_folder as evaluate_folder
-from kerasal.metrics.pointwise import information_gain as information_gain
-from kerasal.metrics.pointwise import nss as nss
-from kerasal.metrics.roc_areas import auc as auc
-from kerasal.metrics.roc_areas import auc_judd as auc_judd
-from kerasal.metrics.score_report import ScoreReport as ScoreReport
-from kerasal.metrics.stepped import auc_borji as auc_borji
-from kerasal.metrics.stepped import auc_shuffled as auc_shuffled
-from kerasal.metrics.summary import summarize as summarize
-from kerasal.metrics.transport import emd as emd
+from kerasal.metrics.baselines import BASELINES, center_map
+from kerasal.metrics.blur import SIGMAS, blur_fixations, pixels_of_degrees
+from kerasal.metrics.coursework_metrics import coursework_scores
+from kerasal.metrics.distributions import cc, kld, similarity
+from kerasal.metrics.evaluator import evaluate
+from kerasal.metrics.folder_scores import evaluate_folder
+from kerasal.metrics.pointwise import information_gain, nss
+from kerasal.metrics.roc_areas import auc, auc_judd
+from kerasal.metrics.score_report import ScoreReport
+from kerasal.metrics.stepped import auc_borji, auc_shuffled
+from kerasal.metrics.summary import summarize
+from kerasal.metrics.transport import emd
 
 __all__ = [
     "BASELINES",

@@ -7,10 +7,10 @@ from typing import Literal, get_args
 
 import pandas as pd
 
+from kerasal.checks import check_choice, check_int
 from kerasal.metrics.score_job import prepare
 from kerasal.metrics.score_report import ScoreReport
 from kerasal.metrics.score_workers import score_all
-from kerasal.names import unknown_name_message
 from kerasal.progress import progress_bar
 from kerasal.row_journal import RowJournal, stamps
 
@@ -62,8 +62,8 @@ def evaluate_folder(
         FileNotFoundError: there is no such folder.
         OSError: the report cannot be written.
     """
-    if definition not in get_args(Definition):
-        raise ValueError(unknown_name_message(definition, get_args(Definition), "definition"))
+    check_choice("definition", definition, get_args(Definition))
+    check_int("processes", processes)
     if legacy and definition != "coursework":
         raise ValueError(f'legacy belongs to definition="coursework", got definition={definition!r}.')
     job = prepare(

@@ -14,7 +14,7 @@ from kerasal.metrics.baselines import MeanMap
 from kerasal.metrics.blur import sigma_of
 from kerasal.metrics.definitions import PRESETS, resolve
 from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of
-from kerasal.names import unknown_name_message
+from kerasal.names import abbreviate, unknown_name_message
 
 _ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
 
@@ -81,7 +81,7 @@ def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size,
     if not names:
         raise ValueError(
             f"No map in {maps} has fixations of the same name in {fixations}: maps are called "
-            f"{_abbreviate(map_files)}, fixations {_abbreviate(readers)}."
+            f"{abbreviate(map_files, 3)}, fixations {abbreviate(readers, 3)}."
         )
     errors = {name: f"there are no fixations of this name in {fixations}" for name in map_files if name not in readers}
     errors |= {
@@ -99,7 +99,7 @@ def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size,
         position[name] = len(everyone)
         everyone.append(fixated)
     spare = [name for name in readers if name not in map_files]
-    notes = [f"{len(spare)} images in {fixations} have no map: {_abbreviate(spare)}."] if spare else []
+    notes = [f"{len(spare)} images in {fixations} have no map: {abbreviate(spare, 3)}."] if spare else []
     if scorer is not None and len(everyone) == 1:
         scorer, note = _without_others(scorer, settings["metrics"], baselines)
         notes += note
@@ -163,8 +163,3 @@ def _read(name: str, file: Path, reader, size, coursework_sized: bool) -> Fixati
     if shape is None:
         shape = (480, 640) if coursework_sized else map_shape(file)
     return fixations_of(value, shape, "fixations", name)
-
-
-def _abbreviate(names) -> str:
-    names = list(names)
-    return ", ".join(names[:3]) + (f" .. {names[-1]}" if len(names) > 3 else "")

@@ -13,6 +13,7 @@ from kerasal._version import __version__
 from kerasal.files import replacing
 from kerasal.metrics.baselines import BASELINES
 from kerasal.metrics.summary import summarize
+from kerasal.store import write_json
 
 _COLORS = ("#3b6ea5", "#c9c9c9", "#e0b35a")
 
@@ -78,8 +79,7 @@ class ScoreReport:
             "settings": self.settings,
             "summary": summary,
         }
-        with replacing(output.with_suffix(".json")) as path:
-            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(output.with_suffix(".json"), content)
         if self.scored:
             with replacing(output.with_suffix(".png")) as path:
                 self.draw(path)

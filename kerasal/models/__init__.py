@@ -7,10 +7,8 @@
 """
 
 from kerasal import _keras as _keras
-from kerasal.models.image_model import ImageModel as ImageModel
-from kerasal.models.image_model import NoPreprocessing as NoPreprocessing
-from kerasal.models.image_sources import mean_input as mean_input
-from kerasal.models.image_sources import open_source as open_source
-from kerasal.models.opener import open_model as open_model
+from kerasal.models.image_model import ImageModel, NoPreprocessing
+from kerasal.models.image_sources import mean_input, open_source
+from kerasal.models.opener import open_model
 
 __all__ = ["ImageModel", "NoPreprocessing", "mean_input", "open_model", "open_source"]

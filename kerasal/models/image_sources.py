@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from kerasal.checks import refuse_mask
 from kerasal.images import find_files, fit_image, read, read_ahead, to_channels
 from kerasal.models.image_model import ImageModel
+from kerasal.names import describe_skipped
 
 import tensorflow as tf
 
@@ -176,6 +178,21 @@ class Stream(_Source):
 
 
 ImageSource = Files | Array | Stream
+
+
+def read_all(source: "ImageSource", purpose: str) -> tuple[np.ndarray, list[str]]:
+    """Return the model inputs of all images of a source, and their names; files that are skipped are a warning.
+
+    Raises:
+        ValueError: there is not one image for the ``purpose``, such as ``"draw maps of"``.
+    """
+    batches = list(source.batches(64))
+    if not batches:
+        raise ValueError(f"There is not one image to {purpose}. {describe_skipped(source.skipped)}")
+    if source.skipped:
+        warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=3)
+    names = [source.name(number) for numbers, _ in batches for number in numbers]
+    return np.concatenate([inputs for _, inputs in batches]), names
 
 
 def image_shape_of(inputs: np.ndarray, model: ImageModel) -> tuple[int, int, int]:

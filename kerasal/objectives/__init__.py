@@ -14,9 +14,7 @@ import numpy as np
 
 from kerasal import _keras as _keras
 from kerasal.checks import refuse_mask
-from kerasal.objectives.expression import Objective as Objective
-from kerasal.objectives.expression import shorten
-from kerasal.objectives.expression import stack as stack
+from kerasal.objectives.expression import Objective, shorten, stack
 
 __all__ = ["Objective", "channel", "class_score", "direction", "layer", "neuron", "stack", "top_class"]
 

@@ -7,9 +7,8 @@
 """
 
 from kerasal import _keras as _keras
-from kerasal.probe.layer_features import randomized as randomized
-from kerasal.probe.probe_run import draw_probe as draw_probe
-from kerasal.probe.probe_run import layer_probe as layer_probe
-from kerasal.probe.splits import class_files as class_files
+from kerasal.probe.layer_features import randomized
+from kerasal.probe.probe_run import draw_probe, layer_probe
+from kerasal.probe.splits import class_files
 
 __all__ = ["class_files", "draw_probe", "layer_probe", "randomized"]

@@ -13,30 +13,32 @@
 
 from kerasal import _keras as _keras
 from kerasal import names as _names
-from kerasal.receptive_field.exemplars import Evolution as Evolution
-from kerasal.receptive_field.exemplars import Exemplars as Exemplars
-from kerasal.receptive_field.exemplars import FeatureEvolution as FeatureEvolution
-from kerasal.receptive_field.exemplars import draw_evolution as draw_evolution
-from kerasal.receptive_field.exemplars import draw_exemplars as draw_exemplars
-from kerasal.receptive_field.exemplars import exemplar_table as exemplar_table
-from kerasal.receptive_field.exemplars import read_evolution as read_evolution
-from kerasal.receptive_field.exemplars import top_exemplars as top_exemplars
-from kerasal.receptive_field.geometry import Field as Field
-from kerasal.receptive_field.geometry import field as field
-from kerasal.receptive_field.geometry import fields as fields
-from kerasal.receptive_field.patterns import CenterSurround as CenterSurround
-from kerasal.receptive_field.patterns import Comparison as Comparison
-from kerasal.receptive_field.patterns import Propagation as Propagation
-from kerasal.receptive_field.patterns import center_surround as center_surround
-from kerasal.receptive_field.patterns import compare_patterns as compare_patterns
-from kerasal.receptive_field.patterns import draw_comparison as draw_comparison
-from kerasal.receptive_field.patterns import draw_patterns as draw_patterns
-from kerasal.receptive_field.patterns import draw_propagation as draw_propagation
-from kerasal.receptive_field.patterns import draw_validation as draw_validation
-from kerasal.receptive_field.patterns import patterns as patterns
-from kerasal.receptive_field.patterns import propagation as propagation
-from kerasal.receptive_field.patterns import validate_pattern as validate_pattern
-from kerasal.receptive_field.patterns import validate_patterns as validate_patterns
+from kerasal.receptive_field.exemplars import (
+    Evolution,
+    Exemplars,
+    FeatureEvolution,
+    draw_evolution,
+    draw_exemplars,
+    exemplar_table,
+    read_evolution,
+    top_exemplars,
+)
+from kerasal.receptive_field.geometry import Field, field, fields
+from kerasal.receptive_field.patterns import (
+    CenterSurround,
+    Comparison,
+    Propagation,
+    center_surround,
+    compare_patterns,
+    draw_comparison,
+    draw_patterns,
+    draw_propagation,
+    draw_validation,
+    patterns,
+    propagation,
+    validate_pattern,
+    validate_patterns,
+)
 
 __all__ = [
     "CenterSurround",

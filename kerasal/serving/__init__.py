@@ -23,10 +23,9 @@ _ORIGIN = {
 __all__ = ["Signature", "export", "export_onnx", "kinds"]
 
 if TYPE_CHECKING:
-    from kerasal.serving.exporter import export as export
-    from kerasal.serving.onnx import export_onnx as export_onnx
-    from kerasal.serving.signatures import Signature as Signature
-    from kerasal.serving.signatures import kinds as kinds
+    from kerasal.serving.exporter import export
+    from kerasal.serving.onnx import export_onnx
+    from kerasal.serving.signatures import Signature, kinds
 
 
 def __getattr__(name: str):

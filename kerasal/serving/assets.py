@@ -25,6 +25,7 @@ from kerasal.models.image_model import ImageModel
 from kerasal.serving.endpoints import Endpoint
 from kerasal.serving.request_inputs import MAX_PIXELS
 from kerasal.serving.signatures import KINDS
+from kerasal.store import write_json
 
 import keras
 import tensorflow as tf
@@ -42,7 +43,7 @@ _SUMMARIES = {
 def write_assets(model: ImageModel, endpoints: list[Endpoint], path: pathlib.Path) -> None:
     """Write the assets of a SavedModel."""
     folder = path / "assets"
-    write_text(folder / "kerasal.json", json.dumps(describe(model, endpoints), indent=1, ensure_ascii=False) + "\n")
+    write_json(folder / "kerasal.json", describe(model, endpoints))
     if model.labels:
         write_text(folder / "labels.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in model.labels))
     if "card" in model.facts:

@@ -11,28 +11,15 @@ history and stop together; the chief alone writes, and all read its one checkpoi
 """
 
 from kerasal import _keras as _keras
-from kerasal.training.ablation import ablate as ablate
-from kerasal.training.augmentation import Augmentation as Augmentation
-from kerasal.training.classifier import Training as Training
-from kerasal.training.classifier import accuracy as accuracy
-from kerasal.training.classifier import train as train
-from kerasal.training.gaze_setup import GazeSetup as GazeSetup
-from kerasal.training.gaze_setup import add_center_bias as add_center_bias
-from kerasal.training.gaze_setup import prepare_gaze as prepare_gaze
-from kerasal.training.gaze_training import GazeTraining as GazeTraining
-from kerasal.training.gaze_training import train_gaze as train_gaze
-from kerasal.training.optimization import Constant as Constant
-from kerasal.training.optimization import Cosine as Cosine
-from kerasal.training.optimization import Linspace as Linspace
-from kerasal.training.optimization import StepFloor as StepFloor
-from kerasal.training.optimization import TorchSGD as TorchSGD
-from kerasal.training.training_recipes import RECIPES as RECIPES
-from kerasal.training.training_recipes import Recipe as Recipe
-from kerasal.training.training_recipes import recipe as recipe
-from kerasal.training.training_setup import TrainingSetup as TrainingSetup
-from kerasal.training.training_setup import prepare_training as prepare_training
-from kerasal.training.training_setup import watch_features as watch_features
-from kerasal.training.workers import join_workers as join_workers
+from kerasal.training.ablation import ablate
+from kerasal.training.augmentation import Augmentation
+from kerasal.training.classifier import Training, accuracy, train
+from kerasal.training.gaze_setup import GazeSetup, add_center_bias, prepare_gaze
+from kerasal.training.gaze_training import GazeTraining, train_gaze
+from kerasal.training.optimization import Constant, Cosine, Linspace, StepFloor, TorchSGD
+from kerasal.training.training_recipes import RECIPES, Recipe, recipe
+from kerasal.training.training_setup import TrainingSetup, prepare_training, watch_features
+from kerasal.training.workers import join_workers
 
 __all__ = [
     "RECIPES",

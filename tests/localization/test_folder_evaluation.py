@@ -51,5 +51,5 @@ def test_what_does_not_fit_is_an_error_without_flags(folder, model):
     with pytest.raises(localization.UnknownClass, match="red") as caught:
         localization.evaluate_folder(model, folder / "photos", folder / "boxes.csv", labels=["rod", "green", "blue"])
     assert "--" not in str(caught.value)
-    with pytest.raises(ValueError, match="iou must be above 0 and at most 1, got 2"):
+    with pytest.raises(ValueError, match="iou must be a finite number above 0 and at most 1, got 2"):
         localization.evaluate_folder(model, folder / "photos", folder / "boxes.csv", iou=2)

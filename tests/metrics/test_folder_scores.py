@@ -51,5 +51,5 @@ def test_an_output_makes_the_report(folders, tmp_path):
 def test_options_that_do_not_fit(folders):
     with pytest.raises(ValueError, match="legacy belongs to definition"):
         metrics.evaluate_folder(folders / "maps", folders / "fixations", legacy=True)
-    with pytest.raises(ValueError, match="Unknown definition 'mitt'"):
+    with pytest.raises(ValueError, match=r"definition must be one of mit, .*, got 'mitt'"):
         metrics.evaluate_folder(folders / "maps", folders / "fixations", definition="mitt")

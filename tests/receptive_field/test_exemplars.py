@@ -11,7 +11,7 @@ from kerasal import attribution, feature_maps, images, objectives, receptive_fie
 from kerasal.models import image_sources
 from kerasal.models.image_model import ImageModel
 from kerasal.preprocessing import get
-from kerasal.receptive_field.exemplars import ranked_units
+from kerasal.receptive_field.exemplars import exemplar_search
 from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 from kerasal.receptive_field.exemplars.exemplar_search import Search
 from kerasal.receptive_field.geometry.field_geometry import cut_box
@@ -173,9 +173,9 @@ def test_a_stream_keeps_only_what_may_be_needed(model):
         largest = max(largest, len(source.kept))
 
     source.keep = keep
-    ranked_units = search.run()
+    exemplar_search = search.run()
     assert search.seen == 320 and 3 <= largest <= 6
-    assert set(source.kept) == set(ranked_units.numbers.ravel().tolist())
+    assert set(source.kept) == set(exemplar_search.numbers.ravel().tolist())
 
 
 def test_unreadable_files_are_skipped_counted_and_named(model, found, folder):
@@ -278,11 +278,11 @@ def test_a_journal_that_cannot_be_written_ends_no_search(model, found, folder, t
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="cannot write"):
         receptive_field.top_exemplars(model, LAYER, 1, folder, preprocessing=PIXELS, journal=tmp_path / "file" / "j")
-    monkeypatch.setattr(ranked_units, "_SECONDS", 0)
+    monkeypatch.setattr(exemplar_search, "_SECONDS", 0)
     written = []
-    original = ranked_units.replacing
+    original = exemplar_search.replacing
     monkeypatch.setattr(
-        ranked_units, "replacing", lambda path: full() if written else written.append(path) or original(path)
+        exemplar_search, "replacing", lambda path: full() if written else written.append(path) or original(path)
     )
     with pytest.warns(UserWarning, match="journal cannot be written: .*No space left"):
         some = receptive_field.top_exemplars(

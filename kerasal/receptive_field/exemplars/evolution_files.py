@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from kerasal.preprocessing import Preprocessing
-from kerasal.receptive_field.exemplars.reconstruction import Exemplars
+from kerasal.receptive_field.exemplars.channel_exemplars import Exemplars
 from kerasal.store import Arrays, Damaged, Store, plain, reading_arrays, write_arrays
 
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")

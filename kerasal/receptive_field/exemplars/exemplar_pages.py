@@ -10,8 +10,8 @@ import pandas as pd
 from kerasal import images
 from kerasal.names import as_text
 from kerasal.preprocessing import Preprocessing
+from kerasal.receptive_field.exemplars.channel_exemplars import Exemplars
 from kerasal.receptive_field.exemplars.evolution_files import Evolution, read_evolution
-from kerasal.receptive_field.exemplars.reconstruction import Exemplars
 
 _FULL_COLOR = 99.7  # percentile of the magnitude
 

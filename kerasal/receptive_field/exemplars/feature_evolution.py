@@ -1,6 +1,5 @@
 """``FeatureEvolution``: a Keras callback that watches features come about while a network is trained."""
 
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -8,17 +7,15 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
-
 from kerasal import hooks
 from kerasal import images as pictures
 from kerasal.checks import check_choice, check_int
 from kerasal.digests import digest
-from kerasal.files import replacing
+from kerasal.files import check_writable
 from kerasal.models.image_model import ImageModel
-from kerasal.models.image_sources import Array, open_source
-from kerasal.names import describe_skipped
+from kerasal.models.image_sources import Array, open_source, read_all
 from kerasal.preprocessing import Preprocessing
+from kerasal.receptive_field.exemplars.channel_exemplars import Exemplars, check_channels, reconstruct
 from kerasal.receptive_field.exemplars.evolution_files import (
     EpochStore,
     epoch_contents,
@@ -26,18 +23,12 @@ from kerasal.receptive_field.exemplars.evolution_files import (
 from kerasal.receptive_field.exemplars.exemplar_pages import draw_evolution
 from kerasal.receptive_field.exemplars.exemplar_search import Search
 from kerasal.receptive_field.exemplars.projection import check_projection
-from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
-from kerasal.receptive_field.exemplars.top_exemplars import checked_channels
 from kerasal.receptive_field.geometry.field_geometry import remember_field
 
 import keras
 
 EPOCHS = (1, 2, 5, 10, 20, 30, 40, 64)
 STRIP = "evolution.png"
-
-
-class _Probed(Exception):
-    """Ends the probe of a folder without writing anything."""
 
 
 class FeatureEvolution(keras.callbacks.Callback):
@@ -89,7 +80,7 @@ class FeatureEvolution(keras.callbacks.Callback):
         if not isinstance(features, Mapping) or not features:
             raise TypeError(f"features are channels of layers, {{'conv1': [0, 1]}}. Received: {features!r}.")
         check_choice("rule", rule, hooks.RULES)
-        self._features = {layer: checked_channels(channels) for layer, channels in features.items()}
+        self._features = {layer: check_channels(channels) for layer, channels in features.items()}
         self._images, self._rule, self._overwrite = images, rule, overwrite
         self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
         self._source: Array | None = None
@@ -98,8 +89,7 @@ class FeatureEvolution(keras.callbacks.Callback):
     def on_train_begin(self, logs=None) -> None:
         """Take in the images, and refuse now what could only fail later."""
         self._began = False
-        with contextlib.suppress(_Probed), replacing(self.folder / STRIP):
-            raise _Probed
+        check_writable(self.folder / STRIP)
         if self._source is None or self._source.model.keras_model is not self.model:
             self._take_in()
         self._features = {hooks.find_layer(self.model, layer)[0]: one for layer, one in self._features.items()}
@@ -126,13 +116,8 @@ class FeatureEvolution(keras.callbacks.Callback):
     def _take_in(self) -> None:
         """Read the fixed set once, and keep it as model inputs."""
         source = open_source(self._images, ImageModel(self.model, **self._take))
-        batches = list(source.batches(64))
-        if not batches:
-            raise ValueError(f"There is not one image to watch features with. {describe_skipped(source.skipped)}")
-        if source.skipped:
-            warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=2)
-        self._source = Array(np.concatenate([inputs for _, inputs in batches]), source.model)
-        self._names = [source.name(number) for numbers, _ in batches for number in numbers]
+        inputs, self._names = read_all(source, "watch features with")
+        self._source = Array(inputs, source.model)
 
     def _describe(self) -> dict[str, Any]:
         """Return what decides an evolution: two that differ in it do not belong together."""

@@ -1,25 +1,131 @@
-"""Top exemplars: the images that excite a channel most, the patch its unit saw, and what of it the unit responds to."""
+"""Top exemplars: the images that excite a channel most, the patch that its unit saw, and what it responds to there."""
 
+import dataclasses
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from kerasal import hooks
 from kerasal.checks import check_choice, check_int
+from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Files, ImageSource, open_source
 from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
-from kerasal.receptive_field.exemplars.exemplar_search import Search
-from kerasal.receptive_field.exemplars.projection import check_projection
-from kerasal.receptive_field.exemplars.ranked_units import Journal, digest_search
-from kerasal.receptive_field.exemplars.reconstruction import Exemplars, reconstruct
-from kerasal.receptive_field.geometry.field_geometry import remember_field
+from kerasal.progress import progress_bar
+from kerasal.receptive_field.exemplars.exemplar_search import Journal, Ranking, Search, digest_search
+from kerasal.receptive_field.exemplars.projection import check_projection, project
+from kerasal.receptive_field.geometry.field_geometry import GRAY, Field, cut_box, remember_field, window
 
 import keras
+
+# Small nets run faster on a few images at a time, and large ones still fit into the memory.
+_MORE = 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Exemplars:
+    """The images that excite one channel most, strongest first; k of them, or as many as there were.
+
+    Attributes:
+        layer: path of the layer.
+        channel: number of the channel.
+        activations: float32 (k,), of each image's strongest unit; sorted, the highest first.
+        names: k names: paths of files, or positions in the array or stream.
+        numbers: int (k,), the same as positions in the order of the images (unreadable files count).
+        positions: int (k, 2), the unit as (x, y) on the layer's map.
+        boxes: int (k, 4), the unit's receptive field (x_min, y_min, x_max, y_max) in the model's input; it may reach
+            outside.
+        crops: uint8 (k, h, w, 3), the patch that the unit saw, of the picture as the model gets it (cut and resized,
+            before preprocessing); middle gray where the field reaches outside of it. Along an axis on which the field
+            is as long as the image or longer, the whole image.
+        reconstructions: float32 (k, h, w, C), the unit carried back to the input, in the same window; zero outside.
+        seen: how many images were looked at.
+        skipped: (name, reason) of each file that could not be read.
+        preprocessing: the pixel convention of the reconstructions, or None.
+    """
+
+    layer: str
+    channel: int
+    activations: np.ndarray
+    names: list[str]
+    numbers: np.ndarray
+    positions: np.ndarray
+    boxes: np.ndarray
+    crops: np.ndarray
+    reconstructions: np.ndarray
+    seen: int
+    skipped: list[tuple[str, str]]
+    preprocessing: Preprocessing | None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def reconstruct(
+    model,
+    layer: str,
+    channels: list[int],
+    ranking: Ranking,
+    source: ImageSource,
+    geometry: Field,
+    rule: str,
+    *,
+    seen: int,
+    progress: bool = False,
+) -> list[Exemplars]:
+    """Return the exemplars of each channel of the ranking; ``geometry`` knows what each unit sees."""
+    count = int((ranking.numbers[0] >= 0).sum())
+    wanted = sorted((int(ranking.numbers[i, j]), i, j) for i in range(len(channels)) for j in range(count))
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    with progress_bar("Carrying units back to pixels", len(wanted), progress) as advance:
+        for part, inputs in _read_chunks(wanted, source):
+            backs, _, places = project(model, layer, [channels[i] for _, i, _ in part], inputs, rule)
+            for (_, i, j), back, place, one in zip(part, backs, places, inputs, strict=True):
+                column, row = place
+                frame = window(geometry, row, column)
+                found[i, j] = {
+                    "positions": place,
+                    "boxes": np.array(geometry.box(row, column)),
+                    "crops": cut_box(source.model.picture(one), frame, GRAY),
+                    "reconstructions": cut_box(back, frame, 0.0),
+                }
+            advance(len(part))
+    return [
+        Exemplars(
+            layer=layer,
+            channel=channel,
+            activations=ranking.values[i, :count],
+            names=[source.name(number) for number in ranking.numbers[i, :count]],
+            numbers=ranking.numbers[i, :count],
+            **{name: np.stack([found[i, j][name] for j in range(count)]) for name in found[0, 0]},
+            seen=seen,
+            skipped=source.skipped,
+            preprocessing=source.model.preprocessing,
+        )
+        for i, channel in enumerate(channels)
+    ]
+
+
+def _read_chunks(wanted: list[tuple[int, int, int]], source: ImageSource) -> Iterator[tuple[list, np.ndarray]]:
+    """Yield what is wanted, sorted by image so that each is had once, with its inputs (n, H, W, C)."""
+    values = max(1, int(np.prod(source.shape)) // _MORE)
+    size = chunk_size([np.broadcast_to(0.0, (1, values))])
+    again = source.again(list(dict.fromkeys(number for number, _, _ in wanted)))
+    part, inputs, current, one = [], [], None, None
+    for entry in wanted:
+        if entry[0] != current:
+            current, one = entry[0], next(again)
+        part.append(entry)
+        inputs.append(one)
+        if len(part) == size:
+            yield part, np.stack(inputs)
+            part, inputs = [], []
+    if part:
+        yield part, np.stack(inputs)
 
 
 def top_exemplars(
@@ -77,7 +183,7 @@ def top_exemplars(
     Source: Zeiler & Fergus 2014, sections 2.1 and 4.1, figure 2.
     """
     path, _ = hooks.find_layer(model, layer)
-    channels = checked_channels(channel)
+    channels = check_channels(channel)
     check_int("k", k)
     check_choice("rule", rule, hooks.RULES)
     source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
@@ -88,7 +194,7 @@ def top_exemplars(
         kept = Journal(journal, _digest(source, layer=path, channels=channels, k=int(k)))
     search = Search(model, path, channels, int(k), source, batch_size, kept)
     ranking = search.run(progress)
-    _warn(source, search.seen, k)
+    _warn_of_few(source, search.seen, k)
     geometry = remember_field(model, path, source.shape[:2])
     results = reconstruct(model, path, channels, ranking, source, geometry, rule, progress=progress, seen=search.seen)
     if kept:
@@ -96,7 +202,7 @@ def top_exemplars(
     return results[0] if isinstance(channel, (int, np.integer)) else results
 
 
-def checked_channels(channel: int | Sequence[int]) -> list[int]:
+def check_channels(channel: int | Sequence[int]) -> list[int]:
     """Return one or several channel numbers as a list, or say what is wrong with them."""
     array = np.atleast_1d(np.asarray(channel))
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
@@ -112,7 +218,7 @@ def _digest(source: ImageSource, **settings) -> str:
     return digest_search(source.model.keras_model, source.files, settings | source.settings)
 
 
-def _warn(source: ImageSource, seen: int, k: int) -> None:
+def _warn_of_few(source: ImageSource, seen: int, k: int) -> None:
     if source.skipped:
         warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=3)
     if seen < k:

@@ -32,8 +32,7 @@ __all__ = [
     "write",
 ]
 
-_RENAMED = {"crop_square": "fit_image"}
-
 
 def __getattr__(name: str):
-    return _names.renamed_attribute(__name__, name, _RENAMED)
+    fit_as_before = _names.renamed_attribute(__name__, name, {"crop_square": "fit_image"})
+    return lambda image, size, fit="crop": fit_as_before(image, size, fit)

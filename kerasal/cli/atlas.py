@@ -7,15 +7,17 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import remark, say, when_stopped
 
 _UNTRAINED = "Its weights are random here: what these pages show is what any such network does before it is trained."
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
+@loading("preprocessing", "labels", "weights", "net_options", "fit")
 def atlas(
     context: typer.Context,
-    model: options.Model,
+    load: Load,
     images: Annotated[
         list[pathlib.Path] | None,
         typer.Option(help="Photographs, a file or a folder; may be repeated. For exemplars, and for pages of images."),
@@ -48,12 +50,6 @@ def atlas(
         Literal["classification", "gaze", "other"] | None,
         typer.Option(help="What the model is for. Known for zoo models, else told by its output."),
     ] = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    net_option: options.NetOption = None,
-    fit: options.Fit = "crop",
-    unsafe: options.Unsafe = False,
     seed: options.Seed = 0,
 ) -> None:
     """Make a browsable microscope of a network: pages of its layers, channels, classes and images.
@@ -63,24 +59,14 @@ def atlas(
     """
     seconds = None if budget is None else _seconds(budget)
     from kerasal.atlas.atlas_store import check_folder
-    from kerasal.cli.opening import open_model
     from kerasal.images import find_files
 
     check_folder(output)
     files = find_files(images) if images else None  # first: a wrong path is told before anything is loaded
-    opened = open_model(
-        model,
-        preprocessing=preprocessing,
-        labels=labels,
-        weights=weights,
-        net_options=net_option,
-        fit=fit,
-        unsafe=unsafe,
-    )
+    opened = load()
     from kerasal.atlas import build
 
-    stopped = f"Stopped. {output / 'index.html'} shows what was made; the same command goes on."
-    with when_stopped(stopped):
+    with when_stopped(f"Stopped. {output / 'index.html'} shows what was made; the same command goes on."):
         built = build(
             opened.keras_model,
             output,
@@ -96,7 +82,7 @@ def atlas(
             channels=channels,
             image_pages=image_pages,
             budget=seconds,
-            fit=fit,
+            fit=opened.fit,
             seed=seed,
             progress=True,
         )

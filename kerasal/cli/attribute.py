@@ -2,7 +2,6 @@
 
 import inspect
 import pathlib
-import types
 import typing
 from typing import Annotated, Any, Literal
 
@@ -10,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading, print_top_classes
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
 
@@ -52,32 +52,58 @@ class MethodGroup(TyperGroup):
 
 def _command(spec):
     """Make the function whose signature typer turns into flags: the shared ones and the method's own."""
+    flags = [flag for parameter in spec.options.values() if (flag := _flag(parameter)) is not None]
 
-    def command(**given: Any) -> None:
-        own = {name: _value(given.pop(name), spec.options[name]) for name in flags}
-        _attribute(spec, own, types.SimpleNamespace(**given))
+    @loading("preprocessing", "labels", "weights", "fit")
+    @options.taking("own", {flag.name: (flag.annotation, flag.default) for flag in flags})
+    def command(
+        load: Load,
+        own: dict,
+        image: options.Image,
+        output: _OUTPUT = None,
+        class_: options.Class = None,
+        channel: _CHANNEL = None,
+        logits: options.Logits = True,
+        model_output: options.ModelOutput = None,
+    ) -> None:
+        output = output or pathlib.Path(f"{image.stem}-{spec.name}.png")
+        options.check_output(output, (*options.PICTURES, ".npy"))
+        if class_ and channel:
+            raise typer.BadParameter("give --class or --channel, not both")
+        unit = options.one_channel(channel)
+        own = {name: _value(value, spec.options[name]) for name, value in own.items()}
+        import numpy as np
 
-    flags = {name: flag for name, parameter in spec.options.items() if (flag := _flag(parameter)) is not None}
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    shared = [
-        inspect.Parameter(name, keyword, annotation=annotation, default=default)
-        for name, annotation, default in (
-            ("model", options.Model, inspect.Parameter.empty),
-            ("image", options.Image, inspect.Parameter.empty),
-            ("output", _OUTPUT, None),
-            ("class_", options.Class, None),
-            ("channel", _CHANNEL, None),
-            ("logits", options.Logits, True),
-            ("model_output", options.ModelOutput, None),
-            ("preprocessing", options.Preprocessing, None),
-            ("labels", options.Labels, None),
-            ("weights", options.Weights, None),
-            ("fit", options.Fit, "crop"),
-            ("unsafe", options.Unsafe, False),
-        )
-    ]
-    command.__signature__ = inspect.Signature([*shared, *flags.values()])
-    command.__annotations__ = {p.name: p.annotation for p in (*shared, *flags.values())}
+        from kerasal import attribution, images, objectives
+        from kerasal.files import replacing
+
+        photograph = images.read(image)
+        opened = load()
+        picture, shown = opened.show(photograph)
+        inputs = shown
+        if spec.any_size:
+            picture, inputs = opened.show(photograph, scale=options.FRAME)
+        target, name = None, channel
+        if class_ is not None:
+            target = options.find_class(class_, opened)
+            name = opened.label(target)
+        elif unit is not None:
+            target = objectives.channel(*unit)
+        method = attribution.method_function(spec.name)
+        found = method(opened.keras_model, inputs, target, output=model_output, logits=logits, **own)
+        maps, *extra = found if isinstance(found, tuple) else (found,)
+        values, top = maps[0], print_top_classes(opened, shown)
+        name = name or top
+        if output.suffix.lower() == ".npy":
+            with replacing(output) as temporary:
+                np.save(temporary, values)
+        else:
+            about = {"options": own, "labels": opened.labels, "note": opened.name, "bgr": opened.preprocessing.bgr}
+            images.write(output, attribution.attribution_page(spec, picture, values, name or "output 0", **about))
+        said = [f"layer {values.layer}"] if hasattr(values, "layer") else []
+        said += [f"completeness gap {one[0]:.3g}" for one in extra]
+        say(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *said]))
+
     command.__doc__ = f"{spec.summary}\n\nSource: {spec.reference}."
     return command
 
@@ -115,69 +141,22 @@ def _value(text: Any, parameter: inspect.Parameter) -> Any:
     return text
 
 
-def _attribute(spec, own: dict[str, Any], given: types.SimpleNamespace) -> None:
-    """Explain one photograph and write the picture."""
-    output = given.output or pathlib.Path(f"{given.image.stem}-{spec.name}.png")
-    options.check_output(output, (*options.PICTURES, ".npy"))
-    if given.class_ and given.channel:
-        raise typer.BadParameter("give --class or --channel, not both")
-    unit = options.one_channel(given.channel)
-    import numpy as np
-
-    from kerasal import attribution, images, objectives
-    from kerasal.cli.opening import open_model, print_top_classes
-    from kerasal.files import replacing
-
-    photograph = images.read(given.image)
-    shared = ("preprocessing", "labels", "weights", "fit", "unsafe")
-    opened = open_model(given.model, **{name: getattr(given, name) for name in shared})
-    picture, shown = opened.show(photograph)
-    inputs = shown
-    if spec.any_size:
-        picture, inputs = opened.show(photograph, scale=options.FRAME)
-    target, name = None, given.channel
-    if given.class_ is not None:
-        target = options.find_class(given.class_, opened)
-        name = opened.label(target)
-    elif unit is not None:
-        target = objectives.channel(*unit)
-    method = attribution.method_function(spec.name)
-    found = method(opened.keras_model, inputs, target, output=given.model_output, logits=given.logits, **own)
-    maps, *extra = found if isinstance(found, tuple) else (found,)
-    values, top = maps[0], print_top_classes(opened, shown)
-    name = name or top
-    if output.suffix.lower() == ".npy":
-        with replacing(output) as temporary:
-            np.save(temporary, values)
-    else:
-        about = {"options": own, "labels": opened.labels, "note": opened.name, "bgr": opened.preprocessing.bgr}
-        images.write(output, attribution.attribution_page(spec, picture, values, name or "output 0", **about))
-    said = [f"layer {values.layer}"] if hasattr(values, "layer") else []
-    said += [f"completeness gap {one[0]:.3g}" for one in extra]
-    say(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *said]))
-
-
+@loading("preprocessing", "labels", "weights", "fit")
 def compare(
-    model: options.Model,
+    load: Load,
     image: options.Image,
     output: Annotated[
         pathlib.Path, typer.Option("--output", "-o", help="The page: .html, or a picture (.png, .jpg, .webp).")
     ] = pathlib.Path("comparison.html"),
     class_: options.Class = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    fit: options.Fit = "crop",
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Show all attribution methods side by side on one photograph: which one should I use?"""
     options.check_output(output, (".html", *options.PICTURES))
     from kerasal import images
-    from kerasal.cli.opening import open_model, print_top_classes
     from kerasal.files import replacing
 
     photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, fit=fit, unsafe=unsafe)
+    opened = load()
     shown, larger = opened.show(photograph), opened.show(photograph, scale=options.FRAME)
     target = None if class_ is None else options.find_class(class_, opened)
     from kerasal import attribution

@@ -25,11 +25,13 @@ _OUT = Annotated[
 ]
 
 
+@options.taking("how", options.opening("preprocessing", "labels", "weights", "net_options", "fit"))
 def batch(
     method: _METHOD,
     model: options.Model,
     images: _IMAGES,
     out: _OUT,
+    how: dict,
     workers: Annotated[
         int, typer.Option("--workers", "-n", help="Processes, on Ray; 0: this one, without Ray.", min=0)
     ] = 0,
@@ -49,11 +51,6 @@ def batch(
     channel: Annotated[str | None, typer.Option(help="Attribution of this channel instead, as LAYER:NUMBER.")] = None,
     logits: options.Logits = True,
     model_output: options.ModelOutput = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    net_option: options.NetOption = None,
-    fit: options.Fit = "crop",
     column: Annotated[
         str | None, typer.Option(help="Of the Parquet list, with the paths. Default: image, path or file.")
     ] = None,
@@ -62,7 +59,6 @@ def batch(
         int, typer.Option(help="That compute in each process, on its CPU; 0: as TensorFlow likes, on a GPU too.", min=0)
     ] = 1,
     retry: Annotated[bool, typer.Option("--retry", help="Also try again what could not be read.")] = False,
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Run a method over a folder of images: Parquet, NPZ or pictures, and a manifest, in OUT.
 
@@ -94,12 +90,7 @@ def batch(
             channel=options.one_channel(channel),
             logits=logits,
             output=model_output,
-            preprocessing=preprocessing,
-            labels=labels,
-            weights=weights,
-            net_options=tuple(net_option or ()),
-            fit=fit,
-            unsafe=unsafe,
+            **how | {"net_options": tuple(how["net_options"] or ())},
         )
     _report(found)
 

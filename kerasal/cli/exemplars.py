@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 import typer
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import hinting, load_tensorflow, remark, say, warnings_as_remarks, when_stopped, write_csv
 
 
+@loading("preprocessing", "weights")
 def exemplars(
-    model: options.Model,
+    load: Load,
     layer: options.Layer,
     images: Annotated[
         list[pathlib.Path], typer.Argument(help="Folders (at any depth) or files of images.", show_default=False)
@@ -28,11 +30,8 @@ def exemplars(
         Literal["deconvnet", "guided", "gradient"],
         typer.Option(help="How ReLUs are passed on the way back; a model without any takes gradient."),
     ] = "deconvnet",
-    preprocessing: options.Preprocessing = None,
-    weights: options.Weights = None,
     fit: options.Fit = "crop",
     size: options.Side = None,
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Find the images that excite channels most, the patch each unit saw, and what of it the unit responds to.
 
@@ -43,10 +42,9 @@ def exemplars(
     chosen = options.numbers(channels) if channels else None
     options.check_output(table, (".csv",))
     from kerasal import images as pictures
-    from kerasal.cli.opening import open_model
 
     files = pictures.find_files(images)  # first: a wrong path is told before anything is loaded
-    opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
+    opened = load()
     from kerasal import hooks, receptive_field
 
     journal = output.with_name(f".{output.name}.partial")

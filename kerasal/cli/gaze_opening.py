@@ -7,9 +7,6 @@ import typer
 
 from kerasal.cli import options
 from kerasal.cli.opening import open_model
-from kerasal.cli.options import NetOption as NetOption
-from kerasal.cli.options import Unsafe as Unsafe
-from kerasal.cli.options import options_of as options_of
 from kerasal.cli.session import remark
 from kerasal.zoo_table import read_zoo
 
@@ -36,14 +33,19 @@ Preprocessing = Annotated[
 Size = Annotated[
     str | None, typer.Option(help="HEIGHTxWIDTH at which a net that takes any size sees images, such as 240x320.")
 ]
-
-
 Sigma = Annotated[float | None, typer.Option(help="Blur of fixations, pixels of the image. Default: 3 % of it.")]
 Postprocess = Annotated[
     Literal["examiners", "pan", "none"],
     typer.Option(help="Clip, enlarge and blur by 2 px (the coursework's); blur the small map, then enlarge; enlarge."),
 ]
 
+HOW = {
+    "weights": (Weights, None),
+    "net_options": (options.NetOption, None),
+    "preprocessing": (Preprocessing, None),
+    "unsafe": (options.Unsafe, False),
+}
+"""The options of ``open_net``, but for the size."""
 SHIPPED = "gaze"
 """The zoo's net whose weights ship."""
 TESTED = ("test", "val", "validation")

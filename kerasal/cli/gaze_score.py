@@ -18,8 +18,10 @@ def describe(data: opening.Data, split: opening.Split = None) -> None:
     say(opening.open_data(data, split or "all").describe())
 
 
+@options.taking("how", opening.HOW | {"size": (opening.Size, None)})
 def evaluate(
     net: opening.Net,
+    how: dict,
     data: opening.Data,
     output: options.ScoreTable = Path("gaze-scores.csv"),
     split: opening.Split = None,
@@ -32,11 +34,6 @@ def evaluate(
         bool, typer.Option("--legacy", help="In the coursework's definition, wrap values as the original run did.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the other images of the shuffled AUC.")] = 0,
-    weights: opening.Weights = None,
-    net_option: opening.NetOption = None,
-    preprocessing: opening.Preprocessing = None,
-    size: opening.Size = None,
-    unsafe: opening.Unsafe = False,
 ) -> None:
     """Score a net on images with fixations, beside the centre and the mean map, and in the coursework's definition.
 
@@ -44,9 +41,7 @@ def evaluate(
     """
     options.check_output(output, (".csv",), beside=(".json", ".png"))
     opened_data = opening.open_data(data, split, missing="skip")
-    _, predictor = opening.open_net(
-        net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
-    )
+    _, predictor = opening.open_net(net, **how)
     from kerasal import gaze
     from kerasal.metrics import ScoreReport
 
@@ -67,25 +62,20 @@ def evaluate(
     show_scores(report, output)
 
 
+@options.taking("how", opening.HOW | {"size": (opening.Size, None)})
 def diagnose(
     net: opening.Net,
+    how: dict,
     data: opening.Data,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A picture of the uint8 wrap, on the image most hit by it.")
     ] = None,
     split: opening.Split = None,
-    weights: opening.Weights = None,
-    net_option: opening.NetOption = None,
-    preprocessing: opening.Preprocessing = None,
-    size: opening.Size = None,
-    unsafe: opening.Unsafe = False,
 ) -> None:
     """Ask whether a net predicts more than the mean map or the centre, and whether its output wraps around."""
     options.check_output(output, options.PICTURES)
     opened_data = opening.open_data(data, split)
-    model, predictor = opening.open_net(
-        net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
-    )
+    model, predictor = opening.open_net(net, **how)
     from kerasal import gaze, images
     from kerasal.layers import center_bias_switched_off
 

@@ -10,6 +10,7 @@ from kerasal.cli import options
 from kerasal.cli.session import load_tensorflow, remark, say
 
 
+@options.taking("how", opening.HOW | {"size": (opening.Size, None)})
 def predict(
     arguments: Annotated[
         list[str],
@@ -20,6 +21,7 @@ def predict(
             show_default=False,
         ),
     ],
+    how: dict,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the maps.")] = Path("gaze-maps"),
     postprocess: Annotated[
         Literal["examiners", "pan", "none"] | None,
@@ -29,11 +31,6 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    weights: opening.Weights = None,
-    net_option: opening.NetOption = None,
-    preprocessing: opening.Preprocessing = None,
-    size: opening.Size = None,
-    unsafe: opening.Unsafe = False,
 ) -> None:
     """Predict where people will look: for each image a 16-bit map, NAME.png, and the map on it, NAME-overlay.jpg.
 
@@ -47,9 +44,7 @@ def predict(
     files = name_photos(photographs)
     written = [path for name in files for path in result_files(output, name)]
     options.refuse_inputs(written, read=files.values(), folders=False)
-    _, predictor = opening.open_net(
-        net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
-    )
+    _, predictor = opening.open_net(net, **how)
     found = gaze.predict_folder(photographs, output, predictor, postprocess=postprocess, progress=True)
     for text in [*found.notes, *(f"Left out: {reason}" for reason in found.skipped)]:
         remark(text)
@@ -61,8 +56,10 @@ def predict(
         raise typer.Exit(1)
 
 
+@options.taking("how", opening.HOW | {"size": (opening.Size, None)})
 def panel(
     net: opening.Net,
+    how: dict,
     data: opening.Data,
     output: options.Picture = Path("panel.png"),
     image: Annotated[
@@ -71,18 +68,11 @@ def panel(
     count: Annotated[int, typer.Option(min=1, help="Images of each kind.")] = 1,
     split: opening.Split = None,
     postprocess: opening.Postprocess = "examiners",
-    weights: opening.Weights = None,
-    net_option: opening.NetOption = None,
-    preprocessing: opening.Preprocessing = None,
-    size: opening.Size = None,
-    unsafe: opening.Unsafe = False,
 ) -> None:
     """Draw image, truth and prediction: the best, the median and the worst image by CC."""
     options.check_output(output, options.PICTURES)
     opened_data = opening.open_data(data, split)
-    _, predictor = opening.open_net(
-        net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
-    )
+    _, predictor = opening.open_net(net, **how)
     from kerasal import gaze
     from kerasal import images as pictures
 
@@ -91,19 +81,15 @@ def panel(
     say(f"{output}  image | truth | prediction")
 
 
+@options.taking("how", opening.HOW)
 def filters(
     net: opening.Net,
+    how: dict,
     output: options.Picture = Path("filters.png"),
-    weights: opening.Weights = None,
-    net_option: opening.NetOption = None,
-    preprocessing: opening.Preprocessing = None,
-    unsafe: opening.Unsafe = False,
 ) -> None:
     """Draw the kernels of a net's first convolution, all on one scale."""
     options.check_output(output, options.PICTURES)
-    model, predictor = opening.open_net(
-        net, weights=weights, net_options=net_option, preprocessing=preprocessing, unsafe=unsafe
-    )
+    model, predictor = opening.open_net(net, **how)
     from kerasal import gaze
     from kerasal import images as pictures
 

@@ -6,13 +6,38 @@ from typing import Annotated, Any, Literal
 import typer
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import remark, say, write_csv
 
 _STARTS = ("normal", "zero", "mean")
 
 
+class _Ascent:
+    parameterization: Annotated[
+        Literal["pixels", "fourier"] | None,
+        typer.Option(help="Ascend pixels, or waves in decorrelated colours (recipe olah).", show_default=False),
+    ] = None
+    steps: Annotated[int | None, typer.Option(help="Ascent steps; by default the recipe's.", min=1)] = None
+    step_size: Annotated[float | None, typer.Option(help="Step in grey levels; by default the recipe's.")] = None
+    momentum: Annotated[float | None, typer.Option(help="Share of the last step that stays.")] = None
+    copies: Annotated[int, typer.Option(help="Images for each class or channel.", min=1)] = 1
+    diversity: Annotated[float, typer.Option(help="How strongly copies are driven apart, such as 0.5.", min=0)] = 0.0
+    diversity_layer: Annotated[
+        str | None, typer.Option(help="Where copies are compared; by default at the last map.")
+    ] = None
+    canvas: Annotated[
+        Literal["input", "auto"],
+        typer.Option(help="The model's image size, or only as large as the layer needs: faster low in a net."),
+    ] = "input"
+    logits: Annotated[bool, typer.Option(help="Maximise the score before softmax, or the probability.")] = True
+    seed: options.Seed = 0
+
+
+@loading("preprocessing", "labels", "weights")
+@options.taking("ascent", _Ascent)
 def maximize(
-    model: options.Model,
+    load: Load,
+    ascent: dict,
     class_: Annotated[
         list[str] | None, typer.Option("--class", "-c", help="A class, by name or number; may be repeated.")
     ] = None,
@@ -24,12 +49,6 @@ def maximize(
         Literal["simonyan", "tang", "channel", "olah"] | None,
         typer.Option(help="The recipe; by default simonyan for classes, channel for channels.", show_default=False),
     ] = None,
-    parameterization: Annotated[
-        Literal["pixels", "fourier"] | None,
-        typer.Option(help="Ascend pixels, or waves in decorrelated colours (recipe olah).", show_default=False),
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Ascent steps; by default the recipe's.", min=1)] = None,
-    step_size: Annotated[float | None, typer.Option(help="Step in grey levels; by default the recipe's.")] = None,
     init: Annotated[
         str | None,
         typer.Option(
@@ -37,27 +56,11 @@ def maximize(
             "By default the recipe's."
         ),
     ] = None,
-    momentum: Annotated[float | None, typer.Option(help="Share of the last step that stays.")] = None,
-    copies: Annotated[int, typer.Option(help="Images for each class or channel.", min=1)] = 1,
-    diversity: Annotated[float, typer.Option(help="How strongly copies are driven apart, such as 0.5.", min=0)] = 0.0,
-    diversity_layer: Annotated[
-        str | None, typer.Option(help="Where copies are compared; by default at the last map.")
-    ] = None,
-    canvas: Annotated[
-        Literal["input", "auto"],
-        typer.Option(help="The model's image size, or only as large as the layer needs: faster low in a net."),
-    ] = "input",
     size: Annotated[
         int | None, typer.Option(help="Side of the image, for a model or a layer that takes any.", min=1)
     ] = None,
-    logits: Annotated[bool, typer.Option(help="Maximise the score before softmax, or the probability.")] = True,
     model_output: options.ModelOutput = None,
     history: Annotated[pathlib.Path | None, typer.Option(help="Also write the scores, step by step, as CSV.")] = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    unsafe: options.Unsafe = False,
-    seed: options.Seed = 0,
 ) -> None:
     """Find the images that classes or channels would most like to see.
 
@@ -68,9 +71,7 @@ def maximize(
     if history is not None:
         options.refuse_inputs([history])
     wanted = _layer_and_channels(class_, layer, channels, channel)
-    from kerasal.cli.opening import open_model
-
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    opened = load()
     from kerasal import images, maximization
 
     if wanted is None:
@@ -82,22 +83,13 @@ def maximize(
     found = maximization.maximize(
         opened.keras_model,
         objectives,
-        preset=preset or (None if parameterization == "fourier" else usual),
-        parameterization=parameterization,
+        preset=preset or (None if ascent["parameterization"] == "fourier" else usual),
         init=start_of(init, opened, options.pair(size)),
-        steps=steps,
-        step_size=step_size,
-        momentum=momentum,
-        copies=copies,
-        diversity=diversity,
-        diversity_layer=diversity_layer,
-        canvas=canvas,
         size=options.pair(size),
-        logits=logits,
         output=model_output,
         preprocessing=opened.preprocessing,
-        seed=seed,
         progress=True,
+        **ascent,
     )
     shown = _say_dead(found, names)
     title = f"{opened.name}: what {what} would like to see"

@@ -1,10 +1,22 @@
 """From the MODEL argument to an ``ImageModel``: what was assumed is printed, and so are the model's top classes."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
-from kerasal.cli.options import options_of
+from kerasal.cli import options
 from kerasal.cli.session import remark, results
 from kerasal.process import load_tensorflow
+
+Load = functools.partial[Any]
+"""What ``loading`` gives a command: called, it returns the ``ImageModel``; it holds what was given."""
+
+
+def loading(*names: str) -> Callable:
+    """Let a command have MODEL and the options of these names, with which its parameter ``load``, called, opens it."""
+    group = {"model": (options.Model, inspect.Parameter.empty), **options.opening(*names)}
+    return options.taking("load", group, lambda model, **given: functools.partial(open_model, model, **given))
 
 
 def open_model(source: str, *, net_options: list[str] | None = None, **given: Any):
@@ -15,11 +27,11 @@ def open_model(source: str, *, net_options: list[str] | None = None, **given: An
         net_options: of a zoo model, as KEY=VALUE.
         **given: of ``kerasal.open_model``.
     """
-    options = options_of(net_options)
+    zoo_options = options.options_of(net_options)
     load_tensorflow()
     from kerasal import models
 
-    model = models.open_model(source, options=options, **given)
+    model = models.open_model(source, options=zoo_options, **given)
     for note in model.notes:
         remark(note)
     return model

@@ -1,7 +1,10 @@
 """The options that several commands share, and how their texts are read."""
 
 import contextlib
+import functools
+import inspect
 import pathlib
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -63,6 +66,51 @@ ModelOutput = Annotated[str | None, typer.Option(help="Which output, for a model
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over and replace the run in the folder.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
+_OPENING = {
+    "preprocessing": (Preprocessing, None),
+    "labels": (Labels, None),
+    "weights": (Weights, None),
+    "net_options": (NetOption, None),
+    "fit": (Fit, "crop"),
+    "unsafe": (Unsafe, False),
+}
+
+
+def opening(*names: str) -> dict[str, tuple[Any, Any]]:
+    """Return the options of ``open_model`` that have these names, and --unsafe."""
+    return {name: option for name, option in _OPENING.items() if name in (*names, "unsafe")}
+
+
+def taking(name: str, group: Mapping[str, tuple[Any, Any]] | type, make: Callable[..., Any] = dict) -> Callable:
+    """Let a command have the options of a group, after its own, in place of its parameter ``name``.
+
+    Args:
+        name: of the parameter, to which is passed what ``make`` makes of the options, by default a dictionary.
+        group: name -> (annotation, default) of the options, or a class with such attributes.
+        make: a function of the options.
+    """
+    if isinstance(group, type):
+        group = {key: (kind, getattr(group, key)) for key, kind in inspect.get_annotations(group).items()}
+    empty = inspect.Parameter.empty
+
+    def enter(command: Callable[..., None]) -> Callable[..., None]:
+        own = {one.name: (one.annotation, one.default) for one in inspect.signature(command).parameters.values()}
+        del own[name]
+        parameters = {key: one for key, one in group.items() if one[1] is empty} | own | group  # arguments come first
+
+        @functools.wraps(command)
+        def flat(**given: Any) -> None:
+            made = make(**{key: given.pop(key) for key in group})
+            command(**given, **{name: made})
+
+        flat.__annotations__ = {key: kind for key, (kind, _) in parameters.items()}
+        vars(flat)["__signature__"] = inspect.Signature(
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+            for key, (kind, default) in parameters.items()
+        )
+        return flat
+
+    return enter
 
 
 def numbers(text: str) -> list[int]:

@@ -6,13 +6,15 @@ from typing import Annotated
 import typer
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading, open_model
 from kerasal.cli.session import remark, say, write_csv
 
 _FIRST = 64
 
 
+@loading("preprocessing", "weights", "net_options")
 def patterns(
-    model: options.Model,
+    load: Load,
     layer: options.Layer,
     channels: Annotated[
         str | None, typer.Option("--channels", "-c", help="Which, such as 0-63 or 1,5; by default the first 64.")
@@ -31,10 +33,6 @@ def patterns(
     rescale: Annotated[
         float | None, typer.Option(help="With --validate: bring each pattern's largest value to this, such as 128.")
     ] = None,
-    preprocessing: options.Preprocessing = None,
-    weights: options.Weights = None,
-    net_option: options.NetOption = None,
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Paint what the channels of a layer are attuned to, by carrying one clamped unit back to the pixels.
 
@@ -46,10 +44,9 @@ def patterns(
     if rescale is not None and not validate:
         raise typer.BadParameter("--rescale goes with --validate")
     chosen = options.numbers(channels) if channels else None
-    from kerasal.cli.opening import open_model
-
-    opened = open_model(model, preprocessing=preprocessing, weights=weights, net_options=net_option, unsafe=unsafe)
-    other = None if against is None else open_model(against, preprocessing=preprocessing, unsafe=unsafe)
+    opened, how = load(), load.keywords
+    weights = how["weights"]
+    other = None if against is None else open_model(against, **how | {"weights": None, "net_options": None})
     from kerasal import images, receptive_field
     from kerasal.receptive_field.patterns.painter import Painter
 

@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import load_tensorflow, results, say, warnings_as_remarks, when_stopped, write_csv
 
 
+@loading("preprocessing", "weights")
 def probe(
-    model: options.Model,
+    load: Load,
     folder: Annotated[pathlib.Path, typer.Argument(help="Holds a folder of images a class.", show_default=False)],
     layers: Annotated[
         str, typer.Option("--layers", "-l", help="Names or paths of layers, such as pool1,pool3.", show_default=False)
@@ -35,12 +37,9 @@ def probe(
         pathlib.Path | None,
         typer.Option(help="Keep the features in this folder: a stopped probe goes on, another one starts at once."),
     ] = None,
-    preprocessing: options.Preprocessing = None,
-    weights: options.Weights = None,
     fit: options.Fit = "crop",
     size: options.Side = None,
     seed: options.Seed = 0,
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Train linear classifiers on the frozen features of layers, and say how many test images they get right.
 
@@ -53,11 +52,10 @@ def probe(
     load_tensorflow()
     import pandas as pd
 
-    from kerasal.cli.opening import open_model
     from kerasal.probe import class_files
 
     files, labels = class_files(folder)  # first: a wrong path is told before the model is loaded
-    opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
+    opened = load()
     settings = {
         "per_class": per_class or [15],
         "folds": folds,

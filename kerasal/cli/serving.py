@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import remark, results, say
 
 _SIGNATURE_HELP = (
@@ -16,20 +16,17 @@ _SIGNATURE_HELP = (
 )
 
 
+@loading("preprocessing", "labels", "weights")
 def export(
-    model: options.Model,
+    load: Load,
     folder: Annotated[pathlib.Path, typer.Argument(help="The folder of the models: written is FOLDER/NAME/VERSION.")],
     signature: Annotated[list[str] | None, typer.Option("--signature", "-s", help=_SIGNATURE_HELP)] = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
     name: Annotated[str | None, typer.Option(help="Of the model. Default: its own.")] = None,
     format: Annotated[
         Literal["saved_model", "onnx"],
         typer.Option(help="onnx: a file a signature, for the scores, occlusion and scorecam; ONNX has no gradients."),
     ] = "saved_model",
     version: Annotated[int | None, typer.Option(help="Of the model. Default: one more than the last.", min=1)] = None,
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Export a model with its explanations for TensorFlow Serving: the map beside the prediction, gradients inside.
 
@@ -38,12 +35,11 @@ def export(
     """
     if format == "onnx" and version is not None:
         raise ValueError("--version is a SavedModel's; ONNX files are told apart by --name.")
-    from kerasal.cli.opening import open_model
     from kerasal.serving.signatures import make_signatures
 
     if signature:
         make_signatures(signature)  # what is mistyped is told before a large model is opened
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    opened = load()
     from rich.table import Table
 
     from kerasal.serving import exporter, onnx

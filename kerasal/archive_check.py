@@ -7,14 +7,15 @@ its size, and a link or an external array may lead to another file of the machin
 
 import io
 import math
+import mmap
 import os
 import pathlib
+import struct
 import zipfile
 from collections.abc import Iterator
+from typing import IO, cast
 
 import numpy as np
-
-from kerasal.hdf5_heaps import check_heaps
 
 _ALWAYS = 64 * 2**20
 _EXPANSION = 100
@@ -24,6 +25,9 @@ VARIABLE = "KERASAL_MAX_EXPANSION"
 """The environment variable with another factor than ``_EXPANSION``, for files that one trusts."""
 
 _WEIGHTS = "model.weights.h5"
+_HEAP = b"GCOL\x01\x00\x00\x00"
+_HEAP_HEAD = len(_HEAP) + 8
+_HEAP_OBJECT = struct.Struct("<HHIQ")  # number, references, reserved, size: HDF5's file format, section III.E
 
 
 class DamagedFile(ValueError):
@@ -40,8 +44,10 @@ def check_claims(path: pathlib.Path) -> None:
     Raises:
         DamagedFile: the file ends early, is damaged, claims far more than it stores, or leads to other files.
     """
+    import h5py
+
     check_whole(path)
-    if not _is_model(path):
+    if not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
         return
     try:
         _check_sizes(path)
@@ -69,7 +75,7 @@ def _check_sizes(path: pathlib.Path) -> None:
         with zipfile.ZipFile(path) as archive:
             claimed = sum(member.file_size for member in archive.infolist())
         check_expansion(path, claimed, stored)
-    check_heaps(path)
+    _check_heaps(path)
     for name, shape, dtype in arrays(path):
         claimed += math.prod(shape) * dtype.itemsize
         check_expansion(path, claimed, stored, f", as {name} of shape {shape}")
@@ -105,7 +111,10 @@ def arrays(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...], np.dtype]
         return
     with zipfile.ZipFile(path) as archive:
         if _WEIGHTS in archive.namelist():
-            with archive.open(_WEIGHTS) as member, h5py.File(io.BufferedReader(member), "r") as file:
+            with (
+                archive.open(_WEIGHTS) as member,
+                h5py.File(io.BufferedReader(cast(io.RawIOBase, member)), "r") as file,
+            ):
                 yield from _within(path, file)
 
 
@@ -116,14 +125,19 @@ def npz_arrays(path: pathlib.Path) -> dict[str, tuple[int, ...]]:
         ValueError: no such archive.
     """
     with zipfile.ZipFile(path) as archive:
-        return {name.removesuffix(".npy"): _npy_shape(archive, name) for name in archive.namelist()}
+        found = {}
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                found[name.removesuffix(".npy")] = read_head(member)[0]
+        return found
 
 
-def _npy_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
-    with archive.open(name) as member:
-        version = np.lib.format.read_magic(member)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return read(member)[0]
+def read_head(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Read the head of an ``.npy`` file; return the shape and the type of its array."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
 
 
 def _within(path: pathlib.Path, group) -> Iterator[tuple[str, tuple[int, ...], np.dtype]]:
@@ -138,7 +152,7 @@ def _within(path: pathlib.Path, group) -> Iterator[tuple[str, tuple[int, ...], n
         elif isinstance(entry, h5py.Dataset):
             if entry.external or entry.is_virtual:
                 raise DamagedFile(f"{path} keeps the values of {entry.name} in other files, which are not read.")
-            yield entry.name, entry.shape or (), entry.dtype
+            yield str(entry.name), entry.shape or (), entry.dtype
 
 
 def check_expansion(path, claimed: int, stored: int, what: str = "", always: int = _ALWAYS) -> None:
@@ -171,7 +185,30 @@ def largest_claim(stored: int, always: int = _ALWAYS) -> int:
     return max(always, int(factor * stored))
 
 
-def _is_model(path: pathlib.Path) -> bool:
-    import h5py
+def _check_heaps(path: pathlib.Path) -> None:
+    """Refuse a file with a heap that cannot be walked to its end: an object larger than it, or free space of no size.
 
-    return zipfile.is_zipfile(path) or h5py.is_hdf5(path)
+    In these heaps HDF5 keeps texts of any length. Its library (1.14) steps through them by the sizes of their objects,
+    and never comes back from one whose free rest says that it is 0 bytes long, as where zeros overwrote a part.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        _walk_heaps(content)  # also of members of an archive that are stored as they are
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                if member.compress_type != zipfile.ZIP_STORED and member.filename.endswith(".h5"):
+                    _walk_heaps(archive.read(member))
+
+
+def _walk_heaps(content: bytes | mmap.mmap) -> None:
+    start = content.find(_HEAP)
+    while start >= 0:
+        (size,) = struct.unpack_from("<Q", content[start : start + _HEAP_HEAD].ljust(_HEAP_HEAD, b"\0"), len(_HEAP))
+        place, end = start + _HEAP_HEAD, min(start + size, len(content))
+        while place + _HEAP_OBJECT.size <= end:
+            number, _, _, length = _HEAP_OBJECT.unpack(content[place : place + _HEAP_OBJECT.size])
+            step = length if number == 0 else _HEAP_OBJECT.size + (length + 7) // 8 * 8  # free space counts its head
+            if step < _HEAP_OBJECT.size or place + step > end:
+                raise ValueError(f"an HDF5 heap is damaged at byte {place}")
+            place += step
+        start = content.find(_HEAP, start + 1)

@@ -9,11 +9,9 @@ import math
 import pathlib
 import zipfile
 import zlib
-from typing import BinaryIO
+from typing import IO
 
-import numpy as np
-
-from kerasal.archive_check import ImplausibleFile, check_expansion, largest_claim
+from kerasal.archive_check import ImplausibleFile, check_expansion, largest_claim, read_head
 
 ALWAYS = 128 * 2**20
 """Bytes that data may unfold to, however small its file."""
@@ -51,11 +49,9 @@ def check_arrays(path: pathlib.Path) -> None:
                     _check_head(file, member.file_size, f"{path}: {member.filename}")
 
 
-def _check_head(file: BinaryIO, size: int, name: str) -> None:
+def _check_head(file: IO[bytes], size: int, name: str) -> None:
     """Compare what an array's head announces with the bytes that follow it."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    shape, dtype = read_head(file)
     claimed, following = math.prod(shape) * max(1, dtype.itemsize), size - file.tell()
     if claimed > following and not dtype.hasobject:
         raise ImplausibleFile(

@@ -55,7 +55,8 @@ def check_number(
         ValueError: something else; ``none`` and ``remedy`` are as in ``check_int``.
     """
     bounds = {"of at least": minimum, "above": above, "at most": maximum, "below": below}
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if is_number and math.isfinite(value):
         inside = (minimum is None or value >= minimum) and (above is None or value > above)
         if inside and (maximum is None or value <= maximum) and (below is None or value < below):
             return float(value)

@@ -90,9 +90,9 @@ class Encoder:
             return
         flat = np.ascontiguousarray(array).reshape(-1)
         self._put("array", f"{array.dtype.name} {array.dtype.str} {array.shape}".encode())
-        self._hash.update(flat.view(np.uint8) if flat.size else b"")
+        self._hash.update(flat.view(np.uint8).data if flat.size else b"")
 
-    def _put(self, kind: str, content: bytes) -> None:
+    def _put(self, kind: str, content: bytes | bytearray) -> None:
         self._hash.update(f"{kind} {len(content)}:".encode())
         self._hash.update(content)
 

@@ -93,7 +93,7 @@ def _plain(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
 
 
-def _json(text: str) -> list[str]:
+def _json(text: str) -> list:
     loaded = json.loads(text)
     if isinstance(loaded, dict):
         loaded = [loaded[str(index)] for index in range(len(loaded))]

@@ -58,15 +58,11 @@ def _acquire(folder: pathlib.Path) -> IO[str]:
     """Open the file and lock it; where another has removed it since, the one that is there now."""
     path = folder / NAME
     while True:
-        file = path.open("a+", encoding="utf-8")
-        try:
-            if _try_lock(file, folder) and not _is_at(file, path):
-                file.close()
-                continue
-            return file
-        except BaseException:
-            file.close()
-            raise
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(path.open("a+", encoding="utf-8"))
+            if not _try_lock(file, folder) or _is_at(file, path):
+                stack.pop_all()
+                return file
 
 
 def _try_lock(file: IO[str], folder: pathlib.Path) -> bool:

@@ -145,16 +145,7 @@ def reading_arrays(path: pathlib.Path) -> Iterator["Arrays"]:
             yield Arrays(np.load(file, allow_pickle=False))
     except OtherSettings:
         raise
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        EOFError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except _DAMAGES as error:
         raise Damaged(f"{path} is damaged ({error}).") from error
 
 

@@ -66,7 +66,13 @@ def salnet(*, variant: str = "deployed", input_shape: tuple = (240, 320, 3), wid
             tensor = layers.MaxPooling2D(3, 2, padding="same", name=f"pool{number}")(tensor)
     tensor = layers.Conv2D(1, _LAST, padding="same", name=f"conv{len(VARIANTS[variant]) + 1}")(tensor)
     tensor = layers.Conv2DTranspose(
-        1, 2 * _ENLARGE, _ENLARGE, padding="same", use_bias=False, kernel_initializer=_bilinear, name="deconv1"
+        1,
+        2 * _ENLARGE,
+        _ENLARGE,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=_bilinear,
+        name="deconv1",  # pyright: ignore[reportArgumentType]
     )(tensor)
     outputs = layers.Reshape(tuple(input_shape[:2]), name="map")(tensor)
     return keras.Model(inputs, outputs, name="salnet")

@@ -1,10 +1,11 @@
 """``kerasal atlas``: a folder of pages on which one's own network can be looked at."""
 
-import pathlib
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
 from kerasal.cli import options
 from kerasal.cli.opening import Load, loading
@@ -19,36 +20,32 @@ def atlas(
     context: typer.Context,
     load: Load,
     images: Annotated[
-        list[pathlib.Path] | None,
-        typer.Option(help="Photographs, a file or a folder; may be repeated. For exemplars, and for pages of images."),
+        list[Path] | None,
+        Option(help="Photographs, a file or a folder; may be repeated. For exemplars, and for pages of images."),
     ] = None,
-    output: Annotated[
-        pathlib.Path, typer.Option("--output", "-o", help="The folder: new, empty, or this model's atlas.")
-    ] = pathlib.Path("atlas"),
+    output: Annotated[Path, options.Output(help="The folder: new, empty, or this model's atlas.")] = Path("atlas"),
     layers: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Which layers' channels: names, patterns such as fire*, or a slice such as :8 or -3:, by commas. "
             "Default: all with a kernel."
         ),
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(help="Which classes, by number or name: 0-9, or goldfish,ostrich. Default: all.")
+        str | None, Option(help="Which classes, by number or name: 0-9, or goldfish,ostrich. Default: all.")
     ] = None,
-    channels: Annotated[
-        int, typer.Option(help="At most so many channels a layer (and classes): a sample.", min=1)
-    ] = 64,
-    image_pages: Annotated[int, typer.Option(help="At most so many pages of images: a sample.", min=1)] = 12,
+    channels: Annotated[int, Option(help="At most so many channels a layer (and classes): a sample.", min=1)] = 64,
+    image_pages: Annotated[int, Option(help="At most so many pages of images: a sample.", min=1)] = 12,
     budget: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Begin nothing new after this time, such as 10m, 90s or 1h, counted from when the model is loaded; "
             "the most telling first."
         ),
     ] = None,
     task: Annotated[
         Literal["classification", "gaze", "other"] | None,
-        typer.Option(help="What the model is for. Known for zoo models, else told by its output."),
+        Option(help="What the model is for. Known for zoo models, else told by its output."),
     ] = None,
     seed: options.Seed = 0,
 ) -> None:

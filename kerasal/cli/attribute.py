@@ -1,11 +1,12 @@
 """``kerasal attribute`` and ``compare``: a command for each method, flags read from its signature; and all at once."""
 
 import inspect
-import pathlib
 import typing
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer import Option
 from typer.core import TyperGroup
 
 from kerasal.cli import options
@@ -16,12 +17,10 @@ from kerasal.cli.session import load_tensorflow, remark, say
 METHODS_HELP = "Show what in a photograph a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
 _OUTPUT = Annotated[
-    pathlib.Path | None,
-    typer.Option(
-        "--output", "-o", help="The picture (.png, .jpg, .webp), or the raw map (.npy). Default: IMAGE-METHOD.png."
-    ),
+    Path | None,
+    options.Output(help="The picture (.png, .jpg, .webp), or the raw map (.npy). Default: IMAGE-METHOD.png."),
 ]
-_CHANNEL = Annotated[str | None, typer.Option(help="Explain this channel instead, as LAYER:NUMBER.")]
+_CHANNEL = Annotated[str | None, Option(help="Explain this channel instead, as LAYER:NUMBER.")]
 
 
 class MethodGroup(TyperGroup):
@@ -66,7 +65,7 @@ def _command(spec):
         logits: options.Logits = True,
         model_output: options.ModelOutput = None,
     ) -> None:
-        output = output or pathlib.Path(f"{image.stem}-{spec.name}.png")
+        output = output or Path(f"{image.stem}-{spec.name}.png")
         options.check_output(output, (*options.PICTURES, ".npy"))
         if class_ and channel:
             raise typer.BadParameter("give --class or --channel, not both")
@@ -126,7 +125,7 @@ def _flag(parameter: inspect.Parameter) -> inspect.Parameter | None:
         return parameter.replace(annotation=kinds[0] | None if optional else kinds[0])
     default = None if parameter.default is None else str(parameter.default)
     words = ", ".join(repr(word) for one in kinds for word in typing.get_args(one))
-    text = Annotated[str | None if optional else str, typer.Option(help=f"A number, or {words}.")]
+    text = Annotated[str | None if optional else str, Option(help=f"A number, or {words}.")]
     return parameter.replace(annotation=text, default=default)
 
 
@@ -145,9 +144,9 @@ def _value(text: Any, parameter: inspect.Parameter) -> Any:
 def compare(
     load: Load,
     image: options.Image,
-    output: Annotated[
-        pathlib.Path, typer.Option("--output", "-o", help="The page: .html, or a picture (.png, .jpg, .webp).")
-    ] = pathlib.Path("comparison.html"),
+    output: Annotated[Path, options.Output(help="The page: .html, or a picture (.png, .jpg, .webp).")] = Path(
+        "comparison.html"
+    ),
     class_: options.Class = None,
 ) -> None:
     """Show all attribution methods side by side on one photograph: which one should I use?"""

@@ -1,9 +1,10 @@
 """``kerasal batch METHOD MODEL IMAGES OUT``: a method over many images, in this process or on several workers."""
 
-import pathlib
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from kerasal.cli import options
 from kerasal.cli.session import remark, say, when_stopped
@@ -11,18 +12,12 @@ from kerasal.cli.session import remark, say, when_stopped
 _NAMED = 10
 
 _METHOD = Annotated[
-    str,
-    typer.Argument(
-        help="predict, gaze, localize, or an attribution method such as class_saliency.", show_default=False
-    ),
+    str, Argument(help="predict, gaze, localize, or an attribution method such as class_saliency.", show_default=False)
 ]
 _IMAGES = Annotated[
-    pathlib.Path,
-    typer.Argument(help="A folder, searched at any depth, or a Parquet list of paths.", show_default=False),
+    Path, Argument(help="A folder, searched at any depth, or a Parquet list of paths.", show_default=False)
 ]
-_OUT = Annotated[
-    pathlib.Path, typer.Argument(help="The folder for the results; begun ones are gone on with.", show_default=False)
-]
+_OUT = Annotated[Path, Argument(help="The folder for the results; begun ones are gone on with.", show_default=False)]
 
 
 @options.taking("how", options.opening("preprocessing", "labels", "weights", "net_options", "fit"))
@@ -32,33 +27,31 @@ def batch(
     images: _IMAGES,
     out: _OUT,
     how: dict,
-    workers: Annotated[
-        int, typer.Option("--workers", "-n", help="Processes, on Ray; 0: this one, without Ray.", min=0)
-    ] = 0,
+    workers: Annotated[int, Option("--workers", "-n", help="Processes, on Ray; 0: this one, without Ray.", min=0)] = 0,
     address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster, or 'auto'. Default: one of this machine, for the time.")
+        str | None, Option(help="Of a Ray cluster, or 'auto'. Default: one of this machine, for the time.")
     ] = None,
     format: Annotated[
-        Literal["parquet", "npz", "png"], typer.Option("--format", "-f", help="Tables of raw maps, or pictures.")
+        Literal["parquet", "npz", "png"], Option("--format", "-f", help="Tables of raw maps, or pictures.")
     ] = "parquet",
     option: Annotated[
         list[str] | None,
-        typer.Option("--option", "-O", help="An option of the method as KEY=VALUE, such as samples=20; repeat it."),
+        Option("--option", "-O", help="An option of the method as KEY=VALUE, such as samples=20; repeat it."),
     ] = None,
     class_: Annotated[
-        str | None, typer.Option("--class", "-c", help="For this class, a name or number; default: the top ones.")
+        str | None, Option("--class", "-c", help="For this class, a name or number; default: the top ones.")
     ] = None,
-    channel: Annotated[str | None, typer.Option(help="Attribution of this channel instead, as LAYER:NUMBER.")] = None,
+    channel: Annotated[str | None, Option(help="Attribution of this channel instead, as LAYER:NUMBER.")] = None,
     logits: options.Logits = True,
     model_output: options.ModelOutput = None,
     column: Annotated[
-        str | None, typer.Option(help="Of the Parquet list, with the paths. Default: image, path or file.")
+        str | None, Option(help="Of the Parquet list, with the paths. Default: image, path or file.")
     ] = None,
-    shard_size: Annotated[int, typer.Option(help="Images in a file of results.", min=1)] = 32,
+    shard_size: Annotated[int, Option(help="Images in a file of results.", min=1)] = 32,
     threads: Annotated[
-        int, typer.Option(help="That compute in each process, on its CPU; 0: as TensorFlow likes, on a GPU too.", min=0)
+        int, Option(help="That compute in each process, on its CPU; 0: as TensorFlow likes, on a GPU too.", min=0)
     ] = 1,
-    retry: Annotated[bool, typer.Option("--retry", help="Also try again what could not be read.")] = False,
+    retry: Annotated[bool, Option("--retry", help="Also try again what could not be read.")] = False,
 ) -> None:
     """Run a method over a folder of images: Parquet, NPZ or pictures, and a manifest, in OUT.
 

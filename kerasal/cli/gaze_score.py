@@ -1,9 +1,9 @@
 """``kerasal gaze describe``, ``evaluate``, ``diagnose`` and ``import-vxm``: numbers, and a net that others made."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import typer
+from typer import Argument, Option
 
 from kerasal.cli import gaze_opening as opening
 from kerasal.cli import options
@@ -27,13 +27,13 @@ def evaluate(
     split: opening.Split = None,
     postprocess: opening.Postprocess = "examiners",
     definition: Annotated[
-        Literal["mit", "tuebingen", "salicon"], typer.Option(help="Whose definitions, beside the coursework's.")
+        Literal["mit", "tuebingen", "salicon"], Option(help="Whose definitions, beside the coursework's.")
     ] = "mit",
     sigma: opening.Sigma = None,
     legacy: Annotated[
-        bool, typer.Option("--legacy", help="In the coursework's definition, wrap values as the original run did.")
+        bool, Option("--legacy", help="In the coursework's definition, wrap values as the original run did.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the other images of the shuffled AUC.")] = 0,
+    seed: Annotated[int, Option(help="Of the other images of the shuffled AUC.")] = 0,
 ) -> None:
     """Score a net on images with fixations, beside the centre and the mean map, and in the coursework's definition.
 
@@ -68,7 +68,7 @@ def diagnose(
     how: dict,
     data: opening.Data,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A picture of the uint8 wrap, on the image most hit by it.")
+        Path | None, options.Output(help="A picture of the uint8 wrap, on the image most hit by it.")
     ] = None,
     split: opening.Split = None,
 ) -> None:
@@ -89,15 +89,15 @@ def diagnose(
             means = f"own {mean['own']:.3f}, others {mean['others']:.3f}, centre {mean['center']:.3f}"
             say(f"Without its CenterBias layer: {means}")
     if output is not None:
-        worst = (found.table["below"] + found.table["above"]).idxmax()
+        worst: Any = (found.table["below"] + found.table["above"]).idxmax()
         photograph = opened_data.image(worst)
         images.write(output, gaze.wrap_panel(photograph, next(predictor.raw([photograph]))))
         say(f"{output}  image {worst}, clipped and wrapped")
 
 
 def import_vxm(
-    file: Annotated[Path, typer.Argument(help="A net in the format VXM, such as fastgaze.vxm.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The Keras file.")] = Path("fastgaze.keras"),
+    file: Annotated[Path, Argument(help="A net in the format VXM, such as fastgaze.vxm.", show_default=False)],
+    output: Annotated[Path, options.Output(help="The Keras file.")] = Path("fastgaze.keras"),
 ) -> None:
     """Make a Keras file of FastGaze's published net, to predict and to be compared with."""
     options.check_output(output, (".keras",))

@@ -1,9 +1,10 @@
 """``kerasal localize``, ``localize-score``: where a model's classes are in photographs, and the scores of its boxes."""
 
-import pathlib
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from kerasal.cli import options
 from kerasal.cli.opening import Load, loading
@@ -15,23 +16,17 @@ class _Cut:
 
     recipe: Annotated[
         Literal["tuned", "simonyan"],
-        typer.Option(help="How: 'tuned' on real photographs, or the paper's literal settings ('simonyan')."),
+        Option(help="How: 'tuned' on real photographs, or the paper's literal settings ('simonyan')."),
     ] = "tuned"
     method: Annotated[
-        str | None,
-        typer.Option(help="Another attribution method than the recipe's, such as class_saliency, smoothgrad."),
+        str | None, Option(help="Another attribution method than the recipe's, such as class_saliency, smoothgrad.")
     ] = None
-    foreground: Annotated[
-        float | None, typer.Option(help="Quantile of the map above which pixels seed the object.")
-    ] = None
-    background: Annotated[float | None, typer.Option(help="Quantile below which pixels seed the background.")] = None
-    blur: Annotated[float | None, typer.Option(help="Blur the map by this share of its side first.")] = None
-    prior: Annotated[
-        float | None, typer.Option(help="Weight of the map itself in the cut; 0 leaves all to colours.")
-    ] = None
+    foreground: Annotated[float | None, Option(help="Quantile of the map above which pixels seed the object.")] = None
+    background: Annotated[float | None, Option(help="Quantile below which pixels seed the background.")] = None
+    blur: Annotated[float | None, Option(help="Blur the map by this share of its side first.")] = None
+    prior: Annotated[float | None, Option(help="Weight of the map itself in the cut; 0 leaves all to colours.")] = None
     level: Annotated[
-        float | None,
-        typer.Option(help="Share of the map's maximum from which it speaks for the object; more is tighter."),
+        float | None, Option(help="Share of the map's maximum from which it speaks for the object; more is tighter.")
     ] = None
 
 
@@ -48,16 +43,14 @@ def localize(
     load: Load,
     cut: dict,
     image: options.Image,
-    output: Annotated[
-        pathlib.Path | None, typer.Option("--output", "-o", help="The picture. Default: IMAGE-boxes.png.")
-    ] = None,
+    output: Annotated[Path | None, options.Output(help="The picture. Default: IMAGE-boxes.png.")] = None,
     class_: Annotated[
-        list[str] | None, typer.Option("--class", "-c", help="Look for this class (repeatable), not the top ones.")
+        list[str] | None, Option("--class", "-c", help="Look for this class (repeatable), not the top ones.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, max=20, help="How many of the top classes.")] = 5,
+    top: Annotated[int, Option(min=1, max=20, help="How many of the top classes.")] = 5,
 ) -> None:
     """Find where in a photograph the model's top classes are: map, seeds, mask and box of each."""
-    output = output or pathlib.Path(f"{image.stem}-boxes.png")
+    output = output or Path(f"{image.stem}-boxes.png")
     options.check_output(output, options.PICTURES)
     from rich.table import Table
 
@@ -91,28 +84,24 @@ def localize(
 def localize_score(
     load: Load,
     cut: dict,
-    folder: Annotated[
-        pathlib.Path, typer.Argument(metavar="IMAGES", help="Folder of photographs.", show_default=False)
-    ],
+    folder: Annotated[Path, Argument(metavar="IMAGES", help="Folder of photographs.", show_default=False)],
     boxes: Annotated[
-        pathlib.Path,
-        typer.Argument(
+        Path,
+        Argument(
             help="True boxes: a folder of VOC or ImageNet .xml, a COCO .json, or a .csv (image,class,xmin,…).",
             show_default=False,
         ),
     ],
-    output: Annotated[
-        pathlib.Path, typer.Option("--output", "-o", help="The table; a .json goes beside it.")
-    ] = pathlib.Path("localization.csv"),
+    output: Annotated[Path, options.Output(help="The table; a .json goes beside it.")] = Path("localization.csv"),
     classes: Annotated[
-        pathlib.Path | None,
-        typer.Option(help="CSV from the boxes' class names to the model's numbers: any columns, and one named index."),
+        Path | None,
+        Option(help="CSV from the boxes' class names to the model's numbers: any columns, and one named index."),
     ] = None,
     inclusive: Annotated[
-        bool, typer.Option("--inclusive", help="x_max and y_max of a CSV are the last pixel inside.")
+        bool, Option("--inclusive", help="x_max and y_max of a CSV are the last pixel inside.")
     ] = False,
-    top: Annotated[int, typer.Option(min=1, help="Guesses an image has.")] = 5,
-    overlap: Annotated[float, typer.Option("--iou", help="Intersection over union that is enough.")] = 0.5,
+    top: Annotated[int, Option(min=1, help="Guesses an image has.")] = 5,
+    overlap: Annotated[float, Option("--iou", help="Intersection over union that is enough.")] = 0.5,
 ) -> None:
     """Score a model's boxes of a folder of images: ILSVRC's localisation error, and the IoU where the class is known.
 
@@ -144,7 +133,7 @@ def localize_score(
     _report(report, output)
 
 
-def _report(report, output: pathlib.Path) -> None:
+def _report(report, output: Path) -> None:
     """Print the summary; failures make the exit code 1, and nothing but failures is an error."""
     texts = {
         "missed_1": "top-1 localisation error",

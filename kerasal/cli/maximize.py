@@ -1,9 +1,10 @@
 """``kerasal maximize``: the images that classes or channels would most like to see."""
 
-import pathlib
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer import Option
 
 from kerasal.cli import options
 from kerasal.cli.opening import Load, loading
@@ -15,21 +16,19 @@ _STARTS = ("normal", "zero", "mean")
 class _Ascent:
     parameterization: Annotated[
         Literal["pixels", "fourier"] | None,
-        typer.Option(help="Ascend pixels, or waves in decorrelated colours (recipe olah).", show_default=False),
+        Option(help="Ascend pixels, or waves in decorrelated colours (recipe olah).", show_default=False),
     ] = None
-    steps: Annotated[int | None, typer.Option(help="Ascent steps; by default the recipe's.", min=1)] = None
-    step_size: Annotated[float | None, typer.Option(help="Step in grey levels; by default the recipe's.")] = None
-    momentum: Annotated[float | None, typer.Option(help="Share of the last step that stays.")] = None
-    copies: Annotated[int, typer.Option(help="Images for each class or channel.", min=1)] = 1
-    diversity: Annotated[float, typer.Option(help="How strongly copies are driven apart, such as 0.5.", min=0)] = 0.0
-    diversity_layer: Annotated[
-        str | None, typer.Option(help="Where copies are compared; by default at the last map.")
-    ] = None
+    steps: Annotated[int | None, Option(help="Ascent steps; by default the recipe's.", min=1)] = None
+    step_size: Annotated[float | None, Option(help="Step in grey levels; by default the recipe's.")] = None
+    momentum: Annotated[float | None, Option(help="Share of the last step that stays.")] = None
+    copies: Annotated[int, Option(help="Images for each class or channel.", min=1)] = 1
+    diversity: Annotated[float, Option(help="How strongly copies are driven apart, such as 0.5.", min=0)] = 0.0
+    diversity_layer: Annotated[str | None, Option(help="Where copies are compared; by default at the last map.")] = None
     canvas: Annotated[
         Literal["input", "auto"],
-        typer.Option(help="The model's image size, or only as large as the layer needs: faster low in a net."),
+        Option(help="The model's image size, or only as large as the layer needs: faster low in a net."),
     ] = "input"
-    logits: Annotated[bool, typer.Option(help="Maximise the score before softmax, or the probability.")] = True
+    logits: Annotated[bool, Option(help="Maximise the score before softmax, or the probability.")] = True
     seed: options.Seed = 0
 
 
@@ -39,28 +38,26 @@ def maximize(
     load: Load,
     ascent: dict,
     class_: Annotated[
-        list[str] | None, typer.Option("--class", "-c", help="A class, by name or number; may be repeated.")
+        list[str] | None, Option("--class", "-c", help="A class, by name or number; may be repeated.")
     ] = None,
-    layer: Annotated[str | None, typer.Option("--layer", "-l", help="A layer, for the grid of its channels.")] = None,
-    channels: Annotated[str, typer.Option(help="Which channels of --layer: all, 0-63 or 3,5.")] = "all",
-    channel: Annotated[str | None, typer.Option(help="Both in one, as LAYER:0-63; LAYER alone means all.")] = None,
-    output: options.Picture = pathlib.Path("maximized.png"),
+    layer: Annotated[str | None, Option("--layer", "-l", help="A layer, for the grid of its channels.")] = None,
+    channels: Annotated[str, Option(help="Which channels of --layer: all, 0-63 or 3,5.")] = "all",
+    channel: Annotated[str | None, Option(help="Both in one, as LAYER:0-63; LAYER alone means all.")] = None,
+    output: options.Picture = Path("maximized.png"),
     preset: Annotated[
         Literal["simonyan", "tang", "channel", "olah"] | None,
-        typer.Option(help="The recipe; by default simonyan for classes, channel for channels.", show_default=False),
+        Option(help="The recipe; by default simonyan for classes, channel for channels.", show_default=False),
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="The start: normal, zero, mean (grey), or photographs, a file or a folder, whose mean it is. "
             "By default the recipe's."
         ),
     ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Side of the image, for a model or a layer that takes any.", min=1)
-    ] = None,
+    size: Annotated[int | None, Option(help="Side of the image, for a model or a layer that takes any.", min=1)] = None,
     model_output: options.ModelOutput = None,
-    history: Annotated[pathlib.Path | None, typer.Option(help="Also write the scores, step by step, as CSV.")] = None,
+    history: Annotated[Path | None, Option(help="Also write the scores, step by step, as CSV.")] = None,
 ) -> None:
     """Find the images that classes or channels would most like to see.
 
@@ -130,7 +127,7 @@ def start_of(text: str | None, model, size: tuple[int, int] | None = None) -> An
     """Return what ``maximize`` takes as ``init``: one of its names, or the mean of photographs as a model input."""
     if text is None or text in _STARTS:
         return text
-    if not pathlib.Path(text).exists():
+    if not Path(text).exists():
         raise FileNotFoundError(
             f"--init is {', '.join(_STARTS)}, or a photograph or a folder of them. Received: {text}."
         )

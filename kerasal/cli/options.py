@@ -3,29 +3,29 @@
 import contextlib
 import functools
 import inspect
-import pathlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer import Argument, Option
 
 from kerasal.cli.outputs import check_output as check_output
 from kerasal.cli.outputs import refuse_inputs as refuse_inputs
 from kerasal.names import read_key_values
 
+Output = functools.partial(Option, "--output", "-o")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 FRAME = 256 / 224
 """How much larger a photograph is, of which a method cuts crops itself, as the paper does."""
 
-Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The picture.")]
-ScoreTable = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The table; a .json and a .png go beside it.")]
-Model = Annotated[
-    str, typer.Argument(help="A zoo name, a .keras or .h5 file, or a SavedModel folder.", show_default=False)
-]
-Image = Annotated[pathlib.Path, typer.Argument(help="A photograph: JPEG, PNG, WebP, TIFF, …", show_default=False)]
+Picture = Annotated[Path, Output(help="The picture.")]
+ScoreTable = Annotated[Path, Output(help="The table; a .json and a .png go beside it.")]
+Model = Annotated[str, Argument(help="A zoo name, a .keras or .h5 file, or a SavedModel folder.", show_default=False)]
+Image = Annotated[Path, Argument(help="A photograph: JPEG, PNG, WebP, TIFF, …", show_default=False)]
 Preprocessing = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--preprocessing",
         "-p",
         help="How the model wants its pixels: caffe, tf, torch, unit, none, or for example 'mean=127,std=128'. "
@@ -34,38 +34,35 @@ Preprocessing = Annotated[
     ),
 ]
 Labels = Annotated[
-    str | None,
-    typer.Option(help="Class names: a file (one a line, CSV, JSON), 'imagenet' or 'digits'.", show_default=False),
+    str | None, Option(help="Class names: a file (one a line, CSV, JSON), 'imagenet' or 'digits'.", show_default=False)
 ]
 Weights = Annotated[
-    str | None, typer.Option(help="Weights of a zoo model: a name such as 'imagenet', or a file.", show_default=False)
+    str | None, Option(help="Weights of a zoo model: a name such as 'imagenet', or a file.", show_default=False)
 ]
 NetOption = Annotated[
     list[str] | None,
-    typer.Option("--net-option", help="An option of a zoo net as KEY=VALUE; may be repeated. `kerasal card NET`."),
+    Option("--net-option", help="An option of a zoo net as KEY=VALUE; may be repeated. `kerasal card NET`."),
 ]
-Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run code inside the model file. Only if you trust it.")]
-Fit = Annotated[
-    Literal["crop", "stretch"], typer.Option(help="Cut the photograph to the model's shape, or stretch it.")
-]
-Side = Annotated[int | None, typer.Option(help="Side of the images, for a model that takes any.", min=1)]
+Unsafe = Annotated[bool, Option("--unsafe", help="Run code inside the model file. Only if you trust it.")]
+Fit = Annotated[Literal["crop", "stretch"], Option(help="Cut the photograph to the model's shape, or stretch it.")]
+Side = Annotated[int | None, Option(help="Side of the images, for a model that takes any.", min=1)]
 Strategy = Annotated[
     Literal["mirrored", "multi-worker"] | None,
-    typer.Option(
+    Option(
         help="Split every batch between the GPUs of this machine (mirrored), or between the machines of TF_CONFIG: "
         "each runs the same command with its own TF_CONFIG, and all see one output folder (multi-worker).",
         show_default=False,
     ),
 ]
 Class = Annotated[
-    str | None, typer.Option("--class", "-c", help="Explain this class, a name or number; default: the top one.")
+    str | None, Option("--class", "-c", help="Explain this class, a name or number; default: the top one.")
 ]
-Layer = Annotated[str, typer.Argument(help="Name or path of a layer with a map.", show_default=False)]
-Logits = Annotated[bool, typer.Option(help="Explain the score before softmax or sigmoid, or the probability.")]
-ModelOutput = Annotated[str | None, typer.Option(help="Which output, for a model with several.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over and replace the run in the folder.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Layer = Annotated[str, Argument(help="Name or path of a layer with a map.", show_default=False)]
+Logits = Annotated[bool, Option(help="Explain the score before softmax or sigmoid, or the probability.")]
+ModelOutput = Annotated[str | None, Option(help="Which output, for a model with several.")]
+Fresh = Annotated[bool, Option("--fresh", help="Start over and replace the run in the folder.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Show no progress.")]
+Seed = Annotated[int, Option(help="Of everything random.")]
 _OPENING = {
     "preprocessing": (Preprocessing, None),
     "labels": (Labels, None),
@@ -90,23 +87,27 @@ def taking(name: str, group: Mapping[str, tuple[Any, Any]] | type, make: Callabl
         make: a function of the options.
     """
     if isinstance(group, type):
-        group = {key: (kind, getattr(group, key)) for key, kind in inspect.get_annotations(group).items()}
+        options = {key: (kind, getattr(group, key)) for key, kind in inspect.get_annotations(group).items()}
+    else:
+        options = dict(group)
     empty = inspect.Parameter.empty
 
     def enter(command: Callable[..., None]) -> Callable[..., None]:
         own = {one.name: (one.annotation, one.default) for one in inspect.signature(command).parameters.values()}
         del own[name]
-        parameters = {key: one for key, one in group.items() if one[1] is empty} | own | group  # arguments come first
+        parameters = {key: one for key, one in options.items() if one[1] is empty} | own | options  # arguments first
 
         @functools.wraps(command)
         def flat(**given: Any) -> None:
-            made = make(**{key: given.pop(key) for key in group})
+            made = make(**{key: given.pop(key) for key in options})
             command(**given, **{name: made})
 
         flat.__annotations__ = {key: kind for key, (kind, _) in parameters.items()}
         vars(flat)["__signature__"] = inspect.Signature(
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-            for key, (kind, default) in parameters.items()
+            [
+                inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+                for key, (kind, default) in parameters.items()
+            ]
         )
         return flat
 

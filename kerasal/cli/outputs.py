@@ -7,8 +7,8 @@ import contextlib
 import contextvars
 import functools
 import os
-import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -54,7 +54,7 @@ class App(typer.Typer):
 
 
 def check_output(
-    path: pathlib.Path | None, suffixes: tuple[str, ...], *, beside: Iterable[str] = (), folders: bool = True
+    path: Path | None, suffixes: tuple[str, ...], *, beside: Iterable[str] = (), folders: bool = True
 ) -> None:
     """Refuse an output path before the work is done, not after.
 
@@ -78,9 +78,7 @@ def check_output(
     check_writable(path)
 
 
-def refuse_inputs(
-    written: Iterable[pathlib.Path], *, read: Iterable[str | os.PathLike] = (), folders: bool = True
-) -> None:
+def refuse_inputs(written: Iterable[Path], *, read: Iterable[str | os.PathLike] = (), folders: bool = True) -> None:
     """Refuse to write where an input of this command is, however the two are spelled or linked.
 
     Args:
@@ -94,8 +92,8 @@ def refuse_inputs(
     there = [path for path in written if path.exists()]
     if not there:
         return
-    inputs = [pathlib.Path(path) for path in read]
-    inside: list[tuple[pathlib.Path, tuple[str, ...]]] = []
+    inputs = [Path(path) for path in read]
+    inside: list[tuple[Path, tuple[str, ...]]] = []
     for name, path in _paths():
         if path.is_dir():
             inside += [(path, _READ.get(name, _PICTURES))] if folders or name in _MODELS else []
@@ -111,22 +109,22 @@ def refuse_inputs(
             raise typer.BadParameter(f"the output {str(path)!r} would replace {what}; choose another place")
 
 
-def _paths() -> Iterator[tuple[str, pathlib.Path]]:
+def _paths() -> Iterator[tuple[str, Path]]:
     """Yield the names and values of all arguments that are paths of something."""
     for name, value in (_given.get() or {}).items():
         for one in value if isinstance(value, (list, tuple)) else [value]:
             if name not in _WRITTEN and isinstance(one, (str, os.PathLike)):
                 with contextlib.suppress(OSError, ValueError):  # a text that can be no path
-                    if (path := pathlib.Path(one)).exists():
+                    if (path := Path(one)).exists():
                         yield name, path
 
 
-def _identity(path: pathlib.Path) -> tuple[int, int]:
+def _identity(path: Path) -> tuple[int, int]:
     """Return what is the same for all names of a file, links included."""
     found = path.stat()
     return found.st_dev, found.st_ino
 
 
-def _lies_in(path: pathlib.Path, folder: pathlib.Path) -> bool:
+def _lies_in(path: Path, folder: Path) -> bool:
     places = {path.resolve().parent, path.parent.resolve()}  # of a link, that of what it leads to, and its own
     return any(folder.resolve() in (place, *place.parents) for place in places)

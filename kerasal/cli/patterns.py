@@ -1,9 +1,10 @@
 """``kerasal patterns``: what each channel of a layer paints when one of its units is switched on."""
 
-import pathlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from kerasal.cli import options
 from kerasal.cli.opening import Load, loading, open_model
@@ -17,21 +18,20 @@ def patterns(
     load: Load,
     layer: options.Layer,
     channels: Annotated[
-        str | None, typer.Option("--channels", "-c", help="Which, such as 0-63 or 1,5; by default the first 64.")
+        str | None, Option("--channels", "-c", help="Which, such as 0-63 or 1,5; by default the first 64.")
     ] = None,
-    output: options.Picture = pathlib.Path("patterns.png"),
+    output: options.Picture = Path("patterns.png"),
     against: Annotated[
-        str | None, typer.Option(help="A second model: both side by side, with their similarity.", show_default=False)
+        str | None, Option(help="A second model: both side by side, with their similarity.", show_default=False)
     ] = None,
     validate: Annotated[
-        bool, typer.Option("--validate", help="Also feed each pattern forward: OUTPUT-validation.png and .csv.")
+        bool, Option("--validate", help="Also feed each pattern forward: OUTPUT-validation.png and .csv.")
     ] = False,
     propagate: Annotated[
-        int | None,
-        typer.Option(help="Also draw this channel clamped to 0.5 … 3: OUTPUT-propagation.png.", min=0),
+        int | None, Option(help="Also draw this channel clamped to 0.5 … 3: OUTPUT-propagation.png.", min=0)
     ] = None,
     rescale: Annotated[
-        float | None, typer.Option(help="With --validate: bring each pattern's largest value to this, such as 128.")
+        float | None, Option(help="With --validate: bring each pattern's largest value to this, such as 128.")
     ] = None,
 ) -> None:
     """Paint what the channels of a layer are attuned to, by carrying one clamped unit back to the pixels.
@@ -51,9 +51,9 @@ def patterns(
     from kerasal.receptive_field.patterns.painter import Painter
 
     painter = Painter(opened.keras_model, layer)
-    chosen = painter.channels(range(min(painter.count, _FIRST)) if chosen is None else chosen)
+    chosen = painter.channels(range(min(painter.count, _FIRST)) if chosen is None else chosen).tolist()
     path, size = painter.path, "{} × {}".format(*painter.field_size)
-    notes = tuple("" if one is None else _note(one, len(chosen), painter.count) for one in (opened, other))
+    notes = _note(opened, len(chosen), painter.count), _note(other, len(chosen), painter.count) if other else ""
     bgr = opened.preprocessing is not None and opened.preprocessing.bgr
     if opened.preprocessing is None:
         remark("Colours: the model's channels are taken for red, green, blue (--preprocessing caffe for the reverse).")
@@ -90,7 +90,7 @@ def _note(opened, shown: int, count: int) -> str:
 
 
 def _named(opened, weights: str | None = None) -> str:
-    own = pathlib.Path(weights).name if weights else "random weights" if opened.untrained else ""
+    own = Path(weights).name if weights else "random weights" if opened.untrained else ""
     return f"{opened.name} ({own})" if own else opened.name
 
 
@@ -102,13 +102,13 @@ def _similarity(table, names: tuple[str, str]) -> str:
     )
 
 
-def _validate(opened, layer: str, chosen, rescale: float | None, drawn: pathlib.Path) -> None:
+def _validate(opened, layer: str, chosen, rescale: float | None, drawn: Path) -> None:
     """Feed the patterns forward; write the table of all, and the picture of the first."""
     from kerasal import images, receptive_field
 
     table = receptive_field.validate_patterns(opened.keras_model, layer, chosen, rescale=rescale, progress=True)
     write_csv(drawn.with_suffix(".csv"), table)
-    first = receptive_field.validate_pattern(opened.keras_model, layer, int(chosen[0]), rescale=rescale)
+    first = receptive_field.validate_pattern(opened.keras_model, layer, chosen[0], rescale=rescale)
     title = f"{opened.name}: the answer of {layer} to the pattern of channel {chosen[0]}"
     images.write(drawn, receptive_field.draw_validation(first, title=title + _UNTRAINED * opened.untrained))
     say(

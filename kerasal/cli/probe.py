@@ -1,10 +1,10 @@
 """``kerasal probe``: how well a linear classifier reads classes off the features of layers."""
 
-import pathlib
 import warnings
+from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from kerasal.cli import options
 from kerasal.cli.opening import Load, loading
@@ -14,28 +14,25 @@ from kerasal.cli.session import load_tensorflow, results, say, warnings_as_remar
 @loading("preprocessing", "weights")
 def probe(
     load: Load,
-    folder: Annotated[pathlib.Path, typer.Argument(help="Holds a folder of images a class.", show_default=False)],
+    folder: Annotated[Path, Argument(help="Holds a folder of images a class.", show_default=False)],
     layers: Annotated[
-        str, typer.Option("--layers", "-l", help="Names or paths of layers, such as pool1,pool3.", show_default=False)
+        str, Option("--layers", "-l", help="Names or paths of layers, such as pool1,pool3.", show_default=False)
     ],
     per_class: Annotated[
-        list[int] | None, typer.Option(help="Training images of each class; may be given several times. Default: 15.")
+        list[int] | None, Option(help="Training images of each class; may be given several times. Default: 15.")
     ] = None,
-    folds: Annotated[int, typer.Option(help="Random draws of training images.", min=1)] = 5,
+    folds: Annotated[int, Option(help="Random draws of training images.", min=1)] = 5,
     classifier: Annotated[
-        list[str] | None,
-        typer.Option(help="svm or softmax; may be given several times. Default: svm."),
+        list[str] | None, Option(help="svm or softmax; may be given several times. Default: svm.")
     ] = None,
-    pool: Annotated[
-        int, typer.Option(help="Average maps to at most so many cells a side; 0 keeps every value.", min=0)
-    ] = 6,
-    c: Annotated[float, typer.Option("-c", help="Weight of the errors against the size of the weights.")] = 10.0,
-    random: Annotated[bool, typer.Option("--random", help="Also probe the same model with random weights.")] = False,
-    output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The table, as CSV.")] = None,
-    picture: Annotated[pathlib.Path | None, typer.Option(help="Also draw the accuracies by layer.")] = None,
+    pool: Annotated[int, Option(help="Average maps to at most so many cells a side; 0 keeps every value.", min=0)] = 6,
+    c: Annotated[float, Option("-c", help="Weight of the errors against the size of the weights.")] = 10.0,
+    random: Annotated[bool, Option("--random", help="Also probe the same model with random weights.")] = False,
+    output: Annotated[Path | None, options.Output(help="The table, as CSV.")] = None,
+    picture: Annotated[Path | None, Option(help="Also draw the accuracies by layer.")] = None,
     cache: Annotated[
-        pathlib.Path | None,
-        typer.Option(help="Keep the features in this folder: a stopped probe goes on, another one starts at once."),
+        Path | None,
+        Option(help="Keep the features in this folder: a stopped probe goes on, another one starts at once."),
     ] = None,
     fit: options.Fit = "crop",
     size: options.Side = None,

@@ -1,10 +1,10 @@
 """``kerasal export`` and ``serve``: a model and its explanations as a SavedModel, and TensorFlow Serving on it."""
 
 import os
-import pathlib
+from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import remark, results, say
@@ -19,14 +19,14 @@ _SIGNATURE_HELP = (
 @loading("preprocessing", "labels", "weights")
 def export(
     load: Load,
-    folder: Annotated[pathlib.Path, typer.Argument(help="The folder of the models: written is FOLDER/NAME/VERSION.")],
-    signature: Annotated[list[str] | None, typer.Option("--signature", "-s", help=_SIGNATURE_HELP)] = None,
-    name: Annotated[str | None, typer.Option(help="Of the model. Default: its own.")] = None,
+    folder: Annotated[Path, Argument(help="The folder of the models: written is FOLDER/NAME/VERSION.")],
+    signature: Annotated[list[str] | None, Option("--signature", "-s", help=_SIGNATURE_HELP)] = None,
+    name: Annotated[str | None, Option(help="Of the model. Default: its own.")] = None,
     format: Annotated[
         Literal["saved_model", "onnx"],
-        typer.Option(help="onnx: a file a signature, for the scores, occlusion and scorecam; ONNX has no gradients."),
+        Option(help="onnx: a file a signature, for the scores, occlusion and scorecam; ONNX has no gradients."),
     ] = "saved_model",
-    version: Annotated[int | None, typer.Option(help="Of the model. Default: one more than the last.", min=1)] = None,
+    version: Annotated[int | None, Option(help="Of the model. Default: one more than the last.", min=1)] = None,
 ) -> None:
     """Export a model with its explanations for TensorFlow Serving: the map beside the prediction, gradients inside.
 
@@ -70,14 +70,14 @@ def _sides(shape: list) -> str:
 
 
 def serve(
-    folder: Annotated[pathlib.Path, typer.Argument(help="What kerasal export wrote into.", show_default=False)],
-    name: Annotated[str | None, typer.Option(help="Which model, where the folder has several.")] = None,
-    port: Annotated[int, typer.Option(help="For REST.", min=1, max=65535)] = 8501,
-    grpc_port: Annotated[int, typer.Option(help="For gRPC.", min=1, max=65535)] = 8500,
+    folder: Annotated[Path, Argument(help="What kerasal export wrote into.", show_default=False)],
+    name: Annotated[str | None, Option(help="Which model, where the folder has several.")] = None,
+    port: Annotated[int, Option(help="For REST.", min=1, max=65535)] = 8501,
+    grpc_port: Annotated[int, Option(help="For gRPC.", min=1, max=65535)] = 8500,
     all_interfaces: Annotated[
-        bool, typer.Option("--all-interfaces", help="Let a bare server be reached from the network.")
+        bool, Option("--all-interfaces", help="Let a bare server be reached from the network.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the Docker command, and start nothing.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Print the Docker command, and start nothing.")] = False,
 ) -> None:
     """Serve an export with TensorFlow Serving, on this machine alone; or say what to install.
 

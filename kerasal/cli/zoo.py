@@ -3,13 +3,13 @@
 import importlib.metadata
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from kerasal.cli.session import load_tensorflow, results
 from kerasal.zoo_table import ZooRow, read_zoo
 
 
-def models(pattern: Annotated[str, typer.Argument(help="A shell pattern, such as 'vgg*'.")] = "*") -> None:
+def models(pattern: Annotated[str, Argument(help="A shell pattern, such as 'vgg*'.")] = "*") -> None:
     """List the models of the zoo."""
     from rich.table import Column, Table
 
@@ -43,7 +43,7 @@ def _count(number: int) -> str:
     return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:.2f} M"
 
 
-def card(name: Annotated[str, typer.Argument(help="The name of a zoo model.")]) -> None:
+def card(name: Annotated[str, Argument(help="The name of a zoo model.")]) -> None:
     """Show a model's card: what it is, where it is from, what was measured."""
     load_tensorflow()
     from kerasal.models import registry

@@ -103,7 +103,7 @@ class Files(_Source):
     def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
         """Yield the readable files from ``start`` on, in order, as (numbers, inputs)."""
         numbers, inputs = [], []
-        for number, future in read_ahead(self._read, range(start, self.total), pending=4 * size):
+        for number, future in read_ahead(self._read, range(start, len(self.files)), pending=4 * size):
             try:
                 inputs.append(future.result())
                 numbers.append(number)
@@ -137,7 +137,7 @@ class Array(_Source):
 
     def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
         """Yield the images from ``start`` on as (numbers, inputs)."""
-        for first in range(start, self.total, size):
+        for first in range(start, len(self.images), size):
             inputs = self._to_inputs(self.images[first : first + size])
             yield list(range(first, first + len(inputs))), inputs
 
@@ -215,7 +215,7 @@ def mean_input(
         ValueError: no image that can be read.
         FileNotFoundError: a path at which there is nothing.
     """
-    model.check_pixels()
+    preprocessing = model.check_pixels()
     size = size or model.input_size()
     total, count, skipped = np.zeros((*size, 3)), 0, []
     for file, result in read_ahead(read, find_files(paths)):
@@ -227,7 +227,7 @@ def mean_input(
     if not count:
         raise ValueError(f"None of the images in {', '.join(map(str, paths))} can be read. The first: {skipped[0]}")
     mean = np.round(total / count).astype(np.uint8)
-    return model.preprocessing.apply(to_channels(mean, model.channels)), count, skipped
+    return preprocessing.apply(to_channels(mean, model.channels)), count, skipped
 
 
 def _reason(error: Exception, path: pathlib.Path) -> str:

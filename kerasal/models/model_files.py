@@ -1,7 +1,9 @@
-"""Load a user's own model file (Keras 3 ``.keras``, legacy ``.h5``, a SavedModel folder), or arrays into a model."""
+"""Load a user's own model file (Keras 3 ``.keras``, legacy ``.h5``, a SavedModel folder), and say what it gives."""
 
 import pathlib
 import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from kerasal.archive_check import DamagedFile, check_claims, first_line
 from kerasal.models.saved_models import UntrustedCode, check_saved_model
@@ -26,7 +28,7 @@ def load_file(path: pathlib.Path, *, unsafe: bool = False) -> keras.Model:
             f"{path} is damaged or not a Keras file: a .keras file is a zip archive. Save the model again."
         )
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=not unsafe)
+        return keras.saving.load_model(path, compile=False, safe_mode=not unsafe)  # pyright: ignore[reportReturnType]
     except Exception as error:
         reason = first_line(error)
         said = str(error).replace(str(path), "").lower()  # Keras has no classes of error for these
@@ -82,3 +84,24 @@ def _damaged(path: pathlib.Path, error: Exception) -> DamagedFile:
         f"{path} cannot be loaded as a SavedModel: {first_line(error)} It is damaged, or of another version of "
         "TensorFlow. Export it again."
     )
+
+
+def output_shapes(model: keras.Model, spec: Callable[[], tf.TensorSpec]) -> dict[str, tuple[int | None, ...]]:
+    """Return the shapes of a model's outputs by name, without the batch axis; ``spec`` gives its input if needed."""
+    if getattr(model, "outputs", None):
+        outputs = named_outputs(model, getattr(model, "_outputs_struct", model.outputs))
+    else:
+        run = tf.function(lambda x: named_outputs(model, model(x, training=False)), autograph=False)
+        outputs = run.get_concrete_function(spec()).structured_outputs
+    return {name: tuple(one.shape[1:]) for name, one in outputs.items()}
+
+
+def named_outputs(model: keras.Model, outputs: Any) -> dict[str, Any]:
+    """Return a model's outputs by name: ``scores`` where there is one."""
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    flat = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    if len(flat) == 1:
+        return {"scores": flat[0]}
+    names = getattr(model, "output_names", None) or []
+    return dict(zip(names if len(names) == len(flat) else map(str, range(len(flat))), flat, strict=True))

@@ -111,10 +111,8 @@ def arrays(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...], np.dtype]
         return
     with zipfile.ZipFile(path) as archive:
         if _WEIGHTS in archive.namelist():
-            with (
-                archive.open(_WEIGHTS) as member,
-                h5py.File(io.BufferedReader(cast(io.RawIOBase, member)), "r") as file,
-            ):
+            raw = cast(io.RawIOBase, archive.open(_WEIGHTS))  # for a buffered reader it is one
+            with raw, h5py.File(io.BufferedReader(raw), "r") as file:
                 yield from _within(path, file)
 
 

@@ -60,10 +60,8 @@ def _row(name: str, given: dict[str | None, ast.expr], file: pathlib.Path) -> Zo
         weights = given.get("weights", ast.Dict([], []))
         if not isinstance(weights, ast.Dict):
             raise ValueError("weights must be a dictionary display")
-        ships = {
-            ast.literal_eval(key): _ships(value)
-            for key, value in zip(filter(None, weights.keys), weights.values, strict=True)
-        }
+        named = zip(filter(None, weights.keys), weights.values, strict=True)
+        ships = {ast.literal_eval(key): _ships(value) for key, value in named}
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{file}: @register of {name} must give literals: {error}") from error
     return ZooRow(name, weights=ships, **facts)

@@ -101,7 +101,6 @@ _STAGES = (
 )
 _BLOCKS = sum(stage[-1] for stage in _STAGES)
 """How many blocks there are; they count from 0."""
-_WEIGHTS = pathlib.Path(__file__).parent / "weights" / "gaze.npz"
 
 
 @register(
@@ -113,7 +112,7 @@ _WEIGHTS = pathlib.Path(__file__).parent / "weights" / "gaze.npz"
     weights={
         "kerasal": Weights(
             "gaze on OSIE and crowd, on EfficientNet-Lite0's ImageNet weights; half precision",
-            _WEIGHTS,
+            pathlib.Path(__file__).parent / "weights" / "gaze.npz",
             "45fb629ce9df6e8459a0fa5aacf47e0d360c3e609a35efbfd1a077628646789e",
         )
     },

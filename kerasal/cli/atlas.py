@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-from typer import Option
+from typer import BadParameter, Context, Exit, Option
 
 from kerasal.cli import options
 from kerasal.cli.opening import Load, loading
@@ -17,7 +16,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 @loading("preprocessing", "labels", "weights", "net_options", "fit")
 def atlas(
-    context: typer.Context,
+    context: Context,
     load: Load,
     images: Annotated[
         list[Path] | None,
@@ -89,14 +88,14 @@ def atlas(
         remark(f"Not complete after {budget}: {', '.join(map(str, built.tally))}. The same command goes on.")
     say(f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s")
     if built.failed:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _seconds(text: str) -> float:
     """Read 10m, 90s, 1.5h or a number of seconds."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
     if not found:
-        raise typer.BadParameter(f"--budget is a time such as 10m, 90s or 1h; received {text!r}")
+        raise BadParameter(f"--budget is a time such as 10m, 90s or 1h; received {text!r}")
     return float(found[1]) * _UNITS[found[2]]
 
 

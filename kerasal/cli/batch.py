@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-from typer import Argument, Option
+from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import options
 from kerasal.cli.session import remark, say, when_stopped
@@ -60,7 +59,7 @@ def batch(
     be read is a dead letter in the manifest, and makes the exit code 1.
     """
     if class_ and channel:
-        raise typer.BadParameter("give --class or --channel, not both")
+        raise BadParameter("give --class or --channel, not both")
     own = options.options_of(option, "--option", "samples=20")
     from kerasal.batch import run
 
@@ -102,4 +101,4 @@ def _report(found) -> None:
     if found.dead_letters and not found.results:
         raise ValueError("Nothing could be done for any of the images; the remarks above say why.")
     if found.dead_letters:
-        raise typer.Exit(1)
+        raise Exit(1)

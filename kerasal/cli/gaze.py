@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-from typer import Argument, Option
+from typer import Argument, Exit, Option
 
 from kerasal.cli import gaze_opening as opening
 from kerasal.cli import options
@@ -57,7 +56,7 @@ def predict(
     scale = "0..1" if found.postprocess == "examiners" else "each from its lowest to its highest value"
     say(f"{output}  {found.count} maps (16 bits: {scale}) and overlays")
     if found.skipped:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 @options.taking("how", opening.HOW | {"size": (opening.Size, None)})

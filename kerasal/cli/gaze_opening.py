@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from kerasal.cli import options
 from kerasal.cli.opening import open_model
@@ -87,5 +86,5 @@ def size_of(text: str | None) -> tuple[int, int] | None:
     """Read HEIGHTxWIDTH."""
     size = None if text is None else options.sides(text)
     if text is not None and size is None:
-        raise typer.BadParameter(f"--size is HEIGHTxWIDTH, such as 240x320; received {text!r}")
+        raise BadParameter(f"--size is HEIGHTxWIDTH, such as 240x320; received {text!r}")
     return size

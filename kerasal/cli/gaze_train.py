@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-from typer import Argument, Option
+from typer import Argument, Option, echo
 
 from kerasal.cli import gaze_opening as opening
 from kerasal.cli.options import Fresh, NetOption, Output, Quiet, Strategy, Unsafe, options_of, taking
@@ -129,11 +128,11 @@ def _report(result) -> None:
     last = validated.iloc[-1]
     shown = best if result.recipe.keep == "best" else last
     for name, reason in result.skipped.items():
-        typer.echo(f"Not trained on: {name}: {reason}", err=True)
-    typer.echo(
+        echo(f"Not trained on: {name}: {reason}", err=True)
+    echo(
         f"validation after epoch {int(shown['epoch'])}{' (kept: the best)' if result.recipe.keep == 'best' else ''}: "
         f"loss {shown['val_loss']:.5g}, MSE {shown['val_mse']:.5g}, CC {shown['val_cc']:.4f}"
     )
     names = sorted(path.name for path in result.output.iterdir() if not path.name.startswith("."))
-    typer.echo(f"{len(result.history)} epochs, {len(result.steps)} steps. In {result.output}: {', '.join(names)}.")
-    typer.echo(f"Next: kerasal gaze evaluate {result.output} --data …, or kerasal gaze predict {result.output} IMAGE…")
+    echo(f"{len(result.history)} epochs, {len(result.steps)} steps. In {result.output}: {', '.join(names)}.")
+    echo(f"Next: kerasal gaze evaluate {result.output} --data …, or kerasal gaze predict {result.output} IMAGE…")

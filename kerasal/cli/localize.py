@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-from typer import Argument, Option
+from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import options
 from kerasal.cli.opening import Load, loading
@@ -110,7 +109,7 @@ def localize_score(
     """
     options.check_output(output, (".csv",), beside=(".json",))
     if not 0 < overlap <= 1:
-        raise typer.BadParameter(f"--iou is above 0 and at most 1; received {overlap}")
+        raise BadParameter(f"--iou is above 0 and at most 1; received {overlap}")
     opened = load()
     from kerasal import localization
 
@@ -154,4 +153,4 @@ def _report(report, output: Path) -> None:
         raise ValueError(f"None of the {total} images could be scored; the column error of {output} says why.")
     if len(failed):
         remark(f"{len(failed)} of {len(report.table)} images could not be scored.")
-        raise typer.Exit(code=1)
+        raise Exit(code=1)

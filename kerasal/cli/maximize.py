@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
-from typer import Option
+from typer import BadParameter, Option
 
 from kerasal.cli import options
 from kerasal.cli.opening import Load, loading
@@ -104,9 +103,9 @@ def maximize(
 def _layer_and_channels(class_, layer, channels, channel) -> tuple[str, list[int] | None] | None:
     """Read the ways to name channels; None if classes are meant."""
     if sum(map(bool, (class_, layer, channel))) != 1:
-        raise typer.BadParameter("give --class (it may be repeated), --layer LAYER or --channel LAYER:0-63")
+        raise BadParameter("give --class (it may be repeated), --layer LAYER or --channel LAYER:0-63")
     if channels != "all" and not layer:
-        raise typer.BadParameter("--channels goes with --layer")
+        raise BadParameter("--channels goes with --layer")
     if layer:
         return layer, None if channels == "all" else options.numbers(channels)
     return options.layer_channels(channel) if channel else None

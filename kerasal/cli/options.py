@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from kerasal.cli.outputs import check_output as check_output
 from kerasal.cli.outputs import refuse_inputs as refuse_inputs
@@ -120,11 +119,11 @@ def numbers(text: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise typer.BadParameter(f"expected numbers such as 5, 0-63 or 1,4,9; received {text!r}")
+            raise BadParameter(f"expected numbers such as 5, 0-63 or 1,4,9; received {text!r}")
         if dash and int(last) < int(first):
-            raise typer.BadParameter(f"the range {part.strip()} runs backwards")
+            raise BadParameter(f"the range {part.strip()} runs backwards")
         if dash and int(last) - int(first) > 100_000:
-            raise typer.BadParameter(f"the range {part.strip()} is too long")
+            raise BadParameter(f"the range {part.strip()} is too long")
         found += range(int(first), int(last or first) + 1)
     return list(dict.fromkeys(found))
 
@@ -134,7 +133,7 @@ def options_of(given: list[str] | None, flag: str = "--net-option", example: str
     try:
         return read_key_values(given, flag, example)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise BadParameter(str(error)) from error
 
 
 def number_or_word(text: str) -> float | str:
@@ -169,7 +168,7 @@ def one_channel(text: str | None) -> tuple[str, int] | None:
         return None
     layer, channels = layer_channels(text)
     if channels is None or len(channels) != 1:
-        raise typer.BadParameter(f"--channel is LAYER:NUMBER; received {text!r}")
+        raise BadParameter(f"--channel is LAYER:NUMBER; received {text!r}")
     return layer, channels[0]
 
 
@@ -179,5 +178,5 @@ def layer_channels(text: str) -> tuple[str, list[int] | None]:
     if not colon:
         return text, None
     if not layer:
-        raise typer.BadParameter(f"expected LAYER:0-63; received {text!r}")
+        raise BadParameter(f"expected LAYER:0-63; received {text!r}")
     return layer, numbers(channels)

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-from typer import Option
+from typer import BadParameter, Option
 
 from kerasal.cli import options
 from kerasal.cli.opening import Load, loading, open_model
@@ -42,7 +41,7 @@ def patterns(
     validation, propagation = (output.with_name(f"{output.stem}-{what}{output.suffix}") for what in _MORE)
     options.refuse_inputs([validation, validation.with_suffix(".csv"), propagation])
     if rescale is not None and not validate:
-        raise typer.BadParameter("--rescale goes with --validate")
+        raise BadParameter("--rescale goes with --validate")
     chosen = options.numbers(channels) if channels else None
     opened, how = load(), load.keywords
     weights = how["weights"]

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-from typer import Argument, Option
+from typer import Argument, Exit, Option
 
 from kerasal.cli import options
 from kerasal.cli.session import when_stopped
@@ -82,7 +81,7 @@ def show_scores(report, output: Path) -> None:
 
     Raises:
         ValueError: no image has scores.
-        typer.Exit: with code 1, some images have none.
+        Exit: with code 1, some images have none.
     """
     from rich.console import Console
     from rich.table import Table
@@ -117,7 +116,7 @@ def show_scores(report, output: Path) -> None:
         raise ValueError(
             f"None of the {len(report.table)} images could be scored; the column error of {output} says why."
         )
-    raise typer.Exit(code=1)
+    raise Exit(code=1)
 
 
 def _cell(row) -> str:

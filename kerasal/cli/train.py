@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option, echo
 
 from kerasal.cli import options
 from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
@@ -67,7 +66,7 @@ def train(
     that look into a model take the folder of the run, and know its classes and pixels.
     """
     if features and evolution is None:
-        raise typer.BadParameter("--features goes with --evolution FOLDER")
+        raise BadParameter("--features goes with --evolution FOLDER")
     if seed is not None and not 0 <= seed < 2**32:
         raise ValueError(f"--seed is a whole number in 0..{2**32 - 1}. Received: {seed}.")
     changes = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
@@ -162,14 +161,14 @@ def _report(setup, source: str, output: Path, epochs: int, evolution: Path | Non
     for what, part in (("train accuracy", setup.train), ("test accuracy ", setup.test)):
         share = training.accuracy(setup.model, part, setup.preprocessing)
         count = len(part) if setup.from_folders else len(part[1])
-        typer.echo(f"{what} {share:.4f}  ({count:,} images{', dropout off' * (part is setup.train)})")
+        echo(f"{what} {share:.4f}  ({count:,} images{', dropout off' * (part is setup.train)})")
     ran = f"{epochs} epoch{'s' * (epochs != 1)}, seed {setup.recipe['seed']}"
     files = f"{name}.weights.h5", f"{name}.keras", "history.csv", "curves.png", "confusion.png", "checkpoint.npz"
-    typer.echo(f"{ran}. In {output}: {', '.join(files)}.")
+    echo(f"{ran}. In {output}: {', '.join(files)}.")
     if evolution is not None:
-        typer.echo(f"How its features came about: {evolution / 'evolution.png'}.")
+        echo(f"How its features came about: {evolution / 'evolution.png'}.")
     following = f'kerasal.create_model("{source}", weights="{output / f"{name}.weights.h5"}")'
     if setup.from_folders:
         first = setup.names[0] if " " not in setup.names[0] else f'"{setup.names[0]}"'
         following = f"kerasal attribute gradcam {output} PHOTO -c {first}"
-    typer.echo(f"Next: {following}, or --epochs to train longer.")
+    echo(f"Next: {following}, or --epochs to train longer.")

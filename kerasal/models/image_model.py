@@ -206,10 +206,8 @@ class ImageModel:
     def scores(self, photos: Any, *, top: int = 5) -> pd.DataFrame:
         """Return the top classes of each image, one row per class: image, rank, class_index, label, score.
 
-        Scores are the model's outputs as it gives them; ranks count from 1; a class without a name has its number.
-
-        Raises:
-            ValueError: the model has not one output (N, classes); see also ``inputs``.
+        Scores are the model's outputs as it gives them; ranks count from 1. Errors are those of ``inputs`` and
+        ``outputs``.
         """
         rows = []
         for image, values in enumerate(self.outputs(self.inputs(photos))):
@@ -218,7 +216,7 @@ class ImageModel:
         return pd.DataFrame(rows, columns=["image", "rank", "class_index", "label", "score"])
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Run a classifier at inference; return its outputs, float64 (N, classes); a ValueError for another model."""
+        """Run a classifier at inference; return its outputs, float64 (N, classes). ValueError for any other model."""
         with hooks.unchanged(self.keras_model):
             outputs = self.keras_model(inputs, training=False)
         if not hasattr(outputs, "shape") or len(outputs.shape) != 2:

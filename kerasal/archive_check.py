@@ -153,7 +153,7 @@ def _within(path: pathlib.Path, group) -> Iterator[tuple[str, tuple[int, ...], n
             yield str(entry.name), entry.shape or (), entry.dtype
 
 
-def check_expansion(path, claimed: int, stored: int, what: str = "", always: int = _ALWAYS) -> None:
+def check_expansion(path: str | os.PathLike, claimed: int, stored: int, what: str = "", always: int = _ALWAYS) -> None:
     """Refuse contents of ``claimed`` bytes in a file of ``stored``, if they are out of proportion.
 
     Raises:

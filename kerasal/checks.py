@@ -3,7 +3,7 @@
 import math
 import numbers
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -55,11 +55,11 @@ def check_number(
         ValueError: something else; ``none`` and ``remedy`` are as in ``check_int``.
     """
     bounds = {"of at least": minimum, "above": above, "at most": maximum, "below": below}
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if is_number and math.isfinite(value):
-        inside = (minimum is None or value >= minimum) and (above is None or value > above)
-        if inside and (maximum is None or value <= maximum) and (below is None or value < below):
-            return float(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
+        number = cast(float, value)  # NumPy's and fractions compare like one
+        inside = (minimum is None or number >= minimum) and (above is None or number > above)
+        if inside and (maximum is None or number <= maximum) and (below is None or number < below):
+            return float(number)
     limits = " and ".join(f"{word} {limit:g}" for word, limit in bounds.items() if limit is not None)
     if minimum is not None and maximum is not None:
         limits = f"in {minimum:g}..{maximum:g}"

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from kerasal.names import unknown_name_message
 
+__all__ = ["UnnamedClasses", "find", "load", "short"]
+
 _ASSETS = pathlib.Path(__file__).parent / "assets"
 _SETS = ("imagenet", "digits")
 

@@ -13,6 +13,8 @@ import numpy as np
 from kerasal.checks import refuse_mask
 from kerasal.names import unknown_name_message
 
+__all__ = ["CONVENTIONS", "NoPreprocessing", "Preprocessing", "get"]
+
 
 class NoPreprocessing(ValueError):
     """It is not known how a model wants its pixels."""

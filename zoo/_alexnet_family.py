@@ -35,8 +35,8 @@ def build(
     classifier_activation: str | None,
     width: float,
     dense_bias: float = 0.0,
-    constraint=None,
-    jitter=None,
+    constraint: Any = None,
+    jitter: Any = None,
 ) -> keras.Model:
     """Build the net: normal weights of standard deviation .01 and the biases of ``convolutions`` and ``dense_bias``.
 

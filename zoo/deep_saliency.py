@@ -57,7 +57,7 @@ _IMAGENET = {"vgg16": "VGG16", "vgg19": "VGG19"}
 _AFFINE = ("input_affine/kernel", "input_affine/bias")
 
 
-def identify(shapes) -> str | None:
+def identify(shapes: list[tuple[int, ...]]) -> str | None:
     """Say whose weights have these shapes: the backbone, and the width and the last layer that are not the default."""
     kernels = sorted(shape for shape in shapes if len(shape) == 4)
     width = next((shape[3] / _FILTERS[0] for shape in kernels if shape[:3] == (3, 3, 3)), 1.0)

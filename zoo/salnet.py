@@ -30,7 +30,7 @@ VARIANTS = {
 _LAST, _ENLARGE = 13, 4
 
 
-def identify(shapes) -> str | None:
+def identify(shapes: list[tuple[int, ...]]) -> str | None:
     """Say whose weights have these shapes: the variant, and the width where it is not 1."""
     kernels = [shape for shape in shapes if len(shape) == 4]
     first = next((shape for shape in kernels if shape[:3] == (7, 7, 3)), None)
@@ -71,8 +71,8 @@ def salnet(*, variant: str = "deployed", input_shape: tuple = (240, 320, 3), wid
         _ENLARGE,
         padding="same",
         use_bias=False,
-        kernel_initializer=_bilinear,
-        name="deconv1",  # pyright: ignore[reportArgumentType]
+        kernel_initializer=_bilinear,  # pyright: ignore[reportArgumentType]
+        name="deconv1",
     )(tensor)
     outputs = layers.Reshape(tuple(input_shape[:2]), name="map")(tensor)
     return keras.Model(inputs, outputs, name="salnet")

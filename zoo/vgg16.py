@@ -38,5 +38,9 @@ def vgg16(
 ) -> keras.Model:
     """Build VGG16; without ``include_top``, the convolutions alone, for images of any size from 32 pixels on."""
     return keras.applications.VGG16(
-        include_top, weights, input_shape=input_shape, classes=classes, classifier_activation=classifier_activation
+        include_top,
+        weights,
+        input_shape=input_shape,
+        classes=classes,
+        classifier_activation=classifier_activation,  # pyright: ignore[reportArgumentType]
     )

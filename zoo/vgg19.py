@@ -37,5 +37,9 @@ def vgg19(
 ) -> keras.Model:
     """Build VGG19; without ``include_top``, the convolutions alone, for images of any size from 32 pixels on."""
     return keras.applications.VGG19(
-        include_top, weights, input_shape=input_shape, classes=classes, classifier_activation=classifier_activation
+        include_top,
+        weights,
+        input_shape=input_shape,
+        classes=classes,
+        classifier_activation=classifier_activation,  # pyright: ignore[reportArgumentType]
     )

@@ -19,12 +19,17 @@ import types
 import warnings
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasal.archive_check import first_line
 from kerasal.digests import digest_file
 from kerasal.names import unknown_name_message
 from kerasal.process import check_process
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["ModelSpec", "Weights", "create_model", "list_models", "load_model", "model_spec", "register"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +82,7 @@ class ModelSpec:
 _specs: dict[str, ModelSpec] = {}
 
 
-def register(**facts) -> Callable[[Callable], Callable]:
+def register(**facts: Any) -> Callable[[Callable], Callable]:
     """Enter the decorated function into the registry under its own name; ``facts`` are the fields of ``ModelSpec``.
 
     Raises:
@@ -117,7 +122,7 @@ def model_spec(name: str) -> ModelSpec:
     return _specs[name]
 
 
-def create_model(name: str, weights: str | os.PathLike | None = None, **options):
+def create_model(name: str, weights: str | os.PathLike | None = None, **options: Any) -> "keras.Model":
     """Build the model ``name`` as a ``keras.Model``.
 
     Args:
@@ -167,7 +172,7 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options)
     return model
 
 
-def load_model(path_or_name: str | os.PathLike, *, unsafe: bool = False):
+def load_model(path_or_name: str | os.PathLike, *, unsafe: bool = False) -> "keras.Model":
     """Load a zoo model by name (with its shipped weights where it has some), a Keras file, or a SavedModel folder.
 
     Args:

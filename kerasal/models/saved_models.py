@@ -13,6 +13,7 @@ import functools
 import math
 import pathlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from kerasal.archive_check import check_expansion
 
@@ -57,7 +58,7 @@ def check_saved_model(path: pathlib.Path, *, unsafe: bool = False) -> None:
         )
 
 
-def find_refused(meta_graph) -> list[tuple[str, str]]:
+def find_refused(meta_graph: Any) -> list[tuple[str, str]]:
     """Return the operations of a ``MetaGraphDef`` that may do more than compute, each once, with where it was found."""
     graph = _Graph(meta_graph)
     saving, restoring = graph.reach(graph.saver("save")), graph.reach(graph.saver("restore"))

@@ -12,8 +12,10 @@ from kerasal.array_check import check_arrays
 from kerasal.models.model_files import load_file
 from kerasal.store import write_arrays
 
+import keras
 
-def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str]:
+
+def load_weights(model: keras.Model, path: pathlib.Path, *, partly: bool = False) -> list[str]:
     """Load a ``.weights.h5``, ``.keras``, ``.h5`` or ``.npz`` file into a model; return the layers that it lacks.
 
     Args:
@@ -42,7 +44,9 @@ def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str
     return []
 
 
-def set_arrays(model, arrays: dict[str, np.ndarray], origin, *, partly: bool = False, spare: bool = False) -> list[str]:
+def set_arrays(
+    model: keras.Model, arrays: dict[str, np.ndarray], origin: object, *, partly: bool = False, spare: bool = False
+) -> list[str]:
     """Set a model's weights to ``layer/weight`` arrays; return the layers without any. See ``load_weights``.
 
     Args:
@@ -97,7 +101,7 @@ def _check_fits(model, path: pathlib.Path) -> None:
         raise ValueError(f"The file holds {len(stored)} arrays, the model {len(own)}, or of other shapes.")
 
 
-def save_npz(model, path: pathlib.Path, dtype: str | None = None) -> pathlib.Path:
+def save_npz(model: keras.Model, path: pathlib.Path, dtype: str | None = None) -> pathlib.Path:
     """Write a model's weights as an ``.npz`` of ``layer/weight`` arrays, as they are or as ``"float16"``.
 
     The file is written beside ``path`` and renamed, and is the same for the same weights.
@@ -149,7 +153,7 @@ def _variables(model) -> dict:
     return found
 
 
-def load_folded(model, path: pathlib.Path) -> None:
+def load_folded(model: keras.Model, path: pathlib.Path) -> None:
     """Load a ``.keras`` file's convolutions, their batch normalisations folded in, into those of the same names.
 
     A convolution X or X_conv of the file is followed by a normalisation X_bn; ``model`` has X with a bias instead. With

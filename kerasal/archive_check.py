@@ -2,7 +2,8 @@
 
 An HDF5 file may declare an array of any shape and store none of it, a compressed archive may unfold to a thousand times
 its size, and a link or an external array may lead to another file of the machine. (Keras 3.15 refuses the same from
-4 GiB on; below that, and in archives, nothing does.)
+4 GiB on; below that, and in archives, nothing does.) What is refused is a ``DamagedFile``, and an ``ImplausibleFile``
+where it claims too much.
 """
 
 import io
@@ -39,24 +40,28 @@ class ImplausibleFile(DamagedFile):
 
 
 def check_claims(path: pathlib.Path) -> None:
-    """Refuse a ``.keras`` or HDF5 file that is truncated, or whose arrays are not in it.
-
-    Raises:
-        DamagedFile: the file ends early, is damaged, claims far more than it stores, or leads to other files.
-    """
+    """Refuse a ``.keras`` or HDF5 file that is damaged, claims far more than it stores, or leads to other files."""
     import h5py
 
     check_whole(path)
     if not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
         return
+    stored, claimed = path.stat().st_size, 0
     try:
-        _check_sizes(path)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                claimed = sum(member.file_size for member in archive.infolist())
+            check_expansion(path, claimed, stored)
+        _check_heaps(path)
+        for name, shape, dtype in arrays(path):
+            claimed += math.prod(shape) * dtype.itemsize
+            check_expansion(path, claimed, stored, f", as {name} of shape {shape}")
     except DamagedFile:
         raise
     except Exception as error:  # zipfile, zlib and HDF5 raise anything, KeyError and RuntimeError too
         reason = first_line(error)
         if "truncated" in reason:
-            reason = f"it is truncated after {path.stat().st_size} bytes"
+            reason = f"it is truncated after {stored} bytes"
         raise DamagedFile(f"{path} cannot be read: {reason.rstrip('.')}. Copy, download or save it again.") from error
 
 
@@ -68,25 +73,8 @@ def first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _check_sizes(path: pathlib.Path) -> None:
-    """Add up what a file claims, and stop where it is too much."""
-    stored, claimed = path.stat().st_size, 0
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            claimed = sum(member.file_size for member in archive.infolist())
-        check_expansion(path, claimed, stored)
-    _check_heaps(path)
-    for name, shape, dtype in arrays(path):
-        claimed += math.prod(shape) * dtype.itemsize
-        check_expansion(path, claimed, stored, f", as {name} of shape {shape}")
-
-
 def check_whole(path: pathlib.Path) -> None:
-    """Refuse an archive that begins as one and has no end.
-
-    Raises:
-        DamagedFile: it was cut off, as by a download or a copy that stopped.
-    """
+    """Refuse an archive that begins as one and has no end, cut off as by a download or a copy that stopped."""
     with path.open("rb") as file:
         start = file.read(4)
     if start == b"PK\x03\x04" and not zipfile.is_zipfile(path):
@@ -99,9 +87,7 @@ def check_whole(path: pathlib.Path) -> None:
 def arrays(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...], np.dtype]]:
     """Yield the name, shape and type of every array in an HDF5 or ``.keras`` file, without reading one.
 
-    Raises:
-        DamagedFile: a link or an array whose values are elsewhere.
-        OSError: no HDF5 file.
+    Refuses a link, and an array whose values are elsewhere; an OSError is no HDF5 file.
     """
     import h5py
 
@@ -117,11 +103,7 @@ def arrays(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...], np.dtype]
 
 
 def npz_arrays(path: pathlib.Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array in an ``.npz`` archive, from their heads alone.
-
-    Raises:
-        ValueError: no such archive.
-    """
+    """Return the shape of every array in an ``.npz`` archive, from their heads alone; ValueError for another file."""
     with zipfile.ZipFile(path) as archive:
         found = {}
         for name in archive.namelist():
@@ -154,11 +136,7 @@ def _within(path: pathlib.Path, group) -> Iterator[tuple[str, tuple[int, ...], n
 
 
 def check_expansion(path: str | os.PathLike, claimed: int, stored: int, what: str = "", always: int = _ALWAYS) -> None:
-    """Refuse contents of ``claimed`` bytes in a file of ``stored``, if they are out of proportion.
-
-    Raises:
-        ImplausibleFile: they are; the message says what to do if the file is to be trusted.
-    """
+    """Refuse contents of ``claimed`` bytes in a file of ``stored``, if they are out of proportion."""
     if claimed > largest_claim(stored, always):
         raise ImplausibleFile(
             f"{path} claims to hold {claimed / 2**20:,.0f} MiB{what}, in a file of {stored:,} bytes. It is damaged, or "

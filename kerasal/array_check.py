@@ -22,12 +22,9 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes; LZMA
 def check_arrays(path: pathlib.Path) -> None:
     """Refuse an ``.npy`` or ``.npz`` file whose arrays are not in it, or which unfolds out of proportion.
 
-    What is neither is left to its reader. Nothing but heads is read.
-
-    Raises:
-        ImplausibleFile: an array that claims more bytes than follow its head, a kind of compression that NumPy does
-            not write, or contents far larger than the file.
-        Exception: a damaged archive or head, as zipfile, zlib and NumPy raise it.
+    An ``ImplausibleFile`` has an array that claims more bytes than follow its head, a compression that NumPy does not
+    write, or contents far larger than the file; other damage is whatever zipfile, zlib and NumPy raise. What is neither
+    kind of file is left to its reader. Nothing but heads is read.
     """
     stored = path.stat().st_size
     with path.open("rb") as file:
@@ -61,11 +58,7 @@ def _check_head(file: IO[bytes], size: int, name: str) -> None:
 
 
 def gunzip(path: pathlib.Path, data: bytes) -> bytes:
-    """Return what gzip-compressed ``data`` of the file at ``path`` holds.
-
-    Raises:
-        ValueError: damaged, truncated, or out of proportion to the file.
-    """
+    """Return what gzip-compressed ``data`` of the file at ``path`` holds; ValueError if damaged or too much."""
     limit, found = largest_claim(len(data), ALWAYS), []
     while data:
         unpacker = zlib.decompressobj(wbits=31)

@@ -27,15 +27,9 @@ class FolderInUse(ValueError):
 def locked(folder: str | os.PathLike) -> Iterator[None]:
     """Keep every other ``locked`` out of a folder, which is made if need be, until this one ends or its process does.
 
-    The system holds the lock (``flock``), so that a process that is killed leaves none. A folder that was made here and
+    The system holds the lock (``flock``), so that a process that is killed leaves none; a file system without locks is
+    a warning. ``FolderInUse`` names the process, machine and start of another holder. A folder that was made here and
     into which nothing was written is removed again.
-
-    Raises:
-        FolderInUse: another one holds it; its process, machine and start are named.
-        OSError: the folder cannot be made or written to.
-
-    Warns:
-        UserWarning: the file system has no locks.
     """
     folder = pathlib.Path(folder)
     made = not folder.exists()

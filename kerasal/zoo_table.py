@@ -29,11 +29,7 @@ class ZooRow(NamedTuple):
 
 
 def read_zoo(pattern: str = "*") -> list[ZooRow]:
-    """Return a row for each model of the zoo whose name matches a shell pattern, sorted by name.
-
-    Raises:
-        ValueError: a file of the zoo does not say it in literals.
-    """
+    """Return a row for each model of the zoo whose name matches a shell pattern, sorted by name."""
     spec = importlib.util.find_spec("kerasal.zoo")
     folders = [pathlib.Path(place) for place in (spec and spec.submodule_search_locations) or ()]
     rows = [row for folder in folders for file in sorted(folder.glob("*.py")) for row in _rows(file)]

@@ -38,21 +38,11 @@ def build(
     constraint: Any = None,
     jitter: Any = None,
 ) -> keras.Model:
-    """Build the net: normal weights of standard deviation .01 and the biases of ``convolutions`` and ``dense_bias``.
+    """Build the net: normal weights of standard deviation .01, and the biases of ``convolutions`` and ``dense_bias``.
 
-    Args:
-        name: of the model.
-        convolutions: five of them; layers are conv1, norm1, pool1 and so on, then fc6, fc7 and predictions.
-        classes: outputs.
-        input_shape: (H, W, C).
-        classifier_activation: of the outputs.
-        width: a factor on filters and dense units.
-        dense_bias: at the start, of fc6 and fc7.
-        constraint: on the kernels of the convolutions.
-        jitter: a layer on the input.
-
-    Raises:
-        ValueError: unusable options, or an image that is too small for the poolings.
+    Layers are conv1, norm1, pool1 and so on, then fc6 and fc7, which start with ``dense_bias``, and predictions.
+    ``width`` is a factor on filters and dense units, ``constraint`` is on the kernels of the convolutions, and
+    ``jitter`` a layer on the input. Unusable options, or an image that is too small for the poolings, are a ValueError.
     """
     check_int("classes", classes, 2)
     check_size("input_shape", input_shape, ("H", "W", "C"))

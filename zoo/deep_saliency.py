@@ -96,7 +96,9 @@ def deep_saliency(
     check_number("width", width, above=0, maximum=4)
     if weights and (backbone_weights or width != 1):
         raise ValueError('weights="imagenet" goes with width=1 and without backbone_weights.')
-    _check_shape(input_shape)
+    sides = tuple(input_shape)[:2]
+    if len(input_shape) != 3 or input_shape[2] != 3 or any(side is not None and side < 32 for side in sides):
+        raise ValueError(f"input_shape is (H, W, 3) from 32 pixels on, or (None, None, 3). Received: {input_shape!r}.")
     encoder = _encoder(backbone, width, padding, tuple(input_shape))
     names = [layer.name for layer in encoder.layers if not layer.name.endswith(("input", "pad"))]
     if from_layer not in names:
@@ -183,9 +185,3 @@ def _folded(arrays: dict[str, np.ndarray], padding: str) -> dict[str, np.ndarray
     rest["block1_conv1/kernel"] = np.einsum("bm,hwmo->hwbo", matrix, kernel).astype(np.float32)
     rest["block1_conv1/bias"] = (bias + np.einsum("m,hwmo->o", shift, kernel)).astype(np.float32)
     return rest
-
-
-def _check_shape(shape: tuple) -> None:
-    sides = tuple(shape)[:2]
-    if len(shape) != 3 or shape[2] != 3 or any(side is not None and side < 32 for side in sides):
-        raise ValueError(f"input_shape is (H, W, 3) from 32 pixels on, or (None, None, 3). Received: {shape!r}.")

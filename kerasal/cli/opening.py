@@ -20,13 +20,7 @@ def loading(*names: str) -> Callable:
 
 
 def open_model(source: str, *, net_options: list[str] | None = None, **given: Any):
-    """Load what MODEL names as an ``ImageModel``, and say on the error stream what had to be assumed.
-
-    Args:
-        source: a zoo name, a file or a folder.
-        net_options: of a zoo model, as KEY=VALUE.
-        **given: of ``kerasal.open_model``.
-    """
+    """Return ``kerasal.open_model`` of what MODEL names, and say on the error stream what had to be assumed."""
     zoo_options = options.options_of(net_options)
     load_tensorflow()
     from kerasal import models

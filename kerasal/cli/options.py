@@ -80,10 +80,8 @@ def opening(*names: str) -> dict[str, tuple[Any, Any]]:
 def taking(name: str, group: Mapping[str, tuple[Any, Any]] | type, make: Callable[..., Any] = dict) -> Callable:
     """Let a command have the options of a group, after its own, in place of its parameter ``name``.
 
-    Args:
-        name: of the parameter, to which is passed what ``make`` makes of the options, by default a dictionary.
-        group: name -> (annotation, default) of the options, or a class with such attributes.
-        make: a function of the options.
+    That is passed what ``make`` makes of them. The group maps names to (annotation, default), or is a class with such
+    attributes.
     """
     if isinstance(group, type):
         options = {key: (kind, getattr(group, key)) for key, kind in inspect.get_annotations(group).items()}

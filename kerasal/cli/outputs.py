@@ -56,17 +56,9 @@ class App(typer.Typer):
 def check_output(
     path: Path | None, suffixes: tuple[str, ...], *, beside: Iterable[str] = (), folders: bool = True
 ) -> None:
-    """Refuse an output path before the work is done, not after.
+    """Refuse an output path, before the work is done, that has another suffix, is an input or cannot be written.
 
-    Args:
-        path: the file; None is not written.
-        suffixes: of which it may have one.
-        beside: suffixes of other files of the same name that are written too.
-        folders: see ``refuse_inputs``.
-
-    Raises:
-        typer.BadParameter: another suffix, a folder, or an input.
-        OSError: nothing can be written there.
+    None is not written. ``beside`` are suffixes of other files of the same name that are written too.
     """
     if path is None:
         return
@@ -85,9 +77,6 @@ def refuse_inputs(written: Iterable[Path], *, read: Iterable[str | os.PathLike] 
         written: the files that are going to be written.
         read: inputs beside the files among the command's arguments.
         folders: whether what lies in a folder among its arguments, and is of a kind that is read there, is an input.
-
-    Raises:
-        typer.BadParameter: one of them is an input; both are named.
     """
     there = [path for path in written if path.exists()]
     if not there:

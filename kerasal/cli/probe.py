@@ -116,10 +116,7 @@ def _show(tables: dict) -> None:
         shown = Table(Column("layer", no_wrap=True), "features", *scores, title=name or None)
         for layer, rows in table.groupby("layer", sort=False):
             found = {(row.classifier, row.per_class): row for row in rows.itertuples()}
-            cells = [_score(found[one]) for one in asked]
+            picked = [found[one] for one in asked]
+            cells = [f"{row.mean:.3f}" + ("" if row.std != row.std else f" ± {row.std:.3f}") for row in picked]
             shown.add_row(layer, f"{rows['features'].iloc[0]:,}", *cells)
         results().print(shown)
-
-
-def _score(row) -> str:
-    return f"{row.mean:.3f}" + ("" if row.std != row.std else f" ± {row.std:.3f}")

@@ -79,9 +79,7 @@ def score(
 def show_scores(report, output: Path) -> None:
     """Print the summary and the definitions of a report; notes and failures go to the error stream.
 
-    Raises:
-        ValueError: no image has scores.
-        Exit: with code 1, some images have none.
+    Failures make the exit code 1, and nothing but failures is an error.
     """
     from rich.console import Console
     from rich.table import Table

@@ -62,11 +62,11 @@ def export(
 
 
 def _listed(tensors: dict) -> str:
-    return "\n".join(f"{name} {one['dtype']} ({_sides(one['shape'])})" for name, one in tensors.items())
-
-
-def _sides(shape: list) -> str:
-    return ", ".join(["N", *(str(side or "any") for side in shape[1:])])
+    lines = []
+    for name, one in tensors.items():
+        sides = ", ".join(["N", *(str(side or "any") for side in one["shape"][1:])])
+        lines.append(f"{name} {one['dtype']} ({sides})")
+    return "\n".join(lines)
 
 
 def serve(

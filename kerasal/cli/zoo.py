@@ -21,7 +21,8 @@ def models(pattern: Annotated[str, Argument(help="A shell pattern, such as 'vgg*
     for row in rows:
         shape = "×".join("any" if side is None else str(side) for side in row.input_shape)
         kinds = [name if ships else f"{name} (download)" for name, ships in row.weights.items()]
-        table.add_row(row.name, row.task, shape, _count(row.parameters), ", ".join(kinds) or "random only")
+        count = f"{row.parameters:,}" if row.parameters < 1_000_000 else f"{row.parameters / 1e6:.2f} M"
+        table.add_row(row.name, row.task, shape, count, ", ".join(kinds) or "random only")
     results().print(table)
     results().print("kerasal card NAME says more.", style="dim")
 
@@ -37,10 +38,6 @@ def _rows(pattern: str) -> list[ZooRow]:
         specs = [registry.model_spec(name) for name in registry.list_models(pattern) if name not in known]
         rows += map(ZooRow.of, specs)
     return sorted(rows)
-
-
-def _count(number: int) -> str:
-    return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:.2f} M"
 
 
 def card(name: Annotated[str, Argument(help="The name of a zoo model.")]) -> None:

@@ -21,9 +21,7 @@ Batch = tuple[list[int], np.ndarray]
 def open_source(images: Any, model: ImageModel) -> "ImageSource":
     """Return numbered model inputs of ``images``: a path or a list of paths, an array, or an iterable of batches.
 
-    Raises:
-        TypeError, ValueError: none of these, or nothing in it.
-        FileNotFoundError: a path at which there is nothing.
+    TypeError or ValueError for none of these, or nothing in it; FileNotFoundError for a path at which there is nothing.
     """
     if isinstance(images, (str, os.PathLike)):
         return Files([images], model)
@@ -67,10 +65,7 @@ class _Source:
     def _to_inputs(self, images: np.ndarray) -> np.ndarray:
         """Turn a batch into model inputs (N, …): uint8 pixels are preprocessed, floats are model inputs already.
 
-        The first float inputs of a model that leaves its size open settle it.
-
-        Raises:
-            ValueError: neither, or float inputs of another size than those before.
+        The first float inputs of a model that leaves its size open settle it for those that follow.
         """
         if images.dtype == np.uint8:
             if images.ndim == 3:
@@ -183,8 +178,7 @@ ImageSource = Files | Array | Stream
 def read_all(source: "ImageSource", purpose: str) -> tuple[np.ndarray, list[str]]:
     """Return the model inputs of all images of a source, and their names; files that are skipped are a warning.
 
-    Raises:
-        ValueError: there is not one image for the ``purpose``, such as ``"draw maps of"``.
+    Without any image, a ValueError names the ``purpose``, such as ``"draw maps of"``.
     """
     batches = list(source.batches(64))
     if not batches:
@@ -208,12 +202,8 @@ def mean_input(
 ) -> tuple[np.ndarray, int, list[str]]:
     """Return the mean of images as one model input, float32 (H, W, C), their number, and the unreadable files.
 
-    The mean is taken of their pixels, at ``size`` = (height, width) or what the model takes, and rounded.
-
-    Raises:
-        NoPreprocessing: a ValueError: it is not known how the model wants its pixels.
-        ValueError: no image that can be read.
-        FileNotFoundError: a path at which there is nothing.
+    The mean is taken of their pixels, at ``size`` = (height, width) or what the model takes, and rounded. Errors are
+    those of ``ImageModel.inputs``.
     """
     preprocessing = model.check_pixels()
     size = size or model.input_size()

@@ -36,12 +36,8 @@ class UntrustedCode(ValueError):
 def check_saved_model(path: pathlib.Path, *, unsafe: bool = False) -> None:
     """Refuse a SavedModel that claims more than it stores, or, unless ``unsafe``, one that does more than compute.
 
-    Nothing of it runs here.
-
-    Raises:
-        UntrustedCode: an operation that is not known to compute only; the error names it and its function.
-        ValueError: the model claims far more memory than it has bytes.
-        Exception: it is damaged; protobuf and TensorFlow have classes of their own.
+    The latter is ``UntrustedCode``, which names the operation and its function. A damaged one raises what protobuf and
+    TensorFlow do. Nothing of it runs here.
     """
     from tensorflow.core.protobuf import saved_model_pb2
 

@@ -56,8 +56,6 @@ def set_arrays(
         partly: let layers of the model have no array.
         spare: leave out arrays of layers that the model has not.
 
-    Raises:
-        ValueError: arrays that do not fit; the model is unchanged then.
     """
     shapes = {name: array.shape for name, array in arrays.items()}
     variables, missing = _own_names(model, shapes, origin, partly=partly, spare=spare)
@@ -123,11 +121,7 @@ def weight_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
 
 
 def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an ``.npz`` file.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
+    """Read the arrays of an ``.npz`` file; ValueError for another or a damaged one."""
     with _reading(path):
         check_arrays(path)
         with np.load(path, allow_pickle=False) as archive:

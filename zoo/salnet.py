@@ -14,6 +14,8 @@ Input: (240, 320, 3), RGB -> BGR minus (100, 110, 118), divided by 127.5. Output
 128 y + 127 for its picture. One image is 240 GFLOP or so: seconds on a CPU. No weights ship.
 """
 
+from typing import Any
+
 import numpy as np
 
 from kerasal.checks import check_choice, check_number
@@ -65,14 +67,9 @@ def salnet(*, variant: str = "deployed", input_shape: tuple = (240, 320, 3), wid
         if number <= 2:
             tensor = layers.MaxPooling2D(3, 2, padding="same", name=f"pool{number}")(tensor)
     tensor = layers.Conv2D(1, _LAST, padding="same", name=f"conv{len(VARIANTS[variant]) + 1}")(tensor)
+    start: Any = _bilinear  # Keras' defaults are taken for the types of its arguments
     tensor = layers.Conv2DTranspose(
-        1,
-        2 * _ENLARGE,
-        _ENLARGE,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=_bilinear,  # pyright: ignore[reportArgumentType]
-        name="deconv1",
+        1, 2 * _ENLARGE, _ENLARGE, padding="same", use_bias=False, kernel_initializer=start, name="deconv1"
     )(tensor)
     outputs = layers.Reshape(tuple(input_shape[:2]), name="map")(tensor)
     return keras.Model(inputs, outputs, name="salnet")

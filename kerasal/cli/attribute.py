@@ -70,7 +70,9 @@ def _command(spec):
         if class_ and channel:
             raise typer.BadParameter("give --class or --channel, not both")
         unit = options.one_channel(channel)
-        own = {name: _value(value, spec.options[name]) for name, value in own.items()}
+        for name, value in own.items():
+            if isinstance(value, str) and float in typing.get_args(spec.options[name].annotation):
+                own[name] = options.number_or_word(value)
         import numpy as np
 
         from kerasal import attribution, images, objectives
@@ -110,7 +112,7 @@ def _command(spec):
 def _flag(parameter: inspect.Parameter) -> inspect.Parameter | None:
     """Give an option the one type that a flag has; None if it has no such type.
 
-    ``int | None`` stays so, ``float | Literal["mean"]`` is a text that ``_value`` reads.
+    ``int | None`` stays so, ``float | Literal["mean"]`` is a text that may be a number.
     """
     kind = parameter.annotation
     if parameter.name == "progress":  # a library is quiet, a command is not
@@ -131,13 +133,6 @@ def _flag(parameter: inspect.Parameter) -> inspect.Parameter | None:
 
 def _is_plain(kind: Any) -> bool:
     return kind in (int, float, str, bool) or typing.get_origin(kind) is Literal
-
-
-def _value(text: Any, parameter: inspect.Parameter) -> Any:
-    """Read a text as the number that it may stand for."""
-    if isinstance(text, str) and float in typing.get_args(parameter.annotation):
-        return options.number_or_word(text)
-    return text
 
 
 @loading("preprocessing", "labels", "weights", "fit")

@@ -10,8 +10,6 @@ from kerasal.cli import options
 from kerasal.cli.score import show_scores
 from kerasal.cli.session import load_tensorflow, say
 
-_VXM_PIXELS = "caffe"
-
 
 def describe(data: opening.Data, split: opening.Split = None) -> None:
     """Say what is in a data set: sizes, ranges, counts, centre bias, and what is empty or damaged."""
@@ -109,4 +107,4 @@ def import_vxm(
     with replacing(output) as temporary:
         net.save(temporary)
     say(f"{output}  {net.count_params():,} parameters, any size of photograph")
-    say(f"Next: kerasal gaze predict {output} IMAGE -p {_VXM_PIXELS}")
+    say(f"Next: kerasal gaze predict {output} IMAGE -p caffe")

@@ -38,8 +38,8 @@ def vgg16(
 ) -> keras.Model:
     """Build VGG16; without ``include_top``, the convolutions alone, for images of any size from 32 pixels on."""
     return keras.applications.VGG16(
-        include_top,
-        weights,
+        include_top=include_top,
+        weights=weights,
         input_shape=input_shape,
         classes=classes,
         classifier_activation=classifier_activation,  # pyright: ignore[reportArgumentType]

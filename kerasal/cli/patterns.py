@@ -38,9 +38,7 @@ def patterns(
     For example: kerasal patterns vgg19 block1_pool --weights vgg19.npz, or kerasal patterns NET.keras conv2 -c 0-15.
     """
     options.check_output(output, options.PICTURES)
-    validation, propagation = (
-        output.with_name(f"{output.stem}-{what}{output.suffix}") for what in ("validation", "propagation")
-    )
+    validation, propagation = (output.with_stem(f"{output.stem}-{what}") for what in ("validation", "propagation"))
     options.refuse_inputs([validation, validation.with_suffix(".csv"), propagation])
     if rescale is not None and not validate:
         raise BadParameter("--rescale goes with --validate")

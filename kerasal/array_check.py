@@ -9,11 +9,9 @@ import math
 import pathlib
 import zipfile
 import zlib
-from typing import BinaryIO
+from typing import IO
 
-import numpy as np
-
-from kerasal.archive_check import ImplausibleFile, check_expansion, largest_claim
+from kerasal.archive_check import ImplausibleFile, check_expansion, largest_claim, read_head
 
 ALWAYS = 128 * 2**20
 """Bytes that data may unfold to, however small its file."""
@@ -24,12 +22,9 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes; LZMA
 def check_arrays(path: pathlib.Path) -> None:
     """Refuse an ``.npy`` or ``.npz`` file whose arrays are not in it, or which unfolds out of proportion.
 
-    What is neither is left to its reader. Nothing but heads is read.
-
-    Raises:
-        ImplausibleFile: an array that claims more bytes than follow its head, a kind of compression that NumPy does
-            not write, or contents far larger than the file.
-        Exception: a damaged archive or head, as zipfile, zlib and NumPy raise it.
+    An ``ImplausibleFile`` has an array that claims more bytes than follow its head, a compression that NumPy does not
+    write, or contents far larger than the file; other damage is whatever zipfile, zlib and NumPy raise. What is neither
+    kind of file is left to its reader. Nothing but heads is read.
     """
     stored = path.stat().st_size
     with path.open("rb") as file:
@@ -51,11 +46,9 @@ def check_arrays(path: pathlib.Path) -> None:
                     _check_head(file, member.file_size, f"{path}: {member.filename}")
 
 
-def _check_head(file: BinaryIO, size: int, name: str) -> None:
+def _check_head(file: IO[bytes], size: int, name: str) -> None:
     """Compare what an array's head announces with the bytes that follow it."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    shape, dtype = read_head(file)
     claimed, following = math.prod(shape) * max(1, dtype.itemsize), size - file.tell()
     if claimed > following and not dtype.hasobject:
         raise ImplausibleFile(
@@ -65,11 +58,7 @@ def _check_head(file: BinaryIO, size: int, name: str) -> None:
 
 
 def gunzip(path: pathlib.Path, data: bytes) -> bytes:
-    """Return what gzip-compressed ``data`` of the file at ``path`` holds.
-
-    Raises:
-        ValueError: damaged, truncated, or out of proportion to the file.
-    """
+    """Return what gzip-compressed ``data`` of the file at ``path`` holds; ValueError if damaged or too much."""
     limit, found = largest_claim(len(data), ALWAYS), []
     while data:
         unpacker = zlib.decompressobj(wbits=31)

@@ -1,9 +1,13 @@
-"""Checks of what a user passes that many parts of the package share; NumPy's numbers are welcome, booleans are none."""
+"""Checks of what a user passes that many parts of the package share; NumPy's numbers are welcome, booleans are none.
+
+Each returns the value, or raises a ValueError that says what the argument ``name`` must be, what ``none`` may stand in
+its place, what was passed, and as a last sentence the ``remedy``.
+"""
 
 import math
 import numbers
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,19 +20,7 @@ def is_int(value: Any) -> bool:
 def check_int(
     name: str, value: Any, minimum: int = 1, maximum: int | None = None, *, none: str = "", remedy: str = ""
 ) -> int:
-    """Return an integer from ``minimum`` to ``maximum``.
-
-    Args:
-        name: of the argument.
-        value: what the user passed.
-        minimum: the smallest that is allowed.
-        maximum: the largest, where there is one.
-        none: what to pass instead, such as ``"None"``, where the caller allows for that.
-        remedy: a sentence that the error ends with.
-
-    Raises:
-        ValueError: something else.
-    """
+    """Return an integer from ``minimum`` to ``maximum``, where there is one."""
     if is_int(value) and minimum <= value and (maximum is None or value <= maximum):
         return int(value)
     if maximum is not None:
@@ -49,16 +41,13 @@ def check_number(
     none: str = "",
     remedy: str = "",
 ) -> float:
-    """Return a finite number within the bounds that are given: ``minimum`` and ``maximum`` count as within.
-
-    Raises:
-        ValueError: something else; ``none`` and ``remedy`` are as in ``check_int``.
-    """
+    """Return a finite number within the bounds that are given: ``minimum`` and ``maximum`` count as within."""
     bounds = {"of at least": minimum, "above": above, "at most": maximum, "below": below}
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
-        inside = (minimum is None or value >= minimum) and (above is None or value > above)
-        if inside and (maximum is None or value <= maximum) and (below is None or value < below):
-            return float(value)
+        number = cast(float, value)  # NumPy's and fractions compare like one
+        inside = (minimum is None or number >= minimum) and (above is None or number > above)
+        if inside and (maximum is None or number <= maximum) and (below is None or number < below):
+            return float(number)
     limits = " and ".join(f"{word} {limit:g}" for word, limit in bounds.items() if limit is not None)
     if minimum is not None and maximum is not None:
         limits = f"in {minimum:g}..{maximum:g}"
@@ -66,11 +55,7 @@ def check_number(
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str], *, remedy: str = "") -> str:
-    """Return one of the words in ``choices``.
-
-    Raises:
-        ValueError: something else; all choices are listed.
-    """
+    """Return one of the words in ``choices``, which the error lists."""
     words = list(choices)
     if isinstance(value, str) and value in words:
         return value
@@ -78,11 +63,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str], *, remedy: str =
 
 
 def check_size(name: str, value: Any, sides: Sequence[str] = ("height", "width"), *, none: str = "") -> tuple[int, ...]:
-    """Return a size, by default (height, width), as integers.
-
-    Raises:
-        ValueError: another number of ``sides``, or one that is no positive integer.
-    """
+    """Return a size, by default (height, width), as positive integers, one for each of the ``sides``."""
     if np.ndim(value) == 1 and len(value) == len(sides) and all(is_int(side) and side > 0 for side in value):
         return tuple(map(int, value))
     count = {2: "two", 3: "three"}[len(sides)]
@@ -93,9 +74,6 @@ def refuse_mask(value: Any, what: str) -> None:
     """Refuse a masked array in which something is masked: its mask would be lost, and the hidden values would count.
 
     A list or tuple of such arrays is looked into. ``what`` is the name of the argument.
-
-    Raises:
-        ValueError: some values are masked.
     """
     for one in value if isinstance(value, (list, tuple)) else (value,):
         if isinstance(one, np.ma.MaskedArray) and np.ma.is_masked(one):

@@ -35,11 +35,7 @@ class Encoder:
         return self._hash.hexdigest()[:_LENGTH]
 
     def add(self, value: Any) -> "Encoder":
-        """Add a value.
-
-        Raises:
-            TypeError: a value of another kind.
-        """
+        """Add a value; one of another kind is a TypeError."""
         if value is None or isinstance(value, (bool, np.bool_)):
             self._put("constant", repr(None if value is None else bool(value)).encode())
         elif isinstance(value, numbers.Integral):
@@ -90,28 +86,20 @@ class Encoder:
             return
         flat = np.ascontiguousarray(array).reshape(-1)
         self._put("array", f"{array.dtype.name} {array.dtype.str} {array.shape}".encode())
-        self._hash.update(flat.view(np.uint8) if flat.size else b"")
+        self._hash.update(flat.view(np.uint8).data if flat.size else b"")
 
-    def _put(self, kind: str, content: bytes) -> None:
+    def _put(self, kind: str, content: bytes | bytearray) -> None:
         self._hash.update(f"{kind} {len(content)}:".encode())
         self._hash.update(content)
 
 
 def digest(*values: Any) -> str:
-    """Return 32 hexadecimal digits that change with the values: numbers, texts, paths, arrays, and lists of them.
-
-    Raises:
-        TypeError: a value of another kind.
-    """
+    """Return 32 hexadecimal digits that change with the values, which are of the kinds that ``Encoder`` knows."""
     return Encoder().add(values).digest
 
 
 def digest_file(path: str | os.PathLike) -> str:
-    """Return the SHA-256 of a file, 64 hexadecimal digits; of a folder, that of its files with their names.
-
-    Raises:
-        OSError: it is not there, or cannot be read.
-    """
+    """Return the SHA-256 of a file, 64 hexadecimal digits; of a folder, that of its files with their names."""
     path = pathlib.Path(path)
     if not path.is_dir():
         with path.open("rb") as file:

@@ -35,7 +35,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     temporary = pathlib.Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        os.umask(mask := os.umask(0))
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
     except OSError as error:
         if error.filename not in (None, str(temporary)) or (error.errno is None and "requested and" not in str(error)):
@@ -48,11 +49,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Try, without writing anything, whether a file can be written.
-
-    Raises:
-        OSError: it cannot.
-    """
+    """Raise an OSError, without writing anything, where a file cannot be written."""
     with contextlib.suppress(_Tried), replacing(path):
         raise _Tried
 
@@ -62,11 +59,7 @@ class _Tried(Exception):
 
 
 def write_text(path: str | os.PathLike, text: str, errors: str = "replace") -> None:
-    """Write a UTF-8 text file, unless it says that already.
-
-    Raises:
-        OSError: as ``replacing``.
-    """
+    """Write a UTF-8 text file, unless it says that already; errors are those of ``replacing``."""
     path, content = pathlib.Path(path), text.encode("utf-8", errors)
     if not (path.is_file() and path.read_bytes() == content):
         with replacing(path) as temporary:
@@ -85,9 +78,3 @@ def remove_temporaries(paths: Iterable[pathlib.Path], names: Iterable[str] | Non
 def is_temporary(path: pathlib.Path) -> bool:
     """Tell whether a file is one that ``replacing`` was writing, by its name: a kill leaves it."""
     return _TEMPORARY.fullmatch(path.name) is not None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

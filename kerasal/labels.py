@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from kerasal.names import unknown_name_message
 
+__all__ = ["UnnamedClasses", "find", "load", "short"]
+
 _ASSETS = pathlib.Path(__file__).parent / "assets"
 _SETS = ("imagenet", "digits")
 
@@ -93,7 +95,7 @@ def _plain(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
 
 
-def _json(text: str) -> list[str]:
+def _json(text: str) -> list:
     loaded = json.loads(text)
     if isinstance(loaded, dict):
         loaded = [loaded[str(index)] for index in range(len(loaded))]

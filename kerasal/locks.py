@@ -27,15 +27,9 @@ class FolderInUse(ValueError):
 def locked(folder: str | os.PathLike) -> Iterator[None]:
     """Keep every other ``locked`` out of a folder, which is made if need be, until this one ends or its process does.
 
-    The system holds the lock (``flock``), so that a process that is killed leaves none. A folder that was made here and
+    The system holds the lock (``flock``), so that a process that is killed leaves none; a file system without locks is
+    a warning. ``FolderInUse`` names the process, machine and start of another holder. A folder that was made here and
     into which nothing was written is removed again.
-
-    Raises:
-        FolderInUse: another one holds it; its process, machine and start are named.
-        OSError: the folder cannot be made or written to.
-
-    Warns:
-        UserWarning: the file system has no locks.
     """
     folder = pathlib.Path(folder)
     made = not folder.exists()
@@ -58,15 +52,11 @@ def _acquire(folder: pathlib.Path) -> IO[str]:
     """Open the file and lock it; where another has removed it since, the one that is there now."""
     path = folder / NAME
     while True:
-        file = path.open("a+", encoding="utf-8")
-        try:
-            if _try_lock(file, folder) and not _is_at(file, path):
-                file.close()
-                continue
-            return file
-        except BaseException:
-            file.close()
-            raise
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(path.open("a+", encoding="utf-8"))
+            if not _try_lock(file, folder) or _is_at(file, path):
+                stack.pop_all()
+                return file
 
 
 def _try_lock(file: IO[str], folder: pathlib.Path) -> bool:

@@ -32,11 +32,7 @@ def unknown_name_message(name: str, known: Iterable[str], what: str, where: str 
 
 
 def read_key_values(texts: Iterable[str] | None, what: str, example: str) -> dict[str, Any]:
-    """Return KEY=VALUE texts as a dictionary; a value is a number, True, None, a tuple, or else a text.
-
-    Raises:
-        ValueError: a text without ``=``, or whose key is no name.
-    """
+    """Return KEY=VALUE texts as a dictionary; a value is a number, True, None, a tuple, or else a text."""
     values = {}
     for text in texts or ():
         key, equals, value = text.partition("=")
@@ -58,9 +54,6 @@ def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any
     """Return what ``name`` of a module, whose old names ``renamed`` maps to the new, is called now; with a warning.
 
     For the ``__getattr__`` of a module whose public names have changed.
-
-    Raises:
-        AttributeError: the module never had such a name.
     """
     if name not in renamed:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")

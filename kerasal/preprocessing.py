@@ -6,11 +6,18 @@ RGB to BGR. The five named ones cover ``keras.applications`` and the networks of
 """
 
 import dataclasses
+import warnings
 
 import numpy as np
 
 from kerasal.checks import refuse_mask
 from kerasal.names import unknown_name_message
+
+__all__ = ["CONVENTIONS", "NoPreprocessing", "Preprocessing", "get"]
+
+
+class NoPreprocessing(ValueError):
+    """It is not known how a model wants its pixels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,20 +42,37 @@ class Preprocessing:
         self._check_channels(pixels)
         if self.bgr:
             pixels = pixels[..., ::-1]
-        return np.ascontiguousarray((pixels - np.float32(self.mean)) / np.float32(self.std))
+        mean, std = self._affine()
+        return np.ascontiguousarray((pixels - mean) / std)
 
     def invert(self, inputs: np.ndarray) -> np.ndarray:
         """Turn model inputs (..., H, W, C) back into float32 pixels (RGB, 0..255; beyond it where the inputs are)."""
         refuse_mask(inputs, "inputs")
         inputs = np.array(inputs, dtype=np.float32)
         self._check_channels(inputs)
-        pixels = inputs * np.float32(self.std) + np.float32(self.mean)
+        mean, std = self._affine()
+        pixels = inputs * std + mean
         return np.ascontiguousarray(pixels[..., ::-1] if self.bgr else pixels)
 
     def value_range(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the lowest and the highest model input of a 0..255 image, float32, one a channel (or one for all)."""
-        low = (0.0 - np.float32(self.mean)) / np.float32(self.std)
-        return low, (255.0 - np.float32(self.mean)) / np.float32(self.std)
+        mean, std = self._affine()
+        return (0.0 - mean) / std, (255.0 - mean) / std
+
+    def check_range(self, inputs: np.ndarray) -> None:
+        """Warn of model inputs that no image becomes, such as pixels that came as floats."""
+        low, high = self.value_range()
+        slack = 0.05 * (high - low).max()
+        if inputs.min() < low.min() - slack or inputs.max() > high.max() + slack:
+            warnings.warn(
+                f"Float images are taken as model inputs, but these ({inputs.min():.3g}..{inputs.max():.3g}) lie "
+                f"outside of what {self.name!r} makes of pixels ({low.min():.3g}..{high.max():.3g}). "
+                "If they are pixels 0..255, give them as uint8, which is preprocessed here.",
+                stacklevel=4,
+            )
+
+    def _affine(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
 
     def _check_channels(self, array: np.ndarray) -> None:
         needed = max(len(self.mean), len(self.std))
@@ -93,7 +117,7 @@ def get(convention: "str | Preprocessing") -> Preprocessing:
 
 
 def _spelled(text: str) -> Preprocessing:
-    values = {"mean": (0.0,), "std": (1.0,)}
+    values: dict[str, tuple[float, ...]] = {"mean": (0.0,), "std": (1.0,)}
     bgr = False
     try:
         for part in text.split(","):

@@ -20,11 +20,7 @@ _forked = False
 
 
 def check_process() -> None:
-    """Refuse to run TensorFlow where it would hang; every routine that runs a model calls this first.
-
-    Raises:
-        ForkedProcess: TensorFlow had run in the parent before it forked this process.
-    """
+    """Raise ``ForkedProcess`` where TensorFlow would hang; every routine that runs a model calls this first."""
     if _forked:
         raise ForkedProcess(
             "TensorFlow had run before this process was forked, and it does not survive that: a call would hang. "

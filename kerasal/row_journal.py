@@ -22,15 +22,11 @@ def stamps(*files: str | os.PathLike | None) -> list[list[int]]:
 
 
 class RowJournal:
-    """The journal of a job; ``rows`` are those that an unfinished run left, ``notes`` say so.
+    """The journal of a job, beside its table ``output``; ``rows`` are those that an unfinished run left.
 
-    A row belongs to the job while the ``header`` (its settings) and the item's own stamp are the same, and if it holds
-    no error. A torn last line is left out.
-
-    Args:
-        output: the table that the job makes, beside which the journal lies; None keeps nothing.
-        header: the settings.
-        items: name -> what changes with the item's files, as JSON.
+    A row belongs to the job while the ``header`` (its settings) and the item's own stamp (``items``: name -> what
+    changes with its files, as JSON) are the same, and if it holds no error. A torn last line is left out. Without an
+    output nothing is kept. ``notes`` say what was taken over.
     """
 
     def __init__(self, output: str | os.PathLike | None, header: Any, items: Mapping[str, Any]):

@@ -4,7 +4,7 @@ A file is written beside its place and renamed. It says what it was made from (s
 of a call is known again, and that of another is refused or made anew. A damaged file is told from a missing one. One
 process at a time writes into a folder. Probe, training, feature evolution, callbacks, atlas, batch and searches keep
 their work by these functions; what each of them keeps, and under which names, is its own. Rows that are added to one
-file are a ``RowJournal``'s.
+file are a ``RowJournal``'s. Writing raises an OSError where the folder cannot be written to, or the disk is full.
 """
 
 import contextlib
@@ -71,21 +71,13 @@ class Store:
         )
 
     def check(self, there: Mapping[str, Any], now: Mapping[str, Any], what: str, remedy: str) -> None:
-        """Refuse to mix the work of two settings, those of ``what`` lies in the folder and those of this call.
-
-        Raises:
-            OtherSettings: they differ; the error says where.
-        """
+        """Raise ``OtherSettings`` where those of ``what`` lies in the folder are not those of this call."""
         if found := differences(there, now):
             raise OtherSettings(f"{self.folder} holds {what} with other settings ({'; '.join(found)}). {remedy}")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other writers out, and remove what killed ones left half-written, at the beginning and at the end.
-
-        Raises:
-            FolderInUse: another one is at work in it.
-        """
+        """Keep other writers out, or raise ``FolderInUse``; remove what killed ones left, before and after."""
         with locks.locked(self.folder):
             self.sweep()
             try:
@@ -101,11 +93,7 @@ class Store:
 
 
 def write_json(path: pathlib.Path, facts: Mapping[str, Any]) -> None:
-    """Write a JSON file, unless it says that already.
-
-    Raises:
-        OSError: the folder cannot be written to, or the disk is full.
-    """
+    """Write a JSON file, unless it says that already."""
     # \udcff, a byte of a file name that is no UTF-8, is JSON for such a byte.
     write_text(path, json.dumps(plain(facts), indent=1, ensure_ascii=False) + "\n", errors="backslashreplace")
 
@@ -122,11 +110,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 def write_arrays(
     path: pathlib.Path, arrays: Mapping[str, Any], facts: Mapping[str, Any] | None = None, *, compress: bool = False
 ) -> None:
-    """Write arrays into an NPZ file, and ``facts`` beside them, each as JSON under its name.
-
-    Raises:
-        OSError: the folder cannot be written to, or the disk is full.
-    """
+    """Write arrays into an NPZ file, and ``facts`` beside them, each as JSON under its name."""
     texts = {name: json.dumps(plain(fact)) for name, fact in (facts or {}).items()}
     with replacing(path) as temporary, temporary.open("wb") as file:
         (np.savez_compressed if compress else np.savez)(file, **texts, **arrays)
@@ -134,27 +118,16 @@ def write_arrays(
 
 @contextlib.contextmanager
 def reading_arrays(path: pathlib.Path) -> Iterator["Arrays"]:
-    """Yield what ``write_arrays`` wrote. Nothing stored is executed.
+    """Yield what ``write_arrays`` wrote; ``Damaged`` where it is not that, also by what the caller makes of it.
 
-    Raises:
-        Damaged: the file, or what the caller makes of it, is not what was written.
-        OSError: it is not there, or cannot be read.
+    Nothing stored is executed.
     """
     try:
         with path.open("rb") as file:  # opened here, because np.load leaves a damaged archive open
             yield Arrays(np.load(file, allow_pickle=False))
     except OtherSettings:
         raise
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        EOFError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except _DAMAGES as error:
         raise Damaged(f"{path} is damaged ({error}).") from error
 
 

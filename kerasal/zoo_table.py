@@ -29,11 +29,7 @@ class ZooRow(NamedTuple):
 
 
 def read_zoo(pattern: str = "*") -> list[ZooRow]:
-    """Return a row for each model of the zoo whose name matches a shell pattern, sorted by name.
-
-    Raises:
-        ValueError: a file of the zoo does not say it in literals.
-    """
+    """Return a row for each model of the zoo whose name matches a shell pattern, sorted by name."""
     spec = importlib.util.find_spec("kerasal.zoo")
     folders = [pathlib.Path(place) for place in (spec and spec.submodule_search_locations) or ()]
     rows = [row for folder in folders for file in sorted(folder.glob("*.py")) for row in _rows(file)]
@@ -60,7 +56,8 @@ def _row(name: str, given: dict[str | None, ast.expr], file: pathlib.Path) -> Zo
         weights = given.get("weights", ast.Dict([], []))
         if not isinstance(weights, ast.Dict):
             raise ValueError("weights must be a dictionary display")
-        ships = {ast.literal_eval(key): _ships(value) for key, value in zip(weights.keys, weights.values, strict=True)}
+        named = zip(filter(None, weights.keys), weights.values, strict=True)
+        ships = {ast.literal_eval(key): _ships(value) for key, value in named}
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{file}: @register of {name} must give literals: {error}") from error
     return ZooRow(name, weights=ships, **facts)

@@ -3,37 +3,16 @@
 if __name__ != "kerasal.zoo":
     raise ImportError("The zoo is imported as kerasal.zoo, never as a top-level zoo: write `from kerasal import zoo`.")
 
+import importlib
+import pkgutil
 import types
 import warnings
 
 from kerasal import _keras as _keras
-from kerasal.zoo import (
-    alexnet,
-    deep_saliency,
-    five_class_cnn,
-    gaze,
-    mnist_cnn,
-    salnet,
-    shallow_saliency,
-    simonyan_cnn,
-    vgg16,
-    vgg19,
-    zfnet,
-)
 
-__all__ = [
-    "alexnet",
-    "deep_saliency",
-    "five_class_cnn",
-    "gaze",
-    "mnist_cnn",
-    "salnet",
-    "shallow_saliency",
-    "simonyan_cnn",
-    "vgg16",
-    "vgg19",
-    "zfnet",
-]
+__all__ = sorted(file.name for file in pkgutil.iter_modules(__path__) if not file.name.startswith("_"))
+for _name in __all__:
+    importlib.import_module(f"{__name__}.{_name}")
 
 _FORMER_NAMES = {
     "five_class": ("five_class_cnn",),

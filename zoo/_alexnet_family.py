@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from kerasal.checks import check_int, check_number, check_size
 from kerasal.layers import GroupedConv2D, LocalResponseNormalization
@@ -34,26 +35,18 @@ def build(
     classifier_activation: str | None,
     width: float,
     dense_bias: float = 0.0,
-    constraint=None,
-    jitter=None,
+    constraint: Any = None,
+    jitter: Any = None,
 ) -> keras.Model:
-    """Build the net: normal weights of standard deviation .01 and the biases of ``convolutions`` and ``dense_bias``.
+    """Build the net: normal weights of standard deviation .01, and the biases of ``convolutions`` and ``dense_bias``.
 
-    Args:
-        name: of the model.
-        convolutions: five of them; layers are conv1, norm1, pool1 and so on, then fc6, fc7 and predictions.
-        classes: outputs.
-        input_shape: (H, W, C).
-        classifier_activation: of the outputs.
-        width: a factor on filters and dense units.
-        dense_bias: at the start, of fc6 and fc7.
-        constraint: on the kernels of the convolutions.
-        jitter: a layer on the input.
-
-    Raises:
-        ValueError: unusable options, or an image that is too small for the poolings.
+    Layers are conv1, norm1, pool1 and so on, then fc6 and fc7, which start with ``dense_bias``, and predictions.
+    ``width`` is a factor on filters and dense units, ``constraint`` is on the kernels of the convolutions, and
+    ``jitter`` a layer on the input. Unusable options, or an image that is too small for the poolings, are a ValueError.
     """
-    _check(classes, input_shape, width)
+    check_int("classes", classes, 2)
+    check_size("input_shape", input_shape, ("H", "W", "C"))
+    check_number("width", width, above=0, maximum=4)
     layers = keras.layers
     tensor = inputs = keras.Input(tuple(input_shape), name="image")
     if jitter is not None:
@@ -62,8 +55,7 @@ def build(
         tensor = _convolved(tensor, one, number, width, constraint)
         for step in one.after:
             if step == "pool":
-                _check_size(name, tensor, 3, number, input_shape)
-                tensor = _pooled(tensor, number)
+                tensor = _pooled(tensor, number, f"input_shape {tuple(input_shape)} is too small for {name}")
             else:  # the paper's constants: 2, 1e-4 for the sum (so five times that for the mean), and .75
                 tensor = LocalResponseNormalization(5, 5e-4, 0.75, 2.0, name=f"norm{number}")(tensor)
     tensor = layers.Flatten(name="flatten")(tensor)
@@ -72,7 +64,7 @@ def build(
             max(1, round(DENSE * width)),
             activation="relu",
             kernel_initializer=_normal(),
-            bias_initializer=keras.initializers.Constant(dense_bias),
+            bias_initializer=_constant(dense_bias),
             name=f"fc{number}",
         )
         tensor = layers.Dropout(DROPOUT, name=f"dropout{number}")(dense(tensor))
@@ -93,31 +85,24 @@ def _convolved(tensor, one: Convolution, number: int, width: float, constraint):
         groups=one.groups,
         activation="relu",
         kernel_initializer=_normal(),
-        bias_initializer=keras.initializers.Constant(one.bias),
+        bias_initializer=_constant(one.bias),
         kernel_constraint=constraint,
         name=f"conv{number}",
     )(tensor)
 
 
-def _pooled(tensor, number: int):
+def _pooled(tensor, number: int, too_small: str):
     """Pool 3 × 3 in steps of 2, an even side padded by one at its end, which is how Caffe rounds sizes up."""
-    even = all(side % 2 == 0 for side in tensor.shape[1:3])
+    height, width = tensor.shape[1:3]
+    if min(height, width) < 3:
+        raise ValueError(f"{too_small}: pool{number} would get {height} × {width} values, and needs 3 × 3.")
+    even = height % 2 == 0 and width % 2 == 0
     return keras.layers.MaxPooling2D(3, 2, padding="same" if even else "valid", name=f"pool{number}")(tensor)
 
 
-def _normal():
+def _normal() -> Any:
     return keras.initializers.RandomNormal(stddev=0.01)
 
 
-def _check(classes, input_shape, width) -> None:
-    check_int("classes", classes, 2)
-    check_size("input_shape", input_shape, ("H", "W", "C"))
-    check_number("width", width, above=0, maximum=4)
-
-
-def _check_size(name: str, tensor, least: int, number: int, input_shape) -> None:
-    if min(tensor.shape[1:3]) < least:
-        raise ValueError(
-            f"input_shape {tuple(input_shape)} is too small for {name}: pool{number} would get {tensor.shape[1]} × "
-            f"{tensor.shape[2]} values, and needs {least} × {least}."
-        )
+def _constant(value: float) -> Any:
+    return keras.initializers.Constant(value)

@@ -20,7 +20,7 @@ net) on the validation images of 2012. These are its figures: no weights ship he
 """
 
 from kerasal.models.registry import register
-from kerasal.zoo._alexnet_family import Convolution, build
+from kerasal.zoo._alexnet_family import Convolution, build  # pyright: ignore[reportMissingImports]
 
 import keras
 

@@ -43,6 +43,7 @@ import warnings
 import numpy as np
 
 from kerasal import preprocessing as conventions
+from kerasal.archive_check import first_line
 from kerasal.checks import check_choice, check_number
 from kerasal.layers import MinMax, ReflectionPadding2D, ResizeLike
 from kerasal.models.registry import Weights, register
@@ -56,7 +57,7 @@ _IMAGENET = {"vgg16": "VGG16", "vgg19": "VGG19"}
 _AFFINE = ("input_affine/kernel", "input_affine/bias")
 
 
-def identify(shapes) -> str | None:
+def identify(shapes: list[tuple[int, ...]]) -> str | None:
     """Say whose weights have these shapes: the backbone, and the width and the last layer that are not the default."""
     kernels = sorted(shape for shape in shapes if len(shape) == 4)
     width = next((shape[3] / _FILTERS[0] for shape in kernels if shape[:3] == (3, 3, 3)), 1.0)
@@ -95,7 +96,9 @@ def deep_saliency(
     check_number("width", width, above=0, maximum=4)
     if weights and (backbone_weights or width != 1):
         raise ValueError('weights="imagenet" goes with width=1 and without backbone_weights.')
-    _check_shape(input_shape)
+    sides = tuple(input_shape)[:2]
+    if len(input_shape) != 3 or input_shape[2] != 3 or any(side is not None and side < 32 for side in sides):
+        raise ValueError(f"input_shape is (H, W, 3) from 32 pixels on, or (None, None, 3). Received: {input_shape!r}.")
     encoder = _encoder(backbone, width, padding, tuple(input_shape))
     names = [layer.name for layer in encoder.layers if not layer.name.endswith(("input", "pad"))]
     if from_layer not in names:
@@ -150,8 +153,9 @@ def _load_backbone(encoder: keras.Model, path: pathlib.Path, needed: list[str], 
         else:
             missing = load_weights(encoder, path)
     except (ValueError, KeyError, OSError, TypeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"The backbone weights {str(path)!r} do not fit {encoder.name}: {reason}") from error
+        raise ValueError(
+            f"The backbone weights {str(path)!r} do not fit {encoder.name}: {first_line(error)}"
+        ) from error
     missing = [name for name in missing if name in needed]
     if missing:
         warnings.warn(f"{path} has nothing for {', '.join(missing)}; they stay random.", stacklevel=4)
@@ -168,8 +172,8 @@ def _folded(arrays: dict[str, np.ndarray], padding: str) -> dict[str, np.ndarray
     if not set(_AFFINE) & set(arrays):
         return arrays
     rest = {name: array for name, array in arrays.items() if name not in _AFFINE}
-    first = [rest.get(f"block1_conv1/{name}") for name in ("kernel", "bias")]
-    if not set(_AFFINE) <= set(arrays) or any(one is None for one in first) or first[0].shape[2:3] != (3,):
+    kernel, bias = (rest.get(f"block1_conv1/{name}") for name in ("kernel", "bias"))
+    if not set(_AFFINE) <= set(arrays) or kernel is None or bias is None or kernel.shape[2:3] != (3,):
         raise ValueError(f"{' and '.join(_AFFINE)} go together, before a block1_conv1 of 3 channels.")
     if padding != "reflect":
         raise ValueError('zeros beyond the image are not the same before and after input_affine: padding="reflect".')
@@ -178,13 +182,6 @@ def _folded(arrays: dict[str, np.ndarray], padding: str) -> dict[str, np.ndarray
         raise ValueError(f"input_affine is {matrix.shape} and {shift.shape}, expected (1, 1, 3, 3) and (3,).")
     matrix = matrix[0, 0, ::-1] / 255  # from BGR 0..255
     shift = shift + np.asarray(conventions.get("caffe").mean) @ matrix
-    kernel, bias = first
     rest["block1_conv1/kernel"] = np.einsum("bm,hwmo->hwbo", matrix, kernel).astype(np.float32)
     rest["block1_conv1/bias"] = (bias + np.einsum("m,hwmo->o", shift, kernel)).astype(np.float32)
     return rest
-
-
-def _check_shape(shape: tuple) -> None:
-    sides = tuple(shape)[:2]
-    if len(shape) != 3 or shape[2] != 3 or any(side is not None and side < 32 for side in sides):
-        raise ValueError(f"input_shape is (H, W, 3) from 32 pixels on, or (None, None, 3). Received: {shape!r}.")

@@ -86,11 +86,21 @@ import warnings
 from kerasal.layers import CenterBias, GaussianBlur, LogDensity, ResizeLike
 from kerasal.models.registry import Weights, register
 from kerasal.models.weight_files import load_folded
-from kerasal.zoo._lite0 import BLOCKS, encoder
 
 import keras
 
-_WEIGHTS = pathlib.Path(__file__).parent / "weights" / "gaze.npz"
+# Expansion, kernel, stride, filters and repeats of the stages of EfficientNet-Lite0 (Tan & Le 2019, table 1).
+_STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
+_BLOCKS = sum(stage[-1] for stage in _STAGES)
+"""How many blocks there are; they count from 0."""
 
 
 @register(
@@ -102,7 +112,7 @@ _WEIGHTS = pathlib.Path(__file__).parent / "weights" / "gaze.npz"
     weights={
         "kerasal": Weights(
             "gaze on OSIE and crowd, on EfficientNet-Lite0's ImageNet weights; half precision",
-            _WEIGHTS,
+            pathlib.Path(__file__).parent / "weights" / "gaze.npz",
             "45fb629ce9df6e8459a0fa5aacf47e0d360c3e609a35efbfd1a077628646789e",
         )
     },
@@ -138,8 +148,8 @@ def gaze(
     """
     if len(input_shape) != 3 or input_shape[2] != 3:
         raise ValueError(f"input_shape is (H, W, 3), or (None, None, 3). Received: {input_shape!r}.")
-    if not taps or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < BLOCKS:
-        raise ValueError(f"taps are numbers of blocks, rising, from 0 to {BLOCKS - 1}. Received: {taps!r}.")
+    if not taps or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < _BLOCKS:
+        raise ValueError(f"taps are numbers of blocks, rising, from 0 to {_BLOCKS - 1}. Received: {taps!r}.")
     if not 0 < encoder_width <= 4 or readout < 1 or not 0 <= dropout < 1:
         raise ValueError(
             "Expected encoder_width above 0 and up to 4, readout from 1 on, and dropout from 0 to below 1. "
@@ -147,7 +157,7 @@ def gaze(
         )
     layers = keras.layers
     inputs = keras.Input(tuple(input_shape), name="image")
-    tapped = encoder(inputs, taps, encoder_width)
+    tapped = _encoder(inputs, taps, encoder_width)
     encoding = keras.Model(inputs, tapped)
     if encoder_weights is not None:
         load_folded(encoding, pathlib.Path(encoder_weights))
@@ -166,6 +176,43 @@ def gaze(
     if center_prior:
         tensor = CenterBias(0.25, 1.0, mode="add", name="center_prior")(tensor)
     return keras.Model(inputs, LogDensity(name="log_density")(tensor), name="gaze")
+
+
+def _encoder(tensor, taps, width: float) -> list:
+    """Build the encoder's blocks up to the last tap, batch normalisation folded into convolutions with biases."""
+    layers, found = keras.layers, []
+    tensor = layers.Conv2D(_filters(32, width), 3, 2, padding="same", name="stem_conv")(tensor)
+    tensor = layers.ReLU(6.0, name="stem_relu6")(tensor)
+    number = 0
+    for expansion, kernel, stride, filters, repeats in _STAGES:
+        for repeat in range(repeats):
+            step = stride if repeat == 0 else 1
+            tensor = _block(tensor, number, expansion, kernel, step, _filters(filters, width))
+            if number in taps:
+                found.append(tensor)
+            if number == taps[-1]:
+                return found
+            number += 1
+    return found
+
+
+def _block(tensor, number: int, expansion: int, kernel: int, stride: int, filters: int):
+    """Expand, convolve each channel, project; add the input where the shape allows it (Sandler et al. 2018)."""
+    layers, name, before = keras.layers, f"block{number}", tensor
+    if expansion > 1:
+        tensor = layers.Conv2D(expansion * before.shape[-1], 1, name=f"{name}_expand_conv")(tensor)
+        tensor = layers.ReLU(6.0, name=f"{name}_expand_relu6")(tensor)
+    tensor = layers.DepthwiseConv2D(kernel, stride, padding="same", name=f"{name}_dw")(tensor)
+    tensor = layers.ReLU(6.0, name=f"{name}_dw_relu6")(tensor)
+    tensor = layers.Conv2D(filters, 1, name=f"{name}_project_conv")(tensor)
+    if stride == 1 and before.shape[-1] == filters:
+        tensor = layers.Add(name=f"{name}_add")([before, tensor])
+    return tensor
+
+
+def _filters(count: int, width: float) -> int:
+    """Return the scaled number of filters, a multiple of 8 (Howard et al. 2017)."""
+    return max(8, round(count * width / 8) * 8)
 
 
 def __getattr__(name: str):

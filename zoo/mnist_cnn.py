@@ -26,8 +26,6 @@ from kerasal.models.registry import Weights, register
 
 import keras
 
-_WEIGHTS = pathlib.Path(__file__).parent / "weights" / "mnist_cnn.weights.h5"
-
 
 @register(
     preprocessing="unit",
@@ -39,7 +37,7 @@ _WEIGHTS = pathlib.Path(__file__).parent / "weights" / "mnist_cnn.weights.h5"
     weights={
         "kerasal": Weights(
             "MNIST, trained by the recipe: accuracy .9942 train, .9889 test",
-            _WEIGHTS,
+            pathlib.Path(__file__).parent / "weights" / "mnist_cnn.weights.h5",
             "b7b795624d91099da2677850110f082d057b6da782967bb8c28f5461b06089be",
         )
     },

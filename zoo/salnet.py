@@ -14,6 +14,8 @@ Input: (240, 320, 3), RGB -> BGR minus (100, 110, 118), divided by 127.5. Output
 128 y + 127 for its picture. One image is 240 GFLOP or so: seconds on a CPU. No weights ship.
 """
 
+from typing import Any
+
 import numpy as np
 
 from kerasal.checks import check_choice, check_number
@@ -30,7 +32,7 @@ VARIANTS = {
 _LAST, _ENLARGE = 13, 4
 
 
-def identify(shapes) -> str | None:
+def identify(shapes: list[tuple[int, ...]]) -> str | None:
     """Say whose weights have these shapes: the variant, and the width where it is not 1."""
     kernels = [shape for shape in shapes if len(shape) == 4]
     first = next((shape for shape in kernels if shape[:3] == (7, 7, 3)), None)
@@ -65,8 +67,9 @@ def salnet(*, variant: str = "deployed", input_shape: tuple = (240, 320, 3), wid
         if number <= 2:
             tensor = layers.MaxPooling2D(3, 2, padding="same", name=f"pool{number}")(tensor)
     tensor = layers.Conv2D(1, _LAST, padding="same", name=f"conv{len(VARIANTS[variant]) + 1}")(tensor)
+    start: Any = _bilinear  # Keras' defaults are taken for the types of its arguments
     tensor = layers.Conv2DTranspose(
-        1, 2 * _ENLARGE, _ENLARGE, padding="same", use_bias=False, kernel_initializer=_bilinear, name="deconv1"
+        1, 2 * _ENLARGE, _ENLARGE, padding="same", use_bias=False, kernel_initializer=start, name="deconv1"
     )(tensor)
     outputs = layers.Reshape(tuple(input_shape[:2]), name="map")(tensor)
     return keras.Model(inputs, outputs, name="salnet")

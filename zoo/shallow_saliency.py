@@ -48,7 +48,7 @@ PRESETS = {"full": (1, _UNITS), "small": (4, 256)}
 _KERNELS = (5, 3, 3)
 
 
-def identify(shapes) -> str | None:
+def identify(shapes: list[tuple[int, ...]]) -> str | None:
     """Say whose weights have these shapes: the variant, the preset, and whether with batch norm."""
     kernels = [shape for shape in shapes if len(shape) == 4]
     dense = max((shape for shape in shapes if len(shape) == 2), default=None, key=math.prod)

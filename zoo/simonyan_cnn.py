@@ -21,7 +21,7 @@ These are its figures: no weights ship here, and nothing of it was measured here
 
 from kerasal.layers import RandomZeroing
 from kerasal.models.registry import register
-from kerasal.zoo._alexnet_family import Convolution, build
+from kerasal.zoo._alexnet_family import Convolution, build  # pyright: ignore[reportMissingImports]
 
 import keras
 

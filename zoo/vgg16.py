@@ -10,6 +10,8 @@ This is ``keras.applications`` as it is, so every layer has the name that the fi
 own. No accuracy is claimed here: the published weights are not measured by this project.
 """
 
+from typing import Any
+
 from kerasal.models.registry import Weights, register
 
 import keras
@@ -27,13 +29,18 @@ REFERENCE = "Simonyan & Zisserman 2014, arXiv 1409.1556, table 1, configuration 
     labels="imagenet",
 )
 def vgg16(
-    *, weights=None, include_top=True, classifier_activation="softmax", classes=1000, input_shape=None
+    *,
+    weights: Any = None,
+    include_top: bool = True,
+    classifier_activation: str | None = "softmax",
+    classes: int = 1000,
+    input_shape: tuple | None = None,
 ) -> keras.Model:
     """Build VGG16; without ``include_top``, the convolutions alone, for images of any size from 32 pixels on."""
     return keras.applications.VGG16(
-        weights=weights,
         include_top=include_top,
-        classifier_activation=classifier_activation,
-        classes=classes,
+        weights=weights,
         input_shape=input_shape,
+        classes=classes,
+        classifier_activation=classifier_activation,  # pyright: ignore[reportArgumentType]
     )

@@ -10,8 +10,10 @@ This is ``keras.applications`` as it is, so every layer has the name that the fi
 own. No accuracy is claimed here: the published weights are not measured by this project.
 """
 
+from typing import Any
+
 from kerasal.models.registry import Weights, register
-from kerasal.zoo.vgg16 import REFERENCE
+from kerasal.zoo.vgg16 import REFERENCE  # pyright: ignore[reportMissingImports]
 
 import keras
 
@@ -26,13 +28,18 @@ import keras
     labels="imagenet",
 )
 def vgg19(
-    *, weights=None, include_top=True, classifier_activation="softmax", classes=1000, input_shape=None
+    *,
+    weights: Any = None,
+    include_top: bool = True,
+    classifier_activation: str | None = "softmax",
+    classes: int = 1000,
+    input_shape: tuple | None = None,
 ) -> keras.Model:
     """Build VGG19; without ``include_top``, the convolutions alone, for images of any size from 32 pixels on."""
     return keras.applications.VGG19(
-        weights=weights,
         include_top=include_top,
-        classifier_activation=classifier_activation,
-        classes=classes,
+        weights=weights,
         input_shape=input_shape,
+        classes=classes,
+        classifier_activation=classifier_activation,  # pyright: ignore[reportArgumentType]
     )

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer import Option
 
 import kerasal
 from kerasal.cli.atlas import atlas
@@ -42,38 +43,28 @@ app = App(
 )
 
 
-@app.callback()
-def main(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
-) -> None:
-    """See what a Keras network sees, and where people look."""
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"kerasal {kerasal.__version__}")
         raise typer.Exit
 
 
-app.command()(demo)
-app.command()(models)
-app.command()(card)
+@app.callback()
+def main(
+    version: Annotated[
+        bool, Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """See what a Keras network sees, and where people look."""
+
+
+for command in (
+    *(demo, models, card, compare, atlas, maximize, feature_maps, filters, field, patterns, exemplars, evolution),
+    *(localize, localize_score, probe, train, score, batch, export, serve),
+):
+    app.command()(command)
 app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribute", help=METHODS_HELP)
-app.command()(compare)
-app.command()(atlas)
-app.command()(maximize)
-app.command("feature-maps")(feature_maps)
-app.command()(filters)
-app.command()(field)
-app.command()(patterns)
-app.command()(exemplars)
-app.command()(evolution)
-app.command()(localize)
-app.command("localize-score")(localize_score)
-app.command()(probe)
-app.command()(train)
 app.add_typer(gaze, name="gaze", help=GAZE_HELP)
-app.command()(score)
-app.command()(batch)
-app.command()(export)
-app.command()(serve)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -81,9 +72,6 @@ def run(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     traceback = "--traceback" in arguments
     arguments = [argument for argument in arguments if argument != "--traceback"]
-    if arguments == ["--version"]:
-        typer.echo(f"kerasal {kerasal.__version__}")
-        sys.exit(0)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         with _escaping(sys.stdout), _escaping(sys.stderr), _warnings_as_remarks():
@@ -136,13 +124,10 @@ def _one_line(error: Exception) -> str:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     if not text or isinstance(error, KeyError):
         text = f"{type(error).__name__} {text}".strip()
-    text = " ".join([text, *(hint for name, hint in _HINTS.items() if name in map(_name, type(error).__mro__))])
+    classes = [one.__name__ for one in type(error).__mro__]
+    text = " ".join([text, *(hint for name, hint in _HINTS.items() if name in classes)])
     known = (ValueError, TypeError, OSError, ImportError, RuntimeError)
     return escape(text if isinstance(error, known) else f"{text} (--traceback shows where this came from)")
-
-
-def _name(error_class: type) -> str:
-    return error_class.__name__
 
 
 # By name, since importing these classes loads NumPy or TensorFlow, which --help must not.

@@ -1,59 +1,51 @@
 """``kerasal atlas``: a folder of pages on which one's own network can be looked at."""
 
-import pathlib
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import BadParameter, Context, Exit, Option
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import remark, say, when_stopped
 
 _UNTRAINED = "Its weights are random here: what these pages show is what any such network does before it is trained."
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
+@loading("preprocessing", "labels", "weights", "net_options", "fit")
 def atlas(
-    context: typer.Context,
-    model: options.Model,
+    context: Context,
+    load: Load,
     images: Annotated[
-        list[pathlib.Path] | None,
-        typer.Option(help="Photographs, a file or a folder; may be repeated. For exemplars, and for pages of images."),
+        list[Path] | None,
+        Option(help="Photographs, a file or a folder; may be repeated. For exemplars, and for pages of images."),
     ] = None,
-    output: Annotated[
-        pathlib.Path, typer.Option("--output", "-o", help="The folder: new, empty, or this model's atlas.")
-    ] = pathlib.Path("atlas"),
+    output: Annotated[Path, options.Output(help="The folder: new, empty, or this model's atlas.")] = Path("atlas"),
     layers: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Which layers' channels: names, patterns such as fire*, or a slice such as :8 or -3:, by commas. "
             "Default: all with a kernel."
         ),
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(help="Which classes, by number or name: 0-9, or goldfish,ostrich. Default: all.")
+        str | None, Option(help="Which classes, by number or name: 0-9, or goldfish,ostrich. Default: all.")
     ] = None,
-    channels: Annotated[
-        int, typer.Option(help="At most so many channels a layer (and classes): a sample.", min=1)
-    ] = 64,
-    image_pages: Annotated[int, typer.Option(help="At most so many pages of images: a sample.", min=1)] = 12,
+    channels: Annotated[int, Option(help="At most so many channels a layer (and classes): a sample.", min=1)] = 64,
+    image_pages: Annotated[int, Option(help="At most so many pages of images: a sample.", min=1)] = 12,
     budget: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Begin nothing new after this time, such as 10m, 90s or 1h, counted from when the model is loaded; "
             "the most telling first."
         ),
     ] = None,
     task: Annotated[
         Literal["classification", "gaze", "other"] | None,
-        typer.Option(help="What the model is for. Known for zoo models, else told by its output."),
+        Option(help="What the model is for. Known for zoo models, else told by its output."),
     ] = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    net_option: options.NetOption = None,
-    fit: options.Fit = "crop",
-    unsafe: options.Unsafe = False,
     seed: options.Seed = 0,
 ) -> None:
     """Make a browsable microscope of a network: pages of its layers, channels, classes and images.
@@ -63,24 +55,14 @@ def atlas(
     """
     seconds = None if budget is None else _seconds(budget)
     from kerasal.atlas.atlas_store import check_folder
-    from kerasal.cli.opening import open_model
     from kerasal.images import find_files
 
     check_folder(output)
     files = find_files(images) if images else None  # first: a wrong path is told before anything is loaded
-    opened = open_model(
-        model,
-        preprocessing=preprocessing,
-        labels=labels,
-        weights=weights,
-        net_options=net_option,
-        fit=fit,
-        unsafe=unsafe,
-    )
+    opened = load()
     from kerasal.atlas import build
 
-    stopped = f"Stopped. {output / 'index.html'} shows what was made; the same command goes on."
-    with when_stopped(stopped):
+    with when_stopped(f"Stopped. {output / 'index.html'} shows what was made; the same command goes on."):
         built = build(
             opened.keras_model,
             output,
@@ -96,7 +78,7 @@ def atlas(
             channels=channels,
             image_pages=image_pages,
             budget=seconds,
-            fit=fit,
+            fit=opened.fit,
             seed=seed,
             progress=True,
         )
@@ -106,14 +88,14 @@ def atlas(
         remark(f"Not complete after {budget}: {', '.join(map(str, built.tally))}. The same command goes on.")
     say(f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s")
     if built.failed:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _seconds(text: str) -> float:
     """Read 10m, 90s, 1.5h or a number of seconds."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
     if not found:
-        raise typer.BadParameter(f"--budget is a time such as 10m, 90s or 1h; received {text!r}")
+        raise BadParameter(f"--budget is a time such as 10m, 90s or 1h; received {text!r}")
     return float(found[1]) * _UNITS[found[2]]
 
 

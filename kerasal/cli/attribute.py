@@ -1,27 +1,26 @@
 """``kerasal attribute`` and ``compare``: a command for each method, flags read from its signature; and all at once."""
 
 import inspect
-import pathlib
-import types
 import typing
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer import Option
 from typer.core import TyperGroup
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading, print_top_classes
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
 
 METHODS_HELP = "Show what in a photograph a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
 _OUTPUT = Annotated[
-    pathlib.Path | None,
-    typer.Option(
-        "--output", "-o", help="The picture (.png, .jpg, .webp), or the raw map (.npy). Default: IMAGE-METHOD.png."
-    ),
+    Path | None,
+    options.Output(help="The picture (.png, .jpg, .webp), or the raw map (.npy). Default: IMAGE-METHOD.png."),
 ]
-_CHANNEL = Annotated[str | None, typer.Option(help="Explain this channel instead, as LAYER:NUMBER.")]
+_CHANNEL = Annotated[str | None, Option(help="Explain this channel instead, as LAYER:NUMBER.")]
 
 
 class MethodGroup(TyperGroup):
@@ -52,32 +51,60 @@ class MethodGroup(TyperGroup):
 
 def _command(spec):
     """Make the function whose signature typer turns into flags: the shared ones and the method's own."""
+    flags = [flag for parameter in spec.options.values() if (flag := _flag(parameter)) is not None]
 
-    def command(**given: Any) -> None:
-        own = {name: _value(given.pop(name), spec.options[name]) for name in flags}
-        _attribute(spec, own, types.SimpleNamespace(**given))
+    @loading("preprocessing", "labels", "weights", "fit")
+    @options.taking("own", {flag.name: (flag.annotation, flag.default) for flag in flags})
+    def command(
+        load: Load,
+        own: dict,
+        image: options.Image,
+        output: _OUTPUT = None,
+        class_: options.Class = None,
+        channel: _CHANNEL = None,
+        logits: options.Logits = True,
+        model_output: options.ModelOutput = None,
+    ) -> None:
+        output = output or Path(f"{image.stem}-{spec.name}.png")
+        options.check_output(output, (*options.PICTURES, ".npy"))
+        if class_ and channel:
+            raise typer.BadParameter("give --class or --channel, not both")
+        unit = options.one_channel(channel)
+        for name, value in own.items():
+            if isinstance(value, str) and float in typing.get_args(spec.options[name].annotation):
+                own[name] = options.number_or_word(value)
+        import numpy as np
 
-    flags = {name: flag for name, parameter in spec.options.items() if (flag := _flag(parameter)) is not None}
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    shared = [
-        inspect.Parameter(name, keyword, annotation=annotation, default=default)
-        for name, annotation, default in (
-            ("model", options.Model, inspect.Parameter.empty),
-            ("image", options.Image, inspect.Parameter.empty),
-            ("output", _OUTPUT, None),
-            ("class_", options.Class, None),
-            ("channel", _CHANNEL, None),
-            ("logits", options.Logits, True),
-            ("model_output", options.ModelOutput, None),
-            ("preprocessing", options.Preprocessing, None),
-            ("labels", options.Labels, None),
-            ("weights", options.Weights, None),
-            ("fit", options.Fit, "crop"),
-            ("unsafe", options.Unsafe, False),
-        )
-    ]
-    command.__signature__ = inspect.Signature([*shared, *flags.values()])
-    command.__annotations__ = {p.name: p.annotation for p in (*shared, *flags.values())}
+        from kerasal import attribution, images, objectives
+        from kerasal.files import replacing
+
+        photograph = images.read(image)
+        opened = load()
+        picture, shown = opened.show(photograph)
+        inputs = shown
+        if spec.any_size:
+            picture, inputs = opened.show(photograph, scale=options.FRAME)
+        target, name = None, channel
+        if class_ is not None:
+            target = options.find_class(class_, opened)
+            name = opened.label(target)
+        elif unit is not None:
+            target = objectives.channel(*unit)
+        method = attribution.method_function(spec.name)
+        found = method(opened.keras_model, inputs, target, output=model_output, logits=logits, **own)
+        maps, *extra = found if isinstance(found, tuple) else (found,)
+        values, top = maps[0], print_top_classes(opened, shown)
+        name = name or top
+        if output.suffix.lower() == ".npy":
+            with replacing(output) as temporary:
+                np.save(temporary, values)
+        else:
+            about = {"options": own, "labels": opened.labels, "note": opened.name, "bgr": opened.preprocessing.bgr}
+            images.write(output, attribution.attribution_page(spec, picture, values, name or "output 0", **about))
+        said = [f"layer {values.layer}"] if hasattr(values, "layer") else []
+        said += [f"completeness gap {one[0]:.3g}" for one in extra]
+        say(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *said]))
+
     command.__doc__ = f"{spec.summary}\n\nSource: {spec.reference}."
     return command
 
@@ -85,7 +112,7 @@ def _command(spec):
 def _flag(parameter: inspect.Parameter) -> inspect.Parameter | None:
     """Give an option the one type that a flag has; None if it has no such type.
 
-    ``int | None`` stays so, ``float | Literal["mean"]`` is a text that ``_value`` reads.
+    ``int | None`` stays so, ``float | Literal["mean"]`` is a text that may be a number.
     """
     kind = parameter.annotation
     if parameter.name == "progress":  # a library is quiet, a command is not
@@ -100,7 +127,7 @@ def _flag(parameter: inspect.Parameter) -> inspect.Parameter | None:
         return parameter.replace(annotation=kinds[0] | None if optional else kinds[0])
     default = None if parameter.default is None else str(parameter.default)
     words = ", ".join(repr(word) for one in kinds for word in typing.get_args(one))
-    text = Annotated[str | None if optional else str, typer.Option(help=f"A number, or {words}.")]
+    text = Annotated[str | None if optional else str, Option(help=f"A number, or {words}.")]
     return parameter.replace(annotation=text, default=default)
 
 
@@ -108,76 +135,22 @@ def _is_plain(kind: Any) -> bool:
     return kind in (int, float, str, bool) or typing.get_origin(kind) is Literal
 
 
-def _value(text: Any, parameter: inspect.Parameter) -> Any:
-    """Read a text as the number that it may stand for."""
-    if isinstance(text, str) and float in typing.get_args(parameter.annotation):
-        return options.number_or_word(text)
-    return text
-
-
-def _attribute(spec, own: dict[str, Any], given: types.SimpleNamespace) -> None:
-    """Explain one photograph and write the picture."""
-    output = given.output or pathlib.Path(f"{given.image.stem}-{spec.name}.png")
-    options.check_output(output, (*options.PICTURES, ".npy"))
-    if given.class_ and given.channel:
-        raise typer.BadParameter("give --class or --channel, not both")
-    unit = options.one_channel(given.channel)
-    import numpy as np
-
-    from kerasal import attribution, images, objectives
-    from kerasal.cli.opening import open_model, print_top_classes
-    from kerasal.files import replacing
-
-    photograph = images.read(given.image)
-    shared = ("preprocessing", "labels", "weights", "fit", "unsafe")
-    opened = open_model(given.model, **{name: getattr(given, name) for name in shared})
-    picture, shown = opened.show(photograph)
-    inputs = shown
-    if spec.any_size:
-        picture, inputs = opened.show(photograph, scale=options.FRAME)
-    target, name = None, given.channel
-    if given.class_ is not None:
-        target = options.find_class(given.class_, opened)
-        name = opened.label(target)
-    elif unit is not None:
-        target = objectives.channel(*unit)
-    method = attribution.method_function(spec.name)
-    found = method(opened.keras_model, inputs, target, output=given.model_output, logits=given.logits, **own)
-    maps, *extra = found if isinstance(found, tuple) else (found,)
-    values, top = maps[0], print_top_classes(opened, shown)
-    name = name or top
-    if output.suffix.lower() == ".npy":
-        with replacing(output) as temporary:
-            np.save(temporary, values)
-    else:
-        about = {"options": own, "labels": opened.labels, "note": opened.name, "bgr": opened.preprocessing.bgr}
-        images.write(output, attribution.attribution_page(spec, picture, values, name or "output 0", **about))
-    said = [f"layer {values.layer}"] if hasattr(values, "layer") else []
-    said += [f"completeness gap {one[0]:.3g}" for one in extra]
-    say(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *said]))
-
-
+@loading("preprocessing", "labels", "weights", "fit")
 def compare(
-    model: options.Model,
+    load: Load,
     image: options.Image,
-    output: Annotated[
-        pathlib.Path, typer.Option("--output", "-o", help="The page: .html, or a picture (.png, .jpg, .webp).")
-    ] = pathlib.Path("comparison.html"),
+    output: Annotated[Path, options.Output(help="The page: .html, or a picture (.png, .jpg, .webp).")] = Path(
+        "comparison.html"
+    ),
     class_: options.Class = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    fit: options.Fit = "crop",
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Show all attribution methods side by side on one photograph: which one should I use?"""
     options.check_output(output, (".html", *options.PICTURES))
     from kerasal import images
-    from kerasal.cli.opening import open_model, print_top_classes
     from kerasal.files import replacing
 
     photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, fit=fit, unsafe=unsafe)
+    opened = load()
     shown, larger = opened.show(photograph), opened.show(photograph, scale=options.FRAME)
     target = None if class_ is None else options.find_class(class_, opened)
     from kerasal import attribution

@@ -1,9 +1,9 @@
 """``kerasal batch METHOD MODEL IMAGES OUT``: a method over many images, in this process or on several workers."""
 
-import pathlib
+from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import options
 from kerasal.cli.session import remark, say, when_stopped
@@ -11,58 +11,46 @@ from kerasal.cli.session import remark, say, when_stopped
 _NAMED = 10
 
 _METHOD = Annotated[
-    str,
-    typer.Argument(
-        help="predict, gaze, localize, or an attribution method such as class_saliency.", show_default=False
-    ),
+    str, Argument(help="predict, gaze, localize, or an attribution method such as class_saliency.", show_default=False)
 ]
 _IMAGES = Annotated[
-    pathlib.Path,
-    typer.Argument(help="A folder, searched at any depth, or a Parquet list of paths.", show_default=False),
+    Path, Argument(help="A folder, searched at any depth, or a Parquet list of paths.", show_default=False)
 ]
-_OUT = Annotated[
-    pathlib.Path, typer.Argument(help="The folder for the results; begun ones are gone on with.", show_default=False)
-]
+_OUT = Annotated[Path, Argument(help="The folder for the results; begun ones are gone on with.", show_default=False)]
 
 
+@options.taking("how", options.opening("preprocessing", "labels", "weights", "net_options", "fit"))
 def batch(
     method: _METHOD,
     model: options.Model,
     images: _IMAGES,
     out: _OUT,
-    workers: Annotated[
-        int, typer.Option("--workers", "-n", help="Processes, on Ray; 0: this one, without Ray.", min=0)
-    ] = 0,
+    how: dict,
+    workers: Annotated[int, Option("--workers", "-n", help="Processes, on Ray; 0: this one, without Ray.", min=0)] = 0,
     address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster, or 'auto'. Default: one of this machine, for the time.")
+        str | None, Option(help="Of a Ray cluster, or 'auto'. Default: one of this machine, for the time.")
     ] = None,
     format: Annotated[
-        Literal["parquet", "npz", "png"], typer.Option("--format", "-f", help="Tables of raw maps, or pictures.")
+        Literal["parquet", "npz", "png"], Option("--format", "-f", help="Tables of raw maps, or pictures.")
     ] = "parquet",
     option: Annotated[
         list[str] | None,
-        typer.Option("--option", "-O", help="An option of the method as KEY=VALUE, such as samples=20; repeat it."),
+        Option("--option", "-O", help="An option of the method as KEY=VALUE, such as samples=20; repeat it."),
     ] = None,
     class_: Annotated[
-        str | None, typer.Option("--class", "-c", help="For this class, a name or number; default: the top ones.")
+        str | None, Option("--class", "-c", help="For this class, a name or number; default: the top ones.")
     ] = None,
-    channel: Annotated[str | None, typer.Option(help="Attribution of this channel instead, as LAYER:NUMBER.")] = None,
+    channel: Annotated[str | None, Option(help="Attribution of this channel instead, as LAYER:NUMBER.")] = None,
     logits: options.Logits = True,
     model_output: options.ModelOutput = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    net_option: options.NetOption = None,
-    fit: options.Fit = "crop",
     column: Annotated[
-        str | None, typer.Option(help="Of the Parquet list, with the paths. Default: image, path or file.")
+        str | None, Option(help="Of the Parquet list, with the paths. Default: image, path or file.")
     ] = None,
-    shard_size: Annotated[int, typer.Option(help="Images in a file of results.", min=1)] = 32,
+    shard_size: Annotated[int, Option(help="Images in a file of results.", min=1)] = 32,
     threads: Annotated[
-        int, typer.Option(help="That compute in each process, on its CPU; 0: as TensorFlow likes, on a GPU too.", min=0)
+        int, Option(help="That compute in each process, on its CPU; 0: as TensorFlow likes, on a GPU too.", min=0)
     ] = 1,
-    retry: Annotated[bool, typer.Option("--retry", help="Also try again what could not be read.")] = False,
-    unsafe: options.Unsafe = False,
+    retry: Annotated[bool, Option("--retry", help="Also try again what could not be read.")] = False,
 ) -> None:
     """Run a method over a folder of images: Parquet, NPZ or pictures, and a manifest, in OUT.
 
@@ -71,7 +59,7 @@ def batch(
     be read is a dead letter in the manifest, and makes the exit code 1.
     """
     if class_ and channel:
-        raise typer.BadParameter("give --class or --channel, not both")
+        raise BadParameter("give --class or --channel, not both")
     own = options.options_of(option, "--option", "samples=20")
     from kerasal.batch import run
 
@@ -94,12 +82,7 @@ def batch(
             channel=options.one_channel(channel),
             logits=logits,
             output=model_output,
-            preprocessing=preprocessing,
-            labels=labels,
-            weights=weights,
-            net_options=tuple(net_option or ()),
-            fit=fit,
-            unsafe=unsafe,
+            **how | {"net_options": tuple(how["net_options"] or ())},
         )
     _report(found)
 
@@ -118,4 +101,4 @@ def _report(found) -> None:
     if found.dead_letters and not found.results:
         raise ValueError("Nothing could be done for any of the images; the remarks above say why.")
     if found.dead_letters:
-        raise typer.Exit(1)
+        raise Exit(1)

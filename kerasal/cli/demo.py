@@ -1,21 +1,16 @@
 """``kerasal demo``: the whole line on digits that ship with the package, without a network."""
 
-import pathlib
+from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from kerasal.cli.options import Output
 from kerasal.cli.outputs import check_writable
 from kerasal.cli.session import load_tensorflow, results, say
 
 _METHODS = ("class_saliency", "guided_backprop", "deconvnet")
 
 
-def demo(
-    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder for the pictures.")] = pathlib.Path(
-        "kerasal-demo"
-    ),
-) -> None:
+def demo(output: Annotated[Path, Output(help="The folder for the pictures.")] = Path("kerasal-demo")) -> None:
     """Read ten handwritten digits with a trained net, and show what it sees. Works offline, in under a minute."""
     check_writable(output / "gaze.png")  # an unwritable folder is told before the work, not after
     load_tensorflow()
@@ -102,7 +97,7 @@ def _class_models(model, pictures, inputs, path) -> None:
 
 def _gaze(path) -> None:
     from kerasal import gaze, images
-    from kerasal.models.recognition import PHOTOGRAPHS
+    from kerasal.models.opener import PHOTOGRAPHS
 
     photographs = [images.read(file) for file in PHOTOGRAPHS]
     drawn = [gaze.overlay(photograph, gaze.predict(photograph).map) for photograph in photographs]

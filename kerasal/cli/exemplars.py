@@ -1,38 +1,33 @@
 """``kerasal exemplars`` and ``evolution``: which images excite a channel, and how features came about in training."""
 
-import pathlib
 import warnings
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-import typer
+from typer import Argument, Option
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import hinting, load_tensorflow, remark, say, warnings_as_remarks, when_stopped, write_csv
 
 
+@loading("preprocessing", "weights")
 def exemplars(
-    model: options.Model,
+    load: Load,
     layer: options.Layer,
-    images: Annotated[
-        list[pathlib.Path], typer.Argument(help="Folders (at any depth) or files of images.", show_default=False)
-    ],
+    images: Annotated[list[Path], Argument(help="Folders (at any depth) or files of images.", show_default=False)],
     channels: Annotated[
-        str | None, typer.Option("--channels", "-c", help="Which, such as 0-8 or 3,17. Default: the first 9.")
+        str | None, Option("--channels", "-c", help="Which, such as 0-8 or 3,17. Default: the first 9.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="How many images a channel.", min=1)] = 9,
-    output: options.Picture = pathlib.Path("exemplars.png"),
-    table: Annotated[
-        pathlib.Path | None, typer.Option(help="Also write channel, rank, activation, file and place, as CSV.")
-    ] = None,
+    k: Annotated[int, Option("-k", help="How many images a channel.", min=1)] = 9,
+    output: options.Picture = Path("exemplars.png"),
+    table: Annotated[Path | None, Option(help="Also write channel, rank, activation, file and place, as CSV.")] = None,
     rule: Annotated[
         Literal["deconvnet", "guided", "gradient"],
-        typer.Option(help="How ReLUs are passed on the way back; a model without any takes gradient."),
+        Option(help="How ReLUs are passed on the way back; a model without any takes gradient."),
     ] = "deconvnet",
-    preprocessing: options.Preprocessing = None,
-    weights: options.Weights = None,
     fit: options.Fit = "crop",
     size: options.Side = None,
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Find the images that excite channels most, the patch each unit saw, and what of it the unit responds to.
 
@@ -43,10 +38,9 @@ def exemplars(
     chosen = options.numbers(channels) if channels else None
     options.check_output(table, (".csv",))
     from kerasal import images as pictures
-    from kerasal.cli.opening import open_model
 
     files = pictures.find_files(images)  # first: a wrong path is told before anything is loaded
-    opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
+    opened = load()
     from kerasal import hooks, receptive_field
 
     journal = output.with_name(f".{output.name}.partial")
@@ -61,7 +55,7 @@ def exemplars(
         hinting(hooks.NoReLU, "On the command line: --rule gradient."),
     ):
         warnings.simplefilter("ignore", UserWarning)  # what is skipped or missing is told below, on a line of its own
-        found = receptive_field.top_exemplars(
+        found: Any = receptive_field.top_exemplars(
             opened.keras_model,
             layer,
             chosen,
@@ -85,7 +79,7 @@ def exemplars(
     _report(found, k, output)
 
 
-def _report(found: list, k: int, output: pathlib.Path) -> None:
+def _report(found: list, k: int, output: Path) -> None:
     first = found[0]
     if first.skipped:
         remark(f"{len(first.skipped)} files could not be read and were skipped:")
@@ -97,7 +91,7 @@ def _report(found: list, k: int, output: pathlib.Path) -> None:
     if silent:
         remark(f"Silent, no image excites them: {', '.join(silent)}.")
     for one in found[:10]:
-        best = pathlib.Path(one.names[0]).name
+        best = Path(one.names[0]).name
         say(f"channel {one.channel:<5} {one.activations[0]:10.4g} … {one.activations[-1]:<10.4g} {best}")
     if len(found) > 10:
         say(f"… and {len(found) - 10} more; --table FILE.csv writes all")
@@ -106,21 +100,19 @@ def _report(found: list, k: int, output: pathlib.Path) -> None:
 
 def evolution(
     folder: Annotated[
-        pathlib.Path,
-        typer.Argument(
+        Path,
+        Argument(
             help="What kerasal train MODEL --evolution FOLDER, or the callback FeatureEvolution, wrote.",
             show_default=False,
         ),
     ],
-    output: Annotated[
-        pathlib.Path | None, typer.Option("--output", "-o", help="The picture. Default: FOLDER/evolution.png.")
-    ] = None,
+    output: Annotated[Path | None, options.Output(help="The picture. Default: FOLDER/evolution.png.")] = None,
     features: Annotated[
-        list[str] | None, typer.Option("--features", "-f", help="Which, as LAYER:0-7; may be repeated. Default: all.")
+        list[str] | None, Option("--features", "-f", help="Which, as LAYER:0-7; may be repeated. Default: all.")
     ] = None,
-    patches: Annotated[bool, typer.Option(help="End each row with the patch that excites the feature last.")] = True,
-    tile: Annotated[int, typer.Option(help="Side of a cell in pixels.", min=8)] = 64,
-    title: Annotated[str, typer.Option(help="One line above.")] = "",
+    patches: Annotated[bool, Option(help="End each row with the patch that excites the feature last.")] = True,
+    tile: Annotated[int, Option(help="Side of a cell in pixels.", min=8)] = 64,
+    title: Annotated[str, Option(help="One line above.")] = "",
 ) -> None:
     """Draw how features came about in training: rows are features, columns the epochs that were stored."""
     output = output or folder / "evolution.png"

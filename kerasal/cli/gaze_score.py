@@ -1,16 +1,14 @@
 """``kerasal gaze describe``, ``evaluate``, ``diagnose`` and ``import-vxm``: numbers, and a net that others made."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import typer
+from typer import Argument, Option
 
 from kerasal.cli import gaze_opening as opening
 from kerasal.cli import options
 from kerasal.cli.score import show_scores
 from kerasal.cli.session import load_tensorflow, say
-
-_VXM_PIXELS = "caffe"
 
 
 def describe(data: opening.Data, split: opening.Split = None) -> None:
@@ -18,25 +16,22 @@ def describe(data: opening.Data, split: opening.Split = None) -> None:
     say(opening.open_data(data, split or "all").describe())
 
 
+@options.taking("how", opening.HOW | {"size": (opening.Size, None)})
 def evaluate(
     net: opening.Net,
+    how: dict,
     data: opening.Data,
     output: options.ScoreTable = Path("gaze-scores.csv"),
     split: opening.Split = None,
     postprocess: opening.Postprocess = "examiners",
     definition: Annotated[
-        Literal["mit", "tuebingen", "salicon"], typer.Option(help="Whose definitions, beside the coursework's.")
+        Literal["mit", "tuebingen", "salicon"], Option(help="Whose definitions, beside the coursework's.")
     ] = "mit",
     sigma: opening.Sigma = None,
     legacy: Annotated[
-        bool, typer.Option("--legacy", help="In the coursework's definition, wrap values as the original run did.")
+        bool, Option("--legacy", help="In the coursework's definition, wrap values as the original run did.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the other images of the shuffled AUC.")] = 0,
-    weights: opening.Weights = None,
-    net_option: opening.NetOption = None,
-    preprocessing: opening.Preprocessing = None,
-    size: opening.Size = None,
-    unsafe: opening.Unsafe = False,
+    seed: Annotated[int, Option(help="Of the other images of the shuffled AUC.")] = 0,
 ) -> None:
     """Score a net on images with fixations, beside the centre and the mean map, and in the coursework's definition.
 
@@ -44,9 +39,7 @@ def evaluate(
     """
     options.check_output(output, (".csv",), beside=(".json", ".png"))
     opened_data = opening.open_data(data, split, missing="skip")
-    _, predictor = opening.open_net(
-        net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
-    )
+    _, predictor = opening.open_net(net, **how)
     from kerasal import gaze
     from kerasal.metrics import ScoreReport
 
@@ -67,25 +60,20 @@ def evaluate(
     show_scores(report, output)
 
 
+@options.taking("how", opening.HOW | {"size": (opening.Size, None)})
 def diagnose(
     net: opening.Net,
+    how: dict,
     data: opening.Data,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A picture of the uint8 wrap, on the image most hit by it.")
+        Path | None, options.Output(help="A picture of the uint8 wrap, on the image most hit by it.")
     ] = None,
     split: opening.Split = None,
-    weights: opening.Weights = None,
-    net_option: opening.NetOption = None,
-    preprocessing: opening.Preprocessing = None,
-    size: opening.Size = None,
-    unsafe: opening.Unsafe = False,
 ) -> None:
     """Ask whether a net predicts more than the mean map or the centre, and whether its output wraps around."""
     options.check_output(output, options.PICTURES)
     opened_data = opening.open_data(data, split)
-    model, predictor = opening.open_net(
-        net, weights=weights, net_options=net_option, preprocessing=preprocessing, size=size, unsafe=unsafe
-    )
+    model, predictor = opening.open_net(net, **how)
     from kerasal import gaze, images
     from kerasal.layers import center_bias_switched_off
 
@@ -99,15 +87,15 @@ def diagnose(
             means = f"own {mean['own']:.3f}, others {mean['others']:.3f}, centre {mean['center']:.3f}"
             say(f"Without its CenterBias layer: {means}")
     if output is not None:
-        worst = (found.table["below"] + found.table["above"]).idxmax()
+        worst: Any = (found.table["below"] + found.table["above"]).idxmax()
         photograph = opened_data.image(worst)
         images.write(output, gaze.wrap_panel(photograph, next(predictor.raw([photograph]))))
         say(f"{output}  image {worst}, clipped and wrapped")
 
 
 def import_vxm(
-    file: Annotated[Path, typer.Argument(help="A net in the format VXM, such as fastgaze.vxm.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The Keras file.")] = Path("fastgaze.keras"),
+    file: Annotated[Path, Argument(help="A net in the format VXM, such as fastgaze.vxm.", show_default=False)],
+    output: Annotated[Path, options.Output(help="The Keras file.")] = Path("fastgaze.keras"),
 ) -> None:
     """Make a Keras file of FastGaze's published net, to predict and to be compared with."""
     options.check_output(output, (".keras",))
@@ -119,4 +107,4 @@ def import_vxm(
     with replacing(output) as temporary:
         net.save(temporary)
     say(f"{output}  {net.count_params():,} parameters, any size of photograph")
-    say(f"Next: kerasal gaze predict {output} IMAGE -p {_VXM_PIXELS}")
+    say(f"Next: kerasal gaze predict {output} IMAGE -p caffe")

@@ -3,75 +3,70 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option, echo
 
 from kerasal.cli import gaze_opening as opening
-from kerasal.cli.options import Fresh, Quiet, Strategy
+from kerasal.cli.options import Fresh, NetOption, Output, Quiet, Strategy, Unsafe, options_of, taking
 from kerasal.cli.outputs import refuse_inputs
 from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
 
 
+class _Changes:
+    """What changes a recipe."""
+
+    epochs: Annotated[int | None, Option(help="Epochs in all.")] = None
+    batch_size: Annotated[int | None, Option(help="Images a step.")] = None
+    rate: Annotated[float | None, Option(help="A constant learning rate.")] = None
+    loss: Annotated[str | None, Option(help="mse, nss, cc, kld, similarity, or a sum: kld=1,cc=0.2.")] = None
+    mirror: Annotated[
+        Literal["both", "half", "none"] | None,
+        Option(help="Each image and its mirror image, a random half of them, or none mirrored."),
+    ] = None
+    validate_every: Annotated[int | None, Option(help="Epochs between validations.")] = None
+    keep: Annotated[Literal["last", "best"] | None, Option(help="The last weights, or those that validated best.")] = (
+        None
+    )
+    seed: Annotated[int | None, Option(help="Of starting weights, order and mirroring. Default: 0.")] = None
+
+
+@taking("changes", _Changes)
 def train(
-    net: Annotated[str, typer.Argument(help="A zoo net, such as shallow_saliency, or a .keras file.")],
+    net: Annotated[str, Argument(help="A zoo net, such as shallow_saliency, or a .keras file.")],
     data: opening.Data,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The folder of this run. Default: runs/NET.")
-    ] = None,
+    changes: dict,
+    output: Annotated[Path | None, Output(help="The folder of this run. Default: runs/NET.")] = None,
     recipe: Annotated[
         Literal["default", "coursework", "paper", "lasagne", "he_pugeault", "gaze", "gaze_tune"],
-        typer.Option(help="Rates, loss, epochs and all else; the options below change it."),
+        Option(help="Rates, loss, epochs and all else; the options below change it."),
     ] = "default",
     validation: Annotated[
         Path | None,
-        typer.Option(help="Data to validate on. Default: the data's split val, or a tenth of the training images."),
+        Option(help="Data to validate on. Default: the data's split val, or a tenth of the training images."),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="The part to train on, or 'all'. Default: train, else all.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs in all.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    rate: Annotated[float | None, typer.Option(help="A constant learning rate.")] = None,
-    loss: Annotated[str | None, typer.Option(help="mse, nss, cc, kld, similarity, or a sum: kld=1,cc=0.2.")] = None,
-    mirror: Annotated[
-        Literal["both", "half", "none"] | None,
-        typer.Option(help="Each image and its mirror image, a random half of them, or none mirrored."),
-    ] = None,
-    validate_every: Annotated[int | None, typer.Option(help="Epochs between validations.")] = None,
-    keep: Annotated[
-        Literal["last", "best"] | None, typer.Option(help="The last weights, or those that validated best.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of starting weights, order and mirroring. Default: 0.")] = None,
+    split: Annotated[str | None, Option(help="The part to train on, or 'all'. Default: train, else all.")] = None,
     sigma: opening.Sigma = None,
     weights: opening.Weights = None,
-    net_option: opening.NetOption = None,
-    preset: Annotated[str | None, typer.Option(help="Short for --net-option preset=…, such as small.")] = None,
-    variant: Annotated[str | None, typer.Option(help="Short for --net-option variant=….")] = None,
-    batch_norm: Annotated[bool, typer.Option("--batch-norm", help="Short for --net-option batch_norm=True.")] = False,
+    net_option: NetOption = None,
+    preset: Annotated[str | None, Option(help="Short for --net-option preset=…, such as small.")] = None,
+    variant: Annotated[str | None, Option(help="Short for --net-option variant=….")] = None,
+    batch_norm: Annotated[bool, Option("--batch-norm", help="Short for --net-option batch_norm=True.")] = False,
     center_bias: Annotated[
-        Literal["none", "fixed", "learned"], typer.Option(help="Multiply the maps by a centre Gaussian.")
+        Literal["none", "fixed", "learned"], Option(help="Multiply the maps by a centre Gaussian.")
     ] = "none",
     preprocessing: opening.Preprocessing = None,
     size: opening.Size = None,
     strategy: Strategy = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")] = False,
+    tensorboard: Annotated[bool, Option("--tensorboard", help="Also write event files for TensorBoard.")] = False,
     fresh: Fresh = False,
     quiet: Quiet = False,
-    unsafe: opening.Unsafe = False,
+    unsafe: Unsafe = False,
 ) -> None:
     """Train a gaze net, and keep weights, history and curves; started again, a stopped run goes on."""
     options = list(net_option or ())
     options += [f"{key}={value}" for key, value in (("preset", preset), ("variant", variant)) if value is not None]
     options += ["batch_norm=True"] if batch_norm else []
-    changes = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "rate": rate,
-        "loss": loss,
-        "mirror": mirror,
-        "validate_every": validate_every,
-        "keep": keep,
-        "seed": seed,
-    }
     output = Path("runs") / Path(net).stem if output is None else output
-    opening.options_of(options)  # a typing error is told before TensorFlow is loaded
+    options_of(options)  # a typing error is told before TensorFlow is loaded
     run = {"sigma": sigma, "strategy": strategy, "tensorboard": tensorboard, "resume": not fresh, "progress": not quiet}
     about = {
         "recipe": recipe,
@@ -86,7 +81,9 @@ def train(
         run["progress"] &= speaks
         from kerasal.datasets import open_training_sets
 
-        *sets, notes = open_training_sets(data, validation, split, seed=seed or 0)  # before anything is built
+        training_set, validation_set, notes = open_training_sets(
+            data, validation, split, seed=changes["seed"] or 0
+        )  # before anything is built
         if speaks:
             for note in notes:
                 remark(note)
@@ -98,7 +95,7 @@ def train(
         setup = training.prepare_gaze(
             net,
             weights=weights,
-            options=opening.options_of(options),
+            options=options_of(options),
             preprocessing=preprocessing,
             size=opening.size_of(size),
             center_bias=center_bias,
@@ -106,13 +103,13 @@ def train(
             unsafe=unsafe,
         )
         if speaks:
-            remark(
-                f"{len(sets[0])} images to train on, {len(sets[1])} to validate on. Recipe {recipe}: {chosen.source}."
-            )
+            counts = f"{len(training_set)} images to train on, {len(validation_set)} to validate on."
+            remark(f"{counts} Recipe {recipe}: {chosen.source}.")
         refuse_inputs((output / name for name in files_of(setup.model.name).written), folders=False)
         result = training.train_gaze(
             setup.model,
-            *sets,
+            training_set,
+            validation_set,
             chosen,
             output,
             preprocessing=setup.preprocessing,
@@ -131,11 +128,11 @@ def _report(result) -> None:
     last = validated.iloc[-1]
     shown = best if result.recipe.keep == "best" else last
     for name, reason in result.skipped.items():
-        typer.echo(f"Not trained on: {name}: {reason}", err=True)
-    typer.echo(
+        echo(f"Not trained on: {name}: {reason}", err=True)
+    echo(
         f"validation after epoch {int(shown['epoch'])}{' (kept: the best)' if result.recipe.keep == 'best' else ''}: "
         f"loss {shown['val_loss']:.5g}, MSE {shown['val_mse']:.5g}, CC {shown['val_cc']:.4f}"
     )
     names = sorted(path.name for path in result.output.iterdir() if not path.name.startswith("."))
-    typer.echo(f"{len(result.history)} epochs, {len(result.steps)} steps. In {result.output}: {', '.join(names)}.")
-    typer.echo(f"Next: kerasal gaze evaluate {result.output} --data …, or kerasal gaze predict {result.output} IMAGE…")
+    echo(f"{len(result.history)} epochs, {len(result.steps)} steps. In {result.output}: {', '.join(names)}.")
+    echo(f"Next: kerasal gaze evaluate {result.output} --data …, or kerasal gaze predict {result.output} IMAGE…")

@@ -1,40 +1,34 @@
 """``kerasal feature-maps``, ``filters`` and ``field``: what the layers of a model are made of, and make of images."""
 
-import pathlib
+from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import load_tensorflow, remark, results, say, write_csv
 
 
+@loading("preprocessing", "labels", "weights", "fit")
 def feature_maps(
-    model: options.Model,
+    load: Load,
     image: options.Image,
-    layer: Annotated[str, typer.Option(help="Name or path of the layer.")],
-    output: Annotated[
-        pathlib.Path | None, typer.Option("--output", "-o", help="The picture. Default: IMAGE-LAYER.png.")
-    ] = None,
-    channels: Annotated[str | None, typer.Option(help="Which, such as 0-63; by default all, at most 256.")] = None,
+    layer: Annotated[str, Option(help="Name or path of the layer.")],
+    output: Annotated[Path | None, options.Output(help="The picture. Default: IMAGE-LAYER.png.")] = None,
+    channels: Annotated[str | None, Option(help="Which, such as 0-63; by default all, at most 256.")] = None,
     scale: Annotated[
-        Literal["map", "layer"], typer.Option(help="Each map on its own brightness scale, or one for the layer.")
+        Literal["map", "layer"], Option(help="Each map on its own brightness scale, or one for the layer.")
     ] = "map",
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    fit: options.Fit = "crop",
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Draw the feature maps of a layer for one photograph, as a grid."""
-    output = output or pathlib.Path(f"{image.stem}-{layer.replace('/', '-')}.png")
+    output = output or Path(f"{image.stem}-{layer.replace('/', '-')}.png")
     options.check_output(output, options.PICTURES)
     chosen = options.numbers(channels) if channels else None
     from kerasal import images
-    from kerasal.cli.opening import open_model
 
     photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, fit=fit, unsafe=unsafe)
+    opened = load()
     from kerasal import features
 
     maps = features.feature_maps(opened.keras_model, opened.show(photograph)[1], layer)[0]
@@ -46,23 +40,17 @@ def feature_maps(
     say(f"{output}  {drawn}{of} channels of {maps.shape[0]} × {maps.shape[1]}")
 
 
+@loading("preprocessing", "weights")
 def filters(
-    model: options.Model,
-    layer: Annotated[str | None, typer.Argument(help="A convolution. Default: the first one.")] = None,
+    load: Load,
+    layer: Annotated[str | None, Argument(help="A convolution. Default: the first one.")] = None,
     images: Annotated[
-        list[pathlib.Path] | None,
-        typer.Option(help="A folder or file of images to look at too; may be given several times."),
+        list[Path] | None, Option(help="A folder or file of images to look at too; may be given several times.")
     ] = None,
-    output: Annotated[
-        pathlib.Path | None,
-        typer.Option("--output", "-o", help="A picture of filters that see 1 or 3 channels."),
-    ] = None,
-    table: Annotated[pathlib.Path | None, typer.Option(help="Write a row a filter, as CSV.")] = None,
-    preprocessing: options.Preprocessing = None,
-    weights: options.Weights = None,
+    output: Annotated[Path | None, options.Output(help="A picture of filters that see 1 or 3 channels.")] = None,
+    table: Annotated[Path | None, Option(help="Write a row a filter, as CSV.")] = None,
     fit: options.Fit = "crop",
     size: options.Side = None,
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Tell which frequencies a convolution's filters see, how much its stride aliases, and which filters are dead.
 
@@ -72,10 +60,9 @@ def filters(
     options.check_output(table, (".csv",))
     load_tensorflow()
     from kerasal import images as pictures
-    from kerasal.cli.opening import open_model
 
     files = pictures.find_files(images) if images else None  # first: a wrong path is told before anything is loaded
-    opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
+    opened = load()
     from kerasal import diagnosis
 
     found = diagnosis.filter_diagnosis(
@@ -102,9 +89,9 @@ def filters(
 
 def field(
     model: options.Model,
-    layer: Annotated[str | None, typer.Argument(help="Name or path of one layer; by default all with a map.")] = None,
+    layer: Annotated[str | None, Argument(help="Name or path of one layer; by default all with a map.")] = None,
     size: Annotated[
-        int | None, typer.Option(help="Side of the image; by default the model's, or 224 where it takes any.", min=1)
+        int | None, Option(help="Side of the image; by default the model's, or 224 where it takes any.", min=1)
     ] = None,
     unsafe: options.Unsafe = False,
 ) -> None:

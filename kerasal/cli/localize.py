@@ -1,63 +1,62 @@
 """``kerasal localize``, ``localize-score``: where a model's classes are in photographs, and the scores of its boxes."""
 
-import pathlib
+from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import remark, results, say, warnings_as_remarks, when_stopped
 
-Recipe = Annotated[
-    Literal["tuned", "simonyan"],
-    typer.Option(help="How: 'tuned' on real photographs, or the paper's literal settings ('simonyan')."),
-]
-Method = Annotated[
-    str | None, typer.Option(help="Another attribution method than the recipe's, such as class_saliency, smoothgrad.")
-]
-Foreground = Annotated[float | None, typer.Option(help="Quantile of the map above which pixels seed the object.")]
-Background = Annotated[float | None, typer.Option(help="Quantile below which pixels seed the background.")]
-Blur = Annotated[float | None, typer.Option(help="Blur the map by this share of its side first.")]
-Level = Annotated[
-    float | None, typer.Option(help="Share of the map's maximum from which it speaks for the object; more is tighter.")
-]
-Prior = Annotated[float | None, typer.Option(help="Weight of the map itself in the cut; 0 leaves all to colours.")]
+
+class _Cut:
+    """How objects are found; what is not given is the recipe's."""
+
+    recipe: Annotated[
+        Literal["tuned", "simonyan"],
+        Option(help="How: 'tuned' on real photographs, or the paper's literal settings ('simonyan')."),
+    ] = "tuned"
+    method: Annotated[
+        str | None, Option(help="Another attribution method than the recipe's, such as class_saliency, smoothgrad.")
+    ] = None
+    foreground: Annotated[float | None, Option(help="Quantile of the map above which pixels seed the object.")] = None
+    background: Annotated[float | None, Option(help="Quantile below which pixels seed the background.")] = None
+    blur: Annotated[float | None, Option(help="Blur the map by this share of its side first.")] = None
+    prior: Annotated[float | None, Option(help="Weight of the map itself in the cut; 0 leaves all to colours.")] = None
+    level: Annotated[
+        float | None, Option(help="Share of the map's maximum from which it speaks for the object; more is tighter.")
+    ] = None
+
+
+def _given(**chosen) -> dict:
+    return {name: value for name, value in chosen.items() if value is not None}
+
 
 _NAMED_FAILURES = 20
 
 
+@loading("preprocessing", "labels", "weights")
+@options.taking("cut", _Cut, _given)
 def localize(
-    model: options.Model,
+    load: Load,
+    cut: dict,
     image: options.Image,
-    output: Annotated[
-        pathlib.Path | None, typer.Option("--output", "-o", help="The picture. Default: IMAGE-boxes.png.")
-    ] = None,
+    output: Annotated[Path | None, options.Output(help="The picture. Default: IMAGE-boxes.png.")] = None,
     class_: Annotated[
-        list[str] | None, typer.Option("--class", "-c", help="Look for this class (repeatable), not the top ones.")
+        list[str] | None, Option("--class", "-c", help="Look for this class (repeatable), not the top ones.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, max=20, help="How many of the top classes.")] = 5,
-    recipe: Recipe = "tuned",
-    method: Method = None,
-    foreground: Foreground = None,
-    background: Background = None,
-    blur: Blur = None,
-    prior: Prior = None,
-    level: Level = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    unsafe: options.Unsafe = False,
+    top: Annotated[int, Option(min=1, max=20, help="How many of the top classes.")] = 5,
 ) -> None:
     """Find where in a photograph the model's top classes are: map, seeds, mask and box of each."""
-    output = output or pathlib.Path(f"{image.stem}-boxes.png")
+    output = output or Path(f"{image.stem}-boxes.png")
     options.check_output(output, options.PICTURES)
     from rich.table import Table
 
     from kerasal import images
-    from kerasal.cli.opening import open_model
 
     photograph = images.read(image)
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    opened = load()
     opened.check_pixels()
     from kerasal.localization import draw_localizations, find_objects
 
@@ -65,15 +64,13 @@ def localize(
         found = find_objects(
             opened.keras_model,
             photograph,
-            recipe=recipe,
-            method=method,
             classes=[options.find_class(name, opened) for name in class_] if class_ else None,
             top=top,
             preprocessing=opened.preprocessing,
-            **_given(foreground=foreground, background=background, blur=blur, prior=prior, level=level),
+            **cut,
         )
     names = [opened.label(one.number) for one in found]
-    images.write(output, draw_localizations(photograph, found, names, f"{recipe} recipe, {opened.name}"))
+    images.write(output, draw_localizations(photograph, found, names, f"{cut['recipe']} recipe, {opened.name}"))
     table = Table("class", "number", "score", "box")
     for one, name in zip(found, names, strict=True):
         table.add_row(name, str(one.number), f"{one.score:.3g}", ", ".join(map(str, one.box)))
@@ -81,41 +78,29 @@ def localize(
     say(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}")
 
 
+@loading("preprocessing", "labels", "weights")
+@options.taking("cut", _Cut, _given)
 def localize_score(
-    model: options.Model,
-    folder: Annotated[
-        pathlib.Path, typer.Argument(metavar="IMAGES", help="Folder of photographs.", show_default=False)
-    ],
+    load: Load,
+    cut: dict,
+    folder: Annotated[Path, Argument(metavar="IMAGES", help="Folder of photographs.", show_default=False)],
     boxes: Annotated[
-        pathlib.Path,
-        typer.Argument(
+        Path,
+        Argument(
             help="True boxes: a folder of VOC or ImageNet .xml, a COCO .json, or a .csv (image,class,xmin,…).",
             show_default=False,
         ),
     ],
-    output: Annotated[
-        pathlib.Path, typer.Option("--output", "-o", help="The table; a .json goes beside it.")
-    ] = pathlib.Path("localization.csv"),
+    output: Annotated[Path, options.Output(help="The table; a .json goes beside it.")] = Path("localization.csv"),
     classes: Annotated[
-        pathlib.Path | None,
-        typer.Option(help="CSV from the boxes' class names to the model's numbers: any columns, and one named index."),
+        Path | None,
+        Option(help="CSV from the boxes' class names to the model's numbers: any columns, and one named index."),
     ] = None,
     inclusive: Annotated[
-        bool, typer.Option("--inclusive", help="x_max and y_max of a CSV are the last pixel inside.")
+        bool, Option("--inclusive", help="x_max and y_max of a CSV are the last pixel inside.")
     ] = False,
-    top: Annotated[int, typer.Option(min=1, help="Guesses an image has.")] = 5,
-    overlap: Annotated[float, typer.Option("--iou", help="Intersection over union that is enough.")] = 0.5,
-    recipe: Recipe = "tuned",
-    method: Method = None,
-    foreground: Foreground = None,
-    background: Background = None,
-    blur: Blur = None,
-    prior: Prior = None,
-    level: Level = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    unsafe: options.Unsafe = False,
+    top: Annotated[int, Option(min=1, help="Guesses an image has.")] = 5,
+    overlap: Annotated[float, Option("--iou", help="Intersection over union that is enough.")] = 0.5,
 ) -> None:
     """Score a model's boxes of a folder of images: ILSVRC's localisation error, and the IoU where the class is known.
 
@@ -124,10 +109,8 @@ def localize_score(
     """
     options.check_output(output, (".csv",), beside=(".json",))
     if not 0 < overlap <= 1:
-        raise typer.BadParameter(f"--iou is above 0 and at most 1; received {overlap}")
-    from kerasal.cli.opening import open_model
-
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+        raise BadParameter(f"--iou is above 0 and at most 1; received {overlap}")
+    opened = load()
     from kerasal import localization
 
     with when_stopped():
@@ -140,18 +123,16 @@ def localize_score(
             inclusive=inclusive,
             top=top,
             iou=overlap,
-            recipe=recipe,
-            method=method,
             preprocessing=opened.preprocessing,
             output=output,
-            name=model,
+            name=load.args[0],
             progress=True,
-            **_given(foreground=foreground, background=background, blur=blur, prior=prior, level=level),
+            **cut,
         )
     _report(report, output)
 
 
-def _report(report, output: pathlib.Path) -> None:
+def _report(report, output: Path) -> None:
     """Print the summary; failures make the exit code 1, and nothing but failures is an error."""
     texts = {
         "missed_1": "top-1 localisation error",
@@ -172,9 +153,4 @@ def _report(report, output: pathlib.Path) -> None:
         raise ValueError(f"None of the {total} images could be scored; the column error of {output} says why.")
     if len(failed):
         remark(f"{len(failed)} of {len(report.table)} images could not be scored.")
-        raise typer.Exit(code=1)
-
-
-def _given(**chosen) -> dict:
-    """Return the options that were given."""
-    return {name: value for name, value in chosen.items() if value is not None}
+        raise Exit(code=1)

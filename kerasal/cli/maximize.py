@@ -1,63 +1,62 @@
 """``kerasal maximize``: the images that classes or channels would most like to see."""
 
-import pathlib
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
+from typer import BadParameter, Option
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import remark, say, write_csv
 
 _STARTS = ("normal", "zero", "mean")
 
 
-def maximize(
-    model: options.Model,
-    class_: Annotated[
-        list[str] | None, typer.Option("--class", "-c", help="A class, by name or number; may be repeated.")
-    ] = None,
-    layer: Annotated[str | None, typer.Option("--layer", "-l", help="A layer, for the grid of its channels.")] = None,
-    channels: Annotated[str, typer.Option(help="Which channels of --layer: all, 0-63 or 3,5.")] = "all",
-    channel: Annotated[str | None, typer.Option(help="Both in one, as LAYER:0-63; LAYER alone means all.")] = None,
-    output: options.Picture = pathlib.Path("maximized.png"),
-    preset: Annotated[
-        Literal["simonyan", "tang", "channel", "olah"] | None,
-        typer.Option(help="The recipe; by default simonyan for classes, channel for channels.", show_default=False),
-    ] = None,
+class _Ascent:
     parameterization: Annotated[
         Literal["pixels", "fourier"] | None,
-        typer.Option(help="Ascend pixels, or waves in decorrelated colours (recipe olah).", show_default=False),
+        Option(help="Ascend pixels, or waves in decorrelated colours (recipe olah).", show_default=False),
+    ] = None
+    steps: Annotated[int | None, Option(help="Ascent steps; by default the recipe's.", min=1)] = None
+    step_size: Annotated[float | None, Option(help="Step in grey levels; by default the recipe's.")] = None
+    momentum: Annotated[float | None, Option(help="Share of the last step that stays.")] = None
+    copies: Annotated[int, Option(help="Images for each class or channel.", min=1)] = 1
+    diversity: Annotated[float, Option(help="How strongly copies are driven apart, such as 0.5.", min=0)] = 0.0
+    diversity_layer: Annotated[str | None, Option(help="Where copies are compared; by default at the last map.")] = None
+    canvas: Annotated[
+        Literal["input", "auto"],
+        Option(help="The model's image size, or only as large as the layer needs: faster low in a net."),
+    ] = "input"
+    logits: Annotated[bool, Option(help="Maximise the score before softmax, or the probability.")] = True
+    seed: options.Seed = 0
+
+
+@loading("preprocessing", "labels", "weights")
+@options.taking("ascent", _Ascent)
+def maximize(
+    load: Load,
+    ascent: dict,
+    class_: Annotated[
+        list[str] | None, Option("--class", "-c", help="A class, by name or number; may be repeated.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Ascent steps; by default the recipe's.", min=1)] = None,
-    step_size: Annotated[float | None, typer.Option(help="Step in grey levels; by default the recipe's.")] = None,
+    layer: Annotated[str | None, Option("--layer", "-l", help="A layer, for the grid of its channels.")] = None,
+    channels: Annotated[str, Option(help="Which channels of --layer: all, 0-63 or 3,5.")] = "all",
+    channel: Annotated[str | None, Option(help="Both in one, as LAYER:0-63; LAYER alone means all.")] = None,
+    output: options.Picture = Path("maximized.png"),
+    preset: Annotated[
+        Literal["simonyan", "tang", "channel", "olah"] | None,
+        Option(help="The recipe; by default simonyan for classes, channel for channels.", show_default=False),
+    ] = None,
     init: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="The start: normal, zero, mean (grey), or photographs, a file or a folder, whose mean it is. "
             "By default the recipe's."
         ),
     ] = None,
-    momentum: Annotated[float | None, typer.Option(help="Share of the last step that stays.")] = None,
-    copies: Annotated[int, typer.Option(help="Images for each class or channel.", min=1)] = 1,
-    diversity: Annotated[float, typer.Option(help="How strongly copies are driven apart, such as 0.5.", min=0)] = 0.0,
-    diversity_layer: Annotated[
-        str | None, typer.Option(help="Where copies are compared; by default at the last map.")
-    ] = None,
-    canvas: Annotated[
-        Literal["input", "auto"],
-        typer.Option(help="The model's image size, or only as large as the layer needs: faster low in a net."),
-    ] = "input",
-    size: Annotated[
-        int | None, typer.Option(help="Side of the image, for a model or a layer that takes any.", min=1)
-    ] = None,
-    logits: Annotated[bool, typer.Option(help="Maximise the score before softmax, or the probability.")] = True,
+    size: Annotated[int | None, Option(help="Side of the image, for a model or a layer that takes any.", min=1)] = None,
     model_output: options.ModelOutput = None,
-    history: Annotated[pathlib.Path | None, typer.Option(help="Also write the scores, step by step, as CSV.")] = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    unsafe: options.Unsafe = False,
-    seed: options.Seed = 0,
+    history: Annotated[Path | None, Option(help="Also write the scores, step by step, as CSV.")] = None,
 ) -> None:
     """Find the images that classes or channels would most like to see.
 
@@ -68,9 +67,7 @@ def maximize(
     if history is not None:
         options.refuse_inputs([history])
     wanted = _layer_and_channels(class_, layer, channels, channel)
-    from kerasal.cli.opening import open_model
-
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    opened = load()
     from kerasal import images, maximization
 
     if wanted is None:
@@ -82,22 +79,13 @@ def maximize(
     found = maximization.maximize(
         opened.keras_model,
         objectives,
-        preset=preset or (None if parameterization == "fourier" else usual),
-        parameterization=parameterization,
+        preset=preset or (None if ascent["parameterization"] == "fourier" else usual),
         init=start_of(init, opened, options.pair(size)),
-        steps=steps,
-        step_size=step_size,
-        momentum=momentum,
-        copies=copies,
-        diversity=diversity,
-        diversity_layer=diversity_layer,
-        canvas=canvas,
         size=options.pair(size),
-        logits=logits,
         output=model_output,
         preprocessing=opened.preprocessing,
-        seed=seed,
         progress=True,
+        **ascent,
     )
     shown = _say_dead(found, names)
     title = f"{opened.name}: what {what} would like to see"
@@ -115,9 +103,9 @@ def maximize(
 def _layer_and_channels(class_, layer, channels, channel) -> tuple[str, list[int] | None] | None:
     """Read the ways to name channels; None if classes are meant."""
     if sum(map(bool, (class_, layer, channel))) != 1:
-        raise typer.BadParameter("give --class (it may be repeated), --layer LAYER or --channel LAYER:0-63")
+        raise BadParameter("give --class (it may be repeated), --layer LAYER or --channel LAYER:0-63")
     if channels != "all" and not layer:
-        raise typer.BadParameter("--channels goes with --layer")
+        raise BadParameter("--channels goes with --layer")
     if layer:
         return layer, None if channels == "all" else options.numbers(channels)
     return options.layer_channels(channel) if channel else None
@@ -138,7 +126,7 @@ def start_of(text: str | None, model, size: tuple[int, int] | None = None) -> An
     """Return what ``maximize`` takes as ``init``: one of its names, or the mean of photographs as a model input."""
     if text is None or text in _STARTS:
         return text
-    if not pathlib.Path(text).exists():
+    if not Path(text).exists():
         raise FileNotFoundError(
             f"--init is {', '.join(_STARTS)}, or a photograph or a folder of them. Received: {text}."
         )

@@ -1,25 +1,31 @@
 """From the MODEL argument to an ``ImageModel``: what was assumed is printed, and so are the model's top classes."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
-from kerasal.cli.options import options_of
+from kerasal.cli import options
 from kerasal.cli.session import remark, results
 from kerasal.process import load_tensorflow
 
+Load = functools.partial[Any]
+"""What ``loading`` gives a command: called, it returns the ``ImageModel``; it holds what was given."""
+
+
+def loading(*names: str) -> Callable:
+    """Let a command have MODEL and the options of these names, with which its parameter ``load``, called, opens it."""
+    group = {"model": (options.Model, inspect.Parameter.empty), **options.opening(*names)}
+    return options.taking("load", group, lambda model, **given: functools.partial(open_model, model, **given))
+
 
 def open_model(source: str, *, net_options: list[str] | None = None, **given: Any):
-    """Load what MODEL names as an ``ImageModel``, and say on the error stream what had to be assumed.
-
-    Args:
-        source: a zoo name, a file or a folder.
-        net_options: of a zoo model, as KEY=VALUE.
-        **given: of ``kerasal.open_model``.
-    """
-    options = options_of(net_options)
+    """Return ``kerasal.open_model`` of what MODEL names, and say on the error stream what had to be assumed."""
+    zoo_options = options.options_of(net_options)
     load_tensorflow()
     from kerasal import models
 
-    model = models.open_model(source, options=options, **given)
+    model = models.open_model(source, options=zoo_options, **given)
     for note in model.notes:
         remark(note)
     return model

@@ -1,28 +1,30 @@
 """The options that several commands share, and how their texts are read."""
 
 import contextlib
-import pathlib
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
+from typer import Argument, BadParameter, Option
 
 from kerasal.cli.outputs import check_output as check_output
 from kerasal.cli.outputs import refuse_inputs as refuse_inputs
 from kerasal.names import read_key_values
 
+Output = functools.partial(Option, "--output", "-o")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 FRAME = 256 / 224
 """How much larger a photograph is, of which a method cuts crops itself, as the paper does."""
 
-Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The picture.")]
-ScoreTable = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The table; a .json and a .png go beside it.")]
-Model = Annotated[
-    str, typer.Argument(help="A zoo name, a .keras or .h5 file, or a SavedModel folder.", show_default=False)
-]
-Image = Annotated[pathlib.Path, typer.Argument(help="A photograph: JPEG, PNG, WebP, TIFF, …", show_default=False)]
+Picture = Annotated[Path, Output(help="The picture.")]
+ScoreTable = Annotated[Path, Output(help="The table; a .json and a .png go beside it.")]
+Model = Annotated[str, Argument(help="A zoo name, a .keras or .h5 file, or a SavedModel folder.", show_default=False)]
+Image = Annotated[Path, Argument(help="A photograph: JPEG, PNG, WebP, TIFF, …", show_default=False)]
 Preprocessing = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--preprocessing",
         "-p",
         help="How the model wants its pixels: caffe, tf, torch, unit, none, or for example 'mean=127,std=128'. "
@@ -31,38 +33,82 @@ Preprocessing = Annotated[
     ),
 ]
 Labels = Annotated[
-    str | None,
-    typer.Option(help="Class names: a file (one a line, CSV, JSON), 'imagenet' or 'digits'.", show_default=False),
+    str | None, Option(help="Class names: a file (one a line, CSV, JSON), 'imagenet' or 'digits'.", show_default=False)
 ]
 Weights = Annotated[
-    str | None, typer.Option(help="Weights of a zoo model: a name such as 'imagenet', or a file.", show_default=False)
+    str | None, Option(help="Weights of a zoo model: a name such as 'imagenet', or a file.", show_default=False)
 ]
 NetOption = Annotated[
     list[str] | None,
-    typer.Option("--net-option", help="An option of a zoo net as KEY=VALUE; may be repeated. `kerasal card NET`."),
+    Option("--net-option", help="An option of a zoo net as KEY=VALUE; may be repeated. `kerasal card NET`."),
 ]
-Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run code inside the model file. Only if you trust it.")]
-Fit = Annotated[
-    Literal["crop", "stretch"], typer.Option(help="Cut the photograph to the model's shape, or stretch it.")
-]
-Side = Annotated[int | None, typer.Option(help="Side of the images, for a model that takes any.", min=1)]
+Unsafe = Annotated[bool, Option("--unsafe", help="Run code inside the model file. Only if you trust it.")]
+Fit = Annotated[Literal["crop", "stretch"], Option(help="Cut the photograph to the model's shape, or stretch it.")]
+Side = Annotated[int | None, Option(help="Side of the images, for a model that takes any.", min=1)]
 Strategy = Annotated[
     Literal["mirrored", "multi-worker"] | None,
-    typer.Option(
+    Option(
         help="Split every batch between the GPUs of this machine (mirrored), or between the machines of TF_CONFIG: "
         "each runs the same command with its own TF_CONFIG, and all see one output folder (multi-worker).",
         show_default=False,
     ),
 ]
 Class = Annotated[
-    str | None, typer.Option("--class", "-c", help="Explain this class, a name or number; default: the top one.")
+    str | None, Option("--class", "-c", help="Explain this class, a name or number; default: the top one.")
 ]
-Layer = Annotated[str, typer.Argument(help="Name or path of a layer with a map.", show_default=False)]
-Logits = Annotated[bool, typer.Option(help="Explain the score before softmax or sigmoid, or the probability.")]
-ModelOutput = Annotated[str | None, typer.Option(help="Which output, for a model with several.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over and replace the run in the folder.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Layer = Annotated[str, Argument(help="Name or path of a layer with a map.", show_default=False)]
+Logits = Annotated[bool, Option(help="Explain the score before softmax or sigmoid, or the probability.")]
+ModelOutput = Annotated[str | None, Option(help="Which output, for a model with several.")]
+Fresh = Annotated[bool, Option("--fresh", help="Start over and replace the run in the folder.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Show no progress.")]
+Seed = Annotated[int, Option(help="Of everything random.")]
+_OPENING = {
+    "preprocessing": (Preprocessing, None),
+    "labels": (Labels, None),
+    "weights": (Weights, None),
+    "net_options": (NetOption, None),
+    "fit": (Fit, "crop"),
+    "unsafe": (Unsafe, False),
+}
+
+
+def opening(*names: str) -> dict[str, tuple[Any, Any]]:
+    """Return the options of ``open_model`` that have these names, and --unsafe."""
+    return {name: option for name, option in _OPENING.items() if name in (*names, "unsafe")}
+
+
+def taking(name: str, group: Mapping[str, tuple[Any, Any]] | type, make: Callable[..., Any] = dict) -> Callable:
+    """Let a command have the options of a group, after its own, in place of its parameter ``name``.
+
+    That is passed what ``make`` makes of them. The group maps names to (annotation, default), or is a class with such
+    attributes.
+    """
+    if isinstance(group, type):
+        options = {key: (kind, getattr(group, key)) for key, kind in inspect.get_annotations(group).items()}
+    else:
+        options = dict(group)
+    empty = inspect.Parameter.empty
+
+    def enter(command: Callable[..., None]) -> Callable[..., None]:
+        own = {one.name: (one.annotation, one.default) for one in inspect.signature(command).parameters.values()}
+        del own[name]
+        parameters = {key: one for key, one in options.items() if one[1] is empty} | own | options  # arguments first
+
+        @functools.wraps(command)
+        def flat(**given: Any) -> None:
+            made = make(**{key: given.pop(key) for key in options})
+            command(**given, **{name: made})
+
+        flat.__annotations__ = {key: kind for key, (kind, _) in parameters.items()}
+        vars(flat)["__signature__"] = inspect.Signature(
+            [
+                inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+                for key, (kind, default) in parameters.items()
+            ]
+        )
+        return flat
+
+    return enter
 
 
 def numbers(text: str) -> list[int]:
@@ -71,11 +117,11 @@ def numbers(text: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise typer.BadParameter(f"expected numbers such as 5, 0-63 or 1,4,9; received {text!r}")
+            raise BadParameter(f"expected numbers such as 5, 0-63 or 1,4,9; received {text!r}")
         if dash and int(last) < int(first):
-            raise typer.BadParameter(f"the range {part.strip()} runs backwards")
+            raise BadParameter(f"the range {part.strip()} runs backwards")
         if dash and int(last) - int(first) > 100_000:
-            raise typer.BadParameter(f"the range {part.strip()} is too long")
+            raise BadParameter(f"the range {part.strip()} is too long")
         found += range(int(first), int(last or first) + 1)
     return list(dict.fromkeys(found))
 
@@ -85,7 +131,7 @@ def options_of(given: list[str] | None, flag: str = "--net-option", example: str
     try:
         return read_key_values(given, flag, example)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise BadParameter(str(error)) from error
 
 
 def number_or_word(text: str) -> float | str:
@@ -120,7 +166,7 @@ def one_channel(text: str | None) -> tuple[str, int] | None:
         return None
     layer, channels = layer_channels(text)
     if channels is None or len(channels) != 1:
-        raise typer.BadParameter(f"--channel is LAYER:NUMBER; received {text!r}")
+        raise BadParameter(f"--channel is LAYER:NUMBER; received {text!r}")
     return layer, channels[0]
 
 
@@ -130,5 +176,5 @@ def layer_channels(text: str) -> tuple[str, list[int] | None]:
     if not colon:
         return text, None
     if not layer:
-        raise typer.BadParameter(f"expected LAYER:0-63; received {text!r}")
+        raise BadParameter(f"expected LAYER:0-63; received {text!r}")
     return layer, numbers(channels)

@@ -7,8 +7,8 @@ import contextlib
 import contextvars
 import functools
 import os
-import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -54,19 +54,11 @@ class App(typer.Typer):
 
 
 def check_output(
-    path: pathlib.Path | None, suffixes: tuple[str, ...], *, beside: Iterable[str] = (), folders: bool = True
+    path: Path | None, suffixes: tuple[str, ...], *, beside: Iterable[str] = (), folders: bool = True
 ) -> None:
-    """Refuse an output path before the work is done, not after.
+    """Refuse an output path, before the work is done, that has another suffix, is an input or cannot be written.
 
-    Args:
-        path: the file; None is not written.
-        suffixes: of which it may have one.
-        beside: suffixes of other files of the same name that are written too.
-        folders: see ``refuse_inputs``.
-
-    Raises:
-        typer.BadParameter: another suffix, a folder, or an input.
-        OSError: nothing can be written there.
+    None is not written. ``beside`` are suffixes of other files of the same name that are written too.
     """
     if path is None:
         return
@@ -78,24 +70,19 @@ def check_output(
     check_writable(path)
 
 
-def refuse_inputs(
-    written: Iterable[pathlib.Path], *, read: Iterable[str | os.PathLike] = (), folders: bool = True
-) -> None:
+def refuse_inputs(written: Iterable[Path], *, read: Iterable[str | os.PathLike] = (), folders: bool = True) -> None:
     """Refuse to write where an input of this command is, however the two are spelled or linked.
 
     Args:
         written: the files that are going to be written.
         read: inputs beside the files among the command's arguments.
         folders: whether what lies in a folder among its arguments, and is of a kind that is read there, is an input.
-
-    Raises:
-        typer.BadParameter: one of them is an input; both are named.
     """
     there = [path for path in written if path.exists()]
     if not there:
         return
-    inputs = [pathlib.Path(path) for path in read]
-    inside: list[tuple[pathlib.Path, tuple[str, ...]]] = []
+    inputs = [Path(path) for path in read]
+    inside: list[tuple[Path, tuple[str, ...]]] = []
     for name, path in _paths():
         if path.is_dir():
             inside += [(path, _READ.get(name, _PICTURES))] if folders or name in _MODELS else []
@@ -111,22 +98,22 @@ def refuse_inputs(
             raise typer.BadParameter(f"the output {str(path)!r} would replace {what}; choose another place")
 
 
-def _paths() -> Iterator[tuple[str, pathlib.Path]]:
+def _paths() -> Iterator[tuple[str, Path]]:
     """Yield the names and values of all arguments that are paths of something."""
     for name, value in (_given.get() or {}).items():
         for one in value if isinstance(value, (list, tuple)) else [value]:
             if name not in _WRITTEN and isinstance(one, (str, os.PathLike)):
                 with contextlib.suppress(OSError, ValueError):  # a text that can be no path
-                    if (path := pathlib.Path(one)).exists():
+                    if (path := Path(one)).exists():
                         yield name, path
 
 
-def _identity(path: pathlib.Path) -> tuple[int, int]:
+def _identity(path: Path) -> tuple[int, int]:
     """Return what is the same for all names of a file, links included."""
     found = path.stat()
     return found.st_dev, found.st_ino
 
 
-def _lies_in(path: pathlib.Path, folder: pathlib.Path) -> bool:
+def _lies_in(path: Path, folder: Path) -> bool:
     places = {path.resolve().parent, path.parent.resolve()}  # of a link, that of what it leads to, and its own
     return any(folder.resolve() in (place, *place.parents) for place in places)

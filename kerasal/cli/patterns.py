@@ -1,62 +1,58 @@
 """``kerasal patterns``: what each channel of a layer paints when one of its units is switched on."""
 
-import pathlib
+from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import BadParameter, Option
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading, open_model
 from kerasal.cli.session import remark, say, write_csv
 
 _FIRST = 64
 
 
+@loading("preprocessing", "weights", "net_options")
 def patterns(
-    model: options.Model,
+    load: Load,
     layer: options.Layer,
     channels: Annotated[
-        str | None, typer.Option("--channels", "-c", help="Which, such as 0-63 or 1,5; by default the first 64.")
+        str | None, Option("--channels", "-c", help="Which, such as 0-63 or 1,5; by default the first 64.")
     ] = None,
-    output: options.Picture = pathlib.Path("patterns.png"),
+    output: options.Picture = Path("patterns.png"),
     against: Annotated[
-        str | None, typer.Option(help="A second model: both side by side, with their similarity.", show_default=False)
+        str | None, Option(help="A second model: both side by side, with their similarity.", show_default=False)
     ] = None,
     validate: Annotated[
-        bool, typer.Option("--validate", help="Also feed each pattern forward: OUTPUT-validation.png and .csv.")
+        bool, Option("--validate", help="Also feed each pattern forward: OUTPUT-validation.png and .csv.")
     ] = False,
     propagate: Annotated[
-        int | None,
-        typer.Option(help="Also draw this channel clamped to 0.5 … 3: OUTPUT-propagation.png.", min=0),
+        int | None, Option(help="Also draw this channel clamped to 0.5 … 3: OUTPUT-propagation.png.", min=0)
     ] = None,
     rescale: Annotated[
-        float | None, typer.Option(help="With --validate: bring each pattern's largest value to this, such as 128.")
+        float | None, Option(help="With --validate: bring each pattern's largest value to this, such as 128.")
     ] = None,
-    preprocessing: options.Preprocessing = None,
-    weights: options.Weights = None,
-    net_option: options.NetOption = None,
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Paint what the channels of a layer are attuned to, by carrying one clamped unit back to the pixels.
 
     For example: kerasal patterns vgg19 block1_pool --weights vgg19.npz, or kerasal patterns NET.keras conv2 -c 0-15.
     """
     options.check_output(output, options.PICTURES)
-    validation, propagation = (output.with_name(f"{output.stem}-{what}{output.suffix}") for what in _MORE)
+    validation, propagation = (output.with_stem(f"{output.stem}-{what}") for what in ("validation", "propagation"))
     options.refuse_inputs([validation, validation.with_suffix(".csv"), propagation])
     if rescale is not None and not validate:
-        raise typer.BadParameter("--rescale goes with --validate")
+        raise BadParameter("--rescale goes with --validate")
     chosen = options.numbers(channels) if channels else None
-    from kerasal.cli.opening import open_model
-
-    opened = open_model(model, preprocessing=preprocessing, weights=weights, net_options=net_option, unsafe=unsafe)
-    other = None if against is None else open_model(against, preprocessing=preprocessing, unsafe=unsafe)
+    opened, how = load(), load.keywords
+    weights = how["weights"]
+    other = None if against is None else open_model(against, **how | {"weights": None, "net_options": None})
     from kerasal import images, receptive_field
     from kerasal.receptive_field.patterns.painter import Painter
 
     painter = Painter(opened.keras_model, layer)
-    chosen = painter.channels(range(min(painter.count, _FIRST)) if chosen is None else chosen)
+    chosen = painter.channels(range(min(painter.count, _FIRST)) if chosen is None else chosen).tolist()
     path, size = painter.path, "{} × {}".format(*painter.field_size)
-    notes = tuple("" if one is None else _note(one, len(chosen), painter.count) for one in (opened, other))
+    notes = _note(opened, len(chosen), painter.count), _note(other, len(chosen), painter.count) if other else ""
     bgr = opened.preprocessing is not None and opened.preprocessing.bgr
     if opened.preprocessing is None:
         remark("Colours: the model's channels are taken for red, green, blue (--preprocessing caffe for the reverse).")
@@ -82,7 +78,6 @@ def patterns(
         say(f"{propagation}  pixels reached: {', '.join(map(str, grown.table['area']))}")
 
 
-_MORE = ("validation", "propagation")
 _UNTRAINED = " (UNTRAINED)"
 
 
@@ -93,7 +88,7 @@ def _note(opened, shown: int, count: int) -> str:
 
 
 def _named(opened, weights: str | None = None) -> str:
-    own = pathlib.Path(weights).name if weights else "random weights" if opened.untrained else ""
+    own = Path(weights).name if weights else "random weights" if opened.untrained else ""
     return f"{opened.name} ({own})" if own else opened.name
 
 
@@ -105,13 +100,13 @@ def _similarity(table, names: tuple[str, str]) -> str:
     )
 
 
-def _validate(opened, layer: str, chosen, rescale: float | None, drawn: pathlib.Path) -> None:
+def _validate(opened, layer: str, chosen, rescale: float | None, drawn: Path) -> None:
     """Feed the patterns forward; write the table of all, and the picture of the first."""
     from kerasal import images, receptive_field
 
     table = receptive_field.validate_patterns(opened.keras_model, layer, chosen, rescale=rescale, progress=True)
     write_csv(drawn.with_suffix(".csv"), table)
-    first = receptive_field.validate_pattern(opened.keras_model, layer, int(chosen[0]), rescale=rescale)
+    first = receptive_field.validate_pattern(opened.keras_model, layer, chosen[0], rescale=rescale)
     title = f"{opened.name}: the answer of {layer} to the pattern of channel {chosen[0]}"
     images.write(drawn, receptive_field.draw_validation(first, title=title + _UNTRAINED * opened.untrained))
     say(

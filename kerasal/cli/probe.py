@@ -1,46 +1,42 @@
 """``kerasal probe``: how well a linear classifier reads classes off the features of layers."""
 
-import pathlib
 import warnings
+from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import load_tensorflow, results, say, warnings_as_remarks, when_stopped, write_csv
 
 
+@loading("preprocessing", "weights")
 def probe(
-    model: options.Model,
-    folder: Annotated[pathlib.Path, typer.Argument(help="Holds a folder of images a class.", show_default=False)],
+    load: Load,
+    folder: Annotated[Path, Argument(help="Holds a folder of images a class.", show_default=False)],
     layers: Annotated[
-        str, typer.Option("--layers", "-l", help="Names or paths of layers, such as pool1,pool3.", show_default=False)
+        str, Option("--layers", "-l", help="Names or paths of layers, such as pool1,pool3.", show_default=False)
     ],
     per_class: Annotated[
-        list[int] | None, typer.Option(help="Training images of each class; may be given several times. Default: 15.")
+        list[int] | None, Option(help="Training images of each class; may be given several times. Default: 15.")
     ] = None,
-    folds: Annotated[int, typer.Option(help="Random draws of training images.", min=1)] = 5,
+    folds: Annotated[int, Option(help="Random draws of training images.", min=1)] = 5,
     classifier: Annotated[
-        list[str] | None,
-        typer.Option(help="svm or softmax; may be given several times. Default: svm."),
+        list[str] | None, Option(help="svm or softmax; may be given several times. Default: svm.")
     ] = None,
-    pool: Annotated[
-        int, typer.Option(help="Average maps to at most so many cells a side; 0 keeps every value.", min=0)
-    ] = 6,
-    c: Annotated[float, typer.Option("-c", help="Weight of the errors against the size of the weights.")] = 10.0,
-    random: Annotated[bool, typer.Option("--random", help="Also probe the same model with random weights.")] = False,
-    output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The table, as CSV.")] = None,
-    picture: Annotated[pathlib.Path | None, typer.Option(help="Also draw the accuracies by layer.")] = None,
+    pool: Annotated[int, Option(help="Average maps to at most so many cells a side; 0 keeps every value.", min=0)] = 6,
+    c: Annotated[float, Option("-c", help="Weight of the errors against the size of the weights.")] = 10.0,
+    random: Annotated[bool, Option("--random", help="Also probe the same model with random weights.")] = False,
+    output: Annotated[Path | None, options.Output(help="The table, as CSV.")] = None,
+    picture: Annotated[Path | None, Option(help="Also draw the accuracies by layer.")] = None,
     cache: Annotated[
-        pathlib.Path | None,
-        typer.Option(help="Keep the features in this folder: a stopped probe goes on, another one starts at once."),
+        Path | None,
+        Option(help="Keep the features in this folder: a stopped probe goes on, another one starts at once."),
     ] = None,
-    preprocessing: options.Preprocessing = None,
-    weights: options.Weights = None,
     fit: options.Fit = "crop",
     size: options.Side = None,
     seed: options.Seed = 0,
-    unsafe: options.Unsafe = False,
 ) -> None:
     """Train linear classifiers on the frozen features of layers, and say how many test images they get right.
 
@@ -53,11 +49,10 @@ def probe(
     load_tensorflow()
     import pandas as pd
 
-    from kerasal.cli.opening import open_model
     from kerasal.probe import class_files
 
     files, labels = class_files(folder)  # first: a wrong path is told before the model is loaded
-    opened = open_model(model, preprocessing=preprocessing, weights=weights, unsafe=unsafe)
+    opened = load()
     settings = {
         "per_class": per_class or [15],
         "folds": folds,
@@ -121,10 +116,7 @@ def _show(tables: dict) -> None:
         shown = Table(Column("layer", no_wrap=True), "features", *scores, title=name or None)
         for layer, rows in table.groupby("layer", sort=False):
             found = {(row.classifier, row.per_class): row for row in rows.itertuples()}
-            cells = [_score(found[one]) for one in asked]
+            picked = [found[one] for one in asked]
+            cells = [f"{row.mean:.3f}" + ("" if row.std != row.std else f" ± {row.std:.3f}") for row in picked]
             shown.add_row(layer, f"{rows['features'].iloc[0]:,}", *cells)
         results().print(shown)
-
-
-def _score(row) -> str:
-    return f"{row.mean:.3f}" + ("" if row.std != row.std else f" ± {row.std:.3f}")

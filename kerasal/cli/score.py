@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Exit, Option
 
 from kerasal.cli import options
 from kerasal.cli.session import when_stopped
@@ -12,10 +12,10 @@ _NAMED_NOTES = 20
 
 
 def score(
-    maps: Annotated[Path, typer.Argument(help="Folder of saliency maps: PNG, JPEG or NPY, one an image.")],
+    maps: Annotated[Path, Argument(help="Folder of saliency maps: PNG, JPEG or NPY, one an image.")],
     fixations: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             help="Folder of fixation maps (PNG, NPY), coordinates (CSV: x,y) or .mat, named like the maps; "
             "or one CSV with image,x,y; or OSIE's fixations.mat. Coordinates are 0-based, except in .mat."
         ),
@@ -23,33 +23,26 @@ def score(
     output: options.ScoreTable = Path("scores.csv"),
     definition: Annotated[
         Literal["mit", "tuebingen", "salicon", "coursework"],
-        typer.Option(help="Whose definitions; never mix two in one table."),
+        Option(help="Whose definitions; never mix two in one table."),
     ] = "mit",
     metric: Annotated[
-        list[str] | None, typer.Option("-m", "--metric", help="Only these metrics (repeat the option).")
+        list[str] | None, Option("-m", "--metric", help="Only these metrics (repeat the option).")
     ] = None,
-    densities: Annotated[
-        Path | None, typer.Option(help="Folder of density maps for cc, similarity, kld and emd.")
-    ] = None,
+    densities: Annotated[Path | None, Option(help="Folder of density maps for cc, similarity, kld and emd.")] = None,
     sigma: Annotated[
         str | None,
-        typer.Option(help="Without --densities: blur the fixations by so many pixels, or coursework (19), osie (24)."),
+        Option(help="Without --densities: blur the fixations by so many pixels, or coursework (19), osie (24)."),
     ] = None,
-    size: Annotated[
-        str | None, typer.Option(help="WIDTHxHEIGHT that coordinates refer to, if not the map's own.")
-    ] = None,
-    resize: Annotated[
-        bool, typer.Option("--resize", help="Resize maps to the fixations' size as Matlab does.")
-    ] = False,
+    size: Annotated[str | None, Option(help="WIDTHxHEIGHT that coordinates refer to, if not the map's own.")] = None,
+    resize: Annotated[bool, Option("--resize", help="Resize maps to the fixations' size as Matlab does.")] = False,
     baseline: Annotated[
-        list[str] | None, typer.Option(help="Also score: center, mean (of the other images), or none.")
+        list[str] | None, Option(help="Also score: center, mean (of the other images), or none.")
     ] = None,
     legacy: Annotated[
-        bool,
-        typer.Option("--legacy", help="coursework only: wrap values outside 0..1 around, as the original run did."),
+        bool, Option("--legacy", help="coursework only: wrap values outside 0..1 around, as the original run did.")
     ] = False,
-    processes: Annotated[int, typer.Option(min=1, help="Images scored at the same time.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the choice of other images.")] = 0,
+    processes: Annotated[int, Option(min=1, help="Images scored at the same time.")] = 1,
+    seed: Annotated[int, Option(help="Of the choice of other images.")] = 0,
 ) -> None:
     """Score saliency maps against fixations.
 
@@ -86,9 +79,7 @@ def score(
 def show_scores(report, output: Path) -> None:
     """Print the summary and the definitions of a report; notes and failures go to the error stream.
 
-    Raises:
-        ValueError: no image has scores.
-        typer.Exit: with code 1, some images have none.
+    Failures make the exit code 1, and nothing but failures is an error.
     """
     from rich.console import Console
     from rich.table import Table
@@ -123,7 +114,7 @@ def show_scores(report, output: Path) -> None:
         raise ValueError(
             f"None of the {len(report.table)} images could be scored; the column error of {output} says why."
         )
-    raise typer.Exit(code=1)
+    raise Exit(code=1)
 
 
 def _cell(row) -> str:
@@ -137,4 +128,4 @@ def _size(text: str | None) -> tuple[int, int] | None:
         return None
     if (size := options.sides(text)) is None:
         raise ValueError(f"--size: expected WIDTHxHEIGHT such as 640x480, received {text!r}.")
-    return size[::-1]
+    return size[1], size[0]

@@ -1,12 +1,12 @@
 """``kerasal export`` and ``serve``: a model and its explanations as a SavedModel, and TensorFlow Serving on it."""
 
 import os
-import pathlib
+from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
-from kerasal.cli import options
+from kerasal.cli.opening import Load, loading
 from kerasal.cli.session import remark, results, say
 
 _SIGNATURE_HELP = (
@@ -16,20 +16,17 @@ _SIGNATURE_HELP = (
 )
 
 
+@loading("preprocessing", "labels", "weights")
 def export(
-    model: options.Model,
-    folder: Annotated[pathlib.Path, typer.Argument(help="The folder of the models: written is FOLDER/NAME/VERSION.")],
-    signature: Annotated[list[str] | None, typer.Option("--signature", "-s", help=_SIGNATURE_HELP)] = None,
-    preprocessing: options.Preprocessing = None,
-    labels: options.Labels = None,
-    weights: options.Weights = None,
-    name: Annotated[str | None, typer.Option(help="Of the model. Default: its own.")] = None,
+    load: Load,
+    folder: Annotated[Path, Argument(help="The folder of the models: written is FOLDER/NAME/VERSION.")],
+    signature: Annotated[list[str] | None, Option("--signature", "-s", help=_SIGNATURE_HELP)] = None,
+    name: Annotated[str | None, Option(help="Of the model. Default: its own.")] = None,
     format: Annotated[
         Literal["saved_model", "onnx"],
-        typer.Option(help="onnx: a file a signature, for the scores, occlusion and scorecam; ONNX has no gradients."),
+        Option(help="onnx: a file a signature, for the scores, occlusion and scorecam; ONNX has no gradients."),
     ] = "saved_model",
-    version: Annotated[int | None, typer.Option(help="Of the model. Default: one more than the last.", min=1)] = None,
-    unsafe: options.Unsafe = False,
+    version: Annotated[int | None, Option(help="Of the model. Default: one more than the last.", min=1)] = None,
 ) -> None:
     """Export a model with its explanations for TensorFlow Serving: the map beside the prediction, gradients inside.
 
@@ -38,12 +35,11 @@ def export(
     """
     if format == "onnx" and version is not None:
         raise ValueError("--version is a SavedModel's; ONNX files are told apart by --name.")
-    from kerasal.cli.opening import open_model
     from kerasal.serving.signatures import make_signatures
 
     if signature:
         make_signatures(signature)  # what is mistyped is told before a large model is opened
-    opened = open_model(model, preprocessing=preprocessing, labels=labels, weights=weights, unsafe=unsafe)
+    opened = load()
     from rich.table import Table
 
     from kerasal.serving import exporter, onnx
@@ -66,22 +62,22 @@ def export(
 
 
 def _listed(tensors: dict) -> str:
-    return "\n".join(f"{name} {one['dtype']} ({_sides(one['shape'])})" for name, one in tensors.items())
-
-
-def _sides(shape: list) -> str:
-    return ", ".join(["N", *(str(side or "any") for side in shape[1:])])
+    lines = []
+    for name, one in tensors.items():
+        sides = ", ".join(["N", *(str(side or "any") for side in one["shape"][1:])])
+        lines.append(f"{name} {one['dtype']} ({sides})")
+    return "\n".join(lines)
 
 
 def serve(
-    folder: Annotated[pathlib.Path, typer.Argument(help="What kerasal export wrote into.", show_default=False)],
-    name: Annotated[str | None, typer.Option(help="Which model, where the folder has several.")] = None,
-    port: Annotated[int, typer.Option(help="For REST.", min=1, max=65535)] = 8501,
-    grpc_port: Annotated[int, typer.Option(help="For gRPC.", min=1, max=65535)] = 8500,
+    folder: Annotated[Path, Argument(help="What kerasal export wrote into.", show_default=False)],
+    name: Annotated[str | None, Option(help="Which model, where the folder has several.")] = None,
+    port: Annotated[int, Option(help="For REST.", min=1, max=65535)] = 8501,
+    grpc_port: Annotated[int, Option(help="For gRPC.", min=1, max=65535)] = 8500,
     all_interfaces: Annotated[
-        bool, typer.Option("--all-interfaces", help="Let a bare server be reached from the network.")
+        bool, Option("--all-interfaces", help="Let a bare server be reached from the network.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the Docker command, and start nothing.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Print the Docker command, and start nothing.")] = False,
 ) -> None:
     """Serve an export with TensorFlow Serving, on this machine alone; or say what to install.
 

@@ -2,9 +2,9 @@
 
 import contextlib
 import os
-import pathlib
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -26,7 +26,7 @@ def say(text: str) -> None:
     results().print(text, markup=False, soft_wrap=True)
 
 
-def write_csv(path: pathlib.Path, table) -> None:
+def write_csv(path: Path, table) -> None:
     """Write a table without its index, whole or not at all."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, BadParameter, Option, echo
 
 from kerasal.cli import options
 from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
@@ -13,52 +13,47 @@ _NAMED = 5
 
 def train(
     model: Annotated[
-        str, typer.Argument(help="A classifier of the zoo, such as mnist_cnn or five_class_cnn, or a .keras file.")
+        str, Argument(help="A classifier of the zoo, such as mnist_cnn or five_class_cnn, or a .keras file.")
     ],
     data: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="A folder with a folder of images for each class (or parts train and val with these), or MNIST: "
             "mnist.npz, or a folder with it or with the four IDX files. Default, for mnist_cnn: download (11 MB)."
         ),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The folder of this run. Default: runs/MODEL.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs in all. Default: the recipe's, or 10.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step. Default: the recipe's, or 32.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of Adam. Default: the recipe's, or .0001.")] = None,
+    output: Annotated[Path | None, options.Output(help="The folder of this run. Default: runs/MODEL.")] = None,
+    epochs: Annotated[int | None, Option(help="Epochs in all. Default: the recipe's, or 10.")] = None,
+    batch_size: Annotated[int | None, Option(help="Images a step. Default: the recipe's, or 32.")] = None,
+    learning_rate: Annotated[float | None, Option(help="Of Adam. Default: the recipe's, or .0001.")] = None,
     seed: Annotated[
         int | None,
-        typer.Option(
-            help="Decides starting weights, split, order, augmentation and dropout. Default: the recipe's, or 0."
-        ),
+        Option(help="Decides starting weights, split, order, augmentation and dropout. Default: the recipe's, or 0."),
     ] = None,
     classes: Annotated[
         list[str] | None,
-        typer.Option(help="The only class folders to use, in this order: goldfish,lemon; or once for each, whole."),
+        Option(help="The only class folders to use, in this order: goldfish,lemon; or once for each, whole."),
     ] = None,
     test_share: Annotated[
-        float, typer.Option(help="Share of each class to test on, where the folder has no part for it.")
+        float, Option(help="Share of each class to test on, where the folder has no part for it.")
     ] = 0.2,
     fit: options.Fit = "crop",
-    shift: Annotated[float, typer.Option(help="Augment: shift by up to this share of the sides, such as .1.")] = 0.0,
-    scale: Annotated[float, typer.Option(help="Augment: enlarge or shrink by up to this share, such as .1.")] = 0.0,
+    shift: Annotated[float, Option(help="Augment: shift by up to this share of the sides, such as .1.")] = 0.0,
+    scale: Annotated[float, Option(help="Augment: enlarge or shrink by up to this share, such as .1.")] = 0.0,
     flip: Annotated[
-        bool, typer.Option("--flip", help="Augment: mirror a random half. Not for digits, letters, left and right.")
+        bool, Option("--flip", help="Augment: mirror a random half. Not for digits, letters, left and right.")
     ] = False,
     weights: Annotated[
-        str | None, typer.Option(help="Weights of a zoo model to start from: a name or a file. Default: random.")
+        str | None, Option(help="Weights of a zoo model to start from: a name or a file. Default: random.")
     ] = None,
     net_option: options.NetOption = None,
     preprocessing: options.Preprocessing = None,
     evolution: Annotated[
-        Path | None,
-        typer.Option(help="Also store there, at epochs 1, 2, 5, 10, …, what excites features most, and draw it."),
+        Path | None, Option(help="Also store there, at epochs 1, 2, 5, 10, …, what excites features most, and draw it.")
     ] = None,
     features: Annotated[
         list[str] | None,
-        typer.Option(help="For --evolution, as LAYER:0-7; may be repeated. Default: the first 8 of each convolution."),
+        Option(help="For --evolution, as LAYER:0-7; may be repeated. Default: the first 8 of each convolution."),
     ] = None,
     strategy: options.Strategy = None,
     fresh: options.Fresh = False,
@@ -71,7 +66,7 @@ def train(
     that look into a model take the folder of the run, and know its classes and pixels.
     """
     if features and evolution is None:
-        raise typer.BadParameter("--features goes with --evolution FOLDER")
+        raise BadParameter("--features goes with --evolution FOLDER")
     if seed is not None and not 0 <= seed < 2**32:
         raise ValueError(f"--seed is a whole number in 0..{2**32 - 1}. Received: {seed}.")
     changes = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
@@ -166,14 +161,14 @@ def _report(setup, source: str, output: Path, epochs: int, evolution: Path | Non
     for what, part in (("train accuracy", setup.train), ("test accuracy ", setup.test)):
         share = training.accuracy(setup.model, part, setup.preprocessing)
         count = len(part) if setup.from_folders else len(part[1])
-        typer.echo(f"{what} {share:.4f}  ({count:,} images{', dropout off' * (part is setup.train)})")
+        echo(f"{what} {share:.4f}  ({count:,} images{', dropout off' * (part is setup.train)})")
     ran = f"{epochs} epoch{'s' * (epochs != 1)}, seed {setup.recipe['seed']}"
     files = f"{name}.weights.h5", f"{name}.keras", "history.csv", "curves.png", "confusion.png", "checkpoint.npz"
-    typer.echo(f"{ran}. In {output}: {', '.join(files)}.")
+    echo(f"{ran}. In {output}: {', '.join(files)}.")
     if evolution is not None:
-        typer.echo(f"How its features came about: {evolution / 'evolution.png'}.")
+        echo(f"How its features came about: {evolution / 'evolution.png'}.")
     following = f'kerasal.create_model("{source}", weights="{output / f"{name}.weights.h5"}")'
     if setup.from_folders:
         first = setup.names[0] if " " not in setup.names[0] else f'"{setup.names[0]}"'
         following = f"kerasal attribute gradcam {output} PHOTO -c {first}"
-    typer.echo(f"Next: {following}, or --epochs to train longer.")
+    echo(f"Next: {following}, or --epochs to train longer.")

@@ -3,13 +3,13 @@
 import importlib.metadata
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from kerasal.cli.session import load_tensorflow, results
 from kerasal.zoo_table import ZooRow, read_zoo
 
 
-def models(pattern: Annotated[str, typer.Argument(help="A shell pattern, such as 'vgg*'.")] = "*") -> None:
+def models(pattern: Annotated[str, Argument(help="A shell pattern, such as 'vgg*'.")] = "*") -> None:
     """List the models of the zoo."""
     from rich.table import Column, Table
 
@@ -21,7 +21,8 @@ def models(pattern: Annotated[str, typer.Argument(help="A shell pattern, such as
     for row in rows:
         shape = "×".join("any" if side is None else str(side) for side in row.input_shape)
         kinds = [name if ships else f"{name} (download)" for name, ships in row.weights.items()]
-        table.add_row(row.name, row.task, shape, _count(row.parameters), ", ".join(kinds) or "random only")
+        count = f"{row.parameters:,}" if row.parameters < 1_000_000 else f"{row.parameters / 1e6:.2f} M"
+        table.add_row(row.name, row.task, shape, count, ", ".join(kinds) or "random only")
     results().print(table)
     results().print("kerasal card NAME says more.", style="dim")
 
@@ -39,11 +40,7 @@ def _rows(pattern: str) -> list[ZooRow]:
     return sorted(rows)
 
 
-def _count(number: int) -> str:
-    return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:.2f} M"
-
-
-def card(name: Annotated[str, typer.Argument(help="The name of a zoo model.")]) -> None:
+def card(name: Annotated[str, Argument(help="The name of a zoo model.")]) -> None:
     """Show a model's card: what it is, where it is from, what was measured."""
     load_tensorflow()
     from kerasal.models import registry

@@ -7,8 +7,9 @@
 """
 
 from kerasal import _keras as _keras
-from kerasal.models.image_model import ImageModel, NoPreprocessing
+from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import mean_input, open_source
 from kerasal.models.opener import open_model
+from kerasal.preprocessing import NoPreprocessing
 
 __all__ = ["ImageModel", "NoPreprocessing", "mean_input", "open_model", "open_source"]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,15 +13,12 @@ from kerasal import preprocessing as conventions
 from kerasal.checks import check_choice
 from kerasal.hooks.model_inputs import conform, declared_image_shape, takes_channels_first
 from kerasal.labels import short
+from kerasal.models.model_files import output_shapes
 
 import keras
 import tensorflow as tf
 
 _LONGEST = 512  # pixels: the longer side of one image for a model that takes any size
-
-
-class NoPreprocessing(ValueError):
-    """It is not known how a model wants its pixels."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -115,7 +111,7 @@ class ImageModel:
             ValueError: the model takes neither 1 nor 3 channels.
         """
         if self.preprocessing is None:
-            raise NoPreprocessing(
+            raise conventions.NoPreprocessing(
                 f"How does {self.name!r} want its pixels? Give preprocessing='caffe', 'tf', 'torch', 'unit', 'none' "
                 "(0..255, or a model that rescales by itself), or for example 'mean=127,std=128'. (For classifiers "
                 "with the 1,000 ImageNet classes it is recognized.)"
@@ -127,15 +123,10 @@ class ImageModel:
         return self.preprocessing
 
     def fit_image(self, image: np.ndarray, *, scale: float = 1.0, size: tuple[int, int] | None = None) -> np.ndarray:
-        """Return what the model sees of an image (h, w, 1 or 3), uint8 (height, width, channels).
+        """Return what the model sees of an image, uint8 RGB or gray (h, w, 1 or 3): uint8 (height, width, channels).
 
-        Args:
-            image: uint8, RGB or gray.
-            scale: makes it larger than the model takes it, for a method that cuts crops itself.
-            size: (height, width) in place of ``input_size(image)``.
-
-        Raises:
-            ValueError: no such image.
+        ``size`` = (height, width) stands in for ``input_size(image)``, and ``scale`` makes it larger than the model
+        takes it, for a method that cuts crops itself.
         """
         self.check_pixels()
         image = images.check_image(image, "An image", (3, 1))
@@ -188,15 +179,7 @@ class ImageModel:
             )
         inputs = conform(self.keras_model, inputs)[0]
         if self.preprocessing is not None:
-            low, high = self.preprocessing.value_range()
-            slack = 0.05 * (high - low).max()
-            if inputs.min() < low.min() - slack or inputs.max() > high.max() + slack:
-                warnings.warn(
-                    f"Float images are taken as model inputs, but these ({inputs.min():.3g}..{inputs.max():.3g}) lie "
-                    f"outside of what {self.preprocessing.name!r} makes of pixels ({low.min():.3g}..{high.max():.3g}). "
-                    "If they are pixels 0..255, give them as uint8, which is preprocessed here.",
-                    stacklevel=3,
-                )
+            self.preprocessing.check_range(inputs)
         return inputs
 
     def picture(self, inputs: np.ndarray) -> np.ndarray:
@@ -223,10 +206,8 @@ class ImageModel:
     def scores(self, photos: Any, *, top: int = 5) -> pd.DataFrame:
         """Return the top classes of each image, one row per class: image, rank, class_index, label, score.
 
-        Scores are the model's outputs as it gives them; ranks count from 1; a class without a name has its number.
-
-        Raises:
-            ValueError: the model has not one output (N, classes); see also ``inputs``.
+        Scores are the model's outputs as it gives them; ranks count from 1. Errors are those of ``inputs`` and
+        ``outputs``.
         """
         rows = []
         for image, values in enumerate(self.outputs(self.inputs(photos))):
@@ -235,11 +216,7 @@ class ImageModel:
         return pd.DataFrame(rows, columns=["image", "rank", "class_index", "label", "score"])
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Run a classifier at inference; return its outputs, float64 (N, classes).
-
-        Raises:
-            ValueError: the model has not one output (N, classes).
-        """
+        """Run a classifier at inference; return its outputs, float64 (N, classes). ValueError for any other model."""
         with hooks.unchanged(self.keras_model):
             outputs = self.keras_model(inputs, training=False)
         if not hasattr(outputs, "shape") or len(outputs.shape) != 2:
@@ -250,18 +227,14 @@ class ImageModel:
         """Return the first name of a class, or "class 7" where it has none."""
         return short(self.labels, class_index)
 
+    def _input_spec(self) -> tf.TensorSpec:
+        shape = self.input_shape()[: len(self.shape)]
+        return tf.TensorSpec((None, *((shape[2], *shape[:2]) if self.channels_first else shape)), tf.float32)
+
     @functools.cached_property
     def output_shapes(self) -> dict[str, tuple[int | None, ...]]:
         """The shapes of the model's outputs by name, without the batch axis; one output is called ``scores``."""
-        model = self.keras_model
-        if getattr(model, "outputs", None):
-            structure = getattr(model, "_outputs_struct", model.outputs)
-            return {name: tuple(one.shape[1:]) for name, one in named_outputs(model, structure).items()}
-        shape = self.input_shape() if len(self.shape) == 3 else self.input_size()
-        shape = (shape[2], *shape[:2]) if self.channels_first else shape
-        run = tf.function(lambda x: named_outputs(model, model(x, training=False)), autograph=False)
-        outputs = run.get_concrete_function(tf.TensorSpec((None, *shape), tf.float32)).structured_outputs
-        return {name: tuple(one.shape[1:]) for name, one in outputs.items()}
+        return output_shapes(self.keras_model, self._input_spec)
 
     @property
     def class_count(self) -> int:
@@ -275,14 +248,3 @@ class ImageModel:
     def settings(self) -> dict[str, Any]:
         """What decides which inputs an image becomes, for digests and stores."""
         return {"shape": list(self.input_shape()), "fit": self.fit, "preprocessing": repr(self.preprocessing)}
-
-
-def named_outputs(model: keras.Model, outputs: Any) -> dict[str, Any]:
-    """Return a model's outputs by name: ``scores`` where there is one."""
-    if isinstance(outputs, Mapping):
-        return dict(outputs)
-    flat = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-    if len(flat) == 1:
-        return {"scores": flat[0]}
-    names = getattr(model, "output_names", None) or []
-    return dict(zip(names if len(names) == len(flat) else map(str, range(len(flat))), flat, strict=True))

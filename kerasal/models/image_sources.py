@@ -21,9 +21,7 @@ Batch = tuple[list[int], np.ndarray]
 def open_source(images: Any, model: ImageModel) -> "ImageSource":
     """Return numbered model inputs of ``images``: a path or a list of paths, an array, or an iterable of batches.
 
-    Raises:
-        TypeError, ValueError: none of these, or nothing in it.
-        FileNotFoundError: a path at which there is nothing.
+    TypeError or ValueError for none of these, or nothing in it; FileNotFoundError for a path at which there is nothing.
     """
     if isinstance(images, (str, os.PathLike)):
         return Files([images], model)
@@ -67,10 +65,7 @@ class _Source:
     def _to_inputs(self, images: np.ndarray) -> np.ndarray:
         """Turn a batch into model inputs (N, …): uint8 pixels are preprocessed, floats are model inputs already.
 
-        The first float inputs of a model that leaves its size open settle it.
-
-        Raises:
-            ValueError: neither, or float inputs of another size than those before.
+        The first float inputs of a model that leaves its size open settle it for those that follow.
         """
         if images.dtype == np.uint8:
             if images.ndim == 3:
@@ -103,7 +98,7 @@ class Files(_Source):
     def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
         """Yield the readable files from ``start`` on, in order, as (numbers, inputs)."""
         numbers, inputs = [], []
-        for number, future in read_ahead(self._read, range(start, self.total), pending=4 * size):
+        for number, future in read_ahead(self._read, range(start, len(self.files)), pending=4 * size):
             try:
                 inputs.append(future.result())
                 numbers.append(number)
@@ -137,7 +132,7 @@ class Array(_Source):
 
     def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
         """Yield the images from ``start`` on as (numbers, inputs)."""
-        for first in range(start, self.total, size):
+        for first in range(start, len(self.images), size):
             inputs = self._to_inputs(self.images[first : first + size])
             yield list(range(first, first + len(inputs))), inputs
 
@@ -183,8 +178,7 @@ ImageSource = Files | Array | Stream
 def read_all(source: "ImageSource", purpose: str) -> tuple[np.ndarray, list[str]]:
     """Return the model inputs of all images of a source, and their names; files that are skipped are a warning.
 
-    Raises:
-        ValueError: there is not one image for the ``purpose``, such as ``"draw maps of"``.
+    Without any image, a ValueError names the ``purpose``, such as ``"draw maps of"``.
     """
     batches = list(source.batches(64))
     if not batches:
@@ -208,14 +202,10 @@ def mean_input(
 ) -> tuple[np.ndarray, int, list[str]]:
     """Return the mean of images as one model input, float32 (H, W, C), their number, and the unreadable files.
 
-    The mean is taken of their pixels, at ``size`` = (height, width) or what the model takes, and rounded.
-
-    Raises:
-        NoPreprocessing: a ValueError: it is not known how the model wants its pixels.
-        ValueError: no image that can be read.
-        FileNotFoundError: a path at which there is nothing.
+    The mean is taken of their pixels, at ``size`` = (height, width) or what the model takes, and rounded. Errors are
+    those of ``ImageModel.inputs``.
     """
-    model.check_pixels()
+    preprocessing = model.check_pixels()
     size = size or model.input_size()
     total, count, skipped = np.zeros((*size, 3)), 0, []
     for file, result in read_ahead(read, find_files(paths)):
@@ -227,7 +217,7 @@ def mean_input(
     if not count:
         raise ValueError(f"None of the images in {', '.join(map(str, paths))} can be read. The first: {skipped[0]}")
     mean = np.round(total / count).astype(np.uint8)
-    return model.preprocessing.apply(to_channels(mean, model.channels)), count, skipped
+    return preprocessing.apply(to_channels(mean, model.channels)), count, skipped
 
 
 def _reason(error: Exception, path: pathlib.Path) -> str:

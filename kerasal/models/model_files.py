@@ -1,7 +1,10 @@
-"""Load a user's own model file (Keras 3 ``.keras``, legacy ``.h5``, a SavedModel folder), or arrays into a model."""
+"""Load a user's own model file (Keras 3 ``.keras``, legacy ``.h5``, a SavedModel folder), and say what it gives."""
 
+import contextlib
 import pathlib
 import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from kerasal.archive_check import DamagedFile, check_claims, first_line
 from kerasal.models.saved_models import UntrustedCode, check_saved_model
@@ -26,7 +29,7 @@ def load_file(path: pathlib.Path, *, unsafe: bool = False) -> keras.Model:
             f"{path} is damaged or not a Keras file: a .keras file is a zip archive. Save the model again."
         )
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=not unsafe)
+        return keras.saving.load_model(path, compile=False, safe_mode=not unsafe)  # pyright: ignore[reportReturnType]
     except Exception as error:
         reason = first_line(error)
         said = str(error).replace(str(path), "").lower()  # Keras has no classes of error for these
@@ -51,13 +54,9 @@ def _load_saved_model(path: pathlib.Path, *, unsafe: bool) -> keras.Model:
         raise ValueError(
             f"{path} is a folder without a saved_model.pb; expected a SavedModel folder, a .keras or a .h5 file."
         )
-    try:
+    with _loading(path):
         check_saved_model(path, unsafe=unsafe)
         signatures = tf.saved_model.load(path).signatures
-    except (UntrustedCode, DamagedFile):
-        raise
-    except Exception as error:  # protobuf, the checkpoint, the graph: each has its own
-        raise _damaged(path, error) from error
     name = next((name for name in _SIGNATURES if name in signatures), None)
     if name is None:
         raise ValueError(f"{path} has the signatures {sorted(signatures)}; expected one of {_SIGNATURES}.")
@@ -67,18 +66,43 @@ def _load_saved_model(path: pathlib.Path, *, unsafe: bool) -> keras.Model:
             f"{path} takes {len(specs)} inputs ({', '.join(specs)}); a SavedModel with one input is expected."
         )
     spec = next(iter(specs.values()))
-    try:
+    with _loading(path):
         inputs = keras.Input(shape=spec.shape[1:], dtype=spec.dtype.name, name=spec.name)
         outputs = keras.layers.TFSMLayer(str(path), call_endpoint=name)(inputs)
         if isinstance(outputs, dict) and len(outputs) == 1:
             outputs = next(iter(outputs.values()))
         return keras.Model(inputs, outputs, name=path.name)
-    except Exception as error:
-        raise _damaged(path, error) from error
 
 
-def _damaged(path: pathlib.Path, error: Exception) -> DamagedFile:
-    return DamagedFile(
-        f"{path} cannot be loaded as a SavedModel: {first_line(error)} It is damaged, or of another version of "
-        "TensorFlow. Export it again."
-    )
+@contextlib.contextmanager
+def _loading(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except (UntrustedCode, DamagedFile):
+        raise
+    except Exception as error:  # protobuf, the checkpoint, the graph: each has its own
+        raise DamagedFile(
+            f"{path} cannot be loaded as a SavedModel: {first_line(error)} It is damaged, or of another version of "
+            "TensorFlow. Export it again."
+        ) from error
+
+
+def output_shapes(model: keras.Model, spec: Callable[[], tf.TensorSpec]) -> dict[str, tuple[int | None, ...]]:
+    """Return the shapes of a model's outputs by name, without the batch axis; ``spec`` gives its input if needed."""
+    if getattr(model, "outputs", None):
+        outputs = named_outputs(model, getattr(model, "_outputs_struct", model.outputs))
+    else:
+        run = tf.function(lambda x: named_outputs(model, model(x, training=False)), autograph=False)
+        outputs = run.get_concrete_function(spec()).structured_outputs
+    return {name: tuple(one.shape[1:]) for name, one in outputs.items()}
+
+
+def named_outputs(model: keras.Model, outputs: Any) -> dict[str, Any]:
+    """Return a model's outputs by name: ``scores`` where there is one."""
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    flat = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    if len(flat) == 1:
+        return {"scores": flat[0]}
+    names = getattr(model, "output_names", None) or []
+    return dict(zip(names if len(names) == len(flat) else map(str, range(len(flat))), flat, strict=True))

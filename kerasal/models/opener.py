@@ -7,13 +7,25 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
+
+from kerasal import hooks, images
 from kerasal import labels as class_names
 from kerasal.models import registry
 from kerasal.models.image_model import ImageModel
-from kerasal.models.recognition import recognize_preprocessing
-from kerasal.preprocessing import Preprocessing, get
+from kerasal.preprocessing import CONVENTIONS, Preprocessing, get
 
 import keras
+
+_ASSETS = pathlib.Path(__file__).parent.parent / "assets"
+# Photographs that ship, and the ImageNet classes that are right for each.
+_CLASSES = {
+    "cat": (281, 282, 285),
+    "coffee": (504, 967),
+    "rocket": (657, 744, 812),
+    "admiral": (457, 652, 906),
+}
+PHOTOGRAPHS = [_ASSETS / f"{name}.jpg" for name in _CLASSES]
 
 
 class NoZooModel(ValueError):
@@ -107,8 +119,9 @@ def _complete(model: ImageModel) -> ImageModel:
         if not model.labels:
             model.labels = class_names.load("imagenet")
             model.notes.append("Class names: ImageNet's, since the model has 1,000 outputs; labels sets others.")
-        if model.preprocessing is None and _takes_rgb(model):
-            model.preprocessing, share, second = recognize_preprocessing(model.keras_model, model.input_size())
+        inputs = getattr(model.keras_model, "inputs", None) or [None]
+        if model.preprocessing is None and len(inputs) == 1 and model.shape[2:] == (3,) and not model.channels_first:
+            model.preprocessing, share, second = _recognize_preprocessing(model.keras_model, model.input_size())
             model.notes.append(
                 f"Preprocessing: {model.preprocessing.name}, recognized by which convention lets the model classify "
                 f"four photographs best (mean probability {share:.2f}, next {second:.2f}); preprocessing sets it."
@@ -120,10 +133,23 @@ def _complete(model: ImageModel) -> ImageModel:
     return model
 
 
-def _takes_rgb(model: ImageModel) -> bool:
-    """Return whether the model takes one RGB image, channels last."""
-    inputs = getattr(model.keras_model, "inputs", None) or [None]
-    return len(inputs) == 1 and len(model.shape) == 3 and model.shape[2] == 3 and not model.channels_first
+def _recognize_preprocessing(model: keras.Model, size: tuple[int, int]) -> tuple[Preprocessing, float, float]:
+    """Return the convention under which a model gives the shipped photographs' classes most probability.
+
+    Also the mean probability of the right classes under it, and that under the next best one.
+    """
+    pictures = np.stack([images.fit_image(images.read(file), size) for file in PHOTOGRAPHS])
+    shares = []
+    for convention in CONVENTIONS.values():
+        with hooks.unchanged(model):
+            outputs = np.asarray(model(convention.apply(pictures), training=False), dtype=np.float64)
+        if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-2):  # logits
+            outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+            outputs /= outputs.sum(axis=1, keepdims=True)
+        right = [outputs[i, list(classes)].sum() for i, classes in enumerate(_CLASSES.values())]
+        shares.append((float(np.mean(right)), convention))
+    shares.sort(key=lambda pair: -pair[0])
+    return shares[0][1], shares[0][0], shares[1][0]
 
 
 def _run_of(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:

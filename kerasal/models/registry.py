@@ -19,11 +19,17 @@ import types
 import warnings
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kerasal.archive_check import first_line
 from kerasal.digests import digest_file
 from kerasal.names import unknown_name_message
 from kerasal.process import check_process
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["ModelSpec", "Weights", "create_model", "list_models", "load_model", "model_spec", "register"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +82,7 @@ class ModelSpec:
 _specs: dict[str, ModelSpec] = {}
 
 
-def register(**facts) -> Callable[[Callable], Callable]:
+def register(**facts: Any) -> Callable[[Callable], Callable]:
     """Enter the decorated function into the registry under its own name; ``facts`` are the fields of ``ModelSpec``.
 
     Raises:
@@ -116,7 +122,7 @@ def model_spec(name: str) -> ModelSpec:
     return _specs[name]
 
 
-def create_model(name: str, weights: str | os.PathLike | None = None, **options):
+def create_model(name: str, weights: str | os.PathLike | None = None, **options: Any) -> "keras.Model":
     """Build the model ``name`` as a ``keras.Model``.
 
     Args:
@@ -143,7 +149,7 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options)
         downloaded = {} if origin is None else {"weights": weights}
         return spec.build(**downloaded, **options)
     if origin is not None:
-        _verify(origin, weights, name)
+        _verify(path, origin.sha256, f"The shipped weights {weights!r} of {name}")
     from kerasal.models.weight_files import load_weights, weight_shapes
 
     model = spec.build(**options)
@@ -153,10 +159,11 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options)
             missing = load_weights(model, path, partly=True)
     except (ValueError, KeyError, OSError, TypeError) as error:
         chosen = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "its default options"
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        origin = spec.identify(weight_shapes(path)) if spec.identify else None
-        whose = f"They are of {name} with {origin}. " if origin else ""
-        raise ValueError(f"The weights {str(weights)!r} do not fit {name} with {chosen}. {whose}{reason}") from error
+        options_of_file = spec.identify(weight_shapes(path)) if spec.identify else None
+        whose = f"They are of {name} with {options_of_file}. " if options_of_file else ""
+        raise ValueError(
+            f"The weights {str(weights)!r} do not fit {name} with {chosen}. {whose}{first_line(error)}"
+        ) from error
     for warning in said:
         warnings.warn(warning.message, stacklevel=2)
     if missing:
@@ -165,7 +172,7 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options)
     return model
 
 
-def load_model(path_or_name: str | os.PathLike, *, unsafe: bool = False):
+def load_model(path_or_name: str | os.PathLike, *, unsafe: bool = False) -> "keras.Model":
     """Load a zoo model by name (with its shipped weights where it has some), a Keras file, or a SavedModel folder.
 
     Args:
@@ -209,16 +216,12 @@ def _check_weights_name(spec: ModelSpec, weights) -> None:
     raise ValueError(message)
 
 
-def _verify(origin: Weights, weights: str, name: str) -> None:
-    if not origin.file.is_file():
+def _verify(file: pathlib.Path, sha256: str | None, what: str) -> None:
+    if not file.is_file():
+        raise ValueError(f"{what} are missing ({file}). Install kerasal again.")
+    if (received := digest_file(file)) != sha256:
         raise ValueError(
-            f"The shipped weights {weights!r} of {name} are missing ({origin.file}). Install kerasal again."
-        )
-    found = digest_file(origin.file)
-    if found != origin.sha256:
-        raise ValueError(
-            f"The shipped weights {weights!r} of {name} are damaged: expected SHA-256 {origin.sha256}, received "
-            f"{found} ({origin.file}). Install kerasal again."
+            f"{what} are damaged: expected SHA-256 {sha256}, received {received} ({file}). Install kerasal again."
         )
 
 

@@ -13,6 +13,7 @@ import functools
 import math
 import pathlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from kerasal.archive_check import check_expansion
 
@@ -35,12 +36,8 @@ class UntrustedCode(ValueError):
 def check_saved_model(path: pathlib.Path, *, unsafe: bool = False) -> None:
     """Refuse a SavedModel that claims more than it stores, or, unless ``unsafe``, one that does more than compute.
 
-    Nothing of it runs here.
-
-    Raises:
-        UntrustedCode: an operation that is not known to compute only; the error names it and its function.
-        ValueError: the model claims far more memory than it has bytes.
-        Exception: it is damaged; protobuf and TensorFlow have classes of their own.
+    The latter is ``UntrustedCode``, which names the operation and its function. A damaged one raises what protobuf and
+    TensorFlow do. Nothing of it runs here.
     """
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -57,7 +54,7 @@ def check_saved_model(path: pathlib.Path, *, unsafe: bool = False) -> None:
         )
 
 
-def find_refused(meta_graph) -> list[tuple[str, str]]:
+def find_refused(meta_graph: Any) -> list[tuple[str, str]]:
     """Return the operations of a ``MetaGraphDef`` that may do more than compute, each once, with where it was found."""
     graph = _Graph(meta_graph)
     saving, restoring = graph.reach(graph.saver("save")), graph.reach(graph.saver("restore"))

@@ -1,7 +1,9 @@
 """Weights as files: Keras' own, and ``.npz`` archives of ``layer/weight`` arrays, which any program can write."""
 
+import contextlib
 import math
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -10,8 +12,10 @@ from kerasal.array_check import check_arrays
 from kerasal.models.model_files import load_file
 from kerasal.store import write_arrays
 
+import keras
 
-def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str]:
+
+def load_weights(model: keras.Model, path: pathlib.Path, *, partly: bool = False) -> list[str]:
     """Load a ``.weights.h5``, ``.keras``, ``.h5`` or ``.npz`` file into a model; return the layers that it lacks.
 
     Args:
@@ -24,7 +28,9 @@ def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str
         ValueError: the file cannot be read, or its arrays do not fit; the model is unchanged then.
     """
     if path.suffix == ".npz":
-        _own_names(model, _npz_shapes(path), path, partly=partly, spare=False)  # before anything is read
+        with _reading(path):
+            shapes = npz_arrays(path)
+        _own_names(model, shapes, path, partly=partly, spare=False)  # before anything is read
         return set_arrays(model, read_npz(path), path, partly=partly)
     if path.is_file():
         check_claims(path)
@@ -38,18 +44,18 @@ def load_weights(model, path: pathlib.Path, *, partly: bool = False) -> list[str
     return []
 
 
-def set_arrays(model, arrays: dict[str, np.ndarray], origin, *, partly: bool = False, spare: bool = False) -> list[str]:
-    """Set a model's weights to ``layer/weight`` arrays that came from ``origin``; return the layers without any.
+def set_arrays(
+    model: keras.Model, arrays: dict[str, np.ndarray], origin: object, *, partly: bool = False, spare: bool = False
+) -> list[str]:
+    """Set a model's weights to ``layer/weight`` arrays; return the layers without any. See ``load_weights``.
 
     Args:
         model: a built Keras model.
         arrays: as an ``.npz`` has them.
         origin: what errors call them.
-        partly: let layers of the model have no array; they stay as they are.
+        partly: let layers of the model have no array.
         spare: leave out arrays of layers that the model has not.
 
-    Raises:
-        ValueError: arrays that do not fit; the model is unchanged then.
     """
     shapes = {name: array.shape for name, array in arrays.items()}
     variables, missing = _own_names(model, shapes, origin, partly=partly, spare=spare)
@@ -61,7 +67,7 @@ def set_arrays(model, arrays: dict[str, np.ndarray], origin, *, partly: bool = F
 
 def _own_names(model, shapes: dict[str, tuple], origin, *, partly: bool, spare: bool) -> tuple[dict, list[str]]:
     """Return a model's variables by ``layer/weight``, and the names that are not there; refuse what does not fit."""
-    variables = {_key(layer, one): one for layer in model._flatten_layers(include_self=False) for one in _own(layer)}
+    variables = _variables(model)
     others = sorted(set(shapes) - set(variables))
     missing = [name for name in variables if name not in shapes]
     if (others and not spare) or (missing and not partly) or len(missing) == len(variables):
@@ -93,14 +99,12 @@ def _check_fits(model, path: pathlib.Path) -> None:
         raise ValueError(f"The file holds {len(stored)} arrays, the model {len(own)}, or of other shapes.")
 
 
-def save_npz(model, path: pathlib.Path, dtype: str | None = None) -> pathlib.Path:
+def save_npz(model: keras.Model, path: pathlib.Path, dtype: str | None = None) -> pathlib.Path:
     """Write a model's weights as an ``.npz`` of ``layer/weight`` arrays, as they are or as ``"float16"``.
 
     The file is written beside ``path`` and renamed, and is the same for the same weights.
     """
-    layers = model._flatten_layers(include_self=False)
-    arrays = {_key(layer, one): np.asarray(one, dtype) for layer in layers for one in _own(layer)}
-    write_arrays(pathlib.Path(path), arrays)
+    write_arrays(pathlib.Path(path), {name: np.asarray(one, dtype) for name, one in _variables(model).items()})
     return pathlib.Path(path)
 
 
@@ -108,7 +112,7 @@ def weight_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
     """Return the shapes of the arrays in a weights file, in no special order; none where it cannot be read."""
     try:
         if path.suffix == ".npz":
-            return list(_npz_shapes(path).values())
+            return list(npz_arrays(path).values())
         # Those of layers, not the optimizer's, and not the state of a layer's random draws.
         found = [(name.split("/")[1], shape, dtype) for name, shape, dtype in arrays(path)]
         return [shape for part, shape, dtype in found if part in ("layers", "model_weights") and dtype.kind == "f"]
@@ -116,45 +120,34 @@ def weight_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
         return []
 
 
-def _npz_shapes(path: pathlib.Path) -> dict[str, tuple[int, ...]]:
-    try:
-        return npz_arrays(path)
-    except Exception as error:  # zip, zlib and NumPy each have their own
-        raise _no_npz(path, error) from error
-
-
 def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an ``.npz`` file.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
-    try:
+    """Read the arrays of an ``.npz`` file; ValueError for another or a damaged one."""
+    with _reading(path):
         check_arrays(path)
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+
+
+@contextlib.contextmanager
+def _reading(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
     except ImplausibleFile:
         raise
     except Exception as error:  # zip, zlib and NumPy each have their own
-        raise _no_npz(path, error) from error
+        raise ValueError(f"{path} cannot be read as an npz archive of arrays: {first_line(error)}") from error
 
 
-def _no_npz(path: pathlib.Path, error: Exception) -> ValueError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ValueError(f"{path} cannot be read as an npz archive of arrays: {reason}")
+def _variables(model) -> dict:
+    """Return a model's weights by ``layer/weight``, without those of layers within it and the state of random draws."""
+    found = {}
+    for layer in model._flatten_layers(include_self=False):
+        nested = {id(one) for inner in layer._flatten_layers(include_self=False) for one in inner.variables}
+        found |= {f"{layer.name}/{one.name}": one for one in layer.weights if id(one) not in nested}
+    return found
 
 
-def _own(layer) -> list:
-    """Return a layer's own variables that are weights, not those of layers within it, nor the state of random draws."""
-    nested = {id(one) for inner in layer._flatten_layers(include_self=False) for one in inner.variables}
-    return [one for one in layer.weights if id(one) not in nested]
-
-
-def _key(layer, variable) -> str:
-    return f"{layer.name}/{variable.name}"
-
-
-def load_folded(model, path: pathlib.Path) -> None:
+def load_folded(model: keras.Model, path: pathlib.Path) -> None:
     """Load a ``.keras`` file's convolutions, their batch normalisations folded in, into those of the same names.
 
     A convolution X or X_conv of the file is followed by a normalisation X_bn; ``model`` has X with a bias instead. With

@@ -2,7 +2,8 @@
 
 from kerasal.hooks import select_output, unchanged
 from kerasal.hooks.model_inputs import pack
-from kerasal.models.image_model import ImageModel, named_outputs
+from kerasal.models.image_model import ImageModel
+from kerasal.models.model_files import named_outputs
 
 import tensorflow as tf
 

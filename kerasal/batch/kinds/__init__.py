@@ -51,6 +51,6 @@ def open_kind(job: Job):
 
 def photograph() -> pathlib.Path:
     """Return a photograph that ships, to try a job on."""
-    from kerasal.models.recognition import PHOTOGRAPHS  # lazy: it loads TensorFlow
+    from kerasal.models.opener import PHOTOGRAPHS  # lazy: it loads TensorFlow
 
     return PHOTOGRAPHS[0]

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.datasets.gaze_types import density_of
-from kerasal.metrics.baselines import center_map
-from kerasal.metrics.blur import gaussian_blur
+from kerasal.metrics.blur import center_map, gaussian_blur
 
 _GRID = (48, 64)
 _BLUR = 2.0  # cells, so that few fixations show their spread and not their scatter

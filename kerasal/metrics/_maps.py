@@ -35,15 +35,16 @@ def array_of(value, argument: str, name: str | None = None) -> np.ndarray:
     Raises:
         ValueError: not numbers, or neither (H, W) nor (H, W, 1).
     """
-    refuse_mask(value, subject(argument, name))
+    what = subject(argument, name)
+    refuse_mask(value, what)
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{subject(argument, name)}: expected an array of real numbers, received dtype {array.dtype}.")
+        raise ValueError(f"{what}: expected an array of real numbers, received dtype {array.dtype}.")
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim != 2 or array.size == 0:
         raise ValueError(
-            f"{subject(argument, name)}: expected one map of shape (H, W), received shape {array.shape}. "
+            f"{what}: expected one map of shape (H, W), received shape {array.shape}. "
             "Pass one image at a time and one channel."
         )
     return np.ascontiguousarray(array, dtype=np.float64)
@@ -85,10 +86,8 @@ def _range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, f
     low, high = float(array.min()), float(array.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
-        raise ValueError(
-            f"{subject(argument, name)}: expected finite values, "
-            f"received {bad} NaN or infinite ones among {array.size}."
-        )
+        what = subject(argument, name)
+        raise ValueError(f"{what}: expected finite values, received {bad} NaN or infinite ones among {array.size}.")
     return low, high
 
 

@@ -13,17 +13,7 @@ def cc(saliency_map, density, *, resize: str | None = None, name: str | None = N
     Range -1 to 1, 0 = unrelated; any rising affine change of either leaves it alone. Pitfall: it depends on the blur
     of the density (name the sigma with the number), and it is symmetric: a false peak costs as much as a missed one.
 
-    Args:
-        saliency_map: (H, W) numbers.
-        density: (H, W) blurred fixations, see ``blur_fixations``.
-        resize: ``"matlab"`` allows a map of another size than the density.
-        name: the image, for messages.
-
-    Returns:
-        The correlation; NaN with a warning where one of the two is constant.
-
-    Raises:
-        ValueError: see the package's list of bad input.
+    NaN with a warning where one of the two is constant. Shared arguments and errors: ``kerasal.metrics``.
     """
     checked, truth = _pair(saliency_map, density, resize, name)
     for which, argument in ((checked, "saliency_map"), (truth, "density")):
@@ -40,20 +30,9 @@ def similarity(
     Range 0 to 1, 1 = the same. Pitfall: it punishes what is missed more than what is too much, and the two
     normalisations differ: MIT scales to 0..1 first, Tuebingen does not.
 
-    Args:
-        saliency_map: (H, W) numbers.
-        density: (H, W) blurred fixations, see ``blur_fixations``.
-        normalization: ``"minmax"`` to 0..1 and then to sum 1 (MIT), or ``"sum"`` alone (Tuebingen), which needs
-            values of at least 0.
-        resize: ``"matlab"`` allows a map of another size than the density.
-        name: the image, for messages.
-
-    Returns:
-        The intersection; NaN with a warning where one of the two is constant (``"minmax"``) or zero everywhere
-        (``"sum"``).
-
-    Raises:
-        ValueError: see the package's list of bad input.
+    ``normalization`` is ``"minmax"`` to 0..1 and then to sum 1 (MIT), or ``"sum"`` alone (Tuebingen), which needs
+    values of at least 0. NaN with a warning where one of the two is constant (``"minmax"``) or zero everywhere
+    (``"sum"``). Shared arguments and errors: ``kerasal.metrics``.
     """
     check_choice("normalization", normalization, ("minmax", "sum"))
     checked, truth = _pair(saliency_map, density, resize, name)
@@ -61,7 +40,7 @@ def similarity(
         if normalization == "minmax" and which.constant:
             return undefined("similarity", f"{argument} is constant, so it cannot be scaled to 0..1", name)
         if normalization == "sum":
-            check_not_negative(which, argument, name)
+            _check_not_negative(which, argument, name)
             if which.high == 0:
                 return undefined("similarity", f"{argument} is zero everywhere", name)
     shifts = (checked.low, truth.low) if normalization == "minmax" else (0.0, 0.0)
@@ -78,35 +57,20 @@ def kld(
     bound, lower is better. Pitfall: where the map is 0 and the density is not, epsilon decides: pysaliency's default of
     1e-20 gives about 10 more than MIT's 2**-52 on sparse maps. Never compare across epsilons.
 
-    Args:
-        saliency_map: (H, W) numbers of at least 0.
-        density: (H, W) blurred fixations of at least 0, see ``blur_fixations``.
-        epsilon: the regularisation.
-        resize: ``"matlab"`` allows a map of another size than the density; its result must not be negative either.
-        name: the image, for messages.
-
-    Returns:
-        Nats; NaN with a warning where one of the two is zero everywhere.
-
-    Raises:
-        ValueError: see the package's list of bad input.
+    Map and density must be at least 0, a resized map too; NaN with a warning where one is zero everywhere. Shared
+    arguments and errors: ``kerasal.metrics``.
     """
     check_number("epsilon", epsilon, above=0, below=1)
     checked, truth = _pair(saliency_map, density, resize, name)
     for which, argument in ((checked, "saliency_map"), (truth, "density")):
-        check_not_negative(which, argument, name)
+        _check_not_negative(which, argument, name)
         if which.high == 0:
             return undefined("kld", f"{argument} is zero everywhere", name)
     totals = float(truth.values.sum()), float(checked.values.sum())
     return relative_entropy(truth.values, checked.values, totals, epsilon)
 
 
-def check_not_negative(which: Map, argument: str, name: str | None) -> None:
-    """Refuse negative values.
-
-    Raises:
-        ValueError: there is one.
-    """
+def _check_not_negative(which: Map, argument: str, name: str | None) -> None:
     if which.low < 0:
         raise ValueError(
             f"{subject(argument, name)}: expected values of at least 0 (after resizing too), received {which.low:.6g}. "

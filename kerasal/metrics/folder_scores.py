@@ -8,9 +8,8 @@ from typing import Literal, get_args
 import pandas as pd
 
 from kerasal.checks import check_choice, check_int
-from kerasal.metrics.score_job import prepare
+from kerasal.metrics.score_job import prepare, score_all
 from kerasal.metrics.score_report import ScoreReport
-from kerasal.metrics.score_workers import score_all
 from kerasal.progress import progress_bar
 from kerasal.row_journal import RowJournal, stamps
 

@@ -1,18 +1,23 @@
-"""The images of a folder that are to be scored: the files, the options checked, and the score of one image."""
+"""The images of a folder that are to be scored: the files, the checked options, and the scores, in some processes."""
 
+import concurrent.futures
 import dataclasses
+import multiprocessing
+import os
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kerasal.archive_check import first_line
 from kerasal.digests import digest
 from kerasal.fixations.fixation_files import list_fixations
 from kerasal.fixations.map_files import list_maps, map_shape, read_map
 from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, fixations_of
-from kerasal.metrics.baselines import MeanMap
-from kerasal.metrics.blur import sigma_of
-from kerasal.metrics.definitions import PRESETS, resolve
+from kerasal.metrics.blur import MeanMap, sigma_of
+from kerasal.metrics.definitions import PRESETS, computable, resolve
 from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of
 from kerasal.names import abbreviate, unknown_name_message
 
@@ -49,7 +54,7 @@ class Job:
                 warnings.simplefilter("always")
                 values = self._values(name)
         except _ERRORS as error:
-            return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
+            return {"error": first_line(error)}
         return {**values, "error": None, "warnings": [str(warning.message) for warning in caught]}
 
     def _values(self, name: str) -> dict[str, float]:
@@ -94,7 +99,7 @@ def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size,
         try:
             fixated = _read(name, map_files[name], readers[name], size, scorer is None)
         except _ERRORS as error:
-            errors[name] = str(error).splitlines()[0]
+            errors[name] = first_line(error)
             continue
         position[name] = len(everyone)
         everyone.append(fixated)
@@ -112,7 +117,7 @@ def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size,
         "baselines": list(scorer.baselines) if scorer else [],
         "fixations_digest": digest(position, [(one.shape, one.index, one.count) for one in everyone]),
     }
-    mean = _mean(scorer, everyone)
+    mean = MeanMap(everyone) if scorer is not None and "mean" in scorer.baselines else None
     return Job(map_files, density_files, everyone, position, errors, scorer, mean, settings, notes)
 
 
@@ -122,8 +127,7 @@ def _without_others(scorer: Scorer, metrics, baselines) -> tuple[Scorer, list[st
         left_out = "A single image has no others, so the shuffled AUC and the baseline mean are left out."
         return scorer.without_others(), [left_out]
     if baselines is None and "mean" in scorer.baselines:
-        scorer = dataclasses.replace(scorer, baselines=[name for name in scorer.baselines if name != "mean"])
-        return scorer, ["A single image has no others, so the baseline mean is left out."]
+        return scorer.without_mean(), ["A single image has no others, so the baseline mean is left out."]
     return scorer, []
 
 
@@ -135,26 +139,12 @@ def _scorer(settings: dict[str, Any], baselines, sigma: float | None, densities:
                 raise ValueError(unknown_name_message(name, coursework_metrics.DEFINITIONS, "metric of the coursework"))
         return None
     available = {"fixations", "baseline", "others"} | ({"density"} if sigma is not None or densities else set())
-    preset = PRESETS[settings["definition"]]
     if metrics:
-        wanted = {name: preset.get(name, (name, {})) for name in metrics}
+        wanted = {name: PRESETS[settings["definition"]].get(name, (name, {})) for name in metrics}
     else:
-        wanted = {
-            column: value
-            for column, value in preset.items()
-            if available >= set(resolve([value[0]], {*available, "density"})[value[0]].needs)
-        }
+        wanted = computable(settings["definition"], available)
     chosen = ("center", "mean") if baselines is None else tuple(baselines)
     return Scorer(resolve(wanted, available), check_baselines(chosen), None if densities else sigma, settings["resize"])
-
-
-def _mean(scorer: Scorer | None, everyone: list[Fixations]) -> MeanMap | None:
-    if scorer is None or "mean" not in scorer.baselines:
-        return None
-    mean = MeanMap()
-    for fixated in everyone:
-        mean.add(fixated)
-    return mean
 
 
 def _read(name: str, file: Path, reader, size, coursework_sized: bool) -> Fixations:
@@ -163,3 +153,43 @@ def _read(name: str, file: Path, reader, size, coursework_sized: bool) -> Fixati
     if shape is None:
         shape = (480, 640) if coursework_sized else map_shape(file)
     return fixations_of(value, shape, "fixations", name)
+
+
+def score_all(job: Job, names: list[str], processes: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (name, row) of the images as they are done."""
+    if processes == 1 or len(names) < 2:
+        yield from ((name, job.score(name)) for name in names)
+        return
+    threads = {name: os.environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(threads, "1"))  # one process per core: threads would only fight
+    try:
+        context = multiprocessing.get_context("spawn")
+        pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=_start, initargs=(job,))
+        try:
+            futures = {pool.submit(_score, name): name for name in names}
+            for future in concurrent.futures.as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    finally:
+        for name, value in threads.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+_job: Any = None  # the worker's
+
+
+def _start(job: Job) -> None:
+    global _job
+    _job = job
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone: killed, it closes no pool, and workers would wait for its tasks for ever."""
+    multiprocessing.parent_process().join()  # pyright: ignore[reportOptionalMemberAccess]
+    os._exit(1)
+
+
+def _score(name: str) -> dict[str, Any]:
+    return _job.score(name)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kerasal._version import __version__
 from kerasal.files import replacing
-from kerasal.metrics.baselines import BASELINES
+from kerasal.metrics.blur import BASELINES
 from kerasal.metrics.summary import summarize
 from kerasal.store import write_json
 

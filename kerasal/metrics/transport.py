@@ -23,26 +23,17 @@ def emd(saliency_map, density, *, downsize: int = 32, resize: str | None = None,
     ``downsize``; and bicubic shrinking can leave small negative masses, which are part of the definition: only the
     difference of the two is moved.
 
-    Args:
-        saliency_map: (H, W) numbers.
-        density: (H, W) blurred fixations, see ``blur_fixations``.
-        downsize: pixels of the map a bin; MIT's is 32.
-        resize: ``"matlab"`` allows a map of another size than the density.
-        name: the image, for messages.
-
-    Returns:
-        Bins; NaN with a warning where a map does not add up to more than 0.
-
-    Raises:
-        ValueError: see the package's list of bad input; a map that shrinks to a single bin.
-        RuntimeError: the optimal-transport solver fails.
+    ``downsize`` is the side of a bin in pixels of the map, MIT's 32; a map that shrinks to a single bin is an error.
+    NaN with a warning where a map does not add up to more than 0. RuntimeError where the solver fails. Shared arguments
+    and errors: ``kerasal.metrics``.
     """
     check_int("downsize", downsize)
     check_resize(resize)
     truth = map_of(density, "density", name)
     # Resized once, from its own size to the bins, as the benchmark does.
     checked = map_of(saliency_map, "saliency_map", name, shape=truth.shape if resize is None else None)
-    shape = tuple(-(-size // int(downsize)) for size in truth.shape)
+    height, width = (-(-size // int(downsize)) for size in truth.shape)
+    shape = (height, width)
     if shape == (1, 1):
         raise ValueError(
             f"{subject('saliency_map', name)}: a map of shape {truth.shape} shrinks to a single bin, in which nothing "

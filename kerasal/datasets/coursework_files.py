@@ -5,6 +5,7 @@ pixels in a row; X_original and y_original are the image at 480 × 640 and the m
 README of the public repository saiffanwar/ADL.
 """
 
+import functools
 import io
 import math
 import os
@@ -161,10 +162,10 @@ def _stimulus(name: str, sample: dict) -> Stimulus:
     marks = sample.get("y_original")
     if marks is not None and marks.shape != image.shape[:2]:
         raise ValueError(f"y_original is {marks.shape}, but its image is {image.shape[:2]}")
-    fractions = marks is not None and marks.dtype.kind == "f" and (marks != np.floor(marks)).any()
-    fixations = None if marks is None or fractions else lambda: Points.of(marks)
-    density = marks if fractions else truth
-    return Stimulus(name, image, fixations, lambda: density, small)
+    if marks is not None and marks.dtype.kind == "f" and (marks != np.floor(marks)).any():
+        marks, truth = None, marks
+    fixations = None if marks is None else functools.partial(Points.of, marks)
+    return Stimulus(name, image, fixations, lambda: truth, small)
 
 
 def _square(truth) -> np.ndarray:

@@ -22,9 +22,9 @@ from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
 from kerasal.fixations.fixation_files import list_fixations
-from kerasal.fixations.image_names import key_by_stem
 from kerasal.fixations.map_files import list_maps, read_map
 from kerasal.fixations.matlab_files import list_sized
+from kerasal.images.image_folders import key_by_stem
 from kerasal.names import abbreviate
 
 _IMAGES = ("images", "stimuli", "image", "stimulus")

@@ -15,11 +15,11 @@ import os
 import pathlib
 import pickle
 from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 
-from kerasal.datasets.pickle_size import RefusedPickle as RefusedPickle
-from kerasal.datasets.pickle_size import check_keys, ordered_dict, unfold
+from kerasal.datasets.pickle_size import RefusedPickle, check_keys, ordered_dict, unfold
 
 _SHORT = 1 << 12  # bytes: anything longer is the inside of an array, which nothing in the file refers to again
 _AXES = 64  # as many as NumPy takes
@@ -95,7 +95,7 @@ class _Array:
         _, shape, dtype, fortran, data = state
         self.fill(data, dtype, shape, "F" if fortran else "C")
 
-    def fill(self, data, dtype: _Dtype, shape: tuple, order: str) -> None:
+    def fill(self, data, dtype: _Dtype, shape: tuple, order: Literal["C", "F"]) -> None:
         data = data.encode("latin1") if isinstance(data, str) else data  # Python 2
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
             raise RefusedPickle("it has an array that does not consist of numbers.")
@@ -113,8 +113,11 @@ class _Dropped:
     """Remembered in the place of an array's bytes."""
 
 
-class _Reader(pickle._Unpickler):
-    dispatch = dict(pickle._Unpickler.dispatch)  # noqa: RUF012
+_Python: Any = pickle._Unpickler  # of which no stub knows the inside
+
+
+class _Reader(_Python):
+    dispatch = dict(_Python.dispatch)  # noqa: RUF012
 
     def __init__(self, file: _Guarded, convert: Callable):
         super().__init__(file, encoding="latin1")
@@ -162,26 +165,6 @@ class _Reader(pickle._Unpickler):
             raise RefusedPickle(f"it calls {function!r}." if isinstance(function, str) else "it calls no function.")
         self.stack[-1] = function(*arguments)
 
-    def load_dict(self):
-        check_keys(self.stack[::2])
-        super().load_dict()
-
-    def load_setitem(self):
-        check_keys(self.stack[-2:-1])
-        super().load_setitem()
-
-    def load_setitems(self):
-        check_keys(self.stack[::2])
-        super().load_setitems()
-
-    def load_additems(self):
-        check_keys(self.stack)
-        super().load_additems()
-
-    def load_frozenset(self):
-        check_keys(self.stack)
-        super().load_frozenset()
-
     def load_memoize(self):
         self._remember(len(self.memo))
 
@@ -208,16 +191,26 @@ class _Reader(pickle._Unpickler):
         raise RefusedPickle("it makes objects of classes; expected nothing but NumPy arrays and plain containers.")
 
 
+def _check_keys_first(load: Callable, keys: slice) -> Callable:
+    """Return a step of the reader that looks at the keys on the stack before it makes a container of them."""
+
+    def load_checked(reader: _Reader) -> None:
+        check_keys(reader.stack[keys])
+        load(reader)
+
+    return load_checked
+
+
 _CLASSES = (pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4)
 _BUFFERS = (pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
 _Reader.dispatch |= {
     pickle.BUILD[0]: _Reader.load_build,
     pickle.REDUCE[0]: _Reader.load_reduce,
-    pickle.DICT[0]: _Reader.load_dict,
-    pickle.SETITEM[0]: _Reader.load_setitem,
-    pickle.SETITEMS[0]: _Reader.load_setitems,
-    pickle.ADDITEMS[0]: _Reader.load_additems,
-    pickle.FROZENSET[0]: _Reader.load_frozenset,
+    pickle.DICT[0]: _check_keys_first(_Python.load_dict, slice(0, None, 2)),
+    pickle.SETITEM[0]: _check_keys_first(_Python.load_setitem, slice(-2, -1)),
+    pickle.SETITEMS[0]: _check_keys_first(_Python.load_setitems, slice(0, None, 2)),
+    pickle.ADDITEMS[0]: _check_keys_first(_Python.load_additems, slice(None)),
+    pickle.FROZENSET[0]: _check_keys_first(_Python.load_frozenset, slice(None)),
     pickle.MEMOIZE[0]: _Reader.load_memoize,
     pickle.PUT[0]: _Reader.load_put,
     pickle.BINPUT[0]: _Reader.load_binput,

@@ -6,11 +6,12 @@ meant as a thousand.
 """
 
 import csv
+import dataclasses
 import io
 import math
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -20,18 +21,14 @@ IMAGE_COLUMNS = ("image", "name", "filename", "file", "img")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
+@dataclasses.dataclass
 class Table:
-    """The rows of a table, as text.
+    """The ``rows`` of a file as text, under the lower-case ``columns``; ``lines`` are their numbers, from 1."""
 
-    Attributes:
-        file: where they come from.
-        columns: lower-case names.
-        rows: as many texts as columns in each.
-        lines: the line of each row in the file, counted from 1.
-    """
-
-    def __init__(self, file: pathlib.Path, columns: list[str], rows: list[list[str]], lines: list[int]):
-        self.file, self.columns, self.rows, self.lines = file, columns, rows, lines
+    file: pathlib.Path
+    columns: list[str]
+    rows: list[list[str]]
+    lines: list[int]
 
     @property
     def image_column(self) -> int | None:
@@ -44,7 +41,7 @@ class Table:
         Raises:
             ValueError: a row without a name.
         """
-        column = self.image_column
+        column = self.image_column or 0
         groups: dict[str, list[int]] = {}
         for number, row in enumerate(self.rows):
             if not row[column]:
@@ -103,7 +100,9 @@ def read_table(file: pathlib.Path) -> Table:
     if len(header) == 2 and all(math.isfinite(_number(field)) for field in header):  # no header
         header, body = ["x", "y"], numbered
     columns = [field.lower() for field in header]
-    _check_header(file, columns)
+    for needed in ("x", "y", *IMAGE_COLUMNS):
+        if columns.count(needed) > 1:
+            raise ValueError(f"{file}: expected the column {needed} once, received {', '.join(columns)}.")
     for line, row in body:
         if len(row) != len(columns):
             raise ValueError(
@@ -113,7 +112,7 @@ def read_table(file: pathlib.Path) -> Table:
     return Table(file, columns, [row for _, row in body], [line for line, _ in body])
 
 
-def _split(text: str, separator: str | None):
+def _split(text: str, separator: str | None) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number from 1, fields) of the lines that are not blank; a separator at a line's end adds no field."""
     if separator is None:
         for line, fields in enumerate(text.split("\n"), 1):
@@ -129,12 +128,6 @@ def _split(text: str, separator: str | None):
             continue
         ending = not fields[-1] if ending is None else ending  # every line ends so, or none
         yield reader.line_num, fields[:-1] if ending and not fields[-1] else fields
-
-
-def _check_header(file: pathlib.Path, columns: Sequence[str]) -> None:
-    for needed in ("x", "y", *IMAGE_COLUMNS):
-        if columns.count(needed) > 1:
-            raise ValueError(f"{file}: expected the column {needed} once, received {', '.join(columns)}.")
 
 
 def _number(text: str) -> float:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasal.archive_check import ImplausibleFile, check_expansion
+from kerasal.archive_check import check_expansion
 from kerasal.array_check import ALWAYS
-from kerasal.fixations.image_names import key_by_stem
+from kerasal.fixations.map_files import naming
 from kerasal.fixations.matlab_check import check_matlab
+from kerasal.images.image_folders import key_by_stem
 
 _MAP_NAMES = ("fixlocs", "i", "fixation_map", "fixationmap", "map", "fixationpts")
 STIMULI = ((800, 600), (1024, 768))
@@ -79,18 +80,11 @@ def _load(file: pathlib.Path) -> dict:
     import scipy.io
 
     try:
-        check_matlab(file)
-        variables = scipy.io.loadmat(file, simplify_cells=True)
+        with naming(file, "a Matlab file", NotImplementedError):
+            check_matlab(file)
+            variables = scipy.io.loadmat(file, simplify_cells=True)
     except NotImplementedError as error:
         raise ValueError(f"{file} is a Matlab 7.3 file; save it again with save('-v7').") from error
-    except ImplausibleFile:
-        raise
-    except Exception as error:  # SciPy raises anything on damaged files, MemoryError where a head claims too much
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        reason = "".join(letter if letter.isprintable() else "?" for letter in reason[:120])
-        raise ValueError(f"{file} cannot be read as a Matlab file: {reason}") from error
     return {name: _dense(value, file) for name, value in variables.items() if not name.startswith("__")}
 
 
@@ -101,10 +95,8 @@ def _dense(value, file: pathlib.Path):
     if not scipy.sparse.issparse(value):
         return value
     check_expansion(file, 8 * math.prod(value.shape), file.stat().st_size, " in a sparse matrix", ALWAYS)
-    try:
+    with naming(file, "a Matlab file"):
         value.check_format(full_check=True)
-    except ValueError as error:
-        raise ValueError(f"{file} cannot be read as a Matlab file: {error}") from error
     return value.toarray()
 
 

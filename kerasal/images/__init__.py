@@ -37,3 +37,7 @@ _RENAMED = {"crop_square": "fit_image"}
 
 def __getattr__(name: str):
     return _names.renamed_attribute(__name__, name, _RENAMED)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

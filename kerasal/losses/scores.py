@@ -1,11 +1,13 @@
 """The metrics of ``kerasal.losses`` as differentiable functions of tensors."""
 
+from typing import Any
+
 import numpy as np
 
 import keras
 import tensorflow as tf
-from keras import ops
 
+ops: Any = keras.ops  # whose stubs let every function return None
 _FLOOR = 1e-12
 EPSILON = 2.0**-23  # float32: Matlab's 2**-52 would vanish in 1 + epsilon
 
@@ -54,23 +56,14 @@ def _norm(centred):
 
 def _shares(maps):
     """Return maps scaled to sum 1, values below 0 as 0."""
-    positive = ops.relu(maps)
-    largest = ops.stop_gradient(ops.max(positive, axis=1, keepdims=True))
-    scaled = _safe_divide(positive, largest)
+    scaled = _by_largest(maps)
     return _safe_divide(scaled, ops.sum(scaled, axis=1, keepdims=True))
 
 
-def _scale(maps):
-    """Return maps scaled to 0..1 and then to sum 1 (MIT's similarity)."""
-    return _shares(maps - ops.min(maps, axis=1, keepdims=True))
-
-
-def _refuse_density(fixations):
-    """Refuse fractional values where they can be seen: eagerly, and in a graph that XLA does not compile."""
-    tf.debugging.Assert(
-        tf.reduce_all(tf.equal(fixations, tf.round(fixations))),
-        ["NSS: expected y_true to be a map of fixations (whole numbers), received a density. Pass the fixations."],
-    )
+def _by_largest(maps):
+    """Return maps over their largest values, values below 0 as 0."""
+    positive = ops.relu(maps)
+    return _safe_divide(positive, ops.stop_gradient(ops.max(positive, axis=1, keepdims=True)))
 
 
 def nss(y_true, y_pred):
@@ -80,7 +73,10 @@ def nss(y_true, y_pred):
         tf.errors.InvalidArgumentError: ``y_true`` has fractional values (where TensorFlow can check it).
     """
     fixations, predicted = _pair(y_true, y_pred)
-    _refuse_density(fixations)
+    tf.debugging.Assert(  # seen eagerly, and in a graph that XLA does not compile
+        tf.reduce_all(tf.equal(fixations, tf.round(fixations))),
+        ["NSS: expected y_true to be a map of fixations (whole numbers), received a density. Pass the fixations."],
+    )
     centred = _center(predicted)
     pixels = ops.cast(ops.shape(predicted)[1], predicted.dtype)
     scores = _safe_divide(centred, _norm(centred)) * ops.sqrt(pixels - 1)
@@ -102,7 +98,8 @@ def kld(y_true, y_pred, epsilon: float = EPSILON):
 
 def similarity(y_true, y_pred):
     """Compute the histogram intersection of each map with its density after min-max scaling, (N,)."""
-    truth, predicted = (_scale(maps) for maps in _pair(y_true, y_pred))
+    pair = _pair(y_true, y_pred)
+    truth, predicted = (_shares(maps - ops.min(maps, axis=1, keepdims=True)) for maps in pair)
     return ops.sum(ops.minimum(truth, predicted), axis=1)
 
 
@@ -115,8 +112,6 @@ def log_likelihood(y_true, y_pred):
     Source: Kümmerer, Wallis & Bethge 2015, "Information-theoretic model comparison unifies saliency metrics".
     """
     counts, maps = _pair(y_true, y_pred)
-    positive = ops.relu(maps)
-    largest = ops.stop_gradient(ops.max(positive, axis=1, keepdims=True))
-    scaled = ops.maximum(_safe_divide(positive, largest), _FLOOR)
+    scaled = ops.maximum(_by_largest(maps), _FLOOR)
     bits = (ops.log(scaled) - ops.log(ops.mean(scaled, axis=1, keepdims=True))) / np.log(2.0)
     return _safe_divide(ops.sum(counts * bits, axis=1), ops.sum(counts, axis=1))

@@ -96,8 +96,9 @@ def _from_map(array: np.ndarray, what: str) -> Fixations:
         )
     if index.size > array.size / 2 and np.unique(count).size > _MARKS:
         raise ValueError(
-            f"{what}: expected a map of fixations, 0 in most pixels, received one with {index.size} of "
-            f"{array.size} pixels above 0 and {np.unique(count).size} different values. That looks like a density; pass the fixations."
+            f"{what}: expected a map of fixations, 0 in most pixels, received one with {index.size} of {array.size} "
+            f"pixels above 0 and {np.unique(count).size} different values. That looks like a density; pass the "
+            "fixations."
         )
     return _compact(index, count, array.shape)
 

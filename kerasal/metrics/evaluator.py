@@ -144,12 +144,9 @@ def _in_step(maps, fixations, densities, other_fixations, names) -> Iterator[tup
     sources |= {} if densities is None else {"densities": densities}
     sources |= {} if shared else {"other_fixations": other_fixations}
     sources |= {} if names is None else {"names": names}
-    iterators = {argument: iter(source) for argument, source in sources.items()}
-    for position in itertools.count():
-        values = {argument: next(iterator, _END) for argument, iterator in iterators.items()}
+    for position, row in enumerate(itertools.zip_longest(*sources.values(), fillvalue=_END)):
+        values = dict(zip(sources, row, strict=True))
         ended = [argument for argument, value in values.items() if value is _END]
-        if len(ended) == len(values):
-            return
         if ended:
             longer = next(argument for argument in values if argument not in ended)
             raise ValueError(f"{ended[0]}: expected as many as {longer}, received {position}.")

@@ -29,17 +29,13 @@ def resolve(target: Any, images: int) -> Objective:
     elif isinstance(target, (list, tuple)) and target and all(isinstance(one, Objective) for one in target):
         objective = stack(target)
     elif callable(target):
-        return _from_callable(target)
+        name = getattr(target, "__name__", type(target).__name__)
+        return Objective(("callable", HeldFunction(target)), (), name)
     else:
         objective = class_score(target)
     if objective.batch not in (None, images):
         raise ValueError(f"Expected one target an image, {images}. Received {objective.batch}: {target!r}.")
     return objective
-
-
-def _from_callable(function) -> Objective:
-    name = getattr(function, "__name__", type(function).__name__)
-    return Objective(("callable", HeldFunction(function)), (), name)
 
 
 class HeldFunction:

@@ -118,14 +118,11 @@ def _samples(data, index, size, map_size, originals, mirror, channels, sigma) ->
         arrays |= {"X_original": image, "y_original": np.asarray(data.fixation_map(index, binary=True), np.uint8)}
     for mirrored in (False, True) if mirror else (False,):
         turned = {key: array[:, ::-1] if mirrored else array for key, array in arrays.items()}
-        stored = {key: _channels(array, channels) if array.ndim == 3 else array for key, array in turned.items()}
-        stored = {key: np.ascontiguousarray(array) for key, array in stored.items()}
+        for key in ("X", "X_original") if originals else ("X",):
+            scaled = turned[key].astype(np.float32) / np.float32(255)
+            turned[key] = np.moveaxis(scaled, -1, 0) if channels == "first" else scaled
+        stored = {key: np.ascontiguousarray(array) for key, array in turned.items()}
         yield {**stored, "file_name": f"{name}_mirrored" if mirrored else name}
-
-
-def _channels(image: np.ndarray, where: str) -> np.ndarray:
-    scaled = image.astype(np.float32) / np.float32(255)
-    return np.moveaxis(scaled, -1, 0) if where == "first" else scaled
 
 
 def _compact(array: np.ndarray) -> np.ndarray:

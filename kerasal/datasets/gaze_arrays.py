@@ -1,6 +1,5 @@
 """A gaze data set as arrays of one size: read once, in threads, and kept in memory or in memory-mapped files."""
 
-import concurrent.futures
 import functools
 import os
 import pathlib
@@ -13,6 +12,7 @@ from kerasal.digests import digest, digest_files
 from kerasal.files import replacing
 from kerasal.fixations.map_files import read_map
 from kerasal.images.drawings import fit_image
+from kerasal.images.image_folders import read_ahead
 from kerasal.names import abbreviate
 from kerasal.progress import progress_bar
 
@@ -35,9 +35,6 @@ def arrays(
     """Return (numbers int32 (N,), images uint8 (N, h, w, 3), maps float32 (N, mh, mw)) of a ``GazeDataset``.
 
     They are kept with ``data``, and read again where files, fixations, densities or images have changed since.
-
-    Raises:
-        ValueError: see ``to_tf_data``.
     """
     key = (tuple(size), tuple(map_size), target, sigma, fit, empty)
     made_from = digest(
@@ -73,24 +70,18 @@ def _source(stimulus: Stimulus, target: str, sigma) -> list:
 def _read(data: Any, key: tuple, progress: bool):
     size, map_size, target, sigma, fit, empty = key
 
-    def one(number: int):
-        try:
-            return _image(data, number, size, fit), _map(data, number, map_size, target, sigma, fit, size)
-        except (ValueError, OSError) as error:
-            return str(error).splitlines()[0]
+    def read(number: int) -> tuple[np.ndarray, np.ndarray]:
+        return _image(data, number, size, fit), _map(data, number, map_size, target, sigma, fit, size)
 
     images = np.zeros((len(data), *size, 3), np.uint8)
     maps = np.zeros((len(data), *map_size), np.float32)
     wrong: dict[int, str] = {}
-    with (
-        progress_bar("Reading images", len(data), progress) as advance,
-        concurrent.futures.ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool,
-    ):
-        for number, result in enumerate(pool.map(one, range(len(data)))):
-            if isinstance(result, str):
-                wrong[number] = result
-            else:
-                images[number], maps[number] = result
+    with progress_bar("Reading images", len(data), progress) as advance:
+        for number, result in read_ahead(read, range(len(data)), workers=min(8, 2 * (os.cpu_count() or 1))):
+            try:
+                images[number], maps[number] = result.result()
+            except (ValueError, OSError) as error:
+                wrong[number] = str(error).splitlines()[0]
             advance(1)
     if wrong and (empty == "error" or len(wrong) == len(data)):
         listed = abbreviate(data.names[number] for number in wrong)

@@ -26,9 +26,6 @@ def read_npz(file: pathlib.Path) -> list[tuple[str, Callable[[], Points]]]:
 
     Authors of coordinates from 1 take round(x) as the pixel, so pixel k covers x in [k - .5, k + .5); with x - .5 it
     covers [k - 1, k), which is pixel k - 1 counted from 0.
-
-    Raises:
-        ValueError: keys are missing, or the arrays do not fit together.
     """
     arrays = _load(file)
     _check(file, arrays)

@@ -19,11 +19,7 @@ class RefusedPickle(ValueError):
 
 
 def check_keys(keys: Iterable) -> None:
-    """Refuse what are no plain keys of a dictionary or elements of a set: a nested tuple may take for ever to hash.
-
-    Raises:
-        RefusedPickle: neither numbers nor text.
-    """
+    """Refuse what are no plain keys of a dictionary or elements of a set: a nested tuple may take for ever to hash."""
     for key in keys:
         if not isinstance(key, _KEYS):
             raise RefusedPickle(f"it has a {type(key).__name__} as a key or in a set; expected numbers or text.")

@@ -165,22 +165,7 @@ class _Reader(_Python):
             raise RefusedPickle(f"it calls {function!r}." if isinstance(function, str) else "it calls no function.")
         self.stack[-1] = function(*arguments)
 
-    def load_memoize(self):
-        self._remember(len(self.memo))
-
-    def load_put(self):
-        self._remember(int(self.readline()[:-1]))
-
-    def load_binput(self):
-        self._remember(self.read(1)[0])
-
-    def load_long_binput(self):
-        self._remember(int.from_bytes(self.read(4), "little"))
-
-    def load_bytearray8(self):
-        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
-
-    def _remember(self, place: int) -> None:
+    def remember(self, place: int) -> None:
         top = self.stack[-1]
         inside = isinstance(top, bytes | bytearray | str) and len(top) > _SHORT
         if isinstance(top, tuple):  # an array's state or arguments hold its bytes too
@@ -211,11 +196,13 @@ _Reader.dispatch |= {
     pickle.SETITEMS[0]: _check_keys_first(_Python.load_setitems, slice(0, None, 2)),
     pickle.ADDITEMS[0]: _check_keys_first(_Python.load_additems, slice(None)),
     pickle.FROZENSET[0]: _check_keys_first(_Python.load_frozenset, slice(None)),
-    pickle.MEMOIZE[0]: _Reader.load_memoize,
-    pickle.PUT[0]: _Reader.load_put,
-    pickle.BINPUT[0]: _Reader.load_binput,
-    pickle.LONG_BINPUT[0]: _Reader.load_long_binput,
-    pickle.BYTEARRAY8[0]: _Reader.load_bytearray8,
+    pickle.MEMOIZE[0]: lambda reader: reader.remember(len(reader.memo)),
+    pickle.PUT[0]: lambda reader: reader.remember(int(reader.readline()[:-1])),
+    pickle.BINPUT[0]: lambda reader: reader.remember(reader.read(1)[0]),
+    pickle.LONG_BINPUT[0]: lambda reader: reader.remember(int.from_bytes(reader.read(4), "little")),
+    pickle.BYTEARRAY8[0]: lambda reader: reader.append(
+        bytearray(reader.read(int.from_bytes(reader.read(8), "little")))
+    ),
     **{code[0]: _Reader.refuse for code in _CLASSES + _BUFFERS},
 }
 

@@ -36,11 +36,7 @@ class Table:
         return next((self.columns.index(name) for name in IMAGE_COLUMNS if name in self.columns), None)
 
     def by_image(self) -> dict[str, "Table"]:
-        """Return image name, as the file spells it -> its rows, in the order of the names.
-
-        Raises:
-            ValueError: a row without a name.
-        """
+        """Return image name, as the file spells it -> its rows, in the order of the names."""
         column = self.image_column or 0
         groups: dict[str, list[int]] = {}
         for number, row in enumerate(self.rows):
@@ -56,11 +52,7 @@ class Table:
         }
 
     def coordinates(self) -> np.ndarray:
-        """Return the columns x and y, float64 (n, 2).
-
-        Raises:
-            ValueError: one of them is missing, or holds something else than finite numbers.
-        """
+        """Return the columns x and y, float64 (n, 2)."""
         missing = [name for name in ("x", "y") if name not in self.columns]
         if missing:
             raise ValueError(

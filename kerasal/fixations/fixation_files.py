@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasal.fixations.coordinate_tables import read_table
 from kerasal.fixations.map_files import read_map
-from kerasal.fixations.matlab_files import as_counts, list_matlab, read_matlab
+from kerasal.fixations.matlab_files import as_counts, list_sized, read_matlab
 from kerasal.images.image_folders import key_by_stem
 from kerasal.names import abbreviate
 
@@ -39,7 +39,7 @@ def list_fixations(path: pathlib.Path, split: str | None = None) -> dict[str, Ca
         if path.suffix.lower() in _TABLES:
             return _from_table(path, split)
         if path.suffix.lower() == ".mat":
-            return list_matlab(path, split)
+            return list_sized(path, split)[0]
         return {path.stem: functools.partial(read_fixations, path)}
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
     known = [file for file in files if file.suffix.lower() in (*_MAPS, *_TABLES, *_LOSSY, ".mat")]

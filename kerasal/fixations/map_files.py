@@ -55,11 +55,7 @@ def read_map(path: pathlib.Path) -> np.ndarray:
 
 
 def map_shape(path: pathlib.Path) -> tuple[int, int]:
-    """Return (H, W) of a map without reading its pixels.
-
-    Raises:
-        ValueError: the file is damaged or holds no map.
-    """
+    """Return (H, W) of a map without reading its pixels; its errors are those of ``read_map``."""
     if path.suffix.lower() == ".npy":
         return _read_array(path, "r").shape[:2]
     with _open(path) as image:

@@ -42,30 +42,17 @@ def read_matlab(file: pathlib.Path) -> np.ndarray:
     )
 
 
-def list_matlab(file: pathlib.Path, split: str | None = None) -> dict[str, Callable[[], np.ndarray]]:
-    """Return image stem -> reader for a file of all images (OSIE's ``fixations.mat``), or of one.
-
-    OSIE rounds its coordinates and keeps them within the image, and so does this; the crowd data has the same layout
-    and larger images.
-
-    Raises:
-        ValueError: the file cannot be read.
-    """
-    return list_sized(file, split)[0]
-
-
 def list_sized(
     file: pathlib.Path, split: str | None = None
 ) -> tuple[dict[str, Callable[[], np.ndarray]], tuple[int, int] | None]:
-    """Return what ``list_matlab`` does, and (H, W) of the stimuli where the file's coordinates lie on larger ones.
+    """Return image stem -> reader for a file of all images (OSIE's ``fixations.mat``), or of one; and their (H, W).
 
-    Raises:
-        ValueError: the file cannot be read.
+    The size is that of the stimuli on which the coordinates lie, where the file has several images. OSIE rounds its
+    coordinates and keeps them within the image, and so does this; the crowd data has the same layout and larger images.
     """
     variables = _load(file)
     images = variables.get("fixations")
-    several = isinstance(images, list) or (isinstance(images, np.ndarray) and images.dtype == object)
-    if not several:
+    if not (isinstance(images, list) or (isinstance(images, np.ndarray) and images.dtype == object)):
         return {file.stem: lambda: read_matlab(file)}, None
     found = []
     size = _stimulus_size(images)
@@ -73,7 +60,7 @@ def list_sized(
         if not (isinstance(image, dict) and {"img", "subjects"} <= set(image)):
             raise ValueError(f"{file}: expected structs with img and subjects (OSIE) in the variable fixations.")
         found.append((str(image["img"]), lambda image=image: _osie(image, file, size)))
-    return key_by_stem(found, file, split), size[::-1]
+    return key_by_stem(found, file, split), (size[1], size[0])
 
 
 def _load(file: pathlib.Path) -> dict:

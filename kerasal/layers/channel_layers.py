@@ -26,7 +26,6 @@ class LocalResponseNormalization(PlainLayer):
         alpha: weight of the energy's mean.
         beta: exponent.
         bias: constant.
-        **options: those of ``keras.layers.Layer``.
 
     Raises:
         ValueError: an even ``size``.
@@ -56,7 +55,6 @@ class Maxout(PlainLayer):
     Args:
         pieces: values per unit.
         layout: "adjacent" or "halves"; the same up to a permutation of the weights before it, see ``reorder_maxout``.
-        **options: those of ``keras.layers.Layer``.
 
     Raises:
         ValueError: another layout, or a last axis that ``pieces`` does not divide.

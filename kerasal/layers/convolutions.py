@@ -11,7 +11,10 @@ ops: Any = keras.ops  # whose stubs let every function return None
 
 
 class PlainLayer(keras.layers.Layer):
-    """A layer whose output has its input's shape, unless it says otherwise; ``settings`` name what builds it again."""
+    """A layer whose output has its input's shape, unless it says otherwise; ``settings`` name what builds it again.
+
+    All take the options of ``keras.layers.Layer``.
+    """
 
     settings: tuple[str, ...] = ()
 
@@ -47,7 +50,6 @@ class ReflectionPadding2D(PlainLayer):
 
     Args:
         padding: pixels on each side, fewer than the image has.
-        **options: those of ``keras.layers.Layer``.
 
     Raises:
         ValueError: a padding that is neither 0 nor a positive integer.
@@ -106,7 +108,6 @@ class RandomZeroing(PlainLayer):
         share: the shortest and the longest side of the rectangle, in shares of the image's.
         probability: of an image to be changed at all.
         seed: of the rectangles.
-        **options: those of ``keras.layers.Layer``.
 
     Raises:
         ValueError: shares that are not 0 < shortest <= longest <= 1, or no probability.

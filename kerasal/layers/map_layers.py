@@ -60,7 +60,6 @@ class GaussianBlur(PlainLayer):
         learned: train it.
         truncate: how many of the starting standard deviations the kernel reaches to each side; one that is learned may
             grow by a third before the default cuts off more than three of it would.
-        **options: those of ``keras.layers.Layer``.
 
     Raises:
         ValueError: a standard deviation that is not above 0.
@@ -108,7 +107,6 @@ class CenterBias(PlainLayer):
         amount: the start of a, for ``mode="add"``.
         mode: "multiply" or "add".
         learned: train the standard deviations, and a.
-        **options: those of ``keras.layers.Layer``.
 
     Raises:
         ValueError: another mode, or a standard deviation that is not above 0.

@@ -51,11 +51,7 @@ def flat_fixations(value, shape, argument: str, name: str | None, duplicates: bo
 
 
 def fixations_of(value, shape=None, argument: str = "fixations", name: str | None = None) -> Fixations:
-    """Read fixations: a map of ``shape`` (non-zero = fixated, counts kept), or (n, 2) pixel coordinates (x, y).
-
-    Raises:
-        ValueError: none, outside the map, not finite, negative or fractional counts, or a shape that is neither.
-    """
+    """Read fixations: a map of ``shape`` (non-zero = fixated, counts kept), or (n, 2) pixel coordinates (x, y)."""
     what = subject(argument, name)
     shape = None if shape is None else tuple(shape)
     if isinstance(value, Fixations):

@@ -30,11 +30,7 @@ def subject(argument: str, name: str | None) -> str:
 
 
 def array_of(value, argument: str, name: str | None = None) -> np.ndarray:
-    """Return ``value`` as a two-dimensional float64 array (the same memory where it already is one).
-
-    Raises:
-        ValueError: not numbers, or neither (H, W) nor (H, W, 1).
-    """
+    """Return ``value`` as a two-dimensional float64 array (the same memory where it already is one)."""
     what = subject(argument, name)
     refuse_mask(value, what)
     array = np.asarray(value)
@@ -51,11 +47,7 @@ def array_of(value, argument: str, name: str | None = None) -> np.ndarray:
 
 
 def map_of(value, argument: str, name: str | None = None, *, shape=None, resize: str | None = None) -> Map:
-    """Check a map against NaN, infinite values and, where one is given, the ground truth's ``shape``.
-
-    Raises:
-        ValueError: what is wrong, with which argument and image.
-    """
+    """Check a map against NaN, infinite values and, where one is given, the ground truth's ``shape``."""
     if isinstance(value, Map) and (shape is None or value.shape == shape):
         return value
     array = value.values.reshape(value.shape) if isinstance(value, Map) else array_of(value, argument, name)

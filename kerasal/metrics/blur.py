@@ -127,11 +127,7 @@ class MeanMap:
         self.images += 1
 
     def without(self, fixated: Fixations) -> np.ndarray:
-        """Return the mean density of the other images at the size of this one.
-
-        Raises:
-            ValueError: there is no other image.
-        """
+        """Return the mean density of the other images at the size of this one."""
         if self.images < 2:
             raise ValueError('baselines: "mean" is the mean of the other images; expected at least two images.')
         others = np.maximum(self._total - _histogram(fixated), 0.0) / (self.images - 1)

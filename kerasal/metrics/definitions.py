@@ -97,9 +97,6 @@ def resolve(metrics: str | Iterable[str] | Mapping[str, Any] | None, available: 
 
     ``None`` is the preset ``"mit"`` as far as ``available`` input goes; everything else that is asked for must be
     computable.
-
-    Raises:
-        ValueError: an unknown name (the closest are listed), or input that a metric needs is missing.
     """
     if metrics is None:
         wanted = computable("mit", available)

@@ -56,11 +56,7 @@ class Scorer:
         mean: MeanMap | None = None,
         name: str | None = None,
     ) -> dict[str, float]:
-        """Return column -> value for one image; ``others`` is the pool of other fixations, or makes one of a shape.
-
-        Raises:
-            ValueError: bad input; the message names the argument and the image.
-        """
+        """Return column -> value for one image; ``others`` is the pool of other fixations, or makes one of a shape."""
         checked, fixated = map_and_fixations(saliency_map, fixations, self.resize, name)
         given = {"fixations": fixated, "baseline": map_of(center_map(checked.shape), "baseline", name)}
         needs = {need for metric in self.metrics.values() for need in metric.needs}
@@ -87,11 +83,7 @@ class Scorer:
 
 
 def check_baselines(baselines: Sequence[str]) -> tuple[str, ...]:
-    """Return the baselines as a tuple.
-
-    Raises:
-        ValueError: an unknown one.
-    """
+    """Return the baselines as a tuple; refuse unknown ones."""
     given = (baselines,) if isinstance(baselines, str) else tuple(baselines)
     for name in given:
         if name not in BASELINES:

@@ -73,11 +73,7 @@ class Job:
 
 
 def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size, baselines, **settings) -> Job:
-    """Find the files, read all fixations, and check the options before anything is computed.
-
-    Raises:
-        ValueError: options that do not fit, or no image with both a map and fixations.
-    """
+    """Find the files, read all fixations, and check the options before anything is computed."""
     map_files, readers = list_maps(maps), list_fixations(fixations)
     density_files = list_maps(densities) if densities is not None else {}
     sigma = None if sigma is None else sigma_of(sigma)

@@ -44,9 +44,10 @@ class ScoreReport:
     ):
         self.table, self.settings, self.notes = table, dict(settings or {}), list(notes)
         self.definitions: dict[str, str] = dict(table.attrs["definitions"] if definitions is None else definitions)
-        self.failed = table["error"].dropna()
-        self.scored = len(table) - len(self.failed)
-        self.values = table[table["error"].isna()].drop(columns="error").astype(float)
+        fine = table["error"].isna()
+        self.failed = table.loc[~fine, "error"]
+        self.scored = int(fine.sum())
+        self.values = table.loc[fine].drop(columns="error").astype(float)
         self.summary = summarize(self.values) if self.scored else None
 
     @property
@@ -72,14 +73,9 @@ class ScoreReport:
         output = pathlib.Path(output)
         with replacing(output) as path:
             self.table.to_csv(path)
-        summary = {} if self.summary is None else json.loads(self.summary.to_json(orient="index", double_precision=15))
-        content = {
-            "kerasal": __version__,
-            "definitions": self.definitions,
-            "settings": self.settings,
-            "summary": summary,
-        }
-        write_json(output.with_suffix(".json"), content)
+        summary = "{}" if self.summary is None else self.summary.to_json(orient="index", double_precision=15)
+        content = {"kerasal": __version__, "definitions": self.definitions, "settings": self.settings}
+        write_json(output.with_suffix(".json"), content | {"summary": json.loads(str(summary))})
         if self.scored:
             with replacing(output.with_suffix(".png")) as path:
                 self.draw(path)

@@ -1,10 +1,8 @@
 """The earth mover's distance."""
 
-import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -59,8 +57,7 @@ def _transport(difference: np.ndarray, what: str) -> float:
     if amount <= 1e-15:
         return 0.0
     distance = np.hypot(rows[source][:, None] - rows[sink], columns[source][:, None] - columns[sink])
-    solver = _solver()
-    cost, log = solver(much / much.sum(), little / little.sum(), distance, numItermax=2_000_000, log=True)
+    cost, log = _solver()(much / much.sum(), little / little.sum(), distance, numItermax=2_000_000, log=True)
     if log["warning"] is not None:
         raise RuntimeError(f"{what}: the transport problem was not solved: {log['warning']}. Use a larger downsize.")
     return float(cost * amount)
@@ -68,19 +65,13 @@ def _transport(difference: np.ndarray, what: str) -> float:
 
 @functools.cache
 def _solver():
-    with _without_frameworks():
-        import ot
-    return ot.emd2
-
-
-@contextlib.contextmanager
-def _without_frameworks() -> Iterator[None]:
-    """Keep POT from importing every framework that is installed, which takes seconds, while it is imported itself."""
+    """Import POT's solver, without every framework that is installed, which POT would import in turn for seconds."""
     names = [f"POT_BACKEND_DISABLE_{name}" for module, name in _FRAMEWORKS.items() if module not in sys.modules]
     added = [name for name in names if name not in os.environ]
     os.environ.update(dict.fromkeys(added, "1"))
     try:
-        yield
+        import ot
     finally:
         for name in added:
             del os.environ[name]
+    return ot.emd2

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,15 @@ class GazeDataset:
             without either fixations or a density.
     """
 
-    def __init__(self, images: Sequence, fixations=None, densities=None, names=None, *, outside: str = "error"):
+    def __init__(
+        self,
+        images: Sequence,
+        fixations: Sequence | None = None,
+        densities: Sequence | None = None,
+        names: Sequence[str] | None = None,
+        *,
+        outside: str = "error",
+    ):
         self._set(stimuli_of(images, fixations, densities, names), outside)
 
     @classmethod
@@ -209,7 +218,7 @@ class GazeDataset:
         """Describe the set in a few lines: sizes, ranges, counts, centre bias, and what is empty or damaged."""
         return describe_gaze(self)
 
-    def to_tf_data(self, size: Shape, map_size: Shape, **options):
+    def to_tf_data(self, size: Shape, map_size: Shape, **options: Any) -> Any:
         """Return a ``tf.data.Dataset`` of batches (images, maps); see ``gaze_batches.to_tf_data`` for the options."""
         return to_tf_data(self, size, map_size, **options)
 

@@ -47,7 +47,7 @@ def describe_gaze(data: Any) -> str:
 
 def _gaze(data, name: str, subjects: set, ranges: list) -> tuple[int | None, np.ndarray]:
     """Return an image's number of fixations, and its share of the mean map."""
-    stimulus, number, share = data.stimulus(name), None, None
+    stimulus, number, share = data.stimulus(name), None, np.zeros(_GRID)
     if stimulus.density is not None:
         values = data._read_named(stimulus, lambda: density_of(stimulus.density()))
         ranges.append((float(values.min()), float(values.max())))

@@ -43,7 +43,8 @@ def mnist(path: str | os.PathLike | None = None) -> tuple[Split, Split]:
         OSError: the download failed.
     """
     if path is None:
-        return _check(_download(), ("Keras' MNIST", "Keras' MNIST"))
+        train, test = _download()
+        return _check(*train, "Keras' MNIST"), _check(*test, "Keras' MNIST")
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(
@@ -54,8 +55,8 @@ def mnist(path: str | os.PathLike | None = None) -> tuple[Split, Split]:
         path = path / "mnist.npz"
     elif "idx" in path.name and not path.is_dir():
         path = path.parent
-    splits = _read_folder(path) if path.is_dir() else _read_npz(path)
-    return _check(splits, (f"{path} (train)", f"{path} (test)"))
+    train, test = _read_folder(path) if path.is_dir() else _read_npz(path)
+    return _check(*train, f"{path} (train)"), _check(*test, f"{path} (test)")
 
 
 def digits() -> Split:
@@ -141,11 +142,7 @@ def _read_idx(path: pathlib.Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape).copy()
 
 
-def _check(splits: tuple[Split, Split], names: tuple[str, str]) -> tuple[Split, Split]:
-    return _check_split(*splits[0], names[0]), _check_split(*splits[1], names[1])
-
-
-def _check_split(images: np.ndarray, labels: np.ndarray, what: str) -> Split:
+def _check(images: np.ndarray, labels: np.ndarray, what: str) -> Split:
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28) or not len(images):
         raise ValueError(
             f"{what} is not MNIST: expected uint8 images of shape (N, 28, 28), received {images.dtype} {images.shape}."

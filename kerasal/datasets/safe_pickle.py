@@ -128,8 +128,8 @@ class _Reader(_Python):
             ("numpy", "dtype"): _Dtype,
             ("_codecs", "encode"): _encode,
             ("collections", "OrderedDict"): ordered_dict,
-            ("__builtin__", "bytes"): _no_bytes,  # how protocols 0 to 2 spell b""
-            ("builtins", "bytes"): _no_bytes,
+            ("__builtin__", "bytes"): lambda: b"",  # how protocols 0 to 2 spell it
+            ("builtins", "bytes"): lambda: b"",
             **{(f"{core}.multiarray", "_reconstruct"): self._announce for core in numpy_cores},
             **{(f"{core}.numeric", "_frombuffer"): self._from_buffer for core in numpy_cores},
             **{(f"{core}.multiarray", "scalar"): _scalar for core in numpy_cores},
@@ -148,7 +148,7 @@ class _Reader(_Python):
     def _announce(self, *_) -> _Array:
         return _Array(self)
 
-    def _from_buffer(self, data, dtype, shape, order="C", *_) -> _Array:
+    def _from_buffer(self, data, dtype, shape, order: Any = "C", *_) -> _Array:
         array = _Array(self)
         array.fill(data, dtype, shape, order)
         return array
@@ -211,10 +211,6 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     if not isinstance(encoding, str) or encoding != "latin1":
         raise RefusedPickle(f"it encodes text as {encoding!r}." if isinstance(encoding, str) else "it encodes no text.")
     return text.encode("latin1")
-
-
-def _no_bytes() -> bytes:
-    return b""
 
 
 def _scalar(dtype: _Dtype, data):

@@ -73,12 +73,7 @@ class Table:
 
 
 def read_table(file: pathlib.Path) -> Table:
-    """Read a table; see above.
-
-    Raises:
-        ValueError: not text in UTF-8, empty, or rows of another number of fields than the header.
-        OSError: it cannot be read.
-    """
+    """Read a table; see above."""
     try:
         text = file.read_text(encoding="utf-8-sig")
         first = next((line for line in text.split("\n") if line.strip()), "")

@@ -67,9 +67,6 @@ def naming(path: pathlib.Path, what: str, *left: type[Exception]) -> Iterator[No
     """Name the file at ``path`` in whatever its reader raises, which on damaged files may be anything.
 
     Errors of the operating system, of files that claim too much, and the kinds that are ``left`` pass as they are.
-
-    Raises:
-        ValueError: the reader failed.
     """
     try:
         yield

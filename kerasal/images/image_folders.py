@@ -69,13 +69,8 @@ def key_by_stem(
 ) -> dict[str, _Value]:
     """Return image stem -> value for the images that ``file`` names, without their folders and suffixes.
 
-    Args:
-        entries: names as the file spells them, such as ``train/1.jpg``, each with what belongs to it.
-        file: named in errors.
-        split: the name of a folder; if the file names images in it, only those count.
-
-    Raises:
-        ValueError: two names have one stem, so that the fixations of one image would be lost.
+    Two images of one stem are refused, so that the fixations of none are lost; names are spelled as in ``train/1.jpg``.
+    If the file names images in the folder ``split``, only those count.
     """
     entries = list(entries)
     if split is not None:
@@ -91,11 +86,7 @@ def key_by_stem(
 
 
 def take_stem(name: str, spelled: dict[str, str], file: pathlib.Path) -> str:
-    """Return the stem of an image's name and note in ``spelled`` how the name was spelled.
-
-    Raises:
-        ValueError: another name had this stem before, so that two images would be taken for one; or there is no name.
-    """
+    """Return the stem of an image's name and note in ``spelled`` how the name was spelled."""
     path = pathlib.PureWindowsPath(name)  # which takes either kind of slash
     stem = path.stem if path.suffix.lower() in SUFFIXES else path.name
     if not stem:

@@ -39,7 +39,7 @@ class LocalResponseNormalization(PlainLayer):
             raise ValueError(f"size: expected an odd number of channels, received {size!r}.")
         self.size, self.alpha, self.beta, self.bias = size, alpha, beta, bias
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return tf.nn.local_response_normalization(
             inputs, depth_radius=self.size // 2, bias=self.bias, alpha=self.alpha / self.size, beta=self.beta
         )
@@ -66,13 +66,13 @@ class Maxout(PlainLayer):
         super().__init__(**options)
         self.pieces, self.layout = check_int("pieces", pieces), check_choice("layout", layout, LAYOUTS)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape with the last axis divided by ``pieces``."""
         if input_shape[-1] is None or input_shape[-1] % self.pieces:
             raise ValueError(f"Maxout of {self.pieces} pieces cannot divide a last axis of {input_shape[-1]}.")
         return (*input_shape[:-1], input_shape[-1] // self.pieces)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         units = self.compute_output_shape(inputs.shape)[-1]
         parts = (units, self.pieces) if self.layout == "adjacent" else (self.pieces, units)
         split = ops.reshape(inputs, (*ops.shape(inputs)[:-1], *parts))

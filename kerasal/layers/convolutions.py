@@ -18,11 +18,11 @@ class PlainLayer(keras.layers.Layer):
 
     settings: tuple[str, ...] = ()
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the same shape."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the settings, which are attributes."""
         return {**super().get_config(), **{name: getattr(self, name) for name in self.settings}}
 
@@ -35,7 +35,7 @@ class GroupedConv2D(keras.layers.Conv2D):
     takes ten times as long on a CPU; this one is ordinary convolutions side by side, which every routine can follow.
     """
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         """Return the convolved groups side by side."""
         convolve = super().convolution_op
         if self.groups == 1:
@@ -61,12 +61,12 @@ class ReflectionPadding2D(PlainLayer):
         super().__init__(**options)
         self.padding = check_int("padding", padding, 0)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         images, height, width, channels = input_shape
         sides = [None if side is None else side + 2 * self.padding for side in (height, width)]
         return (images, *sides, channels)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         both = (self.padding, self.padding)
         return tf.pad(inputs, ((0, 0), both, both, (0, 0)), mode="REFLECT")
 
@@ -87,12 +87,12 @@ class MaxFilterRMS(keras.constraints.Constraint):
     def __init__(self, radius: float = 0.1):
         self.radius = check_number("radius", radius, above=0)
 
-    def __call__(self, kernel):
+    def __call__(self, kernel: Any) -> Any:
         """Return the kernel with its filters held to the radius."""
         rms = ops.sqrt(ops.mean(ops.square(kernel), axis=tuple(range(len(kernel.shape) - 1)), keepdims=True))
         return kernel * (self.radius / ops.maximum(rms, self.radius))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return what builds this constraint again."""
         return {"radius": self.radius}
 
@@ -118,7 +118,9 @@ class RandomZeroing(PlainLayer):
 
     settings = ("share", "probability", "seed")
 
-    def __init__(self, share=(0.1, 0.4), probability: float = 0.5, seed: int | None = None, **options):
+    def __init__(
+        self, share: tuple[float, float] = (0.1, 0.4), probability: float = 0.5, seed: int | None = None, **options
+    ):
         super().__init__(**options)
         self.share = tuple(float(one) for one in share)
         if len(self.share) != 2 or not 0 < self.share[0] <= self.share[1] <= 1:
@@ -126,7 +128,7 @@ class RandomZeroing(PlainLayer):
         self.probability, self.seed = check_number("probability", probability, minimum=0, maximum=1), seed
         self.generator = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         if not training:
             return inputs
         count, height, width = (ops.shape(inputs)[axis] for axis in range(3))

@@ -19,11 +19,11 @@ ops: Any = keras.ops  # whose stubs let every function return None
 class ResizeLike(keras.layers.Layer):
     """Resize the first input (N, h, w, C) bilinearly to the height and width of the second, corners not aligned."""
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         maps, images = input_shape
         return (maps[0], images[1], images[2], maps[3])
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         maps, images = inputs
         sides = [known or ops.shape(images)[axis] for axis, known in ((1, images.shape[1]), (2, images.shape[2]))]
         return ops.cast(tf.image.resize(maps, sides), maps.dtype)  # Keras' own takes no sizes known only when run
@@ -33,7 +33,7 @@ class ResizeLike(keras.layers.Layer):
 class MinMax(PlainLayer):
     """Scale each map (H, W, …) of a batch to 0..1 by its own minimum and maximum; a constant map becomes 0."""
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         axes = tuple(range(1, len(inputs.shape)))
         low, high = ops.min(inputs, axis=axes, keepdims=True), ops.max(inputs, axis=axes, keepdims=True)
         span = high - low
@@ -47,7 +47,7 @@ class LogDensity(PlainLayer):
     Source: Kümmerer et al. 2016, "DeepGaze II", section 2; Vig et al. 2014 for the softmax over pixels.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return inputs - ops.logsumexp(inputs, axis=(1, 2), keepdims=True)
 
 
@@ -76,11 +76,11 @@ class GaussianBlur(PlainLayer):
         self.sigma, self.learned, self.truncate = float(sigma), bool(learned), float(truncate)
         self.radius = max(1, int(np.ceil(self.truncate * self.sigma)))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         start = keras.initializers.Constant(np.log(self.sigma))  # as a logarithm it stays above 0
         self.log_sigma = self.add_weight(shape=(), initializer=start, trainable=self.learned, name="log_sigma")
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         places = ops.arange(-self.radius, self.radius + 1, dtype="float32")
         weights = ops.exp(-0.5 * ops.square(places / ops.exp(self.log_sigma)))
         weights = ops.cast(weights / ops.sum(weights), inputs.dtype)
@@ -117,7 +117,7 @@ class CenterBias(PlainLayer):
 
     settings = ("sigma", "amount", "mode", "learned")
 
-    def __init__(self, sigma=0.25, amount: float = 0.5, mode: str = "multiply", learned: bool = True, **options):
+    def __init__(self, sigma: Any = 0.25, amount: float = 0.5, mode: str = "multiply", learned: bool = True, **options):
         super().__init__(**options)
         self.sigma = tuple(float(one) for one in np.broadcast_to(sigma, 2))
         check_choice("mode", mode, ("multiply", "add"))
@@ -125,7 +125,7 @@ class CenterBias(PlainLayer):
             raise ValueError(f"sigma: expected standard deviations above 0, received {sigma!r}.")
         self.amount, self.mode, self.learned = float(amount), mode, bool(learned)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         start = np.log(self.sigma).astype(np.float32)  # as logarithms they stay above 0
         self.log_sigma = self.add_weight(
             shape=(2,), initializer=lambda *_, **__: start, trainable=self.learned, name="log_sigma"
@@ -135,7 +135,7 @@ class CenterBias(PlainLayer):
             self.height = self.add_weight(shape=(), initializer=start, trainable=self.learned, name="amount")
         self.switched = self.add_weight(shape=(), initializer="ones", trainable=False, name="switched")
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         sides = [known or ops.shape(inputs)[axis] for axis, known in ((1, inputs.shape[1]), (2, inputs.shape[2]))]
         rows, columns = (
             ops.exp(-0.5 * (self._places(side) / ops.exp(self.log_sigma[axis])) ** 2) for axis, side in enumerate(sides)

@@ -9,7 +9,7 @@ without fixations) scores 0 and has a zero gradient, never NaN. That is the only
 which raises or warns, and ``KLDLoss`` takes predictions below 0 for 0.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kerasal import _keras as _keras
@@ -38,7 +38,7 @@ class _Negated(keras.losses.Loss):
 
     function: Callable[..., Any]
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         return -type(self).function(y_true, y_pred)
 
 
@@ -90,10 +90,10 @@ class KLDLoss(keras.losses.Loss):
         super().__init__(**options)
         self.epsilon = epsilon
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         return kld(y_true, y_pred, self.epsilon)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
@@ -114,16 +114,18 @@ class WeightedSum(keras.losses.Loss):
         ValueError: as many weights, or channels, as losses are expected.
     """
 
-    def __init__(self, losses, weights, channels=None, **options):
+    def __init__(
+        self, losses: Sequence[Any], weights: Sequence[float], channels: Sequence[int] | None = None, **options
+    ):
         super().__init__(**options)
-        self.losses = [keras.losses.get(loss) for loss in losses]
+        self.losses: list[Any] = [keras.losses.get(loss) for loss in losses]
         self.weights = [float(weight) for weight in weights]
         self.channels = None if channels is None else [int(channel) for channel in channels]
         for argument, given in (("weights", self.weights), ("channels", self.channels)):
             if given is not None and len(given) != len(self.losses):
                 raise ValueError(f"{argument}: expected {len(self.losses)}, one for each loss, received {len(given)}.")
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         total = 0.0
         for position, (loss, weight) in enumerate(zip(self.losses, self.weights, strict=True)):
             truth = y_true if self.channels is None else y_true[..., self.channels[position]]
@@ -132,12 +134,12 @@ class WeightedSum(keras.losses.Loss):
             total = total + weight * ops.mean(values, axis=1)
         return total
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         losses = [keras.losses.serialize(loss) for loss in self.losses]
         return {**super().get_config(), "losses": losses, "weights": self.weights, "channels": self.channels}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         losses = [keras.losses.deserialize(loss) for loss in config["losses"]]
         return cls(**{**config, "losses": losses})
 
@@ -152,7 +154,7 @@ class _Mean(keras.metrics.MeanMetricWrapper):
         super().__init__(function, name=name or function.__name__, dtype=dtype)
         self._direction = "down" if function is kld else "up"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}
 
 

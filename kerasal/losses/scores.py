@@ -22,7 +22,7 @@ def _maps(values):
     return ops.reshape(values, (ops.shape(values)[0], -1))
 
 
-def _pair(y_true, y_pred):
+def _pair(y_true: Any, y_pred: Any) -> Any:
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     truth, predicted = _maps(y_true), _maps(y_pred)
     sides = zip(y_true.shape[1:3], y_pred.shape[1:3], strict=True)  # as many pixels are not enough: (12, 16), (16, 12)
@@ -66,7 +66,7 @@ def _by_largest(maps):
     return _safe_divide(positive, ops.stop_gradient(ops.max(positive, axis=1, keepdims=True)))
 
 
-def nss(y_true, y_pred):
+def nss(y_true: Any, y_pred: Any) -> Any:
     """Compute the NSS of each map, (N,); ``y_true`` counts every fixation, and N - 1 is in the standard deviation.
 
     Raises:
@@ -83,27 +83,27 @@ def nss(y_true, y_pred):
     return _safe_divide(ops.sum(scores * fixations, axis=1), ops.sum(fixations, axis=1))
 
 
-def cc(y_true, y_pred):
+def cc(y_true: Any, y_pred: Any) -> Any:
     """Compute Pearson's correlation of each map with its density, (N,)."""
     truth, predicted = (_center(maps) for maps in _pair(y_true, y_pred))
     product = _safe_divide(truth, _norm(truth)) * _safe_divide(predicted, _norm(predicted))
     return ops.sum(product, axis=1)
 
 
-def kld(y_true, y_pred, epsilon: float = EPSILON):
+def kld(y_true: Any, y_pred: Any, epsilon: float = EPSILON) -> Any:
     """Compute the KL divergence of each map from its density in nats, (N,)."""
     truth, predicted = (_shares(maps) for maps in _pair(y_true, y_pred))
     return ops.sum(truth * ops.log(epsilon + truth / (predicted + epsilon)), axis=1)
 
 
-def similarity(y_true, y_pred):
+def similarity(y_true: Any, y_pred: Any) -> Any:
     """Compute the histogram intersection of each map with its density after min-max scaling, (N,)."""
     pair = _pair(y_true, y_pred)
     truth, predicted = (_shares(maps - ops.min(maps, axis=1, keepdims=True)) for maps in pair)
     return ops.sum(ops.minimum(truth, predicted), axis=1)
 
 
-def log_likelihood(y_true, y_pred):
+def log_likelihood(y_true: Any, y_pred: Any) -> Any:
     """Return the mean log-likelihood of the fixations under the map as a density, (N,), in bits above a uniform one.
 
     Σ c · log2(n p) / Σ c, with the counts c of the n pixels and p the map scaled to sum 1. Values of the map below

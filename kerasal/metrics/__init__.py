@@ -42,7 +42,7 @@ decimals; one changes the caller's map; uint8 maps overflow in the Matlab code (
 
 from kerasal.metrics.blur import BASELINES, SIGMAS, blur_fixations, center_map, pixels_of_degrees
 from kerasal.metrics.coursework_metrics import coursework_scores
-from kerasal.metrics.distributions import cc, kld, similarity
+from kerasal.metrics.distributions import cc, emd, kld, similarity
 from kerasal.metrics.evaluator import evaluate
 from kerasal.metrics.folder_scores import evaluate_folder
 from kerasal.metrics.pointwise import information_gain, nss
@@ -50,7 +50,6 @@ from kerasal.metrics.roc_areas import auc, auc_judd
 from kerasal.metrics.score_report import ScoreReport
 from kerasal.metrics.stepped import auc_borji, auc_shuffled
 from kerasal.metrics.summary import summarize
-from kerasal.metrics.transport import emd
 
 __all__ = [
     "BASELINES",

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasal.checks import refuse_mask
 from kerasal.metrics._maps import Map, check_resize, map_of, subject
@@ -29,6 +30,9 @@ class Fixations:
         """The fixated pixels, each once, as (n, 2) coordinates (x, y)."""
         y, x = np.divmod(self.index, self.shape[1])
         return np.stack([x, y], axis=1)
+
+
+FixationsLike = ArrayLike | Fixations
 
 
 def flat_fixations(value, shape, argument: str, name: str | None, duplicates: bool):

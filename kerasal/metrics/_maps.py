@@ -5,6 +5,7 @@ import functools
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasal.checks import refuse_mask
 
@@ -22,6 +23,10 @@ class Map:
     def constant(self) -> bool:
         """Whether all values are equal: by minimum and maximum, because a standard deviation is rarely exactly zero."""
         return self.low == self.high
+
+
+MapLike = ArrayLike | Map
+"""What public functions take for a map, and one another's."""
 
 
 def subject(argument: str, name: str | None) -> str:
@@ -61,17 +66,11 @@ def map_of(value, argument: str, name: str | None = None, *, shape=None, resize:
         # rounding would give a constant map a contrast of 1e-17, which metrics would scale up to 1
         array = np.full(shape, low) if low == high else imresize(array, shape)
         low, high = float(array.min()), float(array.max())
-    array, low, high = _tame(array, low, high)
-    return Map(array.reshape(-1), array.shape, low, high)
-
-
-def _tame(array: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float, float]:
-    """Scale values whose squares would over- or underflow by a power of two, which no metric notices."""
     largest = max(abs(low), abs(high))
-    if largest == 0 or 2.0**-400 < largest < 2.0**400:
-        return array, low, high
-    factor = 2.0 ** -np.clip(np.floor(np.log2(largest)), -1000, 1000)
-    return array * factor, low * factor, high * factor
+    if largest and not 2.0**-400 < largest < 2.0**400:  # squares would over- or underflow; no metric notices the scale
+        factor = 2.0 ** -np.clip(np.floor(np.log2(largest)), -1000, 1000)
+        array, low, high = array * factor, low * factor, high * factor
+    return Map(array.reshape(-1), array.shape, low, high)
 
 
 def _range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, float]:

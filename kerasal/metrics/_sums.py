@@ -101,12 +101,6 @@ def count_above(values: np.ndarray, thresholds: np.ndarray, low: float, high: fl
 
     Every pixel falls into one of 16,384 equal buckets between ``low`` and ``high``; rounding keeps their order, so only
     the pixels that share a bucket with a threshold have to be compared with it. Cost: linear in the pixels.
-
-    Args:
-        values: float64 in one dimension, within ``low`` and ``high``.
-        thresholds: float64, ascending, distinct, within ``low`` and ``high``.
-        low: the smallest value.
-        high: the largest value.
     """
     if thresholds.size <= _FEW:
         at_least = count_at_least(values, thresholds)

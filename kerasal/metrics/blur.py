@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from kerasal.metrics._fixations import Fixations, fixations_of
+from kerasal.metrics._fixations import Fixations, FixationsLike, fixations_of
 from kerasal.metrics._maps import imresize
 
 SIGMAS = {"coursework": 19.0, "osie": 24.0}
@@ -25,7 +25,12 @@ _FLOOR = 0.01
 
 
 def blur_fixations(
-    fixations, sigma: float | str, shape: tuple[int, int] | None = None, *, duplicates: bool = True, name=None
+    fixations: FixationsLike,
+    sigma: float | str,
+    shape: tuple[int, int] | None = None,
+    *,
+    duplicates: bool = True,
+    name: str | None = None,
 ) -> np.ndarray:
     """Blur fixations to a density map with a Gaussian, mirrored at the edges and cut off at 4 sigma.
 

@@ -5,11 +5,10 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from kerasal.metrics.distributions import cc, kld, similarity
+from kerasal.metrics.distributions import cc, emd, kld, similarity
 from kerasal.metrics.pointwise import information_gain, nss
 from kerasal.metrics.roc_areas import auc, auc_judd
 from kerasal.metrics.stepped import auc_borji, auc_shuffled
-from kerasal.metrics.transport import emd
 from kerasal.names import unknown_name_message
 
 
@@ -83,10 +82,7 @@ PRESETS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "auc_judd": ("auc_judd", {"jitter": True}),
         "auc_borji": ("auc_borji", {"step": 0.01}),
         "auc_shuffled": ("auc_shuffled", {"step": 0.01}),
-        "nss": ("nss", {}),
-        "cc": ("cc", {}),
-        "similarity": ("similarity", {}),
-        "kld": ("kld", {}),
+        **{name: (name, {}) for name in ("nss", "cc", "similarity", "kld")},
     },
 }
 """Column -> (metric, options) of the benchmarks. Numbers of two presets do not belong in one table."""

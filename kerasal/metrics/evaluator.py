@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from kerasal.metrics._fixations import Fixations, fixations_of, ground_truth_shape
 from kerasal.metrics._maps import array_of, check_resize
@@ -28,7 +29,7 @@ def evaluate(
     densities: Iterable | None = None,
     *,
     metrics: str | Iterable[str] | Mapping[str, Any] | None = None,
-    other_fixations=None,
+    other_fixations: ArrayLike | Iterable | None = None,
     baselines: Sequence[str] = ("center", "mean"),
     names: Iterable[str] | None = None,
     sigma: float | str | None = None,
@@ -70,7 +71,12 @@ def evaluate(
         resolve(metrics, available), check_baselines(baselines), width if densities is None else None, resize
     )
     shapes = [tuple(np.shape(one)[:2]) for one in maps] if isinstance(maps, list | tuple | np.ndarray) else []
-    maps, first = _peek(maps)
+    if isinstance(maps, np.ndarray) and maps.ndim == 2:
+        raise ValueError(f"maps: expected one map an image, received a single one of shape {maps.shape}. Pass [map].")
+    iterator = iter(maps)
+    first = next(iterator, _END)
+    if first is _END:
+        raise ValueError("maps: expected at least one map, received none.")
     everyone, mean, guessed = None, None, set()
     need_pool = other_fixations is None and any("others" in metric.needs for metric in scorer.metrics.values())
     if "mean" in scorer.baselines or need_pool:
@@ -85,8 +91,9 @@ def evaluate(
                 )
             scorer = scorer.without_others() if need_pool else scorer.without_mean()
     index, values = [], array.array("d")  # eight bytes a number: ten thousand images stay small
+    stream = itertools.chain([first], iterator)
     for position, name, one_map, fixated, density, other in _in_step(
-        maps, fixations, densities, other_fixations, names
+        stream, fixations, densities, other_fixations, names
     ):
         if position in guessed and tuple(np.shape(one_map)[:2]) != fixated.shape:
             raise ValueError(
@@ -100,16 +107,6 @@ def evaluate(
     table = pd.DataFrame(rows, index=pd.Index(index, name="image"), columns=list(scorer.columns))
     table.attrs = {"definitions": scorer.columns, "seed": seed}
     return table
-
-
-def _peek(maps: Iterable) -> tuple[Iterator, Any]:
-    if isinstance(maps, np.ndarray) and maps.ndim == 2:
-        raise ValueError(f"maps: expected one map an image, received a single one of shape {maps.shape}. Pass [map].")
-    iterator = iter(maps)
-    first = next(iterator, _END)
-    if first is _END:
-        raise ValueError("maps: expected at least one map, received none.")
-    return itertools.chain([first], iterator), first
 
 
 def _all_fixations(

@@ -4,16 +4,16 @@ import math
 
 import numpy as np
 
-from kerasal.metrics._fixations import map_and_fixations
-from kerasal.metrics._maps import Map, map_of, subject, undefined
+from kerasal.metrics._fixations import FixationsLike, map_and_fixations
+from kerasal.metrics._maps import Map, MapLike, map_of, subject, undefined
 from kerasal.metrics._sums import moments, shifted_sum
 
 _EPSILON = 2.0**-52
 
 
 def nss(
-    saliency_map,
-    fixations,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
     *,
     ddof: int = 1,
     duplicates: bool = False,
@@ -40,9 +40,9 @@ def nss(
 
 
 def information_gain(
-    saliency_map,
-    fixations,
-    baseline,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
+    baseline: MapLike,
     *,
     log_density: bool = False,
     duplicates: bool = False,

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from kerasal.metrics._fixations import Fixations, flat_fixations, ground_truth_shape, map_and_fixations
-from kerasal.metrics._maps import Map, array_of, check_finite, subject
+from kerasal.metrics._fixations import Fixations, FixationsLike, flat_fixations, ground_truth_shape, map_and_fixations
+from kerasal.metrics._maps import Map, MapLike, array_of, check_finite, subject
 from kerasal.metrics._sums import count_above
 
 
 def auc(
-    saliency_map,
-    fixations,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
     *,
-    negatives="unfixated",
+    negatives: str | FixationsLike = "unfixated",
     duplicates: bool = False,
     resize: str | None = None,
     name: str | None = None,
@@ -69,8 +69,8 @@ def _auc_of_pool(saliency_map, fixations, negatives, duplicates: bool, resize: s
 
 
 def auc_judd(
-    saliency_map,
-    fixations,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
     *,
     jitter: bool = False,
     duplicates: bool = False,

@@ -93,7 +93,11 @@ def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size,
     everyone, position = [], {}
     for name in names:
         try:
-            fixated = _read(name, map_files[name], readers[name], size, scorer is None)
+            value = readers[name]()
+            shape = value.shape if value.ndim == 2 and value.shape[1] != 2 else size
+            if shape is None:
+                shape = (480, 640) if scorer is None else map_shape(map_files[name])
+            fixated = fixations_of(value, shape, "fixations", name)
         except _ERRORS as error:
             errors[name] = first_line(error)
             continue
@@ -101,9 +105,13 @@ def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size,
         everyone.append(fixated)
     spare = [name for name in readers if name not in map_files]
     notes = [f"{len(spare)} images in {fixations} have no map: {abbreviate(spare, 3)}."] if spare else []
-    if scorer is not None and len(everyone) == 1:
-        scorer, note = _without_others(scorer, settings["metrics"], baselines)
-        notes += note
+    if scorer is not None and len(everyone) == 1:  # what it cannot have is left out, unless asked for by name
+        if not settings["metrics"]:
+            scorer = scorer.without_others()
+            notes += ["A single image has no others, so the shuffled AUC and the baseline mean are left out."]
+        elif baselines is None:
+            scorer = scorer.without_mean()
+            notes += ["A single image has no others, so the baseline mean is left out."]
     settings |= {
         "maps": str(maps),
         "fixations": str(fixations),
@@ -115,16 +123,6 @@ def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size,
     }
     mean = MeanMap(everyone) if scorer is not None and "mean" in scorer.baselines else None
     return Job(map_files, density_files, everyone, position, errors, scorer, mean, settings, notes)
-
-
-def _without_others(scorer: Scorer, metrics, baselines) -> tuple[Scorer, list[str]]:
-    """Leave out what a single image cannot have, unless it was asked for by name."""
-    if not metrics:
-        left_out = "A single image has no others, so the shuffled AUC and the baseline mean are left out."
-        return scorer.without_others(), [left_out]
-    if baselines is None and "mean" in scorer.baselines:
-        return scorer.without_mean(), ["A single image has no others, so the baseline mean is left out."]
-    return scorer, []
 
 
 def _scorer(settings: dict[str, Any], baselines, sigma: float | None, densities: bool) -> Scorer | None:
@@ -141,14 +139,6 @@ def _scorer(settings: dict[str, Any], baselines, sigma: float | None, densities:
         wanted = computable(settings["definition"], available)
     chosen = ("center", "mean") if baselines is None else tuple(baselines)
     return Scorer(resolve(wanted, available), check_baselines(chosen), None if densities else sigma, settings["resize"])
-
-
-def _read(name: str, file: Path, reader, size, coursework_sized: bool) -> Fixations:
-    value = reader()
-    shape = value.shape if value.ndim == 2 and value.shape[1] != 2 else size
-    if shape is None:
-        shape = (480, 640) if coursework_sized else map_shape(file)
-    return fixations_of(value, shape, "fixations", name)
 
 
 def score_all(job: Job, names: list[str], processes: int) -> Iterator[tuple[str, dict[str, Any]]]:

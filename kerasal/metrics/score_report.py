@@ -46,7 +46,7 @@ class ScoreReport:
         self.definitions: dict[str, str] = dict(table.attrs["definitions"] if definitions is None else definitions)
         fine = table["error"].isna()
         self.failed = table.loc[~fine, "error"]
-        self.scored = int(fine.sum())
+        self.scored = len(table) - len(self.failed)
         self.values = table.loc[fine].drop(columns="error").astype(float)
         self.summary = summarize(self.values) if self.scored else None
 
@@ -92,13 +92,8 @@ class ScoreReport:
         panels = np.atleast_1d(figure.subplots(lines, columns)).reshape(-1)
         for panel, name in zip(panels, self.rows, strict=False):
             data = [self.values[column].dropna() for column in self.columns(name)]
-            boxes = panel.boxplot(
-                data,
-                tick_labels=["maps", *self.baselines],
-                widths=0.6,
-                patch_artist=True,
-                flierprops={"markersize": 2},
-            )
+            ticks = ["maps", *self.baselines]
+            boxes = panel.boxplot(data, tick_labels=ticks, widths=0.6, patch_artist=True, flierprops={"markersize": 2})
             for box, color in zip(boxes["boxes"], _COLORS, strict=False):
                 box.set_facecolor(color)
             for median in boxes["medians"]:

@@ -8,16 +8,16 @@ of .1 makes these areas lower than exact ones: never compare the two.
 import numpy as np
 
 from kerasal.checks import check_int, check_number
-from kerasal.metrics._fixations import fixations_of, map_and_fixations
-from kerasal.metrics._maps import Map
+from kerasal.metrics._fixations import FixationsLike, fixations_of, map_and_fixations
+from kerasal.metrics._maps import Map, MapLike
 from kerasal.metrics._sums import count_above, count_at_least
 
 _FEW = 20  # so many cuts are cheaper one by one
 
 
 def auc_borji(
-    saliency_map,
-    fixations,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
     *,
     step: float = 0.1,
     splits: int | None = None,
@@ -50,9 +50,9 @@ def auc_borji(
 
 
 def auc_shuffled(
-    saliency_map,
-    fixations,
-    other_fixations,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
+    other_fixations: FixationsLike,
     *,
     step: float = 0.1,
     splits: int | None = None,

@@ -14,12 +14,7 @@ _EXPECTED = (
 
 
 def resolve(target: Any, images: int) -> Objective:
-    """Turn a user's target into an objective: None, int, one int or objective an image, objective, or callable.
-
-    Raises:
-        ValueError: a number of targets that is not the number of images.
-        TypeError: none of these.
-    """
+    """Turn a user's target into an objective: None, int, one int or objective an image, objective, or callable."""
     if target is None:
         return top_class()
     if isinstance(target, Objective):

@@ -51,3 +51,7 @@ def __getattr__(name: str):
     if name in _ORIGIN:
         return getattr(importlib.import_module(f"kerasal.datasets.{_ORIGIN[name]}"), name)
     raise AttributeError(f"module 'kerasal.datasets' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

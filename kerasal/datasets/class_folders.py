@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasal.images.image_folders import SUFFIXES
+from kerasal.images.image_folders import is_image, list_files
 from kerasal.names import abbreviate, unknown_name_message
 
 _TRAIN, _TEST = ("train", "training"), ("val", "valid", "validation", "test")
@@ -56,7 +56,11 @@ def class_files(
     test = next((one for name in _TEST for one in inside if one.name.lower() == name), None)
     names = _names(folder)
     lone = train or test
-    if (train is None or test is None) and lone is not None and not _own_images(lone):
+    if (
+        (train is None or test is None)
+        and lone is not None
+        and not any(one.is_file() and is_image(one) for one in lone.iterdir())
+    ):
         raise ValueError(
             f"{folder} has a part {lone.name} and not the other: expected train beside val (or test). To have one "
             f"folder of class folders split, give that folder, such as {lone}."
@@ -81,7 +85,7 @@ def _two(listed: ClassFiles, folder: pathlib.Path) -> ClassFiles:
 
 def has_class_folders(folder: pathlib.Path) -> bool:
     """Tell whether a folder holds folders with images, directly or below a part such as ``train``."""
-    return any(_images(one)[0] for one in _folders(folder))
+    return any(list_files(one)[0] for one in _folders(folder))
 
 
 def _list_classes(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, str], classes) -> ClassFiles:
@@ -94,7 +98,7 @@ def _list_classes(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[
     if len(known) < len(inside):
         raise ValueError(f"Two class folders of {folder} have the same name in its classes.csv. Name them apart.")
     chosen = known if classes is None else {name: known[name] for name in _choose(classes, known)}
-    found = {name: _images(one) for name, one in chosen.items()}
+    found = {name: list_files(one) for name, one in chosen.items()}
     empty = [
         name if name == chosen[name].name else f"{name} ({chosen[name].name})"
         for name, (files, _) in found.items()
@@ -130,21 +134,6 @@ def _plain(name: str) -> str:
 
 def _folders(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
-
-
-def _images(folder: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
-    """List the images and the other files of a folder, at any depth, hidden ones left out."""
-    files = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [pathlib.Path(parent, name) for name in names if not name.startswith(".")]
-    files.sort()
-    images = [one for one in files if one.name.lower().endswith(SUFFIXES)]
-    return images, [one for one in files if not one.name.lower().endswith(SUFFIXES)]
-
-
-def _own_images(folder: pathlib.Path) -> bool:
-    return any(one.name.lower().endswith(SUFFIXES) for one in folder.iterdir() if one.is_file())
 
 
 def _names(folder: pathlib.Path) -> dict[str, str]:

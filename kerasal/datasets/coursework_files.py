@@ -5,6 +5,7 @@ pixels in a row; X_original and y_original are the image at 480 × 640 and the m
 README of the public repository saiffanwar/ADL.
 """
 
+import functools
 import io
 import math
 import os
@@ -117,14 +118,11 @@ def _samples(data, index, size, map_size, originals, mirror, channels, sigma) ->
         arrays |= {"X_original": image, "y_original": np.asarray(data.fixation_map(index, binary=True), np.uint8)}
     for mirrored in (False, True) if mirror else (False,):
         turned = {key: array[:, ::-1] if mirrored else array for key, array in arrays.items()}
-        stored = {key: _channels(array, channels) if array.ndim == 3 else array for key, array in turned.items()}
-        stored = {key: np.ascontiguousarray(array) for key, array in stored.items()}
+        for key in ("X", "X_original") if originals else ("X",):
+            scaled = turned[key].astype(np.float32) / np.float32(255)
+            turned[key] = np.moveaxis(scaled, -1, 0) if channels == "first" else scaled
+        stored = {key: np.ascontiguousarray(array) for key, array in turned.items()}
         yield {**stored, "file_name": f"{name}_mirrored" if mirrored else name}
-
-
-def _channels(image: np.ndarray, where: str) -> np.ndarray:
-    scaled = image.astype(np.float32) / np.float32(255)
-    return np.moveaxis(scaled, -1, 0) if where == "first" else scaled
 
 
 def _compact(array: np.ndarray) -> np.ndarray:
@@ -161,10 +159,10 @@ def _stimulus(name: str, sample: dict) -> Stimulus:
     marks = sample.get("y_original")
     if marks is not None and marks.shape != image.shape[:2]:
         raise ValueError(f"y_original is {marks.shape}, but its image is {image.shape[:2]}")
-    fractions = marks is not None and marks.dtype.kind == "f" and (marks != np.floor(marks)).any()
-    fixations = None if marks is None or fractions else lambda: Points.of(marks)
-    density = marks if fractions else truth
-    return Stimulus(name, image, fixations, lambda: density, small)
+    if marks is not None and marks.dtype.kind == "f" and (marks != np.floor(marks)).any():
+        marks, truth = None, marks
+    fixations = None if marks is None else functools.partial(Points.of, marks)
+    return Stimulus(name, image, fixations, lambda: truth, small)
 
 
 def _square(truth) -> np.ndarray:

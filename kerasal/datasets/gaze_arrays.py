@@ -1,11 +1,9 @@
 """A gaze data set as arrays of one size: read once, in threads, and kept in memory or in memory-mapped files."""
 
-import concurrent.futures
 import functools
 import os
 import pathlib
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,8 +12,12 @@ from kerasal.digests import digest, digest_files
 from kerasal.files import replacing
 from kerasal.fixations.map_files import read_map
 from kerasal.images.drawings import fit_image
+from kerasal.images.image_folders import read_ahead
 from kerasal.names import abbreviate
 from kerasal.progress import progress_bar
+
+Fit = Literal["stretch", "crop"]
+_FILES = ("numbers.npy", "images.npy", "maps.npy")
 
 
 def arrays(
@@ -25,7 +27,7 @@ def arrays(
     *,
     target: str = "density",
     sigma: float | str | None = None,
-    fit: str = "stretch",
+    fit: Fit = "stretch",
     empty: str = "error",
     cache: str | os.PathLike | None = None,
     progress: bool = False,
@@ -33,9 +35,6 @@ def arrays(
     """Return (numbers int32 (N,), images uint8 (N, h, w, 3), maps float32 (N, mh, mw)) of a ``GazeDataset``.
 
     They are kept with ``data``, and read again where files, fixations, densities or images have changed since.
-
-    Raises:
-        ValueError: see ``to_tf_data``.
     """
     key = (tuple(size), tuple(map_size), target, sigma, fit, empty)
     made_from = digest(
@@ -53,12 +52,13 @@ def arrays(
 
 def _source(stimulus: Stimulus, target: str, sigma) -> list:
     """Return what decides the arrays of one image as it is now: its pixels, and the density or the fixations."""
-    found = [stimulus.name, stimulus.small, _file_or(stimulus.image, lambda: stimulus.image)]
+    image = stimulus.image
+    found = [stimulus.name, stimulus.small, digest_files([image]) if isinstance(image, pathlib.Path) else image]
     try:
         if target == "density" and sigma is None and stimulus.density is not None:
             reader = stimulus.density
             of_file = isinstance(reader, functools.partial) and reader.func is read_map
-            return [*found, _file_or(reader.args[0] if of_file else None, reader)]
+            return [*found, digest_files([reader.args[0]]) if of_file else reader()]
         if stimulus.fixations is not None:
             points = stimulus.fixations()
             return [*found, points.xy, points.frame, points.whole]
@@ -67,32 +67,21 @@ def _source(stimulus: Stimulus, target: str, sigma) -> list:
     return found
 
 
-def _file_or(path, read: Callable):
-    """Return the digest of a file, or what ``read`` gives."""
-    return digest_files([path]) if isinstance(path, pathlib.Path) else read()
-
-
 def _read(data: Any, key: tuple, progress: bool):
     size, map_size, target, sigma, fit, empty = key
 
-    def one(number: int):
-        try:
-            return _image(data, number, size, fit), _map(data, number, map_size, target, sigma, fit, size)
-        except (ValueError, OSError) as error:
-            return str(error).splitlines()[0]
+    def read(number: int) -> tuple[np.ndarray, np.ndarray]:
+        return _image(data, number, size, fit), _map(data, number, map_size, target, sigma, fit, size)
 
     images = np.zeros((len(data), *size, 3), np.uint8)
     maps = np.zeros((len(data), *map_size), np.float32)
     wrong: dict[int, str] = {}
-    with (
-        progress_bar("Reading images", len(data), progress) as advance,
-        concurrent.futures.ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool,
-    ):
-        for number, result in enumerate(pool.map(one, range(len(data)))):
-            if isinstance(result, str):
-                wrong[number] = result
-            else:
-                images[number], maps[number] = result
+    with progress_bar("Reading images", len(data), progress) as advance:
+        for number, result in read_ahead(read, range(len(data)), workers=min(8, 2 * (os.cpu_count() or 1))):
+            try:
+                images[number], maps[number] = result.result()
+            except (ValueError, OSError) as error:
+                wrong[number] = str(error).splitlines()[0]
             advance(1)
     if wrong and (empty == "error" or len(wrong) == len(data)):
         listed = abbreviate(data.names[number] for number in wrong)
@@ -104,14 +93,14 @@ def _read(data: Any, key: tuple, progress: bool):
     return (kept, images[kept], maps[kept]) if wrong else (kept, images, maps)
 
 
-def _image(data: Any, number: int, size: Shape, fit: str) -> np.ndarray:
+def _image(data: Any, number: int, size: Shape, fit: Fit) -> np.ndarray:
     small = data.stimulus(number).small
     if small is not None and small.shape[:2] == tuple(size):
         return small
     return fit_image(data.image(number), size, fit)
 
 
-def _map(data: Any, number: int, size: Shape, target: str, sigma, fit: str, image_size: Shape) -> np.ndarray:
+def _map(data: Any, number: int, size: Shape, target: str, sigma, fit: Fit, image_size: Shape) -> np.ndarray:
     if fit == "stretch":
         found = data.density(number, size, sigma) if target == "density" else data.fixation_map(number, size)
         return np.asarray(found, np.float32)
@@ -139,9 +128,8 @@ def _shrink_counts(counts: np.ndarray, size: Shape) -> np.ndarray:
 
 
 def _load_cache(folder: pathlib.Path, made_from: str):
-    files = [folder / name for name in ("numbers.npy", "images.npy", "maps.npy")]
-    mark = folder / "made_from.txt"
-    if not (mark.is_file() and all(file.is_file() for file in files)):
+    files, mark = [folder / name for name in _FILES], folder / "made_from.txt"
+    if not all(file.is_file() for file in (mark, *files)):
         return None
     if mark.read_text(encoding="utf-8", errors="replace") != made_from:
         return None
@@ -151,7 +139,7 @@ def _load_cache(folder: pathlib.Path, made_from: str):
 def _save_cache(folder: pathlib.Path, made_from: str, *found: np.ndarray):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "made_from.txt").unlink(missing_ok=True)
-    for name, array in zip(("numbers.npy", "images.npy", "maps.npy"), found, strict=True):
+    for name, array in zip(_FILES, found, strict=True):
         with replacing(folder / name) as temporary, temporary.open("wb") as file:
             np.save(file, array)
     with replacing(folder / "made_from.txt") as temporary:  # last: it says that the others are whole

@@ -1,18 +1,14 @@
 """From a gaze data set to batches for training: read and resized once, shuffled and mirrored in every pass."""
 
 import os
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from kerasal.checks import check_choice, check_int
-from kerasal.datasets.gaze_arrays import arrays as arrays
+from kerasal.datasets.gaze_arrays import Fit, arrays
 from kerasal.datasets.gaze_types import Shape
 from kerasal.preprocessing import Preprocessing, get
-
-_TARGETS = ("density", "fixations")
-_RANGES = ("unit", "pm1")
-_FITS = ("stretch", "crop")
 
 
 def to_tf_data(
@@ -25,7 +21,7 @@ def to_tf_data(
     sigma: float | str | None = None,
     preprocessing=None,
     target_range: str = "unit",
-    fit: str = "stretch",
+    fit: Fit = "stretch",
     augment: bool = False,
     shuffle: bool = False,
     seed: int = 0,
@@ -67,9 +63,9 @@ def to_tf_data(
     """
     import tensorflow as tf
 
-    check_choice("target", target, _TARGETS)
-    check_choice("target_range", target_range, _RANGES)
-    check_choice("fit", fit, _FITS)
+    check_choice("target", target, ("density", "fixations"))
+    check_choice("target_range", target_range, ("unit", "pm1"))
+    check_choice("fit", fit, get_args(Fit))
     check_choice("empty", empty, ("error", "skip"))
     check_int("batch", batch)
     convention = get(preprocessing or "none")
@@ -114,7 +110,7 @@ def to_tf_data(
 def _scale(pixels: np.ndarray, convention: Preprocessing) -> np.ndarray:
     """Do what ``convention.apply`` does, a row of pixels at a time: a loop over three channels would take ten times."""
     rows = (pixels[..., ::-1] if convention.bgr else pixels).reshape(*pixels.shape[:2], -1)
-    mean, std = (np.float32(values) for values in (convention.mean, convention.std))
+    mean, std = (np.asarray(values, np.float32) for values in (convention.mean, convention.std))
     mean, std = (np.tile(values, rows.shape[2] // values.size) for values in (mean, std))
     scaled = np.subtract(rows, mean, dtype=np.float32)
     scaled /= std

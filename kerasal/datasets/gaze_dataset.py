@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,15 @@ class GazeDataset:
             without either fixations or a density.
     """
 
-    def __init__(self, images: Sequence, fixations=None, densities=None, names=None, *, outside: str = "error"):
+    def __init__(
+        self,
+        images: Sequence,
+        fixations: Sequence | None = None,
+        densities: Sequence | None = None,
+        names: Sequence[str] | None = None,
+        *,
+        outside: str = "error",
+    ):
         self._set(stimuli_of(images, fixations, densities, names), outside)
 
     @classmethod
@@ -118,11 +127,13 @@ class GazeDataset:
         """
         stimulus, found = self.stimulus(which), self._points(which)
         if found is None or not len(found.xy):
-            raise ValueError(f"Image {stimulus.name!r} has no fixations{_hint(found is not None)}")
-        shape = tuple(size or found.frame)
-        scale = np.array(shape[::-1]) / np.array(found.frame[::-1])
-        x, y = np.minimum((found.xy * scale).astype(int), np.array(shape[::-1]) - 1).T
-        counts = np.bincount(y * shape[1] + x, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int32)
+            remedy = "leave it out with without_empty()." if found else "NSS and the AUCs need fixations."
+            raise ValueError(f"Image {stimulus.name!r} has no fixations{'' if found else ', only a density'}; {remedy}")
+        frame = found.frame or stimulus.shape()
+        height, width = size or frame
+        scale = np.array([width, height]) / np.array(frame[::-1])
+        x, y = np.minimum((found.xy * scale).astype(int), np.array([width, height]) - 1).T
+        counts = np.bincount(y * width + x, minlength=height * width).reshape(height, width).astype(np.int32)
         return (np.minimum(counts, 1) if binary else counts).view(FixationMap)
 
     def density(self, which: int | str, size: Shape | None = None, sigma: float | str | None = None) -> Density:
@@ -141,21 +152,27 @@ class GazeDataset:
             ValueError: it is 0 everywhere or of another shape than the image, or there is nothing to blur.
         """
         stimulus = self.stimulus(which)
-        if stimulus.density is not None and sigma is None:
-            stored = self._read_named(stimulus, lambda: density_of(stimulus.density()))
-            self._check_aspect(stimulus, stored.shape)
-            values = stored
+        stored = stimulus.density
+        if stored is not None and sigma is None:
+            values = self._read_named(stimulus, lambda: density_of(stored()))
+            (rows, columns), (height, width) = values.shape, stimulus.shape()
+            # the coursework's maps are squeezed into a square
+            if stimulus.small is None and abs(rows * width - columns * height) > 0.02 * columns * height + width:
+                raise ValueError(
+                    f"Image {stimulus.name!r} is {height} x {width} but its density {rows} x {columns}, another shape "
+                    "(height x width). Expected maps made for their images."
+                )
         else:
             counts = self.fixation_map(which)
             width = SIGMA * counts.shape[1] if sigma is None else sigma_of(sigma)
             blurred = blur_fixations(np.asarray(counts), width, name=stimulus.name)
             values = (blurred / blurred.max()).astype(np.float32)
-        wanted = tuple(size or stimulus.shape())
-        return np.maximum(resize(values, wanted), 0).view(Density)  # the cubic kernel dips below 0
+        return np.maximum(resize(values, size or stimulus.shape()), 0).view(Density)  # the cubic kernel dips below 0
 
     def subset(self, which: Iterable[int | str]) -> "GazeDataset":
         """Return the images of these numbers or names, in this order."""
-        return GazeDataset.of([self.stimulus(one) for one in _plain(which)], outside=self.outside)
+        chosen = [self.stimulus(one if isinstance(one, str) else int(one)) for one in which]
+        return GazeDataset.of(chosen, outside=self.outside)
 
     def joined(self, *others: "GazeDataset") -> "GazeDataset":
         """Return this set and then the others; images whose name is taken get their set's number before it: 2/1001."""
@@ -186,7 +203,7 @@ class GazeDataset:
             try:
                 if stimulus.density is not None:
                     density_of(stimulus.density())
-                elif not len(self.fixations(stimulus.name)):
+                elif (points := self._points(stimulus.name)) is not None and not len(points.xy):
                     found[stimulus.name] = "there are no fixations"
             except (ValueError, OSError) as error:
                 found[stimulus.name] = str(error).splitlines()[0]
@@ -201,15 +218,16 @@ class GazeDataset:
         """Describe the set in a few lines: sizes, ranges, counts, centre bias, and what is empty or damaged."""
         return describe_gaze(self)
 
-    def to_tf_data(self, size: Shape, map_size: Shape, **options):
+    def to_tf_data(self, size: Shape, map_size: Shape, **options: Any) -> Any:
         """Return a ``tf.data.Dataset`` of batches (images, maps); see ``gaze_batches.to_tf_data`` for the options."""
         return to_tf_data(self, size, map_size, **options)
 
     def _points(self, which: int | str) -> Points | None:
         stimulus = self.stimulus(which)
-        if stimulus.fixations is None:
+        read = stimulus.fixations
+        if read is None:
             return None
-        return self._read_named(stimulus, lambda: stimulus.fixations().within(stimulus.shape(), self.outside))
+        return self._read_named(stimulus, lambda: read().within(stimulus.shape(), self.outside))
 
     @staticmethod
     def _read_named(stimulus: Stimulus, read: Callable):
@@ -218,22 +236,3 @@ class GazeDataset:
             return read()
         except ValueError as error:
             raise ValueError(f"Image {stimulus.name!r}: {str(error).rstrip('.')}.") from error
-
-    @staticmethod
-    def _check_aspect(stimulus: Stimulus, shape: Shape) -> None:
-        height, width = stimulus.shape()
-        if stimulus.small is not None:  # the coursework's maps are squeezed into a square
-            return
-        if abs(shape[0] * width - shape[1] * height) > 0.02 * shape[1] * height + width:
-            raise ValueError(
-                f"Image {stimulus.name!r} is {height} x {width} but its density {shape[0]} x {shape[1]}, another shape "
-                "(height x width). Expected maps made for their images."
-            )
-
-
-def _hint(known: bool) -> str:
-    return "; leave it out with without_empty()." if known else ", only a density; NSS and the AUCs need fixations."
-
-
-def _plain(which: Iterable) -> list:
-    return [one if isinstance(one, str) else int(one) for one in which]

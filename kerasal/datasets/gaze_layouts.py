@@ -22,9 +22,9 @@ from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
 from kerasal.fixations.fixation_files import list_fixations
-from kerasal.fixations.image_names import key_by_stem
 from kerasal.fixations.map_files import list_maps, read_map
 from kerasal.fixations.matlab_files import list_sized
+from kerasal.images.image_folders import key_by_stem
 from kerasal.names import abbreviate
 
 _IMAGES = ("images", "stimuli", "image", "stimulus")
@@ -165,12 +165,8 @@ def _stimuli(folder: pathlib.Path, split: str | None, missing: str) -> list[Stim
             f"{folder} has images but no gaze: expected {', '.join(_TABLES[:3])} or a folder "
             f"{', '.join((*_DENSITIES[:2], _FIXATIONS[0]))}{f' with {split} in it' if split else ''}."
         )
-    whole = None if from_all and split else fixations  # one table for all splits has other images' rows too
-    wrong = [*_describe_unmatched(images, whole, "fixations"), *_describe_unmatched(images, densities, "density")]
-    if from_all and split:
-        wrong += [
-            line for line in _describe_unmatched(images, fixations, "fixations") if line.startswith("images without")
-        ]
+    own = not (from_all and split)  # one table for all splits has other images' rows too
+    wrong = _describe_unmatched(images, fixations, "fixations", own) + _describe_unmatched(images, densities, "density")
     if wrong and missing == "error":
         raise ValueError(f'{folder}: {"; ".join(wrong)}. Complete or remove them, or pass missing="skip".')
     names = [n for n in images if (not fixations or n in fixations) and (not densities or n in densities)]
@@ -187,11 +183,11 @@ def _stimuli(folder: pathlib.Path, split: str | None, missing: str) -> list[Stim
     ]
 
 
-def _describe_unmatched(images: Mapping, gaze: Mapping | None, what: str) -> list[str]:
+def _describe_unmatched(images: Mapping, gaze: Mapping | None, what: str, own: bool = True) -> list[str]:
     if gaze is None:
         return []
     without = [name for name in images if name not in gaze]
-    spare = [name for name in gaze if name not in images]
+    spare = [name for name in gaze if name not in images] if own else []
     lines = [f"images without {what}: {abbreviate(without)}"] if without else []
     return lines + ([f"{what} without an image: {abbreviate(spare)}"] if spare else [])
 
@@ -202,12 +198,18 @@ def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, 
     if table is not None and table.suffix == ".npz":
         return key_by_stem(read_npz(table), table, split), True
     found = _child(folder, _FIXATIONS) if table is None else table
-    if found is not None and split and found.is_dir():
-        found = found / split if (found / split).is_dir() else None
+    found = _part(found, split)
     if found is None:
         return None, False
     readers, frame = list_sized(found, split) if found.suffix == ".mat" else (list_fixations(found, split), None)
     return {name: functools.partial(_points, read, frame) for name, read in readers.items()}, found.is_file()
+
+
+def _part(found: pathlib.Path | None, split: str | None) -> pathlib.Path | None:
+    """Return the folder of a split in a folder; a file, which holds all splits, as it is."""
+    if found is None or not split or not found.is_dir():
+        return found
+    return found / split if (found / split).is_dir() else None
 
 
 def _points(read: Callable, frame: tuple[int, int] | None) -> Points:
@@ -216,7 +218,5 @@ def _points(read: Callable, frame: tuple[int, int] | None) -> Points:
 
 
 def _find_densities(folder: pathlib.Path, split: str | None) -> dict[str, pathlib.Path] | None:
-    found = _child(folder, _DENSITIES)
-    if found is not None and split:
-        found = found / split if (found / split).is_dir() else None
+    found = _part(_child(folder, _DENSITIES), split)
     return None if found is None or not found.is_dir() else list_maps(found)

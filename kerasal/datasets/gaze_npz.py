@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasal.archive_check import ImplausibleFile, check_expansion, npz_arrays
+from kerasal.archive_check import check_expansion, npz_arrays
 from kerasal.array_check import ALWAYS, check_arrays
 from kerasal.datasets.gaze_types import Points
+from kerasal.fixations.map_files import naming
 
 _ROW = 48
 """Bytes of memory that a fixation takes, whatever the type of its numbers in the file."""
@@ -25,9 +26,6 @@ def read_npz(file: pathlib.Path) -> list[tuple[str, Callable[[], Points]]]:
 
     Authors of coordinates from 1 take round(x) as the pixel, so pixel k covers x in [k - .5, k + .5); with x - .5 it
     covers [k - 1, k), which is pixel k - 1 counted from 0.
-
-    Raises:
-        ValueError: keys are missing, or the arrays do not fit together.
     """
     arrays = _load(file)
     _check(file, arrays)
@@ -72,17 +70,12 @@ def _check(file: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _load(file: pathlib.Path) -> dict[str, np.ndarray]:
-    try:
+    with naming(file, "an npz archive"):
         check_arrays(file)
         rows = max((math.prod(shape) for shape in npz_arrays(file).values()), default=0)
         check_expansion(file, _ROW * rows, file.stat().st_size, f" when {rows:,} fixations are read", ALWAYS)
         with np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
-    except ImplausibleFile:
-        raise
-    except Exception as error:  # zip, zlib, NumPy: each has its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{file} cannot be read as an npz archive: {reason}") from error
     missing = [key for key in ("names", "img", "x", "y") if key not in arrays]
     if "size_wh" not in arrays and "sizes_wh" not in arrays:
         missing.append("size_wh or sizes_wh")

@@ -55,8 +55,7 @@ def open_training_sets(
         seed: of the random tenth.
 
     Raises:
-        FileNotFoundError: there is nothing at a path.
-        ValueError: see ``open_gaze``.
+        OSError, ValueError: see ``open_gaze_sets``.
     """
     together, notes = open_gaze_sets(paths, split, ("train",))
     if validation is not None:
@@ -66,7 +65,5 @@ def open_training_sets(
     if all(parts) and split is None:
         first, *others = [open_gaze(path, part) for path, part in zip(paths, parts, strict=True)]
         return together, first.joined(*others), notes
-    return *together.split(0.9, seed), [*notes, _TENTH]
-
-
-_TENTH = "Validation: a random tenth of these images, which is not trained on."
+    train, held_out = together.split(0.9, seed)
+    return train, held_out, [*notes, "Validation: a random tenth of these images, which is not trained on."]

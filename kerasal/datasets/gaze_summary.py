@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.datasets.gaze_types import density_of
-from kerasal.metrics.baselines import center_map
-from kerasal.metrics.blur import gaussian_blur
+from kerasal.metrics.blur import center_map, gaussian_blur
 
 _GRID = (48, 64)
 _BLUR = 2.0  # cells, so that few fixations show their spread and not their scatter
@@ -48,7 +47,7 @@ def describe_gaze(data: Any) -> str:
 
 def _gaze(data, name: str, subjects: set, ranges: list) -> tuple[int | None, np.ndarray]:
     """Return an image's number of fixations, and its share of the mean map."""
-    stimulus, number, share = data.stimulus(name), None, None
+    stimulus, number, share = data.stimulus(name), None, np.zeros(_GRID)
     if stimulus.density is not None:
         values = data._read_named(stimulus, lambda: density_of(stimulus.density()))
         ranges.append((float(values.min()), float(values.max())))

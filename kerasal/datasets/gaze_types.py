@@ -132,11 +132,7 @@ class Stimulus:
 
 
 def density_of(array: np.ndarray) -> np.ndarray:
-    """Return a stored density as float32: whole-number types and what exceeds 1.5 scaled from their range to 0..1.
-
-    Raises:
-        ValueError: not a map, not finite, negative, or 0 everywhere.
-    """
+    """Return a stored density as float32: whole-number types and what exceeds 1.5 scaled from their range to 0..1."""
     array = np.asarray(array)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
@@ -158,12 +154,10 @@ def density_of(array: np.ndarray) -> np.ndarray:
 
 
 def stimuli_of(images: Sequence, fixations=None, densities=None, names=None) -> list[Stimulus]:
-    """Return one entry an image; see ``GazeDataset``.
-
-    Raises:
-        ValueError: lists of unequal length, or an array that is no image.
-    """
-    _check_lengths(images, fixations=fixations, densities=densities, names=names)
+    """Return one entry an image; see ``GazeDataset``."""
+    for argument, values in {"fixations": fixations, "densities": densities, "names": names}.items():
+        if values is not None and len(values) != len(images):
+            raise ValueError(f"{argument}: expected {len(images)}, one for each image, received {len(values)}.")
     stimuli = []
     for index, image in enumerate(images):
         path = isinstance(image, str | os.PathLike)
@@ -188,9 +182,3 @@ def _later(value, make: Callable) -> Callable | None:
 def _rgb(image, name: str) -> np.ndarray:
     array = check_image(image, f"Image {name!r}", (3, None))
     return array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2)
-
-
-def _check_lengths(images: Sequence, **given) -> None:
-    for argument, values in given.items():
-        if values is not None and len(values) != len(images):
-            raise ValueError(f"{argument}: expected {len(images)}, one for each image, received {len(values)}.")

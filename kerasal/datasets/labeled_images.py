@@ -5,7 +5,6 @@ import os
 import pathlib
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -40,7 +39,7 @@ class ClassImages:
     files: list[pathlib.Path]
     labels: np.ndarray
     shape: tuple[int, int, int]
-    fit: str = "crop"
+    fit: Literal["crop", "stretch"] = "crop"
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     pixels: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
@@ -48,15 +47,10 @@ class ClassImages:
         return len(self.files)
 
     def take(self, index: Sequence[int]) -> np.ndarray:
-        """Return the images of some numbers, uint8 (n, H, W, C).
-
-        Raises:
-            ValueError: a file that could be read before no longer can.
-        """
+        """Return the images of some numbers, uint8 (n, H, W, C)."""
         if self.pixels is not None:
             return self.pixels[np.asarray(index)]
-        with ThreadPoolExecutor(_workers(), thread_name_prefix="kerasal-reader") as pool:
-            return np.stack(list(pool.map(self._read, [self.files[i] for i in index])))
+        return np.stack([image.result() for _, image in read_ahead(self._read, [self.files[i] for i in index])])
 
     def select(self, index: np.ndarray) -> "ClassImages":
         """Return some of the images, as a set of the same classes."""
@@ -99,9 +93,7 @@ class ClassImages:
 
     def digest(self) -> str:
         """Return 32 hexadecimal digits that change with the classes, the files (names and contents) and the shape."""
-        with ThreadPoolExecutor(_workers(), thread_name_prefix="kerasal-reader") as pool:
-            contents = list(pool.map(digest_file, self.files))
-        files = [(file.name, content) for file, content in zip(self.files, contents, strict=True)]
+        files = [(file.name, content.result()) for file, content in read_ahead(digest_file, self.files)]
         return digest(self.names, self.shape, self.fit, self.labels, files)
 
     def fingerprint(self) -> str:
@@ -154,7 +146,7 @@ def class_images(
     return dataclasses.replace(train, skipped=found[0].skipped), test
 
 
-def _open_images(listed: ClassFiles, shape: tuple, fit: str, keep: bool, advance) -> ClassImages:
+def _open_images(listed: ClassFiles, shape: tuple, fit: Literal["crop", "stretch"], keep: bool, advance) -> ClassImages:
     images = ClassImages(listed.names, listed.files, listed.labels, shape, fit)
     pixels = np.empty((len(images), *shape), np.uint8) if keep else None
     skipped = {str(file): NO_IMAGE for file in listed.others}
@@ -165,7 +157,7 @@ def _open_images(listed: ClassFiles, shape: tuple, fit: str, keep: bool, advance
         except (ValueError, OSError) as error:
             good[number], skipped[str(file)] = False, str(error)
         else:
-            if keep:
+            if pixels is not None:
                 pixels[number] = picture
         advance(1)
     if not good.all():
@@ -188,7 +180,3 @@ def _share_out(counts: np.ndarray, share: float) -> np.ndarray:
     missing = round(share * int(counts.sum())) - int(wanted.sum())
     wanted[np.argsort(-(exact - wanted), kind="stable")[:missing]] += 1
     return np.clip(wanted, 1, counts - 1)
-
-
-def _workers() -> int:
-    return min(8, os.cpu_count() or 1)

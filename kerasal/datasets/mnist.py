@@ -43,18 +43,20 @@ def mnist(path: str | os.PathLike | None = None) -> tuple[Split, Split]:
         OSError: the download failed.
     """
     if path is None:
-        return _download()
+        train, test = _download()
+        return _check(*train, "Keras' MNIST"), _check(*test, "Keras' MNIST")
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(
             f"There is no MNIST at {path}. Expected an mnist.npz, or a folder with the four IDX files "
             f"({_IDX[0]}-ubyte, ...; .gz or not)."
         )
-    if path.is_dir():
-        return _read_npz(path / "mnist.npz") if (path / "mnist.npz").is_file() else _read_folder(path)
-    if "idx" in path.name:
-        return _read_folder(path.parent)
-    return _read_npz(path)
+    if path.is_dir() and (path / "mnist.npz").is_file():
+        path = path / "mnist.npz"
+    elif "idx" in path.name and not path.is_dir():
+        path = path.parent
+    train, test = _read_folder(path) if path.is_dir() else _read_npz(path)
+    return _check(*train, f"{path} (train)"), _check(*test, f"{path} (test)")
 
 
 def digits() -> Split:
@@ -73,12 +75,11 @@ def _download() -> tuple[Split, Split]:
     import keras  # here alone: whoever gives a path waits for no TensorFlow
 
     try:
-        train, test = keras.datasets.mnist.load_data()
+        return keras.datasets.mnist.load_data()
     except Exception as error:  # Keras raises a bare Exception when the download fails
         raise OSError(
             f"MNIST could not be downloaded ({error}). Give the path of an mnist.npz or of a folder with the IDX files."
         ) from error
-    return _check_split(train, "Keras' MNIST"), _check_split(test, "Keras' MNIST")
 
 
 def _read_npz(path: pathlib.Path) -> tuple[Split, Split]:
@@ -98,10 +99,7 @@ def _read_npz(path: pathlib.Path) -> tuple[Split, Split]:
         raise ValueError(
             f"{path} is not MNIST: it lacks {', '.join(missing)}. Expected {', '.join(_KEYS)}; it has {holds}."
         )
-    return (
-        _check_split((arrays["x_train"], arrays["y_train"]), f"{path} (train)"),
-        _check_split((arrays["x_test"], arrays["y_test"]), f"{path} (test)"),
-    )
+    return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
 
 
 def _read_folder(folder: pathlib.Path) -> tuple[Split, Split]:
@@ -112,10 +110,8 @@ def _read_folder(folder: pathlib.Path) -> tuple[Split, Split]:
         raise FileNotFoundError(
             f"{folder} lacks {', '.join(missing)} (.gz or not). Expected mnist.npz or the four IDX files of MNIST."
         )
-    images, labels, test_images, test_labels = (_read_idx(file) for file in files.values())
-    return _check_split((images, labels), f"{folder} (train)"), _check_split(
-        (test_images, test_labels), f"{folder} (test)"
-    )
+    images, labels, test_images, test_labels = (_read_idx(file) for file in files.values() if file is not None)
+    return (images, labels), (test_images, test_labels)
 
 
 def _find(folder: pathlib.Path, stem: str) -> pathlib.Path | None:
@@ -146,8 +142,7 @@ def _read_idx(path: pathlib.Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape).copy()
 
 
-def _check_split(split: Split, what: str) -> Split:
-    images, labels = split
+def _check(images: np.ndarray, labels: np.ndarray, what: str) -> Split:
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28) or not len(images):
         raise ValueError(
             f"{what} is not MNIST: expected uint8 images of shape (N, 28, 28), received {images.dtype} {images.shape}."

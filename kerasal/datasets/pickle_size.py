@@ -19,11 +19,7 @@ class RefusedPickle(ValueError):
 
 
 def check_keys(keys: Iterable) -> None:
-    """Refuse what are no plain keys of a dictionary or elements of a set: a nested tuple may take for ever to hash.
-
-    Raises:
-        RefusedPickle: neither numbers nor text.
-    """
+    """Refuse what are no plain keys of a dictionary or elements of a set: a nested tuple may take for ever to hash."""
     for key in keys:
         if not isinstance(key, _KEYS):
             raise RefusedPickle(f"it has a {type(key).__name__} as a key or in a set; expected numbers or text.")
@@ -32,14 +28,8 @@ def check_keys(keys: Iterable) -> None:
 def unfold(value, stored: int, stand_in: type):
     """Return ``value`` with the ``value`` of each stand-in in its place; lists and dictionaries are changed in place.
 
-    Args:
-        value: numbers, text, lists, tuples, dictionaries, sets, and stand-ins.
-        stored: the bytes of the file it is from.
-        stand_in: the class of stand-ins; they have an attribute ``value``.
-
-    Raises:
-        RefusedPickle: written out in full it would be out of proportion to the file.
-        ValueError: a container that contains itself, or a function.
+    Refused are what would be out of proportion to the ``stored`` bytes of the file if it were written out in full, a
+    container that contains itself, and functions.
     """
     unfolding = _Unfolding(stand_in)
     found = unfolding.visit(value)

@@ -15,11 +15,11 @@ import os
 import pathlib
 import pickle
 from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 
-from kerasal.datasets.pickle_size import RefusedPickle as RefusedPickle
-from kerasal.datasets.pickle_size import check_keys, ordered_dict, unfold
+from kerasal.datasets.pickle_size import RefusedPickle, check_keys, ordered_dict, unfold
 
 _SHORT = 1 << 12  # bytes: anything longer is the inside of an array, which nothing in the file refers to again
 _AXES = 64  # as many as NumPy takes
@@ -95,7 +95,7 @@ class _Array:
         _, shape, dtype, fortran, data = state
         self.fill(data, dtype, shape, "F" if fortran else "C")
 
-    def fill(self, data, dtype: _Dtype, shape: tuple, order: str) -> None:
+    def fill(self, data, dtype: _Dtype, shape: tuple, order: Literal["C", "F"]) -> None:
         data = data.encode("latin1") if isinstance(data, str) else data  # Python 2
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
             raise RefusedPickle("it has an array that does not consist of numbers.")
@@ -113,8 +113,11 @@ class _Dropped:
     """Remembered in the place of an array's bytes."""
 
 
-class _Reader(pickle._Unpickler):
-    dispatch = dict(pickle._Unpickler.dispatch)  # noqa: RUF012
+_Python: Any = pickle._Unpickler  # of which no stub knows the inside
+
+
+class _Reader(_Python):
+    dispatch = dict(_Python.dispatch)  # noqa: RUF012
 
     def __init__(self, file: _Guarded, convert: Callable):
         super().__init__(file, encoding="latin1")
@@ -125,8 +128,8 @@ class _Reader(pickle._Unpickler):
             ("numpy", "dtype"): _Dtype,
             ("_codecs", "encode"): _encode,
             ("collections", "OrderedDict"): ordered_dict,
-            ("__builtin__", "bytes"): _no_bytes,  # how protocols 0 to 2 spell b""
-            ("builtins", "bytes"): _no_bytes,
+            ("__builtin__", "bytes"): lambda: b"",  # how protocols 0 to 2 spell it
+            ("builtins", "bytes"): lambda: b"",
             **{(f"{core}.multiarray", "_reconstruct"): self._announce for core in numpy_cores},
             **{(f"{core}.numeric", "_frombuffer"): self._from_buffer for core in numpy_cores},
             **{(f"{core}.multiarray", "scalar"): _scalar for core in numpy_cores},
@@ -145,7 +148,7 @@ class _Reader(pickle._Unpickler):
     def _announce(self, *_) -> _Array:
         return _Array(self)
 
-    def _from_buffer(self, data, dtype, shape, order="C", *_) -> _Array:
+    def _from_buffer(self, data, dtype, shape, order: Any = "C", *_) -> _Array:
         array = _Array(self)
         array.fill(data, dtype, shape, order)
         return array
@@ -162,42 +165,7 @@ class _Reader(pickle._Unpickler):
             raise RefusedPickle(f"it calls {function!r}." if isinstance(function, str) else "it calls no function.")
         self.stack[-1] = function(*arguments)
 
-    def load_dict(self):
-        check_keys(self.stack[::2])
-        super().load_dict()
-
-    def load_setitem(self):
-        check_keys(self.stack[-2:-1])
-        super().load_setitem()
-
-    def load_setitems(self):
-        check_keys(self.stack[::2])
-        super().load_setitems()
-
-    def load_additems(self):
-        check_keys(self.stack)
-        super().load_additems()
-
-    def load_frozenset(self):
-        check_keys(self.stack)
-        super().load_frozenset()
-
-    def load_memoize(self):
-        self._remember(len(self.memo))
-
-    def load_put(self):
-        self._remember(int(self.readline()[:-1]))
-
-    def load_binput(self):
-        self._remember(self.read(1)[0])
-
-    def load_long_binput(self):
-        self._remember(int.from_bytes(self.read(4), "little"))
-
-    def load_bytearray8(self):
-        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
-
-    def _remember(self, place: int) -> None:
+    def remember(self, place: int) -> None:
         top = self.stack[-1]
         inside = isinstance(top, bytes | bytearray | str) and len(top) > _SHORT
         if isinstance(top, tuple):  # an array's state or arguments hold its bytes too
@@ -208,21 +176,33 @@ class _Reader(pickle._Unpickler):
         raise RefusedPickle("it makes objects of classes; expected nothing but NumPy arrays and plain containers.")
 
 
+def _check_keys_first(load: Callable, keys: slice) -> Callable:
+    """Return a step of the reader that looks at the keys on the stack before it makes a container of them."""
+
+    def load_checked(reader: _Reader) -> None:
+        check_keys(reader.stack[keys])
+        load(reader)
+
+    return load_checked
+
+
 _CLASSES = (pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4)
 _BUFFERS = (pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
 _Reader.dispatch |= {
     pickle.BUILD[0]: _Reader.load_build,
     pickle.REDUCE[0]: _Reader.load_reduce,
-    pickle.DICT[0]: _Reader.load_dict,
-    pickle.SETITEM[0]: _Reader.load_setitem,
-    pickle.SETITEMS[0]: _Reader.load_setitems,
-    pickle.ADDITEMS[0]: _Reader.load_additems,
-    pickle.FROZENSET[0]: _Reader.load_frozenset,
-    pickle.MEMOIZE[0]: _Reader.load_memoize,
-    pickle.PUT[0]: _Reader.load_put,
-    pickle.BINPUT[0]: _Reader.load_binput,
-    pickle.LONG_BINPUT[0]: _Reader.load_long_binput,
-    pickle.BYTEARRAY8[0]: _Reader.load_bytearray8,
+    pickle.DICT[0]: _check_keys_first(_Python.load_dict, slice(0, None, 2)),
+    pickle.SETITEM[0]: _check_keys_first(_Python.load_setitem, slice(-2, -1)),
+    pickle.SETITEMS[0]: _check_keys_first(_Python.load_setitems, slice(0, None, 2)),
+    pickle.ADDITEMS[0]: _check_keys_first(_Python.load_additems, slice(None)),
+    pickle.FROZENSET[0]: _check_keys_first(_Python.load_frozenset, slice(None)),
+    pickle.MEMOIZE[0]: lambda reader: reader.remember(len(reader.memo)),
+    pickle.PUT[0]: lambda reader: reader.remember(int(reader.readline()[:-1])),
+    pickle.BINPUT[0]: lambda reader: reader.remember(reader.read(1)[0]),
+    pickle.LONG_BINPUT[0]: lambda reader: reader.remember(int.from_bytes(reader.read(4), "little")),
+    pickle.BYTEARRAY8[0]: lambda reader: reader.append(
+        bytearray(reader.read(int.from_bytes(reader.read(8), "little")))
+    ),
     **{code[0]: _Reader.refuse for code in _CLASSES + _BUFFERS},
 }
 
@@ -231,10 +211,6 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     if not isinstance(encoding, str) or encoding != "latin1":
         raise RefusedPickle(f"it encodes text as {encoding!r}." if isinstance(encoding, str) else "it encodes no text.")
     return text.encode("latin1")
-
-
-def _no_bytes() -> bytes:
-    return b""
 
 
 def _scalar(dtype: _Dtype, data):

@@ -6,11 +6,12 @@ meant as a thousand.
 """
 
 import csv
+import dataclasses
 import io
 import math
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -20,18 +21,14 @@ IMAGE_COLUMNS = ("image", "name", "filename", "file", "img")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
+@dataclasses.dataclass
 class Table:
-    """The rows of a table, as text.
+    """The ``rows`` of a file as text, under the lower-case ``columns``; ``lines`` are their numbers, from 1."""
 
-    Attributes:
-        file: where they come from.
-        columns: lower-case names.
-        rows: as many texts as columns in each.
-        lines: the line of each row in the file, counted from 1.
-    """
-
-    def __init__(self, file: pathlib.Path, columns: list[str], rows: list[list[str]], lines: list[int]):
-        self.file, self.columns, self.rows, self.lines = file, columns, rows, lines
+    file: pathlib.Path
+    columns: list[str]
+    rows: list[list[str]]
+    lines: list[int]
 
     @property
     def image_column(self) -> int | None:
@@ -39,12 +36,8 @@ class Table:
         return next((self.columns.index(name) for name in IMAGE_COLUMNS if name in self.columns), None)
 
     def by_image(self) -> dict[str, "Table"]:
-        """Return image name, as the file spells it -> its rows, in the order of the names.
-
-        Raises:
-            ValueError: a row without a name.
-        """
-        column = self.image_column
+        """Return image name, as the file spells it -> its rows, in the order of the names."""
+        column = self.image_column or 0
         groups: dict[str, list[int]] = {}
         for number, row in enumerate(self.rows):
             if not row[column]:
@@ -59,11 +52,7 @@ class Table:
         }
 
     def coordinates(self) -> np.ndarray:
-        """Return the columns x and y, float64 (n, 2).
-
-        Raises:
-            ValueError: one of them is missing, or holds something else than finite numbers.
-        """
+        """Return the columns x and y, float64 (n, 2)."""
         missing = [name for name in ("x", "y") if name not in self.columns]
         if missing:
             raise ValueError(
@@ -84,12 +73,7 @@ class Table:
 
 
 def read_table(file: pathlib.Path) -> Table:
-    """Read a table; see above.
-
-    Raises:
-        ValueError: not text in UTF-8, empty, or rows of another number of fields than the header.
-        OSError: it cannot be read.
-    """
+    """Read a table; see above."""
     try:
         text = file.read_text(encoding="utf-8-sig")
         first = next((line for line in text.split("\n") if line.strip()), "")
@@ -103,7 +87,9 @@ def read_table(file: pathlib.Path) -> Table:
     if len(header) == 2 and all(math.isfinite(_number(field)) for field in header):  # no header
         header, body = ["x", "y"], numbered
     columns = [field.lower() for field in header]
-    _check_header(file, columns)
+    for needed in ("x", "y", *IMAGE_COLUMNS):
+        if columns.count(needed) > 1:
+            raise ValueError(f"{file}: expected the column {needed} once, received {', '.join(columns)}.")
     for line, row in body:
         if len(row) != len(columns):
             raise ValueError(
@@ -113,7 +99,7 @@ def read_table(file: pathlib.Path) -> Table:
     return Table(file, columns, [row for _, row in body], [line for line, _ in body])
 
 
-def _split(text: str, separator: str | None):
+def _split(text: str, separator: str | None) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number from 1, fields) of the lines that are not blank; a separator at a line's end adds no field."""
     if separator is None:
         for line, fields in enumerate(text.split("\n"), 1):
@@ -129,12 +115,6 @@ def _split(text: str, separator: str | None):
             continue
         ending = not fields[-1] if ending is None else ending  # every line ends so, or none
         yield reader.line_num, fields[:-1] if ending and not fields[-1] else fields
-
-
-def _check_header(file: pathlib.Path, columns: Sequence[str]) -> None:
-    for needed in ("x", "y", *IMAGE_COLUMNS):
-        if columns.count(needed) > 1:
-            raise ValueError(f"{file}: expected the column {needed} once, received {', '.join(columns)}.")
 
 
 def _number(text: str) -> float:

@@ -4,15 +4,16 @@ Coordinates come out as (n, 2) float64 (x, y), 0-based; maps as (H, W) counts. M
 subtracted.
 """
 
+import functools
 import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
 from kerasal.fixations.coordinate_tables import read_table
-from kerasal.fixations.image_names import key_by_stem
 from kerasal.fixations.map_files import read_map
-from kerasal.fixations.matlab_files import as_counts, list_matlab, read_matlab
+from kerasal.fixations.matlab_files import as_counts, list_sized, read_matlab
+from kerasal.images.image_folders import key_by_stem
 from kerasal.names import abbreviate
 
 _MAPS = (".png", ".bmp", ".tif", ".tiff", ".npy")
@@ -38,8 +39,8 @@ def list_fixations(path: pathlib.Path, split: str | None = None) -> dict[str, Ca
         if path.suffix.lower() in _TABLES:
             return _from_table(path, split)
         if path.suffix.lower() == ".mat":
-            return list_matlab(path, split)
-        return {path.stem: _reader(path)}
+            return list_sized(path, split)[0]
+        return {path.stem: functools.partial(read_fixations, path)}
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
     known = [file for file in files if file.suffix.lower() in (*_MAPS, *_TABLES, *_LOSSY, ".mat")]
     if not known:
@@ -50,12 +51,8 @@ def list_fixations(path: pathlib.Path, split: str | None = None) -> dict[str, Ca
     for file in known:
         if file.stem in found:
             raise ValueError(f"{path} has two files of fixations for image {file.stem!r}. Keep one.")
-        found[file.stem] = _reader(file)
+        found[file.stem] = functools.partial(read_fixations, file)
     return found
-
-
-def _reader(file: pathlib.Path) -> Callable[[], np.ndarray]:
-    return lambda: read_fixations(file)
 
 
 def read_fixations(file: pathlib.Path) -> np.ndarray:
@@ -74,18 +71,14 @@ def read_fixations(file: pathlib.Path) -> np.ndarray:
     if suffix == ".mat":
         return read_matlab(file)
     if suffix in _TABLES:
-        return _one_image(file)
+        table = read_table(file)
+        if table.image_column is not None and len(images := table.by_image()) > 1:
+            raise ValueError(
+                f"{file}: expected the fixations of one image, received {len(images)}: {abbreviate(images)}."
+            )
+        return table.coordinates()
     array = read_map(file)
-    if array.ndim == 2 and array.shape[1] == 2:
-        return array
-    return as_counts(array)
-
-
-def _one_image(file: pathlib.Path) -> np.ndarray:
-    table = read_table(file)
-    if table.image_column is not None and len(images := table.by_image()) > 1:
-        raise ValueError(f"{file}: expected the fixations of one image, received {len(images)}: {abbreviate(images)}.")
-    return table.coordinates()
+    return array if array.ndim == 2 and array.shape[1] == 2 else as_counts(array)
 
 
 def _from_table(file: pathlib.Path, split: str | None) -> dict[str, Callable[[], np.ndarray]]:

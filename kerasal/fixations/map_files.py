@@ -1,12 +1,19 @@
 """Read saliency maps and densities from image and array files."""
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kerasal.archive_check import ImplausibleFile
+from kerasal.archive_check import ImplausibleFile, first_line
 from kerasal.array_check import check_arrays
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+_COLOR_MODES = ("RGB", "RGBA", "P", "LA", "CMYK", "YCbCr")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 
 
@@ -43,52 +50,47 @@ def read_map(path: pathlib.Path) -> np.ndarray:
     """
     if path.suffix.lower() == ".npy":
         return _read_array(path)
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            if image.mode in ("RGB", "RGBA", "P", "LA", "CMYK", "YCbCr"):
-                image = image.convert("L")
-            return np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"{path} cannot be read as an image: {_first_line(error)}") from error
+    with _open(path) as image:
+        return np.asarray(image.convert("L") if image.mode in _COLOR_MODES else image)
 
 
 def map_shape(path: pathlib.Path) -> tuple[int, int]:
-    """Return (H, W) of a map without reading its pixels.
-
-    Raises:
-        ValueError: the file is damaged or holds no map.
-    """
+    """Return (H, W) of a map without reading its pixels; its errors are those of ``read_map``."""
     if path.suffix.lower() == ".npy":
         return _read_array(path, "r").shape[:2]
+    with _open(path) as image:
+        return image.height, image.width
+
+
+@contextlib.contextmanager
+def naming(path: pathlib.Path, what: str, *left: type[Exception]) -> Iterator[None]:
+    """Name the file at ``path`` in whatever its reader raises, which on damaged files may be anything.
+
+    Errors of the operating system, of files that claim too much, and the kinds that are ``left`` pass as they are.
+    """
+    try:
+        yield
+    except (ImplausibleFile, *left):
+        raise
+    except Exception as error:  # zip, zlib, NumPy and SciPy each have their own, MemoryError where a head claims much
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = "".join(letter if letter.isprintable() else "?" for letter in first_line(error)[:300])
+        raise ValueError(f"{path} cannot be read as {what}: {reason}") from error
+
+
+@contextlib.contextmanager
+def _open(path: pathlib.Path) -> Iterator["Image.Image"]:
     from PIL import Image
 
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"{path} cannot be read as an image: {_first_line(error)}") from error
+    with naming(path, "an image", MemoryError), Image.open(path) as image:
+        yield image
 
 
-def _read_array(path: pathlib.Path, mmap_mode: str | None = None) -> np.ndarray:
-    try:
+def _read_array(path: pathlib.Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    with naming(path, "a NumPy array"):
         check_arrays(path)
         array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except ImplausibleFile:
-        raise
-    except Exception as error:  # zip, zlib and NumPy each have their own
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"{path} cannot be read as a NumPy array: {_first_line(error)}") from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} cannot be read as a NumPy array: it is an archive of several.")
     return array[0] if array.ndim == 4 and array.shape[0] == 1 else array
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasal.archive_check import ImplausibleFile, check_expansion
+from kerasal.archive_check import check_expansion
 from kerasal.array_check import ALWAYS
-from kerasal.fixations.image_names import key_by_stem
+from kerasal.fixations.map_files import naming
 from kerasal.fixations.matlab_check import check_matlab
+from kerasal.images.image_folders import key_by_stem
 
 _MAP_NAMES = ("fixlocs", "i", "fixation_map", "fixationmap", "map", "fixationpts")
 STIMULI = ((800, 600), (1024, 768))
@@ -18,11 +19,7 @@ _POINT_NAMES = ("fixations", "points", "xy", "coordinates")
 
 
 def read_matlab(file: pathlib.Path) -> np.ndarray:
-    """Read the fixations of one image: SALICON's ``gaze`` structs, a map (``fixLocs``, ``I``) or (n, 2) ``fixations``.
-
-    Raises:
-        ValueError: no variable that is known to hold fixations; those that are there are listed.
-    """
+    """Read an image's fixations: SALICON's ``gaze`` structs, a map (``fixLocs``, ``I``) or (n, 2) ``fixations``."""
     variables = _load(file)
     lowered = {name.lower(): value for name, value in variables.items()}
     if "gaze" in lowered:
@@ -41,30 +38,17 @@ def read_matlab(file: pathlib.Path) -> np.ndarray:
     )
 
 
-def list_matlab(file: pathlib.Path, split: str | None = None) -> dict[str, Callable[[], np.ndarray]]:
-    """Return image stem -> reader for a file of all images (OSIE's ``fixations.mat``), or of one.
-
-    OSIE rounds its coordinates and keeps them within the image, and so does this; the crowd data has the same layout
-    and larger images.
-
-    Raises:
-        ValueError: the file cannot be read.
-    """
-    return list_sized(file, split)[0]
-
-
 def list_sized(
     file: pathlib.Path, split: str | None = None
 ) -> tuple[dict[str, Callable[[], np.ndarray]], tuple[int, int] | None]:
-    """Return what ``list_matlab`` does, and (H, W) of the stimuli where the file's coordinates lie on larger ones.
+    """Return image stem -> reader for a file of all images (OSIE's ``fixations.mat``), or of one; and their (H, W).
 
-    Raises:
-        ValueError: the file cannot be read.
+    The size is that of the stimuli on which the coordinates lie, where the file has several images. OSIE rounds its
+    coordinates and keeps them within the image, and so does this; the crowd data has the same layout and larger images.
     """
     variables = _load(file)
     images = variables.get("fixations")
-    several = isinstance(images, list) or (isinstance(images, np.ndarray) and images.dtype == object)
-    if not several:
+    if not (isinstance(images, list) or (isinstance(images, np.ndarray) and images.dtype == object)):
         return {file.stem: lambda: read_matlab(file)}, None
     found = []
     size = _stimulus_size(images)
@@ -72,25 +56,18 @@ def list_sized(
         if not (isinstance(image, dict) and {"img", "subjects"} <= set(image)):
             raise ValueError(f"{file}: expected structs with img and subjects (OSIE) in the variable fixations.")
         found.append((str(image["img"]), lambda image=image: _osie(image, file, size)))
-    return key_by_stem(found, file, split), size[::-1]
+    return key_by_stem(found, file, split), (size[1], size[0])
 
 
 def _load(file: pathlib.Path) -> dict:
     import scipy.io
 
     try:
-        check_matlab(file)
-        variables = scipy.io.loadmat(file, simplify_cells=True)
+        with naming(file, "a Matlab file", NotImplementedError):
+            check_matlab(file)
+            variables = scipy.io.loadmat(file, simplify_cells=True)
     except NotImplementedError as error:
         raise ValueError(f"{file} is a Matlab 7.3 file; save it again with save('-v7').") from error
-    except ImplausibleFile:
-        raise
-    except Exception as error:  # SciPy raises anything on damaged files, MemoryError where a head claims too much
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        reason = "".join(letter if letter.isprintable() else "?" for letter in reason[:120])
-        raise ValueError(f"{file} cannot be read as a Matlab file: {reason}") from error
     return {name: _dense(value, file) for name, value in variables.items() if not name.startswith("__")}
 
 
@@ -101,10 +78,8 @@ def _dense(value, file: pathlib.Path):
     if not scipy.sparse.issparse(value):
         return value
     check_expansion(file, 8 * math.prod(value.shape), file.stat().st_size, " in a sparse matrix", ALWAYS)
-    try:
+    with naming(file, "a Matlab file"):
         value.check_format(full_check=True)
-    except ValueError as error:
-        raise ValueError(f"{file} cannot be read as a Matlab file: {error}") from error
     return value.toarray()
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from kerasal.gaze.predictor import Predictor
 from kerasal.images import resize
-from kerasal.metrics.baselines import center_map
+from kerasal.metrics.blur import center_map
 from kerasal.metrics.summary import summarize
 from kerasal.progress import progress_bar
 

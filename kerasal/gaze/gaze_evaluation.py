@@ -9,7 +9,7 @@ from kerasal.gaze.gaze_prediction import complete
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, fixations_of
-from kerasal.metrics.baselines import BASELINES, MeanMap, center_map
+from kerasal.metrics.blur import BASELINES, MeanMap, center_map
 from kerasal.metrics.definitions import PRESETS, resolve
 from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of, unite_fixations
 from kerasal.progress import progress_bar

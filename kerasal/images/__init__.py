@@ -36,3 +36,7 @@ __all__ = [
 def __getattr__(name: str):
     fit_as_before = _names.renamed_attribute(__name__, name, {"crop_square": "fit_image"})
     return lambda image, size, fit="crop": fit_as_before(image, size, fit)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -59,7 +59,8 @@ def size_of_area(shape: tuple[int, int], area: int, *, multiple: int = 16, narro
     """
     ratio = min(max(shape[1] / shape[0], 1 / narrow), narrow)
     sides = (area / ratio) ** 0.5, (area * ratio) ** 0.5
-    return tuple(max(1, round(side / multiple)) * multiple for side in sides)
+    height, width = (max(1, round(side / multiple)) * multiple for side in sides)
+    return height, width
 
 
 def fit_image(image: np.ndarray, size: tuple[int, int], mode: Literal["crop", "stretch"] = "crop") -> np.ndarray:
@@ -92,7 +93,7 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
         return picture
     if channels == 3:
         return np.repeat(picture, 3, axis=2)
-    return np.round(picture @ np.float32([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
+    return np.round(picture @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8)[..., None]
 
 
 def heatmap(values: np.ndarray, *, signed: bool | None = None, limit: float | None = None) -> np.ndarray:
@@ -162,7 +163,7 @@ def _scale(values: np.ndarray, limit: float | None) -> np.ndarray:
     """Scale to -1..1, full at ``limit`` or at a percentile of the magnitude; a map of zeros stays zeros."""
     magnitude = np.abs(values)
     if limit is None:
-        limit = np.percentile(magnitude, _FULL_COLOR) or magnitude.max()
+        limit = float(np.percentile(magnitude, _FULL_COLOR) or magnitude.max())
     if limit <= 0:
         return np.zeros_like(values)
     return np.clip(values / limit, -1, 1)

@@ -116,7 +116,7 @@ def _wrap(text: str, font, width: int) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= width:
+        if font.getlength(longer) <= width or not lines[-1]:
             lines[-1] = longer
         else:
             lines.append(word)
@@ -138,16 +138,8 @@ def _fit_tile(image: np.ndarray, tile: int) -> Image.Image:
 
 def _break_label(text: str, font, width: int) -> list[str]:
     """Break a label into at most two lines of the tile's width; cut what is still too long."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= width or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    if len(lines) > 2:
-        lines = [lines[0], " ".join(lines[1:])]
-    return [_cut(line, font, width) for line in lines]
+    first, *others = _wrap(text, font, width)
+    return [_cut(line, font, width) for line in ([first, " ".join(others)] if others else [first])]
 
 
 def _row_height(lines: list[list[str]], font, tile: int) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasal.checks import refuse_mask
 
@@ -10,7 +11,7 @@ RESIZABLE = (np.uint8, np.uint16, np.int16, np.float32, np.float64)
 """The types of number that OpenCV resizes; it stops at every other."""
 
 
-def check_image(image, name: str = "An image", channels: Sequence[int | None] = (3,)) -> np.ndarray:
+def check_image(image: ArrayLike, name: str = "An image", channels: Sequence[int | None] = (3,)) -> np.ndarray:
     """Return ``image`` as an array, uint8 (H, W, 3), of at least one pixel; refuse anything else.
 
     Args:
@@ -26,21 +27,18 @@ def check_image(image, name: str = "An image", channels: Sequence[int | None] = 
     wanted = " or ".join("(H, W)" if count is None else f"(H, W, {count})" for count in channels)
     found = array.shape[2] if array.ndim == 3 else None
     if array.ndim not in (2, 3) or found not in channels or not array.size:
-        got, remedy = f"{array.dtype} {array.shape}", _shape_remedy(array)
+        remedy = _shape_remedy(array)
     elif array.dtype != np.uint8:
-        got, remedy = f"{array.dtype} {array.shape}", _dtype_remedy(array)
+        remedy = _dtype_remedy(array)
     else:
         return array
-    raise ValueError(f"{name} must be uint8 {wanted}, got {got}. {remedy}")
+    raise ValueError(f"{name} must be uint8 {wanted}, got {array.dtype} {array.shape}. {remedy}")
 
 
 def check_resizable(image, size: tuple[int, int]) -> np.ndarray:
     """Return an array (H, W) or (H, W, C) of numbers that OpenCV can resize, in the machine's byte order.
 
     An array that has the ``size`` already may be of any dtype.
-
-    Raises:
-        ValueError: another rank, no pixels, or another dtype; the message says how to convert it.
     """
     refuse_mask(image, "An image to resize")
     array = np.asarray(image)

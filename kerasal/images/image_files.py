@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from kerasal.archive_check import first_line
 from kerasal.files import replacing
 from kerasal.images.image_check import check_image
 
@@ -54,7 +55,7 @@ def read(path: str | os.PathLike) -> np.ndarray:
     except (PermissionError, MemoryError, _NotRead):
         raise
     except Exception as error:  # on damaged files Pillow's decoders raise anything, such as RuntimeError for AVIF
-        raise ValueError(f"{path} is a damaged or truncated image: {_reason(error)}.") from error
+        raise ValueError(f"{path} is a damaged or truncated image: {first_line(error).rstrip('.')}.") from error
 
 
 def frames(path: str | os.PathLike) -> int:
@@ -72,7 +73,7 @@ def frames(path: str | os.PathLike) -> int:
     except (FileNotFoundError, PermissionError, MemoryError):
         raise
     except Exception as error:
-        raise ValueError(f"{path} is a damaged or truncated image: {_reason(error)}.") from error
+        raise ValueError(f"{path} is a damaged or truncated image: {first_line(error).rstrip('.')}.") from error
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -96,10 +97,6 @@ def write(path: str | os.PathLike, image: np.ndarray) -> pathlib.Path:
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary, quality=92)
     return path
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 class _NotRead(ValueError):

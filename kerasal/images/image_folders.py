@@ -1,11 +1,11 @@
-"""Many image files: found in folders, and read by threads ahead of whoever uses them."""
+"""Many image files: found in folders, told apart by their names, and read by threads ahead of whoever uses them."""
 
 import os
 import pathlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from kerasal.images.image_files import read
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _PENDING = 64
+_Value = TypeVar("_Value")
 
 
 def find_files(paths: Iterable[str | os.PathLike]) -> list[pathlib.Path]:
@@ -29,7 +30,7 @@ def find_files(paths: Iterable[str | os.PathLike]) -> list[pathlib.Path]:
     found: list[pathlib.Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(_inside(path))
+            found += list_files(path)[0]
         elif path.exists() or path.is_symlink():  # a link to nothing is for the reader to name, like a damaged file
             found.append(path)
         else:
@@ -63,18 +64,55 @@ def read_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def image_stem(name: str) -> str:
-    """Return an image's name without its folder and its suffix, if what follows the last dot is one."""
+def key_by_stem(
+    entries: Iterable[tuple[str, _Value]], file: pathlib.Path, split: str | None = None
+) -> dict[str, _Value]:
+    """Return image stem -> value for the images that ``file`` names, without their folders and suffixes.
+
+    Two images of one stem are refused, so that the fixations of none are lost; names are spelled as in ``train/1.jpg``.
+    If the file names images in the folder ``split``, only those count.
+    """
+    entries = list(entries)
+    if split is not None:
+        entries = [entry for entry in entries if pathlib.PureWindowsPath(entry[0]).parent.name == split] or entries
+    keyed: dict[str, _Value] = {}
+    spelled: dict[str, str] = {}
+    for name, value in entries:
+        stem = take_stem(name, spelled, file)
+        if stem in keyed:
+            raise ValueError(f"{file}: each image must have a file name of its own, got {name!r} twice. Keep one.")
+        keyed[stem] = value
+    return keyed
+
+
+def take_stem(name: str, spelled: dict[str, str], file: pathlib.Path) -> str:
+    """Return the stem of an image's name and note in ``spelled`` how the name was spelled."""
     path = pathlib.PureWindowsPath(name)  # which takes either kind of slash
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+    stem = path.stem if path.suffix.lower() in SUFFIXES else path.name
+    if not stem:
+        raise ValueError(f"{file}: each image must have a name, got {name!r}. Complete or remove that entry.")
+    other = spelled.setdefault(stem, name)
+    if other != name:
+        raise ValueError(
+            f"{file}: each image must have a file name of its own, got {other!r} and {name!r}, which are both {stem!r} "
+            "without folder and suffix. Rename one, or keep each folder in a file of its own."
+        )
+    return stem
 
 
-def _inside(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+def list_files(folder: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """Return the images and the other files of a folder, at any depth, hidden ones left out, sorted."""
+    files = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield pathlib.Path(parent, name)
+        files += [pathlib.Path(parent, name) for name in names if not name.startswith(".")]
+    files.sort()
+    return [file for file in files if is_image(file)], [file for file in files if not is_image(file)]
+
+
+def is_image(file: pathlib.Path) -> bool:
+    """Tell by its suffix whether a file is an image."""
+    return file.name.lower().endswith(SUFFIXES)
 
 
 def read_images(photos: Any) -> list[np.ndarray] | None:

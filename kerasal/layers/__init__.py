@@ -1,17 +1,23 @@
 """Layers that networks of this field are made of and Keras does not have; saved models find them by name."""
 
 from kerasal import _keras as _keras
-from kerasal.layers.convolutions import GroupedConv2D as GroupedConv2D
-from kerasal.layers.convolutions import MaxFilterRMS as MaxFilterRMS
-from kerasal.layers.convolutions import ReflectionPadding2D as ReflectionPadding2D
-from kerasal.layers.jitter import RandomZeroing as RandomZeroing
-from kerasal.layers.map_layers import CenterBias as CenterBias
-from kerasal.layers.map_layers import GaussianBlur as GaussianBlur
-from kerasal.layers.map_layers import ResizeLike as ResizeLike
-from kerasal.layers.map_layers import center_bias_switched_off as center_bias_switched_off
-from kerasal.layers.maxout import LAYOUTS as LAYOUTS
-from kerasal.layers.maxout import Maxout as Maxout
-from kerasal.layers.maxout import reorder_maxout as reorder_maxout
-from kerasal.layers.normalization import LocalResponseNormalization as LocalResponseNormalization
-from kerasal.layers.normalization import LogDensity as LogDensity
-from kerasal.layers.normalization import MinMax as MinMax
+from kerasal.layers.channel_layers import LAYOUTS, LocalResponseNormalization, Maxout, reorder_maxout
+from kerasal.layers.convolutions import GroupedConv2D, MaxFilterRMS, RandomZeroing, ReflectionPadding2D
+from kerasal.layers.map_layers import CenterBias, GaussianBlur, LogDensity, MinMax, ResizeLike, center_bias_switched_off
+
+__all__ = [
+    "CenterBias",
+    "GaussianBlur",
+    "GroupedConv2D",
+    "LAYOUTS",
+    "LocalResponseNormalization",
+    "LogDensity",
+    "MaxFilterRMS",
+    "Maxout",
+    "MinMax",
+    "RandomZeroing",
+    "ReflectionPadding2D",
+    "ResizeLike",
+    "center_bias_switched_off",
+    "reorder_maxout",
+]

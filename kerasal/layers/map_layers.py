@@ -1,34 +1,58 @@
-"""Layers on maps: enlarging, blurring, and the bias towards the centre."""
+"""Layers on maps: enlarging, blurring, the bias towards the centre, and what scales them to 0..1 or to a density."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from kerasal.checks import check_choice
+from kerasal.layers.convolutions import PlainLayer
 
 import keras
 import tensorflow as tf
-from keras import ops
+
+ops: Any = keras.ops  # whose stubs let every function return None
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class ResizeLike(keras.layers.Layer):
     """Resize the first input (N, h, w, C) bilinearly to the height and width of the second, corners not aligned."""
 
-    def compute_output_shape(self, input_shape):
-        """Return the second shape with the first's channels."""
+    def compute_output_shape(self, input_shape: Any) -> Any:
         maps, images = input_shape
         return (maps[0], images[1], images[2], maps[3])
 
-    def call(self, inputs):
-        """Return the resized maps."""
+    def call(self, inputs: Any) -> Any:
         maps, images = inputs
         sides = [known or ops.shape(images)[axis] for axis, known in ((1, images.shape[1]), (2, images.shape[2]))]
         return ops.cast(tf.image.resize(maps, sides), maps.dtype)  # Keras' own takes no sizes known only when run
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class GaussianBlur(keras.layers.Layer):
+class MinMax(PlainLayer):
+    """Scale each map (H, W, …) of a batch to 0..1 by its own minimum and maximum; a constant map becomes 0."""
+
+    def call(self, inputs: Any) -> Any:
+        axes = tuple(range(1, len(inputs.shape)))
+        low, high = ops.min(inputs, axis=axes, keepdims=True), ops.max(inputs, axis=axes, keepdims=True)
+        span = high - low
+        return (inputs - low) / ops.where(ops.equal(span, 0), ops.ones_like(span), span)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class LogDensity(PlainLayer):
+    """Normalise maps (N, H, W) of any values to log-densities: log p with Σ p = 1 over the pixels of each map.
+
+    Source: Kümmerer et al. 2016, "DeepGaze II", section 2; Vig et al. 2014 for the softmax over pixels.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        return inputs - ops.logsumexp(inputs, axis=(1, 2), keepdims=True)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class GaussianBlur(PlainLayer):
     """Blur maps (N, H, W) by a Gaussian, the edge's values repeated beyond it; its width fixed, or learned.
 
     Args:
@@ -36,13 +60,14 @@ class GaussianBlur(keras.layers.Layer):
         learned: train it.
         truncate: how many of the starting standard deviations the kernel reaches to each side; one that is learned may
             grow by a third before the default cuts off more than three of it would.
-        **options: those of ``keras.layers.Layer``.
 
     Raises:
         ValueError: a standard deviation that is not above 0.
 
     Source: the last layer of Kümmerer et al. 2016, "DeepGaze II", section 2.
     """
+
+    settings = ("sigma", "learned", "truncate")
 
     def __init__(self, sigma: float = 1.0, learned: bool = True, truncate: float = 4.0, **options):
         super().__init__(**options)
@@ -51,17 +76,11 @@ class GaussianBlur(keras.layers.Layer):
         self.sigma, self.learned, self.truncate = float(sigma), bool(learned), float(truncate)
         self.radius = max(1, int(np.ceil(self.truncate * self.sigma)))
 
-    def build(self, input_shape):
-        """Make the variable; the standard deviation is kept as its logarithm, so that it stays above 0."""
-        start = keras.initializers.Constant(np.log(self.sigma))
+    def build(self, input_shape: Any) -> None:
+        start = keras.initializers.Constant(np.log(self.sigma))  # as a logarithm it stays above 0
         self.log_sigma = self.add_weight(shape=(), initializer=start, trainable=self.learned, name="log_sigma")
 
-    def compute_output_shape(self, input_shape):
-        """Return the same shape."""
-        return input_shape
-
-    def call(self, inputs):
-        """Return the blurred maps."""
+    def call(self, inputs: Any) -> Any:
         places = ops.arange(-self.radius, self.radius + 1, dtype="float32")
         weights = ops.exp(-0.5 * ops.square(places / ops.exp(self.log_sigma)))
         weights = ops.cast(weights / ops.sum(weights), inputs.dtype)
@@ -73,13 +92,9 @@ class GaussianBlur(keras.layers.Layer):
             maps = ops.conv(ops.take(maps, indices, axis=axis), kernel, padding="valid", data_format="channels_last")
         return ops.reshape(maps, ops.shape(inputs))
 
-    def get_config(self):
-        """Return what builds this layer again."""
-        return {**super().get_config(), "sigma": self.sigma, "learned": self.learned, "truncate": self.truncate}
-
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class CenterBias(keras.layers.Layer):
+class CenterBias(PlainLayer):
     """Weigh maps (N, H, W) or (N, H, W, 1) by a Gaussian in their centre, or add it; fixed, or learned with the net.
 
     With x and y from -1/2 to 1/2 over the map, G = exp(-((x / sx)² + (y / sy)²) / 2); the output is y·G
@@ -92,7 +107,6 @@ class CenterBias(keras.layers.Layer):
         amount: the start of a, for ``mode="add"``.
         mode: "multiply" or "add".
         learned: train the standard deviations, and a.
-        **options: those of ``keras.layers.Layer``.
 
     Raises:
         ValueError: another mode, or a standard deviation that is not above 0.
@@ -101,7 +115,9 @@ class CenterBias(keras.layers.Layer):
     simplest form; Judd et al. 2009 for the fixed one.
     """
 
-    def __init__(self, sigma=0.25, amount: float = 0.5, mode: str = "multiply", learned: bool = True, **options):
+    settings = ("sigma", "amount", "mode", "learned")
+
+    def __init__(self, sigma: Any = 0.25, amount: float = 0.5, mode: str = "multiply", learned: bool = True, **options):
         super().__init__(**options)
         self.sigma = tuple(float(one) for one in np.broadcast_to(sigma, 2))
         check_choice("mode", mode, ("multiply", "add"))
@@ -109,27 +125,17 @@ class CenterBias(keras.layers.Layer):
             raise ValueError(f"sigma: expected standard deviations above 0, received {sigma!r}.")
         self.amount, self.mode, self.learned = float(amount), mode, bool(learned)
 
-    def build(self, input_shape):
-        """Make the variables; standard deviations are kept as logarithms, so that they stay above 0."""
-        start = np.log(self.sigma).astype(np.float32)
+    def build(self, input_shape: Any) -> None:
+        start = np.log(self.sigma).astype(np.float32)  # as logarithms they stay above 0
         self.log_sigma = self.add_weight(
             shape=(2,), initializer=lambda *_, **__: start, trainable=self.learned, name="log_sigma"
         )
         if self.mode == "add":
-            self.height = self.add_weight(
-                shape=(),
-                initializer=keras.initializers.Constant(self.amount),
-                trainable=self.learned,
-                name="amount",
-            )
+            start = keras.initializers.Constant(self.amount)
+            self.height = self.add_weight(shape=(), initializer=start, trainable=self.learned, name="amount")
         self.switched = self.add_weight(shape=(), initializer="ones", trainable=False, name="switched")
 
-    def compute_output_shape(self, input_shape):
-        """Return the same shape."""
-        return input_shape
-
-    def call(self, inputs):
-        """Return the weighed maps."""
+    def call(self, inputs: Any) -> Any:
         sides = [known or ops.shape(inputs)[axis] for axis, known in ((1, inputs.shape[1]), (2, inputs.shape[2]))]
         rows, columns = (
             ops.exp(-0.5 * (self._places(side) / ops.exp(self.log_sigma[axis])) ** 2) for axis, side in enumerate(sides)
@@ -146,14 +152,9 @@ class CenterBias(keras.layers.Layer):
         side = ops.cast(side, "float32")
         return (ops.arange(0, side, dtype="float32") + 0.5) / side - 0.5
 
-    def get_config(self):
-        """Return what builds this layer again."""
-        own = {"sigma": self.sigma, "amount": self.amount, "mode": self.mode, "learned": self.learned}
-        return {**super().get_config(), **own}
-
 
 @contextlib.contextmanager
-def center_bias_switched_off(net: keras.Model):
+def center_bias_switched_off(net: keras.Model) -> Iterator[list[CenterBias]]:
     """Switch off every ``CenterBias`` of ``net``, at any depth, for the length of a context; yield those layers."""
     found = [layer for layer in net._flatten_layers() if isinstance(layer, CenterBias)]
     before = [float(ops.convert_to_numpy(layer.switched)) for layer in found]

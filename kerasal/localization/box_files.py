@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from kerasal.fixations.image_names import take_stem
+from kerasal.images.image_folders import take_stem
 from kerasal.names import unknown_name_message
 
 COLUMNS = ("image", "class", "box", "width", "height")

@@ -9,33 +9,72 @@ without fixations) scores 0 and has a zero gradient, never NaN. That is the only
 which raises or warns, and ``KLDLoss`` takes predictions below 0 for 0.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from kerasal import _keras as _keras
 from kerasal.losses.scores import EPSILON, cc, kld, log_likelihood, nss, similarity
 
 import keras
-from keras import ops
+
+ops: Any = keras.ops  # whose stubs let every function return None
+
+__all__ = [
+    "CC",
+    "CCLoss",
+    "KLD",
+    "KLDLoss",
+    "LogLikelihoodLoss",
+    "NSS",
+    "NSSLoss",
+    "Similarity",
+    "SimilarityLoss",
+    "WeightedSum",
+]
+
+
+class _Negated(keras.losses.Loss):
+    """One of the functions of ``scores``, negated: of each image, (N,)."""
+
+    function: Callable[..., Any]
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return -type(self).function(y_true, y_pred)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class NSSLoss(keras.losses.Loss):
+class NSSLoss(_Negated):
     """The negated normalized scanpath saliency; ``y_true`` is a map of fixations, not a density.
 
     Raises:
         tf.errors.InvalidArgumentError: ``y_true`` has fractional values (where TensorFlow can check it).
     """
 
-    def call(self, y_true, y_pred):
-        """Return -NSS of each image, (N,)."""
-        return -nss(y_true, y_pred)
+    function = staticmethod(nss)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class CCLoss(keras.losses.Loss):
+class CCLoss(_Negated):
     """The negated correlation with the density, -1 to 1."""
 
-    def call(self, y_true, y_pred):
-        """Return -CC of each image, (N,)."""
-        return -cc(y_true, y_pred)
+    function = staticmethod(cc)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class SimilarityLoss(_Negated):
+    """The negated histogram intersection after min-max scaling, -1 to 0."""
+
+    function = staticmethod(similarity)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class LogLikelihoodLoss(_Negated):
+    """The negated log-likelihood of fixations, bits a fixation above a uniform map; ``y_true`` is a map of fixations.
+
+    Its difference between two predictors is the information gain of the one over the other.
+    """
+
+    function = staticmethod(log_likelihood)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
@@ -51,34 +90,11 @@ class KLDLoss(keras.losses.Loss):
         super().__init__(**options)
         self.epsilon = epsilon
 
-    def call(self, y_true, y_pred):
-        """Return the divergence of each image, (N,)."""
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         return kld(y_true, y_pred, self.epsilon)
 
-    def get_config(self):
-        """Return what builds this loss again."""
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon}
-
-
-@keras.saving.register_keras_serializable(package="kerasal")
-class SimilarityLoss(keras.losses.Loss):
-    """The negated histogram intersection after min-max scaling, -1 to 0."""
-
-    def call(self, y_true, y_pred):
-        """Return -similarity of each image, (N,)."""
-        return -similarity(y_true, y_pred)
-
-
-@keras.saving.register_keras_serializable(package="kerasal")
-class LogLikelihoodLoss(keras.losses.Loss):
-    """The negated log-likelihood of fixations, bits a fixation above a uniform map; ``y_true`` is a map of fixations.
-
-    Its difference between two predictors is the information gain of the one over the other.
-    """
-
-    def call(self, y_true, y_pred):
-        """Return minus the bits of each image, (N,)."""
-        return -log_likelihood(y_true, y_pred)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
@@ -98,17 +114,18 @@ class WeightedSum(keras.losses.Loss):
         ValueError: as many weights, or channels, as losses are expected.
     """
 
-    def __init__(self, losses, weights, channels=None, **options):
+    def __init__(
+        self, losses: Sequence[Any], weights: Sequence[float], channels: Sequence[int] | None = None, **options
+    ):
         super().__init__(**options)
-        self.losses = [keras.losses.get(loss) for loss in losses]
+        self.losses: list[Any] = [keras.losses.get(loss) for loss in losses]
         self.weights = [float(weight) for weight in weights]
         self.channels = None if channels is None else [int(channel) for channel in channels]
         for argument, given in (("weights", self.weights), ("channels", self.channels)):
             if given is not None and len(given) != len(self.losses):
                 raise ValueError(f"{argument}: expected {len(self.losses)}, one for each loss, received {len(given)}.")
 
-    def call(self, y_true, y_pred):
-        """Return the sum for each image, (N,)."""
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         total = 0.0
         for position, (loss, weight) in enumerate(zip(self.losses, self.weights, strict=True)):
             truth = y_true if self.channels is None else y_true[..., self.channels[position]]
@@ -117,14 +134,12 @@ class WeightedSum(keras.losses.Loss):
             total = total + weight * ops.mean(values, axis=1)
         return total
 
-    def get_config(self):
-        """Return what builds this loss again."""
+    def get_config(self) -> dict[str, Any]:
         losses = [keras.losses.serialize(loss) for loss in self.losses]
         return {**super().get_config(), "losses": losses, "weights": self.weights, "channels": self.channels}
 
     @classmethod
-    def from_config(cls, config):
-        """Build the loss from ``get_config``."""
+    def from_config(cls, config: dict[str, Any]) -> Any:
         losses = [keras.losses.deserialize(loss) for loss in config["losses"]]
         return cls(**{**config, "losses": losses})
 
@@ -132,20 +147,15 @@ class WeightedSum(keras.losses.Loss):
 class _Mean(keras.metrics.MeanMetricWrapper):
     """The mean over images of one of the functions above."""
 
-    function = None
+    function: Callable[..., Any]
 
     def __init__(self, name=None, dtype=None):
-        super().__init__(type(self).function, name=name or type(self).function.__name__, dtype=dtype)
-        self._direction = "down" if type(self).function is kld else "up"
+        function = type(self).function
+        super().__init__(function, name=name or function.__name__, dtype=dtype)
+        self._direction = "down" if function is kld else "up"
 
-    def get_config(self):
-        """Return what builds this metric again."""
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}
-
-    @classmethod
-    def from_config(cls, config):
-        """Build the metric from ``get_config``."""
-        return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")

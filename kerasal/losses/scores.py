@@ -1,11 +1,13 @@
 """The metrics of ``kerasal.losses`` as differentiable functions of tensors."""
 
+from typing import Any
+
 import numpy as np
 
 import keras
 import tensorflow as tf
-from keras import ops
 
+ops: Any = keras.ops  # whose stubs let every function return None
 _FLOOR = 1e-12
 EPSILON = 2.0**-23  # float32: Matlab's 2**-52 would vanish in 1 + epsilon
 
@@ -20,7 +22,7 @@ def _maps(values):
     return ops.reshape(values, (ops.shape(values)[0], -1))
 
 
-def _pair(y_true, y_pred):
+def _pair(y_true: Any, y_pred: Any) -> Any:
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     truth, predicted = _maps(y_true), _maps(y_pred)
     sides = zip(y_true.shape[1:3], y_pred.shape[1:3], strict=True)  # as many pixels are not enough: (12, 16), (16, 12)
@@ -54,59 +56,54 @@ def _norm(centred):
 
 def _shares(maps):
     """Return maps scaled to sum 1, values below 0 as 0."""
-    positive = ops.relu(maps)
-    largest = ops.stop_gradient(ops.max(positive, axis=1, keepdims=True))
-    scaled = _safe_divide(positive, largest)
+    scaled = _by_largest(maps)
     return _safe_divide(scaled, ops.sum(scaled, axis=1, keepdims=True))
 
 
-def _scale(maps):
-    """Return maps scaled to 0..1 and then to sum 1 (MIT's similarity)."""
-    return _shares(maps - ops.min(maps, axis=1, keepdims=True))
+def _by_largest(maps):
+    """Return maps over their largest values, values below 0 as 0."""
+    positive = ops.relu(maps)
+    return _safe_divide(positive, ops.stop_gradient(ops.max(positive, axis=1, keepdims=True)))
 
 
-def _refuse_density(fixations):
-    """Refuse fractional values where they can be seen: eagerly, and in a graph that XLA does not compile."""
-    tf.debugging.Assert(
-        tf.reduce_all(tf.equal(fixations, tf.round(fixations))),
-        ["NSS: expected y_true to be a map of fixations (whole numbers), received a density. Pass the fixations."],
-    )
-
-
-def nss(y_true, y_pred):
+def nss(y_true: Any, y_pred: Any) -> Any:
     """Compute the NSS of each map, (N,); ``y_true`` counts every fixation, and N - 1 is in the standard deviation.
 
     Raises:
         tf.errors.InvalidArgumentError: ``y_true`` has fractional values (where TensorFlow can check it).
     """
     fixations, predicted = _pair(y_true, y_pred)
-    _refuse_density(fixations)
+    tf.debugging.Assert(  # seen eagerly, and in a graph that XLA does not compile
+        tf.reduce_all(tf.equal(fixations, tf.round(fixations))),
+        ["NSS: expected y_true to be a map of fixations (whole numbers), received a density. Pass the fixations."],
+    )
     centred = _center(predicted)
     pixels = ops.cast(ops.shape(predicted)[1], predicted.dtype)
     scores = _safe_divide(centred, _norm(centred)) * ops.sqrt(pixels - 1)
     return _safe_divide(ops.sum(scores * fixations, axis=1), ops.sum(fixations, axis=1))
 
 
-def cc(y_true, y_pred):
+def cc(y_true: Any, y_pred: Any) -> Any:
     """Compute Pearson's correlation of each map with its density, (N,)."""
     truth, predicted = (_center(maps) for maps in _pair(y_true, y_pred))
     product = _safe_divide(truth, _norm(truth)) * _safe_divide(predicted, _norm(predicted))
     return ops.sum(product, axis=1)
 
 
-def kld(y_true, y_pred, epsilon: float = EPSILON):
+def kld(y_true: Any, y_pred: Any, epsilon: float = EPSILON) -> Any:
     """Compute the KL divergence of each map from its density in nats, (N,)."""
     truth, predicted = (_shares(maps) for maps in _pair(y_true, y_pred))
     return ops.sum(truth * ops.log(epsilon + truth / (predicted + epsilon)), axis=1)
 
 
-def similarity(y_true, y_pred):
+def similarity(y_true: Any, y_pred: Any) -> Any:
     """Compute the histogram intersection of each map with its density after min-max scaling, (N,)."""
-    truth, predicted = (_scale(maps) for maps in _pair(y_true, y_pred))
+    pair = _pair(y_true, y_pred)
+    truth, predicted = (_shares(maps - ops.min(maps, axis=1, keepdims=True)) for maps in pair)
     return ops.sum(ops.minimum(truth, predicted), axis=1)
 
 
-def log_likelihood(y_true, y_pred):
+def log_likelihood(y_true: Any, y_pred: Any) -> Any:
     """Return the mean log-likelihood of the fixations under the map as a density, (N,), in bits above a uniform one.
 
     Σ c · log2(n p) / Σ c, with the counts c of the n pixels and p the map scaled to sum 1. Values of the map below
@@ -115,8 +112,6 @@ def log_likelihood(y_true, y_pred):
     Source: Kümmerer, Wallis & Bethge 2015, "Information-theoretic model comparison unifies saliency metrics".
     """
     counts, maps = _pair(y_true, y_pred)
-    positive = ops.relu(maps)
-    largest = ops.stop_gradient(ops.max(positive, axis=1, keepdims=True))
-    scaled = ops.maximum(_safe_divide(positive, largest), _FLOOR)
+    scaled = ops.maximum(_by_largest(maps), _FLOOR)
     bits = (ops.log(scaled) - ops.log(ops.mean(scaled, axis=1, keepdims=True))) / np.log(2.0)
     return _safe_divide(ops.sum(counts * bits, axis=1), ops.sum(counts, axis=1))

@@ -25,12 +25,13 @@ emd                density        0..       --       how far mass has to move, i
 **Maps** are (H, W) numbers of any kind, cast to float64 first; inputs are never changed. **Fixations** are a map of
 that shape (non-zero = fixated, whole numbers = repeated fixations) or (n, 2) pixel coordinates (x, y), 0-based, whose
 fractions are dropped. ``duplicates=False`` uses each fixated pixel once (MIT), ``True`` every fixation (Tuebingen).
-**Densities** are blurred fixations (``blur_fixations``).
+**Densities** are (H, W) blurred fixations (``blur_fixations``). ``resize="matlab"`` allows a map of another size than
+the ground truth; ``name`` is the image, for messages. These arguments are the same in every metric.
 
 Bad input raises ``ValueError`` with the argument's and the image's ``name``: NaN or infinite values; no fixations;
 coordinates outside the map; a density where fixations belong; every pixel fixated (``auc`` against unfixated pixels,
 ``auc_judd``); negative values in ``kld`` (after resizing too); log-densities whose exp does not sum to 1; a map of
-another size than the ground truth, unless ``resize="matlab"`` (bicubic a = -0.5, antialiased, symmetric edges). A
+another size than the ground truth, unless it is resized (bicubic a = -0.5, antialiased, symmetric edges). A
 constant map scores .5 in every AUC and 0 in ``nss``; ``cc``, ``similarity`` and ``information_gain`` are NaN with a
 warning, as ``kld`` and ``emd`` are for a map of zeros.
 
@@ -39,10 +40,9 @@ AUC draws 77 % negative values, another uses a disc in the centre; one Judd is o
 decimals; one changes the caller's map; uint8 maps overflow in the Matlab code (Judd .22 for .48).
 """
 
-from kerasal.metrics.baselines import BASELINES, center_map
-from kerasal.metrics.blur import SIGMAS, blur_fixations, pixels_of_degrees
+from kerasal.metrics.blur import BASELINES, SIGMAS, blur_fixations, center_map, pixels_of_degrees
 from kerasal.metrics.coursework_metrics import coursework_scores
-from kerasal.metrics.distributions import cc, kld, similarity
+from kerasal.metrics.distributions import cc, emd, kld, similarity
 from kerasal.metrics.evaluator import evaluate
 from kerasal.metrics.folder_scores import evaluate_folder
 from kerasal.metrics.pointwise import information_gain, nss
@@ -50,7 +50,6 @@ from kerasal.metrics.roc_areas import auc, auc_judd
 from kerasal.metrics.score_report import ScoreReport
 from kerasal.metrics.stepped import auc_borji, auc_shuffled
 from kerasal.metrics.summary import summarize
-from kerasal.metrics.transport import emd
 
 __all__ = [
     "BASELINES",

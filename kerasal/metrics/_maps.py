@@ -5,6 +5,7 @@ import functools
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasal.checks import refuse_mask
 
@@ -24,37 +25,34 @@ class Map:
         return self.low == self.high
 
 
+MapLike = ArrayLike | Map
+"""What public functions take for a map, and one another's."""
+
+
 def subject(argument: str, name: str | None) -> str:
     """Return how messages call ``argument``: with the image's name where there is one."""
     return argument if name is None else f"{argument} of image {str(name)!r}"
 
 
 def array_of(value, argument: str, name: str | None = None) -> np.ndarray:
-    """Return ``value`` as a two-dimensional float64 array (the same memory where it already is one).
-
-    Raises:
-        ValueError: not numbers, or neither (H, W) nor (H, W, 1).
-    """
-    refuse_mask(value, subject(argument, name))
+    """Return ``value`` as a two-dimensional float64 array (the same memory where it already is one)."""
+    what = subject(argument, name)
+    refuse_mask(value, what)
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{subject(argument, name)}: expected an array of real numbers, received dtype {array.dtype}.")
+        raise ValueError(f"{what}: expected an array of real numbers, received dtype {array.dtype}.")
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim != 2 or array.size == 0:
         raise ValueError(
-            f"{subject(argument, name)}: expected one map of shape (H, W), received shape {array.shape}. "
+            f"{what}: expected one map of shape (H, W), received shape {array.shape}. "
             "Pass one image at a time and one channel."
         )
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def map_of(value, argument: str, name: str | None = None, *, shape=None, resize: str | None = None) -> Map:
-    """Check a map against NaN, infinite values and, where one is given, the ground truth's ``shape``.
-
-    Raises:
-        ValueError: what is wrong, with which argument and image.
-    """
+    """Check a map against NaN, infinite values and, where one is given, the ground truth's ``shape``."""
     if isinstance(value, Map) and (shape is None or value.shape == shape):
         return value
     array = value.values.reshape(value.shape) if isinstance(value, Map) else array_of(value, argument, name)
@@ -68,27 +66,19 @@ def map_of(value, argument: str, name: str | None = None, *, shape=None, resize:
         # rounding would give a constant map a contrast of 1e-17, which metrics would scale up to 1
         array = np.full(shape, low) if low == high else imresize(array, shape)
         low, high = float(array.min()), float(array.max())
-    array, low, high = _tame(array, low, high)
-    return Map(array.reshape(-1), array.shape, low, high)
-
-
-def _tame(array: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float, float]:
-    """Scale values whose squares would over- or underflow by a power of two, which no metric notices."""
     largest = max(abs(low), abs(high))
-    if largest == 0 or 2.0**-400 < largest < 2.0**400:
-        return array, low, high
-    factor = 2.0 ** -np.clip(np.floor(np.log2(largest)), -1000, 1000)
-    return array * factor, low * factor, high * factor
+    if largest and not 2.0**-400 < largest < 2.0**400:  # squares would over- or underflow; no metric notices the scale
+        factor = 2.0 ** -np.clip(np.floor(np.log2(largest)), -1000, 1000)
+        array, low, high = array * factor, low * factor, high * factor
+    return Map(array.reshape(-1), array.shape, low, high)
 
 
 def _range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, float]:
     low, high = float(array.min()), float(array.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
-        raise ValueError(
-            f"{subject(argument, name)}: expected finite values, "
-            f"received {bad} NaN or infinite ones among {array.size}."
-        )
+        what = subject(argument, name)
+        raise ValueError(f"{what}: expected finite values, received {bad} NaN or infinite ones among {array.size}.")
     return low, high
 
 

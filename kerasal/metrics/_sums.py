@@ -22,8 +22,7 @@ def _blockwise(term: Callable, *arrays: np.ndarray, length: int = _BLOCK) -> flo
 
 def _product(first: np.ndarray, second: np.ndarray) -> float:
     """Return the sum of the products, in one thread."""
-    ends = range(0, first.size, _BLOCK)
-    return float(sum(np.dot(first[start : start + _BLOCK], second[start : start + _BLOCK]) for start in ends))
+    return _blockwise(lambda one, two, out: np.dot(one, two), first, second)
 
 
 def moments(values: np.ndarray) -> tuple[float, float]:
@@ -93,7 +92,7 @@ def relative_entropy(truth: np.ndarray, model: np.ndarray, totals: tuple[float, 
 
 
 _BUCKETS = 1 << 14  # their counts (128 KiB) stay in the cache
-_BLOCK = 1 << 16  # pixels at a time, so that the temporaries stay there too
+_PIXELS = 1 << 16  # at a time, so that the temporaries stay there too
 _FEW = 4  # so many thresholds are cheaper one by one
 
 
@@ -102,12 +101,6 @@ def count_above(values: np.ndarray, thresholds: np.ndarray, low: float, high: fl
 
     Every pixel falls into one of 16,384 equal buckets between ``low`` and ``high``; rounding keeps their order, so only
     the pixels that share a bucket with a threshold have to be compared with it. Cost: linear in the pixels.
-
-    Args:
-        values: float64 in one dimension, within ``low`` and ``high``.
-        thresholds: float64, ascending, distinct, within ``low`` and ``high``.
-        low: the smallest value.
-        high: the largest value.
     """
     if thresholds.size <= _FEW:
         at_least = count_at_least(values, thresholds)
@@ -120,10 +113,10 @@ def count_above(values: np.ndarray, thresholds: np.ndarray, low: float, high: fl
     shared[0] = False  # by the ceiling it holds the smallest value alone, often half the image
     counts = np.zeros(shared.size, np.int64)
     close = []
-    buffer = np.empty(min(_BLOCK, values.size))
+    buffer = np.empty(min(_PIXELS, values.size))
     bucket = np.empty(buffer.size, np.intp)
-    for start in range(0, values.size, _BLOCK):
-        block = values[start : start + _BLOCK]
+    for start in range(0, values.size, _PIXELS):
+        block = values[start : start + _PIXELS]
         scaled, place = buffer[: block.size], bucket[: block.size]
         np.subtract(block, low, out=scaled)
         np.multiply(scaled, scale, out=scaled)
@@ -143,9 +136,9 @@ def count_above(values: np.ndarray, thresholds: np.ndarray, low: float, high: fl
 def count_at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Return how many ``values`` reach each of the few ``thresholds``."""
     counts = np.zeros(thresholds.size, np.int64)
-    reached = np.empty(min(_BLOCK, values.size), bool)
-    for start in range(0, values.size, _BLOCK):
-        block = values[start : start + _BLOCK]
+    reached = np.empty(min(_PIXELS, values.size), bool)
+    for start in range(0, values.size, _PIXELS):
+        block = values[start : start + _PIXELS]
         for which, threshold in enumerate(thresholds):
             counts[which] += np.count_nonzero(np.greater_equal(block, threshold, out=reached[: block.size]))
     return counts

@@ -1,17 +1,36 @@
-"""From fixations to the density of fixations: a Gaussian blur, whose width must be named with every number."""
+"""From fixations to their density, a Gaussian blur whose width must be named with every number; and baseline maps.
+
+Baselines know nothing of the image, and every table should show them: the centre, and the mean of the other images.
+"""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
-from kerasal.metrics._fixations import fixations_of
+from kerasal.metrics._fixations import Fixations, FixationsLike, fixations_of
+from kerasal.metrics._maps import imresize
 
 SIGMAS = {"coursework": 19.0, "osie": 24.0}
 """Widths in use, in pixels: the coursework examiners' (640 x 480 SALICON images) and OSIE's authors' (800 x 600)."""
 
+BASELINES = {
+    "center": "a Gaussian in the centre with standard deviations of 1/4 of the width and the height",
+    "mean": "the other images' fixations on a 60 x 80 grid, blurred by 2.4 cells, plus 1 % of a uniform map",
+}
+
+_GRID = (60, 80)
+_SIGMA = 2.4  # cells: OSIE's 24 pixels of 800
+_FLOOR = 0.01
+
 
 def blur_fixations(
-    fixations, sigma: float | str, shape: tuple[int, int] | None = None, *, duplicates: bool = True, name=None
+    fixations: FixationsLike,
+    sigma: float | str,
+    shape: tuple[int, int] | None = None,
+    *,
+    duplicates: bool = True,
+    name: str | None = None,
 ) -> np.ndarray:
     """Blur fixations to a density map with a Gaussian, mirrored at the edges and cut off at 4 sigma.
 
@@ -50,11 +69,7 @@ def gaussian_blur(array: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def sigma_of(sigma: float | str) -> float:
-    """Return a width in pixels from a number or a name in ``SIGMAS``.
-
-    Raises:
-        ValueError: neither.
-    """
+    """Return a width in pixels from a number or a name in ``SIGMAS``."""
     if isinstance(sigma, str) and sigma in SIGMAS:
         return SIGMAS[sigma]
     if isinstance(sigma, str) or not (math.isfinite(sigma) and sigma > 0):
@@ -92,3 +107,43 @@ def _spread(size: int, sigma: float, centres: np.ndarray) -> np.ndarray:
     flat = place * centres.size + np.arange(centres.size)[:, None]
     weights = np.broadcast_to(kernel, place.shape).reshape(-1)
     return np.bincount(flat.reshape(-1), weights=weights, minlength=size * centres.size).reshape(size, centres.size)
+
+
+def center_map(shape: tuple[int, int]) -> np.ndarray:
+    """Return the centre Gaussian for a map of ``shape``: exp(-((x / (W/4))^2 + (y / (H/4))^2) / 2) from the middle."""
+    rows, columns = (np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / (size / 4)) ** 2) for size in shape)
+    return rows[:, None] * columns
+
+
+class MeanMap:
+    """The mean fixation density of a set of images, and for one of them the mean of all the others.
+
+    Fixations are gathered in fractions of the image, each image weighing the same, so that images may differ in size.
+    """
+
+    def __init__(self, everyone: Iterable[Fixations] = ()):
+        self._total, self.images = np.zeros(_GRID), 0
+        for fixated in everyone:
+            self.add(fixated)
+
+    def add(self, fixated: Fixations) -> None:
+        """Take in the fixations of an image."""
+        self._total += _histogram(fixated)
+        self.images += 1
+
+    def without(self, fixated: Fixations) -> np.ndarray:
+        """Return the mean density of the other images at the size of this one."""
+        if self.images < 2:
+            raise ValueError('baselines: "mean" is the mean of the other images; expected at least two images.')
+        others = np.maximum(self._total - _histogram(fixated), 0.0) / (self.images - 1)
+        density = np.maximum(imresize(gaussian_blur(others, _SIGMA), fixated.shape), 0.0)  # bicubic dips below zero
+        density /= density.sum()
+        return (1 - _FLOOR) * density + _FLOOR / density.size
+
+
+def _histogram(fixated: Fixations) -> np.ndarray:
+    height, width = fixated.shape
+    y, x = np.divmod(fixated.index.astype(np.int64), width)
+    cell = ((2 * y + 1) * _GRID[0] // (2 * height)) * _GRID[1] + (2 * x + 1) * _GRID[1] // (2 * width)
+    counts = np.bincount(cell, weights=fixated.count, minlength=_GRID[0] * _GRID[1]).reshape(_GRID)
+    return counts / counts.sum()

@@ -8,9 +8,10 @@ whose report this package follows got .69, .59 and .73 with batch normalisation 
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasal.checks import refuse_mask
-from kerasal.metrics._fixations import fixations_of
+from kerasal.metrics._fixations import FixationsLike, fixations_of
 from kerasal.metrics._maps import array_of, map_of, subject
 from kerasal.metrics.blur import SIGMAS, blur_fixations, gaussian_blur
 from kerasal.metrics.distributions import cc
@@ -26,7 +27,13 @@ SMOOTH = 2.0
 
 
 def coursework_scores(
-    prediction, fixations, other_fixations, shape: tuple[int, int] | None = None, *, legacy: bool = False, name=None
+    prediction: ArrayLike,
+    fixations: FixationsLike,
+    other_fixations: FixationsLike,
+    shape: tuple[int, int] | None = None,
+    *,
+    legacy: bool = False,
+    name: str | None = None,
 ) -> dict[str, float]:
     """Score a raw network output as the examiners' script does: 8 bits, resized, blurred by 2 px, then three metrics.
 
@@ -56,11 +63,7 @@ def coursework_scores(
 
 
 def coursework_map(prediction, shape: tuple[int, int], *, legacy: bool = False, name=None) -> np.ndarray:
-    """Return the map that the script scores: float64 of ``shape`` in 0..1.
-
-    Raises:
-        ValueError: ``prediction`` is no square map, or not finite.
-    """
+    """Return the map that the script scores: float64 of ``shape`` in 0..1."""
     enlarged = enlarged_map(prediction, shape, legacy=legacy, name=name)
     if enlarged.min() == enlarged.max():  # rounding in the blur would give it a contrast, and so a score
         return enlarged

@@ -5,11 +5,10 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from kerasal.metrics.distributions import cc, kld, similarity
+from kerasal.metrics.distributions import cc, emd, kld, similarity
 from kerasal.metrics.pointwise import information_gain, nss
 from kerasal.metrics.roc_areas import auc, auc_judd
 from kerasal.metrics.stepped import auc_borji, auc_shuffled
-from kerasal.metrics.transport import emd
 from kerasal.names import unknown_name_message
 
 
@@ -34,16 +33,10 @@ class Metric:
 
     def __call__(self, saliency_map, given: Mapping[str, Any], **common) -> float:
         """Compute the metric from what is ``given`` by the names in ``needs``."""
-        arguments = [
-            self.options["baseline"] if need == "baseline" and not _named(self.options) else given[need]
-            for need in self.needs
-        ]
-        options = {key: value for key, value in self.options.items() if key != "baseline"}
-        return self.function(saliency_map, *arguments, **options, **common)
-
-
-def _named(options: Mapping[str, Any]) -> bool:
-    return isinstance(options.get("baseline", "center"), str)
+        options = dict(self.options)
+        baseline = options.pop("baseline", "center")
+        given = given if isinstance(baseline, str) else {**given, "baseline": baseline}
+        return self.function(saliency_map, *(given[need] for need in self.needs), **options, **common)
 
 
 @functools.wraps(auc)
@@ -89,10 +82,7 @@ PRESETS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "auc_judd": ("auc_judd", {"jitter": True}),
         "auc_borji": ("auc_borji", {"step": 0.01}),
         "auc_shuffled": ("auc_shuffled", {"step": 0.01}),
-        "nss": ("nss", {}),
-        "cc": ("cc", {}),
-        "similarity": ("similarity", {}),
-        "kld": ("kld", {}),
+        **{name: (name, {}) for name in ("nss", "cc", "similarity", "kld")},
     },
 }
 """Column -> (metric, options) of the benchmarks. Numbers of two presets do not belong in one table."""
@@ -103,12 +93,9 @@ def resolve(metrics: str | Iterable[str] | Mapping[str, Any] | None, available: 
 
     ``None`` is the preset ``"mit"`` as far as ``available`` input goes; everything else that is asked for must be
     computable.
-
-    Raises:
-        ValueError: an unknown name (the closest are listed), or input that a metric needs is missing.
     """
     if metrics is None:
-        wanted = {c: v for c, v in PRESETS["mit"].items() if set(METRICS[v[0]].needs) <= available}
+        wanted = computable("mit", available)
     elif isinstance(metrics, str) and metrics in PRESETS:
         wanted = PRESETS[metrics]
     elif isinstance(metrics, Mapping):
@@ -129,6 +116,11 @@ def resolve(metrics: str | Iterable[str] | Mapping[str, Any] | None, available: 
             raise ValueError(f"metrics: {column!r} needs {_SOURCES[missing[0]]}.")
         resolved[column] = dataclasses.replace(METRICS[name], options=dict(options))
     return resolved
+
+
+def computable(preset: str, available: set[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the part of a preset that needs nothing but what is ``available``."""
+    return {c: value for c, value in PRESETS[preset].items() if available.issuperset(METRICS[value[0]].needs)}
 
 
 _SOURCES = {

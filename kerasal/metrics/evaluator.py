@@ -2,16 +2,16 @@
 
 import array
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from kerasal.metrics._fixations import Fixations, fixations_of, ground_truth_shape
 from kerasal.metrics._maps import array_of, check_resize
-from kerasal.metrics.baselines import MeanMap
-from kerasal.metrics.blur import sigma_of
+from kerasal.metrics.blur import MeanMap, sigma_of
 from kerasal.metrics.definitions import resolve
 from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of
 
@@ -29,7 +29,7 @@ def evaluate(
     densities: Iterable | None = None,
     *,
     metrics: str | Iterable[str] | Mapping[str, Any] | None = None,
-    other_fixations=None,
+    other_fixations: ArrayLike | Iterable | None = None,
     baselines: Sequence[str] = ("center", "mean"),
     names: Iterable[str] | None = None,
     sigma: float | str | None = None,
@@ -70,53 +70,43 @@ def evaluate(
     scorer = Scorer(
         resolve(metrics, available), check_baselines(baselines), width if densities is None else None, resize
     )
-    shuffled = any("others" in metric.needs for metric in scorer.metrics.values())
     shapes = [tuple(np.shape(one)[:2]) for one in maps] if isinstance(maps, list | tuple | np.ndarray) else []
-    maps, first = _peek(maps)
-    everyone, mean, guessed = None, None, set()
-    if "mean" in scorer.baselines or (shuffled and other_fixations is None):
-        first_shape = array_of(first, "saliency_map").shape
-        everyone, guessed = _all_fixations(fixations, first_shape, shapes, names)
-        fixations = everyone
-        scorer, mean = _with_others(scorer, everyone, metrics, shuffled and other_fixations is None)
-    index, values = [], array.array("d")  # eight bytes a number: ten thousand images stay small
-    for position, name, one_map, fixated, density, other in _in_step(
-        maps, fixations, densities, other_fixations, names
-    ):
-        if position in guessed and tuple(np.shape(one_map)[:2]) != fixated.shape:
-            raise ValueError(
-                f"maps of image {name!r}: expected the first one's shape {fixated.shape}, "
-                f"received {tuple(np.shape(one_map)[:2])}. {_LIKE_THE_FIRST.format(first=fixated.shape)}"
-            )
-        others = pool_of(everyone, position, seed) if other is None and everyone is not None else _constant(other)
-        values.extend(scorer.score(one_map, fixated, density, others=others, mean=mean, name=name).values())
-        index.append(name)
-    rows = np.array(values).reshape(len(index), -1)
-    table = pd.DataFrame(rows, index=pd.Index(index, name="image"), columns=list(scorer.columns))
-    table.attrs = {"definitions": scorer.columns, "seed": seed}
-    return table
-
-
-def _with_others(scorer: Scorer, everyone: list[Fixations], metrics, need_pool: bool) -> tuple[Scorer, MeanMap | None]:
-    """Gather the mean map, and see to the case of a single image, which has no others."""
-    mean = MeanMap(everyone)
-    if len(everyone) > 1:
-        return scorer, mean
-    if need_pool and metrics is not None:
-        raise ValueError("other_fixations: the shuffled AUC of a single image needs fixations of others; pass them.")
-    if need_pool:
-        return scorer.without_others(), None
-    return scorer.without_mean(), None
-
-
-def _peek(maps: Iterable) -> tuple[Iterator, Any]:
     if isinstance(maps, np.ndarray) and maps.ndim == 2:
         raise ValueError(f"maps: expected one map an image, received a single one of shape {maps.shape}. Pass [map].")
     iterator = iter(maps)
     first = next(iterator, _END)
     if first is _END:
         raise ValueError("maps: expected at least one map, received none.")
-    return itertools.chain([first], iterator), first
+    everyone, mean, guessed = None, None, set()
+    need_pool = other_fixations is None and any("others" in metric.needs for metric in scorer.metrics.values())
+    if "mean" in scorer.baselines or need_pool:
+        first_shape = array_of(first, "saliency_map").shape
+        everyone, guessed = _all_fixations(fixations, first_shape, shapes, names)
+        fixations = everyone
+        mean = MeanMap(everyone)
+        if len(everyone) < 2:
+            if need_pool and metrics is not None:
+                raise ValueError(
+                    "other_fixations: the shuffled AUC of a single image needs fixations of others; pass them."
+                )
+            scorer = scorer.without_others() if need_pool else scorer.without_mean()
+    index, values = [], array.array("d")  # eight bytes a number: ten thousand images stay small
+    stream = itertools.chain([first], iterator)
+    for position, name, one_map, fixated, density, other in _in_step(
+        stream, fixations, densities, other_fixations, names
+    ):
+        if position in guessed and tuple(np.shape(one_map)[:2]) != fixated.shape:
+            raise ValueError(
+                f"maps of image {name!r}: expected the first one's shape {fixated.shape}, "
+                f"received {tuple(np.shape(one_map)[:2])}. {_LIKE_THE_FIRST.format(first=fixated.shape)}"
+            )
+        others = pool_of(everyone, position, seed) if other is None and everyone is not None else other
+        values.extend(scorer.score(one_map, fixated, density, others=others, mean=mean, name=name).values())
+        index.append(name)
+    rows = np.array(values).reshape(len(index), -1)
+    table = pd.DataFrame(rows, index=pd.Index(index, name="image"), columns=list(scorer.columns))
+    table.attrs = {"definitions": scorer.columns, "seed": seed}
+    return table
 
 
 def _all_fixations(
@@ -151,19 +141,12 @@ def _in_step(maps, fixations, densities, other_fixations, names) -> Iterator[tup
     sources |= {} if densities is None else {"densities": densities}
     sources |= {} if shared else {"other_fixations": other_fixations}
     sources |= {} if names is None else {"names": names}
-    iterators = {argument: iter(source) for argument, source in sources.items()}
-    for position in itertools.count():
-        values = {argument: next(iterator, _END) for argument, iterator in iterators.items()}
+    for position, row in enumerate(itertools.zip_longest(*sources.values(), fillvalue=_END)):
+        values = dict(zip(sources, row, strict=True))
         ended = [argument for argument, value in values.items() if value is _END]
-        if len(ended) == len(values):
-            return
         if ended:
             longer = next(argument for argument in values if argument not in ended)
             raise ValueError(f"{ended[0]}: expected as many as {longer}, received {position}.")
         name = str(values.get("names", position))
         other = other_fixations if shared else values["other_fixations"]
         yield position, name, values["maps"], values["fixations"], values.get("densities"), other
-
-
-def _constant(value) -> Callable:
-    return lambda shape: value

@@ -1,14 +1,15 @@
 """Score one image, its map and the baselines; ``evaluate`` and ``kerasal score`` share this."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from kerasal.metrics._fixations import Fixations, fixations_of, map_and_fixations
-from kerasal.metrics._maps import Map, map_of
-from kerasal.metrics.baselines import BASELINES, MeanMap, center_map
-from kerasal.metrics.blur import blur_fixations
+from kerasal.metrics._maps import map_of
+from kerasal.metrics.blur import BASELINES, MeanMap, blur_fixations, center_map
 from kerasal.metrics.definitions import Metric
 from kerasal.names import unknown_name_message
 
@@ -27,26 +28,22 @@ class Scorer:
     @property
     def columns(self) -> dict[str, str]:
         """Column -> definition, in the table's order."""
-        found = {column: metric.text for column, metric in self.metrics.items()}
-        for baseline in self.baselines:
-            found |= {
-                f"{baseline}_{column}": f"{metric.text}, of {BASELINES[baseline]}"
-                for column, metric in self.metrics.items()
-            }
-        if self.sigma is not None:
-            blurred = {column for column, metric in self.metrics.items() if "density" in metric.needs}
-            for column in found:
-                if column.split("_", 1)[-1] in blurred or column in blurred:
-                    found[column] += f"; density = fixations blurred by {self.sigma:g} px"
-        return found
+        texts = {}
+        for baseline in ("", *self.baselines):
+            for column, metric in self.metrics.items():
+                text = f"{metric.text}, of {BASELINES[baseline]}" if baseline else metric.text
+                if self.sigma is not None and "density" in metric.needs:
+                    text += f"; density = fixations blurred by {self.sigma:g} px"
+                texts[f"{baseline}_{column}" if baseline else column] = text
+        return texts
 
     def without_others(self) -> "Scorer":
         """Return what can be computed of a single image: nothing that needs the fixations of other images."""
         metrics = {column: metric for column, metric in self.metrics.items() if "others" not in metric.needs}
-        return dataclasses.replace(self, metrics=metrics).without_mean()
+        return dataclasses.replace(self.without_mean(), metrics=metrics)
 
     def without_mean(self) -> "Scorer":
-        """Return the same without the baseline of the other images' mean."""
+        """Return the scorer without the baseline that is the mean of other images."""
         return dataclasses.replace(self, baselines=[name for name in self.baselines if name != "mean"])
 
     def score(
@@ -55,26 +52,26 @@ class Scorer:
         fixations,
         density=None,
         *,
-        others: Callable[[tuple[int, int]], np.ndarray | Fixations] | None = None,
+        others: Any = None,
         mean: MeanMap | None = None,
         name: str | None = None,
     ) -> dict[str, float]:
-        """Return column -> value for one image; ``others`` makes the pool of other fixations for a map's shape.
-
-        Raises:
-            ValueError: bad input; the message names the argument and the image.
-        """
+        """Return column -> value for one image; ``others`` is the pool of other fixations, or makes one of a shape."""
         checked, fixated = map_and_fixations(saliency_map, fixations, self.resize, name)
         given = {"fixations": fixated, "baseline": map_of(center_map(checked.shape), "baseline", name)}
         needs = {need for metric in self.metrics.values() for need in metric.needs}
         if "density" in needs:
-            blurred = blur_fixations(fixated, self.sigma) if density is None else density
-            given["density"] = map_of(blurred, "density", name)
+            if density is None and self.sigma is not None:
+                density = blur_fixations(fixated, self.sigma)
+            given["density"] = map_of(density, "density", name)
         if "others" in needs:
-            given["others"] = fixations_of(others(checked.shape), checked.shape, "other_fixations", name)
+            pool = others(checked.shape) if callable(others) else others
+            given["others"] = fixations_of(pool, checked.shape, "other_fixations", name)
         row = self._values(saliency_map if "density" in needs and self.resize else checked, given, name)
         for baseline in self.baselines:
-            prior = given["baseline"] if baseline == "center" else self._mean(mean, fixated, name)
+            prior = given["baseline"]
+            if baseline == "mean":
+                prior = map_of((mean or MeanMap()).without(fixated), "baseline", name)
             row |= {f"{baseline}_{column}": value for column, value in self._values(prior, given, name).items()}
         return row
 
@@ -84,17 +81,9 @@ class Scorer:
             for column, metric in self.metrics.items()
         }
 
-    @staticmethod
-    def _mean(mean: MeanMap, fixated: Fixations, name: str | None) -> Map:
-        return map_of(mean.without(fixated), "baseline", name)
-
 
 def check_baselines(baselines: Sequence[str]) -> tuple[str, ...]:
-    """Return the baselines as a tuple.
-
-    Raises:
-        ValueError: an unknown one.
-    """
+    """Return the baselines as a tuple; refuse unknown ones."""
     given = (baselines,) if isinstance(baselines, str) else tuple(baselines)
     for name in given:
         if name not in BASELINES:
@@ -102,15 +91,11 @@ def check_baselines(baselines: Sequence[str]) -> tuple[str, ...]:
     return given
 
 
-def pool_of(everyone: Sequence[Fixations], own: int, seed: int, count: int = _OTHERS) -> Callable:
-    """Return a function from a shape to the fixated pixels of ``count`` random other images, scaled to that shape."""
+def pool_of(everyone: Sequence[Fixations], own: int, seed: int) -> Callable[[tuple[int, int]], Fixations]:
+    """Return a function from a shape to the fixated pixels of ten random other images, scaled to that shape."""
     others = np.delete(np.arange(len(everyone)), own)
-    chosen = np.random.default_rng([seed, own]).choice(others, min(count, others.size), replace=False)
-
-    def pool(shape: tuple[int, int]) -> Fixations:
-        return unite_fixations([everyone[which] for which in chosen], shape)
-
-    return pool
+    chosen = np.random.default_rng([seed, own]).choice(others, min(_OTHERS, others.size), replace=False)
+    return functools.partial(unite_fixations, [everyone[which] for which in chosen])
 
 
 def unite_fixations(several: Sequence[Fixations], shape: tuple[int, int]) -> Fixations:

@@ -4,16 +4,16 @@ import math
 
 import numpy as np
 
-from kerasal.metrics._fixations import map_and_fixations
-from kerasal.metrics._maps import Map, map_of, subject, undefined
+from kerasal.metrics._fixations import FixationsLike, map_and_fixations
+from kerasal.metrics._maps import Map, MapLike, map_of, subject, undefined
 from kerasal.metrics._sums import moments, shifted_sum
 
 _EPSILON = 2.0**-52
 
 
 def nss(
-    saliency_map,
-    fixations,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
     *,
     ddof: int = 1,
     duplicates: bool = False,
@@ -26,16 +26,8 @@ def nss(
     takes fixations, never a blurred density (against which a public issue got 1.69 for 1.93), and a single sharp peak
     pays.
 
-    Args:
-        saliency_map: (H, W) numbers.
-        fixations: (H, W) map of fixations, or (n, 2) coordinates (x, y).
-        ddof: 1 divides by N - 1 (Matlab), 0 by N (pysaliency and the Python ports).
-        duplicates: count every fixation (Tuebingen) instead of each fixated pixel once (MIT).
-        resize: ``"matlab"`` allows a map of another size than the fixation map.
-        name: the image, for messages.
-
-    Raises:
-        ValueError: see the package's list of bad input.
+    ``ddof=1`` divides by N - 1 (Matlab), 0 by N (pysaliency and the Python ports). Shared arguments and errors:
+    ``kerasal.metrics``.
     """
     checked, fixated = map_and_fixations(saliency_map, fixations, resize, name)
     if ddof not in (0, 1):
@@ -48,9 +40,9 @@ def nss(
 
 
 def information_gain(
-    saliency_map,
-    fixations,
-    baseline,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
+    baseline: MapLike,
     *,
     log_density: bool = False,
     duplicates: bool = False,
@@ -65,21 +57,10 @@ def information_gain(
     50 bits, so maps with empty regions score far below zero; and the min-max scaling makes even a density a different
     one, so for probabilistic models use ``log_density``.
 
-    Args:
-        saliency_map: (H, W) numbers, or natural log-densities.
-        fixations: (H, W) map of fixations, or (n, 2) coordinates (x, y).
-        baseline: a map like ``saliency_map``, such as the mean of the other images' fixation densities.
-        log_density: both maps are natural log-densities, whose exp sums to 1, taken as they are (Tuebingen).
-        duplicates: count every fixation (Tuebingen) instead of each fixated pixel once (MIT).
-        epsilon: keeps the logarithm finite; not used for log-densities.
-        resize: ``"matlab"`` allows maps of another size than the fixation map.
-        name: the image, for messages.
-
-    Returns:
-        Bits; NaN with a warning where a map to be scaled is constant.
-
-    Raises:
-        ValueError: see the package's list of bad input; a log-density whose exp does not sum to 1.
+    ``baseline`` is a map like ``saliency_map``, such as the mean of the other images' fixation densities.
+    ``log_density`` takes both as natural log-densities, whose exp sums to 1, as they are (Tuebingen). ``epsilon`` keeps
+    the logarithm of other maps finite; where such a map is constant, the gain is NaN with a warning. Shared arguments
+    and errors: ``kerasal.metrics``.
     """
     checked, fixated = map_and_fixations(saliency_map, fixations, resize, name)
     base = map_of(baseline, "baseline", name, shape=checked.shape, resize=resize)
@@ -105,8 +86,7 @@ def _check_log_density(checked: Map, argument: str, name: str | None) -> None:
     total = float(np.sum(np.exp(checked.values))) if checked.high < 700 else math.inf
     if not abs(total - 1) < 1e-3:
         raise ValueError(
-            f"{subject(argument, name)}: expected natural log-densities, whose exp sums to 1, "
-            f"received a sum of {total:.6g}. "
-            "Subtract the logarithm of that sum, or leave log_density out for a plain map. A resized one must be "
-            "normalised again."
+            f"{subject(argument, name)}: expected natural log-densities, whose exp sums to 1, received a sum of "
+            f"{total:.6g}. Subtract the logarithm of that sum, or leave log_density out for a plain map. A resized one "
+            "must be normalised again."
         )

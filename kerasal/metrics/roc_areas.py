@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from kerasal.metrics._fixations import Fixations, flat_fixations, ground_truth_shape, map_and_fixations
-from kerasal.metrics._maps import Map, array_of, check_finite, subject
+from kerasal.metrics._fixations import Fixations, FixationsLike, flat_fixations, ground_truth_shape, map_and_fixations
+from kerasal.metrics._maps import Map, MapLike, array_of, check_finite, subject
 from kerasal.metrics._sums import count_above
 
 
 def auc(
-    saliency_map,
-    fixations,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
     *,
-    negatives="unfixated",
+    negatives: str | FixationsLike = "unfixated",
     duplicates: bool = False,
     resize: str | None = None,
     name: str | None = None,
@@ -22,17 +22,9 @@ def auc(
     alone. Range 0 to 1, chance .5. Pitfall: it asks only for the order, so a map can be far too flat or too peaked and
     still score well, and a centre blob scores high.
 
-    Args:
-        saliency_map: (H, W) numbers.
-        fixations: (H, W) map of fixations, or (n, 2) coordinates (x, y).
-        negatives: where q comes from: ``"unfixated"`` pixels, ``"all"`` pixels (the Tuebingen benchmark), or
-            fixations of other images, as a map or as coordinates (the Tuebingen benchmark's shuffled AUC).
-        duplicates: count every fixation (Tuebingen) instead of each fixated pixel once (MIT).
-        resize: ``"matlab"`` allows a map of another size than the fixation map.
-        name: the image, for messages.
-
-    Raises:
-        ValueError: see the package's list of bad input.
+    ``negatives`` says where q comes from: ``"unfixated"`` pixels, ``"all"`` pixels (the Tuebingen benchmark), or
+    fixations of other images, as a map or as coordinates (the Tuebingen benchmark's shuffled AUC). Shared arguments and
+    errors: ``kerasal.metrics``.
     """
     if not isinstance(negatives, str):
         return _auc_of_pool(saliency_map, fixations, negatives, duplicates, resize, name)
@@ -42,7 +34,7 @@ def auc(
     if negatives not in ("unfixated", "all"):
         raise ValueError(f'negatives: expected "unfixated", "all" or fixations, received {negatives!r}.')
     if negatives == "unfixated":
-        check_unfixated(fixated, name)
+        _check_unfixated(fixated, name)
     above, equal = _against_pixels(checked, positive, fixated if negatives == "unfixated" else None)
     size = checked.values.size - (fixated.index.size if negatives == "unfixated" else 0)
     below = size - above - equal
@@ -77,8 +69,8 @@ def _auc_of_pool(saliency_map, fixations, negatives, duplicates: bool, resize: s
 
 
 def auc_judd(
-    saliency_map,
-    fixations,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
     *,
     jitter: bool = False,
     duplicates: bool = False,
@@ -92,19 +84,11 @@ def auc_judd(
     fall below .5), and popular ports add the jitter before normalising, which reorders maps of small range, or are
     off by one.
 
-    Args:
-        saliency_map: (H, W) numbers.
-        fixations: (H, W) map of fixations, or (n, 2) coordinates (x, y).
-        jitter: return the exact expectation over MIT's random breaking of ties.
-        duplicates: count every fixation (Tuebingen) instead of each fixated pixel once (MIT).
-        resize: ``"matlab"`` allows a map of another size than the fixation map.
-        name: the image, for messages.
-
-    Raises:
-        ValueError: see the package's list of bad input.
+    ``jitter`` returns the exact expectation over MIT's random breaking of ties. Shared arguments and errors:
+    ``kerasal.metrics``.
     """
     checked, fixated = map_and_fixations(saliency_map, fixations, resize, name)
-    check_unfixated(fixated, name)
+    _check_unfixated(fixated, name)
     if checked.constant:
         return 0.5
     positive = checked.values[fixated.index]
@@ -137,17 +121,12 @@ def _judd_expected(checked: Map, fixated: Fixations, positive, share, size: int)
     return float(area + np.dot(mean_share, before) / (2 * size))
 
 
-def check_unfixated(fixated: Fixations, name: str | None) -> None:
-    """Refuse a map in which no pixel is left without a fixation.
-
-    Raises:
-        ValueError: every pixel is fixated.
-    """
+def _check_unfixated(fixated: Fixations, name: str | None) -> None:
+    """Refuse a map in which no pixel is left without a fixation."""
     if fixated.index.size == fixated.shape[0] * fixated.shape[1]:
         raise ValueError(
-            f"{subject('fixations', name)}: expected at least one pixel without a fixation, "
-            f"received a map in which all "
-            f"{fixated.index.size} are fixated. Pass the fixations, not a density or a mask."
+            f"{subject('fixations', name)}: expected at least one pixel without a fixation, received a map in which "
+            f"all {fixated.index.size} are fixated. Pass the fixations, not a density or a mask."
         )
 
 

@@ -1,18 +1,23 @@
-"""The images of a folder that are to be scored: the files, the options checked, and the score of one image."""
+"""The images of a folder that are to be scored: the files, the checked options, and the scores, in some processes."""
 
+import concurrent.futures
 import dataclasses
+import multiprocessing
+import os
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kerasal.archive_check import first_line
 from kerasal.digests import digest
 from kerasal.fixations.fixation_files import list_fixations
 from kerasal.fixations.map_files import list_maps, map_shape, read_map
 from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, fixations_of
-from kerasal.metrics.baselines import MeanMap
-from kerasal.metrics.blur import sigma_of
-from kerasal.metrics.definitions import PRESETS, resolve
+from kerasal.metrics.blur import MeanMap, sigma_of
+from kerasal.metrics.definitions import PRESETS, computable, resolve
 from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of
 from kerasal.names import abbreviate, unknown_name_message
 
@@ -49,7 +54,7 @@ class Job:
                 warnings.simplefilter("always")
                 values = self._values(name)
         except _ERRORS as error:
-            return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
+            return {"error": first_line(error)}
         return {**values, "error": None, "warnings": [str(warning.message) for warning in caught]}
 
     def _values(self, name: str) -> dict[str, float]:
@@ -68,11 +73,7 @@ class Job:
 
 
 def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size, baselines, **settings) -> Job:
-    """Find the files, read all fixations, and check the options before anything is computed.
-
-    Raises:
-        ValueError: options that do not fit, or no image with both a map and fixations.
-    """
+    """Find the files, read all fixations, and check the options before anything is computed."""
     map_files, readers = list_maps(maps), list_fixations(fixations)
     density_files = list_maps(densities) if densities is not None else {}
     sigma = None if sigma is None else sigma_of(sigma)
@@ -92,17 +93,25 @@ def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size,
     everyone, position = [], {}
     for name in names:
         try:
-            fixated = _read(name, map_files[name], readers[name], size, scorer is None)
+            value = readers[name]()
+            shape = value.shape if value.ndim == 2 and value.shape[1] != 2 else size
+            if shape is None:
+                shape = (480, 640) if scorer is None else map_shape(map_files[name])
+            fixated = fixations_of(value, shape, "fixations", name)
         except _ERRORS as error:
-            errors[name] = str(error).splitlines()[0]
+            errors[name] = first_line(error)
             continue
         position[name] = len(everyone)
         everyone.append(fixated)
     spare = [name for name in readers if name not in map_files]
     notes = [f"{len(spare)} images in {fixations} have no map: {abbreviate(spare, 3)}."] if spare else []
-    if scorer is not None and len(everyone) == 1:
-        scorer, note = _without_others(scorer, settings["metrics"], baselines)
-        notes += note
+    if scorer is not None and len(everyone) == 1:  # what it cannot have is left out, unless asked for by name
+        if not settings["metrics"]:
+            scorer = scorer.without_others()
+            notes += ["A single image has no others, so the shuffled AUC and the baseline mean are left out."]
+        elif baselines is None:
+            scorer = scorer.without_mean()
+            notes += ["A single image has no others, so the baseline mean is left out."]
     settings |= {
         "maps": str(maps),
         "fixations": str(fixations),
@@ -112,18 +121,8 @@ def prepare(maps: Path, fixations: Path, densities: Path | None, *, sigma, size,
         "baselines": list(scorer.baselines) if scorer else [],
         "fixations_digest": digest(position, [(one.shape, one.index, one.count) for one in everyone]),
     }
-    mean = _mean(scorer, everyone)
+    mean = MeanMap(everyone) if scorer is not None and "mean" in scorer.baselines else None
     return Job(map_files, density_files, everyone, position, errors, scorer, mean, settings, notes)
-
-
-def _without_others(scorer: Scorer, metrics, baselines) -> tuple[Scorer, list[str]]:
-    """Leave out what a single image cannot have, unless it was asked for by name."""
-    if not metrics:
-        left_out = "A single image has no others, so the shuffled AUC and the baseline mean are left out."
-        return scorer.without_others(), [left_out]
-    if baselines is None and "mean" in scorer.baselines:
-        return scorer.without_mean(), ["A single image has no others, so the baseline mean is left out."]
-    return scorer, []
 
 
 def _scorer(settings: dict[str, Any], baselines, sigma: float | None, densities: bool) -> Scorer | None:
@@ -134,28 +133,49 @@ def _scorer(settings: dict[str, Any], baselines, sigma: float | None, densities:
                 raise ValueError(unknown_name_message(name, coursework_metrics.DEFINITIONS, "metric of the coursework"))
         return None
     available = {"fixations", "baseline", "others"} | ({"density"} if sigma is not None or densities else set())
-    preset = PRESETS[settings["definition"]]
     if metrics:
-        wanted = {name: preset.get(name, (name, {})) for name in metrics}
+        wanted = {name: PRESETS[settings["definition"]].get(name, (name, {})) for name in metrics}
     else:
-        wanted = {
-            column: value
-            for column, value in preset.items()
-            if available >= set(resolve([value[0]], {*available, "density"})[value[0]].needs)
-        }
+        wanted = computable(settings["definition"], available)
     chosen = ("center", "mean") if baselines is None else tuple(baselines)
     return Scorer(resolve(wanted, available), check_baselines(chosen), None if densities else sigma, settings["resize"])
 
 
-def _mean(scorer: Scorer | None, everyone: list[Fixations]) -> MeanMap | None:
-    if scorer is None or "mean" not in scorer.baselines:
-        return None
-    return MeanMap(everyone)
+def score_all(job: Job, names: list[str], processes: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (name, row) of the images as they are done."""
+    if processes == 1 or len(names) < 2:
+        yield from ((name, job.score(name)) for name in names)
+        return
+    threads = {name: os.environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(threads, "1"))  # one process per core: threads would only fight
+    try:
+        context = multiprocessing.get_context("spawn")
+        pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=_start, initargs=(job,))
+        try:
+            futures = {pool.submit(_score, name): name for name in names}
+            for future in concurrent.futures.as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    finally:
+        for name, value in threads.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _read(name: str, file: Path, reader, size, coursework_sized: bool) -> Fixations:
-    value = reader()
-    shape = value.shape if value.ndim == 2 and value.shape[1] != 2 else size
-    if shape is None:
-        shape = (480, 640) if coursework_sized else map_shape(file)
-    return fixations_of(value, shape, "fixations", name)
+_job: Any = None  # the worker's
+
+
+def _start(job: Job) -> None:
+    global _job
+    _job = job
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone: killed, it closes no pool, and workers would wait for its tasks for ever."""
+    multiprocessing.parent_process().join()  # pyright: ignore[reportOptionalMemberAccess]
+    os._exit(1)
+
+
+def _score(name: str) -> dict[str, Any]:
+    return _job.score(name)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kerasal._version import __version__
 from kerasal.files import replacing
-from kerasal.metrics.baselines import BASELINES
+from kerasal.metrics.blur import BASELINES
 from kerasal.metrics.summary import summarize
 from kerasal.store import write_json
 
@@ -44,9 +44,10 @@ class ScoreReport:
     ):
         self.table, self.settings, self.notes = table, dict(settings or {}), list(notes)
         self.definitions: dict[str, str] = dict(table.attrs["definitions"] if definitions is None else definitions)
-        self.failed = table["error"].dropna()
+        fine = table["error"].isna()
+        self.failed = table.loc[~fine, "error"]
         self.scored = len(table) - len(self.failed)
-        self.values = table[table["error"].isna()].drop(columns="error").astype(float)
+        self.values = table.loc[fine].drop(columns="error").astype(float)
         self.summary = summarize(self.values) if self.scored else None
 
     @property
@@ -72,14 +73,9 @@ class ScoreReport:
         output = pathlib.Path(output)
         with replacing(output) as path:
             self.table.to_csv(path)
-        summary = {} if self.summary is None else json.loads(self.summary.to_json(orient="index", double_precision=15))
-        content = {
-            "kerasal": __version__,
-            "definitions": self.definitions,
-            "settings": self.settings,
-            "summary": summary,
-        }
-        write_json(output.with_suffix(".json"), content)
+        summary = "{}" if self.summary is None else self.summary.to_json(orient="index", double_precision=15)
+        content = {"kerasal": __version__, "definitions": self.definitions, "settings": self.settings}
+        write_json(output.with_suffix(".json"), content | {"summary": json.loads(str(summary))})
         if self.scored:
             with replacing(output.with_suffix(".png")) as path:
                 self.draw(path)
@@ -96,13 +92,8 @@ class ScoreReport:
         panels = np.atleast_1d(figure.subplots(lines, columns)).reshape(-1)
         for panel, name in zip(panels, self.rows, strict=False):
             data = [self.values[column].dropna() for column in self.columns(name)]
-            boxes = panel.boxplot(
-                data,
-                tick_labels=["maps", *self.baselines],
-                widths=0.6,
-                patch_artist=True,
-                flierprops={"markersize": 2},
-            )
+            ticks = ["maps", *self.baselines]
+            boxes = panel.boxplot(data, tick_labels=ticks, widths=0.6, patch_artist=True, flierprops={"markersize": 2})
             for box, color in zip(boxes["boxes"], _COLORS, strict=False):
                 box.set_facecolor(color)
             for median in boxes["medians"]:

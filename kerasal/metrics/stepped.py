@@ -8,16 +8,16 @@ of .1 makes these areas lower than exact ones: never compare the two.
 import numpy as np
 
 from kerasal.checks import check_int, check_number
-from kerasal.metrics._fixations import fixations_of, map_and_fixations
-from kerasal.metrics._maps import Map
+from kerasal.metrics._fixations import FixationsLike, fixations_of, map_and_fixations
+from kerasal.metrics._maps import Map, MapLike
 from kerasal.metrics._sums import count_above, count_at_least
 
 _FEW = 20  # so many cuts are cheaper one by one
 
 
 def auc_borji(
-    saliency_map,
-    fixations,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
     *,
     step: float = 0.1,
     splits: int | None = None,
@@ -32,18 +32,9 @@ def auc_borji(
     around it. Range 0 to 1, chance .5. Pitfall: thresholds every .1 of the map's range make it lower than an exact AUC
     (.71 against .83 for two groups that scored similar maps), most of all for maps with a few sharp peaks.
 
-    Args:
-        saliency_map: (H, W) numbers.
-        fixations: (H, W) map of fixations, or (n, 2) coordinates (x, y).
-        step: distance of the thresholds on the map scaled to 0..1; .1 is MIT's, .01 SALICON's.
-        splits: run the random procedure with so many splits (MIT: 100) instead of its exact mean.
-        seed: of the random procedure.
-        duplicates: count every fixation (Tuebingen) instead of each fixated pixel once (MIT).
-        resize: ``"matlab"`` allows a map of another size than the fixation map.
-        name: the image, for messages.
-
-    Raises:
-        ValueError: see the package's list of bad input.
+    ``step`` is the distance of the thresholds on the map scaled to 0..1; .1 is MIT's, .01 SALICON's. ``splits`` runs
+    the random procedure with so many splits (MIT: 100) from ``seed``, instead of its exact mean. Shared arguments and
+    errors: ``kerasal.metrics``.
     """
     checked, fixated = map_and_fixations(saliency_map, fixations, resize, name)
     _check(step, splits)
@@ -59,9 +50,9 @@ def auc_borji(
 
 
 def auc_shuffled(
-    saliency_map,
-    fixations,
-    other_fixations,
+    saliency_map: MapLike,
+    fixations: FixationsLike,
+    other_fixations: FixationsLike,
     *,
     step: float = 0.1,
     splits: int | None = None,
@@ -77,19 +68,8 @@ def auc_shuffled(
     map for a true centre bias, and widespread ports are broken: one takes 77 % negative values, one a disc in the
     centre.
 
-    Args:
-        saliency_map: (H, W) numbers.
-        fixations: (H, W) map of fixations, or (n, 2) coordinates (x, y).
-        other_fixations: the pool, like ``fixations``.
-        step: distance of the thresholds on the map scaled to 0..1; .1 is MIT's, .01 SALICON's.
-        splits: run the random procedure with so many splits (MIT: 100) instead of its exact mean.
-        seed: of the random procedure.
-        duplicates: count every fixation (Tuebingen) instead of each fixated pixel once (MIT).
-        resize: ``"matlab"`` allows a map of another size than the fixation map.
-        name: the image, for messages.
-
-    Raises:
-        ValueError: see the package's list of bad input.
+    ``other_fixations`` is the pool, like ``fixations``; the options are those of ``auc_borji``. Shared arguments and
+    errors: ``kerasal.metrics``.
     """
     checked, fixated = map_and_fixations(saliency_map, fixations, resize, name)
     pool = fixations_of(other_fixations, checked.shape, "other_fixations", name)
@@ -145,9 +125,8 @@ def _pixels_at_least(checked: Map, cuts: np.ndarray) -> np.ndarray:
     if cuts.size > _FEW:
         above, equal = count_above(checked.values, cuts, checked.low, checked.high)
         return above + equal
-    return np.append(
-        checked.values.size, count_at_least(checked.values, cuts[1:])
-    )  # every pixel reaches the lowest cut
+    # every pixel reaches the lowest cut
+    return np.append(checked.values.size, count_at_least(checked.values, cuts[1:]))
 
 
 def _mean_area(hits: np.ndarray, drawn: np.ndarray, cuts: np.ndarray) -> float:

@@ -57,10 +57,10 @@ def layer(layer: str) -> Objective:
 def direction(layer: str, vector: Sequence[float]) -> Objective:
     """Mean over positions of the dot product of a layer's output with a vector of one number a channel."""
     refuse_mask(vector, "vector")
-    vector = np.asarray(vector, dtype=np.float32)
-    if vector.ndim != 1 or not np.all(np.isfinite(vector)):
-        raise ValueError(f"vector is one finite number a channel, shape (C,). Received shape {vector.shape}.")
-    return Objective(("direction", layer), (vector[None, :],), f"{layer}:direction")
+    numbers = np.asarray(vector, dtype=np.float32)
+    if numbers.ndim != 1 or not np.all(np.isfinite(numbers)):
+        raise ValueError(f"vector is one finite number a channel, shape (C,). Received shape {numbers.shape}.")
+    return Objective(("direction", layer), (numbers[None, :],), f"{layer}:direction")
 
 
 def _indices(index) -> np.ndarray:
@@ -76,4 +76,4 @@ def _indices(index) -> np.ndarray:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)

@@ -15,7 +15,7 @@ class Objective:
     description: str
 
     def __add__(self, other):
-        return _combine("add", self, other, "{} + {}")
+        return _combine("add", self, other, "+")
 
     __radd__ = __add__
 
@@ -26,7 +26,7 @@ class Objective:
         return _as_objective(other) - self
 
     def __mul__(self, other):
-        return _combine("multiply", self, other, "{} * {}")
+        return _combine("multiply", self, other, "*")
 
     __rmul__ = __mul__
 
@@ -84,20 +84,17 @@ def stack(objectives: Sequence[Objective]) -> Objective:
     return Objective(objectives[0].structure, parameters, shorten([objective.description for objective in objectives]))
 
 
-def _combine(kind, left, right, wording):
+def _combine(kind: str, left, right, sign: str) -> Objective:
     left, right = _as_objective(left), _as_objective(right)
-    return Objective(
-        (kind, left.structure, right.structure),
-        left.parameters + right.parameters,
-        f"({wording.format(left.description, right.description)})",
-    )
+    description = f"({left.description} {sign} {right.description})"
+    return Objective((kind, left.structure, right.structure), left.parameters + right.parameters, description)
 
 
 def _as_objective(value) -> Objective:
     if isinstance(value, Objective):
         return value
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-        return Objective(("constant",), (np.float32([value]),), f"{value:g}")
+        return Objective(("constant",), (np.array([value], np.float32),), f"{value:g}")
     raise TypeError(f"An objective combines with objectives and numbers. Received: {value!r}.")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-_FORMULAS: dict[str, Callable] = {}
+_FORMULAS: dict[str, tuple[Callable, int]] = {}
 
 
 def evaluate(

@@ -14,12 +14,7 @@ _EXPECTED = (
 
 
 def resolve(target: Any, images: int) -> Objective:
-    """Turn a user's target into an objective: None, int, one int or objective an image, objective, or callable.
-
-    Raises:
-        ValueError: a number of targets that is not the number of images.
-        TypeError: none of these.
-    """
+    """Turn a user's target into an objective: None, int, one int or objective an image, objective, or callable."""
     if target is None:
         return top_class()
     if isinstance(target, Objective):
@@ -29,17 +24,13 @@ def resolve(target: Any, images: int) -> Objective:
     elif isinstance(target, (list, tuple)) and target and all(isinstance(one, Objective) for one in target):
         objective = stack(target)
     elif callable(target):
-        return _from_callable(target)
+        name = getattr(target, "__name__", type(target).__name__)
+        return Objective(("callable", HeldFunction(target)), (), name)
     else:
         objective = class_score(target)
     if objective.batch not in (None, images):
         raise ValueError(f"Expected one target an image, {images}. Received {objective.batch}: {target!r}.")
     return objective
-
-
-def _from_callable(function) -> Objective:
-    name = getattr(function, "__name__", type(function).__name__)
-    return Objective(("callable", HeldFunction(function)), (), name)
 
 
 class HeldFunction:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from kerasal import metrics
-from kerasal.metrics.baselines import MeanMap
+from kerasal.metrics.blur import MeanMap
 from kerasal.metrics.definitions import METRICS, PRESETS
 
 RANDOM = np.random.default_rng(2)

@@ -1,17 +1,52 @@
-"""Maxout, and the two orders in which its pieces may lie."""
+"""Layers across channels: maxout, with the two orders in which its pieces may lie, and local response normalization."""
+
+from typing import Any
 
 import numpy as np
 
 from kerasal.checks import check_choice, check_int
+from kerasal.layers.convolutions import PlainLayer
 
 import keras
-from keras import ops
+import tensorflow as tf
 
+ops: Any = keras.ops  # whose stubs let every function return None
 LAYOUTS = ("adjacent", "halves")
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class Maxout(keras.layers.Layer):
+class LocalResponseNormalization(PlainLayer):
+    """Divide each value by a power of its neighbouring channels' energy (Krizhevsky et al. 2012, section 3.3).
+
+    b_i = a_i / (bias + alpha / size · Σ a_j²)^beta, summed over the ``size`` channels around i, as Caffe has it (the
+    paper has alpha instead of alpha / size).
+
+    Args:
+        size: channels, an odd number.
+        alpha: weight of the energy's mean.
+        beta: exponent.
+        bias: constant.
+
+    Raises:
+        ValueError: an even ``size``.
+    """
+
+    settings = ("size", "alpha", "beta", "bias")
+
+    def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, **options):
+        super().__init__(**options)
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"size: expected an odd number of channels, received {size!r}.")
+        self.size, self.alpha, self.beta, self.bias = size, alpha, beta, bias
+
+    def call(self, inputs: Any) -> Any:
+        return tf.nn.local_response_normalization(
+            inputs, depth_radius=self.size // 2, bias=self.bias, alpha=self.alpha / self.size, beta=self.beta
+        )
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class Maxout(PlainLayer):
     """Keep the largest of every ``pieces`` values along the last axis (Goodfellow et al. 2013, section 3).
 
     ``(..., pieces * units)`` becomes ``(..., units)``. Unit j is the maximum of z[pieces * j], z[pieces * j + 1], …
@@ -20,32 +55,28 @@ class Maxout(keras.layers.Layer):
     Args:
         pieces: values per unit.
         layout: "adjacent" or "halves"; the same up to a permutation of the weights before it, see ``reorder_maxout``.
-        **options: those of ``keras.layers.Layer``.
 
     Raises:
         ValueError: another layout, or a last axis that ``pieces`` does not divide.
     """
 
+    settings = ("pieces", "layout")
+
     def __init__(self, pieces: int = 2, layout: str = "adjacent", **options):
         super().__init__(**options)
         self.pieces, self.layout = check_int("pieces", pieces), check_choice("layout", layout, LAYOUTS)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape with the last axis divided by ``pieces``."""
         if input_shape[-1] is None or input_shape[-1] % self.pieces:
             raise ValueError(f"Maxout of {self.pieces} pieces cannot divide a last axis of {input_shape[-1]}.")
         return (*input_shape[:-1], input_shape[-1] // self.pieces)
 
-    def call(self, inputs):
-        """Return the maxima."""
+    def call(self, inputs: Any) -> Any:
         units = self.compute_output_shape(inputs.shape)[-1]
         parts = (units, self.pieces) if self.layout == "adjacent" else (self.pieces, units)
         split = ops.reshape(inputs, (*ops.shape(inputs)[:-1], *parts))
         return ops.max(split, axis=-1 if self.layout == "adjacent" else -2)
-
-    def get_config(self):
-        """Return what builds this layer again."""
-        return {**super().get_config(), "pieces": self.pieces, "layout": self.layout}
 
 
 def reorder_maxout(array: np.ndarray, to: str, pieces: int = 2) -> np.ndarray:

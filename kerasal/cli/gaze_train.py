@@ -92,7 +92,7 @@ def train(
                 remark(note)
         load_tensorflow()
         from kerasal import training
-        from kerasal.training.gaze_files import files_of
+        from kerasal.training.results import gaze_files
 
         chosen = training.recipe(recipe, **changes)
         setup = training.prepare_gaze(
@@ -109,7 +109,7 @@ def train(
             remark(
                 f"{len(sets[0])} images to train on, {len(sets[1])} to validate on. Recipe {recipe}: {chosen.source}."
             )
-        refuse_inputs((output / name for name in files_of(setup.model.name).written), folders=False)
+        refuse_inputs((output / name for name in gaze_files(setup.model.name)), folders=False)
         result = training.train_gaze(
             setup.model,
             *sets,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from kerasal.files import replacing
 from kerasal.training.classifier import accuracy, train
+from kerasal.training.results import write_table
 from kerasal.training.training_inputs import Labelled
 
 import keras
@@ -84,8 +84,7 @@ def ablate(
         rows.append((name, model.count_params(), *errors, errors[1] - first, seconds))
         columns = ["variant", "parameters", "train_error", "test_error", "change", "seconds"]
         table = pd.DataFrame(rows, columns=columns)
-        with replacing(output / TABLE) as temporary:
-            table.to_csv(temporary, index=False)
+        write_table(output / TABLE, table)
         del model, result
     return table
 

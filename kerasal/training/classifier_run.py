@@ -2,17 +2,18 @@
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kerasal.training import training_pictures
-from kerasal.training.augmentation import Augmentation
-from kerasal.training.replicas import Replicas, SpreadTrainer
-from kerasal.training.training_inputs import Inputs
+from kerasal.training.replicas import Replicas, whole
+from kerasal.training.training_inputs import Augmentation, Inputs
 from kerasal.training.training_progress import Progress
 
 import keras
+import tensorflow as tf
 
 _EVALUATION_BATCH = 1000
 
@@ -34,7 +35,12 @@ class Run:
         self._data, self._test = train_data, test_data
         with replicas.scope():
             optimizer = keras.optimizers.Adam(learning_rate)
-            self._trainer = _trainer(replicas, optimizer, batch_size)
+            if replicas.strategy is not None:
+                self._trainer = _SpreadTrainer(replicas, optimizer, batch_size)
+            else:  # a wrapper is compiled, not the caller's model, which thereby keeps its own optimizer, or none
+                self._trainer = keras.Sequential([keras.Input(replicas.net.input_shape[1:]), replicas.net])
+                options: Any = {"metrics": ["accuracy"], "jit_compile": False}  # the stubs want a text here
+                self._trainer.compile(optimizer, "sparse_categorical_crossentropy", **options)
             optimizer.build(replicas.net.trainable_variables)
         self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
         self.steps = math.ceil(len(train_data) / batch_size)
@@ -93,10 +99,42 @@ def probabilities(model, data: Inputs) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _trainer(replicas: Replicas, optimizer: keras.optimizers.Optimizer, batch_size: int):
-    if replicas.strategy is not None:
-        return SpreadTrainer(replicas, optimizer, batch_size)
-    # A wrapper is compiled, not the caller's model, which thereby keeps its own optimizer, or none.
-    trainer = keras.Sequential([keras.Input(replicas.net.input_shape[1:]), replicas.net])
-    trainer.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
-    return trainer
+class _SpreadTrainer:
+    """What a compiled Keras model does for a batch, on the devices of ``replicas``.
+
+    The loss of the batch is that of one device: a mean over its images, however many of them each device has, and the
+    regularizers once.
+    """
+
+    def __init__(self, replicas: Replicas, optimizer: keras.optimizers.Optimizer, batch_size: int):
+        self._replicas, self._net, self._optimizer, self._length = replicas, replicas.net, optimizer, batch_size
+        self._measured = 0  # images in the batches of predict_on_batch
+        self._train, self._predict = replicas.compile(self._train_part), replicas.compile(self._predict_part)
+
+    def train_on_batch(self, images, labels, return_dict=True) -> dict[str, float]:
+        """Update the net by one batch; return its loss and accuracy before it."""
+        spread = self._replicas.spread([images, labels])
+        losses, right, penalty = (value.numpy() for value in self._train(*spread, np.float32(len(labels))))
+        loss = losses[: len(labels)].mean(dtype=np.float64) + float(penalty)
+        return {"loss": float(loss), "accuracy": float(right[: len(labels)].mean())}
+
+    def predict_on_batch(self, images) -> np.ndarray:
+        """Return the outputs (N, classes), dropout off."""
+        if len(images) != self._measured:  # the sums over machines have one shape
+            self._measured = len(images)
+            self._predict = self._replicas.compile(self._predict_part)
+        return self._predict(*self._replicas.spread([images])).numpy()
+
+    def _train_part(self, images, labels, place, count):
+        variables = self._net.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = self._net(images, training=True)
+            losses = keras.losses.sparse_categorical_crossentropy(labels, outputs)
+            penalty = tf.add_n(self._net.losses) if self._net.losses else tf.zeros(())
+            total = tf.reduce_sum(losses[: place[1]]) / count + penalty / self._replicas.count
+        self._optimizer.apply(tape.gradient(total, [variable.value for variable in variables]), variables)
+        right = tf.cast(tf.equal(tf.argmax(outputs, axis=1, output_type=labels.dtype), labels), tf.float32)
+        return whole(losses, place, self._length), whole(right, place, self._length), penalty
+
+    def _predict_part(self, images, place):
+        return whole(self._net(images, training=False), place, self._measured)

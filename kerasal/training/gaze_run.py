@@ -1,7 +1,6 @@
 """A gaze training run under way: its epochs, its validations, and what is kept of it."""
 
 import math
-import pathlib
 import shutil
 import time
 from collections.abc import Mapping
@@ -11,9 +10,8 @@ import numpy as np
 
 from kerasal.files import replacing
 from kerasal.store import write_json
-from kerasal.training import checkpoint, run_folder
-from kerasal.training.gaze_files import EVENTS, RUN, Journal, UnwrittenJournal, files_of
-from kerasal.training.gaze_step import SpreadSteps, Steps, objective_of
+from kerasal.training import results, run_folder
+from kerasal.training.gaze_step import Steps, objective_of
 from kerasal.training.samples import Samples, batches, epoch_order
 from kerasal.training.training_progress import Progress
 
@@ -29,33 +27,29 @@ class Run:
         self.recipe, self.replicas, self.optimizer, self.output = chosen, replicas, optimizer, output
         self.data, self.test, self.settings, self.convention, self.map_size = train, test, settings, convention, mapped
         self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
-        pm1 = chosen.target_range == "pm1"
-        objective = objective_of(chosen.loss)
         self.team = replicas.team
-        given = optimizer, objective, convention, mapped
-        self.steps = (
-            Steps(replicas.net, *given, pm1=pm1)
-            if replicas.strategy is None
-            else SpreadSteps(replicas, chosen.batch_size, *given, pm1=pm1)
-        )
+        spread = {"replicas": replicas, "length": chosen.batch_size, "pm1": chosen.target_range == "pm1"}
+        self.steps = Steps(replicas.net, optimizer, objective_of(chosen.loss), convention, mapped, **spread)
+        self.best = output / results.best_file(replicas.net.name)
         self.rows: list[dict] = []
         self.kept: list[dict] = []  # those of the rows that the checkpoint holds
         self._saved, self._saving = time.perf_counter(), 0.0
 
-    def begin(self, resume: bool, tensorboard: bool, about: Mapping[str, Any]) -> Journal:
-        """Restore the run in the folder, or begin a new one, and open its journal."""
-        files = files_of(self.replicas.net.name)
+    def begin(self, resume: bool, about: Mapping[str, Any]) -> None:
+        """Restore the run in the folder, or begin a new one, and write what it is."""
+        name = self.replicas.net.name
+        written = results.gaze_files(name)
         self.rows = run_folder.begin_together(
-            self.team, self.output, files.written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
+            self.team, self.output, written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
         )
         self.kept.extend(self.rows)
         if not self.team.chief:
-            return UnwrittenJournal(self.output, self.replicas.net.name, self.rows, self.recipe, tensorboard=False)
+            return
         if not self.rows:
-            shutil.rmtree(self.output / EVENTS, ignore_errors=True)
+            shutil.rmtree(self.output / results.EVENTS, ignore_errors=True)
         facts = {
-            "net": self.replicas.net.name,
-            "model_file": files.whole,
+            "net": name,
+            "model_file": results.model_files(name)[1],
             "preprocessing": self.convention.name,
             "size": self.settings["size"],
             "map_size": list(self.map_size),
@@ -63,48 +57,40 @@ class Run:
             "skipped": {"training": self.data.skipped, "validation": self.test.skipped},
             **about,
         }
-        write_json(self.output / RUN, facts)
-        return Journal(self.output, self.replicas.net.name, self.rows, self.recipe, tensorboard)
+        write_json(self.output / results.RUN, facts)
 
-    def train(self, journal: Journal, shown: Progress) -> None:
-        """Train epoch by epoch, from where the run is to its end."""
-        if 0 < len(self.rows) < self.recipe.epochs:
-            change = self.replicas.change(self.output / run_folder.CHECKPOINT)
-            shown.line(f"Going on after epoch {len(self.rows)}, as {self.output} keeps it{change}.")
+    def train(self, journal: results.Journal | None, shown: Progress) -> None:
+        """Train epoch by epoch, from where the run is to its end; the chief keeps a journal."""
         for epoch in range(len(self.rows) + 1, self.recipe.epochs + 1):
             row = self._epoch(epoch, shown)
             best = min((old["val_loss"] for old in self.rows if old["val_loss"] is not None), default=math.inf)
             better = row["val_loss"] is not None and row["val_loss"] < best
-            if self.team.chief and self.recipe.keep == "best" and better:
+            if journal is not None and self.recipe.keep == "best" and better:
                 with replacing(self.best) as path:
                     self.replicas.net.save_weights(path)
             row["seconds"] = self.team.exchange({"seconds": row["seconds"]})[0]["seconds"]
             self.rows.append(row)
-            if self.team.chief:
+            if journal is not None:
                 self._keep(epoch)
-            journal.add(row)
+                journal.add(row)
             shown.line(_describe_epoch(row, self.recipe.epochs, self.recipe.shown(len(self.data))))
 
-    @property
-    def best(self) -> pathlib.Path:
-        """The file with the weights that validated best."""
-        return self.output / files_of(self.replicas.net.name).best
-
-    def results(self, net, journal: Journal) -> None:
+    def finish(self, net, journal: results.Journal | None) -> None:
         """Bring the trained weights to ``net``, the same in every process, and write them."""
         self.replicas.give_back()
         if self.recipe.keep == "best":
             mark = run_folder.mark_of(self.best) if self.team.chief else ""
             run_folder.wait_for(self.best, self.team.exchange({"mark": mark})[0]["mark"])
             net.load_weights(self.best)
-        journal.results(net)
+        if journal is not None:
+            journal.results(net)
 
     def _keep(self, epoch: int) -> None:
         """Write the checkpoint, unless the last one is so young that writing would take much of the time."""
         now = time.perf_counter()
         if epoch < self.recipe.epochs and now - self._saved < self._saving / _CHECKPOINT_SHARE:
             return
-        checkpoint.write(self.output / run_folder.CHECKPOINT, self.settings, self.rows, self.state)
+        run_folder.write_checkpoint(self.output / run_folder.CHECKPOINT, self.settings, self.rows, self.state)
         self.kept[:] = self.rows
         self._saved = time.perf_counter()
         self._saving = self._saved - now
@@ -143,14 +129,12 @@ class Run:
 
     def _set_rates(self, epoch: int, step: int, per_epoch: int) -> float:
         """Set the optimizer's rate and momentum to the recipe's for this step; return the rate."""
-        total = {"epoch": self.recipe.epochs, "step": self.recipe.epochs * per_epoch}
-        position = {"epoch": epoch, "step": step}
-        for name in ("rate", "momentum"):
-            schedule = getattr(self.recipe, name)
-            variable = self.optimizer.learning_rate if name == "rate" else getattr(self.optimizer, "momentum", None)
-            if variable is not None:
-                variable.assign(schedule(position[schedule.unit], total[schedule.unit]))
-        return self.recipe.rate(position[self.recipe.rate.unit], total[self.recipe.rate.unit])
+        places = {"epoch": (epoch, self.recipe.epochs), "step": (step, self.recipe.epochs * per_epoch)}
+        rate, momentum = (schedule(*places[schedule.unit]) for schedule in (self.recipe.rate, self.recipe.momentum))
+        self.optimizer.learning_rate.assign(rate)
+        if hasattr(self.optimizer, "momentum"):
+            self.optimizer.momentum.assign(momentum)
+        return rate
 
 
 def validate(steps: Steps, samples: Samples, batch_size: int) -> dict[str, float]:

@@ -5,6 +5,7 @@ and the optimizer's state, which the checkpoint holds, nothing else decides what
 bit-equal to an uninterrupted one (on a GPU, after ``tf.config.experimental.enable_op_determinism()``).
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -14,20 +15,18 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kerasal import preprocessing as conventions
 from kerasal.digests import digest
 from kerasal.gaze.predictor import find_image_size, find_map_size
 from kerasal.process import check_process
-from kerasal.training import run_folder, training_recipes
+from kerasal.training import results, run_folder, training_recipes
 from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
 from kerasal.training.optimization import TorchSGD
 from kerasal.training.replicas import Replicas
 from kerasal.training.samples import CACHE, samples_of
-from kerasal.training.training_progress import Progress
 from kerasal.training.training_recipes import Recipe
 
 import keras
@@ -128,8 +127,8 @@ def train_gaze(
         with replicas.scope():
             optimizer = _optimizer(chosen)
             optimizer.build(replicas.net.trainable_variables)
-        already = _bytes(net.weights) + _bytes(optimizer.variables)
-        check_memory(replicas.net, chosen.batch_size, slots, already, machines=team.size)
+        there = [*net.weights, *optimizer.variables]
+        check_memory(replicas.net, chosen.batch_size, slots, there, machines=team.size)
         settings = {
             **run_folder.describe_model(net),
             **chosen.settings,
@@ -143,24 +142,22 @@ def train_gaze(
         settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back
         run = Run(chosen, replicas, optimizer, convention, mapped, train, test, output, settings)
         named = {"recipe": recipe if isinstance(recipe, str) else "own", **(about or {})}
-        journal = run.begin(resume, tensorboard, named)
+        run.begin(resume, named)
+        steps = chosen.steps_per_epoch(len(train))
+        journal = results.Journal(output, run.rows, chosen, tensorboard) if team.chief else None
         with (
-            journal,
-            Progress(progress and team.chief, chosen.epochs, chosen.steps_per_epoch(len(train))) as shown,
-            run_folder.explain_stop(output, run.kept, chosen.epochs, chief=team.chief),
+            journal or contextlib.nullcontext(),
+            replicas.showing(output, run.kept, chosen.epochs, steps, progress) as shown,
         ):
             run.train(journal, shown)
-            run.results(net, journal)
+            run.finish(net, journal)
             shutil.rmtree(cache / CACHE, ignore_errors=True)
             team.exchange({})  # nobody leaves before all is written
-    return GazeTraining(net, journal.history(), journal.steps(), output, chosen, train.skipped)
+    history, losses = results.gaze_history(run.rows), results.gaze_steps(run.rows)
+    return GazeTraining(net, history, losses, output, chosen, train.skipped)
 
 
 def _optimizer(chosen: Recipe):
     if chosen.optimizer == "adam":
         return keras.optimizers.Adam(1e-3)  # both are given the recipe's rate before every step
     return TorchSGD(1e-3, momentum=0.9, weight_decay=chosen.weight_decay)
-
-
-def _bytes(variables) -> int:
-    return sum(4 * int(np.prod(variable.shape)) for variable in variables)

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasal.datasets.gaze_arrays import arrays
 from kerasal.datasets.gaze_dataset import GazeDataset
+from kerasal.images.image_folders import read_ahead
 
 IN_MEMORY = 2 << 30
 """Bytes of images that are kept in memory; what is more lies in files of the run's folder while it trains."""
@@ -166,14 +167,7 @@ def epoch_order(count: int, mirror: str, seed: int, epoch: int) -> tuple[np.ndar
 
 def batches(samples: Samples, order: np.ndarray, flipped: np.ndarray, batch_size: int) -> Iterator[tuple]:
     """Yield (index, pixels, density, fixations, flipped) of every batch, gathered while the one before is computed."""
-    import concurrent.futures
-
     starts = range(0, len(order), batch_size)
     index = [order[start : start + batch_size] for start in starts]
-    with concurrent.futures.ThreadPoolExecutor(1) as ahead:
-        following = ahead.submit(samples.take, index[0])
-        for number, (start, mine) in enumerate(zip(starts, index, strict=True)):
-            arrays = following.result()
-            if number + 1 < len(index):
-                following = ahead.submit(samples.take, index[number + 1])
-            yield mine, *arrays, flipped[start : start + batch_size]
+    for start, (mine, batch) in zip(starts, read_ahead(samples.take, index, workers=1, pending=2), strict=True):
+        yield mine, *batch.result(), flipped[start : start + batch_size]

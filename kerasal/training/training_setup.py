@@ -1,4 +1,4 @@
-"""What ``train`` needs, from names and folders: a classifier, its recipe, and images to train and to test it on."""
+"""What ``train`` and ``train_gaze`` need, from names and files: the model, its pixels, its start, and the data."""
 
 import dataclasses
 import os
@@ -14,10 +14,12 @@ from kerasal import preprocessing as conventions
 from kerasal.datasets import mnist
 from kerasal.datasets.class_folders import class_files, has_class_folders
 from kerasal.datasets.labeled_images import ClassImages, class_images
-from kerasal.files import replacing
+from kerasal.gaze.predictor import is_log_density
+from kerasal.layers import CenterBias
 from kerasal.models import open_model, registry
 from kerasal.names import as_text
 from kerasal.receptive_field import FeatureEvolution
+from kerasal.training.results import write_table
 from kerasal.training.run_folder import DRAWN, digest_start
 
 import keras
@@ -71,8 +73,7 @@ class TrainingSetup:
         """Write which files were skipped, and why, into ``skipped.csv`` of the folder; nothing if none were."""
         if self.skipped:
             rows = [(as_text(name), as_text(reason)) for name, reason in sorted(self.skipped.items())]
-            with replacing(pathlib.Path(output) / "skipped.csv") as temporary:
-                pd.DataFrame(rows, columns=["file", "reason"]).to_csv(temporary, index=False)
+            write_table(pathlib.Path(output) / "skipped.csv", pd.DataFrame(rows, columns=["file", "reason"]))
 
 
 def prepare_training(
@@ -110,7 +111,7 @@ def prepare_training(
         NoPreprocessing: a ValueError: it is not known how the model of a file wants its pixels.
         FileNotFoundError: there is no such file or folder.
     """
-    is_file = _is_file(source)
+    is_file = os.path.exists(source) or os.fspath(source).endswith((".keras", ".h5"))
     spec = None if is_file else registry.model_spec(os.fspath(source))
     if spec is not None and spec.task != "classification":
         raise ValueError(f"{spec.name} is no classifier; kerasal gaze train trains it.")
@@ -124,9 +125,7 @@ def prepare_training(
         raise ValueError("classes chooses class folders; MNIST has its ten digits.")
     splits = None if folders else mnist(data)
     names = class_files(data, classes)[0].names if folders else [str(digit) for digit in range(10)]
-    if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(chosen["seed"])
+    _set_seed(chosen["seed"])
     options = dict(options or {})
     if spec is None:
         opened = open_model(source, preprocessing=preprocessing, weights=weights, options=options, unsafe=unsafe)
@@ -138,14 +137,17 @@ def prepare_training(
         model = registry.create_model(spec.name, weights, **options)
         convention = conventions.get(preprocessing or spec.preprocessing)
     if folders:
-        shape = _image_shape(model)
+        shape = getattr(model, "input_shape", None)
+        if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3, None):
+            raise ValueError(
+                f"A classifier of images (H, W, C), C being 1 or 3, is expected. {model.name} takes {shape}."
+            )
+        shape = shape[1] or 224, shape[2] or 224, shape[3] or 3
         more = {"classes": classes, "fit": fit, "test_share": test_share, "seed": chosen["seed"], "progress": progress}
         train, test = class_images(data, shape, **more)
     else:
         train, test = ((convention.apply(images[..., None]), labels) for images, labels in splits)
-    trained = any(options.get(name) is not None for name in ("weights", "backbone_weights"))
-    given = is_file or weights is not None or trained
-    start = digest_start(model.weights) if given else DRAWN
+    start = _describe_start(model, is_file, weights, options)
     return TrainingSetup(model, convention, chosen, train, test, names, start)
 
 
@@ -171,7 +173,8 @@ def watch_features(
     Raises:
         ValueError: no features were given, and the model has no convolution.
     """
-    features = list(features) or [(path, None) for path, one in hooks.layers(model) if _is_convolution(one)]
+    convolutions = [path for path, layer in hooks.layers(model) if isinstance(layer, keras.layers.Conv2D)]
+    features = list(features) or [(path, None) for path in convolutions]
     if not features:
         raise ValueError(f"{model.name} has no convolution to watch. Name features, as layer and channels.")
     chosen = {
@@ -181,16 +184,90 @@ def watch_features(
     return FeatureEvolution(folder, inputs, chosen, preprocessing=preprocessing, overwrite=overwrite)
 
 
-def _is_file(source: str | os.PathLike) -> bool:
-    return os.path.exists(source) or os.fspath(source).endswith((".keras", ".h5"))
+@dataclasses.dataclass(frozen=True)
+class GazeSetup:
+    """A gaze model to be trained.
+
+    Attributes:
+        model: with its starting weights.
+        preprocessing: how it wants its pixels.
+        size: the (height, width) at which it is to see images; None where it takes one size.
+        start: what a run that goes on must have begun from.
+    """
+
+    model: keras.Model
+    preprocessing: str
+    size: tuple[int, int] | None
+    start: str
 
 
-def _is_convolution(layer) -> bool:
-    return isinstance(layer, keras.layers.Conv2D)
+def prepare_gaze(
+    source: str | os.PathLike,
+    *,
+    weights: str | os.PathLike | None = None,
+    options: Mapping[str, Any] | None = None,
+    preprocessing: str | None = None,
+    size: tuple[int, int] | None = None,
+    center_bias: Literal["none", "fixed", "learned"] = "none",
+    seed: int = 0,
+    unsafe: bool = False,
+) -> GazeSetup:
+    """Open a gaze model to train; Keras' random seed is set, which decides weights that are drawn.
+
+    Args:
+        source: a gaze model of the zoo, a run of ``train_gaze``, or a ``.keras`` file.
+        weights: of a zoo model: a name or a file; by default random.
+        options: of a zoo model.
+        preprocessing: how the model wants its pixels; by default what is known of it, or 0..1.
+        size: (height, width) for a model that takes any; by default at which it is best.
+        center_bias: multiply the maps by a center Gaussian.
+        seed: of the starting weights.
+        unsafe: allow code inside a model file to run.
+
+    Raises:
+        ValueError: no such model, option or weights, or maps that cannot be multiplied.
+        FileNotFoundError: a path at which there is nothing.
+    """
+    _set_seed(seed)
+    name, options, is_file = os.fspath(source), dict(options or {}), os.path.exists(source)
+    if is_file:
+        opened = open_model(source, preprocessing=preprocessing, weights=weights, options=options, unsafe=unsafe)
+        model, usual = opened.keras_model, opened.size
+        convention = opened.preprocessing.name if opened.preprocessing else "unit"
+    else:
+        if pathlib.Path(name).suffix or "/" in name:
+            registry.load_model(name)  # which says that there is no such file
+        model, spec = registry.create_model(name, weights, **options), registry.model_spec(name)
+        convention = preprocessing or spec.preprocessing
+        usual = spec.input_shape[:2] if None in model.input_shape[1:3] else None
+    if center_bias != "none":
+        model = add_center_bias(model, learned=center_bias == "learned")
+    return GazeSetup(model, convention, size or usual, _describe_start(model, is_file, weights, options))
 
 
-def _image_shape(model: keras.Model) -> tuple[int, int, int]:
-    shape = getattr(model, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3, None):
-        raise ValueError(f"A classifier of images (H, W, C), C being 1 or 3, is expected. {model.name} takes {shape}.")
-    return shape[1] or 224, shape[2] or 224, shape[3] or 3
+def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:
+    """Return a model whose maps are multiplied by a center Gaussian, fixed or learned.
+
+    Raises:
+        ValueError: a model of log-densities, or of maps in a row.
+    """
+    maps = model.outputs[0]
+    if is_log_density(model):
+        raise ValueError(
+            "A center bias multiplies maps, and this net gives log-densities. It may have a prior of its own: gaze has "
+            "the option center_prior."
+        )
+    if len(maps.shape) == 2:
+        raise ValueError("A center bias needs a net whose output is a map (N, H, W), not its pixels in a row.")
+    return keras.Model(model.inputs, CenterBias(learned=learned)(maps), name=model.name)
+
+
+def _set_seed(seed: int) -> None:
+    if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
+
+
+def _describe_start(model, is_file: bool, weights, options: Mapping[str, Any]) -> str:
+    trained = any(options.get(name) is not None for name in ("weights", "backbone_weights"))
+    return digest_start(model.weights) if is_file or weights or trained else DRAWN

@@ -147,7 +147,7 @@ def prepare_training(
         train, test = class_images(data, shape, **more)
     else:
         train, test = ((convention.apply(images[..., None]), labels) for images, labels in splits)
-    start = _describe_start(model, is_file, weights, options)
+    start = _describe_start(model, is_file or weights is not None, options)
     return TrainingSetup(model, convention, chosen, train, test, names, start)
 
 
@@ -242,7 +242,8 @@ def prepare_gaze(
         usual = spec.input_shape[:2] if None in model.input_shape[1:3] else None
     if center_bias != "none":
         model = add_center_bias(model, learned=center_bias == "learned")
-    return GazeSetup(model, convention, size or usual, _describe_start(model, is_file, weights, options))
+    start = _describe_start(model, is_file or bool(weights), options)
+    return GazeSetup(model, convention, size or usual, start)
 
 
 def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:
@@ -263,11 +264,13 @@ def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:
 
 
 def _set_seed(seed: int) -> None:
-    if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
+    """Set the random seed that decides weights which are drawn, and make a GPU's operations deterministic."""
+    if tf.config.list_physical_devices("GPU"):  # on a CPU they are as they are
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
 
 
-def _describe_start(model, is_file: bool, weights, options: Mapping[str, Any]) -> str:
-    trained = any(options.get(name) is not None for name in ("weights", "backbone_weights"))
-    return digest_start(model.weights) if is_file or weights or trained else DRAWN
+def _describe_start(model: keras.Model, given: bool, options: Mapping[str, Any]) -> str:
+    """Return what a run that goes on must have begun from: weights that were given, or are drawn by the seed."""
+    given = given or any(options.get(name) is not None for name in ("weights", "backbone_weights"))
+    return digest_start(model.weights) if given else DRAWN

@@ -99,15 +99,14 @@ def _correlate_with_others(z: np.ndarray, maps: np.ndarray) -> np.ndarray:
 
 
 def _describe(table: pd.DataFrame) -> list[str]:
-    mean = table.mean()
+    mean: dict[str, float] = table.mean().to_dict()
     gap = table["own"] - table["others"]
-    interval = summarize(gap.to_frame("gap")).loc["gap"]
-    read_off = (
+    interval: dict[str, float] = summarize(gap.to_frame("gap")).loc["gap"].to_dict()
+    found = [
         f"A prediction correlates with its own image's density at {mean['own']:.3f} and with other images' at "
         f"{mean['others']:.3f}: {interval['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}] is read off the "
         "image."
-    )
-    found = [read_off]
+    ]
     if mean["mean_prediction"] == 0:
         found.append("The predictions are constant: nothing is predicted.")
     elif interval["low"] <= 0:

@@ -84,15 +84,12 @@ def filters(model, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np
     Raises:
         ValueError: there is no convolution with three input channels.
     """
-    found = [
-        (path, layer)
-        for path, layer in hooks.layers(model)
-        if getattr(getattr(layer, "kernel", None), "shape", ())[2:3] == (3,) and len(layer.kernel.shape) == 4
-    ]
-    if not found:
+    found = ((path, getattr(layer, "kernel", None)) for path, layer in hooks.layers(model))
+    shaped = ((path, kernel) for path, kernel in found if len(getattr(kernel, "shape", ())) == 4)
+    path, kernel = next(((path, kernel) for path, kernel in shaped if kernel.shape[2] == 3), ("", None))
+    if kernel is None:
         raise ValueError(f"{model.name} has no convolution with three input channels.")
-    path, layer = found[0]
-    kernels = np.asarray(layer.kernel, np.float64)[:, :, :: -1 if bgr else 1]
+    kernels = np.asarray(kernel, np.float64)[:, :, :: -1 if bgr else 1]
     low, high = kernels.min(), kernels.max()
     scaled = np.round(255 * (kernels - low) / ((high - low) or 1.0)).astype(np.uint8)
     height, width, _, count = kernels.shape

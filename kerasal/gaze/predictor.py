@@ -134,7 +134,7 @@ def find_map_size(model, size: tuple[int, int] | None = None) -> tuple[int, int]
     if len(shape) == 2 and shape[1] and shape[1] > 1 and math.isqrt(shape[1]) ** 2 == shape[1]:
         return (math.isqrt(shape[1]),) * 2
     if len(shape) == 3 or (len(shape) == 4 and shape[3] == 1):
-        return shape[1:3]
+        return shape[1], shape[2]
     raise ValueError(
         f"A gaze net makes one map an image: (N, H, W), (N, H, W, 1) or a square in a row. {model.name} makes {shape}."
     )
@@ -157,4 +157,4 @@ def preprocess(pixels, convention: conventions.Preprocessing):
     pixels = tf.cast(pixels, tf.float32)
     if convention.bgr:
         pixels = pixels[..., ::-1]
-    return (pixels - np.float32(convention.mean)) / np.float32(convention.std)
+    return (pixels - np.asarray(convention.mean, np.float32)) / np.asarray(convention.std, np.float32)

@@ -71,7 +71,7 @@ def match_boxes(
             raise ValueError(f"{files[file.stem]} and {file} have the same name, so that boxes fit either.")
         files[file.stem] = file
     table = read_boxes(boxes, inclusive=inclusive)
-    by_name = dict(list(table.groupby("image", sort=False)))
+    by_name = {str(name): rows for name, rows in table.groupby("image", sort=False)}
     errors = {name: f"{boxes} has no box for it" for name in files if name not in by_name}
     if len(errors) == len(files):
         raise ValueError(
@@ -104,7 +104,8 @@ def fit_box(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, floa
 
 def _truth(row: dict[str, Any]) -> Truth:
     size = (int(row["height"]), int(row["width"]))
-    return Truth(int(row["class"]), tuple(map(float, row["box"])), size if all(size) else None)
+    left, top, right, bottom = map(float, row["box"])
+    return Truth(int(row["class"]), (left, top, right, bottom), size if all(size) else None)
 
 
 def _numbers(path: pathlib.Path) -> dict[str, int]:

@@ -13,14 +13,13 @@ history and stop together; the chief alone writes, and all read its one checkpoi
 from kerasal import _keras as _keras
 from kerasal.training.ablation import ablate
 from kerasal.training.classifier import Training, accuracy, train
-from kerasal.training.gaze_training import GazeTraining, train_gaze
+from kerasal.training.gaze_training import GazeTraining, add_center_bias, train_gaze
 from kerasal.training.optimization import Constant, Cosine, Linspace, StepFloor, TorchSGD
 from kerasal.training.training_inputs import Augmentation
 from kerasal.training.training_recipes import RECIPES, Recipe, recipe
 from kerasal.training.training_setup import (
     GazeSetup,
     TrainingSetup,
-    add_center_bias,
     prepare_gaze,
     prepare_training,
     watch_features,

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -80,8 +81,8 @@ def ablate(
         )
         errors = [1 - accuracy(model, data) for data in (train_data, test_data)]
         first = rows[0][3] if rows else errors[1]
-        seconds = float(result.history["seconds"].sum())
-        rows.append((name, model.count_params(), *errors, errors[1] - first, seconds))
+        seconds: Any = result.history["seconds"].sum()
+        rows.append((name, model.count_params(), *errors, errors[1] - first, float(seconds)))
         columns = ["variant", "parameters", "train_error", "test_error", "change", "seconds"]
         table = pd.DataFrame(rows, columns=columns)
         write_table(output / TABLE, table)

@@ -38,7 +38,8 @@ class Run:
             if replicas.strategy is not None:
                 self._trainer = _SpreadTrainer(replicas, optimizer, batch_size)
             else:  # a wrapper is compiled, not the caller's model, which thereby keeps its own optimizer, or none
-                self._trainer = keras.Sequential([keras.Input(replicas.net.input_shape[1:]), replicas.net])
+                inputs = keras.Input(replicas.net.inputs[0].shape[1:])
+                self._trainer = keras.Sequential([inputs, replicas.net])
                 options: Any = {"metrics": ["accuracy"], "jit_compile": False}  # the stubs want a text here
                 self._trainer.compile(optimizer, "sparse_categorical_crossentropy", **options)
             optimizer.build(replicas.net.trainable_variables)
@@ -52,7 +53,7 @@ class Run:
         order = random.permutation(len(self._data))
         self._replicas.seed_dropout(random)
         changes = (self._augmentation, self._augmentation.draw(len(order), random)) if self._augmentation else None
-        totals, done = np.zeros(2), 0
+        totals, done, loss, correct = np.zeros(2), 0, 0.0, 0.0
         for images, labels in self._data.batches(order, self._batch_size, changes):
             values = self._trainer.train_on_batch(images, labels, return_dict=True)
             totals += len(labels) * float(values["loss"]), round(len(labels) * float(values["accuracy"]))
@@ -129,7 +130,7 @@ class _SpreadTrainer:
         variables = self._net.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self._net(images, training=True)
-            losses = keras.losses.sparse_categorical_crossentropy(labels, outputs)
+            losses: Any = keras.losses.sparse_categorical_crossentropy(labels, outputs)
             penalty = tf.add_n(self._net.losses) if self._net.losses else tf.zeros(())
             total = tf.reduce_sum(losses[: place[1]]) / count + penalty / self._replicas.count
         self._optimizer.apply(tape.gradient(total, [variable.value for variable in variables]), variables)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from kerasal.checks import check_number
 
@@ -114,7 +114,8 @@ class TorchSGD(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        self.momentum = self.add_variable((), initializer=lambda *_, **__: self._start, name="momentum_factor")
+        start: Any = lambda *_, **__: self._start  # noqa: E731  (Keras' own annotation knows names only)
+        self.momentum = self.add_variable((), initializer=start, name="momentum_factor")
         self.velocities = self.add_optimizer_variables(variables, "velocity")
 
     def update_step(self, gradient, variable, learning_rate):

@@ -183,8 +183,8 @@ def whole(values: Any, place: Any, length: int) -> Any:
     if place is None:
         return values
     start, count = place[0], place[1]
-    rest = [[0, 0]] * (values.shape.rank - 1)
-    padded = tf.pad(values[:count], [[start, length - start - count], *rest])
+    sides: Any = [[start, length - start - count], *[[0, 0]] * (values.shape.rank - 1)]
+    padded = tf.pad(values[:count], sides)
     return _all_reduce("SUM", tf.ensure_shape(padded, (length, *values.shape[1:])))
 
 

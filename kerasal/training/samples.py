@@ -52,7 +52,6 @@ def samples_of(
     what: str,
     size: tuple[int, int],
     map_size: tuple[int, int],
-    *,
     fixations: bool = False,
     sigma: float | None = None,
     folder: pathlib.Path | None = None,
@@ -77,7 +76,7 @@ def samples_of(
     if isinstance(data, Samples):
         return data
     if isinstance(data, (tuple, list)) and len(data) == 2:
-        return _from_arrays(*data, what, size, map_size, fixations)
+        return _from_arrays(data[0], data[1], what, size, map_size, fixations)
     if not isinstance(data, GazeDataset):
         raise ValueError(
             f"The {what} data is a GazeDataset (kerasal.datasets.open_gaze) or a pair (images, densities). Received: "
@@ -112,7 +111,8 @@ def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress
         name, reason = next(iter(skipped.items()))
         raise ValueError(f"None of the {len(data)} {what} images can be learned from. {name}: {reason}")
     data = data.without_empty() if skipped else data
-    large = folder is not None and len(data) * size[0] * size[1] * 3 > IN_MEMORY
+    if len(data) * size[0] * size[1] * 3 <= IN_MEMORY:
+        folder = None
     found = {
         target: arrays(
             data,
@@ -120,7 +120,7 @@ def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress
             map_size,
             target=target,
             sigma=sigma if target == "density" else None,
-            cache=folder / CACHE / f"{what}-{target}" if large else None,
+            cache=None if folder is None else folder / CACHE / f"{what}-{target}",
             progress=progress,
         )
         for target in ("density", *(["fixations"] if fixations else []))

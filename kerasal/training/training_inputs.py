@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -115,10 +116,11 @@ _AT_ONCE = 20_000_000  # values in a batch that is only measured
 
 
 class Inputs:
-    """Model inputs and labels of one part of the data; ``labels`` is int32 (N,)."""
+    """Model inputs and labels of one part of the data, arrays or images with their convention; labels int32 (N,)."""
 
     def __init__(self, source: Labelled | ClassImages, convention: Preprocessing | None):
-        self._source, self._convention = source, convention
+        self._source: Any = source
+        self._convention = convention
         self.labels = source.labels if isinstance(source, ClassImages) else source[1]
 
     def __len__(self) -> int:
@@ -126,13 +128,13 @@ class Inputs:
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """Return the model inputs of some numbers, float32 (n, H, W, C)."""
-        if isinstance(self._source, ClassImages):
-            return self._convention.apply(self._source.take(index))
-        return self._source[0][index]
+        if self._convention is None:
+            return self._source[0][index]
+        return self._convention.apply(self._source.take(index))
 
     def digest(self) -> str:
         """Return what tells these data from others."""
-        if not isinstance(self._source, ClassImages):
+        if self._convention is None:
             return digest(*self._source)
         return digest(self._source.digest(), self._convention.mean, self._convention.std, self._convention.bgr)
 

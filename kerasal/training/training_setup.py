@@ -14,11 +14,10 @@ from kerasal import preprocessing as conventions
 from kerasal.datasets import mnist
 from kerasal.datasets.class_folders import class_files, has_class_folders
 from kerasal.datasets.labeled_images import ClassImages, class_images
-from kerasal.gaze.predictor import is_log_density
-from kerasal.layers import CenterBias
 from kerasal.models import open_model, registry
 from kerasal.names import as_text
 from kerasal.receptive_field import FeatureEvolution
+from kerasal.training.gaze_training import add_center_bias
 from kerasal.training.results import write_table
 from kerasal.training.run_folder import DRAWN, digest_start
 
@@ -120,31 +119,32 @@ def prepare_training(
     if data is None and not of_mnist:
         raise ValueError(f"{source} is trained on class folders: data must be a folder with a folder for each class.")
     chosen = own | dict(recipe or {})
-    folders = not of_mnist or (data is not None and os.path.isdir(data) and has_class_folders(pathlib.Path(data)))
-    if not folders and classes:
+    of_folders = not of_mnist or (data is not None and os.path.isdir(data) and has_class_folders(pathlib.Path(data)))
+    folder = data if of_folders else None
+    if folder is None and classes:
         raise ValueError("classes chooses class folders; MNIST has its ten digits.")
-    splits = None if folders else mnist(data)
-    names = class_files(data, classes)[0].names if folders else [str(digit) for digit in range(10)]
+    splits = mnist(data) if folder is None else ()
+    names = [str(digit) for digit in range(10)] if folder is None else class_files(folder, classes)[0].names
     _set_seed(chosen["seed"])
     options = dict(options or {})
     if spec is None:
         opened = open_model(source, preprocessing=preprocessing, weights=weights, options=options, unsafe=unsafe)
         opened.check_pixels()
-        model, convention = opened.keras_model, opened.preprocessing
+        model, convention = opened.keras_model, opened.preprocessing or conventions.get("none")  # which is not reached
     else:
-        if folders and "classes" in spec.options:
+        if folder is not None and "classes" in spec.options:
             options.setdefault("classes", len(names))
         model = registry.create_model(spec.name, weights, **options)
         convention = conventions.get(preprocessing or spec.preprocessing)
-    if folders:
+    if folder is not None:
         shape = getattr(model, "input_shape", None)
         if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3, None):
             raise ValueError(
                 f"A classifier of images (H, W, C), C being 1 or 3, is expected. {model.name} takes {shape}."
             )
         shape = shape[1] or 224, shape[2] or 224, shape[3] or 3
-        more = {"classes": classes, "fit": fit, "test_share": test_share, "seed": chosen["seed"], "progress": progress}
-        train, test = class_images(data, shape, **more)
+        how = {"fit": fit, "test_share": test_share, "seed": chosen["seed"], "progress": progress}
+        train, test = class_images(folder, shape, classes=classes, **how)
     else:
         train, test = ((convention.apply(images[..., None]), labels) for images, labels in splits)
     start = _describe_start(model, is_file or weights is not None, options)
@@ -216,7 +216,7 @@ def prepare_gaze(
 
     Args:
         source: a gaze model of the zoo, a run of ``train_gaze``, or a ``.keras`` file.
-        weights: of a zoo model: a name or a file; by default random.
+        weights: as in ``prepare_training``.
         options: of a zoo model.
         preprocessing: how the model wants its pixels; by default what is known of it, or 0..1.
         size: (height, width) for a model that takes any; by default at which it is best.
@@ -239,28 +239,12 @@ def prepare_gaze(
             registry.load_model(name)  # which says that there is no such file
         model, spec = registry.create_model(name, weights, **options), registry.model_spec(name)
         convention = preprocessing or spec.preprocessing
-        usual = spec.input_shape[:2] if None in model.input_shape[1:3] else None
+        height, width, _ = spec.input_shape
+        usual = (height, width) if None in model.input_shape[1:3] else None
     if center_bias != "none":
         model = add_center_bias(model, learned=center_bias == "learned")
     start = _describe_start(model, is_file or bool(weights), options)
     return GazeSetup(model, convention, size or usual, start)
-
-
-def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:
-    """Return a model whose maps are multiplied by a center Gaussian, fixed or learned.
-
-    Raises:
-        ValueError: a model of log-densities, or of maps in a row.
-    """
-    maps = model.outputs[0]
-    if is_log_density(model):
-        raise ValueError(
-            "A center bias multiplies maps, and this net gives log-densities. It may have a prior of its own: gaze has "
-            "the option center_prior."
-        )
-    if len(maps.shape) == 2:
-        raise ValueError("A center bias needs a net whose output is a map (N, H, W), not its pixels in a row.")
-    return keras.Model(model.inputs, CenterBias(learned=learned)(maps), name=model.name)
 
 
 def _set_seed(seed: int) -> None:

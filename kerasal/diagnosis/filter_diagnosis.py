@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from kerasal import images as drawing
+from kerasal import preprocessing as conventions
 from kerasal.checks import check_number
 from kerasal.diagnosis import filter_spectra
 from kerasal.diagnosis.filter_spectra import find_kernels, respond
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import ImageSource, open_source
-from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
 
 import keras
@@ -28,7 +28,7 @@ def filter_diagnosis(
     low: float = 0.125,
     high: float = 0.25,
     dead_below: float = 0.01,
-    preprocessing: str | Preprocessing | None = None,
+    preprocessing: str | conventions.Preprocessing | None = None,
     fit: Literal["crop", "stretch"] = "crop",
     size: tuple[int, int] | None = None,
     batch_size: int | None = None,
@@ -103,7 +103,8 @@ def filter_diagnosis(
     )
     seen, skipped = 0, []
     if images is not None:
-        own = ImageModel(model, preprocessing, size=size, fit=fit)
+        convention = None if preprocessing is None else conventions.get(preprocessing)
+        own = ImageModel(model, convention, size=size, fit=fit)
         seen, skipped, found = _on_images(open_source(images, own), path, batch_size, progress)
         table = table.assign(**found)
     strength = table["rms" if images is None else "peak"].to_numpy(np.float64).copy()

@@ -1,6 +1,7 @@
 """Sheets that a person judges a gaze model by: predictions beside the truth, first-layer filters, the uint8 wrap."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -84,11 +85,12 @@ def filters(model, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np
     Raises:
         ValueError: there is no convolution with three input channels.
     """
-    found = ((path, getattr(layer, "kernel", None)) for path, layer in hooks.layers(model))
-    shaped = ((path, kernel) for path, kernel in found if len(getattr(kernel, "shape", ())) == 4)
-    path, kernel = next(((path, kernel) for path, kernel in shaped if kernel.shape[2] == 3), ("", None))
-    if kernel is None:
+    found: list[tuple[str, Any]] = [(path, getattr(layer, "kernel", None)) for path, layer in hooks.layers(model)]
+    shapes = [tuple(getattr(kernel, "shape", ())) for _, kernel in found]
+    number = next((i for i, shape in enumerate(shapes) if len(shape) == 4 and shape[2] == 3), None)
+    if number is None:
         raise ValueError(f"{model.name} has no convolution with three input channels.")
+    path, kernel = found[number]
     kernels = np.asarray(kernel, np.float64)[:, :, :: -1 if bgr else 1]
     low, high = kernels.min(), kernels.max()
     scaled = np.round(255 * (kernels - low) / ((high - low) or 1.0)).astype(np.uint8)

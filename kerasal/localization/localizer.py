@@ -22,7 +22,7 @@ from kerasal.names import unknown_name_message
 
 import keras
 
-RECIPES = types.MappingProxyType(
+RECIPES: types.MappingProxyType[str, dict[str, Any]] = types.MappingProxyType(
     {
         # Simonyan, Vedaldi & Zisserman 2013, section 3.2: the map of section 3.1, averaged over ten crops of a frame
         # 8/7 as large as the network's input, and graphcut's defaults, which are the paper's.

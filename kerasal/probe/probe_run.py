@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from kerasal import hooks
+from kerasal import preprocessing as conventions
 from kerasal.checks import check_int, check_number
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, Files, open_source
 from kerasal.names import describe_skipped, unknown_name_message
-from kerasal.preprocessing import Preprocessing
 from kerasal.probe.classifiers import CLASSIFIERS, accuracies, check_counts, draw_splits
 from kerasal.probe.coordinates import coordinates
 from kerasal.probe.feature_store import FeatureStore, digest_features
@@ -38,7 +38,7 @@ def layer_probe(
     classifier: Literal["svm", "softmax"] | Sequence[str] = "svm",
     c: float = 10.0,
     pool: int | None = 6,
-    preprocessing: str | Preprocessing | None = None,
+    preprocessing: str | conventions.Preprocessing | None = None,
     fit: Literal["crop", "stretch"] = "crop",
     size: tuple[int, int] | None = None,
     cache: str | os.PathLike | None = None,
@@ -101,7 +101,8 @@ def layer_probe(
         raise ValueError(f"layers is a list of names, one at least. Received: {layers!r}.")
     paths = [hooks.find_layer(model, layer)[0] for layer in layers]
     counts, kinds = _check_options(per_class, folds, classifier, c, pool, seed)
-    source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
+    convention = None if preprocessing is None else conventions.get(preprocessing)
+    source = open_source(images, ImageModel(model, convention, size=size, fit=fit))
     if not isinstance(source, (Files, Array)):
         raise ValueError("Expected image files or an array, which fit their labels. Collect the stream first.")
     total = source.total or 0
@@ -204,7 +205,7 @@ def draw_probe(tables: pd.DataFrame | Mapping[str, pd.DataFrame], title: str = "
     for number, (name, table) in enumerate(tables.items()):
         lines: Any = table.groupby(["classifier", "per_class"], sort=False)
         for i, ((kind, count), rows) in enumerate(lines):
-            style = {"linestyle": _LINES[i % len(_LINES)], "marker": _MARKS[i % len(_MARKS)]}
+            style: Any = {"linestyle": _LINES[i % len(_LINES)], "marker": _MARKS[i % len(_MARKS)]}
             label = ", ".join(part for part in (name, kind, f"{count} a class") if part)
             places = [layers.index(layer) for layer in rows["layer"]]
             spread = rows["std"].fillna(0)

@@ -87,7 +87,7 @@ class Steps:
         inputs = _mirror(self._inputs(pixels), flipped)
         truth = _mirror(truth, flipped)
         with tf.GradientTape() as tape:
-            losses = self.objective.call(truth, self._maps(inputs, training=True))
+            losses: Any = self.objective.call(truth, self._maps(inputs, training=True))
             total = tf.reduce_sum(losses if place is None else losses[: place[1]]) / count
             if self.net.losses:  # regularizers of the net's own
                 total += tf.add_n(self.net.losses) / self._replicas.count

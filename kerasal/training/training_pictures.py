@@ -1,6 +1,7 @@
 """Pictures of a training run: its curves, and which class is taken for which."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,8 +55,9 @@ def draw_steps(steps: pd.DataFrame, history: pd.DataFrame, quantity: str, title:
         left.plot(steps["step"], smooth, color=_TRAIN, label=f"train, mean of {width} batches")
     left.plot(validated["step"], validated["val_loss"], "s-", color=_TEST, markersize=3, label="validation")
     left.set_ylabel(quantity)
-    low = float(min(steps["loss"].min(), validated["val_loss"].min()))
-    high = float(max(steps["loss"].quantile(0.99), validated["val_loss"].quantile(0.9)))
+    batches, validations = steps["loss"], validated["val_loss"]
+    low: Any = min(batches.min(), validations.min())
+    high: Any = max(batches.quantile(0.99), validations.quantile(0.9))
     if high > low:  # the first batches of an untrained net may be off by far: they are not what is looked for
         left.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low))
     right.plot(validated["step"], validated["val_cc"], "s-", color=_TEST, markersize=3, label="validation")

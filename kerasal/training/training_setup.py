@@ -239,8 +239,7 @@ def prepare_gaze(
             registry.load_model(name)  # which says that there is no such file
         model, spec = registry.create_model(name, weights, **options), registry.model_spec(name)
         convention = preprocessing or spec.preprocessing
-        height, width, _ = spec.input_shape
-        usual = (height, width) if None in model.input_shape[1:3] else None
+        usual: Any = spec.input_shape[:2] if None in model.input_shape[1:3] else None
     if center_bias != "none":
         model = add_center_bias(model, learned=center_bias == "learned")
     start = _describe_start(model, is_file or bool(weights), options)

@@ -24,7 +24,6 @@ from kerasal.store import write_json
 
 import keras
 
-_ERRORS = (ValueError, OSError, MemoryError)
 _SCORES = ("missed_1", "missed_top", "iou", "correct")
 
 
@@ -58,10 +57,8 @@ class LocalizationReport:
         output = pathlib.Path(output)
         with replacing(output) as path:
             self.table.to_csv(path)
-        summary = (
-            {} if self.summary is None else json.loads(self.summary.to_json(orient="index", double_precision=15) or "")
-        )
-        write_json(output.with_suffix(".json"), {"settings": self.settings, "summary": summary})
+        text = None if self.summary is None else self.summary.to_json(orient="index", double_precision=15)
+        write_json(output.with_suffix(".json"), {"settings": self.settings, "summary": json.loads(text or "{}")})
 
 
 def evaluate_folder(
@@ -132,7 +129,15 @@ def evaluate_folder(
     missing = journal.missing
     with journal.adding() as add, progress_bar("Localizing", len(missing), progress) as advance:
         for image in missing:
-            add(image, _row(locate, matched.files[image], truths[image], image, top, iou))
+            try:
+                pixels = images.read(matched.files[image])
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)  # a map without any evidence: all of it is the guess
+                    warnings.simplefilter("default", hooks.NoLogits)
+                    row = _scores(locate, pixels, truths[image], image, top, iou)
+            except (ValueError, OSError, MemoryError) as error:
+                row = {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
+            add(image, row)
             advance(1)
     rows = journal.rows | {image: {"error": message} for image, message in matched.errors.items()}
     table = pd.DataFrame.from_dict({image: rows[image] for image in sorted(rows)}, orient="index")
@@ -145,19 +150,8 @@ def evaluate_folder(
     return report
 
 
-def _row(locate: Callable[..., pd.DataFrame], file, truths: list[Truth], name: str, top: int, iou: float) -> dict:
-    """Return the row of one image: its values, or why there are none under ``error``."""
-    try:
-        image = images.read(file)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a map without any evidence: the whole image is the guess
-            warnings.simplefilter("default", hooks.NoLogits)
-            return _scores(locate, image, truths, name, top, iou)
-    except _ERRORS as error:
-        return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
-
-
-def _scores(locate, image, truths: list[Truth], name: str, top: int, iou: float) -> dict[str, Any]:
+def _scores(locate: Callable[..., pd.DataFrame], image, truths: list[Truth], name: str, top: int, iou: float) -> dict:
+    """Return the row of one image."""
     boxes: dict[int, list] = {}
     for truth in truths:
         boxes.setdefault(truth.number, []).append(fit_box(truth, image.shape[:2], name))

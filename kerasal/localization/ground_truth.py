@@ -5,7 +5,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -50,7 +50,12 @@ class MatchedBoxes:
             tables = {name: number_classes(table, numbers) for name, table in tables.items()}
         except ValueError as error:
             raise (ValueError if self.numbers else UnknownClass)(str(error)) from error
-        return {name: [_truth(row) for row in table.to_dict("records")] for name, table in tables.items()}
+        found: dict[str, list[Truth]] = {name: [] for name in tables}
+        for name, table in tables.items():
+            for row in table.to_dict("records"):
+                size, (left, top, right, bottom) = (int(row["height"]), int(row["width"])), map(float, row["box"])
+                found[name].append(Truth(int(row["class"]), (left, top, right, bottom), size if all(size) else None))
+        return found
 
 
 def match_boxes(
@@ -100,12 +105,6 @@ def fit_box(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, floa
         )
     (box,) = clip_boxes([truth.box], truth.size, name)
     return box[0] * columns, box[1] * rows, box[2] * columns, box[3] * rows
-
-
-def _truth(row: dict[str, Any]) -> Truth:
-    size = (int(row["height"]), int(row["width"]))
-    left, top, right, bottom = map(float, row["box"])
-    return Truth(int(row["class"]), (left, top, right, bottom), size if all(size) else None)
 
 
 def _numbers(path: pathlib.Path) -> dict[str, int]:

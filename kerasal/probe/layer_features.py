@@ -1,10 +1,9 @@
 """One forward pass over the images: the features of several layers, pooled in the graph, kept block by block."""
 
-import contextlib
 import pathlib
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -45,16 +44,21 @@ class Features:
             return
         self._spill_if_large(list(wanted))
         first = min(wanted.values())
-        with progress_bar("Features", self._total, progress) as advance, self._explain_stop():
-            advance(first)
-            for numbers, inputs in self.source.batches(batch_size, first):
-                found = self._run([layer.path for layer in wanted], inputs)
-                for layer, features in zip(wanted, found, strict=True):
-                    layer.add(numbers, features)
-                advance(numbers[-1] + 1 - first)
-                first = numbers[-1] + 1
-            for layer in wanted:
-                layer.finish()
+        try:
+            with progress_bar("Features", self._total, progress) as advance:
+                advance(first)
+                for numbers, inputs in self.source.batches(batch_size, first):
+                    found = self._run([layer.path for layer in wanted], inputs)
+                    for layer, features in zip(wanted, found, strict=True):
+                        layer.add(numbers, features)
+                    advance(numbers[-1] + 1 - first)
+                    first = numbers[-1] + 1
+                for layer in wanted:
+                    layer.finish()
+        except KeyboardInterrupt:
+            kept = self.store.folder is not None and self._temporary is None
+            where = f" What was computed is kept in {self.store.folder}; the same call goes on." if kept else ""
+            raise KeyboardInterrupt(f"Stopped before all features were computed.{where}") from None
 
     def numbers(self) -> np.ndarray:
         """Return the numbers of the images that have features, in order."""
@@ -93,15 +97,6 @@ class Features:
             stacklevel=4,
         )
         self.store.folder = pathlib.Path(self._temporary.name)
-
-    @contextlib.contextmanager
-    def _explain_stop(self) -> Iterator[None]:
-        try:
-            yield
-        except KeyboardInterrupt:
-            kept = self.store.folder is not None and self._temporary is None
-            where = f" What was computed is kept in {self.store.folder}; the same call goes on." if kept else ""
-            raise KeyboardInterrupt(f"Stopped before all features were computed.{where}") from None
 
 
 def _flat(values: tf.Tensor, pool: int | None) -> tf.Tensor:

@@ -106,7 +106,13 @@ def layer_probe(
     if not isinstance(source, (Files, Array)):
         raise ValueError("Expected image files or an array, which fit their labels. Collect the stream first.")
     total = source.total or 0
-    names, codes = _encode_labels(labels, total)
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or len(labels) != total or labels.dtype.kind not in "iuUS":
+        raise ValueError(
+            f"labels are {total} whole numbers or names, one an image. Received: {labels.dtype} of shape "
+            f"{labels.shape}."
+        )
+    names, codes = np.unique(labels, return_inverse=True)
     check_counts(names, codes, counts)  # before the long pass
     features = Features(model, dict.fromkeys(paths), source, pool, _store(cache, source, pool))
     try:
@@ -166,16 +172,6 @@ def _check_options(per_class, folds, classifier, c, pool, seed) -> tuple[list[in
         if kind not in CLASSIFIERS:
             raise ValueError(unknown_name_message(kind, CLASSIFIERS, "classifier"))
     return [int(count) for count in dict.fromkeys(counts)], list(dict.fromkeys(kinds))
-
-
-def _encode_labels(labels, total: int) -> tuple[np.ndarray, np.ndarray]:
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or len(labels) != total or labels.dtype.kind not in "iuUS":
-        raise ValueError(
-            f"labels are {total} whole numbers or names, one an image. Received: {labels.dtype} of shape "
-            f"{labels.shape}."
-        )
-    return np.unique(labels, return_inverse=True)
 
 
 def _store(cache, source, pool: int | None) -> FeatureStore:

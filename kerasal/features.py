@@ -9,6 +9,8 @@ from kerasal import hooks, images
 
 import keras
 
+__all__ = ["draw_feature_maps", "feature_maps"]
+
 
 def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int | None = None) -> np.ndarray:
     """Return the output of one layer, at any depth, for each image.

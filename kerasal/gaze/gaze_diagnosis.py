@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.gaze.predictor import Predictor
 from kerasal.images import resize
 from kerasal.metrics.baselines import center_map
@@ -27,7 +28,7 @@ class Diagnosis:
         return summarize(self.table)
 
 
-def diagnose(predictor: Predictor, data, *, progress: bool = False) -> Diagnosis:
+def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False) -> Diagnosis:
     """Ask whether a model's maps depend on the image, or are only the mean map or the center, and whether they wrap.
 
     All maps and densities are brought to 60 x 80 cells, where for each image the columns are Pearson correlations of

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 
 from kerasal import hooks, images
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.gaze.gaze_prediction import complete
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import cc
 from kerasal.metrics.coursework_metrics import coursework_map
 from kerasal.progress import progress_bar
+
+import keras
 
 
 def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -21,7 +24,7 @@ def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def panel(
     predictor: Predictor,
-    data,
+    data: GazeDataset,
     names: Sequence[str] | None = None,
     *,
     postprocess: Postprocess = "examiners",
@@ -73,7 +76,7 @@ def panel(
     )
 
 
-def filters(model, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np.ndarray:
+def filters(model: keras.Model, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np.ndarray:
     """Draw the kernels of the first convolution as colors, all on one scale from the lowest to the highest weight.
 
     Args:

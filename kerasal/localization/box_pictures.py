@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from kerasal import images
+from kerasal.localization.segmentation import Segmentation
 
 _LONGEST = 22  # letters of a class
 _OBJECT, _BACKGROUND, _BOX = (0, 0, 255), (0, 255, 255), (255, 40, 40)
@@ -47,7 +48,7 @@ def draw_localizations(
     return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, tile=tile)
 
 
-def draw_seeds(picture: np.ndarray, cut) -> np.ndarray:
+def draw_seeds(picture: np.ndarray, cut: Segmentation) -> np.ndarray:
     """Paint a ``Segmentation``'s seeds on the picture that was cut: the object's blue, the background's cyan."""
     shown = picture.copy()
     for part, color in ((cut.background, _BACKGROUND), (cut.foreground, _OBJECT)):
@@ -61,7 +62,7 @@ def draw_mask(photograph: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(mask[..., None], photograph, faint.astype(np.uint8))
 
 
-def draw_box(photograph: np.ndarray, box, tile: int = 190) -> np.ndarray:
+def draw_box(photograph: np.ndarray, box: Sequence[int], tile: int = 190) -> np.ndarray:
     """Draw a box on a photograph, as wide a line as shows at ``tile`` pixels."""
     shown = photograph.copy()
     width = max(1, round(max(photograph.shape[:2]) / tile * 2))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from kerasal.checks import check_int, check_number
 from kerasal.localization.masks import check_varied_map
@@ -33,7 +34,7 @@ def check_boxes(boxes) -> np.ndarray:
     return array
 
 
-def iou(a, b) -> float | np.ndarray:
+def iou(a: ArrayLike, b: ArrayLike) -> float | np.ndarray:
     """Return the intersection of boxes over their union, 0 to 1.
 
     Args:

@@ -182,7 +182,7 @@ def _store(cache, source, pool: int | None) -> FeatureStore:
     return FeatureStore(pathlib.Path(cache) / f"features-{digest_features(source.model.keras_model, images, settings)}")
 
 
-def draw_probe(tables: pd.DataFrame | Mapping[str, pd.DataFrame], title: str = ""):
+def draw_probe(tables: pd.DataFrame | Mapping[str, pd.DataFrame], title: str = "") -> Any:
     """Draw the accuracies of one or several probes by layer, with their standard deviations.
 
     Args:

@@ -16,13 +16,13 @@ from kerasal.training.classifier import Training, accuracy, train
 from kerasal.training.gaze_training import GazeTraining, add_center_bias, train_gaze
 from kerasal.training.optimization import Constant, Cosine, Linspace, StepFloor, TorchSGD
 from kerasal.training.training_inputs import Augmentation
+from kerasal.training.training_pictures import watch_features
 from kerasal.training.training_recipes import RECIPES, Recipe, recipe
 from kerasal.training.training_setup import (
     GazeSetup,
     TrainingSetup,
     prepare_gaze,
     prepare_training,
-    watch_features,
 )
 from kerasal.training.workers import join_workers
 

@@ -140,7 +140,13 @@ def train(
                 row = run.epoch(epoch, shown)
                 replicas.give_back()
                 listeners.on_epoch_end(epoch - 1, dict(row))
-                if _keep(run, team, output, settings, rows, row, stop=bool(model.stop_training)):
+                if team.chief:
+                    run_folder.write_checkpoint(output / run_folder.CHECKPOINT, settings, [*rows, row], run.state)
+                told = team.exchange({"seconds": row["seconds"], "stop": bool(model.stop_training)})[0]
+                rows.append(row | {"seconds": told["seconds"]})  # counted once it is kept
+                if team.chief:
+                    results.write_history(output, rows)
+                if told["stop"]:
                     break
             replicas.give_back()
             listeners.on_train_end()
@@ -150,17 +156,6 @@ def train(
                 results.write(output, model, history, counts, convention)
             team.exchange({})  # nobody leaves before all is written
     return Training(history, model, output, counts)
-
-
-def _keep(run: Run, team, output: pathlib.Path, settings: dict, rows: list[dict], row: dict, *, stop: bool) -> bool:
-    """Keep an epoch, and return whether the chief stops after it."""
-    if team.chief:
-        run_folder.write_checkpoint(output / run_folder.CHECKPOINT, settings, [*rows, row], run.state)
-    said = team.exchange({"seconds": row["seconds"], "stop": stop})[0]
-    rows.append(row | {"seconds": said["seconds"]})  # counted once it is kept
-    if team.chief:
-        results.write_history(output, rows)
-    return said["stop"]
 
 
 def accuracy(

@@ -15,7 +15,7 @@ from kerasal.training.training_progress import Progress
 import keras
 import tensorflow as tf
 
-_EVALUATION_BATCH = 1000
+_EVALUATION_BATCH, _EVALUATION_VALUES = 1000, 20_000_000  # at most, in a batch that is only measured
 
 
 class Run:
@@ -63,7 +63,10 @@ class Run:
                 raise ValueError(f"The loss is {loss} in epoch {epoch}. Start over with a smaller learning rate.")
             shown.step(epoch, loss, correct)
         self._replicas.settle()
-        test_loss, test_correct = self._measure()
+        found, labels = probabilities(self._trainer, self._test), self._test.labels
+        of_label = found[np.arange(len(labels)), labels].astype(np.float64)
+        clipped = np.clip(of_label, keras.config.epsilon(), 1 - keras.config.epsilon())  # as Keras does
+        test_loss, test_correct = float(-np.log(clipped).mean()), float((found.argmax(axis=1) == labels).mean())
         row = {
             "epoch": epoch,
             "loss": float(loss),
@@ -72,7 +75,8 @@ class Run:
             "test_accuracy": test_correct,
             "seconds": round(time.perf_counter() - started, 2),
         }
-        shown.row(row)
+        text = f"loss {loss:.4f}  accuracy {correct:.4f}  test loss {test_loss:.4f}  test accuracy {test_correct:.4f}"
+        shown.line(f"{text}  {row['seconds']:.1f} s", epoch)
         return row
 
     def confusion(self, names: list[str]) -> pd.DataFrame:
@@ -81,18 +85,13 @@ class Run:
             self._test.labels, probabilities(self._trainer, self._test).argmax(axis=1), names
         )
 
-    def _measure(self) -> tuple[float, float]:
-        """Return the mean cross-entropy, as Keras clips it, and the accuracy, dropout off."""
-        found, labels = probabilities(self._trainer, self._test), self._test.labels
-        of_label = found[np.arange(len(labels)), labels].astype(np.float64)
-        clipped = np.clip(of_label, keras.config.epsilon(), 1 - keras.config.epsilon())
-        return float(-np.log(clipped).mean()), float((found.argmax(axis=1) == labels).mean())
-
 
 def probabilities(model, data: Inputs) -> np.ndarray:
     """Return the outputs (N, classes) for all images, dropout off; ``model`` has ``predict_on_batch``."""
     found = []
-    for images, _ in data.measured_batches(_EVALUATION_BATCH):
+    each = max(1, int(np.prod(data.take(np.arange(1)).shape[1:])))
+    at_once = max(1, min(_EVALUATION_BATCH, _EVALUATION_VALUES // each))
+    for images, _ in data.batches(np.arange(len(data)), at_once):
         count = len(images)
         if found and count < len(found[0]):  # a smaller last batch would be traced anew
             images = np.concatenate([images, np.repeat(images[:1], len(found[0]) - count, axis=0)])

@@ -73,7 +73,12 @@ class Run:
             if journal is not None:
                 self._keep(epoch)
                 journal.add(row)
-            shown.line(_describe_epoch(row, self.recipe.epochs, self.recipe.shown(len(self.data))))
+            text = f"loss {row['loss']:.4g}"
+            if row["val_loss"] is not None:
+                text += f"  validation: loss {row['val_loss']:.4g}  mse {row['val_mse']:.4g}  cc {row['val_cc']:.3f}"
+            speed = self.recipe.shown(len(self.data)) / max(row["seconds"], 1e-9)
+            text += f"  rate {row['rate']:.3g}  {row['seconds']:.1f} s, {speed:.4g} images/s"
+            shown.line(text, epoch)
 
     def finish(self, net, journal: results.Journal | None) -> None:
         """Bring the trained weights to ``net``, the same in every process, and write them."""
@@ -104,7 +109,13 @@ class Run:
         for number, batch in enumerate(batches(self.data, order, flipped, recipe.batch_size)):
             index, *arrays = batch
             rate = self._set_rates(epoch - 1, (epoch - 1) * per_epoch + number, per_epoch)
-            values = self._train_batch(arrays)
+            try:
+                values = self.steps.train(*arrays)
+            except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+                raise ValueError(
+                    f"Memory ran out in a batch of {len(index)} images. Start again with half as many "
+                    f"(--batch-size {max(1, len(index) // 2)}) and --fresh."
+                ) from error
             if not np.isfinite(values).all():
                 raise ValueError(_not_finite(values, [self.data.names[i] for i in index], epoch, number + 1))
             losses.append(float(values.mean(dtype=np.float64)))
@@ -117,15 +128,6 @@ class Run:
         if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:
             row |= {f"val_{name}": value for name, value in validate(self.steps, self.test, recipe.batch_size).items()}
         return row | {"seconds": round(time.perf_counter() - started, 2), "losses": losses}
-
-    def _train_batch(self, arrays) -> np.ndarray:
-        try:
-            return self.steps.train(*arrays)
-        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            raise ValueError(
-                f"Memory ran out in a batch of {len(arrays[0])} images. Start again with half as many "
-                f"(--batch-size {max(1, len(arrays[0]) // 2)}) and --fresh."
-            ) from error
 
     def _set_rates(self, epoch: int, step: int, per_epoch: int) -> float:
         """Set the optimizer's rate and momentum to the recipe's for this step; return the rate."""
@@ -145,13 +147,6 @@ def validate(steps: Steps, samples: Samples, batch_size: int) -> dict[str, float
         for name, values in steps.validate(*samples.take(index)).items():
             totals[name] = totals.get(name, 0.0) + float(values.sum(dtype=np.float64))
     return {name: total / len(samples) for name, total in totals.items()}
-
-
-def _describe_epoch(row: dict, epochs: int, images: int) -> str:
-    text = f"{row['epoch']}/{epochs}  loss {row['loss']:.4g}"
-    if row["val_loss"] is not None:
-        text += f"  validation: loss {row['val_loss']:.4g}  mse {row['val_mse']:.4g}  cc {row['val_cc']:.3f}"
-    return f"{text}  rate {row['rate']:.3g}  {row['seconds']:.1f} s, {images / max(row['seconds'], 1e-9):.4g} images/s"
 
 
 def _not_finite(values: np.ndarray, names: list[str], epoch: int, step: int) -> str:

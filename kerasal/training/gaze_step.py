@@ -83,9 +83,10 @@ class Steps:
 
     def _train_part(self, pixels, density, fixations, flipped, place, count):
         """Step by a device's part of a batch of ``count`` images; the gradients of the parts add up."""
-        truth = self._truth(density, fixations)
-        inputs = _mirror(self._inputs(pixels), flipped)
-        truth = _mirror(truth, flipped)
+        inputs, truth = (
+            tf.where(tf.reshape(flipped, (-1, 1, 1, 1)), tf.reverse(values, [2]), values)
+            for values in (self._inputs(pixels), self._truth(density, fixations))
+        )
         with tf.GradientTape() as tape:
             losses: Any = self.objective.call(truth, self._maps(inputs, training=True))
             total = tf.reduce_sum(losses if place is None else losses[: place[1]]) / count
@@ -105,7 +106,3 @@ class Steps:
             "cc": cc(density, maps),
         }
         return {name: whole(value, place, self._length) for name, value in values.items()}
-
-
-def _mirror(values, flipped):
-    return tf.where(tf.reshape(flipped, (-1, 1, 1, 1)), tf.reverse(values, [2]), values)

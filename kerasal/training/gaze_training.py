@@ -15,9 +15,11 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kerasal import preprocessing as conventions
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.digests import digest
 from kerasal.gaze.predictor import find_image_size, find_map_size, is_log_density
 from kerasal.layers import CenterBias
@@ -53,8 +55,8 @@ class GazeTraining:
 
 def train_gaze(
     net: keras.Model,
-    data,
-    validation,
+    data: GazeDataset | tuple[np.ndarray, np.ndarray],
+    validation: GazeDataset | tuple[np.ndarray, np.ndarray],
     recipe: str | Recipe = "default",
     output: str | os.PathLike = "run",
     *,

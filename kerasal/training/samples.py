@@ -101,8 +101,13 @@ def _from_arrays(images, maps, what, size, map_size, fixations) -> Samples:
     density = maps.astype(np.float32) / np.float32(255 if maps.dtype == np.uint8 else 1)
     _check_densities(density, names, what)
     images = images if images.dtype == np.uint8 else np.ascontiguousarray(images, np.float32)
-    skipped = {names[i]: "its density is 0 everywhere" for i in np.flatnonzero(~density.any(axis=(1, 2)))}
-    return _without(Samples(images, density, None, names, skipped), what)
+    some = density.any(axis=(1, 2))
+    skipped = {names[i]: "its density is 0 everywhere" for i in np.flatnonzero(~some)}
+    if not some.any():
+        raise ValueError(f"None of the {len(names)} {what} images can be learned from. 0: {skipped['0']}.")
+    if not some.all():
+        images, density, names = images[some], density[some], [names[i] for i in np.flatnonzero(some)]
+    return Samples(images, density, None, names, skipped)
 
 
 def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress) -> Samples:
@@ -139,19 +144,6 @@ def _check_densities(density: np.ndarray, names: Sequence[str], what: str) -> No
             f"The densities of {len(bad)} {what} images are not in 0..1: {', '.join(bad[:_NAMED])}. Divide each by its "
             "maximum."
         )
-
-
-def _without(samples: Samples, what: str) -> Samples:
-    """Leave out the images that ``skipped`` names."""
-    index = [i for i, name in enumerate(samples.names) if name not in samples.skipped]
-    if not index:
-        name, reason = next(iter(samples.skipped.items()))
-        raise ValueError(f"None of the {len(samples)} {what} images can be learned from. {name}: {reason}.")
-    if len(index) == len(samples):
-        return samples
-    fixations = None if samples.fixations is None else samples.fixations[index]
-    names = [samples.names[i] for i in index]
-    return Samples(samples.pixels[index], samples.density[index], fixations, names, samples.skipped)
 
 
 def epoch_order(count: int, mirror: str, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:

@@ -112,9 +112,6 @@ class Augmentation:
         ).numpy()
 
 
-_AT_ONCE = 20_000_000  # values in a batch that is only measured
-
-
 class Inputs:
     """Model inputs and labels of one part of the data, arrays or images with their convention; labels int32 (N,)."""
 
@@ -155,11 +152,6 @@ class Inputs:
 
         for _, batch in read_ahead(gather, range(0, len(order), batch_size), workers=1, pending=2):
             yield batch.result()
-
-    def measured_batches(self, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (inputs, labels) of all images in their order, at most so many at once as memory bears."""
-        each = max(1, int(np.prod(self.take(np.arange(1)).shape[1:])))
-        yield from self.batches(np.arange(len(self)), max(1, min(most, _AT_ONCE // each)))
 
 
 def inputs_of(data: Labelled | ClassImages, what: str, model, convention: Preprocessing | None) -> Inputs:

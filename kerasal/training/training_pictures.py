@@ -1,5 +1,6 @@
-"""Pictures of a training run: its curves, and which class is taken for which."""
+"""Pictures of a training run: its curves, which class is taken for which, and how features come about."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from kerasal import hooks
+from kerasal.preprocessing import Preprocessing
+from kerasal.receptive_field import FeatureEvolution
+
+import keras
 
 # Blue and orange of Okabe & Ito's palette: told apart by colour-blind eyes too.
 _TRAIN, _TEST = "#0072B2", "#D55E00"
@@ -97,3 +104,36 @@ def draw_confusion(counts: pd.DataFrame, title: str) -> Figure:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(values[row, column]), ha="center", va="center", color=colour)
     return figure
+
+
+def watch_features(
+    model: keras.Model,
+    inputs: np.ndarray,
+    folder: str | os.PathLike,
+    features: Sequence[tuple[str, Sequence[int] | None]] = (),
+    *,
+    preprocessing: Preprocessing | None = None,
+    overwrite: bool = False,
+) -> FeatureEvolution:
+    """Return a callback that watches features come about in a training, on the images of ``inputs``.
+
+    Args:
+        model: that is trained.
+        inputs: see ``TrainingSetup.sample_inputs``.
+        folder: in which they are stored.
+        features: (layer, channels) each, None for the first 8; by default those of each convolution.
+        preprocessing: of the inputs.
+        overwrite: replace what the folder holds.
+
+    Raises:
+        ValueError: no features were given, and the model has no convolution.
+    """
+    convolutions = [path for path, layer in hooks.layers(model) if isinstance(layer, keras.layers.Conv2D)]
+    features = list(features) or [(path, None) for path in convolutions]
+    if not features:
+        raise ValueError(f"{model.name} has no convolution to watch. Name features, as layer and channels.")
+    chosen = {
+        layer: list(range(min(8, hooks.channel_count(model, layer) or 8))) if channels is None else list(channels)
+        for layer, channels in features
+    }
+    return FeatureEvolution(folder, inputs, chosen, preprocessing=preprocessing, overwrite=overwrite)

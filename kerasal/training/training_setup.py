@@ -9,14 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from kerasal import hooks
 from kerasal import preprocessing as conventions
 from kerasal.datasets import mnist
 from kerasal.datasets.class_folders import class_files, has_class_folders
 from kerasal.datasets.labeled_images import ClassImages, class_images
 from kerasal.models import open_model, registry
 from kerasal.names import as_text
-from kerasal.receptive_field import FeatureEvolution
 from kerasal.training.gaze_training import add_center_bias
 from kerasal.training.results import write_table
 from kerasal.training.run_folder import DRAWN, digest_start
@@ -149,39 +147,6 @@ def prepare_training(
         train, test = ((convention.apply(images[..., None]), labels) for images, labels in splits)
     start = _describe_start(model, is_file or weights is not None, options)
     return TrainingSetup(model, convention, chosen, train, test, names, start)
-
-
-def watch_features(
-    model: keras.Model,
-    inputs: np.ndarray,
-    folder: str | os.PathLike,
-    features: Sequence[tuple[str, Sequence[int] | None]] = (),
-    *,
-    preprocessing: conventions.Preprocessing | None = None,
-    overwrite: bool = False,
-) -> FeatureEvolution:
-    """Return a callback that watches features come about in a training, on the images of ``inputs``.
-
-    Args:
-        model: that is trained.
-        inputs: see ``TrainingSetup.sample_inputs``.
-        folder: in which they are stored.
-        features: (layer, channels) each, None for the first 8; by default those of each convolution.
-        preprocessing: of the inputs.
-        overwrite: replace what the folder holds.
-
-    Raises:
-        ValueError: no features were given, and the model has no convolution.
-    """
-    convolutions = [path for path, layer in hooks.layers(model) if isinstance(layer, keras.layers.Conv2D)]
-    features = list(features) or [(path, None) for path in convolutions]
-    if not features:
-        raise ValueError(f"{model.name} has no convolution to watch. Name features, as layer and channels.")
-    chosen = {
-        layer: list(range(min(8, hooks.channel_count(model, layer) or 8))) if channels is None else list(channels)
-        for layer, channels in features
-    }
-    return FeatureEvolution(folder, inputs, chosen, preprocessing=preprocessing, overwrite=overwrite)
 
 
 @dataclasses.dataclass(frozen=True)

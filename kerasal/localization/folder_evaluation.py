@@ -129,15 +129,7 @@ def evaluate_folder(
     missing = journal.missing
     with journal.adding() as add, progress_bar("Localizing", len(missing), progress) as advance:
         for image in missing:
-            try:
-                pixels = images.read(matched.files[image])
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", UserWarning)  # a map without any evidence: all of it is the guess
-                    warnings.simplefilter("default", hooks.NoLogits)
-                    row = _scores(locate, pixels, truths[image], image, top, iou)
-            except (ValueError, OSError, MemoryError) as error:
-                row = {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
-            add(image, row)
+            add(image, _row(locate, matched.files[image], truths[image], image, top, iou))
             advance(1)
     rows = journal.rows | {image: {"error": message} for image, message in matched.errors.items()}
     table = pd.DataFrame.from_dict({image: rows[image] for image in sorted(rows)}, orient="index")
@@ -150,8 +142,19 @@ def evaluate_folder(
     return report
 
 
-def _scores(locate: Callable[..., pd.DataFrame], image, truths: list[Truth], name: str, top: int, iou: float) -> dict:
-    """Return the row of one image."""
+def _row(locate: Callable[..., pd.DataFrame], file, truths: list[Truth], name: str, top: int, iou: float) -> dict:
+    """Return the row of one image: its values, or why there are none under ``error``."""
+    try:
+        image = images.read(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a map without any evidence: the whole image is the guess
+            warnings.simplefilter("default", hooks.NoLogits)
+            return _scores(locate, image, truths, name, top, iou)
+    except (ValueError, OSError, MemoryError) as error:
+        return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
+
+
+def _scores(locate, image, truths: list[Truth], name: str, top: int, iou: float) -> dict[str, Any]:
     boxes: dict[int, list] = {}
     for truth in truths:
         boxes.setdefault(truth.number, []).append(fit_box(truth, image.shape[:2], name))

@@ -132,7 +132,7 @@ def find_objects(
     def to_inputs(picture: np.ndarray) -> np.ndarray:
         pixels = to_channels(picture, opened.channels)
         if callable(preprocessing):
-            return np.asarray(preprocessing(pixels)[None], np.float32)
+            return np.asarray(preprocessing(pixels), np.float32)[None]
         return opened.to_inputs(pixels[None])
 
     height, width = opened.input_size()

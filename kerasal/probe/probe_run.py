@@ -106,13 +106,12 @@ def layer_probe(
     if not isinstance(source, (Files, Array)):
         raise ValueError("Expected image files or an array, which fit their labels. Collect the stream first.")
     total = source.total or 0
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or len(labels) != total or labels.dtype.kind not in "iuUS":
+    given = np.asarray(labels)
+    if given.ndim != 1 or len(given) != total or given.dtype.kind not in "iuUS":
         raise ValueError(
-            f"labels are {total} whole numbers or names, one an image. Received: {labels.dtype} of shape "
-            f"{labels.shape}."
+            f"labels are {total} whole numbers or names, one an image. Received: {given.dtype} of shape {given.shape}."
         )
-    names, codes = np.unique(labels, return_inverse=True)
+    names, codes = np.unique(given, return_inverse=True)
     check_counts(names, codes, counts)  # before the long pass
     features = Features(model, dict.fromkeys(paths), source, pool, _store(cache, source, pool))
     try:

@@ -187,7 +187,7 @@ def kerasal_zoo(name):
 
 def test_routines_know_neither_the_registry_nor_the_commands():
     """A routine takes a model; gaze has one that ships, explain and the setups of a training open what is named."""
-    setups = {"kerasal.training.training_setup", "kerasal.training.gaze_setup"}
+    setups = {"kerasal.training.training_setup"}
     allowed = {"kerasal.gaze", "kerasal.attribution.explanation", *setups}
     wrong = [
         f"{module} imports {target}"

@@ -89,7 +89,7 @@ def train(
                 remark(note)
         load_tensorflow()
         from kerasal import training
-        from kerasal.training.gaze_files import files_of
+        from kerasal.training.results import gaze_files
 
         chosen = training.recipe(recipe, **changes)
         setup = training.prepare_gaze(
@@ -105,7 +105,7 @@ def train(
         if speaks:
             counts = f"{len(training_set)} images to train on, {len(validation_set)} to validate on."
             remark(f"{counts} Recipe {recipe}: {chosen.source}.")
-        refuse_inputs((output / name for name in files_of(setup.model.name).written), folders=False)
+        refuse_inputs((output / name for name in gaze_files(setup.model.name)), folders=False)
         result = training.train_gaze(
             setup.model,
             training_set,

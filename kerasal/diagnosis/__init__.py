@@ -6,7 +6,6 @@
 """
 
 from kerasal import _keras as _keras
-from kerasal.diagnosis.filter_diagnosis import describe_filters, filter_diagnosis
-from kerasal.diagnosis.filter_pictures import draw_filters
+from kerasal.diagnosis.filter_diagnosis import describe_filters, draw_filters, filter_diagnosis
 
 __all__ = ["describe_filters", "draw_filters", "filter_diagnosis"]

@@ -1,18 +1,20 @@
-"""The diagnosis of a convolution: ``model, layer, images -> a row a filter``."""
+"""The diagnosis of a convolution: ``model, layer, images -> a row a filter``, and its filters as pictures."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from kerasal import images as drawing
+from kerasal import preprocessing as conventions
 from kerasal.checks import check_number
 from kerasal.diagnosis import filter_spectra
 from kerasal.diagnosis.filter_spectra import find_kernels, respond
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import ImageSource, open_source
-from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
 
 import keras
@@ -26,7 +28,7 @@ def filter_diagnosis(
     low: float = 0.125,
     high: float = 0.25,
     dead_below: float = 0.01,
-    preprocessing: str | Preprocessing | None = None,
+    preprocessing: str | conventions.Preprocessing | None = None,
     fit: Literal["crop", "stretch"] = "crop",
     size: tuple[int, int] | None = None,
     batch_size: int | None = None,
@@ -85,8 +87,8 @@ def filter_diagnosis(
         warnings.warn(
             f"{len(broken)} filters of {path!r} hold NaN or infinite weights: {broken.tolist()}.", stacklevel=2
         )
-    energies, rows, columns = filter_spectra.measure_power(kernels, dilation)
-    below, between, above = filter_spectra.share_bands(energies, rows, columns, low, high)
+    spectra = filter_spectra.measure_power(kernels, dilation)
+    below, between, above = filter_spectra.share_bands(*spectra, low, high)
     table = pd.DataFrame(
         {
             "channel": np.arange(flat.shape[1]),
@@ -95,13 +97,14 @@ def filter_diagnosis(
             "middle": between,
             "high": above,
             "extreme": below + above,
-            "aliasing": filter_spectra.share_lost(energies, rows, columns, stride),
+            "aliasing": filter_spectra.share_lost(*spectra, stride),
             "nearest": _nearest(flat),
         }
     )
     seen, skipped = 0, []
     if images is not None:
-        own = ImageModel(model, preprocessing, size=size, fit=fit)
+        convention = None if preprocessing is None else conventions.get(preprocessing)
+        own = ImageModel(model, convention, size=size, fit=fit)
         seen, skipped, found = _on_images(open_source(images, own), path, batch_size, progress)
         table = table.assign(**found)
     strength = table["rms" if images is None else "peak"].to_numpy(np.float64).copy()
@@ -119,9 +122,8 @@ def describe_filters(table: pd.DataFrame) -> list[str]:
     """
     about, mean = table.attrs, table.mean(numeric_only=True)
     height, width = about["kernel"]
-    step = " × ".join(str(side) for side in dict.fromkeys(about["stride"]))
     lines = [
-        f"{about['layer']}: {len(table)} filters of {height} × {width} in steps of {step}",
+        f"{about['layer']}: {len(table)} filters of {height} × {width} in steps of {_format_stride(about['stride'])}",
         f"energy at low, middle and high frequencies: {mean['low']:.2f}, {mean['middle']:.2f}, {mean['high']:.2f} "
         "(random weights: .05, .15, .80)",
         f"energy above what the steps represent: {mean['aliasing']:.2f} "
@@ -132,14 +134,15 @@ def describe_filters(table: pd.DataFrame) -> list[str]:
     dead = table.loc[table["dead"], "channel"].tolist()
     shown = ", ".join(map(str, dead[:20])) + (", …" if len(dead) > 20 else "")
     lines.append(f"dead (at most 1 % of the median filter's strength): {len(dead)}" + (f" ({shown})" if dead else ""))
-    lines.append(f"doubled (|cosine| to another filter above .9): {int((table['nearest'] > 0.9).sum())}")
+    lines.append(f"doubled (|cosine| to another filter above .9): {np.count_nonzero(table['nearest'] > 0.9)}")
     return lines
 
 
 def _on_images(source: ImageSource, path: str, batch_size, progress: bool) -> tuple[int, list, dict]:
     """Return how many images were looked at, the unreadable ones, and the columns that they give."""
     batch_size = batch_size or chunk_size([np.broadcast_to(0.0, (1, *source.shape))])
-    seen, peak, active, energy, beyond = 0, [], 0.0, 0.0, 0.0
+    seen, peak = 0, []
+    active = energy = beyond = np.zeros(1, np.float32)
     with progress_bar("Responses", source.total, progress) as advance:
         for numbers, inputs in source.batches(batch_size):
             strongest, above, whole, part = respond(source.model.keras_model, path, inputs)
@@ -157,6 +160,10 @@ def _on_images(source: ImageSource, path: str, batch_size, progress: bool) -> tu
         "aliasing_images": np.where(negligible, np.nan, filter_spectra.divide(beyond, energy)),
     }
     return seen, [name for name, _ in source.skipped], columns
+
+
+def _format_stride(stride: tuple[int, int]) -> str:
+    return " × ".join(str(side) for side in dict.fromkeys(stride))
 
 
 def _nearest(flat: np.ndarray) -> np.ndarray:
@@ -177,3 +184,65 @@ def _dead(strength: np.ndarray, dead_below: float) -> np.ndarray:
     if not sound.any():
         return np.zeros(len(strength), bool)
     return sound & (np.where(sound, strength, 0) <= max(dead_below * np.median(strength[sound]), 0))
+
+
+def draw_filters(
+    model: keras.Model,
+    layer: str | None = None,
+    *,
+    table: pd.DataFrame | None = None,
+    channels: Sequence[int] | None = None,
+    bgr: bool = False,
+    scale: Literal["filter", "layer"] = "filter",
+    columns: int = 16,
+    tile: int = 56,
+    title: str | None = None,
+) -> np.ndarray:
+    """Draw the kernels of a convolution that sees 1 or 3 channels: middle grey is 0, colours are those of the weights.
+
+    Args:
+        model: a built model.
+        layer: name or path; by default the first convolution.
+        table: what ``filter_diagnosis`` said; then dead filters are marked.
+        channels: which, in this order; by default all.
+        bgr: the model's preprocessing swaps the channels.
+        scale: each filter by its own largest weight, or all by that of the layer, so that weak ones look weak.
+        columns: filters a row.
+        tile: side of a picture in pixels.
+        title: above everything; by default the layer, its kernel and its stride.
+
+    Returns:
+        uint8 RGB.
+
+    Raises:
+        ValueError: filters that see neither 1 nor 3 channels, or no such layer or channel.
+    """
+    path, kernels, stride, _ = find_kernels(model, layer)
+    height, width, seen, count = kernels.shape
+    if seen not in (1, 3):
+        raise ValueError(
+            f"The filters of {path!r} see {seen} channels; only those that see 1 or 3 have colours. "
+            "kerasal.receptive_field.patterns.painter paints the others."
+        )
+    chosen = list(range(count)) if channels is None else list(channels)
+    if not chosen or min(chosen) < 0 or max(chosen) >= count:
+        raise ValueError(f"There are {count} filters, counted from 0. Received: {channels!r}.")
+    if bgr:
+        kernels = kernels[:, :, ::-1]
+    limit = float(np.abs(kernels).max()) or 1.0
+    own = np.abs(kernels).max(axis=(0, 1, 2))
+    pictures = [
+        drawing.relief(kernels[..., one], limit=limit if scale == "layer" else float(own[one]) or 1.0) for one in chosen
+    ]
+    dead = set() if table is None else set(table.loc[table["dead"], "channel"])
+    steps = _format_stride(stride)
+    return drawing.grid(
+        pictures,
+        [f"{one} dead" if one in dead else str(one) for one in chosen],
+        columns=min(columns, len(chosen)),
+        title=f"{model.name}, {path}: {height} × {width} in steps of {steps}" if title is None else title,
+        note="middle grey is 0; each filter up to its own largest weight"
+        if scale == "filter"
+        else f"middle grey is 0; full colour is a weight of {limit:.3g}",
+        tile=tile,
+    )

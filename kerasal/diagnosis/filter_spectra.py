@@ -4,6 +4,8 @@ Frequencies are in cycles per pixel: .5 is black, white, black. By Parseval's th
 add up to the sum of squares.
 """
 
+from typing import Any
+
 import numpy as np
 
 from kerasal import hooks
@@ -22,23 +24,21 @@ def find_kernels(
     Raises:
         ValueError: no such layer, or it is no two-dimensional convolution.
     """
-    if name is None:
-        found = [(path, layer) for path, layer in hooks.layers(model) if _is_convolution(layer)]
-        if not found:
-            raise ValueError(f"{model.name!r} has no two-dimensional convolution.")
-        path, layer = found[0]
-    else:
-        path, layer = hooks.find_layer(model, name)
-        if not _is_convolution(layer):
-            known = [one for one, layer in hooks.layers(model) if _is_convolution(layer)]
-            raise ValueError(
-                f"Layer {path!r} of {model.name!r} is no two-dimensional convolution. There "
-                f"{'is ' + ', '.join(known[:8]) if known else 'is none'}."
-            )
+    layer: Any
+    known = [path for path, layer in hooks.layers(model) if _is_convolution(layer)]
+    if name is None and not known:
+        raise ValueError(f"{model.name!r} has no two-dimensional convolution.")
+    path, layer = hooks.find_layer(model, known[0] if name is None else name)
+    if not _is_convolution(layer):
+        raise ValueError(
+            f"Layer {path!r} of {model.name!r} is no two-dimensional convolution. There "
+            f"{'is ' + ', '.join(known[:8]) if known else 'is none'}."
+        )
     kernels = np.asarray(layer.kernel, np.float32)
     if isinstance(layer, keras.layers.DepthwiseConv2D):  # (h, w, channels, multiplier): each filter sees one channel
         kernels = kernels.reshape(*kernels.shape[:2], 1, -1)
-    return path, kernels, tuple(layer.strides), tuple(layer.dilation_rate)
+    (down, right), dilation = layer.strides, layer.dilation_rate
+    return path, kernels, (down, right), (dilation[0], dilation[1])
 
 
 def _is_convolution(layer) -> bool:

@@ -66,7 +66,10 @@ def predict_folder(
                 notes.append(f"{file} holds {frames} pictures; this is the first.")
             values = predict(photo, predictor, postprocess=chosen).map
             written, over = result_files(output_dir, name)
-            _write_map(written, values, scaled=chosen != "examiners")
+            low, high = (0.0, 1.0) if chosen == "examiners" else (float(values.min()), float(values.max()))
+            shares = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
+            with replacing(written) as temporary:
+                Image.fromarray(np.round(65535 * shares).astype(np.uint16)).save(temporary)
             images.write(over, overlay(photo, values))
             advance(1)
     return FolderPrediction(len(files) - len(skipped), chosen, skipped, notes)
@@ -111,10 +114,3 @@ def name_photos(photos: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
     if unnamed := [file for file in files if file not in named]:
         raise ValueError(f"The results of {unnamed[0]} and {unnamed[-1]} would have one name. Take one at a time.")
     return {name: file for file, name in named.items()}
-
-
-def _write_map(path: pathlib.Path, values: np.ndarray, scaled: bool) -> None:
-    low, high = (float(values.min()), float(values.max())) if scaled else (0.0, 1.0)
-    shares = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
-    with replacing(path) as temporary:
-        Image.fromarray(np.round(65535 * shares).astype(np.uint16)).save(temporary)

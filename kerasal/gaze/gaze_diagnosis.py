@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.gaze.predictor import Predictor
 from kerasal.images import resize
 from kerasal.metrics.blur import center_map
@@ -27,7 +28,7 @@ class Diagnosis:
         return summarize(self.table)
 
 
-def diagnose(predictor: Predictor, data, *, progress: bool = False) -> Diagnosis:
+def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False) -> Diagnosis:
     """Ask whether a model's maps depend on the image, or are only the mean map or the center, and whether they wrap.
 
     All maps and densities are brought to 60 x 80 cells, where for each image the columns are Pearson correlations of
@@ -99,15 +100,14 @@ def _correlate_with_others(z: np.ndarray, maps: np.ndarray) -> np.ndarray:
 
 
 def _describe(table: pd.DataFrame) -> list[str]:
-    mean = table.mean()
+    mean: dict[str, float] = table.mean().to_dict()
     gap = table["own"] - table["others"]
-    interval = summarize(gap.to_frame("gap")).loc["gap"]
-    read_off = (
+    interval: dict[str, float] = summarize(gap.to_frame("gap")).loc["gap"].to_dict()
+    found = [
         f"A prediction correlates with its own image's density at {mean['own']:.3f} and with other images' at "
         f"{mean['others']:.3f}: {interval['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}] is read off the "
         "image."
-    )
-    found = [read_off]
+    ]
     if mean["mean_prediction"] == 0:
         found.append("The predictions are constant: nothing is predicted.")
     elif interval["low"] <= 0:

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.gaze.gaze_prediction import complete
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import coursework_metrics
@@ -23,7 +24,7 @@ _AVAILABLE = {"fixations", "baseline", "others", "density"}
 
 def evaluate(
     predictor: Predictor,
-    data,
+    data: GazeDataset,
     *,
     postprocess: Postprocess = "examiners",
     metrics: str = "mit",

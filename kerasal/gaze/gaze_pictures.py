@@ -1,15 +1,19 @@
 """Sheets that a person judges a gaze model by: predictions beside the truth, first-layer filters, the uint8 wrap."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from kerasal import hooks, images
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.gaze.gaze_prediction import complete
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import cc
 from kerasal.metrics.coursework_metrics import coursework_map
 from kerasal.progress import progress_bar
+
+import keras
 
 
 def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -20,7 +24,7 @@ def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def panel(
     predictor: Predictor,
-    data,
+    data: GazeDataset,
     names: Sequence[str] | None = None,
     *,
     postprocess: Postprocess = "examiners",
@@ -72,7 +76,7 @@ def panel(
     )
 
 
-def filters(model, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np.ndarray:
+def filters(model: keras.Model, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np.ndarray:
     """Draw the kernels of the first convolution as colors, all on one scale from the lowest to the highest weight.
 
     Args:
@@ -84,15 +88,13 @@ def filters(model, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np
     Raises:
         ValueError: there is no convolution with three input channels.
     """
-    found = [
-        (path, layer)
-        for path, layer in hooks.layers(model)
-        if getattr(getattr(layer, "kernel", None), "shape", ())[2:3] == (3,) and len(layer.kernel.shape) == 4
-    ]
-    if not found:
+    found: list[tuple[str, Any]] = [(path, getattr(layer, "kernel", None)) for path, layer in hooks.layers(model)]
+    shapes = [tuple(getattr(kernel, "shape", ())) for _, kernel in found]
+    number = next((i for i, shape in enumerate(shapes) if len(shape) == 4 and shape[2] == 3), None)
+    if number is None:
         raise ValueError(f"{model.name} has no convolution with three input channels.")
-    path, layer = found[0]
-    kernels = np.asarray(layer.kernel, np.float64)[:, :, :: -1 if bgr else 1]
+    path, kernel = found[number]
+    kernels = np.asarray(kernel, np.float64)[:, :, :: -1 if bgr else 1]
     low, high = kernels.min(), kernels.max()
     scaled = np.round(255 * (kernels - low) / ((high - low) or 1.0)).astype(np.uint8)
     height, width, _, count = kernels.shape

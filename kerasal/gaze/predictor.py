@@ -117,7 +117,7 @@ def find_image_size(model, size: tuple[int, int] | None = None) -> tuple[int, in
     if None not in own:
         if size is not None and tuple(size) != own:
             raise ValueError(f"{model.name} takes images of {own[0]} x {own[1]}. Received size {tuple(size)}.")
-        return own
+        return own[0], own[1]
     if size is None:
         raise ValueError(f"{model.name} takes images of any size: say which, as size=(height, width).")
     return int(size[0]), int(size[1])
@@ -131,10 +131,11 @@ def find_map_size(model, size: tuple[int, int] | None = None) -> tuple[int, int]
     """
     height, width = find_image_size(model, size)
     shape = tuple(model.compute_output_shape((1, height, width, 3)))
-    if len(shape) == 2 and shape[1] and shape[1] > 1 and math.isqrt(shape[1]) ** 2 == shape[1]:
-        return (math.isqrt(shape[1]),) * 2
+    side = math.isqrt(shape[1] or 0) if len(shape) == 2 else 0
+    if side > 1 and side**2 == shape[1]:
+        return side, side
     if len(shape) == 3 or (len(shape) == 4 and shape[3] == 1):
-        return shape[1:3]
+        return shape[1], shape[2]
     raise ValueError(
         f"A gaze net makes one map an image: (N, H, W), (N, H, W, 1) or a square in a row. {model.name} makes {shape}."
     )
@@ -157,4 +158,4 @@ def preprocess(pixels, convention: conventions.Preprocessing):
     pixels = tf.cast(pixels, tf.float32)
     if convention.bgr:
         pixels = pixels[..., ::-1]
-    return (pixels - np.float32(convention.mean)) / np.float32(convention.std)
+    return (pixels - np.asarray(convention.mean, np.float32)) / np.asarray(convention.std, np.float32)

@@ -14,6 +14,7 @@ dense networks and Fisher pruning".
 import os
 import pathlib
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,8 @@ def load_vxm(path: str | os.PathLike) -> keras.Model:
     try:
         count = _read_int(entries["layerCount"])
         inputs = keras.Input((None, None, 3), name="image")
-        tensor, weights = inputs, []
+        tensor: Any = inputs
+        weights: list[tuple[str, np.ndarray, np.ndarray]] = []
         for index in range(count):
             tensor = _add_layer(tensor, inputs, index, entries, weights)
         maps = keras.ops.squeeze(tensor, axis=-1) if len(tensor.shape) == 4 else tensor
@@ -99,7 +101,7 @@ def _add_layer(tensor, inputs, index: int, entries: dict[str, bytes], weights: l
     kernel = np.frombuffer(entries[f"{index}w"], "<f4").reshape(shape).transpose(2, 3, 1, 0)
     name = f"conv{index}"
     weights.append((name, kernel, np.frombuffer(entries[f"{index}b"], "<f4")))
-    tensor = layers.Conv2D(kernel.shape[3], kernel.shape[:2], padding="same", name=name)(tensor)
+    tensor = layers.Conv2D(kernel.shape[-1], kernel.shape[:2], padding="same", name=name)(tensor)
     activation = _read_int(entries[f"{index}Act"])
     if activation == _RELU:
         return layers.ReLU(name=f"relu{index}")(tensor)

@@ -12,15 +12,17 @@ from kerasal import _keras as _keras
 from kerasal import names as _names
 from kerasal.localization.box_files import number_classes, read_boxes
 from kerasal.localization.box_pictures import draw_box, draw_localizations, draw_mask, draw_seeds
-from kerasal.localization.box_scores import (
+from kerasal.localization.boxes import (
+    clip_boxes,
     correct_localization,
+    iou,
     localization_error,
     localization_errors,
     mean_iou,
     overlaps,
     pointing_accuracy,
+    scale_box,
 )
-from kerasal.localization.boxes import clip_boxes, iou, scale_box
 from kerasal.localization.folder_evaluation import LocalizationReport, evaluate_folder
 from kerasal.localization.ground_truth import UnknownClass
 from kerasal.localization.localizer import RECIPES, Localization, find_objects, localize
@@ -67,6 +69,10 @@ _RENAMED = {
     "scaled": "scale_box",
     "seeded": "draw_seeds",
 }
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str):

@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 
 from kerasal import images
+from kerasal.localization.segmentation import Segmentation
 
+_LONGEST = 22  # letters of a class
 _OBJECT, _BACKGROUND, _BOX = (0, 0, 255), (0, 255, 255), (255, 40, 40)
 
 
@@ -28,33 +30,29 @@ def draw_localizations(
         uint8 RGB.
     """
     ratio = photograph.shape[1] / photograph.shape[0]
+    size = (tile, max(1, round(tile * ratio))) if ratio < 1 else (max(1, round(tile / ratio)), tile)
     tiles, labels, rows = [], [], []
     for one, name in zip(found, names, strict=True):
-        steps = (
-            one.picture,
-            images.heatmap(one.map),
-            draw_seeds(one.picture, one.cut),
-            draw_mask(photograph, one.mask),
-        )
-        tiles += [_restore_shape(step, ratio, tile) for step in steps]
-        tiles.append(_restore_shape(draw_box(photograph, one.box, tile), ratio, tile))
-        labels += [
-            "at the net's size",
-            "map",
-            "seeds: object blue, background cyan",
-            "mask",
-            f"box {', '.join(map(str, one.box))}",
-        ]
-        rows.append(f"{_shorten(name)} {one.score:.2g}")
+        steps = {
+            "at the net's size": one.picture,
+            "map": images.heatmap(one.map),
+            "seeds: object blue, background cyan": draw_seeds(one.picture, one.cut),
+            "mask": draw_mask(photograph, one.mask),
+            f"box {', '.join(map(str, one.box))}": draw_box(photograph, one.box, tile),
+        }
+        # What the net saw stretched has the photograph's proportions again.
+        tiles += [images.resize(step, size) for step in steps.values()]
+        labels += steps
+        rows.append(f"{name if len(name) <= _LONGEST else name[: _LONGEST - 1] + '…'} {one.score:.2g}")
     title = "Where the classes are"
     return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, tile=tile)
 
 
-def draw_seeds(picture: np.ndarray, cut) -> np.ndarray:
+def draw_seeds(picture: np.ndarray, cut: Segmentation) -> np.ndarray:
     """Paint a ``Segmentation``'s seeds on the picture that was cut: the object's blue, the background's cyan."""
     shown = picture.copy()
     for part, color in ((cut.background, _BACKGROUND), (cut.foreground, _OBJECT)):
-        shown[part] = (0.25 * shown[part] + 0.75 * np.float32(color)).astype(np.uint8)
+        shown[part] = (0.25 * shown[part] + 0.75 * np.asarray(color, np.float32)).astype(np.uint8)
     return shown
 
 
@@ -64,20 +62,10 @@ def draw_mask(photograph: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(mask[..., None], photograph, faint.astype(np.uint8))
 
 
-def draw_box(photograph: np.ndarray, box, tile: int = 190) -> np.ndarray:
+def draw_box(photograph: np.ndarray, box: Sequence[int], tile: int = 190) -> np.ndarray:
     """Draw a box on a photograph, as wide a line as shows at ``tile`` pixels."""
     shown = photograph.copy()
     width = max(1, round(max(photograph.shape[:2]) / tile * 2))
     inset = width // 2
     low, high = (box[0] + inset, box[1] + inset), (box[2] - 1 - inset, box[3] - 1 - inset)
     return cv2.rectangle(shown, low, high, _BOX, width)
-
-
-def _restore_shape(picture: np.ndarray, ratio: float, tile: int) -> np.ndarray:
-    """Give a picture that the net saw stretched the photograph's proportions again."""
-    size = (tile, max(1, round(tile * ratio))) if ratio < 1 else (max(1, round(tile / ratio)), tile)
-    return images.resize(picture, size)
-
-
-def _shorten(text: str, most: int = 22) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

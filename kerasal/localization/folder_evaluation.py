@@ -1,6 +1,5 @@
 """Score a model's boxes on a folder of images against true ones, into a table; a stopped run goes on."""
 
-import dataclasses
 import functools
 import json
 import os
@@ -14,7 +13,7 @@ import pandas as pd
 from kerasal import hooks, images
 from kerasal.checks import check_number
 from kerasal.files import replacing
-from kerasal.localization.box_scores import localization_error, mean_iou
+from kerasal.localization.boxes import localization_error, mean_iou
 from kerasal.localization.ground_truth import Truth, fit_box, match_boxes
 from kerasal.localization.localizer import localize
 from kerasal.metrics.summary import summarize
@@ -25,39 +24,29 @@ from kerasal.store import write_json
 
 import keras
 
-_ERRORS = (ValueError, OSError, MemoryError)
 _SCORES = ("missed_1", "missed_top", "iou", "correct")
 
 
-@dataclasses.dataclass
 class LocalizationReport:
     """How well a model finds objects in the images of a folder.
 
-    ``table`` has one row per image: ``missed_1`` and ``missed_top`` (ILSVRC's error with one and with ``top`` guesses),
-    ``iou`` and ``correct`` (mean IoU, and the share of boxes with enough of it, where the class is known), ``guesses``,
-    and ``error``: None, or why the image has no scores. ``settings`` says what the scores depend on; ``notes`` are
-    remarks.
+    Attributes:
+        table: one row per image: ``missed_1`` and ``missed_top`` (ILSVRC's error with one and with ``top`` guesses),
+            ``iou`` and ``correct`` (mean IoU, and the share of boxes with enough of it, where the class is known),
+            ``guesses``, and ``error``: None, or why the image has no scores.
+        settings: what the scores depend on.
+        notes: remarks.
+        failed: name -> reason, of the images without scores.
+        scored: how many images have scores.
+        summary: ``metrics.summarize`` of the table; None if no image has scores.
     """
 
-    table: pd.DataFrame
-    settings: dict[str, Any]
-    notes: list[str]
-
-    @property
-    def failed(self) -> pd.Series:
-        """Name -> reason, of the images without scores."""
-        return self.table["error"].dropna()
-
-    @property
-    def scored(self) -> int:
-        """How many images have scores."""
-        return len(self.table) - len(self.failed)
-
-    @functools.cached_property
-    def summary(self) -> pd.DataFrame | None:
-        """``metrics.summarize`` of the table; None if no image has scores."""
-        scored = self.table[self.table["error"].isna()]
-        return summarize(scored[list(_SCORES)].astype(float)) if len(scored) else None
+    def __init__(self, table: pd.DataFrame, settings: dict[str, Any], notes: list[str]):
+        self.table, self.settings, self.notes = table, settings, notes
+        self.failed = table["error"].dropna()
+        self.scored = len(table) - len(self.failed)
+        values = table.loc[table["error"].isna(), list(_SCORES)].astype(float)
+        self.summary = summarize(values) if self.scored else None
 
     def write(self, output: str | os.PathLike) -> None:
         """Write the table as CSV, and settings and summary beside it (.json).
@@ -68,8 +57,8 @@ class LocalizationReport:
         output = pathlib.Path(output)
         with replacing(output) as path:
             self.table.to_csv(path)
-        summary = {} if self.summary is None else json.loads(self.summary.to_json(orient="index", double_precision=15))
-        write_json(output.with_suffix(".json"), {"settings": self.settings, "summary": summary})
+        text = None if self.summary is None else self.summary.to_json(orient="index", double_precision=15)
+        write_json(output.with_suffix(".json"), {"settings": self.settings, "summary": json.loads(text or "{}")})
 
 
 def evaluate_folder(
@@ -153,9 +142,7 @@ def evaluate_folder(
     return report
 
 
-def _row(
-    locate: Callable[..., pd.DataFrame], file: pathlib.Path, truths: list[Truth], name: str, top: int, iou: float
-) -> dict[str, Any]:
+def _row(locate: Callable[..., pd.DataFrame], file, truths: list[Truth], name: str, top: int, iou: float) -> dict:
     """Return the row of one image: its values, or why there are none under ``error``."""
     try:
         image = images.read(file)
@@ -163,7 +150,7 @@ def _row(
             warnings.simplefilter("ignore", UserWarning)  # a map without any evidence: the whole image is the guess
             warnings.simplefilter("default", hooks.NoLogits)
             return _scores(locate, image, truths, name, top, iou)
-    except _ERRORS as error:
+    except (ValueError, OSError, MemoryError) as error:
         return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
 
 

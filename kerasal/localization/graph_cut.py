@@ -23,7 +23,7 @@ def fit_colors(pixels: np.ndarray, components: int, seed: int) -> np.ndarray:
     if found > 1:  # OpenCV takes a single pixel for three values
         cv2.setRNGSeed(seed)
         stop = (cv2.TERM_CRITERIA_MAX_ITER, _ITERATIONS, 0)
-        _, clusters, _ = cv2.kmeans(pixels.astype(np.float32), found, None, stop, 1, cv2.KMEANS_PP_CENTERS)
+        _, clusters, _ = cv2.kmeans(pixels.astype(np.float32), found, clusters, stop, 1, cv2.KMEANS_PP_CENTERS)
     weights, means, covariances = np.zeros(MOST), np.zeros((MOST, 3)), np.zeros((MOST, 3, 3))
     for number in range(found):
         mine = pixels[clusters[:, 0] == number].astype(np.float64)
@@ -60,9 +60,8 @@ def cut_by_color(picture: np.ndarray, foreground: np.ndarray, background: np.nda
 
     ``labels`` are OpenCV's: GC_FGD and GC_BGD are kept, the rest is free.
     """
-    found, _, _ = cv2.grabCut(
-        picture, labels.copy(), None, background[None].copy(), foreground[None].copy(), 1, cv2.GC_EVAL_FREEZE_MODEL
-    )
+    models = background[None].copy(), foreground[None].copy()
+    found, _, _ = cv2.grabCut(picture, labels.copy(), (0, 0, 0, 0), *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
     return (found == cv2.GC_FGD) | (found == cv2.GC_PR_FGD)
 
 

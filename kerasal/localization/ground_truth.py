@@ -5,7 +5,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -50,7 +50,12 @@ class MatchedBoxes:
             tables = {name: number_classes(table, numbers) for name, table in tables.items()}
         except ValueError as error:
             raise (ValueError if self.numbers else UnknownClass)(str(error)) from error
-        return {name: [_truth(row) for row in table.to_dict("records")] for name, table in tables.items()}
+        found: dict[str, list[Truth]] = {name: [] for name in tables}
+        for name, table in tables.items():
+            for row in table.to_dict("records"):
+                size, (left, top, right, bottom) = (int(row["height"]), int(row["width"])), map(float, row["box"])
+                found[name].append(Truth(int(row["class"]), (left, top, right, bottom), size if all(size) else None))
+        return found
 
 
 def match_boxes(
@@ -71,7 +76,7 @@ def match_boxes(
             raise ValueError(f"{files[file.stem]} and {file} have the same name, so that boxes fit either.")
         files[file.stem] = file
     table = read_boxes(boxes, inclusive=inclusive)
-    by_name = dict(list(table.groupby("image", sort=False)))
+    by_name = {str(name): rows for name, rows in table.groupby("image", sort=False)}
     errors = {name: f"{boxes} has no box for it" for name in files if name not in by_name}
     if len(errors) == len(files):
         raise ValueError(
@@ -100,11 +105,6 @@ def fit_box(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, floa
         )
     (box,) = clip_boxes([truth.box], truth.size, name)
     return box[0] * columns, box[1] * rows, box[2] * columns, box[3] * rows
-
-
-def _truth(row: dict[str, Any]) -> Truth:
-    size = (int(row["height"]), int(row["width"]))
-    return Truth(int(row["class"]), tuple(map(float, row["box"])), size if all(size) else None)
 
 
 def _numbers(path: pathlib.Path) -> dict[str, int]:

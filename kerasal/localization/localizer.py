@@ -13,22 +13,16 @@ from kerasal import attribution, hooks
 from kerasal.checks import check_int
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.images import resize, to_channels
+from kerasal.localization import segmentation
 from kerasal.localization.boxes import Box, scale_box
 from kerasal.localization.masks import bounding_box, fit_map
-from kerasal.localization.segmentation import (
-    DEFAULTS,
-    Segmentation,
-    check_cut_image,
-    check_names,
-    enlarge_mask,
-    segment,
-)
+from kerasal.localization.segmentation import Segmentation
 from kerasal.models.image_model import ImageModel
 from kerasal.names import unknown_name_message
 
 import keras
 
-RECIPES = types.MappingProxyType(
+RECIPES: types.MappingProxyType[str, dict[str, Any]] = types.MappingProxyType(
     {
         # Simonyan, Vedaldi & Zisserman 2013, section 3.2: the map of section 3.1, averaged over ten crops of a frame
         # 8/7 as large as the network's input, and graphcut's defaults, which are the paper's.
@@ -36,14 +30,7 @@ RECIPES = types.MappingProxyType(
         # Chosen on 150 training images of ten ImageNet classes (benchmarks/localization_search.py, measured in
         # notebooks/localization.ipynb): a map that covers the object instead of grains on it, and a cut in which the
         # map speaks beside the colors.
-        "tuned": {
-            "method": "gradcam",
-            "blur": 0.018,
-            "prior": 25.0,
-            "color": 4.0,
-            "level": 0.08,
-            "resolution": 64,
-        },
+        "tuned": {"method": "gradcam", "blur": 0.018, "prior": 25.0, "color": 4.0, "level": 0.08, "resolution": 64},
     }
 )
 
@@ -51,7 +38,8 @@ RECIPES = types.MappingProxyType(
 # The paper cuts crops of 224 out of images of 256.
 _FRAME = 8 / 7
 # All but one: here map and picture always have the same size.
-_CUT = {name: default for name, default in DEFAULTS.items() if name != "resize"}
+_CUT = {name: default for name, default in segmentation.DEFAULTS.items() if name != "resize"}
+_OPTIONS = ("method", "recipe", "classes", "top", "preprocessing", "output", "method_options")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,47 +101,39 @@ def localize(
         ValueError: not a uint8 RGB image, a model that is no classifier of one image, an unknown recipe, method or
             option, or what ``graphcut`` refuses.
     """
-    found = find_objects(
-        model,
-        image,
-        method=method,
-        recipe=recipe,
-        classes=classes,
-        top=top,
-        preprocessing=preprocessing,
-        output=output,
-        method_options=method_options,
-        **graphcut_options,
-    )
+    options = {name: value for name, value in locals().items() if name in _OPTIONS}
+    found = find_objects(model, image, **options, **graphcut_options)
     rows = [(one.number, one.score, one.box, one.mask) for one in found]
     return pd.DataFrame(rows, columns=["class", "score", "box", "mask"])
 
 
 def find_objects(
-    model,
-    image,
+    model: keras.Model,
+    image: np.ndarray,
     *,
-    method=None,
-    recipe="tuned",
-    classes=None,
-    top=5,
-    preprocessing="none",
-    output=None,
-    method_options=None,
-    **graphcut_options,
+    method: str | Callable | None = None,
+    recipe: Literal["tuned", "simonyan"] = "tuned",
+    classes: Sequence[int] | None = None,
+    top: int = 5,
+    preprocessing: Any = "none",
+    output: str | int | None = None,
+    method_options: dict[str, Any] | None = None,
+    **graphcut_options: Any,
 ) -> list[Localization]:
     """Do what ``localize`` does, and return everything on the way: a ``Localization`` a class."""
-    image = check_cut_image(image)
+    image = segmentation.check_cut_image(image)
     if recipe not in RECIPES:
         raise ValueError(unknown_name_message(recipe, RECIPES, "recipe of localize"))
-    options = {**_CUT, **RECIPES[recipe], **check_names(graphcut_options, _CUT)}
+    options = {**_CUT, **RECIPES[recipe], **segmentation.check_names(graphcut_options, _CUT)}
     method = method or options["method"]
     convention = None if callable(preprocessing) else preprocessing
     opened = ImageModel(model, convention, size=image_shape(model)[:2], fit="stretch")
 
     def to_inputs(picture: np.ndarray) -> np.ndarray:
         pixels = to_channels(picture, opened.channels)
-        return np.float32(preprocessing(pixels)[None]) if callable(preprocessing) else opened.to_inputs(pixels[None])
+        if callable(preprocessing):
+            return np.asarray(preprocessing(pixels), np.float32)[None]
+        return opened.to_inputs(pixels[None])
 
     height, width = opened.input_size()
     small = to_inputs(resize(image, (height, width)))
@@ -180,9 +160,9 @@ def _localize_class(image, picture, number: int, score: float, values: np.ndarra
         everything, nothing = np.ones(values.shape, bool), np.zeros(values.shape, bool)
         cut = Segmentation(nothing, nothing, everything, everything)
     else:
-        cut = segment(picture, values, **options)
+        cut = segmentation.segment(picture, values, **options)
     box = scale_box(bounding_box(cut.mask), cut.mask.shape, image.shape[:2])
-    mask = enlarge_mask(cut.mask, image.shape[:2])
+    mask = segmentation.enlarge_mask(cut.mask, image.shape[:2])
     if not mask.any():  # a part smaller than a pixel of a smaller image
         mask[box[1] : box[3], box[0] : box[2]] = True
     return Localization(int(number), float(score), picture, values, cut, mask, box)

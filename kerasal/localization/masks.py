@@ -4,6 +4,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasal.checks import check_choice, check_number, refuse_mask
 from kerasal.images import resize as _resize
@@ -41,7 +42,7 @@ def check_varied_map(saliency_map) -> np.ndarray:
 
 
 def threshold(
-    saliency_map, level: float = 0.2, *, of: Literal["max", "quantile"] = "max", blur: float = 0.0
+    saliency_map: ArrayLike, level: float = 0.2, *, of: Literal["max", "quantile"] = "max", blur: float = 0.0
 ) -> np.ndarray:
     """Return where a map is strong, as a bool mask (H, W): the plain alternative to ``graphcut``.
 
@@ -82,7 +83,7 @@ def fit_map(saliency_map: np.ndarray, size: tuple[int, int], resize: bool) -> np
     return _resize(saliency_map, size)
 
 
-def largest_component(mask) -> np.ndarray:
+def largest_component(mask: ArrayLike) -> np.ndarray:
     """Return the largest 8-connected part of a bool mask (H, W); of equal ones the first, row by row; none of none."""
     mask = _check_mask(mask)
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
@@ -91,7 +92,7 @@ def largest_component(mask) -> np.ndarray:
     return labels == 1 + statistics[1:, cv2.CC_STAT_AREA].argmax()
 
 
-def bounding_box(mask) -> tuple[int, int, int, int]:
+def bounding_box(mask: ArrayLike) -> tuple[int, int, int, int]:
     """Return the smallest box (x_min, y_min, x_max, y_max), upper bounds exclusive, around a bool mask (H, W).
 
     Raises:

@@ -109,7 +109,8 @@ def segment(image: np.ndarray, saliency_map: np.ndarray, **options: Any) -> Segm
     _check_options(**options)
     values = blur_map(fit_map(check_varied_map(saliency_map), picture.shape[:2], options["resize"]), options["blur"])
     full = picture.shape[:2]
-    small = _limit_size(full, options["resolution"])
+    scale = min(1.0, (options["resolution"] or max(full)) / max(full))
+    small = max(1, round(full[0] * scale)), max(1, round(full[1] * scale))
     picture, values = _resize(picture, small), _resize(values, small)
     if options["prior"] and values.max() <= 0:
         raise ValueError(
@@ -179,12 +180,6 @@ def _weigh_evidence(picture, values, models, labels, prior: float, color: float,
     evidence[labels == cv2.GC_FGD] = 1e6
     evidence[labels == cv2.GC_BGD] = -1e6
     return evidence
-
-
-def _limit_size(size: tuple[int, int], resolution: int | None) -> tuple[int, int]:
-    """Return (height, width) with at most ``resolution`` on the longer side."""
-    scale = min(1.0, (resolution or max(size)) / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def enlarge_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

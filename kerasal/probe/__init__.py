@@ -7,8 +7,8 @@
 """
 
 from kerasal import _keras as _keras
+from kerasal.probe.classifiers import class_files
 from kerasal.probe.layer_features import randomized
 from kerasal.probe.probe_run import draw_probe, layer_probe
-from kerasal.probe.splits import class_files
 
 __all__ = ["class_files", "draw_probe", "layer_probe", "randomized"]

@@ -38,17 +38,17 @@ class FeatureStore:
 
     def write(self, layer: str, block: int, numbers: Sequence[int], features: np.ndarray) -> None:
         """Keep the features (n, d) of the images with these numbers."""
-        numbers = np.asarray(numbers, np.int64)
+        kept = np.asarray(numbers, np.int64)
         if self.folder is None:
-            self._held[layer, block] = numbers, features
-            return
-        write_arrays(self._path(layer, block), {"numbers": numbers, "features": features})
+            self._held[layer, block] = kept, features
+        else:
+            write_arrays(self.folder / _file_name(layer, block), {"numbers": kept, "features": features})
 
     def read(self, layer: str, block: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of the images in a block, and their features."""
         if self.folder is None:
             return self._held[layer, block]
-        with reading_arrays(self._path(layer, block)) as stored:
+        with reading_arrays(self.folder / _file_name(layer, block)) as stored:
             return stored["numbers"], stored["features"]
 
     def forget(self, layer: str) -> None:
@@ -57,9 +57,6 @@ class FeatureStore:
         if self.folder is not None and self.folder.is_dir():
             for path in self.folder.glob(f"{_slug(layer)}-*.npz"):
                 path.unlink(missing_ok=True)
-
-    def _path(self, layer: str, block: int) -> pathlib.Path:
-        return self.folder / f"{_slug(layer)}-{block:05d}.npz"
 
 
 class Layer:
@@ -120,6 +117,10 @@ def digest_features(model, images: np.ndarray | Sequence[pathlib.Path], settings
     paths = [path for path, _ in hooks.layers(model)]  # by which features are asked for
     shown = images if isinstance(images, np.ndarray) else digest_files(images)
     return digest(_FORMAT, hooks.digest_model(model), paths, shown, settings)
+
+
+def _file_name(layer: str, block: int) -> str:
+    return f"{_slug(layer)}-{block:05d}.npz"
 
 
 def _slug(layer: str) -> str:

@@ -1,10 +1,9 @@
 """One forward pass over the images: the features of several layers, pooled in the graph, kept block by block."""
 
-import contextlib
 import pathlib
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -29,6 +28,7 @@ class Features:
         self, model: keras.Model, paths: Iterable[str], source: Files | Array, pool: int | None, store: FeatureStore
     ):
         self.model, self.source, self.pool, self.store = model, source, pool, store
+        self._total = source.total or 0
         self._paths = list(paths)
         self.layers: dict[str, Layer] = {}
         self._temporary: tempfile.TemporaryDirectory | None = None
@@ -38,22 +38,27 @@ class Features:
         values = max(1, int(np.prod(self.source.shape)) // _MORE)
         batch_size = batch_size or chunk_size([np.broadcast_to(0.0, (1, values))])
         self._look_at_one()
-        starts = {layer: layer.first_missing() for layer in self.layers.values()}
-        wanted = [layer for layer, block in starts.items() if block is not None]
+        missing = [(layer, layer.first_missing()) for layer in self.layers.values()]
+        wanted = {layer: block * layer.size for layer, block in missing if block is not None}
         if not wanted:
             return
-        self._spill_if_large(wanted)
-        first = min(starts[layer] * layer.size for layer in wanted)
-        with progress_bar("Features", self.source.total, progress) as advance, self._explain_stop():
-            advance(first)
-            for numbers, inputs in self.source.batches(batch_size, first):
-                found = self._run([layer.path for layer in wanted], inputs)
-                for layer, features in zip(wanted, found, strict=True):
-                    layer.add(numbers, features)
-                advance(numbers[-1] + 1 - first)
-                first = numbers[-1] + 1
-            for layer in wanted:
-                layer.finish()
+        self._spill_if_large(list(wanted))
+        first = min(wanted.values())
+        try:
+            with progress_bar("Features", self._total, progress) as advance:
+                advance(first)
+                for numbers, inputs in self.source.batches(batch_size, first):
+                    found = self._run([layer.path for layer in wanted], inputs)
+                    for layer, features in zip(wanted, found, strict=True):
+                        layer.add(numbers, features)
+                    advance(numbers[-1] + 1 - first)
+                    first = numbers[-1] + 1
+                for layer in wanted:
+                    layer.finish()
+        except KeyboardInterrupt:
+            kept = self.store.folder is not None and self._temporary is None
+            where = f" What was computed is kept in {self.store.folder}; the same call goes on." if kept else ""
+            raise KeyboardInterrupt(f"Stopped before all features were computed.{where}") from None
 
     def numbers(self) -> np.ndarray:
         """Return the numbers of the images that have features, in order."""
@@ -70,16 +75,17 @@ class Features:
 
     def _look_at_one(self) -> None:
         """Learn from one image how long the features are, and whether those that are kept still say the same."""
-        number, inputs = next(((seen[0], inputs) for seen, inputs in self.source.batches(1)), (None, None))
-        if number is None:
+        first = next(self.source.batches(1), None)
+        if first is None:
             named = "; ".join(f"{name} ({reason})" for name, reason in self.source.skipped[:5])
             raise ValueError(f"Not one image could be read: {named}.")
+        (number, *_), inputs = first
         for path, features in zip(self._paths, self._run(self._paths, inputs), strict=True):
-            self.layers[path] = Layer(self.store, path, features.shape[1], self.source.total)
+            self.layers[path] = Layer(self.store, path, features.shape[1], self._total)
             self.layers[path].forget_unless(number, features[0])
 
     def _spill_if_large(self, wanted: Sequence[Layer]) -> None:
-        total = 4 * self.source.total * sum(layer.length for layer in wanted)
+        total = 4 * self._total * sum(layer.length for layer in wanted)
         if self.store.folder is not None or total <= MEMORY:
             return
         self._temporary = tempfile.TemporaryDirectory(prefix="kerasal-features-")
@@ -92,20 +98,13 @@ class Features:
         )
         self.store.folder = pathlib.Path(self._temporary.name)
 
-    @contextlib.contextmanager
-    def _explain_stop(self) -> Iterator[None]:
-        try:
-            yield
-        except KeyboardInterrupt:
-            kept = self.store.folder is not None and self._temporary is None
-            where = f" What was computed is kept in {self.store.folder}; the same call goes on." if kept else ""
-            raise KeyboardInterrupt(f"Stopped before all features were computed.{where}") from None
-
 
 def _flat(values: tf.Tensor, pool: int | None) -> tf.Tensor:
     """Return (N, d): every axis between the first and the last averaged to at most ``pool`` cells, then flattened."""
     shape = tf.shape(values)
-    for axis in range(1, values.shape.rank - 1) if pool is not None else ():
+    for axis in range(1, values.shape.rank - 1):
+        if pool is None:
+            break
         weights = _cells(shape[axis], pool)
         # One product for each image, and no transposition: the maps of early layers are large.
         flat = tf.reshape(values, [tf.reduce_prod(shape[:axis]), shape[axis], tf.reduce_prod(shape[axis + 1 :])])

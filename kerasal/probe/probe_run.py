@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from kerasal import hooks
+from kerasal import preprocessing as conventions
 from kerasal.checks import check_int, check_number
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, Files, open_source
 from kerasal.names import describe_skipped, unknown_name_message
-from kerasal.preprocessing import Preprocessing
-from kerasal.probe import splits
-from kerasal.probe.classifiers import CLASSIFIERS, accuracies
+from kerasal.probe.classifiers import CLASSIFIERS, accuracies, check_counts, draw_splits
 from kerasal.probe.coordinates import coordinates
 from kerasal.probe.feature_store import FeatureStore, digest_features
 from kerasal.probe.layer_features import Features
@@ -24,6 +23,7 @@ from kerasal.progress import progress_bar
 
 import keras
 
+_LINES, _MARKS = ("-", "--", ":", "-."), "os^Dv"
 COLUMNS = ("layer", "features", "classifier", "per_class", "folds", "mean", "std", "test_images")
 
 
@@ -38,7 +38,7 @@ def layer_probe(
     classifier: Literal["svm", "softmax"] | Sequence[str] = "svm",
     c: float = 10.0,
     pool: int | None = 6,
-    preprocessing: str | Preprocessing | None = None,
+    preprocessing: str | conventions.Preprocessing | None = None,
     fit: Literal["crop", "stretch"] = "crop",
     size: tuple[int, int] | None = None,
     cache: str | os.PathLike | None = None,
@@ -97,21 +97,34 @@ def layer_probe(
     Source: Zeiler & Fergus 2014, sections 5.2 and 5.3, tables 4 to 7; Alain & Bengio 2016, "Understanding intermediate
         layers using linear classifier probes".
     """
-    paths = [hooks.find_layer(model, layer)[0] for layer in _list_layers(layers)]
+    if isinstance(layers, str) or not len(layers):
+        raise ValueError(f"layers is a list of names, one at least. Received: {layers!r}.")
+    paths = [hooks.find_layer(model, layer)[0] for layer in layers]
     counts, kinds = _check_options(per_class, folds, classifier, c, pool, seed)
-    source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
+    convention = None if preprocessing is None else conventions.get(preprocessing)
+    source = open_source(images, ImageModel(model, convention, size=size, fit=fit))
     if not isinstance(source, (Files, Array)):
         raise ValueError("Expected image files or an array, which fit their labels. Collect the stream first.")
-    names, codes = _encode_labels(labels, source.total)
-    splits.check_counts(names, codes, counts)  # before the long pass
+    total = source.total or 0
+    given = np.asarray(labels)
+    if given.ndim != 1 or len(given) != total or given.dtype.kind not in "iuUS":
+        raise ValueError(
+            f"labels are {total} whole numbers or names, one an image. Received: {given.dtype} of shape {given.shape}."
+        )
+    names, codes = np.unique(given, return_inverse=True)
+    check_counts(names, codes, counts)  # before the long pass
     features = Features(model, dict.fromkeys(paths), source, pool, _store(cache, source, pool))
     try:
         features.extract(batch_size, progress)
         numbers = features.numbers()
-        _warn(source, numbers)
+        skipped = [source.name(number) for number in sorted(set(range(total)) - set(numbers.tolist()))]
+        if skipped:
+            reasons = dict(source.skipped)
+            reasoned = [(name, reasons.get(name, "")) for name in skipped]
+            warnings.warn(f"Skipped: {describe_skipped(reasoned)}", stacklevel=2)
         codes = codes[numbers]
-        splits.check_counts(names, codes, counts)
-        drawn = splits.draw_splits(codes, counts, folds, seed)
+        check_counts(names, codes, counts)
+        drawn = draw_splits(codes, counts, folds, seed)
         rows = _rows(features, codes, drawn, kinds, c, seed, progress)
     finally:
         features.close()
@@ -120,7 +133,7 @@ def layer_probe(
         "classes": [str(name) for name in names],
         "chance": 1 / len(names),
         "images": len(numbers),
-        "skipped": sorted({source.name(number) for number in range(source.total)} - {source.name(n) for n in numbers}),
+        "skipped": sorted(set(skipped)),
     }
     return table
 
@@ -145,12 +158,6 @@ def _rows(features: Features, codes, drawn, kinds, c, seed, progress) -> list[tu
     return rows
 
 
-def _list_layers(layers) -> list[str]:
-    if isinstance(layers, str) or not len(layers):
-        raise ValueError(f"layers is a list of names, one at least. Received: {layers!r}.")
-    return list(layers)
-
-
 def _check_options(per_class, folds, classifier, c, pool, seed) -> tuple[list[int], list[str]]:
     counts = list(np.atleast_1d(np.asarray(per_class, dtype=object)))
     wholes = [("per_class", count, 1) for count in counts] + [("folds", folds, 1), ("seed", seed, 0)]
@@ -166,16 +173,6 @@ def _check_options(per_class, folds, classifier, c, pool, seed) -> tuple[list[in
     return [int(count) for count in dict.fromkeys(counts)], list(dict.fromkeys(kinds))
 
 
-def _encode_labels(labels, total: int) -> tuple[np.ndarray, np.ndarray]:
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or len(labels) != total or labels.dtype.kind not in "iuUS":
-        raise ValueError(
-            f"labels are {total} whole numbers or names, one an image. Received: {labels.dtype} of shape "
-            f"{labels.shape}."
-        )
-    return np.unique(labels, return_inverse=True)
-
-
 def _store(cache, source, pool: int | None) -> FeatureStore:
     if cache is None:
         return FeatureStore()
@@ -184,15 +181,7 @@ def _store(cache, source, pool: int | None) -> FeatureStore:
     return FeatureStore(pathlib.Path(cache) / f"features-{digest_features(source.model.keras_model, images, settings)}")
 
 
-def _warn(source, numbers: np.ndarray) -> None:
-    missing = sorted(set(range(source.total)) - set(numbers.tolist()))
-    if missing:
-        reasons = dict(source.skipped)
-        skipped = [(name, reasons.get(name, "")) for name in map(source.name, missing)]
-        warnings.warn(f"Skipped: {describe_skipped(skipped)}", stacklevel=3)
-
-
-def draw_probe(tables: pd.DataFrame | Mapping[str, pd.DataFrame], title: str = ""):
+def draw_probe(tables: pd.DataFrame | Mapping[str, pd.DataFrame], title: str = "") -> Any:
     """Draw the accuracies of one or several probes by layer, with their standard deviations.
 
     Args:
@@ -209,22 +198,19 @@ def draw_probe(tables: pd.DataFrame | Mapping[str, pd.DataFrame], title: str = "
     figure = Figure(figsize=(max(6.0, 1.0 + 0.9 * len(layers)), 4.2), layout="constrained")
     axes = figure.subplots()
     for number, (name, table) in enumerate(tables.items()):
-        lines = table.groupby(["classifier", "per_class"], sort=False)
-        for style, ((kind, count), rows) in zip(_styles(len(lines)), lines, strict=True):
+        lines: Any = table.groupby(["classifier", "per_class"], sort=False)
+        for i, ((kind, count), rows) in enumerate(lines):
+            style: Any = {"linestyle": _LINES[i % len(_LINES)], "marker": _MARKS[i % len(_MARKS)]}
             label = ", ".join(part for part in (name, kind, f"{count} a class") if part)
             places = [layers.index(layer) for layer in rows["layer"]]
             spread = rows["std"].fillna(0)
             axes.errorbar(places, rows["mean"], spread, label=label, color=f"C{number}", capsize=3, **style)
     chance = {table.attrs["chance"] for table in tables.values() if "chance" in table.attrs}
     if len(chance) == 1:
-        axes.axhline(chance.pop(), color="0.6", linewidth=1)
-        axes.annotate("chance", (0.01, axes.lines[-1].get_ydata()[0]), xycoords=("axes fraction", "data"), va="bottom")
+        level = chance.pop()
+        axes.axhline(level, color="0.6", linewidth=1)
+        axes.annotate("chance", (0.01, level), xycoords=("axes fraction", "data"), va="bottom")
     axes.set_xticks(range(len(layers)), layers, rotation=30, ha="right")
     axes.set(ylim=(0, 1.02), ylabel="accuracy of the classifier", title=title)
     axes.legend(fontsize=8)
     return figure
-
-
-def _styles(count: int) -> list[dict]:
-    lines, marks = ("-", "--", ":", "-."), "os^Dv"
-    return [{"linestyle": lines[i % len(lines)], "marker": marks[i % len(marks)]} for i in range(count)]

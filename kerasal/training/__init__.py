@@ -12,13 +12,18 @@ history and stop together; the chief alone writes, and all read its one checkpoi
 
 from kerasal import _keras as _keras
 from kerasal.training.ablation import ablate
-from kerasal.training.augmentation import Augmentation
 from kerasal.training.classifier import Training, accuracy, train
-from kerasal.training.gaze_setup import GazeSetup, add_center_bias, prepare_gaze
-from kerasal.training.gaze_training import GazeTraining, train_gaze
+from kerasal.training.gaze_training import GazeTraining, add_center_bias, train_gaze
 from kerasal.training.optimization import Constant, Cosine, Linspace, StepFloor, TorchSGD
+from kerasal.training.training_inputs import Augmentation
+from kerasal.training.training_pictures import watch_features
 from kerasal.training.training_recipes import RECIPES, Recipe, recipe
-from kerasal.training.training_setup import TrainingSetup, prepare_training, watch_features
+from kerasal.training.training_setup import (
+    GazeSetup,
+    TrainingSetup,
+    prepare_gaze,
+    prepare_training,
+)
 from kerasal.training.workers import join_workers
 
 __all__ = [

@@ -4,11 +4,12 @@ import os
 import pathlib
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
-from kerasal.files import replacing
 from kerasal.training.classifier import accuracy, train
+from kerasal.training.results import write_table
 from kerasal.training.training_inputs import Labelled
 
 import keras
@@ -80,12 +81,11 @@ def ablate(
         )
         errors = [1 - accuracy(model, data) for data in (train_data, test_data)]
         first = rows[0][3] if rows else errors[1]
-        seconds = float(result.history["seconds"].sum())
-        rows.append((name, model.count_params(), *errors, errors[1] - first, seconds))
+        seconds: Any = result.history["seconds"].sum()
+        rows.append((name, model.count_params(), *errors, errors[1] - first, float(seconds)))
         columns = ["variant", "parameters", "train_error", "test_error", "change", "seconds"]
         table = pd.DataFrame(rows, columns=columns)
-        with replacing(output / TABLE) as temporary:
-            table.to_csv(temporary, index=False)
+        write_table(output / TABLE, table)
         del model, result
     return table
 

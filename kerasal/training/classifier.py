@@ -17,13 +17,11 @@ from kerasal import preprocessing as conventions
 from kerasal.checks import check_int, check_number
 from kerasal.datasets.labeled_images import ClassImages
 from kerasal.process import check_process
-from kerasal.training import checkpoint, results, run_folder
-from kerasal.training.augmentation import Augmentation
+from kerasal.training import results, run_folder
 from kerasal.training.classifier_run import Run, probabilities
 from kerasal.training.memory import check_memory
 from kerasal.training.replicas import Replicas
-from kerasal.training.training_inputs import Inputs, Labelled, inputs_of
-from kerasal.training.training_progress import Progress
+from kerasal.training.training_inputs import Augmentation, Inputs, Labelled, inputs_of
 
 import keras
 
@@ -107,22 +105,24 @@ def train(
         KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
     """
     check_process()
-    _check_settings(epochs, batch_size, learning_rate, seed)
+    for name, value, least in (("epochs", epochs, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
+        check_int(name, value, least)
+    check_number("learning_rate", learning_rate, above=0, remedy="Try 0.001.")
     convention = None if preprocessing is None else conventions.get(preprocessing)
-    train_data, test_data, names = _check_model_and_data(model, train_data, test_data, convention, class_names)
+    training, test, names = _check_model_and_data(model, train_data, test_data, convention, class_names)
     replicas = Replicas(model, strategy)
     replicas.check_batch(batch_size)
-    check_memory(model, batch_size, _SLOTS, results.size(model.weights), machines=replicas.team.size)
+    check_memory(model, batch_size, _SLOTS, model.weights, machines=replicas.team.size)
     output, team = pathlib.Path(output), replicas.team
     with team.guarded(), run_folder.claim_folder(team, output):
-        run = Run(replicas, learning_rate, batch_size, seed, augmentation, train_data, test_data)
+        run = Run(replicas, learning_rate, batch_size, seed, augmentation, training, test)
         settings = {
             **run_folder.describe_model(model),
             "seed": seed,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
-            "train_data": train_data.digest(),
-            "test_data": test_data.digest(),
+            "train_data": training.digest(),
+            "test_data": test.digest(),
             "augmentation": dataclasses.asdict(augmentation) if augmentation else None,
         } | replicas.settings
         if start is not None:
@@ -132,13 +132,7 @@ def train(
         listeners.on_train_begin()  # before an old run is replaced: what a callback refuses must cost nothing
         files = results.files(model.name)
         rows = run_folder.begin_together(team, output, files, settings, run.state, resume=resume, epochs=epochs)
-        with (
-            Progress(progress and team.chief, epochs, run.steps) as shown,
-            run_folder.explain_stop(output, rows, epochs, chief=team.chief),
-        ):
-            if 0 < len(rows) < epochs:
-                change = replicas.change(output / run_folder.CHECKPOINT)
-                shown.line(f"Going on after epoch {len(rows)}, as {output} keeps it{change}.")
+        with replicas.showing(output, rows, epochs, run.steps, progress) as shown:
             if team.chief:
                 results.write_history(output, rows)
             for epoch in range(len(rows) + 1, epochs + 1):
@@ -146,7 +140,13 @@ def train(
                 row = run.epoch(epoch, shown)
                 replicas.give_back()
                 listeners.on_epoch_end(epoch - 1, dict(row))
-                if _keep(run, team, output, settings, rows, row, stop=bool(model.stop_training)):
+                if team.chief:
+                    run_folder.write_checkpoint(output / run_folder.CHECKPOINT, settings, [*rows, row], run.state)
+                told = team.exchange({"seconds": row["seconds"], "stop": bool(model.stop_training)})[0]
+                rows.append(row | {"seconds": told["seconds"]})  # counted once it is kept
+                if team.chief:
+                    results.write_history(output, rows)
+                if told["stop"]:
                     break
             replicas.give_back()
             listeners.on_train_end()
@@ -158,17 +158,6 @@ def train(
     return Training(history, model, output, counts)
 
 
-def _keep(run: Run, team, output: pathlib.Path, settings: dict, rows: list[dict], row: dict, *, stop: bool) -> bool:
-    """Keep an epoch, and return whether the chief stops after it."""
-    if team.chief:
-        checkpoint.write(output / run_folder.CHECKPOINT, settings, [*rows, row], run.state)
-    said = team.exchange({"seconds": row["seconds"], "stop": stop})[0]
-    rows.append(row | {"seconds": said["seconds"]})  # counted once it is kept
-    if team.chief:
-        results.write_history(output, rows)
-    return said["stop"]
-
-
 def accuracy(
     model: keras.Model,
     data: Labelled | ClassImages,
@@ -178,12 +167,6 @@ def accuracy(
     convention = None if preprocessing is None else conventions.get(preprocessing)
     inputs = inputs_of(data, "given", model, convention)
     return float((probabilities(model, inputs).argmax(axis=1) == inputs.labels).mean())
-
-
-def _check_settings(epochs, batch_size, learning_rate, seed) -> None:
-    for name, value, least in (("epochs", epochs, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
-        check_int(name, value, least)
-    check_number("learning_rate", learning_rate, above=0, remedy="Try 0.001.")
 
 
 def _check_model_and_data(

@@ -2,19 +2,20 @@
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kerasal.training import training_pictures
-from kerasal.training.augmentation import Augmentation
-from kerasal.training.replicas import Replicas, SpreadTrainer
-from kerasal.training.training_inputs import Inputs
+from kerasal.training.replicas import Replicas, whole
+from kerasal.training.training_inputs import Augmentation, Inputs
 from kerasal.training.training_progress import Progress
 
 import keras
+import tensorflow as tf
 
-_EVALUATION_BATCH = 1000
+_EVALUATION_BATCH, _EVALUATION_VALUES = 1000, 20_000_000  # at most, in a batch that is only measured
 
 
 class Run:
@@ -34,7 +35,13 @@ class Run:
         self._data, self._test = train_data, test_data
         with replicas.scope():
             optimizer = keras.optimizers.Adam(learning_rate)
-            self._trainer = _trainer(replicas, optimizer, batch_size)
+            if replicas.strategy is not None:
+                self._trainer = _SpreadTrainer(replicas, optimizer, batch_size)
+            else:  # a wrapper is compiled, not the caller's model, which thereby keeps its own optimizer, or none
+                inputs = keras.Input(replicas.net.inputs[0].shape[1:])
+                self._trainer = keras.Sequential([inputs, replicas.net])
+                options: Any = {"metrics": ["accuracy"], "jit_compile": False}  # the stubs want a text here
+                self._trainer.compile(optimizer, "sparse_categorical_crossentropy", **options)
             optimizer.build(replicas.net.trainable_variables)
         self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
         self.steps = math.ceil(len(train_data) / batch_size)
@@ -46,7 +53,7 @@ class Run:
         order = random.permutation(len(self._data))
         self._replicas.seed_dropout(random)
         changes = (self._augmentation, self._augmentation.draw(len(order), random)) if self._augmentation else None
-        totals, done = np.zeros(2), 0
+        totals, done, loss, correct = np.zeros(2), 0, 0.0, 0.0
         for images, labels in self._data.batches(order, self._batch_size, changes):
             values = self._trainer.train_on_batch(images, labels, return_dict=True)
             totals += len(labels) * float(values["loss"]), round(len(labels) * float(values["accuracy"]))
@@ -56,7 +63,10 @@ class Run:
                 raise ValueError(f"The loss is {loss} in epoch {epoch}. Start over with a smaller learning rate.")
             shown.step(epoch, loss, correct)
         self._replicas.settle()
-        test_loss, test_correct = self._measure()
+        found, labels = probabilities(self._trainer, self._test), self._test.labels
+        of_label = found[np.arange(len(labels)), labels].astype(np.float64)
+        clipped = np.clip(of_label, keras.config.epsilon(), 1 - keras.config.epsilon())  # as Keras does
+        test_loss, test_correct = float(-np.log(clipped).mean()), float((found.argmax(axis=1) == labels).mean())
         row = {
             "epoch": epoch,
             "loss": float(loss),
@@ -65,7 +75,8 @@ class Run:
             "test_accuracy": test_correct,
             "seconds": round(time.perf_counter() - started, 2),
         }
-        shown.row(row)
+        text = f"loss {loss:.4f}  accuracy {correct:.4f}  test loss {test_loss:.4f}  test accuracy {test_correct:.4f}"
+        shown.line(f"{text}  {row['seconds']:.1f} s", epoch)
         return row
 
     def confusion(self, names: list[str]) -> pd.DataFrame:
@@ -74,18 +85,13 @@ class Run:
             self._test.labels, probabilities(self._trainer, self._test).argmax(axis=1), names
         )
 
-    def _measure(self) -> tuple[float, float]:
-        """Return the mean cross-entropy, as Keras clips it, and the accuracy, dropout off."""
-        found, labels = probabilities(self._trainer, self._test), self._test.labels
-        of_label = found[np.arange(len(labels)), labels].astype(np.float64)
-        clipped = np.clip(of_label, keras.config.epsilon(), 1 - keras.config.epsilon())
-        return float(-np.log(clipped).mean()), float((found.argmax(axis=1) == labels).mean())
-
 
 def probabilities(model, data: Inputs) -> np.ndarray:
     """Return the outputs (N, classes) for all images, dropout off; ``model`` has ``predict_on_batch``."""
     found = []
-    for images, _ in data.measured_batches(_EVALUATION_BATCH):
+    each = max(1, int(np.prod(data.take(np.arange(1)).shape[1:])))
+    at_once = max(1, min(_EVALUATION_BATCH, _EVALUATION_VALUES // each))
+    for images, _ in data.batches(np.arange(len(data)), at_once):
         count = len(images)
         if found and count < len(found[0]):  # a smaller last batch would be traced anew
             images = np.concatenate([images, np.repeat(images[:1], len(found[0]) - count, axis=0)])
@@ -93,10 +99,42 @@ def probabilities(model, data: Inputs) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _trainer(replicas: Replicas, optimizer: keras.optimizers.Optimizer, batch_size: int):
-    if replicas.strategy is not None:
-        return SpreadTrainer(replicas, optimizer, batch_size)
-    # A wrapper is compiled, not the caller's model, which thereby keeps its own optimizer, or none.
-    trainer = keras.Sequential([keras.Input(replicas.net.input_shape[1:]), replicas.net])
-    trainer.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
-    return trainer
+class _SpreadTrainer:
+    """What a compiled Keras model does for a batch, on the devices of ``replicas``.
+
+    The loss of the batch is that of one device: a mean over its images, however many of them each device has, and the
+    regularizers once.
+    """
+
+    def __init__(self, replicas: Replicas, optimizer: keras.optimizers.Optimizer, batch_size: int):
+        self._replicas, self._net, self._optimizer, self._length = replicas, replicas.net, optimizer, batch_size
+        self._measured = 0  # images in the batches of predict_on_batch
+        self._train, self._predict = replicas.compile(self._train_part), replicas.compile(self._predict_part)
+
+    def train_on_batch(self, images, labels, return_dict=True) -> dict[str, float]:
+        """Update the net by one batch; return its loss and accuracy before it."""
+        spread = self._replicas.spread([images, labels])
+        losses, right, penalty = (value.numpy() for value in self._train(*spread, np.float32(len(labels))))
+        loss = losses[: len(labels)].mean(dtype=np.float64) + float(penalty)
+        return {"loss": float(loss), "accuracy": float(right[: len(labels)].mean())}
+
+    def predict_on_batch(self, images) -> np.ndarray:
+        """Return the outputs (N, classes), dropout off."""
+        if len(images) != self._measured:  # the sums over machines have one shape
+            self._measured = len(images)
+            self._predict = self._replicas.compile(self._predict_part)
+        return self._predict(*self._replicas.spread([images])).numpy()
+
+    def _train_part(self, images, labels, place, count):
+        variables = self._net.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = self._net(images, training=True)
+            losses: Any = keras.losses.sparse_categorical_crossentropy(labels, outputs)
+            penalty = tf.add_n(self._net.losses) if self._net.losses else tf.zeros(())
+            total = tf.reduce_sum(losses[: place[1]]) / count + penalty / self._replicas.count
+        self._optimizer.apply(tape.gradient(total, [variable.value for variable in variables]), variables)
+        right = tf.cast(tf.equal(tf.argmax(outputs, axis=1, output_type=labels.dtype), labels), tf.float32)
+        return whole(losses, place, self._length), whole(right, place, self._length), penalty
+
+    def _predict_part(self, images, place):
+        return whole(self._net(images, training=False), place, self._measured)

@@ -1,7 +1,6 @@
 """A gaze training run under way: its epochs, its validations, and what is kept of it."""
 
 import math
-import pathlib
 import shutil
 import time
 from collections.abc import Mapping
@@ -11,9 +10,8 @@ import numpy as np
 
 from kerasal.files import replacing
 from kerasal.store import write_json
-from kerasal.training import checkpoint, run_folder
-from kerasal.training.gaze_files import EVENTS, RUN, Journal, UnwrittenJournal, files_of
-from kerasal.training.gaze_step import SpreadSteps, Steps, objective_of
+from kerasal.training import results, run_folder
+from kerasal.training.gaze_step import Steps, objective_of
 from kerasal.training.samples import Samples, batches, epoch_order
 from kerasal.training.training_progress import Progress
 
@@ -29,33 +27,29 @@ class Run:
         self.recipe, self.replicas, self.optimizer, self.output = chosen, replicas, optimizer, output
         self.data, self.test, self.settings, self.convention, self.map_size = train, test, settings, convention, mapped
         self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
-        pm1 = chosen.target_range == "pm1"
-        objective = objective_of(chosen.loss)
         self.team = replicas.team
-        given = optimizer, objective, convention, mapped
-        self.steps = (
-            Steps(replicas.net, *given, pm1=pm1)
-            if replicas.strategy is None
-            else SpreadSteps(replicas, chosen.batch_size, *given, pm1=pm1)
-        )
+        spread = {"replicas": replicas, "length": chosen.batch_size, "pm1": chosen.target_range == "pm1"}
+        self.steps = Steps(replicas.net, optimizer, objective_of(chosen.loss), convention, mapped, **spread)
+        self.best = output / results.best_file(replicas.net.name)
         self.rows: list[dict] = []
         self.kept: list[dict] = []  # those of the rows that the checkpoint holds
         self._saved, self._saving = time.perf_counter(), 0.0
 
-    def begin(self, resume: bool, tensorboard: bool, about: Mapping[str, Any]) -> Journal:
-        """Restore the run in the folder, or begin a new one, and open its journal."""
-        files = files_of(self.replicas.net.name)
+    def begin(self, resume: bool, about: Mapping[str, Any]) -> None:
+        """Restore the run in the folder, or begin a new one, and write what it is."""
+        name = self.replicas.net.name
+        written = results.gaze_files(name)
         self.rows = run_folder.begin_together(
-            self.team, self.output, files.written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
+            self.team, self.output, written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
         )
         self.kept.extend(self.rows)
         if not self.team.chief:
-            return UnwrittenJournal(self.output, self.replicas.net.name, self.rows, self.recipe, tensorboard=False)
+            return
         if not self.rows:
-            shutil.rmtree(self.output / EVENTS, ignore_errors=True)
+            shutil.rmtree(self.output / results.EVENTS, ignore_errors=True)
         facts = {
-            "net": self.replicas.net.name,
-            "model_file": files.whole,
+            "net": name,
+            "model_file": results.model_files(name)[1],
             "preprocessing": self.convention.name,
             "size": self.settings["size"],
             "map_size": list(self.map_size),
@@ -63,48 +57,45 @@ class Run:
             "skipped": {"training": self.data.skipped, "validation": self.test.skipped},
             **about,
         }
-        write_json(self.output / RUN, facts)
-        return Journal(self.output, self.replicas.net.name, self.rows, self.recipe, tensorboard)
+        write_json(self.output / results.RUN, facts)
 
-    def train(self, journal: Journal, shown: Progress) -> None:
-        """Train epoch by epoch, from where the run is to its end."""
-        if 0 < len(self.rows) < self.recipe.epochs:
-            change = self.replicas.change(self.output / run_folder.CHECKPOINT)
-            shown.line(f"Going on after epoch {len(self.rows)}, as {self.output} keeps it{change}.")
+    def train(self, journal: results.Journal | None, shown: Progress) -> None:
+        """Train epoch by epoch, from where the run is to its end; the chief keeps a journal."""
         for epoch in range(len(self.rows) + 1, self.recipe.epochs + 1):
             row = self._epoch(epoch, shown)
             best = min((old["val_loss"] for old in self.rows if old["val_loss"] is not None), default=math.inf)
             better = row["val_loss"] is not None and row["val_loss"] < best
-            if self.team.chief and self.recipe.keep == "best" and better:
+            if journal is not None and self.recipe.keep == "best" and better:
                 with replacing(self.best) as path:
                     self.replicas.net.save_weights(path)
             row["seconds"] = self.team.exchange({"seconds": row["seconds"]})[0]["seconds"]
             self.rows.append(row)
-            if self.team.chief:
+            if journal is not None:
                 self._keep(epoch)
-            journal.add(row)
-            shown.line(_describe_epoch(row, self.recipe.epochs, self.recipe.shown(len(self.data))))
+                journal.add(row)
+            text = f"loss {row['loss']:.4g}"
+            if row["val_loss"] is not None:
+                text += f"  validation: loss {row['val_loss']:.4g}  mse {row['val_mse']:.4g}  cc {row['val_cc']:.3f}"
+            speed = self.recipe.shown(len(self.data)) / max(row["seconds"], 1e-9)
+            text += f"  rate {row['rate']:.3g}  {row['seconds']:.1f} s, {speed:.4g} images/s"
+            shown.line(text, epoch)
 
-    @property
-    def best(self) -> pathlib.Path:
-        """The file with the weights that validated best."""
-        return self.output / files_of(self.replicas.net.name).best
-
-    def results(self, net, journal: Journal) -> None:
+    def finish(self, net, journal: results.Journal | None) -> None:
         """Bring the trained weights to ``net``, the same in every process, and write them."""
         self.replicas.give_back()
         if self.recipe.keep == "best":
             mark = run_folder.mark_of(self.best) if self.team.chief else ""
             run_folder.wait_for(self.best, self.team.exchange({"mark": mark})[0]["mark"])
             net.load_weights(self.best)
-        journal.results(net)
+        if journal is not None:
+            journal.results(net)
 
     def _keep(self, epoch: int) -> None:
         """Write the checkpoint, unless the last one is so young that writing would take much of the time."""
         now = time.perf_counter()
         if epoch < self.recipe.epochs and now - self._saved < self._saving / _CHECKPOINT_SHARE:
             return
-        checkpoint.write(self.output / run_folder.CHECKPOINT, self.settings, self.rows, self.state)
+        run_folder.write_checkpoint(self.output / run_folder.CHECKPOINT, self.settings, self.rows, self.state)
         self.kept[:] = self.rows
         self._saved = time.perf_counter()
         self._saving = self._saved - now
@@ -118,7 +109,13 @@ class Run:
         for number, batch in enumerate(batches(self.data, order, flipped, recipe.batch_size)):
             index, *arrays = batch
             rate = self._set_rates(epoch - 1, (epoch - 1) * per_epoch + number, per_epoch)
-            values = self._train_batch(arrays)
+            try:
+                values = self.steps.train(*arrays)
+            except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+                raise ValueError(
+                    f"Memory ran out in a batch of {len(index)} images. Start again with half as many "
+                    f"(--batch-size {max(1, len(index) // 2)}) and --fresh."
+                ) from error
             if not np.isfinite(values).all():
                 raise ValueError(_not_finite(values, [self.data.names[i] for i in index], epoch, number + 1))
             losses.append(float(values.mean(dtype=np.float64)))
@@ -132,25 +129,14 @@ class Run:
             row |= {f"val_{name}": value for name, value in validate(self.steps, self.test, recipe.batch_size).items()}
         return row | {"seconds": round(time.perf_counter() - started, 2), "losses": losses}
 
-    def _train_batch(self, arrays) -> np.ndarray:
-        try:
-            return self.steps.train(*arrays)
-        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            raise ValueError(
-                f"Memory ran out in a batch of {len(arrays[0])} images. Start again with half as many "
-                f"(--batch-size {max(1, len(arrays[0]) // 2)}) and --fresh."
-            ) from error
-
     def _set_rates(self, epoch: int, step: int, per_epoch: int) -> float:
         """Set the optimizer's rate and momentum to the recipe's for this step; return the rate."""
-        total = {"epoch": self.recipe.epochs, "step": self.recipe.epochs * per_epoch}
-        position = {"epoch": epoch, "step": step}
-        for name in ("rate", "momentum"):
-            schedule = getattr(self.recipe, name)
-            variable = self.optimizer.learning_rate if name == "rate" else getattr(self.optimizer, "momentum", None)
-            if variable is not None:
-                variable.assign(schedule(position[schedule.unit], total[schedule.unit]))
-        return self.recipe.rate(position[self.recipe.rate.unit], total[self.recipe.rate.unit])
+        places = {"epoch": (epoch, self.recipe.epochs), "step": (step, self.recipe.epochs * per_epoch)}
+        rate, momentum = (schedule(*places[schedule.unit]) for schedule in (self.recipe.rate, self.recipe.momentum))
+        self.optimizer.learning_rate.assign(rate)
+        if hasattr(self.optimizer, "momentum"):
+            self.optimizer.momentum.assign(momentum)
+        return rate
 
 
 def validate(steps: Steps, samples: Samples, batch_size: int) -> dict[str, float]:
@@ -161,13 +147,6 @@ def validate(steps: Steps, samples: Samples, batch_size: int) -> dict[str, float
         for name, values in steps.validate(*samples.take(index)).items():
             totals[name] = totals.get(name, 0.0) + float(values.sum(dtype=np.float64))
     return {name: total / len(samples) for name, total in totals.items()}
-
-
-def _describe_epoch(row: dict, epochs: int, images: int) -> str:
-    text = f"{row['epoch']}/{epochs}  loss {row['loss']:.4g}"
-    if row["val_loss"] is not None:
-        text += f"  validation: loss {row['val_loss']:.4g}  mse {row['val_mse']:.4g}  cc {row['val_cc']:.3f}"
-    return f"{text}  rate {row['rate']:.3g}  {row['seconds']:.1f} s, {images / max(row['seconds'], 1e-9):.4g} images/s"
 
 
 def _not_finite(values: np.ndarray, names: list[str], epoch: int, step: int) -> str:

@@ -5,6 +5,7 @@ and the optimizer's state, which the checkpoint holds, nothing else decides what
 bit-equal to an uninterrupted one (on a GPU, after ``tf.config.experimental.enable_op_determinism()``).
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -18,16 +19,17 @@ import numpy as np
 import pandas as pd
 
 from kerasal import preprocessing as conventions
+from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.digests import digest
-from kerasal.gaze.predictor import find_image_size, find_map_size
+from kerasal.gaze.predictor import find_image_size, find_map_size, is_log_density
+from kerasal.layers import CenterBias
 from kerasal.process import check_process
-from kerasal.training import run_folder, training_recipes
+from kerasal.training import results, run_folder, training_recipes
 from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
 from kerasal.training.optimization import TorchSGD
 from kerasal.training.replicas import Replicas
 from kerasal.training.samples import CACHE, samples_of
-from kerasal.training.training_progress import Progress
 from kerasal.training.training_recipes import Recipe
 
 import keras
@@ -53,8 +55,8 @@ class GazeTraining:
 
 def train_gaze(
     net: keras.Model,
-    data,
-    validation,
+    data: GazeDataset | tuple[np.ndarray, np.ndarray],
+    validation: GazeDataset | tuple[np.ndarray, np.ndarray],
     recipe: str | Recipe = "default",
     output: str | os.PathLike = "run",
     *,
@@ -83,13 +85,11 @@ def train_gaze(
         size: (height, width) to train at, for a net that takes any size.
         sigma: blur of fixations in pixels of the image, for data without densities; the data set's own by default.
         resume: go on from the checkpoint in ``output``; ``False`` starts over and replaces what lies there.
-        strategy: ``"mirrored"`` splits every batch between the GPUs of this machine, ``"multi-worker"`` between the
-            machines of TF_CONFIG too, see ``training.join_workers``. A run may go on with another one.
+        strategy: as in ``train``.
         tensorboard: also write event files into ``output``/tensorboard.
         progress: show a bar with the images a second and the remaining time, and a line an epoch, on stderr.
         about: kept in run.json, such as how the net was made.
-        start: what the net's present weights are, ``training.run_folder.digest_start``: then a run that goes on must
-            have begun from the same. By default they are not compared, and may be those of a net partly trained.
+        start: as in ``train``.
         **changes: to the recipe, such as ``epochs=20``, ``batch_size=32``, ``loss="kld=1,cc=0.2"``.
 
     Raises:
@@ -110,26 +110,20 @@ def train_gaze(
     cache = output if team.chief else pathlib.Path(tempfile.gettempdir()) / f"kerasal-{os.getpid()}"
     with team.guarded(), run_folder.claim_folder(team, output):
         train, test = (
-            samples_of(
-                one,
-                what,
-                size,
-                mapped,
-                fixations=chosen.needs_fixations,
-                sigma=sigma,
-                folder=cache,
-                progress=progress and team.chief,
-            )
+            samples_of(one, what, size, mapped, chosen.needs_fixations, sigma, cache, progress and team.chief)
             for one, what in ((data, "training"), (validation, "validation"))
         )
         chosen = chosen.for_steps(chosen.steps_per_epoch(len(train)))
         replicas.check_batch(chosen.batch_size)
         slots = 1 if chosen.optimizer == "torch_sgd" else 2
-        with replicas.scope():
-            optimizer = _optimizer(chosen)
+        with replicas.scope():  # both are given the recipe's rate before every step
+            if chosen.optimizer == "adam":
+                optimizer = keras.optimizers.Adam(1e-3)
+            else:
+                optimizer = TorchSGD(1e-3, momentum=0.9, weight_decay=chosen.weight_decay)
             optimizer.build(replicas.net.trainable_variables)
-        already = _bytes(net.weights) + _bytes(optimizer.variables)
-        check_memory(replicas.net, chosen.batch_size, slots, already, machines=team.size)
+        there = [*net.weights, *optimizer.variables]
+        check_memory(replicas.net, chosen.batch_size, slots, there, machines=team.size)
         settings = {
             **run_folder.describe_model(net),
             **chosen.settings,
@@ -143,24 +137,33 @@ def train_gaze(
         settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back
         run = Run(chosen, replicas, optimizer, convention, mapped, train, test, output, settings)
         named = {"recipe": recipe if isinstance(recipe, str) else "own", **(about or {})}
-        journal = run.begin(resume, tensorboard, named)
+        run.begin(resume, named)
+        epochs, steps = chosen.epochs or 1, chosen.steps_per_epoch(len(train))
+        journal = results.Journal(output, run.rows, chosen, tensorboard) if team.chief else None
         with (
-            journal,
-            Progress(progress and team.chief, chosen.epochs, chosen.steps_per_epoch(len(train))) as shown,
-            run_folder.explain_stop(output, run.kept, chosen.epochs, chief=team.chief),
+            journal or contextlib.nullcontext(),
+            replicas.showing(output, run.kept, epochs, steps, progress) as shown,
         ):
             run.train(journal, shown)
-            run.results(net, journal)
+            run.finish(net, journal)
             shutil.rmtree(cache / CACHE, ignore_errors=True)
             team.exchange({})  # nobody leaves before all is written
-    return GazeTraining(net, journal.history(), journal.steps(), output, chosen, train.skipped)
+    history, losses = results.gaze_history(run.rows), results.gaze_steps(run.rows)
+    return GazeTraining(net, history, losses, output, chosen, train.skipped)
 
 
-def _optimizer(chosen: Recipe):
-    if chosen.optimizer == "adam":
-        return keras.optimizers.Adam(1e-3)  # both are given the recipe's rate before every step
-    return TorchSGD(1e-3, momentum=0.9, weight_decay=chosen.weight_decay)
+def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:
+    """Return a model whose maps are multiplied by a center Gaussian, fixed or learned.
 
-
-def _bytes(variables) -> int:
-    return sum(4 * int(np.prod(variable.shape)) for variable in variables)
+    Raises:
+        ValueError: a model of log-densities, or of maps in a row.
+    """
+    maps = model.outputs[0]
+    if is_log_density(model):
+        raise ValueError(
+            "A center bias multiplies maps, and this net gives log-densities. It may have a prior of its own: gaze has "
+            "the option center_prior."
+        )
+    if len(maps.shape) == 2:
+        raise ValueError("A center bias needs a net whose output is a map (N, H, W), not its pixels in a row.")
+    return keras.Model(model.inputs, CenterBias(learned=learned)(maps), name=model.name)

@@ -3,6 +3,7 @@
 import math
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,14 +12,14 @@ from kerasal import hooks
 _BYTES = 4
 
 
-def check_memory(net, batch_size: int, slots: int, already: int = 0, machines: int = 1) -> None:
+def check_memory(net, batch_size: int, slots: int, there: Sequence = (), machines: int = 1) -> None:
     """Refuse a batch that will not fit into the main memory, and say which would.
 
     Args:
         net: a built model.
         batch_size: images a step.
         slots: arrays of the optimizer for each weight.
-        already: bytes of the weights and slots that exist by now.
+        there: the variables that exist by now, weights and slots.
         machines: between which a batch is split.
 
     Raises:
@@ -28,10 +29,11 @@ def check_memory(net, batch_size: int, slots: int, already: int = 0, machines: i
     if free is None:
         return
     fixed, each = step_memory(net, slots)
-    needed = max(0, fixed - already) + math.ceil(batch_size / machines) * each
+    more = max(0, fixed - _BYTES * sum(int(np.prod(variable.shape)) for variable in there))
+    needed = more + math.ceil(batch_size / machines) * each
     if needed <= free:
         return
-    fits = machines * max(0, int((free - max(0, fixed - already)) // each))
+    fits = machines * max(0, int((free - more) // each))
     advice = f"A batch of {fits} would fit (--batch-size {fits})." if fits else "Not even one image would fit."
     raise ValueError(
         f"Training {net.name} in batches of {batch_size} takes about {needed / 1e9:.1f} GB more memory; "

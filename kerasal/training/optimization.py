@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from kerasal.checks import check_number
 
@@ -101,7 +101,15 @@ class TorchSGD(keras.optimizers.Optimizer):
     Source: ``torch.optim.SGD``; Sutskever et al. 2013, "On the importance of initialization and momentum".
     """
 
-    def __init__(self, learning_rate=0.03, momentum=0.9, weight_decay=0.0, nesterov=True, name="torch_sgd", **options):
+    def __init__(
+        self,
+        learning_rate: Any = 0.03,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        nesterov: bool = True,
+        name: str = "torch_sgd",
+        **options: Any,
+    ):
         check_number("momentum", momentum, minimum=0, maximum=1)
         check_number("weight_decay", weight_decay, minimum=0)
         # Keras's own weight_decay is the decoupled one: it is not told of this one.
@@ -109,15 +117,16 @@ class TorchSGD(keras.optimizers.Optimizer):
         self.decay, self.nesterov = float(weight_decay), bool(nesterov)
         self._start = float(momentum)
 
-    def build(self, variables):
+    def build(self, variables: list) -> None:
         """Make one velocity a variable."""
         if self.built:
             return
         super().build(variables)
-        self.momentum = self.add_variable((), initializer=lambda *_, **__: self._start, name="momentum_factor")
+        start: Any = lambda *_, **__: self._start  # noqa: E731  (Keras' own annotation knows names only)
+        self.momentum = self.add_variable((), initializer=start, name="momentum_factor")
         self.velocities = self.add_optimizer_variables(variables, "velocity")
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one variable."""
         velocity = self.velocities[self._get_variable_index(variable)]
         if isinstance(velocity, keras.Variable):
@@ -137,7 +146,7 @@ class TorchSGD(keras.optimizers.Optimizer):
             use_nesterov=self.nesterov,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return what builds this optimizer again."""
         config = super().get_config()
         config.pop("weight_decay", None)

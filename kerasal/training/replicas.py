@@ -8,12 +8,14 @@ are what means after every step would have come to, because a moving average is 
 import contextlib
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
-from kerasal.training import checkpoint
-from kerasal.training.workers import Alone, join_workers
+from kerasal.training import run_folder
+from kerasal.training.training_progress import Progress
+from kerasal.training.workers import Alone, Team, join_workers
 
 import keras
 import tensorflow as tf
@@ -34,8 +36,9 @@ class Replicas:
     def __init__(self, net: keras.Model, strategy: str | None):
         if strategy not in (None, *STRATEGIES):
             raise ValueError(f'strategy is None, "mirrored" or "multi-worker". Received: {strategy!r}.')
-        self._own, self.net, self.team, self.strategy = net, net, Alone(), None
-        self._mean = None
+        self._own, self.net, self._mean = net, net, None
+        self.team: Alone | Team = Alone()
+        self.strategy: Any = None
         if strategy == "mirrored":
             self.strategy = _mirror_devices()
         elif strategy == "multi-worker":
@@ -54,17 +57,35 @@ class Replicas:
     @property
     def settings(self) -> dict[str, int]:
         """What a checkpoint notes; nothing of a training on one device."""
-        return {} if self.strategy is None else {checkpoint.DEVICES: self.count}
+        return {} if self.strategy is None else {run_folder.DEVICES: self.count}
 
-    def change(self, path: pathlib.Path) -> str:
-        """Say where the run whose checkpoint is ``path`` goes on with another number of devices; else nothing."""
-        before = checkpoint.devices(path)
-        if before == self.count:
-            return ""
-        return (
-            f" (on {before} device{'s' * (before > 1)} there, {self.count} now: the same batches, but sums in another "
-            "order, and other units dropped)"
-        )
+    @contextlib.contextmanager
+    def showing(
+        self, output: pathlib.Path, rows: Sequence[dict], epochs: int, steps: int, visible: bool
+    ) -> Iterator[Progress]:
+        """Yield the progress of the run in ``output``, after a line that says where it goes on.
+
+        A Ctrl-C says which epochs are kept (``rows``, as it grows) and how to go on; only the chief knows.
+        """
+        with Progress(visible and self.team.chief, epochs, steps) as shown:
+            if 0 < len(rows) < epochs:
+                before = run_folder.read_setting(output / run_folder.CHECKPOINT, run_folder.DEVICES) or 1
+                change = (
+                    f" (on {before} device{'s' * (before > 1)} there, {self.count} now: the same batches, but sums in "
+                    "another order, and other units dropped)"
+                )
+                change = "" if before == self.count else change
+                shown.line(f"Going on after epoch {len(rows)}, as {output} keeps it{change}.")
+            try:
+                yield shown
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(
+                    f"Stopped after {len(rows)} of {epochs} epochs, which are kept in {output}. Start the same again "
+                    "to go on."
+                    if self.team.chief
+                    else f"Stopped. What the chief has kept is in {output}. Start the same on all workers again to go "
+                    "on."
+                ) from None
 
     def scope(self) -> contextlib.AbstractContextManager:
         """Return the context in which variables are made."""
@@ -85,8 +106,11 @@ class Replicas:
     def spread(self, batch: Sequence[np.ndarray]) -> list:
         """Cut a batch into one part a device, and append where each part lies in it, int32 (start, images).
 
-        In the last batch of an epoch some devices may have no image: they get the first one and a count of 0.
+        In the last batch of an epoch some devices may have no image: they get the first one and a count of 0. The only
+        device gets all, and no place.
         """
+        if self.strategy is None:
+            return [*map(tf.constant, batch), None]
         count = len(batch[0])
         edges = [count * i // self.count for i in range(self.count + 1)]
 
@@ -100,29 +124,29 @@ class Replicas:
         distribute = self.strategy.experimental_distribute_values_from_function
         return [*map(distribute, map(part, batch)), distribute(lambda context: tf.constant(bounds(context)[1]))]
 
-    def run(self, function, *parts):
-        """Call ``function`` on every device with its parts, and return what it gives, the same on all, once."""
-        return tf.nest.map_structure(
-            lambda value: self.strategy.experimental_local_results(value)[0], self.strategy.run(function, parts)
-        )
+    def compile(self, function: Callable) -> Callable:
+        """Compile a function of parts from ``spread``; what it gives, the same on all devices, comes back once."""
+        if self.strategy is None:
+            return tf.function(function, reduce_retracing=True)
+
+        def on_all(*parts):
+            values = self.strategy.run(function, parts)
+            return tf.nest.map_structure(lambda value: self.strategy.experimental_local_results(value)[0], values)
+
+        return tf.function(on_all, reduce_retracing=True)
 
     def settle(self) -> None:
         """Set what is not trained, such as moving averages, to its mean over the devices."""
         if self.strategy is None:
             return
-        variables = [one for one in self.net.non_trainable_variables if one.name != _SEED and _is_float(one)]
+        variables = [
+            one for one in self.net.non_trainable_variables if one.name != _SEED and tf.as_dtype(one.dtype).is_floating
+        ]
         if variables:
-            for variable, mean in zip(variables, self._means(variables), strict=True):
+            if self._mean is None:
+                self._mean = self.compile(lambda: _all_reduce("MEAN", [tf.identity(one.value) for one in variables]))
+            for variable, mean in zip(variables, self._mean(), strict=True):
                 variable.assign(mean)
-
-    def _means(self, variables) -> list:
-        if self._mean is None:
-
-            def of_device():
-                return _all_reduce("MEAN", [tf.identity(one.value) for one in variables])
-
-            self._mean = tf.function(lambda: self.run(of_device), autograph=False)
-        return self._mean()
 
     def seed_dropout(self, random: np.random.Generator) -> None:
         """Set every random layer's generator; Keras keeps one, a variable of (seed, counter), in each of them.
@@ -148,17 +172,19 @@ class Replicas:
             self._own.set_weights(self.net.get_weights())
 
 
-def whole(values: tf.Tensor, place: tf.Tensor, length: int) -> tf.Tensor:
+def whole(values: Any, place: Any, length: int) -> Any:
     """Put together, on a device, the values (n, …) of all parts of a batch; the result is (``length``, …), 0 beyond it.
 
     Args:
         values: of this device's part.
-        place: where the part lies, from ``Replicas.spread``.
+        place: where the part lies, from ``Replicas.spread``; None where it is all.
         length: images in a full batch: sums over machines want one shape.
     """
+    if place is None:
+        return values
     start, count = place[0], place[1]
-    rest = [[0, 0]] * (values.shape.rank - 1)
-    padded = tf.pad(values[:count], [[start, length - start - count], *rest])
+    sides: Any = [[start, length - start - count], *[[0, 0]] * (values.shape.rank - 1)]
+    padded = tf.pad(values[:count], sides)
     return _all_reduce("SUM", tf.ensure_shape(padded, (length, *values.shape[1:])))
 
 
@@ -171,55 +197,3 @@ def _mirror_devices() -> tf.distribute.MirroredStrategy:
 
 def _all_reduce(how: str, values):
     return tf.distribute.get_replica_context().all_reduce(how, values)
-
-
-def _is_float(variable) -> bool:
-    return tf.as_dtype(variable.dtype).is_floating
-
-
-class SpreadTrainer:
-    """What a compiled Keras model does for a batch, on the devices of ``replicas``.
-
-    The loss of the batch is that of one device: a mean over its images, however many of them each device has, and the
-    regularizers once.
-    """
-
-    def __init__(self, replicas: Replicas, optimizer: keras.optimizers.Optimizer, batch_size: int):
-        self._replicas, self._net, self._optimizer, self._length = replicas, replicas.net, optimizer, batch_size
-        self._measured = 0  # images in the batches of predict_on_batch
-        self._train = tf.function(self._train_spread, reduce_retracing=True)
-        self._predict = tf.function(self._predict_spread, reduce_retracing=True)
-
-    def train_on_batch(self, images, labels, return_dict=True) -> dict[str, float]:
-        """Update the net by one batch; return its loss and accuracy before it."""
-        spread = self._replicas.spread([images, labels])
-        losses, right, penalty = (value.numpy() for value in self._train(*spread, np.float32(len(labels))))
-        loss = losses[: len(labels)].mean(dtype=np.float64) + float(penalty)
-        return {"loss": float(loss), "accuracy": float(right[: len(labels)].mean())}
-
-    def predict_on_batch(self, images) -> np.ndarray:
-        """Return the outputs (N, classes), dropout off."""
-        if len(images) != self._measured:  # the sums over machines have one shape
-            self._measured = len(images)
-            self._predict = tf.function(self._predict_spread, reduce_retracing=True)
-        return self._predict(*self._replicas.spread([images])).numpy()
-
-    def _train_spread(self, *batch):
-        return self._replicas.run(self._train_part, *batch)
-
-    def _predict_spread(self, *batch):
-        return self._replicas.run(self._predict_part, *batch)
-
-    def _train_part(self, images, labels, place, count):
-        variables = self._net.trainable_variables
-        with tf.GradientTape() as tape:
-            outputs = self._net(images, training=True)
-            losses = keras.losses.sparse_categorical_crossentropy(labels, outputs)
-            penalty = tf.add_n(self._net.losses) if self._net.losses else tf.zeros(())
-            total = tf.reduce_sum(losses[: place[1]]) / count + penalty / self._replicas.count
-        self._optimizer.apply(tape.gradient(total, [variable.value for variable in variables]), variables)
-        right = tf.cast(tf.equal(tf.argmax(outputs, axis=1, output_type=labels.dtype), labels), tf.float32)
-        return whole(losses, place, self._length), whole(right, place, self._length), penalty
-
-    def _predict_part(self, images, place):
-        return whole(self._net(images, training=False), place, self._measured)

@@ -1,4 +1,8 @@
-"""The folder of a run: begun, gone on with, or refused before anything in it is touched."""
+"""The folder of a run: begun, gone on with, or refused before anything in it is touched.
+
+Its checkpoint is one ``.npz``, whole or not there: ``settings`` and ``history`` as JSON, the variables as ``model_0``,
+... and ``optimizer_0``, ...; reading it executes nothing.
+"""
 
 import contextlib
 import pathlib
@@ -10,13 +14,60 @@ import numpy as np
 
 from kerasal import hooks
 from kerasal.digests import digest, digest_file
-from kerasal.store import Store
-from kerasal.training import checkpoint
+from kerasal.store import Damaged, Store, reading_arrays, write_arrays
 from kerasal.training.workers import Alone, Team
 
 CHECKPOINT, HISTORY, CURVES = "checkpoint.npz", "history.csv", "curves.png"
 START, DRAWN = "starting weights", "drawn by the seed"
+DEVICES = "devices"
+"""The setting in which a run that goes on may differ from its beginning: on how many devices it trains."""
+
+_START_OVER = "start over with resume=False (--fresh on the command line)"
 _PATIENCE = 30.0  # seconds: a shared folder shows a new file to other machines only after a while
+
+
+def write_checkpoint(
+    path: pathlib.Path, settings: Mapping[str, Any], rows: Sequence[dict], variables: Mapping[str, Sequence]
+) -> None:
+    """Write the state of a run; ``variables`` maps ``"model"`` and ``"optimizer"`` to their Keras variables."""
+    arrays = {f"{owner}_{i}": np.asarray(value) for owner, held in variables.items() for i, value in enumerate(held)}
+    write_arrays(path, arrays, {"settings": settings, "history": rows})
+
+
+def read_setting(path: pathlib.Path, name: str) -> Any:
+    """Return a setting of the run whose checkpoint is ``path``; ``None`` where it is not noted."""
+    with reading_arrays(path) as stored:
+        return stored.facts("settings").get(name)
+
+
+def read_checkpoint(
+    path: pathlib.Path, settings: Mapping[str, Any], variables: Mapping[str, Sequence]
+) -> list[dict[str, Any]]:
+    """Restore ``variables`` from ``path`` and return the history, a dict an epoch.
+
+    Raises:
+        Damaged: the file is damaged.
+        OtherSettings: it belongs to a run with other settings (which ones is said). Then no variable was touched.
+    """
+    try:
+        with reading_arrays(path) as stored:
+            found, rows = stored.facts("settings"), stored.facts("history")
+            asked = {key: value for key, value in settings.items() if key != DEVICES}
+            remedy = f"Go on with the settings of that run, use another output folder, or {_START_OVER}."
+            Store(path.parent).check({key: found[key] for key in asked if key in found}, asked, "a run", remedy)
+            arrays = {owner: [stored[f"{owner}_{i}"] for i in range(len(held))] for owner, held in variables.items()}
+    except Damaged as error:
+        raise Damaged(f"The checkpoint {error} Remove the folder, or {_START_OVER}.") from error
+    pairs = [pair for owner, held in variables.items() for pair in zip(held, arrays[owner], strict=True)]
+    for variable, array in pairs:
+        if tuple(variable.shape) != array.shape:
+            raise ValueError(
+                f"The checkpoint {path} does not fit the model: expected an array of {tuple(variable.shape)}, received "
+                f"{array.shape}. Use another output folder, or {_START_OVER}."
+            )
+    for variable, array in pairs:
+        variable.assign(array)
+    return rows
 
 
 def describe_model(model) -> dict[str, str]:
@@ -31,52 +82,6 @@ def describe_model(model) -> dict[str, str]:
 def digest_start(weights: Sequence) -> str:
     """Return a digest of starting weights: a model's variables."""
     return digest([np.asarray(one) for one in weights])
-
-
-def begin(
-    output: pathlib.Path,
-    files: Sequence[str],
-    settings: MutableMapping[str, Any],
-    state: Mapping[str, Sequence],
-    *,
-    resume: bool,
-    epochs: int,
-) -> list[dict]:
-    """Restore the run in ``output`` and return its history so far, or write the checkpoint of a new run's start.
-
-    Args:
-        output: the folder.
-        files: the names of what a run writes beside its checkpoint.
-        settings: what a run that goes on must have in common with its beginning. Without ``START`` it may have begun
-            from other weights than those of ``state``; then that is added as it is, or was, there.
-        state: the variables to restore, see ``checkpoint``.
-        resume: go on where there is a run; ``False`` starts over.
-        epochs: epochs in all.
-
-    Raises:
-        ValueError: another run's folder, a longer run, or a damaged checkpoint.
-    """
-    path = output / CHECKPOINT
-    if resume and path.is_file():
-        rows = checkpoint.read(path, settings, state)
-        if len(rows) > epochs:
-            raise ValueError(
-                f"{output} holds a run of {len(rows)} epochs, more than the {epochs} asked for. Ask for {len(rows)} or "
-                "more, use another output folder, or start over with resume=False (--fresh on the command line)."
-            )
-        settings.setdefault(START, checkpoint.setting(path, START))
-        return rows
-    if resume and (output / HISTORY).exists():
-        raise ValueError(
-            f"{output} holds a {HISTORY} but no {CHECKPOINT} to go on from, and would be overwritten. Use another "
-            "output folder, or start over with resume=False (--fresh on the command line)."
-        )
-    for old in files:  # never the history of one run beside the weights of another
-        (output / old).unlink(missing_ok=True)
-    settings.setdefault(START, digest_start(state["model"]))
-    # Epoch 0 is kept too: whoever is stopped in the first epoch starts again from the same weights.
-    checkpoint.write(path, settings, [], state)
-    return []
 
 
 @contextlib.contextmanager
@@ -94,10 +99,7 @@ def claim_folder(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
                 held.enter_context(Store(output).locked())
         except (ValueError, OSError) as refused:
             error = refused
-        if team.size > 1:
-            team.agree(error)
-        elif error is not None:
-            raise error
+        team.agree(error)
         yield
 
 
@@ -110,19 +112,31 @@ def begin_together(
     *,
     resume: bool,
     epochs: int,
-) -> list[dict]:
-    """Do as ``begin``, in every process of a team: the chief begins, and all read the one checkpoint it has.
+) -> list[dict[str, Any]]:
+    """Restore the run in ``output`` and return its history so far, or write the checkpoint of a new run's start.
+
+    Of a team the chief begins, and all read the one checkpoint it has.
+
+    Args:
+        team: the processes that train.
+        output: the folder.
+        files: the names of what a run writes beside its checkpoint.
+        settings: what a run that goes on must have in common with its beginning. Without ``START`` it may have begun
+            from other weights than those of ``state``; then that is added as it is, or was, there.
+        state: the variables to restore, see ``write_checkpoint``.
+        resume: go on where there is a run; ``False`` starts over.
+        epochs: epochs in all.
 
     Raises:
-        ValueError: as ``begin``, in every process; a process that does not see the chief's folder, or was started with
-            other settings or data.
+        ValueError: another run's folder, a longer run, or a damaged checkpoint, in every process; a process that does
+            not see the chief's folder, or was started with other settings or data.
     """
     if team.size == 1:
-        return begin(output, files, settings, state, resume=resume, epochs=epochs)
+        return _begin(output, files, settings, state, resume, epochs)
     rows, error = [], None
     try:
         if team.chief:
-            rows = begin(output, files, settings, state, resume=resume, epochs=epochs)
+            rows = _begin(output, files, settings, state, resume, epochs)
     except (ValueError, OSError) as refused:
         error = refused
     mark = mark_of(output / CHECKPOINT) if team.chief and error is None else ""
@@ -131,7 +145,7 @@ def begin_together(
         if not team.chief:
             wait_for(output / CHECKPOINT, told[0]["mark"])
             others = {name: value for name, value in settings.items() if name != START}  # which the chief has compared
-            rows = checkpoint.read(output / CHECKPOINT, others, state)
+            rows = read_checkpoint(output / CHECKPOINT, others, state)
             if epochs != told[0]["epochs"]:
                 raise ValueError(
                     f"The chief trains {told[0]['epochs']} epochs, this process {epochs}. Ask for the same."
@@ -140,6 +154,30 @@ def begin_together(
         error = refused
     team.agree(error)
     return rows
+
+
+def _begin(output: pathlib.Path, files, settings, state, resume: bool, epochs: int) -> list[dict[str, Any]]:
+    path = output / CHECKPOINT
+    if resume and path.is_file():
+        rows = read_checkpoint(path, settings, state)
+        if len(rows) > epochs:
+            raise ValueError(
+                f"{output} holds a run of {len(rows)} epochs, more than the {epochs} asked for. Ask for {len(rows)} or "
+                f"more, use another output folder, or {_START_OVER}."
+            )
+        settings.setdefault(START, read_setting(path, START))
+        return rows
+    if resume and (output / HISTORY).exists():
+        raise ValueError(
+            f"{output} holds a {HISTORY} but no {CHECKPOINT} to go on from, and would be overwritten. Use another "
+            f"output folder, or {_START_OVER}."
+        )
+    for old in files:  # never the history of one run beside the weights of another
+        (output / old).unlink(missing_ok=True)
+    settings.setdefault(START, digest_start(state["model"]))
+    # Epoch 0 is kept too: whoever is stopped in the first epoch starts again from the same weights.
+    write_checkpoint(path, settings, [], state)
+    return []
 
 
 def mark_of(path: pathlib.Path) -> str:
@@ -164,18 +202,3 @@ def wait_for(path: pathlib.Path, mark: str) -> None:
                 "folder must be one that all machines share, such as a network drive, under the path given to each."
             )
         time.sleep(0.1)
-
-
-@contextlib.contextmanager
-def explain_stop(output: pathlib.Path, rows: Sequence[dict], epochs: int, *, chief: bool = True) -> Iterator[None]:
-    """Let a Ctrl-C say which epochs are kept (``rows``, as it grows) and how to go on; only the chief knows."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not chief:
-            raise KeyboardInterrupt(
-                f"Stopped. What the chief has kept is in {output}. Start the same on all workers again to go on."
-            ) from None
-        raise KeyboardInterrupt(
-            f"Stopped after {len(rows)} of {epochs} epochs, which are kept in {output}. Start the same again to go on."
-        ) from None

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasal.datasets.gaze_arrays import arrays
 from kerasal.datasets.gaze_dataset import GazeDataset
+from kerasal.images.image_folders import read_ahead
 
 IN_MEMORY = 2 << 30
 """Bytes of images that are kept in memory; what is more lies in files of the run's folder while it trains."""
@@ -51,7 +52,6 @@ def samples_of(
     what: str,
     size: tuple[int, int],
     map_size: tuple[int, int],
-    *,
     fixations: bool = False,
     sigma: float | None = None,
     folder: pathlib.Path | None = None,
@@ -76,7 +76,7 @@ def samples_of(
     if isinstance(data, Samples):
         return data
     if isinstance(data, (tuple, list)) and len(data) == 2:
-        return _from_arrays(*data, what, size, map_size, fixations)
+        return _from_arrays(data[0], data[1], what, size, map_size, fixations)
     if not isinstance(data, GazeDataset):
         raise ValueError(
             f"The {what} data is a GazeDataset (kerasal.datasets.open_gaze) or a pair (images, densities). Received: "
@@ -101,8 +101,13 @@ def _from_arrays(images, maps, what, size, map_size, fixations) -> Samples:
     density = maps.astype(np.float32) / np.float32(255 if maps.dtype == np.uint8 else 1)
     _check_densities(density, names, what)
     images = images if images.dtype == np.uint8 else np.ascontiguousarray(images, np.float32)
-    skipped = {names[i]: "its density is 0 everywhere" for i in np.flatnonzero(~density.any(axis=(1, 2)))}
-    return _without(Samples(images, density, None, names, skipped), what)
+    some = density.any(axis=(1, 2))
+    skipped = {names[i]: "its density is 0 everywhere" for i in np.flatnonzero(~some)}
+    if not some.any():
+        raise ValueError(f"None of the {len(names)} {what} images can be learned from. 0: {skipped['0']}.")
+    if not some.all():
+        images, density, names = images[some], density[some], [names[i] for i in np.flatnonzero(some)]
+    return Samples(images, density, None, names, skipped)
 
 
 def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress) -> Samples:
@@ -111,7 +116,8 @@ def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress
         name, reason = next(iter(skipped.items()))
         raise ValueError(f"None of the {len(data)} {what} images can be learned from. {name}: {reason}")
     data = data.without_empty() if skipped else data
-    large = folder is not None and len(data) * size[0] * size[1] * 3 > IN_MEMORY
+    if len(data) * size[0] * size[1] * 3 <= IN_MEMORY:
+        folder = None
     found = {
         target: arrays(
             data,
@@ -119,7 +125,7 @@ def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress
             map_size,
             target=target,
             sigma=sigma if target == "density" else None,
-            cache=folder / CACHE / f"{what}-{target}" if large else None,
+            cache=None if folder is None else folder / CACHE / f"{what}-{target}",
             progress=progress,
         )
         for target in ("density", *(["fixations"] if fixations else []))
@@ -140,19 +146,6 @@ def _check_densities(density: np.ndarray, names: Sequence[str], what: str) -> No
         )
 
 
-def _without(samples: Samples, what: str) -> Samples:
-    """Leave out the images that ``skipped`` names."""
-    index = [i for i, name in enumerate(samples.names) if name not in samples.skipped]
-    if not index:
-        name, reason = next(iter(samples.skipped.items()))
-        raise ValueError(f"None of the {len(samples)} {what} images can be learned from. {name}: {reason}.")
-    if len(index) == len(samples):
-        return samples
-    fixations = None if samples.fixations is None else samples.fixations[index]
-    names = [samples.names[i] for i in index]
-    return Samples(samples.pixels[index], samples.density[index], fixations, names, samples.skipped)
-
-
 def epoch_order(count: int, mirror: str, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the order of an epoch, and for each place whether it is mirrored; both follow from (seed, epoch) alone."""
     random = np.random.default_rng([seed, epoch])
@@ -166,14 +159,7 @@ def epoch_order(count: int, mirror: str, seed: int, epoch: int) -> tuple[np.ndar
 
 def batches(samples: Samples, order: np.ndarray, flipped: np.ndarray, batch_size: int) -> Iterator[tuple]:
     """Yield (index, pixels, density, fixations, flipped) of every batch, gathered while the one before is computed."""
-    import concurrent.futures
-
     starts = range(0, len(order), batch_size)
     index = [order[start : start + batch_size] for start in starts]
-    with concurrent.futures.ThreadPoolExecutor(1) as ahead:
-        following = ahead.submit(samples.take, index[0])
-        for number, (start, mine) in enumerate(zip(starts, index, strict=True)):
-            arrays = following.result()
-            if number + 1 < len(index):
-                following = ahead.submit(samples.take, index[number + 1])
-            yield mine, *arrays, flipped[start : start + batch_size]
+    for start, (mine, batch) in zip(starts, read_ahead(samples.take, index, workers=1, pending=2), strict=True):
+        yield mine, *batch.result(), flipped[start : start + batch_size]

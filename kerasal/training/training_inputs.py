@@ -1,15 +1,18 @@
-"""What a classifier is trained on, by number: arrays, checked, or images of class folders, prepared as it wants."""
+"""What a classifier is trained on: arrays or images of class folders, checked, prepared and randomly changed."""
 
-import concurrent.futures
+import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from kerasal.checks import refuse_mask
+from kerasal.checks import check_number, refuse_mask
 from kerasal.datasets.labeled_images import ClassImages
 from kerasal.digests import digest
+from kerasal.images.image_folders import read_ahead
 from kerasal.preprocessing import Preprocessing
-from kerasal.training.augmentation import Augmentation
+
+import tensorflow as tf
 
 Labelled = tuple[np.ndarray, np.ndarray]
 
@@ -54,14 +57,67 @@ def check_labeled(data: Labelled, what: str, image_shape: tuple[int | None, ...]
     return images, labels.astype(np.int32)
 
 
-_AT_ONCE = 20_000_000  # values in a batch that is only measured
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """How far training images are changed; nothing is, by default.
+
+    What is drawn into view is the image mirrored at its edge; values between pixels are interpolated linearly.
+
+    Attributes:
+        shift: up to this share of its sides, each way, uniformly.
+        scale: up to 1 + this times as large, or as small, uniformly in the logarithm.
+        flip: a random half are mirrored left to right. Not for what that makes into something else: digits, letters,
+            left and right hands.
+
+    Raises:
+        ValueError: a shift not in 0..0.5, or a scale not in 0..1.
+    """
+
+    shift: float = 0.0
+    scale: float = 0.0
+    flip: bool = False
+
+    def __post_init__(self):
+        """Check the ranges."""
+        for name, most in (("shift", 0.5), ("scale", 1.0)):
+            check_number(name, getattr(self, name), minimum=0, maximum=most)
+
+    def __bool__(self) -> bool:
+        return bool(self.shift or self.scale or self.flip)
+
+    def draw(self, count: int, random: np.random.Generator) -> np.ndarray:
+        """Draw for each of ``count`` images: shift down and right in shares of its sides, size, and -1 if mirrored."""
+        shifts = random.uniform(-self.shift, self.shift, (count, 2))
+        sizes = np.exp(random.uniform(-1, 1, count) * np.log1p(self.scale))
+        sides = np.where(random.random(count) < 0.5 * self.flip, -1.0, 1.0)
+        return np.column_stack([shifts, sizes, sides])
+
+    def apply(self, images: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """Return float32 images (N, H, W, C), changed as ``drawn`` (N, 4) says."""
+        height, width = images.shape[1:3]
+        middle = (np.array([height, width]) - 1) / 2
+        down, right, size, side = drawn.T
+        rows = middle[0] - (middle[0] + down * height) / size
+        columns = middle[1] - (middle[1] + right * width) * side / size
+        zeros = np.zeros(len(drawn))
+        # Output (x, y) shows the input at (a·x + b·y + c, d·x + e·y + f); the last two are of a perspective.
+        matrices = np.column_stack([side / size, zeros, columns, zeros, 1 / size, rows, zeros, zeros])
+        return tf.raw_ops.ImageProjectiveTransformV3(
+            images=images,
+            transforms=matrices.astype(np.float32),
+            output_shape=[height, width],
+            interpolation="BILINEAR",
+            fill_mode="REFLECT",
+            fill_value=0.0,
+        ).numpy()
 
 
 class Inputs:
-    """Model inputs and labels of one part of the data; ``labels`` is int32 (N,)."""
+    """Model inputs and labels of one part of the data, arrays or images with their convention; labels int32 (N,)."""
 
     def __init__(self, source: Labelled | ClassImages, convention: Preprocessing | None):
-        self._source, self._convention = source, convention
+        self._source: Any = source
+        self._convention = convention
         self.labels = source.labels if isinstance(source, ClassImages) else source[1]
 
     def __len__(self) -> int:
@@ -69,20 +125,20 @@ class Inputs:
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """Return the model inputs of some numbers, float32 (n, H, W, C)."""
-        if isinstance(self._source, ClassImages):
-            return self._convention.apply(self._source.take(index))
-        return self._source[0][index]
+        if self._convention is None:
+            return self._source[0][index]
+        return self._convention.apply(self._source.take(index))
 
     def digest(self) -> str:
         """Return what tells these data from others."""
-        if not isinstance(self._source, ClassImages):
+        if self._convention is None:
             return digest(*self._source)
         return digest(self._source.digest(), self._convention.mean, self._convention.std, self._convention.bgr)
 
     def batches(
         self, order: np.ndarray, batch_size: int, changes: tuple[Augmentation, np.ndarray] | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (inputs, labels) of every batch, gather by a thread while the one before is computed.
+        """Yield (inputs, labels) of every batch, gathered by a thread while the one before is computed.
 
         ``changes`` are an augmentation and what it drew for each image of the ``order``.
         """
@@ -94,18 +150,8 @@ class Inputs:
                 images = changes[0].apply(images, changes[1][start : start + batch_size])
             return images, self.labels[index]
 
-        with concurrent.futures.ThreadPoolExecutor(1) as ahead:
-            following = ahead.submit(gather, 0)
-            for start in range(0, len(order), batch_size):
-                ready = following.result()
-                if start + batch_size < len(order):
-                    following = ahead.submit(gather, start + batch_size)
-                yield ready
-
-    def measured_batches(self, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (inputs, labels) of all images in their order, at most so many at once as memory bears."""
-        each = max(1, int(np.prod(self.take(np.arange(1)).shape[1:])))
-        yield from self.batches(np.arange(len(self)), max(1, min(most, _AT_ONCE // each)))
+        for _, batch in read_ahead(gather, range(0, len(order), batch_size), workers=1, pending=2):
+            yield batch.result()
 
 
 def inputs_of(data: Labelled | ClassImages, what: str, model, convention: Preprocessing | None) -> Inputs:

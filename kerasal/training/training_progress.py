@@ -41,21 +41,15 @@ class Progress:
             self._bar.update(self._task, completed=(epoch - 1) * self._steps)
         self._bar.update(self._task, advance=1, description=f"epoch {epoch}/{self._epochs}  {text}")
 
-    def line(self, text: str) -> None:
-        """Leave one line."""
+    def line(self, text: str, epoch: int | None = None) -> None:
+        """Leave one line, of a finished epoch where it is given."""
+        text = text if epoch is None else f"{epoch}/{self._epochs}  {text}"
         if not self._bar.disable:
             self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def step(self, epoch: int, loss: float, accuracy: float) -> None:
         """Count one batch; ``loss`` and ``accuracy`` are the means of the epoch so far."""
         self.advance(epoch, f"loss {loss:.4f}  accuracy {accuracy:.4f}")
-
-    def row(self, row: dict) -> None:
-        """Leave one line about a finished epoch."""
-        self.line(
-            f"{row['epoch']}/{self._epochs}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
-            f"test loss {row['test_loss']:.4f}  test accuracy {row['test_accuracy']:.4f}  {row['seconds']:.1f} s"
-        )
 
 
 _DATA = tf.compat.v1.SummaryMetadata

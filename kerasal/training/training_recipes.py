@@ -3,14 +3,23 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kerasal.checks import check_choice, check_int, check_number
 from kerasal.names import unknown_name_message
 from kerasal.store import plain
 from kerasal.training.optimization import Constant, Cosine, Linspace, Schedule, StepFloor, depends_on_length
 
-LOSSES = ("mse", "nss", "cc", "kld", "similarity", "likelihood")
+LOSSES = {
+    "mse": "MSE",
+    "nss": "(−NSS)",
+    "cc": "(−CC)",
+    "kld": "KLD",
+    "similarity": "(−similarity)",
+    "likelihood": "(−log-likelihood, bits)",
+}
+"""The losses, and what each minimizes."""
+
 OF_FIXATIONS = ("nss", "likelihood")
 """The losses of fixations; the others are of the density scaled to a maximum of 1."""
 
@@ -56,8 +65,8 @@ class Recipe:
 
     def for_steps(self, steps_per_epoch: int) -> "Recipe":
         """Return the recipe in epochs, where it counts in steps."""
-        changes = {}
-        if self.epochs is None:
+        changes: dict[str, Any] = {}
+        if self.epochs is None and self.steps is not None:
             changes |= {"epochs": math.ceil(self.steps / steps_per_epoch), "steps": None}
         if self.validate_every_steps is not None:
             every = max(1, round(self.validate_every_steps / steps_per_epoch))
@@ -213,16 +222,9 @@ def _check(chosen: Recipe) -> None:
         missing = value is None and key in ("epochs", "steps") and (chosen.epochs, chosen.steps) != (None, None)
         if not missing:
             check_int(key, value, least)
-    choices = {
-        "optimizer": ("torch_sgd", "adam"),
-        "mirror": ("both", "half", "none"),
-        "target_range": ("unit", "pm1"),
-        "keep": ("last", "best"),
-    }
-    for key, known in choices.items():
-        check_choice(key, getattr(chosen, key), known)
-    for key in ("rate", "momentum"):
-        value = getattr(chosen, key)(0, chosen.epochs or 1)
-        check_number(key, value, **{"above" if key == "rate" else "minimum": 0})
+    for key in ("optimizer", "mirror", "target_range", "keep"):
+        check_choice(key, getattr(chosen, key), get_args(Recipe.__annotations__[key]))
+    check_number("rate", chosen.rate(0, chosen.epochs or 1), above=0)
+    check_number("momentum", chosen.momentum(0, chosen.epochs or 1), minimum=0)
     if chosen.target_range == "pm1" and "kld" in chosen.loss:
         raise ValueError('kld takes values below 0 for 0: give it target_range "unit", not "pm1".')

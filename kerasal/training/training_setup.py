@@ -1,4 +1,4 @@
-"""What ``train`` needs, from names and folders: a classifier, its recipe, and images to train and to test it on."""
+"""What ``train`` and ``train_gaze`` need, from names and files: the model, its pixels, its start, and the data."""
 
 import dataclasses
 import os
@@ -9,15 +9,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from kerasal import hooks
 from kerasal import preprocessing as conventions
 from kerasal.datasets import mnist
 from kerasal.datasets.class_folders import class_files, has_class_folders
 from kerasal.datasets.labeled_images import ClassImages, class_images
-from kerasal.files import replacing
 from kerasal.models import open_model, registry
 from kerasal.names import as_text
-from kerasal.receptive_field import FeatureEvolution
+from kerasal.training.gaze_training import add_center_bias
+from kerasal.training.results import write_table
 from kerasal.training.run_folder import DRAWN, digest_start
 
 import keras
@@ -71,8 +70,7 @@ class TrainingSetup:
         """Write which files were skipped, and why, into ``skipped.csv`` of the folder; nothing if none were."""
         if self.skipped:
             rows = [(as_text(name), as_text(reason)) for name, reason in sorted(self.skipped.items())]
-            with replacing(pathlib.Path(output) / "skipped.csv") as temporary:
-                pd.DataFrame(rows, columns=["file", "reason"]).to_csv(temporary, index=False)
+            write_table(pathlib.Path(output) / "skipped.csv", pd.DataFrame(rows, columns=["file", "reason"]))
 
 
 def prepare_training(
@@ -110,7 +108,7 @@ def prepare_training(
         NoPreprocessing: a ValueError: it is not known how the model of a file wants its pixels.
         FileNotFoundError: there is no such file or folder.
     """
-    is_file = _is_file(source)
+    is_file = os.path.exists(source) or os.fspath(source).endswith((".keras", ".h5"))
     spec = None if is_file else registry.model_spec(os.fspath(source))
     if spec is not None and spec.task != "classification":
         raise ValueError(f"{spec.name} is no classifier; kerasal gaze train trains it.")
@@ -119,87 +117,108 @@ def prepare_training(
     if data is None and not of_mnist:
         raise ValueError(f"{source} is trained on class folders: data must be a folder with a folder for each class.")
     chosen = own | dict(recipe or {})
-    folders = not of_mnist or (data is not None and os.path.isdir(data) and has_class_folders(pathlib.Path(data)))
-    if not folders and classes:
+    of_folders = not of_mnist or (data is not None and os.path.isdir(data) and has_class_folders(pathlib.Path(data)))
+    folder = data if of_folders else None
+    if folder is None and classes:
         raise ValueError("classes chooses class folders; MNIST has its ten digits.")
-    splits = None if folders else mnist(data)
-    names = class_files(data, classes)[0].names if folders else [str(digit) for digit in range(10)]
-    set_seed(chosen["seed"])
+    splits = mnist(data) if folder is None else ()
+    names = [str(digit) for digit in range(10)] if folder is None else class_files(folder, classes)[0].names
+    _set_seed(chosen["seed"])
     options = dict(options or {})
     if spec is None:
         opened = open_model(source, preprocessing=preprocessing, weights=weights, options=options, unsafe=unsafe)
         opened.check_pixels()
-        model, convention = opened.keras_model, opened.preprocessing
+        model, convention = opened.keras_model, opened.preprocessing or conventions.get("none")  # which is not reached
     else:
-        if folders and "classes" in spec.options:
+        if folder is not None and "classes" in spec.options:
             options.setdefault("classes", len(names))
         model = registry.create_model(spec.name, weights, **options)
         convention = conventions.get(preprocessing or spec.preprocessing)
-    if folders:
-        shape = _image_shape(model)
-        more = {"classes": classes, "fit": fit, "test_share": test_share, "seed": chosen["seed"], "progress": progress}
-        train, test = class_images(data, shape, **more)
+    if folder is not None:
+        shape = getattr(model, "input_shape", None)
+        if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3, None):
+            raise ValueError(
+                f"A classifier of images (H, W, C), C being 1 or 3, is expected. {model.name} takes {shape}."
+            )
+        shape = shape[1] or 224, shape[2] or 224, shape[3] or 3
+        how = {"fit": fit, "test_share": test_share, "seed": chosen["seed"], "progress": progress}
+        train, test = class_images(folder, shape, classes=classes, **how)
     else:
         train, test = ((convention.apply(images[..., None]), labels) for images, labels in splits)
-    start = describe_start(model, is_file or weights is not None, options)
+    start = _describe_start(model, is_file or weights is not None, options)
     return TrainingSetup(model, convention, chosen, train, test, names, start)
 
 
-def set_seed(seed: int) -> None:
+@dataclasses.dataclass(frozen=True)
+class GazeSetup:
+    """A gaze model to be trained.
+
+    Attributes:
+        model: with its starting weights.
+        preprocessing: how it wants its pixels.
+        size: the (height, width) at which it is to see images; None where it takes one size.
+        start: what a run that goes on must have begun from.
+    """
+
+    model: keras.Model
+    preprocessing: str
+    size: tuple[int, int] | None
+    start: str
+
+
+def prepare_gaze(
+    source: str | os.PathLike,
+    *,
+    weights: str | os.PathLike | None = None,
+    options: Mapping[str, Any] | None = None,
+    preprocessing: str | None = None,
+    size: tuple[int, int] | None = None,
+    center_bias: Literal["none", "fixed", "learned"] = "none",
+    seed: int = 0,
+    unsafe: bool = False,
+) -> GazeSetup:
+    """Open a gaze model to train; Keras' random seed is set, which decides weights that are drawn.
+
+    Args:
+        source: a gaze model of the zoo, a run of ``train_gaze``, or a ``.keras`` file.
+        weights: as in ``prepare_training``.
+        options: of a zoo model.
+        preprocessing: how the model wants its pixels; by default what is known of it, or 0..1.
+        size: (height, width) for a model that takes any; by default at which it is best.
+        center_bias: multiply the maps by a center Gaussian.
+        seed: of the starting weights.
+        unsafe: allow code inside a model file to run.
+
+    Raises:
+        ValueError: no such model, option or weights, or maps that cannot be multiplied.
+        FileNotFoundError: a path at which there is nothing.
+    """
+    _set_seed(seed)
+    name, options, is_file = os.fspath(source), dict(options or {}), os.path.exists(source)
+    if is_file:
+        opened = open_model(source, preprocessing=preprocessing, weights=weights, options=options, unsafe=unsafe)
+        model, usual = opened.keras_model, opened.size
+        convention = opened.preprocessing.name if opened.preprocessing else "unit"
+    else:
+        if pathlib.Path(name).suffix or "/" in name:
+            registry.load_model(name)  # which says that there is no such file
+        model, spec = registry.create_model(name, weights, **options), registry.model_spec(name)
+        convention = preprocessing or spec.preprocessing
+        usual: Any = spec.input_shape[:2] if None in model.input_shape[1:3] else None
+    if center_bias != "none":
+        model = add_center_bias(model, learned=center_bias == "learned")
+    start = _describe_start(model, is_file or bool(weights), options)
+    return GazeSetup(model, convention, size or usual, start)
+
+
+def _set_seed(seed: int) -> None:
     """Set the random seed that decides weights which are drawn, and make a GPU's operations deterministic."""
     if tf.config.list_physical_devices("GPU"):  # on a CPU they are as they are
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
 
 
-def describe_start(model: keras.Model, given: bool, options: Mapping[str, Any]) -> str:
+def _describe_start(model: keras.Model, given: bool, options: Mapping[str, Any]) -> str:
     """Return what a run that goes on must have begun from: weights that were given, or are drawn by the seed."""
     given = given or any(options.get(name) is not None for name in ("weights", "backbone_weights"))
     return digest_start(model.weights) if given else DRAWN
-
-
-def watch_features(
-    model: keras.Model,
-    inputs: np.ndarray,
-    folder: str | os.PathLike,
-    features: Sequence[tuple[str, Sequence[int] | None]] = (),
-    *,
-    preprocessing: conventions.Preprocessing | None = None,
-    overwrite: bool = False,
-) -> FeatureEvolution:
-    """Return a callback that watches features come about in a training, on the images of ``inputs``.
-
-    Args:
-        model: that is trained.
-        inputs: see ``TrainingSetup.sample_inputs``.
-        folder: in which they are stored.
-        features: (layer, channels) each, None for the first 8; by default those of each convolution.
-        preprocessing: of the inputs.
-        overwrite: replace what the folder holds.
-
-    Raises:
-        ValueError: no features were given, and the model has no convolution.
-    """
-    features = list(features) or [(path, None) for path, one in hooks.layers(model) if _is_convolution(one)]
-    if not features:
-        raise ValueError(f"{model.name} has no convolution to watch. Name features, as layer and channels.")
-    chosen = {
-        layer: list(range(min(8, hooks.channel_count(model, layer) or 8))) if channels is None else list(channels)
-        for layer, channels in features
-    }
-    return FeatureEvolution(folder, inputs, chosen, preprocessing=preprocessing, overwrite=overwrite)
-
-
-def _is_file(source: str | os.PathLike) -> bool:
-    return os.path.exists(source) or os.fspath(source).endswith((".keras", ".h5"))
-
-
-def _is_convolution(layer) -> bool:
-    return isinstance(layer, keras.layers.Conv2D)
-
-
-def _image_shape(model: keras.Model) -> tuple[int, int, int]:
-    shape = getattr(model, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3, None):
-        raise ValueError(f"A classifier of images (H, W, C), C being 1 or 3, is expected. {model.name} takes {shape}.")
-    return shape[1] or 224, shape[2] or 224, shape[3] or 3

@@ -110,6 +110,12 @@ class Alone:
         """Return the facts of all processes."""
         return [dict(facts)]
 
+    def agree(self, error: Exception | None, **facts: Any) -> list[dict]:
+        """Return the facts of all processes, or raise what went wrong."""
+        if error:
+            raise error
+        return [facts]
+
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
         """Do nothing: nobody can be missed."""

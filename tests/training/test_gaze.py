@@ -175,8 +175,10 @@ def test_a_young_checkpoint_is_not_replaced(tmp_path, monkeypatch):
     """Writing takes no more than a twentieth of the time, and the last epoch is always kept."""
     monkeypatch.setattr(gaze_run, "_CHECKPOINT_SHARE", 1e-9)
     written = []
-    original = gaze_run.checkpoint.write
-    monkeypatch.setattr(gaze_run.checkpoint, "write", lambda *given: written.append(len(given[2])) or original(*given))
+    original = run_folder.write_checkpoint
+    monkeypatch.setattr(
+        run_folder, "write_checkpoint", lambda *given: written.append(len(given[2])) or original(*given)
+    )
     run(tmp_path, epochs=4)
     assert written == [0, 1, 4]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kerasal import training
-from kerasal.training import checkpoint, run_folder
+from kerasal.training import run_folder
 from kerasal.training.workers import cluster_of
 
 import keras
@@ -149,7 +149,7 @@ class _Worker:
 def shared(tmp_path):
     """A chief's folder, and its checkpoint's mark."""
     state = {"model": [tf.Variable([1.0, 2.0])]}
-    checkpoint.write(tmp_path / "checkpoint.npz", {"seed": 0}, [{"epoch": 1}], state)
+    run_folder.write_checkpoint(tmp_path / "checkpoint.npz", {"seed": 0}, [{"epoch": 1}], state)
     return tmp_path, run_folder.mark_of(tmp_path / "checkpoint.npz")
 
 
@@ -175,7 +175,7 @@ def test_a_worker_that_does_not_fit_its_chief_is_told(shared, tmp_path, monkeypa
     with pytest.raises(ValueError, match=r"is not seen here\. The output folder must be one that all machines share"):
         begin(tmp_path / "elsewhere", {"seed": 0}, _Worker(mark))
     copied = shutil.copytree(path, tmp_path / "copied")
-    checkpoint.write(copied / "checkpoint.npz", {"seed": 0}, [], mine)
+    run_folder.write_checkpoint(copied / "checkpoint.npz", {"seed": 0}, [], mine)
     with pytest.raises(ValueError, match=r"checkpoint\.npz is another file here"):
         begin(copied, {"seed": 0}, _Worker(mark))
     with pytest.raises(ValueError, match=r"other settings \(seed: 0 there, 1 now\)"):

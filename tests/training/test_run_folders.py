@@ -9,8 +9,7 @@ from PIL import Image
 
 from kerasal import training
 from kerasal.datasets import class_images
-from kerasal.training import results, training_pictures
-from kerasal.training.augmentation import Augmentation
+from kerasal.training import Augmentation, results, training_pictures
 from kerasal.training.training_inputs import Inputs
 
 import keras

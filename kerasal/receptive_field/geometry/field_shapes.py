@@ -30,8 +30,10 @@ def group_node(source: int, start, group) -> Node | None:
         moves = []
         for axis in (0, 1):
             inner = sliding(group[1], axis + 1)
-            padding = tuple(int(added[axis][side] - removed[axis][side]) for side in (0, 1))
-            moves.append(Slide(Sliding(inner.kernel, inner.stride, inner.dilation * int(block[axis]), padding)))
+            before_it, after_it = (int(added[axis][side] - removed[axis][side]) for side in (0, 1))
+            moves.append(
+                Slide(Sliding(inner.kernel, inner.stride, inner.dilation * int(block[axis]), (before_it, after_it)))
+            )
         return Node((source,), (moves[0], moves[1]))
     if group[0].type == "ExpandDims":
         factors = [Fraction(after[axis], before[axis]) for axis in (1, 2)]

@@ -49,7 +49,7 @@ class Mirror(Slide):
     repeats: int
 
     def length(self, inputs: int) -> int:
-        fits = max(self.kernel.padding) < inputs + self.repeats
+        fits = max(self.kernel.padding or (0,)) < inputs + self.repeats
         return super().length(inputs) if fits else 0
 
     def back(self, first, last, inputs: int):
@@ -154,19 +154,19 @@ class Route:
         """The name of an operation because of which the layer looks at all of the image, or empty."""
         return next((node.whole for node in self.nodes if node.whole), "")
 
-    def lengths(self, axis: int, pixels: int) -> list[int] | None:
-        """Return the length of every map along an axis (0 rows, 1 columns), or None where they do not fit together."""
+    def lengths(self, axis: int, pixels: int) -> list[int]:
+        """Return the length of every map along an axis (0 rows, 1 columns); none where they do not fit together."""
         found = [pixels]
         for node in self.nodes[1:]:
             own = {found[source] for source in node.sources}
             if len(own) > 1:
                 own.discard(1)  # broadcasts
             if len(own) > 1:
-                return None
+                return []
             length = node.size[axis] if node.whole else own.pop()
             found.append(node.moves[axis].length(length) if node.moves else length)
             if found[-1] < 1:
-                return None
+                return []
         return found
 
     def stride(self, axis: int) -> Fraction:
@@ -179,7 +179,8 @@ class Route:
 
     def ranges(self, axis: int, lengths: list[int], units: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return, for every map, which of its values the ``units`` (U,) of the layer look at: first and last, (U,)."""
-        found = [tuple(np.full(len(units), end) for end in NOTHING) for _ in self.nodes]
+        low, high = (np.full(len(units), end) for end in NOTHING)
+        found = [(low, high)] * len(self.nodes)
         found[-1] = (units, units)
         for number in range(len(self.nodes) - 1, 0, -1):
             node, (first, last) = self.nodes[number], found[number]

@@ -12,7 +12,7 @@ Nothing here loads TensorFlow before ``build`` is called.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasal import _keras as _keras
 
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from kerasal.atlas.build_atlas import Built, build
 
 
-def __getattr__(name: str):
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
     if name in _ORIGIN:
         return getattr(importlib.import_module(_ORIGIN[name]), name)
     raise AttributeError(f"module 'kerasal.atlas' has no attribute {name!r}; it has {', '.join(__all__)}")

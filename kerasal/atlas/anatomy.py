@@ -77,9 +77,7 @@ def list_layers(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
                 shape=shapes.get(path, ()),
                 parameters=int(sum(np.prod(one.shape) for one in weights)),
                 field=fields.get(path),
-                sources=tuple(
-                    sorted({positions[id(one)] for one in _find_sources(model, layer) if id(one) in positions})
-                ),
+                sources=tuple(sorted({positions[i] for i in map(id, _find_sources(model, layer)) if i in positions})),
                 container=container,
                 depth=sum(path.startswith(f"{other}/") for other, _ in listed),
                 own=not container and any(len(one.shape) >= 2 for one in weights),
@@ -106,7 +104,7 @@ def _find_sources(model, layer) -> list:
     """
     graphs = [model, *(one for _, one in hooks.layers(model))]
     graphs = [getattr(one, "_functional", None) or one for one in graphs]
-    known = set().union(*(getattr(graph, "_nodes", None) or () for graph in graphs))  # keys: "<id of layer>_ib-<index>"
+    known = {key for one in graphs for key in getattr(one, "_nodes", None) or ()}  # "<id of layer>_ib-<index>"
     nodes = enumerate(getattr(layer, "_inbound_nodes", ()))
     own = [node for number, node in nodes if f"{id(layer)}_ib-{number}" in known]
     return [parent.operation for node in own for parent in node.parent_nodes]

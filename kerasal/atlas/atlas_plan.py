@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 
 import numpy as np
 
@@ -73,60 +74,39 @@ def pieces(model: ImageModel, store: Store, scope: Scope) -> list[Piece]:
 def _class_pieces(model, store, scope) -> list[Piece]:
     done = store.entries(*maximized.class_record(model, scope.seed))
     missing = [number for number in scope.classes if str(number) not in done]
-
-    def make(part):
-        return lambda: maximized.ascend_classes(model, store, part, scope.seed, scope.shown)
-
-    return [Piece("classes", make(part)) for part in _parts(missing, model.input_shape())]
+    make = partial(maximized.ascend_classes, model, store, seed=scope.seed, files=scope.shown)
+    return [Piece("classes", partial(make, part)) for part in _parts(missing, model.input_shape())]
 
 
 def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) -> list[Piece]:
     done = store.entries(*maximized.channel_record(model, layer, scope.seed))
     missing = [number for number in channels if str(number) not in done]
-
-    def make(part):
-        return lambda: maximized.ascend_channels(model, store, layer, part, scope.seed, scope.shown)
-
+    make = partial(maximized.ascend_channels, model, store, layer, seed=scope.seed, files=scope.shown)
     canvas = (*maximized.choose_canvas(model, layer), model.channels)
-    found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, canvas)]
+    found = [Piece(f"{layer.path}: channels", partial(make, part)) for part in _parts(missing, canvas)]
     if not scope.files or not searchable(layer):
         return found
     stamp = digest_files(scope.files)
     done = store.entries(*exemplar_records.exemplar_record(model, layer, stamp))
     wanted = [number for number in channels if str(number) not in done]
     if wanted:
-
-        def search():
-            exemplar_records.find_exemplars(model, store, layer, wanted, scope.files, stamp)
-
+        search = partial(exemplar_records.find_exemplars, model, store, layer, wanted, scope.files, stamp)
         found.append(Piece(f"{layer.path}: exemplars", search))
     return found
 
 
 def _image_pieces(model, store, scope) -> list[Piece]:
-    def make(file, slug):
-        return lambda: image_page.explain_image(model, store, file, slug)
-
     return [
-        Piece(f"image {file.name}", make(file, slug))
+        Piece(f"image {file.name}", partial(image_page.explain_image, model, store, file, slug))
         for file, slug in scope.pages
         if not store.entries(*image_page.image_record(model, file, slug))
     ]
 
 
 def _gaze_pieces(model, store, scope) -> list[Piece]:
-    predictor = None
-
-    def make(file, slug):
-        def run():
-            nonlocal predictor
-            predictor = predictor or image_page.make_predictor(model)
-            image_page.draw_gaze(model, store, predictor, file, slug)
-
-        return run
-
+    predictor = cache(partial(image_page.make_predictor, model))  # compiled with the first photograph
     return [
-        Piece(f"gaze on {file.name}", make(file, slug))
+        Piece(f"gaze on {file.name}", partial(image_page.draw_gaze, model, store, predictor, file, slug))
         for file, slug in scope.pages
         if not store.entries(*image_page.gaze_record(model, file, slug))
     ]

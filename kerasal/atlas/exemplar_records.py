@@ -37,15 +37,20 @@ def exemplar_record(model: ImageModel, layer: Layer, stamp: str) -> tuple[str, d
 
 
 def _of_map(model, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
-    journal = store.journal(f"exemplars/{layer.slug}")
+    options = {"preprocessing": model.preprocessing, "fit": model.fit, "size": undeclared_size(model)}
+    options["journal"] = store.journal(f"exemplars/{layer.slug}")
+
+    def search(rule: str) -> Any:
+        return receptive_field.top_exemplars(
+            model.keras_model, layer.path, channels, files, K, **{**options, "rule": rule}
+        )
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the page of images lists what could not be read
         try:
-            rule = "deconvnet"
-            found = _search(model, layer, channels, files, journal, rule)
+            rule, found = "deconvnet", search("deconvnet")
         except hooks.NoReLU:  # none, or one that cannot be reached
-            rule = "gradient"
-            found = _search(model, layer, channels, files, journal, rule)
+            rule, found = "gradient", search("gradient")
     return {
         str(one.channel): {
             "seen": one.seen,
@@ -69,21 +74,6 @@ def _of_map(model, store, layer: Layer, channels: list[int], files: list) -> dic
     }
 
 
-def _search(model, layer: Layer, channels: list[int], files: list, journal, rule: str) -> list:
-    return receptive_field.top_exemplars(
-        model.keras_model,
-        layer.path,
-        channels,
-        files,
-        K,
-        preprocessing=model.preprocessing,
-        rule=rule,
-        fit=model.fit,
-        size=undeclared_size(model),
-        journal=journal,
-    )
-
-
 def _of_units(model, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
     """Rank whole images by the activation of units that see all of them."""
     source = open_source(files, model)
@@ -92,7 +82,8 @@ def _of_units(model, store, layer: Layer, channels: list[int], files: list) -> d
         values.append(feature_maps(model.keras_model, inputs, layer.path)[:, channels])
         numbers += batch
         small |= {n: _narrow(model.picture(one)) for n, one in zip(batch, inputs, strict=True)}
-        kept = _best(np.concatenate(values), numbers)
+        best = np.argsort(-np.concatenate(values), axis=0, kind="stable")[:K]
+        kept = {numbers[row] for row in np.unique(best)}
         small = {n: picture for n, picture in small.items() if n in kept}
     values = np.concatenate(values)
     entries = {}
@@ -116,13 +107,9 @@ def _of_units(model, store, layer: Layer, channels: list[int], files: list) -> d
     return entries
 
 
-def _best(values: np.ndarray, numbers: list[int]) -> set[int]:
-    """Return the numbers of all images that are among the best of a channel."""
-    return {numbers[row] for row in np.unique(np.argsort(-values, axis=0, kind="stable")[:K])}
-
-
 def _narrow(picture: np.ndarray) -> np.ndarray:
     longest = max(picture.shape[:2])
     if longest <= _WIDEST:
         return picture
-    return images.resize(picture, tuple(max(1, round(side * _WIDEST / longest)) for side in picture.shape[:2]))
+    height, width = (max(1, round(side * _WIDEST / longest)) for side in picture.shape[:2])
+    return images.resize(picture, (height, width))

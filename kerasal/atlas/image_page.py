@@ -2,7 +2,7 @@
 
 import pathlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,23 +122,23 @@ def _find_boxes(model: ImageModel, picture: np.ndarray, numbers: list[int]) -> t
             )
     except ValueError as error:
         return [], str(error)
-    height, width = picture.shape[:2]
-    boxes = [
-        {"number": int(row["class"]), "score": float(row["score"]), "box": [int(edge) for edge in row["box"]]}
-        for row in found.to_dict("records")
-    ]
-    return [{**one, "whole": one["box"] == [0, 0, width, height]} for one in boxes], ""
+    whole, boxes = [0, 0, picture.shape[1], picture.shape[0]], []
+    for row in found.to_dict("records"):
+        box = [int(edge) for edge in row["box"]]
+        boxes.append({"number": int(row["class"]), "score": float(row["score"]), "box": box, "whole": box == whole})
+    return boxes, ""
 
 
-def draw_gaze(model: ImageModel, store: Store, predictor: gaze.Predictor, file: pathlib.Path, slug: str) -> None:
-    """Make the map of one photograph; a file that cannot be read is noted as such."""
+def draw_gaze(model: ImageModel, store: Store, predictor: Callable, file: pathlib.Path, slug: str) -> None:
+    """Make the map of one photograph by what ``predictor`` returns; a file that cannot be read is noted as such."""
     key, settings = gaze_record(model, file, slug)
     photograph = _read_photograph(store, key, settings, file)
     if photograph is None:
         return
     scale = min(1.0, _LONGEST / max(photograph.shape[:2]))
-    shown = images.resize(photograph, tuple(max(1, round(scale * side)) for side in photograph.shape[:2]))
-    values = gaze.predict(shown, predictor, postprocess="none").map
+    height, width = (max(1, round(scale * side)) for side in photograph.shape[:2])
+    shown = images.resize(photograph, (height, width))
+    values = gaze.predict(shown, predictor(), postprocess="none").map
     heat = values - values.min()
     entry: dict[str, Any] = {
         "file": str(file),

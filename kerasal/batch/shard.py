@@ -36,7 +36,8 @@ def plan_shards(
     stamps = {source.name: source.stamp for source in sources}
     kept, stale = set(), []
     for number, record in records.items():
-        changed = any(name in stamps and stamps[name] != _to_stamp(stamp) for name, stamp in record["images"])
+        stored = ((name, stamp and tuple(stamp)) for name, stamp in record["images"])
+        changed = any(name in stamps and stamps[name] != stamp for name, stamp in stored)
         if changed or (retry and record["dead_letters"]):
             stale.append(number)
         else:
@@ -45,10 +46,6 @@ def plan_shards(
     left = [source for source in sources if source.name not in done]
     free = (number for number in itertools.count() if number not in kept)
     return [Shard(next(free), tuple(left[start : start + size])) for start in range(0, len(left), size)], stale
-
-
-def _to_stamp(stored: Sequence[int] | None) -> tuple[int, int] | None:
-    return None if stored is None else tuple(stored)
 
 
 _OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
@@ -77,10 +74,8 @@ def make_shard(kind, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
             for source, ready, rows in _run_chunk(kind, chunk, letters, remarks):
                 try:
                     add(source.name, rows, lambda ready=ready, rows=rows: kind.draw(ready, rows))
-                except _list_failures() as error:
-                    letters.append(_make_letter(source, error))
-                except OSError as error:
-                    if error.errno not in _OF_THE_NAME:  # a full disk stops the batch
+                except (OSError, *_list_failures()) as error:
+                    if isinstance(error, OSError) and error.errno not in _OF_THE_NAME:  # a full disk stops the batch
                         raise
                     letters.append(_make_letter(source, error))
     record = {

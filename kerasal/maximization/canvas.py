@@ -14,8 +14,6 @@ from kerasal.hooks.model_inputs import declared_image_shape, image_shape
 from kerasal.objectives.expression import Objective, walk
 from kerasal.receptive_field.geometry.field_geometry import Field, field
 
-CANVASES = ("input", "auto")
-
 # The automatic canvas has room for this many whole fields, side by side, in each direction.
 _FIELDS = 8
 
@@ -28,7 +26,7 @@ def canvas_shape(
     Raises:
         ValueError: a size that is none, is below a layer's receptive field, or that a dense layer cannot take.
     """
-    check_choice("canvas", canvas, CANVASES)
+    check_choice("canvas", canvas, ("input", "auto"))
     if size is not None and canvas == "auto":
         raise ValueError(f"Give a size or canvas='auto', not both. Received: size={size!r}.")
     if size is not None:
@@ -40,12 +38,11 @@ def canvas_shape(
     if canvas == "input" or len(own) == 2:
         return own
     layers = _layers(objectives)
-    if layers is None:
+    try:
+        fields = [field(model, layer) for layer in layers]
+    except ValueError:  # one has no map: only the whole image will do, and what is wrong shows when it is run
         return own
-    found = [_find_field(model, layer) for layer in layers]
-    if None in found:
-        return own
-    return *enclose_fields(found, own[:2]), *own[2:]
+    return (*enclose_fields(fields, (own[0], own[1])), *own[2:]) if fields else own
 
 
 def enclose_fields(fields: Sequence[Field], own: tuple[int, int]) -> tuple[int, int]:
@@ -62,20 +59,12 @@ def _own_shape(model, size: tuple[int, int] | None) -> tuple[int, ...]:
     return *sides, *(image_shape(model)[2:] if len(declared) == 3 else ())
 
 
-def _layers(objectives: Sequence[Objective]) -> list[str] | None:
-    """Return the layers of the objectives; None if one of them asks for the output or for a place on the whole map."""
+def _layers(objectives: Sequence[Objective]) -> list[str]:
+    """Return the layers of the objectives; none if one of them asks for the output or for a place on the whole map."""
     leaves = {leaf for objective in objectives for leaf in walk(objective.structure)}
     if any(objective.needs_output for objective in objectives) or any(leaf[0] == "neuron" for leaf in leaves):
-        return None
-    layers = dict.fromkeys(layer for objective in objectives for layer in objective.layers)
-    return list(layers) or None
-
-
-def _find_field(model, layer: str) -> Field | None:
-    try:
-        return field(model, layer)
-    except ValueError:  # it has no map: only the whole image will do, and what is wrong shows when it is run
-        return None
+        return []
+    return list(dict.fromkeys(layer for objective in objectives for layer in objective.layers))
 
 
 def _check_size(model, objectives, size, own) -> None:

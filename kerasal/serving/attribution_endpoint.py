@@ -69,7 +69,7 @@ def explain(
     classes = None if target is None else tf.broadcast_to(tf.cast(target, tf.int32), [rows])
     objective = top_class() if target is None else class_score(0)
     inputs = [tf.cast(one, tf.float32) for one in inputs]
-    parameters = [] if target is None else [classes]
+    parameters = [] if classes is None else [classes]
     view = Witness(model.keras_model, inputs, objective.structure, parameters, Settings(output, logits))
     found = [tf.cast(one, tf.float32) for one in spec.function(view, **options)]
     maps, more = found[: len(inputs)], found[len(inputs) :]

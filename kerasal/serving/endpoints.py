@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import attribution, hooks
+from kerasal.attribution.method import MethodSpec
 from kerasal.models.image_model import ImageModel
 from kerasal.serving.attribution_endpoint import explain
 from kerasal.serving.gaze_endpoint import make_gaze
@@ -70,30 +71,25 @@ def make_endpoint(model: ImageModel, signature: Signature) -> Endpoint:
         raise ValueError(f"The signature {signature.name!r} cannot be made: {error}") from error
 
 
-def _make_function(model: ImageModel, signature: Signature):
+def _make_function(model: ImageModel, signature: Signature) -> tuple[Any, list[tf.TensorSpec], Any]:
     """Return the function of a signature, the tensors that it takes, and an example of them."""
-    if signature.kind in attribution.list_methods():
-        return _make_attribution(model, signature)
-    if signature.kind == "maximize":
-        return *make_ascent(model, dict(signature.options)), None
-    if signature.kind == "gaze":
-        run, request = make_gaze(model, dict(signature.options))
-        return run, request.specs, request.example
-    return _make_prediction(model, signature)
-
-
-def _make_prediction(model: ImageModel, signature: Signature):
     options = dict(signature.options)
-    request = make_request_inputs(model, options["on"], size=options["size"], fit=options["fit"])
+    if signature.kind in attribution.list_methods():
+        return _make_attribution(model, attribution.method_spec(signature.kind), options)
+    if signature.kind == "maximize":
+        return *make_ascent(model, options), None
+    if signature.kind == "gaze":
+        run, request = make_gaze(model, options)
+    else:
+        request = make_request_inputs(model, options["on"], size=options["size"], fit=options["fit"])
 
-    def run(*tensors):
-        return predict(model, request.read(list(tensors)), output=options["output"], top=options["top"])
+        def run(*tensors):
+            return predict(model, request.read(list(tensors)), output=options["output"], top=options["top"])
 
     return run, request.specs, request.example
 
 
-def _make_attribution(model: ImageModel, signature: Signature):
-    spec, own = attribution.method_spec(signature.kind), dict(signature.options)
+def _make_attribution(model: ImageModel, spec: MethodSpec, own: dict[str, Any]):
     on, fit, size, target = (own.pop(name) for name in ("on", "fit", "size", "target"))
     output, logits = own.pop("output"), own.pop("logits")
     request = make_request_inputs(model, on, size=size, fit=fit, scale=_CROPS_SCALE if spec.any_size else 1.0)

@@ -21,13 +21,16 @@ def resize(images: tf.Tensor, size) -> tf.Tensor:
     rows, columns = shape[1], shape[2]
     same = (rows == height) & (columns == width)
     smaller = (rows >= height) & (columns >= width)
+
+    def interpolate():  # each axis by a matrix: areas averaged where it shrinks, cubic where it grows
+        across = tf.einsum("xw,nhwc->nhxc", _weights(columns, width), tf.cast(images, tf.float32))
+        return tf.einsum("yh,nhxc->nyxc", _weights(rows, height), across)
+
     values = tf.cond(
         same,
         lambda: tf.cast(images, tf.float32),
         lambda: tf.cond(
-            smaller,
-            lambda: tf.raw_ops.ResizeArea(images=images, size=tf.stack([height, width])),
-            lambda: _interpolate(tf.cast(images, tf.float32), rows, columns, height, width),
+            smaller, lambda: tf.raw_ops.ResizeArea(images=images, size=tf.stack([height, width])), interpolate
         ),
     )
     static = [side if isinstance(side, int) else None for side in (height, width)]
@@ -46,24 +49,20 @@ def _cut_center(images: tf.Tensor, size) -> tf.Tensor:
     return images[:, top : top + rows, left : left + columns]
 
 
-def _interpolate(images, rows, columns, height, width):
-    """Bring each axis to its size by a matrix: areas averaged where it shrinks, cubic where it grows."""
-    down, across = _weights(rows, height), _weights(columns, width)
-    return tf.einsum("yh,nhxc->nyxc", down, tf.einsum("xw,nhwc->nhxc", across, images))
-
-
 def _weights(have, want) -> tf.Tensor:
     """Return the matrix (want, have) that resizes an axis; beyond the edge its last value is repeated."""
     return tf.cond(have > want, lambda: _area(have, want), lambda: _cubic(have, want))
 
 
 def _cubic(have, want):
-    place = (tf.range(want, dtype=tf.float32) + 0.5) * (_float(have) / _float(want)) - 0.5
+    place = (tf.range(want, dtype=tf.float32) + 0.5) * (tf.cast(have, tf.float32) / tf.cast(want, tf.float32)) - 0.5
     first = tf.floor(place)
     t, a = place - first, -0.75
     outer = [((a * (s + 1) - 5 * a) * (s + 1) + 8 * a) * (s + 1) - 4 * a for s in (t, 1 - t)]
     inner = [((a + 2) * s - (a + 3)) * s * s + 1 for s in (t, 1 - t)]
-    return _place_weights(tf.cast(first, tf.int32) - 1, [outer[0], inner[0], inner[1], outer[1]], have)
+    places = [tf.clip_by_value(tf.cast(first, tf.int32) + number, 0, have - 1) for number in (-1, 0, 1, 2)]
+    weights = [outer[0], inner[0], inner[1], outer[1]]
+    return tf.add_n([one[:, None] * tf.one_hot(at, have) for one, at in zip(weights, places, strict=True)])
 
 
 def _area(have, want):
@@ -72,16 +71,3 @@ def _area(have, want):
     pixel = tf.cast(tf.range(have), tf.float64)
     covered = tf.minimum(start + scale, pixel + 1) - tf.maximum(start, pixel)
     return tf.cast(tf.maximum(covered, 0) / scale, tf.float32)
-
-
-def _place_weights(first, weights, have):
-    return tf.add_n(
-        [
-            weight[:, None] * tf.one_hot(tf.clip_by_value(first + number, 0, have - 1), have)
-            for number, weight in enumerate(weights)
-        ]
-    )
-
-
-def _float(value):
-    return tf.cast(value, tf.float32)

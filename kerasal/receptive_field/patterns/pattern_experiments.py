@@ -171,7 +171,7 @@ def _check_pattern(painter: Painter, pattern) -> np.ndarray:
 
 
 def _sum_answers(painter: Painter, images: np.ndarray, peak: float | None) -> np.ndarray:
-    """Return each channel's sum over positions of the layer's map for images (K, H, W, C), ``peak`` high: (K, channels)."""
+    """Return each channel's sum over the layer's map, (K, channels), for images (K, H, W, C) brought to a ``peak``."""
     if peak is not None:
         largest = images.max(axis=(1, 2, 3), keepdims=True)
         peak = check_number("rescale", peak, above=0)

@@ -2,8 +2,8 @@
 
 ``build(model, folder, images=...)`` makes it, and goes on where it was stopped. What it consists of:
 
-* the **model** (``atlas_model``): an ``ImageModel`` whose task is known;
-* its **anatomy** (``anatomy``): layers, shapes, receptive fields, and what is connected with what;
+* the **model**, an ``ImageModel`` whose task is known, and its **anatomy** (``anatomy``): layers, shapes, receptive
+  fields, and what is connected with what;
 * a **plan** (``atlas_plan``) of pieces, the most telling first; each is made once (``maximized``,
   ``exemplar_records``, ``image_page``), and its pictures and facts are put into the **store** (``atlas_store``);
 * the **pages** (``atlas_pages``, ``templates/``), written from the store's ``contents``, which say what is missing.

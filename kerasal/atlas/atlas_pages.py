@@ -17,11 +17,12 @@ from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.contents import Contents, Row, count_made
 from kerasal.atlas.maximized import is_small, list_shipped
 from kerasal.digests import digest_files
+from kerasal.files import write_text
 from kerasal.models.image_model import ImageModel
 from kerasal.store import read_json
 
-# The folders of pages, in which no others lie. What no page leads to any more goes: somebody may publish the folder, and
-# would not know that it is there.
+# Folders in which no others lie. A page to which none leads any more goes: somebody may publish the folder, and would
+# not know that it is there.
 _PAGES = ("classes", "layers", "units", "images")
 
 
@@ -82,11 +83,11 @@ class Pages:
         shared |= {"failed": failed, "note": self.note, "version": __version__, "command": self.command}
         shared["stretched"] = captions.STRETCHED if is_small(self.model.input_shape()) else ""
         for name in _ASSETS:
-            self.store.write_text(f"assets/{name}", (_TEMPLATES / name).read_text(encoding="utf-8"))
+            write_text(self.store.folder / "assets" / name, (_TEMPLATES / name).read_text(encoding="utf-8"))
         written = set()
         for path, template, values in _list_pages(contents):
             page = _environment().get_template(template)
-            self.store.write_text(path, page.render(**shared, root="../" * path.count("/"), **values))
+            write_text(self.store.folder / path, page.render(**shared, root="../" * path.count("/"), **values))
             written.add(path)
         for page in itertools.chain.from_iterable((self.store.folder / part).rglob("*.html") for part in _PAGES):
             if page.relative_to(self.store.folder).as_posix() not in written:

@@ -9,8 +9,7 @@ from typing import Any
 
 from kerasal import images as pictures
 from kerasal.atlas import atlas_pages
-from kerasal.atlas.anatomy import choose_layers, list_layers, sample
-from kerasal.atlas.atlas_model import Task, atlas_digest, atlas_model
+from kerasal.atlas.anatomy import Task, atlas_digest, atlas_model, choose_layers, list_layers, sample
 from kerasal.atlas.atlas_pages import Pages
 from kerasal.atlas.atlas_plan import Piece, Scope, pieces
 from kerasal.atlas.atlas_store import Store, recall_images

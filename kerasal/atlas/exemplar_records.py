@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import feature_maps, hooks, images, receptive_field
-from kerasal.atlas.anatomy import Layer
-from kerasal.atlas.atlas_model import undeclared_size
+from kerasal.atlas.anatomy import Layer, undeclared_size
 from kerasal.atlas.atlas_store import Store
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import open_source

@@ -35,9 +35,8 @@ def explain_image(model: ImageModel, store: Store, file: pathlib.Path, slug: str
         order = np.argsort(-scores, kind="stable")[:TOP]
         entry["top"] = [{"number": int(n), "score": float(scores[n])} for n in order]
         entry["probable"] = probable
-        entry["methods"], entry["left_out"] = _draw_maps(
-            model, store, slug, picture, _read_larger(model, photograph), inputs, int(order[0])
-        )
+        _, larger = model.show(photograph, scale=_FRAME)
+        entry["methods"], entry["left_out"] = _draw_maps(model, store, slug, picture, larger, inputs, int(order[0]))
         likely = [int(n) for n in order[:BOXES] if n == order[0] or not probable or scores[n] >= _LIKELY]
         entry["boxes"], entry["no_boxes"] = _find_boxes(model, picture, likely)
     store.add(key, settings, {"image": entry})
@@ -75,12 +74,6 @@ def _score_classes(model: ImageModel, inputs: np.ndarray) -> tuple[np.ndarray, b
     return scores, bool(scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2)
 
 
-def _read_larger(model: ImageModel, photograph: np.ndarray) -> np.ndarray:
-    size = tuple(round(_FRAME * side) for side in model.input_size())
-    larger = images.fit_image(photograph, size, model.fit)
-    return model.preprocessing.apply(images.to_channels(larger, model.channels))[None]
-
-
 def _draw_maps(model: ImageModel, store: Store, slug: str, picture, larger, inputs, target: int) -> tuple[list, list]:
     """Run every method for one class; return those that worked, and why the others did not."""
     comparison = attribution.compare_methods(
@@ -89,7 +82,7 @@ def _draw_maps(model: ImageModel, store: Store, slug: str, picture, larger, inpu
         [target],
         larger=(picture, larger),
         options=_OPTIONS,
-        bgr=model.preprocessing.bgr,
+        bgr=model.check_pixels().bgr,
         strength=1.0,
     )
     entries = []
@@ -160,4 +153,4 @@ def make_predictor(model: ImageModel) -> gaze.Predictor:
     """Compile the model; one that takes any size looks at photographs as large as the rest of the atlas does."""
     free = None in (getattr(model.keras_model, "input_shape", None) or (None,))[1:3]
     size = model.input_size() if free and not is_log_density(model.keras_model) else None
-    return gaze.Predictor(model.keras_model, model.preprocessing, size=size)
+    return gaze.Predictor(model.keras_model, model.check_pixels(), size=size)

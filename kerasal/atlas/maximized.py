@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import images, maximize, objectives
-from kerasal.atlas.anatomy import Layer
-from kerasal.atlas.atlas_model import undeclared_size
+from kerasal.atlas.anatomy import Layer, undeclared_size
 from kerasal.atlas.atlas_store import Store
 from kerasal.maximization import L2, Jitter, Maximization, TotalVariation
 from kerasal.maximization.canvas import enclose_fields
@@ -69,12 +68,12 @@ def ascend_units(
     for places, starts, names in ((moved, None, None), _start_from_photographs(model, wanted, dead, files, recipe)):
         if not places:
             continue
-        begin = {} if starts is None else {"init": starts}
+        begin: dict[str, Any] = {} if starts is None else {"init": starts}
         found = maximize(model.keras_model, [wanted[i] for i in places], **recipe, **begin)
         begun, ended = _scores(found, 0), _scores(found, -1)
         for k, place in enumerate(places):
             if k not in found.dead:
-                made[place] = Ascended(found.images[k], begun[k], ended[k], names and names[k])
+                made[place] = Ascended(found.images[k], begun[k], ended[k], None if names is None else names[k])
     return made
 
 
@@ -82,11 +81,11 @@ def ascend_strokes(
     model: ImageModel, objectives: Sequence[Objective], noise: np.ndarray, recipe: dict[str, Any]
 ) -> list[Ascended]:
     """Ascend images too small for a photograph's waves, from ``noise`` in pixels; each is stretched in contrast."""
-    convention = model.preprocessing
+    convention = model.check_pixels()
     found = maximize(model.keras_model, list(objectives), init=convention.apply(noise), **recipe)
     pixels = _stretch_contrast(convention.invert(found.raw))
     # The score is that of the picture that is shown.
-    again = maximize(model.keras_model, list(objectives), init=convention.apply(pixels), **(recipe | {"steps": 1}))
+    again = maximize(model.keras_model, list(objectives), init=convention.apply(pixels), **{**recipe, "steps": 1})
     begun, ended = _scores(found, 0), _scores(again, 0)
     return [
         Ascended() if i in found.dead else Ascended(images.to_channels(pixels[i], 3), begun[i], ended[i])
@@ -120,11 +119,11 @@ def _read_photographs(model: ImageModel, files: Sequence[pathlib.Path], size) ->
     names, inputs = [], []
     for file in (*files[:_MOST], *list_shipped()):
         try:
-            photograph = images.fit_image(images.read(file), size, model.fit)
+            photograph = model.fit_image(images.read(file), size=size)
         except (ValueError, OSError):  # listed on the page of images
             continue
         names.append(file.stem)
-        inputs.append(model.preprocessing.apply(images.to_channels(photograph, model.channels)))
+        inputs.append(model.to_inputs(photograph))
     return names, np.stack(inputs)
 
 
@@ -198,10 +197,7 @@ def _ascend(
     asked = [objective_of(int(number)) for number in numbers]
     recipe |= {"preprocessing": model.preprocessing, "seed": seed}
     recipe |= {"size": undeclared_size(model)} if undeclared_size(model) else {}
-    if noise is None:
-        made = ascend_units(model, asked, files, recipe)
-    else:
-        made = ascend_strokes(model, asked, noise, recipe)
+    made = ascend_units(model, asked, files, recipe) if noise is None else ascend_strokes(model, asked, noise, recipe)
     return {
         str(number): {
             "picture": None if one.picture is None else store.picture(f"{folder}/{number}", one.picture),

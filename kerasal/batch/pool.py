@@ -90,7 +90,7 @@ def make_all(
             yield from _distribute(ray, actors, deque(shards))
         finally:
             for one in actors:
-                ray.kill(one)
+                ray.kill(one)  # pyright: ignore[reportArgumentType]
 
 
 def need_ray():

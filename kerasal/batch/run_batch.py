@@ -11,7 +11,7 @@ from kerasal.batch import pool
 from kerasal.batch import shard as shard_work
 from kerasal.batch.batch_job import FORMATS, Job
 from kerasal.batch.image_list import list_images, need_pyarrow
-from kerasal.batch.kinds import check_method, open_kind, photograph
+from kerasal.batch.kinds import check_method, open_kind
 from kerasal.batch.output_folder import Folder
 from kerasal.batch.shard import Shard, plan_shards
 from kerasal.batch.shard_files import picture_path
@@ -154,7 +154,9 @@ def _open(job: Job, workers: int):
     if not workers:
         pool.limit_threads(job.threads)
     kind = open_kind(job)
-    shard_work.try_once(kind, photograph())
+    from kerasal.models.recognition import PHOTOGRAPHS  # lazy: it loads TensorFlow
+
+    shard_work.try_once(kind, PHOTOGRAPHS[0])
     return kind
 
 

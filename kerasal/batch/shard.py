@@ -158,13 +158,8 @@ def _make_letter(source: Source, error: BaseException) -> dict[str, str]:
     return {"image": source.name, "path": as_text(source.path), "reason": as_text(reason)}
 
 
-@contextlib.contextmanager
-def limit_linear_algebra(threads: int | None) -> Iterator[None]:
-    """Hold the linear algebra outside of TensorFlow to so many threads too."""
-    if threads is None:
-        yield
-        return
+def limit_linear_algebra(threads: int | None) -> contextlib.AbstractContextManager:
+    """Hold the linear algebra outside of TensorFlow to so many threads too; None leaves it as it is."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(threads):
-        yield
+    return threadpool_limits(threads)

@@ -99,7 +99,8 @@ class KerasalCallback(EpochWatcher):
         self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
         self._targets, self._classes = targets, [int(one) for one in classes]
         self._ascent = {"preset": "simonyan", "preprocessing": preprocessing, "size": size, **(ascent or {})}
-        self._logs = self.folder / "events" if tensorboard is True else tensorboard
+        logs = self.folder / "events" if isinstance(tensorboard, bool) else pathlib.Path(tensorboard)
+        self._logs = logs if tensorboard else None
         self._left: int | None = None  # the last epoch, while it has not been looked at
         evolutions = []
         if features:
@@ -126,7 +127,7 @@ class KerasalCallback(EpochWatcher):
             "classes": self._classes,
             "ascent": self._ascent if self._classes else None,
         }
-        self._events = Events(pathlib.Path(self._logs)) if self._logs else None
+        self._events = Events(self._logs) if self._logs else None
         self._evolutions.on_train_begin(logs)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -161,7 +162,7 @@ class KerasalCallback(EpochWatcher):
     def _write(self, epoch: int) -> None:
         tiles = self._looks.tiles(self.model)
         self._store.write(epoch, *epoch_contents(tiles, self._settings))
-        strips = {name: draw_strip(self.folder, name) for name in dict.fromkeys(one.strip for one in tiles)}
+        strips = {name: draw_strip(self.folder, name) for name in sorted({one.strip for one in tiles})}
         for name, strip in strips.items():
             drawing.write(self.folder / f"{name}.png", strip)
         if self._events is not None:

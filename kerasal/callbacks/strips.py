@@ -112,7 +112,8 @@ def epoch_contents(tiles: Sequence[Tile], settings: Mapping[str, Any]) -> tuple[
 
 def read_tiles(stored: Arrays) -> list[Tile]:
     """Return the tiles of a stored epoch."""
-    return [Tile(*one, stored[f"tile_{number}"]) for number, one in enumerate(stored.facts()["tiles"])]
+    named = enumerate(stored.facts()["tiles"])
+    return [Tile(strip, row, label, stored[f"tile_{number}"]) for number, (strip, row, label) in named]
 
 
 def draw_strip(

@@ -39,7 +39,7 @@ class Diversity:
         if self.copies == 1 and (self.weight or self.layer):
             raise ValueError("diversity keeps the copies of one objective apart, and there is one; say copies=4.")
 
-    def overlap(self, maps: tf.Tensor) -> tf.Tensor:
+    def overlap(self, maps: Any) -> tf.Tensor:
         """Return (N,), the mean cosine similarity of each copy's Gram matrix with those of the other copies, -1..1.
 
         ``maps`` (N, h, w, C) holds the copies of an objective one after the other. G = Σ over positions of a aᵀ.
@@ -54,7 +54,7 @@ class Diversity:
                 f"diversity compares maps (N, h, w, C). Received a layer with output {maps.shape}; name a "
                 "convolutional one with diversity_layer=."
             )
-        channels = maps.shape.as_list()[3]
+        channels = maps.shape.as_list()[3] or 0
         flat = tf.reshape(tf.cast(maps, tf.float32), [tf.shape(maps)[0], -1, channels])
         grams = tf.matmul(flat, flat, transpose_a=True)
         grams = tf.math.l2_normalize(tf.reshape(grams, [-1, self.copies, channels**2]), axis=2)

@@ -64,7 +64,7 @@ class Jitter:
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the shifted images."""
-        limit = min(self.pixels, int(self.share * min(images.shape.as_list()[1:3])))
+        limit = min(self.pixels, int(self.share * min(side or 0 for side in images.shape.as_list()[1:3])))
         shift = tf.random.stateless_uniform([2], seed, -limit, limit + 1, dtype=tf.int32)
         return tf.roll(images, shift, axis=[1, 2])
 

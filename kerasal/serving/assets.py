@@ -25,7 +25,7 @@ from kerasal.models.image_model import ImageModel
 from kerasal.serving.endpoints import Endpoint
 from kerasal.serving.request_inputs import MAX_PIXELS
 from kerasal.serving.signatures import KINDS
-from kerasal.store import write_json
+from kerasal.store import plain, write_json
 
 import keras
 import tensorflow as tf
@@ -78,7 +78,7 @@ def _describe_signature(endpoint: Endpoint) -> dict[str, Any]:
         "kind": kind,
         "summary": spec.summary if spec else _SUMMARIES[kind],
         **({"reference": spec.reference, "signed": spec.signed} if spec else {}),
-        "options": {key: _to_plain(value) for key, value in signature.options.items()},
+        "options": plain({key: _abbreviate(value) for key, value in signature.options.items()}),
         "inputs": {one.name: _describe_tensor(one) for one in function.structured_input_signature[0]},
         "outputs": {name: _describe_tensor(one) for name, one in function.structured_outputs.items()},
     }
@@ -89,10 +89,8 @@ def _describe_tensor(spec) -> dict[str, Any]:
     return {"dtype": spec.dtype.name, "shape": shape and [size if size is None else int(size) for size in shape]}
 
 
-def _to_plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.size > 16:
-        return f"array {value.shape}"
-    return np.asarray(value).tolist() if isinstance(value, (np.ndarray, np.generic, tuple)) else value
+def _abbreviate(value: Any) -> Any:
+    return f"array {value.shape}" if isinstance(value, np.ndarray) and value.size > 16 else value
 
 
 def read_description(path: pathlib.Path) -> dict[str, Any]:
@@ -117,15 +115,13 @@ def write_warmup(name: str, endpoints: list[Endpoint], path: pathlib.Path) -> No
 
 def prediction_log(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
     """Return a serialized ``PredictionLog`` with a ``PredictRequest``."""
-    log = _make_message_class()()
+    log: Any = _make_message_class()()
     request = log.predict_log.request
     request.model_spec.name = model
     request.model_spec.signature_name = signature
     for key, value in inputs.items():
-        value = np.asarray(value)
-        request.inputs[key] = tf.make_tensor_proto(
-            value.tolist() if value.dtype == object else value
-        ).SerializeToString()
+        listed = value.tolist() if value.dtype == object else value
+        request.inputs[key] = tf.make_tensor_proto(listed).SerializeToString()
     return log.SerializeToString(deterministic=True)
 
 

@@ -93,7 +93,7 @@ def look_up_labels(model: ImageModel, classes: tf.Tensor) -> dict[str, tf.Tensor
     return {"label": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
 
 
-def _find_prediction(model: ImageModel, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> tf.Tensor:
+def _find_prediction(model: ImageModel, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> Any:
     """Return the output that is meant, (N, …, classes): of the images, or of ten crops together, or the middle one."""
     if "decided" in view.seen:
         return view.seen["decided"] / 10 if spec.any_size else view.seen["decided"]

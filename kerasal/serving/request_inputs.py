@@ -8,7 +8,7 @@ is read as 0 on a GPU. The size of an encoded image is read before it is decoded
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -48,6 +48,7 @@ def require(condition: tf.Tensor, message: str, tensor: tf.Tensor, shown: tf.Ten
         return tf.identity(tensor)
 
 
+Fit = Literal["crop", "stretch"]
 MAX_PIXELS = 50_000_000
 """The pixels that an encoded image may have; more are refused before decoding, which takes 3 or 4 bytes for each."""
 
@@ -102,7 +103,7 @@ class RequestInputs:
 
 
 def make_request_inputs(
-    model: ImageModel, on: str, *, size: tuple[int, int] | None = None, fit: str = "crop", scale: float = 1.0
+    model: ImageModel, on: str, *, size: tuple[int, int] | None = None, fit: Fit = "crop", scale: float = 1.0
 ) -> RequestInputs:
     """Return what one signature takes, and how that becomes model inputs.
 
@@ -132,13 +133,13 @@ def make_request_inputs(
             return to_inputs(pixels, convention)
         luma = tf.tensordot(tf.cast(pixels, tf.float32), tf.constant([0.299, 0.587, 0.114]), axes=1)
         gray = to_inputs(tf.cast(tf.round(luma), tf.uint8)[..., tf.newaxis], convention)
-        return gray if channels else gray[..., 0]
+        return gray if channels else tf.squeeze(gray, -1)
 
     return make_pixel_inputs(on, size, fit, finish)
 
 
 def make_pixel_inputs(
-    on: str, size: tuple[int, int] | None, fit: str = "crop", finish: Callable = lambda pixels: pixels
+    on: str, size: tuple[int, int] | None, fit: Fit = "crop", finish: Callable = lambda pixels: pixels
 ) -> RequestInputs:
     """Return the reading of uint8 RGB images (N, height, width, 3), through ``finish``; no ``size``: they keep theirs.
 
@@ -164,8 +165,8 @@ def to_inputs(pixels: tf.Tensor, convention: Preprocessing) -> tf.Tensor:
     channels = int(pixels.shape[-1] or 0)
     table = convention.apply(np.repeat(np.arange(256.0)[:, None, None], channels, axis=2))[:, 0]
     order = range(channels)[::-1] if convention.bgr else range(channels)
-    numbers = tf.cast(pixels, tf.int32)
-    return tf.stack([tf.gather(table[:, i], numbers[..., source]) for i, source in enumerate(order)], axis=-1)
+    planes = tf.unstack(tf.cast(pixels, tf.int32), channels, axis=-1)
+    return tf.stack([tf.gather(table[:, i], planes[source]) for i, source in enumerate(order)], axis=-1)
 
 
 def _read_arrays(model: ImageModel, size, any_size: bool) -> RequestInputs:

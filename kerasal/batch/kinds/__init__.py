@@ -1,7 +1,6 @@
 """What can be run over many images: a kind opens the model once and makes rows and pictures of photographs."""
 
 import importlib
-import pathlib
 
 from kerasal.batch.batch_job import Job
 from kerasal.names import unknown_name_message
@@ -47,10 +46,3 @@ def open_kind(job: Job):
             f"started ({job.model_sha[:12]}). Workers need the same file; save a net with random weights to one first."
         )
     return kind
-
-
-def photograph() -> pathlib.Path:
-    """Return a photograph that ships, to try a job on."""
-    from kerasal.models.recognition import PHOTOGRAPHS  # lazy: it loads TensorFlow
-
-    return PHOTOGRAPHS[0]

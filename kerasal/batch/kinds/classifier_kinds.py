@@ -27,7 +27,6 @@ class Prediction(Classified):
         super().__init__(job)
 
     def run(self, ready: Sequence[Ready]) -> list[list[dict[str, Any]]]:
-        """Return the output for each image."""
         outputs = self.outputs(ready)
         bad = ~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
         if bad.any():
@@ -75,7 +74,6 @@ class Attribution(Classified):
         return ready
 
     def run(self, ready: Sequence[Ready]) -> list[list[dict[str, Any]]]:
-        """Return a map for each image."""
         inputs = np.concatenate([one.inputs for one in ready])
         options = {"output": self.job.output, "logits": self.job.logits, **self.job.options}
         found = getattr(attribution, self.spec.name)(self.opened.keras_model, inputs, self.target, **options)
@@ -129,7 +127,6 @@ class Localization(Classified):
         return 1
 
     def run(self, ready: Sequence[np.ndarray]) -> list[list[dict[str, Any]]]:
-        """Return a row for each class."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a map without any evidence: the whole image is the guess
             return [[self._row(one) for one in self._find(photograph)] for photograph in ready]

@@ -54,15 +54,12 @@ class Gaze(Kind):
         return images.resize(photograph, (height, width))
 
     def fits(self, first: Any, other: Any) -> bool:
-        """Run photographs of one size at once."""
         return first.shape == other.shape
 
     def at_once(self, ready: np.ndarray) -> int:
-        """Run a few."""
         return 4
 
     def run(self, ready: Sequence[np.ndarray]) -> list[list[dict[str, Any]]]:
-        """Return a map for each photograph."""
         predictions = predict_many(ready, self.predictor, postprocess=self.postprocess)
         return [[{"shape": np.array(one.map.shape, np.int32), "map": one.map}] for one in predictions]
 

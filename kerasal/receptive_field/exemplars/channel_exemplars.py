@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal import hooks
+from kerasal import preprocessing as conventions
 from kerasal.checks import check_choice, check_int
 from kerasal.digests import digest, digest_files
 from kerasal.hooks.model_inputs import chunk_size
@@ -116,16 +117,13 @@ def _read_chunks(wanted: list[tuple[int, int, int]], source: ImageSource) -> Ite
     values = max(1, int(np.prod(source.shape)) // _MORE)
     size = chunk_size([np.broadcast_to(0.0, (1, values))])
     again = source.again(list(dict.fromkeys(number for number, _, _ in wanted)))
-    part, inputs, current, one = [], [], None, None
-    for entry in wanted:
-        if entry[0] != current:
-            current, one = entry[0], next(again)
-        part.append(entry)
-        inputs.append(one)
-        if len(part) == size:
-            yield part, np.stack(inputs)
-            part, inputs = [], []
-    if part:
+    current, one = -1, np.empty(0)
+    for start in range(0, len(wanted), size):
+        part, inputs = wanted[start : start + size], []
+        for number, _, _ in part:
+            if number != current:
+                current, one = number, next(again)
+            inputs.append(one)
         yield part, np.stack(inputs)
 
 
@@ -187,7 +185,8 @@ def top_exemplars(
     channels = check_channels(channel)
     check_int("k", k)
     check_choice("rule", rule, hooks.RULES)
-    source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
+    convention = None if preprocessing is None else conventions.get(preprocessing)
+    source = open_source(images, ImageModel(model, convention, size=size, fit=fit))
     remember_field(model, path, source.shape[:2])  # refuses what has no field before the long pass
     check_projection(model, path, channels, source.shape, rule)
     kept = None

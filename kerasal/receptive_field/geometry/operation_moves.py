@@ -83,7 +83,7 @@ class _Reader:
             nodes.append(dataclasses.replace(node, sources=sources))
         places = {reference: order[number] for reference, number in self._of.items() if number in order}
         kinds = frozenset(op.type for op in operations_below([tensor]))
-        return Route(tuple(nodes), int(tensor.shape[-1]), kinds, places)
+        return Route(tuple(nodes), int(tensor.shape[-1] or 0), kinds, places)
 
     def _read(self, op: tf.Operation) -> None:
         own = [tensor for tensor in op.inputs if tensor.ref() in self._depends]
@@ -94,7 +94,7 @@ class _Reader:
             if not is_map(output):
                 continue
             if node is None:
-                entry = Node((0,), None, op.name, (output.shape[1], output.shape[2]))
+                entry = Node((0,), None, op.name, (output.shape[1] or 0, output.shape[2] or 0))
             elif op.type == "IdentityN":
                 self._of[output.ref()] = self._of.get(op.inputs[number].ref(), 0)
                 continue

@@ -60,8 +60,13 @@ def pieces(model: ImageModel, store: Store, scope: Scope) -> list[Piece]:
     has some of each; then the other classes, a few channels of each layer from the last to the first, and what is
     left of each layer, which take turns with the images. A gaze net's maps come before all: they are what it is for.
     """
-    seen = _gaze_pieces(model, store, scope) if model.task == "gaze" else []
-    explained = [] if model.task == "gaze" else _image_pieces(model, store, scope)
+    seen, explained = [], []
+    if model.task == "gaze":
+        predictor = cache(partial(image_page.make_predictor, model))  # compiled with the first photograph
+        draw = partial(image_page.draw_gaze, predictor=predictor)
+        seen = _photo_pieces("gaze on", draw, image_page.gaze_record, model, store, scope)
+    else:
+        explained = _photo_pieces("image", image_page.explain_image, image_page.image_record, model, store, scope)
     classes = _class_pieces(model, store, scope)
     layers = [_layer_pieces(model, store, scope, *one) for one in reversed(scope.pictured)]
     heads, tails = [one[0] for one in layers if one], [one[1:] for one in layers if one[1:]]
@@ -95,20 +100,11 @@ def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) ->
     return found
 
 
-def _image_pieces(model, store, scope) -> list[Piece]:
+def _photo_pieces(title: str, make: Callable, record: Callable, model, store, scope) -> list[Piece]:
     return [
-        Piece(f"image {file.name}", partial(image_page.explain_image, model, store, file, slug))
+        Piece(f"{title} {file.name}", partial(make, model, store, file, slug))
         for file, slug in scope.pages
-        if not store.entries(*image_page.image_record(model, file, slug))
-    ]
-
-
-def _gaze_pieces(model, store, scope) -> list[Piece]:
-    predictor = cache(partial(image_page.make_predictor, model))  # compiled with the first photograph
-    return [
-        Piece(f"gaze on {file.name}", partial(image_page.draw_gaze, model, store, predictor, file, slug))
-        for file, slug in scope.pages
-        if not store.entries(*image_page.gaze_record(model, file, slug))
+        if not store.entries(*record(model, file, slug))
     ]
 
 

@@ -50,27 +50,17 @@ def _of_map(model, store, layer: Layer, channels: list[int], files: list) -> dic
             rule, found = "deconvnet", search("deconvnet")
         except hooks.NoReLU:  # none, or one that cannot be reached
             rule, found = "gradient", search("gradient")
-    return {
-        str(one.channel): {
-            "seen": one.seen,
-            "rule": rule,
-            "shown": [
-                {
-                    "patch": store.picture(f"exemplars/{layer.slug}/{one.channel}-{rank}", _narrow(one.crops[rank])),
-                    "back": store.picture(
-                        f"exemplars/{layer.slug}/{one.channel}-{rank}-back",
-                        _narrow(draw_reconstruction(one.reconstructions[rank], one.preprocessing)),
-                    ),
-                    "activation": float(one.activations[rank]),
-                    "file": one.names[rank],
-                    "box": one.boxes[rank].tolist(),
-                }
-                for rank in range(len(one))
-                if one.activations[rank] > 0
-            ],
-        }
-        for one in found
-    }
+    entries = {}
+    for one in found:
+        shown = []
+        for rank in np.flatnonzero(one.activations > 0).tolist():
+            name = f"exemplars/{layer.slug}/{one.channel}-{rank}"
+            back = _narrow(draw_reconstruction(one.reconstructions[rank], one.preprocessing))
+            patch, back = store.picture(name, _narrow(one.crops[rank])), store.picture(f"{name}-back", back)
+            entry = {"patch": patch, "back": back, "activation": float(one.activations[rank])}
+            shown.append({**entry, "file": one.names[rank], "box": one.boxes[rank].tolist()})
+        entries[str(one.channel)] = {"seen": one.seen, "rule": rule, "shown": shown}
+    return entries
 
 
 def _of_units(model, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
@@ -88,21 +78,12 @@ def _of_units(model, store, layer: Layer, channels: list[int], files: list) -> d
     entries = {}
     for column, channel in enumerate(channels):
         order = np.argsort(-values[:, column], kind="stable")[:K]
-        entries[str(channel)] = {
-            "seen": len(numbers),
-            "rule": None,
-            "shown": [
-                {
-                    "patch": store.picture(f"exemplars/{layer.slug}/{channel}-{rank}", small[numbers[row]]),
-                    "back": None,
-                    "activation": float(values[row, column]),
-                    "file": source.name(numbers[row]),
-                    "box": None,
-                }
-                for rank, row in enumerate(order)
-                if values[row, column] > 0
-            ],
-        }
+        shown = []
+        for rank, row in enumerate(order[values[order, column] > 0]):
+            patch = store.picture(f"exemplars/{layer.slug}/{channel}-{rank}", small[numbers[row]])
+            entry = {"patch": patch, "back": None, "activation": float(values[row, column])}
+            shown.append({**entry, "file": source.name(numbers[row]), "box": None})
+        entries[str(channel)] = {"seen": len(numbers), "rule": None, "shown": shown}
     return entries
 
 

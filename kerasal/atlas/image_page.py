@@ -122,7 +122,7 @@ def _find_boxes(model: ImageModel, picture: np.ndarray, numbers: list[int]) -> t
     return boxes, ""
 
 
-def draw_gaze(model: ImageModel, store: Store, predictor: Callable, file: pathlib.Path, slug: str) -> None:
+def draw_gaze(model: ImageModel, store: Store, file: pathlib.Path, slug: str, predictor: Callable) -> None:
     """Make the map of one photograph by what ``predictor`` returns; a file that cannot be read is noted as such."""
     key, settings = gaze_record(model, file, slug)
     photograph = _read_photograph(store, key, settings, file)

@@ -80,10 +80,12 @@ def ascend_units(
 def ascend_strokes(
     model: ImageModel, objectives: Sequence[Objective], noise: np.ndarray, recipe: dict[str, Any]
 ) -> list[Ascended]:
-    """Ascend images too small for a photograph's waves, from ``noise`` in pixels; each is stretched in contrast."""
+    """Ascend images too small for a photograph's waves, from ``noise`` in pixels; stretch each to black and white."""
     convention = model.check_pixels()
     found = maximize(model.keras_model, list(objectives), init=convention.apply(noise), **recipe)
-    pixels = _stretch_contrast(convention.invert(found.raw))
+    pixels = convention.invert(found.raw)
+    low, high = (edge(pixels, axis=(1, 2, 3), keepdims=True) for edge in (np.min, np.max))
+    pixels = np.round(255 * (pixels - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
     # The score is that of the picture that is shown.
     again = maximize(model.keras_model, list(objectives), init=convention.apply(pixels), **{**recipe, "steps": 1})
     begun, ended = _scores(found, 0), _scores(again, 0)
@@ -138,12 +140,6 @@ def _scores(found: Maximization, step: int) -> list[float]:
     return found.history["score"].to_numpy().reshape(len(found.images), -1)[:, step].tolist()
 
 
-def _stretch_contrast(pixels: np.ndarray) -> np.ndarray:
-    """Stretch each image from its own darkest to its own brightest value, uint8."""
-    low, high = (edge(pixels, axis=(1, 2, 3), keepdims=True) for edge in (np.min, np.max))
-    return np.round(255 * (pixels - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
-
-
 def ascend_classes(
     model: ImageModel, store: Store, numbers: Sequence[int], seed: int, files: Sequence[pathlib.Path] = ()
 ) -> None:
@@ -155,12 +151,7 @@ def ascend_classes(
 
 
 def ascend_channels(
-    model: ImageModel,
-    store: Store,
-    layer: Layer,
-    numbers: Sequence[int],
-    seed: int,
-    files: Sequence[pathlib.Path] = (),
+    model: ImageModel, store: Store, layer: Layer, numbers: Sequence[int], seed: int, files: Sequence[pathlib.Path] = ()
 ) -> None:
     """Make the pictures of channels of one layer, on as few pixels as its units see; ``files`` as for classes."""
     size = choose_canvas(model, layer)

@@ -37,9 +37,11 @@ def canvas_shape(
         return *map(int, size), *own[2:]
     if canvas == "input" or len(own) == 2:
         return own
-    layers = _layers(objectives)
+    leaves = {leaf for objective in objectives for leaf in walk(objective.structure)}
+    if any(objective.needs_output for objective in objectives) or any(leaf[0] == "neuron" for leaf in leaves):
+        return own  # for the output, and for a place on the whole map, it takes all of it
     try:
-        fields = [field(model, layer) for layer in layers]
+        fields = [field(model, layer) for layer in dict.fromkeys(name for one in objectives for name in one.layers)]
     except ValueError:  # one has no map: only the whole image will do, and what is wrong shows when it is run
         return own
     return (*enclose_fields(fields, (own[0], own[1])), *own[2:]) if fields else own
@@ -57,14 +59,6 @@ def _own_shape(model, size: tuple[int, int] | None) -> tuple[int, ...]:
     fixed = declared[:2] if size is None or getattr(model, "inputs", None) else (None, None)
     sides = (mine or free for mine, free in zip(fixed, size or (224, 224), strict=True))
     return *sides, *(image_shape(model)[2:] if len(declared) == 3 else ())
-
-
-def _layers(objectives: Sequence[Objective]) -> list[str]:
-    """Return the layers of the objectives; none if one of them asks for the output or for a place on the whole map."""
-    leaves = {leaf for objective in objectives for leaf in walk(objective.structure)}
-    if any(objective.needs_output for objective in objectives) or any(leaf[0] == "neuron" for leaf in leaves):
-        return []
-    return list(dict.fromkeys(layer for objective in objectives for layer in objective.layers))
 
 
 def _check_size(model, objectives, size, own) -> None:

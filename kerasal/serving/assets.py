@@ -131,10 +131,7 @@ def _make_message_class():
     file = descriptor_pb2.FileDescriptorProto(name="kerasal_warmup.proto", package=_PACKAGE, syntax="proto3")
     _add_message(file, "ModelSpec", ("name", 1, _STRING, _ONE), ("signature_name", 3, _STRING, _ONE))
     request = _add_message(
-        file,
-        "PredictRequest",
-        ("model_spec", 1, "ModelSpec", _ONE),
-        ("inputs", 2, "PredictRequest.InputsEntry", _MANY),
+        file, "PredictRequest", ("model_spec", 1, "ModelSpec", _ONE), ("inputs", 2, "PredictRequest.InputsEntry", _MANY)
     )
     entry = request.nested_type.add(name="InputsEntry")
     entry.options.map_entry = True

@@ -54,16 +54,10 @@ def explain(
     logits: bool,
     options: dict[str, Any],
 ) -> dict[str, tf.Tensor]:
-    """Return the map of each input, and for each image the class that it explains and the model's score for it.
+    """Return the map of each input (``map``, or ``map_`` and its name), each image's class, its score and its label.
 
-    Args:
-        model: the model.
-        spec: the method.
-        inputs: model inputs, checked.
-        target: a class for all images, one for each (N,), or None for each image's top class.
-        output: which output is meant.
-        logits: explain the score before the last softmax or sigmoid.
-        options: the method's own, complete.
+    ``target`` is a class for all images, one for each (N,), or None for each image's top class; ``inputs`` are checked,
+    the method's own ``options`` complete.
     """
     rows = tf.shape(inputs[0])[0]
     classes = None if target is None else tf.broadcast_to(tf.cast(target, tf.int32), [rows])
@@ -73,24 +67,16 @@ def explain(
     view = Witness(model.keras_model, inputs, objective.structure, parameters, Settings(output, logits))
     found = [tf.cast(one, tf.float32) for one in spec.function(view, **options)]
     maps, more = found[: len(inputs)], found[len(inputs) :]
-    named = {name: _check_map(one, spec, options) for name, one in zip(map_names(model), maps, strict=True)}
+    names = [one.name for one in input_specs(model)]
+    names = ["map"] if len(names) == 1 else [f"map_{name}" for name in names]
+    named = {name: _check_map(one, spec, options) for name, one in zip(names, maps, strict=True)}
     named |= {name: one for name, one in zip(("gap",), more, strict=False)}
     prediction = _find_prediction(model, spec, view, options)
     if classes is None:
         classes = top_classes(view.seen.get("decided", view.seen.get("explained", prediction)))
     score = evaluate(("class",), [classes], prediction, {}, [])
-    return {**named, "class": classes, "score": score, **look_up_labels(model, classes)}
-
-
-def map_names(model: ImageModel) -> list[str]:
-    """Return ``map``, or for several inputs ``map_`` and the name of each."""
-    names = [spec.name for spec in input_specs(model)]
-    return ["map"] if len(names) == 1 else [f"map_{name}" for name in names]
-
-
-def look_up_labels(model: ImageModel, classes: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Return the names of classes as ``label``, where the classes have names."""
-    return {"label": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
+    labels = {"label": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
+    return {**named, "class": classes, "score": score, **labels}
 
 
 def _find_prediction(model: ImageModel, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> Any:

@@ -10,7 +10,8 @@ from kerasal import attribution, hooks
 from kerasal.attribution.method import MethodSpec
 from kerasal.gaze import Predictor
 from kerasal.gaze.predictor import AREA
-from kerasal.models.image_model import ImageModel
+from kerasal.hooks.model_inputs import pack
+from kerasal.models.image_model import ImageModel, named_outputs
 from kerasal.serving import graph_resize
 from kerasal.serving.attribution_endpoint import explain
 from kerasal.serving.maximize_endpoint import make_ascent
@@ -21,7 +22,7 @@ from kerasal.serving.request_inputs import (
     make_pixel_inputs,
     make_request_inputs,
 )
-from kerasal.serving.served_model import count_classes, run_model, served_image
+from kerasal.serving.served_model import count_classes, served_image
 from kerasal.serving.signatures import Signature
 
 import tensorflow as tf
@@ -37,13 +38,15 @@ def predict(model: ImageModel, inputs: list[tf.Tensor], *, output: str | int | N
         ``scores`` (N, classes), or each of several outputs by its name; or ``scores``, ``classes`` and, where the
         classes have names, ``labels``, (N, top) each, the largest first.
     """
-    outputs = run_model(model, inputs)
+    net = model.keras_model
+    with hooks.unchanged(net):
+        outputs = named_outputs(net, net(pack(net, inputs), training=False))
     if not top:
         if output is None:
             return outputs
-        return {"scores": hooks.select_output(model.keras_model, outputs, output)}
+        return {"scores": hooks.select_output(net, outputs, output)}
     only = next(iter(outputs.values()))
-    scores = only if len(outputs) == 1 else hooks.select_output(model.keras_model, outputs, output)
+    scores = only if len(outputs) == 1 else hooks.select_output(net, outputs, output)
     if scores.shape.rank != 2:
         raise ValueError(f"top= needs scores (N, classes); {model.name!r} gives {scores.shape}. Say top=0.")
     count = count_classes(model, output)

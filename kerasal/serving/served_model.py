@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from kerasal.hooks import select_output, unchanged
-from kerasal.hooks.model_inputs import pack
-from kerasal.models.image_model import ImageModel, named_outputs
+from kerasal.hooks import select_output
+from kerasal.models.image_model import ImageModel
 
 import tensorflow as tf
 
@@ -61,13 +60,6 @@ def count_classes(model: ImageModel, output: str | int | None) -> int:
     if not shape or shape[-1] is None:
         raise ValueError(f"{model.name!r} gives {(None, *shape)}: an output without a number of classes.")
     return shape[-1]
-
-
-def run_model(model: ImageModel, inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Run the model at inference; return its outputs by name."""
-    keras_model = model.keras_model
-    with unchanged(keras_model):
-        return named_outputs(keras_model, keras_model(pack(keras_model, inputs), training=False))
 
 
 def _dtype(tensor: Any) -> tf.DType:

@@ -29,11 +29,6 @@ class Ranking:
     values: np.ndarray
     numbers: np.ndarray
 
-    @classmethod
-    def empty(cls, channels: int, k: int) -> "Ranking":
-        """Return a ranking without any images; number −1 stands for none."""
-        return cls(np.full((channels, k), -np.inf, np.float32), np.full((channels, k), -1, np.int64))
-
     def update(self, numbers: Sequence[int], values: np.ndarray) -> bool:
         """Enter images (n) with their values (n, channels); tell whether any of them came in."""
         if not (values > self.values[:, -1]).any():
@@ -101,7 +96,9 @@ class Search:
         self.model, self.layer, self.channels, self.source, self.journal = model, layer, channels, source, journal
         values = max(1, int(np.prod(source.shape)) // _MORE)
         self.batch_size = batch_size or chunk_size([np.broadcast_to(0.0, (1, values))])
-        self.ranking, self.upcoming, self.seen = Ranking.empty(len(channels), k), 0, 0
+        size = len(channels), k
+        self.ranking = Ranking(np.full(size, -np.inf, np.float32), np.full(size, -1, np.int64))  # -1: no image yet
+        self.upcoming, self.seen = 0, 0
         found = journal.read() if journal else None
         if found:
             self.ranking, self.upcoming, self.seen, skipped = found
@@ -115,7 +112,13 @@ class Search:
             advance(self.upcoming)
             for numbers, inputs in self.source.batches(self.batch_size, self.upcoming):
                 values = find_strongest(self.model, self.layer, inputs)
-                self._check(values, numbers)
+                bad = np.flatnonzero(~np.isfinite(values[:, self.channels]).all(axis=1))
+                if bad.size:
+                    raise ValueError(
+                        f"The activations of {self.layer!r} are NaN or infinite for image "
+                        f"{self.source.name(numbers[bad[0]])}: the model overflows there. Check its weights, the "
+                        "preprocessing and, under mixed precision, try float32."
+                    )
                 if self.ranking.update(numbers, values[:, self.channels]):
                     self.source.keep(set(self.ranking.numbers.ravel().tolist()), (numbers, inputs))
                 advance(numbers[-1] + 1 - self.upcoming)
@@ -145,12 +148,3 @@ class Search:
                 raise  # nothing is lost yet: the user can name another place
             warnings.warn(f"The journal cannot be written: {error}. The search goes on without.", stacklevel=2)
             self.journal = None
-
-    def _check(self, values: np.ndarray, numbers: list[int]) -> None:
-        bad = np.flatnonzero(~np.isfinite(values[:, self.channels]).all(axis=1))
-        if bad.size:
-            raise ValueError(
-                f"The activations of {self.layer!r} are NaN or infinite for image {self.source.name(numbers[bad[0]])}: "
-                "the model overflows there. Check its weights, the preprocessing and, under mixed precision, try "
-                "float32."
-            )

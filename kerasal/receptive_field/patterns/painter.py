@@ -156,12 +156,12 @@ class Painter:
                     return small, self._try_canvas(small), can_run_cone(self.route)
                 except Exception:  # the model runs on its own size only: then it is that, or its own error
                     pass
-            chosen = canvases.place_canvas(self.route, own)
-            return chosen, self._try_canvas(chosen), False
-        if isinstance(canvas, str):
+            height, width = own
+        elif isinstance(canvas, str):
             raise ValueError(f'canvas is "auto", a side in pixels, or (height, width). Received: {canvas!r}.')
-        size = (int(canvas), int(canvas)) if isinstance(canvas, (int, np.integer)) else canvas
-        height, width, _ = image_shape(self.model, size)
+        else:
+            size = (int(canvas), int(canvas)) if isinstance(canvas, (int, np.integer)) else canvas
+            height, width, _ = image_shape(self.model, size)
         if not (self.route.lengths(0, height) and self.route.lengths(1, width)):
             raise ValueError(
                 f"A canvas of {height} × {width} is too small for {self.path!r}, or does not fit its paths."

@@ -93,7 +93,7 @@ def make_all(
                 ray.kill(one)  # pyright: ignore[reportArgumentType]
 
 
-def need_ray():
+def need_ray() -> Any:
     """Import Ray, which then reports nothing to anybody.
 
     Raises:

@@ -52,7 +52,7 @@ _OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOTDIR, errno.EEXIST, e
 """What the operating system says where a picture cannot have its image's name."""
 
 
-def make_shard(kind, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
+def make_shard(kind: Any, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
     """Compute and write a shard; return its record, which is written last.
 
     An image that cannot be read, for which the method fails, or whose name cannot be written or is too long for its
@@ -88,7 +88,7 @@ def make_shard(kind, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
     return record
 
 
-def try_once(kind, path: pathlib.Path) -> None:
+def try_once(kind: Any, path: pathlib.Path) -> None:
     """Go once through everything on one photograph, so that a job that cannot work fails before it begins.
 
     Raises:

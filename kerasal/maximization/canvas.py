@@ -14,12 +14,14 @@ from kerasal.hooks.model_inputs import declared_image_shape, image_shape
 from kerasal.objectives.expression import Objective, walk
 from kerasal.receptive_field.geometry.field_geometry import Field, field
 
+import keras
+
 # The automatic canvas has room for this many whole fields, side by side, in each direction.
 _FIELDS = 8
 
 
 def canvas_shape(
-    model, objectives: Sequence[Objective], size: tuple[int, int] | None, canvas: Literal["input", "auto"]
+    model: keras.Model, objectives: Sequence[Objective], size: tuple[int, int] | None, canvas: Literal["input", "auto"]
 ) -> tuple[int, ...]:
     """Return the shape (H, W, C) of the image: the model's own, ``size``, or as small as the layers allow.
 
@@ -31,7 +33,11 @@ def canvas_shape(
         raise ValueError(f"Give a size or canvas='auto', not both. Received: size={size!r}.")
     if size is not None:
         check_size("size", size)
-    own = _own_shape(model, size)
+    declared = declared_image_shape(model)
+    # Sides that the model leaves open are the size, or 224.
+    fixed = declared[:2] if size is None or getattr(model, "inputs", None) else (None, None)
+    sides = [mine or free for mine, free in zip(fixed, size or (224, 224), strict=True)]
+    own = *sides, *(image_shape(model)[2:] if len(declared) == 3 else ())
     if size is not None:
         _check_size(model, objectives, size, own)
         return *map(int, size), *own[2:]
@@ -51,14 +57,6 @@ def enclose_fields(fields: Sequence[Field], own: tuple[int, int]) -> tuple[int, 
     """Return the (height, width) with room for eight neighboring fields a direction; at most the model's ``own``."""
     sides = [[one.size[axis] + (_FIELDS - 1) * int(np.ceil(one.stride[axis])) for one in fields] for axis in (0, 1)]
     return min(own[0], max(sides[0])), min(own[1], max(sides[1]))
-
-
-def _own_shape(model, size: tuple[int, int] | None) -> tuple[int, ...]:
-    """Return (H, W, C) or (H, W) of the image that the model takes; sides that it leaves open are ``size``, or 224."""
-    declared = declared_image_shape(model)
-    fixed = declared[:2] if size is None or getattr(model, "inputs", None) else (None, None)
-    sides = (mine or free for mine, free in zip(fixed, size or (224, 224), strict=True))
-    return *sides, *(image_shape(model)[2:] if len(declared) == 3 else ())
 
 
 def _check_size(model, objectives, size, own) -> None:

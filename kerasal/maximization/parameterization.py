@@ -151,7 +151,7 @@ def make_parameterization(
 
 
 def start_parameters(
-    init,
+    init: str | np.ndarray,
     count: int,
     *,
     copies: int,

@@ -25,7 +25,7 @@ class Witness(View):
 
     seen: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def run(self, inputs=None, **options):
+    def run(self, inputs: Any = None, **options: Any) -> Run:
         """Run the model as a view does; keep what it gives for the images themselves."""
         run = super().run(inputs, **options)
         if self._is_at_inputs(self.inputs if inputs is None else inputs):
@@ -33,7 +33,7 @@ class Witness(View):
             self.seen.update({name: one for name, one in kept.items() if one is not None and name not in self.seen})
         return run
 
-    def pin(self, at=None):
+    def pin(self, at: Any = None) -> Any:
         """Pin the top class as a view does; keep what decided it."""
         if self.structure == ("top",) and not isinstance(at, Run):
             at = self.seen["decided"] = self.run().given if at is None else at

@@ -3,6 +3,7 @@
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from kerasal import preprocessing as conventions
 from kerasal.gaze.predictor import is_log_density
@@ -57,7 +58,7 @@ def export(
     return write(open_served(model_or_name, preprocessing, labels), path, signatures, version, name)
 
 
-def open_served(model_or_name, preprocessing, labels) -> ImageModel:
+def open_served(model_or_name: Any, preprocessing: Any, labels: Any) -> ImageModel:
     """Open what is exported, and check that its labels are as many as one of its outputs has classes.
 
     Raises:

@@ -4,17 +4,17 @@ Areas are averaged along a side that shrinks, and cubic interpolation (a = -0.75
 fixed-point arithmetic is not repeated, so that a value may differ by one of 255.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import tensorflow as tf
 
 
-def fit_image(images: tf.Tensor, size, mode: Literal["crop", "stretch"]) -> tf.Tensor:
+def fit_image(images: tf.Tensor, size: Any, mode: Literal["crop", "stretch"]) -> tf.Tensor:
     """Bring images to ``size``, (height, width): their largest centered part of that shape, or all, stretched."""
     return resize(_cut_center(images, size) if mode == "crop" else images, size)
 
 
-def resize(images: tf.Tensor, size) -> tf.Tensor:
+def resize(images: tf.Tensor, size: Any) -> tf.Tensor:
     """Resize uint8 (N, H, W, C) to uint8 (N, height, width, C)."""
     height, width = size
     shape = tf.shape(images)
@@ -38,7 +38,7 @@ def resize(images: tf.Tensor, size) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round(values), 0, 255), tf.uint8)
 
 
-def _cut_center(images: tf.Tensor, size) -> tf.Tensor:
+def _cut_center(images: tf.Tensor, size: Any) -> tf.Tensor:
     """Cut out the largest centered part of the proportions of ``size``."""
     shape = tf.shape(images)
     height, width = (tf.cast(side, tf.float64) for side in size)

@@ -49,7 +49,7 @@ def _operations(function) -> set[str]:
     return kinds
 
 
-def convert(endpoint: Endpoint):
+def convert(endpoint: Endpoint) -> Any:
     """Return the ``onnx.ModelProto`` of a signature.
 
     Raises:

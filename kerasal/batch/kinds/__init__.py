@@ -1,6 +1,7 @@
 """What can be run over many images: a kind opens the model once and makes rows and pictures of photographs."""
 
 import importlib
+from typing import Any
 
 from kerasal.batch.batch_job import Job
 from kerasal.names import unknown_name_message
@@ -30,7 +31,7 @@ def check_method(name: str) -> None:
         raise ValueError(unknown_name_message(name, methods(), "method"))
 
 
-def open_kind(job: Job):
+def open_kind(job: Job) -> Any:
     """Load the model of a job and return its ``Kind``.
 
     Raises:

@@ -68,7 +68,7 @@ class Exemplars:
 
 
 def reconstruct(
-    model,
+    model: keras.Model,
     layer: str,
     channels: list[int],
     ranking: Ranking,

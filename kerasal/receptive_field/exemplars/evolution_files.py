@@ -200,7 +200,8 @@ def read_evolution(folder: str | os.PathLike) -> Evolution:
 def _exemplars(stored: Arrays) -> list[Exemplars]:
     """Return the exemplars, one a feature, of one stored epoch."""
     facts = stored.facts()
-    convention = facts["settings"]["preprocessing"]
+    known = facts["settings"]["preprocessing"]
+    convention = known and Preprocessing(known["name"], tuple(known["mean"]), tuple(known["std"]), known["bgr"])
     return [
         Exemplars(
             layer=layer,
@@ -209,10 +210,7 @@ def _exemplars(stored: Arrays) -> list[Exemplars]:
             **{name: stored[f"{name}_{i}"] for name in _FIELDS},
             seen=facts["seen"],
             skipped=[],
-            preprocessing=convention
-            and Preprocessing(
-                convention["name"], tuple(convention["mean"]), tuple(convention["std"]), convention["bgr"]
-            ),
+            preprocessing=convention,
         )
         for i, ((layer, channel), names) in enumerate(zip(facts["features"], facts["names"], strict=True))
     ]

@@ -9,10 +9,13 @@ from kerasal.hooks.trace import traced
 from kerasal.objectives import channel as channel_mean
 from kerasal.objectives.formulas import evaluate
 
+import keras
 import tensorflow as tf
 
 
-def check_projection(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str) -> None:
+def check_projection(
+    model: keras.Model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str
+) -> None:
     """Refuse, before the work, what could only fail after it; the trace that this makes is used again.
 
     Raises:
@@ -28,13 +31,13 @@ def check_projection(model, layer: str, channels: Sequence[int], shape: tuple[in
         raise ValueError(f"There are {count} channels of {layer!r}, counted from 0. Received: {max(channels)}.")
 
 
-def find_strongest(model, layer: str, inputs: np.ndarray) -> np.ndarray:
+def find_strongest(model: keras.Model, layer: str, inputs: np.ndarray) -> np.ndarray:
     """Return the strongest activation of each channel of a layer over all positions, (N, C)."""
     return hooks.activations(model, [layer], inputs, reduce=_strongest, batch_size=len(inputs), name=layer)[layer]
 
 
 def project(
-    model, layer: str, channels: Sequence[int], inputs: np.ndarray, rule: str
+    model: keras.Model, layer: str, channels: Sequence[int], inputs: np.ndarray, rule: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Carry the strongest unit of one channel an image back to the input.
 

@@ -133,7 +133,7 @@ def no_map_message(model: keras.Model, path: str) -> str:
 GRAY = 128
 
 
-def remember_field(model, layer: str, size: tuple[int, int]) -> Field:
+def remember_field(model: keras.Model, layer: str, size: tuple[int, int]) -> Field:
     """Return ``field`` of a layer's path for images of ``size``, traced once a model and not at every call."""
     return remember(model, ("field", layer, size), lambda: field(model, layer, input_size=size))
 

@@ -18,7 +18,7 @@ GROUPS = [
 ]
 
 
-def group_node(source: int, start, group) -> Node | None:
+def group_node(source: int, start: tf.Tensor, group: list[tf.Operation]) -> Node | None:
     """Return the node that a finished group comes to."""
     last = group[-1]
     after, before = last.outputs[0].shape, start.shape
@@ -42,7 +42,7 @@ def group_node(source: int, start, group) -> Node | None:
     return Node((source,)) if per_place else None
 
 
-def other_moves(op, source) -> tuple | None:
+def other_moves(op: tf.Operation, source: tf.Tensor) -> tuple | None:
     """Return the moves of a transposed convolution, an enlargement, a cut or a rearrangement of channels."""
     before, after = source.shape, op.outputs[0].shape
     if op.type == "Conv2DBackpropInput":

@@ -34,7 +34,7 @@ class Slide:
     def length(self, inputs: int) -> int:
         return self.kernel.length(inputs)
 
-    def back(self, first, last, inputs: int):
+    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         start = -self.kernel.before(inputs)
         return first * self.kernel.stride + start, last * self.kernel.stride + start + self.kernel.extent - 1
 
@@ -52,7 +52,7 @@ class Mirror(Slide):
         fits = max(self.kernel.padding or (0,)) < inputs + self.repeats
         return super().length(inputs) if fits else 0
 
-    def back(self, first, last, inputs: int):
+    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         first, last = self.unfold(np.maximum(first, 0), np.minimum(last, self.length(inputs) - 1), inputs)
         mirrored = [
             (np.maximum(first, 0), np.minimum(last, inputs - 1)),
@@ -64,7 +64,7 @@ class Mirror(Slide):
         highs = [np.where(one, high, NOTHING[1]) for one, (_, high) in zip(seen, mirrored, strict=True)]
         return np.minimum.reduce(lows), np.maximum.reduce(highs)
 
-    def unfold(self, first, last, inputs: int):
+    def unfold(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         """Return the range before reflection, which reaches outside of the map where outputs look at the padding."""
         return super().back(first, last, inputs)
 
@@ -86,7 +86,7 @@ class Spread:
     def length(self, inputs: int) -> int:
         return inputs * self.kernel.stride + self.extra
 
-    def back(self, first, last, inputs: int):
+    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         kernel = self.kernel
         before = kernel.before(self.length(inputs))
         return -(-(first + before - kernel.extent + 1) // kernel.stride), (last + before) // kernel.stride
@@ -110,7 +110,7 @@ class Resize:
     def length(self, inputs: int) -> int:
         return int(inputs * self.factor)
 
-    def back(self, first, last, inputs: int):
+    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         up, down = self.factor.numerator, self.factor.denominator
         shift = 1 if self.centered else 0
         if self.reach is None:

@@ -110,7 +110,9 @@ class Painter:
             raise ValueError(f"Layer {self.path!r} has {self.count} channels, counted from 0. Received: {outside[0]}.")
         return chosen
 
-    def paint(self, channels: np.ndarray, constants: np.ndarray, *, batch_size=None, progress=False) -> np.ndarray:
+    def paint(
+        self, channels: np.ndarray, constants: np.ndarray, *, batch_size: int | None = None, progress: bool = False
+    ) -> np.ndarray:
         """Return the whole canvas for each channel (K,) clamped to its constant (K,): float32 (K, H, W, C)."""
         plan = np.stack([channels, constants], axis=1).astype(np.float32)
         size = self.field_size if self._alone else self.canvas.size

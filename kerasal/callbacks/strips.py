@@ -16,8 +16,6 @@ from kerasal.store import Arrays
 
 import keras
 
-_MOST = 12  # columns that a page can hold and a person compares
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tile:
@@ -121,7 +119,7 @@ def draw_strip(
     strip: Literal["maps", "classes"] = "maps",
     *,
     title: str = "",
-    most: int = _MOST,
+    most: int = 12,
     tile: int = 96,
 ) -> np.ndarray:
     """Draw how maps or class models came about: one row per image and method, or class; one column per epoch.

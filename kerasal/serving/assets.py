@@ -74,11 +74,12 @@ def _describe_signature(endpoint: Endpoint) -> dict[str, Any]:
     signature, function = endpoint.signature, endpoint.function
     kind = signature.kind
     spec = None if kind in KINDS else attribution.method_spec(kind)
+    large = {key: one for key, one in signature.options.items() if isinstance(one, np.ndarray) and one.size > 16}
     return {
         "kind": kind,
         "summary": spec.summary if spec else _SUMMARIES[kind],
         **({"reference": spec.reference, "signed": spec.signed} if spec else {}),
-        "options": plain({key: _abbreviate(value) for key, value in signature.options.items()}),
+        "options": plain({**signature.options, **{key: f"array {one.shape}" for key, one in large.items()}}),
         "inputs": {one.name: _describe_tensor(one) for one in function.structured_input_signature[0]},
         "outputs": {name: _describe_tensor(one) for name, one in function.structured_outputs.items()},
     }
@@ -87,10 +88,6 @@ def _describe_signature(endpoint: Endpoint) -> dict[str, Any]:
 def _describe_tensor(spec) -> dict[str, Any]:
     shape = [*spec.shape] if spec.shape.rank is not None else None
     return {"dtype": spec.dtype.name, "shape": shape and [size if size is None else int(size) for size in shape]}
-
-
-def _abbreviate(value: Any) -> Any:
-    return f"array {value.shape}" if isinstance(value, np.ndarray) and value.size > 16 else value
 
 
 def read_description(path: pathlib.Path) -> dict[str, Any]:

@@ -162,9 +162,11 @@ class KerasalCallback(EpochWatcher):
     def _write(self, epoch: int) -> None:
         tiles = self._looks.tiles(self.model)
         self._store.write(epoch, *epoch_contents(tiles, self._settings))
-        strips = {name: draw_strip(self.folder, name) for name in sorted({one.strip for one in tiles})}
-        for name, strip in strips.items():
-            drawing.write(self.folder / f"{name}.png", strip)
+        strips: dict[str, np.ndarray] = {}
+        for one in tiles:
+            if one.strip not in strips:
+                strips[one.strip] = draw_strip(self.folder, one.strip)
+                drawing.write(self.folder / f"{one.strip}.png", strips[one.strip])
         if self._events is not None:
             for one in tiles:
                 self._events.picture(f"{one.strip}/{one.row}", one.picture, epoch)

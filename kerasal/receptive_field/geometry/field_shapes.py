@@ -1,6 +1,7 @@
 """Operations that change a map's shape in ways of their own: groups of several, enlargements, cuts, functions."""
 
 from fractions import Fraction
+from typing import Any
 
 from kerasal.hooks.operations import Sliding, is_map, sliding
 from kerasal.receptive_field.geometry.route import Node, Resize, Slide, Spread
@@ -18,7 +19,7 @@ GROUPS = [
 ]
 
 
-def group_node(source: int, start: tf.Tensor, group: list[tf.Operation]) -> Node | None:
+def group_node(source: int, start: Any, group: list[tf.Operation]) -> Node | None:
     """Return the node that a finished group comes to."""
     last = group[-1]
     after, before = last.outputs[0].shape, start.shape
@@ -42,7 +43,7 @@ def group_node(source: int, start: tf.Tensor, group: list[tf.Operation]) -> Node
     return Node((source,)) if per_place else None
 
 
-def other_moves(op: tf.Operation, source: tf.Tensor) -> tuple | None:
+def other_moves(op: tf.Operation, source: Any) -> tuple | None:
     """Return the moves of a transposed convolution, an enlargement, a cut or a rearrangement of channels."""
     before, after = source.shape, op.outputs[0].shape
     if op.type == "Conv2DBackpropInput":

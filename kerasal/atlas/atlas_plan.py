@@ -79,16 +79,19 @@ def pieces(model: ImageModel, store: Store, scope: Scope) -> list[Piece]:
 def _class_pieces(model, store, scope) -> list[Piece]:
     done = store.entries(*maximized.class_record(model, scope.seed))
     missing = [number for number in scope.classes if str(number) not in done]
-    make = partial(maximized.ascend_classes, model, store, seed=scope.seed, files=scope.shown)
-    return [Piece("classes", partial(make, part)) for part in _parts(missing, model.input_shape())]
+    return [
+        Piece("classes", partial(maximized.ascend_classes, model, store, part, scope.seed, scope.shown))
+        for part in _parts(missing, model.input_shape())
+    ]
 
 
 def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) -> list[Piece]:
     done = store.entries(*maximized.channel_record(model, layer, scope.seed))
     missing = [number for number in channels if str(number) not in done]
-    make = partial(maximized.ascend_channels, model, store, layer, seed=scope.seed, files=scope.shown)
     canvas = (*maximized.choose_canvas(model, layer), model.channels)
-    found = [Piece(f"{layer.path}: channels", partial(make, part)) for part in _parts(missing, canvas)]
+    make = partial(maximized.ascend_channels, model, store, layer)
+    parts = [partial(make, part, scope.seed, scope.shown) for part in _parts(missing, canvas)]
+    found = [Piece(f"{layer.path}: channels", part) for part in parts]
     if not scope.files or not searchable(layer):
         return found
     stamp = digest_files(scope.files)

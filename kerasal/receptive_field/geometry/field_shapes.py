@@ -19,7 +19,7 @@ GROUPS = [
 ]
 
 
-def group_node(source: int, start: Any, group: list[tf.Operation]) -> Node | None:
+def group_node(source: int, start: Any, group: list[Any]) -> Node | None:
     """Return the node that a finished group comes to."""
     last = group[-1]
     after, before = last.outputs[0].shape, start.shape
@@ -43,7 +43,7 @@ def group_node(source: int, start: Any, group: list[tf.Operation]) -> Node | Non
     return Node((source,)) if per_place else None
 
 
-def other_moves(op: tf.Operation, source: Any) -> tuple | None:
+def other_moves(op: Any, source: Any) -> tuple | None:
     """Return the moves of a transposed convolution, an enlargement, a cut or a rearrangement of channels."""
     before, after = source.shape, op.outputs[0].shape
     if op.type == "Conv2DBackpropInput":

@@ -35,8 +35,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     temporary = pathlib.Path(name)
     try:
         yield temporary
-        os.umask(mask := os.umask(0))
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files that only their owner can read
+        os.chmod(temporary, 0o666 & ~read_umask())  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
     except OSError as error:
         if error.filename not in (None, str(temporary)) or (error.errno is None and "requested and" not in str(error)):
@@ -78,3 +77,10 @@ def remove_temporaries(paths: Iterable[pathlib.Path], names: Iterable[str] | Non
 def is_temporary(path: pathlib.Path) -> bool:
     """Tell whether a file is one that ``replacing`` was writing, by its name: a kill leaves it."""
     return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def read_umask() -> int:
+    """Return the permissions that new files of this process do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -2,8 +2,8 @@
 
 ``build(model, folder, images=...)`` makes it, and goes on where it was stopped. What it consists of:
 
-* the **model** (``atlas_model``): an ``ImageModel`` whose task is known;
-* its **anatomy** (``anatomy``): layers, shapes, receptive fields, and what is connected with what;
+* the **model**, an ``ImageModel`` whose task is known, and its **anatomy** (``anatomy``): layers, shapes, receptive
+  fields, and what is connected with what;
 * a **plan** (``atlas_plan``) of pieces, the most telling first; each is made once (``maximized``,
   ``exemplar_records``, ``image_page``), and its pictures and facts are put into the **store** (``atlas_store``);
 * the **pages** (``atlas_pages``, ``templates/``), written from the store's ``contents``, which say what is missing.
@@ -12,7 +12,7 @@ Nothing here loads TensorFlow before ``build`` is called.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasal import _keras as _keras
 
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from kerasal.atlas.build_atlas import Built, build
 
 
-def __getattr__(name: str):
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
     if name in _ORIGIN:
         return getattr(importlib.import_module(_ORIGIN[name]), name)
     raise AttributeError(f"module 'kerasal.atlas' has no attribute {name!r}; it has {', '.join(__all__)}")

@@ -1,19 +1,65 @@
-"""What a model is made of: its layers in order, which of them are shown, and how they are connected."""
+"""What a model is and is made of: its task and digest, its layers in order, those that are shown, how they connect."""
 
 import dataclasses
 import fnmatch
 import re
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from kerasal import hooks, receptive_field
 from kerasal.atlas.captions import make_slug
+from kerasal.digests import digest
 from kerasal.hooks.engine import read_graph
+from kerasal.models.image_model import ImageModel
 from kerasal.names import unknown_name_message
 from kerasal.receptive_field.geometry.field_geometry import Field
 
 import keras
+
+Task = Literal["classification", "gaze", "other"]
+
+
+def atlas_model(model: Any, *, task: Task | None = None, **known: Any) -> ImageModel:
+    """Return a model with its task found out; ``known`` are further fields of ``ImageModel``.
+
+    Raises:
+        ValueError: not one image input (H, W, C) of 1 or 3 channels, a preprocessing that is not known, or a
+            classifier without an output (N, classes).
+    """
+    opened = ImageModel(model, **known)
+    opened.check_pixels()
+    declared = bool(getattr(model, "inputs", None))
+    if len(opened.shape) != 3 or opened.channels_first or (not declared and opened.channels != 3):
+        raise ValueError(
+            f"An atlas is of a model that takes images (N, H, W, C), channels last; {opened.name!r} takes "
+            f"{opened.shape}{', channels first' if opened.channels_first else ''}"
+            f"{'' if declared else ' and does not declare it, for which C must be 3'}. Wrap it: "
+            "x = keras.Input((H, W, C)); keras.Model(x, model(x))."
+        )
+    shapes = list(opened.output_shapes.values())
+    shape = shapes[0] if len(shapes) == 1 else None
+    is_scores = shape is not None and len(shape) == 1 and bool(shape[0])
+    is_map = shape is not None and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 1))
+    if task is None:
+        task = "classification" if is_scores else "gaze" if is_map else "other"
+    elif task == "classification" and not is_scores:
+        raise ValueError(
+            f"A classifier has one output (N, classes). {opened.name!r} gives {shape or 'several outputs'}; give "
+            "task='other' to look at its layers alone."
+        )
+    return dataclasses.replace(opened, task=task, size=opened.input_size())
+
+
+def undeclared_size(model: ImageModel) -> tuple[int, int] | None:
+    """Return the (height, width) that routines must be given for a model that does not declare its own, else None."""
+    return None if getattr(model.keras_model, "inputs", None) else model.size
+
+
+def atlas_digest(model: ImageModel) -> str:
+    """Return what tells this model from any other, and its layers' paths, which the pages bear."""
+    return digest(hooks.digest_model(model.keras_model), [path for path, _ in hooks.layers(model.keras_model)])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +123,7 @@ def list_layers(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
                 shape=shapes.get(path, ()),
                 parameters=int(sum(np.prod(one.shape) for one in weights)),
                 field=fields.get(path),
-                sources=tuple(
-                    sorted({positions[id(one)] for one in _find_sources(model, layer) if id(one) in positions})
-                ),
+                sources=tuple(sorted({positions[i] for i in map(id, _find_sources(model, layer)) if i in positions})),
                 container=container,
                 depth=sum(path.startswith(f"{other}/") for other, _ in listed),
                 own=not container and any(len(one.shape) >= 2 for one in weights),
@@ -106,9 +150,9 @@ def _find_sources(model, layer) -> list:
     """
     graphs = [model, *(one for _, one in hooks.layers(model))]
     graphs = [getattr(one, "_functional", None) or one for one in graphs]
-    known = set().union(*(getattr(graph, "_nodes", None) or () for graph in graphs))  # keys: "<id of layer>_ib-<index>"
-    nodes = enumerate(getattr(layer, "_inbound_nodes", ()))
-    own = [node for number, node in nodes if f"{id(layer)}_ib-{number}" in known]
+    known = {key for one in graphs for key in getattr(one, "_nodes", None) or ()}  # "<id of layer>_ib-<index>"
+    nodes: list[Any] = getattr(layer, "_inbound_nodes", [])
+    own = [node for number, node in enumerate(nodes) if f"{id(layer)}_ib-{number}" in known]
     return [parent.operation for node in own for parent in node.parent_nodes]
 
 

@@ -5,7 +5,7 @@ import itertools
 import pathlib
 import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import jinja2
 
@@ -17,10 +17,12 @@ from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.contents import Contents, Row, count_made
 from kerasal.atlas.maximized import is_small, list_shipped
 from kerasal.digests import digest_files
+from kerasal.files import write_text
 from kerasal.models.image_model import ImageModel
 from kerasal.store import read_json
 
-# What no page leads to any more goes: somebody may publish the folder, and would not know that it is there.
+# Folders in which no others lie. A page to which none leads any more goes: somebody may publish the folder, and would
+# not know that it is there.
 _PAGES = ("classes", "layers", "units", "images")
 
 
@@ -51,13 +53,6 @@ def _forget(store: Store, record: pathlib.Path, kind: str) -> None:
     record.unlink()
 
 
-def remove_other_pages(store: Store, written: Collection[str]) -> None:
-    """Remove pages that are not among those that were written, by their paths; only where no others would lie."""
-    for path in itertools.chain.from_iterable((store.folder / part).rglob("*.html") for part in _PAGES):
-        if path.relative_to(store.folder).as_posix() not in written:
-            path.unlink()
-
-
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _ASSETS = ("atlas.css", "atlas.js")
 # While pieces are made, at most this share of the time goes into pages, and none within so many seconds of the last.
@@ -84,19 +79,19 @@ class Pages:
         started = time.monotonic()
         contents = Contents(self.model, self.store, self.scope)
         self.tally = count_made(contents)
-        shared = {"contents": contents, "model": self.model, "scope": self.scope, "left": left}
-        shared |= {"failed": failed, "note": self.note, "version": __version__, "stretched": ""}
-        shared |= {"tally": self.tally, "command": self.command}
-        if is_small(self.model.input_shape()):
-            shared["stretched"] = captions.STRETCHED
+        shared = {"contents": contents, "model": self.model, "scope": self.scope, "left": left, "tally": self.tally}
+        shared |= {"failed": failed, "note": self.note, "version": __version__, "command": self.command}
+        shared["stretched"] = captions.STRETCHED if is_small(self.model.input_shape()) else ""
         for name in _ASSETS:
-            self.store.write_text(f"assets/{name}", (_TEMPLATES / name).read_text(encoding="utf-8"))
+            write_text(self.store.folder / "assets" / name, (_TEMPLATES / name).read_text(encoding="utf-8"))
         written = set()
         for path, template, values in _list_pages(contents):
             page = _environment().get_template(template)
-            self.store.write_text(path, page.render(**shared, root="../" * path.count("/"), **values))
+            write_text(self.store.folder / path, page.render(**shared, root="../" * path.count("/"), **values))
             written.add(path)
-        remove_other_pages(self.store, written)
+        for page in itertools.chain.from_iterable((self.store.folder / part).rglob("*.html") for part in _PAGES):
+            if page.relative_to(self.store.folder).as_posix() not in written:
+                page.unlink()
         ended = time.monotonic()
         self._next = ended + max(_SECONDS, (ended - started) / _SHARE)
         return len(written)
@@ -129,31 +124,21 @@ def _list_pages(contents: Contents) -> Iterator[tuple[str, str, dict]]:
     if contents.classes:
         yield "classes/index.html", "classes.html", {}
         for before, unit, after in _neighbors(contents.classes):
-            yield (
-                f"classes/{unit.number}.html",
-                "unit.html",
-                {**_name_neighbors(before, after), "unit": unit, "layer": None},
-            )
+            values = {"before": before, "after": after, "unit": unit, "layer": None}
+            yield f"classes/{unit.number}.html", "unit.html", values
     for before, layer, after in _neighbors(layers):
         yield f"layers/{layer.slug}.html", "layer.html", {"layer": layer, "before": before, "after": after}
         for left, unit, right in _neighbors(contents.units[layer.slug]):
-            yield (
-                f"units/{layer.slug}/{unit.number}.html",
-                "unit.html",
-                {**_name_neighbors(left, right), "unit": unit, "layer": layer},
-            )
+            values = {"before": left, "after": right, "unit": unit, "layer": layer}
+            yield f"units/{layer.slug}/{unit.number}.html", "unit.html", values
     if contents.images:
         yield "images/index.html", "images.html", {}
     ready = [one for one in contents.images if one.ready]
     for before, shown, after in _neighbors(ready):
         template = "gaze_image.html" if contents.model.task == "gaze" else "image.html"
-        yield f"images/{shown.slug}.html", template, {**_name_neighbors(before, after), "shown": shown}
+        yield f"images/{shown.slug}.html", template, {"before": before, "after": after, "shown": shown}
     if contents.model.task == "gaze":
         yield "gaze.html", "gaze.html", {"ready": ready}
-
-
-def _name_neighbors(before, after) -> dict:
-    return {"before": before, "after": after}
 
 
 def _neighbors(items) -> Iterator[tuple]:

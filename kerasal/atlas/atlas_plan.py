@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 
 import numpy as np
 
@@ -59,8 +60,13 @@ def pieces(model: ImageModel, store: Store, scope: Scope) -> list[Piece]:
     has some of each; then the other classes, a few channels of each layer from the last to the first, and what is
     left of each layer, which take turns with the images. A gaze net's maps come before all: they are what it is for.
     """
-    seen = _gaze_pieces(model, store, scope) if model.task == "gaze" else []
-    explained = [] if model.task == "gaze" else _image_pieces(model, store, scope)
+    seen, explained = [], []
+    if model.task == "gaze":
+        predictor = cache(partial(image_page.make_predictor, model))  # compiled with the first photograph
+        draw = partial(image_page.draw_gaze, predictor=predictor)
+        seen = _photo_pieces("gaze on", draw, image_page.gaze_record, model, store, scope)
+    else:
+        explained = _photo_pieces("image", image_page.explain_image, image_page.image_record, model, store, scope)
     classes = _class_pieces(model, store, scope)
     layers = [_layer_pieces(model, store, scope, *one) for one in reversed(scope.pictured)]
     heads, tails = [one[0] for one in layers if one], [one[1:] for one in layers if one[1:]]
@@ -73,62 +79,35 @@ def pieces(model: ImageModel, store: Store, scope: Scope) -> list[Piece]:
 def _class_pieces(model, store, scope) -> list[Piece]:
     done = store.entries(*maximized.class_record(model, scope.seed))
     missing = [number for number in scope.classes if str(number) not in done]
-
-    def make(part):
-        return lambda: maximized.ascend_classes(model, store, part, scope.seed, scope.shown)
-
-    return [Piece("classes", make(part)) for part in _parts(missing, model.input_shape())]
+    return [
+        Piece("classes", partial(maximized.ascend_classes, model, store, part, scope.seed, scope.shown))
+        for part in _parts(missing, model.input_shape())
+    ]
 
 
 def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) -> list[Piece]:
     done = store.entries(*maximized.channel_record(model, layer, scope.seed))
     missing = [number for number in channels if str(number) not in done]
-
-    def make(part):
-        return lambda: maximized.ascend_channels(model, store, layer, part, scope.seed, scope.shown)
-
     canvas = (*maximized.choose_canvas(model, layer), model.channels)
-    found = [Piece(f"{layer.path}: channels", make(part)) for part in _parts(missing, canvas)]
+    make = partial(maximized.ascend_channels, model, store, layer)
+    parts = [partial(make, part, scope.seed, scope.shown) for part in _parts(missing, canvas)]
+    found = [Piece(f"{layer.path}: channels", part) for part in parts]
     if not scope.files or not searchable(layer):
         return found
     stamp = digest_files(scope.files)
     done = store.entries(*exemplar_records.exemplar_record(model, layer, stamp))
     wanted = [number for number in channels if str(number) not in done]
     if wanted:
-
-        def search():
-            exemplar_records.find_exemplars(model, store, layer, wanted, scope.files, stamp)
-
+        search = partial(exemplar_records.find_exemplars, model, store, layer, wanted, scope.files, stamp)
         found.append(Piece(f"{layer.path}: exemplars", search))
     return found
 
 
-def _image_pieces(model, store, scope) -> list[Piece]:
-    def make(file, slug):
-        return lambda: image_page.explain_image(model, store, file, slug)
-
+def _photo_pieces(title: str, make: Callable, record: Callable, model, store, scope) -> list[Piece]:
     return [
-        Piece(f"image {file.name}", make(file, slug))
+        Piece(f"{title} {file.name}", partial(make, model, store, file, slug))
         for file, slug in scope.pages
-        if not store.entries(*image_page.image_record(model, file, slug))
-    ]
-
-
-def _gaze_pieces(model, store, scope) -> list[Piece]:
-    predictor = None
-
-    def make(file, slug):
-        def run():
-            nonlocal predictor
-            predictor = predictor or image_page.make_predictor(model)
-            image_page.draw_gaze(model, store, predictor, file, slug)
-
-        return run
-
-    return [
-        Piece(f"gaze on {file.name}", make(file, slug))
-        for file, slug in scope.pages
-        if not store.entries(*image_page.gaze_record(model, file, slug))
+        if not store.entries(*record(model, file, slug))
     ]
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from kerasal import images, store
-from kerasal.files import write_text
 
 _MARK = "atlas.json"
 _KIND = "kerasal atlas"
@@ -78,10 +77,6 @@ class Store(store.Store):
         path = f"pictures/{name}.{'png' if small else 'webp'}"
         images.write(self.folder / path, pixels)
         return {"path": path, "width": pixels.shape[1], "height": pixels.shape[0], "small": small}
-
-    def write_text(self, path: str, text: str) -> None:
-        """Write a text file, unless it says that already."""
-        write_text(self.folder / path, text)
 
     def journal(self, key: str) -> pathlib.Path:
         """Return where a long search may keep its state."""

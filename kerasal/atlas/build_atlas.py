@@ -9,8 +9,7 @@ from typing import Any
 
 from kerasal import images as pictures
 from kerasal.atlas import atlas_pages
-from kerasal.atlas.anatomy import choose_layers, list_layers, sample
-from kerasal.atlas.atlas_model import Task, atlas_digest, atlas_model
+from kerasal.atlas.anatomy import Task, atlas_digest, atlas_model, choose_layers, list_layers, sample
 from kerasal.atlas.atlas_pages import Pages
 from kerasal.atlas.atlas_plan import Piece, Scope, pieces
 from kerasal.atlas.atlas_store import Store, recall_images
@@ -102,7 +101,8 @@ def build(
         FileNotFoundError: no images at a path.
     """
     started = time.monotonic()
-    _check_numbers(channels=channels, image_pages=image_pages)
+    check_int("channels", channels)
+    check_int("image_pages", image_pages)
     given = [images] if isinstance(images, (str, os.PathLike)) else images
     found = pictures.find_files(given) if given else recall_images(pathlib.Path(folder))
     files = [path.absolute() for path in found]  # the same images, from wherever this is called
@@ -142,12 +142,11 @@ def _run(todo: list[Piece], started: float, budget: float | None, progress: bool
 def _scope(model: ImageModel, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:
     found = list_layers(model.keras_model, model.input_shape())
     shown = [files[i] for i in sample(len(files), image_pages)]
-    if classes is None and model.class_count > channels:
-        numbers = list(dict.fromkeys([*find_top_classes(model, shown), *sample(model.class_count, channels)]))[
-            :channels
-        ]
+    if classes is not None:
+        numbers = list(dict.fromkeys(map(int, classes)))
     else:
-        numbers = list(dict.fromkeys(map(int, range(model.class_count) if classes is None else classes)))
+        seen = find_top_classes(model, shown) if model.class_count > channels else []
+        numbers = list(dict.fromkeys([*seen, *sample(model.class_count, channels)]))[:channels]
     outside = [number for number in numbers if not 0 <= number < model.class_count]
     if outside:
         raise ValueError(f"{model.name} has {model.class_count} classes, counted from 0. Received: {outside[0]}.")
@@ -159,8 +158,3 @@ def _scope(model: ImageModel, layers, classes, channels: int, files, image_pages
         pages=list(zip(shown, make_slugs(map(str, shown), (one.stem for one in shown)), strict=True)),
         seed=int(seed),
     )
-
-
-def _check_numbers(**given: Any) -> None:
-    for name, value in given.items():
-        check_int(name, value)

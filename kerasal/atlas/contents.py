@@ -76,9 +76,9 @@ class Contents:
         found = [
             (shown, one["score"])
             for shown in self.images
-            if shown.ready
-            for one in shown.entry.get("top", ())
-            if one["number"] == number and (one["score"] >= 0.01 or not shown.entry["probable"])
+            if shown.ready and (entry := shown.entry)
+            for one in entry.get("top", ())
+            if one["number"] == number and (one["score"] >= 0.01 or not entry["probable"])
         ]
         return sorted(found, key=lambda one: -one[1])
 
@@ -160,7 +160,6 @@ class Row:
 def count_made(contents: Contents) -> list[Row]:
     """Count classes, channels, searches for exemplars and images; those of which nothing is planned are left out."""
     scope = contents.scope
-    classes = {unit.number for unit in contents.classes}
     channels, searches = [], []
     for layer, wanted in scope.pictured:
         units = {unit.number: unit for unit in contents.units[layer.slug]}
@@ -168,7 +167,7 @@ def count_made(contents: Contents) -> list[Row]:
         if scope.files and searchable(layer):
             searches += [number in units and units[number].exemplars is not None for number in wanted]
     rows = [
-        Row("classes", sum(number in classes for number in scope.classes), len(scope.classes)),
+        Row("classes", sum(number in contents.class_numbers for number in scope.classes), len(scope.classes)),
         Row("channels", sum(channels), len(channels)),
         Row("channels’ exemplars", sum(searches), len(searches)),
         Row("images", sum(one.entry is not None for one in contents.images), len(contents.images)),

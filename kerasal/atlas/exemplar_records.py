@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import feature_maps, hooks, images, receptive_field
-from kerasal.atlas.anatomy import Layer
-from kerasal.atlas.atlas_model import undeclared_size
+from kerasal.atlas.anatomy import Layer, undeclared_size
 from kerasal.atlas.atlas_store import Store
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import open_source
@@ -37,51 +36,31 @@ def exemplar_record(model: ImageModel, layer: Layer, stamp: str) -> tuple[str, d
 
 
 def _of_map(model, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
-    journal = store.journal(f"exemplars/{layer.slug}")
+    options = {"preprocessing": model.preprocessing, "fit": model.fit, "size": undeclared_size(model)}
+    options["journal"] = store.journal(f"exemplars/{layer.slug}")
+
+    def search(rule: str) -> Any:
+        return receptive_field.top_exemplars(
+            model.keras_model, layer.path, channels, files, K, **{**options, "rule": rule}
+        )
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the page of images lists what could not be read
         try:
-            rule = "deconvnet"
-            found = _search(model, layer, channels, files, journal, rule)
+            rule, found = "deconvnet", search("deconvnet")
         except hooks.NoReLU:  # none, or one that cannot be reached
-            rule = "gradient"
-            found = _search(model, layer, channels, files, journal, rule)
-    return {
-        str(one.channel): {
-            "seen": one.seen,
-            "rule": rule,
-            "shown": [
-                {
-                    "patch": store.picture(f"exemplars/{layer.slug}/{one.channel}-{rank}", _narrow(one.crops[rank])),
-                    "back": store.picture(
-                        f"exemplars/{layer.slug}/{one.channel}-{rank}-back",
-                        _narrow(draw_reconstruction(one.reconstructions[rank], one.preprocessing)),
-                    ),
-                    "activation": float(one.activations[rank]),
-                    "file": one.names[rank],
-                    "box": one.boxes[rank].tolist(),
-                }
-                for rank in range(len(one))
-                if one.activations[rank] > 0
-            ],
-        }
-        for one in found
-    }
-
-
-def _search(model, layer: Layer, channels: list[int], files: list, journal, rule: str) -> list:
-    return receptive_field.top_exemplars(
-        model.keras_model,
-        layer.path,
-        channels,
-        files,
-        K,
-        preprocessing=model.preprocessing,
-        rule=rule,
-        fit=model.fit,
-        size=undeclared_size(model),
-        journal=journal,
-    )
+            rule, found = "gradient", search("gradient")
+    entries = {}
+    for one in found:
+        shown = []
+        for rank in np.flatnonzero(one.activations > 0).tolist():
+            name = f"exemplars/{layer.slug}/{one.channel}-{rank}"
+            back = _narrow(draw_reconstruction(one.reconstructions[rank], one.preprocessing))
+            patch, back = store.picture(name, _narrow(one.crops[rank])), store.picture(f"{name}-back", back)
+            entry = {"patch": patch, "back": back, "activation": float(one.activations[rank])}
+            shown.append({**entry, "file": one.names[rank], "box": one.boxes[rank].tolist()})
+        entries[str(one.channel)] = {"seen": one.seen, "rule": rule, "shown": shown}
+    return entries
 
 
 def _of_units(model, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:
@@ -92,37 +71,25 @@ def _of_units(model, store, layer: Layer, channels: list[int], files: list) -> d
         values.append(feature_maps(model.keras_model, inputs, layer.path)[:, channels])
         numbers += batch
         small |= {n: _narrow(model.picture(one)) for n, one in zip(batch, inputs, strict=True)}
-        kept = _best(np.concatenate(values), numbers)
+        best = np.argsort(-np.concatenate(values), axis=0, kind="stable")[:K]
+        kept = {numbers[row] for row in np.unique(best)}
         small = {n: picture for n, picture in small.items() if n in kept}
     values = np.concatenate(values)
     entries = {}
     for column, channel in enumerate(channels):
         order = np.argsort(-values[:, column], kind="stable")[:K]
-        entries[str(channel)] = {
-            "seen": len(numbers),
-            "rule": None,
-            "shown": [
-                {
-                    "patch": store.picture(f"exemplars/{layer.slug}/{channel}-{rank}", small[numbers[row]]),
-                    "back": None,
-                    "activation": float(values[row, column]),
-                    "file": source.name(numbers[row]),
-                    "box": None,
-                }
-                for rank, row in enumerate(order)
-                if values[row, column] > 0
-            ],
-        }
+        shown = []
+        for rank, row in enumerate(order[values[order, column] > 0]):
+            patch = store.picture(f"exemplars/{layer.slug}/{channel}-{rank}", small[numbers[row]])
+            entry = {"patch": patch, "back": None, "activation": float(values[row, column])}
+            shown.append({**entry, "file": source.name(numbers[row]), "box": None})
+        entries[str(channel)] = {"seen": len(numbers), "rule": None, "shown": shown}
     return entries
-
-
-def _best(values: np.ndarray, numbers: list[int]) -> set[int]:
-    """Return the numbers of all images that are among the best of a channel."""
-    return {numbers[row] for row in np.unique(np.argsort(-values, axis=0, kind="stable")[:K])}
 
 
 def _narrow(picture: np.ndarray) -> np.ndarray:
     longest = max(picture.shape[:2])
     if longest <= _WIDEST:
         return picture
-    return images.resize(picture, tuple(max(1, round(side * _WIDEST / longest)) for side in picture.shape[:2]))
+    height, width = (max(1, round(side * _WIDEST / longest)) for side in picture.shape[:2])
+    return images.resize(picture, (height, width))

@@ -2,7 +2,7 @@
 
 import pathlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,8 @@ def explain_image(model: ImageModel, store: Store, file: pathlib.Path, slug: str
         order = np.argsort(-scores, kind="stable")[:TOP]
         entry["top"] = [{"number": int(n), "score": float(scores[n])} for n in order]
         entry["probable"] = probable
-        entry["methods"], entry["left_out"] = _draw_maps(
-            model, store, slug, picture, _read_larger(model, photograph), inputs, int(order[0])
-        )
+        _, larger = model.show(photograph, scale=_FRAME)
+        entry["methods"], entry["left_out"] = _draw_maps(model, store, slug, picture, larger, inputs, int(order[0]))
         likely = [int(n) for n in order[:BOXES] if n == order[0] or not probable or scores[n] >= _LIKELY]
         entry["boxes"], entry["no_boxes"] = _find_boxes(model, picture, likely)
     store.add(key, settings, {"image": entry})
@@ -75,12 +74,6 @@ def _score_classes(model: ImageModel, inputs: np.ndarray) -> tuple[np.ndarray, b
     return scores, bool(scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2)
 
 
-def _read_larger(model: ImageModel, photograph: np.ndarray) -> np.ndarray:
-    size = tuple(round(_FRAME * side) for side in model.input_size())
-    larger = images.fit_image(photograph, size, model.fit)
-    return model.preprocessing.apply(images.to_channels(larger, model.channels))[None]
-
-
 def _draw_maps(model: ImageModel, store: Store, slug: str, picture, larger, inputs, target: int) -> tuple[list, list]:
     """Run every method for one class; return those that worked, and why the others did not."""
     comparison = attribution.compare_methods(
@@ -89,7 +82,7 @@ def _draw_maps(model: ImageModel, store: Store, slug: str, picture, larger, inpu
         [target],
         larger=(picture, larger),
         options=_OPTIONS,
-        bgr=model.preprocessing.bgr,
+        bgr=model.check_pixels().bgr,
         strength=1.0,
     )
     entries = []
@@ -122,23 +115,23 @@ def _find_boxes(model: ImageModel, picture: np.ndarray, numbers: list[int]) -> t
             )
     except ValueError as error:
         return [], str(error)
-    height, width = picture.shape[:2]
-    boxes = [
-        {"number": int(row["class"]), "score": float(row["score"]), "box": [int(edge) for edge in row["box"]]}
-        for row in found.to_dict("records")
-    ]
-    return [{**one, "whole": one["box"] == [0, 0, width, height]} for one in boxes], ""
+    whole, boxes = [0, 0, picture.shape[1], picture.shape[0]], []
+    for row in found.to_dict("records"):
+        box = [int(edge) for edge in row["box"]]
+        boxes.append({"number": int(row["class"]), "score": float(row["score"]), "box": box, "whole": box == whole})
+    return boxes, ""
 
 
-def draw_gaze(model: ImageModel, store: Store, predictor: gaze.Predictor, file: pathlib.Path, slug: str) -> None:
-    """Make the map of one photograph; a file that cannot be read is noted as such."""
+def draw_gaze(model: ImageModel, store: Store, file: pathlib.Path, slug: str, predictor: Callable) -> None:
+    """Make the map of one photograph by what ``predictor`` returns; a file that cannot be read is noted as such."""
     key, settings = gaze_record(model, file, slug)
     photograph = _read_photograph(store, key, settings, file)
     if photograph is None:
         return
     scale = min(1.0, _LONGEST / max(photograph.shape[:2]))
-    shown = images.resize(photograph, tuple(max(1, round(scale * side)) for side in photograph.shape[:2]))
-    values = gaze.predict(shown, predictor, postprocess="none").map
+    height, width = (max(1, round(scale * side)) for side in photograph.shape[:2])
+    shown = images.resize(photograph, (height, width))
+    values = gaze.predict(shown, predictor(), postprocess="none").map
     heat = values - values.min()
     entry: dict[str, Any] = {
         "file": str(file),
@@ -160,4 +153,4 @@ def make_predictor(model: ImageModel) -> gaze.Predictor:
     """Compile the model; one that takes any size looks at photographs as large as the rest of the atlas does."""
     free = None in (getattr(model.keras_model, "input_shape", None) or (None,))[1:3]
     size = model.input_size() if free and not is_log_density(model.keras_model) else None
-    return gaze.Predictor(model.keras_model, model.preprocessing, size=size)
+    return gaze.Predictor(model.keras_model, model.check_pixels(), size=size)

@@ -10,7 +10,7 @@ bytes for any number of workers, and after one was killed. Nothing here loads Te
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 _ORIGIN = {"run": "kerasal.batch.run_batch", "Result": "kerasal.batch.run_batch", "methods": "kerasal.batch.kinds"}
 
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from kerasal.batch.run_batch import Result, run
 
 
-def __getattr__(name: str):
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
     if name in _ORIGIN:
         return getattr(importlib.import_module(_ORIGIN[name]), name)
     raise AttributeError(f"module 'kerasal.batch' has no attribute {name!r}; it has {', '.join(__all__)}")

@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 FORMATS = ("parquet", "npz", "png")
 
@@ -28,7 +28,7 @@ class Job:
     channel: tuple[str, int] | None = None
     logits: bool = True
     output: str | int | None = None
-    fit: str = "crop"
+    fit: Literal["crop", "stretch"] = "crop"
     preprocessing: str | None = None
     labels: str | tuple[str, ...] | None = None
     weights: str | None = None

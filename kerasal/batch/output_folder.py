@@ -47,7 +47,11 @@ class Folder(Store):
         for path in sorted((self.folder / _DONE).glob("*.json")):
             record = read_json(path)
             try:
-                whole = all(self._has(name, one["bytes"], one["sha256"]) for name, one in record["files"].items())
+                named = [(self.folder / name, one["bytes"], one["sha256"]) for name, one in record["files"].items()]
+                whole = all(
+                    file.is_file() and file.stat().st_size == size and known_digest(file) == digest
+                    for file, size, digest in named
+                )
             except (KeyError, TypeError, AttributeError):  # damaged: made anew
                 continue
             if whole and path.stem.isdecimal():
@@ -86,10 +90,6 @@ class Folder(Store):
         }
         write_json(self.folder / _MANIFEST, self.manifest)
         return self.manifest
-
-    def _has(self, name: str, size: int, sha256: str) -> bool:
-        path = self.folder / name
-        return path.is_file() and path.stat().st_size == size and known_digest(path) == sha256
 
 
 def write_record(out: pathlib.Path, number: int, record: Mapping[str, Any]) -> None:

@@ -90,10 +90,10 @@ def make_all(
             yield from _distribute(ray, actors, deque(shards))
         finally:
             for one in actors:
-                ray.kill(one)
+                ray.kill(one)  # pyright: ignore[reportArgumentType]
 
 
-def need_ray():
+def need_ray() -> Any:
     """Import Ray, which then reports nothing to anybody.
 
     Raises:

@@ -4,14 +4,14 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from kerasal.batch import pool
 from kerasal.batch import shard as shard_work
 from kerasal.batch.batch_job import FORMATS, Job
-from kerasal.batch.image_list import Source, list_images, need_pyarrow
-from kerasal.batch.kinds import check_method, open_kind, photograph
+from kerasal.batch.image_list import list_images, need_pyarrow
+from kerasal.batch.kinds import check_method, open_kind
 from kerasal.batch.output_folder import Folder
 from kerasal.batch.shard import Shard, plan_shards
 from kerasal.batch.shard_files import picture_path
@@ -88,8 +88,15 @@ def run(
     _check(workers, address, format, shard_size, threads, choices)
     folder = Folder(pathlib.Path(os.path.abspath(out)))
     sources = list_images(images, folder.folder, column)
-    if format == "png":
-        _check_names(sources)
+    if format == "png":  # two images whose pictures would be one file are refused
+        taken: dict[str, str] = {}
+        for source in sources:
+            other = taken.setdefault(str(picture_path(source.name)), source.name)
+            if other != source.name:
+                raise ValueError(
+                    f"The pictures of {other} and {source.name} would be one file. Write parquet or npz, or list them "
+                    "by other paths."
+                )
     text = os.path.abspath(model) if _is_file(model) else os.fspath(model)
     own = dict(options or {})
     if choices.get("weights") and os.path.exists(choices["weights"]):
@@ -121,22 +128,18 @@ def _run(kind, folder: Folder, settings, shards: list[Shard], present: set[str],
         raise KeyboardInterrupt("Stopped. What is done is kept; the same call goes on from there.") from None
     finally:
         manifest = folder.write_manifest(settings, missing, present)
-    remarks = _remarks_of_gone(folder.folder, manifest["gone"]) + manifest["remarks"]
+    remarks, gone = manifest["remarks"], manifest["gone"]
+    if gone:
+        listed = ", ".join(gone[:3]) + (", …" if len(gone) > 3 else "")
+        remark = (
+            f"{folder.folder} also holds {len(gone)} result{'s' * (len(gone) > 1)} of images that are not, or no "
+            f"longer, among those given; manifest.json lists them as gone: {listed}."
+        )
+        remarks = [remark, *remarks]
     return Result(folder.folder, new, manifest["results"], manifest["dead_letters"], remarks)
 
 
-def _remarks_of_gone(path: pathlib.Path, gone: Sequence[str]) -> list[str]:
-    if not gone:
-        return []
-    listed = ", ".join(gone[:3]) + (", …" if len(gone) > 3 else "")
-    count = f"{len(gone)} result{'s' * (len(gone) > 1)}"
-    return [
-        f"{path} also holds {count} of images that are not, or no longer, among those given; manifest.json lists them "
-        f"as gone: {listed}."
-    ]
-
-
-def _make_all(kind, folder, shards, workers, address) -> Iterator[tuple[Shard, dict[str, Any]]]:
+def _make_all(kind, folder, shards, workers, address) -> Generator[tuple[Shard, dict[str, Any]]]:
     if workers and shards:
         yield from pool.make_all(kind.job, folder.folder, shards, min(workers, len(shards)), address)
     else:
@@ -151,7 +154,9 @@ def _open(job: Job, workers: int):
     if not workers:
         pool.limit_threads(job.threads)
     kind = open_kind(job)
-    shard_work.try_once(kind, photograph())
+    from kerasal.models.opener import PHOTOGRAPHS  # lazy: it loads TensorFlow
+
+    shard_work.try_once(kind, PHOTOGRAPHS[0])
     return kind
 
 
@@ -179,15 +184,3 @@ def _check(workers, address, format: str, shard_size, threads, choices: Mapping[
         pool.need_ray()
     if format == "parquet":
         need_pyarrow()
-
-
-def _check_names(sources: Sequence[Source]) -> None:
-    """Refuse two images whose pictures would be one file."""
-    taken: dict[str, str] = {}
-    for source in sources:
-        other = taken.setdefault(str(picture_path(source.name)), source.name)
-        if other != source.name:
-            raise ValueError(
-                f"The pictures of {other} and {source.name} would be one file. Write parquet or npz, or list them by "
-                "other paths."
-            )

@@ -36,7 +36,8 @@ def plan_shards(
     stamps = {source.name: source.stamp for source in sources}
     kept, stale = set(), []
     for number, record in records.items():
-        changed = any(name in stamps and stamps[name] != _to_stamp(stamp) for name, stamp in record["images"])
+        stored = ((name, stamp and tuple(stamp)) for name, stamp in record["images"])
+        changed = any(name in stamps and stamps[name] != stamp for name, stamp in stored)
         if changed or (retry and record["dead_letters"]):
             stale.append(number)
         else:
@@ -47,15 +48,11 @@ def plan_shards(
     return [Shard(next(free), tuple(left[start : start + size])) for start in range(0, len(left), size)], stale
 
 
-def _to_stamp(stored: Sequence[int] | None) -> tuple[int, int] | None:
-    return None if stored is None else tuple(stored)
-
-
 _OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 """What the operating system says where a picture cannot have its image's name."""
 
 
-def make_shard(kind, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
+def make_shard(kind: Any, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
     """Compute and write a shard; return its record, which is written last.
 
     An image that cannot be read, for which the method fails, or whose name cannot be written or is too long for its
@@ -77,10 +74,8 @@ def make_shard(kind, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
             for source, ready, rows in _run_chunk(kind, chunk, letters, remarks):
                 try:
                     add(source.name, rows, lambda ready=ready, rows=rows: kind.draw(ready, rows))
-                except _list_failures() as error:
-                    letters.append(_make_letter(source, error))
-                except OSError as error:
-                    if error.errno not in _OF_THE_NAME:  # a full disk stops the batch
+                except (OSError, *_list_failures()) as error:
+                    if isinstance(error, OSError) and error.errno not in _OF_THE_NAME:  # a full disk stops the batch
                         raise
                     letters.append(_make_letter(source, error))
     record = {
@@ -93,7 +88,7 @@ def make_shard(kind, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
     return record
 
 
-def try_once(kind, path: pathlib.Path) -> None:
+def try_once(kind: Any, path: pathlib.Path) -> None:
     """Go once through everything on one photograph, so that a job that cannot work fails before it begins.
 
     Raises:
@@ -163,13 +158,8 @@ def _make_letter(source: Source, error: BaseException) -> dict[str, str]:
     return {"image": source.name, "path": as_text(source.path), "reason": as_text(reason)}
 
 
-@contextlib.contextmanager
-def limit_linear_algebra(threads: int | None) -> Iterator[None]:
-    """Hold the linear algebra outside of TensorFlow to so many threads too."""
-    if threads is None:
-        yield
-        return
+def limit_linear_algebra(threads: int | None) -> contextlib.AbstractContextManager:
+    """Hold the linear algebra outside of TensorFlow to so many threads too; None leaves it as it is."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(threads):
-        yield
+    return threadpool_limits(threads)

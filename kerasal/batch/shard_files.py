@@ -38,7 +38,13 @@ def writer(
         OSError: the folder cannot be written to, or the disk is full; no file is half-written.
     """
     if format == "png":
-        yield lambda name, _, draw: _picture(written, name, draw())
+
+        def add_picture(name: str, rows: Sequence[Mapping[str, Any]], draw: Callable[[], np.ndarray]) -> None:
+            path = written.folder / picture_path(name)
+            images.write(path, draw())
+            written.note(path)
+
+        yield add_picture
         return
     path = written.folder / "shards" / f"{number:05d}.{format}"
     with replacing(path) as temporary, _WRITERS[format](temporary, {"image": "string", **columns}) as add:
@@ -53,12 +59,6 @@ def picture_path(name: str) -> pathlib.PurePosixPath:
     """
     parts = [part for part in pathlib.PurePosixPath(name).parts if part not in ("/", "..")]
     return pathlib.PurePosixPath("pictures", *parts[:-1], f"{parts[-1]}.png" if parts else ".png")
-
-
-def _picture(written: Written, name: str, picture: np.ndarray) -> None:
-    path = written.folder / picture_path(name)
-    images.write(path, picture)
-    written.note(path)
 
 
 @contextlib.contextmanager
@@ -93,9 +93,9 @@ def _npz(path: pathlib.Path, columns: Mapping[str, str]) -> Iterator[Callable[[l
     """Stack the columns; arrays of several shapes are entries of their own, ``map_0`` for the first row."""
     rows: list[dict] = []
     yield rows.extend
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for name, kind in columns.items():
-        values = [row.get(name) for row in rows]
+        values: list[Any] = [row.get(name) for row in rows]
         if not kind.startswith("list"):
             kinds = {"string": ("", np.str_), "int32": (-1, np.int32), "float32": (np.nan, np.float32)}
             nothing, dtype = kinds[kind]

@@ -8,3 +8,7 @@ from kerasal.callbacks.callback import KerasalCallback
 from kerasal.callbacks.strips import draw_strip
 
 __all__ = ["KerasalCallback", "draw_strip"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

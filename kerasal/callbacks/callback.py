@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -10,24 +9,22 @@ import numpy as np
 
 from kerasal import attribution, hooks
 from kerasal import images as drawing
-from kerasal.callbacks.strips import draw_strip, epoch_contents
-from kerasal.callbacks.tiles import Looks
+from kerasal.callbacks.strips import Looks, draw_strip, epoch_contents
 from kerasal.checks import check_int
 from kerasal.digests import digest
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import open_source, read_all
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field import FeatureEvolution
-from kerasal.receptive_field.exemplars.evolution_files import EpochStore
+from kerasal.receptive_field.exemplars.evolution_files import EpochStore, EpochWatcher
 from kerasal.training.training_progress import Events
 
 import keras
-import tensorflow as tf
 
 _LAST = 100_000  # no training has more epochs
 
 
-class KerasalCallback(keras.callbacks.Callback):
+class KerasalCallback(EpochWatcher):
     """Every k epochs, draw where a network looks, what its classes want to see, and how its features have come about.
 
     ``model.fit(..., callbacks=[kerasal.KerasalCallback("watched", images=photos[:4], preprocessing="unit")])`` writes
@@ -65,6 +62,8 @@ class KerasalCallback(keras.callbacks.Callback):
         ValueError, TypeError: arguments that do not fit the model, at the beginning of the training.
     """
 
+    subject = "What the network looks at"
+
     def __init__(
         self,
         folder: str | os.PathLike,
@@ -83,73 +82,74 @@ class KerasalCallback(keras.callbacks.Callback):
         tensorboard: bool | str | os.PathLike = False,
         overwrite: bool = False,
     ):
-        super().__init__()
-        every = check_int("every", every)
+        self.every = check_int("every", every)
+        store = EpochStore(folder, "pictures", ["maps.png", "classes.png"])
+        super().__init__(store, ahead=self.every, overwrite=overwrite)
         if images is None and not classes:
             raise ValueError("There is nothing to watch: give images (for maps and features), classes, or both.")
         if features and images is None:
             raise ValueError("Features are watched on images: give images.")
         if isinstance(images, (str, os.PathLike)):
             drawing.find_files([images])  # refuses a wrong path before anything else of the images
-        self.folder, self.every = pathlib.Path(folder), every
-        self._store = EpochStore(folder, "pictures", ["maps.png", "classes.png"])
-        self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in _to_list(maps)}
+        named = [maps] if isinstance(maps, str) else maps
+        self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in named}
         for name in self._maps:
             attribution.method_spec(name)  # refuses an unknown one now
         self._images, self._labels = images, labels
         self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
         self._targets, self._classes = targets, [int(one) for one in classes]
         self._ascent = {"preset": "simonyan", "preprocessing": preprocessing, "size": size, **(ascent or {})}
-        self._logs = self.folder / "events" if tensorboard is True else tensorboard
-        self._overwrite, self._looks, self._last = overwrite, None, None
-        self._evolution = None
+        logs = self.folder / "events" if isinstance(tensorboard, bool) else pathlib.Path(tensorboard)
+        self._logs = logs if tensorboard else None
+        self._left: int | None = None  # the last epoch, while it has not been looked at
+        evolutions = []
         if features:
-            epochs, take = range(0, _LAST, every), {"preprocessing": preprocessing, "fit": fit, "size": size}
-            self._evolution = FeatureEvolution(
-                self.folder / "features", images, features, epochs=epochs, overwrite=overwrite, **take
-            )
+            options = {"epochs": range(0, _LAST, every), "overwrite": overwrite, **self._take}
+            evolutions.append(FeatureEvolution(self.folder / "features", images, features, **options))
+        self._evolutions = keras.callbacks.CallbackList(evolutions)
 
-    def set_model(self, model) -> None:
+    def set_model(self, model: keras.Model) -> None:
         """Pass the model on to the evolution too."""
         super().set_model(model)
-        if self._evolution is not None:
-            self._evolution.set_model(model)
+        self._evolutions.set_model(model)
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         """Take in the images, and try everything once on the first of them."""
-        self._last, self._began = None, False
-        self._looks = self._take_in()
-        self._looks.first(self.model)
-        self._settings = self._describe()
-        self._events = Events(pathlib.Path(self._logs)) if self._logs else None
-        if self._evolution is not None:
-            self._evolution.on_train_begin(logs)
+        self._left, self._began = None, False
+        looks = self._looks = self._take_in()
+        looks.first(self.model)
+        # What decides the pictures: two trainings that differ in it do not belong in one strip.
+        self._settings = {
+            "images": None if looks.inputs is None else digest(looks.inputs),
+            "architecture": hooks.digest_model(self.model, weights=False),
+            "targets": None if looks.targets is None else np.asarray(looks.targets).tolist(),
+            "maps": {name: dict(options) for name, options in self._maps.items()},
+            "classes": self._classes,
+            "ascent": self._ascent if self._classes else None,
+        }
+        self._events = Events(self._logs) if self._logs else None
+        self._evolutions.on_train_begin(logs)
 
-    def on_epoch_begin(self, epoch, logs=None) -> None:
-        """Before the first epoch of this run: look at what the folder holds; epoch 0 is before the first step."""
-        if self._evolution is not None:
-            self._evolution.on_epoch_begin(epoch, logs)
-        if not self._began:
-            self._began = True
-            self._store.begin(epoch, self._settings, ahead=self.every, overwrite=self._overwrite)
-            if epoch == 0:
-                self._look(0)
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Before the first epoch of this run: look at what the folder holds, and at the network."""
+        self._evolutions.on_epoch_begin(epoch, logs)
+        super().on_epoch_begin(epoch, logs)
 
-    def on_epoch_end(self, epoch, logs=None) -> None:
-        """Look, if it is time; Keras counts epochs from 0."""
-        if self._evolution is not None:
-            self._evolution.on_epoch_end(epoch, logs)
-        self._last = epoch + 1
-        if self._last % self.every == 0:
-            self._look(self._last)
-            self._last = None
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Look, if it is time."""
+        self._evolutions.on_epoch_end(epoch, logs)
+        super().on_epoch_end(epoch, logs)
+        self._left = None if self._is_chosen(epoch + 1) else epoch + 1
 
-    def on_train_end(self, logs=None) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         """Look once more, where the last epoch was none of the chosen."""
-        if self._last is not None:
-            self._look(self._last)
+        if self._left is not None:
+            self._keep(self._left)
         if self._events is not None:
             self._events.close()
+
+    def _is_chosen(self, epoch: int) -> bool:
+        return epoch % self.every == 0
 
     def _take_in(self) -> Looks:
         inputs, pictures, names = None, [], []
@@ -159,46 +159,20 @@ class KerasalCallback(keras.callbacks.Callback):
             pictures, names = [source.model.picture(one) for one in inputs], _shorten_names(names)
         return Looks(inputs, pictures, names, self._targets, self._maps, self._classes, self._ascent, self._labels)
 
-    def _describe(self) -> dict[str, Any]:
-        """Return what decides the pictures: two trainings that differ in it do not belong in one strip."""
-        looks = self._looks
-        return {
-            "images": None if looks.inputs is None else digest(looks.inputs),
-            "architecture": hooks.digest_model(self.model, weights=False),
-            "targets": None if self._targets is None else np.asarray(self._targets).tolist(),
-            "maps": {name: dict(options) for name, options in self._maps.items()},
-            "classes": self._classes,
-            "ascent": self._ascent if self._classes else None,
-        }
-
-    def _look(self, epoch: int) -> None:
-        """Store one epoch and draw the strips; whatever fails now must not cost the training."""
-        try:
-            tiles = self._looks.tiles(self.model)
-            self._store.write(epoch, *epoch_contents(tiles, self._settings))
-            strips = {name: draw_strip(self.folder, name) for name in dict.fromkeys(one.strip for one in tiles)}
-            for name, strip in strips.items():
-                drawing.write(self.folder / f"{name}.png", strip)
-            self._tell(epoch, tiles, strips)
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).rstrip(".")
-            warnings.warn(
-                f"What the network looks at after epoch {epoch} could not be stored and drawn: {reason}. The training "
-                "goes on.",
-                stacklevel=2,
-            )
-
-    def _tell(self, epoch: int, tiles, strips) -> None:
+    def _write(self, epoch: int) -> None:
+        tiles = self._looks.tiles(self.model)
+        self._store.write(epoch, *epoch_contents(tiles, self._settings))
+        strips: dict[str, np.ndarray] = {}
+        for one in tiles:
+            if one.strip not in strips:
+                strips[one.strip] = draw_strip(self.folder, one.strip)
+                drawing.write(self.folder / f"{one.strip}.png", strips[one.strip])
         if self._events is not None:
             for one in tiles:
                 self._events.picture(f"{one.strip}/{one.row}", one.picture, epoch)
             for name, strip in strips.items():
                 self._events.picture(f"strips/{name}", strip, epoch)
             self._events.flush()
-
-
-def _to_list(maps) -> list[str]:
-    return [maps] if isinstance(maps, str) else list(maps)
 
 
 def _shorten_names(names: list[str]) -> list[str]:

@@ -22,3 +22,7 @@ __all__ = [
     "draw_maximized",
     "maximize",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -24,13 +24,22 @@ class Diversity:
 
     ``weight`` is the length of the push away from the other copies, relative to the objective's own gradient. ``layer``
     is where they are compared; None is the last map of the model.
+
+    Raises:
+        ValueError: no copies, a weight that is negative or has nothing to act on.
     """
 
     copies: int
     weight: float = 0.0
     layer: str | None = None
 
-    def overlap(self, maps: tf.Tensor) -> tf.Tensor:
+    def __post_init__(self):
+        check_int("copies", self.copies)
+        check_number("diversity", self.weight, minimum=0)
+        if self.copies == 1 and (self.weight or self.layer):
+            raise ValueError("diversity keeps the copies of one objective apart, and there is one; say copies=4.")
+
+    def overlap(self, maps: Any) -> tf.Tensor:
         """Return (N,), the mean cosine similarity of each copy's Gram matrix with those of the other copies, -1..1.
 
         ``maps`` (N, h, w, C) holds the copies of an objective one after the other. G = Σ over positions of a aᵀ.
@@ -45,25 +54,21 @@ class Diversity:
                 f"diversity compares maps (N, h, w, C). Received a layer with output {maps.shape}; name a "
                 "convolutional one with diversity_layer=."
             )
-        flat = tf.reshape(tf.cast(maps, tf.float32), [tf.shape(maps)[0], -1, maps.shape[3]])
+        channels = maps.shape.as_list()[3] or 0
+        flat = tf.reshape(tf.cast(maps, tf.float32), [tf.shape(maps)[0], -1, channels])
         grams = tf.matmul(flat, flat, transpose_a=True)
-        grams = tf.math.l2_normalize(tf.reshape(grams, [-1, self.copies, maps.shape[3] ** 2]), axis=2)
+        grams = tf.math.l2_normalize(tf.reshape(grams, [-1, self.copies, channels**2]), axis=2)
         alike = tf.matmul(grams, grams, transpose_b=True)
         others = tf.reduce_sum(alike, axis=2) - tf.linalg.diag_part(alike)
         return tf.reshape(others / (self.copies - 1), [-1])
 
 
-def make_diversity(copies: int, weight: float, layer: str | None) -> Diversity:
-    """Check what the user wants of copies.
-
-    Raises:
-        ValueError: no copies, a weight that is negative or has nothing to act on.
-    """
-    check_int("copies", copies)
-    check_number("diversity", weight, minimum=0)
-    if copies == 1 and (weight or layer):
-        raise ValueError("diversity keeps the copies of one objective apart, and there is one; say copies=4.")
-    return Diversity(int(copies), float(weight), layer)
+def ascent_options(
+    recipe: Recipe, parameterization: Pixels | Fourier, gray_level: np.ndarray, diversity: Diversity
+) -> dict[str, Any]:
+    """Return the options of ``ascend``."""
+    shared = {name: getattr(recipe, name) for name in ("regularizers", "transforms", "normalize")}
+    return {"parameterization": parameterization, "gray_level": gray_level, "diversity": diversity, **shared}
 
 
 def ascend(
@@ -74,7 +79,7 @@ def ascend(
     transforms: tuple[Callable, ...],
     normalize: str,
     gray_level: np.ndarray,
-    diversity: Diversity | None,
+    diversity: Diversity,
 ) -> list[tf.Tensor]:
     """Take some steps uphill; the state comes in as ``view.inputs`` and goes out as the result.
 
@@ -88,7 +93,9 @@ def ascend(
     steps, step_size, momentum = tf.cast(plan[0, 0], tf.int32), plan[0, 1], plan[0, 2]
     first, seed = tf.cast(plan[0, 3], tf.int32), tf.cast(plan[0, 4], tf.int32)
     scale = tf.constant(gray_level, tf.float32)
-    layer = _find_compared_layer(view, diversity, parameterization.images(parameters) * scale)
+    layer = None
+    if diversity.weight:
+        layer = diversity.layer or hooks.last_map(view, [parameterization.images(parameters) * scale])
 
     def body(step, parameters, velocity, scores, alive):
         with tf.GradientTape(watch_accessed_variables=False) as drawing:
@@ -99,16 +106,22 @@ def ascend(
             inputs = images * scale
             for number, transform in enumerate(transforms):
                 inputs = transform(inputs, tf.stack([seed, (first + step) * len(transforms) + number]))
-            run = view.run([inputs], taps=layer)
+            run = view.run([inputs], taps=[layer] if layer else [])
             score = view.score(run)
-            overlap = diversity.overlap(view.layout.last(layer[0], run.layers[layer[0]])) if layer else None
+            overlap = diversity.overlap(view.layout.last(layer, run.layers[layer])) if layer else score
         (gradient,) = hooks.differentiate(tape, score, [images])
         alive = alive | (tf.reshape(_rms(gradient), [-1]) > 0)
         if layer:
             (push,) = hooks.differentiate(tape, overlap, [images])  # as long as the weight says
             gradient -= diversity.weight * _rms(gradient) * tf.math.divide_no_nan(push, _rms(push))
-        gradient = _regularize(gradient, images, regularizers, normalize)
-        gradient = drawing.gradient(images, parameters, output_gradients=gradient)
+        if normalize == "score":
+            gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
+        for regularizer in regularizers:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(images)
+                penalty = regularizer(images)
+            gradient -= tape.gradient(penalty, images)  # pyright: ignore[reportOperatorIssue]
+        gradient = drawing.gradient(images, parameters, gradient)  # pyright: ignore[reportArgumentType, reportCallIssue]
         if normalize == "total":
             gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
         velocity = momentum * velocity + gradient
@@ -118,30 +131,12 @@ def ascend(
     scores = tf.TensorArray(tf.float32, size=steps, element_shape=[None])
     alive = tf.zeros(tf.shape(parameters)[:1], tf.bool)
     state = (0, parameters, velocity, scores, alive)
-    shapes = ([], parameters.shape, velocity.shape, None, [None])
+    shapes: list[Any] = [[], parameters.shape, velocity.shape, None, [None]]
     _, parameters, velocity, scores, alive = tf.while_loop(
         lambda step, *_: step < steps, body, state, shape_invariants=tuple(map(tf.TensorShape, shapes))
     )
     images = parameterization.images(parameters)
     return [parameters, velocity, images, tf.transpose(scores.stack()), tf.cast(alive, tf.float32)]
-
-
-def _find_compared_layer(view: View, diversity: Diversity | None, inputs: tf.Tensor) -> list[str]:
-    """Return the layer at which copies are compared, or nothing."""
-    if diversity is None or not diversity.weight:
-        return []
-    return [diversity.layer or hooks.last_map(view, [inputs])]
-
-
-def _regularize(gradient: tf.Tensor, images: tf.Tensor, regularizers: tuple, normalize: str) -> tf.Tensor:
-    if normalize == "score":
-        gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
-    for regularizer in regularizers:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            penalty = regularizer(images)
-        gradient -= tape.gradient(penalty, images)
-    return gradient
 
 
 def _rms(tensor: tf.Tensor) -> tf.Tensor:
@@ -199,17 +194,10 @@ class Run:
         return images, np.concatenate([*scores, final], axis=1), alive
 
     def _call(self, objective, parameters, velocity, steps, done):
-        row = np.float32([steps, self.recipe.step_size, self.recipe.momentum, done, self.seed % 2**24])
+        row = np.array([steps, self.recipe.step_size, self.recipe.momentum, done, self.seed % 2**24], np.float32)
         chunk = [parameters, velocity, np.tile(row, (len(parameters), 1))]
         settings = Settings(self.output, self.logits, any_size=not objective.needs_output)
-        options = {
-            "parameterization": self.parameterization,
-            "gray_level": self.gray_level,
-            "regularizers": self.recipe.regularizers,
-            "transforms": self.recipe.transforms,
-            "normalize": self.recipe.normalize,
-            "diversity": self.diversity,
-        }
+        options = ascent_options(self.recipe, self.parameterization, self.gray_level, self.diversity)
         trace = traced(ascend, self.model, chunk, objective, settings, options, declared=False)
         trace.check(objective)
         return trace(chunk, list(objective.parameters))

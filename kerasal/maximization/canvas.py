@@ -14,68 +14,49 @@ from kerasal.hooks.model_inputs import declared_image_shape, image_shape
 from kerasal.objectives.expression import Objective, walk
 from kerasal.receptive_field.geometry.field_geometry import Field, field
 
-CANVASES = ("input", "auto")
+import keras
 
 # The automatic canvas has room for this many whole fields, side by side, in each direction.
 _FIELDS = 8
 
 
 def canvas_shape(
-    model, objectives: Sequence[Objective], size: tuple[int, int] | None, canvas: Literal["input", "auto"]
+    model: keras.Model, objectives: Sequence[Objective], size: tuple[int, int] | None, canvas: Literal["input", "auto"]
 ) -> tuple[int, ...]:
     """Return the shape (H, W, C) of the image: the model's own, ``size``, or as small as the layers allow.
 
     Raises:
         ValueError: a size that is none, is below a layer's receptive field, or that a dense layer cannot take.
     """
-    check_choice("canvas", canvas, CANVASES)
+    check_choice("canvas", canvas, ("input", "auto"))
     if size is not None and canvas == "auto":
         raise ValueError(f"Give a size or canvas='auto', not both. Received: size={size!r}.")
     if size is not None:
         check_size("size", size)
-    own = _own_shape(model, size)
+    declared = declared_image_shape(model)
+    # Sides that the model leaves open are the size, or 224.
+    fixed = declared[:2] if size is None or getattr(model, "inputs", None) else (None, None)
+    sides = [mine or free for mine, free in zip(fixed, size or (224, 224), strict=True)]
+    own = *sides, *(image_shape(model)[2:] if len(declared) == 3 else ())
     if size is not None:
         _check_size(model, objectives, size, own)
         return *map(int, size), *own[2:]
     if canvas == "input" or len(own) == 2:
         return own
-    layers = _layers(objectives)
-    if layers is None:
+    leaves = {leaf for objective in objectives for leaf in walk(objective.structure)}
+    if any(objective.needs_output for objective in objectives) or any(leaf[0] == "neuron" for leaf in leaves):
+        return own  # for the output, and for a place on the whole map, it takes all of it
+    try:
+        fields = [field(model, layer) for layer in dict.fromkeys(name for one in objectives for name in one.layers)]
+    except ValueError:  # one has no map: only the whole image will do, and what is wrong shows when it is run
         return own
-    found = [_find_field(model, layer) for layer in layers]
-    if None in found:
-        return own
-    return *enclose_fields(found, own[:2]), *own[2:]
+    return (*enclose_fields(fields, (own[0], own[1])), *own[2:]) if fields else own
 
 
 def enclose_fields(fields: Sequence[Field], own: tuple[int, int]) -> tuple[int, int]:
     """Return the (height, width) with room for eight neighboring fields a direction; at most the model's ``own``."""
     sides = [[one.size[axis] + (_FIELDS - 1) * int(np.ceil(one.stride[axis])) for one in fields] for axis in (0, 1)]
     return min(own[0], max(sides[0])), min(own[1], max(sides[1]))
-
-
-def _own_shape(model, size: tuple[int, int] | None) -> tuple[int, ...]:
-    """Return (H, W, C) or (H, W) of the image that the model takes; sides that it leaves open are ``size``, or 224."""
-    declared = declared_image_shape(model)
-    fixed = declared[:2] if size is None or getattr(model, "inputs", None) else (None, None)
-    sides = (mine or free for mine, free in zip(fixed, size or (224, 224), strict=True))
-    return *sides, *(image_shape(model)[2:] if len(declared) == 3 else ())
-
-
-def _layers(objectives: Sequence[Objective]) -> list[str] | None:
-    """Return the layers of the objectives; None if one of them asks for the output or for a place on the whole map."""
-    leaves = {leaf for objective in objectives for leaf in walk(objective.structure)}
-    if any(objective.needs_output for objective in objectives) or any(leaf[0] == "neuron" for leaf in leaves):
-        return None
-    layers = dict.fromkeys(layer for objective in objectives for layer in objective.layers)
-    return list(layers) or None
-
-
-def _find_field(model, layer: str) -> Field | None:
-    try:
-        return field(model, layer)
-    except ValueError:  # it has no map: only the whole image will do, and what is wrong shows when it is run
-        return None
 
 
 def _check_size(model, objectives, size, own) -> None:

@@ -64,7 +64,7 @@ class Jitter:
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the shifted images."""
-        limit = min(self.pixels, int(self.share * min(images.shape[1:3])))
+        limit = min(self.pixels, int(self.share * min(side or 0 for side in images.shape.as_list()[1:3])))
         shift = tf.random.stateless_uniform([2], seed, -limit, limit + 1, dtype=tf.int32)
         return tf.roll(images, shift, axis=[1, 2])
 
@@ -105,7 +105,7 @@ class Scale:
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the enlarged images."""
         factor = tf.random.stateless_uniform([], seed, self.low, self.high)
-        return _sample_around(images, 1 / factor, 0.0)
+        return _sample_around(images, 1 / factor, tf.zeros([]))
 
 
 def _sample_around(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
@@ -114,7 +114,7 @@ def _sample_around(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf
     Four gathers of one index for all images: their gradient is the exact adjoint, which that of TensorFlow's own
     projective transform is not.
     """
-    height, width = images.shape[1:3]
+    height, width, channels = [*images.shape.as_list()[1:], 1][:3]
     y, x = tf.meshgrid(
         tf.range(height, dtype=tf.float32) - (height - 1) / 2,
         tf.range(width, dtype=tf.float32) - (width - 1) / 2,
@@ -122,7 +122,7 @@ def _sample_around(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf
     )
     rows = _find_neighbors(along * y + across * x, height)
     columns = _find_neighbors(along * x - across * y, width)
-    flat = tf.reshape(images, [-1, height * width, images.shape[3] if images.shape.rank == 4 else 1])
+    flat = tf.reshape(images, [-1, height * width, channels])
     drawn = sum(
         tf.gather(flat, tf.reshape(row * width + column, [-1]), axis=1) * tf.reshape(down * right, [-1, 1])
         for row, down in rows

@@ -1,13 +1,13 @@
 """``maximize``: objectives in, images out. Decides what is run, has it run, and collects what happened."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from kerasal import preprocessing as conventions
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.maximization.ascent import Run, make_diversity
+from kerasal.maximization.ascent import Diversity, Run
 from kerasal.maximization.canvas import canvas_shape
 from kerasal.maximization.parameterization import make_parameterization, start_parameters
 from kerasal.maximization.recipe import make_objectives, make_recipe
@@ -97,7 +97,7 @@ def maximize(
     Source: Simonyan et al. 2013, section 2; Tang et al., sections 3.2 and 3.3; Erhan et al. 2009; Olah et al. 2017.
     """
     objectives = make_objectives(objective)
-    diversifier = make_diversity(copies, diversity, diversity_layer)
+    diversifier = Diversity(copies, diversity, diversity_layer)
     recipe = make_recipe(
         preset,
         parameterization=parameterization,
@@ -113,28 +113,11 @@ def maximize(
     convention = None if preprocessing is None else conventions.get(preprocessing)
     shape = canvas_shape(model, objectives, size, canvas)
     space, gray_level = make_parameterization(recipe.parameterization, shape, convention, clip)
-    start = start_parameters(
-        recipe.init,
-        len(objectives),
-        copies=copies,
-        space=space,
-        convention=convention,
-        gray_level=gray_level,
-        seed=seed,
-    )
+    facts: dict[str, Any] = {"space": space, "convention": convention, "gray_level": gray_level, "seed": seed}
+    start = start_parameters(recipe.init, len(objectives), copies=copies, **facts)
     objectives = [one for one in objectives for _ in range(copies)]
-    run = Run(
-        model,
-        recipe,
-        space,
-        gray_level,
-        diversifier,
-        output=output,
-        logits=logits,
-        seed=seed,
-        batch_size=batch_size or chunk_size([np.broadcast_to(np.float32(0), (1, *shape))]),
-        progress=progress,
-    )
+    batch_size = batch_size or chunk_size([np.broadcast_to(np.float32(0), (1, *shape))])
+    run = Run(model, recipe, space, gray_level, diversifier, output, logits, seed, batch_size, progress)
     images, scores, dead = _retry_dead_units(run, objectives, start)
     raw = images * gray_level
     return Maximization(

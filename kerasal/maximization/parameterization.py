@@ -15,8 +15,6 @@ from kerasal.preprocessing import Preprocessing
 
 import tensorflow as tf
 
-PARAMETERIZATIONS = ("pixels", "fourier")
-
 # Covariance of R, G, B (0..1) over the pixels of 1,000 ImageNet photographs, one per class:
 # python benchmarks/color_covariance.py DATA/imagenet1000/images
 COLOR_COVARIANCE = ((0.07624, 0.06746, 0.06208), (0.06746, 0.07342, 0.06999), (0.06208, 0.06999, 0.08037))
@@ -24,13 +22,15 @@ COLOR_COVARIANCE = ((0.07624, 0.06746, 0.06208), (0.06746, 0.07342, 0.06999), (0
 # How near to black and white a start may be: at the very ends of a sigmoid nothing moves any more.
 _MARGIN = 1 / 256
 
+Bounds = tuple[tuple[float, ...], tuple[float, ...]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
     """The parameters are the images; ``valid`` holds them, after each step, between two gray levels a channel."""
 
     shape: tuple[int, ...]
-    valid: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    valid: Bounds | None = None
 
     def images(self, parameters: tf.Tensor) -> tf.Tensor:
         """Return the images (K, H, W, C) of the parameters."""
@@ -46,7 +46,10 @@ class Pixels:
 
     def constrain(self, parameters: tf.Tensor) -> tf.Tensor:
         """Return the parameters, cut to what is allowed."""
-        return parameters if self.valid is None else tf.clip_by_value(parameters, *map(np.float32, self.valid))
+        if self.valid is None:
+            return parameters
+        low, high = np.array(self.valid, np.float32)
+        return tf.clip_by_value(parameters, low, high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Fourier:
     """
 
     shape: tuple[int, ...]
-    valid: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    valid: Bounds | None = None
     bgr: bool = False
 
     def images(self, parameters: tf.Tensor) -> tf.Tensor:
@@ -72,14 +75,14 @@ class Fourier:
         levels = tf.reshape(levels, [-1, *self.shape])
         if self.valid is None:
             return levels
-        low, high = map(np.float32, self.valid)
+        low, high = np.array(self.valid, np.float32)
         return low + (high - low) * tf.sigmoid(levels * (4 / (high - low)))
 
     def start(self, images: np.ndarray) -> np.ndarray:
         """Return the spectra of images (K, H, W, C), which ``images`` turns back; too black or white is held back."""
         levels = np.asarray(images, np.float64)
         if self.valid is not None:
-            low, high = map(np.float64, self.valid)
+            low, high = np.array(self.valid, np.float64)
             share = np.clip((levels - low) / (high - low), _MARGIN, 1 - _MARGIN)
             levels = np.log(share / (1 - share)) * (high - low) / 4
         levels = levels.reshape(-1, *self.shape[:2], self._channels)
@@ -139,7 +142,7 @@ def make_parameterization(
     """
     low, high = value_range(convention)
     gray_level = np.broadcast_to((high - low) / 255.0, shape[-1:]).astype(np.float32)
-    ends = tuple(tuple((bound / gray_level).tolist()) for bound in (low, high))
+    ends = tuple((low / gray_level).tolist()), tuple((high / gray_level).tolist())
     if name == "pixels":
         return Pixels(shape, ends if clip else None), gray_level
     if clip:
@@ -148,7 +151,7 @@ def make_parameterization(
 
 
 def start_parameters(
-    init,
+    init: str | np.ndarray,
     count: int,
     *,
     copies: int,

@@ -12,7 +12,6 @@ import numpy as np
 
 from kerasal.checks import check_choice, check_int, check_number, is_int
 from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale
-from kerasal.maximization.parameterization import PARAMETERIZATIONS
 from kerasal.names import unknown_name_message
 from kerasal.objectives import class_score
 from kerasal.objectives.expression import Objective
@@ -70,13 +69,6 @@ PRESETS = types.MappingProxyType(
 )
 
 
-_CHOICES = {
-    "normalize": ("total", "score", "none"),
-    "display": ("pixels", "contrast"),
-    "parameterization": PARAMETERIZATIONS,
-}
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recipe:
     """How an image is ascended: the arguments of ``maximize`` of the same names, all decided."""
@@ -102,13 +94,16 @@ def make_recipe(preset: str | None, **given: Any) -> Recipe:
         raise ValueError(unknown_name_message(preset, PRESETS, "preset"))
     basis = PRESETS[preset or ("olah" if given["parameterization"] == "fourier" else "channel")]
     plan = {**DEFAULTS, **basis, **{name: value for name, value in given.items() if value is not None}}
-    for name, choices in _CHOICES.items():
-        check_choice(name, plan[name], choices)
+    check_choice("normalize", plan["normalize"], ("total", "score", "none"))
+    check_choice("display", plan["display"], ("pixels", "contrast"))
+    check_choice("parameterization", plan["parameterization"], ("pixels", "fourier"))
     for name in ("regularizers", "transforms"):
         plan[name] = tuple(plan[name])
         if not all(map(callable, plan[name])):
             raise TypeError(f"{name} is a list of callables (kerasal.maximization). Received: {plan[name]!r}.")
-    _check_numbers(**{name: plan[name] for name in ("steps", "step_size", "momentum")})
+    check_int("steps", plan["steps"])
+    check_number("step_size", plan["step_size"], above=0)
+    check_number("momentum", plan["momentum"], minimum=0, below=1)
     return Recipe(**plan)
 
 
@@ -119,7 +114,7 @@ def make_objectives(given: Any) -> list[Objective]:
         TypeError: neither objectives nor whole numbers.
         ValueError: an objective that is itself for several images.
     """
-    listed = list(given) if isinstance(given, (list, tuple, np.ndarray)) and np.ndim(given) != 0 else [given]
+    listed: list[Any] = list(given) if isinstance(given, (list, tuple, np.ndarray)) and np.ndim(given) else [given]
     objectives = [class_score(int(one)) if is_int(one) else one for one in listed]
     if not objectives or not all(isinstance(one, Objective) for one in objectives):
         raise TypeError(
@@ -129,9 +124,3 @@ def make_objectives(given: Any) -> list[Objective]:
         if one.batch is not None:
             raise ValueError(f"Each objective of maximize is for one image; give a list of them. Received: {one!r}.")
     return objectives
-
-
-def _check_numbers(steps: int, step_size: float, momentum: float) -> None:
-    check_int("steps", steps)
-    check_number("step_size", step_size, above=0)
-    check_number("momentum", momentum, minimum=0, below=1)

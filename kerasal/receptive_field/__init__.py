@@ -11,33 +11,28 @@
 ``draw_…``                the pictures of all these
 """
 
+from typing import Any
+
 from kerasal import _keras as _keras
 from kerasal import names as _names
-from kerasal.receptive_field.exemplars import (
-    Evolution,
-    Exemplars,
-    FeatureEvolution,
-    draw_evolution,
-    draw_exemplars,
-    exemplar_table,
-    read_evolution,
-    top_exemplars,
-)
-from kerasal.receptive_field.geometry import Field, field, fields
-from kerasal.receptive_field.patterns import (
-    CenterSurround,
-    Comparison,
+from kerasal.receptive_field.exemplars.channel_exemplars import Exemplars, top_exemplars
+from kerasal.receptive_field.exemplars.evolution_files import Evolution, read_evolution
+from kerasal.receptive_field.exemplars.exemplar_pages import draw_evolution, draw_exemplars, exemplar_table
+from kerasal.receptive_field.exemplars.feature_evolution import FeatureEvolution
+from kerasal.receptive_field.geometry.field_geometry import Field, field, fields
+from kerasal.receptive_field.patterns.comparison import CenterSurround, Comparison, center_surround, compare_patterns
+from kerasal.receptive_field.patterns.painter import patterns
+from kerasal.receptive_field.patterns.pattern_experiments import (
     Propagation,
-    center_surround,
-    compare_patterns,
+    propagation,
+    validate_pattern,
+    validate_patterns,
+)
+from kerasal.receptive_field.patterns.pattern_pages import (
     draw_comparison,
     draw_patterns,
     draw_propagation,
     draw_validation,
-    patterns,
-    propagation,
-    validate_pattern,
-    validate_patterns,
 )
 
 __all__ = [
@@ -70,5 +65,9 @@ __all__ = [
 _RENAMED = {"CentreSurround": "CenterSurround", "centre_surround": "center_surround"}
 
 
-def __getattr__(name: str):
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
     return _names.renamed_attribute(__name__, name, _RENAMED)

@@ -9,7 +9,7 @@ is used.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasal import _keras as _keras
 
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from kerasal.serving.signatures import Signature, kinds
 
 
-def __getattr__(name: str):
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
     if name in _ORIGIN:
         return getattr(importlib.import_module(_ORIGIN[name]), name)
     raise AttributeError(f"module 'kerasal.serving' has no attribute {name!r}; it has {', '.join(__all__)}")

@@ -25,7 +25,7 @@ from kerasal.models.image_model import ImageModel
 from kerasal.serving.endpoints import Endpoint
 from kerasal.serving.request_inputs import MAX_PIXELS
 from kerasal.serving.signatures import KINDS
-from kerasal.store import write_json
+from kerasal.store import plain, write_json
 
 import keras
 import tensorflow as tf
@@ -74,11 +74,12 @@ def _describe_signature(endpoint: Endpoint) -> dict[str, Any]:
     signature, function = endpoint.signature, endpoint.function
     kind = signature.kind
     spec = None if kind in KINDS else attribution.method_spec(kind)
+    large = {key: one for key, one in signature.options.items() if isinstance(one, np.ndarray) and one.size > 16}
     return {
         "kind": kind,
         "summary": spec.summary if spec else _SUMMARIES[kind],
         **({"reference": spec.reference, "signed": spec.signed} if spec else {}),
-        "options": {key: _to_plain(value) for key, value in signature.options.items()},
+        "options": plain({**signature.options, **{key: f"array {one.shape}" for key, one in large.items()}}),
         "inputs": {one.name: _describe_tensor(one) for one in function.structured_input_signature[0]},
         "outputs": {name: _describe_tensor(one) for name, one in function.structured_outputs.items()},
     }
@@ -87,12 +88,6 @@ def _describe_signature(endpoint: Endpoint) -> dict[str, Any]:
 def _describe_tensor(spec) -> dict[str, Any]:
     shape = [*spec.shape] if spec.shape.rank is not None else None
     return {"dtype": spec.dtype.name, "shape": shape and [size if size is None else int(size) for size in shape]}
-
-
-def _to_plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.size > 16:
-        return f"array {value.shape}"
-    return np.asarray(value).tolist() if isinstance(value, (np.ndarray, np.generic, tuple)) else value
 
 
 def read_description(path: pathlib.Path) -> dict[str, Any]:
@@ -117,15 +112,13 @@ def write_warmup(name: str, endpoints: list[Endpoint], path: pathlib.Path) -> No
 
 def prediction_log(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
     """Return a serialized ``PredictionLog`` with a ``PredictRequest``."""
-    log = _make_message_class()()
+    log: Any = _make_message_class()()
     request = log.predict_log.request
     request.model_spec.name = model
     request.model_spec.signature_name = signature
     for key, value in inputs.items():
-        value = np.asarray(value)
-        request.inputs[key] = tf.make_tensor_proto(
-            value.tolist() if value.dtype == object else value
-        ).SerializeToString()
+        listed = value.tolist() if value.dtype == object else value
+        request.inputs[key] = tf.make_tensor_proto(listed).SerializeToString()
     return log.SerializeToString(deterministic=True)
 
 
@@ -135,10 +128,7 @@ def _make_message_class():
     file = descriptor_pb2.FileDescriptorProto(name="kerasal_warmup.proto", package=_PACKAGE, syntax="proto3")
     _add_message(file, "ModelSpec", ("name", 1, _STRING, _ONE), ("signature_name", 3, _STRING, _ONE))
     request = _add_message(
-        file,
-        "PredictRequest",
-        ("model_spec", 1, "ModelSpec", _ONE),
-        ("inputs", 2, "PredictRequest.InputsEntry", _MANY),
+        file, "PredictRequest", ("model_spec", 1, "ModelSpec", _ONE), ("inputs", 2, "PredictRequest.InputsEntry", _MANY)
     )
     entry = request.nested_type.add(name="InputsEntry")
     entry.options.map_entry = True

@@ -25,7 +25,7 @@ class Witness(View):
 
     seen: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def run(self, inputs=None, **options):
+    def run(self, inputs: Any = None, **options: Any) -> Run:
         """Run the model as a view does; keep what it gives for the images themselves."""
         run = super().run(inputs, **options)
         if self._is_at_inputs(self.inputs if inputs is None else inputs):
@@ -33,7 +33,7 @@ class Witness(View):
             self.seen.update({name: one for name, one in kept.items() if one is not None and name not in self.seen})
         return run
 
-    def pin(self, at=None):
+    def pin(self, at: Any = None) -> Any:
         """Pin the top class as a view does; keep what decided it."""
         if self.structure == ("top",) and not isinstance(at, Run):
             at = self.seen["decided"] = self.run().given if at is None else at
@@ -54,46 +54,32 @@ def explain(
     logits: bool,
     options: dict[str, Any],
 ) -> dict[str, tf.Tensor]:
-    """Return the map of each input, and for each image the class that it explains and the model's score for it.
+    """Return the map of each input (``map``, or ``map_`` and its name), each image's class, its score and its label.
 
-    Args:
-        model: the model.
-        spec: the method.
-        inputs: model inputs, checked.
-        target: a class for all images, one for each (N,), or None for each image's top class.
-        output: which output is meant.
-        logits: explain the score before the last softmax or sigmoid.
-        options: the method's own, complete.
+    ``target`` is a class for all images, one for each (N,), or None for each image's top class; ``inputs`` are checked,
+    the method's own ``options`` complete.
     """
     rows = tf.shape(inputs[0])[0]
     classes = None if target is None else tf.broadcast_to(tf.cast(target, tf.int32), [rows])
     objective = top_class() if target is None else class_score(0)
     inputs = [tf.cast(one, tf.float32) for one in inputs]
-    parameters = [] if target is None else [classes]
+    parameters = [] if classes is None else [classes]
     view = Witness(model.keras_model, inputs, objective.structure, parameters, Settings(output, logits))
     found = [tf.cast(one, tf.float32) for one in spec.function(view, **options)]
     maps, more = found[: len(inputs)], found[len(inputs) :]
-    named = {name: _check_map(one, spec, options) for name, one in zip(map_names(model), maps, strict=True)}
+    names = [one.name for one in input_specs(model)]
+    names = ["map"] if len(names) == 1 else [f"map_{name}" for name in names]
+    named = {name: _check_map(one, spec, options) for name, one in zip(names, maps, strict=True)}
     named |= {name: one for name, one in zip(("gap",), more, strict=False)}
     prediction = _find_prediction(model, spec, view, options)
     if classes is None:
         classes = top_classes(view.seen.get("decided", view.seen.get("explained", prediction)))
     score = evaluate(("class",), [classes], prediction, {}, [])
-    return {**named, "class": classes, "score": score, **look_up_labels(model, classes)}
+    labels = {"label": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
+    return {**named, "class": classes, "score": score, **labels}
 
 
-def map_names(model: ImageModel) -> list[str]:
-    """Return ``map``, or for several inputs ``map_`` and the name of each."""
-    names = [spec.name for spec in input_specs(model)]
-    return ["map"] if len(names) == 1 else [f"map_{name}" for name in names]
-
-
-def look_up_labels(model: ImageModel, classes: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Return the names of classes as ``label``, where the classes have names."""
-    return {"label": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
-
-
-def _find_prediction(model: ImageModel, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> tf.Tensor:
+def _find_prediction(model: ImageModel, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> Any:
     """Return the output that is meant, (N, …, classes): of the images, or of ten crops together, or the middle one."""
     if "decided" in view.seen:
         return view.seen["decided"] / 10 if spec.any_size else view.seen["decided"]

@@ -1,21 +1,34 @@
-"""From a signature to a graph: ``ImageModel, Signature -> Endpoint``; the model's own scores are made here."""
+"""From a signature to a graph: ``ImageModel, Signature -> Endpoint``; scores and gaze maps are made here."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from kerasal import attribution, hooks
+from kerasal.attribution.method import MethodSpec
+from kerasal.gaze import Predictor
+from kerasal.gaze.predictor import AREA
+from kerasal.hooks.model_inputs import pack
 from kerasal.models.image_model import ImageModel
+from kerasal.models.model_files import named_outputs
+from kerasal.serving import graph_resize
 from kerasal.serving.attribution_endpoint import explain
-from kerasal.serving.gaze_endpoint import make_gaze
 from kerasal.serving.maximize_endpoint import make_ascent
-from kerasal.serving.request_inputs import check_index, check_rows, make_request_inputs
-from kerasal.serving.served_model import count_classes, run_model
+from kerasal.serving.request_inputs import (
+    RequestInputs,
+    check_index,
+    check_rows,
+    make_pixel_inputs,
+    make_request_inputs,
+)
+from kerasal.serving.served_model import count_classes, served_image
 from kerasal.serving.signatures import Signature
 
 import tensorflow as tf
 
+_MULTIPLE, _NARROW = 16, 16.0  # of kerasal.images.size_of_area
 _FEW = 5  # the default; a model of fewer classes shows all
 
 
@@ -26,13 +39,15 @@ def predict(model: ImageModel, inputs: list[tf.Tensor], *, output: str | int | N
         ``scores`` (N, classes), or each of several outputs by its name; or ``scores``, ``classes`` and, where the
         classes have names, ``labels``, (N, top) each, the largest first.
     """
-    outputs = run_model(model, inputs)
+    net = model.keras_model
+    with hooks.unchanged(net):
+        outputs = named_outputs(net, net(pack(net, inputs), training=False))
     if not top:
         if output is None:
             return outputs
-        return {"scores": hooks.select_output(model.keras_model, outputs, output)}
+        return {"scores": hooks.select_output(net, outputs, output)}
     only = next(iter(outputs.values()))
-    scores = only if len(outputs) == 1 else hooks.select_output(model.keras_model, outputs, output)
+    scores = only if len(outputs) == 1 else hooks.select_output(net, outputs, output)
     if scores.shape.rank != 2:
         raise ValueError(f"top= needs scores (N, classes); {model.name!r} gives {scores.shape}. Say top=0.")
     count = count_classes(model, output)
@@ -41,6 +56,46 @@ def predict(model: ImageModel, inputs: list[tf.Tensor], *, output: str | int | N
     values, classes = tf.math.top_k(tf.cast(scores, tf.float32), k=min(top, count))
     labels = {"labels": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
     return {"scores": values, "classes": classes, **labels}
+
+
+def make_gaze(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, RequestInputs]:
+    """Return the function of a ``gaze`` signature and what it takes.
+
+    It gives ``map``, float32 (N, h, w): what ``kerasal.gaze.Predictor`` calls raw, of the net's own size.
+
+    Raises:
+        ValueError: no gaze net, or one whose preprocessing is not known.
+    """
+    if model.preprocessing is None:
+        raise ValueError("A gaze signature needs preprocessing=, such as 'unit' for pixels of 0..1.")
+    size, on, target_range = options["size"], options["on"], options["target_range"]
+    if on == "inputs":
+        raise ValueError("gaze looks at photographs: on=image or on=bytes. serving_default takes float inputs.")
+    predictor = Predictor(model.keras_model, model.preprocessing, size=size, target_range=target_range)
+    if predictor.size is None and on == "image":
+        return _keep_proportions(predictor)
+    if predictor.size is None:  # files of many sizes make one batch
+        size = served_image(model)[:2]
+        predictor = Predictor(model.keras_model, model.preprocessing, size=size, target_range=target_range)
+    request = make_pixel_inputs(on, predictor.size, options["fit"])
+    return lambda images: {
+        "map": tf.debugging.check_numerics(predictor.forward(*request.read([images])), "The map")
+    }, request
+
+
+def _keep_proportions(predictor: Predictor) -> tuple[Callable, RequestInputs]:
+    """Look at each request's photographs in their own proportions, as the predictor does."""
+    request = make_pixel_inputs("image", None)
+
+    def run(images):
+        (images,) = request.read([images])
+        shape = tf.cast(tf.shape(images), tf.float64)
+        ratio = tf.clip_by_value(shape[2] / shape[1], 1 / _NARROW, _NARROW)
+        sides = tf.sqrt(AREA / ratio), tf.sqrt(AREA * ratio)
+        size = [tf.maximum(1, tf.cast(tf.round(side / _MULTIPLE), tf.int32)) * _MULTIPLE for side in sides]
+        return {"map": tf.debugging.check_numerics(predictor.forward(graph_resize.resize(images, size)), "The map")}
+
+    return run, request
 
 
 # The paper cuts crops of 224 out of images of 256.
@@ -70,30 +125,25 @@ def make_endpoint(model: ImageModel, signature: Signature) -> Endpoint:
         raise ValueError(f"The signature {signature.name!r} cannot be made: {error}") from error
 
 
-def _make_function(model: ImageModel, signature: Signature):
+def _make_function(model: ImageModel, signature: Signature) -> tuple[Any, list[tf.TensorSpec], Any]:
     """Return the function of a signature, the tensors that it takes, and an example of them."""
-    if signature.kind in attribution.list_methods():
-        return _make_attribution(model, signature)
-    if signature.kind == "maximize":
-        return *make_ascent(model, dict(signature.options)), None
-    if signature.kind == "gaze":
-        run, request = make_gaze(model, dict(signature.options))
-        return run, request.specs, request.example
-    return _make_prediction(model, signature)
-
-
-def _make_prediction(model: ImageModel, signature: Signature):
     options = dict(signature.options)
-    request = make_request_inputs(model, options["on"], size=options["size"], fit=options["fit"])
+    if signature.kind in attribution.list_methods():
+        return _make_attribution(model, attribution.method_spec(signature.kind), options)
+    if signature.kind == "maximize":
+        return *make_ascent(model, options), None
+    if signature.kind == "gaze":
+        run, request = make_gaze(model, options)
+    else:
+        request = make_request_inputs(model, options["on"], size=options["size"], fit=options["fit"])
 
-    def run(*tensors):
-        return predict(model, request.read(list(tensors)), output=options["output"], top=options["top"])
+        def run(*tensors):
+            return predict(model, request.read(list(tensors)), output=options["output"], top=options["top"])
 
     return run, request.specs, request.example
 
 
-def _make_attribution(model: ImageModel, signature: Signature):
-    spec, own = attribution.method_spec(signature.kind), dict(signature.options)
+def _make_attribution(model: ImageModel, spec: MethodSpec, own: dict[str, Any]):
     on, fit, size, target = (own.pop(name) for name in ("on", "fit", "size", "target"))
     output, logits = own.pop("output"), own.pop("logits")
     request = make_request_inputs(model, on, size=size, fit=fit, scale=_CROPS_SCALE if spec.any_size else 1.0)

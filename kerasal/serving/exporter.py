@@ -3,6 +3,7 @@
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from kerasal import preprocessing as conventions
 from kerasal.gaze.predictor import is_log_density
@@ -10,7 +11,7 @@ from kerasal.models.image_model import ImageModel
 from kerasal.models.opener import open_model
 from kerasal.process import check_process
 from kerasal.serving.assets import write_assets, write_warmup
-from kerasal.serving.endpoints import Endpoint, make_endpoint
+from kerasal.serving.endpoints import make_endpoint
 from kerasal.serving.served_model import input_specs
 from kerasal.serving.server import write_version
 from kerasal.serving.signatures import Signature, make_signatures
@@ -57,7 +58,7 @@ def export(
     return write(open_served(model_or_name, preprocessing, labels), path, signatures, version, name)
 
 
-def open_served(model_or_name, preprocessing, labels) -> ImageModel:
+def open_served(model_or_name: Any, preprocessing: Any, labels: Any) -> ImageModel:
     """Open what is exported, and check that its labels are as many as one of its outputs has classes.
 
     Raises:
@@ -87,7 +88,12 @@ def write(
     name = name or model.keras_model.name
     with write_version(pathlib.Path(path), name, version) as (temporary, written):
         endpoints = [make_endpoint(model, one) for one in chosen]
-        _save(endpoints, temporary)
+        # Raw variables: as Keras' own they load in Python alone.
+        module = tf.Module()
+        variables = {id(one): one for end in endpoints for one in end.function.variables}
+        setattr(module, "weights", list(variables.values()))  # noqa: B010  (no attribute of tf.Module's own)
+        functions = {one.signature.name: one.function for one in endpoints}
+        tf.saved_model.save(module, os.fspath(temporary), signatures=functions)
         write_assets(model, endpoints, temporary)
         write_warmup(name, endpoints, temporary)
     return written()
@@ -100,11 +106,3 @@ def default_signatures(model: ImageModel) -> list[str]:
     floats = all(spec.dtype == tf.float32 for spec in input_specs(model))
     on_images = ["predict_image", "predict_bytes"] if model.preprocessing is not None else []
     return ["serving_default", *on_images, *(["class_saliency"] if floats else [])]
-
-
-def _save(endpoints: list[Endpoint], path: pathlib.Path) -> None:
-    """Write the SavedModel with raw variables: as Keras' own they load in Python alone."""
-    module = tf.Module()
-    module.weights = list({id(one): one for end in endpoints for one in end.function.variables}.values())
-    functions = {one.signature.name: one.function for one in endpoints}
-    tf.saved_model.save(module, os.fspath(path), signatures=functions)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.hooks.view import Settings, View
-from kerasal.maximization.ascent import ascend, make_diversity
+from kerasal.maximization.ascent import Diversity, ascend, ascent_options
 from kerasal.maximization.canvas import canvas_shape
 from kerasal.maximization.maximizer import STRONGER
 from kerasal.maximization.parameterization import make_parameterization, start_parameters
@@ -39,14 +39,7 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
     space, gray_level = make_parameterization(recipe.parameterization, shape, model.preprocessing, options["clip"])
     facts = {"space": space, "convention": model.preprocessing, "gray_level": gray_level, "seed": options["seed"]}
     start = start_parameters(recipe.init, 1, copies=1, **facts)
-    settings = {
-        "parameterization": space,
-        "regularizers": recipe.regularizers,
-        "transforms": recipe.transforms,
-        "normalize": recipe.normalize,
-        "gray_level": gray_level,
-        "diversity": make_diversity(1, 0.0, None),
-    }
+    settings = ascent_options(recipe, space, gray_level, Diversity(1))
     plan = [recipe.steps, recipe.step_size, recipe.momentum, 0, options["seed"] % 2**24]
 
     def run(numbers):
@@ -59,24 +52,26 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
         images = tf.debugging.check_numerics(images, "The image")
         raw = images * tf.constant(gray_level)
         score = dataclasses.replace(view, inputs=[raw]).score()
-        score = _check_numbers(score, numbers, view.limits[0][1], name)
-        return {"image": draw_in_graph(raw, recipe, model.preprocessing), "score": score, "dead": ~alive}
+        with tf.control_dependencies([check_index(numbers, view.limits[0][1], name)]):  # those that there are
+            score = tf.identity(score)
+        drawn = draw_in_graph(raw, recipe, model.preprocessing)
+        return {"image": drawn, "score": score, "dead": tf.logical_not(alive)}
 
     return run, [tf.TensorSpec((None,), tf.int32, name)]
 
 
 def draw_in_graph(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -> tf.Tensor:
     """Turn model inputs into uint8 RGB in the graph: ``kerasal.maximization.result.to_pictures``."""
-    pixels = raw if raw.shape.rank == 4 else raw[..., None]
+    pixels = raw if raw.shape.rank == 4 else tf.expand_dims(raw, -1)
     if convention is not None:
-        pixels = pixels * np.float32(convention.std) + np.float32(convention.mean)
-        pixels = pixels[..., ::-1] if convention.bgr else pixels
+        pixels = pixels * np.array(convention.std, np.float32) + np.array(convention.mean, np.float32)
+        pixels = tf.reverse(pixels, [-1]) if convention.bgr else pixels
     if recipe.display == "contrast" or convention is None:
         centered = pixels - tf.reduce_mean(pixels, axis=(1, 2), keepdims=True)
         spread = tf.math.reduce_std(centered, axis=(1, 2, 3), keepdims=True)
         pixels = 255 * (0.5 + CONTRAST * centered / tf.where(spread > 0, spread, 1.0))
     drawn = tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
-    return drawn if drawn.shape[-1] == 3 else tf.repeat(drawn[..., :1], 3, axis=-1)
+    return drawn if drawn.shape[-1] == 3 else tf.repeat(drawn[:, :, :, :1], 3, axis=-1)
 
 
 def _ascend_twice(
@@ -87,7 +82,7 @@ def _ascend_twice(
 
     def climb(factor: float):
         parameters = tf.repeat(tf.constant(start * np.float32(factor)), rows, axis=0)
-        plans = tf.repeat(tf.constant(np.float32([plan])), rows, axis=0)
+        plans = tf.repeat(tf.constant([plan], tf.float32), rows, axis=0)
         here = dataclasses.replace(view, inputs=[parameters, tf.zeros_like(parameters), plans])
         _, _, images, _, alive = ascend(here, **settings)
         return images, alive > 0
@@ -98,10 +93,3 @@ def _ascend_twice(
     stronger, woken = tf.cond(tf.reduce_all(alive), lambda: (images, alive), lambda: climb(STRONGER))
     mine = tf.reshape(alive, [-1, *[1] * (images.shape.rank - 1)])
     return tf.where(mine, images, stronger), alive | woken
-
-
-def _check_numbers(score: tf.Tensor, numbers: tf.Tensor, bound: int, name: str) -> tf.Tensor:
-    """Return the score if the numbers are those of channels that there are."""
-    checked = check_index(numbers, bound, name)
-    with tf.control_dependencies([checked]):
-        return tf.identity(score)

@@ -57,9 +57,18 @@ def write(
     model: ImageModel, path: str | os.PathLike, signatures: "Iterable[str | Signature]", name: str | None
 ) -> list[pathlib.Path]:
     """Convert each signature, try it, and write the files, all or none; see ``export_onnx``."""
-    _need_converter()
-    chosen = make_signatures(signatures)
-    files = [_file(pathlib.Path(path), name or model.keras_model.name, one) for one in chosen]
+    try:
+        with quiet():
+            import onnx  # noqa: F401
+            import onnxruntime  # noqa: F401
+            import tf2onnx  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"ONNX needs {error.name}: python -m pip install 'kerasal[onnx]', or export a SavedModel."
+        ) from error
+    chosen, name = make_signatures(signatures), name or model.keras_model.name
+    names = [name if one.name == "serving_default" else f"{name}-{one.name}" for one in chosen]
+    files = [pathlib.Path(path) / f"{one}.onnx" for one in names]
     for file in files:
         if file.exists():
             raise FileExistsError(f"{file} exists. Remove it, or give another name.")
@@ -89,22 +98,6 @@ def _write_one(model: ImageModel, signature: Signature, file: pathlib.Path) -> N
     _describe(graph, model, endpoint)
     file.write_bytes(graph.SerializeToString())
     compare(endpoint, file)
-
-
-def _file(folder: pathlib.Path, name: str, signature: Signature) -> pathlib.Path:
-    return folder / (f"{name}.onnx" if signature.name == "serving_default" else f"{name}-{signature.name}.onnx")
-
-
-def _need_converter() -> None:
-    try:
-        with quiet():
-            import onnx  # noqa: F401
-            import onnxruntime  # noqa: F401
-            import tf2onnx  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"ONNX needs {error.name}: python -m pip install 'kerasal[onnx]', or export a SavedModel."
-        ) from error
 
 
 def _describe(graph, model: ImageModel, endpoint: Endpoint) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,6 @@ import tensorflow as tf
 
 OPSET = 18
 _TOLERANCE = 1e-3  # of the largest value: other kernels add in another order
-_WITHOUT_GRADIENTS = "the scores, occlusion and scorecam"
 # They pass on what they get; a forward pass has them too, such as the moments of a LayerNormalization.
 _FORWARD = {"DebugGradientIdentity", "PreventGradient", "StopGradient"}
 _GRADIENTS = {kind for kind in dir(tf.raw_ops) if "Grad" in kind} - _FORWARD
@@ -25,7 +25,7 @@ def refuse_gradients(endpoint: Endpoint) -> None:
     if gradients:
         raise ValueError(
             f"The signature {endpoint.signature.name!r} takes gradients ({', '.join(gradients)}), which is not "
-            f"possible in ONNX. Possible are {_WITHOUT_GRADIENTS}; or export a SavedModel."
+            "possible in ONNX. Possible are the scores, occlusion and scorecam; or export a SavedModel."
         )
 
 
@@ -49,7 +49,7 @@ def _operations(function) -> set[str]:
     return kinds
 
 
-def convert(endpoint: Endpoint):
+def convert(endpoint: Endpoint) -> Any:
     """Return the ``onnx.ModelProto`` of a signature.
 
     Raises:
@@ -105,18 +105,17 @@ def compare(endpoint: Endpoint, file: pathlib.Path) -> None:
 
     random = np.random.default_rng(0)
     feeds = {}
-    for key, one in endpoint.example.items():
+    for key, one in (endpoint.example or {}).items():
         shape = (2, *one.shape[1:])
-        feeds[key] = (
-            random.normal(size=shape).astype(one.dtype) if one.dtype.kind == "f" else np.zeros(shape, one.dtype)
-        )
+        values = random.normal(size=shape) if one.dtype.kind == "f" else np.zeros(shape)
+        feeds[key] = values.astype(one.dtype)
     expected = endpoint.function(*map(tf.constant, feeds.values()))
     try:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what it says is in the error
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         names = [one.name for one in session.get_outputs()]
-        found = dict(zip(names, session.run(names, feeds), strict=True))
+        found: dict[str, Any] = dict(zip(names, session.run(names, feeds), strict=True))
     except Exception as error:  # onnxruntime has its own classes of errors, all of Exception
         raise ValueError(f"onnxruntime cannot run the signature {endpoint.signature.name!r}: {error}") from error
     for key, tensor in expected.items():

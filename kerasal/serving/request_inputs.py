@@ -8,7 +8,7 @@ is read as 0 on a GPU. The size of an encoded image is read before it is decoded
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,15 +20,10 @@ from kerasal.serving.served_model import input_specs, served_image
 import tensorflow as tf
 
 
-def check_shape(tensor: tf.Tensor, shape: tuple, name: str) -> tf.Tensor:
+def check_shape(tensor: tf.Tensor, shape: Any, name: str | None) -> tf.Tensor:
     """Return ``tensor`` if it has this shape and at least one row."""
     tensor = tf.ensure_shape(tensor, shape)
     return require(tf.shape(tensor)[0] > 0, f"{name} holds no rows; expected at least one.", tensor)
-
-
-def check_finite(tensor: tf.Tensor, name: str) -> tf.Tensor:
-    """Return ``tensor`` if its numbers are finite; what holds no floating-point numbers passes."""
-    return tf.debugging.check_numerics(tensor, name) if tensor.dtype.is_floating else tensor
 
 
 def check_index(tensor: tf.Tensor, count: int, name: str) -> tf.Tensor:
@@ -37,7 +32,7 @@ def check_index(tensor: tf.Tensor, count: int, name: str) -> tf.Tensor:
     return require(inside, f"{name} is from 0 to {count - 1}.", tensor, shown=tensor)
 
 
-def check_rows(first: tf.Tensor, tensor: tf.Tensor, name: str) -> tf.Tensor:
+def check_rows(first: tf.Tensor, tensor: tf.Tensor, name: str | None) -> tf.Tensor:
     """Return ``tensor`` if it has as many rows as ``first``."""
     rows = tf.shape(first)[0]
     return require(tf.shape(tensor)[0] == rows, f"{name} needs a row for each row of the first input.", tensor)
@@ -46,22 +41,14 @@ def check_rows(first: tf.Tensor, tensor: tf.Tensor, name: str) -> tf.Tensor:
 def require(condition: tf.Tensor, message: str, tensor: tf.Tensor, shown: tf.Tensor | None = None) -> tf.Tensor:
     """Return ``tensor`` if the condition holds; otherwise the request fails with the message."""
     # The device is named because an assertion holds strings, which no GPU has.
-    with _on_cpu():
+    with tf.device("CPU:0") if tf.config.list_physical_devices("GPU") else contextlib.nullcontext():
         said = [message] if shown is None else [message, "Received:", shown]
         checked = tf.debugging.Assert(condition, said, summarize=8)
     with tf.control_dependencies([checked] if checked is not None else []):
         return tf.identity(tensor)
 
 
-@contextlib.contextmanager
-def _on_cpu():
-    if tf.config.list_physical_devices("GPU"):
-        with tf.device("CPU:0"):
-            yield
-    else:
-        yield
-
-
+Fit = Literal["crop", "stretch"]
 MAX_PIXELS = 50_000_000
 """The pixels that an encoded image may have; more are refused before decoding, which takes 3 or 4 bytes for each."""
 
@@ -75,28 +62,22 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
     # A PNG shorter than its header would be named, with all its bytes, by the operation that reads the header.
     is_png = (tf.strings.substr(contents, 0, len(_PNG)) == _PNG) & (tf.strings.length(contents) >= _PNG_HEADER)
     is_jpeg = tf.strings.substr(contents, 0, len(_JPEG)) == _JPEG
-    known = "Expected the bytes of a JPEG or PNG file."
-    contents = require(is_png | is_jpeg, known, contents)
-    size = tf.cond(is_png, lambda: _png_size(contents), lambda: _jpeg_size(contents))
+    contents = require(is_png | is_jpeg, "Expected the bytes of a JPEG or PNG file.", contents)
+    size = tf.cond(
+        is_png,  # width and height stand in the header, which by the standard comes first
+        lambda: tf.io.decode_raw(tf.strings.substr(contents, 16, 8), tf.int32, little_endian=False),
+        lambda: tf.image.extract_jpeg_shape(contents)[:2],
+    )
     pixels = tf.reduce_prod(tf.cast(size, tf.float64))
     limit = f"An image has from 1 pixel to {MAX_PIXELS // 10**6} megapixels."
     fits = (tf.reduce_min(size) > 0) & (pixels <= MAX_PIXELS)
     contents = require(fits, limit, contents, shown=size)
-    image = tf.cond(is_png, lambda: _decode_png(contents), lambda: _decode_jpeg(contents))
+    image = tf.cond(
+        is_png,
+        lambda: _decode_png(contents),
+        lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
+    )
     return tf.ensure_shape(image, (None, None, 3))
-
-
-def _png_size(contents):
-    """Read width and height from the header, which by the standard comes first."""
-    return tf.io.decode_raw(tf.strings.substr(contents, 16, 8), tf.int32, little_endian=False)
-
-
-def _jpeg_size(contents):
-    return tf.image.extract_jpeg_shape(contents)[:2]
-
-
-def _decode_jpeg(contents):
-    return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _decode_png(contents):
@@ -104,7 +85,7 @@ def _decode_png(contents):
     image = tf.io.decode_png(contents)
     channels = tf.shape(image)[2]
     color = tf.cond(channels < 3, lambda: tf.repeat(image[..., :1], 3, axis=2), lambda: image[..., :3])
-    return tf.cond(channels % 2 == 0, lambda: _lay_on_white(color, image[..., -1:]), lambda: color)
+    return tf.cond(tf.math.floormod(channels, 2) == 0, lambda: _lay_on_white(color, image[..., -1:]), lambda: color)
 
 
 def _lay_on_white(color, cover):
@@ -118,11 +99,11 @@ class RequestInputs:
 
     specs: list[tf.TensorSpec]
     read: Callable[[list[tf.Tensor]], list[tf.Tensor]]
-    example: dict[str, Any]
+    example: dict[Any, Any]
 
 
 def make_request_inputs(
-    model: ImageModel, on: str, *, size: tuple[int, int] | None = None, fit: str = "crop", scale: float = 1.0
+    model: ImageModel, on: str, *, size: tuple[int, int] | None = None, fit: Fit = "crop", scale: float = 1.0
 ) -> RequestInputs:
     """Return what one signature takes, and how that becomes model inputs.
 
@@ -145,17 +126,35 @@ def make_request_inputs(
         )
     height, width, channels = served_image(model, size)
     size = round(scale * height), round(scale * width)
-    return make_pixel_inputs(on, size, fit, _make_finish(model.preprocessing, channels))
+    convention = model.preprocessing
+
+    def finish(pixels):
+        if channels == 3:
+            return to_inputs(pixels, convention)
+        luma = tf.tensordot(tf.cast(pixels, tf.float32), tf.constant([0.299, 0.587, 0.114]), axes=1)
+        gray = to_inputs(tf.cast(tf.round(luma), tf.uint8)[..., tf.newaxis], convention)
+        return gray if channels else tf.squeeze(gray, -1)
+
+    return make_pixel_inputs(on, size, fit, finish)
 
 
 def make_pixel_inputs(
-    on: str, size: tuple[int, int] | None, fit: str = "crop", finish: Callable = lambda pixels: pixels
+    on: str, size: tuple[int, int] | None, fit: Fit = "crop", finish: Callable = lambda pixels: pixels
 ) -> RequestInputs:
     """Return the reading of uint8 RGB images (N, height, width, 3), through ``finish``; no ``size``: they keep theirs.
 
     ``on`` is ``"image"``, or ``"bytes"``, which needs a size.
     """
-    return _read_images(size, fit, finish) if on == "image" else _read_files(size, fit, finish)
+    if on == "bytes":
+        return _read_files(size, fit, finish)
+    spec = tf.TensorSpec((None, None, None, 3), tf.uint8, "images")
+
+    def read(tensors):
+        images = check_shape(tensors[0], spec.shape, spec.name)
+        images = require(tf.size(images) > 0, "images hold no pixels.", images)
+        return [finish(images if size is None else graph_resize.fit_image(images, size, fit))]
+
+    return RequestInputs([spec], read, {"images": np.full((1, *(size or (240, 320)), 3), 127, np.uint8)})
 
 
 def to_inputs(pixels: tf.Tensor, convention: Preprocessing) -> tf.Tensor:
@@ -163,11 +162,11 @@ def to_inputs(pixels: tf.Tensor, convention: Preprocessing) -> tf.Tensor:
 
     TensorFlow may divide by multiplying, which is not the same to the last bit.
     """
-    channels = pixels.shape[-1]
+    channels = int(pixels.shape[-1] or 0)
     table = convention.apply(np.repeat(np.arange(256.0)[:, None, None], channels, axis=2))[:, 0]
     order = range(channels)[::-1] if convention.bgr else range(channels)
-    numbers = tf.cast(pixels, tf.int32)
-    return tf.stack([tf.gather(table[:, i], numbers[..., source]) for i, source in enumerate(order)], axis=-1)
+    planes = tf.unstack(tf.cast(pixels, tf.int32), channels, axis=-1)
+    return tf.stack([tf.gather(table[:, i], planes[source]) for i, source in enumerate(order)], axis=-1)
 
 
 def _read_arrays(model: ImageModel, size, any_size: bool) -> RequestInputs:
@@ -182,22 +181,12 @@ def _read_arrays(model: ImageModel, size, any_size: bool) -> RequestInputs:
         checked = [check_shape(one, spec.shape, spec.name) for one, spec in zip(tensors, specs, strict=True)]
         first = checked[0]
         rows = [check_rows(first, one, spec.name) for one, spec in zip(checked[1:], specs[1:], strict=True)]
-        return [check_finite(one, spec.name) for one, spec in zip([first, *rows], specs, strict=True)]
+        named = zip([first, *rows], specs, strict=True)
+        return [tf.debugging.check_numerics(x, one.name) if x.dtype.is_floating else x for x, one in named]
 
     shapes = [[1, *(side or 224 for side in spec.shape[1:])] for spec in specs]
     zeros = {spec.name: np.zeros(shape, spec.dtype.as_numpy_dtype) for spec, shape in zip(specs, shapes, strict=True)}
     return RequestInputs(specs, read, zeros)
-
-
-def _read_images(size, fit, finish) -> RequestInputs:
-    spec = tf.TensorSpec((None, None, None, 3), tf.uint8, "images")
-
-    def read(tensors):
-        images = check_shape(tensors[0], spec.shape, spec.name)
-        images = require(tf.size(images) > 0, "images hold no pixels.", images)
-        return [finish(images if size is None else graph_resize.fit_image(images, size, fit))]
-
-    return RequestInputs([spec], read, {"images": np.full((1, *(size or (240, 320)), 3), 127, np.uint8)})
 
 
 def _read_files(size, fit, finish) -> RequestInputs:
@@ -214,14 +203,3 @@ def _read_files(size, fit, finish) -> RequestInputs:
 
     gray = tf.io.encode_jpeg(np.full((*size, 3), 127, np.uint8)).numpy()
     return RequestInputs([spec], read, {"image_bytes": np.array([gray], dtype=object)})
-
-
-def _make_finish(convention: Preprocessing, channels: int) -> Callable:
-    def finish(pixels):
-        if channels == 3:
-            return to_inputs(pixels, convention)
-        luma = tf.tensordot(tf.cast(pixels, tf.float32), tf.constant([0.299, 0.587, 0.114]), axes=1)
-        gray = to_inputs(tf.cast(tf.round(luma), tf.uint8)[..., None], convention)
-        return gray if channels else gray[..., 0]
-
-    return finish

@@ -1,9 +1,9 @@
 """A model in a graph that is exported: the tensors that it takes, the image, its classes and its run."""
 
-from kerasal.hooks import select_output, unchanged
-from kerasal.hooks.model_inputs import pack
+from typing import Any
+
+from kerasal.hooks import select_output
 from kerasal.models.image_model import ImageModel
-from kerasal.models.model_files import named_outputs
 
 import tensorflow as tf
 
@@ -55,19 +55,13 @@ def count_classes(model: ImageModel, output: str | int | None) -> int:
         ValueError: several outputs and none named, or one whose number of classes is open.
     """
     shapes = model.output_shapes
-    shape = next(iter(shapes.values())) if len(shapes) == 1 else select_output(model.keras_model, dict(shapes), output)
+    named: dict[str, Any] = dict(shapes)
+    shape = next(iter(named.values())) if len(named) == 1 else select_output(model.keras_model, named, output)
     if not shape or shape[-1] is None:
         raise ValueError(f"{model.name!r} gives {(None, *shape)}: an output without a number of classes.")
     return shape[-1]
 
 
-def run_model(model: ImageModel, inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Run the model at inference; return its outputs by name."""
-    keras_model = model.keras_model
-    with unchanged(keras_model):
-        return named_outputs(keras_model, keras_model(pack(keras_model, inputs), training=False))
-
-
-def _dtype(tensor) -> tf.DType:
+def _dtype(tensor: Any) -> tf.DType:
     dtype = tf.as_dtype(tensor.dtype)
     return tf.float32 if dtype.is_floating else dtype

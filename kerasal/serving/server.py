@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 
 from kerasal.checks import check_int
+from kerasal.files import read_umask
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -40,7 +41,7 @@ def write_version(
         raise type(error)(error.errno, f"cannot write into {folder}: {error.strerror}") from error
     try:
         yield temporary, lambda: place[0]
-        os.chmod(temporary, 0o777 & ~_read_umask())  # mkdtemp makes folders that only their owner can read
+        os.chmod(temporary, 0o777 & ~read_umask())  # mkdtemp makes folders that only their owner can read
         place.append(_rename(temporary, folder, version))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -66,12 +67,6 @@ def _rename(temporary: pathlib.Path, folder: pathlib.Path, version: int | None) 
         except OSError as error:
             if version is not None or not target.exists():
                 raise OSError(error.errno, f"cannot write {target}: {error.strerror}") from error
-
-
-def _read_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 IMAGE = "tensorflow/serving"
@@ -122,11 +117,9 @@ def binary_command(folder: pathlib.Path, rest_port: int, grpc_port: int) -> list
 
 def has_image() -> bool:
     """Tell whether Docker runs here and holds the server's image, so that nothing would be downloaded."""
-    if shutil.which("docker") is None:
-        return False
     try:
         done = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.TimeoutExpired):  # no Docker, or none that answers
         return False
     return done.returncode == 0
 
@@ -140,7 +133,7 @@ def choose_command(folder: pathlib.Path, rest_port: int, grpc_port: int, *, ever
     Raises:
         RuntimeError: no server is installed, or only one reachable from elsewhere; the error says what to do.
     """
-    docker, bare = (make(folder, rest_port, grpc_port) for make in (docker_command, binary_command))
+    docker, bare = docker_command(folder, rest_port, grpc_port), binary_command(folder, rest_port, grpc_port)
     if bare is not None and everywhere:
         return bare
     if has_image():

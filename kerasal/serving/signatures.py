@@ -26,11 +26,10 @@ KINDS = (*_PREDICTIONS, "maximize", "gaze")
 """The kinds of signatures beside the attribution methods."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_Size = tuple[int, int] | None
 _SHARED = {
     "on": (Literal["inputs", "image", "bytes"], "inputs"),
     "fit": (Literal["crop", "stretch"], "crop"),
-    "size": (_Size, None),
+    "size": (tuple[int, int] | None, None),
 }
 _TARGETED = {"output": (str | int | None, None), "logits": (bool, True), "target": (str | int, "top")}
 _MAXIMIZE = (

@@ -11,8 +11,7 @@ from atlas_pages import Page, check_links
 import kerasal
 from kerasal import atlas, images
 from kerasal.atlas import atlas_plan, build_atlas, exemplar_records, maximized
-from kerasal.atlas.anatomy import choose_layers, draw_wires, list_layers, sample
-from kerasal.atlas.atlas_model import atlas_digest, atlas_model
+from kerasal.atlas.anatomy import atlas_digest, atlas_model, choose_layers, draw_wires, list_layers, sample
 from kerasal.atlas.atlas_store import Store, check_folder
 
 import keras

@@ -1,7 +1,7 @@
 """What can be run over many images: a kind opens the model once and makes rows and pictures of photographs."""
 
 import importlib
-import pathlib
+from typing import Any
 
 from kerasal.batch.batch_job import Job
 from kerasal.names import unknown_name_message
@@ -31,7 +31,7 @@ def check_method(name: str) -> None:
         raise ValueError(unknown_name_message(name, methods(), "method"))
 
 
-def open_kind(job: Job):
+def open_kind(job: Job) -> Any:
     """Load the model of a job and return its ``Kind``.
 
     Raises:
@@ -47,10 +47,3 @@ def open_kind(job: Job):
             f"started ({job.model_sha[:12]}). Workers need the same file; save a net with random weights to one first."
         )
     return kind
-
-
-def photograph() -> pathlib.Path:
-    """Return a photograph that ships, to try a job on."""
-    from kerasal.models.opener import PHOTOGRAPHS  # lazy: it loads TensorFlow
-
-    return PHOTOGRAPHS[0]

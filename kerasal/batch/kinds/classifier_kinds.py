@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal import attribution, objectives
+from kerasal import attribution, images, objectives
 from kerasal.batch.batch_job import Job
 from kerasal.batch.kinds.kind import Classified, Ready, refuse_options
 from kerasal.labels import short
@@ -14,25 +14,19 @@ from kerasal.localization import find_objects
 from kerasal.localization.box_pictures import draw_localizations
 
 _TOP, _SIDE = 5, 240
+_CLASS = {"class": "int32", "label": "string", "score": "float32"}
 
 
 class Prediction(Classified):
     """Outputs as the model gives them."""
 
-    columns: Mapping[str, str] = {
-        "class": "int32",
-        "label": "string",
-        "score": "float32",
-        "shape": "list<int32>",
-        "output": "list<float32>",
-    }
+    columns: Mapping[str, str] = {**_CLASS, "shape": "list<int32>", "output": "list<float32>"}
 
     def __init__(self, job: Job):
         refuse_options(job, ())
         super().__init__(job)
 
     def run(self, ready: Sequence[Ready]) -> list[list[dict[str, Any]]]:
-        """Return the output for each image."""
         outputs = self.outputs(ready)
         bad = ~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
         if bad.any():
@@ -45,17 +39,14 @@ class Prediction(Classified):
 
     def draw(self, ready: Ready, rows: Sequence[dict[str, Any]]) -> np.ndarray:
         """Write the top classes under the photograph."""
-        from kerasal import images
-        from kerasal.labels import short
-
         values = rows[0]["output"]
         if values.ndim != 1:
             raise ValueError(f"An output of shape {values.shape} has no picture: write parquet or npz.")
         order = np.argsort(-values, kind="stable")[:_TOP]
         text = ", ".join(f"{short(self.opened.labels, int(i))} {values[i]:.3g}" for i in order)
         scale = max(1.0, _SIDE / ready.picture.shape[1])
-        size = tuple(round(scale * side) for side in ready.picture.shape[:2])
-        return images.caption(images.resize(ready.picture, size), text)
+        height, width = (round(scale * side) for side in ready.picture.shape[:2])
+        return images.caption(images.resize(ready.picture, (height, width)), text)
 
 
 _FRAME = 256 / 224  # a method that cuts crops gets them out of 256 pixels, as the paper does
@@ -64,13 +55,7 @@ _FRAME = 256 / 224  # a method that cuts crops gets them out of 256 pixels, as t
 class Attribution(Classified):
     """Maps as ``kerasal.attribution`` makes them, pictures as ``kerasal attribute`` draws them."""
 
-    columns: Mapping[str, str] = {
-        "class": "int32",
-        "label": "string",
-        "score": "float32",
-        "shape": "list<int32>",
-        "map": "list<float32>",
-    }
+    columns: Mapping[str, str] = {**_CLASS, "shape": "list<int32>", "map": "list<float32>"}
 
     def __init__(self, job: Job):
         self.spec = attribution.method_spec(job.method)
@@ -89,17 +74,9 @@ class Attribution(Classified):
         return ready
 
     def run(self, ready: Sequence[Ready]) -> list[list[dict[str, Any]]]:
-        """Return a map for each image."""
         inputs = np.concatenate([one.inputs for one in ready])
-        method = getattr(attribution, self.spec.name)
-        found = method(
-            self.opened.keras_model,
-            inputs,
-            self.target,
-            output=self.job.output,
-            logits=self.job.logits,
-            **self.job.options,
-        )
+        options = {"output": self.job.output, "logits": self.job.logits, **self.job.options}
+        found = getattr(attribution, self.spec.name)(self.opened.keras_model, inputs, self.target, **options)
         maps, *more = found if isinstance(found, tuple) else (found,)
         rows = [{} for _ in ready] if self.job.channel else self.classes(self.outputs(ready))
         for row, values in zip(rows, maps, strict=True):
@@ -127,15 +104,13 @@ class Attribution(Classified):
         )
 
 
+_EDGES = ("x_min", "y_min", "x_max", "y_max")
+
+
 class Localization(Classified):
     """Boxes as ``kerasal.localization`` finds them, pictures as ``kerasal localize`` draws them."""
 
-    columns: Mapping[str, str] = {
-        "class": "int32",
-        "label": "string",
-        "score": "float32",
-        **{name: "int32" for name in ("x_min", "y_min", "x_max", "y_max")},
-    }
+    columns: Mapping[str, str] = {**_CLASS, **dict.fromkeys(_EDGES, "int32")}
 
     def __init__(self, job: Job):
         if job.channel is not None:
@@ -147,16 +122,11 @@ class Localization(Classified):
         self.opened.show(photograph)
         return photograph
 
-    def fits(self, first: Any, other: Any) -> bool:
-        """Localize one image after the other."""
-        return False
-
     def at_once(self, ready: np.ndarray) -> int:
         """Localize one image after the other."""
         return 1
 
     def run(self, ready: Sequence[np.ndarray]) -> list[list[dict[str, Any]]]:
-        """Return a row for each class."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a map without any evidence: the whole image is the guess
             return [[self._row(one) for one in self._find(photograph)] for photograph in ready]
@@ -170,15 +140,10 @@ class Localization(Classified):
 
     def _find(self, photograph: np.ndarray) -> list:
         classes = {} if self.number is None else {"classes": [self.number]}
-        return find_objects(
-            self.opened.keras_model,
-            photograph,
-            preprocessing=self.opened.preprocessing,
-            output=self.job.output,
-            **{**self.job.options, **classes},
-        )
+        options = {"preprocessing": self.opened.preprocessing, "output": self.job.output, **self.job.options, **classes}
+        return find_objects(self.opened.keras_model, photograph, **options)
 
     def _row(self, one) -> dict[str, Any]:
-        sides = zip(("x_min", "y_min", "x_max", "y_max"), one.box, strict=True)
+        sides = zip(_EDGES, one.box, strict=True)
         row = {"class": one.number, "label": self.name(one.number), "score": one.score}
         return {**row, **{name: int(side) for name, side in sides}, "found": one}

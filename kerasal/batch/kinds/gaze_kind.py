@@ -50,20 +50,18 @@ class Gaze(Kind):
         scale = self.side / max(photograph.shape[:2]) if self.side else 1
         if scale >= 1:
             return photograph
-        return images.resize(photograph, tuple(max(1, round(scale * side)) for side in photograph.shape[:2]))
+        height, width = (max(1, round(scale * side)) for side in photograph.shape[:2])
+        return images.resize(photograph, (height, width))
 
     def fits(self, first: Any, other: Any) -> bool:
-        """Run photographs of one size at once."""
         return first.shape == other.shape
 
     def at_once(self, ready: np.ndarray) -> int:
-        """Run a few."""
         return 4
 
     def run(self, ready: Sequence[np.ndarray]) -> list[list[dict[str, Any]]]:
-        """Return a map for each photograph."""
         predictions = predict_many(ready, self.predictor, postprocess=self.postprocess)
-        return [[{"shape": np.int32(one.map.shape), "map": one.map}] for one in predictions]
+        return [[{"shape": np.array(one.map.shape, np.int32), "map": one.map}] for one in predictions]
 
     def draw(self, ready: np.ndarray, rows: Sequence[dict[str, Any]]) -> np.ndarray:
         """Lay out the photograph, the map, and the map on the photograph."""

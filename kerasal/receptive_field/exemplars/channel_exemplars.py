@@ -9,14 +9,16 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal import hooks
+from kerasal import preprocessing as conventions
 from kerasal.checks import check_choice, check_int
+from kerasal.digests import digest, digest_files
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Files, ImageSource, open_source
 from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
-from kerasal.receptive_field.exemplars.exemplar_search import Journal, Ranking, Search, digest_search
+from kerasal.receptive_field.exemplars.exemplar_search import Journal, Ranking, Search
 from kerasal.receptive_field.exemplars.projection import check_projection, project
 from kerasal.receptive_field.geometry.field_geometry import GRAY, Field, cut_box, remember_field, window
 
@@ -66,7 +68,7 @@ class Exemplars:
 
 
 def reconstruct(
-    model,
+    model: keras.Model,
     layer: str,
     channels: list[int],
     ranking: Ranking,
@@ -115,16 +117,13 @@ def _read_chunks(wanted: list[tuple[int, int, int]], source: ImageSource) -> Ite
     values = max(1, int(np.prod(source.shape)) // _MORE)
     size = chunk_size([np.broadcast_to(0.0, (1, values))])
     again = source.again(list(dict.fromkeys(number for number, _, _ in wanted)))
-    part, inputs, current, one = [], [], None, None
-    for entry in wanted:
-        if entry[0] != current:
-            current, one = entry[0], next(again)
-        part.append(entry)
-        inputs.append(one)
-        if len(part) == size:
-            yield part, np.stack(inputs)
-            part, inputs = [], []
-    if part:
+    current, one = -1, np.empty(0)
+    for start in range(0, len(wanted), size):
+        part, inputs = wanted[start : start + size], []
+        for number, _, _ in part:
+            if number != current:
+                current, one = number, next(again)
+            inputs.append(one)
         yield part, np.stack(inputs)
 
 
@@ -186,15 +185,27 @@ def top_exemplars(
     channels = check_channels(channel)
     check_int("k", k)
     check_choice("rule", rule, hooks.RULES)
-    source = open_source(images, ImageModel(model, preprocessing, size=size, fit=fit))
+    convention = None if preprocessing is None else conventions.get(preprocessing)
+    source = open_source(images, ImageModel(model, convention, size=size, fit=fit))
     remember_field(model, path, source.shape[:2])  # refuses what has no field before the long pass
     check_projection(model, path, channels, source.shape, rule)
     kept = None
     if journal is not None:
-        kept = Journal(journal, _digest(source, layer=path, channels=channels, k=int(k)))
+        if not isinstance(source, Files):
+            raise ValueError(
+                "A journal is for image files, which can be read again. Leave it out for arrays and streams."
+            )
+        paths = [one for one, _ in hooks.layers(model)]  # they say which layer the settings name
+        settings = {"layer": path, "channels": channels, "k": int(k), **source.settings}
+        kept = Journal(journal, digest(hooks.digest_model(model), paths, digest_files(source.files), settings))
     search = Search(model, path, channels, int(k), source, batch_size, kept)
     ranking = search.run(progress)
-    _warn_of_few(source, search.seen, k)
+    if source.skipped:
+        warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=2)
+    if search.seen < k:
+        warnings.warn(
+            f"There are only {search.seen} images for k={k}, so there are {search.seen} exemplars.", stacklevel=2
+        )
     geometry = remember_field(model, path, source.shape[:2])
     results = reconstruct(model, path, channels, ranking, source, geometry, rule, progress=progress, seen=search.seen)
     if kept:
@@ -210,16 +221,3 @@ def check_channels(channel: int | Sequence[int]) -> list[int]:
     if array.min() < 0:
         raise ValueError(f"Channels count from 0. Received: {channel!r}.")
     return array.tolist()
-
-
-def _digest(source: ImageSource, **settings) -> str:
-    if not isinstance(source, Files):
-        raise ValueError("A journal is for image files, which can be read again. Leave it out for arrays and streams.")
-    return digest_search(source.model.keras_model, source.files, settings | source.settings)
-
-
-def _warn_of_few(source: ImageSource, seen: int, k: int) -> None:
-    if source.skipped:
-        warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=3)
-    if seen < k:
-        warnings.warn(f"There are only {seen} images for k={k}, so there are {seen} exemplars.", stacklevel=3)

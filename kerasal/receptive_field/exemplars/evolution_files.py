@@ -1,4 +1,4 @@
-"""The files of a feature evolution: one ``epoch-0005.npz`` an epoch, each whole by itself, and read back together."""
+"""What is kept of chosen epochs of a training, ``epoch-0005.npz`` each; read back together; what keeps it."""
 
 import contextlib
 import dataclasses
@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.channel_exemplars import Exemplars
 from kerasal.store import Arrays, Damaged, Store, plain, reading_arrays, write_arrays
+
+import keras
+import tensorflow as tf
 
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")
 _Read = TypeVar("_Read")
@@ -104,6 +107,54 @@ class EpochStore(Store):
         return found
 
 
+class EpochWatcher(keras.callbacks.Callback):
+    """A callback that keeps something after chosen epochs; epoch 0 is before the first step.
+
+    ``on_train_begin`` of a subclass settles ``_settings``, which decide what is kept, after it has tried what can fail.
+    ``ahead`` is as in ``EpochStore.begin``; ``subject`` begins the warning that an epoch could not be kept.
+    """
+
+    subject = ""
+    model: keras.Model  # while it is trained
+    _settings: dict[str, Any]
+
+    def __init__(self, store: EpochStore, *, ahead: int = 1, overwrite: bool = False):
+        super().__init__()
+        self.folder, self._store, self._ahead, self._overwrite = store.folder, store, ahead, overwrite
+        self._began = False
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Before the first epoch of this run: look at what the folder holds, and keep epoch 0 if it is chosen."""
+        if not self._began:
+            self._began = True
+            self._store.begin(epoch, self._settings, ahead=self._ahead, overwrite=self._overwrite)
+            if epoch == 0 and self._is_chosen(0):
+                self._keep(0)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Keep this epoch if it is one of the chosen; Keras counts epochs from 0."""
+        if self._is_chosen(epoch + 1):
+            self._keep(epoch + 1)
+
+    def _is_chosen(self, epoch: int) -> bool:
+        raise NotImplementedError
+
+    def _write(self, epoch: int) -> None:
+        """Store one epoch, and draw the strips."""
+        raise NotImplementedError
+
+    def _keep(self, epoch: int) -> None:
+        """Store one epoch and draw the strips; whatever fails now must not cost the training."""
+        try:
+            self._write(epoch)
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = str(error).rstrip(".")
+            warnings.warn(
+                f"{self.subject} after epoch {epoch} could not be stored and drawn: {reason}. The training goes on.",
+                stacklevel=2,
+            )
+
+
 def epoch_contents(found: Sequence[Exemplars], settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the arrays and the facts by which an epoch of an evolution is stored."""
     arrays = {f"{name}_{i}": getattr(one, name) for i, one in enumerate(found) for name in _FIELDS}
@@ -133,7 +184,8 @@ def read_evolution(folder: str | os.PathLike) -> Evolution:
     read = store.read(lambda stored: (stored.facts()["settings"], _exemplars(stored)))
     if not read:
         raise ValueError(f"None of the {count} stored epochs in {os.fspath(folder)} can be read.")
-    settings, found = ({epoch: one[part] for epoch, one in read.items()} for part in (0, 1))
+    settings = {epoch: one for epoch, (one, _) in read.items()}
+    found = {epoch: one for epoch, (_, one) in read.items()}
     last = max(found)
     differing = [epoch for epoch in found if settings[epoch] != settings[last]]
     if differing:
@@ -148,7 +200,8 @@ def read_evolution(folder: str | os.PathLike) -> Evolution:
 def _exemplars(stored: Arrays) -> list[Exemplars]:
     """Return the exemplars, one a feature, of one stored epoch."""
     facts = stored.facts()
-    convention = facts["settings"]["preprocessing"]
+    known = facts["settings"]["preprocessing"]
+    convention = known and Preprocessing(known["name"], tuple(known["mean"]), tuple(known["std"]), known["bgr"])
     return [
         Exemplars(
             layer=layer,
@@ -157,11 +210,7 @@ def _exemplars(stored: Arrays) -> list[Exemplars]:
             **{name: stored[f"{name}_{i}"] for name in _FIELDS},
             seen=facts["seen"],
             skipped=[],
-            preprocessing=None if convention is None else _convention(convention),
+            preprocessing=convention,
         )
         for i, ((layer, channel), names) in enumerate(zip(facts["features"], facts["names"], strict=True))
     ]
-
-
-def _convention(facts: dict[str, Any]) -> Preprocessing:
-    return Preprocessing(facts["name"], tuple(facts["mean"]), tuple(facts["std"]), facts["bgr"])

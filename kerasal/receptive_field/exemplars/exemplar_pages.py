@@ -67,7 +67,7 @@ def draw_reconstruction(reconstruction: np.ndarray, convention: Preprocessing | 
     """
     values = np.where(np.isfinite(reconstruction), reconstruction, 0)  # a net that overflows responds to nothing
     if convention is not None:
-        values = values * np.float32(convention.std)
+        values = values * np.array(convention.std, np.float32)
         values = values[..., ::-1] if convention.bgr else values
     if values.shape[2] not in (1, 3):
         values = values.sum(axis=2, keepdims=True)
@@ -84,14 +84,10 @@ def _draw_panel(one: Exemplars, tile: int) -> np.ndarray:
     left = images.grid(
         backs, [_format_number(value) for value in one.activations], columns=columns, tile=tile, title=title
     )
-    names = [_shorten(name) if value > 0 else "silent" for name, value in zip(one.names, one.activations, strict=True)]
+    stems = ["_".join(pathlib.Path(name).stem.split()) for name in one.names]
+    names = [name if value > 0 else "silent" for name, value in zip(stems, one.activations, strict=True)]
     right = images.grid(crops, names, columns=columns, tile=tile, title=" ", frame=True)
     return np.concatenate([left, right], axis=1)
-
-
-def _shorten(name: str) -> str:
-    """Return a file's name without folder and suffix, on one line."""
-    return "_".join(pathlib.Path(name).stem.split())
 
 
 def _format_number(value: float) -> str:

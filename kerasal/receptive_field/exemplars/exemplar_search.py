@@ -6,12 +6,10 @@ import os
 import pathlib
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kerasal import hooks
-from kerasal.digests import digest, digest_files
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_sources import ImageSource
 from kerasal.names import describe_skipped
@@ -31,20 +29,14 @@ class Ranking:
     values: np.ndarray
     numbers: np.ndarray
 
-    @classmethod
-    def empty(cls, channels: int, k: int) -> "Ranking":
-        """Return a ranking without any images; number −1 stands for none."""
-        return cls(np.full((channels, k), -np.inf, np.float32), np.full((channels, k), -1, np.int64))
-
-    def update(self, numbers: list[int], values: np.ndarray) -> bool:
+    def update(self, numbers: Sequence[int], values: np.ndarray) -> bool:
         """Enter images (n) with their values (n, channels); tell whether any of them came in."""
         if not (values > self.values[:, -1]).any():
             return False
-        values = np.concatenate([self.values, values.T], axis=1)
-        numbers = np.concatenate([self.numbers, np.broadcast_to(numbers, (len(values), len(numbers)))], axis=1)
-        best = np.argsort(-values, axis=1, kind="stable")[:, : self.values.shape[1]]
-        self.values = np.take_along_axis(values, best, axis=1)
-        self.numbers = np.take_along_axis(numbers, best, axis=1)
+        every = np.concatenate([self.values, values.T], axis=1)
+        names = np.concatenate([self.numbers, np.broadcast_to(numbers, (len(every), len(numbers)))], axis=1)
+        best = np.argsort(-every, axis=1, kind="stable")[:, : self.values.shape[1]]
+        self.values, self.numbers = (np.take_along_axis(one, best, axis=1) for one in (every, names))
         return True
 
 
@@ -84,21 +76,12 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
 
-def digest_search(model, files: list[pathlib.Path], settings: dict) -> str:
-    """Return a digest of everything that decides a ranking; the paths of layers say which one the settings name."""
-    paths = [path for path, _ in hooks.layers(model)]
-    return digest(hooks.digest_model(model), paths, digest_files(files), settings)
-
-
 # A forward pass keeps few maps at once: this many times more images than for a gradient cost little, and run faster.
 _MORE = 8
 
 
 class Search:
-    """One search, which can be stopped, and goes on from its journal where there is one.
-
-    After ``run``, ``ranking`` holds what was found and ``seen`` how many images were looked at.
-    """
+    """One search, which can be stopped, and goes on from its journal; ``seen`` is how many images it looked at."""
 
     def __init__(
         self,
@@ -113,7 +96,9 @@ class Search:
         self.model, self.layer, self.channels, self.source, self.journal = model, layer, channels, source, journal
         values = max(1, int(np.prod(source.shape)) // _MORE)
         self.batch_size = batch_size or chunk_size([np.broadcast_to(0.0, (1, values))])
-        self.ranking, self.upcoming, self.seen = Ranking.empty(len(channels), k), 0, 0
+        size = len(channels), k
+        self.ranking = Ranking(np.full(size, -np.inf, np.float32), np.full(size, -1, np.int64))  # -1: no image yet
+        self.upcoming, self.seen = 0, 0
         found = journal.read() if journal else None
         if found:
             self.ranking, self.upcoming, self.seen, skipped = found
@@ -123,11 +108,17 @@ class Search:
     def run(self, progress: bool = False) -> Ranking:
         """Look at all images that have not been looked at yet."""
         self._note(now=True)
-        with self._keep_when_stopped(), progress_bar("Looking for exemplars", self.source.total, progress) as advance:
+        with self._kept_when_stopped(), progress_bar("Looking for exemplars", self.source.total, progress) as advance:
             advance(self.upcoming)
             for numbers, inputs in self.source.batches(self.batch_size, self.upcoming):
                 values = find_strongest(self.model, self.layer, inputs)
-                self._check(values, numbers)
+                bad = np.flatnonzero(~np.isfinite(values[:, self.channels]).all(axis=1))
+                if bad.size:
+                    raise ValueError(
+                        f"The activations of {self.layer!r} are NaN or infinite for image "
+                        f"{self.source.name(numbers[bad[0]])}: the model overflows there. Check its weights, the "
+                        "preprocessing and, under mixed precision, try float32."
+                    )
                 if self.ranking.update(numbers, values[:, self.channels]):
                     self.source.keep(set(self.ranking.numbers.ravel().tolist()), (numbers, inputs))
                 advance(numbers[-1] + 1 - self.upcoming)
@@ -139,15 +130,12 @@ class Search:
         return self.ranking
 
     @contextlib.contextmanager
-    def _keep_when_stopped(self) -> Iterator[None]:
+    def _kept_when_stopped(self) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            if self.journal is None:
-                raise KeyboardInterrupt(f"Stopped after {self.seen:,} images.") from None
-            path = self.journal.path
             self._note(now=True)
-            where = f", kept in {path}. Start the same again to go on." if self.journal else "."
+            where = f", kept in {self.journal.path}. Start the same again to go on." if self.journal else "."
             raise KeyboardInterrupt(f"Stopped after {self.seen:,} images{where}") from None
 
     def _note(self, now: bool = False) -> None:
@@ -160,12 +148,3 @@ class Search:
                 raise  # nothing is lost yet: the user can name another place
             warnings.warn(f"The journal cannot be written: {error}. The search goes on without.", stacklevel=2)
             self.journal = None
-
-    def _check(self, values: np.ndarray, numbers: list[int]) -> None:
-        bad = np.flatnonzero(~np.isfinite(values[:, self.channels]).all(axis=1))
-        if bad.size:
-            raise ValueError(
-                f"The activations of {self.layer!r} are NaN or infinite for image {self.source.name(numbers[bad[0]])}: "
-                "the model overflows there. Check its weights, the preprocessing and, under mixed precision, try "
-                "float32."
-            )

@@ -2,8 +2,6 @@
 
 import dataclasses
 import os
-import pathlib
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,23 +13,18 @@ from kerasal.files import check_writable
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Array, open_source, read_all
 from kerasal.preprocessing import Preprocessing
-from kerasal.receptive_field.exemplars.channel_exemplars import Exemplars, check_channels, reconstruct
-from kerasal.receptive_field.exemplars.evolution_files import (
-    EpochStore,
-    epoch_contents,
-)
+from kerasal.receptive_field.exemplars.channel_exemplars import check_channels, reconstruct
+from kerasal.receptive_field.exemplars.evolution_files import EpochStore, EpochWatcher, epoch_contents
 from kerasal.receptive_field.exemplars.exemplar_pages import draw_evolution
 from kerasal.receptive_field.exemplars.exemplar_search import Search
 from kerasal.receptive_field.exemplars.projection import check_projection
 from kerasal.receptive_field.geometry.field_geometry import remember_field
 
-import keras
-
 EPOCHS = (1, 2, 5, 10, 20, 30, 40, 64)
 STRIP = "evolution.png"
 
 
-class FeatureEvolution(keras.callbacks.Callback):
+class FeatureEvolution(EpochWatcher):
     """Store, at chosen epochs, what excites chosen features most, and draw the strip of it.
 
     After each of the epochs the strongest activation of each feature over a fixed set of images is carried back to
@@ -56,6 +49,9 @@ class FeatureEvolution(keras.callbacks.Callback):
     Source: Zeiler & Fergus 2014, section 4.1 and figure 4.
     """
 
+    subject = "The features"
+    _source: Array
+
     def __init__(
         self,
         folder: str | os.PathLike,
@@ -69,9 +65,7 @@ class FeatureEvolution(keras.callbacks.Callback):
         size: tuple[int, int] | None = None,
         overwrite: bool = False,
     ):
-        super().__init__()
-        self.folder = pathlib.Path(folder)
-        self._store = EpochStore(folder, "an evolution", [STRIP])
+        super().__init__(EpochStore(folder, "an evolution", [STRIP]), overwrite=overwrite)
         self.epochs = sorted(set(epochs))
         if not self.epochs:
             raise ValueError("epochs must be one or several, got none.")
@@ -81,77 +75,44 @@ class FeatureEvolution(keras.callbacks.Callback):
             raise TypeError(f"features are channels of layers, {{'conv1': [0, 1]}}. Received: {features!r}.")
         check_choice("rule", rule, hooks.RULES)
         self._features = {layer: check_channels(channels) for layer, channels in features.items()}
-        self._images, self._rule, self._overwrite = images, rule, overwrite
+        self._images, self._rule = images, rule
         self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
-        self._source: Array | None = None
-        self._began = False
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         """Take in the images, and refuse now what could only fail later."""
         self._began = False
         check_writable(self.folder / STRIP)
-        if self._source is None or self._source.model.keras_model is not self.model:
-            self._take_in()
+        source = getattr(self, "_source", None)
+        if source is None or source.model.keras_model is not self.model:
+            opened = open_source(self._images, ImageModel(self.model, **self._take))
+            inputs, self._names = read_all(opened, "watch features with")
+            source = self._source = Array(inputs, opened.model)
         self._features = {hooks.find_layer(self.model, layer)[0]: one for layer, one in self._features.items()}
-        shape = self._source.shape
+        shape = source.shape
         self._fields = {layer: remember_field(self.model, layer, shape[:2]) for layer in self._features}
         for layer, channels in self._features.items():
             check_projection(self.model, layer, channels, shape, self._rule)
-        self._settings = self._describe()
-
-    def on_epoch_begin(self, epoch, logs=None) -> None:
-        """Before the first epoch of this run: look at what the folder holds, and store epoch 0 if that is wanted."""
-        if self._began:
-            return
-        self._began = True
-        self._store.begin(epoch, self._settings, overwrite=self._overwrite)
-        if epoch == 0 and 0 in self.epochs:
-            self._keep(0)
-
-    def on_epoch_end(self, epoch, logs=None) -> None:
-        """Store this epoch if it is one of the chosen; Keras counts epochs from 0."""
-        if epoch + 1 in self.epochs:
-            self._keep(epoch + 1)
-
-    def _take_in(self) -> None:
-        """Read the fixed set once, and keep it as model inputs."""
-        source = open_source(self._images, ImageModel(self.model, **self._take))
-        inputs, self._names = read_all(source, "watch features with")
-        self._source = Array(inputs, source.model)
-
-    def _describe(self) -> dict[str, Any]:
-        """Return what decides an evolution: two that differ in it do not belong together."""
-        convention = self._source.model.preprocessing
-        return {
+        # What decides an evolution: two that differ in it do not belong together.
+        convention = source.model.preprocessing
+        self._settings = {
             "features": [[layer, channel] for layer, channels in self._features.items() for channel in channels],
             "rule": self._rule,
-            "images": digest(self._source.images),
+            "images": digest(source.images),
             "architecture": hooks.digest_model(self.model, weights=False),
             "preprocessing": None if convention is None else dataclasses.asdict(convention),
         }
 
-    def _compute(self, source: Array) -> list[Exemplars]:
+    def _is_chosen(self, epoch: int) -> bool:
+        return epoch in self.epochs
+
+    def _write(self, epoch: int) -> None:
         found = []
         for layer, channels in self._features.items():
-            search = Search(self.model, layer, channels, 1, source)
+            search = Search(self.model, layer, channels, 1, self._source)
             ranking = search.run()
-            found += reconstruct(
-                self.model, layer, channels, ranking, source, self._fields[layer], self._rule, seen=search.seen
-            )
-        return found
-
-    def _keep(self, epoch: int) -> None:
-        """Store one epoch and draw the strip; whatever fails now must not cost the training."""
-        try:
-            found = [
-                dataclasses.replace(one, names=[self._names[number] for number in one.numbers])
-                for one in self._compute(self._source)
-            ]
-            self._store.write(epoch, *epoch_contents(found, self._settings))
-            pictures.write(self.folder / STRIP, draw_evolution(self.folder))
-        except (OSError, ValueError) as error:
-            reason = str(error).rstrip(".")
-            warnings.warn(
-                f"The features after epoch {epoch} could not be stored and drawn: {reason}. The training goes on.",
-                stacklevel=2,
-            )
+            for one in reconstruct(
+                self.model, layer, channels, ranking, self._source, self._fields[layer], self._rule, seen=search.seen
+            ):
+                found.append(dataclasses.replace(one, names=[self._names[number] for number in one.numbers]))
+        self._store.write(epoch, *epoch_contents(found, self._settings))
+        pictures.write(self.folder / STRIP, draw_evolution(self.folder))

@@ -9,10 +9,13 @@ from kerasal.hooks.trace import traced
 from kerasal.objectives import channel as channel_mean
 from kerasal.objectives.formulas import evaluate
 
+import keras
 import tensorflow as tf
 
 
-def check_projection(model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str) -> None:
+def check_projection(
+    model: keras.Model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str
+) -> None:
     """Refuse, before the work, what could only fail after it; the trace that this makes is used again.
 
     Raises:
@@ -20,7 +23,7 @@ def check_projection(model, layer: str, channels: Sequence[int], shape: tuple[in
     """
     inputs = [np.zeros((1, *shape), np.float32)]
     try:
-        trace = _trace_projection(model, layer, channel_mean(layer, [0]), inputs, rule)
+        trace = traced(_project, model, inputs, channel_mean(layer, [0]), options={"layer": layer, "rule": rule})
     except hooks.NoReLU as error:
         raise hooks.NoReLU(f"{error} Here: rule='gradient'.") from error
     count = trace.notes["channels"]
@@ -28,14 +31,13 @@ def check_projection(model, layer: str, channels: Sequence[int], shape: tuple[in
         raise ValueError(f"There are {count} channels of {layer!r}, counted from 0. Received: {max(channels)}.")
 
 
-def find_strongest(model, layer: str, inputs: np.ndarray) -> np.ndarray:
+def find_strongest(model: keras.Model, layer: str, inputs: np.ndarray) -> np.ndarray:
     """Return the strongest activation of each channel of a layer over all positions, (N, C)."""
-    found = hooks.activations(model, [layer], inputs, reduce=_strongest, batch_size=len(inputs), name=layer)
-    return found[layer]
+    return hooks.activations(model, [layer], inputs, reduce=_strongest, batch_size=len(inputs), name=layer)[layer]
 
 
 def project(
-    model, layer: str, channels: Sequence[int], inputs: np.ndarray, rule: str
+    model: keras.Model, layer: str, channels: Sequence[int], inputs: np.ndarray, rule: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Carry the strongest unit of one channel an image back to the input.
 
@@ -46,13 +48,9 @@ def project(
         Reconstructions (N, H, W, C), activations (N,), and positions (N, 2) as (x, y) on the layer's map.
     """
     objective = channel_mean(layer, list(channels))
-    trace = _trace_projection(model, layer, objective, [inputs], rule)
+    trace = traced(_project, model, [inputs], objective, options={"layer": layer, "rule": rule})
     back, values, places = trace([inputs], list(objective.parameters))
     return back, values, np.round(places).astype(int)
-
-
-def _trace_projection(model, layer: str, objective, inputs: list[np.ndarray], rule: str):
-    return traced(_project, model, inputs, objective, options={"layer": layer, "rule": rule})
 
 
 def _strongest(maps: tf.Tensor, *, name: str) -> tf.Tensor:
@@ -69,7 +67,7 @@ def _project(view, *, layer: str, rule: str):
         own = tf.gather(maps, tf.broadcast_to(channels, tf.shape(maps)[:1]), axis=3, batch_dims=1)
         width = tf.shape(own)[2]
         first = tf.argmax(tf.reshape(own, [tf.shape(own)[0], -1]), axis=1, output_type=tf.int32)
-        places = tf.stack([first % width, first // width], axis=1)
+        places = tf.stack([tf.math.floormod(first, width), first // width], axis=1)
         values = evaluate(("neuron", layer), [channels, places], None, {layer: maps}, [])
         energy = tf.square(values) / 2
     (back,) = hooks.differentiate(tape, energy, view.inputs)

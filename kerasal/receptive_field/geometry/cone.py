@@ -45,7 +45,7 @@ def run_cone(route: Route, images: tf.Tensor, size: tuple[int, int], unit: tuple
             for place in [route.places.get(tensor.ref())]
         ]
         if op.type in _CUTS:
-            steps = [move.kernel.stride for move in node.moves]
+            steps = [move.kernel.stride for move in node.moves or ()]
             computed[number] = inputs[0][:, :: steps[0], :: steps[1], _slice_channels(op)]
         else:
             changed = (_VALID | (_NO_PADS if "explicit_paddings" in op.node_def.attr else {})) if node.moves else {}

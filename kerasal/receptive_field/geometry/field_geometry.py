@@ -1,7 +1,6 @@
 """Which pixels a unit can see: ``model, layer -> size, stride and place of its receptive fields``, and windows."""
 
 import dataclasses
-from fractions import Fraction
 
 import numpy as np
 
@@ -107,7 +106,8 @@ def to_field(route: Route, input_size: tuple[int, int]) -> Field:
             first, last = np.zeros_like(first), np.full_like(last, pixels - 1)
         empty = first > last
         spans.append(np.stack([np.where(empty, 0, first), np.where(empty, 0, last + 1)], axis=1))
-        strides.append(_number(route.stride(axis)))
+        stride = route.stride(axis)
+        strides.append(int(stride) if stride.denominator == 1 else float(stride))
     rows, columns = spans
     return Field(
         size=(int(np.diff(rows).max()), int(np.diff(columns).max())),
@@ -115,7 +115,7 @@ def to_field(route: Route, input_size: tuple[int, int]) -> Field:
         offset=(int(rows[0, 0]), int(columns[0, 0])),
         map_size=(len(rows), len(columns)),
         channels=route.channels,
-        input_size=tuple(input_size),
+        input_size=(input_size[0], input_size[1]),
         whole=route.whole,
         rows=rows,
         columns=columns,
@@ -130,14 +130,10 @@ def no_map_message(model: keras.Model, path: str) -> str:
     )
 
 
-def _number(value: Fraction) -> float:
-    return int(value) if value.denominator == 1 else float(value)
-
-
 GRAY = 128
 
 
-def remember_field(model, layer: str, size: tuple[int, int]) -> Field:
+def remember_field(model: keras.Model, layer: str, size: tuple[int, int]) -> Field:
     """Return ``field`` of a layer's path for images of ``size``, traced once a model and not at every call."""
     return remember(model, ("field", layer, size), lambda: field(model, layer, input_size=size))
 

@@ -1,6 +1,7 @@
 """Operations that change a map's shape in ways of their own: groups of several, enlargements, cuts, functions."""
 
 from fractions import Fraction
+from typing import Any
 
 from kerasal.hooks.operations import Sliding, is_map, sliding
 from kerasal.receptive_field.geometry.route import Node, Resize, Slide, Spread
@@ -18,7 +19,7 @@ GROUPS = [
 ]
 
 
-def group_node(source: int, start, group) -> Node | None:
+def group_node(source: int, start: Any, group: list[Any]) -> Node | None:
     """Return the node that a finished group comes to."""
     last = group[-1]
     after, before = last.outputs[0].shape, start.shape
@@ -30,8 +31,10 @@ def group_node(source: int, start, group) -> Node | None:
         moves = []
         for axis in (0, 1):
             inner = sliding(group[1], axis + 1)
-            padding = tuple(int(added[axis][side] - removed[axis][side]) for side in (0, 1))
-            moves.append(Slide(Sliding(inner.kernel, inner.stride, inner.dilation * int(block[axis]), padding)))
+            before_it, after_it = (int(added[axis][side] - removed[axis][side]) for side in (0, 1))
+            moves.append(
+                Slide(Sliding(inner.kernel, inner.stride, inner.dilation * int(block[axis]), (before_it, after_it)))
+            )
         return Node((source,), (moves[0], moves[1]))
     if group[0].type == "ExpandDims":
         factors = [Fraction(after[axis], before[axis]) for axis in (1, 2)]
@@ -40,7 +43,7 @@ def group_node(source: int, start, group) -> Node | None:
     return Node((source,)) if per_place else None
 
 
-def other_moves(op, source) -> tuple | None:
+def other_moves(op: Any, source: Any) -> tuple | None:
     """Return the moves of a transposed convolution, an enlargement, a cut or a rearrangement of channels."""
     before, after = source.shape, op.outputs[0].shape
     if op.type == "Conv2DBackpropInput":

@@ -83,7 +83,7 @@ class _Reader:
             nodes.append(dataclasses.replace(node, sources=sources))
         places = {reference: order[number] for reference, number in self._of.items() if number in order}
         kinds = frozenset(op.type for op in operations_below([tensor]))
-        return Route(tuple(nodes), int(tensor.shape[-1]), kinds, places)
+        return Route(tuple(nodes), int(tensor.shape[-1] or 0), kinds, places)
 
     def _read(self, op: tf.Operation) -> None:
         own = [tensor for tensor in op.inputs if tensor.ref() in self._depends]
@@ -94,15 +94,14 @@ class _Reader:
             if not is_map(output):
                 continue
             if node is None:
-                self._enter(output, Node((0,), None, op.name, tuple(output.shape[1:3])))
+                entry = Node((0,), None, op.name, (output.shape[1] or 0, output.shape[2] or 0))
             elif op.type == "IdentityN":
                 self._of[output.ref()] = self._of.get(op.inputs[number].ref(), 0)
+                continue
             else:
-                self._enter(output, dataclasses.replace(node, output=output))
-
-    def _enter(self, output, node: Node) -> None:
-        self._of[output.ref()] = len(self._nodes)
-        self._nodes.append(node)
+                entry = dataclasses.replace(node, output=output)
+            self._of[output.ref()] = len(self._nodes)
+            self._nodes.append(entry)
 
     def _interpret(self, op, own) -> Node | None:
         """Return the node of the operation's map; None where it has none, or may look at everything."""
@@ -133,14 +132,13 @@ class _Reader:
             amounts = tf.get_static_value(op.inputs[1])
             if amounts is None or amounts[[0, 3]].any():
                 return None
-            kernels = [Sliding(1, padding=tuple(map(int, amounts[axis]))) for axis in (1, 2)]
-            if op.type == "MirrorPad":
-                repeats = int(op.get_attr("mode") == b"SYMMETRIC")
-                moves = tuple(Mirror(kernel, repeats) for kernel in kernels)
-                return Node((self._of[source.ref()],), moves)
+            rows, columns = (Sliding(1, padding=(int(amounts[i, 0]), int(amounts[i, 1]))) for i in (1, 2))
         else:
-            kernels = [sliding(op, axis) for axis in (1, 2)]
-        return Node((self._of[source.ref()],), (Slide(kernels[0]), Slide(kernels[1])))
+            rows, columns = (sliding(op, axis) for axis in (1, 2))
+        if op.type == "MirrorPad":
+            repeats = int(op.get_attr("mode") == b"SYMMETRIC")
+            return Node((self._of[source.ref()],), (Mirror(rows, repeats), Mirror(columns, repeats)))
+        return Node((self._of[source.ref()],), (Slide(rows), Slide(columns)))
 
     def _is_same_place(self, op, own) -> bool:
         size = op.outputs[0].shape[1:3]

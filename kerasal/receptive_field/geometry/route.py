@@ -34,7 +34,7 @@ class Slide:
     def length(self, inputs: int) -> int:
         return self.kernel.length(inputs)
 
-    def back(self, first, last, inputs: int):
+    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         start = -self.kernel.before(inputs)
         return first * self.kernel.stride + start, last * self.kernel.stride + start + self.kernel.extent - 1
 
@@ -49,10 +49,10 @@ class Mirror(Slide):
     repeats: int
 
     def length(self, inputs: int) -> int:
-        fits = max(self.kernel.padding) < inputs + self.repeats
+        fits = max(self.kernel.padding or (0,)) < inputs + self.repeats
         return super().length(inputs) if fits else 0
 
-    def back(self, first, last, inputs: int):
+    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         first, last = self.unfold(np.maximum(first, 0), np.minimum(last, self.length(inputs) - 1), inputs)
         mirrored = [
             (np.maximum(first, 0), np.minimum(last, inputs - 1)),
@@ -64,7 +64,7 @@ class Mirror(Slide):
         highs = [np.where(one, high, NOTHING[1]) for one, (_, high) in zip(seen, mirrored, strict=True)]
         return np.minimum.reduce(lows), np.maximum.reduce(highs)
 
-    def unfold(self, first, last, inputs: int):
+    def unfold(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         """Return the range before reflection, which reaches outside of the map where outputs look at the padding."""
         return super().back(first, last, inputs)
 
@@ -86,7 +86,7 @@ class Spread:
     def length(self, inputs: int) -> int:
         return inputs * self.kernel.stride + self.extra
 
-    def back(self, first, last, inputs: int):
+    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         kernel = self.kernel
         before = kernel.before(self.length(inputs))
         return -(-(first + before - kernel.extent + 1) // kernel.stride), (last + before) // kernel.stride
@@ -110,7 +110,7 @@ class Resize:
     def length(self, inputs: int) -> int:
         return int(inputs * self.factor)
 
-    def back(self, first, last, inputs: int):
+    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         up, down = self.factor.numerator, self.factor.denominator
         shift = 1 if self.centered else 0
         if self.reach is None:
@@ -154,19 +154,19 @@ class Route:
         """The name of an operation because of which the layer looks at all of the image, or empty."""
         return next((node.whole for node in self.nodes if node.whole), "")
 
-    def lengths(self, axis: int, pixels: int) -> list[int] | None:
-        """Return the length of every map along an axis (0 rows, 1 columns), or None where they do not fit together."""
+    def lengths(self, axis: int, pixels: int) -> list[int]:
+        """Return the length of every map along an axis (0 rows, 1 columns); none where they do not fit together."""
         found = [pixels]
         for node in self.nodes[1:]:
             own = {found[source] for source in node.sources}
             if len(own) > 1:
                 own.discard(1)  # broadcasts
             if len(own) > 1:
-                return None
+                return []
             length = node.size[axis] if node.whole else own.pop()
             found.append(node.moves[axis].length(length) if node.moves else length)
             if found[-1] < 1:
-                return None
+                return []
         return found
 
     def stride(self, axis: int) -> Fraction:
@@ -179,7 +179,8 @@ class Route:
 
     def ranges(self, axis: int, lengths: list[int], units: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return, for every map, which of its values the ``units`` (U,) of the layer look at: first and last, (U,)."""
-        found = [tuple(np.full(len(units), end) for end in NOTHING) for _ in self.nodes]
+        low, high = (np.full(len(units), end) for end in NOTHING)
+        found = [(low, high)] * len(self.nodes)
         found[-1] = (units, units)
         for number in range(len(self.nodes) - 1, 0, -1):
             node, (first, last) = self.nodes[number], found[number]

@@ -22,6 +22,8 @@ from kerasal.receptive_field.patterns.pattern_canvas import Canvas
 import keras
 import tensorflow as tf
 
+Side = str | int | tuple[int, int]
+
 
 def patterns(
     model: keras.Model,
@@ -29,7 +31,7 @@ def patterns(
     channels: int | Sequence[int] | None = None,
     constant: float = 1.0,
     *,
-    canvas: str | int | tuple[int, int] = "auto",
+    canvas: Side = "auto",
     final_relu: bool = True,
     bias: bool = False,
     crop: bool = True,
@@ -73,7 +75,7 @@ def patterns(
     """
     painter = Painter(model, layer, canvas, final_relu=final_relu, bias=bias)
     wanted = painter.channels(channels)
-    constants = np.full(len(wanted), check_positive("constant", constant), np.float32)
+    constants = np.full(len(wanted), check_number("constant", constant, above=0), np.float32)
     painted = painter.paint(wanted, constants, batch_size=batch_size, progress=progress)
     return painter.canvas.crop(painted) if crop else painted
 
@@ -81,7 +83,9 @@ def patterns(
 class Painter:
     """A layer of a model, and the canvas on which its patterns are painted."""
 
-    def __init__(self, model: keras.Model, layer: str, canvas="auto", *, final_relu: bool = True, bias: bool = False):
+    def __init__(
+        self, model: keras.Model, layer: str, canvas: Side = "auto", *, final_relu: bool = True, bias: bool = False
+    ):
         self.model = model
         self.path, _ = hooks.find_layer(model, layer)
         routes = read_routes(model, [self.path])
@@ -106,7 +110,9 @@ class Painter:
             raise ValueError(f"Layer {self.path!r} has {self.count} channels, counted from 0. Received: {outside[0]}.")
         return chosen
 
-    def paint(self, channels: np.ndarray, constants: np.ndarray, *, batch_size=None, progress=False) -> np.ndarray:
+    def paint(
+        self, channels: np.ndarray, constants: np.ndarray, *, batch_size: int | None = None, progress: bool = False
+    ) -> np.ndarray:
         """Return the whole canvas for each channel (K,) clamped to its constant (K,): float32 (K, H, W, C)."""
         plan = np.stack([channels, constants], axis=1).astype(np.float32)
         size = self.field_size if self._alone else self.canvas.size
@@ -143,7 +149,7 @@ class Painter:
         options["cone"] = self.field_size if self._alone else None
         return traced(_paint, self.model, [np.zeros((rows, 2), np.float32)], options=options, declared=False)
 
-    def _choose(self, canvas, own: tuple[int, int]) -> tuple[Canvas, int, bool]:
+    def _choose(self, canvas: Side, own: tuple[int, int]) -> tuple[Canvas, int, bool]:
         """Return the canvas, tried out, the number of channels, and whether the unit's field alone can be painted."""
         if canvas == "auto":
             small = canvases.find_smallest(self.route, own)
@@ -152,13 +158,13 @@ class Painter:
                     return small, self._try_canvas(small), can_run_cone(self.route)
                 except Exception:  # the model runs on its own size only: then it is that, or its own error
                     pass
-            chosen = canvases.place_canvas(self.route, own)
-            return chosen, self._try_canvas(chosen), False
-        size = (canvas, canvas) if isinstance(canvas, (int, np.integer)) else canvas
-        if isinstance(size, str):
+            height, width = own
+        elif isinstance(canvas, str):
             raise ValueError(f'canvas is "auto", a side in pixels, or (height, width). Received: {canvas!r}.')
-        height, width, _ = image_shape(self.model, size)
-        if None in (self.route.lengths(0, height), self.route.lengths(1, width)):
+        else:
+            size = (int(canvas), int(canvas)) if isinstance(canvas, (int, np.integer)) else canvas
+            height, width, _ = image_shape(self.model, size)
+        if not (self.route.lengths(0, height) and self.route.lengths(1, width)):
             raise ValueError(
                 f"A canvas of {height} × {width} is too small for {self.path!r}, or does not fit its paths."
             )
@@ -173,11 +179,6 @@ class Painter:
                 f"{found[:2]}: {self.model.name!r} resizes its images. Leave canvas out."
             )
         return found[2]
-
-
-def check_positive(name: str, value) -> float:
-    """Return a number above 0, or refuse it."""
-    return check_number(name, value, above=0)
 
 
 def _paint(view, *, layer, rule, pooling, final_relu, canvas, unit, rows, cone):

@@ -40,20 +40,21 @@ def find_smallest(route: Route, own: tuple[int, int]) -> Canvas | None:
     """
     if route.whole:
         return None
-    sides = [_smallest_side(route, axis, pixels) for axis, pixels in enumerate(own)]
-    return None if None in sides else place_canvas(route, tuple(sides))
+    height, width = (_smallest_side(route, axis, pixels) for axis, pixels in enumerate(own))
+    return place_canvas(route, (height, width)) if height and width else None
 
 
 def place_canvas(route: Route, size: tuple[int, int]) -> Canvas:
     """Return the canvas of a given size, with the most central of the units that see least padding."""
     field = to_field(route, size)
-    unit = []
+    units = []
     for axis, pixels in enumerate(size):
         lengths = route.lengths(axis, pixels)
         inside = np.flatnonzero(route.inside(axis, lengths, np.arange(lengths[-1])))
         middle = lengths[-1] // 2
-        unit.append(int(inside[np.abs(inside - middle).argmin()]) if inside.size else middle)
-    return Canvas(tuple(size), tuple(unit), field.box(*unit, clip=True), field.map_size)
+        units.append(int(inside[np.abs(inside - middle).argmin()]) if inside.size else middle)
+    row, column = units
+    return Canvas(field.input_size, (row, column), field.box(row, column, clip=True), field.map_size)
 
 
 def _smallest_side(route: Route, axis: int, own: int) -> int | None:

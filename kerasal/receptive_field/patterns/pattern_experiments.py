@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from kerasal import hooks
-from kerasal.checks import refuse_mask
-from kerasal.receptive_field.patterns.painter import Painter, check_positive
+from kerasal.checks import check_number, refuse_mask
+from kerasal.receptive_field.patterns.painter import Painter, Side
 
 import keras
 import tensorflow as tf
@@ -44,7 +44,7 @@ def propagation(
     *,
     threshold: float | None = None,
     bias: bool = False,
-    canvas: str | int | tuple[int, int] = "auto",
+    canvas: Side = "auto",
 ) -> Propagation:
     """Return the pattern of one unit clamped to each of several constants, and the area that it reaches.
 
@@ -67,12 +67,14 @@ def propagation(
 
     Source: He & Pugeault 2017, section 4, figure 4.6.
     """
-    values = np.float32([check_positive("a constant", one) for one in np.atleast_1d(np.asarray(constants, float))])
+    values = np.array(
+        [check_number("a constant", one, above=0) for one in np.atleast_1d(np.asarray(constants, float))], np.float32
+    )
     painter = Painter(model, layer, canvas, bias=bias)
     wanted = np.repeat(painter.channels(channel)[:1], len(values) + 1)
     painted = painter.canvas.crop(painter.paint(wanted, np.concatenate([[1.0], values])))
     limit, painted = float(painted[0].max()), painted[1:]
-    threshold = _THRESHOLD * limit if threshold is None else check_positive("threshold", threshold)
+    threshold = _THRESHOLD * limit if threshold is None else check_number("threshold", threshold, above=0)
     table = pd.DataFrame(
         {
             "constant": values.astype(float),
@@ -90,7 +92,7 @@ def validate_pattern(
     pattern: np.ndarray | None = None,
     *,
     rescale: float | None = None,
-    canvas: str | int | tuple[int, int] = "auto",
+    canvas: Side = "auto",
 ) -> pd.DataFrame:
     """Feed a channel's pattern forward as an image, and sum every channel of the layer's map over its positions.
 
@@ -121,7 +123,7 @@ def validate_pattern(
     (number,) = painter.channels(int(channel) if isinstance(channel, np.integer) else channel)[:1]
     own = pattern is None
     image = painter.paint(np.array([number]), np.ones(1)) if own else _check_pattern(painter, pattern)[None]
-    (sums,) = _sum_answers(painter, _rescale(image, rescale))
+    (sums,) = _sum_answers(painter, image, rescale)
     rank = 1 + (sums[None, :] > sums[:, None]).sum(axis=1)
     frame = pd.DataFrame({"channel": np.arange(len(sums)), "activation": sums, "rank": rank})
     frame.attrs.update(layer=painter.path, channel=int(number), **_summarize(sums, number))
@@ -134,7 +136,7 @@ def validate_patterns(
     channels: int | Sequence[int] | None = None,
     *,
     rescale: float | None = None,
-    canvas: str | int | tuple[int, int] = "auto",
+    canvas: Side = "auto",
     progress: bool = False,
 ) -> pd.DataFrame:
     """Validate the patterns of several channels, each by itself; see ``validate_pattern``.
@@ -146,7 +148,7 @@ def validate_patterns(
     painter = Painter(model, layer, canvas)
     wanted = painter.channels(channels)
     images = painter.paint(wanted, np.ones(len(wanted)), progress=progress)
-    sums = _sum_answers(painter, _rescale(images, rescale))
+    sums = _sum_answers(painter, images, rescale)
     rows = [
         {"channel": int(number), **_summarize(answer, number), "activation": float(answer[number])}
         for number, answer in zip(wanted, sums, strict=True)
@@ -159,25 +161,21 @@ def _summarize(sums: np.ndarray, number: int) -> dict[str, int]:
     return {"rank": above + 1, "above": above, "silent": int((sums == 0).sum())}
 
 
-def _rescale(images: np.ndarray, peak: float | None) -> np.ndarray:
-    if peak is None:
-        return images
-    largest = images.max(axis=(1, 2, 3), keepdims=True)
-    return images * np.divide(check_positive("rescale", peak), largest, out=np.ones_like(largest), where=largest > 0)
-
-
 def _check_pattern(painter: Painter, pattern) -> np.ndarray:
     refuse_mask(pattern, "pattern")
     image = np.asarray(pattern, dtype=np.float32)
     channels = painter.shape[2]
     if image.ndim != 3 or image.shape[2] != channels or not np.isfinite(image).all():
         raise ValueError(f"pattern is one finite image (h, w, {channels}). Received shape {image.shape}.")
-    left, top, right, bottom = painter.canvas.box
-    return painter.canvas.place(image[None])[0] if image.shape[:2] == (bottom - top, right - left) else image
+    return painter.canvas.place(image[None])[0] if image.shape[:2] == painter.field_size else image
 
 
-def _sum_answers(painter: Painter, images: np.ndarray) -> np.ndarray:
-    """Return the sum over positions of every channel of the layer's map, for images (K, H, W, C): (K, channels)."""
+def _sum_answers(painter: Painter, images: np.ndarray, peak: float | None) -> np.ndarray:
+    """Return each channel's sum over the layer's map, (K, channels), for images (K, H, W, C) brought to a ``peak``."""
+    if peak is not None:
+        largest = images.max(axis=(1, 2, 3), keepdims=True)
+        peak = check_number("rescale", peak, above=0)
+        images = images * np.divide(peak, largest, out=np.ones_like(largest), where=largest > 0)
     sums = hooks.activations(painter.model, [painter.path], images, reduce=_sum_positions, any_size=True)
     return sums[painter.path].astype(float)
 

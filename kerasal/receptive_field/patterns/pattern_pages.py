@@ -1,6 +1,7 @@
 """Pictures of patterns: tiles, sheets, the spread of one, and the bars of its validation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,38 +77,36 @@ def draw_propagation(found: Propagation, *, title: str = "", bgr: bool = False) 
         f"all drawn from 0 to {found.limit:.3g}, the largest value at c = 1; area: pixels above {found.threshold:.3g}"
     )
     panels = images.grid(list(drawn), labels, columns=min(3, len(drawn)), title=title, note=note, tile=200)
-    figure, axes = _figure(panels.shape[1], 260)
+    canvas, axes = _figure(panels.shape[1], 260)
     axes.plot(found.table["constant"], found.table["area"], "o-", color=_OTHER)
     axes.set_xlabel("c, the value that the unit is clamped to")
     axes.set_ylabel("pixels reached")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    curve = _render(figure)
-    return np.concatenate([panels, curve[:, : panels.shape[1]]])
+    return np.concatenate([panels, _render(canvas)[:, : panels.shape[1]]])
 
 
 def draw_validation(frame: pd.DataFrame, *, title: str = "") -> np.ndarray:
     """Draw every channel's answer to the pattern as a bar, the clamped one in orange, as uint8 RGB (H, W, 3)."""
     own, answers = frame.attrs["channel"], frame["activation"].to_numpy()
-    figure, axes = _figure(1100, 380)
+    canvas, axes = _figure(1100, 380)
     axes.bar(frame["channel"], answers, width=1.0 if len(answers) > 100 else 0.8, color=_OTHER)
     axes.bar([own], answers[own], width=max(0.8, len(answers) / 200), color=_OWN, label=f"clamped: {own}")
-    axes.axhline(answers[own], color=_OWN, linewidth=0.8, linestyle="--")
+    axes.axhline(float(answers[own]), color=_OWN, linewidth=0.8, linestyle="--")
     axes.set_xlim(-1, len(answers))
     axes.set_xlabel(f"channel of {frame.attrs['layer']}")
     axes.set_ylabel("sum over the map")
     rank, above, silent = (frame.attrs[name] for name in ("rank", "above", "silent"))
     axes.set_title(f"{title}\nrank {rank} of {len(answers)}: {above} channels above, {silent} silent".strip())
     axes.legend(loc="upper right")
-    return _render(figure)
+    return _render(canvas)
 
 
-def _figure(width: int, height: int):
-    figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots()
+def _figure(width: int, height: int) -> tuple[FigureCanvasAgg, Any]:
+    canvas = FigureCanvasAgg(Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained"))
+    return canvas, canvas.figure.subplots()
 
 
-def _render(figure: Figure) -> np.ndarray:
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+def _render(canvas: FigureCanvasAgg) -> np.ndarray:
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from kerasal import hooks
 from kerasal.attribution.map_notes import OfEachInput
 from kerasal.hooks.model_inputs import values_at_once
+from kerasal.hooks.target_layers import NOT_READ
 from kerasal.hooks.view import View
 
 import tensorflow as tf
@@ -94,15 +95,8 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
         try:
             (gradients,) = hooks.differentiate(tape, scores, [one.tensor])
         except hooks.NoGradient as error:
-            raise ValueError(
-                f"The target does not depend on layer {one.path!r}, whose map is weighted. Name a layer that comes "
-                "before the target with layer=."
-            ) from error
+            raise ValueError(NOT_READ.format(one.path)) from error
         maps, gradients = (tf.cast(one.turn_back(tensor), tf.float32) for tensor in (one.tensor, gradients))
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
-        results.append(_resized(summed, x) if resize else summed)
+        results.append(tf.image.resize(summed[..., tf.newaxis], tf.shape(x)[1:3])[..., 0] if resize else summed)
     return results
-
-
-def _resized(maps: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    return tf.image.resize(maps[..., None], tf.shape(x)[1:3])[..., 0]

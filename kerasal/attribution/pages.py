@@ -92,7 +92,7 @@ def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labe
     rank = np.empty(len(numbers), int)
     rank[order] = np.arange(len(numbers))
     shown = np.minimum(rank[np.searchsorted(numbers, classes)], len(_CLASS_COLORS) - 1)
-    drawn = np.uint8([color for _, color in _CLASS_COLORS])[shown]
+    drawn = np.array([color for _, color in _CLASS_COLORS], np.uint8)[shown]
     names = [short(labels, int(numbers[index])) for index in order[: len(_CLASS_COLORS) - 1]]
     legend = [f"{color}: {name}" for (color, _), name in zip(_CLASS_COLORS, names, strict=False)]
     note = ", ".join(legend) + (", grey: others" if len(numbers) > len(names) else "")

@@ -5,6 +5,8 @@ attribute, layer or op, alike.
 """
 
 import dataclasses
+from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,7 @@ BROADCASTING = frozenset((
 # The operations that are ReLUs, each with the kernel of its gradient, which is faster than comparing and selecting.
 RELUS = {"Relu": tf.raw_ops.ReluGrad, "Relu6": tf.raw_ops.Relu6Grad}
 POOLS = ("MaxPool",)
+SHAPES = frozenset(("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"))  # of which no value is read
 SLIDING = frozenset(("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"))
 PADDING = frozenset(("Pad", "PadV2"))
 PASSING = frozenset(
@@ -81,6 +84,13 @@ class Sliding:
         return self.padding[0]
 
 
+def through(tensor: tf.Tensor, types: Collection[str]) -> tf.Tensor:
+    """Return what a tensor was before operations of these types, of whose inputs the first counts."""
+    while tensor.op.type in types:
+        tensor = tensor.op.inputs[0]
+    return tensor
+
+
 def is_opaque(op: tf.Operation) -> bool:
     """Tell whether an operation runs a function of its own: a tf.function, a loop, a branch or a SavedModel."""
     return any(value.HasField("func") or value.list.func for value in op.node_def.attr.values())
@@ -95,8 +105,8 @@ def static_value(tensor: tf.Tensor) -> np.ndarray | None:
     return value
 
 
-def known_sizes(shape: tf.Tensor) -> list[int | None] | int | None:
-    """Return the sizes that a tensor of sizes holds, None for those that only a run decides."""
+def known_sizes(shape: tf.Tensor) -> Any:
+    """Return the size, or the list of sizes, that a tensor holds; None in place of what only a run decides."""
     value, op = static_value(shape), shape.op
     if value is not None:
         return value.tolist()

@@ -1,7 +1,7 @@
 """A model in a graph that is exported: the tensors that it takes, the image, its classes and its run."""
 
 from kerasal.hooks import select_output, unchanged
-from kerasal.hooks.model_inputs import pack
+from kerasal.hooks.paths import pack
 from kerasal.models.image_model import ImageModel, named_outputs
 
 import tensorflow as tf

@@ -93,4 +93,5 @@ def _own_size(view, x) -> tuple[int, int]:
     declared = getattr(view.model, "inputs", None)
     axes = {1, 2, 3} - {view.layout.channels[0]}
     sizes = [declared[0].shape[axis] for axis in sorted(axes)] if declared else (None, None)
-    return tuple(size or min(have or 224, 224) for size, have in zip(sizes, x.shape[1:3], strict=True))
+    height, width = (size or min(have or 224, 224) for size, have in zip(sizes, x.shape.as_list()[1:3], strict=True))
+    return height, width

@@ -25,8 +25,8 @@ def _bar(options: dict, model, arrays: list[np.ndarray]):
         return
     total = 0
     for array, channels in zip(arrays, channel_axes(model, [array.shape for array in arrays]), strict=True):
-        size = np.delete(array.shape, [0, channels])
-        total += len(array) * place(*map(int, size), options["window"], options["stride"]).count
+        height, width = np.delete(array.shape, [0, channels]).tolist()
+        total += len(array) * place(height, width, options["window"], options["stride"]).count
     with progress_bar("occlusion", total) as advance:
         _bars.append(advance)
         try:
@@ -118,12 +118,10 @@ def occlusion(
         clean = view.run(taps=taps, output=wanted)
     if clean.output is not None:
         clean.output.set_shape([known, *clean.output.shape[1:]])
-    if measure == "score":
-        value = window_loop.score_drop(view, clean)
-    elif measure == "class":
-        value = window_loop.top_class(view, clean)
-    else:
+    if layer is not None:
         value = window_loop.strongest_map(view, clean, layer)
+    else:
+        value = (window_loop.score_drop if measure == "score" else window_loop.top_class)(view, clean)
     return [_slide(view, i, clean, value, window, stride, fill, incremental, progress) for i in range(len(inputs))]
 
 
@@ -136,7 +134,8 @@ def _any_number(images):
 def _slide(view, index, clean, value, window, stride, fill, incremental, progress) -> Any:
     """Return the map of one input, the others as they are."""
     images = view.inputs[index]
-    windows = place(*images.shape[1:3], window, stride)
+    height, width = images.shape.as_list()[1:3]
+    windows = place(height, width, window, stride)
     run, rows = window_loop.choose(view, index, filled(images, fill), windows, clean, incremental)
 
     def measured(chosen):

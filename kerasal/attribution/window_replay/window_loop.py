@@ -99,17 +99,15 @@ def score_drop(view: View, clean: Run):
             output = _like(tensors.get("output"), clean.output)
             return pinned.score(Run(output, tensors["layers"], clean.rows, ranked=output))
 
-        def after(run, windows):
+        def under(run, windows):
             tensors = {"layers": run.layers} | ({} if run.output is None else {"output": run.output})
             apart = tf.nest.map_structure(lambda x: tf.reshape(x, [windows, clean.rows, *_sizes(x)]), tensors)
             return tf.map_fn(one_window, apart, fn_output_signature=tf.float32)
 
-    else:
-
-        def after(run, windows):
-            return tf.reshape(pinned.repeat(windows).score(run), [windows, clean.rows])
-
-    return lambda run, windows: before[None] - after(run, windows)
+        return lambda run, windows: before[tf.newaxis] - under(run, windows)
+    return lambda run, windows: (
+        before[tf.newaxis] - tf.reshape(pinned.repeat(windows).score(run), [windows, clean.rows])
+    )
 
 
 def top_class(view: View, clean: Run):

@@ -144,7 +144,7 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
     return decorate
 
 
-def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
+def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen) -> Any:
     """Check, cut into chunks, run, and join: the body of every method."""
     options = _checked(spec, chosen)
     if not isinstance(logits, (bool, np.bool_)):
@@ -201,7 +201,6 @@ def _fits(value: Any, annotation: Any) -> bool:
 
 
 def _said(annotation: Any) -> str:
-    """Say a kind in words."""
     words = {int: "a whole number", float: "a number", bool: "True or False", str: "a name", types.NoneType: "None"}
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return " or ".join(map(_said, typing.get_args(annotation)))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.operations import BROADCASTING, SHAPES, UNARY, only_convolution, output_sizes, static_value
+from kerasal.hooks.operations import BROADCASTING, SHAPES, TELLING, UNARY, only_convolution, output_sizes, static_value
 
 import tensorflow as tf
 
@@ -25,14 +25,6 @@ _SAME_AXES |= {"Roll", "Slice", "Split", "SplitV", "Tile"}
 _ELEMENTWISE = BROADCASTING | {"BroadcastTo", "FloorDiv", "FloorMod", "Select", "Xdivy", "Xlogy"}
 _REDUCTIONS = frozenset(("All", "Any", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum"))
 _PRODUCTS = frozenset(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"))
-# Operations that say which axis holds channels, by their data_format or, where they have none, always the last.
-# fmt: off
-_TELLING = frozenset((
-    "AvgPool", "AvgPool3D", "Conv2D", "Conv2DBackpropInput", "Conv3D", "Conv3DBackpropInputV2", "DepthToSpace",
-    "DepthwiseConv2dNative", "ExtractImagePatches", "FusedBatchNormV3", "LRN", "MaxPool", "MaxPool3D", "MaxPoolV2",
-    "ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SpaceToBatchND", "SpaceToDepth",
-))
-# fmt: on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +71,8 @@ class AxisLabels:
             self._labels[output.ref()] = labels if labels and len(labels) == rank else (_NONE,) * (rank or 0)
 
     def _outputs(self, op, inputs: list[Any]) -> list[Any] | None:
-        first = inputs[0] if inputs else None
-        if (telling := only_convolution(op) or op).type in _TELLING:
+        first: Any = inputs[0] if inputs else None
+        if (telling := only_convolution(op) or op).type in TELLING:
             return self._told(op, telling, inputs)
         if op.type == "IdentityN":
             return [labels or () for labels in inputs]
@@ -177,7 +169,7 @@ def _constant(tensor: tf.Tensor) -> np.ndarray:
 def data_format(op: tf.Operation) -> bytes:
     """Return the layout of an operation that tells which axis holds channels, such as NCHW; b"" of all others."""
     op = only_convolution(op) or op
-    if op.type not in _TELLING:
+    if op.type not in TELLING:
         return b""
     return op.get_attr("data_format") if any(one.name == "data_format" for one in op.op_def.attr) else b"NHWC"
 

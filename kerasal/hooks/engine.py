@@ -85,7 +85,7 @@ def watched(
         for name in order:
             layers[name] = function(inputs, dict(layers), name)
         found, rest = function(inputs, layers, None)
-        return found, {name: layers.get(name, rest[name]) for name in names}
+        return found, {name: (rest | layers)[name] for name in names}
 
     return call
 

@@ -7,7 +7,7 @@ it, which a counter gives, nor is what training alone uses.
 
 import enum
 import functools
-import pathlib
+import os
 import types
 import warnings
 from collections.abc import Callable
@@ -91,7 +91,7 @@ class _Encoder(Encoder):
             keras.tree.flatten(operation.states) if getattr(operation, "stateful", False) is True else [],
             [] if not layer or graph else operation._flatten_layers(include_self=False, recursive=False),
             _graph(operation) if graph else None,
-            _program(operation) if isinstance(operation, keras.layers.TFSMLayer) else None,
+            _digest_program(operation.filepath) if isinstance(operation, keras.layers.TFSMLayer) else None,
         )
 
     _kinds: tuple[tuple[Any, Callable], ...] = (
@@ -200,7 +200,5 @@ def _numbers(module: types.ModuleType) -> dict[str, Any]:
     return {key: value for key, value in vars(module).items() if not key.startswith("__") and isinstance(value, plain)}
 
 
-def _program(layer) -> str | None:
-    """Return the digest of the SavedModel that a layer runs."""
-    path = pathlib.Path(layer.filepath)
-    return digest_file(path) if path.exists() else None
+def _digest_program(saved_model: str) -> str | None:
+    return digest_file(saved_model) if os.path.exists(saved_model) else None

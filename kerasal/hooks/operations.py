@@ -6,7 +6,7 @@ attribute, layer or op, alike.
 
 import dataclasses
 from collections.abc import Collection
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -54,6 +54,14 @@ _SHAPE_ARITHMETIC = {
     "Range": np.arange,
     "Sub": np.subtract,
 }
+# Operations that say which axis holds channels, by their data_format or, where they have none, always the last.
+# fmt: off
+TELLING = frozenset((
+    "AvgPool", "AvgPool3D", "Conv2D", "Conv2DBackpropInput", "Conv3D", "Conv3DBackpropInputV2", "DepthToSpace",
+    "DepthwiseConv2dNative", "ExtractImagePatches", "FusedBatchNormV3", "LRN", "MaxPool", "MaxPool3D", "MaxPoolV2",
+    "ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SpaceToBatchND", "SpaceToDepth",
+))
+# fmt: on
 _HARMLESS = frozenset(("Placeholder", "Identity", "ReadVariableOp", "Const", "NoOp", "Cast"))
 
 
@@ -152,13 +160,18 @@ def is_map(tensor: tf.Tensor) -> bool:
     return tensor.shape.rank == 4 and None not in tensor.shape.as_list()[1:]
 
 
+def map_sizes(tensor: tf.Tensor) -> tuple[int, int, int]:
+    """Return (height, width, channels) of a map of known size."""
+    return cast(tuple[int, int, int], tuple(tensor.shape.as_list()[1:]))
+
+
 def sliding(op: tf.Operation, axis: int) -> Sliding:
     """Return how a convolution, pooling or zero padding slides along ``axis``, 1 (rows) or 2 (columns)."""
     if op.type in PADDING:
         before, after = tf.get_static_value(op.inputs[1])[axis]
         return Sliding(1, padding=(int(before), int(after)))
     pools = op.type in ("MaxPool", "AvgPool")
-    kernel = op.get_attr("ksize")[axis] if pools else op.inputs[1].shape[axis - 1]
+    kernel: Any = op.get_attr("ksize")[axis] if pools else op.inputs[1].shape[axis - 1]
     dilation = 1 if pools else op.get_attr("dilations")[axis]
     padding = {
         b"SAME": lambda: None,

@@ -43,7 +43,8 @@ def channel_axes(model: keras.Model, shapes: Sequence[tuple] | None = None) -> l
     says_first = keras.config.image_data_format() == "channels_first" or any(
         getattr(layer, "data_format", None) == "channels_first" for _, layer in paths.layers(model)
     )
-    if not (says_first or any(map(_looks_channels_first, shapes))):
+    images = [shape for shape in shapes if len(shape) == 4 and shape[1] is not None]
+    if not says_first and not any(shape[3] is None or shape[1] <= 4 < shape[3] for shape in images):
         return [len(shape) - 1 for shape in shapes]
     found = []
     for shape, axis in zip(shapes, _traced_channels(model, shapes), strict=True):
@@ -110,17 +111,14 @@ def _decided(number: int, x: tf.Tensor, axes: dict[int, str]) -> int | str:
         return f"Input {number} {shown} must have one channel axis, but the model takes {listed}. {remedy}"
     rank = x.shape.rank or 1
     last = keras.config.image_data_format() == "channels_last"
-    own, other = (3, 1) if last else (1, 3)
-    if rank == 4 and x.shape[other] in _FEW and all(x.shape[axis] is None or x.shape[axis] > 4 for axis in (own, 2)):
+    sizes = x.shape.as_list() if rank == 4 else [None] * 4
+    own, other = (sizes[3], sizes[1]) if last else (sizes[1], sizes[3])
+    if other in _FEW and all(size is None or size > 4 for size in (own, sizes[2])):
         return (
             f"Input {number} {shown} must have a known channel axis, but no layer of the model tells it, and "
             f"keras.config.image_data_format() does not fit its shape. {remedy}"
         )
     return rank - 1 if last or rank < 4 else 1
-
-
-def _looks_channels_first(shape: tuple) -> bool:
-    return len(shape) == 4 and shape[1] is not None and (shape[3] is None or shape[1] <= 4 < shape[3])
 
 
 def moves_channels(operations) -> bool:

@@ -75,7 +75,8 @@ def _rectifier(op, before: list[_Path], varying: list, origins: Origins) -> str 
     exponential = _softplus_exponential(op, origins)
     if exponential is not None:
         return None if _is_of_neg(exponential) else "a softplus written out"
-    if op.type == "Relu6" and _is_shifted_by_3(op.inputs[0], origins):
+    added = op.inputs[0].op.inputs if op.type == "Relu6" and op.inputs[0].op.type in ("Add", "AddV2") else ()
+    if any(origins.uniform(x) == 3 for x in added if "input" not in origins.of(x)):
         return "a hard sigmoid or hard swish (relu6(x + 3))"
     if op.type in ("Select", "SelectV2"):
         return _choice(op, before, origins)
@@ -198,10 +199,3 @@ def _is_negated(tensor, origins: Origins) -> bool:
         elif op.type not in _SHIFTING or len(varying) != 1:
             return False
         tensor = varying[0]
-
-
-def _is_shifted_by_3(tensor, origins: Origins) -> bool:
-    op = tensor.op
-    return op.type in ("Add", "AddV2") and any(
-        origins.uniform(x) == 3 for x in op.inputs if "input" not in origins.of(x)
-    )

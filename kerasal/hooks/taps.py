@@ -186,14 +186,13 @@ def _with_sizes(model: keras.Model) -> list[keras.Model]:
 def _only_tensor(name: str, output: Any, graph) -> tf.Tensor:
     if output is None:
         raise ValueError(f"Layer {name!r} did not run when the model was called, so it has no output to look at.")
-    if isinstance(output, (list, tuple)) and len(output) == 1:
-        output = output[0]
-    if not tf.is_tensor(output):
+    tensor: Any = output[0] if isinstance(output, (list, tuple)) and len(output) == 1 else output
+    if not tf.is_tensor(tensor):
         raise ValueError(
             f"Layer {name!r} returns {type(output).__name__}; expected one tensor. Choose a layer inside it."
         )
-    if output.graph is not graph:
+    if tensor.graph is not graph:
         raise ValueError(
             f"Layer {name!r} runs inside a tf.function or loop of the model, where it cannot be looked at."
         )
-    return output
+    return tensor

@@ -188,7 +188,7 @@ def run_batches(
         trace = traced(function, model, chunk, objective, settings, options, declared=declared)
         trace.check(objective)
         parts.append(trace(chunk, objective.rows(start, start + size)))
-    return [np.concatenate(pieces) if len(pieces) > 1 else pieces[0] for pieces in zip(*parts, strict=True)], trace
+    return [np.concatenate(pieces) if len(parts) > 1 else pieces[0] for pieces in zip(*parts, strict=True)], trace
 
 
 def batch_rows(model: keras.Model, inputs: list[np.ndarray], objective: Objective, batch_size: int | None) -> int:

@@ -59,12 +59,9 @@ def crop_averaged_saliency(
     def predict(number):
         return view.run([cut(number)], output=True).given
 
-    def classify(number, total):
-        return number + 1, total + predict(number)
-
     if view.structure == ("top",):
-        _, total = tf.while_loop(lambda number, _: number < 10, classify, (1, predict(0)))
-        view = view.pin(total)
+        step, start = lambda number, total: (number + 1, total + predict(number)), (1, predict(0))
+        view = view.pin(tf.while_loop(lambda number, _: number < 10, step, start)[1])
 
     def explain(number, summed, covered):
         (gradient,) = view.gradient([cut(number)])

@@ -9,6 +9,7 @@ import numpy as np
 from kerasal.attribution.method import method
 from kerasal.attribution.window_replay import window_loop
 from kerasal.attribution.window_replay.windows import filled, place, to_pixels
+from kerasal.hooks.operations import map_sizes
 from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
 
@@ -134,8 +135,7 @@ def _any_number(images):
 def _slide(view, index, clean, value, window, stride, fill, incremental, progress) -> Any:
     """Return the map of one input, the others as they are."""
     images = view.inputs[index]
-    height, width = images.shape.as_list()[1:3]
-    windows = place(height, width, window, stride)
+    windows = place(*map_sizes(images)[:2], window, stride)
     run, rows = window_loop.choose(view, index, filled(images, fill), windows, clean, incremental)
 
     def measured(chosen):

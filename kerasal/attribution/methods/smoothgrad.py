@@ -84,6 +84,5 @@ def _merge(moments: list[tf.Tensor], numbers: tf.Tensor, values: tf.Tensor, vari
 
 
 def _range(x: tf.Tensor) -> tf.Tensor:
-    """Return the largest minus the smallest value of each image."""
     axes = list(range(1, x.shape.rank))
     return tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)

@@ -15,7 +15,17 @@ import numpy as np
 
 from kerasal.attribution.window_replay.windows import Windows
 from kerasal.hooks.cuts import operations_below
-from kerasal.hooks.operations import BROADCASTING, PADDING, SLIDING, UNARY, Sliding, is_map, is_opaque, sliding
+from kerasal.hooks.operations import (
+    BROADCASTING,
+    PADDING,
+    SLIDING,
+    UNARY,
+    Sliding,
+    is_map,
+    is_opaque,
+    map_sizes,
+    sliding,
+)
 
 import tensorflow as tf
 
@@ -106,7 +116,7 @@ class Plan:
         partial, whole = [1], [1]
         for tensor in (self.image, *(tensor for step in self.steps for tensor in step.op.outputs)):
             if is_map(tensor):
-                height, width, channels = tensor.shape.as_list()[1:]
+                height, width, channels = map_sizes(tensor)
                 area = self.parts[tensor.ref()].area if tensor.ref() in self.parts else height * width
                 partial.append(area * channels)
                 whole.append(height * width * channels)
@@ -115,7 +125,7 @@ class Plan:
 
 def make_plan(image: tf.Tensor, targets: list[tf.Tensor], windows: Windows) -> Plan:
     """Plan how ``targets`` are computed again for each window, from what was computed for the clean ``image``."""
-    height, width = image.shape.as_list()[1:3]
+    height, width, _ = map_sizes(image)
     ends = windows.tops + windows.size - 1, windows.lefts + windows.size - 1
     parts = {image.ref(): Part(Span(windows.tops, ends[0], height), Span(windows.lefts, ends[1], width))}
     changed = {image.ref()}

@@ -1,6 +1,6 @@
 """A user's arrays, made into what a model takes: ``array, list or dict -> [float32 (N, …), …]``, or a clear error."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,20 +60,15 @@ def unpack(model: keras.Model, arrays: list, example: Any) -> Any:
     return arrays if len(arrays) > 1 else arrays[0]
 
 
-def chunk_size(arrays: list[np.ndarray]) -> int:
+def chunk_size(arrays: Sequence[Any]) -> int:
     """Return how many images are run at once: about two of 224 × 224 on a CPU, where more only cost memory."""
-    values = sum(array[0].size for array in arrays)
+    values = sum(int(np.prod(array.shape[1:])) for array in arrays)
     return max(1, min(256, 2 * values_at_once() // max(values, 1)))
 
 
 def values_at_once() -> int:
     """Return the numbers in an image of 224 × 224, or in as many of them as fill a GPU: the measure of a pass."""
     return 224 * 224 * 3 * (32 if tf.config.list_physical_devices("GPU") else 1)
-
-
-def rows_at_once(tensors: list) -> int:
-    """Return how many images of these tensors' sizes are run at once; see ``chunk_size``."""
-    return chunk_size([np.broadcast_to(np.float32(0), (1, *tensor.shape[1:])) for tensor in tensors])
 
 
 def declared_image_shape(model: keras.Model) -> tuple[int | None, ...]:

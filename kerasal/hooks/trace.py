@@ -65,13 +65,6 @@ class Kept:
         self.traces: collections.OrderedDict[tuple, Trace] = collections.OrderedDict()
         self.facts: dict[tuple, Any] = {}
 
-    def forget_dead(self) -> None:
-        """Drop the oldest traces beyond the bound, and those whose target function no longer exists."""
-        for key in [key for key, trace in self.traces.items() if not trace.is_usable]:
-            del self.traces[key]
-        while len(self.traces) > _KEPT_A_MODEL:
-            self.traces.popitem(last=False)
-
 
 class Trace:
     """A method as a concrete function of one model, referred to weakly, so that the cache keeps none alive."""
@@ -157,7 +150,10 @@ def traced(
         if trace is None or not trace.holds():
             trace = kept.traces[key] = Trace(function, model, objective, specs, settings, options)
             kept.snapshot.settle()
-            kept.forget_dead()
+            for dead in [key for key, trace in kept.traces.items() if not trace.is_usable]:
+                del kept.traces[dead]
+            while len(kept.traces) > _KEPT_A_MODEL:
+                kept.traces.popitem(last=False)
         kept.traces.move_to_end(key)
         return trace
 

@@ -108,8 +108,10 @@ def occlusion(
                 f"occlusion slides over images: expected inputs (N, H, W, C) of known size. Received {tensor.shape}."
             )
     # The number of images is left open, so that nothing in the graph counts on it: it grows by the windows.
-    inputs = [_any_number(x) for x in view.inputs]
     known = view.inputs[0].shape[0]
+    inputs = [
+        x if known is None else tf.compat.v1.placeholder_with_default(x, [None, *x.shape[1:]]) for x in view.inputs
+    ]
     view = dataclasses.replace(view, inputs=inputs)
     taps = (layer,) if measure == "layer" else ()
     wanted = {"score": None, "class": True, "layer": False}[measure]
@@ -124,12 +126,6 @@ def occlusion(
     else:
         value = (window_loop.score_drop if measure == "score" else window_loop.top_class)(view, clean)
     return [_slide(view, i, clean, value, window, stride, fill, incremental, progress) for i in range(len(inputs))]
-
-
-def _any_number(images):
-    if images.shape[0] is None:
-        return images
-    return tf.compat.v1.placeholder_with_default(images, [None, *images.shape[1:]])
 
 
 def _slide(view, index, clean, value, window, stride, fill, incremental, progress) -> Any:

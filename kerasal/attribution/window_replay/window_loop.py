@@ -6,7 +6,7 @@ from collections.abc import Callable
 from kerasal.attribution.window_replay.replay import Replay
 from kerasal.attribution.window_replay.replay_plan import Plan, make_plan
 from kerasal.attribution.window_replay.windows import Windows, occluded
-from kerasal.hooks.model_inputs import rows_at_once
+from kerasal.hooks.model_inputs import chunk_size
 from kerasal.hooks.state import state_rows
 from kerasal.hooks.view import Run, View
 from kerasal.objectives.expression import walk
@@ -28,7 +28,7 @@ def choose(view: View, index: int, filling: tf.Tensor, windows: Windows, clean: 
     """
     targets = list(clean.layers.values()) + ([] if clean.output is None else [clean.output])
     states = state_rows(view.model)  # they are for the images of one window
-    rows = 1 if states else rows_at_once(view.inputs)
+    rows = 1 if states else chunk_size(view.inputs)
     if incremental is not False:
         plan = make_plan(view.inputs[index], targets, windows) if len(view.inputs) == 1 else None
         obstacle = "it has several inputs" if plan is None else plan.obstacle

@@ -1,5 +1,6 @@
 """A user's arrays, made into what a model takes: ``array, list or dict -> [float32 (N, …), …]``, or a clear error."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ def unpack(model: keras.Model, arrays: list, example: Any) -> Any:
 
 def chunk_size(arrays: Sequence[Any]) -> int:
     """Return how many images are run at once: about two of 224 × 224 on a CPU, where more only cost memory."""
-    values = sum(int(np.prod(array.shape[1:])) for array in arrays)
+    values = sum(math.prod(array.shape[1:]) for array in arrays)
     return max(1, min(256, 2 * values_at_once() // max(values, 1)))
 
 

@@ -24,27 +24,23 @@ call for a model and a set of options traces a graph; later ones reuse it. It is
 import importlib
 
 from kerasal import _keras as _keras
-from kerasal.attribution.map_notes import ZeroMap as ZeroMap
-from kerasal.attribution.method import list_methods as list_methods
-from kerasal.attribution.method import method_function as method_function
-from kerasal.attribution.method import method_spec as method_spec
-from kerasal.attribution.method_comparison import MethodComparison as MethodComparison
-from kerasal.attribution.method_comparison import compare_methods as compare_methods
-from kerasal.attribution.methods.class_saliency import class_saliency as class_saliency
-from kerasal.attribution.methods.crop_averaged_saliency import crop_averaged_saliency as crop_averaged_saliency
-from kerasal.attribution.methods.deconvnet import deconvnet as deconvnet
-from kerasal.attribution.methods.gradcam import gradcam as gradcam
-from kerasal.attribution.methods.gradcam_plus_plus import gradcam_plus_plus as gradcam_plus_plus
-from kerasal.attribution.methods.gradient_x_input import gradient_x_input as gradient_x_input
-from kerasal.attribution.methods.guided_backprop import guided_backprop as guided_backprop
-from kerasal.attribution.methods.input_gradient import input_gradient as input_gradient
-from kerasal.attribution.methods.integrated_gradients import integrated_gradients as integrated_gradients
-from kerasal.attribution.methods.layercam import layercam as layercam
-from kerasal.attribution.methods.occlusion import occlusion as occlusion
-from kerasal.attribution.methods.scorecam import scorecam as scorecam
-from kerasal.attribution.methods.smoothgrad import smoothgrad as smoothgrad
-from kerasal.attribution.pages import attribution_page as attribution_page
-from kerasal.attribution.pages import draw_map as draw_map
+from kerasal.attribution.map_notes import ZeroMap
+from kerasal.attribution.method import list_methods, method_function, method_spec
+from kerasal.attribution.method_comparison import MethodComparison, compare_methods
+from kerasal.attribution.methods.class_saliency import class_saliency
+from kerasal.attribution.methods.crop_averaged_saliency import crop_averaged_saliency
+from kerasal.attribution.methods.deconvnet import deconvnet
+from kerasal.attribution.methods.gradcam import gradcam
+from kerasal.attribution.methods.gradcam_plus_plus import gradcam_plus_plus
+from kerasal.attribution.methods.gradient_x_input import gradient_x_input
+from kerasal.attribution.methods.guided_backprop import guided_backprop
+from kerasal.attribution.methods.input_gradient import input_gradient
+from kerasal.attribution.methods.integrated_gradients import integrated_gradients
+from kerasal.attribution.methods.layercam import layercam
+from kerasal.attribution.methods.occlusion import occlusion
+from kerasal.attribution.methods.scorecam import scorecam
+from kerasal.attribution.methods.smoothgrad import smoothgrad
+from kerasal.attribution.pages import attribution_page, draw_map
 
 __all__ = [
     "MethodComparison",

@@ -25,9 +25,10 @@ class CompiledMethod(tf.Module):
         self._function, self._settings, self._options = spec.function, Settings(output, logits), options
         declared = getattr(model, "inputs", None) or []
         rows = state_rows(model)  # of stateful recurrent layers, which a batch of another size would not fit
-        shapes = [(rows, *tensor.shape[1:]) for tensor in declared]
-        if spec.any_size:
-            shapes = [_free(shape, axis) for shape, axis in zip(shapes, channel_axes(model), strict=True)]
+        shapes: list[tuple] = [(rows, *tensor.shape[1:]) for tensor in declared]
+        for number, channels in enumerate(channel_axes(model) if spec.any_size else ()):
+            if len(shapes[number]) == 4:  # of images, which may be of any height and width
+                shapes[number] = tuple(size if axis == channels else None for axis, size in enumerate(shapes[number]))
         specs = [tf.TensorSpec(shape, tf.float32, one.name) for shape, one in zip(shapes, declared, strict=True)]
         several = specs if len(specs) > 1 else specs[0] if specs else None
         classes = tf.TensorSpec((rows,), tf.int32, "target")
@@ -60,8 +61,3 @@ class CompiledMethod(tf.Module):
         view = View(self.model, flat, objective.structure, parameters, self._settings.for_inputs(inputs))
         maps = [tf.cast(one, tf.float32) for one in self._function(view, **self._options)]
         return maps if len(maps) > 1 else maps[0]
-
-
-def _free(shape: tuple, channels: int) -> tuple:
-    """Return the shape of images with height and width left open, and other shapes as they are."""
-    return tuple(size if axis == channels else None for axis, size in enumerate(shape)) if len(shape) == 4 else shape

@@ -65,18 +65,10 @@ class Explanation:
 
     def page(self) -> np.ndarray:
         """Return the image, the map and the map on the image side by side, titled, uint8 RGB."""
-        labels = self._model.labels if self._model else ()
-        note = f"{self._model.name}, layer {self.layer}" if self.layer else self._model.name if self._model else ""
-        return attribution_page(
-            self.spec,
-            self.picture,
-            self.map,
-            f"{self.label}, score {self.score:.3g}",
-            options=self.options,
-            labels=labels,
-            note=note,
-            bgr=self._bgr,
-        )
+        labels, names = (self._model.labels, [self._model.name]) if self._model else ((), [])
+        note = ", ".join([*names, f"layer {self.layer}"] if self.layer else names)
+        title, how = f"{self.label}, score {self.score:.3g}", {"options": self.options, "labels": labels, "note": note}
+        return attribution_page(self.spec, self.picture, self.map, title, bgr=self._bgr, **how)
 
     def save(self, path: str | os.PathLike) -> pathlib.Path:
         """Write the page as an image file, or with the suffix ``.npy`` the raw map; return the path.

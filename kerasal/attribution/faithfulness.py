@@ -49,8 +49,7 @@ def deletion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **h
     Raises:
         ValueError: maps that do not fit the inputs or hold NaN, no steps, or a fill that does not fit.
     """
-    images, maps, channels = _checked(model, inputs, maps, steps)
-    return _curve(model, images, _fill(images, fill), maps, channels, target, images, steps, how)
+    return _curve(model, inputs, maps, target, steps, fill, how, adds=False)
 
 
 def insertion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **how) -> Curve:
@@ -58,8 +57,7 @@ def insertion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **
 
     A high area under the curve speaks for the map. Arguments and errors as in ``deletion``.
     """
-    images, maps, channels = _checked(model, inputs, maps, steps)
-    return _curve(model, _fill(images, fill), images, maps, channels, target, images, steps, how)
+    return _curve(model, inputs, maps, target, steps, fill, how, adds=True)
 
 
 def pointing_game(maps, boxes: Sequence[tuple[int, int, int, int]], *, tolerance: int = 0) -> np.ndarray:
@@ -72,13 +70,13 @@ def pointing_game(maps, boxes: Sequence[tuple[int, int, int, int]], *, tolerance
         ValueError: not one box a map, or an empty box.
     """
     refuse_mask(maps, "maps")
-    maps, boxes = np.asarray(maps), np.asarray(boxes)
-    if maps.ndim != 3 or boxes.shape != (len(maps), 4):
-        raise ValueError(f"Expected maps (N, H, W) and boxes (N, 4). Received {maps.shape} and {boxes.shape}.")
-    if (boxes[:, 2:] <= boxes[:, :2]).any():
-        raise ValueError(f"Boxes are (x_min, y_min, x_max, y_max), not empty. Received {boxes.tolist()}.")
+    maps, corners = np.asarray(maps), np.asarray(boxes)
+    if maps.ndim != 3 or corners.shape != (len(maps), 4):
+        raise ValueError(f"Expected maps (N, H, W) and boxes (N, 4). Received {maps.shape} and {corners.shape}.")
+    if (corners[:, 2:] <= corners[:, :2]).any():
+        raise ValueError(f"Boxes are (x_min, y_min, x_max, y_max), not empty. Received {corners.tolist()}.")
     y, x = np.unravel_index(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[1:])
-    low, high = boxes[:, :2] - tolerance, boxes[:, 2:] + tolerance
+    low, high = corners[:, :2] - tolerance, corners[:, 2:] + tolerance
     return (x >= low[:, 0]) & (x < high[:, 0]) & (y >= low[:, 1]) & (y < high[:, 1])
 
 
@@ -131,35 +129,28 @@ def cascading_randomization(
     return pd.DataFrame(rows, columns=["layer", "correlation", "lowest", "highest"])
 
 
-def _checked(model, inputs, maps, steps) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the images, their maps and the images' channel axis."""
+def _curve(model, inputs, maps, target, steps, fill, how, *, adds: bool) -> Curve:
+    """Check all, and score the way between the images and the fill, the strongest pixels first."""
     arrays = conform(model, inputs)
     if len(arrays) != 1 or arrays[0].ndim != 4:
         raise ValueError("Deletion and insertion need a model with one image input (N, H, W, C).")
     refuse_mask(maps, "maps")
     maps = np.asarray(maps, dtype=np.float64)
-    (channels,) = channel_axes(model, [arrays[0].shape])
-    wanted = tuple(size for axis, size in enumerate(arrays[0].shape) if axis != channels)
+    (images,), (channels,) = arrays, channel_axes(model, [arrays[0].shape])
+    wanted = tuple(size for axis, size in enumerate(images.shape) if axis != channels)
     if maps.shape != wanted or not np.isfinite(maps).all():
         raise ValueError(f"Expected finite maps of shape {wanted}. Received shape {maps.shape}.")
     check_int("steps", steps)
-    return arrays[0], maps, channels
-
-
-def _fill(images: np.ndarray, fill) -> np.ndarray:
     refuse_mask(fill, "fill")
     try:
-        return np.array(np.broadcast_to(np.asarray(fill, np.float32), images.shape))
+        filling = np.broadcast_to(np.asarray(fill, np.float32), images.shape)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"fill is a number or an array that fits {images.shape}. Received shape {np.shape(fill)}."
         ) from error
-
-
-def _curve(model, begin, end, maps, channels, target, clean, steps, how) -> Curve:
-    """Score the way from ``begin`` to ``end``, the strongest pixels first."""
+    begin, end = (filling, images) if adds else (images, filling)
     how = {"logits": False, **how}
-    target = fixed_target(model, [clean], target, output=how.get("output"), batch_size=how.get("batch_size"))
+    target = fixed_target(model, [images], target, output=how.get("output"), batch_size=how.get("batch_size"))
     count = maps[0].size
     # The place of each pixel in its own image, strongest first; of equal ones the first in the row comes first.
     place = np.argsort(np.argsort(-maps.reshape(len(maps), -1), axis=1, kind="stable"), axis=1).reshape(maps.shape)

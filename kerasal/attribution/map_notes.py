@@ -60,19 +60,12 @@ class ZeroMap(UserWarning):
     """A map is 0 everywhere; ``images`` (a list of their numbers) says of which, ``cause`` why, most likely."""
 
     def __init__(self, method: str, images: Sequence[int], count: int, cause: str, of: str = ""):
-        self.images, self.cause = list(map(int, images)), cause
+        self.images, self.cause = list(images), cause
         listed = ", ".join(map(str, self.images[:_SHOWN])) + (", …" if len(self.images) > _SHOWN else "")
         super().__init__(
             f"{method} is 0 everywhere{of} for {len(self.images)} of {count} images ({listed}). Likely cause at image "
             f"{self.images[0]}: {cause}."
         )
-
-
-def zero_images(maps: np.ndarray) -> np.ndarray:
-    """Return the numbers of the maps that are 0 everywhere; maps of whole numbers (classes) have none."""
-    if maps.dtype.kind != "f":
-        return np.array([], int)
-    return np.flatnonzero(~maps.reshape(len(maps), -1).any(axis=1))
 
 
 def warn_of_zero_maps(
@@ -86,10 +79,10 @@ def warn_of_zero_maps(
 ) -> None:
     """Warn of maps that are 0 everywhere, one array of maps for each input; ``rows`` images were run at once."""
     for number, one in enumerate(maps):
-        images = zero_images(one)
-        if images.size:
+        images = np.flatnonzero(~one.reshape(len(one), -1).any(axis=1)).tolist()
+        if images and one.dtype.kind == "f":  # not a map of whole numbers (classes)
             of = f" at input {number} of {len(maps)}" if len(maps) > 1 else ""
-            cause = _cause(spec, model, objective, arrays, number, int(images[0]), settings, rows)
+            cause = _cause(spec, model, objective, arrays, number, images[0], settings, rows)
             warnings.warn(ZeroMap(spec.name, images, len(one), cause, of), stacklevel=4)
 
 

@@ -107,33 +107,44 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
             for name, parameter in inspect.signature(function).parameters.items()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
-        summary = inspect.getdoc(function).splitlines()[0]
-        graph = channels_last(function)
-        spec = MethodSpec(function.__name__, summary, reference, signed, graph, options, **special)
+        # The caller gives a model; the view of it is made here.
+        lines = [line for line in (inspect.getdoc(function) or "").splitlines() if not line.strip().startswith("view:")]
+        graph, text = channels_last(function), "\n".join(lines)
+        spec = MethodSpec(function.__name__, lines[0], reference, signed, graph, options, **special)
 
-        @functools.wraps(function)
-        def attribute(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **chosen):
+        def attribute(
+            model: keras.Model,
+            inputs: Any,
+            target: Any = None,
+            *,
+            output: str | int | None = None,
+            logits: bool = True,
+            batch_size: int | None = None,
+            **chosen: Any,
+        ) -> np.ndarray:
             return _attribute(spec, model, inputs, target, output, logits, batch_size, chosen)
 
-        def compiled(model: keras.Model, *, output=None, logits: bool = True, **chosen) -> CompiledMethod:
+        def compiled(
+            model: keras.Model, *, output: str | int | None = None, logits: bool = True, **chosen: Any
+        ) -> CompiledMethod:
             return CompiledMethod(spec, model, output, logits, _checked(spec, chosen))
 
+        signature = inspect.signature(attribute)
+        *shared, _ = signature.parameters.values()  # the method's own options in the place of the last
+        public: Any = functools.wraps(function)(attribute)
+        public.compiled = compiled
+        public.__signature__ = signature.replace(parameters=[*shared[:3], *options.values(), *shared[3:]])
+        public.__doc__ = f"{text}\n\nSource: {reference}. Shared arguments: ``kerasal.attribution``."
         compiled.__doc__ = (
             f"Return ``{spec.name}`` of one model as a ``tf.Module``: tensors in, tensors out, no checks."
         )
-        attribute.compiled = compiled
-        attribute.__signature__ = _signature(options)
-        # The caller gives a model; the view of it is made here.
-        lines = [line for line in inspect.getdoc(function).splitlines() if not line.strip().startswith("view:")]
-        text = "\n".join(lines)
-        attribute.__doc__ = f"{text}\n\nSource: {reference}. Shared arguments: ``kerasal.attribution``."
-        _methods[spec.name], _functions[spec.name] = spec, attribute
-        return attribute
+        _methods[spec.name], _functions[spec.name] = spec, public
+        return public
 
     return decorate
 
 
-def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
+def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen) -> Any:
     """Check, cut into chunks, run, and join: the body of every method."""
     options = _checked(spec, chosen)
     if not isinstance(logits, (bool, np.bool_)):
@@ -141,11 +152,8 @@ def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen):
     arrays = conform(model, inputs, any_size=spec.any_size)
     images = len(arrays[0])
     objective = resolve(target, images)
-    if (
-        batch_size is not None
-        and check_int("batch_size", batch_size, none="None") < images
-        and objective.loops_over_batch
-    ):
+    rows = images if batch_size is None else check_int("batch_size", batch_size, none="None")
+    if rows < images and objective.loops_over_batch:
         raise ValueError(f"A tf-keras-vis score is for a whole batch; leave batch_size out. Received: {batch_size}.")
     settings = Settings(output, bool(logits)).for_inputs(inputs)
     how = {"batch_size": batch_size, "declared": not (spec.any_size or spec.own_size)}
@@ -166,11 +174,8 @@ def _checked(spec: MethodSpec, chosen: dict[str, Any]) -> dict[str, Any]:
     """Fill in the defaults; refuse an unknown option or a value that is none of its choices."""
     for name, value in chosen.items():
         if name not in spec.options:
-            raise TypeError(
-                unknown_name_message(
-                    name, [*spec.options, "output", "logits", "batch_size"], "option", f" of {spec.name}"
-                )
-            )
+            names = [*spec.options, "output", "logits", "batch_size"]
+            raise TypeError(unknown_name_message(name, names, "option", f" of {spec.name}"))
         annotation = spec.options[name].annotation
         if typing.get_origin(annotation) is Literal and value not in typing.get_args(annotation):
             raise ValueError(f"{name} is one of {typing.get_args(annotation)}. Received: {value!r}.")
@@ -196,7 +201,6 @@ def _fits(value: Any, annotation: Any) -> bool:
 
 
 def _said(annotation: Any) -> str:
-    """Say a kind in words."""
     words = {int: "a whole number", float: "a number", bool: "True or False", str: "a name", types.NoneType: "None"}
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return " or ".join(map(_said, typing.get_args(annotation)))
@@ -215,19 +219,3 @@ def _check_finite(name: str, maps: np.ndarray, of: str) -> None:
             "the model overflows there, divides by 0 or has no derivative, as a root at 0. Check its weights, the "
             "preprocessing and, under mixed precision, try float32."
         )
-
-
-def _signature(options: dict[str, inspect.Parameter]) -> inspect.Signature:
-    """The public signature: the shared arguments around the method's own options."""
-    positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
-    shared = [
-        inspect.Parameter("model", positional, annotation=keras.Model),
-        inspect.Parameter("inputs", positional, annotation=Any),
-        inspect.Parameter("target", positional, default=None, annotation=Any),
-    ]
-    rest = [
-        inspect.Parameter("output", keyword, default=None, annotation=str | int | None),
-        inspect.Parameter("logits", keyword, default=True, annotation=bool),
-        inspect.Parameter("batch_size", keyword, default=None, annotation=int | None),
-    ]
-    return inspect.Signature([*shared, *options.values(), *rest], return_annotation=np.ndarray)

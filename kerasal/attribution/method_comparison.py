@@ -70,7 +70,7 @@ class MethodComparison:
     def html(self, title: str) -> str:
         """Return one self-contained HTML page."""
         title = html.escape(title)
-        rows = "".join(_row(view) for view in self.views)
+        rows = "".join(map(_row, self.views))
         missing = "".join(f"<li>{html.escape(name)}: {html.escape(reason)}</li>" for name, reason in self.left_out)
         return f"""<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from kerasal import hooks
 from kerasal.attribution.map_notes import OfEachInput
 from kerasal.hooks.model_inputs import values_at_once
+from kerasal.hooks.target_layers import NOT_READ
 from kerasal.hooks.view import View
 
 import tensorflow as tf
@@ -30,19 +31,15 @@ def reduce_channels(tensor: tf.Tensor, how: Reduction) -> tf.Tensor:
 
 
 def over_points(view: View, count: int, points: Callable, add: Callable, state: Any) -> Any:
-    """Take the gradient at ``count`` points of each image and add them up in the graph, some at a time.
+    """Take the gradient at ``count`` points of each image, some at a time; return the last state, a nest of tensors.
 
-    Args:
-        view: a model, watched; its target is pinned.
-        count: number of points.
-        points: ``numbers (m,) int32 -> [(m, N, …), …]``, the points of these numbers, one tensor for each input.
-        add: ``(state, numbers (m,), gradients [(m, N, …), …]) -> state``.
-        state: what ``add`` starts from, a nest of tensors.
-
-    Returns:
-        The last state.
+    ``points`` gives the points of some numbers, ``(m,) int32 -> [(m, N, …), …]``, one tensor for each input, and
+    ``add(state, numbers (m,), gradients [(m, N, …), …])`` the next state. The view's target is pinned.
     """
-    together = _at_once(view, count)
+    together = 1  # for a target that may count on the number of images
+    if view.repeatable:
+        values = sum(tf.size(x) for x in view.inputs)
+        together = tf.clip_by_value(_TOGETHER * values_at_once() // tf.maximum(values, 1), 1, count)
 
     def body(start, state):
         numbers = tf.range(start, tf.minimum(start + together, count))
@@ -51,14 +48,6 @@ def over_points(view: View, count: int, points: Callable, add: Callable, state: 
     # One pass after the other: what runs side by side takes memory side by side.
     _, state = tf.while_loop(lambda start, _: start < count, body, (0, state), parallel_iterations=1)
     return state
-
-
-def _at_once(view: View, count: int):
-    """Return how many points fit into one pass; 1 for a target that may count on the number of images."""
-    if not view.repeatable:
-        return 1
-    values = sum(tf.size(x) for x in view.inputs)
-    return tf.clip_by_value(_TOGETHER * values_at_once() // tf.maximum(values, 1), 1, count)
 
 
 def _gradients(view: View, stacks: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -94,15 +83,8 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
         try:
             (gradients,) = hooks.differentiate(tape, scores, [one.tensor])
         except hooks.NoGradient as error:
-            raise ValueError(
-                f"The target does not depend on layer {one.path!r}, whose map is weighted. Name a layer that comes "
-                "before the target with layer=."
-            ) from error
+            raise ValueError(NOT_READ.format(one.path)) from error
         maps, gradients = (tf.cast(one.turn_back(tensor), tf.float32) for tensor in (one.tensor, gradients))
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
-        results.append(_resized(summed, x) if resize else summed)
+        results.append(tf.image.resize(tf.expand_dims(summed, -1), tf.shape(x)[1:3])[..., 0] if resize else summed)
     return results
-
-
-def _resized(maps: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    return tf.image.resize(maps[..., None], tf.shape(x)[1:3])[..., 0]

@@ -54,35 +54,25 @@ def attribution_page(
 ) -> np.ndarray:
     """Lay out the picture, a method's map of it, and the map on the picture, uint8 RGB.
 
-    Args:
-        spec: the method's.
-        picture: uint8 RGB (H, W, 3), as the model gets it.
-        values: one map as the method returned it.
-        name: what the map is of, such as a class.
-        options: of the method, as it was called; by default its defaults.
-        labels: names of classes, for a map of class numbers.
-        note: a line below.
-        bgr: see ``draw_map``.
+    ``values`` is one map as the method returned it, called with ``options`` (by default its own), and ``name`` what it
+    is of, such as a class. ``labels`` name the classes of a map of class numbers, ``note`` is a line below, and the
+    rest is as in ``draw_map``.
     """
     values = spec.to_pixels(values, picture.shape[:2], options or {})
     tile = int(np.clip(max(picture.shape[:2]), 224, 448))
     if values.dtype.kind == "i":
         return _class_page(spec, picture, values, labels, tile)
     drawn, over = draw_map(spec, picture, values, bgr=bgr)
-    shown = ["what the model gets", _legend(spec, values), "where it is strong"]
+    legend = "the brighter, the stronger"
+    if values.ndim == 3 and values.shape[2] == 3:
+        legend = "grey: no effect; each colour up or down"
+    elif values.ndim == 3 or (spec.signed and (values < 0).any()):
+        legend = "red speaks for it, blue against"
+    shown = ["what the model gets", legend, "where it is strong"]
     empty = "" if values.any() else "The map is zero everywhere: nothing in this image moves the score."
     return images.grid(
         [picture, drawn, over], shown, columns=3, title=f"{spec.name}: {name}", note=empty or note, tile=tile
     )
-
-
-def _legend(spec: MethodSpec, values: np.ndarray) -> str:
-    """Say how to read the map's colors."""
-    if values.ndim == 3 and values.shape[2] == 3:
-        return "grey: no effect; each colour up or down"
-    if values.ndim == 3 or (spec.signed and (values < 0).any()):
-        return "red speaks for it, blue against"
-    return "the brighter, the stronger"
 
 
 def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labels, tile: int) -> np.ndarray:
@@ -92,7 +82,7 @@ def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labe
     rank = np.empty(len(numbers), int)
     rank[order] = np.arange(len(numbers))
     shown = np.minimum(rank[np.searchsorted(numbers, classes)], len(_CLASS_COLORS) - 1)
-    drawn = np.uint8([color for _, color in _CLASS_COLORS])[shown]
+    drawn = np.array([color for _, color in _CLASS_COLORS], np.uint8)[shown]
     names = [short(labels, int(numbers[index])) for index in order[: len(_CLASS_COLORS) - 1]]
     legend = [f"{color}: {name}" for (color, _), name in zip(_CLASS_COLORS, names, strict=False)]
     note = ", ".join(legend) + (", grey: others" if len(numbers) > len(names) else "")

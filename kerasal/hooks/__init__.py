@@ -11,25 +11,20 @@ spelling of ReLU is reached alike: ``activation="relu"``, ``ReLU``, ``Activation
 and ``tf.nn.relu`` inside somebody's own ``call``. What a rule would miss is refused (``NoReLU``).
 """
 
+import warnings
+
 from kerasal import _keras as _keras
-from kerasal.hooks.backward_rules import RULES as RULES
-from kerasal.hooks.backward_rules import NoReLU as NoReLU
-from kerasal.hooks.engine import activations as activations
-from kerasal.hooks.engine import watched as watched
-from kerasal.hooks.model_digest import digest_model as digest_model
-from kerasal.hooks.paths import channel_count as channel_count
+from kerasal.hooks import taps
+from kerasal.hooks.backward_rules import RULES, NoReLU
+from kerasal.hooks.engine import activations, watched
+from kerasal.hooks.model_digest import digest_model
+from kerasal.hooks.paths import channel_count, layers, select_output
 from kerasal.hooks.paths import find as find_layer
-from kerasal.hooks.paths import layers as layers
-from kerasal.hooks.paths import select_output as select_output
-from kerasal.hooks.snapshot import Snapshot as Snapshot
-from kerasal.hooks.softmax import NoLogits as NoLogits
-from kerasal.hooks.softmax import logits as logits
-from kerasal.hooks.state import state_rows as state_rows
-from kerasal.hooks.state import unchanged as unchanged
-from kerasal.hooks.taps import NoGradient as NoGradient
-from kerasal.hooks.taps import differentiate as differentiate
-from kerasal.hooks.target_layers import last_map as last_map
-from kerasal.hooks.target_layers import target_maps as target_maps
+from kerasal.hooks.snapshot import Snapshot
+from kerasal.hooks.softmax import NoLogits, logits
+from kerasal.hooks.state import state_rows, unchanged
+from kerasal.hooks.taps import NoGradient, differentiate
+from kerasal.hooks.target_layers import last_map, target_maps
 
 __all__ = [
     "RULES",
@@ -59,10 +54,6 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str):
     if name == "watch":
-        import warnings
-
-        from kerasal.hooks.taps import watch
-
         warnings.warn("kerasal.hooks.watch is now kerasal.hooks.watched.", DeprecationWarning, stacklevel=2)
-        return watch
+        return taps.watch
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

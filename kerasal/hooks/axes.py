@@ -7,29 +7,24 @@ What is not understood loses its labels, never guesses them.
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
-from kerasal.hooks.operations import BROADCASTING, UNARY, only_convolution, output_sizes, static_value
+import numpy as np
+
+from kerasal.hooks.operations import BROADCASTING, SHAPES, TELLING, UNARY, only_convolution, output_sizes, static_value
 
 import tensorflow as tf
 
 POSITION, CHANNEL = "position", "channel"
 Labels = tuple[frozenset, ...]
+Seeds = Iterable[tuple[tf.Tensor, Labels]]
 
 _NONE = frozenset()
-_SHAPES = frozenset(("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"))
 _SAME_AXES = UNARY | {"BiasAdd", "CheckNumerics", "Cumsum", "EnsureShape", "MirrorPad", "Pad", "PadV2", "ReverseV2"}
 _SAME_AXES |= {"Roll", "Slice", "Split", "SplitV", "Tile"}
 _ELEMENTWISE = BROADCASTING | {"BroadcastTo", "FloorDiv", "FloorMod", "Select", "Xdivy", "Xlogy"}
 _REDUCTIONS = frozenset(("All", "Any", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum"))
 _PRODUCTS = frozenset(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"))
-# Operations that say which axis holds channels, by their data_format or, where they have none, always the last.
-# fmt: off
-_TELLING = frozenset((
-    "AvgPool", "AvgPool3D", "Conv2D", "Conv2DBackpropInput", "Conv3D", "Conv3DBackpropInputV2", "DepthToSpace",
-    "DepthwiseConv2dNative", "ExtractImagePatches", "FusedBatchNormV3", "LRN", "MaxPool", "MaxPool3D", "MaxPoolV2",
-    "ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SpaceToBatchND", "SpaceToDepth",
-))
-# fmt: on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,39 +41,38 @@ class AxisLabels:
 
     ``votes`` lists which axes were taken for channels; without ``beyond`` that is all, and labels end there. ``mixed``
     lists operations that mix positions with each other and keep them apart: attention, a dense layer along tokens; not
-    a convolution, a pooling or a dense layer on all.
+    a convolution, a pooling or a dense layer on all. With ``follow`` labels stay with an axis along which these slide.
     """
 
-    def __init__(
-        self, seeds: Iterable[tuple[tf.Tensor, Labels]], operations: Iterable[tf.Operation], *, beyond: bool = True
-    ):
+    def __init__(self, seeds: Seeds, operations: Iterable[tf.Operation], *, beyond: bool = True, follow: bool = False):
+        self._beyond, self._follow = beyond, follow
         self._labels = {tensor.ref(): labels for tensor, labels in seeds}
         self.votes: list[Vote] = []
         self.mixed: list[str] = []
         for op in operations:
-            if op.type not in _SHAPES and any(tensor.ref() in self._labels for tensor in op.inputs):
-                self._spread(op, beyond)
+            if op.type not in SHAPES and any(tensor.ref() in self._labels for tensor in op.inputs):
+                self._spread(op)
 
     def of(self, tensor: tf.Tensor) -> Labels | None:
         """Return the labels of a tensor's axes; None where it does not depend on the seeds or its rank is open."""
         return self._labels.get(tensor.ref())
 
-    def _spread(self, op: tf.Operation, beyond: bool) -> None:
+    def _spread(self, op: tf.Operation) -> None:
         inputs = [self._labels.get(tensor.ref()) for tensor in op.inputs]
         try:
             found = self._outputs(op, inputs)
         except (IndexError, TypeError, ValueError):  # an axis or a size that only a run decides
             found = None
-        if not beyond and data_format(op):
+        if not self._beyond and data_format(op):
             return
         for number, output in enumerate(op.outputs):
             rank = output.shape.rank
             labels = found[min(number, len(found) - 1)] if found else None
             self._labels[output.ref()] = labels if labels and len(labels) == rank else (_NONE,) * (rank or 0)
 
-    def _outputs(self, op, inputs) -> list[Labels] | None:
-        first = inputs[0] if inputs else None
-        if (telling := only_convolution(op) or op).type in _TELLING:
+    def _outputs(self, op, inputs: list[Any]) -> list[Any] | None:
+        first: Any = inputs[0] if inputs else None
+        if (telling := only_convolution(op) or op).type in TELLING:
             return self._told(op, telling, inputs)
         if op.type == "IdentityN":
             return [labels or () for labels in inputs]
@@ -87,7 +81,7 @@ class AxisLabels:
         if op.type in _ELEMENTWISE:
             return [self._aligned(op, inputs)]
         if op.type == "Transpose":
-            return [tuple(first[axis] for axis in static_value(op.inputs[1]))]
+            return [tuple(first[axis] for axis in _constant(op.inputs[1]))]
         if op.type in ("Reshape", "ExpandDims", "Squeeze"):
             return [_regrouped(first, op.inputs[0].shape.as_list(), output_sizes(op))]
         if op.type in _REDUCTIONS:
@@ -102,7 +96,7 @@ class AxisLabels:
         if op.type == "StridedSlice":
             return [_sliced(op, first)]
         if op.type == "GatherV2" and not op.get_attr("batch_dims"):
-            axis = int(static_value(op.inputs[2])) % len(first)
+            axis = int(_constant(op.inputs[2])) % len(first)
             return [first[:axis] + (first[axis],) * op.inputs[1].shape.rank + first[axis + 1 :]]
         return None
 
@@ -113,8 +107,8 @@ class AxisLabels:
             return None
         channel = rank - 1 if data_format(telling).endswith(b"C") else 1
         self.votes.append(Vote(labels[channel], op.name))
-        roles = [frozenset((POSITION,))] * rank
-        roles[0], roles[channel] = labels[0], frozenset((CHANNEL,))
+        roles = list(labels) if self._follow else [labels[0], *[frozenset((POSITION,))] * (rank - 1)]
+        roles[channel] = frozenset((CHANNEL,))
         return [tuple(roles)]
 
     def _aligned(self, op, inputs) -> Labels:
@@ -134,7 +128,7 @@ class AxisLabels:
 
     def _reduced(self, op, labels) -> Labels:
         rank = len(labels)
-        axes = {int(axis) % rank for axis in static_value(op.inputs[1]).reshape(-1)}
+        axes = {int(axis) % rank for axis in _constant(op.inputs[1]).reshape(-1)}
         left = set(range(1, rank)) - axes
         if rank >= 4 and len(left) == 1 and 0 not in axes:
             self.votes.append(Vote(labels[left.pop()], op.name, suggests=True))
@@ -165,10 +159,17 @@ class AxisLabels:
         return found
 
 
+def _constant(tensor: tf.Tensor) -> np.ndarray:
+    value = static_value(tensor)
+    if value is None:
+        raise ValueError("Only a run decides it.")
+    return value
+
+
 def data_format(op: tf.Operation) -> bytes:
     """Return the layout of an operation that tells which axis holds channels, such as NCHW; b"" of all others."""
     op = only_convolution(op) or op
-    if op.type not in _TELLING:
+    if op.type not in TELLING:
         return b""
     return op.get_attr("data_format") if any(one.name == "data_format" for one in op.op_def.attr) else b"NHWC"
 
@@ -202,7 +203,7 @@ def _regrouped(labels: Labels, before: list, after: list) -> Labels:
     while i and j:  # the smallest groups of axes, from the right, that hold as many values
         first_i, first_j = i - 1, j - 1
         have, want = before[first_i], after[first_j]
-        while have != want and None not in (have, want):
+        while have is not None and want is not None and have != want:
             if have < want:
                 first_i -= 1
                 have = None if before[first_i] is None else have * before[first_i]

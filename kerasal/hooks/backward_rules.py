@@ -20,7 +20,7 @@ rule: it is refused, whether it is one operation or written out of several (``ke
 from collections.abc import Sequence
 
 from kerasal.hooks import rectifiers
-from kerasal.hooks.operations import POOLS, RELUS, Origins
+from kerasal.hooks.operations import POOLS, RELUS, Origins, through
 
 import keras
 import tensorflow as tf
@@ -71,9 +71,7 @@ def _biased(op, signal):
 
 def _bias(tensor):
     """Return the one value a channel that was added last to make a ReLU's input, or 0."""
-    while tensor.op.type == "Identity":
-        tensor = tensor.op.inputs[0]
-    op = tensor.op
+    op = through(tensor, ("Identity",)).op
     if op.type in ("BiasAdd", "Add", "AddV2"):
         for added in reversed(op.inputs):
             if added.shape.rank is not None and all(size == 1 for size in added.shape.as_list()[:-1]):
@@ -140,7 +138,7 @@ def check(model: keras.Model, operations: Sequence[tf.Operation], rule: str, poo
         )
     place = {op.name: number for number, op in enumerate(operations)}
     custom = [op for op in operations if op.type == "IdentityN" and "_gradient_op_type" in op.node_def.attr]
-    origins = Origins(custom[0].graph) if custom else None
+    origins = Origins(tf.compat.v1.get_default_graph())
     hidden = [op for op in custom if any(one.type in missed for one in _within(op, place, origins))]
     if hidden:
         raise error(

@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from kerasal.hooks.operations import ARITHMETIC, BROADCASTING, CALLS, KEEPING, SQUASHING, UNARY
+from kerasal.hooks.operations import ARITHMETIC, BROADCASTING, CALLS, KEEPING, SHAPES, SQUASHING, UNARY
 
 import tensorflow as tf
 
-_SHAPES = frozenset(("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"))
 # From the map of the logits to a score by position: each channel on its own, or none that is new.
 _OUTPUT_STEPS = UNARY | BROADCASTING | {"BiasAdd", "Reshape", "Transpose"}
 _OUTPUT_STEPS |= {"ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"}
@@ -16,10 +15,8 @@ def reached_inputs(inputs: Sequence[tf.Tensor], operations: Iterable[tf.Operatio
     """Return on which inputs, by number, each tensor depends."""
     reached = {x.ref(): {number} for number, x in enumerate(inputs)}
     for op in operations:
-        if op.type in _SHAPES:
-            continue
         own = [reached[tensor.ref()] for tensor in op.inputs if tensor.ref() in reached]
-        if own:
+        if own and op.type not in SHAPES:
             union = set().union(*own)
             reached |= {tensor.ref(): union for tensor in op.outputs}
     return reached
@@ -42,7 +39,7 @@ def operations_below(tensors: Iterable[tf.Tensor], skipped: Collection[str] = ()
 
 def needed_operations(scores: tf.Tensor) -> set[tf.Operation]:
     """Return the operations whose values the scores depend on."""
-    return set(operations_below([scores], _SHAPES))
+    return set(operations_below([scores], SHAPES))
 
 
 def cut_tensors(x: tf.Tensor, needed: Iterable[tf.Operation]) -> set:
@@ -54,7 +51,7 @@ def cut_tensors(x: tf.Tensor, needed: Iterable[tf.Operation]) -> set:
     reads, order = {x.ref(): 0}, []
     for place, op in enumerate(needed, start=1):
         own = [tensor.ref() for tensor in op.inputs if tensor.ref() in reads]
-        if own and op.type not in _SHAPES:
+        if own and op.type not in SHAPES:
             order.append((place, op))
             reads |= dict.fromkeys(own, place)  # where it is read last
             reads |= {tensor.ref(): 0 for tensor in op.outputs}

@@ -61,7 +61,7 @@ def watched(
     wanted = not names or output is not None or len(getattr(model, "outputs", None) or [None]) == 1
     order: list[str] = []
 
-    def look(inputs, given, layer):
+    def look(inputs, given, layer) -> Any:
         flat, runs = [tf.cast(tensor, tf.float32) for tensor in keras.tree.flatten(inputs)], {}
         view = View(model, flat, top_class().structure, [], settings.for_inputs(inputs))
         run = view.run(rule=rule, pooling=pooling, taps=names, output=wanted, given=given, runs=runs)
@@ -71,9 +71,9 @@ def watched(
 
     retraced = Retraced(look, None, model)
 
-    def call(inputs):
+    def call(inputs: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         eager, inputs = tf.executing_eagerly(), keras.tree.map_structure(tf.convert_to_tensor, inputs)
-        function = retraced.current() if eager else look
+        function: Any = retraced.current() if eager else look
         if not names or (inline and not eager):  # a tape sees what is added to the graph, the layers too
             return function(inputs, {}, None)
         if eager:
@@ -85,7 +85,7 @@ def watched(
         for name in order:
             layers[name] = function(inputs, dict(layers), name)
         found, rest = function(inputs, layers, None)
-        return found, {name: layers.get(name, rest[name]) for name in names}
+        return found, {name: (rest | layers)[name] for name in names}
 
     return call
 
@@ -153,18 +153,16 @@ def target_scores(
     model, arrays: list[np.ndarray], target: Any, *, output=None, logits: bool = True, batch_size=None
 ) -> np.ndarray:
     """Return the (N,) scores of conformed inputs; see ``kerasal.attribution`` for the arguments."""
-    return _run(_scores, model, arrays, resolve(target, len(arrays[0])), Settings(output, logits), batch_size)
+    objective, settings = resolve(target, len(arrays[0])), Settings(output, logits)
+    return run_batches(_scores, model, arrays, objective, settings, batch_size=batch_size)[0][0]
 
 
 def fixed_target(model, arrays: list[np.ndarray], target: Any, *, output=None, batch_size=None) -> Any:
     """Return the target, with "each image's top class" replaced by those classes, (N,) int."""
     if target is not None:
         return target
-    return _run(_top, model, arrays, top_class(), Settings(output), batch_size).astype(int)
-
-
-def _run(function, model, arrays, objective, settings: Settings, batch_size) -> np.ndarray:
-    return run_batches(function, model, arrays, objective, settings, batch_size=batch_size)[0][0]
+    found, _ = run_batches(_top, model, arrays, settings=Settings(output), batch_size=batch_size)
+    return found[0].astype(int)
 
 
 def _scores(view):
@@ -177,5 +175,5 @@ def _top(view):
 
 def _tapped(view: View, *, layers: tuple[str, ...], reduce: Callable | None, more: dict[str, Any]) -> list[tf.Tensor]:
     seen = view.run(taps=layers, output=False).layers
-    found = [view.layout.last(name, seen[name]) for name in layers]
+    found: list[Any] = [view.layout.last(name, seen[name]) for name in layers]
     return [reduce(tf.cast(one, tf.float32), **more) for one in found] if reduce else found

@@ -1,11 +1,12 @@
 """A softmax, log-softmax or sigmoid that is written out in exponentials and sums, recognized in a traced graph."""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.operations import BROADCASTING, UNARY, Origins
+from kerasal.hooks.operations import BROADCASTING, MOVING, UNARY, Origins, through
 
 import tensorflow as tf
 
@@ -15,7 +16,7 @@ _DIVISIONS = ("RealDiv", "Div", "DivNoNan")
 _PRODUCTS = ("Mul", "MulNoNan")
 _RECIPROCALS = ("Reciprocal", "Inv")
 _POINTWISE = (UNARY | BROADCASTING) - {"LRN", "Softmax", "LogSoftmax", "Sigmoid"}
-_DEPTH = 8
+_through = functools.partial(through, types=_SHAPING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,18 +44,14 @@ def squashing(op: tf.Operation) -> Written | None:
     return None
 
 
-def divided_exponential(output: tf.Tensor, origins: Origins, moving: Mapping[str, int]) -> tf.Operation | None:
+def divided_exponential(output: tf.Tensor, origins: Origins) -> tf.Operation | None:
     """Return the division through which an exponential of what has weights reaches an output that is not recognized.
 
     Between them are operations on each value, or such that move values. Exponentials that are divided by a constant
     only (rates) or by nothing (log-variances) are none, nor is the sigmoid of a gate.
-
-    Args:
-        output: the tensor to walk backward from.
-        origins: where the graph's values come from.
-        moving: the types of the operations that move values, each with the number of the input that holds them.
     """
-    pending, done = [(output, None)], set()
+    pending: list[tuple[Any, tf.Operation | None]] = [(output, None)]
+    done = set()
     while pending:
         tensor, division = pending.pop()
         op, key = tensor.op, (tensor.ref(), division is not None)
@@ -72,8 +69,8 @@ def divided_exponential(output: tf.Tensor, origins: Origins, moving: Mapping[str
                 pending.append((numerator, division))
                 continue
             pending += [(x, op) for x in fraction if x is not None]
-        elif op.type in moving:
-            pending.append((op.inputs[moving[op.type]], division))
+        elif op.type in MOVING:
+            pending.append((op.inputs[MOVING[op.type]], division))
         elif op.type == "IdentityN":
             pending.append((op.inputs[tensor.value_index], division))
         elif op.type in ("ConcatV2", "Pack", "Select") or (op.type in _POINTWISE and squashing(op) is None):
@@ -176,14 +173,9 @@ def _unshifted(exponent):
     op = _through(exponent).op
     if op.type != "Sub":
         return exponent
-    shift = _through(op.inputs[1])
-    while shift.op.type in ("StopGradient", *_SHAPING):
-        shift = shift.op.inputs[0]
-    return (
-        op.inputs[0]
-        if shift.op.type == "Max" and _same(_through(shift.op.inputs[0]), _through(op.inputs[0]))
-        else exponent
-    )
+    shift = through(op.inputs[1], ("StopGradient", *_SHAPING)).op
+    is_max = shift.type == "Max" and _same(_through(shift.inputs[0]), _through(op.inputs[0]))
+    return op.inputs[0] if is_max else exponent
 
 
 def _is_along_last(op) -> bool:
@@ -196,18 +188,12 @@ def _negated(tensor):
     return tensor.op.inputs[0] if tensor.op.type == "Neg" else -tensor
 
 
-def _through(tensor):
-    while tensor.op.type in _SHAPING:
-        tensor = tensor.op.inputs[0]
-    return tensor
-
-
 def _is_number(tensor, value: float | None = None) -> bool:
     static = tf.get_static_value(tensor)
     return static is not None and static.size == 1 and (value is None or static.item() == value)
 
 
-def _same(one, other, depth: int = _DEPTH) -> bool:
+def _same(one, other, depth: int = 8) -> bool:
     """Tell whether two tensors are one, or computed alike from the same, ``depth`` operations back."""
     if one is other:
         return True

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from kerasal.hooks.axes import AxisLabels
 from kerasal.hooks.positions import axis_seeds, channel_axes, input_channels, move_axis, moves_channels, output_channel
@@ -61,15 +62,13 @@ class Layout:
     def channel_axis(self, name: str, tensor: tf.Tensor) -> int:
         """Return the axis of a layer's output that holds its channels; raises as ``last`` does."""
         axis = self._axes.get(name, -1)
-        if axis is None:
-            self.last(name, tensor)
-        return axis % tensor.shape.rank
+        return self.last(name, tensor) if axis is None else axis % tensor.shape.rank
 
     def is_last(self, name: str | None) -> bool:
         """Tell whether a layer's channels (``None``: the output's classes) are known to be its last axis."""
         return self._axes.get(name, -1) == -1
 
-    def last(self, name: str | None, tensor: tf.Tensor | None) -> tf.Tensor | None:
+    def last(self, name: str | None, tensor: Any) -> Any:
         """Return a layer's output (``None``: the model's), or another of its kind, channels last.
 
         Raises:

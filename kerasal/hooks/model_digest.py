@@ -7,7 +7,7 @@ it, which a counter gives, nor is what training alone uses.
 
 import enum
 import functools
-import pathlib
+import os
 import types
 import warnings
 from collections.abc import Callable
@@ -79,7 +79,7 @@ class _Encoder(Encoder):
         shape, dtype = tuple(variable.shape), tf.as_dtype(variable.dtype).name
         return ("variable", shape, dtype, np.asarray(variable) if self._weights else None)
 
-    def _operation(self, operation: keras.Operation) -> tuple:
+    def _operation(self, operation: Any) -> tuple:
         own = is_own(type(operation))
         layer, model = isinstance(operation, keras.Layer), isinstance(operation, keras.Model)
         graph = hasattr(operation, "_nodes_by_depth")
@@ -91,7 +91,7 @@ class _Encoder(Encoder):
             keras.tree.flatten(operation.states) if getattr(operation, "stateful", False) is True else [],
             [] if not layer or graph else operation._flatten_layers(include_self=False, recursive=False),
             _graph(operation) if graph else None,
-            _program(operation) if isinstance(operation, keras.layers.TFSMLayer) else None,
+            _digest_program(operation.filepath) if isinstance(operation, keras.layers.TFSMLayer) else None,
         )
 
     _kinds: tuple[tuple[Any, Callable], ...] = (
@@ -146,12 +146,8 @@ def _attributes(operation: keras.Operation) -> dict[str, Any]:
 
 
 def _are_addresses(value: Any, addresses: set[int]) -> bool:
-    return (
-        isinstance(value, (set, list, tuple))
-        and bool(value)
-        and all(type(one) is int for one in value)
-        and (addresses.issuperset(value))
-    )
+    are_numbers = isinstance(value, (set, list, tuple)) and value and all(type(one) is int for one in value)
+    return bool(are_numbers) and addresses.issuperset(value)
 
 
 def _values(layer: keras.Layer) -> dict[str, Any]:
@@ -171,7 +167,7 @@ def _is_state(value: Any) -> bool:
 @functools.cache
 def _bookkeeping() -> frozenset[str]:
     """Return the attributes that Keras itself gives to any layer, model or operation."""
-    named = {"name": "any"}  # without one, each would move Keras's counters of names on
+    named: Any = {"name": "any"}  # without one, each would move Keras's counters of names on
     inputs = keras.Input((1,), **named)
     kinds = (keras.layers.Layer(**named), keras.Sequential(**named), keras.Model(inputs, inputs, **named))
     return frozenset(_OF_TRAINING.union(*map(vars, (*kinds, keras.Operation(**named)))))
@@ -204,7 +200,5 @@ def _numbers(module: types.ModuleType) -> dict[str, Any]:
     return {key: value for key, value in vars(module).items() if not key.startswith("__") and isinstance(value, plain)}
 
 
-def _program(layer) -> str | None:
-    """Return the digest of the SavedModel that a layer runs."""
-    path = pathlib.Path(layer.filepath)
-    return digest_file(path) if path.exists() else None
+def _digest_program(saved_model: str) -> str | None:
+    return digest_file(saved_model) if os.path.exists(saved_model) else None

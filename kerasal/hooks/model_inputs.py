@@ -1,5 +1,6 @@
 """A user's arrays, made into what a model takes: ``array, list or dict -> [float32 (N, …), …]``, or a clear error."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,18 +27,17 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
             inputs or their values (NaN, infinite, none) do not fit. Expected and received are said.
         TypeError: something that is no numeric array.
     """
-    check_process()
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Expected a keras.Model. Received: {model!r}. By name: kerasal.load_model(name).")
-    if not model.built:
-        raise ValueError(f"{model.name!r} has no weights yet. Call it once on a batch of inputs, then try again.")
     specs = _specs(model)
+    names = [name for name, _, _ in specs or ()]
     if isinstance(inputs, Mapping):
-        flat, names = _by_name(inputs, specs)
-    elif isinstance(inputs, (list, tuple)) and (specs is None or len(specs) != 1):
-        flat, names = list(inputs), [name for name, _, _ in specs] if specs else [str(i) for i in range(len(inputs))]
+        names = names or list(inputs)
+        if set(inputs) != set(names):
+            raise ValueError(f"Expected inputs named {names}, received {list(inputs)}.")
+        flat = [inputs[name] for name in names]
+    elif isinstance(inputs, (list, tuple)) and len(names) != 1:
+        flat, names = list(inputs), names or [str(i) for i in range(len(inputs))]
     else:
-        flat, names = [inputs], [specs[0][0] if specs else "input"]
+        flat, names = [inputs], names[:1] or ["input"]
     if specs is not None and len(flat) != len(specs):
         listed = ", ".join(f"{name} {_shown(shape)}" for name, shape, _ in specs)
         raise ValueError(f"{model.name!r} takes {len(specs)} inputs: {listed}. Received {len(flat)}.")
@@ -53,38 +53,23 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
     return arrays
 
 
-def pack(model: keras.Model, tensors: list, names: Sequence[str] | None = None) -> Any:
-    """Give the flat tensors the structure in which the model takes its inputs, or else the ``names`` of the user's."""
-    structure = getattr(model, "_inputs_struct", None)
-    if structure is not None:
-        return keras.tree.pack_sequence_as(structure, tensors)
-    if names is not None:
-        return dict(zip(names, tensors, strict=True))
-    return tensors if len(tensors) > 1 else tensors[0]
-
-
 def unpack(model: keras.Model, arrays: list, example: Any) -> Any:
     """Give results, one an input, the structure in which the user gave the inputs."""
     if isinstance(example, Mapping):
-        specs = _specs(model)
-        return dict(zip([name for name, _, _ in specs] if specs else example, arrays, strict=True))
+        names = [tensor.name for tensor in getattr(model, "inputs", None) or []]
+        return dict(zip(names or example, arrays, strict=True))
     return arrays if len(arrays) > 1 else arrays[0]
 
 
-def chunk_size(arrays: list[np.ndarray]) -> int:
+def chunk_size(arrays: Sequence[Any]) -> int:
     """Return how many images are run at once: about two of 224 × 224 on a CPU, where more only cost memory."""
-    values = sum(array[0].size for array in arrays)
+    values = sum(math.prod(array.shape[1:]) for array in arrays)
     return max(1, min(256, 2 * values_at_once() // max(values, 1)))
 
 
 def values_at_once() -> int:
     """Return the numbers in an image of 224 × 224, or in as many of them as fill a GPU: the measure of a pass."""
     return 224 * 224 * 3 * (32 if tf.config.list_physical_devices("GPU") else 1)
-
-
-def rows_at_once(tensors: list) -> int:
-    """Return how many images of these tensors' sizes are run at once; see ``chunk_size``."""
-    return chunk_size([np.broadcast_to(np.float32(0), (1, *tensor.shape[1:])) for tensor in tensors])
 
 
 def declared_image_shape(model: keras.Model) -> tuple[int | None, ...]:
@@ -118,19 +103,19 @@ def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tupl
     shape = _one_image(model)
     if len(shape) != 3:
         raise ValueError(f"Expected a model with one image input (N, H, W, C). {model.name!r} takes {_shown(shape)}.")
-    check_channels_last(model, shape)
-    height, width, channels = shape
-    own = (height or 224, width or 224) if size is None else check_size("size", size)
-    return *own, channels or 3
+    if channel_axes(model, [(None, *shape)]) != [3]:
+        raise ValueError(
+            f"Images must be channels last here, but {model.name!r} takes {_shown(shape)}, channels first. Wrap it: "
+            "keras.Sequential([keras.Input((H, W, C)), keras.layers.Permute((3, 1, 2)), model]). The methods of "
+            "kerasal.attribution explain it as it is."
+        )
+    own_height, own_width, channels = shape
+    height, width = (own_height or 224, own_width or 224) if size is None else check_size("size", size)
+    return height, width, channels or 3
 
 
 def _one_image(model: keras.Model) -> tuple[int | None, ...]:
     """Return the shape of a model's one image input as the model takes it, without the batch axis."""
-    check_process()
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Expected a keras.Model. Received: {model!r}. By name: kerasal.load_model(name).")
-    if not model.built:
-        raise ValueError(f"{model.name!r} has no weights yet. Call it once on a batch of inputs, then try again.")
     specs = _specs(model)
     if specs is None:  # a subclassed model remembers what it was first called on
         shapes = [tuple(one[1:]) for one in (getattr(model, "_build_shapes_dict", None) or {}).values() if one]
@@ -145,31 +130,15 @@ def _one_image(model: keras.Model) -> tuple[int | None, ...]:
     return shapes[0]
 
 
-def check_channels_last(model: keras.Model, shape: tuple) -> None:
-    """Raise ValueError if a model takes the images of ``shape`` channels first, with the way to turn it."""
-    if channel_axes(model, [(None, *shape)]) != [3]:
-        raise ValueError(
-            f"Images must be channels last here, but {model.name!r} takes {_shown(shape)}, channels first. Wrap it: "
-            "keras.Sequential([keras.Input((H, W, C)), keras.layers.Permute((3, 1, 2)), model]). The methods of "
-            "kerasal.attribution explain it as it is."
-        )
-
-
 def _specs(model) -> list[tuple[str, tuple, str]] | None:
     """List (name, shape without the batch, dtype) of each input; None for a subclassed model, which does not say."""
-    tensors = getattr(model, "inputs", None)
-    if not tensors:
-        return None
-    return [(tensor.name, tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in tensors]
-
-
-def _by_name(inputs: Mapping, specs) -> tuple[list, list[str]]:
-    if specs is None:
-        return list(inputs.values()), list(inputs)
-    names = [name for name, _, _ in specs]
-    if set(inputs) != set(names):
-        raise ValueError(f"Expected inputs named {names}, received {list(inputs)}.")
-    return [inputs[name] for name in names], names
+    check_process()
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Expected a keras.Model. Received: {model!r}. By name: kerasal.load_model(name).")
+    if not model.built:
+        raise ValueError(f"{model.name!r} has no weights yet. Call it once on a batch of inputs, then try again.")
+    tensors = getattr(model, "inputs", None) or []
+    return [(tensor.name, tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in tensors] or None
 
 
 def _conform_one(name: str, value: Any, shape: tuple | None, dtype: str) -> np.ndarray:
@@ -213,17 +182,12 @@ def _with_axes(name: str, array: np.ndarray, shape: tuple) -> np.ndarray:
             return candidate
     advice = "."
     if len(shape) == 3 and array.ndim in (3, 4):
-        same_channels = shape[-1] in (None, array.shape[-1])
-        first = not same_channels and shape[0] == array.shape[-1]
-        advice = (
-            "; the model takes channels first (numpy.moveaxis(images, -1, -3))."
-            if first
-            else (
-                "; resize the images first (kerasal.images.resize)."
-                if same_channels
-                else f"; the model takes {shape[-1]} channel{'s' * (shape[-1] != 1)}, channels last."
-            )
-        )
+        if shape[-1] in (None, array.shape[-1]):
+            advice = "; resize the images first (kerasal.images.resize)."
+        elif shape[0] == array.shape[-1]:
+            advice = "; the model takes channels first (numpy.moveaxis(images, -1, -3))."
+        else:
+            advice = f"; the model takes {shape[-1]} channel{'s' * (shape[-1] != 1)}, channels last."
     raise ValueError(f"Input {name!r}: expected shape {_shown(shape)}, received {array.shape}{advice}")
 
 

@@ -5,6 +5,8 @@ attribute, layer or op, alike.
 """
 
 import dataclasses
+from collections.abc import Collection
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,6 +29,7 @@ BROADCASTING = frozenset((
 # The operations that are ReLUs, each with the kernel of its gradient, which is faster than comparing and selecting.
 RELUS = {"Relu": tf.raw_ops.ReluGrad, "Relu6": tf.raw_ops.Relu6Grad}
 POOLS = ("MaxPool",)
+SHAPES = frozenset(("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"))  # of which no value is read
 SLIDING = frozenset(("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"))
 PADDING = frozenset(("Pad", "PadV2"))
 PASSING = frozenset(
@@ -51,6 +54,14 @@ _SHAPE_ARITHMETIC = {
     "Range": np.arange,
     "Sub": np.subtract,
 }
+# Operations that say which axis holds channels, by their data_format or, where they have none, always the last.
+# fmt: off
+TELLING = frozenset((
+    "AvgPool", "AvgPool3D", "Conv2D", "Conv2DBackpropInput", "Conv3D", "Conv3DBackpropInputV2", "DepthToSpace",
+    "DepthwiseConv2dNative", "ExtractImagePatches", "FusedBatchNormV3", "LRN", "MaxPool", "MaxPool3D", "MaxPoolV2",
+    "ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SpaceToBatchND", "SpaceToDepth",
+))
+# fmt: on
 _HARMLESS = frozenset(("Placeholder", "Identity", "ReadVariableOp", "Const", "NoOp", "Cast"))
 
 
@@ -81,6 +92,13 @@ class Sliding:
         return self.padding[0]
 
 
+def through(tensor: tf.Tensor, types: Collection[str]) -> tf.Tensor:
+    """Return what a tensor was before operations of these types, of whose inputs the first counts."""
+    while tensor.op.type in types:
+        tensor = tensor.op.inputs[0]
+    return tensor
+
+
 def is_opaque(op: tf.Operation) -> bool:
     """Tell whether an operation runs a function of its own: a tf.function, a loop, a branch or a SavedModel."""
     return any(value.HasField("func") or value.list.func for value in op.node_def.attr.values())
@@ -95,8 +113,8 @@ def static_value(tensor: tf.Tensor) -> np.ndarray | None:
     return value
 
 
-def known_sizes(shape: tf.Tensor) -> list[int | None] | int | None:
-    """Return the sizes that a tensor of sizes holds, None for those that only a run decides."""
+def known_sizes(shape: tf.Tensor) -> Any:
+    """Return the size, or the list of sizes, that a tensor holds; None in place of what only a run decides."""
     value, op = static_value(shape), shape.op
     if value is not None:
         return value.tolist()
@@ -142,13 +160,18 @@ def is_map(tensor: tf.Tensor) -> bool:
     return tensor.shape.rank == 4 and None not in tensor.shape.as_list()[1:]
 
 
+def map_sizes(tensor: tf.Tensor) -> tuple[int, int, int]:
+    """Return (height, width, channels) of a map of known size."""
+    return cast(tuple[int, int, int], tuple(tensor.shape.as_list()[1:]))
+
+
 def sliding(op: tf.Operation, axis: int) -> Sliding:
     """Return how a convolution, pooling or zero padding slides along ``axis``, 1 (rows) or 2 (columns)."""
     if op.type in PADDING:
         before, after = tf.get_static_value(op.inputs[1])[axis]
         return Sliding(1, padding=(int(before), int(after)))
     pools = op.type in ("MaxPool", "AvgPool")
-    kernel = op.get_attr("ksize")[axis] if pools else op.inputs[1].shape[axis - 1]
+    kernel: Any = op.get_attr("ksize")[axis] if pools else op.inputs[1].shape[axis - 1]
     dilation = 1 if pools else op.get_attr("dilations")[axis]
     padding = {
         b"SAME": lambda: None,

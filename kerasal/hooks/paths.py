@@ -1,6 +1,7 @@
 """Layers and outputs by name: every layer and operation of a model, at any depth, as ``"vgg16/block5_conv3"``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kerasal.names import unknown_name_message
 
@@ -75,9 +76,19 @@ def select_output(model: keras.Model, outputs, name: str | int | None):
         raise ValueError(f"{model.name!r} has {len(named)} outputs; say which with output=, one of {list(named)}.")
     if isinstance(name, int) and 0 <= name < len(named):
         return list(named.values())[name]
-    if name not in named:
+    if not isinstance(name, str) or name not in named:
         raise ValueError(unknown_name_message(str(name), named, "output", f" of {model.name!r}"))
     return named[name]
+
+
+def pack(model: keras.Model, tensors: list, names: Sequence[str] | None = None) -> Any:
+    """Give the flat tensors the structure in which the model takes its inputs, or else the ``names`` of the user's."""
+    structure = getattr(model, "_inputs_struct", None)
+    if structure is not None:
+        return keras.tree.pack_sequence_as(structure, tensors)
+    if names is not None:
+        return dict(zip(names, tensors, strict=True))
+    return tensors if len(tensors) > 1 else tensors[0]
 
 
 def _children(parent) -> list[keras.Operation]:

@@ -40,13 +40,18 @@ def channel_axes(model: keras.Model, shapes: Sequence[tuple] | None = None) -> l
     """
     declared = getattr(model, "inputs", None)
     shapes = [tuple(tensor.shape) for tensor in declared] if declared else [tuple(shape) for shape in shapes or []]
-    if not (_says_channels_first(model) or any(map(_looks_channels_first, shapes))):
+    says_first = keras.config.image_data_format() == "channels_first" or any(
+        getattr(layer, "data_format", None) == "channels_first" for _, layer in paths.layers(model)
+    )
+    images = [shape for shape in shapes if len(shape) == 4 and shape[1] is not None]
+    if not says_first and not any(shape[3] is None or shape[1] <= 4 < shape[3] for shape in images):
         return [len(shape) - 1 for shape in shapes]
-    found = _traced_channels(model, shapes)
-    for shape, axis in zip(shapes, found, strict=True):
+    found = []
+    for shape, axis in zip(shapes, _traced_channels(model, shapes), strict=True):
         if isinstance(axis, str) and len(shape) >= 4:
             raise ValueError(axis)
-    return [len(shape) - 1 if isinstance(axis, str) else axis for shape, axis in zip(shapes, found, strict=True)]
+        found.append(len(shape) - 1 if isinstance(axis, str) else axis)
+    return found
 
 
 def mixing_operation(maps: tf.Tensor, operations: Sequence[tf.Operation], channel_axis: int) -> str | None:
@@ -54,8 +59,8 @@ def mixing_operation(maps: tf.Tensor, operations: Sequence[tf.Operation], channe
 
     ``operations`` are those that lead from the maps to a score.
     """
-    roles = [frozenset((POSITION,))] * maps.shape.rank
-    roles[0], roles[channel_axis] = frozenset(), frozenset((CHANNEL,))
+    roles: list[frozenset] = [frozenset(), *[frozenset((POSITION,))] * (maps.shape.rank - 1)]
+    roles[channel_axis] = frozenset((CHANNEL,))
     mixed = AxisLabels([(maps, tuple(roles))], operations).mixed
     return mixed[0] if mixed else None
 
@@ -66,20 +71,9 @@ def are_exchanged(
     """Tell whether rows of ``maps`` are columns of input ``number`` (N, H, W, C), and columns are its rows."""
     if not any(op.type == "Transpose" for op in operations):
         return False
-    labels = _FollowedAxes(axis_seeds(inputs), operations).of(maps) or ()
+    labels = AxisLabels(axis_seeds(inputs), operations, follow=True).of(maps) or ()
     own = [{axis for label, axis in (x for x in one if isinstance(x, tuple)) if label == number} for one in labels]
     return [axes for place, axes in enumerate(own) if place not in (0, channel_axis)] == [{2}, {1}]
-
-
-class _FollowedAxes(AxisLabels):
-    """Labels that stay with an axis along which a convolution, a pooling or an enlargement slides."""
-
-    def _told(self, op, telling, inputs):
-        found = super()._told(op, telling, inputs)
-        if found is None:
-            return None
-        labels = inputs[2 if telling.type.startswith(("Conv2DBackprop", "Conv3DBackprop")) else 0]
-        return [tuple(own if POSITION in role else role for role, own in zip(found[0], labels, strict=True))]
 
 
 def _traced_channels(model, shapes) -> list[int | str]:
@@ -88,9 +82,7 @@ def _traced_channels(model, shapes) -> list[int | str]:
     def run(*inputs):
         operations = tf.compat.v1.get_default_graph().get_operations
         before = len(operations())
-        structure = getattr(model, "_inputs_struct", None)
-        several = list(inputs) if len(inputs) > 1 else inputs[0]
-        model(several if structure is None else keras.tree.pack_sequence_as(structure, list(inputs)), training=False)
+        model(paths.pack(model, list(inputs)), training=False)
         found.extend(input_channels(inputs, operations()[before:]))
 
     specs = [tf.TensorSpec((None, *shape[1:]), tf.float32) for shape in shapes]
@@ -119,27 +111,14 @@ def _decided(number: int, x: tf.Tensor, axes: dict[int, str]) -> int | str:
         return f"Input {number} {shown} must have one channel axis, but the model takes {listed}. {remedy}"
     rank = x.shape.rank or 1
     last = keras.config.image_data_format() == "channels_last"
-    if rank == 4 and _contradicts(tuple(x.shape), last):
+    sizes = x.shape.as_list() if rank == 4 else [None] * 4
+    own, other = (sizes[3], sizes[1]) if last else (sizes[1], sizes[3])
+    if other in _FEW and all(size is None or size > 4 for size in (own, sizes[2])):
         return (
             f"Input {number} {shown} must have a known channel axis, but no layer of the model tells it, and "
             f"keras.config.image_data_format() does not fit its shape. {remedy}"
         )
     return rank - 1 if last or rank < 4 else 1
-
-
-def _contradicts(shape: tuple, last: bool) -> bool:
-    channels, other = (shape[3], shape[1]) if last else (shape[1], shape[3])
-    return other in _FEW and all(size is None or size > 4 for size in (channels, shape[2]))
-
-
-def _looks_channels_first(shape: tuple) -> bool:
-    return len(shape) == 4 and shape[1] is not None and (shape[3] is None or shape[1] <= 4 < shape[3])
-
-
-def _says_channels_first(model) -> bool:
-    if keras.config.image_data_format() == "channels_first":
-        return True
-    return any(getattr(layer, "data_format", None) == "channels_first" for _, layer in paths.layers(model))
 
 
 def moves_channels(operations) -> bool:
@@ -150,13 +129,11 @@ def moves_channels(operations) -> bool:
 def output_channel(labels, inputs: list[int | str], tensor: tf.Tensor) -> int | None:
     """Return the one axis of a tensor that holds channels; the last one where nothing speaks against it."""
     last = tensor.shape.rank - 1
-    roles = {(number, axis) for number, axis in enumerate(inputs)}
-    roles.add(CHANNEL)
+    roles = {CHANNEL, *enumerate(inputs)}
     own = [axis for axis, one in enumerate(labels or ()) if axis and one & roles and POSITION not in one]
     if len(own) == 1:
         return -1 if own[0] == last else own[0]
-    first = any(axis == 1 for axis in inputs)
-    return None if first and not own and tensor.shape.rank >= 4 else -1
+    return None if 1 in inputs and not own and tensor.shape.rank >= 4 else -1
 
 
 def move_axis(tensor: tf.Tensor, source: int, target: int) -> tf.Tensor:

@@ -9,6 +9,7 @@ import array
 import collections
 import functools
 import inspect
+import operator
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -106,45 +107,36 @@ def places(thing: Any) -> Iterator[Place]:
         yield from _of_function(thing)
     elif isinstance(thing, type):
         if issubclass(thing, keras.Operation):
-            yield Place(thing, read=_call)
+            yield Place(thing, read=lambda kind: (inspect.getattr_static(kind, "call", None),))
         if not is_constant(thing):
             yield from _attributes(thing)
-            yield Place(thing, read=_bases)
+            yield Place(thing, read=operator.attrgetter("__bases__"))
     elif isinstance(thing, keras.Operation):
         yield from _of_operation(thing)
     elif (read := next((read for kind, read in _WRAPPERS.items() if isinstance(thing, kind)), None)) is not None:
         yield Place(thing, read=read)
-        if namespace(thing):  # of a partial or a method
-            yield Place(namespace(thing), names=tuple(namespace(thing)), owner=thing)
+        if space := getattr(thing, "__dict__", None):  # of a partial or a method
+            yield Place(space, names=tuple(space), owner=thing)
     elif package(type(thing)) == "pandas" and hasattr(thing, "to_numpy"):
         yield Place(thing, read=_table)
     elif callable(thing) and is_constant(type(thing)) and _wrapped(thing):
         yield Place(thing, read=_wrapped)
-    elif isinstance(thing, _READ_INSTANCES) or not is_constant(type(thing)) or _is_setting(thing):
+    elif (
+        isinstance(thing, _READ_INSTANCES)
+        or not is_constant(type(thing))
+        or package(type(thing)) in ("keras", "kerasal")  # carries numbers of its own: a loss, a transform
+    ):
         yield from _attributes(thing)
 
 
-def namespace(thing: Any) -> Any:
-    """Return the namespace of an object, as it is and not a copy, or None."""
-    try:
-        return vars(thing)
-    except TypeError:
-        return None
-
-
-def _is_setting(thing: Any) -> bool:
-    """Tell whether an object of Keras or of this package carries numbers of its own: a loss, a transform."""
-    return package(type(thing)) in ("keras", "kerasal")
-
-
 def _attributes(thing: Any) -> Iterator[Place]:
-    space = namespace(thing)
+    space = getattr(thing, "__dict__", None)
     if space is not None:
         yield Place(space, names=tuple(name for name in space if is_relevant(thing, name)), owner=thing)
     if not isinstance(thing, type):
         slots = tuple(name for kind in type(thing).__mro__ if not is_constant(kind) for name in _slots(kind))
         if slots:
-            yield Place(thing, read=functools.partial(_slot_values, slots))
+            yield Place(thing, read=lambda one: tuple(getattr(one, name, EMPTY) for name in slots))
 
 
 def _slots(kind: type) -> list[str]:
@@ -178,7 +170,7 @@ def _of_function(function: types.FunctionType) -> Iterator[Place]:
         yield Place(function.__closure__, read=tuple)
     if is_constant(function):
         return
-    yield Place(function, read=_code)
+    yield Place(function, read=operator.attrgetter("__code__", "__defaults__", "__kwdefaults__"))
     yield Place(vars(function), names=tuple(vars(function)), owner=function)
     used, space = global_names(function.__code__), function.__globals__
     names = tuple(name for name in used if name in space)
@@ -214,22 +206,6 @@ def _table(table: Any) -> tuple:
 
 def _elements(array: np.ndarray) -> tuple:
     return array.shape, *array.ravel().tolist()
-
-
-def _code(function: types.FunctionType) -> tuple:
-    return function.__code__, function.__defaults__, function.__kwdefaults__
-
-
-def _bases(kind: type) -> tuple:
-    return kind.__bases__
-
-
-def _call(kind: type) -> tuple:
-    return (inspect.getattr_static(kind, "call", None),)
-
-
-def _slot_values(names: tuple[str, ...], thing: Any) -> tuple:
-    return tuple(getattr(thing, name, EMPTY) for name in names)
 
 
 _WRAPPERS = {

@@ -7,7 +7,7 @@ brings two such paths from one tensor together: a product of x and a function of
 import dataclasses
 from collections.abc import Sequence
 
-from kerasal.hooks.operations import BROADCASTING, PASSING, RELUS, UNARY, Origins
+from kerasal.hooks.operations import BROADCASTING, PASSING, RELUS, UNARY, Origins, through
 
 import tensorflow as tf
 
@@ -75,7 +75,8 @@ def _rectifier(op, before: list[_Path], varying: list, origins: Origins) -> str 
     exponential = _softplus_exponential(op, origins)
     if exponential is not None:
         return None if _is_of_neg(exponential) else "a softplus written out"
-    if op.type == "Relu6" and _is_shifted_by_3(op.inputs[0], origins):
+    added = op.inputs[0].op.inputs if op.type == "Relu6" and op.inputs[0].op.type in ("Add", "AddV2") else ()
+    if any(origins.uniform(x) == 3 for x in added if "input" not in origins.of(x)):
         return "a hard sigmoid or hard swish (relu6(x + 3))"
     if op.type in ("Select", "SelectV2"):
         return _choice(op, before, origins)
@@ -85,11 +86,9 @@ def _rectifier(op, before: list[_Path], varying: list, origins: Origins) -> str 
     if op.type in _PRODUCTS and alike and op.inputs[0] is not op.inputs[1]:
         gates = {one.through & (_COMPARISONS if rectified else _GATES) for one in before}
         if any(gates) and len(gates) > 1:
-            return (
-                "a ReLU written as a product with a comparison"
-                if any(g & _COMPARISONS for g in gates)
-                else ("an activation of the kind x · f(x), such as swish, GELU or hard swish,")
-            )
+            if any(g & _COMPARISONS for g in gates):
+                return "a ReLU written as a product with a comparison"
+            return "an activation of the kind x · f(x), such as swish, GELU or hard swish,"
     if op.type in ("Add", "AddV2", "Sub") and alike and not rectified:
         if any(_NEGATIVE in one.through for one in before):
             return "a PReLU or leaky ReLU (relu(x) - a · relu(-x))"
@@ -117,9 +116,7 @@ def _extreme(op, before: list[_Path], varying: list, origins: Origins) -> str | 
         return "a leaky ReLU written as a maximum" if before[0].root == before[1].root else None
     (fixed,) = [x for x in op.inputs if x is not varying[0]]
     bound = origins.uniform(fixed)
-    below = varying[0]
-    while below.op.type in ("Identity", "Minimum", "Cast") and op.type == "Maximum":
-        below = below.op.inputs[0]
+    below = through(varying[0], ("Identity", "Minimum", "Cast") if op.type == "Maximum" else ())
     if op.type == "Minimum" and below.op.type in RELUS:
         return f"a ReLU with a maximum of {bound:g}" if bound is not None else "a ReLU with a maximum"
     if bound != 0 or below.op.type in (*RELUS, "Softmax", "Sigmoid", "Exp", "Square", "Abs"):
@@ -202,10 +199,3 @@ def _is_negated(tensor, origins: Origins) -> bool:
         elif op.type not in _SHIFTING or len(varying) != 1:
             return False
         tensor = varying[0]
-
-
-def _is_shifted_by_3(tensor, origins: Origins) -> bool:
-    op = tensor.op
-    return op.type in ("Add", "AddV2") and any(
-        origins.uniform(x) == 3 for x in op.inputs if "input" not in origins.of(x)
-    )

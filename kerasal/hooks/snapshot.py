@@ -79,7 +79,7 @@ class Snapshot:
 
     def _note(self, place: Place) -> tuple:
         """Add a place; return what is in it, to be walked."""
-        if place.names is not None:
+        if place.read is None:
             space = _Namespace(place)
             self._spaces.append(space)
             return space.values
@@ -95,7 +95,7 @@ class _Namespace:
     def __init__(self, place: Place):
         self.space, self.owner, self.kind = place.holder, place.owner, type(place.owner)
         self.ignored: set[str] = set()
-        self._keep(place.names)
+        self._keep(place.names or ())
 
     def _keep(self, names: tuple) -> None:
         self.names = names

@@ -17,6 +17,7 @@ The graph is walked backward from the output. What the walk meets decides, whate
 
 import dataclasses
 import warnings
+from typing import Any
 
 from kerasal.hooks import handwritten
 from kerasal.hooks.cuts import ends_in_squashing
@@ -33,17 +34,17 @@ class NoLogits(UserWarning):
 class Squashed:
     """What is known of a tensor behind a softmax or sigmoid.
 
-    ``logits`` have the tensor's shape and are None where the operation ``lost`` has mixed them. ``kind`` is the
+    ``logits`` are a tensor of the same shape, None where the operation ``lost`` has mixed them. ``kind`` is the
     squashing (of nested ones, a softmax rather than a sigmoid), "" where several were joined, or "Exp" where
     exponentials were divided in a way that is not recognized. ``plain`` says that the tensor is the squashing itself,
     ``ranks`` that the logits order an image's classes, along the last axis, as the tensor does.
     """
 
-    logits: tf.Tensor | None
+    logits: Any
     kind: str = ""
     plain: bool = True
     ranks: bool = True
-    lost: tf.Operation | None = None
+    lost: Any = None
 
     def message(self) -> str:
         """Return why there are no logits and what was explained instead."""
@@ -83,7 +84,7 @@ def find(output: tf.Tensor) -> Squashed | None:
     """
     origins = Origins(output.graph)
     found = _Walk(output.graph, origins).find(output)
-    if found is None and (division := handwritten.divided_exponential(output, origins, MOVING)):
+    if found is None and (division := handwritten.divided_exponential(output, origins)):
         return Squashed(None, "Exp", lost=division)
     if found is not None and found.lost is not None and found.lost.type in CALLS:
         raise ValueError(
@@ -122,7 +123,9 @@ class _Walk:
             return self._squashed(written.logits, written.kind, written.along_last)
         if op.type in CALLS and ends_in_squashing(op, tensor.value_index):
             return Squashed(None, lost=op)
-        if op.type in MOVING or op.type == "IdentityN":
+        if op.type == "IdentityN":
+            return self.find(op.inputs[tensor.value_index])
+        if op.type in MOVING:
             return self._moved(op, tensor.value_index)
         if op.type in ("ConcatV2", "Pack"):
             return self._joined(op)
@@ -137,8 +140,6 @@ class _Walk:
         return dataclasses.replace(inner, kind=kind, plain=False, ranks=inner.ranks and along_last)
 
     def _moved(self, op, index: int) -> Squashed | None:
-        if op.type == "IdentityN":
-            return self.find(op.inputs[index])
         number = MOVING[op.type]
         below = self.find(op.inputs[number])
         if below is None or below.logits is None or op.type == "Identity":
@@ -147,10 +148,11 @@ class _Walk:
             if not op.outputs[0].dtype.is_floating:
                 return Squashed(None, lost=op)
             return dataclasses.replace(below, logits=tf.cast(below.logits, op.outputs[0].dtype))
-        inputs = list(op.inputs)
+        inputs, (before, after) = list(op.inputs), (op.inputs[0].shape, op.outputs[0].shape)
         inputs[number] = tf.cast(below.logits, inputs[number].dtype)
         # A softmax orders the values along its own axis; a sigmoid orders them everywhere.
-        ranks = below.ranks and (below.kind == "Sigmoid" or _keeps_last_axis(op))
+        ranked = before.rank and after.rank and before[-1] is not None and before[-1] == after[-1]
+        ranks = below.ranks and (below.kind == "Sigmoid" or (op.type in PASSING and bool(ranked)))
         return dataclasses.replace(below, logits=again(op, inputs)[index], ranks=ranks)
 
     def _joined(self, op) -> Squashed | None:
@@ -161,12 +163,11 @@ class _Walk:
         lost = [one for one in squashed if one.logits is None]
         if not squashed or lost:
             return lost[0] if lost else None
-        logits = [
-            part if one is None else tf.cast(one.logits, part.dtype) for part, one in zip(parts, found, strict=True)
-        ]
+        for number, one in enumerate(found):
+            if one is not None:
+                inputs[number] = tf.cast(one.logits, inputs[number].dtype)
         alike = all(one is not None and one.kind == "Sigmoid" and one.plain for one in found)
-        logits = again(op, logits + inputs[len(parts) :])[0]
-        return Squashed(logits, "Sigmoid" if alike else "", plain=alike, ranks=alike)
+        return Squashed(again(op, inputs)[0], "Sigmoid" if alike else "", plain=alike, ranks=alike)
 
     def _computed(self, op) -> Squashed | None:
         """Return what an operation makes of squashed values: increasing, decreasing, a gate, or lost."""
@@ -211,7 +212,8 @@ class _Walk:
         if not isinstance(found, list):
             return found
         if len(found) == 2:
-            logits = [tf.cast(self.find(x).logits, x.dtype) for x in branches]
+            known = [(x, self.find(x)) for x in branches]
+            logits = [tf.cast(one.logits, x.dtype) for x, one in known if one is not None]
             return Squashed(again(op, [op.inputs[0], *logits])[0], plain=False, ranks=False)
         (other,) = [x for x in branches if x is not varying[0]]
         if len(varying) == 1 and self._origins.uniform(other) is not None and _alike(varying[0], op.outputs[0]):
@@ -236,13 +238,6 @@ class _Walk:
         if op.type == "Sub" and is_first:
             return self._monotone(op, below, -1, plain=value == 1)
         return self._monotone(op, below, 1, plain=value == 0 and op.type in ("Add", "AddV2", "Sub"))
-
-
-def _keeps_last_axis(op) -> bool:
-    if op.type not in PASSING:
-        return False
-    before, after = op.inputs[0].shape, op.outputs[0].shape
-    return bool(before.rank and after.rank) and before[-1] is not None and before[-1] == after[-1]
 
 
 def _alike(tensor, other) -> bool:

@@ -57,8 +57,7 @@ def unchanged(model: keras.Model) -> Iterator[None]:
 
 def state_rows(model: keras.Model) -> int | None:
     """Return for how many images stateful recurrent layers hold states, or None if the model has no such layer."""
-    found = _first_states(model)
-    return None if found is None else found[1]
+    return (_first_states(model) or ("", None))[1]
 
 
 def check_rows(model: keras.Model, rows: int) -> None:
@@ -83,17 +82,11 @@ def note_states(model: keras.Model) -> None:
 def _first_states(model) -> tuple[str, int] | None:
     """Return the path of a stateful layer and the rows of its states; asked at every call, so looked up once."""
     if model not in _known:
-        _known[model] = _find_states(model)
+        stateful = [one for one in paths.layers(model) if getattr(one[1], "stateful", False) is True]
+        states = ((path, one) for path, layer in stateful for one in keras.tree.flatten(getattr(layer, "states", None)))
+        variables = ((path, int(state.shape[0])) for path, state in states if isinstance(state, keras.Variable))
+        _known[model] = next(variables, None)
     return _known[model]
-
-
-def _find_states(model) -> tuple[str, int] | None:
-    for path, layer in paths.layers(model):
-        if getattr(layer, "stateful", False) is True:
-            for state in keras.tree.flatten(getattr(layer, "states", None)):
-                if isinstance(state, keras.Variable):
-                    return path, int(state.shape[0])
-    return None
 
 
 class _Changes(keras.StatelessScope):

@@ -45,7 +45,7 @@ def watch(
         rule: ``"gradient"``, ``"deconvnet"``, ``"guided"`` or ``"biased"``.
         pooling: ``"max"`` (switches) or ``"sum"`` (repetition).
         lenient: leave out tapped layers that give no single tensor here, instead of refusing them: all, or these.
-        partial: end the run in peace if it fails above the tapped layers: a dense layer, on an image of another size.
+        partial: end the run silently if it fails above the tapped layers: a dense layer, on an image of another size.
         any_size: let models whose images have a declared size be run on images of another.
         runs: receives every output of each tapped layer, in the order in which it ran.
         given: what tapped layers give instead of their own outputs to the rest of the model.
@@ -71,12 +71,13 @@ def watch(
     with one_at_a_time, contextlib.ExitStack() as stack:
         seen, order, given = {}, [], given or {}
         for name in taps:
-            kept = _tapped(paths.find(model, name)[1], functools.partial(order.append, name), given.get(name))
-            seen[name] = stack.enter_context(kept)
+            layer = paths.find(model, name)[1]
+            call, seen[name] = _tapped(layer, functools.partial(order.append, name), given.get(name))
+            stack.enter_context(_shadowed(layer, "call", call))
         tapped = {}
         before = len(graph.get_operations())
-        if any_size:
-            stack.enter_context(_sizes_unchecked(model))
+        for part in _with_sizes(model) if any_size else ():
+            stack.enter_context(_shadowed(part, "_manual_input_spec", None))
         try:
             with graph.gradient_override_map(replaced):
                 yield tapped
@@ -140,14 +141,27 @@ def differentiate(tape: tf.GradientTape, scores: tf.Tensor, sources: Sequence[tf
 
 
 @contextlib.contextmanager
-def _tapped(layer: keras.Operation, ran: Callable, given: tf.Tensor | None) -> Iterator[list]:
-    """Keep the outputs of ``layer``, for this thread, by an instance attribute that shadows its ``call``.
+def _shadowed(thing: Any, name: str, value: Any) -> Iterator[None]:
+    """Let an attribute of an object's own shadow that of its class; not by setattr, since Keras would track it."""
+    missing = object()
+    before = vars(thing).get(name, missing)
+    vars(thing)[name] = value
+    try:
+        yield
+    finally:
+        if before is missing:
+            vars(thing).pop(name, None)
+        else:
+            vars(thing)[name] = before
+
+
+def _tapped(layer: keras.Operation, ran: Callable, given: tf.Tensor | None) -> tuple[Callable, list]:
+    """Return a ``call`` for ``layer`` that keeps its outputs, of this thread, and the list in which it does.
 
     ``ran()`` is called after each run, and ``given`` is passed on instead of the output.
     """
     outputs = []
     original, mine = layer.call, threading.get_ident()
-    shadowed = layer.__dict__.get("call")
 
     @functools.wraps(original)
     def call(*args, **kwargs):
@@ -159,46 +173,26 @@ def _tapped(layer: keras.Operation, ran: Callable, given: tf.Tensor | None) -> I
                 return [given] if isinstance(result, list) else given
         return result
 
-    layer.__dict__["call"] = call  # not setattr: Keras would track it
-    try:
-        yield outputs
-    finally:
-        if shadowed is None:
-            layer.__dict__.pop("call", None)
-        else:
-            layer.__dict__["call"] = shadowed
+    return call, outputs
 
 
-@contextlib.contextmanager
-def _sizes_unchecked(model: keras.Model) -> Iterator[None]:
-    """Let the functional models in ``model`` take images of any size, by an attribute that shadows their check."""
+def _with_sizes(model: keras.Model) -> list[keras.Model]:
+    """Return the functional models in ``model``, which check the sizes of their images."""
     parts = [model, *(layer for _, layer in paths.layers(model))]
     parts += [part._functional for part in parts if isinstance(part, keras.Sequential) and part._functional]
-    checked = [part for part in dict.fromkeys(parts) if isinstance(part, keras.Model) and "_nodes" in vars(part)]
-    shadowed = {id(part): vars(part).get("_manual_input_spec", part) for part in checked}
-    for part in checked:
-        part.__dict__["_manual_input_spec"] = None  # not setattr: Keras would track it
-    try:
-        yield
-    finally:
-        for part in checked:
-            if shadowed[id(part)] is part:
-                part.__dict__.pop("_manual_input_spec", None)
-            else:
-                part.__dict__["_manual_input_spec"] = shadowed[id(part)]
+    return [part for part in dict.fromkeys(parts) if isinstance(part, keras.Model) and "_nodes" in vars(part)]
 
 
-def _only_tensor(name: str, output, graph) -> tf.Tensor:
+def _only_tensor(name: str, output: Any, graph) -> tf.Tensor:
     if output is None:
         raise ValueError(f"Layer {name!r} did not run when the model was called, so it has no output to look at.")
-    if isinstance(output, (list, tuple)) and len(output) == 1:
-        output = output[0]
-    if not tf.is_tensor(output):
+    tensor: Any = output[0] if isinstance(output, (list, tuple)) and len(output) == 1 else output
+    if not tf.is_tensor(tensor):
         raise ValueError(
             f"Layer {name!r} returns {type(output).__name__}; expected one tensor. Choose a layer inside it."
         )
-    if output.graph is not graph:
+    if tensor.graph is not graph:
         raise ValueError(
             f"Layer {name!r} runs inside a tf.function or loop of the model, where it cannot be looked at."
         )
-    return output
+    return tensor

@@ -19,6 +19,10 @@ _CONVOLUTIONS = (
     keras.layers.SeparableConv2D,
 )
 _POOLINGS = frozenset(("Max", "Mean", "Reshape", "Sum"))
+NOT_READ = (
+    "The target does not depend on layer {!r}, whose map is weighted. Name a layer that comes before the target with "
+    "layer=."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +57,7 @@ def last_map(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
     reached = reached_inputs(inputs, tf.compat.v1.get_default_graph().get_operations())
     found = _last(_with_places(_in_order(view, {path: [tensor] for path, tensor in seen.items()}), reached), kinds)
     if found is None:
-        _refuse(view.model, None, inputs, 0, kinds, {})
+        raise _no_map(view.model, None, inputs, 0, kinds, {})
     return found.path
 
 
@@ -93,10 +97,7 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
         )
     maps = [one for one in maps if one.tensor.op in needed]
     if named is not None and not maps:
-        raise ValueError(
-            f"The target does not depend on layer {named!r}, whose map is weighted. Name a layer that comes before the "
-            "target with layer=."
-        )
+        raise ValueError(NOT_READ.format(named))
     if named is None:
         classes = class_maps(run.output)
         maps = [one for one in maps if one.tensor.ref() not in classes]
@@ -111,7 +112,7 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
         else:
             chosen = mine[-1] if mine else None
         if chosen is None:
-            _refuse(view.model, named, inputs, number, kinds, runs)
+            raise _no_map(view.model, named, inputs, number, kinds, runs)
         turned = are_exchanged(inputs, number, operations, chosen.tensor, chosen.channel_axis)
         found.append(dataclasses.replace(chosen, turned=turned))
     return scores, found
@@ -144,8 +145,8 @@ def _last_cut(maps: list[LayerMap], kinds: dict, cuts: set) -> LayerMap | None:
         elif isinstance(kinds[one.path], _CONVOLUTIONS):
             found, sizes, convolved = one, set(), False
         else:
-            follows = found is not None and _size(one) == _size(found)
-            if (follows and _is_new(one, found)) or (convolved and _size(one) in sizes):
+            follows = found is not None and _size(one) == _size(found) and _is_new(one, found)
+            if follows or (convolved and _size(one) in sizes):
                 found = one
             sizes, convolved = set(), False
     return found
@@ -214,24 +215,22 @@ def _check_positions(model, chosen: LayerMap, operations, maps: list[LayerMap]) 
     )
 
 
-def _refuse(model, named: str | None, inputs, number: int, kinds: dict, runs: dict) -> None:
+def _no_map(model, named: str | None, inputs, number: int, kinds: dict, runs: dict) -> ValueError:
     if named is not None and len(inputs) == 1:
-        raise ValueError(f"Layer {named!r} does not depend on the input, so it has no map of it. Name another.")
+        return ValueError(f"Layer {named!r} does not depend on the input, so it has no map of it. Name another.")
     if len(inputs) > 1:
         names = [tensor.name for tensor in getattr(model, "inputs", None) or []]
         name = names[number] if len(names) == len(inputs) else str(number)
         what = f"Layer {named!r}" if named else "The model"
-        raise ValueError(
+        return ValueError(
             f"{what} must have a map for input {name!r}: one of a convolution that depends on this input alone, and on "
             "which the target depends. There is none. Use a gradient method such as class_saliency, which explains "
             "every input."
         )
+    where, which = "", "with an (N, h, w, channels) output."
     if any(isinstance(kinds[path], _CONVOLUTIONS) for path in runs):
-        raise ValueError(
-            f"{model.name!r} has no two-dimensional convolution before the target, so there is no map to show. Use a "
-            "gradient method such as class_saliency, or name a layer that comes before the target with layer=."
-        )
-    raise ValueError(
-        f"{model.name!r} has no two-dimensional convolution, so there is no map to show. Use a gradient "
-        "method such as class_saliency, or name a layer with an (N, h, w, channels) output."
+        where, which = " before the target", "that comes before the target with layer=."
+    return ValueError(
+        f"{model.name!r} has no two-dimensional convolution{where}, so there is no map to show. Use a gradient method "
+        f"such as class_saliency, or name a layer {which}"
     )

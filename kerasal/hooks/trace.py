@@ -65,13 +65,6 @@ class Kept:
         self.traces: collections.OrderedDict[tuple, Trace] = collections.OrderedDict()
         self.facts: dict[tuple, Any] = {}
 
-    def forget_dead(self) -> None:
-        """Drop the oldest traces beyond the bound, and those whose target function no longer exists."""
-        for key in [key for key, trace in self.traces.items() if not trace.is_usable]:
-            del self.traces[key]
-        while len(self.traces) > _KEPT_A_MODEL:
-            self.traces.popitem(last=False)
-
 
 class Trace:
     """A method as a concrete function of one model, referred to weakly, so that the cache keeps none alive."""
@@ -157,7 +150,10 @@ def traced(
         if trace is None or not trace.holds():
             trace = kept.traces[key] = Trace(function, model, objective, specs, settings, options)
             kept.snapshot.settle()
-            kept.forget_dead()
+            for dead in [key for key, trace in kept.traces.items() if not trace.is_usable]:
+                del kept.traces[dead]
+            while len(kept.traces) > _KEPT_A_MODEL:
+                kept.traces.popitem(last=False)
         kept.traces.move_to_end(key)
         return trace
 
@@ -188,7 +184,7 @@ def run_batches(
         trace = traced(function, model, chunk, objective, settings, options, declared=declared)
         trace.check(objective)
         parts.append(trace(chunk, objective.rows(start, start + size)))
-    return [np.concatenate(pieces) if len(pieces) > 1 else pieces[0] for pieces in zip(*parts, strict=True)], trace
+    return [np.concatenate(pieces) if len(parts) > 1 else pieces[0] for pieces in zip(*parts, strict=True)], trace
 
 
 def batch_rows(model: keras.Model, inputs: list[np.ndarray], objective: Objective, batch_size: int | None) -> int:

@@ -19,7 +19,9 @@ import tensorflow as tf
 
 # Libraries whose functions and classes are constants. Their layers are read nevertheless, since users change those.
 _CONSTANT = sys.stdlib_module_names | {"tensorflow", "keras", "numpy", "kerasal"}
-_FOLDERS = tuple(os.path.dirname(os.path.realpath(module.__file__)) + os.sep for module in (os, tf, keras, np, kerasal))
+_FOLDERS = tuple(
+    os.path.dirname(os.path.realpath(str(module.__file__))) + os.sep for module in (os, tf, keras, np, kerasal)
+)
 _TRAINING_METHODS = frozenset((
     "__init__", "build", "build_from_config", "compile", "compile_from_config", "compute_loss", "compute_metrics",
     "evaluate", "fit", "from_config", "get_build_config", "get_compile_config", "get_config", "load_own_variables",
@@ -73,19 +75,21 @@ def loaded_names(function: types.FunctionType | types.CodeType) -> set[str]:
 def library_names(kind: type) -> frozenset[str]:
     """Return the names that the code of a class's library bases, such as ``keras.Layer``, may read."""
     parts = [part for base in kind.__mro__ if is_constant(base) for part in vars(base).values()]
-    functions = [part.fget if isinstance(part, property) else part for part in parts]
-    return frozenset(
-        name for part in functions if isinstance(part, types.FunctionType) for name in global_names(part.__code__)
-    )
+    return frozenset(name for function in _functions(parts) for name in global_names(function.__code__))
 
 
 def names_in_call(kind: type) -> set[str]:
     """Return the names that the code of a user's layer refers to, but for its training and saving."""
     own = [vars(base).items() for base in kind.__mro__ if not is_constant(base)]
-    methods = [part for items in own for name, part in items if name not in _TRAINING_METHODS]
-    methods = [part.fget if isinstance(part, property) else part for part in methods]
-    functions = [part for part in methods if isinstance(part, types.FunctionType)]
-    return {name for function in functions for name in (*global_names(function.__code__), *_strings(function))}
+    functions = _functions([part for items in own for name, part in items if name not in _TRAINING_METHODS])
+    strings = {one for function in functions for one in function.__code__.co_consts if isinstance(one, str)}
+    return strings.union(*(global_names(function.__code__) for function in functions))
+
+
+def _functions(parts: list) -> list[types.FunctionType]:
+    """Return the functions among the members of a class, properties included."""
+    found = [part.fget if isinstance(part, property) else part for part in parts]
+    return [part for part in found if isinstance(part, types.FunctionType)]
 
 
 def package(thing: Any) -> str:
@@ -110,10 +114,6 @@ def _find_by_name(thing: Any) -> Any:
     return found
 
 
-def _strings(function: types.FunctionType) -> list[str]:
-    return [constant for constant in function.__code__.co_consts if isinstance(constant, str)]
-
-
 def global_names(code: types.CodeType) -> tuple[str, ...]:
     """Return the names of globals and attributes in code, and in the code within it."""
     names = list(code.co_names)
@@ -129,20 +129,13 @@ def function_parts(function: types.FunctionType) -> tuple:
     if _of_library(function.__module__) and _find_by_name(function) is function:
         return ("function", function.__module__, function.__qualname__)
     cells = [cell_contents(cell, "empty") for cell in function.__closure__ or ()]
-    names = sorted(global_names(function.__code__))
-    return (
-        "function",
-        function.__code__,
-        function.__defaults__,
-        function.__kwdefaults__,
-        cells,
-        {name: function.__globals__[name] for name in names if _counts(function, name)},
-    )
-
-
-def _counts(function: types.FunctionType, name: str) -> bool:
-    found = function.__globals__.get(name)
-    return found is not None and not (isinstance(found, types.ModuleType) and not is_own_module(found))
+    used = {name: function.__globals__.get(name) for name in sorted(global_names(function.__code__))}
+    used = {
+        name: value
+        for name, value in used.items()
+        if value is not None and (not isinstance(value, types.ModuleType) or is_own_module(value))
+    }
+    return "function", function.__code__, function.__defaults__, function.__kwdefaults__, cells, used
 
 
 def code_parts(code: types.CodeType) -> tuple:

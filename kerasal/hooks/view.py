@@ -7,8 +7,7 @@ from typing import Any
 
 from kerasal.hooks import backward_rules, softmax
 from kerasal.hooks.layout import Layout
-from kerasal.hooks.model_inputs import pack
-from kerasal.hooks.paths import select_output
+from kerasal.hooks.paths import pack, select_output
 from kerasal.hooks.state import state_rows, unchanged
 from kerasal.hooks.taps import differentiate, run_apart, watch
 from kerasal.objectives.expression import layers_of, needs_output, walk
@@ -107,8 +106,7 @@ class View:
             rule: see ``kerasal.hooks.backward_rules``.
             pooling: likewise.
             taps: names or paths of layers.
-            output: whether the output is wanted; None means where the objective needs it, whose layers are then
-                tapped too.
+            output: whether the output is wanted; None: where the objective needs it, whose layers are then tapped too.
             apart: run as a graph of its own, which rules need; by default where there are any.
             **watched: further arguments of ``kerasal.hooks.taps.watch``.
         """
@@ -117,13 +115,13 @@ class View:
         names = tuple(dict.fromkeys((*(self.layers if output is None else ()), *taps)))
         watched = {"any_size": self.settings.any_size, "partial": self.settings.any_size and bool(names), **watched}
 
-        def look(*tensors):
+        def look(*tensors) -> Any:
             return self._look(tensors, wanted, taps=names, rule=rule, pooling=pooling, **watched)
 
         if apart is None:
             apart = bool(backward_rules.overrides(rule, pooling))
-        output, given, ranked, layers = run_apart(look, inputs) if apart else look(*inputs)
-        return Run(output, layers, tf.shape(inputs[0])[0], given, output if ranked is None else ranked)
+        found, given, ranked, layers = run_apart(look, inputs) if apart else look(*inputs)
+        return Run(found, layers, tf.shape(inputs[0])[0], given, found if ranked is None else ranked)
 
     def score(self, at: "Run | Sequence[tf.Tensor] | None" = None) -> tf.Tensor:
         """Return the target's (N,) scores of a run, or at some inputs (the view's own by default)."""
@@ -183,7 +181,7 @@ class View:
         before = len(operations())
         with unchanged(self.model), watch(self.model, **watched) as layers:
             outputs = self.model(pack(self.model, own, self.settings.names), training=False)
-        given = None
+        given: Any = None
         if outputs is not None:
             try:
                 given = select_output(self.model, outputs, self.settings.output)
@@ -210,6 +208,6 @@ class View:
         ranks = found.ranks and (found.kind == "Sigmoid" or self.layout.is_last(None))
         return found.logits, None if ranks else output
 
-    def _top_classes(self, output: tf.Tensor) -> tf.Tensor:
+    def _top_classes(self, output: Any) -> tf.Tensor:
         """Return the number of each image's top class, (N,) int32."""
         return top_classes(self.layout.last(None, output))

@@ -10,7 +10,7 @@ from kerasal import attribution, hooks
 from kerasal.attribution.method import MethodSpec
 from kerasal.gaze import Predictor
 from kerasal.gaze.predictor import AREA
-from kerasal.hooks.model_inputs import pack
+from kerasal.hooks.paths import pack
 from kerasal.models.image_model import ImageModel
 from kerasal.models.model_files import named_outputs
 from kerasal.serving import graph_resize

@@ -59,12 +59,9 @@ def crop_averaged_saliency(
     def predict(number):
         return view.run([cut(number)], output=True).given
 
-    def classify(number, total):
-        return number + 1, total + predict(number)
-
     if view.structure == ("top",):
-        _, total = tf.while_loop(lambda number, _: number < 10, classify, (1, predict(0)))
-        view = view.pin(total)
+        step, start = lambda number, total: (number + 1, total + predict(number)), (1, predict(0))
+        view = view.pin(tf.while_loop(lambda number, _: number < 10, step, start)[1])
 
     def explain(number, summed, covered):
         (gradient,) = view.gradient([cut(number)])
@@ -93,4 +90,5 @@ def _own_size(view, x) -> tuple[int, int]:
     declared = getattr(view.model, "inputs", None)
     axes = {1, 2, 3} - {view.layout.channels[0]}
     sizes = [declared[0].shape[axis] for axis in sorted(axes)] if declared else (None, None)
-    return tuple(size or min(have or 224, 224) for size, have in zip(sizes, x.shape[1:3], strict=True))
+    height, width = (size or min(have or 224, 224) for size, have in zip(sizes, x.shape.as_list()[1:3], strict=True))
+    return height, width

@@ -27,8 +27,8 @@ def gradcam(view, *, layer: str | None = None, resize: bool = True):
         ValueError: the model has no convolution before the target, or mixes its positions later (attention), and no
             layer is named; the layer has no (N, h, w, C) output; an input has no map of its own.
     """
-    return class_activation_map(view, layer, resize, lambda maps, gradients, *_: _mean(gradients))
+    return class_activation_map(view, layer, resize, _weights)
 
 
-def _mean(gradients):
+def _weights(maps, gradients, *_):
     return tf.reduce_mean(gradients, axis=[1, 2], keepdims=True)

@@ -86,14 +86,9 @@ def _baseline(baseline, x: tf.Tensor) -> tf.Tensor:
     refuse_mask(baseline, "baseline")
     array = np.asarray(baseline, dtype=np.float32)
     inner = tuple(x.shape[1:])
-    if (
-        array.ndim > len(inner)
-        or not np.isfinite(array).all()
-        or any(
-            have not in (1, want) and want is not None
-            for have, want in zip(array.shape[::-1], inner[::-1], strict=False)
-        )
-    ):
+    sizes = zip(array.shape[::-1], inner[::-1], strict=False)
+    fits = array.ndim <= len(inner) and all(have in (1, want) or want is None for have, want in sizes)
+    if not fits or not np.isfinite(array).all():
         raise ValueError(f"baseline expects finite values of a shape that fits {inner}. Received shape {array.shape}.")
     return tf.zeros_like(x) + array
 

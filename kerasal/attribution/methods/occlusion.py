@@ -9,6 +9,7 @@ import numpy as np
 from kerasal.attribution.method import method
 from kerasal.attribution.window_replay import window_loop
 from kerasal.attribution.window_replay.windows import filled, place, to_pixels
+from kerasal.hooks.operations import map_sizes
 from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
 
@@ -25,8 +26,8 @@ def _bar(options: dict, model, arrays: list[np.ndarray]):
         return
     total = 0
     for array, channels in zip(arrays, channel_axes(model, [array.shape for array in arrays]), strict=True):
-        size = np.delete(array.shape, [0, channels])
-        total += len(array) * place(*map(int, size), options["window"], options["stride"]).count
+        height, width = np.delete(array.shape, [0, channels]).tolist()
+        total += len(array) * place(height, width, options["window"], options["stride"]).count
     with progress_bar("occlusion", total) as advance:
         _bars.append(advance)
         try:
@@ -107,8 +108,10 @@ def occlusion(
                 f"occlusion slides over images: expected inputs (N, H, W, C) of known size. Received {tensor.shape}."
             )
     # The number of images is left open, so that nothing in the graph counts on it: it grows by the windows.
-    inputs = [_any_number(x) for x in view.inputs]
     known = view.inputs[0].shape[0]
+    inputs = [
+        x if known is None else tf.compat.v1.placeholder_with_default(x, [None, *x.shape[1:]]) for x in view.inputs
+    ]
     view = dataclasses.replace(view, inputs=inputs)
     taps = (layer,) if measure == "layer" else ()
     wanted = {"score": None, "class": True, "layer": False}[measure]
@@ -118,25 +121,17 @@ def occlusion(
         clean = view.run(taps=taps, output=wanted)
     if clean.output is not None:
         clean.output.set_shape([known, *clean.output.shape[1:]])
-    if measure == "score":
-        value = window_loop.score_drop(view, clean)
-    elif measure == "class":
-        value = window_loop.top_class(view, clean)
-    else:
+    if layer is not None:
         value = window_loop.strongest_map(view, clean, layer)
+    else:
+        value = (window_loop.score_drop if measure == "score" else window_loop.top_class)(view, clean)
     return [_slide(view, i, clean, value, window, stride, fill, incremental, progress) for i in range(len(inputs))]
-
-
-def _any_number(images):
-    if images.shape[0] is None:
-        return images
-    return tf.compat.v1.placeholder_with_default(images, [None, *images.shape[1:]])
 
 
 def _slide(view, index, clean, value, window, stride, fill, incremental, progress) -> Any:
     """Return the map of one input, the others as they are."""
     images = view.inputs[index]
-    windows = place(*images.shape[1:3], window, stride)
+    windows = place(*map_sizes(images)[:2], window, stride)
     run, rows = window_loop.choose(view, index, filled(images, fill), windows, clean, incremental)
 
     def measured(chosen):

@@ -1,5 +1,7 @@
 """Score-CAM: a late layer's channels, weighted by the score of the image seen through each of them."""
 
+import functools
+
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
 from kerasal.checks import check_int
@@ -23,13 +25,10 @@ def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: i
     if channels is not None:
         check_int("channels", channels, none="None for all")
 
-    def weigh(maps, _, view, number):
-        return _weights(maps, view, number, channels)
-
-    return class_activation_map(view.pin(), layer, resize, weigh)
+    return class_activation_map(view.pin(), layer, resize, functools.partial(_weights, channels))
 
 
-def _weights(maps, view, number, kept):
+def _weights(kept, maps, _, view, number):
     """Return the score of input ``number`` seen through each channel, (N, 1, 1, C); 0 for channels left out."""
     lowest = tf.reduce_min(maps, axis=[1, 2], keepdims=True)
     masks = tf.math.divide_no_nan(maps - lowest, tf.reduce_max(maps, axis=[1, 2], keepdims=True) - lowest)
@@ -37,15 +36,12 @@ def _weights(maps, view, number, kept):
     kept = min(kept or count, count)
     order = tf.argsort(tf.math.reduce_variance(maps, axis=[1, 2]), direction="DESCENDING")[:, :kept]
 
-    def through(place):
+    def body(place, scores):
         channel = order[:, place]
         mask = tf.gather(tf.transpose(masks, (0, 3, 1, 2)), channel, batch_dims=1)[..., None]
         seen = list(view.inputs)
         seen[number] *= tf.image.resize(mask, tf.shape(seen[number])[1:3])
-        return view.score(seen)
-
-    def body(place, scores):
-        return place + 1, scores.write(place, through(place))
+        return place + 1, scores.write(place, view.score(seen))
 
     scores = tf.TensorArray(tf.float32, size=kept, element_shape=[None])
     _, scores = tf.while_loop(lambda place, _: place < kept, body, (0, scores))

@@ -62,7 +62,7 @@ def _normal(x: tf.Tensor, numbers: tf.Tensor, seed: int) -> tf.Tensor:
     """Return (m, 1, …) noise for one image, which follows from the seed and a sample's number alone."""
 
     def one(number):
-        return tf.random.stateless_normal(tf.shape(x)[1:], [seed, number])
+        return tf.random.stateless_normal(tf.shape(x)[1:], (seed, number))
 
     signature = tf.TensorSpec(x.shape[1:], tf.float32)
     return tf.map_fn(one, numbers, fn_output_signature=signature)[:, None]
@@ -84,6 +84,5 @@ def _merge(moments: list[tf.Tensor], numbers: tf.Tensor, values: tf.Tensor, vari
 
 
 def _range(x: tf.Tensor) -> tf.Tensor:
-    """Return the largest minus the smallest value of each image."""
     axes = list(range(1, x.shape.rank))
     return tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)

@@ -5,8 +5,8 @@ A row of every tensor here is one window on one image, row = window · N + image
 
 import numpy as np
 
-from kerasal.attribution.window_replay.replay_plan import Plan, Step
-from kerasal.hooks.operations import again
+from kerasal.attribution.window_replay.replay_plan import Part, Plan, Span, Step
+from kerasal.hooks.operations import PADDING, Sliding, again
 
 import tensorflow as tf
 
@@ -19,7 +19,7 @@ class Replay:
     def __init__(self, plan: Plan, filling: tf.Tensor, chosen: tf.Tensor):
         columns = plan.windows.shape[1]
         self._plan = plan
-        self._row, self._column = chosen // columns, chosen % columns
+        self._row, self._column = chosen // columns, tf.math.floormod(chosen, columns)
         self._images, self._count = tf.shape(plan.image)[0], tf.size(chosen)
         self._new = {}
         part = plan.parts[plan.image.ref()]
@@ -53,38 +53,34 @@ class Replay:
             y, x = step.part.y, step.part.x
             results = again(op, [self._at(tensor, y.start, x.start, (y.size, x.size)) for tensor in op.inputs])
         else:
-            results = [self._slide(step)]
+            results = [self._slide(op, step.part, step.reaches)]
         for old, new in zip(op.outputs, results, strict=True):
             self._new[old.ref()] = new
 
-    def _slide(self, step: Step) -> tf.Tensor:
-        op, spans = step.op, (step.part.y, step.part.x)
-        begins = [span.start * reach.stride - reach.before for span, reach in zip(spans, step.reaches, strict=True)]
-        sizes = tuple(
-            (span.size - 1) * reach.stride + reach.extent for span, reach in zip(spans, step.reaches, strict=True)
-        )
+    def _slide(self, op, part: Part, slides: tuple[Sliding, Sliding]) -> tf.Tensor:
+        axes = list(zip((part.y, part.x), slides, op.inputs[0].shape.as_list()[1:3], strict=True))
+        begin_y, begin_x = [span.start * slide.stride - slide.before(length) for span, slide, length in axes]
+        sizes = tuple((span.size - 1) * slide.stride + slide.extent for span, slide, _ in axes)
         outside = op.inputs[0].dtype.min if op.type == "MaxPool" else 0
-        looked_at = self._at(op.inputs[0], *begins, sizes, outside)
-        if op.type in ("Pad", "PadV2"):
+        looked_at = self._at(op.inputs[0], begin_y, begin_x, sizes, outside)
+        if op.type in PADDING:
             return looked_at
         attributes = {"padding": _VALID}
         if "explicit_paddings" in op.node_def.attr:
             attributes["explicit_paddings"] = tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue())
         result = again(op, [looked_at, *list(op.inputs)[1:]], attributes)[0]
         if op.type == "AvgPool" and op.get_attr("padding") == b"SAME":
-            result *= tf.cast(self._overcounted(step, op.inputs[0].shape), result.dtype)
+            result *= tf.cast(self._overcounted(axes), result.dtype)
         return result
 
-    def _overcounted(self, step: Step, shape) -> tf.Tensor:
+    def _overcounted(self, axes: list[tuple[Span, Sliding, int]]) -> tf.Tensor:
         """Return by how much more values an average at the border was divided than it has, (K · N, h, w, 1)."""
         factors = []
-        for span, reach, length, index in zip(
-            (step.part.y, step.part.x), step.reaches, shape[1:3], (self._row, self._column), strict=True
-        ):
-            begin = np.arange(reach.length) * reach.stride - reach.before
-            inside = np.minimum(begin + reach.kernel, length) - np.maximum(begin, 0)
+        for (span, slide, length), index in zip(axes, (self._row, self._column), strict=True):
+            begin = np.arange(slide.length(length)) * slide.stride - slide.before(length)
+            inside = np.minimum(begin + slide.kernel, length) - np.maximum(begin, 0)
             places = self._starts(span.start, index)[:, None] + tf.range(span.size)
-            factors.append(tf.gather(tf.constant(reach.kernel / inside, tf.float32), places))
+            factors.append(tf.gather(tf.constant(slide.kernel / inside, tf.float32), places))
         factor = factors[0][:, :, None, None] * factors[1][:, None, :, None]
         return tf.repeat(factor, self._images, axis=0)
 
@@ -93,11 +89,8 @@ class Replay:
         part = self._plan.parts.get(tensor.ref())
         if part is None:
             return tensor
-        if (
-            size == (part.y.size, part.x.size)
-            and np.array_equal(begin_y, part.y.start)
-            and np.array_equal(begin_x, part.x.start)
-        ):
+        there = np.array_equal(begin_y, part.y.start) and np.array_equal(begin_x, part.x.start)
+        if there and size == (part.y.size, part.x.size):
             return self._new[tensor.ref()]
         return self._surrounded(tensor, begin_y, begin_x, size, outside)
 
@@ -134,8 +127,8 @@ class Replay:
 
     @staticmethod
     def _starts(values: np.ndarray, index: tf.Tensor) -> tf.Tensor:
-        values = tf.constant(values, tf.int32)
-        return tf.gather(values, index) if values.shape[0] > 1 else tf.broadcast_to(values, tf.shape(index))
+        starts = tf.constant(values, tf.int32)
+        return tf.gather(starts, index) if len(values) > 1 else tf.broadcast_to(starts, tf.shape(index))
 
 
 def _outer(rows, columns):

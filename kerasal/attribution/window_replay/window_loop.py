@@ -1,11 +1,12 @@
 """All windows of a batch of images, some at a time: how the model is run, and what is read off it."""
 
+import functools
 from collections.abc import Callable
 
 from kerasal.attribution.window_replay.replay import Replay
 from kerasal.attribution.window_replay.replay_plan import Plan, make_plan
 from kerasal.attribution.window_replay.windows import Windows, occluded
-from kerasal.hooks.model_inputs import rows_at_once
+from kerasal.hooks.model_inputs import chunk_size
 from kerasal.hooks.state import state_rows
 from kerasal.hooks.view import Run, View
 from kerasal.objectives.expression import walk
@@ -27,7 +28,7 @@ def choose(view: View, index: int, filling: tf.Tensor, windows: Windows, clean: 
     """
     targets = list(clean.layers.values()) + ([] if clean.output is None else [clean.output])
     states = state_rows(view.model)  # they are for the images of one window
-    rows = 1 if states else rows_at_once(view.inputs)
+    rows = 1 if states else chunk_size(view.inputs)
     if incremental is not False:
         plan = make_plan(view.inputs[index], targets, windows) if len(view.inputs) == 1 else None
         obstacle = "it has several inputs" if plan is None else plan.obstacle
@@ -38,8 +39,9 @@ def choose(view: View, index: int, filling: tf.Tensor, windows: Windows, clean: 
             )
         if plan is not None and plan.pays:
             partial, whole = (1, 1) if states else plan.largest()
-            return _incremental(plan, filling, clean), max(1, min(_MOST_ROWS, rows * whole // partial))
-    return _plain(view, index, filling, windows, clean), rows
+            rows = max(1, min(_MOST_ROWS, rows * whole // partial))
+            return functools.partial(_run_parts, plan, filling, clean), rows
+    return functools.partial(_run_whole, view, index, filling, windows, clean), rows
 
 
 def each_window(windows: Windows, rows: int, images: tf.Tensor, measure: Callable, step: Callable | None) -> tf.Tensor:
@@ -65,25 +67,19 @@ def each_window(windows: Windows, rows: int, images: tf.Tensor, measure: Callabl
     return tf.reshape(maps, [-1, *windows.shape])
 
 
-def _incremental(plan: Plan, filling, clean: Run) -> Runner:
-    def run(chosen):
-        replay = Replay(plan, filling, chosen)
-        output = None if clean.output is None else replay.whole(clean.output)
-        layers = {name: replay.whole(tensor) for name, tensor in clean.layers.items()}
-        return Run(output, layers, tf.size(chosen) * clean.rows, ranked=output)
-
-    return run
+def _run_parts(plan: Plan, filling, clean: Run, chosen) -> Run:
+    replay = Replay(plan, filling, chosen)
+    output = None if clean.output is None else replay.whole(clean.output)
+    layers = {name: replay.whole(tensor) for name, tensor in clean.layers.items()}
+    return Run(output, layers, tf.size(chosen) * clean.rows, ranked=output)
 
 
-def _plain(view: View, index: int, filling, windows: Windows, clean: Run) -> Runner:
-    def run(chosen):
-        images = occluded(view.inputs[index], filling, windows, chosen)
-        rows = tf.size(chosen)
-        inputs = [tf.tile(one, [rows, *[1] * (one.shape.rank - 1)]) for one in view.inputs]
-        inputs[index] = tf.reshape(images, [-1, *images.shape[2:]])
-        return view.run(inputs, taps=tuple(clean.layers), output=clean.output is not None)
-
-    return run
+def _run_whole(view: View, index: int, filling, windows: Windows, clean: Run, chosen) -> Run:
+    images = occluded(view.inputs[index], filling, windows, chosen)
+    rows = tf.size(chosen)
+    inputs = [tf.tile(one, [rows, *[1] * (one.shape.rank - 1)]) for one in view.inputs]
+    inputs[index] = tf.reshape(images, [-1, *images.shape[2:]])
+    return view.run(inputs, taps=tuple(clean.layers), output=clean.output is not None)
 
 
 def score_drop(view: View, clean: Run):
@@ -96,20 +92,21 @@ def score_drop(view: View, clean: Run):
     if any(node[0] == "callable" for node in walk(view.structure)):
 
         def one_window(tensors):
-            output = _like(tensors.get("output"), clean.output)
+            output = tensors.get("output")
+            # Some functions loop over the images, whose number is known of the clean ones.
+            if output is not None and clean.output is not None:
+                output = tf.ensure_shape(output, [clean.output.shape[0], *output.shape[1:]])
             return pinned.score(Run(output, tensors["layers"], clean.rows, ranked=output))
 
-        def after(run, windows):
+        def under(run, windows):
             tensors = {"layers": run.layers} | ({} if run.output is None else {"output": run.output})
             apart = tf.nest.map_structure(lambda x: tf.reshape(x, [windows, clean.rows, *_sizes(x)]), tensors)
             return tf.map_fn(one_window, apart, fn_output_signature=tf.float32)
 
-    else:
-
-        def after(run, windows):
-            return tf.reshape(pinned.repeat(windows).score(run), [windows, clean.rows])
-
-    return lambda run, windows: before[None] - after(run, windows)
+        return lambda run, windows: before[tf.newaxis] - under(run, windows)
+    return lambda run, windows: (
+        before[tf.newaxis] - tf.reshape(pinned.repeat(windows).score(run), [windows, clean.rows])
+    )
 
 
 def top_class(view: View, clean: Run):
@@ -149,8 +146,3 @@ def strongest_map(view: View, clean: Run, layer: str):
 def _sizes(tensor: tf.Tensor) -> list:
     static, dynamic = tensor.shape[1:].as_list(), tf.shape(tensor)[1:]
     return [dynamic[i] if size is None else size for i, size in enumerate(static)]
-
-
-def _like(tensor, example):
-    """Give a tensor the number of images that is known of its example: some functions loop over them."""
-    return tensor if tensor is None else tf.ensure_shape(tensor, [example.shape[0], *tensor.shape[1:]])

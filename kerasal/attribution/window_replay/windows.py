@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.checks import check_int, refuse_mask
+from kerasal.hooks.operations import map_sizes
 
 import tensorflow as tf
 
@@ -65,7 +66,7 @@ def filled(images: tf.Tensor, fill: Any) -> tf.Tensor:
             return _blurred(images)
         raise ValueError(f'fill is a number, an array, "mean" or "blur". Received: {fill!r}.')
     refuse_mask(fill, "fill")
-    shape = tuple(images.shape[1:])
+    shape = map_sizes(images)
     try:
         values = np.asarray(fill, dtype=np.float32)
         np.broadcast_to(values, shape)
@@ -85,7 +86,7 @@ def occluded(images: tf.Tensor, filling: tf.Tensor, windows: Windows, chosen: tf
     columns = windows.shape[1]
     height, width = images.shape[1:3]
     top = tf.gather(tf.constant(windows.tops), chosen // columns)[:, None]
-    left = tf.gather(tf.constant(windows.lefts), chosen % columns)[:, None]
+    left = tf.gather(tf.constant(windows.lefts), tf.math.floormod(chosen, columns))[:, None]
     y, x = tf.range(height, dtype=top.dtype), tf.range(width, dtype=top.dtype)
     inside_y, inside_x = (y >= top) & (y < top + windows.size), (x >= left) & (x < left + windows.size)
     inside = inside_y[:, None, :, None, None] & inside_x[:, None, None, :, None]
@@ -116,16 +117,15 @@ def to_pixels(values: np.ndarray, windows: Windows) -> np.ndarray:
 
 def _blurred(images: tf.Tensor) -> tf.Tensor:
     """Blur each channel by a Gaussian, edges repeated, one axis after the other."""
-    sigma = min(images.shape[1:3]) / _BLUR_SHARE
-    for axis in (1, 2):
+    height, width, _ = map_sizes(images)
+    sigma = min(height, width) / _BLUR_SHARE
+    for side, equation in ((height, "nhwc,yh->nywc"), (width, "nhwc,xw->nhxc")):
         reach = int(np.ceil(3 * sigma))
         kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
         kernel = (kernel / kernel.sum()).astype(np.float32)
-        side = images.shape[axis]
         # As a matrix, since the edge is repeated further than tf.pad can mirror a small image.
         matrix = np.zeros((side, side), np.float32)
         for offset, weight in zip(range(-reach, reach + 1), kernel, strict=True):
             matrix[np.arange(side), np.clip(np.arange(side) + offset, 0, side - 1)] += weight
-        equation = "nhwc,yh->nywc" if axis == 1 else "nhwc,xw->nhxc"
         images = tf.einsum(equation, images, matrix)
     return images

@@ -1,5 +1,7 @@
 """Maps that know nothing of the image, which every table should show: the centre, and the mean of the other images."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from kerasal.metrics._fixations import Fixations
@@ -28,9 +30,11 @@ class MeanMap:
     Fixations are gathered in fractions of the image, each image weighing the same, so that images may differ in size.
     """
 
-    def __init__(self):
+    def __init__(self, images: Iterable[Fixations] = ()):
         self._total = np.zeros(_GRID)
         self.images = 0
+        for fixated in images:
+            self.add(fixated)
 
     def add(self, fixated: Fixations) -> None:
         """Take in the fixations of an image."""

@@ -1,7 +1,6 @@
 """Score a set of images into a table."""
 
 import array
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -100,16 +99,14 @@ def evaluate(
 
 def _with_others(scorer: Scorer, everyone: list[Fixations], metrics, need_pool: bool) -> tuple[Scorer, MeanMap | None]:
     """Gather the mean map, and see to the case of a single image, which has no others."""
-    mean = MeanMap()
-    for fixated in everyone:
-        mean.add(fixated)
+    mean = MeanMap(everyone)
     if len(everyone) > 1:
         return scorer, mean
     if need_pool and metrics is not None:
         raise ValueError("other_fixations: the shuffled AUC of a single image needs fixations of others; pass them.")
     if need_pool:
         return scorer.without_others(), None
-    return dataclasses.replace(scorer, baselines=[name for name in scorer.baselines if name != "mean"]), None
+    return scorer.without_mean(), None
 
 
 def _peek(maps: Iterable) -> tuple[Iterator, Any]:

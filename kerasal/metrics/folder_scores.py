@@ -1,16 +1,18 @@
 """Score a folder of saliency maps against a folder of fixations, into a table; a stopped run goes on."""
 
+import concurrent.futures
+import multiprocessing
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
 from kerasal.checks import check_choice, check_int
-from kerasal.metrics.score_job import prepare
+from kerasal.metrics.score_job import Job, prepare
 from kerasal.metrics.score_report import ScoreReport
-from kerasal.metrics.score_workers import score_all
 from kerasal.progress import progress_bar
 from kerasal.row_journal import RowJournal, stamps
 
@@ -83,7 +85,7 @@ def evaluate_folder(
     journal = RowJournal(output, {"settings": job.settings, "columns": list(job.definitions)}, items)
     missing = journal.missing
     with journal.adding() as add, progress_bar("Scoring", len(missing), progress) as advance:
-        for name, row in score_all(job, missing, processes):
+        for name, row in _score_all(job, missing, processes):
             add(name, row)
             advance(1)
     rows = journal.rows | {name: {"error": message} for name, message in job.errors.items()}
@@ -98,3 +100,43 @@ def evaluate_folder(
         report.write(output)
         journal.remove()
     return report
+
+
+def _score_all(job: Job, names: list[str], processes: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (name, row) of the images as they are done."""
+    if processes == 1 or len(names) < 2:
+        yield from ((name, job.score(name)) for name in names)
+        return
+    threads = {name: os.environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(threads, "1"))  # one process per core: threads would only fight
+    try:
+        context = multiprocessing.get_context("spawn")
+        pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=_start, initargs=(job,))
+        try:
+            futures = {pool.submit(_score, name): name for name in names}
+            for future in concurrent.futures.as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    finally:
+        for name, value in threads.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+_job: Job | None = None
+
+
+def _start(job: Job) -> None:
+    global _job
+    _job = job
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone: killed, it closes no pool, and workers would wait for its tasks for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _score(name: str) -> dict[str, Any]:
+    return _job.score(name)

@@ -43,7 +43,11 @@ class Scorer:
     def without_others(self) -> "Scorer":
         """Return what can be computed of a single image: nothing that needs the fixations of other images."""
         metrics = {column: metric for column, metric in self.metrics.items() if "others" not in metric.needs}
-        return dataclasses.replace(self, metrics=metrics, baselines=[b for b in self.baselines if b != "mean"])
+        return dataclasses.replace(self, metrics=metrics).without_mean()
+
+    def without_mean(self) -> "Scorer":
+        """Return the same without the baseline of the other images' mean."""
+        return dataclasses.replace(self, baselines=[name for name in self.baselines if name != "mean"])
 
     def score(
         self,

@@ -122,8 +122,7 @@ def _without_others(scorer: Scorer, metrics, baselines) -> tuple[Scorer, list[st
         left_out = "A single image has no others, so the shuffled AUC and the baseline mean are left out."
         return scorer.without_others(), [left_out]
     if baselines is None and "mean" in scorer.baselines:
-        scorer = dataclasses.replace(scorer, baselines=[name for name in scorer.baselines if name != "mean"])
-        return scorer, ["A single image has no others, so the baseline mean is left out."]
+        return scorer.without_mean(), ["A single image has no others, so the baseline mean is left out."]
     return scorer, []
 
 
@@ -151,10 +150,7 @@ def _scorer(settings: dict[str, Any], baselines, sigma: float | None, densities:
 def _mean(scorer: Scorer | None, everyone: list[Fixations]) -> MeanMap | None:
     if scorer is None or "mean" not in scorer.baselines:
         return None
-    mean = MeanMap()
-    for fixated in everyone:
-        mean.add(fixated)
-    return mean
+    return MeanMap(everyone)
 
 
 def _read(name: str, file: Path, reader, size, coursework_sized: bool) -> Fixations:

@@ -278,10 +278,10 @@ def test_a_single_image_with_named_metrics(folders):
 
 _PARENT = """
 import concurrent.futures, multiprocessing, os, time
-from kerasal.metrics import score_workers
+from kerasal.metrics import folder_scores
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=score_workers._start, initargs=(None,))
+    pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=folder_scores._start, initargs=(None,))
     print(pool.submit(os.getpid).result(), flush=True)
     time.sleep(60)
 """

@@ -14,7 +14,7 @@ _UNTRAINED = "Its weights are random here: what these pages show is what any suc
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
-@loading("preprocessing", "labels", "weights", "net_options", "fit")
+@loading("preprocessing", "labels", "weights", "net_option", "fit")
 def atlas(
     context: Context,
     load: Load,

@@ -19,7 +19,7 @@ _IMAGES = Annotated[
 _OUT = Annotated[Path, Argument(help="The folder for the results; begun ones are gone on with.", show_default=False)]
 
 
-@options.taking("how", options.opening("preprocessing", "labels", "weights", "net_options", "fit"))
+@options.taking("how", options.opening("preprocessing", "labels", "weights", "net_option", "fit"))
 def batch(
     method: _METHOD,
     model: options.Model,
@@ -82,7 +82,8 @@ def batch(
             channel=options.one_channel(channel),
             logits=logits,
             output=model_output,
-            **how | {"net_options": tuple(how["net_options"] or ())},
+            net_options=tuple(how.pop("net_option") or ()),
+            **how,
         )
     _report(found)
 

@@ -38,7 +38,7 @@ Postprocess = Annotated[
 
 HOW = {
     "weights": (Weights, None),
-    "net_options": (options.NetOption, None),
+    "net_option": (options.NetOption, None),
     "preprocessing": (Preprocessing, None),
     "unsafe": (options.Unsafe, False),
 }

@@ -19,9 +19,9 @@ def loading(*names: str) -> Callable:
     return options.taking("load", group, lambda model, **given: functools.partial(open_model, model, **given))
 
 
-def open_model(source: str, *, net_options: list[str] | None = None, **given: Any):
+def open_model(source: str, *, net_option: list[str] | None = None, **given: Any):
     """Return ``kerasal.open_model`` of what MODEL names, and say on the error stream what had to be assumed."""
-    zoo_options = options.options_of(net_options)
+    zoo_options = options.options_of(net_option)
     load_tensorflow()
     from kerasal import models
 

@@ -66,7 +66,7 @@ _OPENING = {
     "preprocessing": (Preprocessing, None),
     "labels": (Labels, None),
     "weights": (Weights, None),
-    "net_options": (NetOption, None),
+    "net_option": (NetOption, None),
     "fit": (Fit, "crop"),
     "unsafe": (Unsafe, False),
 }

@@ -12,7 +12,7 @@ from kerasal.cli.session import remark, say, write_csv
 _FIRST = 64
 
 
-@loading("preprocessing", "weights", "net_options")
+@loading("preprocessing", "weights", "net_option")
 def patterns(
     load: Load,
     layer: options.Layer,
@@ -45,7 +45,7 @@ def patterns(
     chosen = options.numbers(channels) if channels else None
     opened, how = load(), load.keywords
     weights = how["weights"]
-    other = None if against is None else open_model(against, **how | {"weights": None, "net_options": None})
+    other = None if against is None else open_model(against, **how | {"weights": None, "net_option": None})
     from kerasal import images, receptive_field
     from kerasal.receptive_field.patterns.painter import Painter
 

@@ -221,7 +221,7 @@ BREACHES = {
     "folders in folders": (
         {
             "kerasal.receptive_field.geometry.field_geometry": "from kerasal.receptive_field.patterns import painter",
-            "kerasal.receptive_field.patterns.painter": "from kerasal.receptive_field.geometry import moves",
+            "kerasal.receptive_field.patterns.painter": "from kerasal.receptive_field.geometry import route",
         },
         lambda edges: circle(subfolders_of(edges, modules())),
     ),

@@ -77,15 +77,15 @@ def ascend_units(
     model: ImageModel, wanted: Sequence[Objective], files: Sequence[pathlib.Path], recipe: dict[str, Any]
 ) -> list[Ascended]:
     """Ascend as ``recipe`` says; ``files`` are the photographs that may be started from, beside those that ship."""
-    dead = maximize(model.keras_model, list(objectives), **(recipe | {"steps": 1})).dead
-    moved = [i for i in range(len(objectives)) if i not in dead]
-    made = [Ascended() for _ in objectives]
-    for places, starts, names in ((moved, None, None), _start_from_photographs(model, objectives, dead, files, recipe)):
+    dead = maximize(model.keras_model, list(wanted), **(recipe | {"steps": 1})).dead
+    moved = [i for i in range(len(wanted)) if i not in dead]
+    made = [Ascended() for _ in wanted]
+    for places, starts, names in ((moved, None, None), _start_from_photographs(model, wanted, dead, files, recipe)):
         if not places:
             continue
         found = maximize(
             model.keras_model,
-            [objectives[i] for i in places],
+            [wanted[i] for i in places],
             **(recipe if starts is None else recipe | {"init": starts}),
         )
         begun, ended = _scores(found, 0), _scores(found, -1)

@@ -64,9 +64,7 @@ def evaluate(
     scorer = Scorer(resolve(PRESETS[metrics], _AVAILABLE), check_baselines(baselines), resize="matlab")
     alone = len(everyone) == 1
     scorer = scorer.without_others() if alone else scorer
-    mean = MeanMap()
-    for fixated in everyone:
-        mean.add(fixated)
+    mean = MeanMap(everyone)
     rows: dict[str, dict] = {}
     with progress_bar("Scoring", len(position), progress) as advance:
         for name, raw in _predict_raw(predictor, data, list(position), errors, batch_size):

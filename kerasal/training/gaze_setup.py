@@ -9,10 +9,9 @@ from typing import Any, Literal
 from kerasal.gaze.predictor import is_log_density
 from kerasal.layers import CenterBias
 from kerasal.models import open_model, registry
-from kerasal.training.run_folder import DRAWN, digest_start
+from kerasal.training.training_setup import describe_start, set_seed
 
 import keras
-import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +58,11 @@ def prepare_gaze(
         ValueError: no such model, option or weights, or maps that cannot be multiplied.
         FileNotFoundError: a path at which there is nothing.
     """
-    if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(seed)
+    set_seed(seed)
     name, options = os.fspath(source), dict(options or {})
     if os.path.exists(source):
         opened = open_model(source, preprocessing=preprocessing, weights=weights, options=options, unsafe=unsafe)
-        model, usual, given = opened.keras_model, opened.size, True
+        model, usual = opened.keras_model, opened.size
         convention = opened.preprocessing.name if opened.preprocessing else "unit"
     else:
         if pathlib.Path(name).suffix or "/" in name:
@@ -73,10 +70,10 @@ def prepare_gaze(
         model, spec = registry.create_model(name, weights, **options), registry.model_spec(name)
         convention = preprocessing or spec.preprocessing
         usual = spec.input_shape[:2] if None in model.input_shape[1:3] else None
-        given = weights or any(options.get(key) is not None for key in ("weights", "backbone_weights"))
     if center_bias != "none":
         model = add_center_bias(model, learned=center_bias == "learned")
-    return GazeSetup(model, convention, size or usual, digest_start(model.weights) if given else DRAWN)
+    start = describe_start(model, os.path.exists(source) or bool(weights), options)
+    return GazeSetup(model, convention, size or usual, start)
 
 
 def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:

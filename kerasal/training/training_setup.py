@@ -124,9 +124,7 @@ def prepare_training(
         raise ValueError("classes chooses class folders; MNIST has its ten digits.")
     splits = None if folders else mnist(data)
     names = class_files(data, classes)[0].names if folders else [str(digit) for digit in range(10)]
-    if tf.config.list_physical_devices("GPU"):  # on a CPU these operations are deterministic as they are
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(chosen["seed"])
+    set_seed(chosen["seed"])
     options = dict(options or {})
     if spec is None:
         opened = open_model(source, preprocessing=preprocessing, weights=weights, options=options, unsafe=unsafe)
@@ -143,10 +141,21 @@ def prepare_training(
         train, test = class_images(data, shape, **more)
     else:
         train, test = ((convention.apply(images[..., None]), labels) for images, labels in splits)
-    trained = any(options.get(name) is not None for name in ("weights", "backbone_weights"))
-    given = is_file or weights is not None or trained
-    start = digest_start(model.weights) if given else DRAWN
+    start = describe_start(model, is_file or weights is not None, options)
     return TrainingSetup(model, convention, chosen, train, test, names, start)
+
+
+def set_seed(seed: int) -> None:
+    """Set the random seed that decides weights which are drawn, and make a GPU's operations deterministic."""
+    if tf.config.list_physical_devices("GPU"):  # on a CPU they are as they are
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
+
+
+def describe_start(model: keras.Model, given: bool, options: Mapping[str, Any]) -> str:
+    """Return what a run that goes on must have begun from: weights that were given, or are drawn by the seed."""
+    given = given or any(options.get(name) is not None for name in ("weights", "backbone_weights"))
+    return digest_start(model.weights) if given else DRAWN
 
 
 def watch_features(

@@ -221,7 +221,7 @@ def test_what_noise_does_not_move_starts_at_a_photograph(tmp_path):
 def test_a_folder_of_something_else_is_refused(net, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "thesis.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"something else \(thesis.txt\)"):
+    with pytest.raises(ValueError, match=r"something else than an atlas \(thesis.txt\)"):
         build(net, tmp_path / "site")
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["thesis.txt"]
     with pytest.raises(ValueError, match="is a file"):
@@ -392,5 +392,5 @@ def test_a_kill_in_the_first_moment_leaves_a_folder_that_can_be_used(tmp_path):
     (tmp_path / ".atlas-ab_defg1.json").touch()
     assert check_folder(tmp_path) == {}
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ValueError, match=r"holds something else \(notes.txt\)"):
+    with pytest.raises(ValueError, match=r"holds something else than an atlas \(notes.txt\)"):
         check_folder(tmp_path)

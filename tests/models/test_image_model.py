@@ -114,7 +114,11 @@ def test_gray_images_and_images_without_a_channel_axis():
     [
         (lambda: ImageModel(functional()).show(PHOTO), NoPreprocessing, "How does 'functional' want its pixels"),
         (lambda: ImageModel(functional((9, 9, 4)), "unit").show(PHOTO), ValueError, "takes 4 channels"),
-        (lambda: ImageModel(functional(), "unit", fit="squeeze"), ValueError, "fit must be 'crop' or 'stretch'"),
+        (
+            lambda: ImageModel(functional(), "unit", fit="squeeze"),
+            ValueError,
+            "fit must be one of crop, stretch, got 'squeeze'",
+        ),
         (lambda: ImageModel(functional(), "unit").inputs([]), ValueError, "got none"),
         (lambda: ImageModel(functional(), "unit").inputs(np.zeros((24, 32, 3), int)), ValueError, "Received int64"),
         (lambda: ImageModel(functional(), "uint"), ValueError, "unit"),

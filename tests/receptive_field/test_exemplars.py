@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from kerasal import attribution, feature_maps, images, objectives, receptive_field
+from kerasal import attribution, feature_maps, images, objectives, receptive_field, store
 from kerasal.models import image_sources
 from kerasal.models.image_model import ImageModel
 from kerasal.preprocessing import get
@@ -173,9 +173,9 @@ def test_a_stream_keeps_only_what_may_be_needed(model):
         largest = max(largest, len(source.kept))
 
     source.keep = keep
-    exemplar_search = search.run()
+    ranking = search.run()
     assert search.seen == 320 and 3 <= largest <= 6
-    assert set(source.kept) == set(exemplar_search.numbers.ravel().tolist())
+    assert set(source.kept) == set(ranking.numbers.ravel().tolist())
 
 
 def test_unreadable_files_are_skipped_counted_and_named(model, found, folder):
@@ -280,10 +280,8 @@ def test_a_journal_that_cannot_be_written_ends_no_search(model, found, folder, t
         receptive_field.top_exemplars(model, LAYER, 1, folder, preprocessing=PIXELS, journal=tmp_path / "file" / "j")
     monkeypatch.setattr(exemplar_search, "_SECONDS", 0)
     written = []
-    original = exemplar_search.replacing
-    monkeypatch.setattr(
-        exemplar_search, "replacing", lambda path: full() if written else written.append(path) or original(path)
-    )
+    original = store.replacing
+    monkeypatch.setattr(store, "replacing", lambda path: full() if written else written.append(path) or original(path))
     with pytest.warns(UserWarning, match="journal cannot be written: .*No space left"):
         some = receptive_field.top_exemplars(
             model, LAYER, CHANNELS, folder, preprocessing=PIXELS, batch_size=4, journal=tmp_path / "journal"

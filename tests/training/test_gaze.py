@@ -194,7 +194,7 @@ def test_a_finished_run_may_be_given_more_epochs(copied, tmp_path, whole):
         ({"seed": 6}, "seed: 5 there, 6 now"),
         ({"loss": "cc"}, r"loss: \{'mse': 1.0\} there, \{'cc': 1.0\} now"),
         ({"data": arrays(10, 3)}, "train_data: "),
-        ({"preprocessing": "tf"}, "preprocessing: "),
+        ({"preprocessing": "tf"}, r"preprocessing mean: \[0\.0\] there, \[127\.5\] now; preprocessing std: "),
     ],
 )
 def test_other_settings_are_refused_and_harm_nothing(whole, changes, message):

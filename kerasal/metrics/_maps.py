@@ -51,7 +51,9 @@ def array_of(value, argument: str, name: str | None = None) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
-def map_of(value, argument: str, name: str | None = None, *, shape=None, resize: str | None = None) -> Map:
+def map_of(
+    value, argument: str, name: str | None = None, *, shape: tuple[int, int] | None = None, resize: str | None = None
+) -> Map:
     """Check a map against NaN, infinite values and, where one is given, the ground truth's ``shape``."""
     if isinstance(value, Map) and (shape is None or value.shape == shape):
         return value

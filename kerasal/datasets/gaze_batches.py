@@ -103,8 +103,7 @@ def to_tf_data(
     signature = (tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.bool))
     batches = tf.data.Dataset.from_generator(order, output_signature=signature)
     batches = batches.map(finish, num_parallel_calls=2, deterministic=True)
-    number = -(-count // batch)
-    return batches.apply(tf.data.experimental.assert_cardinality(number)).prefetch(2)
+    return batches.apply(tf.data.experimental.assert_cardinality(-(-count // batch))).prefetch(2)
 
 
 def _scale(pixels: np.ndarray, convention: Preprocessing) -> np.ndarray:

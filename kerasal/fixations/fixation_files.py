@@ -37,7 +37,10 @@ def list_fixations(path: pathlib.Path, split: str | None = None) -> dict[str, Ca
         raise FileNotFoundError(f"There is no folder or file {path}.")
     if path.is_file():
         if path.suffix.lower() in _TABLES:
-            return _from_table(path, split)
+            table = read_table(path)
+            if table.image_column is None:
+                return {path.stem: table.coordinates}
+            return key_by_stem([(name, rows.coordinates) for name, rows in table.by_image().items()], path, split)
         if path.suffix.lower() == ".mat":
             return list_sized(path, split)[0]
         return {path.stem: functools.partial(read_fixations, path)}
@@ -79,10 +82,3 @@ def read_fixations(file: pathlib.Path) -> np.ndarray:
         return table.coordinates()
     array = read_map(file)
     return array if array.ndim == 2 and array.shape[1] == 2 else as_counts(array)
-
-
-def _from_table(file: pathlib.Path, split: str | None) -> dict[str, Callable[[], np.ndarray]]:
-    table = read_table(file)
-    if table.image_column is None:
-        return {file.stem: table.coordinates}
-    return key_by_stem([(name, rows.coordinates) for name, rows in table.by_image().items()], file, split)

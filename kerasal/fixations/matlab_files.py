@@ -19,7 +19,7 @@ _POINT_NAMES = ("fixations", "points", "xy", "coordinates")
 
 
 def read_matlab(file: pathlib.Path) -> np.ndarray:
-    """Read an image's fixations: SALICON's ``gaze`` structs, a map (``fixLocs``, ``I``) or (n, 2) ``fixations``."""
+    """Read the fixations of one image: SALICON's structs ``gaze``, a map (``fixLocs``, ``I``), (n, 2) ``fixations``."""
     variables = _load(file)
     lowered = {name.lower(): value for name, value in variables.items()}
     if "gaze" in lowered:

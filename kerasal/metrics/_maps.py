@@ -51,7 +51,9 @@ def array_of(value, argument: str, name: str | None = None) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
-def map_of(value, argument: str, name: str | None = None, *, shape=None, resize: str | None = None) -> Map:
+def map_of(
+    value, argument: str, name: str | None = None, *, shape: tuple[int, int] | None = None, resize: str | None = None
+) -> Map:
     """Check a map against NaN, infinite values and, where one is given, the ground truth's ``shape``."""
     if isinstance(value, Map) and (shape is None or value.shape == shape):
         return value
@@ -70,7 +72,8 @@ def map_of(value, argument: str, name: str | None = None, *, shape=None, resize:
     if largest and not 2.0**-400 < largest < 2.0**400:  # squares would over- or underflow; no metric notices the scale
         factor = 2.0 ** -np.clip(np.floor(np.log2(largest)), -1000, 1000)
         array, low, high = array * factor, low * factor, high * factor
-    return Map(array.reshape(-1), array.shape, low, high)
+    rows, columns = array.shape
+    return Map(array.reshape(-1), (rows, columns), low, high)
 
 
 def _range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, float]:

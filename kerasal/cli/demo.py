@@ -49,6 +49,8 @@ def _print_table(truth, probabilities) -> None:
 
 
 def _feature_maps(model, pictures, inputs, path) -> None:
+    import numpy as np
+
     from kerasal import features, images
 
     sheets = [images.grid([images.heatmap(pictures[7])], ["the input"], tile=132)]
@@ -56,7 +58,9 @@ def _feature_maps(model, pictures, inputs, path) -> None:
         maps = features.feature_maps(model, inputs[7], layer)[0]
         title = f"{layer}: {maps.shape[2]} channels of {maps.shape[0]} × {maps.shape[1]}; bright: active"
         sheets.append(features.draw_feature_maps(maps, scale="layer", title=title, tile=tile))
-    images.write(path, images.sheet(sheets, columns=3))
+    height = max(sheet.shape[0] for sheet in sheets)
+    padded = [np.pad(sheet, ((0, height - len(sheet)), (0, 12), (0, 0)), constant_values=255) for sheet in sheets]
+    images.write(path, np.concatenate(padded, axis=1))
 
 
 def _attribution(model, pictures, inputs, path) -> None:

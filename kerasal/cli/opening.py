@@ -19,6 +19,12 @@ def loading(*names: str) -> Callable:
     return options.taking("load", group, lambda model, **given: functools.partial(open_model, model, **given))
 
 
+_HINTS = {
+    "Class names:": " --labels FILE for others.",
+    "Preprocessing:": " --preprocessing sets it.",
+}
+
+
 def open_model(source: str, *, net_option: list[str] | None = None, **given: Any):
     """Return ``kerasal.open_model`` of what MODEL names, and say on the error stream what had to be assumed."""
     zoo_options = options.options_of(net_option)
@@ -27,7 +33,8 @@ def open_model(source: str, *, net_option: list[str] | None = None, **given: Any
 
     model = models.open_model(source, options=zoo_options, **given)
     for note in model.notes:
-        remark(note)
+        hint = next((hint for beginning, hint in _HINTS.items() if note.startswith(beginning)), "")
+        remark(note + hint)
     return model
 
 

@@ -118,13 +118,13 @@ def _complete(model: ImageModel) -> ImageModel:
     if outputs == 1000:
         if not model.labels:
             model.labels = class_names.load("imagenet")
-            model.notes.append("Class names: ImageNet's, since the model has 1,000 outputs; labels sets others.")
+            model.notes.append("Class names: ImageNet's, since the model has 1,000 outputs.")
         inputs = getattr(model.keras_model, "inputs", None) or [None]
         if model.preprocessing is None and len(inputs) == 1 and model.shape[2:] == (3,) and not model.channels_first:
             model.preprocessing, share, second = _recognize_preprocessing(model.keras_model, model.input_size())
             model.notes.append(
                 f"Preprocessing: {model.preprocessing.name}, recognized by which convention lets the model classify "
-                f"four photographs best (mean probability {share:.2f}, next {second:.2f}); preprocessing sets it."
+                f"four photographs best (mean probability {share:.2f}, next {second:.2f})."
             )
     if model.labels and outputs not in (None, 1, len(model.labels)):
         raise ValueError(

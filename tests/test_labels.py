@@ -70,7 +70,7 @@ def test_what_cannot_be_found():
         labels.find("crane", labels.load("imagenet"))
     with pytest.raises(ValueError, match="There are 2 classes"):
         labels.find("2", ["a", "b"])
-    with pytest.raises(ValueError, match="--labels"):
+    with pytest.raises(ValueError, match="Give labels, or an index"):
         labels.find("cat", [])
 
 

@@ -5,11 +5,11 @@ import importlib
 import numpy as np
 import pytest
 
-from kerasal import localization, receptive_field
+from kerasal import images, localization, receptive_field
 from kerasal.names import abbreviate, describe_skipped, unknown_name_message
 
 
-@pytest.mark.parametrize("folder", ["images", "localization", "receptive_field"])
+@pytest.mark.parametrize("folder", ["localization", "receptive_field"])
 def test_old_names_warn_and_are_the_new(folder):
     module = importlib.import_module(f"kerasal.{folder}")
     renamed = module._RENAMED
@@ -20,6 +20,15 @@ def test_old_names_warn_and_are_the_new(folder):
         assert old not in module.__all__
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         module.nothing  # noqa: B018
+
+
+def test_the_old_way_to_fit_an_image_takes_its_old_argument():
+    image = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    with pytest.warns(DeprecationWarning, match="images.crop_square is called images.fit_image now"):
+        fitted = images.crop_square(image, (5, 5), fit="stretch")
+    np.testing.assert_array_equal(fitted, images.fit_image(image, (5, 5), "stretch"))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        images.nothing  # noqa: B018
 
 
 def test_old_options_and_attributes_warn():

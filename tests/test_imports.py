@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import importlib
 import pathlib
 import subprocess
 import sys
@@ -242,6 +243,14 @@ def test_every_package_is_installed():
     """A folder that the setup forgets works from a checkout and fails for whoever installs it."""
     for path in ROOT.glob("kerasal/**/*.py"):
         assert (path.parent / "__init__.py").is_file(), f"{path.parent} has no __init__.py, so it is not installed"
+
+
+def test_completion_shows_exactly_the_public_names():
+    folders = [path.parent.name for path in (ROOT / "kerasal").glob("*/__init__.py")]
+    for package in [kerasal, *(importlib.import_module(f"kerasal.{name}") for name in [*folders, "zoo"])]:
+        more = {"__version__"} if package is kerasal else set()
+        assert set(dir(package)) == {*package.__all__} | more, package.__name__
+        assert all(hasattr(package, name) for name in package.__all__), package.__name__
 
 
 def test_methods_are_exported():

@@ -3,3 +3,7 @@
 from kerasal.cli.app import run
 
 __all__ = ["run"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

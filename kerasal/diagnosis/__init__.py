@@ -9,3 +9,7 @@ from kerasal import _keras as _keras
 from kerasal.diagnosis.filter_diagnosis import describe_filters, draw_filters, filter_diagnosis
 
 __all__ = ["describe_filters", "draw_filters", "filter_diagnosis"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

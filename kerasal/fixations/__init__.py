@@ -7,3 +7,7 @@ from kerasal.fixations.fixation_files import list_fixations, read_fixations
 from kerasal.fixations.map_files import list_maps, map_shape, read_map
 
 __all__ = ["list_fixations", "list_maps", "map_shape", "read_fixations", "read_map"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -21,3 +21,7 @@ __all__ = [
     "center_bias_switched_off",
     "reorder_maxout",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -33,6 +33,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 class _Negated(keras.losses.Loss):
     """One of the functions of ``scores``, negated: of each image, (N,)."""
 

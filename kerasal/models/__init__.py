@@ -13,3 +13,7 @@ from kerasal.models.opener import open_model
 from kerasal.preprocessing import NoPreprocessing
 
 __all__ = ["ImageModel", "NoPreprocessing", "mean_input", "open_model", "open_source"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,3 +12,7 @@ from kerasal.probe.layer_features import randomized
 from kerasal.probe.probe_run import draw_probe, layer_probe
 
 __all__ = ["class_files", "draw_probe", "layer_probe", "randomized"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -50,3 +50,7 @@ __all__ = [
     "train_gaze",
     "watch_features",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

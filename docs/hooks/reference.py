@@ -24,6 +24,7 @@ PAGES = {
     "probe": "kerasal.probe",
     "diagnosis": "kerasal.diagnosis",
     "serving": "kerasal.serving",
+    "models": "kerasal.models",
     "registry": "kerasal.models.registry",
     "preprocessing": "kerasal.preprocessing",
     "images": "kerasal.images",
@@ -60,15 +61,21 @@ def _block(identifier, members=True, level=2):
 
 
 def exported(module):
-    """List the public names of a module: ``import x as x`` of its ``__init__``, or what a file itself defines."""
+    """List the public names of a module: what its ``__init__`` imports to hand out, or what a file itself defines."""
     path = ROOT.joinpath(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     listed = [n.value for n in tree.body if isinstance(n, ast.Assign) and _is(n, "__all__")]
+    handed_out = (
+        {one.value for one in getattr(listed[0], "elts", []) if isinstance(one, ast.Constant)} if listed else set()
+    )
+    lazy = [node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"]
     names = []
     for node in ast.walk(tree) if path.name == "__init__.py" else tree.body:
         if isinstance(node, ast.ImportFrom):
-            names += [a.asname for a in node.names if a.asname == a.name]
+            typed = any(node in block.body for block in lazy)  # lazy names, which a type checker is shown
+            own = [(alias.asname or alias.name, alias.asname == alias.name or typed) for alias in node.names]
+            names += [name for name, public in own if public or name in handed_out]
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
             names.append(node.name)

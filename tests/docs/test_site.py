@@ -15,7 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # The public contract: what was promised by name.
 CONTRACT = {
-    "": "list_models create_model model_spec load_model maximize export feature_maps KerasalCallback",
+    "": "list_models create_model model_spec load_model maximize export feature_maps KerasalCallback "
+    "open_model explain",
     "attribution": "class_saliency input_gradient gradient_x_input smoothgrad integrated_gradients guided_backprop "
     "deconvnet gradcam gradcam_plus_plus scorecam layercam occlusion crop_averaged_saliency",
     "objectives": "class_score channel neuron layer direction",
@@ -24,7 +25,8 @@ CONTRACT = {
     "metrics": "auc auc_judd auc_borji auc_shuffled nss cc similarity kld information_gain emd evaluate",
     "losses": "NSSLoss CCLoss KLDLoss SimilarityLoss WeightedSum",
     "datasets": "open_gaze mnist GazeDataset",
-    "registry": "ModelSpec register",
+    "models": "ImageModel open_model open_source",
+    "models.registry": "ModelSpec register",
     "atlas": "build",
     "batch": "run methods",
 }

@@ -142,10 +142,14 @@ def explain(
     maps = result[0] if isinstance(result, tuple) else result
     arrays = conform(opened.keras_model, inputs)
     index, label = None, str(target)
-    chosen = fixed_target(opened.keras_model, arrays, target, output=output)
+    logits = bool(options.get("logits", True))
+    chosen = fixed_target(opened.keras_model, arrays, target, output=output, logits=logits)
     if not isinstance(chosen, Objective) and not callable(chosen):
-        index = int(np.ravel(chosen)[0])
-        label = opened.label(index)
+        if target is None and output is None and not opened.class_count:  # such as a gaze model's map
+            label = "the output"
+        else:
+            index = int(np.ravel(chosen)[0])
+            label = opened.label(index)
     value = target_scores(opened.keras_model, arrays, chosen, output=output, logits=index is None)
     own = {name: option for name, option in options.items() if name in spec.options}
     return Explanation(

@@ -80,7 +80,7 @@ def maximize(
         opened.keras_model,
         objectives,
         preset=preset or (None if ascent["parameterization"] == "fourier" else usual),
-        init=start_of(init, opened, options.pair(size)),
+        init=read_start(init, opened, options.pair(size)),
         size=options.pair(size),
         output=model_output,
         preprocessing=opened.preprocessing,
@@ -122,7 +122,7 @@ def _channels(model, layer: str, numbers: list[int] | None) -> tuple[list[Any], 
     return [objectives.channel(layer, number) for number in numbers], list(map(str, numbers))
 
 
-def start_of(text: str | None, model, size: tuple[int, int] | None = None) -> Any:
+def read_start(text: str | None, model, size: tuple[int, int] | None = None) -> Any:
     """Return what ``maximize`` takes as ``init``: one of its names, or the mean of photographs as a model input."""
     if text is None or text in _STARTS:
         return text

@@ -157,11 +157,11 @@ def target_scores(
     return run_batches(_scores, model, arrays, objective, settings, batch_size=batch_size)[0][0]
 
 
-def fixed_target(model, arrays: list[np.ndarray], target: Any, *, output=None, batch_size=None) -> Any:
+def fixed_target(model, arrays: list[np.ndarray], target: Any, *, output=None, logits=True, batch_size=None) -> Any:
     """Return the target, with "each image's top class" replaced by those classes, (N,) int."""
     if target is not None:
         return target
-    found, _ = run_batches(_top, model, arrays, settings=Settings(output), batch_size=batch_size)
+    found, _ = run_batches(_top, model, arrays, settings=Settings(output, logits), batch_size=batch_size)
     return found[0].astype(int)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from kerasal import hooks, images
 from kerasal import preprocessing as conventions
-from kerasal.checks import check_choice
+from kerasal.checks import check_choice, check_size
 from kerasal.hooks.model_inputs import conform, declared_image_shape, takes_channels_first
 from kerasal.labels import short
 from kerasal.models.model_files import output_shapes
@@ -21,22 +21,20 @@ import tensorflow as tf
 _LONGEST = 512  # pixels: the longer side of one image for a model that takes any size
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, repr=False)
 class ImageModel:
     """A model with the way it takes images. ``kerasal.open_model`` makes it of a file, a zoo name or a model.
 
     Attributes:
         keras_model: a built model; it is never changed.
-        preprocessing: how pixels become inputs, a ``Preprocessing`` or its name; None where it is not known, and then
-            only float inputs can be given.
+        preprocessing: how pixels become inputs; None where it is not known: then only float inputs can be given.
         labels: the names of the classes in the order of the outputs, or none.
         size: the (height, width) at which the model is to see images, where it takes any.
         fit: ``"crop"`` cuts the largest centered part of the model's proportions, ``"stretch"`` keeps everything.
         name: what people call it; by default the model's own name.
         task: ``"classification"``, ``"gaze"``, or "" where nothing says it.
         notes: sentences that say what was assumed when the model was opened.
-        facts: what its training run or its registry entry says besides.
-        untrained: its weights are random.
+        facts, untrained: what its run or the registry says besides; whether its weights are random.
     """
 
     keras_model: keras.Model
@@ -55,7 +53,13 @@ class ImageModel:
         if self.preprocessing is not None:
             self.preprocessing = conventions.get(self.preprocessing)
         self.labels = [str(label) for label in self.labels]
+        if self.size is not None:
+            height, width = check_size("size", self.size)
+            self.size = height, width
         self.name = self.name or self.keras_model.name
+
+    def __repr__(self) -> str:
+        return f"ImageModel({self.name!r}): routines take its .keras_model"
 
     @functools.cached_property
     def shape(self) -> tuple[int | None, ...]:

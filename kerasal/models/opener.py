@@ -17,6 +17,7 @@ from kerasal.preprocessing import CONVENTIONS, Preprocessing, get
 
 import keras
 
+_KNOWS = 0.02  # mean probability of the right classes; chance is .003
 _ASSETS = pathlib.Path(__file__).parent.parent / "assets"
 # Photographs that ship, and the ImageNet classes that are right for each.
 _CLASSES = {
@@ -64,8 +65,14 @@ def open_model(
         UntrustedCode: a ValueError: the file holds code, and ``unsafe`` is not set.
     """
     if isinstance(source, ImageModel):
+        if any(value is not None for value in (preprocessing, labels, weights, size, options)) or fit != "crop":
+            raise ValueError(
+                f"An opened model must be opened without further arguments, got some for {source.name!r}. Use "
+                "dataclasses.replace(model, preprocessing=...)."
+            )
         return source
-    names = class_names.load(labels) if isinstance(labels, (str, os.PathLike)) else [*map(str, labels or ())]
+    listed = () if labels is None else labels
+    names = class_names.load(listed) if isinstance(listed, (str, os.PathLike)) else [*map(str, listed)]
     preprocessing = None if preprocessing is None else get(preprocessing)  # a bad name is told before a long load
     given = {"preprocessing": preprocessing, "size": size, "fit": fit}
     if isinstance(source, keras.Model):
@@ -121,11 +128,16 @@ def _complete(model: ImageModel) -> ImageModel:
             model.notes.append("Class names: ImageNet's, since the model has 1,000 outputs.")
         inputs = getattr(model.keras_model, "inputs", None) or [None]
         if model.preprocessing is None and len(inputs) == 1 and model.shape[2:] == (3,) and not model.channels_first:
-            model.preprocessing, share, second = _recognize_preprocessing(model.keras_model, model.input_size())
-            model.notes.append(
-                f"Preprocessing: {model.preprocessing.name}, recognized by which convention lets the model classify "
-                f"four photographs best (mean probability {share:.2f}, next {second:.2f})."
-            )
+            found, share, second = _recognize_preprocessing(model.keras_model, model.input_size())
+            shares = f"(mean probability {share:.2f}, next {second:.2f})"
+            if np.isfinite(share):
+                model.preprocessing = found
+                model.notes.append(
+                    f"Preprocessing: {found.name}, recognized by which convention lets the model classify four "
+                    f"photographs best {shares}."
+                )
+            if not share > _KNOWS:
+                model.notes.append(f"The model recognizes none of four photographs {shares}: is it trained?")
     if model.labels and outputs not in (None, 1, len(model.labels)):
         raise ValueError(
             f"The labels name {len(model.labels)} classes, but {model.name!r} gives scores (None, {outputs})."

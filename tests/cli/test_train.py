@@ -219,19 +219,19 @@ def test_errors_of_class_folders(invoke, photographs, tmp_path, arguments, error
 
 
 def test_a_start_from_photographs(photographs, tmp_path):
-    from kerasal.cli.maximize import start_of
+    from kerasal.cli.maximize import read_start
     from kerasal.models import ImageModel
 
     model = kerasal.create_model("five_class_cnn", stride=1, input_shape=(20, 20, 3))
     opened = ImageModel(model, preprocessing.get("unit"))
-    start = start_of(str(photographs / "green"), opened)
+    start = read_start(str(photographs / "green"), opened)
     pictures = [
         kerasal.images.fit_image(kerasal.images.read(file), (20, 20)) for file in (photographs / "green").glob("*")
     ]
     np.testing.assert_allclose(start, np.mean(pictures, axis=0) / 255, atol=0.6 / 255)
-    assert start_of("zero", opened) == "zero" and start_of(None, opened) is None
+    assert read_start("zero", opened) == "zero" and read_start(None, opened) is None
     with pytest.raises(FileNotFoundError, match="--init is normal, zero, mean, or a photograph"):
-        start_of("nought", opened)
+        read_start("nought", opened)
 
 
 def _files_of_one_net(folder, build):

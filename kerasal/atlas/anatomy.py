@@ -36,7 +36,7 @@ def atlas_model(model: Any, *, task: Task | None = None, **known: Any) -> ImageM
             f"An atlas is of a model that takes images (N, H, W, C), channels last; {opened.name!r} takes "
             f"{opened.shape}{', channels first' if opened.channels_first else ''}"
             f"{'' if declared else ' and does not declare it, for which C must be 3'}. Wrap it: "
-            "x = keras.Input((H, W, C)); keras.Model(x, model(x))."
+            "x = keras.Input((H, W, C)); keras.Model(x, model(x)), with keras.layers.Permute((3, 1, 2)) if first."
         )
     shapes = list(opened.output_shapes.values())
     shape = shapes[0] if len(shapes) == 1 else None

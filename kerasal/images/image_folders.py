@@ -134,6 +134,10 @@ def read_images(photos: Any) -> list[np.ndarray] | None:
     array = np.asarray(photos)
     if array.dtype != np.uint8:
         return None
+    if array.ndim == 3 and array.shape[2] == 4:
+        raise ValueError(
+            f"An image must be RGB or gray, got 4 channels, {array.shape}. Leave the alpha out: image[..., :3]."
+        )
     if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3)):
         return [array if array.ndim == 3 else array[..., None]]
     return list(array if array.ndim == 4 else array[..., None])

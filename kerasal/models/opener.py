@@ -138,7 +138,10 @@ def _complete(model: ImageModel) -> ImageModel:
                 )
             if not share > _KNOWS:
                 model.notes.append(f"The model recognizes none of four photographs {shares}: is it trained?")
-    if model.labels and outputs not in (None, 1, len(model.labels)):
+    if outputs == 1 and len(model.labels) == 2:  # as Keras numbers two classes, the one score is the second's
+        model.labels = model.labels[1:]
+        model.notes.append(f"The one output is the score of the second label, {model.labels[0]!r}.")
+    if model.labels and outputs not in (None, len(model.labels)):
         raise ValueError(
             f"The labels name {len(model.labels)} classes, but {model.name!r} gives scores (None, {outputs})."
         )

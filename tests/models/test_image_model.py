@@ -167,6 +167,22 @@ def test_opening_a_file_a_zoo_name_and_a_model(tmp_path):
     assert open_model(digits) is digits
 
 
+def test_one_output_with_two_labels_is_the_score_of_the_second():
+    inputs = keras.Input((24, 32, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(x))
+    opened = open_model(model, preprocessing="unit", labels=["cat", "dog"])
+    assert opened.labels == ["dog"] and "second label, 'dog'" in opened.notes[0]
+    assert opened.scores(PHOTO)["label"].tolist() == ["dog"]
+    with pytest.raises(ValueError, match="name 3 classes"):
+        open_model(model, preprocessing="unit", labels=["cat", "dog", "cow"])
+
+
+def test_an_array_with_alpha_is_not_taken_for_many_images():
+    with pytest.raises(ValueError, match="got 4 channels"):
+        ImageModel(functional(), "unit").inputs(np.zeros((24, 32, 4), np.uint8))
+
+
 def test_the_mean_of_images(tmp_path):
     for number in range(3):
         images.write(tmp_path / f"{number}.png", np.full((24, 32, 3), 60 * number, np.uint8))

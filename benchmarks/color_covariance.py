@@ -1,4 +1,4 @@
-"""Measure how the colours of photographs vary: the constant behind ``kerasal.maximization``'s decorrelated colours.
+"""Measure how the colors of photographs vary: the constant behind ``kerasal.maximization``'s decorrelated colors.
 
     python benchmarks/color_covariance.py DATA/imagenet1000/images
 

@@ -1,4 +1,4 @@
-"""Score the gaze net that ships on images that it never saw, beside FastGaze, the centre and the mean map.
+"""Score the gaze net that ships on images that it never saw, beside FastGaze, the center and the mean map.
 
     python benchmarks/gaze.py OSIE_FOLDER CROWD_FOLDER [--fastgaze fastgaze.keras]
     python benchmarks/gaze.py OSIE_FOLDER CROWD_FOLDER --net RUN_FOLDER
@@ -7,7 +7,7 @@ Test splits only. NSS, CC, Judd's AUC and the shuffled AUC (negatives: the fixat
 ``kerasal.metrics``, maps enlarged and nothing else done to them; densities are blurred by 3 % of the width. IG is
 the information gain in bits a fixation over the mean map of the train split. Behind each mean is half the width of its
 95 % interval, from 10,000 bootstrap draws of the images. "Without" switches a layer of the trained net off. A line
-below says how much the maps have in common with the centre: their mean correlation with a centred Gaussian.
+below says how much the maps have in common with the center: their mean correlation with a centered Gaussian.
 """
 
 import argparse
@@ -68,13 +68,13 @@ def scores(predictor, test, prior):
     table = metrics.evaluate(maps, fixations, densities, metrics=list(COLUMNS), names=test.names)
     found = {
         name: {COLUMNS[key]: table[prefix + key].to_numpy() for key in COLUMNS}
-        for name, prefix in (("net", ""), ("centre", "center_"), ("mean map", "mean_"))
+        for name, prefix in (("net", ""), ("center", "center_"), ("mean map", "mean_"))
     }
     base = np.array([bits(prior, one) for one in fixations])
     found["net"]["IG"] = np.array([bits(*pair) for pair in zip(maps, fixations, strict=True)]) - base
     rows, columns = (np.linspace(-1, 1, side) for side in maps[0].shape)
-    centre = np.exp(-2 * (rows[:, None] ** 2 + columns**2))
-    return found, np.mean([metrics.cc(one, centre) for one in maps])
+    center = np.exp(-2 * (rows[:, None] ** 2 + columns**2))
+    return found, np.mean([metrics.cc(one, center) for one in maps])
 
 
 def interval(values, draws=10_000):
@@ -104,15 +104,15 @@ def main():
         found, alike = scores(gaze.Predictor(net, convention), test, prior)
         rows["gaze"] = found["net"]
         with center_bias_switched_off(net):
-            rows["gaze, without its centre prior"] = scores(gaze.Predictor(net, convention), test, prior)[0]["net"]
+            rows["gaze, without its center prior"] = scores(gaze.Predictor(net, convention), test, prior)[0]["net"]
         with blur_switched_off(net):
             rows["gaze, without its blur"] = scores(gaze.Predictor(net, convention), test, prior)[0]["net"]
         if options.fastgaze:
             fastgaze = gaze.Predictor(kerasal.load_model(options.fastgaze), "caffe", size=(width * 3 // 4, width))
             rows[f"FastGaze, {width} pixels wide"] = scores(fastgaze, test, prior)[0]["net"]
-        rows |= {"centre": found["centre"], "mean map": found["mean map"]}
+        rows |= {"center": found["center"], "mean map": found["mean map"]}
         show(folder.name, rows, len(test))
-        print(f"mean correlation of the net's maps with a centred Gaussian: {alike:.2f}")
+        print(f"mean correlation of the net's maps with a centered Gaussian: {alike:.2f}")
     speed(gaze.Predictor(net, convention), test)
 
 

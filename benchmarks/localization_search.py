@@ -38,7 +38,7 @@ from kerasal.localization.ground_truth import fit_box, match_boxes
 from kerasal.models import open_model
 from kerasal.progress import progress_bar
 
-# Each line at once: without a prior the level means nothing, and the stronger the colours, the lower the best level.
+# Each line at once: without a prior the level means nothing, and the stronger the colors, the lower the best level.
 CUTS = (
     {"prior": (0.0, 10.0, 25.0, 40.0)},
     {"level": (0.08, 0.1, 0.12, 0.15, 0.2), "color": (0.0, 1.0, 2.5, 4.0)},
@@ -48,7 +48,7 @@ CUTS = (
 FIRST_CUT = {"foreground": 0.95, "background": 0.3, "prior": 0.0, "color": 1.0, "level": 0.2, "blur": 0.0}
 THRESHOLDS = ({"level": (0.1, 0.15, 0.2, 0.25, 0.3, 0.4), "blur": (0.0, 0.018, 0.036, 0.054, 0.072)},)
 FIRST_THRESHOLD = {"level": 0.15, "blur": 0.0}
-CENTRES = ({"share": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)},)
+CENTERS = ({"share": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)},)
 ROUNDS, RESOLUTION = 2, 64
 OPTIONS = {"smoothgrad": {"samples": 16}}
 
@@ -153,7 +153,7 @@ def cross(picture, one, **settings):
     return localization.largest_component(localization.threshold(one, **settings))
 
 
-def centre(picture, one, share):
+def center(picture, one, share):
     (height, width), margin = one.shape, (1 - share**0.5) / 2
     mask = np.zeros(one.shape, bool)
     mask[round(height * margin) : round(height * (1 - margin)), round(width * margin) : round(width * (1 - margin))] = 1
@@ -190,7 +190,7 @@ def main():
         return score
 
     anything = [np.eye(*case.picture.shape[:2]) for case in cases]
-    searched("centre box", centre, anything, CENTRES, {"share": 1.0})
+    searched("center box", center, anything, CENTERS, {"share": 1.0})
     recipe = {name: value for name, value in localization.RECIPES["tuned"].items() if name != "method"}
     for kind in arguments.maps:
         maps = make_maps(opened, cases, kind, arguments.folder)

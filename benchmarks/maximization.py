@@ -1,4 +1,4 @@
-"""Time the maximisation of a layer's 64 channels against tf-keras-vis' ActivationMaximization, side by side in one run.
+"""Time the maximization of a layer's 64 channels against tf-keras-vis' ActivationMaximization, side by side in one run.
 
     python benchmarks/maximization.py [--layers block1_conv2 block3_conv1] [--share 32] [--rounds 3] [--steps 20]
 

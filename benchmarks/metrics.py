@@ -45,7 +45,7 @@ end
 
 
 def inputs(height: int, width: int, fixations: int = 80) -> dict[str, np.ndarray]:
-    """A smooth map with a centre bias and noise, fixations drawn from it, and a density."""
+    """A smooth map with a center bias and noise, fixations drawn from it, and a density."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[0 : 1 : 1j * height, 0 : 1 : 1j * width]
     saliency = np.exp(-((x - 0.5) ** 2 + (y - 0.5) ** 2) / 0.1)

@@ -17,16 +17,16 @@ from kerasal.metrics import center_map
 from kerasal.metrics.blur import gaussian_blur
 
 
-def spectral_residual(grey: np.ndarray) -> np.ndarray:
+def spectral_residual(gray: np.ndarray) -> np.ndarray:
     """Hou & Zhang 2007: what the log-spectrum has beyond its local average, at a width of 64 pixels, blurred."""
-    small = np.asarray(Image.fromarray(grey).resize((64, 48), Image.Resampling.BICUBIC), float)
+    small = np.asarray(Image.fromarray(gray).resize((64, 48), Image.Resampling.BICUBIC), float)
     spectrum = np.fft.fft2(small)
     log_amplitude = np.log(np.abs(spectrum) + 1e-9)
     padded = np.pad(log_amplitude, 1, mode="wrap")
     average = sum(padded[y : y + 48, x : x + 64] for y in range(3) for x in range(3)) / 9
     residual = np.exp(log_amplitude - average + 1j * np.angle(spectrum))
     saliency = gaussian_blur(np.abs(np.fft.ifft2(residual)) ** 2, 2.5)
-    return np.asarray(Image.fromarray(saliency.astype(np.float32)).resize(grey.shape[::-1], Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(saliency.astype(np.float32)).resize(gray.shape[::-1], Image.Resampling.BICUBIC))
 
 
 def save(map_: np.ndarray, path: pathlib.Path) -> None:
@@ -47,13 +47,13 @@ def main() -> None:
     for which, name in enumerate(names):
         if not 1501 <= int(name) <= 1700:
             continue
-        grey = np.asarray(Image.open(given.osie / "images" / f"{name}.jpg").convert("L"))
-        save(spectral_residual(grey), given.output / "spectral_residual" / f"{name}.png")
-        save(center_map(grey.shape), given.output / "center_gaussian" / f"{name}.png")
+        gray = np.asarray(Image.open(given.osie / "images" / f"{name}.jpg").convert("L"))
+        save(spectral_residual(gray), given.output / "spectral_residual" / f"{name}.png")
+        save(center_map(gray.shape), given.output / "center_gaussian" / f"{name}.png")
         mine = rows["img"] == which
         width, height = rows["size_wh"]
         x, y = (np.clip(np.floor(rows[axis][mine] + 0.5), 1, size) - 1 for axis, size in (("x", width), ("y", height)))
-        scale_x, scale_y = grey.shape[1] / width, grey.shape[0] / height
+        scale_x, scale_y = gray.shape[1] / width, gray.shape[0] / height
         placed = {"x": np.floor((x + 0.5) * scale_x).astype(int), "y": np.floor((y + 0.5) * scale_y).astype(int)}
         tables.append(pd.DataFrame({"image": name, **placed}))
     pd.concat(tables).to_csv(given.output / "fixations.csv", index=False)

@@ -4,7 +4,7 @@ What every routine of this package shares is said here once:
 
 * **Images** are uint8 RGB arrays ``(H, W, 3)``. **Model inputs** are float32 ``(N, H, W, C)``, channels last, already
   preprocessed (``kerasal.preprocessing``); a single image without its batch axis is taken as a batch of one.
-* **Maps** come back raw: float32, signed where the method is. Only drawing (``kerasal.images``) normalises.
+* **Maps** come back raw: float32, signed where the method is. Only drawing (``kerasal.images``) normalizes.
 * **Coordinates** are ``(x, y)``, 0-based, in pixels; **boxes** are ``(x_min, y_min, x_max, y_max)`` with exclusive
   upper bounds.
 * **Layers** are named by their path, ``"vgg16/block5_conv3"``, at any depth; the last part is enough where it is

@@ -34,7 +34,7 @@ class Preprocessing:
     bgr: bool = False
 
     def apply(self, images: np.ndarray) -> np.ndarray:
-        """Turn pixels (..., H, W, C), values 0..255, RGB or grey, into a new float32 array of model inputs."""
+        """Turn pixels (..., H, W, C), values 0..255, RGB or gray, into a new float32 array of model inputs."""
         refuse_mask(images, "images")
         if np.asarray(images).dtype.kind not in "uif":
             raise ValueError(f"Pixels must be numbers of 0..255, got {np.asarray(images).dtype}. Convert them first.")

@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap"))
 
 
-def write_coloured_squares(folder, names, each, size, square) -> pathlib.Path:
+def write_colored_squares(folder, names, each, size, square) -> pathlib.Path:
     """A folder a class of ``each`` noisy pictures, whose pixels ``square`` are redder, greener or bluer by class."""
     from kerasal import images
 
@@ -34,9 +34,9 @@ def write_coloured_squares(folder, names, each, size, square) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def coloured_squares():
-    """The function that writes class folders; see ``write_coloured_squares``."""
-    return write_coloured_squares
+def colored_squares():
+    """The function that writes class folders; see ``write_colored_squares``."""
+    return write_colored_squares
 
 
 @pytest.fixture(scope="session")
@@ -151,7 +151,7 @@ def fill(model, seed=0):
     for layer in model._flatten_layers():
         if layer.name in values:
             given, wanted = values[layer.name], layer.get_weights()
-            given[0] = given[0][:, :, : wanted[0].shape[2]] if layer.name == "conv1" else given[0]  # grey images
+            given[0] = given[0][:, :, : wanted[0].shape[2]] if layer.name == "conv1" else given[0]  # gray images
             layer.set_weights(given)
     return model
 

@@ -63,7 +63,7 @@ def test_min_max_guards_constant_maps():
     assert (scaled[1] == 0).all()
 
 
-def test_resize_like_is_bilinear_between_pixel_centres():
+def test_resize_like_is_bilinear_between_pixel_centers():
     maps = np.arange(4, dtype=np.float32).reshape(1, 1, 4, 1)
     found = np.asarray(ResizeLike()([maps, np.zeros((1, 1, 8, 3))]))[0, 0, :, 0]
     np.testing.assert_allclose(found, [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3], atol=1e-6)

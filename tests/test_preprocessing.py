@@ -47,10 +47,10 @@ def test_caffe_is_bgr():
 
 
 def test_one_channel():
-    grey = np.full((1, 2, 2, 1), 255, np.uint8)
-    assert preprocessing.get("unit").apply(grey).max() == 1
+    gray = np.full((1, 2, 2, 1), 255, np.uint8)
+    assert preprocessing.get("unit").apply(gray).max() == 1
     with pytest.raises(ValueError, match="3-channel"):
-        preprocessing.get("caffe").apply(grey)
+        preprocessing.get("caffe").apply(gray)
 
 
 @pytest.mark.parametrize("wrong", ["cafe", "mean=a", "mean=1/2,std=1", "std=0", "mean=nan", "average=3", "", None])

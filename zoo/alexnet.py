@@ -2,7 +2,7 @@
 
 Source: Krizhevsky, Sutskever & Hinton 2012, "ImageNet Classification with Deep Convolutional Neural Networks", section
 3 and figure 2: 96 filters of 11×11 in steps of 4, 256 of 5×5, 384, 384 and 256 of 3×3, all with ReLU; local response
-normalisation after the first two; overlapping 3×3 poolings in steps of 2 after these and after the fifth; two dense
+normalization after the first two; overlapping 3×3 poolings in steps of 2 after these and after the fifth; two dense
 layers of 4,096 with dropout .5; a softmax. Maps: 55 > 27 > 27 > 13 > 13 > 13 > 13 > 6.
 
 ``groups=2`` (default) is the paper's, whose second, fourth and fifth convolution each see half of the channels because
@@ -12,7 +12,7 @@ dense units.
 Input: (227, 227, 3), because the paper's 224 does not give its 55; any other from 55 pixels on with ``input_shape``.
 RGB -> BGR minus the ImageNet mean (preprocessing "caffe"); the paper subtracts the mean of every pixel. Output: 1,000
 probabilities, or ``classes``. Weights start as in the paper: normal, standard deviation .01; biases 1 in conv2, conv4,
-conv5 and the dense layers, else 0. Its constants of normalisation: 2, 1e-4, 5 channels, .75. Its colour jitter and its
+conv5 and the dense layers, else 0. Its constants of normalization: 2, 1e-4, 5 channels, .75. Its color jitter and its
 random crops belong to the training and are not in the net.
 
 The paper reports errors of 37.5 % (top-1) and 17.0 % (top-5) on the test images of ILSVRC-2010, and 18.2 % (top-5, one

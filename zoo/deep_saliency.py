@@ -25,7 +25,7 @@ net takes "caffe" pixels all the same; with ``padding="reflect"`` that is exact.
 A random encoder predicts nothing.
 
 A VGG-19 that fits on a laptop is the one distilled for style transfer by Wang et al. 2020, "Collaborative Distillation"
-(MIT licence; a quarter of the filters, up to block5_conv1; 810,256 parameters with the readout):
+(MIT license; a quarter of the filters, up to block5_conv1; 810,256 parameters with the readout):
 
     kerasal gaze train deep_saliency --net-option backbone_weights=DISTILLED.npz --net-option width=.25 \
         --net-option padding=reflect --net-option from_layer=block5_conv1 --net-option input_shape=144,192,3 \

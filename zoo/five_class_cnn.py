@@ -1,11 +1,11 @@
 """five_class_cnn: four convolutions that tell five things apart in photographs.
 
 Source: Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the world", sections 1.3 and 4.1: four times
-[3×3 convolution in steps of 2 with ReLU, 32, 64, 128 and 128 channels; 2×2 max-pooling; batch normalisation], a dense
+[3×3 convolution in steps of 2 with ReLU, 32, 64, 128 and 128 channels; 2×2 max-pooling; batch normalization], a dense
 layer of 128 with ReLU, dropout .3, and a softmax over goldfish, Siberian husky, lemon, ostrich and green snake. The
 source leaves size and padding open: 224 pixels and "same" here, which gives 112, 56 > 28, 14 > 7, 3 > 2, 1, so 128
 features and 259,397 parameters ("valid" convolutions would leave nothing). Its two sections disagree on where the
-normalisation stands; after the pooling here, as in section 1.3. The momentum of its moving means is .9: with Keras' .99
+normalization stands; after the pooling here, as in section 1.3. The momentum of its moving means is .9: with Keras' .99
 the net at inference was still at chance, .22 of the test images, after two epochs of 79 steps; with .9 it had .77.
 
 ``stride=1`` is the other reading of its sizes (3,454,277 parameters, and it takes images from 16 pixels on);

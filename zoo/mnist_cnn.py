@@ -16,7 +16,7 @@ that is Adam, learning rate .001, batches of 128, seed 0 and 10 epochs. The sour
 .9858 and .9835, which is short of its training accuracy. Ten were set by the training accuracy of a trial run; the
 test images chose neither that, nor the seed, nor the epoch that is kept, which is the last. Measured on a CPU; other
 hardware rounds otherwise, so the last digits may differ there.
-MNIST digits are centred, of one size and light on dark: others need the same treatment first.
+MNIST digits are centered, of one size and light on dark: others need the same treatment first.
 """
 
 import pathlib

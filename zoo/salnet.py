@@ -1,7 +1,7 @@
 """salnet: nine convolutions that draw where people will look, 240 × 320 pixels in and out.
 
 Source: Pan et al. 2016, "Shallow and Deep Convolutional Networks for Saliency Prediction", section 3.2, and its
-released Caffe definition: 96 filters of 7×7 with local response normalisation, pool 3/2, 256 of 5×5, pool 3/2, 512 of
+released Caffe definition: 96 filters of 7×7 with local response normalization, pool 3/2, 256 of 5×5, pool 3/2, 512 of
 3×3, 512 and 512 of 5×5, 256 of 7×7, 128 of 11×11, 32 of 11×11, one of 13×13, all padded and all but the last with ReLU,
 and a transposed convolution of 8×8 that enlarges four times: 25,806,209 parameters.
 
@@ -9,7 +9,7 @@ and a transposed convolution of 8×8 that enlarges four times: 25,806,209 parame
 Caffe rounds pooled sizes up, as the padding here does for sides that 4 divides.
 
 The first three layers were those of VGG_CNN_M; they start random here (Glorot; the last one bilinear). Users of the
-original report that it settles on a centre blob when trained from random weights.
+original report that it settles on a center blob when trained from random weights.
 Input: (240, 320, 3), RGB -> BGR minus (100, 110, 118), divided by 127.5. Output: (240, 320), linear; the original takes
 128 y + 127 for its picture. One image is 240 GFLOP or so: seconds on a CPU. No weights ship.
 """

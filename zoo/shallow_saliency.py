@@ -124,7 +124,7 @@ def _convolution(tensor, number: int, count: int, kernel: int, padding: str, bat
 
 
 def _start() -> dict:
-    """Return fresh initialisers: one of them shared would draw the same numbers for every layer."""
+    """Return fresh initializers: one of them shared would draw the same numbers for every layer."""
     return {
         "kernel_initializer": keras.initializers.RandomNormal(stddev=0.01),
         "bias_initializer": keras.initializers.Constant(0.1),

@@ -4,7 +4,7 @@ Source: Simonyan, Vedaldi & Zisserman 2013, "Deep Inside Convolutional Networks"
 conv256-conv256-full4096-full4096-full1000, "similar to" AlexNet "but less wide", trained with "additional image
 jittering, based on zeroing-out random parts of an image". The paper has no sizes of kernels; here they are those of
 CNN-F (Chatfield et al. 2014, "Return of the Devil in the Details", table 1), a net of the same group and widths: 64
-filters of 11×11 in steps of 4, 256 of 5×5, three times 256 of 3×3; local response normalisation after the first two;
+filters of 11×11 in steps of 4, 256 of 5×5, three times 256 of 3×3; local response normalization after the first two;
 3×3 poolings in steps of 2 after these and after the fifth; dropout .5. 60,834,536 parameters. Maps: 54 > 27 > 27 > 13 >
 13 > 13 > 13 > 6.
 
@@ -13,7 +13,7 @@ to 40 % of each side, in half of the images; the paper says neither how large no
 out. Weights start as AlexNet's, since the paper does not say. ``width`` scales filters and dense units.
 
 Input: (224, 224, 3), any other from 55 pixels on with ``input_shape``. RGB -> BGR minus the ImageNet mean
-(preprocessing "caffe"), so that zero is the mean colour. Output: 1,000 probabilities, or ``classes``.
+(preprocessing "caffe"), so that zero is the mean color. Output: 1,000 probabilities, or ``classes``.
 
 The paper reports errors of 39.7 % (top-1) and 17.7 % (top-5) on the validation images of ILSVRC-2013, for one net.
 These are its figures: no weights ship here, and nothing of it was measured here.

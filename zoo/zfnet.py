@@ -1,15 +1,15 @@
-"""zfnet: AlexNet with a finer first look, found by visualising what AlexNet's first layers had learned.
+"""zfnet: AlexNet with a finer first look, found by visualizing what AlexNet's first layers had learned.
 
 Source: Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks", figure 3 and section 4.1: 96
 filters of 7×7 in steps of 2 (AlexNet: 11×11 in steps of 4, whose first layer held extremes of frequency and whose
 second showed aliasing), 256 of 5×5 in steps of 2, 384, 384 and 256 of 3×3, no groups; 3×3 poolings in steps of 2 after
-the first, second and fifth, the first two followed by contrast normalisation across the maps; two dense layers of 4,096
+the first, second and fifth, the first two followed by contrast normalization across the maps; two dense layers of 4,096
 with dropout .5; a softmax. 62,357,608 parameters. Maps: 110 > 55 > 26 > 13 > 13 > 13 > 13 > 6, which takes one pixel of
 zeros around the image, as SPP-net's public definition has it, and poolings that round up.
 
 While training, each filter of a convolution whose RMS exceeds .1 is scaled back to it (section 3.1;
 ``kerasal.layers.MaxFilterRMS``); ``filter_rms=None`` leaves that out. Weights start normal, standard deviation .01,
-biases at 0. The constants of the normalisation are AlexNet's, since the paper has none. ``width`` scales filters and
+biases at 0. The constants of the normalization are AlexNet's, since the paper has none. ``width`` scales filters and
 dense units.
 
 Input: (224, 224, 3), any other from 63 pixels on with ``input_shape``. RGB -> BGR minus the ImageNet mean

@@ -95,7 +95,7 @@ def _draw_maps(model: ImageModel, store: Store, slug: str, picture, larger, inpu
             "map": store.picture(f"images/{slug}/{name}", drawn),
             "over": store.picture(f"images/{slug}/{name}-over", view.over),
             "empty": not bool(np.any(values)),
-            "colours": values.ndim == 3 and values.shape[2] == 3,
+            "colors": values.ndim == 3 and values.shape[2] == 3,
             "signed": values.ndim == 3 or (view.spec.signed and bool((values < 0).any())),
             "layer": view.layer,
             "summary": view.summary,

@@ -15,7 +15,7 @@ Every method is called alike::
   cannot be had, as of an average of models, the output is explained with a warning, ``kerasal.hooks.NoLogits``.
 * ``batch_size``: images run at once; by default as many as run fastest without needing much memory.
 
-Maps are float32 NumPy arrays, raw, never normalised; those with channels have them where the inputs do. Options such as
+Maps are float32 NumPy arrays, raw, never normalized; those with channels have them where the inputs do. Options such as
 ``fill`` and ``baseline`` are (H, W, C) in any case. Inputs of rank 3 or less have no channel axis to reduce. The first
 call for a model and a set of options traces a graph; later ones reuse it. It is released with the model.
 ``method.compiled(model, **options)`` gives the same as a ``tf.Module`` on tensors.

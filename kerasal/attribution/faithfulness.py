@@ -114,7 +114,7 @@ def cascading_randomization(
     before = np.abs(method(model, inputs, target, **options))
     rows = []
     try:
-        with progress_bar("Randomising", len(layers), progress) as advance:
+        with progress_bar("Randomizing", len(layers), progress) as advance:
             for path, layer in reversed(layers):
                 for weight in layer.weights:
                     if weight.dtype.startswith(("float", "bfloat")):

@@ -25,7 +25,7 @@ ADVICE = (
 )
 _LEGEND = (
     "What the model gets. For each method: its map, and where it is strong. Brighter is stronger; where a map has a "
-    "sign, red speaks for the class and blue against; white or middle grey is no effect."
+    "sign, red speaks for the class and blue against; white or middle gray is no effect."
 )
 _READING = """This is what the model gets. Below, for each method: its map, where
 it is strong, and what it shows. Maps of gradients are grains; their overlay is smoothed a little, to be seen."""

@@ -15,7 +15,7 @@ _CLASS_COLORS = [
     ("blue", (50, 90, 200)),
     ("yellow", (235, 200, 60)),
     ("green", (60, 160, 80)),
-    ("grey", (110, 110, 110)),
+    ("gray", (110, 110, 110)),
 ]
 
 
@@ -65,7 +65,7 @@ def attribution_page(
     drawn, over = draw_map(spec, picture, values, bgr=bgr)
     legend = "the brighter, the stronger"
     if values.ndim == 3 and values.shape[2] == 3:
-        legend = "grey: no effect; each colour up or down"
+        legend = "gray: no effect; each color up or down"
     elif values.ndim == 3 or (spec.signed and (values < 0).any()):
         legend = "red speaks for it, blue against"
     shown = ["what the model gets", legend, "where it is strong"]
@@ -85,7 +85,7 @@ def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labe
     drawn = np.array([color for _, color in _CLASS_COLORS], np.uint8)[shown]
     names = [short(labels, int(numbers[index])) for index in order[: len(_CLASS_COLORS) - 1]]
     legend = [f"{color}: {name}" for (color, _), name in zip(_CLASS_COLORS, names, strict=False)]
-    note = ", ".join(legend) + (", grey: others" if len(numbers) > len(names) else "")
+    note = ", ".join(legend) + (", gray: others" if len(numbers) > len(names) else "")
     both = (0.5 * picture + 0.5 * drawn).astype(np.uint8)
     title = f"{spec.name}: the top class with a window there covered"
     titles = ["what the model gets", spec.name, "both"]

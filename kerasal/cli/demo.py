@@ -107,7 +107,7 @@ def _gaze(path) -> None:
     drawn = [gaze.overlay(photograph, gaze.predict(photograph).map) for photograph in photographs]
     labels = ["a photograph"] * len(photographs) + ["where people will look"] * len(photographs)
     title = "where people will look, as the net that ships predicts it"
-    note = "yellow: looked at most; without colour: hardly; nobody was measured on these photographs"
+    note = "yellow: looked at most; without color: hardly; nobody was measured on these photographs"
     sheet = images.grid([*photographs, *drawn], labels, columns=len(drawn), title=title, note=note, tile=220)
     images.write(path, sheet)
 

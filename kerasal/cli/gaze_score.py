@@ -12,7 +12,7 @@ from kerasal.cli.session import load_tensorflow, say
 
 
 def describe(data: opening.Data, split: opening.Split = None) -> None:
-    """Say what is in a data set: sizes, ranges, counts, centre bias, and what is empty or damaged."""
+    """Say what is in a data set: sizes, ranges, counts, center bias, and what is empty or damaged."""
     say(opening.open_data(data, split or "all").describe())
 
 
@@ -33,7 +33,7 @@ def evaluate(
     ] = False,
     seed: Annotated[int, Option(help="Of the other images of the shuffled AUC.")] = 0,
 ) -> None:
-    """Score a net on images with fixations, beside the centre and the mean map, and in the coursework's definition.
+    """Score a net on images with fixations, beside the center and the mean map, and in the coursework's definition.
 
     What cannot be read is named and counted, the rest is scored, and the exit code is 1.
     """
@@ -70,7 +70,7 @@ def diagnose(
     ] = None,
     split: opening.Split = None,
 ) -> None:
-    """Ask whether a net predicts more than the mean map or the centre, and whether its output wraps around."""
+    """Ask whether a net predicts more than the mean map or the center, and whether its output wraps around."""
     options.check_output(output, options.PICTURES)
     opened_data = opening.open_data(data, split)
     model, predictor = opening.open_net(net, **how)
@@ -84,7 +84,7 @@ def diagnose(
     with center_bias_switched_off(model.keras_model) as layers:
         if layers:
             mean = gaze.diagnose(gaze.Predictor.of(model), opened_data).table.mean()
-            means = f"own {mean['own']:.3f}, others {mean['others']:.3f}, centre {mean['center']:.3f}"
+            means = f"own {mean['own']:.3f}, others {mean['others']:.3f}, center {mean['center']:.3f}"
             say(f"Without its CenterBias layer: {means}")
     if output is not None:
         worst: Any = (found.table["below"] + found.table["above"]).idxmax()

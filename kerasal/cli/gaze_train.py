@@ -51,7 +51,7 @@ def train(
     variant: Annotated[str | None, Option(help="Short for --net-option variant=….")] = None,
     batch_norm: Annotated[bool, Option("--batch-norm", help="Short for --net-option batch_norm=True.")] = False,
     center_bias: Annotated[
-        Literal["none", "fixed", "learned"], Option(help="Multiply the maps by a centre Gaussian.")
+        Literal["none", "fixed", "learned"], Option(help="Multiply the maps by a center Gaussian.")
     ] = "none",
     preprocessing: opening.Preprocessing = None,
     size: opening.Size = None,

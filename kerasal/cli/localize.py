@@ -23,7 +23,7 @@ class _Cut:
     foreground: Annotated[float | None, Option(help="Quantile of the map above which pixels seed the object.")] = None
     background: Annotated[float | None, Option(help="Quantile below which pixels seed the background.")] = None
     blur: Annotated[float | None, Option(help="Blur the map by this share of its side first.")] = None
-    prior: Annotated[float | None, Option(help="Weight of the map itself in the cut; 0 leaves all to colours.")] = None
+    prior: Annotated[float | None, Option(help="Weight of the map itself in the cut; 0 leaves all to colors.")] = None
     level: Annotated[
         float | None, Option(help="Share of the map's maximum from which it speaks for the object; more is tighter.")
     ] = None
@@ -102,7 +102,7 @@ def localize_score(
     top: Annotated[int, Option(min=1, help="Guesses an image has.")] = 5,
     overlap: Annotated[float, Option("--iou", help="Intersection over union that is enough.")] = 0.5,
 ) -> None:
-    """Score a model's boxes of a folder of images: ILSVRC's localisation error, and the IoU where the class is known.
+    """Score a model's boxes of a folder of images: ILSVRC's localization error, and the IoU where the class is known.
 
     Images and boxes find each other by the file's name. An interrupted run continues where it stopped when the same
     command is given again. An image without boxes, or that cannot be read, is named, and makes the exit code 1.
@@ -135,8 +135,8 @@ def localize_score(
 def _report(report, output: Path) -> None:
     """Print the summary; failures make the exit code 1, and nothing but failures is an error."""
     texts = {
-        "missed_1": "top-1 localisation error",
-        "missed_top": f"top-{report.settings['top']} localisation error",
+        "missed_1": "top-1 localization error",
+        "missed_top": f"top-{report.settings['top']} localization error",
         "iou": "mean IoU, class known",
         "correct": f"IoU of at least {report.settings['iou']:g}, class known",
     }

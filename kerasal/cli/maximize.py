@@ -15,10 +15,10 @@ _STARTS = ("normal", "zero", "mean")
 class _Ascent:
     parameterization: Annotated[
         Literal["pixels", "fourier"] | None,
-        Option(help="Ascend pixels, or waves in decorrelated colours (recipe olah).", show_default=False),
+        Option(help="Ascend pixels, or waves in decorrelated colors (recipe olah).", show_default=False),
     ] = None
     steps: Annotated[int | None, Option(help="Ascent steps; by default the recipe's.", min=1)] = None
-    step_size: Annotated[float | None, Option(help="Step in grey levels; by default the recipe's.")] = None
+    step_size: Annotated[float | None, Option(help="Step in gray levels; by default the recipe's.")] = None
     momentum: Annotated[float | None, Option(help="Share of the last step that stays.")] = None
     copies: Annotated[int, Option(help="Images for each class or channel.", min=1)] = 1
     diversity: Annotated[float, Option(help="How strongly copies are driven apart, such as 0.5.", min=0)] = 0.0
@@ -27,7 +27,7 @@ class _Ascent:
         Literal["input", "auto"],
         Option(help="The model's image size, or only as large as the layer needs: faster low in a net."),
     ] = "input"
-    logits: Annotated[bool, Option(help="Maximise the score before softmax, or the probability.")] = True
+    logits: Annotated[bool, Option(help="Maximize the score before softmax, or the probability.")] = True
     seed: options.Seed = 0
 
 
@@ -50,7 +50,7 @@ def maximize(
     init: Annotated[
         str | None,
         Option(
-            help="The start: normal, zero, mean (grey), or photographs, a file or a folder, whose mean it is. "
+            help="The start: normal, zero, mean (gray), or photographs, a file or a folder, whose mean it is. "
             "By default the recipe's."
         ),
     ] = None,

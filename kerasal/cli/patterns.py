@@ -55,7 +55,7 @@ def patterns(
     notes = _note(opened, len(chosen), painter.count), _note(other, len(chosen), painter.count) if other else ""
     bgr = opened.preprocessing is not None and opened.preprocessing.bgr
     if opened.preprocessing is None:
-        remark("Colours: the model's channels are taken for red, green, blue (--preprocessing caffe for the reverse).")
+        remark("Colors: the model's channels are taken for red, green, blue (--preprocessing caffe for the reverse).")
     if other is None:
         found = receptive_field.patterns(opened.keras_model, path, chosen, progress=True)
         title = f"{_named(opened, weights)}: what {path} is attuned to, {size} px"
@@ -95,7 +95,7 @@ def _named(opened, weights: str | None = None) -> str:
 def _similarity(table, names: tuple[str, str]) -> str:
     means = table.mean(numeric_only=True)
     return (
-        f"; mean cosine similarity {means['similarity']:.3f}; mean centre-surround score "
+        f"; mean cosine similarity {means['similarity']:.3f}; mean center-surround score "
         f"{means['center_surround_left']:.3f} ({names[0]}), {means['center_surround_right']:.3f} ({names[1]})"
     )
 

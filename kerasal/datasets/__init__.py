@@ -8,7 +8,7 @@
 * ``GazeDataset``: the same from arrays; ``write_coursework`` writes one as the pickles of the Bristol coursework.
 * ``FixationMap`` and ``Density``: the two kinds of map, which no metric takes for one another.
 
-Images are uint8, 0..255. Every reader refuses what it does not recognise, and nothing stored is ever executed.
+Images are uint8, 0..255. Every reader refuses what it does not recognize, and nothing stored is ever executed.
 """
 
 import importlib

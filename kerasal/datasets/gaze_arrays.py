@@ -123,7 +123,7 @@ def _shrink_counts(counts: np.ndarray, size: Shape) -> np.ndarray:
     rows, columns = y * size[0] // counts.shape[0], x * size[1] // counts.shape[1]
     weights = counts[y, x]
     if not weights.size:
-        raise ValueError("no fixation is left in the centred part")
+        raise ValueError("no fixation is left in the centered part")
     return np.bincount(rows * size[1] + columns, weights, size[0] * size[1]).reshape(size).astype(np.float32)
 
 

@@ -47,7 +47,7 @@ def to_tf_data(
         sigma: the densities' blur in pixels of the original image, see ``GazeDataset.density``.
         preprocessing: a convention of ``kerasal.preprocessing`` or a spelling of one; without, pixels 0..255.
         target_range: "unit", or "pm1" for densities as 2 y - 1 (Pan et al.).
-        fit: "stretch" the image, or "crop" the largest centred part of ``size``'s shape, with its map.
+        fit: "stretch" the image, or "crop" the largest centered part of ``size``'s shape, with its map.
         augment: mirror a random half of the images, each together with its map.
         shuffle: another order in every pass.
         seed: of the order and the mirroring.

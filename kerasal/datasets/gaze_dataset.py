@@ -215,7 +215,7 @@ class GazeDataset:
         return self.subset([name for name in self.names if name not in bad])
 
     def describe(self) -> str:
-        """Describe the set in a few lines: sizes, ranges, counts, centre bias, and what is empty or damaged."""
+        """Describe the set in a few lines: sizes, ranges, counts, center bias, and what is empty or damaged."""
         return describe_gaze(self)
 
     def to_tf_data(self, size: Shape, map_size: Shape, **options: Any) -> Any:

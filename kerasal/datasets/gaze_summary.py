@@ -14,10 +14,10 @@ _LOOKED_AT = 64  # images whose pixels are read
 
 
 def describe_gaze(data: Any) -> str:
-    """Describe a ``GazeDataset``: sizes, pixel range, fixations, density range, centre bias, and unusable images.
+    """Describe a ``GazeDataset``: sizes, pixel range, fixations, density range, center bias, and unusable images.
 
-    The centre bias is that of the blurred mean map, in which every image weighs the same: its correlation with a
-    Gaussian of a quarter of the sides, and the mean distance from the centre in fractions of width and height (.383
+    The center bias is that of the blurred mean map, in which every image weighs the same: its correlation with a
+    Gaussian of a quarter of the sides, and the mean distance from the center in fractions of width and height (.383
     were gaze spread evenly).
     """
     bad = {}
@@ -39,7 +39,7 @@ def describe_gaze(data: Any) -> str:
         least = min(top for _, top in ranges)
         lines.append(f"densities     {len(ranges)}, values {low:.3g} to {high:.3g}; the faintest reaches {least:.3g}")
     if total.any():
-        lines.append(_centre(total))
+        lines.append(_center(total))
     lines.append(f"unusable      {len(bad) or 'none'}")
     lines += [f"  {reason}" for reason in list(bad.values())[:8]]
     return "\n".join([*lines, *([f"  and {len(bad) - 8} more"] if len(bad) > 8 else [])])
@@ -91,11 +91,11 @@ def _fixations(counts: list[int], subjects: set) -> str:
     return f"fixations     {sum(counts):,}, {spread}{people}"
 
 
-def _centre(total: np.ndarray) -> str:
+def _center(total: np.ndarray) -> str:
     mean = gaussian_blur(total / total.sum(), _BLUR)
     y, x = ((np.arange(size) + 0.5) / size - 0.5 for size in _GRID)
     distance = float((mean * np.hypot(y[:, None], x)).sum())
     if mean.max() == mean.min():
-        return "centre bias   none: gaze is spread evenly"
+        return "center bias   none: gaze is spread evenly"
     likeness = float(np.corrcoef(mean.ravel(), center_map(_GRID).ravel())[0, 1])
-    return f"centre bias   mean map like a centre Gaussian r = {likeness:.2f}; mean distance {distance:.3f} (even .383)"
+    return f"center bias   mean map like a center Gaussian r = {likeness:.2f}; mean distance {distance:.3f} (even .383)"

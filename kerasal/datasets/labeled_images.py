@@ -30,7 +30,7 @@ class ClassImages:
         files: one an image.
         labels: int32 (N,), class numbers.
         shape: (H, W, C), C being 1 or 3.
-        fit: how an image is brought to it: its largest centred part (``"crop"``), or all of it (``"stretch"``).
+        fit: how an image is brought to it: its largest centered part (``"crop"``), or all of it (``"stretch"``).
         skipped: what was left out, and why.
         pixels: uint8 (N, H, W, C); None where that is too much, and files are read instead.
     """
@@ -122,7 +122,7 @@ def class_images(
 
     Args:
         folder: ``FOLDER/CLASS/*.jpg``; or with parts ``train`` and ``val`` or ``test``, which are then kept.
-        shape: (H, W, C) to which every image is brought; C is 3, or 1 for grey.
+        shape: (H, W, C) to which every image is brought; C is 3, or 1 for gray.
         classes: names of classes or folders, the only ones to use, in this order.
         fit: cut images to the shape, or stretch them.
         test_share: share of each class to test on, for a folder without parts.

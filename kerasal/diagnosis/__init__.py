@@ -2,7 +2,7 @@
 
 ``filter_diagnosis``   a row a filter: norm, shares of frequencies, aliasing, nearest other filter, dead or not
 ``describe_filters``   what that says, in a few lines
-``draw_filters``       the filters themselves, in the colours of their weights
+``draw_filters``       the filters themselves, in the colors of their weights
 """
 
 from kerasal import _keras as _keras

@@ -198,7 +198,7 @@ def draw_filters(
     tile: int = 56,
     title: str | None = None,
 ) -> np.ndarray:
-    """Draw the kernels of a convolution that sees 1 or 3 channels: middle grey is 0, colours are those of the weights.
+    """Draw the kernels of a convolution that sees 1 or 3 channels: middle gray is 0, colors are those of the weights.
 
     Args:
         model: a built model.
@@ -221,7 +221,7 @@ def draw_filters(
     height, width, seen, count = kernels.shape
     if seen not in (1, 3):
         raise ValueError(
-            f"The filters of {path!r} see {seen} channels; only those that see 1 or 3 have colours. "
+            f"The filters of {path!r} see {seen} channels; only those that see 1 or 3 have colors. "
             "kerasal.receptive_field.patterns.painter paints the others."
         )
     chosen = list(range(count)) if channels is None else list(channels)
@@ -241,8 +241,8 @@ def draw_filters(
         [f"{one} dead" if one in dead else str(one) for one in chosen],
         columns=min(columns, len(chosen)),
         title=f"{model.name}, {path}: {height} × {width} in steps of {steps}" if title is None else title,
-        note="middle grey is 0; each filter up to its own largest weight"
+        note="middle gray is 0; each filter up to its own largest weight"
         if scale == "filter"
-        else f"middle grey is 0; full colour is a weight of {limit:.3g}",
+        else f"middle gray is 0; full color is a weight of {limit:.3g}",
         tile=tile,
     )

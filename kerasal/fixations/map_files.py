@@ -40,7 +40,7 @@ def list_maps(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def read_map(path: pathlib.Path) -> np.ndarray:
-    """Read one map: (H, W) of the file's own numbers, colour images as their luminance.
+    """Read one map: (H, W) of the file's own numbers, color images as their luminance.
 
     An ``.npy`` file may also hold a flat prediction (n,).
 

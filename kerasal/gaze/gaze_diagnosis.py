@@ -121,8 +121,8 @@ def _describe(table: pd.DataFrame) -> list[str]:
         )
     bias = mean["center"] - mean["truth_center"]
     found.append(
-        f"Correlation with the centre: predictions {mean['center']:.3f}, truth {mean['truth_center']:.3f}"
-        + ("; it looks too much at the centre." if bias > 0.15 else "; too little." if bias < -0.15 else ".")
+        f"Correlation with the center: predictions {mean['center']:.3f}, truth {mean['truth_center']:.3f}"
+        + ("; it looks too much at the center." if bias > 0.15 else "; too little." if bias < -0.15 else ".")
     )
     if mean["below"] + mean["above"] > 0:
         found.append(

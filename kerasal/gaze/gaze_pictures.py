@@ -56,9 +56,9 @@ def panel(
             scores[name] = cc(shown, truth, name=name) if shown.min() < shown.max() else float("nan")
             kept[name] = raw
             advance(1)
-    labelled = {name: "" for name in wanted} if names is not None else _choose(scores, count)
+    labeled = {name: "" for name in wanted} if names is not None else _choose(scores, count)
     pictures, labels, rows = [], [], []
-    for name, kind in labelled.items():
+    for name, kind in labeled.items():
         photograph, truth = data.image(name), np.asarray(data.density(name))
         shown = complete(predictor, kept[name], truth.shape, postprocess).map
         pictures += [photograph, _draw_heat(truth), _draw_heat(shown), overlay(photograph, shown)]

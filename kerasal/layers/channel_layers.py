@@ -16,7 +16,7 @@ LAYOUTS = ("adjacent", "halves")
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class LocalResponseNormalization(PlainLayer):
-    """Divide each value by a power of its neighbouring channels' energy (Krizhevsky et al. 2012, section 3.3).
+    """Divide each value by a power of its neighboring channels' energy (Krizhevsky et al. 2012, section 3.3).
 
     b_i = a_i / (bias + alpha / size · Σ a_j²)^beta, summed over the ``size`` channels around i, as Caffe has it (the
     paper has alpha instead of alpha / size).

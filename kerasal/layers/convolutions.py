@@ -101,7 +101,7 @@ class MaxFilterRMS(keras.constraints.Constraint):
 class RandomZeroing(PlainLayer):
     """Set a random rectangle of each image (N, H, W, C) to zero while training; at inference, change nothing.
 
-    Zero is the mean colour where the mean has been subtracted. A rectangle is as likely to lie anywhere that it fits;
+    Zero is the mean color where the mean has been subtracted. A rectangle is as likely to lie anywhere that it fits;
     its sides are drawn by themselves, so that it may be upright or flat.
 
     Args:

@@ -1,4 +1,4 @@
-"""Layers on maps: enlarging, blurring, the bias towards the centre, and what scales them to 0..1 or to a density."""
+"""Layers on maps: enlarging, blurring, the bias towards the center, and what scales them to 0..1 or to a density."""
 
 import contextlib
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class MinMax(PlainLayer):
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class LogDensity(PlainLayer):
-    """Normalise maps (N, H, W) of any values to log-densities: log p with Σ p = 1 over the pixels of each map.
+    """Normalize maps (N, H, W) of any values to log-densities: log p with Σ p = 1 over the pixels of each map.
 
     Source: Kümmerer et al. 2016, "DeepGaze II", section 2; Vig et al. 2014 for the softmax over pixels.
     """
@@ -95,7 +95,7 @@ class GaussianBlur(PlainLayer):
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class CenterBias(PlainLayer):
-    """Weigh maps (N, H, W) or (N, H, W, 1) by a Gaussian in their centre, or add it; fixed, or learned with the net.
+    """Weigh maps (N, H, W) or (N, H, W, 1) by a Gaussian in their center, or add it; fixed, or learned with the net.
 
     With x and y from -1/2 to 1/2 over the map, G = exp(-((x / sx)² + (y / sy)²) / 2); the output is y·G
     (``mode="multiply"``) or y + a·G (``mode="add"``). It is what remains to be said where an image says nothing: people

@@ -51,7 +51,7 @@ def graphcut(
     """Segment the object that a saliency map points at: colors of the seeds, one cut, the largest component.
 
     Simonyan, Vedaldi & Zisserman 2013, section 3.2: pixels above the map's 95 % quantile seed the color model of the
-    object, those below its 30 % quantile that of the background; "GraphCut colour segmentation" does the rest.
+    object, those below its 30 % quantile that of the background; "GraphCut color segmentation" does the rest.
 
     What equals Boykov & Jolly 2001: the energy E(mask) = Σ_p U_p + Σ_pq V_pq over 8 neighbors, whose exact minimum is
     found by one cut, and seeds that are kept with ``clamp=True``, their hard constraints. What is GrabCut's (Rother,

@@ -1,7 +1,7 @@
 """Losses and metrics for training gaze predictors, on the definitions of ``kerasal.metrics``.
 
 All take maps ``(N, H, W)`` or ``(N, H, W, 1)``. ``y_true`` is a map of fixations for NSS and the likelihood, and a
-density (blurred fixations) for the others. A loss is to be minimised, so ``NSSLoss``, ``CCLoss``, ``SimilarityLoss``
+density (blurred fixations) for the others. A loss is to be minimized, so ``NSSLoss``, ``CCLoss``, ``SimilarityLoss``
 and ``LogLikelihoodLoss`` are the negated metrics.
 
 Sums and variances are never divided by zero: a map without any contrast (all zero at the start of training, or an image
@@ -86,7 +86,7 @@ class KLDLoss(keras.losses.Loss):
     """The Kullback-Leibler divergence of the map from the density, both scaled to sum 1.
 
     Args:
-        epsilon: the regularisation, 2**-23 by default (MIT's 2**-52 is below the resolution of float32).
+        epsilon: the regularization, 2**-23 by default (MIT's 2**-52 is below the resolution of float32).
         **options: those of ``keras.losses.Loss``.
     """
 

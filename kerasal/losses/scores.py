@@ -47,10 +47,10 @@ def _center(maps):
     return ops.where(constant, ops.zeros_like(maps), maps - ops.mean(maps, axis=1, keepdims=True))
 
 
-def _norm(centred):
+def _norm(centered):
     """Return the square root of the sum of squares; of a map of zeros it is 0, and no gradient passes."""
-    largest = ops.stop_gradient(ops.max(ops.abs(centred), axis=1, keepdims=True))
-    scaled = _safe_divide(centred, largest)  # squares of a map of 1e-30 would vanish in float32
+    largest = ops.stop_gradient(ops.max(ops.abs(centered), axis=1, keepdims=True))
+    scaled = _safe_divide(centered, largest)  # squares of a map of 1e-30 would vanish in float32
     return ops.sqrt(ops.sum(ops.square(scaled), axis=1, keepdims=True)) * largest
 
 
@@ -77,9 +77,9 @@ def nss(y_true: Any, y_pred: Any) -> Any:
         tf.reduce_all(tf.equal(fixations, tf.round(fixations))),
         ["NSS: expected y_true to be a map of fixations (whole numbers), received a density. Pass the fixations."],
     )
-    centred = _center(predicted)
+    centered = _center(predicted)
     pixels = ops.cast(ops.shape(predicted)[1], predicted.dtype)
-    scores = _safe_divide(centred, _norm(centred)) * ops.sqrt(pixels - 1)
+    scores = _safe_divide(centered, _norm(centered)) * ops.sqrt(pixels - 1)
     return _safe_divide(ops.sum(scores * fixations, axis=1), ops.sum(fixations, axis=1))
 
 

@@ -9,7 +9,7 @@ uncertainty.
 ================== ============== ========= ======== ================================================================
 metric             against        range     chance   measures; and its pitfall
 ================== ============== ========= ======== ================================================================
-auc                fixations      0..1      .5       order of fixated and other pixels; a centre blob scores high
+auc                fixations      0..1      .5       order of fixated and other pixels; a center blob scores high
 auc_judd           fixations      0..1      .5       the same by Judd's curve; without jitter ties count against the map
 auc_borji          fixations      0..1      .5       the same with thresholds every .1, which makes it lower
 auc_shuffled       fixations      0..1      .5       against where people look in other images; depends on which; the
@@ -35,8 +35,8 @@ another size than the ground truth, unless it is resized (bicubic a = -0.5, anti
 constant map scores .5 in every AUC and 0 in ``nss``; ``cc``, ``similarity`` and ``information_gain`` are NaN with a
 warning, as ``kld`` and ``emd`` are for a map of zeros.
 
-Popular ports that are wrong: a jitter added before normalising reorders maps of small range; a widespread shuffled
-AUC draws 77 % negative values, another uses a disc in the centre; one Judd is off by one; several round to 4
+Popular ports that are wrong: a jitter added before normalizing reorders maps of small range; a widespread shuffled
+AUC draws 77 % negative values, another uses a disc in the center; one Judd is off by one; several round to 4
 decimals; one changes the caller's map; uint8 maps overflow in the Matlab code (Judd .22 for .48).
 """
 

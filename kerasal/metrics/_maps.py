@@ -130,9 +130,9 @@ def _weights(old: int, new: int) -> np.ndarray:
     """Return the (new, old) matrix that resizes one axis; shrinking widens the kernel by the same factor."""
     scale = min(new / old, 1.0)
     width = 4 / scale
-    centre = (np.arange(1, new + 1) - 0.5) * old / new + 0.5
-    taps = np.floor(centre - width / 2)[:, None] + np.arange(int(np.ceil(width)) + 2)
-    weights = scale * _cubic(scale * (centre[:, None] - taps))
+    center = (np.arange(1, new + 1) - 0.5) * old / new + 0.5
+    taps = np.floor(center - width / 2)[:, None] + np.arange(int(np.ceil(width)) + 2)
+    weights = scale * _cubic(scale * (center[:, None] - taps))
     weights /= weights.sum(axis=1, keepdims=True)
     place = (taps.astype(np.int64) - 1) % (2 * old)  # beyond an edge the signal runs backwards
     place = np.where(place < old, place, 2 * old - 1 - place)

@@ -37,8 +37,8 @@ def moments(values: np.ndarray) -> tuple[float, float]:
         return mean, deviations
 
     def squared(block, out):
-        centred = np.subtract(block, mean, out=out[0])
-        return np.dot(centred, centred)
+        centered = np.subtract(block, mean, out=out[0])
+        return np.dot(centered, centered)
 
     return mean, _blockwise(squared, values)
 

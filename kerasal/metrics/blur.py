@@ -1,6 +1,6 @@
 """From fixations to their density, a Gaussian blur whose width must be named with every number; and baseline maps.
 
-Baselines know nothing of the image, and every table should show them: the centre, and the mean of the other images.
+Baselines know nothing of the image, and every table should show them: the center, and the mean of the other images.
 """
 
 import math
@@ -15,7 +15,7 @@ SIGMAS = {"coursework": 19.0, "osie": 24.0}
 """Widths in use, in pixels: the coursework examiners' (640 x 480 SALICON images) and OSIE's authors' (800 x 600)."""
 
 BASELINES = {
-    "center": "a Gaussian in the centre with standard deviations of 1/4 of the width and the height",
+    "center": "a Gaussian in the center with standard deviations of 1/4 of the width and the height",
     "mean": "the other images' fixations on a 60 x 80 grid, blurred by 2.4 cells, plus 1 % of a uniform map",
 }
 
@@ -96,21 +96,21 @@ def pixels_of_degrees(degrees: float, *, distance: float, screen_width: float, s
     return 2 * distance * math.tan(math.radians(degrees) / 2) * screen_pixels / screen_width
 
 
-def _spread(size: int, sigma: float, centres: np.ndarray) -> np.ndarray:
-    """Return (size, n): what a unit at each of the ``centres`` becomes along one axis."""
+def _spread(size: int, sigma: float, centers: np.ndarray) -> np.ndarray:
+    """Return (size, n): what a unit at each of the ``centers`` becomes along one axis."""
     radius = int(4 * sigma + 0.5)
     steps = np.arange(-radius, radius + 1)
     kernel = np.exp(-0.5 * (steps / sigma) ** 2)
     kernel /= kernel.sum()
-    place = (centres[:, None] + steps) % (2 * size)
+    place = (centers[:, None] + steps) % (2 * size)
     place = np.where(place < size, place, 2 * size - 1 - place)
-    flat = place * centres.size + np.arange(centres.size)[:, None]
+    flat = place * centers.size + np.arange(centers.size)[:, None]
     weights = np.broadcast_to(kernel, place.shape).reshape(-1)
-    return np.bincount(flat.reshape(-1), weights=weights, minlength=size * centres.size).reshape(size, centres.size)
+    return np.bincount(flat.reshape(-1), weights=weights, minlength=size * centers.size).reshape(size, centers.size)
 
 
 def center_map(shape: tuple[int, int]) -> np.ndarray:
-    """Return the centre Gaussian for a map of ``shape``: exp(-((x / (W/4))^2 + (y / (H/4))^2) / 2) from the middle."""
+    """Return the center Gaussian for a map of ``shape``: exp(-((x / (W/4))^2 + (y / (H/4))^2) / 2) from the middle."""
     rows, columns = (np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / (size / 4)) ** 2) for size in shape)
     return rows[:, None] * columns
 

@@ -1,7 +1,7 @@
 """The evaluation that the examiners of the Bristol coursework handed out, with its random draws averaged exactly.
 
 The script printed CC, shuffled AUC and AUC-Borji of 48 x 48 predictions against 640 x 480 SALICON fixations; the group
-whose report this package follows got .69, .59 and .73 with batch normalisation (.65, .55, .71 without), Pan et al.
+whose report this package follows got .69, .59 and .73 with batch normalization (.65, .55, .71 without), Pan et al.
 .58, .67 and .83. Those are their numbers on SALICON's validation images, not measured here.
 """
 

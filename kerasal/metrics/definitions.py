@@ -58,7 +58,7 @@ METRICS: dict[str, Metric] = {
     "information_gain": Metric(
         information_gain,
         ("fixations", "baseline"),
-        "information gain over the centre Gaussian in bits, min-max scaled (MIT)",
+        "information gain over the center Gaussian in bits, min-max scaled (MIT)",
     ),
     "cc": Metric(cc, ("density",), "CC: Pearson correlation with the density"),
     "similarity": Metric(similarity, ("density",), "SIM: histogram intersection after min-max scaling (MIT)"),

@@ -40,7 +40,7 @@ def similarity(
     """Compute the histogram intersection of map and density (``similarity.m``): the sum of min(p, q), both of sum 1.
 
     Range 0 to 1, 1 = the same. Pitfall: it punishes what is missed more than what is too much, and the two
-    normalisations differ: MIT scales to 0..1 first, Tuebingen does not.
+    normalizations differ: MIT scales to 0..1 first, Tuebingen does not.
 
     ``normalization`` is ``"minmax"`` to 0..1 and then to sum 1 (MIT), or ``"sum"`` alone (Tuebingen), which needs
     values of at least 0. NaN with a warning where one of the two is constant (``"minmax"``) or zero everywhere
@@ -93,7 +93,7 @@ def emd(
     """Compute the earth mover's distance between map and density (MIT's ``EMD(map, density, 0, downsize)``).
 
     The Wasserstein-1 distance of the two, shrunk by ``downsize`` and scaled to sum 1, with the distance of two bins
-    measured between their centres in bins. 0 = the same, lower is better, at most the diagonal of the shrunk map. The
+    measured between their centers in bins. 0 = the same, lower is better, at most the diagonal of the shrunk map. The
     only metric here that knows how far off a miss is. Pitfall: it is in bins, so it depends on the image's size and on
     ``downsize``; and bicubic shrinking can leave small negative masses, which are part of the definition: only the
     difference of the two is moved.

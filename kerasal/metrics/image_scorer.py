@@ -105,7 +105,7 @@ def unite_fixations(several: Sequence[Fixations], shape: tuple[int, int]) -> Fix
     flat, counts = [], []
     for fixated in several:
         y, x = np.divmod(fixated.index.astype(np.int64), fixated.shape[1])
-        if fixated.shape != shape:  # the centre of the pixel, in fractions of the image
+        if fixated.shape != shape:  # the center of the pixel, in fractions of the image
             y = (2 * y + 1) * shape[0] // (2 * fixated.shape[0])
             x = (2 * x + 1) * shape[1] // (2 * fixated.shape[1])
         flat.append(y * shape[1] + x)

@@ -88,5 +88,5 @@ def _check_log_density(checked: Map, argument: str, name: str | None) -> None:
         raise ValueError(
             f"{subject(argument, name)}: expected natural log-densities, whose exp sums to 1, received a sum of "
             f"{total:.6g}. Subtract the logarithm of that sum, or leave log_density out for a plain map. A resized one "
-            "must be normalised again."
+            "must be normalized again."
         )

@@ -20,7 +20,7 @@ def auc(
 
     The Mann-Whitney statistic, corrected for ties, so it is deterministic and any monotone change of the map leaves it
     alone. Range 0 to 1, chance .5. Pitfall: it asks only for the order, so a map can be far too flat or too peaked and
-    still score well, and a centre blob scores high.
+    still score well, and a center blob scores high.
 
     ``negatives`` says where q comes from: ``"unfixated"`` pixels, ``"all"`` pixels (the Tuebingen benchmark), or
     fixations of other images, as a map or as coordinates (the Tuebingen benchmark's shuffled AUC). Shared arguments and
@@ -81,7 +81,7 @@ def auc_judd(
 
     1 - mean(fp) + fp[n] / 2n with fp[i] = (#{S >= t[i]} - i) / (N - n) and t the fixated values, highest first. Range
     0 to 1, chance .5. Pitfall: without jitter a tie counts against the map (a map that is zero almost everywhere can
-    fall below .5), and popular ports add the jitter before normalising, which reorders maps of small range, or are
+    fall below .5), and popular ports add the jitter before normalizing, which reorders maps of small range, or are
     off by one.
 
     ``jitter`` returns the exact expectation over MIT's random breaking of ties. Shared arguments and errors:

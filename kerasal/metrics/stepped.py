@@ -63,10 +63,10 @@ def auc_shuffled(
 ) -> float:
     """Compute the shuffled area under the ROC curve (``AUC_shuffled.m``) against the fixated pixels of other images.
 
-    As ``auc_borji``, with the pool of negatives where people look in other images, so that a centre blob is worth about
+    As ``auc_borji``, with the pool of negatives where people look in other images, so that a center blob is worth about
     .5. Range 0 to 1, chance .5. Pitfalls: it depends on the choice of the other images (MIT takes ten), it punishes a
-    map for a true centre bias, and widespread ports are broken: one takes 77 % negative values, one a disc in the
-    centre.
+    map for a true center bias, and widespread ports are broken: one takes 77 % negative values, one a disc in the
+    center.
 
     ``other_fixations`` is the pool, like ``fixations``; the options are those of ``auc_borji``. Shared arguments and
     errors: ``kerasal.metrics``.

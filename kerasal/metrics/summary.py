@@ -7,7 +7,7 @@ _CHUNK = 1 << 22  # random numbers at a time
 
 
 def summarize(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Summarise the columns of ``evaluate``: mean, standard error, and a bootstrap interval over images.
+    """Summarize the columns of ``evaluate``: mean, standard error, and a bootstrap interval over images.
 
     The interval holds the middle ``confidence`` of the means of ``resamples`` sets of images drawn with replacement;
     all columns share the draws. NaN values are left out and counted.

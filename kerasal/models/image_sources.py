@@ -124,7 +124,7 @@ class Array(_Source):
     def __init__(self, images: np.ndarray, model: ImageModel):
         super().__init__(model)
         if images.ndim == 3 and images.dtype == np.uint8 and images.shape[2] not in (1, 3):
-            images = images[..., None]  # (N, H, W), grey
+            images = images[..., None]  # (N, H, W), gray
         self.images = images[None] if images.ndim == 3 else images
         self.total = len(self.images)
         if self.total == 0:

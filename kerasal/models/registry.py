@@ -127,7 +127,7 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
 
     Args:
         name: one of ``list_models()``.
-        weights: ``None`` for random initialisation, a name from ``model_spec(name).weights``, or the path of a
+        weights: ``None`` for random initialization, a name from ``model_spec(name).weights``, or the path of a
             ``.weights.h5``, ``.keras`` or ``.h5`` file with weights for exactly this architecture, or of an ``.npz``
             file with entries ``layer/variable`` for some of its layers; the others stay random, with a warning.
         **options: the model's own options, see ``model_spec(name).options``.

@@ -148,9 +148,9 @@ def _variables(model) -> dict:
 
 
 def load_folded(model: keras.Model, path: pathlib.Path) -> None:
-    """Load a ``.keras`` file's convolutions, their batch normalisations folded in, into those of the same names.
+    """Load a ``.keras`` file's convolutions, their batch normalizations folded in, into those of the same names.
 
-    A convolution X or X_conv of the file is followed by a normalisation X_bn; ``model`` has X with a bias instead. With
+    A convolution X or X_conv of the file is followed by a normalization X_bn; ``model`` has X with a bias instead. With
     g = gamma / sqrt(variance + epsilon) the kernel becomes g K, and the bias beta - g mean (Jacob et al. 2018, section
     3.2). Layers that only the file has are left out.
 
@@ -168,7 +168,7 @@ def load_folded(model: keras.Model, path: pathlib.Path) -> None:
             continue
         norm = there.get(f"{layer.name.removesuffix('_conv')}_bn")
         if layer.name not in there or norm is None:
-            raise ValueError(f"{path} has no {layer.name} with a batch normalisation after it.")
+            raise ValueError(f"{path} has no {layer.name} with a batch normalization after it.")
         kernel = np.asarray(there[layer.name].kernel)
         if kernel.shape != tuple(layer.kernel.shape):
             raise ValueError(f"{path}: {layer.name} is {kernel.shape}, expected {tuple(layer.kernel.shape)}.")

@@ -1,4 +1,4 @@
-"""Objectives: what of a model is to be explained or maximised. ``model, run on a batch -> (N,) scores``.
+"""Objectives: what of a model is to be explained or maximized. ``model, run on a batch -> (N,) scores``.
 
 An objective is an expression tree, built by the functions below and by ``+ - *``. Its structure (which layers, which
 formula) decides the graph; its parameters (which channel, which class, which factor) are arrays that enter the graph as
@@ -37,9 +37,9 @@ def channel(layer: str, index: int | Sequence[int]) -> Objective:
 
 
 def neuron(layer: str, index: int | Sequence[int], position: tuple[int, int] | None = None) -> Objective:
-    """Activation of one unit: channel ``index`` at ``position`` (x, y) of the layer's map, its centre by default."""
+    """Activation of one unit: channel ``index`` at ``position`` (x, y) of the layer's map, its center by default."""
     if position is None:
-        return Objective(("neuron_centre", layer), (_indices(index),), f"{layer}:{shorten(index)} at the centre")
+        return Objective(("neuron_center", layer), (_indices(index),), f"{layer}:{shorten(index)} at the center")
     refuse_mask(position, "position")
     place = np.asarray(position)
     if place.shape != (2,) or place.dtype.kind not in "iu" or place.min() < 0 or place.max() > _LARGEST:

@@ -108,8 +108,8 @@ def _channel(tensor, own, name, limits):
     return _pick(_position_mean(tensor), own[0], name, limits)
 
 
-@_formula("neuron_centre", 1)
-def _neuron_centre(tensor, own, name, limits):
+@_formula("neuron_center", 1)
+def _neuron_center(tensor, own, name, limits):
     size = tf.shape(tensor)
     for _ in range(tensor.shape.rank - 2):  # each step takes the middle of what is now the first axis after the batch
         tensor = tf.gather(tensor, size[1] // 2, axis=1)

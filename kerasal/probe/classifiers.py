@@ -44,16 +44,16 @@ def accuracies(
 
 
 def _accuracy(kind: str, features: np.ndarray, codes: np.ndarray, split: Split, c: float, seed: int) -> float:
-    """Train on some images; return the mean over the classes of the share of their test images that is recognised.
+    """Train on some images; return the mean over the classes of the share of their test images that is recognized.
 
-    The features are centred on the training images and divided by one number, so that a training image's squared length
-    is 1 on average: so ``c`` means the same for every layer, and no direction is stretched.
+    The features are centered on the training images and divided by a constant, so that their mean squared length is 1:
+    ``c`` then means the same for every layer, and no direction is stretched.
     """
-    centred = features - features[split.train].mean(axis=0)
-    scale = np.sqrt(np.square(centred[split.train]).sum(axis=1).mean()) or 1.0
+    centered = features - features[split.train].mean(axis=0)
+    scale = np.sqrt(np.square(centered[split.train]).sum(axis=1).mean()) or 1.0
     # The weights lie in the span of the training images: what stands upright on it changes no decision.
-    basis = np.linalg.qr(centred[split.train].T)[0]
-    inside = centred @ basis / scale
+    basis = np.linalg.qr(centered[split.train].T)[0]
+    inside = centered @ basis / scale
     model = _make(kind, c, seed).fit(inside[split.train], codes[split.train])
     tested = codes[split.test]
     right = np.equal(model.predict(inside[split.test]), tested)

@@ -16,7 +16,7 @@ _MOST = 20_000  # images: their inner products take 3.2 GB
 
 
 def coordinates(read: Callable[[int], np.ndarray], rows: Sequence[int], length: int, what: str) -> np.ndarray:
-    """Return centred coordinates (N, min(d, N)), float64, of features that are read in blocks of images.
+    """Return centered coordinates (N, min(d, N)), float64, of features that are read in blocks of images.
 
     Args:
         read: number of a block -> its features, float32 (rows, d).

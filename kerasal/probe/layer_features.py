@@ -127,7 +127,7 @@ def randomized(model: keras.Model, *, seed: int = 0) -> keras.Model:
     """Return a copy of a model with random weights; the model stays as it is.
 
     Kernels are drawn from N(0, 2 / fan-in), under which a ReLU net passes signals on at the same strength (He et al.
-    2015, equation 10); biases are 0, and normalisations do nothing (scale and variance 1, shift and mean 0).
+    2015, equation 10); biases are 0, and normalizations do nothing (scale and variance 1, shift and mean 0).
 
     Args:
         model: a built functional or Sequential model.

@@ -50,9 +50,9 @@ def layer_probe(
 
     The images pass through the model once, whatever the number of layers. In each fold ``per_class`` images of every
     class, drawn at random, train the classifier, and all others test it; the folds are the same for all layers. A score
-    is the mean over the classes of the share of their test images that is recognised.
+    is the mean over the classes of the share of their test images that is recognized.
 
-    The features of an image are the layer's output. They are centred on the training images and divided by one number,
+    The features of an image are the layer's output. They are centered on the training images and divided by one number,
     so that their mean square is 1, which makes ``c`` comparable between layers; no feature is stretched. So only their
     inner products count, and layers of any length are probed exactly, in memory for the images' inner products (N, N)
     and one block of images.
@@ -66,13 +66,13 @@ def layer_probe(
         per_class: training images of each class; several numbers give several rows.
         folds: random draws.
         classifier: ``"svm"`` (one against all, squared hinge) or ``"softmax"`` (multinomial logistic regression), or
-            both; the squared norm of their weights is penalised.
+            both; the squared norm of their weights is penalized.
         c: weight of the classification errors against that penalty.
         pool: maps are averaged to at most ``pool`` × ``pool`` cells before they are kept (a map smaller than that is
             kept whole, and 1 is the mean); ``None`` keeps every value. What is over 2 GiB is kept on the disk until the
             probe is done, with a warning.
         preprocessing: the model's pixel convention, for files and uint8.
-        fit: cut pictures to the model's shape (``"crop"``, the centre), or ``"stretch"`` them.
+        fit: cut pictures to the model's shape (``"crop"``, the center), or ``"stretch"`` them.
         size: (height, width) for a model that takes any; 224 × 224 by default.
         cache: a folder in which the features are kept. A pass that was stopped goes on there; the same model, weights,
             layers and images need none. The features of anything else are never taken: the folder is searched by a

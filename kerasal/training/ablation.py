@@ -10,7 +10,7 @@ import pandas as pd
 
 from kerasal.training.classifier import accuracy, train
 from kerasal.training.results import write_table
-from kerasal.training.training_inputs import Labelled
+from kerasal.training.training_inputs import Labeled
 
 import keras
 
@@ -19,8 +19,8 @@ TABLE = "ablation.csv"
 
 def ablate(
     variants: Mapping[str, Callable[[], keras.Model]],
-    train_data: Labelled,
-    test_data: Labelled,
+    train_data: Labeled,
+    test_data: Labeled,
     output: str | os.PathLike,
     *,
     epochs: int,

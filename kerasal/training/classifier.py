@@ -21,7 +21,7 @@ from kerasal.training import results, run_folder
 from kerasal.training.classifier_run import Run, probabilities
 from kerasal.training.memory import check_memory
 from kerasal.training.replicas import Replicas
-from kerasal.training.training_inputs import Augmentation, Inputs, Labelled, inputs_of
+from kerasal.training.training_inputs import Augmentation, Inputs, Labeled, inputs_of
 
 import keras
 
@@ -45,8 +45,8 @@ class Training:
 
 def train(
     model: keras.Model,
-    train_data: Labelled | ClassImages,
-    test_data: Labelled | ClassImages,
+    train_data: Labeled | ClassImages,
+    test_data: Labeled | ClassImages,
     output: str | os.PathLike,
     *,
     epochs: int,
@@ -160,7 +160,7 @@ def train(
 
 def accuracy(
     model: keras.Model,
-    data: Labelled | ClassImages,
+    data: Labeled | ClassImages,
     preprocessing: str | conventions.Preprocessing | None = None,
 ) -> float:
     """Return the share of images whose top class is their label, dropout off; ``data`` as in ``train``."""

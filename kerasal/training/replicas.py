@@ -1,6 +1,6 @@
 """One net on several devices: a copy under a strategy's scope, a part of each batch, and the weights given back.
 
-Batch normalisation: each device normalises by its own part of the batch (``BatchNormalization(synchronized=True)`` by
+Batch normalization: each device normalizes by its own part of the batch (``BatchNormalization(synchronized=True)`` by
 all of it), and ``settle`` brings the moving averages of the devices together. Their means over devices after an epoch
 are what means after every step would have come to, because a moving average is linear.
 """

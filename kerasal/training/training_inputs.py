@@ -14,10 +14,10 @@ from kerasal.preprocessing import Preprocessing
 
 import tensorflow as tf
 
-Labelled = tuple[np.ndarray, np.ndarray]
+Labeled = tuple[np.ndarray, np.ndarray]
 
 
-def check_labeled(data: Labelled, what: str, image_shape: tuple[int | None, ...], classes: int) -> Labelled:
+def check_labeled(data: Labeled, what: str, image_shape: tuple[int | None, ...], classes: int) -> Labeled:
     """Return ``data`` as float32 images (N, H, W, C) and int32 labels (N,), or say what is wrong with ``what``.
 
     Raises:
@@ -115,7 +115,7 @@ class Augmentation:
 class Inputs:
     """Model inputs and labels of one part of the data, arrays or images with their convention; labels int32 (N,)."""
 
-    def __init__(self, source: Labelled | ClassImages, convention: Preprocessing | None):
+    def __init__(self, source: Labeled | ClassImages, convention: Preprocessing | None):
         self._source: Any = source
         self._convention = convention
         self.labels = source.labels if isinstance(source, ClassImages) else source[1]
@@ -154,7 +154,7 @@ class Inputs:
             yield batch.result()
 
 
-def inputs_of(data: Labelled | ClassImages, what: str, model, convention: Preprocessing | None) -> Inputs:
+def inputs_of(data: Labeled | ClassImages, what: str, model, convention: Preprocessing | None) -> Inputs:
     """Check ``data`` against what ``model`` takes and gives.
 
     Raises:

@@ -15,7 +15,7 @@ from kerasal.receptive_field import FeatureEvolution
 
 import keras
 
-# Blue and orange of Okabe & Ito's palette: told apart by colour-blind eyes too.
+# Blue and orange of Okabe & Ito's palette: told apart by color-blind eyes too.
 _TRAIN, _TEST = "#0072B2", "#D55E00"
 
 
@@ -86,7 +86,7 @@ def count_confusion(labels: np.ndarray, predicted: np.ndarray, names: Sequence[s
 
 
 def draw_confusion(counts: pd.DataFrame, title: str) -> Figure:
-    """Draw a table of ``count_confusion``: colours are shares of each row, numbers images; save with ``savefig``."""
+    """Draw a table of ``count_confusion``: colors are shares of each row, numbers images; save with ``savefig``."""
     classes = len(counts)
     side = min(4.0 + 0.45 * classes, 14.0)
     figure = Figure(figsize=(side + 1, side), dpi=120, layout="constrained")
@@ -101,8 +101,8 @@ def draw_confusion(counts: pd.DataFrame, title: str) -> Figure:
         axes.set_yticks(range(classes), counts.index)
     if classes <= _NUMBERED:
         for row, column in np.ndindex(values.shape):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(values[row, column]), ha="center", va="center", color=colour)
+            color = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(values[row, column]), ha="center", va="center", color=color)
     return figure
 
 

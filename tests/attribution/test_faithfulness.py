@@ -1,4 +1,4 @@
-"""Deletion, insertion, pointing and randomisation: closed forms on a linear model, and a model left as it was."""
+"""Deletion, insertion, pointing and randomization: closed forms on a linear model, and a model left as it was."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_pointing():
     assert faithfulness.pointing_game(maps, boxes, tolerance=1).tolist() == [True, True, True]
 
 
-def test_randomisation_goes_from_the_output_down_and_the_weights_come_back(make_model, batch):
+def test_randomization_goes_from_the_output_down_and_the_weights_come_back(make_model, batch):
     model = make_model("nested")
     before = [weight.numpy().copy() for weight in model.weights]
     found = faithfulness.cascading_randomization(model, batch, attribution.class_saliency)

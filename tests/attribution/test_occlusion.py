@@ -234,7 +234,7 @@ def test_progress_counts_every_window(monkeypatch, make_model, batch):
         ({"window": 2.5}, r"window is a whole number .* Received: 2\.5"),
         ({"stride": 0}, r"stride must be a positive integer, or None, got 0\."),
         ({"fill": np.zeros((4, 4))}, r"broadcasts to \(H, W, C\) = \(8, 8, 3\)\. Received: shape \(4, 4\)"),
-        ({"fill": "grey"}, r'"mean" or "blur"\. Received: \'grey\''),
+        ({"fill": "gray"}, r'"mean" or "blur"\. Received: \'gray\''),
         ({"fill": float("nan")}, "NaN or infinite"),
         ({"measure": "layer"}, r"go together: name a layer.*layer=None"),
         ({"layer": "conv1"}, r"go together.*measure='score', layer='conv1'"),

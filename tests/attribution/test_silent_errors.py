@@ -74,7 +74,7 @@ def test_the_logits_option_changes_nothing(make_model, batch):
 @pytest.mark.one_of_a_kind
 @pytest.mark.parametrize("name", attribution.list_methods())
 def test_small_gradients_are_drawn_black(name, make_model, batch):
-    """An absolute epsilon in the normalisation: the same net with its last kernel times 1e-8 has a blank picture."""
+    """An absolute epsilon in the normalization: the same net with its last kernel times 1e-8 has a blank picture."""
     model, faint = make_model("functional"), make_model("functional")
     for one, factor in ((model, 1), (faint, 1e-8)):
         kernel, bias = one.get_layer("predictions").get_weights()

@@ -35,12 +35,12 @@ def test_of_two_outputs_the_one_that_is_named(method, shared_model, batch):
 
 @pytest.mark.one_of_a_kind
 def test_one_channel_with_and_without_its_axis(method, shared_model, batch):
-    grey = batch[..., :1]
-    maps = method(shared_model("functional", shape=(8, 8, 1)), grey, [0, 1, 2])
+    gray = batch[..., :1]
+    maps = method(shared_model("functional", shape=(8, 8, 1)), gray, [0, 1, 2])
     assert np.isfinite(maps).all()
     assert np.abs(maps).max() > 0
-    np.testing.assert_array_equal(method(shared_model("functional", shape=(8, 8, 1)), grey[..., 0], [0, 1, 2]), maps)
-    nested = method(shared_model("nested", shape=(8, 8, 1)), grey, [0, 1, 2])
+    np.testing.assert_array_equal(method(shared_model("functional", shape=(8, 8, 1)), gray[..., 0], [0, 1, 2]), maps)
+    nested = method(shared_model("nested", shape=(8, 8, 1)), gray, [0, 1, 2])
     np.testing.assert_allclose(nested, maps, rtol=1e-5, atol=1e-7)
 
 

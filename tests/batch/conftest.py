@@ -16,11 +16,11 @@ def model_file(make_model, tmp_path):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Ten images in two folders: two of one name, a grey one, an animation, and three that cannot be read."""
+    """Ten images in two folders: two of one name, a gray one, an animation, and three that cannot be read."""
     random, folder = np.random.default_rng(0), tmp_path / "photos"
     for name in ("a/1.png", "a/2.png", "b/1.png", "b/3.jpg", "b/4.webp"):
         images.write(folder / name, random.integers(0, 255, (12, 17, 3), np.uint8))
-    images.write(folder / "grey.png", random.integers(0, 255, (9, 9), np.uint8))
+    images.write(folder / "gray.png", random.integers(0, 255, (9, 9), np.uint8))
     first, second = (Image.fromarray(random.integers(0, 255, (10, 10), np.uint8)) for _ in range(2))
     first.save(folder / "moving.gif", save_all=True, append_images=[second])
     (folder / "a" / "cut.png").write_bytes((folder / "a" / "1.png").read_bytes()[:200])

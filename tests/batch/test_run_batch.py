@@ -12,7 +12,7 @@ from kerasal.batch import shard as shard_work
 
 pytestmark = pytest.mark.slow  # whole batches
 
-GOOD = ["a/1.png", "a/2.png", "b/1.png", "b/3.jpg", "b/4.webp", "grey.png", "moving.gif"]
+GOOD = ["a/1.png", "a/2.png", "b/1.png", "b/3.jpg", "b/4.webp", "gray.png", "moving.gif"]
 BAD = ["a/cut.png", "b/empty.jpg", "b/text.jpg"]
 
 
@@ -182,7 +182,7 @@ def test_a_kill_in_the_first_moment_leaves_a_folder_that_can_be_used(run, tmp_pa
 
 
 def test_a_folder_with_something_else_is_refused(run, tmp_path, photos):
-    with pytest.raises(ValueError, match=r"holds something else .*\(a, b, grey.png, …\)"):
+    with pytest.raises(ValueError, match=r"holds something else .*\(a, b, gray.png, …\)"):
         run(out="photos")
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="is a file"):
@@ -236,7 +236,7 @@ def test_an_image_that_the_method_fails_on_costs_the_others_nothing(run, monkeyp
     monkeypatch.setattr(shard_work, "try_once", lambda *_: None)
     found = run()
     assert sorted(pd.read_parquet(tmp_path / "out" / "shards")["image"]) == GOOD[:5]
-    assert sorted(letter["image"] for letter in found.dead_letters) == sorted([*BAD, *GOOD[5:]])  # and the grey ones
+    assert sorted(letter["image"] for letter in found.dead_letters) == sorted([*BAD, *GOOD[5:]])  # and the gray ones
 
 
 def test_a_model_in_memory_is_refused(run, shared_model):

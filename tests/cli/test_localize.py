@@ -13,20 +13,20 @@ from kerasal.row_journal import journal_path
 import keras
 
 BOXES = {"red": (6, 4, 26, 24), "blue": (30, 20, 44, 30)}
-COLOURS_OF_MODEL = ("red", "green", "blue")
-COLOURS = {"red": (230, 30, 30), "blue": (30, 30, 230)}
+COLORS_OF_MODEL = ("red", "green", "blue")
+COLORS = {"red": (230, 30, 30), "blue": (30, 30, 230)}
 
 
 @pytest.fixture
 def model_file(tmp_path):
-    """A classifier of colours: red, green, blue."""
+    """A classifier of colors: red, green, blue."""
     image = keras.Input((32, 32, 3))
-    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="colours")(image)
+    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="colors")(image)
     model = keras.Model(image, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(x)))
     kernel = np.full((3, 3, 3, 3), -0.1, np.float32)
     for channel in range(3):
         kernel[:, :, channel, channel] = 0.2
-    model.get_layer("colours").set_weights([kernel, np.full(3, -0.5, np.float32)])
+    model.get_layer("colors").set_weights([kernel, np.full(3, -0.5, np.float32)])
     model.save(tmp_path / "net.keras")
     (tmp_path / "names.txt").write_text("red\ngreen\nblue\n")
     return tmp_path / "net.keras"
@@ -40,7 +40,7 @@ def photos(tmp_path):
     for number, name in enumerate(("red", "blue", "red")):
         pixels = random.normal(110, 5, (40, 50, 3))
         x_min, y_min, x_max, y_max = BOXES[name]
-        pixels[y_min:y_max, x_min:x_max] = COLOURS[name] + random.normal(0, 5, (y_max - y_min, x_max - x_min, 3))
+        pixels[y_min:y_max, x_min:x_max] = COLORS[name] + random.normal(0, 5, (y_max - y_min, x_max - x_min, 3))
         images.write(folder / f"p{number}.png", np.clip(pixels, 0, 255).astype(np.uint8))
         rows.append(f"p{number},{name},{x_min},{y_min},{x_max},{y_max}")
     (tmp_path / "boxes.csv").write_text("\n".join(rows) + "\n")
@@ -58,8 +58,8 @@ def test_localize_writes_a_row_a_class(cli, model_file, photos):
     assert "map of class 2 is 0 everywhere" in error  # nothing is blue
     picture = images.read("p0-boxes.png")
     assert picture.shape[1] > 5 * 190
-    for colour in ((0, 0, 255), (0, 255, 255), (255, 40, 40)):  # seeds and the box, drawn over the photograph
-        assert (np.abs(picture.astype(int) - colour).max(axis=2) < 90).any(), colour
+    for color in ((0, 0, 255), (0, 255, 255), (255, 40, 40)):  # seeds and the box, drawn over the photograph
+        assert (np.abs(picture.astype(int) - color).max(axis=2) < 90).any(), color
 
 
 def test_score_writes_errors_and_overlaps(cli, model_file, photos, tmp_path):
@@ -67,7 +67,7 @@ def test_score_writes_errors_and_overlaps(cli, model_file, photos, tmp_path):
         "localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", "--top", 2, *_how(model_file)
     )
     assert code == 0, error
-    assert "top-1 localisation error" in out
+    assert "top-1 localization error" in out
     table = pd.read_csv("out.csv", index_col="image")
     assert table.index.tolist() == ["p0", "p1", "p2"]
     assert (table["iou"] > 0.6).all()
@@ -107,7 +107,7 @@ def test_rows_of_other_weights_are_not_taken_over(cli, model_file, photos, tmp_p
     facts = {
         "model_file": "net.keras",
         "task": "classification",
-        "labels": list(COLOURS_OF_MODEL),
+        "labels": list(COLORS_OF_MODEL),
         "preprocessing": "unit",
     }
     (run / "run.json").write_text(json.dumps(facts))
@@ -125,8 +125,8 @@ def test_rows_of_other_weights_are_not_taken_over(cli, model_file, photos, tmp_p
     monkeypatch.setattr(folder_evaluation, "_row", interrupted)
     assert cli(*arguments, "-o", "out.csv")[0] == 130
     monkeypatch.setattr(folder_evaluation, "_row", original)
-    kernel, bias = model.get_layer("colours").get_weights()
-    model.get_layer("colours").set_weights([kernel[..., [1, 0, 2]], bias])  # red is called green
+    kernel, bias = model.get_layer("colors").get_weights()
+    model.get_layer("colors").set_weights([kernel[..., [1, 0, 2]], bias])  # red is called green
     model.save(run / "net.keras")
     code, _, error = cli(*arguments, "-o", "out.csv")
     assert code == 0 and "taken over" not in error and "Starting anew" in error
@@ -169,7 +169,7 @@ def test_a_torn_journal_loses_no_further_row(cli, model_file, photos, tmp_path, 
     assert done == ["p0.png", "p1.png", "p2.png"]
 
 
-def test_a_class_that_is_guessed_is_localised_once(cli, model_file, photos, tmp_path, monkeypatch):
+def test_a_class_that_is_guessed_is_localized_once(cli, model_file, photos, tmp_path, monkeypatch):
     asked, original = [], localization.localize
 
     def localize(*args, **options):

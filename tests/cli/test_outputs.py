@@ -103,7 +103,7 @@ def test_beside_the_inputs_one_may_write(cli, place, line, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["run/net.keras", "run"])
-def test_a_training_does_not_replace_its_start(cli, place, coloured_squares, model):
+def test_a_training_does_not_replace_its_start(cli, place, colored_squares, model):
     import keras
 
     keras.utils.set_random_seed(0)
@@ -112,7 +112,7 @@ def test_a_training_does_not_replace_its_start(cli, place, coloured_squares, mod
     (place / "run" / "run.json").write_text(
         '{"model_file": "net.keras", "task": "classification", "labels": ["a", "b"]}'
     )
-    coloured_squares(place / "squares", ["a", "b"], 3, (8, 8), (slice(2, 4), slice(2, 4)))
+    colored_squares(place / "squares", ["a", "b"], 3, (8, 8), (slice(2, 4), slice(2, 4)))
     before = (place / "run" / "net.keras").read_bytes()
     arguments = ("train", model, "--data", place / "squares", "-p", "unit", "--epochs", 1, "-q")
     code, _, error = cli(*arguments, "-o", "run", "--fresh")

@@ -150,16 +150,16 @@ def test_help_loads_no_tensorflow():
 
 
 @pytest.fixture(scope="module")
-def photographs(coloured_squares, tmp_path_factory):
-    folder, colours = tmp_path_factory.mktemp("photographs"), ("red", "green", "blue")
-    return coloured_squares(folder, colours, 12, (24, 30), np.s_[6:18, 8:22])
+def photographs(colored_squares, tmp_path_factory):
+    folder, colors = tmp_path_factory.mktemp("photographs"), ("red", "green", "blue")
+    return colored_squares(folder, colors, 12, (24, 30), np.s_[6:18, 8:22])
 
 
 SMALL_NET = ("--net-option", "stride=1", "--net-option", "input_shape=(20,20,3)")
 
 
 def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_path, monkeypatch):
-    """From photographs to a net of the zoo, and from its folder to attribution, maximisation and further training."""
+    """From photographs to a net of the zoo, and from its folder to attribution, maximization and further training."""
     from kerasal.cli.opening import open_model
 
     (photographs / "red" / "notes.txt").write_text("no image")

@@ -12,7 +12,7 @@ SHAPE = (8, 8, 3)
 
 
 def make(folder, **counts):
-    """Write one grey level an image; classes and images are told apart by it."""
+    """Write one gray level an image; classes and images are told apart by it."""
     for label, (name, count) in enumerate(counts.items()):
         for number in range(count):
             picture = np.full((10, 12, 3), 40 * label + number, np.uint8)
@@ -59,7 +59,7 @@ def test_class_means(folder):
         np.testing.assert_allclose(mean, np.mean(levels), rtol=1e-6)
 
 
-def test_grey_and_cut_or_stretched(tmp_path):
+def test_gray_and_cut_or_stretched(tmp_path):
     picture = np.zeros((8, 16, 3), np.uint8)
     picture[:, :4] = 255
     for name in ("a", "b"):
@@ -190,8 +190,8 @@ def test_a_digest_tells_data_apart(folder):
         ("wnid,name\nant,fourmi géante\n".encode("latin1"), r"classes\.csv cannot be read as a table"),
     ],
 )
-def test_a_list_of_classes_with_mistakes_is_refused(text, message, coloured_squares, tmp_path):
-    folder = coloured_squares(tmp_path / "data", ["ant", "cat"], 2, (8, 8), np.s_[:2, :2])
+def test_a_list_of_classes_with_mistakes_is_refused(text, message, colored_squares, tmp_path):
+    folder = colored_squares(tmp_path / "data", ["ant", "cat"], 2, (8, 8), np.s_[:2, :2])
     (folder / "classes.csv").write_bytes(text)
     with pytest.raises(ValueError, match=message):
         class_files(folder)

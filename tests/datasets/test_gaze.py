@@ -156,7 +156,7 @@ def test_bad_arguments(arguments, message):
         GazeDataset(**arguments)
 
 
-def test_the_description_tells_a_centre_bias_from_none():
+def test_the_description_tells_a_center_bias_from_none():
     def described(spread):
         random = np.random.default_rng(3)
         at = [np.clip(random.normal(0.5, spread, (200, 2)), 0, 0.99) * (64, 48) for _ in range(5)]

@@ -78,7 +78,7 @@ def test_incomplete_batches_can_be_left_out(data):
         data.to_tf_data(SIZE, MAP, batch=11, drop_remainder=True)
 
 
-def test_the_centred_part_of_image_and_map():
+def test_the_centered_part_of_image_and_map():
     image = np.zeros((20, 40, 3), np.uint8)
     image[:, 10:30] = 200
     data = GazeDataset([image], [np.array([[10.5, 3], [29.5, 19], [5, 5]])])

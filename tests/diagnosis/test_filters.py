@@ -139,7 +139,7 @@ def test_files_are_read_and_unreadable_ones_told(tmp_path):
     assert [name.endswith("torn.png") for name in table.attrs["skipped"]] == [True]
 
 
-def test_the_picture_shows_the_colours_of_the_weights():
+def test_the_picture_shows_the_colors_of_the_weights():
     kernels = np.zeros((4, 4, 3, 3))
     kernels[:2, :, 0, 0] = 1  # red above
     kernels[..., 1] = -0.1

@@ -66,8 +66,8 @@ def test_a_number_of_ours_stands_in_its_source(what, theirs, ours, made_by):
     ("page", "first", "source"),
     [
         ("coursework.md", "plain net", "notebooks/coursework.ipynb"),
-        ("coursework.md", "with batch normalisation", "notebooks/coursework.ipynb"),
-        ("coursework.md", "centre Gaussian", "notebooks/coursework.ipynb"),
+        ("coursework.md", "with batch normalization", "notebooks/coursework.ipynb"),
+        ("coursework.md", "center Gaussian", "notebooks/coursework.ipynb"),
         ("coursework.md", "mean map", "notebooks/coursework.ipynb"),
         ("methods.md", "random order", "notebooks/attribution.ipynb"),
         ("methods.md", "`class_saliency`", "notebooks/attribution.ipynb"),

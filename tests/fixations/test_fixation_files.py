@@ -9,7 +9,7 @@ from kerasal.fixations.fixation_files import list_fixations, read_fixations
 from kerasal.fixations.map_files import list_maps, map_shape, read_map
 
 POINTS = np.array([[3.0, 2.0], [5.0, 1.0]])
-GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
+GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_matlab_files_count_from_one(tmp_path):
     gaze = np.array([{"fixations": POINTS[:1] + 1}, {"fixations": POINTS[1:] + 1}], dtype=object)
     scipy.io.savemat(tmp_path / "salicon.mat", {"gaze": gaze, "image": "COCO_1"})
     np.testing.assert_array_equal(read_fixations(tmp_path / "salicon.mat"), POINTS)
-    scipy.io.savemat(tmp_path / "map.mat", {"fixLocs": (GREY > 45).astype(float)})
-    np.testing.assert_array_equal(read_fixations(tmp_path / "map.mat"), GREY > 45)
+    scipy.io.savemat(tmp_path / "map.mat", {"fixLocs": (GRAY > 45).astype(float)})
+    np.testing.assert_array_equal(read_fixations(tmp_path / "map.mat"), GRAY > 45)
     scipy.io.savemat(tmp_path / "plain.mat", {"fixations": POINTS + 1})
     np.testing.assert_array_equal(list_fixations(tmp_path / "plain.mat")["plain"](), POINTS)
 
@@ -64,16 +64,16 @@ def test_osie_mat(tmp_path):
 
 
 def test_maps_of_every_kind(tmp_path):
-    Image.fromarray(GREY).save(tmp_path / "grey.png")
-    Image.fromarray(GREY.astype(np.uint16) * 1000).save(tmp_path / "deep.png")
-    Image.fromarray(np.repeat(GREY[..., None], 3, axis=2)).save(tmp_path / "colour.png")
-    Image.fromarray(np.repeat(np.repeat(GREY, 8, 0), 8, 1)).save(tmp_path / "lossy.jpg", quality=95)
-    np.save(tmp_path / "array.npy", GREY / 7)
-    np.testing.assert_array_equal(read_map(tmp_path / "grey.png"), GREY)
-    np.testing.assert_array_equal(read_map(tmp_path / "deep.png"), GREY.astype(int) * 1000)
-    np.testing.assert_array_equal(read_map(tmp_path / "colour.png"), GREY)
-    np.testing.assert_array_equal(read_map(tmp_path / "array.npy"), GREY / 7)
-    assert np.abs(read_map(tmp_path / "lossy.jpg")[::8, ::8].astype(int) - GREY).max() < 6
+    Image.fromarray(GRAY).save(tmp_path / "gray.png")
+    Image.fromarray(GRAY.astype(np.uint16) * 1000).save(tmp_path / "deep.png")
+    Image.fromarray(np.repeat(GRAY[..., None], 3, axis=2)).save(tmp_path / "color.png")
+    Image.fromarray(np.repeat(np.repeat(GRAY, 8, 0), 8, 1)).save(tmp_path / "lossy.jpg", quality=95)
+    np.save(tmp_path / "array.npy", GRAY / 7)
+    np.testing.assert_array_equal(read_map(tmp_path / "gray.png"), GRAY)
+    np.testing.assert_array_equal(read_map(tmp_path / "deep.png"), GRAY.astype(int) * 1000)
+    np.testing.assert_array_equal(read_map(tmp_path / "color.png"), GRAY)
+    np.testing.assert_array_equal(read_map(tmp_path / "array.npy"), GRAY / 7)
+    assert np.abs(read_map(tmp_path / "lossy.jpg")[::8, ::8].astype(int) - GRAY).max() < 6
     assert {map_shape(path) for name, path in list_maps(tmp_path).items() if name != "lossy"} == {(6, 8)}
 
 

@@ -32,10 +32,10 @@ def test_the_mean_map_is_found_out(spots):
     assert any("only the mean map" in finding or "mostly the mean map" in finding for finding in found.findings)
 
 
-def test_the_centre_is_found_out(spots):
+def test_the_center_is_found_out(spots):
     found = gaze.diagnose(gaze.Predictor(blind_net(center_map((12, 12)))), spots)
     assert found.table["center"].mean() > 0.99
-    assert any("too much at the centre" in finding for finding in found.findings)
+    assert any("too much at the center" in finding for finding in found.findings)
 
 
 def test_a_constant_prediction_is_found_out(spots):

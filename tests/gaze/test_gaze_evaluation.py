@@ -19,8 +19,8 @@ def test_every_number_is_that_of_the_metrics_alone(table, seeing, spots):
     assert row["nss"] == pytest.approx(metrics.nss(shown, fixations))
     assert row["auc_judd"] == pytest.approx(metrics.auc_judd(shown, fixations))
     assert row["cc"] == pytest.approx(metrics.cc(shown, np.asarray(spots.density(i))))
-    centre = metrics.center_map(shown.shape)
-    assert row["center_nss"] == pytest.approx(metrics.nss(centre, fixations))
+    center = metrics.center_map(shown.shape)
+    assert row["center_nss"] == pytest.approx(metrics.nss(center, fixations))
 
 
 def test_the_courseworks_numbers_are_those_of_its_script_on_640_x_480(table, seeing, spots):
@@ -32,9 +32,9 @@ def test_the_courseworks_numbers_are_those_of_its_script_on_640_x_480(table, see
     wanted = metrics.coursework_scores(raw, fixations, fixations)  # the pool changes the shuffled AUC only
     assert table.iloc[i]["coursework_cc"] == pytest.approx(wanted["cc"])
     assert table.iloc[i]["coursework_auc_borji"] == pytest.approx(wanted["auc_borji"])
-    centre = metrics.center_map((480, 640))
-    centre = metrics.coursework_scores(centre / centre.max(), fixations, fixations)
-    assert table.iloc[i]["center_coursework_cc"] == pytest.approx(centre["cc"])
+    center = metrics.center_map((480, 640))
+    center = metrics.coursework_scores(center / center.max(), fixations, fixations)
+    assert table.iloc[i]["center_coursework_cc"] == pytest.approx(center["cc"])
 
 
 def test_a_net_that_sees_beats_both_baselines(table):

@@ -43,8 +43,8 @@ def test_filters_are_on_one_scale():
     kernel[:, :, 0, 2] = 1.0
     net.layers[0].set_weights([kernel])
     sheet = gaze.filters(net, tile=20)
-    colours = {tuple(colour) for colour in sheet.reshape(-1, 3)}
-    assert {(255, 255, 255), (0, 0, 0), (255, 128, 128)} <= colours
-    assert (128, 128, 255) in {tuple(colour) for colour in gaze.filters(net, bgr=True, tile=20).reshape(-1, 3)}
+    colors = {tuple(color) for color in sheet.reshape(-1, 3)}
+    assert {(255, 255, 255), (0, 0, 0), (255, 128, 128)} <= colors
+    assert (128, 128, 255) in {tuple(color) for color in gaze.filters(net, bgr=True, tile=20).reshape(-1, 3)}
     with pytest.raises(ValueError, match="no convolution with three input channels"):
         gaze.filters(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(3, 2)]))

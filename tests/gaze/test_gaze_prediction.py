@@ -33,7 +33,7 @@ def test_predict_reads_files_and_names_bad_ones(tmp_path):
 
 
 def test_it_finds_what_stands_out():
-    """People look at the one red disc; the centre alone would miss it."""
+    """People look at the one red disc; the center alone would miss it."""
     image = np.full((240, 320, 3), 128, np.uint8)
     rows, columns = np.mgrid[:240, :320]
     image[(rows - 60) ** 2 + (columns - 250) ** 2 < 18**2] = (220, 30, 30)

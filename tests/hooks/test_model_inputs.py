@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 
-def _grey():
+def _gray():
     inputs = keras.Input((6, 6, 1))
     tensor = keras.layers.Conv2D(2, 3, activation="relu", name="conv")(inputs)
     return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(tensor)))
@@ -27,7 +27,7 @@ def _two_in_two_out():
 
 
 def test_one_channel_images_in_every_spelling():
-    model = _grey()
+    model = _gray()
     images = np.random.default_rng(0).integers(0, 255, (2, 6, 6, 1), dtype=np.uint8)
     expected = attribution.class_saliency(model, images.astype(np.float32), [0, 1])
     for given in (images, images[..., 0], tf.constant(images), images.astype(np.float64), list(images)):
@@ -114,7 +114,7 @@ def test_an_overflow_says_at_which_image():
 )
 def test_bad_inputs_say_what_is_expected(inputs, error, says):
     with pytest.raises(error, match=says):
-        attribution.class_saliency(_grey(), inputs)
+        attribution.class_saliency(_gray(), inputs)
 
 
 def test_models_that_cannot_be_explained():
@@ -125,7 +125,7 @@ def test_models_that_cannot_be_explained():
     model = keras.Model(tokens, keras.layers.Dense(1)(keras.layers.Flatten()(keras.layers.Embedding(5, 2)(tokens))))
     with pytest.raises(ValueError, match="whole numbers"):
         attribution.class_saliency(model, np.zeros((1, 3)))
-    model = _grey()
+    model = _gray()
     with pytest.raises(ValueError, match="does not depend"):
         attribution.class_saliency(
             model, np.zeros((1, 6, 6, 1)), lambda output: tf.cast(tf.argmax(output, axis=1), tf.float32)
@@ -133,7 +133,7 @@ def test_models_that_cannot_be_explained():
 
 
 def test_wrong_options():
-    model = _grey()
+    model = _gray()
     image = np.zeros((1, 6, 6, 1))
     with pytest.raises(TypeError, match="Did you mean channel_reduction"):
         attribution.class_saliency(model, image, chanel_reduction="norm")
@@ -157,9 +157,9 @@ def test_wrong_options():
 def test_a_target_function_of_the_wrong_shape(wrong):
     for images in (1, 3):  # as many images as classes would fit by chance
         with pytest.raises(ValueError, match=r"one score an image, shape \(N,\)"):
-            attribution.class_saliency(_grey(), np.zeros((images, 6, 6, 1)), wrong)
+            attribution.class_saliency(_gray(), np.zeros((images, 6, 6, 1)), wrong)
     with pytest.raises(TypeError, match="returned None"):
-        attribution.class_saliency(_grey(), np.zeros((1, 6, 6, 1)), lambda o: None)
+        attribution.class_saliency(_gray(), np.zeros((1, 6, 6, 1)), lambda o: None)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_target_function_of_the_wrong_shape(wrong):
 )
 def test_options_of_another_type(method, wrong, says):
     with pytest.raises(TypeError, match=says):
-        getattr(attribution, method)(_grey(), np.zeros((1, 6, 6, 1)), 0, **wrong)
+        getattr(attribution, method)(_gray(), np.zeros((1, 6, 6, 1)), 0, **wrong)
 
 
 def test_feature_maps_at_any_depth(make_model, batch):

@@ -1,4 +1,4 @@
-"""Pictures of maps: visible whatever the scale, right in their colours, labelled."""
+"""Pictures of maps: visible whatever the scale, right in their colors, labeled."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_a_map_looks_the_same_at_any_scale(scale):
     np.testing.assert_array_equal(images.overlay(base, RAMP * scale), images.overlay(base, RAMP))
 
 
-def test_colours():
+def test_colors():
     unsigned = images.heatmap(RAMP).astype(int).sum(axis=2)
     assert (np.diff(unsigned.ravel()) >= 0).all()
     assert images.heatmap(RAMP)[0, 0].tolist() == [0, 0, 0]
@@ -84,13 +84,13 @@ def test_a_grid_holds_every_picture_and_its_label():
     assert plain.dtype == np.uint8
     for i in range(5):
         assert (plain == 40 * i).all(axis=2).sum() >= 50 * 50
-    labelled = images.grid(
+    labeled = images.grid(
         tiles, list("abcde"), columns=3, tile=50, title="Title", note="note", row_labels=["one", "two"]
     )
-    assert labelled.shape[0] > plain.shape[0]
-    assert labelled.shape[1] > plain.shape[1]
+    assert labeled.shape[0] > plain.shape[0]
+    assert labeled.shape[1] > plain.shape[1]
     other = images.grid(tiles, list("abcdx"), columns=3, tile=50, title="Title", note="note", row_labels=["one", "two"])
-    assert (labelled != other).any()
+    assert (labeled != other).any()
 
 
 def test_pixels_stay_pixels_when_a_tiny_picture_is_enlarged():

@@ -1,4 +1,4 @@
-"""Image files as people have them: rotated, transparent, grey, CMYK, broken, lying about their size."""
+"""Image files as people have them: rotated, transparent, gray, CMYK, broken, lying about their size."""
 
 import struct
 import zlib
@@ -39,12 +39,12 @@ def test_transparency_is_laid_on_white(tmp_path):
     assert images.read(tmp_path / "a.png")[0, :, 0].tolist() == [255, 0, 204]
 
 
-def test_grey_palette_bits_and_sixteen_bits(tmp_path):
-    grey = np.uint8([[0, 100, 255]])
-    Image.fromarray(grey).save(tmp_path / "grey.png")
-    Image.fromarray(grey).convert("P").save(tmp_path / "palette.png")
-    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
-    for name in ("grey", "palette", "sixteen"):
+def test_gray_palette_bits_and_sixteen_bits(tmp_path):
+    gray = np.uint8([[0, 100, 255]])
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    Image.fromarray(gray).convert("P").save(tmp_path / "palette.png")
+    Image.fromarray(gray.astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
+    for name in ("gray", "palette", "sixteen"):
         read = images.read(tmp_path / f"{name}.png")
         assert read.shape == (1, 3, 3)
         assert read[0, :, 1].tolist() == [0, 100, 255], name

@@ -53,7 +53,7 @@ def test_seeds_of_a_map_of_mostly_zeros_are_never_empty():
     ],
     ids=str,
 )
-def test_a_coloured_square_is_found(options):
+def test_a_colored_square_is_found(options):
     image, saliency = _scene()
     mask = localization.graphcut(image, saliency, **options)
     assert mask.dtype == bool
@@ -72,7 +72,7 @@ def test_the_largest_part_alone_is_the_object():
 
 def test_clamped_seeds_stay_and_free_ones_may_change():
     image, saliency = _scene()
-    saliency[60:63, 3:6] = 2.0  # a grain on the background, which its colour gives away
+    saliency[60:63, 3:6] = 2.0  # a grain on the background, which its color gives away
     free = localization.graphcut(image, saliency)
     kept = localization.segment(image, saliency, clamp=True)
     assert not free[61, 4]
@@ -80,14 +80,14 @@ def test_clamped_seeds_stay_and_free_ones_may_change():
 
 
 def _one_gaussian(mean, deviation):
-    """A colour model in OpenCV's layout: one grey Gaussian, four of no weight."""
+    """A color model in OpenCV's layout: one gray Gaussian, four of no weight."""
     model = np.zeros(65)
     model[0], model[5:8], model[20:29] = 1, mean, (deviation**2 * np.eye(3)).ravel()
     return model
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_both_solvers_cut_alike_where_colours_are_all(number):
+def test_both_solvers_cut_alike_where_colors_are_all(number):
     """OpenCV's minimum cut and SciPy's maximum flow of the energy in the docstring: an oracle for each other."""
     noise = np.random.default_rng(number).integers(0, 255, (60, 70, 3)).astype(np.float32)
     image = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
@@ -97,7 +97,7 @@ def test_both_solvers_cut_alike_where_colours_are_all(number):
     one, other = cut_by_color(image, inner, outer, free), cut_by_evidence(image, evidence)
     assert 0.02 < one.mean() < 0.98
     assert (one != other).mean() < 0.001
-    assert (one != (evidence > 0)).mean() > 0.01  # neighbours did change something
+    assert (one != (evidence > 0)).mean() > 0.01  # neighbors did change something
 
 
 def test_log_density_is_the_mixture_formula():
@@ -114,7 +114,7 @@ def test_log_density_is_the_mixture_formula():
 
 
 def test_the_prior_bends_the_cut_to_the_map():
-    """On an image of noise colours say nothing: with a strong prior the mask is where the map exceeds its level."""
+    """On an image of noise colors say nothing: with a strong prior the mask is where the map exceeds its level."""
     image = RANDOM.integers(0, 255, (48, 48, 3)).astype(np.uint8)
     y, x = np.mgrid[:48, :48]
     saliency = np.exp(-((x - 20) ** 2 + (y - 26) ** 2) / 200.0)
@@ -176,7 +176,7 @@ def test_bad_maps_and_images_are_refused():
         localization.graphcut(image, saliency, components=6)
 
 
-def test_one_colour_is_no_obstacle_to_the_prior():
+def test_one_color_is_no_obstacle_to_the_prior():
     _, saliency = _scene()
     mask = localization.graphcut(np.full((64, 72, 3), 90, np.uint8), saliency, prior=20.0)
     assert mask[26, 33]

@@ -10,22 +10,22 @@ import keras
 
 @pytest.fixture(scope="module")
 def net():
-    """A classifier of colours whose score is a mean over positions: red, green and blue things."""
+    """A classifier of colors whose score is a mean over positions: red, green and blue things."""
     image = keras.Input((32, 32, 3))
-    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="colours")(image)
+    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="colors")(image)
     x = keras.layers.GlobalAveragePooling2D()(x)
     model = keras.Model(image, keras.layers.Softmax()(x))
     kernel = np.zeros((3, 3, 3, 3), np.float32)
     for channel in range(3):
         kernel[:, :, :, channel] = -0.1
         kernel[:, :, channel, channel] = 0.2
-    model.get_layer("colours").set_weights([kernel, np.full(3, -0.5, np.float32)])
+    model.get_layer("colors").set_weights([kernel, np.full(3, -0.5, np.float32)])
     return model
 
 
 @pytest.fixture(scope="module")
 def photo():
-    """A red square and a smaller blue one on grey, twice as large as the model's input, and wider."""
+    """A red square and a smaller blue one on gray, twice as large as the model's input, and wider."""
     pixels = np.full((64, 96, 3), 110.0)
     pixels[10:40, 12:48] = (230, 30, 30)
     pixels[44:60, 66:90] = (30, 30, 230)

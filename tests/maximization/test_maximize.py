@@ -157,8 +157,8 @@ def test_pictures_are_visible_and_uint8(make_model):
         assert found.images.shape == (1, 8, 8, 3)
         assert found.images.std() > 10
     pixels = kerasal.preprocessing.get("caffe").invert(found.raw)
-    centred = (pixels - pixels.mean((1, 2), keepdims=True))[0]
-    assert np.corrcoef(centred.ravel(), found.images[0].ravel())[0, 1] > 0.95
+    centered = (pixels - pixels.mean((1, 2), keepdims=True))[0]
+    assert np.corrcoef(centered.ravel(), found.images[0].ravel())[0, 1] > 0.95
 
 
 def test_total_variation_makes_smoother_images(make_model):
@@ -241,7 +241,7 @@ def test_the_result_says_in_a_line_what_it_is(linear):
 
 
 def test_regularizers_mean_the_same_for_every_parameterization(linear):
-    """An L2 penalty in grey levels holds the class model at w / 2λ however the image is made."""
+    """An L2 penalty in gray levels holds the class model at w / 2λ however the image is made."""
     model, weights = linear
     found = kerasal.maximize(
         model,

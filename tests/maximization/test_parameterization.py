@@ -31,7 +31,7 @@ def test_a_spectrum_turns_back_into_its_image(shape, name):
     np.testing.assert_allclose(fourier.images(tf.constant(fourier.start(wanted))), wanted, atol=0.01)
 
 
-def test_noise_has_the_size_the_spectrum_and_the_colours_of_photographs():
+def test_noise_has_the_size_the_spectrum_and_the_colors_of_photographs():
     fourier = Fourier((64, 48, 3))
     random = np.random.default_rng(0)
     levels = fourier.images(tf.constant(np.stack([fourier.noise(random) for _ in range(200)]))).numpy()
@@ -46,7 +46,7 @@ def test_noise_has_the_size_the_spectrum_and_the_colours_of_photographs():
     np.testing.assert_allclose(other.images(noise)[..., ::-1], fourier.images(noise), rtol=1e-4, atol=1e-5)
 
 
-def test_the_colours_are_those_of_real_photographs(data_folder):
+def test_the_colors_are_those_of_real_photographs(data_folder):
     paths = sorted((data_folder / "imagenet1000" / "images").iterdir())[::5]
     pixels = [images.read(path).reshape(-1, 3) / 255 for path in paths]
     mean = np.mean([one.mean(axis=0) for one in pixels], axis=0)
@@ -106,7 +106,7 @@ def test_an_earlier_result_goes_on(linear):
     np.testing.assert_allclose(rest.raw, whole.raw, atol=2e-3)
 
 
-def test_grey_images_and_images_without_a_channel_axis():
+def test_gray_images_and_images_without_a_channel_axis():
     for shape in ((6, 5, 1), (6, 5)):
         model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(2)])
         found = kerasal.maximize(model, 0, preset="olah", steps=3, preprocessing="unit")

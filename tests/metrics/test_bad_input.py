@@ -135,7 +135,7 @@ def test_log_density_information_gain_refuses_what_is_no_log_density():
             metrics.information_gain(bad, POINTS, good, log_density=True, name="x")
     with pytest.raises(ValueError, match=r"baseline of image 'x': expected natural log-densities"):
         metrics.information_gain(good, POINTS, MAP, log_density=True, name="x")
-    with pytest.raises(ValueError, match=r"resized one must be normalised again"):
+    with pytest.raises(ValueError, match=r"resized one must be normalized again"):
         metrics.information_gain(np.full((6, 8), -np.log(48)), FIXATION_MAP, good, log_density=True, resize="matlab")
 
 

@@ -166,7 +166,7 @@ def test_thresholds_pass_what_the_scaled_map_passes(saliency, step):
     assert passed == {int(np.sum(checked.values >= cut)) for cut in cuts}
 
 
-def test_shuffled_auc_of_a_centre_prior_is_chance():
+def test_shuffled_auc_of_a_center_prior_is_chance():
     random = np.random.default_rng(5)
     shape, images = (240, 320), 60
     points = [np.clip(random.normal((160, 120), (64, 48), (80, 2)), 0, (319.9, 239.9)) for _ in range(images)]

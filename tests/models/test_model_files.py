@@ -93,7 +93,7 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path):
 
 
 def _folded_pair():
-    """A convolution and a depthwise one, each with its normalisation, and the same net without."""
+    """A convolution and a depthwise one, each with its normalization, and the same net without."""
     layers, inputs = keras.layers, keras.Input((6, 6, 3))
     tensor = layers.Conv2D(4, 3, use_bias=False, name="stem_conv")(inputs)
     tensor = layers.BatchNormalization(name="stem_bn")(tensor)
@@ -106,7 +106,7 @@ def _folded_pair():
     return whole, keras.Model(inputs, layers.DepthwiseConv2D(3, depth_multiplier=2, name="each")(tensor))
 
 
-def test_normalisations_are_folded_into_convolutions(tmp_path):
+def test_normalizations_are_folded_into_convolutions(tmp_path):
     whole, folded = _folded_pair()
     whole.save(tmp_path / "whole.keras")
     load_folded(folded, tmp_path / "whole.keras")

@@ -15,12 +15,12 @@ def _blocks(features, sizes):
 
 @pytest.mark.parametrize("length", [3, 40])
 @pytest.mark.parametrize("sizes", [[12], [5, 5, 2], [5, 0, 7]])
-def test_inner_products_are_those_of_the_centred_features(length, sizes):
+def test_inner_products_are_those_of_the_centered_features(length, sizes):
     features = np.random.default_rng(0).normal(1000.0, 1.0, (12, length)).astype(np.float32)
-    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
+    centered = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     found = _blocks(features, sizes)
     assert found.shape[1] <= 12
-    np.testing.assert_allclose(found @ found.T, centred @ centred.T, atol=2e-3)
+    np.testing.assert_allclose(found @ found.T, centered @ centered.T, atol=2e-3)
 
 
 def test_blocks_that_do_not_fit_together_pass_by_again(monkeypatch):

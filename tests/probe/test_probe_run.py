@@ -16,7 +16,7 @@ CLASSES, EACH = 3, 6
 
 @pytest.fixture(scope="module")
 def net():
-    """A first layer that keeps colours apart, and a second one that sees nothing at all."""
+    """A first layer that keeps colors apart, and a second one that sees nothing at all."""
     inputs = keras.Input((8, 8, 3))
     seeing = keras.layers.Conv2D(3, 1, name="seeing")(inputs)
     blind = keras.layers.Conv2D(4, 3, name="blind")(seeing)

@@ -87,7 +87,7 @@ def test_the_unit_alone_is_carried_back_and_cut_to_its_field(model, pixels, foun
             outside[max(box[1], 0) : box[3], max(box[0], 0) : box[2]] = 0
             assert not outside.any() and back.any()
             np.testing.assert_array_equal(one.crops[rank], cut_box(pixels[number], box, 128))
-        assert one.boxes.min() < 0  # some fields reach into the padding, where the patch is grey
+        assert one.boxes.min() < 0  # some fields reach into the padding, where the patch is gray
         assert one.crops.shape == (9, *field.size, 3)
 
 
@@ -154,8 +154,8 @@ def test_batches_files_and_streams_give_the_same(model, pixels, found, folder):
     assert from_files[0].names == [str(folder / "ab"[int(n >= 20)] / f"{n:02d} photo.png") for n in found[0].numbers]
     same(found, take([folder / "a", str(folder / "b")], batch_size=4))
     same(found, take(pixels[i : i + 8] for i in range(0, 30, 8)))
-    labelled = tf.data.Dataset.from_tensor_slices((get(PIXELS).apply(pixels), np.arange(30))).batch(11)
-    same(found, take(labelled))
+    labeled = tf.data.Dataset.from_tensor_slices((get(PIXELS).apply(pixels), np.arange(30))).batch(11)
+    same(found, take(labeled))
     single = receptive_field.top_exemplars(model, LAYER, CHANNELS[1], list(pixels), 2, preprocessing=PIXELS)
     np.testing.assert_array_equal(single.numbers, found[1].numbers[:2])
 
@@ -336,7 +336,7 @@ def test_activations_that_overflow_name_their_image():
         receptive_field.top_exemplars(model, "exp", 0, values, rule="gradient")
 
 
-def test_grey_models_and_models_of_any_size(tmp_path):
+def test_gray_models_and_models_of_any_size(tmp_path):
     inputs = keras.Input((None, None, 1))
     outputs = keras.layers.Conv2D(1, 3, activation="relu", use_bias=False, name="conv")(inputs)
     model = keras.Model(inputs, outputs)
@@ -347,11 +347,11 @@ def test_grey_models_and_models_of_any_size(tmp_path):
     picture[4, 11] = (0, 200, 0)
     path = images.write(tmp_path / "dot.png", picture)
     one = receptive_field.top_exemplars(model, "conv", 0, path, 1, preprocessing="unit", size=(20, 20))
-    grey = round(200 * 0.587)
-    assert one.activations[0] == pytest.approx(grey / 255)
+    gray = round(200 * 0.587)
+    assert one.activations[0] == pytest.approx(gray / 255)
     assert one.positions.tolist() == [[10, 3]] and one.boxes.tolist() == [[10, 3, 13, 6]]
-    assert one.crops[0, ..., 0].tolist() == [[0, 0, 0], [0, grey, 0], [0, 0, 0]]
-    assert one.reconstructions[0, 1, 1, 0] == pytest.approx(grey / 255)
+    assert one.crops[0, ..., 0].tolist() == [[0, 0, 0], [0, gray, 0], [0, 0, 0]]
+    assert one.reconstructions[0, 1, 1, 0] == pytest.approx(gray / 255)
     ready = receptive_field.top_exemplars(model, "conv", 0, np.ones((2, 7, 9, 1), np.float32), 2)
     assert ready.boxes.tolist() == [[0, 0, 3, 3]] * 2  # of a tie the first unit and the first image
     assert ready.numbers.tolist() == [0, 1]
@@ -379,7 +379,7 @@ def test_the_page_shows_pairs(found):
     assert len(np.unique(alone.reshape(-1, 3), axis=0)) > 300
 
 
-def test_reconstructions_are_drawn_in_the_colours_of_the_image():
+def test_reconstructions_are_drawn_in_the_colors_of_the_image():
     from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 
     back = np.zeros((2, 2, 3), np.float32)

@@ -134,16 +134,14 @@ def gaussians(side=41):
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_difference_of_gaussians_is_centre_and_surround(sign):
+def test_a_difference_of_gaussians_is_center_and_surround(sign):
     _, gaussian = gaussians()
     dog = sign * (gaussian(3) - gaussian(6) / 4)
     for pattern in (dog, dog[..., None] * np.array([0.5, -1, 0.5])):
         found = receptive_field.center_surround(pattern)
         assert found.score > 0.95
         assert found.widths == pytest.approx((3, 6), rel=0.05)
-        assert found.polarity == (
-            sign if pattern is dog else -sign
-        )  # along the colour, whose largest entry is positive
+        assert found.polarity == (sign if pattern is dog else -sign)  # along the color, whose largest entry is positive
 
 
 def test_edges_bars_blobs_and_noise_are_not():

@@ -78,7 +78,7 @@ def test_the_fields_of_vggs_poolings(name, sizes):
         field = found[f"block{block}_pool"]
         assert field.size == (size, size)
         assert field.stride == (2**block, 2**block)
-        assert field.box(0, 0)[0] == -(field.box(0, 0)[2] - field.stride[0])  # centred on its own pixels
+        assert field.box(0, 0)[0] == -(field.box(0, 0)[2] - field.stride[0])  # centered on its own pixels
         assert not field.whole
 
 

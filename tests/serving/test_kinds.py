@@ -42,7 +42,7 @@ def test_maximize_draws_what_the_process_draws(shared_model, tmp_path):
 def test_what_noise_does_not_wake_is_tried_once_more(make_model, tmp_path):
     model = make_model("functional")
     kernel, bias = model.get_layer("conv1").get_weights()
-    bias[:] = -60.0  # asleep under noise of one grey level, woken by 32
+    bias[:] = -60.0  # asleep under noise of one gray level, woken by 32
     model.get_layer("conv1").set_weights([kernel, bias])
     found = _signatures(kerasal.export(model, tmp_path, signatures=["maximize:layer=conv1,steps=2"]))
     served = found["maximize"](channel=tf.constant([0, 1, 2, 3]))
@@ -92,7 +92,7 @@ def test_several_inputs_and_outputs_go_by_name(tmp_path):
     joined = keras.layers.Concatenate()([keras.layers.Flatten()(left), right])
     ends = [keras.layers.Dense(3, activation="softmax", name=name)(joined) for name in ("kind", "colour")]
     model = keras.Model([left, right], ends)
-    texts = ["predict", "kinds=predict:output=kind,top=2", "class_saliency:output=colour,target=class"]
+    texts = ["predict", "kinds=predict:output=kind,top=2", "class_saliency:output=color,target=class"]
     found = _signatures(kerasal.export(model, tmp_path, signatures=texts, name="two"))
     random = np.random.default_rng(0)
     inputs = {"left": random.normal(size=(2, 4, 4, 1)), "right": random.normal(size=(2, 3))}
@@ -119,7 +119,7 @@ def test_every_spelling_of_keras(kind, shared_model, batch, tmp_path):
     )
 
 
-def test_a_grey_net_gets_grey_pixels(tmp_path):
+def test_a_gray_net_gets_gray_pixels(tmp_path):
     path = kerasal.export("mnist_cnn", tmp_path)
     found = _signatures(path)
     assert sorted(found) == ["class_saliency", "predict_bytes", "predict_image", "serving_default"]

@@ -72,19 +72,19 @@ def _encoded(image, kind, **options):
 
 
 def test_decoding_is_that_of_the_library(photograph, tmp_path):
-    colour = Image.fromarray(photograph)
+    color = Image.fromarray(photograph)
     cover = np.arange(photograph[..., 0].size, dtype=np.uint8).reshape(photograph.shape[:2])
     alpha = Image.fromarray(np.dstack([photograph, cover]))
     files = {
-        "jpeg": (_encoded(colour, "JPEG", quality=92), 0),
-        "progressive": (_encoded(colour, "JPEG", progressive=True), 0),
-        "grey jpeg": (_encoded(colour.convert("L"), "JPEG"), 0),
-        "png": (_encoded(colour, "PNG"), 0),
-        "palette": (_encoded(colour.quantize(16), "PNG"), 0),
-        "grey png": (_encoded(colour.convert("L"), "PNG"), 0),
-        "black and white": (_encoded(colour.convert("1"), "PNG"), 0),
+        "jpeg": (_encoded(color, "JPEG", quality=92), 0),
+        "progressive": (_encoded(color, "JPEG", progressive=True), 0),
+        "gray jpeg": (_encoded(color.convert("L"), "JPEG"), 0),
+        "png": (_encoded(color, "PNG"), 0),
+        "palette": (_encoded(color.quantize(16), "PNG"), 0),
+        "gray png": (_encoded(color.convert("L"), "PNG"), 0),
+        "black and white": (_encoded(color.convert("1"), "PNG"), 0),
         "transparent": (_encoded(alpha, "PNG"), 1),
-        "transparent grey": (_encoded(alpha.convert("LA"), "PNG"), 1),
+        "transparent gray": (_encoded(alpha.convert("LA"), "PNG"), 1),
     }
     decode = tf.function(request_inputs.decode_image, input_signature=[tf.TensorSpec((), tf.string)])
     for name, (contents, apart) in files.items():

@@ -20,9 +20,9 @@ CHANGES = Augmentation(shift=0.1, scale=0.1, flip=True)
 
 
 @pytest.fixture(scope="module")
-def folder(coloured_squares, tmp_path_factory):
-    folder, colours = tmp_path_factory.mktemp("colours"), ("red", "green", "dark blue")
-    return coloured_squares(folder, colours, 20, (14, 18), np.s_[3:11, 4:14])
+def folder(colored_squares, tmp_path_factory):
+    folder, colors = tmp_path_factory.mktemp("colors"), ("red", "green", "dark blue")
+    return colored_squares(folder, colors, 20, (14, 18), np.s_[3:11, 4:14])
 
 
 def tiny():

@@ -61,7 +61,7 @@ def test_bad_options(options, message):
 
 
 @pytest.mark.slow
-def test_the_encoder_is_efficientnet_with_its_normalisation_folded(data_folder):
+def test_the_encoder_is_efficientnet_with_its_normalization_folded(data_folder):
     source = keras.models.load_model(data_folder / LITE0)
     net = kerasal.create_model("gaze", taps=(4, 10, 12), encoder_weights=data_folder / LITE0)
     x = RANDOM.normal(0, 0.5, (1, 224, 224, 3)).astype(np.float32)
@@ -74,7 +74,7 @@ def test_the_encoder_is_efficientnet_with_its_normalisation_folded(data_folder):
 def test_an_encoder_of_another_net_is_refused(tmp_path):
     other = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
     other.save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match="no stem_conv with a batch normalisation"):
+    with pytest.raises(ValueError, match="no stem_conv with a batch normalization"):
         kerasal.create_model("gaze", encoder_weights=tmp_path / "other.keras", **TINY)
     with pytest.raises(FileNotFoundError, match="no weights file"):
         kerasal.create_model("gaze", encoder_weights=tmp_path / "none.keras", **TINY)

@@ -168,7 +168,7 @@ NARROW = {"width": 1 / 32, "padding": "reflect", "from_layer": "block2_conv1", "
 
 
 def narrow_weights(path, **others):
-    """Write random weights up to block2_conv1, two and four filters wide, after a convolution of the colours."""
+    """Write random weights up to block2_conv1, two and four filters wide, after a convolution of the colors."""
     random = np.random.default_rng(3)
     shapes = {"block1_conv1": (3, 3, 3, 2), "block1_conv2": (3, 3, 2, 2), "block2_conv1": (3, 3, 2, 4)}
     arrays = {f"{name}/kernel": random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
@@ -179,7 +179,7 @@ def narrow_weights(path, **others):
     return arrays
 
 
-def test_a_convolution_of_the_colours_is_folded_into_the_first(tmp_path):
+def test_a_convolution_of_the_colors_is_folded_into_the_first(tmp_path):
     arrays = narrow_weights(tmp_path / "w.npz", **{"aux_block1_conv1/bias": np.ones(64)})
     model = kerasal.create_model("deep_saliency", backbone_weights=tmp_path / "w.npz", **NARROW)
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3)).astype(np.float32)

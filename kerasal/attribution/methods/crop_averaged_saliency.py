@@ -16,7 +16,7 @@ def crop_averaged_saliency(
     average: Literal["frame", "crops"] = "frame",
     channel_reduction: Reduction = "max_abs",
 ):
-    """Show class saliency, steadied over ten crops: the corners and the centre, and the mirror image of each.
+    """Show class saliency, steadied over ten crops: the corners and the center, and the mirror image of each.
 
     The inputs may be larger than what the model takes. Each crop's map is turned back if it was mirrored. A target left
     open is the class that the ten crops together, their outputs added up, put first.

@@ -12,7 +12,7 @@ def deconvnet(view):
     """Show the input pattern that caused an activation: unpool with switches, rectify the signal, filter transposed.
 
     The target is a class by default; Zeiler & Fergus project single units: ``objectives.neuron(layer, channel)``.
-    Biases drop out, batch normalisation scales, and local response normalisation passes its own gradient.
+    Biases drop out, batch normalization scales, and local response normalization passes its own gradient.
 
     Returns:
         float32 (N, H, W, C), signed, in score per unit of the input.

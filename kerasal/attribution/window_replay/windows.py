@@ -96,7 +96,7 @@ def occluded(images: tf.Tensor, filling: tf.Tensor, windows: Windows, chosen: tf
 def to_pixels(values: np.ndarray, windows: Windows) -> np.ndarray:
     """Give each pixel the mean of the values (rows, columns) of the windows that cover it: (H, W).
 
-    Class numbers have no mean: each pixel gets that of the window whose centre is nearest. A pixel that no window
+    Class numbers have no mean: each pixel gets that of the window whose center is nearest. A pixel that no window
     covers, where the stride is larger than the window, gets 0.
     """
     height, width = windows.tops[-1] + windows.size, windows.lefts[-1] + windows.size

@@ -102,7 +102,7 @@ def test_pixels_stay_pixels_when_a_tiny_picture_is_enlarged():
 def test_a_grid_refuses_what_it_cannot_label():
     with pytest.raises(ValueError, match="at least one"):
         images.grid([])
-    with pytest.raises(ValueError, match="Expected 2 labels, received 1"):
+    with pytest.raises(ValueError, match="labels must hold 2 texts, got 1"):
         images.grid([np.zeros((2, 2), np.uint8)] * 2, ["a"])
 
 

@@ -127,8 +127,9 @@ def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> 
     """Return an image with a map drawn over it, uint8 (H, W, 3): colors where the map is strong, dimmed elsewhere.
 
     Args:
-        image: uint8 (H, W, 3). values: a map (h, w) of any size. Its magnitude is drawn: the overlay does not
-        distinguish positive from negative. strength: opacity of the colors, 0..1.
+        image: uint8 (H, W, 3).
+        values: a map (h, w) of any size. Its magnitude is drawn: positive and negative values look the same.
+        strength: opacity of the colors, 0..1.
 
     Raises:
         ValueError: not an image, not a map (h, w), or NaN or infinite values.
@@ -146,6 +147,14 @@ def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> 
     # The color scale stops at yellow: white would hide the image where the map is strongest.
     colors = _COLORS["heat"][np.round(204 * scaled[..., 0]).astype(int)]
     return np.clip(np.round(gray * (1 - weight) + colors * weight), 0, 255).astype(np.uint8)
+
+
+def color_scale(name: str) -> np.ndarray:
+    """Return 256 colors, uint8 (256, 3): "heat", "signed", "gray" or "overlay" (heat that ends in yellow)."""
+    check_choice("name", name, (*_COLORS, "overlay", "gray"))
+    if name == "gray":
+        return np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    return _COLORS["heat"][np.arange(256) * 204 // 255] if name == "overlay" else _COLORS[name]
 
 
 def _check_values(values, rank: int) -> np.ndarray:

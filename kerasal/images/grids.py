@@ -8,11 +8,14 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kerasal.images.drawings import resize
+from kerasal.images.drawings import color_scale, resize
 from kerasal.images.image_check import check_image
 
 _INK, _PAPER, _FAINT, _LINE = (25, 25, 25), (255, 255, 255), (110, 110, 110), (170, 170, 170)
 _GAP = 6
+
+Legend = tuple[str, str, str]
+"""The name of a color scale, and the meaning of its left and right end."""
 
 
 def grid(
@@ -23,6 +26,7 @@ def grid(
     row_labels: Sequence[str] | None = None,
     title: str = "",
     note: str = "",
+    legend: Sequence[Legend] = (),
     tile: int = 112,
     frame: bool = False,
 ) -> np.ndarray:
@@ -33,13 +37,16 @@ def grid(
         labels: one per picture, written below it in at most two lines.
         columns: pictures per row; by default about the number of rows.
         row_labels: one per row, written at the left.
-        title: a line at the top.
-        note: a gray line at the bottom.
-        tile: height and width of a tile in pixels.
+        title: a text at the top.
+        note: a gray text at the bottom.
+        legend: color bars at the bottom, each with the name of its colors ("heat", "signed", "overlay" or "gray"),
+            and the meaning of its ends, as in ``("signed", "lowers the score", "raises the score")``.
+        tile: width and largest height of a picture in pixels; a row is as high as its highest picture.
         frame: draw a thin line around each picture, so that white edges are visible.
 
     Raises:
-        ValueError: no pictures, an array that is not an image, or another number of labels than pictures or rows.
+        ValueError: no pictures, an array that is not an image, another number of labels than pictures or rows, or
+            unknown colors of the legend.
     """
     if len(images) == 0:
         raise ValueError("images must hold at least one picture, got none.")
@@ -49,35 +56,66 @@ def grid(
         if texts is not None and len(texts) != count:
             raise ValueError(f"{name} must hold {count} texts, got {len(texts)}.")
     font = _font(max(11, min(15, tile // 9)))
-    lines = [_break_label(str(label), font, tile) for label in labels] if labels is not None else []
-    heights = [_row_height(lines[row * columns : (row + 1) * columns], font, tile) for row in range(rows)]
-    tops = np.concatenate([[0], np.cumsum(heights)])
-    left = max((font.getlength(str(label)) for label in row_labels), default=0) + 2 * _GAP if row_labels else _GAP
-    heading = _line_height(_font(18)) + _GAP if title else 0
-    ending = _line_height(font) + _GAP if note else 0
-    content = columns * (tile + _GAP)
-    width = int(max(left + content, font.getlength(note) + 2 * _GAP, _font(18).getlength(title) + 2 * _GAP))
-    sheet = Image.new("RGB", (width, int(_GAP + heading + tops[-1] + ending)), _PAPER)
+    pictures = [_fit_tile(image, tile) for image in images]
+    below = [_break_label(str(label), font, tile) for label in labels] if labels is not None else []
+    beside = [_wrap(str(label), font, max(tile // 2, 110)) for label in row_labels] if row_labels is not None else []
+    left = int(max((font.getlength(line) for text in beside for line in text), default=-_GAP)) + 2 * _GAP
+    content = left + columns * (tile + _GAP)
+    head, foot = _font(18), _font(13)
+    title_lines = _wrap(title, head, max(content, 340) - 2 * _GAP) if title else []
+    bars = [_draw_legend(item, foot) for item in legend]
+    note_lines = _wrap(note, foot, max(content, 340, *(bar.width for bar in bars)) - 2 * _GAP) if note else []
+    heights, tops = [], [_GAP + len(title_lines) * _line_height(head) + _GAP * bool(title)]
+    for row in range(rows):
+        span = slice(row * columns, (row + 1) * columns)
+        text = beside[row] if beside else []
+        heights.append(max([picture.height for picture in pictures[span]] + [len(text) * _line_height(font)]))
+        tops.append(tops[-1] + heights[row] + _label_height(below[span], font) + _GAP)
+    ending = sum(bar.height + _GAP for bar in bars) + len(note_lines) * _line_height(foot) + _GAP * bool(note)
+    texts = [head.getlength(line) for line in title_lines] + [foot.getlength(line) for line in note_lines]
+    width = max(content, int(max(texts, default=0)) + 2 * _GAP, *(bar.width + 2 * _GAP for bar in bars))
+    sheet = Image.new("RGB", (width, tops[-1] + ending), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    if title:
-        draw.text((left if row_labels else _GAP, _GAP), title, fill=_INK, font=_font(18))
-    for index, image in enumerate(images):
-        x = int(left + (index % columns) * (tile + _GAP))
-        y = int(_GAP + heading + tops[index // columns])
-        picture = _fit_tile(image, tile)
-        corner = x + (tile - picture.width) // 2, y + (tile - picture.height) // 2
+    _write_lines(draw, title_lines, (_GAP, _GAP), head, _INK)
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, columns)
+        x, y = left + column * (tile + _GAP), tops[row]
+        corner = x + (tile - picture.width) // 2, y + (heights[row] - picture.height) // 2
         sheet.paste(picture, corner)
         if frame:
             opposite = corner[0] + picture.width - 1, corner[1] + picture.height - 1
             draw.rectangle((*corner, *opposite), outline=_LINE)
-        for number, line in enumerate(lines[index] if lines else ()):
+        for number, line in enumerate(below[index] if below else ()):
             place = x + (tile - font.getlength(line)) / 2
-            draw.text((place, y + tile + 2 + number * _line_height(font)), line, fill=_INK, font=font)
-        if row_labels and index % columns == 0:
-            draw.text((_GAP, y + tile / 2), str(row_labels[index // columns]), fill=_INK, font=font, anchor="lm")
-    if note:
-        draw.text((_GAP, sheet.height - ending), note, fill=_FAINT, font=font)
+            draw.text((place, y + heights[row] + 2 + number * _line_height(font)), line, fill=_INK, font=font)
+        if beside and column == 0:
+            middle = y + (heights[row] - len(beside[row]) * _line_height(font)) // 2
+            _write_lines(draw, beside[row], (_GAP, middle), font, _INK)
+    y = tops[-1]
+    for bar in bars:
+        sheet.paste(bar, (_GAP, y))
+        y += bar.height + _GAP
+    _write_lines(draw, note_lines, (_GAP, y), foot, _FAINT)
     return np.array(sheet)
+
+
+def _draw_legend(legend: Legend, font) -> Image.Image:
+    """Return a color bar between its two texts."""
+    colors, low, high = legend
+    ramp = color_scale(colors)[np.round(np.linspace(0, 255, 160)).astype(int)]
+    height, before = _line_height(font), int(font.getlength(low)) + _GAP
+    strip = Image.new("RGB", (before + 160 + _GAP + int(font.getlength(high)) + 1, height), _PAPER)
+    draw = ImageDraw.Draw(strip)
+    draw.text((0, 0), low, fill=_FAINT, font=font)
+    draw.text((before + 160 + _GAP, 0), high, fill=_FAINT, font=font)
+    strip.paste(Image.fromarray(np.repeat(ramp[None], height - 4, axis=0)), (before, 2))
+    draw.rectangle((before, 2, before + 159, height - 3), outline=_LINE)
+    return strip
+
+
+def _write_lines(draw: ImageDraw.ImageDraw, lines: Sequence[str], corner: tuple[int, int], font, color) -> None:
+    for number, line in enumerate(lines):
+        draw.text((corner[0], corner[1] + number * _line_height(font)), line, fill=color, font=font)
 
 
 def caption(picture: np.ndarray, text: str, lines: int = 4) -> np.ndarray:
@@ -142,10 +180,10 @@ def _break_label(text: str, font, width: int) -> list[str]:
     return [_shorten(line, font, width) for line in ([first, " ".join(others)] if others else [first])]
 
 
-def _row_height(lines: list[list[str]], font, tile: int) -> int:
-    """Return the height of a row: the tile, its longest label, and the gap."""
-    count = max((len([line for line in label if line]) for label in lines), default=0)
-    return tile + (_line_height(font) * count + 4 if count else 0) + _GAP
+def _label_height(labels: list[list[str]], font) -> int:
+    """Return the height of the labels below a row."""
+    count = max((len([line for line in label if line]) for label in labels), default=0)
+    return _line_height(font) * count + 4 if count else 0
 
 
 def _shorten(line: str, font, width: int) -> str:

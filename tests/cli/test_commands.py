@@ -222,7 +222,7 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
             "LAYER:NUMBER",
         ),
         (("attribute", "class_saliency", "net.keras", "photo.png", "-o", "a.xyz"), 2, ".png"),
-        (("attribute", "class_saliency", "net.keras", "net.keras", "-p", "unit"), 1, "not an image"),
+        (("attribute", "class_saliency", "net.keras", "net.keras", "-p", "unit"), 1, "must be an image"),
         (("attribute", "class_saliency", "photo.png", "photo.png", "-p", "unit"), 1, "photo.png"),
         (("attribute", "class_saliency"), 2, "Missing argument"),
         (("attribute", "class_saliency", "net.keras", "photo.png", "--channel-reduction", "x"), 2, "max_abs"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal import images
+from kerasal.images import drawings
 
 RAMP = np.linspace(0, 1, 50).reshape(5, 10)
 
@@ -91,6 +92,28 @@ def test_a_grid_holds_every_picture_and_its_label():
     assert labeled.shape[1] > plain.shape[1]
     other = images.grid(tiles, list("abcdx"), columns=3, tile=50, title="Title", note="note", row_labels=["one", "two"])
     assert (labeled != other).any()
+
+
+def test_a_row_is_as_high_as_its_highest_picture():
+    wide, tall = np.zeros((10, 20, 3), np.uint8), np.zeros((20, 10, 3), np.uint8)
+    assert images.grid([wide] * 4, columns=2, tile=40).shape[0] == 2 * (20 + 6) + 6
+    assert images.grid([wide, wide, wide, tall], columns=2, tile=40).shape[0] == 20 + 40 + 3 * 6
+
+
+def test_a_legend_shows_the_colors_of_its_scale_in_order():
+    tile = np.full((10, 10, 3), 7, np.uint8)
+    plain = images.grid([tile], tile=40)
+    for name in ("heat", "signed", "overlay", "gray"):
+        drawn = images.grid([tile], tile=40, legend=[(name, "low", "high")])
+        bar = drawn[len(plain) + 8, 36:196]  # without the texts
+        places = [
+            np.abs(bar.astype(int) - color).sum(axis=1).argmin() for color in drawings.color_scale(name)[[9, 128, 246]]
+        ]
+        assert places == sorted(set(places))
+    two = images.grid([tile], tile=40, legend=[("heat", "low", "high"), ("signed", "low", "high")])
+    assert len(two) > len(drawn)
+    with pytest.raises(ValueError, match="name must be one of heat, signed, overlay, gray, got 'jet'"):
+        images.grid([tile], legend=[("jet", "low", "high")])
 
 
 def test_pixels_stay_pixels_when_a_tiny_picture_is_enlarged():

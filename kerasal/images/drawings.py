@@ -123,29 +123,37 @@ def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(pixels, (*values.shape[:2], 3)))
 
 
-def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> np.ndarray:
+def overlay(image: np.ndarray, values: np.ndarray, *, signed: bool | None = None, strength: float = 0.6) -> np.ndarray:
     """Return an image with a map drawn over it, uint8 (H, W, 3): colors where the map is strong, dimmed elsewhere.
+
+    Positive values run from dark red to yellow. In a signed map they are red and negative values are blue.
 
     Args:
         image: uint8 (H, W, 3).
-        values: a map (h, w) of any size. Its magnitude is drawn: positive and negative values look the same.
+        values: a map (h, w) of any size.
+        signed: whether negative values are drawn; otherwise they count as zero. By default they are if there are any.
         strength: opacity of the colors, 0..1.
 
     Raises:
         ValueError: not an image, not a map (h, w), or NaN or infinite values.
     """
     image, values = check_image(image, "The image"), _check_values(values, 2)
+    signed = bool((values < 0).any()) if signed is None else signed
     size = image.shape[:2]
-    # Gradient maps consist of single pixels, which are visible over a photo only after some blurring.
-    blurred = cv2.GaussianBlur(
-        np.abs(values) / (np.abs(values).max() or 1.0), (0, 0), max(size) / 75 * values.shape[0] / size[0]
-    )
-    blurred = np.clip(cv2.resize(blurred, size[::-1], interpolation=cv2.INTER_LINEAR), 0, None)
-    scaled = np.clip(_scale(blurred, None), 0, 1)[..., None]
-    weight = strength * np.minimum(2 * scaled, 1)
+    # Gradient maps consist of single pixels, which are visible over a photo only after some blurring. Both signs are
+    # blurred separately, so that neighbors of opposite sign do not cancel.
+    parts = [np.maximum(values, 0)] + [np.maximum(-values, 0)] * signed
+    largest = max(part.max() for part in parts) or 1.0
+    sigma = max(size) / 75 * values.shape[0] / size[0]
+    blurred = [cv2.GaussianBlur(part / largest, (0, 0), sigma) for part in parts]
+    blurred = [np.clip(cv2.resize(part, size[::-1], interpolation=cv2.INTER_LINEAR), 0, None) for part in blurred]
+    scaled = _scale(blurred[0] - blurred[1] if signed else blurred[0], None)
+    weight = strength * np.minimum(2 * np.abs(scaled), 1)[..., None]
     gray = image.mean(axis=2, keepdims=True) * 0.35 + image * 0.65
-    # The color scale stops at yellow: white would hide the image where the map is strongest.
-    colors = _COLORS["heat"][np.round(204 * scaled[..., 0]).astype(int)]
+    if signed:
+        colors = _COLORS["signed"][np.round(127.5 + 127.5 * scaled).astype(int)]
+    else:  # The color scale stops at yellow: white would hide the image where the map is strongest.
+        colors = _COLORS["heat"][np.round(204 * np.clip(scaled, 0, 1)).astype(int)]
     return np.clip(np.round(gray * (1 - weight) + colors * weight), 0, 255).astype(np.uint8)
 
 

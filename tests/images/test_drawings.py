@@ -67,6 +67,18 @@ def test_an_overlay_is_strong_where_the_map_is():
     assert (base == 100).all()
 
 
+def test_an_overlay_tells_negative_values_from_positive_ones():
+    base = np.full((40, 40, 3), 100, np.uint8)
+    values = np.zeros((20, 20))
+    values[5, 5], values[15, 15] = 1, -1
+    drawn = images.overlay(base, values).astype(int)
+    assert drawn[10, 10, 0] > drawn[10, 10, 2] + 40  # red
+    assert drawn[30, 30, 2] > drawn[30, 30, 0] + 40  # blue
+    positive = images.overlay(base, values, signed=False)
+    assert (positive[30, 30] == 100).all() and (positive[10, 10] != 100).any()
+    np.testing.assert_array_equal(positive, images.overlay(base, np.maximum(values, 0)))
+
+
 def test_resize_and_crop():
     picture = np.zeros((20, 40, 3), np.uint8)
     picture[:, 10:30] = 255

@@ -35,7 +35,7 @@ def grid(
     Args:
         images: uint8 (H, W, 3) or (H, W), of any sizes. Each is scaled to fit a tile; small images keep visible pixels.
         labels: one per picture, written below it in at most two lines.
-        columns: pictures per row; by default about the number of rows.
+        columns: pictures per row; by default one row for up to four pictures, otherwise about the number of rows.
         row_labels: one per row, written at the left.
         title: a text at the top.
         note: a gray text at the bottom.
@@ -50,7 +50,7 @@ def grid(
     """
     if len(images) == 0:
         raise ValueError("images must hold at least one picture, got none.")
-    columns = columns or int(np.ceil(np.sqrt(len(images))))
+    columns = columns or (len(images) if len(images) <= 4 else int(np.ceil(np.sqrt(len(images)))))
     rows = -(-len(images) // columns)
     for name, texts, count in (("labels", labels, len(images)), ("row_labels", row_labels, rows)):
         if texts is not None and len(texts) != count:

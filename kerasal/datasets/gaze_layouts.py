@@ -23,7 +23,7 @@ from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
 from kerasal.fixations.fixation_files import list_fixations
 from kerasal.fixations.map_files import list_maps, read_map
-from kerasal.fixations.matlab_files import list_sized
+from kerasal.fixations.matlab_files import list_fixations_and_size
 from kerasal.images.image_folders import key_by_stem
 from kerasal.names import abbreviate
 
@@ -201,7 +201,7 @@ def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, 
     found = _part(found, split)
     if found is None:
         return None, False
-    readers, frame = list_sized(found, split) if found.suffix == ".mat" else (list_fixations(found, split), None)
+    readers, frame = list_fixations_and_size(found, split) if found.suffix == ".mat" else (list_fixations(found, split), None)
     return {name: functools.partial(_points, read, frame) for name, read in readers.items()}, found.is_file()
 
 

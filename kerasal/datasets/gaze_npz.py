@@ -15,7 +15,7 @@ import numpy as np
 from kerasal.archive_check import check_expansion, npz_arrays
 from kerasal.array_check import ALWAYS, check_arrays
 from kerasal.datasets.gaze_types import Points
-from kerasal.fixations.map_files import naming
+from kerasal.fixations.map_files import report_unreadable
 
 _ROW = 48
 """Bytes of memory that a fixation takes, whatever the type of its numbers in the file."""
@@ -70,7 +70,7 @@ def _check(file: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _load(file: pathlib.Path) -> dict[str, np.ndarray]:
-    with naming(file, "an npz archive"):
+    with report_unreadable(file, "an npz archive"):
         check_arrays(file)
         rows = max((math.prod(shape) for shape in npz_arrays(file).values()), default=0)
         check_expansion(file, _ROW * rows, file.stat().st_size, f" when {rows:,} fixations are read", ALWAYS)

@@ -37,7 +37,7 @@ def list_maps(folder: pathlib.Path) -> dict[str, pathlib.Path]:
             )
         paths[file.stem] = file
     if not paths:
-        raise ValueError(f"{folder} must have maps, got none. Supported are {', '.join(SUFFIXES)}.")
+        raise ValueError(f"{folder} must have maps, got none. Supported suffixes are {', '.join(SUFFIXES)}.")
     return paths
 
 

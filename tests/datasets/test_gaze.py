@@ -43,7 +43,7 @@ def test_the_two_kinds_of_map_are_not_taken_for_one_another():
     assert metrics.nss(saliency, counts) == metrics.nss(saliency, np.asarray(counts))
     whole = np.rint(density * 3).view(Density)  # whole numbers, so that only the type tells
     for metric in (metrics.nss, metrics.auc, metrics.auc_judd):
-        with pytest.raises(ValueError, match="expected fixations, received a density"):
+        with pytest.raises(ValueError, match="must be fixations, got a density"):
             metric(saliency, whole)
     assert metrics.cc(saliency, density) > 0.1
 

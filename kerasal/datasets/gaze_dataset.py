@@ -176,9 +176,8 @@ class GazeDataset:
             width = SIGMA * counts.shape[1] if sigma is None else sigma_in_pixels(sigma)
             blurred = blur_fixations(np.asarray(counts), width, name=stimulus.name)
             values = (blurred / blurred.max()).astype(np.float32)
-        return np.maximum(resize(values, size or stimulus.shape()), 0).view(
-            Density
-        )  # cubic resizing can overshoot below 0
+        # cubic resizing can overshoot below 0
+        return np.maximum(resize(values, size or stimulus.shape()), 0).view(Density)
 
     def subset(self, which: Iterable[int | str]) -> "GazeDataset":
         """Return a data set of the images with these indices or names, in this order."""

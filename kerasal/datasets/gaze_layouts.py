@@ -75,9 +75,9 @@ def open_gaze(
         files = [pickles[split]] if split else list(pickles.values())
         return GazeDataset.of([stimulus for file in files for stimulus in read_coursework(file)], outside=outside)
     folder = path.parent if path.is_file() else path
-    inner_splits = _list_inner_splits(folder)
-    if inner_splits:
-        parts = [split] if split else inner_splits
+    subfolders = _list_inner_splits(folder)
+    if subfolders:
+        parts = [split] if split else subfolders
         return GazeDataset.of(
             [stimulus for part in parts for stimulus in _load_stimuli(folder, part, missing)], outside=outside
         )
@@ -102,10 +102,8 @@ def gaze_splits(path: str | os.PathLike) -> tuple[str, ...]:
     if pickles:
         return () if path.is_file() else tuple(pickles)
     folder = path.parent if path.is_file() else path
-    inner_splits = _list_inner_splits(folder)
-    return (
-        tuple(inner_splits) if inner_splits else tuple(_find_numbered_splits(_list_images(_find_image_folder(folder))))
-    )
+    subfolders = _list_inner_splits(folder)
+    return tuple(subfolders) if subfolders else tuple(_find_numbered_splits(_list_images(_find_image_folder(folder))))
 
 
 def _list_pickles(path: pathlib.Path) -> dict[str, pathlib.Path]:

@@ -89,8 +89,9 @@ class Points:
             if outside == "error":
                 x, y = xy[is_outside][0]
                 raise ValueError(
-                    f"coordinates must have 0 <= x < {limit[0]} and 0 <= y < {limit[1]}, got (x, y) = ({x:g}, {y:g}) "
-                    f'and {int(is_outside.sum()) - 1} more outside. Open the data with outside="drop" to leave them out'
+                    f"coordinates must have 0 <= x < {limit[0]} and 0 <= y < {limit[1]}, got "
+                    f"{int(is_outside.sum())} outside, such as ({x:g}, {y:g}). "
+                    'Open the data with outside="drop" to leave them out'
                 )
             xy, subject = xy[~is_outside], None if subject is None else subject[~is_outside]
         inside = np.clip(xy.astype(np.float32), 0, np.nextafter(limit.astype(np.float32), np.float32(0)))

@@ -113,8 +113,8 @@ def _from_coordinates(array: np.ndarray, shape: tuple[int, int], what: str) -> F
     if outside.any():
         x, y = array[outside][0]
         raise ValueError(
-            f"{what} must have 0 <= x < {width} and 0 <= y < {height}, got (x, y) = ({x:g}, {y:g}) "
-            f"and {int(outside.sum()) - 1} more outside. Coordinates are 0-based, x first, in pixels of the map."
+            f"{what} must have 0 <= x < {width} and 0 <= y < {height}, got {int(outside.sum())} outside, such as "
+            f"({x:g}, {y:g}). Coordinates are 0-based, x first, in pixels of the map."
         )
     flat = pixels[:, 1].astype(np.int64) * width + pixels[:, 0].astype(np.int64)
     index, count = np.unique(flat, return_counts=True)

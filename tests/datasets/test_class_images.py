@@ -133,16 +133,16 @@ def test_unusable_folders(tmp_path, folder):
             class_images(path, SHAPE, **options)
 
     refused(tmp_path / "none", "There is no folder", FileNotFoundError)
-    refused(folder / "ant" / "00.png", "is a file", NotADirectoryError)
+    refused(folder / "ant" / "00.png", "got the file", NotADirectoryError)
     refused(folder / "ant", r"ant must have a folder of images per class, got none")
-    refused(folder, "two classes or more. Received bee", classes=["bee"])
+    refused(folder, "must have at least two classes, got bee", classes=["bee"])
     refused(folder, r"share must be a finite number above 0 and below 1, got 1\.5", test_share=1.5)
     (folder / "dog").mkdir()
-    refused(folder, r"1 of 4 class folders in .* hold no images: dog\. Remove them, or choose")
+    refused(folder, r"must have images, got none in 1 of 4: dog\. Remove them")
     make(folder, dog=1)
-    refused(folder, "needs two images.*These have one: dog")
+    refused(folder, "must have two images.*a single image for dog")
     (folder / "dog" / "00.png").write_bytes(b"no image")
-    refused(folder, r"Not one image can be read of dog\. The first: .*00\.png")
+    refused(folder, r"readable images, got none for dog\. The first error is: .*00\.png")
 
 
 def test_images_lie_at_any_depth(tmp_path):

@@ -117,7 +117,7 @@ def test_images_with_nothing_to_train_on_are_named():
     [
         (
             {"fixations": [np.array([[3.0, 20.0]])]},
-            r"Image 'a': coordinates must have 0 <= x < 16 .*got \(x, y\) = \(3, 20\)",
+            r"Image 'a': coordinates must have 0 <= x < 16 .*got 1 outside, such as \(3, 20\)",
         ),
         ({"fixations": [np.array([[3.0, np.nan]])]}, "Image 'a': coordinates must be finite"),
         (

@@ -99,7 +99,7 @@ def _list_class_files(
     folders = {names.get(child.name, child.name): child for child in subfolders}
     if len(folders) < len(subfolders):
         raise ValueError(
-            f"{folder / 'classes.csv'} must have unique names, got the same name for two folders. Rename one of them."
+            f"{folder / 'classes.csv'} must have unique names, got the same name for two folders. Change it."
         )
     chosen = folders if classes is None else {name: folders[name] for name in _select_classes(classes, folders)}
     files_by_class = {name: list_files(child) for name, child in chosen.items()}
@@ -162,7 +162,7 @@ def _read_class_names(folder: pathlib.Path) -> dict[str, str]:
         name = row["name"].strip()
         if class_names.setdefault(row[key].strip(), name) != name:
             raise ValueError(
-                f"{path}: each folder must have one name, got {class_names[row[key].strip()]!r} and {name!r} for "
+                f"{path}: each folder must have a single name, got {class_names[row[key].strip()]!r} and {name!r} for "
                 f"{row[key].strip()!r}. Keep one."
             )
     return class_names

@@ -20,7 +20,7 @@ SIGMA = 0.03
 
 
 class GazeDataset:
-    """A data set of images with fixations, densities, or both. ``open_gaze`` opens one from files.
+    """A data set of images with fixations, densities, or both. ``open_gaze`` opens it from files.
 
     Coordinates are 0-based (x, y) in pixels of ``image(i)``; rounded down they index the pixel. Images are selected by
     index or by name. They are read on access, and errors name the image.

@@ -6,7 +6,7 @@
 | MSI-Net | ``stimuli/{train,val}``, ``saliency/{train,val}``, ``fixations/{train,val}`` |
 | SimpleNet, SALICON | ``images/{train,val}``, ``maps/{train,val}``, ``fixations/{train,val}`` (maps or ``.mat``) |
 | custom | ``images/``, and ``maps/``, ``fixations/`` or ``fixations.csv`` |
-| coursework | ``train.pkl``, ``val.pkl``, or one of these files |
+| coursework | ``train.pkl``, ``val.pkl``, or either file |
 """
 
 import dataclasses
@@ -194,13 +194,13 @@ def _load_stimuli(folder: pathlib.Path, split: str | None, missing: str) -> list
     ]
 
 
-def _describe_mismatches(images: Mapping, gaze: Mapping | None, what: str, is_complete: bool = True) -> list[str]:
+def _describe_mismatches(images: Mapping, gaze: Mapping | None, kind: str, is_complete: bool = True) -> list[str]:
     if gaze is None:
         return []
     without = [name for name in images if name not in gaze]
     extra = [name for name in gaze if name not in images] if is_complete else []
-    lines = [f"images without {what}: {abbreviate(without)}"] if without else []
-    return lines + ([f"{what} without an image: {abbreviate(extra)}"] if extra else [])
+    lines = [f"images without {kind}: {abbreviate(without)}"] if without else []
+    return lines + ([f"{kind} without an image: {abbreviate(extra)}"] if extra else [])
 
 
 def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, Callable] | None, bool]:

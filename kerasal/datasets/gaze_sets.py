@@ -18,7 +18,7 @@ def open_gaze_sets(
     *,
     missing: Literal["error", "skip"] = "error",
 ) -> tuple[GazeDataset, list[str]]:
-    """Return the gaze data at several paths as one set, and notes on the selected splits.
+    """Return the gaze data at several paths as a single set, and notes on the selected splits.
 
     Args:
         paths: paths as for ``open_gaze``.

@@ -62,8 +62,8 @@ class ClassImages:
     def split(self, share: float = 0.2, seed: int = 0) -> tuple["ClassImages", "ClassImages"]:
         """Return a random stratified split into training images and a ``share`` of test images.
 
-        There are round(share · N) test images, allocated to the classes by largest remainders, and both parts have at
-        least one image of each class.
+        There are round(share · N) test images, allocated to the classes by largest remainders, and both parts have
+        images of every class.
 
         Raises:
             ValueError: ``share`` is not between 0 and 1, or a class has a single image.
@@ -73,13 +73,13 @@ class ClassImages:
         if counts.min() < 2:
             single = [name for name, count in zip(self.names, counts, strict=True) if count < 2]
             raise ValueError(
-                f"Every class must have two images, for training and for testing, got a single image for "
+                "Every class must have two images, for training and for testing, got a single image for "
                 f"{', '.join(single)}. Add images, or choose other classes."
             )
         test = np.zeros(len(self), bool)
-        for label, test_counts in enumerate(_allocate_test_images(counts, share)):
+        for label, test_count in enumerate(_allocate_test_images(counts, share)):
             members = np.flatnonzero(self.labels == label)
-            test[np.random.default_rng([seed, label]).permutation(members)[:test_counts]] = True
+            test[np.random.default_rng([seed, label]).permutation(members)[:test_count]] = True
         return self.select(np.flatnonzero(~test)), self.select(np.flatnonzero(test))
 
     def means(self) -> np.ndarray:
@@ -134,7 +134,7 @@ def class_images(
     Raises:
         FileNotFoundError: ``folder`` does not exist.
         ValueError: the folder has no valid class folders (see ``class_folders.class_files``), or a class has no
-            readable image or, for a random split, only a single one.
+            readable image or, for a random split, only a single image.
     """
     parts = [files for files in class_files(folder, classes) if files is not None]
     bytes_per_image = int(np.prod(shape))
@@ -169,7 +169,7 @@ def _open_images(listed: ClassFiles, shape: tuple, fit: Literal["crop", "stretch
         empty = set(range(len(images.names))) - set(images.labels.tolist())
         if empty:
             raise ValueError(
-                f"Every class must have readable images, got none for "
+                "Every class must have readable images, got none for "
                 f"{', '.join(images.names[label] for label in sorted(empty))}. The first error is: "
                 f"{next(reason for reason in skipped.values() if reason != NO_IMAGE)}"
             )

@@ -22,7 +22,7 @@ def check_keys(keys: Iterable) -> None:
     """Refuse keys of dictionaries and elements of sets that are not plain; hashing nested tuples may never end."""
     for key in keys:
         if not isinstance(key, _KEY_TYPES):
-            raise RefusedPickle(f"it has a {type(key).__name__} as a key or in a set, which must be numbers or text.")
+            raise RefusedPickle(f"it has a {type(key).__name__} as a key or in a set. Keys must be numbers or text.")
 
 
 def replace_stand_ins(value, stored: int, stand_in: type):
@@ -47,7 +47,7 @@ class _StandInReplacer:
         self.stand_in = stand_in
         self.replaced: dict[int, object] = {}
         self.sizes: dict[int, int] = {}
-        self._kept: list = []  # keeps objects alive, because ids of deleted objects are reused
+        self._visited: list = []  # keeps objects alive, because ids of deleted objects are reused
 
     def visit(self, value):
         if not isinstance(value, list | dict | tuple):
@@ -58,7 +58,7 @@ class _StandInReplacer:
         if key in self.sizes:
             raise ValueError(f"a {type(value).__name__} contains itself")
         self.sizes[key] = 0
-        self._kept.append(value)
+        self._visited.append(value)
         before = list(value.values()) if isinstance(value, dict) else list(value)
         after = [self.visit(element) for element in before]
         self.sizes[key] = 1 + sum(map(self.size, before))

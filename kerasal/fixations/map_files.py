@@ -65,8 +65,8 @@ def map_shape(path: pathlib.Path) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def report_unreadable(path: pathlib.Path, what: str, *unchanged: type[Exception]) -> Iterator[None]:
-    """Convert any exception of a reader to a ValueError that says that ``path`` cannot be read as ``what``.
+def report_unreadable(path: pathlib.Path, file_type: str, *unchanged: type[Exception]) -> Iterator[None]:
+    """Convert any exception of a reader to a ValueError that says that ``path`` cannot be read as ``file_type``.
 
     Errors of the operating system, ``ImplausibleFile`` and the ``unchanged`` types are not converted.
     """
@@ -78,7 +78,7 @@ def report_unreadable(path: pathlib.Path, what: str, *unchanged: type[Exception]
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = "".join(letter if letter.isprintable() else "?" for letter in first_line(error)[:300])
-        raise ValueError(f"{path} cannot be read as {what}: {reason}") from error
+        raise ValueError(f"{path} cannot be read as {file_type}: {reason}") from error
 
 
 @contextlib.contextmanager

@@ -95,16 +95,16 @@ def _read_salicon(gaze, file: pathlib.Path) -> np.ndarray:
     return np.concatenate([np.zeros((0, 2)), *points])
 
 
-def _as_pairs(value, file: pathlib.Path, what: str) -> np.ndarray:
+def _as_pairs(value, file: pathlib.Path, field: str) -> np.ndarray:
     """Return (x, y) pairs as a float64 array (n, 2); SciPy squeezes a single pair to (2,)."""
     array = np.asarray(value)
     if array.dtype.kind not in "iuf" or not (array.size == 0 or array.shape == (2,) or array.shape[1:] == (2,)):
-        raise ValueError(f"{file}: {what} must be numbers of shape (n, 2), got {array.dtype} {array.shape}.")
+        raise ValueError(f"{file}: {field} must be numbers of shape (n, 2), got {array.dtype} {array.shape}.")
     return array.astype(np.float64).reshape(-1, 2)
 
 
 def _stimulus_size(images) -> tuple[int, int]:
-    """Return the smallest (width, height) in ``STIMULI`` that contains all fixations with a tolerance of 5 %."""
+    """Return the smallest (width, height) in ``STIMULI`` with all fixations inside, with a tolerance of 5 %."""
     largest = np.zeros(2)
     for image in images:
         subjects = image.get("subjects", []) if isinstance(image, dict) else []

@@ -56,64 +56,64 @@ def flat_fixations(value, shape, argument: str, name: str | None, duplicates: bo
 
 def as_fixations(value, shape=None, argument: str = "fixations", name: str | None = None) -> Fixations:
     """Convert a map of counts or pixel coordinates (x, y) of shape (n, 2) to ``Fixations`` on a map of ``shape``."""
-    what = describe_argument(argument, name)
+    subject = describe_argument(argument, name)
     shape = None if shape is None else tuple(shape)
     if isinstance(value, Fixations):
         if shape not in (None, value.shape):
             raise ValueError(
-                f"{what} must be on a map of shape {shape}, got fixations on a map of shape {value.shape}."
+                f"{subject} must be on a map of shape {shape}, got fixations on a map of shape {value.shape}."
             )
         return value
     if getattr(value, "kind", None) == "density":  # the kind of datasets.Density
-        raise ValueError(f"{what} must be fixations, got a density. Pass the fixations.")
-    refuse_mask(value, what)
+        raise ValueError(f"{subject} must be fixations, got a density. Pass the fixations.")
+    refuse_mask(value, subject)
     array = np.asarray(value)
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.dtype.kind not in "biuf" and array.size:
-        raise ValueError(f"{what} must be numbers, got dtype {array.dtype}.")
+        raise ValueError(f"{subject} must be numbers, got dtype {array.dtype}.")
     if array.size == 0:
-        raise ValueError(f"{what} must have at least one fixation, got none. Leave the image out.")
+        raise ValueError(f"{subject} must have at least one fixation, got none. Leave the image out.")
     if array.ndim == 2:
         if array.shape == shape or (shape is None and array.shape[1] != 2):
-            return _from_map(array, what)
+            return _from_map(array, subject)
         if shape is not None and array.shape[1] == 2:
-            return _from_coordinates(array, shape, what)
+            return _from_coordinates(array, shape, subject)
     expected = "a map (with its shape)" if shape is None else f"a map of shape {shape}"
-    raise ValueError(f"{what} must be {expected} or coordinates of shape (n, 2), got shape {array.shape}.")
+    raise ValueError(f"{subject} must be {expected} or coordinates of shape (n, 2), got shape {array.shape}.")
 
 
-def _from_map(array: np.ndarray, what: str) -> Fixations:
+def _from_map(array: np.ndarray, subject: str) -> Fixations:
     index = np.flatnonzero(array != 0)  # flatnonzero is six times slower on floats than on booleans
     if index.size == 0:
-        raise ValueError(f"{what} must have at least one fixation, got a map of zeros.")
+        raise ValueError(f"{subject} must have at least one fixation, got a map of zeros.")
     count = array.reshape(-1)[index].astype(np.float64)
     if not np.isfinite(count).all():
-        raise ValueError(f"{what} must have finite values, got NaN or infinite values.")
+        raise ValueError(f"{subject} must have finite values, got NaN or infinite values.")
     wrong = count[(count < 0) | (count != np.floor(count))]
     if wrong.size:
         raise ValueError(
-            f"{what} must have 0 or a whole number of fixations in every pixel, got values such as "
+            f"{subject} must have 0 or a whole number of fixations in every pixel, got values such as "
             f"{wrong[0]:.6g}. The map looks like a density. Pass the fixations."
         )
     if index.size > array.size / 2 and np.unique(count).size > _MAX_COUNTS:
         raise ValueError(
-            f"{what} must be 0 in most pixels, got a map with {index.size} of {array.size} pixels above 0 and "
+            f"{subject} must be 0 in most pixels, got a map with {index.size} of {array.size} pixels above 0 and "
             f"{np.unique(count).size} different values. The map looks like a density. Pass the fixations."
         )
     return _make_fixations(index, count, array.shape)
 
 
-def _from_coordinates(array: np.ndarray, shape: tuple[int, int], what: str) -> Fixations:
+def _from_coordinates(array: np.ndarray, shape: tuple[int, int], subject: str) -> Fixations:
     pixels = np.floor(array.astype(np.float64))
     if not np.isfinite(pixels).all():
-        raise ValueError(f"{what} must have finite coordinates, got NaN or infinite values.")
+        raise ValueError(f"{subject} must have finite coordinates, got NaN or infinite values.")
     height, width = shape
     outside = (pixels < 0).any(axis=1) | (pixels[:, 0] >= width) | (pixels[:, 1] >= height)
     if outside.any():
         x, y = array[outside][0]
         raise ValueError(
-            f"{what} must have 0 <= x < {width} and 0 <= y < {height}, got {int(outside.sum())} outside, such as "
+            f"{subject} must have 0 <= x < {width} and 0 <= y < {height}, got {int(outside.sum())} outside, such as "
             f"({x:g}, {y:g}). Coordinates are 0-based, x first, in pixels of the map."
         )
     flat = pixels[:, 1].astype(np.int64) * width + pixels[:, 0].astype(np.int64)

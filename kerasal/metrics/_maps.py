@@ -36,16 +36,16 @@ def describe_argument(argument: str, name: str | None) -> str:
 
 def as_map_array(value, argument: str, name: str | None = None) -> np.ndarray:
     """Convert ``value`` to a float64 array (H, W), without a copy if it is such an array already."""
-    what = describe_argument(argument, name)
-    refuse_mask(value, what)
+    subject = describe_argument(argument, name)
+    refuse_mask(value, subject)
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{what} must be an array of real numbers, got dtype {array.dtype}.")
+        raise ValueError(f"{subject} must be an array of real numbers, got dtype {array.dtype}.")
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim != 2 or array.size == 0:
         raise ValueError(
-            f"{what} must be a single map of shape (H, W), got shape {array.shape}. "
+            f"{subject} must be a single map of shape (H, W), got shape {array.shape}. "
             "Pass a single image with a single channel."
         )
     return np.ascontiguousarray(array, dtype=np.float64)
@@ -54,7 +54,7 @@ def as_map_array(value, argument: str, name: str | None = None) -> np.ndarray:
 def as_map(
     value, argument: str, name: str | None = None, *, shape: tuple[int, int] | None = None, resize: str | None = None
 ) -> Map:
-    """Check that a map is finite and has the ``shape`` of the ground truth, or resize it. Return a ``Map``."""
+    """Convert a map to a checked ``Map`` of the ``shape`` of the ground truth; resize it only if ``resize`` is set."""
     if isinstance(value, Map) and (shape is None or value.shape == shape):
         return value
     array = value.values.reshape(value.shape) if isinstance(value, Map) else as_map_array(value, argument, name)
@@ -69,7 +69,9 @@ def as_map(
         array = np.full(shape, low) if low == high else imresize(array, shape)
         low, high = float(array.min()), float(array.max())
     largest = max(abs(low), abs(high))
-    if largest and not 2.0**-400 < largest < 2.0**400:  # avoids overflow of squares; metrics are scale invariant
+    if (
+        largest and not 2.0**-400 < largest < 2.0**400
+    ):  # squares must not over- or underflow; metrics are scale-invariant
         factor = 2.0 ** -np.clip(np.floor(np.log2(largest)), -1000, 1000)
         array, low, high = array * factor, low * factor, high * factor
     rows, columns = array.shape
@@ -80,8 +82,8 @@ def _finite_range(array: np.ndarray, argument: str, name: str | None) -> tuple[f
     low, high = float(array.min()), float(array.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         count = int(array.size - np.count_nonzero(np.isfinite(array)))
-        what = describe_argument(argument, name)
-        raise ValueError(f"{what} must have finite values, got {count} NaN or infinite of {array.size}.")
+        subject = describe_argument(argument, name)
+        raise ValueError(f"{subject} must have finite values, got {count} of {array.size} NaN or infinite.")
     return low, high
 
 

@@ -139,8 +139,8 @@ def count_at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     reached = np.empty(min(_PIXELS, values.size), bool)
     for start in range(0, values.size, _PIXELS):
         block = values[start : start + _PIXELS]
-        for which, threshold in enumerate(thresholds):
-            counts[which] += np.count_nonzero(np.greater_equal(block, threshold, out=reached[: block.size]))
+        for index, threshold in enumerate(thresholds):
+            counts[index] += np.count_nonzero(np.greater_equal(block, threshold, out=reached[: block.size]))
     return counts
 
 

@@ -80,7 +80,7 @@ def sigma_in_pixels(sigma: float | str) -> float:
 
 
 def pixels_of_degrees(degrees: float, *, distance: float, screen_width: float, screen_pixels: int) -> float:
-    """Convert degrees of visual angle in the middle of a screen to pixels: 2 d tan(angle / 2) / pitch.
+    """Convert degrees of visual angle in the middle of a screen to pixels: 2 d tan(angle / 2) / pixel size.
 
     Args:
         degrees: visual angle; 1 is the usual sigma of fixation densities.
@@ -142,9 +142,8 @@ class MeanMap:
         if self.images < 2:
             raise ValueError('The baseline "mean" must have at least two images, got one. Leave it out of baselines.')
         others = np.maximum(self._total - _histogram(fixated), 0.0) / (self.images - 1)
-        density = np.maximum(
-            imresize(gaussian_blur(others, _SIGMA), fixated.shape), 0.0
-        )  # bicubic resizing can overshoot below 0
+        # bicubic resizing can overshoot below 0
+        density = np.maximum(imresize(gaussian_blur(others, _SIGMA), fixated.shape), 0.0)
         density /= density.sum()
         return (1 - _FLOOR) * density + _FLOOR / density.size
 

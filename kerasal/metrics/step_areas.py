@@ -68,8 +68,7 @@ def auc_shuffled(
     center bias, and some widespread ports are wrong: they draw 77 % negative values, or from a disc in the center.
 
     ``other_fixations`` are fixations of other images in the same format as ``fixations``. ``auc_borji`` describes the
-    other options. Shared arguments and
-    errors: ``kerasal.metrics``.
+    other options. Shared arguments and errors: ``kerasal.metrics``.
     """
     checked, fixated = map_and_fixations(saliency_map, fixations, resize, name)
     pool = as_fixations(other_fixations, checked.shape, "other_fixations", name)

@@ -44,7 +44,7 @@ def test_values_that_are_not_finite(name, bad):
     broken = MAP.copy()
     broken[5, 5] = bad
     with pytest.raises(
-        ValueError, match=r"saliency_map of image '1501' must have finite values, got 1 NaN or infinite"
+        ValueError, match=r"saliency_map of image '1501' must have finite values, got 1 of 192 NaN or infinite"
     ):
         ALL[name](broken, truth_of(name), name="1501")
 

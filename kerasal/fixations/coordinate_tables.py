@@ -118,5 +118,5 @@ def _split(text: str, separator: str | None) -> Iterator[tuple[int, list[str]]]:
 
 
 def _parse_number(text: str) -> float:
-    """Return a decimal number, or NaN for any other text, including 1_0, indices ``float`` would accept as ten."""
+    """Return a decimal number, or NaN for any other text, including 1_0, which ``float`` would accept as ten."""
     return float(text) if _NUMBER.fullmatch(text) else math.nan

@@ -50,7 +50,8 @@ def list_fixations(path: pathlib.Path, split: str | None = None) -> dict[str, Ca
     known_files = [file for file in files if file.suffix.lower() in (*_MAPS, *_TABLES, *_JPEG, ".mat")]
     if not known_files:
         raise ValueError(
-            f"{path} must have files of fixations, got none. Supported are {', '.join((*_MAPS, *_TABLES, '.mat'))}."
+            f"{path} must have files of fixations, got none. Supported suffixes are "
+            f"{', '.join((*_MAPS, *_TABLES, '.mat'))}."
         )
     readers: dict[str, Callable[[], np.ndarray]] = {}
     for file in known_files:

@@ -17,8 +17,8 @@ _FRAMEWORKS = {"tensorflow": "TENSORFLOW", "torch": "PYTORCH", "jax": "JAX", "cu
 def cc(saliency_map: MapLike, density: MapLike, *, resize: str | None = None, name: str | None = None) -> float:
     """Compute Pearson's correlation of a map with the density of fixations (``CC.m``).
 
-    Range -1 to 1, chance 0; invariant to scale and offset of either map. Pitfall: it depends on the blur of the
-    density, so report its sigma, and it is symmetric: a false peak costs as much as a missed one.
+    Range -1 to 1, chance 0; invariant to a positive scale and an offset of either map. Pitfall: it depends on the blur
+    of the density, so report its sigma, and it is symmetric: a false peak costs as much as a missed one.
 
     Returns NaN with a warning if a map is constant. Shared arguments and errors: ``kerasal.metrics``.
     """

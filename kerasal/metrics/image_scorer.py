@@ -27,7 +27,7 @@ class Scorer:
 
     @property
     def columns(self) -> dict[str, str]:
-        """The definition of each column, in the order of the table."""
+        """A dictionary from column to definition, in the order of the table."""
         texts = {}
         for baseline in ("", *self.baselines):
             for column, metric in self.metrics.items():

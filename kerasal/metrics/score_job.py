@@ -40,7 +40,7 @@ class Job:
 
     @property
     def definitions(self) -> dict[str, str]:
-        """The definition of each column."""
+        """A dictionary from column to definition."""
         if self.scorer is not None:
             return self.scorer.columns
         columns = self.settings["metrics"] or coursework_metrics.DEFINITIONS

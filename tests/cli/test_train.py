@@ -123,7 +123,7 @@ def test_ctrl_c(invoke, tmp_path, monkeypatch, stop):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("vgg16",), NotADirectoryError, "mnist.npz"),
+        (("vgg16",), NotADirectoryError, "per class, got the file "),
         (("gaze",), ValueError, "gaze is no classifier; kerasal gaze train trains it."),
         (("five_class_cnn", "--data", "/no/such"), FileNotFoundError, "There is no folder /no/such."),
         (("mnist_cn",), ValueError, "Did you mean mnist_cnn?"),

@@ -3,7 +3,7 @@
 All functions of this package share these conventions:
 
 * **Images** are uint8 RGB arrays ``(H, W, 3)``. **Model inputs** are float32 ``(N, H, W, C)``, channels last, already
-  preprocessed (``kerasal.preprocessing``); a single image without a batch axis is treated as a batch of one.
+  preprocessed (``kerasal.preprocessing``); a single image without a batch axis is treated as a batch of size 1.
 * **Maps** are returned raw, as float32, with a sign if the method is signed. Only drawing (``kerasal.images``)
   normalizes them.
 * **Coordinates** are ``(x, y)`` in pixels, from 0; **boxes** are ``(x_min, y_min, x_max, y_max)`` with exclusive upper
@@ -15,7 +15,7 @@ All functions of this package share these conventions:
 * TensorFlow does not work after ``os.fork``: in a forked child of a process that has run it, functions raise
   ``kerasal.process.ForkedProcess``. Start workers with ``multiprocessing.get_context("spawn")``.
 
-Importing this package loads neither TensorFlow nor Keras; the first access to one of its names does.
+Importing this package loads neither TensorFlow nor Keras; the first use of any of its names does.
 """
 
 import importlib

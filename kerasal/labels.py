@@ -23,7 +23,7 @@ def load(source: str | os.PathLike) -> list[str]:
     """Return class names in index order.
 
     Args:
-        source: "imagenet", "digits", or the path of a file: a text file with one name per line; a CSV file with a
+        source: "imagenet", "digits", or the path of a file: a text file with a name per line; a CSV file with a
             column ``name``, ``label`` or ``class`` and, if the rows are not in order, a column ``index``; or a JSON
             file with a list of names, or an object from index to name or to ``[id, name]``.
 
@@ -58,7 +58,7 @@ def load(source: str | os.PathLike) -> list[str]:
     while names and not names[-1]:
         names.pop()
     if not names:
-        raise ValueError(f"{path} must have at least one class name, got none.")
+        raise ValueError(f"{path} must have class names, got none.")
     return names
 
 

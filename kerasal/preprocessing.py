@@ -69,7 +69,7 @@ class Preprocessing:
         return np.ascontiguousarray(pixels[..., ::-1] if self.bgr else pixels)
 
     def value_range(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the model inputs of black and white pixels (0 and 255), float32, one per channel or one for all."""
+        """Return the model inputs of black and white pixels (0 and 255), float32, for each channel or for all."""
         mean, std = self._affine()
         return (0.0 - mean) / std, (255.0 - mean) / std
 
@@ -94,7 +94,7 @@ class Preprocessing:
             raise ValueError(
                 f"images must have the shape (..., height, width, {'channels' if channels == 1 else channels}) for "
                 f"{self.name!r} preprocessing, got {array.shape}."
-                + ("" if channels == 1 else " For images with one channel, use 'unit', 'tf' or 'none'.")
+                + ("" if channels == 1 else " For gray images, use 'unit', 'tf' or 'none'.")
             )
 
 

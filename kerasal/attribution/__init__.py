@@ -6,8 +6,8 @@ All methods have the same signature::
 
 * ``model``: any built Keras model: functional, Sequential, nested or subclassed. It is never changed or copied.
 * ``inputs``: an array of preprocessed inputs, channels last or first as the model takes them; a single image is treated
-  as a batch of one. A model with several inputs takes a list or dictionary of arrays, and its maps are returned in the
-  same structure.
+  as a batch of size 1. A model with several inputs takes a list or dictionary of arrays, and the maps are returned in
+  the same structure.
 * ``target``: the score to explain. ``None`` is each image's top class, an int the same class for all images, a sequence
   of ints one class per image; an objective (``kerasal.objectives``) is any unit, channel or layer; a function of the
   model's output that returns (N,) scores, such as a tf-keras-vis ``Score``, is anything computed from the output.

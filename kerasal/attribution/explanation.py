@@ -24,7 +24,9 @@ _CROPS_SCALE = 256 / 224  # as in the paper, crops of 224 pixels are cut from 25
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Explanation:
-    """The attribution map of one image. A notebook shows it as the image, the map, and the map over the image.
+    """The attribution map of an image, with its class and score.
+
+    A notebook shows it as three images side by side: the image, the map, and the map over the image.
 
     Attributes:
         map: the raw map as the method returns it, float32 (H, W), or (H, W, C) for a gradient with its channels.
@@ -110,7 +112,7 @@ def explain(
     output: str | int | None = None,
     **options: Any,
 ) -> Explanation:
-    """Return the attribution map of one image, for a model that is opened from a file, by name or as it is.
+    """Return the attribution map of an image, for a model that is opened from a file, by name or as it is.
 
     The image is resized and preprocessed for the model.
 
@@ -136,7 +138,7 @@ def explain(
     photos = images.read_images(photo)
     if photos is None or len(photos) != 1:
         count = "another array" if photos is None else f"{len(photos)} images"
-        raise ValueError(f"photo must be one uint8 image (H, W, 3) or the path of one, got {count}.")
+        raise ValueError(f"photo must be a single uint8 image (H, W, 3) or its path, got {count}.")
     if isinstance(target, str):
         target = find(target, image_model.labels)
     picture, inputs = image_model.show(photos[0])

@@ -45,7 +45,7 @@ def deletion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **o
     model; areas of different models are not comparable.
 
     Args:
-        model: any built Keras model with one image input.
+        model: any built Keras model with a single image input.
         inputs: model inputs (N, H, W, C), or channels first if the model takes them so.
         maps: float (N, H, W), where larger is stronger. Pass absolute values if the sign does not matter.
         target: score to measure, as for the methods; by default each image's top class.
@@ -79,7 +79,7 @@ def pointing_game(maps, boxes: Sequence[tuple[int, int, int, int]], *, tolerance
         tolerance: pixels by which each box is enlarged on every side; 15 in the paper.
 
     Raises:
-        ValueError: there is not exactly one box per map, or a box is empty.
+        ValueError: the number of boxes differs from the number of maps, or a box is empty.
     """
     refuse_mask(maps, "maps")
     maps, corners = np.asarray(maps), np.asarray(boxes)
@@ -106,7 +106,7 @@ def cascading_randomization(
 
     Args:
         model: any built Keras model.
-        inputs: model inputs (N, H, W, C), of a model with one input.
+        inputs: model inputs (N, H, W, C), of a model with a single input.
         method: a method of ``kerasal.attribution``.
         target: score to explain, as for the methods; by default the top class under the original weights.
         seed: seed of the shuffling.
@@ -114,7 +114,7 @@ def cascading_randomization(
         **options: options of the method.
 
     Returns:
-        A table with one row per layer with weights, in the order of their randomization: ``layer`` (its path), and
+        A table with a row per layer with weights, in the order of their randomization: ``layer`` (its path), and
         ``correlation``, ``lowest`` and ``highest`` (the mean, minimum and maximum over the images).
     """
     target = fixed_target(model, conform(model, inputs), target, output=options.get("output"))
@@ -147,7 +147,7 @@ def _curve(model, inputs, maps, target, steps, fill, options, *, adds: bool) -> 
     """Return the scores on the way from the images to the fill, or with ``adds`` from the fill to the images."""
     arrays = conform(model, inputs)
     if len(arrays) != 1 or arrays[0].ndim != 4:
-        raise ValueError("model must have one image input (N, H, W, C) for deletion and insertion.")
+        raise ValueError("model must have a single image input (N, H, W, C) for deletion and insertion.")
     refuse_mask(maps, "maps")
     maps = np.asarray(maps, dtype=np.float64)
     (images,), (channels,) = arrays, channel_axes(model, [arrays[0].shape])

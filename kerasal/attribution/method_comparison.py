@@ -1,4 +1,4 @@
-"""All attribution methods on one image, side by side as an image or an HTML page."""
+"""All attribution methods on an image, side by side as an image or an HTML page."""
 
 import base64
 import dataclasses
@@ -35,7 +35,7 @@ QUICK: Mapping[str, Mapping[str, Any]] = {"scorecam": {"channels": 64}, "integra
 
 @dataclasses.dataclass(frozen=True)
 class MethodView:
-    """The map of one method for the compared image.
+    """The map of a method for the compared image.
 
     Attributes:
         spec: the method.
@@ -59,7 +59,7 @@ class MethodView:
 
 @dataclasses.dataclass(frozen=True)
 class MethodComparison:
-    """The maps of all methods for one image.
+    """The maps of all methods for an image.
 
     Attributes:
         picture: the image as the model receives it, uint8 RGB.
@@ -113,12 +113,12 @@ def compare_methods(
     strength: float = 0.6,
     progress: bool = False,
 ) -> MethodComparison:
-    """Return the maps of all attribution methods for one image.
+    """Return the maps of all attribution methods for an image.
 
     A method that raises a ValueError, for example because the model has no ReLU, is listed with its reason.
 
     Args:
-        model: any built Keras model with one image input.
+        model: any built Keras model with a single image input.
         shown: the image as the model receives it, uint8 RGB (H, W, 3), and the model inputs (1, …) made from it.
         target: score to explain, as for the methods; by default the top class.
         larger: a larger image and its inputs for methods that cut crops themselves; by default ``shown``.

@@ -25,7 +25,7 @@ def class_score(index: int | Sequence[int]) -> Objective:
     """Score of a class: the model's output ``index``, averaged over positions if there are any.
 
     Args:
-        index: index of the class, from 0; or a sequence with one index per image.
+        index: index of the class, from 0; or a sequence with an index per image.
 
     Raises:
         TypeError: ``index`` is not an integer or a sequence of integers.
@@ -44,7 +44,7 @@ def channel(layer: str, index: int | Sequence[int]) -> Objective:
 
     Args:
         layer: name or path of the layer.
-        index: index of the channel, from 0; or a sequence with one index per image.
+        index: index of the channel, from 0; or a sequence with an index per image.
 
     Raises:
         TypeError: ``index`` is not an integer or a sequence of integers.
@@ -54,11 +54,11 @@ def channel(layer: str, index: int | Sequence[int]) -> Objective:
 
 
 def neuron(layer: str, index: int | Sequence[int], position: tuple[int, int] | None = None) -> Objective:
-    """Activation of a single unit: a channel of a layer's output at one position.
+    """Activation of a single unit: a channel of a layer's output at a single position.
 
     Args:
         layer: name or path of the layer.
-        index: index of the channel, from 0; or a sequence with one index per image.
+        index: index of the channel, from 0; or a sequence with an index per image.
         position: (x, y) on the layer's map, from 0; by default its center.
 
     Raises:

@@ -12,7 +12,7 @@ class Objective:
 
     Attributes:
         structure: the expression tree, as nested tuples of names; objectives with the same structure share a trace.
-        parameters: arrays with the indices and factors of its leaves, with a single row or one row per image.
+        parameters: arrays with the indices and factors of its leaves, with a single row or a row per image.
         description: the objective as text.
     """
 
@@ -71,13 +71,13 @@ class Objective:
 
 
 def stack(objectives: Sequence[Objective]) -> Objective:
-    """Return objectives of the same structure as a single objective with one row of parameters per image.
+    """Return objectives of the same structure as a single objective with a row of parameters per image.
 
     Args:
         objectives: an objective per image; they may differ in channels, classes and factors only.
 
     Raises:
-        ValueError: the objectives differ in their structure, or one of them has parameters for several images.
+        ValueError: the objectives differ in their structure, or any of them has parameters for several images.
     """
     if len({objective.structure for objective in objectives}) != 1:
         raise ValueError(

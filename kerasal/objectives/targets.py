@@ -18,7 +18,7 @@ def resolve(target: Any, images: int) -> Objective:
 
     Raises:
         TypeError: the target is neither None, an index, an objective, a sequence of these, nor a callable.
-        ValueError: a sequence has not exactly one target per image.
+        ValueError: the number of targets differs from the number of images.
     """
     if target is None:
         return top_class()

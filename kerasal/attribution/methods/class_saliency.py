@@ -10,7 +10,7 @@ def class_saliency(view, *, channel_reduction: Reduction = "max_abs"):
 
     Args:
         view: the model and its inputs in the graph.
-        channel_reduction: how the gradients of a pixel's channels become one value: "max_abs" (the largest absolute
+        channel_reduction: reduction of the gradient over the channels of a pixel: "max_abs" (the largest absolute
             value, as in the paper), "mean_abs" (the mean absolute value), "norm" (the Euclidean norm) or "sum" (the
             signed sum).
 

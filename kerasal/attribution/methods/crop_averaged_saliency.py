@@ -27,7 +27,7 @@ def crop_averaged_saliency(
             takes any size.
         average: how the ten maps are combined: "frame" places each map where its crop was cut and divides each pixel
             by the number of crops that cover it; "crops" is the plain mean of the ten maps.
-        channel_reduction: how the gradients of a pixel's channels become one value: "max_abs" (the largest absolute
+        channel_reduction: reduction of the gradient over the channels of a pixel: "max_abs" (the largest absolute
             value, as in the paper), "mean_abs" (the mean absolute value), "norm" (the Euclidean norm) or "sum" (the
             signed sum).
 
@@ -39,7 +39,7 @@ def crop_averaged_saliency(
         ValueError: the model has several inputs or none of images, or the images are smaller than the crop.
     """
     if len(view.inputs) != 1 or view.inputs[0].shape.rank != 4:
-        raise ValueError("model must have one image input (N, H, W, C) for crop_averaged_saliency.")
+        raise ValueError("model must have a single image input (N, H, W, C) for crop_averaged_saliency.")
     (x,) = view.inputs
     height, width = crop or _default_crop(view, x)
     if height < 1 or width < 1:

@@ -8,21 +8,22 @@ import tensorflow as tf
 
 @method(reference="Selvaraju et al. 2017, equations 1 and 2", if_zero=NO_EVIDENCE)
 def gradcam(view, *, layer: str | None = None, resize: bool = True):
-    """Coarse location of the evidence: a late layer's channels by their mean gradients (Selvaraju et al. 2017).
+    """Coarse location of the evidence: late channels weighted by their mean gradients (Selvaraju et al. 2017).
 
     The map is relu(sum over channels of weight × channel), where a channel's weight is the mean over positions of the
-    score's gradient. For a network that ends in global average pooling and one dense layer it is the class activation
+    score's gradient. For a network that ends in global average pooling and a dense layer it is the class activation
     map of Zhou et al. 2016.
 
     Args:
         view: the model and its inputs in the graph.
         layer: name or path of the layer whose channels are weighted; by default the last layer with (N, h, w, C) maps
-            on which the target depends, before the logits. The result's attribute "layer" names it.
+            on which the target depends, before the logits.
         resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
 
     Returns:
-        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. For a model with
-        several inputs, each input has a map of the layer (and of the call of it) that depends on this input alone.
+        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. The attribute
+        ``layer`` of the result is the path of the layer. For a model with several inputs, each input has a map of the
+        layer (and of the call of it) that depends on this input alone.
 
     Raises:
         ValueError: no layer is named and the model has no convolution before the target, or mixes positions after the

@@ -19,12 +19,12 @@ def gradcam_plus_plus(view, *, layer: str | None = None, resize: bool = True):
     Args:
         view: the model and its inputs in the graph.
         layer: name or path of the layer whose channels are weighted; by default the last layer with (N, h, w, C) maps
-            on which the target depends, before the logits. The result's attribute "layer" names it.
+            on which the target depends, before the logits.
         resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
 
     Returns:
         float32 (N, H, W), at least 0, up to the factor that is left out; or (N, h, w), the size of the layer, with
-        ``resize=False``.
+        ``resize=False``. The attribute ``layer`` of the result is the path of the layer.
 
     Raises:
         ValueError: as in ``gradcam``.

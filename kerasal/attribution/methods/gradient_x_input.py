@@ -17,7 +17,7 @@ def gradient_x_input(view, *, channel_reduction: Reduction = "sum"):
 
     Args:
         view: the model and its inputs in the graph.
-        channel_reduction: how the contributions of a pixel's channels become one value: "sum" (signed, so that the
+        channel_reduction: reduction of the contributions over the channels of a pixel: "sum" (signed, so that the
             values still add up), "max_abs" (the largest absolute value), "mean_abs" (the mean absolute value) or
             "norm" (the Euclidean norm).
 

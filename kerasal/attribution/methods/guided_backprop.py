@@ -9,7 +9,7 @@ from kerasal.attribution.method import method
     if_zero="no positive signal passes back through the ReLUs",
 )
 def guided_backprop(view):
-    """Fine structure that raises the score: gradient with its negative part cut at ReLUs (Springenberg et al. 2015).
+    """Fine structure that raises the score: the gradient, clipped at 0 by every ReLU (Springenberg et al. 2015).
 
     The map draws the edges of the image sharply, for a network with random weights as well (Adebayo et al. 2018), so
     it is no evidence of what the class depends on.

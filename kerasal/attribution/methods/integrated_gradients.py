@@ -39,7 +39,7 @@ def integrated_gradients(
             by a Gaussian whose standard deviation is 5 % of its longer side.
         return_gap: also return the completeness gap, the sum of the contributions minus the score's change; more
             steps make it smaller.
-        channel_reduction: how the contributions of a pixel's channels become one value: "sum" (signed, so that the
+        channel_reduction: reduction of the contributions over the channels of a pixel: "sum" (signed, so that the
             values still add up), "max_abs" (the largest absolute value), "mean_abs" (the mean absolute value) or
             "norm" (the Euclidean norm).
 

@@ -1,4 +1,4 @@
-"""LayerCAM: Grad-CAM with one weight per position, so that earlier layers give finer maps."""
+"""LayerCAM: Grad-CAM with a weight per position, so that earlier layers give finer maps."""
 
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
@@ -15,11 +15,12 @@ def layercam(view, *, layer: str | None = None, resize: bool = True):
     Args:
         view: the model and its inputs in the graph.
         layer: name or path of the layer whose positions are weighted; by default the last layer with (N, h, w, C) maps
-            on which the target depends, before the logits. The result's attribute "layer" names it.
+            on which the target depends, before the logits.
         resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
 
     Returns:
-        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``.
+        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. The attribute
+        ``layer`` of the result is the path of the layer.
 
     Raises:
         ValueError: as in ``gradcam``.

@@ -89,14 +89,14 @@ def occlusion(
             "blur" (the image blurred by a Gaussian whose standard deviation is 1/16 of its shorter side), or an array
             that broadcasts to (H, W, C).
         measure: what each value of the map is: "score" (the drop of the score), "class" (the top class of the occluded
-            image) or "layer" (the total activation of one channel of a layer, the strongest for the clean image).
+            image) or "layer" (the total activation of the layer's strongest channel for the clean image).
         layer: name or path of the layer for measure "layer".
         incremental: "auto" recomputes only what a window changes where that is possible and faster; False runs the
             whole model for every window; True raises an error if the graph does not allow the recomputation.
         progress: show a progress bar.
 
     Returns:
-        float32 (N, rows, columns), one value per window, signed, in units of the score or the activation; int32 for
+        float32 (N, rows, columns), a value per window, signed, in units of the score or the activation; int32 for
         ``measure="class"``.
 
     Raises:

@@ -14,18 +14,19 @@ def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: i
     """Location of the evidence without gradients: channels weighted by masked images' scores (Wang et al. 2020).
 
     Each channel's map, scaled to 0..1 and resized to the image, masks the image; the score of the masked image is the
-    channel's weight, at the cost of one forward pass per channel. The authors' code weighs by the probability, as
+    channel's weight, at the cost of a forward pass per channel. The authors' code weighs by the probability, as
     ``logits=False`` does here. Without a target, the top class of the unmasked image is explained.
 
     Args:
         view: the model and its inputs in the graph.
-        layer: name or path of the layer whose channels mask the image; by default the last layer with (N, h, w, C)
-            maps on which the target depends, before the logits. The result's attribute "layer" names it.
+        layer: name or path of the layer whose channels mask the image; by default the last layer with (N, h, w, C) maps
+            on which the target depends, before the logits.
         resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
         channels: number of channels to use, those with the largest variance; by default all. Fewer take less time.
 
     Returns:
-        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``.
+        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. The attribute
+        ``layer`` of the result is the path of the layer.
 
     Raises:
         ValueError: as in ``gradcam``, or ``channels`` is not a positive integer.

@@ -32,7 +32,7 @@ def smoothgrad(
             smallest value).
         squared: average the squared gradients (SmoothGrad-Squared), in squared units.
         variance: return the variance of the gradients (VarGrad) in place of their mean, in squared units.
-        channel_reduction: how the values of a pixel's channels become one value: "max_abs" (the largest absolute
+        channel_reduction: reduction over the channels of a pixel: "max_abs" (the largest absolute
             value), "mean_abs" (the mean absolute value), "norm" (the Euclidean norm) or "sum" (the signed sum).
         seed: seed of the noise, which is the same for every image of a batch.
 

@@ -1,6 +1,6 @@
 """Run a plan for many windows at once: recompute what they change, and take the rest from the clean activations.
 
-The first axis of every tensor here has one row for each pair of a window and an image: row = window · N + image.
+The first axis of every tensor here has a row for each pair of window and image: row = window · N + image.
 """
 
 import numpy as np

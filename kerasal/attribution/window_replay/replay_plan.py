@@ -37,8 +37,8 @@ _WORTH = 0.75
 class Span:
     """The interval that each window changes on an axis of ``length`` values, from ``first`` to ``last`` inclusive.
 
-    ``start`` and ``size`` describe the interval that is computed: it contains the changed one, lies inside the map and
-    has the same size for all windows.
+    ``start`` and ``size`` describe the interval that is computed. It contains the changed interval, lies inside the
+    map and has the same size for all windows.
     """
 
     first: np.ndarray
@@ -52,7 +52,7 @@ class Span:
 
     @property
     def start(self) -> np.ndarray:
-        """The first index of the computed interval, one per window."""
+        """The first index of the computed interval for each window."""
         return np.clip(self.first, 0, self.length - self.size)
 
     def propagate(self, slide: Sliding) -> "Span":
@@ -90,7 +90,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Step:
-    """One operation, the ``part`` of its map to compute and its kernel's geometry; without a part, on whole maps."""
+    """An operation, the ``part`` of its map to compute and its kernel's geometry; without a part, on whole maps."""
 
     op: tf.Operation
     part: Part | None = None
@@ -167,7 +167,7 @@ def _make_step(op, parts, depends) -> Step:
 def _is_pointwise(op: tf.Operation, depends: Callable[[tf.Tensor], bool]) -> bool:
     """Return whether each position of the output depends on the same position of the inputs alone.
 
-    Inputs that do not depend on the image must be a single value, or have one value per channel.
+    Inputs that do not depend on the image must be a single value, or a value per channel.
     """
     size = op.outputs[0].shape[1:3]
     if not all(is_map(tensor) and tensor.shape[1:3] == size for tensor in op.inputs if depends(tensor)):

@@ -89,8 +89,8 @@ def _run_whole(view: View, index: int, filling, windows: Windows, clean: Run, in
 def score_drop(view: View, clean: Run):
     """Return the measure ``(run, K) -> score(clean) - score(occluded)``, (K, N).
 
-    Each image's top class is that of the clean image. A target that is a Python function is called for one window at a
-    time, because it may hold one value per image.
+    Each image's top class is that of the clean image. A target that is a Python function is called
+    separately for each window, because it may hold a value per image.
     """
     clean_scores, pinned = view.score(clean), view.pin(clean)
     if any(node[0] == "callable" for node in walk(view.structure)):
@@ -126,7 +126,7 @@ def top_class(view: View, clean: Run):
 def strongest_map(view: View, clean: Run, layer: str):
     """Return the measure ``(run, K) -> total activation of the layer's strongest channel``, (K, N).
 
-    The strongest channel of an image is the one with the largest total activation for the clean image.
+    The strongest channel of an image is that with the largest total activation for the clean image.
 
     Raises:
         ValueError: the layer's output has no channels with positions.

@@ -35,7 +35,7 @@ class Windows:
 def place(height: int, width: int, size: int | None, stride: int | None) -> Windows:
     """Return the grid of windows that covers an image, each window fully inside it.
 
-    There are ``ceil((side - size) / stride) + 1`` windows along a side; the last one is moved back to the border. By
+    There are ``ceil((side - size) / stride) + 1`` windows along a side; the last window is moved back to the border. By
     default the size is 1/4 and the stride 1/16 of the shorter side.
 
     Raises:

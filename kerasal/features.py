@@ -53,13 +53,13 @@ def draw_feature_maps(
     Raises:
         ValueError: ``maps`` is not (h, w, C), or has no such channel.
     """
-    name = f"Layer {layer!r}" if layer else "The layer"
+    name = f"layer {layer!r}" if layer else "the layer"
     if maps.ndim != 3:
-        raise ValueError(f"{name} must have maps (h, w, C) to draw, got an output of shape {maps.shape} per image.")
+        raise ValueError(f"maps must have the shape (h, w, C), got {maps.shape} from {name}.")
     count = maps.shape[2]
     channels = list(range(min(count, 256))) if channels is None else list(channels)
     if max(channels) >= count:
-        raise ValueError(f"{name} has {count} channels, counted from 0, got channel {max(channels)}.")
+        raise ValueError(f"channels must be in 0..{count - 1} for {name}, got {max(channels)}.")
     signed = bool((maps < 0).any())
     limit = float(np.abs(maps[..., channels]).max()) if scale == "layer" else None
     drawn = [images.heatmap(maps[..., channel], signed=signed, limit=limit) for channel in channels]

@@ -37,7 +37,7 @@ def load(source: str | os.PathLike) -> list[str]:
         return [str(digit) for digit in range(10)]
     path = pathlib.Path(source)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no labels file {path}. Pass an existing file, or one of {', '.join(_SETS)}.")
+        raise FileNotFoundError(f"labels must be an existing file or one of {', '.join(_SETS)}, got {str(path)!r}.")
     try:
         text = path.read_text(encoding="utf-8-sig")
         names = (
@@ -77,7 +77,7 @@ def find(name: str, names: Sequence[str]) -> int:
     if name.isdecimal():
         index = int(name)
         if names and index >= len(names):
-            raise ValueError(f"There are {len(names)} classes, counted from 0, got class {index}.")
+            raise ValueError(f"The index of a class must be in 0..{len(names) - 1}, got {index}.")
         return index
     if not names:
         raise UnnamedClasses(

@@ -137,7 +137,7 @@ def explain(
     image_model = open_model(model)
     photos = images.read_images(photo)
     if photos is None or len(photos) != 1:
-        count = "another array" if photos is None else f"{len(photos)} images"
+        count = "an array of another shape or dtype" if photos is None else f"{len(photos)} images"
         raise ValueError(f"photo must be a single uint8 image (H, W, 3) or its path, got {count}.")
     if isinstance(target, str):
         target = find(target, image_model.labels)

@@ -97,7 +97,7 @@ def pointing_game(maps, boxes: Sequence[tuple[int, int, int, int]], *, tolerance
 def cascading_randomization(
     model: keras.Model, inputs: Any, method: Callable, target=None, *, seed: int = 0, progress: bool = False, **options
 ) -> pd.DataFrame:
-    """Return how similar the maps remain as the model's weights become noise, layer by layer from the output down.
+    """Return the similarity of maps before and after the weights become noise, layer by layer from the output down.
 
     The weights of a layer become noise by shuffling each of its arrays, which keeps their scale. The absolute values of
     the maps are compared with those of the original maps by Spearman's rank correlation. A method whose maps stay the
@@ -147,13 +147,17 @@ def _curve(model, inputs, maps, target, steps, fill, options, *, adds: bool) -> 
     """Return the scores on the way from the images to the fill, or with ``adds`` from the fill to the images."""
     arrays = conform(model, inputs)
     if len(arrays) != 1 or arrays[0].ndim != 4:
-        raise ValueError("model must have a single image input (N, H, W, C) for deletion and insertion.")
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ValueError(f"model must have a single image input (N, H, W, C) for deletion and insertion, got {shapes}.")
     refuse_mask(maps, "maps")
     maps = np.asarray(maps, dtype=np.float64)
     (images,), (channels,) = arrays, channel_axes(model, [arrays[0].shape])
     expected = tuple(size for axis, size in enumerate(images.shape) if axis != channels)
-    if maps.shape != expected or not np.isfinite(maps).all():
-        raise ValueError(f"maps must be finite and have the shape {expected}, got {maps.shape}.")
+    bad = np.count_nonzero(~np.isfinite(maps))
+    if maps.shape != expected or bad:
+        raise ValueError(
+            f"maps must be finite and have the shape {expected}, got {maps.shape} with {bad} non-finite values."
+        )
     check_int("steps", steps)
     refuse_mask(fill, "fill")
     try:

@@ -239,7 +239,7 @@ def test_a_map_is_resized_to_the_image(pooled, pictures):
         (
             "integrated_gradients",
             {"baseline": np.zeros((7, 8, 3))},
-            r"input's shape \(8, 8, 3\), got an array of shape \(7, 8, 3\)",
+            r"input's shape \(8, 8, 3\), got shape \(7, 8, 3\)",
         ),
         ("integrated_gradients", {"baseline": "blurred"}, "or, for image inputs"),
         ("integrated_gradients", {"baseline": np.nan}, "finite"),

@@ -39,7 +39,8 @@ def crop_averaged_saliency(
         ValueError: the model has several inputs or none of images, or the images are smaller than the crop.
     """
     if len(view.inputs) != 1 or view.inputs[0].shape.rank != 4:
-        raise ValueError("model must have a single image input (N, H, W, C) for crop_averaged_saliency.")
+        shapes = ", ".join(str(x.shape) for x in view.inputs)
+        raise ValueError(f"model must have a single image input (N, H, W, C) for crop_averaged_saliency, got {shapes}.")
     (x,) = view.inputs
     height, width = crop or _default_crop(view, x)
     if height < 1 or width < 1:

@@ -91,9 +91,11 @@ def _baseline(baseline, x: tf.Tensor) -> tf.Tensor:
     shape = tuple(x.shape[1:])
     sizes = zip(array.shape[::-1], shape[::-1], strict=False)
     fits = array.ndim <= len(shape) and all(actual in (1, needed) or needed is None for actual, needed in sizes)
-    if not fits or not np.isfinite(array).all():
+    bad = np.count_nonzero(~np.isfinite(array))
+    if not fits or bad:
         raise ValueError(
-            f"baseline must be finite and broadcast to the input's shape {shape}, got an array of shape {array.shape}."
+            f"baseline must be finite and broadcast to the input's shape {shape}, got shape {array.shape} with {bad} "
+            "non-finite values."
         )
     return tf.zeros_like(x) + array
 

@@ -146,7 +146,9 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
         public: Any = functools.wraps(function)(attribute)
         public.compiled = compiled
         public.__signature__ = signature.replace(parameters=[*shared[:3], *options.values(), *shared[3:]])
-        public.__doc__ = f"{text}\n\nSource: {reference}. Shared arguments: ``kerasal.attribution``."
+        public.__doc__ = (
+            f"{text}\n\nSource: {reference}. The shared arguments are described in ``kerasal.attribution``."
+        )
         compiled.__doc__ = (
             f"Return ``{spec.name}`` of a fixed model as a ``tf.Module`` that maps tensors to tensors, without checks."
         )

@@ -75,7 +75,7 @@ def attribution_page(
     elif values.ndim == 3 or (spec.signed and (values < 0).any()):
         legend = "red raises the score, blue lowers it"
     titles = ["model input", legend, "map over the input"]
-    empty = "" if values.any() else "The map is 0 everywhere: no pixel of this image affects the score."
+    empty = "" if values.any() else "The map is 0 everywhere for this image; the warning names the likely cause."
     return images.grid(
         [picture, drawn, over], titles, columns=3, title=f"{spec.name}: {name}", note=empty or note, tile=tile
     )

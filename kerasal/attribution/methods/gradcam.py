@@ -22,8 +22,8 @@ def gradcam(view, *, layer: str | None = None, resize: bool = True):
 
     Returns:
         float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. The attribute
-        ``layer`` of the result is the path of the layer. For a model with several inputs, each input has a map of the
-        layer (and of the call of it) that depends on this input alone.
+        ``layer`` of the result is the path of the layer. For a model with several inputs, the map of each input is that
+        of the layer's call that depends on this input alone.
 
     Raises:
         ValueError: no layer is named and the model has no convolution before the target, or mixes positions after the

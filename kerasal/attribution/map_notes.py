@@ -1,8 +1,8 @@
 """Notes on maps: the layer from which a map was made, and a warning with the likely cause of a map of zeros.
 
-A map of zeros looks as if there were no evidence. The usual cause is another: a probability of exactly 1, a clipped
-score, or a gradient too small for float16. So the gradient is computed again. If it is not 0, the cause lies in the
-method itself, such as the ReLU of a class activation map.
+A map of zeros looks as if the image had no evidence. The usual causes are others: a probability of exactly 1, a clipped
+score, or a gradient too small for float16. So the gradient is computed again. Only if it is not 0, the likely cause is
+part of the method, such as the ReLU of a class activation map.
 """
 
 import warnings

@@ -43,7 +43,7 @@ class Replay:
     def _run(self, step: Step) -> None:
         op = step.op
         if step.part is None:
-            if op.type == "Shape" and op.inputs[0].ref() in self._plan.parts:  # depends on no values
+            if op.type == "Shape" and op.inputs[0].ref() in self._plan.parts:  # needs no recomputed values
                 rows = tf.cast(self._count * self._images, op.outputs[0].dtype)
                 results = [tf.concat([rows[None], op.outputs[0][1:]], axis=0)]
             else:

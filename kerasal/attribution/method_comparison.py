@@ -18,9 +18,9 @@ from kerasal.progress import progress_bar
 import keras
 
 ADVICE = (
-    "Which method answers which question? Where is the evidence, roughly: a class activation map (gradcam, layercam). "
-    "Which pixels does the score react to: smoothgrad or class_saliency. How much does each pixel contribute to the "
-    "score: integrated_gradients. The sharp edges of guided_backprop and deconvnet look much the same for a network "
+    "Which method answers which question? Where is the evidence, roughly? A class activation map (gradcam, layercam). "
+    "Which pixels does the score react to? smoothgrad or class_saliency. How much does each pixel contribute to the "
+    "score? integrated_gradients. The sharp edges of guided_backprop and deconvnet look much the same for a network "
     "with random weights, so they are no proof of what the class depends on."
 )
 _LEGEND = (

@@ -78,7 +78,7 @@ def test_it_opens_what_it_is_given(digit, tmp_path):
 @pytest.mark.parametrize(
     ("photo", "options", "message"),
     [
-        (np.zeros((28, 28), np.float32), {}, "photo must be one uint8 image"),
+        (np.zeros((28, 28), np.float32), {}, "photo must be a single uint8 image"),
         (np.zeros((2, 28, 28, 1), np.uint8), {}, "got 2 images"),
         (np.zeros((28, 28), np.uint8), {"method": "gradcamm"}, "gradcam"),
         (np.zeros((28, 28), np.uint8), {"target": "eleven"}, "class"),

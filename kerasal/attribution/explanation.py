@@ -60,11 +60,8 @@ class Explanation:
         return draw_map(self.spec, self.picture, self._on_pixels(), bgr=self._bgr)[0]
 
     def overlay(self) -> np.ndarray:
-        """Return the map drawn over the image, uint8 RGB (H, W, 3); of a signed map, only the positive values."""
-        values = self._on_pixels()
-        if values.ndim == 2 and self.spec.signed:
-            values = np.maximum(values, 0)
-        return draw_map(self.spec, self.picture, values, bgr=self._bgr)[1]
+        """Return the map drawn over the image, uint8 RGB (H, W, 3); negative values of signed methods are blue."""
+        return draw_map(self.spec, self.picture, self._on_pixels(), bgr=self._bgr)[1]
 
     def page(self) -> np.ndarray:
         """Return the image, the map and the map over the image side by side with titles, uint8 RGB."""

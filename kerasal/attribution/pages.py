@@ -24,6 +24,9 @@ def draw_map(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a map as a color image and as an overlay on its image, both uint8 RGB (H, W, 3).
 
+    Positive values of signed methods are red and negative values blue. The overlay of a gradient with three channels
+    shows its largest magnitude over the channels.
+
     Args:
         spec: the method that made the map, from ``method_spec``.
         picture: the image as the model receives it, uint8 RGB (H, W, 3).
@@ -34,11 +37,15 @@ def draw_map(
     if values.ndim == 3:
         values = values[..., ::-1] if bgr else values
         drawn = images.relief(values) if values.shape[2] == 3 else images.heatmap(values[..., 0], signed=True)
-        magnitude = np.abs(values).max(axis=2)
-    else:
-        drawn = images.heatmap(values, signed=spec.signed and bool((values < 0).any()))
-        magnitude = np.abs(values)
-    return drawn, images.overlay(picture, magnitude, strength=strength)
+        values = np.abs(values).max(axis=2) if values.shape[2] == 3 else values[..., 0]
+        return drawn, images.overlay(picture, values, signed=bool((values < 0).any()), strength=strength)
+    signed = _is_signed(spec, values)
+    return images.heatmap(values, signed=signed), images.overlay(picture, values, signed=signed, strength=strength)
+
+
+def _is_signed(spec: MethodSpec, values: np.ndarray) -> bool:
+    """Return whether a map (h, w) has a sign: by its method, so that a method looks the same for every image."""
+    return spec.signed or bool((values < 0).any())
 
 
 def attribution_page(
@@ -69,16 +76,15 @@ def attribution_page(
     if values.dtype.kind == "i":
         return _class_page(spec, picture, values, labels, tile)
     drawn, over = draw_map(spec, picture, values, bgr=bgr)
-    legend = "brighter is stronger"
+    titles, legend = ["model input", "map", "map over the input"], ("heat", "weak", "strong")
     if values.ndim == 3 and values.shape[2] == 3:
-        legend = "gray: no effect; colors: sign per channel"
-    elif values.ndim == 3 or (spec.signed and (values < 0).any()):
-        legend = "red raises the score, blue lowers it"
-    titles = ["model input", legend, "map over the input"]
+        titles = ["model input", "gradient of each color; gray is 0", "size of the gradient"]
+        legend = ("overlay", "size of the gradient: small", "large")
+    elif values.ndim == 3 or _is_signed(spec, values):
+        legend = ("signed", "lowers the score", "raises the score")
     empty = "" if values.any() else "The map is 0 everywhere for this image; the warning names the likely cause."
-    return images.grid(
-        [picture, drawn, over], titles, columns=3, title=f"{spec.name}: {name}", note=empty or note, tile=tile
-    )
+    pictures, title = [picture, drawn, over], f"{spec.name}: {name}"
+    return images.grid(pictures, titles, columns=3, title=title, note=empty or note, legend=[legend], tile=tile)
 
 
 def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labels, tile: int) -> np.ndarray:

@@ -234,11 +234,11 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
         (("maximize", "net.keras", "--class", "1", "--channels", "3"), 2, "goes with --layer"),
         (("maximize", "net.keras", "--layer", "conv1", "--channels", "x", "-p", "unit"), 2, "expected numbers"),
         (("maximize", "net.keras", "--layer", "conv2", "--size", "2", "-p", "unit"), 1, "sees"),
-        (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), 1, "no maps to draw"),
+        (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), 1, "maps must have"),
         (
             ("feature-maps", "net.keras", "photo.png", "--layer", "conv1", "--channels", "7", "-p", "unit"),
             1,
-            "has 4 channels",
+            "channels must be in 0..3",
         ),
         (("card", "vgg61"), 1, "Did you mean"),
         (("models", "zzz*"), 1, "No model matches"),

@@ -186,7 +186,10 @@ def test_a_digest_tells_data_apart(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"wnid,name\nant,big ant\nant,small ant\n", "each folder must have a single name, got 'big ant' and 'small ant'"),
+        (
+            b"wnid,name\nant,big ant\nant,small ant\n",
+            "each folder must have a single name, got 'big ant' and 'small ant'",
+        ),
         ("wnid,name\nant,fourmi géante\n".encode("latin1"), r"classes\.csv cannot be read as a table"),
     ],
 )

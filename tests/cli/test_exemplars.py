@@ -60,7 +60,7 @@ def test_a_name_that_is_not_utf_8_stands_in_the_table(cli, photos, model_file, t
 
 def test_exemplars_refuses_in_one_line(cli, photos, model_file, tmp_path):
     for arguments, said in (
-        ((model_file, "conv2", photos, "-p", "unit", "-c", "7"), "There are 5 channels"),
+        ((model_file, "conv2", photos, "-p", "unit", "-c", "7"), "has 5 channels"),
         ((model_file, "flatten", photos, "-p", "unit"), "no spatial map"),
         ((model_file, "conv2", tmp_path / "nowhere", "-p", "unit"), "no image file or folder"),
         ((model_file, "conv2", photos), "want its pixels"),

@@ -15,7 +15,7 @@ from kerasal.hooks.trace import traced
 from kerasal.progress import progress_bar
 from kerasal.receptive_field.geometry.cone import can_run_cone, run_cone
 from kerasal.receptive_field.geometry.field_geometry import no_map_message
-from kerasal.receptive_field.geometry.operation_moves import read_routes, route_between
+from kerasal.receptive_field.geometry.route_reader import read_routes, route_between
 from kerasal.receptive_field.patterns import pattern_canvas as canvases
 from kerasal.receptive_field.patterns.pattern_canvas import Canvas
 

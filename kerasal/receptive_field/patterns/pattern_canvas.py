@@ -50,7 +50,7 @@ def place_canvas(route: Route, size: tuple[int, int]) -> Canvas:
     units = []
     for axis, pixels in enumerate(size):
         lengths = route.lengths(axis, pixels)
-        inside = np.flatnonzero(route.inside(axis, lengths, np.arange(lengths[-1])))
+        inside = np.flatnonzero(route.sees_no_padding(axis, lengths, np.arange(lengths[-1])))
         middle = lengths[-1] // 2
         units.append(int(inside[np.abs(inside - middle).argmin()]) if inside.size else middle)
     row, column = units
@@ -64,6 +64,6 @@ def _smallest_side(route: Route, axis: int, own: int) -> int | None:
     extent = int((last - first).max()) + 1
     for side in range(max(1, extent), 2 * extent + int(4 * route.stride(axis)) + 1):
         lengths = route.lengths(axis, side)
-        if lengths and route.inside(axis, lengths, np.arange(lengths[-1])).any():
+        if lengths and route.sees_no_padding(axis, lengths, np.arange(lengths[-1])).any():
             return side
     return None

@@ -222,7 +222,7 @@ def draw_filters(
     if seen not in (1, 3):
         raise ValueError(
             f"The filters of {path!r} see {seen} channels; only those that see 1 or 3 have colors. "
-            "kerasal.receptive_field.patterns.painter paints the others."
+            "kerasal.receptive_field.patterns draws the others."
         )
     chosen = list(range(count)) if channels is None else list(channels)
     if not chosen or min(chosen) < 0 or max(chosen) >= count:

@@ -21,7 +21,6 @@ from kerasal.receptive_field.exemplars.exemplar_pages import draw_evolution, dra
 from kerasal.receptive_field.exemplars.feature_evolution import FeatureEvolution
 from kerasal.receptive_field.geometry.field_geometry import Field, field, fields
 from kerasal.receptive_field.patterns.comparison import CenterSurround, Comparison, center_surround, compare_patterns
-from kerasal.receptive_field.patterns.painter import patterns
 from kerasal.receptive_field.patterns.pattern_experiments import (
     Propagation,
     propagation,
@@ -34,6 +33,7 @@ from kerasal.receptive_field.patterns.pattern_pages import (
     draw_propagation,
     draw_validation,
 )
+from kerasal.receptive_field.patterns.pattern_projection import patterns
 
 __all__ = [
     "CenterSurround",

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.optimize import least_squares
 
 from kerasal.checks import refuse_mask
-from kerasal.receptive_field.patterns.painter import patterns
+from kerasal.receptive_field.patterns.pattern_projection import patterns
 
 import keras
 

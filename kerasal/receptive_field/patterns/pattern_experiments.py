@@ -8,7 +8,7 @@ import pandas as pd
 
 from kerasal import hooks
 from kerasal.checks import check_number, refuse_mask
-from kerasal.receptive_field.patterns.painter import Painter, Side
+from kerasal.receptive_field.patterns.pattern_projection import PatternProjector, Side
 
 import keras
 import tensorflow as tf
@@ -70,9 +70,9 @@ def propagation(
     values = np.array(
         [check_number("a constant", one, above=0) for one in np.atleast_1d(np.asarray(constants, float))], np.float32
     )
-    painter = Painter(model, layer, canvas, bias=bias)
-    wanted = np.repeat(painter.channels(channel)[:1], len(values) + 1)
-    painted = painter.canvas.crop(painter.paint(wanted, np.concatenate([[1.0], values])))
+    projector = PatternProjector(model, layer, canvas, bias=bias)
+    wanted = np.repeat(projector.channels(channel)[:1], len(values) + 1)
+    painted = projector.canvas.crop(projector.project(wanted, np.concatenate([[1.0], values])))
     limit, painted = float(painted[0].max()), painted[1:]
     threshold = _THRESHOLD * limit if threshold is None else check_number("threshold", threshold, above=0)
     table = pd.DataFrame(
@@ -119,14 +119,14 @@ def validate_pattern(
 
     Source: He & Pugeault 2017, section 4, figure 4.7.
     """
-    painter = Painter(model, layer, canvas)
-    (number,) = painter.channels(int(channel) if isinstance(channel, np.integer) else channel)[:1]
+    projector = PatternProjector(model, layer, canvas)
+    (number,) = projector.channels(int(channel) if isinstance(channel, np.integer) else channel)[:1]
     own = pattern is None
-    image = painter.paint(np.array([number]), np.ones(1)) if own else _check_pattern(painter, pattern)[None]
-    (sums,) = _sum_answers(painter, image, rescale)
+    image = projector.project(np.array([number]), np.ones(1)) if own else _check_pattern(projector, pattern)[None]
+    (sums,) = _sum_answers(projector, image, rescale)
     rank = 1 + (sums[None, :] > sums[:, None]).sum(axis=1)
     frame = pd.DataFrame({"channel": np.arange(len(sums)), "activation": sums, "rank": rank})
-    frame.attrs.update(layer=painter.path, channel=int(number), **_summarize(sums, number))
+    frame.attrs.update(layer=projector.path, channel=int(number), **_summarize(sums, number))
     return frame
 
 
@@ -145,10 +145,10 @@ def validate_patterns(
         A row for each channel: ``channel``, ``rank`` of its own answer to its pattern (1 the strongest), ``above`` (how
         many channels answer more), ``silent`` (how many answer exactly 0), ``activation`` (its own answer).
     """
-    painter = Painter(model, layer, canvas)
-    wanted = painter.channels(channels)
-    images = painter.paint(wanted, np.ones(len(wanted)), progress=progress)
-    sums = _sum_answers(painter, images, rescale)
+    projector = PatternProjector(model, layer, canvas)
+    wanted = projector.channels(channels)
+    images = projector.project(wanted, np.ones(len(wanted)), progress=progress)
+    sums = _sum_answers(projector, images, rescale)
     rows = [
         {"channel": int(number), **_summarize(answer, number), "activation": float(answer[number])}
         for number, answer in zip(wanted, sums, strict=True)
@@ -161,23 +161,23 @@ def _summarize(sums: np.ndarray, number: int) -> dict[str, int]:
     return {"rank": above + 1, "above": above, "silent": int((sums == 0).sum())}
 
 
-def _check_pattern(painter: Painter, pattern) -> np.ndarray:
+def _check_pattern(projector: PatternProjector, pattern) -> np.ndarray:
     refuse_mask(pattern, "pattern")
     image = np.asarray(pattern, dtype=np.float32)
-    channels = painter.shape[2]
+    channels = projector.shape[2]
     if image.ndim != 3 or image.shape[2] != channels or not np.isfinite(image).all():
         raise ValueError(f"pattern is one finite image (h, w, {channels}). Received shape {image.shape}.")
-    return painter.canvas.place(image[None])[0] if image.shape[:2] == painter.field_size else image
+    return projector.canvas.place(image[None])[0] if image.shape[:2] == projector.field_size else image
 
 
-def _sum_answers(painter: Painter, images: np.ndarray, peak: float | None) -> np.ndarray:
+def _sum_answers(projector: PatternProjector, images: np.ndarray, peak: float | None) -> np.ndarray:
     """Return each channel's sum over the layer's map, (K, channels), for images (K, H, W, C) brought to a ``peak``."""
     if peak is not None:
         largest = images.max(axis=(1, 2, 3), keepdims=True)
         peak = check_number("rescale", peak, above=0)
         images = images * np.divide(peak, largest, out=np.ones_like(largest), where=largest > 0)
-    sums = hooks.activations(painter.model, [painter.path], images, reduce=_sum_positions, any_size=True)
-    return sums[painter.path].astype(float)
+    sums = hooks.activations(projector.model, [projector.path], images, reduce=_sum_positions, any_size=True)
+    return sums[projector.path].astype(float)
 
 
 def _sum_positions(maps: tf.Tensor) -> tf.Tensor:

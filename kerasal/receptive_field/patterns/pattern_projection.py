@@ -73,14 +73,14 @@ def patterns(
 
     Source: He & Pugeault 2017, section 3 and figure 3.2.
     """
-    painter = Painter(model, layer, canvas, final_relu=final_relu, bias=bias)
-    wanted = painter.channels(channels)
+    projector = PatternProjector(model, layer, canvas, final_relu=final_relu, bias=bias)
+    wanted = projector.channels(channels)
     constants = np.full(len(wanted), check_number("constant", constant, above=0), np.float32)
-    painted = painter.paint(wanted, constants, batch_size=batch_size, progress=progress)
-    return painter.canvas.crop(painted) if crop else painted
+    painted = projector.project(wanted, constants, batch_size=batch_size, progress=progress)
+    return projector.canvas.crop(painted) if crop else painted
 
 
-class Painter:
+class PatternProjector:
     """A layer of a model, and the canvas on which its patterns are painted."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Painter:
             raise ValueError(f"Layer {self.path!r} has {self.count} channels, counted from 0. Received: {outside[0]}.")
         return chosen
 
-    def paint(
+    def project(
         self, channels: np.ndarray, constants: np.ndarray, *, batch_size: int | None = None, progress: bool = False
     ) -> np.ndarray:
         """Return the whole canvas for each channel (K,) clamped to its constant (K,): float32 (K, H, W, C)."""

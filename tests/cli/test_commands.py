@@ -150,7 +150,7 @@ def test_maximize_draws_the_grid_of_a_layer(cli, model_file):
         *("--parameterization", "fourier", "--steps", "3", "--copies", "2", "--diversity", "0.5"),
     )
     assert code == 0, err
-    assert "3, 2 of 2" in out
+    assert "3, copy 2 of 2" in out
     assert "4 images" in out
     assert images.read("two.png").std() > 10
 

@@ -1,6 +1,6 @@
 """Activation maximization: the image that maximizes the score of a unit, a channel or a class.
 
-``maximize``                    the images, found by gradient ascent on pixels or on a Fourier spectrum
+``maximize``                    the images, by gradient ascent on pixels or on a Fourier spectrum
 ``PRESETS``                     the published recipes
 ``L1``, ``L2``, ``TotalVariation``  regularizers, subtracted from the score
 ``Jitter``, ``Rotation``, ``Scale``  random transforms before each forward pass

@@ -30,7 +30,7 @@ def canvas_shape(
     """
     check_choice("canvas", canvas, ("input", "auto"))
     if size is not None and canvas == "auto":
-        raise ValueError(f"size must be None with canvas='auto', got {size!r}. Pass only one of the two.")
+        raise ValueError(f"size must be None with canvas='auto', got {size!r}. Leave out size, or pass canvas='input'.")
     if size is not None:
         check_size("size", size)
     declared = declared_image_shape(model)

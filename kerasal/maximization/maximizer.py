@@ -46,13 +46,13 @@ def maximize(
     seed: int = 0,
     progress: bool = False,
 ) -> Maximization:
-    """Return the input images that maximize objectives, found by gradient ascent.
+    """Return the input images that maximize objectives, computed by gradient ascent.
 
     A list of objectives is maximized in batches; each image depends only on its own objective. Steps and penalties are
     in gray levels, 1/255 of the pixel range of ``preprocessing``, so that a recipe fits models with any preprocessing.
 
     Args:
-        model: any built Keras model with one image input; it is not changed.
+        model: any built Keras model with a single image input; it is not changed.
         objective: an objective (``kerasal.objectives``), a class index, or a list of these.
         preset: recipe for the arguments that are None: ``"simonyan"`` (class model), ``"tang"`` (class, L1),
             ``"channel"`` (20 steps) or ``"olah"`` (Fourier, 250 steps); see ``kerasal.maximization.PRESETS``. The

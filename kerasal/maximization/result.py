@@ -95,7 +95,7 @@ def draw_maximized(found: Maximization, names: Sequence[str], *, title: str = ""
     names, alive = copy_names(found, names), alive_images(found)
     if not alive:
         raise ValueError(
-            "found must contain an image that changed, but every gradient was zero at every step. Try another init, "
+            "At least one image must have changed, but every gradient was zero at every step. Try another init, "
             "size or preprocessing in maximize."
         )
     height, width = found.images.shape[1:3]

@@ -30,7 +30,7 @@ _CHUNK_FACTOR = 3
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Exemplars:
-    """The k images that activate one channel most, strongest first; fewer if there are fewer images.
+    """The k images that activate a channel most, strongest first; fewer if there are fewer images.
 
     Attributes:
         layer: path of the layer.
@@ -153,7 +153,7 @@ def top_exemplars(
     and transposed filters. The images are read once for all channels, and only the k best are kept in memory.
 
     Args:
-        model: any built Keras model with one image input; it is not changed.
+        model: any built Keras model with a single image input; it is not changed.
         layer: name or path of a layer with a map (N, h, w, C).
         channel: index of a channel, or a sequence of indices; all channels share a single pass over the images.
         images: path of a folder (searched recursively) or file, or a list of paths; an array; or an iterable of arrays,

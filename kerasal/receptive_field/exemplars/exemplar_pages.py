@@ -19,14 +19,14 @@ _FULL_COLOR = 99.7  # percentile of the magnitude
 def draw_exemplars(
     exemplars: Exemplars | Sequence[Exemplars], *, title: str = "", tile: int | None = None
 ) -> np.ndarray:
-    """Draw one panel per channel, with its reconstructions on the left and the image patches on the right.
+    """Draw a panel for each channel, with its reconstructions on the left and the image patches on the right.
 
     In a reconstruction middle gray is 0: the activation grows if the image becomes lighter at light pixels or darker at
     dark ones. Each reconstruction is scaled separately. Each reconstruction is labeled with its activation, each patch
     with the name of its image.
 
     Args:
-        exemplars: result of ``top_exemplars`` for one or several channels.
+        exemplars: result of ``top_exemplars``.
         title: line above the page.
         tile: side of a patch in pixels; by default that of the patches, between 112 and 168.
 
@@ -117,7 +117,7 @@ def draw_evolution(
     patches: bool = True,
     tile: int = 64,
 ) -> np.ndarray:
-    """Draw features during training: one block per layer, with a row for each feature and a column for each epoch.
+    """Draw features during training: a block for each layer, a row for each feature and a column for each epoch.
 
     A cell shows the reconstruction of the feature's strongest activation over the fixed images at that epoch; middle
     gray is 0. A sudden change in a row means that another image became the strongest. The last column shows the image

@@ -1,4 +1,4 @@
-"""Search for the images that activate each channel most: one pass in bounded memory, resumable from a journal."""
+"""Search for the images that activate each channel most: a single pass in bounded memory, resumable from a journal."""
 
 import contextlib
 import dataclasses

@@ -42,7 +42,7 @@ def find_strongest(model: keras.Model, layer: str, inputs: np.ndarray) -> np.nda
 def project(
     model: keras.Model, layer: str, channels: Sequence[int], inputs: np.ndarray, rule: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Project the strongest unit of a channel back to the input, with one channel per image.
+    """Project the strongest unit of a channel back to the input, for a channel of each image.
 
     The backward signal is the activation a of that unit, and zero for every other unit of the layer (Zeiler & Fergus
     2014, section 2.1). This equals the gradient of a²/2 under the backward rule.

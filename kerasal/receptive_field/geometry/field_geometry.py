@@ -74,7 +74,7 @@ def field(model: keras.Model, layer: str, *, input_size: tuple[int, int] | None 
     as the pixels that it repeats. The result is what a unit *can* see: no pixel outside the field affects it.
 
     Args:
-        model: any built Keras model with one image input; it is not changed.
+        model: any built Keras model with a single image input; it is not changed.
         layer: name or path of a layer with a map (N, h, w, C).
         input_size: (height, width) of the image; by default the size that the model declares, or 224 × 224. Size and
             stride do not depend on it. The offset does, because "same" padding of a strided operation does.

@@ -1,6 +1,6 @@
 """Routes from an image to a layer: a node for each map, and moves that relate a map's axis to that of its source.
 
-A move describes one axis of one operation, for maps of any length:
+A move describes an axis of an operation, for maps of any length:
 
 ``length(inputs)``                    number of outputs for ``inputs`` input values
 ``input_range(first, last, inputs)``  first and last input (inclusive) that the outputs first..last depend on

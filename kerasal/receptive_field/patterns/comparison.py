@@ -93,7 +93,7 @@ def center_surround(pattern: np.ndarray) -> CenterSurround:
 
 
 def _radial_profile(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the mean radius, mean value and number of pixels of each ring; rings are one pixel wide."""
+    """Return the mean radius, mean value and number of pixels of each ring of a width of one pixel."""
     height, width = values.shape
     y, x = np.ogrid[:height, :width]
     distance = np.hypot(y - (height - 1) / 2, x - (width - 1) / 2)

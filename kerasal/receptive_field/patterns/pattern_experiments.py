@@ -53,7 +53,7 @@ def propagation(
     ``bias`` (a variant that is not in the paper, see ``patterns``) the shape changes too, and the area may decrease.
 
     Args:
-        model: any built Keras model with one image input; it is not changed.
+        model: any built Keras model with a single image input; it is not changed.
         layer: name or path of a layer with a map (N, h, w, C).
         channel: index of the channel.
         constants: the values that the unit is clamped to, each above 0.
@@ -101,7 +101,7 @@ def validate_pattern(
     biases, the responses depend on the scale of the pattern; see ``rescale``.
 
     Args:
-        model: any built Keras model with one image input; it is not changed.
+        model: any built Keras model with a single image input; it is not changed.
         layer: name or path of a layer with a map (N, h, w, C).
         channel: index of the channel whose pattern is computed.
         pattern: float (h, w, C), an image to use instead of the channel's pattern. An image of the size of the

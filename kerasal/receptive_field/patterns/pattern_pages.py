@@ -84,7 +84,7 @@ def draw_comparison(
         for channel, similarity in zip(comparison.channels, comparison.table["similarity"], strict=True)
     ]
     right = "; ".join(
-        filter(None, [notes[1], "channel: cosine similarity to the left; silent: no positive values on one side"])
+        filter(None, [notes[1], "channel: cosine similarity to the left; silent: a pattern without positive values"])
     )
     sides = ((comparison.left, labels, notes[0]), (comparison.right, similarities, right))
     panels = [

@@ -49,7 +49,7 @@ def patterns(
     Without ``bias`` the pattern is positively homogeneous: pattern(c) = c · pattern(1) for every c > 0.
 
     Args:
-        model: any built Keras model with one image input; it is not changed.
+        model: any built Keras model with a single image input; it is not changed.
         layer: name or path of a layer with a map (N, h, w, C).
         channels: index of a channel, or a sequence of indices; by default all channels of the layer.
         constant: the value c that the unit is set to, above 0.

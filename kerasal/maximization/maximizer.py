@@ -16,7 +16,7 @@ from kerasal.objectives.expression import Objective
 
 import keras
 
-STRONGER = 32.0  # factor of the noise in the second start of units with a zero gradient
+RETRY_NOISE_FACTOR = 32.0  # factor of the noise in the second start of units with a zero gradient
 
 
 def maximize(
@@ -93,7 +93,7 @@ def maximize(
 
     Returns:
         A ``Maximization`` with ``images``, ``raw``, ``history``, ``dead`` and ``objectives``. The copies of an
-        objective follow each other.
+        objective are consecutive.
 
     Raises:
         ValueError: if a layer, channel, class or choice is unknown, a number is out of range, the start or the size
@@ -143,6 +143,6 @@ def _retry_dead_units(
     if isinstance(run.recipe.init, str) and run.recipe.init == "normal" and not alive.all():
         copies = run.diversity.copies  # copies may depend on each other, so all copies of an objective are retried
         retried = np.flatnonzero(np.repeat(~alive.reshape(-1, copies).all(axis=1), copies))
-        stronger = np.where(alive, 1, np.float32(STRONGER)).reshape(-1, *(1,) * (start.ndim - 1)) * start
+        stronger = np.where(alive, 1, np.float32(RETRY_NOISE_FACTOR)).reshape(-1, *(1,) * (start.ndim - 1)) * start
         images[retried], scores[retried], alive[retried] = run([objectives[i] for i in retried], stronger[retried])
     return images, scores, np.flatnonzero(~alive)

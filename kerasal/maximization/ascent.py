@@ -47,7 +47,7 @@ class Diversity:
     def overlap(self, maps: Any) -> tf.Tensor:
         """Return the mean cosine similarity (N,), -1..1, of each copy's Gram matrix with those of the other copies.
 
-        In ``maps`` (N, h, w, C) the copies of an objective follow each other. The Gram matrix of the activation vectors
+        In ``maps`` (N, h, w, C) the copies of an objective are consecutive. The Gram matrix of the activation vectors
         a is G = Σ a aᵀ, summed over positions.
 
         Raises:

@@ -44,7 +44,7 @@ class Maximization:
             that step, with the transforms applied); the last row of an image has its final score. With several copies
             of an objective there is also a column ``copy``.
         dead: indices of the images whose gradient was zero at every step, so that ``raw`` is still their start.
-        objectives: objective of each image; the copies of an objective follow each other.
+        objectives: objective of each image; the copies of an objective are consecutive.
     """
 
     images: np.ndarray
@@ -78,7 +78,7 @@ def tabulate_history(objectives: list[Objective], scores: np.ndarray, copies: in
 
 
 def draw_maximized(found: Maximization, names: Sequence[str], *, title: str = "") -> np.ndarray:
-    """Draw the maximized images in a grid with their names; images with a zero gradient are left out.
+    """Draw the maximized images in a grid with their names; dead images are left out.
 
     Args:
         found: result of ``maximize``.

@@ -16,14 +16,16 @@ _THREADED_IMAGES = 2_000  # from here on, several threads speed up the decomposi
 _MAX_IMAGES = 20_000  # their inner products take 3.2 GB
 
 
-def coordinates(read: Callable[[int], np.ndarray], rows: Sequence[int], length: int, what: str) -> np.ndarray:
+def coordinates(
+    read_block: Callable[[int], np.ndarray], rows: Sequence[int], length: int, layer_name: str
+) -> np.ndarray:
     """Return centered coordinates (N, min(d, N)), float64, of features that are read in blocks of images.
 
     Args:
-        read: function from the number of a block to its features, float32 (rows, d).
+        read_block: function from the number of a block to its features, float32 (rows, d).
         rows: number of images in each block.
         length: length d of the features.
-        what: name of the layer, for error messages.
+        layer_name: name of the layer, for error messages.
 
     Raises:
         ValueError: if features are NaN or infinite, or both d and N are too large.
@@ -31,25 +33,27 @@ def coordinates(read: Callable[[int], np.ndarray], rows: Sequence[int], length: 
     count, blocks = sum(rows), [block for block, size in enumerate(rows) if size]
     total = np.zeros(length)
     for block in blocks:
-        total += read(block).sum(axis=0, dtype=np.float64)
+        total += read_block(block).sum(axis=0, dtype=np.float64)
     if not np.isfinite(total).all():
         raise ValueError(
-            f"The features of {what} must be finite, but some are NaN or infinite. Check the weights of the model and "
-            "the preprocessing."
+            f"The features of {layer_name} must be finite, but some are NaN or infinite. Check the weights of the "
+            "model and the preprocessing."
         )
     # Far from zero all inner products are nearly equal; a linear classifier does not depend on the origin.
     mean = (total / count).astype(np.float32)
     if length <= count:
-        return np.concatenate([read(block).astype(np.float64) for block in blocks]) - total / count
+        return np.concatenate([read_block(block).astype(np.float64) for block in blocks]) - total / count
     if count > _MAX_IMAGES:
         raise ValueError(
             f"Either the images or the features per image must be at most {_MAX_IMAGES:,}, got {count:,} images with "
-            f"{length:,} features each in {what}. Pool the maps to fewer cells (pool=1), or use fewer images."
+            f"{length:,} features each in {layer_name}. Pool the maps to fewer cells (pool=1), or use fewer images."
         )
-    return _factorize(_inner_products(read, [rows[block] for block in blocks], blocks, length, mean))
+    return _factorize(_inner_products(read_block, [rows[block] for block in blocks], blocks, length, mean))
 
 
-def _inner_products(read, rows: Sequence[int], blocks: Sequence[int], length: int, mean: np.ndarray) -> np.ndarray:
+def _inner_products(
+    read_block, rows: Sequence[int], blocks: Sequence[int], length: int, mean: np.ndarray
+) -> np.ndarray:
     """Return the inner products (N, N); all blocks are read again for each group of 512 MiB."""
     ends = np.cumsum(rows)
     starts = ends - rows
@@ -57,12 +61,12 @@ def _inner_products(read, rows: Sequence[int], blocks: Sequence[int], length: in
     group_size = max(1, _GROUP_VALUES // max(1, max(rows) * length))
     for first in range(0, len(blocks), group_size):
         group = range(first, min(first + group_size, len(blocks)))
-        centered = np.concatenate([read(blocks[i]) for i in group]) - mean
+        centered = np.concatenate([read_block(blocks[i]) for i in group]) - mean
         group_rows = slice(starts[group[0]], ends[group[-1]])
         products[group_rows, group_rows] = centered @ centered.T
         for other in range(group[-1] + 1, len(blocks)):
             other_rows = slice(starts[other], ends[other])
-            products[group_rows, other_rows] = centered @ (read(blocks[other]) - mean).T
+            products[group_rows, other_rows] = centered @ (read_block(blocks[other]) - mean).T
             products[other_rows, group_rows] = products[group_rows, other_rows].T
     return products
 
@@ -73,5 +77,5 @@ def _factorize(products: np.ndarray) -> np.ndarray:
 
     with threadpool_limits(1 if len(products) < _THREADED_IMAGES else None):  # threads do not help on small matrices
         values, vectors = np.linalg.eigh(products)
-    kept = values > max(values[-1], 0.0) * 1e-7
-    return vectors[:, kept] * np.sqrt(values[kept]) if kept.any() else np.zeros((len(products), 1))
+    nonzero = values > max(values[-1], 0.0) * 1e-7
+    return vectors[:, nonzero] * np.sqrt(values[nonzero]) if nonzero.any() else np.zeros((len(products), 1))

@@ -43,13 +43,13 @@ class EpochStore(Store):
 
     Args:
         folder: path of the folder.
-        what: noun phrase for the folder's content in error messages, such as ``"an evolution"``.
+        content: noun phrase for the folder's content in error messages, such as ``"an evolution"``.
         pictures: names of the picture files.
     """
 
-    def __init__(self, folder: str | os.PathLike, what: str = "", pictures: Sequence[str] = ()):
+    def __init__(self, folder: str | os.PathLike, content: str = "", pictures: Sequence[str] = ()):
         super().__init__(folder)
-        self.what, self.pictures = what, pictures
+        self.content, self.pictures = content, pictures
 
     def epochs(self) -> dict[int, pathlib.Path]:
         """Return a dictionary from stored epoch to file, in ascending order; empty if the folder does not exist."""
@@ -76,7 +76,7 @@ class EpochStore(Store):
         late = [number for number in stored if number > epoch + ahead]
         if epoch == 0 and late:
             raise ValueError(
-                f"{self.folder} must hold no later epochs, but it holds {self.what} of an earlier run up to epoch "
+                f"{self.folder} must hold no later epochs, but it holds {self.content} of an earlier run up to epoch "
                 f"{late[-1]}. Resume that run with fit(..., initial_epoch=...), choose another folder, or pass "
                 "overwrite=True."
             )
@@ -85,7 +85,7 @@ class EpochStore(Store):
             with contextlib.suppress(OSError, Damaged), reading_arrays(path) as arrays:
                 stored_settings = arrays.facts()["settings"]
                 known = {name: stored_settings[name] for name in settings if name in stored_settings}
-                self.check(known, plain(settings), self.what, remedy)
+                self.check(known, plain(settings), self.content, remedy)
 
     def write(self, epoch: int, arrays: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         """Write the file of an epoch; ``facts`` must contain its ``settings``.

@@ -89,19 +89,20 @@ def _draw_panel(exemplars: Exemplars, tile: int) -> np.ndarray:
         draw_reconstruction(reconstruction, exemplars.preprocessing) for reconstruction in exemplars.reconstructions
     ]
     crops = [crop if value > 0 else silent for crop, value in zip(exemplars.crops, exemplars.activations, strict=True)]
-    title = f"channel {exemplars.channel}" + (
-        ": reconstructions" if exemplars.activations[0] > 0 else " is silent: no image activates it"
-    )
+    note = "labels: activation" if exemplars.activations[0] > 0 else "silent: no image activates it"
     left = images.grid(
         reconstructions,
         [_format_number(value) for value in exemplars.activations],
         columns=columns,
         tile=tile,
-        title=title,
+        title=f"channel {exemplars.channel}: reconstructions",
+        note=note,
     )
     stems = ["_".join(pathlib.Path(name).stem.split()) for name in exemplars.names]
     names = [name if value > 0 else "silent" for name, value in zip(stems, exemplars.activations, strict=True)]
-    right = images.grid(crops, names, columns=columns, tile=tile, title="image patches", frame=True)
+    right = images.grid(
+        crops, names, columns=columns, tile=tile, title="image patches", note="labels: image", frame=True
+    )
     return np.concatenate([left, right], axis=1)
 
 

@@ -32,9 +32,9 @@ class Canvas:
     def place(self, images: np.ndarray) -> np.ndarray:
         """Pad images (N, h, w, C) of the size of the box with zeros to the size of the canvas, (N, H, W, C)."""
         left, top, right, bottom = self.box
-        laid = np.zeros((len(images), *self.size, images.shape[-1]), images.dtype)
-        laid[:, top:bottom, left:right] = images
-        return laid
+        padded = np.zeros((len(images), *self.size, images.shape[-1]), images.dtype)
+        padded[:, top:bottom, left:right] = images
+        return padded
 
 
 def find_smallest(route: Route, model_size: tuple[int, int]) -> Canvas | None:

@@ -71,8 +71,8 @@ def propagation(
         np.float32,
     )
     projector = PatternProjector(model, layer, canvas, bias=bias)
-    wanted = np.repeat(projector.channels(channel)[:1], len(values) + 1)
-    projected = projector.canvas.crop(projector.project(wanted, np.concatenate([[1.0], values])))
+    channels = np.repeat(projector.channels(channel)[:1], len(values) + 1)
+    projected = projector.canvas.crop(projector.project(channels, np.concatenate([[1.0], values])))
     limit, projected = float(projected[0].max()), projected[1:]
     threshold = _REACHED_SHARE * limit if threshold is None else check_number("threshold", threshold, above=0)
     table = pd.DataFrame(

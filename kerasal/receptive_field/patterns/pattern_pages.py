@@ -117,7 +117,7 @@ def draw_propagation(found: Propagation, *, title: str = "", bgr: bool = False) 
     canvas, axes = _figure(panels.shape[1], 260)
     axes.plot(found.table["constant"], found.table["area"], "o-", color=_BAR_COLOR)
     axes.set_xlabel("c: value that the unit is clamped to")
-    axes.set_ylabel("number of pixels above threshold")
+    axes.set_ylabel("pixels above threshold")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     return np.concatenate([panels, _render(canvas)[:, : panels.shape[1]]])
@@ -141,7 +141,7 @@ def draw_validation(frame: pd.DataFrame, *, title: str = "") -> np.ndarray:
         responses[channel],
         width=max(0.8, len(responses) / 200),
         color=_HIGHLIGHT_COLOR,
-        label=f"channel {channel}, whose pattern is shown",
+        label=f"channel of the pattern: {channel}",
     )
     axes.axhline(float(responses[channel]), color=_HIGHLIGHT_COLOR, linewidth=0.8, linestyle="--")
     axes.set_xlim(-1, len(responses))

@@ -35,9 +35,7 @@ def find_kernels(
             + (f"Its convolutions are {', '.join(known[:8])}." if known else "It has none.")
         )
     kernels = np.asarray(layer.kernel, np.float32)
-    if isinstance(
-        layer, keras.layers.DepthwiseConv2D
-    ):  # (h, w, channels, multiplier): each filter has one input channel
+    if isinstance(layer, keras.layers.DepthwiseConv2D):  # (h, w, channels, multiplier), a channel for each filter
         kernels = kernels.reshape(*kernels.shape[:2], 1, -1)
     (down, right), dilation = layer.strides, layer.dilation_rate
     return path, kernels, (down, right), (dilation[0], dilation[1])

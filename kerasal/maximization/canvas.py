@@ -72,7 +72,7 @@ def _check_size(model, objectives, size, model_shape) -> None:
     if on_output:
         raise ValueError(
             f"size must be ({model_shape[0]}, {model_shape[1]}) for {on_output[0]!r}, which depends on the output of "
-            f"the model, got {tuple(size)!r}."
+            f"the model, got {tuple(size)!r}. Leave size out."
         )
     for layer in dict.fromkeys(layer for objective in objectives for layer in objective.layers):
         layer_field = field(model, layer)

@@ -28,7 +28,7 @@ class Split:
 def accuracies(
     kind: str, features: np.ndarray, codes: np.ndarray, splits: Sequence[Split], c: float, seed: int
 ) -> Iterator[float]:
-    """Yield the accuracy of each split, in order, with a classifier trained per CPU core at the same time.
+    """Yield the accuracy of each split, in order; classifiers are trained in parallel on up to 8 CPU cores.
 
     Each classifier uses a single thread, since its matrices are too small for several threads to help.
     """
@@ -83,7 +83,7 @@ def class_files(folder: str | os.PathLike) -> tuple[list[pathlib.Path], list[str
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"folder must exist, got {folder}.")
+        raise FileNotFoundError(f"folder must be an existing folder, got {folder}.")
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if len(classes) < 2:
         raise ValueError(
@@ -105,7 +105,7 @@ def check_counts(names: np.ndarray, codes: np.ndarray, per_class: Sequence[int])
     needed = max(per_class) + 1
     small = np.flatnonzero(counts < needed)
     if small.size:
-        listed = ", ".join(f"{names.tolist()[i]!r} has {counts[i]}" for i in small[:5])
+        listed = ", ".join(f"class {names.tolist()[i]!r} has {counts[i]}" for i in small[:5])
         more = f" and {small.size - 5} more classes" if small.size > 5 else ""
         possible = counts.min() - 1
         remedy = f"Use per_class of at most {possible}" if possible >= 1 else "Add images"

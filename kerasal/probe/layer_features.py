@@ -16,7 +16,7 @@ from kerasal.progress import progress_bar
 import keras
 import tensorflow as tf
 
-MEMORY = 2**31  # bytes of features in memory; larger ones are stored on disk
+MEMORY = 2**31  # most bytes of features in memory; more are stored on disk
 # A forward pass needs less memory than a gradient, so a batch has this many times more images than `chunk_size` allows.
 _BATCH_FACTOR = 8
 

@@ -168,7 +168,7 @@ def test_a_damaged_epoch_is_left_out(run, tmp_path):
         assert receptive_field.read_evolution(tmp_path).epochs == [0, 3]
     with pytest.raises(FileNotFoundError, match="must be a folder with stored epochs"):
         receptive_field.draw_evolution(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="features must be among the stored conv:0, conv:2, pool:1"):
+    with pytest.raises(ValueError, match="features must be among the stored features conv:0, conv:2, pool:1"):
         receptive_field.draw_evolution(folder, [("conv", 1)])
 
 

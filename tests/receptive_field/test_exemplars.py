@@ -282,7 +282,7 @@ def test_a_journal_that_cannot_be_written_ends_no_search(model, found, folder, t
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="cannot write"):
         receptive_field.top_exemplars(model, LAYER, 1, folder, preprocessing=PIXELS, journal=tmp_path / "file" / "j")
-    monkeypatch.setattr(exemplar_search, "_SECONDS", 0)
+    monkeypatch.setattr(exemplar_search, "_WRITE_INTERVAL", 0)
     written = []
     original = store.replacing
     monkeypatch.setattr(store, "replacing", lambda path: full() if written else written.append(path) or original(path))

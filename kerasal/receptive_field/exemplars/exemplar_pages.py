@@ -146,7 +146,7 @@ def draw_evolution(
     missing = [feature for feature in chosen if feature not in evolution.features]
     if missing or not chosen:
         stored = ", ".join(f"{layer}:{channel}" for layer, channel in evolution.features)
-        raise ValueError(f"features must be among the stored {stored}, got {chosen}.")
+        raise ValueError(f"features must be among the stored features {stored}, got {chosen}.")
     layers = list(dict.fromkeys(layer for layer, _ in chosen))
     blocks = [
         _draw_block(evolution, [feature for feature in chosen if feature[0] == layer], patches, tile)

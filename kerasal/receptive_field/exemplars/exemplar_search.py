@@ -19,7 +19,7 @@ from kerasal.store import Damaged, reading_arrays, write_arrays
 
 import keras
 
-_SECONDS = 20.0  # minimum time between two writes of the journal
+_WRITE_INTERVAL = 20.0  # seconds between two writes of the journal
 
 
 @dataclasses.dataclass
@@ -68,7 +68,7 @@ class Journal:
 
     def write(self, ranking: Ranking, upcoming: int, seen: int, skipped: list, *, now: bool = False) -> None:
         """Save the state of the search if ``now``, or if the last write is at least 20 seconds ago."""
-        if not now and time.monotonic() - self._written < _SECONDS:
+        if not now and time.monotonic() - self._written < _WRITE_INTERVAL:
             return
         facts = {"identity": self.digest, "next": upcoming, "seen": seen, "skipped": skipped}
         write_arrays(self.path, {"values": ranking.values, "numbers": ranking.numbers}, {"facts": facts})

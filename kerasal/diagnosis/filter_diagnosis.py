@@ -52,7 +52,7 @@ def filter_diagnosis(
         dead_below: a filter is dead if its maximum activation over all images is not above 0, or is at most this share
             of the median over filters. Without images, its RMS weight is used.
         preprocessing: the model's pixel convention, for files and uint8 arrays.
-        fit: how images get the model's input size: ``"crop"`` to the center, or ``"stretch"``.
+        fit: how images are fitted to the model's input size: ``"crop"`` around the center, or ``"stretch"``.
         size: (height, width) of the input for a model that takes any size; 224 × 224 by default.
         batch_size: number of images per forward pass.
         progress: show a progress bar.

@@ -1,11 +1,11 @@
 """Activation maximization: the image that maximizes the score of a unit, a channel or a class.
 
-``maximize``                    the images, by gradient ascent on pixels or on a Fourier spectrum
-``PRESETS``                     the published recipes
-``L1``, ``L2``, ``TotalVariation``  regularizers, subtracted from the score
-``Jitter``, ``Rotation``, ``Scale``  random transforms before each forward pass
-``Maximization``                the result: images, model inputs, history of scores
-``draw_maximized``              a page of the images
+``maximize``                          the images, by gradient ascent on pixels or on a Fourier spectrum
+``PRESETS``                           the published recipes
+``L1``, ``L2``, ``TotalVariation``    regularizers, subtracted from the score
+``Jitter``, ``Rotation``, ``Scale``   random transforms before each forward pass
+``Maximization``                      the result: images, model inputs, history of scores
+``draw_maximized``                    a page of the images
 """
 
 from kerasal import _keras as _keras

@@ -72,7 +72,7 @@ def layer_probe(
             average pooling. ``None`` keeps every value. Features over 2 GiB are stored in a temporary folder, with a
             warning.
         preprocessing: the model's pixel convention, for files and uint8 arrays.
-        fit: how images get the model's input size: ``"crop"`` to the center, or ``"stretch"``.
+        fit: how images are fitted to the model's input size: ``"crop"`` around the center, or ``"stretch"``.
         size: (height, width) of the input for a model that takes any size; 224 × 224 by default.
         cache: folder in which features are stored. An interrupted pass resumes from it, and features for the same
             model, weights, layers and images are reused. The features are stored under a digest of architecture,

@@ -326,7 +326,7 @@ def test_patterns_of_a_zoo_net_with_its_options(cli, tmp_path):
 
 def test_patterns_refuses_what_it_cannot_paint(cli, model_file, tmp_path):
     for arguments, said in (
-        (("conv2", "-c", "7"), "has 5 channels, counted from 0. Received: 7"),
+        (("conv2", "-c", "7"), "channels must be in 0..4, got 7"),
         (("flatten",), "has no spatial map"),
         (("conv9",), "Did you mean"),
         (("conv2", "-o", "p.txt"), "written as .png"),

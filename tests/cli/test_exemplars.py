@@ -92,7 +92,7 @@ def test_evolution_of_a_training(cli, tmp_path):
     code, _, err = cli("evolution", "nowhere")
     assert code == 1 and "no folder nowhere" in err
     code, _, err = cli("evolution", "run")
-    assert code == 1 and "no stored epoch" in err
+    assert code == 1 and "must be a folder with stored epochs" in err
 
 
 def test_a_zoo_model_without_convolutions_needs_features(tmp_path):

@@ -106,7 +106,7 @@ def test_training_that_goes_on_adds_to_the_folder(run, tmp_path):
 def test_another_run_or_evolution_in_the_folder_is_refused_before_the_first_step(run):
     model, folder, _ = run
     before, kept = model.get_weights(), {name: (folder / name).read_bytes() for name in files(folder)}
-    with pytest.raises(ValueError, match=r"earlier run up to epoch 3.*overwrite=True"):
+    with pytest.raises(ValueError, match=r"earlier run, up to epoch 3.*overwrite=True"):
         fit(model, watcher(folder))
     with pytest.raises(ValueError, match=r"holds an evolution with other settings \(features: "):
         fit(model, watcher(folder), epochs=4, initial_epoch=3)

@@ -163,7 +163,7 @@ def top_exemplars(
         preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``. Optional for
             float arrays; without it, each crop is scaled from its smallest to its largest value.
         rule: backward rule of the ReLUs; see ``kerasal.hooks.RULES``. A model without ReLUs needs ``"gradient"``.
-        fit: how images get the model's input size: ``"crop"`` to the center, or ``"stretch"``.
+        fit: how images are fitted to the model's input size: ``"crop"`` around the center, or ``"stretch"``.
         size: (height, width) of the input for a model that takes any size; 224 × 224 by default.
         batch_size: number of images per forward pass; by default it depends on the size of the images.
         journal: path of a file in which the state of the search is saved every 20 seconds and on interruption; for

@@ -76,9 +76,9 @@ class EpochStore(Store):
         late = [number for number in stored if number > epoch + ahead]
         if epoch == 0 and late:
             raise ValueError(
-                f"{self.folder} must hold no later epochs, but it holds {self.content} of an earlier run up to epoch "
-                f"{late[-1]}. Resume that run with fit(..., initial_epoch=...), choose another folder, or pass "
-                "overwrite=True."
+                f"{self.folder} must be empty when training starts at epoch 0, but it holds {self.content} of an "
+                f"earlier run, up to epoch {late[-1]}. Resume that run with fit(..., initial_epoch=...), choose "
+                "another folder, or pass overwrite=True."
             )
         remedy = "Use the stored settings or another folder, or start from epoch 0 with overwrite=True."
         for path in stored.values():

@@ -42,7 +42,7 @@ class FeatureEvolution(EpochWatcher):
         epochs: the epochs to store, numbered from 1; 0 is before the first. The default is that of the source.
         preprocessing: the model's pixel convention, required for uint8 images and files.
         rule: backward rule of the ReLUs; see ``kerasal.hooks.RULES``.
-        fit: how images get the model's input size: ``"crop"`` to the center, or ``"stretch"``.
+        fit: how images are fitted to the model's input size: ``"crop"`` around the center, or ``"stretch"``.
         size: (height, width) of the input for a model that takes any size.
         overwrite: replace the evolution of an earlier run in the folder instead of raising an error.
 

@@ -26,7 +26,7 @@ def draw_exemplars(
     with the name of its image.
 
     Args:
-        exemplars: result of ``top_exemplars``.
+        exemplars: result of ``top_exemplars`` for a channel or several channels.
         title: line above the page.
         tile: side of a patch in pixels; by default that of the patches, between 112 and 168.
 

@@ -57,8 +57,8 @@ def patterns(
             unit's receptive field, or the model's input size if the model runs on no other. A side or (height, width)
             sets the size; the most central unit is used.
         final_relu: keep only the positive part of the pattern.
-        bias: a variant that is not in the paper: each ReLU first subtracts the bias of its convolution, max(A - b, 0)
-            where A > 0. The shape of the pattern then depends on ``constant``, and not only its strength.
+        bias: use a variant that is not in the paper: each ReLU first subtracts the bias of its convolution,
+            max(A - b, 0) where A > 0. The shape of the pattern then depends on ``constant``, and not only its strength.
         crop: crop the pattern to the unit's receptive field.
         batch_size: number of patterns per pass; by default it depends on the size of the canvas.
         progress: show a progress bar.

@@ -233,7 +233,7 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
         (("maximize", "net.keras", "--class", "1", "--layer", "conv1"), 2, "--layer LAYER or --channel"),
         (("maximize", "net.keras", "--class", "1", "--channels", "3"), 2, "goes with --layer"),
         (("maximize", "net.keras", "--layer", "conv1", "--channels", "x", "-p", "unit"), 2, "expected numbers"),
-        (("maximize", "net.keras", "--layer", "conv2", "--size", "2", "-p", "unit"), 1, "sees"),
+        (("maximize", "net.keras", "--layer", "conv2", "--size", "2", "-p", "unit"), 1, "the receptive field of layer"),
         (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), 1, "no maps to draw"),
         (
             ("feature-maps", "net.keras", "photo.png", "--layer", "conv1", "--channels", "7", "-p", "unit"),

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.cuts import operations_below
-from kerasal.hooks.trace import batch_rows, traced
+from kerasal.hooks.dependencies import operations_below
+from kerasal.hooks.trace import batch_rows, cached_trace
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives.expression import Objective
 
@@ -92,7 +92,7 @@ def _cause(spec, model, objective, arrays, number: int, image: int, settings: Se
     rows = batch_rows(model, arrays, objective, rows)
     start = image // rows * rows
     chunk = [array[start : start + rows] for array in arrays]
-    trace = traced(_probe, model, chunk, objective, settings, declared=not spec.own_size)
+    trace = cached_trace(_probe, model, chunk, objective, settings, declared=not spec.own_size)
     scores, *sizes = trace(chunk, objective.rows(start, start + rows))
     # What has another first axis than the images, such as a kernel, counts for all of them.
     by_image = [one if len(one) == len(scores) else np.full(len(scores), one.max()) for one in sizes]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from kerasal import hooks
 from kerasal.attribution.map_notes import OfEachInput
 from kerasal.hooks.model_inputs import values_at_once
-from kerasal.hooks.target_layers import NOT_READ
+from kerasal.hooks.target_layers import UNUSED_LAYER_MESSAGE
 from kerasal.hooks.view import View
 
 import tensorflow as tf
@@ -83,7 +83,7 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
         try:
             (gradients,) = hooks.differentiate(tape, scores, [one.tensor])
         except hooks.NoGradient as error:
-            raise ValueError(NOT_READ.format(one.path)) from error
+            raise ValueError(UNUSED_LAYER_MESSAGE.format(one.path)) from error
         maps, gradients = (tf.cast(one.turn_back(tensor), tf.float32) for tensor in (one.tensor, gradients))
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
         results.append(tf.image.resize(tf.expand_dims(summed, -1), tf.shape(x)[1:3])[..., 0] if resize else summed)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasal import hooks
-from kerasal.hooks.operations import again, is_opaque
-from kerasal.hooks.trace import traced
+from kerasal.hooks.operations import apply_operation, is_opaque
+from kerasal.hooks.trace import cached_trace
 
 import keras
 import tensorflow as tf
@@ -94,7 +94,7 @@ def respond(model, layer: str, inputs: np.ndarray) -> list[np.ndarray]:
     They are the strongest activation, the share of positions with one above 0, the energy of the response at every
     pixel (a step of 1, without bias and mean), and how much of that energy the layer's own step cannot represent.
     """
-    return traced(_measure_response, model, [inputs], options={"layer": layer})([inputs], [])
+    return cached_trace(_measure_response, model, [inputs], options={"layer": layer})([inputs], [])
 
 
 def _measure_response(view, *, layer: str):
@@ -102,7 +102,7 @@ def _measure_response(view, *, layer: str):
     op = _convolution(output, layer)
     strides = op.get_attr("strides")[1:3]
     single = tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue(i=[1, 1, 1, 1]))
-    dense = tf.cast(again(op, list(op.inputs), {"strides": single})[0], tf.float32)
+    dense = tf.cast(apply_operation(op, list(op.inputs), {"strides": single})[0], tf.float32)
     dense = tf.transpose(dense - tf.reduce_mean(dense, axis=[1, 2], keepdims=True), [0, 3, 1, 2])
     height, width = tf.shape(dense)[2], tf.shape(dense)[3]
     # Without a window the jump from the right edge to the left one would count as high frequencies.

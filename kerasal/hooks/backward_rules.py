@@ -20,7 +20,7 @@ rule: it is refused, whether it is one operation or written out of several (``ke
 from collections.abc import Sequence
 
 from kerasal.hooks import rectifiers
-from kerasal.hooks.operations import POOLS, RELUS, Origins, through
+from kerasal.hooks.operations import POOLS, RELUS, Origins, skip_operations
 
 import keras
 import tensorflow as tf
@@ -71,7 +71,7 @@ def _biased(op, signal):
 
 def _bias(tensor):
     """Return the one value a channel that was added last to make a ReLU's input, or 0."""
-    op = through(tensor, ("Identity",)).op
+    op = skip_operations(tensor, ("Identity",)).op
     if op.type in ("BiasAdd", "Add", "AddV2"):
         for added in reversed(op.inputs):
             if added.shape.rank is not None and all(size == 1 for size in added.shape.as_list()[:-1]):

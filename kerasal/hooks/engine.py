@@ -10,7 +10,7 @@ from kerasal.hooks.layout import Layout
 from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.paths import find
 from kerasal.hooks.taps import watch
-from kerasal.hooks.trace import Retraced, run_batches
+from kerasal.hooks.trace import RetracingFunction, run_batches
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives import top_class
 from kerasal.objectives.targets import resolve
@@ -69,7 +69,7 @@ def watched(
             order[:] = run.layers if all(len({one.ref() for one in outputs}) == 1 for outputs in runs.values()) else []
         return run.layers[layer] if layer else (run.output, run.layers)
 
-    retraced = Retraced(look, None, model)
+    retraced = RetracingFunction(look, None, model)
 
     def call(inputs: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         eager, inputs = tf.executing_eagerly(), keras.tree.map_structure(tf.convert_to_tensor, inputs)

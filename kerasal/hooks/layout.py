@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kerasal.hooks.axes import AxisLabels
+from kerasal.hooks.axis_labels import AxisLabels
 from kerasal.hooks.positions import axis_seeds, channel_axes, input_channels, move_axis, moves_channels, output_channel
 
 import tensorflow as tf

@@ -32,21 +32,21 @@ POOLS = ("MaxPool",)
 SHAPES = frozenset(("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"))  # of which no value is read
 SLIDING = frozenset(("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"))
 PADDING = frozenset(("Pad", "PadV2"))
-PASSING = frozenset(
+ORDER_PRESERVING = frozenset(
     ("Identity", "Reshape", "Cast", "Squeeze", "ExpandDims", "EnsureShape", "CheckNumerics", "Snapshot")
 )
 SQUASHING = ("Softmax", "Sigmoid", "LogSoftmax")
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # Values are moved, chosen or repeated; the number says which input holds them.
 # fmt: off
-MOVING = {"Split": 1} | dict.fromkeys((
-    *PASSING, "Transpose", "StridedSlice", "Slice", "GatherV2", "GatherNd", "ReverseV2", "Roll", "Tile", "BroadcastTo",
+REARRANGING = {"Split": 1} | dict.fromkeys((
+    *ORDER_PRESERVING, "Transpose", "StridedSlice", "Slice", "GatherV2", "GatherNd", "ReverseV2", "Roll", "Tile", "BroadcastTo",
     "SplitV", "Unpack", "DepthToSpace", "SpaceToDepth", "ResizeNearestNeighbor",
 ), 0)
 # fmt: on
 INCREASING = frozenset(("Log", "Log1p", "Exp", "Expm1", "Sqrt", "Relu", "Relu6", "Elu", "Selu", "Softplus", "Tanh"))
 ARITHMETIC = frozenset(("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"))
-KEEPING = frozenset(MOVING) | INCREASING | ARITHMETIC | {"ConcatV2", "Pack"}
+VALUEWISE = frozenset(REARRANGING) | INCREASING | ARITHMETIC | {"ConcatV2", "Pack"}
 _SHAPE_ARITHMETIC = {
     "AddV2": np.add,
     "ConcatV2": lambda *own: np.concatenate(own[:-1], own[-1]),
@@ -56,7 +56,7 @@ _SHAPE_ARITHMETIC = {
 }
 # Operations that say which axis holds channels, by their data_format or, where they have none, always the last.
 # fmt: off
-TELLING = frozenset((
+CHANNEL_AWARE = frozenset((
     "AvgPool", "AvgPool3D", "Conv2D", "Conv2DBackpropInput", "Conv3D", "Conv3DBackpropInputV2", "DepthToSpace",
     "DepthwiseConv2dNative", "ExtractImagePatches", "FusedBatchNormV3", "LRN", "MaxPool", "MaxPool3D", "MaxPoolV2",
     "ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SpaceToBatchND", "SpaceToDepth",
@@ -66,7 +66,7 @@ _HARMLESS = frozenset(("Placeholder", "Identity", "ReadVariableOp", "Const", "No
 
 
 @dataclasses.dataclass(frozen=True)
-class Sliding:
+class SlidingWindow:
     """How a kernel slides along one axis; ``padding`` is (before, after), or None for TensorFlow's "same"."""
 
     kernel: int
@@ -85,14 +85,14 @@ class Sliding:
             return -(-inputs // self.stride)
         return (inputs + sum(self.padding) - self.extent) // self.stride + 1
 
-    def before(self, inputs: int) -> int:
+    def padding_before(self, inputs: int) -> int:
         """Return how many padding values stand before the first of ``inputs`` values."""
         if self.padding is None:
             return max((self.length(inputs) - 1) * self.stride + self.extent - inputs, 0) // 2
         return self.padding[0]
 
 
-def through(tensor: tf.Tensor, types: Collection[str]) -> tf.Tensor:
+def skip_operations(tensor: tf.Tensor, types: Collection[str]) -> tf.Tensor:
     """Return what a tensor was before operations of these types, of whose inputs the first counts."""
     while tensor.op.type in types:
         tensor = tensor.op.inputs[0]
@@ -165,11 +165,11 @@ def map_sizes(tensor: tf.Tensor) -> tuple[int, int, int]:
     return cast(tuple[int, int, int], tuple(tensor.shape.as_list()[1:]))
 
 
-def sliding(op: tf.Operation, axis: int) -> Sliding:
+def sliding_window(op: tf.Operation, axis: int) -> SlidingWindow:
     """Return how a convolution, pooling or zero padding slides along ``axis``, 1 (rows) or 2 (columns)."""
     if op.type in PADDING:
         before, after = tf.get_static_value(op.inputs[1])[axis]
-        return Sliding(1, padding=(int(before), int(after)))
+        return SlidingWindow(1, padding=(int(before), int(after)))
     pools = op.type in ("MaxPool", "AvgPool")
     kernel: Any = op.get_attr("ksize")[axis] if pools else op.inputs[1].shape[axis - 1]
     dilation = 1 if pools else op.get_attr("dilations")[axis]
@@ -178,10 +178,10 @@ def sliding(op: tf.Operation, axis: int) -> Sliding:
         b"VALID": lambda: (0, 0),
         b"EXPLICIT": lambda: tuple(op.get_attr("explicit_paddings")[2 * axis : 2 * axis + 2]),
     }[op.get_attr("padding")]()
-    return Sliding(kernel, op.get_attr("strides")[axis], dilation, padding)
+    return SlidingWindow(kernel, op.get_attr("strides")[axis], dilation, padding)
 
 
-def again(op: tf.Operation, inputs: list[tf.Tensor], changed: dict | None = None) -> list[tf.Tensor]:
+def apply_operation(op: tf.Operation, inputs: list[tf.Tensor], changed: dict | None = None) -> list[tf.Tensor]:
     """Add ``op`` to the current graph once more, with other inputs and ``changed`` attributes; tapes see it."""
     graph = tf.compat.v1.get_default_graph()
     attributes = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}

@@ -1,14 +1,14 @@
 """Which axes of a tensor are positions and which holds channels: of a model's inputs, its layers and its outputs.
 
 It is read from the traced graph: a convolution, a pooling or an enlargement says it, and what stands before and after
-them keeps or moves its axes (``kerasal.hooks.axes``). Only where nothing in the graph tells, ``image_data_format()``
+them keeps or moves its axes (``kerasal.hooks.axis_labels``). Only where nothing in the graph tells, ``image_data_format()``
 of Keras decides, unless the shape speaks against it.
 """
 
 from collections.abc import Sequence
 
 from kerasal.hooks import paths
-from kerasal.hooks.axes import CHANNEL, POSITION, AxisLabels, data_format
+from kerasal.hooks.axis_labels import CHANNEL, POSITION, AxisLabels, data_format
 
 import keras
 import tensorflow as tf

@@ -7,7 +7,7 @@ brings two such paths from one tensor together: a product of x and a function of
 import dataclasses
 from collections.abc import Sequence
 
-from kerasal.hooks.operations import BROADCASTING, PASSING, RELUS, UNARY, Origins, through
+from kerasal.hooks.operations import BROADCASTING, ORDER_PRESERVING, RELUS, UNARY, Origins, skip_operations
 
 import tensorflow as tf
 
@@ -59,7 +59,7 @@ def find(operations: Sequence[tf.Operation]) -> list[tuple[tf.Operation, str]]:
                 last = {one.rectified for one in before}
                 rectified = own if op.type in RELUS else last.pop() if len(last) == 1 else None
                 paths[own] = _Path(before[0].root, through, rectified)
-        elif op.type in PASSING and varying[0] is op.inputs[0]:
+        elif op.type in ORDER_PRESERVING and varying[0] is op.inputs[0]:
             before = path(varying[0])
             paths[op.outputs[0].ref()] = dataclasses.replace(before, through=before.through | {"Reshape"})
         floating = op.outputs[0].dtype.is_floating
@@ -116,7 +116,7 @@ def _extreme(op, before: list[_Path], varying: list, origins: Origins) -> str | 
         return "a leaky ReLU written as a maximum" if before[0].root == before[1].root else None
     (fixed,) = [x for x in op.inputs if x is not varying[0]]
     bound = origins.uniform(fixed)
-    below = through(varying[0], ("Identity", "Minimum", "Cast") if op.type == "Maximum" else ())
+    below = skip_operations(varying[0], ("Identity", "Minimum", "Cast") if op.type == "Maximum" else ())
     if op.type == "Minimum" and below.op.type in RELUS:
         return f"a ReLU with a maximum of {bound:g}" if bound is not None else "a ReLU with a maximum"
     if bound != 0 or below.op.type in (*RELUS, "Softmax", "Sigmoid", "Exp", "Square", "Abs"):

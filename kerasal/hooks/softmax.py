@@ -19,9 +19,18 @@ import dataclasses
 import warnings
 from typing import Any
 
-from kerasal.hooks import handwritten
-from kerasal.hooks.cuts import ends_in_squashing
-from kerasal.hooks.operations import ARITHMETIC, CALLS, INCREASING, MOVING, PASSING, SQUASHING, Origins, again
+from kerasal.hooks import squashing_formulas
+from kerasal.hooks.dependencies import ends_in_squashing
+from kerasal.hooks.operations import (
+    ARITHMETIC,
+    CALLS,
+    INCREASING,
+    ORDER_PRESERVING,
+    REARRANGING,
+    SQUASHING,
+    Origins,
+    apply_operation,
+)
 
 import tensorflow as tf
 
@@ -84,7 +93,7 @@ def find(output: tf.Tensor) -> Squashed | None:
     """
     origins = Origins(output.graph)
     found = _Walk(output.graph, origins).find(output)
-    if found is None and (division := handwritten.divided_exponential(output, origins)):
+    if found is None and (division := squashing_formulas.divided_exponential(output, origins)):
         return Squashed(None, "Exp", lost=division)
     if found is not None and found.lost is not None and found.lost.type in CALLS:
         raise ValueError(
@@ -117,7 +126,7 @@ class _Walk:
         op = tensor.op
         if op.type in SQUASHING:
             return self._squashed(op.inputs[0], op.type)
-        if written := handwritten.squashing(op):
+        if written := squashing_formulas.squashing(op):
             if written.logits is None:
                 return Squashed(None, written.kind, lost=op)
             return self._squashed(written.logits, written.kind, written.along_last)
@@ -125,7 +134,7 @@ class _Walk:
             return Squashed(None, lost=op)
         if op.type == "IdentityN":
             return self.find(op.inputs[tensor.value_index])
-        if op.type in MOVING:
+        if op.type in REARRANGING:
             return self._moved(op, tensor.value_index)
         if op.type in ("ConcatV2", "Pack"):
             return self._joined(op)
@@ -140,7 +149,7 @@ class _Walk:
         return dataclasses.replace(inner, kind=kind, plain=False, ranks=inner.ranks and along_last)
 
     def _moved(self, op, index: int) -> Squashed | None:
-        number = MOVING[op.type]
+        number = REARRANGING[op.type]
         below = self.find(op.inputs[number])
         if below is None or below.logits is None or op.type == "Identity":
             return below
@@ -152,8 +161,8 @@ class _Walk:
         inputs[number] = tf.cast(below.logits, inputs[number].dtype)
         # A softmax orders the values along its own axis; a sigmoid orders them everywhere.
         ranked = before.rank and after.rank and before[-1] is not None and before[-1] == after[-1]
-        ranks = below.ranks and (below.kind == "Sigmoid" or (op.type in PASSING and bool(ranked)))
-        return dataclasses.replace(below, logits=again(op, inputs)[index], ranks=ranks)
+        ranks = below.ranks and (below.kind == "Sigmoid" or (op.type in ORDER_PRESERVING and bool(ranked)))
+        return dataclasses.replace(below, logits=apply_operation(op, inputs)[index], ranks=ranks)
 
     def _joined(self, op) -> Squashed | None:
         inputs = list(op.inputs)
@@ -167,7 +176,7 @@ class _Walk:
             if one is not None:
                 inputs[number] = tf.cast(one.logits, inputs[number].dtype)
         alike = all(one is not None and one.kind == "Sigmoid" and one.plain for one in found)
-        return Squashed(again(op, inputs)[0], "Sigmoid" if alike else "", plain=alike, ranks=alike)
+        return Squashed(apply_operation(op, inputs)[0], "Sigmoid" if alike else "", plain=alike, ranks=alike)
 
     def _computed(self, op) -> Squashed | None:
         """Return what an operation makes of squashed values: increasing, decreasing, a gate, or lost."""
@@ -184,7 +193,7 @@ class _Walk:
             return self._monotone(op, found[0], -1 if op.type == "Neg" else int(op.type in INCREASING))
         if op.type in ("Max", "Min") and varying[0] is op.inputs[0] and found[0].kind == "Sigmoid":
             # A sigmoid's largest value is the sigmoid of the largest.
-            return dataclasses.replace(found[0], logits=again(op, [found[0].logits, op.inputs[1]])[0])
+            return dataclasses.replace(found[0], logits=apply_operation(op, [found[0].logits, op.inputs[1]])[0])
         if op.type in ARITHMETIC and len(varying) == 1:
             return self._with_constant(op, found[0], fixed[0], op.inputs[0] is fixed[0])
         return Squashed(None, lost=op)
@@ -214,7 +223,7 @@ class _Walk:
         if len(found) == 2:
             known = [(x, self.find(x)) for x in branches]
             logits = [tf.cast(one.logits, x.dtype) for x, one in known if one is not None]
-            return Squashed(again(op, [op.inputs[0], *logits])[0], plain=False, ranks=False)
+            return Squashed(apply_operation(op, [op.inputs[0], *logits])[0], plain=False, ranks=False)
         (other,) = [x for x in branches if x is not varying[0]]
         if len(varying) == 1 and self._origins.uniform(other) is not None and _alike(varying[0], op.outputs[0]):
             return dataclasses.replace(found[0], plain=False, ranks=False)

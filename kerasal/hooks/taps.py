@@ -111,7 +111,7 @@ def check_one_run(name: str, outputs: Sequence[tf.Tensor]) -> None:
         )
 
 
-def run_apart(function: Callable, inputs: Sequence[tf.Tensor]) -> Any:
+def run_in_function(function: Callable, inputs: Sequence[tf.Tensor]) -> Any:
     """Return ``function(*inputs)``, run as a graph of its own, so that a tape outside it honors the rules within.
 
     A ``GradientTape`` does not see ``gradient_override_map`` around operations that it records itself. The backward

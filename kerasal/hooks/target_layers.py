@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from kerasal.hooks import paths
-from kerasal.hooks.cuts import class_maps, cut_tensors, needed_operations, reached_inputs
+from kerasal.hooks.dependencies import class_maps, cut_tensors, needed_operations, reached_inputs
 from kerasal.hooks.positions import are_exchanged, mixing_operation, move_axis
 from kerasal.hooks.taps import check_one_run
 from kerasal.hooks.view import View
@@ -19,7 +19,7 @@ _CONVOLUTIONS = (
     keras.layers.SeparableConv2D,
 )
 _POOLINGS = frozenset(("Max", "Mean", "Reshape", "Sum"))
-NOT_READ = (
+UNUSED_LAYER_MESSAGE = (
     "The target does not depend on layer {!r}, whose map is weighted. Name a layer that comes before the target with "
     "layer=."
 )
@@ -66,7 +66,7 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
 
     By default it is the last convolution's, after its normalization and activation, or that of the layer which joins
     the last ones: layers are taken in the order in which they run, and of them those through which everything goes that
-    the target reads of the input (``hooks.cuts``). Only where none is, as beside a connection around all of them, it is
+    the target reads of the input (``hooks.dependencies``). Only where none is, as beside a connection around all of them, it is
     the last convolution whatever it feeds. Maps of pooled features do not count, nor the classes' own maps where the
     target reads the output by position, nor what depends on several inputs. ``layer`` names another; of its runs, each
     input has the last that depends on it alone.
@@ -97,7 +97,7 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
         )
     maps = [one for one in maps if one.tensor.op in needed]
     if named is not None and not maps:
-        raise ValueError(NOT_READ.format(named))
+        raise ValueError(UNUSED_LAYER_MESSAGE.format(named))
     if named is None:
         classes = class_maps(run.output)
         maps = [one for one in maps if one.tensor.ref() not in classes]

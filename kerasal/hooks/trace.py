@@ -1,6 +1,6 @@
 """One trace per (model, method, options), kept as long as the model, and as what it read when it was traced.
 
-``traced`` returns it; ``remember`` keeps other facts about a model. When anything that a trace depends on changes, an
+``cached_trace`` returns it; ``remember`` keeps other facts about a model. When anything that a trace depends on changes, an
 attribute of a layer or the closure of a target function, it is made anew: see ``kerasal.hooks.snapshot``.
 """
 
@@ -25,10 +25,10 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 
 # A bound, so that a user who makes a new option or function for every call does not fill the memory with graphs.
-_KEPT_A_MODEL = 32
+_MAX_TRACES = 32
 
 
-class Retraced:
+class RetracingFunction:
     """A ``tf.function`` of a model, made anew when anything changes that its trace has read."""
 
     def __init__(self, run: Callable, signature: list | None, *roots: Any, autograph: bool = False):
@@ -112,7 +112,7 @@ class Trace:
         return [result.numpy() for result in results]
 
 
-def traced(
+def cached_trace(
     function: Callable,
     model: keras.Model,
     inputs: list[np.ndarray],
@@ -152,7 +152,7 @@ def traced(
             kept.snapshot.settle()
             for dead in [key for key, trace in kept.traces.items() if not trace.is_usable]:
                 del kept.traces[dead]
-            while len(kept.traces) > _KEPT_A_MODEL:
+            while len(kept.traces) > _MAX_TRACES:
                 kept.traces.popitem(last=False)
         kept.traces.move_to_end(key)
         return trace
@@ -169,7 +169,7 @@ def run_batches(
     batch_size: int | None = None,
     declared: bool = True,
 ) -> tuple[list[np.ndarray], Trace]:
-    """Return what ``function(view, **options)`` gives for all images, some at a time, and the trace; see ``traced``.
+    """Return what ``function(view, **options)`` gives for all images, some at a time, and the trace; see ``cached_trace``.
 
     ``batch_size`` is by default as many as run fastest.
 
@@ -181,7 +181,7 @@ def run_batches(
     parts = []
     for start in range(0, images, size):
         chunk = [array[start : start + size] for array in inputs]
-        trace = traced(function, model, chunk, objective, settings, options, declared=declared)
+        trace = cached_trace(function, model, chunk, objective, settings, options, declared=declared)
         trace.check(objective)
         parts.append(trace(chunk, objective.rows(start, start + size)))
     return [np.concatenate(pieces) if len(parts) > 1 else pieces[0] for pieces in zip(*parts, strict=True)], trace

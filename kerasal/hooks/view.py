@@ -9,7 +9,7 @@ from kerasal.hooks import backward_rules, softmax
 from kerasal.hooks.layout import Layout
 from kerasal.hooks.paths import pack, select_output
 from kerasal.hooks.state import state_rows, unchanged
-from kerasal.hooks.taps import differentiate, run_apart, watch
+from kerasal.hooks.taps import differentiate, run_in_function, watch
 from kerasal.objectives.expression import layers_of, needs_output, walk
 from kerasal.objectives.formulas import evaluate, pin, top_classes
 
@@ -42,16 +42,16 @@ class Settings:
 class Run:
     """What a model gave for some images.
 
-    ``output`` is the output that is meant, or its logits; None where nobody asked for it. ``given`` is that output as
-    the model gives it, where it can be told; ``ranked`` is which of the two decides what the top class is. ``layers``
+    ``output`` is the output that is meant, or its logits; None where nobody asked for it. ``raw_output`` is that output as
+    the model gives it, where it can be told; ``ranking`` is which of the two decides what the top class is. ``layers``
     holds the outputs of the tapped layers by name, and ``rows`` the number of images.
     """
 
     output: tf.Tensor | None
     layers: dict[str, tf.Tensor]
     rows: tf.Tensor
-    given: tf.Tensor | None = None
-    ranked: tf.Tensor | None = None
+    raw_output: tf.Tensor | None = None
+    ranking: tf.Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,7 @@ class View:
         pooling: str = "max",
         taps: Iterable[str] = (),
         output: bool | None = None,
-        apart: bool | None = None,
+        separate_graph: bool | None = None,
         **watched: Any,
     ) -> Run:
         """Run the model at ``inputs`` (the view's own by default) without training behavior, and tap layers.
@@ -107,7 +107,7 @@ class View:
             pooling: likewise.
             taps: names or paths of layers.
             output: whether the output is wanted; None: where the objective needs it, whose layers are then tapped too.
-            apart: run as a graph of its own, which rules need; by default where there are any.
+            separate_graph: run as a graph of its own, which rules need; by default where there are any.
             **watched: further arguments of ``kerasal.hooks.taps.watch``.
         """
         inputs = self.inputs if inputs is None else list(inputs)
@@ -118,16 +118,16 @@ class View:
         def look(*tensors) -> Any:
             return self._look(tensors, wanted, taps=names, rule=rule, pooling=pooling, **watched)
 
-        if apart is None:
-            apart = bool(backward_rules.overrides(rule, pooling))
-        found, given, ranked, layers = run_apart(look, inputs) if apart else look(*inputs)
+        if separate_graph is None:
+            separate_graph = bool(backward_rules.overrides(rule, pooling))
+        found, given, ranked, layers = run_in_function(look, inputs) if separate_graph else look(*inputs)
         return Run(found, layers, tf.shape(inputs[0])[0], given, found if ranked is None else ranked)
 
     def score(self, at: "Run | Sequence[tf.Tensor] | None" = None) -> tf.Tensor:
         """Return the target's (N,) scores of a run, or at some inputs (the view's own by default)."""
         run = at if isinstance(at, Run) else self.run(at)
         self.limits.clear()
-        top = None if run.ranked is run.output else self._top_classes(run.ranked)
+        top = None if run.ranking is run.output else self._top_classes(run.ranking)
         # The formulas see the output and the layers channels last, a user's function the output as it is.
         seen = {name: self.layout.last(name, tensor) for name, tensor in run.layers.items() if name in self.layers}
         turned = self.layout.last(None, run.output)
@@ -153,8 +153,8 @@ class View:
         if at is None:
             run = self.run()
             self.score(run)  # notes the limits of the parameters that the user gave; its own nodes are pruned
-            at = run.given
-        classes = self._top_classes(at.ranked if isinstance(at, Run) else at)
+            at = run.raw_output
+        classes = self._top_classes(at.ranking if isinstance(at, Run) else at)
         structure, parameters = pin(self.structure, self.parameters, classes)
         return dataclasses.replace(self, structure=structure, parameters=parameters, limits=[])
 

@@ -116,7 +116,7 @@ def occlusion(
     taps = (layer,) if measure == "layer" else ()
     wanted = {"score": None, "class": True, "layer": False}[measure]
     clean = view.run(taps=taps, output=wanted)
-    if measure == "class" and clean.ranked is not clean.output:  # its logits do not tell the top class
+    if measure == "class" and clean.ranking is not clean.output:  # its logits do not tell the top class
         view = dataclasses.replace(view, settings=dataclasses.replace(view.settings, logits=False))
         clean = view.run(taps=taps, output=wanted)
     if clean.output is not None:

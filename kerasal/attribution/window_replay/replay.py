@@ -6,7 +6,7 @@ A row of every tensor here is one window on one image, row = window · N + image
 import numpy as np
 
 from kerasal.attribution.window_replay.replay_plan import Part, Plan, Span, Step
-from kerasal.hooks.operations import PADDING, Sliding, again
+from kerasal.hooks.operations import PADDING, SlidingWindow, apply_operation
 
 import tensorflow as tf
 
@@ -45,21 +45,23 @@ class Replay:
                 rows = tf.cast(self._count * self._images, op.outputs[0].dtype)
                 results = [tf.concat([rows[None], op.outputs[0][1:]], axis=0)]
             else:
-                results = again(op, [self.whole(tensor) for tensor in op.inputs])
+                results = apply_operation(op, [self.whole(tensor) for tensor in op.inputs])
                 for old, new in zip(op.outputs, results, strict=True):
                     if old.shape.rank:  # known in the clean graph, where a shape was computed step by step
                         new.set_shape([None, *old.shape[1:]])
         elif step.reaches is None:
             y, x = step.part.y, step.part.x
-            results = again(op, [self._at(tensor, y.start, x.start, (y.size, x.size)) for tensor in op.inputs])
+            results = apply_operation(
+                op, [self._at(tensor, y.start, x.start, (y.size, x.size)) for tensor in op.inputs]
+            )
         else:
             results = [self._slide(op, step.part, step.reaches)]
         for old, new in zip(op.outputs, results, strict=True):
             self._new[old.ref()] = new
 
-    def _slide(self, op, part: Part, slides: tuple[Sliding, Sliding]) -> tf.Tensor:
+    def _slide(self, op, part: Part, slides: tuple[SlidingWindow, SlidingWindow]) -> tf.Tensor:
         axes = list(zip((part.y, part.x), slides, op.inputs[0].shape.as_list()[1:3], strict=True))
-        begin_y, begin_x = [span.start * slide.stride - slide.before(length) for span, slide, length in axes]
+        begin_y, begin_x = [span.start * slide.stride - slide.padding_before(length) for span, slide, length in axes]
         sizes = tuple((span.size - 1) * slide.stride + slide.extent for span, slide, _ in axes)
         outside = op.inputs[0].dtype.min if op.type == "MaxPool" else 0
         looked_at = self._at(op.inputs[0], begin_y, begin_x, sizes, outside)
@@ -68,16 +70,16 @@ class Replay:
         attributes = {"padding": _VALID}
         if "explicit_paddings" in op.node_def.attr:
             attributes["explicit_paddings"] = tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue())
-        result = again(op, [looked_at, *list(op.inputs)[1:]], attributes)[0]
+        result = apply_operation(op, [looked_at, *list(op.inputs)[1:]], attributes)[0]
         if op.type == "AvgPool" and op.get_attr("padding") == b"SAME":
             result *= tf.cast(self._overcounted(axes), result.dtype)
         return result
 
-    def _overcounted(self, axes: list[tuple[Span, Sliding, int]]) -> tf.Tensor:
+    def _overcounted(self, axes: list[tuple[Span, SlidingWindow, int]]) -> tf.Tensor:
         """Return by how much more values an average at the border was divided than it has, (K · N, h, w, 1)."""
         factors = []
         for (span, slide, length), index in zip(axes, (self._row, self._column), strict=True):
-            begin = np.arange(slide.length(length)) * slide.stride - slide.before(length)
+            begin = np.arange(slide.length(length)) * slide.stride - slide.padding_before(length)
             inside = np.minimum(begin + slide.kernel, length) - np.maximum(begin, 0)
             places = self._starts(span.start, index)[:, None] + tf.range(span.size)
             factors.append(tf.gather(tf.constant(slide.kernel / inside, tf.float32), places))

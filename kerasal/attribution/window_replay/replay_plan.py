@@ -14,17 +14,17 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasal.attribution.window_replay.windows import Windows
-from kerasal.hooks.cuts import operations_below
+from kerasal.hooks.dependencies import operations_below
 from kerasal.hooks.operations import (
     BROADCASTING,
     PADDING,
     SLIDING,
     UNARY,
-    Sliding,
+    SlidingWindow,
     is_map,
     is_opaque,
     map_sizes,
-    sliding,
+    sliding_window,
 )
 
 import tensorflow as tf
@@ -54,9 +54,9 @@ class Span:
         """Where the computed part begins for each window."""
         return np.clip(self.first, 0, self.length - self.size)
 
-    def through(self, slide: Sliding) -> "Span":
+    def through(self, slide: SlidingWindow) -> "Span":
         """Follow the change through an operation."""
-        before, length = slide.before(self.length), slide.length(self.length)
+        before, length = slide.padding_before(self.length), slide.length(self.length)
         first = -(-(self.first + before - slide.extent + 1) // slide.stride)
         return Span(np.maximum(first, 0), np.minimum((self.last + before) // slide.stride, length - 1), length)
 
@@ -93,7 +93,7 @@ class Step:
 
     op: tf.Operation
     part: Part | None = None
-    reaches: tuple[Sliding, Sliding] | None = None
+    reaches: tuple[SlidingWindow, SlidingWindow] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -158,7 +158,7 @@ def _step(op, parts, depends) -> Step:
         if _is_pointwise(op, depends):
             part = functools.reduce(Part.joined, known)
         elif _is_sliding(op, depends):
-            slides = sliding(op, 1), sliding(op, 2)
+            slides = sliding_window(op, 1), sliding_window(op, 2)
             part = Part(known[0].y.through(slides[0]), known[0].x.through(slides[1]))
     return Step(op, part, slides) if part is not None and part.share <= _WORTH else Step(op)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.operations import Sliding
+from kerasal.hooks.operations import SlidingWindow
 
 # The range that looks at nothing: its first is after its last, and stays so when it is joined with others.
 NOTHING = (2**40, -(2**40))
@@ -25,7 +25,7 @@ NOTHING = (2**40, -(2**40))
 class Slide:
     """A convolution, pooling, padding or cropping: output o looks at o·t - p, …, o·t - p + (k-1)·d."""
 
-    kernel: Sliding
+    kernel: SlidingWindow
 
     @property
     def jump(self) -> Fraction:
@@ -35,7 +35,7 @@ class Slide:
         return self.kernel.length(inputs)
 
     def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
-        start = -self.kernel.before(inputs)
+        start = -self.kernel.padding_before(inputs)
         return first * self.kernel.stride + start, last * self.kernel.stride + start + self.kernel.extent - 1
 
 
@@ -76,7 +76,7 @@ class Spread:
     ``extra`` is how many outputs there are beyond t times the inputs.
     """
 
-    kernel: Sliding
+    kernel: SlidingWindow
     extra: int
 
     @property
@@ -88,7 +88,7 @@ class Spread:
 
     def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         kernel = self.kernel
-        before = kernel.before(self.length(inputs))
+        before = kernel.padding_before(self.length(inputs))
         return -(-(first + before - kernel.extent + 1) // kernel.stride), (last + before) // kernel.stride
 
 

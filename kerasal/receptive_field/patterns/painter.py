@@ -10,8 +10,8 @@ from kerasal.hooks.backward_rules import overrides
 from kerasal.hooks.engine import read_graph
 from kerasal.hooks.model_inputs import chunk_size, image_shape
 from kerasal.hooks.operations import POOLS, RELUS
-from kerasal.hooks.taps import run_apart
-from kerasal.hooks.trace import traced
+from kerasal.hooks.taps import run_in_function
+from kerasal.hooks.trace import cached_trace
 from kerasal.progress import progress_bar
 from kerasal.receptive_field.geometry.cone import can_run_cone, run_cone
 from kerasal.receptive_field.geometry.field_geometry import no_map_message
@@ -147,7 +147,7 @@ class Painter:
     def _trace(self, rows: int):
         options = self._options | {"canvas": self.shape, "unit": self.canvas.unit, "rows": rows}
         options["cone"] = self.field_size if self._alone else None
-        return traced(_paint, self.model, [np.zeros((rows, 2), np.float32)], options=options, declared=False)
+        return cached_trace(_paint, self.model, [np.zeros((rows, 2), np.float32)], options=options, declared=False)
 
     def _choose(self, canvas: Side, own: tuple[int, int]) -> tuple[Canvas, int, bool]:
         """Return the canvas, tried out, the number of channels, and whether the unit's field alone can be painted."""
@@ -191,14 +191,18 @@ def _paint(view, *, layer, rule, pooling, final_relu, canvas, unit, rows, cone):
 
     def cone_unit(fields):
         whole = tf.zeros((1, *canvas))
-        route = route_between(whole, view.run([whole], apart=False, **how).layers[layer])
+        route = route_between(whole, view.run([whole], separate_graph=False, **how).layers[layer])
         with tf.compat.v1.get_default_graph().gradient_override_map(overrides(rule, pooling)):
             return run_cone(route, fields, canvas[:2], unit)
 
     images = tf.zeros((rows, *(cone or canvas[:2]), canvas[2]))
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        units = run_apart(cone_unit, [images]) if cone else view.run([images], **how).layers[layer][:, unit[0], unit[1]]
+        units = (
+            run_in_function(cone_unit, [images])
+            if cone
+            else view.run([images], **how).layers[layer][:, unit[0], unit[1]]
+        )
         units = tf.cast(units, tf.float32)
         signal = plan[:, 1, None] * tf.one_hot(tf.cast(plan[:, 0], tf.int32), units.shape[-1])
         score = tf.reduce_sum(units * signal)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from kerasal.hooks.operations import ARITHMETIC, BROADCASTING, CALLS, KEEPING, SHAPES, SQUASHING, UNARY
+from kerasal.hooks.operations import ARITHMETIC, BROADCASTING, CALLS, SHAPES, SQUASHING, UNARY, VALUEWISE
 
 import tensorflow as tf
 
@@ -87,7 +87,7 @@ def ends_in_squashing(op, index: int) -> bool:
         nodes = {node.name: node for node in function.node_def}
         end = function.ret[function.signature.output_arg[index].name]
         node = nodes.get(end.split(":")[0])
-        while node is not None and node.op in KEEPING and (below := _only_varying(node, nodes)) is not None:
+        while node is not None and node.op in VALUEWISE and (below := _only_varying(node, nodes)) is not None:
             end = below
             node = nodes.get(end.split(":")[0])
         if node is None:

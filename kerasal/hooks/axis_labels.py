@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.operations import BROADCASTING, SHAPES, TELLING, UNARY, only_convolution, output_sizes, static_value
+from kerasal.hooks.operations import (
+    BROADCASTING,
+    CHANNEL_AWARE,
+    SHAPES,
+    UNARY,
+    only_convolution,
+    output_sizes,
+    static_value,
+)
 
 import tensorflow as tf
 
@@ -72,7 +80,7 @@ class AxisLabels:
 
     def _outputs(self, op, inputs: list[Any]) -> list[Any] | None:
         first: Any = inputs[0] if inputs else None
-        if (telling := only_convolution(op) or op).type in TELLING:
+        if (telling := only_convolution(op) or op).type in CHANNEL_AWARE:
             return self._told(op, telling, inputs)
         if op.type == "IdentityN":
             return [labels or () for labels in inputs]
@@ -169,7 +177,7 @@ def _constant(tensor: tf.Tensor) -> np.ndarray:
 def data_format(op: tf.Operation) -> bytes:
     """Return the layout of an operation that tells which axis holds channels, such as NCHW; b"" of all others."""
     op = only_convolution(op) or op
-    if op.type not in TELLING:
+    if op.type not in CHANNEL_AWARE:
         return b""
     return op.get_attr("data_format") if any(one.name == "data_format" for one in op.op_def.attr) else b"NHWC"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.operations import BROADCASTING, MOVING, UNARY, Origins, through
+from kerasal.hooks.operations import BROADCASTING, REARRANGING, UNARY, Origins, skip_operations
 
 import tensorflow as tf
 
@@ -16,7 +16,7 @@ _DIVISIONS = ("RealDiv", "Div", "DivNoNan")
 _PRODUCTS = ("Mul", "MulNoNan")
 _RECIPROCALS = ("Reciprocal", "Inv")
 _POINTWISE = (UNARY | BROADCASTING) - {"LRN", "Softmax", "LogSoftmax", "Sigmoid"}
-_through = functools.partial(through, types=_SHAPING)
+_through = functools.partial(skip_operations, types=_SHAPING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +69,8 @@ def divided_exponential(output: tf.Tensor, origins: Origins) -> tf.Operation | N
                 pending.append((numerator, division))
                 continue
             pending += [(x, op) for x in fraction if x is not None]
-        elif op.type in MOVING:
-            pending.append((op.inputs[MOVING[op.type]], division))
+        elif op.type in REARRANGING:
+            pending.append((op.inputs[REARRANGING[op.type]], division))
         elif op.type == "IdentityN":
             pending.append((op.inputs[tensor.value_index], division))
         elif op.type in ("ConcatV2", "Pack", "Select") or (op.type in _POINTWISE and squashing(op) is None):
@@ -173,7 +173,7 @@ def _unshifted(exponent):
     op = _through(exponent).op
     if op.type != "Sub":
         return exponent
-    shift = through(op.inputs[1], ("StopGradient", *_SHAPING)).op
+    shift = skip_operations(op.inputs[1], ("StopGradient", *_SHAPING)).op
     is_max = shift.type == "Max" and _same(_through(shift.inputs[0]), _through(op.inputs[0]))
     return op.inputs[0] if is_max else exponent
 

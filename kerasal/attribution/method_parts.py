@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from kerasal import hooks
 from kerasal.attribution.map_notes import OfEachInput
-from kerasal.hooks.model_inputs import values_at_once
+from kerasal.hooks.model_inputs import values_per_pass
 from kerasal.hooks.target_layers import UNUSED_LAYER_MESSAGE
 from kerasal.hooks.view import View
 
@@ -39,7 +39,7 @@ def over_points(view: View, count: int, points: Callable, add: Callable, state: 
     together = 1  # for a target that may count on the number of images
     if view.repeatable:
         values = sum(tf.size(x) for x in view.inputs)
-        together = tf.clip_by_value(_TOGETHER * values_at_once() // tf.maximum(values, 1), 1, count)
+        together = tf.clip_by_value(_TOGETHER * values_per_pass() // tf.maximum(values, 1), 1, count)
 
     def body(start, state):
         numbers = tf.range(start, tf.minimum(start + together, count))
@@ -84,7 +84,7 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
             (gradients,) = hooks.differentiate(tape, scores, [one.tensor])
         except hooks.NoGradient as error:
             raise ValueError(UNUSED_LAYER_MESSAGE.format(one.path)) from error
-        maps, gradients = (tf.cast(one.turn_back(tensor), tf.float32) for tensor in (one.tensor, gradients))
+        maps, gradients = (tf.cast(one.to_input_axes(tensor), tf.float32) for tensor in (one.tensor, gradients))
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
         results.append(tf.image.resize(tf.expand_dims(summed, -1), tf.shape(x)[1:3])[..., 0] if resize else summed)
     return results

@@ -57,7 +57,7 @@ def crop_averaged_saliency(
         return tf.where(number >= 5, tf.reverse(piece, [2]), piece)
 
     def predict(number):
-        return view.run([cut(number)], output=True).given
+        return view.run([cut(number)], output=True).raw_output
 
     if view.structure == ("top",):
         step, start = lambda number, total: (number + 1, total + predict(number)), (1, predict(0))

@@ -71,7 +71,7 @@ def _run_parts(plan: Plan, filling, clean: Run, chosen) -> Run:
     replay = Replay(plan, filling, chosen)
     output = None if clean.output is None else replay.whole(clean.output)
     layers = {name: replay.whole(tensor) for name, tensor in clean.layers.items()}
-    return Run(output, layers, tf.size(chosen) * clean.rows, ranked=output)
+    return Run(output, layers, tf.size(chosen) * clean.rows, ranking=output)
 
 
 def _run_whole(view: View, index: int, filling, windows: Windows, clean: Run, chosen) -> Run:
@@ -96,7 +96,7 @@ def score_drop(view: View, clean: Run):
             # Some functions loop over the images, whose number is known of the clean ones.
             if output is not None and clean.output is not None:
                 output = tf.ensure_shape(output, [clean.output.shape[0], *output.shape[1:]])
-            return pinned.score(Run(output, tensors["layers"], clean.rows, ranked=output))
+            return pinned.score(Run(output, tensors["layers"], clean.rows, ranking=output))
 
         def under(run, windows):
             tensors = {"layers": run.layers} | ({} if run.output is None else {"output": run.output})

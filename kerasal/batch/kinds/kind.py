@@ -123,4 +123,4 @@ def refuse_options(job: Job, known: Sequence[str]) -> None:
 
 
 def _predict(view):
-    return [view.run(output=True).given]
+    return [view.run(output=True).raw_output]

@@ -76,7 +76,7 @@ class SlidingWindow:
 
     @property
     def extent(self) -> int:
-        """Distance in input values from the first to the last value under the kernel, both counted."""
+        """Number of input values from the first to the last value under the kernel."""
         return (self.kernel - 1) * self.dilation + 1
 
     def length(self, inputs: int) -> int:

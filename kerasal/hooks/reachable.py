@@ -201,7 +201,7 @@ def _read_array(array: np.ndarray) -> tuple:
 
 
 def _read_table(table: Any) -> tuple:
-    """Return what a pandas object holds, which lies in compiled classes."""
+    """Return the content of a pandas object, whose attributes are in compiled classes."""
     values, names = table.to_numpy(), [getattr(table, name, ()) for name in ("index", "columns")]
     return (*map(tuple, names), *(_read_elements(values) if values.dtype.hasobject else _read_array(values)))
 

@@ -212,7 +212,7 @@ def _is_pooled(layer_map: LayerMap, reached: dict) -> bool:
 
 
 def _check_positions(model, chosen: LayerMap, operations, maps: list[LayerMap]) -> None:
-    """Raise an error if positions of the map are mixed before the score, so that the map does not show where."""
+    """Raise an error if positions are mixed between the map and the score, since the map is then no localization."""
     mixing = mixing_operation(chosen.tensor, operations, chosen.channel_axis)
     if mixing is None:
         return

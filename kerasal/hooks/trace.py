@@ -105,7 +105,8 @@ class Trace:
                 count = bound if np.ndim(bound) == 0 else f"{bounds[0]} × {bounds[1]}"
                 worst = values[(values >= bounds).reshape(len(values), -1).any(axis=1)][0]
                 raise ValueError(
-                    f"The target must be one of the {count} {what}, counted from 0, got {np.array(worst).tolist()}."
+                    f"The target's index must be in range, got {np.array(worst).tolist()}. There are {count} {what}, "
+                    "counted from 0."
                 )
 
     def __call__(self, inputs: list[np.ndarray], parameters: list[np.ndarray]) -> list[np.ndarray]:

@@ -116,9 +116,9 @@ def test_wrong_objectives(make, error, says):
 @pytest.mark.parametrize(
     ("objective", "says"),
     [
-        (channel("conv1", 4), "one of the 4 channels of 'conv1'"),
+        (channel("conv1", 4), "There are 4 channels of 'conv1'"),
         (channel("convl", 0), "Did you mean conv"),
-        (neuron("conv1", 0, (8, 0)), "one of the 8 × 8 positions"),
+        (neuron("conv1", 0, (8, 0)), "There are 8 × 8 positions"),
         (neuron("predictions", 0, (0, 0)), r"has no \(x, y\) positions"),
         (direction("conv1", [1, 2]), "has 4 channels; the direction has 2"),
         (channel("conv1", [0, 1]), "one target an image, 3. Received 2"),

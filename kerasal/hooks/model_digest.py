@@ -143,7 +143,7 @@ def _attributes(operation: keras.Operation) -> dict[str, Any]:
     return {
         key: value
         for key, value in vars(operation).items()
-        if (key not in _bookkeeping() or key in read) and not _are_ids(value, ids)
+        if (key not in _keras_attributes() or key in read) and not _are_ids(value, ids)
     }
 
 
@@ -167,7 +167,7 @@ def _is_state(value: Any) -> bool:
 
 
 @functools.cache
-def _bookkeeping() -> frozenset[str]:
+def _keras_attributes() -> frozenset[str]:
     """Return the attributes that Keras gives to every layer, model or operation."""
     named: Any = {"name": "any"}  # a name keeps Keras from advancing its counters of names
     inputs = keras.Input((1,), **named)

@@ -233,8 +233,9 @@ def _no_map_error(model, named: str | None, inputs, number: int, kinds: dict, ru
         name = names[number] if len(names) == len(inputs) else str(number)
         what = f"Layer {named!r}" if named else "The model"
         return ValueError(
-            f"{what} must have a convolutional map that depends on input {name!r} alone and that the target depends "
-            "on, but there is none. Use a gradient method such as class_saliency, which explains every input."
+            f"{what} must have a map for input {name!r}: the output of a convolution that depends on this input alone "
+            "and that the target depends on. There is none. Use a gradient method such as class_saliency, which "
+            "explains every input."
         )
     where, which = "", "with an (N, h, w, channels) output."
     if any(isinstance(kinds[path], _CONVOLUTIONS) for path in runs):

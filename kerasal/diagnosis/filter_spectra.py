@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasal import hooks
-from kerasal.hooks.operations import again, is_opaque
-from kerasal.hooks.trace import traced
+from kerasal.hooks.operations import apply_operation, is_opaque
+from kerasal.hooks.trace import cached_trace
 
 import keras
 import tensorflow as tf
@@ -95,7 +95,7 @@ def response_statistics(model, layer: str, inputs: np.ndarray) -> list[np.ndarra
     These are the maximum activation; the share of positions with an activation above 0; the energy of the response with
     stride 1, without bias and mean; and the part of that energy that the stride of the layer aliases.
     """
-    return traced(_compute_statistics, model, [inputs], options={"layer": layer})([inputs], [])
+    return cached_trace(_compute_statistics, model, [inputs], options={"layer": layer})([inputs], [])
 
 
 def _compute_statistics(view, *, layer: str):
@@ -103,7 +103,7 @@ def _compute_statistics(view, *, layer: str):
     op = _find_convolution(output, layer)
     strides = op.get_attr("strides")[1:3]
     unit_strides = tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue(i=[1, 1, 1, 1]))
-    response = tf.cast(again(op, list(op.inputs), {"strides": unit_strides})[0], tf.float32)
+    response = tf.cast(apply_operation(op, list(op.inputs), {"strides": unit_strides})[0], tf.float32)
     response = tf.transpose(response - tf.reduce_mean(response, axis=[1, 2], keepdims=True), [0, 3, 1, 2])
     height, width = tf.shape(response)[2], tf.shape(response)[3]
     # Without a window, the jump between opposite edges would count as high frequencies.

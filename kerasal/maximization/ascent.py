@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasal import hooks
 from kerasal.checks import check_int, check_number
-from kerasal.hooks.trace import traced
+from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings, View
 from kerasal.maximization.parameterization import Fourier, Pixels
 from kerasal.maximization.recipe import Recipe
@@ -206,7 +206,7 @@ class Run:
         chunk = [parameters, velocity, np.tile(row, (len(parameters), 1))]
         settings = Settings(self.output, self.logits, any_size=not objective.needs_output)
         options = ascent_options(self.recipe, self.parameterization, self.gray_level, self.diversity)
-        trace = traced(ascend, self.model, chunk, objective, settings, options, declared=False)
+        trace = cached_trace(ascend, self.model, chunk, objective, settings, options, declared=False)
         trace.check(objective)
         return trace(chunk, list(objective.parameters))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasal import hooks
-from kerasal.hooks.trace import traced
+from kerasal.hooks.trace import cached_trace
 from kerasal.objectives import channel as channel_mean
 from kerasal.objectives.formulas import evaluate
 
@@ -24,7 +24,7 @@ def check_projection(
     """
     inputs = [np.zeros((1, *shape), np.float32)]
     try:
-        trace = traced(_project, model, inputs, channel_mean(layer, [0]), options={"layer": layer, "rule": rule})
+        trace = cached_trace(_project, model, inputs, channel_mean(layer, [0]), options={"layer": layer, "rule": rule})
     except hooks.NoReLU as error:
         raise hooks.NoReLU(f"{error} Pass rule='gradient'.") from error
     count = trace.notes["channels"]
@@ -51,7 +51,7 @@ def project(
         Reconstructions (N, H, W, C), activations (N,), and positions (N, 2) of the units as (x, y) on the layer's map.
     """
     objective = channel_mean(layer, list(channels))
-    trace = traced(_project, model, [inputs], objective, options={"layer": layer, "rule": rule})
+    trace = cached_trace(_project, model, [inputs], objective, options={"layer": layer, "rule": rule})
     reconstructions, values, positions = trace([inputs], list(objective.parameters))
     return reconstructions, values, np.round(positions).astype(int)
 

@@ -7,7 +7,7 @@ padded image.
 
 import numpy as np
 
-from kerasal.hooks.operations import BROADCASTING, PADDING, SLIDING, UNARY, again
+from kerasal.hooks.operations import BROADCASTING, PADDING, SLIDING, UNARY, apply_operation
 from kerasal.receptive_field.geometry.route import Route
 
 import tensorflow as tf
@@ -52,7 +52,7 @@ def run_cone(route: Route, images: tf.Tensor, size: tuple[int, int], unit: tuple
             computed[number] = inputs[0][:, :: steps[0], :: steps[1], _slice_channels(op)]
         else:
             changed = (_VALID | (_NO_PADS if "explicit_paddings" in op.node_def.attr else {})) if node.moves else {}
-            computed[number] = again(op, inputs, changed)[node.output.value_index]
+            computed[number] = apply_operation(op, inputs, changed)[node.output.value_index]
     return computed[len(route.nodes) - 1][:, 0, 0]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.operations import Sliding
+from kerasal.hooks.operations import SlidingWindow
 
 # First is greater than last, so that the union with another range is the other range.
 EMPTY_RANGE = (2**40, -(2**40))
@@ -25,7 +25,7 @@ EMPTY_RANGE = (2**40, -(2**40))
 class Slide:
     """A convolution, pooling, padding or cropping: output o depends on the inputs o·t - p, …, o·t - p + (k-1)·d."""
 
-    kernel: Sliding
+    kernel: SlidingWindow
 
     @property
     def jump(self) -> Fraction:
@@ -35,7 +35,7 @@ class Slide:
         return self.kernel.length(inputs)
 
     def input_range(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
-        start = -self.kernel.before(inputs)
+        start = -self.kernel.padding_before(inputs)
         return first * self.kernel.stride + start, last * self.kernel.stride + start + self.kernel.extent - 1
 
 
@@ -76,7 +76,7 @@ class TransposedSlide:
     ``extra`` is the number of outputs minus t times the number of inputs.
     """
 
-    kernel: Sliding
+    kernel: SlidingWindow
     extra: int
 
     @property
@@ -88,7 +88,7 @@ class TransposedSlide:
 
     def input_range(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         kernel = self.kernel
-        before = kernel.before(self.length(inputs))
+        before = kernel.padding_before(self.length(inputs))
         return -(-(first + before - kernel.extent + 1) // kernel.stride), (last + before) // kernel.stride
 
 

@@ -6,7 +6,7 @@ An unsupported operation counts as one that sees the whole image, so that a rece
 import dataclasses
 from collections.abc import Sequence
 
-from kerasal.hooks.cuts import operations_below
+from kerasal.hooks.dependencies import operations_below
 from kerasal.hooks.engine import read_graph
 from kerasal.hooks.model_inputs import image_shape
 from kerasal.hooks.operations import (
@@ -14,11 +14,11 @@ from kerasal.hooks.operations import (
     PADDING,
     SLIDING,
     UNARY,
-    Sliding,
+    SlidingWindow,
     is_map,
     is_opaque,
     only_convolution,
-    sliding,
+    sliding_window,
 )
 from kerasal.receptive_field.geometry.route import Mirror, Node, Route, Slide
 from kerasal.receptive_field.geometry.shape_operations import GROUPS, group_node, shape_moves
@@ -133,9 +133,9 @@ class _GraphReader:
             amounts = tf.get_static_value(op.inputs[1])
             if amounts is None or amounts[[0, 3]].any():
                 return None
-            rows, columns = (Sliding(1, padding=(int(amounts[i, 0]), int(amounts[i, 1]))) for i in (1, 2))
+            rows, columns = (SlidingWindow(1, padding=(int(amounts[i, 0]), int(amounts[i, 1]))) for i in (1, 2))
         else:
-            rows, columns = (sliding(op, axis) for axis in (1, 2))
+            rows, columns = (sliding_window(op, axis) for axis in (1, 2))
         if op.type == "MirrorPad":
             repeats = int(op.get_attr("mode") == b"SYMMETRIC")
             return Node((self._numbers[source.ref()],), (Mirror(rows, repeats), Mirror(columns, repeats)))

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
-from kerasal.hooks.operations import Sliding, is_map, sliding
+from kerasal.hooks.operations import SlidingWindow, is_map, sliding_window
 from kerasal.receptive_field.geometry.route import Node, Resize, Slide, TransposedSlide
 
 import tensorflow as tf
@@ -30,11 +30,11 @@ def group_node(source: int, start: Any, group: list[Any]) -> Node | None:
         removed = tf.get_static_value(last.inputs[2])
         moves = []
         for axis in (0, 1):
-            convolution = sliding(group[1], axis + 1)
+            convolution = sliding_window(group[1], axis + 1)
             pad_before, pad_after = (int(added[axis][side] - removed[axis][side]) for side in (0, 1))
             moves.append(
                 Slide(
-                    Sliding(
+                    SlidingWindow(
                         convolution.kernel,
                         convolution.stride,
                         convolution.dilation * int(block[axis]),
@@ -62,7 +62,7 @@ def shape_moves(op: Any, source: Any) -> tuple | None:
             kernel, stride = op.inputs[1].shape[axis - 1], op.get_attr("strides")[axis]
             padding = None if op.get_attr("padding") == b"SAME" else (0, 0)
             extra = after[axis] - stride * before[axis]
-            moves.append(TransposedSlide(Sliding(kernel, stride, op.get_attr("dilations")[axis], padding), extra))
+            moves.append(TransposedSlide(SlidingWindow(kernel, stride, op.get_attr("dilations")[axis], padding), extra))
         return moves[0], moves[1]
     if op.type in _RESIZES and not op.get_attr("align_corners"):
         centered = op.get_attr("half_pixel_centers")
@@ -70,7 +70,7 @@ def shape_moves(op: Any, source: Any) -> tuple | None:
         return tuple(Resize(factor, _RESIZES[op.type], centered) for factor in factors)
     if op.type in ("DepthToSpace", "SpaceToDepth"):
         block = op.get_attr("block_size")
-        move = Resize(Fraction(block), None, True) if op.type == "DepthToSpace" else Slide(Sliding(block, block))
+        move = Resize(Fraction(block), None, True) if op.type == "DepthToSpace" else Slide(SlidingWindow(block, block))
         return move, move
     if op.type == "StridedSlice":
         return _slice_moves(op, before)
@@ -86,12 +86,12 @@ def _slice_moves(op, before) -> tuple | None:
     moves = []
     for axis in (1, 2):
         if axis >= len(begin):
-            moves.append(Slide(Sliding(1)))
+            moves.append(Slide(SlidingWindow(1)))
             continue
         first, last, stride = slice(
             None if op.get_attr("begin_mask") >> axis & 1 else int(begin[axis]),
             None if op.get_attr("end_mask") >> axis & 1 else int(end[axis]),
             int(step[axis]),
         ).indices(before[axis])
-        moves.append(Slide(Sliding(1, stride, padding=(-first, last - before[axis]))))
+        moves.append(Slide(SlidingWindow(1, stride, padding=(-first, last - before[axis]))))
     return moves[0], moves[1]

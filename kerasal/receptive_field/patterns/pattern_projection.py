@@ -10,8 +10,8 @@ from kerasal.hooks.backward_rules import overrides
 from kerasal.hooks.engine import read_graph
 from kerasal.hooks.model_inputs import chunk_size, image_shape
 from kerasal.hooks.operations import POOLS, RELUS
-from kerasal.hooks.taps import run_apart
-from kerasal.hooks.trace import traced
+from kerasal.hooks.taps import run_in_function
+from kerasal.hooks.trace import cached_trace
 from kerasal.progress import progress_bar
 from kerasal.receptive_field.geometry.cone import can_run_cone, run_cone
 from kerasal.receptive_field.geometry.field_geometry import no_map_message
@@ -157,7 +157,7 @@ class PatternProjector:
     def _trace(self, rows: int):
         options = self._options | {"canvas": self.shape, "unit": self.canvas.unit, "rows": rows}
         options["cone"] = self.field_size if self._field_only else None
-        return traced(_project, self.model, [np.zeros((rows, 2), np.float32)], options=options, declared=False)
+        return cached_trace(_project, self.model, [np.zeros((rows, 2), np.float32)], options=options, declared=False)
 
     def _choose_canvas(self, canvas: Side, model_size: tuple[int, int]) -> tuple[Canvas, int, bool]:
         """Return a canvas on which the model runs, the number of channels, and whether ``run_cone`` can be used."""
@@ -202,16 +202,17 @@ def _project(view, *, layer, rule, pooling, final_relu, canvas, unit, rows, cone
 
     def run_units(fields):
         image = tf.zeros((1, *canvas))
-        route = route_between(image, view.run([image], apart=False, **options).layers[layer])
+        route = route_between(image, view.run([image], separate_graph=False, **options).layers[layer])
         with tf.compat.v1.get_default_graph().gradient_override_map(overrides(rule, pooling)):
             return run_cone(route, fields, canvas[:2], unit)
 
     images = tf.zeros((rows, *(cone or canvas[:2]), canvas[2]))
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        units = (
-            run_apart(run_units, [images]) if cone else view.run([images], **options).layers[layer][:, unit[0], unit[1]]
-        )
+        if cone:
+            units = run_in_function(run_units, [images])
+        else:
+            units = view.run([images], **options).layers[layer][:, unit[0], unit[1]]
         units = tf.cast(units, tf.float32)
         signal = plan[:, 1, None] * tf.one_hot(tf.cast(plan[:, 0], tf.int32), units.shape[-1])
         score = tf.reduce_sum(units * signal)

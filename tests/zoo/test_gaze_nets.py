@@ -200,7 +200,7 @@ def test_a_convolution_of_the_colors_is_folded_into_the_first(tmp_path):
         ({"width": 1.0}, {}, r"block1_conv1 has 2 filters, that of width=0\.03125"),
         ({}, {"input_affine/bias": None}, "go together"),
         ({}, {"input_affine/bias": np.ones(2)}, r"expected \(1, 1, 3, 3\) and \(3,\)"),
-        ({}, {"block2_conv1/bias": np.ones(3)}, r"block2_conv1/bias is \(3,\), expected \(4,\)"),
+        ({}, {"block2_conv1/bias": np.ones(3)}, r"block2_conv1/bias must have the shape \(4,\), got \(3,\)"),
     ],
 )
 def test_backbone_weights_that_do_not_fit(tmp_path, options, others, message):

@@ -116,7 +116,7 @@ def _read_chunks(wanted: list[tuple[int, int, int]], source: ImageSource) -> Ite
     """Yield what is wanted, sorted by image so that each is had once, with its inputs (n, H, W, C)."""
     values = max(1, int(np.prod(source.shape)) // _MORE)
     size = chunk_size([np.broadcast_to(0.0, (1, values))])
-    again = source.again(list(dict.fromkeys(number for number, _, _ in wanted)))
+    again = source.reload_inputs(list(dict.fromkeys(number for number, _, _ in wanted)))
     current, one = -1, np.empty(0)
     for start in range(0, len(wanted), size):
         part, inputs = wanted[start : start + size], []

@@ -199,7 +199,7 @@ def test_boxes_of_another_size_are_scaled(cli, model_file, photos, tmp_path):
     (tmp_path / "square.csv").write_text("\n".join(rows).replace("150,120", "150,150") + "\n")
     code, _, error = cli("localize-score", model_file, photos, tmp_path / "square.csv", *_how(model_file))
     assert code == 1
-    assert "of other proportions" in error
+    assert "must have the aspect ratio" in error
 
 
 def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photos, tmp_path):
@@ -213,7 +213,7 @@ def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photo
     )
     assert code == 1
     assert "p1: " in error
-    assert "has no box for it" in error
+    assert "has no box for this image" in error
     assert "broken[red]: " in error
     table = pd.read_csv("out.csv", index_col="image")
     assert table["iou"].notna().tolist() == [False, True, False, True]

@@ -113,7 +113,11 @@ def test_gray_images_and_images_without_a_channel_axis():
     ("make", "error", "message"),
     [
         (lambda: ImageModel(functional()).show(PHOTO), NoPreprocessing, "preprocessing of 'functional' must be known"),
-        (lambda: ImageModel(functional((9, 9, 4)), "unit").show(PHOTO), ValueError, "1 or 3 input channels to take images, got 4"),
+        (
+            lambda: ImageModel(functional((9, 9, 4)), "unit").show(PHOTO),
+            ValueError,
+            "1 or 3 input channels",
+        ),
         (
             lambda: ImageModel(functional(), "unit", fit="squeeze"),
             ValueError,

@@ -67,7 +67,7 @@ def test_a_failure_leaves_nothing(tmp_path, make_model, monkeypatch):
         ({"signatures": ["gradcam:layer=conv9"]}, "'gradcam' cannot be made: Unknown layer 'conv9'"),
         ({"signatures": ["class_saliency:size=9x9"]}, "takes images of 8 x 8"),
         ({"signatures": ["class_saliency:output=other"]}, "output"),
-        ({"signatures": ["gaze"], "preprocessing": "unit"}, "makes one map an image"),
+        ({"signatures": ["gaze"], "preprocessing": "unit"}, "must return one map per image"),
     ],
 )
 def test_what_cannot_be_exported_says_why_and_leaves_nothing(arguments, says, tmp_path, shared_model):

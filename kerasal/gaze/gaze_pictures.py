@@ -17,7 +17,7 @@ import keras
 
 
 def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return a map (H, W) drawn over its photograph, uint8 RGB; its lowest value is transparent."""
+    """Return a map (H, W) drawn over its photograph, uint8 RGB (H, W, 3); the lowest value is transparent."""
     values = np.asarray(values, np.float64)
     return images.overlay(photograph, values - values.min())
 
@@ -112,7 +112,13 @@ def filters(model: keras.Model, *, bgr: bool = False, columns: int = 8, tile: in
 
 
 def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.ndarray:
-    """Return a figure of the clipped map beside the map that a cast to uint8 without clipping gives, uint8 RGB."""
+    """Return a figure that compares a clipped map with its cast to uint8 without clipping, uint8 RGB.
+
+    Args:
+        photograph: uint8 RGB (H, W, 3).
+        raw: the output of the model for the photograph, float (h, w), not clipped.
+        tile: longer side of each image in the figure, in pixels.
+    """
     shape = photograph.shape[:2]
     below, above = float((raw < 0).mean()), float((raw > 1).mean())
     clipped, wrapped = (coursework_map(raw, shape, legacy=legacy) for legacy in (False, True))

@@ -70,7 +70,7 @@ def read_boxes(path: str | os.PathLike, *, inclusive: bool | None = None) -> pd.
 
 def _read_text(path: pathlib.Path) -> str:
     if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"{path} must have at most {_MAX_BYTES} bytes, got {path.stat().st_size}. Is it a box file?")
+        raise ValueError(f"{path} must have at most {_MAX_BYTES} bytes, got {path.stat().st_size}.")
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -85,7 +85,7 @@ def _read_xml(path: pathlib.Path) -> Iterator[tuple]:
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
-        raise ValueError(f"{path} is damaged XML ({error}).") from error
+        raise ValueError(f"{path} must be well-formed XML, got {error}.") from error
     if root.tag != "annotation":
         raise ValueError(f"{path} must be a VOC or ImageNet annotation, got the outermost element {root.tag!r}.")
     width, height = (_parse_side(root.findtext(f"size/{side}")) for side in ("width", "height"))

@@ -100,11 +100,11 @@ def _edges(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     colors = picture.astype(np.float64)
     firsts, seconds, distances, lengths = [], [], [], []
     for down, right in _NEIGHBORS:
-        here = slice(0, height - down), slice(max(0, -right), width - max(0, right))
-        there = slice(down, height), slice(max(0, right), width + min(0, right))
-        firsts.append(numbers[here].ravel())
-        seconds.append(numbers[there].ravel())
-        distances.append(((colors[here] - colors[there]) ** 2).sum(axis=-1).ravel())
+        first = slice(0, height - down), slice(max(0, -right), width - max(0, right))
+        second = slice(down, height), slice(max(0, right), width + min(0, right))
+        firsts.append(numbers[first].ravel())
+        seconds.append(numbers[second].ravel())
+        distances.append(((colors[first] - colors[second]) ** 2).sum(axis=-1).ravel())
         lengths.append(np.full(firsts[-1].size, np.hypot(down, right)))
     distances = np.concatenate(distances)
     mean = distances.mean() if distances.size else 0.0

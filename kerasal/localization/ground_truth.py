@@ -102,8 +102,8 @@ def fit_box(truth: Truth, size: tuple[int, int], name: str) -> tuple[float, floa
     # A resized image has integer sides, so the aspect ratios are equal only to a pixel.
     if abs(size[0] - truth.size[0] * columns) > 1 and abs(size[1] - truth.size[1] * rows) > 1:
         raise ValueError(
-            f"{name} must have the aspect ratio of its boxes' image, {truth.size[1]} × {truth.size[0]} (width × "
-            f"height), got {size[1]} × {size[0]}. Was it cropped?"
+            f"{name} must have the aspect ratio of the annotated image, {truth.size[1]} × {truth.size[0]} (width × "
+            f"height), got {size[1]} × {size[0]}. Use the image for which the boxes were drawn."
         )
     (box,) = clip_boxes([truth.box], truth.size, name)
     return box[0] * columns, box[1] * rows, box[2] * columns, box[3] * rows

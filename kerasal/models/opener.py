@@ -44,7 +44,7 @@ def open_model(
     options: Mapping[str, Any] | None = None,
     unsafe: bool = False,
 ) -> ImageModel:
-    """Return a model with its preprocessing, its labels, and notes on what had to be assumed.
+    """Return a model with its preprocessing and class labels, as an ``ImageModel`` that accepts images.
 
     Args:
         source: a ``.keras`` or ``.h5`` file, the folder of a SavedModel or of a training run, the name of a zoo model,
@@ -61,11 +61,12 @@ def open_model(
         unsafe: allow code inside a model file to run. Only for files that you trust.
 
     Returns:
-        An ``ImageModel``; the Keras model itself is its ``keras_model``.
+        An ``ImageModel``: ``keras_model`` is the Keras model, ``notes`` are sentences about what was assumed.
 
     Raises:
         ValueError: the model is unknown or damaged, its training run is unfinished, ``weights`` or ``options`` are
             passed without a zoo model, or the number of labels differs from the number of classes.
+        TypeError: ``source`` is none of these.
         FileNotFoundError: there is no model at the path.
         UntrustedCode: a ValueError; the file contains code, and ``unsafe`` is not set.
     """
@@ -83,6 +84,11 @@ def open_model(
     if isinstance(source, keras.Model):
         _refuse_zoo_arguments(weights, options)
         return _complete(ImageModel(source, labels=names, **fields))
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(
+            "source must be a path, the name of a zoo model, a keras.Model or an ImageModel, got "
+            f"{type(source).__name__}."
+        )
     text = os.fspath(source)
     file, run = _find_run(pathlib.Path(text))
     if file.exists() and not (file.is_dir() and text in registry.list_models()):
@@ -200,4 +206,7 @@ def _find_run(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
 
 def _refuse_zoo_arguments(weights: Any, options: Any) -> None:
     if weights or options:
-        raise NoZooModel("weights and options must be passed only with the name of a zoo model. Leave them out.")
+        raise NoZooModel(
+            f"weights and options must be passed only with the name of a zoo model, got weights={weights!r} and "
+            f"options={options!r} with another model. Leave them out."
+        )

@@ -164,7 +164,7 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
     try:
         with warnings.catch_warnings(record=True) as caught:  # before an error, Keras warns of the same thing
             warnings.simplefilter("always")
-            missing = load_weights(model, path, partly=True)
+            missing = load_weights(model, path, allow_missing=True)
     except (ValueError, KeyError, OSError, TypeError) as error:
         chosen = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "its default options"
         options_of_file = spec.identify(weight_shapes(path)) if spec.identify else None

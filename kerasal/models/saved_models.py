@@ -21,8 +21,8 @@ _OPERATIONS_FILE = pathlib.Path(__file__).parent.parent / "assets" / "saved_mode
 _SAVING = frozenset({"SaveV2", "MergeV2Checkpoints", "ShardedFilename", "ShardedFilespec"})
 _RESTORING = frozenset({"RestoreV2"})
 _GRAPH = "the main graph"
-_DISGUISED = "a function that takes its name"
-_SWAPPED = "api_implements"
+_SAME_NAME = "a function of the same name"
+_API_IMPLEMENTS = "api_implements"
 """Functions with this attribute may be swapped for each other when a graph is optimized."""
 
 Place = tuple[str, str]
@@ -67,7 +67,7 @@ def list_refused_operations(meta_graph: Any) -> list[tuple[str, str]]:
     saving, restoring = graph.reach(graph.saver("save")), graph.reach(graph.saver("restore"))
     others = (place for place in graph.operations if place not in saving and place not in restoring)
     strict = graph.reach([*graph.entries(), *others])
-    refused = {name: _DISGUISED for name in graph.functions if _is_operation(name)}
+    refused = {name: _SAME_NAME for name in graph.functions if _is_operation(name)}
     for place, operations in graph.operations.items():
         allowed = computing_operations()
         if place not in strict and (place in saving) != (place in restoring):
@@ -149,7 +149,7 @@ class _Graph:
             names |= {*node.function.concrete_functions, node.bare_concrete_function.concrete_function_name}
         library = self.meta_graph.graph_def.library
         names |= {gradient.gradient_func for gradient in [*library.gradient, *library.registered_gradients]}
-        names |= {name for name, function in self.functions.items() if _SWAPPED in function.attr}
+        names |= {name for name, function in self.functions.items() if _API_IMPLEMENTS in function.attr}
         yield from (("function", name) for name in names)
 
 

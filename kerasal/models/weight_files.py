@@ -15,14 +15,14 @@ from kerasal.store import write_arrays
 import keras
 
 
-def load_weights(model: keras.Model, path: pathlib.Path, *, partly: bool = False) -> list[str]:
+def load_weights(model: keras.Model, path: pathlib.Path, *, allow_missing: bool = False) -> list[str]:
     """Load weights from a file into a model; return the names of the layers for which the file has none.
 
     Args:
         model: a built Keras model.
         path: a ``.weights.h5``, ``.keras``, ``.h5`` or ``.npz`` file. The keys of an ``.npz`` are ``layer/weight``,
             such as ``"block1_conv1/kernel"``; layers of a nested model have no prefix.
-        partly: accept an ``.npz`` without weights for some layers, which stay unchanged.
+        allow_missing: accept an ``.npz`` without weights for some layers, which stay unchanged.
 
     Raises:
         ValueError: the file cannot be read, or its arrays do not fit. The model stays unchanged.
@@ -30,8 +30,8 @@ def load_weights(model: keras.Model, path: pathlib.Path, *, partly: bool = False
     if path.suffix == ".npz":
         with _unreadable_file_errors(path):
             shapes = npz_arrays(path)
-        _match_names(model, shapes, path, partly=partly, spare=False)  # before any array is read
-        return set_arrays(model, read_npz(path), path, partly=partly)
+        _match_names(model, shapes, path, allow_missing=allow_missing, ignore_unknown=False)  # before any array is read
+        return set_arrays(model, read_npz(path), path, allow_missing=allow_missing)
     if path.is_file():
         check_claims(path)
     _check_fits(model, path)
@@ -45,7 +45,12 @@ def load_weights(model: keras.Model, path: pathlib.Path, *, partly: bool = False
 
 
 def set_arrays(
-    model: keras.Model, arrays: dict[str, np.ndarray], origin: object, *, partly: bool = False, spare: bool = False
+    model: keras.Model,
+    arrays: dict[str, np.ndarray],
+    origin: object,
+    *,
+    allow_missing: bool = False,
+    ignore_unknown: bool = False,
 ) -> list[str]:
     """Set weights of a model from ``layer/weight`` arrays; return the names of the layers for which there are none.
 
@@ -53,29 +58,32 @@ def set_arrays(
         model: a built Keras model.
         arrays: arrays by ``layer/weight``, as ``read_npz`` returns them.
         origin: where the arrays come from, for error messages.
-        partly: accept missing arrays; those layers stay unchanged.
-        spare: ignore arrays of layers that the model does not have.
+        allow_missing: accept missing arrays; those layers stay unchanged.
+        ignore_unknown: ignore arrays of layers that the model does not have.
 
     Raises:
         ValueError: names or shapes of the arrays do not fit the model.
     """
     shapes = {name: array.shape for name, array in arrays.items()}
-    variables, missing = _match_names(model, shapes, origin, partly=partly, spare=spare)
+    variables, missing = _match_names(model, shapes, origin, allow_missing=allow_missing, ignore_unknown=ignore_unknown)
     for name, variable in variables.items():
         if name in arrays:
             variable.assign(arrays[name])
     return list(dict.fromkeys(name.rpartition("/")[0] for name in missing))
 
 
-def _match_names(model, shapes: dict[str, tuple], origin, *, partly: bool, spare: bool) -> tuple[dict, list[str]]:
+def _match_names(
+    model, shapes: dict[str, tuple], origin, *, allow_missing: bool, ignore_unknown: bool
+) -> tuple[dict, list[str]]:
     """Return the variables of a model by ``layer/weight``, and the names without an array; raise if shapes differ."""
     variables = _named_variables(model)
     others = sorted(set(shapes) - set(variables))
     missing = [name for name in variables if name not in shapes]
-    if (others and not spare) or (missing and not partly) or len(missing) == len(variables):
+    if (others and not ignore_unknown) or (missing and not allow_missing) or len(missing) == len(variables):
+        problems = [f"{len(others)} unknown ({', '.join(others[:3])})"] if others else []
+        problems += [f"{len(missing)} missing ({', '.join(missing[:3])})"] if missing else []
         raise ValueError(
-            f"{origin} must contain arrays such as {next(iter(variables))!r}, got {len(others)} unknown "
-            f"({', '.join(others[:3])}) and {len(missing)} missing ({', '.join(missing[:3])})."
+            f"{origin} must contain arrays such as {next(iter(variables))!r}, got {' and '.join(problems)}."
         )
     for name, variable in variables.items():
         if name in shapes and tuple(shapes[name]) != tuple(variable.shape):

@@ -65,7 +65,7 @@ def test_spaces_in_a_header_do_not_matter(tmp_path):
     ("name", "text", "message"),
     [
         ("a.xml", '<!DOCTYPE a [<!ENTITY b "c">]><annotation/>', "document type"),
-        ("a.xml", "<annotation><object>", "damaged XML"),
+        ("a.xml", "<annotation><object>", "well-formed XML"),
         ("a.xml", "<html/>", "must be a VOC or ImageNet annotation"),
         ("a.xml", "<annotation/>", "must contain boxes, got none"),
         ("a.xml", VOC.replace("<xmax>20", "<xmax>0").format(file="a", name="b"), "x_max > x_min"),

@@ -112,7 +112,7 @@ def test_gray_images_and_images_without_a_channel_axis():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: ImageModel(functional()).show(PHOTO), NoPreprocessing, "preprocessing of 'functional' must be known"),
+        (lambda: ImageModel(functional()).show(PHOTO), NoPreprocessing, "preprocessing must be known for 'functional'"),
         (
             lambda: ImageModel(functional((9, 9, 4)), "unit").show(PHOTO),
             ValueError,

@@ -307,7 +307,7 @@ def test_a_function_may_not_take_the_name_of_an_operation(name, tmp_path):
         next(one for one in meta_graph.graph_def.node if one.name == node).attr["f"].func.name = name
 
     _edit(folder, hide)
-    with pytest.raises(UntrustedCode, match=f"{name} in a function that takes its name"):
+    with pytest.raises(UntrustedCode, match=f"{name} in a function of the same name"):
         kerasal.load_model(folder)
     assert not list(tmp_path.glob("written*"))
 

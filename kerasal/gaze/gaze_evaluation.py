@@ -40,7 +40,7 @@ def evaluate(
     Args:
         predictor: the gaze model.
         data: a ``GazeDataset`` with fixations.
-        postprocess: the way of resizing the maps to the images for ``metrics``; see ``finish``. Values below 0 are set
+        postprocess: method of resizing the maps to the images for ``metrics``; see ``finish``. Values below 0 are set
             to 0. The coursework metrics do not use it; they resize the raw maps themselves.
         metrics: a preset of ``kerasal.metrics``.
         baselines: ``"center"`` and ``"mean"``, which are scored like the maps, in columns ``center_...`` and

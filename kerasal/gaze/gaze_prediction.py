@@ -89,7 +89,7 @@ def predict(
         preprocessing: how pixels become inputs of ``model``; by default 0..1 (``"unit"``).
         size: (height, width) to which photographs are resized; see ``Predictor``.
         target_range: see ``Predictor``.
-        postprocess: the way of resizing the map to the photograph; see ``finish``. By default that of the predictor.
+        postprocess: method of resizing the map to the photograph; see ``finish``. By default that of the predictor.
         batch_size: only for the deprecated form ``predict(model, photos)``, which yields arrays; use ``predict_many``.
 
     Returns:

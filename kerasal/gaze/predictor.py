@@ -38,7 +38,7 @@ class Predictor:
 
     Attributes:
         gives_log_density: whether the output of the model is a log-density; ``raw`` then returns its exponential.
-        postprocess: the default way of resizing maps: ``"none"`` for densities, ``"examiners"`` for other maps; see
+        postprocess: default method of resizing maps: ``"none"`` for densities, ``"examiners"`` for other maps; see
             ``kerasal.gaze.finish``.
 
     Raises:

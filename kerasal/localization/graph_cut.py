@@ -59,17 +59,17 @@ _STEPS_PER_UNIT = 100
 _NEIGHBORS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
-def cut_by_color(picture: np.ndarray, foreground: np.ndarray, background: np.ndarray, labels: np.ndarray):
+def cut_by_color(image: np.ndarray, foreground: np.ndarray, background: np.ndarray, labels: np.ndarray):
     """Return the object's mask, bool (H, W), of the cut with U = -log density of the color models and γ = 50.
 
     OpenCV makes a single cut with fixed models. ``labels`` are those of OpenCV: GC_FGD and GC_BGD do not change.
     """
     models = background[None].copy(), foreground[None].copy()
-    result, _, _ = cv2.grabCut(picture, labels.copy(), (0, 0, 0, 0), *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
+    result, _, _ = cv2.grabCut(image, labels.copy(), (0, 0, 0, 0), *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
     return (result == cv2.GC_FGD) | (result == cv2.GC_PR_FGD)
 
 
-def cut_by_evidence(picture: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+def cut_by_evidence(image: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     """Return the object's mask, bool (H, W), of the cut with ``evidence`` = U(background) - U(object), (H, W).
 
     The cut is computed by SciPy's maximum flow. If the evidence is that of the colors alone, the mask is the same as
@@ -77,7 +77,7 @@ def cut_by_evidence(picture: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     """
     count = evidence.size
     source, sink = count, count + 1
-    first, second, weights = _edges(picture)
+    first, second, weights = _edges(image)
     evidence = evidence.ravel()
     positive, negative = np.flatnonzero(evidence > 0), np.flatnonzero(evidence < 0)
     rows = np.concatenate([first, second, np.full(positive.size, source), negative])
@@ -90,14 +90,14 @@ def cut_by_evidence(picture: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     residual.eliminate_zeros()
     reached = np.zeros(count + 2, bool)
     reached[breadth_first_order(residual, source, return_predecessors=False)] = True
-    return reached[:count].reshape(picture.shape[:2])
+    return reached[:count].reshape(image.shape[:2])
 
 
-def _edges(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _edges(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the numbers of the two pixels and the weight of each pair of neighbors."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     numbers = np.arange(height * width, dtype=np.int32).reshape(height, width)
-    colors = picture.astype(np.float64)
+    colors = image.astype(np.float64)
     firsts, seconds, distances, lengths = [], [], [], []
     for down, right in _NEIGHBORS:
         first = slice(0, height - down), slice(max(0, -right), width - max(0, right))

@@ -137,8 +137,8 @@ def find_objects(
     convention = None if callable(preprocessing) else preprocessing
     opened = ImageModel(model, convention, size=image_shape(model)[:2], fit="stretch")
 
-    def to_inputs(resized: np.ndarray) -> np.ndarray:
-        pixels = to_channels(resized, opened.channels)
+    def to_inputs(array: np.ndarray) -> np.ndarray:
+        pixels = to_channels(array, opened.channels)
         if callable(preprocessing):
             return np.asarray(preprocessing(pixels), np.float32)[None]
         return opened.to_inputs(pixels[None])
@@ -148,17 +148,17 @@ def find_objects(
     numbers, scores = _choose_classes(model, small, classes, top, output)
     cuts_crops = isinstance(method, str) and attribution.method_spec(method).any_size
     size = (round(_CROPS_SCALE * height), round(_CROPS_SCALE * width)) if cuts_crops else (height, width)
-    picture = resize(image, size)
-    inputs = to_inputs(picture) if cuts_crops else small
+    resized = resize(image, size)
+    inputs = to_inputs(resized) if cuts_crops else small
     maps = _compute_maps(model, inputs, numbers, method, output, method_options or {}, size)
     cut_options = {name: options[name] for name in _CUT_DEFAULTS}
     return [
-        _localize_class(image, picture, number, score, values, cut_options)
+        _localize_class(image, resized, number, score, values, cut_options)
         for number, score, values in zip(numbers, scores, maps, strict=True)
     ]
 
 
-def _localize_class(image, picture, number: int, score: float, values: np.ndarray, options: dict) -> Localization:
+def _localize_class(image, resized, number: int, score: float, values: np.ndarray, options: dict) -> Localization:
     if values.min() == values.max():
         warnings.warn(
             f"The map of class {number} is {values.flat[0]:g} everywhere, so its box is the whole image.",
@@ -168,12 +168,12 @@ def _localize_class(image, picture, number: int, score: float, values: np.ndarra
         everything, nothing = np.ones(values.shape, bool), np.zeros(values.shape, bool)
         cut = Segmentation(nothing, nothing, everything, everything)
     else:
-        cut = segmentation.segment(picture, values, **options)
+        cut = segmentation.segment(resized, values, **options)
     box = scale_box(bounding_box(cut.mask), cut.mask.shape, image.shape[:2])
     mask = segmentation.enlarge_mask(cut.mask, image.shape[:2])
     if not mask.any():  # the component vanished when the mask was reduced
         mask[box[1] : box[3], box[0] : box[2]] = True
-    return Localization(int(number), float(score), picture, values, cut, mask, box)
+    return Localization(int(number), float(score), resized, values, cut, mask, box)
 
 
 def _choose_classes(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.ndarray]:

@@ -115,25 +115,25 @@ DEFAULTS = {
 def segment(image: np.ndarray, saliency_map: np.ndarray, **options: Any) -> Segmentation:
     """Return the mask of ``graphcut`` together with its seeds and all components; see there for options and errors."""
     options = {**DEFAULTS, **check_names(options, DEFAULTS)}
-    picture = check_cut_image(image)
+    image = check_cut_image(image)
     _check_options(**options)
-    values = blur_map(fit_map(check_varied_map(saliency_map), picture.shape[:2], options["resize"]), options["blur"])
-    full = picture.shape[:2]
+    values = blur_map(fit_map(check_varied_map(saliency_map), image.shape[:2], options["resize"]), options["blur"])
+    full = image.shape[:2]
     scale = min(1.0, (options["resolution"] or max(full)) / max(full))
     small = max(1, round(full[0] * scale)), max(1, round(full[1] * scale))
-    picture, values = _resize(picture, small), _resize(values, small)
+    image, values = _resize(image, small), _resize(values, small)
     if options["prior"] and values.max() <= 0:
         raise ValueError(
             f"saliency_map must have positive values with a prior, got a maximum of {values.max():g}. Pass abs(map) if "
             "the sign does not matter, or prior=0."
         )
     foreground, background = seeds(values, options["foreground"], options["background"])
-    if not options["prior"] and (picture == picture[0, 0]).all():
+    if not options["prior"] and (image == image[0, 0]).all():
         raise ValueError(
             "image must have more than one color without a prior, got a single color. Use threshold(), or prior=20 to "
             "include the map in the cut."
         )
-    whole = _cut_graph(picture, values, (foreground, background), **options)
+    whole = _cut_graph(image, values, (foreground, background), **options)
     mask = largest_component(whole if whole.any() else foreground)
     return Segmentation(*(enlarge_mask(part, full) for part in (foreground, background, whole, mask)))
 
@@ -167,30 +167,30 @@ def seeds(saliency_map: np.ndarray, foreground: float = 0.95, background: float 
     return above, below & ~above
 
 
-def _cut_graph(picture, values, seed_masks, *, components, clamp, iterations, prior, color, level, seed, **_):
+def _cut_graph(image, values, seed_masks, *, components, clamp, iterations, prior, color, level, seed, **_):
     """Return the object with all its components, bool (H, W)."""
     labels = np.full(values.shape, cv2.GC_PR_BGD, np.uint8)
     if clamp:
         labels[seed_masks[0]], labels[seed_masks[1]] = cv2.GC_FGD, cv2.GC_BGD
     inner, outer = seed_masks
     for _iteration in range(iterations):
-        models = [fit_colors(picture[part], components, seed) for part in (inner, outer)]
+        models = [fit_colors(image[part], components, seed) for part in (inner, outer)]
         if prior:
-            whole = cut_by_evidence(picture, _weigh_evidence(picture, values, models, labels, prior, color, level))
+            whole = cut_by_evidence(image, _weigh_evidence(image, values, models, labels, prior, color, level))
         else:
-            whole = cut_by_color(picture, *models, labels)
+            whole = cut_by_color(image, *models, labels)
         if not whole.any() or whole.all():
             break
         inner, outer = whole, ~whole
     return whole
 
 
-def _weigh_evidence(picture, values, models, labels, prior: float, color: float, level: float) -> np.ndarray:
+def _weigh_evidence(image, values, models, labels, prior: float, color: float, level: float) -> np.ndarray:
     """Return U(background) - U(object) of each pixel, float64 (H, W); positive values are evidence for the object."""
     strength = np.maximum(values, 0) / max(values.max(), np.finfo(float).tiny)
     evidence = prior * np.log(np.maximum(strength, 1e-4) / level)
     if color:
-        ratio = log_density(picture, models[0]) - log_density(picture, models[1])
+        ratio = log_density(image, models[0]) - log_density(image, models[1])
         evidence = evidence + color * np.clip(ratio, -_MAX_COLOR_EVIDENCE, _MAX_COLOR_EVIDENCE)
     evidence[labels == cv2.GC_FGD] = 1e6
     evidence[labels == cv2.GC_BGD] = -1e6

@@ -1,4 +1,4 @@
-"""Images from files, arrays or datasets as batches of numbered model inputs, with access to some of them again."""
+"""Images from files, arrays or datasets as batches of numbered model inputs that can be reloaded by number."""
 
 import os
 import pathlib

@@ -137,7 +137,7 @@ def _complete(model: ImageModel) -> ImageModel:
     if outputs == 1000:
         if not model.labels:
             model.labels = class_names.load("imagenet")
-            model.notes.append("Class names: ImageNet's, since the model has 1,000 outputs.")
+            model.notes.append("Class names: those of ImageNet, because the model has 1,000 outputs.")
         inputs = getattr(model.keras_model, "inputs", None) or [None]
         if model.preprocessing is None and len(inputs) == 1 and model.shape[2:] == (3,) and not model.channels_first:
             convention, share, second = _recognize_preprocessing(model.keras_model, model.input_size())

@@ -16,7 +16,7 @@ import keras
 
 
 def load_weights(model: keras.Model, path: pathlib.Path, *, allow_missing: bool = False) -> list[str]:
-    """Load weights from a file into a model; return the names of the layers for which the file has none.
+    """Load the weights of a model from a file; return the names of the layers for which the file has none.
 
     Args:
         model: a built Keras model.
@@ -112,7 +112,7 @@ def _check_fits(model, path: pathlib.Path) -> None:
     if stored and sorted(stored) != sorted(expected):
         raise ValueError(
             f"{path} must contain {len(expected)} arrays with the shapes of the weights of {model.name!r}, got "
-            f"{len(stored)} arrays or other shapes."
+            f"{len(stored)} arrays with other shapes."
         )
 
 

@@ -310,7 +310,7 @@ def test_bad_input(model, pixels, tmp_path):
         take(preprocessing=None)
     with pytest.raises(ValueError, match="preprocessing must be known for"):
         take(given=images.write(tmp_path / "sub" / "one.png", pixels[0]), preprocessing=None)
-    with pytest.raises(ValueError, match=r"uint8 pixels .* Received int64"):
+    with pytest.raises(ValueError, match=r"inputs must be uint8 images .*, got int64"):
         take(given=pixels.astype(np.int64))
     with pytest.raises(ValueError, match="no images"):
         take(given=pixels[:0])
@@ -355,7 +355,7 @@ def test_gray_models_and_models_of_any_size(tmp_path):
     ready = receptive_field.top_exemplars(model, "conv", 0, np.ones((2, 7, 9, 1), np.float32), 2)
     assert ready.boxes.tolist() == [[0, 0, 3, 3]] * 2  # of a tie the first unit and the first image
     assert ready.numbers.tolist() == [0, 1]
-    with pytest.raises(ValueError, match="of one size"):
+    with pytest.raises(ValueError, match="must all have the shape"):
         receptive_field.top_exemplars(model, "conv", 0, iter([np.ones((2, 7, 9, 1)), np.ones((2, 8, 9, 1))]), 2)
 
 

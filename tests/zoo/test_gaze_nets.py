@@ -86,7 +86,7 @@ def test_weights_of_another_variant_say_whose_they_are(tmp_path, suffix):
     again = kerasal.create_model("shallow_saliency", path, **options)
     for given, got in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(given, got)
-    with pytest.raises(ValueError, match=r"do not fit.* belong to shallow_saliency with variant='paper', preset='small'"):
+    with pytest.raises(ValueError, match=r"do not fit.* shallow_saliency with variant='paper', preset='small'"):
         kerasal.create_model("shallow_saliency", path, preset="small")
     with pytest.raises(ValueError, match="batch_norm=True"):
         kerasal.create_model("shallow_saliency", path, preset="small", variant="paper")

@@ -149,7 +149,7 @@ def _load_backbone(encoder: keras.Model, path: pathlib.Path, needed: list[str], 
         if path.suffix == ".npz":
             arrays = _folded(read_npz(path), padding)
             _check_width(arrays, encoder)
-            missing = set_arrays(encoder, arrays, path, partly=True, spare=True)
+            missing = set_arrays(encoder, arrays, path, allow_missing=True, ignore_unknown=True)
         else:
             missing = load_weights(encoder, path)
     except (ValueError, KeyError, OSError, TypeError) as error:

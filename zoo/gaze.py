@@ -85,7 +85,7 @@ import warnings
 
 from kerasal.layers import CenterBias, GaussianBlur, LogDensity, ResizeLike
 from kerasal.models.registry import Weights, register
-from kerasal.models.weight_files import load_folded
+from kerasal.models.weight_files import load_folded_convolutions
 
 import keras
 
@@ -160,7 +160,7 @@ def gaze(
     tapped = _encoder(inputs, taps, encoder_width)
     encoding = keras.Model(inputs, tapped)
     if encoder_weights is not None:
-        load_folded(encoding, pathlib.Path(encoder_weights))
+        load_folded_convolutions(encoding, pathlib.Path(encoder_weights))
     encoding.trainable = not frozen
     read = []
     for tap, tensor in zip(taps, tapped, strict=True):

@@ -131,7 +131,7 @@ def test_a_damaged_epoch_costs_a_column(tmp_path):
         ({}, ValueError, "nothing to watch"),
         ({"classes": [1], "features": {"conv": 0}}, ValueError, "give images"),
         ({"classes": [7]}, ValueError, "3 classes|0 to 2|7"),
-        ({"images": IMAGES[:2]}, ValueError, "How does 'net' want its pixels"),
+        ({"images": IMAGES[:2]}, ValueError, "preprocessing must be known for 'net'"),
         ({"features": {"no_layer": 0}, **LOOK}, ValueError, "no_layer"),
         ({"maps": {"gradcam": {"layer": "no_layer"}}, **LOOK}, ValueError, "no_layer"),
     ],

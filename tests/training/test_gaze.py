@@ -352,10 +352,13 @@ def test_nets_that_make_no_map(tmp_path):
     for net, message in (
         (
             keras.Sequential([keras.Input((12, 12, 3)), layers.Conv2D(2, 3)]),
-            r"makes one map an image.*\(1, 10, 10, 2\)",
+            r"must return one map per image.*\(1, 10, 10, 2\)",
         ),
-        (keras.Sequential([keras.Input((12, 12, 1)), layers.Conv2D(1, 3)]), "takes RGB images"),
-        (keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(1, 3)]), "any size: say which"),
+        (keras.Sequential([keras.Input((12, 12, 1)), layers.Conv2D(1, 3)]), "must take RGB images"),
+        (
+            keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(1, 3)]),
+            "which takes images of any size",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             run(tmp_path, net)

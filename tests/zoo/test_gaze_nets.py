@@ -86,7 +86,7 @@ def test_weights_of_another_variant_say_whose_they_are(tmp_path, suffix):
     again = kerasal.create_model("shallow_saliency", path, **options)
     for given, got in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(given, got)
-    with pytest.raises(ValueError, match=r"do not fit.* of shallow_saliency with variant='paper', preset='small'"):
+    with pytest.raises(ValueError, match=r"do not fit.* shallow_saliency with variant='paper', preset='small'"):
         kerasal.create_model("shallow_saliency", path, preset="small")
     with pytest.raises(ValueError, match="batch_norm=True"):
         kerasal.create_model("shallow_saliency", path, preset="small", variant="paper")
@@ -200,7 +200,7 @@ def test_a_convolution_of_the_colors_is_folded_into_the_first(tmp_path):
         ({"width": 1.0}, {}, r"block1_conv1 has 2 filters, that of width=0\.03125"),
         ({}, {"input_affine/bias": None}, "go together"),
         ({}, {"input_affine/bias": np.ones(2)}, r"expected \(1, 1, 3, 3\) and \(3,\)"),
-        ({}, {"block2_conv1/bias": np.ones(3)}, r"block2_conv1/bias is \(3,\), expected \(4,\)"),
+        ({}, {"block2_conv1/bias": np.ones(3)}, r"block2_conv1/bias must have the shape \(4,\), got \(3,\)"),
     ],
 )
 def test_backbone_weights_that_do_not_fit(tmp_path, options, others, message):
@@ -233,7 +233,7 @@ def test_weights_of_other_options_say_so(tmp_path, options):
     model = kerasal.create_model("deep_saliency", **options)
     model.save_weights(tmp_path / "w.weights.h5")
     said = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    with pytest.raises(ValueError, match=f"They are of deep_saliency with {said}"):
+    with pytest.raises(ValueError, match=f"They belong to deep_saliency with {said}"):
         kerasal.create_model("deep_saliency", tmp_path / "w.weights.h5", width=0.125)
 
 

@@ -65,11 +65,11 @@ class Events:
         """Add one number."""
         self._write(tag, tf.constant(value, tf.float32), step, "scalars", 1)
 
-    def picture(self, tag: str, picture: np.ndarray, step: int) -> None:
-        """Add one picture, uint8 (H, W, 3)."""
+    def image(self, tag: str, image: np.ndarray, step: int) -> None:
+        """Add an image, uint8 (H, W, 3)."""
         file = io.BytesIO()
-        Image.fromarray(picture).save(file, "PNG")
-        height, width = picture.shape[:2]
+        Image.fromarray(image).save(file, "PNG")
+        height, width = image.shape[:2]
         self._write(tag, tf.constant([str(width), str(height), file.getvalue()]), step, "images", 3)
 
     def flush(self) -> None:

@@ -21,7 +21,7 @@ from kerasal.training import results, run_folder
 from kerasal.training.classifier_run import Run, probabilities
 from kerasal.training.memory import check_memory
 from kerasal.training.replicas import Replicas
-from kerasal.training.training_inputs import Augmentation, Inputs, Labeled, inputs_of
+from kerasal.training.training_inputs import Augmentation, Inputs, Labeled, prepare_inputs
 
 import keras
 
@@ -114,7 +114,7 @@ def train(
     replicas.check_batch(batch_size)
     check_memory(model, batch_size, _SLOTS, model.weights, machines=replicas.team.size)
     output, team = pathlib.Path(output), replicas.team
-    with team.guarded(), run_folder.claim_folder(team, output):
+    with team.explain_lost_workers(), run_folder.claim_folder(team, output):
         run = Run(replicas, learning_rate, batch_size, seed, augmentation, training, test)
         settings = {
             **run_folder.describe_model(model),
@@ -131,14 +131,14 @@ def train(
         model.stop_training = False
         listeners.on_train_begin()  # before an old run is replaced: what a callback refuses must cost nothing
         files = results.files(model.name)
-        rows = run_folder.begin_together(team, output, files, settings, run.state, resume=resume, epochs=epochs)
-        with replicas.showing(output, rows, epochs, run.steps, progress) as shown:
+        rows = run_folder.begin_run(team, output, files, settings, run.state, resume=resume, epochs=epochs)
+        with replicas.show_progress(output, rows, epochs, run.steps, progress) as shown:
             if team.chief:
                 results.write_history(output, rows)
             for epoch in range(len(rows) + 1, epochs + 1):
                 listeners.on_epoch_begin(epoch - 1)
                 row = run.epoch(epoch, shown)
-                replicas.give_back()
+                replicas.copy_weights_back()
                 listeners.on_epoch_end(epoch - 1, dict(row))
                 if team.chief:
                     run_folder.write_checkpoint(output / run_folder.CHECKPOINT, settings, [*rows, row], run.state)
@@ -148,7 +148,7 @@ def train(
                     results.write_history(output, rows)
                 if told["stop"]:
                     break
-            replicas.give_back()
+            replicas.copy_weights_back()
             listeners.on_train_end()
             history = pd.DataFrame(rows)
             counts = None if names is None else run.confusion(names)
@@ -165,7 +165,7 @@ def accuracy(
 ) -> float:
     """Return the share of images whose top class is their label, dropout off; ``data`` as in ``train``."""
     convention = None if preprocessing is None else conventions.get(preprocessing)
-    inputs = inputs_of(data, "given", model, convention)
+    inputs = prepare_inputs(data, "given", model, convention)
     return float((probabilities(model, inputs).argmax(axis=1) == inputs.labels).mean())
 
 
@@ -184,7 +184,7 @@ def _check_model_and_data(
         raise ValueError(f"Training and test images must have the same classes. Received: {found[0]} and {found[1]}.")
     names = found[0] if class_names is None else list(class_names)
     train_data, test_data = (
-        inputs_of(data, what, model, convention) for data, what in ((train_data, "training"), (test_data, "test"))
+        prepare_inputs(data, what, model, convention) for data, what in ((train_data, "training"), (test_data, "test"))
     )
     if names is not None and len(names) != model.output_shape[-1]:
         raise ValueError(f"{model.name} has {model.output_shape[-1]} outputs. Received {len(names)} names of classes.")

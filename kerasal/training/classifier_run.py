@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal.training import training_pictures
-from kerasal.training.replicas import Replicas, whole
+from kerasal.training.replicas import Replicas, merge_parts
 from kerasal.training.training_inputs import Augmentation, Inputs
 from kerasal.training.training_progress import Progress
 
@@ -36,14 +36,14 @@ class Run:
         with replicas.scope():
             optimizer = keras.optimizers.Adam(learning_rate)
             if replicas.strategy is not None:
-                self._trainer = _SpreadTrainer(replicas, optimizer, batch_size)
+                self._trainer = _ReplicaTrainer(replicas, optimizer, batch_size)
             else:  # a wrapper is compiled, not the caller's model, which thereby keeps its own optimizer, or none
-                inputs = keras.Input(replicas.net.inputs[0].shape[1:])
-                self._trainer = keras.Sequential([inputs, replicas.net])
+                inputs = keras.Input(replicas.model.inputs[0].shape[1:])
+                self._trainer = keras.Sequential([inputs, replicas.model])
                 options: Any = {"metrics": ["accuracy"], "jit_compile": False}  # the stubs want a text here
                 self._trainer.compile(optimizer, "sparse_categorical_crossentropy", **options)
-            optimizer.build(replicas.net.trainable_variables)
-        self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
+            optimizer.build(replicas.model.trainable_variables)
+        self.state = {"model": replicas.model.weights, "optimizer": optimizer.variables}
         self.steps = math.ceil(len(train_data) / batch_size)
 
     def epoch(self, epoch: int, shown: Progress) -> dict:
@@ -62,7 +62,7 @@ class Run:
             if not math.isfinite(loss):
                 raise ValueError(f"The loss is {loss} in epoch {epoch}. Start over with a smaller learning rate.")
             shown.step(epoch, loss, correct)
-        self._replicas.settle()
+        self._replicas.average_statistics()
         found, labels = probabilities(self._trainer, self._test), self._test.labels
         of_label = found[np.arange(len(labels)), labels].astype(np.float64)
         clipped = np.clip(of_label, keras.config.epsilon(), 1 - keras.config.epsilon())  # as Keras does
@@ -99,7 +99,7 @@ def probabilities(model, data: Inputs) -> np.ndarray:
     return np.concatenate(found)
 
 
-class _SpreadTrainer:
+class _ReplicaTrainer:
     """What a compiled Keras model does for a batch, on the devices of ``replicas``.
 
     The loss of the batch is that of one device: a mean over its images, however many of them each device has, and the
@@ -107,13 +107,13 @@ class _SpreadTrainer:
     """
 
     def __init__(self, replicas: Replicas, optimizer: keras.optimizers.Optimizer, batch_size: int):
-        self._replicas, self._net, self._optimizer, self._length = replicas, replicas.net, optimizer, batch_size
+        self._replicas, self._net, self._optimizer, self._length = replicas, replicas.model, optimizer, batch_size
         self._measured = 0  # images in the batches of predict_on_batch
         self._train, self._predict = replicas.compile(self._train_part), replicas.compile(self._predict_part)
 
     def train_on_batch(self, images, labels, return_dict=True) -> dict[str, float]:
         """Update the net by one batch; return its loss and accuracy before it."""
-        spread = self._replicas.spread([images, labels])
+        spread = self._replicas.split_batch([images, labels])
         losses, right, penalty = (value.numpy() for value in self._train(*spread, np.float32(len(labels))))
         loss = losses[: len(labels)].mean(dtype=np.float64) + float(penalty)
         return {"loss": float(loss), "accuracy": float(right[: len(labels)].mean())}
@@ -123,7 +123,7 @@ class _SpreadTrainer:
         if len(images) != self._measured:  # the sums over machines have one shape
             self._measured = len(images)
             self._predict = self._replicas.compile(self._predict_part)
-        return self._predict(*self._replicas.spread([images])).numpy()
+        return self._predict(*self._replicas.split_batch([images])).numpy()
 
     def _train_part(self, images, labels, place, count):
         variables = self._net.trainable_variables
@@ -134,7 +134,7 @@ class _SpreadTrainer:
             total = tf.reduce_sum(losses[: place[1]]) / count + penalty / self._replicas.count
         self._optimizer.apply(tape.gradient(total, [variable.value for variable in variables]), variables)
         right = tf.cast(tf.equal(tf.argmax(outputs, axis=1, output_type=labels.dtype), labels), tf.float32)
-        return whole(losses, place, self._length), whole(right, place, self._length), penalty
+        return merge_parts(losses, place, self._length), merge_parts(right, place, self._length), penalty
 
     def _predict_part(self, images, place):
-        return whole(self._net(images, training=False), place, self._measured)
+        return merge_parts(self._net(images, training=False), place, self._measured)

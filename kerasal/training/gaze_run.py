@@ -11,7 +11,7 @@ import numpy as np
 from kerasal.files import replacing
 from kerasal.store import write_json
 from kerasal.training import results, run_folder
-from kerasal.training.gaze_step import Steps, objective_of
+from kerasal.training.gaze_step import Steps, make_objective
 from kerasal.training.samples import Samples, batches, epoch_order
 from kerasal.training.training_progress import Progress
 
@@ -26,20 +26,20 @@ class Run:
     def __init__(self, chosen, replicas, optimizer, convention, mapped, train, test, output, settings):
         self.recipe, self.replicas, self.optimizer, self.output = chosen, replicas, optimizer, output
         self.data, self.test, self.settings, self.convention, self.map_size = train, test, settings, convention, mapped
-        self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
+        self.state = {"model": replicas.model.weights, "optimizer": optimizer.variables}
         self.team = replicas.team
         spread = {"replicas": replicas, "length": chosen.batch_size, "pm1": chosen.target_range == "pm1"}
-        self.steps = Steps(replicas.net, optimizer, objective_of(chosen.loss), convention, mapped, **spread)
-        self.best = output / results.best_file(replicas.net.name)
+        self.steps = Steps(replicas.model, optimizer, make_objective(chosen.loss), convention, mapped, **spread)
+        self.best = output / results.best_file(replicas.model.name)
         self.rows: list[dict] = []
         self.kept: list[dict] = []  # those of the rows that the checkpoint holds
         self._saved, self._saving = time.perf_counter(), 0.0
 
     def begin(self, resume: bool, about: Mapping[str, Any]) -> None:
         """Restore the run in the folder, or begin a new one, and write what it is."""
-        name = self.replicas.net.name
+        name = self.replicas.model.name
         written = results.gaze_files(name)
-        self.rows = run_folder.begin_together(
+        self.rows = run_folder.begin_run(
             self.team, self.output, written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
         )
         self.kept.extend(self.rows)
@@ -67,7 +67,7 @@ class Run:
             better = row["val_loss"] is not None and row["val_loss"] < best
             if journal is not None and self.recipe.keep == "best" and better:
                 with replacing(self.best) as path:
-                    self.replicas.net.save_weights(path)
+                    self.replicas.model.save_weights(path)
             row["seconds"] = self.team.exchange({"seconds": row["seconds"]})[0]["seconds"]
             self.rows.append(row)
             if journal is not None:
@@ -82,10 +82,10 @@ class Run:
 
     def finish(self, net, journal: results.Journal | None) -> None:
         """Bring the trained weights to ``net``, the same in every process, and write them."""
-        self.replicas.give_back()
+        self.replicas.copy_weights_back()
         if self.recipe.keep == "best":
-            mark = run_folder.mark_of(self.best) if self.team.chief else ""
-            run_folder.wait_for(self.best, self.team.exchange({"mark": mark})[0]["mark"])
+            mark = run_folder.digest_if_exists(self.best) if self.team.chief else ""
+            run_folder.wait_for_file(self.best, self.team.exchange({"mark": mark})[0]["mark"])
             net.load_weights(self.best)
         if journal is not None:
             journal.results(net)
@@ -122,7 +122,7 @@ class Run:
             images, done = images + float(values.sum(dtype=np.float64)), done + len(index)
             speed = done / (time.perf_counter() - started)
             shown.advance(epoch, f"loss {images / done:.4g}  {speed:.4g} images/s")
-        self.replicas.settle()
+        self.replicas.average_statistics()
         row = {"epoch": epoch, "step": epoch * per_epoch, "rate": rate, "loss": images / done}
         row |= {"val_loss": None, "val_mse": None, "val_cc": None}
         if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:

@@ -9,8 +9,8 @@ from kerasal.gaze.predictor import is_log_density, preprocess, shape_maps
 from kerasal.losses import CCLoss, KLDLoss, LogLikelihoodLoss, NSSLoss, SimilarityLoss, WeightedSum
 from kerasal.losses.scores import cc
 from kerasal.preprocessing import Preprocessing
-from kerasal.training.replicas import Replicas, whole
-from kerasal.training.training_recipes import OF_FIXATIONS
+from kerasal.training.replicas import Replicas, merge_parts
+from kerasal.training.training_recipes import FIXATION_LOSSES
 
 import keras
 import tensorflow as tf
@@ -26,9 +26,9 @@ _LOSSES = {
 _DENSITY, _FIXATIONS = 0, 1
 
 
-def objective_of(weights: Mapping[str, float]) -> WeightedSum:
+def make_objective(weights: Mapping[str, float]) -> WeightedSum:
     """Build the loss of (N, H, W, 2) truths, density and fixations, from weights by name."""
-    channels = [_FIXATIONS if name in OF_FIXATIONS else _DENSITY for name in weights]
+    channels = [_FIXATIONS if name in FIXATION_LOSSES else _DENSITY for name in weights]
     return WeightedSum([_LOSSES[name]() for name in weights], list(weights.values()), channels)
 
 
@@ -61,11 +61,11 @@ class Steps:
     def train(self, *batch: np.ndarray) -> np.ndarray:
         """Update the net by one batch; return the loss of every image before it, without any weight decay."""
         count = len(batch[0])
-        return self._train(*self._replicas.spread(batch), np.float32(count)).numpy()[:count]
+        return self._train(*self._replicas.split_batch(batch), np.float32(count)).numpy()[:count]
 
     def validate(self, *batch: np.ndarray) -> dict[str, np.ndarray]:
         """Return the loss, the MSE (of maps in 0..1) and the CC of every image, the net at inference."""
-        values = self._validate(*self._replicas.spread(batch))
+        values = self._validate(*self._replicas.split_batch(batch))
         return {name: value.numpy()[: len(batch[0])] for name, value in values.items()}
 
     def _truth(self, density, fixations):
@@ -94,7 +94,7 @@ class Steps:
                 total += tf.add_n(self.net.losses) / self._replicas.count
         variables = self.net.trainable_variables
         self.optimizer.apply(tape.gradient(total, [variable.value for variable in variables]), variables)
-        return whole(losses, place, self._length)
+        return merge_parts(losses, place, self._length)
 
     def _validate_part(self, pixels, density, fixations, place):
         truth = self._truth(density, fixations)
@@ -105,4 +105,4 @@ class Steps:
             "mse": square / 4 if self.pm1 else square,  # a range of 2 instead of 1
             "cc": cc(density, maps),
         }
-        return {name: whole(value, place, self._length) for name, value in values.items()}
+        return {name: merge_parts(value, place, self._length) for name, value in values.items()}

@@ -29,7 +29,7 @@ from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
 from kerasal.training.optimization import TorchSGD
 from kerasal.training.replicas import Replicas
-from kerasal.training.samples import CACHE, samples_of
+from kerasal.training.samples import CACHE, prepare_samples
 from kerasal.training.training_recipes import Recipe
 
 import keras
@@ -108,9 +108,9 @@ def train_gaze(
     team = replicas.team
     # What the memory does not hold lies beside the run; the other machines, which may not write there, keep their own.
     cache = output if team.chief else pathlib.Path(tempfile.gettempdir()) / f"kerasal-{os.getpid()}"
-    with team.guarded(), run_folder.claim_folder(team, output):
+    with team.explain_lost_workers(), run_folder.claim_folder(team, output):
         train, test = (
-            samples_of(one, what, size, mapped, chosen.needs_fixations, sigma, cache, progress and team.chief)
+            prepare_samples(one, what, size, mapped, chosen.needs_fixations, sigma, cache, progress and team.chief)
             for one, what in ((data, "training"), (validation, "validation"))
         )
         chosen = chosen.for_steps(chosen.steps_per_epoch(len(train)))
@@ -121,9 +121,9 @@ def train_gaze(
                 optimizer = keras.optimizers.Adam(1e-3)
             else:
                 optimizer = TorchSGD(1e-3, momentum=0.9, weight_decay=chosen.weight_decay)
-            optimizer.build(replicas.net.trainable_variables)
+            optimizer.build(replicas.model.trainable_variables)
         there = [*net.weights, *optimizer.variables]
-        check_memory(replicas.net, chosen.batch_size, slots, there, machines=team.size)
+        check_memory(replicas.model, chosen.batch_size, slots, there, machines=team.size)
         settings = {
             **run_folder.describe_model(net),
             **chosen.settings,
@@ -142,7 +142,7 @@ def train_gaze(
         journal = results.Journal(output, run.rows, chosen, tensorboard) if team.chief else None
         with (
             journal or contextlib.nullcontext(),
-            replicas.showing(output, run.kept, epochs, steps, progress) as shown,
+            replicas.show_progress(output, run.kept, epochs, steps, progress) as shown,
         ):
             run.train(journal, shown)
             run.finish(net, journal)

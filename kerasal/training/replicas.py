@@ -1,8 +1,8 @@
 """One net on several devices: a copy under a strategy's scope, a part of each batch, and the weights given back.
 
 Batch normalization: each device normalizes by its own part of the batch (``BatchNormalization(synchronized=True)`` by
-all of it), and ``settle`` brings the moving averages of the devices together. Their means over devices after an epoch
-are what means after every step would have come to, because a moving average is linear.
+all of it), and ``average_statistics`` brings the moving averages of the devices together. Their means over devices
+after an epoch are what means after every step would have come to, because a moving average is linear.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasal.training import run_folder
 from kerasal.training.training_progress import Progress
-from kerasal.training.workers import Alone, Team, join_workers
+from kerasal.training.workers import SingleProcess, Team, join_workers
 
 import keras
 import tensorflow as tf
@@ -36,8 +36,8 @@ class Replicas:
     def __init__(self, net: keras.Model, strategy: str | None):
         if strategy not in (None, *STRATEGIES):
             raise ValueError(f'strategy is None, "mirrored" or "multi-worker". Received: {strategy!r}.')
-        self._own, self.net, self._mean = net, net, None
-        self.team: Alone | Team = Alone()
+        self._own, self.model, self._mean = net, net, None
+        self.team: SingleProcess | Team = SingleProcess()
         self.strategy: Any = None
         if strategy == "mirrored":
             self.strategy = _mirror_devices()
@@ -45,9 +45,9 @@ class Replicas:
             self.team = join_workers()
             self.strategy = self.team.strategy
         if self.strategy is not None:
-            with self.team.guarded(), self.strategy.scope():
-                self.net = keras.models.clone_model(net)
-            self.net.set_weights(net.get_weights())
+            with self.team.explain_lost_workers(), self.strategy.scope():
+                self.model = keras.models.clone_model(net)
+            self.model.set_weights(net.get_weights())
 
     @property
     def count(self) -> int:
@@ -60,7 +60,7 @@ class Replicas:
         return {} if self.strategy is None else {run_folder.DEVICES: self.count}
 
     @contextlib.contextmanager
-    def showing(
+    def show_progress(
         self, output: pathlib.Path, rows: Sequence[dict], epochs: int, steps: int, visible: bool
     ) -> Iterator[Progress]:
         """Yield the progress of the run in ``output``, after a line that says where it goes on.
@@ -103,7 +103,7 @@ class Replicas:
                 f"{self.count} or more (--batch-size)."
             )
 
-    def spread(self, batch: Sequence[np.ndarray]) -> list:
+    def split_batch(self, batch: Sequence[np.ndarray]) -> list:
         """Cut a batch into one part a device, and append where each part lies in it, int32 (start, images).
 
         In the last batch of an epoch some devices may have no image: they get the first one and a count of 0. The only
@@ -135,12 +135,14 @@ class Replicas:
 
         return tf.function(on_all, reduce_retracing=True)
 
-    def settle(self) -> None:
+    def average_statistics(self) -> None:
         """Set what is not trained, such as moving averages, to its mean over the devices."""
         if self.strategy is None:
             return
         variables = [
-            one for one in self.net.non_trainable_variables if one.name != _SEED and tf.as_dtype(one.dtype).is_floating
+            one
+            for one in self.model.non_trainable_variables
+            if one.name != _SEED and tf.as_dtype(one.dtype).is_floating
         ]
         if variables:
             if self._mean is None:
@@ -153,7 +155,7 @@ class Replicas:
 
         Each device has a seed of its own, so that they drop different units of their images.
         """
-        for variable in self.net.variables:
+        for variable in self.model.variables:
             if variable.name == _SEED:
                 seed = int(random.integers(2**31))
                 if self.strategy is None:
@@ -166,13 +168,13 @@ class Replicas:
                 for copy, number in zip(local(variable.value), local(numbers), strict=True):
                     copy.assign(np.array([number, 0], variable.dtype))
 
-    def give_back(self) -> None:
+    def copy_weights_back(self) -> None:
         """Bring the trained weights to the caller's net."""
-        if self.net is not self._own:
-            self._own.set_weights(self.net.get_weights())
+        if self.model is not self._own:
+            self._own.set_weights(self.model.get_weights())
 
 
-def whole(values: Any, place: Any, length: int) -> Any:
+def merge_parts(values: Any, place: Any, length: int) -> Any:
     """Put together, on a device, the values (n, …) of all parts of a batch; the result is (``length``, …), 0 beyond it.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 from kerasal import hooks
 from kerasal.digests import digest, digest_file
 from kerasal.store import Damaged, Store, reading_arrays, write_arrays
-from kerasal.training.workers import Alone, Team
+from kerasal.training.workers import SingleProcess, Team
 
 CHECKPOINT, HISTORY, CURVES = "checkpoint.npz", "history.csv", "curves.png"
 START, DRAWN = "starting weights", "drawn by the seed"
@@ -85,7 +85,7 @@ def digest_start(weights: Sequence) -> str:
 
 
 @contextlib.contextmanager
-def claim_folder(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
+def claim_folder(team: SingleProcess | Team, output: pathlib.Path) -> Iterator[None]:
     """Keep a second training out of the folder; of a team the chief does, whose workers share it with him.
 
     Raises:
@@ -99,12 +99,12 @@ def claim_folder(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
                 held.enter_context(Store(output).locked())
         except (ValueError, OSError) as refused:
             error = refused
-        team.agree(error)
+        team.exchange_or_raise(error)
         yield
 
 
-def begin_together(
-    team: Alone | Team,
+def begin_run(
+    team: SingleProcess | Team,
     output: pathlib.Path,
     files: Sequence[str],
     settings: MutableMapping[str, Any],
@@ -139,11 +139,11 @@ def begin_together(
             rows = _begin(output, files, settings, state, resume, epochs)
     except (ValueError, OSError) as refused:
         error = refused
-    mark = mark_of(output / CHECKPOINT) if team.chief and error is None else ""
-    told = team.agree(error, epochs=epochs, mark=mark)
+    mark = digest_if_exists(output / CHECKPOINT) if team.chief and error is None else ""
+    told = team.exchange_or_raise(error, epochs=epochs, mark=mark)
     try:
         if not team.chief:
-            wait_for(output / CHECKPOINT, told[0]["mark"])
+            wait_for_file(output / CHECKPOINT, told[0]["mark"])
             others = {name: value for name, value in settings.items() if name != START}  # which the chief has compared
             rows = read_checkpoint(output / CHECKPOINT, others, state)
             if epochs != told[0]["epochs"]:
@@ -152,7 +152,7 @@ def begin_together(
                 )
     except (ValueError, OSError) as refused:
         error = refused
-    team.agree(error)
+    team.exchange_or_raise(error)
     return rows
 
 
@@ -180,7 +180,7 @@ def _begin(output: pathlib.Path, files, settings, state, resume: bool, epochs: i
     return []
 
 
-def mark_of(path: pathlib.Path) -> str:
+def digest_if_exists(path: pathlib.Path) -> str:
     """Return what tells the contents of a file from others; empty where there is none."""
     try:
         return digest_file(path)
@@ -188,14 +188,14 @@ def mark_of(path: pathlib.Path) -> str:
         return ""
 
 
-def wait_for(path: pathlib.Path, mark: str) -> None:
+def wait_for_file(path: pathlib.Path, mark: str) -> None:
     """Wait until a file that the chief has written is seen here.
 
     Raises:
         ValueError: it has not come after half a minute.
     """
     end = time.monotonic() + _PATIENCE
-    while (found := mark_of(path)) != mark:
+    while (found := digest_if_exists(path)) != mark:
         if time.monotonic() > end:
             raise ValueError(
                 f"The chief's {path.absolute()} {'is another file' if found else 'is not seen'} here. The output "

@@ -47,7 +47,7 @@ class Samples:
         return self.pixels[index], self.density[index], fixations
 
 
-def samples_of(
+def prepare_samples(
     data,
     what: str,
     size: tuple[int, int],

@@ -154,7 +154,7 @@ class Inputs:
             yield batch.result()
 
 
-def inputs_of(data: Labeled | ClassImages, what: str, model, convention: Preprocessing | None) -> Inputs:
+def prepare_inputs(data: Labeled | ClassImages, what: str, model, convention: Preprocessing | None) -> Inputs:
     """Check ``data`` against what ``model`` takes and gives.
 
     Raises:

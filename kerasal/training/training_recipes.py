@@ -20,7 +20,7 @@ LOSSES = {
 }
 """The losses, and what each minimizes."""
 
-OF_FIXATIONS = ("nss", "likelihood")
+FIXATION_LOSSES = ("nss", "likelihood")
 """The losses of fixations; the others are of the density scaled to a maximum of 1."""
 
 
@@ -37,7 +37,7 @@ class Recipe:
         rate: learning rate.
         momentum: of ``"torch_sgd"``.
         weight_decay: coupled, on all parameters; of ``"torch_sgd"``.
-        loss: weights by the names in ``LOSSES``, such as ``{"kld": 1.0, "cc": 0.2}``; see ``OF_FIXATIONS``.
+        loss: weights by the names in ``LOSSES``, such as ``{"kld": 1.0, "cc": 0.2}``; see ``FIXATION_LOSSES``.
         mirror: ``"both"`` shows every image and its mirror image each epoch, as the coursework's mirrored data set
             does; ``"half"`` mirrors a random half of every batch (Pan); ``"none"``.
         target_range: density 0..1 (``"unit"``) or -1..1 (``"pm1"``, Pan).
@@ -84,7 +84,7 @@ class Recipe:
     @property
     def needs_fixations(self) -> bool:
         """Whether the loss is of fixations."""
-        return any(name in OF_FIXATIONS for name in self.loss)
+        return any(name in FIXATION_LOSSES for name in self.loss)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -165,8 +165,8 @@ RECIPES: dict[str, Recipe] = {
 def recipe(name: str | Recipe = "default", **changes: Any) -> Recipe:
     """Return a recipe by name, with ``changes`` to its fields; ``None`` changes nothing.
 
-    A number as ``rate`` or ``momentum`` is a constant, a text as ``loss`` is read by ``losses_of``. ``epochs`` replaces
-    ``steps``.
+    A number as ``rate`` or ``momentum`` becomes a ``Constant``, and ``loss`` may be a text such as ``"kld=1,cc=0.2"``.
+    ``epochs`` replaces ``steps``.
 
     Raises:
         ValueError: an unknown name or field, or a value out of range.
@@ -183,7 +183,7 @@ def recipe(name: str | Recipe = "default", **changes: Any) -> Recipe:
         if isinstance(changes.get(key), (int, float)):
             changes[key] = Constant(float(changes[key]))
     if "loss" in changes:
-        changes["loss"] = losses_of(changes["loss"])
+        changes["loss"] = parse_loss(changes["loss"])
     if "epochs" in changes:
         changes["steps"] = None
     if "validate_every" in changes:
@@ -193,7 +193,7 @@ def recipe(name: str | Recipe = "default", **changes: Any) -> Recipe:
     return chosen
 
 
-def losses_of(text: str | Mapping[str, float]) -> dict[str, float]:
+def parse_loss(text: str | Mapping[str, float]) -> dict[str, float]:
     """Read ``"mse"`` or ``"kld=1,cc=0.2"`` as weights by name.
 
     Raises:

@@ -1,7 +1,7 @@
 """The processes that train one net together, one a machine: how they meet, tell each other things, and miss each other.
 
 TensorFlow's coordination service notices within some ten seconds that a process is gone, and ends what the others wait
-for with an error; ``guarded`` says what that means.
+for with an error; ``explain_lost_workers`` says what that means.
 
 Which process this one is, TensorFlow's own variable TF_CONFIG says, which is read and checked before anything waits::
 
@@ -47,7 +47,7 @@ class Cluster:
         return self.index == 0
 
 
-def cluster_of(text: str | None) -> Cluster:
+def parse_cluster(text: str | None) -> Cluster:
     """Read the value of TF_CONFIG.
 
     Raises:
@@ -101,7 +101,7 @@ def _malformed(reason: str, text: str) -> ValueError:
     return ValueError(f"{VARIABLE} cannot be used: {reason}. Received: {shown} Expected, for example: {_EXAMPLE}")
 
 
-class Alone:
+class SingleProcess:
     """What there is of ``Team`` for the only process of a training."""
 
     strategy, chief, size = None, True, 1
@@ -110,14 +110,14 @@ class Alone:
         """Return the facts of all processes."""
         return [dict(facts)]
 
-    def agree(self, error: Exception | None, **facts: Any) -> list[dict]:
+    def exchange_or_raise(self, error: Exception | None, **facts: Any) -> list[dict]:
         """Return the facts of all processes, or raise what went wrong."""
         if error:
             raise error
         return [facts]
 
     @contextlib.contextmanager
-    def guarded(self) -> Iterator[None]:
+    def explain_lost_workers(self) -> Iterator[None]:
         """Do nothing: nobody can be missed."""
         yield
 
@@ -166,7 +166,7 @@ class Team:
         return [json.loads(bytes(row[row > 0].astype(np.uint8))) for row in total.numpy()]
 
     @contextlib.contextmanager
-    def guarded(self) -> Iterator[None]:
+    def explain_lost_workers(self) -> Iterator[None]:
         """Turn the error that ends the waiting for a lost process into one that says how to go on."""
         try:
             yield
@@ -176,7 +176,7 @@ class Team:
                 f"same on all {self.size} workers again: they go on from the last epoch that was kept."
             ) from error
 
-    def agree(self, error: Exception | None, **facts: Any) -> list[dict]:
+    def exchange_or_raise(self, error: Exception | None, **facts: Any) -> list[dict]:
         """Exchange facts where every process is well; else raise, in each of them, what went wrong in one."""
         told = self.exchange({"error": str(error) if error else "", **facts})
         if error:
@@ -212,7 +212,7 @@ def join_workers() -> Team:
         RuntimeError: called too late.
         ConnectionError: the others did not come.
     """
-    return Team(cluster_of(os.environ.get(VARIABLE)))
+    return Team(parse_cluster(os.environ.get(VARIABLE)))
 
 
 def _reason(error: Exception) -> str:

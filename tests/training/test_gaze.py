@@ -211,7 +211,7 @@ def test_the_best_weights_are_kept_where_the_recipe_says_so(tmp_path):
     best = result.history["val_loss"].min()
     assert best < result.history["val_loss"].iloc[-1]  # a rate so large does not end at its best
     images, maps = arrays(7, 2)
-    steps = gaze_step.Steps(result.net, None, gaze_step.objective_of({"mse": 1.0, "cc": 0.3}), _unit(), (6, 6))
+    steps = gaze_step.Steps(result.net, None, gaze_step.make_objective({"mse": 1.0, "cc": 0.3}), _unit(), (6, 6))
     assert gaze_run.validate(steps, Samples(images, maps, None, list("abcdefg")), 3)["loss"] == pytest.approx(best)
 
 
@@ -248,7 +248,7 @@ def test_image_density_and_fixations_are_mirrored_together():
         net = tiny()
         optimizer = training.TorchSGD(0.1)
         optimizer.build(net.trainable_variables)
-        steps = gaze_step.Steps(net, optimizer, gaze_step.objective_of({"mse": 1.0, "nss": 0.5}), _unit(), (6, 6))
+        steps = gaze_step.Steps(net, optimizer, gaze_step.make_objective({"mse": 1.0, "nss": 0.5}), _unit(), (6, 6))
         for layer in net.layers:
             layer.rate = 0.0 if isinstance(layer, keras.layers.Dropout) else None
         losses.append([steps.train(*given, flipped & mirror), *net.get_weights()])

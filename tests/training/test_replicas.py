@@ -12,7 +12,7 @@ import pytest
 
 from kerasal import training
 from kerasal.training import run_folder
-from kerasal.training.workers import cluster_of
+from kerasal.training.workers import parse_cluster
 
 import keras
 import tensorflow as tf
@@ -74,9 +74,9 @@ def config(**changes):
 
 def test_the_chief_is_the_first():
     both = {"worker": ["b:2", "c:3"], "chief": ["a:1"]}
-    assert cluster_of(config()).addresses == ("a:1", "b:2")
-    assert (cluster_of(config()).index, cluster_of(config()).chief) == (1, False)
-    found = [cluster_of(config(cluster=both, task={"type": job, "index": 0})) for job in ("chief", "worker")]
+    assert parse_cluster(config()).addresses == ("a:1", "b:2")
+    assert (parse_cluster(config()).index, parse_cluster(config()).chief) == (1, False)
+    found = [parse_cluster(config(cluster=both, task={"type": job, "index": 0})) for job in ("chief", "worker")]
     assert [(one.addresses, one.index, one.chief) for one in found] == [
         (("a:1", "b:2", "c:3"), 0, True),
         (("a:1", "b:2", "c:3"), 1, False),
@@ -106,7 +106,7 @@ def test_the_chief_is_the_first():
 )
 def test_a_malformed_tf_config(text, message):
     with pytest.raises(ValueError, match=message):
-        cluster_of(text)
+        parse_cluster(text)
 
 
 def net():
@@ -139,7 +139,7 @@ class _Worker:
     def __init__(self, mark, epochs=2):
         self.told = [{"mark": mark, "epochs": epochs}, {}]
 
-    def agree(self, error, **_):
+    def exchange_or_raise(self, error, **_):
         if error:
             raise error
         return self.told
@@ -150,7 +150,7 @@ def shared(tmp_path):
     """A chief's folder, and its checkpoint's mark."""
     state = {"model": [tf.Variable([1.0, 2.0])]}
     run_folder.write_checkpoint(tmp_path / "checkpoint.npz", {"seed": 0}, [{"epoch": 1}], state)
-    return tmp_path, run_folder.mark_of(tmp_path / "checkpoint.npz")
+    return tmp_path, run_folder.digest_if_exists(tmp_path / "checkpoint.npz")
 
 
 def test_a_worker_reads_the_chiefs_checkpoint_and_writes_nothing(shared):
@@ -158,9 +158,7 @@ def test_a_worker_reads_the_chiefs_checkpoint_and_writes_nothing(shared):
     mine = {"model": [tf.Variable([0.0, 0.0])]}
     before = sorted(path.iterdir())
     begin = {"resume": False, "epochs": 2}  # whatever it was told: the chief decides
-    assert run_folder.begin_together(_Worker(mark), path, ("history.csv",), {"seed": 0}, mine, **begin) == [
-        {"epoch": 1}
-    ]
+    assert run_folder.begin_run(_Worker(mark), path, ("history.csv",), {"seed": 0}, mine, **begin) == [{"epoch": 1}]
     assert mine["model"][0].numpy().tolist() == [1, 2] and sorted(path.iterdir()) == before
 
 
@@ -170,7 +168,7 @@ def test_a_worker_that_does_not_fit_its_chief_is_told(shared, tmp_path, monkeypa
     mine = {"model": [tf.Variable([0.0, 0.0])]}
 
     def begin(where, settings, worker):
-        return run_folder.begin_together(worker, where, (), settings, mine, resume=True, epochs=2)
+        return run_folder.begin_run(worker, where, (), settings, mine, resume=True, epochs=2)
 
     with pytest.raises(ValueError, match=r"is not seen here\. The output folder must be one that all machines share"):
         begin(tmp_path / "elsewhere", {"seed": 0}, _Worker(mark))

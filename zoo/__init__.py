@@ -1,4 +1,4 @@
-"""The model zoo: one file per model, whose docstring is the model card. Import it as ``kerasal.zoo``."""
+"""The model zoo: a file for each model, whose docstring is the model card. Import it as ``kerasal.zoo``."""
 
 if __name__ != "kerasal.zoo":
     raise ImportError(f"zoo must be imported as kerasal.zoo, got {__name__}. Write `from kerasal import zoo`.")

@@ -15,7 +15,7 @@ DROPOUT = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Convolution:
-    """One convolution with ReLU, padded by ``pad`` pixels per side; ``after`` lists the layers after it: norm, pool."""
+    """A convolution with ReLU, padded by ``pad`` pixels per side; ``after`` lists the layers after it: norm, pool."""
 
     filters: int
     kernel: int
@@ -105,7 +105,7 @@ def _convolve(tensor, convolution: Convolution, number: int, width: float, const
 
 
 def _max_pool(tensor, number: int, error: str):
-    """Max-pool 3 × 3 with stride 2 and round the size up as Caffe does, by padding an even side by one at its end."""
+    """Max-pool 3 × 3 with stride 2 and round the size up as Caffe does, by padding an even side at its end."""
     height, width = tensor.shape[1:3]
     if min(height, width) < 3:
         raise ValueError(f"{error}. pool{number} gets {height} × {width} values and needs at least 3 × 3.")

@@ -9,8 +9,8 @@ stride 2 after the first, second and fifth; two dense layers of 4,096 units with
 feature maps is 55 > 27 > 27 > 13 > 13 > 13 > 13 > 6.
 
 Options: ``groups=2`` (the default) follows the paper, whose second, fourth and fifth convolution each see half of the
-channels because the network was split between two GPUs: 60,965,224 parameters. With ``groups=1`` they see all
-channels: 62,378,344 parameters. ``width`` multiplies the number of filters and dense units.
+channels because the network was split between two GPUs: 60,965,224 parameters. With ``groups=1`` they see all channels:
+62,378,344 parameters. ``width`` multiplies the number of filters and dense units.
 
 Input: (227, 227, 3), because the paper's 224 pixels do not give its 55; ``input_shape`` accepts any size of at least 55
 pixels. Pixels are BGR minus the ImageNet mean color (preprocessing "caffe"); the paper subtracts the mean of every
@@ -18,11 +18,11 @@ pixel.
 
 Output: 1,000 ImageNet probabilities, or as many as ``classes``.
 
-Weights: none are included. The initial weights follow the paper: normal with standard deviation .01; biases 1 in
-conv2, conv4, conv5 and the dense layers, otherwise 0.
+Weights: none are included. The initial weights follow the paper: normal with standard deviation .01; biases 1 in conv2,
+conv4, conv5 and the dense layers, otherwise 0.
 
 Results: not measured by this project. The paper reports errors of 37.5 % (top-1) and 17.0 % (top-5) on the test images
-of ILSVRC-2010, and 18.2 % (top-5, one network) on the validation images of ILSVRC-2012.
+of ILSVRC-2010, and 18.2 % (top-5, a single network) on the validation images of ILSVRC-2012.
 
 Limits: the paper's color jitter and random crops are part of its training and not of this model.
 """

@@ -3,34 +3,32 @@ r"""deep_saliency: a gaze model that reads the last features of a VGG through a 
 Source: He & Pugeault 2017, "Deep saliency: What is learnt by a deep network about saliency?", and the authors' later
 code (SenHe/uavdvsm, 2019).
 
-Architecture: the convolutional part of VGG-19, which the authors trained on ImageNet and then on gaze, followed by a
-1 × 1 convolution without bias, initialized to one, bilinear upsampling to the size of the image, and scaling of each
-map to 0..1. The paper shows the network only in a figure; these details are from the later code.
+Architecture: the convolutional part of VGG-19, which the authors trained on ImageNet and then on gaze, followed by a 1
+× 1 convolution without bias, initialized to 1, bilinear upsampling to the size of the image, and scaling of each map to
+0..1. The paper shows the network only in a figure; these details are from the later code.
 
 Options: ``backbone`` is "vgg19" (20,024,384 + 512 parameters) or "vgg16" (14,714,688 + 512). ``from_layer`` is the last
-layer of the encoder: "block5_pool" by default (one value per 32 × 32 pixels), because the paper shows the patterns of
-pool5; the later code uses the last convolution, "block5_conv4" ("block5_conv3" of VGG-16), one value per 16 × 16
-pixels. ``width`` multiplies the encoder's filters. ``padding`` is how its convolutions pad the image: "same" (zeros, as
-VGG was trained) or "reflect". Layers are named as in ``keras.applications``, so that a trained encoder can be compared
-with the original layer by layer.
+layer of the encoder: "block5_pool" by default (stride 32), because the paper shows the patterns of pool5; the later
+code uses the last convolution, "block5_conv4" ("block5_conv3" of VGG-16; stride 16). ``width`` multiplies the encoder's
+filters. ``padding`` is the padding of its convolutions: "same" (zeros, as VGG was trained) or "reflect". Layers are
+named as in ``keras.applications``, so that a trained encoder can be compared with the original layer by layer.
 
 Input: (224, 224, 3) by default, any size of at least 32 pixels with ``input_shape=(None, None, 3)``. Pixels are BGR
 minus the ImageNet mean color (preprocessing "caffe").
 
-Output: one map (H, W) per image, of the size of the input, in 0..1; a constant map is 0. ``scale=False`` omits the
+Output: a map (H, W) per image, of the size of the input, in 0..1; a constant map is 0. ``scale=False`` omits the
 scaling to 0..1.
 
-Weights: none are included for the whole model; your own load from a path. ``weights="imagenet"`` downloads the
-published ImageNet weights of the backbone (80 MB for VGG-19, 58 MB for VGG-16, once). ``backbone_weights`` loads the
-backbone from a file: one that Keras saved of the convolutional part, or an ``.npz`` with arrays such as
+Weights: none are included for the whole model; load yours from a path. ``weights="imagenet"`` downloads the published
+ImageNet weights of the backbone (80 MB for VGG-19, 58 MB for VGG-16, once). ``backbone_weights`` loads the backbone
+from a file: a file that Keras saved of the convolutional part, or an ``.npz`` with arrays such as
 ``block1_conv1/kernel``. An ``.npz`` may contain other layers, which are ignored, and may end before ``from_layer``: the
 layers above then stay random, and a warning lists them. If it contains ``input_affine/kernel`` (1, 1, 3, 3) and
-``input_affine/bias``, a 1 × 1 convolution of RGB 0..1 before all others, these are folded into the first convolution,
+``input_affine/bias``, a 1 × 1 convolution of RGB 0..1 before all others, these are merged with the first convolution,
 and the model still takes "caffe" pixels; this is exact with ``padding="reflect"``, which is required.
 
-Training: a VGG-19 that can be trained on a laptop is the one distilled for style transfer by Wang et al. 2020,
-"Collaborative Distillation" (MIT license; a quarter of the filters, up to block5_conv1; 810,256 parameters with the
-readout):
+Training: the VGG-19 that Wang et al. 2020, "Collaborative Distillation", distilled for style transfer (MIT license; a
+quarter of the filters, up to block5_conv1; 810,256 parameters with the readout) can be trained on a laptop:
 
     kerasal gaze train deep_saliency --net-option backbone_weights=DISTILLED.npz --net-option width=.25 \
         --net-option padding=reflect --net-option from_layer=block5_conv1 --net-option input_shape=144,192,3 \

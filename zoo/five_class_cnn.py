@@ -26,9 +26,9 @@ Weights: none are included. To train the model on class folders of your own:
 The recipe is Adam, learning rate .001, batches of 32, seed 0 and 5 epochs.
 
 Results: on goldfish, lemon, king penguin, golden retriever and boa constrictor of Tiny ImageNet (64 × 64 photos,
-enlarged; three of these classes replace the source's), the command above gave an accuracy of .785 on 2,500 training
-and .716 on 250 test images; ``notebooks/how_convnets_see.ipynb`` repeats this. The source reports .879 on 2,312
-training and .801 on 578 test images, photos of its own, after 5 epochs of Adam.
+enlarged; three of these classes replace the source's), the command above gave an accuracy of .785 on 2,500 training and
+.716 on 250 test images; ``notebooks/how_convnets_see.ipynb`` repeats this. The source reports .879 on 2,312 training
+and .801 on 578 test images (other photos), after 5 epochs of Adam.
 """
 
 from kerasal.checks import check_int, check_size

@@ -1,12 +1,11 @@
 r"""gaze: a small model that predicts where people look in a photo of any size, with trained weights.
 
 Architecture: the encoder is the lower part of EfficientNet-Lite0 (Tan & Le 2019; blocks 0 to 12 of 16), with its batch
-normalization folded into the convolutions. The outputs of three blocks (``taps``), with one value per 8, 16 and 32
-pixels, each pass through a 1×1 convolution and are upsampled to the finest. A 3×3 and a 1×1 convolution combine them.
-Then follow a Gaussian blur of learned width (``blur``), a learned Gaussian in the center of the image
-(``center_prior``), and a softmax over all positions. 1,427,798 parameters. The design follows Kümmerer et al. 2016,
-"DeepGaze II": features trained on object recognition, a small readout, and the log-likelihood of the fixations as the
-loss.
+normalization folded into the convolutions. The outputs of three blocks (``taps``), with strides of 8, 16 and 32 pixels,
+each pass through a 1×1 convolution and are upsampled to the finest. A 3×3 and a 1×1 convolution combine them. Then
+follow a Gaussian blur of learned width (``blur``), a learned Gaussian in the center of the image (``center_prior``),
+and a softmax over all positions. 1,427,798 parameters. The design follows Kümmerer et al. 2016, "DeepGaze II": features
+trained on object recognition, a small readout, and the log-likelihood of the fixations as the loss.
 
 Input: RGB images of any size, (pixels - 127) / 128. The model was trained at 240 × 320 and is best there;
 ``kerasal.gaze.predict`` therefore resizes photos to that number of pixels.
@@ -75,17 +74,17 @@ whole model:
 | fine-tuned by likelihood and CC (included weights) | 1,427,798 | 3.22; 2.24 | .773; .783 | .784; .724 | 1.90; 1.01 |
 | the same from seed 1, readout and fine-tuning | 1,427,798 | 3.20; 2.26 | .764; .779 | .779; .725 | 1.90; 1.02 |
 
-The ImageNet features contribute most: trained on 900 photos without them, the model does not reach FastGaze. Next
-comes fine-tuning the encoder, then several taps: fine ones localize, deep ones recognize. Adding the CC to the loss
-trades a little NSS for CC and sAUC, the prior helps where crowds fill the image, and the blur improves the CC a little.
-Another seed changes the NSS of the fine-tuned model by .02.
+The ImageNet features contribute most: trained on 900 photos without them, the model does not reach FastGaze. Next comes
+fine-tuning the encoder, then several taps: fine ones localize, deep ones recognize. Adding the CC to the loss trades a
+little NSS for CC and sAUC, the prior helps where crowds fill the image, and the blur improves the CC a little. Another
+seed changes the NSS of the fine-tuned model by .02.
 
 Limits: the model was trained on 900 photographs of scenes and crowds, each viewed freely for a few seconds by about 15
-people. It favors faces, text and single objects on a plain background. Among twenty photos from six data sets
-that were inspected, it failed on these: an umpire and a catcher are missed in favor of the lettering behind them; on a
-zebra it marks an ear and not the eyes; on a beetle, the brightest plate and not the head; on a grazing zebra and on a
-giraffe before trees, contrast instead of the head. It was not trained on drawings, screens or visual search, and it
-does not distinguish the first glance from later ones.
+people. It favors faces, text and single objects on a plain background. Among twenty photos from six data sets that were
+inspected, it failed on these: an umpire and a catcher are missed in favor of the lettering behind them; on a zebra it
+marks an ear and not the eyes; on a beetle, the brightest plate and not the head; on a grazing zebra and on a giraffe
+before trees, contrast instead of the head. It was not trained on drawings, screens or visual search, and it does not
+distinguish the first glance from later ones.
 """
 
 import importlib
@@ -143,7 +142,7 @@ def gaze(
 
     Args:
         input_shape: (H, W, 3) of the images; ``None`` for sides of any length.
-        taps: increasing numbers (from 0) of the encoder's blocks whose outputs the readout combines; the first one
+        taps: increasing numbers (from 0) of the encoder's blocks whose outputs the readout combines; the first
             determines the size of the map.
         encoder_width: factor on the number of the encoder's filters, above 0 and at most 4.
         readout: number of filters of the readout.

@@ -14,12 +14,12 @@ figure, which lacks the convolution with 32 filters: 25,326,785 parameters. ``wi
 Input: (240, 320, 3), or ``input_shape`` with sides divisible by 4. Pixels are BGR minus (100, 110, 118), divided by
 127.5.
 
-Output: one map (H, W) per image, of the size of the input, linear. The original computes 128 y + 127 for display.
+Output: a map (H, W) per image, of the size of the input, linear. The original computes 128 y + 127 for display.
 
 Weights: none are included. The authors took the first three layers from VGG_CNN_M; all layers start random here
-(Glorot; the last one bilinear).
+(Glorot; the last layer bilinear).
 
-Limits: users of the original report that it converges to a blob in the center when trained from random weights. One
+Limits: users of the original report that it converges to a blob in the center when trained from random weights. An
 image costs about 240 GFLOP: seconds on a CPU.
 """
 

@@ -26,9 +26,9 @@ the maxout, as in others of them.
 
 Input: (96, 96, 3). Pixels are RGB in 0..1 (preprocessing "unit").
 
-Output: one map (48, 48) per image, linear: trained toward densities in 0..1, but not limited to that range.
+Output: a map (48, 48) per image, linear: trained toward densities in 0..1, but not limited to that range.
 
-Weights: none are included; your own load from a path. Initial kernels are normal with standard deviation .01, initial
+Weights: none are included; load yours from a path. Initial kernels are normal with standard deviation .01, initial
 biases .1 (both sources).
 """
 

@@ -1,8 +1,8 @@
 """simonyan_cnn: the ImageNet classifier for which class saliency maps were introduced.
 
-Source: Simonyan, Vedaldi & Zisserman 2013, "Deep Inside Convolutional Networks", section 1: conv64-conv256-conv256-
-conv256-conv256-full4096-full4096-full1000, "similar to" AlexNet "but less wide", trained with "additional image
-jittering, based on zeroing-out random parts of an image".
+Source: Simonyan, Vedaldi & Zisserman 2013, "Deep Inside Convolutional Networks", section 1:
+conv64-conv256-conv256-conv256-conv256-full4096-full4096-full1000, "similar to" AlexNet "but less wide", trained with
+"additional image jittering, based on zeroing-out random parts of an image".
 
 Architecture: the paper gives no kernel sizes. They are taken from CNN-F (Chatfield et al. 2014, "Return of the Devil in
 the Details", table 1), a network of the same group and widths: 64 filters of 11×11 with stride 4, 256 of 5×5, and three
@@ -22,7 +22,7 @@ Output: 1,000 ImageNet probabilities, or as many as ``classes``.
 Weights: none are included. The paper does not describe the initial weights; AlexNet's are used.
 
 Results: not measured by this project. The paper reports errors of 39.7 % (top-1) and 17.7 % (top-5) on the validation
-images of ILSVRC-2013 for one network.
+images of ILSVRC-2013 for a single network.
 """
 
 from kerasal.layers import RandomZeroing

@@ -4,11 +4,11 @@ Source: Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Netwo
 The authors visualized the features of AlexNet: its first layer (11×11 filters with stride 4) held mostly very high and
 very low frequencies, and its second showed aliasing. Their smaller filters and strides avoid both.
 
-Architecture: 96 filters of 7×7 with stride 2, 256 of 5×5 with stride 2, and 384, 384 and 256 of 3×3 without groups;
-3×3 max-pooling with stride 2 after the first, second and fifth convolution, followed after the first two by contrast
+Architecture: 96 filters of 7×7 with stride 2, 256 of 5×5 with stride 2, and 384, 384 and 256 of 3×3 without groups; 3×3
+max-pooling with stride 2 after the first, second and fifth convolution, followed after the first two by contrast
 normalization across channels; two dense layers of 4,096 units with dropout .5; a softmax. 62,357,608 parameters. The
-side of the feature maps is 110 > 55 > 26 > 13 > 13 > 13 > 13 > 6. To get these sizes the image is padded by one pixel
-of zeros, as in SPP-net's public definition, and pooled sizes are rounded up. The paper gives no constants for the
+side of the feature maps is 110 > 55 > 26 > 13 > 13 > 13 > 13 > 6. To get these sizes the image is padded by a pixel of
+zeros, as in SPP-net's public definition, and pooled sizes are rounded up. The paper gives no constants for the
 normalization; AlexNet's are used.
 
 Options: during training, each convolution filter whose RMS exceeds .1 is scaled back to .1 (section 3.1;
@@ -23,7 +23,7 @@ Output: 1,000 ImageNet probabilities, or as many as ``classes``.
 Weights: none are included. The initial weights are normal with standard deviation .01, the biases 0.
 
 Results: not measured by this project. The paper reports errors of 38.4 % (top-1) and 16.5 % (top-5) on the validation
-images of ILSVRC-2012 for one such network, a top-5 error 1.7 points below AlexNet's, after 70 epochs of SGD with
+images of ILSVRC-2012 for a single such network, a top-5 error 1.7 points below AlexNet's, after 70 epochs of SGD with
 batches of 128, learning rate .01 lowered by hand, and momentum .9.
 """
 

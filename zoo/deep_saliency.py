@@ -100,7 +100,10 @@ def deep_saliency(
     check_choice("padding", padding, ("same", "reflect"))
     check_number("width", width, above=0, maximum=4)
     if weights and (backbone_weights or width != 1):
-        raise ValueError('weights="imagenet" must be used with width=1 and without backbone_weights.')
+        raise ValueError(
+            'weights="imagenet" must be used with width=1 and without backbone_weights, got '
+            f"width={width:g} and backbone_weights={backbone_weights!r}."
+        )
     sides = tuple(input_shape)[:2]
     if len(input_shape) != 3 or input_shape[2] != 3 or any(side is not None and side < 32 for side in sides):
         raise ValueError(

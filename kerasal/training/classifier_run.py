@@ -40,10 +40,8 @@ class Run:
             else:  # a wrapper is compiled, so that the caller's model keeps its optimizer
                 inputs = keras.Input(replicas.model.inputs[0].shape[1:])
                 self._trainer = keras.Sequential([inputs, replicas.model])
-                options: Any = {
-                    "metrics": ["accuracy"],
-                    "jit_compile": False,
-                }  # Any: the type stubs expect a str for jit_compile
+                # Any, because the type stubs expect a str for jit_compile.
+                options: Any = {"metrics": ["accuracy"], "jit_compile": False}
                 self._trainer.compile(optimizer, "sparse_categorical_crossentropy", **options)
             optimizer.build(replicas.model.trainable_variables)
         self.state = {"model": replicas.model.weights, "optimizer": optimizer.variables}

@@ -114,7 +114,7 @@ class Run:
                 values = self.steps.train(*arrays)
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 raise ValueError(
-                    f"A batch of {len(index)} images must fit into memory, but it ran out. Start over with "
+                    f"A batch of {len(index)} images must fit into memory, but memory ran out. Start over with "
                     f"batch_size={max(1, len(index) // 2)} and resume=False."
                 ) from error
             if not np.isfinite(values).all():

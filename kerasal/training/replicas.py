@@ -171,7 +171,7 @@ class Replicas:
                     copy.assign(np.array([number, 0], variable.dtype))
 
     def copy_weights_back(self) -> None:
-        """Set the weights of the caller's model to the trained ones."""
+        """Copy the trained weights to the caller's model."""
         if self.model is not self._caller_model:
             self._caller_model.set_weights(self.model.get_weights())
 

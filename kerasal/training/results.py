@@ -87,7 +87,7 @@ class Journal:
             self._events.close()
 
     def add(self, row: dict) -> None:
-        """Write the last row, ``row``."""
+        """Write ``row``, the last row of the run."""
         write_table(self._output / HISTORY, gaze_history(self._rows))
         steps = gaze_steps([row])
         with (self._output / STEPS).open("a", encoding="utf-8") as file:

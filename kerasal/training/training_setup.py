@@ -28,7 +28,7 @@ _SAMPLE_VALUES = 50_000_000  # largest number of values of the images in sample_
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSetup:
-    """The arguments of ``train``, from ``prepare_training``.
+    """The model, data and settings for ``train``, from ``prepare_training``.
 
     Attributes:
         model: the model, with its starting weights.
@@ -134,11 +134,8 @@ def prepare_training(
     options = dict(options or {})
     if spec is None:
         opened = open_model(source, preprocessing=preprocessing, weights=weights, options=options, unsafe=unsafe)
-        opened.check_pixels()
-        model, convention = (
-            opened.keras_model,
-            opened.preprocessing or conventions.get("none"),
-        )  # check_pixels raises first
+        opened.check_pixels()  # raises if the preprocessing is unknown
+        model, convention = opened.keras_model, opened.preprocessing or conventions.get("none")
     else:
         if folder is not None and "classes" in spec.options:
             options.setdefault("classes", len(names))
@@ -161,7 +158,7 @@ def prepare_training(
 
 @dataclasses.dataclass(frozen=True)
 class GazeSetup:
-    """A gaze model and arguments of ``train_gaze`` for it, from ``prepare_gaze``.
+    """The model and settings for ``train_gaze``, from ``prepare_gaze``.
 
     Attributes:
         model: the model, with its starting weights.

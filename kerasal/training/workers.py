@@ -198,9 +198,8 @@ class Team:
     @functools.cached_property
     def _sum(self):
         def sum_on_replica(values):
-            return tf.distribute.get_replica_context().all_reduce(
-                "SUM", values + 0
-            )  # "+ 0" copies the values to the device
+            # "+ 0" copies the values to the device.
+            return tf.distribute.get_replica_context().all_reduce("SUM", values + 0)
 
         def sum_on_all(values):
             return self.strategy.experimental_local_results(self.strategy.run(sum_on_replica, (values,)))[0]

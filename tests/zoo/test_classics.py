@@ -104,7 +104,7 @@ def test_every_routine_works_on_it(name):
     [
         ("alexnet", {"groups": 3}, "groups must be 1 or 2, got 3"),
         ("alexnet", {"width": 0.01}, "width must give conv1 an even number"),
-        ("alexnet", {"classes": 1}, "classes must be an integer from 2 on, got 1"),
+        ("alexnet", {"classes": 1}, "classes must be an integer of at least 2, got 1"),
         ("zfnet", {"width": 0}, "width must be a finite number above 0 and at most 4, got 0"),
         ("zfnet", {"input_shape": (None, None, 3)}, r"must be \(H, W, C\), three positive integers, got"),
         (
@@ -114,7 +114,7 @@ def test_every_routine_works_on_it(name):
         ),
         ("zfnet", {"filter_rms": 0}, "radius must be a finite number above 0"),
         ("five_class_cnn", {"stride": 3}, "stride must be 1 or 2, got 3"),
-        ("five_class_cnn", {"classes": "five"}, "classes must be an integer from 2 on, got 'five'"),
+        ("five_class_cnn", {"classes": "five"}, "classes must be an integer of at least 2, got 'five'"),
         ("five_class_cnn", {"input_shape": (64, 64, 3)}, r"must be larger for stride=2, got .*pool4 gets 1 × 1"),
         (
             "five_class_cnn",

@@ -184,7 +184,7 @@ def test_no_photograph_is_replaced_and_equal_names_are_told_apart(tmp_path):
 def test_log_densities_are_not_multiplied_by_a_center(folder, tmp_path):
     net = ("gaze", "--net-option", "encoder_width=0.25", "--net-option", "taps=(2,)")
     result = invoke("train", *net, "--data", folder, "-o", tmp_path / "run", "--center-bias", "learned", "-q")
-    assert "this net gives log-densities" in str(result.exception)
+    assert "got log-densities of gaze" in str(result.exception)
     assert not (tmp_path / "run").exists()
 
 

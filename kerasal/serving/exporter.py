@@ -75,8 +75,7 @@ def load_for_export(model_or_name: Any, preprocessing: Any, labels: Any) -> Imag
     if model.labels and not any(shape and shape[-1] == len(model.labels) for shape in shapes.values()):
         outputs = ", ".join(f"{key} {(None, *shape)}" for key, shape in shapes.items())
         raise ValueError(
-            f"labels must have a name for each class of {model.name!r}, whose outputs are {outputs}, got "
-            f"{len(model.labels)} labels."
+            f"labels must have a name per class of {model.name!r} ({outputs}), got {len(model.labels)} names."
         )
     return model
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 def fit_image(images: tf.Tensor, size: Any, mode: Literal["crop", "stretch"]) -> tf.Tensor:
-    """Return images of ``size`` = (height, width): the largest centered crop of that aspect ratio, or the whole image."""
+    """Return images of ``size`` = (height, width), from the largest centered crop of that shape or the whole image."""
     return resize(_crop_center(images, size) if mode == "crop" else images, size)
 
 

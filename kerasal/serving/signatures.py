@@ -103,7 +103,7 @@ def _complete_signature(name: str, kind: str, options: Mapping[str, Any]) -> Sig
     known = _list_options(kind)
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"The name of a signature must be letters, digits and underscores, and not begin with a digit, got {name!r}."
+            f"The name of a signature must be letters, digits and underscores, no digit first, got {name!r}."
         )
     unknown = sorted(set(options) - set(known))
     if unknown:

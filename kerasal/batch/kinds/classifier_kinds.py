@@ -44,7 +44,7 @@ class Prediction(ClassifierKind):
         values = rows[0]["output"]
         if values.ndim != 1:
             raise ValueError(
-                f"The output must have shape (classes,) for each image to be drawn, got {values.shape}. Use parquet or npz."
+                f"The output per image must have shape (classes,) for png, got {values.shape}. Use parquet or npz."
             )
         order = np.argsort(-values, kind="stable")[:_TOP]
         text = ", ".join(f"{short(self.model.labels, int(i))} {values[i]:.3g}" for i in order)

@@ -36,13 +36,13 @@ CHANNEL_EXPLANATION = (
 )
 UNIT_EXPLANATION = "An image that gradient ascent has optimized to maximize the activation of this unit."
 CHANNEL_LIMITS = (
-    "It is one of many such images: another random start gives a different one. The channel may also respond to other "
-    "patterns, and the image does not show how later layers use it."
+    "It is one of many possible images: another random start gives a different one. It does not show other patterns "
+    "with the same effect, or how later layers use the activation."
 )
 _PATCH_EXPLANATION = (
-    "The images in which single units of this channel are most active, each cropped to the receptive field of the "
-    "unit; areas outside the image are gray. Below each patch is its reconstruction: the part of the patch to which "
-    "the unit responds, computed by propagating its activation back to the pixels"
+    "The images with the highest activation of this channel at any position, each cropped to the receptive field of "
+    "that position; areas outside the image are gray. Below each patch is its reconstruction: the part of the patch "
+    "that causes the activation, computed by propagating it back to the pixels"
 )
 PATCH_EXPLANATIONS = {
     "deconvnet": f"{_PATCH_EXPLANATION} with the deconvnet method. Gray means zero.",
@@ -70,10 +70,7 @@ GAZE_LIMITS = (
     "It predicts the first fixations of people who view a photo without a task. It does not predict the gaze of an "
     "individual, or of people who search for something."
 )
-RESCALED = (
-    "The image is rescaled so that its lowest value is black and its highest is white; the score is that of the rescaled "
-    "image."
-)
+RESCALED = "Its values are rescaled to range from black to white, and the score is that of the rescaled image."
 
 
 # File names of the atlas itself, and names that Windows reserves for devices.

@@ -184,7 +184,7 @@ def count_results(contents: Contents) -> list[Count]:
     counts = [
         Count("classes", sum(index in contents.class_indices for index in scope.classes), len(scope.classes)),
         Count("channels", sum(channels), len(channels)),
-        Count("channels’ exemplars", sum(searches), len(searches)),
+        Count("exemplar searches", sum(searches), len(searches)),
         Count("images", sum(image.entry is not None for image in contents.images), len(contents.images)),
     ]
     return [count for count in counts if count.planned]

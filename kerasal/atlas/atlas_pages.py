@@ -21,7 +21,7 @@ from kerasal.files import write_text
 from kerasal.models.image_model import ImageModel
 from kerasal.store import read_json
 
-# Folders that hold pages only. A page without links to it is removed: its owner could publish it unknowingly.
+# Folders that contain only pages. Pages without links to them are removed, so that nobody publishes them unknowingly.
 _PAGE_FOLDERS = ("classes", "layers", "units", "images")
 
 
@@ -98,7 +98,7 @@ class Pages:
         return len(written)
 
     def write_if_due(self, left: int, failed: Sequence[tuple[str, str]]) -> None:
-        """Write the pages if the last time is long ago, so that they can be read during the build."""
+        """Write the pages if enough time has passed, so that they can be read during the build."""
         if time.monotonic() > self._next_time:
             self.write(left, failed)
 

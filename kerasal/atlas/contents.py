@@ -87,7 +87,10 @@ class Contents:
         return ", ".join(self.class_name(entry["number"]) for entry in entries)
 
     def images_of_class(self, class_index: int) -> list[tuple["PageImage", float]]:
-        """Return the images with a class among their top classes, and its score, if at least 1 %, highest first."""
+        """Return (image, score) for the images with the class among their top classes, the highest score first.
+
+        Probabilities below 1 % are skipped.
+        """
         scored_images = [
             (image, top["score"])
             for image in self.images

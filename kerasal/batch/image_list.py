@@ -84,7 +84,7 @@ def read_list(path: pathlib.Path, column: str | None = None) -> list[str]:
         )
     if not len(values):
         raise ValueError(f"{path} must have at least one row, got an empty table.")
-    return [os.fsdecode(name) for name in values.cast(pyarrow.large_binary()).to_pylist()]  # names may not be UTF-8
+    return [os.fsdecode(name) for name in values.cast(pyarrow.large_binary()).to_pylist()]  # names need not be UTF-8
 
 
 def need_pyarrow() -> Any:

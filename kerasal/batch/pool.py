@@ -15,7 +15,7 @@ from typing import Any
 from kerasal.batch.batch_job import Job
 from kerasal.batch.shard import Shard, make_shard
 
-_RETRIES = 3  # a shard whose worker dies is computed again so many times
+_RETRIES = 3  # repetitions of a shard whose worker dies
 _OBJECTS = 100 * 2**20  # bytes of Ray's object store, which holds only records; images and maps are in files
 
 

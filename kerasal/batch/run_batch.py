@@ -102,8 +102,8 @@ def run(
             other = names.setdefault(str(picture_path(source.name)), source.name)
             if other != source.name:
                 raise ValueError(
-                    f"Images must have pictures of different names, but {other} and {source.name} have the same. Write "
-                    "parquet or npz, or list the images under other paths."
+                    f"Images must have distinct names for their pictures, but {other} and {source.name} have the same. "
+                    "Use parquet or npz, or list the images under other paths."
                 )
     location = os.path.abspath(model) if _is_path(model) else os.fspath(model)
     method_options = dict(options or {})

@@ -92,7 +92,7 @@ def explain(
 
 
 def _find_prediction(model: ImageModel, spec: MethodSpec, view: RecordingView, options: dict[str, Any]) -> Any:
-    """Return the output (N, …, classes) of which the score is read.
+    """Return the output (N, …, classes) from which the scores are read.
 
     It is the output for the images, for a method on crops the mean over the ten crops or the output of the center crop.
     """

@@ -28,7 +28,7 @@ from kerasal.serving.signatures import Signature
 
 import tensorflow as tf
 
-_MULTIPLE, _NARROW = 16, 16.0  # of kerasal.images.size_of_area
+_MULTIPLE, _NARROW = 16, 16.0  # as in kerasal.images.size_of_area
 _DEFAULT_TOP = 5  # a model with fewer classes returns all of them
 
 
@@ -70,7 +70,9 @@ def make_gaze(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, Req
         ValueError: the model predicts no gaze map, or its preprocessing is not known.
     """
     if model.preprocessing is None:
-        raise ValueError("A gaze signature requires preprocessing, such as 'unit' for pixels in 0..1, got None.")
+        raise ValueError(
+            "preprocessing must be set for a gaze signature, got None. Use for example 'unit' for pixels in 0..1."
+        )
     size, on, target_range = options["size"], options["on"], options["target_range"]
     if on == "inputs":
         raise ValueError("on must be image or bytes for gaze, got inputs. serving_default takes float inputs.")
@@ -107,7 +109,7 @@ _CROPS_SCALE = 256 / 224
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Endpoint:
-    """A traced signature, and a warm-up request of one row (None for signatures that take long)."""
+    """A traced signature, and a warm-up request of one row (None if it would take long)."""
 
     signature: Signature
     function: Any
@@ -125,7 +127,7 @@ def make_endpoint(model: ImageModel, signature: Signature) -> Endpoint:
         function = tf.function(run, input_signature=specs, autograph=False)
         return Endpoint(signature, function.get_concrete_function(), example)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"The signature {signature.name!r} cannot be made: {error}") from error
+        raise ValueError(f"The signature {signature.name!r} cannot be exported: {error}") from error
 
 
 def _make_function(model: ImageModel, signature: Signature) -> tuple[Any, list[tf.TensorSpec], Any]:

@@ -51,7 +51,9 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
         images = tf.debugging.check_numerics(images, "The image")
         raw = images * tf.constant(gray_level)
         score = dataclasses.replace(view, inputs=[raw]).score()
-        with tf.control_dependencies([check_index(indices, view.limits[0][1], name)]):  # the number is known only now
+        with tf.control_dependencies(
+            [check_index(indices, view.limits[0][1], name)]
+        ):  # the model has run: the limit is known
             score = tf.identity(score)
         pictures = render_in_graph(raw, recipe, model.preprocessing)
         return {"image": pictures, "score": score, "dead": tf.logical_not(alive)}

@@ -81,7 +81,7 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_png(contents):
-    # Without channels=4, with which TensorFlow makes images of small palettes nearly transparent.
+    # With channels=4, TensorFlow would decode images with small palettes as nearly transparent.
     image = tf.io.decode_png(contents)
     channels = tf.shape(image)[2]
     color = tf.cond(channels < 3, lambda: tf.repeat(image[..., :1], 3, axis=2), lambda: image[..., :3])
@@ -95,7 +95,13 @@ def _blend_with_white(color, alpha):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RequestInputs:
-    """The input ``specs`` of a signature, ``read``: request tensors -> model inputs, and an ``example`` of one row."""
+    """The inputs of a signature.
+
+    Attributes:
+        specs: the specs of the request tensors.
+        read: the function that converts request tensors to model inputs.
+        example: a request of one row.
+    """
 
     specs: list[tf.TensorSpec]
     read: Callable[[list[tf.Tensor]], list[tf.Tensor]]

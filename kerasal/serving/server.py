@@ -78,7 +78,7 @@ def _rename(temporary: pathlib.Path, folder: pathlib.Path, version: int | None) 
                 raise OSError(error.errno, f"cannot write {target}: {error.strerror}") from error
 
 
-IMAGE = "tensorflow/serving"
+DOCKER_IMAGE = "tensorflow/serving"
 _BINARY = "tensorflow_model_server"
 
 
@@ -113,7 +113,7 @@ def docker_command(folder: pathlib.Path, rest_port: int, grpc_port: int) -> list
         *("docker", "run", "--rm"),
         *("-p", f"127.0.0.1:{rest_port}:8501", "-p", f"127.0.0.1:{grpc_port}:8500"),
         *("-v", f"{folder}:/models/{folder.name}:ro", "-e", f"MODEL_NAME={folder.name}"),
-        IMAGE,
+        DOCKER_IMAGE,
     ]
 
 
@@ -126,10 +126,12 @@ def binary_command(folder: pathlib.Path, rest_port: int, grpc_port: int) -> list
     return [binary, *(f"--{key}={value}" for key, value in flags.items())]
 
 
-def has_image() -> bool:
+def has_docker_image() -> bool:
     """Return whether Docker is running and has the image of the server, so that nothing would be downloaded."""
     try:
-        process = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False, timeout=30)
+        process = subprocess.run(
+            ["docker", "image", "inspect", DOCKER_IMAGE], capture_output=True, check=False, timeout=30
+        )
     except (OSError, subprocess.TimeoutExpired):  # Docker is not installed or does not answer
         return False
     return process.returncode == 0
@@ -148,7 +150,7 @@ def choose_command(folder: pathlib.Path, rest_port: int, grpc_port: int, *, ever
     docker, binary = docker_command(folder, rest_port, grpc_port), binary_command(folder, rest_port, grpc_port)
     if binary is not None and everywhere:
         return binary
-    if has_image():
+    if has_docker_image():
         return docker
     line = " ".join(docker)
     if binary is not None:
@@ -158,5 +160,6 @@ def choose_command(folder: pathlib.Path, rest_port: int, grpc_port: int, *, ever
         )
     raise RuntimeError(
         "TensorFlow Serving is not installed. Install the Debian package tensorflow-model-server and set "
-        f"everywhere=True, since it listens on every network interface; or use Docker, which downloads {IMAGE}: {line}"
+        f"everywhere=True, since it listens on every network interface; or use Docker, which downloads "
+        f"{DOCKER_IMAGE}: {line}"
     )

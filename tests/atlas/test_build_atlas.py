@@ -216,9 +216,9 @@ def test_what_noise_does_not_move_starts_at_a_photograph(tmp_path):
     assert entries["0"]["end"] > entries["0"]["start"] > 0
     assert entries["1"]["dead"] and entries["1"]["picture"] is None and entries["1"]["photograph"] is None
     said = _text(tmp_path / "site" / "units" / "conv" / "0.html")
-    assert f"the ascent began with the photograph {entries['0']['photograph']}" in said
-    assert "0from a photograph" in _text(tmp_path / "site" / "layers" / "conv.html")
-    assert "from noise or from a photograph, so there is no picture" in _text(tmp_path / "site" / "units/conv/1.html")
+    assert f"the ascent started from the photo {entries['0']['photograph']}" in said
+    assert "0from a photo" in _text(tmp_path / "site" / "layers" / "conv.html")
+    assert "zero both for random noise and for photos" in _text(tmp_path / "site" / "units/conv/1.html")
 
 
 def test_a_folder_of_something_else_is_refused(net, tmp_path):
@@ -388,7 +388,7 @@ def test_a_gaze_net_has_a_page_of_where_people_look(photographs, tmp_path):
     page = Page(tmp_path / "site" / "gaze.html")
     assert "over" in {word for one in page.images for word in one.get("class", "").split()}
     assert np.ptp(images.read(tmp_path / "site" / "pictures" / "images" / "a" / "gaze.png")) > 50
-    assert "1 photograph," in " ".join(page.text.split())
+    assert "1 photo with a map" in " ".join(page.text.split())
 
 
 def test_a_kill_in_the_first_moment_leaves_a_folder_that_can_be_used(tmp_path):

@@ -124,7 +124,7 @@ def test_images_that_are_gone_are_not_counted(run, tmp_path, monkeypatch, photos
     found = run()
     assert (found.new, numbers, found.results) == (0, [], 6)
     assert [letter["image"] for letter in found.dead_letters] == BAD[:2]
-    assert "also holds 1 result of images that are not, or no longer, among those given" in found.remarks[0]
+    assert "also holds 1 result of images that are not part of this batch" in found.remarks[0]
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert (manifest["gone"], manifest["images"], manifest["results"]) == (["a/2.png"], 8, 6)
     rows = pd.read_parquet(tmp_path / "out" / "shards")["image"]

@@ -90,7 +90,7 @@ def test_a_gaze_net_of_any_size_looks_in_the_photographs_proportions(tmp_path):
 def test_several_inputs_and_outputs_go_by_name(tmp_path):
     left, right = keras.Input((4, 4, 1), name="left"), keras.Input((3,), name="right")
     joined = keras.layers.Concatenate()([keras.layers.Flatten()(left), right])
-    ends = [keras.layers.Dense(3, activation="softmax", name=name)(joined) for name in ("kind", "colour")]
+    ends = [keras.layers.Dense(3, activation="softmax", name=name)(joined) for name in ("kind", "color")]
     model = keras.Model([left, right], ends)
     texts = ["predict", "kinds=predict:output=kind,top=2", "class_saliency:output=color,target=class"]
     found = _signatures(kerasal.export(model, tmp_path, signatures=texts, name="two"))
@@ -100,10 +100,10 @@ def test_several_inputs_and_outputs_go_by_name(tmp_path):
     outputs = found["serving_default"](**tensors)
     expected = model([tensors["left"], tensors["right"]], training=False)
     np.testing.assert_allclose(outputs["kind"], expected[0], rtol=1e-5)
-    np.testing.assert_allclose(outputs["colour"], expected[1], rtol=1e-5)
+    np.testing.assert_allclose(outputs["color"], expected[1], rtol=1e-5)
     assert found["kinds"](**tensors)["scores"].shape == (2, 2)
     served = found["class_saliency"](**tensors, class_index=tf.constant([2, 0]))
-    maps = attribution.class_saliency(model, inputs, [2, 0], output="colour")
+    maps = attribution.class_saliency(model, inputs, [2, 0], output="color")
     np.testing.assert_array_equal(served["map_left"], maps["left"])
     np.testing.assert_array_equal(served["map_right"], maps["right"])
     with pytest.raises(tf.errors.InvalidArgumentError, match="as many rows as the first input"):

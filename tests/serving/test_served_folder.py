@@ -61,13 +61,13 @@ def test_a_failure_leaves_nothing(tmp_path, make_model, monkeypatch):
         ({"name": ".hidden"}, "model's name"),
         ({"labels": ["a", "b"]}, "labels .* 'sequential'"),
         ({"preprocessing": "cafe"}, "Did you mean caffe"),
-        ({"signatures": ["predict_image"]}, "'predict_image' cannot be made: preprocessing must be known"),
+        ({"signatures": ["predict_image"]}, "'predict_image' cannot be exported: preprocessing must be known"),
         ({"signatures": ["class_saliency:target=6"]}, r"target must be a class index in 0..5, got 6"),
         (
             {"signatures": ["predict_bytes:top=9"], "preprocessing": "unit"},
             "top must be at most 6, the number of classes, got 9",
         ),
-        ({"signatures": ["gradcam:layer=conv9"]}, "'gradcam' cannot be made: Unknown layer 'conv9'"),
+        ({"signatures": ["gradcam:layer=conv9"]}, "'gradcam' cannot be exported: Unknown layer 'conv9'"),
         (
             {"signatures": ["class_saliency:size=9x9"]},
             r"size must be \(8, 8\), the image size of 'sequential', got \(9, 9\)",

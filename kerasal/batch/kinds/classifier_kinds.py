@@ -64,7 +64,7 @@ class Attribution(ClassifierKind):
     def __init__(self, job: Job):
         self.spec = attribution.method_spec(job.method)
         if "progress" in job.options:
-            raise ValueError("options must not have progress, got progress. Use the argument progress of batch.run.")
+            raise ValueError("options must not include progress. Use the argument progress of batch.run.")
         super().__init__(job)
         if job.options.get("return_gap"):
             self.columns = {**self.columns, "gap": "float32"}

@@ -104,7 +104,7 @@ def find_model(path: pathlib.Path, name: str | None = None) -> pathlib.Path:
     remedy = (
         f"It has the models {', '.join(models)}. Choose one by name." if models else "Create one with kerasal.export."
     )
-    raise ValueError(f"{path} must hold an exported model{f' named {name!r}' if name else ''}. {remedy}")
+    raise ValueError(f"{path} must hold one exported model{f' named {name!r}' if name else ''}. {remedy}")
 
 
 def docker_command(folder: pathlib.Path, rest_port: int, grpc_port: int) -> list[str]:
@@ -160,6 +160,6 @@ def choose_command(folder: pathlib.Path, rest_port: int, grpc_port: int, *, ever
         )
     raise RuntimeError(
         "TensorFlow Serving is not installed. Install the Debian package tensorflow-model-server and set "
-        f"everywhere=True, since it listens on every network interface; or use Docker, which downloads "
+        "everywhere=True, since it listens on every network interface; or use Docker, which downloads "
         f"{DOCKER_IMAGE}: {line}"
     )

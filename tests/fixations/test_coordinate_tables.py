@@ -46,19 +46,19 @@ def test_a_first_row_with_equal_coordinates_is_not_changed(tmp_path, separator):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x,y\n3,2\n5,\n", "received '' in line 3"),
-        ("x,y\n3,2\n5,1,7\n", r"expected 2 fields \(x, y\), received 3 in line 3"),
-        ("x,y\n3,2,\n5,1,\n", "received 3 in line 2"),
-        ("x,y,z\n3,2\n", "received 2 in line 2"),
-        ("x,y,x\n3,2,1\n", "the column x once"),
-        ("x;y\n3,5;2\n", "received '3,5' in line 2. Write decimals with a point"),
-        ("x,y\n1_0,2\n", "received '1_0' in line 2"),
-        ("x,y\nnan,2\n", "received 'nan' in line 2"),
-        ("x,y\n1e999,2\n", "received '1e999' in line 2"),
+        ("x,y\n3,2\n5,\n", "got '' in line 3"),
+        ("x,y\n3,2\n5,1,7\n", r"must have 2 fields \(x, y\), got 3 in line 3"),
+        ("x,y\n3,2,\n5,1,\n", "got 3 in line 2"),
+        ("x,y,z\n3,2\n", "got 2 in line 2"),
+        ("x,y,x\n3,2,1\n", "a single column x"),
+        ("x;y\n3,5;2\n", "got '3,5' in line 2. Write decimals with a point"),
+        ("x,y\n1_0,2\n", "got '1_0' in line 2"),
+        ("x,y\nnan,2\n", "got 'nan' in line 2"),
+        ("x,y\n1e999,2\n", "got '1e999' in line 2"),
         ('x,y\n"3,2\n', "cannot be read as a table: unexpected end of data"),
         ("", "it is empty"),
-        ("1,2,3\n4,5,6\n", "expected the columns x and y"),
-        ("image,x,y\na.jpg,1,2\nb.jpg,3,4\n", r"the fixations of one image, received 2: a\.jpg, b\.jpg"),
+        ("1,2,3\n4,5,6\n", "must have the columns x and y"),
+        ("image,x,y\na.jpg,1,2\nb.jpg,3,4\n", r"the fixations of a single image, got 2: a\.jpg, b\.jpg"),
     ],
 )
 def test_what_is_no_table_of_numbers_is_named(tmp_path, text, message):
@@ -76,7 +76,7 @@ def test_a_table_in_utf_16_is_named(tmp_path):
 def test_two_images_of_one_file_name_are_refused(tmp_path, other):
     """All but the last group were dropped."""
     _write(tmp_path / "all.csv", f"image,x,y\na/1.jpg,3,2\n{other},7,7\na/1.jpg,5,1\n")
-    with pytest.raises(ValueError, match="each image must have a file name of its own, got") as caught:
+    with pytest.raises(ValueError, match="image names must be unique") as caught:
         list_fixations(tmp_path / "all.csv")
     assert repr("a/1.jpg") in str(caught.value) and repr(other) in str(caught.value)
 
@@ -120,5 +120,5 @@ def test_a_split_takes_the_rows_of_its_own_folder(tmp_path, kind):
 def test_an_npz_with_two_images_of_one_file_name_is_refused(tmp_path):
     _images(tmp_path, "1.png")
     _npz(tmp_path, ["a/1.png", "b/1.png"])
-    with pytest.raises(ValueError, match=r"a file name of its own, got 'a/1[.]png' and 'b/1[.]png'"):
+    with pytest.raises(ValueError, match=r"without folder and suffix, got 'a/1[.]png' and 'b/1[.]png'"):
         open_gaze(tmp_path)

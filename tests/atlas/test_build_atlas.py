@@ -224,7 +224,7 @@ def test_what_noise_does_not_move_starts_at_a_photograph(tmp_path):
 def test_a_folder_of_something_else_is_refused(net, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "thesis.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"something else than an atlas \(thesis.txt\)"):
+    with pytest.raises(ValueError, match=r"hold an atlas, got other files \(thesis.txt\)"):
         build(net, tmp_path / "site")
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["thesis.txt"]
     with pytest.raises(ValueError, match="is a file"):

@@ -227,7 +227,7 @@ def test_a_folder_of_something_else_is_refused(net, tmp_path):
     with pytest.raises(ValueError, match=r"hold an atlas, got other files \(thesis.txt\)"):
         build(net, tmp_path / "site")
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["thesis.txt"]
-    with pytest.raises(ValueError, match="is a file"):
+    with pytest.raises(ValueError, match="must be a folder, got the file"):
         build(net, tmp_path / "site" / "thesis.txt")
 
 

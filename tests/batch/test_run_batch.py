@@ -185,7 +185,7 @@ def test_a_folder_with_something_else_is_refused(run, tmp_path, photos):
     with pytest.raises(ValueError, match=r"got other files \(a, b, gray.png, …\)"):
         run(out="photos")
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="is a file"):
+    with pytest.raises(ValueError, match="must be a folder, got the file"):
         run(out="file")
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "manifest.json").write_text('{"format": 7}')

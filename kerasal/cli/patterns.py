@@ -47,12 +47,12 @@ def patterns(
     weights = how["weights"]
     other = None if against is None else open_model(against, **how | {"weights": None, "net_option": None})
     from kerasal import images, receptive_field
-    from kerasal.receptive_field.patterns.painter import Painter
+    from kerasal.receptive_field.patterns.pattern_projection import PatternProjector
 
-    painter = Painter(opened.keras_model, layer)
-    chosen = painter.channels(range(min(painter.count, _FIRST)) if chosen is None else chosen).tolist()
-    path, size = painter.path, "{} × {}".format(*painter.field_size)
-    notes = _note(opened, len(chosen), painter.count), _note(other, len(chosen), painter.count) if other else ""
+    projector = PatternProjector(opened.keras_model, layer)
+    chosen = projector.channels(range(min(projector.count, _FIRST)) if chosen is None else chosen).tolist()
+    path, size = projector.path, "{} × {}".format(*projector.field_size)
+    notes = _note(opened, len(chosen), projector.count), _note(other, len(chosen), projector.count) if other else ""
     bgr = opened.preprocessing is not None and opened.preprocessing.bgr
     if opened.preprocessing is None:
         remark("Colors: the model's channels are taken for red, green, blue (--preprocessing caffe for the reverse).")

@@ -29,7 +29,7 @@ class RecordingView(View):
         """Run the model as ``View.run`` does; record the outputs if the inputs are those of the request."""
         run = super().run(inputs, **options)
         if self._is_request(self.inputs if inputs is None else inputs):
-            outputs = {"output": run.given, "ranking": run.ranked}
+            outputs = {"output": run.raw_output, "ranking": run.ranking}
             self.recorded.update(
                 {key: value for key, value in outputs.items() if value is not None and key not in self.recorded}
             )
@@ -38,7 +38,7 @@ class RecordingView(View):
     def pin(self, at: Any = None) -> Any:
         """Fix the top class as ``View.pin`` does; record the output that selected it."""
         if self.structure == ("top",) and not isinstance(at, Run):
-            at = self.recorded["selecting"] = self.run().given if at is None else at
+            at = self.recorded["selecting"] = self.run().raw_output if at is None else at
         return super().pin(at)
 
     def _is_request(self, inputs) -> bool:
@@ -101,10 +101,10 @@ def _find_prediction(model: ImageModel, spec: MethodSpec, view: RecordingView, o
     if "output" in view.recorded:
         return view.recorded["output"]
     if not spec.any_size:
-        return view.run(output=True).given
+        return view.run(output=True).raw_output
     (x,) = view.inputs
     size = options.get("crop") or tuple(getattr(model.keras_model, "inputs", [x])[0].shape[1:3])
-    return view.run([x if None in size else tf.image.resize_with_crop_or_pad(x, *size)], output=True).given
+    return view.run([x if None in size else tf.image.resize_with_crop_or_pad(x, *size)], output=True).raw_output
 
 
 def _check_map(values: tf.Tensor, spec: MethodSpec, options: dict[str, Any]) -> tf.Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from kerasal.hooks.view import Settings, View
 from kerasal.maximization.ascent import Diversity, ascend, ascent_options
 from kerasal.maximization.canvas import canvas_shape
-from kerasal.maximization.maximizer import STRONGER
+from kerasal.maximization.maximizer import RETRY_NOISE_FACTOR
 from kerasal.maximization.parameterization import make_parameterization, start_parameters
 from kerasal.maximization.recipe import Recipe, make_recipe
 from kerasal.maximization.result import CONTRAST
@@ -94,6 +94,8 @@ def _ascend_and_retry(
     images, alive = ascend_from(1.0)
     if not retry:
         return images, alive
-    retry_images, retry_alive = tf.cond(tf.reduce_all(alive), lambda: (images, alive), lambda: ascend_from(STRONGER))
+    retry_images, retry_alive = tf.cond(
+        tf.reduce_all(alive), lambda: (images, alive), lambda: ascend_from(RETRY_NOISE_FACTOR)
+    )
     keep_first = tf.reshape(alive, [-1, *[1] * (images.shape.rank - 1)])
     return tf.where(keep_first, images, retry_images), alive | retry_alive

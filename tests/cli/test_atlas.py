@@ -59,7 +59,7 @@ def test_atlas_of_what_gaze_training_leaves(cli, tmp_path):
 def test_atlas_refuses_in_one_line(cli, model_file, tmp_path):
     for arguments, code, said in (
         (("--budget", "soon"), 2, "10m, 90s or 1h"),
-        (("--classes", "dog"), 1, "have no names"),
+        (("--classes", "dog"), 1, "class names"),
         (("-o", tmp_path), 1, "got other files"),
         (("--images", tmp_path / "none"), 1, "no image file or folder"),
         (("--layers", "lost"), 1, "Unknown layer 'lost'"),

@@ -10,7 +10,7 @@ from kerasal import hooks
 from kerasal.batch.batch_job import Job
 from kerasal.digests import digest_file
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.hooks.trace import traced
+from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings
 from kerasal.labels import find, short
 from kerasal.models.image_model import ImageModel
@@ -99,7 +99,7 @@ class ClassifierKind(Kind):
         """Return the model's output (N, …) for images of the same shape."""
         inputs = [np.concatenate([item.model_inputs for item in prepared])]
         settings = Settings(self.job.output, logits=False)
-        return traced(_predict, self.model.keras_model, inputs, settings=settings)(inputs, [])[0]
+        return cached_trace(_predict, self.model.keras_model, inputs, settings=settings)(inputs, [])[0]
 
     def class_rows(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Return the index, label and score of the class of the job, or of the top class, for each image."""
@@ -130,4 +130,4 @@ def check_options(job: Job, known: Sequence[str]) -> None:
 
 
 def _predict(view):
-    return [view.run(output=True).given]
+    return [view.run(output=True).raw_output]

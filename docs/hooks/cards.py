@@ -58,7 +58,7 @@ def _preprocessing(model):
 def _row(model, what):
     facts = _facts(model)
     weights = facts.get("weights", "")
-    source = "installed" if "_WEIGHTS" in weights else "downloaded by name" if weights else "your file"
+    source = "installed" if "_WEIGHTS" in weights else "downloaded" if weights else "your file"
     count = f"{int(facts['parameters'].replace('_', '')):,}"
     return f"| [`{model.name}`]({model.name}.md) | {what.rstrip('.')} | {facts['task']} | {count} | {source} |"
 
@@ -66,7 +66,7 @@ def _row(model, what):
 def _index(rows):
     table = "\n".join(["| name | description | task | parameters | weights |", "|---|---|---|---|---|", *rows])
     return (
-        "# The zoo\n\nEach card is the docstring of the file that builds the model. `kerasal models` lists the models, and "
+        "# The zoo\n\nEach card is the docstring of the file that builds the model. `kerasal models` lists all, and "
         "`kerasal card NAME` prints a card. Numbers that a card attributes to a paper or source are not ours.\n\n"
         f"{table}\n"
     )

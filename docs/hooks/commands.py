@@ -12,8 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 _HEAD = """# Commands
 
-The output of `kerasal COMMAND --help` for all commands. MODEL is a `.keras` or `.h5` file, a SavedModel folder, the folder of a
-training by `kerasal train`, or a name that `kerasal models` lists. Exit codes: 0 success, 1 failure, 2 wrong usage.
+The output of `kerasal COMMAND --help` for all commands. MODEL is a `.keras` or `.h5` file, a SavedModel folder, the
+folder of a training, or a name that `kerasal models` lists. Exit codes: 0 success, 1 failure, 2 wrong usage.
 `--traceback` after any command shows the origin of an error.
 
 """
@@ -23,8 +23,8 @@ _ATTRIBUTE = """## kerasal attribute {: #attribute }
 kerasal attribute METHOD MODEL IMAGE
 ```
 
-Show which pixels of a photo the score of a model depends on. METHOD is one of [the methods](methods.md). Its options are those of
-the [function with the same name](api/attribution.md), with `-` for `_`. All methods share these options:
+Show which pixels of a photo the score of a model depends on. METHOD is one of [the methods](methods.md). Its options
+are those of the [function with the same name](api/attribution.md), with `-` for `_`. All methods share these options:
 
 """
 

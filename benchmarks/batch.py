@@ -24,7 +24,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([sys.path[0], os.environ.get("PYTHONP
 
 import numpy as np
 
-from kerasal.batch import pool, run
+from kerasal.batch import pool, run_batch
 from kerasal.batch.batch_job import Job
 from kerasal.batch.image_list import list_images
 from kerasal.batch.shard import plan_shards
@@ -38,7 +38,7 @@ class Contender:
         actor = ray.remote(pool.Worker).options(num_cpus=1)
         self.ray, self.output_dir = ray, output_dir
         self.actors = [actor.remote(job, output_dir) for _ in range(count)]
-        ray.get([worker.begin.remote() for worker in self.actors])
+        ray.get([worker.load.remote() for worker in self.actors])
         self.loading = time.perf_counter() - start
 
     def run(self, shards):
@@ -77,7 +77,7 @@ def main():
             labels=(),
             shard_size=options.shard_size,
         )
-        job = run._open(job, 0).job
+        job = run_batch._open(job, 0).job
         sources = list_images(options.photos, folder)[: options.images]
         shards, _ = plan_shards(sources, {}, options.shard_size)
         ray.init(
@@ -93,7 +93,7 @@ def main():
             f"{options.workers} workers": Contender(ray, job, options.workers, folder / "several"),
         }
         for contender in contenders.values():
-            ray.get([actor.make.remote(shards[0]) for actor in contender.actors])
+            ray.get([actor.compute.remote(shards[0]) for actor in contender.actors])
             contender.take_results()
         seconds = {name: [] for name in contenders}
         for number in range(options.rounds):

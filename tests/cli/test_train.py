@@ -124,7 +124,7 @@ def test_ctrl_c(invoke, tmp_path, monkeypatch, stop):
     ("arguments", "error", "message"),
     [
         (("vgg16",), NotADirectoryError, "per class, got the file "),
-        (("gaze",), ValueError, "gaze is no classifier; kerasal gaze train trains it."),
+        (("gaze",), ValueError, "source must be a classifier, got the gaze model gaze."),
         (("five_class_cnn", "--data", "/no/such"), FileNotFoundError, "There is no folder /no/such."),
         (("mnist_cn",), ValueError, "Did you mean mnist_cnn?"),
         (("mnist_cnn", "--data", "/no/such/file"), FileNotFoundError, "There is no MNIST at /no/such/file."),
@@ -132,7 +132,7 @@ def test_ctrl_c(invoke, tmp_path, monkeypatch, stop):
         (
             ("mnist_cnn", "--strategy", "multi-worker"),
             ValueError,
-            "needs TF_CONFIG in the environment of every process",
+            "TF_CONFIG must be set in the environment of every process",
         ),
         (("mnist_cnn", "--epochs", "0"), ValueError, "epochs must be a positive integer, got 0."),
     ],
@@ -201,7 +201,7 @@ def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_pat
         (
             ("five_class_cnn", "--net-option", "classes=4", *SMALL_NET),
             ValueError,
-            "has 4 outputs and the training images",
+            "training images must have 4 classes",
         ),
         (
             ("five_class_cnn", "--flip", "--shift", 0.9, *SMALL_NET),

@@ -99,7 +99,7 @@ app.add_typer(gaze, name="gaze", help=GAZE_HELP, rich_help_panel="Gaze")
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit, with one of ``EXIT_CODES`` and, for an error, one line on the error stream."""
+    """Run the command line and exit with a code of ``EXIT_CODES``; an error prints a line on the error stream."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     traceback = "--traceback" in arguments
     arguments = [argument for argument in arguments if argument != "--traceback"]
@@ -124,7 +124,7 @@ def _print_error(text: str) -> None:
 
 
 def _is_usage_error(error: Exception) -> bool:
-    """Tell whether an error is one of what was typed or passed, and not a failure of the work, such as a full disk."""
+    """Return whether an error is due to what was typed or passed, not a failure such as a full disk."""
     names = {base.__name__ for base in type(error).__mro__}
     if names & _STATES:
         return False
@@ -168,7 +168,7 @@ def _print_warnings_as_remarks() -> Iterator[None]:
 
 
 def _describe_error(error: Exception) -> str:
-    """Return an error's message in one line, with the flags of the arguments that it names."""
+    """Return an error's message on a single line, with the flags of the arguments that it names."""
     from rich.markup import escape
 
     text = " ".join(str(error).split())

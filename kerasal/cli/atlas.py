@@ -9,7 +9,7 @@ from typer import BadParameter, Context, Exit, Option
 from kerasal.cli import completion, options
 from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.model_argument import Load, with_model
-from kerasal.cli.session import remark, say, when_stopped
+from kerasal.cli.session import remark, remark_when_stopped, say
 
 _UNTRAINED = "Its weights are random here: what these pages show is what any such network does before it is trained."
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -76,7 +76,7 @@ def atlas(
     model = load()
     from kerasal.atlas import build
 
-    with when_stopped(f"Stopped. {output / 'index.html'} shows the finished pages; the same command continues."):
+    with remark_when_stopped(f"Stopped. {output / 'index.html'} shows the finished pages; the same command continues."):
         built = build(
             model.keras_model,
             output,

@@ -27,7 +27,7 @@ _OUTPUT = Annotated[
 
 
 class MethodGroup(TyperGroup):
-    """The commands of ``attribute``, one per method; they are listed without TensorFlow."""
+    """The commands of ``attribute``, a command for each method; they are listed without TensorFlow."""
 
     def list_commands(self, ctx) -> list[str]:
         """Return the methods' names, sorted; those of other packages too once they are registered."""
@@ -74,7 +74,7 @@ def _command(row):
         output = output or Path(f"{image.stem}-{row.name}.png")
         options.check_output(output, (*options.PICTURES, ".npy"))
         if class_ and channel:
-            raise typer.BadParameter("Only one of --class and --channel must be set.")
+            raise typer.BadParameter("--class and --channel must not be set together.")
         unit = options.read_channel(channel)
         if "quiet" in settings:
             settings["progress"] = not settings.pop("quiet")

@@ -7,7 +7,7 @@ from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import completion, options
 from kerasal.cli.gaze_options import SHIPPED
-from kerasal.cli.session import remark, say, when_stopped
+from kerasal.cli.session import remark, remark_when_stopped, say
 
 _MOST_LISTED = 10
 
@@ -48,7 +48,7 @@ def batch(
         int, Option("--workers", "-n", help="Number of Ray worker processes; 0 runs in this process.", min=0)
     ] = 0,
     address: Annotated[
-        str | None, Option(help="Address of a Ray cluster, or 'auto'. Default: a temporary one on this machine.")
+        str | None, Option(help="Address of a Ray cluster, or 'auto'. Default: a temporary cluster on this machine.")
     ] = None,
     format: Annotated[
         Literal["parquet", "npz", "png"], Option("--format", "-f", help="Tables of raw maps, arrays, or pictures.")
@@ -85,11 +85,11 @@ def batch(
     """
     model, images, out = _read_arguments(method, arguments, model, output)
     if class_ and channel:
-        raise BadParameter("Only one of --class and --channel must be set.")
+        raise BadParameter("--class and --channel must not be set together.")
     method_options = options.read_options(option, "--option", "samples=20")
     from kerasal.batch import run
 
-    with when_stopped():
+    with remark_when_stopped():
         result = run(
             method,
             model,

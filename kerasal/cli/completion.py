@@ -24,56 +24,56 @@ BATCH_METHODS = ("predict", "gaze", "localize")
 
 def models(ctx: Context, incomplete: str) -> list[str]:
     """Return zoo names, and the model files and folders here; nothing for a longer path, which the shell completes."""
-    return [*_matching(_zoo_names(), incomplete), *_here(incomplete, _MODEL_SUFFIXES)]
+    return [*_filter_by_prefix(_zoo_names(), incomplete), *_here(incomplete, _MODEL_SUFFIXES)]
 
 
 def zoo_models(ctx: Context, incomplete: str) -> list[str]:
     """Return zoo names."""
-    return _matching(_zoo_names(), incomplete)
+    return _filter_by_prefix(_zoo_names(), incomplete)
 
 
 def methods(ctx: Context, incomplete: str) -> list[str]:
     """Return the attribution methods."""
     from kerasal.cli.method_table import method_names
 
-    return _matching(method_names(), incomplete)
+    return _filter_by_prefix(method_names(), incomplete)
 
 
 def batch_methods(ctx: Context, incomplete: str) -> list[str]:
     """Return the methods of ``kerasal batch``."""
-    return [*_matching(BATCH_METHODS, incomplete), *methods(ctx, incomplete)]
+    return [*_filter_by_prefix(BATCH_METHODS, incomplete), *methods(ctx, incomplete)]
 
 
 def signatures(ctx: Context, incomplete: str) -> list[str]:
     """Return the kinds of signatures, behind ``NAME=`` where it is typed."""
     name, equals, kind = incomplete.rpartition("=")
-    return [f"{name}{equals}{text}" for text in [*_matching(SIGNATURES, kind), *methods(ctx, kind)]]
+    return [f"{name}{equals}{text}" for text in [*_filter_by_prefix(SIGNATURES, kind), *methods(ctx, kind)]]
 
 
 def preprocessings(ctx: Context, incomplete: str) -> list[str]:
     """Return the conventions of pixels."""
-    return _matching(("caffe", "tf", "torch", "unit", "none"), incomplete)
+    return _filter_by_prefix(("caffe", "tf", "torch", "unit", "none"), incomplete)
 
 
 def label_sets(ctx: Context, incomplete: str) -> list[str]:
     """Return the sets of class names that ship; files are the shell's."""
-    return _matching(("imagenet", "digits"), incomplete)
+    return _filter_by_prefix(("imagenet", "digits"), incomplete)
 
 
 def layers(ctx: Context, incomplete: str) -> list[str]:
     """Return the paths of the layers of the model on the line."""
-    return _matching(_layers_on_line(), incomplete)
+    return _filter_by_prefix(_layers_on_line(), incomplete)
 
 
 def layer_list(ctx: Context, incomplete: str) -> list[str]:
     """Return lists whose last layer is completed."""
     head, comma, last = incomplete.rpartition(",")
-    return [f"{head}{comma}{layer}" for layer in _matching(_layers_on_line(), last)]
+    return [f"{head}{comma}{layer}" for layer in _filter_by_prefix(_layers_on_line(), last)]
 
 
 def layer_channels(ctx: Context, incomplete: str) -> list[str]:
     """Return the layers with a colon, behind which the channels' numbers stand."""
-    return [f"{layer}:" for layer in _matching(_layers_on_line(), incomplete)]
+    return [f"{layer}:" for layer in _filter_by_prefix(_layers_on_line(), incomplete)]
 
 
 def class_names(ctx: Context, incomplete: str) -> list[str]:
@@ -83,9 +83,9 @@ def class_names(ctx: Context, incomplete: str) -> list[str]:
     words = _words_on_line()
     try:
         if "--labels" in words[:-1]:
-            return _matching(map(_quoted, load(words[words.index("--labels") + 1])), incomplete)
+            return _filter_by_prefix(map(_quote_for_bash, load(words[words.index("--labels") + 1])), incomplete)
         for run in filter(None, map(_read_run, words)):
-            return _matching(map(_quoted, run.get("labels") or ()), incomplete)
+            return _filter_by_prefix(map(_quote_for_bash, run.get("labels") or ()), incomplete)
     except (OSError, ValueError):
         pass
     return []
@@ -152,13 +152,13 @@ def _here(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
         return []
     paths = sorted(path for path in pathlib.Path().iterdir() if path.name.startswith(incomplete or path.name[:1]))
     paths = [path for path in paths if not path.name.startswith(".")]
-    return [_quoted(path.name) for path in paths if path.suffix in suffixes or path.is_dir()]
+    return [_quote_for_bash(path.name) for path in paths if path.suffix in suffixes or path.is_dir()]
 
 
-def _quoted(text: str) -> str:
-    """Return a text as Bash needs it; the other shells quote on their own."""
+def _quote_for_bash(text: str) -> str:
+    """Return a text with quotation marks for Bash where it needs them; the other shells add them."""
     return shlex.quote(text) if os.environ.get("_KERASAL_COMPLETE") == "complete_bash" else text
 
 
-def _matching(texts: Iterable[str], incomplete: str) -> list[str]:
+def _filter_by_prefix(texts: Iterable[str], incomplete: str) -> list[str]:
     return [text for text in texts if text.startswith(incomplete)]

@@ -9,7 +9,7 @@ from typer import Argument, BadParameter, Option
 from kerasal.cli import completion, options
 from kerasal.cli.flags import Formerly
 from kerasal.cli.model_argument import Load, with_model
-from kerasal.cli.session import load_tensorflow, remark, say, warnings_as_remarks, when_stopped, write_csv
+from kerasal.cli.session import load_tensorflow, remark, remark_when_stopped, say, warnings_as_remarks, write_csv
 
 
 @with_model("preprocessing", "weights")
@@ -70,7 +70,7 @@ def exemplars(
     if numbers is None:
         numbers = list(range(min(9, hooks.channel_count(model.keras_model, layer) or 9)))
     kept = "Stopped. The images seen so far are kept; run the same command again to continue."
-    with warnings.catch_warnings(), when_stopped(lambda: kept if journal.exists() else ""):
+    with warnings.catch_warnings(), remark_when_stopped(lambda: kept if journal.exists() else ""):
         warnings.simplefilter("ignore", UserWarning)  # skipped and missing images are reported below
         exemplars_found: Any = receptive_field.top_exemplars(
             model.keras_model,

@@ -5,6 +5,7 @@ An option is written as ``Annotated[kind, Option(...)]``; ``Formerly`` and ``Set
 
 import contextvars
 import copy
+import functools
 import inspect
 import re
 import types
@@ -24,7 +25,7 @@ _PANELS = {
         *("quiet", "fresh", "tensorboard", "shard_size", "retry", "tile", "title"),
     ),
 }
-"""Which options stand in which panel of the help of a command with many; the others stand in the command's own."""
+"""Options in each panel of a long help; the others are in the panel of the command."""
 _MANY = 8
 
 Flags = Mapping[str, tuple[str, str]]
@@ -35,12 +36,12 @@ running_flags: contextvars.ContextVar[Flags | None] = contextvars.ContextVar("ru
 
 
 class Formerly:
-    """An old spelling of an option, which works for one more release, prints a notice and is not in the help.
+    """An old spelling of an option, which works until the next release, prints a notice and is not in the help.
 
     Args:
         flag: the old flag, such as ``"--rate"``; ``"--x/--no-x"`` for a pair.
-        kind: type of the old value, where it differs from the new one.
-        convert: function from the old value to the new one.
+        kind: type of the old value, where it differs from the new type.
+        convert: function from the old value to the new value.
         now: the new spelling in the notice; by default the option's long flag.
     """
 
@@ -113,6 +114,43 @@ class Command:
         return values
 
 
+def with_options(name: str, group: Mapping[str, tuple[Any, Any]] | type, make: Callable[..., Any] = dict) -> Callable:
+    """Return a decorator that replaces a parameter of a command by a group of options.
+
+    Args:
+        name: the parameter; the command is called with ``make(**values of the options)`` for it.
+        group: names with (annotation, default), or a class with such attributes.
+        make: function of the options' values.
+    """
+    if isinstance(group, type):
+        options = {key: (kind, getattr(group, key)) for key, kind in inspect.get_annotations(group).items()}
+    else:
+        options = dict(group)
+    empty = inspect.Parameter.empty
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        kept = {key: (item.annotation, item.default) for key, item in inspect.signature(command).parameters.items()}
+        del kept[name]
+        # Arguments come first: those of the group without a default, then the command's own.
+        parameters = {key: item for key, item in options.items() if item[1] is empty} | kept | options
+
+        @functools.wraps(command)
+        def flat(**values: Any) -> None:
+            made = make(**{key: values.pop(key) for key in options})
+            command(**values, **{name: made})
+
+        flat.__annotations__ = {key: kind for key, (kind, _) in parameters.items()}
+        vars(flat)["__signature__"] = inspect.Signature(
+            [
+                inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+                for key, (kind, default) in parameters.items()
+            ]
+        )
+        return flat
+
+    return decorate
+
+
 def name_flags(text: str, flags: Flags) -> str:
     """Return an error message of the library with the flag behind each Python argument of the running command.
 
@@ -121,10 +159,10 @@ def name_flags(text: str, flags: Flags) -> str:
     for argument, (flag, negative) in flags.items():
         name = re.escape(argument)
         setting = rf"(?<![\w.\-:,]){name}=(?:'[^']*'|\"[^\"]*\"|\([^)]*\)|-?\w+(?:\.\w+)*|\.\.\.|…)?"
-        found = re.search(setting, text)
-        if found:
-            chosen = negative if negative and found[0].endswith("=False") else flag
-            text = f"{text[: found.end()]} ({chosen}){text[found.end() :]}"
+        match = re.search(setting, text)
+        if match:
+            chosen = negative if negative and match[0].endswith("=False") else flag
+            text = f"{text[: match.end()]} ({chosen}){text[match.end() :]}"
         text = re.sub(rf"\A{name}(?= must be )", f"{argument} ({flag})", text)
     return text
 

@@ -30,7 +30,7 @@ def predict(
         Literal["examiners", "pan", "none"] | None,
         Option(
             help="Postprocessing of the maps: clip, enlarge, then blur by 2 px (examiners); blur, then enlarge (pan); "
-            "only enlarge (none). Default: examiners; none for a model of log-densities, such as the shipped one.",
+            "only enlarge (none). Default: examiners; none for a model of log-densities, such as the shipped model.",
             show_default=False,
         ),
     ] = None,

@@ -61,7 +61,7 @@ def open_gaze_model(source: str, *, size: str | None = None, **settings: Any):
 
 
 def split_model_and_images(arguments: list[str]) -> tuple[str, list[Path]]:
-    """Return the model and the images of [MODEL] IMAGE...; without a model it is the one that ships."""
+    """Return the model and the images of [MODEL] IMAGE...; the default is the shipped model."""
     first = Path(arguments[0])
     model_file = first.suffix.lower() in (".keras", ".h5", ".hdf5") or (first / "run.json").is_file()
     zoo_name = not first.suffix and len(first.parts) == 1 and not first.is_file()

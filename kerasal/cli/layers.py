@@ -52,7 +52,7 @@ def filters(
     load: Load,
     layer_argument: options.LayerArgument = None,
     layer: Annotated[
-        str | None, options.LayerOption(help="Name or path of a convolution. Default: the first one.")
+        str | None, options.LayerOption(help="Name or path of a convolution. Default: the model's first convolution.")
     ] = None,
     images: Annotated[
         list[Path] | None,
@@ -61,7 +61,7 @@ def filters(
     output: Annotated[
         Path | None, options.Output(help="The picture to write, of filters with 1 or 3 input channels.")
     ] = None,
-    table: Annotated[Path | None, Option(help="Also write a CSV table with one row per filter.")] = None,
+    table: Annotated[Path | None, Option(help="Also write a CSV table with a row for each filter.")] = None,
     fit: options.Fit = "crop",
     size: options.Size = None,
 ) -> None:
@@ -112,7 +112,7 @@ def field(
         str | None,
         Option(
             metavar="HEIGHTxWIDTH",
-            help="Size to which images are resized, such as 240x320; one number for a square. Default: the model's, "
+            help="Size to which images are resized, such as 240x320; 224 stands for 224x224. Default: the model's, "
             "or 224 for a model that takes any size.",
             show_default=False,
         ),

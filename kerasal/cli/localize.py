@@ -8,7 +8,7 @@ from typer import Argument, BadParameter, Exit, Option
 from kerasal.cli import completion, options
 from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.model_argument import Load, with_model
-from kerasal.cli.session import remark, results, say, warnings_as_remarks, when_stopped
+from kerasal.cli.session import remark, remark_when_stopped, results, say, warnings_as_remarks
 
 
 class _Segmentation:
@@ -131,7 +131,7 @@ def localize_score(
     model = load()
     from kerasal import localization
 
-    with when_stopped():
+    with remark_when_stopped():
         report = localization.evaluate_folder(
             model.keras_model,
             folder,

@@ -27,7 +27,7 @@ class _Ascent:
     diversity_layer: Annotated[
         str | None,
         Option(
-            help="Layer at which copies are compared. Default: the last one with a map.",
+            help="Layer at which copies are compared. Default: the last layer with a map.",
             autocompletion=completion.layers,
         ),
     ] = None
@@ -57,7 +57,7 @@ def maximize(
         str | None,
         Option(
             metavar="LAYER:NUMBERS",
-            help="Layer and channels in one, such as conv1:0-63; a layer alone means all.",
+            help="A layer and its channels, such as conv1:0-63; a layer alone means all.",
             show_default=False,
             autocompletion=completion.layer_channels,
         ),
@@ -144,7 +144,7 @@ def _channel_objectives(model, layer: str, numbers: list[int] | None) -> tuple[l
 
 
 def read_start(text: str | None, model, size: tuple[int, int] | None = None) -> Any:
-    """Return the ``init`` of ``maximize``: one of its names, or the mean of photos as a model input."""
+    """Return the ``init`` of ``maximize``: a name such as ``"zero"``, or the mean of photos as a model input."""
     if text is None or text in _STARTS:
         return text
     if not Path(text).exists():

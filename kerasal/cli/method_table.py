@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 
 class MethodRow(NamedTuple):
-    """A method: its name, one line about it, its source, its options, and a help text for each documented option."""
+    """A method: its name, summary and reference, its options, and a help text for each documented option."""
 
     name: str
     summary: str
@@ -45,7 +45,7 @@ def read_method(name: str) -> MethodRow | None:
 
 
 def argument_help(text: str) -> dict[str, str]:
-    """Return the entries below ``Args:`` of a docstring, each as one line."""
+    """Return the entries below ``Args:`` of a docstring, each on a single line."""
     block = re.search(r"^Args:\n((?:[ ]+.*\n|\n)+)", f"{text}\n", re.MULTILINE)
     entries: dict[str, str] = {}
     for entry in re.split(r"\n(?=    \w+: )", f"\n{block[1]}" if block else ""):
@@ -60,11 +60,11 @@ def _functions() -> list[tuple[ast.Module, ast.FunctionDef]]:
     """Return each method's function, and the file that it stands in."""
     spec = importlib.util.find_spec("kerasal")
     root = pathlib.Path(str(spec and spec.origin)).parent / "attribution" / "methods"
-    found = []
+    functions = []
     for path in sorted(root.glob("*.py")):
         file = ast.parse(path.read_text(encoding="utf-8"))
-        found += [(file, node) for node in file.body if isinstance(node, ast.FunctionDef) and _decorator(node)]
-    return found
+        functions += [(file, node) for node in file.body if isinstance(node, ast.FunctionDef) and _decorator(node)]
+    return functions
 
 
 def _decorator(function: ast.FunctionDef) -> ast.Call | None:

@@ -2,8 +2,6 @@
 
 import contextlib
 import functools
-import inspect
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +9,7 @@ from typer import Argument, BadParameter, Option
 
 from kerasal.cli import completion
 from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.flags import with_options as with_options
 from kerasal.cli.outputs import check_output as check_output
 from kerasal.cli.outputs import refuse_inputs as refuse_inputs
 from kerasal.names import read_key_values
@@ -72,8 +71,8 @@ Size = Annotated[
     str | None,
     Option(
         metavar="HEIGHTxWIDTH",
-        help="Size to which images are resized, for a model that takes any size, such as 240x320; one number for a "
-        "square.",
+        help="Size to which images are resized, for a model that takes any size, such as 240x320; 224 stands "
+        "for 224x224.",
         show_default=False,
     ),
 ]
@@ -81,7 +80,7 @@ Strategy = Annotated[
     Literal["mirrored", "multi-worker"] | None,
     Option(
         help="Split every batch between the GPUs of this machine (mirrored) or between the machines of TF_CONFIG "
-        "(multi-worker): each machine runs the same command with its own TF_CONFIG, and all share the output folder.",
+        "(multi-worker), which run the same command and share the output folder.",
         show_default=False,
     ),
 ]
@@ -90,7 +89,6 @@ Class = Annotated[
     str | None, ClassOption(help="Explain this class, a name or number. Default: the class with the highest score.")
 ]
 LayerOption = functools.partial(Option, "--layer", "-l", show_default=False, autocompletion=completion.layers)
-Layer = Annotated[str | None, LayerOption(help="Name or path of a layer.")]
 LayerArgument = Annotated[
     str | None,
     Argument(metavar="LAYER", help="The same as --layer.", show_default=False, autocompletion=completion.layers),
@@ -128,43 +126,6 @@ _OPENING = {
 def model_options(*names: str) -> dict[str, tuple[Any, Any]]:
     """Return these options of ``open_model``, with --model-option and --unsafe, which every command has."""
     return {name: option for name, option in _OPENING.items() if name in (*names, "model_option", "unsafe")}
-
-
-def with_options(name: str, group: Mapping[str, tuple[Any, Any]] | type, make: Callable[..., Any] = dict) -> Callable:
-    """Return a decorator that replaces the parameter ``name`` of a command by a group of options.
-
-    Args:
-        name: the parameter; the command is called with ``make(**values of the options)`` for it.
-        group: names with (annotation, default), or a class with such attributes. The options follow the command's own.
-        make: function of the options' values.
-    """
-    if isinstance(group, type):
-        options = {key: (kind, getattr(group, key)) for key, kind in inspect.get_annotations(group).items()}
-    else:
-        options = dict(group)
-    empty = inspect.Parameter.empty
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        kept = {key: (item.annotation, item.default) for key, item in inspect.signature(command).parameters.items()}
-        del kept[name]
-        # Arguments come first: those of the group without a default, then the command's own.
-        parameters = {key: item for key, item in options.items() if item[1] is empty} | kept | options
-
-        @functools.wraps(command)
-        def flat(**values: Any) -> None:
-            made = make(**{key: values.pop(key) for key in options})
-            command(**values, **{name: made})
-
-        flat.__annotations__ = {key: kind for key, (kind, _) in parameters.items()}
-        vars(flat)["__signature__"] = inspect.Signature(
-            [
-                inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-                for key, (kind, default) in parameters.items()
-            ]
-        )
-        return flat
-
-    return decorate
 
 
 def read_numbers(text: str) -> list[int]:
@@ -206,7 +167,9 @@ def read_size(text: str | None, flag: str = "--size") -> tuple[int, int] | None:
     height, cross, width = text.lower().partition("x")
     width = width if cross else height
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise BadParameter(f"{flag} must be HEIGHTxWIDTH, such as 240x320, or one number for a square, got {text!r}.")
+        raise BadParameter(
+            f"{flag} must be HEIGHTxWIDTH, such as 240x320, or a single number for a square, got {text!r}."
+        )
     return int(height), int(width)
 
 

@@ -1,4 +1,4 @@
-"""``kerasal patterns``: the input pattern of each channel of a layer, from one of its units clamped to 1."""
+"""``kerasal patterns``: the input pattern of each channel of a layer, from a unit of it clamped to 1."""
 
 from pathlib import Path
 from typing import Annotated

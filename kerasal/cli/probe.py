@@ -9,13 +9,15 @@ from typer import Argument, Option
 from kerasal.cli import completion, options
 from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.model_argument import Load, with_model
-from kerasal.cli.session import load_tensorflow, results, say, warnings_as_remarks, when_stopped, write_csv
+from kerasal.cli.session import load_tensorflow, remark_when_stopped, results, say, warnings_as_remarks, write_csv
 
 
 @with_model("preprocessing", "weights")
 def probe(
     load: Load,
-    folder: Annotated[Path, Argument(help="Folder that contains one folder of images per class.", show_default=False)],
+    folder: Annotated[
+        Path, Argument(help="Folder that contains a folder of images for each class.", show_default=False)
+    ],
     layers: Annotated[
         str,
         Option(
@@ -109,7 +111,7 @@ def _probe(model, layers: list[str], files, labels, settings: dict, random: bool
         if settings["cache"]
         else "Stopped. Nothing is kept; --cache FOLDER would keep the features."
     )
-    with warnings_as_remarks(), when_stopped(kept):
+    with warnings_as_remarks(), remark_when_stopped(kept):
         table = routines.layer_probe(model, layers, files, labels, **settings)
     if not random:
         return {"": table}
@@ -120,7 +122,7 @@ def _probe(model, layers: list[str], files, labels, settings: dict, random: bool
 
 
 def _print_accuracies(tables: dict) -> None:
-    """Print one row per layer, and one column per classifier and number of training images."""
+    """Print a row for each layer, with a column for each classifier and number of training images."""
     from rich.table import Column, Table
 
     first = next(iter(tables.values()))

@@ -7,7 +7,7 @@ from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import options
 from kerasal.cli.flags import Formerly, Sets
-from kerasal.cli.session import when_stopped
+from kerasal.cli.session import remark_when_stopped
 
 _MOST_LISTED = 20
 
@@ -19,7 +19,7 @@ def _swap(text: str) -> str:
 
 
 def score(
-    maps: Annotated[Path, Argument(help="Folder of saliency maps: PNG, JPEG or NPY, one per image.")],
+    maps: Annotated[Path, Argument(help="Folder of saliency maps: PNG, JPEG or NPY, one for each image.")],
     fixations: Annotated[
         Path,
         Argument(
@@ -30,7 +30,7 @@ def score(
     output: options.ScoreTable = Path("scores.csv"),
     definition: Annotated[
         Literal["mit", "tuebingen", "salicon", "coursework"],
-        Option(help="Benchmark whose definitions are used. Never mix two in one table."),
+        Option(help="Benchmark whose definitions are used. Scores of different benchmarks cannot be compared."),
     ] = "mit",
     metric: Annotated[list[str] | None, Option("--metric", "-m", help="Compute only this metric; repeatable.")] = None,
     densities: Annotated[Path | None, Option(help="Folder of density maps for cc, similarity, kld and emd.")] = None,
@@ -76,7 +76,7 @@ def score(
         raise BadParameter("--legacy must be set with --definition coursework only.")
     from kerasal import metrics
 
-    with when_stopped():
+    with remark_when_stopped():
         report = metrics.evaluate_folder(
             maps,
             fixations,

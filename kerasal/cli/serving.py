@@ -37,13 +37,13 @@ def export(
         Option(
             "--format",
             "-f",
-            help="saved_model, or onnx: one file per signature, for scores, occlusion and scorecam, since ONNX has no "
+            help="saved_model, or onnx: a file for each signature (scores, occlusion and scorecam), since ONNX has no "
             "gradients.",
         ),
     ] = "saved_model",
     model_version: Annotated[
         int | None,
-        Option(help="Version of the exported model. Default: the last one plus 1.", min=1),
+        Option(help="Version of the exported model. Default: the last version plus 1.", min=1),
         Formerly("--version"),
         Sets("version"),
     ] = None,

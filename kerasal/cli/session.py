@@ -45,7 +45,7 @@ def remark(text: str) -> None:
 
 
 @contextlib.contextmanager
-def when_stopped(text: str | Callable[[], str] = KEPT) -> Iterator[None]:
+def remark_when_stopped(text: str | Callable[[], str] = KEPT) -> Iterator[None]:
     """Print a remark when Ctrl-C stops the block; an empty text prints nothing."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""``kerasal train``: training of a classifier on MNIST or on folders of photos, one folder per class."""
+"""``kerasal train``: training of a classifier on MNIST or on folders of photos, a folder for each class."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ def train(
     data: Annotated[
         Path | None,
         Option(
-            help="A folder with one folder of images per class (or parts train and val with these), or MNIST: "
+            help="A folder with a folder of images for each class (or parts train and val with these), or MNIST: "
             "mnist.npz, or a folder with it or with the four IDX files. Default, for mnist_cnn: download (11 MB)."
         ),
     ] = None,
@@ -42,7 +42,7 @@ def train(
     class_: Annotated[
         list[str] | None,
         options.ClassOption(
-            help="Train on these class folders only, in this order: goldfish,lemon; or repeated, one name each."
+            help="Train on these class folders only, in this order: goldfish,lemon; or repeated, a name each time."
         ),
         Formerly("--classes"),
         Sets("classes"),
@@ -156,7 +156,7 @@ def _read_classes(texts: list[str] | None) -> list[str] | None:
 
 
 def _check_outputs(setup, output: Path, evolution: Path | None) -> None:
-    """Raise an error for a run that would replace one of its images or the model from which it starts."""
+    """Raise an error for a run that would replace an image that it reads or the model from which it starts."""
     from kerasal.training import results
 
     written = [output / name for name in results.files(setup.model.name)]

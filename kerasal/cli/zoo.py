@@ -1,4 +1,4 @@
-"""``kerasal models`` and ``kerasal card``: the models of the zoo, and the documentation of one."""
+"""``kerasal models`` and ``kerasal card``: the models of the zoo, and the card of a model."""
 
 from typing import Annotated
 

@@ -4,9 +4,10 @@ import io
 
 import numpy as np
 import pytest
+import typer
 
 from kerasal import images
-from kerasal.cli import run
+from kerasal.cli import options, run
 
 import keras
 
@@ -259,6 +260,105 @@ def test_an_unwritable_place(cli, photo, model_file, tmp_path):
     code, _, err = cli("demo", "-o", "file/demo")
     assert code == 1
     assert "cannot write" in err
+
+
+EXITS = [
+    (ValueError("steps must be a positive integer, got 0."), 2),
+    (TypeError("steps must be an integer, got 'a'."), 2),
+    (FileNotFoundError("There is no file a.keras."), 2),
+    (NotADirectoryError("a is a file."), 2),
+    (NotADirectoryError(20, "cannot write a/b: Not a directory"), 1),
+    (PermissionError(13, "cannot write a: Permission denied"), 1),
+    (OSError(28, "cannot write a: No space left on device"), 1),
+    (RuntimeError("None of the images could be read."), 1),
+    (MemoryError(), 1),
+    (KeyError("conv"), 1),
+    (KeyboardInterrupt(), 130),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), EXITS, ids=lambda value: type(value).__name__)
+def test_exit_codes(cli, monkeypatch, error, code):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("kerasal.cli.layers.load_tensorflow", fail)
+    found, out, err = cli("field", "mnist_cnn")
+    assert (found, out) == (code, "")
+    if code != 130:
+        (line,) = err.splitlines()
+        assert (line.startswith("Error: ") and str(error).strip("'") in line) or isinstance(error, OSError)
+
+
+def test_another_run_in_the_folder_is_no_wrong_usage(cli, monkeypatch):
+    from kerasal.locks import FolderInUse
+
+    def fail():
+        raise FolderInUse("Another run is writing there.")
+
+    monkeypatch.setattr("kerasal.cli.layers.load_tensorflow", fail)
+    assert cli("field", "mnist_cnn")[0] == 1
+
+
+def test_exit_codes_are_documented(cli):
+    assert "130 stopped with Ctrl-C" in " ".join(cli("--help")[1].split())
+
+
+def test_a_layer_is_an_option_or_an_argument(cli, model_file, photo):
+    for command in (("field",), ("filters",), ("patterns", "--channels", "0", "-o", "a.png")):
+        name, *more = command
+        code, out, err = cli(name, model_file, "conv1", *more)
+        assert code == 0, err
+        assert cli(name, model_file, "-l", "conv1", *more)[1] == out
+        assert cli(name, model_file, "conv1", "--layer", "conv2", *more)[0] == 2
+    images_and_more = (photo, "-p", "unit", "--channels", "0", "-o", "b.png")
+    code, out, err = cli("exemplars", model_file, "--layer", "conv1", *images_and_more)
+    assert code == 0, err
+    assert cli("exemplars", model_file, "conv1", *images_and_more)[1] == out
+    assert cli("exemplars", model_file, photo)[0] == 2
+    assert cli("patterns", model_file)[0] == 2 and cli("feature-maps", model_file, photo)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("gaze", "photos", "out"), ("gaze", "gaze", "photos", "out")),
+        (("gaze", "salnet", "photos", "out"), ("gaze", "salnet", "photos", "out")),
+        (("gaze", "gaze", "photos", "out"), ("gaze", "gaze", "photos", "out")),
+        (("gaze", "photos", "out", "--model", "salnet"), ("gaze", "salnet", "photos", "out")),
+        (("gaze", "photos", "-o", "out"), ("gaze", "gaze", "photos", "out")),
+        (("gradcam", "net.keras", "photos", "out"), ("gradcam", "net.keras", "photos", "out")),
+        (("gradcam", "photos", "out", "--model", "net.keras"), ("gradcam", "net.keras", "photos", "out")),
+        (("gradcam", "net.keras", "photos", "-o", "out"), ("gradcam", "net.keras", "photos", "out")),
+        (("gradcam", "photos", "out"), None),
+        (("gaze", "photos"), None),
+        (("gaze", "a", "b", "photos", "out"), None),
+        (("gaze", "a", "photos", "out", "--model", "b"), None),
+    ],
+)
+def test_the_places_of_a_batch(cli, monkeypatch, arguments, expected):
+    seen = []
+
+    def run_batch(method, model, images, out, **settings):
+        seen.append((method, model, str(images), str(out)))
+        exit(77)
+
+    monkeypatch.setattr("kerasal.batch.run", run_batch)
+    assert cli("batch", *arguments)[0] == (2 if expected is None else 77)
+    assert seen == ([] if expected is None else [expected])
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("240x320", (240, 320)), ("224", (224, 224)), ("8X9", (8, 9)), (None, None)]
+)
+def test_sizes(text, size):
+    assert options.read_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["x", "0", "4x", "-3", "2x0", "1.5", "a x b", "1x2x3"])
+def test_bad_sizes(text):
+    with pytest.raises(typer.BadParameter, match="must be HEIGHTxWIDTH"):
+        options.read_size(text)
 
 
 def test_traceback_on_request(monkeypatch, tmp_path):

@@ -141,7 +141,9 @@ def test_no_shell_waits_for_tensorflow(line, shell, model_file, tmp_path):
     call = [sys.executable, "-c", code]
     done = subprocess.run(call, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    expected = {"attribute": "gradcam", "patterns": "flatten", "export": "predict_image"}.get(line.split(" ")[1], "card")
+    expected = {"attribute": "gradcam", "patterns": "flatten", "export": "predict_image"}.get(
+        line.split(" ")[1], "card"
+    )
     assert expected in done.stdout
     assert float(done.stderr.split()[-1]) < 2  # .4 s on an idle machine; TensorFlow alone takes longer
 

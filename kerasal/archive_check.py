@@ -1,9 +1,9 @@
-"""What a weights file claims to hold, read before any of it: a few kilobytes can ask for gigabytes of memory.
+"""Check model and weights files for damage and implausible sizes before anything is loaded from them.
 
-An HDF5 file may declare an array of any shape and store none of it, a compressed archive may unfold to a thousand times
-its size, and a link or an external array may lead to another file of the machine. (Keras 3.15 refuses the same from
-4 GiB on; below that, and in archives, nothing does.) What is refused is a ``DamagedFile``, and an ``ImplausibleFile``
-where it claims too much.
+A few kilobytes can ask for gigabytes of memory: an HDF5 file may declare an array of any shape and store none of it,
+and a compressed archive may expand to a thousand times its size. A link or an external array may lead to another file
+on the machine. (Keras 3.15 checks arrays above 4 GiB only, and does not check archives.) Such files raise
+``DamagedFile``, or its subclass ``ImplausibleFile`` where the declared size is too large.
 """
 
 import io
@@ -20,10 +20,10 @@ import numpy as np
 
 _ALWAYS = 64 * 2**20
 _EXPANSION = 100
-"""A file may claim this many times its own bytes, and ``_ALWAYS`` in any case. Weights hardly compress at all."""
+"""Allowed ratio of declared size to file size; ``_ALWAYS`` bytes are allowed in any case. Weights hardly compress."""
 
 VARIABLE = "KERASAL_MAX_EXPANSION"
-"""The environment variable with another factor than ``_EXPANSION``, for files that one trusts."""
+"""Environment variable that replaces the factor ``_EXPANSION``, for trusted files."""
 
 _WEIGHTS = "model.weights.h5"
 _HEAP = b"GCOL\x01\x00\x00\x00"
@@ -32,15 +32,15 @@ _HEAP_OBJECT = struct.Struct("<HHIQ")  # number, references, reserved, size: HDF
 
 
 class DamagedFile(ValueError):
-    """A file is cut off or damaged, leads to other files, or claims far more than it stores."""
+    """A file is truncated or damaged, refers to other files, or declares far more data than it stores."""
 
 
 class ImplausibleFile(DamagedFile):
-    """A file that claims to hold more than it can, or far more than its own size."""
+    """A file that declares more data than it can hold, or far more than its own size."""
 
 
 def check_claims(path: pathlib.Path) -> None:
-    """Refuse a ``.keras`` or HDF5 file that is damaged, claims far more than it stores, or leads to other files."""
+    """Raise ``DamagedFile`` for a ``.keras`` or HDF5 file that is damaged, too large or refers to other files."""
     import h5py
 
     check_whole(path)
@@ -58,7 +58,7 @@ def check_claims(path: pathlib.Path) -> None:
             check_expansion(path, claimed, stored, f", as {name} of shape {shape}")
     except DamagedFile:
         raise
-    except Exception as error:  # zipfile, zlib and HDF5 raise anything, KeyError and RuntimeError too
+    except Exception as error:  # zipfile, zlib and HDF5 raise many types, KeyError and RuntimeError among them
         reason = first_line(error)
         if "truncated" in reason:
             reason = f"it is truncated after {stored} bytes"
@@ -66,7 +66,7 @@ def check_claims(path: pathlib.Path) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, or the name of its class where it says nothing."""
+    """Return the first line of an error message, or the name of the error class if the message is empty."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -74,82 +74,86 @@ def first_line(error: Exception) -> str:
 
 
 def check_whole(path: pathlib.Path) -> None:
-    """Refuse an archive that begins as one and has no end, cut off as by a download or a copy that stopped."""
+    """Raise ``DamagedFile`` for a zip archive without an end, as an interrupted download or copy leaves it."""
     with path.open("rb") as file:
         start = file.read(4)
     if start == b"PK\x03\x04" and not zipfile.is_zipfile(path):
         raise DamagedFile(
-            f"{path} is truncated: it begins as a {path.suffix} archive, but its end is missing after "
+            f"{path} must be a complete {path.suffix} archive, got one that is truncated after "
             f"{path.stat().st_size} bytes. Copy, download or save it again."
         )
 
 
 def arrays(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...], np.dtype]]:
-    """Yield the name, shape and type of every array in an HDF5 or ``.keras`` file, without reading one.
+    """Yield the name, shape and dtype of every array in an HDF5 or ``.keras`` file, without reading the values.
 
-    Refuses a link, and an array whose values are elsewhere; an OSError is no HDF5 file.
+    Raises:
+        DamagedFile: the file contains a link, or an array whose values are in another file.
+        OSError: not an HDF5 file.
     """
     import h5py
 
     if not zipfile.is_zipfile(path):
         with h5py.File(path, "r") as file:
-            yield from _within(path, file)
+            yield from _walk_group(path, file)
         return
     with zipfile.ZipFile(path) as archive:
         if _WEIGHTS in archive.namelist():
-            raw = cast(io.RawIOBase, archive.open(_WEIGHTS))  # for a buffered reader it is one
+            raw = cast(io.RawIOBase, archive.open(_WEIGHTS))  # a type checker does not know that it can be buffered
             with raw, h5py.File(io.BufferedReader(raw), "r") as file:
-                yield from _within(path, file)
+                yield from _walk_group(path, file)
 
 
 def npz_arrays(path: pathlib.Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array in an ``.npz`` archive, from their heads alone; ValueError for another file."""
+    """Return the shape of every array in an ``.npz`` archive, read from the headers; ValueError for another file."""
     with zipfile.ZipFile(path) as archive:
-        found = {}
+        shapes = {}
         for name in archive.namelist():
             with archive.open(name) as member:
-                found[name.removesuffix(".npy")] = read_head(member)[0]
-        return found
+                shapes[name.removesuffix(".npy")] = read_header(member)[0]
+        return shapes
 
 
-def read_head(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Read the head of an ``.npy`` file; return the shape and the type of its array."""
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Read the header of an ``.npy`` file; return the shape and the dtype of its array."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
     return shape, dtype
 
 
-def _within(path: pathlib.Path, group) -> Iterator[tuple[str, tuple[int, ...], np.dtype]]:
+def _walk_group(path: pathlib.Path, group) -> Iterator[tuple[str, tuple[int, ...], np.dtype]]:
     import h5py
 
     for key in group:
         if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            raise DamagedFile(f"{path} leads to another place ({group.name}/{key} is a link), which is not followed.")
+            raise DamagedFile(f"{path} must not contain links, got the link {group.name}/{key}. Save the model again.")
         entry = group[key]
         if isinstance(entry, h5py.Group):
-            yield from _within(path, entry)
+            yield from _walk_group(path, entry)
         elif isinstance(entry, h5py.Dataset):
             if entry.external or entry.is_virtual:
-                raise DamagedFile(f"{path} keeps the values of {entry.name} in other files, which are not read.")
+                raise DamagedFile(
+                    f"{path} must contain its values, got the array {entry.name} whose values are in other files."
+                )
             yield str(entry.name), entry.shape or (), entry.dtype
 
 
 def check_expansion(path: str | os.PathLike, claimed: int, stored: int, what: str = "", always: int = _ALWAYS) -> None:
-    """Refuse contents of ``claimed`` bytes in a file of ``stored``, if they are out of proportion."""
+    """Raise ``ImplausibleFile`` if a file of ``stored`` bytes declares ``claimed`` bytes and the ratio is too large."""
     if claimed > largest_claim(stored, always):
         raise ImplausibleFile(
             f"{path} claims to hold {claimed / 2**20:,.0f} MiB{what}, in a file of {stored:,} bytes. It is damaged, or "
-            "made to fill the memory; nothing of it was read. If you trust it, save it without compression, or set the "
+            "made to fill the memory; it was not loaded. If you trust it, save it without compression, or set the "
             f"environment variable {VARIABLE} above {claimed // max(stored, 1):,}."
         )
 
 
 def largest_claim(stored: int, always: int = _ALWAYS) -> int:
-    """Return how many bytes a file of ``stored`` bytes may unfold to.
+    """Return the number of bytes to which a file of ``stored`` bytes may expand.
 
     Raises:
-        ValueError: the environment variable is no positive number.
+        ValueError: the environment variable is not a positive number.
     """
     text = os.environ.get(VARIABLE, str(_EXPANSION))
     try:
@@ -162,13 +166,13 @@ def largest_claim(stored: int, always: int = _ALWAYS) -> int:
 
 
 def _check_heaps(path: pathlib.Path) -> None:
-    """Refuse a file with a heap that cannot be walked to its end: an object larger than it, or free space of no size.
+    """Raise ValueError for a file with a damaged HDF5 heap: an object larger than the heap, or free space of 0 bytes.
 
-    In these heaps HDF5 keeps texts of any length. Its library (1.14) steps through them by the sizes of their objects,
-    and never comes back from one whose free rest says that it is 0 bytes long, as where zeros overwrote a part.
+    HDF5 stores strings of variable length in these heaps. The library (1.14) loops forever over a heap whose free space
+    has a size of 0, as after a part of the file was overwritten with zeros.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        _walk_heaps(content)  # also of members of an archive that are stored as they are
+        _walk_heaps(content)  # includes uncompressed members of an archive
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
@@ -183,7 +187,7 @@ def _walk_heaps(content: bytes | mmap.mmap) -> None:
         place, end = start + _HEAP_HEAD, min(start + size, len(content))
         while place + _HEAP_OBJECT.size <= end:
             number, _, _, length = _HEAP_OBJECT.unpack(content[place : place + _HEAP_OBJECT.size])
-            step = length if number == 0 else _HEAP_OBJECT.size + (length + 7) // 8 * 8  # free space counts its head
+            step = length if number == 0 else _HEAP_OBJECT.size + (length + 7) // 8 * 8  # free space counts its header
             if step < _HEAP_OBJECT.size or place + step > end:
                 raise ValueError(f"an HDF5 heap is damaged at byte {place}")
             place += step

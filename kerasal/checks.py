@@ -1,7 +1,7 @@
-"""Checks of what a user passes that many parts of the package share; NumPy's numbers are welcome, booleans are none.
+"""Checks of arguments that the whole package shares. NumPy numbers are accepted; booleans do not count as numbers.
 
-Each returns the value, or raises a ValueError that says what the argument ``name`` must be, what ``none`` may stand in
-its place, what was passed, and as a last sentence the ``remedy``.
+Each function returns the value, or raises a ValueError of the form "``name`` must be …, or ``none``, got ….
+``remedy``".
 """
 
 import math
@@ -13,20 +13,22 @@ import numpy as np
 
 
 def is_int(value: Any) -> bool:
-    """Tell whether a value is an integer, Python's or NumPy's, and no boolean."""
+    """Return whether a value is a Python or NumPy integer and not a boolean."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def check_int(
     name: str, value: Any, minimum: int = 1, maximum: int | None = None, *, none: str = "", remedy: str = ""
 ) -> int:
-    """Return an integer from ``minimum`` to ``maximum``, where there is one."""
+    """Return an integer of at least ``minimum`` and, if given, at most ``maximum``."""
     if is_int(value) and minimum <= value and (maximum is None or value <= maximum):
         return int(value)
     if maximum is not None:
         wanted = f"an integer in {minimum}..{maximum}"
     else:
-        wanted = {0: "0 or a positive integer", 1: "a positive integer"}.get(minimum, f"an integer from {minimum} on")
+        wanted = {0: "0 or a positive integer", 1: "a positive integer"}.get(
+            minimum, f"an integer of at least {minimum}"
+        )
     raise _make_error(name, wanted, value, none, remedy)
 
 
@@ -41,12 +43,12 @@ def check_number(
     none: str = "",
     remedy: str = "",
 ) -> float:
-    """Return a finite number within the bounds that are given: ``minimum`` and ``maximum`` count as within."""
+    """Return a finite number; ``minimum`` and ``maximum`` are inclusive, ``above`` and ``below`` exclusive bounds."""
     bounds = {"of at least": minimum, "above": above, "at most": maximum, "below": below}
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
-        number = cast(float, value)  # NumPy's and fractions compare like one
-        inside = (minimum is None or number >= minimum) and (above is None or number > above)
-        if inside and (maximum is None or number <= maximum) and (below is None or number < below):
+        number = cast(float, value)  # NumPy numbers and fractions compare like floats
+        in_range = (minimum is None or number >= minimum) and (above is None or number > above)
+        if in_range and (maximum is None or number <= maximum) and (below is None or number < below):
             return float(number)
     limits = " and ".join(f"{word} {limit:g}" for word, limit in bounds.items() if limit is not None)
     if minimum is not None and maximum is not None:
@@ -55,7 +57,7 @@ def check_number(
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str], *, remedy: str = "") -> str:
-    """Return one of the words in ``choices``, which the error lists."""
+    """Return ``value`` if it is among ``choices``; the error lists them."""
     words = list(choices)
     if isinstance(value, str) and value in words:
         return value
@@ -63,7 +65,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str], *, remedy: str =
 
 
 def check_size(name: str, value: Any, sides: Sequence[str] = ("height", "width"), *, none: str = "") -> tuple[int, ...]:
-    """Return a size, by default (height, width), as positive integers, one for each of the ``sides``."""
+    """Return a size as a tuple of positive integers, by default (height, width)."""
     if np.ndim(value) == 1 and len(value) == len(sides) and all(is_int(side) and side > 0 for side in value):
         return tuple(map(int, value))
     count = {2: "two", 3: "three"}[len(sides)]
@@ -71,14 +73,14 @@ def check_size(name: str, value: Any, sides: Sequence[str] = ("height", "width")
 
 
 def refuse_mask(value: Any, what: str) -> None:
-    """Refuse a masked array in which something is masked: its mask would be lost, and the hidden values would count.
+    """Raise ValueError for a NumPy masked array with masked values, or a list of such arrays.
 
-    A list or tuple of such arrays is looked into. ``what`` is the name of the argument.
+    Further steps would drop the mask and use the hidden values. ``what`` is the name of the argument.
     """
-    for one in value if isinstance(value, (list, tuple)) else (value,):
-        if isinstance(one, np.ma.MaskedArray) and np.ma.is_masked(one):
+    for array in value if isinstance(value, (list, tuple)) else (value,):
+        if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
             raise ValueError(
-                f"{what} must have no masked values, got {np.ma.count_masked(one)} of {one.size} masked. Fill them "
+                f"{what} must have no masked values, got {np.ma.count_masked(array)} of {array.size} masked. Fill them "
                 "first: array.filled(value)."
             )
 

@@ -1,6 +1,6 @@
-"""Digests: short texts by which a value, an array or a file is known again, in this process or in another.
+"""Digests of values, arrays and files, equal in every process; caches and resumed jobs compare them to detect changes.
 
-Whatever resumes or caches asks here, or ``hooks.digest_model`` for a model, whether a thing is still the same.
+The digest of a model is ``hooks.digest_model``.
 """
 
 import functools
@@ -16,14 +16,14 @@ import numpy as np
 
 _LENGTH = 32  # hexadecimal digits: 128 bits
 _READ = 64 * 2**20
-"""Bytes up to which the contents of a list of files are read for its digest."""
+"""Total size up to which ``digest_files`` reads the contents of the files."""
 
 
 class Encoder:
-    """A hash that is fed values: equal values give equal digests, whatever the process and the order of their keys.
+    """A hash of Python values: equal values have equal digests in every process, regardless of the order of their keys.
 
-    Values are None, numbers, texts, bytes, paths and arrays, and lists, tuples, sets and mappings of these; a list and
-    a tuple are the same, as in JSON. A subclass decides in ``add_other`` what else there may be.
+    Supported are None, numbers, strings, bytes, paths and arrays, and lists, tuples, sets and mappings of these. As in
+    JSON, lists and tuples are not distinguished. A subclass supports more types in ``add_other``.
     """
 
     def __init__(self):
@@ -31,11 +31,11 @@ class Encoder:
 
     @property
     def digest(self) -> str:
-        """Return 32 hexadecimal digits of all that was added."""
+        """The digest of all values added so far: 32 hexadecimal digits."""
         return self._hash.hexdigest()[:_LENGTH]
 
     def add(self, value: Any) -> "Encoder":
-        """Add a value; one of another kind is a TypeError."""
+        """Add a value; raise TypeError if its type is not supported."""
         if value is None or isinstance(value, (bool, np.bool_)):
             self._put("constant", repr(None if value is None else bool(value)).encode())
         elif isinstance(value, numbers.Integral):
@@ -54,24 +54,24 @@ class Encoder:
             self._add_array(value)
         elif isinstance(value, (list, tuple)):
             self._put("list", str(len(value)).encode())
-            for one in value:
-                self.add(one)
+            for element in value:
+                self.add(element)
         elif isinstance(value, Mapping):
             self._put("mapping", str(len(value)).encode())
-            for key, one in sorted(value.items(), key=lambda item: (type(item[0]).__name__, str(item[0]))):
-                self.add(key).add(one)
+            for key, element in sorted(value.items(), key=lambda item: (type(item[0]).__name__, str(item[0]))):
+                self.add(key).add(element)
         elif isinstance(value, AbstractSet):
             self._put("set", str(len(value)).encode())
-            for one in sorted(self.fresh().add(element).digest for element in value):
-                self.add(one)
+            for element_digest in sorted(self.fresh().add(element).digest for element in value):
+                self.add(element_digest)
         else:
             self.add_other(value)
         return self
 
     def add_other(self, value: Any) -> None:
-        """Add a value of a kind that this class does not know."""
+        """Add a value of a type that this class does not support."""
         raise TypeError(
-            f"A digest is of numbers, texts, paths and arrays, or lists and mappings of them, got {value!r}."
+            f"Values must be numbers, strings, paths or arrays, or lists and mappings of these, got {value!r}."
         )
 
     def fresh(self) -> "Encoder":
@@ -81,8 +81,8 @@ class Encoder:
     def _add_array(self, array: np.ndarray) -> None:
         if array.dtype.hasobject:
             self._put("objects", repr(array.shape).encode())
-            for one in array.ravel().tolist():
-                self.add(one)
+            for element in array.ravel().tolist():
+                self.add(element)
             return
         flat = np.ascontiguousarray(array).reshape(-1)
         self._put("array", f"{array.dtype.name} {array.dtype.str} {array.shape}".encode())
@@ -94,53 +94,58 @@ class Encoder:
 
 
 def digest(*values: Any) -> str:
-    """Return 32 hexadecimal digits that change with the values, which are of the kinds that ``Encoder`` knows."""
+    """Return the digest of values that ``Encoder`` supports: 32 hexadecimal digits."""
     return Encoder().add(values).digest
 
 
 def digest_file(path: str | os.PathLike) -> str:
-    """Return the SHA-256 of a file, 64 hexadecimal digits; of a folder, that of its files with their names."""
+    """Return the SHA-256 of a file, or of the names and contents of all files in a folder: 64 hexadecimal digits."""
     path = pathlib.Path(path)
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    found = hashlib.sha256()
-    for one in sorted(file for file in path.rglob("*") if file.is_file()):
-        found.update(f"{one.relative_to(path).as_posix()}\n{digest_file(one)}\n".encode("utf-8", "surrogateescape"))
-    return found.hexdigest()
+    combined = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        entry = f"{file.relative_to(path).as_posix()}\n{digest_file(file)}\n"
+        combined.update(entry.encode("utf-8", "surrogateescape"))
+    return combined.hexdigest()
 
 
 def digest_files(paths: Iterable[str | os.PathLike]) -> str:
-    """Return a digest of files, in their order: their absolute paths and contents.
+    """Return a digest of a list of files: their order, absolute paths and contents. Missing files are part of it.
 
-    Of more than 64 MiB together, sizes and times stand for the contents; then a file that was changed without a change
-    of its size, and whose time was set back, passes for the same. What is not there counts as that.
+    If the files have more than 64 MiB in total, their sizes and modification times are used in place of the contents.
+    Then a change that keeps the size of a file and resets its time is not detected.
     """
     paths = [os.path.abspath(path) for path in paths]
     stamps = [stamp(path) for path in paths]
-    small = sum(one[0] for one in stamps if one) <= _READ
+    small = sum(size_time[0] for size_time in stamps if size_time) <= _READ
     return digest(
-        [(path, known_digest(path) if small and one else one) for path, one in zip(paths, stamps, strict=True)]
+        [
+            (path, known_digest(path) if small and size_time else size_time)
+            for path, size_time in zip(paths, stamps, strict=True)
+        ]
     )
 
 
 def stamp(path: str | os.PathLike) -> tuple[int, int] | None:
-    """Return a file's size and time in nanoseconds, which a change of it changes; None if it is not there.
+    """Return the size of a file in bytes and its modification time in nanoseconds; None if there is no such file.
 
-    The limit: a change that keeps the size, after which somebody sets the time back, is not seen.
+    A change that keeps the size and resets the time is not detected.
     """
     try:
-        found = os.stat(path)
-    except (OSError, ValueError):  # a zero byte in the name
+        status = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a null byte in the name
         return None
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def known_digest(path: str | os.PathLike) -> str | None:
-    """Return the SHA-256 of a file, read once a process while it stays as it is; None if it cannot be read."""
+    """Return the SHA-256 of a file, cached until the file changes; None if it cannot be read."""
     try:
-        found = os.stat(path)
-        return _known_content(os.path.abspath(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        status = os.stat(path)
+        state = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        return _known_content(os.path.abspath(path), *state)
     except OSError:
         return None
 

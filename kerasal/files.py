@@ -1,4 +1,4 @@
-"""Files are written beside their place and renamed, so that a failure half-way leaves the old file or none."""
+"""Write files atomically: to a temporary file in the same folder, which then replaces the final file."""
 
 import contextlib
 import os
@@ -8,18 +8,19 @@ import tempfile
 from collections.abc import Iterable, Iterator
 
 _NAME, _SUFFIX = 255, 30
-"""Bytes that a file name may have on common file systems; characters of two suffixes that belong together."""
+"""Largest length of a file name on common file systems, in bytes, and of a double suffix such as ``.weights.h5``."""
 _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]+){0,2}")
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Yield a temporary path in the folder of ``path``; on success it becomes ``path``, on any error it is removed.
+    """Yield a temporary path in the folder of ``path``; on success it replaces ``path``, on any error it is removed.
 
-    Missing parent folders are made. The temporary path has the same suffix, because writers look at it.
+    Missing parent folders are created. The temporary path has the suffix of ``path``, from which writers infer the
+    format.
 
     Raises:
-        OSError: the folder cannot be made or written to, or the disk is full.
+        OSError: the folder cannot be created or written to, or the disk is full.
     """
     path = pathlib.Path(path)
     try:
@@ -35,12 +36,12 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     temporary = pathlib.Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~read_umask())  # mkstemp makes files that only their owner can read
+        os.chmod(temporary, 0o666 & ~read_umask())  # mkstemp creates files that only their owner can read
         os.replace(temporary, path)
     except OSError as error:
         if error.filename not in (None, str(temporary)) or (error.errno is None and "requested and" not in str(error)):
-            raise  # about another file
-        # A full disk: the operating system says so without a name, NumPy only counts what it could not write.
+            raise  # an error about another file
+        # For a full disk the operating system gives no file name, and NumPy only the number of items not written.
         reason = error.strerror or f"the disk may be full ({error})"
         raise OSError(error.errno, f"cannot write {path}: {reason}") from error
     finally:
@@ -48,17 +49,17 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Raise an OSError, without writing anything, where a file cannot be written."""
-    with contextlib.suppress(_Tried), replacing(path):
-        raise _Tried
+    """Raise OSError if a file cannot be written at ``path``; an existing file is not changed."""
+    with contextlib.suppress(_CanWrite), replacing(path):
+        raise _CanWrite
 
 
-class _Tried(Exception):
-    """Ends the trial of a place before anything is written."""
+class _CanWrite(Exception):
+    """Leaves ``replacing`` before anything is written."""
 
 
 def write_text(path: str | os.PathLike, text: str, errors: str = "replace") -> None:
-    """Write a UTF-8 text file, unless it says that already; errors are those of ``replacing``."""
+    """Write a UTF-8 text file unless its content is already ``text``; raises the errors of ``replacing``."""
     path, content = pathlib.Path(path), text.encode("utf-8", errors)
     if not (path.is_file() and path.read_bytes() == content):
         with replacing(path) as temporary:
@@ -66,7 +67,7 @@ def write_text(path: str | os.PathLike, text: str, errors: str = "replace") -> N
 
 
 def remove_temporaries(paths: Iterable[pathlib.Path], names: Iterable[str] | None = None) -> None:
-    """Remove those of ``paths`` that ``replacing`` was writing when it was killed: all, or for files of ``names``."""
+    """Remove temporary files that a killed process left among ``paths``: all, or those of the files ``names``."""
     beginnings = None if names is None else tuple(f".{pathlib.PurePath(name).stem}-" for name in names)
     for path in paths:
         if is_temporary(path) and path.is_file() and (beginnings is None or path.name.startswith(beginnings)):
@@ -75,12 +76,12 @@ def remove_temporaries(paths: Iterable[pathlib.Path], names: Iterable[str] | Non
 
 
 def is_temporary(path: pathlib.Path) -> bool:
-    """Tell whether a file is one that ``replacing`` was writing, by its name: a kill leaves it."""
+    """Return whether a file is, by its name, a temporary file of ``replacing``."""
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def read_umask() -> int:
-    """Return the permissions that new files of this process do not get."""
+    """Return the umask of this process."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,4 +1,4 @@
-"""A folder that one process at a time writes into: a lock that ends with its holder, however that ends."""
+"""A lock on a folder, so that only one process at a time writes to it; it ends with its process, even a killed one."""
 
 import contextlib
 import datetime
@@ -12,27 +12,28 @@ from typing import IO
 
 try:
     import fcntl
-except ImportError:  # Windows: two processes at once are not noticed there
+except ImportError:  # Windows: concurrent processes are not detected
     fcntl = None
 
 NAME = ".lock"
-"""The file in the folder, there while it is locked. What is left of a killed process locks nothing."""
+"""The lock file in the folder. A file that a killed process left does not lock anything."""
 
 
 class FolderInUse(ValueError):
-    """Another process, or another call in this one, writes into the folder."""
+    """Another process, or another call in this process, is writing to the folder."""
 
 
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike) -> Iterator[None]:
-    """Keep every other ``locked`` out of a folder, which is made if need be, until this one ends or its process does.
+    """Hold an exclusive lock on a folder, which is created if necessary and removed again if it stays empty.
 
-    The system holds the lock (``flock``), so that a process that is killed leaves none; a file system without locks is
-    a warning. ``FolderInUse`` names the process, machine and start of another holder. A folder that was made here and
-    into which nothing was written is removed again.
+    The operating system releases the lock (``flock``) when the process ends. A file system without locks is a warning.
+
+    Raises:
+        FolderInUse: another process or call holds the lock; the message gives its process, machine and start.
     """
     folder = pathlib.Path(folder)
-    made = not folder.exists()
+    created = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     with _acquire(folder) as file:
         file.truncate(0)
@@ -43,13 +44,13 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
             yield
         finally:
             (folder / NAME).unlink(missing_ok=True)
-            if made:
-                with contextlib.suppress(OSError):  # it holds something
+            if created:
+                with contextlib.suppress(OSError):  # the folder is not empty
                     folder.rmdir()
 
 
 def _acquire(folder: pathlib.Path) -> IO[str]:
-    """Open the file and lock it; where another has removed it since, the one that is there now."""
+    """Open and lock the lock file; repeat if another process removed it in the meantime."""
     path = folder / NAME
     while True:
         with contextlib.ExitStack() as stack:
@@ -60,19 +61,19 @@ def _acquire(folder: pathlib.Path) -> IO[str]:
 
 
 def _try_lock(file: IO[str], folder: pathlib.Path) -> bool:
-    """Lock an open file; return whether the file system can."""
+    """Lock an open file; return whether the file system supports locks."""
     if fcntl is None:
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
         raise FolderInUse(
-            f"Another run is writing into {folder}: {_holder(file)}. Wait for its end or stop it, or choose another "
+            f"Another run is writing into {folder}: {_holder(file)}. Wait until it ends, stop it, or choose another "
             "folder."
         ) from error
     except OSError as error:
         warnings.warn(
-            f"{folder} cannot be locked ({error.strerror}): its file system has no locks. See to it that no second run "
+            f"{folder} cannot be locked ({error.strerror}): its file system has no locks. Make sure that no second run "
             "writes there.",
             stacklevel=4,
         )
@@ -88,10 +89,10 @@ def _is_at(file: IO[str], path: pathlib.Path) -> bool:
 
 
 def _holder(file: IO[str]) -> str:
-    """Say who holds the lock, as far as its holder wrote that down."""
+    """Describe the process that holds the lock, by the content of the lock file."""
     try:
         file.seek(0)
         facts = json.loads(file.read())
         return f"process {facts['pid']} on {facts['host']}, since {facts['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # it is only just writing
-        return "a process that has not said which"
+    except (OSError, ValueError, KeyError, TypeError):  # the holder is still writing the file
+        return "another process"

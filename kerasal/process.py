@@ -1,7 +1,7 @@
-"""Whether TensorFlow can run in this process: what it started before an ``os.fork`` is gone in the child.
+"""Detect forked processes, in which TensorFlow would hang: its threads do not survive ``os.fork``.
 
-``import kerasal`` has this module notice forks, at no cost: it is told of each by Python and looks whether TensorFlow
-has run by then. To have merely imported TensorFlow or kerasal is harmless, and so is a fork that only uses NumPy.
+``import kerasal`` registers a function that Python calls after each fork and that checks whether TensorFlow had run
+before. Importing TensorFlow or kerasal before a fork is harmless, and so is a fork that uses NumPy only.
 """
 
 import contextlib
@@ -13,17 +13,17 @@ __all__ = ["ForkedProcess", "check_process", "load_tensorflow"]
 
 
 class ForkedProcess(RuntimeError):
-    """This process was forked from one that had run TensorFlow, whose calls would wait for lost threads for ever."""
+    """This process was forked from one in which TensorFlow had run; a call would wait forever for lost threads."""
 
 
 _forked = False
 
 
 def check_process() -> None:
-    """Raise ``ForkedProcess`` where TensorFlow would hang; every routine that runs a model calls this first."""
+    """Raise ``ForkedProcess`` if TensorFlow would hang; every function that runs a model calls this first."""
     if _forked:
         raise ForkedProcess(
-            "TensorFlow had run before this process was forked, and it does not survive that: a call would hang. "
+            "TensorFlow must not run before a process is forked, got a forked process in which a call would hang. "
             'Start workers with multiprocessing.get_context("spawn"), or fork before the first model is built.'
         )
 
@@ -34,14 +34,14 @@ def _note_fork() -> None:
 
 
 def _has_run() -> bool:
-    """Tell whether TensorFlow has started its threads, which the first tensor does and an import does not."""
+    """Return whether TensorFlow has started its threads; the first tensor starts them, an import does not."""
     module = sys.modules.get("tensorflow.python.eager.context")
     context = getattr(module, "_context", None)
     return getattr(context, "_context_handle", None) is not None
 
 
 def _lost_threads() -> bool:
-    """Tell whether TensorFlow has run but its threads are not here: forked before this module was imported."""
+    """Return whether this process was forked from one that ran TensorFlow before this module was imported."""
     try:
         return _has_run() and len(os.listdir("/proc/self/task")) == 1
     except OSError:  # not Linux
@@ -54,7 +54,7 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and Keras without their start-up messages, which are written by C++."""
+    """Import TensorFlow and Keras, hiding the messages that their C++ code prints at the start."""
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -63,14 +63,14 @@ def load_tensorflow() -> None:
 
         import tensorflow as tf
 
-        tf.config.list_physical_devices()  # looks for a GPU now, and would say on the error stream that there is none
+        tf.config.list_physical_devices()  # a missing GPU is reported on the error stream at this point
 
 
 @contextlib.contextmanager
 def _silenced_error_stream() -> Iterator[None]:
     try:
         descriptor = sys.stderr.fileno()
-    except (OSError, ValueError, AttributeError):  # a test or a notebook has put something else there
+    except (OSError, ValueError, AttributeError):  # replaced by a test or a notebook
         yield
         return
     sys.stderr.flush()

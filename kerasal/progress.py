@@ -1,4 +1,4 @@
-"""A progress bar for long work, drawn on the error stream so that it never mixes with results."""
+"""Progress bars for long work, drawn on the error stream so that they never mix with results."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,9 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 @contextlib.contextmanager
 def progress_bar(description: str, total: int | None, shown: bool = True) -> Iterator[Callable[[int], None]]:
-    """Yield a function that moves the bar on by a number of steps; a bar that is not ``shown`` does nothing.
+    """Yield a function that advances the bar by a number of steps; without ``shown`` there is no bar.
 
-    ``total`` is None where it is not known how many there will be.
+    ``total`` is the number of steps, or None if it is unknown.
     """
     if not shown:
         yield lambda _: None

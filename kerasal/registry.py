@@ -1,4 +1,4 @@
-"""The old place of ``kerasal.models.registry``, for packages that register models of their own; for one release."""
+"""Deprecated alias of ``kerasal.models.registry``."""
 
 import warnings
 

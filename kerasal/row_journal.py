@@ -1,4 +1,4 @@
-"""The rows of a long job, kept one JSON line each, so that the same job started again goes on where it stopped."""
+"""A journal of finished table rows, one JSON line per row, from which an interrupted job is resumed."""
 
 import contextlib
 import json
@@ -11,22 +11,22 @@ from kerasal.digests import stamp
 
 
 def journal_path(output: str | os.PathLike) -> pathlib.Path:
-    """Return where an unfinished job keeps the rows of its table ``output``."""
+    """Return the path of the journal for the table ``output``."""
     output = pathlib.Path(output)
     return output.with_name(f".{output.name}.partial")
 
 
 def stamps(*files: str | os.PathLike | None) -> list[list[int]]:
-    """Return what changes when one of the files does, as JSON gives it back."""
+    """Return the sizes and times of files as JSON lists; they change if a file changes."""
     return [list(stamp(file) or ()) for file in files if file is not None]
 
 
 class RowJournal:
-    """The journal of a job, beside its table ``output``; ``rows`` are those that an unfinished run left.
+    """The journal of a job, beside its table ``output``; ``rows`` starts with the rows of an interrupted run.
 
-    A row belongs to the job while the ``header`` (its settings) and the item's own stamp (``items``: name -> what
-    changes with its files, as JSON) are the same, and if it holds no error. A torn last line is left out. Without an
-    output nothing is kept. ``notes`` say what was taken over.
+    A row is reused if the ``header`` (the settings of the job) and the stamp of its item (``items`` maps names to what
+    changes with their files, as JSON) are the same, and if it has no error. An incomplete last line is ignored. Without
+    an ``output`` nothing is written. ``notes`` are sentences for the user about reused rows.
     """
 
     def __init__(self, output: str | os.PathLike | None, header: Any, items: Mapping[str, Any]):
@@ -34,23 +34,23 @@ class RowJournal:
         self._header = json.dumps(header, sort_keys=True)
         self._items = json.loads(json.dumps(items))
         self.notes: list[str] = []
-        self.rows: dict[str, dict[str, Any]] = self._read()
+        self.rows: dict[str, dict[str, Any]] = self._read_rows()
         if self.rows:
-            self.notes.append(f"{len(self.rows)} images were taken over from the interrupted run.")
+            self.notes.append(f"The results of {len(self.rows)} images were reused from the interrupted run.")
 
     @property
     def missing(self) -> list[str]:
-        """The items that have no row yet."""
+        """The names of the items without a row."""
         return [name for name in self._items if name not in self.rows]
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read_rows(self) -> dict[str, dict[str, Any]]:
         if self.path is None or not self.path.is_file():
             return {}
         lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
         if not lines or lines[0] != self._header:
             self.notes.append(
-                f"Starting anew: {self.path} is of a run with other settings, data or weights, or of an earlier "
-                "version."
+                f"Starting over: {self.path} belongs to a run with other settings, data or weights, or of another "
+                "version of kerasal."
             )
             return {}
         rows = {}
@@ -59,13 +59,13 @@ class RowJournal:
                 entry = json.loads(line)
                 if self._items.get(entry["image"]) == entry["stamp"] and entry["row"]["error"] is None:
                     rows[entry["image"]] = entry["row"]
-            except (ValueError, KeyError, TypeError):  # torn
+            except (ValueError, KeyError, TypeError):  # incomplete
                 continue
         return rows
 
     @contextlib.contextmanager
     def adding(self) -> Iterator[Callable[[str, dict[str, Any]], None]]:
-        """Yield a function that adds a row, which is on the disk when it returns."""
+        """Yield a function that appends a row and flushes it to the file."""
         if self.path is None:
             yield self.rows.__setitem__
             return
@@ -74,7 +74,7 @@ class RowJournal:
             self.path.write_text(self._header + "\n", encoding="utf-8")
         with self.path.open("a", encoding="utf-8") as file:
             if not self.path.read_bytes().endswith(b"\n"):
-                file.write("\n")  # a torn last line must not swallow the next row
+                file.write("\n")  # the next row must not continue an incomplete line
 
             def add(name: str, row: dict[str, Any]) -> None:
                 self.rows[name] = row
@@ -84,6 +84,6 @@ class RowJournal:
             yield add
 
     def remove(self) -> None:
-        """Remove the journal of a job that is done."""
+        """Remove the journal after the job has finished."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)

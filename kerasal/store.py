@@ -1,10 +1,10 @@
-"""What long work is kept in, so that it goes on after a stop: a folder of files, each whole or not there.
+"""Folders that hold the intermediate results of long work, so that it can be resumed.
 
-A file is written beside its place and renamed. It says what it was made from (settings and digests): by that the work
-of a call is known again, and that of another is refused or made anew. A damaged file is told from a missing one. One
-process at a time writes into a folder. Probe, training, feature evolution, callbacks, atlas, batch and searches keep
-their work by these functions; what each of them keeps, and under which names, is its own. Rows that are added to one
-file are a ``RowJournal``'s. Writing raises an OSError where the folder cannot be written to, or the disk is full.
+Every file is written atomically, together with the settings and digests that it was computed from: results of another
+call are recognized and either refused or recomputed. A damaged file is distinguished from a missing one, and only one
+process at a time writes to a folder. Probes, training, feature evolution, callbacks, atlas, batches and searches use
+these functions with their own file names. For tables that grow row by row, see ``RowJournal``. All writing functions
+raise OSError if the folder cannot be written to or the disk is full.
 """
 
 import contextlib
@@ -22,20 +22,20 @@ from kerasal import locks
 from kerasal.files import is_temporary, remove_temporaries, replacing, write_text
 
 _DAMAGES = (ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What NumPy, zip and JSON, and whoever takes apart what they read, raise for a file that is not whole."""
-_LONGEST = 200  # letters of a setting in an error
+"""The errors that NumPy, zipfile and JSON, and the code that interprets their data, raise for a damaged file."""
+_LONGEST = 200  # characters of a setting in an error message
 
 
 class Damaged(ValueError):
-    """A stored file that is not, or no longer, what was written."""
+    """A stored file is damaged."""
 
 
 class OtherSettings(ValueError):
-    """A folder holds work that was begun under other settings, or on other data."""
+    """A folder holds results that were computed with other settings or data."""
 
 
 class Store:
-    """A folder in which one process at a time keeps its work, directly and in the folders ``parts``."""
+    """A folder for intermediate results, with the subfolders ``parts``; one process at a time writes to it."""
 
     parts: tuple[str, ...] = ()
 
@@ -43,41 +43,43 @@ class Store:
         self.folder = pathlib.Path(folder)
 
     def read_mark(self, name: str, whose: Callable[[dict], bool], what: str) -> dict[str, Any]:
-        """Return what the JSON file ``name`` says of the folder; nothing where the folder is new or empty.
+        """Return the content of the JSON file ``name`` that identifies the folder; {} for a new or empty folder.
 
         Args:
-            name: of the file, by which such a folder is known.
-            whose: whether what a file says is of such a folder.
-            what: such a folder holds, for the errors: ``"an atlas"``.
+            name: name of the identifying file.
+            whose: returns whether such content identifies a folder of this kind.
+            what: the kind of content for error messages, such as ``"an atlas"``.
 
         Raises:
-            ValueError: a file in the folder's place; a folder of something else, or whose mark is damaged.
+            ValueError: the path is a file, the folder holds something else, or the identifying file is damaged.
         """
         if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(f"The place for {what} must be a folder; {self.folder} is a file. Choose another place.")
-        inside = list(self.folder.iterdir()) if self.folder.is_dir() else []  # what a kill left counts for nothing
+            raise ValueError(f"The output of {what} must be a folder, got the file {self.folder}. Choose another path.")
+        inside = (
+            list(self.folder.iterdir()) if self.folder.is_dir() else []
+        )  # temporary files of killed processes are ignored
         inside = sorted(path.name for path in inside if path.name != locks.NAME and not is_temporary(path))
-        found = read_json(self.folder / name)
-        if not inside or whose(found):
-            return found
+        content = read_json(self.folder / name)
+        if not inside or whose(content):
+            return content
         if name in inside:
             raise ValueError(
-                f"{self.folder / name} is damaged, or not that of {what}. Remove {self.folder}, or choose another "
-                "folder."
+                f"{self.folder / name} must be the file of {what}, got a damaged or different file. Remove "
+                f"{self.folder}, or choose another folder."
             )
         raise ValueError(
-            f"{self.folder} holds something else than {what} ({', '.join(inside[:3])}{', …' * (len(inside) > 3)}). "
-            "Choose a new or an empty folder."
+            f"{self.folder} must be empty or hold {what}, got other files "
+            f"({', '.join(inside[:3])}{', …' * (len(inside) > 3)}). Choose a new or an empty folder."
         )
 
     def check(self, there: Mapping[str, Any], now: Mapping[str, Any], what: str, remedy: str) -> None:
-        """Raise ``OtherSettings`` where those of ``what`` lies in the folder are not those of this call."""
-        if found := differences(there, now):
-            raise OtherSettings(f"{self.folder} holds {what} with other settings ({'; '.join(found)}). {remedy}")
+        """Raise ``OtherSettings`` if the settings ``now`` differ from those ``there``, in the folder of ``what``."""
+        if changes := differences(there, now):
+            raise OtherSettings(f"{self.folder} holds {what} with other settings ({'; '.join(changes)}). {remedy}")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other writers out, or raise ``FolderInUse``; remove what killed ones left, before and after."""
+        """Lock the folder, or raise ``FolderInUse``; remove temporary files of killed processes before and after."""
         with locks.locked(self.folder):
             self.sweep()
             try:
@@ -86,31 +88,31 @@ class Store:
                 self.sweep()
 
     def sweep(self, names: Iterable[str] | None = None) -> None:
-        """Remove what killed writers left half-written, of all files or of those whose names begin with ``names``."""
+        """Remove temporary files of killed processes: all, or those of the files ``names``."""
         remove_temporaries(self.folder.glob(".*"), names)
         for part in self.parts:
             remove_temporaries((self.folder / part).rglob(".*"), names)
 
 
 def write_json(path: pathlib.Path, facts: Mapping[str, Any]) -> None:
-    """Write a JSON file, unless it says that already."""
-    # \udcff, a byte of a file name that is no UTF-8, is JSON for such a byte.
+    """Write a JSON file unless its content is already ``facts``."""
+    # File names that are not UTF-8 contain surrogates such as \udcff, which are written as escapes.
     write_text(path, json.dumps(plain(facts), indent=1, ensure_ascii=False) + "\n", errors="backslashreplace")
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """Read a JSON file of an object; nothing where there is none, or a damaged one."""
+    """Read a JSON object from a file; {} if the file is missing or damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_arrays(
     path: pathlib.Path, arrays: Mapping[str, Any], facts: Mapping[str, Any] | None = None, *, compress: bool = False
 ) -> None:
-    """Write arrays into an NPZ file, and ``facts`` beside them, each as JSON under its name."""
+    """Write arrays and ``facts`` to an NPZ file; each fact is stored as JSON under its name."""
     texts = {name: json.dumps(plain(fact)) for name, fact in (facts or {}).items()}
     with replacing(path) as temporary, temporary.open("wb") as file:
         (np.savez_compressed if compress else np.savez)(file, **texts, **arrays)
@@ -118,9 +120,10 @@ def write_arrays(
 
 @contextlib.contextmanager
 def reading_arrays(path: pathlib.Path) -> Iterator["Arrays"]:
-    """Yield what ``write_arrays`` wrote; ``Damaged`` where it is not that, also by what the caller makes of it.
+    """Yield the content of a file that ``write_arrays`` wrote, without unpickling.
 
-    Nothing stored is executed.
+    Raises:
+        Damaged: the file cannot be read, or the code of the ``with`` block cannot interpret its content.
     """
     try:
         with path.open("rb") as file:  # opened here, because np.load leaves a damaged archive open
@@ -132,7 +135,7 @@ def reading_arrays(path: pathlib.Path) -> Iterator["Arrays"]:
 
 
 class Arrays:
-    """The arrays of a file, by their names, read when they are asked for."""
+    """The arrays of an NPZ file by name, read on access."""
 
     def __init__(self, stored: Mapping[str, np.ndarray]):
         self._stored = stored
@@ -141,29 +144,29 @@ class Arrays:
         return self._stored[name]
 
     def facts(self, name: str = "facts") -> Any:
-        """Return what was written as JSON under a name."""
+        """Return a fact that was stored as JSON under ``name``."""
         return json.loads(str(self._stored[name]))
 
 
 def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say where two settings differ, a text for each: ``"seed: 5 there, 6 now"``."""
-    found = []
+    """Describe each difference of two settings in a phrase: ``"seed: 5 there, 6 now"``."""
+    phrases = []
     for key in dict.fromkeys([*now, *there]):
         before, after = there.get(key), now.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping) and set(before) == set(after):
-            found += [f"{key} {text}" for text in differences(before, after)]
+            phrases += [f"{key} {text}" for text in differences(before, after)]
         elif before != after:
-            old = _abbreviate(before) if key in there else "not noted, as by an earlier version,"
-            found.append(f"{key}: {old} there, {_abbreviate(after)} now")
-    return found
+            old = _abbreviate(before) if key in there else "not recorded"
+            phrases.append(f"{key}: {old} there, {_abbreviate(after)} now")
+    return phrases
 
 
 def plain(value: Any) -> Any:
-    """Return what JSON gives back: lists for tuples, Python's numbers for NumPy's, texts for keys and all else."""
+    """Return a value as JSON restores it: lists for tuples, Python numbers for NumPy ones, strings for the rest."""
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(element) for key, element in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [plain(element) for element in value]
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

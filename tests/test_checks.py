@@ -78,7 +78,7 @@ def test_what_is_no_positive_integer_is_refused(value):
     ("bounds", "value", "message"),
     [
         ((0,), -1, "n must be 0 or a positive integer, got -1."),
-        ((2,), 1, "n must be an integer from 2 on, got 1."),
+        ((2,), 1, "n must be an integer of at least 2, got 1."),
         ((1, 5), 6, "n must be an integer in 1..5, got 6."),
     ],
 )

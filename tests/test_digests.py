@@ -57,7 +57,7 @@ def test_another_process_gives_the_same():
 
 
 def test_what_has_no_digest_is_refused():
-    with pytest.raises(TypeError, match=r"numbers, texts, paths and arrays, .* got <object"):
+    with pytest.raises(TypeError, match=r"numbers, strings, paths or arrays, .* got <object"):
         digest([object()])
 
 

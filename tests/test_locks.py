@@ -37,7 +37,7 @@ def holder(folder):
 
 def test_another_process_is_kept_out_and_told_of_whom(tmp_path):
     with holder(tmp_path) as process:
-        told = rf"writing into {tmp_path}: process {process.pid} on {socket.gethostname()}, since \d{{4}}-.* Wait for"
+        told = rf"writing into {tmp_path}: process {process.pid} on {socket.gethostname()}, since \d{{4}}-.* Wait until"
         for _ in range(2):  # the first refusal leaves what the holder has written
             with pytest.raises(FolderInUse, match=told), locked(tmp_path):
                 raise AssertionError

@@ -19,11 +19,11 @@ def test_rows_come_back_until_settings_or_items_change(tmp_path):
     again = RowJournal(output, {"seed": 1}, ITEMS)
     assert again.rows == {"a": {"x": 1.5, "error": None}, "c": {"x": 2.5, "error": None}}
     assert again.missing == ["b"]  # errors are tried again
-    assert again.notes == ["2 images were taken over from the interrupted run."]
+    assert again.notes == ["The results of 2 images were reused from the interrupted run."]
     changed = RowJournal(output, {"seed": 1}, ITEMS | {"a": [[1, 9]]})
     assert list(changed.rows) == ["c"]
     other = RowJournal(output, {"seed": 2}, ITEMS)
-    assert not other.rows and "Starting anew" in other.notes[0]
+    assert not other.rows and "Starting over" in other.notes[0]
     with other.adding():
         pass
     assert not RowJournal(output, {"seed": 1}, ITEMS).rows  # begun anew

@@ -82,12 +82,12 @@ def test_a_folder_is_known_by_its_mark(tmp_path):
     (store.folder / "other").touch()
     assert store.read_mark("mark.json", is_mine, "my work") == {"kind": "mine"}
     (store.folder / "mark.json").write_text("{")
-    with pytest.raises(ValueError, match=r"mark\.json is damaged, or not that of my work"):
+    with pytest.raises(ValueError, match=r"mark\.json must be the file of my work, got a damaged"):
         store.read_mark("mark.json", is_mine, "my work")
     (store.folder / "mark.json").unlink()
-    with pytest.raises(ValueError, match=r"holds something else than my work \(other\)"):
+    with pytest.raises(ValueError, match=r"must be empty or hold my work, got other files \(other\)"):
         store.read_mark("mark.json", is_mine, "my work")
-    with pytest.raises(ValueError, match="is a file"):
+    with pytest.raises(ValueError, match="must be a folder, got the file"):
         Store(store.folder / "other").read_mark("mark.json", is_mine, "my work")
 
 
@@ -115,7 +115,7 @@ def test_differences_are_said_one_by_one():
     assert differences(there, now) == [
         "model name: a there, b now",
         "loss: {'mse': 1} there, {'cc': 1} now",
-        "new: not noted, as by an earlier version, there, 2 now",
+        "new: not recorded there, 2 now",
         "gone: 1 there, None now",
     ]
     assert differences(there, there) == []

@@ -27,7 +27,7 @@ _ARGUMENTS = Annotated[
         "IMAGES: a folder, searched at any depth, or a Parquet list of paths. OUT: the folder for the results, also "
         "as --output; a run that is already there continues.",
         show_default=False,
-        autocompletion=completion.models,
+        autocompletion=completion.models_and_files,
     ),
 ]
 

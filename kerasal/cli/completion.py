@@ -27,6 +27,16 @@ def models(ctx: Context, incomplete: str) -> list[str]:
     return [*_filter_by_prefix(_zoo_names(), incomplete), *_here(incomplete, _MODEL_SUFFIXES)]
 
 
+def models_and_files(ctx: Context, incomplete: str) -> list[str]:
+    """Return zoo names, and all files and folders here, for arguments that may be a model or an image."""
+    return [*_filter_by_prefix(_zoo_names(), incomplete), *_here(incomplete, ("",))]
+
+
+def layers_and_files(ctx: Context, incomplete: str) -> list[str]:
+    """Return the layers of the model on the line, and all files and folders here."""
+    return [*layers(ctx, incomplete), *_here(incomplete, ("",))]
+
+
 def zoo_models(ctx: Context, incomplete: str) -> list[str]:
     """Return zoo names."""
     return _filter_by_prefix(_zoo_names(), incomplete)
@@ -147,12 +157,12 @@ def _zoo_names() -> list[str]:
 
 
 def _here(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
-    """Return the files of these suffixes, and the folders, in the working directory."""
+    """Return the files with these endings, and the folders, in the working directory."""
     if "/" in incomplete or incomplete.startswith("."):
         return []
     paths = sorted(path for path in pathlib.Path().iterdir() if path.name.startswith(incomplete or path.name[:1]))
     paths = [path for path in paths if not path.name.startswith(".")]
-    return [_quote_for_bash(path.name) for path in paths if path.suffix in suffixes or path.is_dir()]
+    return [_quote_for_bash(path.name) for path in paths if path.name.endswith(suffixes) or path.is_dir()]
 
 
 def _quote_for_bash(text: str) -> str:

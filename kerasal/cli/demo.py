@@ -1,4 +1,4 @@
-"""``kerasal demo``: the whole line on digits that ship with the package, without a network."""
+"""``kerasal demo``: examples of the main functions on digits and photos that are installed with the package."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +11,8 @@ _METHODS = ("class_saliency", "guided_backprop", "deconvnet")
 
 
 def demo(output: Annotated[Path, Output(help="The folder for the pictures.")] = Path("kerasal-demo")) -> None:
-    """Read ten handwritten digits with a trained net, and show what it sees. Works offline, in under a minute."""
-    check_writable(output / "gaze.png")  # an unwritable folder is told before the work, not after
+    """Show where people will look in four photos, and what a small model sees in ten digits, within a minute."""
+    check_writable(output / "gaze.png")  # fail before the work, not after it
     load_tensorflow()
     import numpy as np
 
@@ -27,21 +27,21 @@ def demo(output: Annotated[Path, Output(help="The folder for the pictures.")] = 
     probabilities = model(inputs, training=False).numpy()
     _print_table(truth, probabilities)
     for name, draw, what in (
-        ("feature-maps.png", _feature_maps, "what each channel of both convolutions makes of a 7"),
-        ("attribution.png", _attribution, "which pixels decide, by three methods, for ten digits"),
-        ("class-models.png", _class_models, "what each of the ten classes would most like to see"),
+        ("feature-maps.png", _feature_maps, "the outputs of both convolutions for a 7"),
+        ("attribution.png", _attribution, "the pixels that the predicted digit depends on, by three methods"),
+        ("class-models.png", _class_models, "the image that maximizes the score of each digit"),
     ):
         draw(model, pictures, inputs, output / name)
         say(f"{output / name}  {what}")
     _gaze(output / "gaze.png")
-    say(f"{output / 'gaze.png'}  where people will look in four photographs")
+    say(f"{output / 'gaze.png'}  where people will look in four photos")
     say(_NEXT)
 
 
 def _print_table(truth, probabilities) -> None:
     from rich.table import Table
 
-    title = "mnist_cnn reads ten test digits of MNIST"
+    title = "Predictions of mnist_cnn for ten test digits of MNIST"
     table = Table("digit", "prediction", "confidence", title=title, title_justify="left")
     for digit, scores in zip(truth, probabilities, strict=True):
         table.add_row(str(digit), str(scores.argmax()), f"{scores.max():.1%}")
@@ -53,10 +53,10 @@ def _feature_maps(model, pictures, inputs, path) -> None:
 
     from kerasal import features, images
 
-    sheets = [images.grid([images.heatmap(pictures[7])], ["the input"], tile=132)]
+    sheets = [images.grid([images.heatmap(pictures[7])], ["input"], tile=132)]
     for layer, tile in (("conv1", 132), ("conv2", 56)):
         maps = features.feature_maps(model, inputs[7], layer)[0]
-        title = f"{layer}: {maps.shape[2]} channels of {maps.shape[0]} × {maps.shape[1]}; bright: active"
+        title = f"{layer}: {maps.shape[2]} channels of {maps.shape[0]} × {maps.shape[1]}"
         sheets.append(features.draw_feature_maps(maps, scale="layer", title=title, tile=tile))
     height = max(sheet.shape[0] for sheet in sheets)
     padded = [np.pad(sheet, ((0, height - len(sheet)), (0, 12), (0, 0)), constant_values=255) for sheet in sheets]
@@ -71,10 +71,22 @@ def _attribution(model, pictures, inputs, path) -> None:
     tiles = [np.repeat(picture[..., None], 3, axis=2) for picture in pictures]
     for name in _METHODS:
         maps = getattr(attribution, name)(model, inputs)
-        tiles += [images.heatmap(one if one.ndim == 2 else one[..., 0], signed=one.ndim == 3) for one in maps]
-    labels = [""] * 30 + [str(digit) for digit in range(10)]
-    note = "class_saliency: the brighter, the more the score reacts. The others: red raises the score, blue lowers it."
-    images.write(path, images.grid(tiles, labels, columns=10, row_labels=["the digit", *_METHODS], note=note, tile=84))
+        tiles += [
+            images.heatmap(values if values.ndim == 2 else values[..., 0], signed=values.ndim == 3) for values in maps
+        ]
+    sheet = images.grid(
+        tiles,
+        columns=10,
+        row_labels=["digit", *_METHODS],
+        title="Which pixels the score of the predicted digit depends on, by three methods",
+        note="class_saliency has no sign. Each map is scaled to its own largest values.",
+        legend=[
+            ("heat", "class_saliency: no effect", "strongest effect"),
+            ("signed", "guided_backprop and deconvnet: lowers the score", "raises the score"),
+        ],
+        tile=84,
+    )
+    images.write(path, sheet)
 
 
 def _class_models(model, pictures, inputs, path) -> None:
@@ -82,45 +94,54 @@ def _class_models(model, pictures, inputs, path) -> None:
     from kerasal.maximization import L2, Jitter, TotalVariation
     from kerasal.objectives import class_score
 
-    found = maximize(
+    maximized = maximize(
         model,
         [class_score(digit) for digit in range(10)],
         preset="simonyan",
         preprocessing="unit",
-        # With the preset's L2 alone this small net is pleased by grains of light and dark; so held, it draws strokes.
+        # With the L2 term of the preset alone, this small model prefers grains of light and dark to strokes.
         regularizers=[L2(2e-3), TotalVariation(0.1)],
         transforms=[Jitter(2)],
         clip=True,
     )
-    drawn = [images.heatmap(image[..., 0], signed=False) for image in found.raw]
-    title = "the ink that each class would most like to see"
-    note = "from an empty image; held smooth, shifted a little at each step, and kept to the range of real ink"
-    digits = [str(digit) for digit in range(10)]
-    images.write(path, images.grid(drawn, digits, columns=5, title=title, note=note, tile=140))
+    drawn = [images.heatmap(image[..., 0], signed=False) for image in maximized.raw]
+    sheet = images.grid(
+        drawn,
+        [str(digit) for digit in range(10)],
+        columns=5,
+        title="The image that maximizes the score of each digit",
+        note="Gradient ascent from an empty image: smoothed, shifted at each step, and limited to the range of pixels.",
+        legend=[("heat", "paper", "ink")],
+        tile=140,
+    )
+    images.write(path, sheet)
 
 
 def _gaze(path) -> None:
     from kerasal import gaze, images
     from kerasal.models.opener import PHOTOGRAPHS
 
-    photographs = [images.read(file) for file in PHOTOGRAPHS]
-    drawn = [gaze.overlay(photograph, gaze.predict(photograph).map) for photograph in photographs]
-    labels = ["a photograph"] * len(photographs) + ["where people will look"] * len(photographs)
-    title = "where people will look, as the net that ships predicts it"
-    note = "yellow: looked at most; without color: hardly; nobody was measured on these photographs"
-    sheet = images.grid([*photographs, *drawn], labels, columns=len(drawn), title=title, note=note, tile=220)
+    photos = [images.read(file) for file in PHOTOGRAPHS]
+    drawn = [gaze.overlay(photo, gaze.predict(photo).map) for photo in photos]
+    sheet = images.grid(
+        [images.fit_image(picture, (220, 220)) for picture in (*photos, *drawn)],
+        columns=len(photos),
+        row_labels=["photo", "prediction"],
+        title="Where people will look, predicted by the gaze model that is installed with kerasal",
+        note="A prediction: nobody's gaze was measured on these photos.",
+        legend=[("overlay", "hardly looked at", "looked at most")],
+        tile=220,
+    )
     images.write(path, sheet)
 
 
 _NEXT = """
-Next, with photographs of your own:
+Next, with a photo of your own:
   kerasal gaze predict PHOTO.jpg
-and with a model:
-  kerasal attribute class_saliency MODEL.keras PHOTO.jpg -o saliency.png
-  kerasal compare MODEL.keras PHOTO.jpg -o page.html
-  kerasal maximize MODEL.keras --channel LAYER:0-63 -o channels.png
-  kerasal feature-maps MODEL.keras PHOTO.jpg --layer LAYER
+and a model of your own:
+  kerasal attribute gradcam MODEL.keras PHOTO.jpg -o gradcam.png
+  kerasal compare MODEL.keras PHOTO.jpg -o methods.html
+  kerasal atlas MODEL.keras --images PHOTOS/ -o site
 or in Python:
-  from kerasal import attribution
-  maps = attribution.class_saliency(model, inputs)    # (N, H, W), any Keras model
-kerasal --help lists the commands, kerasal card mnist_cnn tells about the net above."""
+  explanation = kerasal.explain(kerasal.open_model("MODEL.keras"), "PHOTO.jpg", "gradcam")
+kerasal --help lists all commands, and kerasal card mnist_cnn describes the model of the digits."""

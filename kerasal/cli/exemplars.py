@@ -22,7 +22,7 @@ def exemplars(
             help="Images: files, or folders searched at any depth. Before them the layer, if it is not named by "
             "--layer.",
             show_default=False,
-            autocompletion=completion.layers,
+            autocompletion=completion.layers_and_files,
         ),
     ],
     layer: Annotated[str | None, options.LayerOption(help="Name or path of a layer with a spatial map.")] = None,

@@ -21,7 +21,7 @@ def predict(
             help="Photos, or folders of photos. Before them a run of `gaze train`, a .keras or .h5 file, or a zoo "
             "name; by default the shipped model.",
             show_default=False,
-            autocompletion=completion.models,
+            autocompletion=completion.models_and_files,
         ),
     ],
     settings: dict,

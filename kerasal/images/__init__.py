@@ -1,7 +1,7 @@
-"""Image files and pictures: ``file -> uint8 RGB (H, W, 3)``, ``map -> picture``, pictures -> labeled grid -> file.
+"""Read and write image files, draw maps as pictures, and lay out pictures in labeled grids.
 
-Only here is anything normalized, and always relative to the map's own size, so that a map of 1e-30 is as visible as one
-of 1e+3. What is drawn on or written is always a new array.
+Images are uint8 RGB (H, W, 3). Maps are normalized only here, relative to their own largest values, so that a map of
+1e-30 is as visible as a map of 1e+3. All functions return new arrays.
 """
 
 from kerasal import names as _names
@@ -34,8 +34,8 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    fit_as_before = _names.renamed_attribute(__name__, name, {"crop_square": "fit_image"})
-    return lambda image, size, fit="crop": fit_as_before(image, size, fit)
+    call_fit_image = _names.renamed_attribute(__name__, name, {"crop_square": "fit_image"})
+    return lambda image, size, fit="crop": call_fit_image(image, size, fit)
 
 
 def __dir__() -> list[str]:

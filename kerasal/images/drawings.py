@@ -1,4 +1,4 @@
-"""From maps to pictures: heat, relief, overlay; and images to another size."""
+"""Draw maps as heatmaps, reliefs and overlays; resize images."""
 
 from typing import Literal
 
@@ -8,24 +8,24 @@ from kerasal.checks import check_choice, check_size, refuse_mask
 
 try:
     import cv2
-except ImportError as error:  # opencv-python wants libGL, which a bare server does not have
+except ImportError as error:  # opencv-python needs libGL, which is missing on many servers
     raise ImportError(
-        f"OpenCV cannot be loaded ({error}). On a machine without a screen, replace it: "
+        f"OpenCV must be importable, got: {error}. On a machine without a screen, replace it: "
         "python -m pip uninstall -y opencv-python && python -m pip install opencv-python-headless"
     ) from error
 
 from kerasal.images.image_check import check_image, check_resizable
 
-# Gradient maps have a few extreme pixels; beyond this percentile the color is full.
+# Percentile of the magnitude from which colors are saturated, because gradient maps have a few extreme pixels.
 _FULL_COLOR = 99.0
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (H, W) or (H, W, C) to ``size`` = (height, width): areas averaged along a side that shrinks, cubic else.
+    """Return an image (H, W) or (H, W, C) resized to (height, width): area averages to shrink, cubic to enlarge.
 
     Raises:
-        ValueError: no such size, or an array that is no image or map: another rank, empty, or a dtype other than
-            uint8, uint16, int16, float32 and float64.
+        ValueError: an invalid size, or an array that is not an image or map: another rank, no pixels, or a dtype other
+            than uint8, uint16, int16, float32 and float64.
     """
     height, width = check_size("size", size)
     image = check_resizable(image, (height, width))
@@ -41,7 +41,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _resize_sides(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Average areas along the side that shrinks, then interpolate along the one that grows; round once, at the end."""
+    """Average areas along the side that shrinks, then interpolate along the other side; round only at the end."""
     rows, columns = image.shape[:2]
     values = image if image.dtype.kind == "f" else image.astype(np.float32)
     smaller = cv2.resize(values, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)
@@ -53,9 +53,9 @@ def _resize_sides(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def size_of_area(shape: tuple[int, int], area: int, *, multiple: int = 16, narrow: float = 16.0) -> tuple[int, int]:
-    """Return the (height, width) of about ``area`` pixels in the proportions of ``shape``, multiples of ``multiple``.
+    """Return a (height, width) of about ``area`` pixels, multiples of ``multiple``, in the aspect ratio of ``shape``.
 
-    Sides that differ more than ``narrow`` times are brought to that.
+    The aspect ratio is limited to ``narrow``.
     """
     ratio = min(max(shape[1] / shape[0], 1 / narrow), narrow)
     sides = (area / ratio) ** 0.5, (area * ratio) ** 0.5
@@ -64,10 +64,10 @@ def size_of_area(shape: tuple[int, int], area: int, *, multiple: int = 16, narro
 
 
 def fit_image(image: np.ndarray, size: tuple[int, int], mode: Literal["crop", "stretch"] = "crop") -> np.ndarray:
-    """Return an image brought to (height, width): its largest centered part of that shape, or all of it, stretched.
+    """Return an image resized to (height, width) after a center crop to that shape, or stretched as a whole.
 
     Raises:
-        ValueError: no such size or mode, or an array that is no image; see ``resize``.
+        ValueError: an invalid size or mode, or an array that is not an image; see ``resize``.
     """
     check_size("size", size)
     check_choice("mode", mode, ("crop", "stretch"))
@@ -81,13 +81,13 @@ def fit_image(image: np.ndarray, size: tuple[int, int], mode: Literal["crop", "s
 
 
 def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    """Return uint8 (H, W, C) with 1 or 3 channels: a gray picture is repeated, colors become their luma (BT.601).
+    """Return a uint8 image (H, W, C) with 1 or 3 channels: gray is repeated, colors become their luma (BT.601).
 
     Raises:
-        ValueError: any other number of channels, or another dtype.
+        ValueError: another number of channels or another dtype.
     """
     if channels not in (1, 3):
-        raise ValueError(f"channels must be 1 or 3, got {channels}.")
+        raise ValueError(f"channels must be 1 or 3, got {channels!r}.")
     picture = check_image(picture, "A picture", (3, 1))
     if picture.shape[2] == channels:
         return picture
@@ -97,14 +97,14 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
 
 
 def heatmap(values: np.ndarray, *, signed: bool | None = None, limit: float | None = None) -> np.ndarray:
-    """Draw a map (H, W) as uint8 RGB (H, W, 3).
+    """Return a map (H, W) drawn as uint8 RGB (H, W, 3).
 
-    Unsigned maps run from black over red to white; signed ones are blue below zero, white at zero and red above.
-    ``signed`` is read off the values by default. The color is full at ``limit``, by default at the 99th percentile of
-    the map's own magnitude.
+    Unsigned maps run from black through red to white. Signed maps are blue below zero, white at zero and red above. By
+    default a map counts as signed if it has negative values. Colors are saturated at ``limit``, by default the 99th
+    percentile of the map's magnitude.
 
     Raises:
-        ValueError: not a map (H, W), or NaN or infinite values in it.
+        ValueError: not a map (H, W), or NaN or infinite values.
     """
     values = _check_values(values, 2)
     signed = bool((values < 0).any()) if signed is None else signed
@@ -115,52 +115,75 @@ def heatmap(values: np.ndarray, *, signed: bool | None = None, limit: float | No
 
 
 def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
-    """Draw a signed (H, W, C) gradient in its own colors around middle gray, as uint8 RGB; C is 1 or 3."""
+    """Return a signed gradient (H, W, C), C = 1 or 3, drawn as uint8 RGB: channels as colors, zero as middle gray."""
     values = _check_values(values, 3)
     if values.shape[2] not in (1, 3):
-        raise ValueError(f"A relief has 1 or 3 channels. Received shape {values.shape}.")
+        raise ValueError(f"values must be (H, W, 1) or (H, W, 3), got {values.shape}. Average over the channels first.")
     pixels = np.round(127.5 + 127.5 * _scale(values, limit)).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*values.shape[:2], 3)))
 
 
-def overlay(image: np.ndarray, values: np.ndarray, *, strength: float = 0.6) -> np.ndarray:
-    """Lay a map (any size) over an image uint8 (H, W, 3): its colors where strong, the dimmed image elsewhere.
+def overlay(image: np.ndarray, values: np.ndarray, *, signed: bool | None = None, strength: float = 0.6) -> np.ndarray:
+    """Return an image with a map drawn over it, uint8 (H, W, 3): colors where the map is strong, dimmed elsewhere.
+
+    Positive values run from dark red to yellow. In a signed map they are red and negative values are blue.
+
+    Args:
+        image: uint8 (H, W, 3).
+        values: a map (h, w) of any size.
+        signed: whether negative values are drawn; otherwise they count as zero. By default they are if there are any.
+        strength: opacity of the colors, 0..1.
 
     Raises:
-        ValueError: no such image, no map (H, W), or NaN or infinite values in it.
+        ValueError: not an image, not a map (h, w), or NaN or infinite values.
     """
     image, values = check_image(image, "The image"), _check_values(values, 2)
+    signed = bool((values < 0).any()) if signed is None else signed
     size = image.shape[:2]
-    # A gradient map is grains of single pixels: over a photograph it shows only when its energy is spread a little.
-    spread = cv2.GaussianBlur(
-        np.abs(values) / (np.abs(values).max() or 1.0), (0, 0), max(size) / 75 * values.shape[0] / size[0]
-    )
-    spread = np.clip(cv2.resize(spread, size[::-1], interpolation=cv2.INTER_LINEAR), 0, None)
-    scaled = np.clip(_scale(spread, None), 0, 1)[..., None]
-    weight = strength * np.minimum(2 * scaled, 1)
+    # Gradient maps consist of single pixels, which are visible over a photo only after some blurring. Both signs are
+    # blurred separately, so that neighbors of opposite sign do not cancel.
+    parts = [np.maximum(values, 0)] + [np.maximum(-values, 0)] * signed
+    largest = max(part.max() for part in parts) or 1.0
+    sigma = max(size) / 75 * values.shape[0] / size[0]
+    blurred = [cv2.GaussianBlur(part / largest, (0, 0), sigma) for part in parts]
+    blurred = [np.clip(cv2.resize(part, size[::-1], interpolation=cv2.INTER_LINEAR), 0, None) for part in blurred]
+    scaled = _scale(blurred[0] - blurred[1] if signed else blurred[0], None)
+    weight = strength * np.minimum(2 * np.abs(scaled), 1)[..., None]
     gray = image.mean(axis=2, keepdims=True) * 0.35 + image * 0.65
-    # The colors stop at yellow: white would hide what the map is strongest on.
-    colors = _COLORS["heat"][np.round(204 * scaled[..., 0]).astype(int)]
+    if signed:
+        colors = _COLORS["signed"][np.round(127.5 + 127.5 * scaled).astype(int)]
+    else:  # The color scale stops at yellow: white would hide the image where the map is strongest.
+        colors = _COLORS["heat"][np.round(204 * np.clip(scaled, 0, 1)).astype(int)]
     return np.clip(np.round(gray * (1 - weight) + colors * weight), 0, 255).astype(np.uint8)
+
+
+def color_scale(name: str) -> np.ndarray:
+    """Return 256 colors, uint8 (256, 3): "heat", "signed", "gray" or "overlay" (heat that ends in yellow)."""
+    check_choice("name", name, (*_COLORS, "overlay", "gray"))
+    if name == "gray":
+        return np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    return _COLORS["heat"][np.arange(256) * 204 // 255] if name == "overlay" else _COLORS[name]
 
 
 def _check_values(values, rank: int) -> np.ndarray:
     refuse_mask(values, "the map")
     array = np.asarray(values)
-    if array.dtype.kind not in "biuf":  # a complex number would lose its imaginary part, a text be read as a number
+    if array.dtype.kind not in "biuf":  # complex numbers would lose their imaginary part
         raise ValueError(f"A map must hold real numbers, got {array.dtype}. Take np.abs of complex values.")
     values = array.astype(np.float64)
     if values.ndim != rank or values.size == 0:
         raise ValueError(
-            f"Expected a map of {rank} axes, (H, W{', C' if rank == 3 else ''}). Received shape {values.shape}."
+            f"The map must be (H, W{', C' if rank == 3 else ''}) with at least one pixel, got {values.shape}. "
+            "Pass one map at a time."
         )
     if not np.isfinite(values).all():
-        raise ValueError(f"The map holds {np.count_nonzero(~np.isfinite(values))} NaN or infinite values.")
+        bad = np.count_nonzero(~np.isfinite(values))
+        raise ValueError(f"The map must be finite, got {bad} NaN or infinite values. Replace them with np.nan_to_num.")
     return values
 
 
 def _scale(values: np.ndarray, limit: float | None) -> np.ndarray:
-    """Scale to -1..1, full at ``limit`` or at a percentile of the magnitude; a map of zeros stays zeros."""
+    """Return values scaled to -1..1 by ``limit`` or a percentile of the magnitude; zeros remain zeros."""
     magnitude = np.abs(values)
     if limit is None:
         limit = float(np.percentile(magnitude, _FULL_COLOR) or magnitude.max())
@@ -170,7 +193,7 @@ def _scale(values: np.ndarray, limit: float | None) -> np.ndarray:
 
 
 def _interpolate_colors(*stops: tuple[int, int, int]) -> np.ndarray:
-    """Interpolate color stops to 256 colors."""
+    """Return 256 colors interpolated between color stops."""
     places = np.linspace(0, 255, len(stops))
     columns = [np.interp(np.arange(256), places, column) for column in zip(*stops, strict=True)]
     return np.stack(columns, axis=1).round().astype(np.uint8)

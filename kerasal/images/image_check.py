@@ -1,4 +1,4 @@
-"""What is taken for an image: uint8 arrays, and nothing that Pillow or OpenCV would misread or stop at."""
+"""Check that arrays are images that Pillow and OpenCV process correctly."""
 
 from collections.abc import Sequence
 
@@ -8,25 +8,25 @@ from numpy.typing import ArrayLike
 from kerasal.checks import refuse_mask
 
 RESIZABLE = (np.uint8, np.uint16, np.int16, np.float32, np.float64)
-"""The types of number that OpenCV resizes; it stops at every other."""
+"""The dtypes that OpenCV can resize."""
 
 
 def check_image(image: ArrayLike, name: str = "An image", channels: Sequence[int | None] = (3,)) -> np.ndarray:
-    """Return ``image`` as an array, uint8 (H, W, 3), of at least one pixel; refuse anything else.
+    """Return ``image`` as a uint8 array (H, W, 3) with at least one pixel.
 
     Args:
-        image: an array, or what NumPy makes one of.
-        name: what errors call it.
-        channels: the numbers of channels that are taken; ``None`` stands for (H, W).
+        image: an array, or a value that NumPy converts to an array.
+        name: the name of the image in error messages.
+        channels: the accepted numbers of channels; ``None`` stands for (H, W).
 
     Raises:
-        ValueError: another dtype or shape; the message says how to convert it.
+        ValueError: another dtype or shape; the message suggests a conversion.
     """
     refuse_mask(image, name)
     array = np.asarray(image)
     wanted = " or ".join("(H, W)" if count is None else f"(H, W, {count})" for count in channels)
-    found = array.shape[2] if array.ndim == 3 else None
-    if array.ndim not in (2, 3) or found not in channels or not array.size:
+    count = array.shape[2] if array.ndim == 3 else None
+    if array.ndim not in (2, 3) or count not in channels or not array.size:
         remedy = _shape_remedy(array)
     elif array.dtype != np.uint8:
         remedy = _dtype_remedy(array)
@@ -36,9 +36,9 @@ def check_image(image: ArrayLike, name: str = "An image", channels: Sequence[int
 
 
 def check_resizable(image, size: tuple[int, int]) -> np.ndarray:
-    """Return an array (H, W) or (H, W, C) of numbers that OpenCV can resize, in the machine's byte order.
+    """Return an array (H, W) or (H, W, C) of a dtype that OpenCV can resize, in native byte order.
 
-    An array that has the ``size`` already may be of any dtype.
+    An array that already has the ``size`` may have any dtype.
     """
     refuse_mask(image, "An image to resize")
     array = np.asarray(image)
@@ -78,12 +78,12 @@ def _dtype_remedy(array: np.ndarray) -> str:
         return "Draw it black and white: np.uint8(255) * image."
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
-            return "Replace what is NaN or infinite, and bring it to 0..255."
+            return "Replace NaN or infinite values, and scale it to 0..255."
         if array.min() >= 0 and array.max() <= 1:
             return "From 0..1: np.round(255 * image).astype(np.uint8). A map is drawn by heatmap()."
         return "From 0..255: np.clip(np.round(image), 0, 255).astype(np.uint8). A map is drawn by heatmap()."
     if array.dtype.kind in "iu":
         if array.min() >= 0 and array.max() <= 255:
             return "Its values fit: image.astype(np.uint8)."
-        return f"Its values are {array.min()}..{array.max()}: bring them to 0..255, then image.astype(np.uint8)."
+        return f"Its values are {array.min()}..{array.max()}: scale them to 0..255, then image.astype(np.uint8)."
     return "Expected numbers."

@@ -138,7 +138,7 @@ def test_a_folder_of_something_else_is_refused_before_the_model_is_opened(tmp_pa
 
     (tmp_path / "mine.txt").write_text("mine")
     result = CliRunner().invoke(app, ["atlas", "there-is-no-such-model.keras", "-o", str(tmp_path)])
-    assert result.exit_code != 0 and "holds something else than an atlas (mine.txt)" in str(result.exception)
+    assert result.exit_code != 0 and "hold an atlas, got other files (mine.txt)" in str(result.exception)
     assert [one.name for one in tmp_path.iterdir()] == ["mine.txt"]
 
 

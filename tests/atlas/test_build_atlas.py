@@ -391,5 +391,5 @@ def test_a_kill_in_the_first_moment_leaves_a_folder_that_can_be_used(tmp_path):
     (tmp_path / ".atlas-ab_defg1.json").touch()
     assert check_folder(tmp_path) == {}
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ValueError, match=r"holds something else than an atlas \(notes.txt\)"):
+    with pytest.raises(ValueError, match=r"must be empty or hold an atlas, got other files \(notes.txt\)"):
         check_folder(tmp_path)

@@ -220,7 +220,7 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
             "LAYER:NUMBER",
         ),
         (("attribute", "class_saliency", "net.keras", "photo.png", "-o", "a.xyz"), ".png"),
-        (("attribute", "class_saliency", "net.keras", "net.keras", "-p", "unit"), "not an image"),
+        (("attribute", "class_saliency", "net.keras", "net.keras", "-p", "unit"), "must be an image"),
         (("attribute", "class_saliency", "photo.png", "photo.png", "-p", "unit"), "photo.png"),
         (("attribute", "class_saliency"), "Missing argument"),
         (("attribute", "class_saliency", "net.keras", "photo.png", "--channel-reduction", "x"), "max_abs"),

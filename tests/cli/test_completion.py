@@ -54,7 +54,10 @@ def test_models_of_the_zoo_and_files(complete, tmp_path):
         (tmp_path / name).touch()
     assert complete("kerasal card vgg") == ["vgg16", "vgg19"]
     assert complete("kerasal compare vgg") == ["vgg16", "vgg19", "vggmine.keras"]
-    assert complete("kerasal gaze predict phot") == ["photos"]
+    (tmp_path / "photo.jpg").touch()
+    assert complete("kerasal gaze predict phot") == ["photo.jpg", "photos"]
+    assert complete("kerasal exemplars m.keras phot") == ["photo.jpg", "photos"]
+    assert complete("kerasal compare phot") == ["photos"]
     assert complete("kerasal compare photos/") == []  # a path is the shell's
 
 

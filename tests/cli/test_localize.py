@@ -129,7 +129,7 @@ def test_rows_of_other_weights_are_not_taken_over(cli, model_file, photos, tmp_p
     model.get_layer("colors").set_weights([kernel[..., [1, 0, 2]], bias])  # red is called green
     model.save(run / "net.keras")
     code, _, error = cli(*arguments, "-o", "out.csv")
-    assert code == 0 and "taken over" not in error and "Starting anew" in error
+    assert code == 0 and "reused" not in error and "Starting over" in error
     assert cli(*arguments, "-o", "fresh.csv")[0] == 0
     pd.testing.assert_frame_equal(pd.read_csv("out.csv"), pd.read_csv("fresh.csv"))
     assert pd.read_csv("out.csv")["missed_1"].tolist() == [1, 0, 1]

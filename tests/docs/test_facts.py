@@ -127,3 +127,44 @@ def test_nothing_of_this_machine_is_named():
         if path.suffix in (".md", ".py", ".yml", ".css") and "site" not in path.parts:
             text = path.read_text(encoding="utf-8")
             assert not re.search(r"\.\./shared|/work/|/root/", text), path
+
+
+def test_every_picture_of_the_gallery_has_its_command():
+    text = _text("index.md")
+    for name in re.findall(r"\(pictures/gallery/(\w+)\.jpg\)", text):
+        assert (PAGES / "pictures" / "gallery" / f"{name}.jpg").is_file(), name
+        block = text[text.index(f"gallery/{name}.jpg") :].partition("```sh\n")[2].partition("```")[0]
+        assert block.startswith("kerasal ") and f"-o {name}.jpg" in block, name
+    blocks = text.count("\n```sh\n")
+    assert blocks == len(re.findall(r"^!\[", text, re.MULTILINE)) >= 8
+
+
+def _calls():
+    """Yield the calls in the right column of the tables that map other packages to this one."""
+    for row in _rows(_text("coming_from.md")):
+        for code in re.findall(r"`([^`]+)`", row[-1]):
+            if re.match(r"[\w.]+\(", code) and row[-1] != "kerasal":
+                yield pytest.param(code, id=code)
+
+
+@pytest.mark.parametrize("code", list(_calls()))
+def test_calls_beside_those_of_other_packages_exist(code):
+    """The functions, and their arguments by name and number, are those of the library."""
+    import inspect
+
+    import kerasal
+    from kerasal import attribution, objectives
+
+    names = {"kerasal": kerasal, "attribution": attribution, "objectives": objectives, "abs": abs}
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    assert calls
+    for call in calls:
+        function = eval(ast.unparse(call.func), names)
+        if function is not abs:
+            arguments = {keyword.arg: None for keyword in call.keywords}
+            inspect.signature(function).bind(*[None] * len(call.args), **arguments)
+
+
+def test_the_readme_is_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.encode()) <= 8_000 and text.count("\n") <= 200

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal import images
+from kerasal.images import drawings
 
 RAMP = np.linspace(0, 1, 50).reshape(5, 10)
 
@@ -66,6 +67,18 @@ def test_an_overlay_is_strong_where_the_map_is():
     assert (base == 100).all()
 
 
+def test_an_overlay_tells_negative_values_from_positive_ones():
+    base = np.full((40, 40, 3), 100, np.uint8)
+    values = np.zeros((20, 20))
+    values[5, 5], values[15, 15] = 1, -1
+    drawn = images.overlay(base, values).astype(int)
+    assert drawn[10, 10, 0] > drawn[10, 10, 2] + 40  # red
+    assert drawn[30, 30, 2] > drawn[30, 30, 0] + 40  # blue
+    positive = images.overlay(base, values, signed=False)
+    assert (positive[30, 30] == 100).all() and (positive[10, 10] != 100).any()
+    np.testing.assert_array_equal(positive, images.overlay(base, np.maximum(values, 0)))
+
+
 def test_resize_and_crop():
     picture = np.zeros((20, 40, 3), np.uint8)
     picture[:, 10:30] = 255
@@ -93,6 +106,28 @@ def test_a_grid_holds_every_picture_and_its_label():
     assert (labeled != other).any()
 
 
+def test_a_row_is_as_high_as_its_highest_picture():
+    wide, tall = np.zeros((10, 20, 3), np.uint8), np.zeros((20, 10, 3), np.uint8)
+    assert images.grid([wide] * 4, columns=2, tile=40).shape[0] == 2 * (20 + 6) + 6
+    assert images.grid([wide, wide, wide, tall], columns=2, tile=40).shape[0] == 20 + 40 + 3 * 6
+
+
+def test_a_legend_shows_the_colors_of_its_scale_in_order():
+    tile = np.full((10, 10, 3), 7, np.uint8)
+    plain = images.grid([tile], tile=40)
+    for name in ("heat", "signed", "overlay", "gray"):
+        drawn = images.grid([tile], tile=40, legend=[(name, "low", "high")])
+        bar = drawn[len(plain) + 8, 36:196]  # without the texts
+        places = [
+            np.abs(bar.astype(int) - color).sum(axis=1).argmin() for color in drawings.color_scale(name)[[9, 128, 246]]
+        ]
+        assert places == sorted(set(places))
+    two = images.grid([tile], tile=40, legend=[("heat", "low", "high"), ("signed", "low", "high")])
+    assert len(two) > len(drawn)
+    with pytest.raises(ValueError, match="name must be one of heat, signed, overlay, gray, got 'jet'"):
+        images.grid([tile], legend=[("jet", "low", "high")])
+
+
 def test_pixels_stay_pixels_when_a_tiny_picture_is_enlarged():
     checks = np.uint8([[0, 255], [255, 0]])
     sheet = images.grid([checks], tile=64)
@@ -102,7 +137,7 @@ def test_pixels_stay_pixels_when_a_tiny_picture_is_enlarged():
 def test_a_grid_refuses_what_it_cannot_label():
     with pytest.raises(ValueError, match="at least one"):
         images.grid([])
-    with pytest.raises(ValueError, match="Expected 2 labels, received 1"):
+    with pytest.raises(ValueError, match="labels must hold 2 texts, got 1"):
         images.grid([np.zeros((2, 2), np.uint8)] * 2, ["a"])
 
 

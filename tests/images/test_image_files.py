@@ -67,7 +67,7 @@ def _png_claiming(width, height):
 def test_a_png_that_claims_to_be_huge_is_refused_before_decoding(side, tmp_path, monkeypatch):
     (tmp_path / "bomb.png").write_bytes(_png_claiming(side, side))
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
-    with pytest.raises(ValueError, match=r"bomb\.png claims"):
+    with pytest.raises(ValueError, match=r"bomb\.png (must have at most|has too many)"):
         images.read(tmp_path / "bomb.png")
 
 
@@ -85,7 +85,7 @@ def test_broken_files_are_named(picture, tmp_path):
             images.read(tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"missing\.jpg"):
         images.read(tmp_path / "missing.jpg")
-    with pytest.raises(ValueError, match="is a folder"):
+    with pytest.raises(ValueError, match="got the folder"):
         images.read(tmp_path)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from kerasal import hooks, receptive_field
 from kerasal.receptive_field.geometry.field_geometry import to_field
-from kerasal.receptive_field.geometry.operation_moves import read_routes
+from kerasal.receptive_field.geometry.route_reader import read_routes
 
 import keras
 import tensorflow as tf

@@ -127,5 +127,5 @@ def test_a_checkpoint_of_an_earlier_version_is_refused_by_name(tmp_path):
     assert '"architecture"' in settings
     arrays["settings"] = settings.replace('"architecture"', '"something"')
     np.savez(tmp_path / "run" / "checkpoint.npz", **arrays)
-    with pytest.raises(ValueError, match=r"architecture: not noted, as by an earlier version, there, .*resume=False"):
+    with pytest.raises(ValueError, match=r"architecture: not recorded there, .*resume=False"):
         train(tmp_path / "run", epochs=2)

@@ -104,13 +104,13 @@ def test_every_routine_works_on_it(name):
     [
         ("alexnet", {"groups": 3}, "groups is 2 .*Received: 3"),
         ("alexnet", {"width": 0.01}, "width must leave conv1 an even number"),
-        ("alexnet", {"classes": 1}, "classes must be an integer from 2 on, got 1"),
+        ("alexnet", {"classes": 1}, "classes must be an integer of at least 2, got 1"),
         ("zfnet", {"width": 0}, "width must be a finite number above 0 and at most 4, got 0"),
         ("zfnet", {"input_shape": (None, None, 3)}, r"must be \(H, W, C\), three positive integers, got"),
         ("zfnet", {"input_shape": (40, 40, 3)}, r"too small for zfnet: pool5 would get 1 × 1 values, and needs 3 × 3"),
         ("zfnet", {"filter_rms": 0}, "radius must be a finite number above 0"),
         ("five_class_cnn", {"stride": 3}, "stride is 2 .*Received: 3"),
-        ("five_class_cnn", {"classes": "five"}, "classes must be an integer from 2 on, got 'five'"),
+        ("five_class_cnn", {"classes": "five"}, "classes must be an integer of at least 2, got 'five'"),
         ("five_class_cnn", {"input_shape": (64, 64, 3)}, r"too small for stride=2: pool4 would get 1 × 1"),
         (
             "five_class_cnn",

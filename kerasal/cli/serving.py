@@ -53,9 +53,9 @@ def export(
     Without --signature: serving_default, class_saliency and, if the preprocessing is known, predict_image and
     predict_bytes. The export runs with TensorFlow alone.
     """
-    if (folder is None) == (output is None):
-        raise BadParameter("Exactly one of FOLDER and --output must be set.")
     target = folder or output
+    if target is None or (folder and output):
+        raise BadParameter("Exactly one of FOLDER and --output must be set.")
     if format == "onnx" and model_version is not None:
         raise BadParameter("--model-version must be set with --format saved_model only. For onnx, use --name.")
     from kerasal.serving.signatures import make_signatures

@@ -204,7 +204,7 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
         (("attribute", "class_saliency", "missing.keras", "photo.png"), "no model file missing.keras"),
         (("attribute", "class_saliency", "mnist", "photo.png"), "Did you mean mnist_cnn"),
         (("attribute", "class_salience", "net.keras", "photo.png"), "Did you mean class_saliency"),
-        (("attribute", "class_saliency", "net.keras", "photo.png"), "--preprocessing caffe"),
+        (("attribute", "class_saliency", "net.keras", "photo.png"), "--preprocessing"),
         (("attribute", "class_saliency", "net.keras", "photo.png", "-p", "cafe"), "Did you mean caffe"),
         (
             ("attribute", "class_saliency", "net.keras", "photo.png", "-p", "unit", "--class", "6"),

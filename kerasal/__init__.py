@@ -1,31 +1,31 @@
 """See what a Keras network sees, and where people look.
 
-What every routine of this package shares is said here once:
+All functions of this package share these conventions:
 
 * **Images** are uint8 RGB arrays ``(H, W, 3)``. **Model inputs** are float32 ``(N, H, W, C)``, channels last, already
-  preprocessed (``kerasal.preprocessing``); a single image without its batch axis is taken as a batch of one.
-* **Maps** come back raw: float32, signed where the method is. Only drawing (``kerasal.images``) normalizes.
-* **Coordinates** are ``(x, y)``, 0-based, in pixels; **boxes** are ``(x_min, y_min, x_max, y_max)`` with exclusive
-  upper bounds.
-* **Layers** are named by their path, ``"vgg16/block5_conv3"``, at any depth; the last part is enough where it is
-  unique.
-* **Scores** are logits by default: the last softmax or sigmoid is left out, and the model is never changed for it.
-* Everything random takes a ``seed``. Nothing reads the network unless pretrained weights are asked for by name.
-
-* TensorFlow does not survive ``os.fork``: in a child of a process that had run it, routines raise
+  preprocessed (``kerasal.preprocessing``); a single image without a batch axis is treated as a batch of size 1.
+* **Maps** are returned raw, as float32, with a sign if the method is signed. Only drawing (``kerasal.images``)
+  normalizes them.
+* **Coordinates** are ``(x, y)`` in pixels, from 0; **boxes** are ``(x_min, y_min, x_max, y_max)`` with exclusive upper
+  bounds.
+* **Layers** are identified by their path at any depth of nested models, ``"vgg16/block5_conv3"``; the last part is
+  enough if it is unique.
+* **Scores** are logits by default: values before the last softmax or sigmoid. The model is never changed for this.
+* Random functions take a ``seed``. Nothing is downloaded unless pretrained weights are requested by name.
+* TensorFlow does not work after ``os.fork``: in a forked child of a process that has run it, functions raise
   ``kerasal.process.ForkedProcess``. Start workers with ``multiprocessing.get_context("spawn")``.
 
-Importing this package loads neither TensorFlow nor Keras; the first use of a name does.
+Importing this package loads neither TensorFlow nor Keras; the first use of any of its names does.
 """
 
 import importlib
 import pathlib
 from typing import TYPE_CHECKING
 
-from kerasal import process as _process  # noqa: F401  (notices forks from here on)
+from kerasal import process as _process  # noqa: F401  (detects forks from here on)
 from kerasal._version import __version__ as __version__
 
-# In a checkout that is not installed, kerasal.zoo lies beside this package, where setup.cfg takes it from.
+# In a checkout that is not installed, the folder of kerasal.zoo is beside that of this package (see setup.cfg).
 _checkout = pathlib.Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "zoo" / "__init__.py").is_file():
     __path__.append(str(_checkout))

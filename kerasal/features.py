@@ -1,4 +1,4 @@
-"""Feature maps: what a layer makes of an image. ``model, inputs, layer -> activations (N, h, w, C)``."""
+"""Feature maps: the activations of a layer and their drawing. ``model, inputs, layer -> maps (N, h, w, C)``."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,20 +13,20 @@ __all__ = ["draw_feature_maps", "feature_maps"]
 
 
 def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int | None = None) -> np.ndarray:
-    """Return the output of one layer, at any depth, for each image.
+    """Return the output of a layer for each image.
 
     Args:
         model: any built Keras model; it is not changed.
-        inputs: preprocessed inputs (N, H, W, C); see the package's conventions.
-        layer: name or path of the layer.
-        batch_size: images run at once; by default as many as run fastest.
+        inputs: preprocessed model inputs (N, H, W, C), float32.
+        layer: name or path of the layer, at any depth of nested models.
+        batch_size: number of images run at once; by default the fastest number.
 
     Returns:
-        float32 (N, h, w, C) for a convolution or pooling, also for one that is channels first; (N, units) for a dense
-        layer.
+        float32 (N, h, w, C) for a convolution or pooling, channels last even if the layer is channels first; (N, units)
+        for a dense layer.
 
     Raises:
-        ValueError: an unknown layer (the closest are listed), or one without a single output tensor.
+        ValueError: the layer is unknown (the error lists the closest names), or its output is not a single tensor.
     """
     return hooks.activations(model, [layer], inputs, batch_size=batch_size)[layer]
 
@@ -40,32 +40,32 @@ def draw_feature_maps(
     title: str = "",
     tile: int = 84,
 ) -> np.ndarray:
-    """Lay out the feature maps of one image as a grid, each under its number, uint8 RGB.
+    """Return the feature maps of an image as a grid with channel numbers, uint8 RGB.
 
     Args:
-        maps: (h, w, C), of one image.
-        channels: which; by default all, at most 256.
-        scale: each map on its own brightness scale (``"map"``), or all on one (``"layer"``).
-        layer: named in errors.
-        title: a line above.
-        tile: the side of a map in pixels.
+        maps: feature maps of a single image, float (h, w, C).
+        channels: channels to draw; by default the first 256.
+        scale: range of the colors: that of each map (``"map"``) or of all maps together (``"layer"``).
+        layer: name of the layer, for error messages.
+        title: a line of text above the grid.
+        tile: side of each map in pixels.
 
     Raises:
-        ValueError: no maps, or a channel that there is not.
+        ValueError: ``maps`` is not (h, w, C), or has no such channel.
     """
-    named = f"Layer {layer!r}" if layer else "The layer"
+    name = f"layer {layer!r}" if layer else "the layer"
     if maps.ndim != 3:
-        raise ValueError(f"{named} has no maps to draw: its output for an image has shape {maps.shape}.")
+        raise ValueError(f"maps must have the shape (h, w, C), got {maps.shape} from {name}.")
     count = maps.shape[2]
     channels = list(range(min(count, 256))) if channels is None else list(channels)
     if max(channels) >= count:
-        raise ValueError(f"{named} has {count} channels, counted from 0, got {max(channels)}.")
+        raise ValueError(f"channels must be in 0..{count - 1} for {name}, got {max(channels)}.")
     signed = bool((maps < 0).any())
     limit = float(np.abs(maps[..., channels]).max()) if scale == "layer" else None
     drawn = [images.heatmap(maps[..., channel], signed=signed, limit=limit) for channel in channels]
-    silent = [str(channel) for channel in channels if not maps[..., channel].any()]
-    listed = ", ".join(silent[:12]) + (", …" if len(silent) > 12 else "")
-    note = f"black: silent for this image ({listed})" if silent and not signed else ""
+    zero_channels = [str(channel) for channel in channels if not maps[..., channel].any()]
+    listed = ", ".join(zero_channels[:12]) + (", …" if len(zero_channels) > 12 else "")
+    note = f"black: 0 everywhere for this image ({listed})" if zero_channels and not signed else ""
     if len(channels) < count:
         note = f"{len(channels)} of {count} channels. {note}"
     columns = min(8 if len(channels) <= 64 else 16, len(channels))

@@ -1,4 +1,4 @@
-"""Names of classes: the sets that ship, lists from a user's file, and finding a class by what a person calls it."""
+"""Class names: built-in sets, files with class names, and the search for a class by name."""
 
 import csv
 import io
@@ -16,19 +16,20 @@ _SETS = ("imagenet", "digits")
 
 
 class UnnamedClasses(ValueError):
-    """A class was called by a name, but the classes have none."""
+    """Error for a class that is passed by name, although the classes have no names."""
 
 
 def load(source: str | os.PathLike) -> list[str]:
-    """Return class names in index order, from a set that ships (``"imagenet"``, ``"digits"``) or a file.
+    """Return class names in index order.
 
-    A file has one name a line; or is a CSV with a header and a column ``name``, ``label`` or ``class`` (and, if they
-    are not in order, a column ``index``); or is JSON, a list of names or an object from index to name (or to
-    ``[id, name]``).
+    Args:
+        source: "imagenet", "digits", or the path of a file: a text file with a name per line; a CSV file with a
+            column ``name``, ``label`` or ``class`` and, if the rows are not in order, a column ``index``; or a JSON
+            file with a list of names, or an object from index to name or to ``[id, name]``.
 
     Raises:
-        FileNotFoundError: neither a set nor a file.
-        ValueError: a file that is none of these, has gaps in its indices, or is not text.
+        FileNotFoundError: ``source`` is neither a built-in set nor a file.
+        ValueError: the file has another format or no names, or its indices have gaps.
     """
     if source == "imagenet":
         return (_ASSETS / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
@@ -36,75 +37,87 @@ def load(source: str | os.PathLike) -> list[str]:
         return [str(digit) for digit in range(10)]
     path = pathlib.Path(source)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no labels file {path}. Expected a file, or one of {', '.join(_SETS)}.")
+        raise FileNotFoundError(f"labels must be an existing file or one of {', '.join(_SETS)}, got {str(path)!r}.")
     try:
         text = path.read_text(encoding="utf-8-sig")
-        names = _json(text) if path.suffix == ".json" else _csv(text) if path.suffix == ".csv" else text.split("\n")
+        names = (
+            _read_json(text)
+            if path.suffix == ".json"
+            else _read_csv(text)
+            if path.suffix == ".csv"
+            else text.split("\n")
+        )
         if not all(isinstance(name, str) for name in names):
-            raise TypeError("a name is no text")
+            raise TypeError("a name is not text")
     except (UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError, RecursionError, csv.Error) as error:
         raise ValueError(
-            f"{path} cannot be read as class names ({error}). Expected one name a line, a CSV with a column 'name', "
-            "or JSON."
+            f"{path} must be text with one class name per line, CSV with a column 'name', or JSON, but cannot be read: "
+            f"{error}."
         ) from error
     names = [name.strip() for name in names]
     while names and not names[-1]:
         names.pop()
     if not names:
-        raise ValueError(f"{path} holds no class names.")
+        raise ValueError(f"{path} must have class names, got none.")
     return names
 
 
 def find(name: str, names: Sequence[str]) -> int:
-    """Return the index of the class that is called ``name``: its index as text, its whole name, or one of its synonyms.
+    """Return the index of a class from its name.
 
-    Synonyms are separated by commas; case, underscores and hyphens do not matter.
+    Args:
+        name: the whole name of the class, a synonym (a name may have several, separated by commas), or its index as
+            text. Case, underscores and hyphens are ignored.
+        names: all class names in index order.
 
     Raises:
-        ValueError: no class is called that (the closest are listed), or several are; ``UnnamedClasses`` if there are
-            no names at all.
+        UnnamedClasses: a ValueError: ``names`` is empty, and ``name`` is not an index.
+        ValueError: no class has this name (the error lists the closest names), or several classes have it.
     """
     if name.isdecimal():
         index = int(name)
         if names and index >= len(names):
-            raise ValueError(f"There are {len(names)} classes, counted from 0. Received: {index}.")
+            raise ValueError(f"The index of a class must be in 0..{len(names) - 1}, got {index}.")
         return index
     if not names:
         raise UnnamedClasses(
-            f"The classes of this model have no names, so {name!r} means nothing. Give labels, or an index."
+            f"The class must be an index for a model without class names, got {name!r}. Pass the index, or labels with "
+            "the names."
         )
     if name.lstrip("-").isdecimal():
-        raise ValueError(f"A class number counts from 0. Received: {name}.")
-    wanted = _plain(name)
-    whole = [index for index, known in enumerate(names) if _plain(known) == wanted]
-    found = whole or [i for i, known in enumerate(names) if wanted in {_plain(part) for part in known.split(",")}]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ValueError(f"{name!r} is the name of classes {', '.join(map(str, found))}; give the index.")
+        raise ValueError(f"The index of a class must be at least 0, got {name}.")
+    normalized = _normalize(name)
+    exact = [index for index, known in enumerate(names) if _normalize(known) == normalized]
+    matches = exact or [
+        i for i, known in enumerate(names) if normalized in {_normalize(part) for part in known.split(",")}
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ValueError(f"{name!r} is the name of several classes: {', '.join(map(str, matches))}. Pass the index.")
     synonyms = [part.strip() for known in names for part in known.split(",")]
     raise ValueError(unknown_name_message(name, set(synonyms), "class"))
 
 
 def short(names: Sequence[str], index: int) -> str:
-    """Return the first synonym of a class, or ``class 7`` where it has no name."""
+    """Return the first synonym of a class, or a text such as "class 7" if the class has no name."""
     return names[index].split(",")[0] if index < len(names) else f"class {index}"
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
 
 
-def _json(text: str) -> list:
+def _read_json(text: str) -> list:
     loaded = json.loads(text)
     if isinstance(loaded, dict):
         loaded = [loaded[str(index)] for index in range(len(loaded))]
     if not isinstance(loaded, list):
         raise TypeError(f"it is a single {type(loaded).__name__}")
-    return [one[-1] if isinstance(one, list) and one else one for one in loaded]
+    return [item[-1] if isinstance(item, list) and item else item for item in loaded]
 
 
-def _csv(text: str) -> list[str]:
+def _read_csv(text: str) -> list[str]:
     rows = list(csv.DictReader(io.StringIO(text), strict=True))
     column = next((name for name in ("name", "label", "class") if rows and name in rows[0]), None)
     if column is None:

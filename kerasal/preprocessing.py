@@ -1,8 +1,8 @@
-"""Conventions by which networks expect their pixels, each with its inverse: ``image uint8 -> model input float32``.
+"""Preprocessing conventions of models, with their inverses: ``image uint8 -> model input float32``.
 
-A convention is one affine map a channel, ``input = (pixel - mean) / std`` on 0..255 pixels, after an optional swap of
-RGB to BGR. The five named ones cover ``keras.applications`` and the networks of the zoo; ``"mean=127,std=128"`` or
-``"mean=104/117/124,std=1,bgr"`` spells any other.
+A convention is an affine function of each channel, ``input = (pixel - mean) / std`` with pixels in 0..255, after an
+optional swap of RGB to BGR. The five named conventions cover ``keras.applications`` and the models of the zoo. Others
+are written as ``"mean=127,std=128"`` or ``"mean=104/117/124,std=1,bgr"``.
 """
 
 import dataclasses
@@ -17,15 +17,18 @@ __all__ = ["CONVENTIONS", "NoPreprocessing", "Preprocessing", "get"]
 
 
 class NoPreprocessing(ValueError):
-    """It is not known how a model wants its pixels."""
+    """Error for a model whose preprocessing is unknown and was not passed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """One convention: ``input = (pixel - mean) / std``, pixels in 0..255, channels swapped to BGR first if ``bgr``.
+    """A preprocessing convention: ``input = (pixel - mean) / std`` with pixels in 0..255.
 
-    ``mean`` and ``std`` are in pixel units, in the channel order of the model input; a single number serves any number
-    of channels.
+    Attributes:
+        name: name of the convention, or its text such as "mean=127,std=128".
+        mean: mean of each channel of the model input in pixel units; a single number is for any number of channels.
+        std: standard deviation of each channel of the model input in pixel units; a single number is for any number.
+        bgr: whether the channels of the model input are blue, green and red, in this order.
     """
 
     name: str
@@ -34,11 +37,18 @@ class Preprocessing:
     bgr: bool = False
 
     def apply(self, images: np.ndarray) -> np.ndarray:
-        """Turn pixels (..., H, W, C), values 0..255, RGB or gray, into a new float32 array of model inputs."""
+        """Return the model inputs of images, a new float32 array.
+
+        Args:
+            images: RGB or gray pixels (..., H, W, C) in 0..255, integer or float.
+
+        Raises:
+            ValueError: the images are not numbers, have masked values or the wrong number of channels.
+        """
         refuse_mask(images, "images")
         if np.asarray(images).dtype.kind not in "uif":
-            raise ValueError(f"Pixels must be numbers of 0..255, got {np.asarray(images).dtype}. Convert them first.")
-        pixels = np.array(images, dtype=np.float32)  # always a copy: the caller's array is never written to
+            raise ValueError(f"images must be numbers in 0..255, got {np.asarray(images).dtype}.")
+        pixels = np.array(images, dtype=np.float32)  # always a copy, so that the caller's array is never changed
         self._check_channels(pixels)
         if self.bgr:
             pixels = pixels[..., ::-1]
@@ -46,7 +56,11 @@ class Preprocessing:
         return np.ascontiguousarray((pixels - mean) / std)
 
     def invert(self, inputs: np.ndarray) -> np.ndarray:
-        """Turn model inputs (..., H, W, C) back into float32 pixels (RGB, 0..255; beyond it where the inputs are)."""
+        """Return the pixels of model inputs (..., H, W, C): RGB, float32, in 0..255 for inputs of images.
+
+        Raises:
+            ValueError: the inputs have masked values or the wrong number of channels.
+        """
         refuse_mask(inputs, "inputs")
         inputs = np.array(inputs, dtype=np.float32)
         self._check_channels(inputs)
@@ -55,19 +69,19 @@ class Preprocessing:
         return np.ascontiguousarray(pixels[..., ::-1] if self.bgr else pixels)
 
     def value_range(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the lowest and the highest model input of a 0..255 image, float32, one a channel (or one for all)."""
+        """Return the model inputs of black and white pixels (0 and 255), float32, for each channel or for all."""
         mean, std = self._affine()
         return (0.0 - mean) / std, (255.0 - mean) / std
 
     def check_range(self, inputs: np.ndarray) -> None:
-        """Warn of model inputs that no image becomes, such as pixels that came as floats."""
+        """Warn if model inputs are outside the range of any image, such as float pixels that are not preprocessed."""
         low, high = self.value_range()
         slack = 0.05 * (high - low).max()
         if inputs.min() < low.min() - slack or inputs.max() > high.max() + slack:
             warnings.warn(
-                f"Float images are taken as model inputs, but these ({inputs.min():.3g}..{inputs.max():.3g}) lie "
-                f"outside of what {self.name!r} makes of pixels ({low.min():.3g}..{high.max():.3g}). "
-                "If they are pixels 0..255, give them as uint8, which is preprocessed here.",
+                f"Float images are treated as model inputs and must be in {low.min():.3g}..{high.max():.3g} for "
+                f"{self.name!r} preprocessing, got {inputs.min():.3g}..{inputs.max():.3g}. If they are pixels, "
+                "pass them as uint8, which is preprocessed.",
                 stacklevel=4,
             )
 
@@ -75,12 +89,12 @@ class Preprocessing:
         return np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
 
     def _check_channels(self, array: np.ndarray) -> None:
-        needed = max(len(self.mean), len(self.std))
-        if array.ndim < 3 or (needed > 1 and array.shape[-1] != needed):
+        channels = max(len(self.mean), len(self.std))
+        if array.ndim < 3 or (channels > 1 and array.shape[-1] != channels):
             raise ValueError(
-                f"Preprocessing {self.name!r} expects {'images' if needed == 1 else f'{needed}-channel images'} of "
-                f"shape (..., height, width, {'channels' if needed == 1 else needed}), received shape {array.shape}."
-                + ("" if needed == 1 else " For one-channel images use 'unit', 'tf' or 'none'.")
+                f"images must have the shape (..., height, width, {'channels' if channels == 1 else channels}) for "
+                f"{self.name!r} preprocessing, got {array.shape}."
+                + ("" if channels == 1 else " For gray images, use 'unit', 'tf' or 'none'.")
             )
 
 
@@ -89,7 +103,7 @@ CONVENTIONS = {
     for convention in (
         Preprocessing("caffe", mean=(103.939, 116.779, 123.68), std=(1.0,), bgr=True),
         Preprocessing("tf", mean=(127.5,), std=(127.5,)),
-        # torchvision's constants, 0..1 there, times 255.
+        # The constants of torchvision, which are for pixels in 0..1, times 255.
         Preprocessing("torch", mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)),
         Preprocessing("unit", mean=(0.0,), std=(255.0,)),
         Preprocessing("none", mean=(0.0,), std=(1.0,)),
@@ -98,25 +112,29 @@ CONVENTIONS = {
 
 
 def get(convention: "str | Preprocessing") -> Preprocessing:
-    """Return a convention by name, from a spelling such as ``"mean=127,std=128,bgr"``, or as it is.
+    """Return a preprocessing convention.
+
+    Args:
+        convention: its name ("caffe", "tf", "torch", "unit" or "none"), a text such as "mean=127,std=128,bgr" with
+            numbers in pixel units, or a ``Preprocessing``, which is returned as it is.
 
     Raises:
-        ValueError: the name is unknown (the closest are listed) or the spelling cannot be read.
+        ValueError: the name is unknown (the error lists the closest names), or the text is invalid.
     """
     if isinstance(convention, Preprocessing):
         return convention
     if convention in CONVENTIONS:
         return CONVENTIONS[convention]
     if isinstance(convention, str) and "=" in convention:
-        return _spelled(convention)
+        return _parse(convention)
     raise ValueError(
         unknown_name_message(convention, CONVENTIONS, "preprocessing")
-        + ' Any other is spelled like "mean=127,std=128" or '
+        + ' Write any other convention as "mean=127,std=128" or '
         '"mean=104/117/124,std=1,bgr".'
     )
 
 
-def _spelled(text: str) -> Preprocessing:
+def _parse(text: str) -> Preprocessing:
     values: dict[str, tuple[float, ...]] = {"mean": (0.0,), "std": (1.0,)}
     bgr = False
     try:
@@ -130,12 +148,12 @@ def _spelled(text: str) -> Preprocessing:
                 raise ValueError(f"unknown part {part!r}")
         for name, numbers in values.items():
             if len(numbers) not in (1, 3) or not np.all(np.isfinite(numbers)):
-                raise ValueError(f"{name} needs 1 or 3 finite numbers")
+                raise ValueError(f"{name} must be 1 or 3 finite numbers")
         if min(values["std"]) <= 0:
-            raise ValueError("std must be above 0")
+            raise ValueError("std must be positive")
     except ValueError as error:
         raise ValueError(
-            f'Cannot read the preprocessing {text!r}: {error}. Expected for example "mean=127,std=128" or '
-            '"mean=104/117/124,std=1,bgr", in pixel units (0..255).'
+            'preprocessing must be a text such as "mean=127,std=128" or "mean=104/117/124,std=1,bgr", in pixel units '
+            f"(0..255), got {text!r}: {error}."
         ) from error
     return Preprocessing(text, values["mean"], values["std"], bgr)

@@ -120,18 +120,18 @@ def test_an_npz_in_lzma_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"img": [0.0, 1.7]}, "whole numbers in img"),
-        ({"x": ["1", "2"]}, "whole numbers in img and numbers in x and y"),
-        ({"names": [["a.jpg"], ["b.jpg"]]}, r"names as \(N,\) texts"),
-        ({"names": [True, False]}, r"names as \(N,\) texts"),
-        ({"subject": [1]}, "img, x, y, subject of one length"),
-        ({"size_wh": [800, 600, 3]}, r"size_wh as \(width, height\)"),
-        ({"size_wh": [800, 0]}, r"size_wh as \(width, height\)"),
-        ({"size_wh": [np.nan, 600]}, r"size_wh as \(width, height\)"),
-        ({"size_wh": [[800, 600], [800, 600]]}, r"size_wh as \(width, height\)"),
-        ({"img": [0, 2]}, "expected img below 2"),
-        ({"img": [0, -1]}, "expected img below 2"),
-        ({"img": np.array([0, 2**63], np.uint64)}, "expected img below 2"),
+        ({"img": [0.0, 1.7]}, "img must be integers"),
+        ({"x": ["1", "2"]}, "img must be integers, and x and y numbers"),
+        ({"names": [["a.jpg"], ["b.jpg"]]}, r"names must be text of shape \(N,\)"),
+        ({"names": [True, False]}, r"names must be text of shape \(N,\)"),
+        ({"subject": [1]}, "img, x, y, subject must have the same length"),
+        ({"size_wh": [800, 600, 3]}, r"size_wh must be \(width, height\)"),
+        ({"size_wh": [800, 0]}, r"size_wh must be \(width, height\)"),
+        ({"size_wh": [np.nan, 600]}, r"size_wh must be \(width, height\)"),
+        ({"size_wh": [[800, 600], [800, 600]]}, r"size_wh must be \(width, height\)"),
+        ({"img": [0, 2]}, "img must be in 0..1"),
+        ({"img": [0, -1]}, "img must be in 0..1"),
+        ({"img": np.array([0, 2**63], np.uint64)}, "img must be in 0..1"),
     ],
 )
 def test_arrays_of_fixations_must_fit_together(changes, message, tmp_path):
@@ -169,7 +169,7 @@ def test_a_matlab_cell_array_of_empty_cells(tmp_path, monkeypatch):
     path.write_bytes(plain[:128] + b"\x0f\0\0\0" + len(packed).to_bytes(4, "little") + packed)
     _refused(read_fixations, path, r"claims to hold \d+ MiB")
     path.write_bytes(plain)
-    with pytest.raises(ValueError, match="received x"):
+    with pytest.raises(ValueError, match="got x"):
         read_fixations(path)
 
 

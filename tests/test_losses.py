@@ -85,19 +85,19 @@ def test_constant_map_scores_zero():
 
 
 def test_nss_refuses_a_density():
-    with pytest.raises(tf.errors.InvalidArgumentError, match="expected y_true to be a map of fixations"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="y_true must be a map of fixation counts"):
         losses.NSSLoss()(DENSITIES, MAPS)
     compiled = tf.function(losses.NSSLoss())
-    with pytest.raises(tf.errors.InvalidArgumentError, match="map of fixations"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="map of fixation counts"):
         compiled(tf.constant(DENSITIES), tf.constant(MAPS))
 
 
 def test_wrong_sizes_are_named():
-    with pytest.raises(ValueError, match="y_pred's height and width"):
+    with pytest.raises(ValueError, match="the same height and width"):
         losses.CCLoss()(DENSITIES, MAPS[:, :6])
-    with pytest.raises(ValueError, match=r"height and width, received \(3, 12, 16\) and \(3, 16, 12\)"):
+    with pytest.raises(ValueError, match=r"height and width, got \(3, 12, 16\) and \(3, 16, 12\)"):
         losses.CCLoss()(DENSITIES, MAPS.transpose(0, 2, 1))
-    with pytest.raises(ValueError, match="Expected maps"):
+    with pytest.raises(ValueError, match="must have the shape"):
         losses.CCLoss()(DENSITIES[0], MAPS[0])
 
 
@@ -116,7 +116,7 @@ def test_weighted_sum_adds_up_and_picks_channels():
     stacked = np.stack([FIXATIONS, DENSITIES], axis=-1)
     wanted = 0.5 * losses.NSSLoss()(FIXATIONS, MAPS) + 2 * losses.KLDLoss()(DENSITIES, MAPS)
     assert float(both(stacked, MAPS[..., None])) == pytest.approx(float(wanted), rel=1e-6)
-    with pytest.raises(ValueError, match=r"weights: expected 2.*received 1"):
+    with pytest.raises(ValueError, match=r"weights must have one entry per loss, 2, got 1"):
         losses.WeightedSum([losses.KLDLoss(), losses.CCLoss()], [1.0])
 
 

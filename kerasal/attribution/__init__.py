@@ -1,24 +1,26 @@
-"""Attribution: what in its input a model's score depends on. ``model, inputs (N, H, W, C), target -> maps (N, H, W)``.
+"""Attribution: which parts of its input a model's score depends on. ``model, inputs (N, H, W, C) -> maps (N, H, W)``.
 
-Every method is called alike::
+All methods have the same signature::
 
-    class_saliency(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **own_options)
+    class_saliency(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **options)
 
-* ``model``: any built Keras model: functional, Sequential, nested, subclassed. It is never changed or copied.
-* ``inputs``: an array of preprocessed inputs, channels last or first as the model takes them; for a model with several
-  inputs a list or dictionary of them, and it gets a list or dictionary of maps; a single image is a batch of one.
-* ``target``: ``None`` explains each image's top class; an int that class; a sequence of ints one class an image; an
-  objective (``kerasal.objectives``) anything in the model; a function of the output that returns (N,) scores, such as a
-  tf-keras-vis ``Score``, anything computed from it.
-* ``output``: name or position of the output that is meant, for a model with several.
-* ``logits``: explain the score before the last softmax or sigmoid (the default), or the probability. Where that score
-  cannot be had, as of an average of models, the output is explained with a warning, ``kerasal.hooks.NoLogits``.
-* ``batch_size``: images run at once; by default as many as run fastest without needing much memory.
+* ``model``: any built Keras model: functional, Sequential, nested or subclassed. It is never changed or copied.
+* ``inputs``: an array of preprocessed inputs, channels last or first as the model takes them; a single image is treated
+  as a batch of size 1. A model with several inputs takes a list or dictionary of arrays, and the maps are returned in
+  the same structure.
+* ``target``: the score to explain. ``None`` is each image's top class, an int the same class for all images, a sequence
+  of ints one class per image; an objective (``kerasal.objectives``) is any unit, channel or layer; a function of the
+  model's output that returns (N,) scores, such as a tf-keras-vis ``Score``, is anything computed from the output.
+* ``output``: name or position of the output to explain, for a model with several outputs.
+* ``logits``: explain the score before the last softmax or sigmoid (the default) rather than the probability. If the
+  model has no such score, for example as an average of several models, its output is explained instead, with the
+  warning ``kerasal.hooks.NoLogits``.
+* ``batch_size``: number of images run at once; by default the fastest number that needs little memory.
 
-Maps are float32 NumPy arrays, raw, never normalized; those with channels have them where the inputs do. Options such as
-``fill`` and ``baseline`` are (H, W, C) in any case. Inputs of rank 3 or less have no channel axis to reduce. The first
-call for a model and a set of options traces a graph; later ones reuse it. It is released with the model.
-``method.compiled(model, **options)`` gives the same as a ``tf.Module`` on tensors.
+Maps are float32 NumPy arrays, raw and never normalized. Maps with channels have them on the same axis as the inputs.
+Options such as ``fill`` and ``baseline`` are (H, W, C) in either case. Inputs of rank 3 or less have no channel axis to
+reduce. The first call for a model and a set of options traces a graph, which later calls reuse and which is released
+with the model. ``method.compiled(model, **options)`` returns the same computation as a ``tf.Module`` on tensors.
 """
 
 import importlib
@@ -73,6 +75,6 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str):
-    if name == "faithfulness":  # which loads pandas and SciPy
+    if name == "faithfulness":  # imported on first use, because it loads pandas and SciPy
         return importlib.import_module("kerasal.attribution.faithfulness")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""``explain``: one image, one method, one class, as something to look at, save and read off."""
+"""``explain``: the attribution map of a single image, with its class and score, to draw and to save."""
 
 import dataclasses
 import os
@@ -19,22 +19,25 @@ from kerasal.models.image_model import ImageModel
 from kerasal.models.opener import open_model
 from kerasal.objectives import Objective
 
-_CROPS_SCALE = 256 / 224  # a method that cuts crops gets them out of 256 pixels, as the paper does
+_CROPS_SCALE = 256 / 224  # as in the paper, crops of 224 pixels are cut from 256
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Explanation:
-    """What one method says of one image. A notebook shows it as a page: the image, the map, the map on the image.
+    """The attribution map of an image, with its class and score.
+
+    A notebook shows it as three images side by side: the image, the map, and the map over the image.
 
     Attributes:
-        map: raw, as the method returns it: float32 (H, W), or (H, W, C) for a gradient with its channels.
-        class_index: the class that is explained; None for an objective.
-        label: its name, or "class 7" where it has none; an objective's own text.
-        score: the model's output for the class, a probability where it gives probabilities; the value of an objective.
-        method: the name of the method.
-        picture: what the model saw, uint8 RGB.
-        layer: the layer that a class activation map is of, else None.
-        options: those of the method that were given.
+        map: the raw map as the method returns it, float32 (H, W), or (H, W, C) for a gradient with its channels.
+        class_index: index of the class that is explained; None for an objective.
+        label: name of the class, or "class 7" for a class without a name; the description of an objective.
+        score: the model's output for the class, a probability if the model returns probabilities; or the value of the
+            objective.
+        method: name of the method.
+        picture: the image as the model receives it, resized or cropped, uint8 RGB.
+        layer: layer of a class activation map; None for other methods.
+        options: the options that were passed to the method.
     """
 
     map: np.ndarray = dataclasses.field(repr=False)
@@ -49,33 +52,33 @@ class Explanation:
 
     @property
     def spec(self) -> MethodSpec:
-        """What is known of the method: its source, and whether the sign of its maps means something."""
+        """The method's entry in the list of methods, with its source and whether its maps are signed."""
         return method_spec(self.method)
 
     def heatmap(self) -> np.ndarray:
-        """Return the map drawn by itself, uint8 RGB (H, W, 3): blue below zero where the method has a sign."""
+        """Return the map as an image, uint8 RGB (H, W, 3); negative values are blue if the method is signed."""
         return draw_map(self.spec, self.picture, self._on_pixels(), bgr=self._bgr)[0]
 
     def overlay(self) -> np.ndarray:
-        """Return the map over the image, uint8 RGB; of a method whose sign means something, only what speaks for it."""
-        values = self._on_pixels()
-        if values.ndim == 2 and self.spec.signed:
-            values = np.maximum(values, 0)
-        return draw_map(self.spec, self.picture, values, bgr=self._bgr)[1]
+        """Return the map drawn over the image, uint8 RGB (H, W, 3); negative values of signed methods are blue."""
+        return draw_map(self.spec, self.picture, self._on_pixels(), bgr=self._bgr)[1]
 
     def page(self) -> np.ndarray:
-        """Return the image, the map and the map on the image side by side, titled, uint8 RGB."""
+        """Return the image, the map and the map over the image side by side with titles, uint8 RGB."""
         labels, names = (self._model.labels, [self._model.name]) if self._model else ((), [])
         note = ", ".join([*names, f"layer {self.layer}"] if self.layer else names)
-        title, how = f"{self.label}, score {self.score:.3g}", {"options": self.options, "labels": labels, "note": note}
-        return attribution_page(self.spec, self.picture, self.map, title, bgr=self._bgr, **how)
+        title, texts = (
+            f"{self.label}, score {self.score:.3g}",
+            {"options": self.options, "labels": labels, "note": note},
+        )
+        return attribution_page(self.spec, self.picture, self.map, title, bgr=self._bgr, **texts)
 
     def save(self, path: str | os.PathLike) -> pathlib.Path:
-        """Write the page as an image file, or with the suffix ``.npy`` the raw map; return the path.
+        """Write the page to an image file, or the raw map to a ``.npy`` file, and return the path.
 
         Raises:
-            ValueError: a suffix that is no image's.
-            OSError: it cannot be written.
+            ValueError: the suffix is neither ``.npy`` nor that of an image format.
+            OSError: the file cannot be written.
         """
         path = pathlib.Path(path)
         if path.suffix.lower() == ".npy":
@@ -106,52 +109,62 @@ def explain(
     output: str | int | None = None,
     **options: Any,
 ) -> Explanation:
-    """Explain one image: open the model, bring the image to it, run a method, and keep what it takes to show it.
+    """Return the attribution map of an image, for a model that is opened from a file, by name or as it is.
+
+    The image is resized and preprocessed for the model.
 
     Args:
-        model: an ``ImageModel``, or what ``kerasal.open_model`` takes: a file, a zoo name, a ``keras.Model``. Open it
-            yourself to explain several images, and where preprocessing or labels have to be given.
-        photo: a path, or a uint8 image (H, W, 3 or 1).
-        method: a name of ``kerasal.attribution.list_methods()``.
-        target: None for the top class, a class by number or name, or an objective of ``kerasal.objectives``.
-        output: which output, of a model that has several.
-        **options: the method's own, and ``logits`` and ``batch_size``; see ``kerasal.attribution``.
+        model: an ``ImageModel``, or any model that ``kerasal.open_model`` takes: a file, the name of a zoo model or a
+            ``keras.Model``. To explain several images, or to pass preprocessing or labels, call ``open_model`` first.
+        photo: path of an image file, or a uint8 image (H, W, 3) or (H, W, 1).
+        method: name of a method; see ``kerasal.attribution.list_methods()``.
+        target: None for the top class, the index or name of a class, or an objective of ``kerasal.objectives``.
+        output: name or position of the output to explain, for a model with several outputs.
+        **options: options of the method, and ``logits`` and ``batch_size``; see ``kerasal.attribution``.
 
     Returns:
-        ``Explanation``.
+        An ``Explanation`` with the raw map, the class, its label and score.
 
     Raises:
-        NoPreprocessing: a ValueError: it is not known how the model wants its pixels.
-        ValueError: no such method, class or option; a photo that is none; what the method itself refuses.
-        FileNotFoundError: no such file.
+        NoPreprocessing: a ValueError: the model's preprocessing is unknown and must be passed to ``open_model``.
+        ValueError: the method, class or an option is unknown, ``photo`` is not a single image, or the method raises.
+        FileNotFoundError: the model or image file does not exist.
     """
     spec = method_spec(method)
-    opened = open_model(model)
+    image_model = open_model(model)
     photos = images.read_images(photo)
     if photos is None or len(photos) != 1:
-        count = "another array" if photos is None else f"{len(photos)} images"
-        raise ValueError(f"photo must be one uint8 image (H, W, 3) or the path of one, got {count}.")
+        count = "an array of another shape or dtype" if photos is None else f"{len(photos)} images"
+        raise ValueError(f"photo must be a single uint8 image (H, W, 3) or its path, got {count}.")
     if isinstance(target, str):
-        target = find(target, opened.labels)
-    picture, inputs = opened.show(photos[0])
+        target = find(target, image_model.labels)
+    picture, inputs = image_model.show(photos[0])
     if spec.any_size:
-        picture, larger = opened.show(photos[0], scale=_CROPS_SCALE)
+        picture, larger_inputs = image_model.show(photos[0], scale=_CROPS_SCALE)
     result = method_function(method)(
-        opened.keras_model, larger if spec.any_size else inputs, target, output=output, **options
+        image_model.keras_model, larger_inputs if spec.any_size else inputs, target, output=output, **options
     )
     maps = result[0] if isinstance(result, tuple) else result
-    arrays = conform(opened.keras_model, inputs)
+    arrays = conform(image_model.keras_model, inputs)
     index, label = None, str(target)
     logits = bool(options.get("logits", True))
-    chosen = fixed_target(opened.keras_model, arrays, target, output=output, logits=logits)
-    if not isinstance(chosen, Objective) and not callable(chosen):
-        if target is None and output is None and not opened.class_count:  # such as a gaze model's map
+    fixed = fixed_target(image_model.keras_model, arrays, target, output=output, logits=logits)
+    if not isinstance(fixed, Objective) and not callable(fixed):
+        if target is None and output is None and not image_model.class_count:  # no classes, as for a gaze model's map
             label = "the output"
         else:
-            index = int(np.ravel(chosen)[0])
-            label = opened.label(index)
-    value = target_scores(opened.keras_model, arrays, chosen, output=output, logits=index is None)
-    own = {name: option for name, option in options.items() if name in spec.options}
+            index = int(np.ravel(fixed)[0])
+            label = image_model.label(index)
+    value = target_scores(image_model.keras_model, arrays, fixed, output=output, logits=index is None)
+    method_options = {name: option for name, option in options.items() if name in spec.options}
     return Explanation(
-        maps[0], index, label, float(value[0]), method, picture, getattr(maps, "layer", None), own, opened
+        maps[0],
+        index,
+        label,
+        float(value[0]),
+        method,
+        picture,
+        getattr(maps, "layer", None),
+        method_options,
+        image_model,
     )

@@ -1,8 +1,8 @@
-"""Doubt a map: does it name what the score depends on, and does it depend on what the model has learnt?
+"""Tests of attribution maps: does the score depend on the pixels they mark, and do they depend on the weights?
 
-``deletion``, ``insertion``    the score as the map's strongest pixels are taken away, or added (Petsiuk et al. 2018)
-``pointing_game``              is the map's maximum inside the object's box? (Zhang et al. 2018)
-``cascading_randomization``    does the map change when the model's weights become noise? (Adebayo et al. 2018)
+``deletion``, ``insertion``    the score as a map's strongest pixels are removed or added (Petsiuk et al. 2018)
+``pointing_game``              whether a map's maximum lies inside the object's box (Zhang et al. 2018)
+``cascading_randomization``    how much maps change when the weights become noise (Adebayo et al. 2018)
 """
 
 import dataclasses
@@ -25,56 +25,70 @@ import keras
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """Scores while images change: ``share`` (steps + 1,) of pixels, ``scores`` (N, steps + 1), ``auc`` (N,)."""
+    """Scores as more and more pixels change.
+
+    Attributes:
+        share: share of the pixels that have changed, (steps + 1,), from 0 to 1.
+        scores: score of each image at each share, (N, steps + 1).
+        auc: area under each image's curve, (N,).
+    """
 
     share: np.ndarray
     scores: np.ndarray
     auc: np.ndarray
 
 
-def deletion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **how) -> Curve:
-    """Take away the pixels that the map calls strongest, first to last, and watch the score fall.
+def deletion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **options) -> Curve:
+    """Return the scores of images whose pixels are removed in steps, from the map's strongest to its weakest.
 
-    A low area under the curve speaks for the map; compare it with that of a random map, never with another model's.
+    The lower the area under the curve, the better the map. Compare the area with that of a random map of the same
+    model; areas of different models are not comparable.
 
     Args:
-        model: any built Keras model with one image input.
+        model: any built Keras model with a single image input.
         inputs: model inputs (N, H, W, C), or channels first if the model takes them so.
-        maps: (N, H, W), the larger the stronger; take ``abs`` of signed maps first if sign does not matter.
-        target: as for the methods; by default each image's top class.
-        steps: in how many equal steps the pixels go.
-        fill: what takes their place: a number, or an array that fits (N, H, W, C), such as blurred images.
-        **how: ``output``, ``batch_size``, and ``logits``, which is False here: the paper's curves are of probabilities.
+        maps: float (N, H, W), where larger is stronger. Pass absolute values if the sign does not matter.
+        target: score to measure, as for the methods; by default each image's top class.
+        steps: number of equal steps in which all pixels are removed, a positive integer.
+        fill: values that replace removed pixels: a number, or an array that broadcasts to the inputs, such as blurred
+            images.
+        **options: ``output``, ``batch_size`` and ``logits`` as for the methods, but ``logits`` is False by default,
+            because the paper measures probabilities.
 
     Raises:
-        ValueError: maps that do not fit the inputs or hold NaN, no steps, or a fill that does not fit.
+        ValueError: the maps do not fit the inputs or are not finite, ``steps`` is not a positive integer, or ``fill``
+            does not fit.
     """
-    return _curve(model, inputs, maps, target, steps, fill, how, adds=False)
+    return _curve(model, inputs, maps, target, steps, fill, options, adds=False)
 
 
-def insertion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **how) -> Curve:
-    """Begin with nothing but the fill, add the pixels that the map calls strongest, and watch the score rise.
+def insertion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **options) -> Curve:
+    """Return the scores of images whose pixels are added to the fill in steps, from the strongest to the weakest.
 
-    A high area under the curve speaks for the map. Arguments and errors as in ``deletion``.
+    The higher the area under the curve, the better the map. Arguments and errors are those of ``deletion``.
     """
-    return _curve(model, inputs, maps, target, steps, fill, how, adds=True)
+    return _curve(model, inputs, maps, target, steps, fill, options, adds=True)
 
 
 def pointing_game(maps, boxes: Sequence[tuple[int, int, int, int]], *, tolerance: int = 0) -> np.ndarray:
-    """Tell for each map whether its maximum lies in the box, widened by ``tolerance`` pixels (the paper: 15).
+    """Return for each map whether its maximum lies inside the object's box, bool (N,).
 
-    ``boxes`` are (x_min, y_min, x_max, y_max) with exclusive upper bounds, one a map. Of several equal maxima the first
-    counts, row by row.
+    Args:
+        maps: float (N, H, W). Of several equal maxima, the first in row order counts.
+        boxes: a box (x_min, y_min, x_max, y_max) with exclusive upper bounds per map.
+        tolerance: pixels by which each box is enlarged on every side; 15 in the paper.
 
     Raises:
-        ValueError: not one box a map, or an empty box.
+        ValueError: the number of boxes differs from the number of maps, or a box is empty.
     """
     refuse_mask(maps, "maps")
     maps, corners = np.asarray(maps), np.asarray(boxes)
     if maps.ndim != 3 or corners.shape != (len(maps), 4):
-        raise ValueError(f"Expected maps (N, H, W) and boxes (N, 4). Received {maps.shape} and {corners.shape}.")
+        raise ValueError(
+            f"maps and boxes must have the shapes (N, H, W) and (N, 4), got {maps.shape} and {corners.shape}."
+        )
     if (corners[:, 2:] <= corners[:, :2]).any():
-        raise ValueError(f"Boxes are (x_min, y_min, x_max, y_max), not empty. Received {corners.tolist()}.")
+        raise ValueError(f"boxes must be non-empty (x_min, y_min, x_max, y_max), got {corners.tolist()}.")
     y, x = np.unravel_index(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[1:])
     low, high = corners[:, :2] - tolerance, corners[:, 2:] + tolerance
     return (x >= low[:, 0]) & (x < high[:, 0]) & (y >= low[:, 1]) & (y < high[:, 1])
@@ -83,25 +97,25 @@ def pointing_game(maps, boxes: Sequence[tuple[int, int, int, int]], *, tolerance
 def cascading_randomization(
     model: keras.Model, inputs: Any, method: Callable, target=None, *, seed: int = 0, progress: bool = False, **options
 ) -> pd.DataFrame:
-    """Make the model's weights noise, layer by layer from the output down, and see whether the maps follow.
+    """Return the similarity of maps before and after the weights become noise, layer by layer from the output down.
 
-    A layer's weights become noise by shuffling each of its arrays, which keeps their scale. The maps' sizes (absolute
-    values) are compared with the original ones by Spearman's rank correlation. A map that stays the same while the
-    model forgets everything does not explain the model. The weights are put back at the end, also after an error or
-    an interruption; meanwhile nobody else should use the model.
+    The weights of a layer become noise by shuffling each of its arrays, which keeps their scale. The absolute values of
+    the maps are compared with those of the original maps by Spearman's rank correlation. A method whose maps stay the
+    same although the weights are noise does not explain the model. The weights are restored at the end, also after an
+    error or an interruption; until then the model must not be used elsewhere.
 
     Args:
         model: any built Keras model.
-        inputs: model inputs (N, H, W, C), one input.
+        inputs: model inputs (N, H, W, C), of a model with a single input.
         method: a method of ``kerasal.attribution``.
-        target: as for the methods; by default the top class under the original weights.
-        seed: of the shuffling.
+        target: score to explain, as for the methods; by default the top class under the original weights.
+        seed: seed of the shuffling.
         progress: show a progress bar.
-        **options: the method's own options.
+        **options: options of the method.
 
     Returns:
-        A row for each layer with weights, in the order in which they were lost: ``layer``, ``correlation`` (mean over
-        the images) and ``lowest``, ``highest`` over them.
+        A table with a row per layer with weights, in the order of their randomization: ``layer`` (its path), and
+        ``correlation``, ``lowest`` and ``highest`` (the mean, minimum and maximum over the images).
     """
     target = fixed_target(model, conform(model, inputs), target, output=options.get("output"))
     layers = [
@@ -120,8 +134,8 @@ def cascading_randomization(
                     if weight.dtype.startswith(("float", "bfloat")):
                         weight.assign(random.permutation(weight.numpy().ravel()).reshape(weight.shape))
                 after = np.abs(method(model, inputs, target, **options))
-                found = [_rank_correlation(one, other) for one, other in zip(before, after, strict=True)]
-                rows.append((path, np.mean(found), np.min(found), np.max(found)))
+                correlations = [_rank_correlation(*pair) for pair in zip(before, after, strict=True)]
+                rows.append((path, np.mean(correlations), np.min(correlations), np.max(correlations)))
                 advance(1)
     finally:
         for weight, value in original:
@@ -129,42 +143,48 @@ def cascading_randomization(
     return pd.DataFrame(rows, columns=["layer", "correlation", "lowest", "highest"])
 
 
-def _curve(model, inputs, maps, target, steps, fill, how, *, adds: bool) -> Curve:
-    """Check all, and score the way between the images and the fill, the strongest pixels first."""
+def _curve(model, inputs, maps, target, steps, fill, options, *, adds: bool) -> Curve:
+    """Return the scores on the way from the images to the fill, or with ``adds`` from the fill to the images."""
     arrays = conform(model, inputs)
     if len(arrays) != 1 or arrays[0].ndim != 4:
-        raise ValueError("Deletion and insertion need a model with one image input (N, H, W, C).")
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ValueError(f"model must have a single image input (N, H, W, C) for deletion and insertion, got {shapes}.")
     refuse_mask(maps, "maps")
     maps = np.asarray(maps, dtype=np.float64)
     (images,), (channels,) = arrays, channel_axes(model, [arrays[0].shape])
-    wanted = tuple(size for axis, size in enumerate(images.shape) if axis != channels)
-    if maps.shape != wanted or not np.isfinite(maps).all():
-        raise ValueError(f"Expected finite maps of shape {wanted}. Received shape {maps.shape}.")
+    expected = tuple(size for axis, size in enumerate(images.shape) if axis != channels)
+    bad = np.count_nonzero(~np.isfinite(maps))
+    if maps.shape != expected or bad:
+        raise ValueError(
+            f"maps must be finite and have the shape {expected}, got {maps.shape} with {bad} non-finite values."
+        )
     check_int("steps", steps)
     refuse_mask(fill, "fill")
     try:
         filling = np.broadcast_to(np.asarray(fill, np.float32), images.shape)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"fill is a number or an array that fits {images.shape}. Received shape {np.shape(fill)}."
+            f"fill must be a number or an array that broadcasts to {images.shape}, got shape {np.shape(fill)}."
         ) from error
     begin, end = (filling, images) if adds else (images, filling)
-    how = {"logits": False, **how}
-    target = fixed_target(model, [images], target, output=how.get("output"), batch_size=how.get("batch_size"))
+    options = {"logits": False, **options}
+    target = fixed_target(model, [images], target, output=options.get("output"), batch_size=options.get("batch_size"))
     count = maps[0].size
-    # The place of each pixel in its own image, strongest first; of equal ones the first in the row comes first.
-    place = np.argsort(np.argsort(-maps.reshape(len(maps), -1), axis=1, kind="stable"), axis=1).reshape(maps.shape)
+    # The rank of each pixel in its image, strongest first; equal values are ranked in row order.
+    rank = np.argsort(np.argsort(-maps.reshape(len(maps), -1), axis=1, kind="stable"), axis=1).reshape(maps.shape)
     scores = []
     for step in range(steps + 1):
-        changed = place < round(step * count / steps)
-        scores.append(target_scores(model, [np.where(np.expand_dims(changed, channels), end, begin)], target, **how))
+        changed = rank < round(step * count / steps)
+        scores.append(
+            target_scores(model, [np.where(np.expand_dims(changed, channels), end, begin)], target, **options)
+        )
     scores = np.stack(scores, axis=1)
     return Curve(np.linspace(0, 1, steps + 1), scores, np.trapezoid(scores, dx=1 / steps, axis=1))
 
 
-def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Return Spearman's correlation; a constant map agrees with nothing."""
-    first, second = rankdata(one), rankdata(other)
+def _rank_correlation(values: np.ndarray, other: np.ndarray) -> float:
+    """Return Spearman's rank correlation, or 0 if a map is constant."""
+    first, second = rankdata(values), rankdata(other)
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])

@@ -1,12 +1,14 @@
-"""What makes a graph function a method: checks, batches, one trace a model, NumPy out, a row in the list, a command.
+"""The decorator that turns a graph function into a public attribution method, and the list of methods.
 
     @method(reference="Simonyan et al. 2013, section 3")
     def class_saliency(view, *, channel_reduction: Literal["max_abs", "mean_abs"] = "max_abs"):
-        \"\"\"One line that says what the map shows.\"\"\"
+        \"\"\"Sensitivity of the score to each pixel: its absolute gradient, largest over channels.\"\"\"
         return [reduce_channels(gradient, channel_reduction) for gradient in view.gradient()]
 
-A method takes a ``View`` and typed keyword-only options, and returns one tensor for each input of the model; what it
-notes in ``view.notes`` becomes attributes of the maps.
+The graph function takes a ``View`` and typed keyword-only options, and returns a tensor for each input of the model.
+Its ``view.notes`` become attributes of the maps. The public method checks its arguments, runs in batches with one trace
+per model, and returns NumPy arrays. The first line of the docstring is the caption of the map wherever methods are
+listed. The entry of an option in its Args section is also the help text of the option's command-line flag.
 """
 
 import contextlib
@@ -21,7 +23,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal.attribution.compiled import CompiledMethod
-from kerasal.attribution.map_notes import named, warn_of_zero_maps
+from kerasal.attribution.map_notes import attach_notes, warn_of_zero_maps
 from kerasal.checks import check_int
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform, unpack
@@ -35,14 +37,21 @@ import keras
 
 @dataclasses.dataclass(frozen=True)
 class MethodSpec:
-    """A row of the list of methods: what it shows, where it is from, and its options with their types and defaults.
+    """An attribution method: its description, source, options and graph function.
 
-    ``function`` sees images channels last, whatever the model takes.
-
-    ``any_size`` takes images of another size than the model does, and cuts them itself; ``own_size`` traces each size
-    of image apart; ``around(options, model, arrays)`` is a context in which the graph is run; ``finish(maps, options)``
-    has the last word; ``on_pixels(map, (H, W), options)`` makes a map as large as its image; ``if_zero`` says what a
-    map of zeros means where the gradient is not 0.
+    Attributes:
+        name: name of the method.
+        summary: a sentence that describes its maps.
+        reference: the paper and section that define it.
+        signed: whether negative values of its maps are meaningful.
+        function: the graph function, ``(view, **options) -> list of tensors``; its images are always channels last.
+        options: its options, from name to parameter with type and default.
+        any_size: whether it takes images of another size than the model and crops them itself.
+        separate_sizes: whether each image size needs a separate trace.
+        run_context: ``run_context(options, model, arrays)`` returns a context manager in which the graph is run.
+        finish: ``finish(maps, options)`` returns the maps in their final form.
+        on_pixels: ``on_pixels(map, (H, W), options)`` returns the map at the size of its image.
+        if_zero: likely cause of a map of zeros whose gradient is not 0.
     """
 
     name: str
@@ -52,14 +61,14 @@ class MethodSpec:
     function: Callable
     options: dict[str, inspect.Parameter]
     any_size: bool = False
-    own_size: bool = False
-    around: Callable | None = None
+    separate_sizes: bool = False
+    run_context: Callable | None = None
     finish: Callable | None = None
     on_pixels: Callable | None = None
     if_zero: str = ""
 
     def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
-        """Return a map that is as large as its image, (height, width), where the method knows how; else the map."""
+        """Return a map at the size (height, width) of its image if the method defines this, else the map as it is."""
         if self.on_pixels is None:
             return values
         defaults = {name: parameter.default for name, parameter in self.options.items()}
@@ -71,15 +80,15 @@ _functions: dict[str, Callable] = {}
 
 
 def list_methods() -> list[str]:
-    """List the names of all attribution methods, sorted."""
+    """Return the names of all attribution methods, sorted."""
     return sorted(_methods)
 
 
 def method_spec(name: str) -> MethodSpec:
-    """Return what is known of a method.
+    """Return the description, source and options of a method.
 
     Raises:
-        ValueError: no method has that name; the closest are listed.
+        ValueError: the name is unknown; the error lists the closest names.
     """
     if name not in _methods:
         raise ValueError(unknown_name_message(name, _methods, "attribution method"))
@@ -87,18 +96,21 @@ def method_spec(name: str) -> MethodSpec:
 
 
 def method_function(name: str) -> Callable:
-    """Return the public function of a method.
+    """Return the public function of a method, such as ``kerasal.attribution.gradcam``.
 
     Raises:
-        ValueError: no method has that name; the closest are listed.
+        ValueError: the name is unknown; the error lists the closest names.
     """
     return _functions[method_spec(name).name]
 
 
 def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[[Callable], Callable]:
-    """Make a graph function a public method; ``signed`` says whether negative values in its maps mean something.
+    """Return a decorator that turns a graph function into a public attribution method.
 
-    ``special`` is for what few methods need: see ``MethodSpec``.
+    Args:
+        reference: the paper and section that define the method.
+        signed: whether negative values of its maps are meaningful.
+        **special: further fields of ``MethodSpec``, which few methods need.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -107,7 +119,7 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
             for name, parameter in inspect.signature(function).parameters.items()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
-        # The caller gives a model; the view of it is made here.
+        # The public method has no parameter view, because it makes the view from the caller's model.
         lines = [line for line in (inspect.getdoc(function) or "").splitlines() if not line.strip().startswith("view:")]
         graph, text = channels_last(function), "\n".join(lines)
         spec = MethodSpec(function.__name__, lines[0], reference, signed, graph, options, **special)
@@ -120,23 +132,25 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
             output: str | int | None = None,
             logits: bool = True,
             batch_size: int | None = None,
-            **chosen: Any,
+            **method_options: Any,
         ) -> np.ndarray:
-            return _attribute(spec, model, inputs, target, output, logits, batch_size, chosen)
+            return _run_method(spec, model, inputs, target, output, logits, batch_size, method_options)
 
         def compiled(
-            model: keras.Model, *, output: str | int | None = None, logits: bool = True, **chosen: Any
+            model: keras.Model, *, output: str | int | None = None, logits: bool = True, **method_options: Any
         ) -> CompiledMethod:
-            return CompiledMethod(spec, model, output, logits, _checked(spec, chosen))
+            return CompiledMethod(spec, model, output, logits, _complete_options(spec, method_options))
 
         signature = inspect.signature(attribute)
-        *shared, _ = signature.parameters.values()  # the method's own options in the place of the last
+        *shared, _ = signature.parameters.values()  # the last, **method_options, is replaced by the options
         public: Any = functools.wraps(function)(attribute)
         public.compiled = compiled
         public.__signature__ = signature.replace(parameters=[*shared[:3], *options.values(), *shared[3:]])
-        public.__doc__ = f"{text}\n\nSource: {reference}. Shared arguments: ``kerasal.attribution``."
+        public.__doc__ = (
+            f"{text}\n\nSource: {reference}. The shared arguments are described in ``kerasal.attribution``."
+        )
         compiled.__doc__ = (
-            f"Return ``{spec.name}`` of one model as a ``tf.Module``: tensors in, tensors out, no checks."
+            f"Return ``{spec.name}`` of a fixed model as a ``tf.Module`` that maps tensors to tensors, without checks."
         )
         _methods[spec.name], _functions[spec.name] = spec, public
         return public
@@ -144,70 +158,74 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
     return decorate
 
 
-def _attribute(spec, model, inputs, target, output, logits, batch_size, chosen) -> Any:
-    """Check, cut into chunks, run, and join: the body of every method."""
-    options = _checked(spec, chosen)
+def _run_method(spec, model, inputs, target, output, logits, batch_size, method_options) -> Any:
+    """Check the arguments, run the graph in batches and return the maps: the body of every public method."""
+    options = _complete_options(spec, method_options)
     if not isinstance(logits, (bool, np.bool_)):
-        raise TypeError(f"logits is True or False. Received: {logits!r}.")
+        raise TypeError(f"logits must be True or False, got {logits!r}.")
     arrays = conform(model, inputs, any_size=spec.any_size)
     images = len(arrays[0])
     objective = resolve(target, images)
     rows = images if batch_size is None else check_int("batch_size", batch_size, none="None")
     if rows < images and objective.loops_over_batch:
-        raise ValueError(f"A tf-keras-vis score is for a whole batch; leave batch_size out. Received: {batch_size}.")
+        raise ValueError(
+            f"batch_size must be None with a tf-keras-vis score, which needs all images in a batch, got {batch_size}."
+        )
     settings = Settings(output, bool(logits)).for_inputs(inputs)
-    how = {"batch_size": batch_size, "declared": not (spec.any_size or spec.own_size)}
-    with spec.around(options, model, arrays) if spec.around else contextlib.nullcontext():
-        results, trace = run_batches(spec.function, model, arrays, objective, settings, options, **how)
-    for number, one in enumerate(results):
-        _check_finite(spec.name, one, f" at input {number} of {len(arrays)}" if len(arrays) > 1 else "")
-    # What a method returns beyond one map an input, such as a gap, is (N,) and follows the maps.
-    maps = [named(one, trace.notes, number) for number, one in enumerate(results[: len(arrays)])]
-    more = results[len(arrays) :]
+    run_options = {"batch_size": batch_size, "declared": not (spec.any_size or spec.separate_sizes)}
+    with spec.run_context(options, model, arrays) if spec.run_context else contextlib.nullcontext():
+        results, trace = run_batches(spec.function, model, arrays, objective, settings, options, **run_options)
+    for number, result in enumerate(results):
+        _check_finite(spec.name, result, f" at input {number} of {len(arrays)}" if len(arrays) > 1 else "")
+    # Results after the maps of all inputs, such as a completeness gap, are (N,) and are returned as they are.
+    maps = [attach_notes(result, trace.notes, number) for number, result in enumerate(results[: len(arrays)])]
+    extras = results[len(arrays) :]
     if spec.finish:
-        maps = [spec.finish(one, options) for one in maps]
+        maps = [spec.finish(array, options) for array in maps]
     warn_of_zero_maps(spec, maps, model, objective, arrays, settings, batch_size)
-    return (unpack(model, maps, inputs), *more) if more else unpack(model, maps, inputs)
+    return (unpack(model, maps, inputs), *extras) if extras else unpack(model, maps, inputs)
 
 
-def _checked(spec: MethodSpec, chosen: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the defaults; refuse an unknown option or a value that is none of its choices."""
-    for name, value in chosen.items():
+def _complete_options(spec: MethodSpec, method_options: dict[str, Any]) -> dict[str, Any]:
+    """Return all options with defaults filled in; raise for an unknown name or a value of the wrong type."""
+    for name, value in method_options.items():
         if name not in spec.options:
             names = [*spec.options, "output", "logits", "batch_size"]
             raise TypeError(unknown_name_message(name, names, "option", f" of {spec.name}"))
         annotation = spec.options[name].annotation
         if typing.get_origin(annotation) is Literal and value not in typing.get_args(annotation):
-            raise ValueError(f"{name} is one of {typing.get_args(annotation)}. Received: {value!r}.")
-        if not _fits(value, annotation):
-            raise TypeError(f"{name} is {_said(annotation)}. Received: {value!r}.")
-    return {name: chosen.get(name, parameter.default) for name, parameter in spec.options.items()}
+            raise ValueError(
+                f"{name} must be one of {', '.join(map(repr, typing.get_args(annotation)))}, got {value!r}."
+            )
+        if not _has_type(value, annotation):
+            raise TypeError(f"{name} must be {_describe_type(annotation)}, got {value!r}.")
+    return {name: method_options.get(name, parameter.default) for name, parameter in spec.options.items()}
 
 
-def _fits(value: Any, annotation: Any) -> bool:
-    """Tell whether a value is of the kind that an option says; NumPy's numbers are numbers."""
+def _has_type(value: Any, annotation: Any) -> bool:
+    """Return whether a value has the type of an annotation; NumPy's numbers count as numbers."""
     if annotation is Any or np.ndarray in typing.get_args(annotation):
-        return True  # the method itself looks at its shape
+        return True  # the method checks the array itself
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
-        return any(_fits(value, one) for one in typing.get_args(annotation))
+        return any(_has_type(value, kind) for kind in typing.get_args(annotation))
     if typing.get_origin(annotation) is Literal:
         return isinstance(value, (str, bool)) and value in typing.get_args(annotation)
     if typing.get_origin(annotation) is tuple:
         kinds = typing.get_args(annotation)
-        return np.ndim(value) == 1 and len(value) == len(kinds) and all(map(_fits, value, kinds))
+        return np.ndim(value) == 1 and len(value) == len(kinds) and all(map(_has_type, value, kinds))
     kinds = {int: (int, np.integer), float: (int, float, np.integer, np.floating), bool: (bool, np.bool_)}
     is_bool = isinstance(value, (bool, np.bool_))
     return isinstance(value, kinds.get(annotation, annotation)) and (annotation is bool) == is_bool
 
 
-def _said(annotation: Any) -> str:
-    words = {int: "a whole number", float: "a number", bool: "True or False", str: "a name", types.NoneType: "None"}
+def _describe_type(annotation: Any) -> str:
+    words = {int: "an integer", float: "a number", bool: "True or False", str: "a string", types.NoneType: "None"}
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
-        return " or ".join(map(_said, typing.get_args(annotation)))
+        return " or ".join(map(_describe_type, typing.get_args(annotation)))
     if typing.get_origin(annotation) is Literal:
         return " or ".join(map(repr, typing.get_args(annotation)))
     if typing.get_origin(annotation) is tuple:
-        return f"({', '.join(map(_said, typing.get_args(annotation)))})"
+        return f"({', '.join(map(_describe_type, typing.get_args(annotation)))})"
     return words.get(annotation, str(annotation))
 
 
@@ -215,7 +233,7 @@ def _check_finite(name: str, maps: np.ndarray, of: str) -> None:
     bad = np.flatnonzero(~np.isfinite(maps).reshape(len(maps), -1).all(axis=1))
     if bad.size:
         raise ValueError(
-            f"{name} gave NaN or infinite values{of} for {bad.size} of {len(maps)} images, first for image {bad[0]}: "
-            "the model overflows there, divides by 0 or has no derivative, as a root at 0. Check its weights, the "
-            "preprocessing and, under mixed precision, try float32."
+            f"{name} returned NaN or infinite values{of} for {bad.size} of {len(maps)} images, the first at image "
+            f"{bad[0]}: the model overflows there, divides by 0 or has no derivative, such as that of a root at 0. "
+            "Check its weights and the preprocessing; with mixed precision, try float32."
         )

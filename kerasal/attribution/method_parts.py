@@ -1,10 +1,10 @@
-"""What methods share: maps without channels, gradients at many points, and class activation maps."""
+"""Parts that methods share: reduction over channels, gradients at many points, and class activation maps."""
 
 from collections.abc import Callable
 from typing import Any, Literal
 
 from kerasal import hooks
-from kerasal.attribution.map_notes import OfEachInput
+from kerasal.attribution.map_notes import PerInput
 from kerasal.hooks.model_inputs import values_at_once
 from kerasal.hooks.target_layers import NOT_READ
 from kerasal.hooks.view import View
@@ -19,47 +19,48 @@ _REDUCTIONS = {
     "norm": (lambda x: tf.norm(x, axis=-1), tf.abs),
     "sum": (lambda x: tf.reduce_sum(x, axis=-1), tf.identity),
 }
-NO_EVIDENCE = "the layer holds no positive evidence for the score; what is there speaks against it"
-# Images of the default size that one pass takes: from there on more only cost memory (VGG16 at 224 × 224, two cores).
-_TOGETHER = 4
+NO_EVIDENCE = "the layer has no positive evidence for the score, so the ReLU of the class activation map sets it to 0"
+# Images of 224 × 224 per pass: larger batches only need more memory (measured on VGG16 and two cores).
+_IMAGES_PER_PASS = 4
 
 
-def reduce_channels(tensor: tf.Tensor, how: Reduction) -> tf.Tensor:
-    """Reduce (N, H, W, C), or more axes, over the last one; (N, H, W) and (N, D) have no channel axis."""
-    reduce, pointwise = _REDUCTIONS[how]
+def reduce_channels(tensor: tf.Tensor, reduction: Reduction) -> tf.Tensor:
+    """Return a tensor of rank 4 or more reduced over its last axis; (N, H, W) and (N, D) have no channel axis."""
+    reduce, pointwise = _REDUCTIONS[reduction]
     return reduce(tensor) if tensor.shape.rank >= 4 else pointwise(tensor)
 
 
 def over_points(view: View, count: int, points: Callable, add: Callable, state: Any) -> Any:
-    """Take the gradient at ``count`` points of each image, some at a time; return the last state, a nest of tensors.
+    """Accumulate the gradients at ``count`` points of each image, several at a time; return the final state.
 
-    ``points`` gives the points of some numbers, ``(m,) int32 -> [(m, N, …), …]``, one tensor for each input, and
-    ``add(state, numbers (m,), gradients [(m, N, …), …])`` the next state. The view's target is pinned.
+    ``points(numbers)`` returns the points with these numbers, ``(m,) int32 -> [(m, N, …), …]``, a tensor per input of
+    the model. ``add(state, numbers (m,), gradients [(m, N, …), …])`` returns the next state, a nest of tensors. The
+    target of the view must be pinned.
     """
-    together = 1  # for a target that may count on the number of images
+    chunk = 1  # for a target that may depend on the batch size
     if view.repeatable:
         values = sum(tf.size(x) for x in view.inputs)
-        together = tf.clip_by_value(_TOGETHER * values_at_once() // tf.maximum(values, 1), 1, count)
+        chunk = tf.clip_by_value(_IMAGES_PER_PASS * values_at_once() // tf.maximum(values, 1), 1, count)
 
     def body(start, state):
-        numbers = tf.range(start, tf.minimum(start + together, count))
-        return start + together, add(state, numbers, _gradients(view, points(numbers)))
+        numbers = tf.range(start, tf.minimum(start + chunk, count))
+        return start + chunk, add(state, numbers, _gradients(view, points(numbers)))
 
-    # One pass after the other: what runs side by side takes memory side by side.
+    # Sequential, because parallel iterations need the memory of several passes.
     _, state = tf.while_loop(lambda start, _: start < count, body, (0, state), parallel_iterations=1)
     return state
 
 
 def _gradients(view: View, stacks: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Return the gradients at (m, N, …) points, run as m · N images."""
+    """Return the gradients at (m, N, …) points, which are run as a batch of m · N images."""
     images = []
     for stack, x in zip(stacks, view.inputs, strict=True):
         flat = tf.reshape(stack, tf.concat([[-1], tf.shape(x)[1:]], axis=0))
         flat.set_shape((None, *x.shape[1:]) if view.repeatable else x.shape)
         images.append(flat)
     repeated = view.repeat(tf.shape(stacks[0])[0]) if view.repeatable else view
-    found = repeated.gradient(images)
-    return [tf.reshape(gradient, tf.shape(stack)) for gradient, stack in zip(found, stacks, strict=True)]
+    gradients = repeated.gradient(images)
+    return [tf.reshape(gradient, tf.shape(stack)) for gradient, stack in zip(gradients, stacks, strict=True)]
 
 
 def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable) -> list[tf.Tensor]:
@@ -68,23 +69,24 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
     ``weigh(maps, gradients, view, number)`` returns weights that broadcast to the maps (N, h, w, C) of an input.
 
     Raises:
-        ValueError: an input without positions, or ``hooks.target_maps`` finds none; a target that gives no gradient.
+        ValueError: an input is not of images, ``hooks.target_maps`` finds no layer, or the score does not depend on it.
     """
     for x in view.inputs:
         if x.shape.rank != 4:
-            raise ValueError(f"A class activation map needs image inputs (N, H, W, C); this model takes {x.shape}.")
+            raise ValueError(f"model must have image inputs (N, H, W, C) for a class activation map, got {x.shape}.")
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(view.inputs)
-        scores, found = hooks.target_maps(view, layer)
-    names = [one.path for one in found]
-    view.notes["layer"] = names[0] if len(set(names)) == 1 else OfEachInput(names)
+        scores, targets = hooks.target_maps(view, layer)
+    names = [layer_maps.path for layer_maps in targets]
+    view.notes["layer"] = names[0] if len(set(names)) == 1 else PerInput(names)
     results = []
-    for number, (one, x) in enumerate(zip(found, view.inputs, strict=True)):
+    for number, (layer_maps, x) in enumerate(zip(targets, view.inputs, strict=True)):
         try:
-            (gradients,) = hooks.differentiate(tape, scores, [one.tensor])
+            (gradients,) = hooks.differentiate(tape, scores, [layer_maps.tensor])
         except hooks.NoGradient as error:
-            raise ValueError(NOT_READ.format(one.path)) from error
-        maps, gradients = (tf.cast(one.turn_back(tensor), tf.float32) for tensor in (one.tensor, gradients))
+            raise ValueError(NOT_READ.format(layer_maps.path)) from error
+        pair = (layer_maps.tensor, gradients)
+        maps, gradients = (tf.cast(layer_maps.turn_back(tensor), tf.float32) for tensor in pair)
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
         results.append(tf.image.resize(tf.expand_dims(summed, -1), tf.shape(x)[1:3])[..., 0] if resize else summed)
     return results

@@ -1,4 +1,4 @@
-"""Pages that show a map: the image, the map, and the map over the image where it is strong."""
+"""Drawings of attribution maps: the map, its overlay on the image, and both beside the image on a page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,23 +22,30 @@ _CLASS_COLORS = [
 def draw_map(
     spec: MethodSpec, picture: np.ndarray, values: np.ndarray, *, bgr: bool = False, strength: float = 0.6
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a method's map by itself, and over the picture where it is strong, both uint8 RGB.
+    """Return a map as a color image and as an overlay on its image, both uint8 RGB (H, W, 3).
+
+    Positive values of signed methods are red and negative values blue. The overlay of a gradient with three channels
+    shows its largest magnitude over the channels.
 
     Args:
-        spec: the method's.
-        picture: uint8 RGB (H, W, 3).
+        spec: the method that made the map, from ``method_spec``.
+        picture: the image as the model receives it, uint8 RGB (H, W, 3).
         values: the map (h, w), or a gradient with its channels (h, w, C).
-        bgr: the channels of a gradient are blue, green, red.
-        strength: of the colors over the picture; see ``images.overlay``.
+        bgr: whether the gradient's channels are blue, green and red, in this order.
+        strength: opacity of the colors over the image; see ``images.overlay``.
     """
     if values.ndim == 3:
         values = values[..., ::-1] if bgr else values
         drawn = images.relief(values) if values.shape[2] == 3 else images.heatmap(values[..., 0], signed=True)
-        magnitude = np.abs(values).max(axis=2)
-    else:
-        drawn = images.heatmap(values, signed=spec.signed and bool((values < 0).any()))
-        magnitude = np.abs(values)
-    return drawn, images.overlay(picture, magnitude, strength=strength)
+        values = np.abs(values).max(axis=2) if values.shape[2] == 3 else values[..., 0]
+        return drawn, images.overlay(picture, values, signed=bool((values < 0).any()), strength=strength)
+    signed = _is_signed(spec, values)
+    return images.heatmap(values, signed=signed), images.overlay(picture, values, signed=signed, strength=strength)
+
+
+def _is_signed(spec: MethodSpec, values: np.ndarray) -> bool:
+    """Return whether a map (h, w) has a sign: by its method, so that a method looks the same for every image."""
+    return spec.signed or bool((values < 0).any())
 
 
 def attribution_page(
@@ -52,31 +59,36 @@ def attribution_page(
     note: str = "",
     bgr: bool = False,
 ) -> np.ndarray:
-    """Lay out the picture, a method's map of it, and the map on the picture, uint8 RGB.
+    """Return a page with the image, its attribution map and the map over the image side by side, uint8 RGB.
 
-    ``values`` is one map as the method returned it, called with ``options`` (by default its own), and ``name`` what it
-    is of, such as a class. ``labels`` name the classes of a map of class numbers, ``note`` is a line below, and the
-    rest is as in ``draw_map``.
+    Args:
+        spec: the method that made the map, from ``method_spec``.
+        picture: the image as the model receives it, uint8 RGB (H, W, 3).
+        values: the map of this image as the method returned it.
+        name: name of what is explained, such as a class, for the title.
+        options: options with which the method was called, where they differ from its defaults.
+        labels: class names for a map of class indices, in index order.
+        note: a line of text below the images.
+        bgr: whether the gradient's channels are blue, green and red, in this order.
     """
     values = spec.to_pixels(values, picture.shape[:2], options or {})
     tile = int(np.clip(max(picture.shape[:2]), 224, 448))
     if values.dtype.kind == "i":
         return _class_page(spec, picture, values, labels, tile)
     drawn, over = draw_map(spec, picture, values, bgr=bgr)
-    legend = "the brighter, the stronger"
+    titles, legend = ["model input", "map", "map over the input"], ("heat", "weak", "strong")
     if values.ndim == 3 and values.shape[2] == 3:
-        legend = "gray: no effect; each color up or down"
-    elif values.ndim == 3 or (spec.signed and (values < 0).any()):
-        legend = "red speaks for it, blue against"
-    shown = ["what the model gets", legend, "where it is strong"]
-    empty = "" if values.any() else "The map is zero everywhere: nothing in this image moves the score."
-    return images.grid(
-        [picture, drawn, over], shown, columns=3, title=f"{spec.name}: {name}", note=empty or note, tile=tile
-    )
+        titles = ["model input", "gradient of each color; gray is 0", "size of the gradient"]
+        legend = ("overlay", "size of the gradient: small", "large")
+    elif values.ndim == 3 or _is_signed(spec, values):
+        legend = ("signed", "lowers the score", "raises the score")
+    empty = "" if values.any() else "The map is 0 everywhere for this image; the warning names the likely cause."
+    pictures, title = [picture, drawn, over], f"{spec.name}: {name}"
+    return images.grid(pictures, titles, columns=3, title=title, note=empty or note, legend=[legend], tile=tile)
 
 
 def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labels, tile: int) -> np.ndarray:
-    """Lay out the picture and a map of class numbers, the commonest in colors of their own, named below."""
+    """Return a page for a map of class indices: the five most frequent classes in color, with a legend below."""
     numbers, counts = np.unique(classes, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(len(numbers), int)
@@ -86,7 +98,7 @@ def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labe
     names = [short(labels, int(numbers[index])) for index in order[: len(_CLASS_COLORS) - 1]]
     legend = [f"{color}: {name}" for (color, _), name in zip(_CLASS_COLORS, names, strict=False)]
     note = ", ".join(legend) + (", gray: others" if len(numbers) > len(names) else "")
-    both = (0.5 * picture + 0.5 * drawn).astype(np.uint8)
-    title = f"{spec.name}: the top class with a window there covered"
-    titles = ["what the model gets", spec.name, "both"]
-    return images.grid([picture, drawn, both], titles, columns=3, title=title, note=note, tile=tile)
+    overlay = (0.5 * picture + 0.5 * drawn).astype(np.uint8)
+    title = f"{spec.name}: top class when a window at this position is covered"
+    titles = ["model input", spec.name, "map over the input"]
+    return images.grid([picture, drawn, overlay], titles, columns=3, title=title, note=note, tile=tile)

@@ -1,14 +1,16 @@
-"""Data sets as arrays: read, checked, and never preprocessed here.
+"""Load data sets of images, digits and gaze, without preprocessing.
 
-* ``mnist(path=None)``: the handwritten digits, from a local file or folder, or downloaded where no path is given.
-* ``digits()``: twenty of its test images, two of each class, which ship with the package.
-* ``class_images(folder, shape)``: folders of photographs, one a class, as ``ClassImages`` to train and to test on.
-* ``open_gaze(path, split=None)``: where people looked in images, from any layout in use, as a ``GazeDataset``;
-  ``gaze_splits(path)`` names the splits that are there. ``open_gaze_sets`` and ``open_training_sets`` join several.
-* ``GazeDataset``: the same from arrays; ``write_coursework`` writes one as the pickles of the Bristol coursework.
-* ``FixationMap`` and ``Density``: the two kinds of map, which no metric takes for one another.
+* ``mnist(path=None)`` returns the handwritten digits from a local file or folder, or downloads them.
+* ``digits()`` returns twenty MNIST test images, two per class, which are part of the package.
+* ``class_images(folder, shape)`` opens folders of photos, one per class, as ``ClassImages`` for training and testing.
+* ``open_gaze(path, split=None)`` opens images with fixations in any common layout as a ``GazeDataset``;
+  ``gaze_splits(path)`` returns the names of its splits. ``open_gaze_sets`` and ``open_training_sets`` join several
+  sets.
+* ``GazeDataset`` holds images with fixations or densities, also from arrays; ``write_coursework`` writes it to the
+  pickle format of the Bristol coursework.
+* ``FixationMap`` and ``Density`` are the two kinds of map, which the metrics distinguish.
 
-Images are uint8, 0..255. Every reader refuses what it does not recognize, and nothing stored is ever executed.
+Images are uint8, 0..255. Files in an unknown format are refused, and code in files is never executed.
 """
 
 import importlib
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from kerasal.datasets.mnist import digits, mnist
 
-# OpenCV and pandas, which the gaze data sets need, load when one is asked for.
+# loaded on first access, because the gaze data sets import OpenCV and pandas
 _ORIGIN = {
     "ClassImages": "labeled_images",
     "Density": "gaze_types",

@@ -1,9 +1,9 @@
-"""Folders of images, one a class: what classes there are, which files are theirs, and what is no image.
+"""List the image files of folders with one subfolder per class.
 
-Two layouts: ``FOLDER/CLASS/*.jpg``, and ``FOLDER/train/CLASS/*.jpg`` beside ``FOLDER/val/CLASS/*.jpg`` (or ``test``).
-An image may lie at any depth in its class folder.
-Classes are numbered in the order of their folders' names. A ``classes.csv`` in the folder, with a column ``folder``,
-``wnid`` or ``id`` and a column ``name``, names folders that are called by numbers.
+There are two layouts: ``FOLDER/CLASS/*.jpg``, and ``FOLDER/train/CLASS/*.jpg`` beside ``FOLDER/val/CLASS/*.jpg`` (or
+``test``). Images may be at any depth in their class folder. Classes are numbered in the order of their folder names. A
+file ``classes.csv`` in the folder, with a column ``folder``, ``wnid`` or ``id`` and a column ``name``, assigns class
+names to folders.
 """
 
 import csv
@@ -18,12 +18,12 @@ from kerasal.images.image_folders import is_image, list_files
 from kerasal.names import abbreviate, unknown_name_message
 
 _TRAIN, _TEST = ("train", "training"), ("val", "valid", "validation", "test")
-_NAMED = 10
+_MAX_NAMES = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassFiles:
-    """Image files and their classes: ``labels`` int32 (N,) are positions in ``names``; ``others`` are no images."""
+    """Image files and their classes: ``labels`` int32 (N,) index ``names``; ``others`` are all other files."""
 
     names: list[str]
     files: list[pathlib.Path]
@@ -34,110 +34,116 @@ class ClassFiles:
 def class_files(
     folder: str | os.PathLike, classes: Sequence[str] | None = None
 ) -> tuple[ClassFiles, ClassFiles | None]:
-    """List the images of class folders: those to train on, and those to test on where the folder has a part for it.
+    """Return the training files and the test files of class folders; the latter are None without a test folder.
 
     Args:
-        folder: see above; hidden files and folders do not count.
-        classes: names of classes or folders, the only ones to use, in this order.
+        folder: folder in one of the layouts that the module describes; hidden files and folders are ignored.
+        classes: names of the classes or folders to use, in this order; by default all.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
-        ValueError: no class folders in it, fewer than two classes, an unknown class, one without images, or a training
-            and a test part that differ in their classes.
+        FileNotFoundError: ``folder`` does not exist.
+        NotADirectoryError: ``folder`` is a file.
+        ValueError: there are fewer than two class folders, a class is unknown or has no images, or the training and
+            the test folder have different classes.
     """
     folder = pathlib.Path(folder)
     if folder.is_file():
-        raise NotADirectoryError(f"{folder} is a file. Expected a folder, with a folder of images for each class.")
+        raise NotADirectoryError(f"folder must be a folder with a folder of images per class, got the file {folder}.")
     if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder of class folders {folder}.")
-    inside = _folders(folder)
-    train = next((one for name in _TRAIN for one in inside if one.name.lower() == name), None)
-    test = next((one for name in _TEST for one in inside if one.name.lower() == name), None)
-    names = _names(folder)
-    lone = train or test
+        raise FileNotFoundError(f"There is no folder {folder}.")
+    subfolders = _list_subfolders(folder)
+    train = next((child for name in _TRAIN for child in subfolders if child.name.lower() == name), None)
+    test = next((child for name in _TEST for child in subfolders if child.name.lower() == name), None)
+    names = _read_class_names(folder)
+    only_part = train or test
     if (
         (train is None or test is None)
-        and lone is not None
-        and not any(one.is_file() and is_image(one) for one in lone.iterdir())
+        and only_part is not None
+        and not any(file.is_file() and is_image(file) for file in only_part.iterdir())
     ):
         raise ValueError(
-            f"{folder} has a part {lone.name} and not the other: expected train beside val (or test). To have one "
-            f"folder of class folders split, give that folder, such as {lone}."
+            f"{folder} must have both a folder train and a folder val or test, got only {only_part.name}. To split the "
+            f"images of a single folder, pass that folder, such as {only_part}."
         )
     if train is None or test is None:
-        return _two(_list_classes(folder, inside, names, classes), folder), None
-    parts = [_list_classes(part, _folders(part), names, classes) for part in (train, test)]
-    only = set(parts[0].names) ^ set(parts[1].names)
-    if only:
+        return _check_count(_list_class_files(folder, subfolders, names, classes), folder), None
+    parts = [_list_class_files(part, _list_subfolders(part), names, classes) for part in (train, test)]
+    different = set(parts[0].names) ^ set(parts[1].names)
+    if different:
         raise ValueError(
-            f"{train} and {test} must hold the same classes. Only one of them has {abbreviate(sorted(only), _NAMED)}; "
-            "choose among the others (--classes on the command line)."
+            f"{train} and {test} must have the same classes. Only one of them has "
+            f"{abbreviate(sorted(different), _MAX_NAMES)}. Pass the shared classes as classes."
         )
-    return _two(parts[0], train), parts[1]
+    return _check_count(parts[0], train), parts[1]
 
 
-def _two(listed: ClassFiles, folder: pathlib.Path) -> ClassFiles:
+def _check_count(listed: ClassFiles, folder: pathlib.Path) -> ClassFiles:
     if len(listed.names) < 2:
-        raise ValueError(f"A classifier needs two classes or more. Received {', '.join(listed.names)} from {folder}.")
+        raise ValueError(f"{folder} must have at least two classes, got {', '.join(listed.names)}.")
     return listed
 
 
 def has_class_folders(folder: pathlib.Path) -> bool:
-    """Tell whether a folder holds folders with images, directly or below a part such as ``train``."""
-    return any(list_files(one)[0] for one in _folders(folder))
+    """Return whether a folder has folders with images, directly or in a folder such as ``train``."""
+    return any(list_files(child)[0] for child in _list_subfolders(folder))
 
 
-def _list_classes(folder: pathlib.Path, inside: list[pathlib.Path], names: dict[str, str], classes) -> ClassFiles:
-    if not inside:
+def _list_class_files(
+    folder: pathlib.Path, subfolders: list[pathlib.Path], names: dict[str, str], classes
+) -> ClassFiles:
+    if not subfolders:
         raise ValueError(
-            f"There are no class folders in {folder}. Expected a folder for each class, with its images in it, such as "
+            f"{folder} must have a folder of images per class, got none. An example of an image is "
             f"{folder / 'goldfish' / '1.jpg'}."
         )
-    known = {names.get(one.name, one.name): one for one in inside}
-    if len(known) < len(inside):
-        raise ValueError(f"Two class folders of {folder} have the same name in its classes.csv. Name them apart.")
-    chosen = known if classes is None else {name: known[name] for name in _choose(classes, known)}
-    found = {name: list_files(one) for name, one in chosen.items()}
+    folders = {names.get(child.name, child.name): child for child in subfolders}
+    if len(folders) < len(subfolders):
+        raise ValueError(
+            f"{folder / 'classes.csv'} must have unique names, got the same name for two folders. Change it."
+        )
+    chosen = folders if classes is None else {name: folders[name] for name in _select_classes(classes, folders)}
+    files_by_class = {name: list_files(child) for name, child in chosen.items()}
     empty = [
         name if name == chosen[name].name else f"{name} ({chosen[name].name})"
-        for name, (files, _) in found.items()
+        for name, (files, _) in files_by_class.items()
         if not files
     ]
     if empty:
         raise ValueError(
-            f"{len(empty)} of {len(found)} class folders in {folder} hold no images: {abbreviate(empty, _NAMED)}. "
-            "Remove them, or choose the classes (--classes on the command line)."
+            f"All class folders in {folder} must have images, got none in {len(empty)} of {len(files_by_class)}: "
+            f"{abbreviate(empty, _MAX_NAMES)}. Remove them, or pass the classes to use as classes."
         )
     return ClassFiles(
-        list(found),
-        [file for files, _ in found.values() for file in files],
-        np.repeat(np.arange(len(found), dtype=np.int32), [len(files) for files, _ in found.values()]),
-        [file for _, others in found.values() for file in others],
+        list(files_by_class),
+        [file for files, _ in files_by_class.values() for file in files],
+        np.repeat(np.arange(len(files_by_class), dtype=np.int32), [len(files) for files, _ in files_by_class.values()]),
+        [file for _, others in files_by_class.values() for file in others],
     )
 
 
-def _choose(classes: Sequence[str], known: dict[str, pathlib.Path]) -> list[str]:
-    called = {_plain(one.name): name for name, one in known.items()} | {_plain(name): name for name in known}
+def _select_classes(classes: Sequence[str], folders: dict[str, pathlib.Path]) -> list[str]:
+    names_by_key = {_normalize_name(child.name): name for name, child in folders.items()} | {
+        _normalize_name(name): name for name in folders
+    }
     for name in classes:
-        if _plain(name) not in called:
-            raise ValueError(unknown_name_message(name, known, "class"))
-    chosen = [called[_plain(name)] for name in classes]
+        if _normalize_name(name) not in names_by_key:
+            raise ValueError(unknown_name_message(name, folders, "class"))
+    chosen = [names_by_key[_normalize_name(name)] for name in classes]
     if len(set(chosen)) < len(chosen):
-        raise ValueError(f"Each class once, please. Received: {', '.join(classes)}.")
+        raise ValueError(f"classes must be unique, got {', '.join(classes)}.")
     return chosen
 
 
-def _plain(name: str) -> str:
+def _normalize_name(name: str) -> str:
     return name.replace("_", " ").casefold()
 
 
-def _folders(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+def _list_subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
 
 
-def _names(folder: pathlib.Path) -> dict[str, str]:
-    """Read ``classes.csv``, if there is one that names folders."""
+def _read_class_names(folder: pathlib.Path) -> dict[str, str]:
+    """Return the class name of each folder in ``classes.csv``, or an empty dictionary without such a file."""
     path = folder / "classes.csv"
     if not path.is_file():
         return {}
@@ -149,14 +155,14 @@ def _names(folder: pathlib.Path) -> dict[str, str]:
     key = next((key for key in ("folder", "wnid", "id") if rows and key in rows[0]), None)
     if key is None or "name" not in rows[0]:
         return {}
-    named: dict[str, str] = {}
+    class_names: dict[str, str] = {}
     for row in rows:
         if not (row[key] and row["name"]):
             continue
         name = row["name"].strip()
-        if named.setdefault(row[key].strip(), name) != name:
+        if class_names.setdefault(row[key].strip(), name) != name:
             raise ValueError(
-                f"{path}: each folder must have one name, got {named[row[key].strip()]!r} and {name!r} for "
+                f"{path}: each folder must have a single name, got {class_names[row[key].strip()]!r} and {name!r} for "
                 f"{row[key].strip()!r}. Keep one."
             )
-    return named
+    return class_names

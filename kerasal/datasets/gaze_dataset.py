@@ -1,4 +1,4 @@
-"""Where people looked in a set of images: read when asked for, one image at a time, whatever files it comes from."""
+"""Images with fixations or densities, loaded lazily from files or arrays."""
 
 import dataclasses
 import functools
@@ -10,32 +10,32 @@ import numpy as np
 from kerasal.checks import check_choice
 from kerasal.datasets.gaze_batches import to_tf_data
 from kerasal.datasets.gaze_summary import describe_gaze
-from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, density_of, stimuli_of
+from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, make_stimuli, scale_density
 from kerasal.images.drawings import resize
-from kerasal.metrics.blur import blur_fixations, sigma_of
+from kerasal.metrics.blur import blur_fixations, sigma_in_pixels
 from kerasal.names import abbreviate, unknown_name_message
 
 SIGMA = 0.03
-"""The default blur, as a share of the image's width: OSIE's authors took 24 of 800, the coursework 19 of 640 pixels."""
+"""Default blur width relative to the image width: OSIE's authors use 24 of 800 pixels, the coursework 19 of 640."""
 
 
 class GazeDataset:
-    """Images with the fixations on them, densities, or both. ``open_gaze`` makes one from files.
+    """A data set of images with fixations, densities, or both. ``open_gaze`` opens it from files.
 
-    Coordinates are (x, y), 0-based, in pixels of ``image(i)``; their whole part is the pixel. A position may be given
-    by number or by name. Nothing is read before it is asked for, and every error names the image.
+    Coordinates are 0-based (x, y) in pixels of ``image(i)``; rounded down they index the pixel. Images are selected by
+    index or by name. They are read on access, and errors name the image.
 
     Args:
-        images: files, or uint8 arrays (H, W, 3) or (H, W).
-        fixations: for each image coordinates (n, 2) or a map of counts (H, W), or a function without arguments that
-            returns one, or ``None``.
-        densities: for each image a map (H, W) at least 0, or a function that returns one, or ``None``.
-        names: of the images; by default the files' names without suffix, or numbers.
-        outside: what is done with fixations more than a pixel outside their image: "error", or "drop".
+        images: paths, or uint8 arrays (H, W, 3) or (H, W).
+        fixations: for each image, coordinates (x, y) of shape (n, 2), a map of counts (H, W), a function that returns
+            either, or ``None``.
+        densities: for each image, a non-negative map (H, W), a function that returns it, or ``None``.
+        names: names of the images; by default the file names without suffix, or numbers.
+        outside: "error" to refuse fixations more than a pixel outside their image, or "drop" to remove them.
 
     Raises:
-        ValueError: no images, another number of fixations, densities or names, two images of one name, or an image
-            without either fixations or a density.
+        ValueError: there are no images, the arguments differ in length, a name is not unique, or an image has neither
+            fixations nor a density.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class GazeDataset:
         *,
         outside: str = "error",
     ):
-        self._set(stimuli_of(images, fixations, densities, names), outside)
+        self._set(make_stimuli(images, fixations, densities, names), outside)
 
     @classmethod
     def of(cls, stimuli: Iterable[Stimulus], *, outside: str = "error") -> "GazeDataset":
-        """Return the data set of ``stimuli``."""
+        """Return a data set of the ``Stimulus`` entries in ``stimuli``."""
         data = cls.__new__(cls)
         data._set(list(stimuli), outside)
         return data
@@ -59,17 +59,17 @@ class GazeDataset:
     def _set(self, stimuli: list[Stimulus], outside: str) -> None:
         check_choice("outside", outside, ("error", "drop"))
         if not stimuli:
-            raise ValueError("A gaze data set needs at least one image; received none.")
+            raise ValueError("images must not be empty, got none.")
         self._stimuli, self.outside = stimuli, outside
         self._position = {stimulus.name: index for index, stimulus in enumerate(stimuli)}
         self._arrays: dict = {}
         if len(self._position) < len(stimuli):
             names = [stimulus.name for stimulus in stimuli]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"Two images are named {twice!r}; expected a name of its own for each.")
-        bare = [stimulus.name for stimulus in stimuli if stimulus.fixations is None and stimulus.density is None]
-        if bare:
-            raise ValueError(f"{len(bare)} images have neither fixations nor a density: {abbreviate(bare)}.")
+            duplicate = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"Image names must be unique, got {duplicate!r} more than once.")
+        incomplete = [stimulus.name for stimulus in stimuli if stimulus.fixations is None and stimulus.density is None]
+        if incomplete:
+            raise ValueError(f"Every image must have fixations or a density, got neither for {abbreviate(incomplete)}.")
 
     def __len__(self) -> int:
         return len(self._stimuli)
@@ -79,159 +79,171 @@ class GazeDataset:
 
     @property
     def names(self) -> list[str]:
-        """The images' names."""
+        """The names of the images."""
         return [stimulus.name for stimulus in self._stimuli]
 
     @functools.cached_property
     def sizes(self) -> list[Shape]:
-        """The images' (H, W), from the heads of their files."""
-        return [self._read_named(stimulus, stimulus.shape) for stimulus in self._stimuli]
+        """The sizes (H, W) of the images, read from the file headers."""
+        return [self._read_with_name(stimulus, stimulus.shape) for stimulus in self._stimuli]
 
     def stimulus(self, which: int | str) -> Stimulus:
-        """Return an image's entry by number or name.
+        """Return the ``Stimulus`` entry of an image by index or name.
 
         Raises:
-            ValueError: there is no such image.
+            ValueError: there is no image of this index or name.
         """
         if isinstance(which, str):
             if which not in self._position:
                 raise ValueError(unknown_name_message(which, self._position, "image"))
             return self._stimuli[self._position[which]]
         if not -len(self) <= which < len(self):
-            raise ValueError(f"Expected the number of an image below {len(self)}, received {which}.")
+            raise ValueError(f"which must be a name or an index below {len(self)}, got {which}.")
         return self._stimuli[which]
 
     def image(self, which: int | str) -> np.ndarray:
-        """Return an image, uint8 RGB (H, W, 3)."""
-        return self._read_named(stimulus := self.stimulus(which), stimulus.pixels)
+        """Return an image as uint8 RGB (H, W, 3)."""
+        return self._read_with_name(stimulus := self.stimulus(which), stimulus.pixels)
 
     def fixations(self, which: int | str) -> np.ndarray | None:
-        """Return the fixations on an image, float32 (n, 2) (x, y) in its pixels; ``None`` where there are none known.
+        """Return the fixations on an image as float32 (x, y) of shape (n, 2), or ``None`` if it has only a density.
 
         Raises:
-            ValueError: they cannot be read, or lie outside the image.
+            ValueError: the fixations cannot be read or are outside the image.
         """
-        found = self._points(which)
-        return None if found is None else found.xy
+        points = self._read_points(which)
+        return None if points is None else points.xy
 
     def subjects(self, which: int | str) -> np.ndarray | None:
-        """Return whose each fixation is, (n,) whole numbers; ``None`` where that is not known."""
-        found = self._points(which)
-        return None if found is None else found.subject
+        """Return the number of the observer of each fixation, int (n,), or ``None`` if unknown."""
+        points = self._read_points(which)
+        return None if points is None else points.subject
 
     def fixation_map(self, which: int | str, size: Shape | None = None, *, binary: bool = False) -> FixationMap:
-        """Return how often each pixel was fixated, int32 counts of the image's or another ``size`` (H, W).
+        """Return the number of fixations on each pixel as int32 (H, W), by default at the size of the image.
+
+        Args:
+            which: index or name of the image.
+            size: (H, W) of the map; the coordinates are scaled to it.
+            binary: return 1 for each fixated pixel.
 
         Raises:
             ValueError: the image has no fixations.
         """
-        stimulus, found = self.stimulus(which), self._points(which)
-        if found is None or not len(found.xy):
-            remedy = "leave it out with without_empty()." if found else "NSS and the AUCs need fixations."
-            raise ValueError(f"Image {stimulus.name!r} has no fixations{'' if found else ', only a density'}; {remedy}")
-        frame = found.frame or stimulus.shape()
+        stimulus, points = self.stimulus(which), self._read_points(which)
+        if points is None or not len(points.xy):
+            remedy = "Leave it out with without_empty()." if points else "NSS and the AUCs need fixations."
+            raise ValueError(
+                f"Image {stimulus.name!r} must have fixations, got {'none' if points else 'only a density'}. {remedy}"
+            )
+        frame = points.frame or stimulus.shape()
         height, width = size or frame
         scale = np.array([width, height]) / np.array(frame[::-1])
-        x, y = np.minimum((found.xy * scale).astype(int), np.array([width, height]) - 1).T
+        x, y = np.minimum((points.xy * scale).astype(int), np.array([width, height]) - 1).T
         counts = np.bincount(y * width + x, minlength=height * width).reshape(height, width).astype(np.int32)
         return (np.minimum(counts, 1) if binary else counts).view(FixationMap)
 
     def density(self, which: int | str, size: Shape | None = None, sigma: float | str | None = None) -> Density:
-        """Return the density of fixations, float32 of the image's or another ``size`` (H, W).
+        """Return the density of fixations as float32 (H, W), by default at the size of the image.
 
-        A density that the data set brings keeps its values (8-bit ones on 0..1); otherwise, or where a ``sigma`` is
-        given, it is the blurred fixations (``metrics.blur_fixations``) divided by their maximum.
+        A density that is part of the data set keeps its values, scaled to 0..1 if it has 8 bits. Without such a
+        density, or with ``sigma``, the result is the blurred fixations (``metrics.blur_fixations``) divided by their
+        maximum.
 
         Args:
-            which: number or name.
-            size: (H, W); areas are averaged when shrinking.
-            sigma: standard deviation in the image's pixels, or a name in ``metrics.SIGMAS``; 3 % of its width unless
-                given.
+            which: index or name of the image.
+            size: (H, W) of the density; shrinking averages areas.
+            sigma: standard deviation in pixels of the image, or a key of ``metrics.SIGMAS``; by default 3 % of the
+                image width.
 
         Raises:
-            ValueError: it is 0 everywhere or of another shape than the image, or there is nothing to blur.
+            ValueError: the density is 0 everywhere or differs from the image in aspect ratio, or the image has no
+                fixations to blur.
         """
         stimulus = self.stimulus(which)
         stored = stimulus.density
         if stored is not None and sigma is None:
-            values = self._read_named(stimulus, lambda: density_of(stored()))
+            values = self._read_with_name(stimulus, lambda: scale_density(stored()))
             (rows, columns), (height, width) = values.shape, stimulus.shape()
-            # the coursework's maps are squeezed into a square
+            # maps of the coursework are stretched to a square
             if stimulus.small is None and abs(rows * width - columns * height) > 0.02 * columns * height + width:
                 raise ValueError(
-                    f"Image {stimulus.name!r} is {height} x {width} but its density {rows} x {columns}, another shape "
-                    "(height x width). Expected maps made for their images."
+                    f"The density of image {stimulus.name!r} must have the aspect ratio of its size {height} x {width} "
+                    f"(height x width), got {rows} x {columns}."
                 )
         else:
             counts = self.fixation_map(which)
-            width = SIGMA * counts.shape[1] if sigma is None else sigma_of(sigma)
+            width = SIGMA * counts.shape[1] if sigma is None else sigma_in_pixels(sigma)
             blurred = blur_fixations(np.asarray(counts), width, name=stimulus.name)
             values = (blurred / blurred.max()).astype(np.float32)
-        return np.maximum(resize(values, size or stimulus.shape()), 0).view(Density)  # the cubic kernel dips below 0
+        # cubic resizing can overshoot below 0
+        return np.maximum(resize(values, size or stimulus.shape()), 0).view(Density)
 
     def subset(self, which: Iterable[int | str]) -> "GazeDataset":
-        """Return the images of these numbers or names, in this order."""
-        chosen = [self.stimulus(one if isinstance(one, str) else int(one)) for one in which]
+        """Return a data set of the images with these indices or names, in this order."""
+        chosen = [self.stimulus(name if isinstance(name, str) else int(name)) for name in which]
         return GazeDataset.of(chosen, outside=self.outside)
 
     def joined(self, *others: "GazeDataset") -> "GazeDataset":
-        """Return this set and then the others; images whose name is taken get their set's number before it: 2/1001."""
+        """Return the concatenation of this set and others; a repeated name gets the number of its set, as in 2/1001."""
         taken, stimuli = set(), []
-        for number, one in enumerate((self, *others), 1):
-            for stimulus in one._stimuli:
+        for number, data in enumerate((self, *others), 1):
+            for stimulus in data._stimuli:
                 name = stimulus.name if stimulus.name not in taken else f"{number}/{stimulus.name}"
                 stimuli.append(dataclasses.replace(stimulus, name=name))
             taken.update(stimulus.name for stimulus in stimuli)
         return GazeDataset.of(stimuli, outside=self.outside)
 
     def split(self, train: float = 0.9, seed: int = 0) -> tuple["GazeDataset", "GazeDataset"]:
-        """Return two sets: a random share ``train`` of the images and the others, both in their present order.
+        """Return a random share ``train`` of the images and the remaining images, both in the order of this set.
 
         Raises:
-            ValueError: one of the two would be empty.
+            ValueError: a part would be empty.
         """
         first = round(len(self) * train)
         if not 0 < first < len(self):
-            raise ValueError(f"train: {train} of {len(self)} images leaves one part empty. Expected 0 < train < 1.")
+            raise ValueError(
+                f"train must leave images in both parts, got {train} of {len(self)} images. Choose 0 < train < 1."
+            )
         order = np.random.default_rng(seed).permutation(len(self))
         return self.subset(np.sort(order[:first])), self.subset(np.sort(order[first:]))
 
     def empty(self) -> dict[str, str]:
-        """Return name -> why for the images that have nothing to train on: no fixation, or an unusable density."""
-        found = {}
+        """Return the images without fixations or with an unusable density, as a dictionary from name to reason."""
+        reasons = {}
         for stimulus in self._stimuli:
             try:
                 if stimulus.density is not None:
-                    density_of(stimulus.density())
-                elif (points := self._points(stimulus.name)) is not None and not len(points.xy):
-                    found[stimulus.name] = "there are no fixations"
+                    scale_density(stimulus.density())
+                elif (points := self._read_points(stimulus.name)) is not None and not len(points.xy):
+                    reasons[stimulus.name] = "there are no fixations"
             except (ValueError, OSError) as error:
-                found[stimulus.name] = str(error).splitlines()[0]
-        return found
+                reasons[stimulus.name] = str(error).splitlines()[0]
+        return reasons
 
     def without_empty(self) -> "GazeDataset":
-        """Return the data set without the images of ``empty()``."""
-        bad = self.empty()
-        return self.subset([name for name in self.names if name not in bad])
+        """Return the data set without the images that ``empty()`` returns."""
+        unusable = self.empty()
+        return self.subset([name for name in self.names if name not in unusable])
 
     def describe(self) -> str:
-        """Describe the set in a few lines: sizes, ranges, counts, center bias, and what is empty or damaged."""
+        """Return a short description of the data set: sizes, ranges, counts, center bias, and unusable images."""
         return describe_gaze(self)
 
     def to_tf_data(self, size: Shape, map_size: Shape, **options: Any) -> Any:
         """Return a ``tf.data.Dataset`` of batches (images, maps); see ``gaze_batches.to_tf_data`` for the options."""
         return to_tf_data(self, size, map_size, **options)
 
-    def _points(self, which: int | str) -> Points | None:
+    def _read_points(self, which: int | str) -> Points | None:
         stimulus = self.stimulus(which)
         read = stimulus.fixations
         if read is None:
             return None
-        return self._read_named(stimulus, lambda: read().within(stimulus.shape(), self.outside))
+        return self._read_with_name(stimulus, lambda: read().scale_to(stimulus.shape(), self.outside))
 
     @staticmethod
-    def _read_named(stimulus: Stimulus, read: Callable):
-        """Return ``read()``; its errors name the image."""
+    def _read_with_name(stimulus: Stimulus, read: Callable):
+        """Return ``read()``; prepend the name of the image to its errors."""
         try:
             return read()
         except ValueError as error:

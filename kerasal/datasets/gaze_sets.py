@@ -1,4 +1,4 @@
-"""Several gaze data sets at once: their parts chosen, joined, and divided into what is trained and validated on."""
+"""Open and join several gaze data sets, and select training and validation images."""
 
 import os
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ def open_gaze_sets(
     *,
     missing: Literal["error", "skip"] = "error",
 ) -> tuple[GazeDataset, list[str]]:
-    """Return the gaze data at several paths as one set, and notes on which parts were chosen.
+    """Return the gaze data at several paths as a single set, and notes on the selected splits.
 
     Args:
-        paths: see ``open_gaze``.
-        split: the part, or ``"all"``; by default the first of the ``preferred`` parts that a path has, or all.
-        preferred: names of parts.
-        missing: see ``open_gaze``.
+        paths: paths as for ``open_gaze``.
+        split: split to open, or ``"all"``; by default the first of the ``preferred`` splits that a path has, or all.
+        preferred: names of splits.
+        missing: "error" or "skip", see ``open_gaze``.
 
     Raises:
-        FileNotFoundError: there is nothing at a path.
-        ValueError: see ``open_gaze``.
+        FileNotFoundError: a path does not exist.
+        ValueError: a path cannot be opened, see ``open_gaze``.
     """
     sets, notes = [], []
     for path in paths:
@@ -36,7 +36,7 @@ def open_gaze_sets(
         if part is None:
             splits = gaze_splits(path)
             part = next((name for name in preferred if name in splits), "all")
-            notes += [f"{path}: the images of its split {part!r}."] if part != "all" else []
+            notes += [f"{path}: the images of the split {part!r}."] if part != "all" else []
         sets.append(open_gaze(path, None if part == "all" else part, missing=missing))
     first, *others = sets
     return first.joined(*others), notes
@@ -45,25 +45,25 @@ def open_gaze_sets(
 def open_training_sets(
     paths: Sequence[Path], validation: Path | None = None, split: str | None = None, *, seed: int = 0
 ) -> tuple[GazeDataset, GazeDataset, list[str]]:
-    """Return the gaze data to train on, those to validate on, and notes on how they were chosen.
+    """Return the training set, the validation set, and notes on the selected splits.
 
     Args:
-        paths: of the data to train on, together.
-        validation: of the data to validate on; by default the parts val of all ``paths``, or a random tenth of the
+        paths: paths of the training data, which are joined.
+        validation: path of the validation data; by default the splits val of all ``paths``, or a random tenth of the
             images.
-        split: the part to train on, or ``"all"``; by default train, else all.
-        seed: of the random tenth.
+        split: split to train on, or ``"all"``; by default train, or all without such a split.
+        seed: seed for the random tenth.
 
     Raises:
-        OSError, ValueError: see ``open_gaze_sets``.
+        OSError, ValueError: a path cannot be opened, see ``open_gaze_sets``.
     """
-    together, notes = open_gaze_sets(paths, split, ("train",))
+    train_data, notes = open_gaze_sets(paths, split, ("train",))
     if validation is not None:
-        held_out, more = open_gaze_sets([validation], None, (*_VALIDATION, "test"))
-        return together, held_out, notes + more
+        held_out, more_notes = open_gaze_sets([validation], None, (*_VALIDATION, "test"))
+        return train_data, held_out, notes + more_notes
     parts = [next((name for name in _VALIDATION if name in gaze_splits(path)), None) for path in paths]
     if all(parts) and split is None:
         first, *others = [open_gaze(path, part) for path, part in zip(paths, parts, strict=True)]
-        return together, first.joined(*others), notes
-    train, held_out = together.split(0.9, seed)
-    return train, held_out, [*notes, "Validation: a random tenth of these images, which is not trained on."]
+        return train_data, first.joined(*others), notes
+    train, held_out = train_data.split(0.9, seed)
+    return train, held_out, [*notes, "Validation: a random tenth of these images, excluded from training."]

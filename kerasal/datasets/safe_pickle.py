@@ -1,12 +1,11 @@
-"""Read a pickle of arrays without running anything that it says, and without holding it in memory.
+"""Load a pickle of arrays without executing code in it and without keeping all of it in memory.
 
-A pickle is a program: unpickled plainly, a file can run any command. Here only numbers, text, plain containers and
-NumPy arrays are understood; the names of the NumPy functions that rebuild arrays lead to stand-ins of this module, so
-that not even NumPy's own code is called on what the file says. Every array is handed to ``convert`` as soon as it is
-read, and what the file holds of it is dropped.
+Loading a pickle with ``pickle.load`` can run any command. This reader supports only numbers, text, plain containers and
+NumPy arrays. The NumPy functions that rebuild arrays are replaced by stand-ins of this module, so the file cannot call
+any code of NumPy either. Every array is passed to ``convert`` as soon as it is read, and its bytes are freed.
 
-This is Python's own reader written in Python (``pickle._Unpickler``): the one in C remembers every byte string that it
-has read until the end, so that a file of 4 GB would be held whole whatever becomes of its arrays.
+The reader extends Python's ``pickle._Unpickler``. The implementation in C keeps all byte strings until the end, so it
+would need memory for the whole file.
 """
 
 import io
@@ -19,45 +18,45 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kerasal.datasets.pickle_size import RefusedPickle, check_keys, ordered_dict, unfold
+from kerasal.datasets.pickle_size import RefusedPickle, check_keys, ordered_dict, replace_stand_ins
 
-_SHORT = 1 << 12  # bytes: anything longer is the inside of an array, which nothing in the file refers to again
-_AXES = 64  # as many as NumPy takes
+_SHORT = 1 << 12  # longer byte strings are contents of arrays, to which nothing else in the file refers
+_AXES = 64  # the maximum of NumPy
 _DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-_NUMBERS = "biuf"  # booleans, whole numbers, fractions
+_NUMBERS = "biuf"  # booleans, integers, floats
 
 
 def read_pickle(path: str | os.PathLike, convert: Callable[[np.ndarray], object] = np.array):
-    """Return what the pickle at ``path`` holds, every array replaced by ``convert(array)``.
+    """Return the object in the pickle at ``path``, with every array replaced by ``convert(array)``.
 
     Args:
-        path: the file; protocols 0 to 5, written with NumPy 1 or 2, by Python 3 or 2.
-        convert: called with each array, read-only, whose memory is given up afterwards: return a copy of some kind.
+        path: path of a pickle of protocol 0 to 5, written with NumPy 1 or 2 and Python 2 or 3.
+        convert: function that is called with each array, which is read-only and freed afterwards, so it must return a
+            copy.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        RefusedPickle: it asks for anything else, or refers so often to the same lists that it would never be read to
-            its end; the message says what for.
-        ValueError: it is truncated, or damaged, or a list contains itself.
+        FileNotFoundError: ``path`` does not exist.
+        RefusedPickle: the pickle has other objects, or repeated references that expand to an excessive size.
+        ValueError: the pickle is truncated or damaged, or a list contains itself.
     """
     path = pathlib.Path(path)
     with path.open("rb") as file:
-        reader = _Reader(_Guarded(file, path.stat().st_size), convert)
+        reader = _Reader(_BoundedFile(file, path.stat().st_size), convert)
         try:
-            found = unfold(reader.load(), path.stat().st_size, _Array)
+            result = replace_stand_ins(reader.load(), path.stat().st_size, _Array)
         except RefusedPickle as error:
-            raise RefusedPickle(f"{path} is refused: {error} Nothing of it was run.") from None
+            raise RefusedPickle(f"{path} is refused: {error} No code in it was executed.") from None
         except (EOFError, pickle.UnpicklingError) as error:
             where = f"at byte {file.tell():,} of {path.stat().st_size:,}, after {reader.arrays:,} arrays"
-            raise ValueError(f"{path} is truncated or damaged {where} ({error}). Get the file again.") from None
+            raise ValueError(f"{path} is truncated or damaged {where} ({error}). Download the file again.") from None
         except _DAMAGE as error:
             reason = str(error).strip() or type(error).__name__
             raise ValueError(f"{path} cannot be read as a pickle of arrays: {reason}.") from None
-    return found
+    return result
 
 
-class _Guarded:
-    """A file that says where it ends instead of returning less, or making room for lengths that cannot be true."""
+class _BoundedFile:
+    """A file that raises an EOFError for a length beyond its end, before memory is allocated."""
 
     def __init__(self, file: io.BufferedReader, size: int):
         self._file, self._size = file, size
@@ -72,13 +71,13 @@ class _Guarded:
 
 
 class _Dtype:
-    """Stands in for ``numpy.dtype``: a number's type by its code, with the byte order that follows it."""
+    """Stand-in for ``numpy.dtype``, with the type code as argument and the byte order in its state."""
 
     def __init__(self, code, *_):
         name = code if isinstance(code, str) else "O"
         self.value = np.dtype(name)
         if self.value.kind not in _NUMBERS:
-            raise RefusedPickle(f"it has an array of dtype {name!r}; expected numbers.")
+            raise RefusedPickle(f"arrays must have numbers, got dtype {name!r}.")
 
     def __setstate__(self, state):
         order = state[1]
@@ -86,7 +85,7 @@ class _Dtype:
 
 
 class _Array:
-    """Stands in for an array: empty when it is announced, converted when its numbers follow."""
+    """Stand-in for an array; its value is None until the numbers are read and converted."""
 
     def __init__(self, reader: "_Reader"):
         self.reader, self.value = reader, None
@@ -96,11 +95,11 @@ class _Array:
         self.fill(data, dtype, shape, "F" if fortran else "C")
 
     def fill(self, data, dtype: _Dtype, shape: tuple, order: Literal["C", "F"]) -> None:
-        data = data.encode("latin1") if isinstance(data, str) else data  # Python 2
+        data = data.encode("latin1") if isinstance(data, str) else data  # of Python 2
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
-            raise RefusedPickle("it has an array that does not consist of numbers.")
+            raise RefusedPickle("arrays must have numbers, got another object.")
         if not isinstance(shape, tuple) or len(shape) > _AXES or not all(isinstance(side, int) for side in shape):
-            raise pickle.UnpicklingError("the shape of an array is no tuple of a few whole numbers")
+            raise pickle.UnpicklingError("the shape of an array must be a tuple of integers")
         if math.prod(shape) * dtype.value.itemsize != len(data) or min(shape, default=0) < 0:
             raise pickle.UnpicklingError(f"an array of shape {shape} has {len(data)} bytes")
         array = np.frombuffer(data, dtype.value).reshape(shape, order=order)
@@ -109,43 +108,43 @@ class _Array:
         self.value = self.reader.convert(array)
 
 
-class _Dropped:
-    """Remembered in the place of an array's bytes."""
+class _DroppedBytes:
+    """Placeholder in the memo for the bytes of an array."""
 
 
-_Python: Any = pickle._Unpickler  # of which no stub knows the inside
+_Python: Any = pickle._Unpickler  # not covered by type stubs
 
 
 class _Reader(_Python):
     dispatch = dict(_Python.dispatch)  # noqa: RUF012
 
-    def __init__(self, file: _Guarded, convert: Callable):
+    def __init__(self, file: _BoundedFile, convert: Callable):
         super().__init__(file, encoding="latin1")
         self.convert, self.arrays = convert, 0
         numpy_cores = ("numpy.core", "numpy._core")
-        self._known = {
+        self._allowed = {
             ("numpy", "ndarray"): "ndarray",
             ("numpy", "dtype"): _Dtype,
             ("_codecs", "encode"): _encode,
             ("collections", "OrderedDict"): ordered_dict,
-            ("__builtin__", "bytes"): lambda: b"",  # how protocols 0 to 2 spell it
+            ("__builtin__", "bytes"): lambda: b"",  # the name in protocols 0 to 2
             ("builtins", "bytes"): lambda: b"",
-            **{(f"{core}.multiarray", "_reconstruct"): self._announce for core in numpy_cores},
+            **{(f"{core}.multiarray", "_reconstruct"): self._make_array for core in numpy_cores},
             **{(f"{core}.numeric", "_frombuffer"): self._from_buffer for core in numpy_cores},
             **{(f"{core}.multiarray", "scalar"): _scalar for core in numpy_cores},
         }
 
     def find_class(self, module: str, name: str):
-        if (module, name) not in self._known:
+        if (module, name) not in self._allowed:
             raise RefusedPickle(
-                f"it tries to import {module}.{name}; expected nothing but NumPy arrays and plain containers."
+                f"it tries to import {module}.{name}. It must have only NumPy arrays and plain containers."
             )
-        return self._known[module, name]
+        return self._allowed[module, name]
 
     def persistent_load(self, _):
         raise RefusedPickle("it refers to objects outside the file.")
 
-    def _announce(self, *_) -> _Array:
+    def _make_array(self, *_) -> _Array:
         return _Array(self)
 
     def _from_buffer(self, data, dtype, shape, order: Any = "C", *_) -> _Array:
@@ -165,25 +164,25 @@ class _Reader(_Python):
             raise RefusedPickle(f"it calls {function!r}." if isinstance(function, str) else "it calls no function.")
         self.stack[-1] = function(*arguments)
 
-    def remember(self, place: int) -> None:
+    def remember(self, position: int) -> None:
         top = self.stack[-1]
-        inside = isinstance(top, bytes | bytearray | str) and len(top) > _SHORT
-        if isinstance(top, tuple):  # an array's state or arguments hold its bytes too
-            inside = any(isinstance(part, bytes | bytearray | str) and len(part) > _SHORT for part in top)
-        self.memo[place] = _Dropped if inside else top
+        has_long_bytes = isinstance(top, bytes | bytearray | str) and len(top) > _SHORT
+        if isinstance(top, tuple):  # the state or the arguments of an array also have its bytes
+            has_long_bytes = any(isinstance(part, bytes | bytearray | str) and len(part) > _SHORT for part in top)
+        self.memo[position] = _DroppedBytes if has_long_bytes else top
 
     def refuse(self):
-        raise RefusedPickle("it makes objects of classes; expected nothing but NumPy arrays and plain containers.")
+        raise RefusedPickle("it creates objects of classes. It must have only NumPy arrays and plain containers.")
 
 
-def _check_keys_first(load: Callable, keys: slice) -> Callable:
-    """Return a step of the reader that looks at the keys on the stack before it makes a container of them."""
+def _add_key_check(load: Callable, keys: slice) -> Callable:
+    """Return a reader method that checks the keys on the stack before it adds them to a container."""
 
-    def load_checked(reader: _Reader) -> None:
+    def load_with_check(reader: _Reader) -> None:
         check_keys(reader.stack[keys])
         load(reader)
 
-    return load_checked
+    return load_with_check
 
 
 _CLASSES = (pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4)
@@ -191,11 +190,11 @@ _BUFFERS = (pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
 _Reader.dispatch |= {
     pickle.BUILD[0]: _Reader.load_build,
     pickle.REDUCE[0]: _Reader.load_reduce,
-    pickle.DICT[0]: _check_keys_first(_Python.load_dict, slice(0, None, 2)),
-    pickle.SETITEM[0]: _check_keys_first(_Python.load_setitem, slice(-2, -1)),
-    pickle.SETITEMS[0]: _check_keys_first(_Python.load_setitems, slice(0, None, 2)),
-    pickle.ADDITEMS[0]: _check_keys_first(_Python.load_additems, slice(None)),
-    pickle.FROZENSET[0]: _check_keys_first(_Python.load_frozenset, slice(None)),
+    pickle.DICT[0]: _add_key_check(_Python.load_dict, slice(0, None, 2)),
+    pickle.SETITEM[0]: _add_key_check(_Python.load_setitem, slice(-2, -1)),
+    pickle.SETITEMS[0]: _add_key_check(_Python.load_setitems, slice(0, None, 2)),
+    pickle.ADDITEMS[0]: _add_key_check(_Python.load_additems, slice(None)),
+    pickle.FROZENSET[0]: _add_key_check(_Python.load_frozenset, slice(None)),
     pickle.MEMOIZE[0]: lambda reader: reader.remember(len(reader.memo)),
     pickle.PUT[0]: lambda reader: reader.remember(int(reader.readline()[:-1])),
     pickle.BINPUT[0]: lambda reader: reader.remember(reader.read(1)[0]),

@@ -1,6 +1,7 @@
-"""Fixations and maps as files hold them: pictures, arrays, tables and Matlab files, one key per image.
+"""Read fixations and saliency maps from image files, NumPy arrays, tables of coordinates and Matlab files.
 
-``list_fixations`` and ``list_maps`` find the images of a folder or file; ``read_fixations`` and ``read_map`` read one.
+``list_fixations`` and ``list_maps`` return the entries of a folder or file by image name; ``read_fixations`` and
+``read_map`` read a single file.
 """
 
 from kerasal.fixations.fixation_files import list_fixations, read_fixations

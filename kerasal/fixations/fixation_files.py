@@ -1,7 +1,7 @@
-"""Read fixations from the files people have: fixation maps, coordinate tables, and Matlab files.
+"""Read fixations from fixation maps, tables of coordinates and Matlab files.
 
-Coordinates come out as (n, 2) float64 (x, y), 0-based; maps as (H, W) counts. Matlab files count from 1, so 1 is
-subtracted.
+Coordinates are returned as a float64 array (n, 2) of 0-based (x, y), maps as (H, W) counts. Coordinates in Matlab files
+are 1-based and are converted.
 """
 
 import functools
@@ -12,26 +12,28 @@ import numpy as np
 
 from kerasal.fixations.coordinate_tables import read_table
 from kerasal.fixations.map_files import read_map
-from kerasal.fixations.matlab_files import as_counts, list_sized, read_matlab
+from kerasal.fixations.matlab_files import as_counts, list_fixations_and_size, read_matlab
 from kerasal.images.image_folders import key_by_stem
 from kerasal.names import abbreviate
 
 _MAPS = (".png", ".bmp", ".tif", ".tiff", ".npy")
 _TABLES = (".csv", ".txt", ".tsv")
-_LOSSY = (".jpg", ".jpeg")
+_JPEG = (".jpg", ".jpeg")
 
 
 def list_fixations(path: pathlib.Path, split: str | None = None) -> dict[str, Callable[[], np.ndarray]]:
-    """Return image stem -> a function that reads its fixations.
+    """Return a dictionary from image name (without suffix) to a function that reads the fixations on that image.
 
     Args:
-        path: a folder with one file an image (a fixation map as PNG, TIFF, BMP or NPY; coordinates as CSV or NPY;
-            SALICON's or another ``.mat``), one table with the columns image, x, y, or OSIE's ``fixations.mat``.
-        split: where one file names its images as ``train/1.jpg``, the folder whose images are wanted.
+        path: a folder with one file per image (a fixation map as PNG, TIFF, BMP or NPY; coordinates as CSV or NPY; a
+            ``.mat`` file, such as SALICON's), a single table with the columns image, x, y, or OSIE's
+            ``fixations.mat``.
+        split: the folder whose images to return, if the table names images with their folder, as in
+            ``train/1.jpg``.
 
     Raises:
-        ValueError: nothing that can be read as fixations, or two images of one file name in different folders.
-        FileNotFoundError: there is no such folder or file.
+        ValueError: ``path`` has no fixations, or images in different folders have the same file name.
+        FileNotFoundError: ``path`` does not exist.
     """
     if not path.exists():
         raise FileNotFoundError(f"There is no folder or file {path}.")
@@ -42,34 +44,38 @@ def list_fixations(path: pathlib.Path, split: str | None = None) -> dict[str, Ca
                 return {path.stem: table.coordinates}
             return key_by_stem([(name, rows.coordinates) for name, rows in table.by_image().items()], path, split)
         if path.suffix.lower() == ".mat":
-            return list_sized(path, split)[0]
+            return list_fixations_and_size(path, split)[0]
         return {path.stem: functools.partial(read_fixations, path)}
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
-    known = [file for file in files if file.suffix.lower() in (*_MAPS, *_TABLES, *_LOSSY, ".mat")]
-    if not known:
+    known_files = [file for file in files if file.suffix.lower() in (*_MAPS, *_TABLES, *_JPEG, ".mat")]
+    if not known_files:
         raise ValueError(
-            f"{path} has no fixations; expected files that end in {', '.join((*_MAPS, *_TABLES, '.mat'))}."
+            f"{path} must have files of fixations, got none. Supported suffixes are "
+            f"{', '.join((*_MAPS, *_TABLES, '.mat'))}."
         )
-    found: dict[str, Callable[[], np.ndarray]] = {}
-    for file in known:
-        if file.stem in found:
-            raise ValueError(f"{path} has two files of fixations for image {file.stem!r}. Keep one.")
-        found[file.stem] = functools.partial(read_fixations, file)
-    return found
+    readers: dict[str, Callable[[], np.ndarray]] = {}
+    for file in known_files:
+        if file.stem in readers:
+            raise ValueError(
+                f"{path} must have a single file of fixations per image, got two for {file.stem!r}. Keep one."
+            )
+        readers[file.stem] = functools.partial(read_fixations, file)
+    return readers
 
 
 def read_fixations(file: pathlib.Path) -> np.ndarray:
-    """Read the fixations of one image; see ``list_fixations``.
+    """Return the fixations in a file with a single image: coordinates (n, 2) or a map of counts (H, W).
 
-    In a map whose non-zero pixels all have one value, such as 255, each is one fixation; other values are counts.
+    In a map whose non-zero pixels all have the same value, such as 255, each of them counts as one fixation. Other maps
+    hold the number of fixations on each pixel. ``list_fixations`` describes the formats.
 
     Raises:
-        ValueError: the file holds no fixations; the message names it.
+        ValueError: the file cannot be read as fixations.
     """
     suffix = file.suffix.lower()
-    if suffix in _LOSSY:
+    if suffix in _JPEG:
         raise ValueError(
-            f"{file}: JPEG changes pixel values, so it cannot hold fixations. Expected a PNG, NPY, CSV or .mat."
+            f"Fixations must be in a PNG, NPY, CSV or .mat file, got {file}. JPEG compression changes pixel values."
         )
     if suffix == ".mat":
         return read_matlab(file)
@@ -77,7 +83,7 @@ def read_fixations(file: pathlib.Path) -> np.ndarray:
         table = read_table(file)
         if table.image_column is not None and len(images := table.by_image()) > 1:
             raise ValueError(
-                f"{file}: expected the fixations of one image, received {len(images)}: {abbreviate(images)}."
+                f"{file} must have the fixations of a single image, got {len(images)}: {abbreviate(images)}."
             )
         return table.coordinates()
     array = read_map(file)

@@ -1,8 +1,8 @@
-"""Whether a Matlab 5 file (``save -v6``, ``-v7``) is what it claims: its elements fit into it, and into memory.
+"""Check that the elements of a Matlab 5 file (``save -v6``, ``-v7``) fit the file and the memory.
 
-SciPy reads the values. It takes the types and sizes that the file announces for granted: a changed byte can end the
-whole process, and a compressed variable unfolds to a thousand times its size. So all tags are gone through before.
-Source: MathWorks, "MAT-File Format", chapter 1.
+SciPy reads the values, but trusts the types and sizes in the file: a changed byte can crash the process, and a
+compressed variable can expand to a thousand times its size. Therefore all tags are checked first. Source: MathWorks,
+"MAT-File Format", chapter 1.
 """
 
 import math
@@ -15,56 +15,56 @@ from kerasal.array_check import ALWAYS
 
 _MATRIX, _COMPRESSED = 14, 15
 _NUMBERS = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
-"""Bytes of a number, by the type of its element."""
+"""Bytes per number, by element type."""
 _TEXT = {16: 1, 17: 2, 18: 4}
 _CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _LAST_NUMERIC = 1, 2, 3, 4, 5, 15
 _COMPLEX = 0x800
 _MATRIX_BYTES = 200
-"""About what a matrix takes in memory beside its numbers."""
-_DEEPEST = 50
+"""Approximate memory of a matrix in addition to its numbers."""
+_MAX_DEPTH = 50
 _CHUNK = 1 << 20
 
 
 class DamagedMatlabFile(ValueError):
-    """An element of the file is not what its tag or its place says."""
+    """The file has an element whose type or size contradicts its tag or its position."""
 
 
 def check_matlab(path: pathlib.Path) -> None:
-    """Refuse a Matlab 5 file that SciPy could not read safely; files of other versions are left to it.
+    """Refuse a Matlab 5 file that SciPy cannot read safely. Files of other versions are not checked.
 
     Raises:
-        ImplausibleFile: contents far larger than the file.
-        DamagedMatlabFile: elements that do not fit.
+        ImplausibleFile: the contents are far larger than the file.
+        DamagedMatlabFile: an element does not fit the file.
     """
     stored = path.stat().st_size
     data = path.read_bytes()
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
-    if order is None or 0 in data[:4]:  # version 4, which has no such head
+    if order is None or 0 in data[:4]:  # version 4 has no such header
         return
-    claimed, place = 0, 128
-    while place + 8 <= len(data):
-        kind, size = struct.unpack_from(f"{order}II", data, place)
-        place += 8
-        if size > len(data) - place:
+    claimed, offset = 0, 128
+    while offset + 8 <= len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, offset)
+        offset += 8
+        if size > len(data) - offset:
             raise DamagedMatlabFile(f"a variable of {size:,} bytes is cut off")
-        content = data[place : place + size]
-        place += size
+        content = data[offset : offset + size]
+        offset += size
         if kind == _COMPRESSED:
-            content = _unfold(content, path, claimed, stored)
+            content = _decompress(content, path, claimed, stored)
             kind, size = struct.unpack_from(f"{order}II", content) if len(content) >= 8 else (0, 0)
             content = content[8 : 8 + size]
             if size > len(content):
                 raise DamagedMatlabFile(f"a variable of {size:,} bytes is cut off")
         if kind != _MATRIX:
             raise DamagedMatlabFile(f"expected a variable, got an element of type {kind}")
-        walk = _Walk(content, order)
-        walk.matrix(0, len(content), 0)
-        claimed += len(content) + _MATRIX_BYTES * walk.matrices
+        checker = _VariableChecker(content, order)
+        checker.check_matrix(0, len(content), 0)
+        claimed += len(content) + _MATRIX_BYTES * checker.matrices
         check_expansion(path, claimed, stored, always=ALWAYS)
 
 
-def _unfold(content: bytes, path: pathlib.Path, claimed: int, stored: int) -> bytes:
-    """Return what a compressed variable holds; refuse more than may be there beside what is ``claimed`` already."""
+def _decompress(content: bytes, path: pathlib.Path, claimed: int, stored: int) -> bytes:
+    """Decompress a variable; refuse one that, with the ``claimed`` bytes of earlier ones, is too large for the file."""
     unpacker, pieces, limit = zlib.decompressobj(), [], largest_claim(stored, ALWAYS)
     while content and not unpacker.eof:
         try:
@@ -78,93 +78,95 @@ def _unfold(content: bytes, path: pathlib.Path, claimed: int, stored: int) -> by
     return b"".join(pieces)
 
 
-class _Walk:
-    """The elements of one variable; ``matrices`` counts those within it."""
+class _VariableChecker:
+    """Check the elements of a variable; ``matrices`` counts the matrices in it."""
 
     def __init__(self, data: bytes, order: str):
         self.data, self.order, self.matrices = data, order, 0
 
-    def matrix(self, start: int, end: int, depth: int) -> None:
-        """Go through a matrix whose content is ``data[start:end]``."""
+    def check_matrix(self, start: int, end: int, depth: int) -> None:
+        """Check a matrix whose content is ``data[start:end]``."""
         self.matrices += 1
-        if start == end:  # an empty one
+        if start == end:  # an empty matrix
             return
-        if depth > _DEEPEST:
-            raise DamagedMatlabFile(f"matrices lie more than {_DEEPEST} deep in one another")
-        place, flags = self._numbers(start, end, (6,), "I")
+        if depth > _MAX_DEPTH:
+            raise DamagedMatlabFile(f"matrices must be nested at most {_MAX_DEPTH} deep")
+        offset, flags = self._read_numbers(start, end, (6,), "I")
         if len(flags) != 2:
             raise DamagedMatlabFile("a matrix has no flags")
         kind = flags[0] & 0xFF
-        if kind > _LAST_NUMERIC:  # functions and opaque objects: whatever elements follow
-            self._others(place, end, depth)
+        if kind > _LAST_NUMERIC:  # functions and opaque objects have any elements
+            self._check_opaque(offset, end, depth)
             return
-        place, sides = self._numbers(place, end, (5, 6), "i")
+        offset, sides = self._read_numbers(offset, end, (5, 6), "i")
         if not 2 <= len(sides) <= 32 or min(sides) < 0:
             raise DamagedMatlabFile(f"a matrix has the sides {sides[:8]}")
-        place, _ = self._numbers(place, end, (1, 2, 16), "b")  # its name
+        offset, _ = self._read_numbers(offset, end, (1, 2, 16), "b")  # the name
         if kind == _OBJECT:
-            place, _ = self._numbers(place, end, (1, 2, 16), "b")
+            offset, _ = self._read_numbers(offset, end, (1, 2, 16), "b")
         count = math.prod(sides)
         if kind in (_STRUCT, _OBJECT):
-            place, length = self._numbers(place, end, (5,), "i")
-            place, names = self._numbers(place, end, (1, 2, 16), "b")
+            offset, length = self._read_numbers(offset, end, (5,), "i")
+            offset, names = self._read_numbers(offset, end, (1, 2, 16), "b")
             if len(length) != 1 or (names and length[0] <= 0):
-                raise DamagedMatlabFile("a struct has no length of its fields' names")
+                raise DamagedMatlabFile("a struct must have a positive length of field names")
             count *= len(names) // length[0] if names else 0
         if kind in (_CELL, _STRUCT, _OBJECT):
-            self._matrices(place, end, count, depth)
+            self._check_matrices(offset, end, count, depth)
         else:
-            self._values(place, end, kind, count, bool(flags[0] & _COMPLEX))
+            self._check_values(offset, end, kind, count, bool(flags[0] & _COMPLEX))
 
-    def _matrices(self, place: int, end: int, count: int, depth: int) -> None:
-        if count > (end - place) // 8:  # each has a tag
-            raise DamagedMatlabFile(f"{count:,} matrices are announced in {end - place:,} bytes")
+    def _check_matrices(self, offset: int, end: int, count: int, depth: int) -> None:
+        if count > (end - offset) // 8:  # a tag has 8 bytes
+            raise DamagedMatlabFile(f"expected {count:,} matrices, got {end - offset:,} bytes, too few for them")
         for _ in range(count):
-            kind, start, stop, place = self._element(place, end)
+            kind, start, stop, offset = self._read_element(offset, end)
             if kind != _MATRIX:
                 raise DamagedMatlabFile(f"expected a matrix, got an element of type {kind}")
-            self.matrix(start, stop, depth + 1)
+            self.check_matrix(start, stop, depth + 1)
 
-    def _values(self, place: int, end: int, kind: int, count: int, is_complex: bool) -> None:
-        """Go through the numbers or letters of a matrix; of a sparse one, rows and columns come first."""
+    def _check_values(self, offset: int, end: int, kind: int, count: int, is_complex: bool) -> None:
+        """Check the numbers or characters of a matrix; in a sparse matrix, row and column indices precede them."""
         if kind == 0:
             raise DamagedMatlabFile("a matrix is of class 0")
         indices = 2 if kind == _SPARSE else 0
         for number in range(indices + 1 + is_complex):
-            element, start, stop, place = self._element(place, end)
+            element, start, stop, offset = self._read_element(offset, end)
             known = {5: 4} if number < indices else _NUMBERS | _TEXT if kind == _CHAR else _NUMBERS
             if element not in known or (stop - start) % known[element]:
                 raise DamagedMatlabFile(f"expected numbers, got {stop - start:,} bytes of an element of type {element}")
             if kind not in (_SPARSE, _CHAR) and (stop - start) // known[element] != count:
-                raise DamagedMatlabFile(f"a matrix of {count:,} numbers has {(stop - start) // known[element]:,}")
+                raise DamagedMatlabFile(
+                    f"expected a matrix of {count:,} numbers, got {(stop - start) // known[element]:,}"
+                )
 
-    def _others(self, place: int, end: int, depth: int) -> None:
-        while place < end:
-            kind, start, stop, place = self._element(place, end)
+    def _check_opaque(self, offset: int, end: int, depth: int) -> None:
+        while offset < end:
+            kind, start, stop, offset = self._read_element(offset, end)
             if kind == _MATRIX:
-                self.matrix(start, stop, depth + 1)
+                self.check_matrix(start, stop, depth + 1)
             elif kind not in _NUMBERS and kind not in _TEXT:
                 raise DamagedMatlabFile(f"an element is of type {kind}")
 
-    def _numbers(self, place: int, end: int, wanted: tuple[int, ...], code: str) -> tuple[int, tuple[int, ...]]:
-        """Return where the next element begins, and the numbers of this one, which must be of a ``wanted`` type."""
-        kind, start, stop, place = self._element(place, end)
+    def _read_numbers(self, offset: int, end: int, types: tuple[int, ...], code: str) -> tuple[int, tuple[int, ...]]:
+        """Return the offset of the next element and the numbers of this one, which must have a type in ``types``."""
+        kind, start, stop, offset = self._read_element(offset, end)
         width = struct.calcsize(code)
-        if kind not in wanted or (stop - start) % width:
-            raise DamagedMatlabFile(f"expected an element of type {wanted[0]}, got {stop - start} bytes of type {kind}")
-        return place, struct.unpack_from(f"{self.order}{(stop - start) // width}{code}", self.data, start)
+        if kind not in types or (stop - start) % width:
+            raise DamagedMatlabFile(f"expected an element of type {types[0]}, got {stop - start} bytes of type {kind}")
+        return offset, struct.unpack_from(f"{self.order}{(stop - start) // width}{code}", self.data, start)
 
-    def _element(self, place: int, end: int) -> tuple[int, int, int, int]:
-        """Return an element's type, where its content starts and stops, and where the next element begins."""
-        if end - place < 8:
-            raise DamagedMatlabFile("an element is missing")
-        word, size = struct.unpack_from(f"{self.order}II", self.data, place)
-        if word >> 16:  # a small element: at most four bytes, within the tag
-            kind, size, start = word & 0xFFFF, word >> 16, place + 4
+    def _read_element(self, offset: int, end: int) -> tuple[int, int, int, int]:
+        """Return the type of an element, the start and stop of its content, and the offset of the next element."""
+        if end - offset < 8:
+            raise DamagedMatlabFile("expected another element, got the end of the data")
+        word, size = struct.unpack_from(f"{self.order}II", self.data, offset)
+        if word >> 16:  # a small element: up to four bytes, stored in the tag
+            kind, size, start = word & 0xFFFF, word >> 16, offset + 4
             if size > 4:
-                raise DamagedMatlabFile(f"a small element has {size} bytes")
-            return kind, start, start + size, place + 8
-        start = place + 8
+                raise DamagedMatlabFile(f"a small element must have at most 4 bytes, got {size}")
+            return kind, start, start + size, offset + 8
+        start = offset + 8
         if size > end - start:
-            raise DamagedMatlabFile(f"an element of {size:,} bytes has {end - start:,}")
+            raise DamagedMatlabFile(f"an element of {size:,} bytes has only {end - start:,}")
         return word, start, start + size, min(start + -(-size // 8) * 8, end)

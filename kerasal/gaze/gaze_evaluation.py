@@ -9,10 +9,10 @@ from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.gaze.gaze_prediction import complete
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import coursework_metrics
-from kerasal.metrics._fixations import Fixations, fixations_of
+from kerasal.metrics._fixations import Fixations, as_fixations
 from kerasal.metrics.blur import BASELINES, MeanMap, center_map
-from kerasal.metrics.definitions import PRESETS, resolve
-from kerasal.metrics.image_scorer import Scorer, check_baselines, pool_of, unite_fixations
+from kerasal.metrics.definitions import PRESETS, resolve_metrics
+from kerasal.metrics.image_scorer import Scorer, check_baselines, sample_other_fixations, unite_fixations
 from kerasal.progress import progress_bar
 
 COURSEWORK_SHAPE = (480, 640)
@@ -62,7 +62,7 @@ def evaluate(
     everyone, position, errors = _read_fixations(data)
     if not everyone:
         raise ValueError(f"None of the {len(data)} images can be scored. {_quote_first(errors)}")
-    scorer = Scorer(resolve(PRESETS[metrics], _AVAILABLE), check_baselines(baselines), resize="matlab")
+    scorer = Scorer(resolve_metrics(PRESETS[metrics], _AVAILABLE), check_baselines(baselines), resize="matlab")
     alone = len(everyone) == 1
     scorer = scorer.without_others() if alone else scorer
     mean = MeanMap(everyone)
@@ -70,7 +70,7 @@ def evaluate(
     with progress_bar("Scoring", len(position), progress) as advance:
         for name, raw in _predict_raw(predictor, data, list(position), errors, batch_size):
             fixated = everyone[position[name]]
-            others = pool_of(everyone, position[name], seed)
+            others = sample_other_fixations(everyone, position[name], seed)
             try:
                 shown = np.maximum(complete(predictor, raw, fixated.shape, postprocess).map, 0)
                 density = np.asarray(data.density(name, sigma=sigma))
@@ -96,7 +96,7 @@ def _read_fixations(data) -> tuple[list[Fixations], dict[str, int], dict[str, st
     everyone, position, errors = [], {}, {}
     for name in data.names:
         try:
-            fixated = fixations_of(data.fixation_map(name), None, "fixations", name)
+            fixated = as_fixations(data.fixation_map(name), None, "fixations", name)
         except _ERRORS as error:
             errors[name] = str(error)
             continue
@@ -133,7 +133,7 @@ def _score_coursework(raw, fixated, others, mean, baselines, legacy, name) -> di
 
 
 def _make_baseline(which: str, fixated: Fixations, mean: MeanMap) -> np.ndarray:
-    values = center_map(COURSEWORK_SHAPE) if which == "center" else mean.without(fixated)
+    values = center_map(COURSEWORK_SHAPE) if which == "center" else mean.mean_of_others(fixated)
     return values / values.max()
 
 

@@ -1,4 +1,4 @@
-"""Layers that networks of this field are made of and Keras does not have; saved models find them by name."""
+"""Keras layers for convolutional networks and gaze models, registered so that saved models load with them."""
 
 from kerasal import _keras as _keras
 from kerasal.layers.channel_layers import LAYOUTS, LocalResponseNormalization, Maxout, reorder_maxout

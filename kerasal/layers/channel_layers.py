@@ -1,4 +1,4 @@
-"""Layers across channels: maxout, with the two orders in which its pieces may lie, and local response normalization."""
+"""Layers across channels: maxout in its two channel orders, and local response normalization."""
 
 from typing import Any
 
@@ -10,25 +10,26 @@ from kerasal.layers.convolutions import PlainLayer
 import keras
 import tensorflow as tf
 
-ops: Any = keras.ops  # whose stubs let every function return None
+ops: Any = keras.ops  # untyped, because the type stubs declare None as the result of every function
 LAYOUTS = ("adjacent", "halves")
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class LocalResponseNormalization(PlainLayer):
-    """Divide each value by a power of its neighboring channels' energy (Krizhevsky et al. 2012, section 3.3).
+    """Local response normalization across channels (Krizhevsky et al. 2012, section 3.3).
 
-    b_i = a_i / (bias + alpha / size · Σ a_j²)^beta, summed over the ``size`` channels around i, as Caffe has it (the
-    paper has alpha instead of alpha / size).
+    b_i = a_i / (bias + alpha / size · Σ a_j²)^beta, summed over the ``size`` channels centered at i. As in Caffe, alpha
+    is divided by the number of channels; in the paper it is not.
 
     Args:
-        size: channels, an odd number.
-        alpha: weight of the energy's mean.
+        size: number of neighboring channels, a positive odd integer.
+        alpha: weight of the mean of the squares.
         beta: exponent.
-        bias: constant.
+        bias: constant that is added to the weighted mean.
+        **options: options of ``keras.layers.Layer``.
 
     Raises:
-        ValueError: an even ``size``.
+        ValueError: ``size`` is not odd and positive.
     """
 
     settings = ("size", "alpha", "beta", "bias")
@@ -36,7 +37,7 @@ class LocalResponseNormalization(PlainLayer):
     def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, **options):
         super().__init__(**options)
         if size < 1 or size % 2 == 0:
-            raise ValueError(f"size: expected an odd number of channels, received {size!r}.")
+            raise ValueError(f"size must be a positive odd integer, got {size!r}.")
         self.size, self.alpha, self.beta, self.bias = size, alpha, beta, bias
 
     def call(self, inputs: Any) -> Any:
@@ -47,17 +48,20 @@ class LocalResponseNormalization(PlainLayer):
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class Maxout(PlainLayer):
-    """Keep the largest of every ``pieces`` values along the last axis (Goodfellow et al. 2013, section 3).
+    """Maxout: the maximum over groups of ``pieces`` values of the last axis (Goodfellow et al. 2013, section 3).
 
-    ``(..., pieces * units)`` becomes ``(..., units)``. Unit j is the maximum of z[pieces * j], z[pieces * j + 1], …
-    for the layout "adjacent" (Lasagne's FeaturePoolLayer), and of z[j], z[j + units], … for "halves".
+    The input ``(..., pieces * units)`` becomes ``(..., units)``. Unit j is the maximum of z[pieces * j],
+    z[pieces * j + 1], … with the layout "adjacent" (Lasagne's FeaturePoolLayer), and of z[j], z[j + units], … with
+    "halves".
 
     Args:
-        pieces: values per unit.
-        layout: "adjacent" or "halves"; the same up to a permutation of the weights before it, see ``reorder_maxout``.
+        pieces: number of values per unit.
+        layout: "adjacent" or "halves". The two differ by a permutation of the preceding weights; see
+            ``reorder_maxout``.
+        **options: options of ``keras.layers.Layer``.
 
     Raises:
-        ValueError: another layout, or a last axis that ``pieces`` does not divide.
+        ValueError: the layout is unknown, or the last axis is not divisible by ``pieces``.
     """
 
     settings = ("pieces", "layout")
@@ -69,7 +73,7 @@ class Maxout(PlainLayer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape with the last axis divided by ``pieces``."""
         if input_shape[-1] is None or input_shape[-1] % self.pieces:
-            raise ValueError(f"Maxout of {self.pieces} pieces cannot divide a last axis of {input_shape[-1]}.")
+            raise ValueError(f"The last axis must be divisible by pieces={self.pieces}, got {input_shape[-1]} values.")
         return (*input_shape[:-1], input_shape[-1] // self.pieces)
 
     def call(self, inputs: Any) -> Any:
@@ -80,21 +84,21 @@ class Maxout(PlainLayer):
 
 
 def reorder_maxout(array: np.ndarray, to: str, pieces: int = 2) -> np.ndarray:
-    """Permute the last axis of the weights before a ``Maxout`` so that they serve its other layout.
+    """Return the weights that precede a ``Maxout``, permuted along the last axis for its other layout.
 
     Args:
-        array: kernel (inputs, pieces * units) or bias (pieces * units,), as Keras has them.
-        to: the layout it is to serve, "adjacent" or "halves".
-        pieces: values per unit.
+        array: kernel (inputs, pieces * units) or bias (pieces * units,), in Keras's order.
+        to: the new layout, "adjacent" or "halves".
+        pieces: number of values per unit.
 
     Returns:
-        A new array: with it the other layout computes the same units.
+        A new array, with which a ``Maxout`` of the new layout computes the same units.
 
     Raises:
-        ValueError: another layout, or a last axis that ``pieces`` does not divide.
+        ValueError: the layout is unknown, or the last axis is not divisible by ``pieces``.
     """
     units, rest = divmod(array.shape[-1], pieces)
     if rest:
-        raise ValueError(f"pieces: {pieces} does not divide a last axis of {array.shape[-1]}.")
+        raise ValueError(f"The last axis must be divisible by pieces={pieces}, got {array.shape[-1]} values.")
     parts = (pieces, units) if check_choice("to", to, LAYOUTS) == "adjacent" else (units, pieces)
     return np.ascontiguousarray(np.swapaxes(array.reshape(*array.shape[:-1], *parts), -1, -2).reshape(array.shape))

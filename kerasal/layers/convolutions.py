@@ -1,4 +1,4 @@
-"""What convolutional networks need and Keras does not have: fast groups, reflected edges, held filters, and jitter."""
+"""Layers and a constraint for convolutional networks: grouped convolution, reflection padding and random zeroing."""
 
 from typing import Any
 
@@ -7,52 +7,55 @@ from kerasal.checks import check_int, check_number
 import keras
 import tensorflow as tf
 
-ops: Any = keras.ops  # whose stubs let every function return None
+ops: Any = keras.ops  # untyped, because the type stubs declare None as the result of every function
 
 
 class PlainLayer(keras.layers.Layer):
-    """A layer whose output has its input's shape, unless it says otherwise; ``settings`` name what builds it again.
+    """A layer whose output has the shape of its input by default.
 
-    All take the options of ``keras.layers.Layer``.
+    ``settings`` names the attributes that are the arguments of its constructor, for ``get_config``. Subclasses also
+    take the options of ``keras.layers.Layer``.
     """
 
     settings: tuple[str, ...] = ()
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the same shape."""
+        """Return the input's shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Return the settings, which are attributes."""
+        """Return the layer's configuration, from which ``from_config`` builds it."""
         return {**super().get_config(), **{name: getattr(self, name) for name in self.settings}}
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class GroupedConv2D(keras.layers.Conv2D):
-    """Convolve each of ``groups`` parts of the channels by itself (Krizhevsky et al. 2012, section 3.5).
+    """Grouped convolution as separate convolutions of each group of channels (Krizhevsky et al. 2012, section 3.5).
 
-    Weights, options and results are those of ``keras.layers.Conv2D(groups=…)``. Keras compiles that one with XLA, which
-    takes ten times as long on a CPU; this one is ordinary convolutions side by side, which every routine can follow.
+    Weights, options and results are those of ``keras.layers.Conv2D(groups=…)``. Keras compiles a grouped convolution
+    with XLA, which is ten times slower on a CPU. The separate convolutions can also be analyzed by all routines of this
+    package.
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        """Return the convolved groups side by side."""
+        """Return the convolutions of all groups, concatenated along the channels."""
         convolve = super().convolution_op
         if self.groups == 1:
             return convolve(inputs, kernel)
         pairs = zip(ops.split(inputs, self.groups, axis=-1), ops.split(kernel, self.groups, axis=-1), strict=True)
-        return ops.concatenate([convolve(one, own) for one, own in pairs], axis=-1)
+        return ops.concatenate([convolve(*pair) for pair in pairs], axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class ReflectionPadding2D(PlainLayer):
-    """Pad images (N, H, W, C) on every side by their own reflection, which does not repeat the edge: c b [a b c] b a.
+    """Padding of images (N, H, W, C) by reflection, without repeating the edge: c b [a b c] b a.
 
     Args:
-        padding: pixels on each side, fewer than the image has.
+        padding: number of pixels on each side, less than the side of the image.
+        **options: options of ``keras.layers.Layer``.
 
     Raises:
-        ValueError: a padding that is neither 0 nor a positive integer.
+        ValueError: ``padding`` is neither 0 nor a positive integer.
     """
 
     settings = ("padding",)
@@ -67,53 +70,54 @@ class ReflectionPadding2D(PlainLayer):
         return (images, *sides, channels)
 
     def call(self, inputs: Any) -> Any:
-        both = (self.padding, self.padding)
-        return tf.pad(inputs, ((0, 0), both, both, (0, 0)), mode="REFLECT")
+        margins = (self.padding, self.padding)
+        return tf.pad(inputs, ((0, 0), margins, margins, (0, 0)), mode="REFLECT")
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class MaxFilterRMS(keras.constraints.Constraint):
-    """Scale each filter of a kernel (h, w, in, out) whose RMS exceeds ``radius`` down to it; leave the others alone.
+    """Constraint on kernels (h, w, in, out): filters with an RMS above ``radius`` are scaled down to it.
 
     Args:
-        radius: the largest root mean square of a filter's weights.
+        radius: largest root mean square of the weights of a filter.
 
     Raises:
-        ValueError: a radius that is not above 0.
+        ValueError: ``radius`` is not positive.
 
-    Source: Zeiler & Fergus 2014, section 3.1: a few filters of the first layer dominate without it.
+    Source: Zeiler & Fergus 2014, section 3.1, where a few filters of the first layer dominate without it.
     """
 
     def __init__(self, radius: float = 0.1):
         self.radius = check_number("radius", radius, above=0)
 
     def __call__(self, kernel: Any) -> Any:
-        """Return the kernel with its filters held to the radius."""
+        """Return the kernel with the RMS of each filter at most ``radius``."""
         rms = ops.sqrt(ops.mean(ops.square(kernel), axis=tuple(range(len(kernel.shape) - 1)), keepdims=True))
         return kernel * (self.radius / ops.maximum(rms, self.radius))
 
     def get_config(self) -> dict[str, Any]:
-        """Return what builds this constraint again."""
+        """Return the constraint's configuration, from which ``from_config`` builds it."""
         return {"radius": self.radius}
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class RandomZeroing(PlainLayer):
-    """Set a random rectangle of each image (N, H, W, C) to zero while training; at inference, change nothing.
+    """Augmentation that sets a random rectangle of each image (N, H, W, C) to zero in training; no effect at inference.
 
-    Zero is the mean color where the mean has been subtracted. A rectangle is as likely to lie anywhere that it fits;
-    its sides are drawn by themselves, so that it may be upright or flat.
+    Zero is the mean color if the mean has been subtracted. The height and width of a rectangle are drawn independently,
+    and its position uniformly among all positions inside the image.
 
     Args:
-        share: the shortest and the longest side of the rectangle, in shares of the image's.
-        probability: of an image to be changed at all.
-        seed: of the rectangles.
+        share: smallest and largest side of a rectangle, as shares of the image's side.
+        probability: probability that an image is changed.
+        seed: seed of the rectangles.
+        **options: options of ``keras.layers.Layer``.
 
     Raises:
-        ValueError: shares that are not 0 < shortest <= longest <= 1, or no probability.
+        ValueError: the shares are not 0 < smallest <= largest <= 1, or ``probability`` is not in 0..1.
 
     Source: Simonyan et al. 2013, section 1: "additional image jittering, based on zeroing-out random parts of an
-    image". They say neither how large nor how many the parts were; those are decided here.
+    image". The paper states neither the size nor the number of the parts; both are choices of this package.
     """
 
     settings = ("share", "probability", "seed")
@@ -122,9 +126,9 @@ class RandomZeroing(PlainLayer):
         self, share: tuple[float, float] = (0.1, 0.4), probability: float = 0.5, seed: int | None = None, **options
     ):
         super().__init__(**options)
-        self.share = tuple(float(one) for one in share)
+        self.share = tuple(float(side) for side in share)
         if len(self.share) != 2 or not 0 < self.share[0] <= self.share[1] <= 1:
-            raise ValueError(f"share is (shortest, longest) side, 0 < shortest <= longest <= 1. Received: {share!r}.")
+            raise ValueError(f"share must be (smallest, largest) with 0 < smallest <= largest <= 1, got {share!r}.")
         self.probability, self.seed = check_number("probability", probability, minimum=0, maximum=1), seed
         self.generator = keras.random.SeedGenerator(seed)
 
@@ -139,11 +143,11 @@ class RandomZeroing(PlainLayer):
         zeroed = ops.logical_and(chosen, ops.logical_and(rows[:, :, None], columns[:, None, :]))
         return ops.where(zeroed[..., None], ops.zeros_like(inputs), inputs)
 
-    def _inside(self, chance, place, pixels):
-        """Return (N, pixels), which of an axis' pixels lie inside of a side that two numbers of 0..1 choose."""
-        shortest, longest = self.share
+    def _inside(self, chance, position, pixels):
+        """Return which pixels of an axis lie inside a random interval, bool (N, pixels), from two numbers in 0..1."""
+        smallest, largest = self.share
         pixels = ops.cast(pixels, "float32")
-        side = ops.maximum(1.0, ops.round((shortest + (longest - shortest) * chance) * pixels))
-        first = ops.floor(place * (pixels - side + 1))
-        places = ops.arange(0, pixels, dtype="float32")[None]
-        return ops.logical_and(places >= first[:, None], places < (first + side)[:, None])
+        side = ops.maximum(1.0, ops.round((smallest + (largest - smallest) * chance) * pixels))
+        first = ops.floor(position * (pixels - side + 1))
+        positions = ops.arange(0, pixels, dtype="float32")[None]
+        return ops.logical_and(positions >= first[:, None], positions < (first + side)[:, None])

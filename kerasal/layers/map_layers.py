@@ -1,4 +1,4 @@
-"""Layers on maps: enlarging, blurring, the bias towards the center, and what scales them to 0..1 or to a density."""
+"""Layers for maps: resizing, blurring, center bias, and normalization to 0..1 or to a density."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from kerasal.layers.convolutions import PlainLayer
 import keras
 import tensorflow as tf
 
-ops: Any = keras.ops  # whose stubs let every function return None
+ops: Any = keras.ops  # untyped, because the type stubs declare None as the result of every function
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class ResizeLike(keras.layers.Layer):
-    """Resize the first input (N, h, w, C) bilinearly to the height and width of the second, corners not aligned."""
+    """Bilinear resizing of the first input (N, h, w, C) to the size of the second, corners not aligned."""
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         maps, images = input_shape
@@ -26,12 +26,12 @@ class ResizeLike(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         maps, images = inputs
         sides = [known or ops.shape(images)[axis] for axis, known in ((1, images.shape[1]), (2, images.shape[2]))]
-        return ops.cast(tf.image.resize(maps, sides), maps.dtype)  # Keras' own takes no sizes known only when run
+        return ops.cast(tf.image.resize(maps, sides), maps.dtype)  # keras.ops.image.resize takes no dynamic sizes
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class MinMax(PlainLayer):
-    """Scale each map (H, W, …) of a batch to 0..1 by its own minimum and maximum; a constant map becomes 0."""
+    """Min-max scaling of each map (H, W, …) of a batch to 0..1; a constant map becomes 0."""
 
     def call(self, inputs: Any) -> Any:
         axes = tuple(range(1, len(inputs.shape)))
@@ -42,7 +42,7 @@ class MinMax(PlainLayer):
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class LogDensity(PlainLayer):
-    """Normalize maps (N, H, W) of any values to log-densities: log p with Σ p = 1 over the pixels of each map.
+    """Log-softmax over the pixels of each map (N, H, W): log-densities, log p with Σ p = 1 per map.
 
     Source: Kümmerer et al. 2016, "DeepGaze II", section 2; Vig et al. 2014 for the softmax over pixels.
     """
@@ -53,16 +53,17 @@ class LogDensity(PlainLayer):
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class GaussianBlur(PlainLayer):
-    """Blur maps (N, H, W) by a Gaussian, the edge's values repeated beyond it; its width fixed, or learned.
+    """Gaussian blur of maps (N, H, W) with edge values repeated outside the map; its width is fixed or learned.
 
     Args:
-        sigma: standard deviation in pixels of the map; where it is learned, its start.
-        learned: train it.
-        truncate: how many of the starting standard deviations the kernel reaches to each side; one that is learned may
-            grow by a third before the default cuts off more than three of it would.
+        sigma: standard deviation in pixels of the map; the initial value if it is learned.
+        learned: whether the standard deviation is trainable.
+        truncate: radius of the kernel in initial standard deviations. With the default, a learned standard deviation
+            can grow by a third before the kernel is truncated at less than three of it.
+        **options: options of ``keras.layers.Layer``.
 
     Raises:
-        ValueError: a standard deviation that is not above 0.
+        ValueError: ``sigma`` or ``truncate`` is not positive.
 
     Source: the last layer of Kümmerer et al. 2016, "DeepGaze II", section 2.
     """
@@ -72,17 +73,17 @@ class GaussianBlur(PlainLayer):
     def __init__(self, sigma: float = 1.0, learned: bool = True, truncate: float = 4.0, **options):
         super().__init__(**options)
         if not sigma > 0 or not truncate > 0:
-            raise ValueError(f"sigma, truncate: expected numbers above 0, received {sigma!r} and {truncate!r}.")
+            raise ValueError(f"sigma and truncate must be positive, got {sigma!r} and {truncate!r}.")
         self.sigma, self.learned, self.truncate = float(sigma), bool(learned), float(truncate)
         self.radius = max(1, int(np.ceil(self.truncate * self.sigma)))
 
     def build(self, input_shape: Any) -> None:
-        start = keras.initializers.Constant(np.log(self.sigma))  # as a logarithm it stays above 0
+        start = keras.initializers.Constant(np.log(self.sigma))  # the exponential of the weight is always positive
         self.log_sigma = self.add_weight(shape=(), initializer=start, trainable=self.learned, name="log_sigma")
 
     def call(self, inputs: Any) -> Any:
-        places = ops.arange(-self.radius, self.radius + 1, dtype="float32")
-        weights = ops.exp(-0.5 * ops.square(places / ops.exp(self.log_sigma)))
+        offsets = ops.arange(-self.radius, self.radius + 1, dtype="float32")
+        weights = ops.exp(-0.5 * ops.square(offsets / ops.exp(self.log_sigma)))
         weights = ops.cast(weights / ops.sum(weights), inputs.dtype)
         maps = inputs[..., None]
         for axis in (1, 2):
@@ -95,38 +96,39 @@ class GaussianBlur(PlainLayer):
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class CenterBias(PlainLayer):
-    """Weigh maps (N, H, W) or (N, H, W, 1) by a Gaussian in their center, or add it; fixed, or learned with the net.
+    """Center bias: maps (N, H, W) or (N, H, W, 1) times, or plus, a centered Gaussian; fixed or learned.
 
-    With x and y from -1/2 to 1/2 over the map, G = exp(-((x / sx)² + (y / sy)²) / 2); the output is y·G
-    (``mode="multiply"``) or y + a·G (``mode="add"``). It is what remains to be said where an image says nothing: people
-    look at the middle first. ``switched`` is 1, or 0 for the map as it came, and takes effect without a new trace; see
+    People look at the center of an image first, whatever it shows. With x and y from -1/2 to 1/2 over the map,
+    G = exp(-((x / sx)² + (y / sy)²) / 2). The output is map · G (``mode="multiply"``) or map + a·G (``mode="add"``).
+    The weight ``switched`` is 1, or 0 to return the map unchanged; a change takes effect without a new trace. See
     ``center_bias_switched_off``.
 
     Args:
-        sigma: starting standard deviations (sy, sx) in heights and widths, or one for both.
-        amount: the start of a, for ``mode="add"``.
+        sigma: initial standard deviations (sy, sx) as shares of height and width, or a number for both.
+        amount: initial value of a, for ``mode="add"``.
         mode: "multiply" or "add".
-        learned: train the standard deviations, and a.
+        learned: whether the standard deviations and a are trainable.
+        **options: options of ``keras.layers.Layer``.
 
     Raises:
-        ValueError: another mode, or a standard deviation that is not above 0.
+        ValueError: the mode is unknown, or a standard deviation is not positive.
 
     Source: the learned priors of Cornia et al. 2016, "A Deep Multi-Level Network for Saliency Prediction", in their
-    simplest form; Judd et al. 2009 for the fixed one.
+    simplest form; the fixed center bias is that of Judd et al. 2009.
     """
 
     settings = ("sigma", "amount", "mode", "learned")
 
     def __init__(self, sigma: Any = 0.25, amount: float = 0.5, mode: str = "multiply", learned: bool = True, **options):
         super().__init__(**options)
-        self.sigma = tuple(float(one) for one in np.broadcast_to(sigma, 2))
+        self.sigma = tuple(float(value) for value in np.broadcast_to(sigma, 2))
         check_choice("mode", mode, ("multiply", "add"))
         if not min(self.sigma) > 0:
-            raise ValueError(f"sigma: expected standard deviations above 0, received {sigma!r}.")
+            raise ValueError(f"sigma must be a positive number or two, (sy, sx), got {sigma!r}.")
         self.amount, self.mode, self.learned = float(amount), mode, bool(learned)
 
     def build(self, input_shape: Any) -> None:
-        start = np.log(self.sigma).astype(np.float32)  # as logarithms they stay above 0
+        start = np.log(self.sigma).astype(np.float32)  # the exponential of a weight is always positive
         self.log_sigma = self.add_weight(
             shape=(2,), initializer=lambda *_, **__: start, trainable=self.learned, name="log_sigma"
         )
@@ -138,7 +140,8 @@ class CenterBias(PlainLayer):
     def call(self, inputs: Any) -> Any:
         sides = [known or ops.shape(inputs)[axis] for axis, known in ((1, inputs.shape[1]), (2, inputs.shape[2]))]
         rows, columns = (
-            ops.exp(-0.5 * (self._places(side) / ops.exp(self.log_sigma[axis])) ** 2) for axis, side in enumerate(sides)
+            ops.exp(-0.5 * (self._coordinates(side) / ops.exp(self.log_sigma[axis])) ** 2)
+            for axis, side in enumerate(sides)
         )
         bias = ops.cast(rows[:, None] * columns[None, :], inputs.dtype)
         bias = bias[None, :, :, None] if len(inputs.shape) == 4 else bias[None]
@@ -148,20 +151,20 @@ class CenterBias(PlainLayer):
         return inputs * (1 - switched + switched * bias)
 
     @staticmethod
-    def _places(side):
+    def _coordinates(side):
         side = ops.cast(side, "float32")
         return (ops.arange(0, side, dtype="float32") + 0.5) / side - 0.5
 
 
 @contextlib.contextmanager
 def center_bias_switched_off(net: keras.Model) -> Iterator[list[CenterBias]]:
-    """Switch off every ``CenterBias`` of ``net``, at any depth, for the length of a context; yield those layers."""
-    found = [layer for layer in net._flatten_layers() if isinstance(layer, CenterBias)]
-    before = [float(ops.convert_to_numpy(layer.switched)) for layer in found]
+    """Context manager in which all ``CenterBias`` layers of a model are switched off, at any depth; it yields them."""
+    layers = [layer for layer in net._flatten_layers() if isinstance(layer, CenterBias)]
+    before = [float(ops.convert_to_numpy(layer.switched)) for layer in layers]
     try:
-        for layer in found:
+        for layer in layers:
             layer.switched.assign(0.0)
-        yield found
+        yield layers
     finally:
-        for layer, value in zip(found, before, strict=True):
+        for layer, value in zip(layers, before, strict=True):
             layer.switched.assign(value)

@@ -1,12 +1,12 @@
-"""Losses and metrics for training gaze predictors, on the definitions of ``kerasal.metrics``.
+"""Keras losses and metrics for training gaze models, defined as in ``kerasal.metrics``.
 
-All take maps ``(N, H, W)`` or ``(N, H, W, 1)``. ``y_true`` is a map of fixations for NSS and the likelihood, and a
-density (blurred fixations) for the others. A loss is to be minimized, so ``NSSLoss``, ``CCLoss``, ``SimilarityLoss``
-and ``LogLikelihoodLoss`` are the negated metrics.
+All take maps ``(N, H, W)`` or ``(N, H, W, 1)``. ``y_true`` is a map of fixation counts for NSS and the log-likelihood,
+and a density (blurred fixations) for the others. ``NSSLoss``, ``CCLoss``, ``SimilarityLoss`` and ``LogLikelihoodLoss``
+are negated metrics, since a loss is minimized.
 
-Sums and variances are never divided by zero: a map without any contrast (all zero at the start of training, or an image
-without fixations) scores 0 and has a zero gradient, never NaN. That is the only difference from ``kerasal.metrics``,
-which raises or warns, and ``KLDLoss`` takes predictions below 0 for 0.
+A map without contrast, such as a constant prediction at the start of training or an image without fixations, scores 0
+with a zero gradient and never NaN, where ``kerasal.metrics`` raises or warns. ``KLDLoss`` treats negative predictions
+as 0. There are no other differences from ``kerasal.metrics``.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from kerasal.losses.scores import EPSILON, cc, kld, log_likelihood, nss, similar
 
 import keras
 
-ops: Any = keras.ops  # whose stubs let every function return None
+ops: Any = keras.ops  # untyped, because the type stubs declare None as the result of every function
 
 __all__ = [
     "CC",
@@ -37,8 +37,8 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-class _Negated(keras.losses.Loss):
-    """One of the functions of ``scores``, negated: of each image, (N,)."""
+class _NegatedScore(keras.losses.Loss):
+    """A function of ``scores``, negated, per image: (N,)."""
 
     function: Callable[..., Any]
 
@@ -47,35 +47,36 @@ class _Negated(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class NSSLoss(_Negated):
-    """The negated normalized scanpath saliency; ``y_true`` is a map of fixations, not a density.
+class NSSLoss(_NegatedScore):
+    """Negated normalized scanpath saliency (NSS); ``y_true`` is a map of fixation counts, not a density.
 
     Raises:
-        tf.errors.InvalidArgumentError: ``y_true`` has fractional values (where TensorFlow can check it).
+        tf.errors.InvalidArgumentError: ``y_true`` has fractional values (not checked under XLA).
     """
 
     function = staticmethod(nss)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class CCLoss(_Negated):
-    """The negated correlation with the density, -1 to 1."""
+class CCLoss(_NegatedScore):
+    """Negated Pearson correlation of the map with the density, in -1..1."""
 
     function = staticmethod(cc)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class SimilarityLoss(_Negated):
-    """The negated histogram intersection after min-max scaling, -1 to 0."""
+class SimilarityLoss(_NegatedScore):
+    """Negated histogram intersection of the map and the density after min-max scaling, in -1..0."""
 
     function = staticmethod(similarity)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class LogLikelihoodLoss(_Negated):
-    """The negated log-likelihood of fixations, bits a fixation above a uniform map; ``y_true`` is a map of fixations.
+class LogLikelihoodLoss(_NegatedScore):
+    """Negated log-likelihood of the fixations, in bits per fixation relative to a uniform map.
 
-    Its difference between two predictors is the information gain of the one over the other.
+    ``y_true`` is a map of fixation counts. The difference between two models is the information gain of one over the
+    other.
     """
 
     function = staticmethod(log_likelihood)
@@ -83,11 +84,11 @@ class LogLikelihoodLoss(_Negated):
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class KLDLoss(keras.losses.Loss):
-    """The Kullback-Leibler divergence of the map from the density, both scaled to sum 1.
+    """Kullback-Leibler divergence of the map from the density in nats, both scaled to sum 1.
 
     Args:
-        epsilon: the regularization, 2**-23 by default (MIT's 2**-52 is below the resolution of float32).
-        **options: those of ``keras.losses.Loss``.
+        epsilon: regularization constant, 2**-23 by default, since MIT's 2**-52 is below the resolution of float32.
+        **options: options of ``keras.losses.Loss``.
     """
 
     def __init__(self, epsilon: float = EPSILON, **options):
@@ -103,19 +104,19 @@ class KLDLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class WeightedSum(keras.losses.Loss):
-    """A weighted sum of losses, such as ``WeightedSum([KLDLoss(), CCLoss()], [1.0, 0.2])``.
+    """Weighted sum of losses, such as ``WeightedSum([KLDLoss(), CCLoss()], [1.0, 0.2])``.
 
-    ``y_true`` is what all of them take; where one takes fixations and the others a density, stack the two in the last
-    axis, ``(N, H, W, 2)``, and give the ``channels``.
+    To combine a loss of fixation counts with a loss of densities, stack the two along the last axis of ``y_true``,
+    ``(N, H, W, 2)``, and select them with ``channels``.
 
     Args:
         losses: Keras losses.
-        weights: one number each.
-        channels: which channel of ``y_true`` each loss is given; ``None`` gives all of ``y_true`` to every loss.
-        **options: those of ``keras.losses.Loss``.
+        weights: weight of each loss.
+        channels: channel of ``y_true`` for each loss; with ``None`` every loss receives all of ``y_true``.
+        **options: options of ``keras.losses.Loss``.
 
     Raises:
-        ValueError: as many weights, or channels, as losses are expected.
+        ValueError: the number of weights or channels differs from the number of losses.
     """
 
     def __init__(
@@ -125,16 +126,18 @@ class WeightedSum(keras.losses.Loss):
         self.losses: list[Any] = [keras.losses.get(loss) for loss in losses]
         self.weights = [float(weight) for weight in weights]
         self.channels = None if channels is None else [int(channel) for channel in channels]
-        for argument, given in (("weights", self.weights), ("channels", self.channels)):
-            if given is not None and len(given) != len(self.losses):
-                raise ValueError(f"{argument}: expected {len(self.losses)}, one for each loss, received {len(given)}.")
+        for argument, values in (("weights", self.weights), ("channels", self.channels)):
+            if values is not None and len(values) != len(self.losses):
+                raise ValueError(f"{argument} must have one entry per loss, {len(self.losses)}, got {len(values)}.")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         total = 0.0
         for position, (loss, weight) in enumerate(zip(self.losses, self.weights, strict=True)):
             truth = y_true if self.channels is None else y_true[..., self.channels[position]]
             values = loss.call(truth, y_pred) if isinstance(loss, keras.losses.Loss) else loss(truth, y_pred)
-            values = ops.reshape(values, (ops.shape(values)[0], -1))  # Keras's own give one value a pixel row
+            values = ops.reshape(
+                values, (ops.shape(values)[0], -1)
+            )  # the losses of Keras return a value per row of pixels
             total = total + weight * ops.mean(values, axis=1)
         return total
 
@@ -148,8 +151,8 @@ class WeightedSum(keras.losses.Loss):
         return cls(**{**config, "losses": losses})
 
 
-class _Mean(keras.metrics.MeanMetricWrapper):
-    """The mean over images of one of the functions above."""
+class _MeanScore(keras.metrics.MeanMetricWrapper):
+    """Mean over images of a function of ``scores``."""
 
     function: Callable[..., Any]
 
@@ -163,28 +166,28 @@ class _Mean(keras.metrics.MeanMetricWrapper):
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class NSS(_Mean):
-    """The mean NSS of the images; ``y_true`` is a map of fixations."""
+class NSS(_MeanScore):
+    """Mean normalized scanpath saliency over images; ``y_true`` is a map of fixation counts."""
 
     function = staticmethod(nss)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class CC(_Mean):
-    """The mean correlation of the images' maps with their densities."""
+class CC(_MeanScore):
+    """Mean Pearson correlation of maps with densities, over images."""
 
     function = staticmethod(cc)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class KLD(_Mean):
-    """The mean KL divergence of the images' maps from their densities, in nats."""
+class KLD(_MeanScore):
+    """Mean Kullback-Leibler divergence of maps from densities in nats, over images."""
 
     function = staticmethod(kld)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
-class Similarity(_Mean):
-    """The mean histogram intersection of the images' maps with their densities."""
+class Similarity(_MeanScore):
+    """Mean histogram intersection of maps with densities, over images."""
 
     function = staticmethod(similarity)

@@ -1,4 +1,4 @@
-"""Maps as every metric takes them: checked for shape and finite values, and flat; what is wrong with which image."""
+"""Saliency maps and densities, checked for shape and finite values and flattened for the metrics."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ from kerasal.checks import refuse_mask
 
 @dataclasses.dataclass(frozen=True)
 class Map:
-    """A checked map: float64 ``values`` in one dimension, its ``shape``, and the smallest and largest value."""
+    """A checked map: flattened float64 ``values``, the original ``shape``, and the lowest and highest value."""
 
     values: np.ndarray
     shape: tuple[int, int]
@@ -21,104 +21,107 @@ class Map:
 
     @property
     def constant(self) -> bool:
-        """Whether all values are equal: by minimum and maximum, because a standard deviation is rarely exactly zero."""
+        """Whether all values are equal. Rounding rarely leaves a standard deviation of exactly zero."""
         return self.low == self.high
 
 
 MapLike = ArrayLike | Map
-"""What public functions take for a map, and one another's."""
+"""The type of map arguments; metrics pass a ``Map`` on so that it is not checked twice."""
 
 
-def subject(argument: str, name: str | None) -> str:
-    """Return how messages call ``argument``: with the image's name where there is one."""
+def describe_argument(argument: str, name: str | None) -> str:
+    """Return the argument and, if known, the image as named in error messages."""
     return argument if name is None else f"{argument} of image {str(name)!r}"
 
 
-def array_of(value, argument: str, name: str | None = None) -> np.ndarray:
-    """Return ``value`` as a two-dimensional float64 array (the same memory where it already is one)."""
-    what = subject(argument, name)
-    refuse_mask(value, what)
+def as_map_array(value, argument: str, name: str | None = None) -> np.ndarray:
+    """Convert ``value`` to a float64 array (H, W), without a copy if it is such an array already."""
+    subject = describe_argument(argument, name)
+    refuse_mask(value, subject)
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{what}: expected an array of real numbers, received dtype {array.dtype}.")
+        raise ValueError(f"{subject} must be an array of real numbers, got dtype {array.dtype}.")
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim != 2 or array.size == 0:
         raise ValueError(
-            f"{what}: expected one map of shape (H, W), received shape {array.shape}. "
-            "Pass one image at a time and one channel."
+            f"{subject} must be a single map of shape (H, W), got shape {array.shape}. "
+            "Pass a single image with a single channel."
         )
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
-def map_of(
+def as_map(
     value, argument: str, name: str | None = None, *, shape: tuple[int, int] | None = None, resize: str | None = None
 ) -> Map:
-    """Check a map against NaN, infinite values and, where one is given, the ground truth's ``shape``."""
+    """Convert a map to a checked ``Map`` of the ``shape`` of the ground truth; resize it only if ``resize`` is set."""
     if isinstance(value, Map) and (shape is None or value.shape == shape):
         return value
-    array = value.values.reshape(value.shape) if isinstance(value, Map) else array_of(value, argument, name)
-    low, high = _range(array, argument, name)
+    array = value.values.reshape(value.shape) if isinstance(value, Map) else as_map_array(value, argument, name)
+    low, high = _finite_range(array, argument, name)
     if shape is not None and array.shape != shape:
         if resize is None:
             raise ValueError(
-                f"{subject(argument, name)}: expected the ground truth's shape {shape}, received {array.shape}. "
-                'Resize it, or pass resize="matlab".'
+                f"{describe_argument(argument, name)} must have the shape {shape} of the ground truth, got "
+                f'{array.shape}. Resize it, or pass resize="matlab".'
             )
-        # rounding would give a constant map a contrast of 1e-17, which metrics would scale up to 1
+        # resizing a constant map would leave rounding errors of 1e-17, which metrics would scale up to 1
         array = np.full(shape, low) if low == high else imresize(array, shape)
         low, high = float(array.min()), float(array.max())
     largest = max(abs(low), abs(high))
-    if largest and not 2.0**-400 < largest < 2.0**400:  # squares would over- or underflow; no metric notices the scale
+    if (
+        largest and not 2.0**-400 < largest < 2.0**400
+    ):  # squares must not over- or underflow; metrics are scale-invariant
         factor = 2.0 ** -np.clip(np.floor(np.log2(largest)), -1000, 1000)
         array, low, high = array * factor, low * factor, high * factor
     rows, columns = array.shape
     return Map(array.reshape(-1), (rows, columns), low, high)
 
 
-def _range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, float]:
+def _finite_range(array: np.ndarray, argument: str, name: str | None) -> tuple[float, float]:
     low, high = float(array.min()), float(array.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        bad = int(array.size - np.count_nonzero(np.isfinite(array)))
-        what = subject(argument, name)
-        raise ValueError(f"{what}: expected finite values, received {bad} NaN or infinite ones among {array.size}.")
+        count = int(array.size - np.count_nonzero(np.isfinite(array)))
+        subject = describe_argument(argument, name)
+        raise ValueError(f"{subject} must have finite values, got {count} of {array.size} NaN or infinite.")
     return low, high
 
 
 def check_finite(array: np.ndarray, argument: str, name: str | None) -> None:
-    """Refuse NaN and infinite values in one pass: a finite sum proves that there are none, another one only suspects.
+    """Refuse an array with NaN or infinite values.
 
-    By a product of every row with itself, which costs less than a minimum and a maximum.
+    A finite sum of squares proves that all values are finite, and costs less than a minimum and a maximum. An infinite
+    sum may also come from overflow, so then the range is checked.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.vecdot(array, array).sum()
     if not np.isfinite(total):
-        _range(array, argument, name)
+        _finite_range(array, argument, name)
 
 
 def check_resize(resize: str | None) -> None:
     """Refuse anything but ``None`` and ``"matlab"``."""
     if resize not in (None, "matlab"):
-        raise ValueError(f'resize: expected None or "matlab", received {resize!r}.')
+        raise ValueError(f'resize must be None or "matlab", got {resize!r}.')
 
 
-def undefined(metric: str, why: str, name: str | None) -> float:
-    """Warn that ``metric`` has no value for this image, and return NaN."""
+def warn_of_nan(metric: str, reason: str, name: str | None) -> float:
+    """Warn that ``metric`` is undefined for an image, and return NaN."""
     image = "the image" if name is None else f"image {str(name)!r}"
-    warnings.warn(f"{metric} of {image} is undefined (NaN): {why}.", stacklevel=3)
+    warnings.warn(f"{metric} of {image} is undefined (NaN): {reason}.", stacklevel=3)
     return float("nan")
 
 
 def imresize(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize a two-dimensional float64 ``array`` to ``shape``; the result can overshoot, also below zero."""
-    rows, columns = (_weights(old, new) for old, new in zip(array.shape, shape, strict=True))
-    if shape[0] * array.shape[1] <= array.shape[0] * shape[1]:  # the axis that shrinks first leaves less work
+    """Resize a float64 array (H, W) to ``shape`` as Matlab's bicubic imresize does; values can overshoot the range."""
+    rows, columns = (_resize_matrix(old, new) for old, new in zip(array.shape, shape, strict=True))
+    if shape[0] * array.shape[1] <= array.shape[0] * shape[1]:  # the order with fewer multiplications
         return (rows @ array) @ columns.T
     return rows @ (array @ columns.T)
 
 
-def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Return the Keys kernel with a = -0.5 (Keys 1981, eq. 15)."""
+def _cubic_kernel(distance: np.ndarray) -> np.ndarray:
+    """Return the cubic convolution kernel with a = -0.5 (Keys 1981, eq. 15)."""
     x = np.abs(distance)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
@@ -126,17 +129,17 @@ def _cubic(distance: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def _weights(old: int, new: int) -> np.ndarray:
-    """Return the (new, old) matrix that resizes one axis; shrinking widens the kernel by the same factor."""
+def _resize_matrix(old: int, new: int) -> np.ndarray:
+    """Return the matrix (new, old) that resizes an axis; shrinking widens the kernel by the same factor."""
     scale = min(new / old, 1.0)
     width = 4 / scale
     center = (np.arange(1, new + 1) - 0.5) * old / new + 0.5
     taps = np.floor(center - width / 2)[:, None] + np.arange(int(np.ceil(width)) + 2)
-    weights = scale * _cubic(scale * (center[:, None] - taps))
+    weights = scale * _cubic_kernel(scale * (center[:, None] - taps))
     weights /= weights.sum(axis=1, keepdims=True)
-    place = (taps.astype(np.int64) - 1) % (2 * old)  # beyond an edge the signal runs backwards
-    place = np.where(place < old, place, 2 * old - 1 - place)
+    position = (taps.astype(np.int64) - 1) % (2 * old)  # symmetric edges
+    position = np.where(position < old, position, 2 * old - 1 - position)
     matrix = np.zeros((new, old))
-    np.add.at(matrix, (np.arange(new)[:, None], place), weights)
+    np.add.at(matrix, (np.arange(new)[:, None], position), weights)
     matrix.setflags(write=False)
     return matrix

@@ -1,6 +1,7 @@
-"""From fixations to their density, a Gaussian blur whose width must be named with every number; and baseline maps.
+"""Blur fixations to a density, and compute the baseline maps.
 
-Baselines know nothing of the image, and every table should show them: the center, and the mean of the other images.
+The width of the blur changes the scores, so report it with them. The baselines do not depend on the image: a Gaussian
+in the center, and the mean density of the other images. Every table of scores should include them.
 """
 
 import math
@@ -8,11 +9,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from kerasal.metrics._fixations import Fixations, FixationsLike, fixations_of
+from kerasal.metrics._fixations import Fixations, FixationsLike, as_fixations
 from kerasal.metrics._maps import imresize
 
 SIGMAS = {"coursework": 19.0, "osie": 24.0}
-"""Widths in use, in pixels: the coursework examiners' (640 x 480 SALICON images) and OSIE's authors' (800 x 600)."""
+"""Common blur widths in pixels: of the coursework (SALICON images of 640 x 480) and of OSIE's authors (800 x 600)."""
 
 BASELINES = {
     "center": "a Gaussian in the center with standard deviations of 1/4 of the width and the height",
@@ -32,111 +33,117 @@ def blur_fixations(
     duplicates: bool = True,
     name: str | None = None,
 ) -> np.ndarray:
-    """Blur fixations to a density map with a Gaussian, mirrored at the edges and cut off at 4 sigma.
+    """Blur fixations to a density with a Gaussian, mirrored at the edges and truncated at 4 sigma.
 
-    Equal to ``scipy.ndimage.gaussian_filter`` of the map of counts, so the result sums to the number of fixations.
+    The result equals ``scipy.ndimage.gaussian_filter`` of the map of counts, so it sums to the number of fixations.
 
     Args:
-        fixations: (H, W) map of fixations, or (n, 2) coordinates (x, y).
-        sigma: standard deviation in pixels (see ``pixels_of_degrees``), or a name in ``SIGMAS``: ``"coursework"``,
+        fixations: map of fixations (H, W), or coordinates (x, y) of shape (n, 2).
+        sigma: standard deviation in pixels (see ``pixels_of_degrees``), or a key of ``SIGMAS``: ``"coursework"``,
             ``"osie"``.
-        shape: (H, W) of the result; needed for coordinates.
+        shape: (H, W) of the result; required for coordinates.
         duplicates: count every fixation, as eye-tracking data sets do, instead of each fixated pixel once.
-        name: the image, for messages.
+        name: name of the image in error messages.
 
     Returns:
-        float64 (H, W), at least 0.
+        The density, float64 (H, W), non-negative.
 
     Raises:
-        ValueError: no such sigma, coordinates without ``shape``, or fixations that cannot be read.
+        ValueError: ``sigma`` is neither positive nor a key of ``SIGMAS``, coordinates come without ``shape``, or
+            the fixations are invalid.
     """
-    width = sigma_of(sigma)
-    fixated = fixations_of(fixations, shape, "fixations", name)
+    width = sigma_in_pixels(sigma)
+    fixated = as_fixations(fixations, shape, "fixations", name)
     y, x = np.divmod(fixated.index, fixated.shape[1])
     count = fixated.count if duplicates else np.ones(fixated.index.size)
     height = fixated.shape[0]
     if fixated.index.size < height:
-        return (_spread(height, width, y) * count) @ _spread(fixated.shape[1], width, x).T
+        return (_blur_matrix(height, width, y) * count) @ _blur_matrix(fixated.shape[1], width, x).T
     counts = np.zeros(fixated.shape)
     counts[y, x] = count
     return gaussian_blur(counts, width)
 
 
 def gaussian_blur(array: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur a two-dimensional array, mirrored at the edges (``d c b a | a b c d``) and cut off at 4 sigma."""
-    rows, columns = (_spread(size, sigma, np.arange(size)) for size in array.shape)
+    """Blur an array (H, W) with a Gaussian, mirrored at the edges (``d c b a | a b c d``), truncated at 4 sigma."""
+    rows, columns = (_blur_matrix(size, sigma, np.arange(size)) for size in array.shape)
     return rows @ array @ columns.T
 
 
-def sigma_of(sigma: float | str) -> float:
-    """Return a width in pixels from a number or a name in ``SIGMAS``."""
+def sigma_in_pixels(sigma: float | str) -> float:
+    """Return a blur width in pixels from a number or a key of ``SIGMAS``."""
     if isinstance(sigma, str) and sigma in SIGMAS:
         return SIGMAS[sigma]
     if isinstance(sigma, str) or not (math.isfinite(sigma) and sigma > 0):
-        raise ValueError(f"sigma: expected pixels above 0 or one of {', '.join(SIGMAS)}, received {sigma!r}.")
+        raise ValueError(f"sigma must be a positive number of pixels or one of {', '.join(SIGMAS)}, got {sigma!r}.")
     return float(sigma)
 
 
 def pixels_of_degrees(degrees: float, *, distance: float, screen_width: float, screen_pixels: int) -> float:
-    """Return the pixels that ``degrees`` of visual angle cover in the middle of a screen: 2 d tan(angle / 2) / pitch.
+    """Convert degrees of visual angle in the middle of a screen to pixels: 2 d tan(angle / 2) / pixel size.
 
     Args:
-        degrees: visual angle; one degree is the usual sigma of fixation densities.
-        distance: from eye to screen, in the unit of ``screen_width``.
-        screen_width: of the screen.
-        screen_pixels: of the screen, horizontally.
+        degrees: visual angle; 1 is the usual sigma of fixation densities.
+        distance: distance from eye to screen, in the unit of ``screen_width``.
+        screen_width: width of the screen.
+        screen_pixels: width of the screen in pixels.
+
+    Returns:
+        The number of pixels, not rounded.
 
     Raises:
-        ValueError: a length that is not above 0, or an angle of 180 degrees or more.
+        ValueError: an argument is not positive, or the angle is 180 degrees or more.
     """
-    given = {"degrees": degrees, "distance": distance, "screen_width": screen_width, "screen_pixels": screen_pixels}
-    for argument, value in given.items():
+    arguments = {"degrees": degrees, "distance": distance, "screen_width": screen_width, "screen_pixels": screen_pixels}
+    for argument, value in arguments.items():
         if not (math.isfinite(value) and value > 0) or (argument == "degrees" and value >= 180):
-            raise ValueError(f"{argument}: expected a positive number (degrees: below 180), received {value!r}.")
+            raise ValueError(f"{argument} must be a positive number (degrees below 180), got {value!r}.")
     return 2 * distance * math.tan(math.radians(degrees) / 2) * screen_pixels / screen_width
 
 
-def _spread(size: int, sigma: float, centers: np.ndarray) -> np.ndarray:
-    """Return (size, n): what a unit at each of the ``centers`` becomes along one axis."""
+def _blur_matrix(size: int, sigma: float, centers: np.ndarray) -> np.ndarray:
+    """Return the matrix (size, n) with a blurred unit impulse at each of the n ``centers`` along an axis."""
     radius = int(4 * sigma + 0.5)
     steps = np.arange(-radius, radius + 1)
     kernel = np.exp(-0.5 * (steps / sigma) ** 2)
     kernel /= kernel.sum()
-    place = (centers[:, None] + steps) % (2 * size)
-    place = np.where(place < size, place, 2 * size - 1 - place)
-    flat = place * centers.size + np.arange(centers.size)[:, None]
-    weights = np.broadcast_to(kernel, place.shape).reshape(-1)
+    position = (centers[:, None] + steps) % (2 * size)
+    position = np.where(position < size, position, 2 * size - 1 - position)
+    flat = position * centers.size + np.arange(centers.size)[:, None]
+    weights = np.broadcast_to(kernel, position.shape).reshape(-1)
     return np.bincount(flat.reshape(-1), weights=weights, minlength=size * centers.size).reshape(size, centers.size)
 
 
 def center_map(shape: tuple[int, int]) -> np.ndarray:
-    """Return the center Gaussian for a map of ``shape``: exp(-((x / (W/4))^2 + (y / (H/4))^2) / 2) from the middle."""
+    """Return the center baseline, float64 (H, W): exp(-((x / (W/4))^2 + (y / (H/4))^2) / 2) around the image center."""
     rows, columns = (np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / (size / 4)) ** 2) for size in shape)
     return rows[:, None] * columns
 
 
 class MeanMap:
-    """The mean fixation density of a set of images, and for one of them the mean of all the others.
+    """The mean baseline: the mean fixation density of the other images in a set.
 
-    Fixations are gathered in fractions of the image, each image weighing the same, so that images may differ in size.
+    Fixations are counted on a grid relative to the image size, so images may differ in size. Every image has the same
+    weight.
     """
 
-    def __init__(self, everyone: Iterable[Fixations] = ()):
+    def __init__(self, all_fixations: Iterable[Fixations] = ()):
         self._total, self.images = np.zeros(_GRID), 0
-        for fixated in everyone:
+        for fixated in all_fixations:
             self.add(fixated)
 
     def add(self, fixated: Fixations) -> None:
-        """Take in the fixations of an image."""
+        """Add the fixations of an image."""
         self._total += _histogram(fixated)
         self.images += 1
 
-    def without(self, fixated: Fixations) -> np.ndarray:
-        """Return the mean density of the other images at the size of this one."""
+    def mean_of_others(self, fixated: Fixations) -> np.ndarray:
+        """Return the mean density of the other images, at the size of the image with these fixations."""
         if self.images < 2:
-            raise ValueError('baselines: "mean" is the mean of the other images; expected at least two images.')
+            raise ValueError('The baseline "mean" must have at least two images, got one. Leave it out of baselines.')
         others = np.maximum(self._total - _histogram(fixated), 0.0) / (self.images - 1)
-        density = np.maximum(imresize(gaussian_blur(others, _SIGMA), fixated.shape), 0.0)  # bicubic dips below zero
+        # bicubic resizing can overshoot below 0
+        density = np.maximum(imresize(gaussian_blur(others, _SIGMA), fixated.shape), 0.0)
         density /= density.sum()
         return (1 - _FLOOR) * density + _FLOOR / density.size
 

@@ -1,4 +1,4 @@
-"""The metrics by name: what each needs, the exact definition that a table must name, and the benchmarks' presets."""
+"""The metrics by name, with their inputs and definitions, and the presets of the benchmarks."""
 
 import dataclasses
 import functools
@@ -8,15 +8,15 @@ from typing import Any
 from kerasal.metrics.distributions import cc, emd, kld, similarity
 from kerasal.metrics.pointwise import information_gain, nss
 from kerasal.metrics.roc_areas import auc, auc_judd
-from kerasal.metrics.stepped import auc_borji, auc_shuffled
+from kerasal.metrics.step_areas import auc_borji, auc_shuffled
 from kerasal.names import unknown_name_message
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A metric: its ``function``, what it ``needs`` besides the map, its definition in words, and fixed ``options``.
+    """A metric: its ``function``, its inputs besides the map, its definition in words, and fixed ``options``.
 
-    ``needs`` is among ``"fixations"``, ``"density"``, ``"others"`` (fixations of other images) and ``"baseline"`` (a
+    ``needs`` contains ``"fixations"``, ``"density"``, ``"others"`` (fixations of other images) or ``"baseline"`` (a
     map).
     """
 
@@ -27,16 +27,16 @@ class Metric:
 
     @property
     def text(self) -> str:
-        """The definition with the options that differ from the default ones."""
-        given = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
-        return f"{self.definition} ({given})" if given else self.definition
+        """The definition followed by the options."""
+        options = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
+        return f"{self.definition} ({options})" if options else self.definition
 
-    def __call__(self, saliency_map, given: Mapping[str, Any], **common) -> float:
-        """Compute the metric from what is ``given`` by the names in ``needs``."""
+    def __call__(self, saliency_map, inputs: Mapping[str, Any], **common) -> float:
+        """Return the score of a map; ``inputs`` has the values that ``needs`` names."""
         options = dict(self.options)
         baseline = options.pop("baseline", "center")
-        given = given if isinstance(baseline, str) else {**given, "baseline": baseline}
-        return self.function(saliency_map, *(given[need] for need in self.needs), **options, **common)
+        inputs = inputs if isinstance(baseline, str) else {**inputs, "baseline": baseline}
+        return self.function(saliency_map, *(inputs[need] for need in self.needs), **options, **common)
 
 
 @functools.wraps(auc)
@@ -65,15 +65,15 @@ METRICS: dict[str, Metric] = {
     "kld": Metric(kld, ("density",), "KL divergence from the density in nats, epsilon 2**-52 (MIT)"),
     "emd": Metric(emd, ("density",), "EMD: Wasserstein-1 in bins of 32 pixels, bicubic shrinking (MIT)"),
 }
-"""The canonical definitions, by name."""
+"""The default definitions, by name."""
 
-_all = {"duplicates": True}
+_count_all = {"duplicates": True}
 PRESETS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     "mit": {name: (name, {}) for name in METRICS if name not in ("auc", "auc_shuffled_exact", "emd")},
     "tuebingen": {
-        "auc": ("auc", {"negatives": "all", **_all}),
-        "auc_shuffled_exact": ("auc_shuffled_exact", _all),
-        "nss": ("nss", {"ddof": 0, **_all}),
+        "auc": ("auc", {"negatives": "all", **_count_all}),
+        "auc_shuffled_exact": ("auc_shuffled_exact", _count_all),
+        "nss": ("nss", {"ddof": 0, **_count_all}),
         "cc": ("cc", {}),
         "similarity": ("similarity", {"normalization": "sum"}),
         "kld": ("kld", {}),
@@ -85,45 +85,47 @@ PRESETS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         **{name: (name, {}) for name in ("nss", "cc", "similarity", "kld")},
     },
 }
-"""Column -> (metric, options) of the benchmarks. Numbers of two presets do not belong in one table."""
+"""The (metric, options) of each column of the benchmarks. Scores of two presets are not comparable."""
 
 
-def resolve(metrics: str | Iterable[str] | Mapping[str, Any] | None, available: set[str]) -> dict[str, Metric]:
-    """Return column -> ``Metric`` for the ``metrics`` argument of ``evaluate``.
+def resolve_metrics(metrics: str | Iterable[str] | Mapping[str, Any] | None, available: set[str]) -> dict[str, Metric]:
+    """Return a dictionary from column to ``Metric`` for the ``metrics`` argument of ``evaluate``.
 
-    ``None`` is the preset ``"mit"`` as far as ``available`` input goes; everything else that is asked for must be
-    computable.
+    ``None`` selects the metrics of the preset ``"mit"`` whose inputs are ``available``; other selections need all of
+    their inputs.
     """
     if metrics is None:
-        wanted = computable("mit", available)
+        selected = computable_metrics("mit", available)
     elif isinstance(metrics, str) and metrics in PRESETS:
-        wanted = PRESETS[metrics]
+        selected = PRESETS[metrics]
     elif isinstance(metrics, Mapping):
-        wanted = {column: (value, {}) if isinstance(value, str) else tuple(value) for column, value in metrics.items()}
+        selected = {
+            column: (value, {}) if isinstance(value, str) else tuple(value) for column, value in metrics.items()
+        }
     else:
-        wanted = {name: (name, {}) for name in ([metrics] if isinstance(metrics, str) else metrics)}
-    if not wanted:
-        raise ValueError(f"metrics: expected at least one of {', '.join(METRICS)}.")
+        selected = {name: (name, {}) for name in ([metrics] if isinstance(metrics, str) else metrics)}
+    if not selected:
+        raise ValueError(f"metrics must have at least one of {', '.join(METRICS)}, got none.")
     resolved = {}
-    for column, (name, options) in wanted.items():
+    for column, (name, options) in selected.items():
         if name not in METRICS:
             raise ValueError(unknown_name_message(name, [*METRICS, *PRESETS], "metric"))
         baseline = options.get("baseline", "center") if "baseline" in METRICS[name].needs else "center"
         if isinstance(baseline, str) and baseline != "center":
-            raise ValueError(f'metrics: {column!r}: expected the baseline "center" or a map, received {baseline!r}.')
+            raise ValueError(f'metrics: the baseline of {column!r} must be "center" or a map, got {baseline!r}.')
         missing = sorted(set(METRICS[name].needs) - available)
         if missing:
-            raise ValueError(f"metrics: {column!r} needs {_SOURCES[missing[0]]}.")
+            raise ValueError(f"metrics: {column!r} must have {_SOURCES[missing[0]]}.")
         resolved[column] = dataclasses.replace(METRICS[name], options=dict(options))
     return resolved
 
 
-def computable(preset: str, available: set[str]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return the part of a preset that needs nothing but what is ``available``."""
+def computable_metrics(preset: str, available: set[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the (metric, options) of each column of a preset whose inputs are ``available``."""
     return {c: value for c, value in PRESETS[preset].items() if available.issuperset(METRICS[value[0]].needs)}
 
 
 _SOURCES = {
-    "density": "densities; pass densities=, or sigma= to blur the fixations",
-    "others": "fixations of other images; pass other_fixations=, or several images",
+    "density": "densities, got none. Pass densities, or sigma to blur the fixations",
+    "others": "fixations of other images, got none. Pass other_fixations, or several images",
 }

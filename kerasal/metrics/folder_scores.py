@@ -1,4 +1,4 @@
-"""Score a folder of saliency maps against a folder of fixations, into a table; a stopped run goes on."""
+"""Score a folder of saliency maps against a folder of fixations; an interrupted run can be resumed."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import pandas as pd
 
 from kerasal.checks import check_choice, check_int
-from kerasal.metrics.score_job import prepare, score_all
+from kerasal.metrics.score_job import prepare_job, score_all
 from kerasal.metrics.score_report import ScoreReport
 from kerasal.progress import progress_bar
 from kerasal.row_journal import RowJournal, stamps
@@ -33,39 +33,44 @@ def evaluate_folder(
     processes: int = 1,
     progress: bool = False,
 ) -> ScoreReport:
-    """Score the saliency maps of a folder against fixations: a report with one row per image.
+    """Score the saliency maps of a folder against fixations and return a report with one row per image.
 
-    Maps and fixations find each other by the file's name. An image that cannot be scored has its reason in the column
-    ``error``, and the others are scored.
+    Maps and fixations are matched by file name. For an image that cannot be scored, the column ``error`` has the
+    reason, and the remaining images are still scored.
 
     Args:
         maps: folder of PNG, JPEG or NPY maps, one per image.
-        fixations: folder of fixation maps (PNG, NPY), coordinates (CSV: x,y) or .mat, named like the maps; one CSV with
-            image,x,y; or OSIE's ``fixations.mat``. Coordinates are 0-based, except in .mat.
-        densities: folder of density maps for cc, similarity, kld and emd; or give ``sigma``.
-        definition: whose numbers: a preset of ``evaluate``, or the coursework's script.
-        metrics: only these of the definition.
-        sigma: blur the fixations by so many pixels, or by a name of ``SIGMAS``, where ``densities`` is not given.
-        size: (height, width) that coordinates refer to, if not the map's own.
-        resize: ``"matlab"`` allows maps of another size than the fixation maps.
-        baselines: scored like the maps; None is the center and the mean of the other images.
-        legacy: only the coursework's: wrap values outside 0..1 around, as the original run did.
-        seed: of the choice of other images for the shuffled AUC.
-        output: a .csv file. The report is written there, with a .json and a .png beside it; a run that was stopped goes
-            on when it is called again with the same arguments.
-        processes: images scored at the same time.
-        progress: show a bar.
+        fixations: folder of fixation maps (PNG, NPY), tables of coordinates (CSV with x,y) or .mat files, named like
+            the maps; a single CSV file with image,x,y; or OSIE's ``fixations.mat``. Coordinates are 0-based, except in
+            .mat files.
+        densities: folder of densities for cc, similarity, kld and emd; alternatively set ``sigma``.
+        definition: a preset of ``evaluate``, or ``"coursework"`` for the coursework's script.
+        metrics: names of the metrics to compute; by default all of the definition.
+        sigma: standard deviation in pixels, or a key of ``SIGMAS``, to blur the fixations to densities; ignored if
+            ``densities`` are passed.
+        size: (height, width) of the images to which coordinates refer; by default the size of the map.
+        resize: ``"matlab"`` allows maps whose size differs from that of the fixation maps.
+        baselines: baselines to score as well; by default the center and the mean of the other images.
+        legacy: wrap values outside 0..1 around, as in the original run of the coursework; only for that definition.
+        seed: seed for drawing other images for the shuffled AUC.
+        output: path of a .csv file for the report; a .json and a .png file are written beside it. An interrupted run
+            resumes if it is called again with the same arguments.
+        processes: number of images scored in parallel.
+        progress: show a progress bar.
+
+    Returns:
+        A ``ScoreReport``.
 
     Raises:
-        ValueError: options that do not fit each other, or no image with both a map and fixations.
-        FileNotFoundError: there is no such folder.
+        ValueError: the options contradict each other, or no image has both a map and fixations.
+        FileNotFoundError: a folder does not exist.
         OSError: the report cannot be written.
     """
     check_choice("definition", definition, get_args(Definition))
     check_int("processes", processes)
     if legacy and definition != "coursework":
-        raise ValueError(f'legacy belongs to definition="coursework", got definition={definition!r}.')
-    job = prepare(
+        raise ValueError(f'legacy must be False unless definition is "coursework", got definition={definition!r}.')
+    job = prepare_job(
         Path(maps),
         Path(fixations),
         None if densities is None else Path(densities),

@@ -1,4 +1,4 @@
-"""A table of scores as people read it: summary, definitions, the files, a box plot of every metric."""
+"""A report of the scores of many images: table, summary, definitions and box plots."""
 
 import json
 import os
@@ -19,19 +19,19 @@ _COLORS = ("#3b6ea5", "#c9c9c9", "#e0b35a")
 
 
 class ScoreReport:
-    """Scores of many images, from ``metrics.evaluate_folder`` or ``gaze.evaluate``.
+    """The scores of many images, as ``metrics.evaluate_folder`` and ``gaze.evaluate`` return.
 
     Args:
-        table: one row per image, one column per metric (those of baselines prefixed), and ``error``: None, or why the
-            image has no scores.
-        definitions: column -> what it holds; by default ``table.attrs["definitions"]``.
-        settings: what the scores depend on, for the file.
-        notes: remarks on single images or the whole.
+        table: table with a row per image, a column per metric (with a prefix for baselines), and the column
+            ``error``, which is None or the reason why the image has no scores.
+        definitions: dictionary from column to definition; by default ``table.attrs["definitions"]``.
+        settings: options that the scores depend on, to be written with the report.
+        notes: remarks on the images.
 
     Attributes:
-        failed: name -> reason, of the images without scores.
-        scored: how many images have scores.
-        summary: ``metrics.summarize`` of the table; None if no image has scores.
+        failed: Series from name to reason for the images without scores.
+        scored: number of images with scores.
+        summary: ``metrics.summarize`` of the table, or None if no image has scores.
     """
 
     def __init__(
@@ -44,31 +44,31 @@ class ScoreReport:
     ):
         self.table, self.settings, self.notes = table, dict(settings or {}), list(notes)
         self.definitions: dict[str, str] = dict(table.attrs["definitions"] if definitions is None else definitions)
-        fine = table["error"].isna()
-        self.failed = table.loc[~fine, "error"]
+        has_scores = table["error"].isna()
+        self.failed = table.loc[~has_scores, "error"]
         self.scored = len(table) - len(self.failed)
-        self.values = table.loc[fine].drop(columns="error").astype(float)
+        self.values = table.loc[has_scores].drop(columns="error").astype(float)
         self.summary = summarize(self.values) if self.scored else None
 
     @property
     def rows(self) -> list[str]:
-        """The metrics without the baselines' columns."""
+        """The columns of the metrics, without those of the baselines."""
         return [c for c in self.definitions if not any(c.startswith(f"{baseline}_") for baseline in BASELINES)]
 
     @property
     def baselines(self) -> list[str]:
-        """The baselines in the table."""
+        """The names of the baselines in the table."""
         return [baseline for baseline in BASELINES if f"{baseline}_{self.rows[0]}" in self.definitions]
 
     def columns(self, name: str) -> list[str]:
-        """Return the columns of a metric: the maps' and the baselines'."""
+        """Return the columns of a metric, for the maps and for each baseline."""
         return [name, *(f"{baseline}_{name}" for baseline in self.baselines)]
 
     def write(self, output: str | os.PathLike) -> None:
-        """Write the table as CSV; beside it definitions, settings and summary (.json) and the box plot (.png).
+        """Write the table to a CSV file, and definitions, settings, summary (.json) and box plots (.png) beside it.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: a file cannot be written.
         """
         output = pathlib.Path(output)
         with replacing(output) as path:
@@ -81,7 +81,7 @@ class ScoreReport:
                 self.draw(path)
 
     def draw(self, path: str | os.PathLike) -> None:
-        """Draw one panel per metric: the images' values of the maps and of the baselines as boxes."""
+        """Draw a box plot per metric, with a box for the maps and for each baseline, and save it to ``path``."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 

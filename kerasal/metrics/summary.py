@@ -1,49 +1,49 @@
-"""From a table of images to one number a metric, with its uncertainty."""
+"""Summarize a table of scores: mean and confidence interval per metric."""
 
 import numpy as np
 import pandas as pd
 
-_CHUNK = 1 << 22  # random numbers at a time
+_CHUNK = 1 << 22  # random numbers drawn per step
 
 
 def summarize(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Summarize the columns of ``evaluate``: mean, standard error, and a bootstrap interval over images.
+    """Return the mean, the standard error and a bootstrap confidence interval of each column of ``evaluate``'s table.
 
-    The interval holds the middle ``confidence`` of the means of ``resamples`` sets of images drawn with replacement;
-    all columns share the draws. NaN values are left out and counted.
+    The interval covers the central fraction ``confidence`` of the means of ``resamples`` bootstrap samples of images,
+    drawn with replacement and shared by all columns. NaN values are excluded and counted.
 
     Args:
-        table: one row an image; columns that are not numbers are left out.
-        confidence: share of the resampled means in the interval.
-        resamples: sets drawn.
-        seed: of the draws.
+        table: table with a row per image; columns that are not numeric are ignored.
+        confidence: confidence level of the interval, between 0 and 1.
+        resamples: number of bootstrap samples.
+        seed: seed for the bootstrap samples.
 
     Returns:
-        One row a column: ``mean``, ``standard_error`` (NaN for one image), ``low``, ``high``, ``images``,
-        ``undefined``.
+        A DataFrame with a row per column of ``table``, and the columns ``mean``, ``standard_error`` (NaN for a single
+        image), ``low``, ``high``, ``images`` and ``undefined`` (the number of NaN values).
 
     Raises:
-        ValueError: an empty table, or options out of range.
+        ValueError: the table is empty, or an option is out of range.
     """
     numbers = table.select_dtypes("number")
     if numbers.empty:
-        raise ValueError(f"table: expected rows and numeric columns, received shape {table.shape}.")
+        raise ValueError(f"table must have rows and numeric columns, got shape {table.shape}.")
     if not 0 < confidence < 1 or resamples < 1:
-        raise ValueError(f"confidence and resamples: expected 0..1 and at least 1, received {confidence}, {resamples}.")
+        raise ValueError(f"confidence must be in 0..1 and resamples positive, got {confidence}, {resamples}.")
     values = numbers.to_numpy(float)
-    there = np.isfinite(values)
-    count = there.sum(axis=0)
-    filled = np.where(there, values, 0.0)
+    is_finite = np.isfinite(values)
+    count = is_finite.sum(axis=0)
+    filled = np.where(is_finite, values, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = filled.sum(axis=0) / count
-        squares = np.where(there, (values - mean) ** 2, 0.0).sum(axis=0)
+        squares = np.where(is_finite, (values - mean) ** 2, 0.0).sum(axis=0)
         error = np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1) / count), np.nan)
-        means = _resample(filled, there, resamples, np.random.default_rng(seed))
+        means = _resample(filled, is_finite, resamples, np.random.default_rng(seed))
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    known = count > 0
+    has_values = count > 0
     low, high = np.full((2, count.size), np.nan)
-    if known.any():
-        low[known], high[known] = np.nanquantile(means[:, known], tails, axis=0)
+    if has_values.any():
+        low[has_values], high[has_values] = np.nanquantile(means[:, has_values], tails, axis=0)
     columns = {"mean": mean, "standard_error": error, "low": low, "high": high}
     summary = pd.DataFrame(columns | {"images": count, "undefined": len(table) - count}, index=numbers.columns)
     summary.index.name = "metric"
@@ -51,14 +51,14 @@ def summarize(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int =
     return summary
 
 
-def _resample(filled: np.ndarray, there: np.ndarray, resamples: int, random: np.random.Generator) -> np.ndarray:
-    """Return (resamples, columns): the means of the drawn sets, by how often each image is drawn."""
+def _resample(filled: np.ndarray, is_finite: np.ndarray, resamples: int, random: np.random.Generator) -> np.ndarray:
+    """Return the means (resamples, columns) of the bootstrap samples, as sums weighted by the counts of each image."""
     images = len(filled)
     means = []
     per_chunk = max(1, _CHUNK // images)
     for start in range(0, resamples, per_chunk):
         rows = min(per_chunk, resamples - start)
         drawn = random.integers(images, size=(rows, images)) + np.arange(rows)[:, None] * images
-        times = np.bincount(drawn.reshape(-1), minlength=rows * images).reshape(rows, images).astype(float)
-        means.append((times @ filled) / (times @ there))
+        counts = np.bincount(drawn.reshape(-1), minlength=rows * images).reshape(rows, images).astype(float)
+        means.append((counts @ filled) / (counts @ is_finite))
     return np.concatenate(means)

@@ -1,4 +1,4 @@
-"""The expression tree that an objective is: a hashable structure and the arrays that fill it."""
+"""The expression tree of an objective: a hashable structure and the arrays that are its parameters."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,7 +8,13 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objective:
-    """An expression tree (``structure``, hashable) and its ``parameters``: arrays of one row, or one an image."""
+    """A score of a model to explain or maximize; objectives and numbers combine with ``+``, ``-`` and ``*``.
+
+    Attributes:
+        structure: the expression tree, as nested tuples of names; objectives with the same structure share a trace.
+        parameters: arrays with the indices and factors of its leaves, with a single row or a row per image.
+        description: the objective as text.
+    """
 
     structure: tuple
     parameters: tuple[np.ndarray, ...]
@@ -38,49 +44,50 @@ class Objective:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The names of the layers whose outputs the objective needs."""
+        """Names of the layers whose outputs the objective reads."""
         return layers_of(self.structure)
 
     @property
     def needs_output(self) -> bool:
-        """Whether the objective looks at the model's output, and not at its layers alone."""
+        """Whether the objective reads the model's output, in addition to or in place of layers."""
         return needs_output(self.structure)
 
     @property
     def batch(self) -> int | None:
-        """How many images the parameters are for, or None if they fit any number."""
+        """The number of images that the parameters fit; None if they fit any number."""
         sizes = {len(parameter) for parameter in self.parameters} - {1}
         if len(sizes) > 1:
-            raise ValueError(
-                f"An objective's parts are for different numbers of images: {sorted(sizes)}. Expected one number."
-            )
+            raise ValueError(f"objectives that are combined must fit the same number of images, got {sorted(sizes)}.")
         return sizes.pop() if sizes else None
 
     @property
     def loops_over_batch(self) -> bool:
-        """Whether scoring needs to know the number of images: tf-keras-vis' scores loop over them in Python."""
+        """Whether scoring needs a static batch size: the scores of tf-keras-vis loop over images in Python."""
         return any(node[0] == "callable" and node[1].loops_over_batch for node in walk(self.structure))
 
     def rows(self, start: int, stop: int) -> list[np.ndarray]:
-        """Return the parameters of the images from ``start`` to ``stop``."""
+        """Return the parameters of the images ``start`` (inclusive) to ``stop`` (exclusive)."""
         return [parameter if len(parameter) == 1 else parameter[start:stop] for parameter in self.parameters]
 
 
 def stack(objectives: Sequence[Objective]) -> Objective:
-    """Join objectives of one structure into one objective with a row an image.
+    """Return objectives of the same structure as a single objective with a row of parameters per image.
+
+    Args:
+        objectives: an objective per image; they may differ in channels, classes and factors only.
 
     Raises:
-        ValueError: the objectives differ in more than their parameters.
+        ValueError: the objectives differ in their structure, or any of them has parameters for several images.
     """
     if len({objective.structure for objective in objectives}) != 1:
         raise ValueError(
-            "Objectives in one batch must differ only in their channels, classes or factors. Received: "
+            "objectives must differ only in their channels, classes or factors, got "
             + ", ".join(dict.fromkeys(str(objective.structure) for objective in objectives))
         )
     columns = zip(*(objective.parameters for objective in objectives), strict=True)
     parameters = tuple(np.concatenate(column) for column in columns)
     if len(objectives) > 1 and any(len(column) != len(objectives) for column in parameters):
-        raise ValueError("Each objective in a list is for one image; received one that is itself for several.")
+        raise ValueError("objectives must each fit a single image in a list, got an objective for several images.")
     return Objective(objectives[0].structure, parameters, shorten([objective.description for objective in objectives]))
 
 
@@ -95,7 +102,7 @@ def _as_objective(value) -> Objective:
         return value
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         return Objective(("constant",), (np.array([value], np.float32),), f"{value:g}")
-    raise TypeError(f"An objective combines with objectives and numbers. Received: {value!r}.")
+    raise TypeError(f"An objective must be combined with objectives or numbers, got {value!r}.")
 
 
 def shorten(values) -> str:
@@ -106,12 +113,12 @@ def shorten(values) -> str:
 
 
 def layers_of(structure: tuple) -> tuple[str, ...]:
-    """Return the names of the layers whose outputs a structure needs."""
+    """Return the names of the layers whose outputs a structure reads."""
     return tuple(dict.fromkeys(node[1] for node in walk(structure) if len(node) > 1 and isinstance(node[1], str)))
 
 
 def needs_output(structure: tuple) -> bool:
-    """Tell whether a structure looks at the model's output, and not at its layers alone."""
+    """Return whether a structure reads the model's output."""
     return any(node[0] in ("class", "top", "callable") for node in walk(structure))
 
 

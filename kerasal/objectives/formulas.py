@@ -1,4 +1,4 @@
-"""The formulas behind the objectives: ``structure, parameters, tensors -> (N,) scores`` in the graph."""
+"""The formulas of the objectives, in the graph: ``structure, parameters, tensors -> (N,) scores``."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,12 +18,12 @@ def evaluate(
     *,
     turned: Any = None,
 ) -> Any:
-    """Compute the scores of a structure in the graph: (N,), or (1,) if it is a constant.
+    """Return the scores of a structure in the graph: (N,), or (1,) for a constant.
 
-    ``limits`` receives ``(parameter number, exclusive upper bound, what it counts)`` for every index, so that the
-    caller can refuse one that is out of range before anything runs. ``top`` (N,) is each image's top class where it is
-    not the one with the largest ``output``. ``turned`` is the output channels last, for the formulas, where a user's
-    function sees ``output`` as the model gives it.
+    ``limits`` is extended by ``(parameter number, exclusive upper bound, description)`` for every index, so that the
+    caller can check indices before the graph runs. ``top`` (N,) is each image's top class, if it does not follow from
+    ``output``. A user's function receives ``output`` as the model returns it; the formulas read ``turned``, which is
+    the output with channels last.
     """
     turned = output if turned is None else turned
     queue = list(enumerate(parameters))
@@ -40,24 +40,24 @@ def evaluate(
             return _call(node[1], output)
         tensor = turned if len(node) == 1 else taps[node[1]]
         if tensor.shape.rank is None or tensor.shape.rank < 2:
-            raise ValueError(f"Expected (N, …, channels) from {node[-1]!r}, received shape {tensor.shape}.")
+            raise ValueError(f"{node[-1]!r} must have an output (N, …, channels), got shape {tensor.shape}.")
         if kind == "top" and top is not None:
             return tf.gather(_position_mean(tf.cast(tensor, tf.float32)), top, batch_dims=1)
         formula, count = _FORMULAS[kind]
-        own = [queue.pop(0) for _ in range(count)]
-        return formula(tf.cast(tensor, tf.float32), own, node[-1], limits)
+        values = [queue.pop(0) for _ in range(count)]
+        return formula(tf.cast(tensor, tf.float32), values, node[-1], limits)
 
     return value(structure)
 
 
 def pin(structure: tuple, parameters: Sequence, top: Any) -> tuple[tuple, list]:
-    """Replace "each image's top class" by the classes ``top`` (N,), which stay what they are if the input changes."""
+    """Return structure and parameters with "top class" replaced by the classes ``top`` (N,), fixed for other inputs."""
     queue, pinned = list(parameters), []
 
-    def replaced(node):
+    def replace_top(node):
         kind = node[0]
         if kind in ("add", "multiply"):
-            return (kind, replaced(node[1]), replaced(node[2]))
+            return (kind, replace_top(node[1]), replace_top(node[2]))
         if kind == "top":
             pinned.append(top)
             return ("class",)
@@ -65,20 +65,20 @@ def pin(structure: tuple, parameters: Sequence, top: Any) -> tuple[tuple, list]:
         pinned.extend(queue.pop(0) for _ in range(count))
         return node
 
-    return replaced(structure), pinned
+    return replace_top(structure), pinned
 
 
 def top_classes(output: Any) -> Any:
-    """Return the number of each image's top class, (N,) int32, by the position-averaged output."""
+    """Return the index of each image's top class by the position-averaged output, (N,) int32."""
     return tf.argmax(_position_mean(output), axis=-1, output_type=tf.int32)
 
 
 def _formula(name: str, parameters: int):
-    def enter(function):
+    def register(function):
         _FORMULAS[name] = (function, parameters)
         return function
 
-    return enter
+    return register
 
 
 def _position_mean(tensor):
@@ -86,78 +86,83 @@ def _position_mean(tensor):
 
 
 def _pick(vectors, index, name, limits):
-    """Take entry ``index`` of each row of (N, C), and note that the index has C as its limit."""
-    number, values = index
+    """Return entry ``index`` of each row of (N, C), and add C to ``limits`` as the bound of the index."""
+    number, indices = index
     limits.append((number, vectors.shape[-1], f"channels of {name!r}" if name != "class" else "classes"))
     rows = tf.shape(vectors)[0]
-    return tf.gather(vectors, tf.broadcast_to(values, [rows]), batch_dims=1)
+    return tf.gather(vectors, tf.broadcast_to(indices, [rows]), batch_dims=1)
 
 
 @_formula("class", 1)
-def _class(output, own, name, limits):
-    return _pick(_position_mean(output), own[0], name, limits)
+def _class(output, values, name, limits):
+    return _pick(_position_mean(output), values[0], name, limits)
 
 
 @_formula("top", 0)
-def _top(output, own, name, limits):
-    return tf.gather(_position_mean(output), top_classes(output), batch_dims=1)  # reduce_max would share out a tie
+def _top(output, values, name, limits):
+    # Not reduce_max, which would divide the gradient among tied classes.
+    return tf.gather(_position_mean(output), top_classes(output), batch_dims=1)
 
 
 @_formula("channel", 1)
-def _channel(tensor, own, name, limits):
-    return _pick(_position_mean(tensor), own[0], name, limits)
+def _channel(tensor, values, name, limits):
+    return _pick(_position_mean(tensor), values[0], name, limits)
 
 
 @_formula("neuron_center", 1)
-def _neuron_center(tensor, own, name, limits):
+def _neuron_center(tensor, values, name, limits):
     size = tf.shape(tensor)
-    for _ in range(tensor.shape.rank - 2):  # each step takes the middle of what is now the first axis after the batch
+    for _ in range(tensor.shape.rank - 2):  # each step removes the first axis after the batch
         tensor = tf.gather(tensor, size[1] // 2, axis=1)
         size = tf.shape(tensor)
-    return _pick(tensor, own[0], name, limits)
+    return _pick(tensor, values[0], name, limits)
 
 
 @_formula("neuron", 2)
-def _neuron(tensor, own, name, limits):
+def _neuron(tensor, values, name, limits):
     if tensor.shape.rank != 4:
-        raise ValueError(f"{name!r} has no (x, y) positions, its output is {tensor.shape}; leave position out.")
-    number, place = own[1]
+        raise ValueError(
+            f"layer must have an output (N, h, w, C) for a position, got {name!r} with {tensor.shape}. Omit position."
+        )
+    number, position = values[1]
     limits.append((number, (tensor.shape[2], tensor.shape[1]), f"positions (x, y) of {name!r}"))
     rows = tf.shape(tensor)[0]
-    at = tf.broadcast_to(place[:, ::-1], [rows, 2])
-    return _pick(tf.gather_nd(tensor, at, batch_dims=1), own[0], name, limits)
+    indices = tf.broadcast_to(position[:, ::-1], [rows, 2])
+    return _pick(tf.gather_nd(tensor, indices, batch_dims=1), values[0], name, limits)
 
 
 @_formula("layer", 0)
-def _layer(tensor, own, name, limits):
+def _layer(tensor, values, name, limits):
     return tf.reduce_mean(tf.square(tensor), axis=list(range(1, tensor.shape.rank)))
 
 
 @_formula("direction", 1)
-def _direction(tensor, own, name, limits):
+def _direction(tensor, values, name, limits):
     vectors = _position_mean(tensor)
-    if own[0][1].shape[-1] != vectors.shape[-1]:
-        raise ValueError(f"{name!r} has {vectors.shape[-1]} channels; the direction has {own[0][1].shape[-1]} numbers.")
-    return tf.reduce_sum(vectors * own[0][1], axis=-1)
+    if values[0][1].shape[-1] != vectors.shape[-1]:
+        raise ValueError(
+            f"vector must have {vectors.shape[-1]} numbers, one per channel of {name!r}, got {values[0][1].shape[-1]}."
+        )
+    return tf.reduce_sum(vectors * values[0][1], axis=-1)
 
 
-def _call(held: Any, output):
-    function = held()
+def _call(reference: Any, output):
+    function = reference()
     if function is None:
         raise RuntimeError(
-            "The target function no longer exists; keep it in a variable while the compiled method is used."
+            "The target function was garbage-collected. Keep a reference to it while the compiled method is used."
         )
     scores = function(output)
     if scores is None:
-        raise TypeError("A target function must return one score an image, shape (N,). It returned None.")
+        raise TypeError("A target function must return one score per image, shape (N,), got None.")
     if isinstance(scores, (list, tuple)):
         scores = tf.stack(scores)
     scores = tf.convert_to_tensor(scores)
-    # Where the number of images is open, a fixed length is another axis: output[0] would be the first image's classes.
-    counted = output.shape[0] is None and scores.shape.rank == 1 and scores.shape[0] is not None
-    if counted or scores.shape.rank != 1 or not scores.shape.is_compatible_with(output.shape[:1]):
+    # With an open batch size, a static length is that of another axis, such as the classes in output[0].
+    is_other_axis = output.shape[0] is None and scores.shape.rank == 1 and scores.shape[0] is not None
+    if is_other_axis or scores.shape.rank != 1 or not scores.shape.is_compatible_with(output.shape[:1]):
         raise ValueError(
-            f"A target function must return one score an image, shape (N,). It received the output {output.shape} and "
-            f"returned {scores.shape}."
+            f"A target function must return one score per image, shape (N,), got {scores.shape} for the output "
+            f"{output.shape}."
         )
     return tf.cast(scores, tf.float32)

@@ -1,4 +1,4 @@
-"""What a user may give as a target, turned into an objective: ``target, number of images -> Objective``."""
+"""Conversion of a user's target to an objective: ``target, number of images -> Objective``."""
 
 import types
 import weakref
@@ -8,43 +8,48 @@ from kerasal.objectives import class_score, top_class
 from kerasal.objectives.expression import Objective, stack
 
 _EXPECTED = (
-    "A target is None (each image's top class), an int, one int an image, an objective (kerasal.objectives), or a "
-    "function of the output that returns (N,) scores. Received: {!r}."
+    "target must be None (each image's top class), a class index, a class index per image, an objective "
+    "(kerasal.objectives), or a function of the output that returns (N,) scores, got {!r}."
 )
 
 
 def resolve(target: Any, images: int) -> Objective:
-    """Turn a user's target into an objective: None, int, one int or objective an image, objective, or callable."""
+    """Return the objective of a target for a batch of ``images`` images.
+
+    Raises:
+        TypeError: the target is neither None, an index, an objective, a sequence of these, nor a callable.
+        ValueError: the number of targets differs from the number of images.
+    """
     if target is None:
         return top_class()
     if isinstance(target, Objective):
         objective = target
     elif isinstance(target, (str, bytes, float, bool)):
         raise TypeError(_EXPECTED.format(target))
-    elif isinstance(target, (list, tuple)) and target and all(isinstance(one, Objective) for one in target):
+    elif isinstance(target, (list, tuple)) and target and all(isinstance(item, Objective) for item in target):
         objective = stack(target)
     elif callable(target):
         name = getattr(target, "__name__", type(target).__name__)
-        return Objective(("callable", HeldFunction(target)), (), name)
+        return Objective(("callable", FunctionReference(target)), (), name)
     else:
         objective = class_score(target)
     if objective.batch not in (None, images):
-        raise ValueError(f"Expected one target an image, {images}. Received {objective.batch}: {target!r}.")
+        raise ValueError(f"target must have one entry per image, {images}, got {objective.batch}: {target!r}.")
     return objective
 
 
-class HeldFunction:
-    """A user's callable, compared by identity and held weakly, so that no cache keeps alive what it closes over."""
+class FunctionReference:
+    """A weak reference to a user's callable, compared by identity, so that caches do not keep its closure alive."""
 
     def __init__(self, function):
         self._identity = id(function)
         try:
-            if isinstance(function, types.MethodType):  # a new object at every look at it
+            if isinstance(function, types.MethodType):  # each attribute access makes a new method object
                 self._identity = hash((id(function.__self__), id(function.__func__)))
                 self._reference = weakref.WeakMethod(function)
             else:
                 self._reference = weakref.ref(function)
-        except TypeError:  # some built-in callables take no weak reference
+        except TypeError:  # some built-in callables have no weak references
             self._reference = lambda: function
 
     @property
@@ -58,7 +63,7 @@ class HeldFunction:
         return self._identity
 
     def __eq__(self, other):
-        mine, others = self(), other() if isinstance(other, HeldFunction) else None
-        if isinstance(mine, types.MethodType) and isinstance(others, types.MethodType):
-            return mine.__self__ is others.__self__ and mine.__func__ is others.__func__
-        return mine is not None and mine is others
+        function, other_function = self(), other() if isinstance(other, FunctionReference) else None
+        if isinstance(function, types.MethodType) and isinstance(other_function, types.MethodType):
+            return function.__self__ is other_function.__self__ and function.__func__ is other_function.__func__
+        return function is not None and function is other_function

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kerasal.datasets.gaze_arrays import arrays
+from kerasal.datasets.gaze_arrays import load_arrays
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.images.image_folders import read_ahead
 
@@ -119,7 +119,7 @@ def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress
     if len(data) * size[0] * size[1] * 3 <= IN_MEMORY:
         folder = None
     found = {
-        target: arrays(
+        target: load_arrays(
             data,
             size,
             map_size,

@@ -70,10 +70,10 @@ def test_crops_of_another_size_on_a_model_that_takes_any():
 
 
 def test_what_does_not_fit(make_model):
-    with pytest.raises(ValueError, match="smaller than a crop"):
+    with pytest.raises(ValueError, match="at least as large as a crop"):
         attribution.crop_averaged_saliency(make_model("functional"), np.zeros((1, 7, 9, 3)))
-    with pytest.raises(ValueError, match="crop is"):
+    with pytest.raises(ValueError, match="crop must be"):
         attribution.crop_averaged_saliency(make_model("functional"), np.zeros((1, 9, 9, 3)), crop=(0, 4))
-    with pytest.raises(ValueError, match="one image input"):
+    with pytest.raises(ValueError, match="a single image input"):
         flat = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         attribution.crop_averaged_saliency(flat, np.zeros((1, 4)))

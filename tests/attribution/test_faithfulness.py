@@ -94,10 +94,10 @@ def test_a_map_that_ignores_the_model_is_caught(make_model, batch):
 @pytest.mark.parametrize(
     ("maps", "options", "says"),
     [
-        (np.zeros((3, 7, 8)), {}, r"maps of shape \(3, 8, 8\)"),
-        (np.full((3, 8, 8), np.nan), {}, "finite maps"),
+        (np.zeros((3, 7, 8)), {}, r"the shape \(3, 8, 8\)"),
+        (np.full((3, 8, 8), np.nan), {}, "maps must be finite"),
         (np.zeros((3, 8, 8)), {"steps": 0}, "steps must be a positive integer, got 0"),
-        (np.zeros((3, 8, 8)), {"fill": np.zeros((2, 2))}, "fill is"),
+        (np.zeros((3, 8, 8)), {"fill": np.zeros((2, 2))}, "fill must be"),
     ],
 )
 def test_what_does_not_fit(maps, options, says, make_model, batch):
@@ -108,5 +108,5 @@ def test_what_does_not_fit(maps, options, says, make_model, batch):
 def test_boxes_that_are_none():
     with pytest.raises(ValueError, match="boxes"):
         faithfulness.pointing_game(np.zeros((2, 4, 4)), [(0, 0, 1, 1)])
-    with pytest.raises(ValueError, match="not empty"):
+    with pytest.raises(ValueError, match="non-empty"):
         faithfulness.pointing_game(np.zeros((1, 4, 4)), [(2, 0, 2, 1)])

@@ -233,15 +233,19 @@ def test_a_map_is_resized_to_the_image(pooled, pictures):
     ("method", "options", "says"),
     [
         ("smoothgrad", {"samples": 0}, "samples must be a positive integer, got 0"),
-        ("smoothgrad", {"noise": -0.1}, "noise is a share"),
-        ("smoothgrad", {"squared": True, "variance": True}, "choose one"),
+        ("smoothgrad", {"noise": -0.1}, "noise must be a finite number of at least 0"),
+        ("smoothgrad", {"squared": True, "variance": True}, "must not both be True"),
         ("integrated_gradients", {"steps": 0}, "steps must be a positive integer, got 0"),
-        ("integrated_gradients", {"baseline": np.zeros((7, 8, 3))}, r"fits \(8, 8, 3\). Received shape \(7, 8, 3\)"),
-        ("integrated_gradients", {"baseline": "blurred"}, "or, for images"),
+        (
+            "integrated_gradients",
+            {"baseline": np.zeros((7, 8, 3))},
+            r"input's shape \(8, 8, 3\), got shape \(7, 8, 3\)",
+        ),
+        ("integrated_gradients", {"baseline": "blurred"}, "or, for image inputs"),
         ("integrated_gradients", {"baseline": np.nan}, "finite"),
         ("gradcam", {"layer": "conv9"}, "Did you mean conv"),
         ("layercam", {"layer": "predictions"}, "has no map"),
-        ("scorecam", {"channels": 0}, "channels must be a positive integer, or None for all, got 0"),
+        ("scorecam", {"channels": 0}, "channels must be a positive integer, or None to use all, got 0"),
     ],
 )
 def test_wrong_options(method, options, says, model, batch):
@@ -255,5 +259,5 @@ def test_a_model_without_convolutions(name):
     with pytest.raises(ValueError, match="no two-dimensional convolution"):
         getattr(attribution, name)(dense, np.zeros((1, 4, 4, 1)))
     flat = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match="needs image inputs"):
+    with pytest.raises(ValueError, match="must have image inputs"):
         getattr(attribution, name)(flat, np.zeros((1, 4)), class_score(0))

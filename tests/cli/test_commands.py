@@ -232,10 +232,10 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
         (("maximize", "net.keras", "--class", "1", "--channels", "3"), "must be set with --layer only"),
         (("maximize", "net.keras", "--layer", "conv1", "--channels", "x", "-p", "unit"), "must look like 5, 0-63"),
         (("maximize", "net.keras", "--layer", "conv2", "--size", "2", "-p", "unit"), "sees"),
-        (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), "no maps to draw"),
+        (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), "maps must have"),
         (
             ("feature-maps", "net.keras", "photo.png", "--layer", "conv1", "--channels", "7", "-p", "unit"),
-            "has 4 channels",
+            "channels must be in 0..3",
         ),
         (("card", "vgg61"), "Did you mean"),
         (("models", "zzz*"), "pattern must match"),

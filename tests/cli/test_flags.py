@@ -43,6 +43,13 @@ def test_every_option_has_a_help_text(name):
     assert COMMANDS[name].help
 
 
+@pytest.mark.parametrize("name", method_names())
+def test_the_docstring_of_a_method_has_an_entry_for_each_option(name):
+    row = read_method(name)
+    assert set(row.options) <= set(row.help), "Args: of the docstring are the help of the flags"
+    assert all(text.endswith(".") and "``" not in text for text in row.help.values())
+
+
 def test_every_command_is_in_a_panel_of_the_help(cli):
     _, out, _ = cli("--help")
     panels = [line.strip("╭─╮ ") for line in out.splitlines() if line.startswith("╭")]

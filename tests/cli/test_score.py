@@ -104,7 +104,7 @@ def test_densities_and_resizing(folders, tmp_path):
         Image.fromarray(MAPS[name]).resize((16, 12)).save(maps / f"{name}.png")
     refused = call(maps, fixations, "--densities", densities, "-o", output)
     assert isinstance(refused.exception, RuntimeError)
-    assert "expected the ground truth's shape (24, 32)" in pd.read_csv(output)["error"].iloc[0]
+    assert "must have the shape (24, 32) of the ground truth" in pd.read_csv(output)["error"].iloc[0]
     assert call(maps, fixations, "--densities", densities, "--resize", "-m", "cc", "-o", output).exit_code == 0
     small = np.asarray(Image.fromarray(MAPS["b"]).resize((16, 12)))
     wanted = metrics.cc(small, metrics.blur_fixations(POINTS["b"], 2, SHAPE), resize="matlab")
@@ -126,7 +126,7 @@ def test_bad_files_are_named_and_counted(folders):
     errors = pd.read_csv(output, index_col="image")["error"]
     assert "b.png cannot be read as an image" in errors["b"]
     assert "there are no fixations of this name" in errors["c"]
-    assert "there is no fixation in the map" in errors["d"]
+    assert "must have at least one fixation, got a map of zeros" in errors["d"]
     assert errors[["a", "e"]].isna().all()
 
 
@@ -218,10 +218,10 @@ def test_coursework(folders, tmp_path):
     ("arguments", "message"),
     [
         (["-m", "nsss"], "Unknown metric 'nsss'. Did you mean nss"),
-        (["-m", "cc"], "'cc' needs densities"),
+        (["-m", "cc"], "'cc' must have densities"),
         (["--definition", "coursework", "-m", "nss"], "Unknown metric of the coursework 'nss'"),
         (["--baseline", "middle"], "Unknown baseline 'middle'"),
-        (["--sigma", "wide"], "sigma: expected pixels"),
+        (["--sigma", "wide"], "sigma must be a positive number of pixels"),
     ],
 )
 def test_bad_options(folders, arguments, message):
@@ -254,13 +254,13 @@ def test_folders_that_do_not_fit(folders, tmp_path):
     result = call(tmp_path / "nowhere", fixations, "-o", output)
     assert isinstance(result.exception, FileNotFoundError)
     (tmp_path / "empty").mkdir()
-    assert "has no maps" in str(call(tmp_path / "empty", fixations, "-o", output).exception)
-    assert "has no fixations" in str(call(maps, tmp_path / "empty", "-o", output).exception)
+    assert "must have maps, got none" in str(call(tmp_path / "empty", fixations, "-o", output).exception)
+    assert "must have files of fixations" in str(call(maps, tmp_path / "empty", "-o", output).exception)
     (tmp_path / "other").mkdir()
     Image.fromarray(MAPS["a"]).save(tmp_path / "other" / "zzz.png")
-    assert "has fixations of the same name" in str(call(maps, tmp_path / "other", "-o", output).exception)
+    assert "must have names in common" in str(call(maps, tmp_path / "other", "-o", output).exception)
     Image.fromarray(MAPS["a"]).save(maps / "a.bmp")
-    assert "two maps of one name" in str(call(maps, fixations, "-o", output).exception)
+    assert "must have maps of different names" in str(call(maps, fixations, "-o", output).exception)
 
 
 def test_a_single_image(folders):
@@ -269,12 +269,12 @@ def test_a_single_image(folders):
         (maps / f"{name}.png").unlink()
     result = call(maps, fixations, "-o", output)
     assert result.exit_code == 0, result.output
-    assert "A single image has no others" in result.output
+    assert "The shuffled AUC and the baseline mean need several images" in result.output
     columns = pd.read_csv(output).columns
     assert "nss" in columns and "center_nss" in columns
     assert not {"auc_shuffled", "mean_nss"} & set(columns)
     assert call(maps, fixations, "-m", "auc_shuffled", "--baseline", "none", "-o", output).exception is not None
-    assert "needs the fixations of other images" in pd.read_csv(output)["error"].iloc[0]
+    assert "must have the fixations of other images" in pd.read_csv(output)["error"].iloc[0]
 
 
 def test_a_single_image_with_named_metrics(folders):
@@ -283,10 +283,10 @@ def test_a_single_image_with_named_metrics(folders):
         (maps / f"{name}.png").unlink()
     result = call(maps, fixations, "-m", "nss", "-o", output)
     assert result.exit_code == 0, result.output
-    assert "the baseline mean is left out" in result.output
+    assert "The baseline mean needs several images" in result.output
     assert {"nss", "center_nss"} == set(pd.read_csv(output).columns) - {"image", "error"}
     assert call(maps, fixations, "-m", "nss", "--baseline", "mean", "-o", output).exception is not None
-    assert "expected at least two images" in pd.read_csv(output)["error"].iloc[0]
+    assert "must have at least two images" in pd.read_csv(output)["error"].iloc[0]
 
 
 _PARENT = """
@@ -294,7 +294,7 @@ import concurrent.futures, multiprocessing, os, time
 from kerasal.metrics import score_job
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=score_job._start, initargs=(None,))
+    pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=score_job._start_worker, initargs=(None,))
     print(pool.submit(os.getpid).result(), flush=True)
     time.sleep(60)
 """

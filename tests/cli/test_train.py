@@ -128,9 +128,9 @@ def test_a_negative_seed_is_wrong_usage(invoke, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("vgg16",), NotADirectoryError, "mnist.npz is a file"),
+        (("vgg16",), NotADirectoryError, "per class, got the file "),
         (("gaze",), ValueError, "gaze is no classifier; kerasal gaze train trains it."),
-        (("five_class_cnn", "--data", "/no/such"), FileNotFoundError, "There is no folder of class folders /no/such."),
+        (("five_class_cnn", "--data", "/no/such"), FileNotFoundError, "There is no folder /no/such."),
         (("mnist_cn",), ValueError, "Did you mean mnist_cnn?"),
         (("mnist_cnn", "--data", "/no/such/file"), FileNotFoundError, "There is no MNIST at /no/such/file."),
         (

@@ -43,7 +43,7 @@ def test_the_two_kinds_of_map_are_not_taken_for_one_another():
     assert metrics.nss(saliency, counts) == metrics.nss(saliency, np.asarray(counts))
     whole = np.rint(density * 3).view(Density)  # whole numbers, so that only the type tells
     for metric in (metrics.nss, metrics.auc, metrics.auc_judd):
-        with pytest.raises(ValueError, match="expected fixations, received a density"):
+        with pytest.raises(ValueError, match="must be fixations, got a density"):
             metric(saliency, whole)
     assert metrics.cc(saliency, density) > 0.1
 
@@ -89,7 +89,7 @@ def test_subsets_and_splits():
     assert (len(train), len(validation)) == (7, 3)
     assert sorted(train.names + validation.names) == data.names
     assert train.names == data.split(0.7, seed=1)[0].names != data.split(0.7, seed=2)[0].names
-    with pytest.raises(ValueError, match="leaves one part empty"):
+    with pytest.raises(ValueError, match="must leave images in both parts"):
         data.split(0.99)
     with pytest.raises(ValueError, match="Did you mean n3"):
         data.subset(["n33"])
@@ -101,11 +101,13 @@ def test_images_with_nothing_to_train_on_are_named():
     data = GazeDataset(images(5), some)
     assert list(data.empty()) == ["00001", "00003"]
     assert data.without_empty().names == ["00000", "00002", "00004"]
-    with pytest.raises(ValueError, match="Image '00001' has no fixations; leave it out with without_empty"):
+    with pytest.raises(
+        ValueError, match=r"Image '00001' must have fixations, got none\. Leave it out with without_empty"
+    ):
         data.density(1)
     zero = GazeDataset(images(2), None, [np.zeros((12, 16)), np.ones((12, 16))])
-    assert zero.empty() == {"00000": "the density is 0 everywhere"}
-    with pytest.raises(ValueError, match="Image '00000': the density is 0 everywhere"):
+    assert zero.empty() == {"00000": "density must have positive values, got 0 everywhere"}
+    with pytest.raises(ValueError, match="Image '00000': density must have positive values, got 0 everywhere"):
         zero.density(0)
     assert "unusable      1" in zero.describe()
 
@@ -115,14 +117,20 @@ def test_images_with_nothing_to_train_on_are_named():
     [
         (
             {"fixations": [np.array([[3.0, 20.0]])]},
-            r"Image 'a': expected \(x, y\) with 0 <= x < 16 .*received \(3, 20\)",
+            r"Image 'a': coordinates must have 0 <= x < 16 .*got 1 outside, such as \(3, 20\)",
         ),
-        ({"fixations": [np.array([[3.0, np.nan]])]}, "Image 'a': expected finite coordinates"),
-        ({"fixations": [np.full((12, 16), 0.3) + np.eye(12, 16)]}, r"Image 'a': expected whole numbers.*density"),
-        ({"fixations": [np.zeros((3, 4, 5))]}, "Image 'a': expected a map"),
-        ({"densities": [np.full((12, 16), -1.0)]}, "Image 'a': expected a density of at least 0"),
-        ({"densities": [np.full((12, 16), np.inf)]}, "Image 'a': expected finite values"),
-        ({"densities": [np.ones((12, 12))]}, "Image 'a' is 12 x 16 but its density 12 x 12"),
+        ({"fixations": [np.array([[3.0, np.nan]])]}, "Image 'a': coordinates must be finite"),
+        (
+            {"fixations": [np.full((12, 16), 0.3) + np.eye(12, 16)]},
+            r"Image 'a': a map must have whole numbers.*density",
+        ),
+        ({"fixations": [np.zeros((3, 4, 5))]}, "Image 'a': fixations must be a map"),
+        ({"densities": [np.full((12, 16), -1.0)]}, "Image 'a': density must be non-negative"),
+        ({"densities": [np.full((12, 16), np.inf)]}, "Image 'a': density must have finite values"),
+        (
+            {"densities": [np.ones((12, 12))]},
+            "density of image 'a' must have the aspect ratio of its size 12 x 16 .*got 12 x 12",
+        ),
     ],
 )
 def test_bad_gaze_names_its_image(gaze, message):
@@ -140,10 +148,10 @@ def test_fixations_outside_can_be_dropped():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"images": []}, "at least one image"),
-        ({"images": images(2), "fixations": points(3)}, "fixations: expected 2, one for each image, received 3"),
-        ({"images": images(2)}, "neither fixations nor a density: 00000, 00001"),
-        ({"images": images(2), "fixations": points(2), "names": ["a", "a"]}, "Two images are named 'a'"),
+        ({"images": []}, "images must not be empty"),
+        ({"images": images(2), "fixations": points(3)}, "fixations must have a value for each of the 2 images, got 3"),
+        ({"images": images(2)}, "must have fixations or a density, got neither for 00000, 00001"),
+        ({"images": images(2), "fixations": points(2), "names": ["a", "a"]}, "names must be unique, got 'a'"),
         ({"images": [np.zeros((4, 4, 3))], "fixations": points(1)}, "must be uint8"),
         (
             {"images": images(1), "fixations": points(1), "outside": "no"},
@@ -164,7 +172,7 @@ def test_the_description_tells_a_center_bias_from_none():
 
     lines = {line[:12].strip(): line[14:] for line in described(0.1).splitlines()}
     assert lines["images"].startswith("5, height x width 48 x 64 (5)")
-    assert lines["fixations"].startswith("1,000, 200 to 200 an image")
+    assert lines["fixations"].startswith("1,000, 200 to 200 per image")
     distance, even = (float(described(spread).split("mean distance ")[1][:5]) for spread in (0.1, 5.0))
     assert distance == pytest.approx(0.1 * np.sqrt(np.pi / 2), rel=0.1)  # the mean of a Rayleigh distribution
     assert even > 0.3

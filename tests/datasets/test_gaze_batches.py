@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from kerasal.datasets import GazeDataset
-from kerasal.datasets.gaze_batches import arrays
+from kerasal.datasets.gaze_batches import load_arrays
 
 SIZE, MAP = (12, 16), (6, 8)
 
@@ -74,7 +74,7 @@ def test_order_depends_on_seed_and_pass_alone(data):
 def test_incomplete_batches_can_be_left_out(data):
     batches = data.to_tf_data(SIZE, MAP, batch=4, shuffle=True, drop_remainder=True)
     assert [len(images) for images, _ in batches] == [4, 4] and int(batches.cardinality()) == 2
-    with pytest.raises(ValueError, match="11 is more than the 10 images"):
+    with pytest.raises(ValueError, match="got 11 for 10 images"):
         data.to_tf_data(SIZE, MAP, batch=11, drop_remainder=True)
 
 
@@ -82,24 +82,24 @@ def test_the_centered_part_of_image_and_map():
     image = np.zeros((20, 40, 3), np.uint8)
     image[:, 10:30] = 200
     data = GazeDataset([image], [np.array([[10.5, 3], [29.5, 19], [5, 5]])])
-    _, pixels, counts = arrays(data, (10, 10), (10, 10), fit="crop", target="fixations")
+    _, pixels, counts = load_arrays(data, (10, 10), (10, 10), fit="crop", target="fixations")
     assert (pixels == 200).all()
     assert counts[0].sum() == 2 and counts[0][1, 0] == counts[0][9, 9] == 1
-    _, _, density = arrays(data, (10, 10), (20, 20), fit="crop", sigma=2.0)
+    _, _, density = load_arrays(data, (10, 10), (20, 20), fit="crop", sigma=2.0)
     np.testing.assert_allclose(density[0], data.density(0, sigma=2.0)[:, 10:30], atol=1e-6)
 
 
 def test_images_of_mixed_sizes():
     images = [np.zeros((size, 2 * size, 3), np.uint8) for size in (10, 31)]
     data = GazeDataset(images, [np.array([[1, 1]])] * 2)
-    assert arrays(data, SIZE, MAP)[1].shape == (2, *SIZE, 3)
+    assert load_arrays(data, SIZE, MAP)[1].shape == (2, *SIZE, 3)
     assert "10 x 20 (1), 31 x 62 (1)" in data.describe()
 
 
 def test_what_cannot_be_trained_on_is_named_or_left_out():
     images = [np.full((8, 8, 3), shade, np.uint8) for shade in (10, 20, 30)]
     data = GazeDataset(images, [np.array([[1, 1]]), np.zeros((0, 2)), np.array([[2, 2]])], names=["a", "b", "c"])
-    with pytest.raises(ValueError, match=r"1 of 3 images cannot be trained on \(b\)\. Image 'b' has no fixations"):
+    with pytest.raises(ValueError, match=r"got 1 of 3 that are not \(b\)\. Image 'b' must have fixations"):
         data.to_tf_data(SIZE, MAP)
     pixels, _, numbers = collect(data.to_tf_data(SIZE, MAP, empty="skip", index=True))[0]
     assert numbers.tolist() == [0, 2] and pixels[1].max() == 30
@@ -113,14 +113,14 @@ def test_a_cache_is_used_again_until_something_changes(tmp_path):
     def opened():
         return GazeDataset([tmp_path / "a.png"], [np.array([[1, 1]])])
 
-    first = arrays(opened(), SIZE, MAP, cache=tmp_path / "cache")
+    first = load_arrays(opened(), SIZE, MAP, cache=tmp_path / "cache")
     assert isinstance(first[1], np.memmap)
     changed = np.load(tmp_path / "cache/images.npy") + 1
     np.save(tmp_path / "cache/images.npy", changed)
-    assert arrays(opened(), SIZE, MAP, cache=tmp_path / "cache")[1].max() == 51  # read from there
-    assert arrays(opened(), SIZE, MAP, cache=tmp_path / "cache", sigma=1.0)[1].max() == 50
+    assert load_arrays(opened(), SIZE, MAP, cache=tmp_path / "cache")[1].max() == 51  # read from there
+    assert load_arrays(opened(), SIZE, MAP, cache=tmp_path / "cache", sigma=1.0)[1].max() == 50
     Image.fromarray(np.full((8, 8, 3), 70, np.uint8)).save(tmp_path / "a.png")
-    assert arrays(opened(), SIZE, MAP, cache=tmp_path / "cache", sigma=1.0)[1].max() == 70
+    assert load_arrays(opened(), SIZE, MAP, cache=tmp_path / "cache", sigma=1.0)[1].max() == 70
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_changed_arrays_are_read_again(tmp_path, what, cached):
 
 def test_what_has_not_changed_is_not_read_again(folder, tmp_path, monkeypatch):
     before = collect(open_gaze(folder), cache=tmp_path / "cache")
-    monkeypatch.setattr(module, "_read", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(module, "_load", lambda *_: pytest.fail("read again"))
     data = open_gaze(folder)
     assert same(collect(data, cache=tmp_path / "cache"), before) and same(collect(data), before)
 

@@ -1,7 +1,5 @@
 """Every layout of gaze data in use, found by where it lies; and files without their counterparts, all named."""
 
-import re
-
 import numpy as np
 import pytest
 import scipy.io
@@ -45,7 +43,7 @@ def test_folders_with_splits(tmp_path, images, maps):
     assert train.names == ["a", "b"] and open_gaze(tmp_path).names == ["a", "b", "c"]
     assert train.fixations("b").tolist() == [[3, 2], [5, 7]]
     assert train.density("a").max() == pytest.approx(191 / 255)
-    with pytest.raises(ValueError, match=r"has the splits train, val\. Received: 'test'"):
+    with pytest.raises(ValueError, match=r"split must be one of train, val for .*, got 'test'"):
         open_gaze(tmp_path, "test")
 
 
@@ -67,7 +65,7 @@ def test_a_students_folder_with_one_table(tmp_path):
     data = open_gaze(tmp_path)
     assert data.names == ["a", "b"] and gaze_splits(tmp_path) == ()
     assert data.fixations("a").tolist() == [[3, 2], [4, 4]]
-    with pytest.raises(ValueError, match=r"has no splits; use GazeDataset\.split"):
+    with pytest.raises(ValueError, match=r"split must be None for .*Use GazeDataset\.split"):
         open_gaze(tmp_path, "train")
 
 
@@ -148,26 +146,26 @@ def test_what_is_no_gaze_data(tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder or file"):
         open_gaze(tmp_path / "nowhere")
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(ValueError, match=re.escape("no gaze data that is known") + r".*It has notes\.txt"):
+    with pytest.raises(ValueError, match=r"must have a folder images or stimuli .*got notes\.txt"):
         open_gaze(tmp_path)
     (tmp_path / "images").mkdir()
-    with pytest.raises(ValueError, match="has no images"):
+    with pytest.raises(ValueError, match="must have images, got none"):
         open_gaze(tmp_path)
     picture(tmp_path / "images/a.png")
-    with pytest.raises(ValueError, match="has images but no gaze"):
+    with pytest.raises(ValueError, match="got only images"):
         open_gaze(tmp_path)
     picture(tmp_path / "images/a.jpg")
-    with pytest.raises(ValueError, match="two images of one name"):
+    with pytest.raises(ValueError, match="must have images of different names"):
         open_gaze(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x": np.zeros(3)}, "of one length"),
-        ({"img": np.array([0, 7])}, "expected img below 1, received 0..7"),
-        ({"names": None}, "expected the arrays names"),
-        ({"size_wh": None}, "expected the arrays size_wh or sizes_wh"),
+        ({"x": np.zeros(3)}, "the same length"),
+        ({"img": np.array([0, 7])}, "img must be in 0..0, got 0..7"),
+        ({"names": None}, "must have the arrays names"),
+        ({"size_wh": None}, "must have the arrays size_wh or sizes_wh"),
     ],
 )
 def test_archives_that_do_not_fit(tmp_path, change, message):

@@ -67,7 +67,9 @@ def test_labels_of_another_integer_type_come_back_as_uint8(tmp_path, arrays):
 
 
 def test_missing_path(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"There is no MNIST at .*nowhere.*Expected an mnist.npz, or a folder"):
+    with pytest.raises(
+        FileNotFoundError, match=r"There is no MNIST at .*nowhere.*Pass the path of an mnist.npz or of a folder"
+    ):
         mnist(tmp_path / "nowhere")
 
 
@@ -76,7 +78,7 @@ def test_folder_names_what_it_lacks(tmp_path, arrays):
     (tmp_path / NAMES[1]).unlink()
     (tmp_path / NAMES[2]).unlink()
     with pytest.raises(
-        FileNotFoundError, match=r"lacks train-labels-idx1-ubyte, t10k-images-idx3-ubyte \(\.gz or not\)"
+        FileNotFoundError, match=r"\(\.gz or not\), got no train-labels-idx1-ubyte, t10k-images-idx3-ubyte"
     ):
         mnist(tmp_path)
 
@@ -84,17 +86,25 @@ def test_folder_names_what_it_lacks(tmp_path, arrays):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        (NAMES[0], lambda data: data[:-5], r"truncated: its header says 30×28×28 = 23520 bytes, received 23515"),
-        (NAMES[0], lambda data: data + b"\0", r"received 23521"),
-        (NAMES[0], lambda data: data[:9], r"expected the magic number 2051 and 3 sizes, received 2051 in a file of 9"),
-        (NAMES[0], lambda data: b"", r"received 0 in a file of 0 bytes"),
-        (NAMES[1], lambda data: b"\0\0\x08\x03" + data[4:], r"file of labels: expected the magic number 2049.*2051"),
+        (
+            NAMES[0],
+            lambda data: data[:-5],
+            r"truncated: after the header it must have 30×28×28 = 23520 bytes, got 23515",
+        ),
+        (NAMES[0], lambda data: data + b"\0", r"got 23521"),
+        (NAMES[0], lambda data: data[:9], r"it must have the magic number 2051 and 3 sizes, got 2051 in a file of 9"),
+        (NAMES[0], lambda data: b"", r"got 0 in a file of 0 bytes"),
+        (
+            NAMES[1],
+            lambda data: b"\0\0\x08\x03" + data[4:],
+            r"file of labels: it must have the magic number 2049.*2051",
+        ),
         (NAMES[1], lambda data: gzip.compress(data)[:-6], r"damaged or truncated: its end is missing"),
-        (NAMES[2], lambda data: data[:4] + b"\xff" * 12 + data[16:], r"damaged or truncated: its header says"),
-        (NAMES[3], lambda data: data[:-1] + b"\x0a", r"expected labels 0\.\.9, received 0\.\.10"),
-        (NAMES[3], lambda data: idx(np.zeros(19, np.uint8)), r"expected 20 integer labels, one an image"),
-        (NAMES[2], lambda data: idx(np.zeros((20, 28, 27), np.uint8)), r"received uint8 \(20, 28, 27\)"),
-        (NAMES[2], lambda data: idx(np.zeros((0, 28, 28), np.uint8)), r"received uint8 \(0, 28, 28\)"),
+        (NAMES[2], lambda data: data[:4] + b"\xff" * 12 + data[16:], r"damaged or truncated: after the header"),
+        (NAMES[3], lambda data: data[:-1] + b"\x0a", r"labels must be in 0\.\.9, got 0\.\.10"),
+        (NAMES[3], lambda data: idx(np.zeros(19, np.uint8)), r"labels must be 20 integers, one per image"),
+        (NAMES[2], lambda data: idx(np.zeros((20, 28, 27), np.uint8)), r"got uint8 \(20, 28, 27\)"),
+        (NAMES[2], lambda data: idx(np.zeros((0, 28, 28), np.uint8)), r"got uint8 \(0, 28, 28\)"),
     ],
 )
 def test_damaged_idx(tmp_path, arrays, name, change, message):
@@ -107,10 +117,10 @@ def test_damaged_idx(tmp_path, arrays, name, change, message):
 def test_npz_with_other_keys_or_shapes(tmp_path, arrays):
     path = tmp_path / "other.npz"
     np.savez(path, images=arrays[0], y_train=arrays[1])
-    with pytest.raises(ValueError, match=r"it lacks x_train, x_test, y_test\. .*it has images, y_train"):
+    with pytest.raises(ValueError, match=r"it must have x_train, y_train, x_test, y_test, got images, y_train"):
         mnist(path)
     np.savez(path, **dict(zip(KEYS, [arrays[0].astype(np.float32), *arrays[1:]], strict=True)))
-    with pytest.raises(ValueError, match=r"expected uint8 images of shape \(N, 28, 28\), received float32"):
+    with pytest.raises(ValueError, match=r"images must be uint8 of shape \(N, 28, 28\), got float32"):
         mnist(path)
 
 
@@ -122,7 +132,7 @@ def test_files_that_are_no_npz(tmp_path, arrays):
             mnist(path)
     with path.open("wb") as file:
         np.save(file, arrays[0])
-    with pytest.raises(ValueError, match="it has a single array"):
+    with pytest.raises(ValueError, match="got a single array"):
         mnist(path)
     np.savez(path, **dict(zip(KEYS, arrays, strict=True)))
     whole = bytearray(path.read_bytes())
@@ -162,7 +172,7 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
         raise Exception("URL fetch failure")
 
     fake_keras(monkeypatch, fail)
-    with pytest.raises(OSError, match=r"could not be downloaded \(URL fetch failure\)\. Give the path"):
+    with pytest.raises(OSError, match=r"could not be downloaded \(URL fetch failure\)\. Pass the path"):
         mnist()
 
 

@@ -81,13 +81,13 @@ def test_maps_of_every_kind(tmp_path):
     ("name", "content", "message"),
     [
         ("a.csv", b"", "cannot be read as a table"),
-        ("a.csv", b"u,v\n1,2\n", "expected the columns x and y"),
-        ("a.csv", b"x,y\n1,2\n3,oops\n", "received 'oops' in line 3"),
+        ("a.csv", b"u,v\n1,2\n", "must have the columns x and y"),
+        ("a.csv", b"x,y\n1,2\n3,oops\n", "got 'oops' in line 3"),
         ("a.png", b"\x89PNG\r\n\x1a\nbroken", "cannot be read as an image"),
         ("a.png", b"", "cannot be read as an image"),
         ("a.npy", b"nothing", "cannot be read as a NumPy array"),
         ("a.mat", b"nothing at all", "cannot be read as a Matlab file"),
-        ("a.jpg", b"", "JPEG changes pixel values"),
+        ("a.jpg", b"", "JPEG compression changes pixel values"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, name, content, message):
@@ -100,7 +100,7 @@ def test_damaged_files_are_named(tmp_path, name, content, message):
 
 def test_matlab_files_without_fixations(tmp_path):
     scipy.io.savemat(tmp_path / "a.mat", {"something": 3})
-    with pytest.raises(ValueError, match=r"expected a variable gaze .*, received something"):
+    with pytest.raises(ValueError, match=r"must have a variable gaze .*, got something"):
         read_fixations(tmp_path / "a.mat")
 
 

@@ -108,10 +108,13 @@ def test_a_sparse_map_is_read_and_a_hostile_one_refused(tmp_path):
     ("content", "message"),
     [
         ({"gaze": np.array([{"fixations": POINTS[:, :1]}] * 2, dtype=object)}, None),
-        ({"gaze": np.array([{"fixations": np.ones((2, 4))}] * 2, dtype=object)}, r"fixations as numbers \(n, 2\)"),
-        ({"gaze": np.array([{"fixations": "text"}] * 2, dtype=object)}, r"fixations as numbers \(n, 2\)"),
-        ({"fixations": _osie(np.array([["a", "b"]]))}, "as numbers"),
-        ({"fixations": _cells(*[{"img": i, "subjects": {"fix_x": [1, 2], "fix_y": 1}} for i in "ab"])}, "one length"),
+        (
+            {"gaze": np.array([{"fixations": np.ones((2, 4))}] * 2, dtype=object)},
+            r"fixations must be numbers of shape \(n, 2\)",
+        ),
+        ({"gaze": np.array([{"fixations": "text"}] * 2, dtype=object)}, r"fixations must be numbers of shape \(n, 2\)"),
+        ({"fixations": _osie(np.array([["a", "b"]]))}, "must be numbers"),
+        ({"fixations": _cells(*[{"img": i, "subjects": {"fix_x": [1, 2], "fix_y": 1}} for i in "ab"])}, "equal length"),
         ({"fixations": _cells(*[{"img": i, "subjects": ["x"]} for i in "ab"])}, "for every subject"),
     ],
 )
@@ -121,7 +124,7 @@ def test_fixations_of_another_shape_are_refused(content, message, tmp_path):
     if message is None:  # two numbers are one point
         assert read_fixations(tmp_path / "a.mat").shape == (2, 2)
         return
-    with pytest.raises(ValueError, match=rf"a\.mat: .*({message})"):
+    with pytest.raises(ValueError, match=rf"a\.mat.*({message})"):
         for read in list_fixations(tmp_path / "a.mat").values():
             read()
 

@@ -62,7 +62,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_done(seeing, tmp_path, table,
     images[1], fixations[4] = tmp_path / "cut.jpg", np.zeros((0, 2))
     broken = gaze.evaluate(gaze.Predictor(seeing), GazeDataset(images, fixations, names=spots.names), batch_size=3)
     assert broken["error"].notna().tolist() == [i in (1, 4) for i in range(8)]
-    assert "runcated" in broken["error"].iloc[1] and "no fixations" in broken["error"].iloc[4]
+    assert "runcated" in broken["error"].iloc[1] and "must have fixations" in broken["error"].iloc[4]
     kept = [i for i in range(8) if i not in (1, 4)]
     np.testing.assert_allclose(broken["cc"].iloc[kept].astype(float), table["cc"].iloc[kept].astype(float))
 

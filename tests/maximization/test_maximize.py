@@ -208,7 +208,7 @@ def test_models_of_any_size():
         (class_score(0), {"parameterization": "fourier", "clip": True}, ValueError, "clip is for pixels"),
         (class_score(0), {"transforms": [3]}, TypeError, "transforms is a list of callables"),
         (class_score([0, 1]), {}, ValueError, "give a list"),
-        (-1, {}, ValueError, "counts from 0"),
+        (-1, {}, ValueError, "must be at least 0"),
         ([], {}, TypeError, "Expected objectives"),
         ("3", {}, TypeError, "Expected objectives"),
         (True, {}, TypeError, "Expected objectives"),

@@ -35,13 +35,13 @@ def test_visual_angle():
     assert metrics.pixels_of_degrees(1, distance=57.2943, screen_width=40, screen_pixels=800) == pytest.approx(
         20, abs=1e-3
     )
-    with pytest.raises(ValueError, match="distance: expected a positive number"):
+    with pytest.raises(ValueError, match="distance must be a positive number"):
         metrics.pixels_of_degrees(1, distance=0, screen_width=40, screen_pixels=800)
 
 
 @pytest.mark.parametrize("sigma", [0, -1, np.nan, "blurry"])
 def test_no_such_width(sigma):
-    with pytest.raises(ValueError, match="sigma: expected pixels above 0 or one of coursework, osie"):
+    with pytest.raises(ValueError, match="sigma must be a positive number of pixels or one of coursework, osie"):
         metrics.blur_fixations(POINTS, sigma, (24, 32))
 
 

@@ -129,22 +129,22 @@ def test_a_single_image_has_no_others():
     ("change", "message"),
     [
         ({"metrics": "nsss"}, r"Unknown metric 'nsss'. Did you mean nss"),
-        ({"metrics": ["cc"]}, r"metrics: 'cc' needs densities; pass densities=, or sigma="),
+        ({"metrics": ["cc"]}, r"metrics: 'cc' must have densities, got none. Pass densities, or sigma"),
         ({"baselines": ("middle",)}, r"Unknown baseline 'middle'"),
-        ({"sigma": "osi"}, r"sigma: expected pixels above 0 or one of coursework, osie"),
-        ({"names": ["a"]}, r"names: expected as many as maps, received 1"),
-        ({"densities": DENSITIES[:3]}, r"densities: expected as many as maps, received 3"),
+        ({"sigma": "osi"}, r"sigma must be a positive number of pixels or one of coursework, osie"),
+        ({"names": ["a"]}, r"names must have as many values as maps, got 1"),
+        ({"densities": DENSITIES[:3]}, r"densities must have as many values as maps, got 3"),
         (
             {"fixations": POINTS[:2], "baselines": (), "metrics": "nss"},
-            r"fixations: expected as many as maps, received 2",
+            r"fixations must have as many values as maps, got 2",
         ),
-        ({"maps": MAPS[:2]}, r"maps: expected as many as fixations, received 2"),
-        ({"maps": MAPS[0]}, r"maps: expected one map an image"),
-        ({"maps": []}, r"maps: expected at least one map"),
-        ({"resize": "cubic"}, r"resize: expected"),
+        ({"maps": MAPS[:2]}, r"maps must have as many values as fixations, got 2"),
+        ({"maps": MAPS[0]}, r"maps must have one map per image"),
+        ({"maps": []}, r"maps must have at least one map"),
+        ({"resize": "cubic"}, r"resize must be"),
         (
             {"metrics": {"gain": ("information_gain", {"baseline": "mean"})}},
-            r"metrics: 'gain': expected the baseline \"center\" or a map, received 'mean'",
+            r"metrics: the baseline of 'gain' must be \"center\" or a map, got 'mean'",
         ),
     ],
 )
@@ -158,7 +158,7 @@ def test_bad_images_are_named():
     broken[2, 0, 0] = np.nan
     with pytest.raises(ValueError, match=r"saliency_map of image 'c'"):
         metrics.evaluate(broken, POINTS, names=list("abcd"))
-    with pytest.raises(ValueError, match=r"fixations of image '1': there is no fixation"):
+    with pytest.raises(ValueError, match=r"fixations of image '1' must have at least one fixation"):
         metrics.evaluate(MAPS, [POINTS[0], np.zeros((0, 2)), *POINTS[2:]])
     flat = MAPS.copy()
     flat[1] = 0.5
@@ -183,18 +183,18 @@ def test_summary_is_mean_error_and_bootstrap_interval():
     assert not summary.equals(metrics.summarize(table, resamples=4000, seed=1))
     single = metrics.summarize(table[:1])
     assert np.isnan(single.loc["a", "standard_error"])
-    with pytest.raises(ValueError, match="table: expected rows"):
+    with pytest.raises(ValueError, match="table must have rows"):
         metrics.summarize(table[:0])
 
 
 def test_mean_map_needs_another_image():
-    from kerasal.metrics._fixations import fixations_of
+    from kerasal.metrics._fixations import as_fixations
 
     mean = MeanMap()
-    fixated = fixations_of(POINTS[0], SHAPE)
+    fixated = as_fixations(POINTS[0], SHAPE)
     mean.add(fixated)
     with pytest.raises(ValueError, match="at least two images"):
-        mean.without(fixated)
+        mean.mean_of_others(fixated)
 
 
 def test_coordinates_belong_to_each_image_s_own_map():
@@ -206,7 +206,9 @@ def test_coordinates_belong_to_each_image_s_own_map():
     streamed = metrics.evaluate(iter(maps), points, metrics="nss", baselines=("center",))
     assert np.array_equal(streamed["nss"], table["nss"])
     for known in (points, [one % 20 for one in points]):
-        with pytest.raises(ValueError, match=r"image '1'.*maps like the first, \(24, 32\).*baselines=\(\"center\",\)"):
+        with pytest.raises(
+            ValueError, match=r"image '1'.*the shape \(24, 32\) of the first.*baselines=\(\"center\",\)"
+        ):
             metrics.evaluate(iter(maps), known)
 
 
@@ -215,7 +217,9 @@ def test_densities_of_another_size_with_coordinates():
     table = metrics.evaluate(MAPS, POINTS, larger, resize="matlab", metrics=["cc", "nss"])
     assert table["cc"].iloc[0] == metrics.cc(MAPS[0], larger[0], resize="matlab")
     assert np.isfinite(table.to_numpy()).all()
-    with pytest.raises(ValueError, match=r"saliency_map of image '0': expected the ground truth's shape \(48, 64\)"):
+    with pytest.raises(
+        ValueError, match=r"saliency_map of image '0' must have the shape \(48, 64\) of the ground truth"
+    ):
         metrics.evaluate(MAPS, POINTS, larger, metrics=["cc", "nss"])
 
 

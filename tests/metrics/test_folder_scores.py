@@ -49,7 +49,7 @@ def test_an_output_makes_the_report(folders, tmp_path):
 
 
 def test_options_that_do_not_fit(folders):
-    with pytest.raises(ValueError, match="legacy belongs to definition"):
+    with pytest.raises(ValueError, match="legacy must be False unless definition"):
         metrics.evaluate_folder(folders / "maps", folders / "fixations", legacy=True)
     with pytest.raises(ValueError, match=r"definition must be one of mit, .*, got 'mitt'"):
         metrics.evaluate_folder(folders / "maps", folders / "fixations", definition="mitt")

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kerasal import metrics
-from kerasal.metrics._maps import map_of
+from kerasal.metrics._maps import as_map
 from kerasal.metrics._sums import count_above
-from kerasal.metrics.stepped import thresholds
+from kerasal.metrics.step_areas import thresholds
 
 SHAPE = (9, 11)
 hypothesis.settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True)
@@ -149,7 +149,7 @@ def test_inputs_are_never_changed(saliency, points, others):
 
 @hypothesis.given(st.one_of(maps, smooth.map(lambda a: a**8).filter(lambda a: a.min() != a.max())), st.integers(1, 40))
 def test_counting_is_exact(saliency, count):
-    checked = map_of(saliency, "saliency_map")
+    checked = as_map(saliency, "saliency_map")
     wanted = np.unique(checked.values[:count])
     above, equal = count_above(checked.values, wanted, checked.low, checked.high)
     assert above.tolist() == [int(np.sum(checked.values > t)) for t in wanted]
@@ -158,7 +158,7 @@ def test_counting_is_exact(saliency, count):
 
 @hypothesis.given(maps, st.sampled_from([0.1, 0.01, 0.3, 1.0]))
 def test_thresholds_pass_what_the_scaled_map_passes(saliency, step):
-    checked = map_of(saliency, "saliency_map")
+    checked = as_map(saliency, "saliency_map")
     scaled = (checked.values - checked.low) / (checked.high - checked.low)
     cuts = thresholds(checked, step)
     wanted = [t for t in np.arange(0, 101) * step if t <= 1]

@@ -99,13 +99,13 @@ def test_a_list_of_objectives_is_one_an_image(setting):
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda: channel("conv1", -1), ValueError, "counts from 0"),
-        (lambda: channel("conv1", 1.5), TypeError, "whole number"),
-        (lambda: class_score([]), TypeError, "whole number"),
+        (lambda: channel("conv1", -1), ValueError, "must be at least 0, got -1"),
+        (lambda: channel("conv1", 1.5), TypeError, "must be an integer"),
+        (lambda: class_score([]), TypeError, "must be an integer"),
         (lambda: neuron("conv1", 0, (1,)), ValueError, r"\(x, y\)"),
         (lambda: neuron("conv1", 0, (-1, 2)), ValueError, r"\(x, y\)"),
-        (lambda: direction("conv1", [[1]]), ValueError, "one finite number a channel"),
-        (lambda: channel("conv1", 0) + "x", TypeError, "objectives and numbers"),
+        (lambda: direction("conv1", [[1]]), ValueError, "vector must be finite"),
+        (lambda: channel("conv1", 0) + "x", TypeError, "objectives or numbers"),
     ],
 )
 def test_wrong_objectives(make, error, says):
@@ -119,9 +119,9 @@ def test_wrong_objectives(make, error, says):
         (channel("conv1", 4), "There are 4 channels of 'conv1'"),
         (channel("convl", 0), "Did you mean conv"),
         (neuron("conv1", 0, (8, 0)), "There are 8 × 8 positions"),
-        (neuron("predictions", 0, (0, 0)), r"has no \(x, y\) positions"),
-        (direction("conv1", [1, 2]), "has 4 channels; the direction has 2"),
-        (channel("conv1", [0, 1]), "one target an image, 3. Received 2"),
+        (neuron("predictions", 0, (0, 0)), "for a position, got 'predictions'"),
+        (direction("conv1", [1, 2]), "vector must have 4 numbers, one per channel of 'conv1', got 2"),
+        (channel("conv1", [0, 1]), "one entry per image, 3, got 2"),
         (lambda output: output, r"shape \(N,\)"),
         (lambda output: tf.reduce_sum(output), r"shape \(N,\)"),
     ],

@@ -330,7 +330,7 @@ def test_images_that_cannot_be_read_are_named_before_anything_is_written(tmp_pat
     content = (tmp_path / "cut.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(content[: len(content) * 4 // 5])  # its size can still be read
     data = GazeDataset([*images[:5], tmp_path / "cut.jpg"], fixations, names=list("abcdef"))
-    with pytest.raises(ValueError, match=r"1 of 6 images cannot be trained on \(f\)"):
+    with pytest.raises(ValueError, match=r"got 1 of 6 that are not \(f\)"):
         training.train_gaze(tiny(), data, data, "default", tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 

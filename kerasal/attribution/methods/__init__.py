@@ -1,1 +1,1 @@
-"""One file a method. A new one is one more file here, and its line in ``kerasal.attribution``."""
+"""One module per attribution method. A new method is a new module here and an import in ``kerasal.attribution``."""

@@ -6,10 +6,15 @@ from kerasal.attribution.method_parts import Reduction, reduce_channels
 
 @method(reference="Simonyan, Vedaldi & Zisserman 2013, section 3: M_ij = max_ch |w_ijch|")
 def class_saliency(view, *, channel_reduction: Reduction = "max_abs"):
-    """Show how strongly the score reacts to each pixel: the gradient's size, the largest over the channels.
+    """Sensitivity of the score to each pixel: its absolute gradient, largest over channels (Simonyan et al. 2013).
+
+    Args:
+        view: the model and its inputs in the graph.
+        channel_reduction: reduction of the gradient over the channels of a pixel: "max_abs" (the largest absolute
+            value, as in the paper), "mean_abs" (the mean absolute value), "norm" (the Euclidean norm) or "sum" (the
+            signed sum).
 
     Returns:
-        float32 (N, H, W), from 0 on, in score per unit of the input. ``channel_reduction`` is ``"max_abs"`` (the
-        paper's), ``"mean_abs"``, ``"norm"`` (Euclidean) or ``"sum"`` (signed).
+        float32 (N, H, W), at least 0 unless ``channel_reduction="sum"``, in score per unit of the input.
     """
     return [reduce_channels(gradient, channel_reduction) for gradient in view.gradient()]

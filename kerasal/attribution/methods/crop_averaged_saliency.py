@@ -16,68 +16,73 @@ def crop_averaged_saliency(
     average: Literal["frame", "crops"] = "frame",
     channel_reduction: Reduction = "max_abs",
 ):
-    """Show class saliency, steadied over ten crops: the corners and the center, and the mirror image of each.
+    """Class saliency averaged over ten crops: corners, center and their mirror images (Simonyan et al. 2013).
 
-    The inputs may be larger than what the model takes. Each crop's map is turned back if it was mirrored. A target left
-    open is the class that the ten crops together, their outputs added up, put first.
+    The inputs may be larger than the model's input. The map of a mirrored crop is mirrored back. Without a target, the
+    class with the largest sum of the ten crops' outputs is explained.
 
     Args:
-        view: the model, watched.
-        crop: (height, width) of a crop; by default what the model takes, or at most 224 × 224 where it takes
-            any.
-        average: ``"frame"`` lays each map where its crop was and divides by how many cover a pixel; ``"crops"`` is the
-            plain mean of the ten maps.
-        channel_reduction: as in ``class_saliency``.
+        view: the model and its inputs in the graph.
+        crop: (height, width) of each crop; by default the model's input size, or at most 224 × 224 for a model that
+            takes any size.
+        average: how the ten maps are combined: "frame" places each map where its crop was cut and divides each pixel
+            by the number of crops that cover it; "crops" is the plain mean of the ten maps.
+        channel_reduction: reduction of the gradient over the channels of a pixel: "max_abs" (the largest absolute
+            value, as in the paper), "mean_abs" (the mean absolute value), "norm" (the Euclidean norm) or "sum" (the
+            signed sum).
 
     Returns:
-        float32 (N, H, W) of the inputs' size, or of the crop's for ``"crops"``. Pixels that no crop covers are 0.
+        float32 (N, H, W) of the inputs' size, or of the crop's size with ``average="crops"``. Pixels that no crop
+        covers are 0.
 
     Raises:
-        ValueError: several inputs, no images, or images smaller than the crop.
+        ValueError: the model has several inputs or none of images, or the images are smaller than the crop.
     """
     if len(view.inputs) != 1 or view.inputs[0].shape.rank != 4:
-        raise ValueError("crop_averaged_saliency needs a model with one image input (N, H, W, C).")
+        shapes = ", ".join(str(x.shape) for x in view.inputs)
+        raise ValueError(f"model must have a single image input (N, H, W, C) for crop_averaged_saliency, got {shapes}.")
     (x,) = view.inputs
-    height, width = crop or _own_size(view, x)
+    height, width = crop or _default_crop(view, x)
     if height < 1 or width < 1:
-        raise ValueError(f"crop is (height, width), both from 1 on. Received: {crop!r}.")
-    for have, want in zip(x.shape[1:3], (height, width), strict=True):
-        if have is not None and have < want:
+        raise ValueError(f"crop must be (height, width), two positive integers, got {crop!r}.")
+    for actual, needed in zip(x.shape[1:3], (height, width), strict=True):
+        if actual is not None and actual < needed:
             raise ValueError(
-                f"Images of {x.shape[1:3]} are smaller than a crop of {(height, width)}; enlarge them first."
+                f"inputs must be at least as large as a crop, {(height, width)}, got images of {x.shape[1:3]}. "
+                "Enlarge them first, or pass a smaller crop."
             )
     rows, columns = tf.shape(x)[1], tf.shape(x)[2]
     bottom, right = rows - height, columns - width
     tops = tf.stack([0, 0, bottom, bottom, bottom // 2] * 2)
     lefts = tf.stack([0, right, 0, right, right // 2] * 2)
 
-    def cut(number):
-        piece = x[:, tops[number] : tops[number] + height, lefts[number] : lefts[number] + width]
+    def crop_at(index):
+        piece = x[:, tops[index] : tops[index] + height, lefts[index] : lefts[index] + width]
         piece = tf.ensure_shape(piece, (None, height, width, x.shape[3]))
-        return tf.where(number >= 5, tf.reverse(piece, [2]), piece)
+        return tf.where(index >= 5, tf.reverse(piece, [2]), piece)
 
-    def predict(number):
-        return view.run([cut(number)], output=True).given
+    def predict(index):
+        return view.run([crop_at(index)], output=True).given
 
     if view.structure == ("top",):
-        step, start = lambda number, total: (number + 1, total + predict(number)), (1, predict(0))
-        view = view.pin(tf.while_loop(lambda number, _: number < 10, step, start)[1])
+        step, start = lambda index, total: (index + 1, total + predict(index)), (1, predict(0))
+        view = view.pin(tf.while_loop(lambda index, _: index < 10, step, start)[1])
 
-    def explain(number, summed, covered):
-        (gradient,) = view.gradient([cut(number)])
+    def explain(index, summed, covered):
+        (gradient,) = view.gradient([crop_at(index)])
         saliency = reduce_channels(gradient, channel_reduction)
-        saliency = tf.where(number >= 5, tf.reverse(saliency, [2]), saliency)
+        saliency = tf.where(index >= 5, tf.reverse(saliency, [2]), saliency)
         if average == "crops":
-            return number + 1, summed + saliency / 10, covered
-        top, left = tops[number], lefts[number]
+            return index + 1, summed + saliency / 10, covered
+        top, left = tops[index], lefts[index]
         margins = [[0, 0], [top, bottom - top], [left, right - left]]
-        return number + 1, summed + tf.pad(saliency, margins), covered + tf.pad(tf.ones_like(saliency), margins)
+        return index + 1, summed + tf.pad(saliency, margins), covered + tf.pad(tf.ones_like(saliency), margins)
 
     size = (height, width) if average == "crops" else (rows, columns)
     empty = tf.zeros(tf.stack([tf.shape(x)[0], *size]))
     open_shape = tf.TensorShape([None, None, None])
     _, summed, covered = tf.while_loop(
-        lambda number, *_: number < 10,
+        lambda index, *_: index < 10,
         explain,
         (0, empty, empty),
         shape_invariants=(tf.TensorShape([]), open_shape, open_shape),
@@ -85,10 +90,12 @@ def crop_averaged_saliency(
     return [summed if average == "crops" else tf.math.divide_no_nan(summed, covered)]
 
 
-def _own_size(view, x) -> tuple[int, int]:
-    """Return what the model declares; where it leaves that open, 224, or the images' own size if that is less."""
+def _default_crop(view, x) -> tuple[int, int]:
+    """Return the input size that the model declares; for an undeclared side 224, or the images' side if smaller."""
     declared = getattr(view.model, "inputs", None)
     axes = {1, 2, 3} - {view.layout.channels[0]}
     sizes = [declared[0].shape[axis] for axis in sorted(axes)] if declared else (None, None)
-    height, width = (size or min(have or 224, 224) for size, have in zip(sizes, x.shape.as_list()[1:3], strict=True))
+    height, width = (
+        size or min(actual or 224, 224) for size, actual in zip(sizes, x.shape.as_list()[1:3], strict=True)
+    )
     return height, width

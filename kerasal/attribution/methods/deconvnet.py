@@ -1,4 +1,4 @@
-"""The deconvolutional network: a score, or a unit, carried back to pixels through switches."""
+"""The deconvolutional network: a score, or a unit's activation, projected back to pixels."""
 
 from kerasal.attribution.method import method
 
@@ -6,18 +6,20 @@ from kerasal.attribution.method import method
 @method(
     reference="Zeiler & Fergus 2014, section 2.1; Simonyan et al. 2013, section 4",
     signed=True,
-    if_zero="no positive signal comes back through the ReLUs",
+    if_zero="no positive signal passes back through the ReLUs",
 )
 def deconvnet(view):
-    """Show the input pattern that caused an activation: unpool with switches, rectify the signal, filter transposed.
+    """Input pattern that excites the target, projected back by a deconvolutional network (Zeiler & Fergus 2014).
 
-    The target is a class by default; Zeiler & Fergus project single units: ``objectives.neuron(layer, channel)``.
-    Biases drop out, batch normalization scales, and local response normalization passes its own gradient.
+    The backward signal is unpooled with the max-pooling switches of the image, rectified at every ReLU and filtered
+    with the transposed kernels. Biases drop out, batch normalization scales the signal, and local response
+    normalization passes its ordinary gradient. The target is a class by default; the paper projects single units,
+    ``objectives.neuron(layer, channel)``.
 
     Returns:
         float32 (N, H, W, C), signed, in score per unit of the input.
 
     Raises:
-        NoReLU: the model has no ReLU, one that the rule cannot reach, or another rectifier beside it.
+        NoReLU: the model has no ReLU, a ReLU that the rule cannot reach, or another rectifier besides ReLU.
     """
     return view.gradient(rule="deconvnet")

@@ -1,4 +1,4 @@
-"""Grad-CAM: where a late layer's channels, weighted by how the score depends on them, are active."""
+"""Grad-CAM: the channels of a late layer, weighted by their mean gradients."""
 
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
@@ -8,24 +8,26 @@ import tensorflow as tf
 
 @method(reference="Selvaraju et al. 2017, equations 1 and 2", if_zero=NO_EVIDENCE)
 def gradcam(view, *, layer: str | None = None, resize: bool = True):
-    """Show where in the image the evidence lies, coarsely: the last map's channels, weighted by their mean gradient.
+    """Coarse location of the evidence: late channels weighted by their mean gradients (Selvaraju et al. 2017).
 
-    On a net that ends in global average pooling and one dense layer it is the class activation map of Zhou et al. 2016.
-    Made by this package's own hooks.
+    The map is relu(sum over channels of weight × channel), where a channel's weight is the mean over positions of the
+    score's gradient. For a network that ends in global average pooling and a dense layer it is the class activation
+    map of Zhou et al. 2016.
 
     Args:
-        view: the model, watched.
-        layer: name or path of the layer; by default the last map on which the target depends, before the logits, named
-            in the result as ``maps.layer``.
-        resize: bring the maps to the input's size, bilinearly.
+        view: the model and its inputs in the graph.
+        layer: name or path of the layer whose channels are weighted; by default the last layer with (N, h, w, C) maps
+            on which the target depends, before the logits.
+        resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
 
     Returns:
-        float32 (N, H, W), from 0 on; or (N, h, w) of the layer's own size. Of several inputs each has the map of the
-        layer, and of its run, that depends on this input alone.
+        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. The attribute
+        ``layer`` of the result is the path of the layer. For a model with several inputs, the map of each input is that
+        of the layer's call that depends on this input alone.
 
     Raises:
-        ValueError: the model has no convolution before the target, or mixes its positions later (attention), and no
-            layer is named; the layer has no (N, h, w, C) output; an input has no map of its own.
+        ValueError: no layer is named and the model has no convolution before the target, or mixes positions after the
+            last one by attention; the layer's output is not (N, h, w, C); or an input has no map of its own.
     """
     return class_activation_map(view, layer, resize, _weights)
 

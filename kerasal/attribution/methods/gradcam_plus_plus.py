@@ -1,4 +1,4 @@
-"""Grad-CAM++: Grad-CAM whose weights count several small objects as much as one large one."""
+"""Grad-CAM++: Grad-CAM whose weights count several small objects as much as a single large object."""
 
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
@@ -10,15 +10,24 @@ import tensorflow as tf
     reference="Chattopadhyay, Sarkar, Howlader & Balasubramanian 2018, equations 10, 16 and 19", if_zero=NO_EVIDENCE
 )
 def gradcam_plus_plus(view, *, layer: str | None = None, resize: bool = True):
-    """Show where in the image the evidence lies, also if in several places: positive gradients, weighted by place.
+    """Grad-CAM for several objects of a class: positive gradients weighted by position (Chattopadhyay et al. 2018).
 
-    The paper's derivatives are those of the exponential of the score, which enters the weights only as a factor of the
-    whole image; it is left out, since it overflows for large scores. The coefficients of each channel are scaled to sum
-    to 1, as in the authors' released code. Made by this package's own hooks. ``layer`` and ``resize``, and what is
-    raised, are as in ``gradcam``.
+    The paper differentiates the exponential of the score. Its value multiplies all weights of an image by the same
+    factor and overflows for large scores, so it is left out here. The coefficients of each channel are scaled to sum
+    to 1, as in the authors' released code.
+
+    Args:
+        view: the model and its inputs in the graph.
+        layer: name or path of the layer whose channels are weighted; by default the last layer with (N, h, w, C) maps
+            on which the target depends, before the logits.
+        resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
 
     Returns:
-        float32 (N, H, W), from 0 on, up to that factor; or (N, h, w) of the layer's own size.
+        float32 (N, H, W), at least 0, up to the factor that is left out; or (N, h, w), the size of the layer, with
+        ``resize=False``. The attribute ``layer`` of the result is the path of the layer.
+
+    Raises:
+        ValueError: as in ``gradcam``.
     """
     return class_activation_map(view, layer, resize, _weights)
 

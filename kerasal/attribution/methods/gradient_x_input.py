@@ -1,4 +1,4 @@
-"""Gradient × input: each pixel's share of the score, to first order."""
+"""Gradient × input: each pixel's first-order contribution to the score."""
 
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import Reduction, reduce_channels
@@ -10,12 +10,19 @@ from kerasal.attribution.method_parts import Reduction, reduce_channels
     if_zero="the input is 0 wherever its gradient is not",
 )
 def gradient_x_input(view, *, channel_reduction: Reduction = "sum"):
-    """Show each pixel's first-order share of the score: gradient times input, summed over the channels.
+    """First-order contribution of each pixel to the score: gradient times input (Shrikumar et al. 2017).
 
-    For a model without biases whose activations are ReLUs the shares add up to the score.
+    For a model without biases whose activations are ReLUs, the contributions add up to the score. A pixel whose input
+    value is 0 always gets 0, so the map depends on the preprocessing.
+
+    Args:
+        view: the model and its inputs in the graph.
+        channel_reduction: reduction of the contributions over the channels of a pixel: "sum" (signed, so that the
+            values still add up), "max_abs" (the largest absolute value), "mean_abs" (the mean absolute value) or
+            "norm" (the Euclidean norm).
 
     Returns:
-        float32 (N, H, W), signed, in units of the score.
+        float32 (N, H, W), signed with ``channel_reduction="sum"``, in units of the score.
     """
     return [
         reduce_channels(gradient * x, channel_reduction)

@@ -1,4 +1,4 @@
-"""Guided backpropagation: the gradient, kept to what excites."""
+"""Guided backpropagation: the gradient without the signals that are negative at a ReLU."""
 
 from kerasal.attribution.method import method
 
@@ -6,18 +6,18 @@ from kerasal.attribution.method import method
 @method(
     reference="Springenberg, Dosovitskiy, Brox & Riedmiller 2015, section 3.4",
     signed=True,
-    if_zero="no positive signal comes back through the ReLUs",
+    if_zero="no positive signal passes back through the ReLUs",
 )
 def guided_backprop(view):
-    """Show fine structure that excites: the gradient, with every negative signal stopped at every ReLU.
+    """Fine structure that raises the score: the gradient, clipped at 0 by every ReLU (Springenberg et al. 2015).
 
-    It draws edges of the image sharply, also for a network with random weights (Adebayo et al. 2018): not a proof of
-    what the class depends on.
+    The map draws the edges of the image sharply, for a network with random weights as well (Adebayo et al. 2018), so
+    it is no evidence of what the class depends on.
 
     Returns:
         float32 (N, H, W, C), signed, in score per unit of the input.
 
     Raises:
-        NoReLU: the model has no ReLU, one that the rule cannot reach, or another rectifier beside it.
+        NoReLU: the model has no ReLU, a ReLU that the rule cannot reach, or another rectifier besides ReLU.
     """
     return view.gradient(rule="guided")

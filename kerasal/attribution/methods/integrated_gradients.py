@@ -1,4 +1,4 @@
-"""Integrated gradients: the score's change from a baseline to the image, shared out over the pixels."""
+"""Integrated gradients: the score's change from a baseline to the image, divided among the pixels."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _BLUR = 0.05
 @method(
     reference="Sundararajan, Taly & Yan 2017, equation 1",
     signed=True,
-    if_zero="the image is its own baseline, or nothing between them counts",
+    if_zero="the image equals its baseline, or nothing on the path between them affects the score",
 )
 def integrated_gradients(
     view,
@@ -27,43 +27,46 @@ def integrated_gradients(
     return_gap: bool = False,
     channel_reduction: Reduction = "sum",
 ):
-    """Show each pixel's share of the score's change from a baseline: gradients along the line, times its length.
+    """Contribution of each pixel to the score's change from a baseline image (Sundararajan, Taly & Yan 2017).
 
-    The integral is the trapezoidal rule with ``steps`` intervals, that is ``steps`` + 1 gradients. A target left open
-    is the top class of the image itself.
+    The gradient is integrated along the straight path from the baseline to the image by the trapezoidal rule, and
+    multiplied by the difference of the two. Without a target, the top class of the image itself is explained.
 
     Args:
-        view: the model, watched.
-        steps: number of intervals, from 1 on.
-        baseline: where the line starts, in model inputs: a number, an array (H, W, C), or ``"blur"``, the image blurred
-            by a Gaussian of 5 % of its longer side.
-        return_gap: also return the completeness gap (N,): the sum of the shares minus the score's change, which more
-            steps make smaller.
-        channel_reduction: ``"sum"`` keeps the shares additive.
+        view: the model and its inputs in the graph.
+        steps: number of intervals of the path, a positive integer; the gradient is taken at steps + 1 points.
+        baseline: model input at which the path starts: a number, an array (H, W, C), or "blur" for the image blurred
+            by a Gaussian whose standard deviation is 5 % of its longer side.
+        return_gap: also return the completeness gap, the sum of the contributions minus the score's change; more
+            steps make it smaller.
+        channel_reduction: reduction of the contributions over the channels of a pixel: "sum" (signed, so that the
+            values still add up), "max_abs" (the largest absolute value), "mean_abs" (the mean absolute value) or
+            "norm" (the Euclidean norm).
 
     Returns:
-        float32 (N, H, W), signed, in units of the score; or a pair of that and the gap.
+        float32 (N, H, W), signed with ``channel_reduction="sum"``, in units of the score; with ``return_gap`` a pair
+        of that and the gap, float32 (N,).
 
     Raises:
-        ValueError: fewer than one step, or a baseline of the wrong shape.
+        ValueError: ``steps`` is not a positive integer, or ``baseline`` does not fit the inputs or is not finite.
     """
     check_int("steps", steps)
     view = view.pin()
     starts = [_baseline(baseline, x) for x in view.inputs]
     lengths = [x - start for x, start in zip(view.inputs, starts, strict=True)]
 
-    def between(numbers):
+    def path_points(numbers):
         shares = tf.cast(numbers, tf.float32) / steps
-        return [start + _beside(shares, length) * length for start, length in zip(starts, lengths, strict=True)]
+        return [start + _expand_like(shares, length) * length for start, length in zip(starts, lengths, strict=True)]
 
     def add(sums, numbers, gradients):
         weights = tf.where((numbers == 0) | (numbers == steps), 0.5, 1.0) / steps
         return [
-            total + tf.reduce_sum(_beside(weights, total) * gradient, axis=0)
+            total + tf.reduce_sum(_expand_like(weights, total) * gradient, axis=0)
             for total, gradient in zip(sums, gradients, strict=True)
         ]
 
-    means = over_points(view, steps + 1, between, add, [tf.zeros_like(x) for x in view.inputs])
+    means = over_points(view, steps + 1, path_points, add, [tf.zeros_like(x) for x in view.inputs])
     shares = [mean * length for mean, length in zip(means, lengths, strict=True)]
     maps = [reduce_channels(share, channel_reduction) for share in shares]
     if not return_gap:
@@ -73,32 +76,36 @@ def integrated_gradients(
     return [*maps, total - change]
 
 
-def _beside(numbers: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """Give (m,) numbers the axes (m, 1, …) that stand before those of ``x``."""
+def _expand_like(numbers: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Reshape (m,) numbers to (m, 1, …), so that they broadcast against (m, *x.shape)."""
     return tf.reshape(numbers, [-1] + [1] * x.shape.rank)
 
 
 def _baseline(baseline, x: tf.Tensor) -> tf.Tensor:
     if isinstance(baseline, str):
         if baseline == "blur" and x.shape.rank == 4:
-            return _blurred(x)
-        raise ValueError(f'baseline is a number, an array or, for images, "blur". Received: {baseline!r}.')
+            return _blur(x)
+        raise ValueError(f'baseline must be a number, an array or, for image inputs, "blur", got {baseline!r}.')
     refuse_mask(baseline, "baseline")
     array = np.asarray(baseline, dtype=np.float32)
-    inner = tuple(x.shape[1:])
-    sizes = zip(array.shape[::-1], inner[::-1], strict=False)
-    fits = array.ndim <= len(inner) and all(have in (1, want) or want is None for have, want in sizes)
-    if not fits or not np.isfinite(array).all():
-        raise ValueError(f"baseline expects finite values of a shape that fits {inner}. Received shape {array.shape}.")
+    shape = tuple(x.shape[1:])
+    sizes = zip(array.shape[::-1], shape[::-1], strict=False)
+    fits = array.ndim <= len(shape) and all(actual in (1, needed) or needed is None for actual, needed in sizes)
+    bad = np.count_nonzero(~np.isfinite(array))
+    if not fits or bad:
+        raise ValueError(
+            f"baseline must be finite and broadcast to the input's shape {shape}, got shape {array.shape} with {bad} "
+            "non-finite values."
+        )
     return tf.zeros_like(x) + array
 
 
-def _blurred(x: tf.Tensor) -> tf.Tensor:
-    """Blur (N, H, W, C) by a separable Gaussian, the edge's values repeated beyond it."""
+def _blur(x: tf.Tensor) -> tf.Tensor:
+    """Return (N, H, W, C) blurred by a separable Gaussian, with edge values repeated outside the image."""
     deviation = _BLUR * tf.cast(tf.reduce_max(tf.shape(x)[1:3]), tf.float32)
     radius = tf.cast(tf.math.ceil(3 * deviation), tf.int32)
-    places = tf.cast(tf.range(-radius, radius + 1), tf.float32)
-    weights = tf.exp(-0.5 * tf.square(places / deviation))
+    offsets = tf.cast(tf.range(-radius, radius + 1), tf.float32)
+    weights = tf.exp(-0.5 * tf.square(offsets / deviation))
     weights = weights / tf.reduce_sum(weights)
     for axis in (1, 2):
         size = tf.shape(x)[axis]

@@ -1,4 +1,4 @@
-"""LayerCAM: Grad-CAM with a weight for each place, so that earlier layers give finer maps."""
+"""LayerCAM: Grad-CAM with a weight per position, so that earlier layers give finer maps."""
 
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
@@ -8,12 +8,21 @@ import tensorflow as tf
 
 @method(reference="Jiang, Zhang, Hou, Cheng & Wei 2021, equation 5", if_zero=NO_EVIDENCE)
 def layercam(view, *, layer: str | None = None, resize: bool = True):
-    """Show where in the image the evidence lies: a layer's map, each place weighted by its own positive gradient.
+    """Location of the evidence at any layer: each position weighted by its positive gradient (Jiang et al. 2021).
 
-    Unlike Grad-CAM it stays meaningful for early layers. Made by this package's own hooks. ``layer`` and ``resize``,
-    and what is raised, are as in ``gradcam``.
+    Unlike Grad-CAM, the map stays meaningful for early layers, which are finer.
+
+    Args:
+        view: the model and its inputs in the graph.
+        layer: name or path of the layer whose positions are weighted; by default the last layer with (N, h, w, C) maps
+            on which the target depends, before the logits.
+        resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
 
     Returns:
-        float32 (N, H, W), from 0 on; or (N, h, w) of the layer's own size.
+        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. The attribute
+        ``layer`` of the result is the path of the layer.
+
+    Raises:
+        ValueError: as in ``gradcam``.
     """
     return class_activation_map(view, layer, resize, lambda maps, gradients, *_: tf.nn.relu(gradients))

@@ -1,4 +1,4 @@
-"""Occlusion: how far the score falls when a window of the image is covered."""
+"""Occlusion: the drop of the score when a window of the image is covered."""
 
 import contextlib
 import dataclasses
@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasal.attribution.method import method
 from kerasal.attribution.window_replay import window_loop
-from kerasal.attribution.window_replay.windows import filled, place, to_pixels
+from kerasal.attribution.window_replay.windows import fill_values, place, to_pixels
 from kerasal.hooks.operations import map_sizes
 from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
@@ -19,16 +19,16 @@ _bars: list = []
 
 
 @contextlib.contextmanager
-def _bar(options: dict, model, arrays: list[np.ndarray]):
-    """Show the bar that the graph moves on."""
+def _occlusion_bar(options: dict, model, arrays: list[np.ndarray]):
+    """Show the progress bar that ``_advance``, called from the graph, moves; nothing with ``progress=False``."""
     if not options["progress"]:
         yield
         return
-    total = 0
+    steps = 0
     for array, channels in zip(arrays, channel_axes(model, [array.shape for array in arrays]), strict=True):
         height, width = np.delete(array.shape, [0, channels]).tolist()
-        total += len(array) * place(height, width, options["window"], options["stride"]).count
-    with progress_bar("occlusion", total) as advance:
+        steps += len(array) * place(height, width, options["window"], options["stride"]).count
+    with progress_bar("occlusion", steps) as advance:
         _bars.append(advance)
         try:
             yield
@@ -53,11 +53,11 @@ def _on_pixels(values: np.ndarray, size: tuple[int, int], options: dict) -> np.n
 @method(
     reference="Zeiler & Fergus 2014, section 4.2, figure 7",
     signed=True,
-    own_size=True,
-    around=_bar,
+    separate_sizes=True,
+    run_context=_occlusion_bar,
     finish=_finish,
     on_pixels=_on_pixels,
-    if_zero="the windows hold what the fill is, or no single one changes the score",
+    if_zero="the fill equals what the windows cover, or no single window changes the score",
 )
 def occlusion(
     view,
@@ -70,71 +70,78 @@ def occlusion(
     incremental: bool | Literal["auto"] = "auto",
     progress: bool = False,
 ):
-    """Show how far the score falls when a window is covered: score(clean) - score(occluded), window by window.
+    """Drop of the score when a square window covers this part of the image (Zeiler & Fergus 2014).
 
-    A square of ``window`` pixels (default: height / 4) moves in steps of ``stride`` (default: height / 16), always
-    inside the image: the last one of a row is moved back to the border, so there are ceil((side - window) / stride) + 1
-    along a side. The top class is that of the clean image.
+    A square moves over the image in equal steps and always stays inside it: the last window of a row or column is
+    moved back to the border, so there are ceil((side - window) / stride) + 1 windows along a side. The value of a
+    window is score(clean image) - score(occluded image). Without a target, the top class of the clean image is
+    explained.
 
-    Where the graph is understood (convolutions, poolings and pointwise operations from the image on), only what a
-    window changes is computed again, up to where that no longer pays; the result is that of running every occluded
-    image, to rounding.
+    If the graph consists of convolutions, poolings and pointwise operations from the image on, only what a window
+    changes is recomputed, up to the layer where that stops being faster. The result is the same as that of running
+    every occluded image, up to rounding.
 
-    * ``window``: side of the square in pixels; ``stride``: pixels from one to the next.
-    * ``fill``: what covers: a number, ``"mean"`` (each image's, channel by channel), ``"blur"`` (the image under a
-      Gaussian of 1/16 of its shorter side), or an array that broadcasts to (H, W, C).
-    * ``measure``: ``"score"``; ``"class"``, the top class under each window; ``"layer"``, the total activation, under
-      each window, of that map of ``layer`` (a name or path) which is strongest over the clean image.
-    * ``incremental``: ``"auto"``; False runs every occluded image whole; True insists on not doing so.
-    * ``progress``: show a bar.
+    Args:
+        view: the model and its inputs in the graph.
+        window: side of the square window in pixels; by default a quarter of the image's shorter side.
+        stride: distance in pixels from each window to the next; by default 1/16 of the image's shorter side.
+        fill: values that cover the window, in model inputs: a number, "mean" (the mean of each channel of the image),
+            "blur" (the image blurred by a Gaussian whose standard deviation is 1/16 of its shorter side), or an array
+            that broadcasts to (H, W, C).
+        measure: what each value of the map is: "score" (the drop of the score), "class" (the top class of the occluded
+            image) or "layer" (the total activation of the layer's strongest channel for the clean image).
+        layer: name or path of the layer for measure "layer".
+        incremental: "auto" recomputes only what a window changes where that is possible and faster; False runs the
+            whole model for every window; True raises an error if the graph does not allow the recomputation.
+        progress: show a progress bar.
 
     Returns:
-        (N, rows, columns), float32 and signed, in units of the score or the activation; int32 for ``"class"``.
+        float32 (N, rows, columns), a value per window, signed, in units of the score or the activation; int32 for
+        ``measure="class"``.
 
     Raises:
-        ValueError: a window that does not fit, a fill of the wrong shape, an unknown layer, a layer without
-            ``measure="layer"`` or the reverse; ``incremental=True`` for a graph that is not understood.
+        ValueError: the window is larger than the image, ``fill`` does not fit, the layer is unknown, only one of
+            ``layer`` and ``measure="layer"`` is passed, or the graph does not allow ``incremental=True``.
     """
     if (measure == "layer") != (layer is not None):
-        received = f"measure={measure!r}, layer={layer!r}"
         raise ValueError(
-            f'measure="layer" and layer= go together: name a layer, or leave both out. Received: {received}.'
+            f'layer must be passed with measure="layer" and only then, got measure={measure!r}, layer={layer!r}.'
         )
     if not (incremental is True or incremental is False or incremental == "auto"):
-        raise ValueError(f'incremental is "auto", True or False. Received: {incremental!r}.')
+        raise ValueError(f'incremental must be "auto", True or False, got {incremental!r}.')
     for tensor in view.inputs:
         if tensor.shape.rank != 4 or None in tensor.shape.as_list()[1:]:
-            raise ValueError(
-                f"occlusion slides over images: expected inputs (N, H, W, C) of known size. Received {tensor.shape}."
-            )
-    # The number of images is left open, so that nothing in the graph counts on it: it grows by the windows.
-    known = view.inputs[0].shape[0]
+            raise ValueError(f"inputs must be images (N, H, W, C) of known size for occlusion, got {tensor.shape}.")
+    # The batch size is left open, because the occluded images multiply it by the number of windows.
+    batch_size = view.inputs[0].shape[0]
     inputs = [
-        x if known is None else tf.compat.v1.placeholder_with_default(x, [None, *x.shape[1:]]) for x in view.inputs
+        x if batch_size is None else tf.compat.v1.placeholder_with_default(x, [None, *x.shape[1:]]) for x in view.inputs
     ]
     view = dataclasses.replace(view, inputs=inputs)
     taps = (layer,) if measure == "layer" else ()
-    wanted = {"score": None, "class": True, "layer": False}[measure]
-    clean = view.run(taps=taps, output=wanted)
-    if measure == "class" and clean.ranked is not clean.output:  # its logits do not tell the top class
+    needs_output = {"score": None, "class": True, "layer": False}[measure]
+    clean = view.run(taps=taps, output=needs_output)
+    if measure == "class" and clean.ranked is not clean.output:  # the logits do not determine the top class
         view = dataclasses.replace(view, settings=dataclasses.replace(view.settings, logits=False))
-        clean = view.run(taps=taps, output=wanted)
+        clean = view.run(taps=taps, output=needs_output)
     if clean.output is not None:
-        clean.output.set_shape([known, *clean.output.shape[1:]])
+        clean.output.set_shape([batch_size, *clean.output.shape[1:]])
     if layer is not None:
         value = window_loop.strongest_map(view, clean, layer)
     else:
         value = (window_loop.score_drop if measure == "score" else window_loop.top_class)(view, clean)
-    return [_slide(view, i, clean, value, window, stride, fill, incremental, progress) for i in range(len(inputs))]
+    return [
+        _occlusion_map(view, i, clean, value, window, stride, fill, incremental, progress) for i in range(len(inputs))
+    ]
 
 
-def _slide(view, index, clean, value, window, stride, fill, incremental, progress) -> Any:
-    """Return the map of one input, the others as they are."""
+def _occlusion_map(view, index, clean, value, window, stride, fill, incremental, progress) -> Any:
+    """Return the map of input ``index``, with the other inputs unchanged."""
     images = view.inputs[index]
     windows = place(*map_sizes(images)[:2], window, stride)
-    run, rows = window_loop.choose(view, index, filled(images, fill), windows, clean, incremental)
+    run, rows = window_loop.choose_runner(view, index, fill_values(images, fill), windows, clean, incremental)
 
-    def measured(chosen):
-        return value(run(chosen), tf.size(chosen))
+    def measure_windows(numbers):
+        return value(run(numbers), tf.size(numbers))
 
-    return window_loop.each_window(windows, rows, tf.shape(images)[0], measured, _advance if progress else None)
+    return window_loop.map_windows(windows, rows, tf.shape(images)[0], measure_windows, _advance if progress else None)

@@ -1,4 +1,4 @@
-"""Score-CAM: a late layer's channels, weighted by the score of the image seen through each of them."""
+"""Score-CAM: the channels of a late layer, weighted by the score of the image masked by each channel."""
 
 import functools
 
@@ -11,42 +11,51 @@ import tensorflow as tf
 
 @method(reference="Wang et al. 2020, definition 2, with the weights of the authors' released code", if_zero=NO_EVIDENCE)
 def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: int | None = None):
-    """Show where in the image the evidence lies, without gradients: channels weighted by the score of what they pass.
+    """Location of the evidence without gradients: channels weighted by masked images' scores (Wang et al. 2020).
 
-    Each channel's map, scaled to 0..1 and to the size of the image, masks the image; the score of the masked image is
-    the channel's weight: one forward pass a channel. The authors' code weighs by the probability, which is
-    ``logits=False``. ``channels`` keeps only those of largest variance, which is faster. A target left open is the top
-    class of the whole image. Made by this package's own hooks. ``layer`` and ``resize``, and what is raised, are as in
-    ``gradcam``.
+    Each channel's map, scaled to 0..1 and resized to the image, masks the image; the score of the masked image is the
+    channel's weight, at the cost of a forward pass per channel. The authors' code weighs by the probability, as
+    ``logits=False`` does here. Without a target, the top class of the unmasked image is explained.
+
+    Args:
+        view: the model and its inputs in the graph.
+        layer: name or path of the layer whose channels mask the image; by default the last layer with (N, h, w, C) maps
+            on which the target depends, before the logits.
+        resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
+        channels: number of channels to use, those with the largest variance; by default all. Fewer take less time.
 
     Returns:
-        float32 (N, H, W), from 0 on; or (N, h, w) of the layer's own size.
+        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. The attribute
+        ``layer`` of the result is the path of the layer.
+
+    Raises:
+        ValueError: as in ``gradcam``, or ``channels`` is not a positive integer.
     """
     if channels is not None:
-        check_int("channels", channels, none="None for all")
+        check_int("channels", channels, none="None to use all")
 
     return class_activation_map(view.pin(), layer, resize, functools.partial(_weights, channels))
 
 
-def _weights(kept, maps, _, view, number):
-    """Return the score of input ``number`` seen through each channel, (N, 1, 1, C); 0 for channels left out."""
+def _weights(channels, maps, _, view, number):
+    """Return the score with input ``number`` masked by each channel, (N, 1, 1, C); 0 for channels that are not used."""
     lowest = tf.reduce_min(maps, axis=[1, 2], keepdims=True)
     masks = tf.math.divide_no_nan(maps - lowest, tf.reduce_max(maps, axis=[1, 2], keepdims=True) - lowest)
     count = maps.shape[-1]
-    kept = min(kept or count, count)
+    kept = min(channels or count, count)
     order = tf.argsort(tf.math.reduce_variance(maps, axis=[1, 2]), direction="DESCENDING")[:, :kept]
 
-    def body(place, scores):
-        channel = order[:, place]
+    def body(rank, scores):
+        channel = order[:, rank]
         mask = tf.gather(tf.transpose(masks, (0, 3, 1, 2)), channel, batch_dims=1)[..., None]
-        seen = list(view.inputs)
-        seen[number] *= tf.image.resize(mask, tf.shape(seen[number])[1:3])
-        return place + 1, scores.write(place, view.score(seen))
+        masked = list(view.inputs)
+        masked[number] *= tf.image.resize(mask, tf.shape(masked[number])[1:3])
+        return rank + 1, scores.write(rank, view.score(masked))
 
     scores = tf.TensorArray(tf.float32, size=kept, element_shape=[None])
-    _, scores = tf.while_loop(lambda place, _: place < kept, body, (0, scores))
+    _, scores = tf.while_loop(lambda rank, _: rank < kept, body, (0, scores))
     images = tf.shape(maps)[0]
     rows = tf.repeat(tf.range(images), kept)
-    places = tf.stack([rows, tf.reshape(order, [-1])], axis=1)
-    weights = tf.scatter_nd(places, tf.reshape(tf.transpose(scores.stack()), [-1]), [images, count])
+    positions = tf.stack([rows, tf.reshape(order, [-1])], axis=1)
+    weights = tf.scatter_nd(positions, tf.reshape(tf.transpose(scores.stack()), [-1]), [images, count])
     return weights[:, None, None, :]

@@ -21,68 +21,82 @@ def smoothgrad(
     channel_reduction: Reduction = "max_abs",
     seed: int = 0,
 ):
-    """Show how strongly the score reacts to each pixel, with less grain: the mean gradient over noisy copies.
+    """Class saliency with less noise: the mean gradient over noisy copies of the image (Smilkov et al. 2017).
 
-    The noise is normal, with a standard deviation of ``noise`` times the range (largest minus smallest value) of each
-    image. It follows from ``seed`` and is the same for every image of a batch. A target left open is the top class of
-    the image without noise.
+    Without a target, the top class of the image without noise is explained.
+
+    Args:
+        view: the model and its inputs in the graph.
+        samples: number of noisy copies of each image, a positive integer.
+        noise: standard deviation of the Gaussian noise, as a share of each image's range (its largest minus its
+            smallest value).
+        squared: average the squared gradients (SmoothGrad-Squared), in squared units.
+        variance: return the variance of the gradients (VarGrad) in place of their mean, in squared units.
+        channel_reduction: reduction over the channels of a pixel: "max_abs" (the largest absolute
+            value), "mean_abs" (the mean absolute value), "norm" (the Euclidean norm) or "sum" (the signed sum).
+        seed: seed of the noise, which is the same for every image of a batch.
 
     Returns:
-        float32 (N, H, W), from 0 on unless ``channel_reduction="sum"``. ``squared`` averages squared gradients
-        (SmoothGrad-Squared), ``variance`` gives their variance (VarGrad); both are in squared units.
+        float32 (N, H, W), at least 0 unless ``channel_reduction="sum"``, in score per unit of the input, or that
+        squared.
 
     Raises:
-        ValueError: fewer than one sample, negative noise, or ``squared`` together with ``variance``.
+        ValueError: ``samples`` is not a positive integer, ``noise`` is negative, or both ``squared`` and ``variance``
+            are set.
     """
     check_int("samples", samples)
     if not 0 <= noise < float("inf"):
-        raise ValueError(f"noise is a share of the image's range, from 0 on. Received: {noise!r}.")
+        raise ValueError(f"noise must be a finite number of at least 0, a share of the image's range, got {noise!r}.")
     if squared and variance:
-        raise ValueError("squared and variance are two statistics of the same samples; choose one.")
+        raise ValueError(
+            "squared and variance must not both be True, since each selects a different statistic of the samples."
+        )
     view = view.pin()
-    deviations = [noise * _range(x) for x in view.inputs]
+    deviations = [noise * _value_range(x) for x in view.inputs]
 
-    def noisy(numbers):
+    def noisy_copies(numbers):
         return [
-            x + deviation * _normal(x, numbers, seed + number)
+            x + deviation * _normal_noise(x, numbers, seed + number)
             for number, (x, deviation) in enumerate(zip(view.inputs, deviations, strict=True))
         ]
 
     def add(state, numbers, gradients):
         values = [tf.square(gradient) if squared else gradient for gradient in gradients]
-        return [_merge(moments, numbers, value, variance) for moments, value in zip(state, values, strict=True)]
+        return [
+            _update_moments(moments, numbers, value, variance) for moments, value in zip(state, values, strict=True)
+        ]
 
     start = [[tf.zeros_like(x)] * (2 if variance else 1) for x in view.inputs]
-    moments = over_points(view, samples, noisy, add, start)
-    results = [one[1] / samples if variance else one[0] for one in moments]
+    moments = over_points(view, samples, noisy_copies, add, start)
+    results = [sums[1] / samples if variance else sums[0] for sums in moments]
     return [reduce_channels(result, channel_reduction) for result in results]
 
 
-def _normal(x: tf.Tensor, numbers: tf.Tensor, seed: int) -> tf.Tensor:
-    """Return (m, 1, …) noise for one image, which follows from the seed and a sample's number alone."""
+def _normal_noise(x: tf.Tensor, numbers: tf.Tensor, seed: int) -> tf.Tensor:
+    """Return (m, 1, …) standard normal noise for any image; it depends on the seed and the sample numbers alone."""
 
-    def one(number):
+    def sample(number):
         return tf.random.stateless_normal(tf.shape(x)[1:], (seed, number))
 
     signature = tf.TensorSpec(x.shape[1:], tf.float32)
-    return tf.map_fn(one, numbers, fn_output_signature=signature)[:, None]
+    return tf.map_fn(sample, numbers, fn_output_signature=signature)[:, None]
 
 
-def _merge(moments: list[tf.Tensor], numbers: tf.Tensor, values: tf.Tensor, variance: bool) -> list[tf.Tensor]:
-    """Add (m, …) values to a mean and, if asked, a sum of squared deviations (Chan, Golub & LeVeque 1979).
+def _update_moments(moments: list[tf.Tensor], numbers: tf.Tensor, values: tf.Tensor, variance: bool) -> list[tf.Tensor]:
+    """Update a mean and, for ``variance``, a sum of squared deviations by m more values (Chan, Golub & LeVeque 1979).
 
-    The difference of two large sums would lose a small variance.
+    The difference of two large sums would lose the digits of a small variance.
     """
-    before, new = tf.cast(numbers[0], tf.float32), tf.cast(tf.size(numbers), tf.float32)
+    old, new = tf.cast(numbers[0], tf.float32), tf.cast(tf.size(numbers), tf.float32)
     mean = tf.reduce_mean(values, axis=0)
-    moved = mean - moments[0]
-    merged = [moments[0] + moved * new / (before + new)]
+    shift = mean - moments[0]
+    merged = [moments[0] + shift * new / (old + new)]
     if variance:
-        spread = tf.reduce_sum(tf.square(values - mean), axis=0)
-        merged.append(moments[1] + spread + tf.square(moved) * before * new / (before + new))
+        squared_deviations = tf.reduce_sum(tf.square(values - mean), axis=0)
+        merged.append(moments[1] + squared_deviations + tf.square(shift) * old * new / (old + new))
     return merged
 
 
-def _range(x: tf.Tensor) -> tf.Tensor:
+def _value_range(x: tf.Tensor) -> tf.Tensor:
     axes = list(range(1, x.shape.rank))
     return tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)

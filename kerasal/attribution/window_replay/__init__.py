@@ -1,7 +1,7 @@
-"""Occlusion's parts: where the windows stand, what fills them, and how a model is run again where they changed it.
+"""The parts of occlusion: the grid of windows, what fills them, and the recomputation of what a window changes.
 
-``windows``      the grid of windows, and the pictures with one of them filled
-``replay_plan``  a traced graph -> a list of steps, each on the part of a map that a window changes, or on all of it
-``replay``       the steps, run for many windows at once over the cached activations of the clean image
-``window_loop``  all windows of a batch of images, some at a time: either way of running the model, and the measures
+``windows``      the grid of windows, and images with a window filled
+``replay_plan``  a traced graph -> a list of steps, each on the part of a map that a window changes or on the whole map
+``replay``       the steps, run for many windows at once on the cached activations of the clean image
+``window_loop``  the loop over all windows of a batch, the two ways of running the model, and the measures
 """

@@ -1,10 +1,10 @@
-"""From a traced graph to the steps that run it again: each on the part of a map that a window changes, or on it all.
+"""From a traced graph to the steps that recompute it: each on the part of a map that a window changes, or on all of it.
 
-What is not understood here is run on whole maps, which is always right.
+An operation that is not known here is run on whole maps, which is correct for any operation.
 
-With kernel k, dilation d, stride t and padding p before the first value, output o looks at the inputs
-o·t - p, o·t - p + d, …, o·t - p + (k-1)·d. So a change of inputs [first, last] reaches the outputs
-[ceil((first + p - (k-1)·d) / t), floor((last + p) / t)], cut to the map.
+With kernel k, dilation d, stride t and padding p before the first value, output o reads the inputs
+o·t - p, o·t - p + d, …, o·t - p + (k-1)·d. So a change of the inputs [first, last] reaches the outputs
+[ceil((first + p - (k-1)·d) / t), floor((last + p) / t)], clipped to the map.
 """
 
 import dataclasses
@@ -29,15 +29,16 @@ from kerasal.hooks.operations import (
 
 import tensorflow as tf
 
-# Beyond this share of a map, gathering the surroundings costs more than it saves.
+# For parts larger than this share of a map, gathering the surroundings costs more than it saves.
 _WORTH = 0.75
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Span:
-    """What each window changes along one axis of ``length`` values: ``first`` to ``last``, both inclusive, (windows,).
+    """The interval that each window changes on an axis of ``length`` values, from ``first`` to ``last`` inclusive.
 
-    ``start`` and ``size`` are the part that is computed: of one size for all windows, inside the map, never less.
+    ``start`` and ``size`` describe the interval that is computed. It contains the changed interval, lies inside the
+    map and has the same size for all windows.
     """
 
     first: np.ndarray
@@ -46,35 +47,35 @@ class Span:
 
     @property
     def size(self) -> int:
-        """The longest change of any window."""
+        """The length of the longest changed interval of any window."""
         return int(max(1, (self.last - self.first).max() + 1))
 
     @property
     def start(self) -> np.ndarray:
-        """Where the computed part begins for each window."""
+        """The first index of the computed interval for each window."""
         return np.clip(self.first, 0, self.length - self.size)
 
-    def through(self, slide: Sliding) -> "Span":
-        """Follow the change through an operation."""
+    def propagate(self, slide: Sliding) -> "Span":
+        """Return the span of an operation's output that a change of this span affects."""
         before, length = slide.before(self.length), slide.length(self.length)
         first = -(-(self.first + before - slide.extent + 1) // slide.stride)
         return Span(np.maximum(first, 0), np.minimum((self.last + before) // slide.stride, length - 1), length)
 
-    def joined(self, other: "Span") -> "Span":
-        """Return the shortest span that holds both."""
+    def union(self, other: "Span") -> "Span":
+        """Return the shortest span that contains both."""
         return Span(np.minimum(self.first, other.first), np.maximum(self.last, other.last), self.length)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
-    """A rectangle of a map (height, width) for each row and column of windows."""
+    """The rectangles of a map that the windows change: ``y`` for each row and ``x`` for each column of windows."""
 
     y: Span
     x: Span
 
     @property
     def area(self) -> int:
-        """Values in the computed part, of one channel."""
+        """The number of positions in the computed part."""
         return self.y.size * self.x.size
 
     @property
@@ -82,23 +83,23 @@ class Part:
         """The computed part as a share of the whole map."""
         return self.area / (self.y.length * self.x.length)
 
-    def joined(self, other: "Part") -> "Part":
-        """Return the smallest part that holds both."""
-        return Part(self.y.joined(other.y), self.x.joined(other.x))
+    def union(self, other: "Part") -> "Part":
+        """Return the smallest part that contains both."""
+        return Part(self.y.union(other.y), self.x.union(other.x))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Step:
-    """One operation: on ``part`` of its map, looking at its input through ``reaches``; on whole maps without a part."""
+    """An operation, the ``part`` of its map to compute and its kernel's geometry; without a part, on whole maps."""
 
     op: tf.Operation
     part: Part | None = None
-    reaches: tuple[Sliding, Sliding] | None = None
+    slides: tuple[Sliding, Sliding] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
-    """The steps from an image to some tensors of the same graph; ``parts`` says what of each tensor is computed."""
+    """The steps from an image to some tensors of its graph; ``parts`` maps a tensor's ``ref()`` to what is computed."""
 
     windows: Windows
     image: tf.Tensor
@@ -107,12 +108,12 @@ class Plan:
     obstacle: str | None
 
     @property
-    def pays(self) -> bool:
-        """Whether anything is computed on a part of a map."""
+    def is_faster(self) -> bool:
+        """Whether any convolution or pooling is computed on a part of its map only."""
         return self.obstacle is None and any(step.part is not None and step.op.type in SLIDING for step in self.steps)
 
     def largest(self) -> tuple[int, int]:
-        """Return the most values of one map: in what a window is run on, and in a whole clean map."""
+        """Return the size in values of the largest part that is computed, and of the largest whole map."""
         partial, whole = [1], [1]
         for tensor in (self.image, *(tensor for step in self.steps for tensor in step.op.outputs)):
             if is_map(tensor):
@@ -124,7 +125,7 @@ class Plan:
 
 
 def make_plan(image: tf.Tensor, targets: list[tf.Tensor], windows: Windows) -> Plan:
-    """Plan how ``targets`` are computed again for each window, from what was computed for the clean ``image``."""
+    """Return the plan that recomputes ``targets`` for each window from the activations of the clean ``image``."""
     height, width, _ = map_sizes(image)
     ends = windows.tops + windows.size - 1, windows.lefts + windows.size - 1
     parts = {image.ref(): Part(Span(windows.tops, ends[0], height), Span(windows.lefts, ends[1], width))}
@@ -139,34 +140,34 @@ def make_plan(image: tf.Tensor, targets: list[tf.Tensor], windows: Windows) -> P
             continue
         changed |= {tensor.ref() for tensor in op.outputs}
         if is_opaque(op):
-            obstacle = f"{op.name} ({op.type}) runs a function of its own"
+            obstacle = f"{op.name} ({op.type}) calls another function"
             break
-        step = _step(op, parts, depends)
+        step = _make_step(op, parts, depends)
         steps.append(step)
         if step.part is not None:
             parts[op.outputs[0].ref()] = step.part
-    if obstacle is None and not any(step.reaches for step in steps):
+    if obstacle is None and not any(step.slides for step in steps):
         first = next((step.op for step in steps if not _is_pointwise(step.op, depends)), None)
-        if first is not None and not _is_sliding(first, depends):
-            obstacle = f"{first.name} ({first.type}) mixes all places of the image before any convolution"
+        if first is not None and not _slides_kernel(first, depends):
+            obstacle = f"{first.name} ({first.type}) mixes all positions of the image before any convolution"
     return Plan(windows, image, steps, parts, obstacle)
 
 
-def _step(op, parts, depends) -> Step:
-    known, part, slides = [parts.get(tensor.ref()) for tensor in op.inputs if depends(tensor)], None, None
-    if None not in known and is_map(op.outputs[0]):
+def _make_step(op, parts, depends) -> Step:
+    input_parts, part, slides = [parts.get(tensor.ref()) for tensor in op.inputs if depends(tensor)], None, None
+    if None not in input_parts and is_map(op.outputs[0]):
         if _is_pointwise(op, depends):
-            part = functools.reduce(Part.joined, known)
-        elif _is_sliding(op, depends):
+            part = functools.reduce(Part.union, input_parts)
+        elif _slides_kernel(op, depends):
             slides = sliding(op, 1), sliding(op, 2)
-            part = Part(known[0].y.through(slides[0]), known[0].x.through(slides[1]))
+            part = Part(input_parts[0].y.propagate(slides[0]), input_parts[0].x.propagate(slides[1]))
     return Step(op, part, slides) if part is not None and part.share <= _WORTH else Step(op)
 
 
 def _is_pointwise(op: tf.Operation, depends: Callable[[tf.Tensor], bool]) -> bool:
-    """Tell whether each place of the output looks at the same place of the inputs, and at nothing else of the image.
+    """Return whether each position of the output depends on the same position of the inputs alone.
 
-    Inputs that do not depend on the image must be one value a channel, or one value.
+    Inputs that do not depend on the image must be a single value, or a value per channel.
     """
     size = op.outputs[0].shape[1:3]
     if not all(is_map(tensor) and tensor.shape[1:3] == size for tensor in op.inputs if depends(tensor)):
@@ -179,11 +180,11 @@ def _is_pointwise(op: tf.Operation, depends: Callable[[tf.Tensor], bool]) -> boo
         axis = tf.get_static_value(op.inputs[-1])
         return len(others) == 1 and axis is not None and int(axis) in (-1, 3)
     sizes = [tensor.shape.as_list()[:-1] if tensor.shape.rank is not None else [None] for tensor in others]
-    return op.type in UNARY or (op.type in BROADCASTING and all(size == 1 for one in sizes for size in one))
+    return op.type in UNARY or (op.type in BROADCASTING and all(size == 1 for shape in sizes for size in shape))
 
 
-def _is_sliding(op: tf.Operation, depends: Callable[[tf.Tensor], bool]) -> bool:
-    """Tell whether an operation slides a kernel of known geometry over one map of the image."""
+def _slides_kernel(op: tf.Operation, depends: Callable[[tf.Tensor], bool]) -> bool:
+    """Return whether an operation slides a kernel of known geometry over a single map of the image."""
     first, *others = op.inputs
     if not (is_map(first) and is_map(op.outputs[0])) or any(map(depends, others)):
         return False

@@ -1,4 +1,4 @@
-"""The grid of windows that slide over an image, and what is put into them."""
+"""The grid of windows that slide over an image, and the values that fill them."""
 
 import dataclasses
 from typing import Any
@@ -15,7 +15,7 @@ _BLUR_SHARE = 16  # the blur's sigma is the image's shorter side divided by this
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Windows:
-    """Squares of ``size`` pixels over (height, width): ``tops`` (rows,) and ``lefts`` (columns,), row by row."""
+    """A grid of square windows with side ``size``, top edges ``tops`` (rows,) and left edges ``lefts`` (columns,)."""
 
     size: int
     tops: np.ndarray
@@ -23,29 +23,29 @@ class Windows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of the grid."""
+        """The numbers of rows and columns of the grid."""
         return len(self.tops), len(self.lefts)
 
     @property
     def count(self) -> int:
-        """How many windows there are."""
+        """The number of windows."""
         return len(self.tops) * len(self.lefts)
 
 
 def place(height: int, width: int, size: int | None, stride: int | None) -> Windows:
-    """Place windows all over an image, each fully inside; the last one of a row is moved back to the border.
+    """Return the grid of windows that covers an image, each window fully inside it.
 
-    ``ceil((side - size) / stride) + 1`` stand along a side. By default size = height / 4 and stride = height / 16.
+    There are ``ceil((side - size) / stride) + 1`` windows along a side; the last window is moved back to the border. By
+    default the size is 1/4 and the stride 1/16 of the shorter side.
 
     Raises:
-        ValueError: a size or stride that is no whole number from 1 on, or a window larger than the image.
+        ValueError: the size or stride is not a positive integer, or a window is larger than the image.
     """
     size = max(1, min(height, width) // 4 if size is None else check_int("window", size, none="None"))
     stride = max(1, min(height, width) // 16 if stride is None else check_int("stride", stride, none="None"))
     if size > min(height, width):
         raise ValueError(
-            f"window must fit into the image: expected at most {min(height, width)} for images of {height} × {width}. "
-            f"Received: {size}."
+            f"window must be at most {min(height, width)} for images of {height} × {width} pixels, got {size}."
         )
     tops, lefts = (
         np.minimum(np.arange(-(-(side - size) // stride) + 1) * stride, side - size) for side in (height, width)
@@ -53,40 +53,39 @@ def place(height: int, width: int, size: int | None, stride: int | None) -> Wind
     return Windows(size, tops, lefts)
 
 
-def filled(images: tf.Tensor, fill: Any) -> tf.Tensor:
-    """Return what the windows show instead of the ``images`` (N, H, W, C), in the same shape.
+def fill_values(images: tf.Tensor, fill: Any) -> tf.Tensor:
+    """Return the values that cover the windows of ``images`` (N, H, W, C), in the same shape.
 
     Raises:
-        ValueError: no number, "mean", "blur" or array that broadcasts to (H, W, C), or one that is not finite.
+        ValueError: ``fill`` is not a number, "mean", "blur" or an array that broadcasts to (H, W, C); or not finite.
     """
     if isinstance(fill, str):
         if fill == "mean":
             return tf.zeros_like(images) + tf.reduce_mean(images, axis=[1, 2], keepdims=True)
         if fill == "blur":
-            return _blurred(images)
-        raise ValueError(f'fill is a number, an array, "mean" or "blur". Received: {fill!r}.')
+            return _blur(images)
+        raise ValueError(f'fill must be a number, an array, "mean" or "blur", got {fill!r}.')
     refuse_mask(fill, "fill")
     shape = map_sizes(images)
     try:
         values = np.asarray(fill, dtype=np.float32)
         np.broadcast_to(values, shape)
     except (TypeError, ValueError):
-        received = f"shape {np.shape(fill)}" if isinstance(fill, (np.ndarray, list, tuple)) else repr(fill)
+        actual = f"shape {np.shape(fill)}" if isinstance(fill, (np.ndarray, list, tuple)) else repr(fill)
         raise ValueError(
-            f'fill is a number, "mean", "blur", or an array that broadcasts to (H, W, C) = {shape}. '
-            f"Received: {received}."
+            f'fill must be a number, "mean", "blur" or an array that broadcasts to (H, W, C) = {shape}, got {actual}.'
         ) from None
     if not np.isfinite(values).all():
-        raise ValueError("fill holds NaN or infinite values. Expected finite numbers.")
+        raise ValueError("fill must have finite values only, got NaN or infinite values.")
     return tf.zeros_like(images) + values
 
 
-def occluded(images: tf.Tensor, filling: tf.Tensor, windows: Windows, chosen: tf.Tensor) -> tf.Tensor:
-    """Return the images with each of the ``chosen`` windows filled, (K, N, H, W, C)."""
+def occlude(images: tf.Tensor, filling: tf.Tensor, windows: Windows, indices: tf.Tensor) -> tf.Tensor:
+    """Return the images with each of the windows ``indices`` (K,) filled, (K, N, H, W, C)."""
     columns = windows.shape[1]
     height, width = images.shape[1:3]
-    top = tf.gather(tf.constant(windows.tops), chosen // columns)[:, None]
-    left = tf.gather(tf.constant(windows.lefts), tf.math.floormod(chosen, columns))[:, None]
+    top = tf.gather(tf.constant(windows.tops), indices // columns)[:, None]
+    left = tf.gather(tf.constant(windows.lefts), tf.math.floormod(indices, columns))[:, None]
     y, x = tf.range(height, dtype=top.dtype), tf.range(width, dtype=top.dtype)
     inside_y, inside_x = (y >= top) & (y < top + windows.size), (x >= left) & (x < left + windows.size)
     inside = inside_y[:, None, :, None, None] & inside_x[:, None, None, :, None]
@@ -94,10 +93,10 @@ def occluded(images: tf.Tensor, filling: tf.Tensor, windows: Windows, chosen: tf
 
 
 def to_pixels(values: np.ndarray, windows: Windows) -> np.ndarray:
-    """Give each pixel the mean of the values (rows, columns) of the windows that cover it: (H, W).
+    """Return an (H, W) map: for each pixel, the mean of the values (rows, columns) of the windows that cover it.
 
-    Class numbers have no mean: each pixel gets that of the window whose center is nearest. A pixel that no window
-    covers, where the stride is larger than the window, gets 0.
+    For class indices, which have no mean, it is the value of the window with the nearest center. A pixel that no
+    window covers, because the stride is larger than the window, gets 0.
     """
     height, width = windows.tops[-1] + windows.size, windows.lefts[-1] + windows.size
     if values.dtype.kind == "i":
@@ -115,17 +114,17 @@ def to_pixels(values: np.ndarray, windows: Windows) -> np.ndarray:
     return total / np.maximum(count, 1)
 
 
-def _blurred(images: tf.Tensor) -> tf.Tensor:
-    """Blur each channel by a Gaussian, edges repeated, one axis after the other."""
+def _blur(images: tf.Tensor) -> tf.Tensor:
+    """Return the images blurred by a separable Gaussian, with edge values repeated outside the image."""
     height, width, _ = map_sizes(images)
     sigma = min(height, width) / _BLUR_SHARE
     for side, equation in ((height, "nhwc,yh->nywc"), (width, "nhwc,xw->nhxc")):
-        reach = int(np.ceil(3 * sigma))
-        kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+        radius = int(np.ceil(3 * sigma))
+        kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
         kernel = (kernel / kernel.sum()).astype(np.float32)
-        # As a matrix, since the edge is repeated further than tf.pad can mirror a small image.
+        # A matrix, because the edge may have to be repeated further than tf.pad can pad a small image.
         matrix = np.zeros((side, side), np.float32)
-        for offset, weight in zip(range(-reach, reach + 1), kernel, strict=True):
+        for offset, weight in zip(range(-radius, radius + 1), kernel, strict=True):
             matrix[np.arange(side), np.clip(np.arange(side) + offset, 0, side - 1)] += weight
         images = tf.einsum(equation, images, matrix)
     return images

@@ -18,7 +18,7 @@ def exemplars(
     arguments: Annotated[
         list[str],
         Argument(
-            metavar="[LAYER] IMAGE...",
+            metavar="[LAYER] IMAGE",
             help="Images: files, or folders searched at any depth. Before them the layer, if it is not named by "
             "--layer.",
             show_default=False,

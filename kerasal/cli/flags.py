@@ -79,7 +79,7 @@ class Command:
                 if isinstance(info.default, str):  # typer's place of the first flag of Option(...) in Annotated
                     info.param_decls, info.default = (info.default, *(info.param_decls or ())), ...
                 pair = _flag_pair(name, info, kind, parameter.default)
-                self.flags[name.strip("_")] = pair
+                self.flags |= dict.fromkeys((name, name.strip("_")), pair)
                 for note in notes:
                     if isinstance(note, Sets):
                         set_elsewhere |= dict.fromkeys(note.arguments, pair)

@@ -17,7 +17,7 @@ def predict(
     arguments: Annotated[
         list[str],
         Argument(
-            metavar="[MODEL] IMAGE...",
+            metavar="[MODEL] IMAGE",
             help="Photos, or folders of photos. Before them a run of `gaze train`, a .keras or .h5 file, or a zoo "
             "name; by default the shipped model.",
             show_default=False,

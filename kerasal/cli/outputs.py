@@ -53,6 +53,8 @@ class App(typer.Typer):
                 finally:
                     _arguments.reset(token)
 
+            paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+            command.__doc__ = "\n\n".join(" ".join(text.split()) for text in paragraphs)  # typer keeps line breaks
             vars(command)["__signature__"] = inspect.Signature(parts.parameters)
             command.__annotations__ = {parameter.name: parameter.annotation for parameter in parts.parameters}
             register(command)

@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from kerasal.receptive_field.patterns.painter import Painter
+from kerasal.receptive_field.patterns.pattern_projection import PatternProjector
 
 import keras
 
@@ -35,15 +35,17 @@ def timed(function):
 
 def compare(model, layer, channels, singles, rounds):
     """Return the two painters, the seconds of each round for all channels in both ways, and the largest difference."""
-    small, large = Painter(model, layer), Painter(model, layer, canvas=224)
+    small, large = PatternProjector(model, layer), PatternProjector(model, layer, canvas=224)
     wanted, ones = np.arange(channels), np.ones(channels)
-    reference = small.canvas.crop(small.paint(wanted, ones))
+    reference = small.canvas.crop(small.project(wanted, ones))
     seconds, difference = [], 0.0
-    large.paint(wanted[:1], ones[:1], batch_size=1)
+    large.project(wanted[:1], ones[:1], batch_size=1)
     for number in range(rounds):
         chosen = (np.arange(singles) + number * singles) % channels
-        _, fast = timed(lambda: small.paint(wanted, ones))
-        alone, slow = timed(lambda chosen=chosen: [large.paint(np.array([k]), ones[:1], batch_size=1) for k in chosen])
+        _, fast = timed(lambda: small.project(wanted, ones))
+        alone, slow = timed(
+            lambda chosen=chosen: [large.project(np.array([k]), ones[:1], batch_size=1) for k in chosen]
+        )
         cropped = np.concatenate([large.canvas.crop(one) for one in alone])
         difference = max(difference, float(np.abs(cropped - reference[chosen]).max() / np.abs(reference[chosen]).max()))
         seconds.append((fast, slow * channels / singles))

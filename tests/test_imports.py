@@ -235,8 +235,8 @@ BREACHES = {
     ),
     "folders in folders": (
         {
-            "kerasal.receptive_field.geometry.field_geometry": "from kerasal.receptive_field.patterns import painter",
-            "kerasal.receptive_field.patterns.painter": "from kerasal.receptive_field.geometry import route",
+            "kerasal.receptive_field.geometry.route": "from kerasal.receptive_field.patterns import comparison",
+            "kerasal.receptive_field.patterns.comparison": "from kerasal.receptive_field.geometry import route",
         },
         lambda edges: circle(subfolders_of(edges, modules())),
     ),

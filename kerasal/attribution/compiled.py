@@ -2,7 +2,7 @@
 
 from kerasal.hooks.positions import channel_axes
 from kerasal.hooks.state import state_rows
-from kerasal.hooks.trace import Retraced
+from kerasal.hooks.trace import RetracingFunction
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives import Objective, class_score, top_class
 from kerasal.process import check_process
@@ -33,8 +33,8 @@ class CompiledMethod(tf.Module):
         specs = [tf.TensorSpec(shape, tf.float32, tensor.name) for shape, tensor in zip(shapes, declared, strict=True)]
         signature = specs if len(specs) > 1 else specs[0] if specs else None
         classes = tf.TensorSpec((rows,), tf.int32, "target")
-        self._runs_top = Retraced(self._top, [signature] if specs else None, model, options)
-        self._runs_classes = Retraced(self._classes, [signature, classes] if specs else None, model, options)
+        self._runs_top = RetracingFunction(self._top, [signature] if specs else None, model, options)
+        self._runs_classes = RetracingFunction(self._classes, [signature, classes] if specs else None, model, options)
 
     @property
     def top(self) -> tf.types.experimental.PolymorphicFunction:

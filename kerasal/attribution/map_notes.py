@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.cuts import operations_below
-from kerasal.hooks.trace import batch_rows, traced
+from kerasal.hooks.dependencies import operations_below
+from kerasal.hooks.trace import batch_rows, cached_trace
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives.expression import Objective
 
@@ -97,7 +97,7 @@ def _find_cause(spec, model, objective, arrays, number: int, image: int, setting
     rows = batch_rows(model, arrays, objective, rows)
     start = image // rows * rows
     chunk = [array[start : start + rows] for array in arrays]
-    trace = traced(_probe, model, chunk, objective, settings, declared=not spec.separate_sizes)
+    trace = cached_trace(_probe, model, chunk, objective, settings, declared=not spec.separate_sizes)
     scores, *sizes = trace(chunk, objective.rows(start, start + rows))
     # A tensor without a batch axis, such as a kernel, affects all images.
     by_image = [size if len(size) == len(scores) else np.full(len(scores), size.max()) for size in sizes]

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from kerasal import hooks
 from kerasal.attribution.map_notes import PerInput
-from kerasal.hooks.model_inputs import values_at_once
-from kerasal.hooks.target_layers import NOT_READ
+from kerasal.hooks.model_inputs import values_per_pass
+from kerasal.hooks.target_layers import UNUSED_LAYER_MESSAGE
 from kerasal.hooks.view import View
 
 import tensorflow as tf
@@ -40,7 +40,7 @@ def over_points(view: View, count: int, points: Callable, add: Callable, state: 
     chunk = 1  # for a target that may depend on the batch size
     if view.repeatable:
         values = sum(tf.size(x) for x in view.inputs)
-        chunk = tf.clip_by_value(_IMAGES_PER_PASS * values_at_once() // tf.maximum(values, 1), 1, count)
+        chunk = tf.clip_by_value(_IMAGES_PER_PASS * values_per_pass() // tf.maximum(values, 1), 1, count)
 
     def body(start, state):
         numbers = tf.range(start, tf.minimum(start + chunk, count))
@@ -84,9 +84,9 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
         try:
             (gradients,) = hooks.differentiate(tape, scores, [layer_maps.tensor])
         except hooks.NoGradient as error:
-            raise ValueError(NOT_READ.format(layer_maps.path)) from error
+            raise ValueError(UNUSED_LAYER_MESSAGE.format(layer_maps.path)) from error
         pair = (layer_maps.tensor, gradients)
-        maps, gradients = (tf.cast(layer_maps.turn_back(tensor), tf.float32) for tensor in pair)
+        maps, gradients = (tf.cast(layer_maps.to_input_axes(tensor), tf.float32) for tensor in pair)
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
         results.append(tf.image.resize(tf.expand_dims(summed, -1), tf.shape(x)[1:3])[..., 0] if resize else summed)
     return results

@@ -62,12 +62,12 @@ def patterns(
     weights = settings["weights"]
     other = None if against is None else open_model(against, **settings | {"weights": None, "model_option": None})
     from kerasal import images, receptive_field
-    from kerasal.receptive_field.patterns.painter import Painter
+    from kerasal.receptive_field.patterns.pattern_projection import PatternProjector
 
-    painter = Painter(model.keras_model, layer)
-    chosen = painter.channels(range(min(painter.count, _FIRST)) if numbers is None else numbers).tolist()
-    path, size = painter.path, "{} × {}".format(*painter.field_size)
-    notes = _note(model, len(chosen), painter.count), _note(other, len(chosen), painter.count) if other else ""
+    projector = PatternProjector(model.keras_model, layer)
+    chosen = projector.channels(range(min(projector.count, _FIRST)) if numbers is None else numbers).tolist()
+    path, size = projector.path, "{} × {}".format(*projector.field_size)
+    notes = _note(model, len(chosen), projector.count), _note(other, len(chosen), projector.count) if other else ""
     bgr = model.preprocessing is not None and model.preprocessing.bgr
     if model.preprocessing is None:
         remark("Colors: the input channels are drawn as red, green, blue. Use --preprocessing caffe for the reverse.")

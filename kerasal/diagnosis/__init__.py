@@ -1,8 +1,8 @@
-"""What is wrong with a convolution: its filters' frequencies, what its stride loses, dead and doubled filters.
+"""Diagnosis of convolutions: frequencies of the filters, aliasing by the stride, dead and duplicate filters.
 
-``filter_diagnosis``   a row a filter: norm, shares of frequencies, aliasing, nearest other filter, dead or not
-``describe_filters``   what that says, in a few lines
-``draw_filters``       the filters themselves, in the colors of their weights
+``filter_diagnosis``   a table with one row per filter: RMS weight, frequencies, aliasing, similarity, dead or not
+``describe_filters``   a summary of that table in a few lines of text
+``draw_filters``       a picture of the filters in the colors of their weights
 """
 
 from kerasal import _keras as _keras

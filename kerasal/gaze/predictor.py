@@ -10,7 +10,7 @@ import numpy as np
 from kerasal import preprocessing as conventions
 from kerasal.checks import check_choice
 from kerasal.hooks import unchanged
-from kerasal.hooks.trace import Retraced
+from kerasal.hooks.trace import RetracingFunction
 from kerasal.images import check_image, resize, size_of_area
 from kerasal.layers import LogDensity
 from kerasal.models.image_model import ImageModel
@@ -62,7 +62,7 @@ class Predictor:
         if not (self.gives_log_density and size is None and None in model.input_shape[1:3]):
             self.size, self.map_size = find_image_size(model, size), find_map_size(model, size)
         pixels = tf.TensorSpec((None, *(self.size or (None, None)), 3), tf.uint8)
-        self._graph = Retraced(self.forward, [pixels], model, autograph=True)
+        self._graph = RetracingFunction(self.forward, [pixels], model, autograph=True)
 
     @classmethod
     def of(cls, model: ImageModel) -> "Predictor":

@@ -1,14 +1,15 @@
-"""Look inside any Keras model while it runs, and leave it as it was.
+"""Access to the layers and gradients of any Keras model, which stays unchanged.
 
-``watched``      a model as a callable whose output and layers an ordinary ``GradientTape`` differentiates, under a rule
-``activations``  what layers make of inputs, as arrays
-``layers``       the layers and operations in a model, at any depth, by path
-``logits``       what went into an output's softmax or sigmoid
-``Snapshot``     whether anything has changed that a trace depends on
+``watched``      a function that runs a model and returns its output and layers, for a ``GradientTape`` under a rule
+``activations``  outputs of layers as arrays
+``layers``       all layers and operations inside a model, at any depth, with their paths
+``logits``       the input of an output's softmax or sigmoid
+``Snapshot``     a record of what a trace depends on, which detects changes
 
-Nothing is cloned and no weight is copied. The backward rules act on the *operations* of the traced graph, so every
-spelling of ReLU is reached alike: ``activation="relu"``, ``ReLU``, ``Activation``, ``ReLU6``, ``keras.ops.relu`` nodes,
-and ``tf.nn.relu`` inside somebody's own ``call``. What a rule would miss is refused (``NoReLU``).
+The model is not cloned and no weight is copied. Backward rules replace the gradients of *operations* in the traced
+graph. They therefore reach every ReLU, whether it is ``activation="relu"``, ``ReLU``, ``Activation``, ``ReLU6``, a
+``keras.ops.relu`` node or ``tf.nn.relu`` inside a custom ``call``. A model with a rectifier that a rule cannot replace
+raises ``NoReLU``.
 """
 
 import warnings

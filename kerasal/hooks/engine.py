@@ -1,4 +1,4 @@
-"""The engine for everybody's own loops: a model, watched, under an ordinary tape; activations and scores as arrays."""
+"""A model as a function whose layers a ``GradientTape`` sees, and activations, scores and targets as arrays."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from kerasal.hooks.layout import Layout
 from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.paths import find
 from kerasal.hooks.taps import watch
-from kerasal.hooks.trace import Retraced, run_batches
+from kerasal.hooks.trace import RetracingFunction, run_batches
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives import top_class
 from kerasal.objectives.targets import resolve
@@ -29,30 +29,31 @@ def watched(
     logits: bool = True,
     any_size: bool = False,
 ) -> Callable[[Any], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
-    """Return a callable that runs ``model`` as it is: ``inputs -> (output, {layer: its output})``.
+    """Return a function ``inputs -> (output, {layer: its output})`` that runs ``model`` unchanged.
 
-    A ``tf.GradientTape`` around the call differentiates what comes back by the inputs, or the output by the tapped
-    layers (Grad-CAM), under the backward rule: eagerly or within a ``tf.function``, a loop or a SavedModel. A second
-    tape around that differentiates the map. Nothing is cloned, changed or copied, and the model runs without training
-    behavior. A layer that runs several times gives its last output, which has no gradient eagerly or under a rule.
+    A ``tf.GradientTape`` around the call differentiates the output and the layers by the inputs, and the output by the
+    tapped layers (as in Grad-CAM), under the backward rule. This works eagerly, in a ``tf.function``, in a loop and in
+    a SavedModel. A second tape around the first differentiates the map. The model is not cloned or changed, and runs
+    in inference mode. For a layer that runs several times, the last output is returned; eagerly or under a rule, the
+    model's output has no gradient by that layer.
 
     Args:
         model: any built Keras model.
-        rule: ``"gradient"``, ``"deconvnet"`` or ``"guided"``; see ``kerasal.hooks.RULES``.
+        rule: ``"gradient"``, ``"deconvnet"``, ``"guided"`` or ``"biased"``; see ``kerasal.hooks.RULES``.
         pooling: ``"max"`` (switches) or ``"sum"`` (repetition).
-        taps: names or paths of layers whose outputs are wanted.
-        output: name or position of the output that is meant, for a model with several; without one it gives its tapped
-            layers alone, and None.
-        logits: return what went into the output's last softmax or sigmoid.
-        any_size: take images of another size than the model declares; above the layers it may then fail, and the output
-            is None.
+        taps: names or paths of the layers to return.
+        output: name or index of the output to return. A model of several outputs returns None as output without it,
+            and needs ``taps``.
+        logits: return the input of the output's softmax or sigmoid instead of the probabilities.
+        any_size: accept images of another size than the model declares. If layers after the tapped ones fail for that
+            size, the output is None.
 
     Raises:
-        NoReLU: when called: the rule found no ReLU, or would miss another rectifier.
+        NoReLU: when called: the model has no ReLU for the rule, or another rectifier that the rule cannot replace.
         ValueError: an unknown layer, rule or output.
 
     Warns:
-        NoLogits: the logits cannot be had, and the output itself is returned.
+        NoLogits: the logits are not available, and the output itself is returned.
     """
     names = tuple(dict.fromkeys(taps))
     for name in names:
@@ -61,31 +62,32 @@ def watched(
     wanted = not names or output is not None or len(getattr(model, "outputs", None) or [None]) == 1
     order: list[str] = []
 
-    def look(inputs, given, layer) -> Any:
+    def run_model(inputs, replacements, layer) -> Any:
         flat, runs = [tf.cast(tensor, tf.float32) for tensor in keras.tree.flatten(inputs)], {}
         view = View(model, flat, top_class().structure, [], settings.for_inputs(inputs))
-        run = view.run(rule=rule, pooling=pooling, taps=names, output=wanted, given=given, runs=runs)
-        if not given:
-            order[:] = run.layers if all(len({one.ref() for one in outputs}) == 1 for outputs in runs.values()) else []
+        run = view.run(rule=rule, pooling=pooling, taps=names, output=wanted, replacements=replacements, runs=runs)
+        if not replacements:
+            run_once = all(len({tensor.ref() for tensor in outputs}) == 1 for outputs in runs.values())
+            order[:] = run.layers if run_once else []
         return run.layers[layer] if layer else (run.output, run.layers)
 
-    retraced = Retraced(look, None, model)
+    graph_function = RetracingFunction(run_model, None, model)
 
     def call(inputs: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         eager, inputs = tf.executing_eagerly(), keras.tree.map_structure(tf.convert_to_tensor, inputs)
-        function: Any = retraced.current() if eager else look
-        if not names or (inline and not eager):  # a tape sees what is added to the graph, the layers too
+        function: Any = graph_function.current() if eager else run_model
+        if not names or (inline and not eager):  # an outer tape sees the operations of the layers in this graph
             return function(inputs, {}, None)
         if eager:
-            function.get_concrete_function(inputs, {}, None)  # notes the order
+            function.get_concrete_function(inputs, {}, None)  # fills order
         else:
-            look(inputs, {}, None)
-        # A function's outputs have no gradient by each other, so the model is cut at the layers, one after the other.
+            run_model(inputs, {}, None)
+        # Outputs of the same function have no gradient by each other, so a separate function runs up to each layer.
         layers: dict[str, tf.Tensor] = {}
         for name in order:
             layers[name] = function(inputs, dict(layers), name)
-        found, rest = function(inputs, layers, None)
-        return found, {name: (rest | layers)[name] for name in names}
+        result, rest = function(inputs, layers, None)
+        return result, {name: (rest | layers)[name] for name in names}
 
     return call
 
@@ -100,28 +102,28 @@ def activations(
     any_size: bool = False,
     **options: Any,
 ) -> dict[str, np.ndarray]:
-    """Return the output of each layer for each image, float32 (N, …, channels), by the names that were asked for.
+    """Return the outputs of layers, float32 (N, …, channels), as a dictionary with the names in ``layers`` as keys.
 
     Args:
         model: any built Keras model; it is not changed.
         layers: names or paths of layers, at any depth.
         inputs: preprocessed inputs; see the package's conventions.
-        reduce: ``(tensor, **options) -> tensor``, applied to each output in the graph, which spares copying large maps.
-        batch_size: images run at once; by default as many as run fastest.
-        any_size: take images of another size than the model declares; above the layers it may then fail.
-        **options: what ``reduce`` is told.
+        reduce: ``(tensor, **options) -> tensor``, applied to each output in the graph, which saves copying large maps.
+        batch_size: number of images per batch; by default the fastest number.
+        any_size: accept images of another size than the model declares; layers that need that size may then fail.
+        **options: passed to ``reduce``.
 
     Raises:
-        ValueError: an unknown layer (the closest are listed), or one without a single output tensor.
+        ValueError: an unknown layer (the error lists the closest names), or a layer without a single output tensor.
     """
     names = tuple(dict.fromkeys(layers))
     settings = Settings(any_size=any_size).for_inputs(inputs)
-    options = {"layers": names, "reduce": reduce, "more": options}
+    options = {"layers": names, "reduce": reduce, "reduce_options": options}
     arrays = conform(model, inputs, any_size=any_size)
-    found, _ = run_batches(
-        _tapped, model, arrays, settings=settings, options=options, batch_size=batch_size, declared=not any_size
+    outputs, _ = run_batches(
+        _layer_outputs, model, arrays, settings=settings, options=options, batch_size=batch_size, declared=not any_size
     )
-    return dict(zip(names, found, strict=True))
+    return dict(zip(names, outputs, strict=True))
 
 
 def read_graph(
@@ -129,51 +131,54 @@ def read_graph(
     shape: tuple[int, ...],
     layers: Iterable[str],
     read: Callable[[tf.Tensor, dict[str, tf.Tensor], Layout, Any], Any],
-    **watching: Any,
+    **watch_options: Any,
 ) -> Any:
-    """Return ``read(image, layers' outputs, layout, outputs)`` of a trace for one image of ``shape``; nothing is run.
+    """Return ``read(image, layer outputs, layout, model output)`` for the graph of an image of ``shape``.
 
-    ``watching`` are further arguments of ``kerasal.hooks.taps.watch``.
+    The model is only traced, so the tensors have no values. ``watch_options`` are arguments of
+    ``kerasal.hooks.taps.watch``.
     """
-    found = []
+    results = []
 
     def run(image):
         outputs = None
-        with watch(model, taps=tuple(layers), **watching) as seen:
+        with watch(model, taps=tuple(layers), **watch_options) as tapped:
             outputs = model(image, training=False)
         layout = Layout()
-        layout.note([image], image.graph.get_operations(), seen)
-        found.append(read(image, seen, layout, outputs))
+        layout.note([image], image.graph.get_operations(), tapped)
+        results.append(read(image, tapped, layout, outputs))
 
     tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
-    return found[0]
+    return results[0]
 
 
 def target_scores(
     model, arrays: list[np.ndarray], target: Any, *, output=None, logits: bool = True, batch_size=None
 ) -> np.ndarray:
-    """Return the (N,) scores of conformed inputs; see ``kerasal.attribution`` for the arguments."""
+    """Return the scores (N,) of inputs that ``conform`` returned; see ``kerasal.attribution`` for the arguments."""
     objective, settings = resolve(target, len(arrays[0])), Settings(output, logits)
     return run_batches(_scores, model, arrays, objective, settings, batch_size=batch_size)[0][0]
 
 
 def fixed_target(model, arrays: list[np.ndarray], target: Any, *, output=None, logits=True, batch_size=None) -> Any:
-    """Return the target, with "each image's top class" replaced by those classes, (N,) int."""
+    """Return the target; if it is None, the class numbers (N,) of each image's top class, int."""
     if target is not None:
         return target
-    found, _ = run_batches(_top, model, arrays, settings=Settings(output, logits), batch_size=batch_size)
-    return found[0].astype(int)
+    classes, _ = run_batches(_top_classes, model, arrays, settings=Settings(output, logits), batch_size=batch_size)
+    return classes[0].astype(int)
 
 
 def _scores(view):
     return [view.score()]
 
 
-def _top(view):
+def _top_classes(view):
     return view.pin().parameters
 
 
-def _tapped(view: View, *, layers: tuple[str, ...], reduce: Callable | None, more: dict[str, Any]) -> list[tf.Tensor]:
-    seen = view.run(taps=layers, output=False).layers
-    found: list[Any] = [view.layout.last(name, seen[name]) for name in layers]
-    return [reduce(tf.cast(one, tf.float32), **more) for one in found] if reduce else found
+def _layer_outputs(
+    view: View, *, layers: tuple[str, ...], reduce: Callable | None, reduce_options: dict[str, Any]
+) -> list[tf.Tensor]:
+    tapped = view.run(taps=layers, output=False).layers
+    outputs: list[Any] = [view.layout.last(name, tapped[name]) for name in layers]
+    return [reduce(tf.cast(output, tf.float32), **reduce_options) for output in outputs] if reduce else outputs

@@ -1,4 +1,4 @@
-"""Layers and outputs by name: every layer and operation of a model, at any depth, as ``"vgg16/block5_conv3"``."""
+"""Layers and outputs of a model by name, at any depth, with paths such as ``"vgg16/block5_conv3"``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,47 +9,48 @@ import keras
 
 
 def layers(model: keras.Model) -> list[tuple[str, keras.Operation]]:
-    """List ``(path, layer)`` of everything inside ``model``, outer before inner.
+    """Return ``(path, layer)`` for every layer and operation inside ``model``, an outer layer before its inner layers.
 
-    Operation nodes (``keras.ops.relu(x)`` in a functional model) count, input placeholders do not. A layer that is used
-    in two places stands at both.
+    Operation nodes such as ``keras.ops.relu(x)`` in a functional model are included, input placeholders are not. A
+    layer that is used in two places appears twice.
     """
-    found = []
+    pairs = []
 
     def walk(parent, prefix):
         for child in _children(parent):
             if isinstance(child, keras.layers.InputLayer):
                 continue
             path = f"{prefix}{child.name}"
-            found.append((path, child))
+            pairs.append((path, child))
             walk(child, f"{path}/")
 
     walk(model, "")
-    return found
+    return pairs
 
 
 def find(model: keras.Model, name: str) -> tuple[str, keras.Operation]:
-    """Return ``(path, layer)`` for a full path, or for a name or the end of a path that fits only one layer.
+    """Return ``(path, layer)`` for a path, or for a name or the end of a path that only a single layer has.
 
     Raises:
-        ValueError: no layer fits (the closest are listed), or several different ones do.
+        ValueError: no layer has this name (the error lists the closest names), or several different layers have it.
     """
-    everything = layers(model)
-    fitting = [(path, layer) for path, layer in everything if path == name]
-    if not fitting:
-        fitting = [(path, layer) for path, layer in everything if path.endswith(f"/{name}")]
-    if not fitting:
-        raise ValueError(unknown_name_message(name, [path for path, _ in everything], "layer", f" in {model.name!r}"))
-    if len({id(layer) for _, layer in fitting}) > 1:
-        raise ValueError(
-            f"Several layers of {model.name!r} are named {name!r}: {', '.join(path for path, _ in fitting)}. Use the "
-            "full path" + ("." if len({path for path, _ in fitting}) > 1 else ", after giving them different names.")
-        )
-    return fitting[0]
+    pairs = layers(model)
+    matches = [(path, layer) for path, layer in pairs if path == name]
+    if not matches:
+        matches = [(path, layer) for path, layer in pairs if path.endswith(f"/{name}")]
+    if not matches:
+        raise ValueError(unknown_name_message(name, [path for path, _ in pairs], "layer", f" in {model.name!r}"))
+    if len({id(layer) for _, layer in matches}) > 1:
+        names = [path for path, _ in matches]
+        remedy = "Use the full path." if len(set(names)) > 1 else "Give the layers different names."
+        raise ValueError(f"Layer of {model.name!r} must be one of {', '.join(names)}, got {name!r}. {remedy}")
+    return matches[0]
 
 
 def channel_count(model: keras.Model, name: str) -> int | None:
-    """Return how many channels (or units) a layer declares that it gives; None if it does not say.
+    """Return the number of channels (or units) that a layer declares for its output; None if it declares none.
+
+    Channels are assumed to be the last axis.
 
     Raises:
         ValueError: see ``find``.
@@ -59,10 +60,10 @@ def channel_count(model: keras.Model, name: str) -> int | None:
 
 
 def select_output(model: keras.Model, outputs, name: str | int | None):
-    """Return the one output that is meant, by name or position; a model with one output needs no name.
+    """Return the output with this name or index; a model with one output needs no name.
 
     Raises:
-        ValueError: several outputs and no name, or a name that does not exist; the outputs are listed.
+        ValueError: several outputs and no name, or an unknown name; the error lists the outputs.
     """
     if isinstance(outputs, Mapping):
         named = dict(outputs)
@@ -73,7 +74,9 @@ def select_output(model: keras.Model, outputs, name: str | int | None):
     if name is None:
         if len(named) == 1:
             return next(iter(named.values()))
-        raise ValueError(f"{model.name!r} has {len(named)} outputs; say which with output=, one of {list(named)}.")
+        raise ValueError(
+            f"output must be one of {', '.join(map(str, named))}, got None. {model.name!r} has {len(named)} outputs."
+        )
     if isinstance(name, int) and 0 <= name < len(named):
         return list(named.values())[name]
     if not isinstance(name, str) or name not in named:
@@ -82,7 +85,7 @@ def select_output(model: keras.Model, outputs, name: str | int | None):
 
 
 def pack(model: keras.Model, tensors: list, names: Sequence[str] | None = None) -> Any:
-    """Give the flat tensors the structure in which the model takes its inputs, or else the ``names`` of the user's."""
+    """Return a list of tensors in the structure of the model's inputs, or as a dictionary with the user's ``names``."""
     structure = getattr(model, "_inputs_struct", None)
     if structure is not None:
         return keras.tree.pack_sequence_as(structure, tensors)
@@ -92,7 +95,7 @@ def pack(model: keras.Model, tensors: list, names: Sequence[str] | None = None) 
 
 
 def _children(parent) -> list[keras.Operation]:
-    if isinstance(parent, keras.Model) and hasattr(parent, "operations"):  # functional: its op nodes are no layers
+    if isinstance(parent, keras.Model) and hasattr(parent, "operations"):  # functional; operations may not be layers
         return parent.operations
     if isinstance(parent, keras.Layer):
         return parent._flatten_layers(include_self=False, recursive=False)

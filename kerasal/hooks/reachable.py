@@ -1,7 +1,7 @@
-"""What the Python code of a model or function can read while it is traced, apart from the values of variables.
+"""The objects that the Python code of a model or function can read while it is traced, except values of variables.
 
-``places`` names, for one object, where it keeps what its code reads: attributes, elements, closures, globals. It goes
-through a user's own functions and classes, and stops at the code of TensorFlow, Keras, NumPy and the standard library.
+``places`` returns where an object keeps what its code reads: attributes, elements, closures and globals. The search
+goes through the user's functions and classes and stops at code of TensorFlow, Keras, NumPy and the standard library.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from kerasal.hooks.user_code import (
     global_names,
     is_constant,
     is_library,
-    is_own_module,
+    is_user_module,
     names_in_call,
     package,
 )
@@ -40,7 +40,7 @@ _OPAQUE = (
     *(types.BuiltinFunctionType, types.CodeType, tf.types.experimental.ConcreteFunction),
     *(bool, int, float, complex, str, bytes),
 )
-# What Keras and TensorFlow note about a layer for themselves: training, saving, naming, tracking. No call reads it.
+# What Keras and TensorFlow record in a layer for training, saving, naming and tracking. No ``call`` reads it.
 # fmt: off
 _BOOKKEEPING = frozenset((
     "_allow_non_tensor_positional_args", "_auto_config", "_build_shapes_dict", "_call_context_args",
@@ -57,8 +57,8 @@ _BOOKKEEPING = frozenset((
 ))
 # fmt: on
 _TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
-# What every class has beside what its code does; a method such as __call__ or __getattr__ is code.
-_OF_CLASSES = frozenset((
+# Attributes that every class has and that are not its code; methods such as __call__ and __getattr__ are code.
+_CLASS_BOOKKEEPING = frozenset((
     "__abstractmethods__", "__annotate__", "__annotations__", "__dataclass_fields__", "__dataclass_params__",
     "__dict__", "__doc__", "__firstlineno__", "__init__", "__match_args__", "__module__", "__orig_bases__",
     "__parameters__", "__qualname__", "__slots__", "__static_attributes__", "__weakref__", "_abc_impl",
@@ -67,9 +67,10 @@ EMPTY = object()
 
 
 class Place(NamedTuple):
-    """Where an object keeps things: a namespace with the relevant ``names`` in it, or what ``read(holder)`` returns.
+    """A place where an object keeps other objects.
 
-    ``owner`` is the object whose attributes the namespace holds, or None where further names in it are not read.
+    It is a namespace ``holder`` with the relevant ``names`` in it, or the result of ``read(holder)``. ``owner`` is the
+    object whose attributes the namespace holds, or None if further names in it are never read.
     """
 
     holder: Any
@@ -79,15 +80,15 @@ class Place(NamedTuple):
 
 
 def is_relevant(owner: Any, name: Any) -> bool:
-    """Tell whether code that runs ``owner`` may read its attribute ``name``."""
+    """Return whether code that uses ``owner`` may read its attribute ``name``."""
     if not isinstance(name, str):
         return True
     if isinstance(owner, type):
-        return name not in _OF_CLASSES
+        return name not in _CLASS_BOOKKEEPING
     if isinstance(owner, types.ModuleType):
         return not (name.startswith("__") and name.endswith("__"))
     if isinstance(owner, keras.Operation):
-        if name == "_layers":  # elsewhere the attributes, which are read, hold the same layers
+        if name == "_layers":  # the same layers are in other attributes, which are read
             return isinstance(owner, keras.Model)
         if name in _BOOKKEEPING or name.startswith("_self_") or name.endswith(_TRAINING_ONLY):
             return not is_constant(type(owner)) and name in names_in_call(type(owner))
@@ -95,48 +96,48 @@ def is_relevant(owner: Any, name: Any) -> bool:
 
 
 def places(thing: Any) -> Iterator[Place]:
-    """Yield the places in which ``thing`` keeps what code that uses it can read; none for constants and variables."""
+    """Yield the places where ``thing`` keeps objects that code can read; none for constants and variables."""
     if thing is None or isinstance(thing, (*_OPAQUE, keras.Variable)):
         return
     if isinstance(thing, (np.ndarray, dict, list, tuple, set, frozenset, collections.deque)):
-        yield from _of_container(thing)
+        yield from _container_places(thing)
     elif isinstance(thing, types.ModuleType):
-        if is_own_module(thing):
-            yield from _attributes(thing)
+        if is_user_module(thing):
+            yield from _attribute_places(thing)
     elif isinstance(thing, types.FunctionType):
-        yield from _of_function(thing)
+        yield from _function_places(thing)
     elif isinstance(thing, type):
         if issubclass(thing, keras.Operation):
             yield Place(thing, read=lambda kind: (inspect.getattr_static(kind, "call", None),))
         if not is_constant(thing):
-            yield from _attributes(thing)
+            yield from _attribute_places(thing)
             yield Place(thing, read=operator.attrgetter("__bases__"))
     elif isinstance(thing, keras.Operation):
-        yield from _of_operation(thing)
+        yield from _operation_places(thing)
     elif (read := next((read for kind, read in _WRAPPERS.items() if isinstance(thing, kind)), None)) is not None:
         yield Place(thing, read=read)
-        if space := getattr(thing, "__dict__", None):  # of a partial or a method
+        if space := getattr(thing, "__dict__", None):  # attributes of a partial or a method
             yield Place(space, names=tuple(space), owner=thing)
     elif package(type(thing)) == "pandas" and hasattr(thing, "to_numpy"):
-        yield Place(thing, read=_table)
-    elif callable(thing) and is_constant(type(thing)) and _wrapped(thing):
-        yield Place(thing, read=_wrapped)
+        yield Place(thing, read=_read_table)
+    elif callable(thing) and is_constant(type(thing)) and _inner_functions(thing):
+        yield Place(thing, read=_inner_functions)
     elif (
         isinstance(thing, _READ_INSTANCES)
         or not is_constant(type(thing))
-        or package(type(thing)) in ("keras", "kerasal")  # carries numbers of its own: a loss, a transform
+        or package(type(thing)) in ("keras", "kerasal")  # such as a loss or transform, which has settings
     ):
-        yield from _attributes(thing)
+        yield from _attribute_places(thing)
 
 
-def _attributes(thing: Any) -> Iterator[Place]:
+def _attribute_places(thing: Any) -> Iterator[Place]:
     space = getattr(thing, "__dict__", None)
     if space is not None:
         yield Place(space, names=tuple(name for name in space if is_relevant(thing, name)), owner=thing)
     if not isinstance(thing, type):
         slots = tuple(name for kind in type(thing).__mro__ if not is_constant(kind) for name in _slots(kind))
         if slots:
-            yield Place(thing, read=lambda one: tuple(getattr(one, name, EMPTY) for name in slots))
+            yield Place(thing, read=lambda holder: tuple(getattr(holder, name, EMPTY) for name in slots))
 
 
 def _slots(kind: type) -> list[str]:
@@ -146,26 +147,26 @@ def _slots(kind: type) -> list[str]:
     return [private + name if name.startswith("__") and not name.endswith("__") else name for name in names]
 
 
-def _of_container(thing: Any) -> Iterator[Place]:
+def _container_places(thing: Any) -> Iterator[Place]:
     if isinstance(thing, np.ndarray):
-        yield Place(thing, read=_elements if thing.dtype.hasobject else _content)
+        yield Place(thing, read=_read_elements if thing.dtype.hasobject else _read_array)
     elif isinstance(thing, dict):
         yield Place(thing, names=tuple(thing), owner=thing)
     else:
         yield Place(thing, read=tuple)
     if not is_constant(type(thing)):
-        yield from _attributes(thing)
+        yield from _attribute_places(thing)
 
 
-def _of_operation(operation: keras.Operation) -> Iterator[Place]:
-    yield from _attributes(operation)
+def _operation_places(operation: keras.Operation) -> Iterator[Place]:
+    yield from _attribute_places(operation)
     for nodes in (vars(operation).get("_nodes_by_depth") or {}).values():
         for node in nodes:
-            if _arrays(node.arguments):
-                yield Place(node.arguments, read=_arrays)
+            if _argument_arrays(node.arguments):
+                yield Place(node.arguments, read=_argument_arrays)
 
 
-def _of_function(function: types.FunctionType) -> Iterator[Place]:
+def _function_places(function: types.FunctionType) -> Iterator[Place]:
     if function.__closure__:
         yield Place(function.__closure__, read=tuple)
     if is_constant(function):
@@ -178,33 +179,34 @@ def _of_function(function: types.FunctionType) -> Iterator[Place]:
         yield Place(space, names=names)
     for module in (space[name] for name in names if isinstance(space[name], types.ModuleType)):
         read = tuple(name for name in used if name in vars(module))
-        if read and not is_library(module) and not is_own_module(module):
+        if read and not is_library(module) and not is_user_module(module):
             yield Place(vars(module), names=read)
 
 
-def _wrapped(thing: Any) -> tuple:
-    """Return the functions within a library's callable object: a cached, vectorized or custom-gradient function."""
+def _inner_functions(thing: Any) -> tuple:
+    """Return the functions inside a library's callable: a cached, vectorized or custom-gradient function."""
     names = ("__wrapped__", "_decorated_target", "pyfunc", "_d", "_f", "f")
-    found = [getattr(thing, name, None) for name in names]
-    return tuple(one for one in found if isinstance(one, (types.FunctionType, types.MethodType)))
+    values = [getattr(thing, name, None) for name in names]
+    return tuple(value for value in values if isinstance(value, (types.FunctionType, types.MethodType)))
 
 
-def _arrays(arguments: Any) -> tuple:
-    """Return the arrays that a functional model's node was given beside its tensors."""
-    return tuple(one for one in keras.tree.flatten((arguments.args, arguments.kwargs)) if isinstance(one, np.ndarray))
+def _argument_arrays(arguments: Any) -> tuple:
+    """Return the arrays, as opposed to tensors, among the arguments of a functional model's node."""
+    values = keras.tree.flatten((arguments.args, arguments.kwargs))
+    return tuple(value for value in values if isinstance(value, np.ndarray))
 
 
-def _content(array: np.ndarray) -> tuple:
+def _read_array(array: np.ndarray) -> tuple:
     return array.shape, array.dtype.str, array.tobytes()
 
 
-def _table(table: Any) -> tuple:
-    """Return what a pandas object holds, which lies in compiled classes."""
+def _read_table(table: Any) -> tuple:
+    """Return the content of a pandas object, whose attributes are in compiled classes."""
     values, names = table.to_numpy(), [getattr(table, name, ()) for name in ("index", "columns")]
-    return (*map(tuple, names), *(_elements(values) if values.dtype.hasobject else _content(values)))
+    return (*map(tuple, names), *(_read_elements(values) if values.dtype.hasobject else _read_array(values)))
 
 
-def _elements(array: np.ndarray) -> tuple:
+def _read_elements(array: np.ndarray) -> tuple:
     return array.shape, *array.ravel().tolist()
 
 

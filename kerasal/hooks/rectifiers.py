@@ -1,19 +1,19 @@
-"""The rectifiers in a traced graph that are no ReLU operation: operations of another kind, or written out of several.
+"""Rectifiers in a traced graph that are not ReLU operations: other operations, and formulas of several operations.
 
-What is computed value by value is followed back to where its values were made. An activation that is written out
-brings two such paths from one tensor together: a product of x and a function of it, a choice, a sum with |x|.
+Every value is traced back to the tensor from which it was computed value by value. In a formula for an activation, two
+such paths from the same tensor meet again: in a product of x and a function of x, in ``where``, or in a sum with |x|.
 """
 
 import dataclasses
 from collections.abc import Sequence
 
-from kerasal.hooks.operations import BROADCASTING, PASSING, RELUS, UNARY, Origins, through
+from kerasal.hooks.operations import BROADCASTING, ORDER_PRESERVING, RELUS, UNARY, Origins, skip_operations
 
 import tensorflow as tf
 
 RECTIFIERS = {"LeakyRelu": "a LeakyReLU", "Elu": "an ELU", "Selu": "a SELU", "Softplus": "a softplus"}
 _COMPARISONS = frozenset(("Greater", "GreaterEqual", "Less", "LessEqual"))
-# What makes x · f(x) a gate by itself.
+# Functions f for which x · f(x) is an activation.
 _GATES = _COMPARISONS | {"Sigmoid", "Tanh", "Erf", "Erfc", "Relu", "Relu6", "Softplus", "Sign", "Exp"}
 _PRODUCTS = ("Mul", "MulNoNan", "RealDiv", "Div", "DivNoNan")
 _SQUARES = ("Square", "SquaredDifference")
@@ -24,19 +24,31 @@ _NEGATIVE = "relu(-x)"
 
 
 @dataclasses.dataclass(frozen=True)
-class _Path:
-    """How a tensor was computed value by value: from which tensor, through which operations, after which ReLU.
+class Rectifier:
+    """A rectifier that is not a ReLU operation: the operation it ends in and what it is, such as "an ELU".
 
-    ``rectified`` is the last ReLU's output on the way, None before any.
+    ``is_relu`` is True for a ReLU that is a formula.
+    """
+
+    operation: tf.Operation
+    description: str
+    is_relu: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class _Path:
+    """How a tensor is computed value by value: from which ``root``, by which ``types`` of operations.
+
+    ``relu`` is the output of the last ReLU on the path, None if there is none.
     """
 
     root: object
-    through: frozenset[str] = frozenset()
-    rectified: object = None
+    types: frozenset[str] = frozenset()
+    relu: object = None
 
 
-def find(operations: Sequence[tf.Operation]) -> list[tuple[tf.Operation, str]]:
-    """Return the operations at which something rectifies and is no ReLU operation, each with what it is."""
+def find_rectifiers(operations: Sequence[tf.Operation]) -> list[Rectifier]:
+    """Return the rectifiers among the operations of a run that are not ReLU operations, in order."""
     if not operations:
         return []
     origins = Origins(operations[0].graph)
@@ -45,97 +57,100 @@ def find(operations: Sequence[tf.Operation]) -> list[tuple[tf.Operation, str]]:
     def path(tensor) -> _Path:
         return paths.get(tensor.ref()) or _Path(tensor.ref())
 
-    found = []
+    rectifiers = []
     for op in operations:
-        varying = [x for x in op.inputs if "input" in origins.of(x)]
+        varying = [x for x in op.inputs if "input" in origins.get(x)]
         if not varying or not op.outputs:
             continue
         if op.type in _POINTWISE or op.type in BROADCASTING:
-            before = [path(x) for x in varying]
-            if len({one.root for one in before}) == 1:
+            sources = [path(x) for x in varying]
+            if len({source.root for source in sources}) == 1:
                 tag = _NEGATIVE if op.type in RELUS and _is_negated(op.inputs[0], origins) else op.type
-                through = frozenset((tag,)).union(*(one.through for one in before))
-                own = op.outputs[0].ref()
-                last = {one.rectified for one in before}
-                rectified = own if op.type in RELUS else last.pop() if len(last) == 1 else None
-                paths[own] = _Path(before[0].root, through, rectified)
-        elif op.type in PASSING and varying[0] is op.inputs[0]:
-            before = path(varying[0])
-            paths[op.outputs[0].ref()] = dataclasses.replace(before, through=before.through | {"Reshape"})
+                types = frozenset((tag,)).union(*(source.types for source in sources))
+                output = op.outputs[0].ref()
+                last = {source.relu for source in sources}
+                relu = output if op.type in RELUS else last.pop() if len(last) == 1 else None
+                paths[output] = _Path(sources[0].root, types, relu)
+        elif op.type in ORDER_PRESERVING and varying[0] is op.inputs[0]:
+            source = path(varying[0])
+            paths[op.outputs[0].ref()] = dataclasses.replace(source, types=source.types | {"Reshape"})
         floating = op.outputs[0].dtype.is_floating
-        if floating and (what := _rectifier(op, [path(x) for x in op.inputs], varying, origins)):
-            found.append((op, what))
-    return found
+        if floating and (kind := _rectifier_kind(op, [path(x) for x in op.inputs], varying, origins)):
+            rectifiers.append(Rectifier(op, *kind))
+    return rectifiers
 
 
-def _rectifier(op, before: list[_Path], varying: list, origins: Origins) -> str | None:
-    """Return what kind of rectifier ends at an operation, other than a ReLU operation; None for anything else."""
+def _rectifier_kind(op, paths: list[_Path], varying: list, origins: Origins) -> tuple[str, bool] | None:
+    """Return the description of the rectifier that ends in ``op`` and whether it is a ReLU; None for other operations.
+
+    ``paths`` are those of the inputs, ``varying`` the inputs that depend on the model's input.
+    """
     if op.type in RECTIFIERS:
-        return None if op.type == "Softplus" and _is_of_neg(op) else RECTIFIERS[op.type]
+        return None if op.type == "Softplus" and _is_of_neg(op) else (RECTIFIERS[op.type], False)
     exponential = _softplus_exponential(op, origins)
     if exponential is not None:
-        return None if _is_of_neg(exponential) else "a softplus written out"
+        return None if _is_of_neg(exponential) else ("a softplus written as log(1 + exp(x))", False)
     added = op.inputs[0].op.inputs if op.type == "Relu6" and op.inputs[0].op.type in ("Add", "AddV2") else ()
-    if any(origins.uniform(x) == 3 for x in added if "input" not in origins.of(x)):
-        return "a hard sigmoid or hard swish (relu6(x + 3))"
+    if any(origins.uniform(x) == 3 for x in added if "input" not in origins.get(x)):
+        return "a hard sigmoid or hard swish (relu6(x + 3))", False
     if op.type in ("Select", "SelectV2"):
-        return _choice(op, before, origins)
-    alike = len(varying) == 2 and before[0].root == before[1].root and _is_by_place(op, before)
-    # What is computed from one ReLU's output is smooth, but for a threshold.
-    rectified = alike and before[0].rectified is not None and before[0].rectified == before[1].rectified
-    if op.type in _PRODUCTS and alike and op.inputs[0] is not op.inputs[1]:
-        gates = {one.through & (_COMPARISONS if rectified else _GATES) for one in before}
+        return _where_kind(op, paths, origins)
+    same_root = len(varying) == 2 and paths[0].root == paths[1].root and _is_by_place(op, paths)
+    # A function of a single ReLU's output is smooth, unless it compares.
+    after_relu = same_root and paths[0].relu is not None and paths[0].relu == paths[1].relu
+    if op.type in _PRODUCTS and same_root and op.inputs[0] is not op.inputs[1]:
+        gates = {path.types & (_COMPARISONS if after_relu else _GATES) for path in paths}
         if any(gates) and len(gates) > 1:
             if any(g & _COMPARISONS for g in gates):
-                return "a ReLU written as a product with a comparison"
-            return "an activation of the kind x · f(x), such as swish, GELU or hard swish,"
-    if op.type in ("Add", "AddV2", "Sub") and alike and not rectified:
-        if any(_NEGATIVE in one.through for one in before):
-            return "a PReLU or leaky ReLU (relu(x) - a · relu(-x))"
-        if any(one.through & {"Abs", "Sqrt"} for one in before):
-            return "a ReLU written with an absolute value (x + |x|)"
+                return "a ReLU written as a product with a comparison", True
+            return "an activation of the form x · f(x), such as swish, GELU or hard swish,", False
+    if op.type in ("Add", "AddV2", "Sub") and same_root and not after_relu:
+        if any(_NEGATIVE in path.types for path in paths):
+            return "a PReLU or leaky ReLU (relu(x) - a · relu(-x))", False
+        if any(path.types & {"Abs", "Sqrt"} for path in paths):
+            return "a ReLU written with an absolute value (x + |x|)", True
     if op.type in ("Maximum", "Minimum"):
-        return _extreme(op, before, varying, origins)
+        return _extreme_kind(op, paths, varying, origins)
     if op.type == "ClipByValue" and origins.uniform(op.inputs[1]) == 0:
-        return "a ReLU written as a clip at 0"
+        return "a ReLU written as a clip at 0", True
     return None
 
 
-def _choice(op, before: list[_Path], origins: Origins) -> str | None:
-    condition, *branches = before
-    if not condition.through & _COMPARISONS or all(one.root != condition.root for one in branches):
+def _where_kind(op, paths: list[_Path], origins: Origins) -> tuple[str, bool] | None:
+    condition, *branches = paths
+    if not condition.types & _COMPARISONS or all(branch.root != condition.root for branch in branches):
         return None
-    bound = next((origins.uniform(x) for x in op.inputs[0].op.inputs if "input" not in origins.of(x)), None)
-    if all(one.root == condition.root for one in branches) or "Abs" in condition.through:
-        return "an activation written as a choice (where), such as a leaky ReLU,"
-    return "a ReLU written as a choice (where)" if bound == 0 else "a ReLU with a threshold"
+    bound = next((origins.uniform(x) for x in op.inputs[0].op.inputs if "input" not in origins.get(x)), None)
+    if all(branch.root == condition.root for branch in branches) or "Abs" in condition.types:
+        return "an activation written with where(), such as a leaky ReLU,", False
+    return ("a ReLU written with where()" if bound == 0 else "a ReLU with a threshold"), True
 
 
-def _extreme(op, before: list[_Path], varying: list, origins: Origins) -> str | None:
+def _extreme_kind(op, paths: list[_Path], varying: list, origins: Origins) -> tuple[str, bool] | None:
     if len(varying) == 2:
-        return "a leaky ReLU written as a maximum" if before[0].root == before[1].root else None
+        return ("a leaky ReLU written as a maximum", False) if paths[0].root == paths[1].root else None
     (fixed,) = [x for x in op.inputs if x is not varying[0]]
     bound = origins.uniform(fixed)
-    below = through(varying[0], ("Identity", "Minimum", "Cast") if op.type == "Maximum" else ())
+    below = skip_operations(varying[0], ("Identity", "Minimum", "Cast") if op.type == "Maximum" else ())
     if op.type == "Minimum" and below.op.type in RELUS:
-        return f"a ReLU with a maximum of {bound:g}" if bound is not None else "a ReLU with a maximum"
+        return (f"a ReLU with a maximum of {bound:g}" if bound is not None else "a ReLU with a maximum"), True
     if bound != 0 or below.op.type in (*RELUS, "Softmax", "Sigmoid", "Exp", "Square", "Abs"):
         return None
     if op.type == "Maximum" and _is_variance(below, op):
         return None
-    return f"a ReLU written as a {op.type.lower()} with 0"
+    return f"a ReLU written as a {op.type.lower()} with 0", True
 
 
-def _is_by_place(op, before: list[_Path]) -> bool:
-    """Tell whether an operation's two inputs, one of which may have been reshaped, meet value by value."""
-    if not any("Reshape" in one.through for one in before):
+def _is_by_place(op, paths: list[_Path]) -> bool:
+    """Return whether the two inputs of an operation, which may be reshaped, are combined value by value."""
+    if not any("Reshape" in path.types for path in paths):
         return True
     first, second = (x.shape for x in op.inputs)
     return first.rank is not None and second.rank is not None and first.as_list() == second.as_list()
 
 
 def _is_of_neg(op) -> bool:
-    """Tell whether a softplus, or its exponential, is that of -x, so that it is a logarithm of a sigmoid."""
+    """Return whether a softplus, or its exponential, is taken of -x; it is then the logarithm of a sigmoid."""
     return op.inputs[0].op.type == "Neg"
 
 
@@ -152,10 +167,10 @@ def _softplus_exponential(op, origins: Origins) -> tf.Operation | None:
 
 
 def _is_variance(tensor, maximum) -> bool:
-    """Tell whether a maximum with 0 only guards against rounding: of means of squares, or of a distance under a root.
+    """Return whether a maximum with 0 only guards against rounding, as for a variance or a distance.
 
-    All that is added up are squares and their means, as in E[x²] - E[x]²; or some are, as in |x|² + |y|² - 2 x·y, and
-    a root follows.
+    Either all terms of the sum are squares or their means, as in E[x²] - E[x]², or some of them are and a root
+    follows, as for |x|² + |y|² - 2 x·y.
     """
     terms, pending = [], [tensor]
     while pending:
@@ -176,7 +191,7 @@ def _is_square(op) -> bool:
 
 
 def _only_under_roots(tensor) -> bool:
-    """Tell whether every use of a tensor, but for what is added to it, is a root."""
+    """Return whether every use of a tensor, possibly after an addition, is a root."""
     uses = tensor.consumers()
     return bool(uses) and all(
         op.type in _ROOTS or (op.type in _SHIFTING and _only_under_roots(op.outputs[0])) for op in uses
@@ -184,10 +199,10 @@ def _only_under_roots(tensor) -> bool:
 
 
 def _is_negated(tensor, origins: Origins) -> bool:
-    """Tell whether a tensor is -x, but for what is added to it."""
+    """Return whether a tensor is -x, possibly after an addition."""
     while True:
         op = tensor.op
-        varying = [x for x in op.inputs if "input" in origins.of(x)]
+        varying = [x for x in op.inputs if "input" in origins.get(x)]
         if op.type == "Neg":
             return True
         if op.type == "Sub":

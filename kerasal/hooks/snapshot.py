@@ -1,8 +1,8 @@
-"""What a trace depends on: ``model or functions -> Snapshot``, which still holds or does not; ``options -> key``.
+"""Snapshots of everything that a trace depends on, and hashable keys for options.
 
-A traced graph reads variables anew at every run. Everything else that its Python read is baked in: attributes, plain
-tensors, closures, globals. A snapshot keeps all of that, by identity (and therefore alive, so that no address is used
-again) or, for numbers, strings and arrays, by value. What changes it makes the traces beside it stale.
+A traced graph reads variables at every run. Everything else that the Python code reads is fixed in the graph:
+attributes, plain tensors, closures, globals. A snapshot records these objects by identity (and keeps them alive so that
+no address is reused), and numbers, strings and arrays by value. If any of them changes, the trace is out of date.
 """
 
 import dataclasses
@@ -17,16 +17,16 @@ from kerasal.hooks.reachable import Place
 
 import keras
 
-# Beyond this, what a function reaches is not looked through to the end, and its traces are not kept.
-_MOST_OBJECTS = 100_000
-_value = operator.attrgetter("_value")  # of a Keras variable: the TensorFlow variable that a trace reads
+# If a function reaches more objects than this, the search stops, and traces of the function are not cached.
+_MAX_OBJECTS = 100_000
+_value = operator.attrgetter("_value")  # the TensorFlow variable of a Keras variable
 
 
 class Snapshot:
-    """What the Python code of ``roots`` can read, as it is now.
+    """Everything that the Python code of ``roots`` can read, as it is now.
 
-    Equal numbers, strings and arrays count as unchanged, as do Keras's own notes about training and saving.
-    ``python benchmarks/attribution.py --check`` prints what it costs to see whether it holds.
+    Equal numbers, strings and arrays count as unchanged, and so does what Keras records for training and saving.
+    ``python benchmarks/attribution.py --check`` prints the time of a call of ``holds``.
     """
 
     def __init__(self, *roots: Any):
@@ -39,24 +39,24 @@ class Snapshot:
         self._values = list(map(_value, self._variables))
 
     def holds(self) -> bool:
-        """Tell whether nothing has changed since."""
+        """Return whether nothing has changed since the snapshot."""
         return (
             self.complete
             and all(space.holds() for space in self._spaces)
             and all(map(operator.is_, map(_value, self._variables), self._values))
-            and all(map(_reads, self._readings))
+            and all(map(_is_unchanged, self._readings))
         )
 
     def settle(self) -> None:
-        """Forget attributes that tracing itself has set and that nothing reads, such as maps kept for a later look.
+        """Ignore attributes that the tracing itself has set and no code reads, such as layer outputs stored for later.
 
-        Call it right after a trace. What is set and read stays a reason to trace again.
+        Call it right after a trace. An attribute that is set and also read remains a reason to trace again.
         """
-        moved = [space for space in self._spaces if not space.holds()]
-        if moved:
+        changed = [space for space in self._spaces if not space.holds()]
+        if changed:
             loaded = set().union(*map(user_code.loaded_names, self._functions))
-            for space in moved:
-                space.forget_unless(loaded)
+            for space in changed:
+                space.ignore_changes(loaded)
 
     def _walk(self, pending: list) -> None:
         seen: dict[int, Any] = {}
@@ -64,8 +64,8 @@ class Snapshot:
             thing = pending.pop()
             if thing is None or isinstance(thing, (bool, int, float, complex, str, bytes)) or id(thing) in seen:
                 continue
-            seen[id(thing)] = thing  # alive until the end, so that no address comes twice
-            if len(seen) > _MOST_OBJECTS:
+            seen[id(thing)] = thing  # kept alive during the search, so that no id is reused
+            if len(seen) > _MAX_OBJECTS:
                 self.complete = False
                 return
             if isinstance(thing, types.FunctionType) and not user_code.is_constant(thing):
@@ -73,39 +73,39 @@ class Snapshot:
             if isinstance(thing, keras.Variable):
                 self._variables.append(thing)
             for place in reachable.places(thing):
-                pending += self._note(place)
+                pending += self._record(place)
             if isinstance(thing, keras.Operation) or not user_code.is_constant(type(thing)):
                 pending.append(type(thing))
 
-    def _note(self, place: Place) -> tuple:
-        """Add a place; return what is in it, to be walked."""
+    def _record(self, place: Place) -> tuple:
+        """Record a place and return the objects in it."""
         if place.read is None:
             space = _Namespace(place)
             self._spaces.append(space)
             return space.values
         values = place.read(place.holder)
-        if not isinstance(place.holder, tuple):  # which stays what it is; what is in it may not
+        if not isinstance(place.holder, tuple):  # a tuple cannot change, though the objects in it can
             self._readings.append([place.read, place.holder, values])
         return values
 
 
 class _Namespace:
-    """Attributes of one object, entries of one dictionary or some globals of a module."""
+    """Attributes of an object, entries of a dictionary or some globals of a module."""
 
     def __init__(self, place: Place):
         self.space, self.owner, self.kind = place.holder, place.owner, type(place.owner)
         self.ignored: set[str] = set()
-        self._keep(place.names or ())
+        self._store(place.names or ())
 
-    def _keep(self, names: tuple) -> None:
+    def _store(self, names: tuple) -> None:
         self.names = names
         self.all_names = tuple(self.space) if self.owner is not None else None
-        # Twice the last name, so that the getter returns a tuple also for a single one.
+        # The last name appears twice so that the getter returns a tuple also for a single name.
         self._get = operator.itemgetter(*names, names[-1]) if names else lambda space: ()
         self.values = self._get(self.space)
 
     def holds(self) -> bool:
-        if self.owner is not None and tuple(self.space) != self.all_names and not self._gained_nothing():
+        if self.owner is not None and tuple(self.space) != self.all_names and not self._has_same_relevant_names():
             return False
         if type(self.owner) is not self.kind:
             return False
@@ -115,25 +115,25 @@ class _Namespace:
             return False
         if all(map(operator.is_, values, self.values)):
             return True
-        if not all(map(_same, values, self.values)):
+        if not all(map(_is_same, values, self.values)):
             return False
         self.values = values
         return True
 
-    def forget_unless(self, loaded: set[str]) -> None:
-        """Take the present values of attributes that are not in ``loaded`` for good, whatever they become."""
+    def ignore_changes(self, loaded: set[str]) -> None:
+        """Ignore present and future changes of attributes that are not in ``loaded``."""
         shared = self.owner is None or isinstance(self.owner, (type, dict, types.ModuleType))
         if shared or user_code.is_constant(type(self.owner)):
             return
         old = dict(zip(self.names, self.values, strict=False))
-        now = {name for name in self.space if reachable.is_relevant(self.owner, name)} - self.ignored
-        moved = {name for name in now if name not in old or not _same(self.space[name], old[name])}
-        if moved & (loaded | user_code.library_names(self.kind)) or set(old) - now:
+        names = {name for name in self.space if reachable.is_relevant(self.owner, name)} - self.ignored
+        changed = {name for name in names if name not in old or not _is_same(self.space[name], old[name])}
+        if changed & (loaded | user_code.library_names(self.kind)) or set(old) - names:
             return
-        self.ignored |= moved
-        self._keep(tuple(name for name in self.space if name in now - moved))
+        self.ignored |= changed
+        self._store(tuple(name for name in self.space if name in names - changed))
 
-    def _gained_nothing(self) -> bool:
+    def _has_same_relevant_names(self) -> bool:
         relevant = {name for name in self.space if reachable.is_relevant(self.owner, name)} - self.ignored
         if relevant != set(self.names):
             return False
@@ -141,49 +141,49 @@ class _Namespace:
         return True
 
 
-def _reads(reading: list) -> bool:
-    read, holder, before = reading
+def _is_unchanged(reading: list) -> bool:
+    read, holder, previous = reading
     values = read(holder)
-    if len(values) != len(before) or not all(map(_same, values, before)):
+    if len(values) != len(previous) or not all(map(_is_same, values, previous)):
         return False
     reading[2] = values
     return True
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Tell whether two things are one, or equal numbers, strings, or tuples of these; 1, 1.0 and True are not equal."""
-    if one is other:
+def _is_same(first: Any, second: Any) -> bool:
+    """Return whether two objects are identical, or equal numbers, strings or tuples of them; 1 and 1.0 differ."""
+    if first is second:
         return True
-    if type(one) is not type(other):
+    if type(first) is not type(second):
         return False
-    if isinstance(one, (str, bytes)):
-        return one == other
-    if isinstance(one, (int, float, complex)):
-        return repr(one) == repr(other)  # nan is nan, and 0.0 is not -0.0
-    if isinstance(one, np.generic):
-        return one.dtype == other.dtype and one.tobytes() == other.tobytes()
-    if isinstance(one, types.MethodType):
-        return one.__func__ is other.__func__ and one.__self__ is other.__self__
-    return type(one) is tuple and len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(first, (str, bytes)):
+        return first == second
+    if isinstance(first, (int, float, complex)):
+        return repr(first) == repr(second)  # NaN equals NaN, and 0.0 differs from -0.0
+    if isinstance(first, np.generic):
+        return first.dtype == second.dtype and first.tobytes() == second.tobytes()
+    if isinstance(first, types.MethodType):
+        return first.__func__ is second.__func__ and first.__self__ is second.__self__
+    return type(first) is tuple and len(first) == len(second) and all(map(_is_same, first, second))
 
 
-def frozen(value: Any) -> Any:
-    """Turn options into something hashable; arrays go by their content."""
+def make_hashable(value: Any) -> Any:
+    """Return a hashable key for options, in which arrays count by their content."""
     if isinstance(value, dict):
-        return tuple((key, frozen(one)) for key, one in sorted(value.items()))
+        return tuple((key, make_hashable(item)) for key, item in sorted(value.items()))
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, (list, tuple)):
-        return tuple(map(frozen, value))
+        return tuple(map(make_hashable, value))
     if _is_plain(value):
         return value
     if _is_record(value):
-        return type(value), *(frozen(getattr(value, field.name)) for field in dataclasses.fields(value))
+        return type(value), *(make_hashable(getattr(value, field.name)) for field in dataclasses.fields(value))
     return _Identity(value)
 
 
 class _Identity:
-    """Stands for one object in a key, and keeps it alive so that its address is not used again."""
+    """A key for an object, which keeps the object alive so that its id is not reused."""
 
     def __init__(self, thing: Any):
         self.thing = thing
@@ -200,18 +200,18 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_record(value: Any) -> bool:
-    """Tell whether an object is what its fields are: a frozen dataclass without anything beside them."""
+    """Return whether an object equals its fields: a frozen dataclass without other attributes."""
     parameters = vars(type(value)).get("__dataclass_params__")
     if parameters is None or not parameters.frozen or isinstance(value, type):
         return False
     extra = set(getattr(value, "__dict__", ())) - {field.name for field in dataclasses.fields(value)}
-    return not extra or type(value).__module__.startswith("kerasal.")  # whose cached properties follow from the fields
+    return not extra or type(value).__module__.startswith("kerasal.")  # their cached properties depend on the fields
 
 
-def open_objects(options: Any) -> list:
-    """Return the functions and objects among some options, whose state may change."""
+def stateful_objects(options: Any) -> list:
+    """Return the functions and objects in options, whose state may change."""
     if isinstance(options, dict):
         options = options.values()
     elif not isinstance(options, (list, tuple)):
         return [] if _is_plain(options) or isinstance(options, np.ndarray) else [options]
-    return [thing for value in options for thing in open_objects(value)]
+    return [thing for value in options for thing in stateful_objects(value)]

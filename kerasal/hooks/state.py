@@ -1,8 +1,8 @@
-"""What a model changes in itself whenever it runs, put back: recurrent states, seeds, counters.
+"""Undoing changes that a model makes to its own state in a forward pass: recurrent states, seeds, counters.
 
-A stateful ``LSTM`` goes on from where the last call ended, and a layer with noise moves its seed, also without
-``training=True``. Within ``unchanged`` the model runs as ever and sees its own changes, which end with it. So each pass
-begins from the same state: each of SmoothGrad's samples, each batch, the next call.
+A stateful ``LSTM`` continues from the last call, and a layer with noise advances its seed even without
+``training=True``. Inside ``unchanged`` the model runs as usual and sees its own changes, which are undone afterwards.
+Therefore each pass starts from the same state: each noisy sample of SmoothGrad, each batch and the next call.
 """
 
 import contextlib
@@ -15,90 +15,93 @@ import keras
 import tensorflow as tf
 
 _ASSIGN = ("Assign", "ResourceScatter", "ResourceStridedSliceAssign", "RngReadAndSkip", "Stateful")
-_READS = "_read_only_resource_inputs"  # where TensorFlow notes which variables a function only reads
+_READS = "_read_only_resource_inputs"  # TensorFlow lists here the variables that a function reads but does not assign
 
 _kinds: "weakref.WeakKeyDictionary[type, type | None]" = weakref.WeakKeyDictionary()
-_known: "weakref.WeakKeyDictionary[keras.Model, tuple[str, int] | None]" = weakref.WeakKeyDictionary()
+_state_cache: "weakref.WeakKeyDictionary[keras.Model, tuple[str, int] | None]" = weakref.WeakKeyDictionary()
 
 
 @contextlib.contextmanager
 def unchanged(model: keras.Model) -> Iterator[None]:
-    """Run ``model`` inside this context, in a graph or eagerly; what it assigns to its variables ends with it.
+    """Run ``model`` inside this context, in a graph or eagerly, and undo its assignments to variables.
 
-    Keras's variables are never written: the context holds their new values. A ``tf.Variable`` that is an attribute of
-    a layer is written and put back.
+    Keras variables are never written: the context holds their new values. A ``tf.Variable`` that is an attribute of a
+    layer is written and then restored.
 
     Raises:
-        ValueError: the model changes something that cannot be put back: a variable that is no attribute of its layers,
-            or one of Keras's within a loop or a compiled function of its own; or it creates variables.
+        ValueError: the model changes a variable that cannot be restored: a variable that is not an attribute of a
+            layer, or a Keras variable inside a loop or a compiled function; or it creates variables.
     """
     graph = _graph()
     before = len(graph.get_operations()) if graph else 0
-    kept = [(variable, variable.read_value()) for variable in _own_variables(model)]
+    saved = [(variable, variable.read_value()) for variable in _layer_variables(model)]
     existing = len(model.variables)
     with _Changes(model, graph):
         try:
             yield
         finally:
             if not graph:
-                _assign(kept)
-    if len(model.variables) > existing:  # what the pass saw of them was a first value that the variables do not have
+                _assign(saved)
+    if len(model.variables) > existing:  # the pass used initial values that the variables no longer have
         raise ValueError(
-            f"{model.name!r} creates variables when it runs. Call it once on a batch of inputs, then try again."
+            f"{model.name!r} must have all its variables, but it created some in this run. Call it once on a batch of "
+            "inputs, then try again."
         )
     if graph:
-        written = _written(graph.get_operations()[before:])
-        known = {id(graph.capture(variable.handle)): (variable, value) for variable, value in kept}
-        for tensor in written:
+        assigned = _assigned_variables(graph.get_operations()[before:])
+        known = {id(graph.capture(variable.handle)): (variable, value) for variable, value in saved}
+        for tensor in assigned:
             if id(tensor) not in known:
-                raise ValueError(_lost(model.name, tensor.op.name))
-        _assign([known[id(tensor)] for tensor in written])
+                raise ValueError(_cannot_restore_message(model.name, tensor.op.name))
+        _assign([known[id(tensor)] for tensor in assigned])
 
 
 def state_rows(model: keras.Model) -> int | None:
-    """Return for how many images stateful recurrent layers hold states, or None if the model has no such layer."""
+    """Return the batch size of the states of stateful recurrent layers, or None if the model has no such layer."""
     return (_first_states(model) or ("", None))[1]
 
 
 def check_rows(model: keras.Model, rows: int) -> None:
-    """Refuse a batch of another size than that of the states.
+    """Check that a batch has the size that stateful recurrent layers need.
 
     Raises:
-        ValueError: the model has a stateful recurrent layer, and its states are for another number of images.
+        ValueError: the states of a layer are for another number of images.
     """
-    path, wanted = _first_states(model) or ("", rows)
-    if rows != wanted:
+    path, size = _first_states(model) or ("", rows)
+    if rows != size:
         raise ValueError(
-            f"The layer {path!r} holds states of {wanted} sequences, so {model.name!r} takes batches of exactly "
-            f"{wanted}, got {rows}."
+            f"A batch for {model.name!r} must have exactly {size} images, the batch size of the states of layer "
+            f"{path!r}, got {rows}."
         )
 
 
-def note_states(model: keras.Model) -> None:
-    """Look the states up anew: the model is not what it was when they were."""
-    _known.pop(model, None)
+def forget_states(model: keras.Model) -> None:
+    """Remove the model from the cache of state sizes, after a change of the model."""
+    _state_cache.pop(model, None)
 
 
 def _first_states(model) -> tuple[str, int] | None:
-    """Return the path of a stateful layer and the rows of its states; asked at every call, so looked up once."""
-    if model not in _known:
-        stateful = [one for one in paths.layers(model) if getattr(one[1], "stateful", False) is True]
-        states = ((path, one) for path, layer in stateful for one in keras.tree.flatten(getattr(layer, "states", None)))
+    """Return the path of a stateful layer and the batch size of its states; cached because every call needs it."""
+    if model not in _state_cache:
+        stateful = [(path, layer) for path, layer in paths.layers(model) if getattr(layer, "stateful", False) is True]
+        states = (
+            (path, state) for path, layer in stateful for state in keras.tree.flatten(getattr(layer, "states", None))
+        )
         variables = ((path, int(state.shape[0])) for path, state in states if isinstance(state, keras.Variable))
-        _known[model] = next(variables, None)
-    return _known[model]
+        _state_cache[model] = next(variables, None)
+    return _state_cache[model]
 
 
 class _Changes(keras.StatelessScope):
-    """The new values of Keras's variables while a model runs; Keras reads and writes them here."""
+    """A scope that holds the new values of Keras variables while a model runs."""
 
     def __init__(self, model: keras.Model, graph):
         super().__init__()
         self._model, self._graph = model.name, graph
 
     def add_update(self, update):
-        if _graph() is not self._graph:  # the new value is of no use outside of that loop or function
-            raise ValueError(_lost(self._model, update[0].path))
+        if _graph() is not self._graph:  # the new value is not available outside that loop or function
+            raise ValueError(_cannot_restore_message(self._model, update[0].path))
         super().add_update(update)
 
     def get_current_value(self, variable):
@@ -109,16 +112,17 @@ def _graph():
     return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
 
 
-def _own_variables(model) -> list[tf.Variable]:
-    """Return the TensorFlow variables that layers hold as attributes, alone or in lists and dictionaries."""
-    found = {}
+def _layer_variables(model) -> list[tf.Variable]:
+    """Return the TensorFlow variables that are attributes of layers, also in lists and dictionaries."""
+    variables = {}
     for layer in [model, *(layer for _, layer in paths.layers(model))]:
         for value in vars(layer).values():
-            kind = _kind(type(value))  # there are tens of thousands of attributes
-            for one in (value,) if kind is tf.Variable else value.values() if kind is dict else value if kind else ():
-                if _kind(type(one)) is tf.Variable:
-                    found[id(one)] = one
-    return list(found.values())
+            kind = _kind(type(value))  # cached, since there are tens of thousands of attributes
+            items = (value,) if kind is tf.Variable else value.values() if kind is dict else value if kind else ()
+            for item in items:
+                if _kind(type(item)) is tf.Variable:
+                    variables[id(item)] = item
+    return list(variables.values())
 
 
 def _kind(cls: type) -> type | None:
@@ -127,9 +131,9 @@ def _kind(cls: type) -> type | None:
     return _kinds[cls]
 
 
-def _written(operations) -> list[tf.Tensor]:
-    """Return the variables from outside the graph that operations assign to, also in functions that they call."""
-    found = {}
+def _assigned_variables(operations) -> list[tf.Tensor]:
+    """Return the variables from outside the graph that operations, or functions that they call, assign to."""
+    variables = {}
     for op in operations:
         if _READS in op.node_def.attr:
             numbers = set(range(len(op.inputs))) - set(op.get_attr(_READS))
@@ -138,12 +142,12 @@ def _written(operations) -> list[tf.Tensor]:
         for number in numbers:
             tensor = op.inputs[number]
             if tensor.dtype == tf.resource and tensor.op.type == "Placeholder" and _is_variable(tensor):
-                found[id(tensor)] = tensor
-    return list(found.values())
+                variables[id(tensor)] = tensor
+    return list(variables.values())
 
 
 def _is_variable(resource: tf.Tensor) -> bool:
-    """Tell variables from tables and iterators: TensorFlow knows the shape of what they hold."""
+    """Return whether a resource is a variable and not a table or iterator: TensorFlow knows the shape of its value."""
     while tf.is_symbolic_tensor(resource):
         outside = [outer for outer, inner in getattr(resource.graph, "captures", ()) if inner is resource]
         if not outside:
@@ -157,9 +161,9 @@ def _assign(pairs: Iterable[tuple[tf.Variable, tf.Tensor]]) -> None:
         variable.assign(value)
 
 
-def _lost(model: str, variable: str) -> str:
+def _cannot_restore_message(model: str, variable: str) -> str:
     return (
-        f"{model!r} changes the variable {variable!r} whenever it runs, where that cannot be put back: in a loop or a "
-        "compiled function of its own, or in a variable that is no attribute of its layers. Assign it in the layer's "
-        "own call, or only where training is True."
+        f"{model!r} must not change the variable {variable!r} in inference mode, since the change cannot be undone: it "
+        "happens in a loop or compiled function, or the variable is not an attribute of a layer. Assign it in the "
+        "layer's own call, or only if training is True."
     )

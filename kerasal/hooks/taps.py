@@ -1,4 +1,4 @@
-"""A model that runs to be looked into: layers are tapped, a backward rule is in force, and a tape differentiates."""
+"""Contexts that record layer outputs while a model runs under a backward rule, and derivatives of the scores."""
 
 import contextlib
 import functools
@@ -12,12 +12,12 @@ from kerasal.process import check_process
 import keras
 import tensorflow as tf
 
-# Held while a model is watched: its layers then have attributes that are not theirs.
-one_at_a_time = threading.RLock()
+# Held while a model is watched, because attributes of its layers are then replaced.
+tracing_lock = threading.RLock()
 
 
 class NoGradient(ValueError):
-    """The scores depend on nothing that they are to be differentiated by."""
+    """The scores do not depend on any tensor that they are differentiated by."""
 
 
 @contextlib.contextmanager
@@ -31,66 +31,70 @@ def watch(
     partial: bool = False,
     any_size: bool = False,
     runs: dict[str, list[tf.Tensor]] | None = None,
-    given: Mapping[str, tf.Tensor] | None = None,
+    replacements: Mapping[str, tf.Tensor] | None = None,
 ) -> Iterator[dict[str, tf.Tensor]]:
-    """Run ``model`` inside this context, within a ``tf.function``, to look into it.
+    """Record the outputs of layers, and apply a backward rule, while ``model`` runs inside this context.
 
-    While it is open, the ``call`` of each tapped layer is wrapped so that its output is kept, and ``rule`` and
-    ``pooling`` (see ``kerasal.hooks.backward_rules``) are the gradients of what is added to the graph. Both end with
-    the context, also after an error. Another thread that uses the model meanwhile sees nothing of it.
+    Use it within a ``tf.function``. Inside the context, the ``call`` of each tapped layer is wrapped so that its
+    output is recorded, and the operations that are added to the graph have the gradients of ``rule`` and ``pooling``
+    (see ``kerasal.hooks.backward_rules``). Both end with the context, also after an error. Other threads that use the
+    model meanwhile are not affected.
 
     Args:
         model: any built Keras model.
         taps: names or paths of layers.
         rule: ``"gradient"``, ``"deconvnet"``, ``"guided"`` or ``"biased"``.
         pooling: ``"max"`` (switches) or ``"sum"`` (repetition).
-        lenient: leave out tapped layers that give no single tensor here, instead of refusing them: all, or these.
-        partial: end the run silently if it fails above the tapped layers: a dense layer, on an image of another size.
-        any_size: let models whose images have a declared size be run on images of another.
-        runs: receives every output of each tapped layer, in the order in which it ran.
-        given: what tapped layers give instead of their own outputs to the rest of the model.
+        lenient: skip tapped layers without a single output tensor instead of raising an error: all, or these names.
+        partial: end the run silently if it fails after the tapped layers, as a dense layer does for another image size.
+        any_size: run models on images of another size than they declare.
+        runs: receives the outputs of each tapped layer, by name, in the order of its runs.
+        replacements: tensors by layer name that replace the outputs of tapped layers for the rest of the model.
 
     Yields:
-        A dictionary that holds, once the model has run, the output of each tapped layer under the name that was asked
-        for, in the order in which they ran. A layer that runs several times leaves its last output, unless the model
-        has several inputs, each of which may have caused a run: then it is refused.
+        A dictionary from layer names, as in ``taps``, to outputs, in the order in which the layers ran. It is filled at
+        the end of the context. The last output counts if a layer runs several times. In a model of several inputs,
+        each run may belong to another input, so that such a layer is an error unless ``runs`` is passed.
 
     Raises:
-        NoReLU: the rule found no ReLU, or would miss another rectifier.
-        ValueError: an unknown layer or rule; no max-pooling to act on; a tapped layer that did not run.
+        NoReLU: the model has no ReLU for the rule, or another rectifier that the rule cannot replace.
+        ValueError: an unknown layer or rule; no max-pooling for ``pooling``; a tapped layer that did not run.
         RuntimeError: there is no graph, because TensorFlow runs functions eagerly.
     """
     check_process()
     if tf.executing_eagerly():
         raise RuntimeError(
-            "kerasal traces models as graphs, but TensorFlow runs functions eagerly here. Call "
+            "kerasal must trace models as graphs, but TensorFlow is set to run functions eagerly. Call "
             "tf.config.run_functions_eagerly(False)."
         )
     graph = tf.compat.v1.get_default_graph()
     replaced = backward_rules.overrides(rule, pooling)
-    with one_at_a_time, contextlib.ExitStack() as stack:
-        seen, order, given = {}, [], given or {}
+    with tracing_lock, contextlib.ExitStack() as stack:
+        recorded, order, replacements = {}, [], replacements or {}
         for name in taps:
             layer = paths.find(model, name)[1]
-            call, seen[name] = _tapped(layer, functools.partial(order.append, name), given.get(name))
-            stack.enter_context(_shadowed(layer, "call", call))
+            note_run = functools.partial(order.append, name)
+            call, recorded[name] = _recording_call(layer, note_run, replacements.get(name))
+            stack.enter_context(_replace_attribute(layer, "call", call))
         tapped = {}
         before = len(graph.get_operations())
-        for part in _with_sizes(model) if any_size else ():
-            stack.enter_context(_shadowed(part, "_manual_input_spec", None))
+        for part in _functional_models(model) if any_size else ():
+            stack.enter_context(_replace_attribute(part, "_manual_input_spec", None))
         try:
             with graph.gradient_override_map(replaced):
                 yield tapped
         except Exception:
-            if not (partial and all(seen.values())):
+            if not (partial and all(recorded.values())):
                 raise
         backward_rules.check(model, graph.get_operations()[before:], rule, pooling)
         several = len(getattr(model, "inputs", None) or []) > 1
         place = {name: number for number, name in enumerate(order)}
-        for name, outputs in sorted(seen.items(), key=lambda item: place.get(item[0], 0)):
+        for name, outputs in sorted(recorded.items(), key=lambda item: place.get(item[0], 0)):
             try:
-                tensors = [_only_tensor(name, output, graph) for output in outputs[:-1] if runs is not None or several]
-                tapped[name] = _only_tensor(name, outputs[-1] if outputs else None, graph)
+                tensors = [
+                    _single_tensor(name, output, graph) for output in outputs[:-1] if runs is not None or several
+                ]
+                tapped[name] = _single_tensor(name, outputs[-1] if outputs else None, graph)
             except ValueError:
                 if lenient is not True and name not in (lenient or ()):
                     raise
@@ -98,101 +102,106 @@ def watch(
             if runs is not None:
                 runs[name] = [*tensors, tapped[name]]
             elif several:
-                check_one_run(name, [*tensors, tapped[name]])
+                check_single_run(name, [*tensors, tapped[name]])
 
 
-def check_one_run(name: str, outputs: Sequence[tf.Tensor]) -> None:
-    """Refuse a layer that ran several times, where each input of the model may have caused another run."""
+def check_single_run(name: str, outputs: Sequence[tf.Tensor]) -> None:
+    """Raise an error if a layer ran several times, since each run may belong to another input of the model."""
     count = len({tensor.ref() for tensor in outputs})
     if count > 1:
         raise ValueError(
-            f"Layer {name!r} must run once in a model of several inputs, but it ran {count} times. Choose a layer "
-            "after its outputs are joined, or explain a class."
+            f"Layer {name!r} must run once in a model of several inputs, but it ran {count} times. Choose a later "
+            "layer that joins its outputs, or explain a class."
         )
 
 
-def run_apart(function: Callable, inputs: Sequence[tf.Tensor]) -> Any:
-    """Return ``function(*inputs)``, run as a graph of its own, so that a tape outside it honors the rules within.
+def run_in_function(function: Callable, inputs: Sequence[tf.Tensor]) -> Any:
+    """Return ``function(*inputs)``, run as a separate graph function so that an outer tape follows the backward rule.
 
-    A ``GradientTape`` does not see ``gradient_override_map`` around operations that it records itself. The backward
-    graph of a function is made from its operations, whose gradients are the overriding ones.
+    A ``GradientTape`` ignores ``gradient_override_map`` for operations that the tape itself records. It does follow the
+    map inside a function, because the gradient of a function is built from the operations of the function.
     """
     specs = [tf.TensorSpec(x.shape, x.dtype) for x in inputs]
-    # Traced also where tf.config.run_functions_eagerly would have it run without a graph.
+    # A concrete function runs as a graph even under tf.config.run_functions_eagerly.
     return tf.function(function, autograph=False).get_concrete_function(*specs)(*inputs)
 
 
 def differentiate(tape: tf.GradientTape, scores: tf.Tensor, sources: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Return d(sum of scores) / d(each source) by a tape that watched the model run: zeros for unrelated sources.
+    """Return d(sum of scores) / d(source) for each source, with zeros for a source that the scores do not depend on.
+
+    Args:
+        tape: a persistent or unused tape that watched the sources while the model ran.
+        scores: a tensor of any shape.
+        sources: tensors that the tape watched.
 
     Raises:
         NoGradient: the scores depend on none of the sources.
     """
-    found = tape.gradient(scores, list(sources))
-    if all(gradient is None for gradient in found):
+    gradients = tape.gradient(scores, list(sources))
+    if all(gradient is None for gradient in gradients):
         raise NoGradient(
-            "The target does not depend on the model's input through anything differentiable, so there is no gradient. "
-            "Expected a score computed from the model's output or layers without argmax, rounding or stop_gradient."
+            "The target must be a differentiable function of the model's input, but it has no gradient. Compute the "
+            "score from the model's output or layers without argmax, rounding or stop_gradient."
         )
     return [
         tf.zeros_like(x) if gradient is None else tf.convert_to_tensor(gradient)
-        for gradient, x in zip(found, sources, strict=True)
+        for gradient, x in zip(gradients, sources, strict=True)
     ]
 
 
 @contextlib.contextmanager
-def _shadowed(thing: Any, name: str, value: Any) -> Iterator[None]:
-    """Let an attribute of an object's own shadow that of its class; not by setattr, since Keras would track it."""
+def _replace_attribute(thing: Any, name: str, value: Any) -> Iterator[None]:
+    """Replace an attribute of an object inside this context, without setattr because Keras would track the value."""
     missing = object()
-    before = vars(thing).get(name, missing)
+    previous = vars(thing).get(name, missing)
     vars(thing)[name] = value
     try:
         yield
     finally:
-        if before is missing:
+        if previous is missing:
             vars(thing).pop(name, None)
         else:
-            vars(thing)[name] = before
+            vars(thing)[name] = previous
 
 
-def _tapped(layer: keras.Operation, ran: Callable, given: tf.Tensor | None) -> tuple[Callable, list]:
-    """Return a ``call`` for ``layer`` that keeps its outputs, of this thread, and the list in which it does.
+def _recording_call(layer: keras.Operation, note_run: Callable, replacement: tf.Tensor | None) -> tuple[Callable, list]:
+    """Return a ``call`` for ``layer`` and the list to which it appends the outputs of this thread.
 
-    ``ran()`` is called after each run, and ``given`` is passed on instead of the output.
+    It calls ``note_run()`` after each run, and returns ``replacement``, unless it is None, instead of the output.
     """
     outputs = []
-    original, mine = layer.call, threading.get_ident()
+    original, this_thread = layer.call, threading.get_ident()
 
     @functools.wraps(original)
     def call(*args, **kwargs):
         result = original(*args, **kwargs)
-        if threading.get_ident() == mine:
+        if threading.get_ident() == this_thread:
             outputs.append(result)
-            ran()
-            if given is not None:
-                return [given] if isinstance(result, list) else given
+            note_run()
+            if replacement is not None:
+                return [replacement] if isinstance(result, list) else replacement
         return result
 
     return call, outputs
 
 
-def _with_sizes(model: keras.Model) -> list[keras.Model]:
-    """Return the functional models in ``model``, which check the sizes of their images."""
+def _functional_models(model: keras.Model) -> list[keras.Model]:
+    """Return the functional models inside ``model``, which check the sizes of their images."""
     parts = [model, *(layer for _, layer in paths.layers(model))]
     parts += [part._functional for part in parts if isinstance(part, keras.Sequential) and part._functional]
     return [part for part in dict.fromkeys(parts) if isinstance(part, keras.Model) and "_nodes" in vars(part)]
 
 
-def _only_tensor(name: str, output: Any, graph) -> tf.Tensor:
+def _single_tensor(name: str, output: Any, graph) -> tf.Tensor:
     if output is None:
-        raise ValueError(f"Layer {name!r} did not run when the model was called, so it has no output to look at.")
+        raise ValueError(f"Layer {name!r} must run when the model is called, but it did not run.")
     tensor: Any = output[0] if isinstance(output, (list, tuple)) and len(output) == 1 else output
     if not tf.is_tensor(tensor):
         raise ValueError(
-            f"Layer {name!r} returns {type(output).__name__}; expected one tensor. Choose a layer inside it."
+            f"Layer {name!r} must return one tensor, but it returns {type(output).__name__}. Choose a layer inside it."
         )
     if tensor.graph is not graph:
         raise ValueError(
-            f"Layer {name!r} runs inside a tf.function or loop of the model, where it cannot be looked at."
+            f"Layer {name!r} must not run inside a tf.function or loop of the model, where its output is not available."
         )
     return tensor

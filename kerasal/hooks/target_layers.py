@@ -1,12 +1,12 @@
-"""Which of a model's layers gives the last map, for each of its inputs: ``view -> path``, or paths and tensors."""
+"""The maps that Grad-CAM and similar methods weight: the last convolutional map before a target, for each input."""
 
 import dataclasses
 from collections.abc import Sequence
 
 from kerasal.hooks import paths
-from kerasal.hooks.cuts import class_maps, cut_tensors, needed_operations, reached_inputs
-from kerasal.hooks.positions import are_exchanged, mixing_operation, move_axis
-from kerasal.hooks.taps import check_one_run
+from kerasal.hooks.dependencies import class_maps, cut_tensors, needed_operations, reached_inputs
+from kerasal.hooks.positions import is_transposed, mixing_operation, move_axis
+from kerasal.hooks.taps import check_single_run
 from kerasal.hooks.view import View
 
 import keras
@@ -19,61 +19,67 @@ _CONVOLUTIONS = (
     keras.layers.SeparableConv2D,
 )
 _POOLINGS = frozenset(("Max", "Mean", "Reshape", "Sum"))
-NOT_READ = (
-    "The target does not depend on layer {!r}, whose map is weighted. Name a layer that comes before the target with "
-    "layer=."
+UNUSED_LAYER_MESSAGE = (
+    "The target must depend on layer {!r}, whose map is weighted, but it does not. Choose a layer before the target "
+    "with layer=."
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerMap:
-    """One run of a layer: its path, its output (N, h, w, C) as the layer gives it, and that output's channel axis.
+    """The output (N, h, w, C) of a run of a layer, with the layer's path and the channel axis of the output.
 
-    ``turned`` says that the model exchanged the input's rows and columns before it, as by ``Permute((2, 1, 3))``.
+    ``transposed`` is True if the model exchanged the input's rows and columns first, as with ``Permute((2, 1, 3))``.
     """
 
     path: str
     tensor: tf.Tensor
     channel_axis: int
-    turned: bool = False
+    transposed: bool = False
 
-    def turn_back(self, tensor: tf.Tensor) -> tf.Tensor:
-        """Return a tensor of the output's axes, such as its gradient, as (N, rows, columns, C) of the input."""
+    def to_input_axes(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return a tensor with the axes of the map, such as its gradient, as (N, rows, columns, C) of the input."""
         tensor = move_axis(tensor, self.channel_axis, 3)
-        return tf.transpose(tensor, (0, 2, 1, 3)) if self.turned else tensor
+        return tf.transpose(tensor, (0, 2, 1, 3)) if self.transposed else tensor
 
 
 def last_map(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
-    """Return the path of the model's last map, whatever the target: the last convolution's, or what keeps its shape.
+    """Return the path of the layer with the model's last map, independent of the target.
 
-    The model is run at ``inputs``, by default the view's; nothing of that run is computed.
+    It is the last convolution, or a later layer that keeps the shape of its output. The model is traced on ``inputs``,
+    by default the view's inputs; no values are computed.
 
     Raises:
         ValueError: the model has no two-dimensional convolution.
     """
     inputs = view.inputs if inputs is None else list(inputs)
     kinds = dict(paths.layers(view.model))
-    seen = view.run(inputs, taps=kinds, output=False, lenient=True).layers
+    outputs = view.run(inputs, taps=kinds, output=False, lenient=True).layers
     reached = reached_inputs(inputs, tf.compat.v1.get_default_graph().get_operations())
-    found = _last(_with_places(_in_order(view, {path: [tensor] for path, tensor in seen.items()}), reached), kinds)
-    if found is None:
-        raise _no_map(view.model, None, inputs, 0, kinds, {})
-    return found.path
+    maps = _maps_in_order(view, {path: [tensor] for path, tensor in outputs.items()})
+    last = _last_convolution(_drop_pooled(maps, reached), kinds)
+    if last is None:
+        raise _no_map_error(view.model, None, inputs, 0, kinds, {})
+    return last.path
 
 
 def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[LayerMap]]:
-    """Run the model; return the (N,) scores and, for each input, the map on which the target depends.
+    """Run the model; return the scores (N,) and one map per input on which the target depends.
 
-    By default it is the last convolution's, after its normalization and activation, or that of the layer which joins
-    the last ones: layers are taken in the order in which they run, and of them those through which everything goes that
-    the target reads of the input (``hooks.cuts``). Only where none is, as beside a connection around all of them, it is
-    the last convolution whatever it feeds. Maps of pooled features do not count, nor the classes' own maps where the
-    target reads the output by position, nor what depends on several inputs. ``layer`` names another; of its runs, each
-    input has the last that depends on it alone.
+    By default the map is the output of the last convolution including its normalization and activation, or of the
+    layer that joins the last convolutions. Only layers that every path from the input to the target goes through
+    (``hooks.dependencies``) are considered, in the order in which they run. If there is none, for example because of a
+    skip connection around all of them, it is the last convolution. Maps of pooled features and maps that depend on
+    several inputs do not count, and neither do class maps if the target reads the output per position.
+
+    Args:
+        view: the view of the model.
+        layer: name or path of another layer. If it runs several times, each input gets the last run that depends on
+            that input alone.
 
     Raises:
-        ValueError: no convolution before the target; positions that are mixed later, by attention for example; a layer
-            without a map, or on which the target does not depend; an input without a map of its own.
+        ValueError: there is no convolution before the target; positions are mixed after the map, for example by
+            attention; the layer has no map, or the target does not depend on it; an input has no map.
     """
     inputs = view.inputs
     named = None if layer is None else paths.find(view.model, layer)[0]
@@ -85,41 +91,43 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
     operations = graph.get_operations()[before:]
     if len(inputs) > 1:
         for name in view.layers:
-            check_one_run(name, runs[name])
+            check_single_run(name, runs[name])
     scores = view.score(run)
     reached = reached_inputs(inputs, operations)
     needed = needed_operations(scores)
     path = [op for op in graph.get_operations()[before:] if op in needed]
-    maps = _in_order(view, {path: runs.get(path, []) for path in taps})
+    maps = _maps_in_order(view, {path: runs.get(path, []) for path in taps})
     if named is not None and not maps:
         raise ValueError(
-            f"Layer {named!r} has no map: its output is {run.layers[named].shape}, expected (N, h, w, channels)."
+            f"Layer {named!r} must have a map, an output (N, h, w, channels), but its output is "
+            f"{run.layers[named].shape}. Choose a convolution."
         )
-    maps = [one for one in maps if one.tensor.op in needed]
+    maps = [layer_map for layer_map in maps if layer_map.tensor.op in needed]
     if named is not None and not maps:
-        raise ValueError(NOT_READ.format(named))
+        raise ValueError(UNUSED_LAYER_MESSAGE.format(named))
     if named is None:
         classes = class_maps(run.output)
-        maps = [one for one in maps if one.tensor.ref() not in classes]
-    found = []
+        maps = [layer_map for layer_map in maps if layer_map.tensor.ref() not in classes]
+    chosen_maps = []
     for number in range(len(inputs)):
-        mine = [one for one in maps if reached.get(one.tensor.ref()) == {number}]
+        candidates = [layer_map for layer_map in maps if reached.get(layer_map.tensor.ref()) == {number}]
         if named is None:
-            mine = _with_places(mine, reached)
-            chosen = _last_cut(mine, kinds, cut_tensors(inputs[number], path)) or _last(mine, kinds)
+            candidates = _drop_pooled(candidates, reached)
+            cuts = cut_tensors(inputs[number], path)
+            chosen = _last_cut(candidates, kinds, cuts) or _last_convolution(candidates, kinds)
             if chosen is not None:
-                _check_positions(view.model, chosen, [op for op in operations if op in needed], mine)
+                _check_positions(view.model, chosen, [op for op in operations if op in needed], candidates)
         else:
-            chosen = mine[-1] if mine else None
+            chosen = candidates[-1] if candidates else None
         if chosen is None:
-            raise _no_map(view.model, named, inputs, number, kinds, runs)
-        turned = are_exchanged(inputs, number, operations, chosen.tensor, chosen.channel_axis)
-        found.append(dataclasses.replace(chosen, turned=turned))
-    return scores, found
+            raise _no_map_error(view.model, named, inputs, number, kinds, runs)
+        transposed = is_transposed(inputs, number, operations, chosen.tensor, chosen.channel_axis)
+        chosen_maps.append(dataclasses.replace(chosen, transposed=transposed))
+    return scores, chosen_maps
 
 
-def _in_order(view: View, runs: dict[str, list[tf.Tensor]]) -> list[LayerMap]:
-    """Return the maps among what layers gave in their runs, in the order in which they ran."""
+def _maps_in_order(view: View, runs: dict[str, list[tf.Tensor]]) -> list[LayerMap]:
+    """Return the maps among the outputs of layers, in the order in which the layers ran."""
     maps = [
         LayerMap(path, tensor, view.layout.channel_axis(path, tensor))
         for path, tensors in runs.items()
@@ -128,68 +136,69 @@ def _in_order(view: View, runs: dict[str, list[tf.Tensor]]) -> list[LayerMap]:
     ]
     operations = tf.compat.v1.get_default_graph().get_operations()
     place = {op.name: number for number, op in enumerate(operations)}
-    return sorted(maps, key=lambda one: (place[one.tensor.op.name], one.path.count("/")))
+    return sorted(maps, key=lambda layer_map: (place[layer_map.tensor.op.name], layer_map.path.count("/")))
 
 
 def _last_cut(maps: list[LayerMap], kinds: dict, cuts: set) -> LayerMap | None:
-    """Return the last map that everything goes through and that convolutions made, or that keeps the size of one.
+    """Return the last map that every path goes through and that convolutions computed, or that keeps such a map's size.
 
-    A convolution itself is one, and what joins the branches of several: a concatenation as large as one of the maps
-    in them. A branch, a gate or the weights of a pooling are passed by, and so are none.
+    This is a convolution, or a layer that joins the branches of several, such as a concatenation with the size of a map
+    in the branches. There are paths around a branch, a gate and the weights of a pooling, so they do not count.
     """
-    found, sizes, convolved = None, set(), False
-    for one in maps:
-        convolved |= isinstance(kinds[one.path], _CONVOLUTIONS)
-        if one.tensor.ref() not in cuts:
-            sizes.add(_size(one))
-        elif isinstance(kinds[one.path], _CONVOLUTIONS):
-            found, sizes, convolved = one, set(), False
+    last, sizes, convolved = None, set(), False
+    for layer_map in maps:
+        convolved |= isinstance(kinds[layer_map.path], _CONVOLUTIONS)
+        if layer_map.tensor.ref() not in cuts:
+            sizes.add(_size(layer_map))
+        elif isinstance(kinds[layer_map.path], _CONVOLUTIONS):
+            last, sizes, convolved = layer_map, set(), False
         else:
-            follows = found is not None and _size(one) == _size(found) and _is_new(one, found)
-            if follows or (convolved and _size(one) in sizes):
-                found = one
+            follows = last is not None and _size(layer_map) == _size(last) and _is_new(layer_map, last)
+            if follows or (convolved and _size(layer_map) in sizes):
+                last = layer_map
             sizes, convolved = set(), False
-    return found
+    return last
 
 
-def _with_places(maps: list[LayerMap], reached: dict) -> list[LayerMap]:
-    return [one for one in maps if not _is_pooled(one, reached)] or maps  # a pooled map is better than none
+def _drop_pooled(maps: list[LayerMap], reached: dict) -> list[LayerMap]:
+    """Return the maps that are not pooled to 1 × 1, or all maps if all are pooled."""
+    return [layer_map for layer_map in maps if not _is_pooled(layer_map, reached)] or maps
 
 
-def _last(maps: list[LayerMap], kinds: dict) -> LayerMap | None:
-    """Return the last map that is a convolution's, or keeps the shape of one or multiplies with it."""
-    found = None
-    for one in maps:
-        if isinstance(kinds[one.path], _CONVOLUTIONS) or (found is not None and _follows(one, found)):
-            found = one
-    return found
+def _last_convolution(maps: list[LayerMap], kinds: dict) -> LayerMap | None:
+    """Return the last convolution's map, or a later map that keeps its shape or multiplies it."""
+    last = None
+    for layer_map in maps:
+        if isinstance(kinds[layer_map.path], _CONVOLUTIONS) or (last is not None and _follows(layer_map, last)):
+            last = layer_map
+    return last
 
 
-def _follows(one: LayerMap, before: LayerMap) -> bool:
-    if not _is_new(one, before):
+def _follows(later: LayerMap, earlier: LayerMap) -> bool:
+    if not _is_new(later, earlier):
         return False
-    # A map of one channel that is stretched over all is a gate, as spatial attention has it, and not the features.
-    is_gated = before.tensor.shape[before.channel_axis] == 1 and one.tensor.op.type == "Mul"
-    return _size(one) == _size(before) if is_gated else one.tensor.shape[1:] == before.tensor.shape[1:]
+    # A map of a single channel that multiplies all channels is a gate, as in spatial attention, and holds no features.
+    is_gated = earlier.tensor.shape[earlier.channel_axis] == 1 and later.tensor.op.type == "Mul"
+    return _size(later) == _size(earlier) if is_gated else later.tensor.shape[1:] == earlier.tensor.shape[1:]
 
 
-def _is_new(one: LayerMap, before: LayerMap) -> bool:
-    # A dropout passes its input on at inference: the same tensor keeps the name of the layer that made it.
-    return one.tensor is not before.tensor or one.path.count("/") > before.path.count("/")
+def _is_new(later: LayerMap, earlier: LayerMap) -> bool:
+    # In inference mode a dropout returns its input; that tensor keeps the name of the layer that computed it.
+    return later.tensor is not earlier.tensor or later.path.count("/") > earlier.path.count("/")
 
 
-def _size(one: LayerMap) -> tuple:
-    return tuple(size for axis, size in enumerate(one.tensor.shape) if axis not in (0, one.channel_axis))
+def _size(layer_map: LayerMap) -> tuple:
+    return tuple(size for axis, size in enumerate(layer_map.tensor.shape) if axis not in (0, layer_map.channel_axis))
 
 
-def _is_pooled(one: LayerMap, reached: dict) -> bool:
-    """Tell whether a map of 1 × 1 was made of pooled features, whose places are gone; strides leave theirs.
+def _is_pooled(layer_map: LayerMap, reached: dict) -> bool:
+    """Return whether a map of 1 × 1 comes from pooling, which loses positions, and not from strides, which keep them.
 
-    Only what an input ``reached`` counts: a normalization reshapes its parameters.
+    Only tensors that depend on an input (``reached``) count, because a normalization reshapes its parameters.
     """
-    if set(_size(one)) != {1}:
+    if set(_size(layer_map)) != {1}:
         return False
-    pending, done = [one.tensor.op], set()
+    pending, done = [layer_map.tensor.op], set()
     while pending:
         op = pending.pop()
         done.add(op)
@@ -203,34 +212,35 @@ def _is_pooled(one: LayerMap, reached: dict) -> bool:
 
 
 def _check_positions(model, chosen: LayerMap, operations, maps: list[LayerMap]) -> None:
-    """Refuse a map whose positions are mixed on the way to the score: what the score reads there is not in place."""
+    """Raise an error if positions are mixed between the map and the score, since the map is then no localization."""
     mixing = mixing_operation(chosen.tensor, operations, chosen.channel_axis)
     if mixing is None:
         return
-    paths_ = list(dict.fromkeys(one.path for one in maps if set(_size(one)) != {1}))
+    names = list(dict.fromkeys(layer_map.path for layer_map in maps if set(_size(layer_map)) != {1}))
     raise ValueError(
-        f"{model.name!r} mixes the positions of its last convolution's map, {chosen.path!r}, after it ({mixing}): by "
-        "attention, or a layer along its tokens. So there is no default layer. Name one with layer=, knowing that its "
-        f"positions are mixed later: {', '.join(map(repr, paths_))}; or use a gradient method such as class_saliency."
+        f"A default layer must keep its positions up to the score, but {model.name!r} mixes the positions of "
+        f"{chosen.path!r} later ({mixing}), by attention or a layer along tokens. Choose a layer with layer=, aware "
+        f"that its positions are mixed later: {', '.join(map(repr, names))}; or use a gradient method such as "
+        "class_saliency."
     )
 
 
-def _no_map(model, named: str | None, inputs, number: int, kinds: dict, runs: dict) -> ValueError:
+def _no_map_error(model, named: str | None, inputs, number: int, kinds: dict, runs: dict) -> ValueError:
     if named is not None and len(inputs) == 1:
-        return ValueError(f"Layer {named!r} does not depend on the input, so it has no map of it. Name another.")
+        return ValueError(f"Layer {named!r} must depend on the input to have a map of it. Choose another layer.")
     if len(inputs) > 1:
         names = [tensor.name for tensor in getattr(model, "inputs", None) or []]
         name = names[number] if len(names) == len(inputs) else str(number)
         what = f"Layer {named!r}" if named else "The model"
         return ValueError(
-            f"{what} must have a map for input {name!r}: one of a convolution that depends on this input alone, and on "
-            "which the target depends. There is none. Use a gradient method such as class_saliency, which explains "
-            "every input."
+            f"{what} must have a map for input {name!r}: the output of a convolution that depends on this input alone "
+            "and that the target depends on. There is none. Use a gradient method such as class_saliency, which "
+            "explains every input."
         )
     where, which = "", "with an (N, h, w, channels) output."
     if any(isinstance(kinds[path], _CONVOLUTIONS) for path in runs):
-        where, which = " before the target", "that comes before the target with layer=."
+        where, which = " before the target", "before the target with layer=."
     return ValueError(
-        f"{model.name!r} has no two-dimensional convolution{where}, so there is no map to show. Use a gradient method "
-        f"such as class_saliency, or name a layer {which}"
+        f"The model must have a two-dimensional convolution{where}, but {model.name!r} has none. Use a gradient method "
+        f"such as class_saliency, or choose a layer {which}"
     )

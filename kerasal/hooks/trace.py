@@ -1,7 +1,8 @@
-"""One trace per (model, method, options), kept as long as the model, and as what it read when it was traced.
+"""Traced functions of a model, cached until the model changes or is freed.
 
-``traced`` returns it; ``remember`` keeps other facts about a model. When anything that a trace depends on changes, an
-attribute of a layer or the closure of a target function, it is made anew: see ``kerasal.hooks.snapshot``.
+``cached_trace`` returns a trace for a model, method and options, and ``remember`` caches other facts about a model. If
+something that a trace read has changed, such as an attribute of a layer or a variable in the closure of a target
+function, the function is traced again: see ``kerasal.hooks.snapshot``.
 """
 
 import collections
@@ -12,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.hooks.snapshot import Snapshot, frozen, open_objects
-from kerasal.hooks.state import check_rows, note_states, state_rows
-from kerasal.hooks.taps import one_at_a_time
+from kerasal.hooks.snapshot import Snapshot, make_hashable, stateful_objects
+from kerasal.hooks.state import check_rows, forget_states, state_rows
+from kerasal.hooks.taps import tracing_lock
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives import top_class
 from kerasal.objectives.expression import Objective, walk
@@ -24,27 +25,27 @@ import keras
 import tensorflow as tf
 from keras.src.backend.common import global_state
 
-# A bound, so that a user who makes a new option or function for every call does not fill the memory with graphs.
-_KEPT_A_MODEL = 32
+# This bound keeps the memory small if a user makes a new option or function for every call.
+_MAX_TRACES = 32
 
 
-class Retraced:
-    """A ``tf.function`` of a model, made anew when anything changes that its trace has read."""
+class RetracingFunction:
+    """A ``tf.function`` of a model that is built again after a change of something that its trace read."""
 
     def __init__(self, run: Callable, signature: list | None, *roots: Any, autograph: bool = False):
         self._run, self._options, self._roots = run, {"input_signature": signature, "autograph": autograph}, roots
         self._renew()
 
     def current(self) -> tf.types.experimental.PolymorphicFunction:
-        """Return the function, whose traces are of ``roots`` (the model and options) as they are now."""
-        with one_at_a_time:
+        """Return the function, built again if ``roots`` (the model and options) have changed."""
+        with tracing_lock:
             if self._settings != _global_settings() or not self._snapshot.holds():
                 self._renew()
             return self._function
 
     def _renew(self) -> None:
         self._snapshot, self._settings = Snapshot(*self._roots), _global_settings()
-        # What tracing itself sets is no reason to trace again, so it is settled when the trace ends.
+        # Changes that the tracing itself makes are no reason to trace again, so they are accepted when it ends.
         settle = tf.autograph.experimental.do_not_convert(self._snapshot.settle)
         run = self._run
 
@@ -56,29 +57,29 @@ class Retraced:
         self._function = tf.function(traced_run, **self._options)
 
 
-class Kept:
-    """What is kept about one model while it stays as it is: traces by key, and facts."""
+class ModelCache:
+    """Traces by key and other facts about a model, valid until the model changes."""
 
     def __init__(self, model: keras.Model):
         self.snapshot = Snapshot(model)
-        note_states(model)
+        forget_states(model)
         self.traces: collections.OrderedDict[tuple, Trace] = collections.OrderedDict()
         self.facts: dict[tuple, Any] = {}
 
 
 class Trace:
-    """A method as a concrete function of one model, referred to weakly, so that the cache keeps none alive."""
+    """A method as a concrete function of a model, which is referenced weakly so that the cache does not keep it."""
 
     def __init__(self, function: Callable, model, objective: Objective, specs: list, settings: Settings, options: dict):
         reference, structure = weakref.ref(model), objective.structure
         self._targets = [node[1] for node in walk(structure) if node[0] == "callable"]
-        self._snapshot = Snapshot(*(target() for target in self._targets), *open_objects(options))
+        self._snapshot = Snapshot(*(target() for target in self._targets), *stateful_objects(options))
         self.limits: list = []
         self.notes: dict[str, Any] = {}
 
         def run(inputs, parameters):
             view = View(reference(), list(inputs), structure, list(parameters), settings, self.limits, self.notes)
-            return [tf.cast(one, tf.float32) for one in function(view, **options)]
+            return [tf.cast(result, tf.float32) for result in function(view, **options)]
 
         parameter_specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in objective.parameters]
         self.function = tf.function(run, input_signature=[specs, parameter_specs], autograph=False)
@@ -91,11 +92,11 @@ class Trace:
         return all(target() is not None for target in self._targets)
 
     def holds(self) -> bool:
-        """Tell whether the target function and the options are as they were when this was traced."""
+        """Return whether the target function and the options are unchanged since the tracing."""
         return self._snapshot.holds()
 
     def check(self, objective: Objective) -> None:
-        """Refuse an index that the model has not, before anything runs."""
+        """Raise an error if an index of the objective is out of range for the model, before anything runs."""
         for number, bound, what in self.limits:
             if bound is None:
                 continue
@@ -103,16 +104,19 @@ class Trace:
             if (values >= bounds).any():
                 count = bound if np.ndim(bound) == 0 else f"{bounds[0]} × {bounds[1]}"
                 worst = values[(values >= bounds).reshape(len(values), -1).any(axis=1)][0]
-                raise ValueError(f"There are {count} {what}, counted from 0. Received: {np.array(worst).tolist()}.")
+                raise ValueError(
+                    f"The target's index must be in range, got {np.array(worst).tolist()}. There are {count} {what}, "
+                    "counted from 0."
+                )
 
     def __call__(self, inputs: list[np.ndarray], parameters: list[np.ndarray]) -> list[np.ndarray]:
-        """Run on one chunk of images."""
+        """Run on a batch of images."""
         check_process()
         results = self.run([tf.constant(x) for x in inputs], [tf.constant(p) for p in parameters])
         return [result.numpy() for result in results]
 
 
-def traced(
+def cached_trace(
     function: Callable,
     model: keras.Model,
     inputs: list[np.ndarray],
@@ -122,39 +126,39 @@ def traced(
     *,
     declared: bool = True,
 ) -> Trace:
-    """Return the trace of ``function(view, **options)`` for a model and these settings, made on first use.
+    """Return the trace of ``function(view, **options)`` for a model and these settings, made on the first call.
 
-    The objective is by default each image's top class. ``declared`` says that ``inputs`` are those that the model
-    declares, whose open sizes stay open.
+    The objective is by default each image's top class. With ``declared``, the input shapes are those that the model
+    declares, so that sizes may vary where the model allows it; otherwise they are the shapes of ``inputs``.
     """
     check_process()
     objective, settings, options = objective or top_class(), settings or Settings(), dict(options or {})
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or []] if declared else []
     rows = len(inputs[0]) if objective.loops_over_batch else None
     specs = [tf.TensorSpec((rows, *(shapes[i] if shapes else x.shape[1:])), tf.float32) for i, x in enumerate(inputs)]
-    # Images of any number, and of any size where the model leaves it open, share one trace. Only tf-keras-vis' scores
-    # need the number of images, since they loop over them in Python.
+    # Batches of any number of images, and of any size that the model allows, share a trace. Only the scores of
+    # tf-keras-vis need the number of images, since they loop over images in Python.
     key = (
         function,
         objective.structure,
         tuple((spec.shape, spec.dtype) for spec in specs),
         tuple(parameter.shape[1:] for parameter in objective.parameters),
         settings,
-        frozen(options),
+        make_hashable(options),
         _global_settings(),
     )
-    with one_at_a_time:
-        kept = _kept(model)
+    with tracing_lock:
+        cache = _model_cache(model)
         check_rows(model, len(inputs[0]))
-        trace = kept.traces.get(key)
+        trace = cache.traces.get(key)
         if trace is None or not trace.holds():
-            trace = kept.traces[key] = Trace(function, model, objective, specs, settings, options)
-            kept.snapshot.settle()
-            for dead in [key for key, trace in kept.traces.items() if not trace.is_usable]:
-                del kept.traces[dead]
-            while len(kept.traces) > _KEPT_A_MODEL:
-                kept.traces.popitem(last=False)
-        kept.traces.move_to_end(key)
+            trace = cache.traces[key] = Trace(function, model, objective, specs, settings, options)
+            cache.snapshot.settle()
+            for unusable in [key for key, trace in cache.traces.items() if not trace.is_usable]:
+                del cache.traces[unusable]
+            while len(cache.traces) > _MAX_TRACES:
+                cache.traces.popitem(last=False)
+        cache.traces.move_to_end(key)
         return trace
 
 
@@ -169,35 +173,35 @@ def run_batches(
     batch_size: int | None = None,
     declared: bool = True,
 ) -> tuple[list[np.ndarray], Trace]:
-    """Return what ``function(view, **options)`` gives for all images, some at a time, and the trace; see ``traced``.
+    """Return the results of ``function(view, **options)`` for all images, in batches, and the trace.
 
-    ``batch_size`` is by default as many as run fastest.
+    ``batch_size`` is by default the fastest number of images; see ``cached_trace`` for the other arguments.
 
     Raises:
-        ValueError: the objective's index is one that the model has not.
+        ValueError: an index of the objective is out of range for the model.
     """
     objective, images = objective or top_class(), len(inputs[0])
     size = batch_rows(model, inputs, objective, batch_size)
     parts = []
     for start in range(0, images, size):
         chunk = [array[start : start + size] for array in inputs]
-        trace = traced(function, model, chunk, objective, settings, options, declared=declared)
+        trace = cached_trace(function, model, chunk, objective, settings, options, declared=declared)
         trace.check(objective)
         parts.append(trace(chunk, objective.rows(start, start + size)))
     return [np.concatenate(pieces) if len(parts) > 1 else pieces[0] for pieces in zip(*parts, strict=True)], trace
 
 
 def batch_rows(model: keras.Model, inputs: list[np.ndarray], objective: Objective, batch_size: int | None) -> int:
-    """Return how many images are run at once: by default as many as run fastest, or as the model or target needs."""
+    """Return the number of images per batch: by default the fastest, or the number that the model or target needs."""
     if objective.loops_over_batch:
         return len(inputs[0])
     return batch_size or state_rows(model) or chunk_size(inputs)
 
 
 def remember(model: keras.Model, key: tuple, make: Callable[[], Any]) -> Any:
-    """Return ``make()``, computed once for a model and ``key`` while the model stays as it is."""
-    with one_at_a_time:
-        facts = _kept(model).facts
+    """Return ``make()``, computed once per model and ``key`` and again after the model changes."""
+    with tracing_lock:
+        facts = _model_cache(model).facts
         key = (*key, _global_settings())
         if key not in facts:
             facts[key] = make()
@@ -205,25 +209,25 @@ def remember(model: keras.Model, key: tuple, make: Callable[[], Any]) -> Any:
 
 
 def traces(model: keras.Model) -> "collections.OrderedDict[tuple, Trace]":
-    """Return the traces that are kept for a model, the oldest first."""
-    return _kept(model).traces
+    """Return the cached traces of a model, the oldest first."""
+    return _model_cache(model).traces
 
 
-def _kept(model: keras.Model) -> Kept:
-    """Return what is kept for a model as it is now.
+def _model_cache(model: keras.Model) -> ModelCache:
+    """Return the cache of a model, empty if the model has changed.
 
-    It refers to the model's layers, so it must die with the model: it is held by the object in which Keras keeps track
-    of the model's variables, not by a dictionary of this module, and not by an attribute of the model.
+    The cache references layers of the model, so it has to be freed with the model. It is therefore stored in the object
+    in which Keras tracks the model's variables, and not in a dictionary of this module or an attribute of the model.
     """
     holder = vars(vars(model).get("_tracker", model))
-    kept = holder.get("_kerasal_kept")
-    if kept is None or not kept.snapshot.holds():
-        kept = holder["_kerasal_kept"] = Kept(model)
-    return kept
+    cache = holder.get("_kerasal_cache")
+    if cache is None or not cache.snapshot.holds():
+        cache = holder["_kerasal_cache"] = ModelCache(model)
+    return cache
 
 
 def _global_settings() -> tuple:
-    """Return the settings of Keras that its layers read when they are called."""
+    """Return the global settings of Keras that layers read when they are called."""
     config = keras.config
-    seeds = global_state.get_global_attribute("global_seed_generator")  # of layers with noise and without a seed
+    seeds = global_state.get_global_attribute("global_seed_generator")  # for random layers without a seed
     return config.floatx(), config.epsilon(), config.image_data_format(), config.is_flash_attention_enabled(), seeds

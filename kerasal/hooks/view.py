@@ -1,4 +1,4 @@
-"""What a routine sees: runs, scores and gradients of one model under one target, as tensors in a graph."""
+"""A method's view of a model: runs, scores and gradients under a target, as tensors in a graph."""
 
 import dataclasses
 import warnings
@@ -9,23 +9,23 @@ from kerasal.hooks import backward_rules, softmax
 from kerasal.hooks.layout import Layout
 from kerasal.hooks.paths import pack, select_output
 from kerasal.hooks.state import state_rows, unchanged
-from kerasal.hooks.taps import differentiate, run_apart, watch
+from kerasal.hooks.taps import differentiate, run_in_function, watch
 from kerasal.objectives.expression import layers_of, needs_output, walk
 from kerasal.objectives.formulas import evaluate, pin, top_classes
 
 import keras
 import tensorflow as tf
 
-_RENAMED = {"pinned": "pin", "repeated": "repeat"}  # for methods outside of this package
+_RENAMED = {"pinned": "pin", "repeated": "repeat"}  # old names that methods outside this package may still use
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is asked of a model beside the target.
+    """The options of a run besides the target.
 
-    ``output`` says which output is meant, ``logits`` leaves out its softmax or sigmoid. ``names`` are those of the
-    inputs where the user gave them by name. ``any_size`` lets the layers be run on images of another size than the
-    model declares; above them it may then fail silently.
+    ``output`` is the name or index of the output to explain, and ``logits`` selects the input of its softmax or
+    sigmoid. ``names`` are the names of the inputs if the user passed a dictionary. ``any_size`` allows images of
+    another size than the model declares; layers that need the declared size may then fail silently.
     """
 
     output: str | int | None = None
@@ -34,34 +34,34 @@ class Settings:
     any_size: bool = False
 
     def for_inputs(self, inputs: Any) -> "Settings":
-        """Return these settings with the names of a user's inputs, if they have any."""
+        """Return these settings with the names of the inputs, if the inputs are a dictionary."""
         return dataclasses.replace(self, names=tuple(inputs) if isinstance(inputs, Mapping) else None)
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a model gave for some images.
+    """The results of running a model on a batch of images.
 
-    ``output`` is the output that is meant, or its logits; None where nobody asked for it. ``given`` is that output as
-    the model gives it, where it can be told; ``ranked`` is which of the two decides what the top class is. ``layers``
-    holds the outputs of the tapped layers by name, and ``rows`` the number of images.
+    ``output`` is the selected output or its logits; None if it was not requested. ``raw_output`` is that output before
+    logits are taken, if known. ``ranking`` is whichever of the two decides the top class. ``layers`` are the outputs of
+    the tapped layers by name, and ``rows`` is the number of images.
     """
 
     output: tf.Tensor | None
     layers: dict[str, tf.Tensor]
     rows: tf.Tensor
-    given: tf.Tensor | None = None
-    ranked: tf.Tensor | None = None
+    raw_output: tf.Tensor | None = None
+    ranking: tf.Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """A model, watched: built anew for each trace, and freed with it.
+    """A model while it is traced for a method. Each trace has its own view, which is freed with the trace.
 
-    ``inputs`` holds one float32 tensor (N, …) for each input of the model. ``structure`` and ``parameters`` are those
-    of the objective. In ``limits`` scoring notes the indices to check, in ``notes`` a routine leaves what it found out
-    while tracing. ``layout`` knows where channels are; under a method of attribution it has turned images to channels
-    last, and turns them back for the model.
+    ``inputs`` holds one float32 tensor (N, …) per input of the model. ``structure`` and ``parameters`` describe the
+    objective. Scoring records in ``limits`` which indices have to be checked, and methods leave results of the tracing
+    in ``notes``. ``layout`` holds the channel axes. Attribution methods see ``inputs`` channels last, and ``run``
+    restores the layout that the model takes.
     """
 
     model: keras.Model
@@ -76,12 +76,12 @@ class View:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The names of the layers that the objective needs."""
+        """Names of the layers that the objective needs."""
         return layers_of(self.structure)
 
     @property
     def repeatable(self) -> bool:
-        """Whether any number of images fits; a user's function may count on that of the view, and so do states."""
+        """Whether the batch may have any size; a callable target or a stateful layer may depend on the size."""
         return state_rows(self.model) is None and not any(node[0] == "callable" for node in walk(self.structure))
 
     def run(
@@ -92,50 +92,54 @@ class View:
         pooling: str = "max",
         taps: Iterable[str] = (),
         output: bool | None = None,
-        apart: bool | None = None,
-        **watched: Any,
+        separate_graph: bool | None = None,
+        **watch_options: Any,
     ) -> Run:
-        """Run the model at ``inputs`` (the view's own by default) without training behavior, and tap layers.
+        """Run the model on ``inputs`` (by default the view's inputs) in inference mode, and return outputs of layers.
 
-        Whatever the model changes in itself, such as recurrent states, is put back; see ``hooks.state``. A tape that is
-        open differentiates what comes back by the inputs, under ``rule`` and ``pooling``; without those also by the
-        tapped layers.
+        Changes of the model's state, such as recurrent states, are undone; see ``hooks.state``. An open gradient tape
+        differentiates the results by the inputs under ``rule`` and ``pooling``, and with the default rule and pooling
+        also by the tapped layers.
 
         Args:
-            inputs: one tensor for each input.
+            inputs: a tensor for each input of the model.
             rule: see ``kerasal.hooks.backward_rules``.
-            pooling: likewise.
+            pooling: see ``kerasal.hooks.backward_rules``.
             taps: names or paths of layers.
-            output: whether the output is wanted; None: where the objective needs it, whose layers are then tapped too.
-            apart: run as a graph of its own, which rules need; by default where there are any.
-            **watched: further arguments of ``kerasal.hooks.taps.watch``.
+            output: whether to return the output. By default it is returned if the objective needs it, and the layers
+                that the objective needs are tapped too.
+            separate_graph: run the model in a separate graph function, which backward rules need; by default only then.
+            **watch_options: further arguments of ``kerasal.hooks.taps.watch``.
         """
         inputs = self.inputs if inputs is None else list(inputs)
         wanted = (not self.layers or needs_output(self.structure)) if output is None else output
         names = tuple(dict.fromkeys((*(self.layers if output is None else ()), *taps)))
-        watched = {"any_size": self.settings.any_size, "partial": self.settings.any_size and bool(names), **watched}
+        any_size = self.settings.any_size
+        watch_options = {"any_size": any_size, "partial": any_size and bool(names), **watch_options}
 
-        def look(*tensors) -> Any:
-            return self._look(tensors, wanted, taps=names, rule=rule, pooling=pooling, **watched)
+        def run_model(*tensors) -> Any:
+            return self._run_in_graph(tensors, wanted, taps=names, rule=rule, pooling=pooling, **watch_options)
 
-        if apart is None:
-            apart = bool(backward_rules.overrides(rule, pooling))
-        found, given, ranked, layers = run_apart(look, inputs) if apart else look(*inputs)
-        return Run(found, layers, tf.shape(inputs[0])[0], given, found if ranked is None else ranked)
+        if separate_graph is None:
+            separate_graph = bool(backward_rules.overrides(rule, pooling))
+        results = run_in_function(run_model, inputs) if separate_graph else run_model(*inputs)
+        selected, raw_output, ranking, layers = results
+        rows = tf.shape(inputs[0])[0]
+        return Run(selected, layers, rows, raw_output, selected if ranking is None else ranking)
 
     def score(self, at: "Run | Sequence[tf.Tensor] | None" = None) -> tf.Tensor:
-        """Return the target's (N,) scores of a run, or at some inputs (the view's own by default)."""
+        """Return the target's scores (N,) for a run or for inputs (by default the view's inputs)."""
         run = at if isinstance(at, Run) else self.run(at)
         self.limits.clear()
-        top = None if run.ranked is run.output else self._top_classes(run.ranked)
-        # The formulas see the output and the layers channels last, a user's function the output as it is.
-        seen = {name: self.layout.last(name, tensor) for name, tensor in run.layers.items() if name in self.layers}
-        turned = self.layout.last(None, run.output)
-        scores = evaluate(self.structure, self.parameters, run.output, seen, self.limits, top, turned=turned)
+        top = None if run.ranking is run.output else self._top_classes(run.ranking)
+        # Built-in targets get the output and the layers channels last, a callable target the output as it is.
+        layers = {name: self.layout.last(name, tensor) for name, tensor in run.layers.items() if name in self.layers}
+        channels_last = self.layout.last(None, run.output)
+        scores = evaluate(self.structure, self.parameters, run.output, layers, self.limits, top, turned=channels_last)
         return tf.broadcast_to(scores, [run.rows])
 
     def gradient(self, inputs: Sequence[tf.Tensor] | None = None, *, rule: str = "gradient") -> list[tf.Tensor]:
-        """Return the gradient of each image's score by each input, in the inputs' shapes, under a backward rule."""
+        """Return the gradient of each image's score by each input, in the shapes of the inputs, under a rule."""
         inputs = self.inputs if inputs is None else list(inputs)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
@@ -143,29 +147,29 @@ class View:
         return differentiate(tape, scores, inputs)
 
     def pin(self, at: "Run | tf.Tensor | None" = None) -> "View":
-        """Return this view with each image's top class, if that is the target, fixed to what it is now.
+        """Return this view with each image's top class as a fixed target, if the target is the top class.
 
-        ``at`` is a run, or outputs (N, classes), that say which class that is; by default the model as it is at the
-        view's inputs.
+        ``at`` is a run or an output (N, classes) that decides the class; by default the model runs on the view's
+        inputs.
         """
         if not any(node[0] == "top" for node in walk(self.structure)):
             return self
         if at is None:
             run = self.run()
-            self.score(run)  # notes the limits of the parameters that the user gave; its own nodes are pruned
-            at = run.given
-        classes = self._top_classes(at.ranked if isinstance(at, Run) else at)
+            self.score(run)  # records limits of the user's parameters; TensorFlow prunes its unused nodes
+            at = run.raw_output
+        classes = self._top_classes(at.ranking if isinstance(at, Run) else at)
         structure, parameters = pin(self.structure, self.parameters, classes)
         return dataclasses.replace(self, structure=structure, parameters=parameters, limits=[])
 
     def repeat(self, times: tf.Tensor | int) -> "View":
-        """Return this view for ``times`` as many images: all of its images, then all of them again, and so on."""
+        """Return this view for ``times`` copies of the batch of images, copy after copy."""
         rows = tf.shape(self.inputs[0])[0]
         parameters = []
         for parameter in self.parameters:
             inner = tf.shape(parameter)[1:]
-            each = tf.broadcast_to(parameter, tf.concat([[rows], inner], axis=0))
-            parameters.append(tf.tile(each, tf.concat([[times], tf.ones_like(inner)], axis=0)))
+            rows_of_parameter = tf.broadcast_to(parameter, tf.concat([[rows], inner], axis=0))
+            parameters.append(tf.tile(rows_of_parameter, tf.concat([[times], tf.ones_like(inner)], axis=0)))
         return dataclasses.replace(self, parameters=parameters)
 
     def __getattr__(self, name: str) -> Any:
@@ -174,40 +178,40 @@ class View:
             return getattr(self, _RENAMED[name])
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
-    def _look(self, inputs: Sequence[tf.Tensor], wanted: bool, **watched: Any) -> tuple:
-        """Run the model in the current graph; return (output, given, ranked if it is not the output, layers)."""
-        outputs, own = None, self.layout.to_model(inputs)
+    def _run_in_graph(self, inputs: Sequence[tf.Tensor], wanted: bool, **watch_options: Any) -> tuple:
+        """Run the model in the current graph; return (output, raw output, ranking if it differs, layers)."""
+        outputs, model_inputs = None, self.layout.to_model(inputs)
         operations = tf.compat.v1.get_default_graph().get_operations
         before = len(operations())
-        with unchanged(self.model), watch(self.model, **watched) as layers:
-            outputs = self.model(pack(self.model, own, self.settings.names), training=False)
-        given: Any = None
+        with unchanged(self.model), watch(self.model, **watch_options) as layers:
+            outputs = self.model(pack(self.model, model_inputs, self.settings.names), training=False)
+        raw_output: Any = None
         if outputs is not None:
             try:
-                given = select_output(self.model, outputs, self.settings.output)
+                raw_output = select_output(self.model, outputs, self.settings.output)
             except ValueError:
                 if wanted:
                     raise
-        named = {None: given} if tf.is_tensor(given) else {}
-        self.layout.note(own, operations()[before:], layers | named)
+        named = {None: raw_output} if tf.is_tensor(raw_output) else {}
+        self.layout.note(model_inputs, operations()[before:], layers | named)
         if not wanted or outputs is None:
-            return None, given if named else None, None, layers
-        output, ranked = self._logits(given) if self.settings.logits else (given, None)
-        return output, given, ranked, layers
+            return None, raw_output if named else None, None, layers
+        output, ranking = self._logits(raw_output) if self.settings.logits else (raw_output, None)
+        return output, raw_output, ranking, layers
 
     def _logits(self, output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Return the logits of an output, or itself, and what ranks the classes if that is another."""
-        found = softmax.find(output)
-        if found is None:
+        """Return the logits of an output, or the output if there are none, and the ranking tensor if it differs."""
+        info = softmax.find_logits(output)
+        if info is None:
             return output, None
-        if found.logits is None:
+        if info.logits is None:
             if not self._warned:
                 self._warned.append(output.name)
-                warnings.warn(found.message(), softmax.NoLogits, stacklevel=2)
+                warnings.warn(info.message(), softmax.NoLogits, stacklevel=2)
             return output, None
-        ranks = found.ranks and (found.kind == "Sigmoid" or self.layout.is_last(None))
-        return found.logits, None if ranks else output
+        keeps_order = info.keeps_order and (info.kind == "Sigmoid" or self.layout.is_last(None))
+        return info.logits, None if keeps_order else output
 
     def _top_classes(self, output: Any) -> tf.Tensor:
-        """Return the number of each image's top class, (N,) int32."""
+        """Return the class number of each image's top class, (N,) int32."""
         return top_classes(self.layout.last(None, output))

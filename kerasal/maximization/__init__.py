@@ -1,7 +1,11 @@
-"""Activation maximization: the image that a unit, a channel or a class would most like to see.
+"""Activation maximization: the image that maximizes the score of a unit, a channel or a class.
 
-``maximize`` is the one entry; ``PRESETS`` are the published recipes for it, ``L1``, ``L2`` and ``TotalVariation`` hold
-the image back, and ``Jitter``, ``Rotation`` and ``Scale`` change it before each look. It is made of pixels or of waves.
+``maximize``                          the images, by gradient ascent on pixels or on a Fourier spectrum
+``PRESETS``                           the published recipes
+``L1``, ``L2``, ``TotalVariation``    regularizers, subtracted from the score
+``Jitter``, ``Rotation``, ``Scale``   random transforms before each forward pass
+``Maximization``                      the result: images, model inputs, history of scores
+``draw_maximized``                    a page of the images
 """
 
 from kerasal import _keras as _keras

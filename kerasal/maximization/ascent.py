@@ -1,4 +1,4 @@
-"""Ascent: the compiled loop of steps on a batch of images, and all objectives sent through it in batches."""
+"""Gradient ascent: the compiled loop of steps for a batch of images, and its runs for all objectives."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasal import hooks
 from kerasal.checks import check_int, check_number
-from kerasal.hooks.trace import traced
+from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings, View
 from kerasal.maximization.parameterization import Fourier, Pixels
 from kerasal.maximization.recipe import Recipe
@@ -20,13 +20,16 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Diversity:
-    """How strongly ``copies`` of each objective's image are driven apart.
+    """A penalty on the similarity between the copies of an objective's image.
 
-    ``weight`` is the length of the push away from the other copies, relative to the objective's own gradient. ``layer``
-    is where they are compared; None is the last map of the model.
+    Attributes:
+        copies: number of images for each objective.
+        weight: length of the penalty's gradient relative to the gradient of the objective.
+        layer: layer whose maps are compared; None means the last layer of the model with a map.
 
     Raises:
-        ValueError: no copies, a weight that is negative or has nothing to act on.
+        ValueError: if ``copies`` is not positive, the weight is negative, or there is a weight or a layer for a single
+            copy.
     """
 
     copies: int
@@ -37,36 +40,39 @@ class Diversity:
         check_int("copies", self.copies)
         check_number("diversity", self.weight, minimum=0)
         if self.copies == 1 and (self.weight or self.layer):
-            raise ValueError("diversity keeps the copies of one objective apart, and there is one; say copies=4.")
+            raise ValueError(
+                "copies must be at least 2 with diversity or diversity_layer, got 1. Pass, for example, copies=4."
+            )
 
     def overlap(self, maps: Any) -> tf.Tensor:
-        """Return (N,), the mean cosine similarity of each copy's Gram matrix with those of the other copies, -1..1.
+        """Return the mean cosine similarity (N,), -1..1, of each copy's Gram matrix with those of the other copies.
 
-        ``maps`` (N, h, w, C) holds the copies of an objective one after the other. G = Σ over positions of a aᵀ.
+        In ``maps`` (N, h, w, C) the copies of an objective are consecutive. The Gram matrix of the activation vectors
+        a is G = Σ a aᵀ, summed over positions.
 
         Raises:
-            ValueError: the layer has no map.
+            ValueError: if the layer has no map.
 
         Source: Olah et al. 2017, appendix, "Diversity".
         """
         if maps.shape.rank != 4:
             raise ValueError(
-                f"diversity compares maps (N, h, w, C). Received a layer with output {maps.shape}; name a "
-                "convolutional one with diversity_layer=."
+                f"diversity_layer must have a spatial map (N, h, w, C), got a layer with output {maps.shape}. Choose a "
+                "convolutional layer."
             )
         channels = maps.shape.as_list()[3] or 0
         flat = tf.reshape(tf.cast(maps, tf.float32), [tf.shape(maps)[0], -1, channels])
         grams = tf.matmul(flat, flat, transpose_a=True)
         grams = tf.math.l2_normalize(tf.reshape(grams, [-1, self.copies, channels**2]), axis=2)
-        alike = tf.matmul(grams, grams, transpose_b=True)
-        others = tf.reduce_sum(alike, axis=2) - tf.linalg.diag_part(alike)
-        return tf.reshape(others / (self.copies - 1), [-1])
+        similarities = tf.matmul(grams, grams, transpose_b=True)
+        other_similarities = tf.reduce_sum(similarities, axis=2) - tf.linalg.diag_part(similarities)
+        return tf.reshape(other_similarities / (self.copies - 1), [-1])
 
 
 def ascent_options(
     recipe: Recipe, parameterization: Pixels | Fourier, gray_level: np.ndarray, diversity: Diversity
 ) -> dict[str, Any]:
-    """Return the options of ``ascend``."""
+    """Return the keyword arguments of ``ascend``."""
     shared = {name: getattr(recipe, name) for name in ("regularizers", "transforms", "normalize")}
     return {"parameterization": parameterization, "gray_level": gray_level, "diversity": diversity, **shared}
 
@@ -81,13 +87,13 @@ def ascend(
     gray_level: np.ndarray,
     diversity: Diversity,
 ) -> list[tf.Tensor]:
-    """Take some steps uphill; the state comes in as ``view.inputs`` and goes out as the result.
+    """Take steps of gradient ascent, with the state in ``view.inputs``, and return the new state.
 
-    In: parameters (K, ...), velocity of the same shape, and a row each image with [steps, step size, momentum, number
-    of the first step, seed]. Out: parameters, velocity, their images in gray levels (K, H, W, C), scores before each
-    step (K, steps), and whether the gradient was ever non-zero (K,).
+    The inputs are the parameters (K, ...), the velocity of the same shape, and a row per image with (steps, step size,
+    momentum, number of the first step, seed). The outputs are parameters, velocity, images in gray levels (K, H, W, C),
+    scores before each step (K, steps), and whether the gradient was non-zero at any step (K,).
 
-    ``gray_level`` is how much of the model's input one gray level (1/255 of the pixel range) is, one per channel.
+    ``gray_level`` (C,) is the change of the model's input for a gray level, which is 1/255 of the pixel range.
     """
     parameters, velocity, plan = view.inputs
     steps, step_size, momentum = tf.cast(plan[0, 0], tf.int32), plan[0, 1], plan[0, 2]
@@ -98,8 +104,8 @@ def ascend(
         layer = diversity.layer or hooks.last_map(view, [parameterization.images(parameters) * scale])
 
     def body(step, parameters, velocity, scores, alive):
-        with tf.GradientTape(watch_accessed_variables=False) as drawing:
-            drawing.watch(parameters)
+        with tf.GradientTape(watch_accessed_variables=False) as image_tape:
+            image_tape.watch(parameters)
             images = parameterization.images(parameters)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(images)
@@ -112,7 +118,7 @@ def ascend(
         (gradient,) = hooks.differentiate(tape, score, [images])
         alive = alive | (tf.reshape(_rms(gradient), [-1]) > 0)
         if layer:
-            (push,) = hooks.differentiate(tape, overlap, [images])  # as long as the weight says
+            (push,) = hooks.differentiate(tape, overlap, [images])  # scaled to the length that the weight sets
             gradient -= diversity.weight * _rms(gradient) * tf.math.divide_no_nan(push, _rms(push))
         if normalize == "score":
             gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
@@ -121,7 +127,7 @@ def ascend(
                 tape.watch(images)
                 penalty = regularizer(images)
             gradient -= tape.gradient(penalty, images)  # pyright: ignore[reportOperatorIssue]
-        gradient = drawing.gradient(images, parameters, gradient)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        gradient = image_tape.gradient(images, parameters, gradient)  # pyright: ignore[reportArgumentType, reportCallIssue]
         if normalize == "total":
             gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
         velocity = momentum * velocity + gradient
@@ -140,20 +146,20 @@ def ascend(
 
 
 def _rms(tensor: tf.Tensor) -> tf.Tensor:
-    """Return the root mean square of each image, its largest value taken out first so that tiny ones do not vanish."""
+    """Return the root mean square of each image, divided by its maximum first to avoid underflow."""
     axes = list(range(1, tensor.shape.rank))
     largest = tf.reduce_max(tf.abs(tensor), axis=axes, keepdims=True)
     ratio = tf.math.divide_no_nan(tensor, largest)
     return largest * tf.sqrt(tf.reduce_mean(tf.square(ratio), axis=axes, keepdims=True))
 
 
-# The loop is compiled; between its segments the progress bar moves and Ctrl-C is heard.
+# The compiled loop returns after each segment, to update the progress bar and to react to Ctrl-C.
 _SEGMENTS = 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
-    """What all batches of one call share."""
+    """An ascent of many objectives in batches that share a model, a recipe and settings."""
 
     model: Any
     recipe: Recipe
@@ -167,15 +173,15 @@ class Run:
     progress: bool
 
     def __call__(self, objectives: Sequence[Objective], start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ascend each objective from its parameters ``start``; return images, scores (N, steps + 1) and liveness."""
-        found: list = [None] * len(objectives)
-        groups = _groups(objectives, self.diversity.copies, self.batch_size)
+        """Ascend from ``start``; return images, scores (N, steps + 1), and whether the gradient was ever non-zero."""
+        results: list = [None] * len(objectives)
+        groups = _group_objectives(objectives, self.diversity.copies, self.batch_size)
         with progress_bar("Maximizing", len(groups) * self.recipe.steps, self.progress) as advance:
             for group in groups:
                 rows = self._ascend_group([objectives[i] for i in group], start[group], advance)
                 for i, *row in zip(group, *rows, strict=True):
-                    found[i] = row
-        images, scores, alive = map(np.stack, zip(*found, strict=True))
+                    results[i] = row
+        images, scores, alive = map(np.stack, zip(*results, strict=True))
         return images, scores, alive
 
     def _ascend_group(self, objectives: list[Objective], parameters: np.ndarray, advance: Callable[[int], None]):
@@ -184,13 +190,15 @@ class Run:
         done = 0
         while done < steps:
             count = min(max(1, steps // _SEGMENTS), steps - done)
-            parameters, velocity, images, segment, lives = self._call(objective, parameters, velocity, count, done)
+            parameters, velocity, images, segment, segment_alive = self._call(
+                objective, parameters, velocity, count, done
+            )
             scores.append(segment)
             _check_finite(objectives, images, segment, done)
-            alive |= lives > 0
+            alive |= segment_alive > 0
             done += count
             advance(count)
-        final = self._call(objective, parameters, velocity, 1, done)[3]  # only for the score after the last step
+        final = self._call(objective, parameters, velocity, 1, done)[3]  # needed only for the score after the last step
         return images, np.concatenate([*scores, final], axis=1), alive
 
     def _call(self, objective, parameters, velocity, steps, done):
@@ -198,27 +206,31 @@ class Run:
         chunk = [parameters, velocity, np.tile(row, (len(parameters), 1))]
         settings = Settings(self.output, self.logits, any_size=not objective.needs_output)
         options = ascent_options(self.recipe, self.parameterization, self.gray_level, self.diversity)
-        trace = traced(ascend, self.model, chunk, objective, settings, options, declared=False)
+        trace = cached_trace(ascend, self.model, chunk, objective, settings, options, declared=False)
         trace.check(objective)
         return trace(chunk, list(objective.parameters))
 
 
 def _check_finite(objectives: Sequence[Objective], images: np.ndarray, scores: np.ndarray, done: int) -> None:
-    bad = ~(np.isfinite(images).reshape(len(images), -1).all(axis=1) & np.isfinite(scores).all(axis=1))
-    if bad.any():
-        rows = np.flatnonzero(bad)
+    invalid = ~(np.isfinite(images).reshape(len(images), -1).all(axis=1) & np.isfinite(scores).all(axis=1))
+    if invalid.any():
+        rows = np.flatnonzero(invalid)
         raise ValueError(
             f"{objectives[rows[0]]!r}"
             + (f" and {len(rows) - 1} more" if len(rows) > 1 else "")
             + f": the score or the image became NaN or infinite between steps {done} and {done + scores.shape[1]}. "
-            "Take a smaller step_size, or float32 instead of float16; if so from step 0, look at the model's weights."
+            "Use a smaller step_size, or float32 instead of float16. If it happens at step 0, check the weights of the "
+            "model."
         )
 
 
-def _groups(objectives: Sequence[Objective], copies: int, batch_size: int) -> list[list[int]]:
-    """Put together what one trace can run: objectives of one structure, all copies of each, as many as fit."""
+def _group_objectives(objectives: Sequence[Objective], copies: int, batch_size: int) -> list[list[int]]:
+    """Return groups of indices: objectives with the same structure, all copies of each, at most ``batch_size``.
+
+    A group can share a trace; it exceeds ``batch_size`` only if the copies of an objective do.
+    """
     by_structure: dict[tuple, list[int]] = {}
     for i, objective in enumerate(objectives):
         by_structure.setdefault(objective.structure, []).append(i)
     size = max(1, batch_size // copies) * copies
-    return [same[i : i + size] for same in by_structure.values() for i in range(0, len(same), size)]
+    return [members[i : i + size] for members in by_structure.values() for i in range(0, len(members), size)]

@@ -1,7 +1,6 @@
-"""How large the image is that is ascended: ``model, objectives, wish -> (H, W, C)``.
+"""Canvas of an ascent: the shape (H, W, C) of the maximized image, from the model, its objectives and options.
 
-A layer whose units see a few pixels needs no more than these: below it everything is convolution, whatever size the
-model declares.
+Layers with small receptive fields can be maximized on a small image, since below them everything is convolutional.
 """
 
 from collections.abc import Sequence
@@ -16,66 +15,75 @@ from kerasal.receptive_field.geometry.field_geometry import Field, field
 
 import keras
 
-# The automatic canvas has room for this many whole fields, side by side, in each direction.
+# The automatic canvas encloses this many neighboring receptive fields in each direction.
 _FIELDS = 8
 
 
 def canvas_shape(
     model: keras.Model, objectives: Sequence[Objective], size: tuple[int, int] | None, canvas: Literal["input", "auto"]
 ) -> tuple[int, ...]:
-    """Return the shape (H, W, C) of the image: the model's own, ``size``, or as small as the layers allow.
+    """Return the shape (H, W, C) of the image: the model's input shape, ``size``, or the smallest for the layers.
 
     Raises:
-        ValueError: a size that is none, is below a layer's receptive field, or that a dense layer cannot take.
+        ValueError: if ``size`` is not two positive integers, is smaller than a layer's receptive field, or does not fit
+            a dense layer.
     """
     check_choice("canvas", canvas, ("input", "auto"))
     if size is not None and canvas == "auto":
-        raise ValueError(f"Give a size or canvas='auto', not both. Received: size={size!r}.")
+        raise ValueError(f"size must be None with canvas='auto', got {size!r}. Leave out size, or pass canvas='input'.")
     if size is not None:
         check_size("size", size)
     declared = declared_image_shape(model)
-    # Sides that the model leaves open are the size, or 224.
+    # Sides that the model leaves open are taken from size, or are 224.
     fixed = declared[:2] if size is None or getattr(model, "inputs", None) else (None, None)
-    sides = [mine or free for mine, free in zip(fixed, size or (224, 224), strict=True)]
-    own = *sides, *(image_shape(model)[2:] if len(declared) == 3 else ())
+    sides = [fixed_side or free_side for fixed_side, free_side in zip(fixed, size or (224, 224), strict=True)]
+    model_shape = *sides, *(image_shape(model)[2:] if len(declared) == 3 else ())
     if size is not None:
-        _check_size(model, objectives, size, own)
-        return *map(int, size), *own[2:]
-    if canvas == "input" or len(own) == 2:
-        return own
+        _check_size(model, objectives, size, model_shape)
+        return *map(int, size), *model_shape[2:]
+    if canvas == "input" or len(model_shape) == 2:
+        return model_shape
     leaves = {leaf for objective in objectives for leaf in walk(objective.structure)}
     if any(objective.needs_output for objective in objectives) or any(leaf[0] == "neuron" for leaf in leaves):
-        return own  # for the output, and for a place on the whole map, it takes all of it
+        return model_shape  # the output, and a position on the whole map, need an image of the full size
     try:
-        fields = [field(model, layer) for layer in dict.fromkeys(name for one in objectives for name in one.layers)]
-    except ValueError:  # one has no map: only the whole image will do, and what is wrong shows when it is run
-        return own
-    return (*enclose_fields(fields, (own[0], own[1])), *own[2:]) if fields else own
+        fields = [
+            field(model, layer)
+            for layer in dict.fromkeys(name for objective in objectives for name in objective.layers)
+        ]
+    except ValueError:  # a layer has no map, and needs the whole image or fails when it is run
+        return model_shape
+    return (*enclose_fields(fields, (model_shape[0], model_shape[1])), *model_shape[2:]) if fields else model_shape
 
 
-def enclose_fields(fields: Sequence[Field], own: tuple[int, int]) -> tuple[int, int]:
-    """Return the (height, width) with room for eight neighboring fields a direction; at most the model's ``own``."""
-    sides = [[one.size[axis] + (_FIELDS - 1) * int(np.ceil(one.stride[axis])) for one in fields] for axis in (0, 1)]
-    return min(own[0], max(sides[0])), min(own[1], max(sides[1]))
+def enclose_fields(fields: Sequence[Field], model_size: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) that encloses eight neighboring fields per direction; at most ``model_size``."""
+    sides = [
+        [layer_field.size[axis] + (_FIELDS - 1) * int(np.ceil(layer_field.stride[axis])) for layer_field in fields]
+        for axis in (0, 1)
+    ]
+    return min(model_size[0], max(sides[0])), min(model_size[1], max(sides[1]))
 
 
-def _check_size(model, objectives, size, own) -> None:
-    if tuple(size) == own[:2]:
+def _check_size(model, objectives, size, model_shape) -> None:
+    if tuple(size) == model_shape[:2]:
         return
-    takes = f"{model.name!r} takes images of {own[0]} × {own[1]}"
-    wanting = [objective for objective in objectives if objective.needs_output]
-    if wanting:
-        raise ValueError(f"{takes}, and {wanting[0]!r} needs all of it. Received size={tuple(size)!r}.")
+    on_output = [objective for objective in objectives if objective.needs_output]
+    if on_output:
+        raise ValueError(
+            f"size must be ({model_shape[0]}, {model_shape[1]}) for {on_output[0]!r}, which depends on the output of "
+            f"the model, got {tuple(size)!r}. Leave size out."
+        )
     for layer in dict.fromkeys(layer for objective in objectives for layer in objective.layers):
-        found = field(model, layer)
-        if found.whole:
+        layer_field = field(model, layer)
+        if layer_field.whole:
             raise ValueError(
-                f"{takes}, and each unit of {layer!r} looks at the whole of it ({found.whole}). Received "
-                f"size={tuple(size)!r}; leave it out, or choose a layer below."
+                f"size must be ({model_shape[0]}, {model_shape[1]}) for layer {layer!r}, whose units see the whole "
+                f"image because of {layer_field.whole}, got {tuple(size)!r}. Leave it out, or choose an earlier layer."
             )
-        least = tuple(map(min, found.size, own[:2]))
+        least = tuple(map(min, layer_field.size, model_shape[:2]))
         if size[0] < least[0] or size[1] < least[1]:
             raise ValueError(
-                f"A unit of {layer!r} sees {least[0]} × {least[1]} pixels. Received size={tuple(size)!r}; give that or "
-                'more, or canvas="auto".'
+                f"size must be at least {least[0]} × {least[1]} pixels, the receptive field of layer {layer!r}, got "
+                f"{tuple(size)!r}. Pass a larger size, or canvas='auto' without a size."
             )

@@ -1,10 +1,10 @@
-"""What makes an image natural: penalties on it, and changes before each look at it.
+"""Image priors: regularizers, which penalize an image, and transforms, which change it before each forward pass.
 
-A regularizer is any callable ``gray levels (N, H, W, C) -> (N,) penalties``, which are subtracted from the objective. A
-transform is any callable ``inputs (N, H, W, C), seed (2,) -> inputs``, in the graph; ``seed`` differs at every step and
-for every transform and follows from the run's seed, for the ``tf.random.stateless_*`` functions. One draw serves all
-images of a step, so that an image in a batch becomes what it becomes alone. These are frozen dataclasses, so that equal
-ones share one trace.
+A regularizer is any callable from gray levels (N, H, W, C) to penalties (N,), which are subtracted from the objective.
+A transform is any callable from (inputs (N, H, W, C), seed (2,)) to inputs, and runs in the graph. The seed is for the
+``tf.random.stateless_*`` functions; it is derived from the seed of the run and differs for every step and transform.
+All images of a step share a random draw, so that the result for an image does not depend on its batch. The classes are
+frozen dataclasses, so that equal instances share a trace.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class L2:
-    """``weight`` · Σ z²: Simonyan et al. 2013, section 2, λ‖I‖₂²."""
+    """Penalty ``weight`` · Σ z² on the gray levels z: λ‖I‖₂² of Simonyan et al. 2013, section 2."""
 
     weight: float
 
@@ -28,7 +28,7 @@ class L2:
 
 @dataclasses.dataclass(frozen=True)
 class L1:
-    """``weight`` · Σ |z|: Tang et al., section 3.3, α‖I‖₁."""
+    """Penalty ``weight`` · Σ |z| on the gray levels z: α‖I‖₁ of Tang et al., section 3.3."""
 
     weight: float
 
@@ -39,7 +39,7 @@ class L1:
 
 @dataclasses.dataclass(frozen=True)
 class TotalVariation:
-    """``weight`` · Σ |difference of neighboring pixels|: Mahendran & Vedaldi 2015, section 2.2, with β = 1."""
+    """Penalty ``weight`` · Σ |difference of neighboring pixels|: Mahendran & Vedaldi 2015, section 2.2, with β = 1."""
 
     weight: float
 
@@ -50,17 +50,17 @@ class TotalVariation:
 
 @dataclasses.dataclass(frozen=True)
 class Jitter:
-    """Shift all images by up to ``pixels`` in each direction, round the edges (Mordvintsev et al. 2015).
+    """Random shift by up to ``pixels`` in each direction, with wrap-around (Mordvintsev et al. 2015).
 
-    But by no more than ``share`` of the image's shorter side, rounded down.
+    The shift is at most ``share`` of the image's shorter side, rounded down.
     """
 
     pixels: int
     share: float = 1.0
 
     def __post_init__(self):
-        check_int("The pixels of Jitter", self.pixels, 0)
-        check_number("The share of Jitter", self.share, minimum=0, maximum=1)
+        check_int("pixels of Jitter", self.pixels, 0)
+        check_number("share of Jitter", self.share, minimum=0, maximum=1)
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the shifted images."""
@@ -71,18 +71,18 @@ class Jitter:
 
 @dataclasses.dataclass(frozen=True)
 class Rotation:
-    """Turn all images about their center by up to ``degrees`` either way (Olah et al. 2017, "robustness").
+    """Random rotation about the center by up to ``degrees`` in either direction (Olah et al. 2017, "robustness").
 
-    Bilinear; what comes from outside the image repeats its edge.
+    Interpolation is bilinear; pixels outside the image repeat its edge.
     """
 
     degrees: float
 
     def __post_init__(self):
-        check_number("The degrees of Rotation", self.degrees, minimum=0, maximum=180)
+        check_number("degrees of Rotation", self.degrees, minimum=0, maximum=180)
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Return the turned images."""
+        """Return the rotated images."""
         limit = math.radians(self.degrees)
         angle = tf.random.stateless_uniform([], seed, -limit, limit)
         return _sample_around(images, tf.cos(angle), tf.sin(angle))
@@ -90,9 +90,10 @@ class Rotation:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Enlarge all images about their center by a factor between ``low`` and ``high`` (Olah et al. 2017, "robustness").
+    """Random scaling about the center by a factor from ``low`` to ``high`` (Olah et al. 2017, "robustness").
 
-    Their size stays: above 1 the rim is cut off, below 1 what comes from outside the image repeats its edge. Bilinear.
+    The image size does not change: factors above 1 crop the image, and below 1, pixels outside the image repeat its
+    edge. Interpolation is bilinear.
     """
 
     low: float
@@ -100,19 +101,19 @@ class Scale:
 
     def __post_init__(self):
         if not 0 < self.low <= self.high < math.inf:
-            raise ValueError(f"Scale expects 0 < low <= high. Received: {self.low!r}, {self.high!r}.")
+            raise ValueError(f"low and high of Scale must satisfy 0 < low <= high, got {self.low!r} and {self.high!r}.")
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Return the enlarged images."""
+        """Return the scaled images."""
         factor = tf.random.stateless_uniform([], seed, self.low, self.high)
         return _sample_around(images, 1 / factor, tf.zeros([]))
 
 
 def _sample_around(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
-    """Draw each pixel from the place along · (x, y) + across · (-y, x) of the image, counted from its center.
+    """Sample each pixel (x, y) at along · (x, y) + across · (-y, x), in coordinates relative to the center.
 
-    Four gathers of one index for all images: their gradient is the exact adjoint, which that of TensorFlow's own
-    projective transform is not.
+    The four gathers share their indices across images. Their gradient is the exact adjoint, unlike that of TensorFlow's
+    projective transform.
     """
     height, width, channels = [*images.shape.as_list()[1:], 1][:3]
     y, x = tf.meshgrid(
@@ -123,18 +124,18 @@ def _sample_around(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf
     rows = _find_neighbors(along * y + across * x, height)
     columns = _find_neighbors(along * x - across * y, width)
     flat = tf.reshape(images, [-1, height * width, channels])
-    drawn = sum(
+    sampled = sum(
         tf.gather(flat, tf.reshape(row * width + column, [-1]), axis=1) * tf.reshape(down * right, [-1, 1])
         for row, down in rows
         for column, right in columns
     )
-    return tf.reshape(drawn, tf.shape(images))
+    return tf.reshape(sampled, tf.shape(images))
 
 
-def _find_neighbors(place: tf.Tensor, length: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """Return the two pixels around each place, counted from the center of an axis, each with its share."""
-    place = tf.clip_by_value(place + (length - 1) / 2, 0.0, length - 1.0)
-    before = tf.floor(place)
-    share = place - before
+def _find_neighbors(position: tf.Tensor, length: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Return the two pixels around each position, which is relative to the center of an axis, and their weights."""
+    position = tf.clip_by_value(position + (length - 1) / 2, 0.0, length - 1.0)
+    before = tf.floor(position)
+    share = position - before
     first = tf.cast(before, tf.int32)
     return [(first, 1 - share), (tf.minimum(first + 1, length - 1), share)]

@@ -1,4 +1,4 @@
-"""``maximize``: objectives in, images out. Decides what is run, has it run, and collects what happened."""
+"""``maximize``: gradient ascent on the input of a model, from objectives to images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from kerasal.objectives.expression import Objective
 
 import keras
 
-STRONGER = 32.0  # how much stronger the noise of the second start is, where the first moved nothing
+RETRY_NOISE_FACTOR = 32.0  # factor of the noise in the second start of units with a zero gradient
 
 
 def maximize(
@@ -46,53 +46,59 @@ def maximize(
     seed: int = 0,
     progress: bool = False,
 ) -> Maximization:
-    """Find the input images that maximize objectives, by gradient ascent from a chosen start.
+    """Return the input images that maximize objectives, computed by gradient ascent.
 
-    A list of objectives runs as one batch; each image depends on its own objective alone. Steps and penalties are in
-    gray levels, 1/255 of the pixel range of ``preprocessing``, so that one recipe fits networks of every convention.
+    A list of objectives is maximized in batches; each image depends only on its own objective. Steps and penalties are
+    in gray levels, 1/255 of the pixel range of ``preprocessing``, so that a recipe fits models with any preprocessing.
 
     Args:
-        model: any built Keras model with one image input; it is not changed.
-        objective: what to maximize, or a list of it (``kerasal.objectives``); a whole number is a class.
-        preset: ``"simonyan"`` (class model), ``"tang"`` (class, L1), ``"channel"`` (20 steps) or ``"olah"`` (Fourier,
-            250 steps), see ``kerasal.maximization.PRESETS``; arguments given here override it. By default
-            ``"channel"``, and ``"olah"`` with ``parameterization="fourier"``.
-        parameterization: ``"pixels"``, or ``"fourier"``: the ascent is on the image's spectrum over 1 / frequency, in
-            colors that vary independently in photographs; a sigmoid keeps the image in the pixel range 0..255 of
-            ``preprocessing``, or nothing does where that is not given.
-        init: ``"normal"`` (noise of RMS 1 gray level, white or with a photograph's spectrum; where it moves nothing, 32
-            times as strong), ``"zero"`` (the model's zero), ``"mean"`` (middle gray) or an array of model inputs,
-            (H, W, C) or one per image: the ``raw`` of an earlier result goes on from there.
-        steps: number of ascent steps, positive.
-        step_size: length of a step in gray levels.
-        regularizers: callables, gray levels (N, H, W, C) -> (N,), that are subtracted.
-        transforms: callables, (model inputs, seed) -> model inputs, applied before the model at every step, in the
-            graph; see ``kerasal.maximization.Jitter``, ``Rotation`` and ``Scale``.
-        momentum: share of the last step that is kept, from 0 to below 1.
-        clip: stay, at every step, within the pixel range 0..255 of ``preprocessing``; for pixels.
-        normalize: divide by its RMS the gradient of the whole (``"total"``), of the score alone (``"score"``) or none.
-        copies: images for each objective, from different noise.
-        diversity: how strongly the copies of an objective are driven apart, in shares of the score's gradient: that of
-            the mean cosine similarity of their Gram matrices is subtracted.
-        diversity_layer: the layer whose Gram matrices are compared; by default the last one with a map.
-        display: ``"pixels"`` undoes the preprocessing (mean added); ``"contrast"`` stretches each image's contrast.
+        model: any built Keras model with a single image input; it is not changed.
+        objective: an objective (``kerasal.objectives``), a class index, or a list of these.
+        preset: recipe for the arguments that are None: ``"simonyan"`` (class model), ``"tang"`` (class, L1),
+            ``"channel"`` (20 steps) or ``"olah"`` (Fourier, 250 steps); see ``kerasal.maximization.PRESETS``. The
+            default is ``"channel"``, or ``"olah"`` with ``parameterization="fourier"``.
+        parameterization: ``"pixels"``, or ``"fourier"`` for the spectrum of the image, scaled by 1 / frequency and in
+            decorrelated colors. With ``preprocessing``, a sigmoid keeps a Fourier image in the pixel range 0..255;
+            without, it is unbounded.
+        init: ``"normal"`` for noise of RMS 1 gray level, white or with the spectrum of photographs; units whose
+            gradient is zero are retried with 32 times stronger noise. ``"zero"`` (a model input of 0), ``"mean"``
+            (middle gray), or an array of model inputs, (H, W, C) or (N, H, W, C), such as ``raw`` of an earlier result.
+        steps: number of ascent steps, a positive integer.
+        step_size: length of a step in gray levels, above 0.
+        regularizers: callables from gray levels (N, H, W, C) to penalties (N,), which are subtracted from the score.
+        transforms: callables from (model inputs, seed) to model inputs, applied in the graph before each forward pass;
+            see ``kerasal.maximization.Jitter``, ``Rotation`` and ``Scale``.
+        momentum: share of the previous step that is kept, from 0 to below 1.
+        clip: clip the image to the pixel range 0..255 of ``preprocessing`` after each step; for
+            ``parameterization="pixels"`` only.
+        normalize: which gradient is divided by its RMS: that of score and penalties together (``"total"``), that of the
+            score (``"score"``), or none (``"none"``).
+        copies: number of images for each objective, from different noise.
+        diversity: weight of a penalty on the similarity of the copies: the gradient of the mean cosine similarity of
+            their Gram matrices is scaled to this share of the score's gradient and subtracted.
+        diversity_layer: layer whose Gram matrices are compared; by default the last layer with a map.
+        display: ``"pixels"`` inverts the preprocessing, ``"contrast"`` stretches the contrast of each image.
         preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``.
-        size: (height, width) for a model that takes any, 224 × 224 by default; or, for objectives about layers below
-            which all is convolution, instead of the model's own, and no smaller than their receptive field.
-        canvas: ``"input"``, the size that the model takes; or ``"auto"``, for such layers only as large as eight
-            receptive fields of neighboring units, which is much faster low in a net.
-        output: which output a class objective means, for a model with several.
-        logits: leave out the output's softmax or sigmoid.
-        batch_size: images in one batch; by default as many as run fastest.
-        seed: of the random start and the transforms, the same for every objective.
+        size: (height, width) of the image for a model that takes any size; 224 × 224 by default. For objectives on
+            layers below which everything is convolutional, it may differ from the model's input size, but must not be
+            smaller than their receptive fields.
+        canvas: ``"input"`` for the model's input size, or ``"auto"`` for an image that encloses eight neighboring
+            receptive fields in each direction, which is much faster for early layers. ``"auto"`` has no effect on
+            objectives on the output or on a neuron.
+        output: name or index of the output that class objectives refer to, for a model with several outputs.
+        logits: maximize the logits, before the softmax or sigmoid of the output.
+        batch_size: number of images per batch; by default it depends on the size of the image.
+        seed: seed of the random start and of the transforms, the same for every objective.
         progress: show a progress bar.
 
     Returns:
-        A ``Maximization``: ``images``, ``raw``, ``history``, ``dead``; copies of an objective one after the other.
+        A ``Maximization`` with ``images``, ``raw``, ``history``, ``dead`` and ``objectives``. The copies of an
+        objective are consecutive.
 
     Raises:
-        ValueError: an unknown layer, channel or class, a bad number, a start or size that does not fit, or an image
-            that became NaN.
+        ValueError: if a layer, channel, class or choice is unknown, a number is out of range, the start or the size
+            does not fit, or an image or a score becomes NaN or infinite.
+        TypeError: if an objective, a regularizer or a transform has another type.
 
     Source: Simonyan et al. 2013, section 2; Tang et al., sections 3.2 and 3.3; Erhan et al. 2009; Olah et al. 2017.
     """
@@ -115,7 +121,7 @@ def maximize(
     space, gray_level = make_parameterization(recipe.parameterization, shape, convention, clip)
     facts: dict[str, Any] = {"space": space, "convention": convention, "gray_level": gray_level, "seed": seed}
     start = start_parameters(recipe.init, len(objectives), copies=copies, **facts)
-    objectives = [one for one in objectives for _ in range(copies)]
+    objectives = [entry for entry in objectives for _ in range(copies)]
     batch_size = batch_size or chunk_size([np.broadcast_to(np.float32(0), (1, *shape))])
     run = Run(model, recipe, space, gray_level, diversifier, output, logits, seed, batch_size, progress)
     images, scores, dead = _retry_dead_units(run, objectives, start)
@@ -135,8 +141,8 @@ def _retry_dead_units(
     """Ascend; retry units whose gradient was zero from 32 times stronger noise. Return images, scores, dead units."""
     images, scores, alive = run(objectives, start)
     if isinstance(run.recipe.init, str) and run.recipe.init == "normal" and not alive.all():
-        copies = run.diversity.copies  # they may look at each other, so all of an objective's are run again
-        again = np.flatnonzero(np.repeat(~alive.reshape(-1, copies).all(axis=1), copies))
-        stronger = np.where(alive, 1, np.float32(STRONGER)).reshape(-1, *(1,) * (start.ndim - 1)) * start
-        images[again], scores[again], alive[again] = run([objectives[i] for i in again], stronger[again])
+        copies = run.diversity.copies  # copies may depend on each other, so all copies of an objective are retried
+        retried = np.flatnonzero(np.repeat(~alive.reshape(-1, copies).all(axis=1), copies))
+        stronger = np.where(alive, 1, np.float32(RETRY_NOISE_FACTOR)).reshape(-1, *(1,) * (start.ndim - 1)) * start
+        images[retried], scores[retried], alive[retried] = run([objectives[i] for i in retried], stronger[retried])
     return images, scores, np.flatnonzero(~alive)

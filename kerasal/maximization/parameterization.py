@@ -1,8 +1,8 @@
-"""What is ascended on, and where it starts: the pixels, or a spectrum that becomes an image.
+"""Parameterizations of the maximized image, by pixels or by a Fourier spectrum, and their initial parameters.
 
-``Pixels`` takes each pixel for itself. ``Fourier`` makes the same step in every frequency as likely as photographs do,
-and in colors that vary independently of each other (Olah et al. 2017, section "Preconditioning and Parameterization").
-Both give images (K, H, W, C) in gray levels, around the model's zero, and know their own inverse.
+``Pixels`` uses the pixels themselves. ``Fourier`` scales each frequency as in photographs and uses decorrelated colors
+(Olah et al. 2017, section "Preconditioning and Parameterization"). Both map parameters to images (K, H, W, C) in gray
+levels, where 0 is a model input of 0, and back.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ import tensorflow as tf
 # python benchmarks/color_covariance.py DATA/imagenet1000/images
 COLOR_COVARIANCE = ((0.07624, 0.06746, 0.06208), (0.06746, 0.07342, 0.06999), (0.06208, 0.06999, 0.08037))
 
-# How near to black and white a start may be: at the very ends of a sigmoid nothing moves any more.
+# Initial images are kept this far from black and white, as a share of the range, since a sigmoid saturates there.
 _MARGIN = 1 / 256
 
 Bounds = tuple[tuple[float, ...], tuple[float, ...]]
@@ -27,17 +27,17 @@ Bounds = tuple[tuple[float, ...], tuple[float, ...]]
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """The parameters are the images; ``valid`` holds them, after each step, between two gray levels a channel."""
+    """Parameterization by pixels; ``valid`` is the lowest and highest gray level per channel, or None for no limit."""
 
     shape: tuple[int, ...]
     valid: Bounds | None = None
 
     def images(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Return the images (K, H, W, C) of the parameters."""
+        """Return the images (K, H, W, C) for the parameters."""
         return parameters
 
     def start(self, images: np.ndarray) -> np.ndarray:
-        """Return the parameters of images (K, H, W, C)."""
+        """Return the parameters for images (K, H, W, C)."""
         return images
 
     def noise(self, random: np.random.Generator) -> np.ndarray:
@@ -45,7 +45,7 @@ class Pixels:
         return random.standard_normal(self.shape).astype(np.float32)
 
     def constrain(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Return the parameters, cut to what is allowed."""
+        """Return the parameters clipped to the valid range."""
         if self.valid is None:
             return parameters
         low, high = np.array(self.valid, np.float32)
@@ -54,11 +54,11 @@ class Pixels:
 
 @dataclasses.dataclass(frozen=True)
 class Fourier:
-    """The parameters are spectra (K, 2, C, H, W // 2 + 1), real and imaginary, divided by 1 / frequency.
+    """Parameterization by real and imaginary spectra (K, 2, C, H, W // 2 + 1), divided by 1 / frequency.
 
-    White noise of RMS 1 in the parameters is noise with a photograph's spectrum and colors, of RMS 1 gray level. With
-    ``valid``, the lowest and the highest gray level per channel, a sigmoid keeps the image between them; its slope is 1
-    in the middle. Without, nothing does. ``bgr`` says that the channels stand in that order.
+    White noise of RMS 1 in the parameters gives an image of RMS 1 gray level with the spectrum and colors of photos.
+    ``valid`` is the lowest and highest gray level per channel: a sigmoid with slope 1 in the middle keeps the image
+    between them; None means no limit. ``bgr=True`` means that the channels are blue, green, red.
 
     Source: Olah et al. 2017, appendix and section "Preconditioning and Parameterization".
     """
@@ -68,7 +68,7 @@ class Fourier:
     bgr: bool = False
 
     def images(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Return the images (K, H, W, C) of the spectra."""
+        """Return the images (K, H, W, C) for the spectra."""
         spectrum = tf.complex(parameters[:, 0], parameters[:, 1]) * tf.constant(self._scale, tf.complex64)
         planes = tf.signal.irfft2d(spectrum, fft_length=self.shape[:2])
         levels = tf.tensordot(tf.transpose(planes, [0, 2, 3, 1]), tf.constant(self._colors.T), axes=1)
@@ -79,7 +79,7 @@ class Fourier:
         return low + (high - low) * tf.sigmoid(levels * (4 / (high - low)))
 
     def start(self, images: np.ndarray) -> np.ndarray:
-        """Return the spectra of images (K, H, W, C), which ``images`` turns back; too black or white is held back."""
+        """Return the spectra for images (K, H, W, C); values near the ends of the valid range are clipped."""
         levels = np.asarray(images, np.float64)
         if self.valid is not None:
             low, high = np.array(self.valid, np.float64)
@@ -96,7 +96,7 @@ class Fourier:
         return random.standard_normal((2, self._channels, height, width // 2 + 1)).astype(np.float32)
 
     def constrain(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Return the parameters: the sigmoid needs nothing cut."""
+        """Return the parameters unchanged, since the sigmoid limits the image."""
         return parameters
 
     @property
@@ -105,19 +105,21 @@ class Fourier:
 
     @functools.cached_property
     def _scale(self) -> np.ndarray:
-        """The factor of each frequency, (H, W // 2 + 1): 1 / frequency, of an RMS that makes white noise 1."""
+        """Factor of each frequency, (H, W // 2 + 1): 1 / frequency, normalized so that white noise has RMS 1."""
         height, width = self.shape[:2]
         frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
         decay = 1 / np.maximum(frequency, 1 / max(height, width))
         decay = decay[:, : width // 2 + 1]
-        counts = np.full(decay.shape[1], 4.0)  # a wave and its mirror image; the outermost columns are their own
+        counts = np.full(
+            decay.shape[1], 4.0
+        )  # each wave occurs twice in the full spectrum, except in the outer columns
         counts[[0, -1] if width % 2 == 0 else 0] = 1
         rms = np.sqrt((np.square(decay) * counts).sum()) / (height * width)
         return (decay / rms).astype(np.float32)
 
     @functools.cached_property
     def _colors(self) -> np.ndarray:
-        """The matrix (C, C) from independent colors to the model's channels; of mean square 1."""
+        """Matrix (C, C) from decorrelated colors to the model's channels, with mean square 1."""
         if self._channels != 3:
             return np.eye(self._channels, dtype=np.float32)
         values, vectors = np.linalg.eigh(np.array(COLOR_COVARIANCE))
@@ -126,28 +128,30 @@ class Fourier:
 
 
 def value_range(convention: Preprocessing | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest model input of a photograph; 0 and 255 where its convention is not known."""
+    """Return the lowest and highest model input of pixels; 0 and 255 without a convention."""
     return (convention or conventions.get("none")).value_range()
 
 
 def make_parameterization(
     name: str, shape: tuple[int, ...], convention: Preprocessing | None, clip: bool
 ) -> tuple[Pixels | Fourier, np.ndarray]:
-    """Return the parameterization for images of a shape, and how much of the model's input a gray level is, (C,).
+    """Return the parameterization for images of a shape, and the change of the model's input per gray level, (C,).
 
-    Without a ``convention`` inputs are taken as they are, a gray level as 1, and only ``clip`` bounds them, to 0..255.
+    Without a ``convention``, a gray level is 1, and only ``clip`` limits the inputs, to 0..255.
 
     Raises:
-        ValueError: ``clip`` for a spectrum, which a sigmoid holds.
+        ValueError: if ``clip`` is used with a spectrum, which a sigmoid limits.
     """
     low, high = value_range(convention)
     gray_level = np.broadcast_to((high - low) / 255.0, shape[-1:]).astype(np.float32)
-    ends = tuple((low / gray_level).tolist()), tuple((high / gray_level).tolist())
+    bounds = tuple((low / gray_level).tolist()), tuple((high / gray_level).tolist())
     if name == "pixels":
-        return Pixels(shape, ends if clip else None), gray_level
+        return Pixels(shape, bounds if clip else None), gray_level
     if clip:
-        raise ValueError("clip is for pixels; a Fourier image stays in its range by a sigmoid. Leave clip out.")
-    return Fourier(shape, None if convention is None else ends, bool(convention and convention.bgr)), gray_level
+        raise ValueError(
+            "clip must be False with parameterization='fourier', got True. A sigmoid limits its pixels already."
+        )
+    return Fourier(shape, None if convention is None else bounds, bool(convention and convention.bgr)), gray_level
 
 
 def start_parameters(
@@ -160,12 +164,12 @@ def start_parameters(
     gray_level: np.ndarray,
     seed: int,
 ) -> np.ndarray:
-    """Return the parameters (K, ...) to start from, ``copies`` of each of the objectives one after the other.
+    """Return the initial parameters (K, ...) of ``count`` objectives, with ``copies`` for each objective in a row.
 
-    Random ones are the same for every objective, and different for every copy.
+    Random parameters are the same for every objective and different for every copy.
 
     Raises:
-        ValueError: an unknown start, an array that does not fit, or copies that would all be the same.
+        ValueError: if ``init`` is unknown or does not fit, or if all copies would be the same.
     """
     shape = space.shape
     if isinstance(init, str) and init == "normal":
@@ -173,23 +177,23 @@ def start_parameters(
         return np.tile(np.stack(starts), (count, *(1,) * starts[0].ndim))
     if copies > 1 and np.ndim(init) <= len(shape):
         raise ValueError(
-            'Copies of one objective differ by where they start: with copies, init is "normal", or an array of '
-            f"{count * copies} starts. Received: {init if isinstance(init, str) else f'one of shape {np.shape(init)}'}."
+            f'init must be "normal" or an array of {count * copies} images with copies={copies}, got '
+            f"{repr(init) if isinstance(init, str) else f'shape {np.shape(init)}'}. Copies differ only by their start."
         )
     return space.start(_read_start(init, count * copies, shape, convention) / gray_level)
 
 
 def _read_start(init, count: int, shape: tuple, convention: Preprocessing | None) -> np.ndarray:
-    """Return the model inputs (K, H, W, C) that an ``init`` other than noise means."""
+    """Return the initial model inputs (K, H, W, C) of an ``init`` other than noise."""
     low, high = (np.broadcast_to(bound, shape) for bound in value_range(convention))
     if isinstance(init, str):
         if init not in ("zero", "mean"):
-            raise ValueError(f'init is "normal", "zero", "mean" or an array of model inputs. Received: {init!r}.')
+            raise ValueError(f'init must be "normal", "zero", "mean" or an array of model inputs, got {init!r}.')
         start = np.zeros(shape) if init == "zero" else (low + high) / 2
     else:
         start = np.asarray(init, dtype=np.float32)
         if start.shape not in (shape, (count, *shape)) or not np.isfinite(start).all():
             raise ValueError(
-                f"init expects finite model inputs of shape {shape} or {(count, *shape)}. Received shape {start.shape}."
+                f"init must contain finite model inputs of shape {shape} or {(count, *shape)}, got shape {start.shape}."
             )
     return np.array(np.broadcast_to(start, (count, *shape)), dtype=np.float32)

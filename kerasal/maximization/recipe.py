@@ -1,6 +1,6 @@
-"""The published recipes, and the recipe of one run: a preset and a user's arguments, checked before the start.
+"""Recipes of activation maximization: the published presets, and the recipe of a run with its checked arguments.
 
-What a paper leaves open is decided here and marked so.
+Comments mark the settings that a paper does not specify.
 """
 
 import dataclasses
@@ -16,14 +16,14 @@ from kerasal.names import unknown_name_message
 from kerasal.objectives import class_score
 from kerasal.objectives.expression import Objective
 
-# What a recipe that does not say otherwise does.
+# Settings of a preset that does not specify them.
 DEFAULTS = types.MappingProxyType({"parameterization": "pixels", "transforms": (), "regularizers": (), "momentum": 0.0})
 
 PRESETS = types.MappingProxyType(
     {
-        # Simonyan, Vedaldi & Zisserman 2013, section 2: from the zero image, S_c - λ‖I‖₂², the mean image added at the
-        # end (kerasal.preprocessing does; the pictures are stretched in contrast instead). λ, the step and the number
-        # of steps are not in the paper. The score's gradient is scaled to RMS 1, so that one λ fits all networks.
+        # Simonyan, Vedaldi & Zisserman 2013, section 2: from the zero image, S_c - λ‖I‖₂². The paper adds the mean
+        # image at the end; here the contrast is stretched instead. λ, the step and the number of steps are not in the
+        # paper. The gradient of the score is scaled to RMS 1, so that the same λ fits all models.
         "simonyan": {
             "init": "zero",
             "steps": 200,
@@ -33,8 +33,9 @@ PRESETS = types.MappingProxyType(
             "display": "contrast",
         },
         # Tang, Yao, Jiang & Liu, section 3.3: S_c - α‖I‖₁ with α = .1, step .5, from random normal pixels or the mean
-        # of the class's images (init=array). Open there: the number of steps (20, as in their 3.2), and whether the
-        # gradient is normalized: the score's is, to RMS 1, since .5 times the raw gradient hardly moves a pixel.
+        # of the class's images (init=array). Not in the paper: the number of steps (20, as in section 3.2), and whether
+        # the gradient is normalized. Here that of the score is, to RMS 1, since .5 times the raw gradient hardly
+        # changes a pixel.
         "tang": {
             "init": "normal",
             "steps": 20,
@@ -43,7 +44,8 @@ PRESETS = types.MappingProxyType(
             "normalize": "score",
             "display": "contrast",
         },
-        # The same paper, section 3.2: one channel's mean, 20 steps from random normal pixels. Open there: the step.
+        # The same paper, section 3.2: the mean of a channel, 20 steps from random normal pixels. Not in the paper: the
+        # step size.
         "channel": {
             "init": "normal",
             "steps": 20,
@@ -52,9 +54,9 @@ PRESETS = types.MappingProxyType(
             "normalize": "total",
             "display": "contrast",
         },
-        # Olah, Mordvintsev & Schubert 2017, "Feature Visualization": a spectrum in decorrelated colors, looked at
-        # through random shifts, scales and rotations. Decided here: how large those are, the steps, and that instead of
-        # Adam's the step is the gradient's, scaled to RMS 1, with momentum .9: about half a gray level per step.
+        # Olah, Mordvintsev & Schubert 2017, "Feature Visualization": a spectrum in decorrelated colors, with
+        # random shifts, scales and rotations. Not in the paper: the size of these transforms, the number of steps, and
+        # the step, which is the gradient scaled to RMS 1 with momentum .9 instead of Adam, about half a gray level.
         "olah": {
             "parameterization": "fourier",
             "init": "normal",
@@ -71,7 +73,7 @@ PRESETS = types.MappingProxyType(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recipe:
-    """How an image is ascended: the arguments of ``maximize`` of the same names, all decided."""
+    """Settings of a gradient ascent: the arguments of ``maximize`` with the same names, with no defaults left open."""
 
     parameterization: str
     init: str | np.ndarray
@@ -84,43 +86,49 @@ class Recipe:
     display: str
 
 
-def make_recipe(preset: str | None, **given: Any) -> Recipe:
-    """Fill in, from a preset, what the user has not given.
+def make_recipe(preset: str | None, **arguments: Any) -> Recipe:
+    """Return the recipe of a preset with the ``arguments`` that are not None replaced.
 
     Raises:
-        ValueError: an unknown preset or choice (those that there are, are listed), or a bad number.
+        ValueError: if the preset or a choice is unknown, or a number is out of range.
+        TypeError: if regularizers or transforms are not callable.
     """
     if preset is not None and preset not in PRESETS:
         raise ValueError(unknown_name_message(preset, PRESETS, "preset"))
-    basis = PRESETS[preset or ("olah" if given["parameterization"] == "fourier" else "channel")]
-    plan = {**DEFAULTS, **basis, **{name: value for name, value in given.items() if value is not None}}
+    defaults = PRESETS[preset or ("olah" if arguments["parameterization"] == "fourier" else "channel")]
+    plan = {**DEFAULTS, **defaults, **{name: value for name, value in arguments.items() if value is not None}}
     check_choice("normalize", plan["normalize"], ("total", "score", "none"))
     check_choice("display", plan["display"], ("pixels", "contrast"))
     check_choice("parameterization", plan["parameterization"], ("pixels", "fourier"))
     for name in ("regularizers", "transforms"):
         plan[name] = tuple(plan[name])
         if not all(map(callable, plan[name])):
-            raise TypeError(f"{name} is a list of callables (kerasal.maximization). Received: {plan[name]!r}.")
+            raise TypeError(f"{name} must be a list of callables, got {plan[name]!r}. See kerasal.maximization.")
     check_int("steps", plan["steps"])
     check_number("step_size", plan["step_size"], above=0)
     check_number("momentum", plan["momentum"], minimum=0, below=1)
     return Recipe(**plan)
 
 
-def make_objectives(given: Any) -> list[Objective]:
-    """Return objectives as a list, each for one image; a whole number is a class.
+def make_objectives(objective: Any) -> list[Objective]:
+    """Return a list of objectives, each for a single image; an integer is a class index.
 
     Raises:
-        TypeError: neither objectives nor whole numbers.
-        ValueError: an objective that is itself for several images.
+        TypeError: if an entry is neither an objective nor an integer.
+        ValueError: if an objective is itself for several images.
     """
-    listed: list[Any] = list(given) if isinstance(given, (list, tuple, np.ndarray)) and np.ndim(given) else [given]
-    objectives = [class_score(int(one)) if is_int(one) else one for one in listed]
-    if not objectives or not all(isinstance(one, Objective) for one in objectives):
+    listed: list[Any] = (
+        list(objective) if isinstance(objective, (list, tuple, np.ndarray)) and np.ndim(objective) else [objective]
+    )
+    objectives = [class_score(int(entry)) if is_int(entry) else entry for entry in listed]
+    if not objectives or not all(isinstance(entry, Objective) for entry in objectives):
         raise TypeError(
-            f"Expected objectives (kerasal.objectives) or numbers of classes, one or a list. Received: {given!r}."
+            f"objective must be an objective (kerasal.objectives), a class index, or a list of these, got "
+            f"{objective!r}."
         )
-    for one in objectives:
-        if one.batch is not None:
-            raise ValueError(f"Each objective of maximize is for one image; give a list of them. Received: {one!r}.")
+    for entry in objectives:
+        if entry.batch is not None:
+            raise ValueError(
+                f"objective must be for a single image, got {entry!r}. Pass a list of objectives for several images."
+            )
     return objectives

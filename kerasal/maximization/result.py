@@ -1,4 +1,4 @@
-"""What ``maximize`` returns: pictures that a person can read, the model inputs behind them, their history, a page."""
+"""Result of ``maximize``: images for display, the model inputs, the history of scores, and a page of the images."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,24 +10,23 @@ from kerasal import images
 from kerasal.objectives.expression import Objective
 from kerasal.preprocessing import Preprocessing
 
-# An image's standard deviation is drawn as this share of the range: the usual choice for such images.
+# Standard deviation of an image with display="contrast", as a share of the pixel range; a common choice.
 CONTRAST = 0.15
 
 
 def to_pictures(raw: np.ndarray, display: str, convention: Preprocessing | None) -> np.ndarray:
-    """Turn model inputs (N, H, W, C) into uint8 (N, H, W, 3).
+    """Return model inputs (N, H, W, C) as RGB images, uint8 (N, H, W, 3).
 
-    ``"pixels"`` undoes the preprocessing, and what leaves 0..255 is cut off. ``"contrast"``, and any display without a
-    known convention, centers each channel on middle gray and stretches the image's standard deviation to a fixed
-    contrast.
+    ``display="pixels"`` inverts the preprocessing and clips to 0..255. ``"contrast"``, or a missing ``convention``,
+    centers each channel on middle gray and scales the image to a fixed standard deviation.
     """
     pixels = raw if raw.ndim == 4 else raw[..., None]
     if convention is not None:
         pixels = convention.invert(pixels)
     if display == "contrast" or convention is None:
         centered = pixels - pixels.mean(axis=(1, 2), keepdims=True)
-        spread = centered.std(axis=(1, 2, 3), keepdims=True)
-        pixels = 255 * (0.5 + CONTRAST * centered / np.where(spread > 0, spread, 1))
+        deviation = centered.std(axis=(1, 2, 3), keepdims=True)
+        pixels = 255 * (0.5 + CONTRAST * centered / np.where(deviation > 0, deviation, 1))
     pictures = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
     if pictures.shape[-1] == 3:
         return pictures
@@ -36,17 +35,16 @@ def to_pictures(raw: np.ndarray, display: str, convention: Preprocessing | None)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Maximization:
-    """What ``maximize`` found.
+    """The images that maximize the objectives, with their model inputs and scores.
 
     Attributes:
-        images: uint8 (N, H, W, 3), made to be looked at.
-        raw: float32 (N, H, W, C), the model inputs themselves.
-        history: a row for each image and step: ``objective`` (its description), ``step``, ``score`` before that step,
-            seen through the transforms if there are any; the last row of each image has the final score. With several
-            copies of an objective, also ``copy``.
-        dead: positions of the images whose gradient was zero at every step, so that nothing was learnt of them; ``raw``
-            still holds their start.
-        objectives: the objective of each image; copies stand one after the other.
+        images: uint8 RGB (N, H, W, 3), for display.
+        raw: float32 (N, H, W, C), the model inputs.
+        history: one row per image and step with the columns ``objective`` (description), ``step`` and ``score`` (before
+            that step, with the transforms applied); the last row of an image has its final score. With several copies
+            of an objective there is also a column ``copy``.
+        dead: indices of the images whose gradient was zero at every step, so that ``raw`` is still their start.
+        objectives: objective of each image; the copies of an objective are consecutive.
     """
 
     images: np.ndarray
@@ -65,7 +63,7 @@ class Maximization:
 
 
 def tabulate_history(objectives: list[Objective], scores: np.ndarray, copies: int) -> pd.DataFrame:
-    """Return the table of ``scores`` (N, steps + 1), a row for each image and step."""
+    """Return ``scores`` (N, steps + 1) as a table with one row per image and step."""
     count = scores.shape[1]
     table = pd.DataFrame(
         {
@@ -80,26 +78,32 @@ def tabulate_history(objectives: list[Objective], scores: np.ndarray, copies: in
 
 
 def draw_maximized(found: Maximization, names: Sequence[str], *, title: str = "") -> np.ndarray:
-    """Lay out the images that a gradient reached, each under its name, uint8 RGB.
+    """Draw the maximized images in a grid with their names; dead images are left out.
 
     Args:
-        found: what ``maximize`` returned.
-        names: of the objectives, in their order; copies of one are numbered.
-        title: a line above.
+        found: result of ``maximize``.
+        names: names of the objectives, in their order; the copies of an objective are numbered.
+        title: line above the picture.
+
+    Returns:
+        uint8 RGB (H, W, 3).
 
     Raises:
-        ValueError: a gradient reached none of them.
+        ValueError: if the gradient of every image was zero at every step.
     """
     copies = len(found.images) // len(names)
     names, alive = copy_names(found, names), alive_images(found)
     if not alive:
-        raise ValueError("Every image is dead: its gradient is zero at the start and stays so.")
+        raise ValueError(
+            "At least one image must have changed, but every gradient was zero at every step. Try another init, "
+            "size or preprocessing in maximize."
+        )
     height, width = found.images.shape[1:3]
-    note = f"{height} × {width} pixels each"
+    note = f"each image has {height} × {width} pixels"
     if found.dead:
-        note += f"; {len(found.dead)} not drawn: no gradient reached them"
+        note += f"; {len(found.dead)} not drawn, since their gradient is zero"
     side, count = max(height, width), len(alive)
-    # Fine patterns must not be averaged away by shrinking, so a tile is at least as large as its image.
+    # A tile is at least as large as its image, since shrinking would average fine patterns away.
     tile = max(min(side, 256), 320 if count <= 4 else 160 if count <= 16 else 84)
     return images.grid(
         [found.images[i] for i in alive],
@@ -111,14 +115,14 @@ def draw_maximized(found: Maximization, names: Sequence[str], *, title: str = ""
     )
 
 
-def alive_images(found: Maximization) -> list[int]:
-    """Return the positions of the images that are not dead."""
-    return [i for i in range(len(found.images)) if i not in found.dead]
+def alive_images(result: Maximization) -> list[int]:
+    """Return the indices of the images that are not dead."""
+    return [i for i in range(len(result.images)) if i not in result.dead]
 
 
-def copy_names(found: Maximization, names: Sequence[str]) -> list[str]:
-    """Return a name for each image, of names for the objectives: copies are numbered."""
-    copies = len(found.images) // len(names)
+def copy_names(result: Maximization, names: Sequence[str]) -> list[str]:
+    """Return a name for each image from the names of the objectives, with numbered copies."""
+    copies = len(result.images) // len(names)
     if copies == 1:
         return list(names)
-    return [f"{name}, {copy + 1} of {copies}" for name in names for copy in range(copies)]
+    return [f"{name}, copy {copy + 1} of {copies}" for name in names for copy in range(copies)]

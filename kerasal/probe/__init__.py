@@ -1,9 +1,9 @@
-"""What a layer knows: how well a linear classifier reads the classes off its frozen features.
+"""Linear probes: the accuracy of a linear classifier trained on the frozen features of a layer.
 
 ``layer_probe``   accuracies by layer, classifier and number of training images, over several random folds
-``class_files``   the images and labels of a folder with one folder a class
-``randomized``    a copy of a model with random weights, to compare with
-``draw_probe``    the accuracies by depth, as curves
+``class_files``   the image files and class names of a folder with one subfolder per class
+``randomized``    a copy of a model with random weights, for comparison
+``draw_probe``    a chart of the accuracies by layer
 """
 
 from kerasal import _keras as _keras

@@ -1,76 +1,81 @@
-"""Features of any length in at most as many coordinates as there are images, with nothing lost.
+"""Exact reduction of features of any length d to at most N coordinates, where N is the number of images.
 
-A linear classifier with a quadratic penalty lies in the span of its training images (the representer theorem), so it
-depends on the features X (N, d) only through their inner products. Where d exceeds N, X is replaced by the (N, N)
-coordinates U S of X = U S V', which have the same inner products, and whose square U S² U' = X X' is summed from blocks
-of images. So neither memory nor a classifier's time grows with the size of a layer.
+The weights of a linear classifier with a quadratic penalty lie in the span of its training images (the representer
+theorem), so the classifier depends on the features X (N, d) only through their inner products. If d exceeds N, X is
+replaced by the coordinates U S (N, N) of its singular value decomposition X = U S V', which have the same inner
+products. They are computed from X X' = U S² U', which is summed from blocks of images. Neither memory nor training time
+depends on the length of the features.
 """
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-_AT_ONCE = 2**27  # values of the blocks that stay in memory while all others pass by: 512 MiB
-_SMALL = 2_000
-_MOST = 20_000  # images: their inner products take 3.2 GB
+_GROUP_VALUES = 2**27  # float32 values of a group of blocks in memory (512 MiB), while all others are read
+_THREADED_IMAGES = 2_000  # from here on, several threads speed up the decomposition
+_MAX_IMAGES = 20_000  # their inner products take 3.2 GB
 
 
-def coordinates(read: Callable[[int], np.ndarray], rows: Sequence[int], length: int, what: str) -> np.ndarray:
+def coordinates(
+    read_block: Callable[[int], np.ndarray], rows: Sequence[int], length: int, layer_name: str
+) -> np.ndarray:
     """Return centered coordinates (N, min(d, N)), float64, of features that are read in blocks of images.
 
     Args:
-        read: number of a block -> its features, float32 (rows, d).
-        rows: the number of images in each block.
-        length: d.
-        what: the layer, for the error.
+        read_block: function from the number of a block to its features, float32 (rows, d).
+        rows: number of images in each block.
+        length: length d of the features.
+        layer_name: name of the layer, for error messages.
 
     Raises:
-        ValueError: NaN or infinite features, or too many of too many images.
+        ValueError: if features are NaN or infinite, or both d and N are too large.
     """
-    count, used = sum(rows), [block for block, size in enumerate(rows) if size]
+    count, blocks = sum(rows), [block for block, size in enumerate(rows) if size]
     total = np.zeros(length)
-    for block in used:
-        total += read(block).sum(axis=0, dtype=np.float64)
+    for block in blocks:
+        total += read_block(block).sum(axis=0, dtype=np.float64)
     if not np.isfinite(total).all():
         raise ValueError(
-            f"The features of {what} are NaN or infinite: the model overflows there. Check its weights and the "
-            "preprocessing."
+            f"The features of {layer_name} must be finite, but some are NaN or infinite. Check the weights of the "
+            "model and the preprocessing."
         )
-    # Far from zero the inner products would be all alike; no linear classifier sees where the origin is.
+    # Far from zero all inner products are nearly equal; a linear classifier does not depend on the origin.
     mean = (total / count).astype(np.float32)
     if length <= count:
-        return np.concatenate([read(block).astype(np.float64) for block in used]) - total / count
-    if count > _MOST:
+        return np.concatenate([read_block(block).astype(np.float64) for block in blocks]) - total / count
+    if count > _MAX_IMAGES:
         raise ValueError(
-            f"{count:,} images with {length:,} features each in {what} are more than fits (either may be up to "
-            f"{_MOST:,}). Pool the maps to fewer cells (pool=1), or probe fewer images."
+            f"Either the images or the features per image must be at most {_MAX_IMAGES:,}, got {count:,} images with "
+            f"{length:,} features each in {layer_name}. Pool the maps to fewer cells (pool=1), or use fewer images."
         )
-    return _roots(_products(read, [rows[block] for block in used], used, length, mean))
+    return _factorize(_inner_products(read_block, [rows[block] for block in blocks], blocks, length, mean))
 
 
-def _products(read, rows: Sequence[int], blocks: Sequence[int], length: int, mean: np.ndarray) -> np.ndarray:
-    """Return the inner products (N, N), the blocks read again for every 512 MiB of them."""
+def _inner_products(
+    read_block, rows: Sequence[int], blocks: Sequence[int], length: int, mean: np.ndarray
+) -> np.ndarray:
+    """Return the inner products (N, N); all blocks are read again for each group of 512 MiB."""
     ends = np.cumsum(rows)
     starts = ends - rows
     products = np.zeros((ends[-1], ends[-1]))
-    together = max(1, _AT_ONCE // max(1, max(rows) * length))
-    for first in range(0, len(blocks), together):
-        group = range(first, min(first + together, len(blocks)))
-        kept = np.concatenate([read(blocks[i]) for i in group]) - mean
-        here = slice(starts[group[0]], ends[group[-1]])
-        products[here, here] = kept @ kept.T
+    group_size = max(1, _GROUP_VALUES // max(1, max(rows) * length))
+    for first in range(0, len(blocks), group_size):
+        group = range(first, min(first + group_size, len(blocks)))
+        centered = np.concatenate([read_block(blocks[i]) for i in group]) - mean
+        group_rows = slice(starts[group[0]], ends[group[-1]])
+        products[group_rows, group_rows] = centered @ centered.T
         for other in range(group[-1] + 1, len(blocks)):
-            there = slice(starts[other], ends[other])
-            products[here, there] = kept @ (read(blocks[other]) - mean).T
-            products[there, here] = products[here, there].T
+            other_rows = slice(starts[other], ends[other])
+            products[group_rows, other_rows] = centered @ (read_block(blocks[other]) - mean).T
+            products[other_rows, group_rows] = products[group_rows, other_rows].T
     return products
 
 
-def _roots(products: np.ndarray) -> np.ndarray:
-    """Return coordinates whose inner products these are, the directions that hold nothing left out."""
+def _factorize(products: np.ndarray) -> np.ndarray:
+    """Return coordinates (N, r) with the inner products (N, N), without directions of zero variance."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1 if len(products) < _SMALL else None):  # several would only wait for one another
+    with threadpool_limits(1 if len(products) < _THREADED_IMAGES else None):  # threads do not help on small matrices
         values, vectors = np.linalg.eigh(products)
-    kept = values > max(values[-1], 0.0) * 1e-7
-    return vectors[:, kept] * np.sqrt(values[kept]) if kept.any() else np.zeros((len(products), 1))
+    nonzero = values > max(values[-1], 0.0) * 1e-7
+    return vectors[:, nonzero] * np.sqrt(values[nonzero]) if nonzero.any() else np.zeros((len(products), 1))

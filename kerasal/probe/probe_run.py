@@ -1,4 +1,4 @@
-"""The probe itself: ``model, layers, images, labels -> accuracies by layer``."""
+"""``layer_probe``: the accuracies of linear classifiers on the features of layers, and their chart."""
 
 import os
 import pathlib
@@ -23,7 +23,7 @@ from kerasal.progress import progress_bar
 
 import keras
 
-_LINES, _MARKS = ("-", "--", ":", "-."), "os^Dv"
+_LINE_STYLES, _MARKERS = ("-", "--", ":", "-."), "os^Dv"
 COLUMNS = ("layer", "features", "classifier", "per_class", "folds", "mean", "std", "test_images")
 
 
@@ -46,74 +46,76 @@ def layer_probe(
     batch_size: int | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Measure how well a linear classifier reads the classes off the frozen features of layers.
+    """Return the accuracies of linear classifiers trained on the frozen features of layers.
 
-    The images pass through the model once, whatever the number of layers. In each fold ``per_class`` images of every
-    class, drawn at random, train the classifier, and all others test it; the folds are the same for all layers. A score
-    is the mean over the classes of the share of their test images that is recognized.
+    The model runs on the images once for all layers. In each fold a classifier is trained on ``per_class`` random
+    images of every class and tested on all others; the folds are the same for all layers. The accuracy is the mean over
+    classes of the share of correctly classified test images.
 
-    The features of an image are the layer's output. They are centered on the training images and divided by one number,
-    so that their mean square is 1, which makes ``c`` comparable between layers; no feature is stretched. So only their
-    inner products count, and layers of any length are probed exactly, in memory for the images' inner products (N, N)
-    and one block of images.
+    The features of an image are the layer's output. They are centered on the training images and divided by a constant,
+    so that their mean squared length is 1. This makes ``c`` comparable between layers and keeps the relative scale of
+    all features. The classifier depends on the features only through their inner products, so that layers of any size
+    are probed exactly with memory for the inner products (N, N) of N images and a block of features.
 
     Args:
-        model: any built Keras model with one image input; it is not changed.
-        layers: names or paths of layers, at any depth.
-        images: a list of image files, a folder (all files in it, sorted), or an array: uint8 pixels, or float model
-            inputs, preprocessed already.
-        labels: one an image, numbers or names.
-        per_class: training images of each class; several numbers give several rows.
-        folds: random draws.
-        classifier: ``"svm"`` (one against all, squared hinge) or ``"softmax"`` (multinomial logistic regression), or
-            both; the squared norm of their weights is penalized.
-        c: weight of the classification errors against that penalty.
-        pool: maps are averaged to at most ``pool`` × ``pool`` cells before they are kept (a map smaller than that is
-            kept whole, and 1 is the mean); ``None`` keeps every value. What is over 2 GiB is kept on the disk until the
-            probe is done, with a warning.
-        preprocessing: the model's pixel convention, for files and uint8.
-        fit: cut pictures to the model's shape (``"crop"``, the center), or ``"stretch"`` them.
-        size: (height, width) for a model that takes any; 224 × 224 by default.
-        cache: a folder in which the features are kept. A pass that was stopped goes on there; the same model, weights,
-            layers and images need none. The features of anything else are never taken: the folder is searched by a
-            digest of weights, definition, images and settings, and the first image is computed anew and compared.
-        seed: of the folds.
-        batch_size: images in one forward pass; by default as many as run fast.
-        progress: show bars.
+        model: any built Keras model with a single image input; it is not changed.
+        layers: names or paths of layers, also within nested models.
+        images: a list of image files, a folder (searched recursively, sorted by path), or an array of uint8 pixels or
+            preprocessed float model inputs.
+        labels: class of each image, as integers or names.
+        per_class: number of training images per class, or a sequence of numbers for several rows.
+        folds: number of random splits into training and test images.
+        classifier: ``"svm"`` (one-vs-rest, squared hinge loss), ``"softmax"`` (multinomial logistic regression), or a
+            sequence of both; both have an L2 penalty.
+        c: weight of the classification loss relative to the penalty, above 0; ``C`` of scikit-learn.
+        pool: maps are averaged to at most ``pool`` × ``pool`` cells; smaller maps are not changed, and 1 is global
+            average pooling. ``None`` keeps every value. Features over 2 GiB are stored in a temporary folder, with a
+            warning.
+        preprocessing: the model's pixel convention, for files and uint8 arrays.
+        fit: how images are fitted to the model's input size: ``"crop"`` around the center, or ``"stretch"``.
+        size: (height, width) of the input for a model that takes any size; 224 × 224 by default.
+        cache: folder in which features are stored. An interrupted pass resumes from it, and features for the same
+            model, weights, layers and images are reused. The features are stored under a digest of architecture,
+            weights, images and settings, and the features of the first image are computed again for comparison.
+        seed: seed of the random splits.
+        batch_size: number of images per forward pass; by default it depends on the size of the images.
+        progress: show progress bars.
 
     Returns:
-        A row for each layer, classifier and number of training images: ``layer``, ``features`` (an image's, after
-        pooling), ``classifier``, ``per_class``, ``folds``, ``mean`` and ``std`` of the accuracy over the folds (0..1;
-        the standard deviation divides by folds − 1, and is NaN for one fold), ``test_images`` in a fold. ``attrs`` has
-        ``classes``, ``chance``, ``images`` and ``skipped``, the files that could not be read.
+        A frame with one row per layer, classifier and number of training images, and the columns ``layer``,
+        ``features`` (per image, after pooling), ``classifier``, ``per_class``, ``folds``, ``mean`` and ``std`` of the
+        accuracy over the folds (0..1; the sample standard deviation, NaN for a single fold), and ``test_images`` (per
+        fold). Its ``attrs`` hold ``classes`` (names), ``chance`` (1 / number of classes), ``images`` (number of
+        readable images) and ``skipped`` (unreadable files).
 
     Raises:
-        ValueError: an unknown layer (the closest are listed); classes too small for ``per_class`` and one test image;
-            labels that do not fit; NaN or infinite features; images that can be had only once.
+        ValueError: if a layer is unknown, a class has too few images for ``per_class`` and a test image, the labels do
+            not fit the images, features are NaN or infinite, or the images are an iterable that can be read only once.
 
     Warns:
-        UserWarning: files that could not be read, which are left out; features that did not fit in memory.
+        UserWarning: if files are unreadable, which are skipped, or if the features do not fit in memory.
 
     Source: Zeiler & Fergus 2014, sections 5.2 and 5.3, tables 4 to 7; Alain & Bengio 2016, "Understanding intermediate
         layers using linear classifier probes".
     """
     if isinstance(layers, str) or not len(layers):
-        raise ValueError(f"layers is a list of names, one at least. Received: {layers!r}.")
+        raise ValueError(f"layers must be a non-empty list of layer names, got {layers!r}.")
     paths = [hooks.find_layer(model, layer)[0] for layer in layers]
     counts, kinds = _check_options(per_class, folds, classifier, c, pool, seed)
     convention = None if preprocessing is None else conventions.get(preprocessing)
     source = open_source(images, ImageModel(model, convention, size=size, fit=fit))
     if not isinstance(source, (Files, Array)):
-        raise ValueError("Expected image files or an array, which fit their labels. Collect the stream first.")
+        raise ValueError("images must be files or an array, got a stream. Collect its images in an array first.")
     total = source.total or 0
-    given = np.asarray(labels)
-    if given.ndim != 1 or len(given) != total or given.dtype.kind not in "iuUS":
+    label_array = np.asarray(labels)
+    if label_array.ndim != 1 or len(label_array) != total or label_array.dtype.kind not in "iuUS":
         raise ValueError(
-            f"labels are {total} whole numbers or names, one an image. Received: {given.dtype} of shape {given.shape}."
+            f"labels must be {total} integers or names, one per image, got {label_array.dtype} of shape "
+            f"{label_array.shape}."
         )
-    names, codes = np.unique(given, return_inverse=True)
+    names, codes = np.unique(label_array, return_inverse=True)
     check_counts(names, codes, counts)  # before the long pass
-    features = Features(model, dict.fromkeys(paths), source, pool, _store(cache, source, pool))
+    features = Features(model, dict.fromkeys(paths), source, pool, _open_store(cache, source, pool))
     try:
         features.extract(batch_size, progress)
         numbers = features.numbers()
@@ -124,8 +126,8 @@ def layer_probe(
             warnings.warn(f"Skipped: {describe_skipped(reasoned)}", stacklevel=2)
         codes = codes[numbers]
         check_counts(names, codes, counts)
-        drawn = draw_splits(codes, counts, folds, seed)
-        rows = _rows(features, codes, drawn, kinds, c, seed, progress)
+        splits = draw_splits(codes, counts, folds, seed)
+        rows = _score_layers(features, codes, splits, kinds, c, seed, progress)
     finally:
         features.close()
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -138,33 +140,35 @@ def layer_probe(
     return table
 
 
-def _rows(features: Features, codes, drawn, kinds, c, seed, progress) -> list[tuple]:
+def _score_layers(features: Features, codes, splits, kinds, c, seed, progress) -> list[tuple]:
     rows = []
-    counts = list(dict.fromkeys(split.per_class for split in drawn))
-    with progress_bar("Classifiers", len(features.layers) * len(kinds) * len(drawn), progress) as advance:
+    counts = list(dict.fromkeys(split.per_class for split in splits))
+    with progress_bar("Classifiers", len(features.layers) * len(kinds) * len(splits), progress) as advance:
         for path, layer in features.layers.items():
             sizes = [len(numbers) for numbers in layer.numbers()]
-            found = coordinates(layer.read, sizes, layer.length, repr(path))
+            inputs = coordinates(layer.read, sizes, layer.length, repr(path))
             for kind in kinds:
                 scores = []
-                for score in accuracies(kind, found, codes, drawn, c, seed):
+                for score in accuracies(kind, inputs, codes, splits, c, seed):
                     scores.append(score)
                     advance(1)
                 for count in counts:
-                    of_count = [one for one, split in zip(scores, drawn, strict=True) if split.per_class == count]
-                    spread = np.std(of_count, ddof=1) if len(of_count) > 1 else np.nan
-                    tested = next(len(split.test) for split in drawn if split.per_class == count)
-                    rows.append((path, layer.length, kind, count, len(of_count), np.mean(of_count), spread, tested))
+                    fold_scores = [
+                        score for score, split in zip(scores, splits, strict=True) if split.per_class == count
+                    ]
+                    std = np.std(fold_scores, ddof=1) if len(fold_scores) > 1 else np.nan
+                    n_test = next(len(split.test) for split in splits if split.per_class == count)
+                    rows.append((path, layer.length, kind, count, len(fold_scores), np.mean(fold_scores), std, n_test))
     return rows
 
 
 def _check_options(per_class, folds, classifier, c, pool, seed) -> tuple[list[int], list[str]]:
     counts = list(np.atleast_1d(np.asarray(per_class, dtype=object)))
-    wholes = [("per_class", count, 1) for count in counts] + [("folds", folds, 1), ("seed", seed, 0)]
-    for name, value, least in wholes + ([] if pool is None else [("pool", pool, 1)]):
-        check_int(name, value, least)
+    integers = [("per_class", count, 1) for count in counts] + [("folds", folds, 1), ("seed", seed, 0)]
+    for name, value, minimum in integers + ([] if pool is None else [("pool", pool, 1)]):
+        check_int(name, value, minimum)
     if not counts:
-        raise ValueError("per_class must be a positive integer, or several, got none.")
+        raise ValueError("per_class must be a positive integer or a sequence of them, got an empty sequence.")
     check_number("c", c, above=0)
     kinds = [classifier] if isinstance(classifier, str) else list(classifier)
     for kind in kinds:
@@ -173,7 +177,7 @@ def _check_options(per_class, folds, classifier, c, pool, seed) -> tuple[list[in
     return [int(count) for count in dict.fromkeys(counts)], list(dict.fromkeys(kinds))
 
 
-def _store(cache, source, pool: int | None) -> FeatureStore:
+def _open_store(cache, source, pool: int | None) -> FeatureStore:
     if cache is None:
         return FeatureStore()
     settings = source.settings | {"pool": pool}
@@ -182,14 +186,14 @@ def _store(cache, source, pool: int | None) -> FeatureStore:
 
 
 def draw_probe(tables: pd.DataFrame | Mapping[str, pd.DataFrame], title: str = "") -> Any:
-    """Draw the accuracies of one or several probes by layer, with their standard deviations.
+    """Return a chart of the accuracies of probes by layer, with the standard deviations as error bars.
 
     Args:
-        tables: what ``layer_probe`` returned; several, by what to call them, all of the same layers.
-        title: above the curves.
+        tables: result of ``layer_probe``, or a dictionary from label to result for several probes of the same layers.
+        title: title of the chart.
 
     Returns:
-        A matplotlib ``Figure``; ``savefig`` writes it.
+        A matplotlib ``Figure``, which ``savefig`` writes to a file.
     """
     from matplotlib.figure import Figure
 
@@ -200,17 +204,17 @@ def draw_probe(tables: pd.DataFrame | Mapping[str, pd.DataFrame], title: str = "
     for number, (name, table) in enumerate(tables.items()):
         lines: Any = table.groupby(["classifier", "per_class"], sort=False)
         for i, ((kind, count), rows) in enumerate(lines):
-            style: Any = {"linestyle": _LINES[i % len(_LINES)], "marker": _MARKS[i % len(_MARKS)]}
-            label = ", ".join(part for part in (name, kind, f"{count} a class") if part)
-            places = [layers.index(layer) for layer in rows["layer"]]
-            spread = rows["std"].fillna(0)
-            axes.errorbar(places, rows["mean"], spread, label=label, color=f"C{number}", capsize=3, **style)
+            style: Any = {"linestyle": _LINE_STYLES[i % len(_LINE_STYLES)], "marker": _MARKERS[i % len(_MARKERS)]}
+            label = ", ".join(part for part in (name, kind, f"{count} per class") if part)
+            positions = [layers.index(layer) for layer in rows["layer"]]
+            deviations = rows["std"].fillna(0)
+            axes.errorbar(positions, rows["mean"], deviations, label=label, color=f"C{number}", capsize=3, **style)
     chance = {table.attrs["chance"] for table in tables.values() if "chance" in table.attrs}
     if len(chance) == 1:
         level = chance.pop()
         axes.axhline(level, color="0.6", linewidth=1)
         axes.annotate("chance", (0.01, level), xycoords=("axes fraction", "data"), va="bottom")
     axes.set_xticks(range(len(layers)), layers, rotation=30, ha="right")
-    axes.set(ylim=(0, 1.02), ylabel="accuracy of the classifier", title=title)
+    axes.set(ylim=(0, 1.02), ylabel="test accuracy (mean over classes)", title=title)
     axes.legend(fontsize=8)
     return figure

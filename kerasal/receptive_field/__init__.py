@@ -1,14 +1,15 @@
-"""Receptive fields: what a unit can see of the image, and what it has become attuned to.
+"""Receptive fields: which pixels a unit can see, and which patterns and images activate it.
 
-``field`` and ``fields``  size, stride and place of the receptive fields of a layer's units, in pixels
-``patterns``              what each channel paints when one of its units is clamped and carried back (He & Pugeault)
-``propagation``           that pattern as the clamped value grows, on one brightness scale
-``validate_pattern(s)``   that pattern fed forward: does its own channel answer most?
-``compare_patterns``      the patterns of two models, side by side and in numbers
+``field`` and ``fields``  size, stride and offset of the receptive fields of a layer, or of all layers, in pixels
+``patterns``              the pattern of each channel: a unit is clamped and projected back to pixels (He & Pugeault)
+``propagation``           the pattern of a unit and its area for growing clamped values
+``validate_pattern(s)``   the response of all channels to a pattern that is fed to the model as an image
+``compare_patterns``      the patterns of two models and their similarity
 ``center_surround``       how far a pattern is a bright center in a dark surround, or the reverse
-``top_exemplars``         the images that excite a channel most, what each unit saw of them, and its reconstruction
-``FeatureEvolution``      a Keras callback that stores such reconstructions at chosen epochs and draws the strip
-``draw_…``                the pictures of all these
+``top_exemplars``         the images that activate a channel most, with patches and reconstructions (Zeiler & Fergus)
+``exemplar_table``        these exemplars as a table
+``FeatureEvolution``      a Keras callback that stores reconstructions at chosen epochs; ``read_evolution`` reads them
+``draw_…``                pictures of these results
 """
 
 from typing import Any
@@ -21,7 +22,6 @@ from kerasal.receptive_field.exemplars.exemplar_pages import draw_evolution, dra
 from kerasal.receptive_field.exemplars.feature_evolution import FeatureEvolution
 from kerasal.receptive_field.geometry.field_geometry import Field, field, fields
 from kerasal.receptive_field.patterns.comparison import CenterSurround, Comparison, center_surround, compare_patterns
-from kerasal.receptive_field.patterns.painter import patterns
 from kerasal.receptive_field.patterns.pattern_experiments import (
     Propagation,
     propagation,
@@ -34,6 +34,7 @@ from kerasal.receptive_field.patterns.pattern_pages import (
     draw_propagation,
     draw_validation,
 )
+from kerasal.receptive_field.patterns.pattern_projection import patterns
 
 __all__ = [
     "CenterSurround",

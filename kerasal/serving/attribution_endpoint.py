@@ -29,14 +29,14 @@ class Witness(View):
         """Run the model as a view does; keep what it gives for the images themselves."""
         run = super().run(inputs, **options)
         if self._is_at_inputs(self.inputs if inputs is None else inputs):
-            kept = {"given": run.given, "explained": run.ranked}
+            kept = {"given": run.raw_output, "explained": run.ranking}
             self.seen.update({name: one for name, one in kept.items() if one is not None and name not in self.seen})
         return run
 
     def pin(self, at: Any = None) -> Any:
         """Pin the top class as a view does; keep what decided it."""
         if self.structure == ("top",) and not isinstance(at, Run):
-            at = self.seen["decided"] = self.run().given if at is None else at
+            at = self.seen["decided"] = self.run().raw_output if at is None else at
         return super().pin(at)
 
     def _is_at_inputs(self, inputs) -> bool:
@@ -86,10 +86,10 @@ def _find_prediction(model: ImageModel, spec: MethodSpec, view: Witness, options
     if "given" in view.seen:
         return view.seen["given"]
     if not spec.any_size:
-        return view.run(output=True).given
+        return view.run(output=True).raw_output
     (x,) = view.inputs
     size = options.get("crop") or tuple(getattr(model.keras_model, "inputs", [x])[0].shape[1:3])
-    return view.run([x if None in size else tf.image.resize_with_crop_or_pad(x, *size)], output=True).given
+    return view.run([x if None in size else tf.image.resize_with_crop_or_pad(x, *size)], output=True).raw_output
 
 
 def _check_map(values: tf.Tensor, spec: MethodSpec, options: dict[str, Any]) -> tf.Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from kerasal.hooks.view import Settings, View
 from kerasal.maximization.ascent import Diversity, ascend, ascent_options
 from kerasal.maximization.canvas import canvas_shape
-from kerasal.maximization.maximizer import STRONGER
+from kerasal.maximization.maximizer import RETRY_NOISE_FACTOR
 from kerasal.maximization.parameterization import make_parameterization, start_parameters
 from kerasal.maximization.recipe import Recipe, make_recipe
 from kerasal.maximization.result import CONTRAST
@@ -90,6 +90,6 @@ def _ascend_twice(
     images, alive = climb(1.0)
     if not again:
         return images, alive
-    stronger, woken = tf.cond(tf.reduce_all(alive), lambda: (images, alive), lambda: climb(STRONGER))
+    stronger, woken = tf.cond(tf.reduce_all(alive), lambda: (images, alive), lambda: climb(RETRY_NOISE_FACTOR))
     mine = tf.reshape(alive, [-1, *[1] * (images.shape.rank - 1)])
     return tf.where(mine, images, stronger), alive | woken

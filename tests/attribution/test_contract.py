@@ -135,11 +135,11 @@ def test_the_second_call_does_not_trace(method, make_model, batch):
 
 def test_a_new_function_at_every_call_does_not_pile_up_graphs(make_model, batch, monkeypatch):
     model = make_model("functional")
-    assert trace._KEPT_A_MODEL < 100
-    monkeypatch.setattr(trace, "_KEPT_A_MODEL", 4)
-    for number in range(trace._KEPT_A_MODEL + 3):
+    assert trace._MAX_TRACES < 100
+    monkeypatch.setattr(trace, "_MAX_TRACES", 4)
+    for number in range(trace._MAX_TRACES + 3):
         attribution.input_gradient(model, batch, lambda output, number=number: output[:, 0] * number)
-    assert len(trace.traces(model)) <= trace._KEPT_A_MODEL
+    assert len(trace.traces(model)) <= trace._MAX_TRACES
 
 
 @pytest.mark.one_of_a_kind

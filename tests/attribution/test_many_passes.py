@@ -219,7 +219,7 @@ def test_the_last_map_is_found_after_norm_and_activation(name, make_model, batch
 
 
 def test_a_layer_after_the_target_is_refused(pooled, pictures):
-    with pytest.raises(ValueError, match="does not depend on layer 'late'"):
+    with pytest.raises(ValueError, match="must depend on layer 'late'"):
         attribution.gradcam(pooled, pictures, channel("early", 0), layer="late")
     assert attribution.gradcam(pooled, pictures, channel("early", 0)).layer == "early"
 
@@ -256,7 +256,7 @@ def test_wrong_options(method, options, says, model, batch):
 @pytest.mark.parametrize("name", CAMS)
 def test_a_model_without_convolutions(name):
     dense = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match="no two-dimensional convolution"):
+    with pytest.raises(ValueError, match="must have a two-dimensional convolution"):
         getattr(attribution, name)(dense, np.zeros((1, 4, 4, 1)))
     flat = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="must have image inputs"):

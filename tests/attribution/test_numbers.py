@@ -121,7 +121,7 @@ def test_without_a_relu_the_rules_refuse_instead_of_repeating_the_gradient(linea
     model, _ = linear
     image = np.zeros((1, 5, 4, 3))
     for method in (attribution.guided_backprop, attribution.deconvnet):
-        with pytest.raises(ValueError, match="found nothing to act on"):
+        with pytest.raises(ValueError, match="nothing to act on"):
             method(model, image)
 
 

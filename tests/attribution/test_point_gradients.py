@@ -42,7 +42,7 @@ def test_the_number_a_pass_changes_no_map(model, images, monkeypatch, name, opti
     run = getattr(attribution, name)
     expected = run(model, images, third_class, **options)  # a function of the output is given one sample at a time
     # Room for so many points of three images, from which it follows how many there are together.
-    monkeypatch.setattr(method_parts, "values_at_once", lambda: points * images.size // method_parts._IMAGES_PER_PASS)
+    monkeypatch.setattr(method_parts, "values_per_pass", lambda: points * images.size // method_parts._IMAGES_PER_PASS)
     found = run(model, images, [2, 2, 2], **options)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
 

@@ -119,7 +119,7 @@ def test_a_folder_of_another_training_is_refused(tmp_path):
 def test_a_damaged_epoch_costs_a_column(tmp_path):
     model = train(kerasal.KerasalCallback(tmp_path, **LOOK), epochs=2)
     EpochStore(tmp_path).epochs()[1].write_bytes(b"half")
-    with pytest.warns(UserWarning, match=r"epoch-0001.npz is damaged .* left out"):
+    with pytest.warns(UserWarning, match=r"epoch-0001.npz is damaged .* skipped"):
         train(kerasal.KerasalCallback(tmp_path, **LOOK), model, epochs=3, initial_epoch=2)
 
 

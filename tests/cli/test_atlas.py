@@ -59,7 +59,7 @@ def test_atlas_of_what_gaze_training_leaves(cli, tmp_path):
 def test_atlas_refuses_in_one_line(cli, model_file, tmp_path):
     for arguments, code, said in (
         (("--budget", "soon"), 2, "10m, 90s or 1h"),
-        (("--class", "dog"), 2, "have no names"),
+        (("--class", "dog"), 2, "without class names"),
         (("-o", tmp_path), 2, "must be empty or hold an atlas"),
         (("--images", tmp_path / "none"), 2, "no image file or folder"),
         (("--layers", "lost"), 2, "Unknown layer 'lost'"),

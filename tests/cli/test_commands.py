@@ -151,7 +151,7 @@ def test_maximize_draws_the_grid_of_a_layer(cli, model_file):
         *("--parameterization", "fourier", "--steps", "3", "--copies", "2", "--diversity", "0.5"),
     )
     assert code == 0, err
-    assert "3, 2 of 2" in out
+    assert "3, copy 2 of 2" in out
     assert "4 images" in out
     assert images.read("two.png").std() > 10
 
@@ -187,7 +187,7 @@ def test_compare_shows_every_method_and_says_what_is_left_out(cli, photo, model_
     code, _, err = cli("compare", "smooth.keras", photo, "-p", "unit", "-o", "smooth.html")
     assert code == 0
     assert "guided_backprop: skipped." in err
-    assert "found nothing to act on" in (tmp_path / "smooth.html").read_text()
+    assert "nothing to act on" in (tmp_path / "smooth.html").read_text()
 
 
 def test_feature_maps(cli, photo, model_file, tmp_path):
@@ -231,11 +231,11 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
         (("maximize", "net.keras", "--class", "1", "--layer", "conv1"), "Exactly one of --class, --layer"),
         (("maximize", "net.keras", "--class", "1", "--channels", "3"), "must be set with --layer only"),
         (("maximize", "net.keras", "--layer", "conv1", "--channels", "x", "-p", "unit"), "must look like 5, 0-63"),
-        (("maximize", "net.keras", "--layer", "conv2", "--size", "2", "-p", "unit"), "sees"),
+        (("maximize", "net.keras", "--layer", "conv2", "--size", "2", "-p", "unit"), "the receptive field of layer"),
         (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), "maps must have"),
         (
             ("feature-maps", "net.keras", "photo.png", "--layer", "conv1", "--channels", "7", "-p", "unit"),
-            "channels must be in 0..3",
+            "channels (--channels) must be in 0..3",
         ),
         (("card", "vgg61"), "Did you mean"),
         (("models", "zzz*"), "pattern must match"),
@@ -423,7 +423,7 @@ def test_patterns_of_a_zoo_net_with_its_options(cli, tmp_path):
 
 def test_patterns_refuses_what_it_cannot_paint(cli, model_file, tmp_path):
     for arguments, said in (
-        (("conv2", "--channels", "7"), "has 5 channels, counted from 0. Received: 7"),
+        (("conv2", "--channels", "7"), "channels (--channels) must be in 0..4, got 7"),
         (("flatten",), "has no spatial map"),
         (("conv9",), "Did you mean"),
         (("conv2", "-o", "p.txt"), "must end in .png"),

@@ -60,7 +60,7 @@ def test_a_name_that_is_not_utf_8_stands_in_the_table(cli, photos, model_file, t
 
 def test_exemplars_refuses_in_one_line(cli, photos, model_file, tmp_path):
     for arguments, said in (
-        ((model_file, "conv2", photos, "-p", "unit", "--channels", "7"), "There are 5 channels"),
+        ((model_file, "conv2", photos, "-p", "unit", "--channels", "7"), "has 5 channels"),
         ((model_file, "flatten", photos, "-p", "unit"), "no spatial map"),
         ((model_file, "conv2", tmp_path / "nowhere", "-p", "unit"), "no image file or folder"),
         ((model_file, "conv2", photos), "want its pixels"),
@@ -92,7 +92,7 @@ def test_evolution_of_a_training(cli, tmp_path):
     code, _, err = cli("evolution", "nowhere")
     assert code == 2 and "no folder nowhere" in err
     code, _, err = cli("evolution", "run")
-    assert code == 2 and "no stored epoch" in err
+    assert code == 2 and "must be a folder with stored epochs" in err
 
 
 def test_a_zoo_model_without_convolutions_needs_features(tmp_path):

@@ -31,7 +31,7 @@ def test_a_diagnosis_a_table_and_a_picture(cli, net, tmp_path):
         "filters", net, "--images", "photos", "-p", "unit", "-o", "filters.png", "--table", "filters.csv"
     )
     assert code == 0, err
-    assert "first: 4 filters of 5 × 5 in steps of 4" in out
+    assert "first: 4 filters of 5 × 5 with stride 4" in out
     assert "random weights: 0.94" in out
     assert "responses to 3 images" in out
     assert "dead (at most 1 % of the median filter's strength): 1 (2)" in out
@@ -43,11 +43,11 @@ def test_a_diagnosis_a_table_and_a_picture(cli, net, tmp_path):
 def test_weights_alone_and_errors(cli, net):
     code, out, _ = cli("filters", net, "second")
     assert code == 0
-    assert "second: 2 filters of 3 × 3 in steps of 1" in out
+    assert "second: 2 filters of 3 × 3 with stride 1" in out
     assert "responses" not in out
     code, _, err = cli("filters", net, "second", "-o", "filters.png")
     assert code == 2
-    assert "see 4 channels" in err
+    assert "must have 1 or 3 input channels" in err
     code, _, err = cli("filters", net, "--images", "photos")
     assert code == 2
     assert "How does" in err

@@ -44,7 +44,7 @@ def test_errors_say_what_to_do(cli, folder, tmp_path):
     assert "at most 4" in err
     code, _, err = cli("probe", "net.keras", folder / "red", "--layers", "conv2")
     assert code == 2
-    assert "a folder of images for each class" in err
+    assert "a folder of images for each of at least two classes" in err
     (tmp_path / "classes" / "white").mkdir()
     code, _, err = cli("probe", "net.keras", folder, "--layers", "conv2", "-p", "unit")
     assert code == 2

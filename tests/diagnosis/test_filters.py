@@ -116,11 +116,13 @@ def test_layers_are_found_and_refused_by_name(shared_model):
     model = shared_model("nested")
     assert filter_diagnosis(model).attrs["layer"] == "encoder/innermost/conv1"
     assert len(filter_diagnosis(model, "conv2")) == 5
-    with pytest.raises(ValueError, match=r"'predictions'.* is no two-dimensional.*There is .*/conv1"):
+    with pytest.raises(
+        ValueError, match=r"must be a two-dimensional convolution .*'predictions'.*Its convolutions are .*/conv1"
+    ):
         filter_diagnosis(model, "predictions")
     with pytest.raises(ValueError, match="Did you mean"):
         filter_diagnosis(model, "convl")
-    with pytest.raises(ValueError, match="no two-dimensional convolution"):
+    with pytest.raises(ValueError, match="must have a two-dimensional convolution"):
         filter_diagnosis(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
     with pytest.raises(ValueError, match="0 < low < high"):
         filter_diagnosis(model, low=0.3)
@@ -155,9 +157,9 @@ def test_the_picture_shows_the_colors_of_the_weights():
     assert (swapped == (128, 128, 255)).all(axis=2).any()
     weak = draw_filters(_net(kernels), channels=[1], scale="layer", title="")
     assert not (weak == 0).all(axis=2).any()
-    with pytest.raises(ValueError, match="There are 3 filters"):
+    with pytest.raises(ValueError, match="has 3 filters"):
         draw_filters(_net(kernels), channels=[3])
-    with pytest.raises(ValueError, match="see 2 channels"):
+    with pytest.raises(ValueError, match="with 2"):
         draw_filters(_net(np.ones((3, 3, 2, 2))))
 
 
@@ -168,7 +170,7 @@ def test_a_broken_filter_is_named_and_the_others_are_judged():
     kernels[..., 3] = kernels[..., 0]
     kernels[..., 1] = np.nan
     layer.kernel.assign(kernels)
-    with pytest.warns(UserWarning, match=r"1 filters of .* hold NaN or infinite weights: \[1\]"):
+    with pytest.warns(UserWarning, match=r"Filters of .* have NaN or infinite weights: \[1\]"):
         table = filter_diagnosis(model)
     assert table["nearest"].iloc[[0, 3]].round(6).tolist() == [1, 1] and np.isnan(table["nearest"].iloc[1])
     assert not table["dead"].any()

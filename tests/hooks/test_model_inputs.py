@@ -56,7 +56,7 @@ def test_several_inputs_and_outputs(structure):
     random = np.random.default_rng(0)
     pictures, facts = random.normal(size=(3, 6, 6, 3)), random.normal(size=(3, 4))
     given = [pictures, facts] if structure == "list" else {"meta": facts, "image": pictures}
-    with pytest.raises(ValueError, match=r"2 outputs; say which with output=.*'kind', 'age'|'age', 'kind'"):
+    with pytest.raises(ValueError, match=r"output must be one of (kind, age|age, kind), got None\. .* has 2 outputs"):
         attribution.input_gradient(model, given, 0)
     with pytest.raises(ValueError, match=r"Unknown output 'agee'.*age"):
         attribution.input_gradient(model, given, 0, output="agee")
@@ -102,14 +102,14 @@ def test_an_overflow_says_at_which_image():
 @pytest.mark.parametrize(
     ("inputs", "error", "says"),
     [
-        (np.zeros((2, 6, 5, 1)), ValueError, r"expected shape \(N, 6, 6, 1\), received \(2, 6, 5, 1\); resize"),
+        (np.zeros((2, 6, 5, 1)), ValueError, r"must have shape \(N, 6, 6, 1\), got \(2, 6, 5, 1\)\. Resize"),
         (np.zeros((2, 6, 6, 3)), ValueError, "takes 1 channel, channels last"),
-        (np.zeros((0, 6, 6, 1)), ValueError, "no images"),
-        (np.full((2, 6, 6, 1), np.nan), ValueError, "NaN or infinite values, first in image 0"),
-        (np.array(["a", "b"]), TypeError, "not a numeric array"),
-        ([np.zeros((6, 6, 1)), np.zeros((5, 6, 1))], TypeError, "differ in size"),
-        ({"wrong": np.zeros((1, 6, 6, 1))}, ValueError, "Expected inputs named"),
-        (None, TypeError, "not a numeric array"),
+        (np.zeros((0, 6, 6, 1)), ValueError, "must not be empty"),
+        (np.full((2, 6, 6, 1), np.nan), ValueError, "must be finite, got NaN or infinity, first in image 0"),
+        (np.array(["a", "b"]), TypeError, "must be a numeric array"),
+        ([np.zeros((6, 6, 1)), np.zeros((5, 6, 1))], TypeError, "numeric array of images of equal size"),
+        ({"wrong": np.zeros((1, 6, 6, 1))}, ValueError, "inputs must be a dictionary with the keys"),
+        (None, TypeError, "must be a numeric array"),
     ],
 )
 def test_bad_inputs_say_what_is_expected(inputs, error, says):
@@ -123,10 +123,10 @@ def test_models_that_cannot_be_explained():
         attribution.class_saliency(unbuilt, np.zeros((1, 2)))
     tokens = keras.Input((3,), dtype="int32")
     model = keras.Model(tokens, keras.layers.Dense(1)(keras.layers.Flatten()(keras.layers.Embedding(5, 2)(tokens))))
-    with pytest.raises(ValueError, match="whole numbers"):
+    with pytest.raises(ValueError, match="must be floating point"):
         attribution.class_saliency(model, np.zeros((1, 3)))
     model = _gray()
-    with pytest.raises(ValueError, match="does not depend"):
+    with pytest.raises(ValueError, match="must be a differentiable function"):
         attribution.class_saliency(
             model, np.zeros((1, 6, 6, 1)), lambda output: tf.cast(tf.argmax(output, axis=1), tf.float32)
         )
@@ -142,7 +142,7 @@ def test_wrong_options():
     for wrong in (0, -1, 1.5, True):
         with pytest.raises(ValueError, match="batch_size"):
             attribution.class_saliency(model, image, batch_size=wrong)
-    with pytest.raises(ValueError, match="There are 3 classes, counted from 0"):
+    with pytest.raises(ValueError, match=r"must be in range, got 3\. There are 3 classes, counted from 0"):
         attribution.class_saliency(model, image, 3)
     with pytest.raises(ValueError, match="must be at least 0, got -1"):
         attribution.class_saliency(model, image, -1)

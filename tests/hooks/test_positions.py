@@ -211,5 +211,5 @@ def test_routines_that_need_channels_last_refuse_and_take_the_wrapped_model(firs
 
 
 def test_wrongly_turned_images_are_refused_with_the_way_to_turn_them(first, photos):
-    with pytest.raises(ValueError, match=r"expected shape \(N, 3, 8, 10\), received .* takes channels first"):
+    with pytest.raises(ValueError, match=r"must have shape \(N, 3, 8, 10\), got .* takes channels first"):
         attribution.class_saliency(first, photos)

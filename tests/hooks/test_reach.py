@@ -60,12 +60,12 @@ REFUSED = {
     "leaky, of two ReLUs": (lambda x: tf.nn.relu(x) - 0.2 * tf.nn.relu(-x), "PReLU"),
     "LeakyReLU": (activations.leaky_relu, "LeakyReLU"),
     "leaky, as a maximum": (lambda x: tf.maximum(x, 0.1 * x), "leaky ReLU written as a maximum"),
-    "leaky, as a choice": (lambda x: tf.where(x > 0, x, 0.1 * x), "written as a choice"),
+    "leaky, as a choice": (lambda x: tf.where(x > 0, x, 0.1 * x), "written with where"),
     "threshold": (layers.ReLU(threshold=0.5), "a ReLU with a threshold"),
     "maximum of 4": (layers.ReLU(max_value=4.0), "a ReLU with a maximum of 4"),
     "everything": (layers.ReLU(max_value=4.0, negative_slope=0.1, threshold=0.2), "a ReLU with a threshold"),
-    "choice": (lambda x: tf.where(x > 0, x, 0.0), "a ReLU written as a choice"),
-    "choice, turned round": (lambda x: ops.where(x <= 0, ops.zeros_like(x), x), "a ReLU written as a choice"),
+    "choice": (lambda x: tf.where(x > 0, x, 0.0), "a ReLU written with where"),
+    "choice, turned round": (lambda x: ops.where(x <= 0, ops.zeros_like(x), x), "a ReLU written with where"),
     "product": (lambda x: x * ops.cast(x > 0, x.dtype), "a ReLU written as a product"),
     "maximum": (lambda x: ops.maximum(x, 0), "a ReLU written as a maximum"),
     "minimum": (lambda x: -tf.minimum(-x, 0.0), "a ReLU written as a minimum"),
@@ -161,7 +161,7 @@ def test_what_else_stands_beside_relus_keeps_its_own_gradient(name, rule):
 
 def test_without_any_relu_there_is_nothing_to_act_on():
     for function in (activations.gelu, activations.leaky_relu, tf.tanh):
-        with pytest.raises(hooks.NoReLU, match="found nothing to act on"):
+        with pytest.raises(hooks.NoReLU, match="nothing to act on"):
             attribution.guided_backprop(model_with(function, relu_first=False), IMAGES, 0)
 
 
@@ -203,7 +203,7 @@ def remat():
 @pytest.mark.parametrize("function", [own_gradient, tf.recompute_grad(tf.nn.relu), tf.recompute_grad(tf.nn.elu)])
 def test_a_rectifier_within_a_function_that_has_its_own_gradient_is_refused(function):
     for method in (attribution.guided_backprop, attribution.deconvnet):
-        with pytest.raises(hooks.NoReLU, match=r"a function that has its own gradient \(.*odd.*cannot reach"):
+        with pytest.raises(hooks.NoReLU, match=r"a function with a custom gradient \(.*odd.*cannot reach"):
             method(model_with(lambda x: function(x)), IMAGES, 0)
 
 

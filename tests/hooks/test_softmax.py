@@ -196,7 +196,7 @@ PRIORS = tf.constant([0.1, 0.2, 0.3, 0.4])
 @pytest.mark.parametrize("name", LOST)
 def test_where_there_are_no_logits_the_output_is_explained_with_a_warning(name):
     model = Head(LOST[name])
-    with pytest.warns(hooks.NoLogits, match=r"no logits: .* The output itself is explained; pass logits=False"):
+    with pytest.warns(hooks.NoLogits, match=r"no logits: .* The output itself is explained\. Pass logits=False"):
         found = logits_of(model)
     assert relative_error(found, model(IMAGES)) < 1e-6
 
@@ -250,7 +250,7 @@ def test_weights_after_a_softmax_make_it_a_part_of_the_network():
 @pytest.mark.parametrize("after", [tf.identity, lambda p: tf.clip_by_value(p, 0.1, 0.9)])
 def test_a_softmax_within_a_compiled_function_is_refused(after):
     compiled = tf.function(lambda a: after(softmax(a)))
-    with pytest.raises(ValueError, match=r"logits cannot be had\. Pass logits=False to explain"):
+    with pytest.raises(ValueError, match=r"logits are not available\. Pass logits=False to explain"):
         logits_of(Head(lambda a, b: compiled(a)))
 
 

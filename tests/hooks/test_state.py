@@ -102,9 +102,9 @@ def test_a_batch_is_as_many_as_there_are_states():
     x = np.concatenate([signals(1), signals(2)])
     expected = np.concatenate([own_gradient(recurrent, model, signals(seed), 0) for seed in (1, 2)])
     assert close(attribution.input_gradient(model, x, 0), expected)
-    with pytest.raises(ValueError, match=r"'recurrent' holds states of 2 sequences.* of exactly 2, got (3|1)"):
+    with pytest.raises(ValueError, match=r"must have exactly 2 images, .* of layer 'recurrent', got (3|1)"):
         attribution.input_gradient(model, signals(rows=3))
-    with pytest.raises(ValueError, match=r"holds states of 2"):
+    with pytest.raises(ValueError, match="must have exactly 2 images"):
         kerasal.feature_maps(model, signals(rows=3), "recurrent")
 
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_put_back_is_refused(batch):
         model(batch)
         if traced:  # the compiled function is not traced within kerasal, but before
             tf.function(model, autograph=False).get_concrete_function(tf.TensorSpec((None, 8, 8, 3)))
-        with pytest.raises(ValueError, match="whenever it runs, where that cannot be put back"):
+        with pytest.raises(ValueError, match="the change cannot be undone"):
             attribution.class_saliency(model, batch)
 
 

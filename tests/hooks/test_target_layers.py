@@ -125,7 +125,7 @@ def swin(last_convolution: bool = False):
 )
 def test_where_positions_are_mixed_later_there_is_no_default_layer(make):
     model = make()
-    with pytest.raises(ValueError, match=r"mixes the positions .*Name one with layer=.*'patches'"):
+    with pytest.raises(ValueError, match=r"mixes the positions .*Choose a layer with layer=.*'patches'"):
         attribution.gradcam(model, photos(), 0)
     maps = attribution.gradcam(model, photos(), 0, layer="patches")
     assert maps.shape == (2, 8, 8)

@@ -63,16 +63,16 @@ def test_every_kind_of_model(kind, shared_model):
 @pytest.mark.parametrize(
     ("objective", "options", "says"),
     [
-        (channel("high", 0), {"size": (7, 12)}, "sees 8 × 8 pixels.*canvas"),
-        (channel("low", 0), {"size": (1, 1)}, "sees 3 × 3 pixels"),
+        (channel("high", 0), {"size": (7, 12)}, "at least 8 × 8 pixels.*canvas"),
+        (channel("low", 0), {"size": (1, 1)}, "at least 3 × 3 pixels"),
         (channel("low", 0), {"size": (0, 9)}, r"\(height, width\), two positive integers, got"),
         (channel("low", 0), {"size": (9.5, 9)}, r"\(height, width\), two positive integers, got"),
         (channel("dense", 0), {"size": (12, 12)}, "'dense'.*has no spatial map"),
-        (channel("gated", 0), {"size": (12, 12)}, "looks at the whole"),
-        (class_score(1), {"size": (12, 12)}, "40 × 36, and class 1 needs all"),
+        (channel("gated", 0), {"size": (12, 12)}, "see the whole image"),
+        (class_score(1), {"size": (12, 12)}, r"must be \(40, 36\) for class 1"),
         (neuron("low", 0, (20, 3)), {"size": (12, 12)}, "There are 12 × 12 positions"),
         (channel("low", 0), {"canvas": "small"}, "canvas must be one of input, auto, got"),
-        (channel("low", 0), {"canvas": "auto", "size": (9, 9)}, "not both"),
+        (channel("low", 0), {"canvas": "auto", "size": (9, 9)}, "must be None with canvas"),
     ],
 )
 def test_what_cannot_be(stack, objective, options, says):

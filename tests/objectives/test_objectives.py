@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal import attribution, objectives
-from kerasal.hooks.trace import traced
+from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings
 from kerasal.objectives import channel, class_score, direction, layer, neuron, stack, top_class
 from kerasal.objectives.targets import resolve
@@ -16,7 +16,7 @@ import tensorflow as tf
 def scores(model, images, objective, logits=True):
     """Return the (N,) scores through the machinery that every routine uses."""
     objective = resolve(objective, len(images))
-    trace = traced(lambda view: [view.score()], model, [images], objective, Settings(logits=logits))
+    trace = cached_trace(lambda view: [view.score()], model, [images], objective, Settings(logits=logits))
     trace.check(objective)
     return trace([images], list(objective.parameters))[0]
 

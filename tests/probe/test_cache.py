@@ -81,7 +81,7 @@ def test_a_stopped_pass_goes_on(ask, shown, monkeypatch, tmp_path):
         kept.append(arguments)
 
     monkeypatch.setattr(feature_store.FeatureStore, "write", stop)
-    with pytest.raises(KeyboardInterrupt, match=r"is kept in .*cache.* goes on"):
+    with pytest.raises(KeyboardInterrupt, match=r"Run the same call again to resume from .*cache"):
         ask(["one", "two"], batch_size=3)
     monkeypatch.setattr(feature_store.FeatureStore, "write", write)
     shown.clear()

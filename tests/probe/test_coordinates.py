@@ -26,7 +26,7 @@ def test_inner_products_are_those_of_the_centered_features(length, sizes):
 def test_blocks_that_do_not_fit_together_pass_by_again(monkeypatch):
     features = np.random.default_rng(1).normal(size=(9, 50)).astype(np.float32)
     whole = _blocks(features, [9])
-    monkeypatch.setattr(module, "_AT_ONCE", 150)  # one block of three images at a time
+    monkeypatch.setattr(module, "_GROUP_VALUES", 150)  # one block of three images at a time
     parts = _blocks(features, [3, 3, 3])
     np.testing.assert_allclose(parts @ parts.T, whole @ whole.T, atol=1e-4)
 
@@ -40,8 +40,8 @@ def test_features_that_are_all_alike_are_all_zero():
 def test_bad_features_are_refused(monkeypatch):
     features = np.ones((4, 9), np.float32)
     features[2, 3] = np.nan
-    with pytest.raises(ValueError, match="'layer' are NaN or infinite"):
+    with pytest.raises(ValueError, match="'layer' must be finite"):
         _blocks(features, [4])
-    monkeypatch.setattr(module, "_MOST", 3)
+    monkeypatch.setattr(module, "_MAX_IMAGES", 3)
     with pytest.raises(ValueError, match="Pool the maps"):
         _blocks(np.ones((4, 9), np.float32), [4])

@@ -99,7 +99,7 @@ def test_pooling_averages_to_equal_cells(length):
     import tensorflow as tf
 
     values = np.random.default_rng(0).normal(size=(2, length, 4, 3)).astype(np.float32)
-    found = layer_features._flat(tf.constant(values), 6).numpy().reshape(2, min(length, 6), 4, 3)
+    found = layer_features._pool_and_flatten(tf.constant(values), 6).numpy().reshape(2, min(length, 6), 4, 3)
     cells, fine = min(length, 6), np.repeat(values, 6, axis=1)  # where 6 and the length share no divisor, so do cells
     expected = fine.reshape(2, cells, 6 * length // cells, 4, 3).mean(axis=2) if cells == 6 else values
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -125,7 +125,7 @@ def test_features_that_do_not_fit_are_probed_from_the_disk(net, data, monkeypatc
     ask = {"per_class": 2, "folds": 2, "pool": None}
     held = probe.layer_probe(net, ["seeing"], *data, **ask)
     monkeypatch.setattr(layer_features, "MEMORY", 1000)
-    with pytest.warns(UserWarning, match=r"'seeing': 192 an image.*on the disk.*pool=1"):
+    with pytest.warns(UserWarning, match=r"'seeing': 192 per image.*on disk.*pool=1"):
         streamed = probe.layer_probe(net, ["seeing"], *data, **ask)
     pd.testing.assert_frame_equal(held, streamed)
     assert not list(tmp_path.iterdir())
@@ -145,7 +145,7 @@ def test_what_cannot_be_read_is_left_out_with_its_label(net, data, tmp_path):
     assert table.attrs["skipped"] == [str(files[4])]
     for file in files:
         file.write_bytes(b"")
-    with pytest.raises(ValueError, match="Not one image could be read"):
+    with pytest.raises(ValueError, match="must contain a readable image"):
         probe.layer_probe(net, ["seeing"], files, labels, per_class=2, preprocessing="unit")
 
 
@@ -156,7 +156,7 @@ def test_bad_input_is_told_before_the_pass(net, data, monkeypatch):
     def ask(layers=("seeing",), **changed):
         return probe.layer_probe(net, layers, images, **{"labels": labels} | changed)
 
-    with pytest.raises(ValueError, match=r"6 training images per class .* need 7 images .*0 has 6.*at most 5"):
+    with pytest.raises(ValueError, match=r"must have 7 images for 6 training images .*0 has 6.*at most 5"):
         ask(per_class=6)
     alone = np.where(np.arange(len(labels)) == 0, 9, labels)
     with pytest.raises(ValueError, match=r"9 has 1\. Add images"):
@@ -165,18 +165,18 @@ def test_bad_input_is_told_before_the_pass(net, data, monkeypatch):
         ask(labels=np.zeros(len(labels), int), per_class=1)
     with pytest.raises(ValueError, match="Did you mean seeing"):
         ask(layers=["seein"])
-    with pytest.raises(ValueError, match="list of names"):
+    with pytest.raises(ValueError, match="list of layer names"):
         ask(layers="seeing")
-    with pytest.raises(ValueError, match="18 whole numbers or names"):
+    with pytest.raises(ValueError, match="18 integers or names"):
         ask(labels=labels[1:])
-    with pytest.raises(ValueError, match="18 whole numbers or names"):
+    with pytest.raises(ValueError, match="18 integers or names"):
         ask(labels=np.eye(3)[labels])
     with pytest.raises(ValueError, match="Unknown classifier 'SVM'"):
         ask(classifier="SVM")
     for wrong in ({"per_class": 0}, {"per_class": []}, {"folds": 1.5}, {"pool": 0}, {"c": -1}, {"seed": True}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             ask(**wrong)
-    with pytest.raises(ValueError, match="Collect the stream"):
+    with pytest.raises(ValueError, match="got a stream"):
         probe.layer_probe(net, ["seeing"], iter([images]), labels)
 
 
@@ -198,5 +198,5 @@ def test_the_picture_has_a_curve_for_each_probe(net, data):
     table = probe.layer_probe(net, ["seeing", "blind"], *data, per_class=[1, 2], folds=2)
     figure = probe.draw_probe({"trained": table, "random": table})
     names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert names == [f"{name}, svm, {count} a class" for name in ("trained", "random") for count in (1, 2)]
+    assert names == [f"{name}, svm, {count} per class" for name in ("trained", "random") for count in (1, 2)]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["seeing", "blind"]

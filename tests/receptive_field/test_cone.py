@@ -8,7 +8,7 @@ import pytest
 from kerasal import receptive_field
 from kerasal.layers import ReflectionPadding2D
 from kerasal.receptive_field.geometry.field_geometry import to_field
-from kerasal.receptive_field.patterns.painter import Painter
+from kerasal.receptive_field.patterns.pattern_projection import PatternProjector
 
 import keras
 
@@ -55,12 +55,12 @@ def test_the_field_alone_paints_what_a_large_canvas_does(middle):
     tensor = L.Conv2D(4, 3, strides=2, padding="same", activation="relu", bias_initializer="ones")(inputs)
     model = keras.Model(inputs, L.Conv2D(3, 3, padding="same", name="end")(middle(tensor)))
     found = receptive_field.patterns(model, "end", final_relu=False)
-    small, large = (Painter(model, "end", canvas, final_relu=False) for canvas in ("auto", (61, 58)))
-    assert small._alone or middle is not reflected
+    small, large = (PatternProjector(model, "end", canvas, final_relu=False) for canvas in ("auto", (61, 58)))
+    assert small._field_only or middle is not reflected
     # Above an enlargement neighbors differ: take a unit whole periods away.
     unit = tuple(one + 4 for one in small.canvas.unit)
     box = to_field(large.route, (61, 58)).box(*unit)
     large.canvas = dataclasses.replace(large.canvas, unit=unit, box=box)
-    expected = large.canvas.crop(large.paint(np.arange(3), np.ones(3)))
+    expected = large.canvas.crop(large.project(np.arange(3), np.ones(3)))
     assert np.abs(expected).max() > 0
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())

@@ -136,7 +136,7 @@ def test_a_full_disk_costs_the_picture_and_not_the_training(run, tmp_path, monke
     monkeypatch.setattr(EpochStore, "write", full)
     model, _, _ = run
     before = model.get_weights()
-    with pytest.warns(UserWarning, match=r"after epoch 1 could not be stored .*No space left.* training goes on"):
+    with pytest.warns(UserWarning, match=r"after epoch 1 could not be stored .*No space left.* training continues"):
         fit(model, watcher(tmp_path, epochs=[1]), epochs=2)
     assert not np.array_equal(before[0], model.get_weights()[0])
     assert files(tmp_path) == []
@@ -144,7 +144,7 @@ def test_a_full_disk_costs_the_picture_and_not_the_training(run, tmp_path, monke
 
 def test_what_could_only_fail_later_is_refused_at_the_start(run, tmp_path):
     model, _, _ = run
-    with pytest.raises(ValueError, match="There are 4 channels of 'conv'"):
+    with pytest.raises(ValueError, match="Layer 'conv' has 4 channels"):
         fit(model, watcher(tmp_path, features={"conv": [4]}))
     with pytest.raises(ValueError, match="Unknown layer 'konv'"):
         fit(model, watcher(tmp_path, features={"konv": [0]}))
@@ -156,7 +156,7 @@ def test_what_could_only_fail_later_is_refused_at_the_start(run, tmp_path):
     for wrong in ({"epochs": [-1]}, {"epochs": []}, {"epochs": [1.5]}, {"rule": "none"}):
         with pytest.raises(ValueError, match=r"epochs|rule"):
             watcher(tmp_path, **wrong)
-    with pytest.raises(TypeError, match="features are channels of layers"):
+    with pytest.raises(TypeError, match="features must be a dictionary from layer to channels"):
         watcher(tmp_path, features=["conv"])
 
 
@@ -164,11 +164,11 @@ def test_a_damaged_epoch_is_left_out(run, tmp_path):
     _, folder, _ = run
     copied(folder, tmp_path)
     (tmp_path / "epoch-0001.npz").write_bytes((folder / "epoch-0001.npz").read_bytes()[:500])
-    with pytest.warns(UserWarning, match=r"epoch-0001.npz is damaged .* left out"):
+    with pytest.warns(UserWarning, match=r"epoch-0001.npz is damaged .* skipped"):
         assert receptive_field.read_evolution(tmp_path).epochs == [0, 3]
-    with pytest.raises(FileNotFoundError, match="no stored epoch"):
+    with pytest.raises(FileNotFoundError, match="must be a folder with stored epochs"):
         receptive_field.draw_evolution(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="Stored are the features conv:0, conv:2, pool:1"):
+    with pytest.raises(ValueError, match="features must be among the stored features conv:0, conv:2, pool:1"):
         receptive_field.draw_evolution(folder, [("conv", 1)])
 
 
@@ -204,7 +204,7 @@ def test_the_trainer_tells_callbacks_stops_when_told_and_goes_on(tmp_path):
     assert second.told == ["begin", 1, (1, logs), "end"]
     assert receptive_field.read_evolution(tmp_path / "features").epochs == [1, 2]
     kept = (tmp_path / "run" / "checkpoint.npz").read_bytes()
-    with pytest.raises(ValueError, match="There are 4 channels"):
+    with pytest.raises(ValueError, match="has 4 channels"):
         wrong = watcher(tmp_path / "other", features={"conv": 9})
         training.train(*trained, epochs=3, callbacks=[wrong], resume=False, **settings)
     assert (tmp_path / "run" / "checkpoint.npz").read_bytes() == kept

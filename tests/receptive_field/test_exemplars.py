@@ -187,7 +187,9 @@ def test_unreadable_files_are_skipped_counted_and_named(model, found, folder):
     assert [os.path.basename(name) for name in some[0].names] == [f"{n:02d} photo.png" for n in found[0].numbers]
     (folder / "only").mkdir()
     (folder / "only" / "x.png").write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"Not one image could be read. 1 file could not be read: .*x.png"):
+    with pytest.raises(
+        ValueError, match=r"images must contain a readable image, but there is none. 1 file could not be read: .*x.png"
+    ):
         receptive_field.top_exemplars(model, "conv2", 0, folder / "only", preprocessing=PIXELS)
 
 
@@ -210,7 +212,9 @@ def test_a_stopped_search_goes_on(model, found, folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(image_sources, "read", stopping)
     settings = {"preprocessing": PIXELS, "batch_size": 4, "journal": journal}
-    with pytest.raises(KeyboardInterrupt, match=r"Stopped after 16 images, kept in .*journal. Start the same again"):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"Stopped after 16 images; saved in .*journal. Run the same search again"
+    ):
         receptive_field.top_exemplars(model, LAYER, CHANNELS, folder, **settings)
     assert journal.is_file()
     stop.set()
@@ -236,7 +240,7 @@ def test_another_search_does_not_take_up_a_journal(model, found, folder, tmp_pat
         )
     monkeypatch.undo()
     same(found, receptive_field.top_exemplars(model, LAYER, CHANNELS, folder, preprocessing=PIXELS, journal=journal))
-    with pytest.raises(ValueError, match="journal is for image files"):
+    with pytest.raises(ValueError, match="journal must be None"):
         receptive_field.top_exemplars(model, "conv2", 0, np.zeros((2, 8, 8, 3)), journal=journal)
 
 
@@ -278,7 +282,7 @@ def test_a_journal_that_cannot_be_written_ends_no_search(model, found, folder, t
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="cannot write"):
         receptive_field.top_exemplars(model, LAYER, 1, folder, preprocessing=PIXELS, journal=tmp_path / "file" / "j")
-    monkeypatch.setattr(exemplar_search, "_SECONDS", 0)
+    monkeypatch.setattr(exemplar_search, "_WRITE_INTERVAL", 0)
     written = []
     original = store.replacing
     monkeypatch.setattr(store, "replacing", lambda path: full() if written else written.append(path) or original(path))
@@ -293,7 +297,7 @@ def test_bad_input(model, pixels, tmp_path):
     def take(layer="conv2", channel=0, given=pixels, **options):
         return receptive_field.top_exemplars(model, layer, channel, given, **{"preprocessing": PIXELS} | options)
 
-    with pytest.raises(ValueError, match=r"There are 5 channels of 'conv2', counted from 0. Received: 5"):
+    with pytest.raises(ValueError, match=r"channel must be an integer in 0..4, got 5. Layer 'conv2' has 5 channels"):
         take(channel=[0, 5])
     for channel, error in ((-1, ValueError), ([], TypeError), (0.5, TypeError), ("0", TypeError)):
         with pytest.raises(error, match=r"[Cc]hannel"):

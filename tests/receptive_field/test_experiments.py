@@ -162,18 +162,18 @@ def test_edges_bars_blobs_and_noise_are_not():
     empty = receptive_field.center_surround(np.zeros((9, 9, 3)))
     assert (empty.score, empty.polarity) == (0, 0)
     for bad in (np.zeros((2, 9)), np.zeros(9), np.full((9, 9), np.nan)):
-        with pytest.raises(ValueError, match="3 pixels a side"):
+        with pytest.raises(ValueError, match="sides of at least 3 pixels"):
             receptive_field.center_surround(bad)
 
 
 def test_bad_input(model):
-    with pytest.raises(ValueError, match="8 channels, counted from 0"):
+    with pytest.raises(ValueError, match="has 8 channels"):
         receptive_field.validate_pattern(model, "pool2", 8)
-    with pytest.raises(ValueError, match=r"one finite image \(h, w, 3\)"):
+    with pytest.raises(ValueError, match=r"a finite image \(h, w, 3\)"):
         receptive_field.validate_pattern(model, "pool2", 0, np.zeros((10, 10)))
     with pytest.raises(ValueError, match="rescale must be a finite number above 0"):
         receptive_field.validate_pattern(model, "pool2", 0, rescale=0)
-    with pytest.raises(ValueError, match="a constant must be a finite number above 0"):
+    with pytest.raises(ValueError, match="constants must be a finite number above 0"):
         receptive_field.propagation(model, "pool2", 0, [1, -1])
     with pytest.raises(ValueError, match="threshold must be a finite number above 0"):
         receptive_field.propagation(model, "pool2", 0, threshold=np.nan)

@@ -62,7 +62,7 @@ def crop_averaged_saliency(
         return tf.where(index >= 5, tf.reverse(piece, [2]), piece)
 
     def predict(index):
-        return view.run([crop_at(index)], output=True).given
+        return view.run([crop_at(index)], output=True).raw_output
 
     if view.structure == ("top",):
         step, start = lambda index, total: (index + 1, total + predict(index)), (1, predict(0))

@@ -121,7 +121,7 @@ def occlusion(
     taps = (layer,) if measure == "layer" else ()
     needs_output = {"score": None, "class": True, "layer": False}[measure]
     clean = view.run(taps=taps, output=needs_output)
-    if measure == "class" and clean.ranked is not clean.output:  # the logits do not determine the top class
+    if measure == "class" and clean.ranking is not clean.output:  # the logits do not determine the top class
         view = dataclasses.replace(view, settings=dataclasses.replace(view.settings, logits=False))
         clean = view.run(taps=taps, output=needs_output)
     if clean.output is not None:

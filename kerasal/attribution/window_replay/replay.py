@@ -6,7 +6,7 @@ The first axis of every tensor here has a row for each pair of window and image:
 import numpy as np
 
 from kerasal.attribution.window_replay.replay_plan import Part, Plan, Span, Step
-from kerasal.hooks.operations import PADDING, Sliding, again
+from kerasal.hooks.operations import PADDING, SlidingWindow, apply_operation
 
 import tensorflow as tf
 
@@ -47,21 +47,23 @@ class Replay:
                 rows = tf.cast(self._count * self._images, op.outputs[0].dtype)
                 results = [tf.concat([rows[None], op.outputs[0][1:]], axis=0)]
             else:
-                results = again(op, [self.whole(tensor) for tensor in op.inputs])
+                results = apply_operation(op, [self.whole(tensor) for tensor in op.inputs])
                 for old, new in zip(op.outputs, results, strict=True):
                     if old.shape.rank:  # the clean graph knows sizes that a computed shape hides here
                         new.set_shape([None, *old.shape[1:]])
         elif step.slides is None:
             y, x = step.part.y, step.part.x
-            results = again(op, [self._patch(tensor, y.start, x.start, (y.size, x.size)) for tensor in op.inputs])
+            results = apply_operation(
+                op, [self._patch(tensor, y.start, x.start, (y.size, x.size)) for tensor in op.inputs]
+            )
         else:
             results = [self._run_sliding(op, step.part, step.slides)]
         for old, new in zip(op.outputs, results, strict=True):
             self._new[old.ref()] = new
 
-    def _run_sliding(self, op, part: Part, slides: tuple[Sliding, Sliding]) -> tf.Tensor:
+    def _run_sliding(self, op, part: Part, slides: tuple[SlidingWindow, SlidingWindow]) -> tf.Tensor:
         axes = list(zip((part.y, part.x), slides, op.inputs[0].shape.as_list()[1:3], strict=True))
-        begin_y, begin_x = [span.start * slide.stride - slide.before(length) for span, slide, length in axes]
+        begin_y, begin_x = [span.start * slide.stride - slide.padding_before(length) for span, slide, length in axes]
         sizes = tuple((span.size - 1) * slide.stride + slide.extent for span, slide, _ in axes)
         outside = op.inputs[0].dtype.min if op.type == "MaxPool" else 0
         patch = self._patch(op.inputs[0], begin_y, begin_x, sizes, outside)
@@ -70,16 +72,16 @@ class Replay:
         attributes = {"padding": _VALID}
         if "explicit_paddings" in op.node_def.attr:
             attributes["explicit_paddings"] = tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue())
-        result = again(op, [patch, *list(op.inputs)[1:]], attributes)[0]
+        result = apply_operation(op, [patch, *list(op.inputs)[1:]], attributes)[0]
         if op.type == "AvgPool" and op.get_attr("padding") == b"SAME":
             result *= tf.cast(self._average_correction(axes), result.dtype)
         return result
 
-    def _average_correction(self, axes: list[tuple[Span, Sliding, int]]) -> tf.Tensor:
+    def _average_correction(self, axes: list[tuple[Span, SlidingWindow, int]]) -> tf.Tensor:
         """Return kernel size / values averaged, the correction of averages at the border, (K · N, h, w, 1)."""
         factors = []
         for (span, slide, length), index in zip(axes, (self._row, self._column), strict=True):
-            begin = np.arange(slide.length(length)) * slide.stride - slide.before(length)
+            begin = np.arange(slide.length(length)) * slide.stride - slide.padding_before(length)
             inside = np.minimum(begin + slide.kernel, length) - np.maximum(begin, 0)
             positions = self._starts(span.start, index)[:, None] + tf.range(span.size)
             factors.append(tf.gather(tf.constant(slide.kernel / inside, tf.float32), positions))

@@ -14,17 +14,17 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasal.attribution.window_replay.windows import Windows
-from kerasal.hooks.cuts import operations_below
+from kerasal.hooks.dependencies import operations_below
 from kerasal.hooks.operations import (
     BROADCASTING,
     PADDING,
     SLIDING,
     UNARY,
-    Sliding,
+    SlidingWindow,
     is_map,
     is_opaque,
     map_sizes,
-    sliding,
+    sliding_window,
 )
 
 import tensorflow as tf
@@ -55,9 +55,9 @@ class Span:
         """The first index of the computed interval for each window."""
         return np.clip(self.first, 0, self.length - self.size)
 
-    def propagate(self, slide: Sliding) -> "Span":
+    def propagate(self, slide: SlidingWindow) -> "Span":
         """Return the span of an operation's output that a change of this span affects."""
-        before, length = slide.before(self.length), slide.length(self.length)
+        before, length = slide.padding_before(self.length), slide.length(self.length)
         first = -(-(self.first + before - slide.extent + 1) // slide.stride)
         return Span(np.maximum(first, 0), np.minimum((self.last + before) // slide.stride, length - 1), length)
 
@@ -94,7 +94,7 @@ class Step:
 
     op: tf.Operation
     part: Part | None = None
-    slides: tuple[Sliding, Sliding] | None = None
+    slides: tuple[SlidingWindow, SlidingWindow] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -159,7 +159,7 @@ def _make_step(op, parts, depends) -> Step:
         if _is_pointwise(op, depends):
             part = functools.reduce(Part.union, input_parts)
         elif _slides_kernel(op, depends):
-            slides = sliding(op, 1), sliding(op, 2)
+            slides = sliding_window(op, 1), sliding_window(op, 2)
             part = Part(input_parts[0].y.propagate(slides[0]), input_parts[0].x.propagate(slides[1]))
     return Step(op, part, slides) if part is not None and part.share <= _WORTH else Step(op)
 

@@ -75,7 +75,7 @@ def _run_incrementally(plan: Plan, filling, clean: Run, indices) -> Run:
     replay = Replay(plan, filling, indices)
     output = None if clean.output is None else replay.whole(clean.output)
     layers = {name: replay.whole(tensor) for name, tensor in clean.layers.items()}
-    return Run(output, layers, tf.size(indices) * clean.rows, ranked=output)
+    return Run(output, layers, tf.size(indices) * clean.rows, ranking=output)
 
 
 def _run_whole(view: View, index: int, filling, windows: Windows, clean: Run, indices) -> Run:
@@ -100,7 +100,7 @@ def score_drop(view: View, clean: Run):
             # Some functions loop over the images in Python, which needs the static number of clean images.
             if output is not None and clean.output is not None:
                 output = tf.ensure_shape(output, [clean.output.shape[0], *output.shape[1:]])
-            return pinned.score(Run(output, tensors["layers"], clean.rows, ranked=output))
+            return pinned.score(Run(output, tensors["layers"], clean.rows, ranking=output))
 
         def scores(run, windows):
             tensors = {"layers": run.layers} | ({} if run.output is None else {"output": run.output})

@@ -10,7 +10,7 @@ from kerasal import hooks
 from kerasal.batch.batch_job import Job
 from kerasal.digests import digest_file
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.hooks.trace import traced
+from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings
 from kerasal.labels import find, short
 from kerasal.models.image_model import ImageModel
@@ -92,7 +92,7 @@ class Classified(Kind):
         """Return the model's output for images of one shape, (N, …)."""
         inputs = [np.concatenate([one.shown for one in ready])]
         settings = Settings(self.job.output, logits=False)
-        return traced(_predict, self.opened.keras_model, inputs, settings=settings)(inputs, [])[0]
+        return cached_trace(_predict, self.opened.keras_model, inputs, settings=settings)(inputs, [])[0]
 
     def classes(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Return for each image the class that is meant, or the top one, with its name and score."""
@@ -123,4 +123,4 @@ def refuse_options(job: Job, known: Sequence[str]) -> None:
 
 
 def _predict(view):
-    return [view.run(output=True).given]
+    return [view.run(output=True).raw_output]

@@ -1,1 +1,1 @@
-"""Which images excite a unit most, what of them, and how that changes while a model is trained."""
+"""Top exemplars: the images that activate a channel most, and how its reconstruction changes during training."""

@@ -1,4 +1,4 @@
-"""Top exemplars: the images that excite a channel most, the patch that its unit saw, and what it responds to there."""
+"""Top exemplars: the images that activate a channel most, with the patch its unit saw and a reconstruction."""
 
 import dataclasses
 import os
@@ -24,30 +24,31 @@ from kerasal.receptive_field.geometry.field_geometry import GRAY, Field, cut_box
 
 import keras
 
-# Small nets run faster on a few images at a time, and large ones still fit into the memory.
-_MORE = 3
+# Chunks of this many times more images than `chunk_size` allows: faster for small models, and large ones still fit.
+_CHUNK_FACTOR = 3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Exemplars:
-    """The images that excite one channel most, strongest first; k of them, or as many as there were.
+    """The k images that activate a channel most, strongest first; fewer if there are fewer images.
 
     Attributes:
         layer: path of the layer.
-        channel: number of the channel.
-        activations: float32 (k,), of each image's strongest unit; sorted, the highest first.
-        names: k names: paths of files, or positions in the array or stream.
-        numbers: int (k,), the same as positions in the order of the images (unreadable files count).
-        positions: int (k, 2), the unit as (x, y) on the layer's map.
-        boxes: int (k, 4), the unit's receptive field (x_min, y_min, x_max, y_max) in the model's input; it may reach
-            outside.
-        crops: uint8 (k, h, w, 3), the patch that the unit saw, of the picture as the model gets it (cut and resized,
-            before preprocessing); middle gray where the field reaches outside of it. Along an axis on which the field
-            is as long as the image or longer, the whole image.
-        reconstructions: float32 (k, h, w, C), the unit carried back to the input, in the same window; zero outside.
-        seen: how many images were looked at.
-        skipped: (name, reason) of each file that could not be read.
-        preprocessing: the pixel convention of the reconstructions, or None.
+        channel: index of the channel.
+        activations: float32 (k,), the activation of each image's strongest unit, in descending order.
+        names: k file paths, or indices in the array or stream.
+        numbers: int (k,), indices of the images in the order of the source (unreadable files count).
+        positions: int (k, 2), position (x, y) of the strongest unit on the layer's map.
+        boxes: int (k, 4), receptive field (x_min, y_min, x_max, y_max) of the unit in pixels of the model's input; it
+            may extend outside the image.
+        crops: uint8 (k, h, w, 3), the patch that the unit saw, cropped from the image at the model's input size before
+            preprocessing; middle gray outside the image. Along an axis on which the field is at least as long as the
+            image, the patch spans the image.
+        reconstructions: float32 (k, h, w, C), the unit's activation projected back to the input, cropped to the same
+            patch; zero outside the image.
+        seen: number of images searched.
+        skipped: (name, reason) of each unreadable file.
+        preprocessing: pixel convention of the reconstructions, or None.
     """
 
     layer: str
@@ -79,21 +80,24 @@ def reconstruct(
     seen: int,
     progress: bool = False,
 ) -> list[Exemplars]:
-    """Return the exemplars of each channel of the ranking; ``geometry`` knows what each unit sees."""
+    """Return the exemplars of each channel: the ranked images with their patches and reconstructions.
+
+    ``channels`` and the rows of ``ranking`` correspond; ``geometry`` is the receptive field of the layer.
+    """
     count = int((ranking.numbers[0] >= 0).sum())
     wanted = sorted((int(ranking.numbers[i, j]), i, j) for i in range(len(channels)) for j in range(count))
-    found: dict[tuple[int, int], dict[str, Any]] = {}
-    with progress_bar("Carrying units back to pixels", len(wanted), progress) as advance:
+    fields: dict[tuple[int, int], dict[str, Any]] = {}
+    with progress_bar("Reconstructing", len(wanted), progress) as advance:
         for part, inputs in _read_chunks(wanted, source):
-            backs, _, places = project(model, layer, [channels[i] for _, i, _ in part], inputs, rule)
-            for (_, i, j), back, place, one in zip(part, backs, places, inputs, strict=True):
-                column, row = place
-                frame = window(geometry, row, column)
-                found[i, j] = {
-                    "positions": place,
+            projected, _, positions = project(model, layer, [channels[i] for _, i, _ in part], inputs, rule)
+            for (_, i, j), reconstruction, position, image in zip(part, projected, positions, inputs, strict=True):
+                column, row = position
+                box = window(geometry, row, column)
+                fields[i, j] = {
+                    "positions": position,
                     "boxes": np.array(geometry.box(row, column)),
-                    "crops": cut_box(source.model.picture(one), frame, GRAY),
-                    "reconstructions": cut_box(back, frame, 0.0),
+                    "crops": cut_box(source.model.picture(image), box, GRAY),
+                    "reconstructions": cut_box(reconstruction, box, 0.0),
                 }
             advance(len(part))
     return [
@@ -103,7 +107,7 @@ def reconstruct(
             activations=ranking.values[i, :count],
             names=[source.name(number) for number in ranking.numbers[i, :count]],
             numbers=ranking.numbers[i, :count],
-            **{name: np.stack([found[i, j][name] for j in range(count)]) for name in found[0, 0]},
+            **{name: np.stack([fields[i, j][name] for j in range(count)]) for name in fields[0, 0]},
             seen=seen,
             skipped=source.skipped,
             preprocessing=source.model.preprocessing,
@@ -113,17 +117,17 @@ def reconstruct(
 
 
 def _read_chunks(wanted: list[tuple[int, int, int]], source: ImageSource) -> Iterator[tuple[list, np.ndarray]]:
-    """Yield what is wanted, sorted by image so that each is had once, with its inputs (n, H, W, C)."""
-    values = max(1, int(np.prod(source.shape)) // _MORE)
+    """Yield chunks of ``wanted``, which is sorted so that each image is read once, with their inputs (n, H, W, C)."""
+    values = max(1, int(np.prod(source.shape)) // _CHUNK_FACTOR)
     size = chunk_size([np.broadcast_to(0.0, (1, values))])
-    again = source.again(list(dict.fromkeys(number for number, _, _ in wanted)))
-    current, one = -1, np.empty(0)
+    images = source.again(list(dict.fromkeys(number for number, _, _ in wanted)))
+    current, image = -1, np.empty(0)
     for start in range(0, len(wanted), size):
         part, inputs = wanted[start : start + size], []
         for number, _, _ in part:
             if number != current:
-                current, one = number, next(again)
-            inputs.append(one)
+                current, image = number, next(images)
+            inputs.append(image)
         yield part, np.stack(inputs)
 
 
@@ -142,42 +146,41 @@ def top_exemplars(
     journal: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> Exemplars | list[Exemplars]:
-    """Find the images with the strongest activation of a channel, and what in them excites it.
+    """Return the k images that activate a channel most, with the patch and the reconstruction of its strongest unit.
 
-    Each image counts by its single strongest unit of the channel. That unit alone is carried back to pixels: its
-    activation enters, every other unit of the layer is zero, and the way back unpools with the switches of this image,
-    rectifies, and filters transposed. The images pass once, for all channels; only what is among the k best is kept.
+    An image is ranked by the strongest unit of the channel. The activation of that unit alone is projected back to
+    pixels, with every other unit of the layer set to zero: by unpooling with the switches of the image, rectification,
+    and transposed filters. The images are read once for all channels, and only the k best are kept in memory.
 
     Args:
-        model: any built Keras model with one image input; it is not changed.
+        model: any built Keras model with a single image input; it is not changed.
         layer: name or path of a layer with a map (N, h, w, C).
-        channel: a channel, or several, which share the one pass over the images.
-        images: path of a folder (every image file in it, at any depth) or file, or a list of paths; an array; or an
-            iterable of arrays, such as a ``tf.data.Dataset`` of batches or of (batch, labels). Pixels are uint8, of any
-            size; float arrays are model inputs, preprocessed already.
-        k: how many images per channel.
-        preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``. Float
-            arrays can do without; their crops are then each drawn from its darkest to its brightest value.
-        rule: how ReLUs are passed on the way back; see ``kerasal.hooks.RULES``. A model without ReLUs takes
-            ``"gradient"``.
-        fit: cut pictures to the model's shape (``"crop"``, the center), or ``"stretch"`` them.
-        size: (height, width) for a model that takes any; 224 × 224 by default.
-        batch_size: images in one forward pass; by default as many as run fast.
-        journal: a file, for image files only: every 20 seconds, and when stopped, the state of the search is kept
-            there. The same call then goes on from it; a finished search removes it.
+        channel: index of a channel, or a sequence of indices; all channels share a single pass over the images.
+        images: path of a folder (searched recursively) or file, or a list of paths; an array; or an iterable of arrays,
+            such as a ``tf.data.Dataset`` of batches or of (batch, labels). uint8 arrays are pixels and may have any
+            size; float arrays are preprocessed model inputs.
+        k: number of images per channel.
+        preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``. Optional for
+            float arrays; without it, each crop is scaled from its smallest to its largest value.
+        rule: backward rule of the ReLUs; see ``kerasal.hooks.RULES``. A model without ReLUs needs ``"gradient"``.
+        fit: how images are fitted to the model's input size: ``"crop"`` around the center, or ``"stretch"``.
+        size: (height, width) of the input for a model that takes any size; 224 × 224 by default.
+        batch_size: number of images per forward pass; by default it depends on the size of the images.
+        journal: path of a file in which the state of the search is saved every 20 seconds and on interruption; for
+            image files only. The same call resumes from it, and a finished search removes it.
         progress: show a progress bar.
 
     Returns:
-        ``Exemplars``; for a sequence of channels a list of them, in its order. Of fewer than k images there are as
-        many exemplars as images, with a warning.
+        ``Exemplars``, or a list of them if ``channel`` is a sequence. With fewer than k images there are fewer
+        exemplars, and a warning.
 
     Raises:
-        ValueError: no such layer, channel or rule; a layer without a map; no readable image; an uint8 image without
-            ``preprocessing``; NaN or infinite activations.
-        FileNotFoundError: a path at which there is nothing.
+        ValueError: if the layer, channel or rule does not exist, the layer has no map, no image is readable, a uint8
+            image comes without ``preprocessing``, or activations are NaN or infinite.
+        FileNotFoundError: if a path does not exist.
 
     Warns:
-        UserWarning: files that could not be read (counted and named), fewer images than k.
+        UserWarning: if files are unreadable (the warning lists them), or if there are fewer images than k.
 
     Source: Zeiler & Fergus 2014, sections 2.1 and 4.1, figure 2.
     """
@@ -187,37 +190,38 @@ def top_exemplars(
     check_choice("rule", rule, hooks.RULES)
     convention = None if preprocessing is None else conventions.get(preprocessing)
     source = open_source(images, ImageModel(model, convention, size=size, fit=fit))
-    remember_field(model, path, source.shape[:2])  # refuses what has no field before the long pass
+    remember_field(model, path, source.shape[:2])  # raises for a layer without a map before the long pass
     check_projection(model, path, channels, source.shape, rule)
-    kept = None
+    journal_file = None
     if journal is not None:
         if not isinstance(source, Files):
             raise ValueError(
-                "A journal is for image files, which can be read again. Leave it out for arrays and streams."
+                "journal must be None for images in memory, since only a search of files can be resumed. Leave it out "
+                "for arrays and streams."
             )
-        paths = [one for one, _ in hooks.layers(model)]  # they say which layer the settings name
+        paths = [layer_path for layer_path, _ in hooks.layers(model)]  # the digest of the model has no layer names
         settings = {"layer": path, "channels": channels, "k": int(k), **source.settings}
-        kept = Journal(journal, digest(hooks.digest_model(model), paths, digest_files(source.files), settings))
-    search = Search(model, path, channels, int(k), source, batch_size, kept)
+        journal_file = Journal(journal, digest(hooks.digest_model(model), paths, digest_files(source.files), settings))
+    search = Search(model, path, channels, int(k), source, batch_size, journal_file)
     ranking = search.run(progress)
     if source.skipped:
         warnings.warn(f"Skipped: {describe_skipped(source.skipped)}", stacklevel=2)
     if search.seen < k:
         warnings.warn(
-            f"There are only {search.seen} images for k={k}, so there are {search.seen} exemplars.", stacklevel=2
+            f"There are only {search.seen} images for k={k}, so each channel has {search.seen} exemplars.", stacklevel=2
         )
     geometry = remember_field(model, path, source.shape[:2])
     results = reconstruct(model, path, channels, ranking, source, geometry, rule, progress=progress, seen=search.seen)
-    if kept:
-        kept.remove()
+    if journal_file:
+        journal_file.remove()
     return results[0] if isinstance(channel, (int, np.integer)) else results
 
 
 def check_channels(channel: int | Sequence[int]) -> list[int]:
-    """Return one or several channel numbers as a list, or say what is wrong with them."""
+    """Return a channel index, or a sequence of indices, as a list."""
     array = np.atleast_1d(np.asarray(channel))
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
-        raise TypeError(f"channel is a whole number, or a sequence of them. Received: {channel!r}.")
+        raise TypeError(f"channel must be an integer or a sequence of integers, got {channel!r}.")
     if array.min() < 0:
-        raise ValueError(f"Channels count from 0. Received: {channel!r}.")
+        raise ValueError(f"channel must not be negative, got {channel!r}. Channels are numbered from 0.")
     return array.tolist()

@@ -1,4 +1,4 @@
-"""What is kept of chosen epochs of a training, ``epoch-0005.npz`` each; read back together; what keeps it."""
+"""Files of an evolution: ``epoch-0005.npz`` for each stored epoch, the folder that holds them, and their callback."""
 
 import contextlib
 import dataclasses
@@ -23,13 +23,13 @@ _FIELDS = ("activations", "numbers", "positions", "boxes", "crops", "reconstruct
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evolution:
-    """What a folder of ``FeatureEvolution`` holds.
+    """The stored epochs of a ``FeatureEvolution`` folder.
 
     Attributes:
-        epochs: the stored epochs, ascending; 0 is before training.
+        epochs: the stored epochs in ascending order; 0 is before training.
         features: (layer, channel) of each feature.
-        found: for each epoch, one ``Exemplars`` a feature, of the one strongest image.
-        settings: what decided them: features, rule, images, preprocessing.
+        found: for each epoch, a list of ``Exemplars``, one per feature, each of the image that activates it most.
+        settings: features, rule, digest of the images, architecture and preprocessing of the run.
     """
 
     epochs: list[int]
@@ -39,33 +39,33 @@ class Evolution:
 
 
 class EpochStore(Store):
-    """A folder with a file for each stored epoch of one training, and pictures that are drawn from all of them.
+    """A folder with a file for each stored epoch of a training run, and the pictures drawn from these files.
 
     Args:
-        folder: where the files are.
-        what: the epochs are of, for the errors: ``"an evolution"``.
-        pictures: file names of what is drawn.
+        folder: path of the folder.
+        content: noun phrase for the folder's content in error messages, such as ``"an evolution"``.
+        pictures: names of the picture files.
     """
 
-    def __init__(self, folder: str | os.PathLike, what: str = "", pictures: Sequence[str] = ()):
+    def __init__(self, folder: str | os.PathLike, content: str = "", pictures: Sequence[str] = ()):
         super().__init__(folder)
-        self.what, self.pictures = what, pictures
+        self.content, self.pictures = content, pictures
 
     def epochs(self) -> dict[int, pathlib.Path]:
-        """Return the stored epochs and their files, ascending; none if there is no such folder."""
+        """Return a dictionary from stored epoch to file, in ascending order; empty if the folder does not exist."""
         inside = self.folder.iterdir() if self.folder.is_dir() else ()
         named = [(path, _NAME.fullmatch(path.name)) for path in inside]
         return dict(sorted((int(match[1]), path) for path, match in named if match))
 
     def begin(self, epoch: int, settings: Mapping[str, Any], *, ahead: int = 1, overwrite: bool = False) -> None:
-        """Prepare the folder for a training that begins, or goes on, after ``epoch``.
+        """Prepare the folder for a training run that starts or resumes after ``epoch``.
 
-        With ``overwrite`` a training from epoch 0 on removes what an earlier one has left. ``ahead`` epochs may be
-        stored already: they were just before a run was stopped. What is damaged is left to be stored anew.
+        With ``overwrite``, a run that starts at epoch 0 removes the files of an earlier run. Up to ``ahead`` later
+        epochs may be stored already, from just before an interruption. Damaged files are ignored and replaced later.
 
         Raises:
-            ValueError: an earlier training lies there.
-            OtherSettings: what lies there was made under other settings.
+            ValueError: if the folder holds an earlier run.
+            OtherSettings: if the folder holds a run with other settings.
         """
         self.sweep(("epoch", *self.pictures))
         stored = self.epochs()
@@ -73,49 +73,49 @@ class EpochStore(Store):
             for path in [*stored.values(), *(self.folder / name for name in self.pictures)]:
                 path.unlink(missing_ok=True)
             return
-        late = [one for one in stored if one > epoch + ahead]
+        late = [number for number in stored if number > epoch + ahead]
         if epoch == 0 and late:
             raise ValueError(
-                f"{self.folder} holds {self.what} of an earlier run, up to epoch {late[-1]}. Go on with that run "
-                "(fit(..., initial_epoch=...)), use another folder, or pass overwrite=True."
+                f"{self.folder} must be empty when training starts at epoch 0, but it holds {self.content} of an "
+                f"earlier run, up to epoch {late[-1]}. Resume that run with fit(..., initial_epoch=...), choose "
+                "another folder, or pass overwrite=True."
             )
-        remedy = "Use the same as there, another folder, or overwrite=True with a training from the start."
+        remedy = "Use the stored settings or another folder, or start from epoch 0 with overwrite=True."
         for path in stored.values():
-            with contextlib.suppress(OSError, Damaged), reading_arrays(path) as read:
-                there = read.facts()["settings"]
-                self.check(
-                    {name: there[name] for name in settings if name in there}, plain(settings), self.what, remedy
-                )
+            with contextlib.suppress(OSError, Damaged), reading_arrays(path) as arrays:
+                stored_settings = arrays.facts()["settings"]
+                known = {name: stored_settings[name] for name in settings if name in stored_settings}
+                self.check(known, plain(settings), self.content, remedy)
 
     def write(self, epoch: int, arrays: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Write one epoch; ``facts`` have its ``settings``.
+        """Write the file of an epoch; ``facts`` must contain its ``settings``.
 
         Raises:
-            OSError: the folder cannot be written to, or the disk is full.
+            OSError: if the folder is not writable or the disk is full.
         """
         write_arrays(self.folder / f"epoch-{epoch:04d}.npz", arrays, {"facts": facts}, compress=True)
 
     def read(self, take: Callable[[Arrays], _Read]) -> dict[int, _Read]:
-        """Return what ``take`` makes of each stored epoch; a damaged one is left out with a warning."""
-        found = {}
+        """Return a dictionary from epoch to ``take(arrays)``; damaged epochs are skipped with a warning."""
+        results = {}
         for epoch, path in self.epochs().items():
             try:
                 with reading_arrays(path) as stored:
-                    found[epoch] = take(stored)
+                    results[epoch] = take(stored)
             except (OSError, Damaged) as error:
-                warnings.warn(f"{error} It is left out.", stacklevel=3)
-        return found
+                warnings.warn(f"{error} The epoch is skipped.", stacklevel=3)
+        return results
 
 
 class EpochWatcher(keras.callbacks.Callback):
-    """A callback that keeps something after chosen epochs; epoch 0 is before the first step.
+    """A Keras callback that stores results after chosen epochs; epoch 0 is before the first step.
 
-    ``on_train_begin`` of a subclass settles ``_settings``, which decide what is kept, after it has tried what can fail.
-    ``ahead`` is as in ``EpochStore.begin``; ``subject`` begins the warning that an epoch could not be kept.
+    ``on_train_begin`` of a subclass checks everything that can fail and sets ``_settings``, which identify the run.
+    ``ahead`` is passed to ``EpochStore.begin``; ``subject`` begins the warning about an epoch that could not be stored.
     """
 
     subject = ""
-    model: keras.Model  # while it is trained
+    model: keras.Model  # set by Keras during training
     _settings: dict[str, Any]
 
     def __init__(self, store: EpochStore, *, ahead: int = 1, overwrite: bool = False):
@@ -124,7 +124,7 @@ class EpochWatcher(keras.callbacks.Callback):
         self._began = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Before the first epoch of this run: look at what the folder holds, and keep epoch 0 if it is chosen."""
+        """Check the folder before the first epoch of this run, and store epoch 0 if it is among the chosen epochs."""
         if not self._began:
             self._began = True
             self._store.begin(epoch, self._settings, ahead=self._ahead, overwrite=self._overwrite)
@@ -132,7 +132,7 @@ class EpochWatcher(keras.callbacks.Callback):
                 self._keep(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Keep this epoch if it is one of the chosen; Keras counts epochs from 0."""
+        """Store this epoch if it is among the chosen epochs; Keras numbers epochs from 0."""
         if self._is_chosen(epoch + 1):
             self._keep(epoch + 1)
 
@@ -140,68 +140,72 @@ class EpochWatcher(keras.callbacks.Callback):
         raise NotImplementedError
 
     def _write(self, epoch: int) -> None:
-        """Store one epoch, and draw the strips."""
+        """Store an epoch and draw the pictures."""
         raise NotImplementedError
 
     def _keep(self, epoch: int) -> None:
-        """Store one epoch and draw the strips; whatever fails now must not cost the training."""
+        """Store an epoch and draw the pictures; a failure is a warning, so that the training continues."""
         try:
             self._write(epoch)
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = str(error).rstrip(".")
             warnings.warn(
-                f"{self.subject} after epoch {epoch} could not be stored and drawn: {reason}. The training goes on.",
+                f"{self.subject} after epoch {epoch} could not be stored and drawn: {reason}. The training continues.",
                 stacklevel=2,
             )
 
 
-def epoch_contents(found: Sequence[Exemplars], settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the arrays and the facts by which an epoch of an evolution is stored."""
-    arrays = {f"{name}_{i}": getattr(one, name) for i, one in enumerate(found) for name in _FIELDS}
+def epoch_contents(
+    exemplars: Sequence[Exemplars], settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arrays and the JSON facts that are stored for an epoch of an evolution."""
+    arrays = {f"{name}_{i}": getattr(feature, name) for i, feature in enumerate(exemplars) for name in _FIELDS}
     facts = {
         "settings": settings,
-        "features": [[one.layer, one.channel] for one in found],
-        "names": [one.names for one in found],
-        "seen": found[0].seen,
+        "features": [[feature.layer, feature.channel] for feature in exemplars],
+        "names": [feature.names for feature in exemplars],
+        "seen": exemplars[0].seen,
     }
     return arrays, facts
 
 
 def read_evolution(folder: str | os.PathLike) -> Evolution:
-    """Read what ``FeatureEvolution`` stored in a folder; a damaged epoch is left out with a warning.
+    """Return the evolution that ``FeatureEvolution`` stored in a folder; damaged epochs are skipped with a warning.
 
     Raises:
-        FileNotFoundError: no such folder, or no epoch in it.
-        ValueError: no epoch can be read, or they are of different evolutions.
+        FileNotFoundError: if the folder does not exist or holds no epoch.
+        ValueError: if no epoch is readable, or the epochs belong to different runs.
     """
     store = EpochStore(folder)
     count = len(store.epochs())
     if not count:
         raise FileNotFoundError(
-            f"There is no stored epoch (epoch-0001.npz, …) in {os.fspath(folder)}. Such a folder is written by "
-            "receptive_field.FeatureEvolution, or by kerasal train MODEL --evolution FOLDER."
+            f"{os.fspath(folder)} must be a folder with stored epochs (epoch-0001.npz, …), but there are none. The "
+            "callback kerasal.receptive_field.FeatureEvolution writes them during training."
         )
-    read = store.read(lambda stored: (stored.facts()["settings"], _exemplars(stored)))
-    if not read:
-        raise ValueError(f"None of the {count} stored epochs in {os.fspath(folder)} can be read.")
-    settings = {epoch: one for epoch, (one, _) in read.items()}
-    found = {epoch: one for epoch, (_, one) in read.items()}
-    last = max(found)
-    differing = [epoch for epoch in found if settings[epoch] != settings[last]]
+    contents = store.read(lambda stored: (stored.facts()["settings"], _read_exemplars(stored)))
+    if not contents:
+        raise ValueError(
+            f"{os.fspath(folder)} must hold a readable epoch, but all {count} stored epochs are damaged. Train again."
+        )
+    settings = {epoch: value for epoch, (value, _) in contents.items()}
+    exemplars = {epoch: value for epoch, (_, value) in contents.items()}
+    last = max(exemplars)
+    differing = [epoch for epoch in exemplars if settings[epoch] != settings[last]]
     if differing:
         raise ValueError(
-            f"{os.fspath(folder)} holds epochs of different evolutions: {differing} have other features, images or "
-            f"settings than {last}. Keep each evolution in a folder of its own."
+            f"{os.fspath(folder)} must hold epochs of a single run, but the epochs {differing} have other features, "
+            f"images or settings than epoch {last}. Use a separate folder for each run."
         )
-    features = [(one.layer, one.channel) for one in found[last]]
-    return Evolution(sorted(found), features, found, settings[last])
+    features = [(value.layer, value.channel) for value in exemplars[last]]
+    return Evolution(sorted(exemplars), features, exemplars, settings[last])
 
 
-def _exemplars(stored: Arrays) -> list[Exemplars]:
-    """Return the exemplars, one a feature, of one stored epoch."""
+def _read_exemplars(stored: Arrays) -> list[Exemplars]:
+    """Return the exemplars of a stored epoch, one per feature."""
     facts = stored.facts()
-    known = facts["settings"]["preprocessing"]
-    convention = known and Preprocessing(known["name"], tuple(known["mean"]), tuple(known["std"]), known["bgr"])
+    fields = facts["settings"]["preprocessing"]
+    convention = fields and Preprocessing(fields["name"], tuple(fields["mean"]), tuple(fields["std"]), fields["bgr"])
     return [
         Exemplars(
             layer=layer,

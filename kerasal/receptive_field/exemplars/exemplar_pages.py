@@ -1,4 +1,4 @@
-"""Pages of exemplars beside where they were found, and strips of how features came about: Zeiler & Fergus' figures."""
+"""Pictures of exemplars and of an evolution, after figures 2 and 4 of Zeiler & Fergus 2014."""
 
 import os
 import pathlib
@@ -19,43 +19,49 @@ _FULL_COLOR = 99.7  # percentile of the magnitude
 def draw_exemplars(
     exemplars: Exemplars | Sequence[Exemplars], *, title: str = "", tile: int | None = None
 ) -> np.ndarray:
-    """Draw one panel per channel: its reconstructions at the left, the patches that they come from at the right.
+    """Draw a panel for each channel, with its reconstructions on the left and the image patches on the right.
 
-    A reconstruction is drawn around middle gray, which is zero: lighter raises the activation where it is added to the
-    image, darker lowers it; each has a scale of its own. Under each stand its activation and its image.
+    In a reconstruction middle gray is 0: the activation grows if the image becomes lighter at light pixels or darker at
+    dark ones. Each reconstruction is scaled separately. Each reconstruction is labeled with its activation, each patch
+    with the name of its image.
 
     Args:
-        exemplars: what ``top_exemplars`` returned, for one channel or several.
-        title: one line above the page.
-        tile: side of a patch in pixels; by default 112, and up to 168 where it is larger.
+        exemplars: result of ``top_exemplars`` for a channel or several channels.
+        title: line above the page.
+        tile: side of a patch in pixels; by default that of the patches, between 112 and 168.
 
     Returns:
         uint8 RGB (H, W, 3).
     """
     several = [exemplars] if isinstance(exemplars, Exemplars) else list(exemplars)
     tile = tile or int(np.clip(max(several[0].crops.shape[1:3]), 112, 168))
-    panels = [_draw_panel(one, tile) for one in several]
+    panels = [_draw_panel(channel_exemplars, tile) for channel_exemplars in several]
     columns = 1 if len(panels) == 1 else 2 if len(panels) <= 8 else 3
     return images.sheet(panels, columns=columns, title=title)
 
 
 def exemplar_table(exemplars: Sequence[Exemplars]) -> pd.DataFrame:
-    """Return one row per exemplar: channel, rank from 1, activation, file, the unit's x and y, and its field's box.
+    """Return a table with one row per exemplar: channel, rank, activation, file, position, and receptive field.
 
     Args:
-        exemplars: what ``top_exemplars`` returned.
+        exemplars: results of ``top_exemplars``, one per channel.
+
+    Returns:
+        A frame with the columns ``channel``, ``rank`` (1 is the strongest), ``activation``, ``file``, ``x`` and ``y``
+        (position of the unit on the layer's map), and ``x_min``, ``y_min``, ``x_max``, ``y_max`` (its receptive field
+        in pixels).
     """
     rows = [
         {
-            "channel": one.channel,
+            "channel": channel_exemplars.channel,
             "rank": rank + 1,
-            "activation": float(one.activations[rank]),
-            "file": as_text(one.names[rank]),
-            **dict(zip(("x", "y"), one.positions[rank].tolist(), strict=True)),
-            **dict(zip(("x_min", "y_min", "x_max", "y_max"), one.boxes[rank].tolist(), strict=True)),
+            "activation": float(channel_exemplars.activations[rank]),
+            "file": as_text(channel_exemplars.names[rank]),
+            **dict(zip(("x", "y"), channel_exemplars.positions[rank].tolist(), strict=True)),
+            **dict(zip(("x_min", "y_min", "x_max", "y_max"), channel_exemplars.boxes[rank].tolist(), strict=True)),
         }
-        for one in exemplars
-        for rank in range(len(one))
+        for channel_exemplars in exemplars
+        for rank in range(len(channel_exemplars))
     ]
     return pd.DataFrame(rows)
 
@@ -63,9 +69,10 @@ def exemplar_table(exemplars: Sequence[Exemplars]) -> pd.DataFrame:
 def draw_reconstruction(reconstruction: np.ndarray, convention: Preprocessing | None) -> np.ndarray:
     """Draw a reconstruction (h, w, C) of model inputs as RGB around middle gray, uint8 (h, w, 3).
 
-    A few grains, where windows of an overlapping pooling add up, would else leave all the rest gray.
+    Full color is the 99.7th percentile of the magnitude, since single pixels are much larger where pooling windows
+    overlap.
     """
-    values = np.where(np.isfinite(reconstruction), reconstruction, 0)  # a net that overflows responds to nothing
+    values = np.where(np.isfinite(reconstruction), reconstruction, 0)  # an overflow is drawn as no response
     if convention is not None:
         values = values * np.array(convention.std, np.float32)
         values = values[..., ::-1] if convention.bgr else values
@@ -74,19 +81,28 @@ def draw_reconstruction(reconstruction: np.ndarray, convention: Preprocessing | 
     return images.relief(values, limit=np.percentile(np.abs(values), _FULL_COLOR) or np.abs(values).max())
 
 
-def _draw_panel(one: Exemplars, tile: int) -> np.ndarray:
-    columns = int(np.ceil(np.sqrt(len(one))))
-    # Where a unit answers nothing, its patch is there by chance.
-    silent = np.broadcast_to(np.uint8(255), one.crops.shape[1:])
-    backs = [draw_reconstruction(back, one.preprocessing) for back in one.reconstructions]
-    crops = [crop if value > 0 else silent for crop, value in zip(one.crops, one.activations, strict=True)]
-    title = f"channel {one.channel}" + ("" if one.activations[0] > 0 else ": silent, no image excites it")
+def _draw_panel(exemplars: Exemplars, tile: int) -> np.ndarray:
+    columns = int(np.ceil(np.sqrt(len(exemplars))))
+    # If the activation is 0, the choice of the patch is arbitrary.
+    silent = np.broadcast_to(np.uint8(255), exemplars.crops.shape[1:])
+    reconstructions = [
+        draw_reconstruction(reconstruction, exemplars.preprocessing) for reconstruction in exemplars.reconstructions
+    ]
+    crops = [crop if value > 0 else silent for crop, value in zip(exemplars.crops, exemplars.activations, strict=True)]
+    note = "labels: activation" if exemplars.activations[0] > 0 else "silent: no image activates it"
     left = images.grid(
-        backs, [_format_number(value) for value in one.activations], columns=columns, tile=tile, title=title
+        reconstructions,
+        [_format_number(value) for value in exemplars.activations],
+        columns=columns,
+        tile=tile,
+        title=f"channel {exemplars.channel}: reconstructions",
+        note=note,
     )
-    stems = ["_".join(pathlib.Path(name).stem.split()) for name in one.names]
-    names = [name if value > 0 else "silent" for name, value in zip(stems, one.activations, strict=True)]
-    right = images.grid(crops, names, columns=columns, tile=tile, title=" ", frame=True)
+    stems = ["_".join(pathlib.Path(name).stem.split()) for name in exemplars.names]
+    names = [name if value > 0 else "silent" for name, value in zip(stems, exemplars.activations, strict=True)]
+    right = images.grid(
+        crops, names, columns=columns, tile=tile, title="image patches", note="labels: image", frame=True
+    )
     return np.concatenate([left, right], axis=1)
 
 
@@ -102,24 +118,25 @@ def draw_evolution(
     patches: bool = True,
     tile: int = 64,
 ) -> np.ndarray:
-    """Draw how features came about: rows are features, columns the stored epochs, one block per layer.
+    """Draw features during training: a block for each layer, a row for each feature and a column for each epoch.
 
-    Each cell is the strongest activation over the fixed images at that epoch, carried back to pixels, around middle
-    gray; a sudden change in a row is a change of the image. After a feature's last epoch stands the patch that excited
-    it then.
+    A cell shows the reconstruction of the feature's strongest activation over the fixed images at that epoch; middle
+    gray is 0. A sudden change in a row means that another image became the strongest. The last column shows the image
+    patch that activates the feature most at the last epoch.
 
     Args:
-        evolution: a folder that ``FeatureEvolution`` wrote, or what ``read_evolution`` returned.
-        features: which, as (layer, channel); by default all.
-        title: one line above.
-        patches: whether to end each row with the patch.
+        evolution: a folder written by ``FeatureEvolution``, or the result of ``read_evolution``.
+        features: features to draw, as (layer, channel) pairs; by default all.
+        title: line above the picture.
+        patches: draw the last column.
         tile: side of a cell in pixels.
 
     Returns:
         uint8 RGB (H, W, 3).
 
     Raises:
-        FileNotFoundError, ValueError: nothing to draw; features that are not in the folder.
+        FileNotFoundError: if the folder holds no stored epoch.
+        ValueError: if no stored epoch is readable, or a feature is not stored.
 
     Source: Zeiler & Fergus 2014, figure 4.
     """
@@ -128,10 +145,13 @@ def draw_evolution(
     chosen = evolution.features if features is None else [(str(layer), int(channel)) for layer, channel in features]
     missing = [feature for feature in chosen if feature not in evolution.features]
     if missing or not chosen:
-        known = ", ".join(f"{layer}:{channel}" for layer, channel in evolution.features)
-        raise ValueError(f"Stored are the features {known}. Received: {chosen}.")
+        stored = ", ".join(f"{layer}:{channel}" for layer, channel in evolution.features)
+        raise ValueError(f"features must be among the stored features {stored}, got {chosen}.")
     layers = list(dict.fromkeys(layer for layer, _ in chosen))
-    blocks = [_draw_block(evolution, [one for one in chosen if one[0] == layer], patches, tile) for layer in layers]
+    blocks = [
+        _draw_block(evolution, [feature for feature in chosen if feature[0] == layer], patches, tile)
+        for layer in layers
+    ]
     return images.sheet(blocks, columns=min(len(blocks), 2), title=title)
 
 
@@ -139,19 +159,19 @@ def _draw_block(evolution: Evolution, features: list[tuple[str, int]], patches: 
     cells, labels = [], []
     for number, feature in enumerate(features):
         row = [evolution.found[epoch][evolution.features.index(feature)] for epoch in evolution.epochs]
-        cells += [draw_reconstruction(one.reconstructions[0], one.preprocessing) for one in row]
-        silent = np.full_like(row[-1].crops[0], 255)  # what answers nothing chose its patch by chance
+        cells += [draw_reconstruction(exemplars.reconstructions[0], exemplars.preprocessing) for exemplars in row]
+        silent = np.full_like(row[-1].crops[0], 255)  # if the activation is 0, the choice is arbitrary
         cells += [row[-1].crops[0] if row[-1].activations[0] > 0 else silent] if patches else []
         bottom = number == len(features) - 1
         labels += [f"epoch {epoch}" if bottom else "" for epoch in evolution.epochs]
-        last = "image" if row[-1].activations[0] > 0 else "silent"
+        last = "patch" if row[-1].activations[0] > 0 else "silent"
         labels += [(last if bottom or last == "silent" else "")] if patches else []
     return images.grid(
         cells,
         labels,
         columns=len(evolution.epochs) + patches,
         row_labels=[str(channel) for _, channel in features],
-        title=features[0][0],
+        title=f"{features[0][0]}: one row per channel",
         tile=tile,
         frame=True,
     )

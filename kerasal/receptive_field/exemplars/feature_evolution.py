@@ -1,4 +1,4 @@
-"""``FeatureEvolution``: a Keras callback that watches features come about while a network is trained."""
+"""``FeatureEvolution``: a Keras callback that records how features develop during training."""
 
 import dataclasses
 import os
@@ -25,26 +25,26 @@ STRIP = "evolution.png"
 
 
 class FeatureEvolution(EpochWatcher):
-    """Store, at chosen epochs, what excites chosen features most, and draw the strip of it.
+    """Keras callback that stores the reconstructions of chosen features at chosen epochs and draws ``evolution.png``.
 
-    After each of the epochs the strongest activation of each feature over a fixed set of images is carried back to
-    pixels (as ``top_exemplars`` does) and stored as ``epoch-0005.npz``; ``evolution.png`` is drawn anew from all stored
-    epochs. Training that goes on later, in the same folder with Keras' ``initial_epoch``, adds to them.
+    After each chosen epoch, the strongest activation of each feature over a fixed set of images is projected back to
+    pixels, as in ``top_exemplars``, and stored as ``epoch-0005.npz``; then ``evolution.png`` is drawn from all stored
+    epochs. Training resumed in the same folder with Keras' ``initial_epoch`` adds to them.
 
-    What goes wrong at the start (a feature that the model has not, a folder that cannot be written to, one that holds
-    another evolution) is an error before the first step. What goes wrong later (a full disk, activations that are no
-    longer finite) costs only that epoch's picture: it is a warning, and the training goes on.
+    Invalid features, a folder that is not writable and a folder with another evolution are errors before the first
+    training step. Later failures, such as a full disk or activations that are not finite, are warnings: the epoch is
+    not stored, and training continues.
 
     Args:
-        folder: where the files are written; made where it is missing.
-        images: the fixed set, held in memory as model inputs, some hundreds: see ``top_exemplars``.
-        features: channels of layers, as ``{"conv1": range(8), "conv2": [3, 17]}``.
-        epochs: after which epochs, counted from 1; 0 is before the first. By default those of the source.
-        preprocessing: the model's pixel convention, which uint8 images and files need.
-        rule: how ReLUs are passed on the way back.
-        fit: how pictures are brought to the model's shape.
-        size: (height, width) for a model that takes any.
-        overwrite: replace the evolution of an earlier run in the folder, instead of refusing.
+        folder: output folder, created if it does not exist.
+        images: the fixed set of images, as in ``top_exemplars``; kept in memory as model inputs, so a few hundred.
+        features: channels of each layer, as ``{"conv1": range(8), "conv2": [3, 17]}``.
+        epochs: the epochs to store, numbered from 1; 0 is before the first. The default is that of the source.
+        preprocessing: the model's pixel convention, required for uint8 images and files.
+        rule: backward rule of the ReLUs; see ``kerasal.hooks.RULES``.
+        fit: how images are fitted to the model's input size: ``"crop"`` around the center, or ``"stretch"``.
+        size: (height, width) of the input for a model that takes any size.
+        overwrite: replace the evolution of an earlier run in the folder instead of raising an error.
 
     Source: Zeiler & Fergus 2014, section 4.1 and figure 4.
     """
@@ -68,31 +68,36 @@ class FeatureEvolution(EpochWatcher):
         super().__init__(EpochStore(folder, "an evolution", [STRIP]), overwrite=overwrite)
         self.epochs = sorted(set(epochs))
         if not self.epochs:
-            raise ValueError("epochs must be one or several, got none.")
+            raise ValueError("epochs must not be empty.")
         for epoch in self.epochs:
-            check_int("epochs", epoch, 0, remedy="1 is after the first.")
+            check_int("epochs", epoch, 0, remedy="1 is after the first epoch, 0 before it.")
         if not isinstance(features, Mapping) or not features:
-            raise TypeError(f"features are channels of layers, {{'conv1': [0, 1]}}. Received: {features!r}.")
+            raise TypeError(
+                f"features must be a dictionary from layer to channels, got {features!r}. An example is "
+                "{'conv1': [0, 1]}."
+            )
         check_choice("rule", rule, hooks.RULES)
         self._features = {layer: check_channels(channels) for layer, channels in features.items()}
         self._images, self._rule = images, rule
-        self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
+        self._image_options = {"preprocessing": preprocessing, "fit": fit, "size": size}
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Take in the images, and refuse now what could only fail later."""
+        """Read the images and check the features and the folder, so that errors occur before training."""
         self._began = False
         check_writable(self.folder / STRIP)
         source = getattr(self, "_source", None)
         if source is None or source.model.keras_model is not self.model:
-            opened = open_source(self._images, ImageModel(self.model, **self._take))
+            opened = open_source(self._images, ImageModel(self.model, **self._image_options))
             inputs, self._names = read_all(opened, "watch features with")
             source = self._source = Array(inputs, opened.model)
-        self._features = {hooks.find_layer(self.model, layer)[0]: one for layer, one in self._features.items()}
+        self._features = {
+            hooks.find_layer(self.model, layer)[0]: channels for layer, channels in self._features.items()
+        }
         shape = source.shape
         self._fields = {layer: remember_field(self.model, layer, shape[:2]) for layer in self._features}
         for layer, channels in self._features.items():
             check_projection(self.model, layer, channels, shape, self._rule)
-        # What decides an evolution: two that differ in it do not belong together.
+        # Epochs stored with other settings belong to another evolution.
         convention = source.model.preprocessing
         self._settings = {
             "features": [[layer, channel] for layer, channels in self._features.items() for channel in channels],
@@ -106,13 +111,15 @@ class FeatureEvolution(EpochWatcher):
         return epoch in self.epochs
 
     def _write(self, epoch: int) -> None:
-        found = []
+        results = []
         for layer, channels in self._features.items():
             search = Search(self.model, layer, channels, 1, self._source)
             ranking = search.run()
-            for one in reconstruct(
+            for exemplars in reconstruct(
                 self.model, layer, channels, ranking, self._source, self._fields[layer], self._rule, seen=search.seen
             ):
-                found.append(dataclasses.replace(one, names=[self._names[number] for number in one.numbers]))
-        self._store.write(epoch, *epoch_contents(found, self._settings))
+                results.append(
+                    dataclasses.replace(exemplars, names=[self._names[number] for number in exemplars.numbers])
+                )
+        self._store.write(epoch, *epoch_contents(results, self._settings))
         pictures.write(self.folder / STRIP, draw_evolution(self.folder))

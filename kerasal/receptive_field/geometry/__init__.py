@@ -1,1 +1,1 @@
-"""Where a unit's receptive field lies: its size, jump and window, read off the model's traced operations."""
+"""Size, stride and position of receptive fields, computed from the operations of the traced model."""

@@ -1,4 +1,4 @@
-"""Which pixels a unit can see: ``model, layer -> size, stride and place of its receptive fields``, and windows."""
+"""Receptive fields: which pixels each unit of a layer can see, and the patch of the image to crop for a unit."""
 
 import dataclasses
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from kerasal import hooks
 from kerasal.hooks.trace import remember
-from kerasal.receptive_field.geometry.operation_moves import read_routes
 from kerasal.receptive_field.geometry.route import Route
+from kerasal.receptive_field.geometry.route_reader import read_routes
 
 import keras
 
@@ -17,19 +17,19 @@ class Field:
     """The receptive fields of a layer's units, in pixels of the model's input.
 
     Attributes:
-        size: (height, width) of a unit's field; where units differ (above an enlargement), that of the largest. It may
-            exceed the image.
-        stride: (down, right), how far apart the fields of neighboring units lie; a fraction above an enlargement, 0
-            where all units see the whole image.
-        offset: (top, left) of the field of the first unit, the top-left one; negative where it reaches into padding by
-            zeros. Reflection padding shows pixels of the image again, and a field there ends at the border.
+        size: (height, width) of the receptive field; the largest where units differ, as after upsampling. It may be
+            larger than the image.
+        stride: (vertical, horizontal) distance between the fields of neighboring units; a fraction after upsampling, 0
+            if every unit sees the whole image.
+        offset: (top, left) of the field of the top-left unit; negative if it extends into zero padding. Reflection
+            padding repeats pixels of the image, so such a field ends at the border.
         map_size: (height, width) of the layer's map.
-        channels: the number of its channels.
-        input_size: (height, width) of the image that all this is for.
-        whole: the name of an operation because of which every unit sees the whole image (global pooling, attention,
-            or one that is not understood), or empty.
-        rows: int (map height, 2), the first row of each unit's field and the one after its last.
-        columns: int (map width, 2), the same for its columns.
+        channels: number of channels of the layer.
+        input_size: (height, width) of the image for which the fields were computed.
+        whole: name of the operation that makes every unit see the whole image (global pooling, attention, or an
+            unsupported operation); empty if there is none.
+        rows: int (map height, 2), first row (inclusive) and last row (exclusive) of each unit's field.
+        columns: int (map width, 2), first column (inclusive) and last column (exclusive) of each unit's field.
     """
 
     size: tuple[int, int]
@@ -43,17 +43,19 @@ class Field:
     columns: np.ndarray
 
     def box(self, row: int, column: int, *, clip: bool = False) -> tuple[int, int, int, int]:
-        """Return the field of the unit at ``row`` and ``column`` of the map as (x_min, y_min, x_max, y_max).
+        """Return the receptive field of the unit at (``row``, ``column``) as a box (x_min, y_min, x_max, y_max).
 
-        Upper bounds are exclusive. The box may reach outside the image, into padding; ``clip`` cuts it to the image.
+        Upper bounds are exclusive. The box may extend into padding outside the image; ``clip=True`` crops it to the
+        image.
 
         Raises:
-            IndexError: the map has no such unit.
+            IndexError: if the map has no such unit.
         """
         height, width = self.map_size
         if not (0 <= row < height and 0 <= column < width):
             raise IndexError(
-                f"The map has {height} rows and {width} columns, counted from 0. Received: row {row}, column {column}."
+                f"row and column must be in 0..{height - 1} and 0..{width - 1}, got row {row} and column {column}. "
+                f"The map has {height} rows and {width} columns."
             )
         top, bottom = self.rows[row]
         left, right = self.columns[column]
@@ -64,21 +66,22 @@ class Field:
 
 
 def field(model: keras.Model, layer: str, *, input_size: tuple[int, int] | None = None) -> Field:
-    """Return size, stride and place of the receptive fields of a layer's units.
+    """Return size, stride and offset of the receptive fields of a layer's units.
 
-    The model is traced, and its operations are followed backwards: with kernel k, dilation d, stride t and padding p,
-    the outputs first to last look at the inputs first·t - p to last·t - p + (k-1)·d. Where several paths join, the
-    field is the smallest box that holds all of theirs. Padding by reflection counts as the pixels that it mirrors. This
-    is what a unit *can* see: outside, no pixel changes it.
+    The model is traced and its operations are followed from the layer back to the image: with kernel size k, dilation
+    d, stride t and padding p, the outputs first..last depend on the inputs first·t - p to last·t - p + (k-1)·d. Where
+    several paths join, the field is the smallest box that contains the fields of all paths. Reflection padding counts
+    as the pixels that it repeats. The result is what a unit *can* see: no pixel outside the field affects it.
 
     Args:
-        model: any built Keras model with one image input; it is not changed.
+        model: any built Keras model with a single image input; it is not changed.
         layer: name or path of a layer with a map (N, h, w, C).
-        input_size: (height, width) of the image; by default what the model declares, or 224 × 224. Size and stride do
-            not depend on it, but "same" padding before a stride, and so the offset, does.
+        input_size: (height, width) of the image; by default the size that the model declares, or 224 × 224. Size and
+            stride do not depend on it. The offset does, because "same" padding of a strided operation does.
 
     Raises:
-        ValueError: an unknown layer, one without a spatial map, or a model that cannot be looked into.
+        ValueError: if the layer is unknown or has no spatial map, or if the model contains a compiled function whose
+            operations cannot be read.
 
     Source: Luo et al. 2016, section 2; Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural
         networks", equations 2 to 8.
@@ -91,13 +94,16 @@ def field(model: keras.Model, layer: str, *, input_size: tuple[int, int] | None 
 
 
 def fields(model: keras.Model, *, input_size: tuple[int, int] | None = None) -> dict[str, Field]:
-    """Return the receptive fields of all layers that have a map (N, h, w, C), by their paths; see ``field``."""
+    """Return the receptive fields of all layers that have a map (N, h, w, C), as a dictionary from path to ``Field``.
+
+    ``input_size`` and errors are those of ``field``.
+    """
     routes = read_routes(model, [path for path, _ in hooks.layers(model)], input_size)
-    return {path: to_field(*found) for path, found in routes.items()}
+    return {path: to_field(route, size) for path, (route, size) in routes.items()}
 
 
 def to_field(route: Route, input_size: tuple[int, int]) -> Field:
-    """Work out the fields of a route for images of one size."""
+    """Return the receptive fields of a route's last layer for images of ``input_size`` (height, width)."""
     spans, strides = [], []
     for axis, pixels in enumerate(input_size):
         lengths = route.lengths(axis, pixels)
@@ -123,10 +129,10 @@ def to_field(route: Route, input_size: tuple[int, int]) -> Field:
 
 
 def no_map_message(model: keras.Model, path: str) -> str:
-    """Return the error sentence for a layer without a spatial map."""
+    """Return the error message for a layer without a spatial map."""
     return (
-        f"Layer {path!r} of {model.name!r} has no spatial map: expected an output (N, h, w, C), as convolutions and "
-        "poolings give. Choose a layer below it (kerasal field MODEL lists them)."
+        f"Layer {path!r} of {model.name!r} has no spatial map: its output must be (N, h, w, C), like that of a "
+        "convolution or pooling. Choose another layer; kerasal.receptive_field.fields(model) lists those with a map."
     )
 
 
@@ -134,16 +140,15 @@ GRAY = 128
 
 
 def remember_field(model: keras.Model, layer: str, size: tuple[int, int]) -> Field:
-    """Return ``field`` of a layer's path for images of ``size``, traced once a model and not at every call."""
+    """Return ``field(model, layer, input_size=size)``, cached for each model."""
     return remember(model, ("field", layer, size), lambda: field(model, layer, input_size=size))
 
 
 def window(geometry: Field, row: int, column: int) -> tuple[int, int, int, int]:
-    """Return the box (x_min, y_min, x_max, y_max) to cut from the image for one unit, of the same size for every unit.
+    """Return the box (x_min, y_min, x_max, y_max) to crop for a unit; all units of a layer have boxes of the same size.
 
-    It is the unit's receptive field, which may reach outside; where the units of a layer differ, as large as that of
-    the largest. Along an axis on which the field is as long as the image or longer, it is the whole image, since more
-    than that nobody can be shown.
+    The box has the size of the largest receptive field of the layer, starts where the unit's field starts, and may
+    extend outside the image. Along an axis on which the field is at least as long as the image, it spans the image.
     """
     left, top, _, _ = geometry.box(row, column)
     height, width = geometry.size
@@ -155,7 +160,7 @@ def window(geometry: Field, row: int, column: int) -> tuple[int, int, int, int]:
 
 
 def cut_box(image: np.ndarray, box: tuple[int, int, int, int], fill: float) -> np.ndarray:
-    """Cut a box (x_min, y_min, x_max, y_max) out of (H, W, C); ``fill`` stands where it reaches outside."""
+    """Crop the box (x_min, y_min, x_max, y_max) from an image (H, W, C); pixels outside the image become ``fill``."""
     x_min, y_min, x_max, y_max = box
     height, width = image.shape[:2]
     part = np.full((y_max - y_min, x_max - x_min, *image.shape[2:]), fill, image.dtype)

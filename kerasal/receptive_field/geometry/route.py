@@ -1,12 +1,12 @@
-"""The way from an image to a layer: a node per map, and how each axis of a map follows from the map below.
+"""Routes from an image to a layer: a node for each map, and moves that relate a map's axis to that of its source.
 
-A move is one axis of one operation, for maps of any length:
+A move describes an axis of an operation, for maps of any length:
 
-``length(inputs)``             how many values come out of ``inputs`` values
-``back(first, last, inputs)``  the inputs, first to last and both inclusive, that the outputs first to last look at
-``jump``                       how far apart neighboring outputs lie, in neighboring inputs
+``length(inputs)``                    number of outputs for ``inputs`` input values
+``input_range(first, last, inputs)``  first and last input (inclusive) that the outputs first..last depend on
+``jump``                              distance between neighboring outputs, measured in inputs
 
-Ranges are arrays, (units,), and are not cut to the map: what lies outside it is padding.
+Ranges are arrays (units,) and are not clipped to the map: indices outside the map are padding.
 """
 
 import dataclasses
@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.operations import Sliding
+from kerasal.hooks.operations import SlidingWindow
 
-# The range that looks at nothing: its first is after its last, and stays so when it is joined with others.
-NOTHING = (2**40, -(2**40))
+# First is greater than last, so that the union with another range is the other range.
+EMPTY_RANGE = (2**40, -(2**40))
 
 
 @dataclasses.dataclass(frozen=True)
 class Slide:
-    """A convolution, pooling, padding or cropping: output o looks at o·t - p, …, o·t - p + (k-1)·d."""
+    """A convolution, pooling, padding or cropping: output o depends on the inputs o·t - p, …, o·t - p + (k-1)·d."""
 
-    kernel: Sliding
+    kernel: SlidingWindow
 
     @property
     def jump(self) -> Fraction:
@@ -34,16 +34,16 @@ class Slide:
     def length(self, inputs: int) -> int:
         return self.kernel.length(inputs)
 
-    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
-        start = -self.kernel.before(inputs)
+    def input_range(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
+        start = -self.kernel.padding_before(inputs)
         return first * self.kernel.stride + start, last * self.kernel.stride + start + self.kernel.extent - 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Mirror(Slide):
-    """A padding by the map's own reflection: what lies outside of it are values of the map again.
+    """A reflection padding: the padding repeats values of the map.
 
-    ``repeats`` is 1 where the value at the border stands there twice (SYMMETRIC), 0 where it does not (REFLECT).
+    ``repeats`` is 1 if the border value is repeated (SYMMETRIC), 0 if it is not (REFLECT).
     """
 
     repeats: int
@@ -52,31 +52,31 @@ class Mirror(Slide):
         fits = max(self.kernel.padding or (0,)) < inputs + self.repeats
         return super().length(inputs) if fits else 0
 
-    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
-        first, last = self.unfold(np.maximum(first, 0), np.minimum(last, self.length(inputs) - 1), inputs)
+    def input_range(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
+        first, last = self.padded_range(np.maximum(first, 0), np.minimum(last, self.length(inputs) - 1), inputs)
         mirrored = [
             (np.maximum(first, 0), np.minimum(last, inputs - 1)),
             (-np.minimum(last, -1) - self.repeats, -first - self.repeats),
             (2 * inputs - 2 + self.repeats - last, 2 * inputs - 2 + self.repeats - np.maximum(first, inputs)),
         ]
-        seen = [(first <= last) & (low <= high) for low, high in mirrored]
-        lows = [np.where(one, low, NOTHING[0]) for one, (low, _) in zip(seen, mirrored, strict=True)]
-        highs = [np.where(one, high, NOTHING[1]) for one, (_, high) in zip(seen, mirrored, strict=True)]
+        valid = [(first <= last) & (low <= high) for low, high in mirrored]
+        lows = [np.where(mask, low, EMPTY_RANGE[0]) for mask, (low, _) in zip(valid, mirrored, strict=True)]
+        highs = [np.where(mask, high, EMPTY_RANGE[1]) for mask, (_, high) in zip(valid, mirrored, strict=True)]
         return np.minimum.reduce(lows), np.maximum.reduce(highs)
 
-    def unfold(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
-        """Return the range before reflection, which reaches outside of the map where outputs look at the padding."""
-        return super().back(first, last, inputs)
+    def padded_range(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
+        """Return the range before reflection, which extends outside the map where outputs depend on padding."""
+        return super().input_range(first, last, inputs)
 
 
 @dataclasses.dataclass(frozen=True)
-class Spread:
+class TransposedSlide:
     """A transposed convolution: input i reaches the outputs i·t - p, …, i·t - p + (k-1)·d.
 
-    ``extra`` is how many outputs there are beyond t times the inputs.
+    ``extra`` is the number of outputs minus t times the number of inputs.
     """
 
-    kernel: Sliding
+    kernel: SlidingWindow
     extra: int
 
     @property
@@ -86,17 +86,17 @@ class Spread:
     def length(self, inputs: int) -> int:
         return inputs * self.kernel.stride + self.extra
 
-    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
+    def input_range(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         kernel = self.kernel
-        before = kernel.before(self.length(inputs))
+        before = kernel.padding_before(self.length(inputs))
         return -(-(first + before - kernel.extent + 1) // kernel.stride), (last + before) // kernel.stride
 
 
 @dataclasses.dataclass(frozen=True)
 class Resize:
-    """An enlargement or reduction by ``factor``: output o looks around (o + ½) / factor - ½, or o / factor.
+    """A resizing by ``factor``: output o interpolates around input (o + ½) / factor - ½ (``centered``) or o / factor.
 
-    ``reach`` is how many inputs beyond the nearest ones on either side take part: 0 bilinear, 1 bicubic, None nearest.
+    ``reach`` is the number of inputs on either side beyond the two nearest: 0 bilinear, 1 bicubic, None for nearest.
     """
 
     factor: Fraction
@@ -110,23 +110,27 @@ class Resize:
     def length(self, inputs: int) -> int:
         return int(inputs * self.factor)
 
-    def back(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
+    def input_range(self, first: Any, last: Any, inputs: int) -> tuple[Any, Any]:
         up, down = self.factor.numerator, self.factor.denominator
         shift = 1 if self.centered else 0
         if self.reach is None:
             return ((2 * first + shift) * down) // (2 * up), ((2 * last + shift) * down) // (2 * up)
-        low, high = ((2 * end + shift) * down - shift * up for end in (first, last))  # in 2·up-ths of an input
+        low, high = ((2 * end + shift) * down - shift * up for end in (first, last))  # in units of 1 / (2·up) inputs
         low, high = low // (2 * up), -(-high // (2 * up))
-        beyond = np.where(low == high, 0, self.reach)  # exactly on an input, its neighbors weigh nothing
+        beyond = np.where(low == high, 0, self.reach)  # at exactly an input, its neighbors have weight 0
         return (low - beyond, high + beyond) if self.reach else (low, high)
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A map: ``moves`` (rows, columns) lead from its one source to it; without, it is its sources place by place.
+    """A map of the graph.
 
-    ``whole`` is the name of the operation because of which it looks at all of the image, or empty; then ``size``,
-    (rows, columns), is what it was when the model was traced. ``output`` is the tensor in the graph that was read.
+    Attributes:
+        sources: numbers of the nodes that the map is computed from.
+        moves: (rows, columns) from the only source to this map; None for a positionwise function of the sources.
+        whole: name of the operation that makes the map depend on the whole image; empty if there is none.
+        size: (rows, columns) of the traced map; used only where ``whole`` is set.
+        output: the map's tensor in the traced graph.
     """
 
     sources: tuple[int, ...] = ()
@@ -138,10 +142,13 @@ class Node:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Route:
-    """Nodes, the image first and the layer last, each after its sources.
+    """The nodes between an image and a layer.
 
-    ``channels`` are those of the layer, ``kinds`` the types of the operations, and ``places`` says which node a tensor
-    of the graph is, by its reference.
+    Attributes:
+        nodes: the image first, the layer last, each node after its sources.
+        channels: number of channels of the layer.
+        kinds: types of the operations below the layer.
+        places: node number of each tensor of the traced graph, by the tensor's reference.
     """
 
     nodes: tuple[Node, ...]
@@ -151,26 +158,26 @@ class Route:
 
     @property
     def whole(self) -> str:
-        """The name of an operation because of which the layer looks at all of the image, or empty."""
+        """Name of the operation that makes the layer depend on the whole image; empty if there is none."""
         return next((node.whole for node in self.nodes if node.whole), "")
 
     def lengths(self, axis: int, pixels: int) -> list[int]:
-        """Return the length of every map along an axis (0 rows, 1 columns); none where they do not fit together."""
-        found = [pixels]
+        """Return the length of every map along an axis (0 rows, 1 columns); empty if the maps cannot have this size."""
+        lengths = [pixels]
         for node in self.nodes[1:]:
-            own = {found[source] for source in node.sources}
-            if len(own) > 1:
-                own.discard(1)  # broadcasts
-            if len(own) > 1:
+            input_lengths = {lengths[source] for source in node.sources}
+            if len(input_lengths) > 1:
+                input_lengths.discard(1)  # broadcasts
+            if len(input_lengths) > 1:
                 return []
-            length = node.size[axis] if node.whole else own.pop()
-            found.append(node.moves[axis].length(length) if node.moves else length)
-            if found[-1] < 1:
+            length = node.size[axis] if node.whole else input_lengths.pop()
+            lengths.append(node.moves[axis].length(length) if node.moves else length)
+            if lengths[-1] < 1:
                 return []
-        return found
+        return lengths
 
     def stride(self, axis: int) -> Fraction:
-        """Return how many pixels lie between neighboring units; 0 where all units look at the whole image alike."""
+        """Return the distance in pixels between the fields of neighboring units; 0 if all units see the whole image."""
         jumps = [Fraction(1)]
         for node in self.nodes[1:]:
             jump = max(jumps[source] for source in node.sources)
@@ -178,29 +185,29 @@ class Route:
         return jumps[-1]
 
     def ranges(self, axis: int, lengths: list[int], units: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return, for every map, which of its values the ``units`` (U,) of the layer look at: first and last, (U,)."""
-        low, high = (np.full(len(units), end) for end in NOTHING)
-        found = [(low, high)] * len(self.nodes)
-        found[-1] = (units, units)
+        """Return, for every map, the first and last value (U,) that the ``units`` (U,) of the layer depend on."""
+        low, high = (np.full(len(units), end) for end in EMPTY_RANGE)
+        ranges = [(low, high)] * len(self.nodes)
+        ranges[-1] = (units, units)
         for number in range(len(self.nodes) - 1, 0, -1):
-            node, (first, last) = self.nodes[number], found[number]
+            node, (first, last) = self.nodes[number], ranges[number]
             for source in node.sources:
                 low, high = first, last
                 if node.whole or (not node.moves and lengths[source] < lengths[number]):
                     low, high = np.zeros_like(first), np.full_like(last, lengths[source] - 1)
                 elif node.moves:
-                    low, high = node.moves[axis].back(first, last, lengths[source])
-                seen = (first <= last) & (low <= high)
-                low, high = np.where(seen, low, NOTHING[0]), np.where(seen, high, NOTHING[1])
-                found[source] = np.minimum(found[source][0], low), np.maximum(found[source][1], high)
-        return found
+                    low, high = node.moves[axis].input_range(first, last, lengths[source])
+                valid = (first <= last) & (low <= high)
+                low, high = np.where(valid, low, EMPTY_RANGE[0]), np.where(valid, high, EMPTY_RANGE[1])
+                ranges[source] = np.minimum(ranges[source][0], low), np.maximum(ranges[source][1], high)
+        return ranges
 
-    def inside(self, axis: int, lengths: list[int], units: np.ndarray) -> np.ndarray:
-        """Tell which ``units`` (U,) look at no padding, zeros or mirrored, in no map on the way."""
+    def sees_no_padding(self, axis: int, lengths: list[int], units: np.ndarray) -> np.ndarray:
+        """Return a mask (U,) of the ``units`` (U,) that depend on no zero or reflection padding in any map."""
         ranges = self.ranges(axis, lengths, units)
         inner = list(zip(ranges, lengths, strict=True))
         for node, (first, last) in zip(self.nodes, ranges, strict=True):
             if node.moves and isinstance(move := node.moves[axis], Mirror):
                 length = lengths[node.sources[0]]
-                inner.append((move.unfold(first, last, length), length))
+                inner.append((move.padded_range(first, last, length), length))
         return np.all([(low >= 0) & (high < length) for (low, high), length in inner], axis=0)

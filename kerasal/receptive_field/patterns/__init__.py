@@ -1,1 +1,1 @@
-"""What a unit's receptive field prefers: patterns by backward passes, how they spread, and whether they hold."""
+"""General patterns of units: projection to pixels, growth with the clamped value, validation, and comparison."""

@@ -1,7 +1,7 @@
-"""Patterns in numbers: how much one is a bright center in a dark surround, and how alike those of two models are.
+"""Measures of patterns: the center-surround score of a pattern, and the similarity of the patterns of two models.
 
-For the first, a pattern (h, w, C) is made one signed map: its projection on the color direction that holds most of its
-energy.
+For the center-surround score, a pattern (h, w, C) is projected on the color direction with the most energy, which gives
+a signed map (h, w).
 """
 
 import dataclasses
@@ -13,23 +13,23 @@ import pandas as pd
 from scipy.optimize import least_squares
 
 from kerasal.checks import refuse_mask
-from kerasal.receptive_field.patterns.painter import patterns
+from kerasal.receptive_field.patterns.pattern_projection import patterns
 
 import keras
 
 
 @dataclasses.dataclass(frozen=True)
 class CenterSurround:
-    """What a pattern looks like from its middle outwards.
+    """How far a pattern is a bright center in a dark surround, or the reverse.
 
     Attributes:
-        symmetry: share of the energy that depends on the distance from the middle alone, from 0 (an edge) to 1 (rings).
-        fit: share of the radial profile's energy that the difference of Gaussians explains, from 0 to 1.
-        balance: how nearly the surround makes up for the center, volume by volume: 0 without values of the other sign
-            around it, 1 equal.
-        score: the product of the three, from 0 to 1.
-        polarity: 1 for a center that is positive along ``color``, -1 for a negative one, 0 for an empty pattern.
-        color: unit vector (C,), the direction in color; its largest entry is positive.
+        symmetry: share of the energy explained by the distance from the middle alone, from 0 (an edge) to 1 (rings).
+        fit: share of the radial profile's energy explained by a difference of Gaussians, from 0 to 1.
+        balance: ratio of the volumes of center and surround, the smaller over the larger, from 0 to 1; 0 if there is no
+            surround of the opposite sign.
+        score: product of ``symmetry``, ``fit`` and ``balance``, from 0 to 1.
+        polarity: 1 if the center is positive along ``color``, -1 if it is negative, 0 for an empty pattern.
+        color: unit vector (C,), the color direction with the most energy; its largest entry is positive.
         widths: standard deviations of center and surround in pixels.
     """
 
@@ -43,37 +43,40 @@ class CenterSurround:
 
     @property
     def colour(self) -> np.ndarray:
-        """``color`` by its old name."""
-        warnings.warn("CenterSurround.colour is called color now.", DeprecationWarning, stacklevel=2)
+        """Deprecated name of ``color``."""
+        warnings.warn(
+            "CenterSurround.colour is deprecated. Use CenterSurround.color.", DeprecationWarning, stacklevel=2
+        )
         return self.color
 
 
 def center_surround(pattern: np.ndarray) -> CenterSurround:
-    """Measure how far a pattern is a difference of Gaussians around its middle.
+    """Return how well a difference of Gaussians around the middle explains a pattern, with its color and widths.
 
-    The profile m(r), the mean over the ring at distance r, is fitted by
-    a·exp(-r² / 2s²) - b·exp(-r² / 2t²) with a, b >= 0 and s < t, each ring weighted by its pixels. Then symmetry =
-    Σ m(r(x))² / Σ v(x)², fit = 1 - Σ (m - DoG)² / Σ m², balance = min(q, 1/q) with q the volume of the DoG below 0 over
-    that above, on the pattern. (Not b·t² / a·s²: two nearly equal Gaussians that almost cancel fit a cone, or any blob
-    that ends sooner than a Gaussian, and are positive everywhere.)
-    A pattern of fewer than some 9 pixels has too few rings for the fit to tell much.
+    The radial profile m(r), the mean of the values v over the ring at distance r, is fitted by the difference of
+    Gaussians DoG(r) = a·exp(-r² / 2s²) - b·exp(-r² / 2t²) with a, b >= 0 and s < t, where each ring is weighted by its
+    number of pixels. The measures are symmetry = Σ m(r(x))² / Σ v(x)², fit = 1 - Σ (m - DoG)² / Σ m², and
+    balance = min(q, 1/q), where q is the volume of the DoG below 0 divided by the volume above 0, over the pattern.
+    (The ratio b·t² / a·s² would not do: two Gaussians that almost cancel can fit a cone, or any blob that ends sooner
+    than a Gaussian, without being negative anywhere.) Below about 9 pixels on a side there are too few rings for a
+    meaningful fit.
 
     Args:
-        pattern: float (h, w) or (h, w, C), signed: a pattern painted with ``final_relu=False``, since a ReLU cuts the
-            surround off.
+        pattern: float (h, w) or (h, w, C), signed. Compute it with ``final_relu=False``, since a final ReLU removes the
+            surround.
 
     Raises:
-        ValueError: another shape, fewer than 3 pixels on a side, or values that are not finite.
+        ValueError: if the shape is another, a side has fewer than 3 pixels, or values are not finite.
 
-    Source: for the profile, Rodieck 1965, "Quantitative analysis of cat retinal ganglion cell response to visual
-        stimuli"; the three shares and their product are this package's own.
+    Source: Rodieck 1965, "Quantitative analysis of cat retinal ganglion cell response to visual stimuli", for the
+        profile. The three measures and their product are specific to this package.
     """
     refuse_mask(pattern, "pattern")
     values = np.asarray(pattern, dtype=np.float64)
     values = values[..., None] if values.ndim == 2 else values
     if values.ndim != 3 or min(values.shape[:2]) < 3 or not np.isfinite(values).all():
         raise ValueError(
-            f"A pattern is a finite (h, w) or (h, w, C) of 3 pixels a side or more. Received {values.shape}."
+            f"pattern must be finite, of shape (h, w) or (h, w, C) with sides of at least 3 pixels, got {values.shape}."
         )
     flat = values.reshape(-1, values.shape[2])
     color = np.linalg.eigh(flat.T @ flat)[1][:, -1]
@@ -82,27 +85,27 @@ def center_surround(pattern: np.ndarray) -> CenterSurround:
     energy = float((signed**2).sum())
     if energy <= 1e-30:
         return CenterSurround(0.0, 0.0, 0.0, 0.0, 0, color, (0.0, 0.0))
-    radius, profile, count = _profile(signed)
+    radius, profile, count = _radial_profile(signed)
     symmetry = float((count * profile**2).sum() / energy)
     polarity = 1 if profile[0] >= 0 else -1
     fit, balance, widths = _fit_gaussians(radius, polarity * profile, count)
     return CenterSurround(symmetry, fit, balance, symmetry * fit * balance, polarity, color, widths)
 
 
-def _profile(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return radius, mean and number of pixels of each ring one pixel wide that fits into the map."""
+def _radial_profile(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean radius, mean value and number of pixels of each ring of a width of one pixel."""
     height, width = values.shape
     y, x = np.ogrid[:height, :width]
     distance = np.hypot(y - (height - 1) / 2, x - (width - 1) / 2)
     ring = np.round(distance).astype(int).ravel()
     count = np.bincount(ring)
     sums, radii = np.bincount(ring, values.ravel()), np.bincount(ring, distance.ravel())
-    kept = count > 0
-    return radii[kept] / count[kept], sums[kept] / count[kept], count[kept]
+    nonempty = count > 0
+    return radii[nonempty] / count[nonempty], sums[nonempty] / count[nonempty], count[nonempty]
 
 
 def _fit_gaussians(radius, profile, count) -> tuple[float, float, tuple[float, float]]:
-    """Fit the difference of Gaussians; return the share explained, the balance of volumes, and the two widths."""
+    """Return the explained share, the balance of volumes and the two widths of the best difference of Gaussians."""
     weight, total = np.sqrt(count), float((count * profile**2).sum())
     if total <= 0:
         return 0.0, 0.0, (0.0, 0.0)
@@ -131,15 +134,15 @@ def _fit_gaussians(radius, profile, count) -> tuple[float, float, tuple[float, f
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What ``compare_patterns`` found.
+    """The patterns of a layer in two models, with their similarity and center-surround scores.
 
     Attributes:
-        channels: the K channels.
-        left: float32 (K, h, w, C), the patterns of the first model.
-        right: those of the second.
-        table: a row for each channel: ``channel``, ``similarity`` (cosine of the two patterns, from 0 to 1; NaN where
-            one is empty), ``center_surround_left`` and ``center_surround_right`` (from 0 to 1, see
-            ``center_surround``), and their ``symmetry_left`` and ``symmetry_right``.
+        channels: int (K,), indices of the channels.
+        left: float32 (K, h, w, C), patterns of the first model.
+        right: float32 (K, h, w, C), patterns of the second model.
+        table: one row per channel with the columns ``channel``; ``similarity``, the cosine of the two patterns from 0
+            to 1, or NaN if a pattern is empty; ``center_surround_left`` and ``center_surround_right``, the scores from
+            0 to 1 (see ``center_surround``); ``symmetry_left`` and ``symmetry_right``, a factor of these scores.
     """
 
     channels: np.ndarray
@@ -156,20 +159,21 @@ def compare_patterns(
     *,
     progress: bool = False,
 ) -> Comparison:
-    """Compare the patterns of one layer in two models, such as before and after fine-tuning, channel by channel.
+    """Return the patterns of a layer in two models, and their similarity for each channel.
 
-    Patterns are compared as they are shown, without their negative part; the center-surround score is that of the whole
-    signed pattern, since the final ReLU would cut the surround off.
+    The similarity is that of the rectified patterns, as they are drawn. The center-surround score is that of the signed
+    patterns, since the final ReLU would remove the surround. A typical use is a model before and after fine-tuning.
 
     Args:
-        model_a: the first model; neither is changed.
-        model_b: the second, with a layer of the same name, number of channels and receptive field.
-        layer: name or path of the layer in both.
-        channels: which; by default all.
+        model_a: the first model; it is not changed.
+        model_b: the second model, with a layer of the same name, number of channels and receptive field; it is not
+            changed.
+        layer: name or path of the layer in both models.
+        channels: indices of the channels; by default all.
         progress: show a progress bar.
 
     Raises:
-        ValueError: what ``patterns`` refuses, or layers that differ in channels or receptive field.
+        ValueError: under the conditions of ``patterns``, or if the layers differ in channels or receptive field.
 
     Source: He & Pugeault 2017, section 4, figures 4.1 to 4.5.
     """
@@ -178,20 +182,20 @@ def compare_patterns(
         signed.append(patterns(model, layer, channels, final_relu=False, progress=progress))
     if signed[0].shape != signed[1].shape:
         raise ValueError(
-            f"The patterns of {layer!r} have the shape {signed[0].shape} in {model_a.name!r}, but {signed[1].shape} in "
-            f"{model_b.name!r}. Expected two models with this layer, its channels and its receptive field alike."
+            f"Layer {layer!r} must have the same channels and receptive field in both models, but its patterns have "
+            f"shape {signed[0].shape} in {model_a.name!r} and {signed[1].shape} in {model_b.name!r}."
         )
     numbers = np.arange(len(signed[0])) if channels is None else np.atleast_1d(np.asarray(channels))
-    left, right = (np.maximum(one, 0) for one in signed)
-    scores = [[center_surround(one) for one in each] for each in signed]
+    left, right = (np.maximum(pattern, 0) for pattern in signed)
+    scores = [[center_surround(pattern) for pattern in model_patterns] for model_patterns in signed]
     table = pd.DataFrame({"channel": numbers, "similarity": _cosines(left, right)})
-    for side, found in zip(("left", "right"), scores, strict=True):
-        table[f"center_surround_{side}"] = [one.score for one in found]
-        table[f"symmetry_{side}"] = [one.symmetry for one in found]
+    for side, measures in zip(("left", "right"), scores, strict=True):
+        table[f"center_surround_{side}"] = [pattern.score for pattern in measures]
+        table[f"symmetry_{side}"] = [pattern.symmetry for pattern in measures]
     return Comparison(numbers, left, right, table)
 
 
 def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    left, right = (one.reshape(len(one), -1).astype(np.float64) for one in (left, right))
+    left, right = (patterns.reshape(len(patterns), -1).astype(np.float64) for patterns in (left, right))
     lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     return np.divide((left * right).sum(axis=1), lengths, out=np.full(len(left), np.nan), where=lengths > 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal import attribution, objectives
-from kerasal.hooks.cuts import cut_tensors, needed_operations
+from kerasal.hooks.dependencies import cut_tensors, needed_operations
 
 import keras
 import tensorflow as tf

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasal.cli import options
+from kerasal.cli.flags import name_flags, running_flags
 from kerasal.cli.session import remark, results
 from kerasal.process import load_tensorflow
 
@@ -27,7 +28,7 @@ def open_model(source: str, *, model_option: list[str] | None = None, **settings
 
     model = models.open_model(source, options=zoo_options, **settings)
     for note in model.notes:
-        remark(note)
+        remark(name_flags(note, running_flags.get() or {}))
     overriding = [f"--{name}" for name in ("labels", "preprocessing") if name in settings and not settings[name]]
     if model.notes and overriding and not (model.task or model.untrained):
         remark(f"Use {' and '.join(overriding)} if that is wrong.")

@@ -16,7 +16,7 @@ import numpy as np
 
 import kerasal
 from kerasal import gaze, preprocessing, training
-from kerasal.training.gaze_step import Steps, objective_of
+from kerasal.training.gaze_step import Steps, make_objective
 from kerasal.training.samples import Samples, batches, epoch_order
 
 import keras
@@ -31,7 +31,7 @@ def samples(count: int) -> Samples:
 def ours(net, data: Samples, batch: int):
     optimizer = training.TorchSGD(0.03, momentum=0.9, weight_decay=5e-4)
     optimizer.build(net.trainable_variables)
-    steps = Steps(net, optimizer, objective_of({"mse": 1.0}), preprocessing.get("unit"), (48, 48))
+    steps = Steps(net, optimizer, make_objective({"mse": 1.0}), preprocessing.get("unit"), (48, 48))
 
     def epoch(number: int) -> tuple[float, float]:
         """Return the seconds of a step, and those of them that pass while waiting for its batch."""

@@ -108,7 +108,7 @@ def test_weights_of_another_shape_are_refused_before_they_are_read(file, monkeyp
     small = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="d")], name="net")
     before = [one.copy() for one in small.get_weights()]
     monkeypatch.setattr(keras.Model, "load_weights", lambda *_: pytest.fail("the file was read"))
-    with pytest.raises(ValueError, match=r"of other shapes|the model's largest has 6 values"):
+    with pytest.raises(ValueError, match=r"with other shapes|at most 6 values"):
         load_weights(small, path)
     for mine, old in zip(small.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, old)
@@ -134,7 +134,7 @@ def test_arrays_of_an_npz_are_compared_by_their_heads(tmp_path, monkeypatch):
     np.savez(tmp_path / "net.npz", **{"d/kernel": np.zeros((4, 300), np.float32), "d/bias": np.zeros(3, np.float32)})
     assert npz_arrays(tmp_path / "net.npz") == {"d/kernel": (4, 300), "d/bias": (3,)}
     monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("the file was read"))
-    with pytest.raises(ValueError, match=r"d/kernel is \(4, 300\), expected \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"d/kernel must have the shape \(4, 3\), got \(4, 300\)"):
         load_weights(_net(), tmp_path / "net.npz")
 
 

@@ -1,7 +1,7 @@
-"""The models: one file per model, whose docstring is the model card. Installed and imported as ``kerasal.zoo``."""
+"""The model zoo: a file for each model, whose docstring is the model card. Import it as ``kerasal.zoo``."""
 
 if __name__ != "kerasal.zoo":
-    raise ImportError("The zoo is imported as kerasal.zoo, never as a top-level zoo: write `from kerasal import zoo`.")
+    raise ImportError(f"zoo must be imported as kerasal.zoo, got {__name__}. Write `from kerasal import zoo`.")
 
 import importlib
 import pkgutil
@@ -25,9 +25,9 @@ _FORMER_NAMES = {
 
 
 def __getattr__(name: str):
-    """Find a model file under the name that it had until 0.1.0."""
+    """Return the module of a model under the name that it had until 0.1.0."""
     if name not in _FORMER_NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}. Its models are {', '.join(__all__)}.")
     names = _FORMER_NAMES[name]
     warnings.warn(f"zoo.{name} is called {' and '.join(names)} now.", DeprecationWarning, stacklevel=2)
     if len(names) == 1:

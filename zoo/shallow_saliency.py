@@ -1,29 +1,35 @@
-"""shallow_saliency: three convolutions and a maxout that draw where people will look, on 96 × 96 pixels.
+"""shallow_saliency: a gaze model with three convolutions and a maxout layer, at 96 × 96 pixels.
 
 Sources: Pan, Sayrol, Giró-i-Nieto, McGuinness & O'Connor 2016, "Shallow and Deep Convolutional Networks for Saliency
-Prediction", section 3.1, and its replication as a coursework at the University of Bristol.
+Prediction", section 3.1 (the shallow network), and its replication as a coursework at the University of Bristol.
+
+Architecture, by ``variant``:
 
 | | "coursework" (default) | "paper" | "lasagne" |
 |---|---|---|---|
 | convolutions (ReLU) | 32 of 5×5, 64 and 128 of 3×3, padded | the same, not padded | 32, 64, 64, not padded |
-| max-pooling, stride 2 | 2, 3, 3, what is over dropped | 2, 3, 3, rounded up | 2, 2, 2 |
+| max-pooling, stride 2 | 2, 3, 3, sizes rounded down | 2, 3, 3, sizes rounded up | 2, 2, 2 |
 | features | 11 × 11 × 128 = 15,488 | 10 × 10 × 128 = 12,800 | 10 × 10 × 64 = 6,400 |
 | dense, maxout of two, dense | 4,608 > 2,304 > 2,304 = 48 × 48 | the same | the same, ReLU before the maxout |
 | parameters | 76,778,816 | 64,392,512 | 34,864,384 |
 
-"coursework" follows three public repositories of that coursework. Its report's table says 32×32 for the third
-convolution, which is 23 × 23, and 2,305 outputs, which are 2,304. "paper" is Pan et al.'s figure, whose 10 × 10 needs
-pooling that rounds up; "lasagne" their released training script. ``batch_norm`` puts one behind each convolution,
-before its ReLU (448 more weights and 448 statistics), with PyTorch's constants. ``maxout_layout`` is "adjacent", or
-"halves" as some of those repositories have it; ``kerasal.layers.reorder_maxout`` turns one's weights into the other's.
-``maxout_activation="relu"`` is what others of them add.
+"coursework" follows three public repositories of that coursework. (The table in its report gives 32×32 for the third
+convolution and 2,305 outputs; these must be 23 × 23 and 2,304.) "paper" follows Pan et al.'s figure, whose 10 × 10
+features require pooled sizes that are rounded up. "lasagne" follows their released training script.
 
-``preset="small"`` is this project's own, for machines without a GPU: a quarter of the filters and 256 maxout units
-instead of 2,304, which is 2,581,520 parameters ("coursework"). ``filters`` and ``hidden`` set them freely.
+Options: ``preset="small"`` is this project's own, for machines without a GPU: a quarter of the filters and 256 maxout
+units instead of 2,304 (2,581,520 parameters for "coursework"). ``filters`` and ``hidden`` set these numbers freely.
+``batch_norm`` adds batch normalization with PyTorch's constants between each convolution and its ReLU (448 more weights
+and 448 statistics). ``maxout_layout`` is "adjacent", or "halves" as in some of those repositories;
+``kerasal.layers.reorder_maxout`` converts weights from one to the other. ``maxout_activation="relu"`` adds a ReLU after
+the maxout, as in others of them.
 
-All kernels start from a normal distribution of standard deviation .01, all biases at .1 (both sources).
-Input: (96, 96, 3), RGB 0..1 (preprocessing "unit"). Output: (48, 48), linear, meant to be 0..1 but not held there.
-No weights ship: those of a training of your own load by path.
+Input: (96, 96, 3). Pixels are RGB in 0..1 (preprocessing "unit").
+
+Output: a map (48, 48) per image, linear: trained toward densities in 0..1, but not limited to that range.
+
+Weights: none are included; load yours from a path. Initial kernels are normal with standard deviation .01, initial
+biases .1 (both sources).
 """
 
 import math
@@ -37,8 +43,8 @@ import keras
 SIDE, MAP_SIDE = 96, 48
 _UNITS = MAP_SIDE * MAP_SIDE
 
-# Filters; padding of the convolutions; sizes and padding of the poolings ("same" rounds an even size up); ReLU on the
-# first dense layer.
+# Filters; padding of the convolutions; sizes and padding of the poolings ("same" rounds up); activation of the first
+# dense layer.
 VARIANTS = {
     "coursework": ((32, 64, 128), "same", (2, 3, 3), "valid", None),
     "paper": ((32, 64, 128), "valid", (2, 3, 3), "same", None),
@@ -49,7 +55,7 @@ _KERNELS = (5, 3, 3)
 
 
 def identify(shapes: list[tuple[int, ...]]) -> str | None:
-    """Say whose weights have these shapes: the variant, the preset, and whether with batch norm."""
+    """Return the options of the model whose weights have these shapes, or None: variant, preset and batch_norm."""
     kernels = [shape for shape in shapes if len(shape) == 4]
     dense = max((shape for shape in shapes if len(shape) == 2), default=None, key=math.prod)
     for variant in VARIANTS:
@@ -58,8 +64,8 @@ def identify(shapes: list[tuple[int, ...]]) -> str | None:
             inputs = (3, *filters[:-1])
             wanted = {(size, size, *pair) for size, *pair in zip(_KERNELS, inputs, filters, strict=True)}
             if wanted == set(kernels) and dense == (_features(variant, filters), 2 * hidden):
-                normed = len([shape for shape in shapes if len(shape) == 1]) > 2 * len(filters)
-                return f"variant={variant!r}, preset={preset!r}, batch_norm={normed}"
+                batch_norm = len([shape for shape in shapes if len(shape) == 1]) > 2 * len(filters)
+                return f"variant={variant!r}, preset={preset!r}, batch_norm={batch_norm}"
     return None
 
 
@@ -90,41 +96,46 @@ def shallow_saliency(
     maxout_layout: str = "adjacent",
     maxout_activation: str | None = None,
 ) -> keras.Model:
-    """Build the shallow gaze net; see the card for the variants. The output is (48, 48), linear."""
+    """Return the shallow gaze model, whose maps are linear and (48, 48); see the card for the variants."""
     check_choice("variant", variant, VARIANTS)
     check_choice("preset", preset, PRESETS)
     counts, padding, pools, pool_padding, activation = VARIANTS[variant]
     divisor, units = PRESETS[preset]
     counts = filters or tuple(count // divisor for count in counts)
     if len(counts) != len(_KERNELS) or min(counts) < 1 or (hidden is not None and hidden < 1):
-        raise ValueError(f"filters are three numbers from 1 on, hidden is one. Received: {filters!r}, {hidden!r}.")
+        raise ValueError(
+            "filters must be three positive integers and hidden a positive integer, got "
+            f"filters={filters!r}, hidden={hidden!r}."
+        )
     inputs = keras.Input((SIDE, SIDE, 3), name="image")
     tensor = inputs
     for number, (count, kernel, pool) in enumerate(zip(counts, _KERNELS, pools, strict=True), start=1):
         tensor = _convolution(tensor, number, count, kernel, padding, batch_norm)
         tensor = keras.layers.MaxPooling2D(pool, 2, padding=pool_padding, name=f"pool{number}")(tensor)
     tensor = keras.layers.Flatten(name="flatten")(tensor)
-    tensor = keras.layers.Dense(2 * (hidden or units), activation=activation, name="dense1", **_start())(tensor)
+    tensor = keras.layers.Dense(2 * (hidden or units), activation=activation, name="dense1", **_initializers())(tensor)
     tensor = Maxout(2, maxout_layout, name="maxout")(tensor)
     if maxout_activation:
         tensor = keras.layers.Activation(maxout_activation, name="maxout_activation")(tensor)
-    tensor = keras.layers.Dense(_UNITS, name="dense2", **_start())(tensor)
+    tensor = keras.layers.Dense(_UNITS, name="dense2", **_initializers())(tensor)
     outputs = keras.layers.Reshape((MAP_SIDE, MAP_SIDE), name="map")(tensor)
     return keras.Model(inputs, outputs, name="shallow_saliency")
 
 
 def _convolution(tensor, number: int, count: int, kernel: int, padding: str, batch_norm: bool):
-    own = None if batch_norm else "relu"
+    activation = None if batch_norm else "relu"
     name = f"conv{number}"
-    tensor = keras.layers.Conv2D(count, kernel, padding=padding, activation=own, name=name, **_start())(tensor)
+    tensor = keras.layers.Conv2D(count, kernel, padding=padding, activation=activation, name=name, **_initializers())(
+        tensor
+    )
     if not batch_norm:
         return tensor
     tensor = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm{number}")(tensor)
     return keras.layers.ReLU(name=f"relu{number}")(tensor)
 
 
-def _start() -> dict:
-    """Return fresh initializers: one of them shared would draw the same numbers for every layer."""
+def _initializers() -> dict:
+    """Return new initializers; an initializer that layers share would give them all the same values."""
     return {
         "kernel_initializer": keras.initializers.RandomNormal(stddev=0.01),
         "bias_initializer": keras.initializers.Constant(0.1),

@@ -1,22 +1,28 @@
-"""simonyan_cnn: the net in which class saliency maps were first seen.
+"""simonyan_cnn: the ImageNet classifier for which class saliency maps were introduced.
 
-Source: Simonyan, Vedaldi & Zisserman 2013, "Deep Inside Convolutional Networks", section 1: conv64-conv256-conv256-
-conv256-conv256-full4096-full4096-full1000, "similar to" AlexNet "but less wide", trained with "additional image
-jittering, based on zeroing-out random parts of an image". The paper has no sizes of kernels; here they are those of
-CNN-F (Chatfield et al. 2014, "Return of the Devil in the Details", table 1), a net of the same group and widths: 64
-filters of 11×11 in steps of 4, 256 of 5×5, three times 256 of 3×3; local response normalization after the first two;
-3×3 poolings in steps of 2 after these and after the fifth; dropout .5. 60,834,536 parameters. Maps: 54 > 27 > 27 > 13 >
-13 > 13 > 13 > 6.
+Source: Simonyan, Vedaldi & Zisserman 2013, "Deep Inside Convolutional Networks", section 1:
+conv64-conv256-conv256-conv256-conv256-full4096-full4096-full1000, "similar to" AlexNet "but less wide", trained with
+"additional image jittering, based on zeroing-out random parts of an image".
 
-The jitter is the layer ``zeroing`` (``kerasal.layers.RandomZeroing``), which acts in training alone: a rectangle of 10
-to 40 % of each side, in half of the images; the paper says neither how large nor how often. ``jitter=False`` leaves it
-out. Weights start as AlexNet's, since the paper does not say. ``width`` scales filters and dense units.
+Architecture: the paper gives no kernel sizes. They are taken from CNN-F (Chatfield et al. 2014, "Return of the Devil in
+the Details", table 1), a network of the same group and widths: 64 filters of 11×11 with stride 4, 256 of 5×5, and three
+times 256 of 3×3; local response normalization after the first two convolutions; 3×3 max-pooling with stride 2 after the
+first, second and fifth; two dense layers of 4,096 units with dropout .5; a softmax. 60,834,536 parameters. The side of
+the feature maps is 54 > 27 > 27 > 13 > 13 > 13 > 13 > 6.
 
-Input: (224, 224, 3), any other from 55 pixels on with ``input_shape``. RGB -> BGR minus the ImageNet mean
-(preprocessing "caffe"), so that zero is the mean color. Output: 1,000 probabilities, or ``classes``.
+Options: the paper's jitter is the layer ``zeroing`` (``kerasal.layers.RandomZeroing``), which is active only in
+training. It sets a rectangle of 10 to 40 % of each side to zero in half of the images; the paper specifies neither the
+size nor the frequency. ``jitter=False`` omits the layer. ``width`` multiplies the number of filters and dense units.
 
-The paper reports errors of 39.7 % (top-1) and 17.7 % (top-5) on the validation images of ILSVRC-2013, for one net.
-These are its figures: no weights ship here, and nothing of it was measured here.
+Input: (224, 224, 3); ``input_shape`` accepts any size of at least 55 pixels. Pixels are BGR minus the ImageNet mean
+color (preprocessing "caffe"), so that zero is the mean color.
+
+Output: 1,000 ImageNet probabilities, or as many as ``classes``.
+
+Weights: none are included. The paper does not describe the initial weights; AlexNet's are used.
+
+Results: not measured by this project. The paper reports errors of 39.7 % (top-1) and 17.7 % (top-5) on the validation
+images of ILSVRC-2013 for a single network.
 """
 
 from kerasal.layers import RandomZeroing
@@ -50,9 +56,9 @@ def simonyan_cnn(
     jitter: bool = True,
     width: float = 1.0,
 ) -> keras.Model:
-    """Build the net of the class saliency paper; ``jitter`` zeroes random parts of the images in training."""
+    """Return the class saliency paper's model; ``jitter`` sets random parts of the images to zero in training."""
     if not isinstance(jitter, bool):
-        raise ValueError(f"jitter is True or False. Received: {jitter!r}.")
+        raise ValueError(f"jitter must be True or False, got {jitter!r}.")
     return build(
         "simonyan_cnn",
         _CONVOLUTIONS,

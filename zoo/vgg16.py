@@ -1,13 +1,19 @@
-"""vgg16: the very deep convolutional network of the Visual Geometry Group, 16 layers with weights.
+"""vgg16: VGG-16, the ImageNet classifier of the Visual Geometry Group with 16 weight layers.
 
-Source: Simonyan & Zisserman 2014, "Very Deep Convolutional Networks for Large-Scale Image Recognition", configuration
-D.
+Source: Simonyan & Zisserman 2014, "Very Deep Convolutional Networks for Large-Scale Image Recognition", table 1,
+configuration D.
 
-This is ``keras.applications`` as it is, so every layer has the name that the field uses (``block5_conv3``). Input:
-(224, 224, 3), RGB -> BGR minus the ImageNet mean (preprocessing "caffe"). Output: 1,000 ImageNet probabilities.
+Architecture: the model of ``keras.applications``, unchanged, so that its layers have their usual names (such as
+``block5_conv3``).
 
-``weights="imagenet"`` downloads the published weights (553 MB, once), a path loads a file of your
-own. No accuracy is claimed here: the published weights are not measured by this project.
+Input: (224, 224, 3). Pixels are BGR minus the ImageNet mean color (preprocessing "caffe"). Without ``include_top``, any
+size of at least 32 pixels.
+
+Output: 1,000 ImageNet probabilities; without ``include_top``, the output of the last pooling layer.
+
+Weights: ``weights="imagenet"`` downloads the published weights (553 MB, once); a path loads a file. None are included.
+
+Results: not measured by this project.
 """
 
 from typing import Any
@@ -36,7 +42,7 @@ def vgg16(
     classes: int = 1000,
     input_shape: tuple | None = None,
 ) -> keras.Model:
-    """Build VGG16; without ``include_top``, the convolutions alone, for images of any size from 32 pixels on."""
+    """Return VGG-16; without ``include_top``, only its convolutional part, for images of at least 32 pixels."""
     return keras.applications.VGG16(
         include_top=include_top,
         weights=weights,

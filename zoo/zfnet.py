@@ -1,23 +1,30 @@
-"""zfnet: AlexNet with a finer first look, found by visualizing what AlexNet's first layers had learned.
+"""zfnet: ZFNet, an AlexNet with smaller filters and strides in its first two layers.
 
-Source: Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks", figure 3 and section 4.1: 96
-filters of 7×7 in steps of 2 (AlexNet: 11×11 in steps of 4, whose first layer held extremes of frequency and whose
-second showed aliasing), 256 of 5×5 in steps of 2, 384, 384 and 256 of 3×3, no groups; 3×3 poolings in steps of 2 after
-the first, second and fifth, the first two followed by contrast normalization across the maps; two dense layers of 4,096
-with dropout .5; a softmax. 62,357,608 parameters. Maps: 110 > 55 > 26 > 13 > 13 > 13 > 13 > 6, which takes one pixel of
-zeros around the image, as SPP-net's public definition has it, and poolings that round up.
+Source: Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks", figure 3 and sections 3.1 and 4.1.
+The authors visualized the features of AlexNet: its first layer (11×11 filters with stride 4) held mostly very high and
+very low frequencies, and its second showed aliasing. Their smaller filters and strides avoid both.
 
-While training, each filter of a convolution whose RMS exceeds .1 is scaled back to it (section 3.1;
-``kerasal.layers.MaxFilterRMS``); ``filter_rms=None`` leaves that out. Weights start normal, standard deviation .01,
-biases at 0. The constants of the normalization are AlexNet's, since the paper has none. ``width`` scales filters and
+Architecture: 96 filters of 7×7 with stride 2, 256 of 5×5 with stride 2, and 384, 384 and 256 of 3×3 without groups; 3×3
+max-pooling with stride 2 after the first, second and fifth convolution, followed after the first two by contrast
+normalization across channels; two dense layers of 4,096 units with dropout .5; a softmax. 62,357,608 parameters. The
+side of the feature maps is 110 > 55 > 26 > 13 > 13 > 13 > 13 > 6. To get these sizes the image is padded by a pixel of
+zeros, as in SPP-net's public definition, and pooled sizes are rounded up. The paper gives no constants for the
+normalization; AlexNet's are used.
+
+Options: during training, each convolution filter whose RMS exceeds .1 is scaled back to .1 (section 3.1;
+``kerasal.layers.MaxFilterRMS``); ``filter_rms=None`` turns this off. ``width`` multiplies the number of filters and
 dense units.
 
-Input: (224, 224, 3), any other from 63 pixels on with ``input_shape``. RGB -> BGR minus the ImageNet mean
-(preprocessing "caffe"); the paper subtracts the mean of every pixel. Output: 1,000 probabilities, or ``classes``.
+Input: (224, 224, 3); ``input_shape`` accepts any size of at least 63 pixels. Pixels are BGR minus the ImageNet mean
+color (preprocessing "caffe"); the paper subtracts the mean of every pixel.
 
-The paper reports 38.4 % (top-1) and 16.5 % (top-5) on the validation images of ILSVRC-2012 for one such net, 1.7 points
-(top-5) less than AlexNet's, after 70 epochs of SGD in batches of 128, rate .01 lowered by hand, momentum .9. These are
-its figures: no weights ship here, and nothing of it was measured here.
+Output: 1,000 ImageNet probabilities, or as many as ``classes``.
+
+Weights: none are included. The initial weights are normal with standard deviation .01, the biases 0.
+
+Results: not measured by this project. The paper reports errors of 38.4 % (top-1) and 16.5 % (top-5) on the validation
+images of ILSVRC-2012 for a single such network, a top-5 error 1.7 points below AlexNet's, after 70 epochs of SGD with
+batches of 128, learning rate .01 lowered by hand, and momentum .9.
 """
 
 from kerasal.layers import MaxFilterRMS
@@ -51,7 +58,7 @@ def zfnet(
     filter_rms: float | None = 0.1,
     width: float = 1.0,
 ) -> keras.Model:
-    """Build ZFNet; ``filter_rms`` is what the RMS of each filter is held to while training."""
+    """Return ZFNet; ``filter_rms`` is the largest RMS that a convolution filter may have during training."""
     return build(
         "zfnet",
         _CONVOLUTIONS,

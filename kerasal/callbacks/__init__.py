@@ -1,6 +1,6 @@
-"""Watch a network while ``model.fit`` trains it: ``KerasalCallback`` writes maps, class models and feature evolutions.
+"""Draw what a model sees during ``model.fit``: ``KerasalCallback`` writes maps, class images and feature evolutions.
 
-``draw_strip`` draws what it stored.
+``draw_strip`` draws the images that it stored.
 """
 
 from kerasal import _keras as _keras

@@ -1,4 +1,4 @@
-"""``KerasalCallback``: what a network looks at, watched while ``model.fit`` trains it."""
+"""``KerasalCallback`` draws attribution maps, class images and features while ``model.fit`` trains a model."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasal import attribution, hooks
 from kerasal import images as drawing
-from kerasal.callbacks.strips import Looks, draw_strip, epoch_contents
+from kerasal.callbacks.strips import TilePlan, draw_strip, epoch_contents
 from kerasal.checks import check_int
 from kerasal.digests import digest
 from kerasal.models.image_model import ImageModel
@@ -21,48 +21,53 @@ from kerasal.training.training_progress import Events
 
 import keras
 
-_LAST = 100_000  # no training has more epochs
+_MAX_EPOCHS = 100_000  # more than any training has
 
 
 class KerasalCallback(EpochWatcher):
-    """Every k epochs, draw where a network looks, what its classes want to see, and how its features have come about.
+    """Draw attribution maps, images that maximize classes, and feature evolutions every few epochs of a training.
 
     ``model.fit(..., callbacks=[kerasal.KerasalCallback("watched", images=photos[:4], preprocessing="unit")])`` writes
 
-    * ``maps.png``: one row per image and method, one column per epoch: the map on the image, the class that it is of
-      and that class's probability (any attribution method: ``kerasal.attribution.list_methods()``);
-    * ``classes.png``: one row per class, one column per epoch: the image that ``kerasal.maximize`` makes for its score;
+    * ``maps.png``: a row for each image and attribution method, a column for each epoch. The cells show the map on the
+      image, with the class that it explains and the probability of that class. ``kerasal.attribution.list_methods()``
+      lists the methods;
+    * ``classes.png``: a row for each class, a column for each epoch: the image that ``kerasal.maximize`` returns for
+      the score of the class;
     * ``features/evolution.png``: ``kerasal.receptive_field.FeatureEvolution`` of the chosen features;
-    * ``epoch-0005.npz``, the pictures of one epoch, from which a training that goes on later (``initial_epoch``) draws
-      the strips anew; and with ``tensorboard`` the same pictures, and the strips, as TensorBoard's images.
+    * ``epoch-0005.npz``: the images of one epoch. A training that is continued with ``initial_epoch`` draws the strips
+      from these files;
+    * with ``tensorboard``, the same images and strips as TensorBoard images.
 
-    Epoch 0 is before the first step, and the last epoch is always there. What goes wrong at the start (an unknown
-    method, a class that is not there, a folder of another training) is an error before the first step; later (a full
-    disk, weights that are no longer finite) it costs that epoch's pictures: a warning, and the training goes on.
+    Epoch 0 is the state before the first step. The last epoch is always drawn. Errors that show at the beginning (an
+    unknown method, a class that does not exist, a folder of another training) are raised before the first step. Later
+    errors (a full disk, weights that are not finite) only skip the images of that epoch, with a warning, and the
+    training continues.
 
     Args:
-        folder: where the files are written; made where it is missing.
-        every: epochs between two looks.
-        images: for maps and features, held in memory; a few for maps: a folder, files, uint8 images (N, H, W, C), or
-            float32 model inputs.
-        targets: the class of each image; by default its top class at each look.
-        maps: names of attribution methods, or ``{"occlusion": {"window": 8}}`` with options. Empty: none.
-        classes: numbers of classes to maximize.
-        ascent: options of ``kerasal.maximize``; by default ``{"preset": "simonyan"}``. A class that nothing moves from
-            where that starts, as from the zero image before training, starts from noise, and is called so.
-        features: channels of layers, ``{"conv1": range(8)}``, for the evolution.
+        folder: output folder; created if it does not exist.
+        every: number of epochs between two drawings, a positive integer.
+        images: images for maps and features: a folder, files, uint8 images (N, H, W, C), or float32 model inputs. They
+            are kept in memory; use a few for maps.
+        targets: class index of each image; by default the top class of the image at each drawing.
+        maps: names of attribution methods, or names with their options, such as ``{"occlusion": {"window": 8}}``. If
+            empty, no maps are drawn.
+        classes: indices of the classes to maximize.
+        ascent: options of ``kerasal.maximize``; by default ``{"preset": "simonyan"}``. A class whose gradient is zero
+            at the initial image (the zero image, before training) is maximized from noise instead, and labeled so.
+        features: channels by layer for the feature evolution, such as ``{"conv1": range(8)}``.
         labels: names of the classes.
-        preprocessing: the model's pixel convention, which uint8 images and files need.
-        fit: how pictures are brought to the model's shape.
-        size: (height, width) for a model that takes any.
-        tensorboard: a folder for event files; ``True`` is ``folder/events``.
-        overwrite: replace what an earlier training left in the folder, instead of refusing.
+        preprocessing: the model's pixel convention; needed for uint8 images and files.
+        fit: how images are brought to the model's input size.
+        size: (height, width) of the inputs, for a model that accepts any size.
+        tensorboard: folder of the event files; ``True`` for ``folder/events``.
+        overwrite: whether to replace the results of an earlier training in the folder; otherwise they are an error.
 
     Raises:
-        ValueError, TypeError: arguments that do not fit the model, at the beginning of the training.
+        ValueError, TypeError: arguments that do not fit the model; raised when the training begins.
     """
 
-    subject = "What the network looks at"
+    subject = "The images of the model"
 
     def __init__(
         self,
@@ -86,43 +91,45 @@ class KerasalCallback(EpochWatcher):
         store = EpochStore(folder, "pictures", ["maps.png", "classes.png"])
         super().__init__(store, ahead=self.every, overwrite=overwrite)
         if images is None and not classes:
-            raise ValueError("There is nothing to watch: give images (for maps and features), classes, or both.")
+            raise ValueError(
+                "images or classes must be specified, got neither. Pass images (for maps and features) or classes."
+            )
         if features and images is None:
-            raise ValueError("Features are watched on images: give images.")
+            raise ValueError("images must be specified with features, got None.")
         if isinstance(images, (str, os.PathLike)):
-            drawing.find_files([images])  # refuses a wrong path before anything else of the images
-        named = [maps] if isinstance(maps, str) else maps
-        self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in named}
+            drawing.find_files([images])  # raises now if the path does not exist
+        names = [maps] if isinstance(maps, str) else maps
+        self._maps = dict(maps) if isinstance(maps, Mapping) else {name: {} for name in names}
         for name in self._maps:
-            attribution.method_spec(name)  # refuses an unknown one now
+            attribution.method_spec(name)  # raises now if the method is unknown
         self._images, self._labels = images, labels
-        self._take = {"preprocessing": preprocessing, "fit": fit, "size": size}
-        self._targets, self._classes = targets, [int(one) for one in classes]
+        self._input_options = {"preprocessing": preprocessing, "fit": fit, "size": size}
+        self._targets, self._classes = targets, [int(index) for index in classes]
         self._ascent = {"preset": "simonyan", "preprocessing": preprocessing, "size": size, **(ascent or {})}
         logs = self.folder / "events" if isinstance(tensorboard, bool) else pathlib.Path(tensorboard)
         self._logs = logs if tensorboard else None
-        self._left: int | None = None  # the last epoch, while it has not been looked at
+        self._undrawn: int | None = None  # the last epoch if it has not been drawn
         evolutions = []
         if features:
-            options = {"epochs": range(0, _LAST, every), "overwrite": overwrite, **self._take}
+            options = {"epochs": range(0, _MAX_EPOCHS, every), "overwrite": overwrite, **self._input_options}
             evolutions.append(FeatureEvolution(self.folder / "features", images, features, **options))
         self._evolutions = keras.callbacks.CallbackList(evolutions)
 
     def set_model(self, model: keras.Model) -> None:
-        """Pass the model on to the evolution too."""
+        """Set the model, also of the feature evolution."""
         super().set_model(model)
         self._evolutions.set_model(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Take in the images, and try everything once on the first of them."""
-        self._left, self._began = None, False
-        looks = self._looks = self._take_in()
-        looks.first(self.model)
-        # What decides the pictures: two trainings that differ in it do not belong in one strip.
+        """Read the images and check all arguments by drawing the first image once."""
+        self._undrawn, self._began = None, False
+        plan = self._plan = self._make_plan()
+        plan.check(self.model)
+        # Everything that determines the images: trainings that differ in it must not share a strip.
         self._settings = {
-            "images": None if looks.inputs is None else digest(looks.inputs),
+            "images": None if plan.inputs is None else digest(plan.inputs),
             "architecture": hooks.digest_model(self.model, weights=False),
-            "targets": None if looks.targets is None else np.asarray(looks.targets).tolist(),
+            "targets": None if plan.targets is None else np.asarray(plan.targets).tolist(),
             "maps": {name: dict(options) for name, options in self._maps.items()},
             "classes": self._classes,
             "ascent": self._ascent if self._classes else None,
@@ -131,51 +138,51 @@ class KerasalCallback(EpochWatcher):
         self._evolutions.on_train_begin(logs)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Before the first epoch of this run: look at what the folder holds, and at the network."""
+        """Before the first epoch of this run, check the folder and draw the initial state."""
         self._evolutions.on_epoch_begin(epoch, logs)
         super().on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Look, if it is time."""
+        """Draw the epoch if it is one of the chosen epochs."""
         self._evolutions.on_epoch_end(epoch, logs)
         super().on_epoch_end(epoch, logs)
-        self._left = None if self._is_chosen(epoch + 1) else epoch + 1
+        self._undrawn = None if self._is_chosen(epoch + 1) else epoch + 1
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Look once more, where the last epoch was none of the chosen."""
-        if self._left is not None:
-            self._keep(self._left)
+        """Draw the last epoch if it has not been drawn."""
+        if self._undrawn is not None:
+            self._keep(self._undrawn)
         if self._events is not None:
             self._events.close()
 
     def _is_chosen(self, epoch: int) -> bool:
         return epoch % self.every == 0
 
-    def _take_in(self) -> Looks:
-        inputs, pictures, names = None, [], []
+    def _make_plan(self) -> TilePlan:
+        inputs, images, names = None, [], []
         if self._images is not None and self._maps:
-            source = open_source(self._images, ImageModel(self.model, **self._take))
+            source = open_source(self._images, ImageModel(self.model, **self._input_options))
             inputs, names = read_all(source, "draw maps of")
-            pictures, names = [source.model.picture(one) for one in inputs], _shorten_names(names)
-        return Looks(inputs, pictures, names, self._targets, self._maps, self._classes, self._ascent, self._labels)
+            images, names = [source.model.picture(values) for values in inputs], _shorten_names(names)
+        return TilePlan(inputs, images, names, self._targets, self._maps, self._classes, self._ascent, self._labels)
 
     def _write(self, epoch: int) -> None:
-        tiles = self._looks.tiles(self.model)
+        tiles = self._plan.draw_tiles(self.model)
         self._store.write(epoch, *epoch_contents(tiles, self._settings))
         strips: dict[str, np.ndarray] = {}
-        for one in tiles:
-            if one.strip not in strips:
-                strips[one.strip] = draw_strip(self.folder, one.strip)
-                drawing.write(self.folder / f"{one.strip}.png", strips[one.strip])
+        for tile in tiles:
+            if tile.strip not in strips:
+                strips[tile.strip] = draw_strip(self.folder, tile.strip)
+                drawing.write(self.folder / f"{tile.strip}.png", strips[tile.strip])
         if self._events is not None:
-            for one in tiles:
-                self._events.picture(f"{one.strip}/{one.row}", one.picture, epoch)
+            for tile in tiles:
+                self._events.image(f"{tile.strip}/{tile.row}", tile.image, epoch)
             for name, strip in strips.items():
-                self._events.picture(f"strips/{name}", strip, epoch)
+                self._events.image(f"strips/{name}", strip, epoch)
             self._events.flush()
 
 
 def _shorten_names(names: list[str]) -> list[str]:
-    """Return short names of files, whole paths where two would be the same."""
+    """Return file names without folder and suffix, or the names unchanged if two would be equal."""
     short = [f"image {name}" if name.isdecimal() else pathlib.PurePath(name).stem[:24] for name in names]
     return short if len(set(short)) == len(short) else names

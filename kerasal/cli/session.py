@@ -81,9 +81,9 @@ def join_workers(strategy: str | None) -> bool:
         return True
     load_tensorflow()
     from kerasal import training
-    from kerasal.training.workers import VARIABLE, cluster_of
+    from kerasal.training.workers import VARIABLE, parse_cluster
 
-    cluster = cluster_of(os.environ.get(VARIABLE))
+    cluster = parse_cluster(os.environ.get(VARIABLE))
     others = cluster.addresses[1:]
     if cluster.chief and others:
         remark(f"Waiting for {len(others)} more worker{'s' * (len(others) > 1)}: {', '.join(others)}.")

@@ -1,15 +1,17 @@
-"""Where people look, as a model predicts it: maps for photographs, their scores, and what went wrong with them.
+"""Gaze prediction: maps of where people will look in photographs, their scores, and a diagnosis of gaze models.
 
-* ``predict`` and ``predict_many``: where people will look in a photograph, as a ``GazePrediction``; the model that does
-  it ships. ``predict_folder`` writes the maps of many photographs. ``Predictor(model)``: a model compiled once.
-  ``finish`` brings a model's own map to its photograph.
-* ``evaluate``: the maps' scores beside the center and the mean map, by the benchmark and the coursework.
-* ``diagnose``: has the model learned more than the mean map or the center, and does its output wrap around?
-* ``load_vxm``: a model in the format of FastGaze.
-* ``panel``, ``filters``, ``overlay``, ``wrap_panel``: what to look at.
+* ``predict`` and ``predict_many`` return a ``GazePrediction`` for each photograph, by default with the bundled model.
+  ``predict_folder`` writes the maps of many photographs. ``Predictor(model)`` is a compiled model. ``finish`` resizes
+  the map of a model to its photograph.
+* ``evaluate`` scores the maps, with the center and the mean map as baselines, by the metrics of the MIT benchmark and
+  of the coursework.
+* ``diagnose`` tests whether a model has learned more than the mean map or the center, and whether its output wraps
+  around in 8 bits.
+* ``load_vxm`` loads a model in the format of FastGaze.
+* ``panel``, ``filters``, ``overlay`` and ``wrap_panel`` draw figures.
 
-A gaze model takes RGB images and makes one map per image; ``kerasal.training.train_gaze`` trains one. (What a score
-depends on is another thing: ``kerasal.attribution``.)
+A gaze model takes RGB images and returns a map of each; ``kerasal.training.train_gaze`` trains such a model. (For
+the pixels on which the score of a classifier depends, see ``kerasal.attribution``.)
 """
 
 from kerasal import _keras as _keras

@@ -1,4 +1,4 @@
-"""Gaze maps of many photographs as files: a 16-bit map and an overlay for each, under names of their own."""
+"""Gaze maps of many photographs as files: a 16-bit map and an overlay of each, with unique names."""
 
 import dataclasses
 import os
@@ -21,7 +21,14 @@ _RESULTS = (".png", "-overlay.jpg")
 
 @dataclasses.dataclass(frozen=True)
 class FolderPrediction:
-    """What ``predict_folder`` did: how many maps it wrote and how, what was skipped and why, and notes."""
+    """The result of ``predict_folder``.
+
+    Attributes:
+        count: number of maps written.
+        postprocess: method by which maps were resized to the photographs; see ``kerasal.gaze.finish``.
+        skipped: the errors of unreadable files.
+        notes: sentences about files with several frames.
+    """
 
     count: int
     postprocess: Postprocess
@@ -37,19 +44,22 @@ def predict_folder(
     postprocess: Postprocess | None = None,
     progress: bool = False,
 ) -> FolderPrediction:
-    """Write for each photo a 16-bit map, NAME.png, and the map over it, NAME-overlay.jpg; skip what cannot be read.
+    """Write a 16-bit map, NAME.png, and an overlay, NAME-overlay.jpg, of each photograph; unreadable files are skipped.
 
     Args:
-        photos: files, and folders of them.
+        photos: image files, and folders of image files.
         output_dir: the folder for the maps.
-        predictor: the model at work.
-        postprocess: see ``predict``. A map of ``"examiners"`` is written as it is, from 0 to 1, others from their
+        predictor: a gaze model.
+        postprocess: see ``predict``. Maps of ``"examiners"`` are written with 0 black and 1 white, others from their
             lowest to their highest value.
-        progress: show a bar.
+        progress: whether to show a progress bar.
+
+    Returns:
+        ``FolderPrediction``; its ``count`` is 0 if every file was skipped.
 
     Raises:
-        ValueError: no photo, two whose results would have one name, or none that can be read.
-        FileNotFoundError: there is nothing at a path.
+        ValueError: a folder has no images, or the results of two photographs would have the same name.
+        FileNotFoundError: a path does not exist.
     """
     files = name_photos(photos)
     chosen = predictor.postprocess if postprocess is None else postprocess
@@ -63,54 +73,58 @@ def predict_folder(
                 advance(1)
                 continue
             if (frames := images.frames(file)) > 1:
-                notes.append(f"{file} holds {frames} pictures; this is the first.")
+                notes.append(f"{file} contains {frames} frames; the map is that of the first.")
             values = predict(photo, predictor, postprocess=chosen).map
-            written, over = result_files(output_dir, name)
+            map_file, overlay_file = result_files(output_dir, name)
             low, high = (0.0, 1.0) if chosen == "examiners" else (float(values.min()), float(values.max()))
             shares = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
-            with replacing(written) as temporary:
+            with replacing(map_file) as temporary:
                 Image.fromarray(np.round(65535 * shares).astype(np.uint16)).save(temporary)
-            images.write(over, overlay(photo, values))
+            images.write(overlay_file, overlay(photo, values))
             advance(1)
     return FolderPrediction(len(files) - len(skipped), chosen, skipped, notes)
 
 
 def result_files(output_dir: str | os.PathLike, name: str) -> tuple[pathlib.Path, ...]:
-    """Return the files that ``predict_folder`` writes for a photo of that name."""
+    """Return the paths of the map and the overlay that ``predict_folder`` writes for a name."""
     return tuple(pathlib.Path(output_dir) / f"{name}{suffix}" for suffix in _RESULTS)
 
 
 def name_photos(photos: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
-    """Return name -> file of the photos in files and folders; the names are those of their results.
+    """Return a unique name -> file for all image files in ``photos``, which are files and folders.
 
-    That is a file's stem; where others have it too, its suffix and its folder as well.
+    The name is the stem of the file; if that is not unique, the suffix is added, and then the name of the folder.
 
     Raises:
-        FileNotFoundError: there is nothing at a path.
-        ValueError: a folder without images, or two files of one name in folders of one name.
+        FileNotFoundError: a path does not exist.
+        ValueError: a folder has no images, or two files differ in none of these parts.
     """
     files = []
     for path in map(pathlib.Path, photos):
         if not path.exists():
             raise FileNotFoundError(f"There is no image or folder {path}.")
-        inside = sorted(one for one in path.iterdir() if one.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
+        entries = sorted(path.iterdir()) if path.is_dir() else []
+        inside = [file for file in entries if file.suffix.lower() in _SUFFIXES] if path.is_dir() else [path]
         if not inside:
-            raise ValueError(f"{path} has no images; expected files that end in {', '.join(_SUFFIXES)}.")
+            raise ValueError(f"{path} must contain image files ({', '.join(_SUFFIXES)}), got none.")
         files += inside
-    ways = (
+    name_functions = (
         lambda file: file.stem,
         lambda file: f"{file.stem}-{file.suffix[1:].lower()}",
         lambda file: f"{file.absolute().parent.name}-{file.stem}-{file.suffix[1:].lower()}",
     )
     files, named = list(dict.fromkeys(files)), {}
-    for way in ways:
-        left = [file for file in files if file not in named]
-        names = [way(file) for file in left]
+    for make_name in name_functions:
+        remaining = [file for file in files if file not in named]
+        names = [make_name(file) for file in remaining]
         named |= {
             file: name
-            for file, name in zip(left, names, strict=True)
+            for file, name in zip(remaining, names, strict=True)
             if names.count(name) == 1 and name not in named.values()
         }
     if unnamed := [file for file in files if file not in named]:
-        raise ValueError(f"The results of {unnamed[0]} and {unnamed[-1]} would have one name. Take one at a time.")
+        raise ValueError(
+            f"Results must have unique names, got the same name for {unnamed[0]} and {unnamed[-1]}. Use a separate "
+            "output folder for each of them."
+        )
     return {name: file for file, name in named.items()}

@@ -1,4 +1,4 @@
-"""What goes wrong with gaze models: they predict only the mean map or the center, or their output wraps around."""
+"""Diagnosis of gaze models that predict only the mean map or the center, or whose output wraps around in 8 bits."""
 
 import dataclasses
 
@@ -17,37 +17,46 @@ _SIDE = (60, 80)
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """What ``diagnose`` found: one row per image, and what to make of it in sentences."""
+    """The result of ``diagnose``.
+
+    Attributes:
+        table: one row per image; see ``diagnose`` for the columns.
+        findings: conclusions, as sentences.
+    """
 
     table: pd.DataFrame
     findings: list[str]
 
     @property
     def summary(self) -> pd.DataFrame:
-        """Mean, standard error and bootstrap interval of every column."""
+        """The mean, standard error and bootstrap interval of each column."""
         return summarize(self.table)
 
 
 def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False) -> Diagnosis:
-    """Ask whether a model's maps depend on the image, or are only the mean map or the center, and whether they wrap.
+    """Return the correlations that show whether a model's maps depend on the image or only on the mean map or center.
 
-    All maps and densities are brought to 60 x 80 cells, where for each image the columns are Pearson correlations of
-    the prediction with
+    All maps and densities are resized to 60 x 80 cells. The first columns of the table are Pearson correlations of the
+    prediction for an image with
 
-    * ``own``: the density of its image; ``others``: the densities of the other images, their mean correlation. A
-      model that knows only the mean map scores as well on others' images as on the right one, so ``own - others`` is
-      what it has read off the image;
-    * ``mean_map``: the mean density of the other images; ``mean_prediction``: the mean of the other predictions;
-    * ``center``: the center Gaussian;
+    * ``own``: the density of this image, and ``others``: the densities of the other images, averaged. A model that
+      predicts only the mean map correlates equally with both, so their difference is what it gets from the image;
+    * ``mean_map``: the mean density of the other images, and ``mean_prediction``: the mean of the other predictions;
+    * ``center``: the center Gaussian.
 
-    and ``truth_center``, the correlation of the density with the center; ``below`` and ``above``, the shares of the
-    model's own pixels that are below 0 or above 1, which a cast to uint8 wraps around.
+    ``truth_center`` is the correlation of the density with the center; ``below`` and ``above`` are the shares of pixels
+    of the raw output below 0 and above 1, which wrap around in a cast to uint8.
+
+    Args:
+        predictor: the gaze model.
+        data: photographs with the densities of fixations.
+        progress: whether to show a progress bar.
 
     Raises:
-        ValueError: fewer than three images.
+        ValueError: there are fewer than three images.
     """
     if len(data) < 3:
-        raise ValueError(f"To tell the mean map from the image takes three images or more. Received {len(data)}.")
+        raise ValueError(f"data must have at least 3 images to compute a mean map of the others, got {len(data)}.")
     predictions, truths, below, above = [], [], [], []
     with progress_bar("Predicting", len(data), progress) as advance:
         for name, raw in zip(data.names, predictor.raw(data.image(name) for name in data.names), strict=True):
@@ -59,12 +68,12 @@ def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False)
     prediction, truth = np.stack(predictions), np.stack(truths)
     count = len(prediction)
     z, t = _standardize(prediction), _standardize(truth)
-    every = z @ t.T / z.shape[1]  # (predictions, truths), all correlations at once
+    pairwise = z @ t.T / z.shape[1]  # correlations, (predictions, truths)
     center = _standardize(_shrink(center_map(_SIDE))[None])[0]
     table = pd.DataFrame(
         {
-            "own": np.diag(every),
-            "others": (every.sum(axis=1) - np.diag(every)) / (count - 1),
+            "own": np.diag(pairwise),
+            "others": (pairwise.sum(axis=1) - np.diag(pairwise)) / (count - 1),
             "mean_map": _correlate_with_others(z, _normalize(truth)),
             "mean_prediction": _correlate_with_others(z, z),
             "center": z @ center / z.shape[1],
@@ -82,8 +91,8 @@ def _shrink(values: np.ndarray) -> np.ndarray:
 
 
 def _standardize(maps: np.ndarray) -> np.ndarray:
-    """Return maps of mean 0 and standard deviation 1; a constant one becomes zeros, correlated with nothing."""
-    # Shrinking a constant map leaves rounding in it, which would be scaled up to a contrast.
+    """Return maps with mean 0 and standard deviation 1; constant maps become 0, and so do their correlations."""
+    # Resizing a constant map leaves rounding errors, which would be scaled up to a contrast.
     varies = np.ptp(maps, axis=1, keepdims=True) > 1e-5 * np.abs(maps).max(axis=1, keepdims=True)
     centered = maps - maps.mean(axis=1, keepdims=True)
     return np.where(varies, centered, 0.0) / np.where(varies, centered.std(axis=1, keepdims=True), 1.0)
@@ -94,7 +103,7 @@ def _normalize(maps: np.ndarray) -> np.ndarray:
 
 
 def _correlate_with_others(z: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Return each map's correlation with the mean of the others' ``maps``."""
+    """Return the correlation of each standardized map in ``z`` with the mean of the other ``maps``."""
     means = _standardize((maps.sum(axis=0) - maps) / (len(maps) - 1))
     return (z * means).mean(axis=1)
 
@@ -103,31 +112,33 @@ def _describe(table: pd.DataFrame) -> list[str]:
     mean: dict[str, float] = table.mean().to_dict()
     gap = table["own"] - table["others"]
     interval: dict[str, float] = summarize(gap.to_frame("gap")).loc["gap"].to_dict()
-    found = [
-        f"A prediction correlates with its own image's density at {mean['own']:.3f} and with other images' at "
-        f"{mean['others']:.3f}: {interval['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}] is read off the "
-        "image."
+    findings = [
+        f"The mean correlation of a prediction is {mean['own']:.3f} with the density of its image and "
+        f"{mean['others']:.3f} with those of other images: the model gets {interval['mean']:.3f} "
+        f"[{interval['low']:.3f}, {interval['high']:.3f}] from the image."
     ]
     if mean["mean_prediction"] == 0:
-        found.append("The predictions are constant: nothing is predicted.")
+        findings.append("The predictions are constant: the model predicts nothing.")
     elif interval["low"] <= 0:
-        found.append(
-            f"It is only the mean map: the predictions correlate with each other at {mean['mean_prediction']:.3f} and "
-            f"with the mean map at {mean['mean_map']:.3f}, and do no better on their own images than on others."
+        findings.append(
+            "The model predicts only the mean map: its predictions fit other images as well as the right image, and "
+            f"have a correlation of {mean['mean_prediction']:.3f} with each other and {mean['mean_map']:.3f} with the "
+            "mean map."
         )
     elif mean["mean_prediction"] > 0.9:
-        found.append(
-            f"It is mostly the mean map: the predictions correlate with each other at {mean['mean_prediction']:.3f}."
+        findings.append(
+            "The model predicts mostly the mean map: its predictions have a correlation of "
+            f"{mean['mean_prediction']:.3f} with each other."
         )
     bias = mean["center"] - mean["truth_center"]
-    found.append(
-        f"Correlation with the center: predictions {mean['center']:.3f}, truth {mean['truth_center']:.3f}"
-        + ("; it looks too much at the center." if bias > 0.15 else "; too little." if bias < -0.15 else ".")
+    findings.append(
+        f"Correlation with the center: predictions {mean['center']:.3f}, fixations {mean['truth_center']:.3f}"
+        + (": the model predicts the center too often." if bias > 0.15 else ": too rarely." if bias < -0.15 else ".")
     )
     if mean["below"] + mean["above"] > 0:
-        found.append(
+        findings.append(
             f"{mean['below']:.1%} of the pixels are below 0 and {mean['above']:.1%} above 1. Cast to uint8 without "
-            "clipping they wrap around: -0.02 becomes 251, nearly white, and 1.03 becomes 6, nearly black. That is the "
-            "likely cause of bright pixels where nobody looked (legacy=True reproduces it); here they are clipped."
+            "clipping, they wrap around: -0.02 becomes 251, nearly white, and 1.03 becomes 6, nearly black. This is a "
+            "likely cause of bright pixels where nobody looked (legacy=True reproduces it); kerasal clips the values."
         )
-    return found
+    return findings

@@ -1,4 +1,4 @@
-"""Score a gaze model on a data set: the metrics of benchmark and coursework, beside the center and the mean map."""
+"""Scores of a gaze model on a data set by the MIT benchmark and the coursework, beside center and mean map."""
 
 import warnings
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal.datasets.gaze_dataset import GazeDataset
-from kerasal.gaze.gaze_prediction import complete
+from kerasal.gaze.gaze_prediction import finish_prediction
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, as_fixations
@@ -16,7 +16,7 @@ from kerasal.metrics.image_scorer import Scorer, check_baselines, sample_other_f
 from kerasal.progress import progress_bar
 
 COURSEWORK_SHAPE = (480, 640)
-"""(H, W) of the images for which the coursework's blurs, 2 and 19 pixels, are meant; fixations are scaled to it."""
+"""(H, W) to which fixations are scaled: the coursework's blurs of 2 and 19 pixels are for images of this size."""
 
 _ERRORS = (ValueError, OSError)
 _AVAILABLE = {"fixations", "baseline", "others", "density"}
@@ -35,55 +35,56 @@ def evaluate(
     batch_size: int = 16,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Score the maps of a model: a table of one row per image; what could not be read is under ``error``.
+    """Return the scores of a model's maps, one row per image.
 
     Args:
-        predictor: the model.
+        predictor: the gaze model.
         data: a ``GazeDataset`` with fixations.
-        postprocess: how the maps are brought to the images' size for ``metrics``; see ``finish``. Values below 0
-            count as 0. The coursework's definition has its own way.
+        postprocess: method of resizing the maps to the images for ``metrics``; see ``finish``. Values below 0 are set
+            to 0. The coursework metrics do not use it; they resize the raw maps themselves.
         metrics: a preset of ``kerasal.metrics``.
-        baselines: scored like the maps, in columns ``center_...`` and ``mean_...``. The mean is that of the other
-            images of ``data``.
-        sigma: blur of the fixations for the metrics of densities, in pixels of the image; by default the data set's own
-            densities, or 3 % of its width (24 of OSIE's 800, 19 of the coursework's 640).
-        legacy: the coursework's definition with the original run's accidents; see ``coursework_scores``.
-        seed: of the ten other images of the shuffled AUC.
-        batch_size: images at a time.
-        progress: show a bar.
+        baselines: ``"center"`` and ``"mean"``, which are scored like the maps, in columns ``center_...`` and
+            ``mean_...``. The mean map is that of the other images of ``data``.
+        sigma: standard deviation in pixels of the blur of fixations, for metrics that compare densities; by default the
+            densities of the data set, or 3 % of the image's width (24 for OSIE's 800, 19 for the coursework's 640).
+        legacy: compute the coursework metrics with the mistakes of the original run; see ``coursework_scores``.
+        seed: seed of the choice of ten other images for the shuffled AUC.
+        batch_size: number of images per batch.
+        progress: whether to show a progress bar.
 
     Returns:
-        A DataFrame with the preset's columns, ``coursework_cc``, ``coursework_auc_shuffled``, ``coursework_auc_borji``,
-        the baselines of all, and ``error``. ``attrs["definitions"]`` says what every column is.
+        A DataFrame with the columns of the preset, ``coursework_cc``, ``coursework_auc_shuffled``,
+        ``coursework_auc_borji``, those of the baselines, and ``error``, which is None or the reason why an image has no
+        scores. ``attrs["definitions"]`` describes each column.
 
     Raises:
-        ValueError: unknown options; no image that could be scored.
+        ValueError: an option is unknown, or no image can be scored.
     """
-    everyone, position, errors = _read_fixations(data)
-    if not everyone:
-        raise ValueError(f"None of the {len(data)} images can be scored. {_quote_first(errors)}")
+    all_fixations, position, errors = _read_fixations(data)
+    if not all_fixations:
+        raise ValueError(f"None of the {len(data)} images can be scored. The first error: {_quote_first(errors)}")
     scorer = Scorer(resolve_metrics(PRESETS[metrics], _AVAILABLE), check_baselines(baselines), resize="matlab")
-    alone = len(everyone) == 1
-    scorer = scorer.without_others() if alone else scorer
-    mean = MeanMap(everyone)
+    single = len(all_fixations) == 1  # no other images for the mean map and the shuffled AUC
+    scorer = scorer.without_others() if single else scorer
+    mean = MeanMap(all_fixations)
     rows: dict[str, dict] = {}
     with progress_bar("Scoring", len(position), progress) as advance:
         for name, raw in _predict_raw(predictor, data, list(position), errors, batch_size):
-            fixated = everyone[position[name]]
-            others = sample_other_fixations(everyone, position[name], seed)
+            fixations = all_fixations[position[name]]
+            others = sample_other_fixations(all_fixations, position[name], seed)
             try:
-                shown = np.maximum(complete(predictor, raw, fixated.shape, postprocess).map, 0)
+                values = np.maximum(finish_prediction(predictor, raw, fixations.shape, postprocess).map, 0)
                 density = np.asarray(data.density(name, sigma=sigma))
-                row = scorer.score(shown, fixated, density, others=others, mean=mean, name=name)
-                row |= {} if alone else _score_coursework(raw, fixated, others, mean, scorer.baselines, legacy, name)
+                row = scorer.score(values, fixations, density, others=others, mean=mean, name=name)
+                row |= {} if single else _score_coursework(raw, fixations, others, mean, scorer.baselines, legacy, name)
                 rows[name] = {**row, "error": None}
             except _ERRORS as error:
                 errors[name] = str(error)
             advance(1)
     if not rows:
-        raise ValueError(f"None of the {len(data)} images could be scored. {_quote_first(errors)}")
+        raise ValueError(f"None of the {len(data)} images can be scored. The first error: {_quote_first(errors)}")
     rows |= {name: {"error": reason} for name, reason in errors.items()}
-    definitions = _describe_columns(scorer, sigma, legacy, alone)
+    definitions = _describe_columns(scorer, sigma, legacy, single)
     table = pd.DataFrame.from_dict({name: rows[name] for name in data.names}, orient="index")
     table = table.reindex(columns=[*definitions, "error"])
     table.index.name = "image"
@@ -92,64 +93,66 @@ def evaluate(
 
 
 def _read_fixations(data) -> tuple[list[Fixations], dict[str, int], dict[str, str]]:
-    """Read the fixations of all images; return them, each image's place among them, and why others have none."""
-    everyone, position, errors = [], {}, {}
+    """Return the fixations of all images, the index of each image in this list, and the errors of the other images."""
+    all_fixations, position, errors = [], {}, {}
     for name in data.names:
         try:
-            fixated = as_fixations(data.fixation_map(name), None, "fixations", name)
+            fixations = as_fixations(data.fixation_map(name), None, "fixations", name)
         except _ERRORS as error:
             errors[name] = str(error)
             continue
-        position[name] = len(everyone)
-        everyone.append(fixated)
-    return everyone, position, errors
+        position[name] = len(all_fixations)
+        all_fixations.append(fixations)
+    return all_fixations, position, errors
 
 
 def _predict_raw(predictor: Predictor, data, names: list[str], errors: dict[str, str], batch_size: int):
-    """Yield (name, the model's own map); an image that cannot be read goes to ``errors``."""
+    """Yield (name, raw map) of each readable image; the messages of unreadable images are added to ``errors``."""
     for start in range(0, len(names), batch_size):
-        read = {}
+        loaded = {}
         for name in names[start : start + batch_size]:
             try:
-                read[name] = data.image(name)
+                loaded[name] = data.image(name)
             except _ERRORS as error:
                 errors[name] = str(error)
-        yield from zip(read, predictor.raw(read.values(), batch_size), strict=True)
+        yield from zip(loaded, predictor.raw(loaded.values(), batch_size), strict=True)
 
 
-def _score_coursework(raw, fixated, others, mean, baselines, legacy, name) -> dict[str, float]:
-    """Score a map and the baselines by the examiners' script, on its 640 x 480 pixels."""
-    scaled = unite_fixations([fixated], COURSEWORK_SHAPE)
+def _score_coursework(raw, fixations, others, mean, baselines, legacy, name) -> dict[str, float]:
+    """Return the coursework scores of a map and of the baselines, on 640 x 480 pixels as in the examiners' script."""
+    scaled = unite_fixations([fixations], COURSEWORK_SHAPE)
     pool = others(COURSEWORK_SHAPE)
-    found = {}
-    for prefix, prediction in (("", raw), *((f"{one}_", _make_baseline(one, fixated, mean)) for one in baselines)):
+    row = {}
+    baseline_maps = ((f"{baseline}_", _make_baseline(baseline, fixations, mean)) for baseline in baselines)
+    for prefix, prediction in (("", raw), *baseline_maps):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a constant map: its correlation is NaN in the table
             scores = coursework_metrics.coursework_scores(
                 prediction, scaled, pool, legacy=legacy and not prefix, name=name
             )
-        found |= {f"{prefix}coursework_{key}": value for key, value in scores.items()}
-    return found
+        row |= {f"{prefix}coursework_{key}": value for key, value in scores.items()}
+    return row
 
 
-def _make_baseline(which: str, fixated: Fixations, mean: MeanMap) -> np.ndarray:
-    values = center_map(COURSEWORK_SHAPE) if which == "center" else mean.mean_of_others(fixated)
+def _make_baseline(name: str, fixations: Fixations, mean: MeanMap) -> np.ndarray:
+    values = center_map(COURSEWORK_SHAPE) if name == "center" else mean.mean_of_others(fixations)
     return values / values.max()
 
 
-def _describe_columns(scorer: Scorer, sigma: float | None, legacy: bool, alone: bool) -> dict[str, str]:
+def _describe_columns(scorer: Scorer, sigma: float | None, legacy: bool, single: bool) -> dict[str, str]:
     dense = [column for column, metric in scorer.metrics.items() if "density" in metric.needs]
-    blur = (
-        "the data set's own, or fixations blurred by 3 % of the width" if sigma is None else f"blurred by {sigma:g} px"
-    )
+    blur = "that of the data set, or fixations blurred by 3 % of the width"
+    blur = blur if sigma is None else f"fixations blurred by {sigma:g} px"
     texts = {
         column: text + (f"; density: {blur}" if column.split("_", 1)[-1] in dense or column in dense else "")
         for column, text in scorer.columns.items()
     }
-    for prefix in () if alone else ("", *(f"{one}_" for one in scorer.baselines)):
-        of = f", of {BASELINES[prefix[:-1]]}" if prefix else "; legacy: values wrapped, nearest pixel" if legacy else ""
+    for prefix in () if single else ("", *(f"{baseline}_" for baseline in scorer.baselines)):
+        suffix = f", of {BASELINES[prefix[:-1]]}" if prefix else ""
+        suffix = "; legacy: values wrapped, nearest pixel" if legacy and not prefix else suffix
         for key, text in coursework_metrics.DEFINITIONS.items():
-            texts[f"{prefix}coursework_{key}"] = f"{text}, on {COURSEWORK_SHAPE[1]} x {COURSEWORK_SHAPE[0]} pixels{of}"
+            pixels = f"{COURSEWORK_SHAPE[1]} x {COURSEWORK_SHAPE[0]} pixels"
+            texts[f"{prefix}coursework_{key}"] = f"{text}, on {pixels}{suffix}"
     return texts
 
 

@@ -1,4 +1,4 @@
-"""Sheets that a person judges a gaze model by: predictions beside the truth, first-layer filters, the uint8 wrap."""
+"""Figures of a gaze model: predictions beside the true densities, first-layer filters, the wrap-around of uint8."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasal import hooks, images
 from kerasal.datasets.gaze_dataset import GazeDataset
-from kerasal.gaze.gaze_prediction import complete
+from kerasal.gaze.gaze_prediction import finish_prediction
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import cc
 from kerasal.metrics.coursework_metrics import coursework_map
@@ -17,7 +17,7 @@ import keras
 
 
 def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Draw a map (H, W) over its photograph, from its lowest value on: what is as low everywhere else is no heat."""
+    """Return a map (H, W) drawn over its photograph, uint8 RGB (H, W, 3); the lowest value is transparent."""
     values = np.asarray(values, np.float64)
     return images.overlay(photograph, values - values.min())
 
@@ -32,68 +32,71 @@ def panel(
     tile: int = 240,
     progress: bool = False,
 ) -> np.ndarray:
-    """Draw image, truth and prediction in rows: the given images, or the best, median and worst ones by CC.
+    """Return a figure with rows of image, density and prediction, for some images or the best, median and worst by CC.
 
     Args:
-        predictor: the model.
-        data: a ``GazeDataset`` of which every image can be read.
-        names: of the images to show; ``None`` predicts all and chooses.
+        predictor: the gaze model.
+        data: a ``GazeDataset`` whose images can all be read.
+        names: names of the images to show; with None, all images are predicted to find the best, median and worst.
         postprocess: see ``kerasal.gaze.finish``.
-        count: images of each kind (best, median, worst).
-        tile: size of a picture.
-        progress: show a bar.
+        count: number of best, of median and of worst images.
+        tile: longer side of each image in the figure, in pixels.
+        progress: whether to show a progress bar.
 
     Returns:
-        uint8 RGB.
+        The figure, uint8 RGB.
+
+    Raises:
+        ValueError: all predictions are constant, or an image cannot be read.
     """
     wanted = list(data.names) if names is None else list(names)
-    scores, kept = {}, {}
+    scores, raw_maps = {}, {}
     with progress_bar("Predicting", len(wanted), progress) as advance:
-        raws = predictor.raw(data.image(name) for name in wanted)
-        for name, raw in zip(wanted, raws, strict=True):
+        outputs = predictor.raw(data.image(name) for name in wanted)
+        for name, raw in zip(wanted, outputs, strict=True):
             truth = np.asarray(data.density(name))
-            shown = complete(predictor, raw, truth.shape, postprocess).map
-            scores[name] = cc(shown, truth, name=name) if shown.min() < shown.max() else float("nan")
-            kept[name] = raw
+            prediction = finish_prediction(predictor, raw, truth.shape, postprocess).map
+            scores[name] = cc(prediction, truth, name=name) if prediction.min() < prediction.max() else float("nan")
+            raw_maps[name] = raw
             advance(1)
-    labeled = {name: "" for name in wanted} if names is not None else _choose(scores, count)
-    pictures, labels, rows = [], [], []
+    labeled = {name: "" for name in wanted} if names is not None else _choose_images(scores, count)
+    tiles, labels, rows = [], [], []
     for name, kind in labeled.items():
         photograph, truth = data.image(name), np.asarray(data.density(name))
-        shown = complete(predictor, kept[name], truth.shape, postprocess).map
-        pictures += [photograph, _draw_heat(truth), _draw_heat(shown), overlay(photograph, shown)]
+        prediction = finish_prediction(predictor, raw_maps[name], truth.shape, postprocess).map
+        tiles += [photograph, _draw_heat(truth), _draw_heat(prediction), overlay(photograph, prediction)]
         labels += [name, "where people looked", f"prediction, CC {scores[name]:.2f}", "prediction on the image"]
         rows.append(kind)
     title = f"{predictor.model.name} on {len(wanted)} images, mean CC {np.nanmean(list(scores.values())):.3f}"
     return images.grid(
-        pictures,
+        tiles,
         labels,
         columns=4,
         row_labels=rows,
         title=title,
-        note="each map is scaled to its own range: black is its lowest, white its highest value",
+        note="each map is scaled from its lowest value, black, to its highest, white",
         tile=tile,
     )
 
 
 def filters(model: keras.Model, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np.ndarray:
-    """Draw the kernels of the first convolution as colors, all on one scale from the lowest to the highest weight.
+    """Return a figure of the kernels of the first convolution as RGB images, on a common scale, uint8 RGB.
 
     Args:
-        model: a model whose first convolution sees RGB images.
+        model: a model whose first convolution takes RGB images.
         bgr: whether its preprocessing swaps the channels.
-        columns: pictures per row.
-        tile: size of a picture.
+        columns: number of kernels per row.
+        tile: side of each kernel in the figure, in pixels.
 
     Raises:
         ValueError: there is no convolution with three input channels.
     """
-    found: list[tuple[str, Any]] = [(path, getattr(layer, "kernel", None)) for path, layer in hooks.layers(model)]
-    shapes = [tuple(getattr(kernel, "shape", ())) for _, kernel in found]
+    pairs: list[tuple[str, Any]] = [(path, getattr(layer, "kernel", None)) for path, layer in hooks.layers(model)]
+    shapes = [tuple(getattr(kernel, "shape", ())) for _, kernel in pairs]
     number = next((i for i, shape in enumerate(shapes) if len(shape) == 4 and shape[2] == 3), None)
     if number is None:
-        raise ValueError(f"{model.name} has no convolution with three input channels.")
-    path, kernel = found[number]
+        raise ValueError(f"{model.name!r} must have a convolution with 3 input channels, got none.")
+    path, kernel = pairs[number]
     kernels = np.asarray(kernel, np.float64)[:, :, :: -1 if bgr else 1]
     low, high = kernels.min(), kernels.max()
     scaled = np.round(255 * (kernels - low) / ((high - low) or 1.0)).astype(np.uint8)
@@ -103,38 +106,46 @@ def filters(model: keras.Model, *, bgr: bool = False, columns: int = 8, tile: in
         [str(i) for i in range(count)],
         columns=min(columns, count),
         title=f"{model.name}, {path}: {count} kernels of {height} × {width}",
-        note=f"one scale for all, {low:.3g} black to {high:.3g} white; red, green, blue as the weights of R, G, B",
+        note=f"common scale from {low:.3g}, black, to {high:.3g}, white; the weights of R, G, B in red, green, blue",
         tile=tile,
     )
 
 
 def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.ndarray:
-    """Draw what casting a model's output to 8 bits without clipping does, beside the clipped map."""
+    """Return a figure that compares a clipped map with its cast to uint8 without clipping, uint8 RGB.
+
+    Args:
+        photograph: uint8 RGB (H, W, 3).
+        raw: the output of the model for the photograph, float (h, w), not clipped.
+        tile: longer side of each image in the figure, in pixels.
+    """
     shape = photograph.shape[:2]
     below, above = float((raw < 0).mean()), float((raw > 1).mean())
     clipped, wrapped = (coursework_map(raw, shape, legacy=legacy) for legacy in (False, True))
     return images.grid(
         [photograph, _draw_heat(clipped, 1.0), _draw_heat(wrapped, 1.0)],
-        ["image", "prediction, clipped to 0..1", "the same cast to uint8: it wraps around"],
+        ["image", "prediction, clipped to 0..1", "cast to uint8 without clipping"],
         columns=3,
-        note=f"{below:.1%} of the net's pixels are below 0 and turn bright, {above:.1%} above 1 and turn dark; "
+        note=f"{below:.1%} of the model's pixels are below 0 and turn bright, {above:.1%} above 1 and turn dark; "
         "0 black, 1 white",
         tile=tile,
     )
 
 
-def _choose(scores: dict[str, float], count: int) -> dict[str, str]:
-    """Return name -> kind of the best, median and worst images, best first; one of few is shown once."""
+def _choose_images(scores: dict[str, float], count: int) -> dict[str, str]:
+    """Return name -> ``"best"``, ``"median"`` or ``"worst"`` of the chosen images, each image once, best first."""
     order = sorted((name for name in scores if scores[name] == scores[name]), key=lambda name: -scores[name])
     if not order:
-        raise ValueError("Every prediction is constant: there is no CC to choose by.")
+        raise ValueError(
+            "Predictions must vary to be ranked by CC, got only constant maps. Pass names to choose images."
+        )
     middle = max(0, (len(order) - count) // 2)
     kinds = {"best": order[:count], "median": order[middle : middle + count], "worst": order[-count:]}
-    found: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     for kind, names in kinds.items():
         for name in names:
-            found.setdefault(name, kind)
-    return found
+            chosen.setdefault(name, kind)
+    return chosen
 
 
 def _draw_heat(values: np.ndarray, limit: float | None = None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where people will look in a photograph: one pipeline for the function, the commands, batch jobs and the atlas."""
+"""Prediction of where people will look in photographs, for ``predict``, the commands, batch jobs and the atlas."""
 
 import dataclasses
 import functools
@@ -21,21 +21,21 @@ from kerasal.preprocessing import Preprocessing
 
 import keras
 
-import cv2  # isort: skip (after kerasal.images, which says what to do where it cannot be loaded)
+import cv2  # isort: skip (after kerasal.images, which explains what to do if it cannot be loaded)
 
 _PAN_SIGMA, _PAN_SIDE = 3.0, 48
 _LOWEST_SHARE = 1e-12
-"""The share of a map's largest value that its log-density does not go below; ``kerasal.losses`` has the same."""
+"""Log-densities are clipped at this fraction of the largest value; ``kerasal.losses`` uses the same."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GazePrediction:
-    """Where people will look in one photograph of H × W pixels.
+    """Where people will look in a photograph of H × W pixels.
 
     Attributes:
-        map: float32 (H, W). Of a model of log-densities, such as the one that ships: the density divided by its largest
-            value, above 0 and up to 1. Of another: its own map as ``kerasal.gaze.finish`` brings it to the photograph.
-        cells: float32 (h, w), the map of the model's own size, which was enlarged.
+        map: float32 (H, W). For a model of log-densities, such as the bundled one: the density divided by its largest
+            value, above 0 and at most 1. For other models: the output resized by ``kerasal.gaze.finish``.
+        cells: float32 (h, w), the output of the model before it was resized.
     """
 
     map: np.ndarray
@@ -43,9 +43,9 @@ class GazePrediction:
 
     @functools.cached_property
     def log_density(self) -> np.ndarray:
-        """The logarithm of the map as a density, float32 (H, W), nats; its exponentials sum to 1 over the photograph.
+        """The log-density of gaze, float32 (H, W), in nats; its exponentials sum to 1 over the photograph.
 
-        Values below 1e-12 of the largest, and all below 0, count as that; a map without any above 0 is uniform.
+        Map values below 1e-12 of the largest are raised to it; a map without positive values is uniform.
         """
         highest = max(self.map.max(), 0) or 1
         shares = np.maximum(self.map / np.float32(highest), np.float32(_LOWEST_SHARE))
@@ -53,15 +53,15 @@ class GazePrediction:
 
     @functools.cached_property
     def hotspots(self) -> np.ndarray:
-        """The peaks as (x, y, height), float32 (n, 3), in pixels and 0..1, the highest first, down to a tenth of it.
+        """The peaks of the map as rows (x, y, height), float32 (n, 3), from the highest down to a tenth of its height.
 
-        They are the cells that none of the 24 cells around them exceeds.
+        Peaks are cells that are at least as high as the 24 cells around them; x and y are in pixels, heights 0..1.
         """
         heights = np.maximum(self.cells, 0)
         heights = heights / (heights.max() or 1.0)
         padded = np.pad(heights, 2, constant_values=-1)
-        around = np.lib.stride_tricks.sliding_window_view(padded, (5, 5)).max(axis=(2, 3))
-        rows, columns = np.nonzero((heights == around) & (heights >= 0.1))
+        neighborhood_max = np.lib.stride_tricks.sliding_window_view(padded, (5, 5)).max(axis=(2, 3))
+        rows, columns = np.nonzero((heights == neighborhood_max) & (heights >= 0.1))
         order = np.argsort(-heights[rows, columns], kind="stable")
         scale = np.array(self.map.shape[::-1]) / np.array(self.cells.shape[::-1])
         places = (np.stack([columns, rows], axis=1)[order] + 0.5) * scale - 0.5
@@ -78,22 +78,26 @@ def predict(
     postprocess: Postprocess | None = None,
     batch_size: int = 16,
 ) -> GazePrediction:
-    """Predict where people will look in a photograph, by the model that ships or another; works offline.
+    """Return where people will look in a photograph, as predicted by the bundled model or by ``model``.
+
+    The bundled model works offline.
 
     Args:
-        photo: uint8 RGB (H, W, 3) or gray (H, W), or an image file.
-        model: a gaze model, or a ``Predictor``, which brings the next three options along and is compiled already;
-            ``None`` for the zoo's ``gaze`` with its shipped weights.
-        preprocessing: how ``model`` wants its pixels; 0..1 (``"unit"``) unless given.
-        size: (height, width) to look at the photograph in; see ``Predictor``.
+        photo: uint8 RGB (H, W, 3) or gray (H, W), or the path of an image file.
+        model: a gaze model, or a ``Predictor``, which is already compiled and contains the next three options; with
+            None, the zoo's ``gaze`` with its bundled weights.
+        preprocessing: how pixels become inputs of ``model``; by default 0..1 (``"unit"``).
+        size: (height, width) to which photographs are resized; see ``Predictor``.
         target_range: see ``Predictor``.
-        postprocess: how the model's map is brought to the photograph, see ``finish``; as ``Predictor.postprocess``
-            says unless given.
-        batch_size: of the deprecated form ``predict(model, photos)``, which yields arrays; use ``predict_many``.
+        postprocess: method of resizing the map to the photograph; see ``finish``. By default that of the predictor.
+        batch_size: only for the deprecated form ``predict(model, photos)``, which yields arrays; use ``predict_many``.
+
+    Returns:
+        ``GazePrediction``.
 
     Raises:
-        ValueError: a photo, a model or an option that does not fit; a map that is not finite.
-        FileNotFoundError: there is no such file.
+        ValueError: the photograph, the model or an option is invalid, or the map is not finite.
+        FileNotFoundError: the image file does not exist.
     """
     options = {"preprocessing": preprocessing, "size": size, "target_range": target_range}
     if isinstance(photo, keras.Model | Predictor):
@@ -111,30 +115,36 @@ def predict_many(
     postprocess: Postprocess | None = None,
     batch_size: int = 16,
 ) -> Iterator[GazePrediction]:
-    """Yield the prediction of each photo, ``batch_size`` at a time; they are read one after the other.
+    """Return an iterator over the ``GazePrediction`` of each photograph.
 
-    The other arguments and the errors are those of ``predict``.
+    Photographs are read as they are needed and predicted in batches of ``batch_size``. The other arguments and the
+    errors are those of ``predict``.
     """
     predictor = _make_predictor(model, preprocessing, size, target_range)
     chosen = predictor.postprocess if postprocess is None else postprocess
     first, second = itertools.tee(map(_read_photo, photos))
-    raws = predictor.raw(second, batch_size)
-    return (complete(predictor, raw, photo.shape[:2], chosen) for photo, raw in zip(first, raws, strict=True))
+    raw_maps = predictor.raw(second, batch_size)
+    pairs = zip(first, raw_maps, strict=True)
+    return (finish_prediction(predictor, raw, photo.shape[:2], chosen) for photo, raw in pairs)
 
 
 def finish(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "examiners") -> np.ndarray:
-    """Bring a model's map to the size of its photograph, float32 (H, W).
+    """Return the map of a model resized to its photograph, float32 (H, W).
 
-    ``"examiners"`` is the coursework's: values below 0 as 0 and above 1 as 1, 8 bits, enlarged bicubically, blurred by
-    2 pixels. ``"pan"`` blurs the small map first, by 3 of its 48 pixels, and then enlarges it (Pan et al.'s script; the
-    result is neither clipped nor rounded). ``"none"`` only enlarges.
+    Args:
+        raw: the output of the model, (h, w).
+        shape: (H, W) of the photograph.
+        postprocess: ``"examiners"``, as in the coursework: clipped to 0..1, rounded to 8 bits, enlarged bicubically,
+            blurred by 2 pixels. ``"pan"``, as in the script of Pan et al.: blurred by 3 of 48 pixels and then enlarged,
+            neither clipped nor rounded. ``"none"``: only enlarged.
 
     Raises:
-        ValueError: another word, or a map that is not finite.
+        ValueError: ``postprocess`` is unknown, or the map is not finite.
     """
     check_choice("postprocess", postprocess, get_args(Postprocess))
     if not np.isfinite(raw).all():
-        raise ValueError(f"The net's map holds {np.count_nonzero(~np.isfinite(raw))} NaN or infinite values.")
+        count = np.count_nonzero(~np.isfinite(raw))
+        raise ValueError(f"The map of the model must have finite values, got {count} NaN or infinite values.")
     if postprocess == "examiners":
         return _blur(enlarged_map(raw, shape), SMOOTH).astype(np.float32)
     values = np.asarray(raw, np.float64)
@@ -144,29 +154,31 @@ def finish(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "
     return np.asarray(enlarged)
 
 
-def complete(predictor: Predictor, raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess) -> GazePrediction:
-    """Return the prediction for a photograph of ``shape`` from what ``predictor.raw`` gave of it; see ``finish``.
+def finish_prediction(
+    predictor: Predictor, raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess
+) -> GazePrediction:
+    """Return the prediction for a photograph of ``shape`` from the output of ``predictor.raw``; see ``finish``.
 
-    ``benchmarks/gaze_resampling.py`` chose how a density is enlarged.
+    The interpolation of densities was chosen by ``benchmarks/gaze_resampling.py``.
     """
     values = finish(raw, shape, postprocess)
     if predictor.gives_log_density and postprocess == "none":
-        # Beside a peak the bicubic filter falls below every cell, even below 0: no density is that low there.
+        # Next to a peak, bicubic interpolation undershoots all cells, even below 0.
         values = np.maximum(values, raw.min())
         values = values / values.max()
     return GazePrediction(values, raw)
 
 
 def _predict_arrays(model, photos, *, postprocess, batch_size, **options) -> Any:
-    """Yield the maps alone: what ``predict(model, photos)`` did until 0.1.0."""
+    """Yield only the maps, as ``predict(model, photos)`` did until version 0.1.0."""
     warnings.warn(
-        "gaze.predict takes a photo, and the model second. For the maps of several photos write "
-        "(one.map for one in gaze.predict_many(photos, model)).",
+        "gaze.predict takes a photo, and the model second. For the maps of several photos, use "
+        "(prediction.map for prediction in gaze.predict_many(photos, model)).",
         DeprecationWarning,
         stacklevel=3,
     )
     predictions = predict_many(photos, model, postprocess=postprocess or "examiners", batch_size=batch_size, **options)
-    return (one.map for one in predictions)
+    return (prediction.map for prediction in predictions)
 
 
 def _make_predictor(model, preprocessing, size, target_range) -> Predictor:
@@ -175,18 +187,21 @@ def _make_predictor(model, preprocessing, size, target_range) -> Predictor:
     if model is not None:
         return Predictor(model, preprocessing or "unit", size=size, target_range=target_range)
     if preprocessing is not None or target_range != "unit":
-        raise ValueError("preprocessing and target_range go with a model of your own. Pass it, or leave them out.")
-    return _shipped_predictor(None if size is None else tuple(size))
+        raise ValueError(
+            "preprocessing and target_range must be left out for the bundled model, got "
+            f"preprocessing={preprocessing!r} and target_range={target_range!r}. Pass the model to which they apply."
+        )
+    return _bundled_predictor(None if size is None else tuple(size))
 
 
 @functools.lru_cache(maxsize=4)
-def _shipped_predictor(size: tuple[int, int] | None) -> Predictor:
-    """Return the zoo's gaze model with the weights that ship, compiled."""
+def _bundled_predictor(size: tuple[int, int] | None) -> Predictor:
+    """Return a predictor with the zoo's gaze model and its bundled weights."""
     return Predictor(create_model("gaze", weights="kerasal"), model_spec("gaze").preprocessing, size=size)
 
 
 def _read_photo(photo) -> np.ndarray:
-    """Return a photo, an array or a file, as uint8 RGB (H, W, 3)."""
+    """Return a photograph, which is an array or a file, as uint8 RGB (H, W, 3)."""
     photo = images.read(photo) if isinstance(photo, str | os.PathLike) else photo
     if np.ndim(photo) == 2 or np.shape(photo)[2:] == (1,):
         photo = images.check_image(photo, "A photograph", (None, 1))
@@ -195,10 +210,10 @@ def _read_photo(photo) -> np.ndarray:
 
 
 def _blur(values: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur as ``metrics.blur.gaussian_blur`` does, to 1e-12 and many times faster: here every image waits for it."""
+    """Return the result of ``metrics.blur.gaussian_blur`` to within 1e-12, but many times faster."""
     radius = int(4 * sigma + 0.5)
-    if values.min() == values.max():  # rounding would give it a contrast
+    if values.min() == values.max():  # rounding errors would make a constant map vary
         return values
-    if radius >= min(values.shape):  # OpenCV mirrors once, a blur so wide needs more
+    if radius >= min(values.shape):  # OpenCV reflects the border only once
         return gaussian_blur(values, sigma)
     return cv2.GaussianBlur(values, (2 * radius + 1, 2 * radius + 1), sigma, borderType=cv2.BORDER_REFLECT)

@@ -1,4 +1,4 @@
-"""A gaze model at work: photographs of any size in, one map of its own size per photograph out."""
+"""``Predictor``: a compiled gaze model that takes photographs of any size and returns their raw maps."""
 
 import math
 import warnings
@@ -22,27 +22,27 @@ import tensorflow as tf
 Postprocess = Literal["examiners", "pan", "none"]
 
 AREA = 240 * 320
-"""The pixels on which a model of any size looks at a photograph, unless it is given a size."""
+"""Number of pixels to which photographs are resized for a model of any size, without a ``size``."""
 
 
 class Predictor:
-    """A gaze model, compiled once and again when it has changed, that gives raw maps of photographs.
+    """A compiled gaze model that returns raw maps of photographs; it is compiled again when the model has changed.
 
     Args:
-        model: RGB images in, one map per image out; see ``kerasal.training.train_gaze``.
-        preprocessing: how it wants its pixels.
-        size: (height, width) to look at photographs in, for a model that takes any size. One that gives log-densities
-            (``layers.LogDensity``) needs none: it looks at each photograph in its own proportions, on ``AREA`` pixels.
-        target_range: the range of the maps it was trained on: 0..1 (``"unit"``), or -1..1 (``"pm1"``), which is brought
-            to 0..1.
+        model: a model that takes RGB images and returns one map per image; see ``kerasal.training.train_gaze``.
+        preprocessing: how pixels become model inputs.
+        size: (height, width) to which photographs are resized, for a model that takes any size. Models of log-densities
+            (``layers.LogDensity``) do not need it: photographs keep their aspect ratio and get about ``AREA`` pixels.
+        target_range: the range of the maps in training: 0..1 (``"unit"``), or -1..1 (``"pm1"``), which is mapped to
+            0..1.
 
     Attributes:
-        gives_log_density: whether the model's output is a log-density, of which ``raw`` gives the density.
-        postprocess: how its maps are finished unless something else is asked for: ``"none"`` for densities, for other
-            maps ``"examiners"``; see ``kerasal.gaze.finish``.
+        gives_log_density: whether the output of the model is a log-density; ``raw`` then returns its exponential.
+        postprocess: default method of resizing maps: ``"none"`` for densities, ``"examiners"`` for other maps; see
+            ``kerasal.gaze.finish``.
 
     Raises:
-        ValueError: no such model.
+        ValueError: the model does not take an RGB image or does not return maps, or ``size`` does not fit.
     """
 
     def __init__(
@@ -66,37 +66,41 @@ class Predictor:
 
     @classmethod
     def of(cls, model: ImageModel) -> "Predictor":
-        """Return the predictor of an opened model; pixels are 0..1 where it is not known how it wants them."""
+        """Return the predictor of an opened model; if its preprocessing is unknown, pixels are scaled to 0..1."""
         target_range = model.facts.get("target_range", "unit")
         return cls(model.keras_model, model.preprocessing or "unit", size=model.size, target_range=target_range)
 
     @property
     def net(self) -> keras.Model:
-        """The model; deprecated, use ``model``."""
+        """The model. Deprecated: use ``model``."""
         warnings.warn("Predictor.net is called Predictor.model now.", DeprecationWarning, stacklevel=2)
         return self.model
 
     def raw(self, photographs: Iterable[np.ndarray], batch_size: int = 16) -> Iterator[np.ndarray]:
-        """Yield the model's own map (h, w) of each photograph, uint8 RGB of any size; float32, not clipped.
+        """Yield the output of the model for each photograph: a map (h, w), float32, not clipped.
+
+        Args:
+            photographs: uint8 RGB (H, W, 3), of any sizes.
+            batch_size: number of photographs per batch.
 
         Raises:
-            ValueError: no such photograph.
+            ValueError: a photograph is not uint8 RGB.
         """
         check_process()
         batch: list[np.ndarray] = []
         for photograph in photographs:
             photograph = check_image(photograph, "A photograph")
-            # All of it, stretched, because its map is stretched back.
-            ready = resize(photograph, self.size or size_of_area(photograph.shape[:2], AREA))
-            if len(batch) == batch_size or (batch and batch[0].shape != ready.shape):
+            # Stretched rather than cropped, because the map is stretched back to the photograph.
+            resized = resize(photograph, self.size or size_of_area(photograph.shape[:2], AREA))
+            if len(batch) == batch_size or (batch and batch[0].shape != resized.shape):
                 yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
                 batch = []
-            batch.append(ready)
+            batch.append(resized)
         if batch:
             yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
 
     def forward(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Return the model's maps (N, h, w) of a tensor of pixels, uint8 (N, H, W, 3) of the size that it looks at."""
+        """Return the maps (N, h, w) of a tensor of resized photographs, uint8 (N, H, W, 3)."""
         with unchanged(self.model):
             outputs = self.model(preprocess(pixels, self.convention), training=False)
         size = self.map_size or tuple(tf.unstack(tf.shape(outputs)[1:3]))
@@ -105,29 +109,31 @@ class Predictor:
 
 
 def find_image_size(model, size: tuple[int, int] | None = None) -> tuple[int, int]:
-    """Return the (height, width) that ``model`` takes: its own, or ``size`` where it takes any.
+    """Return the (height, width) that ``model`` declares, or ``size`` if it takes any.
 
     Raises:
-        ValueError: no model of one RGB image, or one of another size than ``size``; one of any size, and no ``size``.
+        ValueError: the model does not take a single RGB image, ``size`` differs from the size that it declares, or
+            ``size`` is missing for a model of any size.
     """
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] not in (3, None):
-        raise ValueError(f"A gaze net takes RGB images (N, H, W, 3). {getattr(model, 'name', model)!r} takes {shape}.")
-    own = shape[1:3]
-    if None not in own:
-        if size is not None and tuple(size) != own:
-            raise ValueError(f"{model.name} takes images of {own[0]} x {own[1]}. Received size {tuple(size)}.")
-        return own[0], own[1]
+        name = getattr(model, "name", model)
+        raise ValueError(f"A gaze model must take RGB images (N, H, W, 3), got {name!r}, which takes {shape}.")
+    height, width = shape[1:3]
+    if height is not None and width is not None:
+        if size is not None and tuple(size) != (height, width):
+            raise ValueError(f"size must be the size of {model.name!r}, {height} x {width}, got {tuple(size)}.")
+        return height, width
     if size is None:
-        raise ValueError(f"{model.name} takes images of any size: say which, as size=(height, width).")
+        raise ValueError(f"size must be (height, width) for {model.name!r}, which takes images of any size, got None.")
     return int(size[0]), int(size[1])
 
 
 def find_map_size(model, size: tuple[int, int] | None = None) -> tuple[int, int]:
-    """Return the (height, width) of the maps that ``model`` makes of images of ``find_image_size(model, size)``.
+    """Return the (height, width) of the maps of ``model`` for images of ``find_image_size(model, size)``.
 
     Raises:
-        ValueError: the output is no map: (N, H, W), (N, H, W, 1), or the pixels of a square one in a row.
+        ValueError: the output is not a map: (N, H, W), (N, H, W, 1), or the flattened pixels of a square map.
     """
     height, width = find_image_size(model, size)
     shape = tuple(model.compute_output_shape((1, height, width, 3)))
@@ -137,24 +143,25 @@ def find_map_size(model, size: tuple[int, int] | None = None) -> tuple[int, int]
     if len(shape) == 3 or (len(shape) == 4 and shape[3] == 1):
         return shape[1], shape[2]
     raise ValueError(
-        f"A gaze net makes one map an image: (N, H, W), (N, H, W, 1) or a square in a row. {model.name} makes {shape}."
+        "A gaze model must return one map per image, (N, H, W), (N, H, W, 1) or a flattened square, got "
+        f"{model.name!r} with the output {shape}."
     )
 
 
 def is_log_density(model) -> bool:
-    """Tell whether a model gives log-densities, that is, whether its last layer is ``LogDensity``."""
+    """Return whether the outputs of a model are log-densities, that is, whether its last layer is ``LogDensity``."""
     return bool(getattr(model, "layers", None)) and isinstance(model.layers[-1], LogDensity)
 
 
 def shape_maps(outputs, size: tuple[int, int], *, log: bool = False):
-    """Shape the outputs of a model, an array or a tensor, as (N, H, W); log-densities become maps of maximum 1."""
+    """Return the outputs of a model, an array or a tensor, as maps (N, H, W); log-densities get the maximum 1."""
     maps = tf.reshape(outputs, (-1, *size))
-    # The maximum only sets the scale, which no metric but the MSE looks at: no gradient goes through it.
+    # The gradient does not need the maximum, which only scales the map; all metrics except the MSE ignore scale.
     return tf.exp(maps - tf.stop_gradient(tf.reduce_max(maps, axis=(1, 2), keepdims=True))) if log else maps
 
 
 def preprocess(pixels, convention: conventions.Preprocessing):
-    """Turn a tensor of pixels (N, H, W, 3), 0..255, into model inputs: ``Preprocessing.apply`` in the graph."""
+    """Return model inputs of a tensor of pixels (N, H, W, 3), 0..255: ``Preprocessing.apply`` in the graph."""
     pixels = tf.cast(pixels, tf.float32)
     if convention.bgr:
         pixels = pixels[..., ::-1]

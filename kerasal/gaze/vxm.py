@@ -1,14 +1,15 @@
-"""FastGaze's file format, VXM: a small trained gaze model that others published, as a Keras model.
+"""Reader of VXM, the file format of FastGaze, a small published gaze model, which becomes a Keras model.
 
-The format: ``01 't' 'P' 'M'``, the number of entries (u32), then each as the length of its name with its zero (u32),
-the name, its zero, the length of the value (u32) and the value; all little-endian. Layer i has the entries ``iType`` (0
-a convolution, 2 a max-pooling of ``iPool``, 3 a Gaussian blur of ``iStd`` and ``iKernelSize``), ``iAct`` (0 none, 1
-ReLU, 4 PReLU with one ``ialpha``), ``iw`` (kernel, output × input × rows × columns) and ``ib``. The blur is of
-pixels of the photograph, to whose size the map is enlarged first: on the small map it would leave next to nothing of
-it. At edges it repeats the last value; the format says nothing of either.
+The format, all little-endian: ``01 't' 'P' 'M'``, the number of entries (u32), and for each entry the length of its
+zero-terminated name (u32), the name with the zero, the length of the value (u32) and the value. Layer i has the entries
+``iType`` (0 convolution, 2 max-pooling by ``iPool``, 3 Gaussian blur with ``iStd`` and ``iKernelSize``), ``iAct`` (0
+none, 1 ReLU, 4 PReLU with the slope ``ialpha``), ``iw`` (kernel, output × input × rows × columns) and ``ib`` (bias).
 
-Source: twitter-research/image-crop-analysis (Apache-2.0); the net after Theis et al. 2018, "Faster gaze prediction with
-dense networks and Fisher pruning".
+The format does not specify the scale and the padding of the blur. Here it is in pixels of the photograph, to whose size
+the map is first enlarged, because on the small map it would remove almost everything; edges repeat the last value.
+
+Source: twitter-research/image-crop-analysis (Apache-2.0). The model follows Theis et al. 2018, "Faster gaze prediction
+with dense networks and Fisher pruning".
 """
 
 import os
@@ -29,14 +30,14 @@ _LINEAR, _RELU, _PRELU = 0, 1, 4
 
 
 def load_vxm(path: str | os.PathLike) -> keras.Model:
-    """Build the gaze net of a VXM file, for photographs of any size.
+    """Return the gaze model of a VXM file, for photographs of any size.
 
-    It takes BGR minus the ImageNet mean (preprocessing "caffe"; with RGB it scores lower) and gives log-densities
-    (N, H, W) of the photographs' size.
+    It takes BGR minus the ImageNet mean (preprocessing "caffe"; with RGB it scores lower) and returns log-densities
+    (N, H, W) at the size of the photographs.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: no VXM file, a truncated one, or one with layers that are not known here.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not a VXM file, is damaged, or has unknown layers.
     """
     check_process()
     entries = read_vxm(path)
@@ -48,42 +49,42 @@ def load_vxm(path: str | os.PathLike) -> keras.Model:
         for index in range(count):
             tensor = _add_layer(tensor, inputs, index, entries, weights)
         maps = keras.ops.squeeze(tensor, axis=-1) if len(tensor.shape) == 4 else tensor
-        net = keras.Model(inputs, LogDensity(name="log_density")(maps), name="fastgaze")
+        model = keras.Model(inputs, LogDensity(name="log_density")(maps), name="fastgaze")
         for name, kernel, bias in weights:
-            net.get_layer(name).set_weights([kernel, bias])
+            model.get_layer(name).set_weights([kernel, bias])
     except (KeyError, struct.error, TypeError) as error:
-        raise ValueError(f"{path} lacks what a gaze net in VXM has: {type(error).__name__} {error}.") from error
-    return net
+        raise ValueError(f"{path} must be a complete VXM gaze model, got {type(error).__name__}: {error}.") from error
+    return model
 
 
 def read_vxm(path: str | os.PathLike) -> dict[str, bytes]:
     """Return the entries of a VXM file by name.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: no VXM file, or a truncated one.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not a VXM file, or it is damaged.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    data, place = path.read_bytes(), 8
-    if data[:4] != _MAGIC or len(data) < place:
-        raise ValueError(f"{path} is no VXM file: it starts with {data[:4]!r}, expected {_MAGIC!r}.")
+    data, position = path.read_bytes(), 8
+    if data[:4] != _MAGIC or len(data) < position:
+        raise ValueError(f"{path} must be a VXM file, which begins with {_MAGIC!r}, got {data[:4]!r}.")
 
-    def take() -> bytes:
-        nonlocal place
-        (size,) = struct.unpack_from("<I", data, place)
-        value = data[place + 4 : place + 4 + size]
+    def read_block() -> bytes:
+        nonlocal position
+        (size,) = struct.unpack_from("<I", data, position)
+        value = data[position + 4 : position + 4 + size]
         if len(value) < size:
             raise struct.error("the file ends early")
-        place += 4 + size
+        position += 4 + size
         return value
 
     try:
         count = struct.unpack_from("<I", data, 4)[0]
-        return {take().rstrip(b"\0").decode("ascii"): take() for _ in range(count)}
+        return {read_block().rstrip(b"\0").decode("ascii"): read_block() for _ in range(count)}
     except (struct.error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is a truncated or damaged VXM file: {error}.") from error
+        raise ValueError(f"{path} must be a complete VXM file, got a truncated or damaged file: {error}.") from error
 
 
 def _add_layer(tensor, inputs, index: int, entries: dict[str, bytes], weights: list):
@@ -96,7 +97,7 @@ def _add_layer(tensor, inputs, index: int, entries: dict[str, bytes], weights: l
         blur = GaussianBlur(sigma, learned=False, truncate=(size // 2) / sigma, name=f"blur{index}")
         return blur(keras.ops.squeeze(ResizeLike(name=f"enlarge{index}")([tensor, inputs]), axis=-1))
     if kind != _CONVOLUTION:
-        raise ValueError(f"Layer {index} is of type {kind}; known are 0 (convolution), 2 (max-pooling), 3 (blur).")
+        raise ValueError(f"The type of layer {index} must be 0 (convolution), 2 (max-pooling) or 3 (blur), got {kind}.")
     shape = np.frombuffer(entries[f"{index}w.shape"], "<i4")
     kernel = np.frombuffer(entries[f"{index}w"], "<f4").reshape(shape).transpose(2, 3, 1, 0)
     name = f"conv{index}"
@@ -109,7 +110,7 @@ def _add_layer(tensor, inputs, index: int, entries: dict[str, bytes], weights: l
         slope = float(np.frombuffer(entries[f"{index}alpha"], "<f4")[0])
         return layers.LeakyReLU(slope, name=f"prelu{index}")(tensor)
     if activation != _LINEAR:
-        raise ValueError(f"Layer {index} has the activation {activation}; known are 0 (none), 1 (ReLU), 4 (PReLU).")
+        raise ValueError(f"The activation of layer {index} must be 0 (none), 1 (ReLU) or 4 (PReLU), got {activation}.")
     return tensor
 
 

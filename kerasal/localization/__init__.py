@@ -1,11 +1,11 @@
-"""Localization: from a saliency map to the object, its box, and how good that box is.
+"""Localization: object masks and bounding boxes from saliency maps, and scores of the boxes.
 
     image, model -> localize -> class, score, box, mask        image, map -> graphcut | threshold -> mask -> box
     boxes, true boxes (read_boxes) -> localization_error, correct_localization, mean_iou
     model, folder of images, true boxes -> evaluate_folder -> table, summary, files
 
-Boxes are (x_min, y_min, x_max, y_max) in pixels, 0-based, with exclusive upper bounds; masks are bool (H, W); maps are
-(H, W), the larger the stronger, and never normalized by the caller.
+Boxes are (x_min, y_min, x_max, y_max) in pixels, 0-based, with exclusive upper bounds. Masks are bool (H, W). Maps are
+(H, W) with larger values for stronger evidence; they need not be normalized.
 """
 
 from kerasal import _keras as _keras

@@ -1,4 +1,4 @@
-"""Score a model's boxes on a folder of images against true ones, into a table; a stopped run goes on."""
+"""Localization scores of a model on a folder of images with true boxes; a stopped run can be continued."""
 
 import functools
 import json
@@ -28,16 +28,16 @@ _SCORES = ("missed_1", "missed_top", "iou", "correct")
 
 
 class LocalizationReport:
-    """How well a model finds objects in the images of a folder.
+    """Localization scores of a model on the images of a folder.
 
     Attributes:
-        table: one row per image: ``missed_1`` and ``missed_top`` (ILSVRC's error with one and with ``top`` guesses),
-            ``iou`` and ``correct`` (mean IoU, and the share of boxes with enough of it, where the class is known),
-            ``guesses``, and ``error``: None, or why the image has no scores.
-        settings: what the scores depend on.
-        notes: remarks.
-        failed: name -> reason, of the images without scores.
-        scored: how many images have scores.
+        table: one row per image: ``missed_1`` and ``missed_top`` (ILSVRC's error with 1 and with ``top`` guesses),
+            ``iou`` and ``correct`` (for known classes, the mean IoU and the share of classes whose IoU is high enough),
+            ``guesses``, and ``error``: None, or the reason why the image has no scores.
+        settings: the model and the arguments on which the scores depend.
+        notes: sentences about images or boxes that were not used.
+        failed: image name -> reason, for the images without scores.
+        scored: number of images with scores.
         summary: ``metrics.summarize`` of the table; None if no image has scores.
     """
 
@@ -49,10 +49,10 @@ class LocalizationReport:
         self.summary = summarize(values) if self.scored else None
 
     def write(self, output: str | os.PathLike) -> None:
-        """Write the table as CSV, and settings and summary beside it (.json).
+        """Write the table as CSV, and the settings and the summary as JSON with the same name.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: a file cannot be written.
         """
         output = pathlib.Path(output)
         with replacing(output) as path:
@@ -79,32 +79,35 @@ def evaluate_folder(
     progress: bool = False,
     **graphcut_options: float,
 ) -> LocalizationReport:
-    """Score a model's boxes on a folder of images: ILSVRC's localization error, and the IoU where the class is known.
+    """Return the localization error (ILSVRC) and the IoU for known classes of a model on a folder of images.
 
-    Images and boxes find each other by the file's name. An image without boxes, or that cannot be read, has its reason
-    in the column ``error``, and the others are scored.
+    Images and boxes are matched by file name. Images that are unreadable or have no boxes get a reason in the column
+    ``error``; the others are scored.
 
     Args:
-        model: see ``localize``.
-        folder: of photographs, at any depth.
-        boxes: see ``read_boxes``: a folder of VOC or ImageNet .xml, a COCO .json, or a .csv.
-        labels: the model's class names.
-        classes: a CSV from the boxes' class names to the model's numbers: any columns, and one named index.
-        inclusive: x_max and y_max of a CSV are the last pixel inside.
-        top: guesses that an image has.
-        iou: intersection over union that is enough.
+        model: a classifier; see ``localize``.
+        folder: a folder of images, at any depth.
+        boxes: the true boxes: a folder of VOC or ImageNet .xml, a COCO .json, or a .csv; see ``read_boxes``.
+        labels: class names in the order of the outputs.
+        classes: a CSV that maps class names of the boxes to class indices: a column ``index`` and columns of names.
+        inclusive: whether x_max and y_max of a CSV are the last pixel inside the box.
+        top: number of guesses per image.
+        iou: the smallest IoU of a good box.
         recipe: see ``localize``.
         method: see ``localize``.
-        preprocessing: what the model wants of pixels.
-        output: a .csv file. The report is written there, with a .json beside it; a run that was stopped goes on when it
-            is called again with the same arguments.
-        name: of the model, in the settings; by default its own.
-        progress: show a bar.
+        preprocessing: how pixels become model inputs; see ``localize``.
+        output: a .csv file for the report; settings and summary are written to a .json with the same name. A stopped
+            run continues when the function is called again with the same arguments.
+        name: name of the model in the settings; by default ``model.name``.
+        progress: whether to show a progress bar.
         **graphcut_options: see ``localize``.
 
+    Returns:
+        ``LocalizationReport``.
+
     Raises:
-        ValueError: options that do not fit; no image has a box; two images share a name.
-        UnknownClass: a ValueError: the model has no class of a box's name; ``classes`` would give its number.
+        ValueError: an option is invalid, no image has a box, or two images have the same name.
+        UnknownClass: a ValueError; ``labels`` lack the class of a box. Pass ``classes`` with its index.
         OSError: the report cannot be written.
     """
     check_number("iou", iou, above=0, maximum=1)
@@ -129,7 +132,7 @@ def evaluate_folder(
     missing = journal.missing
     with journal.adding() as add, progress_bar("Localizing", len(missing), progress) as advance:
         for image in missing:
-            add(image, _row(locate, matched.files[image], truths[image], image, top, iou))
+            add(image, _score_row(locate, matched.files[image], truths[image], image, top, iou))
             advance(1)
     rows = journal.rows | {image: {"error": message} for image, message in matched.errors.items()}
     table = pd.DataFrame.from_dict({image: rows[image] for image in sorted(rows)}, orient="index")
@@ -142,19 +145,19 @@ def evaluate_folder(
     return report
 
 
-def _row(locate: Callable[..., pd.DataFrame], file, truths: list[Truth], name: str, top: int, iou: float) -> dict:
-    """Return the row of one image: its values, or why there are none under ``error``."""
+def _score_row(locate: Callable[..., pd.DataFrame], file, truths: list[Truth], name: str, top: int, iou: float) -> dict:
+    """Return the row of an image: its scores, or the reason why there are none under ``error``."""
     try:
         image = images.read(file)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a map without any evidence: the whole image is the guess
+            warnings.simplefilter("ignore", UserWarning)  # a constant map, whose box is the whole image
             warnings.simplefilter("default", hooks.NoLogits)
-            return _scores(locate, image, truths, name, top, iou)
+            return _compute_scores(locate, image, truths, name, top, iou)
     except (ValueError, OSError, MemoryError) as error:
         return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
 
 
-def _scores(locate, image, truths: list[Truth], name: str, top: int, iou: float) -> dict[str, Any]:
+def _compute_scores(locate, image, truths: list[Truth], name: str, top: int, iou: float) -> dict[str, Any]:
     boxes: dict[int, list] = {}
     for truth in truths:
         boxes.setdefault(truth.number, []).append(fit_box(truth, image.shape[:2], name))
@@ -167,7 +170,7 @@ def _scores(locate, image, truths: list[Truth], name: str, top: int, iou: float)
     overlaps = [mean_iou([box_of[number]], [boxes[number]]) for number in boxes]
     rows = [(name, number, box) for number in boxes for box in boxes[number]]
     frame = pd.DataFrame(rows, columns=["image", "class", "box"])
-    missed = [localization_error(guesses.assign(image=name), frame, top=most, iou=iou) for most in (1, top)]
+    missed = [localization_error(guesses.assign(image=name), frame, top=count, iou=iou) for count in (1, top)]
     return {
         "missed_1": missed[0],
         "missed_top": missed[1],

@@ -1,9 +1,9 @@
-"""Models by name or file, and a model with the way it takes images.
+"""Models by name or file, with the preprocessing and the labels they need to classify images.
 
-``registry``       the models that have names, and their weights
-``open_model``     a path, a zoo name or a Keras model -> an ``ImageModel``
-``ImageModel``     images -> inputs -> the picture that the model saw, and scores with labels
-``open_source``    files, arrays or a stream of images -> numbered model inputs in batches
+``registry``       the named models of the zoo and their weights
+``open_model``     a path, a zoo name or a Keras model -> ``ImageModel``
+``ImageModel``     a model with its preprocessing and labels: images -> inputs -> scores with class names
+``open_source``    files, arrays or a ``tf.data.Dataset`` -> numbered model inputs in batches
 """
 
 from kerasal import _keras as _keras

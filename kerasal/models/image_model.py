@@ -1,4 +1,4 @@
-"""One noun: a model with the way it takes images, its labels, and what is known of it."""
+"""``ImageModel``: a Keras model with its preprocessing, its image size and its class labels."""
 
 import dataclasses
 import functools
@@ -18,23 +18,22 @@ from kerasal.models.model_files import output_shapes
 import keras
 import tensorflow as tf
 
-_LONGEST = 512  # pixels: the longer side of one image for a model that takes any size
+_LONGEST = 512  # pixels; the longer side of a single image for a model that takes any size
 
 
 @dataclasses.dataclass(eq=False, repr=False)
 class ImageModel:
-    """A model with the way it takes images. ``kerasal.open_model`` makes it of a file, a zoo name or a model.
+    """A Keras model with its preprocessing, image size and labels, as ``kerasal.open_model`` returns it.
 
     Attributes:
-        keras_model: a built model; it is never changed.
-        preprocessing: how pixels become inputs; None where it is not known: then only float inputs can be given.
-        labels: the names of the classes in the order of the outputs, or none.
-        size: the (height, width) at which the model is to see images, where it takes any.
-        fit: ``"crop"`` cuts the largest centered part of the model's proportions, ``"stretch"`` keeps everything.
-        name: what people call it; by default the model's own name.
-        task: ``"classification"``, ``"gaze"``, or "" where nothing says it.
-        notes: sentences that say what was assumed when the model was opened.
-        facts, untrained: what its run or the registry says besides; whether its weights are random.
+        keras_model: a built ``keras.Model``; it is never changed.
+        preprocessing: how uint8 pixels become inputs; None if unknown: then the model takes only float inputs.
+        labels: class names in the order of the outputs; empty if unknown.
+        size: (height, width) to which images are resized, for a model that takes any size.
+        fit: ``"crop"`` cuts the largest centered part with the model's aspect ratio, ``"stretch"`` distorts the image.
+        name, task: display name; ``"classification"``, ``"gaze"``, or ``""`` if unknown.
+        notes: sentences about what was assumed when the model was opened.
+        facts, untrained: further entries of its training run or of the registry; whether the weights are random.
     """
 
     keras_model: keras.Model
@@ -59,11 +58,11 @@ class ImageModel:
         self.name = self.name or self.keras_model.name
 
     def __repr__(self) -> str:
-        return f"ImageModel({self.name!r}): routines take its .keras_model"
+        return f"ImageModel({self.name!r}): the Keras model is .keras_model"
 
     @functools.cached_property
     def shape(self) -> tuple[int | None, ...]:
-        """The declared (height, width, channels) of the image, channels last, or (height, width); None where any.
+        """The declared (height, width, channels) of an image, channels last, or (height, width); None is any length.
 
         Raises:
             ValueError: the model does not take exactly one image.
@@ -72,65 +71,64 @@ class ImageModel:
 
     @functools.cached_property
     def channels_first(self) -> bool:
-        """Whether the model itself takes (N, channels, height, width)."""
+        """Whether the inputs of the model are (N, channels, height, width)."""
         return takes_channels_first(self.keras_model)
 
     @property
     def channels(self) -> int:
-        """The number of channels of an image as the model takes it: 1 also for (height, width), 3 where it is open."""
+        """The number of channels of the input: 1 for inputs (N, height, width), 3 if the model takes any number."""
         return 1 if len(self.shape) == 2 else self.shape[2] or 3
 
     def input_size(self, image: np.ndarray | None = None) -> tuple[int, int]:
-        """Return the (height, width) at which the model sees images.
+        """Return the (height, width) to which images are resized.
 
-        That is its own, else ``size``, else that of the one ``image``, at most 512 pixels long, else 224 × 224.
-
-        Raises:
-            ValueError: ``size`` is not what the model takes.
+        This is ``size`` or the size that the model declares (ValueError if they differ). For a model of any size it is
+        that of ``image``, reduced to 512 pixels on the longer side, or 224 × 224 without an ``image``.
         """
-        own = self.shape[:2]
+        declared = self.shape[:2]
         if self.size is not None:
             if not getattr(self.keras_model, "inputs", None):
-                own = (None, None)  # a model that declares no input remembers a size, and takes any
-            if any(mine not in (None, asked) for mine, asked in zip(own, self.size, strict=True)):
+                declared = (None, None)  # a subclassed model reports the last size it saw, but takes any
+            if any(side not in (None, wanted) for side, wanted in zip(declared, self.size, strict=True)):
                 raise ValueError(
-                    f"size must be that of {self.name!r}, {own[0] or 'any'} x {own[1] or 'any'}, got {self.size}."
+                    f"size must be that of {self.name!r}, {declared[0] or 'any'} x {declared[1] or 'any'}, got "
+                    f"{self.size}. Leave it out to use the size of the model."
                 )
             return int(self.size[0]), int(self.size[1])
-        free = (224, 224)
+        default = (224, 224)
         if image is not None:
             scale = min(1.0, _LONGEST / max(image.shape[:2]))
-            free = tuple(max(1, round(side * scale)) for side in image.shape[:2])
-        return own[0] or free[0], own[1] or free[1]
+            default = tuple(max(1, round(side * scale)) for side in image.shape[:2])
+        return declared[0] or default[0], declared[1] or default[1]
 
     def input_shape(self) -> tuple[int, int, int]:
-        """Return the (height, width, channels) of an image as the model takes it, channels last."""
+        """Return the (height, width, channels) of a preprocessed image, channels last."""
         return *self.input_size(), self.channels
 
     def check_pixels(self) -> conventions.Preprocessing:
-        """Return the preprocessing; refuse pixels where it is not known, or where the model takes no picture.
+        """Return the preprocessing; raise an error if the model cannot take uint8 images.
 
         Raises:
-            NoPreprocessing: a ValueError: ``preprocessing`` is None.
+            NoPreprocessing: a ValueError; ``preprocessing`` is None.
             ValueError: the model takes neither 1 nor 3 channels.
         """
         if self.preprocessing is None:
             raise conventions.NoPreprocessing(
-                f"How does {self.name!r} want its pixels? Give preprocessing='caffe', 'tf', 'torch', 'unit', 'none' "
-                "(0..255, or a model that rescales by itself), or for example 'mean=127,std=128'. (For classifiers "
-                "with the 1,000 ImageNet classes it is recognized.)"
+                f"preprocessing must be known for {self.name!r} to take images, got None. Pass it, for example as "
+                "kerasal.open_model(model, preprocessing='unit'): 'caffe', 'tf', 'torch', 'unit' (0..1), 'none' "
+                "(0..255, or the model rescales pixels itself), or mean and standard deviation as in "
+                "'mean=127,std=128'. It is recognized only for classifiers with the 1,000 ImageNet classes."
             )
         if self.channels not in (1, 3):
             raise ValueError(
-                f"{self.name!r} takes {self.channels} channels; an image has 3, or 1 when gray. Give float inputs."
+                f"{self.name!r} must have 1 or 3 input channels to take images, got {self.channels}. Pass float inputs."
             )
         return self.preprocessing
 
     def fit_image(self, image: np.ndarray, *, scale: float = 1.0, size: tuple[int, int] | None = None) -> np.ndarray:
-        """Return what the model sees of an image, uint8 RGB or gray (h, w, 1 or 3): uint8 (height, width, channels).
+        """Return a uint8 image (h, w, 3 or 1) cropped or stretched to the model's size, (height, width, channels).
 
-        ``size`` = (height, width) stands in for ``input_size(image)``, and ``scale`` makes it larger than the model
-        takes it, for a method that cuts crops itself.
+        ``size`` replaces ``input_size(image)``; ``scale`` enlarges the result for methods that cut crops themselves.
         """
         self.check_pixels()
         image = images.check_image(image, "An image", (3, 1))
@@ -139,47 +137,46 @@ class ImageModel:
         return images.to_channels(fitted, self.channels)
 
     def to_inputs(self, pixels: np.ndarray) -> np.ndarray:
-        """Preprocess uint8 images (N, height, width, channels) that fit; return inputs in the model's own layout."""
+        """Return preprocessed inputs, float32 in the model's layout, of uint8 images (N, height, width, channels)."""
         inputs = self.check_pixels().apply(pixels)
         if len(self.shape) == 2:
             return inputs[..., 0]
         return np.ascontiguousarray(np.moveaxis(inputs, -1, 1)) if self.channels_first else inputs
 
     def show(self, image: np.ndarray, *, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the model sees of one image, uint8 RGB (height, width, 3), and its input (1, …)."""
+        """Return an image as the model sees it, uint8 RGB (height, width, 3), and its input (1, …)."""
         pixels = self.fit_image(image, scale=scale)
         return images.to_channels(pixels, 3), self.to_inputs(pixels[None])
 
     def inputs(self, photos: Any) -> np.ndarray:
-        """Return model inputs, float32 (N, …) in the model's own layout, of images.
+        """Return preprocessed images, float32 (N, …) in the model's layout.
 
         Args:
             photos: a uint8 image (h, w, 3 or 1), a path or a folder, a list of images or paths, or an array (N, h, w,
-                C) of uint8 images; float arrays are inputs already and are only checked. For a model that takes any
-                size, one image keeps its own, at most 512 pixels long; several are brought to 224 × 224.
+                C) of uint8 images; float arrays are taken as inputs and only checked. For a model of any size, a
+                single image keeps its size, up to 512 pixels on the longer side; several are resized to 224 × 224.
 
         Raises:
-            NoPreprocessing: a ValueError: it is not known how the model wants its pixels.
-            ValueError: no images, or some that cannot be read.
-            FileNotFoundError: a path at which there is nothing.
+            NoPreprocessing: a ValueError; the preprocessing of the model is unknown.
+            ValueError: there are no images, or some cannot be read.
+            FileNotFoundError: a path does not exist.
         """
-        pictures = images.read_images(photos)
-        if pictures is None:
+        uint8_images = images.read_images(photos)
+        if uint8_images is None:
             return self.check_inputs(np.asarray(photos))
-        one = pictures[0] if len(pictures) == 1 else None
-        size = self.input_size(one)
-        return self.to_inputs(np.stack([self.fit_image(picture, size=size) for picture in pictures]))
+        size = self.input_size(uint8_images[0] if len(uint8_images) == 1 else None)
+        return self.to_inputs(np.stack([self.fit_image(image, size=size) for image in uint8_images]))
 
     def check_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Return float inputs as the model takes them; warn of pixels that came as floats, which are not preprocessed.
+        """Return float inputs in the dtype and layout of the model; warn if they look like unprocessed pixels.
 
         Raises:
-            ValueError: another dtype or shape, NaN or infinite values.
+            ValueError: the dtype or shape does not fit the model, or values are NaN or infinite.
         """
         if inputs.dtype.kind not in "f" and inputs.dtype.name != "bfloat16":
             raise ValueError(
-                "Expected uint8 pixels (0..255, preprocessed here) or float model inputs (preprocessed already). "
-                f"Received {inputs.dtype}."
+                "inputs must be uint8 images (0..255, preprocessed by kerasal) or preprocessed float arrays, got "
+                f"{inputs.dtype}. Convert pixels with images.astype('uint8')."
             )
         inputs = conform(self.keras_model, inputs)[0]
         if self.preprocessing is not None:
@@ -187,14 +184,13 @@ class ImageModel:
         return inputs
 
     def picture(self, inputs: np.ndarray) -> np.ndarray:
-        """Return inputs, one or (N, …), as the uint8 RGB images (…, height, width, 3) that the model saw.
+        """Return inputs, a batch (N, …) or a single input, as uint8 RGB images (…, height, width, 3).
 
-        They are exactly the pixels that the inputs were made of, if they were. Without a preprocessing the lowest value
-        of an input is drawn black and its highest white.
+        Inverts the preprocessing exactly; if it is unknown, scales each input from its lowest to its highest value.
         """
         inputs = np.asarray(inputs)
         if inputs.ndim > len(self.shape):
-            return np.stack([self.picture(one) for one in inputs])
+            return np.stack([self.picture(single) for single in inputs])
         if len(self.shape) == 2:
             inputs = inputs[..., None]
         elif self.channels_first:
@@ -210,8 +206,7 @@ class ImageModel:
     def scores(self, photos: Any, *, top: int = 5) -> pd.DataFrame:
         """Return the top classes of each image, one row per class: image, rank, class_index, label, score.
 
-        Scores are the model's outputs as it gives them; ranks count from 1. Errors are those of ``inputs`` and
-        ``outputs``.
+        Scores are the outputs of the model; ranks count from 1. Raises the errors of ``inputs`` and ``outputs``.
         """
         rows = []
         for image, values in enumerate(self.outputs(self.inputs(photos))):
@@ -220,15 +215,16 @@ class ImageModel:
         return pd.DataFrame(rows, columns=["image", "rank", "class_index", "label", "score"])
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Run a classifier at inference; return its outputs, float64 (N, classes). ValueError for any other model."""
+        """Return the outputs of a classifier, float64 (N, classes), at inference; ValueError for other models."""
         with hooks.unchanged(self.keras_model):
             outputs = self.keras_model(inputs, training=False)
         if not hasattr(outputs, "shape") or len(outputs.shape) != 2:
-            raise ValueError(f"Expected a classifier, with one output (N, classes). {self.name!r} is none.")
+            shapes = keras.tree.map_structure(np.shape, outputs)
+            raise ValueError(f"{self.name!r} must have a single output (N, classes), got {shapes}.")
         return np.asarray(outputs, dtype=np.float64)
 
     def label(self, class_index: int) -> str:
-        """Return the first name of a class, or "class 7" where it has none."""
+        """Return the first name of a class, or ``"class 7"`` if the model has no labels."""
         return short(self.labels, class_index)
 
     def _input_spec(self) -> tf.TensorSpec:
@@ -237,12 +233,12 @@ class ImageModel:
 
     @functools.cached_property
     def output_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """The shapes of the model's outputs by name, without the batch axis; one output is called ``scores``."""
+        """The shapes of the outputs by name, without the batch axis; a single output is called ``scores``."""
         return output_shapes(self.keras_model, self._input_spec)
 
     @property
     def class_count(self) -> int:
-        """How many classes a classifier tells apart; 0 for another task, or without one output (N, classes)."""
+        """The number of classes of a classifier; 0 for other tasks or without a single output (N, classes)."""
         shapes = list(self.output_shapes.values())
         if self.task not in ("", "classification") or len(shapes) != 1 or len(shapes[0]) != 1:
             return 0
@@ -250,5 +246,5 @@ class ImageModel:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides which inputs an image becomes, for digests and stores."""
+        """The settings that determine the input made from an image, for digests and stores."""
         return {"shape": list(self.input_shape()), "fit": self.fit, "preprocessing": repr(self.preprocessing)}

@@ -1,4 +1,4 @@
-"""``open_model``: from a path, a zoo name or a Keras model to an ``ImageModel``, with what is known of it."""
+"""``open_model``: a path, a zoo name or a Keras model -> an ``ImageModel`` with preprocessing and labels."""
 
 import json
 import os
@@ -17,9 +17,9 @@ from kerasal.preprocessing import CONVENTIONS, Preprocessing, get
 
 import keras
 
-_KNOWS = 0.02  # mean probability of the right classes; chance is .003
+_TRAINED_PROBABILITY = 0.02  # mean probability of the right classes above which a model is trained; chance is .003
 _ASSETS = pathlib.Path(__file__).parent.parent / "assets"
-# Photographs that ship, and the ImageNet classes that are right for each.
+# The bundled photographs, and the ImageNet classes that are right for each.
 _CLASSES = {
     "cat": (281, 282, 285),
     "coffee": (504, 967),
@@ -30,7 +30,7 @@ PHOTOGRAPHS = [_ASSETS / f"{name}.jpg" for name in _CLASSES]
 
 
 class NoZooModel(ValueError):
-    """What only a zoo model takes was given for another."""
+    """``weights`` or ``options``, which only zoo models take, were passed with another model."""
 
 
 def open_model(
@@ -44,60 +44,72 @@ def open_model(
     options: Mapping[str, Any] | None = None,
     unsafe: bool = False,
 ) -> ImageModel:
-    """Return a model with the way it takes images, its labels, and notes on what had to be assumed.
+    """Return a model with its preprocessing and class labels, as an ``ImageModel`` that accepts images.
 
     Args:
-        source: a ``.keras`` or ``.h5`` file, a SavedModel or the folder of a training run, a zoo name, or a built
-            ``keras.Model``. A zoo model comes with its shipped weights where it has some.
-        preprocessing: how the model wants its pixels. By default as its run or the zoo says; for a classifier of the
-            1,000 ImageNet classes it is recognized by four photographs that ship.
-        labels: names of the classes, a file of them, or ``"imagenet"`` or ``"digits"``.
-        weights: of a zoo model: a name or a file.
-        size: (height, width) at which a model that takes any size is to see images.
-        fit: ``"crop"`` cuts the largest centered part of the model's proportions, ``"stretch"`` keeps everything.
-        options: of a zoo model.
+        source: a ``.keras`` or ``.h5`` file, the folder of a SavedModel or of a training run, the name of a zoo model,
+            or a built ``keras.Model``. A zoo model is loaded with its bundled weights if it has any.
+        preprocessing: how pixels become model inputs: ``"caffe"``, ``"tf"`` (-1..1), ``"torch"``, ``"unit"`` (0..1),
+            ``"none"`` (0..255), mean and standard deviation as in ``"mean=127,std=128"``, or a ``Preprocessing``. By
+            default it is taken from the training run or the zoo; for a classifier with the 1,000 ImageNet classes,
+            kerasal finds the convention that classifies four bundled photographs best.
+        labels: a list of class names, the path of a file of them, or ``"imagenet"`` or ``"digits"``.
+        weights: weights of a zoo model: a name or a file.
+        size: (height, width) to which images are resized, for a model that takes any size.
+        fit: ``"crop"`` cuts the largest centered part with the model's aspect ratio, ``"stretch"`` distorts the image.
+        options: options of a zoo model, such as ``{"classes": 4}``.
         unsafe: allow code inside a model file to run. Only for files that you trust.
 
+    Returns:
+        An ``ImageModel``: ``keras_model`` is the Keras model, ``notes`` are sentences about what was assumed.
+
     Raises:
-        ValueError: no such model, an unfinished run, weights or options for what is no zoo model, or labels of another
-            number than the model's classes.
-        FileNotFoundError: a path at which there is no model.
-        UntrustedCode: a ValueError: the file holds code, and ``unsafe`` is not set.
+        ValueError: the model is unknown or damaged, its training run is unfinished, ``weights`` or ``options`` are
+            passed without a zoo model, or the number of labels differs from the number of classes.
+        TypeError: ``source`` is none of these.
+        FileNotFoundError: there is no model at the path.
+        UntrustedCode: a ValueError; the file contains code, and ``unsafe`` is not set.
     """
     if isinstance(source, ImageModel):
         if any(value is not None for value in (preprocessing, labels, weights, size, options)) or fit != "crop":
             raise ValueError(
-                f"An opened model must be opened without further arguments, got some for {source.name!r}. Use "
-                "dataclasses.replace(model, preprocessing=...)."
+                f"source must be a path, a name or a keras.Model to be opened with other arguments, got the opened "
+                f"model {source.name!r}. Use dataclasses.replace(model, preprocessing=...) to change it."
             )
         return source
     listed = () if labels is None else labels
     names = class_names.load(listed) if isinstance(listed, (str, os.PathLike)) else [*map(str, listed)]
-    preprocessing = None if preprocessing is None else get(preprocessing)  # a bad name is told before a long load
-    given = {"preprocessing": preprocessing, "size": size, "fit": fit}
+    preprocessing = None if preprocessing is None else get(preprocessing)  # check the name before a long load
+    fields = {"preprocessing": preprocessing, "size": size, "fit": fit}
     if isinstance(source, keras.Model):
         _refuse_zoo_arguments(weights, options)
-        return _complete(ImageModel(source, labels=names, **given))
+        return _complete(ImageModel(source, labels=names, **fields))
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(
+            "source must be a path, the name of a zoo model, a keras.Model or an ImageModel, got "
+            f"{type(source).__name__}."
+        )
     text = os.fspath(source)
-    file, run = _run_of(pathlib.Path(text))
+    file, run = _find_run(pathlib.Path(text))
     if file.exists() and not (file.is_dir() and text in registry.list_models()):
         _refuse_zoo_arguments(weights, options)
         if run.get("task") == "gaze":
-            given["preprocessing"] = preprocessing or run["preprocessing"]
-            given["size"] = size or tuple(run["size"])
+            fields["preprocessing"] = preprocessing or run["preprocessing"]
+            fields["size"] = size or tuple(run["size"])
         elif preprocessing is None and "preprocessing" in run:
-            given["preprocessing"] = run["preprocessing"]
+            fields["preprocessing"] = run["preprocessing"]
         keras_model = registry.load_model(file, unsafe=unsafe)
         name = pathlib.Path(text).name if run.get("task") == "gaze" else file.name
         names = names or run.get("labels") or ()
-        return _complete(ImageModel(keras_model, labels=names, name=name, facts=run, task=run.get("task", ""), **given))
-    return _open_zoo_model(text, weights, dict(options or {}), names, given)
+        task = run.get("task", "")
+        return _complete(ImageModel(keras_model, labels=names, name=name, facts=run, task=task, **fields))
+    return _open_zoo_model(text, weights, dict(options or {}), names, fields)
 
 
 def _open_zoo_model(
-    name: str, weights: Any, options: dict[str, Any], labels: list[str], given: dict[str, Any]
+    name: str, weights: Any, options: dict[str, Any], labels: list[str], fields: dict[str, Any]
 ) -> ImageModel:
-    """Build a zoo model; ``given`` are the fields that do not depend on it."""
+    """Return a zoo model; ``fields`` are those of ``ImageModel`` that the caller has set."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         model = registry.create_model(name, weights, **options) if weights or options else registry.load_model(name)
@@ -108,56 +120,54 @@ def _open_zoo_model(
     untrained = not weights and not trained
     if untrained:
         known = ", ".join(spec.weights) or "a file"
-        notes.append(f"{name} has random weights here: its pictures mean nothing. Give it weights ({known}).")
+        notes.append(f"{name} has random weights, so its results mean nothing. Pass weights ({known}).")
     if not labels and spec.labels:
         labels = class_names.load(spec.labels)
-    given["preprocessing"] = given["preprocessing"] or spec.preprocessing
-    free = None in (getattr(model, "input_shape", None) or ())[1:3]
-    best = spec.input_shape[:2] if free and None not in spec.input_shape[:2] else None
-    given |= {"task": spec.task, "facts": {"card": spec.card, "best_size": best}}
-    return ImageModel(model, labels=labels, name=name, notes=notes, untrained=untrained, **given)
+    fields["preprocessing"] = fields["preprocessing"] or spec.preprocessing
+    any_size = None in (getattr(model, "input_shape", None) or ())[1:3]
+    best = spec.input_shape[:2] if any_size and None not in spec.input_shape[:2] else None
+    fields |= {"task": spec.task, "facts": {"card": spec.card, "best_size": best}}
+    return ImageModel(model, labels=labels, name=name, notes=notes, untrained=untrained, **fields)
 
 
 def _complete(model: ImageModel) -> ImageModel:
-    """Fill in what was left out for an ImageNet classifier, and note it; check the labels."""
+    """Set the missing labels and preprocessing of an ImageNet classifier, with notes; check the number of labels."""
     shape = getattr(model.keras_model, "output_shape", None)
     outputs = shape[-1] if isinstance(shape, tuple) and len(shape) == 2 else None
     if outputs == 1000:
         if not model.labels:
             model.labels = class_names.load("imagenet")
-            model.notes.append("Class names: ImageNet's, since the model has 1,000 outputs.")
+            model.notes.append("Class names: those of ImageNet, because the model has 1,000 outputs.")
         inputs = getattr(model.keras_model, "inputs", None) or [None]
         if model.preprocessing is None and len(inputs) == 1 and model.shape[2:] == (3,) and not model.channels_first:
-            found, share, second = _recognize_preprocessing(model.keras_model, model.input_size())
+            convention, share, second = _recognize_preprocessing(model.keras_model, model.input_size())
             shares = f"(mean probability {share:.2f}, next {second:.2f})"
             if np.isfinite(share):
-                model.preprocessing = found
+                model.preprocessing = convention
                 model.notes.append(
-                    f"Preprocessing: {found.name}, recognized by which convention lets the model classify four "
-                    f"photographs best {shares}."
+                    f"Preprocessing: {convention.name}, with which the model classifies four bundled photographs best "
+                    f"{shares}."
                 )
-            if not share > _KNOWS:
-                model.notes.append(f"The model recognizes none of four photographs {shares}: is it trained?")
-    if outputs == 1 and len(model.labels) == 2:  # as Keras numbers two classes, the one score is the second's
+            if not share > _TRAINED_PROBABILITY:
+                model.notes.append(f"The model recognizes none of four bundled photographs {shares}. Is it trained?")
+    if outputs == 1 and len(model.labels) == 2:  # Keras numbers two classes so that the only score is the second's
         model.labels = model.labels[1:]
-        model.notes.append(f"The one output is the score of the second label, {model.labels[0]!r}.")
+        model.notes.append(f"The single output is the score of the second label, {model.labels[0]!r}.")
     if model.labels and outputs not in (None, len(model.labels)):
-        raise ValueError(
-            f"The labels name {len(model.labels)} classes, but {model.name!r} gives scores (None, {outputs})."
-        )
+        raise ValueError(f"labels must have one name per class of {model.name!r} ({outputs}), got {len(model.labels)}.")
     return model
 
 
 def _recognize_preprocessing(model: keras.Model, size: tuple[int, int]) -> tuple[Preprocessing, float, float]:
-    """Return the convention under which a model gives the shipped photographs' classes most probability.
+    """Return the convention with which a model gives the highest probability to the classes of the photographs.
 
-    Also the mean probability of the right classes under it, and that under the next best one.
+    Also returns the mean probability of the right classes with this convention and with the second best.
     """
-    pictures = np.stack([images.fit_image(images.read(file), size) for file in PHOTOGRAPHS])
+    pixels = np.stack([images.fit_image(images.read(file), size) for file in PHOTOGRAPHS])
     shares = []
     for convention in CONVENTIONS.values():
         with hooks.unchanged(model):
-            outputs = np.asarray(model(convention.apply(pictures), training=False), dtype=np.float64)
+            outputs = np.asarray(model(convention.apply(pixels), training=False), dtype=np.float64)
         if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-2):  # logits
             outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
             outputs /= outputs.sum(axis=1, keepdims=True)
@@ -167,19 +177,19 @@ def _recognize_preprocessing(model: keras.Model, size: tuple[int, int]) -> tuple
     return shares[0][1], shares[0][0], shares[1][0]
 
 
-def _run_of(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
-    """Return the model file, ``path`` or that of the training run in it, and what the run says of it."""
-    note = (path if path.is_dir() else path.parent) / "run.json"
-    if path.is_dir() and (path / "checkpoint.npz").is_file() and not note.is_file():
+def _find_run(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
+    """Return the model file, ``path`` or that of the training run in this folder, and the contents of ``run.json``."""
+    record = (path if path.is_dir() else path.parent) / "run.json"
+    if path.is_dir() and (path / "checkpoint.npz").is_file() and not record.is_file():
         raise ValueError(
-            f"The run in {path} is not finished. Start it again to go on, or give the path of a model file."
+            f"The training run in {path} is not finished. Start it again to continue, or pass the path of a model file."
         )
-    if not note.is_file() or (path.is_dir() and (path / "saved_model.pb").is_file()):
+    if not record.is_file() or (path.is_dir() and (path / "saved_model.pb").is_file()):
         return path, {}
     try:
-        run = json.loads(note.read_text(encoding="utf-8"))
-        file = note.parent / run["model_file"]
-    except (ValueError, KeyError, TypeError):  # somebody else's
+        run = json.loads(record.read_text(encoding="utf-8"))
+        file = record.parent / run["model_file"]
+    except (ValueError, KeyError, TypeError):  # a run.json of another program
         return path, {}
     if path.is_file() and path.name != file.name:
         return path, {}
@@ -187,11 +197,16 @@ def _run_of(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
         if not {"preprocessing", "size", "target_range"} <= set(run):
             return path, {}
         if not file.is_file():
-            raise ValueError(f"The run in {path} is not finished: it has no {file.name} yet. Start it again to go on.")
+            raise ValueError(
+                f"The training run in {path} is not finished: there is no {file.name} yet. Start it again to continue."
+            )
         run["task"] = "gaze"
     return file, run
 
 
 def _refuse_zoo_arguments(weights: Any, options: Any) -> None:
     if weights or options:
-        raise NoZooModel("weights and options go with a zoo model; a model or a model file has its own.")
+        raise NoZooModel(
+            f"weights and options must be passed only with the name of a zoo model, got weights={weights!r} and "
+            f"options={options!r} with another model. Leave them out."
+        )

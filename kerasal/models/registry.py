@@ -1,11 +1,11 @@
-"""The registry: a model is a decorated function, and its name is the function's name.
+"""The registry of named models: each is a decorated function, and its name is the function's name.
 
-A file of ``kerasal.zoo``, or of any package that names a module in the entry-point group ``kerasal.models``, says
+A module of ``kerasal.zoo``, or of any package that lists it in the entry-point group ``kerasal.models``, defines
 
     @register(preprocessing="unit", task="classification", input_shape=(28, 28, 1), parameters=53_002, reference="...")
     def mnist_cnn(*, classes=10) -> keras.Model: ...
 
-and ``list_models``, ``create_model``, ``model_spec``, the command line and the registry-wide tests all know it.
+and ``list_models``, ``create_model``, ``model_spec``, the command line and the tests of the registry include it.
 """
 
 import dataclasses
@@ -36,8 +36,8 @@ __all__ = ["ModelSpec", "Weights", "create_model", "list_models", "load_model", 
 class Weights:
     """Trained weights of a model.
 
-    Either a file that ships, with its SHA-256, or, without a file, a name that the model's own function understands
-    and may have to download.
+    Either a bundled file with its SHA-256, or, without a file, a name that is passed on to the function that builds the
+    model, which may download the weights.
     """
 
     description: str
@@ -47,12 +47,20 @@ class Weights:
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
-    """What is known of a model without building it.
+    """The description of a registered model, available without building it.
 
-    ``input_shape`` is (H, W, C), for a net of any size that at which it is best; ``parameters`` counts the default
-    options' weights, ``recipe`` holds the arguments of ``kerasal.training.train``, which made the weights where some
-    ship, and what ``data`` they are for; ``weights`` maps names to what they load. ``identify`` says of a weights
-    file's array shapes which options they are of, or returns ``None``.
+    Attributes:
+        name: the name of the model.
+        build: the function that builds it.
+        preprocessing: how pixels become its inputs.
+        task: ``"classification"``, ``"gaze"``, …
+        input_shape: (H, W, C); for a model of any size, the size at which it is best.
+        parameters: the number of weights with the default options.
+        reference: the publication or source.
+        weights: names of trained weights -> ``Weights``.
+        recipe: the arguments of ``kerasal.training.train`` that reproduce the bundled weights, and their ``data``.
+        labels: the name of its class names, see ``kerasal.labels.load``, or None.
+        identify: returns the options to which the array shapes of a weights file belong, or None.
     """
 
     name: str
@@ -70,8 +78,8 @@ class ModelSpec:
     @property
     def options(self) -> dict[str, Any]:
         """The options of ``create_model`` and their defaults."""
-        found = inspect.signature(self.build).parameters.values()
-        return {parameter.name: parameter.default for parameter in found if parameter.name != "weights"}
+        parameters = inspect.signature(self.build).parameters.values()
+        return {parameter.name: parameter.default for parameter in parameters if parameter.name != "weights"}
 
     @property
     def card(self) -> str:
@@ -83,38 +91,38 @@ _specs: dict[str, ModelSpec] = {}
 
 
 def register(**facts: Any) -> Callable[[Callable], Callable]:
-    """Enter the decorated function into the registry under its own name; ``facts`` are the fields of ``ModelSpec``.
+    """Return a decorator that adds a function to the registry by its name; ``facts`` are the fields of ``ModelSpec``.
 
     Raises:
-        ValueError: two modules define a model of one name.
+        ValueError: two modules define a model of the same name.
     """
 
-    def enter(build: Callable) -> Callable:
+    def add_model(build: Callable) -> Callable:
         name = build.__name__
         if name in _specs:
             raise ValueError(
-                f"Two models are named {name!r}: one in {_specs[name].build.__module__}, one in {build.__module__}. "
-                "Rename one of the functions."
+                f"Model names must be unique, got {name!r} from both {_specs[name].build.__module__} and "
+                f"{build.__module__}. Rename one of the functions."
             )
         if isinstance(facts.get("weights"), dict):
             facts["weights"] = types.MappingProxyType(facts["weights"])
         _specs[name] = ModelSpec(name=name, build=build, **facts)
         return build
 
-    return enter
+    return add_model
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """List the names of all models, sorted, or of those that match a shell pattern such as ``"vgg*"``."""
+    """Return the sorted names of all models, or of those that match a shell pattern such as ``"vgg*"``."""
     _load_all()
     return sorted(name for name in _specs if fnmatchcase(name, pattern))
 
 
 def model_spec(name: str) -> ModelSpec:
-    """Return what is known of the model ``name``.
+    """Return the description of a model without building it.
 
     Raises:
-        ValueError: no model has that name; the closest are listed.
+        ValueError: no model has this name; the message lists the closest names.
     """
     _load_all()
     if name not in _specs:
@@ -123,19 +131,19 @@ def model_spec(name: str) -> ModelSpec:
 
 
 def create_model(name: str, weights: str | os.PathLike | None = None, **options: Any) -> "keras.Model":
-    """Build the model ``name`` as a ``keras.Model``.
+    """Return a newly built ``keras.Model`` by its name in the zoo.
 
     Args:
-        name: one of ``list_models()``.
+        name: a name from ``list_models()``.
         weights: ``None`` for random initialization, a name from ``model_spec(name).weights``, or the path of a
             ``.weights.h5``, ``.keras`` or ``.h5`` file with weights for exactly this architecture, or of an ``.npz``
-            file with entries ``layer/variable`` for some of its layers; the others stay random, with a warning.
-        **options: the model's own options, see ``model_spec(name).options``.
+            file with arrays ``layer/variable`` for some of its layers; the others stay random, with a warning.
+        **options: options of the model, see ``model_spec(name).options``.
 
     Raises:
-        ValueError: unknown name, option or weights (what exists is listed), weights that do not fit the architecture,
-            or a shipped file that is damaged.
-        FileNotFoundError: ``weights`` is a path at which there is no file.
+        ValueError: the name, an option or the name of the weights is unknown (the message lists those that exist), the
+            weights do not fit the architecture, or a bundled file is damaged.
+        FileNotFoundError: ``weights`` is the path of a file that does not exist.
     """
     check_process()
     spec = model_spec(name)
@@ -149,22 +157,22 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
         downloaded = {} if origin is None else {"weights": weights}
         return spec.build(**downloaded, **options)
     if origin is not None:
-        _verify(path, origin.sha256, f"The shipped weights {weights!r} of {name}")
+        _verify(path, origin.sha256, f"The bundled weights {weights!r} of {name}")
     from kerasal.models.weight_files import load_weights, weight_shapes
 
     model = spec.build(**options)
     try:
-        with warnings.catch_warnings(record=True) as said:  # Keras also warns of what it then raises
+        with warnings.catch_warnings(record=True) as caught:  # before an error, Keras warns of the same thing
             warnings.simplefilter("always")
-            missing = load_weights(model, path, partly=True)
+            missing = load_weights(model, path, allow_missing=True)
     except (ValueError, KeyError, OSError, TypeError) as error:
         chosen = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "its default options"
         options_of_file = spec.identify(weight_shapes(path)) if spec.identify else None
-        whose = f"They are of {name} with {options_of_file}. " if options_of_file else ""
+        hint = f"They belong to {name} with {options_of_file}. " if options_of_file else ""
         raise ValueError(
-            f"The weights {str(weights)!r} do not fit {name} with {chosen}. {whose}{first_line(error)}"
+            f"The weights {str(weights)!r} do not fit {name} with {chosen}. {hint}{first_line(error)}"
         ) from error
-    for warning in said:
+    for warning in caught:
         warnings.warn(warning.message, stacklevel=2)
     if missing:
         listed = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
@@ -173,28 +181,30 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
 
 
 def load_model(path_or_name: str | os.PathLike, *, unsafe: bool = False) -> "keras.Model":
-    """Load a zoo model by name (with its shipped weights where it has some), a Keras file, or a SavedModel folder.
+    """Return the ``keras.Model`` of a zoo name (with its bundled weights, if any), a Keras file or a SavedModel folder.
 
     Args:
         path_or_name: a name from ``list_models()``, a ``.keras`` or ``.h5`` file, or a SavedModel folder. A SavedModel
-            can be run and differentiated, but has no layers to look into.
+            can be run and differentiated, but its layers cannot be accessed.
         unsafe: allow code inside the file to run: ``Lambda`` layers, and operations of a SavedModel that can do more
             than compute (``kerasal.models.saved_models``). Only for files that you trust.
 
     Raises:
-        UntrustedCode: a ValueError: the file holds such code, and ``unsafe`` is not set.
-        ValueError: neither a known name nor a file; or a file that is no Keras model.
+        UntrustedCode: a ValueError; the file contains such code, and ``unsafe`` is not set.
+        ValueError: the name is unknown, or the file is not a Keras model.
+        FileNotFoundError: there is no file at the path.
     """
     from kerasal.models import model_files
 
     text = os.fspath(path_or_name)
     saved = os.path.isfile(text) or os.path.isfile(os.path.join(text, "saved_model.pb"))
-    if saved or (os.path.exists(text) and text not in list_models()):  # a folder of results may be named like a net
-        _load_all()  # the zoo brings the layers that its saved models name
+    if saved or (os.path.exists(text) and text not in list_models()):  # a folder of results may have a model's name
+        _load_all()  # registers the custom layers of zoo models
         return model_files.load_file(pathlib.Path(text), unsafe=unsafe)
     if os.sep in text or text.endswith((".keras", ".h5", ".hdf5")):
         raise FileNotFoundError(
-            f"There is no model file {text}. A zoo model goes by its name: {', '.join(list_models())}."
+            f"There is no model file {text}. Check the path, or pass the name of a zoo model: "
+            f"{', '.join(list_models())}."
         )
     spec = model_spec(text)
     shipped = [name for name, origin in spec.weights.items() if origin.file is not None]
@@ -207,10 +217,8 @@ def _check_weights_name(spec: ModelSpec, weights) -> None:
     looks_like_path = not isinstance(weights, str) or os.sep in weights or pathlib.Path(weights).suffix
     if os.path.isfile(weights):
         return
-    names = ", ".join(repr(name) for name in spec.weights) or "no named weights"
-    message = (
-        f"{spec.name} has {names}; expected one of them, None, or the path of a weights file. Received: {weights!r}."
-    )
+    names = "".join(f"{name!r}, " for name in spec.weights)
+    message = f"weights of {spec.name} must be {names}None, or the path of a weights file, got {weights!r}."
     if looks_like_path:
         raise FileNotFoundError(f"There is no weights file {os.fspath(weights)}. {message}")
     raise ValueError(message)
@@ -218,21 +226,21 @@ def _check_weights_name(spec: ModelSpec, weights) -> None:
 
 def _verify(file: pathlib.Path, sha256: str | None, what: str) -> None:
     if not file.is_file():
-        raise ValueError(f"{what} are missing ({file}). Install kerasal again.")
-    if (received := digest_file(file)) != sha256:
+        raise ValueError(f"{what} are missing: there is no file {file}. Install kerasal again.")
+    if (digest := digest_file(file)) != sha256:
         raise ValueError(
-            f"{what} are damaged: expected SHA-256 {sha256}, received {received} ({file}). Install kerasal again."
+            f"{what} are damaged: {file} must have the SHA-256 {sha256}, got {digest}. Install kerasal again."
         )
 
 
 @functools.cache
 def _load_all() -> None:
-    """Import the zoo and what other packages name in the entry-point group ``kerasal.models``."""
+    """Import the zoo and the modules that other packages list in the entry-point group ``kerasal.models``."""
     importlib.import_module("kerasal.zoo")
     for point in importlib.metadata.entry_points(group="kerasal.models"):
         try:
             point.load()
-        except Exception as error:  # somebody else's package must not take the zoo down with it
+        except Exception as error:  # a broken package must not make the zoo unusable
             warnings.warn(
                 f"The models of {point.value!r} (entry point {point.name!r} in the group kerasal.models) could not be "
                 f"loaded: {error}",

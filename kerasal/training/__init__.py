@@ -1,13 +1,13 @@
-"""Routines that train: they take a model and data; ``prepare_training`` makes both of names and folders.
+"""Training of classifiers and gaze models. ``prepare_training`` and ``prepare_gaze`` open a model and its data.
 
-``train`` is for classifiers, ``ablate`` for variants of one, ``train_gaze`` for gaze predictors (by a ``Recipe``, see
-``RECIPES``). Each writes everything into one output folder and keeps its state there, so that a run stopped at any
-moment (Ctrl-C, a lost machine) goes on when it is started again, and ends bit-equal to one that was never stopped.
-Weights, loss and order of a run follow from its starting weights and its ``seed`` alone.
+``train`` trains a classifier, ``ablate`` several variants of a classifier, and ``train_gaze`` a gaze model (by a
+``Recipe``, see ``RECIPES``). Each writes all its files, including a checkpoint, to one output folder. A run that was
+stopped at any moment (by Ctrl-C, or a lost machine) is resumed by the same call, and its result is bit-equal to that of
+an uninterrupted run. The trained weights depend only on the starting weights, the settings and the ``seed``.
 
-With ``strategy="mirrored"`` they split every batch between the GPUs of a machine, with ``"multi-worker"`` between
-machines, which meet by ``join_workers``. Every process then knows the values of all images, so that all have one
-history and stop together; the chief alone writes, and all read its one checkpoint.
+``strategy="mirrored"`` splits every batch between the GPUs of a machine, ``"multi-worker"`` also between machines,
+which connect with ``join_workers``. All processes compute the same history and stop together; only the chief writes
+files, and all others read its checkpoint.
 """
 
 from kerasal import _keras as _keras

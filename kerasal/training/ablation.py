@@ -1,4 +1,4 @@
-"""Train variants of a net alike and compare them: what is a layer, or its width, worth?"""
+"""Train variants of a model in the same way and compare them: what does a layer, or its width, contribute?"""
 
 import os
 import pathlib
@@ -30,31 +30,32 @@ def ablate(
     resume: bool = True,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Train every variant on the same images in the same order, and return a row for each.
+    """Train variants of a model on the same images in the same order; return a table with a row for each variant.
 
-    Before each builder is called, Keras's global seed is set to ``seed``, and the model it returns is named like the
-    variant. Each trains with ``kerasal.training.train`` in a folder of its own; after each, the table is written to
-    ``output``/ablation.csv. A run that was stopped goes on where it was; a variant added later is trained alone.
+    Before each builder is called, Keras's global seed is set to ``seed``. The model is renamed like its variant and
+    trained with ``kerasal.training.train`` in a subfolder of ``output``. After each variant, the table is written to
+    ``output``/ablation.csv. If the run is stopped, the same call resumes it; variants that are added later are trained
+    without repeating the others.
 
     Args:
-        variants: builders of classifiers by name. The first one is what the others are compared with.
+        variants: functions that build a classifier, by name. The others are compared with the first.
         train_data: preprocessed float32 images (N, H, W, C) and integer labels (N,).
-        test_data: the same; only measured.
-        output: the folder.
-        epochs: of each.
-        batch_size: images a step.
-        learning_rate: of Adam.
-        seed: of the starting weights, the order of the images and the dropout.
-        resume: go on with what lies in ``output``; ``False`` starts over.
-        progress: show a bar for each.
+        test_data: the same; only evaluated.
+        output: output folder.
+        epochs: number of epochs per variant.
+        batch_size: images per step.
+        learning_rate: learning rate of Adam.
+        seed: seed of the starting weights, the order of the images and the dropout.
+        resume: whether to resume the runs in ``output``; ``False`` starts over.
+        progress: whether to show a progress bar per variant.
 
     Returns:
-        ``variant``, ``parameters``, ``train_error`` and ``test_error`` after the last epoch (shares of images, dropout
-        off), ``change``, the test error minus that of the first, and ``seconds`` of training.
+        A table with the columns variant, parameters, train_error and test_error (shares of images after the last epoch,
+        without dropout), change (test error minus that of the first variant) and seconds (of training).
 
     Raises:
-        ValueError: no variants, names that make no folders or the same one, or what ``train`` refuses.
-        KeyboardInterrupt: stopped; what is kept is said.
+        ValueError: no variants; names that result in empty or equal folder names; or an error of ``train``.
+        KeyboardInterrupt: stopped by Ctrl-C; the message says how to resume.
 
     Source: Zeiler & Fergus 2014, section 5.1, table 3.
     """
@@ -65,8 +66,8 @@ def ablate(
         keras.utils.set_random_seed(seed)
         model = build()
         if not isinstance(model, keras.Model):
-            raise ValueError(f"Variant {name!r} builds {type(model).__name__}; expected a keras.Model.")
-        model.name = folders[name]  # what Keras makes up counts on, and the run would not be known again
+            raise ValueError(f"variants[{name!r}] must return a keras.Model, got {type(model).__name__}.")
+        model.name = folders[name]  # Keras's automatic names are numbered, so that a resumed run would differ
         result = train(
             model,
             train_data,
@@ -92,12 +93,14 @@ def ablate(
 
 def _folders(variants: Mapping) -> dict[str, str]:
     if not isinstance(variants, Mapping) or not variants:
-        raise ValueError("variants maps names to functions that build a model, one at least. Received none.")
-    built = [name for name, build in variants.items() if isinstance(build, keras.Model) or not callable(build)]
-    if built:
-        kind = type(variants[built[0]]).__name__
-        raise TypeError(f"Variant {built[0]!r} is a {kind}; give a function that builds a model.")
+        raise ValueError(
+            f"variants must be a non-empty mapping of names to functions that build a model, got {variants!r}."
+        )
+    unusable = [name for name, build in variants.items() if isinstance(build, keras.Model) or not callable(build)]
+    if unusable:
+        kind = type(variants[unusable[0]]).__name__
+        raise TypeError(f"variants[{unusable[0]!r}] must be a function that builds a model, got {kind}.")
     folders = {name: re.sub(r"[^A-Za-z0-9]+", "-", str(name)).strip("-").lower() for name in variants}
     if not all(folders.values()) or len(set(folders.values())) < len(folders):
-        raise ValueError(f"The names of variants must make different folders. Received: {list(variants)}.")
+        raise ValueError(f"variants must have names that give different folder names, got {list(variants)}.")
     return folders

@@ -1,8 +1,8 @@
-"""Train a classifier: Adam on the cross-entropy, an epoch at a time, in a folder from which a stopped run goes on.
+"""Train a classifier with Adam on the cross-entropy, in an output folder from which a stopped run is resumed.
 
-Epoch ``e`` draws its order of images and its dropout masks from ``(seed, e)``; with the weights and Adam's moments,
-which the checkpoint holds, nothing else decides what comes next. That is why a resumed run is bit-equal to an
-uninterrupted one (on one machine; on a GPU, after ``tf.config.experimental.enable_op_determinism()``).
+The order of the images and the dropout masks of epoch ``e`` depend only on ``(seed, e)``, and the checkpoint holds the
+weights and Adam's moments. A resumed run is therefore bit-equal to an uninterrupted run (on the same machine; on a GPU,
+after ``tf.config.experimental.enable_op_determinism()``).
 """
 
 import dataclasses
@@ -21,20 +21,24 @@ from kerasal.training import results, run_folder
 from kerasal.training.classifier_run import Run, probabilities
 from kerasal.training.memory import check_memory
 from kerasal.training.replicas import Replicas
-from kerasal.training.training_inputs import Augmentation, Inputs, Labeled, inputs_of
+from kerasal.training.training_inputs import Augmentation, Inputs, Labeled, prepare_inputs
 
 import keras
 
 HISTORY, CURVES = run_folder.HISTORY, run_folder.CURVES
-_SLOTS = 2  # arrays that Adam keeps for each weight
+_SLOTS = 2  # arrays that Adam keeps per weight
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What ``train`` made: one row an epoch, the trained model, and the folder with the files.
+    """The result of ``train``.
 
-    ``confusion`` counts the test images, a row for each true class and a column for each predicted one; None where the
-    classes have no names.
+    Attributes:
+        history: one row per epoch.
+        model: the trained model.
+        output: the output folder.
+        confusion: number of test images by true class (rows) and predicted class (columns); ``None`` if the classes
+            have no names.
     """
 
     history: pd.DataFrame
@@ -62,51 +66,54 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     start: str | None = None,
 ) -> Training:
-    """Train ``model`` in place and write history.csv, curves.png, NAME.weights.h5 and NAME.keras into ``output``.
+    """Train a classifier in place and write its history, curves, weights and model to the output folder.
 
-    Where the classes have names, also confusion.csv, confusion.png, labels.txt and run.json, by which the commands know
-    the names and the preprocessing of NAME.keras.
+    The files are history.csv, curves.png, NAME.weights.h5 and NAME.keras. If the classes have names, confusion.csv,
+    confusion.png, labels.txt and run.json are written too; from these the commands read the class names and the
+    preprocessing of NAME.keras.
 
     Args:
-        model: a classifier whose outputs are probabilities (N, classes). Its present weights are the start of a new
-            run; a run that goes on starts from its checkpoint.
-        train_data: preprocessed float32 images (N, H, W, C) and integer labels (N,); or ``ClassImages``, which are read
-            from their files a batch ahead where they do not fit into memory.
-        test_data: the same; only measured, after every epoch. It chooses nothing.
-        output: the folder of this run, made where it is missing.
-        epochs: epochs in all, those of an earlier call included. A finished run may be given more.
-        batch_size: images a step; the last batch of an epoch may be smaller.
-        learning_rate: of Adam.
-        seed: decides the order of the images, how they are augmented, and the dropout masks (not the starting weights:
-            those are the model's).
+        model: a classifier whose outputs are probabilities (N, classes). A new run starts from its weights; a resumed
+            run, from those of the checkpoint.
+        train_data: preprocessed float32 images (N, H, W, C) and integer labels (N,); or ``ClassImages``, whose batches
+            are read from the files in advance if they do not fit into memory.
+        test_data: the same. Evaluated after every epoch; does not influence the training.
+        output: output folder of the run; created if it does not exist.
+        epochs: total number of epochs, including those of an earlier call. A finished run can be continued with more.
+        batch_size: images per step; the last batch of an epoch may be smaller.
+        learning_rate: learning rate of Adam, above 0.
+        seed: seed of the order of the images, their augmentation and the dropout masks. It does not affect the starting
+            weights, which are the model's.
         augmentation: random changes of the training images.
-        preprocessing: how the model wants its pixels; needed with ``ClassImages``, else only written down.
-        class_names: of the outputs; those of ``ClassImages`` by default.
-        resume: go on from the checkpoint in ``output``; ``False`` starts over and replaces what lies there.
-        strategy: ``"mirrored"`` splits every batch between the GPUs of this machine, ``"multi-worker"`` between the
-            machines of TF_CONFIG too, see ``training.join_workers``. A run may go on with another one.
-        progress: show a bar and one line an epoch on stderr.
-        callbacks: Keras callbacks of ``model``, told when the training and each epoch begin and end (epochs from 0 on,
-            as Keras counts; not of single batches). They act before an epoch is kept, so that a run that goes on has
-            missed none; one that sets ``model.stop_training`` ends the run after that epoch. Of several workers, only
-            the chief's are told.
-        start: what the model's present weights are, ``training.run_folder.digest_start``: then a run that goes on must
-            have begun from the same. By default they are not compared, and may be those of a model partly trained.
+        preprocessing: the model's pixel convention. Required with ``ClassImages``; with arrays it is only recorded in
+            run.json.
+        class_names: names of the outputs; by default those of ``ClassImages``.
+        resume: whether to resume from the checkpoint in ``output``; ``False`` starts over and replaces the files there.
+        strategy: ``"mirrored"`` splits every batch between the GPUs of this machine; ``"multi-worker"``, also between
+            the machines of TF_CONFIG (see ``training.join_workers``). It may differ when a run is resumed.
+        progress: whether to show a progress bar and a line per epoch on stderr.
+        callbacks: Keras callbacks of ``model``. They are called at the beginning and end of the training and of every
+            epoch (numbered from 0, as in Keras), but not for batches. They are called before an epoch is saved, so that
+            they see every epoch also in a resumed run. A callback that sets ``model.stop_training`` ends the run after
+            the epoch. With several workers, only the chief calls them.
+        start: description of the model's weights, from ``training.run_folder.digest_start``. A run can then only be
+            resumed with the same starting weights. By default the starting weights are not compared.
 
     Returns:
-        A ``Training``, whose history has the columns epoch (from 1), loss and accuracy (means over the epoch, dropout
-        on), test_loss, test_accuracy (dropout off, after the epoch), seconds.
+        A ``Training``, whose history has the columns epoch (from 1), loss and accuracy (means over the epoch, with
+        dropout), test_loss and test_accuracy (after the epoch, without dropout), and seconds.
 
     Raises:
-        ValueError: unusable data or settings; another run's folder, or one in which a run is at work; a damaged
-            checkpoint; a loss that is not finite; fewer images in a batch than devices; an output folder that the
+        ValueError: unusable data or settings; a folder of another run, or a folder in use; a damaged
+            checkpoint; a loss that is not finite; fewer images per batch than devices; an output folder that the
             workers do not share.
-        OSError: the folder cannot be written to. A ``ConnectionError``: a worker is gone.
-        KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
+        OSError: the folder cannot be written to.
+        ConnectionError: a worker was lost.
+        KeyboardInterrupt: stopped by Ctrl-C; the message says how to resume.
     """
     check_process()
-    for name, value, least in (("epochs", epochs, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
-        check_int(name, value, least)
+    for name, value, minimum in (("epochs", epochs, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
+        check_int(name, value, minimum)
     check_number("learning_rate", learning_rate, above=0, remedy="Try 0.001.")
     convention = None if preprocessing is None else conventions.get(preprocessing)
     training, test, names = _check_model_and_data(model, train_data, test_data, convention, class_names)
@@ -114,7 +121,7 @@ def train(
     replicas.check_batch(batch_size)
     check_memory(model, batch_size, _SLOTS, model.weights, machines=replicas.team.size)
     output, team = pathlib.Path(output), replicas.team
-    with team.guarded(), run_folder.claim_folder(team, output):
+    with team.explain_lost_workers(), run_folder.claim_folder(team, output):
         run = Run(replicas, learning_rate, batch_size, seed, augmentation, training, test)
         settings = {
             **run_folder.describe_model(model),
@@ -129,32 +136,32 @@ def train(
             settings[run_folder.START] = start
         listeners = keras.callbacks.CallbackList(list(callbacks) if team.chief else [], model=model)
         model.stop_training = False
-        listeners.on_train_begin()  # before an old run is replaced: what a callback refuses must cost nothing
+        listeners.on_train_begin()  # may raise, so it is called before the files of an old run are deleted
         files = results.files(model.name)
-        rows = run_folder.begin_together(team, output, files, settings, run.state, resume=resume, epochs=epochs)
-        with replicas.showing(output, rows, epochs, run.steps, progress) as shown:
+        rows = run_folder.begin_run(team, output, files, settings, run.state, resume=resume, epochs=epochs)
+        with replicas.show_progress(output, rows, epochs, run.steps, progress) as progress_bar:
             if team.chief:
                 results.write_history(output, rows)
             for epoch in range(len(rows) + 1, epochs + 1):
                 listeners.on_epoch_begin(epoch - 1)
-                row = run.epoch(epoch, shown)
-                replicas.give_back()
+                row = run.epoch(epoch, progress_bar)
+                replicas.copy_weights_back()
                 listeners.on_epoch_end(epoch - 1, dict(row))
                 if team.chief:
                     run_folder.write_checkpoint(output / run_folder.CHECKPOINT, settings, [*rows, row], run.state)
-                told = team.exchange({"seconds": row["seconds"], "stop": bool(model.stop_training)})[0]
-                rows.append(row | {"seconds": told["seconds"]})  # counted once it is kept
+                chief = team.exchange({"seconds": row["seconds"], "stop": bool(model.stop_training)})[0]
+                rows.append(row | {"seconds": chief["seconds"]})  # after the checkpoint, which then has this row
                 if team.chief:
                     results.write_history(output, rows)
-                if told["stop"]:
+                if chief["stop"]:
                     break
-            replicas.give_back()
+            replicas.copy_weights_back()
             listeners.on_train_end()
             history = pd.DataFrame(rows)
             counts = None if names is None else run.confusion(names)
             if team.chief:
-                results.write(output, model, history, counts, convention)
-            team.exchange({})  # nobody leaves before all is written
+                results.write_results(output, model, history, counts, convention)
+            team.exchange({})  # all processes wait until the files are written
     return Training(history, model, output, counts)
 
 
@@ -163,9 +170,9 @@ def accuracy(
     data: Labeled | ClassImages,
     preprocessing: str | conventions.Preprocessing | None = None,
 ) -> float:
-    """Return the share of images whose top class is their label, dropout off; ``data`` as in ``train``."""
+    """Return the share of images whose top class is their label, without dropout; ``data`` is as in ``train``."""
     convention = None if preprocessing is None else conventions.get(preprocessing)
-    inputs = inputs_of(data, "given", model, convention)
+    inputs = prepare_inputs(data, "evaluated", model, convention)
     return float((probabilities(model, inputs).argmax(axis=1) == inputs.labels).mean())
 
 
@@ -173,25 +180,28 @@ def _check_model_and_data(
     model, train_data, test_data, convention, class_names
 ) -> tuple[Inputs, Inputs, list[str] | None]:
     if not model.built or not hasattr(model, "output_shape"):
-        raise ValueError(f"{model.name} must be a built functional or Sequential model, whose shapes are known.")
+        raise ValueError(f"model must be a built functional or Sequential model, got {model.name} of unknown shapes.")
     if isinstance(model.output_shape, list) or len(model.output_shape) != 2 or isinstance(model.input_shape, list):
         raise ValueError(
-            "A classifier with one input and one output (N, classes) is expected. Received: inputs "
-            f"{model.input_shape}, outputs {model.output_shape}."
+            "model must be a classifier with a single input and a single output (N, classes), got inputs "
+            f"{model.input_shape} and outputs {model.output_shape}."
         )
-    found = [getattr(data, "names", None) for data in (train_data, test_data)]
-    if found[0] != found[1]:
-        raise ValueError(f"Training and test images must have the same classes. Received: {found[0]} and {found[1]}.")
-    names = found[0] if class_names is None else list(class_names)
+    train_names, test_names = (getattr(data, "names", None) for data in (train_data, test_data))
+    if train_names != test_names:
+        raise ValueError(f"train_data and test_data must have the same classes, got {train_names} and {test_names}.")
+    names = train_names if class_names is None else list(class_names)
     train_data, test_data = (
-        inputs_of(data, what, model, convention) for data, what in ((train_data, "training"), (test_data, "test"))
+        prepare_inputs(data, what, model, convention) for data, what in ((train_data, "training"), (test_data, "test"))
     )
     if names is not None and len(names) != model.output_shape[-1]:
-        raise ValueError(f"{model.name} has {model.output_shape[-1]} outputs. Received {len(names)} names of classes.")
+        raise ValueError(
+            f"class_names must have a name for each of the {model.output_shape[-1]} outputs of {model.name}, got "
+            f"{len(names)} names."
+        )
     outputs = np.asarray(model(test_data.take(np.arange(1)), training=False))
     if outputs.min() < 0 or abs(outputs.sum() - 1) > 1e-3:
         raise ValueError(
-            f"{model.name} must end in a softmax: its outputs are to be probabilities. Received outputs that sum to "
-            f"{outputs.sum():.3g}, the smallest {outputs.min():.3g}."
+            f"model must have a softmax output, got outputs of {model.name} that sum to {outputs.sum():.3g}, with a "
+            f"minimum of {outputs.min():.3g}."
         )
     return train_data, test_data, names

@@ -1,4 +1,4 @@
-"""A classifier's training under way: its step, its epochs, and what is measured after each."""
+"""The training run of a classifier: its steps, its epochs, and the evaluation after each epoch."""
 
 import math
 import time
@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 
 from kerasal.training import training_pictures
-from kerasal.training.replicas import Replicas, whole
+from kerasal.training.replicas import Replicas, merge_parts
 from kerasal.training.training_inputs import Augmentation, Inputs
 from kerasal.training.training_progress import Progress
 
 import keras
 import tensorflow as tf
 
-_EVALUATION_BATCH, _EVALUATION_VALUES = 1000, 20_000_000  # at most, in a batch that is only measured
+_EVALUATION_BATCH, _EVALUATION_VALUES = 1000, 20_000_000  # most images and values in a batch of the evaluation
 
 
 class Run:
-    """What an epoch needs; ``state`` is what a checkpoint holds."""
+    """A training run; ``state`` holds the variables of a checkpoint."""
 
     def __init__(
         self,
@@ -36,18 +36,19 @@ class Run:
         with replicas.scope():
             optimizer = keras.optimizers.Adam(learning_rate)
             if replicas.strategy is not None:
-                self._trainer = _SpreadTrainer(replicas, optimizer, batch_size)
-            else:  # a wrapper is compiled, not the caller's model, which thereby keeps its own optimizer, or none
-                inputs = keras.Input(replicas.net.inputs[0].shape[1:])
-                self._trainer = keras.Sequential([inputs, replicas.net])
-                options: Any = {"metrics": ["accuracy"], "jit_compile": False}  # the stubs want a text here
+                self._trainer = _ReplicaTrainer(replicas, optimizer, batch_size)
+            else:  # a wrapper is compiled, so that the caller's model keeps its optimizer
+                inputs = keras.Input(replicas.model.inputs[0].shape[1:])
+                self._trainer = keras.Sequential([inputs, replicas.model])
+                # Any, because the type stubs expect a str for jit_compile.
+                options: Any = {"metrics": ["accuracy"], "jit_compile": False}
                 self._trainer.compile(optimizer, "sparse_categorical_crossentropy", **options)
-            optimizer.build(replicas.net.trainable_variables)
-        self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
+            optimizer.build(replicas.model.trainable_variables)
+        self.state = {"model": replicas.model.weights, "optimizer": optimizer.variables}
         self.steps = math.ceil(len(train_data) / batch_size)
 
-    def epoch(self, epoch: int, shown: Progress) -> dict:
-        """Run one epoch and return its row of the history."""
+    def epoch(self, epoch: int, progress: Progress) -> dict:
+        """Train an epoch and return its row of the history."""
         started = time.perf_counter()
         random = np.random.default_rng([self._seed, epoch])
         order = random.permutation(len(self._data))
@@ -60,13 +61,15 @@ class Run:
             done += len(labels)
             loss, correct = totals / done
             if not math.isfinite(loss):
-                raise ValueError(f"The loss is {loss} in epoch {epoch}. Start over with a smaller learning rate.")
-            shown.step(epoch, loss, correct)
-        self._replicas.settle()
-        found, labels = probabilities(self._trainer, self._test), self._test.labels
-        of_label = found[np.arange(len(labels)), labels].astype(np.float64)
-        clipped = np.clip(of_label, keras.config.epsilon(), 1 - keras.config.epsilon())  # as Keras does
-        test_loss, test_correct = float(-np.log(clipped).mean()), float((found.argmax(axis=1) == labels).mean())
+                raise ValueError(
+                    f"The loss must be finite, got {loss} in epoch {epoch}. Start over with a smaller learning_rate."
+                )
+            progress.step(epoch, loss, correct)
+        self._replicas.average_statistics()
+        outputs, labels = probabilities(self._trainer, self._test), self._test.labels
+        label_outputs = outputs[np.arange(len(labels)), labels].astype(np.float64)
+        clipped = np.clip(label_outputs, keras.config.epsilon(), 1 - keras.config.epsilon())  # as Keras does
+        test_loss, test_correct = float(-np.log(clipped).mean()), float((outputs.argmax(axis=1) == labels).mean())
         row = {
             "epoch": epoch,
             "loss": float(loss),
@@ -76,65 +79,65 @@ class Run:
             "seconds": round(time.perf_counter() - started, 2),
         }
         text = f"loss {loss:.4f}  accuracy {correct:.4f}  test loss {test_loss:.4f}  test accuracy {test_correct:.4f}"
-        shown.line(f"{text}  {row['seconds']:.1f} s", epoch)
+        progress.line(f"{text}  {row['seconds']:.1f} s", epoch)
         return row
 
     def confusion(self, names: list[str]) -> pd.DataFrame:
-        """Count the test images, a row for each true class and a column for each predicted one."""
+        """Return the number of test images by true class (rows) and predicted class (columns)."""
         return training_pictures.count_confusion(
             self._test.labels, probabilities(self._trainer, self._test).argmax(axis=1), names
         )
 
 
 def probabilities(model, data: Inputs) -> np.ndarray:
-    """Return the outputs (N, classes) for all images, dropout off; ``model`` has ``predict_on_batch``."""
-    found = []
-    each = max(1, int(np.prod(data.take(np.arange(1)).shape[1:])))
-    at_once = max(1, min(_EVALUATION_BATCH, _EVALUATION_VALUES // each))
-    for images, _ in data.batches(np.arange(len(data)), at_once):
+    """Return the outputs (N, classes) for all images, without dropout; ``model`` needs ``predict_on_batch``."""
+    outputs = []
+    values = max(1, int(np.prod(data.take(np.arange(1)).shape[1:])))
+    batch_size = max(1, min(_EVALUATION_BATCH, _EVALUATION_VALUES // values))
+    for images, _ in data.batches(np.arange(len(data)), batch_size):
         count = len(images)
-        if found and count < len(found[0]):  # a smaller last batch would be traced anew
-            images = np.concatenate([images, np.repeat(images[:1], len(found[0]) - count, axis=0)])
-        found.append(model.predict_on_batch(images)[:count])
-    return np.concatenate(found)
+        if outputs and count < len(outputs[0]):  # a smaller last batch would be traced again, so it is padded
+            images = np.concatenate([images, np.repeat(images[:1], len(outputs[0]) - count, axis=0)])
+        outputs.append(model.predict_on_batch(images)[:count])
+    return np.concatenate(outputs)
 
 
-class _SpreadTrainer:
-    """What a compiled Keras model does for a batch, on the devices of ``replicas``.
+class _ReplicaTrainer:
+    """The batch methods of a compiled Keras model, on the devices of ``replicas``.
 
-    The loss of the batch is that of one device: a mean over its images, however many of them each device has, and the
-    regularizers once.
+    The loss of a batch is the same as on a single device: the mean over all its images, regardless of the number on
+    each device, plus the regularizers once.
     """
 
     def __init__(self, replicas: Replicas, optimizer: keras.optimizers.Optimizer, batch_size: int):
-        self._replicas, self._net, self._optimizer, self._length = replicas, replicas.net, optimizer, batch_size
-        self._measured = 0  # images in the batches of predict_on_batch
+        self._replicas, self._model, self._optimizer, self._length = replicas, replicas.model, optimizer, batch_size
+        self._predict_length = 0  # images per batch of predict_on_batch
         self._train, self._predict = replicas.compile(self._train_part), replicas.compile(self._predict_part)
 
     def train_on_batch(self, images, labels, return_dict=True) -> dict[str, float]:
-        """Update the net by one batch; return its loss and accuracy before it."""
-        spread = self._replicas.spread([images, labels])
-        losses, right, penalty = (value.numpy() for value in self._train(*spread, np.float32(len(labels))))
+        """Update the model by a batch; return the loss and accuracy before the update."""
+        parts = self._replicas.split_batch([images, labels])
+        losses, hits, penalty = (value.numpy() for value in self._train(*parts, np.float32(len(labels))))
         loss = losses[: len(labels)].mean(dtype=np.float64) + float(penalty)
-        return {"loss": float(loss), "accuracy": float(right[: len(labels)].mean())}
+        return {"loss": float(loss), "accuracy": float(hits[: len(labels)].mean())}
 
     def predict_on_batch(self, images) -> np.ndarray:
-        """Return the outputs (N, classes), dropout off."""
-        if len(images) != self._measured:  # the sums over machines have one shape
-            self._measured = len(images)
+        """Return the outputs (N, classes), without dropout."""
+        if len(images) != self._predict_length:  # the sums over machines need a constant shape
+            self._predict_length = len(images)
             self._predict = self._replicas.compile(self._predict_part)
-        return self._predict(*self._replicas.spread([images])).numpy()
+        return self._predict(*self._replicas.split_batch([images])).numpy()
 
-    def _train_part(self, images, labels, place, count):
-        variables = self._net.trainable_variables
+    def _train_part(self, images, labels, span, count):
+        variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
-            outputs = self._net(images, training=True)
+            outputs = self._model(images, training=True)
             losses: Any = keras.losses.sparse_categorical_crossentropy(labels, outputs)
-            penalty = tf.add_n(self._net.losses) if self._net.losses else tf.zeros(())
-            total = tf.reduce_sum(losses[: place[1]]) / count + penalty / self._replicas.count
+            penalty = tf.add_n(self._model.losses) if self._model.losses else tf.zeros(())
+            total = tf.reduce_sum(losses[: span[1]]) / count + penalty / self._replicas.count
         self._optimizer.apply(tape.gradient(total, [variable.value for variable in variables]), variables)
-        right = tf.cast(tf.equal(tf.argmax(outputs, axis=1, output_type=labels.dtype), labels), tf.float32)
-        return whole(losses, place, self._length), whole(right, place, self._length), penalty
+        hits = tf.cast(tf.equal(tf.argmax(outputs, axis=1, output_type=labels.dtype), labels), tf.float32)
+        return merge_parts(losses, span, self._length), merge_parts(hits, span, self._length), penalty
 
-    def _predict_part(self, images, place):
-        return whole(self._net(images, training=False), place, self._measured)
+    def _predict_part(self, images, span):
+        return merge_parts(self._model(images, training=False), span, self._predict_length)

@@ -1,4 +1,4 @@
-"""A gaze training run under way: its epochs, its validations, and what is kept of it."""
+"""The training run of a gaze model: its epochs, its validations and its checkpoints."""
 
 import math
 import shutil
@@ -11,36 +11,37 @@ import numpy as np
 from kerasal.files import replacing
 from kerasal.store import write_json
 from kerasal.training import results, run_folder
-from kerasal.training.gaze_step import Steps, objective_of
+from kerasal.training.gaze_step import Steps, make_objective
 from kerasal.training.samples import Samples, batches, epoch_order
 from kerasal.training.training_progress import Progress
 
 import tensorflow as tf
 
-_CHECKPOINT_SHARE = 0.05  # of the time, at most, is spent on writing checkpoints
+_CHECKPOINT_SHARE = 0.05  # largest share of the time that is spent on writing checkpoints
 
 
 class Run:
-    """A run under way: what an epoch needs, and how far it is."""
+    """A training run: ``rows`` is its history so far, and ``kept`` the rows that the checkpoint contains."""
 
-    def __init__(self, chosen, replicas, optimizer, convention, mapped, train, test, output, settings):
-        self.recipe, self.replicas, self.optimizer, self.output = chosen, replicas, optimizer, output
-        self.data, self.test, self.settings, self.convention, self.map_size = train, test, settings, convention, mapped
-        self.state = {"model": replicas.net.weights, "optimizer": optimizer.variables}
+    def __init__(self, recipe, replicas, optimizer, convention, map_size, train, test, output, settings):
+        self.recipe, self.replicas, self.optimizer, self.output = recipe, replicas, optimizer, output
+        self.data, self.test, self.settings = train, test, settings
+        self.convention, self.map_size = convention, map_size
+        self.state = {"model": replicas.model.weights, "optimizer": optimizer.variables}
         self.team = replicas.team
-        spread = {"replicas": replicas, "length": chosen.batch_size, "pm1": chosen.target_range == "pm1"}
-        self.steps = Steps(replicas.net, optimizer, objective_of(chosen.loss), convention, mapped, **spread)
-        self.best = output / results.best_file(replicas.net.name)
+        options = {"replicas": replicas, "length": recipe.batch_size, "pm1": recipe.target_range == "pm1"}
+        self.steps = Steps(replicas.model, optimizer, make_objective(recipe.loss), convention, map_size, **options)
+        self.best = output / results.best_file(replicas.model.name)
         self.rows: list[dict] = []
-        self.kept: list[dict] = []  # those of the rows that the checkpoint holds
+        self.kept: list[dict] = []
         self._saved, self._saving = time.perf_counter(), 0.0
 
     def begin(self, resume: bool, about: Mapping[str, Any]) -> None:
-        """Restore the run in the folder, or begin a new one, and write what it is."""
-        name = self.replicas.net.name
-        written = results.gaze_files(name)
-        self.rows = run_folder.begin_together(
-            self.team, self.output, written, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
+        """Resume the run in the folder or begin a new run, and write run.json."""
+        name = self.replicas.model.name
+        files = results.gaze_files(name)
+        self.rows = run_folder.begin_run(
+            self.team, self.output, files, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
         )
         self.kept.extend(self.rows)
         if not self.team.chief:
@@ -59,39 +60,39 @@ class Run:
         }
         write_json(self.output / results.RUN, facts)
 
-    def train(self, journal: results.Journal | None, shown: Progress) -> None:
-        """Train epoch by epoch, from where the run is to its end; the chief keeps a journal."""
+    def train(self, journal: results.Journal | None, progress: Progress) -> None:
+        """Train the remaining epochs; the chief records each in the journal."""
         for epoch in range(len(self.rows) + 1, self.recipe.epochs + 1):
-            row = self._epoch(epoch, shown)
+            row = self._train_epoch(epoch, progress)
             best = min((old["val_loss"] for old in self.rows if old["val_loss"] is not None), default=math.inf)
             better = row["val_loss"] is not None and row["val_loss"] < best
             if journal is not None and self.recipe.keep == "best" and better:
                 with replacing(self.best) as path:
-                    self.replicas.net.save_weights(path)
+                    self.replicas.model.save_weights(path)
             row["seconds"] = self.team.exchange({"seconds": row["seconds"]})[0]["seconds"]
             self.rows.append(row)
             if journal is not None:
-                self._keep(epoch)
+                self._save_checkpoint(epoch)
                 journal.add(row)
             text = f"loss {row['loss']:.4g}"
             if row["val_loss"] is not None:
                 text += f"  validation: loss {row['val_loss']:.4g}  mse {row['val_mse']:.4g}  cc {row['val_cc']:.3f}"
             speed = self.recipe.shown(len(self.data)) / max(row["seconds"], 1e-9)
             text += f"  rate {row['rate']:.3g}  {row['seconds']:.1f} s, {speed:.4g} images/s"
-            shown.line(text, epoch)
+            progress.line(text, epoch)
 
-    def finish(self, net, journal: results.Journal | None) -> None:
-        """Bring the trained weights to ``net``, the same in every process, and write them."""
-        self.replicas.give_back()
+    def finish(self, model, journal: results.Journal | None) -> None:
+        """Set the trained weights of ``model``, the same ones in every process; the chief writes the results."""
+        self.replicas.copy_weights_back()
         if self.recipe.keep == "best":
-            mark = run_folder.mark_of(self.best) if self.team.chief else ""
-            run_folder.wait_for(self.best, self.team.exchange({"mark": mark})[0]["mark"])
-            net.load_weights(self.best)
+            digest = run_folder.digest_if_exists(self.best) if self.team.chief else ""
+            run_folder.wait_for_file(self.best, self.team.exchange({"digest": digest})[0]["digest"])
+            model.load_weights(self.best)
         if journal is not None:
-            journal.results(net)
+            journal.write_results(model)
 
-    def _keep(self, epoch: int) -> None:
-        """Write the checkpoint, unless the last one is so young that writing would take much of the time."""
+    def _save_checkpoint(self, epoch: int) -> None:
+        """Write the checkpoint, unless this would take more than 5 % of the time since the last checkpoint."""
         now = time.perf_counter()
         if epoch < self.recipe.epochs and now - self._saved < self._saving / _CHECKPOINT_SHARE:
             return
@@ -100,7 +101,7 @@ class Run:
         self._saved = time.perf_counter()
         self._saving = self._saved - now
 
-    def _epoch(self, epoch: int, shown: Progress) -> dict:
+    def _train_epoch(self, epoch: int, progress: Progress) -> dict:
         started, recipe = time.perf_counter(), self.recipe
         order, flipped = epoch_order(len(self.data), recipe.mirror, recipe.seed, epoch)
         self.replicas.seed_dropout(np.random.default_rng([recipe.seed, epoch, 1]))
@@ -113,16 +114,16 @@ class Run:
                 values = self.steps.train(*arrays)
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 raise ValueError(
-                    f"Memory ran out in a batch of {len(index)} images. Start again with half as many "
-                    f"(--batch-size {max(1, len(index) // 2)}) and --fresh."
+                    f"A batch of {len(index)} images must fit into memory, but memory ran out. Start over with "
+                    f"batch_size={max(1, len(index) // 2)} and resume=False."
                 ) from error
             if not np.isfinite(values).all():
-                raise ValueError(_not_finite(values, [self.data.names[i] for i in index], epoch, number + 1))
+                raise ValueError(_describe_not_finite(values, [self.data.names[i] for i in index], epoch, number + 1))
             losses.append(float(values.mean(dtype=np.float64)))
             images, done = images + float(values.sum(dtype=np.float64)), done + len(index)
             speed = done / (time.perf_counter() - started)
-            shown.advance(epoch, f"loss {images / done:.4g}  {speed:.4g} images/s")
-        self.replicas.settle()
+            progress.advance(epoch, f"loss {images / done:.4g}  {speed:.4g} images/s")
+        self.replicas.average_statistics()
         row = {"epoch": epoch, "step": epoch * per_epoch, "rate": rate, "loss": images / done}
         row |= {"val_loss": None, "val_mse": None, "val_cc": None}
         if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:
@@ -130,9 +131,9 @@ class Run:
         return row | {"seconds": round(time.perf_counter() - started, 2), "losses": losses}
 
     def _set_rates(self, epoch: int, step: int, per_epoch: int) -> float:
-        """Set the optimizer's rate and momentum to the recipe's for this step; return the rate."""
-        places = {"epoch": (epoch, self.recipe.epochs), "step": (step, self.recipe.epochs * per_epoch)}
-        rate, momentum = (schedule(*places[schedule.unit]) for schedule in (self.recipe.rate, self.recipe.momentum))
+        """Set the optimizer's learning rate and momentum to the recipe's for this step; return the learning rate."""
+        positions = {"epoch": (epoch, self.recipe.epochs), "step": (step, self.recipe.epochs * per_epoch)}
+        rate, momentum = (schedule(*positions[schedule.unit]) for schedule in (self.recipe.rate, self.recipe.momentum))
         self.optimizer.learning_rate.assign(rate)
         if hasattr(self.optimizer, "momentum"):
             self.optimizer.momentum.assign(momentum)
@@ -140,7 +141,7 @@ class Run:
 
 
 def validate(steps: Steps, samples: Samples, batch_size: int) -> dict[str, float]:
-    """Return the means over all images of loss, MSE and CC: over images, not over batches of unequal size."""
+    """Return the means of loss, MSE and CC over all images (not over batches, which may differ in size)."""
     totals: dict[str, float] = {}
     for start in range(0, len(samples), batch_size):
         index = np.arange(start, min(start + batch_size, len(samples)))
@@ -149,15 +150,16 @@ def validate(steps: Steps, samples: Samples, batch_size: int) -> dict[str, float
     return {name: total / len(samples) for name, total in totals.items()}
 
 
-def _not_finite(values: np.ndarray, names: list[str], epoch: int, step: int) -> str:
+def _describe_not_finite(values: np.ndarray, names: list[str], epoch: int, step: int) -> str:
     bad = [name for name, value in zip(names, values, strict=True) if not math.isfinite(value)]
     where = f"in epoch {epoch}, step {step}"
     if len(bad) == len(names):
         return (
-            f"The loss is not finite {where}, for all {len(names)} images of the batch (the first: {names[0]}): the "
-            "training has diverged. Start over with a smaller rate."
+            f"The loss must be finite, but it is not {where}, for all {len(names)} images of the batch (the first is "
+            f"{names[0]}): the training has diverged. Start over with a smaller rate."
         )
-    named = ", ".join(bad[:10])
+    listed = ", ".join(bad[:10])
     return (
-        f"The loss is not finite {where}, for {len(bad)} of {len(names)} images: {named}. Look at them and their maps."
+        f"The loss must be finite, but it is not {where}, for {len(bad)} of {len(names)} images: {listed}. Check these "
+        "images and their maps."
     )

@@ -1,4 +1,4 @@
-"""The compiled step of gaze training: a batch of pixels in, the loss of every image out."""
+"""The compiled step of gaze training, which maps a batch of images to the loss of each image."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +9,8 @@ from kerasal.gaze.predictor import is_log_density, preprocess, shape_maps
 from kerasal.losses import CCLoss, KLDLoss, LogLikelihoodLoss, NSSLoss, SimilarityLoss, WeightedSum
 from kerasal.losses.scores import cc
 from kerasal.preprocessing import Preprocessing
-from kerasal.training.replicas import Replicas, whole
-from kerasal.training.training_recipes import OF_FIXATIONS
+from kerasal.training.replicas import Replicas, merge_parts
+from kerasal.training.training_recipes import FIXATION_LOSSES
 
 import keras
 import tensorflow as tf
@@ -26,23 +26,23 @@ _LOSSES = {
 _DENSITY, _FIXATIONS = 0, 1
 
 
-def objective_of(weights: Mapping[str, float]) -> WeightedSum:
-    """Build the loss of (N, H, W, 2) truths, density and fixations, from weights by name."""
-    channels = [_FIXATIONS if name in OF_FIXATIONS else _DENSITY for name in weights]
+def make_objective(weights: Mapping[str, float]) -> WeightedSum:
+    """Return the weighted sum of the losses in ``weights``; its truth is (N, H, W, 2): density and fixation counts."""
+    channels = [_FIXATIONS if name in FIXATION_LOSSES else _DENSITY for name in weights]
     return WeightedSum([_LOSSES[name]() for name in weights], list(weights.values()), channels)
 
 
 class Steps:
-    """Training and validation steps of one net, compiled once for batches of any length.
+    """Training and validation steps of a model, each compiled once for batches of any length.
 
-    Both take pixels (N, h, w, 3), uint8 or prepared float32, density (N, mh, mw), fixation counts (zeros where the loss
-    needs none) and which images are mirrored; ``validate`` mirrors none. Each device of ``replicas`` has its part of a
-    batch of at most ``length`` images, and returns the values of all of them.
+    Both take pixels (N, h, w, 3), uint8 or preprocessed float32, densities (N, mh, mw) and fixation counts (zeros if
+    the loss does not need them); ``train`` also takes the booleans (N,) of the images to mirror. Batches have at most
+    ``length`` images and are split between the devices of ``replicas``.
     """
 
     def __init__(
         self,
-        net: keras.Model,
+        model: keras.Model,
         optimizer: Any,
         objective: WeightedSum,
         convention: Preprocessing,
@@ -52,20 +52,20 @@ class Steps:
         replicas: Replicas | None = None,
         length: int = 0,
     ):
-        self.net, self.optimizer, self.objective = net, optimizer, objective
+        self.model, self.optimizer, self.objective = model, optimizer, objective
         self.convention, self.map_size, self.pm1 = convention, map_size, pm1
-        self._replicas, self._length = replicas or Replicas(net, None), length
+        self._replicas, self._length = replicas or Replicas(model, None), length
         self._train = self._replicas.compile(self._train_part)
         self._validate = self._replicas.compile(self._validate_part)
 
     def train(self, *batch: np.ndarray) -> np.ndarray:
-        """Update the net by one batch; return the loss of every image before it, without any weight decay."""
+        """Update the model by a batch; return the loss of each image before the update, without weight decay."""
         count = len(batch[0])
-        return self._train(*self._replicas.spread(batch), np.float32(count)).numpy()[:count]
+        return self._train(*self._replicas.split_batch(batch), np.float32(count)).numpy()[:count]
 
     def validate(self, *batch: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the loss, the MSE (of maps in 0..1) and the CC of every image, the net at inference."""
-        values = self._validate(*self._replicas.spread(batch))
+        """Return the loss, the MSE (of maps in 0..1) and the CC of each image, with the model in inference mode."""
+        values = self._validate(*self._replicas.split_batch(batch))
         return {name: value.numpy()[: len(batch[0])] for name, value in values.items()}
 
     def _truth(self, density, fixations):
@@ -75,34 +75,34 @@ class Steps:
         return tf.stack([density, fixations], axis=-1)
 
     def _maps(self, inputs, training: bool):
-        outputs = self.net(inputs, training=training)
-        return tf.cast(shape_maps(outputs, self.map_size, log=is_log_density(self.net)), tf.float32)
+        outputs = self.model(inputs, training=training)
+        return tf.cast(shape_maps(outputs, self.map_size, log=is_log_density(self.model)), tf.float32)
 
     def _inputs(self, pixels):
         return preprocess(pixels, self.convention) if pixels.dtype == tf.uint8 else pixels
 
-    def _train_part(self, pixels, density, fixations, flipped, place, count):
-        """Step by a device's part of a batch of ``count`` images; the gradients of the parts add up."""
+    def _train_part(self, pixels, density, fixations, flipped, span, count):
+        """Update by a device's part of a batch of ``count`` images; the gradients of all parts are summed."""
         inputs, truth = (
             tf.where(tf.reshape(flipped, (-1, 1, 1, 1)), tf.reverse(values, [2]), values)
             for values in (self._inputs(pixels), self._truth(density, fixations))
         )
         with tf.GradientTape() as tape:
             losses: Any = self.objective.call(truth, self._maps(inputs, training=True))
-            total = tf.reduce_sum(losses if place is None else losses[: place[1]]) / count
-            if self.net.losses:  # regularizers of the net's own
-                total += tf.add_n(self.net.losses) / self._replicas.count
-        variables = self.net.trainable_variables
+            total = tf.reduce_sum(losses if span is None else losses[: span[1]]) / count
+            if self.model.losses:  # regularizers of the model
+                total += tf.add_n(self.model.losses) / self._replicas.count
+        variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(total, [variable.value for variable in variables]), variables)
-        return whole(losses, place, self._length)
+        return merge_parts(losses, span, self._length)
 
-    def _validate_part(self, pixels, density, fixations, place):
+    def _validate_part(self, pixels, density, fixations, span):
         truth = self._truth(density, fixations)
         maps = self._maps(self._inputs(pixels), training=False)
         square = tf.reduce_mean((maps - truth[..., _DENSITY]) ** 2, axis=(1, 2))
         values = {
             "loss": self.objective.call(truth, maps),
-            "mse": square / 4 if self.pm1 else square,  # a range of 2 instead of 1
+            "mse": square / 4 if self.pm1 else square,  # -1..1 is twice the range of 0..1
             "cc": cc(density, maps),
         }
-        return {name: whole(value, place, self._length) for name, value in values.items()}
+        return {name: merge_parts(value, span, self._length) for name, value in values.items()}

@@ -1,8 +1,8 @@
-"""Train a gaze predictor by a recipe, in a folder from which a stopped or killed run goes on to the same result.
+"""Train a gaze model by a recipe, in an output folder from which a stopped run is resumed.
 
-Epoch ``e`` draws its order and its mirror images from ``(seed, e)``, and rates follow from the epoch; with the weights
-and the optimizer's state, which the checkpoint holds, nothing else decides what comes next. So a resumed run is
-bit-equal to an uninterrupted one (on a GPU, after ``tf.config.experimental.enable_op_determinism()``).
+The order and the mirroring of the images in epoch ``e`` depend only on ``(seed, e)``, the learning rate depends on the
+epoch, and the checkpoint holds the weights and the state of the optimizer. A resumed run is therefore bit-equal to an
+uninterrupted run (on a GPU, after ``tf.config.experimental.enable_op_determinism()``).
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
 from kerasal.training.optimization import TorchSGD
 from kerasal.training.replicas import Replicas
-from kerasal.training.samples import CACHE, samples_of
+from kerasal.training.samples import CACHE, prepare_samples
 from kerasal.training.training_recipes import Recipe
 
 import keras
@@ -37,12 +37,17 @@ import keras
 
 @dataclasses.dataclass(frozen=True)
 class GazeTraining:
-    """What ``train_gaze`` made: the trained net, one row an epoch, and the folder with the files.
+    """The result of ``train_gaze``.
 
-    ``history`` has the columns epoch (from 1), step, rate, loss (mean over the epoch's images, each before its step's
-    update and without weight decay), val_loss, val_mse (of maps in 0..1), val_cc (NaN in epochs without validation) and
-    seconds. ``steps`` has the loss of every batch. ``skipped`` says which
-    training images were left out, and why.
+    Attributes:
+        net: the trained model.
+        history: one row per epoch, with the columns epoch (from 1), step, rate, loss (mean over the images of the
+            epoch, each before the update of its step, without weight decay), val_loss, val_mse (of maps in 0..1),
+            val_cc (NaN in epochs without validation) and seconds.
+        steps: one row per batch, with the columns step (from 1), epoch and loss.
+        output: the output folder.
+        recipe: the recipe, with all changes.
+        skipped: file name and reason of each training image that was skipped.
     """
 
     net: keras.Model
@@ -71,59 +76,63 @@ def train_gaze(
     start: str | None = None,
     **changes: Any,
 ) -> GazeTraining:
-    """Train ``net`` in place; write history.csv, steps.csv, curves.png, run.json and the weights into ``output``.
+    """Train a gaze model in place; write its history, curves, losses, run.json and weights to the output folder.
 
     Args:
-        net: RGB images (N, H, W, 3) in, one map an image out: (N, h, w), (N, h, w, 1) or a square one in a row. Its
-            weights are the start of a new run; a run that goes on starts from its checkpoint.
-        data: a ``GazeDataset``, or a pair of arrays: images, uint8 (N, H, W, 3) or prepared float32, and densities
-            (N, h, w), of the net's sizes.
-        validation: the same. With ``keep="best"`` in the recipe it chooses the weights; otherwise it chooses nothing.
+        net: a model that maps RGB images (N, H, W, 3) to a map per image: (N, h, w), (N, h, w, 1), or a flattened
+            square map (N, s * s). A new run starts from its weights; a resumed run, from those of the checkpoint.
+        data: a ``GazeDataset``; or a pair of arrays of the model's sizes: images (N, H, W, 3), uint8 or preprocessed
+            float32, and densities (N, h, w).
+        validation: the same, evaluated after each ``validate_every`` epochs. It influences the result only if the
+            recipe has ``keep="best"``.
         recipe: a name in ``RECIPES``, or a ``Recipe``.
-        output: the folder of this run, made where it is missing.
-        preprocessing: how the net wants its pixels.
-        size: (height, width) to train at, for a net that takes any size.
-        sigma: blur of fixations in pixels of the image, for data without densities; the data set's own by default.
-        resume: go on from the checkpoint in ``output``; ``False`` starts over and replaces what lies there.
+        output: output folder of the run; created if it does not exist.
+        preprocessing: the model's pixel convention.
+        size: (height, width) of the training images, for a model that accepts any size.
+        sigma: standard deviation of the Gaussian that blurs fixations, in pixels of the image, for data without
+            densities; by default that of the data set.
+        resume: whether to resume from the checkpoint in ``output``; ``False`` starts over and replaces the files there.
         strategy: as in ``train``.
-        tensorboard: also write event files into ``output``/tensorboard.
-        progress: show a bar with the images a second and the remaining time, and a line an epoch, on stderr.
-        about: kept in run.json, such as how the net was made.
+        tensorboard: whether to write event files to ``output``/tensorboard.
+        progress: whether to show a progress bar, with images per second and remaining time, and a line per epoch on
+            stderr.
+        about: facts that are added to run.json, such as the options of the model.
         start: as in ``train``.
-        **changes: to the recipe, such as ``epochs=20``, ``batch_size=32``, ``loss="kld=1,cc=0.2"``.
+        **changes: changes to the recipe, such as ``epochs=20``, ``batch_size=32``, ``loss="kld=1,cc=0.2"``.
 
     Raises:
-        ValueError: an unusable net, data or recipe; another run's folder, or one in which a run is at work; too little
-            memory for the batch (which would fit is said); a loss that is not finite (the image is named); fewer images
-            in a batch than devices; an output folder that the workers do not share.
-        OSError: the folder cannot be written to. A ``ConnectionError``: a worker is gone.
-        KeyboardInterrupt: stopped by Ctrl-C; its message says what is kept and how to go on.
+        ValueError: an unusable model, data or recipe; a folder of another run, or a folder in use; too little
+            memory for the batch (the message has a batch size that fits); a loss that is not finite (the message lists
+            the images); fewer images per batch than devices; an output folder that the workers do not share.
+        OSError: the folder cannot be written to.
+        ConnectionError: a worker was lost.
+        KeyboardInterrupt: stopped by Ctrl-C; the message says how to resume.
     """
     check_process()
     chosen = training_recipes.recipe(recipe, **changes)
     convention = conventions.get(preprocessing)
-    size, mapped = find_image_size(net, size), find_map_size(net, size)
+    size, map_size = find_image_size(net, size), find_map_size(net, size)
     output = pathlib.Path(output)
     replicas = Replicas(net, strategy)
     team = replicas.team
-    # What the memory does not hold lies beside the run; the other machines, which may not write there, keep their own.
+    # Images that exceed the memory are cached in the output folder, but other machines must not write there.
     cache = output if team.chief else pathlib.Path(tempfile.gettempdir()) / f"kerasal-{os.getpid()}"
-    with team.guarded(), run_folder.claim_folder(team, output):
+    with team.explain_lost_workers(), run_folder.claim_folder(team, output):
         train, test = (
-            samples_of(one, what, size, mapped, chosen.needs_fixations, sigma, cache, progress and team.chief)
-            for one, what in ((data, "training"), (validation, "validation"))
+            prepare_samples(part, what, size, map_size, chosen.needs_fixations, sigma, cache, progress and team.chief)
+            for part, what in ((data, "training"), (validation, "validation"))
         )
         chosen = chosen.for_steps(chosen.steps_per_epoch(len(train)))
         replicas.check_batch(chosen.batch_size)
         slots = 1 if chosen.optimizer == "torch_sgd" else 2
-        with replicas.scope():  # both are given the recipe's rate before every step
+        with replicas.scope():  # the learning rate is set before every step
             if chosen.optimizer == "adam":
                 optimizer = keras.optimizers.Adam(1e-3)
             else:
                 optimizer = TorchSGD(1e-3, momentum=0.9, weight_decay=chosen.weight_decay)
-            optimizer.build(replicas.net.trainable_variables)
-        there = [*net.weights, *optimizer.variables]
-        check_memory(replicas.net, chosen.batch_size, slots, there, machines=team.size)
+            optimizer.build(replicas.model.trainable_variables)
+        variables = [*net.weights, *optimizer.variables]
+        check_memory(replicas.model, chosen.batch_size, slots, variables, machines=team.size)
         settings = {
             **run_folder.describe_model(net),
             **chosen.settings,
@@ -134,36 +143,35 @@ def train_gaze(
             **replicas.settings,
             **({} if start is None else {run_folder.START: start}),
         }
-        settings = json.loads(json.dumps(settings))  # as a checkpoint gives it back
-        run = Run(chosen, replicas, optimizer, convention, mapped, train, test, output, settings)
-        named = {"recipe": recipe if isinstance(recipe, str) else "own", **(about or {})}
-        run.begin(resume, named)
+        settings = json.loads(json.dumps(settings))  # as read from a checkpoint
+        run = Run(chosen, replicas, optimizer, convention, map_size, train, test, output, settings)
+        run.begin(resume, {"recipe": recipe if isinstance(recipe, str) else "own", **(about or {})})
         epochs, steps = chosen.epochs or 1, chosen.steps_per_epoch(len(train))
         journal = results.Journal(output, run.rows, chosen, tensorboard) if team.chief else None
         with (
             journal or contextlib.nullcontext(),
-            replicas.showing(output, run.kept, epochs, steps, progress) as shown,
+            replicas.show_progress(output, run.kept, epochs, steps, progress) as progress_bar,
         ):
-            run.train(journal, shown)
+            run.train(journal, progress_bar)
             run.finish(net, journal)
             shutil.rmtree(cache / CACHE, ignore_errors=True)
-            team.exchange({})  # nobody leaves before all is written
+            team.exchange({})  # all processes wait until the files are written
     history, losses = results.gaze_history(run.rows), results.gaze_steps(run.rows)
     return GazeTraining(net, history, losses, output, chosen, train.skipped)
 
 
 def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:
-    """Return a model whose maps are multiplied by a center Gaussian, fixed or learned.
+    """Return a model whose maps are multiplied by a Gaussian in the center of the image, fixed or learned.
 
     Raises:
-        ValueError: a model of log-densities, or of maps in a row.
+        ValueError: a model with log-density maps or with flattened maps.
     """
     maps = model.outputs[0]
     if is_log_density(model):
         raise ValueError(
-            "A center bias multiplies maps, and this net gives log-densities. It may have a prior of its own: gaze has "
-            "the option center_prior."
+            f"model must have maps that a center bias can multiply, got log-densities of {model.name}. Use a center "
+            "prior of the model instead, such as the option center_prior of gaze."
         )
     if len(maps.shape) == 2:
-        raise ValueError("A center bias needs a net whose output is a map (N, H, W), not its pixels in a row.")
+        raise ValueError(f"model must have maps (N, H, W) for a center bias, got flattened maps {maps.shape}.")
     return keras.Model(model.inputs, CenterBias(learned=learned)(maps), name=model.name)

@@ -1,4 +1,4 @@
-"""How weights are stepped: rates and momenta as functions of the epoch or step, and descent in PyTorch's arithmetic."""
+"""Schedules of learning rate and momentum by epoch or step, and SGD with the arithmetic of PyTorch."""
 
 import dataclasses
 import math
@@ -14,7 +14,7 @@ Unit = Literal["epoch", "step"]
 
 @dataclasses.dataclass(frozen=True)
 class Constant:
-    """The same ``value`` always."""
+    """A schedule with a constant ``value``."""
 
     value: float
     unit: Unit = "epoch"
@@ -26,10 +26,10 @@ class Constant:
 
 @dataclasses.dataclass(frozen=True)
 class StepFloor:
-    """Multiply ``start`` by ``factor`` every ``every`` epochs (or steps), but never fall below ``floor``.
+    """A schedule that multiplies ``start`` by ``factor`` every ``every`` epochs (or steps), but not below ``floor``.
 
-    ``StepFloor(0.03, 0.55, 100, 1e-4)`` is the coursework's: .03, .0165, .009075, ... .000138 in its last 100 of 1000
-    epochs.
+    ``StepFloor(0.03, 0.55, 100, 1e-4)`` is that of the coursework: .03, .0165, .009075, ... and .000138 in the last 100
+    of 1000 epochs.
     """
 
     start: float
@@ -39,13 +39,13 @@ class StepFloor:
     unit: Unit = "epoch"
 
     def __call__(self, position: int, total: int) -> float:
-        """Return the value at ``position`` (from 0); ``total`` changes nothing."""
+        """Return the value at ``position`` (from 0); ``total`` is ignored."""
         return max(self.floor, self.start * self.factor ** (position // self.every))
 
 
 @dataclasses.dataclass(frozen=True)
 class Linspace:
-    """Go evenly from ``start`` to ``stop``, which the last epoch (or step) has: ``numpy.linspace`` over the run."""
+    """A linear schedule from ``start`` in the first epoch (or step) to ``stop`` in the last: ``numpy.linspace``."""
 
     start: float
     stop: float
@@ -58,7 +58,7 @@ class Linspace:
 
 @dataclasses.dataclass(frozen=True)
 class Cosine:
-    """Go from ``start`` down to 0 along half a cosine over the run (Loshchilov & Hutter 2016, without restarts)."""
+    """A schedule that falls from ``start`` to 0 along half a cosine (Loshchilov & Hutter 2016, without restarts)."""
 
     start: float
     unit: Unit = "epoch"
@@ -72,31 +72,32 @@ Schedule = Constant | StepFloor | Linspace | Cosine
 
 
 def depends_on_length(schedule: Schedule) -> bool:
-    """Tell whether more epochs change the values of the first ones."""
+    """Return whether the values of a schedule depend on the number of epochs."""
     return isinstance(schedule, (Linspace, Cosine))
 
 
 @keras.saving.register_keras_serializable(package="kerasal")
 class TorchSGD(keras.optimizers.Optimizer):
-    """Descend as ``torch.optim.SGD`` does: coupled weight decay, and a momentum that does not hold the rate.
+    """SGD with the update rule of ``torch.optim.SGD``: coupled weight decay, and a momentum without the learning rate.
 
-    For every parameter ``w``, biases included, with gradient ``g``, rate ``r``, momentum ``m`` and decay ``d``::
+    For every parameter ``w`` (including biases) with gradient ``g``, rate ``r``, momentum ``m`` and decay ``d``::
 
         g = g + d w;   v = m v + g;   w = w - r (g + m v)   (Nesterov)   or   w = w - r v
 
-    ``keras.optimizers.SGD`` differs twice: its ``weight_decay`` is decoupled (it bypasses the momentum), and its
-    momentum holds ``r g``, so that a change of rate takes effect only gradually. ``momentum`` is a variable and may be
-    assigned between steps, as ``learning_rate`` may.
+    ``keras.optimizers.SGD`` differs in two ways: its ``weight_decay`` is decoupled (it bypasses the momentum), and its
+    momentum accumulates ``r g``, so that a change of the rate takes effect only gradually. ``momentum`` is a variable
+    that can be assigned between steps, like ``learning_rate``.
 
     Args:
         learning_rate: a number above 0 or a Keras schedule.
-        momentum: in 0..1.
+        momentum: the factor ``m``, in 0..1.
         weight_decay: the factor ``d``, at least 0.
-        nesterov: look ahead, as above.
-        **options: those of ``keras.optimizers.Optimizer``.
+        nesterov: whether to use Nesterov momentum.
+        name: name of the optimizer.
+        **options: options of ``keras.optimizers.Optimizer``.
 
     Raises:
-        ValueError: a momentum or a decay out of range.
+        ValueError: ``momentum`` or ``weight_decay`` is out of range.
 
     Source: ``torch.optim.SGD``; Sutskever et al. 2013, "On the importance of initialization and momentum".
     """
@@ -112,31 +113,31 @@ class TorchSGD(keras.optimizers.Optimizer):
     ):
         check_number("momentum", momentum, minimum=0, maximum=1)
         check_number("weight_decay", weight_decay, minimum=0)
-        # Keras's own weight_decay is the decoupled one: it is not told of this one.
+        # weight_decay is not passed on: that of Keras is decoupled.
         super().__init__(learning_rate=learning_rate, name=name, **options)
         self.decay, self.nesterov = float(weight_decay), bool(nesterov)
         self._start = float(momentum)
 
     def build(self, variables: list) -> None:
-        """Make one velocity a variable."""
+        """Create a velocity for every variable."""
         if self.built:
             return
         super().build(variables)
-        start: Any = lambda *_, **__: self._start  # noqa: E731  (Keras' own annotation knows names only)
+        start: Any = lambda *_, **__: self._start  # noqa: E731  (Any: Keras annotates only names of initializers)
         self.momentum = self.add_variable((), initializer=start, name="momentum_factor")
         self.velocities = self.add_optimizer_variables(variables, "velocity")
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Update one variable."""
+        """Update a variable."""
         velocity = self.velocities[self._get_variable_index(variable)]
         if isinstance(velocity, keras.Variable):
             velocity = velocity.value
         if isinstance(variable, keras.Variable):
             variable = variable.value
-        gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)  # rows of an embedding become a whole array
+        gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)  # IndexedSlices of an embedding become dense
         if self.decay:
             gradient += self.decay * variable
-        # TensorFlow's fused kernel is this very rule, in one pass over memory instead of eight.
+        # TensorFlow's fused kernel has the same rule and passes over the memory once instead of eight times.
         tf.raw_ops.ResourceApplyMomentum(
             var=variable.handle,
             accum=velocity.handle,
@@ -147,7 +148,7 @@ class TorchSGD(keras.optimizers.Optimizer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Return what builds this optimizer again."""
+        """Return the arguments that create this optimizer."""
         config = super().get_config()
         config.pop("weight_decay", None)
         return {**config, "momentum": self._start, "weight_decay": self.decay, "nesterov": self.nesterov}

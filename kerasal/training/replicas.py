@@ -1,8 +1,8 @@
-"""One net on several devices: a copy under a strategy's scope, a part of each batch, and the weights given back.
+"""Data-parallel training: a copy of the model on every device, each of which trains on a part of every batch.
 
-Batch normalization: each device normalizes by its own part of the batch (``BatchNormalization(synchronized=True)`` by
-all of it), and ``settle`` brings the moving averages of the devices together. Their means over devices after an epoch
-are what means after every step would have come to, because a moving average is linear.
+Batch normalization normalizes each device's part of the batch by itself; ``BatchNormalization(synchronized=True)``
+normalizes the whole batch. ``average_statistics`` averages the moving statistics over the devices once per epoch. Since
+a moving average is linear, this gives the same as averaging after every step.
 """
 
 import contextlib
@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from kerasal.checks import check_choice
 from kerasal.training import run_folder
 from kerasal.training.training_progress import Progress
-from kerasal.training.workers import Alone, Team, join_workers
+from kerasal.training.workers import SingleProcess, Team, join_workers
 
 import keras
 import tensorflow as tf
@@ -25,135 +26,138 @@ _SEED = "seed_generator_state"
 
 
 class Replicas:
-    """The net that is trained: the caller's own, or its copy on the devices of this machine or of several.
+    """The model that is trained: the caller's model, or a copy of it on the devices of this machine or of several.
+
+    Attributes:
+        model: the model that is trained.
+        team: the processes that train.
+        strategy: the TensorFlow distribution strategy; ``None`` for a single device.
 
     Raises:
-        ValueError: another strategy than None, ``"mirrored"`` or ``"multi-worker"``; an unusable TF_CONFIG.
-        RuntimeError: the workers have not met yet, and TensorFlow has computed something.
-        ConnectionError: the other workers did not come.
+        ValueError: a strategy other than ``None``, ``"mirrored"`` or ``"multi-worker"``; an unusable TF_CONFIG.
+        RuntimeError: the workers are not connected yet, and TensorFlow has already been used.
+        ConnectionError: not all workers connected.
     """
 
-    def __init__(self, net: keras.Model, strategy: str | None):
-        if strategy not in (None, *STRATEGIES):
-            raise ValueError(f'strategy is None, "mirrored" or "multi-worker". Received: {strategy!r}.')
-        self._own, self.net, self._mean = net, net, None
-        self.team: Alone | Team = Alone()
+    def __init__(self, model: keras.Model, strategy: str | None):
+        if strategy is not None:
+            check_choice("strategy", strategy, STRATEGIES, remedy="None trains on a single device.")
+        self._caller_model, self.model, self._compute_means = model, model, None
+        self.team: SingleProcess | Team = SingleProcess()
         self.strategy: Any = None
         if strategy == "mirrored":
-            self.strategy = _mirror_devices()
+            self.strategy = _mirrored_strategy()
         elif strategy == "multi-worker":
             self.team = join_workers()
             self.strategy = self.team.strategy
         if self.strategy is not None:
-            with self.team.guarded(), self.strategy.scope():
-                self.net = keras.models.clone_model(net)
-            self.net.set_weights(net.get_weights())
+            with self.team.explain_lost_workers(), self.strategy.scope():
+                self.model = keras.models.clone_model(model)
+            self.model.set_weights(model.get_weights())
 
     @property
     def count(self) -> int:
-        """How many devices train, on all machines."""
+        """Number of devices on all machines."""
         return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
 
     @property
     def settings(self) -> dict[str, int]:
-        """What a checkpoint notes; nothing of a training on one device."""
+        """The checkpoint settings of a distributed training; empty for a single device."""
         return {} if self.strategy is None else {run_folder.DEVICES: self.count}
 
     @contextlib.contextmanager
-    def showing(
+    def show_progress(
         self, output: pathlib.Path, rows: Sequence[dict], epochs: int, steps: int, visible: bool
     ) -> Iterator[Progress]:
-        """Yield the progress of the run in ``output``, after a line that says where it goes on.
+        """Show the progress of the run in ``output`` and yield it; a resumed run first reports its last epoch.
 
-        A Ctrl-C says which epochs are kept (``rows``, as it grows) and how to go on; only the chief knows.
+        On Ctrl-C, the message of the KeyboardInterrupt has the number of saved epochs (``rows``, which grows during the
+        run; only the chief knows it) and says how to resume.
         """
-        with Progress(visible and self.team.chief, epochs, steps) as shown:
+        with Progress(visible and self.team.chief, epochs, steps) as progress:
             if 0 < len(rows) < epochs:
                 before = run_folder.read_setting(output / run_folder.CHECKPOINT, run_folder.DEVICES) or 1
                 change = (
-                    f" (on {before} device{'s' * (before > 1)} there, {self.count} now: the same batches, but sums in "
-                    "another order, and other units dropped)"
+                    f" (on {self.count} device{'s' * (self.count > 1)}, previously {before}: the batches are the same, "
+                    "but the order of sums and the dropout masks differ)"
                 )
                 change = "" if before == self.count else change
-                shown.line(f"Going on after epoch {len(rows)}, as {output} keeps it{change}.")
+                progress.line(f"Resuming after epoch {len(rows)} from the checkpoint in {output}{change}.")
             try:
-                yield shown
+                yield progress
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
-                    f"Stopped after {len(rows)} of {epochs} epochs, which are kept in {output}. Start the same again "
-                    "to go on."
+                    f"Stopped after {len(rows)} of {epochs} epochs, which are saved in {output}. Run the same training "
+                    "again to resume."
                     if self.team.chief
-                    else f"Stopped. What the chief has kept is in {output}. Start the same on all workers again to go "
-                    "on."
+                    else f"Stopped. The epochs that the chief saved are in {output}. Run the same training on all "
+                    "workers again to resume."
                 ) from None
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Return the context in which variables are made."""
+        """Return the context in which variables must be created."""
         return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
 
     def check_batch(self, batch_size: int) -> None:
-        """Refuse batches of fewer images than there are devices.
-
-        Raises:
-            ValueError: there are fewer.
-        """
+        """Raise a ValueError if a batch has fewer images than there are devices."""
         if batch_size < self.count:
-            raise ValueError(
-                f"A batch of {batch_size} images cannot be split between {self.count} devices. Choose a batch size of "
-                f"{self.count} or more (--batch-size)."
-            )
+            raise ValueError(f"batch_size must be at least {self.count}, the number of devices, got {batch_size}.")
 
-    def spread(self, batch: Sequence[np.ndarray]) -> list:
-        """Cut a batch into one part a device, and append where each part lies in it, int32 (start, images).
+    def split_batch(self, batch: Sequence[np.ndarray]) -> list:
+        """Split a batch between the devices, and append the span of each part: int32 (start, number of images).
 
-        In the last batch of an epoch some devices may have no image: they get the first one and a count of 0. The only
-        device gets all, and no place.
+        In the last batch of an epoch there may be fewer images than devices. A device without an image gets the first
+        image of the batch and the number 0. A single device gets the whole batch, and ``None`` as the span.
         """
         if self.strategy is None:
             return [*map(tf.constant, batch), None]
         count = len(batch[0])
         edges = [count * i // self.count for i in range(self.count + 1)]
 
-        def bounds(context):
+        def find_span(context):
             start, stop = edges[context.replica_id_in_sync_group : context.replica_id_in_sync_group + 2]
             return (start, stop) if start < stop else (0, 1), np.array([start, stop - start], np.int32)
 
-        def part(values):
-            return lambda context: tf.constant(values[slice(*bounds(context)[0])])
+        def take_part(values):
+            return lambda context: tf.constant(values[slice(*find_span(context)[0])])
 
         distribute = self.strategy.experimental_distribute_values_from_function
-        return [*map(distribute, map(part, batch)), distribute(lambda context: tf.constant(bounds(context)[1]))]
+        return [*map(distribute, map(take_part, batch)), distribute(lambda context: tf.constant(find_span(context)[1]))]
 
     def compile(self, function: Callable) -> Callable:
-        """Compile a function of parts from ``spread``; what it gives, the same on all devices, comes back once."""
+        """Compile a function of the parts of ``split_batch`` whose result is the same on all devices."""
         if self.strategy is None:
             return tf.function(function, reduce_retracing=True)
 
-        def on_all(*parts):
+        def run_on_devices(*parts):
             values = self.strategy.run(function, parts)
             return tf.nest.map_structure(lambda value: self.strategy.experimental_local_results(value)[0], values)
 
-        return tf.function(on_all, reduce_retracing=True)
+        return tf.function(run_on_devices, reduce_retracing=True)
 
-    def settle(self) -> None:
-        """Set what is not trained, such as moving averages, to its mean over the devices."""
+    def average_statistics(self) -> None:
+        """Set non-trainable variables, such as moving averages, to their means over the devices."""
         if self.strategy is None:
             return
         variables = [
-            one for one in self.net.non_trainable_variables if one.name != _SEED and tf.as_dtype(one.dtype).is_floating
+            variable
+            for variable in self.model.non_trainable_variables
+            if variable.name != _SEED and tf.as_dtype(variable.dtype).is_floating
         ]
         if variables:
-            if self._mean is None:
-                self._mean = self.compile(lambda: _all_reduce("MEAN", [tf.identity(one.value) for one in variables]))
-            for variable, mean in zip(variables, self._mean(), strict=True):
+            if self._compute_means is None:
+                self._compute_means = self.compile(
+                    lambda: _all_reduce("MEAN", [tf.identity(variable.value) for variable in variables])
+                )
+            for variable, mean in zip(variables, self._compute_means(), strict=True):
                 variable.assign(mean)
 
     def seed_dropout(self, random: np.random.Generator) -> None:
-        """Set every random layer's generator; Keras keeps one, a variable of (seed, counter), in each of them.
+        """Seed the generator of every random layer, which Keras keeps as a variable (seed, counter) in the layer.
 
-        Each device has a seed of its own, so that they drop different units of their images.
+        The seeds differ between devices, so that each drops different units.
         """
-        for variable in self.net.variables:
+        for variable in self.model.variables:
             if variable.name == _SEED:
                 seed = int(random.integers(2**31))
                 if self.strategy is None:
@@ -166,34 +170,34 @@ class Replicas:
                 for copy, number in zip(local(variable.value), local(numbers), strict=True):
                     copy.assign(np.array([number, 0], variable.dtype))
 
-    def give_back(self) -> None:
-        """Bring the trained weights to the caller's net."""
-        if self.net is not self._own:
-            self._own.set_weights(self.net.get_weights())
+    def copy_weights_back(self) -> None:
+        """Copy the trained weights to the caller's model."""
+        if self.model is not self._caller_model:
+            self._caller_model.set_weights(self.model.get_weights())
 
 
-def whole(values: Any, place: Any, length: int) -> Any:
-    """Put together, on a device, the values (n, …) of all parts of a batch; the result is (``length``, …), 0 beyond it.
+def merge_parts(values: Any, span: Any, length: int) -> Any:
+    """Return the values of all devices' parts of a batch, (``length``, …), padded with zeros; called on each device.
 
     Args:
-        values: of this device's part.
-        place: where the part lies, from ``Replicas.spread``; None where it is all.
-        length: images in a full batch: sums over machines want one shape.
+        values: (n, …), the values of this device's part.
+        span: start and number of images of the part, from ``Replicas.split_batch``; ``None`` for a single device.
+        length: number of images in a full batch. Sums over machines need a constant shape.
     """
-    if place is None:
+    if span is None:
         return values
-    start, count = place[0], place[1]
+    start, count = span[0], span[1]
     sides: Any = [[start, length - start - count], *[[0, 0]] * (values.shape.rank - 1)]
     padded = tf.pad(values[:count], sides)
     return _all_reduce("SUM", tf.ensure_shape(padded, (length, *values.shape[1:])))
 
 
-@functools.cache  # a second one would number its sums as the first does, and TensorFlow would take them for those
-def _mirror_devices() -> tf.distribute.MirroredStrategy:
-    # Two logical CPUs are a strategy too: that is how one machine without GPUs tests this.
+@functools.cache  # a second strategy would number its sums like the first, and TensorFlow would confuse them
+def _mirrored_strategy() -> tf.distribute.MirroredStrategy:
+    # Without GPUs, the logical CPUs are used; the tests run on two of them.
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def _all_reduce(how: str, values):
-    return tf.distribute.get_replica_context().all_reduce(how, values)
+def _all_reduce(operation: str, values):
+    return tf.distribute.get_replica_context().all_reduce(operation, values)

@@ -1,4 +1,4 @@
-"""What a run writes beside its checkpoint: tables, curves, the model, and how it was made."""
+"""The files that a run writes in addition to its checkpoint: tables, curves, the model and run.json."""
 
 import math
 import pathlib
@@ -22,22 +22,22 @@ _GAZE_COLUMNS = ["epoch", "step", "rate", "loss", "val_loss", "val_mse", "val_cc
 
 
 def files(name: str) -> tuple[str, ...]:
-    """Return the names of what a run of the classifier ``name`` writes beside its checkpoint."""
+    """Return the names of the files, besides the checkpoint, that a run of the classifier ``name`` writes."""
     return (HISTORY, CURVES, *model_files(name), CONFUSION, CONFUSION_PICTURE, LABELS, RUN)
 
 
 def gaze_files(name: str) -> tuple[str, ...]:
-    """Return the names of what a run of the gaze model ``name`` writes beside its checkpoint and the events."""
+    """Return the names of the files, besides checkpoint and events, that a run of the gaze model ``name`` writes."""
     return (HISTORY, STEPS, CURVES, RUN, best_file(name), *model_files(name))
 
 
 def model_files(name: str) -> tuple[str, str]:
-    """Return the names of the files with a model's weights, and with all of it."""
+    """Return the names of the weights file and of the file of the whole model."""
     return f"{name}.weights.h5", f"{name}.keras"
 
 
 def best_file(name: str) -> str:
-    """Return the name of the file with the weights that validated best."""
+    """Return the name of the file with the weights of the best validation loss."""
     return f"{name}.best.weights.h5"
 
 
@@ -48,16 +48,16 @@ def write_table(path: pathlib.Path, table: pd.DataFrame, *, index: bool = False)
 
 
 def write_history(output: pathlib.Path, rows: list[dict]) -> None:
-    """Write the history of a classifier's epochs so far."""
+    """Write the history of a classifier run."""
     write_table(output / HISTORY, pd.DataFrame(rows, columns=_COLUMNS))
 
 
-def write(
+def write_results(
     output: pathlib.Path, model, history: pd.DataFrame, counts: pd.DataFrame | None, convention: Preprocessing | None
 ) -> None:
-    """Write a classifier's curves, weights and model, and, where the classes have names, what tells them."""
+    """Write a classifier's curves, weights and model; if classes have names, also labels, confusion and run.json."""
     title = f"{model.name}: test accuracy {history.iloc[-1]['test_accuracy']:.4f}"
-    _save(training_pictures.draw_curves(history, title), output / CURVES)
+    _save_figure(training_pictures.draw_curves(history, title), output / CURVES)
     _save_model(model, output)
     if counts is not None:
         names = list(counts.columns)
@@ -66,18 +66,18 @@ def write(
         write_json(output / RUN, facts | ({} if convention is None else {"preprocessing": convention.name}))
         write_table(output / CONFUSION, counts, index=True)
         title = f"{title}, {counts.to_numpy().sum():,} test images"
-        _save(training_pictures.draw_confusion(counts, title), output / CONFUSION_PICTURE)
+        _save_figure(training_pictures.draw_confusion(counts, title), output / CONFUSION_PICTURE)
 
 
 class Journal:
-    """A context that keeps history.csv, steps.csv and the events up with the ``rows`` of a gaze run, as they grow."""
+    """A context manager that writes the growing ``rows`` of a gaze run to history.csv, steps.csv and TensorBoard."""
 
     def __init__(self, output: pathlib.Path, rows: Sequence[dict], recipe: Recipe, tensorboard: bool):
         self._output, self._rows, self._recipe = output, rows, recipe
         self._events = Events(output / EVENTS) if tensorboard else None
 
     def __enter__(self) -> "Journal":
-        # Both follow from the checkpoint: what a killed run wrote beyond it is dropped, and will come again.
+        # Epochs that a killed run wrote after its last checkpoint are removed here; they are computed again.
         write_table(self._output / HISTORY, gaze_history(self._rows))
         write_table(self._output / STEPS, gaze_steps(self._rows))
         return self
@@ -87,7 +87,7 @@ class Journal:
             self._events.close()
 
     def add(self, row: dict) -> None:
-        """Take in the last row."""
+        """Write ``row``, the last row of the run."""
         write_table(self._output / HISTORY, gaze_history(self._rows))
         steps = gaze_steps([row])
         with (self._output / STEPS).open("a", encoding="utf-8") as file:
@@ -100,27 +100,27 @@ class Journal:
                     self._events.scalar(f"epoch/{key}", row[key], row["step"])
             self._events.flush()
 
-    def results(self, net) -> None:
-        """Write the curves and the trained net."""
+    def write_results(self, model) -> None:
+        """Write the curves and the trained model."""
         validated, best = [row for row in self._rows if row["val_loss"] is not None], self._recipe.keep == "best"
         chosen = min(validated, key=lambda row: row["val_loss"]) if best else validated[-1]
-        title = f"{net.name}: validation CC {chosen['val_cc']:.3f}, MSE {chosen['val_mse']:.4f} (epoch "
+        title = f"{model.name}: validation CC {chosen['val_cc']:.3f}, MSE {chosen['val_mse']:.4f} (epoch "
         title += f"{chosen['epoch']}{', the best' if best else ''})"
         terms = [(LOSSES[name], weight) for name, weight in self._recipe.loss.items()]
         label = " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in terms)
         steps, history = gaze_steps(self._rows), gaze_history(self._rows)
-        _save(training_pictures.draw_steps(steps, history, f"loss: {label}", title), self._output / CURVES)
-        _save_model(net, self._output)
+        _save_figure(training_pictures.draw_steps(steps, history, f"loss: {label}", title), self._output / CURVES)
+        _save_model(model, self._output)
 
 
 def gaze_history(rows: Sequence[dict]) -> pd.DataFrame:
-    """Return one row an epoch of a gaze run."""
+    """Return the history of a gaze run, one row per epoch."""
     table = pd.DataFrame([{key: row[key] for key in _GAZE_COLUMNS} for row in rows], columns=_GAZE_COLUMNS)
     return table.astype({"val_loss": float, "val_mse": float, "val_cc": float})
 
 
 def gaze_steps(rows: Sequence[dict]) -> pd.DataFrame:
-    """Return one row a batch of a gaze run: step (from 1), epoch, loss."""
+    """Return the losses of a gaze run, one row per batch: step (from 1), epoch and loss."""
     values = [
         (row["step"] - len(row["losses"]) + 1 + number, row["epoch"], loss)
         for row in rows
@@ -129,9 +129,9 @@ def gaze_steps(rows: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(values, columns=["step", "epoch", "loss"])
 
 
-def _save(figure, path: pathlib.Path) -> None:
+def _save_figure(figure, path: pathlib.Path) -> None:
     with warnings.catch_warnings(), replacing(path) as temporary:
-        warnings.filterwarnings("ignore", "Glyph")  # a class may be named in letters that the font has not
+        warnings.filterwarnings("ignore", "Glyph")  # the font may lack characters of class names
         figure.savefig(temporary)
 
 

@@ -1,7 +1,7 @@
-"""The folder of a run: begun, gone on with, or refused before anything in it is touched.
+"""The output folder of a training run: begin a run in it, resume the run in it, or refuse without changing a file.
 
-Its checkpoint is one ``.npz``, whole or not there: ``settings`` and ``history`` as JSON, the variables as ``model_0``,
-... and ``optimizer_0``, ...; reading it executes nothing.
+The checkpoint is one ``.npz`` file, which is replaced atomically: ``settings`` and ``history`` as JSON, and the
+variables as arrays ``model_0``, ... and ``optimizer_0``, .... Reading it executes no code.
 """
 
 import contextlib
@@ -15,27 +15,29 @@ import numpy as np
 from kerasal import hooks
 from kerasal.digests import digest, digest_file
 from kerasal.store import Damaged, Store, reading_arrays, write_arrays
-from kerasal.training.workers import Alone, Team
+from kerasal.training.workers import SingleProcess, Team
 
 CHECKPOINT, HISTORY, CURVES = "checkpoint.npz", "history.csv", "curves.png"
 START, DRAWN = "starting weights", "drawn by the seed"
 DEVICES = "devices"
-"""The setting in which a run that goes on may differ from its beginning: on how many devices it trains."""
+"""Name of the setting with the number of devices, which may differ when a run is resumed."""
 
-_START_OVER = "start over with resume=False (--fresh on the command line)"
-_PATIENCE = 30.0  # seconds: a shared folder shows a new file to other machines only after a while
+_START_OVER = "start over with resume=False"
+_PATIENCE = 30.0  # seconds; a network drive shows a new file to other machines with a delay
 
 
 def write_checkpoint(
     path: pathlib.Path, settings: Mapping[str, Any], rows: Sequence[dict], variables: Mapping[str, Sequence]
 ) -> None:
     """Write the state of a run; ``variables`` maps ``"model"`` and ``"optimizer"`` to their Keras variables."""
-    arrays = {f"{owner}_{i}": np.asarray(value) for owner, held in variables.items() for i, value in enumerate(held)}
+    arrays = {
+        f"{owner}_{i}": np.asarray(value) for owner, values in variables.items() for i, value in enumerate(values)
+    }
     write_arrays(path, arrays, {"settings": settings, "history": rows})
 
 
 def read_setting(path: pathlib.Path, name: str) -> Any:
-    """Return a setting of the run whose checkpoint is ``path``; ``None`` where it is not noted."""
+    """Return a setting of the run whose checkpoint is ``path``; ``None`` if the checkpoint does not contain it."""
     with reading_arrays(path) as stored:
         return stored.facts("settings").get(name)
 
@@ -43,26 +45,29 @@ def read_setting(path: pathlib.Path, name: str) -> Any:
 def read_checkpoint(
     path: pathlib.Path, settings: Mapping[str, Any], variables: Mapping[str, Sequence]
 ) -> list[dict[str, Any]]:
-    """Restore ``variables`` from ``path`` and return the history, a dict an epoch.
+    """Restore ``variables`` from the checkpoint ``path`` and return its history, one dict per epoch.
 
     Raises:
         Damaged: the file is damaged.
-        OtherSettings: it belongs to a run with other settings (which ones is said). Then no variable was touched.
+        OtherSettings: the checkpoint is of a run with other settings, which the message lists. No variable is changed.
+        ValueError: an array of the checkpoint does not have the shape of its variable.
     """
     try:
         with reading_arrays(path) as stored:
-            found, rows = stored.facts("settings"), stored.facts("history")
-            asked = {key: value for key, value in settings.items() if key != DEVICES}
-            remedy = f"Go on with the settings of that run, use another output folder, or {_START_OVER}."
-            Store(path.parent).check({key: found[key] for key in asked if key in found}, asked, "a run", remedy)
-            arrays = {owner: [stored[f"{owner}_{i}"] for i in range(len(held))] for owner, held in variables.items()}
+            old, rows = stored.facts("settings"), stored.facts("history")
+            new = {key: value for key, value in settings.items() if key != DEVICES}
+            remedy = f"Use the settings of that run or another output folder, or {_START_OVER}."
+            Store(path.parent).check({key: old[key] for key in new if key in old}, new, "a run", remedy)
+            arrays = {
+                owner: [stored[f"{owner}_{i}"] for i in range(len(values))] for owner, values in variables.items()
+            }
     except Damaged as error:
-        raise Damaged(f"The checkpoint {error} Remove the folder, or {_START_OVER}.") from error
-    pairs = [pair for owner, held in variables.items() for pair in zip(held, arrays[owner], strict=True)]
+        raise Damaged(f"The checkpoint {error} Delete the folder, or {_START_OVER}.") from error
+    pairs = [pair for owner, values in variables.items() for pair in zip(values, arrays[owner], strict=True)]
     for variable, array in pairs:
         if tuple(variable.shape) != array.shape:
             raise ValueError(
-                f"The checkpoint {path} does not fit the model: expected an array of {tuple(variable.shape)}, received "
+                f"The checkpoint {path} must hold an array of shape {tuple(variable.shape)} for {variable.name}, got "
                 f"{array.shape}. Use another output folder, or {_START_OVER}."
             )
     for variable, array in pairs:
@@ -71,40 +76,40 @@ def read_checkpoint(
 
 
 def describe_model(model) -> dict[str, str]:
-    """Return what a run that goes on must have in common with its beginning of the model, whose weights it restores."""
-    trained = [bool(variable.trainable) for variable in model.weights]
+    """Return the checkpoint settings of a model: its name, number of parameters and architecture, without weights."""
+    trainable = [bool(variable.trainable) for variable in model.weights]
     return {
         "model": f"{model.name} with {model.count_params():,} parameters",
-        "architecture": digest(hooks.digest_model(model, weights=False), trained),
+        "architecture": digest(hooks.digest_model(model, weights=False), trainable),
     }
 
 
 def digest_start(weights: Sequence) -> str:
-    """Return a digest of starting weights: a model's variables."""
-    return digest([np.asarray(one) for one in weights])
+    """Return a digest of a model's starting weights."""
+    return digest([np.asarray(variable) for variable in weights])
 
 
 @contextlib.contextmanager
-def claim_folder(team: Alone | Team, output: pathlib.Path) -> Iterator[None]:
-    """Keep a second training out of the folder; of a team the chief does, whose workers share it with him.
+def claim_folder(team: SingleProcess | Team, output: pathlib.Path) -> Iterator[None]:
+    """Lock the folder against a second training; in a team, only the chief takes the lock.
 
     Raises:
-        FolderInUse: another training is at work in it; in every process of a team as a ValueError.
-        OSError: the folder cannot be made or written to.
+        FolderInUse: another training is writing to the folder; the other processes of a team raise a ValueError.
+        OSError: the folder cannot be created or written to.
     """
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as locks:
         error = None
         try:
             if team.chief:
-                held.enter_context(Store(output).locked())
-        except (ValueError, OSError) as refused:
-            error = refused
-        team.agree(error)
+                locks.enter_context(Store(output).locked())
+        except (ValueError, OSError) as raised:
+            error = raised
+        team.exchange_or_raise(error)
         yield
 
 
-def begin_together(
-    team: Alone | Team,
+def begin_run(
+    team: SingleProcess | Team,
     output: pathlib.Path,
     files: Sequence[str],
     settings: MutableMapping[str, Any],
@@ -113,92 +118,90 @@ def begin_together(
     resume: bool,
     epochs: int,
 ) -> list[dict[str, Any]]:
-    """Restore the run in ``output`` and return its history so far, or write the checkpoint of a new run's start.
+    """Restore the run in ``output`` and return its history, or write the first checkpoint of a new run.
 
-    Of a team the chief begins, and all read the one checkpoint it has.
+    In a team, the chief does this, and the other processes then read its checkpoint.
 
     Args:
         team: the processes that train.
-        output: the folder.
-        files: the names of what a run writes beside its checkpoint.
-        settings: what a run that goes on must have in common with its beginning. Without ``START`` it may have begun
-            from other weights than those of ``state``; then that is added as it is, or was, there.
-        state: the variables to restore, see ``write_checkpoint``.
-        resume: go on where there is a run; ``False`` starts over.
-        epochs: epochs in all.
+        output: output folder.
+        files: names of the files that a run writes in addition to its checkpoint.
+        settings: settings that must be equal when a run is resumed. If ``START`` is missing, the run may be resumed
+            from any starting weights; the entry is then added with the run's value.
+        state: variables to restore; see ``write_checkpoint``.
+        resume: whether to resume a run in the folder; ``False`` starts over.
+        epochs: total number of epochs.
 
     Raises:
-        ValueError: another run's folder, a longer run, or a damaged checkpoint, in every process; a process that does
-            not see the chief's folder, or was started with other settings or data.
+        ValueError: the folder holds another run, a longer run or a damaged checkpoint (raised in every process); a
+            process does not see the chief's folder, or was started with other settings or data.
     """
     if team.size == 1:
-        return _begin(output, files, settings, state, resume, epochs)
+        return _begin_or_resume(output, files, settings, state, resume, epochs)
     rows, error = [], None
     try:
         if team.chief:
-            rows = _begin(output, files, settings, state, resume, epochs)
-    except (ValueError, OSError) as refused:
-        error = refused
-    mark = mark_of(output / CHECKPOINT) if team.chief and error is None else ""
-    told = team.agree(error, epochs=epochs, mark=mark)
+            rows = _begin_or_resume(output, files, settings, state, resume, epochs)
+    except (ValueError, OSError) as raised:
+        error = raised
+    checkpoint = digest_if_exists(output / CHECKPOINT) if team.chief and error is None else ""
+    chief = team.exchange_or_raise(error, epochs=epochs, checkpoint=checkpoint)[0]
     try:
         if not team.chief:
-            wait_for(output / CHECKPOINT, told[0]["mark"])
-            others = {name: value for name, value in settings.items() if name != START}  # which the chief has compared
+            wait_for_file(output / CHECKPOINT, chief["checkpoint"])
+            others = {name: value for name, value in settings.items() if name != START}  # START: checked by the chief
             rows = read_checkpoint(output / CHECKPOINT, others, state)
-            if epochs != told[0]["epochs"]:
-                raise ValueError(
-                    f"The chief trains {told[0]['epochs']} epochs, this process {epochs}. Ask for the same."
-                )
-    except (ValueError, OSError) as refused:
-        error = refused
-    team.agree(error)
+            if epochs != chief["epochs"]:
+                raise ValueError(f"epochs must be the chief's {chief['epochs']} in every process, got {epochs}.")
+    except (ValueError, OSError) as raised:
+        error = raised
+    team.exchange_or_raise(error)
     return rows
 
 
-def _begin(output: pathlib.Path, files, settings, state, resume: bool, epochs: int) -> list[dict[str, Any]]:
+def _begin_or_resume(output: pathlib.Path, files, settings, state, resume: bool, epochs: int) -> list[dict[str, Any]]:
     path = output / CHECKPOINT
     if resume and path.is_file():
         rows = read_checkpoint(path, settings, state)
         if len(rows) > epochs:
             raise ValueError(
-                f"{output} holds a run of {len(rows)} epochs, more than the {epochs} asked for. Ask for {len(rows)} or "
-                f"more, use another output folder, or {_START_OVER}."
+                f"epochs must be at least {len(rows)}, the length of the run in {output}, got {epochs}. Use another "
+                f"output folder, or {_START_OVER}."
             )
         settings.setdefault(START, read_setting(path, START))
         return rows
     if resume and (output / HISTORY).exists():
         raise ValueError(
-            f"{output} holds a {HISTORY} but no {CHECKPOINT} to go on from, and would be overwritten. Use another "
-            f"output folder, or {_START_OVER}."
+            f"{output} must contain {CHECKPOINT} to resume its run, got only {HISTORY}, which would be replaced. Use "
+            f"another output folder, or {_START_OVER}."
         )
-    for old in files:  # never the history of one run beside the weights of another
-        (output / old).unlink(missing_ok=True)
+    for name in files:  # so that the folder never mixes files of two runs
+        (output / name).unlink(missing_ok=True)
     settings.setdefault(START, digest_start(state["model"]))
-    # Epoch 0 is kept too: whoever is stopped in the first epoch starts again from the same weights.
+    # A checkpoint of epoch 0: a run that is stopped in its first epoch starts again from the same weights.
     write_checkpoint(path, settings, [], state)
     return []
 
 
-def mark_of(path: pathlib.Path) -> str:
-    """Return what tells the contents of a file from others; empty where there is none."""
+def digest_if_exists(path: pathlib.Path) -> str:
+    """Return the digest of a file, or an empty text if it does not exist."""
     try:
         return digest_file(path)
     except FileNotFoundError:
         return ""
 
 
-def wait_for(path: pathlib.Path, mark: str) -> None:
-    """Wait until a file that the chief has written is seen here.
+def wait_for_file(path: pathlib.Path, expected: str) -> None:
+    """Wait until the file has the expected digest, that is, until the chief's version of it is visible here.
 
     Raises:
-        ValueError: it has not come after half a minute.
+        ValueError: the file is missing or different after half a minute.
     """
     end = time.monotonic() + _PATIENCE
-    while (found := mark_of(path)) != mark:
+    while (actual := digest_if_exists(path)) != expected:
         if time.monotonic() > end:
             raise ValueError(
-                f"The chief's {path.absolute()} {'is another file' if found else 'is not seen'} here. The output "
-                "folder must be one that all machines share, such as a network drive, under the path given to each."
+                f"The output folder must be shared by all machines (such as a network drive), but the chief's "
+                f"{path.absolute()} {'differs from the file' if actual else 'does not exist'} on this machine."
             )
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""What a gaze net is trained on, brought to its size once: pixels, densities and fixation counts as plain arrays."""
+"""The training data of a gaze model, resized once: images, densities and fixation counts as arrays."""
 
 import dataclasses
 import pathlib
@@ -11,20 +11,24 @@ from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.images.image_folders import read_ahead
 
 IN_MEMORY = 2 << 30
-"""Bytes of images that are kept in memory; what is more lies in files of the run's folder while it trains."""
+"""Largest size in bytes of images that are kept in memory; larger data are cached in files of the output folder."""
 
 CACHE = "cache"
 
-_NAMED = 10
-_ROUNDING = 0.01  # a cubic kernel goes beyond its samples
+_LISTED = 10
+_ROUNDING = 0.01  # cubic interpolation may exceed the range of the values
 
 
 @dataclasses.dataclass
 class Samples:
-    """``pixels`` (N, h, w, 3), ``density`` float32 (N, mh, mw) in 0..1, ``fixations`` (counts) or None, names.
+    """The images and maps of a data set, as arrays.
 
-    ``pixels`` are uint8 and yet to be prepared for the net, or float32 model inputs. ``skipped`` says of images that
-    there is nothing to learn from why not.
+    Attributes:
+        pixels: (N, h, w, 3), uint8 images or preprocessed float32 model inputs.
+        density: float32 (N, mh, mw) in 0..1.
+        fixations: fixation counts (N, mh, mw), or ``None``.
+        names: names of the images.
+        skipped: name and reason of each image without usable gaze data.
     """
 
     pixels: np.ndarray
@@ -38,16 +42,16 @@ class Samples:
 
     @property
     def arrays(self) -> list[np.ndarray]:
-        """All that is trained on."""
+        """The arrays of the training data: pixels, density and, if there are any, fixations."""
         return [self.pixels, self.density, *([] if self.fixations is None else [self.fixations])]
 
     def take(self, index: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return pixels, density and fixations (zeros where there are none) of a batch."""
+        """Return pixels, density and fixations (zeros if there are none) of a batch."""
         fixations = np.zeros((len(index), 1, 1), np.float32) if self.fixations is None else self.fixations[index]
         return self.pixels[index], self.density[index], fixations
 
 
-def samples_of(
+def prepare_samples(
     data,
     what: str,
     size: tuple[int, int],
@@ -57,21 +61,22 @@ def samples_of(
     folder: pathlib.Path | None = None,
     progress: bool = False,
 ) -> Samples:
-    """Bring ``data``, a ``GazeDataset`` or a pair (images, densities), to the sizes of a net.
+    """Return ``data``, a ``GazeDataset`` or a pair (images, densities), as samples of the model's sizes.
 
     Args:
-        data: the data set; or arrays (N, h, w, 3), uint8 or prepared float32, and (N, mh, mw), already of these sizes.
-        what: how messages call it.
+        data: the data set; or arrays (N, h, w, 3), uint8 or preprocessed float32, and (N, mh, mw), of these sizes.
+        what: name of the data in messages, such as ``"training"``.
         size: (height, width) of the images.
-        map_size: of the maps.
-        fixations: also bring the fixations.
-        sigma: blur of the fixations in pixels of the image, where the data set holds no densities.
-        folder: for what does not fit into memory.
-        progress: show a bar.
+        map_size: (height, width) of the maps.
+        fixations: whether to include fixation counts.
+        sigma: standard deviation of the Gaussian that blurs fixations, in pixels of the image, if the data set has no
+            densities.
+        folder: folder of the cache, for images that do not fit into memory.
+        progress: whether to show a progress bar.
 
     Raises:
-        ValueError: nothing to train on; arrays of other sizes; a density beyond 0..1 or not finite, or images that
-            cannot be read: all of them are named.
+        ValueError: no usable images; arrays of other sizes; densities that are outside 0..1 or not finite, or images
+            that cannot be read (the message lists them).
     """
     if isinstance(data, Samples):
         return data
@@ -79,7 +84,7 @@ def samples_of(
         return _from_arrays(data[0], data[1], what, size, map_size, fixations)
     if not isinstance(data, GazeDataset):
         raise ValueError(
-            f"The {what} data is a GazeDataset (kerasal.datasets.open_gaze) or a pair (images, densities). Received: "
+            f"The {what} data must be a GazeDataset (kerasal.datasets.open_gaze) or a pair (images, densities), got "
             f"{type(data).__name__}."
         )
     return _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress)
@@ -91,22 +96,27 @@ def _from_arrays(images, maps, what, size, map_size, fixations) -> Samples:
     if images.shape[1:] != (*size, 3) or maps.shape != (len(images), *map_size) or not len(images):
         raise ValueError(
             f"The {what} data must be images (N, {size[0]}, {size[1]}, 3) and densities (N, {map_size[0]}, "
-            f"{map_size[1]}). Received: {images.shape} and {maps.shape}."
+            f"{map_size[1]}), got {images.shape} and {maps.shape}."
         )
     if images.dtype != np.uint8 and images.dtype.kind != "f":
-        raise ValueError(f"The {what} images are uint8 pixels or prepared float32. Received: {images.dtype}.")
+        raise ValueError(f"The {what} images must be uint8 pixels or preprocessed float32, got {images.dtype}.")
     names = [str(i) for i in range(len(images))]
     if fixations:
-        raise ValueError("The NSS is of fixations, which a pair of arrays does not bring: pass a GazeDataset.")
+        raise ValueError(
+            f"The {what} data must be a GazeDataset for losses of fixations (nss, likelihood), got a pair of arrays."
+        )
     density = maps.astype(np.float32) / np.float32(255 if maps.dtype == np.uint8 else 1)
     _check_densities(density, names, what)
     images = images if images.dtype == np.uint8 else np.ascontiguousarray(images, np.float32)
-    some = density.any(axis=(1, 2))
-    skipped = {names[i]: "its density is 0 everywhere" for i in np.flatnonzero(~some)}
-    if not some.any():
-        raise ValueError(f"None of the {len(names)} {what} images can be learned from. 0: {skipped['0']}.")
-    if not some.all():
-        images, density, names = images[some], density[some], [names[i] for i in np.flatnonzero(some)]
+    nonzero = density.any(axis=(1, 2))
+    skipped = {names[i]: "its density is 0 everywhere" for i in np.flatnonzero(~nonzero)}
+    if not nonzero.any():
+        raise ValueError(
+            f"The {what} data must have images with gaze data, got none in {len(names)} images. "
+            f"Image 0: {skipped['0']}."
+        )
+    if not nonzero.all():
+        images, density, names = images[nonzero], density[nonzero], [names[i] for i in np.flatnonzero(nonzero)]
     return Samples(images, density, None, names, skipped)
 
 
@@ -114,11 +124,13 @@ def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress
     skipped = data.empty()
     if len(skipped) == len(data):
         name, reason = next(iter(skipped.items()))
-        raise ValueError(f"None of the {len(data)} {what} images can be learned from. {name}: {reason}")
+        raise ValueError(
+            f"The {what} data must have images with gaze data, got none in {len(data)} images. Image {name}: {reason}"
+        )
     data = data.without_empty() if skipped else data
     if len(data) * size[0] * size[1] * 3 <= IN_MEMORY:
         folder = None
-    found = {
+    results = {
         target: load_arrays(
             data,
             size,
@@ -130,8 +142,8 @@ def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress
         )
         for target in ("density", *(["fixations"] if fixations else []))
     }
-    _, pixels, density = found["density"]
-    counts = found["fixations"][2] if fixations else None
+    _, pixels, density = results["density"]
+    counts = results["fixations"][2] if fixations else None
     _check_densities(density, data.names, what)
     return Samples(pixels, density, counts, list(data.names), skipped)
 
@@ -141,13 +153,13 @@ def _check_densities(density: np.ndarray, names: Sequence[str], what: str) -> No
     bad = [name for name, a, b in zip(names, low, high, strict=True) if not (a >= 0 and b <= 1 + _ROUNDING)]
     if bad:
         raise ValueError(
-            f"The densities of {len(bad)} {what} images are not in 0..1: {', '.join(bad[:_NAMED])}. Divide each by its "
-            "maximum."
+            f"The densities of the {what} images must be in 0..1, got others for {len(bad)} images: "
+            f"{', '.join(bad[:_LISTED])}. Divide each density by its maximum."
         )
 
 
 def epoch_order(count: int, mirror: str, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order of an epoch, and for each place whether it is mirrored; both follow from (seed, epoch) alone."""
+    """Return the image order (n,) of an epoch and which are mirrored (n,); both depend only on (seed, epoch)."""
     random = np.random.default_rng([seed, epoch])
     if mirror == "both":
         order = random.permutation(2 * count)
@@ -158,8 +170,8 @@ def epoch_order(count: int, mirror: str, seed: int, epoch: int) -> tuple[np.ndar
 
 
 def batches(samples: Samples, order: np.ndarray, flipped: np.ndarray, batch_size: int) -> Iterator[tuple]:
-    """Yield (index, pixels, density, fixations, flipped) of every batch, gathered while the one before is computed."""
+    """Yield (index, pixels, density, fixations, flipped) of every batch; a thread prepares the next batches."""
     starts = range(0, len(order), batch_size)
     index = [order[start : start + batch_size] for start in starts]
-    for start, (mine, batch) in zip(starts, read_ahead(samples.take, index, workers=1, pending=2), strict=True):
-        yield mine, *batch.result(), flipped[start : start + batch_size]
+    for start, (batch_index, batch) in zip(starts, read_ahead(samples.take, index, workers=1, pending=2), strict=True):
+        yield batch_index, *batch.result(), flipped[start : start + batch_size]

@@ -1,4 +1,4 @@
-"""What a classifier is trained on: arrays or images of class folders, checked, prepared and randomly changed."""
+"""The training data of a classifier: arrays, or images of class folders; checked, preprocessed and augmented."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -18,59 +18,60 @@ Labeled = tuple[np.ndarray, np.ndarray]
 
 
 def check_labeled(data: Labeled, what: str, image_shape: tuple[int | None, ...], classes: int) -> Labeled:
-    """Return ``data`` as float32 images (N, H, W, C) and int32 labels (N,), or say what is wrong with ``what``.
+    """Return ``data`` as float32 images (N, H, W, C) and int32 labels (N,); errors name the data by ``what``.
 
     Raises:
-        ValueError: no pair; no images; not float, of another shape than the model's, or not finite; labels that are
-            not integers in 0..classes-1, one an image.
+        ValueError: ``data`` is not a pair or is empty; images that are not float, not of the model's input shape, or
+            not finite; labels that are not integers in 0..classes-1, one per image.
     """
     if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise ValueError(f"The {what} data is a pair (images, labels). Received: {type(data).__name__}.")
+        raise ValueError(f"The {what} data must be a pair (images, labels), got {type(data).__name__}.")
     refuse_mask(data, f"the {what} data")
     images, labels = np.asarray(data[0]), np.asarray(data[1])
     wanted = ", ".join("any" if size is None else str(size) for size in image_shape)
     if images.ndim != 1 + len(image_shape) or any(
-        size not in (None, received) for size, received in zip(image_shape, images.shape[1:], strict=True)
+        expected not in (None, size) for expected, size in zip(image_shape, images.shape[1:], strict=True)
     ):
-        raise ValueError(f"The {what} images must have the model's shape (N, {wanted}). Received: {images.shape}.")
+        raise ValueError(f"The {what} images must have the model's shape (N, {wanted}), got {images.shape}.")
     if not images.size:
-        raise ValueError(f"The {what} data is empty: there is nothing to compute. Received images of {images.shape}.")
+        raise ValueError(f"The {what} data must not be empty, got images of shape {images.shape}.")
     if images.dtype.kind != "f":
         raise ValueError(
-            f"The {what} images must be preprocessed model inputs, float32. Received: {images.dtype}; apply "
+            f"The {what} images must be preprocessed model inputs, float32, got {images.dtype}. Apply "
             "kerasal.preprocessing first."
         )
     images = np.ascontiguousarray(images, dtype=np.float32)
-    if not (np.isfinite(images.min()) and np.isfinite(images.max())):  # a NaN or an infinity is in one of the two
+    if not (np.isfinite(images.min()) and np.isfinite(images.max())):  # min and max propagate NaN and infinity
         first = int(np.flatnonzero(~np.isfinite(images).reshape(len(images), -1).all(axis=1))[0])
-        raise ValueError(f"The {what} images must be finite. Image {first} (counted from 0) holds NaN or infinity.")
+        raise ValueError(f"The {what} images must be finite, got NaN or infinity in image {first} (counted from 0).")
     if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
         raise ValueError(
-            f"The {what} labels must be {len(images)} integers, one an image (class numbers, not one-hot). "
-            f"Received: {labels.dtype} of shape {labels.shape}."
+            f"The {what} labels must be {len(images)} integers, one class index per image (not one-hot), got "
+            f"{labels.dtype} of shape {labels.shape}."
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
-            f"The {what} labels must lie in 0..{classes - 1}, the model's {classes} outputs. "
-            f"Received: {labels.min()}..{labels.max()}."
+            f"The {what} labels must be in 0..{classes - 1}, for the model's {classes} outputs, got "
+            f"{labels.min()}..{labels.max()}."
         )
     return images, labels.astype(np.int32)
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How far training images are changed; nothing is, by default.
+    """Random changes of training images; by default none.
 
-    What is drawn into view is the image mirrored at its edge; values between pixels are interpolated linearly.
+    Beyond its edges an image is continued by reflection; values between pixels are interpolated linearly.
 
     Attributes:
-        shift: up to this share of its sides, each way, uniformly.
-        scale: up to 1 + this times as large, or as small, uniformly in the logarithm.
-        flip: a random half are mirrored left to right. Not for what that makes into something else: digits, letters,
-            left and right hands.
+        shift: largest shift as a share of the image's sides, in 0..0.5; drawn uniformly in each direction.
+        scale: largest relative change of size, in 0..1; factors are drawn from 1 / (1 + scale) to 1 + scale, uniformly
+            in the logarithm.
+        flip: whether to mirror a random half of the images left to right. Do not use it if this changes the class, as
+            for digits, letters, or left and right hands.
 
     Raises:
-        ValueError: a shift not in 0..0.5, or a scale not in 0..1.
+        ValueError: ``shift`` or ``scale`` is out of range.
     """
 
     shift: float = 0.0
@@ -79,28 +80,28 @@ class Augmentation:
 
     def __post_init__(self):
         """Check the ranges."""
-        for name, most in (("shift", 0.5), ("scale", 1.0)):
-            check_number(name, getattr(self, name), minimum=0, maximum=most)
+        for name, maximum in (("shift", 0.5), ("scale", 1.0)):
+            check_number(name, getattr(self, name), minimum=0, maximum=maximum)
 
     def __bool__(self) -> bool:
         return bool(self.shift or self.scale or self.flip)
 
     def draw(self, count: int, random: np.random.Generator) -> np.ndarray:
-        """Draw for each of ``count`` images: shift down and right in shares of its sides, size, and -1 if mirrored."""
+        """Draw changes (count, 4): shifts down and right as shares of the sides, factor of size, -1 if mirrored."""
         shifts = random.uniform(-self.shift, self.shift, (count, 2))
         sizes = np.exp(random.uniform(-1, 1, count) * np.log1p(self.scale))
         sides = np.where(random.random(count) < 0.5 * self.flip, -1.0, 1.0)
         return np.column_stack([shifts, sizes, sides])
 
     def apply(self, images: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """Return float32 images (N, H, W, C), changed as ``drawn`` (N, 4) says."""
+        """Return float32 images (N, H, W, C) with the changes ``drawn`` (N, 4) of ``draw`` applied."""
         height, width = images.shape[1:3]
         middle = (np.array([height, width]) - 1) / 2
         down, right, size, side = drawn.T
         rows = middle[0] - (middle[0] + down * height) / size
         columns = middle[1] - (middle[1] + right * width) * side / size
         zeros = np.zeros(len(drawn))
-        # Output (x, y) shows the input at (a·x + b·y + c, d·x + e·y + f); the last two are of a perspective.
+        # Output (x, y) is the input at (a·x + b·y + c, d·x + e·y + f); the last two values are for perspective.
         matrices = np.column_stack([side / size, zeros, columns, zeros, 1 / size, rows, zeros, zeros])
         return tf.raw_ops.ImageProjectiveTransformV3(
             images=images,
@@ -113,7 +114,7 @@ class Augmentation:
 
 
 class Inputs:
-    """Model inputs and labels of one part of the data, arrays or images with their convention; labels int32 (N,)."""
+    """Model inputs and int32 labels (N,) of the training or test data: arrays, or images with a pixel convention."""
 
     def __init__(self, source: Labeled | ClassImages, convention: Preprocessing | None):
         self._source: Any = source
@@ -124,13 +125,13 @@ class Inputs:
         return len(self.labels)
 
     def take(self, index: np.ndarray) -> np.ndarray:
-        """Return the model inputs of some numbers, float32 (n, H, W, C)."""
+        """Return the model inputs at the indices, float32 (n, H, W, C)."""
         if self._convention is None:
             return self._source[0][index]
         return self._convention.apply(self._source.take(index))
 
     def digest(self) -> str:
-        """Return what tells these data from others."""
+        """Return a digest of the data."""
         if self._convention is None:
             return digest(*self._source)
         return digest(self._source.digest(), self._convention.mean, self._convention.std, self._convention.bgr)
@@ -138,9 +139,9 @@ class Inputs:
     def batches(
         self, order: np.ndarray, batch_size: int, changes: tuple[Augmentation, np.ndarray] | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (inputs, labels) of every batch, gathered by a thread while the one before is computed.
+        """Yield (inputs, labels) of every batch; a thread prepares the next batches.
 
-        ``changes`` are an augmentation and what it drew for each image of the ``order``.
+        ``changes`` is an augmentation with the changes that it drew for the images in ``order``.
         """
 
         def gather(start: int):
@@ -154,22 +155,25 @@ class Inputs:
             yield batch.result()
 
 
-def inputs_of(data: Labeled | ClassImages, what: str, model, convention: Preprocessing | None) -> Inputs:
-    """Check ``data`` against what ``model`` takes and gives.
+def prepare_inputs(data: Labeled | ClassImages, what: str, model, convention: Preprocessing | None) -> Inputs:
+    """Return ``data`` as inputs of ``model``, after checking that they fit its input and output.
 
     Raises:
-        ValueError: other shapes or numbers of classes than the model's, no convention for pixels, or bad arrays.
+        ValueError: shapes or a number of classes that differ from the model's, images without a pixel convention, or
+            unusable arrays.
     """
     shape, classes = model.input_shape[1:], model.output_shape[-1]
     if not isinstance(data, ClassImages):
         return Inputs(check_labeled(data, what, shape, classes), None)
     if len(shape) != 3 or any(a not in (None, b) for a, b in zip(shape, data.shape, strict=True)):
-        raise ValueError(f"{model.name} takes images {shape}, the {what} images are {data.shape}. Open them so.")
+        raise ValueError(f"The {what} images must be {shape}, the input of {model.name}, got {data.shape}.")
     if len(data.names) != classes:
         raise ValueError(
-            f"{model.name} has {classes} outputs and the {what} images have {len(data.names)} classes. A zoo model "
-            f"takes classes={len(data.names)}; give another model an output layer of that size."
+            f"The {what} images must have {classes} classes, the outputs of {model.name}, got {len(data.names)}. "
+            f"Create a zoo model with classes={len(data.names)}, or another model with an output layer of that size."
         )
     if convention is None:
-        raise ValueError(f'How does {model.name} want its pixels? Say preprocessing="caffe", "unit" or another.')
+        raise ValueError(
+            f"preprocessing must be specified to train {model.name} on images, got None. Examples: 'caffe', 'unit'."
+        )
     return Inputs(data, convention)

@@ -1,4 +1,4 @@
-"""Pictures of a training run: its curves, which class is taken for which, and how features come about."""
+"""Figures of a training run: its curves and its confusion matrix; and a callback that records the features."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from kerasal.receptive_field import FeatureEvolution
 
 import keras
 
-# Blue and orange of Okabe & Ito's palette: told apart by color-blind eyes too.
+# Blue and orange of Okabe & Ito's palette, which color-blind people can distinguish.
 _TRAIN, _TEST = "#0072B2", "#D55E00"
 
 
@@ -30,9 +30,10 @@ def _draw_panels(title: str, **shape):
 
 
 def draw_curves(history: pd.DataFrame, title: str) -> Figure:
-    """Draw the columns ``epoch, loss, accuracy, test_loss, test_accuracy`` as two panels; save with ``savefig``.
+    """Return a figure of a classifier's accuracy and loss by epoch; save it with ``savefig``.
 
-    The figure belongs to no window and to no pyplot state.
+    ``history`` has the columns epoch, loss, accuracy, test_loss and test_accuracy. The figure is not registered with
+    pyplot.
     """
     figure, panels = _draw_panels(title)
     for axes, quantity in zip(panels, ("accuracy", "loss"), strict=True):
@@ -45,13 +46,13 @@ def draw_curves(history: pd.DataFrame, title: str) -> Figure:
 
 
 def draw_steps(steps: pd.DataFrame, history: pd.DataFrame, quantity: str, title: str) -> Figure:
-    """Draw the loss of every batch and of the validations over one axis of steps, and the validation CC beside it.
+    """Return a figure of a gaze training: training and validation loss by step, and next to it the validation CC.
 
     Args:
-        steps: columns ``step, loss``.
-        history: columns ``step, val_loss, val_cc``; NaN where there was no validation.
-        quantity: what the loss is.
-        title: above both.
+        steps: the columns step and loss, one row per batch.
+        history: the columns step, val_loss and val_cc; NaN in epochs without validation.
+        quantity: label of the loss axis.
+        title: title of the figure.
     """
     figure, (left, right) = _draw_panels(title, width_ratios=(3, 2))
     validated = history.dropna(subset="val_loss")
@@ -65,7 +66,7 @@ def draw_steps(steps: pd.DataFrame, history: pd.DataFrame, quantity: str, title:
     batches, validations = steps["loss"], validated["val_loss"]
     low: Any = min(batches.min(), validations.min())
     high: Any = max(batches.quantile(0.99), validations.quantile(0.9))
-    if high > low:  # the first batches of an untrained net may be off by far: they are not what is looked for
+    if high > low:  # the large losses of the first batches would hide the rest of the curve
         left.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low))
     right.plot(validated["step"], validated["val_cc"], "s-", color=_TEST, markersize=3, label="validation")
     right.set_ylabel("CC with the density")
@@ -75,26 +76,26 @@ def draw_steps(steps: pd.DataFrame, history: pd.DataFrame, quantity: str, title:
     return figure
 
 
-_NUMBERED, _NAMED = 25, 60  # classes up to which cells carry their counts, and axes their names
+_NUMBERED, _NAMED = 25, 60  # largest numbers of classes with counts in the cells and names at the axes
 
 
 def count_confusion(labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
-    """Count images: a row for each true class, a column for each predicted one."""
+    """Return the number of images by true class (rows) and predicted class (columns)."""
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (labels, predicted), 1)
     return pd.DataFrame(counts, index=pd.Index(names, name="true class"), columns=list(names))
 
 
 def draw_confusion(counts: pd.DataFrame, title: str) -> Figure:
-    """Draw a table of ``count_confusion``: colors are shares of each row, numbers images; save with ``savefig``."""
+    """Return a figure of a confusion matrix: colors are shares of the row, numbers counts; save with ``savefig``."""
     classes = len(counts)
     side = min(4.0 + 0.45 * classes, 14.0)
     figure = Figure(figsize=(side + 1, side), dpi=120, layout="constrained")
     axes = figure.subplots()
     values = counts.to_numpy()
     shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
-    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(shown, ax=axes, label="share of the true class", shrink=0.8)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     axes.set(title=title, xlabel="predicted class", ylabel="true class")
     if classes <= _NAMED:
         axes.set_xticks(range(classes), counts.columns, rotation=45, ha="right", rotation_mode="anchor")
@@ -115,23 +116,27 @@ def watch_features(
     preprocessing: Preprocessing | None = None,
     overwrite: bool = False,
 ) -> FeatureEvolution:
-    """Return a callback that watches features come about in a training, on the images of ``inputs``.
+    """Return a ``FeatureEvolution`` callback that records the development of features during training.
 
     Args:
-        model: that is trained.
-        inputs: see ``TrainingSetup.sample_inputs``.
-        folder: in which they are stored.
-        features: (layer, channels) each, None for the first 8; by default those of each convolution.
-        preprocessing: of the inputs.
-        overwrite: replace what the folder holds.
+        model: the model that is trained.
+        inputs: model inputs on which the features are recorded, such as ``TrainingSetup.sample_inputs``.
+        folder: output folder.
+        features: pairs (layer, channels), with ``None`` for the first 8 channels; by default the first 8 channels of
+            each convolution.
+        preprocessing: pixel convention of the inputs.
+        overwrite: whether to replace earlier results in the folder.
 
     Raises:
-        ValueError: no features were given, and the model has no convolution.
+        ValueError: ``features`` is empty and the model has no convolution.
     """
     convolutions = [path for path, layer in hooks.layers(model) if isinstance(layer, keras.layers.Conv2D)]
     features = list(features) or [(path, None) for path in convolutions]
     if not features:
-        raise ValueError(f"{model.name} has no convolution to watch. Name features, as layer and channels.")
+        raise ValueError(
+            f"features must be specified for a model without convolutions, got none for {model.name}. Pass pairs of "
+            "layer and channels."
+        )
     chosen = {
         layer: list(range(min(8, hooks.channel_count(model, layer) or 8))) if channels is None else list(channels)
         for layer, channels in features

@@ -1,4 +1,4 @@
-"""Recipes of gaze training: everything that decides a run but the net, the data and the machine."""
+"""Recipes of gaze training: all settings of a run except the model, the data and the machine."""
 
 import dataclasses
 import math
@@ -18,33 +18,35 @@ LOSSES = {
     "similarity": "(−similarity)",
     "likelihood": "(−log-likelihood, bits)",
 }
-"""The losses, and what each minimizes."""
+"""Names of the losses, and the quantity that each minimizes."""
 
-OF_FIXATIONS = ("nss", "likelihood")
-"""The losses of fixations; the others are of the density scaled to a maximum of 1."""
+FIXATION_LOSSES = ("nss", "likelihood")
+"""Losses that compare maps with fixations; the others use the density, scaled to a maximum of 1."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a gaze predictor is trained.
+    """The settings with which a gaze model is trained.
 
     Attributes:
         source: where the recipe is from.
-        epochs: passes over the data; ``None`` where ``steps`` counts.
-        steps: batches in all, instead of epochs; rounded up to whole epochs.
-        batch_size: images a step; the last batch of an epoch may be smaller.
-        optimizer: ``"torch_sgd"`` or ``"adam"``.
         rate: learning rate.
-        momentum: of ``"torch_sgd"``.
-        weight_decay: coupled, on all parameters; of ``"torch_sgd"``.
-        loss: weights by the names in ``LOSSES``, such as ``{"kld": 1.0, "cc": 0.2}``; see ``OF_FIXATIONS``.
-        mirror: ``"both"`` shows every image and its mirror image each epoch, as the coursework's mirrored data set
-            does; ``"half"`` mirrors a random half of every batch (Pan); ``"none"``.
-        target_range: density 0..1 (``"unit"``) or -1..1 (``"pm1"``, Pan).
-        validate_every: epochs between validations; the last epoch always has one.
-        validate_every_steps: the same in steps, for a recipe of ``steps``; rounded to whole epochs.
-        keep: the weights after the ``"last"`` epoch, or those of the ``"best"`` validation loss.
-        seed: of order and mirroring; not of the starting weights, which the net brings.
+        epochs: number of passes over the data; ``None`` if ``steps`` is set.
+        steps: total number of batches, instead of epochs; rounded up to whole epochs.
+        batch_size: images per step; the last batch of an epoch may be smaller.
+        optimizer: ``"torch_sgd"`` or ``"adam"``.
+        momentum: momentum of ``"torch_sgd"``.
+        weight_decay: coupled weight decay of ``"torch_sgd"``, on all parameters.
+        loss: weights of the losses in ``LOSSES``, such as ``{"kld": 1.0, "cc": 0.2}``.
+        mirror: ``"both"`` uses every image and its mirror image in each epoch, like the mirrored data set of the
+            coursework; ``"half"`` mirrors a random half of every batch (Pan et al.); ``"none"`` mirrors nothing.
+        target_range: range of the densities, 0..1 (``"unit"``) or -1..1 (``"pm1"``, Pan et al.).
+        validate_every: number of epochs between validations. The last epoch is always validated.
+        validate_every_steps: the same in steps, for a recipe with ``steps``; rounded to whole epochs.
+        keep: which weights the run returns: those after the ``"last"`` epoch, or those with the ``"best"`` validation
+            loss.
+        seed: seed of the order and the mirroring of the images. It does not affect the starting weights, which are the
+            model's.
     """
 
     source: str
@@ -64,7 +66,7 @@ class Recipe:
     seed: int = 0
 
     def for_steps(self, steps_per_epoch: int) -> "Recipe":
-        """Return the recipe in epochs, where it counts in steps."""
+        """Return the recipe with all numbers of steps converted to epochs."""
         changes: dict[str, Any] = {}
         if self.epochs is None and self.steps is not None:
             changes |= {"epochs": math.ceil(self.steps / steps_per_epoch), "steps": None}
@@ -74,26 +76,26 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
     def shown(self, images: int) -> int:
-        """Return how many images an epoch shows."""
+        """Return the number of images in an epoch, including mirror images."""
         return 2 * images if self.mirror == "both" else images
 
     def steps_per_epoch(self, images: int) -> int:
-        """Return the batches of an epoch, the last of which may be smaller."""
+        """Return the number of batches in an epoch; the last batch may be smaller."""
         return math.ceil(self.shown(images) / self.batch_size)
 
     @property
     def needs_fixations(self) -> bool:
-        """Whether the loss is of fixations."""
-        return any(name in OF_FIXATIONS for name in self.loss)
+        """Whether the loss needs fixations."""
+        return any(name in FIXATION_LOSSES for name in self.loss)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a resumed run must have in common with its beginning; as JSON gives it back."""
-        found = dataclasses.asdict(self)
-        del found["source"]
+        """The settings that must be equal when a run is resumed, as JSON values."""
+        values = dataclasses.asdict(self)
+        del values["source"]
         if not any(depends_on_length(schedule) for schedule in (self.rate, self.momentum)):
-            del found["epochs"]  # such a run may be given more
-        return {key: plain(value) for key, value in found.items() if value is not None}
+            del values["epochs"]  # a run may be continued with more epochs, which change no earlier rate
+        return {key: plain(value) for key, value in values.items() if value is not None}
 
 
 RECIPES: dict[str, Recipe] = {
@@ -122,8 +124,8 @@ RECIPES: dict[str, Recipe] = {
         validate_every=10,
     ),
     "he_pugeault": Recipe(
-        source="He & Pugeault's released code (2019): -NSS, Adam, 10,000 steps of 20 images; its rate of 5e-3 is "
-        "50 times this one, which is what a pretrained VGG bears under Adam",
+        source="He & Pugeault's released code (2019): -NSS, Adam, 10,000 steps of 20 images; its rate is 5e-3, "
+        "50 times this one and too high for a pretrained VGG",
         rate=StepFloor(1e-4, 0.8, 500, 0.0, unit="step"),
         steps=10_000,
         batch_size=20,
@@ -138,7 +140,7 @@ RECIPES: dict[str, Recipe] = {
         epochs=40,
         batch_size=32,
         optimizer="adam",
-        loss={"mse": 1.0, "cc": 0.3},  # with 0.1, or the MSE alone, the nets of the zoo stay at the mean map for longer
+        loss={"mse": 1.0, "cc": 0.3},  # with 0.1 or without the CC, the zoo's models stay longer at the mean map
         keep="best",
     ),
     "gaze": Recipe(
@@ -151,29 +153,29 @@ RECIPES: dict[str, Recipe] = {
         keep="best",
     ),
     "gaze_tune": Recipe(
-        source="kerasal's own, after the recipe gaze: the whole net, at a rate that pretrained features bear",
+        source="kerasal's own, after the recipe gaze: the whole model, at a rate that preserves pretrained features",
         rate=Cosine(1e-4),
         epochs=8,
         batch_size=16,
         optimizer="adam",
-        loss={"likelihood": 1.0, "cc": 0.5},  # by the likelihood alone maps follow the densities less (the card)
+        loss={"likelihood": 1.0, "cc": 0.5},  # without the CC, maps correlate less with the densities (see the card)
         keep="best",
     ),
 }
 
 
 def recipe(name: str | Recipe = "default", **changes: Any) -> Recipe:
-    """Return a recipe by name, with ``changes`` to its fields; ``None`` changes nothing.
+    """Return a recipe by name, with ``changes`` to its fields; a change of ``None`` is ignored.
 
-    A number as ``rate`` or ``momentum`` is a constant, a text as ``loss`` is read by ``losses_of``. ``epochs`` replaces
-    ``steps``.
+    A number as ``rate`` or ``momentum`` becomes a ``Constant``, and ``loss`` may be a text such as ``"kld=1,cc=0.2"``.
+    ``epochs`` replaces ``steps``.
 
     Raises:
         ValueError: an unknown name or field, or a value out of range.
     """
     if isinstance(name, str) and name not in RECIPES:
         raise ValueError(unknown_name_message(name, RECIPES, "recipe"))
-    chosen = RECIPES[name] if isinstance(name, str) else name
+    base = RECIPES[name] if isinstance(name, str) else name
     changes = {key: value for key, value in changes.items() if value is not None}
     known = {field.name for field in dataclasses.fields(Recipe)}
     for key in changes:
@@ -183,48 +185,48 @@ def recipe(name: str | Recipe = "default", **changes: Any) -> Recipe:
         if isinstance(changes.get(key), (int, float)):
             changes[key] = Constant(float(changes[key]))
     if "loss" in changes:
-        changes["loss"] = losses_of(changes["loss"])
+        changes["loss"] = parse_loss(changes["loss"])
     if "epochs" in changes:
         changes["steps"] = None
     if "validate_every" in changes:
         changes["validate_every_steps"] = None
-    chosen = dataclasses.replace(chosen, **changes)
-    _check(chosen)
-    return chosen
+    changed = dataclasses.replace(base, **changes)
+    _check_recipe(changed)
+    return changed
 
 
-def losses_of(text: str | Mapping[str, float]) -> dict[str, float]:
-    """Read ``"mse"`` or ``"kld=1,cc=0.2"`` as weights by name.
+def parse_loss(text: str | Mapping[str, float]) -> dict[str, float]:
+    """Return the weights by loss of a text such as ``"mse"`` or ``"kld=1,cc=0.2"``.
 
     Raises:
-        ValueError: an unknown loss, or a weight that is no number above 0.
+        ValueError: an unknown loss, or a weight that is not a number above 0.
     """
     parts = text.split(",") if isinstance(text, str) else [f"{name}={weight}" for name, weight in text.items()]
-    found = {}
+    weights = {}
     for part in parts:
         name, _, weight = part.strip().partition("=")
         if name not in LOSSES:
             raise ValueError(
-                unknown_name_message(name, LOSSES, "loss") + ' Write "mse", or a sum such as "kld=1,cc=0.2".'
+                unknown_name_message(name, LOSSES, "loss") + ' Examples: "mse", or a sum such as "kld=1,cc=0.2".'
             )
         try:
-            found[name] = float(weight or 1)
+            weights[name] = float(weight or 1)
         except ValueError:
-            found[name] = math.nan
-        if not 0 < found[name] < math.inf:
-            raise ValueError(f"The weight of the loss {name} is a number above 0. Received: {weight!r}.")
-    return found
+            weights[name] = math.nan
+        if not 0 < weights[name] < math.inf:
+            raise ValueError(f"The weight of the loss {name} must be a number above 0, got {weight!r}.")
+    return weights
 
 
-def _check(chosen: Recipe) -> None:
-    for key, least in (("batch_size", 1), ("validate_every", 1), ("seed", 0), ("epochs", 1), ("steps", 1)):
-        value = getattr(chosen, key)
-        missing = value is None and key in ("epochs", "steps") and (chosen.epochs, chosen.steps) != (None, None)
+def _check_recipe(recipe: Recipe) -> None:
+    for key, minimum in (("batch_size", 1), ("validate_every", 1), ("seed", 0), ("epochs", 1), ("steps", 1)):
+        value = getattr(recipe, key)
+        missing = value is None and key in ("epochs", "steps") and (recipe.epochs, recipe.steps) != (None, None)
         if not missing:
-            check_int(key, value, least)
+            check_int(key, value, minimum)
     for key in ("optimizer", "mirror", "target_range", "keep"):
-        check_choice(key, getattr(chosen, key), get_args(Recipe.__annotations__[key]))
-    check_number("rate", chosen.rate(0, chosen.epochs or 1), above=0)
-    check_number("momentum", chosen.momentum(0, chosen.epochs or 1), minimum=0)
-    if chosen.target_range == "pm1" and "kld" in chosen.loss:
-        raise ValueError('kld takes values below 0 for 0: give it target_range "unit", not "pm1".')
+        check_choice(key, getattr(recipe, key), get_args(Recipe.__annotations__[key]))
+    check_number("rate", recipe.rate(0, recipe.epochs or 1), above=0)
+    check_number("momentum", recipe.momentum(0, recipe.epochs or 1), minimum=0)
+    if recipe.target_range == "pm1" and "kld" in recipe.loss:
+        raise ValueError('target_range must be "unit" for the loss kld, which treats negative values as 0, got "pm1".')

@@ -287,7 +287,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(net, tmp_path, opt
 
 
 def test_a_model_must_say_how_it_wants_its_pixels(net, tmp_path):
-    with pytest.raises(ValueError, match="want its pixels"):
+    with pytest.raises(ValueError, match="preprocessing must be known for"):
         atlas.build(net, tmp_path / "site")
     two = [keras.Input((4, 4, 1)), keras.Input((4, 4, 1))]
     with pytest.raises(ValueError, match="one image input"):

@@ -207,7 +207,7 @@ def test_a_folder_with_something_else_is_refused(run, tmp_path, photos):
         ({"workers": -1}, "workers must be 0 or a positive integer, got -1"),
         ({"address": "auto"}, "goes with a number of workers"),
         ({"preprocesing": "tf"}, "Did you mean preprocessing"),
-        ({"preprocessing": None}, "How does"),
+        ({"preprocessing": None}, "preprocessing must be known"),
         ({"model": "vgg16"}, "random weights"),
         ({"images": "nowhere"}, "There is no image file or folder"),
     ],

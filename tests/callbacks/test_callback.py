@@ -68,9 +68,9 @@ def test_what_is_stored(watched):
     top = scores[0].argmax()
     assert tiles[0].label == f"{['ant', 'bee', 'cat'][top]}, {scores[0, top]:.0%}"
     values = kerasal.attribution.class_saliency(model, DATA[0][:2], scores.argmax(axis=1))
-    np.testing.assert_array_equal(tiles[2].picture, pictures.overlay(IMAGES[1], values[1]))
+    np.testing.assert_array_equal(tiles[2].image, pictures.overlay(IMAGES[1], values[1]))
     found = kerasal.maximize(model, [0, 2], preset="channel", steps=3, preprocessing="unit")
-    np.testing.assert_array_equal(tiles[5].picture, found.images[1])
+    np.testing.assert_array_equal(tiles[5].image, found.images[1])
     for name in ("maps.png", "classes.png", "features/evolution.png"):
         with Image.open(folder / name) as strip:
             assert np.ptp(np.asarray(strip)) > 100
@@ -128,10 +128,10 @@ def test_a_damaged_epoch_costs_a_column(tmp_path):
     [
         ({"maps": ["gradcm"], **LOOK}, ValueError, "gradcam"),
         ({"every": 0, **LOOK}, ValueError, "every must be a positive integer, got 0"),
-        ({}, ValueError, "nothing to watch"),
-        ({"classes": [1], "features": {"conv": 0}}, ValueError, "give images"),
+        ({}, ValueError, "images or classes must be specified"),
+        ({"classes": [1], "features": {"conv": 0}}, ValueError, "images must be specified with features"),
         ({"classes": [7]}, ValueError, "3 classes|0 to 2|7"),
-        ({"images": IMAGES[:2]}, ValueError, "How does 'net' want its pixels"),
+        ({"images": IMAGES[:2]}, ValueError, "preprocessing must be known for 'net'"),
         ({"features": {"no_layer": 0}, **LOOK}, ValueError, "no_layer"),
         ({"maps": {"gradcam": {"layer": "no_layer"}}, **LOOK}, ValueError, "no_layer"),
     ],
@@ -168,7 +168,7 @@ def test_a_long_training_is_drawn_evenly(tmp_path):
     wide = draw_strip(tmp_path, most=5, tile=32)
     seen = [value for value in np.unique(wide[..., 0]) if value in (1, 8, 9, 15, 16, 23, 30)]
     assert seen[0] == 1 and seen[-1] == 30 and wide.shape[1] < 6 * 45
-    with pytest.raises(FileNotFoundError, match="no classes"):
+    with pytest.raises(FileNotFoundError, match="with no classes"):
         draw_strip(tmp_path, "classes")
 
 
@@ -177,11 +177,11 @@ def test_where_the_zero_image_has_no_gradient_the_ascent_starts_from_noise(tmp_p
     options = {"classes": [1], "ascent": {"preset": "simonyan", "steps": 3}, "preprocessing": "unit"}
     train(kerasal.KerasalCallback(tmp_path, **options), model, epochs=1)
     (tile,) = EpochStore(tmp_path).read(strips.read_tiles)[0]
-    assert tile.label == "from noise" and tile.picture.std() > 10
+    assert tile.label == "from noise" and tile.image.std() > 10
     model.get_layer("conv").set_weights([np.zeros((3, 3, 3, 4)), -np.ones(4)])
     train(kerasal.KerasalCallback(tmp_path / "dead", **options), model, epochs=1)
     (tile,) = EpochStore(tmp_path / "dead").read(strips.read_tiles)[0]
-    assert tile.label == "nothing moves it"
+    assert tile.label == "zero gradient"
 
 
 def test_a_wrong_path_is_told_first(tmp_path):

@@ -418,7 +418,7 @@ def test_patterns_of_a_zoo_net_with_its_options(cli, tmp_path):
     code, out, err = cli("patterns", "deep_saliency", "block1_pool", *narrow, "-o", "p.png")
     assert code == 0, err
     assert "p.png  2 patterns of 6 × 6 px" in out
-    assert "random weights here" in err
+    assert "random weights, so its results mean nothing" in err
 
 
 def test_patterns_refuses_what_it_cannot_paint(cli, model_file, tmp_path):

@@ -63,7 +63,7 @@ def test_exemplars_refuses_in_one_line(cli, photos, model_file, tmp_path):
         ((model_file, "conv2", photos, "-p", "unit", "--channels", "7"), "has 5 channels"),
         ((model_file, "flatten", photos, "-p", "unit"), "no spatial map"),
         ((model_file, "conv2", tmp_path / "nowhere", "-p", "unit"), "no image file or folder"),
-        ((model_file, "conv2", photos), "want its pixels"),
+        ((model_file, "conv2", photos), "preprocessing must be known for"),
     ):
         code, _, err = cli("exemplars", *arguments, "-o", "page.png")
         assert code == 2 and said in err

@@ -100,7 +100,7 @@ def test_panel_filters_diagnose_describe(run, folder, tmp_path):
         assert result.exit_code == 0, result.output + str(result.exception)
         with Image.open(tmp_path / file) as picture:
             assert np.asarray(picture.convert("L")).std() > 10
-    assert "is read off the image" in result.stdout and "own" in result.stdout
+    assert "from the image" in result.stdout and "own" in result.stdout
     result = invoke("describe", "--data", folder)
     assert result.exit_code == 0 and "8" in result.stdout
 
@@ -193,7 +193,7 @@ def test_no_photograph_is_replaced_and_equal_names_are_told_apart(tmp_path):
 def test_log_densities_are_not_multiplied_by_a_center(folder, tmp_path):
     net = ("gaze", "--model-option", "encoder_width=0.25", "--model-option", "taps=(2,)")
     result = invoke("train", *net, "--data", folder, "-o", tmp_path / "run", "--center-bias", "learned", "-q")
-    assert "this net gives log-densities" in str(result.exception)
+    assert "got log-densities of gaze" in str(result.exception)
     assert not (tmp_path / "run").exists()
 
 
@@ -204,7 +204,7 @@ def test_photographs_alone_go_to_the_net_that_ships(folder, tmp_path):
     result = invoke("predict", folder / "images", tmp_path / "moving.gif", "-o", tmp_path / "maps")
     assert result.exit_code == 0, result.output + str(result.exception)
     assert "9 maps" in " ".join(result.stdout.split())
-    assert "moving.gif holds 2 pictures; this is the first" in result.stderr.replace("\n", " ")
+    assert "moving.gif contains 2 frames; the map is that of the first" in result.stderr.replace("\n", " ")
     assert np.asarray(Image.open(tmp_path / "maps" / "photo0.png")).shape == (60, 80)
 
 

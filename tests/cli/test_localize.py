@@ -79,7 +79,7 @@ def test_score_writes_errors_and_overlaps(cli, model_file, photos, tmp_path):
 
 def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypatch):
     done = []
-    original = folder_evaluation._row
+    original = folder_evaluation._score_row
 
     def interrupted(opened, file, *rest):
         if len(done) == 2:
@@ -88,7 +88,7 @@ def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypat
         return original(opened, file, *rest)
 
     arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file))
-    monkeypatch.setattr(folder_evaluation, "_row", interrupted)
+    monkeypatch.setattr(folder_evaluation, "_score_row", interrupted)
     code, _, error = cli(*arguments)
     assert code == 130
     assert "run the same command again to continue" in error
@@ -113,7 +113,7 @@ def test_rows_of_other_weights_are_not_taken_over(cli, model_file, photos, tmp_p
     (run / "run.json").write_text(json.dumps(facts))
     model = keras.saving.load_model(model_file)
     model.save(run / "net.keras")
-    original, done = folder_evaluation._row, []
+    original, done = folder_evaluation._score_row, []
 
     def interrupted(opened, file, *rest):
         if len(done) == 2:
@@ -122,9 +122,9 @@ def test_rows_of_other_weights_are_not_taken_over(cli, model_file, photos, tmp_p
         return original(opened, file, *rest)
 
     arguments = ("localize-score", run, photos, tmp_path / "boxes.csv")
-    monkeypatch.setattr(folder_evaluation, "_row", interrupted)
+    monkeypatch.setattr(folder_evaluation, "_score_row", interrupted)
     assert cli(*arguments, "-o", "out.csv")[0] == 130
-    monkeypatch.setattr(folder_evaluation, "_row", original)
+    monkeypatch.setattr(folder_evaluation, "_score_row", original)
     kernel, bias = model.get_layer("colors").get_weights()
     model.get_layer("colors").set_weights([kernel[..., [1, 0, 2]], bias])  # red is called green
     model.save(run / "net.keras")
@@ -147,7 +147,7 @@ def test_a_folder_in_the_outputs_place_is_seen_at_once(cli, model_file, photos, 
 
 def test_a_torn_journal_loses_no_further_row(cli, model_file, photos, tmp_path, monkeypatch):
     arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file))
-    original, done = folder_evaluation._row, []
+    original, done = folder_evaluation._score_row, []
 
     def stopped_after(count):
         def row(opened, file, *rest):
@@ -158,13 +158,13 @@ def test_a_torn_journal_loses_no_further_row(cli, model_file, photos, tmp_path, 
 
         return row
 
-    monkeypatch.setattr(folder_evaluation, "_row", stopped_after(1))
+    monkeypatch.setattr(folder_evaluation, "_score_row", stopped_after(1))
     assert cli(*arguments)[0] == 130
     journal = journal_path(tmp_path / "out.csv")
     journal.write_text(journal.read_text() + '{"image": "p1", "sta')
-    monkeypatch.setattr(folder_evaluation, "_row", stopped_after(2))
+    monkeypatch.setattr(folder_evaluation, "_score_row", stopped_after(2))
     assert cli(*arguments)[0] == 130
-    monkeypatch.setattr(folder_evaluation, "_row", stopped_after(3))
+    monkeypatch.setattr(folder_evaluation, "_score_row", stopped_after(3))
     assert cli(*arguments)[0] == 0
     assert done == ["p0.png", "p1.png", "p2.png"]
 
@@ -199,7 +199,7 @@ def test_boxes_of_another_size_are_scaled(cli, model_file, photos, tmp_path):
     (tmp_path / "square.csv").write_text("\n".join(rows).replace("150,120", "150,150") + "\n")
     code, _, error = cli("localize-score", model_file, photos, tmp_path / "square.csv", *_how(model_file))
     assert code == 1
-    assert "of other proportions" in error
+    assert "must have the aspect ratio" in error
 
 
 def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photos, tmp_path):
@@ -213,7 +213,7 @@ def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photo
     )
     assert code == 1
     assert "p1: " in error
-    assert "has no box for it" in error
+    assert "has no box for this image" in error
     assert "broken[red]: " in error
     table = pd.read_csv("out.csv", index_col="image")
     assert table["iou"].notna().tolist() == [False, True, False, True]
@@ -224,8 +224,8 @@ def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photo
     [
         (lambda text: text.replace("red", "rad"), "Did you mean red"),
         (lambda text: text.replace("red", "rad"), "--class-map CSV"),
-        (lambda text: text.replace("p0", "q0").replace("p1", "q1").replace("p2", "q2"), "No image in"),
-        (lambda text: text.replace("6,4,26,24", "6,4,260,24"), "leaves the image, which is 50 × 40"),
+        (lambda text: text.replace("p0", "q0").replace("p1", "q1").replace("p2", "q2"), "must match, got"),
+        (lambda text: text.replace("6,4,26,24", "6,4,260,24"), "must lie in the image, 50 × 40"),
     ],
 )
 def test_boxes_that_do_not_fit(cli, model_file, photos, tmp_path, change, message):

@@ -129,14 +129,14 @@ def test_a_negative_seed_is_wrong_usage(invoke, tmp_path):
     ("arguments", "error", "message"),
     [
         (("vgg16",), NotADirectoryError, "per class, got the file "),
-        (("gaze",), ValueError, "gaze is no classifier; kerasal gaze train trains it."),
+        (("gaze",), ValueError, "source must be a classifier, got the gaze model gaze."),
         (("five_class_cnn", "--data", "/no/such"), FileNotFoundError, "There is no folder /no/such."),
         (("mnist_cn",), ValueError, "Did you mean mnist_cnn?"),
         (("mnist_cnn", "--data", "/no/such/file"), FileNotFoundError, "There is no MNIST at /no/such/file."),
         (
             ("mnist_cnn", "--strategy", "multi-worker"),
             ValueError,
-            "needs TF_CONFIG in the environment of every process",
+            "TF_CONFIG must be set in the environment of every process",
         ),
         (("mnist_cnn", "--epochs", "0"), ValueError, "epochs must be a positive integer, got 0."),
     ],
@@ -205,7 +205,7 @@ def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_pat
         (
             ("five_class_cnn", "--model-option", "classes=4", *SMALL_NET),
             ValueError,
-            "has 4 outputs and the training images",
+            "training images must have 4 classes",
         ),
         (
             ("five_class_cnn", "--flip", "--shift", 0.9, *SMALL_NET),

@@ -122,7 +122,7 @@ def test_the_cache_of_a_training_too(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(samples, "IN_MEMORY", 0)
 
     def densities(**options):
-        return np.array(samples.samples_of(open_gaze(folder), "training", SIZE, MAP, sigma=2.0, **options).density)
+        return np.array(samples.prepare_samples(open_gaze(folder), "training", SIZE, MAP, sigma=2.0, **options).density)
 
     before = densities(folder=tmp_path / "run")
     rewrite(folder / "fixations.csv", lambda content: content.replace(b"2,3", b"9,7"))

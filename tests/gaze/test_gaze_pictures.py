@@ -30,10 +30,10 @@ def test_the_panel_shows_what_is_asked_for(seeing, spots):
 
 
 def test_few_images_are_shown_once():
-    assert gaze_pictures._choose({"a": 0.5}, 1) == {"a": "best"}
-    assert gaze_pictures._choose({"a": 0.5, "b": 0.1, "c": float("nan")}, 1) == {"a": "best", "b": "worst"}
+    assert gaze_pictures._choose_images({"a": 0.5}, 1) == {"a": "best"}
+    assert gaze_pictures._choose_images({"a": 0.5, "b": 0.1, "c": float("nan")}, 1) == {"a": "best", "b": "worst"}
     with pytest.raises(ValueError, match="constant"):
-        gaze_pictures._choose({"a": float("nan")}, 1)
+        gaze_pictures._choose_images({"a": float("nan")}, 1)
 
 
 def test_filters_are_on_one_scale():
@@ -46,5 +46,5 @@ def test_filters_are_on_one_scale():
     colors = {tuple(color) for color in sheet.reshape(-1, 3)}
     assert {(255, 255, 255), (0, 0, 0), (255, 128, 128)} <= colors
     assert (128, 128, 255) in {tuple(color) for color in gaze.filters(net, bgr=True, tile=20).reshape(-1, 3)}
-    with pytest.raises(ValueError, match="no convolution with three input channels"):
+    with pytest.raises(ValueError, match="a convolution with 3 input channels"):
         gaze.filters(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(3, 2)]))

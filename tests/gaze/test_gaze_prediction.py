@@ -59,7 +59,7 @@ def test_the_model_that_ships_may_be_passed_like_any_other():
     np.testing.assert_array_equal(many[1].map, gaze.predict(photo[:, :80]).map)
     small = gaze.predict(photo, size=(64, 96))
     assert small.cells.shape == (8, 12) and small.map.shape == (60, 90)
-    with pytest.raises(ValueError, match="go with a model of your own"):
+    with pytest.raises(ValueError, match="must be left out for the bundled model"):
         gaze.predict(photo, preprocessing="unit")
 
 

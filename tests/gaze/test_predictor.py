@@ -62,12 +62,12 @@ def test_every_shape_of_a_map():
     assert gaze_predictor.find_map_size(channel, (8, 12)) == (4, 6)
     image = np.zeros((5, 7, 3), np.uint8)
     assert next(gaze.Predictor(channel, size=(8, 12)).raw([image])).shape == (4, 6)
-    with pytest.raises(ValueError, match="takes images of 8 x 8"):
+    with pytest.raises(ValueError, match=r"the size of .*, 8 x 8"):
         gaze.Predictor(flat, size=(9, 9))
 
 
 def test_what_cannot_be_finished():
-    with pytest.raises(ValueError, match="1 NaN or infinite values"):
+    with pytest.raises(ValueError, match="got 1 NaN or infinite values"):
         gaze.finish(np.array([[0, np.nan], [0, 0]], np.float32), (4, 4))
     with pytest.raises(ValueError, match="postprocess must be one of examiners, pan, none"):
         gaze.finish(np.zeros((2, 2), np.float32), (4, 4), "smooth")

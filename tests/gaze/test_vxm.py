@@ -95,9 +95,9 @@ def test_fastgaze_is_the_file(data_folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda data: b"nothing here", "no VXM file"),
+        (lambda data: b"nothing here", "must be a VXM file"),
         (lambda data: data[:-9], "truncated or damaged"),
-        (lambda data: data[:6], "no VXM file"),
+        (lambda data: data[:6], "must be a VXM file"),
     ],
 )
 def test_damaged_files(entries, tmp_path, damage, message):
@@ -108,12 +108,12 @@ def test_damaged_files(entries, tmp_path, damage, message):
 
 
 def test_unknown_and_missing_layers(entries, tmp_path):
-    with pytest.raises(ValueError, match="Layer 3 is of type 9"):
+    with pytest.raises(ValueError, match=r"type of layer 3 must be .*, got 9"):
         load_vxm(write(tmp_path / "net.vxm", entries | {"3Type": struct.pack("<i", 9)}))
-    with pytest.raises(ValueError, match="Layer 0 has the activation 3"):
+    with pytest.raises(ValueError, match=r"activation of layer 0 must be .*, got 3"):
         load_vxm(write(tmp_path / "net.vxm", entries | {"0Act": struct.pack("<i", 3)}))
     del entries["2b"]
-    with pytest.raises(ValueError, match="lacks what a gaze net in VXM has: KeyError '2b'"):
+    with pytest.raises(ValueError, match="a complete VXM gaze model, got KeyError: '2b'"):
         load_vxm(write(tmp_path / "net.vxm", entries))
     with pytest.raises(FileNotFoundError, match="no file"):
         load_vxm(tmp_path / "none.vxm")

@@ -25,10 +25,10 @@ XML = (
         (HEAD + "a/1.jpg,1,2,3,4,dog\nb/1.jpg,1,2,3,4,dog\n", r"got 'a/1\.jpg' and 'b/1\.jpg'"),
         (HEAD + "1.jpg,1,2,3,4,dog\n1.png,1,2,3,4,dog\n", r"got '1\.jpg' and '1\.png'"),
         (HEAD + ",1,2,3,4,dog\n", "each image must have a name"),
-        (HEAD + "a.jpg,1,2,3,4,dog\nb.jpg,1,2,3,4\n", r"a class for each box, received none for b\.jpg"),
-        (HEAD + "a.jpg,1,2,3,4, \n", "a class for each box"),
-        ("image,class,xmin,ymin,xmax,ymax,xmin\na,dog,1,2,3,4,9\n", "each column once, received xmin again"),
-        (HEAD + "a.jpg,1_0,2,30,4,dog\n", "not four numbers"),
+        (HEAD + "a.jpg,1,2,3,4,dog\nb.jpg,1,2,3,4\n", r"each box must have a class, got none for b\.jpg"),
+        (HEAD + "a.jpg,1,2,3,4, \n", "each box must have a class"),
+        ("image,class,xmin,ymin,xmax,ymax,xmin\na,dog,1,2,3,4,9\n", "names must be unique, got 'xmin' twice"),
+        (HEAD + "a.jpg,1_0,2,30,4,dog\n", "must be four numbers"),
     ],
 )
 def test_mistakes_in_a_csv(text, message, tmp_path):
@@ -54,13 +54,13 @@ def _second(content, **image):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: _second(content, id=1), "images must have an id"),
+        (lambda content: _second(content, id=1), "images must have unique ids"),
         (
             lambda content: content["categories"].append({"id": 1, "name": "cat"}),
-            "categories must have an id",
+            "categories must have unique ids",
         ),
         (lambda content: _second(content, file_name="sub/a.jpg"), r"got 'a\.jpg' and 'sub/a\.jpg'"),
-        (lambda content: content["annotations"][0].update(bbox=[True, 2, 3, 4]), "not four numbers"),
+        (lambda content: content["annotations"][0].update(bbox=[True, 2, 3, 4]), "must be four numbers"),
         (lambda content: content["images"][0].update(file_name=3), "must be text"),
         (lambda content: content["categories"][0].update(name=None), "must be text"),
     ],

@@ -80,7 +80,7 @@ def test_patterns():
         (("vgg16", "imagnet"), {}, ValueError, "'imagenet'"),
         (("mnist_cnn", "missing.weights.h5"), {}, FileNotFoundError, "missing.weights.h5"),
         (("mnist_cnn",), {"strides": 1}, ValueError, "Did you mean stride"),
-        (("mnist_cnn",), {"stride": 3}, ValueError, "Received: 3"),
+        (("mnist_cnn",), {"stride": 3}, ValueError, "stride must be 1 or 2, got 3"),
         (("mnist_cnn", "kerasal"), {"stride": 1}, ValueError, "do not fit mnist_cnn with stride=1"),
     ],
 )
@@ -111,7 +111,7 @@ def test_damaged_shipped_weights_are_refused(monkeypatch, tmp_path):
     spec = kerasal.model_spec("mnist_cnn")
     weights = {"kerasal": registry.Weights("damaged", damaged, shipped.sha256)}
     registry._specs["mnist_cnn"] = registry.dataclasses.replace(spec, weights=weights)
-    with pytest.raises(ValueError, match="damaged: expected SHA-256"):
+    with pytest.raises(ValueError, match=r"damaged: .* must have the SHA-256"):
         kerasal.create_model("mnist_cnn", weights="kerasal")
 
 

@@ -8,7 +8,7 @@ import pytest
 import kerasal
 from kerasal.archive_check import DamagedFile
 from kerasal.models import saved_models
-from kerasal.models.saved_models import UntrustedCode, check_saved_model, computing_operations, find_refused
+from kerasal.models.saved_models import UntrustedCode, check_saved_model, computing_operations, list_refused_operations
 
 import keras
 import tensorflow as tf
@@ -281,7 +281,7 @@ def test_claims_are_compared_before_anything_is_read(where, tmp_path, monkeypatc
 def test_operations_nobody_knows_are_refused():
     meta_graph = saved_model_pb2.SavedModel().meta_graphs.add()
     meta_graph.graph_def.node.add(name="x", op="MatMulOfTomorrow")
-    assert find_refused(meta_graph) == [("MatMulOfTomorrow", saved_models._GRAPH)]
+    assert list_refused_operations(meta_graph) == [("MatMulOfTomorrow", saved_models._GRAPH)]
 
 
 @pytest.mark.parametrize("name", ["Relu", "WriteFile", "NextIteration"])
@@ -307,7 +307,7 @@ def test_a_function_may_not_take_the_name_of_an_operation(name, tmp_path):
         next(one for one in meta_graph.graph_def.node if one.name == node).attr["f"].func.name = name
 
     _edit(folder, hide)
-    with pytest.raises(UntrustedCode, match=f"{name} in a function that takes its name"):
+    with pytest.raises(UntrustedCode, match=f"{name} in a function of the same name"):
         kerasal.load_model(folder)
     assert not list(tmp_path.glob("written*"))
 
@@ -320,4 +320,4 @@ def test_a_node_that_calls_a_function_by_its_name_leads_there():
     function = meta_graph.graph_def.library.function.add()
     function.signature.name = "mine"
     function.node_def.add(name="x", op="SaveV2")
-    assert ("SaveV2", "the function mine") in find_refused(meta_graph)
+    assert ("SaveV2", "the function mine") in list_refused_operations(meta_graph)

@@ -134,7 +134,7 @@ def test_a_failure_half_way_leaves_the_model_as_it_was(whole, probe, monkeypatch
         raise RuntimeError("bad B-tree")
 
     monkeypatch.setattr(type(model), "load_weights", fail)
-    with pytest.raises(DamagedFile, match=r"net\.weights\.h5 cannot be read into 'net': bad B-tree"):
+    with pytest.raises(DamagedFile, match=r"net\.weights\.h5 cannot be loaded into 'net': bad B-tree"):
         load_weights(model, whole / "net.weights.h5")
     for mine, old in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, old)

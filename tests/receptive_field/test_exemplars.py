@@ -310,17 +310,17 @@ def test_bad_input(model, pixels, tmp_path):
         take(k=0)
     with pytest.raises(ValueError, match="rule must be one of"):
         take(rule="deconv")
-    with pytest.raises(ValueError, match=r"How does .* want its pixels"):
+    with pytest.raises(ValueError, match="preprocessing must be known for"):
         take(preprocessing=None)
-    with pytest.raises(ValueError, match=r"How does .* want its pixels"):
+    with pytest.raises(ValueError, match="preprocessing must be known for"):
         take(given=images.write(tmp_path / "sub" / "one.png", pixels[0]), preprocessing=None)
-    with pytest.raises(ValueError, match=r"uint8 pixels .* Received int64"):
+    with pytest.raises(ValueError, match=r"inputs must be uint8 images .*, got int64"):
         take(given=pixels.astype(np.int64))
-    with pytest.raises(ValueError, match="no images"):
+    with pytest.raises(ValueError, match="at least one image"):
         take(given=pixels[:0])
-    with pytest.raises(ValueError, match="repeats for ever"):
+    with pytest.raises(ValueError, match="repeats forever"):
         take(given=tf.data.Dataset.from_tensors(pixels).repeat())
-    with pytest.raises(TypeError, match="Received: int"):
+    with pytest.raises(TypeError, match="got int"):
         take(given=3)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         take(given=tmp_path / "nowhere")
@@ -359,7 +359,7 @@ def test_gray_models_and_models_of_any_size(tmp_path):
     ready = receptive_field.top_exemplars(model, "conv", 0, np.ones((2, 7, 9, 1), np.float32), 2)
     assert ready.boxes.tolist() == [[0, 0, 3, 3]] * 2  # of a tie the first unit and the first image
     assert ready.numbers.tolist() == [0, 1]
-    with pytest.raises(ValueError, match="of one size"):
+    with pytest.raises(ValueError, match="must all have the shape"):
         receptive_field.top_exemplars(model, "conv", 0, iter([np.ones((2, 7, 9, 1)), np.ones((2, 8, 9, 1))]), 2)
 
 

@@ -59,7 +59,7 @@ def test_a_failure_leaves_nothing(tmp_path, make_model, monkeypatch):
         ({"version": True}, "version must be a positive integer, got"),
         ({"name": "../net"}, "model's name"),
         ({"name": ".hidden"}, "model's name"),
-        ({"labels": ["a", "b"]}, r"labels name 2 classes, but 'sequential' gives scores \(None, 6\)"),
+        ({"labels": ["a", "b"]}, r"one name per class of 'sequential' \(6\), got 2"),
         ({"preprocessing": "cafe"}, "Did you mean caffe"),
         ({"signatures": ["predict_image"]}, "'predict_image' cannot be made: How does 'sequential' want its pixels"),
         ({"signatures": ["class_saliency:target=6"]}, "6 classes, counted from 0. Received: target=6"),
@@ -67,7 +67,7 @@ def test_a_failure_leaves_nothing(tmp_path, make_model, monkeypatch):
         ({"signatures": ["gradcam:layer=conv9"]}, "'gradcam' cannot be made: Unknown layer 'conv9'"),
         ({"signatures": ["class_saliency:size=9x9"]}, "takes images of 8 x 8"),
         ({"signatures": ["class_saliency:output=other"]}, "output"),
-        ({"signatures": ["gaze"], "preprocessing": "unit"}, "makes one map an image"),
+        ({"signatures": ["gaze"], "preprocessing": "unit"}, "must return one map per image"),
     ],
 )
 def test_what_cannot_be_exported_says_why_and_leaves_nothing(arguments, says, tmp_path, shared_model):

@@ -69,7 +69,11 @@ def test_the_table_tells_what_a_layer_is_worth_also_after_a_stop(data, tmp_path,
 
 @pytest.mark.parametrize(
     ("variants", "message"),
-    [({}, "one at least"), ({"a b": _blind, "a-b": _blind}, "different folders"), ({"a": lambda: 3}, "builds int")],
+    [
+        ({}, "non-empty mapping"),
+        ({"a b": _blind, "a-b": _blind}, "different folder names"),
+        ({"a": lambda: 3}, "must return a keras.Model, got int"),
+    ],
 )
 def test_bad_variants_are_refused(data, tmp_path, variants, message):
     with pytest.raises(ValueError, match=message):

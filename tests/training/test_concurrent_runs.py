@@ -84,7 +84,7 @@ class _Chief:
     def __init__(self):
         self.told = []
 
-    def agree(self, error):
+    def exchange_or_raise(self, error):
         self.told.append(error)
         if error:
             raise error

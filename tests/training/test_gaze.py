@@ -134,10 +134,12 @@ def test_interrupted_and_resumed_is_bit_equal(tmp_path, monkeypatch, whole, caps
     monkeypatch.setattr(gaze_run, "_CHECKPOINT_SHARE", np.inf)  # on a busy machine a checkpoint may be left out
     with monkeypatch.context() as patched:
         _Stop(patched, 8)
-        with pytest.raises(KeyboardInterrupt, match=r"after \d of 3 epochs, which are kept in .*Start the same again"):
+        with pytest.raises(
+            KeyboardInterrupt, match=r"after \d of 3 epochs, which are saved in .*Run the same training again"
+        ):
             run(tmp_path)
     result = run(tmp_path, tiny(seed=7), progress=True)  # whatever the weights at hand: the checkpoint's count
-    assert "Going on after epoch 2, as" in capsys.readouterr().err
+    assert "Resuming after epoch 2 from" in capsys.readouterr().err
     assert equal(result.net, whole.net)
     pd.testing.assert_frame_equal(result.history[KEPT], whole.history[KEPT], check_exact=True)
     pd.testing.assert_frame_equal(result.steps, whole.steps, check_exact=True)
@@ -211,7 +213,7 @@ def test_the_best_weights_are_kept_where_the_recipe_says_so(tmp_path):
     best = result.history["val_loss"].min()
     assert best < result.history["val_loss"].iloc[-1]  # a rate so large does not end at its best
     images, maps = arrays(7, 2)
-    steps = gaze_step.Steps(result.net, None, gaze_step.objective_of({"mse": 1.0, "cc": 0.3}), _unit(), (6, 6))
+    steps = gaze_step.Steps(result.net, None, gaze_step.make_objective({"mse": 1.0, "cc": 0.3}), _unit(), (6, 6))
     assert gaze_run.validate(steps, Samples(images, maps, None, list("abcdefg")), 3)["loss"] == pytest.approx(best)
 
 
@@ -248,7 +250,7 @@ def test_image_density_and_fixations_are_mirrored_together():
         net = tiny()
         optimizer = training.TorchSGD(0.1)
         optimizer.build(net.trainable_variables)
-        steps = gaze_step.Steps(net, optimizer, gaze_step.objective_of({"mse": 1.0, "nss": 0.5}), _unit(), (6, 6))
+        steps = gaze_step.Steps(net, optimizer, gaze_step.make_objective({"mse": 1.0, "nss": 0.5}), _unit(), (6, 6))
         for layer in net.layers:
             layer.rate = 0.0 if isinstance(layer, keras.layers.Dropout) else None
         losses.append([steps.train(*given, flipped & mirror), *net.get_weights()])
@@ -297,7 +299,7 @@ def test_not_finite_names_the_image(tmp_path):
     images = images.astype(np.float32) / 255
     images[6, 3, 3] = np.nan
     net = keras.Sequential([keras.Input((12, 12, 3)), keras.layers.Flatten(), keras.layers.Dense(36)])
-    with pytest.raises(ValueError, match=r"not finite in epoch 1, step \d, for [12] of \d images: 6"):
+    with pytest.raises(ValueError, match=r"not in epoch 1, step \d, for [12] of \d images: 6"):
         run(tmp_path, net, (images, maps))
     with pytest.raises(ValueError, match=r"for all \d images of the batch .*diverged.*smaller rate"):
         run(tmp_path / "b", rate=1e30, epochs=9)
@@ -339,11 +341,13 @@ def test_arrays_that_do_not_fit(tmp_path):
     images, maps = arrays()
     with pytest.raises(ValueError, match=r"images \(N, 12, 12, 3\) and densities \(N, 6, 6\)"):
         run(tmp_path, data=(images, maps[:, :5]))
-    with pytest.raises(ValueError, match=r"densities of 1 training images are not in 0\.\.1: 3"):
+    with pytest.raises(
+        ValueError, match=r"densities of the training images must be in 0\.\.1, got others for 1 images: 3"
+    ):
         run(tmp_path, data=(images, np.where(np.arange(10)[:, None, None] == 3, -1, maps)))
-    with pytest.raises(ValueError, match="NSS is of fixations"):
+    with pytest.raises(ValueError, match="must be a GazeDataset for losses of fixations"):
         run(tmp_path, loss="nss")
-    with pytest.raises(ValueError, match=r"is a GazeDataset .* or a pair.*Received: str"):
+    with pytest.raises(ValueError, match=r"must be a GazeDataset .* or a pair.*got str"):
         run(tmp_path, data="images")
 
 
@@ -352,10 +356,13 @@ def test_nets_that_make_no_map(tmp_path):
     for net, message in (
         (
             keras.Sequential([keras.Input((12, 12, 3)), layers.Conv2D(2, 3)]),
-            r"makes one map an image.*\(1, 10, 10, 2\)",
+            r"must return one map per image.*\(1, 10, 10, 2\)",
         ),
-        (keras.Sequential([keras.Input((12, 12, 1)), layers.Conv2D(1, 3)]), "takes RGB images"),
-        (keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(1, 3)]), "any size: say which"),
+        (keras.Sequential([keras.Input((12, 12, 1)), layers.Conv2D(1, 3)]), "must take RGB images"),
+        (
+            keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(1, 3)]),
+            "which takes images of any size",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             run(tmp_path, net)
@@ -364,13 +371,11 @@ def test_nets_that_make_no_map(tmp_path):
 def test_too_little_memory_says_what_would_fit(tmp_path, monkeypatch):
     fixed, each = memory.step_memory(tiny(), slots=1)
     monkeypatch.setattr(memory, "free_memory", lambda: fixed + 5 * each)
-    with pytest.raises(
-        ValueError, match=r"batches of 8 takes about .*A batch of [567] would fit \(--batch-size [567]\)"
-    ):
+    with pytest.raises(ValueError, match=r"got 8, which takes about .*Use batch_size=[567]\."):
         run(tmp_path)
     assert not (tmp_path / "checkpoint.npz").exists()
     monkeypatch.setattr(memory, "free_memory", lambda: 0)
-    with pytest.raises(ValueError, match="Not even one image would fit"):
+    with pytest.raises(ValueError, match="Even batch_size=1 does not fit"):
         run(tmp_path)
 
 

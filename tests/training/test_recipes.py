@@ -73,7 +73,7 @@ def test_settings_survive_a_checkpoint(name):
         ("default", {"rate": float("nan")}, "rate must be a finite number above 0"),
         ("default", {"rate": 0.0}, "rate must be"),
         ("default", {"mirror": "all"}, "mirror must be one of both, half, none"),
-        ("paper", {"loss": "kld"}, "kld takes values below 0"),
+        ("paper", {"loss": "kld"}, "target_range must be .unit. for the loss kld"),
     ],
 )
 def test_unusable_recipes(name, changes, message):

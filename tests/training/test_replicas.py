@@ -12,7 +12,7 @@ import pytest
 
 from kerasal import training
 from kerasal.training import run_folder
-from kerasal.training.workers import cluster_of
+from kerasal.training.workers import parse_cluster
 
 import keras
 import tensorflow as tf
@@ -59,12 +59,12 @@ def test_devices_drop_different_units(found):
 
 def test_going_on_is_bit_equal_and_another_number_of_devices_is_told(found):
     assert found["going_on"]["weights"] == 0
-    assert "Going on after epoch 2" in found["going_on"]["said"] and found["going_on"]["epochs"] == 3
-    assert "on 2 devices there, 1 now" in found["going_on"]["said"]
+    assert "Resuming after epoch 2" in found["going_on"]["said"] and found["going_on"]["epochs"] == 3
+    assert "on 1 device, previously 2" in found["going_on"]["said"]
 
 
 def test_fewer_images_than_devices_are_refused(found):
-    assert "A batch of 1 images cannot be split between 2 devices" in found["refused"]["said"]
+    assert "batch_size must be at least 2, the number of devices, got 1" in found["refused"]["said"]
     assert not found["refused"]["made"]
 
 
@@ -74,9 +74,9 @@ def config(**changes):
 
 def test_the_chief_is_the_first():
     both = {"worker": ["b:2", "c:3"], "chief": ["a:1"]}
-    assert cluster_of(config()).addresses == ("a:1", "b:2")
-    assert (cluster_of(config()).index, cluster_of(config()).chief) == (1, False)
-    found = [cluster_of(config(cluster=both, task={"type": job, "index": 0})) for job in ("chief", "worker")]
+    assert parse_cluster(config()).addresses == ("a:1", "b:2")
+    assert (parse_cluster(config()).index, parse_cluster(config()).chief) == (1, False)
+    found = [parse_cluster(config(cluster=both, task={"type": job, "index": 0})) for job in ("chief", "worker")]
     assert [(one.addresses, one.index, one.chief) for one in found] == [
         (("a:1", "b:2", "c:3"), 0, True),
         (("a:1", "b:2", "c:3"), 1, False),
@@ -86,27 +86,27 @@ def test_the_chief_is_the_first():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"needs TF_CONFIG in the environment of every process, such as .*It is not set"),
-        ("", r"It is not set"),
-        ("{worker", r"it is no JSON \(.*Received: \{worker Expected, for example"),
-        ("[]", r'must hold the objects "cluster" and "task"'),
-        (config(task=None), r'must hold the objects "cluster" and "task"'),
-        (config(cluster={"worker": ["a:1"], "ps": ["b:2"]}), r"a cluster has a chief and workers, received 'ps'"),
-        (config(cluster={"worker": "a:1"}), r"worker is a list of addresses HOST:PORT, received 'a:1'"),
-        (config(cluster={"worker": ["a", "b:2"]}), r"HOST:PORT, received \['a', 'b:2'\]"),
+        (None, r"TF_CONFIG must be set in the environment of every process .*Example: "),
+        ("", r"TF_CONFIG must be set"),
+        ("{worker", r"must be JSON \(.*got \{worker\. Example: "),
+        ("[]", r'must contain the objects "cluster" and "task"'),
+        (config(task=None), r'must contain the objects "cluster" and "task"'),
+        (config(cluster={"worker": ["a:1"], "ps": ["b:2"]}), r"a cluster of only chief and worker, not 'ps'"),
+        (config(cluster={"worker": "a:1"}), r"a list of addresses HOST:PORT as worker, not 'a:1'"),
+        (config(cluster={"worker": ["a", "b:2"]}), r"HOST:PORT as worker, not \['a', 'b:2'\]"),
         (config(cluster={"worker": ["a:1", "b:99999"]}), r"HOST:PORT"),
-        (config(cluster={"worker": ["a:1", "a:1"]}), r"each process has an address of its own"),
-        (config(cluster={"chief": ["a:1", "b:1"]}, task={"type": "chief", "index": 0}), r"there is one chief"),
-        (config(cluster={"worker": []}), r"the cluster is empty"),
-        (config(task={"type": "chief", "index": 0}), r"is one of worker, received 'chief'"),
-        (config(task={"type": "worker", "index": 2}), r"a worker is a number in 0\.\.1, received 2"),
-        (config(task={"type": "worker", "index": "1"}), r"received '1'"),
-        (config(task={"type": "worker"}), r"received None"),
+        (config(cluster={"worker": ["a:1", "a:1"]}), r"different addresses for all processes"),
+        (config(cluster={"chief": ["a:1", "b:1"]}, task={"type": "chief", "index": 0}), r"a single chief"),
+        (config(cluster={"worker": []}), r"a cluster that is not empty"),
+        (config(task={"type": "chief", "index": 0}), r"is one of worker, not 'chief'"),
+        (config(task={"type": "worker", "index": 2}), r"a worker index that is an integer in 0\.\.1, not 2"),
+        (config(task={"type": "worker", "index": "1"}), r"not '1'"),
+        (config(task={"type": "worker"}), r"not None"),
     ],
 )
 def test_a_malformed_tf_config(text, message):
     with pytest.raises(ValueError, match=message):
-        cluster_of(text)
+        parse_cluster(text)
 
 
 def net():
@@ -120,13 +120,13 @@ def train(output, **changes):
 
 def test_strategies_that_cannot_be(tmp_path, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    with pytest.raises(ValueError, match=r'None, "mirrored" or "multi-worker"\. Received: .fast'):
+    with pytest.raises(ValueError, match="strategy must be one of mirrored, multi-worker, got 'fast'"):
         train(tmp_path / "run", strategy="fast")
-    with pytest.raises(ValueError, match="needs TF_CONFIG"):
+    with pytest.raises(ValueError, match="TF_CONFIG must be set"):
         train(tmp_path / "run", strategy="multi-worker")
     tf.constant(1) + 1
     monkeypatch.setenv("TF_CONFIG", config(cluster={"worker": ["localhost:1", "localhost:2"]}))
-    with pytest.raises(RuntimeError, match=r"call kerasal.training.join_workers\(\) at the beginning"):
+    with pytest.raises(RuntimeError, match=r"Call kerasal\.training.join_workers\(\) at the beginning"):
         train(tmp_path / "run", strategy="multi-worker")
     assert not (tmp_path / "run").exists()
 
@@ -136,49 +136,49 @@ class _Worker:
 
     chief, size = False, 2
 
-    def __init__(self, mark, epochs=2):
-        self.told = [{"mark": mark, "epochs": epochs}, {}]
+    def __init__(self, digest, epochs=2):
+        self.messages = [{"checkpoint": digest, "epochs": epochs}, {}]
 
-    def agree(self, error, **_):
+    def exchange_or_raise(self, error, **_):
         if error:
             raise error
-        return self.told
+        return self.messages
 
 
 @pytest.fixture
 def shared(tmp_path):
-    """A chief's folder, and its checkpoint's mark."""
+    """A chief's folder, and its checkpoint's digest."""
     state = {"model": [tf.Variable([1.0, 2.0])]}
     run_folder.write_checkpoint(tmp_path / "checkpoint.npz", {"seed": 0}, [{"epoch": 1}], state)
-    return tmp_path, run_folder.mark_of(tmp_path / "checkpoint.npz")
+    return tmp_path, run_folder.digest_if_exists(tmp_path / "checkpoint.npz")
 
 
 def test_a_worker_reads_the_chiefs_checkpoint_and_writes_nothing(shared):
-    path, mark = shared
+    path, digest = shared
     mine = {"model": [tf.Variable([0.0, 0.0])]}
     before = sorted(path.iterdir())
     begin = {"resume": False, "epochs": 2}  # whatever it was told: the chief decides
-    assert run_folder.begin_together(_Worker(mark), path, ("history.csv",), {"seed": 0}, mine, **begin) == [
-        {"epoch": 1}
-    ]
+    assert run_folder.begin_run(_Worker(digest), path, ("history.csv",), {"seed": 0}, mine, **begin) == [{"epoch": 1}]
     assert mine["model"][0].numpy().tolist() == [1, 2] and sorted(path.iterdir()) == before
 
 
 def test_a_worker_that_does_not_fit_its_chief_is_told(shared, tmp_path, monkeypatch):
     monkeypatch.setattr(run_folder, "_PATIENCE", 0.2)
-    path, mark = shared
+    path, digest = shared
     mine = {"model": [tf.Variable([0.0, 0.0])]}
 
     def begin(where, settings, worker):
-        return run_folder.begin_together(worker, where, (), settings, mine, resume=True, epochs=2)
+        return run_folder.begin_run(worker, where, (), settings, mine, resume=True, epochs=2)
 
-    with pytest.raises(ValueError, match=r"is not seen here\. The output folder must be one that all machines share"):
-        begin(tmp_path / "elsewhere", {"seed": 0}, _Worker(mark))
+    with pytest.raises(
+        ValueError, match=r"output folder must be shared by all machines .* does not exist on this machine"
+    ):
+        begin(tmp_path / "elsewhere", {"seed": 0}, _Worker(digest))
     copied = shutil.copytree(path, tmp_path / "copied")
     run_folder.write_checkpoint(copied / "checkpoint.npz", {"seed": 0}, [], mine)
-    with pytest.raises(ValueError, match=r"checkpoint\.npz is another file here"):
-        begin(copied, {"seed": 0}, _Worker(mark))
+    with pytest.raises(ValueError, match=r"checkpoint\.npz differs from the file on this machine"):
+        begin(copied, {"seed": 0}, _Worker(digest))
     with pytest.raises(ValueError, match=r"other settings \(seed: 0 there, 1 now\)"):
-        begin(path, {"seed": 1}, _Worker(mark))
-    with pytest.raises(ValueError, match="The chief trains 3 epochs, this process 2"):
-        begin(path, {"seed": 0}, _Worker(mark, epochs=3))
+        begin(path, {"seed": 1}, _Worker(digest))
+    with pytest.raises(ValueError, match="epochs must be the chief's 3 in every process, got 2"):
+        begin(path, {"seed": 0}, _Worker(digest, epochs=3))

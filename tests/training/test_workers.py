@@ -114,12 +114,12 @@ def test_one_is_killed_and_all_started_again(request, tmp_path, command, killed,
     assert time.monotonic() - before < 60  # nobody waits for ever
     assert stopped[killed][0] == -signal.SIGKILL and stopped[1 - killed][0] == 1
     said = stopped[1 - killed][2].strip().splitlines()[-1]
-    assert "A worker is gone" in said and "start the same on all 2 workers again" in said
+    assert "A worker was lost" in said and "run the same training on all 2 workers again" in said
     assert not list((tmp_path / "killed").glob("*.keras"))
 
     resumed = ends(start(arguments, tmp_path / "killed"))
     assert [code for code, _, _ in resumed] == [0, 0], resumed
-    assert "Going on after epoch" in resumed[0][2]
+    assert "Resuming after epoch" in resumed[0][2]
     (first, history), (second, again) = kept(tmp_path / "whole"), kept(tmp_path / "killed")
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[key], second[key]) for key in first)
@@ -156,5 +156,5 @@ def test_a_folder_that_is_not_shared_stops_all(digits, tmp_path, monkeypatch):
     found = ends(start(digits, "run"))
     assert [code for code, _, _ in found] == [1, 1]
     for _, _, said in found:
-        assert "is not seen here. The output folder must be one that all machines share" in said
+        assert "The output folder must be shared by all machines" in said
     assert not (tmp_path / "1" / "run").exists()

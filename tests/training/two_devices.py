@@ -132,7 +132,9 @@ def dropout():
         if strategy is None:
             masks.append(net(ones, training=True))
         else:
-            found = tf.function(lambda net=replicas: net.strategy.run(lambda: net.net(ones, training=True)))()
+            found = tf.function(
+                lambda replicas=replicas: replicas.strategy.run(lambda: replicas.model(ones, training=True))
+            )()
             masks.extend(replicas.strategy.experimental_local_results(found))
     return [np.asarray(mask)[0].tolist() for mask in masks]
 

@@ -102,16 +102,20 @@ def test_every_routine_works_on_it(name):
 @pytest.mark.parametrize(
     ("name", "options", "says"),
     [
-        ("alexnet", {"groups": 3}, "groups is 2 .*Received: 3"),
-        ("alexnet", {"width": 0.01}, "width must leave conv1 an even number"),
+        ("alexnet", {"groups": 3}, "groups must be 1 or 2, got 3"),
+        ("alexnet", {"width": 0.01}, "width must give conv1 an even number"),
         ("alexnet", {"classes": 1}, "classes must be an integer of at least 2, got 1"),
         ("zfnet", {"width": 0}, "width must be a finite number above 0 and at most 4, got 0"),
         ("zfnet", {"input_shape": (None, None, 3)}, r"must be \(H, W, C\), three positive integers, got"),
-        ("zfnet", {"input_shape": (40, 40, 3)}, r"too small for zfnet: pool5 would get 1 × 1 values, and needs 3 × 3"),
+        (
+            "zfnet",
+            {"input_shape": (40, 40, 3)},
+            r"larger for zfnet, got .*pool5 gets 1 × 1 values and needs at least 3 × 3",
+        ),
         ("zfnet", {"filter_rms": 0}, "radius must be a finite number above 0"),
-        ("five_class_cnn", {"stride": 3}, "stride is 2 .*Received: 3"),
+        ("five_class_cnn", {"stride": 3}, "stride must be 1 or 2, got 3"),
         ("five_class_cnn", {"classes": "five"}, "classes must be an integer of at least 2, got 'five'"),
-        ("five_class_cnn", {"input_shape": (64, 64, 3)}, r"too small for stride=2: pool4 would get 1 × 1"),
+        ("five_class_cnn", {"input_shape": (64, 64, 3)}, r"must be larger for stride=2, got .*pool4 gets 1 × 1"),
         (
             "five_class_cnn",
             {"input_shape": (None, None, 3)},

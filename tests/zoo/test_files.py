@@ -37,7 +37,7 @@ def test_former_names_warn(former, name):
 
 
 def test_another_name_is_refused():
-    with pytest.raises(AttributeError, match="'lenet'; it has alexnet"):
+    with pytest.raises(AttributeError, match=r"'lenet'\. Its models are alexnet"):
         _ = zoo.lenet
     with pytest.raises(AttributeError, match="'attribution'"):
         _ = zoo.gaze.attribution

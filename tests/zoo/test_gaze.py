@@ -48,11 +48,11 @@ def test_a_frozen_encoder_leaves_the_readout():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"taps": ()}, "taps are numbers of blocks"),
-        ({"taps": (4, 2)}, "taps are numbers of blocks, rising"),
-        ({"taps": (16,)}, "from 0 to 15"),
-        ({"readout": 0}, "readout from 1 on"),
-        ({"input_shape": (10, 10, 1)}, "input_shape is"),
+        ({"taps": ()}, "taps must be increasing block numbers"),
+        ({"taps": (4, 2)}, "taps must be increasing block numbers"),
+        ({"taps": (16,)}, r"in 0\.\.15, got"),
+        ({"readout": 0}, "readout a positive integer"),
+        ({"input_shape": (10, 10, 1)}, "input_shape must be"),
     ],
 )
 def test_bad_options(options, message):

@@ -86,7 +86,7 @@ def test_weights_of_another_variant_say_whose_they_are(tmp_path, suffix):
     again = kerasal.create_model("shallow_saliency", path, **options)
     for given, got in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(given, got)
-    with pytest.raises(ValueError, match=r"do not fit.* of shallow_saliency with variant='paper', preset='small'"):
+    with pytest.raises(ValueError, match=r"do not fit.* shallow_saliency with variant='paper', preset='small'"):
         kerasal.create_model("shallow_saliency", path, preset="small")
     with pytest.raises(ValueError, match="batch_norm=True"):
         kerasal.create_model("shallow_saliency", path, preset="small", variant="paper")
@@ -114,7 +114,7 @@ def test_the_deep_nets_counts_and_strides(backbone, encoder, last):
     above = kerasal.create_model("deep_saliency", backbone=backbone, from_layer=last)
     assert above.get_layer("readout").output.shape[1:] == (14, 14, 1)
     assert above.count_params() == encoder + 512
-    with pytest.raises(ValueError, match=f"from_layer is one of {backbone}'s"):
+    with pytest.raises(ValueError, match=r"from_layer must be one of block1_conv1, .*got 'block9'"):
         kerasal.create_model("deep_saliency", backbone=backbone, from_layer="block9")
 
 
@@ -154,13 +154,13 @@ def test_backbone_weights_by_path(tmp_path):
         np.testing.assert_array_equal(last, encoder.get_layer("block5_conv3").get_weights()[0])
     low = {"block1_conv1/kernel": np.ones((3, 3, 3, 64)), "block1_conv1/bias": np.ones(64), "fc1/bias": np.ones(9)}
     np.savez(tmp_path / "low.npz", **low)
-    with pytest.warns(UserWarning, match=r"low\.npz has nothing for block1_conv2, .*they stay random"):
+    with pytest.warns(UserWarning, match=r"low\.npz has no weights for block1_conv2, .* which stay random"):
         model = kerasal.create_model("deep_saliency", backbone="vgg16", backbone_weights=tmp_path / "low.npz")
     assert (model.get_layer("block1_conv1").get_weights()[0] == 1).all()
     np.savez(tmp_path / "other.npz", **{"conv1/kernel": np.ones((3, 3, 3, 64))})
     with pytest.raises(ValueError, match=r"other\.npz.*do not fit vgg16.*1 unknown \(conv1/kernel\)"):
         kerasal.create_model("deep_saliency", backbone="vgg16", backbone_weights=tmp_path / "other.npz")
-    with pytest.raises(FileNotFoundError, match="no file of backbone weights"):
+    with pytest.raises(FileNotFoundError, match="backbone_weights must be an existing file"):
         kerasal.create_model("deep_saliency", backbone_weights=tmp_path / "nowhere.npz")
 
 
@@ -196,11 +196,11 @@ def test_a_convolution_of_the_colors_is_folded_into_the_first(tmp_path):
 @pytest.mark.parametrize(
     ("options", "others", "message"),
     [
-        ({"padding": "same"}, {}, 'input_affine: padding="reflect"'),
-        ({"width": 1.0}, {}, r"block1_conv1 has 2 filters, that of width=0\.03125"),
-        ({}, {"input_affine/bias": None}, "go together"),
-        ({}, {"input_affine/bias": np.ones(2)}, r"expected \(1, 1, 3, 3\) and \(3,\)"),
-        ({}, {"block2_conv1/bias": np.ones(3)}, r"block2_conv1/bias is \(3,\), expected \(4,\)"),
+        ({"padding": "same"}, {}, 'padding must be "reflect" with input_affine'),
+        ({"width": 1.0}, {}, r"block1_conv1 must have 64 filters, got 2\. Use width=0\.03125"),
+        ({}, {"input_affine/bias": None}, "must both be present"),
+        ({}, {"input_affine/bias": np.ones(2)}, r"a kernel \(1, 1, 3, 3\) and a bias \(3,\), got"),
+        ({}, {"block2_conv1/bias": np.ones(3)}, r"block2_conv1/bias must have the shape \(4,\), got \(3,\)"),
     ],
 )
 def test_backbone_weights_that_do_not_fit(tmp_path, options, others, message):
@@ -233,7 +233,7 @@ def test_weights_of_other_options_say_so(tmp_path, options):
     model = kerasal.create_model("deep_saliency", **options)
     model.save_weights(tmp_path / "w.weights.h5")
     said = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    with pytest.raises(ValueError, match=f"They are of deep_saliency with {said}"):
+    with pytest.raises(ValueError, match=f"They belong to deep_saliency with {said}"):
         kerasal.create_model("deep_saliency", tmp_path / "w.weights.h5", width=0.125)
 
 
@@ -268,15 +268,15 @@ def test_salnet_enlarges_bilinearly_and_runs():
     [
         ("shallow_saliency", {"variant": "theano"}, "variant must be one of coursework, paper, lasagne"),
         ("shallow_saliency", {"preset": "tiny"}, "preset must be one of full, small"),
-        ("shallow_saliency", {"filters": (1, 2)}, "filters are three numbers"),
+        ("shallow_saliency", {"filters": (1, 2)}, "filters must be three positive integers"),
         ("shallow_saliency", {"maxout_layout": "rows", **TINY}, "layout must be one of adjacent, halves, got"),
         ("deep_saliency", {"backbone": "resnet"}, "backbone must be one of vgg16, vgg19"),
-        ("deep_saliency", {"input_shape": (16, 16, 3)}, "from 32 pixels on"),
+        ("deep_saliency", {"input_shape": (16, 16, 3)}, "of at least 32 pixels"),
         ("deep_saliency", {"padding": "zeros"}, "padding must be one of same, reflect"),
         ("deep_saliency", {"width": 0}, "width must be a finite number above 0 and at most 4"),
-        ("deep_saliency", {"width": 0.5, "weights": "imagenet"}, "goes with width=1"),
+        ("deep_saliency", {"width": 0.5, "weights": "imagenet"}, "must be used with width=1"),
         ("salnet", {"variant": "big"}, "variant must be one of"),
-        ("salnet", {"input_shape": (50, 64, 3)}, "4 divides"),
+        ("salnet", {"input_shape": (50, 64, 3)}, "sides divisible by 4"),
         ("salnet", {"width": 0}, "width must be a finite number above 0 and at most 4"),
     ],
 )

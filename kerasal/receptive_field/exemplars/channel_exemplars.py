@@ -120,7 +120,7 @@ def _read_chunks(wanted: list[tuple[int, int, int]], source: ImageSource) -> Ite
     """Yield chunks of ``wanted``, which is sorted so that each image is read once, with their inputs (n, H, W, C)."""
     values = max(1, int(np.prod(source.shape)) // _CHUNK_FACTOR)
     size = chunk_size([np.broadcast_to(0.0, (1, values))])
-    images = source.again(list(dict.fromkeys(number for number, _, _ in wanted)))
+    images = source.reload_inputs(list(dict.fromkeys(number for number, _, _ in wanted)))
     current, image = -1, np.empty(0)
     for start in range(0, len(wanted), size):
         part, inputs = wanted[start : start + size], []

@@ -158,12 +158,13 @@ def name_flags(text: str, flags: Flags) -> str:
     """
     for argument, (flag, negative) in flags.items():
         name = re.escape(argument)
-        setting = rf"(?<![\w.\-:,]){name}=(?:'[^']*'|\"[^\"]*\"|\([^)]*\)|-?\w+(?:\.\w+)*|\.\.\.|…)?"
+        value = r"'[^']*'|\"[^\"]*\"|\([^)]*\)|\[[^]]*\]|\{[^}]*\}|-?\w+(?:\.\w+)*|\.\.\.|…"
+        setting = rf"(?<![\w.\-:,]){name}=(?!None)(?:{value})?"
         match = re.search(setting, text)
         if match:
             chosen = negative if negative and match[0].endswith("=False") else flag
             text = f"{text[: match.end()]} ({chosen}){text[match.end() :]}"
-        text = re.sub(rf"\A{name}(?= must be )", f"{argument} ({flag})", text)
+        text = re.sub(rf"\A{name}(?= must )", f"{argument} ({flag})", text)
     return text
 
 

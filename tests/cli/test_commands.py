@@ -428,7 +428,7 @@ def test_patterns_refuses_what_it_cannot_paint(cli, model_file, tmp_path):
         (("conv9",), "Did you mean"),
         (("conv2", "-o", "p.txt"), "must end in .png"),
         (("conv2", "--rescale", "128"), "must be set with --validate only"),
-        (("conv2", "--model-option", "width=2"), "--model-option go with a zoo model"),
+        (("conv2", "--model-option", "width=2"), "options={'width': 2} (--model-option)"),
     ):
         code, _, err = cli("patterns", model_file, *arguments)
         assert code == 2

@@ -63,7 +63,7 @@ def test_exemplars_refuses_in_one_line(cli, photos, model_file, tmp_path):
         ((model_file, "conv2", photos, "-p", "unit", "--channels", "7"), "has 5 channels"),
         ((model_file, "flatten", photos, "-p", "unit"), "no spatial map"),
         ((model_file, "conv2", tmp_path / "nowhere", "-p", "unit"), "no image file or folder"),
-        ((model_file, "conv2", photos), "preprocessing must be known for"),
+        ((model_file, "conv2", photos), "preprocessing (--preprocessing) must be known for"),
     ):
         code, _, err = cli("exemplars", *arguments, "-o", "page.png")
         assert code == 2 and said in err
@@ -99,5 +99,5 @@ def test_a_zoo_model_without_convolutions_needs_features(tmp_path):
     from kerasal.training import watch_features
 
     model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match="no convolution to watch"):
+    with pytest.raises(ValueError, match="for a model without convolutions"):
         watch_features(model, np.zeros((2, 4, 4, 1)), tmp_path)

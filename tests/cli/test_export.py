@@ -45,7 +45,7 @@ def test_without_preprocessing_no_image_signatures(cli, model_file, tmp_path):
         (["-s", "smothgrad"], "Did you mean smoothgrad"),
         (["-s", "predict_image"], "preprocessing"),
         (["--name", "a/b"], "model's name"),
-        (["--labels", "digits"], "10 classes"),
+        (["--labels", "digits"], "labels (--labels) must have one name per class"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(arguments, says, cli, model_file, tmp_path):

@@ -50,5 +50,5 @@ def test_weights_alone_and_errors(cli, net):
     assert "must have 1 or 3 input channels" in err
     code, _, err = cli("filters", net, "--images", "photos")
     assert code == 2
-    assert "preprocessing must be known" in err
+    assert "preprocessing (--preprocessing) must be known" in err
     assert cli("filters", net, "-o", "filters.csv")[0] == 2

@@ -37,7 +37,7 @@ class Contender:
         start = time.perf_counter()
         actor = ray.remote(pool.Worker).options(num_cpus=1)
         self.ray, self.out, self.actors = ray, out, [actor.remote(job, out) for _ in range(count)]
-        ray.get([one.begin.remote() for one in self.actors])
+        ray.get([one.load.remote() for one in self.actors])
         self.loading = time.perf_counter() - start
 
     def run(self, shards):

@@ -1,14 +1,14 @@
-"""An atlas: a folder of pages on which one network can be looked at, opened from disk, without a server.
+"""An atlas of a model: static HTML pages on its layers, channels, classes and images, opened without a server.
 
-``build(model, folder, images=...)`` makes it, and goes on where it was stopped. What it consists of:
+``build(model, folder, images=...)`` creates an atlas, and continues it after an interruption, in these steps:
 
-* the **model**, an ``ImageModel`` whose task is known, and its **anatomy** (``anatomy``): layers, shapes, receptive
-  fields, and what is connected with what;
-* a **plan** (``atlas_plan``) of pieces, the most telling first; each is made once (``maximized``,
-  ``exemplar_records``, ``image_page``), and its pictures and facts are put into the **store** (``atlas_store``);
-* the **pages** (``atlas_pages``, ``templates/``), written from the store's ``contents``, which say what is missing.
+* ``anatomy`` lists the layers of the model with their shapes, receptive fields and connections.
+* ``atlas_plan`` divides the work into pieces, the most informative first. ``maximized``, ``exemplar_records`` and
+  ``image_page`` compute them, and ``atlas_store`` keeps the results as images and JSON records.
+* ``contents`` reads the results, and ``atlas_pages`` writes the pages from ``templates/``. The pages of an incomplete
+  atlas list what is missing.
 
-Nothing here loads TensorFlow before ``build`` is called.
+Importing this package does not load TensorFlow.
 """
 
 import importlib

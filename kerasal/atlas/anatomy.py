@@ -1,4 +1,4 @@
-"""What a model is and is made of: its task and digest, its layers in order, those that are shown, how they connect."""
+"""The anatomy of a model: its task, its layers with shapes and receptive fields, and the connections of the layers."""
 
 import dataclasses
 import fnmatch
@@ -21,24 +21,27 @@ import keras
 Task = Literal["classification", "gaze", "other"]
 
 
-def atlas_model(model: Any, *, task: Task | None = None, **known: Any) -> ImageModel:
-    """Return a model with its task found out; ``known`` are further fields of ``ImageModel``.
+def atlas_model(model: Any, *, task: Task | None = None, **fields: Any) -> ImageModel:
+    """Return the ``ImageModel`` of a Keras model, with its task inferred from the output unless ``task`` is set.
+
+    ``fields`` are further fields of ``ImageModel``.
 
     Raises:
-        ValueError: not one image input (H, W, C) of 1 or 3 channels, a preprocessing that is not known, or a
-            classifier without an output (N, classes).
+        ValueError: the model has no single image input (H, W, C) with 1 or 3 channels, its preprocessing is not known,
+            or a classifier has no output (N, classes).
     """
-    opened = ImageModel(model, **known)
-    opened.check_pixels()
-    declared = bool(getattr(model, "inputs", None))
-    if len(opened.shape) != 3 or opened.channels_first or (not declared and opened.channels != 3):
+    image_model = ImageModel(model, **fields)
+    image_model.check_pixels()
+    is_declared = bool(getattr(model, "inputs", None))
+    if len(image_model.shape) != 3 or image_model.channels_first or (not is_declared and image_model.channels != 3):
         raise ValueError(
-            f"An atlas is of a model that takes images (N, H, W, C), channels last; {opened.name!r} takes "
-            f"{opened.shape}{', channels first' if opened.channels_first else ''}"
-            f"{'' if declared else ' and does not declare it, for which C must be 3'}. Wrap it: "
-            "x = keras.Input((H, W, C)); keras.Model(x, model(x)), with keras.layers.Permute((3, 1, 2)) if first."
+            f"model must take images (N, H, W, C), channels last, but {image_model.name!r} takes "
+            f"{image_model.shape}{', channels first' if image_model.channels_first else ''}"
+            f"{'' if is_declared else ', and C must be 3 for a model that declares no inputs'}. Wrap it: "
+            "x = keras.Input((H, W, C)); keras.Model(x, model(x)). For channels first, apply "
+            "keras.layers.Permute((3, 1, 2)) to x."
         )
-    shapes = list(opened.output_shapes.values())
+    shapes = list(image_model.output_shapes.values())
     shape = shapes[0] if len(shapes) == 1 else None
     is_scores = shape is not None and len(shape) == 1 and bool(shape[0])
     is_map = shape is not None and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 1))
@@ -46,38 +49,38 @@ def atlas_model(model: Any, *, task: Task | None = None, **known: Any) -> ImageM
         task = "classification" if is_scores else "gaze" if is_map else "other"
     elif task == "classification" and not is_scores:
         raise ValueError(
-            f"A classifier has one output (N, classes). {opened.name!r} gives {shape or 'several outputs'}; give "
-            "task='other' to look at its layers alone."
+            f"The output of a classifier must have shape (N, classes), but {image_model.name!r} has "
+            f"{(None, *shape) if shape else 'several outputs'}. Use task='other' for an atlas of its layers only."
         )
-    return dataclasses.replace(opened, task=task, size=opened.input_size())
+    return dataclasses.replace(image_model, task=task, size=image_model.input_size())
 
 
 def undeclared_size(model: ImageModel) -> tuple[int, int] | None:
-    """Return the (height, width) that routines must be given for a model that does not declare its own, else None."""
+    """Return the (height, width) to pass to functions for a model that declares no inputs; None for other models."""
     return None if getattr(model.keras_model, "inputs", None) else model.size
 
 
 def atlas_digest(model: ImageModel) -> str:
-    """Return what tells this model from any other, and its layers' paths, which the pages bear."""
+    """Return a digest of the model and of the paths of its layers, which appear on the pages."""
     return digest(hooks.digest_model(model.keras_model), [path for path, _ in hooks.layers(model.keras_model)])
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """One layer.
+    """A layer of a model.
 
     Attributes:
-        path: its full name.
-        slug: the name of its page.
-        kind: its class.
-        shape: of its output for an image, without the batch; empty where that is not known.
-        parameters: how many weights it has, those of layers inside it included.
-        field: the receptive fields of its units, for a layer with a map.
-        sources: positions of the layers that it reads from, where the model says so.
-        container: whether it is made of other layers, which are listed after it.
-        depth: how deep it lies within containers.
-        own: whether it computes channels of its own: it has a kernel.
-        result: whether it gives the model's output.
+        path: its name, preceded by the names of the models that contain it.
+        slug: the file name of its page, without suffix.
+        kind: the name of its class.
+        shape: the shape of its output for an image, without the batch axis; empty if not known.
+        parameters: the number of its parameters, those of nested layers included.
+        field: the receptive field of its units, for a layer with an output (h, w, channels).
+        sources: the positions of its input layers, if the model declares its connections.
+        is_container: whether it consists of other layers, which follow it in the list.
+        depth: the number of layers that contain it.
+        has_kernel: whether it has a kernel, such as a convolution or a dense layer.
+        is_output: whether it computes the output of the model.
     """
 
     path: str
@@ -87,122 +90,129 @@ class Layer:
     parameters: int
     field: Field | None
     sources: tuple[int, ...]
-    container: bool
+    is_container: bool
     depth: int
-    own: bool
-    result: bool
+    has_kernel: bool
+    is_output: bool
 
     @property
     def channels(self) -> int:
-        """How many channels, or units of a dense layer; 0 where that is not known."""
+        """The number of channels, or of units of a dense layer; 0 if not known."""
         return int(self.shape[-1] or 0) if len(self.shape) in (1, 3) else 0
 
 
 def list_layers(model: keras.Model, shape: tuple[int, int, int]) -> list[Layer]:
-    """List the layers of a model for images of a shape (H, W, C), in the order in which it holds them.
+    """Return the layers of a model for images of a shape (H, W, C), in the order of the model.
 
-    Shapes and fields stay open where the model cannot be looked into (a SavedModel).
+    Shapes and receptive fields are missing for a model without access to its layers, such as a SavedModel.
     """
-    listed = list({id(layer): (path, layer) for path, layer in reversed(hooks.layers(model))}.values())[::-1]
+    named_layers = list({id(layer): (path, layer) for path, layer in reversed(hooks.layers(model))}.values())[::-1]
     try:
-        shapes, output = _shapes(model, [path for path, _ in listed], shape)
+        shapes, output = _infer_shapes(model, [path for path, _ in named_layers], shape)
         fields = receptive_field.fields(model, input_size=shape[:2])
     except ValueError:
         shapes, output, fields = {}, None, {}
-    positions = {id(layer): number for number, (_, layer) in enumerate(listed)}
-    last = max((n for n, (path, _) in enumerate(listed) if shapes.get(path) == output), default=None)
-    found = []
-    for number, (path, layer) in enumerate(listed):
-        container = any(other.startswith(f"{path}/") for other, _ in listed)
+    positions = {id(layer): position for position, (_, layer) in enumerate(named_layers)}
+    last = max((i for i, (path, _) in enumerate(named_layers) if shapes.get(path) == output), default=None)
+    layers = []
+    for position, (path, layer) in enumerate(named_layers):
+        is_container = any(other.startswith(f"{path}/") for other, _ in named_layers)
         weights = list(getattr(layer, "weights", ()))
-        found.append(
+        layers.append(
             Layer(
                 path=path,
                 slug=make_slug(path),
                 kind=type(layer).__name__,
                 shape=shapes.get(path, ()),
-                parameters=int(sum(np.prod(one.shape) for one in weights)),
+                parameters=int(sum(np.prod(weight.shape) for weight in weights)),
                 field=fields.get(path),
                 sources=tuple(sorted({positions[i] for i in map(id, _find_sources(model, layer)) if i in positions})),
-                container=container,
-                depth=sum(path.startswith(f"{other}/") for other, _ in listed),
-                own=not container and any(len(one.shape) >= 2 for one in weights),
-                result=output is not None and number == last,
+                is_container=is_container,
+                depth=sum(path.startswith(f"{other}/") for other, _ in named_layers),
+                has_kernel=not is_container and any(len(weight.shape) >= 2 for weight in weights),
+                is_output=output is not None and position == last,
             )
         )
-    return found
+    return layers
 
 
-def _shapes(model, paths: list[str], shape: tuple[int, int, int]) -> tuple[dict[str, tuple], tuple | None]:
-    """Return the shape of what each layer gives for one image, and that of the model's output; nothing is run."""
+def _infer_shapes(model, paths: list[str], shape: tuple[int, int, int]) -> tuple[dict[str, tuple], tuple | None]:
+    """Return the output shapes of the layers and of the model for an image, without running the model."""
 
-    def read(image, layers, layout, outputs):
-        found = {path: tuple(tensor.shape[1:]) for path, tensor in layers.items()}
-        return found, tuple(outputs.shape[1:]) if hasattr(outputs, "shape") else None
+    def get_shapes(image, layers, layout, outputs):
+        shapes = {path: tuple(tensor.shape[1:]) for path, tensor in layers.items()}
+        return shapes, tuple(outputs.shape[1:]) if hasattr(outputs, "shape") else None
 
-    return read_graph(model, shape, paths, read, lenient=True)
+    return read_graph(model, shape, paths, get_shapes, lenient=True)
 
 
 def _find_sources(model, layer) -> list:
-    """Return the operations that a layer reads from; none where the model is not a graph of layers.
+    """Return the operations whose outputs are the inputs of a layer; empty if the model is not a graph of layers.
 
-    What was made of the layer outside of the model's own graphs, such as a truncated copy, does not count.
+    Calls of the layer outside the graphs of the model, for example in a truncated copy, are ignored.
     """
-    graphs = [model, *(one for _, one in hooks.layers(model))]
-    graphs = [getattr(one, "_functional", None) or one for one in graphs]
-    known = {key for one in graphs for key in getattr(one, "_nodes", None) or ()}  # "<id of layer>_ib-<index>"
+    graphs = [model, *(nested for _, nested in hooks.layers(model))]
+    graphs = [getattr(graph, "_functional", None) or graph for graph in graphs]
+    keys = {key for graph in graphs for key in getattr(graph, "_nodes", None) or ()}  # "<id of layer>_ib-<index>"
     nodes: list[Any] = getattr(layer, "_inbound_nodes", [])
-    own = [node for number, node in enumerate(nodes) if f"{id(layer)}_ib-{number}" in known]
-    return [parent.operation for node in own for parent in node.parent_nodes]
+    nodes_in_model = [node for index, node in enumerate(nodes) if f"{id(layer)}_ib-{index}" in keys]
+    return [parent.operation for node in nodes_in_model for parent in node.parent_nodes]
 
 
-def choose_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> list[Layer]:
-    """Return the layers whose channels are shown, in the model's order.
+def choose_layers(layers: Sequence[Layer], patterns: Sequence[str] | None) -> list[Layer]:
+    """Return the layers whose channels are shown, in the order of the model.
 
-    By default those that compute channels of their own (convolutions and dense layers), except the last, whose units
-    are the classes. ``wanted`` are names, ends of paths, patterns such as ``"fire*"``, or slices of the default such as
-    ``":8"`` and ``"-3:"``.
+    By default these are the layers with a kernel, such as convolutions and dense layers, except the output layer, whose
+    units are the classes. ``patterns`` are layer names, ends of paths, patterns such as ``"fire*"``, or slices of the
+    default layers such as ``":8"`` and ``"-3:"``.
 
     Raises:
-        ValueError: a name that no layer has, or that of a layer without channels.
+        ValueError: a name matches no layer, or a layer without channels.
     """
-    usual = [layer for layer in layers if layer.own and layer.channels and not layer.result]
-    if wanted is None:
-        return usual
-    found: set[str] = set()
-    for one in wanted:
-        cut = re.fullmatch(r"(-?\d*):(-?\d*)", one)
-        if cut:
-            found |= {layer.path for layer in usual[slice(*(int(end) if end else None for end in cut.groups()))]}
+    default = [layer for layer in layers if layer.has_kernel and layer.channels and not layer.is_output]
+    if patterns is None:
+        return default
+    paths: set[str] = set()
+    for pattern in patterns:
+        bounds = re.fullmatch(r"(-?\d*):(-?\d*)", pattern)
+        if bounds:
+            paths |= {layer.path for layer in default[slice(*(int(end) if end else None for end in bounds.groups()))]}
             continue
-        named = [layer for layer in layers if one in (layer.path, layer.path.rpartition("/")[2])]
-        named = named or [layer for layer in layers if fnmatch.fnmatchcase(layer.path, one)]
-        if not named:
-            raise ValueError(unknown_name_message(one, [layer.path for layer in layers], "layer"))
-        silent = [layer for layer in named if not layer.channels]
-        if silent and len(named) == 1:
+        matches = [layer for layer in layers if pattern in (layer.path, layer.path.rpartition("/")[2])]
+        matches = matches or [layer for layer in layers if fnmatch.fnmatchcase(layer.path, pattern)]
+        if not matches:
+            raise ValueError(unknown_name_message(pattern, [layer.path for layer in layers], "layer"))
+        without_channels = [layer for layer in matches if not layer.channels]
+        if without_channels and len(matches) == 1:
             raise ValueError(
-                f"Layer {silent[0].path!r} ({silent[0].kind}) has no channels: its output for an image has shape "
-                f"{silent[0].shape or 'unknown'}; expected (h, w, channels) or (units,)."
+                f"The output of layer {without_channels[0].path!r} ({without_channels[0].kind}) must have shape "
+                f"(h, w, channels) or (units,) per image, got {without_channels[0].shape or 'an unknown shape'}."
             )
-        found |= {layer.path for layer in named if layer.channels}
-    return [layer for layer in layers if layer.path in found]
+        paths |= {layer.path for layer in matches if layer.channels}
+    return [layer for layer in layers if layer.path in paths]
 
 
 def sample(count: int, most: int) -> list[int]:
-    """Return at most ``most`` of the numbers below ``count``, evenly spaced, the first and the last among them."""
+    """Return at most ``most`` integers in 0..``count`` - 1, evenly spaced, the first and the last included."""
     return list(range(count)) if count <= most else np.linspace(0, count - 1, most).round().astype(int).tolist()
 
 
 ROW = 56
-"""Height of a row in pixels, which the style sheet has too."""
+"""Height in pixels of a layer in the diagram, the same as in the style sheet."""
 
-_LANE, _WIDEST = 9, 90
+_LANE_WIDTH, _LANES_WIDTH = 9, 90  # pixels of a skip connection, and of all of them at most
 
 
 @dataclasses.dataclass(frozen=True)
-class Wires:
-    """The lines of a column: ``paths`` are SVG path data, ``width`` and ``height`` the space they take, in pixels."""
+class Connections:
+    """The lines between the layers in the diagram of a model.
+
+    Attributes:
+        paths: SVG path data of the lines.
+        width: width of the lines in pixels.
+        height: height of the diagram in pixels.
+        spine: horizontal position of the layers in pixels.
+    """
 
     paths: list[str]
     width: int
@@ -210,9 +220,9 @@ class Wires:
     spine: int
 
 
-def draw_wires(layers: Sequence[Layer]) -> Wires:
-    """Draw what reads from what; a model whose connections are not known has no lines."""
-    edges = sorted((source, number) for number, layer in enumerate(layers) for source in layer.sources)
+def draw_connections(layers: Sequence[Layer]) -> Connections:
+    """Return the lines from each layer to the layers that use its output; none if the connections are not known."""
+    edges = sorted((source, position) for position, layer in enumerate(layers) for source in layer.sources)
     skips = sorted((edge for edge in edges if edge[1] - edge[0] != 1), key=lambda edge: (edge[1] - edge[0], edge))
     lanes: list[list[tuple[int, int]]] = []
     for low, high in (tuple(sorted(edge)) for edge in skips):
@@ -222,16 +232,16 @@ def draw_wires(layers: Sequence[Layer]) -> Wires:
                 break
         else:
             lanes.append([(low, high)])
-    lane_width = min(_LANE, _WIDEST / max(1, len(lanes)))
+    lane_width = min(_LANE_WIDTH, _LANES_WIDTH / max(1, len(lanes)))
     spine = round(lane_width * len(lanes)) + 8
-    lane_of = {edge: number for number, lane in enumerate(lanes) for edge in lane}
-    paths = [f"M{spine} {_middle(low)}V{_middle(high)}" for low, high in edges if high - low == 1]
+    lane_numbers = {edge: number for number, lane in enumerate(lanes) for edge in lane}
+    paths = [f"M{spine} {_row_center(low)}V{_row_center(high)}" for low, high in edges if high - low == 1]
     for low, high in dict.fromkeys(tuple(sorted(edge)) for edge in skips):
-        x = round(spine - lane_width * (lane_of[low, high] + 1), 1)
-        top, bottom = _middle(low) + 5, _middle(high) - 5
+        x = round(spine - lane_width * (lane_numbers[low, high] + 1), 1)
+        top, bottom = _row_center(low) + 5, _row_center(high) - 5
         paths.append(f"M{spine} {top}Q{x} {top} {x} {top + 9}V{bottom - 9}Q{x} {bottom} {spine} {bottom}")
-    return Wires(paths, spine + 8, ROW * len(layers), spine)
+    return Connections(paths, spine + 8, ROW * len(layers), spine)
 
 
-def _middle(row: int) -> int:
+def _row_center(row: int) -> int:
     return ROW * row + ROW // 2

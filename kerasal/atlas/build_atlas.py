@@ -1,4 +1,4 @@
-"""``build``: from a model to a folder of pages. Decides what is shown, has it made in time, and writes the pages."""
+"""``kerasal.atlas.build``: a model -> a folder of static pages."""
 
 import dataclasses
 import os
@@ -11,10 +11,10 @@ from kerasal import images as pictures
 from kerasal.atlas import atlas_pages
 from kerasal.atlas.anatomy import Task, atlas_digest, atlas_model, choose_layers, list_layers, sample
 from kerasal.atlas.atlas_pages import Pages
-from kerasal.atlas.atlas_plan import Piece, Scope, pieces
+from kerasal.atlas.atlas_plan import Piece, Scope, plan_pieces
 from kerasal.atlas.atlas_store import Store, recall_images
 from kerasal.atlas.captions import make_slugs
-from kerasal.atlas.contents import Row
+from kerasal.atlas.contents import Count
 from kerasal.atlas.image_page import find_top_classes
 from kerasal.checks import check_int
 from kerasal.models.image_model import ImageModel
@@ -23,23 +23,23 @@ from kerasal.progress import progress_bar
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """What ``build`` made.
+    """The result of ``build``.
 
     Attributes:
-        index: the first page.
-        made: how many pieces it made.
-        left: how many it did not, for want of time or because they failed.
-        failed: title and reason of each that failed.
-        tally: of what a reader counts (classes, channels, their exemplars, images), how many are made of how many.
-        pages: how many pages there are.
-        seconds: how long it took.
+        index: the path of the first page.
+        made: the number of pieces of work that this call completed.
+        left: the number of pieces without a result, because time was up or because they failed.
+        failed: (title, reason) of the pieces that failed.
+        tally: the numbers of finished and planned classes, channels, searches for exemplars, and images.
+        pages: the number of pages.
+        seconds: the duration of the call.
     """
 
     index: pathlib.Path
     made: int
     left: int
     failed: list[tuple[str, str]]
-    tally: list[Row]
+    tally: list[Count]
     pages: int
     seconds: float
 
@@ -64,59 +64,60 @@ def build(
     seed: int = 0,
     progress: bool = False,
 ) -> Built:
-    """Make an atlas of a model, or go on with one: a folder of static pages, of which ``index.html`` is the first.
+    """Build an atlas of a model, or continue one: a folder of static pages, of which ``index.html`` is the first.
 
-    The pieces are made in the order of what they tell: a gaze net's maps; a few classes, an image and a few channels;
-    the other classes; then the layers from the top, between them the pages of images. The pages are written from what
-    there is, also when the work is stopped; the same call goes on from there and makes only what is missing.
+    The atlas shows an image that maximizes each class and channel, the images that activate each channel most, and for
+    each image the top classes, attribution maps and boxes, or for a gaze model the predicted map. The pages are written
+    from the results so far, also if the build is interrupted. The same call then computes what is missing.
 
     Args:
-        model: any built Keras model with one image input (H, W, C) of 1 or 3 channels; it is not changed.
-        folder: a new or empty folder, or one that holds an atlas of this model.
-        images: path of a folder or file, or a list of paths, for exemplars and pages of images; by default those of
-            the last time, or none. What was made of images that are given no longer is removed.
-        preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``.
-        labels: names of the classes.
-        name: what to call the model.
-        note: a line for the first page, such as what the model was trained on.
-        command: how to go on, for the first page of an atlas that is not complete.
-        task: ``"classification"``, ``"gaze"`` (maps of where people look) or ``"other"``; by default by the output.
-        layers: names, ends of paths, patterns such as ``"fire*"``, slices of the default such as ``":8"``; by default
-            all with a kernel, but for the last.
-        classes: numbers of classes; by default all, at most ``channels`` of them: first those that the model sees in
-            the images that get a page, then others, evenly spaced.
-        channels: how many channels of a layer at most; of more, a sample, evenly spaced.
-        image_pages: how many images get a page; of more, a sample, evenly spaced.
-        budget: seconds after which no new piece is begun, counted from this call.
-        fit: cut images to the model's shape (``"crop"``), or ``"stretch"`` them.
-        seed: of everything random.
+        model: any built Keras model with a single image input (H, W, C) of 1 or 3 channels. It is not changed.
+        folder: a new or empty folder, or the folder of an atlas of this model.
+        images: a folder, a file or a list of paths: the images that are searched and that get pages; by default those
+            of the last build, if any. Results of other images are removed from the atlas.
+        preprocessing: the preprocessing of the model, by name or as ``kerasal.preprocessing.Preprocessing``.
+        labels: the class names.
+        name: the name of the model on the pages; by default that of the Keras model.
+        note: a sentence for the first page, for example on the training data.
+        command: the command that continues the build, for the first page of an incomplete atlas.
+        task: ``"classification"``, ``"gaze"`` (maps of where people look) or ``"other"``; by default inferred from the
+            output of the model.
+        layers: the layers whose channels are shown: names, ends of paths, patterns such as ``"fire*"``, or slices of
+            the default such as ``":8"``; by default all layers with a kernel except the output layer.
+        classes: class indices; by default all classes, or ``channels`` of them: the top classes of the images with a
+            page, and others evenly spaced.
+        channels: the largest number of channels per layer; of more channels, evenly spaced ones are shown.
+        image_pages: the largest number of images with a page; of more images, evenly spaced ones get a page.
+        budget: seconds from the call after which no new piece of work is started; None for no limit.
+        fit: ``"crop"`` images to the model's aspect ratio, or ``"stretch"`` them.
+        seed: the random seed.
         progress: show a progress bar.
 
     Returns:
-        ``Built``.
+        A ``Built`` with the path of the first page and the numbers of results.
 
     Raises:
-        ValueError: no such layer, class or convention; a model that takes other than one image; a folder that holds
-            something else.
-        FileNotFoundError: no images at a path.
+        ValueError: a layer, class or preprocessing does not exist, the model has no single image input, or the folder
+            holds anything else.
+        FileNotFoundError: a path in ``images`` does not exist.
     """
     started = time.monotonic()
     check_int("channels", channels)
     check_int("image_pages", image_pages)
-    given = [images] if isinstance(images, (str, os.PathLike)) else images
-    found = pictures.find_files(given) if given else recall_images(pathlib.Path(folder))
-    files = [path.absolute() for path in found]  # the same images, from wherever this is called
+    locations = [images] if isinstance(images, (str, os.PathLike)) else images
+    paths = pictures.find_files(locations) if locations else recall_images(pathlib.Path(folder))
+    files = [path.absolute() for path in paths]  # independent of the working directory of the next call
     model = atlas_model(model, name=name or "", preprocessing=preprocessing, labels=labels, task=task, fit=fit)
-    scope = _scope(model, layers, classes, channels, files, image_pages, seed)
+    scope = _make_scope(model, layers, classes, channels, files, image_pages, seed)
     store = Store(pathlib.Path(folder), atlas_digest(model), model.name, files)
     failed: list[tuple[str, str]] = []
     made = 0
     with store.locked():
-        atlas_pages.forget_other_images(store, scope)
-        pages, todo = Pages(model, store, scope, note, command), pieces(model, store, scope)
+        atlas_pages.remove_stale_images(store, scope)
+        pages, todo = Pages(model, store, scope, note, command), plan_pieces(model, store, scope)
         try:
             for made in _run(todo, started, budget, progress, failed):
-                pages.write_now_and_then(len(todo) - made, failed)
+                pages.write_if_due(len(todo) - made, failed)
         finally:
             count = pages.write(len(todo) - made, failed)
     seconds = time.monotonic() - started
@@ -124,7 +125,7 @@ def build(
 
 
 def _run(todo: list[Piece], started: float, budget: float | None, progress: bool, failed: list) -> Iterator[int]:
-    """Make pieces until the time is up, yield after each how many there are, and note in ``failed`` what is not."""
+    """Run the pieces until time is up; yield the number of completed pieces, and add errors to ``failed``."""
     made = 0
     with progress_bar("Atlas", len(todo), progress) as advance:
         for piece in todo:
@@ -133,28 +134,30 @@ def _run(todo: list[Piece], started: float, budget: float | None, progress: bool
             try:
                 piece.run()
                 made += 1
-            except ValueError as error:  # of this piece, such as a layer that overflows: the others can be made
+            except ValueError as error:  # for example a layer that overflows; the other pieces are not affected
                 failed.append((piece.title, str(error)))
             advance(1)
             yield made
 
 
-def _scope(model: ImageModel, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:
-    found = list_layers(model.keras_model, model.input_shape())
-    shown = [files[i] for i in sample(len(files), image_pages)]
+def _make_scope(model: ImageModel, layers, classes, channels: int, files, image_pages: int, seed: int) -> Scope:
+    all_layers = list_layers(model.keras_model, model.input_shape())
+    page_files = [files[i] for i in sample(len(files), image_pages)]
     if classes is not None:
-        numbers = list(dict.fromkeys(map(int, classes)))
+        indices = list(dict.fromkeys(map(int, classes)))
     else:
-        seen = find_top_classes(model, shown) if model.class_count > channels else []
-        numbers = list(dict.fromkeys([*seen, *sample(model.class_count, channels)]))[:channels]
-    outside = [number for number in numbers if not 0 <= number < model.class_count]
-    if outside:
-        raise ValueError(f"{model.name} has {model.class_count} classes, counted from 0. Received: {outside[0]}.")
+        top_classes = find_top_classes(model, page_files) if model.class_count > channels else []
+        indices = list(dict.fromkeys([*top_classes, *sample(model.class_count, channels)]))[:channels]
+    invalid = [index for index in indices if not 0 <= index < model.class_count]
+    if invalid:
+        raise ValueError(
+            f"classes must be class indices of {model.name}, which has {model.class_count} classes, got {invalid[0]}."
+        )
     return Scope(
-        layers=found,
-        pictured=[(one, sample(one.channels, channels)) for one in choose_layers(found, layers)],
-        classes=numbers,
+        layers=all_layers,
+        layer_channels=[(layer, sample(layer.channels, channels)) for layer in choose_layers(all_layers, layers)],
+        classes=indices,
         files=files,
-        pages=list(zip(shown, make_slugs(map(str, shown), (one.stem for one in shown)), strict=True)),
+        pages=list(zip(page_files, make_slugs(map(str, page_files), (file.stem for file in page_files)), strict=True)),
         seed=int(seed),
     )

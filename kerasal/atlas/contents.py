@@ -1,4 +1,4 @@
-"""What an atlas holds by now: classes, channels and images with what has been made of them, and how much that is."""
+"""The finished results of an atlas: its classes, channels and images, and their counts."""
 
 import dataclasses
 import functools
@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasal.atlas import exemplar_records, image_page, maximized
 from kerasal.atlas.anatomy import Layer
-from kerasal.atlas.atlas_plan import Scope, searchable
+from kerasal.atlas.atlas_plan import Scope, can_search_exemplars
 from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.captions import abbreviate_paths
 from kerasal.digests import digest_files
@@ -17,9 +17,17 @@ from kerasal.models.image_model import ImageModel
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """A channel of a layer, or a class: its picture and its exemplars, as far as they have been made."""
+    """A channel of a layer, or a class, with the results so far.
 
-    number: int
+    Attributes:
+        index: the index of the channel or class.
+        name: its name on the pages.
+        picture: the path and size of its maximized image; None if there is none.
+        facts: the record of its maximized image; None if it has not been computed.
+        exemplars: the record of its exemplars; None if they have not been searched.
+    """
+
+    index: int
     name: str
     picture: dict[str, Any] | None
     facts: dict[str, Any] | None
@@ -27,8 +35,15 @@ class Unit:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shown:
-    """An image that has a page: ``entry`` is None until it is made."""
+class PageImage:
+    """An image with a page.
+
+    Attributes:
+        file: the path of the image.
+        slug: the file name of its page, without suffix.
+        entry: the record of its results; None until they are computed.
+        name: its name on the pages.
+    """
 
     file: pathlib.Path
     slug: str
@@ -37,12 +52,12 @@ class Shown:
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to be seen."""
+        """Whether the image could be read and its results are computed."""
         return bool(self.entry and "picture" in self.entry)
 
 
 class Contents:
-    """Everything that is there, read once."""
+    """The results in the store of an atlas, each read once."""
 
     def __init__(self, model: ImageModel, store: Store, scope: Scope):
         self.model, self.store, self.scope = model, store, scope
@@ -50,104 +65,107 @@ class Contents:
 
     @functools.cached_property
     def classes(self) -> list[Unit]:
-        """The classes whose pictures are there, those that are seen in the images first."""
-        found = self.store.entries(*maximized.class_record(self.model, self.scope.seed))
-        order = [key for key in map(str, self.scope.classes) if key in found]
+        """The classes with a result: first the planned ones in their order, then those of earlier builds."""
+        entries = self.store.entries(*maximized.class_record(self.model, self.scope.seed))
+        order = [key for key in map(str, self.scope.classes) if key in entries]
         return [
-            Unit(int(key), self.class_name(int(key)), found[key]["picture"], found[key], None)
-            for key in dict.fromkeys([*order, *found])
+            Unit(int(key), self.class_name(int(key)), entries[key]["picture"], entries[key], None)
+            for key in dict.fromkeys([*order, *entries])
         ]
 
     @functools.cached_property
-    def class_numbers(self) -> set[int]:
-        """The classes that have a page."""
-        return {unit.number for unit in self.classes}
+    def class_indices(self) -> set[int]:
+        """The indices of the classes with a page."""
+        return {unit.index for unit in self.classes}
 
-    def class_name(self, number: int) -> str:
-        """Return what a class is called."""
-        return short(self.model.labels, number)
+    def class_name(self, class_index: int) -> str:
+        """Return the name of a class."""
+        return short(self.model.labels, class_index)
 
     def class_names(self, entries: list[dict[str, Any]]) -> str:
-        """Return what the classes of entries are called, in one line."""
-        return ", ".join(self.class_name(one["number"]) for one in entries)
+        """Return the names of the classes of entries, separated by commas."""
+        return ", ".join(self.class_name(entry["number"]) for entry in entries)
 
-    def seen_in(self, number: int) -> list[tuple["Shown", float]]:
-        """Return the images with a class among their top ones, and its score, the highest first; not below 1 %."""
-        found = [
-            (shown, one["score"])
-            for shown in self.images
-            if shown.ready and (entry := shown.entry)
-            for one in entry.get("top", ())
-            if one["number"] == number and (one["score"] >= 0.01 or not entry["probable"])
+    def images_of_class(self, class_index: int) -> list[tuple["PageImage", float]]:
+        """Return (image, score) for the images with the class among their top classes, the highest score first.
+
+        Probabilities below 1 % are skipped.
+        """
+        scored_images = [
+            (image, top["score"])
+            for image in self.images
+            if image.ready and (entry := image.entry)
+            for top in entry.get("top", ())
+            if top["number"] == class_index and (top["score"] >= 0.01 or not entry["probable"])
         ]
-        return sorted(found, key=lambda one: -one[1])
+        return sorted(scored_images, key=lambda item: -item[1])
 
     @staticmethod
-    def file_name(path: str) -> str:
-        """Return what the image at a path is called."""
+    def image_name(path: str) -> str:
+        """Return the name of the image at a path."""
         return pathlib.PurePath(path).stem
 
     @property
-    def pictured_layers(self) -> int:
-        """How many layers have pictures; the units of the last are the classes."""
-        own = sum(any(one.picture for one in units) for units in self.units.values())
-        return own + (bool(self.classes) and any(layer.result for layer in self.scope.layers))
+    def layer_count(self) -> int:
+        """The number of layers with maximized images; the units of the output layer are the classes."""
+        count = sum(any(unit.picture for unit in units) for units in self.units.values())
+        return count + (bool(self.classes) and any(layer.is_output for layer in self.scope.layers))
 
     @staticmethod
     def boxes(entry: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the boxes of an image with their ``style``, 1 for the top class; ``same`` tells one seen before."""
-        found = entry["boxes"]
+        """Return the boxes of an image with ``style``, 1 for the top class, and ``same`` if an earlier box is equal."""
+        boxes = entry["boxes"]
         return [
-            {**one, "style": i + 1, "same": any(one["box"] == other["box"] for other in found[:i])}
-            for i, one in enumerate(found)
+            {**box, "style": i + 1, "same": any(box["box"] == other["box"] for other in boxes[:i])}
+            for i, box in enumerate(boxes)
         ]
 
     @property
-    def pictured_channels(self) -> int:
-        """How many channels have pictures."""
-        return sum(bool(one.picture) for units in self.units.values() for one in units)
+    def channel_count(self) -> int:
+        """The number of channels with maximized images."""
+        return sum(bool(unit.picture) for units in self.units.values() for unit in units)
 
     @property
-    def channels_in_all(self) -> int:
-        """How many channels the layers that have pictures have."""
+    def total_channel_count(self) -> int:
+        """The number of all channels of the layers with results."""
         return sum(layer.channels for layer in self.scope.layers if self.units[layer.slug])
 
     @functools.cached_property
     def units(self) -> dict[str, list[Unit]]:
-        """The channels of each layer, by its slug, of which a picture or exemplars are there."""
+        """The channels with a result, by the slug of their layer."""
         return {layer.slug: self._units(layer) for layer in self.scope.layers}
 
-    def wanted(self, layer: Layer) -> list[int]:
-        """Return the channels that are to be shown of a layer."""
-        return next((list(channels) for one, channels in self.scope.pictured if one.path == layer.path), [])
+    def planned_channels(self, layer: Layer) -> list[int]:
+        """Return the indices of the channels of a layer that the complete atlas shows."""
+        return next((list(channels) for other, channels in self.scope.layer_channels if other.path == layer.path), [])
 
     @functools.cached_property
-    def images(self) -> list[Shown]:
-        """The images that have, or will have, a page."""
+    def images(self) -> list[PageImage]:
+        """The images that have a page in the complete atlas."""
         record = image_page.gaze_record if self.model.task == "gaze" else image_page.image_record
-        names = abbreviate_paths(self.scope.shown)
+        names = abbreviate_paths(self.scope.page_files)
         return [
-            Shown(file, slug, self.store.entries(*record(self.model, file, slug)).get("image"), name)
+            PageImage(file, slug, self.store.entries(*record(self.model, file, slug)).get("image"), name)
             for (file, slug), name in zip(self.scope.pages, names, strict=True)
         ]
 
     @functools.cached_property
-    def page_of(self) -> dict[str, str]:
-        """The slug of the page of each image that has one, by its path."""
-        return {str(one.file): one.slug for one in self.images if one.ready}
+    def page_slugs(self) -> dict[str, str]:
+        """The slugs of the finished pages of images, by the path of the image."""
+        return {str(image.file): image.slug for image in self.images if image.ready}
 
     def _units(self, layer: Layer) -> list[Unit]:
-        made = self.store.entries(*maximized.channel_record(self.model, layer, self.scope.seed))
-        best = self.store.entries(*exemplar_records.exemplar_record(self.model, layer, self._stamp))
+        records = self.store.entries(*maximized.channel_record(self.model, layer, self.scope.seed))
+        exemplars = self.store.entries(*exemplar_records.exemplar_record(self.model, layer, self._stamp))
         return [
-            Unit(number, str(number), made.get(key, {}).get("picture"), made.get(key), best.get(key))
-            for number, key in sorted((int(key), key) for key in {*made, *best})
+            Unit(channel, str(channel), records.get(key, {}).get("picture"), records.get(key), exemplars.get(key))
+            for channel, key in sorted((int(key), key) for key in {*records, *exemplars})
         ]
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """How many of one kind of thing are made, of those that are to be made."""
+class Count:
+    """The numbers of finished and planned results of a kind, such as classes."""
 
     what: str
     made: int
@@ -157,19 +175,19 @@ class Row:
         return f"{self.made:,} of {self.planned:,} {self.what}"
 
 
-def count_made(contents: Contents) -> list[Row]:
-    """Count classes, channels, searches for exemplars and images; those of which nothing is planned are left out."""
+def count_results(contents: Contents) -> list[Count]:
+    """Return the counts of classes, channels, searches for exemplars and images, as far as any are planned."""
     scope = contents.scope
     channels, searches = [], []
-    for layer, wanted in scope.pictured:
-        units = {unit.number: unit for unit in contents.units[layer.slug]}
-        channels += [number in units and units[number].facts is not None for number in wanted]
-        if scope.files and searchable(layer):
-            searches += [number in units and units[number].exemplars is not None for number in wanted]
-    rows = [
-        Row("classes", sum(number in contents.class_numbers for number in scope.classes), len(scope.classes)),
-        Row("channels", sum(channels), len(channels)),
-        Row("channels’ exemplars", sum(searches), len(searches)),
-        Row("images", sum(one.entry is not None for one in contents.images), len(contents.images)),
+    for layer, planned in scope.layer_channels:
+        units = {unit.index: unit for unit in contents.units[layer.slug]}
+        channels += [channel in units and units[channel].facts is not None for channel in planned]
+        if scope.files and can_search_exemplars(layer):
+            searches += [channel in units and units[channel].exemplars is not None for channel in planned]
+    counts = [
+        Count("classes", sum(index in contents.class_indices for index in scope.classes), len(scope.classes)),
+        Count("channels", sum(channels), len(channels)),
+        Count("exemplar searches", sum(searches), len(searches)),
+        Count("images", sum(image.entry is not None for image in contents.images), len(contents.images)),
     ]
-    return [row for row in rows if row.planned]
+    return [count for count in counts if count.planned]

@@ -1,7 +1,7 @@
-"""What classes and channels would most like to see: one picture per unit, many units in one run.
+"""Maximized images of classes and channels: an image per unit, computed in batches.
 
-From noise or, where noise moves nothing, from the photograph that excites a unit most; quickly, since there are
-hundreds, and so that a person can read them.
+The gradient ascent starts from noise or, if the gradient is zero there, from the photo that activates the unit most.
+It has few steps, since an atlas shows hundreds of units.
 """
 
 import dataclasses
@@ -20,19 +20,18 @@ from kerasal.maximization.canvas import enclose_fields
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import Objective
 
-# Up to this side there is no room for a photograph's waves: strokes of pixels, held smooth, say more.
-_SMALL = 64
+_SMALL = 64  # up to this side a smoothed ascent on pixels is clearer than a recipe for photos
 RECIPE_VERSION = 2
-"""Raised when a recipe changes, so that older pictures are made again."""
+"""Increased when a recipe changes, so that older images are computed again."""
 
 
 def is_small(shape: tuple[int, int, int]) -> bool:
-    """Tell whether images of a shape (H, W, C) are ascended as strokes of pixels, stretched when they are drawn."""
+    """Return whether images of a shape (H, W, C) use the recipe for small images, with rescaled values."""
     return shape[2] != 3 or max(shape[:2]) <= _SMALL
 
 
-def _stroke_recipe(shape: tuple[int, int, int], seed: int, steps: int) -> dict[str, Any]:
-    """From noise of the full range, so that ReLUs wake up; the penalties take away what the score does not ask for."""
+def _small_recipe(shape: tuple[int, int, int], seed: int, steps: int) -> dict[str, Any]:
+    """Return the recipe for small images: noise of the full range, which activates ReLUs, and regularizers."""
     coarse = np.random.default_rng(seed).uniform(0, 255, (-(-shape[0] // 2), -(-shape[1] // 2), shape[2]))
     return {
         "preset": "simonyan",
@@ -45,157 +44,179 @@ def _stroke_recipe(shape: tuple[int, int, int], seed: int, steps: int) -> dict[s
     }
 
 
-_MOST = 8
+_MOST_PHOTOS = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Ascended:
-    """What became of one unit: ``picture`` is None where nothing moves it, ``photograph`` the name of its start."""
+class MaximizedUnit:
+    """The result of a unit.
+
+    Attributes:
+        picture: the maximized image, uint8 RGB; None if the gradient was zero for every start.
+        start: the score of the start.
+        end: the score of the image.
+        photo: the name of the photo that the ascent started from; None for noise.
+    """
 
     picture: np.ndarray | None = None
     start: float = 0.0
     end: float = 0.0
-    photograph: str | None = None
+    photo: str | None = None
 
 
-def ascend_units(
-    model: ImageModel, wanted: Sequence[Objective], files: Sequence[pathlib.Path], recipe: dict[str, Any]
-) -> list[Ascended]:
-    """Ascend as ``recipe`` says; ``files`` are the photographs that may be started from, beside those that ship."""
-    dead = maximize(model.keras_model, list(wanted), **{**recipe, "steps": 1}).dead
-    moved = [i for i in range(len(wanted)) if i not in dead]
-    made = [Ascended() for _ in wanted]
-    for places, starts, names in ((moved, None, None), _start_from_photographs(model, wanted, dead, files, recipe)):
-        if not places:
+def maximize_units(
+    model: ImageModel, unit_objectives: Sequence[Objective], files: Sequence[pathlib.Path], recipe: dict[str, Any]
+) -> list[MaximizedUnit]:
+    """Return the maximized images of objectives.
+
+    The ascent starts from noise or, if the gradient is zero there, from a photo: one of ``files`` or of the package.
+    """
+    dead = maximize(model.keras_model, list(unit_objectives), **{**recipe, "steps": 1}).dead
+    alive = [i for i in range(len(unit_objectives)) if i not in dead]
+    units = [MaximizedUnit() for _ in unit_objectives]
+    for positions, starts, names in ((alive, None, None), _choose_photos(model, unit_objectives, dead, files, recipe)):
+        if not positions:
             continue
-        begin: dict[str, Any] = {} if starts is None else {"init": starts}
-        found = maximize(model.keras_model, [wanted[i] for i in places], **recipe, **begin)
-        begun, ended = _scores(found, 0), _scores(found, -1)
-        for k, place in enumerate(places):
-            if k not in found.dead:
-                made[place] = Ascended(found.images[k], begun[k], ended[k], None if names is None else names[k])
-    return made
+        init: dict[str, Any] = {} if starts is None else {"init": starts}
+        result = maximize(model.keras_model, [unit_objectives[i] for i in positions], **recipe, **init)
+        first, last = _scores(result, 0), _scores(result, -1)
+        for k, position in enumerate(positions):
+            if k not in result.dead:
+                units[position] = MaximizedUnit(
+                    result.images[k], first[k], last[k], None if names is None else names[k]
+                )
+    return units
 
 
-def ascend_strokes(
+def maximize_small_images(
     model: ImageModel, objectives: Sequence[Objective], noise: np.ndarray, recipe: dict[str, Any]
-) -> list[Ascended]:
-    """Ascend images too small for a photograph's waves, from ``noise`` in pixels; stretch each to black and white."""
+) -> list[MaximizedUnit]:
+    """Return small maximized images, from ``noise`` in 0..255, each rescaled to the range from black to white."""
     convention = model.check_pixels()
-    found = maximize(model.keras_model, list(objectives), init=convention.apply(noise), **recipe)
-    pixels = convention.invert(found.raw)
+    result = maximize(model.keras_model, list(objectives), init=convention.apply(noise), **recipe)
+    pixels = convention.invert(result.raw)
     low, high = (edge(pixels, axis=(1, 2, 3), keepdims=True) for edge in (np.min, np.max))
     pixels = np.round(255 * (pixels - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
-    # The score is that of the picture that is shown.
-    again = maximize(model.keras_model, list(objectives), init=convention.apply(pixels), **{**recipe, "steps": 1})
-    begun, ended = _scores(found, 0), _scores(again, 0)
+    # The score is that of the rescaled image.
+    rescaled = maximize(model.keras_model, list(objectives), init=convention.apply(pixels), **{**recipe, "steps": 1})
+    first, last = _scores(result, 0), _scores(rescaled, 0)
     return [
-        Ascended() if i in found.dead else Ascended(images.to_channels(pixels[i], 3), begun[i], ended[i])
+        MaximizedUnit() if i in result.dead else MaximizedUnit(images.to_channels(pixels[i], 3), first[i], last[i])
         for i in range(len(objectives))
     ]
 
 
-def _start_from_photographs(
+def _choose_photos(
     model: ImageModel,
     objectives: Sequence[Objective],
     dead: Sequence[int],
     files: Sequence[pathlib.Path],
     recipe: dict[str, Any],
 ) -> tuple[list[int], np.ndarray | None, list[str] | None]:
-    """Return those of the dead that a photograph excites, the photograph of each as model input, and its name.
+    """Return the dead units that a photo activates, and the photo with the highest score of each: its input and name.
 
-    Of the first eight of ``files``, and of the photographs that ship, each gets the one with the highest score.
+    The photos are the first eight of ``files`` and those of the package.
     """
     if not dead:
         return [], None, None
-    names, inputs = _read_photographs(model, files, recipe.get("size") or model.input_size())
-    asked = [objectives[i] for i in dead for _ in names]
-    once = recipe | {"steps": 1, "transforms": ()}
-    found = maximize(model.keras_model, asked, init=np.tile(inputs, (len(dead), 1, 1, 1)), **once)
-    scores = np.reshape(_scores(found, 0), (len(dead), len(names)))
-    excited = [(i, row.argmax()) for i, row in zip(dead, scores, strict=True) if row.max() > 0]
-    return [i for i, _ in excited], inputs[[best for _, best in excited]], [names[best] for _, best in excited]
+    names, inputs = _read_photos(model, files, recipe.get("size") or model.input_size())
+    pairs = [objectives[i] for i in dead for _ in names]
+    one_step = recipe | {"steps": 1, "transforms": ()}
+    result = maximize(model.keras_model, pairs, init=np.tile(inputs, (len(dead), 1, 1, 1)), **one_step)
+    scores = np.reshape(_scores(result, 0), (len(dead), len(names)))
+    activated = [(i, row.argmax()) for i, row in zip(dead, scores, strict=True) if row.max() > 0]
+    return [i for i, _ in activated], inputs[[best for _, best in activated]], [names[best] for _, best in activated]
 
 
-def _read_photographs(model: ImageModel, files: Sequence[pathlib.Path], size) -> tuple[list[str], np.ndarray]:
+def _read_photos(model: ImageModel, files: Sequence[pathlib.Path], size) -> tuple[list[str], np.ndarray]:
     names, inputs = [], []
-    for file in (*files[:_MOST], *list_shipped()):
+    for file in (*files[:_MOST_PHOTOS], *list_package_photos()):
         try:
-            photograph = model.fit_image(images.read(file), size=size)
-        except (ValueError, OSError):  # listed on the page of images
+            image = model.fit_image(images.read(file), size=size)
+        except (ValueError, OSError):  # the image page lists unreadable files
             continue
         names.append(file.stem)
-        inputs.append(model.to_inputs(photograph))
+        inputs.append(model.to_inputs(image))
     return names, np.stack(inputs)
 
 
 @functools.cache
-def list_shipped() -> tuple[pathlib.Path, ...]:
-    """Return the photographs that come with the package."""
+def list_package_photos() -> tuple[pathlib.Path, ...]:
+    """Return the paths of the photos in the package."""
     return tuple(sorted((pathlib.Path(__file__).parent.parent / "assets").glob("*.jpg")))
 
 
-def _scores(found: Maximization, step: int) -> list[float]:
-    """Return each image's score at a step."""
-    return found.history["score"].to_numpy().reshape(len(found.images), -1)[:, step].tolist()
+def _scores(result: Maximization, step: int) -> list[float]:
+    """Return the score of each image at a step."""
+    return result.history["score"].to_numpy().reshape(len(result.images), -1)[:, step].tolist()
 
 
-def ascend_classes(
-    model: ImageModel, store: Store, numbers: Sequence[int], seed: int, files: Sequence[pathlib.Path] = ()
+def maximize_classes(
+    model: ImageModel, store: Store, indices: Sequence[int], seed: int, files: Sequence[pathlib.Path] = ()
 ) -> None:
-    """Make the pictures of classes; ``files`` are photographs to start from where noise moves nothing."""
+    """Add the maximized images of classes to the store; ``files`` are photos to start from if noise has no gradient."""
     shape = model.input_shape()
-    recipe = _stroke_recipe(shape, seed, 200) if is_small(shape) else {"preset": "olah", "steps": 128}
+    recipe = _small_recipe(shape, seed, 200) if is_small(shape) else {"preset": "olah", "steps": 128}
     key, settings = class_record(model, seed)
-    store.add(key, settings, _ascend(model, store, key, numbers, objectives.class_score, recipe, seed, files))
+    store.add(key, settings, _maximize(model, store, key, indices, objectives.class_score, recipe, seed, files))
 
 
-def ascend_channels(
-    model: ImageModel, store: Store, layer: Layer, numbers: Sequence[int], seed: int, files: Sequence[pathlib.Path] = ()
+def maximize_channels(
+    model: ImageModel, store: Store, layer: Layer, indices: Sequence[int], seed: int, files: Sequence[pathlib.Path] = ()
 ) -> None:
-    """Make the pictures of channels of one layer, on as few pixels as its units see; ``files`` as for classes."""
+    """Add the maximized images of channels of a layer to the store; they are as small as its receptive field allows.
+
+    ``files`` are photos to start from if noise has no gradient.
+    """
     size = choose_canvas(model, layer)
-    recipe = {"preset": "olah", "steps": 40, "step_size": 0.13}  # fewer and longer steps than the preset's
+    recipe = {"preset": "olah", "steps": 40, "step_size": 0.13}  # fewer and longer steps than the preset
     if is_small(model.input_shape()):
-        recipe = _stroke_recipe((*size, model.input_shape()[2]), seed, 160)
+        recipe = _small_recipe((*size, model.input_shape()[2]), seed, 160)
     if size != model.input_size() and getattr(model.keras_model, "inputs", None):
         recipe["size"] = size
     key, settings = channel_record(model, layer, seed)
-    objective_of = functools.partial(objectives.channel, layer.path)
-    store.add(key, settings, _ascend(model, store, key, numbers, objective_of, recipe, seed, files))
+    make_objective = functools.partial(objectives.channel, layer.path)
+    store.add(key, settings, _maximize(model, store, key, indices, make_objective, recipe, seed, files))
 
 
 def class_record(model: ImageModel, seed: int) -> tuple[str, dict[str, Any]]:
-    """Return the key and the settings of the record of class pictures."""
+    """Return the key and the settings of the record of the maximized images of classes."""
     return "classes", {**model.settings, "seed": seed, "recipes": RECIPE_VERSION}
 
 
 def channel_record(model: ImageModel, layer: Layer, seed: int) -> tuple[str, dict[str, Any]]:
-    """Return the key and the settings of the record of a layer's channel pictures."""
+    """Return the key and the settings of the record of the maximized images of the channels of a layer."""
     return f"layers/{layer.slug}", {**class_record(model, seed)[1], "path": layer.path}
 
 
 def choose_canvas(model: ImageModel, layer: Layer) -> tuple[int, int]:
-    """Return the size for a layer: eight fields of neighbors side by side, as ``canvas="auto"``, or the input."""
-    own, field = model.input_size(), layer.field
-    return own if field is None or field.whole or undeclared_size(model) else enclose_fields([field], own)
+    """Return the (height, width) of images for a layer: eight adjacent receptive fields, or the size of the input.
+
+    It is the size of ``maximize`` with ``canvas="auto"``.
+    """
+    size, field = model.input_size(), layer.field
+    return size if field is None or field.whole or undeclared_size(model) else enclose_fields([field], size)
 
 
-def _ascend(
-    model, store, folder: str, numbers, objective_of: Callable, recipe: dict, seed: int, files: Sequence[pathlib.Path]
+def _maximize(
+    model, store, folder: str, indices, make_objective: Callable, recipe: dict, seed: int, files: Sequence[pathlib.Path]
 ) -> dict[str, Any]:
     noise = recipe.pop("noise", None)
-    asked = [objective_of(int(number)) for number in numbers]
+    unit_objectives = [make_objective(int(index)) for index in indices]
     recipe |= {"preprocessing": model.preprocessing, "seed": seed}
     recipe |= {"size": undeclared_size(model)} if undeclared_size(model) else {}
-    made = ascend_units(model, asked, files, recipe) if noise is None else ascend_strokes(model, asked, noise, recipe)
+    units = (
+        maximize_units(model, unit_objectives, files, recipe)
+        if noise is None
+        else maximize_small_images(model, unit_objectives, noise, recipe)
+    )
     return {
-        str(number): {
-            "picture": None if one.picture is None else store.picture(f"{folder}/{number}", one.picture),
-            "dead": one.picture is None,
-            "start": one.start,
-            "end": one.end,
-            "photograph": one.photograph,
+        str(index): {
+            "picture": None if unit.picture is None else store.write_picture(f"{folder}/{index}", unit.picture),
+            "dead": unit.picture is None,
+            "start": unit.start,
+            "end": unit.end,
+            "photograph": unit.photo,
         }
-        for number, one in zip(numbers, made, strict=True)
+        for index, unit in zip(indices, units, strict=True)
     }

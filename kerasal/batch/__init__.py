@@ -1,12 +1,12 @@
-"""Any attribution, prediction, gaze map or localization over many images: ``images -> numbered shards of results``.
+"""Predictions, attribution maps, gaze maps or boxes for many images, written as shards: Parquet, NPZ or PNG files.
 
-    images (folder, list) -> plan: shards of fixed size -> make: model once a process -> write: Parquet, NPZ or PNG
+* ``run``: run a method over images, in this process or on Ray with ``workers``. The same call continues an interrupted
+  run.
+* ``methods``: the methods: ``predict``, ``gaze``, ``localize`` and every attribution method.
 
-* ``run``: in this process, or on Ray with ``workers=``. Interrupted, it goes on where it stopped.
-* ``methods``: what can be run: ``predict``, ``gaze``, ``localize`` and every attribution method.
-
-A shard is planned by the images alone and computed by as many threads whoever computes it, so that results are the same
-bytes for any number of workers, and after one was killed. Nothing here loads TensorFlow or Ray before it is used.
+The images are divided into shards of a fixed size, and each process loads the model once. Neither the division nor the
+number of threads per process depends on the number of workers, so the files are identical, byte for byte, for any
+number of workers. Importing this package loads neither TensorFlow nor Ray.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What is computed, as it goes to a worker and into the manifest."""
+"""The description of a batch that is sent to the workers and recorded in the manifest."""
 
 import dataclasses
 import hashlib
@@ -13,11 +13,26 @@ FORMATS = ("parquet", "npz", "png")
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One method of one model, with all that decides the results of an image.
+    """A method, a model and everything else that determines the results of an image.
 
-    ``labels`` is what the user named, or the names themselves once they are known; ``model_sha`` is empty before, then
-    the digest of the model's file, or of a zoo model itself.
-    ``threads`` compute, on the CPU; None leaves that to TensorFlow.
+    Attributes:
+        method: a name in ``kerasal.batch.methods()``.
+        model: the absolute path of a model file or folder, or the name of a zoo model.
+        format: ``"parquet"``, ``"npz"`` or ``"png"``.
+        options: the options of the method.
+        class_: the class to explain or locate, by name or index; None for the top classes.
+        channel: (layer, index) of a channel to explain instead of a class.
+        logits: explain logits rather than probabilities.
+        output: the model output to use, of several.
+        fit: ``"crop"`` images to the model's aspect ratio, or ``"stretch"`` them.
+        preprocessing: the preprocessing of the model, by name.
+        labels: the source of the class names; the names themselves once the model is loaded.
+        weights: the weights of a zoo model.
+        net_options: options of a zoo model, each ``KEY=VALUE``.
+        unsafe: load model files that contain code.
+        threads: the number of CPU threads per process; None leaves the choice to TensorFlow.
+        shard_size: the number of images per shard.
+        model_digest: the digest of the model's file, or of the weights of a zoo model; empty until the model is loaded.
     """
 
     method: str
@@ -36,29 +51,29 @@ class Job:
     unsafe: bool = False
     threads: int | None = 1
     shard_size: int = 32
-    model_sha: str = ""
+    model_digest: str = ""
 
     @property
-    def of_file(self) -> bool:
-        """Whether the model is a file or a folder, which a job has by its absolute path, and none of the zoo's."""
+    def is_path(self) -> bool:
+        """Whether the model is a file or a folder rather than a zoo model."""
         return os.path.isabs(self.model)
 
     def settings(self) -> dict[str, Any]:
-        """Return everything that decides the results, as JSON holds it."""
+        """Return everything that determines the results, as JSON values for the manifest."""
         facts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del facts["unsafe"], facts["model_sha"]
+        del facts["unsafe"], facts["model_digest"]
         facts["class"] = facts.pop("class_")
         if isinstance(self.labels, tuple):
             digest = hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
             facts["labels"] = {"count": len(self.labels), "sha256": digest} if self.labels else None
         if self.weights and os.path.exists(self.weights):
             facts["weights"] = pathlib.Path(self.weights).name
-        name = pathlib.Path(self.model).name if self.of_file else self.model
-        facts["model"] = {"name": name, "sha256" if self.of_file else "digest": self.model_sha}
-        return json.loads(json.dumps(facts, default=_plain))
+        name = pathlib.Path(self.model).name if self.is_path else self.model
+        facts["model"] = {"name": name, "sha256" if self.is_path else "digest": self.model_digest}
+        return json.loads(json.dumps(facts, default=_to_list))
 
 
-def _plain(value: Any) -> Any:
+def _to_list(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"An option of a batch is a number, a text or a list of these. Received: {value!r}.")
+    raise TypeError(f"An option of a batch must be a number, a string or a list of these, got {value!r}.")

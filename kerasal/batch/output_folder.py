@@ -1,9 +1,9 @@
-"""The OUT folder: what is done, shard by shard, in files that are whole or not there, and the manifest over them.
+"""The output folder of a batch: a record and a file per shard, and a manifest. Files are written whole or not at all.
 
-OUT/manifest.json            what was asked, the shards, the dead letters: the summary of
-OUT/done/00000.json          one shard's images, files and dead letters: written when its files are
-OUT/shards/00000.parquet     or .npz
-OUT/pictures/NAME.png        in the place of shards, for the format png
+OUT/manifest.json            the settings, the shards and the dead letters (images without a result) of the batch
+OUT/done/00000.json          the record of a shard: its images, files and dead letters; written after its files
+OUT/shards/00000.parquet     the results of a shard, or .npz
+OUT/pictures/NAME.png        the picture of an image, for the format png, which has no shards
 """
 
 import pathlib
@@ -19,10 +19,10 @@ _MANIFEST, _DONE = "manifest.json", "done"
 
 
 class Folder(Store):
-    """The results of one job; the folder is made when something is written.
+    """The output folder of a job, created with the first file.
 
     Raises:
-        ValueError: there is something else in its place.
+        ValueError: the path is a file, or a folder that holds anything else.
     """
 
     parts = (_DONE, "shards", "pictures")
@@ -32,40 +32,45 @@ class Folder(Store):
         self.manifest = self.read_mark(_MANIFEST, _is_manifest, "results of kerasal batch")
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
-        """Refuse to mix results: those that are here, if any, must have been made by the same settings.
+        """Check that the results in the folder, if any, were computed with the same settings.
 
         Raises:
-            OtherSettings: they were not; the error lists what differs.
+            OtherSettings: they were computed with other settings; the error lists the differences.
         """
         if self.manifest and self.records():
-            remedy = "Give another folder, or repeat what was asked there."
+            remedy = "Choose another folder, or use the settings of the results."
             self.check(self.manifest["settings"], settings, "results", remedy)
 
     def records(self) -> dict[int, dict[str, Any]]:
-        """Return the record of each shard that is done and whose files are all there as written, by number."""
-        found = {}
+        """Return {number: record} of the finished shards whose files are complete and unchanged."""
+        records = {}
         for path in sorted((self.folder / _DONE).glob("*.json")):
             record = read_json(path)
             try:
-                named = [(self.folder / name, one["bytes"], one["sha256"]) for name, one in record["files"].items()]
-                whole = all(
+                files = [
+                    (self.folder / name, facts["bytes"], facts["sha256"]) for name, facts in record["files"].items()
+                ]
+                complete = all(
                     file.is_file() and file.stat().st_size == size and known_digest(file) == digest
-                    for file, size, digest in named
+                    for file, size, digest in files
                 )
-            except (KeyError, TypeError, AttributeError):  # damaged: made anew
+            except (KeyError, TypeError, AttributeError):  # a damaged record: the shard is computed again
                 continue
-            if whole and path.stem.isdecimal():
-                found[int(path.stem)] = record
-        return found
+            if complete and path.stem.isdecimal():
+                records[int(path.stem)] = record
+        return records
 
     def forget(self, number: int) -> None:
-        """Say that a shard is not done."""
+        """Remove the record of a shard, so that it counts as not computed."""
         (self.folder / _DONE / f"{number:05d}.json").unlink(missing_ok=True)
 
     def write_manifest(self, settings: Mapping[str, Any], missing: int, present: Collection[str]) -> dict[str, Any]:
-        """Sum up what is done, ``missing`` images being not; return it.
+        """Write the manifest of all finished shards and return it.
 
-        Of images that are not among those ``present`` (their names) the results stay; only ``"gone"`` counts them.
+        Args:
+            settings: the settings of the job.
+            missing: the number of images that have no result yet.
+            present: the names of the images of the batch. Results of other images are kept and listed as ``"gone"``.
         """
         records = dict(sorted(self.records().items()))
         names = [name for record in records.values() for name, _ in record["images"]]
@@ -93,9 +98,9 @@ class Folder(Store):
 
 
 def write_record(out: pathlib.Path, number: int, record: Mapping[str, Any]) -> None:
-    """Say that a shard is done, once its files are written."""
+    """Write the record that marks a shard as finished, after its files."""
     write_json(out / _DONE / f"{number:05d}.json", record)
 
 
-def _is_manifest(found: Mapping[str, Any]) -> bool:
-    return found.get("format") == FORMAT and {"settings", "shards", "dead_letters"} <= set(found)
+def _is_manifest(contents: Mapping[str, Any]) -> bool:
+    return contents.get("format") == FORMAT and {"settings", "shards", "dead_letters"} <= set(contents)

@@ -1,7 +1,7 @@
-"""Who computes: this process held to some threads, or a pool of Ray actors, each with the model loaded once.
+"""A pool of Ray actors that compute shards, each with the model loaded once, and limits on the threads of a process.
 
-Another number of threads takes sums in another order, and a GPU does too, which changes their last bits. The pool
-outlives the death of any of its actors.
+The number of threads, or a GPU, changes the order of sums and with it the last bits of results. An actor that dies is
+restarted.
 """
 
 import contextlib
@@ -15,21 +15,21 @@ from typing import Any
 from kerasal.batch.batch_job import Job
 from kerasal.batch.shard import Shard, make_shard
 
-_RETRIES = 3  # a shard that has killed its worker so often, and once more, is given up
-_OBJECTS = 100 * 2**20  # bytes; records alone go through Ray's store, images and maps through files
+_RETRIES = 3  # repetitions of a shard whose worker dies
+_OBJECTS = 100 * 2**20  # bytes of Ray's object store, which holds only records; images and maps are in files
 
 
 def hide_gpu(threads: int | None) -> None:
-    """Keep TensorFlow from a GPU where a number of threads is to compute; before it is loaded."""
+    """Hide GPUs from TensorFlow if ``threads`` is set; it has no effect once TensorFlow is loaded."""
     if threads is not None and "tensorflow" not in sys.modules:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 
 def limit_threads(threads: int | None) -> None:
-    """Let TensorFlow compute with so many threads, on the CPU; None leaves it as it is.
+    """Limit TensorFlow to the CPU and this number of threads; None changes nothing.
 
     Raises:
-        RuntimeError: it has already computed with another number.
+        RuntimeError: TensorFlow is already running with another number of threads.
     """
     if threads is None:
         return
@@ -42,22 +42,22 @@ def limit_threads(threads: int | None) -> None:
         config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError as error:
         raise RuntimeError(
-            f"TensorFlow has computed in this process already, so it can no longer be held to {threads} thread"
-            f"{'s' if threads > 1 else ''}, and other threads change the last bits of results. Use workers=1, which "
-            "has a process of its own, or run the batch first, or say threads=None."
+            f"threads must be set before TensorFlow computes anything in this process, got {threads}. Another number "
+            "of threads changes the last bits of results. Use workers=1, which starts a new process, run the batch "
+            "first, or use threads=None."
         ) from error
 
 
 class Worker:
-    """What runs in an actor's process."""
+    """A Ray actor that loads the model of a job and computes shards."""
 
     def __init__(self, job: Job, out: pathlib.Path):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         hide_gpu(job.threads)
         self.job, self.out, self.kind = job, out, None
 
-    def begin(self) -> int:
-        """Load the model; return the number of the process."""
+    def load(self) -> int:
+        """Load the model; return the process ID."""
         if self.kind is None:
             from kerasal.batch.kinds import open_kind
 
@@ -65,56 +65,56 @@ class Worker:
             self.kind = open_kind(self.job)
         return os.getpid()
 
-    def make(self, shard: Shard) -> dict[str, Any]:
-        """Make a shard; an actor that was started again loads the model first."""
-        self.begin()
+    def compute(self, shard: Shard) -> dict[str, Any]:
+        """Compute a shard and return its record; a restarted actor loads the model first."""
+        self.load()
         return make_shard(self.kind, self.out, shard)
 
 
-def make_all(
+def compute_shards(
     job: Job, out: pathlib.Path, shards: Iterable[Shard], workers: int, address: str | None
 ) -> Iterator[tuple[Shard, dict[str, Any]]]:
-    """Yield each shard with its record, in the order in which they are done.
+    """Yield each shard with its record, in the order of completion.
 
     Raises:
-        RuntimeError: a shard has killed every worker that tried it.
-        ConnectionError: there is no cluster at ``address``.
-        Exception: what a worker says, as it would be raised here.
+        RuntimeError: every worker that computed a shard died.
+        ConnectionError: there is no cluster at ``address``, or the cluster stopped.
+        Exception: the exception of a worker.
     """
     ray = need_ray()
     with _cluster(ray, workers, address):
-        # A dead worker is started again as often as it takes, and what it was at is repeated a few times.
-        actor = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)
-        actors = [actor.remote(job, out) for _ in range(workers)]
+        # A worker that died is always restarted; its shard is repeated _RETRIES times.
+        actor_class = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)
+        actors = [actor_class.remote(job, out) for _ in range(workers)]
         try:
             yield from _distribute(ray, actors, deque(shards))
         finally:
-            for one in actors:
-                ray.kill(one)  # pyright: ignore[reportArgumentType]
+            for actor in actors:
+                ray.kill(actor)  # pyright: ignore[reportArgumentType]
 
 
 def need_ray() -> Any:
-    """Import Ray, which then reports nothing to anybody.
+    """Import Ray, with its usage statistics disabled, and return it.
 
     Raises:
-        ImportError: it is not installed; the error says how to install it.
+        ImportError: Ray is not installed; the error says how to install it.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Ray would warn that it is about to change whether workers without a GPU can see one; they see to that themselves.
+    # Without this setting, Ray warns that it will stop hiding GPUs from workers with num_gpus=0. Workers hide them.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
     except ImportError as error:
         raise ImportError(
-            'Workers need Ray: python -m pip install "kerasal[batch]". Without --workers (workers=0) the batch runs in '
+            'workers requires Ray. Install it with python -m pip install "kerasal[batch]", or use workers=0 to run in '
             "this process."
         ) from error
     return ray
 
 
 def _distribute(ray, actors: list, waiting: deque) -> Iterator[tuple[Shard, dict[str, Any]]]:
-    """Give every worker one shard at a time, from when it has loaded the model."""
-    running = {actor.begin.remote(): (actor, None) for actor in actors}
+    """Send each worker that has loaded the model a shard at a time; yield shards and records as they complete."""
+    running = {actor.load.remote(): (actor, None) for actor in actors}
     while running:
         (ready, *_), _ = ray.wait(list(running), num_returns=1)
         actor, shard = running.pop(ready)
@@ -122,10 +122,10 @@ def _distribute(ray, actors: list, waiting: deque) -> Iterator[tuple[Shard, dict
         if shard is not None:
             yield shard, result
         if waiting:
-            following = waiting.popleft()
-            running[actor.make.remote(following)] = (actor, following)
+            next_shard = waiting.popleft()
+            running[actor.compute.remote(next_shard)] = (actor, next_shard)
         elif not any(shard is not None for _, shard in running.values()):
-            return  # a worker that has not even begun is not waited for
+            return  # the other workers are still loading the model, and no shard is left for them
 
 
 def _get(ray, reference, shard: Shard | None) -> Any:
@@ -135,17 +135,23 @@ def _get(ray, reference, shard: Shard | None) -> Any:
         raise error.cause if isinstance(error.cause, Exception) else RuntimeError(str(error)) from None
     except ray.exceptions.RayError as error:
         if not any(node["Alive"] for node in ray.nodes()):
-            raise ConnectionError("Ray's node is gone. What is done is kept; the same command goes on.") from error
-        at = "loading the model" if shard is None else f"the images {shard.sources[0].name} … {shard.sources[-1].name}"
+            raise ConnectionError(
+                "The Ray cluster has stopped. Finished results are kept; run the same batch again to continue."
+            ) from error
+        task = (
+            "loading the model"
+            if shard is None
+            else f"on the images {shard.sources[0].name} … {shard.sources[-1].name}"
+        )
         raise RuntimeError(
-            f"Workers died {_RETRIES + 1} times at {at}; is there enough memory? What is done is kept. "
+            f"Workers died {_RETRIES + 1} times {task}. Check that there is enough memory. Finished results are kept. "
             f"({type(error).__name__}: {' '.join(str(error).split())[:200]})"
         ) from error
 
 
 @contextlib.contextmanager
 def _cluster(ray, workers: int, address: str | None) -> Iterator[None]:
-    """Use the cluster that is connected, or at ``address``, or start one on this machine and end it afterwards."""
+    """Use the connected cluster or that at ``address``, or start a local one and stop it at the end."""
     if ray.is_initialized():
         yield
         return
@@ -154,7 +160,7 @@ def _cluster(ray, workers: int, address: str | None) -> Iterator[None]:
         ray.init(address, **quiet)
     else:
         ray.init(
-            "local",  # whatever cluster RAY_ADDRESS names
+            "local",  # ignore the cluster in RAY_ADDRESS
             num_cpus=workers,
             num_gpus=0,
             include_dashboard=False,
@@ -163,9 +169,9 @@ def _cluster(ray, workers: int, address: str | None) -> Iterator[None]:
             **quiet,
         )
     try:
-        there = int(ray.cluster_resources().get("CPU", 0))
-        if there < workers:
-            raise ValueError(f"The Ray cluster has {there} CPUs, one for each worker. Received: {workers} workers.")
+        cpus = int(ray.cluster_resources().get("CPU", 0))
+        if cpus < workers:
+            raise ValueError(f"workers must be at most {cpus}, the number of CPUs of the Ray cluster, got {workers}.")
         yield
     finally:
         ray.shutdown()

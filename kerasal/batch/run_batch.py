@@ -1,4 +1,4 @@
-"""From a question about many images to a folder of answers."""
+"""``kerasal.batch.run``: a method over many images -> a folder of results."""
 
 import contextlib
 import dataclasses
@@ -23,9 +23,14 @@ from kerasal.progress import progress_bar
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a run has done: ``new`` images in this one, ``results`` and ``dead_letters`` of all that were given.
+    """The result of ``run``.
 
-    A dead letter is a row of the manifest: ``image``, ``path`` and ``reason``. ``remarks`` say what else to know.
+    Attributes:
+        folder: the output folder.
+        new: the number of images that this run computed.
+        results: the number of images with a result, of all images of the batch.
+        dead_letters: the images without a result, as dictionaries with ``image``, ``path`` and ``reason``.
+        remarks: sentences on images that need attention, such as those of which only the first frame was used.
     """
 
     folder: pathlib.Path
@@ -52,56 +57,61 @@ def run(
     progress: bool = False,
     **choices: Any,
 ) -> Result:
-    """Run one method over many images, and write what is missing in ``out``.
+    """Run a method over many images and write the results to ``out``; results that are already there are kept.
+
+    Images without a result, such as unreadable files, do not stop the batch: they are listed as dead letters.
 
     Args:
         method: one of ``kerasal.batch.methods()``.
-        model: a model file, a SavedModel folder, a folder of ``kerasal train``, or a name of the zoo with weights.
-        images: a folder, searched at any depth; a Parquet list; an image; or paths.
-        out: the folder for results; see ``kerasal.batch.output_folder``.
-        workers: processes on Ray, each with the model loaded; 0 runs in this one, without Ray.
-        address: of a Ray cluster, or ``"auto"``; without, one is started here for the time. Workers on other machines
-            need model, images and ``out`` under the same paths.
+        model: a model file, a SavedModel folder, a folder of ``kerasal train``, or the name of a zoo model with
+            weights.
+        images: a folder, which is searched with its subfolders, a Parquet list, an image, or a sequence of paths.
+        out: the output folder; ``kerasal.batch.output_folder`` describes its files.
+        workers: the number of Ray processes, each of which loads the model; 0 runs in this process without Ray.
+        address: the address of a Ray cluster, or ``"auto"``; None starts a local cluster for the duration of the call.
+            On other machines the model, the images and ``out`` must have the same paths.
         format: ``"parquet"``, ``"npz"`` or ``"png"``.
-        options: the method's own, such as ``{"samples": 20}``.
-        column: of a Parquet list; by default image, path or file.
-        shard_size: images in a shard, which is written, and if need be repeated, as a whole.
-        threads: that compute in each process, on the CPU: other numbers give other last bits. None leaves it to
-            TensorFlow.
-        retry: also try again what could not be read.
-        progress: show a bar.
-        **choices: other fields of ``kerasal.batch.batch_job.Job``: ``class_``, ``channel``, ``logits``, ``output``,
+        options: options of the method, such as ``{"samples": 20}``.
+        column: the column of a Parquet list that holds the paths; by default image, path or file.
+        shard_size: the number of images per shard. A shard is written, and if interrupted repeated, as a whole.
+        threads: the number of CPU threads per process. Another number changes the last bits of results. None leaves
+            the choice to TensorFlow.
+        retry: recompute shards with dead letters.
+        progress: show a progress bar.
+        **choices: further fields of ``kerasal.batch.batch_job.Job``: ``class_``, ``channel``, ``logits``, ``output``,
             ``fit``, ``preprocessing``, ``labels``, ``weights``, ``net_options``, ``unsafe``.
 
     Raises:
-        ValueError: no such method, option or class; images that cannot be listed; an ``out`` that holds something else,
-            or results of other settings. All of it before anything is computed.
-        FileNotFoundError: no such model or images.
-        RuntimeError: a shard has killed every worker that tried it.
-        OSError: the results cannot be written. What is done is kept.
+        ValueError: a method, option or class does not exist, the images cannot be listed, or ``out`` holds other files
+            or results of other settings. It is raised before anything is computed.
+        FileNotFoundError: the model or the images do not exist.
+        RuntimeError: every worker that computed a shard died.
+        OSError: the results cannot be written. Finished results are kept.
     """
     if not isinstance(model, (str, os.PathLike)):
         raise TypeError(
-            f"A batch takes a model by its file or its name, since each worker loads it. Received: {model!r}. "
-            'Save it first: model.save("net.keras").'
+            f"model must be a path or the name of a zoo model, since each worker loads it, got {model!r}. "
+            'Save it first: model.save("model.keras").'
         )
     _check(workers, address, format, shard_size, threads, choices)
     folder = Folder(pathlib.Path(os.path.abspath(out)))
     sources = list_images(images, folder.folder, column)
-    if format == "png":  # two images whose pictures would be one file are refused
-        taken: dict[str, str] = {}
+    if format == "png":
+        names: dict[str, str] = {}
         for source in sources:
-            other = taken.setdefault(str(picture_path(source.name)), source.name)
+            other = names.setdefault(str(picture_path(source.name)), source.name)
             if other != source.name:
                 raise ValueError(
-                    f"The pictures of {other} and {source.name} would be one file. Write parquet or npz, or list them "
-                    "by other paths."
+                    f"Images must have distinct names for their pictures, but {other} and {source.name} have the same. "
+                    "Use parquet or npz, or list the images under other paths."
                 )
-    text = os.path.abspath(model) if _is_file(model) else os.fspath(model)
-    own = dict(options or {})
+    location = os.path.abspath(model) if _is_path(model) else os.fspath(model)
+    method_options = dict(options or {})
     if choices.get("weights") and os.path.exists(choices["weights"]):
         choices["weights"] = os.path.abspath(choices["weights"])
-    kind = _open(Job(method, text, format, own, threads=threads, shard_size=shard_size, **choices), workers)
+    kind = _open(
+        Job(method, location, format, method_options, threads=threads, shard_size=shard_size, **choices), workers
+    )
     settings = kind.job.settings()
     folder.check_settings(settings)
     with folder.locked():
@@ -119,49 +129,49 @@ def _run(kind, folder: Folder, settings, shards: list[Shard], present: set[str],
     try:
         with (
             progress_bar(settings["method"], missing, progress) as advance,
-            contextlib.closing(_make_all(kind, folder, shards, workers, address)) as made,
+            contextlib.closing(_compute_shards(kind, folder, shards, workers, address)) as records,
         ):
-            for shard, _ in made:
+            for shard, _ in records:
                 missing -= len(shard.sources)
                 advance(len(shard.sources))
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("Stopped. What is done is kept; the same call goes on from there.") from None
+        raise KeyboardInterrupt("Interrupted. Finished results are kept; repeat the call to continue.") from None
     finally:
         manifest = folder.write_manifest(settings, missing, present)
     remarks, gone = manifest["remarks"], manifest["gone"]
     if gone:
-        listed = ", ".join(gone[:3]) + (", …" if len(gone) > 3 else "")
+        names = ", ".join(gone[:3]) + (", …" if len(gone) > 3 else "")
         remark = (
-            f"{folder.folder} also holds {len(gone)} result{'s' * (len(gone) > 1)} of images that are not, or no "
-            f"longer, among those given; manifest.json lists them as gone: {listed}."
+            f"{folder.folder} also holds {len(gone)} result{'s' * (len(gone) > 1)} of images that are not part of this "
+            f"batch; manifest.json lists them as gone: {names}."
         )
         remarks = [remark, *remarks]
     return Result(folder.folder, new, manifest["results"], manifest["dead_letters"], remarks)
 
 
-def _make_all(kind, folder, shards, workers, address) -> Generator[tuple[Shard, dict[str, Any]]]:
+def _compute_shards(kind, folder, shards, workers, address) -> Generator[tuple[Shard, dict[str, Any]]]:
     if workers and shards:
-        yield from pool.make_all(kind.job, folder.folder, shards, min(workers, len(shards)), address)
+        yield from pool.compute_shards(kind.job, folder.folder, shards, min(workers, len(shards)), address)
     else:
         yield from ((shard, shard_work.make_shard(kind, folder.folder, shard)) for shard in shards)
 
 
 def _open(job: Job, workers: int):
-    """Load the model and try the job on one photograph."""
+    """Return the loaded kind, after a trial of the job on a photo."""
     pool.hide_gpu(job.threads)
     load_tensorflow()
     check_method(job.method)
     if not workers:
         pool.limit_threads(job.threads)
     kind = open_kind(job)
-    from kerasal.models.opener import PHOTOGRAPHS  # lazy: it loads TensorFlow
+    from kerasal.models.opener import PHOTOGRAPHS  # imported here because it loads TensorFlow
 
     shard_work.try_once(kind, PHOTOGRAPHS[0])
     return kind
 
 
-def _is_file(model: str | os.PathLike) -> bool:
-    """Tell a model file, or the folder of one, from a zoo name, like which a folder of results may be called."""
+def _is_path(model: str | os.PathLike) -> bool:
+    """Return whether ``model`` is a model file or folder; any other folder may have the name of a zoo model."""
     path = pathlib.Path(model)
     return path.is_file() or (path / "saved_model.pb").is_file() or (path / "run.json").is_file()
 
@@ -172,13 +182,15 @@ def _check(workers, address, format: str, shard_size, threads, choices: Mapping[
     if threads is not None:
         check_int("threads", threads, none="None")
     if address is not None and not workers:
-        raise ValueError(f"A cluster's address goes with a number of workers. Received: {address!r} and 0 workers.")
+        raise ValueError(f"workers must be a positive integer if address is set, got {workers!r}.")
     check_choice("format", format, FORMATS)
-    fields = {field.name for field in dataclasses.fields(Job)} - {"method", "model", "model_sha"}
+    fields = {field.name for field in dataclasses.fields(Job)} - {"method", "model", "model_digest"}
     for name in choices:
         if name not in fields:
             raise TypeError(
-                unknown_name_message(name, fields, "argument", " of batch.run; a method's own go into options=")
+                unknown_name_message(
+                    name, fields, "argument", " of batch.run (options of the method belong in options)"
+                )
             )
     if workers:
         pool.need_ray()

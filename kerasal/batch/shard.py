@@ -1,4 +1,4 @@
-"""One shard, from files to a file: which images it holds, how they are run, and what could not be done and why."""
+"""Shards: the division of the images, and the computation of a shard from image files to result files."""
 
 import contextlib
 import dataclasses
@@ -18,7 +18,7 @@ from kerasal.names import as_text
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Some images under a number: what is computed, written and repeated as a whole."""
+    """Numbered images that are computed, written and if necessary repeated together."""
 
     number: int
     sources: tuple[Source, ...]
@@ -27,36 +27,36 @@ class Shard:
 def plan_shards(
     sources: Sequence[Source], records: Mapping[int, Mapping[str, Any]], size: int, retry: bool = False
 ) -> tuple[list[Shard], list[int]]:
-    """Return the shards that are missing, and the numbers of those that are done but hold for no longer.
+    """Return the shards to compute, and the numbers of finished shards that are out of date.
 
-    A shard that is done stays as it is, whatever was added to the images since. It counts for nothing if one of its
-    images has changed; with ``retry``, also if one could not be read. The others are cut, in their order, into shards
-    of ``size``, which take the numbers that are free: so an unchanged folder is cut as it was.
+    A finished shard is out of date if one of its images has changed or, with ``retry``, has no result; added images
+    do not affect it. All images without an up-to-date shard are divided, in their order, into shards of ``size`` with
+    the lowest free numbers, so that an unchanged folder is always divided in the same way.
     """
     stamps = {source.name: source.stamp for source in sources}
-    kept, stale = set(), []
+    current, stale = set(), []
     for number, record in records.items():
         stored = ((name, stamp and tuple(stamp)) for name, stamp in record["images"])
         changed = any(name in stamps and stamps[name] != stamp for name, stamp in stored)
         if changed or (retry and record["dead_letters"]):
             stale.append(number)
         else:
-            kept.add(number)
-    done = {name for number in kept for name, _ in records[number]["images"]}
-    left = [source for source in sources if source.name not in done]
-    free = (number for number in itertools.count() if number not in kept)
-    return [Shard(next(free), tuple(left[start : start + size])) for start in range(0, len(left), size)], stale
+            current.add(number)
+    done = {name for number in current for name, _ in records[number]["images"]}
+    missing = [source for source in sources if source.name not in done]
+    free = (number for number in itertools.count() if number not in current)
+    return [Shard(next(free), tuple(missing[start : start + size])) for start in range(0, len(missing), size)], stale
 
 
-_OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
-"""What the operating system says where a picture cannot have its image's name."""
+_NAME_ERRORS = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+"""The errors of the operating system for a file name that is not possible."""
 
 
 def make_shard(kind: Any, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
-    """Compute and write a shard; return its record, which is written last.
+    """Compute and write a shard; write and return its record.
 
-    An image that cannot be read, for which the method fails, or whose name cannot be written or is too long for its
-    picture's, is a dead letter: a row of its name, its path and the reason. It costs the others nothing.
+    An image becomes a dead letter (its name, its path and the reason) if it cannot be read, the method fails for it, or
+    its picture cannot be written under its name. The other images of the shard are not affected.
 
     Raises:
         OSError: the results cannot be written.
@@ -70,12 +70,12 @@ def make_shard(kind: Any, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
-        for chunk in _chunks(kind, shard, letters, remarks):
+        for chunk in _read_chunks(kind, shard, letters, remarks):
             for source, ready, rows in _run_chunk(kind, chunk, letters, remarks):
                 try:
                     add(source.name, rows, lambda ready=ready, rows=rows: kind.draw(ready, rows))
                 except (OSError, *_list_failures()) as error:
-                    if isinstance(error, OSError) and error.errno not in _OF_THE_NAME:  # a full disk stops the batch
+                    if isinstance(error, OSError) and error.errno not in _NAME_ERRORS:  # a full disk stops the batch
                         raise
                     letters.append(_make_letter(source, error))
     record = {
@@ -89,10 +89,10 @@ def make_shard(kind: Any, out: pathlib.Path, shard: Shard) -> dict[str, Any]:
 
 
 def try_once(kind: Any, path: pathlib.Path) -> None:
-    """Go once through everything on one photograph, so that a job that cannot work fails before it begins.
+    """Run the job on the image at ``path`` without writing, so that invalid settings fail before the batch begins.
 
     Raises:
-        ValueError: what the method, the model or the drawing says.
+        ValueError: the error of the method, the model or the drawing.
     """
     with limit_linear_algebra(kind.job.threads), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -102,21 +102,21 @@ def try_once(kind: Any, path: pathlib.Path) -> None:
             kind.draw(ready, rows)
 
 
-def _chunks(kind, shard: Shard, letters: list, remarks: list) -> Iterator[list[tuple[Source, Any]]]:
-    """Yield the images that can be read, those in a row that fit together and are few enough to be run at once."""
+def _read_chunks(kind, shard: Shard, letters: list, remarks: list) -> Iterator[list[tuple[Source, Any]]]:
+    """Yield the readable images in chunks of consecutive images that can be run as a batch."""
     chunk: list[tuple[Source, Any]] = []
     for source in shard.sources:
         try:
             if as_text(source.path) != source.path:
-                raise ValueError("its path is not UTF-8, so that no result could name it. Rename it.")
-            photograph = images.read(source.path)
+                raise ValueError("The path must be UTF-8, as the results are, got other bytes. Rename the file.")
+            image = images.read(source.path)
             if (frames := images.frames(source.path)) > 1:
-                remarks.append(f"{source.name} holds {frames} pictures; this is the first.")
-            ready = kind.prepare(photograph)
-        except Exception as error:  # decoders raise anything; that a job works at all, ``try_once`` has shown
+                remarks.append(f"{source.name} has {frames} frames; only the first is used.")
+            ready = kind.prepare(image)
+        except Exception as error:  # decoders raise exceptions of any class; ``try_once`` has shown that the job works
             letters.append(_make_letter(source, error))
             continue
-        if chunk and (len(chunk) >= kind.at_once(chunk[0][1]) or not kind.fits(chunk[0][1], ready)):
+        if chunk and (len(chunk) >= kind.batch_size(chunk[0][1]) or not kind.fits(chunk[0][1], ready)):
             yield chunk
             chunk = []
         chunk.append((source, ready))
@@ -125,27 +125,27 @@ def _chunks(kind, shard: Shard, letters: list, remarks: list) -> Iterator[list[t
 
 
 def _run_chunk(kind, chunk: list[tuple[Source, Any]], letters: list, remarks: list) -> Iterator[tuple]:
-    """Yield the images of a chunk with their rows; where the chunk fails, one after the other."""
-    from kerasal.attribution import ZeroMap  # not before the number of threads is settled
+    """Yield the images of a chunk with their rows; if the chunk fails, run its images separately."""
+    from kerasal.attribution import ZeroMap  # imported here: the number of threads must be set before TensorFlow loads
 
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ZeroMap)
-            found = kind.run([ready for _, ready in chunk])
+            results = kind.run([ready for _, ready in chunk])
     except _list_failures() as error:
         if len(chunk) > 1:
-            for one in chunk:
-                yield from _run_chunk(kind, [one], letters, remarks)
+            for item in chunk:
+                yield from _run_chunk(kind, [item], letters, remarks)
         else:
             letters.append(_make_letter(chunk[0][0], error))
         return
-    numbers = [number for one in caught if isinstance(one.message, ZeroMap) for number in one.message.images]
-    remarks += [f"The map of {chunk[number][0].name} is 0 everywhere." for number in numbers]
-    yield from ((source, ready, rows) for (source, ready), rows in zip(chunk, found, strict=True))
+    zeros = [index for warning in caught if isinstance(warning.message, ZeroMap) for index in warning.message.images]
+    remarks += [f"The map of {chunk[index][0].name} is zero everywhere." for index in zeros]
+    yield from ((source, ready, rows) for (source, ready), rows in zip(chunk, results, strict=True))
 
 
 def _list_failures() -> tuple[type[Exception], ...]:
-    """Return what a method may raise because of one image; what concerns all of them has come up in ``try_once``."""
+    """Return the exceptions that a method may raise for some images; invalid settings have failed in ``try_once``."""
     import cv2
 
     import tensorflow as tf
@@ -159,7 +159,7 @@ def _make_letter(source: Source, error: BaseException) -> dict[str, str]:
 
 
 def limit_linear_algebra(threads: int | None) -> contextlib.AbstractContextManager:
-    """Hold the linear algebra outside of TensorFlow to so many threads too; None leaves it as it is."""
+    """Return a context in which BLAS and OpenMP, outside of TensorFlow, use this number of threads; None: no limit."""
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(threads)

@@ -1,4 +1,4 @@
-"""One shard's results as a file: ``rows -> Parquet, NPZ or pictures``, the same bytes for the same rows."""
+"""The files of a shard, Parquet, NPZ or PNG: equal rows give files that are identical, byte for byte."""
 
 import contextlib
 import pathlib
@@ -12,18 +12,18 @@ from kerasal.batch.image_list import need_pyarrow
 from kerasal.digests import digest_file
 from kerasal.files import replacing
 
-_GROUP = 2**25  # bytes that are held before they are written
+_GROUP = 2**25  # bytes of arrays per row group of a Parquet file
 
 
 class Written:
-    """The files that a shard has made, by their path in the OUT folder, with size and SHA-256."""
+    """The files of a shard by their path in the output folder, with size and SHA-256."""
 
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
         self.files: dict[str, dict[str, Any]] = {}
 
     def note(self, path: pathlib.Path) -> None:
-        """Add a file that is written."""
+        """Add a file, which must be complete."""
         name = path.relative_to(self.folder).as_posix()
         self.files[name] = {"bytes": path.stat().st_size, "sha256": digest_file(path)}
 
@@ -32,10 +32,12 @@ class Written:
 def writer(
     format: str, written: Written, number: int, columns: Mapping[str, str]
 ) -> Iterator[Callable[[str, Sequence[Mapping[str, Any]], Callable[[], np.ndarray]], None]]:
-    """Yield a function of an image's name, its rows and how to draw it; at the end the shard is written and noted.
+    """Yield a function that adds an image to a shard: its name, its rows and a function that draws its picture.
+
+    At the end of the block the file of the shard is written and added to ``written``.
 
     Raises:
-        OSError: the folder cannot be written to, or the disk is full; no file is half-written.
+        OSError: the folder cannot be written, or the disk is full; no incomplete file is left.
     """
     if format == "png":
 
@@ -53,44 +55,44 @@ def writer(
 
 
 def picture_path(name: str) -> pathlib.PurePosixPath:
-    """Return where the picture of an image goes: its own path with ``.png`` behind, which no two images share.
+    """Return the path of an image's picture in the output folder: the image's name with ``.png`` appended.
 
-    What leads out of the folder is left out of the path.
+    A leading slash and ``..`` are removed, so that the path stays in the folder.
     """
     parts = [part for part in pathlib.PurePosixPath(name).parts if part not in ("/", "..")]
     return pathlib.PurePosixPath("pictures", *parts[:-1], f"{parts[-1]}.png" if parts else ".png")
 
 
 @contextlib.contextmanager
-def _parquet(path: pathlib.Path, columns: Mapping[str, str]) -> Iterator[Callable[[list[dict]], None]]:
+def _write_parquet(path: pathlib.Path, columns: Mapping[str, str]) -> Iterator[Callable[[list[dict]], None]]:
     pyarrow = need_pyarrow()
     from pyarrow import parquet
 
-    schema = pyarrow.schema([(name, _arrow(pyarrow, kind)) for name, kind in columns.items()])
-    held: list[dict] = []
+    schema = pyarrow.schema([(name, _arrow_type(pyarrow, kind)) for name, kind in columns.items()])
+    buffer: list[dict] = []
 
     def flush() -> None:
         arrays = [
-            pyarrow.array([_flat(row.get(name)) for row in held], schema.field(name).type, from_pandas=False)
+            pyarrow.array([_flatten(row.get(name)) for row in buffer], schema.field(name).type, from_pandas=False)
             for name in columns
         ]
         file.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
-        held.clear()
+        buffer.clear()
 
     def add(rows: list[dict]) -> None:
-        held.extend(rows)
-        if sum(value.nbytes for row in held for value in row.values() if isinstance(value, np.ndarray)) > _GROUP:
+        buffer.extend(rows)
+        if sum(value.nbytes for row in buffer for value in row.values() if isinstance(value, np.ndarray)) > _GROUP:
             flush()
 
     with parquet.ParquetWriter(path, schema, compression="zstd") as file:
         yield add
-        if held:
+        if buffer:
             flush()
 
 
 @contextlib.contextmanager
-def _npz(path: pathlib.Path, columns: Mapping[str, str]) -> Iterator[Callable[[list[dict]], None]]:
-    """Stack the columns; arrays of several shapes are entries of their own, ``map_0`` for the first row."""
+def _write_npz(path: pathlib.Path, columns: Mapping[str, str]) -> Iterator[Callable[[list[dict]], None]]:
+    """Write each column as an array, or as an array per row (``map_0``, ``map_1``, …) if the shapes differ."""
     rows: list[dict] = []
     yield rows.extend
     arrays: dict[str, Any] = {}
@@ -98,8 +100,8 @@ def _npz(path: pathlib.Path, columns: Mapping[str, str]) -> Iterator[Callable[[l
         values: list[Any] = [row.get(name) for row in rows]
         if not kind.startswith("list"):
             kinds = {"string": ("", np.str_), "int32": (-1, np.int32), "float32": (np.nan, np.float32)}
-            nothing, dtype = kinds[kind]
-            arrays[name] = np.array([nothing if value is None else value for value in values], dtype)
+            missing, dtype = kinds[kind]
+            arrays[name] = np.array([missing if value is None else value for value in values], dtype)
         elif len({np.shape(value) for value in values}) <= 1:
             arrays[name] = np.array(values)
         else:
@@ -108,16 +110,16 @@ def _npz(path: pathlib.Path, columns: Mapping[str, str]) -> Iterator[Callable[[l
         np.savez(file, **arrays)
 
 
-_WRITERS = {"parquet": _parquet, "npz": _npz}
+_WRITERS = {"parquet": _write_parquet, "npz": _write_npz}
 
 
-def _arrow(pyarrow, kind: str):
+def _arrow_type(pyarrow, kind: str):
     if kind.startswith("list<"):
-        return pyarrow.list_(_arrow(pyarrow, kind[5:-1]))
+        return pyarrow.list_(_arrow_type(pyarrow, kind[5:-1]))
     return {"string": pyarrow.string(), "int32": pyarrow.int32(), "float32": pyarrow.float32()}[kind]
 
 
-def _flat(value: Any) -> Any:
+def _flatten(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     return value.ravel().astype(np.int32 if value.ndim == 1 and value.dtype.kind == "i" else np.float32)

@@ -1,11 +1,11 @@
-"""A model and its explanations behind a server: one SavedModel with a signature for each.
+"""Export a model and its explanations for serving: a SavedModel with a signature per prediction or method.
 
-* ``export``: any Keras model to ``DIR/NAME/VERSION``, TensorFlow Serving's folders; needs TensorFlow alone to run.
-* ``export_onnx``: scores, and the attributions that take no gradient, as ONNX files.
-* ``Signature``, ``kinds``: what a signature can be; see ``kerasal.serving.signatures``.
+* ``export``: write any Keras model to ``DIR/NAME/VERSION``, the layout of TensorFlow Serving. Running the export
+  requires only TensorFlow.
+* ``export_onnx``: write the scores, and the attribution methods that need no gradient, as ONNX files.
+* ``Signature``, ``kinds``: a signature and the list of their kinds; see ``kerasal.serving.signatures``.
 
-Starting a server on an export (``kerasal.serving.server``) needs no TensorFlow, so that nothing here loads it before it
-is used.
+Importing this package loads no TensorFlow: ``kerasal.serving.server``, which starts a server, does not need it.
 """
 
 import importlib

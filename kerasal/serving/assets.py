@@ -1,14 +1,14 @@
-"""What travels along with a served model, so that clients know it and the first of them does not wait.
+"""The assets of an exported SavedModel: class labels, model card, description and warm-up requests.
 
-assets/labels.txt       one class per line, in the order of the scores
+assets/labels.txt       a class per line, in the order of the scores
 assets/card.md          the model card of a zoo model
-assets/kerasal.json     the pixel convention, the limits, and every signature with its options, inputs and outputs
+assets/kerasal.json     the preprocessing, the limits, and every signature with its options, inputs and outputs
 assets.extra/tf_serving_warmup_requests
-                        requests with which TensorFlow Serving warms up, before the first user has every graph optimized
+                        an example request per signature; TensorFlow Serving runs them before it accepts requests
 
-The last is a TFRecord of ``PredictionLog`` messages. Of these, four are described here (tensorflow_serving/apis:
-prediction_log.proto, predict.proto, model.proto), so that tensorflow-serving-api is not needed; a ``TensorProto`` in
-them is given as its bytes, which is how a message in a message is written anyway.
+The last file is a TFRecord of ``PredictionLog`` messages. The four message types that it uses are declared here
+(tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto), so that tensorflow-serving-api is not
+required. Their ``TensorProto`` field is declared as bytes, which has the same encoding as a nested message.
 """
 
 import functools
@@ -31,17 +31,17 @@ import keras
 import tensorflow as tf
 
 _SUMMARIES = {
-    "serving_default": "The model's outputs for inputs as it takes them.",
-    "predict": "The model's outputs for inputs as it takes them.",
+    "serving_default": "The model's outputs for preprocessed inputs.",
+    "predict": "The model's outputs for preprocessed inputs.",
     "predict_image": "The model's outputs for uint8 RGB images of any size.",
     "predict_bytes": "The top classes of encoded JPEG or PNG files.",
-    "maximize": "The images that excite classes or channels most.",
-    "gaze": "Where people will look.",
+    "maximize": "Images that maximize the score of classes or the activation of channels.",
+    "gaze": "A map of where people are predicted to look.",
 }
 
 
 def write_assets(model: ImageModel, endpoints: list[Endpoint], path: pathlib.Path) -> None:
-    """Write the assets of a SavedModel."""
+    """Write ``kerasal.json``, and the labels and the card of a model that has them, into a SavedModel at ``path``."""
     folder = path / "assets"
     write_json(folder / "kerasal.json", describe(model, endpoints))
     if model.labels:
@@ -51,7 +51,7 @@ def write_assets(model: ImageModel, endpoints: list[Endpoint], path: pathlib.Pat
 
 
 def describe(model: ImageModel, endpoints: list[Endpoint]) -> dict[str, Any]:
-    """Say in plain values what is served; the same export says the same."""
+    """Return the contents of ``kerasal.json``; the same export always gives the same description."""
     convention = model.preprocessing
     pixels = convention and {
         "name": convention.name,
@@ -66,22 +66,24 @@ def describe(model: ImageModel, endpoints: list[Endpoint]) -> dict[str, Any]:
         "preprocessing": pixels,
         "classes": len(model.labels) or None,
         "largest_encoded_image": {"pixels": MAX_PIXELS},
-        "signatures": {one.signature.name: _describe_signature(one) for one in endpoints},
+        "signatures": {endpoint.signature.name: _describe_signature(endpoint) for endpoint in endpoints},
     }
 
 
 def _describe_signature(endpoint: Endpoint) -> dict[str, Any]:
     signature, function = endpoint.signature, endpoint.function
     kind = signature.kind
-    spec = None if kind in KINDS else attribution.method_spec(kind)
-    large = {key: one for key, one in signature.options.items() if isinstance(one, np.ndarray) and one.size > 16}
+    method = None if kind in KINDS else attribution.method_spec(kind)
+    large = {
+        key: value for key, value in signature.options.items() if isinstance(value, np.ndarray) and value.size > 16
+    }
     return {
         "kind": kind,
-        "summary": spec.summary if spec else _SUMMARIES[kind],
-        **({"reference": spec.reference, "signed": spec.signed} if spec else {}),
-        "options": plain({**signature.options, **{key: f"array {one.shape}" for key, one in large.items()}}),
-        "inputs": {one.name: _describe_tensor(one) for one in function.structured_input_signature[0]},
-        "outputs": {name: _describe_tensor(one) for name, one in function.structured_outputs.items()},
+        "summary": method.summary if method else _SUMMARIES[kind],
+        **({"reference": method.reference, "signed": method.signed} if method else {}),
+        "options": plain({**signature.options, **{key: f"array {value.shape}" for key, value in large.items()}}),
+        "inputs": {spec.name: _describe_tensor(spec) for spec in function.structured_input_signature[0]},
+        "outputs": {name: _describe_tensor(tensor) for name, tensor in function.structured_outputs.items()},
     }
 
 
@@ -91,50 +93,56 @@ def _describe_tensor(spec) -> dict[str, Any]:
 
 
 def read_description(path: pathlib.Path) -> dict[str, Any]:
-    """Return what ``assets/kerasal.json`` of an export says."""
+    """Return ``assets/kerasal.json`` of an export as a dictionary."""
     return json.loads((path / "assets" / "kerasal.json").read_text(encoding="utf-8"))
 
 
 _STRING, _BYTES, _MESSAGE = 9, 12, 11
-_ONE, _MANY = 1, 3
+_OPTIONAL, _REPEATED = 1, 3
 _PACKAGE = "kerasal.serving"
 
 
 def write_warmup(name: str, endpoints: list[Endpoint], path: pathlib.Path) -> None:
-    """Write one request for each endpoint that has an example, for the model called ``name``."""
+    """Write one warm-up request per endpoint with an example, addressed to the model called ``name``."""
     folder = path / "assets.extra"
     folder.mkdir()
     with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
         for endpoint in endpoints:
             if endpoint.example is not None:
-                writer.write(prediction_log(name, endpoint.signature.name, endpoint.example))
+                writer.write(make_prediction_log(name, endpoint.signature.name, endpoint.example))
 
 
-def prediction_log(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
-    """Return a serialized ``PredictionLog`` with a ``PredictRequest``."""
+def make_prediction_log(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
+    """Return a serialized ``PredictionLog`` with one ``PredictRequest``."""
     log: Any = _make_message_class()()
     request = log.predict_log.request
     request.model_spec.name = model
     request.model_spec.signature_name = signature
     for key, value in inputs.items():
-        listed = value.tolist() if value.dtype == object else value
-        request.inputs[key] = tf.make_tensor_proto(listed).SerializeToString()
+        values = value.tolist() if value.dtype == object else value
+        request.inputs[key] = tf.make_tensor_proto(values).SerializeToString()
     return log.SerializeToString(deterministic=True)
 
 
 @functools.cache
 def _make_message_class():
-    """Return the class of ``PredictionLog``, in a pool of its own, where it meets no other of these names."""
+    """Return the message class ``PredictionLog``.
+
+    It is in a separate descriptor pool, so that its name cannot clash with that of tensorflow-serving-api.
+    """
     file = descriptor_pb2.FileDescriptorProto(name="kerasal_warmup.proto", package=_PACKAGE, syntax="proto3")
-    _add_message(file, "ModelSpec", ("name", 1, _STRING, _ONE), ("signature_name", 3, _STRING, _ONE))
+    _add_message(file, "ModelSpec", ("name", 1, _STRING, _OPTIONAL), ("signature_name", 3, _STRING, _OPTIONAL))
     request = _add_message(
-        file, "PredictRequest", ("model_spec", 1, "ModelSpec", _ONE), ("inputs", 2, "PredictRequest.InputsEntry", _MANY)
+        file,
+        "PredictRequest",
+        ("model_spec", 1, "ModelSpec", _OPTIONAL),
+        ("inputs", 2, "PredictRequest.InputsEntry", _REPEATED),
     )
     entry = request.nested_type.add(name="InputsEntry")
     entry.options.map_entry = True
-    _add_fields(entry, ("key", 1, _STRING, _ONE), ("value", 2, _BYTES, _ONE))
-    _add_message(file, "PredictLog", ("request", 1, "PredictRequest", _ONE))
-    _add_message(file, "PredictionLog", ("predict_log", 6, "PredictLog", _ONE))
+    _add_fields(entry, ("key", 1, _STRING, _OPTIONAL), ("value", 2, _BYTES, _OPTIONAL))
+    _add_message(file, "PredictLog", ("request", 1, "PredictRequest", _OPTIONAL))
+    _add_message(file, "PredictionLog", ("predict_log", 6, "PredictLog", _OPTIONAL))
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.PredictionLog"))

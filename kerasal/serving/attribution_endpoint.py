@@ -1,4 +1,4 @@
-"""An attribution method as an endpoint: images in; the map, the class that it explains and its score out."""
+"""The endpoint of an attribution method: inputs -> maps, the explained classes and their scores."""
 
 import dataclasses
 from typing import Any
@@ -16,32 +16,34 @@ import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
-class Witness(View):
-    """A view that remembers what the method saw at the images themselves, so that the prediction costs no pass more.
+class RecordingView(View):
+    """A view that records the model's outputs for the request's inputs, so that the score needs no further pass.
 
-    ``seen`` holds the output as ``given``, which was ``explained`` (logits, maybe), and what ``decided`` which class is
-    the top one where the method settled that beforehand.
+    ``recorded`` maps ``"output"`` to the model's output, ``"ranking"`` to the output or logits by which the method
+    ranks classes, and ``"selecting"`` to the output that selected the top class, if the method selects it first.
     """
 
-    seen: dict[str, Any] = dataclasses.field(default_factory=dict)
+    recorded: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def run(self, inputs: Any = None, **options: Any) -> Run:
-        """Run the model as a view does; keep what it gives for the images themselves."""
+        """Run the model as ``View.run`` does; record the outputs if the inputs are those of the request."""
         run = super().run(inputs, **options)
-        if self._is_at_inputs(self.inputs if inputs is None else inputs):
-            kept = {"given": run.raw_output, "explained": run.ranking}
-            self.seen.update({name: one for name, one in kept.items() if one is not None and name not in self.seen})
+        if self._is_request(self.inputs if inputs is None else inputs):
+            outputs = {"output": run.raw_output, "ranking": run.ranking}
+            self.recorded.update(
+                {key: value for key, value in outputs.items() if value is not None and key not in self.recorded}
+            )
         return run
 
     def pin(self, at: Any = None) -> Any:
-        """Pin the top class as a view does; keep what decided it."""
+        """Fix the top class as ``View.pin`` does; record the output that selected it."""
         if self.structure == ("top",) and not isinstance(at, Run):
-            at = self.seen["decided"] = self.run().raw_output if at is None else at
+            at = self.recorded["selecting"] = self.run().raw_output if at is None else at
         return super().pin(at)
 
-    def _is_at_inputs(self, inputs) -> bool:
-        here = tf.compat.v1.get_default_graph() is self.inputs[0].graph  # not within a loop
-        return here and all(one is own for one, own in zip(inputs, self.inputs, strict=True))
+    def _is_request(self, inputs) -> bool:
+        in_graph = tf.compat.v1.get_default_graph() is self.inputs[0].graph  # False in the body of a loop
+        return in_graph and all(tensor is other for tensor, other in zip(inputs, self.inputs, strict=True))
 
 
 def explain(
@@ -54,37 +56,50 @@ def explain(
     logits: bool,
     options: dict[str, Any],
 ) -> dict[str, tf.Tensor]:
-    """Return the map of each input (``map``, or ``map_`` and its name), each image's class, its score and its label.
+    """Return the attribution maps, the explained class, its score and its label for each image.
 
-    ``target`` is a class for all images, one for each (N,), or None for each image's top class; ``inputs`` are checked,
-    the method's own ``options`` complete.
+    Args:
+        model: the model that is explained.
+        spec: the attribution method.
+        inputs: checked model inputs, (N, …) each.
+        target: a class index for all images, class indices (N,), or None for the top class of each image.
+        output: the model output to explain.
+        logits: explain the logits rather than the probabilities.
+        options: all options of the method.
+
+    Returns:
+        ``map`` (N, …), or ``map_NAME`` per input of a model with several; ``class`` and ``score`` (N,); ``gap`` (N,)
+        where the method returns it; ``label`` (N,) if the model has labels.
     """
     rows = tf.shape(inputs[0])[0]
     classes = None if target is None else tf.broadcast_to(tf.cast(target, tf.int32), [rows])
     objective = top_class() if target is None else class_score(0)
-    inputs = [tf.cast(one, tf.float32) for one in inputs]
+    inputs = [tf.cast(tensor, tf.float32) for tensor in inputs]
     parameters = [] if classes is None else [classes]
-    view = Witness(model.keras_model, inputs, objective.structure, parameters, Settings(output, logits))
-    found = [tf.cast(one, tf.float32) for one in spec.function(view, **options)]
-    maps, more = found[: len(inputs)], found[len(inputs) :]
-    names = [one.name for one in input_specs(model)]
+    view = RecordingView(model.keras_model, inputs, objective.structure, parameters, Settings(output, logits))
+    results = [tf.cast(tensor, tf.float32) for tensor in spec.function(view, **options)]
+    maps, extras = results[: len(inputs)], results[len(inputs) :]
+    names = [tensor.name for tensor in input_specs(model)]
     names = ["map"] if len(names) == 1 else [f"map_{name}" for name in names]
-    named = {name: _check_map(one, spec, options) for name, one in zip(names, maps, strict=True)}
-    named |= {name: one for name, one in zip(("gap",), more, strict=False)}
+    tensors = {name: _check_map(values, spec, options) for name, values in zip(names, maps, strict=True)}
+    tensors |= {name: values for name, values in zip(("gap",), extras, strict=False)}
     prediction = _find_prediction(model, spec, view, options)
     if classes is None:
-        classes = top_classes(view.seen.get("decided", view.seen.get("explained", prediction)))
+        classes = top_classes(view.recorded.get("selecting", view.recorded.get("ranking", prediction)))
     score = evaluate(("class",), [classes], prediction, {}, [])
     labels = {"label": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
-    return {**named, "class": classes, "score": score, **labels}
+    return {**tensors, "class": classes, "score": score, **labels}
 
 
-def _find_prediction(model: ImageModel, spec: MethodSpec, view: Witness, options: dict[str, Any]) -> Any:
-    """Return the output that is meant, (N, …, classes): of the images, or of ten crops together, or the middle one."""
-    if "decided" in view.seen:
-        return view.seen["decided"] / 10 if spec.any_size else view.seen["decided"]
-    if "given" in view.seen:
-        return view.seen["given"]
+def _find_prediction(model: ImageModel, spec: MethodSpec, view: RecordingView, options: dict[str, Any]) -> Any:
+    """Return the output (N, …, classes) from which the scores are read.
+
+    It is the output for the images, for a method on crops the mean over the ten crops or the output of the center crop.
+    """
+    if "selecting" in view.recorded:
+        return view.recorded["selecting"] / 10 if spec.any_size else view.recorded["selecting"]
+    if "output" in view.recorded:
+        return view.recorded["output"]
     if not spec.any_size:
         return view.run(output=True).raw_output
     (x,) = view.inputs
@@ -93,7 +108,7 @@ def _find_prediction(model: ImageModel, spec: MethodSpec, view: Witness, options
 
 
 def _check_map(values: tf.Tensor, spec: MethodSpec, options: dict[str, Any]) -> tf.Tensor:
-    """Refuse a map that is not finite, as in process, and give it the type that it has there."""
+    """Return the map in the data type that the method returns in Python; the request fails if it is not finite."""
     values = tf.debugging.check_numerics(values, f"The map of {spec.name}")
     if spec.finish is None:
         return values

@@ -1,4 +1,4 @@
-"""From a signature to a graph: ``ImageModel, Signature -> Endpoint``; scores and gaze maps are made here."""
+"""Endpoints, the traced functions of signatures: ``ImageModel, Signature -> Endpoint``."""
 
 import dataclasses
 from collections.abc import Callable
@@ -28,53 +28,58 @@ from kerasal.serving.signatures import Signature
 
 import tensorflow as tf
 
-_MULTIPLE, _NARROW = 16, 16.0  # of kerasal.images.size_of_area
-_FEW = 5  # the default; a model of fewer classes shows all
+_MULTIPLE, _NARROW = 16, 16.0  # as in kerasal.images.size_of_area
+_DEFAULT_TOP = 5  # a model with fewer classes returns all of them
 
 
 def predict(model: ImageModel, inputs: list[tf.Tensor], *, output: str | int | None, top: int) -> dict[str, tf.Tensor]:
-    """Return all outputs as the model gives them; or with ``top`` the largest scores of one, their classes and names.
+    """Return the model's outputs, or the ``top`` largest scores of an output with their classes.
 
     Returns:
-        ``scores`` (N, classes), or each of several outputs by its name; or ``scores``, ``classes`` and, where the
-        classes have names, ``labels``, (N, top) each, the largest first.
+        For ``top`` = 0, ``scores`` (N, classes), or each of several outputs under its name. Otherwise ``scores`` and
+        ``classes`` (N, top), largest score first, and ``labels`` (N, top) if the model has labels.
     """
-    net = model.keras_model
-    with hooks.unchanged(net):
-        outputs = named_outputs(net, net(pack(net, inputs), training=False))
+    keras_model = model.keras_model
+    with hooks.unchanged(keras_model):
+        outputs = named_outputs(keras_model, keras_model(pack(keras_model, inputs), training=False))
     if not top:
         if output is None:
             return outputs
-        return {"scores": hooks.select_output(net, outputs, output)}
+        return {"scores": hooks.select_output(keras_model, outputs, output)}
     only = next(iter(outputs.values()))
-    scores = only if len(outputs) == 1 else hooks.select_output(net, outputs, output)
+    scores = only if len(outputs) == 1 else hooks.select_output(keras_model, outputs, output)
     if scores.shape.rank != 2:
-        raise ValueError(f"top= needs scores (N, classes); {model.name!r} gives {scores.shape}. Say top=0.")
+        raise ValueError(
+            f"The output of {model.name!r} must have shape (N, classes) for top classes, got {scores.shape}. Use top=0."
+        )
     count = count_classes(model, output)
-    if top > max(count, _FEW):
-        raise ValueError(f"There are {count} classes. Received: top={top}.")
+    if top > max(count, _DEFAULT_TOP):
+        raise ValueError(f"top must be at most {count}, the number of classes, got {top}.")
     values, classes = tf.math.top_k(tf.cast(scores, tf.float32), k=min(top, count))
     labels = {"labels": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
     return {"scores": values, "classes": classes, **labels}
 
 
 def make_gaze(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, RequestInputs]:
-    """Return the function of a ``gaze`` signature and what it takes.
+    """Return the function of a ``gaze`` signature and its inputs.
 
-    It gives ``map``, float32 (N, h, w): what ``kerasal.gaze.Predictor`` calls raw, of the net's own size.
+    The function returns ``map``, float32 (N, h, w): the model's output before resizing and postprocessing, which
+    ``kerasal.gaze.Predictor`` calls raw.
 
     Raises:
-        ValueError: no gaze net, or one whose preprocessing is not known.
+        ValueError: the model predicts no gaze map, or its preprocessing is not known.
     """
     if model.preprocessing is None:
-        raise ValueError("A gaze signature needs preprocessing=, such as 'unit' for pixels of 0..1.")
+        raise ValueError(
+            "preprocessing must be set for a gaze signature, got None. Use for example 'unit' for pixels in 0..1."
+        )
     size, on, target_range = options["size"], options["on"], options["target_range"]
     if on == "inputs":
-        raise ValueError("gaze looks at photographs: on=image or on=bytes. serving_default takes float inputs.")
+        raise ValueError("on must be image or bytes for gaze, got inputs. serving_default takes float inputs.")
     predictor = Predictor(model.keras_model, model.preprocessing, size=size, target_range=target_range)
     if predictor.size is None and on == "image":
         return _keep_proportions(predictor)
-    if predictor.size is None:  # files of many sizes make one batch
+    if predictor.size is None:  # files of different sizes are resized to form a batch
         size = served_image(model)[:2]
         predictor = Predictor(model.keras_model, model.preprocessing, size=size, target_range=target_range)
     request = make_pixel_inputs(on, predictor.size, options["fit"])
@@ -84,7 +89,7 @@ def make_gaze(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, Req
 
 
 def _keep_proportions(predictor: Predictor) -> tuple[Callable, RequestInputs]:
-    """Look at each request's photographs in their own proportions, as the predictor does."""
+    """Return the function for a model of any size: images keep their aspect ratio, as in ``Predictor``."""
     request = make_pixel_inputs("image", None)
 
     def run(images):
@@ -98,13 +103,13 @@ def _keep_proportions(predictor: Predictor) -> tuple[Callable, RequestInputs]:
     return run, request
 
 
-# The paper cuts crops of 224 out of images of 256.
+# The paper takes crops of 224 pixels from images of 256 pixels.
 _CROPS_SCALE = 256 / 224
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Endpoint:
-    """A traced signature and a request of one row, with which a server warms up (None where that takes long)."""
+    """A traced signature, and a warm-up request of one row (None if it would take long)."""
 
     signature: Signature
     function: Any
@@ -112,21 +117,21 @@ class Endpoint:
 
 
 def make_endpoint(model: ImageModel, signature: Signature) -> Endpoint:
-    """Trace one signature.
+    """Trace a signature.
 
     Raises:
-        ValueError: the model does not have what the signature needs; the error names the signature.
+        ValueError: the model does not support the signature, which the error names.
     """
     try:
         run, specs, example = _make_function(model, signature)
         function = tf.function(run, input_signature=specs, autograph=False)
         return Endpoint(signature, function.get_concrete_function(), example)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"The signature {signature.name!r} cannot be made: {error}") from error
+        raise ValueError(f"The signature {signature.name!r} cannot be exported: {error}") from error
 
 
 def _make_function(model: ImageModel, signature: Signature) -> tuple[Any, list[tf.TensorSpec], Any]:
-    """Return the function of a signature, the tensors that it takes, and an example of them."""
+    """Return the function of a signature, its input specs and an example request."""
     options = dict(signature.options)
     if signature.kind in attribution.list_methods():
         return _make_attribution(model, attribution.method_spec(signature.kind), options)
@@ -143,25 +148,25 @@ def _make_function(model: ImageModel, signature: Signature) -> tuple[Any, list[t
     return run, request.specs, request.example
 
 
-def _make_attribution(model: ImageModel, spec: MethodSpec, own: dict[str, Any]):
-    on, fit, size, target = (own.pop(name) for name in ("on", "fit", "size", "target"))
-    output, logits = own.pop("output"), own.pop("logits")
+def _make_attribution(model: ImageModel, spec: MethodSpec, options: dict[str, Any]):
+    on, fit, size, target = (options.pop(name) for name in ("on", "fit", "size", "target"))
+    output, logits = options.pop("output"), options.pop("logits")
     request = make_request_inputs(model, on, size=size, fit=fit, scale=_CROPS_SCALE if spec.any_size else 1.0)
     classes = count_classes(model, output)
     if isinstance(target, int) and target >= classes:
-        raise ValueError(f"There are {classes} classes, counted from 0. Received: target={target}.")
-    whole = [spec.name for spec in request.specs if spec.dtype not in (tf.float32, tf.uint8, tf.string)]
-    if whole:
-        raise ValueError(f"Input {whole[0]!r} takes whole numbers, which have no gradient.")
+        raise ValueError(f"target must be a class index in 0..{classes - 1}, got {target}.")
+    integers = [spec.name for spec in request.specs if spec.dtype not in (tf.float32, tf.uint8, tf.string)]
+    if integers:
+        raise ValueError(f"Input {integers[0]!r} must be floating-point, got integers, which have no gradient.")
 
     def run(*tensors):
         inputs = request.read(list(tensors[: len(request.specs)]))
         chosen = None if target == "top" else target
         if target == "class":
             chosen = check_index(check_rows(inputs[0], tensors[-1], "class_index"), classes, "class_index")
-        return explain(model, spec, inputs, chosen, output=output, logits=logits, options=own)
+        return explain(model, spec, inputs, chosen, output=output, logits=logits, options=options)
 
     if target != "class":
         return run, request.specs, request.example
-    asked = tf.TensorSpec((None,), tf.int32, "class_index")
-    return run, [*request.specs, asked], {**request.example, "class_index": np.zeros(1, np.int32)}
+    class_index = tf.TensorSpec((None,), tf.int32, "class_index")
+    return run, [*request.specs, class_index], {**request.example, "class_index": np.zeros(1, np.int32)}

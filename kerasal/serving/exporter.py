@@ -30,49 +30,53 @@ def export(
     version: int | None = None,
     name: str | None = None,
 ) -> pathlib.Path:
-    """Write a model with its explanations as a SavedModel, ``path/name/version``, for TensorFlow Serving.
+    """Write a model and its explanations as a SavedModel ``path/name/version`` for TensorFlow Serving.
 
-    Whoever loads it needs TensorFlow alone: gradients, resizing and preprocessing are in the graph. Its requests are
-    checked there too, so that a bad one gets an error. Labels and ``kerasal.json``, which says what each signature
-    takes and gives, travel in ``assets``; ``assets.extra`` holds requests with which the server warms up.
+    Loading the export requires only TensorFlow: gradients, resizing and preprocessing are part of its graph, and so are
+    checks that answer an invalid request with an error. The folder ``assets`` holds the labels and ``kerasal.json``,
+    which describes the inputs and outputs of each signature; ``assets.extra`` holds warm-up requests for the server.
 
     Args:
         model_or_name: any built Keras model, a model file, or a zoo name. It is not changed.
-        path: the folder of the models; ``name`` and ``version`` are folders in it.
-        signatures: what it answers, each ``[NAME=]KIND[:option=value,…]`` (``kerasal.serving.signatures``). By default
-            ``serving_default``, ``predict_image`` and ``predict_bytes`` where the preprocessing is known, and
-            ``class_saliency``; for a net that makes maps ``serving_default`` and ``gaze``.
-        preprocessing: how the model wants its pixels; known for zoo models. Signatures on images need it.
-        labels: names of the classes, a file of them, or ``"imagenet"`` or ``"digits"``.
-        version: a number from 1 on that is not there yet; by default one more than the last.
-        name: of the model; by default its own.
+        path: the folder for exported models, in which ``name/version`` is created.
+        signatures: each ``[NAME=]KIND[:option=value,…]`` or a ``Signature`` (see ``kerasal.serving.signatures``). By
+            default ``serving_default``, ``predict_image`` and ``predict_bytes`` if the preprocessing is known, and
+            ``class_saliency``; for a gaze model ``serving_default`` and ``gaze``.
+        preprocessing: the preprocessing of the model, which is known for zoo models. Signatures on images require it.
+        labels: the class names, a file with a name per line, or ``"imagenet"`` or ``"digits"``.
+        version: a positive integer that is not in use; by default the next after the latest version.
+        name: the name of the exported model; by default that of the Keras model.
 
     Returns:
-        The folder of the version. It appears there at once, complete, or not at all.
+        The folder of the version. It is created complete or not at all.
 
     Raises:
-        ValueError: a signature that cannot be read or that the model cannot answer, labels of another number, a name
-            that is none, or a version that exists.
-        OSError: the folder cannot be written to, or the disk is full.
+        ValueError: a signature is malformed or not supported by the model, the number of labels is not the number of
+            classes, the name is invalid, or the version exists.
+        OSError: the folder cannot be written, or the disk is full.
     """
-    return write(open_served(model_or_name, preprocessing, labels), path, signatures, version, name)
+    return write(load_for_export(model_or_name, preprocessing, labels), path, signatures, version, name)
 
 
-def open_served(model_or_name: Any, preprocessing: Any, labels: Any) -> ImageModel:
-    """Open what is exported, and check that its labels are as many as one of its outputs has classes.
+def load_for_export(model_or_name: Any, preprocessing: Any, labels: Any) -> ImageModel:
+    """Load the model to export, and check that there are as many labels as classes in one of its outputs.
 
     Raises:
-        ValueError: a model without weights, an unknown preprocessing, or labels of another number.
+        ValueError: the model has no weights, its preprocessing is unknown, or the number of labels does not fit.
     """
     check_process()
     if isinstance(model_or_name, keras.Model) and not model_or_name.built:
         name = model_or_name.name
-        raise ValueError(f"{name!r} has no weights yet. Call it once on a batch of inputs, then try again.")
+        raise ValueError(
+            f"The model must be built, but {name!r} has no weights yet. Call it once on a batch of inputs."
+        )
     model = open_model(model_or_name, preprocessing=preprocessing, labels=labels)
     shapes = model.output_shapes
     if model.labels and not any(shape and shape[-1] == len(model.labels) for shape in shapes.values()):
-        shown = ", ".join(f"{key} {(None, *shape)}" for key, shape in shapes.items())
-        raise ValueError(f"The labels name {len(model.labels)} classes, but {model.name!r} gives {shown}.")
+        outputs = ", ".join(f"{key} {(None, *shape)}" for key, shape in shapes.items())
+        raise ValueError(
+            f"labels must have a name per class of {model.name!r} ({outputs}), got {len(model.labels)} names."
+        )
     return model
 
 
@@ -83,24 +87,24 @@ def write(
     version: int | None,
     name: str | None,
 ) -> pathlib.Path:
-    """Trace the signatures and write the version; see ``export``."""
-    chosen = make_signatures(default_signatures(model) if signatures is None else signatures)
+    """Trace the signatures and write the version; return its folder. See ``export``."""
+    parsed = make_signatures(default_signatures(model) if signatures is None else signatures)
     name = name or model.keras_model.name
-    with write_version(pathlib.Path(path), name, version) as (temporary, written):
-        endpoints = [make_endpoint(model, one) for one in chosen]
-        # Raw variables: as Keras' own they load in Python alone.
+    with write_version(pathlib.Path(path), name, version) as (temporary, final_path):
+        endpoints = [make_endpoint(model, signature) for signature in parsed]
+        # tf.Variable objects: Keras variables could be loaded in Python only.
         module = tf.Module()
-        variables = {id(one): one for end in endpoints for one in end.function.variables}
-        setattr(module, "weights", list(variables.values()))  # noqa: B010  (no attribute of tf.Module's own)
-        functions = {one.signature.name: one.function for one in endpoints}
+        variables = {id(variable): variable for endpoint in endpoints for variable in endpoint.function.variables}
+        setattr(module, "weights", list(variables.values()))  # noqa: B010  (tf.Module declares no such attribute)
+        functions = {endpoint.signature.name: endpoint.function for endpoint in endpoints}
         tf.saved_model.save(module, os.fspath(temporary), signatures=functions)
         write_assets(model, endpoints, temporary)
         write_warmup(name, endpoints, temporary)
-    return written()
+    return final_path()
 
 
 def default_signatures(model: ImageModel) -> list[str]:
-    """Return the signatures that a model gets which is asked for none."""
+    """Return the signatures that are exported if ``signatures`` is None."""
     if model.task == "gaze" or is_log_density(model.keras_model):
         return ["serving_default", *(["gaze"] if model.preprocessing is not None else [])]
     floats = all(spec.dtype == tf.float32 for spec in input_specs(model))

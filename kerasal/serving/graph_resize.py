@@ -1,7 +1,7 @@
-"""``kerasal.images.resize`` and ``fit_image``, in the graph: uint8 (N, H, W, C) of any size to a size.
+"""``kerasal.images.resize`` and ``fit_image`` as TensorFlow operations on uint8 images (N, H, W, C) of any size.
 
-Areas are averaged along a side that shrinks, and cubic interpolation (a = -0.75) enlarges, as OpenCV does it; its
-fixed-point arithmetic is not repeated, so that a value may differ by one of 255.
+As in OpenCV, shrinking averages areas and enlarging interpolates with a cubic kernel (a = -0.75). OpenCV's fixed-point
+arithmetic is not reproduced, so that a value may differ by 1 of 255.
 """
 
 from typing import Any, Literal
@@ -10,19 +10,19 @@ import tensorflow as tf
 
 
 def fit_image(images: tf.Tensor, size: Any, mode: Literal["crop", "stretch"]) -> tf.Tensor:
-    """Bring images to ``size``, (height, width): their largest centered part of that shape, or all, stretched."""
-    return resize(_cut_center(images, size) if mode == "crop" else images, size)
+    """Return images of ``size`` = (height, width), from the largest centered crop of that shape or the whole image."""
+    return resize(_crop_center(images, size) if mode == "crop" else images, size)
 
 
 def resize(images: tf.Tensor, size: Any) -> tf.Tensor:
-    """Resize uint8 (N, H, W, C) to uint8 (N, height, width, C)."""
+    """Return uint8 images (N, H, W, C) resized to (N, height, width, C)."""
     height, width = size
     shape = tf.shape(images)
     rows, columns = shape[1], shape[2]
     same = (rows == height) & (columns == width)
     smaller = (rows >= height) & (columns >= width)
 
-    def interpolate():  # each axis by a matrix: areas averaged where it shrinks, cubic where it grows
+    def interpolate():  # per axis: area average if it shrinks, cubic interpolation if it grows
         across = tf.einsum("xw,nhwc->nhxc", _weights(columns, width), tf.cast(images, tf.float32))
         return tf.einsum("yh,nhxc->nyxc", _weights(rows, height), across)
 
@@ -38,8 +38,8 @@ def resize(images: tf.Tensor, size: Any) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round(values), 0, 255), tf.uint8)
 
 
-def _cut_center(images: tf.Tensor, size: Any) -> tf.Tensor:
-    """Cut out the largest centered part of the proportions of ``size``."""
+def _crop_center(images: tf.Tensor, size: Any) -> tf.Tensor:
+    """Return the largest centered crop with the aspect ratio of ``size``."""
     shape = tf.shape(images)
     height, width = (tf.cast(side, tf.float64) for side in size)
     scale = tf.minimum(tf.cast(shape[1], tf.float64) / height, tf.cast(shape[2], tf.float64) / width)
@@ -49,25 +49,25 @@ def _cut_center(images: tf.Tensor, size: Any) -> tf.Tensor:
     return images[:, top : top + rows, left : left + columns]
 
 
-def _weights(have, want) -> tf.Tensor:
-    """Return the matrix (want, have) that resizes an axis; beyond the edge its last value is repeated."""
-    return tf.cond(have > want, lambda: _area(have, want), lambda: _cubic(have, want))
+def _weights(old, new) -> tf.Tensor:
+    """Return the matrix (new, old) that resizes an axis; beyond the edge the last value is repeated."""
+    return tf.cond(old > new, lambda: _area_weights(old, new), lambda: _cubic_weights(old, new))
 
 
-def _cubic(have, want):
-    place = (tf.range(want, dtype=tf.float32) + 0.5) * (tf.cast(have, tf.float32) / tf.cast(want, tf.float32)) - 0.5
-    first = tf.floor(place)
-    t, a = place - first, -0.75
+def _cubic_weights(old, new):
+    position = (tf.range(new, dtype=tf.float32) + 0.5) * (tf.cast(old, tf.float32) / tf.cast(new, tf.float32)) - 0.5
+    first = tf.floor(position)
+    t, a = position - first, -0.75
     outer = [((a * (s + 1) - 5 * a) * (s + 1) + 8 * a) * (s + 1) - 4 * a for s in (t, 1 - t)]
     inner = [((a + 2) * s - (a + 3)) * s * s + 1 for s in (t, 1 - t)]
-    places = [tf.clip_by_value(tf.cast(first, tf.int32) + number, 0, have - 1) for number in (-1, 0, 1, 2)]
+    pixels = [tf.clip_by_value(tf.cast(first, tf.int32) + offset, 0, old - 1) for offset in (-1, 0, 1, 2)]
     weights = [outer[0], inner[0], inner[1], outer[1]]
-    return tf.add_n([one[:, None] * tf.one_hot(at, have) for one, at in zip(weights, places, strict=True)])
+    return tf.add_n([weight[:, None] * tf.one_hot(pixel, old) for weight, pixel in zip(weights, pixels, strict=True)])
 
 
-def _area(have, want):
-    scale = tf.cast(have, tf.float64) / tf.cast(want, tf.float64)
-    start = tf.cast(tf.range(want), tf.float64)[:, None] * scale
-    pixel = tf.cast(tf.range(have), tf.float64)
+def _area_weights(old, new):
+    scale = tf.cast(old, tf.float64) / tf.cast(new, tf.float64)
+    start = tf.cast(tf.range(new), tf.float64)[:, None] * scale
+    pixel = tf.cast(tf.range(old), tf.float64)
     covered = tf.minimum(start + scale, pixel + 1) - tf.maximum(start, pixel)
     return tf.cast(tf.maximum(covered, 0) / scale, tf.float32)

@@ -1,4 +1,4 @@
-"""Activation maximization as an endpoint: numbers of classes or channels in, images out."""
+"""The endpoint of activation maximization: class or channel indices -> images."""
 
 import dataclasses
 from collections.abc import Callable
@@ -25,11 +25,10 @@ _RECIPE = ("preset", "parameterization", "init", "steps", "step_size", "momentum
 
 
 def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, list[tf.TensorSpec]]:
-    """Return the function of a ``maximize`` signature and the tensor that it takes.
+    """Return the function of a ``maximize`` signature and its input spec.
 
-    It is ``kerasal.maximize`` of each number in the request, with the same start, steps and seed; in one loop, since
-    nobody watches a bar. It gives ``image``, uint8 (N, H, W, 3), the ``score`` of each, and ``dead``: whether nothing
-    moved it.
+    The function runs ``kerasal.maximize`` for each index of the request, with the same start, steps and seed. It
+    returns ``image``, uint8 (N, H, W, 3), ``score`` (N,), and ``dead`` (N,): True where the gradient stayed zero.
     """
     recipe = make_recipe(**{key: options[key] for key in _RECIPE}, regularizers=None, transforms=None)
     layer = options["layer"]
@@ -42,26 +41,28 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
     settings = ascent_options(recipe, space, gray_level, Diversity(1))
     plan = [recipe.steps, recipe.step_size, recipe.momentum, 0, options["seed"] % 2**24]
 
-    def run(numbers):
-        numbers = check_shape(numbers, (None,), name)
+    def run(indices):
+        indices = check_shape(indices, (None,), name)
         if layer is None:
-            numbers = check_index(numbers, count_classes(model, options["output"]), name)
-        asked = Settings(options["output"], options["logits"], any_size=not objective.needs_output)
-        view = View(model.keras_model, [], objective.structure, [numbers], asked)
-        images, alive = _ascend_twice(view, start, plan, settings, again=recipe.init == "normal")
+            indices = check_index(indices, count_classes(model, options["output"]), name)
+        view_settings = Settings(options["output"], options["logits"], any_size=not objective.needs_output)
+        view = View(model.keras_model, [], objective.structure, [indices], view_settings)
+        images, alive = _ascend_and_retry(view, start, plan, settings, retry=recipe.init == "normal")
         images = tf.debugging.check_numerics(images, "The image")
         raw = images * tf.constant(gray_level)
         score = dataclasses.replace(view, inputs=[raw]).score()
-        with tf.control_dependencies([check_index(numbers, view.limits[0][1], name)]):  # those that there are
+        with tf.control_dependencies(
+            [check_index(indices, view.limits[0][1], name)]
+        ):  # the model has run: the limit is known
             score = tf.identity(score)
-        drawn = draw_in_graph(raw, recipe, model.preprocessing)
-        return {"image": drawn, "score": score, "dead": tf.logical_not(alive)}
+        pictures = render_in_graph(raw, recipe, model.preprocessing)
+        return {"image": pictures, "score": score, "dead": tf.logical_not(alive)}
 
     return run, [tf.TensorSpec((None,), tf.int32, name)]
 
 
-def draw_in_graph(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -> tf.Tensor:
-    """Turn model inputs into uint8 RGB in the graph: ``kerasal.maximization.result.to_pictures``."""
+def render_in_graph(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -> tf.Tensor:
+    """Return model inputs as uint8 RGB; the TensorFlow version of ``kerasal.maximization.result.to_pictures``."""
     pixels = raw if raw.shape.rank == 4 else tf.expand_dims(raw, -1)
     if convention is not None:
         pixels = pixels * np.array(convention.std, np.float32) + np.array(convention.mean, np.float32)
@@ -70,26 +71,31 @@ def draw_in_graph(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | No
         centered = pixels - tf.reduce_mean(pixels, axis=(1, 2), keepdims=True)
         spread = tf.math.reduce_std(centered, axis=(1, 2, 3), keepdims=True)
         pixels = 255 * (0.5 + CONTRAST * centered / tf.where(spread > 0, spread, 1.0))
-    drawn = tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
-    return drawn if drawn.shape[-1] == 3 else tf.repeat(drawn[:, :, :, :1], 3, axis=-1)
+    pixels = tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
+    return pixels if pixels.shape[-1] == 3 else tf.repeat(pixels[:, :, :, :1], 3, axis=-1)
 
 
-def _ascend_twice(
-    view: View, start: np.ndarray, plan: list, settings: dict, again: bool
+def _ascend_and_retry(
+    view: View, start: np.ndarray, plan: list, settings: dict, retry: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Ascend; where that moved nothing and ``again``, once more from stronger noise. Return images, and which moved."""
+    """Ascend; with ``retry``, repeat units whose gradient was zero from stronger noise.
+
+    Returns the images, and a boolean (N,): whether any gradient was nonzero.
+    """
     rows = tf.shape(view.parameters[0])[0]
 
-    def climb(factor: float):
+    def ascend_from(factor: float):
         parameters = tf.repeat(tf.constant(start * np.float32(factor)), rows, axis=0)
         plans = tf.repeat(tf.constant([plan], tf.float32), rows, axis=0)
-        here = dataclasses.replace(view, inputs=[parameters, tf.zeros_like(parameters), plans])
-        _, _, images, _, alive = ascend(here, **settings)
+        ascent_view = dataclasses.replace(view, inputs=[parameters, tf.zeros_like(parameters), plans])
+        _, _, images, _, alive = ascend(ascent_view, **settings)
         return images, alive > 0
 
-    images, alive = climb(1.0)
-    if not again:
+    images, alive = ascend_from(1.0)
+    if not retry:
         return images, alive
-    stronger, woken = tf.cond(tf.reduce_all(alive), lambda: (images, alive), lambda: climb(RETRY_NOISE_FACTOR))
-    mine = tf.reshape(alive, [-1, *[1] * (images.shape.rank - 1)])
-    return tf.where(mine, images, stronger), alive | woken
+    retry_images, retry_alive = tf.cond(
+        tf.reduce_all(alive), lambda: (images, alive), lambda: ascend_from(RETRY_NOISE_FACTOR)
+    )
+    keep_first = tf.reshape(alive, [-1, *[1] * (images.shape.rank - 1)])
+    return tf.where(keep_first, images, retry_images), alive | retry_alive

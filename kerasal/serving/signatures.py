@@ -1,12 +1,12 @@
-"""What a signature is: ``[NAME=]KIND[:option=value,…]``, read and checked before anything is traced.
+"""Signatures of an export, written ``[NAME=]KIND[:option=value,…]``; they are parsed and checked before tracing.
 
-serving_default                              float inputs as the model takes them -> scores
+serving_default                              preprocessed float inputs -> scores
 predict_image                                uint8 RGB images of any size -> scores
-predict_bytes:top=3                          JPEG or PNG files -> labels, classes, scores of the top three
-class_saliency:on=bytes,target=class         files and a class for each -> maps
-soft=smoothgrad:samples=20                   under a name of its own
-maximize:layer=conv1,preset=olah             channels -> the images that they would like to see
-gaze                                         photographs -> where people will look
+predict_bytes:top=3                          JPEG or PNG files -> labels, classes and scores of the top three classes
+class_saliency:on=bytes,target=class         files and a class index per file -> attribution maps
+soft=smoothgrad:samples=20                   float inputs -> attribution maps, as a signature named soft
+maximize:layer=conv1,preset=olah             channel indices -> images that maximize these channels
+gaze                                         images -> maps of where people are predicted to look
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from kerasal.names import unknown_name_message
 
 _PREDICTIONS = {"serving_default": "inputs", "predict": "inputs", "predict_image": "image", "predict_bytes": "bytes"}
 KINDS = (*_PREDICTIONS, "maximize", "gaze")
-"""The kinds of signatures beside the attribution methods."""
+"""The kinds of signatures that are not attribution methods."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHARED = {
@@ -40,7 +40,10 @@ _MAXIMIZE = (
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """One endpoint: its name, its kind, and all options of that kind with their values."""
+    """A signature: its name, its kind (one of ``kinds()``), and the options of that kind.
+
+    Options that are missing get their defaults when the model is exported.
+    """
 
     name: str
     kind: str
@@ -48,70 +51,80 @@ class Signature:
 
 
 def kinds() -> list[str]:
-    """List everything that a signature can be."""
+    """Return all kinds of signatures: predictions, ``maximize``, ``gaze`` and every attribution method."""
     return [*KINDS, *attribution.list_methods()]
 
 
-def make_signatures(given: Iterable["str | Signature"]) -> list[Signature]:
-    """Read signatures, each a text or a ``Signature`` whose missing options are filled in.
+def make_signatures(signatures: Iterable["str | Signature"]) -> list[Signature]:
+    """Return the signatures, each a string or a ``Signature``, with all options of their kind.
 
     Raises:
-        ValueError: an unknown kind, option or value (what there is, is listed), or two signatures of one name.
+        ValueError: a kind, option or value is unknown (the error lists the known ones), or two names are equal.
     """
-    if isinstance(given, (str, Signature)):
-        given = [given]
-    found = [parse(one) if isinstance(one, str) else _fill_in(one.name, one.kind, one.options) for one in given]
-    if not found:
-        raise ValueError(f"Expected at least one signature; there is {', '.join(kinds())}.")
-    names = [one.name for one in found]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"Two signatures are named {twice[0]!r}. Name one of them: OTHER={twice[0]}:…")
-    return found
+    if isinstance(signatures, (str, Signature)):
+        signatures = [signatures]
+    complete = [
+        parse(item) if isinstance(item, str) else _complete_signature(item.name, item.kind, item.options)
+        for item in signatures
+    ]
+    if not complete:
+        raise ValueError(f"signatures must hold at least one signature, got none. The kinds are {', '.join(kinds())}.")
+    names = [signature.name for signature in complete]
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise ValueError(
+            f"The names of signatures must differ, got {duplicates[0]!r} twice. Rename one: OTHER={duplicates[0]}:…"
+        )
+    return complete
 
 
 def parse(text: str) -> Signature:
-    """Read one signature.
+    """Return the signature that a string ``[NAME=]KIND[:option=value,…]`` describes.
 
     Raises:
-        ValueError: it cannot be read; see ``make_signatures``.
+        ValueError: the string is malformed; see ``make_signatures``.
     """
     head, _, rest = text.partition(":")
-    name, named, kind = head.rpartition("=")
+    name, has_name, kind = head.rpartition("=")
     known = _list_options(kind.strip())
     options = {}
     for part in filter(None, (part.strip() for part in rest.split(","))):
         key, equals, value = part.partition("=")
         if not equals:
-            raise ValueError(f"Signature {text!r}: expected option=value, received {part!r}.")
+            raise ValueError(f"Signature {text!r}: an option must be written option=value, got {part!r}.")
         if key not in known:
             raise ValueError(unknown_name_message(key, known, "option", f" of the signature {kind}"))
-        options[key] = _read(value, *known[key], what=f"Signature {text!r}: {key}")
-    return _fill_in(name.strip() if named else kind.strip(), kind.strip(), options)
+        options[key] = _parse_value(value, *known[key], what=f"Signature {text!r}: {key}")
+    return _complete_signature(name.strip() if has_name else kind.strip(), kind.strip(), options)
 
 
-def _fill_in(name: str, kind: str, options: Mapping[str, Any]) -> Signature:
+def _complete_signature(name: str, kind: str, options: Mapping[str, Any]) -> Signature:
+    """Return a signature with the defaults of the options that are missing; check names and values."""
     known = _list_options(kind)
     if not _NAME.fullmatch(name):
-        raise ValueError(f"A signature's name is letters, digits and underscores. Received: {name!r}.")
+        raise ValueError(
+            f"The name of a signature must be letters, digits and underscores, no digit first, got {name!r}."
+        )
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(unknown_name_message(unknown[0], known, "option", f" of the signature {kind}"))
     options = {key: options.get(key, default) for key, (_, default) in known.items()}
     if "target" in options:
-        options["target"] = _read_target(options["target"])
+        options["target"] = _parse_target(options["target"])
     if options.get("progress"):
-        raise ValueError(f"{name}: a served model shows no progress bar; leave progress out.")
+        raise ValueError(f"Signature {name!r}: progress must be false, since a served model shows no progress bar.")
     if kind in _PREDICTIONS and "on" in options and options["on"] != _PREDICTIONS[kind]:
-        raise ValueError(f"{kind} is on {_PREDICTIONS[kind]}; leave on= out.")
+        raise ValueError(f"on must be {_PREDICTIONS[kind]} for {kind}, got {options['on']!r}.")
     if kind == "maximize" and options["target"] != "class":
-        raise ValueError("maximize takes a class or channel with each request; leave target= out.")
-    # TensorFlow Serving answers requests that name no signature with the one of this name.
+        raise ValueError(
+            f"target must be class for maximize, got {options['target']!r}. The indices are part of each request."
+        )
+    # TensorFlow Serving uses serving_default for requests without the name of a signature.
     return Signature("serving_default" if (name, kind) == ("predict", "predict") else name, kind, options)
 
 
 def _list_options(kind: str) -> dict[str, tuple[Any, Any]]:
-    """Return each option of a kind with its type and its default."""
+    """Return the options of a kind as {name: (type, default)}."""
     if kind in _PREDICTIONS:
         top = 5 if kind == "predict_bytes" else 0
         return {**_SHARED, "on": (str, _PREDICTIONS[kind]), "output": (str | int | None, None), "top": (int, top)}
@@ -125,42 +138,46 @@ def _list_options(kind: str) -> dict[str, tuple[Any, Any]]:
     if kind == "maximize":
         hints = typing.get_type_hints(maximize)
         parameters = inspect.signature(maximize).parameters
-        own = {key: (hints[key], parameters[key].default) for key in _MAXIMIZE}
-        return {**own, "layer": (str | None, None), "target": (str, "class")}
+        options = {key: (hints[key], parameters[key].default) for key in _MAXIMIZE}
+        return {**options, "layer": (str | None, None), "target": (str, "class")}
     if kind not in attribution.list_methods():
         raise ValueError(unknown_name_message(kind, kinds(), "signature"))
-    own = attribution.method_spec(kind).options
-    return {**_SHARED, **_TARGETED, **{key: (one.annotation, one.default) for key, one in own.items()}}
+    parameters = attribution.method_spec(kind).options
+    return {
+        **_SHARED,
+        **_TARGETED,
+        **{key: (parameter.annotation, parameter.default) for key, parameter in parameters.items()},
+    }
 
 
-def _read_target(value: Any) -> Any:
-    """Read a target: ``"top"``, ``"class"``, or the number of a class."""
+def _parse_target(value: Any) -> Any:
+    """Return a target: ``"top"``, ``"class"`` or a class index."""
     if value in ("top", "class"):
         return value
     if isinstance(value, str) and value.isdecimal():
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    raise ValueError(f"target is top, class (given with each image) or the number of a class. Received: {value!r}.")
+    raise ValueError(f"target must be top, class (sent with each image) or a class index, got {value!r}.")
 
 
-def _read(text: str, kind: Any, default: Any, what: str) -> Any:
-    """Read a text as the first of an option's types that it fits."""
-    if kind is Any:
-        kind = type(default) | str
-    for one in _list_types(kind):
+def _parse_value(text: str, annotation: Any, default: Any, what: str) -> Any:
+    """Return a string as the first type of an option's annotation to which it can be converted."""
+    if annotation is Any:
+        annotation = type(default) | str
+    for kind in _list_types(annotation):
         try:
-            return _convert(text, one)
+            return _convert(text, kind)
         except ValueError:
             continue
-    raise ValueError(f"{what} is {' or '.join(map(_describe_type, _list_types(kind)))}. Received: {text!r}.")
+    raise ValueError(f"{what} must be {' or '.join(map(_describe_type, _list_types(annotation)))}, got {text!r}.")
 
 
-def _list_types(kind: Any) -> list:
-    """List the plain types of a type, texts last, since everything is one."""
-    several = isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
-    found = [plain for one in typing.get_args(kind) for plain in _list_types(one)] if several else [kind]
-    return sorted(found, key=lambda one: one is str)
+def _list_types(annotation: Any) -> list:
+    """Return the types of a union, ``str`` last, since every text is a valid string."""
+    is_union = isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
+    members = [kind for part in typing.get_args(annotation) for kind in _list_types(part)] if is_union else [annotation]
+    return sorted(members, key=lambda kind: kind is str)
 
 
 def _convert(text: str, kind: Any) -> Any:
@@ -168,8 +185,8 @@ def _convert(text: str, kind: Any) -> Any:
         return None
     if kind is bool and text.lower() in ("true", "false"):
         return text.lower() == "true"
-    if typing.get_origin(kind) is Literal and text in _list_words(kind):
-        return typing.get_args(kind)[_list_words(kind).index(text)]
+    if typing.get_origin(kind) is Literal and text in _list_choices(kind):
+        return typing.get_args(kind)[_list_choices(kind).index(text)]
     if typing.get_origin(kind) is tuple and "x" in text:
         first, _, second = text.partition("x")
         return int(first), int(second)
@@ -178,14 +195,14 @@ def _convert(text: str, kind: Any) -> Any:
     raise ValueError(text)
 
 
-def _list_words(kind) -> list[str]:
+def _list_choices(kind) -> list[str]:
     return [str(value) for value in typing.get_args(kind)]
 
 
 def _describe_type(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
-        return ", ".join(_list_words(kind))
+        return ", ".join(_list_choices(kind))
     if typing.get_origin(kind) is tuple:
         return "HEIGHTxWIDTH"
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a name", types.NoneType: "none"}
-    return words.get(kind, "an array (from Python)")
+    words = {int: "an integer", float: "a number", bool: "true or false", str: "a name", types.NoneType: "none"}
+    return words.get(kind, "an array (in Python only)")

@@ -10,7 +10,7 @@ from atlas_pages import Page, check_links, pages
 
 import kerasal
 from kerasal import images
-from kerasal.atlas.captions import abbreviate_paths, make_slug, make_slugs, number
+from kerasal.atlas.captions import abbreviate_paths, format_number, make_slug, make_slugs
 
 
 @pytest.mark.slow
@@ -88,10 +88,10 @@ def test_exemplars_are_those_of_the_search(site, shared_model, photographs):
     for channel in (0, 1, 3, 4):
         text = " ".join(Page(folder / "units" / "conv2" / f"{channel}.html").text.split())
         strongest = maps[:, channel]
-        shown = [f"{number(strongest[i])} {names[i]} " for i in np.argsort(-strongest) if strongest[i] > 0]
+        shown = [f"{format_number(strongest[i])} {names[i]} " for i in np.argsort(-strongest) if strongest[i] > 0]
         places = [text.index(one) for one in shown]
         assert places == sorted(places)
-        assert ("silent on this folder" in text) == (not shown)
+        assert ("searched activates it" in text) == (not shown)
         compared += len(shown)
     assert compared > 5
 
@@ -99,8 +99,8 @@ def test_exemplars_are_those_of_the_search(site, shared_model, photographs):
 @pytest.mark.slow
 def test_a_sample_is_said_to_be_one(site):
     text = " ".join(Page(site[0] / "layers" / "conv2.html").text.split())
-    assert "4 of 5 channels: a sample, evenly spaced" in text
-    assert "sample" not in Page(site[0] / "layers" / "conv1.html").text
+    assert "4 of 5 channels, evenly spaced" in text
+    assert "evenly spaced" not in Page(site[0] / "layers" / "conv1.html").text
 
 
 def test_slugs_are_safe_and_differ():
@@ -120,14 +120,14 @@ def test_images_of_one_name_are_told_apart():
 
 
 def test_the_top_classes_box_is_drawn_last():
-    from kerasal.atlas.atlas_pages import _environment
+    from kerasal.atlas.atlas_pages import _make_environment
     from kerasal.atlas.contents import Contents
 
     boxes = [{"box": [0, 0, 4, 4]}, {"box": [0, 0, 4, 4]}, {"box": [1, 1, 3, 3]}]
     entry = {"picture": {"width": 4, "height": 4}, "boxes": [{**one, "whole": False} for one in boxes]}
     drawn = Contents.boxes(entry)
     assert [(one["style"], one["same"]) for one in drawn] == [(1, False), (2, True), (3, False)]
-    svg = str(_environment().get_template("parts.html").module.boxes(Contents, entry))
+    svg = str(_make_environment().get_template("parts.html").module.boxes(Contents, entry))
     assert re.findall(r'<rect class="box box-(\d)"', svg) == ["3", "2", "1"]
 
 
@@ -142,7 +142,9 @@ def test_a_folder_of_something_else_is_refused_before_the_model_is_opened(tmp_pa
     assert [one.name for one in tmp_path.iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.parametrize(("ready", "says"), [(True, "In none of the atlas"), (False, "Not known yet: 1 of 1 images")])
+@pytest.mark.parametrize(
+    ("ready", "says"), [(True, "No image of this atlas"), (False, "No results yet for 1 of 1 images")]
+)
 def test_a_class_page_knows_no_images_before_they_are_made(ready, says):
     import types
 

@@ -164,7 +164,7 @@ def test_without_javascript(visit):
     assert tab.locator(".stage .over").is_visible() and tab.locator(".stage .base").is_visible()
     assert not tab.locator(".controls").is_visible() and not tab.locator("button").count()
     assert tab.locator("[data-method]").count() > 10 and tab.locator("#gradcam .pair img").first.is_visible()
-    assert "Every method, side by side" in tab.locator("main").inner_text()
+    assert "All attribution methods" in tab.locator("main").inner_text()
     assert tab.locator(".boxed .boxes").is_visible()
     tab = one.open("index.html")
     tab.locator(".column a[href='layers/conv2.html']").click()

@@ -11,7 +11,7 @@ from atlas_pages import Page, check_links
 import kerasal
 from kerasal import atlas, images
 from kerasal.atlas import atlas_plan, build_atlas, exemplar_records, maximized
-from kerasal.atlas.anatomy import atlas_digest, atlas_model, choose_layers, draw_wires, list_layers, sample
+from kerasal.atlas.anatomy import atlas_digest, atlas_model, choose_layers, draw_connections, list_layers, sample
 from kerasal.atlas.atlas_store import Store, check_folder
 
 import keras
@@ -45,21 +45,21 @@ def _text(path):
 def only_plans(monkeypatch):
     """Pieces note their titles instead of working; return the titles."""
     titles = []
-    original = build_atlas.pieces
+    original = build_atlas.plan_pieces
 
     def noted(*arguments):
         listed = original(*arguments)
         return [dataclasses.replace(one, run=lambda title=one.title: titles.append(title)) for one in listed]
 
-    monkeypatch.setattr(build_atlas, "pieces", noted)
+    monkeypatch.setattr(build_atlas, "plan_pieces", noted)
     return titles
 
 
 def test_without_images(net, tmp_path):
     built = build(net, tmp_path / "site")
     assert built.left == 0 and check_links(tmp_path / "site") > 20
-    assert "No images were given" in Page(tmp_path / "site" / "index.html").text
-    assert "No images were given" in Page(tmp_path / "site" / "units" / "middle" / "0.html").text
+    assert "No images were provided" in Page(tmp_path / "site" / "index.html").text
+    assert "No images were provided" in Page(tmp_path / "site" / "units" / "middle" / "0.html").text
     assert not (tmp_path / "site" / "images").exists()
 
 
@@ -89,20 +89,22 @@ def test_no_time_still_gives_pages_that_say_so(net, tmp_path):
     assert (built.made, built.left) == (0, 2)
     assert [(row.what, row.made, row.planned) for row in built.tally] == [("classes", 0, 2), ("channels", 0, 3)]
     text = _text(built.index)
-    assert "Not complete. Made: 0 of 2 classes, 0 of 3 channels. The same command goes on: kerasal atlas net." in text
-    assert "Every picture leads to more" not in text and "Not made yet." in text
+    assert "Not complete. Finished: 0 of 2 classes, 0 of 3 channels. To continue, run kerasal atlas net." in text
+    assert "Select a layer" not in text and "Not computed yet." in text
     assert "This atlas is not complete" in _text(tmp_path / "site" / "layers" / "middle.html")
     check_links(tmp_path / "site")
     assert build(net, tmp_path / "site").made == 2
     text = _text(built.index)
-    assert "ot complete" not in text and "Every picture leads to more" in text
+    assert "ot complete" not in text and "Select a layer" in text
 
 
 def test_what_is_missing_is_told_from_what_cannot_be_read(shared_model, photographs, tmp_path, monkeypatch):
-    original = build_atlas.pieces
-    monkeypatch.setattr(build_atlas, "pieces", lambda *given: [one for one in original(*given) if "torn" in one.title])
+    original = build_atlas.plan_pieces
+    monkeypatch.setattr(
+        build_atlas, "plan_pieces", lambda *given: [one for one in original(*given) if "torn" in one.title]
+    )
     built = build(shared_model("functional"), tmp_path / "site", images=photographs)
-    assert "Of 6 images, 5 are not made yet and 1 could not be read." in _text(built.index)
+    assert "Of 6 images, 5 are not computed yet and 1 could not be read." in _text(built.index)
     assert "torn: " in _text(tmp_path / "site" / "images" / "index.html")
 
 
@@ -111,12 +113,14 @@ def test_stopped_half_way(net, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(maximized, "ascend_channels", stop)
-        patched.setattr(build_atlas.Pages, "write_now_and_then", lambda *_: None)
+        patched.setattr(maximized, "maximize_channels", stop)
+        patched.setattr(build_atlas.Pages, "write_if_due", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             build(net, tmp_path / "site")
     check_links(tmp_path / "site")
-    assert "Made: 2 of 2 classes, 0 of 3 channels. The same command goes on." in _text(tmp_path / "site" / "index.html")
+    assert "Finished: 2 of 2 classes, 0 of 3 channels. To continue, build the atlas again." in _text(
+        tmp_path / "site" / "index.html"
+    )
     assert (tmp_path / "site" / "classes" / "1.html").is_file()
     assert build(net, tmp_path / "site").made == 1
 
@@ -128,8 +132,8 @@ def test_what_fails_is_said_and_the_rest_is_made(tmp_path):
     built = build(net, tmp_path / "site")
     assert [title for title, _ in built.failed] == ["classes", "middle: channels"] and built.left == 2
     text = _text(built.index)
-    assert "What could not be made" in text and "became NaN" in text
-    assert "2 pieces could not be made" in text and "goes on" not in text
+    assert "Failed parts" in text and "became NaN" in text
+    assert "2 parts failed" in text and "To continue" not in text
     check_links(tmp_path / "site")
 
 
@@ -151,7 +155,7 @@ def test_a_little_of_each_comes_first(shared_model, photographs, tmp_path, monke
 
 def test_the_classes_that_are_seen_come_first(shared_model, photographs, tmp_path, monkeypatch):
     scopes = []
-    monkeypatch.setattr(build_atlas, "pieces", lambda model, store, scope: scopes.append(scope) or [])
+    monkeypatch.setattr(build_atlas, "plan_pieces", lambda model, store, scope: scopes.append(scope) or [])
     build(shared_model("functional"), tmp_path / "site", images=photographs, channels=3)
     scope = scopes[-1]
     model, read = shared_model("functional"), [images.read(file) for file in scope.files if file.stem != "torn"]
@@ -212,18 +216,18 @@ def test_what_noise_does_not_move_starts_at_a_photograph(tmp_path):
     assert entries["0"]["end"] > entries["0"]["start"] > 0
     assert entries["1"]["dead"] and entries["1"]["picture"] is None and entries["1"]["photograph"] is None
     said = _text(tmp_path / "site" / "units" / "conv" / "0.html")
-    assert f"the ascent began with the photograph {entries['0']['photograph']}" in said
-    assert "0from a photograph" in _text(tmp_path / "site" / "layers" / "conv.html")
-    assert "from noise or from a photograph, so there is no picture" in _text(tmp_path / "site" / "units/conv/1.html")
+    assert f"the ascent started from the photo {entries['0']['photograph']}" in said
+    assert "0from a photo" in _text(tmp_path / "site" / "layers" / "conv.html")
+    assert "zero both for random noise and for photos" in _text(tmp_path / "site" / "units/conv/1.html")
 
 
 def test_a_folder_of_something_else_is_refused(net, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "thesis.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"something else than an atlas \(thesis.txt\)"):
+    with pytest.raises(ValueError, match=r"hold an atlas, got other files \(thesis.txt\)"):
         build(net, tmp_path / "site")
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["thesis.txt"]
-    with pytest.raises(ValueError, match="is a file"):
+    with pytest.raises(ValueError, match="must be a folder, got the file"):
         build(net, tmp_path / "site" / "thesis.txt")
 
 
@@ -232,7 +236,7 @@ def test_the_atlas_of_another_model_is_refused(net, tmp_path, only_plans):
     before = (tmp_path / "site" / "index.html").read_text()
     other = dense_net()
     other.layers[-1].set_weights([one + 1 for one in other.layers[-1].get_weights()])
-    with pytest.raises(ValueError, match="another model, of other layers or weights"):
+    with pytest.raises(ValueError, match="the atlas of a model with other layers or weights"):
         build(other, tmp_path / "site")
     assert (tmp_path / "site" / "index.html").read_text() == before
 
@@ -248,7 +252,7 @@ def test_the_atlas_of_another_architecture_with_the_same_weights_is_refused(tmp_
     build(convolutional(), tmp_path / "site")
     build(convolutional(), tmp_path / "site")  # the same one again goes on
     changes = {"activation": "elu", "pooling": keras.layers.AveragePooling2D, "strides": 1}
-    with pytest.raises(ValueError, match="another model, of other layers or weights"):
+    with pytest.raises(ValueError, match="the atlas of a model with other layers or weights"):
         build(convolutional(**{change: changes[change]}), tmp_path / "site")
 
 
@@ -271,7 +275,7 @@ def test_thousands_of_channels_are_sampled(tmp_path, only_plans):
     [
         ({"layers": ["midle"]}, "Did you mean middle"),
         ({"layers": ["flatten"]}, None),
-        ({"classes": [2]}, "2 classes, counted from 0"),
+        ({"classes": [2]}, "which has 2 classes, got 2"),
         ({"channels": 0}, "channels must be a positive integer, got 0"),
         ({"images": "nowhere"}, "no image file or folder"),
     ],
@@ -290,9 +294,9 @@ def test_a_model_must_say_how_it_wants_its_pixels(net, tmp_path):
     with pytest.raises(ValueError, match="preprocessing must be known for"):
         atlas.build(net, tmp_path / "site")
     two = [keras.Input((4, 4, 1)), keras.Input((4, 4, 1))]
-    with pytest.raises(ValueError, match="one image input"):
+    with pytest.raises(ValueError, match="image input"):
         build(keras.Model(two, keras.layers.Add()(two)), tmp_path / "site")
-    with pytest.raises(ValueError, match=r"A classifier has one output \(N, classes\)"):
+    with pytest.raises(ValueError, match=r"output of a classifier must have shape \(N, classes\)"):
         build(keras.Sequential([keras.Input((4, 4, 1)), keras.layers.ReLU()]), tmp_path / "s", task="classification")
     assert not (tmp_path / "site").exists()
 
@@ -303,14 +307,14 @@ def test_models_of_every_kind(shared_model, tmp_path, kind, only_plans):
     check_links(tmp_path / "site")
     assert {"conv1: channels", "conv2: channels"} <= {title.rpartition("/")[2] for title in only_plans}
     text = " ".join(Page(built.index).text.split())
-    assert ("does not say" in text) == (kind == "subclassed")
+    assert ("does not declare" in text) == (kind == "subclassed")
     assert "Conv2D · 8 × 8 × 4" in text and "6 classes" in text
 
 
 def test_a_subclassed_model_has_pictures(shared_model, tmp_path):
     assert build(shared_model("subclassed"), tmp_path / "site", layers=["conv2"], channels=2).left == 0
     page = Page(tmp_path / "site" / "units" / "conv2" / "4.html")
-    assert "activation is" in page.text or "No gradient" in page.text
+    assert "activation is" in page.text or "No maximized image" in page.text
 
 
 def test_a_saved_model_that_cannot_be_looked_into(net, photographs, tmp_path):
@@ -318,8 +322,8 @@ def test_a_saved_model_that_cannot_be_looked_into(net, photographs, tmp_path):
     built = build(kerasal.load_model(tmp_path / "saved"), tmp_path / "site", images=photographs / "a.png")
     assert [title for title, _ in built.failed] == ["classes"] and built.made == 1
     text = " ".join(Page(tmp_path / "site" / "images" / "a.html").text.split())
-    assert "No method works on this network" in text and "inside a compiled function" in text
-    assert "Probabilities of the 2 highest of 2 classes" in text
+    assert "No attribution method works for this model" in text and "inside a compiled function" in text
+    assert "Probabilities of the top 2 of 2 classes" in text
     check_links(tmp_path / "site")
 
 
@@ -345,7 +349,7 @@ def test_the_graph_has_a_line_for_each_connection():
     again(total)  # by somebody else, not in this model
     layers = list_layers(model, (8, 8, 3))
     assert [layer.sources for layer in layers] == [(), (0,), (0, 1)]
-    drawn = draw_wires(layers)
+    drawn = draw_connections(layers)
     assert len(drawn.paths) == 3 and sum("Q" in path for path in drawn.paths) == 1
 
 
@@ -384,7 +388,7 @@ def test_a_gaze_net_has_a_page_of_where_people_look(photographs, tmp_path):
     page = Page(tmp_path / "site" / "gaze.html")
     assert "over" in {word for one in page.images for word in one.get("class", "").split()}
     assert np.ptp(images.read(tmp_path / "site" / "pictures" / "images" / "a" / "gaze.png")) > 50
-    assert "1 photograph," in " ".join(page.text.split())
+    assert "1 photo with a map" in " ".join(page.text.split())
 
 
 def test_a_kill_in_the_first_moment_leaves_a_folder_that_can_be_used(tmp_path):

@@ -30,22 +30,22 @@ class FakeKind:
     def __init__(self, format):
         self.job = types.SimpleNamespace(threads=None, format=format)
 
-    def prepare(self, photograph):
-        return photograph
+    def prepare(self, image):
+        return image
 
     def fits(self, first, other):
         return first.shape == other.shape
 
-    def at_once(self, ready):
+    def batch_size(self, prepared):
         return 4
 
-    def run(self, ready):
-        return [[{"mean": float(one.mean())}] for one in ready]
+    def run(self, prepared):
+        return [[{"mean": float(image.mean())}] for image in prepared]
 
-    def draw(self, ready, rows):
-        if ready[0, 0, 0] == 13:
+    def draw(self, prepared, rows):
+        if prepared[0, 0, 0] == 13:
             raise ValueError("it cannot be drawn")
-        return ready
+        return prepared
 
 
 def _write(path, value=7):
@@ -77,7 +77,7 @@ def test_names_that_cannot_be_written_are_dead_letters(photos, tmp_path, format)
     folder = Folder(out)
     sources = list_images(photos, out)
     letters = _make(sources, out, format)
-    expected = {r"caf\udce9.png": "is not UTF-8", "circle.png": ""}
+    expected = {r"caf\udce9.png": "must be UTF-8", "circle.png": ""}
     if format == "png":
         expected[LONGEST] = "File name too long"
         assert sorted(path.name for path in (out / "pictures").rglob("*.png")) == ["a.png.png", "z.png.png"]

@@ -47,22 +47,22 @@ def test_a_parquet_list(tmp_path, photos):
     found = list_images(tmp_path / "list.parquet", tmp_path / "out")
     assert [one.name for one in found] == ["photos/a/1.png", str(photos / "b" / "1.png")]
     assert [one.path for one in found] == [str(photos / "a" / "1.png"), str(photos / "b" / "1.png")]
-    with pytest.raises(ValueError, match=r"no column 'image' or 'path' or 'file'; it has 'url'"):
+    with pytest.raises(ValueError, match=r"a column 'image' or 'path' or 'file' with the paths, got 'url'"):
         table.rename(columns={"path": "url"})[["url"]].to_parquet(tmp_path / "urls.parquet")
         read_list(tmp_path / "urls.parquet")
     assert len(read_list(tmp_path / "urls.parquet", "url")) == 3
-    with pytest.raises(ValueError, match="holds int64; expected paths"):
+    with pytest.raises(ValueError, match="must hold paths as strings, got int64"):
         read_list(tmp_path / "list.parquet", "size")
     pd.DataFrame({"path": ["a.png", None]}).to_parquet(tmp_path / "gap.parquet")
-    with pytest.raises(ValueError, match="no path in 1 of 2 rows"):
+    with pytest.raises(ValueError, match="got 1 missing of 2"):
         read_list(tmp_path / "gap.parquet")
     table[:0].to_parquet(tmp_path / "empty.parquet")
-    with pytest.raises(ValueError, match="is empty"):
+    with pytest.raises(ValueError, match="got an empty table"):
         read_list(tmp_path / "empty.parquet")
     (tmp_path / "junk.parquet").write_text("image\na.png\n")
     with pytest.raises(ValueError, match="cannot be read as Parquet"):
         read_list(tmp_path / "junk.parquet")
-    with pytest.raises(FileNotFoundError, match="There is no list"):
+    with pytest.raises(FileNotFoundError, match="There is no file"):
         read_list(tmp_path / "none.parquet")
 
 

@@ -53,7 +53,7 @@ def test_atlas_of_what_gaze_training_leaves(cli, tmp_path):
     images.write(tmp_path / "photo.png", np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8))
     code, _, err = cli("atlas", "run", "--images", "photo.png", "--layers", "map", "--max-channels", "2", "-o", "site")
     assert code == 0, err
-    assert "over the photograph" in (tmp_path / "site" / "images" / "photo.html").read_text()
+    assert "over the photo" in (tmp_path / "site" / "images" / "photo.html").read_text()
 
 
 def test_atlas_refuses_in_one_line(cli, model_file, tmp_path):

@@ -35,7 +35,7 @@ def test_maximize_draws_what_the_process_draws(shared_model, tmp_path):
     for name, key, bad in (("maximize", "class_index", 6), ("noise", "channel", 4), ("noise", "channel", -1)):
         with pytest.raises(tf.errors.InvalidArgumentError):
             found[name](**{key: tf.constant([bad])})
-    with pytest.raises(tf.errors.InvalidArgumentError, match="no rows"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at least one row"):
         found["maximize"](class_index=tf.zeros(0, tf.int32))
 
 
@@ -90,7 +90,7 @@ def test_a_gaze_net_of_any_size_looks_in_the_photographs_proportions(tmp_path):
 def test_several_inputs_and_outputs_go_by_name(tmp_path):
     left, right = keras.Input((4, 4, 1), name="left"), keras.Input((3,), name="right")
     joined = keras.layers.Concatenate()([keras.layers.Flatten()(left), right])
-    ends = [keras.layers.Dense(3, activation="softmax", name=name)(joined) for name in ("kind", "colour")]
+    ends = [keras.layers.Dense(3, activation="softmax", name=name)(joined) for name in ("kind", "color")]
     model = keras.Model([left, right], ends)
     texts = ["predict", "kinds=predict:output=kind,top=2", "class_saliency:output=color,target=class"]
     found = _signatures(kerasal.export(model, tmp_path, signatures=texts, name="two"))
@@ -100,13 +100,13 @@ def test_several_inputs_and_outputs_go_by_name(tmp_path):
     outputs = found["serving_default"](**tensors)
     expected = model([tensors["left"], tensors["right"]], training=False)
     np.testing.assert_allclose(outputs["kind"], expected[0], rtol=1e-5)
-    np.testing.assert_allclose(outputs["colour"], expected[1], rtol=1e-5)
+    np.testing.assert_allclose(outputs["color"], expected[1], rtol=1e-5)
     assert found["kinds"](**tensors)["scores"].shape == (2, 2)
     served = found["class_saliency"](**tensors, class_index=tf.constant([2, 0]))
-    maps = attribution.class_saliency(model, inputs, [2, 0], output="colour")
+    maps = attribution.class_saliency(model, inputs, [2, 0], output="color")
     np.testing.assert_array_equal(served["map_left"], maps["left"])
     np.testing.assert_array_equal(served["map_right"], maps["right"])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="a row for each row"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="as many rows as the first input"):
         found["serving_default"](left=tensors["left"], right=tensors["right"][:1])
 
 

@@ -61,11 +61,17 @@ def test_a_failure_leaves_nothing(tmp_path, make_model, monkeypatch):
         ({"name": ".hidden"}, "model's name"),
         ({"labels": ["a", "b"]}, r"one name per class of 'sequential' \(6\), got 2"),
         ({"preprocessing": "cafe"}, "Did you mean caffe"),
-        ({"signatures": ["predict_image"]}, "'predict_image' cannot be made: How does 'sequential' want its pixels"),
-        ({"signatures": ["class_saliency:target=6"]}, "6 classes, counted from 0. Received: target=6"),
-        ({"signatures": ["predict_bytes:top=9"], "preprocessing": "unit"}, "There are 6 classes. Received: top=9"),
-        ({"signatures": ["gradcam:layer=conv9"]}, "'gradcam' cannot be made: Unknown layer 'conv9'"),
-        ({"signatures": ["class_saliency:size=9x9"]}, "takes images of 8 x 8"),
+        ({"signatures": ["predict_image"]}, "'predict_image' cannot be exported: preprocessing must be known"),
+        ({"signatures": ["class_saliency:target=6"]}, r"target must be a class index in 0..5, got 6"),
+        (
+            {"signatures": ["predict_bytes:top=9"], "preprocessing": "unit"},
+            "top must be at most 6, the number of classes, got 9",
+        ),
+        ({"signatures": ["gradcam:layer=conv9"]}, "'gradcam' cannot be exported: Unknown layer 'conv9'"),
+        (
+            {"signatures": ["class_saliency:size=9x9"]},
+            r"size must be \(8, 8\), the image size of 'sequential', got \(9, 9\)",
+        ),
         ({"signatures": ["class_saliency:output=other"]}, "output"),
         ({"signatures": ["gaze"], "preprocessing": "unit"}, "must return one map per image"),
     ],
@@ -78,7 +84,7 @@ def test_what_cannot_be_exported_says_why_and_leaves_nothing(arguments, says, tm
 
 @pytest.mark.slow
 def test_a_version_that_exists_is_left_alone(served):
-    with pytest.raises(ValueError, match=r"functional/1 exists. Leave version out for \d+"):
+    with pytest.raises(ValueError, match=r"functional/1 exists. Omit version to write version \d+"):
         kerasal.export(served[0], served[1].parent.parent, version=1, signatures=["predict"])
 
 

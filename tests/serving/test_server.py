@@ -37,14 +37,14 @@ def test_the_model_is_found_in_or_at_the_folder(export):
     assert server.find_model(export, "digits") == export / "digits"
     assert server.find_model(export / "digits") == export / "digits"
     assert server.find_model(export / "digits" / "1") == export / "digits"
-    with pytest.raises(ValueError, match="It has digits, letters; say which"):
+    with pytest.raises(ValueError, match=r"It has the models digits, letters\. Choose one"):
         server.find_model(export)
     with pytest.raises(ValueError, match="named 'numbers'"):
         server.find_model(export, "numbers")
-    with pytest.raises(FileNotFoundError, match="kerasal export"):
+    with pytest.raises(FileNotFoundError, match=r"kerasal\.export"):
         server.find_model(export / "nothing")
     (export / "empty").mkdir()
-    with pytest.raises(ValueError, match="kerasal export"):
+    with pytest.raises(ValueError, match=r"kerasal\.export"):
         server.find_model(export / "empty")
 
 
@@ -75,14 +75,14 @@ def test_no_image_is_downloaded(export, installed):
     installed("docker", fails_on="image inspect")
     done = _serve(export / "digits")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "not installed here" in done.stderr
+    assert "not installed" in done.stderr
 
 
 def test_a_bare_server_listens_everywhere_only_if_that_is_said(export, installed):
     installed("tensorflow_model_server")
     done = _serve(export / "digits")
     assert done.returncode == 1
-    assert "--all-interfaces" in done.stderr
+    assert "listens on every network interface" in done.stderr
     done = _serve(export / "digits", "--all-interfaces")
     assert done.returncode == 0, done.stderr
     options = "--rest_api_port=8501 --port=8500 --model_name=digits"

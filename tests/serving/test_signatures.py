@@ -33,18 +33,18 @@ def test_every_kind_has_a_signature_without_options():
     [
         ("smothgrad", "Did you mean smoothgrad"),
         ("smoothgrad:sample=3", "Did you mean samples"),
-        ("smoothgrad:samples=many", "samples is a whole number. Received: 'many'"),
-        ("smoothgrad:samples", "expected option=value, received 'samples'"),
-        ("smoothgrad:squared=1", "squared is true or false"),
+        ("smoothgrad:samples=many", "samples must be an integer, got 'many'"),
+        ("smoothgrad:samples", "must be written option=value, got 'samples'"),
+        ("smoothgrad:squared=1", "squared must be true or false"),
         ("class_saliency:channel_reduction=median", "max_abs, mean_abs, norm, sum"),
-        ("class_saliency:target=ostrich", "target is top, class"),
-        ("class_saliency:target=-1", "target is top, class"),
-        ("class_saliency:size=224", "size is HEIGHTxWIDTH or none"),
+        ("class_saliency:target=ostrich", "target must be top, class"),
+        ("class_saliency:target=-1", "target must be top, class"),
+        ("class_saliency:size=224", "size must be HEIGHTxWIDTH or none"),
         ("class_saliency:on=paper", "inputs, image, bytes"),
         ("two words=class_saliency", "letters, digits and underscores"),
         ("occlusion:progress=true", "no progress bar"),
-        ("predict_image:on=bytes", "predict_image is on image"),
-        ("maximize:target=top", "leave target= out"),
+        ("predict_image:on=bytes", "on must be image for predict_image"),
+        ("maximize:target=top", "target must be class for maximize"),
     ],
 )
 def test_what_cannot_be_read_says_why(text, says):
@@ -53,7 +53,7 @@ def test_what_cannot_be_read_says_why(text, says):
 
 
 def test_names_are_told_apart():
-    with pytest.raises(ValueError, match="Two signatures are named 'gradcam'"):
+    with pytest.raises(ValueError, match="must differ, got 'gradcam' twice"):
         make_signatures(["gradcam", "gradcam:layer=conv1"])
     assert len(make_signatures(["gradcam", "early=gradcam:layer=conv1"])) == 2
     with pytest.raises(ValueError, match="at least one signature"):

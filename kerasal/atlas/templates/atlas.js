@@ -1,14 +1,14 @@
-// What the pages can do beyond being read: light or dark, keys, and the stage on which a map is laid over its image.
+// Light and dark themes, keyboard shortcuts, and the figures with a map over an image and a slider for its opacity.
 "use strict";
 (() => {
   const root = document.documentElement;
   root.classList.add("js");
 
-  const remembered = {
+  const storedTheme = {
     get: () => { try { return localStorage.getItem("atlas-theme"); } catch { return null; } },
-    set: (theme) => { try { localStorage.setItem("atlas-theme", theme); } catch { /* a browser that keeps nothing */ } },
+    set: (theme) => { try { localStorage.setItem("atlas-theme", theme); } catch { /* storage is disabled */ } },
   };
-  if (["light", "dark"].includes(remembered.get())) root.dataset.theme = remembered.get();
+  if (["light", "dark"].includes(storedTheme.get())) root.dataset.theme = storedTheme.get();
 
   const isDark = () => root.dataset.theme
     ? root.dataset.theme === "dark"
@@ -16,27 +16,27 @@
 
   function switchTheme() {
     root.dataset.theme = isDark() ? "light" : "dark";
-    remembered.set(root.dataset.theme);
-    nameTheme();
+    storedTheme.set(root.dataset.theme);
+    labelThemeButton();
   }
-  function nameTheme() {
+  function labelThemeButton() {
     const button = document.getElementById("theme");
     if (button) button.textContent = isDark() ? "Light" : "Dark";
   }
-  function tool(id, text, label, action) {
+  function addButton(id, text, label, action) {
     const button = document.createElement("button");
     Object.assign(button, { id, type: "button", className: "tool", textContent: text, onclick: action });
     button.setAttribute("aria-label", label);
     document.querySelector("header.top").append(button);
   }
 
-  // The stage: one image, one map over it, as strong as the slider says.
+  // A stage is a figure with an image, a map over it, and a slider for the opacity of the map.
   function setOpacity(stage, value) {
     stage.style.setProperty("--opacity", value / 100);
     const output = stage.querySelector("output");
     if (output) output.textContent = `${Math.round(value)} %`;
   }
-  function choose(stage, name) {
+  function selectMethod(stage, name) {
     const card = document.querySelector(`[data-method="${CSS.escape(name)}"]`);
     const source = card && card.querySelector(".over-source");
     if (!source) return;
@@ -45,11 +45,11 @@
     over.alt = source.alt;
     stage.querySelector("figcaption .method").textContent = name;
     stage.querySelector("select.methods").value = name;
-    document.querySelectorAll(".method-card").forEach((one) => one.classList.toggle("chosen", one === card));
+    document.querySelectorAll(".method-card").forEach((other) => other.classList.toggle("chosen", other === card));
   }
-  // The address tells the method, so that it can be copied; going back still leaves the page.
-  function address(name) {
-    try { history.replaceState(null, "", `#${encodeURIComponent(name)}`); } catch { /* a browser that forbids it for files */ }
+  // The URL has the method, so that it can be shared. The history is not changed, so that "back" leaves the page.
+  function setAddress(name) {
+    try { history.replaceState(null, "", `#${encodeURIComponent(name)}`); } catch { /* not allowed for local files in some browsers */ }
   }
   function prepare(stage) {
     const slider = stage.querySelector('input[type="range"]');
@@ -65,42 +65,42 @@
     cards.forEach((card) => {
       select.add(new Option(card.dataset.method, card.dataset.method));
       card.querySelector(".pair").addEventListener("click", () => {
-        choose(stage, card.dataset.method);
-        address(card.dataset.method);
+        selectMethod(stage, card.dataset.method);
+        setAddress(card.dataset.method);
         stage.scrollIntoView({ block: "nearest" });
       });
     });
     const first = stage.querySelector("figcaption .method").textContent;
-    const asked = () => { try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } };
-    const named = (name) => cards.some((card) => card.dataset.method === name);
-    choose(stage, named(asked()) ? asked() : first);
-    select.addEventListener("change", () => { choose(stage, select.value); address(select.value); });
-    addEventListener("hashchange", () => named(asked()) && choose(stage, asked()));
+    const methodInAddress = () => { try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } };
+    const isMethod = (name) => cards.some((card) => card.dataset.method === name);
+    selectMethod(stage, isMethod(methodInAddress()) ? methodInAddress() : first);
+    select.addEventListener("change", () => { selectMethod(stage, select.value); setAddress(select.value); });
+    addEventListener("hashchange", () => isMethod(methodInAddress()) && selectMethod(stage, methodInAddress()));
   }
 
   const KEYS = [
-    ["← →", "the one before, the one after"],
-    ["u", "up: from a unit to its layer, to the overview"],
+    ["← →", "previous, next"],
+    ["u", "up: from a channel to its layer, from a layer to the overview"],
     ["o", "overview"],
-    ["m", "next method, on the page of an image"],
-    ["[ ]", "less, more of the map over the image"],
-    ["b", "boxes"],
-    ["t", "light or dark"],
-    ["?", "this list"],
+    ["m", "next attribution method, on the page of an image"],
+    ["[ ]", "decrease, increase the opacity of the map"],
+    ["b", "show or hide boxes"],
+    ["t", "light or dark theme"],
+    ["?", "show this list"],
   ];
-  function help() {
+  function showHelp() {
     let dialog = document.querySelector("dialog");
     if (!dialog) {
       dialog = document.createElement("dialog");
       const title = document.createElement("h2");
-      title.textContent = "Keys";
+      title.textContent = "Keyboard shortcuts";
       const list = document.createElement("dl");
       KEYS.forEach(([keys, what]) => {
         const name = document.createElement("dt");
         keys.split(" ").forEach((key) => {
-          const one = document.createElement("kbd");
-          one.textContent = key;
-          name.append(one, " ");
+          const element = document.createElement("kbd");
+          element.textContent = key;
+          name.append(element, " ");
         });
         const text = document.createElement("dd");
         text.textContent = what;
@@ -117,9 +117,9 @@
     const link = document.querySelector(`link[rel="${relation}"]`);
     if (link) location.href = link.href;
   }
-  function nudge(by) {
+  function changeOpacity(amount) {
     document.querySelectorAll('.stage input[type="range"]').forEach((slider) => {
-      slider.value = Number(slider.value) + by;
+      slider.value = Number(slider.value) + amount;
       slider.dispatchEvent(new Event("input"));
     });
   }
@@ -135,11 +135,11 @@
     u: () => follow("up"),
     o: () => follow("start"),
     m: nextMethod,
-    "[": () => nudge(-10),
-    "]": () => nudge(10),
+    "[": () => changeOpacity(-10),
+    "]": () => changeOpacity(10),
     b: () => document.querySelector(".show-boxes")?.click(),
     t: switchTheme,
-    "?": help,
+    "?": showHelp,
   };
   addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, select, textarea, dialog");
@@ -149,9 +149,9 @@
   });
 
   addEventListener("DOMContentLoaded", () => {
-    tool("theme", "", "Switch between light and dark", switchTheme);
-    tool("keys", "Keys", "Show the keys", help);
-    nameTheme();
+    addButton("theme", "", "Switch between the light and the dark theme", switchTheme);
+    addButton("keys", "Keys", "Show all keyboard shortcuts", showHelp);
+    labelThemeButton();
     document.querySelectorAll(".stage").forEach(prepare);
   });
 })();

@@ -1,4 +1,4 @@
-"""What can be run over many images: a kind opens the model once and makes rows and pictures of photographs."""
+"""The kinds of batches: each loads the model of a job once and computes rows of results and pictures of images."""
 
 import importlib
 from typing import Any
@@ -15,17 +15,17 @@ _KINDS = {
 
 
 def methods() -> list[str]:
-    """List everything that a batch can run, sorted."""
+    """Return the sorted names of the methods: ``predict``, ``gaze``, ``localize`` and every attribution method."""
     from kerasal import attribution
 
     return sorted([*_KINDS, *attribution.list_methods()])
 
 
 def check_method(name: str) -> None:
-    """Refuse a method that there is not.
+    """Check that a method exists.
 
     Raises:
-        ValueError: the closest are listed.
+        ValueError: it does not; the error lists the closest names.
     """
     if name not in methods():
         raise ValueError(unknown_name_message(name, methods(), "method"))
@@ -35,15 +35,16 @@ def open_kind(job: Job) -> Any:
     """Load the model of a job and return its ``Kind``.
 
     Raises:
-        ValueError: no such method, model or option; or, in a worker, another model than the job's.
+        ValueError: the method, the model or an option does not exist; or the model of a worker is not that of the job.
     """
     load_tensorflow()
     check_method(job.method)
     module, name = _KINDS.get(job.method, ("kerasal.batch.kinds.classifier_kinds", "Attribution"))
     kind = getattr(importlib.import_module(module), name)(job)
-    if job.model_sha and kind.job.model_sha != job.model_sha:
+    if job.model_digest and kind.job.model_digest != job.model_digest:
         raise ValueError(
-            f"The model {job.model} is another one in a worker ({kind.job.model_sha[:12]}) than where the batch was "
-            f"started ({job.model_sha[:12]}). Workers need the same file; save a net with random weights to one first."
+            f"The digest of {job.model} must be {job.model_digest[:12]} in every worker, as it was where the batch was "
+            f"started, got {kind.job.model_digest[:12]}. Give all workers the same file; save a model with random "
+            "weights to a file first."
         )
     return kind

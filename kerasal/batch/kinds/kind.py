@@ -1,4 +1,4 @@
-"""What the kinds share: the model's identity, its outputs, its classes and their names."""
+"""The base classes of the kinds: loading of the model, its digest, its outputs and classes."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -19,53 +19,59 @@ from kerasal.names import read_key_values, unknown_name_message
 
 
 @dataclasses.dataclass
-class Ready:
-    """A photograph as the model gets it: ``picture`` uint8 RGB, ``inputs`` (1, …), ``shown`` what it predicts from."""
+class PreparedImage:
+    """An image at the model's size: ``image`` (uint8 RGB), ``inputs`` of the method and ``model_inputs``, (1, …) each.
 
-    picture: np.ndarray
+    The two differ for a method that takes crops, whose inputs are larger.
+    """
+
+    image: np.ndarray
     inputs: np.ndarray
-    shown: np.ndarray
+    model_inputs: np.ndarray
 
 
 class Kind:
-    """A model, opened for one job: ``photograph -> ready -> rows, picture``.
+    """A model, loaded for a job, and the computation of its results: image -> prepared image -> rows, picture.
 
-    ``job`` is the given one with what opening it has found out; ``columns`` names what a row holds, with the types of
-    Parquet. A row is a dictionary; an image has one, or as many as there are boxes in it.
+    Attributes:
+        model: the loaded model.
+        job: the job, completed with the digest, the preprocessing and the labels of the model.
+        columns: the columns of a row, with their Parquet types. A row is a dictionary; an image has one row, or one per
+            box.
     """
 
     columns: Mapping[str, str]
 
-    def __init__(self, job: Job, opened: ImageModel, digest: str, **found: Any):
-        self.opened = opened
-        self.job = dataclasses.replace(job, model_sha=digest, **found)
+    def __init__(self, job: Job, model: ImageModel, digest: str, **fields: Any):
+        self.model = model
+        self.job = dataclasses.replace(job, model_digest=digest, **fields)
 
-    def prepare(self, photograph: np.ndarray) -> Any:
-        """Bring a photograph to what is run."""
+    def prepare(self, image: np.ndarray) -> Any:
+        """Return an image, uint8 RGB (H, W, 3), in the form that ``run`` takes."""
         raise NotImplementedError
 
     def fits(self, first: Any, other: Any) -> bool:
-        """Tell whether two images can be run at once."""
+        """Return whether two prepared images can be in the same batch."""
         return first.inputs.shape == other.inputs.shape
 
-    def at_once(self, ready: Any) -> int:
-        """Return how many images like this one are run at once."""
-        return chunk_size([ready.inputs])
+    def batch_size(self, prepared: Any) -> int:
+        """Return the largest batch of images like this one."""
+        return chunk_size([prepared.inputs])
 
-    def run(self, ready: Sequence[Any]) -> list[list[dict[str, Any]]]:
+    def run(self, prepared: Sequence[Any]) -> list[list[dict[str, Any]]]:
         """Return the rows of each image."""
         raise NotImplementedError
 
-    def draw(self, ready: Any, rows: Sequence[dict[str, Any]]) -> np.ndarray:
-        """Draw what was found in an image, uint8 RGB."""
+    def draw(self, prepared: Any, rows: Sequence[dict[str, Any]]) -> np.ndarray:
+        """Return the picture of an image and its results, uint8 RGB."""
         raise NotImplementedError
 
 
-class Classified(Kind):
-    """What the kinds for classifiers share: photographs as the model takes them, and its classes."""
+class ClassifierKind(Kind):
+    """The base class of the kinds for classifiers: image preparation, outputs and classes."""
 
     def __init__(self, job: Job):
-        opened = open_model(
+        model = open_model(
             job.model,
             preprocessing=job.preprocessing,
             labels=job.labels,
@@ -74,48 +80,49 @@ class Classified(Kind):
             fit=job.fit,
             unsafe=job.unsafe,
         )
-        if opened.untrained:
+        if model.untrained:
             raise ValueError(
-                f"{job.model} has random weights, others in each process. Give it weights, or save it to a file first."
+                f"{job.model} must have trained weights, got random weights, which differ in each process. Set "
+                "weights, or save the model to a file first."
             )
-        digest = digest_file(job.model) if job.of_file else hooks.digest_model(opened.keras_model)
-        convention = opened.preprocessing.name if opened.preprocessing else None
-        super().__init__(job, opened, digest, preprocessing=convention, labels=tuple(opened.labels))
-        self.number = None if job.class_ is None else find(job.class_, opened.labels)
+        digest = digest_file(job.model) if job.is_path else hooks.digest_model(model.keras_model)
+        convention = model.preprocessing.name if model.preprocessing else None
+        super().__init__(job, model, digest, preprocessing=convention, labels=tuple(model.labels))
+        self.class_index = None if job.class_ is None else find(job.class_, model.labels)
 
-    def prepare(self, photograph: np.ndarray) -> Ready:
-        """Bring a photograph to the model's size and preprocess it."""
-        picture, inputs = self.opened.show(photograph)
-        return Ready(picture, inputs, inputs)
+    def prepare(self, image: np.ndarray) -> PreparedImage:
+        """Resize an image to the model's size and preprocess it."""
+        pixels, inputs = self.model.show(image)
+        return PreparedImage(pixels, inputs, inputs)
 
-    def outputs(self, ready: Sequence[Ready]) -> np.ndarray:
-        """Return the model's output for images of one shape, (N, …)."""
-        inputs = [np.concatenate([one.shown for one in ready])]
+    def compute_outputs(self, prepared: Sequence[PreparedImage]) -> np.ndarray:
+        """Return the model's output (N, …) for images of the same shape."""
+        inputs = [np.concatenate([item.model_inputs for item in prepared])]
         settings = Settings(self.job.output, logits=False)
-        return cached_trace(_predict, self.opened.keras_model, inputs, settings=settings)(inputs, [])[0]
+        return cached_trace(_predict, self.model.keras_model, inputs, settings=settings)(inputs, [])[0]
 
-    def classes(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """Return for each image the class that is meant, or the top one, with its name and score."""
+    def class_rows(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        """Return the index, label and score of the class of the job, or of the top class, for each image."""
         if outputs.ndim != 2 or outputs.shape[1] < 2:
             return [{"class": None, "label": None, "score": None} for _ in outputs]
-        numbers = outputs.argmax(axis=1) if self.number is None else [self.number] * len(outputs)
-        if self.number is not None and self.number >= outputs.shape[1]:
-            raise ValueError(f"There are {outputs.shape[1]} classes, counted from 0. Received: {self.number}.")
+        indices = outputs.argmax(axis=1) if self.class_index is None else [self.class_index] * len(outputs)
+        if self.class_index is not None and self.class_index >= outputs.shape[1]:
+            raise ValueError(f"class_ must be a class index in 0..{outputs.shape[1] - 1}, got {self.class_index}.")
         return [
-            {"class": int(number), "label": self.name(number), "score": float(row[number])}
-            for number, row in zip(numbers, outputs, strict=True)
+            {"class": int(index), "label": self.label(index), "score": float(scores[index])}
+            for index, scores in zip(indices, outputs, strict=True)
         ]
 
-    def name(self, number: int) -> str | None:
-        """Return a class's name, if it has one."""
-        return short(self.opened.labels, int(number)) if number < len(self.opened.labels) else None
+    def label(self, index: int) -> str | None:
+        """Return the label of a class, or None if it has none."""
+        return short(self.model.labels, int(index)) if index < len(self.model.labels) else None
 
 
-def refuse_options(job: Job, known: Sequence[str]) -> None:
-    """Refuse an option of the method that it has not.
+def check_options(job: Job, known: Sequence[str]) -> None:
+    """Check that the method has all options of a job.
 
     Raises:
-        ValueError: the closest are listed.
+        ValueError: it does not; the error lists the closest names.
     """
     for name in job.options:
         if name not in known:

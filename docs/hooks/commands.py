@@ -13,8 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 _HEAD = """# Commands
 
 The output of `kerasal COMMAND --help` for all commands. MODEL is a `.keras` or `.h5` file, a SavedModel folder, the
-folder of a training, or a name that `kerasal models` lists. Exit codes: 0 success, 1 failure, 2 wrong usage.
-`--traceback` after any command shows the origin of an error.
+folder of a training, or a name that `kerasal models` lists.
 
 """
 _ATTRIBUTE = """## kerasal attribute {: #attribute }
@@ -37,7 +36,7 @@ def on_files(files, config):
 
 def page():
     """Return the page: the list of commands, then each with its arguments and options."""
-    from kerasal.cli.app import app
+    from kerasal.cli.app import EXIT_CODES, app
     from kerasal.cli.attribute import METHODS_HELP, _command
 
     rows, sections = [], []
@@ -47,7 +46,8 @@ def page():
     rows.append(_row(("attribute",), METHODS_HELP))
     shared = _command(types.SimpleNamespace(options={}, summary="", reference=""))
     table = _table([row for row in parameters(shared) if not row[0]])
-    return _HEAD + "\n".join(["| command | |", "|---|---|", *rows, "", *sections, _ATTRIBUTE + table])
+    head = f"{_HEAD}{EXIT_CODES}\n\n| command | |\n|---|---|\n"
+    return head + "\n".join([*rows, "", *sections, _ATTRIBUTE + table])
 
 
 def walk(app, path=()):
@@ -68,7 +68,7 @@ def parameters(function):
             continue
         argument = type(info).__name__ == "ArgumentInfo"
         plain = name.strip("_").replace("_", "-")
-        names = [plain.upper()] if argument else list(info.param_decls or [f"--{plain}"])
+        names = [info.metavar or plain.upper()] if argument else list(info.param_decls or [f"--{plain}"])
         if kind is bool and parameter.default is True:
             names.append(f"--no-{plain}")
         yield argument, names, info.help or "", _choices(kind), parameter.default

@@ -36,16 +36,16 @@ READOUTS = {
     "without blur": ["blur=False"],
     "without both": ["center_prior=False", "blur=False"],
 }
-SCRATCH = ["--recipe", "gaze", "--epochs", "20", "--net-option", "encoder_width=0.5"]
+SCRATCH = ["--recipe", "gaze", "--epochs", "20", "--model-option", "encoder_width=0.5"]
 TUNE = ["--recipe", "gaze_tune"]
 COLUMNS = ("NSS", "CC", "sAUC", "IG")
 
 
 def commands(encoder, runs):
     """Return {name: (the run that it starts from, the arguments of ``gaze train``)}."""
-    frozen = ["--recipe", "gaze", "--net-option", f"encoder_weights={encoder}", "--net-option", "frozen=True"]
+    frozen = ["--recipe", "gaze", "--model-option", f"encoder_weights={encoder}", "--model-option", "frozen=True"]
     plan = {
-        name: (None, [*frozen, *(part for change in changes for part in ("--net-option", change))])
+        name: (None, [*frozen, *(part for change in changes for part in ("--model-option", change))])
         for name, changes in READOUTS.items()
     }
     plan["readout, seed 1"] = None, [*frozen, "--seed", "1"]

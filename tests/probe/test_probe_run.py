@@ -198,5 +198,7 @@ def test_the_picture_has_a_curve_for_each_probe(net, data):
     table = probe.layer_probe(net, ["seeing", "blind"], *data, per_class=[1, 2], folds=2)
     figure = probe.draw_probe({"trained": table, "random": table})
     names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert names == [f"{name}, svm, {count} per class" for name in ("trained", "random") for count in (1, 2)]
+    assert names == [
+        f"{name}, svm, {count} training images per class" for name in ("trained", "random") for count in (1, 2)
+    ]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["seeing", "blind"]

@@ -172,6 +172,7 @@ def _draw_block(evolution: Evolution, features: list[tuple[str, int]], patches: 
         columns=len(evolution.epochs) + patches,
         row_labels=[str(channel) for _, channel in features],
         title=f"{features[0][0]}: one row per channel",
+        note="gray: 0; silent: no image activates the channel",
         tile=tile,
         frame=True,
     )

@@ -110,7 +110,7 @@ def draw_propagation(found: Propagation, *, title: str = "", bgr: bool = False) 
     tiles = render_tiles(found.patterns, limit=found.limit, bgr=bgr)
     labels = [f"c = {c:g}: {area} px" for c, area in zip(found.constants, found.table["area"], strict=True)]
     note = (
-        f"brightness from 0 to {found.limit:.3g}, the largest value at c = 1; px: number of pixels above "
+        f"brightness from 0 to {found.limit:.3g}, the largest value at c = 1 (white above); px: number of pixels above "
         f"{found.threshold:.3g}"
     )
     panels = images.grid(list(tiles), labels, columns=min(3, len(tiles)), title=title, note=note, tile=200)
@@ -118,7 +118,7 @@ def draw_propagation(found: Propagation, *, title: str = "", bgr: bool = False) 
     axes.plot(found.table["constant"], found.table["area"], "o-", color=_BAR_COLOR)
     axes.set_xlabel("c: value that the unit is clamped to")
     axes.set_ylabel("pixels above threshold")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
     axes.grid(alpha=0.3)
     return np.concatenate([panels, _render(canvas)[:, : panels.shape[1]]])
 
@@ -150,7 +150,7 @@ def draw_validation(frame: pd.DataFrame, *, title: str = "") -> np.ndarray:
     rank, above, silent = (frame.attrs[name] for name in ("rank", "above", "silent"))
     summary = f"channel {channel} has rank {rank} of {len(responses)}: {above} respond more, {silent} not at all"
     axes.set_title(f"{title}\n{summary}".strip())
-    axes.legend(loc="upper right")
+    canvas.figure.legend(loc="outside lower right")  # inside it would cover the tallest bars
     return _render(canvas)
 
 

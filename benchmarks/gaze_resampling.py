@@ -6,7 +6,7 @@ The images are OSIE's of the random tenth (seed 0) of OSIE's and crowd's train s
 weights that ship: the model has not seen them, and the test splits stay out of it. Every row has the same model, the
 same inputs and the same cells of 8 × 8 pixels; only the enlargement differs:
 
-* ``density, Pillow``: the density, by Pillow's bicubic filter (``kerasal.gaze.finish``; below 0 counts as 0);
+* ``density, Pillow``: the density, by Pillow's bicubic filter (``kerasal.gaze.resize_map``; below 0 counts as 0);
 * ``log, OpenCV``: the log-density, by ``images.resize`` (``kerasal.zoo.gaze.predict``, as it was);
 * ``density, Pillow, kept positive``: the first, not below the lowest cell (``kerasal.gaze.predict``);
 * the two other pairs, which tell what the domain does from what the filter does.
@@ -55,7 +55,7 @@ ENLARGE = {
 def validation_images(osie, crowd):
     """Return OSIE's images of the tenth that ``kerasal gaze train --data osie --data crowd`` validates on."""
     train = open_gaze(osie, "train")
-    together = train.joined(open_gaze(crowd, "train"))
+    together = train.concatenate(open_gaze(crowd, "train"))
     places = {name: place for place, name in enumerate(together.names)}
     chosen = [places[name] for name in together.split(0.9, 0)[1].names]
     return train.subset(sorted(place for place in chosen if place < len(train)))

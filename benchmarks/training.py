@@ -97,7 +97,7 @@ def one_image(preset: str, rounds: int = 50) -> None:
             started = time.perf_counter()
             raw = next(predictor.raw([photograph]))
             if name != "raw map":
-                gaze.finish(raw, (480, 640))
+                gaze.resize_map(raw, (480, 640))
             if number >= 3:
                 times[name].append(time.perf_counter() - started)
     for name, found in times.items():

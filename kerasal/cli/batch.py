@@ -82,7 +82,7 @@ def batch(
             channel=options.one_channel(channel),
             logits=logits,
             output=model_output,
-            net_options=tuple(how.pop("net_option") or ()),
+            model_options=tuple(how.pop("net_option") or ()),
             **how,
         )
     _report(found)

@@ -56,7 +56,7 @@ def open_net(source: str, *, size: str | None = None, **given: Any):
 
     if model.preprocessing is None:
         remark("Preprocessing: unit (0..1) assumed; --preprocessing sets it.")
-    return model, Predictor.of(model)
+    return model, Predictor.from_image_model(model)
 
 
 def net_and_images(arguments: list[str]) -> tuple[str, list[Path]]:

@@ -69,11 +69,11 @@ def localize(
             preprocessing=opened.preprocessing,
             **cut,
         )
-    names = [opened.label(one.number) for one in found]
+    names = [opened.label(one.class_index) for one in found]
     images.write(output, draw_localizations(photograph, found, names, f"{cut['recipe']} recipe, {opened.name}"))
     table = Table("class", "number", "score", "box")
     for one, name in zip(found, names, strict=True):
-        table.add_row(name, str(one.number), f"{one.score:.3g}", ", ".join(map(str, one.box)))
+        table.add_row(name, str(one.class_index), f"{one.score:.3g}", ", ".join(map(str, one.box)))
     results().print(table)
     say(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}")
 

@@ -143,10 +143,8 @@ def test_old_arguments_of_a_batch_are_the_new(tmp_path):
     images.write(tmp_path / "photos" / "a.png", np.zeros((6, 6, 3), np.uint8))
     settings = {"images": tmp_path / "photos", "out": tmp_path / "maps", "format": "npz", "threads": None}
     with (
-        pytest.warns(DeprecationWarning, match=r"^The argument out of batch\.run is called output_dir now\.$"),
-        pytest.warns(
-            DeprecationWarning, match=r"^The argument net_options of batch\.run is called model_options now\.$"
-        ),
+        pytest.warns(DeprecationWarning, match=r"argument out of batch\.run is called output_dir now"),
+        pytest.warns(DeprecationWarning, match=r"argument net_options of batch\.run is called model_options now"),
         pytest.raises(ValueError, match="model_options must be KEY=VALUE"),
     ):
         batch.run("class_saliency", "mnist_cnn", net_options=("x",), **settings)

@@ -68,7 +68,7 @@ def test_functions_and_files_are_read_when_asked_for(tmp_path):
     assert data.names == ["a"] and data.sizes == [(12, 16)] and not asked
     assert data.fixations("a").tolist() == [[1, 2]] and asked
     (tmp_path / "a.png").write_bytes(b"broken")
-    with pytest.raises(ValueError, match=r"Image 'a': .*a\.png is not an image"):
+    with pytest.raises(ValueError, match=r"Image 'a': .*a\.png must be an image"):
         data.image("a")
 
 

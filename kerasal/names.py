@@ -1,4 +1,4 @@
-"""Names that a person wrote or reads: unknown ones, renamed ones, the first of many, and options written KEY=VALUE."""
+"""Texts about names: errors for unknown names, warnings for renamed ones, abbreviated lists, and KEY=VALUE options."""
 
 import ast
 import difflib
@@ -13,9 +13,9 @@ _Returned = TypeVar("_Returned")
 
 
 def unknown_name_message(name: str, known: Iterable[str], what: str, where: str = "") -> str:
-    """Return the error sentence for an unknown ``name``: the closest names, or all when they are few.
+    """Return the error message for an unknown ``name``, with the closest known names, or with all if they are few.
 
-    Paths are compared by their last part too, so that ``"convl"`` finds ``"encoder/conv1"``.
+    The last part of a path is compared too: for ``"convl"`` the message proposes ``"encoder/conv1"``.
     """
     known = sorted(known)
     wanted = str(name).lower()
@@ -36,7 +36,16 @@ def unknown_name_message(name: str, known: Iterable[str], what: str, where: str 
 
 
 def read_key_values(texts: Iterable[str] | None, what: str, example: str) -> dict[str, Any]:
-    """Return KEY=VALUE texts as a dictionary; a value is a number, True, None, a tuple, or else a text."""
+    """Return KEY=VALUE texts as a dictionary; a value is a number, True, None, a tuple, or else a text.
+
+    Args:
+        texts: the texts.
+        what: subject of the error message.
+        example: a valid text, for the error message.
+
+    Raises:
+        ValueError: a text is not KEY=VALUE.
+    """
     values = {}
     for text in texts or ():
         key, equals, value = text.partition("=")
@@ -50,14 +59,20 @@ def read_key_values(texts: Iterable[str] | None, what: str, example: str) -> dic
 
 
 def as_text(name: str) -> str:
-    """Return a file name that can be written as UTF-8: bytes that are none become backslashes and digits."""
+    """Return a file name that can be written as UTF-8: undecodable bytes become backslash escapes."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any:
-    """Return what ``name`` of a module, whose old names ``renamed`` maps to the new, is called now; with a warning.
+    """Return a module's attribute from its old name, with a DeprecationWarning; for the module's ``__getattr__``.
 
-    For the ``__getattr__`` of a module whose public names have changed.
+    Args:
+        module: the module's name.
+        name: the attribute's old name.
+        renamed: the old names, each with the new one.
+
+    Raises:
+        AttributeError: ``name`` is no old name.
     """
     if name not in renamed:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -69,9 +84,12 @@ def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any
 def renamed_arguments(
     **old_to_new: str,
 ) -> Callable[[Callable[_Arguments, _Returned]], Callable[_Arguments, _Returned]]:
-    """Return a decorator with which a function also accepts keyword arguments by their old names, with a warning.
+    """Return a decorator for functions that also accept keyword arguments by old names, with a DeprecationWarning.
 
-    The decorated function raises a ``TypeError`` for an argument that is given by both names.
+    Args:
+        **old_to_new: the old names, each with the new one.
+
+    The decorated function raises a ``TypeError`` for an argument that is passed by both names.
     """
 
     def decorate(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
@@ -95,7 +113,7 @@ def renamed_arguments(
 
 
 class RenamedAttribute:
-    """A class attribute that returns another attribute of the class or instance, its new name, with a warning."""
+    """The old name of an attribute or method of a class; access returns the new one, with a DeprecationWarning."""
 
     def __init__(self, new: str):
         self.new = new
@@ -109,15 +127,15 @@ class RenamedAttribute:
 
 
 def abbreviate(names: Iterable[object], most: int = 8) -> str:
-    """Return the first names in one phrase, and how many more there are."""
+    """Return the first names, separated by commas, and the number of the others."""
     listed = list(map(str, names))
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
 def describe_skipped(skipped: Sequence[tuple[str, str]]) -> str:
-    """Return a sentence that counts the files that could not be read and names the first, each with its reason."""
+    """Return a sentence with the number of unreadable files, and the first ones with their reasons."""
     if not skipped:
         return ""
-    named = "; ".join(f"{name} ({reason})" if reason else name for name, reason in skipped[:5])
+    listed = "; ".join(f"{name} ({reason})" if reason else name for name, reason in skipped[:5])
     more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-    return f"{len(skipped)} file{'s' * (len(skipped) != 1)} could not be read: {named}{more}."
+    return f"{len(skipped)} file{'s' * (len(skipped) != 1)} could not be read: {listed}{more}."

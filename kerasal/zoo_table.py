@@ -1,7 +1,7 @@
-"""What the files of the zoo say of their models, read without importing them: Keras takes seconds to load.
+"""A table of the zoo's models, read from their source files without importing Keras, which takes seconds.
 
-The registry (``kerasal.models.registry``) knows all of a model. A list of them needs little, which each file says in
-the call of ``@register`` above the model's function, as literals.
+The registry (``kerasal.models.registry``) has the whole ``ModelSpec`` of a model. The table has what a list of models
+shows; each file states it as literals in the call of ``@register`` above the model's function.
 """
 
 import ast
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class ZooRow(NamedTuple):
-    """One model of the zoo: see ``ModelSpec``; ``weights`` maps their names to whether the file ships."""
+    """A model of the zoo, with the fields of ``ModelSpec``; ``weights`` maps names to whether their file ships."""
 
     name: str
     task: str
@@ -37,34 +37,34 @@ def read_zoo(pattern: str = "*") -> list[ZooRow]:
 
 
 def _rows(file: pathlib.Path) -> list[ZooRow]:
-    """Return the rows of the functions in a file that are registered."""
+    """Return a row for each registered function of a file."""
     rows = []
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if not isinstance(node, ast.FunctionDef):
             continue
         for call in node.decorator_list:
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "register":
-                rows.append(_row(node.name, {one.arg: one.value for one in call.keywords}, file))
+                rows.append(_row(node.name, {keyword.arg: keyword.value for keyword in call.keywords}, file))
     return rows
 
 
-def _row(name: str, given: dict[str | None, ast.expr], file: pathlib.Path) -> ZooRow:
+def _row(name: str, keywords: dict[str | None, ast.expr], file: pathlib.Path) -> ZooRow:
     try:
         facts: dict[str, Any] = {
-            key: ast.literal_eval(given[key]) for key in ("task", "input_shape", "parameters", "preprocessing")
+            key: ast.literal_eval(keywords[key]) for key in ("task", "input_shape", "parameters", "preprocessing")
         }
-        weights = given.get("weights", ast.Dict([], []))
+        weights = keywords.get("weights", ast.Dict([], []))
         if not isinstance(weights, ast.Dict):
-            raise ValueError("weights must be a dictionary display")
-        named = zip(filter(None, weights.keys), weights.values, strict=True)
-        ships = {ast.literal_eval(key): _ships(value) for key, value in named}
+            raise ValueError("weights is not a dictionary display")
+        entries = zip(filter(None, weights.keys), weights.values, strict=True)
+        ships = {ast.literal_eval(key): _ships(value) for key, value in entries}
     except (KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"{file}: @register of {name} must give literals: {error}") from error
+        raise ValueError(f"{file}: the arguments of @register of {name} must be literals. {error}") from error
     return ZooRow(name, weights=ships, **facts)
 
 
 def _ships(call: ast.expr) -> bool:
-    """Tell whether ``Weights(description, file, …)`` has a file."""
+    """Return whether a call ``Weights(description, file, …)`` passes a file."""
     if not isinstance(call, ast.Call):
-        raise ValueError("each of the weights must be a call of Weights")
-    return len(call.args) > 1 or any(one.arg == "file" for one in call.keywords)
+        raise ValueError("a value of weights is not a call of Weights")
+    return len(call.args) > 1 or any(keyword.arg == "file" for keyword in call.keywords)

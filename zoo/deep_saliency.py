@@ -30,8 +30,8 @@ and the model still takes "caffe" pixels; this is exact with ``padding="reflect"
 Training: the VGG-19 that Wang et al. 2020, "Collaborative Distillation", distilled for style transfer (MIT license; a
 quarter of the filters, up to block5_conv1; 810,256 parameters with the readout) can be trained on a laptop:
 
-    kerasal gaze train deep_saliency --net-option backbone_weights=DISTILLED.npz --net-option width=.25 \
-        --net-option padding=reflect --net-option from_layer=block5_conv1 --net-option input_shape=144,192,3 \
+    kerasal gaze train deep_saliency --model-option backbone_weights=DISTILLED.npz --model-option width=.25 \
+        --model-option padding=reflect --model-option from_layer=block5_conv1 --model-option input_shape=144,192,3 \
         --recipe he_pugeault --epochs 8 --batch-size 10 --validate-every 1 --keep best --mirror half --data osie \
         -o tuned
 

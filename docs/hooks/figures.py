@@ -1,7 +1,7 @@
-"""Pictures where they already are: of the committed notebooks' outputs, and of ``notebooks/pictures``.
+"""Copy pictures from the outputs of the notebooks and from ``notebooks/pictures`` into the site.
 
 A page writes ``figures/NOTEBOOK/SECTION-NUMBER.png`` for the NUMBER-th picture below the heading "## SECTION. …" of
-that notebook (section 0 is what comes before the first), and ``notebook-pictures/FILE`` for a file. Both are copied.
+that notebook (section 0 is the part before the first heading), and ``notebook-pictures/FILE`` for a file.
 """
 
 import base64
@@ -16,7 +16,7 @@ _ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
 
 
 def on_files(files, config):
-    """Add the pictures that the pages ask for; what does not exist is left to the strict build to complain of."""
+    """Add the pictures that the pages refer to; the strict build reports missing ones."""
     written = "\n".join(page.content_string for page in files.documentation_pages())
     for notebook in sorted(set(re.findall(r"figures/(\w+)/", written))):
         for name, content in pictures(NOTEBOOKS / f"{notebook}.ipynb"):

@@ -35,7 +35,7 @@ def _entry(title, file):
 
 def _first_sentence(text):
     """Return the first sentence of a page's first paragraph, without links and emphasis."""
-    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->|^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     paragraphs = [part.strip() for part in re.split(r"\n\s*\n", text)]
     prose = next((part for part in paragraphs if re.match(r"[\w*`\[]", part)), "")
     plain = re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", " ".join(prose.split())).replace("**", "")

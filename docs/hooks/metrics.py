@@ -1,4 +1,4 @@
-"""The table of the metrics page, made of ``kerasal.metrics`` itself, so that it cannot say anything else."""
+"""Generate the table on the page of metrics from ``kerasal.metrics``, so that both agree."""
 
 import pathlib
 import re
@@ -17,12 +17,12 @@ _NEEDS = {
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Put the table in the place of its mark."""
+    """Replace the mark with the table."""
     return markdown.replace(MARK, table()) if MARK in markdown else markdown
 
 
 def table():
-    """Return a row a metric: what it is against, its definition, range, chance, direction and the presets with it."""
+    """Return a table with one row per metric: definition, inputs, range, chance level, direction and presets."""
     from kerasal.metrics.definitions import METRICS, PRESETS
 
     facts = ranges()
@@ -41,7 +41,7 @@ def table():
 
 
 def ranges():
-    """Read name -> (range, chance) off the table in the docstring of ``kerasal.metrics``."""
+    """Return name -> (range, chance level) from the table in the docstring of ``kerasal.metrics``."""
     import kerasal.metrics
 
     rows = re.findall(r"^(\w+) +(?:fixations|density) +(\S+) +(\S+) ", kerasal.metrics.__doc__, re.MULTILINE)
@@ -49,24 +49,24 @@ def ranges():
 
 
 def _open(limits):
-    """Say a range without an upper end in words."""
+    """Return a range as text; one without an upper limit in words."""
     low = re.fullmatch(r"(\S+)\.\.(inf)?", limits)
-    return f"from {low[1]} on" if low else limits
+    return f"at least {low[1]}" if low else limits
 
 
 def _presets(metrics, presets):
     lines = [
         "## The presets",
         "",
-        "| preset | its columns, and the options that differ from the default |",
+        "| preset | columns, with options that differ from the default |",
         "|---|---|",
     ]
     for name, columns in presets.items():
         parts = []
         for column, (metric, options) in columns.items():
-            given = ", ".join(f"{key}={value!r}" for key, value in options.items())
-            parts.append(f"`{column}`" + (f" ({given})" if given else ""))
+            changed = ", ".join(f"{key}={value!r}" for key, value in options.items())
+            parts.append(f"`{column}`" + (f" ({changed})" if changed else ""))
             if metric not in metrics:
-                raise ValueError(f"{metric} of the preset {name} is no metric.")
+                raise ValueError(f"The presets must consist of metrics, got {metric} in {name}.")
         lines.append(f"| `{name}` | {', '.join(parts)} |")
     return "\n".join(lines)

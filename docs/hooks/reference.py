@@ -1,4 +1,4 @@
-"""The pages of the Python reference: a package's docstring, then every name that it exports, read from the sources."""
+"""Generate the Python reference: the docstring of each package, then its public names."""
 
 import ast
 import pathlib
@@ -61,21 +61,21 @@ def _block(identifier, members=True, level=2):
 
 
 def exported(module):
-    """List the public names of a module: what its ``__init__`` imports to hand out, or what a file itself defines."""
+    """Return the public names of a module: those that a package exports, or that a file defines."""
     path = ROOT.joinpath(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     listed = [n.value for n in tree.body if isinstance(n, ast.Assign) and _is(n, "__all__")]
     handed_out = (
-        {one.value for one in getattr(listed[0], "elts", []) if isinstance(one, ast.Constant)} if listed else set()
+        {name.value for name in getattr(listed[0], "elts", []) if isinstance(name, ast.Constant)} if listed else set()
     )
     lazy = [node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"]
     names = []
     for node in ast.walk(tree) if path.name == "__init__.py" else tree.body:
         if isinstance(node, ast.ImportFrom):
             typed = any(node in block.body for block in lazy)  # lazy names, which a type checker is shown
-            own = [(alias.asname or alias.name, alias.asname == alias.name or typed) for alias in node.names]
-            names += [name for name, public in own if public or name in handed_out]
+            imported = [(alias.asname or alias.name, alias.asname == alias.name or typed) for alias in node.names]
+            names += [name for name, public in imported if public or name in handed_out]
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
             names.append(node.name)
@@ -98,4 +98,4 @@ def _is(node, name):
 
 
 def _computed(value):
-    return any(isinstance(one, ast.Starred) for one in getattr(value, "elts", []))
+    return any(isinstance(element, ast.Starred) for element in getattr(value, "elts", []))

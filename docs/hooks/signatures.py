@@ -1,4 +1,4 @@
-"""What files alone do not say: a method's public signature; and layouts of docstrings that Markdown breaks."""
+"""Show the public signatures of attribution methods, and keep the layout of docstrings in Markdown."""
 
 import re
 
@@ -9,32 +9,32 @@ _LAST = (("output", "None"), ("logits", "True"), ("batch_size", "None"))
 
 
 class Signatures(griffe.Extension):
-    """Give attribution methods the signature that ``kerasal.attribution.method`` gives them, and mend docstrings."""
+    """Replace the signatures of graph functions with those of the public methods, and format docstrings."""
 
     def on_function_instance(self, *, func, **_):
-        """Replace ``view`` by what a caller passes."""
+        """Replace ``view`` with the arguments of the public method."""
         if not any(str(decorator.value).startswith("method(") for decorator in func.decorators):
             return
-        own = [one for one in func.parameters if one.name != "view"]
+        options = [parameter for parameter in func.parameters if parameter.name != "view"]
         keyword = griffe.ParameterKind.keyword_only
         first = [griffe.Parameter(n, kind=griffe.ParameterKind.positional_or_keyword, default=d) for n, d in _SHARED]
         last = [griffe.Parameter(name, kind=keyword, default=default) for name, default in _LAST]
-        func.parameters = griffe.Parameters(*first, *own, *last)
+        func.parameters = griffe.Parameters(*first, *options, *last)
         if func.docstring:
             lines = func.docstring.value.splitlines()
             func.docstring.value = "\n".join(line for line in lines if not line.strip().startswith("view:"))
 
     def on_instance(self, *, obj, **_):
-        """Keep tables and aligned columns as they stand."""
+        """Keep tables and aligned columns."""
         if obj.docstring:
-            obj.docstring.value = mended(obj.docstring.value)
+            obj.docstring.value = keep_layout(obj.docstring.value)
 
 
-def mended(text):
-    """Fence paragraphs that are laid out in columns, and turn ``::`` before an indented block into a colon."""
+def keep_layout(text):
+    """Return a docstring with fences around paragraphs in columns, and with a colon for ``::`` before a block."""
     text = re.sub(r"::(?=\n\n +)", ":", text)
     paragraphs = text.split("\n\n")
-    return "\n\n".join(f"```text\n{one}\n```" if _in_columns(one) else one for one in paragraphs)
+    return "\n\n".join(f"```text\n{part}\n```" if _in_columns(part) else part for part in paragraphs)
 
 
 def _in_columns(paragraph):

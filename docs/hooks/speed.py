@@ -1,4 +1,4 @@
-"""The page of speed is ``benchmarks/README.md``, where the numbers stand beside the commands that measured them."""
+"""Add ``benchmarks/README.md`` as the page about speed."""
 
 import pathlib
 
@@ -8,7 +8,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2] / "benchmarks" / "README.md
 
 
 def on_files(files, config):
-    """Add the page under its own title."""
+    """Add the page."""
     text = SOURCE.read_text(encoding="utf-8").partition("\n")[2]
     files.append(File.generated(config, "speed.md", content=f"# Speed\n{text}"))
     return files

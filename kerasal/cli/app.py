@@ -1,4 +1,4 @@
-"""The application: the list of commands, and what becomes of errors."""
+"""The application: the commands, and the exit codes and messages of their errors."""
 
 import contextlib
 import io
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from typer import Option
+from typer.core import TyperGroup
 
 import kerasal
 from kerasal.cli.atlas import atlas
@@ -18,6 +18,7 @@ from kerasal.cli.attribute import METHODS_HELP, MethodGroup, compare
 from kerasal.cli.batch import batch
 from kerasal.cli.demo import demo
 from kerasal.cli.exemplars import evolution, exemplars
+from kerasal.cli.flags import name_flags, running_flags
 from kerasal.cli.gaze import HELP as GAZE_HELP
 from kerasal.cli.gaze import app as gaze
 from kerasal.cli.layers import feature_maps, field, filters
@@ -32,19 +33,49 @@ from kerasal.cli.session import remark
 from kerasal.cli.train import train
 from kerasal.cli.zoo import card, models
 
+EXIT_CODES = (
+    "Exit codes: 0 success; 1 the work failed, or some of the images could not be used; 2 wrong usage (an unknown "
+    "option, file, model, layer, class or method, or a bad value); 130 stopped with Ctrl-C."
+)
+_COMMANDS = {
+    "Explain": (compare, localize, localize_score),
+    "Features": (maximize, feature_maps, field, patterns, exemplars, evolution, probe, filters, atlas),
+    "Train": (train,),
+    "Gaze": (score,),
+    "Deliver": (export, serve, batch),
+    "Models": (models, card, demo),
+}
+
+_FIRST = {"Explain": ("attribute",), "Gaze": ("gaze",)}
+
+
+class _CommandGroup(TyperGroup):
+    """The commands in the order of the panels; ``attribute`` and ``gaze``, which have commands, are first in theirs."""
+
+    def list_commands(self, ctx) -> list[str]:
+        """Return the names of the commands."""
+        names = super().list_commands(ctx)
+        order = [name for panel in _COMMANDS for name in (*_FIRST.get(panel, ()), *_names(panel))]
+        return sorted(names, key=order.index)
+
+
+def _names(panel: str) -> list[str]:
+    return [command.__name__.replace("_", "-") for command in _COMMANDS[panel]]
+
+
 app = App(
     name="kerasal",
+    cls=_CommandGroup,
     help="See what a Keras network sees, and where people look.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage. --traceback, anywhere, shows where an error came from.",
+    epilog=f"{EXIT_CODES} --traceback, anywhere on the line, shows where an error came from.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"kerasal {kerasal.__version__}")
         raise typer.Exit
 
@@ -52,71 +83,92 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def main(
     version: Annotated[
-        bool, Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+        bool, Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """See what a Keras network sees, and where people look."""
 
 
-for command in (
-    *(demo, models, card, compare, atlas, maximize, feature_maps, filters, field, patterns, exemplars, evolution),
-    *(localize, localize_score, probe, train, score, batch, export, serve),
-):
-    app.command()(command)
-app.add_typer(typer.Typer(cls=MethodGroup, no_args_is_help=True), name="attribute", help=METHODS_HELP)
-app.add_typer(gaze, name="gaze", help=GAZE_HELP)
+app.add_typer(
+    App(cls=MethodGroup, no_args_is_help=True), name="attribute", help=METHODS_HELP, rich_help_panel="Explain"
+)
+for title, commands in _COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=title, panel="Training" if command is train else "Question")(command)
+app.add_typer(gaze, name="gaze", help=GAZE_HELP, rich_help_panel="Gaze")
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed (one line of error), 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit with a code of ``EXIT_CODES``; an error prints a line on the error stream."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     traceback = "--traceback" in arguments
     arguments = [argument for argument in arguments if argument != "--traceback"]
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    running_flags.set(None)
     try:
-        with _escaping(sys.stdout), _escaping(sys.stderr), _warnings_as_remarks():
+        with _escape_characters(sys.stdout), _escape_characters(sys.stderr), _print_warnings_as_remarks():
             app(arguments, prog_name="kerasal", obj=shlex.join(["kerasal", *map(str, arguments)]))
     except KeyboardInterrupt:
-        console.print("Interrupted.")
+        _print_error("Interrupted.")
         sys.exit(130)
     except Exception as error:
         if traceback:
             raise
-        console.print("[bold red]Error:[/]", _one_line(error), markup=True)
-        sys.exit(1)
+        _print_error(f"[bold red]Error:[/] {_describe_error(error)}")
+        sys.exit(2 if _is_usage_error(error) else 1)
+
+
+def _print_error(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text)
+
+
+def _is_usage_error(error: Exception) -> bool:
+    """Return whether an error is due to what was typed or passed, not a failure such as a full disk."""
+    names = {base.__name__ for base in type(error).__mro__}
+    if names & _STATES:
+        return False
+    if isinstance(error, (NotADirectoryError, IsADirectoryError, FileExistsError)):
+        return error.errno is None  # raised by kerasal for an input; the system raises them for outputs, with a number
+    return isinstance(error, (ValueError, TypeError, FileNotFoundError))
+
+
+_STATES = {"FolderInUse", "Damaged"}
+"""Classes of ValueErrors about the state of a folder of results."""
 
 
 @contextlib.contextmanager
-def _escaping(stream) -> Iterator[None]:
-    """Let a stream write what its encoding does not have as backslash and digits, as names that are no text."""
-    if not isinstance(stream, io.TextIOWrapper):  # a test or a notebook has put something else there
+def _escape_characters(stream) -> Iterator[None]:
+    """Let a stream write characters that its encoding lacks with a backslash, also in undecodable file names."""
+    if not isinstance(stream, io.TextIOWrapper):  # a test or a notebook has replaced the stream
         yield
         return
-    usual = stream.errors
+    errors = stream.errors
     stream.reconfigure(errors="backslashreplace")
     try:
         yield
     finally:
-        stream.reconfigure(errors=usual)
+        stream.reconfigure(errors=errors)
 
 
 @contextlib.contextmanager
-def _warnings_as_remarks() -> Iterator[None]:
-    """Print what the library warns of as it prints remarks, without the lines of Python around it."""
+def _print_warnings_as_remarks() -> Iterator[None]:
+    """Print the library's warnings as remarks, without the lines of Python around them."""
     with warnings.catch_warnings():
         usual = warnings.showwarning
 
-        def show(message, category, *where, **file):
+        def show(message, category, *place, **file):
             if issubclass(category, UserWarning):
-                remark(f"Warning: {message}")
+                remark(f"Warning: {name_flags(str(message), running_flags.get() or {})}")
             else:
-                usual(message, category, *where, **file)
+                usual(message, category, *place, **file)
 
         warnings.showwarning = show
         yield
 
 
-def _one_line(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
+    """Return an error's message on a single line, with the flags of the arguments that it names."""
     from rich.markup import escape
 
     text = " ".join(str(error).split())
@@ -124,17 +176,18 @@ def _one_line(error: Exception) -> str:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     if not text or isinstance(error, KeyError):
         text = f"{type(error).__name__} {text}".strip()
-    classes = [one.__name__ for one in type(error).__mro__]
-    text = " ".join([text, *(hint for name, hint in _HINTS.items() if name in classes)])
+    text = name_flags(text, running_flags.get() or {})
+    classes = [base.__name__ for base in type(error).__mro__]
+    text = " ".join([text, *(hint for name, (flag, hint) in _HINTS.items() if name in classes and flag not in text)])
     known = (ValueError, TypeError, OSError, ImportError, RuntimeError)
     return escape(text if isinstance(error, known) else f"{text} (--traceback shows where this came from)")
 
 
-# By name, since importing these classes loads NumPy or TensorFlow, which --help must not.
+# For errors whose messages name no Python argument. By class name, since importing the classes loads TensorFlow.
 _HINTS = {
-    "UntrustedCode": "On the command line that is --unsafe.",
-    "NoPreprocessing": "On the command line that is --preprocessing caffe, tf, torch, unit or none.",
-    "NoZooModel": "On the command line, --weights and --net-option go with a zoo model.",
-    "UnnamedClasses": "On the command line labels are --labels FILE.",
-    "UnknownClass": "--classes CSV says which of the model's numbers the boxes' classes have.",
+    "UntrustedCode": ("--unsafe", "Use --unsafe if you trust the file."),
+    "NoPreprocessing": ("--preprocessing", "Use --preprocessing caffe, tf, torch, unit or none."),
+    "NoZooModel": ("--model-option", "--weights and --model-option go with a zoo model."),
+    "UnnamedClasses": ("--labels", "Use --labels FILE for names."),
+    "UnknownClass": ("--class-map", "Use --class-map CSV to give the numbers of the classes of the boxes."),
 }

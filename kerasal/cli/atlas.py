@@ -1,4 +1,4 @@
-"""``kerasal atlas``: a folder of pages on which one's own network can be looked at."""
+"""``kerasal atlas``: a folder of web pages about the layers, channels, classes and images of a model."""
 
 import re
 from pathlib import Path
@@ -6,103 +6,117 @@ from typing import Annotated, Literal
 
 from typer import BadParameter, Context, Exit, Option
 
-from kerasal.cli import options
-from kerasal.cli.opening import Load, loading
-from kerasal.cli.session import remark, say, when_stopped
+from kerasal.cli import completion, options
+from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.model_argument import Load, with_model
+from kerasal.cli.session import remark, remark_when_stopped, say
 
 _UNTRAINED = "Its weights are random here: what these pages show is what any such network does before it is trained."
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
-@loading("preprocessing", "labels", "weights", "net_option", "fit")
+@with_model("preprocessing", "labels", "weights", "fit")
 def atlas(
     context: Context,
     load: Load,
     images: Annotated[
         list[Path] | None,
-        Option(help="Photographs, a file or a folder; may be repeated. For exemplars, and for pages of images."),
+        Option(help="A file or folder of photos, for exemplars and for pages of images; repeatable."),
     ] = None,
-    output: Annotated[Path, options.Output(help="The folder: new, empty, or this model's atlas.")] = Path("atlas"),
+    output: Annotated[
+        Path, options.Output(help="The folder to write: new, empty, or an atlas of the same model.")
+    ] = Path("atlas"),
     layers: Annotated[
         str | None,
         Option(
-            help="Which layers' channels: names, patterns such as fire*, or a slice such as :8 or -3:, by commas. "
-            "Default: all with a kernel."
+            "--layers",
+            "-l",
+            help="Layers whose channels have pages: names, patterns such as fire*, or a slice such as :8 or -3:, "
+            "separated by commas. Default: all with a kernel.",
+            autocompletion=completion.layer_list,
         ),
     ] = None,
-    classes: Annotated[
-        str | None, Option(help="Which classes, by number or name: 0-9, or goldfish,ostrich. Default: all.")
+    class_: Annotated[
+        list[str] | None,
+        options.ClassOption(help="Classes that have pages, by number or name: 0-9, or goldfish,ostrich; repeatable."),
+        Formerly("--classes", kind=str, convert=lambda text: [text]),
+        Sets("classes"),
     ] = None,
-    channels: Annotated[int, Option(help="At most so many channels a layer (and classes): a sample.", min=1)] = 64,
-    image_pages: Annotated[int, Option(help="At most so many pages of images: a sample.", min=1)] = 12,
+    max_channels: Annotated[
+        int,
+        Option(help="Largest number of channels per layer, and of classes; a sample of the rest.", min=1),
+        Formerly("--channels"),
+        Sets("channels"),
+    ] = 64,
+    image_pages: Annotated[int, Option(help="Largest number of pages of images.", min=1)] = 12,
     budget: Annotated[
         str | None,
         Option(
-            help="Begin nothing new after this time, such as 10m, 90s or 1h, counted from when the model is loaded; "
-            "the most telling first."
+            help="Start nothing new after this time, such as 10m, 90s or 1h, counted from when the model is loaded; "
+            "the most informative pages come first."
         ),
     ] = None,
     task: Annotated[
         Literal["classification", "gaze", "other"] | None,
-        Option(help="What the model is for. Known for zoo models, else told by its output."),
+        Option(help="Task of the model. Default: known for zoo models, for others inferred from the output."),
     ] = None,
     seed: options.Seed = 0,
 ) -> None:
-    """Make a browsable microscope of a network: pages of its layers, channels, classes and images.
+    """Build a browsable folder of pages about a model: its layers, channels, classes and images.
 
-    For example: kerasal atlas MODEL.keras --images PHOTOS/ -o site. Open site/index.html; no server is needed. Stopped,
-    by Ctrl-C or --budget, there are pages of what was made, and the same command goes on.
+    For example: kerasal atlas MODEL.keras --images PHOTOS/ -o site. Open site/index.html; no server is needed. After
+    Ctrl-C or the end of --budget, the finished pages can be read, and the same command continues.
     """
-    seconds = None if budget is None else _seconds(budget)
+    seconds = None if budget is None else _read_seconds(budget)
     from kerasal.atlas.atlas_store import check_folder
     from kerasal.images import find_files
 
     check_folder(output)
-    files = find_files(images) if images else None  # first: a wrong path is told before anything is loaded
-    opened = load()
+    files = find_files(images) if images else None  # before the model, so that a wrong path is reported at once
+    model = load()
     from kerasal.atlas import build
 
-    with when_stopped(f"Stopped. {output / 'index.html'} shows what was made; the same command goes on."):
+    with remark_when_stopped(f"Stopped. {output / 'index.html'} shows the finished pages; the same command continues."):
         built = build(
-            opened.keras_model,
+            model.keras_model,
             output,
             images=files,
-            preprocessing=opened.preprocessing,
-            labels=opened.labels,
-            name=re.sub(r"\.(keras|h5|hdf5)$", "", opened.name),
-            note=_UNTRAINED if opened.untrained else "",
+            preprocessing=model.preprocessing,
+            labels=model.labels,
+            name=re.sub(r"\.(keras|h5|hdf5)$", "", model.name),
+            note=_UNTRAINED if model.untrained else "",
             command=context.obj,
-            task=task or opened.task or None,
-            layers=None if layers is None else [one.strip() for one in layers.split(",") if one.strip()],
-            classes=None if classes is None else _classes(classes, opened),
-            channels=channels,
+            task=task or model.task or None,
+            layers=None if layers is None else [name.strip() for name in layers.split(",") if name.strip()],
+            classes=_read_classes(class_, model) if class_ else None,
+            channels=max_channels,
             image_pages=image_pages,
             budget=seconds,
-            fit=opened.fit,
+            fit=model.fit,
             seed=seed,
             progress=True,
         )
     for title, reason in built.failed:
-        remark(f"Left out: {title}. {reason}")
+        remark(f"Skipped: {title}. {reason}")
     if built.remaining > len(built.failed):
-        remark(f"Not complete after {budget}: {', '.join(map(str, built.counts))}. The same command goes on.")
+        remark(f"Not complete after {budget}: {', '.join(map(str, built.counts))}. The same command continues.")
     say(f"{built.index}  {built.pages:,} pages, {built.completed:,} pieces made in {built.seconds:.0f} s")
     if built.failed:
         raise Exit(1)
 
 
-def _seconds(text: str) -> float:
-    """Read 10m, 90s, 1.5h or a number of seconds."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
-    if not found:
-        raise BadParameter(f"--budget is a time such as 10m, 90s or 1h; received {text!r}")
-    return float(found[1]) * _UNITS[found[2]]
+def _read_seconds(text: str) -> float:
+    """Return the seconds of 10m, 90s, 1.5h or a plain number."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
+    if not match:
+        raise BadParameter(f"--budget must be a time such as 10m, 90s or 1h, got {text!r}.")
+    return float(match[1]) * _UNITS[match[2]]
 
 
-def _classes(text: str, model) -> list[int]:
-    """Read numbers, ranges and names of classes."""
+def _read_classes(texts: list[str], model) -> list[int]:
+    """Return the classes of numbers, ranges and names, separated by commas."""
     numbers: list[int] = []
-    for part in text.split(","):
+    for part in ",".join(texts).split(","):
         is_range = re.fullmatch(r"\s*\d+(-\d+)?\s*", part)
-        numbers += options.numbers(part) if is_range else [options.find_class(part.strip(), model)]
+        numbers += options.read_numbers(part) if is_range else [options.find_class(part.strip(), model)]
     return list(dict.fromkeys(numbers))

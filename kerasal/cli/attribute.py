@@ -1,6 +1,8 @@
-"""``kerasal attribute`` and ``compare``: a command for each method, flags read from its signature; and all at once."""
+"""``kerasal attribute``, a command for each method with flags from its signature; and ``compare``, all methods."""
 
 import inspect
+import operator
+import sys
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,164 +12,183 @@ from typer import Option
 from typer.core import TyperGroup
 
 from kerasal.cli import options
-from kerasal.cli.opening import Load, loading, print_top_classes
+from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.method_table import MethodRow, argument_help, method_names, read_method
+from kerasal.cli.model_argument import Load, print_top_classes, with_model
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
 
-METHODS_HELP = "Show what in a photograph a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
+METHODS_HELP = "Map which parts of a photo a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
 _OUTPUT = Annotated[
     Path | None,
-    options.Output(help="The picture (.png, .jpg, .webp), or the raw map (.npy). Default: IMAGE-METHOD.png."),
+    options.Output(help="The picture (.png, .jpg, .webp) or the raw map (.npy). Default: IMAGE-METHOD.png."),
 ]
-_CHANNEL = Annotated[str | None, Option(help="Explain this channel instead, as LAYER:NUMBER.")]
 
 
 class MethodGroup(TyperGroup):
-    """The commands under ``attribute``, one a method; listed only when asked for, since that loads TensorFlow."""
+    """The commands of ``attribute``, a command for each method; they are listed without TensorFlow."""
 
     def list_commands(self, ctx) -> list[str]:
-        """List the methods' names."""
-        load_tensorflow()
-        from kerasal import attribution
-
-        return attribution.list_methods()
+        """Return the methods' names, sorted; those of other packages too once they are registered."""
+        if registry := sys.modules.get("kerasal.attribution.method"):
+            return sorted({*method_names(), *registry.list_methods()})
+        return method_names()
 
     def get_command(self, ctx, cmd_name: str):
         """Build the command of one method."""
-        load_tensorflow()
-        from kerasal import attribution
-
-        if cmd_name not in attribution.list_methods():
+        row = read_method(cmd_name)
+        if row is None:
+            load_tensorflow()
+            from kerasal import attribution
             from kerasal.names import unknown_name_message
 
-            raise typer.BadParameter(unknown_name_message(cmd_name, attribution.list_methods(), "method"), ctx)
+            if cmd_name not in attribution.list_methods():
+                raise typer.BadParameter(unknown_name_message(cmd_name, attribution.list_methods(), "method"), ctx)
+            spec = attribution.method_spec(cmd_name)
+            text = inspect.getdoc(attribution.method_function(cmd_name)) or ""
+            row = MethodRow(spec.name, spec.summary, spec.reference, spec.options, argument_help(text))
         app = App(pretty_exceptions_enable=False, add_completion=False)
-        app.command(cmd_name)(_command(attribution.method_spec(cmd_name)))
+        app.command(cmd_name)(_command(row))
         command = typer.main.get_command(app)
         command.name = cmd_name
         return command
 
 
-def _command(spec):
-    """Make the function whose signature typer turns into flags: the shared ones and the method's own."""
-    flags = [flag for parameter in spec.options.values() if (flag := _flag(parameter)) is not None]
+def _command(row):
+    """Return the command of a method: a function whose signature has the shared options and the method's own."""
+    flags = [flag for parameter in row.options.values() if (flag := _flag(parameter, row)) is not None]
 
-    @loading("preprocessing", "labels", "weights", "fit")
-    @options.taking("own", {flag.name: (flag.annotation, flag.default) for flag in flags})
+    @with_model("preprocessing", "labels", "weights", "fit")
+    @options.with_options("settings", {flag.name: (flag.annotation, flag.default) for flag in flags})
     def command(
         load: Load,
-        own: dict,
+        settings: dict,
         image: options.Image,
         output: _OUTPUT = None,
         class_: options.Class = None,
-        channel: _CHANNEL = None,
+        channel: options.Channel = None,
         logits: options.Logits = True,
         model_output: options.ModelOutput = None,
     ) -> None:
-        output = output or Path(f"{image.stem}-{spec.name}.png")
+        output = output or Path(f"{image.stem}-{row.name}.png")
         options.check_output(output, (*options.PICTURES, ".npy"))
         if class_ and channel:
-            raise typer.BadParameter("give --class or --channel, not both")
-        unit = options.one_channel(channel)
-        for name, value in own.items():
-            if isinstance(value, str) and float in typing.get_args(spec.options[name].annotation):
-                own[name] = options.number_or_word(value)
+            raise typer.BadParameter("--class and --channel must not be set together.")
+        unit = options.read_channel(channel)
+        if "quiet" in settings:
+            settings["progress"] = not settings.pop("quiet")
+        for name, value in settings.items():
+            if isinstance(value, str) and float in typing.get_args(row.options[name].annotation):
+                settings[name] = options.number_or_word(value)
+        from kerasal import images
+
+        photo = images.read(image)  # before anything is loaded, so that a wrong path is reported at once
+        model = load()
         import numpy as np
 
-        from kerasal import attribution, images, objectives
+        from kerasal import attribution, objectives
         from kerasal.files import replacing
 
-        photograph = images.read(image)
-        opened = load()
-        picture, shown = opened.show(photograph)
+        spec = attribution.method_spec(row.name)
+        picture, shown = model.show(photo)
         inputs = shown
         if spec.any_size:
-            picture, inputs = opened.show(photograph, scale=options.FRAME)
+            picture, inputs = model.show(photo, scale=options.FRAME)
         target, name = None, channel
         if class_ is not None:
-            target = options.find_class(class_, opened)
-            name = opened.label(target)
+            target = options.find_class(class_, model)
+            name = model.label(target)
         elif unit is not None:
             target = objectives.channel(*unit)
         method = attribution.method_function(spec.name)
-        found = method(opened.keras_model, inputs, target, output=model_output, logits=logits, **own)
-        maps, *extra = found if isinstance(found, tuple) else (found,)
-        values, top = maps[0], print_top_classes(opened, shown)
+        result = method(model.keras_model, inputs, target, output=model_output, logits=logits, **settings)
+        maps, *gaps = result if isinstance(result, tuple) else (result,)
+        values, top = maps[0], print_top_classes(model, shown)
         name = name or top
         if output.suffix.lower() == ".npy":
             with replacing(output) as temporary:
                 np.save(temporary, values)
         else:
-            about = {"options": own, "labels": opened.labels, "note": opened.name, "bgr": opened.preprocessing.bgr}
+            about = {"options": settings, "labels": model.labels, "note": model.name, "bgr": model.preprocessing.bgr}
             images.write(output, attribution.attribution_page(spec, picture, values, name or "output 0", **about))
-        said = [f"layer {values.layer}"] if hasattr(values, "layer") else []
-        said += [f"completeness gap {one[0]:.3g}" for one in extra]
-        say(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *said]))
+        details = [f"layer {values.layer}"] if hasattr(values, "layer") else []
+        details += [f"completeness gap {gap[0]:.3g}" for gap in gaps]
+        say(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *details]))
 
-    command.__doc__ = f"{spec.summary}\n\nSource: {spec.reference}."
+    command.__doc__ = f"{row.summary}\n\nSource: {row.reference}."
     return command
 
 
-def _flag(parameter: inspect.Parameter) -> inspect.Parameter | None:
-    """Give an option the one type that a flag has; None if it has no such type.
+def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | None:
+    """Return a method's option as a parameter that typer understands; None if no flag can hold its values.
 
-    ``int | None`` stays so, ``float | Literal["mean"]`` is a text that may be a number.
+    ``int | None`` stays as it is; ``float | Literal["mean"]`` becomes a text that may be a number.
     """
-    kind = parameter.annotation
     if parameter.name == "progress":  # a library is quiet, a command is not
-        parameter = parameter.replace(default=True)
-    if _is_plain(kind):
-        return parameter
-    kinds = [one for one in typing.get_args(kind) if _is_plain(one)]
-    if bool in kinds or not kinds:
-        return None
-    optional = type(None) in typing.get_args(kind)
-    if len(kinds) == 1:
-        return parameter.replace(annotation=kinds[0] | None if optional else kinds[0])
-    default = None if parameter.default is None else str(parameter.default)
-    words = ", ".join(repr(word) for one in kinds for word in typing.get_args(one))
-    text = Annotated[str | None if optional else str, Option(help=f"A number, or {words}.")]
-    return parameter.replace(annotation=text, default=default)
+        quiet = Annotated[
+            options.Quiet,
+            Formerly("--progress/--no-progress", kind=bool, convert=operator.not_, now="--quiet"),
+        ]
+        return parameter.replace(name="quiet", annotation=quiet, default=False)
+    kind, default, words = parameter.annotation, parameter.default, ""
+    if not _is_plain(kind):
+        kinds = [part for part in typing.get_args(kind) if _is_plain(part)]
+        if bool in kinds or not kinds:
+            return None
+        optional = type(None) in typing.get_args(kind)
+        if len(kinds) == 1:
+            kind = kinds[0] | None if optional else kinds[0]
+        else:
+            kind, default = str | None if optional else str, None if default is None else str(default)
+            words = ", ".join(repr(word) for part in kinds for word in typing.get_args(part))
+    usual = f"A number, or {words}." if words else f"Argument {parameter.name} of kerasal.attribution.{row.name}."
+    text = row.help.get(parameter.name, usual).replace("[", r"\[")
+    annotation: Any = Annotated[kind, Option(help=text)]
+    if parameter.name == "layer":
+        annotation = Annotated[kind, options.LayerOption(help=text)]
+    if parameter.name == "channels":  # --channels are the numbers of channels, in all commands
+        annotation = Annotated[kind, Option("--max-channels", help=text), Formerly("--channels"), Sets("channels")]
+    return parameter.replace(annotation=annotation, default=default)
 
 
 def _is_plain(kind: Any) -> bool:
     return kind in (int, float, str, bool) or typing.get_origin(kind) is Literal
 
 
-@loading("preprocessing", "labels", "weights", "fit")
+@with_model("preprocessing", "labels", "weights", "fit")
 def compare(
     load: Load,
     image: options.Image,
-    output: Annotated[Path, options.Output(help="The page: .html, or a picture (.png, .jpg, .webp).")] = Path(
+    output: Annotated[Path, options.Output(help="The page (.html) or picture (.png, .jpg, .webp) to write.")] = Path(
         "comparison.html"
     ),
     class_: options.Class = None,
 ) -> None:
-    """Show all attribution methods side by side on one photograph: which one should I use?"""
+    """Show the maps of all attribution methods for one photo side by side."""
     options.check_output(output, (".html", *options.PICTURES))
     from kerasal import images
     from kerasal.files import replacing
 
-    photograph = images.read(image)
-    opened = load()
-    shown, larger = opened.show(photograph), opened.show(photograph, scale=options.FRAME)
-    target = None if class_ is None else options.find_class(class_, opened)
+    photo = images.read(image)
+    model = load()
+    shown, larger = model.show(photo), model.show(photo, scale=options.FRAME)
+    target = None if class_ is None else options.find_class(class_, model)
     from kerasal import attribution
 
-    top = print_top_classes(opened, shown[1])
-    name = top or "the output" if target is None else opened.label(target)
-    found = attribution.compare_methods(
-        opened.keras_model, shown, target, larger=larger, bgr=opened.preprocessing.bgr, progress=True
+    top = print_top_classes(model, shown[1])
+    name = top or "the output" if target is None else model.label(target)
+    comparison = attribution.compare_methods(
+        model.keras_model, shown, target, larger=larger, bgr=model.preprocessing.bgr, progress=True
     )
-    for method, reason in found.left_out:
-        remark(f"{method}: left out. {reason}")
-    if not found.views:
-        raise ValueError("No method could explain this model; the remarks above say why.")
-    title = f"What makes {opened.name} see {name!r}"
+    for method, reason in comparison.left_out:
+        remark(f"{method}: skipped. {reason}")
+    if not comparison.views:
+        raise RuntimeError("No method could explain this model. The remarks above give the reasons.")
+    title = f"What makes {model.name} see {name!r}"
     if output.suffix.lower() == ".html":
         with replacing(output) as temporary:
-            temporary.write_text(found.html(title), encoding="utf-8")
+            temporary.write_text(comparison.html(title), encoding="utf-8")
     else:
-        images.write(output, found.sheet(title))
-    say(f"{output}  {len(found.views)} methods")
+        images.write(output, comparison.sheet(title))
+    say(f"{output}  {len(comparison.views)} methods")

@@ -5,66 +5,92 @@ from typing import Annotated, Literal
 
 from typer import Argument, BadParameter, Exit, Option
 
-from kerasal.cli import options
-from kerasal.cli.session import remark, say, when_stopped
+from kerasal.cli import completion, options
+from kerasal.cli.gaze_options import SHIPPED
+from kerasal.cli.session import remark, remark_when_stopped, say
 
-_NAMED = 10
+_MOST_LISTED = 10
 
 _METHOD = Annotated[
-    str, Argument(help="predict, gaze, localize, or an attribution method such as class_saliency.", show_default=False)
+    str,
+    Argument(
+        help="predict, gaze, localize, or an attribution method such as class_saliency.",
+        show_default=False,
+        autocompletion=completion.batch_methods,
+    ),
 ]
-_IMAGES = Annotated[
-    Path, Argument(help="A folder, searched at any depth, or a Parquet list of paths.", show_default=False)
+_ARGUMENTS = Annotated[
+    list[str],
+    Argument(
+        metavar="[MODEL] IMAGES OUT",
+        help="MODEL: a zoo name, a model file or a folder, also as --model; for gaze, by default the shipped model. "
+        "IMAGES: a folder, searched at any depth, or a Parquet list of paths. OUT: the folder for the results, also "
+        "as --output; a run that is already there continues.",
+        show_default=False,
+        autocompletion=completion.models_and_files,
+    ),
 ]
-_OUT = Annotated[Path, Argument(help="The folder for the results; begun ones are gone on with.", show_default=False)]
 
 
-@options.taking("how", options.opening("preprocessing", "labels", "weights", "net_option", "fit"))
+@options.with_options("settings", options.model_options("preprocessing", "labels", "weights", "fit"))
 def batch(
     method: _METHOD,
-    model: options.Model,
-    images: _IMAGES,
-    out: _OUT,
-    how: dict,
-    workers: Annotated[int, Option("--workers", "-n", help="Processes, on Ray; 0: this one, without Ray.", min=0)] = 0,
+    arguments: _ARGUMENTS,
+    settings: dict,
+    model: Annotated[
+        str | None,
+        Option(help="The model, in place of the argument.", show_default=False, autocompletion=completion.models),
+    ] = None,
+    output: Annotated[
+        Path | None, options.Output(help="The folder for the results, in place of the last argument.")
+    ] = None,
+    workers: Annotated[
+        int, Option("--workers", "-n", help="Number of Ray worker processes; 0 runs in this process.", min=0)
+    ] = 0,
     address: Annotated[
-        str | None, Option(help="Of a Ray cluster, or 'auto'. Default: one of this machine, for the time.")
+        str | None, Option(help="Address of a Ray cluster, or 'auto'. Default: a temporary cluster on this machine.")
     ] = None,
     format: Annotated[
-        Literal["parquet", "npz", "png"], Option("--format", "-f", help="Tables of raw maps, or pictures.")
+        Literal["parquet", "npz", "png"], Option("--format", "-f", help="Tables of raw maps, arrays, or pictures.")
     ] = "parquet",
     option: Annotated[
         list[str] | None,
-        Option("--option", "-O", help="An option of the method as KEY=VALUE, such as samples=20; repeat it."),
+        Option(
+            "--option",
+            "-O",
+            metavar="KEY=VALUE",
+            help="An option of the method, such as samples=20; repeatable.",
+        ),
     ] = None,
-    class_: Annotated[
-        str | None, Option("--class", "-c", help="For this class, a name or number; default: the top ones.")
-    ] = None,
-    channel: Annotated[str | None, Option(help="Attribution of this channel instead, as LAYER:NUMBER.")] = None,
+    class_: options.Class = None,
+    channel: options.Channel = None,
     logits: options.Logits = True,
     model_output: options.ModelOutput = None,
     column: Annotated[
-        str | None, Option(help="Of the Parquet list, with the paths. Default: image, path or file.")
+        str | None, Option(help="Column of the Parquet list with the paths. Default: image, path or file.")
     ] = None,
-    shard_size: Annotated[int, Option(help="Images in a file of results.", min=1)] = 32,
+    shard_size: Annotated[int, Option(help="Images in each file of results.", min=1)] = 32,
     threads: Annotated[
-        int, Option(help="That compute in each process, on its CPU; 0: as TensorFlow likes, on a GPU too.", min=0)
+        int,
+        Option(help="Threads per process on the CPU; 0 leaves the number to TensorFlow, also with a GPU.", min=0),
     ] = 1,
-    retry: Annotated[bool, Option("--retry", help="Also try again what could not be read.")] = False,
+    retry: Annotated[bool, Option("--retry", help="Also retry images that could not be read before.")] = False,
 ) -> None:
-    """Run a method over a folder of images: Parquet, NPZ or pictures, and a manifest, in OUT.
+    """Run a method over a folder of images; write Parquet, NPZ or pictures, and a manifest.
 
-    For example: kerasal batch gradcam MODEL.keras PHOTOS/ maps/ --workers 4. The same command goes on where it was
-    stopped, and later does only what has been added. Results are the same bytes for any number of workers. What cannot
-    be read is a dead letter in the manifest, and makes the exit code 1.
+    For example: kerasal batch gradcam MODEL.keras PHOTOS/ maps/ --workers 4, or kerasal batch gaze PHOTOS/ maps/. The
+    same command continues a stopped run, and later processes only images that were added. Results have the same bytes
+    for any number of workers. Images that could not be read are listed in the manifest as dead letters; the exit code
+    is then 1.
     """
+    model, images, out = _read_arguments(method, arguments, model, output)
     if class_ and channel:
-        raise BadParameter("give --class or --channel, not both")
-    own = options.options_of(option, "--option", "samples=20")
+        raise BadParameter("--class and --channel must not be set together.")
+    method_options = options.read_options(option, "--option", "samples=20")
     from kerasal.batch import run
 
-    with when_stopped():
-        found = run(
+    with remark_when_stopped():
+        result = run(
             method,
             model,
             images,
@@ -72,34 +98,51 @@ def batch(
             workers=workers,
             address=address,
             format=format,
-            options=own,
+            options=method_options,
             column=column,
             shard_size=shard_size,
             threads=threads or None,
             retry=retry,
             progress=True,
             class_=class_,
-            channel=options.one_channel(channel),
+            channel=options.read_channel(channel),
             logits=logits,
             output=model_output,
-            model_options=tuple(how.pop("net_option") or ()),
-            **how,
+            model_options=tuple(settings.pop("model_option") or ()),
+            **settings,
         )
-    _report(found)
+    _report(result)
 
 
-def _report(found) -> None:
-    """Say what was done; dead letters make the exit code 1, and nothing but dead letters is an error."""
-    for text in found.remarks[:_NAMED]:
+def _read_arguments(
+    method: str, arguments: list[str], model: str | None, output: Path | None
+) -> tuple[str, Path, Path]:
+    """Return model, images and output folder from [MODEL] IMAGES [OUT], --model and --output."""
+    places = list(arguments)
+    out = Path(places.pop()) if output is None else output
+    images = places.pop() if places else None
+    if places and model is None:
+        model = places.pop()
+    if model is None and method == "gaze":
+        model = SHIPPED
+    if images is None or model is None or places:
+        usual = "IMAGES OUT, or MODEL IMAGES OUT" if method == "gaze" else "MODEL IMAGES OUT"
+        raise BadParameter(f"The arguments must be {method} {usual}, got {method} {' '.join(arguments)}.")
+    return model, Path(images), out
+
+
+def _report(result) -> None:
+    """Print what was done; dead letters make the exit code 1, and only dead letters are an error."""
+    for text in result.remarks[:_MOST_LISTED]:
         remark(text)
-    for letter in found.dead_letters[:_NAMED]:
+    for letter in result.dead_letters[:_MOST_LISTED]:
         remark(f"{letter['image']}: {letter['reason']}")
-    total = found.results + len(found.dead_letters)
-    before = f" ({total - found.new} images were done before)" if found.new < total else ""
-    count = len(found.dead_letters)
+    total = result.results + len(result.dead_letters)
+    before = f" ({total - result.new} images were done before)" if result.new < total else ""
+    count = len(result.dead_letters)
     dead = f"; {count} dead letter{'s' if count > 1 else ''}" if count else ""
-    say(f"{found.folder}  {found.results} of {total} images{before}{dead}; manifest.json lists them")
-    if found.dead_letters and not found.results:
-        raise ValueError("Nothing could be done for any of the images; the remarks above say why.")
-    if found.dead_letters:
+    say(f"{result.folder}  {result.results} of {total} images{before}{dead}; manifest.json lists them")
+    if result.dead_letters and not result.results:
+        raise RuntimeError("None of the images could be processed. The remarks above give the reasons.")
+    if result.dead_letters:
         raise Exit(1)

@@ -1,136 +1,159 @@
-"""``kerasal exemplars`` and ``evolution``: which images excite a channel, and how features came about in training."""
+"""``kerasal exemplars``, the images that activate channels most; ``evolution``, features over training epochs."""
 
 import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
-from kerasal.cli import options
-from kerasal.cli.opening import Load, loading
-from kerasal.cli.session import hinting, load_tensorflow, remark, say, warnings_as_remarks, when_stopped, write_csv
+from kerasal.cli import completion, options
+from kerasal.cli.flags import Formerly
+from kerasal.cli.model_argument import Load, with_model
+from kerasal.cli.session import load_tensorflow, remark, remark_when_stopped, say, warnings_as_remarks, write_csv
 
 
-@loading("preprocessing", "weights")
+@with_model("preprocessing", "weights")
 def exemplars(
     load: Load,
-    layer: options.Layer,
-    images: Annotated[list[Path], Argument(help="Folders (at any depth) or files of images.", show_default=False)],
+    arguments: Annotated[
+        list[str],
+        Argument(
+            metavar="[LAYER] IMAGE",
+            help="Images: files, or folders searched at any depth. Before them the layer, if it is not named by "
+            "--layer.",
+            show_default=False,
+            autocompletion=completion.layers_and_files,
+        ),
+    ],
+    layer: Annotated[str | None, options.LayerOption(help="Name or path of a layer with a spatial map.")] = None,
     channels: Annotated[
-        str | None, Option("--channels", "-c", help="Which, such as 0-8 or 3,17. Default: the first 9.")
+        str | None,
+        options.ChannelsOption(help="Numbers of channels, such as 0-8 or 3,17. Default: the first 9."),
+        Formerly("-c"),
+        Formerly("--channel"),
     ] = None,
-    k: Annotated[int, Option("-k", help="How many images a channel.", min=1)] = 9,
+    count: Annotated[int, Option("--count", "-k", help="Number of images per channel.", min=1)] = 9,
     output: options.Picture = Path("exemplars.png"),
-    table: Annotated[Path | None, Option(help="Also write channel, rank, activation, file and place, as CSV.")] = None,
+    table: Annotated[
+        Path | None,
+        Option(help="Also write a CSV table of channels, ranks, activations, files and positions."),
+    ] = None,
     rule: Annotated[
         Literal["deconvnet", "guided", "gradient"],
-        Option(help="How ReLUs are passed on the way back; a model without any takes gradient."),
+        Option(help="Backward rule of the ReLUs in the reconstructions; gradient for a model without ReLUs."),
     ] = "deconvnet",
     fit: options.Fit = "crop",
-    size: options.Side = None,
+    size: options.Size = None,
 ) -> None:
-    """Find the images that excite channels most, the patch each unit saw, and what of it the unit responds to.
+    """Find the images that activate channels most; draw each patch, and its part to which the unit responds.
 
-    For example: kerasal exemplars MODEL.keras block3_conv1 PHOTOS/ -c 0-8 -o page.png. At the left of each pair stand
-    the deconvnet's reconstructions, at the right the patches. Stopped with Ctrl-C, the same command goes on.
+    For example: kerasal exemplars MODEL.keras PHOTOS/ --layer block3_conv1 --channels 0-8 -o page.png. Each pair shows
+    the deconvnet's reconstructions (left) and the patches (right). After Ctrl-C the same command continues.
     """
+    if layer is None:
+        if len(arguments) < 2:
+            raise BadParameter("The arguments must be MODEL LAYER IMAGE..., or MODEL IMAGE... with --layer.")
+        layer, *arguments = arguments
     options.check_output(output, options.PICTURES)
-    chosen = options.numbers(channels) if channels else None
+    numbers = options.read_numbers(channels) if channels else None
     options.check_output(table, (".csv",))
+    image_size = options.read_size(size)
     from kerasal import images as pictures
 
-    files = pictures.find_files(images)  # first: a wrong path is told before anything is loaded
-    opened = load()
+    files = pictures.find_files(list(map(Path, arguments)))  # before the model, so a wrong path is reported at once
+    model = load()
     from kerasal import hooks, receptive_field
 
     journal = output.with_name(f".{output.name}.partial")
     if journal.exists():
-        remark("A search for this page was stopped before; if it is the same, it goes on from there.")
-    if chosen is None:
-        chosen = list(range(min(9, hooks.channel_count(opened.keras_model, layer) or 9)))
-    kept = "Stopped. What was seen is kept; the same command goes on."
-    with (
-        warnings.catch_warnings(),
-        when_stopped(lambda: kept if journal.exists() else ""),
-        hinting(hooks.NoReLU, "On the command line: --rule gradient."),
-    ):
-        warnings.simplefilter("ignore", UserWarning)  # what is skipped or missing is told below, on a line of its own
-        found: Any = receptive_field.top_exemplars(
-            opened.keras_model,
+        remark("A search for this page was stopped before. It continues if the settings are the same.")
+    if numbers is None:
+        numbers = list(range(min(9, hooks.channel_count(model.keras_model, layer) or 9)))
+    kept = "Stopped. The images seen so far are kept; run the same command again to continue."
+    with warnings.catch_warnings(), remark_when_stopped(lambda: kept if journal.exists() else ""):
+        warnings.simplefilter("ignore", UserWarning)  # skipped and missing images are reported below
+        exemplars_found: Any = receptive_field.top_exemplars(
+            model.keras_model,
             layer,
-            chosen,
+            numbers,
             files,
-            k,
-            preprocessing=opened.preprocessing,
+            count,
+            preprocessing=model.preprocessing,
             rule=rule,
             fit=fit,
-            size=options.pair(size),
+            size=image_size,
             journal=journal,
             progress=True,
         )
-    height, width = found[0].crops.shape[1:3]
+    height, width = exemplars_found[0].crops.shape[1:3]
     title = (
-        f"{opened.name}, {found[0].layer}: what each channel responds to (left) in the patches of {height} × {width} "
-        "px that excite it most (right)"
+        f"{model.name}, {exemplars_found[0].layer}: what each channel responds to (left) in the patches of {height} × "
+        f"{width} px that excite it most (right)"
     )
-    pictures.write(output, receptive_field.draw_exemplars(found, title=title))
+    pictures.write(output, receptive_field.draw_exemplars(exemplars_found, title=title))
     if table is not None:
-        write_csv(table, receptive_field.exemplar_table(found))
-    _report(found, k, output)
+        write_csv(table, receptive_field.exemplar_table(exemplars_found))
+    _report(exemplars_found, count, output)
 
 
-def _report(found: list, k: int, output: Path) -> None:
-    first = found[0]
+def _report(channels: list, count: int, output: Path) -> None:
+    """Print the activations of each channel's images, and what was skipped."""
+    first = channels[0]
     if first.skipped:
         remark(f"{len(first.skipped)} files could not be read and were skipped:")
         for name, reason in first.skipped:
             remark(f"  {name}: {reason}")
-    if len(first) < k:
-        remark(f"There were only {first.seen} images for -k {k}.")
-    silent = [str(one.channel) for one in found if one.activations[0] <= 0]
+    if len(first) < count:
+        remark(f"There were only {first.seen} images for --count {count}.")
+    silent = [str(channel.channel) for channel in channels if channel.activations[0] <= 0]
     if silent:
-        remark(f"Silent, no image excites them: {', '.join(silent)}.")
-    for one in found[:10]:
-        best = Path(one.names[0]).name
-        say(f"channel {one.channel:<5} {one.activations[0]:10.4g} … {one.activations[-1]:<10.4g} {best}")
-    if len(found) > 10:
-        say(f"… and {len(found) - 10} more; --table FILE.csv writes all")
-    say(f"{output}  {len(found)} channels, {first.seen:,} images")
+        remark(f"Channels that no image activates: {', '.join(silent)}.")
+    for channel in channels[:10]:
+        best = Path(channel.names[0]).name
+        say(f"channel {channel.channel:<5} {channel.activations[0]:10.4g} … {channel.activations[-1]:<10.4g} {best}")
+    if len(channels) > 10:
+        say(f"… and {len(channels) - 10} more; --table FILE.csv writes all")
+    say(f"{output}  {len(channels)} channels, {first.seen:,} images")
 
 
 def evolution(
     folder: Annotated[
         Path,
         Argument(
-            help="What kerasal train MODEL --evolution FOLDER, or the callback FeatureEvolution, wrote.",
+            help="The folder written by kerasal train MODEL --evolution FOLDER or by the callback FeatureEvolution.",
             show_default=False,
         ),
     ],
-    output: Annotated[Path | None, options.Output(help="The picture. Default: FOLDER/evolution.png.")] = None,
+    output: Annotated[Path | None, options.Output(help="The picture to write. Default: FOLDER/evolution.png.")] = None,
     features: Annotated[
-        list[str] | None, Option("--features", "-f", help="Which, as LAYER:0-7; may be repeated. Default: all.")
+        list[str] | None,
+        options.Features(help="Channels to draw, as LAYER:0-7; repeatable. Default: all that are stored."),
+        Formerly("-f"),
     ] = None,
-    patches: Annotated[bool, Option(help="End each row with the patch that excites the feature last.")] = True,
+    patches: Annotated[
+        bool, Option(help="End each row with the patch that activates the feature most at the last epoch.")
+    ] = True,
     tile: Annotated[int, Option(help="Side of a cell in pixels.", min=8)] = 64,
-    title: Annotated[str, Option(help="One line above.")] = "",
+    title: Annotated[str, Option(help="Title above the picture.")] = "",
 ) -> None:
-    """Draw how features came about in training: rows are features, columns the epochs that were stored."""
+    """Draw how features developed in training: one row per feature, one column per stored epoch."""
     output = output or folder / "evolution.png"
-    wanted = [options.layer_channels(text) for text in features or ()]
+    wanted = [options.read_layer_channels(text) for text in features or ()]
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
-    options.check_output(output, options.PICTURES, folders=False)  # it reads epochs there
+    options.check_output(output, options.PICTURES, folders=False)  # the folder's epochs are no pictures
     load_tensorflow()
     from kerasal import images, receptive_field
 
     with warnings_as_remarks():
-        found = receptive_field.read_evolution(folder)
+        stored = receptive_field.read_evolution(folder)
     chosen = [
         (layer, channel)
         for layer, channels in wanted
-        for channel in (channels or [number for other, number in found.features if other == layer])
+        for channel in (channels or [number for other, number in stored.features if other == layer])
     ]
-    drawn = receptive_field.draw_evolution(found, chosen if features else None, title=title, patches=patches, tile=tile)
-    images.write(output, drawn)
-    listed = ", ".join(map(str, found.epochs))
-    say(f"{output}  {len(chosen) or len(found.features)} features, epochs {listed}")
+    features_drawn = chosen if features else None
+    sheet = receptive_field.draw_evolution(stored, features_drawn, title=title, patches=patches, tile=tile)
+    images.write(output, sheet)
+    epochs = ", ".join(map(str, stored.epochs))
+    say(f"{output}  {len(chosen) or len(stored.features)} features, epochs {epochs}")

@@ -1,103 +1,104 @@
-"""``kerasal gaze``: the commands about where people look, from a folder of images and fixations to scores."""
+"""``kerasal gaze``: the commands that predict where people look, and ``predict``, ``panel`` and ``filters``."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Argument, Exit, Option
 
-from kerasal.cli import gaze_opening as opening
-from kerasal.cli import options
+from kerasal.cli import completion, gaze_options, options
 from kerasal.cli.gaze_score import describe, diagnose, evaluate, import_vxm
 from kerasal.cli.gaze_train import train
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
 
 
-@options.taking("how", opening.HOW | {"size": (opening.Size, None)})
+@options.with_options("settings", gaze_options.model_options())
 def predict(
     arguments: Annotated[
         list[str],
         Argument(
-            metavar="[NET] IMAGE...",
-            help="Photographs, or folders of them; before them a run of `gaze train`, a .keras or .h5 file, or a zoo "
-            "name, if not the net that ships.",
+            metavar="[MODEL] IMAGE",
+            help="Photos, or folders of photos. Before them a run of `gaze train`, a .keras or .h5 file, or a zoo "
+            "name; by default the shipped model.",
             show_default=False,
+            autocompletion=completion.models_and_files,
         ),
     ],
-    how: dict,
+    settings: dict,
     output: Annotated[Path, options.Output(help="The folder for the maps.")] = Path("gaze-maps"),
     postprocess: Annotated[
         Literal["examiners", "pan", "none"] | None,
         Option(
-            help="Clip, enlarge and blur by 2 px (the coursework's); blur the small map, then enlarge; enlarge. "
-            "Default: examiners, and none for a net of log-densities, such as the one that ships.",
+            help="Postprocessing of the maps: clip, enlarge, then blur by 2 px (examiners); blur, then enlarge (pan); "
+            "only enlarge (none). Default: examiners; none for a model of log-densities, such as the shipped model.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Predict where people will look: for each image a 16-bit map, NAME.png, and the map on it, NAME-overlay.jpg.
+    """Predict where people look: per image a 16-bit map, NAME.png, and the map over the image, NAME-overlay.jpg.
 
-    What cannot be read is named and left out, and makes the exit code 1.
+    Unreadable files are skipped and listed, and make the exit code 1.
     """
-    net, photographs = opening.net_and_images(arguments)
+    source, photos = gaze_options.split_model_and_images(arguments)
     load_tensorflow()
     from kerasal import gaze
     from kerasal.gaze.folder_prediction import name_photos, result_files
 
-    files = name_photos(photographs)
+    files = name_photos(photos)
     written = [path for name in files for path in result_files(output, name)]
     options.refuse_inputs(written, read=files.values(), folders=False)
-    _, predictor = opening.open_net(net, **how)
-    found = gaze.predict_folder(photographs, output, predictor, postprocess=postprocess, progress=True)
-    for text in [*found.notes, *(f"Left out: {reason}" for reason in found.skipped)]:
+    _, predictor = gaze_options.open_gaze_model(source, **settings)
+    predicted = gaze.predict_folder(photos, output, predictor, postprocess=postprocess, progress=True)
+    for text in [*predicted.notes, *(f"Skipped: {reason}" for reason in predicted.skipped)]:
         remark(text)
-    if not found.count:
-        raise ValueError("None of the images could be read; the remarks above say why.")
-    scale = "0..1" if found.postprocess == "examiners" else "each from its lowest to its highest value"
-    say(f"{output}  {found.count} maps (16 bits: {scale}) and overlays")
-    if found.skipped:
+    if not predicted.count:
+        raise RuntimeError("None of the images could be read. The remarks above give the reasons.")
+    scale = "0..1" if predicted.postprocess == "examiners" else "each from its lowest to its highest value"
+    say(f"{output}  {predicted.count} maps (16 bits: {scale}) and overlays")
+    if predicted.skipped:
         raise Exit(1)
 
 
-@options.taking("how", opening.HOW | {"size": (opening.Size, None)})
+@options.with_options("settings", gaze_options.model_options())
 def panel(
-    net: opening.Net,
-    how: dict,
-    data: opening.Data,
+    model: gaze_options.Model,
+    settings: dict,
+    data: gaze_options.Data,
     output: options.Picture = Path("panel.png"),
     image: Annotated[
-        list[str] | None, Option(help="Show these images (repeat the option) instead of best, median and worst.")
+        list[str] | None,
+        Option(help="Show this image of the data; repeatable. Default: the best, the median and the worst image."),
     ] = None,
-    count: Annotated[int, Option(min=1, help="Images of each kind.")] = 1,
-    split: opening.Split = None,
-    postprocess: opening.Postprocess = "examiners",
+    count: Annotated[int, Option("--count", "-k", min=1, help="Number of images of each kind.")] = 1,
+    split: gaze_options.Split = None,
+    postprocess: gaze_options.Postprocess = "examiners",
 ) -> None:
-    """Draw image, truth and prediction: the best, the median and the worst image by CC."""
+    """Draw image, ground truth and prediction of the best, the median and the worst image by CC."""
     options.check_output(output, options.PICTURES)
-    opened_data = opening.open_data(data, split)
-    _, predictor = opening.open_net(net, **how)
+    gaze_set = gaze_options.open_data(data, split)
+    _, predictor = gaze_options.open_gaze_model(model, **settings)
     from kerasal import gaze
     from kerasal import images as pictures
 
-    sheet = gaze.panel(predictor, opened_data, image, postprocess=postprocess, count=count, progress=True)
+    sheet = gaze.panel(predictor, gaze_set, image, postprocess=postprocess, count=count, progress=True)
     pictures.write(output, sheet)
     say(f"{output}  image | truth | prediction")
 
 
-@options.taking("how", opening.HOW)
-def filters(net: opening.Net, how: dict, output: options.Picture = Path("filters.png")) -> None:
-    """Draw the kernels of a net's first convolution, all on one scale."""
+@options.with_options("settings", gaze_options.model_options(size=False))
+def filters(model: gaze_options.Model, settings: dict, output: options.Picture = Path("filters.png")) -> None:
+    """Draw the kernels of a model's first convolution, all with the same scale."""
     options.check_output(output, options.PICTURES)
-    model, predictor = opening.open_net(net, **how)
+    opened, predictor = gaze_options.open_gaze_model(model, **settings)
     from kerasal import gaze
     from kerasal import images as pictures
 
-    pictures.write(output, gaze.filters(model.keras_model, bgr=predictor.convention.bgr))
+    pictures.write(output, gaze.filters(opened.keras_model, bgr=predictor.convention.bgr))
     say(f"{output}  first-layer filters")
 
 
-HELP = "Train, apply and score nets that predict where people look."
+HELP = "Train, apply and score models that predict where people look."
 
 app = App(no_args_is_help=True)
 for command in (describe, train, predict, evaluate, panel, filters, diagnose, import_vxm):
-    app.command()(command)
+    app.command(panel="Training" if command is train else "Question")(command)

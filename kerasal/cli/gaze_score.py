@@ -1,51 +1,51 @@
-"""``kerasal gaze describe``, ``evaluate``, ``diagnose`` and ``import-vxm``: numbers, and a net that others made."""
+"""``kerasal gaze describe``, ``evaluate``, ``diagnose`` and ``import-vxm``: statistics, scores and FastGaze."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
 
-from kerasal.cli import gaze_opening as opening
-from kerasal.cli import options
+from kerasal.cli import gaze_options, options
 from kerasal.cli.score import show_scores
 from kerasal.cli.session import load_tensorflow, say
 
 
-def describe(data: opening.Data, split: opening.Split = None) -> None:
-    """Say what is in a data set: sizes, ranges, counts, center bias, and what is empty or damaged."""
-    say(opening.open_data(data, split or "all").describe())
+def describe(data: gaze_options.Data, split: gaze_options.Split = None) -> None:
+    """Summarize a data set: sizes, ranges, counts, center bias, and empty or damaged images."""
+    say(gaze_options.open_data(data, split or "all").describe())
 
 
-@options.taking("how", opening.HOW | {"size": (opening.Size, None)})
+@options.with_options("settings", gaze_options.model_options())
 def evaluate(
-    net: opening.Net,
-    how: dict,
-    data: opening.Data,
+    model: gaze_options.Model,
+    settings: dict,
+    data: gaze_options.Data,
     output: options.ScoreTable = Path("gaze-scores.csv"),
-    split: opening.Split = None,
-    postprocess: opening.Postprocess = "examiners",
+    split: gaze_options.Split = None,
+    postprocess: gaze_options.Postprocess = "examiners",
     definition: Annotated[
-        Literal["mit", "tuebingen", "salicon"], Option(help="Whose definitions, beside the coursework's.")
+        Literal["mit", "tuebingen", "salicon"],
+        Option(help="Benchmark whose definitions are used, in addition to the coursework's."),
     ] = "mit",
-    sigma: opening.Sigma = None,
+    sigma: gaze_options.Sigma = None,
     legacy: Annotated[
         bool, Option("--legacy", help="In the coursework's definition, wrap values as the original run did.")
     ] = False,
-    seed: Annotated[int, Option(help="Of the other images of the shuffled AUC.")] = 0,
+    seed: Annotated[int, Option(help="Seed of the choice of other images for the shuffled AUC.")] = 0,
 ) -> None:
-    """Score a net on images with fixations, beside the center and the mean map, and in the coursework's definition.
+    """Score a model on images with fixations, with the center and the mean map as baselines.
 
-    What cannot be read is named and counted, the rest is scored, and the exit code is 1.
+    Unreadable images are listed and counted, the others are scored, and the exit code is 1.
     """
     options.check_output(output, (".csv",), beside=(".json", ".png"))
-    opened_data = opening.open_data(data, split, missing="skip")
-    _, predictor = opening.open_net(net, **how)
+    gaze_set = gaze_options.open_data(data, split, missing="skip")
+    _, predictor = gaze_options.open_gaze_model(model, **settings)
     from kerasal import gaze
     from kerasal.metrics import ScoreReport
 
     table = gaze.evaluate(
         predictor,
-        opened_data,
+        gaze_set,
         postprocess=postprocess,
         metrics=definition,
         sigma=sigma,
@@ -53,58 +53,58 @@ def evaluate(
         seed=seed,
         progress=True,
     )
-    settings = {"net": net, "data": [str(path) for path in data]}
-    settings |= {key: table.attrs[key] for key in ("seed", "postprocess")}
-    report = ScoreReport(table, settings=settings)
+    facts = {"net": model, "data": [str(path) for path in data]}
+    facts |= {key: table.attrs[key] for key in ("seed", "postprocess")}
+    report = ScoreReport(table, settings=facts)
     report.write(output)
     show_scores(report, output)
 
 
-@options.taking("how", opening.HOW | {"size": (opening.Size, None)})
+@options.with_options("settings", gaze_options.model_options())
 def diagnose(
-    net: opening.Net,
-    how: dict,
-    data: opening.Data,
+    model: gaze_options.Model,
+    settings: dict,
+    data: gaze_options.Data,
     output: Annotated[
-        Path | None, options.Output(help="A picture of the uint8 wrap, on the image most hit by it.")
+        Path | None, options.Output(help="The picture to write, of the image that wraps around most as uint8.")
     ] = None,
-    split: opening.Split = None,
+    split: gaze_options.Split = None,
 ) -> None:
-    """Ask whether a net predicts more than the mean map or the center, and whether its output wraps around."""
+    """Test whether a model predicts more than the mean map or the center, and whether its output wraps around."""
     options.check_output(output, options.PICTURES)
-    opened_data = opening.open_data(data, split)
-    model, predictor = opening.open_net(net, **how)
+    gaze_set = gaze_options.open_data(data, split)
+    opened, predictor = gaze_options.open_gaze_model(model, **settings)
     from kerasal import gaze, images
     from kerasal.layers import center_bias_switched_off
 
-    found = gaze.diagnose(predictor, opened_data, progress=True)
-    say(found.summary[["mean", "low", "high"]].round(4).to_string())
-    for finding in found.findings:
+    diagnosis = gaze.diagnose(predictor, gaze_set, progress=True)
+    say(diagnosis.summary[["mean", "low", "high"]].round(4).to_string())
+    for finding in diagnosis.findings:
         say(finding)
-    with center_bias_switched_off(model.keras_model) as layers:
+    with center_bias_switched_off(opened.keras_model) as layers:
         if layers:
-            mean = gaze.diagnose(gaze.Predictor.from_image_model(model), opened_data).table.mean()
+            mean = gaze.diagnose(gaze.Predictor.from_image_model(opened), gaze_set).table.mean()
             means = f"own {mean['own']:.3f}, others {mean['others']:.3f}, center {mean['center']:.3f}"
             say(f"Without its CenterBias layer: {means}")
     if output is not None:
-        worst: Any = (found.table["below"] + found.table["above"]).idxmax()
-        photograph = opened_data.image(worst)
-        images.write(output, gaze.wrap_panel(photograph, next(predictor.raw([photograph]))))
+        worst: Any = (diagnosis.table["below"] + diagnosis.table["above"]).idxmax()
+        photo = gaze_set.image(worst)
+        images.write(output, gaze.wrap_panel(photo, next(predictor.raw([photo]))))
         say(f"{output}  image {worst}, clipped and wrapped")
 
 
 def import_vxm(
-    file: Annotated[Path, Argument(help="A net in the format VXM, such as fastgaze.vxm.", show_default=False)],
-    output: Annotated[Path, options.Output(help="The Keras file.")] = Path("fastgaze.keras"),
+    file: Annotated[Path, Argument(help="A model in the format VXM, such as fastgaze.vxm.", show_default=False)],
+    output: Annotated[Path, options.Output(help="The Keras file to write.")] = Path("fastgaze.keras"),
 ) -> None:
-    """Make a Keras file of FastGaze's published net, to predict and to be compared with."""
+    """Convert FastGaze's published model to a Keras file."""
     options.check_output(output, (".keras",))
     load_tensorflow()
     from kerasal.files import replacing
     from kerasal.gaze import load_vxm
 
-    net = load_vxm(file)
+    model = load_vxm(file)
     with replacing(output) as temporary:
-        net.save(temporary)
-    say(f"{output}  {net.count_params():,} parameters, any size of photograph")
+        model.save(temporary)
+    say(f"{output}  {model.count_params():,} parameters, for photos of any size")
     say(f"Next: kerasal gaze predict {output} IMAGE -p caffe")

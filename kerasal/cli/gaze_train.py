@@ -1,116 +1,145 @@
-"""``kerasal gaze train``: a gaze net by a recipe, into a folder from which a stopped run goes on."""
+"""``kerasal gaze train``: training of a gaze model by a recipe, into a folder from which a stopped run continues."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Argument, Option, echo
 
-from kerasal.cli import gaze_opening as opening
-from kerasal.cli.options import Fresh, NetOption, Output, Quiet, Strategy, Unsafe, options_of, taking
+from kerasal.cli import completion, gaze_options
+from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.options import (
+    Fresh,
+    ModelOption,
+    Output,
+    Preprocessing,
+    Quiet,
+    Size,
+    Strategy,
+    Unsafe,
+    Weights,
+    read_options,
+    read_size,
+    with_options,
+)
 from kerasal.cli.outputs import refuse_inputs
 from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
 
 
 class _Changes:
-    """What changes a recipe."""
+    """Changes of a recipe."""
 
-    epochs: Annotated[int | None, Option(help="Epochs in all.")] = None
-    batch_size: Annotated[int | None, Option(help="Images a step.")] = None
-    rate: Annotated[float | None, Option(help="A constant learning rate.")] = None
-    loss: Annotated[str | None, Option(help="mse, nss, cc, kld, similarity, or a sum: kld=1,cc=0.2.")] = None
+    epochs: Annotated[int | None, Option(help="Number of epochs in all. Default: the recipe's.")] = None
+    batch_size: Annotated[int | None, Option(help="Number of images per step. Default: the recipe's.")] = None
+    rate: Annotated[
+        float | None,
+        Option("--learning-rate", help="Learning rate, constant. Default: the recipe's."),
+        Formerly("--rate"),
+        Sets("rate"),
+    ] = None
+    loss: Annotated[
+        str | None, Option(help="mse, nss, cc, kld, similarity, or a sum such as kld=1,cc=0.2. Default: the recipe's.")
+    ] = None
     mirror: Annotated[
         Literal["both", "half", "none"] | None,
-        Option(help="Each image and its mirror image, a random half of them, or none mirrored."),
+        Option(help="Train on each image and its mirror image, on either at random, or on no mirror images."),
     ] = None
-    validate_every: Annotated[int | None, Option(help="Epochs between validations.")] = None
-    keep: Annotated[Literal["last", "best"] | None, Option(help="The last weights, or those that validated best.")] = (
-        None
-    )
-    seed: Annotated[int | None, Option(help="Of starting weights, order and mirroring. Default: 0.")] = None
+    validate_every: Annotated[int | None, Option(help="Epochs between validations. Default: the recipe's.")] = None
+    keep: Annotated[
+        Literal["last", "best"] | None, Option(help="Keep the last weights, or those with the best validation loss.")
+    ] = None
+    seed: Annotated[
+        int | None, Option(help="Seed of the initial weights, the order and the mirroring. Default: 0.")
+    ] = None
 
 
-@taking("changes", _Changes)
+@with_options("changes", _Changes)
 def train(
-    net: Annotated[str, Argument(help="A zoo net, such as shallow_saliency, or a .keras file.")],
-    data: opening.Data,
+    model: Annotated[
+        str,
+        Argument(help="A zoo model, such as shallow_saliency, or a .keras file.", autocompletion=completion.models),
+    ],
+    data: gaze_options.Data,
     changes: dict,
-    output: Annotated[Path | None, Output(help="The folder of this run. Default: runs/NET.")] = None,
+    output: Annotated[Path | None, Output(help="The folder of the run. Default: runs/MODEL.")] = None,
     recipe: Annotated[
         Literal["default", "coursework", "paper", "lasagne", "he_pugeault", "gaze", "gaze_tune"],
-        Option(help="Rates, loss, epochs and all else; the options below change it."),
+        Option(help="Settings of the training; the other options change single ones."),
     ] = "default",
     validation: Annotated[
         Path | None,
-        Option(help="Data to validate on. Default: the data's split val, or a tenth of the training images."),
+        Option(help="Validation data. Default: the data's part val, or a tenth of the training images."),
     ] = None,
-    split: Annotated[str | None, Option(help="The part to train on, or 'all'. Default: train, else all.")] = None,
-    sigma: opening.Sigma = None,
-    weights: opening.Weights = None,
-    net_option: NetOption = None,
-    preset: Annotated[str | None, Option(help="Short for --net-option preset=…, such as small.")] = None,
-    variant: Annotated[str | None, Option(help="Short for --net-option variant=….")] = None,
-    batch_norm: Annotated[bool, Option("--batch-norm", help="Short for --net-option batch_norm=True.")] = False,
+    split: Annotated[str | None, Option(help="Part of the data, or 'all'. Default: train, else all.")] = None,
+    sigma: gaze_options.Sigma = None,
+    weights: Weights = None,
+    model_option: Annotated[
+        ModelOption,
+        Formerly("--preset", kind=str, convert=lambda preset: [f"preset={preset}"], now="--model-option preset=NAME"),
+    ] = None,
+    variant: Annotated[str | None, Option(help="Short for --model-option variant=NAME.")] = None,
+    batch_norm: Annotated[bool, Option("--batch-norm", help="Short for --model-option batch_norm=True.")] = False,
     center_bias: Annotated[
         Literal["none", "fixed", "learned"], Option(help="Multiply the maps by a center Gaussian.")
     ] = "none",
-    preprocessing: opening.Preprocessing = None,
-    size: opening.Size = None,
+    preprocessing: Preprocessing = None,
+    size: Size = None,
     strategy: Strategy = None,
     tensorboard: Annotated[bool, Option("--tensorboard", help="Also write event files for TensorBoard.")] = False,
     fresh: Fresh = False,
     quiet: Quiet = False,
     unsafe: Unsafe = False,
 ) -> None:
-    """Train a gaze net, and keep weights, history and curves; started again, a stopped run goes on."""
-    options = list(net_option or ())
-    options += [f"{key}={value}" for key, value in (("preset", preset), ("variant", variant)) if value is not None]
-    options += ["batch_norm=True"] if batch_norm else []
-    output = Path("runs") / Path(net).stem if output is None else output
-    options_of(options)  # a typing error is told before TensorFlow is loaded
+    """Train a gaze model; write weights, history and curves. The same command continues a stopped run."""
+    texts = list(model_option or ())
+    texts += [f"variant={variant}"] if variant is not None else []
+    texts += ["batch_norm=True"] if batch_norm else []
+    output = Path("runs") / Path(model).stem if output is None else output
+    zoo_options = read_options(texts)  # before TensorFlow is loaded, so that mistakes are reported at once
     run = {"sigma": sigma, "strategy": strategy, "tensorboard": tensorboard, "resume": not fresh, "progress": not quiet}
     about = {
         "recipe": recipe,
-        "model": net,
-        "options": options,
+        "model": model,
+        "options": texts,
         "weights": weights,
         "center_bias": center_bias,
-        "data": [str(one) for one in data],
+        "data": [str(path) for path in data],
     }
+    image_size = read_size(size)
     with exit_when_stopped():
-        speaks = join_workers(strategy)
-        run["progress"] &= speaks
+        is_chief = join_workers(strategy)
+        run["progress"] &= is_chief
         from kerasal.datasets import open_training_sets
 
         training_set, validation_set, notes = open_training_sets(
             data, validation, split, seed=changes["seed"] or 0
-        )  # before anything is built
-        if speaks:
+        )  # before the model is built
+        if is_chief:
             for note in notes:
                 remark(note)
         load_tensorflow()
         from kerasal import training
         from kerasal.training.results import gaze_files
 
-        chosen = training.recipe(recipe, **changes)
+        settings = training.recipe(recipe, **changes)
         setup = training.prepare_gaze(
-            net,
+            model,
             weights=weights,
-            options=options_of(options),
+            options=zoo_options,
             preprocessing=preprocessing,
-            size=opening.size_of(size),
+            size=image_size,
             center_bias=center_bias,
-            seed=chosen.seed,
+            seed=settings.seed,
             unsafe=unsafe,
         )
-        if speaks:
+        if is_chief:
             counts = f"{len(training_set)} images to train on, {len(validation_set)} to validate on."
-            remark(f"{counts} Recipe {recipe}: {chosen.source}.")
+            remark(f"{counts} Recipe {recipe}: {settings.source}.")
         refuse_inputs((output / name for name in gaze_files(setup.model.name)), folders=False)
         result = training.train_gaze(
             setup.model,
             training_set,
             validation_set,
-            chosen,
+            settings,
             output,
             preprocessing=setup.preprocessing,
             size=setup.size,
@@ -118,20 +147,21 @@ def train(
             start=setup.start,
             **run,
         )
-    if speaks:
+    if is_chief:
         _report(result)
 
 
 def _report(result) -> None:
+    """Print the validation of the kept weights, the written files and the next commands."""
     validated = result.history.dropna(subset="val_loss")
     best = validated.loc[validated["val_loss"].idxmin()]
     last = validated.iloc[-1]
-    shown = best if result.recipe.keep == "best" else last
+    kept = best if result.recipe.keep == "best" else last
     for name, reason in result.skipped.items():
         echo(f"Not trained on: {name}: {reason}", err=True)
     echo(
-        f"validation after epoch {int(shown['epoch'])}{' (kept: the best)' if result.recipe.keep == 'best' else ''}: "
-        f"loss {shown['val_loss']:.5g}, MSE {shown['val_mse']:.5g}, CC {shown['val_cc']:.4f}"
+        f"validation after epoch {int(kept['epoch'])}{' (kept: the best)' if result.recipe.keep == 'best' else ''}: "
+        f"loss {kept['val_loss']:.5g}, MSE {kept['val_mse']:.5g}, CC {kept['val_cc']:.4f}"
     )
     names = sorted(path.name for path in result.output.iterdir() if not path.name.startswith("."))
     echo(f"{len(result.history)} epochs, {len(result.steps)} steps. In {result.output}: {', '.join(names)}.")

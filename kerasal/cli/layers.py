@@ -1,125 +1,156 @@
-"""``kerasal feature-maps``, ``filters`` and ``field``: what the layers of a model are made of, and make of images."""
+"""``kerasal feature-maps``, ``filters`` and ``field``: the activations, kernels and receptive fields of layers."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Argument, Option
+from typer import BadParameter, Option
 
 from kerasal.cli import options
-from kerasal.cli.opening import Load, loading
+from kerasal.cli.flags import Formerly
+from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import load_tensorflow, remark, results, say, write_csv
 
 
-@loading("preprocessing", "labels", "weights", "fit")
+@with_model("preprocessing", "labels", "weights", "fit")
 def feature_maps(
     load: Load,
     image: options.Image,
-    layer: Annotated[str, Option(help="Name or path of the layer.")],
-    output: Annotated[Path | None, options.Output(help="The picture. Default: IMAGE-LAYER.png.")] = None,
-    channels: Annotated[str | None, Option(help="Which, such as 0-63; by default all, at most 256.")] = None,
+    layer: Annotated[str | None, options.LayerOption(help="Name or path of the layer; required.")] = None,
+    output: Annotated[Path | None, options.Output(help="The picture to write. Default: IMAGE-LAYER.png.")] = None,
+    channels: Annotated[
+        str | None,
+        options.ChannelsOption(help="Numbers of channels, such as 0-63 or 1,5. Default: all, at most 256."),
+        Formerly("--channel"),
+    ] = None,
     scale: Annotated[
-        Literal["map", "layer"], Option(help="Each map on its own brightness scale, or one for the layer.")
+        Literal["map", "layer"], Option(help="Scale the brightness of each map by itself, or by the whole layer.")
     ] = "map",
 ) -> None:
-    """Draw the feature maps of a layer for one photograph, as a grid."""
+    """Draw the feature maps of a layer for one photo as a grid."""
+    if layer is None:
+        raise BadParameter("--layer must name a layer of the model. `kerasal field MODEL` lists them.")
     output = output or Path(f"{image.stem}-{layer.replace('/', '-')}.png")
     options.check_output(output, options.PICTURES)
-    chosen = options.numbers(channels) if channels else None
+    chosen = options.read_numbers(channels) if channels else None
     from kerasal import images
 
-    photograph = images.read(image)
-    opened = load()
+    photo = images.read(image)
+    model = load()
     from kerasal import features
 
-    maps = features.feature_maps(opened.keras_model, opened.show(photograph)[1], layer)[0]
-    sheet = features.draw_feature_maps(maps, chosen, scale=scale, layer=layer, title=f"{opened.name}: {layer}")
+    maps = features.feature_maps(model.keras_model, model.show(photo)[1], layer)[0]
+    sheet = features.draw_feature_maps(maps, chosen, scale=scale, layer=layer, title=f"{model.name}: {layer}")
     images.write(output, sheet)
     count = maps.shape[2]
     drawn = min(count, 256) if chosen is None else len(chosen)
-    of = "" if drawn == count else f" of {count}"
-    say(f"{output}  {drawn}{of} channels of {maps.shape[0]} × {maps.shape[1]}")
+    total = "" if drawn == count else f" of {count}"
+    say(f"{output}  {drawn}{total} channels of {maps.shape[0]} × {maps.shape[1]}")
 
 
-@loading("preprocessing", "weights")
+@with_model("preprocessing", "weights")
 def filters(
     load: Load,
-    layer: Annotated[str | None, Argument(help="A convolution. Default: the first one.")] = None,
-    images: Annotated[
-        list[Path] | None, Option(help="A folder or file of images to look at too; may be given several times.")
+    layer_argument: options.LayerArgument = None,
+    layer: Annotated[
+        str | None, options.LayerOption(help="Name or path of a convolution. Default: the model's first convolution.")
     ] = None,
-    output: Annotated[Path | None, options.Output(help="A picture of filters that see 1 or 3 channels.")] = None,
-    table: Annotated[Path | None, Option(help="Write a row a filter, as CSV.")] = None,
+    images: Annotated[
+        list[Path] | None,
+        Option(help="A file or folder of images for the filters' responses; repeatable.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None, options.Output(help="The picture to write, of filters with 1 or 3 input channels.")
+    ] = None,
+    table: Annotated[Path | None, Option(help="Also write a CSV table with a row for each filter.")] = None,
     fit: options.Fit = "crop",
-    size: options.Side = None,
+    size: options.Size = None,
 ) -> None:
-    """Tell which frequencies a convolution's filters see, how much its stride aliases, and which filters are dead.
+    """Report the frequencies of a convolution's filters, the aliasing of its stride, and its dead filters.
 
     For example: kerasal filters MODEL.keras --images PHOTOS/ -o filters.png --table filters.csv.
     """
+    layer = options.choose_layer(layer, layer_argument)
     options.check_output(output, options.PICTURES)
     options.check_output(table, (".csv",))
+    image_size = options.read_size(size)
     load_tensorflow()
     from kerasal import images as pictures
 
-    files = pictures.find_files(images) if images else None  # first: a wrong path is told before anything is loaded
-    opened = load()
+    files = pictures.find_files(images) if images else None  # before the model, so a wrong path is reported at once
+    model = load()
     from kerasal import diagnosis
 
-    found = diagnosis.filter_diagnosis(
-        opened.keras_model,
+    diagnosed = diagnosis.filter_diagnosis(
+        model.keras_model,
         layer,
         files,
-        preprocessing=opened.preprocessing,
+        preprocessing=model.preprocessing,
         fit=fit,
-        size=options.pair(size),
+        size=image_size,
         progress=True,
     )
-    if found.attrs["skipped"]:
-        remark(f"Could not be read: {', '.join(found.attrs['skipped'])}.")
-    for line in diagnosis.describe_filters(found):
+    if diagnosed.attrs["skipped"]:
+        remark(f"Unreadable files were skipped: {', '.join(diagnosed.attrs['skipped'])}.")
+    for line in diagnosis.describe_filters(diagnosed):
         say(line)
     if table is not None:
-        write_csv(table, found)
-        say(f"{table}  {len(found)} filters")
+        write_csv(table, diagnosed)
+        say(f"{table}  {len(diagnosed)} filters")
     if output is not None:
-        bgr = opened.preprocessing is not None and opened.preprocessing.bgr
-        pictures.write(output, diagnosis.draw_filters(opened.keras_model, layer, table=found, bgr=bgr))
+        bgr = model.preprocessing is not None and model.preprocessing.bgr
+        pictures.write(output, diagnosis.draw_filters(model.keras_model, layer, table=diagnosed, bgr=bgr))
         say(str(output))
 
 
 def field(
     model: options.Model,
-    layer: Annotated[str | None, Argument(help="Name or path of one layer; by default all with a map.")] = None,
-    size: Annotated[
-        int | None, Option(help="Side of the image; by default the model's, or 224 where it takes any.", min=1)
+    layer_argument: options.LayerArgument = None,
+    layer: Annotated[
+        str | None, options.LayerOption(help="Name or path of a layer. Default: all layers with a spatial map.")
     ] = None,
+    size: Annotated[
+        str | None,
+        Option(
+            metavar="HEIGHTxWIDTH",
+            help="Size to which images are resized, such as 240x320; 224 stands for 224x224. Default: the model's, "
+            "or 224 for a model that takes any size.",
+            show_default=False,
+        ),
+    ] = None,
+    model_option: options.ModelOption = None,
     unsafe: options.Unsafe = False,
 ) -> None:
-    """List the receptive fields of a model's layers: size, stride and place, in pixels of its input."""
+    """List the receptive fields of a model's layers: size, stride and position, in pixels of the input."""
+    layer = options.choose_layer(layer, layer_argument)
+    input_size = options.read_size(size)
+    zoo_options = options.read_options(model_option)
     load_tensorflow()
     from rich.table import Column, Table
 
     from kerasal import receptive_field
-    from kerasal.models import registry
+    from kerasal.models import open_model, registry
 
-    opened = registry.load_model(model, unsafe=unsafe)
-    side = options.pair(size)
-    if layer is None:
-        found = receptive_field.fields(opened, input_size=side)
+    if zoo_options:
+        keras_model = open_model(model, options=zoo_options, preprocessing="none", unsafe=unsafe).keras_model
     else:
-        found = {layer: receptive_field.field(opened, layer, input_size=side)}
-    if not found:
-        raise ValueError(f"No layer of {opened.name!r} has a spatial map (N, h, w, C).")
+        keras_model = registry.load_model(model, unsafe=unsafe)
+    if layer is None:
+        fields = receptive_field.fields(keras_model, input_size=input_size)
+    else:
+        fields = {layer: receptive_field.field(keras_model, layer, input_size=input_size)}
+    if not fields:
+        raise ValueError(f"The model must have a layer with a spatial map (N, h, w, C), got {keras_model.name!r}.")
     table = Table(Column("layer", no_wrap=True), "map", "channels", "field, px", "stride", "first unit sees")
-    for path, one in found.items():
-        left, top, right, bottom = one.box(0, 0)
-        span, seen = _pair(one.size), _span(left, right, top, bottom)
-        if one.whole:
+    for path, unit_field in fields.items():
+        left, top, right, bottom = unit_field.box(0, 0)
+        span, seen = _pair(unit_field.size), _span(left, right, top, bottom)
+        if unit_field.whole:
             span, seen = "all", "the whole image"
-        table.add_row(path, _pair(one.map_size), str(one.channels), span, _pair(one.stride), seen)
+        stride = _pair(unit_field.stride)
+        table.add_row(path, _pair(unit_field.map_size), str(unit_field.channels), span, stride, seen)
     results().print(table)
-    height, width = next(iter(found.values())).input_size
-    results().print(f"For images of {height} × {width}; negative places are padding.", style="dim")
+    height, width = next(iter(fields.values())).input_size
+    results().print(f"For images of {height} × {width}; negative positions are padding.", style="dim")
 
 
 def _pair(values) -> str:
@@ -128,6 +159,6 @@ def _pair(values) -> str:
 
 
 def _span(left: int, right: int, top: int, bottom: int) -> str:
-    """Say which columns and rows, both ends included; once where they are the same."""
+    """Return the columns and rows of a box, both ends included; once where they are the same."""
     x, y = f"{left} to {right - 1}", f"{top} to {bottom - 1}"
     return x if x == y else f"x {x}, y {y}"

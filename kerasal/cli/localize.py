@@ -1,89 +1,101 @@
-"""``kerasal localize``, ``localize-score``: where a model's classes are in photographs, and the scores of its boxes."""
+"""``kerasal localize``, boxes of a model's classes in a photo; ``localize-score``, the scores of such boxes."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from typer import Argument, BadParameter, Exit, Option
 
-from kerasal.cli import options
-from kerasal.cli.opening import Load, loading
-from kerasal.cli.session import remark, results, say, warnings_as_remarks, when_stopped
+from kerasal.cli import completion, options
+from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.model_argument import Load, with_model
+from kerasal.cli.session import remark, remark_when_stopped, results, say, warnings_as_remarks
 
 
-class _Cut:
-    """How objects are found; what is not given is the recipe's."""
+class _Segmentation:
+    """How objects are segmented; an option that is not set is the recipe's."""
 
     recipe: Annotated[
         Literal["tuned", "simonyan"],
-        Option(help="How: 'tuned' on real photographs, or the paper's literal settings ('simonyan')."),
+        Option(help="Settings of the segmentation: tuned on photos, or those of the paper (simonyan)."),
     ] = "tuned"
     method: Annotated[
-        str | None, Option(help="Another attribution method than the recipe's, such as class_saliency, smoothgrad.")
+        str | None,
+        Option(
+            help="Attribution method, such as class_saliency. Default: the recipe's.",
+            show_default=False,
+            autocompletion=completion.methods,
+        ),
     ] = None
-    foreground: Annotated[float | None, Option(help="Quantile of the map above which pixels seed the object.")] = None
-    background: Annotated[float | None, Option(help="Quantile below which pixels seed the background.")] = None
-    blur: Annotated[float | None, Option(help="Blur the map by this share of its side first.")] = None
-    prior: Annotated[float | None, Option(help="Weight of the map itself in the cut; 0 leaves all to colors.")] = None
+    foreground: Annotated[float | None, Option(help="Quantile of the map above which pixels are foreground seeds.")] = (
+        None
+    )
+    background: Annotated[float | None, Option(help="Quantile of the map below which pixels are background seeds.")] = (
+        None
+    )
+    blur: Annotated[float | None, Option(help="Blur of the map before it is used, as a share of its side.")] = None
+    prior: Annotated[float | None, Option(help="Weight of the map in the segmentation; 0 uses colors only.")] = None
     level: Annotated[
-        float | None, Option(help="Share of the map's maximum from which it speaks for the object; more is tighter.")
+        float | None,
+        Option(help="Share of the map's maximum from which it counts as object; larger values give smaller boxes."),
     ] = None
 
 
-def _given(**chosen) -> dict:
-    return {name: value for name, value in chosen.items() if value is not None}
+def _drop_unset(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
-_NAMED_FAILURES = 20
+_MOST_LISTED = 20
 
 
-@loading("preprocessing", "labels", "weights")
-@options.taking("cut", _Cut, _given)
+@with_model("preprocessing", "labels", "weights")
+@options.with_options("segmentation", _Segmentation, _drop_unset)
 def localize(
     load: Load,
-    cut: dict,
+    segmentation: dict,
     image: options.Image,
-    output: Annotated[Path | None, options.Output(help="The picture. Default: IMAGE-boxes.png.")] = None,
+    output: Annotated[Path | None, options.Output(help="The picture to write. Default: IMAGE-boxes.png.")] = None,
     class_: Annotated[
-        list[str] | None, Option("--class", "-c", help="Look for this class (repeatable), not the top ones.")
+        list[str] | None,
+        options.ClassOption(help="Localize this class, a name or number; repeatable. Default: the top classes."),
     ] = None,
-    top: Annotated[int, Option(min=1, max=20, help="How many of the top classes.")] = 5,
+    top: Annotated[int, Option(min=1, max=20, help="Number of classes with the highest scores.")] = 5,
 ) -> None:
-    """Find where in a photograph the model's top classes are: map, seeds, mask and box of each."""
+    """Localize the model's top classes in a photo: map, seeds, mask and box of each class."""
     output = output or Path(f"{image.stem}-boxes.png")
     options.check_output(output, options.PICTURES)
     from rich.table import Table
 
     from kerasal import images
 
-    photograph = images.read(image)
-    opened = load()
-    opened.check_pixels()
+    photo = images.read(image)
+    model = load()
+    model.check_pixels()
     from kerasal.localization import draw_localizations, find_objects
 
     with warnings_as_remarks():
-        found = find_objects(
-            opened.keras_model,
-            photograph,
-            classes=[options.find_class(name, opened) for name in class_] if class_ else None,
+        objects = find_objects(
+            model.keras_model,
+            photo,
+            classes=[options.find_class(name, model) for name in class_] if class_ else None,
             top=top,
-            preprocessing=opened.preprocessing,
-            **cut,
+            preprocessing=model.preprocessing,
+            **segmentation,
         )
-    names = [opened.label(one.class_index) for one in found]
-    images.write(output, draw_localizations(photograph, found, names, f"{cut['recipe']} recipe, {opened.name}"))
+    names = [model.label(item.class_index) for item in objects]
+    images.write(output, draw_localizations(photo, objects, names, f"{segmentation['recipe']} recipe, {model.name}"))
     table = Table("class", "number", "score", "box")
-    for one, name in zip(found, names, strict=True):
-        table.add_row(name, str(one.class_index), f"{one.score:.3g}", ", ".join(map(str, one.box)))
+    for item, name in zip(objects, names, strict=True):
+        table.add_row(name, str(item.class_index), f"{item.score:.3g}", ", ".join(map(str, item.box)))
     results().print(table)
     say(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}")
 
 
-@loading("preprocessing", "labels", "weights")
-@options.taking("cut", _Cut, _given)
+@with_model("preprocessing", "labels", "weights")
+@options.with_options("segmentation", _Segmentation, _drop_unset)
 def localize_score(
     load: Load,
-    cut: dict,
-    folder: Annotated[Path, Argument(metavar="IMAGES", help="Folder of photographs.", show_default=False)],
+    segmentation: dict,
+    folder: Annotated[Path, Argument(metavar="IMAGES", help="Folder of photos.", show_default=False)],
     boxes: Annotated[
         Path,
         Argument(
@@ -91,49 +103,55 @@ def localize_score(
             show_default=False,
         ),
     ],
-    output: Annotated[Path, options.Output(help="The table; a .json goes beside it.")] = Path("localization.csv"),
-    classes: Annotated[
+    output: Annotated[Path, options.Output(help="The CSV table to write; a .json is written next to it.")] = Path(
+        "localization.csv"
+    ),
+    class_map: Annotated[
         Path | None,
-        Option(help="CSV from the boxes' class names to the model's numbers: any columns, and one named index."),
+        Option(help="CSV from the classes of the boxes to the model's numbers: a column named index, and names."),
+        Formerly("--classes"),
+        Sets("classes"),
     ] = None,
     inclusive: Annotated[
-        bool, Option("--inclusive", help="x_max and y_max of a CSV are the last pixel inside.")
+        bool, Option("--inclusive", help="x_max and y_max of a CSV are the last pixels inside the box.")
     ] = False,
-    top: Annotated[int, Option(min=1, help="Guesses an image has.")] = 5,
-    overlap: Annotated[float, Option("--iou", help="Intersection over union that is enough.")] = 0.5,
+    top: Annotated[int, Option(min=1, help="Number of classes with the highest scores.")] = 5,
+    overlap: Annotated[
+        float, Option("--iou", help="Intersection over union from which a box is correct."), Sets("iou")
+    ] = 0.5,
 ) -> None:
-    """Score a model's boxes of a folder of images: ILSVRC's localization error, and the IoU where the class is known.
+    """Score a model's boxes for a folder of images: ILSVRC localization error, and IoU with the known class.
 
-    Images and boxes find each other by the file's name. An interrupted run continues where it stopped when the same
-    command is given again. An image without boxes, or that cannot be read, is named, and makes the exit code 1.
+    Images and boxes are matched by file name. After an interruption the same command continues. Images without boxes
+    and unreadable images are listed, and make the exit code 1.
     """
     options.check_output(output, (".csv",), beside=(".json",))
     if not 0 < overlap <= 1:
-        raise BadParameter(f"--iou is above 0 and at most 1; received {overlap}")
-    opened = load()
+        raise BadParameter(f"--iou must be above 0 and at most 1, got {overlap}.")
+    model = load()
     from kerasal import localization
 
-    with when_stopped():
+    with remark_when_stopped():
         report = localization.evaluate_folder(
-            opened.keras_model,
+            model.keras_model,
             folder,
             boxes,
-            labels=opened.labels,
-            classes=classes,
+            labels=model.labels,
+            classes=class_map,
             inclusive=inclusive,
             top=top,
             iou=overlap,
-            preprocessing=opened.preprocessing,
+            preprocessing=model.preprocessing,
             output=output,
             name=load.args[0],
             progress=True,
-            **cut,
+            **segmentation,
         )
     _report(report, output)
 
 
 def _report(report, output: Path) -> None:
-    """Print the summary; failures make the exit code 1, and nothing but failures is an error."""
+    """Print the summary; failed images make the exit code 1, and only failed images are an error."""
     texts = {
         "missed_1": "top-1 localization error",
         "missed_top": f"top-{report.settings['top']} localization error",
@@ -146,11 +164,11 @@ def _report(report, output: Path) -> None:
             say(f"{text:34}{row['mean']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]")
     say(f"{output}  {report.scored} images, 95 % bootstrap intervals over images")
     failed = report.failed
-    for text in [*report.notes, *(f"{name}: {reason}" for name, reason in failed.head(_NAMED_FAILURES).items())]:
+    for text in [*report.notes, *(f"{name}: {reason}" for name, reason in failed.head(_MOST_LISTED).items())]:
         remark(text)
     if not report.scored:
         total = len(report.table)
-        raise ValueError(f"None of the {total} images could be scored; the column error of {output} says why.")
+        raise RuntimeError(f"None of the {total} images could be scored. See the column error of {output}.")
     if len(failed):
         remark(f"{len(failed)} of {len(report.table)} images could not be scored.")
         raise Exit(code=1)

@@ -1,12 +1,12 @@
-"""``kerasal maximize``: the images that classes or channels would most like to see."""
+"""``kerasal maximize``: images that maximize the score of classes or channels."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from typer import BadParameter, Option
 
-from kerasal.cli import options
-from kerasal.cli.opening import Load, loading
+from kerasal.cli import completion, options
+from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, say, write_csv
 
 _STARTS = ("normal", "zero", "mean")
@@ -15,142 +15,160 @@ _STARTS = ("normal", "zero", "mean")
 class _Ascent:
     parameterization: Annotated[
         Literal["pixels", "fourier"] | None,
-        Option(help="Ascend pixels, or waves in decorrelated colors (recipe olah).", show_default=False),
+        Option(help="Ascend pixels, or Fourier coefficients of decorrelated colors (preset olah).", show_default=False),
     ] = None
-    steps: Annotated[int | None, Option(help="Ascent steps; by default the recipe's.", min=1)] = None
-    step_size: Annotated[float | None, Option(help="Step in gray levels; by default the recipe's.")] = None
-    momentum: Annotated[float | None, Option(help="Share of the last step that stays.")] = None
-    copies: Annotated[int, Option(help="Images for each class or channel.", min=1)] = 1
-    diversity: Annotated[float, Option(help="How strongly copies are driven apart, such as 0.5.", min=0)] = 0.0
-    diversity_layer: Annotated[str | None, Option(help="Where copies are compared; by default at the last map.")] = None
+    steps: Annotated[int | None, Option(help="Number of ascent steps. Default: the preset's.", min=1)] = None
+    step_size: Annotated[float | None, Option(help="Length of a step in gray levels. Default: the preset's.")] = None
+    momentum: Annotated[
+        float | None, Option(help="Share of the last step that is added to the next. Default: the preset's.")
+    ] = None
+    copies: Annotated[int, Option(help="Number of images per class or channel.", min=1)] = 1
+    diversity: Annotated[float, Option(help="Weight of the differences between copies, such as 0.5.", min=0)] = 0.0
+    diversity_layer: Annotated[
+        str | None,
+        Option(
+            help="Layer at which copies are compared. Default: the last layer with a map.",
+            autocompletion=completion.layers,
+        ),
+    ] = None
     canvas: Annotated[
         Literal["input", "auto"],
-        Option(help="The model's image size, or only as large as the layer needs: faster low in a net."),
+        Option(help="Size of the images: the model's input, or only what the layer sees, which is faster."),
     ] = "input"
-    logits: Annotated[bool, Option(help="Maximize the score before softmax, or the probability.")] = True
+    logits: Annotated[bool, Option(help="Maximize the score before softmax, or else the probability.")] = True
     seed: options.Seed = 0
 
 
-@loading("preprocessing", "labels", "weights")
-@options.taking("ascent", _Ascent)
+@with_model("preprocessing", "labels", "weights")
+@options.with_options("ascent", _Ascent)
 def maximize(
     load: Load,
     ascent: dict,
     class_: Annotated[
-        list[str] | None, Option("--class", "-c", help="A class, by name or number; may be repeated.")
+        list[str] | None, options.ClassOption(help="Maximize the score of this class, a name or number; repeatable.")
     ] = None,
-    layer: Annotated[str | None, Option("--layer", "-l", help="A layer, for the grid of its channels.")] = None,
-    channels: Annotated[str, Option(help="Which channels of --layer: all, 0-63 or 3,5.")] = "all",
-    channel: Annotated[str | None, Option(help="Both in one, as LAYER:0-63; LAYER alone means all.")] = None,
+    layer: Annotated[
+        str | None, options.LayerOption(help="Maximize the channels of this layer, a name or path.")
+    ] = None,
+    channels: Annotated[
+        str, options.ChannelsOption(help="Numbers of channels of --layer: all, 0-63 or 3,5. Default: all.")
+    ] = "all",
+    channel: Annotated[
+        str | None,
+        Option(
+            metavar="LAYER:NUMBERS",
+            help="A layer and its channels, such as conv1:0-63; a layer alone means all.",
+            show_default=False,
+            autocompletion=completion.layer_channels,
+        ),
+    ] = None,
     output: options.Picture = Path("maximized.png"),
     preset: Annotated[
         Literal["simonyan", "tang", "channel", "olah"] | None,
-        Option(help="The recipe; by default simonyan for classes, channel for channels.", show_default=False),
+        Option(help="Settings of the ascent. Default: simonyan for classes, channel for channels.", show_default=False),
     ] = None,
     init: Annotated[
         str | None,
         Option(
-            help="The start: normal, zero, mean (gray), or photographs, a file or a folder, whose mean it is. "
-            "By default the recipe's."
+            help="Start image: normal, zero, mean (gray), or a file or folder of photos, whose mean is the start. "
+            "Default: the preset's."
         ),
     ] = None,
-    size: Annotated[int | None, Option(help="Side of the image, for a model or a layer that takes any.", min=1)] = None,
+    size: options.Size = None,
     model_output: options.ModelOutput = None,
-    history: Annotated[Path | None, Option(help="Also write the scores, step by step, as CSV.")] = None,
+    history: Annotated[Path | None, Option(help="Also write the scores of all steps as CSV.")] = None,
 ) -> None:
-    """Find the images that classes or channels would most like to see.
+    """Synthesize images that maximize the score of classes or channels.
 
     For example: kerasal maximize MODEL.keras --class ostrich --preset olah, or kerasal maximize MODEL.keras --layer
-    conv1 -o grid.png for all of its channels.
+    conv1 -o grid.png for all channels of a layer.
     """
     options.check_output(output, options.PICTURES)
     if history is not None:
         options.refuse_inputs([history])
-    wanted = _layer_and_channels(class_, layer, channels, channel)
-    opened = load()
+    wanted = _read_target(class_, layer, channels, channel)
+    image_size = options.read_size(size)
+    model = load()
     from kerasal import images, maximization
 
     if wanted is None:
-        objectives: list[Any] = [options.find_class(one, opened) for one in class_ or ()]
-        names, usual, what = [opened.label(number) for number in objectives], "simonyan", "the class"
+        objectives: list[Any] = [options.find_class(name, model) for name in class_ or ()]
+        names, usual, what = [model.label(number) for number in objectives], "simonyan", "the class"
     else:
-        objectives, names = _channels(opened.keras_model, *wanted)
+        objectives, names = _channel_objectives(model.keras_model, *wanted)
         usual, what = "channel", wanted[0]
-    found = maximization.maximize(
-        opened.keras_model,
+    maximized = maximization.maximize(
+        model.keras_model,
         objectives,
         preset=preset or (None if ascent["parameterization"] == "fourier" else usual),
-        init=read_start(init, opened, options.pair(size)),
-        size=options.pair(size),
+        init=read_start(init, model, image_size),
+        size=image_size,
         output=model_output,
-        preprocessing=opened.preprocessing,
+        preprocessing=model.preprocessing,
         progress=True,
         **ascent,
     )
-    shown = _say_dead(found, names)
-    title = f"{opened.name}: what {what} would like to see"
-    images.write(output, maximization.draw_maximized(found, names, title=title))
+    alive = _report_dead(maximized, names)
+    title = f"{model.name}: what {what} would like to see"
+    images.write(output, maximization.draw_maximized(maximized, names, title=title))
     if history is not None:
-        write_csv(history, found.history)
-    scores = found.history["score"].to_numpy().reshape(len(found.images), -1)
-    for i, name in shown[:10]:
+        write_csv(history, maximized.history)
+    scores = maximized.history["score"].to_numpy().reshape(len(maximized.images), -1)
+    for i, name in alive[:10]:
         say(f"{name:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}")
-    if len(shown) > 10:
-        say(f"… and {len(shown) - 10} more; --history FILE writes all")
-    say(f"{output}  {len(shown)} image{'s' * (len(shown) != 1)}")
+    if len(alive) > 10:
+        say(f"… and {len(alive) - 10} more; --history FILE writes all")
+    say(f"{output}  {len(alive)} image{'s' * (len(alive) != 1)}")
 
 
-def _layer_and_channels(class_, layer, channels, channel) -> tuple[str, list[int] | None] | None:
-    """Read the ways to name channels; None if classes are meant."""
+def _read_target(class_, layer, channels, channel) -> tuple[str, list[int] | None] | None:
+    """Return the layer and its channels (None for all), or None for classes."""
     if sum(map(bool, (class_, layer, channel))) != 1:
-        raise BadParameter("give --class (it may be repeated), --layer LAYER or --channel LAYER:0-63")
+        raise BadParameter("Exactly one of --class, --layer LAYER or --channel LAYER:0-63 must be set.")
     if channels != "all" and not layer:
-        raise BadParameter("--channels goes with --layer")
+        raise BadParameter("--channels must be set with --layer only.")
     if layer:
-        return layer, None if channels == "all" else options.numbers(channels)
-    return options.layer_channels(channel) if channel else None
+        return layer, None if channels == "all" else options.read_numbers(channels)
+    return options.read_layer_channels(channel) if channel else None
 
 
-def _channels(model, layer: str, numbers: list[int] | None) -> tuple[list[Any], list[str]]:
+def _channel_objectives(model, layer: str, numbers: list[int] | None) -> tuple[list[Any], list[str]]:
     """Return the objectives of channels, and their names."""
     from kerasal import hooks, objectives
 
     if numbers is None:
         if (count := hooks.channel_count(model, layer)) is None:
-            raise ValueError(f"How many channels {layer!r} has is not known beforehand; say --channels 0-63.")
+            raise ValueError(f"The number of channels of {layer!r} is not known. Use --channels 0-63.")
         numbers = list(range(count))
     return [objectives.channel(layer, number) for number in numbers], list(map(str, numbers))
 
 
 def read_start(text: str | None, model, size: tuple[int, int] | None = None) -> Any:
-    """Return what ``maximize`` takes as ``init``: one of its names, or the mean of photographs as a model input."""
+    """Return the ``init`` of ``maximize``: a name such as ``"zero"``, or the mean of photos as a model input."""
     if text is None or text in _STARTS:
         return text
     if not Path(text).exists():
-        raise FileNotFoundError(
-            f"--init is {', '.join(_STARTS)}, or a photograph or a folder of them. Received: {text}."
-        )
+        raise FileNotFoundError(f"--init must be {', '.join(_STARTS)}, or a file or folder of photos, got {text!r}.")
     from kerasal.models import mean_input
 
     mean, count, skipped = mean_input([text], model, size)
-    remark(f"Start: the mean of {count} photographs." + (f" Left out: {', '.join(skipped[:5])}." if skipped else ""))
+    remark(f"Start: the mean of {count} photos." + (f" Skipped: {', '.join(skipped[:5])}." if skipped else ""))
     return mean
 
 
-def _say_dead(found, names: list[str]) -> list[tuple[int, str]]:
-    """Say which images a gradient did not reach; return the positions and names of the others."""
+def _report_dead(maximized, names: list[str]) -> list[tuple[int, str]]:
+    """Print the images with a zero gradient; return positions and names of the others."""
     from kerasal.maximization.result import alive_images, copy_names
 
-    names = copy_names(found, names)
-    alive = [(i, names[i]) for i in alive_images(found)]
-    if found.dead:
+    names = copy_names(maximized, names)
+    alive = [(i, names[i]) for i in alive_images(maximized)]
+    if maximized.dead:
         remark(
-            "Not drawn, since from this start no gradient reaches them (another --init or --seed may): "
-            f"{', '.join(names[i] for i in found.dead)}."
+            "Not drawn, because the gradient is zero from this start (try another --init or --seed): "
+            f"{', '.join(names[i] for i in maximized.dead)}."
         )
     if not alive:
-        raise ValueError(
-            "Every one of them is dead: its gradient is zero at the start and stays so. Try --init normal, or another "
-            "--seed."
+        raise RuntimeError(
+            "All images have a gradient of zero at the start and at every step. Try --init normal or another --seed."
         )
     return alive

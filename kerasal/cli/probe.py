@@ -1,4 +1,4 @@
-"""``kerasal probe``: how well a linear classifier reads classes off the features of layers."""
+"""``kerasal probe``: the accuracy of linear classifiers on the features of layers."""
 
 import warnings
 from pathlib import Path
@@ -6,73 +6,89 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from kerasal.cli import options
-from kerasal.cli.opening import Load, loading
-from kerasal.cli.session import load_tensorflow, results, say, warnings_as_remarks, when_stopped, write_csv
+from kerasal.cli import completion, options
+from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.model_argument import Load, with_model
+from kerasal.cli.session import load_tensorflow, remark_when_stopped, results, say, warnings_as_remarks, write_csv
 
 
-@loading("preprocessing", "weights")
+@with_model("preprocessing", "weights")
 def probe(
     load: Load,
-    folder: Annotated[Path, Argument(help="Holds a folder of images a class.", show_default=False)],
+    folder: Annotated[
+        Path, Argument(help="Folder that contains a folder of images for each class.", show_default=False)
+    ],
     layers: Annotated[
-        str, Option("--layers", "-l", help="Names or paths of layers, such as pool1,pool3.", show_default=False)
+        str,
+        Option(
+            "--layers",
+            "-l",
+            help="Names or paths of layers, separated by commas, such as pool1,pool3.",
+            show_default=False,
+            autocompletion=completion.layer_list,
+        ),
     ],
     per_class: Annotated[
-        list[int] | None, Option(help="Training images of each class; may be given several times. Default: 15.")
+        list[int] | None, Option(help="Number of training images per class; repeatable. Default: 15.")
     ] = None,
-    folds: Annotated[int, Option(help="Random draws of training images.", min=1)] = 5,
-    classifier: Annotated[
-        list[str] | None, Option(help="svm or softmax; may be given several times. Default: svm.")
-    ] = None,
-    pool: Annotated[int, Option(help="Average maps to at most so many cells a side; 0 keeps every value.", min=0)] = 6,
-    c: Annotated[float, Option("-c", help="Weight of the errors against the size of the weights.")] = 10.0,
+    folds: Annotated[int, Option(help="Number of random draws of training images.", min=1)] = 5,
+    classifier: Annotated[list[str] | None, Option(help="svm or softmax; repeatable. Default: svm.")] = None,
+    pool: Annotated[
+        int, Option(help="Average maps to at most this many cells per side; 0 keeps every value.", min=0)
+    ] = 6,
+    cost: Annotated[
+        float,
+        Option(help="Weight of the errors relative to the squared weights (scikit-learn's C)."),
+        Formerly("-c"),
+        Sets("c"),
+    ] = 10.0,
     random: Annotated[bool, Option("--random", help="Also probe the same model with random weights.")] = False,
-    output: Annotated[Path | None, options.Output(help="The table, as CSV.")] = None,
-    picture: Annotated[Path | None, Option(help="Also draw the accuracies by layer.")] = None,
+    output: Annotated[Path | None, options.Output(help="The CSV table to write.")] = None,
+    picture: Annotated[Path | None, Option(help="Also draw the accuracy of each layer.")] = None,
     cache: Annotated[
         Path | None,
-        Option(help="Keep the features in this folder: a stopped probe goes on, another one starts at once."),
+        Option(help="Keep the features in this folder, so that stopped and further probes need not compute them."),
     ] = None,
     fit: options.Fit = "crop",
-    size: options.Side = None,
+    size: options.Size = None,
     seed: options.Seed = 0,
 ) -> None:
-    """Train linear classifiers on the frozen features of layers, and say how many test images they get right.
+    """Train linear classifiers on the frozen features of layers, and report their test accuracy.
 
     For example: kerasal probe MODEL.keras caltech/ --layers pool1,pool3 --per-class 15 --per-class 30 -o table.csv.
-    The images pass through the model once for all layers.
+    Each image passes through the model once for all layers.
     """
     options.check_output(output, (".csv",))
     options.check_output(picture, (".png", ".jpg", ".jpeg", ".webp", ".pdf", ".svg"))
     names = [name.strip() for name in layers.split(",") if name.strip()]
+    image_size = options.read_size(size)
     load_tensorflow()
     import pandas as pd
 
     from kerasal.probe import class_files
 
-    files, labels = class_files(folder)  # first: a wrong path is told before the model is loaded
-    opened = load()
+    files, labels = class_files(folder)  # before the model, so that a wrong path is reported at once
+    model = load()
     settings = {
         "per_class": per_class or [15],
         "folds": folds,
         "classifier": classifier or ["svm"],
-        "c": c,
+        "c": cost,
         "pool": pool or None,
-        "preprocessing": opened.preprocessing,
+        "preprocessing": model.preprocessing,
         "fit": fit,
-        "size": options.pair(size),
+        "size": image_size,
         "cache": cache,
         "seed": seed,
         "progress": True,
     }
-    tables = _probe(opened.keras_model, names, files, labels, settings, random)
+    tables = _probe(model.keras_model, names, files, labels, settings, random)
     first = next(iter(tables.values()))
     say(
         f"{first.attrs['images']} images of {len(first.attrs['classes'])} classes; chance {first.attrs['chance']:.3f}; "
         f"mean ± standard deviation over {folds} folds"
     )
-    _show(tables)
+    _print_accuracies(tables)
     if output is not None:
         parts = [table.assign(weights=name) if name else table for name, table in tables.items()]
         write_csv(output, pd.concat(parts, ignore_index=True))
@@ -82,41 +98,41 @@ def probe(
         from kerasal.probe import draw_probe
 
         with replacing(picture) as temporary:
-            draw_probe(tables, f"{opened.name} on {folder.name}").savefig(temporary, dpi=150)
+            draw_probe(tables, f"{model.name} on {folder.name}").savefig(temporary, dpi=150)
         say(str(picture))
 
 
 def _probe(model, layers: list[str], files, labels, settings: dict, random: bool) -> dict:
-    """Return the table of a model's features; and that of its random copy's, if asked for."""
+    """Return the accuracies of a model's features by name of its weights, with random weights too on request."""
     from kerasal import probe as routines
 
     kept = (
-        "Stopped. The features of whole blocks are kept; the same command goes on."
+        "Stopped. Finished blocks of features are kept; run the same command again to continue."
         if settings["cache"]
-        else "Stopped. Nothing is kept; with --cache FOLDER the features would be."
+        else "Stopped. Nothing is kept; --cache FOLDER would keep the features."
     )
-    with warnings_as_remarks(), when_stopped(kept):
+    with warnings_as_remarks(), remark_when_stopped(kept):
         table = routines.layer_probe(model, layers, files, labels, **settings)
     if not random:
         return {"": table}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the same as above
+        warnings.simplefilter("ignore", UserWarning)  # they were printed above
         untrained = routines.randomize_weights(model, seed=settings["seed"])
         return {"as given": table, "random weights": routines.layer_probe(untrained, layers, files, labels, **settings)}
 
 
-def _show(tables: dict) -> None:
-    """Print a row a layer, and a column for each classifier and number of training images."""
+def _print_accuracies(tables: dict) -> None:
+    """Print a row for each layer, with a column for each classifier and number of training images."""
     from rich.table import Column, Table
 
     first = next(iter(tables.values()))
-    asked = list(dict.fromkeys(zip(first["classifier"], first["per_class"], strict=True)))
+    runs = list(dict.fromkeys(zip(first["classifier"], first["per_class"], strict=True)))
     for name, table in tables.items():
-        scores = [f"{kind}, {count}" for kind, count in asked]
+        scores = [f"{classifier}, {count}" for classifier, count in runs]
         shown = Table(Column("layer", no_wrap=True), "features", *scores, title=name or None)
         for layer, rows in table.groupby("layer", sort=False):
-            found = {(row.classifier, row.per_class): row for row in rows.itertuples()}
-            picked = [found[one] for one in asked]
-            cells = [f"{row.mean:.3f}" + ("" if row.std != row.std else f" ± {row.std:.3f}") for row in picked]
+            by_run = {(row.classifier, row.per_class): row for row in rows.itertuples()}
+            accuracies = [by_run[run] for run in runs]
+            cells = [f"{row.mean:.3f}" + ("" if row.std != row.std else f" ± {row.std:.3f}") for row in accuracies]
             shown.add_row(layer, f"{rows['features'].iloc[0]:,}", *cells)
         results().print(shown)

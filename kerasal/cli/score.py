@@ -1,18 +1,25 @@
-"""``kerasal score``: a folder of maps against fixations, into a table, a CSV and a box plot."""
+"""``kerasal score``: scores of a folder of saliency maps against fixations, as a table, a CSV and a box plot."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Argument, Exit, Option
+from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import options
-from kerasal.cli.session import when_stopped
+from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.session import remark_when_stopped
 
-_NAMED_NOTES = 20
+_MOST_LISTED = 20
+
+
+def _swap(text: str) -> str:
+    """Return WIDTHxHEIGHT, the order of the former --size, as HEIGHTxWIDTH."""
+    width, cross, height = text.lower().partition("x")
+    return f"{height}{cross}{width}"
 
 
 def score(
-    maps: Annotated[Path, Argument(help="Folder of saliency maps: PNG, JPEG or NPY, one an image.")],
+    maps: Annotated[Path, Argument(help="Folder of saliency maps: PNG, JPEG or NPY, one for each image.")],
     fixations: Annotated[
         Path,
         Argument(
@@ -23,40 +30,53 @@ def score(
     output: options.ScoreTable = Path("scores.csv"),
     definition: Annotated[
         Literal["mit", "tuebingen", "salicon", "coursework"],
-        Option(help="Whose definitions; never mix two in one table."),
+        Option(help="Benchmark whose definitions are used. Scores of different benchmarks cannot be compared."),
     ] = "mit",
-    metric: Annotated[
-        list[str] | None, Option("-m", "--metric", help="Only these metrics (repeat the option).")
-    ] = None,
+    metric: Annotated[list[str] | None, Option("--metric", "-m", help="Compute only this metric; repeatable.")] = None,
     densities: Annotated[Path | None, Option(help="Folder of density maps for cc, similarity, kld and emd.")] = None,
     sigma: Annotated[
         str | None,
-        Option(help="Without --densities: blur the fixations by so many pixels, or coursework (19), osie (24)."),
+        Option(
+            help="Blur of the fixations, without --densities: standard deviation in pixels, coursework (19) or osie "
+            "(24)."
+        ),
     ] = None,
-    size: Annotated[str | None, Option(help="WIDTHxHEIGHT that coordinates refer to, if not the map's own.")] = None,
-    resize: Annotated[bool, Option("--resize", help="Resize maps to the fixations' size as Matlab does.")] = False,
+    coordinate_size: Annotated[
+        str | None,
+        Option(
+            metavar="HEIGHTxWIDTH",
+            help="Size of the images to which the coordinates refer. Default: the map's.",
+            show_default=False,
+        ),
+        Formerly("--size", convert=_swap, now="--coordinate-size HEIGHTxWIDTH"),
+        Sets("size"),
+    ] = None,
+    resize: Annotated[bool, Option("--resize", help="Resize maps to the fixations' size, as Matlab does.")] = False,
     baseline: Annotated[
-        list[str] | None, Option(help="Also score: center, mean (of the other images), or none.")
+        list[str] | None, Option(help="Also score this baseline: center, mean (of the other images), or none.")
     ] = None,
     legacy: Annotated[
-        bool, Option("--legacy", help="coursework only: wrap values outside 0..1 around, as the original run did.")
+        bool, Option("--legacy", help="In the coursework's definition, wrap values as the original run did.")
     ] = False,
-    processes: Annotated[int, Option(min=1, help="Images scored at the same time.")] = 1,
-    seed: Annotated[int, Option(help="Of the choice of other images.")] = 0,
+    workers: Annotated[
+        int,
+        Option("--workers", "-n", min=1, help="Number of worker processes."),
+        Formerly("--processes"),
+        Sets("processes"),
+    ] = 1,
+    seed: Annotated[int, Option(help="Seed of the choice of other images for the shuffled AUC.")] = 0,
 ) -> None:
     """Score saliency maps against fixations.
 
-    An interrupted run continues where it stopped when the same command is given again. What cannot be read is named and
-    counted, and makes the exit code 1.
+    After an interruption the same command continues. Unreadable files are listed and counted, and make the exit code 1.
     """
-    if output.suffix.lower() != ".csv":
-        raise ValueError(f"--output: expected a name that ends in .csv, received {output}.")
+    image_size = options.read_size(coordinate_size, "--coordinate-size")
     options.check_output(output, (".csv",), beside=(".json", ".png"))
     if legacy and definition != "coursework":
-        raise ValueError("--legacy belongs to --definition coursework.")
+        raise BadParameter("--legacy must be set with --definition coursework only.")
     from kerasal import metrics
 
-    with when_stopped():
+    with remark_when_stopped():
         report = metrics.evaluate_folder(
             maps,
             fixations,
@@ -64,29 +84,29 @@ def score(
             definition=definition,
             metrics=metric or None,
             sigma=None if sigma is None else options.number_or_word(sigma),
-            size=_size(size),
+            size=image_size,
             resize="matlab" if resize else None,
             baselines=() if baseline == ["none"] else baseline or None,
             legacy=legacy,
             seed=seed,
             output=output,
-            processes=processes,
+            processes=workers,
             progress=True,
         )
     show_scores(report, output)
 
 
 def show_scores(report, output: Path) -> None:
-    """Print the summary and the definitions of a report; notes and failures go to the error stream.
+    """Print the summary and the definitions of a report; notes and failed images go to the error stream.
 
-    Failures make the exit code 1, and nothing but failures is an error.
+    Failed images make the exit code 1, and only failed images are an error.
     """
     from rich.console import Console
     from rich.table import Table
 
     from kerasal.metrics import BASELINES
 
-    console, complaints = Console(), Console(stderr=True)
+    console, error_console = Console(), Console(stderr=True)
     if report.summary is not None:
         caption = "mean ± standard error [95 % bootstrap interval over images]"
         shown = Table(title=f"{report.scored} images", caption=caption)
@@ -94,8 +114,8 @@ def show_scores(report, output: Path) -> None:
         for column in ("maps", *report.baselines):
             shown.add_column(column, justify="right")
         for name in report.rows:
-            maps, *others = (report.summary.loc[column] for column in report.columns(name))
-            shown.add_row(name, _cell(maps), *(f"{other['mean']:.4f}" for other in others))
+            maps, *baselines = (report.summary.loc[column] for column in report.columns(name))
+            shown.add_row(name, _cell(maps), *(f"{row['mean']:.4f}" for row in baselines))
         console.print(shown)
         texts = [f"{name}: {report.definitions[name]}" for name in report.rows]
         texts += [f"{baseline}: {BASELINES[baseline]}" for baseline in report.baselines]
@@ -103,29 +123,18 @@ def show_scores(report, output: Path) -> None:
             console.print(text, markup=False, highlight=False)
     names = [output, output.with_suffix(".json").name, output.with_suffix(".png").name]
     console.print(f"Written: {', '.join(map(str, names))}", markup=False)
-    for note in report.notes[:_NAMED_NOTES]:
-        complaints.print(note, markup=False, highlight=False)
+    for note in report.notes[:_MOST_LISTED]:
+        error_console.print(note, markup=False, highlight=False)
     if not report.failed.size:
         return
-    complaints.print(f"{report.failed.size} of {len(report.table)} images could not be scored:", markup=False)
+    error_console.print(f"{report.failed.size} of {len(report.table)} images could not be scored:", markup=False)
     for name, reason in report.failed.items():
-        complaints.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+        error_console.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
     if not report.scored:
-        raise ValueError(
-            f"None of the {len(report.table)} images could be scored; the column error of {output} says why."
-        )
+        raise RuntimeError(f"None of the {len(report.table)} images could be scored. See the column error of {output}.")
     raise Exit(code=1)
 
 
 def _cell(row) -> str:
     text = f"{row['mean']:.4f} ± {row['standard_error']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
     return text + (f" ({int(row['undefined'])} undefined)" if row["undefined"] else "")
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    """Return (H, W) from WIDTHxHEIGHT."""
-    if text is None:
-        return None
-    if (size := options.sides(text)) is None:
-        raise ValueError(f"--size: expected WIDTHxHEIGHT such as 640x480, received {text!r}.")
-    return size[1], size[0]

@@ -1,88 +1,113 @@
-"""``kerasal export`` and ``serve``: a model and its explanations as a SavedModel, and TensorFlow Serving on it."""
+"""``kerasal export``, a model with its explanations as a SavedModel; ``serve``, TensorFlow Serving of the export."""
 
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
-from kerasal.cli.opening import Load, loading
+from kerasal.cli import completion
+from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.model_argument import Load, with_model
+from kerasal.cli.options import Output
 from kerasal.cli.session import remark, results, say
 
 _SIGNATURE_HELP = (
-    "[NAME=]KIND[:option=value,…]; repeat it. KIND: serving_default, predict_image, predict_bytes, an attribution "
-    "method, maximize or gaze. Options: those of the method; on=inputs|image|bytes, target=top|class|NUMBER, top=5, "
-    "fit=crop|stretch, size=HxW, logits, output."
+    r"A signature to export, \[NAME=]KIND\[:option=value,…]; repeatable. KIND: serving_default, predict_image, "
+    "predict_bytes, an attribution method, maximize or gaze. Options: those of the method; on=inputs|image|bytes, "
+    "target=top|class|NUMBER, top=5, fit=crop|stretch, size=HxW, logits, output."
 )
 
 
-@loading("preprocessing", "labels", "weights")
+@with_model("preprocessing", "labels", "weights")
 def export(
     load: Load,
-    folder: Annotated[Path, Argument(help="The folder of the models: written is FOLDER/NAME/VERSION.")],
-    signature: Annotated[list[str] | None, Option("--signature", "-s", help=_SIGNATURE_HELP)] = None,
-    name: Annotated[str | None, Option(help="Of the model. Default: its own.")] = None,
+    folder: Annotated[
+        Path | None,
+        Argument(help="The folder of the models, or --output; FOLDER/NAME/VERSION is written.", show_default=False),
+    ] = None,
+    output: Annotated[Path | None, Output(help="The folder of the models, in place of the argument.")] = None,
+    signature: Annotated[
+        list[str] | None,
+        Option("--signature", "-s", help=_SIGNATURE_HELP, autocompletion=completion.signatures),
+    ] = None,
+    name: Annotated[str | None, Option(help="Name of the exported model. Default: the model's name.")] = None,
     format: Annotated[
         Literal["saved_model", "onnx"],
-        Option(help="onnx: a file a signature, for the scores, occlusion and scorecam; ONNX has no gradients."),
+        Option(
+            "--format",
+            "-f",
+            help="saved_model, or onnx: a file for each signature (scores, occlusion and scorecam), since ONNX has no "
+            "gradients.",
+        ),
     ] = "saved_model",
-    version: Annotated[int | None, Option(help="Of the model. Default: one more than the last.", min=1)] = None,
+    model_version: Annotated[
+        int | None,
+        Option(help="Version of the exported model. Default: the last version plus 1.", min=1),
+        Formerly("--version"),
+        Sets("version"),
+    ] = None,
 ) -> None:
-    """Export a model with its explanations for TensorFlow Serving: the map beside the prediction, gradients inside.
+    """Export a model with its explanations for TensorFlow Serving: maps are served next to the predictions.
 
-    Without --signature: serving_default, class_saliency and, where the preprocessing is known, predict_image and
-    predict_bytes. Whoever loads it needs TensorFlow alone.
+    Without --signature: serving_default, class_saliency and, if the preprocessing is known, predict_image and
+    predict_bytes. The export runs with TensorFlow alone.
     """
-    if format == "onnx" and version is not None:
-        raise ValueError("--version is a SavedModel's; ONNX files are told apart by --name.")
+    target = folder or output
+    if target is None or (folder and output):
+        raise BadParameter("Exactly one of FOLDER and --output must be set.")
+    if format == "onnx" and model_version is not None:
+        raise BadParameter("--model-version must be set with --format saved_model only. For onnx, use --name.")
     from kerasal.serving.signatures import make_signatures
 
     if signature:
-        make_signatures(signature)  # what is mistyped is told before a large model is opened
-    opened = load()
+        make_signatures(signature)  # before a large model is opened, so that mistakes are reported at once
+    model = load()
     from rich.table import Table
 
     from kerasal.serving import exporter, onnx
     from kerasal.serving.assets import read_description
 
     if format == "onnx":
-        for path in onnx.write(opened, folder, signature or ["serving_default"], name):
+        for path in onnx.write(model, target, signature or ["serving_default"], name):
             size = path.stat().st_size / 1e6
             say(f"{path}  {size:.1f} MB, the same as TensorFlow in onnxruntime")
         return
-    if opened.preprocessing is None and signature is None:
-        remark("No signatures on images: say --preprocessing for predict_image and predict_bytes.")
-    path = exporter.write(opened, folder, signature, version, name)
+    if model.preprocessing is None and signature is None:
+        remark("Exported without predict_image and predict_bytes, which need --preprocessing.")
+    path = exporter.write(model, target, signature, model_version, name)
     table = Table("signature", "takes", "gives")
-    for key, one in read_description(path)["signatures"].items():
-        table.add_row(key, _listed(one["inputs"]), _listed(one["outputs"]))
+    for key, tensors in read_description(path)["signatures"].items():
+        table.add_row(key, _describe_tensors(tensors["inputs"]), _describe_tensors(tensors["outputs"]))
     results().print(table)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    say(f"{path}  {size / 1e6:.1f} MB. Next: kerasal serve {folder}")
+    say(f"{path}  {size / 1e6:.1f} MB. Next: kerasal serve {target}")
 
 
-def _listed(tensors: dict) -> str:
+def _describe_tensors(tensors: dict) -> str:
     lines = []
-    for name, one in tensors.items():
-        sides = ", ".join(["N", *(str(side or "any") for side in one["shape"][1:])])
-        lines.append(f"{name} {one['dtype']} ({sides})")
+    for name, tensor in tensors.items():
+        sides = ", ".join(["N", *(str(side or "any") for side in tensor["shape"][1:])])
+        lines.append(f"{name} {tensor['dtype']} ({sides})")
     return "\n".join(lines)
 
 
 def serve(
-    folder: Annotated[Path, Argument(help="What kerasal export wrote into.", show_default=False)],
-    name: Annotated[str | None, Option(help="Which model, where the folder has several.")] = None,
-    port: Annotated[int, Option(help="For REST.", min=1, max=65535)] = 8501,
-    grpc_port: Annotated[int, Option(help="For gRPC.", min=1, max=65535)] = 8500,
+    folder: Annotated[Path, Argument(help="The folder that kerasal export has written.", show_default=False)],
+    name: Annotated[str | None, Option(help="Name of the exported model, for a folder with several.")] = None,
+    port: Annotated[int, Option(help="Port of the REST interface.", min=1, max=65535)] = 8501,
+    grpc_port: Annotated[int, Option(help="Port of the gRPC interface.", min=1, max=65535)] = 8500,
     all_interfaces: Annotated[
-        bool, Option("--all-interfaces", help="Let a bare server be reached from the network.")
+        bool,
+        Option("--all-interfaces", help="Let other machines reach a server that runs without Docker."),
+        Sets("everywhere"),
     ] = False,
-    dry_run: Annotated[bool, Option("--dry-run", help="Print the Docker command, and start nothing.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only print the Docker command.")] = False,
 ) -> None:
-    """Serve an export with TensorFlow Serving, on this machine alone; or say what to install.
+    """Serve an export with TensorFlow Serving on this machine, or report what must be installed.
 
-    kerasal has no server of its own: this starts Docker's tensorflow/serving if its image is here (nothing is
-    downloaded), or the installed tensorflow_model_server.
+    kerasal has no server of its own: it starts the image tensorflow/serving of Docker, if it is there (nothing is
+    downloaded), or an installed tensorflow_model_server.
     """
     from kerasal.serving import server
 
@@ -91,6 +116,6 @@ def serve(
         say(" ".join(server.docker_command(model, port, grpc_port)))
         return
     command = server.choose_command(model, port, grpc_port, everywhere=all_interfaces)
-    remark(f"http://127.0.0.1:{port}/v1/models/{model.name}:predict  (Ctrl-C ends it)")
+    remark(f"http://127.0.0.1:{port}/v1/models/{model.name}:predict  (stop with Ctrl-C)")
     remark(" ".join(command))
     os.execvp(command[0], command)

@@ -1,65 +1,63 @@
-"""What the commands share: quiet start of TensorFlow, and where results and remarks are printed."""
+"""What the commands share: the quiet start of TensorFlow, the printing of results and remarks, and Ctrl-C."""
 
 import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from kerasal.files import replacing
 from kerasal.process import load_tensorflow as load_tensorflow
 
-KEPT = "Stopped. What is done is kept; the same command goes on from there."
+if TYPE_CHECKING:
+    from rich.console import Console
+
+KEPT = "Stopped. Finished work is kept; run the same command again to continue."
 
 
-def results() -> Console:
+def results() -> "Console":
     """Return the console for results, on the output stream."""
+    from rich.console import Console
+
     return Console(highlight=False)
 
 
 def say(text: str) -> None:
-    """Print a line of results as it is; the terminal wraps it."""
+    """Print a line of results without markup; the terminal wraps it."""
     results().print(text, markup=False, soft_wrap=True)
 
 
 def write_csv(path: Path, table) -> None:
-    """Write a table without its index, whole or not at all."""
+    """Write a table without its index; a failure leaves the old file or none."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False)
 
 
 def remark(text: str) -> None:
     """Print a remark on the error stream."""
+    from rich.console import Console
+    from rich.markup import escape
+
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{escape(text)}[/]")
 
 
 @contextlib.contextmanager
-def hinting(error_class: type[Exception], hint: str) -> Iterator[None]:
-    """Add to an error of the library which flag helps."""
-    try:
-        yield
-    except error_class as error:
-        raise error_class(f"{error} {hint}") from error
-
-
-@contextlib.contextmanager
-def when_stopped(text: str | Callable[[], str] = KEPT) -> Iterator[None]:
-    """Say, when stopped by Ctrl-C, what is kept; an empty text says nothing."""
+def remark_when_stopped(text: str | Callable[[], str] = KEPT) -> Iterator[None]:
+    """Print a remark when Ctrl-C stops the block; an empty text prints nothing."""
     try:
         yield
     except KeyboardInterrupt:
-        if said := text if isinstance(text, str) else text():
-            remark(said)
+        if message := text if isinstance(text, str) else text():
+            remark(message)
         raise
 
 
 @contextlib.contextmanager
 def exit_when_stopped() -> Iterator[None]:
-    """End a training that is stopped with what it says of it, and the exit code of Ctrl-C."""
+    """Print the message with which a training was stopped, and exit with 130, the code of Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt as stopped:
@@ -69,7 +67,7 @@ def exit_when_stopped() -> Iterator[None]:
 
 @contextlib.contextmanager
 def warnings_as_remarks() -> Iterator[None]:
-    """Print warnings as remarks, after what raised them."""
+    """Print the warnings of a block as remarks when it ends."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
@@ -78,7 +76,7 @@ def warnings_as_remarks() -> Iterator[None]:
 
 
 def join_workers(strategy: str | None) -> bool:
-    """Meet the other processes of a training on several machines; return whether this one speaks for all of them."""
+    """Join the other machines of a training; return whether this process is the chief, which prints and writes."""
     if strategy != "multi-worker":
         return True
     load_tensorflow()

@@ -1,19 +1,24 @@
-"""``kerasal train``: train a classifier, on MNIST or on folders of photographs, one a class."""
+"""``kerasal train``: training of a classifier on MNIST or on folders of photos, a folder for each class."""
 
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, BadParameter, Option, echo
 
-from kerasal.cli import options
+from kerasal.cli import completion, options
+from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
 
-_NAMED = 5
+_MOST_LISTED = 5
 
 
 def train(
     model: Annotated[
-        str, Argument(help="A classifier of the zoo, such as mnist_cnn or five_class_cnn, or a .keras file.")
+        str,
+        Argument(
+            help="A classifier of the zoo, such as mnist_cnn or five_class_cnn, or a .keras file.",
+            autocompletion=completion.models,
+        ),
     ],
     data: Annotated[
         Path | None,
@@ -22,67 +27,88 @@ def train(
             "mnist.npz, or a folder with it or with the four IDX files. Default, for mnist_cnn: download (11 MB)."
         ),
     ] = None,
-    output: Annotated[Path | None, options.Output(help="The folder of this run. Default: runs/MODEL.")] = None,
-    epochs: Annotated[int | None, Option(help="Epochs in all. Default: the recipe's, or 10.")] = None,
-    batch_size: Annotated[int | None, Option(help="Images a step. Default: the recipe's, or 32.")] = None,
-    learning_rate: Annotated[float | None, Option(help="Of Adam. Default: the recipe's, or .0001.")] = None,
+    output: Annotated[Path | None, options.Output(help="The folder of the run. Default: runs/MODEL.")] = None,
+    epochs: Annotated[int | None, Option(help="Number of epochs in all. Default: the recipe's, or 10.")] = None,
+    batch_size: Annotated[int | None, Option(help="Number of images per step. Default: the recipe's, or 32.")] = None,
+    learning_rate: Annotated[
+        float | None, Option(help="Learning rate of Adam, constant. Default: the recipe's, or 0.0001.")
+    ] = None,
     seed: Annotated[
         int | None,
-        Option(help="Decides starting weights, split, order, augmentation and dropout. Default: the recipe's, or 0."),
+        Option(
+            help="Seed of the initial weights, split, order, augmentation and dropout. Default: the recipe's, or 0."
+        ),
     ] = None,
-    classes: Annotated[
+    class_: Annotated[
         list[str] | None,
-        Option(help="The only class folders to use, in this order: goldfish,lemon; or once for each, whole."),
+        options.ClassOption(
+            help="Train on these class folders only, in this order: goldfish,lemon; or repeated, a name each time."
+        ),
+        Formerly("--classes"),
+        Sets("classes"),
     ] = None,
     test_share: Annotated[
-        float, Option(help="Share of each class to test on, where the folder has no part for it.")
+        float, Option(help="Share of each class to test on, for a folder without a part val or test.")
     ] = 0.2,
     fit: options.Fit = "crop",
-    shift: Annotated[float, Option(help="Augment: shift by up to this share of the sides, such as .1.")] = 0.0,
-    scale: Annotated[float, Option(help="Augment: enlarge or shrink by up to this share, such as .1.")] = 0.0,
+    shift: Annotated[float, Option(help="Augmentation: shift by up to this share of the sides, such as 0.1.")] = 0.0,
+    zoom: Annotated[
+        float,
+        Option(help="Augmentation: enlarge or shrink by up to this share, such as 0.1."),
+        Formerly("--scale"),
+        Sets("scale"),
+    ] = 0.0,
     flip: Annotated[
-        bool, Option("--flip", help="Augment: mirror a random half. Not for digits, letters, left and right.")
+        bool,
+        Option("--flip", help="Augmentation: mirror a random half. Not for digits, letters or left and right."),
     ] = False,
     weights: Annotated[
-        str | None, Option(help="Weights of a zoo model to start from: a name or a file. Default: random.")
+        str | None,
+        Option(help="Weights of a zoo model to start from: a name such as 'imagenet', or a file. Default: random."),
     ] = None,
-    net_option: options.NetOption = None,
+    model_option: options.ModelOption = None,
     preprocessing: options.Preprocessing = None,
     evolution: Annotated[
-        Path | None, Option(help="Also store there, at epochs 1, 2, 5, 10, …, what excites features most, and draw it.")
+        Path | None,
+        Option(
+            help="Also store in this folder, at epochs 1, 2, 5, 10, …, which patches activate features most, and draw "
+            "them."
+        ),
     ] = None,
     features: Annotated[
         list[str] | None,
-        Option(help="For --evolution, as LAYER:0-7; may be repeated. Default: the first 8 of each convolution."),
+        options.Features(
+            help="Channels for --evolution, as LAYER:0-7; repeatable. Default: the first 8 of each convolution."
+        ),
     ] = None,
     strategy: options.Strategy = None,
     fresh: options.Fresh = False,
     quiet: options.Quiet = False,
     unsafe: options.Unsafe = False,
 ) -> None:
-    """Train a classifier and keep weights, history and curves; started again, a stopped run goes on.
+    """Train a classifier; write weights, history and curves. The same command continues a stopped run.
 
-    For example: kerasal train five_class_cnn --data PHOTOS, where PHOTOS/goldfish/1.jpg is a goldfish. The commands
-    that look into a model take the folder of the run, and know its classes and pixels.
+    For example: kerasal train five_class_cnn --data PHOTOS, where PHOTOS/goldfish/1.jpg is a goldfish. Every command
+    with a MODEL argument accepts the folder of the run, which stores class names and preprocessing.
     """
     if features and evolution is None:
-        raise BadParameter("--features goes with --evolution FOLDER")
+        raise BadParameter("--features must be set with --evolution FOLDER only.")
     if seed is not None and not 0 <= seed < 2**32:
-        raise ValueError(f"--seed is a whole number in 0..{2**32 - 1}. Received: {seed}.")
+        raise BadParameter(f"--seed must be an integer in 0..{2**32 - 1}, got {seed}.")
     changes = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    watched = [options.layer_channels(text) for text in features or ()]
-    zoo_options = options.options_of(net_option)
+    watched = [options.read_layer_channels(text) for text in features or ()]
+    zoo_options = options.read_options(model_option)
     output = Path("runs") / Path(model).stem if output is None else output
     with exit_when_stopped():
-        speaks = join_workers(strategy)
-        progress = not quiet and speaks
+        is_chief = join_workers(strategy)
+        progress = not quiet and is_chief
         load_tensorflow()
         from kerasal import training
 
         setup = training.prepare_training(
             model,
             data,
-            classes=_listed(classes),
+            classes=_read_classes(class_),
             test_share=test_share,
             fit=fit,
             recipe={name: value for name, value in changes.items() if value is not None},
@@ -93,10 +119,10 @@ def train(
             progress=progress,
         )
         _check_outputs(setup, output, evolution)
-        if speaks:
+        if is_chief:
             _report_images(setup, progress)
         callbacks = []
-        if evolution is not None and speaks:
+        if evolution is not None and is_chief:
             inputs, pixels = setup.sample_inputs(1000), setup.preprocessing
             watcher = training.watch_features(
                 setup.model, inputs, evolution, watched, preprocessing=pixels, overwrite=fresh
@@ -108,7 +134,7 @@ def train(
             setup.test,
             output,
             **setup.recipe,
-            augmentation=training.Augmentation(shift=shift, scale=scale, flip=flip) or None,
+            augmentation=training.Augmentation(shift=shift, scale=zoom, flip=flip) or None,
             preprocessing=setup.preprocessing,
             class_names=setup.names,
             strategy=strategy,
@@ -117,20 +143,20 @@ def train(
             callbacks=callbacks,
             start=setup.start,
         )
-        if speaks:
+        if is_chief:
             setup.write_skipped(output)
             _report(setup, model, output, len(result.history), evolution)
 
 
-def _listed(classes: list[str] | None) -> list[str] | None:
-    """Read names that are separated by commas; given several times each is one name, which may hold commas."""
-    if not classes or len(classes) > 1:
-        return classes or None
-    return [name.strip() for name in classes[0].split(",")]
+def _read_classes(texts: list[str] | None) -> list[str] | None:
+    """Return class names: a single text is split at commas; repeated texts are whole names, which may have commas."""
+    if not texts or len(texts) > 1:
+        return texts or None
+    return [name.strip() for name in texts[0].split(",")]
 
 
 def _check_outputs(setup, output: Path, evolution: Path | None) -> None:
-    """Refuse a run that would replace an image that it reads, or the model that it starts from."""
+    """Raise an error for a run that would replace an image that it reads or the model from which it starts."""
     from kerasal.training import results
 
     written = [output / name for name in results.files(setup.model.name)]
@@ -140,21 +166,23 @@ def _check_outputs(setup, output: Path, evolution: Path | None) -> None:
 
 
 def _report_images(setup, progress: bool) -> None:
-    """Say how many images there are, and which files are skipped."""
+    """Print the number of images, and the skipped files."""
     from kerasal.datasets.labeled_images import NO_IMAGE
 
     if skipped := setup.skipped:
         damaged = {file: reason for file, reason in skipped.items() if reason != NO_IMAGE}
-        shown = "; ".join(f"{file} ({reason})" for file, reason in list({**damaged, **skipped}.items())[:_NAMED])
-        more = "" if len(skipped) <= _NAMED else f"; and {len(skipped) - _NAMED} more, all in skipped.csv of the run"
-        remark(f"{len(skipped)} files are left out, {len(damaged)} of them damaged: {shown}{more}.")
+        first = list({**damaged, **skipped}.items())[:_MOST_LISTED]
+        listed = "; ".join(f"{file} ({reason})" for file, reason in first)
+        count = len(skipped) - len(first)
+        more = f"; and {count} more, all in skipped.csv of the run" if count else ""
+        remark(f"{len(skipped)} files were skipped, {len(damaged)} of them damaged: {listed}{more}.")
     if progress and setup.from_folders:
         total = f"{len(setup.train):,} images to train on, {len(setup.test):,} to test on"
         remark(f"{total}, of {len(setup.names)} classes.")
 
 
 def _report(setup, source: str, output: Path, epochs: int, evolution: Path | None) -> None:
-    """Say how good the model is, what was written, and what to do next."""
+    """Print the accuracies, the written files and the next command."""
     from kerasal import training
 
     name = setup.model.name
@@ -162,11 +190,11 @@ def _report(setup, source: str, output: Path, epochs: int, evolution: Path | Non
         share = training.accuracy(setup.model, part, setup.preprocessing)
         count = len(part) if setup.from_folders else len(part[1])
         echo(f"{what} {share:.4f}  ({count:,} images{', dropout off' * (part is setup.train)})")
-    ran = f"{epochs} epoch{'s' * (epochs != 1)}, seed {setup.recipe['seed']}"
+    trained = f"{epochs} epoch{'s' * (epochs != 1)}, seed {setup.recipe['seed']}"
     files = f"{name}.weights.h5", f"{name}.keras", "history.csv", "curves.png", "confusion.png", "checkpoint.npz"
-    echo(f"{ran}. In {output}: {', '.join(files)}.")
+    echo(f"{trained}. In {output}: {', '.join(files)}.")
     if evolution is not None:
-        echo(f"How its features came about: {evolution / 'evolution.png'}.")
+        echo(f"The development of its features: {evolution / 'evolution.png'}.")
     following = f'kerasal.create_model("{source}", weights="{output / f"{name}.weights.h5"}")'
     if setup.from_folders:
         first = setup.names[0] if " " not in setup.names[0] else f'"{setup.names[0]}"'

@@ -1,21 +1,26 @@
-"""``kerasal models`` and ``kerasal card``: what the zoo holds."""
+"""``kerasal models`` and ``kerasal card``: the models of the zoo, and the card of a model."""
 
-import importlib.metadata
 from typing import Annotated
 
 from typer import Argument
 
+from kerasal.cli import completion
 from kerasal.cli.session import load_tensorflow, results
 from kerasal.zoo_table import ZooRow, read_zoo
 
 
-def models(pattern: Annotated[str, Argument(help="A shell pattern, such as 'vgg*'.")] = "*") -> None:
+def models(
+    pattern: Annotated[
+        str, Argument(help="A shell pattern, such as 'vgg*'.", autocompletion=completion.zoo_models)
+    ] = "*",
+) -> None:
     """List the models of the zoo."""
     from rich.table import Column, Table
 
     rows = _rows(pattern)
     if not rows:
-        raise ValueError(f"No model matches {pattern!r}. There are {', '.join(row.name for row in _rows('*'))}.")
+        names = ", ".join(row.name for row in _rows("*"))
+        raise ValueError(f"pattern must match the name of a zoo model, got {pattern!r}. The models are {names}.")
     columns = [Column(text, no_wrap=True) for text in ("name", "task", "input", "parameters")]
     table = Table(*columns, "weights")
     for row in rows:
@@ -24,11 +29,13 @@ def models(pattern: Annotated[str, Argument(help="A shell pattern, such as 'vgg*
         count = f"{row.parameters:,}" if row.parameters < 1_000_000 else f"{row.parameters / 1e6:.2f} M"
         table.add_row(row.name, row.task, shape, count, ", ".join(kinds) or "random only")
     results().print(table)
-    results().print("kerasal card NAME says more.", style="dim")
+    results().print("kerasal card NAME describes a model.", style="dim")
 
 
 def _rows(pattern: str) -> list[ZooRow]:
-    """Return the zoo's models and those that other packages bring, for which alone TensorFlow is loaded."""
+    """Return the zoo's models and those of other packages; only for the latter TensorFlow is loaded."""
+    import importlib.metadata
+
     rows = read_zoo(pattern)
     if importlib.metadata.entry_points(group="kerasal.models"):
         load_tensorflow()
@@ -40,14 +47,16 @@ def _rows(pattern: str) -> list[ZooRow]:
     return sorted(rows)
 
 
-def card(name: Annotated[str, Argument(help="The name of a zoo model.")]) -> None:
-    """Show a model's card: what it is, where it is from, what was measured."""
+def card(
+    name: Annotated[str, Argument(help="The name of a zoo model.", autocompletion=completion.zoo_models)],
+) -> None:
+    """Print the card of a zoo model: description, source, measurements and options."""
     load_tensorflow()
     from kerasal.models import registry
 
     spec = registry.model_spec(name)
     console = results()
-    console.print(spec.card, markup=False, soft_wrap=True)  # its lines, tables and commands are made
+    console.print(spec.card, markup=False, soft_wrap=True)  # the card is already formatted
     console.print()
     options = ", ".join(f"{key}={value!r}" for key, value in spec.options.items())
     lines = [

@@ -62,13 +62,13 @@ def filter_diagnosis(
 
         - ``channel``, index of the filter, and ``rms``, the root mean square of its weights.
         - ``low``, ``middle``, ``high``: shares of its energy at these frequencies, and ``extreme``: that of low and
-          high. Random weights have .05, .15 and .80 with the default bounds; a filter without weights has NaN.
+            high. Random weights have .05, .15 and .80 with the default bounds; a filter without weights has NaN.
         - ``aliasing``: share of its energy at frequencies that the stride s cannot represent, which is the share of
-          white noise that is aliased. Random weights have 1 − 1 / s², .75 for stride 2 and .94 for stride 4.
+            white noise that is aliased. Random weights have 1 − 1 / s², .75 for stride 2 and .94 for stride 4.
         - ``nearest``: largest |cosine| to another filter of the layer, 1 for a duplicate; NaN for a single filter.
         - ``dead``: whether the filter is dead.
         - with images, ``peak``: maximum activation; ``active``: share of positions with an activation above 0;
-          ``aliasing_images``: share of the energy of its response, without the mean, that is aliased.
+            ``aliasing_images``: share of the energy of its response, without the mean, that is aliased.
 
         A filter with NaN or infinite weights is not dead; its measures are NaN, and a warning lists it. The ``attrs``
         hold ``layer``, ``kernel``, ``stride``, ``images`` (a number) and ``skipped`` (unreadable files).

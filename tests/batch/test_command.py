@@ -60,11 +60,11 @@ def test_the_command(cli, model_file, photos, tmp_path):
     code, out, err = cli("class_saliency", model_file, photos, "out", "-p", "unit", "--class", "2")
     assert "7 of 10 images (10 images were done before)" in out
     code, out, err = cli("class_saliency", model_file, photos, "out", "-p", "unit", "--class", "3")
-    assert code == 1
+    assert code == 2
     assert "class: 2 there, 3 now" in err
     code, out, err = cli("class_saliency", model_file, photos / "b" / "text.jpg", "bad", "-p", "unit")
     assert code == 1
-    assert "Nothing could be done for any of the images" in err
+    assert "None of the images could be processed" in err
     assert cli("class_saliency", model_file, photos, "x", "-O", "samples")[0] == 2
 
 
@@ -93,7 +93,7 @@ def test_gaze(cli, photos):
     assert "cut.png" in err
     table = pd.read_parquet("maps/shards")
     assert [tuple(shape) for shape in table["shape"]] == [(10, 14), (10, 14)]
-    assert cli("gaze", "gaze", photos / "a" / "1.png", "drawn", "-f", "png")[0] == 0
+    assert cli("gaze", photos / "a" / "1.png", "drawn", "-f", "png")[0] == 0
     assert images.read("drawn/pictures/1.png.png").std() > 10
 
 

@@ -20,7 +20,7 @@ def model_file(tmp_path):
 
 def test_atlas(cli, model_file, tmp_path):
     (tmp_path / "names.txt").write_text("ant\nbee\ncat\n")
-    given = ("atlas", model_file, "-p", "unit", "--labels", "names.txt", "--classes", "bee,2", "-o", "site")
+    given = ("atlas", model_file, "-p", "unit", "--labels", "names.txt", "--class", "bee,2", "-o", "site")
     code, out, err = cli(*given)
     assert code == 0, err
     assert "site/index.html" in out and "1 pieces made in" in out
@@ -39,7 +39,7 @@ def test_atlas_within_a_budget(cli, model_file):
 
 
 def test_atlas_of_random_weights_says_so(cli, tmp_path):
-    given = ("atlas", "mnist_cnn", "--net-option", "stride=1", "--budget", "0", "-o", "site")
+    given = ("atlas", "mnist_cnn", "--model-option", "stride=1", "--budget", "0", "-o", "site")
     assert cli(*given)[0] == 0
     assert "weights are random" in (tmp_path / "site" / "index.html").read_text()
 
@@ -51,7 +51,7 @@ def test_atlas_of_what_gaze_training_leaves(cli, tmp_path):
     facts = {"model_file": "model.keras", "preprocessing": "unit", "size": [16, 16], "target_range": "pm1"}
     (tmp_path / "run" / "run.json").write_text(json.dumps(facts))
     images.write(tmp_path / "photo.png", np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8))
-    code, _, err = cli("atlas", "run", "--images", "photo.png", "--layers", "map", "--channels", "2", "-o", "site")
+    code, _, err = cli("atlas", "run", "--images", "photo.png", "--layers", "map", "--max-channels", "2", "-o", "site")
     assert code == 0, err
     assert "over the photo" in (tmp_path / "site" / "images" / "photo.html").read_text()
 
@@ -59,10 +59,10 @@ def test_atlas_of_what_gaze_training_leaves(cli, tmp_path):
 def test_atlas_refuses_in_one_line(cli, model_file, tmp_path):
     for arguments, code, said in (
         (("--budget", "soon"), 2, "10m, 90s or 1h"),
-        (("--classes", "dog"), 1, "class names"),
-        (("-o", tmp_path), 1, "got other files"),
-        (("--images", tmp_path / "none"), 1, "no image file or folder"),
-        (("--layers", "lost"), 1, "Unknown layer 'lost'"),
+        (("--class", "dog"), 2, "without class names"),
+        (("-o", tmp_path), 2, "must be empty or hold an atlas"),
+        (("--images", tmp_path / "none"), 2, "no image file or folder"),
+        (("--layers", "lost"), 2, "Unknown layer 'lost'"),
     ):
         found, _, err = cli("atlas", model_file, "-p", "unit", *arguments)
         assert found == code and said in err

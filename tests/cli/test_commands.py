@@ -4,9 +4,10 @@ import io
 
 import numpy as np
 import pytest
+import typer
 
 from kerasal import images
-from kerasal.cli import run
+from kerasal.cli import options, run
 
 import keras
 
@@ -98,7 +99,7 @@ def test_a_model_without_logits_is_reported_unless_its_probabilities_are_wanted(
     command = ("attribute", "class_saliency", ensemble_file, photo, "-p", "unit")
     code, _, err = cli(*command)
     assert code == 0
-    assert "Warning: The model's output has no logits: AddV2" in " ".join(err.split())
+    assert "Warning: The model's output has no logits: operation AddV2" in " ".join(err.split())
     assert ".py:" not in err
     assert "no logits" not in cli(*command, "--no-logits")[2]
 
@@ -107,7 +108,7 @@ def test_a_model_without_logits_is_reported_unless_its_probabilities_are_wanted(
 def test_an_export_of_a_model_without_logits_reports_it(cli, ensemble_file):
     code, _, err = cli("export", ensemble_file, "served", "-p", "unit", "--signature", "class_saliency")
     assert code == 0, err
-    assert "Warning: The model's output has no logits: AddV2" in " ".join(err.split())
+    assert "Warning: The model's output has no logits: operation AddV2" in " ".join(err.split())
 
 
 def test_a_zoo_model_needs_no_preprocessing_and_takes_a_photograph(cli, photo):
@@ -185,7 +186,7 @@ def test_compare_shows_every_method_and_says_what_is_left_out(cli, photo, model_
     smooth.save(tmp_path / "smooth.keras")
     code, _, err = cli("compare", "smooth.keras", photo, "-p", "unit", "-o", "smooth.html")
     assert code == 0
-    assert "guided_backprop: left out." in err
+    assert "guided_backprop: skipped." in err
     assert "nothing to act on" in (tmp_path / "smooth.html").read_text()
 
 
@@ -197,62 +198,57 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "says"),
     [
-        (("attribute", "class_saliency", "net.keras", "missing.jpg", "-p", "unit"), 1, "no image file missing.jpg"),
-        (("attribute", "class_saliency", "missing.keras", "photo.png"), 1, "no model file missing.keras"),
-        (("attribute", "class_saliency", "mnist", "photo.png"), 1, "Did you mean mnist_cnn"),
-        (("attribute", "class_salience", "net.keras", "photo.png"), 2, "Did you mean class_saliency"),
-        (("attribute", "class_saliency", "net.keras", "photo.png"), 1, "--preprocessing caffe"),
-        (("attribute", "class_saliency", "net.keras", "photo.png", "-p", "cafe"), 1, "Did you mean caffe"),
+        (("attribute", "class_saliency", "net.keras", "missing.jpg", "-p", "unit"), "no image file missing.jpg"),
+        (("attribute", "class_saliency", "missing.keras", "photo.png"), "no model file missing.keras"),
+        (("attribute", "class_saliency", "mnist", "photo.png"), "Did you mean mnist_cnn"),
+        (("attribute", "class_salience", "net.keras", "photo.png"), "Did you mean class_saliency"),
+        (("attribute", "class_saliency", "net.keras", "photo.png"), "--preprocessing"),
+        (("attribute", "class_saliency", "net.keras", "photo.png", "-p", "cafe"), "Did you mean caffe"),
         (
             ("attribute", "class_saliency", "net.keras", "photo.png", "-p", "unit", "--class", "6"),
-            1,
             "There are 6 classes",
         ),
-        (("attribute", "class_saliency", "net.keras", "photo.png", "-p", "unit", "--class", "cat"), 1, "--labels"),
+        (("attribute", "class_saliency", "net.keras", "photo.png", "-p", "unit", "--class", "cat"), "--labels"),
         (
             ("attribute", "class_saliency", "net.keras", "photo.png", "-p", "unit", "--channel", "conv9:0"),
-            1,
             "Did you mean",
         ),
         (
             ("attribute", "class_saliency", "net.keras", "photo.png", "-p", "unit", "--channel", "conv1"),
-            2,
             "LAYER:NUMBER",
         ),
-        (("attribute", "class_saliency", "net.keras", "photo.png", "-o", "a.xyz"), 2, ".png"),
-        (("attribute", "class_saliency", "net.keras", "net.keras", "-p", "unit"), 1, "must be an image"),
-        (("attribute", "class_saliency", "photo.png", "photo.png", "-p", "unit"), 1, "photo.png"),
-        (("attribute", "class_saliency"), 2, "Missing argument"),
-        (("attribute", "class_saliency", "net.keras", "photo.png", "--channel-reduction", "x"), 2, "max_abs"),
-        (("maximize", "net.keras", "-p", "unit"), 2, "--class"),
-        (("maximize", "net.keras", "--channel", "conv1:9", "-p", "unit"), 1, "There are 4 channels"),
-        (("maximize", "net.keras", "--channel", "conv1:3-1", "-p", "unit"), 2, "runs backwards"),
-        (("maximize", "net.keras", "--class", "1", "--steps", "0"), 2, "steps"),
-        (("maximize", "net.keras", "--class", "1", "--layer", "conv1"), 2, "--layer LAYER or --channel"),
-        (("maximize", "net.keras", "--class", "1", "--channels", "3"), 2, "goes with --layer"),
-        (("maximize", "net.keras", "--layer", "conv1", "--channels", "x", "-p", "unit"), 2, "expected numbers"),
-        (("maximize", "net.keras", "--layer", "conv2", "--size", "2", "-p", "unit"), 1, "the receptive field of layer"),
-        (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), 1, "maps must have"),
+        (("attribute", "class_saliency", "net.keras", "photo.png", "-o", "a.xyz"), ".png"),
+        (("attribute", "class_saliency", "net.keras", "net.keras", "-p", "unit"), "must be an image"),
+        (("attribute", "class_saliency", "photo.png", "photo.png", "-p", "unit"), "photo.png"),
+        (("attribute", "class_saliency"), "Missing argument"),
+        (("attribute", "class_saliency", "net.keras", "photo.png", "--channel-reduction", "x"), "max_abs"),
+        (("maximize", "net.keras", "-p", "unit"), "--class"),
+        (("maximize", "net.keras", "--channel", "conv1:9", "-p", "unit"), "There are 4 channels"),
+        (("maximize", "net.keras", "--channel", "conv1:3-1", "-p", "unit"), "must not run backwards"),
+        (("maximize", "net.keras", "--class", "1", "--steps", "0"), "steps"),
+        (("maximize", "net.keras", "--class", "1", "--layer", "conv1"), "Exactly one of --class, --layer"),
+        (("maximize", "net.keras", "--class", "1", "--channels", "3"), "must be set with --layer only"),
+        (("maximize", "net.keras", "--layer", "conv1", "--channels", "x", "-p", "unit"), "must look like 5, 0-63"),
+        (("maximize", "net.keras", "--layer", "conv2", "--size", "2", "-p", "unit"), "the receptive field of layer"),
+        (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), "maps must have"),
         (
             ("feature-maps", "net.keras", "photo.png", "--layer", "conv1", "--channels", "7", "-p", "unit"),
-            1,
-            "channels must be in 0..3",
+            "channels (--channels) must be in 0..3",
         ),
-        (("card", "vgg61"), 1, "Did you mean"),
-        (("models", "zzz*"), 1, "No model matches"),
-        (("no-such-command",), 2, "No such command"),
+        (("card", "vgg61"), "Did you mean"),
+        (("models", "zzz*"), "pattern must match"),
+        (("no-such-command",), "No such command"),
     ],
 )
-def test_mistakes_are_one_readable_line(arguments, code, says, cli, photo, model_file, tmp_path):
+def test_mistakes_are_one_readable_line(arguments, says, cli, photo, model_file, tmp_path):
     before = sorted(tmp_path.iterdir())
-    found, _, err = cli(*arguments)
-    assert found == code, err
+    code, _, err = cli(*arguments)
+    assert code == 2, err
     assert says in err
     assert "Traceback" not in err
-    if code == 1:
-        assert err.strip().splitlines()[-1].startswith("Error: ")
+    assert "Usage: " in err or err.strip().splitlines()[-1].startswith("Error: ")
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -264,6 +260,105 @@ def test_an_unwritable_place(cli, photo, model_file, tmp_path):
     code, _, err = cli("demo", "-o", "file/demo")
     assert code == 1
     assert "cannot write" in err
+
+
+EXITS = [
+    (ValueError("steps must be a positive integer, got 0."), 2),
+    (TypeError("steps must be an integer, got 'a'."), 2),
+    (FileNotFoundError("There is no file a.keras."), 2),
+    (NotADirectoryError("a is a file."), 2),
+    (NotADirectoryError(20, "cannot write a/b: Not a directory"), 1),
+    (PermissionError(13, "cannot write a: Permission denied"), 1),
+    (OSError(28, "cannot write a: No space left on device"), 1),
+    (RuntimeError("None of the images could be read."), 1),
+    (MemoryError(), 1),
+    (KeyError("conv"), 1),
+    (KeyboardInterrupt(), 130),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), EXITS, ids=lambda value: type(value).__name__)
+def test_exit_codes(cli, monkeypatch, error, code):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("kerasal.cli.layers.load_tensorflow", fail)
+    found, out, err = cli("field", "mnist_cnn")
+    assert (found, out) == (code, "")
+    if code != 130:
+        (line,) = err.splitlines()
+        assert (line.startswith("Error: ") and str(error).strip("'") in line) or isinstance(error, OSError)
+
+
+def test_another_run_in_the_folder_is_no_wrong_usage(cli, monkeypatch):
+    from kerasal.locks import FolderInUse
+
+    def fail():
+        raise FolderInUse("Another run is writing there.")
+
+    monkeypatch.setattr("kerasal.cli.layers.load_tensorflow", fail)
+    assert cli("field", "mnist_cnn")[0] == 1
+
+
+def test_exit_codes_are_documented(cli):
+    assert "130 stopped with Ctrl-C" in " ".join(cli("--help")[1].split())
+
+
+def test_a_layer_is_an_option_or_an_argument(cli, model_file, photo):
+    for command in (("field",), ("filters",), ("patterns", "--channels", "0", "-o", "a.png")):
+        name, *more = command
+        code, out, err = cli(name, model_file, "conv1", *more)
+        assert code == 0, err
+        assert cli(name, model_file, "-l", "conv1", *more)[1] == out
+        assert cli(name, model_file, "conv1", "--layer", "conv2", *more)[0] == 2
+    images_and_more = (photo, "-p", "unit", "--channels", "0", "-o", "b.png")
+    code, out, err = cli("exemplars", model_file, "--layer", "conv1", *images_and_more)
+    assert code == 0, err
+    assert cli("exemplars", model_file, "conv1", *images_and_more)[1] == out
+    assert cli("exemplars", model_file, photo)[0] == 2
+    assert cli("patterns", model_file)[0] == 2 and cli("feature-maps", model_file, photo)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("gaze", "photos", "out"), ("gaze", "gaze", "photos", "out")),
+        (("gaze", "salnet", "photos", "out"), ("gaze", "salnet", "photos", "out")),
+        (("gaze", "gaze", "photos", "out"), ("gaze", "gaze", "photos", "out")),
+        (("gaze", "photos", "out", "--model", "salnet"), ("gaze", "salnet", "photos", "out")),
+        (("gaze", "photos", "-o", "out"), ("gaze", "gaze", "photos", "out")),
+        (("gradcam", "net.keras", "photos", "out"), ("gradcam", "net.keras", "photos", "out")),
+        (("gradcam", "photos", "out", "--model", "net.keras"), ("gradcam", "net.keras", "photos", "out")),
+        (("gradcam", "net.keras", "photos", "-o", "out"), ("gradcam", "net.keras", "photos", "out")),
+        (("gradcam", "photos", "out"), None),
+        (("gaze", "photos"), None),
+        (("gaze", "a", "b", "photos", "out"), None),
+        (("gaze", "a", "photos", "out", "--model", "b"), None),
+    ],
+)
+def test_the_places_of_a_batch(cli, monkeypatch, arguments, expected):
+    seen = []
+
+    def run_batch(method, model, images, out, **settings):
+        seen.append((method, model, str(images), str(out)))
+        exit(77)
+
+    monkeypatch.setattr("kerasal.batch.run", run_batch)
+    assert cli("batch", *arguments)[0] == (2 if expected is None else 77)
+    assert seen == ([] if expected is None else [expected])
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("240x320", (240, 320)), ("224", (224, 224)), ("8X9", (8, 9)), (None, None)]
+)
+def test_sizes(text, size):
+    assert options.read_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["x", "0", "4x", "-3", "2x0", "1.5", "a x b", "1x2x3"])
+def test_bad_sizes(text):
+    with pytest.raises(typer.BadParameter, match="must be HEIGHTxWIDTH"):
+        options.read_size(text)
 
 
 def test_traceback_on_request(monkeypatch, tmp_path):
@@ -304,7 +399,9 @@ def test_real_classifiers_find_the_ostrich(name, expected, cli, data_folder, tmp
 
 
 def test_patterns_writes_the_grid_and_what_else_is_asked_for(cli, model_file, tmp_path):
-    code, out, err = cli("patterns", model_file, "conv2", "-c", "0-2", "--validate", "--propagate", "1", "-o", "p.png")
+    code, out, err = cli(
+        "patterns", model_file, "--layer", "conv2", "--channels", "0-2", "--validate", "--propagate", "1", "-o", "p.png"
+    )
     assert code == 0, err
     assert "p.png  3 patterns of 8 × 8 px" in out
     assert "pixels reached" in out
@@ -317,7 +414,7 @@ def test_patterns_writes_the_grid_and_what_else_is_asked_for(cli, model_file, tm
 
 
 def test_patterns_of_a_zoo_net_with_its_options(cli, tmp_path):
-    narrow = ["--net-option", "width=.03", "--net-option", "backbone=vgg16"]
+    narrow = ["--model-option", "width=.03", "--model-option", "backbone=vgg16"]
     code, out, err = cli("patterns", "deep_saliency", "block1_pool", *narrow, "-o", "p.png")
     assert code == 0, err
     assert "p.png  2 patterns of 6 × 6 px" in out
@@ -326,15 +423,15 @@ def test_patterns_of_a_zoo_net_with_its_options(cli, tmp_path):
 
 def test_patterns_refuses_what_it_cannot_paint(cli, model_file, tmp_path):
     for arguments, said in (
-        (("conv2", "-c", "7"), "channels must be in 0..4, got 7"),
+        (("conv2", "--channels", "7"), "channels (--channels) must be in 0..4, got 7"),
         (("flatten",), "has no spatial map"),
         (("conv9",), "Did you mean"),
-        (("conv2", "-o", "p.txt"), "written as .png"),
-        (("conv2", "--rescale", "128"), "goes with --validate"),
-        (("conv2", "--net-option", "width=2"), "--net-option go with a zoo model"),
+        (("conv2", "-o", "p.txt"), "must end in .png"),
+        (("conv2", "--rescale", "128"), "must be set with --validate only"),
+        (("conv2", "--model-option", "width=2"), "options={'width': 2} (--model-option)"),
     ):
         code, _, err = cli("patterns", model_file, *arguments)
-        assert code in (1, 2)
+        assert code == 2
         assert said in " ".join(err.replace("│", " ").split())
         assert sorted(path.name for path in tmp_path.iterdir()) == ["net.keras"]
 
@@ -349,6 +446,7 @@ def test_field_lists_every_layer_with_a_map(cli, model_file):
     code, out, _ = cli("field", model_file, "conv1", "--size", "20")
     assert code == 0
     assert "20 × 20" in out
+    assert cli("field", model_file, "--layer", "conv1", "--size", "20x20")[1] == out
     code, _, err = cli("field", model_file, "flatten")
-    assert code == 1
+    assert code == 2
     assert "no spatial map" in err

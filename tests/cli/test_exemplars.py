@@ -28,7 +28,7 @@ def model_file(make_model, tmp_path):
 
 def test_exemplars(cli, photos, model_file, tmp_path):
     code, out, err = cli(
-        *("exemplars", model_file, "conv2", photos, "-p", "unit", "-c", "0,3", "-k", "4"),
+        *("exemplars", model_file, "conv2", photos, "-p", "unit", "--channels", "0,3", "-k", "4"),
         *("-o", "page.png", "--table", "all.csv"),
     )
     assert code == 0, err
@@ -41,15 +41,15 @@ def test_exemplars(cli, photos, model_file, tmp_path):
     assert table.groupby("channel")["activation"].is_monotonic_decreasing.all()
     assert set(table["file"]) <= {str(photos / f"{number}.png") for number in range(6)}
     assert not list(tmp_path.glob(".page*"))
-    code, _, err = cli("exemplars", model_file, "conv2", photos, "-p", "unit", "-c", "0", "-k", "9")
-    assert code == 0 and "only 6 images for -k 9" in err
+    code, _, err = cli("exemplars", model_file, "conv2", photos, "-p", "unit", "--channels", "0", "-k", "9")
+    assert code == 0 and "only 6 images for --count 9" in err
 
 
 def test_a_name_that_is_not_utf_8_stands_in_the_table(cli, photos, model_file, tmp_path):
     name = os.fsdecode(b"\xff.png")
     (photos / "0.png").rename(photos / name)
     code, out, err = cli(
-        *("exemplars", model_file, "conv2", photos, "-p", "unit", "-c", "0", "-k", "9"),
+        *("exemplars", model_file, "conv2", photos, "-p", "unit", "--channels", "0", "-k", "9"),
         *("-o", "page.png", "--table", "all.csv"),
     )
     assert code == 0, err
@@ -60,13 +60,13 @@ def test_a_name_that_is_not_utf_8_stands_in_the_table(cli, photos, model_file, t
 
 def test_exemplars_refuses_in_one_line(cli, photos, model_file, tmp_path):
     for arguments, said in (
-        ((model_file, "conv2", photos, "-p", "unit", "-c", "7"), "has 5 channels"),
+        ((model_file, "conv2", photos, "-p", "unit", "--channels", "7"), "has 5 channels"),
         ((model_file, "flatten", photos, "-p", "unit"), "no spatial map"),
         ((model_file, "conv2", tmp_path / "nowhere", "-p", "unit"), "no image file or folder"),
-        ((model_file, "conv2", photos), "preprocessing must be known for"),
+        ((model_file, "conv2", photos), "preprocessing (--preprocessing) must be known for"),
     ):
         code, _, err = cli("exemplars", *arguments, "-o", "page.png")
-        assert code == 1 and said in err
+        assert code == 2 and said in err
     assert not (tmp_path / "page.png").exists()
     assert cli("exemplars", model_file, "conv2", photos, "-o", "page.gif")[0] == 2
 
@@ -84,20 +84,20 @@ def test_evolution_of_a_training(cli, tmp_path):
     code, out, err = cli("train", "mnist_cnn", *settings, "--epochs", "2", "--evolution", "made")
     assert code == 0, err
     assert cli("train", "mnist_cnn", *settings)[0] == 2  # features of what?
-    code, out, err = cli("evolution", "made", "-o", "strip.png", "-f", "conv1:0", "--no-patches")
+    code, out, err = cli("evolution", "made", "-o", "strip.png", "--features", "conv1:0", "--no-patches")
     assert code == 0, err
     assert "strip.png  1 features, epochs 1, 2" in out
     assert images.read("strip.png").shape[1] < images.read("made/evolution.png").shape[1]
     assert cli("evolution", "made")[0] == 0
     code, _, err = cli("evolution", "nowhere")
-    assert code == 1 and "no folder nowhere" in err
+    assert code == 2 and "no folder nowhere" in err
     code, _, err = cli("evolution", "run")
-    assert code == 1 and "must be a folder with stored epochs" in err
+    assert code == 2 and "must be a folder with stored epochs" in err
 
 
 def test_a_zoo_model_without_convolutions_needs_features(tmp_path):
     from kerasal.training import watch_features
 
     model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match="no convolution to watch"):
+    with pytest.raises(ValueError, match="for a model without convolutions"):
         watch_features(model, np.zeros((2, 4, 4, 1)), tmp_path)

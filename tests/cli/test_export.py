@@ -45,16 +45,16 @@ def test_without_preprocessing_no_image_signatures(cli, model_file, tmp_path):
         (["-s", "smothgrad"], "Did you mean smoothgrad"),
         (["-s", "predict_image"], "preprocessing"),
         (["--name", "a/b"], "model's name"),
-        (["--labels", "digits"], "10 classes"),
+        (["--labels", "digits"], "labels (--labels) must have one name per class"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(arguments, says, cli, model_file, tmp_path):
     code, _, err = cli("export", model_file, "models", *arguments)
-    assert code == 1
+    assert code == 2
     assert says in err.replace("\n", " ")
     assert not list((tmp_path / "models").glob("*"))
 
 
 def test_a_mistyped_signature_is_told_before_the_model_is_opened(cli, tmp_path):
     code, _, err = cli("export", tmp_path / "none.keras", "models", "-s", "clas_saliency")
-    assert code == 1 and "Did you mean class_saliency" in err
+    assert code == 2 and "Did you mean class_saliency" in err

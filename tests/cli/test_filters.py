@@ -46,9 +46,9 @@ def test_weights_alone_and_errors(cli, net):
     assert "second: 2 filters of 3 × 3 with stride 1" in out
     assert "responses" not in out
     code, _, err = cli("filters", net, "second", "-o", "filters.png")
-    assert code == 1
+    assert code == 2
     assert "must have 1 or 3 input channels" in err
     code, _, err = cli("filters", net, "--images", "photos")
-    assert code == 1
-    assert "preprocessing must be known" in err
+    assert code == 2
+    assert "preprocessing (--preprocessing) must be known" in err
     assert cli("filters", net, "-o", "filters.csv")[0] == 2

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from kerasal import gaze
 from kerasal.cli.gaze import app
-from kerasal.cli.gaze_opening import net_and_images
+from kerasal.cli.gaze_options import split_model_and_images
 
-NET = ("shallow_saliency", "--net-option", "filters=(2,3,4)", "--net-option", "hidden=8", "--batch-norm")
+NET = ("shallow_saliency", "--model-option", "filters=(2,3,4)", "--model-option", "hidden=8", "--batch-norm")
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_center_bias_is_trained_and_switched_off(folder, tmp_path):
         (("train", "shallow_salienc", "--data", "FOLDER"), "Did you mean shallow_saliency"),
         (("train", "shallow_saliency", "--data", "/no/where"), "/no/where"),
         (("train", "shallow_saliency", "--data", "FOLDER", "--loss", "mae"), "Unknown loss"),
-        (("train", "shallow_saliency", "--data", "FOLDER", "--preset", "smal"), "preset must be one of"),
+        (("train", "shallow_saliency", "--data", "FOLDER", "--model-option", "preset=smal"), "preset must be one of"),
         (("predict", "shallow_saliency", "/no/image.jpg"), "There is no image or folder /no/image.jpg"),
         (("evaluate", "/no/run.keras", "--data", "FOLDER"), "There is no model file /no/run.keras"),
         (("evaluate", "UNFINISHED", "--data", "FOLDER"), "is not finished"),
@@ -137,8 +137,8 @@ def test_errors_are_one_clear_line(folder, tmp_path, arguments, message):
 
 
 @pytest.mark.parametrize("option", ["batch_norm", "=3"])
-def test_a_net_option_is_key_and_value(folder, option):
-    result = invoke("train", "shallow_saliency", "--data", folder, "--net-option", option)
+def test_a_model_option_is_key_and_value(folder, option):
+    result = invoke("train", "shallow_saliency", "--data", folder, "--model-option", option)
     assert result.exit_code == 2 and "KEY=VALUE" in result.output
 
 
@@ -150,7 +150,16 @@ def test_help_loads_no_tensorflow():
 @pytest.mark.slow
 def test_on_real_gaze(data_folder, tmp_path):
     """A few epochs on OSIE: the net with batch norm leaves the mean map behind."""
-    given = ("shallow_saliency", "--preset", "small", "--batch-norm", "--data", data_folder / "osie", "-o", tmp_path)
+    given = (
+        "shallow_saliency",
+        "--model-option",
+        "preset=small",
+        "--batch-norm",
+        "--data",
+        data_folder / "osie",
+        "-o",
+        tmp_path,
+    )
     result = invoke("train", *given, "--epochs", 20, "-q")
     assert result.exit_code == 0, result.output + str(result.exception)
     invoke("evaluate", tmp_path, "--data", data_folder / "osie", "-o", tmp_path / "s.csv")
@@ -182,7 +191,7 @@ def test_no_photograph_is_replaced_and_equal_names_are_told_apart(tmp_path):
 
 
 def test_log_densities_are_not_multiplied_by_a_center(folder, tmp_path):
-    net = ("gaze", "--net-option", "encoder_width=0.25", "--net-option", "taps=(2,)")
+    net = ("gaze", "--model-option", "encoder_width=0.25", "--model-option", "taps=(2,)")
     result = invoke("train", *net, "--data", folder, "-o", tmp_path / "run", "--center-bias", "learned", "-q")
     assert "got log-densities of gaze" in str(result.exception)
     assert not (tmp_path / "run").exists()
@@ -209,7 +218,7 @@ def test_photographs_alone_go_to_the_net_that_ships(folder, tmp_path):
     ],
 )
 def test_a_net_before_the_images_is_told_from_images(arguments, net, images):
-    assert net_and_images(arguments) == (net, [pathlib.Path(one) for one in images])
+    assert split_model_and_images(arguments) == (net, [pathlib.Path(one) for one in images])
 
 
 @pytest.mark.slow
@@ -218,16 +227,16 @@ def test_a_folder_of_results_does_not_shadow_the_net(folder, tmp_path, monkeypat
     for _ in range(2):
         result = invoke("predict", folder / "images" / "photo0.png", "-o", "gaze")
         assert result.exit_code == 0, result.output + str(result.exception)
-    assert net_and_images(["gaze", "a.png"]) == ("gaze", [pathlib.Path("a.png")])
-    assert net_and_images(["gaze"]) == ("gaze", [pathlib.Path("gaze")])
+    assert split_model_and_images(["gaze", "a.png"]) == ("gaze", [pathlib.Path("a.png")])
+    assert split_model_and_images(["gaze"]) == ("gaze", [pathlib.Path("gaze")])
     result = invoke("evaluate", "gaze", "--data", folder, "--data", folder, "-o", tmp_path / "scores.csv")
     assert result.exit_code == 0, result.output + str(result.exception)
     assert len(pd.read_csv(tmp_path / "scores.csv")) == 16
 
 
 def test_a_net_without_images_is_refused():
-    with pytest.raises(ValueError, match="Expected photographs after the net salnet"):
-        net_and_images(["salnet"])
+    with pytest.raises(ValueError, match="The model salnet must be followed by photos"):
+        split_model_and_images(["salnet"])
 
 
 def test_import_vxm(data_folder, tmp_path, folder):

@@ -37,18 +37,18 @@ def test_a_table_a_picture_and_a_random_net(cli, folder, tmp_path):
 
 def test_errors_say_what_to_do(cli, folder, tmp_path):
     code, _, err = cli("probe", "net.keras", folder, "--layers", "conv9", "-p", "unit", "--per-class", 2)
-    assert (code, "Did you mean" in err) == (1, True)
+    assert (code, "Did you mean" in err) == (2, True)
     code, _, err = cli("probe", "net.keras", folder, "--layers", "conv2", "-p", "unit", "--per-class", 5)
-    assert code == 1
+    assert code == 2
     assert "'blue' has 5" in err
     assert "at most 4" in err
     code, _, err = cli("probe", "net.keras", folder / "red", "--layers", "conv2")
-    assert code == 1
+    assert code == 2
     assert "a folder of images for each of at least two classes" in err
     (tmp_path / "classes" / "white").mkdir()
     code, _, err = cli("probe", "net.keras", folder, "--layers", "conv2", "-p", "unit")
-    assert code == 1
+    assert code == 2
     assert "no image files in" in err
     assert "white" in err
     assert cli("probe", "net.keras", folder, "--layers", "conv2", "-o", "table.txt")[0] == 2
-    assert cli("probe", "net.keras", tmp_path / "nowhere", "--layers", "conv2")[0] == 1
+    assert cli("probe", "net.keras", tmp_path / "nowhere", "--layers", "conv2")[0] == 2

@@ -77,7 +77,7 @@ def test_processes_change_nothing(folders):
     assert call(maps, fixations, "-o", output).exit_code == 0
     once = output.read_text()
     environment = dict(os.environ)
-    assert call(maps, fixations, "-o", output, "--processes", "2").exit_code == 0
+    assert call(maps, fixations, "-o", output, "--workers", "2").exit_code == 0
     assert output.read_text() == once
     assert dict(os.environ) == environment
 
@@ -103,7 +103,7 @@ def test_densities_and_resizing(folders, tmp_path):
         np.save(densities / f"{name}.npy", metrics.blur_fixations(POINTS[name], 2, SHAPE))
         Image.fromarray(MAPS[name]).resize((16, 12)).save(maps / f"{name}.png")
     refused = call(maps, fixations, "--densities", densities, "-o", output)
-    assert isinstance(refused.exception, ValueError)
+    assert isinstance(refused.exception, RuntimeError)
     assert "must have the shape (24, 32) of the ground truth" in pd.read_csv(output)["error"].iloc[0]
     assert call(maps, fixations, "--densities", densities, "--resize", "-m", "cc", "-o", output).exit_code == 0
     small = np.asarray(Image.fromarray(MAPS["b"]).resize((16, 12)))
@@ -135,7 +135,7 @@ def test_all_bad_is_an_error_after_the_table(folders):
     for name in NAMES:
         (maps / f"{name}.png").write_bytes(b"")
     result = call(maps, fixations, "-o", output)
-    assert isinstance(result.exception, ValueError)
+    assert isinstance(result.exception, RuntimeError)
     assert "None of the 4 images could be scored" in str(result.exception)
     assert pd.read_csv(output)["error"].notna().all()
 
@@ -165,7 +165,7 @@ def test_interrupted_run_is_resumed(folders, monkeypatch):
     result = call(maps, fixations, "-o", output)
     assert result.exit_code == 0, result.output
     assert calls == NAMES
-    assert "2 images were taken over" in result.output
+    assert "results of 2 images were reused" in " ".join(result.output.split())
     resumed = output.read_text()
     assert call(maps, fixations, "-o", output).exit_code == 0
     assert output.read_text() == resumed
@@ -217,14 +217,11 @@ def test_coursework(folders, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--legacy"], "--legacy belongs to --definition coursework"),
         (["-m", "nsss"], "Unknown metric 'nsss'. Did you mean nss"),
         (["-m", "cc"], "'cc' must have densities"),
         (["--definition", "coursework", "-m", "nss"], "Unknown metric of the coursework 'nss'"),
         (["--baseline", "middle"], "Unknown baseline 'middle'"),
         (["--sigma", "wide"], "sigma must be a positive number of pixels"),
-        (["--size", "640"], "--size: expected WIDTHxHEIGHT"),
-        (["-o", "scores.txt"], "--output: expected a name that ends in .csv"),
     ],
 )
 def test_bad_options(folders, arguments, message):
@@ -233,6 +230,22 @@ def test_bad_options(folders, arguments, message):
     assert isinstance(result.exception, ValueError)
     assert message in str(result.exception)
     assert "\n" not in str(result.exception)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--legacy"], "--legacy must be set with --definition coursework only."),
+        (["--coordinate-size", "wide"], "--coordinate-size must be HEIGHTxWIDTH"),
+        (["-o", "scores.txt"], "The output must end in .csv"),
+    ],
+)
+def test_bad_options_of_the_command(folders, arguments, message):
+    maps, fixations, output = folders
+    result = call(maps, fixations, *([] if "-o" in arguments else ["-o", output]), *arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", " ").split())
     assert not output.exists()
 
 

@@ -101,7 +101,7 @@ def test_options_reach_the_routine(invoke, tmp_path, monkeypatch):
     given = {}
     monkeypatch.setattr(training, "train", lambda *_, **settings: given.update(settings) or sys.exit(7))
     options = ("--epochs", 4, "--batch-size", 7, "--learning-rate", 0.5, "--seed", 9, "--fresh", "-q")
-    options += ("--shift", 0.1, "--scale", 0.2, "--flip", "--strategy", "mirrored")
+    options += ("--shift", 0.1, "--zoom", 0.2, "--flip", "--strategy", "mirrored")
     assert invoke("mnist_cnn", "--output", tmp_path, *options).exit_code == 7
     chosen = {"epochs": 4, "batch_size": 7, "learning_rate": 0.5, "seed": 9}
     chosen |= {"resume": False, "progress": False, "callbacks": [], "strategy": "mirrored"}
@@ -120,6 +120,11 @@ def test_ctrl_c(invoke, tmp_path, monkeypatch, stop):
     assert result.stderr.strip() == (str(stop) or "Stopped before the training began; nothing was changed.")
 
 
+def test_a_negative_seed_is_wrong_usage(invoke, tmp_path):
+    result = invoke("mnist_cnn", "--seed", "-1", "--output", tmp_path / "run")
+    assert result.exit_code == 2 and "--seed must be an integer in 0..4294967295, got -1." in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -128,7 +133,6 @@ def test_ctrl_c(invoke, tmp_path, monkeypatch, stop):
         (("five_class_cnn", "--data", "/no/such"), FileNotFoundError, "There is no folder /no/such."),
         (("mnist_cn",), ValueError, "Did you mean mnist_cnn?"),
         (("mnist_cnn", "--data", "/no/such/file"), FileNotFoundError, "There is no MNIST at /no/such/file."),
-        (("mnist_cnn", "--seed", "-1"), ValueError, "--seed is a whole number in 0..4294967295. Received: -1."),
         (
             ("mnist_cnn", "--strategy", "multi-worker"),
             ValueError,
@@ -155,19 +159,19 @@ def photographs(colored_squares, tmp_path_factory):
     return colored_squares(folder, colors, 12, (24, 30), np.s_[6:18, 8:22])
 
 
-SMALL_NET = ("--net-option", "stride=1", "--net-option", "input_shape=(20,20,3)")
+SMALL_NET = ("--model-option", "stride=1", "--model-option", "input_shape=(20,20,3)")
 
 
 def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_path, monkeypatch):
     """From photographs to a net of the zoo, and from its folder to attribution, maximization and further training."""
-    from kerasal.cli.opening import open_model
+    from kerasal.cli.model_argument import open_model
 
     (photographs / "red" / "notes.txt").write_text("no image")
-    options = ("--data", photographs, "--output", tmp_path / "run", "--batch-size", 29, "--classes", "red,blue,green")
+    options = ("--data", photographs, "--output", tmp_path / "run", "--batch-size", 29, "--class", "red,blue,green")
     result = invoke("mnist_cnn", *options, "--epochs", 2, "--flip", "--seed", 4)
     assert result.exit_code == 0, result.output
     assert "29 images to train on, 7 to test on, of 3 classes." in result.stderr
-    assert "1 files are left out, 0 of them damaged:" in result.stderr and "notes.txt" in result.stderr
+    assert "1 files were skipped, 0 of them damaged:" in result.stderr and "notes.txt" in result.stderr
     assert "notes.txt" in pd.read_csv(tmp_path / "run" / "skipped.csv")["file"].item()
     assert (
         "(7 images)" in result.stdout and f"kerasal attribute gradcam {tmp_path / 'run'} PHOTO -c red" in result.stdout
@@ -184,7 +188,7 @@ def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_pat
     (tmp_path / "run.json").rename(tmp_path / "run" / "run.json")
     started = []
     monkeypatch.setattr(training, "train", lambda model, *_, **given: started.append((model, given)) or sys.exit(7))
-    assert invoke(tmp_path / "run", *options[:2], "--output", tmp_path / "more", "--scale", 0.1).exit_code == 7
+    assert invoke(tmp_path / "run", *options[:2], "--output", tmp_path / "more", "--zoom", 0.1).exit_code == 7
     model, given = started[0]  # it goes on from the weights of the file
     trained = kerasal.load_model(tmp_path / "run" / "mnist_cnn.keras").get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), trained, strict=True))
@@ -195,11 +199,11 @@ def test_class_folders_and_what_later_commands_know(invoke, photographs, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("five_class_cnn", "--classes", "red,gren"), ValueError, "Did you mean green"),
-        (("five_class_cnn", "--classes", "red,blue", "--test-share", 0), ValueError, "above 0 and below 1, got 0.0."),
-        (("five_class_cnn", "--net-option", "clases=3"), ValueError, "Did you mean classes?"),
+        (("five_class_cnn", "--class", "red,gren"), ValueError, "Did you mean green"),
+        (("five_class_cnn", "--class", "red,blue", "--test-share", 0), ValueError, "above 0 and below 1, got 0.0."),
+        (("five_class_cnn", "--model-option", "clases=3"), ValueError, "Did you mean classes?"),
         (
-            ("five_class_cnn", "--net-option", "classes=4", *SMALL_NET),
+            ("five_class_cnn", "--model-option", "classes=4", *SMALL_NET),
             ValueError,
             "training images must have 4 classes",
         ),
@@ -230,7 +234,7 @@ def test_a_start_from_photographs(photographs, tmp_path):
     ]
     np.testing.assert_allclose(start, np.mean(pictures, axis=0) / 255, atol=0.6 / 255)
     assert read_start("zero", opened) == "zero" and read_start(None, opened) is None
-    with pytest.raises(FileNotFoundError, match="--init is normal, zero, mean, or a photograph"):
+    with pytest.raises(FileNotFoundError, match="--init must be normal, zero, mean, or a file or folder"):
         read_start("nought", opened)
 
 
@@ -246,7 +250,7 @@ def test_a_run_from_another_start_is_refused(invoke, photographs, tmp_path):
         return keras.Sequential([keras.Input((8, 8, 3)), *layers], name="net")
 
     _files_of_one_net(tmp_path, build)
-    more = ("--data", photographs, "-p", "unit", "-q", "--classes", "red,green", "-o", tmp_path / "run")
+    more = ("--data", photographs, "-p", "unit", "-q", "--class", "red,green", "-o", tmp_path / "run")
     for epochs in (1, 2):  # the same start goes on
         assert invoke(tmp_path / "start1.keras", *more, "--epochs", epochs).exit_code == 0
     kept = keras.saving.load_model(tmp_path / "run" / "net.keras", compile=False).get_weights()

@@ -145,11 +145,11 @@ def test_the_command_names_its_flag(tmp_path, capsys):
     from kerasal.cli import run
 
     folder = _export(tmp_path / "net", lambda x: _write(str(tmp_path / "written"), x))
-    with pytest.raises(SystemExit, match="1"):
+    with pytest.raises(SystemExit, match="2"):
         run(["field", str(folder)])
     said = " ".join(capsys.readouterr().err.split())
     assert "WriteFile in the function" in said
-    assert said.endswith("On the command line that is --unsafe.")
+    assert "unsafe=True (--unsafe)" in said
 
 
 @pytest.mark.parametrize("way", ["signature", "exchanged", "named in a text", "called in a function's attribute"])

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-GAZE_NET = ("shallow_saliency", "--net-option", "filters=(2,3,4)", "--net-option", "hidden=8", "--batch-norm")
+GAZE_NET = ("shallow_saliency", "--model-option", "filters=(2,3,4)", "--model-option", "hidden=8", "--batch-norm")
 
 
 def prepare(folder: pathlib.Path, model) -> pathlib.Path:
@@ -67,7 +67,7 @@ def commands(given: pathlib.Path, photo: int, out: str) -> dict[str, list]:
         "localize-score": ["localize-score", net, photos, given / "boxes.csv", *unit, "-o", f"{out}/{photo}.csv"],
         "patterns": ["patterns", net, "conv1", *unit, "-o", f"{out}/patterns.png"],
         "exemplars": [
-            *("exemplars", net, "conv2", photos, *unit, "-c", photo, "-k", 2),
+            *("exemplars", net, "conv2", photos, *unit, "--channels", photo, "-k", 2),
             *("-o", f"{out}/page.png", "--table", f"{out}/all.csv"),
         ],
         "probe": [
@@ -82,11 +82,11 @@ def commands(given: pathlib.Path, photo: int, out: str) -> dict[str, list]:
             "atlas",
             net,
             *unit,
-            "--classes",
+            "--class",
             photo,
             "--layers",
             "conv1",
-            "--channels",
+            "--max-channels",
             1,
             "-o",
             f"{out}/{photo}",

@@ -171,5 +171,5 @@ def test_the_command(tmp_path):
     assert "mnist_cnn.onnx" in result.stdout
     found = run(tmp_path / "mnist_cnn.onnx", {"inputs": np.zeros((1, 28, 28, 1), np.float32)})
     assert found["scores"].shape == (1, 10)
-    wrong = CliRunner().invoke(app, ["export", "mnist_cnn", str(tmp_path), "--format", "onnx", "--version", "2"])
-    assert wrong.exit_code != 0 and "--version" in str(wrong.exception)
+    wrong = CliRunner().invoke(app, ["export", "mnist_cnn", str(tmp_path), "--format", "onnx", "--model-version", "2"])
+    assert wrong.exit_code == 2 and "--model-version" in wrong.output

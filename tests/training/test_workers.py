@@ -46,7 +46,7 @@ def photographs(tmp_path_factory):
         spots = np.clip(random.normal((x, y), 2, (10, 2)), 0, (79, 59)).round().astype(int)
         rows += [(f"photo{i}", *spot) for spot in spots]
     pd.DataFrame(rows, columns=["image", "x", "y"]).to_csv(path / "fixations.csv", index=False)
-    net = ["shallow_saliency", "--net-option", "filters=(2,3,4)", "--net-option", "hidden=8"]
+    net = ["shallow_saliency", "--model-option", "filters=(2,3,4)", "--model-option", "hidden=8"]
     return ["gaze", "train", *net, "--data", path, "--epochs", 60, "--batch-size", 4, "--seed", 3]
 
 

@@ -1,0 +1,83 @@
+"""The options, the MODEL argument and the data sets that the commands of ``kerasal gaze`` share."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from typer import Argument, Option
+
+from kerasal.cli import completion, options
+from kerasal.cli.model_argument import open_model
+from kerasal.cli.session import remark
+from kerasal.zoo_table import read_zoo
+
+Model = Annotated[
+    str,
+    Argument(
+        help="A run of `gaze train`, a .keras or .h5 file, or a zoo name (with --weights).",
+        show_default=False,
+        autocompletion=completion.models,
+    ),
+]
+Data = Annotated[
+    list[Path],
+    Option(
+        "--data",
+        help="Images with fixations or maps: OSIE, SALICON, folders, coursework pickles; repeatable, all together.",
+        show_default=False,
+    ),
+]
+Split = Annotated[str | None, Option(help="Part of the data, or 'all'. Default: test, else val, else all.")]
+Sigma = Annotated[
+    float | None, Option(help="Blur of the fixations: standard deviation in pixels. Default: 3 % of the image's size.")
+]
+Postprocess = Annotated[
+    Literal["examiners", "pan", "none"],
+    Option(
+        help="Postprocessing of the maps: clip, enlarge, then blur by 2 px (examiners); blur, then enlarge (pan); "
+        "only enlarge (none)."
+    ),
+]
+
+SHIPPED = "gaze"
+"""Name of the zoo model whose weights ship."""
+TEST_PARTS = ("test", "val", "validation")
+"""The parts of a data set to test on; the first that exists is used."""
+
+
+def model_options(*, size: bool = True) -> dict[str, tuple[Any, Any]]:
+    """Return the options of ``open_gaze_model``, also without the size."""
+    shared = options.model_options("preprocessing", "weights")
+    return shared | ({"size": (options.Size, None)} if size else {})
+
+
+def open_gaze_model(source: str, *, size: str | None = None, **settings: Any):
+    """Return the ``ImageModel`` of the MODEL argument, and its ``Predictor``; see ``open_model``."""
+    model = open_model(source, size=options.read_size(size), **settings)
+    from kerasal.gaze import Predictor
+
+    if model.preprocessing is None:
+        remark("Preprocessing: unit (0..1) is assumed. Use --preprocessing if that is wrong.")
+    return model, Predictor.from_image_model(model)
+
+
+def split_model_and_images(arguments: list[str]) -> tuple[str, list[Path]]:
+    """Return the model and the images of [MODEL] IMAGE...; the default is the shipped model."""
+    first = Path(arguments[0])
+    model_file = first.suffix.lower() in (".keras", ".h5", ".hdf5") or (first / "run.json").is_file()
+    zoo_name = not first.suffix and len(first.parts) == 1 and not first.is_file()
+    zoo_name = zoo_name and bool(not first.exists() or (len(arguments) > 1 and read_zoo(arguments[0])))
+    if not (model_file or zoo_name or (first / "saved_model.pb").is_file()):
+        return SHIPPED, list(map(Path, arguments))
+    if len(arguments) == 1:
+        raise ValueError(f"The model {arguments[0]} must be followed by photos, files or folders.")
+    return arguments[0], list(map(Path, arguments[1:]))
+
+
+def open_data(paths: list[Path], split: str | None, missing: Literal["error", "skip"] = "error"):
+    """Open several data sets as one: the part ``split`` of each, or its first of ``TEST_PARTS``, or all of it."""
+    from kerasal.datasets import open_gaze_sets
+
+    data, notes = open_gaze_sets(paths, split, TEST_PARTS, missing=missing)
+    for note in notes:
+        remark(note)
+    return data

@@ -1,0 +1,114 @@
+"""The attribution methods with their options, read from their source without importing TensorFlow."""
+
+import ast
+import functools
+import importlib.util
+import inspect
+import pathlib
+import re
+import typing
+from typing import Any, Literal, NamedTuple
+
+
+class MethodRow(NamedTuple):
+    """A method: its name, summary and reference, its options, and a help text for each documented option."""
+
+    name: str
+    summary: str
+    reference: str
+    options: dict[str, inspect.Parameter]
+    help: dict[str, str]
+
+
+class _Array:
+    """Stands for ``np.ndarray`` in annotations."""
+
+
+class _NumPy:
+    ndarray = _Array
+
+
+_NAMES = {"Any": Any, "Literal": Literal, "np": _NumPy, **{kind.__name__: kind for kind in (int, float, str, bool)}}
+
+
+def method_names() -> list[str]:
+    """Return the names of the methods that ship, sorted."""
+    return sorted(function.name for _, function in _functions())
+
+
+def read_method(name: str) -> MethodRow | None:
+    """Return the row of a method that ships, or None if there is none of this name."""
+    for file, function in _functions():
+        if function.name == name:
+            return _read_row(function, _read_aliases(file))
+    return None
+
+
+def argument_help(text: str) -> dict[str, str]:
+    """Return the entries below ``Args:`` of a docstring, each on a single line."""
+    block = re.search(r"^Args:\n((?:[ ]+.*\n|\n)+)", f"{text}\n", re.MULTILINE)
+    entries: dict[str, str] = {}
+    for entry in re.split(r"\n(?=    \w+: )", f"\n{block[1]}" if block else ""):
+        name, colon, sentence = " ".join(entry.replace("``", "").split()).partition(": ")
+        if colon:
+            entries[name] = sentence[:1].upper() + sentence[1:]
+    return entries
+
+
+@functools.cache
+def _functions() -> list[tuple[ast.Module, ast.FunctionDef]]:
+    """Return each method's function, and the file that it stands in."""
+    spec = importlib.util.find_spec("kerasal")
+    root = pathlib.Path(str(spec and spec.origin)).parent / "attribution" / "methods"
+    functions = []
+    for path in sorted(root.glob("*.py")):
+        file = ast.parse(path.read_text(encoding="utf-8"))
+        functions += [(file, node) for node in file.body if isinstance(node, ast.FunctionDef) and _decorator(node)]
+    return functions
+
+
+def _decorator(function: ast.FunctionDef) -> ast.Call | None:
+    for call in function.decorator_list:
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "method":
+            return call
+    return None
+
+
+def _read_aliases(file: ast.Module) -> dict[str, Any]:
+    """Return the names of types that a file may use, its own and those of ``method_parts``."""
+    spec = importlib.util.find_spec("kerasal")
+    shared = pathlib.Path(str(spec and spec.origin)).parent / "attribution" / "method_parts.py"
+    names = dict(_NAMES)
+    for node in [*ast.parse(shared.read_text(encoding="utf-8")).body, *file.body]:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Subscript)
+            and isinstance(node.targets[0], ast.Name)
+        ):
+            names[node.targets[0].id] = _evaluate(node.value, names)
+    return names
+
+
+def _read_row(function: ast.FunctionDef, names: dict[str, Any]) -> MethodRow:
+    text = ast.get_docstring(function) or ""
+    call = typing.cast(ast.Call, _decorator(function))
+    reference = next(ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg == "reference")
+    options = {}
+    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
+        options[argument.arg] = inspect.Parameter(
+            argument.arg,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=_evaluate(argument.annotation, names),
+            default=ast.literal_eval(default) if default is not None else None,
+        )
+    return MethodRow(function.name, text.partition("\n")[0], reference, options, argument_help(text))
+
+
+def _evaluate(node: ast.expr | None, names: dict[str, Any]) -> Any:
+    """Return the type that an annotation stands for; Any where it uses other names."""
+    if node is None:
+        return Any
+    try:
+        return eval(compile(ast.Expression(node), "annotation", "eval"), {"__builtins__": {"tuple": tuple}}, names)
+    except (NameError, TypeError, AttributeError):
+        return Any

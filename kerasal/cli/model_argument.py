@@ -1,0 +1,52 @@
+"""From the MODEL argument of a command to an ``ImageModel``, with remarks on assumptions; and its top classes."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from kerasal.cli import options
+from kerasal.cli.flags import name_flags, running_flags
+from kerasal.cli.session import remark, results
+from kerasal.process import load_tensorflow
+
+Load = functools.partial[Any]
+"""A function without arguments that opens the model of a command and returns the ``ImageModel``."""
+
+
+def with_model(*names: str) -> Callable:
+    """Return a decorator that gives a command MODEL and these options of it; its ``load()`` opens the model."""
+    group = {"model": (options.Model, inspect.Parameter.empty), **options.model_options(*names)}
+    return options.with_options("load", group, lambda model, **values: functools.partial(open_model, model, **values))
+
+
+def open_model(source: str, *, model_option: list[str] | None = None, **settings: Any):
+    """Return ``kerasal.open_model`` of the MODEL argument; print on the error stream what had to be assumed."""
+    zoo_options = options.read_options(model_option)
+    load_tensorflow()
+    from kerasal import models
+
+    model = models.open_model(source, options=zoo_options, **settings)
+    for note in model.notes:
+        remark(name_flags(note, running_flags.get() or {}))
+    overriding = [f"--{name}" for name in ("labels", "preprocessing") if name in settings and not settings[name]]
+    if model.notes and overriding and not (model.task or model.untrained):
+        remark(f"Use {' and '.join(overriding)} if that is wrong.")
+    return model
+
+
+def print_top_classes(model, inputs, count: int = 5) -> str | None:
+    """Print a model's top classes for one input; return the first, or None if the model is no classifier."""
+    import numpy as np
+    from rich.table import Table
+
+    if model.class_count < 2:
+        return None
+    scores = model.outputs(inputs)[0]
+    probable = scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2
+    table = Table("class", "number", "probability" if probable else "score")
+    order = np.argsort(-scores, kind="stable")[:count]
+    for index in order:
+        table.add_row(model.label(index), str(index), f"{scores[index]:.1%}" if probable else f"{scores[index]:.3g}")
+    results().print(table)
+    return model.label(int(order[0]))

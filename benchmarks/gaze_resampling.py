@@ -6,7 +6,7 @@ The images are those of OSIE in the random tenth (seed 0) of OSIE's and crowd's 
 of the package. The model was not trained on them, and the test splits are not used. Every row has the same model, the
 same inputs and the same cells of 8 × 8 pixels; only the enlargement differs:
 
-* ``density, Pillow``: the density, with Pillow's bicubic filter (``kerasal.gaze.finish``; negative values become 0);
+* ``density, Pillow``: the density, with Pillow's bicubic filter (``kerasal.gaze.resize_map``, clipped at 0);
 * ``log, OpenCV``: the log-density, with ``images.resize`` (an earlier version of ``kerasal.zoo.gaze.predict``);
 * ``density, Pillow, kept positive``: as the first, but not below the lowest cell (``kerasal.gaze.predict``);
 * the two other combinations, which separate the effect of the domain from that of the filter.
@@ -55,7 +55,7 @@ ENLARGE = {
 def validation_images(osie, crowd):
     """Return OSIE's images of the tenth that ``kerasal gaze train --data osie --data crowd`` validates on."""
     train = open_gaze(osie, "train")
-    both = train.joined(open_gaze(crowd, "train"))
+    both = train.concatenate(open_gaze(crowd, "train"))
     positions = {name: position for position, name in enumerate(both.names)}
     chosen = [positions[name] for name in both.split(0.9, 0)[1].names]
     return train.subset(sorted(position for position in chosen if position < len(train)))

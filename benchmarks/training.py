@@ -96,7 +96,7 @@ def measure_prediction(preset: str, rounds: int = 50) -> None:
             started = time.perf_counter()
             raw = next(predictor.raw([image]))
             if name != "raw map":
-                gaze.finish(raw, (480, 640))
+                gaze.resize_map(raw, (480, 640))
             if number >= 3:
                 times[name].append(time.perf_counter() - started)
     for name, seconds in times.items():

@@ -158,7 +158,7 @@ def draw_evolution(
 def _draw_block(evolution: Evolution, features: list[tuple[str, int]], patches: bool, tile: int) -> np.ndarray:
     cells, labels = [], []
     for number, feature in enumerate(features):
-        row = [evolution.found[epoch][evolution.features.index(feature)] for epoch in evolution.epochs]
+        row = [evolution.exemplars[epoch][evolution.features.index(feature)] for epoch in evolution.epochs]
         cells += [draw_reconstruction(exemplars.reconstructions[0], exemplars.preprocessing) for exemplars in row]
         silent = np.full_like(row[-1].crops[0], 255)  # if the activation is 0, the choice is arbitrary
         cells += [row[-1].crops[0] if row[-1].activations[0] > 0 else silent] if patches else []

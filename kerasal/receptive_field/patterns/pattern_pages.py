@@ -112,7 +112,7 @@ def draw_propagation(propagation: Propagation, *, title: str = "", bgr: bool = F
     tiles = render_tiles(propagation.patterns, limit=propagation.limit, bgr=bgr)
     labels = [f"c = {c:g}: {area} px" for c, area in zip(propagation.constants, propagation.table["area"], strict=True)]
     note = (
-        f"brightness from 0 to {propagation.limit:.3g}, the largest value at c = 1 (white above); px: number of pixels above "
+        f"brightness from 0 to {propagation.limit:.3g}, the largest value at c = 1; px: number of pixels above "
         f"{propagation.threshold:.3g}"
     )
     panels = images.grid(list(tiles), labels, columns=min(3, len(tiles)), title=title, note=note, tile=200)

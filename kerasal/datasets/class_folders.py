@@ -98,8 +98,11 @@ def _list_class_files(
         )
     folders = {names.get(child.name, child.name): child for child in subfolders}
     if len(folders) < len(subfolders):
+        twice = next(child for child in subfolders if folders[names.get(child.name, child.name)] != child)
+        name = names.get(twice.name, twice.name)
         raise ValueError(
-            f"{folder / 'classes.csv'} must have unique names, got the same name for two folders. Change it."
+            f"{folder / 'classes.csv'} must have a different name for each folder, got {name!r} for both {twice.name} "
+            f"and {folders[name].name}. Change one of the names."
         )
     chosen = folders if classes is None else {name: folders[name] for name in _select_classes(classes, folders)}
     files_by_class = {name: list_files(child) for name, child in chosen.items()}

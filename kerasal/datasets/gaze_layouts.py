@@ -47,7 +47,7 @@ def open_gaze(
 ) -> GazeDataset:
     """Return the gaze data at a path, in any of the layouts that the module describes, as a ``GazeDataset``.
 
-    Only pickles are read at once; other files are read on access.
+    Pickles are read by this call; the images and gaze in other files are read on access.
 
     Args:
         path: a folder, a coursework pickle, or a ``fixations.npz`` or ``.mat`` file beside ``images/``.

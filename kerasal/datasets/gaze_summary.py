@@ -37,7 +37,9 @@ def describe_gaze(data: Any) -> str:
     if ranges:
         low, high = np.min(ranges, axis=0)[0], np.max(ranges, axis=0)[1]
         least = min(top for _, top in ranges)
-        lines.append(f"densities     {len(ranges)}, values {low:.3g} to {high:.3g}; lowest maximum {least:.3g}")
+        lines.append(
+            f"densities     {len(ranges)}, values {low:.3g} to {high:.3g}; each has a maximum of at least {least:.3g}"
+        )
     if total.any():
         lines.append(_describe_center_bias(total))
     lines.append(f"unusable      {len(unusable) or 'none'}")

@@ -90,7 +90,7 @@ class _VariableChecker:
         if start == end:  # an empty matrix
             return
         if depth > _MAX_DEPTH:
-            raise DamagedMatlabFile(f"matrices must be nested at most {_MAX_DEPTH} deep")
+            raise DamagedMatlabFile(f"matrices must be nested at most {_MAX_DEPTH} levels deep, got more")
         offset, flags = self._read_numbers(start, end, (6,), "I")
         if len(flags) != 2:
             raise DamagedMatlabFile("a matrix has no flags")
@@ -100,7 +100,7 @@ class _VariableChecker:
             return
         offset, sides = self._read_numbers(offset, end, (5, 6), "i")
         if not 2 <= len(sides) <= 32 or min(sides) < 0:
-            raise DamagedMatlabFile(f"a matrix has the sides {sides[:8]}")
+            raise DamagedMatlabFile(f"a matrix must have 2 to 32 non-negative dimensions, got {sides[:8]}")
         offset, _ = self._read_numbers(offset, end, (1, 2, 16), "b")  # the name
         if kind == _OBJECT:
             offset, _ = self._read_numbers(offset, end, (1, 2, 16), "b")

@@ -49,7 +49,7 @@ def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False)
 
     Args:
         predictor: the gaze model.
-        data: photographs with the densities of fixations.
+        data: photos with the densities of fixations.
         progress: whether to show a progress bar.
 
     Raises:

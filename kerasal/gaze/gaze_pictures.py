@@ -17,7 +17,7 @@ import keras
 
 
 def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return a map (H, W) drawn over its photograph, uint8 RGB (H, W, 3); the lowest value is transparent."""
+    """Return a map (H, W) drawn over its photo, uint8 RGB (H, W, 3); the lowest value is transparent."""
     values = np.asarray(values, np.float64)
     return images.overlay(photograph, values - values.min())
 
@@ -116,7 +116,7 @@ def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.n
 
     Args:
         photograph: uint8 RGB (H, W, 3).
-        raw: the output of the model for the photograph, float (h, w), not clipped.
+        raw: the output of the model for the photo, float (h, w), not clipped.
         tile: longer side of each image in the figure, in pixels.
     """
     shape = photograph.shape[:2]
@@ -126,8 +126,8 @@ def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.n
         [photograph, _draw_heat(clipped, 1.0), _draw_heat(wrapped, 1.0)],
         ["image", "prediction, clipped to 0..1", "cast to uint8 without clipping"],
         columns=3,
-        note=f"{below:.1%} of the model's pixels are below 0 and turn bright, {above:.1%} above 1 and turn dark; "
-        "0 black, 1 white",
+        note=f"the cast wraps around: {below:.1%} of the model's pixels are below 0 and turn bright, {above:.1%} are "
+        "above 1 and turn dark; black is 0, white is 1",
         tile=tile,
     )
 

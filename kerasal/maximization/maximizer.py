@@ -60,7 +60,7 @@ def maximize(
         parameterization: ``"pixels"``, or ``"fourier"`` for the spectrum of the image, scaled by 1 / frequency and in
             decorrelated colors. With ``preprocessing``, a sigmoid keeps a Fourier image in the pixel range 0..255;
             without, it is unbounded.
-        init: ``"normal"`` for noise of RMS 1 gray level, white or with the spectrum of photographs; units whose
+        init: ``"normal"`` for noise of RMS 1 gray level, white or with the spectrum of photos; units whose
             gradient is zero are retried with 32 times stronger noise. ``"zero"`` (a model input of 0), ``"mean"``
             (middle gray), or an array of model inputs, (H, W, C) or (N, H, W, C), such as ``raw`` of an earlier result.
         steps: number of ascent steps, a positive integer.

@@ -73,7 +73,7 @@ PRESETS = types.MappingProxyType(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recipe:
-    """Settings of a gradient ascent: the arguments of ``maximize`` with the same names, with no defaults left open."""
+    """Settings of a gradient ascent: arguments of ``maximize`` with the same names, with every default filled in."""
 
     parameterization: str
     init: str | np.ndarray

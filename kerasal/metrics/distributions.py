@@ -93,10 +93,11 @@ def emd(
 ) -> float:
     """Compute the earth mover's distance between a map and a density (MIT's ``EMD(map, density, 0, downsize)``).
 
-    The Wasserstein-1 distance of the two, shrunk by ``downsize`` and scaled to sum 1, with distances between bin
-    centers in units of bins. 0 for equal maps, lower is better, at most the diagonal of the shrunk map. The only metric
-    here that measures the distance of a miss. Pitfall: it depends on the image size and on ``downsize``; bicubic
-    shrinking can leave small negative masses, so only the difference of the two maps is moved.
+    It is the Wasserstein-1 distance of the two, shrunk by ``downsize`` and scaled to sum 1, with distances between bin
+    centers in units of bins. Range 0 (equal maps) to the diagonal of the shrunk map; lower is better. It is the only
+    metric here that measures how far the predicted mass is from the density. Pitfall: it depends on the image size and
+    on ``downsize``. Bicubic shrinking can leave small negative values, so the cost is computed from the difference of
+    the two maps.
 
     ``downsize`` is the side of a bin in pixels, 32 at MIT; ValueError if the map shrinks to a single bin. Returns NaN
     with a warning if the sum of a map is not positive. RuntimeError if the solver fails. Shared arguments and
@@ -158,7 +159,7 @@ def _transport_cost(difference: np.ndarray, argument: str) -> float:
 
 @functools.cache
 def _load_solver():
-    """Import POT's solver without the installed frameworks, which POT would import and which takes seconds."""
+    """Return the solver of POT, imported without TensorFlow and other frameworks, whose import would take seconds."""
     names = [f"POT_BACKEND_DISABLE_{name}" for module, name in _FRAMEWORKS.items() if module not in sys.modules]
     added = [name for name in names if name not in os.environ]
     os.environ.update(dict.fromkeys(added, "1"))

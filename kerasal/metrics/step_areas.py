@@ -115,7 +115,7 @@ def curve_area(hits: np.ndarray, alarms: np.ndarray) -> np.ndarray:
 
 
 def _rates(values: np.ndarray, share: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-    """Return the weighted share of ``values`` at or above each cut."""
+    """Return the share of ``values``, weighted by ``share``, at or above each of the thresholds ``cuts``."""
     bins = np.bincount(np.searchsorted(cuts, values, side="right"), weights=share, minlength=cuts.size + 1)
     return bins[::-1].cumsum()[::-1][1:]
 

@@ -68,7 +68,7 @@ class FeatureEvolution(EpochWatcher):
         super().__init__(EpochStore(folder, "an evolution", [STRIP]), overwrite=overwrite)
         self.epochs = sorted(set(epochs))
         if not self.epochs:
-            raise ValueError("epochs must not be empty.")
+            raise ValueError("epochs must contain at least one epoch, got none. An example is (1, 2, 5, 10).")
         for epoch in self.epochs:
             check_int("epochs", epoch, 0, remedy="1 is after the first epoch, 0 before it.")
         if not isinstance(features, Mapping) or not features:

@@ -43,10 +43,8 @@ class CenterSurround:
 
     @property
     def colour(self) -> np.ndarray:
-        """Deprecated name of ``color``."""
-        warnings.warn(
-            "CenterSurround.colour is deprecated. Use CenterSurround.color.", DeprecationWarning, stacklevel=2
-        )
+        """The value of ``color``, under its former name. Deprecated: use ``color``."""
+        warnings.warn("CenterSurround.colour is called CenterSurround.color now.", DeprecationWarning, stacklevel=2)
         return self.color
 
 

@@ -72,7 +72,7 @@ def class_files(
     if different:
         raise ValueError(
             f"{train} and {test} must have the same classes. Only one of them has "
-            f"{abbreviate(sorted(different), _MAX_NAMES)}. Pass the shared classes as classes."
+            f"{abbreviate(sorted(different), _MAX_NAMES)}. Pass the argument classes with the classes that both have."
         )
     return _check_count(parts[0], train), parts[1]
 
@@ -114,7 +114,7 @@ def _list_class_files(
     if empty:
         raise ValueError(
             f"All class folders in {folder} must have images, got none in {len(empty)} of {len(files_by_class)}: "
-            f"{abbreviate(empty, _MAX_NAMES)}. Remove them, or pass the classes to use as classes."
+            f"{abbreviate(empty, _MAX_NAMES)}. Remove them, or pass the argument classes with the others."
         )
     return ClassFiles(
         list(files_by_class),

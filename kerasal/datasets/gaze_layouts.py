@@ -204,7 +204,7 @@ def _describe_mismatches(images: Mapping, gaze: Mapping | None, kind: str, is_co
 
 
 def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, Callable] | None, bool]:
-    """Return a dictionary from name to function that reads the ``Points``, and whether it covers all splits."""
+    """Return a dictionary from image name to a function that reads its ``Points``, and whether all splits are in it."""
     table = _find_child(folder, _TABLES)
     if table is not None and table.suffix == ".npz":
         return key_by_stem(read_npz(table), table, split), True

@@ -48,7 +48,7 @@ def describe_gaze(data: Any) -> str:
 
 
 def _collect_gaze(data, name: str, subjects: set, ranges: list) -> tuple[int | None, np.ndarray]:
-    """Return the number of fixations on an image and its density on the grid, with sum 1."""
+    """Return the number of fixations on an image, and its density on a map of ``_GRID`` cells, with sum 1."""
     stimulus, number, share = data.stimulus(name), None, np.zeros(_GRID)
     if stimulus.density is not None:
         values = data._read_with_name(stimulus, lambda: scale_density(stimulus.density()))

@@ -93,7 +93,7 @@ def _read_npz(path: pathlib.Path) -> tuple[Split, Split]:
         raise
     except Exception as error:  # damaged files raise errors of zipfile, zlib and NumPy
         raise ValueError(
-            f"{path} must be MNIST's mnist.npz, got an unreadable file: {error}. Download the file again."
+            f"{path} must be MNIST's mnist.npz, got a damaged file or another format. Download the file again."
         ) from error
     missing = [key for key in _KEYS if key not in arrays]
     if missing:

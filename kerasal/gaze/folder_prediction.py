@@ -91,7 +91,7 @@ def result_files(output_dir: str | os.PathLike, name: str) -> tuple[pathlib.Path
 
 
 def name_photos(photos: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
-    """Return a unique name -> file for all image files in ``photos``, which are files and folders.
+    """Return a dictionary from unique name to path of all image files in ``photos``, which are files and folders.
 
     The name is the stem of the file; if that is not unique, the suffix is added, and then the name of the folder.
 

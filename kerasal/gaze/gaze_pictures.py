@@ -133,7 +133,7 @@ def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.n
 
 
 def _choose_images(scores: dict[str, float], count: int) -> dict[str, str]:
-    """Return name -> ``"best"``, ``"median"`` or ``"worst"`` of the chosen images, each image once, best first."""
+    """Return a dictionary from the names of the chosen images, best first, to "best", "median" or "worst"."""
     order = sorted((name for name in scores if scores[name] == scores[name]), key=lambda name: -scores[name])
     if not order:
         raise ValueError(

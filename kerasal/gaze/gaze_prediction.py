@@ -117,7 +117,7 @@ def predict_many(
 ) -> Iterator[GazePrediction]:
     """Return an iterator over the ``GazePrediction`` of each photo.
 
-    Photographs are read as they are needed and predicted in batches of ``batch_size``. The other arguments and the
+    Photos are read as they are needed and predicted in batches of ``batch_size``. The other arguments and the
     errors are those of ``predict``.
     """
     predictor = _make_predictor(model, preprocessing, size, target_range)
@@ -173,8 +173,8 @@ def finish_prediction(
 def _predict_arrays(model, photos, *, postprocess, batch_size, **options) -> Any:
     """Yield only the maps, as ``predict(model, photos)`` did until version 0.1.0."""
     warnings.warn(
-        "gaze.predict takes a photo, and the model second. For the maps of several photos, use "
-        "(prediction.map for prediction in gaze.predict_many(photos, model)).",
+        "gaze.predict(model, photos) is called gaze.predict_many(photos, model) now. It returns predictions with the "
+        "attribute map instead of maps.",
         DeprecationWarning,
         stacklevel=3,
     )

@@ -109,7 +109,7 @@ class Predictor:
 
 
 def find_image_size(model, size: tuple[int, int] | None = None) -> tuple[int, int]:
-    """Return the (height, width) that ``model`` declares, or ``size`` if it takes any.
+    """Return the (height, width) that ``model`` declares, or ``size`` if the model takes images of any size.
 
     Raises:
         ValueError: the model does not take a single RGB image, ``size`` differs from the size that it declares, or

@@ -193,8 +193,10 @@ def _read_start(init, count: int, shape: tuple, convention: Preprocessing | None
         start = np.zeros(shape) if init == "zero" else (low + high) / 2
     else:
         start = np.asarray(init, dtype=np.float32)
-        if start.shape not in (shape, (count, *shape)) or not np.isfinite(start).all():
+        if start.shape not in (shape, (count, *shape)):
             raise ValueError(
-                f"init must contain finite model inputs of shape {shape} or {(count, *shape)}, got shape {start.shape}."
+                f"init must contain model inputs of shape {shape} or {(count, *shape)}, got shape {start.shape}."
             )
+        if not np.isfinite(start).all():
+            raise ValueError("init must have finite values, got NaN or infinite values.")
     return np.array(np.broadcast_to(start, (count, *shape)), dtype=np.float32)

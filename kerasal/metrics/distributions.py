@@ -15,7 +15,7 @@ _FRAMEWORKS = {"tensorflow": "TENSORFLOW", "torch": "PYTORCH", "jax": "JAX", "cu
 
 
 def cc(saliency_map: MapLike, density: MapLike, *, resize: str | None = None, name: str | None = None) -> float:
-    """Compute Pearson's correlation of a map with the density of fixations (``CC.m``).
+    """Compute Pearson's correlation of a map with the density of fixations (MIT's ``CC.m``).
 
     Range -1 to 1, chance 0; invariant to a positive scale and an offset of either map. Pitfall: it depends on the blur
     of the density, so report its sigma, and it is symmetric: a false peak costs as much as a missed one.
@@ -37,7 +37,7 @@ def similarity(
     resize: str | None = None,
     name: str | None = None,
 ) -> float:
-    """Compute the histogram intersection of a map and a density (``similarity.m``): the sum of min(p, q).
+    """Compute the histogram intersection of a map and a density (MIT's ``similarity.m``): the sum of min(p, q).
 
     p and q are the map and the density scaled to sum 1. Range 0 to 1, 1 for equal maps. Pitfall: it penalizes missed
     mass more than excess mass, and the normalizations differ: MIT scales to 0..1 first, Tuebingen does not.
@@ -68,12 +68,12 @@ def kld(
     resize: str | None = None,
     name: str | None = None,
 ) -> float:
-    """Compute the Kullback-Leibler divergence of a map from the density in nats (``KLdiv.m``).
+    """Compute the Kullback-Leibler divergence of a map from the density in nats (MIT's ``KLdiv.m``).
 
-    The sum of g ln(epsilon + g / (s + epsilon)) with the density g and the map s, both of sum 1. 0 for equal maps, no
-    upper bound, lower is better. Pitfall: where the map is 0 and the density is not, epsilon determines the score:
-    pysaliency's default of 1e-20 gives about 10 more than MIT's 2**-52 on sparse maps. Compare scores only at the same
-    epsilon.
+    It is the sum of g ln(epsilon + g / (s + epsilon)) with the density g and the map s, both scaled to sum 1. Range 0
+    (equal maps) to infinity; lower is better. Pitfall: where the map is 0 and the density is not, epsilon determines
+    the score: pysaliency's default of 1e-20 gives about 10 more than MIT's 2**-52 on sparse maps. Compare scores only
+    at the same epsilon.
 
     Map and density must be non-negative, also after resizing. Returns NaN with a warning if either is all zero. Shared
     arguments and errors: ``kerasal.metrics``.

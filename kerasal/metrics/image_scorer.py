@@ -109,7 +109,9 @@ def sample_other_fixations(
 def unite_fixations(images: Sequence[Fixations], shape: tuple[int, int]) -> Fixations:
     """Scale the fixations of several images to a map of ``shape`` and add their counts."""
     if not images:
-        raise ValueError("The shuffled AUC must have the fixations of other images, got a single image.")
+        raise ValueError(
+            "The shuffled AUC must have the fixations of other images, got a single image. Score at least two images."
+        )
     flat, counts = [], []
     for fixated in images:
         y, x = np.divmod(fixated.index.astype(np.int64), fixated.shape[1])

@@ -83,9 +83,10 @@ def auc_judd(
     resize: str | None = None,
     name: str | None = None,
 ) -> float:
-    """Compute Judd's area under the ROC curve, with thresholds at the fixated values (``AUC_Judd.m``).
+    """Compute Judd's area under the ROC curve, with thresholds at the fixated values (MIT's ``AUC_Judd.m``).
 
-    1 - mean(fp) + fp[n] / 2n with fp[i] = (#{S >= t[i]} - i) / (N - n) and the n fixated values t in descending order.
+    It is 1 - mean(fp) + fp[n] / 2n, where fp[i] = (#{S >= t[i]} - i) / (N - n) is the false-positive rate at t[i], the
+    i-th largest of the n fixated values, and N is the number of pixels.
     Range 0 to 1, chance .5. Pitfall: without jitter, ties lower the score, and a map that is zero almost everywhere can
     score below .5; popular ports add the jitter before normalizing, which reorders maps of small range, or have an
     off-by-one error.

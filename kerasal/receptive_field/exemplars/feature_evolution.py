@@ -37,7 +37,8 @@ class FeatureEvolution(EpochWatcher):
 
     Args:
         folder: output folder, created if it does not exist.
-        images: the fixed set of images, as in ``top_exemplars``; kept in memory as model inputs, so a few hundred.
+        images: the fixed set of images, as in ``top_exemplars``, at most a few hundred, since they are kept in memory
+            as model inputs.
         features: channels of each layer, as ``{"conv1": range(8), "conv2": [3, 17]}``.
         epochs: the epochs to store, numbered from 1; 0 is before the first. The default is that of the source.
         preprocessing: the model's pixel convention, required for uint8 images and files.

@@ -72,10 +72,13 @@ def center_surround(pattern: np.ndarray) -> CenterSurround:
     refuse_mask(pattern, "pattern")
     values = np.asarray(pattern, dtype=np.float64)
     values = values[..., None] if values.ndim == 2 else values
-    if values.ndim != 3 or min(values.shape[:2]) < 3 or not np.isfinite(values).all():
+    if values.ndim != 3 or min(values.shape[:2]) < 3:
         raise ValueError(
-            f"pattern must be finite, of shape (h, w) or (h, w, C) with sides of at least 3 pixels, got {values.shape}."
+            "pattern must have the shape (h, w) or (h, w, C) and sides of at least 3 pixels, got shape "
+            f"{np.shape(pattern)}."
         )
+    if not np.isfinite(values).all():
+        raise ValueError("pattern must have finite values, got NaN or infinite values.")
     flat = values.reshape(-1, values.shape[2])
     color = np.linalg.eigh(flat.T @ flat)[1][:, -1]
     color = color * (np.sign(color[np.abs(color).argmax()]) or 1)

@@ -204,7 +204,11 @@ def _describe_mismatches(images: Mapping, gaze: Mapping | None, kind: str, is_co
 
 
 def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, Callable] | None, bool]:
-    """Return a dictionary from image name to a function that reads its ``Points``, and whether all splits are in it."""
+    """Return a dictionary from image name to a function that reads its ``Points``, and whether it covers all splits.
+
+    A table or file in ``folder`` covers all splits; a subfolder for ``split`` does not. The dictionary is None if there
+    are no fixations.
+    """
     table = _find_child(folder, _TABLES)
     if table is not None and table.suffix == ".npz":
         return key_by_stem(read_npz(table), table, split), True

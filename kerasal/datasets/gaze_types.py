@@ -128,7 +128,7 @@ class Stimulus:
             with Image.open(self.image) as image:
                 swapped = image.getexif().get(0x0112) in _SWAPPED
                 return (image.width, image.height) if swapped else (image.height, image.width)
-        except (OSError, Image.DecompressionBombError, SyntaxError):  # also for truncated headers
+        except (OSError, Image.DecompressionBombError, SyntaxError):  # SyntaxError: a truncated header
             return read(self.image).shape[:2]  # raises the error to report, if any
 
 

@@ -46,7 +46,7 @@ def check_matlab(path: pathlib.Path) -> None:
         kind, size = struct.unpack_from(f"{order}II", data, offset)
         offset += 8
         if size > len(data) - offset:
-            raise DamagedMatlabFile(f"a variable of {size:,} bytes is cut off")
+            raise DamagedMatlabFile(f"expected a variable of {size:,} bytes, got {len(data) - offset:,} bytes")
         content = data[offset : offset + size]
         offset += size
         if kind == _COMPRESSED:
@@ -54,7 +54,7 @@ def check_matlab(path: pathlib.Path) -> None:
             kind, size = struct.unpack_from(f"{order}II", content) if len(content) >= 8 else (0, 0)
             content = content[8 : 8 + size]
             if size > len(content):
-                raise DamagedMatlabFile(f"a variable of {size:,} bytes is cut off")
+                raise DamagedMatlabFile(f"expected a variable of {size:,} bytes, got {len(content):,} bytes")
         if kind != _MATRIX:
             raise DamagedMatlabFile(f"expected a variable, got an element of type {kind}")
         checker = _VariableChecker(content, order)

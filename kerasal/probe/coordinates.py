@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 _GROUP_VALUES = 2**27  # float32 values of a group of blocks in memory (512 MiB), while all others are read
-_THREADED_IMAGES = 2_000  # from here on, several threads speed up the decomposition
+_THREADED_IMAGES = 2_000  # for at least this many images, several threads speed up the decomposition
 _MAX_IMAGES = 20_000  # their inner products take 3.2 GB
 
 

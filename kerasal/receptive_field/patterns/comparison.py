@@ -55,9 +55,9 @@ def center_surround(pattern: np.ndarray) -> CenterSurround:
     Gaussians DoG(r) = a·exp(-r² / 2s²) - b·exp(-r² / 2t²) with a, b >= 0 and s < t, where each ring is weighted by its
     number of pixels. The measures are symmetry = Σ m(r(x))² / Σ v(x)², fit = 1 - Σ (m - DoG)² / Σ m², and
     balance = min(q, 1/q), where q is the volume of the DoG below 0 divided by the volume above 0, over the pattern.
-    (The ratio b·t² / a·s² would not do: two Gaussians that almost cancel can fit a cone, or any blob that ends sooner
-    than a Gaussian, without being negative anywhere.) Below about 9 pixels on a side there are too few rings for a
-    meaningful fit.
+    (The ratio b·t² / a·s² is not used, since two Gaussians that almost cancel can fit a cone, or any blob that falls
+    to 0 faster than a Gaussian, without being negative anywhere.) Below about 9 pixels on a side there are too few
+    rings for a meaningful fit.
 
     Args:
         pattern: float (h, w) or (h, w, C), signed. Compute it with ``final_relu=False``, since a final ReLU removes the

@@ -61,7 +61,7 @@ ModelOption = Annotated[
         show_default=False,
     ),
     Formerly("--net-option"),
-    Sets("options", "net_options"),
+    Sets("options", "model_options"),
 ]
 Unsafe = Annotated[bool, Option("--unsafe", help="Run code stored in the model file. Only if you trust it.")]
 Fit = Annotated[

@@ -161,4 +161,15 @@ def draw_strip(
             cell = tiles[epoch].get(row)
             cells.append(np.full((8, 8, 3), 255, np.uint8) if cell is None else cell.image)
             labels.append(f"epoch {epoch}" + (f": {cell.label}" if cell is not None and cell.label else ""))
-    return images.grid(cells, labels, columns=len(epochs), row_labels=rows, title=title, tile=tile, frame=True)
+    legend = _make_legend(rows) if strip == "maps" else []
+    return images.grid(
+        cells, labels, columns=len(epochs), row_labels=rows, title=title, legend=legend, tile=tile, frame=True
+    )
+
+
+def _make_legend(rows: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return the color bars of rows of maps, which end in the names of their methods."""
+    names = {row.rpartition(", ")[2] for row in rows} & set(attribution.list_methods())
+    signed = {attribution.method_spec(name).signed for name in names}
+    bars = {False: ("overlay", "weak", "strong"), True: ("signed", "lowers the score", "raises the score")}
+    return [bars[kind] for kind in sorted(signed)]

@@ -74,7 +74,8 @@ def panel(
         columns=4,
         row_labels=rows,
         title=title,
-        note="each map is scaled from its lowest value, black, to its highest, white",
+        note="Each map is scaled from its lowest to its highest value.",
+        legend=[("heat", "lowest value", "highest value")],
         tile=tile,
     )
 
@@ -126,8 +127,8 @@ def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.n
         [photograph, _draw_heat(clipped, 1.0), _draw_heat(wrapped, 1.0)],
         ["image", "prediction, clipped to 0..1", "cast to uint8 without clipping"],
         columns=3,
-        note=f"{below:.1%} of the model's pixels are below 0 and turn bright, {above:.1%} above 1 and turn dark; "
-        "0 black, 1 white",
+        note=f"{below:.1%} of the model's pixels are below 0 and turn bright, {above:.1%} are above 1 and turn dark.",
+        legend=[("heat", "0", "1")],
         tile=tile,
     )
 

@@ -44,8 +44,8 @@ def draw_localizations(
         tiles += [images.resize(step, size) for step in steps.values()]
         labels += steps
         rows.append(f"{name if len(name) <= _MAX_LETTERS else name[: _MAX_LETTERS - 1] + '…'} {result.score:.2g}")
-    title = "Where the classes are"
-    return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, tile=tile)
+    title, legend = "Localization of the classes", [("heat", "map: no evidence for the class", "strongest evidence")]
+    return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, legend=legend, tile=tile)
 
 
 def draw_seeds(picture: np.ndarray, cut: Segmentation) -> np.ndarray:

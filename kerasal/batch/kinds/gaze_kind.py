@@ -75,9 +75,8 @@ class Gaze(Kind):
         values = rows[0]["map"]
         heat = images.heatmap(values - values.min(), signed=False)
         captions = ["photo", "predicted gaze", "gaze over photo"]
-        return images.grid(
-            [prepared, heat, overlay(prepared, values)], captions, columns=3, note=self.model.name, tile=320
-        )
+        pictures, legend = [prepared, heat, overlay(prepared, values)], [("heat", "hardly looked at", "looked at most")]
+        return images.grid(pictures, captions, columns=3, note=self.model.name, legend=legend, tile=320)
 
 
 def _weights_file(model: str) -> pathlib.Path:

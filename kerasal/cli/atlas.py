@@ -98,9 +98,9 @@ def atlas(
         )
     for title, reason in built.failed:
         remark(f"Skipped: {title}. {reason}")
-    if built.left > len(built.failed):
-        remark(f"Not complete after {budget}: {', '.join(map(str, built.tally))}. The same command continues.")
-    say(f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s")
+    if built.remaining > len(built.failed):
+        remark(f"Not complete after {budget}: {', '.join(map(str, built.counts))}. The same command continues.")
+    say(f"{built.index}  {built.pages:,} pages, {built.completed:,} pieces made in {built.seconds:.0f} s")
     if built.failed:
         raise Exit(1)
 

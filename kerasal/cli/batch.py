@@ -106,7 +106,7 @@ def batch(
             channel=options.read_channel(channel),
             logits=logits,
             output=model_output,
-            net_options=tuple(settings.pop("model_option") or ()),
+            model_options=tuple(settings.pop("model_option") or ()),
             **settings,
         )
     _report(result)

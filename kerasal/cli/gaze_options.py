@@ -59,7 +59,7 @@ def open_gaze_model(source: str, *, size: str | None = None, **settings: Any):
 
     if model.preprocessing is None:
         remark("Preprocessing: unit (0..1) is assumed. Use --preprocessing if that is wrong.")
-    return model, Predictor.of(model)
+    return model, Predictor.from_image_model(model)
 
 
 def split_model_and_images(arguments: list[str]) -> tuple[str, list[Path]]:

@@ -86,7 +86,7 @@ def diagnose(
         say(finding)
     with center_bias_switched_off(opened.keras_model) as layers:
         if layers:
-            mean = gaze.diagnose(gaze.Predictor.of(opened), gaze_set).table.mean()
+            mean = gaze.diagnose(gaze.Predictor.from_image_model(opened), gaze_set).table.mean()
             means = f"own {mean['own']:.3f}, others {mean['others']:.3f}, center {mean['center']:.3f}"
             say(f"Without its CenterBias layer: {means}")
     if output is not None:

@@ -89,11 +89,11 @@ def localize(
             preprocessing=model.preprocessing,
             **segmentation,
         )
-    names = [model.label(item.number) for item in objects]
+    names = [model.label(item.class_index) for item in objects]
     images.write(output, draw_localizations(photo, objects, names, f"{segmentation['recipe']} recipe, {model.name}"))
     table = Table("class", "number", "score", "box")
     for item, name in zip(objects, names, strict=True):
-        table.add_row(name, str(item.number), f"{item.score:.3g}", ", ".join(map(str, item.box)))
+        table.add_row(name, str(item.class_index), f"{item.score:.3g}", ", ".join(map(str, item.box)))
     results().print(table)
     say(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}")
 

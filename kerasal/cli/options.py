@@ -61,7 +61,7 @@ ModelOption = Annotated[
         show_default=False,
     ),
     Formerly("--net-option"),
-    Sets("options", "net_options"),
+    Sets("options", "model_options"),
 ]
 Unsafe = Annotated[
     bool, Option("--unsafe", help="Allow the model file to run code. Use it only for files that you trust.")

@@ -117,7 +117,7 @@ def _probe(model, layers: list[str], files, labels, settings: dict, random: bool
         return {"": table}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # they were printed above
-        untrained = routines.randomized(model, seed=settings["seed"])
+        untrained = routines.randomize_weights(model, seed=settings["seed"])
         return {"as given": table, "random weights": routines.layer_probe(untrained, layers, files, labels, **settings)}
 
 

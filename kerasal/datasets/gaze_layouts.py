@@ -73,19 +73,20 @@ def open_gaze(
         from kerasal.datasets.coursework_files import read_coursework
 
         files = [pickles[split]] if split else list(pickles.values())
-        return GazeDataset.of([stimulus for file in files for stimulus in read_coursework(file)], outside=outside)
+        stimuli = [stimulus for file in files for stimulus in read_coursework(file)]
+        return GazeDataset.from_stimuli(stimuli, outside=outside)
     folder = path.parent if path.is_file() else path
     subfolders = _list_inner_splits(folder)
     if subfolders:
         parts = [split] if split else subfolders
-        return GazeDataset.of(
+        return GazeDataset.from_stimuli(
             [stimulus for part in parts for stimulus in _load_stimuli(folder, part, missing)], outside=outside
         )
     stimuli = _load_stimuli(folder, None, missing)
     numbered = _find_numbered_splits([stimulus.name for stimulus in stimuli])
     if split:
         stimuli = [stimulus for stimulus in stimuli if int(stimulus.name) in numbered[split]]
-    return GazeDataset.of(stimuli, outside=outside)
+    return GazeDataset.from_stimuli(stimuli, outside=outside)
 
 
 def gaze_splits(path: str | os.PathLike) -> tuple[str, ...]:

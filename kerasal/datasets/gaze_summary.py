@@ -49,7 +49,7 @@ def _collect_gaze(data, name: str, subjects: set, ranges: list) -> tuple[int | N
     """Return the number of fixations on an image and its density on the grid, with sum 1."""
     stimulus, number, share = data.stimulus(name), None, np.zeros(_GRID)
     if stimulus.density is not None:
-        values = data._read_with_name(stimulus, lambda: scale_density(stimulus.density()))
+        values = stimulus.read_with_name(lambda: scale_density(stimulus.density()))
         ranges.append((float(values.min()), float(values.max())))
         share = np.asarray(data.density(name, _GRID), np.float64)
     points = data.fixations(name)

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -115,6 +116,13 @@ class Stimulus:
     fixations: Callable[[], Points] | None = None
     density: Callable[[], np.ndarray] | None = None
     small: np.ndarray | None = None
+
+    def read_with_name(self, read: Callable[[], Any]) -> Any:
+        """Return ``read()``; prepend the name of the image to its errors."""
+        try:
+            return read()
+        except ValueError as error:
+            raise ValueError(f"Image {self.name!r}: {str(error).rstrip('.')}.") from error
 
     def pixels(self) -> np.ndarray:
         """Return the image as uint8 RGB (H, W, 3)."""

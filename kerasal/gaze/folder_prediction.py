@@ -25,7 +25,7 @@ class FolderPrediction:
 
     Attributes:
         count: number of maps written.
-        postprocess: method by which maps were resized to the photographs; see ``kerasal.gaze.finish``.
+        postprocess: method by which maps were resized to the photographs; see ``kerasal.gaze.resize_map``.
         skipped: the errors of unreadable files.
         notes: sentences about files with several frames.
     """

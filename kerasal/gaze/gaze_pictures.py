@@ -38,7 +38,7 @@ def panel(
         predictor: the gaze model.
         data: a ``GazeDataset`` whose images can all be read.
         names: names of the images to show; with None, all images are predicted to find the best, median and worst.
-        postprocess: see ``kerasal.gaze.finish``.
+        postprocess: see ``kerasal.gaze.resize_map``.
         count: number of best, of median and of worst images.
         tile: longer side of each image in the figure, in pixels.
         progress: whether to show a progress bar.

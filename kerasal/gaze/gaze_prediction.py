@@ -34,7 +34,7 @@ class GazePrediction:
 
     Attributes:
         map: float32 (H, W). For a model of log-densities, such as the bundled one: the density divided by its largest
-            value, above 0 and at most 1. For other models: the output resized by ``kerasal.gaze.finish``.
+            value, above 0 and at most 1. For other models: the output resized by ``kerasal.gaze.resize_map``.
         cells: float32 (h, w), the output of the model before it was resized.
     """
 
@@ -89,7 +89,7 @@ def predict(
         preprocessing: how pixels become inputs of ``model``; by default 0..1 (``"unit"``).
         size: (height, width) to which photographs are resized; see ``Predictor``.
         target_range: see ``Predictor``.
-        postprocess: method of resizing the map to the photograph; see ``finish``. By default that of the predictor.
+        postprocess: method of resizing the map to the photograph; see ``resize_map``. By default the predictor's.
         batch_size: only for the deprecated form ``predict(model, photos)``, which yields arrays; use ``predict_many``.
 
     Returns:
@@ -128,7 +128,7 @@ def predict_many(
     return (finish_prediction(predictor, raw, photo.shape[:2], chosen) for photo, raw in pairs)
 
 
-def finish(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "examiners") -> np.ndarray:
+def resize_map(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "examiners") -> np.ndarray:
     """Return the map of a model resized to its photograph, float32 (H, W).
 
     Args:
@@ -157,11 +157,11 @@ def finish(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "
 def finish_prediction(
     predictor: Predictor, raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess
 ) -> GazePrediction:
-    """Return the prediction for a photograph of ``shape`` from the output of ``predictor.raw``; see ``finish``.
+    """Return the prediction for a photograph of ``shape`` from the output of ``predictor.raw``; see ``resize_map``.
 
     The interpolation of densities was chosen by ``benchmarks/gaze_resampling.py``.
     """
-    values = finish(raw, shape, postprocess)
+    values = resize_map(raw, shape, postprocess)
     if predictor.gives_log_density and postprocess == "none":
         # Next to a peak, bicubic interpolation undershoots all cells, even below 0.
         values = np.maximum(values, raw.min())

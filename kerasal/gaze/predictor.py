@@ -1,7 +1,6 @@
 """``Predictor``: a compiled gaze model that takes photographs of any size and returns their raw maps."""
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -14,6 +13,7 @@ from kerasal.hooks.trace import RetracingFunction
 from kerasal.images import check_image, resize, size_of_area
 from kerasal.layers import LogDensity
 from kerasal.models.image_model import ImageModel
+from kerasal.names import RenamedAttribute
 from kerasal.process import check_process
 
 import keras
@@ -39,7 +39,7 @@ class Predictor:
     Attributes:
         gives_log_density: whether the output of the model is a log-density; ``raw`` then returns its exponential.
         postprocess: default method of resizing maps: ``"none"`` for densities, ``"examiners"`` for other maps; see
-            ``kerasal.gaze.finish``.
+            ``kerasal.gaze.resize_map``.
 
     Raises:
         ValueError: the model does not take an RGB image or does not return maps, or ``size`` does not fit.
@@ -65,16 +65,13 @@ class Predictor:
         self._graph = RetracingFunction(self.forward, [pixels], model, autograph=True)
 
     @classmethod
-    def of(cls, model: ImageModel) -> "Predictor":
+    def from_image_model(cls, model: ImageModel) -> "Predictor":
         """Return the predictor of an opened model; if its preprocessing is unknown, pixels are scaled to 0..1."""
         target_range = model.facts.get("target_range", "unit")
         return cls(model.keras_model, model.preprocessing or "unit", size=model.size, target_range=target_range)
 
-    @property
-    def net(self) -> keras.Model:
-        """The model. Deprecated: use ``model``."""
-        warnings.warn("Predictor.net is called Predictor.model now.", DeprecationWarning, stacklevel=2)
-        return self.model
+    net = RenamedAttribute("model")
+    of = RenamedAttribute("from_image_model")
 
     def raw(self, photographs: Iterable[np.ndarray], batch_size: int = 16) -> Iterator[np.ndarray]:
         """Yield the output of the model for each photograph: a map (h, w), float32, not clipped.

@@ -41,7 +41,10 @@ draws 77 % negative values, another uses a disc in the center; a port of Judd's 
 decimals; another modifies the caller's map; uint8 maps overflow in the Matlab code (Judd .22 for .48).
 """
 
-from kerasal.metrics.blur import BASELINES, SIGMAS, blur_fixations, center_map, pixels_of_degrees
+from typing import Any
+
+from kerasal import names as _names
+from kerasal.metrics.blur import BASELINES, SIGMAS, blur_fixations, center_map, degrees_to_pixels
 from kerasal.metrics.coursework_metrics import coursework_scores
 from kerasal.metrics.distributions import cc, emd, kld, similarity
 from kerasal.metrics.evaluator import evaluate
@@ -70,11 +73,17 @@ __all__ = [
     "information_gain",
     "kld",
     "nss",
-    "pixels_of_degrees",
+    "degrees_to_pixels",
     "similarity",
     "summarize",
 ]
 
+_RENAMED = {"pixels_of_degrees": "degrees_to_pixels"}
+
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
+    return _names.renamed_attribute(__name__, name, _RENAMED)

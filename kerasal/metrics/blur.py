@@ -39,7 +39,7 @@ def blur_fixations(
 
     Args:
         fixations: map of fixations (H, W), or coordinates (x, y) of shape (n, 2).
-        sigma: standard deviation in pixels (see ``pixels_of_degrees``), or a key of ``SIGMAS``: ``"coursework"``,
+        sigma: standard deviation in pixels (see ``degrees_to_pixels``), or a key of ``SIGMAS``: ``"coursework"``,
             ``"osie"``.
         shape: (H, W) of the result; required for coordinates.
         duplicates: count every fixation, as eye-tracking data sets do, instead of each fixated pixel once.
@@ -79,7 +79,7 @@ def sigma_in_pixels(sigma: float | str) -> float:
     return float(sigma)
 
 
-def pixels_of_degrees(degrees: float, *, distance: float, screen_width: float, screen_pixels: int) -> float:
+def degrees_to_pixels(degrees: float, *, distance: float, screen_width: float, screen_pixels: int) -> float:
     """Convert degrees of visual angle in the middle of a screen to pixels: 2 d tan(angle / 2) / pixel size.
 
     Args:

@@ -121,7 +121,7 @@ def _from_arrays(images, maps, what, size, map_size, fixations) -> Samples:
 
 
 def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress) -> Samples:
-    skipped = data.empty()
+    skipped = data.unusable_images()
     if len(skipped) == len(data):
         name, reason = next(iter(skipped.items()))
         raise ValueError(

@@ -64,7 +64,7 @@ class TrainingSetup:
             return self.train[0][:most]
         most = max(1, min(most, _SAMPLE_VALUES // int(np.prod(self.train.shape)), len(self.train)))
         index = np.linspace(0, len(self.train) - 1, most).astype(int)
-        return self.preprocessing.apply(self.train.take(np.unique(index)))
+        return self.preprocessing.apply(self.train.load_images(np.unique(index)))
 
     def write_skipped(self, output: str | os.PathLike) -> None:
         """Write the skipped files and reasons to ``skipped.csv`` in the folder; if there are none, write no file."""

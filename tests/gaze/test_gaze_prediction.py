@@ -43,7 +43,7 @@ def test_it_finds_what_stands_out():
 
 def test_the_map_is_the_density_never_below_the_models_own_lowest():
     found = gaze.predict(RANDOM.integers(0, 256, (120, 160, 3)).astype(np.uint8))
-    enlarged = gaze.finish(found.cells, (120, 160), "none")
+    enlarged = gaze.resize_map(found.cells, (120, 160), "none")
     kept = np.maximum(enlarged, found.cells.min())
     assert (kept > enlarged).any() and found.cells.min() > 0  # the filter falls below every cell
     np.testing.assert_array_equal(found.map, kept / kept.max())

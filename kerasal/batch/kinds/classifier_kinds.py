@@ -150,8 +150,8 @@ class Localization(ClassifierKind):
     def _row(self, localization) -> dict[str, Any]:
         edges = zip(_EDGES, localization.box, strict=True)
         row = {
-            "class": localization.number,
-            "label": self.label(localization.number),
+            "class": localization.class_index,
+            "label": self.label(localization.class_index),
             "score": localization.score,
         }
         return {**row, **{name: int(edge) for name, edge in edges}, "localization": localization}

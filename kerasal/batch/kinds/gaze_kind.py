@@ -39,7 +39,7 @@ class Gaze(Kind):
         model = open_model(
             job.model,
             weights=job.weights,
-            options=read_key_values(job.net_options, "net_options", "batch_norm=True"),
+            options=read_key_values(job.model_options, "model_options", "batch_norm=True"),
             preprocessing=job.preprocessing,
             size=_read_size(size),
             unsafe=job.unsafe,
@@ -49,7 +49,7 @@ class Gaze(Kind):
         super().__init__(
             job, model, digest, preprocessing=convention if isinstance(convention, str) else convention.name
         )
-        self.predictor = Predictor.of(model)
+        self.predictor = Predictor.from_image_model(model)
         self.postprocess = job.options.get("postprocess", self.predictor.postprocess)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:

@@ -76,7 +76,7 @@ class ClassifierKind(Kind):
             preprocessing=job.preprocessing,
             labels=job.labels,
             weights=job.weights,
-            options=read_key_values(job.net_options, "net_options", "batch_norm=True"),
+            options=read_key_values(job.model_options, "model_options", "batch_norm=True"),
             fit=job.fit,
             unsafe=job.unsafe,
         )

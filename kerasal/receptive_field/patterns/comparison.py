@@ -5,7 +5,6 @@ a signed map (h, w).
 """
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ import pandas as pd
 from scipy.optimize import least_squares
 
 from kerasal.checks import refuse_mask
+from kerasal.names import RenamedAttribute
 from kerasal.receptive_field.patterns.pattern_projection import patterns
 
 import keras
@@ -41,13 +41,7 @@ class CenterSurround:
     color: np.ndarray
     widths: tuple[float, float]
 
-    @property
-    def colour(self) -> np.ndarray:
-        """Deprecated name of ``color``."""
-        warnings.warn(
-            "CenterSurround.colour is deprecated. Use CenterSurround.color.", DeprecationWarning, stacklevel=2
-        )
-        return self.color
+    colour = RenamedAttribute("color")
 
 
 def center_surround(pattern: np.ndarray) -> CenterSurround:

@@ -91,8 +91,8 @@ def build(
             the default such as ``":8"``; by default all layers with a kernel except the output layer.
         classes: class indices; by default all classes, or ``channels`` of them: the top classes of the images with a
             page, and others evenly spaced.
-        channels: the largest number of channels per layer; of more channels, evenly spaced ones are shown.
-        image_pages: the largest number of images with a page; of more images, evenly spaced ones get a page.
+        channels: the maximum number of channels per layer; if there are more, evenly spaced ones are shown.
+        image_pages: the maximum number of images with a page; if there are more, evenly spaced ones get a page.
         budget: seconds from the call after which no new piece of work is started; None for no limit.
         fit: ``"crop"`` images to the model's aspect ratio, or ``"stretch"`` them.
         seed: the random seed.
@@ -103,7 +103,7 @@ def build(
 
     Raises:
         ValueError: a layer, class or preprocessing does not exist, the model has no single image input, or the folder
-            holds anything else.
+            has other contents.
         FileNotFoundError: a path in ``images`` does not exist.
     """
     started = time.monotonic()

@@ -29,7 +29,7 @@ class Tile:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TilePlan:
-    """What is drawn of each epoch: attribution maps of some inputs, and images that maximize some classes."""
+    """The tiles of each epoch: attribution maps of some inputs, and images that maximize some classes."""
 
     inputs: np.ndarray | None
     images: Sequence[np.ndarray]
@@ -41,7 +41,7 @@ class TilePlan:
     labels: Sequence[str] | None
 
     def draw_tiles(self, model: keras.Model) -> list[Tile]:
-        """Return the tiles for the model's present weights; the model is not changed."""
+        """Return the tiles for the model's current weights; the model is not changed."""
         return [*self._map_tiles(model), *self._class_tiles(model)]
 
     def check(self, model: keras.Model) -> None:
@@ -134,8 +134,8 @@ def draw_strip(
         folder: a folder that ``KerasalCallback`` wrote.
         strip: ``"maps"`` or ``"classes"``.
         title: a title above the strip.
-        most: maximum number of columns. Of more epochs, an evenly spaced selection is drawn that includes the first and
-            the last.
+        most: maximum number of columns. If there are more epochs, an evenly spaced selection with the first and the
+            last is drawn.
         tile: side of a cell in pixels.
 
     Returns:

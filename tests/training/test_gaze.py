@@ -345,7 +345,7 @@ def test_arrays_that_do_not_fit(tmp_path):
         ValueError, match=r"densities of the training images must be in 0\.\.1, got others for 1 images: 3"
     ):
         run(tmp_path, data=(images, np.where(np.arange(10)[:, None, None] == 3, -1, maps)))
-    with pytest.raises(ValueError, match="must be a GazeDataset for losses of fixations"):
+    with pytest.raises(ValueError, match="must be a GazeDataset for losses that need fixations"):
         run(tmp_path, loss="nss")
     with pytest.raises(ValueError, match=r"must be a GazeDataset .* or a pair.*got str"):
         run(tmp_path, data="images")

@@ -1,4 +1,4 @@
-"""The kind of batches for gaze models: a map per image of where people are predicted to look."""
+"""The kind of batch jobs for gaze models: a map per image of where people are predicted to look."""
 
 import json
 import pathlib
@@ -21,7 +21,7 @@ _SIDE = 512
 
 
 class Gaze(Kind):
-    """The maps of ``kerasal.gaze.predict``.
+    """A job that computes the maps of ``kerasal.gaze.predict``.
 
     The option ``side`` limits the longer side of images in pixels; 0 keeps their size.
     """

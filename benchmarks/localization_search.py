@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal import attribution, hooks, images, localization
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.localization.ground_truth import fit_box, match_boxes
 from kerasal.models import open_model
 from kerasal.progress import progress_bar
@@ -96,7 +96,7 @@ def make_maps(image_model, cases: list[Case], kind: str, folder: pathlib.Path) -
             inputs = image_model.preprocessing.apply(cases[index].image)[None]
             explain = getattr(attribution, method)
             values = np.abs(explain(image_model.keras_model, inputs, cases[index].class_index, **options)[0])
-            with replacing(files[index]) as path, path.open("wb") as file:
+            with atomic_write(files[index]) as path, path.open("wb") as file:
                 np.save(file, values.max(axis=-1) if values.ndim == 3 else values)
             advance(1)
     return [np.load(file) for file in files]
@@ -125,7 +125,7 @@ class Scores:
                     advance(1)
             overlaps = localization.overlaps(boxes, [case.boxes for case in self.cases])
             self.stored["found"][key] = float(overlaps.mean()), float((overlaps >= 0.5).mean())
-            with replacing(self.file) as path:
+            with atomic_write(self.file) as path:
                 path.write_text(json.dumps(self.stored))
         return tuple(self.stored["found"][key])
 

@@ -13,7 +13,7 @@ _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]+){0,2}")
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yield a temporary path in the folder of ``path``; on success it replaces ``path``, on any error it is removed.
 
     Missing parent folders are created. The temporary path has the suffix of ``path``, from which writers infer the
@@ -50,19 +50,19 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 def check_writable(path: str | os.PathLike) -> None:
     """Raise OSError if a file cannot be written at ``path``; an existing file is not changed."""
-    with contextlib.suppress(_CanWrite), replacing(path):
+    with contextlib.suppress(_CanWrite), atomic_write(path):
         raise _CanWrite
 
 
 class _CanWrite(Exception):
-    """Leaves ``replacing`` before anything is written."""
+    """Leaves ``atomic_write`` before anything is written."""
 
 
 def write_text(path: str | os.PathLike, text: str, errors: str = "replace") -> None:
-    """Write a UTF-8 text file unless its content is already ``text``; raises the errors of ``replacing``."""
+    """Write a UTF-8 text file unless its content is already ``text``; raises the errors of ``atomic_write``."""
     path, content = pathlib.Path(path), text.encode("utf-8", errors)
     if not (path.is_file() and path.read_bytes() == content):
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(content)
 
 
@@ -76,7 +76,7 @@ def remove_temporaries(paths: Iterable[pathlib.Path], names: Iterable[str] | Non
 
 
 def is_temporary(path: pathlib.Path) -> bool:
-    """Return whether a file is, by its name, a temporary file of ``replacing``."""
+    """Return whether a file is, by its name, a temporary file of ``atomic_write``."""
     return _TEMPORARY.fullmatch(path.name) is not None
 
 

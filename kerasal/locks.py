@@ -24,7 +24,7 @@ class FolderInUse(ValueError):
 
 
 @contextlib.contextmanager
-def locked(folder: str | os.PathLike) -> Iterator[None]:
+def lock_folder(folder: str | os.PathLike) -> Iterator[None]:
     """Hold an exclusive lock on a folder, which is created if necessary and removed again if it stays empty.
 
     The operating system releases the lock (``flock``) when the process ends. A file system without locks is a warning.

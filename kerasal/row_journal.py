@@ -64,7 +64,7 @@ class RowJournal:
         return rows
 
     @contextlib.contextmanager
-    def adding(self) -> Iterator[Callable[[str, dict[str, Any]], None]]:
+    def open_appender(self) -> Iterator[Callable[[str, dict[str, Any]], None]]:
         """Yield a function that appends a row and flushes it to the file."""
         if self.path is None:
             yield self.rows.__setitem__

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import locks
-from kerasal.files import is_temporary, remove_temporaries, replacing, write_text
+from kerasal.files import atomic_write, is_temporary, remove_temporaries, write_text
 
 _DAMAGES = (ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """The errors that NumPy, zipfile and JSON, and the code that interprets their data, raise for a damaged file."""
@@ -78,9 +78,9 @@ class Store:
             raise OtherSettings(f"{self.folder} holds {what} with other settings ({'; '.join(changes)}). {remedy}")
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Lock the folder, or raise ``FolderInUse``; remove temporary files of killed processes before and after."""
-        with locks.locked(self.folder):
+        with locks.lock_folder(self.folder):
             self.sweep()
             try:
                 yield
@@ -114,7 +114,7 @@ def write_arrays(
 ) -> None:
     """Write arrays and ``facts`` to an NPZ file; each fact is stored as JSON under its name."""
     texts = {name: json.dumps(plain(fact)) for name, fact in (facts or {}).items()}
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         (np.savez_compressed if compress else np.savez)(file, **texts, **arrays)
 
 

@@ -11,7 +11,7 @@ def test_rows_come_back_until_settings_or_items_change(tmp_path):
     output = tmp_path / "deep" / "table.csv"
     journal = RowJournal(output, {"seed": 1}, ITEMS)
     assert journal.missing == ["a", "b", "c"] and not journal.notes
-    with pytest.raises(KeyboardInterrupt), journal.adding() as add:
+    with pytest.raises(KeyboardInterrupt), journal.open_appender() as add:
         add("a", {"x": 1.5, "error": None})
         add("b", {"error": "unreadable"})
         add("c", {"x": 2.5, "error": None})
@@ -24,7 +24,7 @@ def test_rows_come_back_until_settings_or_items_change(tmp_path):
     assert list(changed.rows) == ["c"]
     other = RowJournal(output, {"seed": 2}, ITEMS)
     assert not other.rows and "Starting over" in other.notes[0]
-    with other.adding():
+    with other.open_appender():
         pass
     assert not RowJournal(output, {"seed": 1}, ITEMS).rows  # begun anew
     other.remove()
@@ -35,7 +35,7 @@ def test_rows_come_back_until_settings_or_items_change(tmp_path):
 def test_without_a_place_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     journal = RowJournal(None, {}, ITEMS)
-    with journal.adding() as add:
+    with journal.open_appender() as add:
         add("a", {"error": None})
     journal.remove()
     assert journal.rows == {"a": {"error": None}} and not list(tmp_path.iterdir())

@@ -66,7 +66,7 @@ def test_a_file_that_says_the_same_already_is_left_alone(tmp_path, monkeypatch):
     def refuse(path):
         raise AssertionError
 
-    monkeypatch.setattr(files, "replacing", refuse)
+    monkeypatch.setattr(files, "atomic_write", refuse)
     write_json(tmp_path / "a.json", {"a": 1})
     with pytest.raises(AssertionError):
         write_json(tmp_path / "a.json", {"a": 2})
@@ -102,9 +102,9 @@ def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
         (tmp_path / name).touch()
     Mine(tmp_path).sweep(["b.npz"])
     assert [(tmp_path / name).exists() for name in left] == [True, False, True]
-    with Mine(tmp_path).locked():
+    with Mine(tmp_path).lock():
         assert not any((tmp_path / name).exists() for name in left)
-        with pytest.raises(ValueError, match="Another run is writing"), Store(tmp_path).locked():
+        with pytest.raises(ValueError, match="Another run is writing"), Store(tmp_path).lock():
             pass
     assert all((tmp_path / name).exists() for name in kept)
 

@@ -117,7 +117,7 @@ def build(
     store = Store(pathlib.Path(folder), atlas_digest(model), model.name, files)
     failed: list[tuple[str, str]] = []
     made = 0
-    with store.locked():
+    with store.lock():
         atlas_pages.remove_stale_images(store, scope)
         pages, todo = Pages(model, store, scope, note, command), plan_pieces(model, store, scope)
         try:

@@ -11,7 +11,7 @@ import numpy as np
 from kerasal import images
 from kerasal.attribution.method import MethodSpec, method_function, method_spec
 from kerasal.attribution.pages import attribution_page, draw_map
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.hooks.model_inputs import conform
 from kerasal.labels import find
@@ -82,7 +82,7 @@ class Explanation:
         """
         path = pathlib.Path(path)
         if path.suffix.lower() == ".npy":
-            with replacing(path) as temporary, open(temporary, "wb") as file:
+            with atomic_write(path) as temporary, open(temporary, "wb") as file:
                 np.save(file, np.asarray(self.map))
         else:
             images.write(path, self.page())

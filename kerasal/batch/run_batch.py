@@ -115,7 +115,7 @@ def run(
     )
     settings = kind.job.settings()
     folder.check_settings(settings)
-    with folder.locked():
+    with folder.lock():
         shards, stale = plan_shards(sources, folder.records(), shard_size, retry)
         for number in stale:
             folder.forget(number)

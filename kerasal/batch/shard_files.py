@@ -10,7 +10,7 @@ import numpy as np
 from kerasal import images
 from kerasal.batch.image_list import need_pyarrow
 from kerasal.digests import digest_file
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 
 _GROUP = 2**25  # bytes of arrays per row group of a Parquet file
 
@@ -49,7 +49,7 @@ def writer(
         yield add_picture
         return
     path = written.folder / "shards" / f"{number:05d}.{format}"
-    with replacing(path) as temporary, _WRITERS[format](temporary, {"image": "string", **columns}) as add:
+    with atomic_write(path) as temporary, _WRITERS[format](temporary, {"image": "string", **columns}) as add:
         yield lambda name, rows, _: add([{"image": name, **row} for row in rows])
     written.note(path)
 

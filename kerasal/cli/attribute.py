@@ -88,7 +88,7 @@ def _command(row):
         import numpy as np
 
         from kerasal import attribution, objectives
-        from kerasal.files import replacing
+        from kerasal.files import atomic_write
 
         spec = attribution.method_spec(row.name)
         picture, shown = model.show(photo)
@@ -107,7 +107,7 @@ def _command(row):
         values, top = maps[0], print_top_classes(model, shown)
         name = name or top
         if output.suffix.lower() == ".npy":
-            with replacing(output) as temporary:
+            with atomic_write(output) as temporary:
                 np.save(temporary, values)
         else:
             about = {"options": settings, "labels": model.labels, "note": model.name, "bgr": model.preprocessing.bgr}
@@ -168,7 +168,7 @@ def compare(
     """Show the maps of all attribution methods for one photo side by side."""
     options.check_output(output, (".html", *options.PICTURES))
     from kerasal import images
-    from kerasal.files import replacing
+    from kerasal.files import atomic_write
 
     photo = images.read(image)
     model = load()
@@ -187,7 +187,7 @@ def compare(
         raise RuntimeError("No method could explain this model. The remarks above give the reasons.")
     title = f"What makes {model.name} see {name!r}"
     if output.suffix.lower() == ".html":
-        with replacing(output) as temporary:
+        with atomic_write(output) as temporary:
             temporary.write_text(comparison.html(title), encoding="utf-8")
     else:
         images.write(output, comparison.sheet(title))

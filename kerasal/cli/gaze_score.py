@@ -103,11 +103,11 @@ def import_vxm(
     """Convert FastGaze's published model to a Keras file."""
     options.check_output(output, (".keras",))
     load_tensorflow()
-    from kerasal.files import replacing
+    from kerasal.files import atomic_write
     from kerasal.gaze import load_vxm
 
     model = load_vxm(file)
-    with replacing(output) as temporary:
+    with atomic_write(output) as temporary:
         model.save(temporary)
     say(f"{output}  {model.count_params():,} parameters, for photos of any size")
     say(f"Next: kerasal gaze predict {output} IMAGE -p caffe")

@@ -94,10 +94,10 @@ def probe(
         write_csv(output, pd.concat(parts, ignore_index=True))
         say(f"{output}  {sum(map(len, parts))} rows")
     if picture is not None:
-        from kerasal.files import replacing
+        from kerasal.files import atomic_write
         from kerasal.probe import draw_probe
 
-        with replacing(picture) as temporary:
+        with atomic_write(picture) as temporary:
             draw_probe(tables, f"{model.name} on {folder.name}").savefig(temporary, dpi=150)
         say(str(picture))
 

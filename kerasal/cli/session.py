@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.process import load_tensorflow as load_tensorflow
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def say(text: str) -> None:
 
 def write_csv(path: Path, table) -> None:
     """Write a table without its index; if this fails, an existing file is not changed."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False)
 
 

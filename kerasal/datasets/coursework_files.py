@@ -21,7 +21,7 @@ from kerasal.checks import check_choice
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_types import Points, Shape, Stimulus
 from kerasal.datasets.safe_pickle import read_pickle
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.images.drawings import fit_image
 from kerasal.progress import progress_bar
 
@@ -96,7 +96,7 @@ def write_coursework(
     check_choice("channels", channels, ("first", "last"))
     with (
         progress_bar("Writing", len(data), progress) as advance,
-        replacing(path) as temporary,
+        atomic_write(path) as temporary,
         temporary.open("wb") as file,
     ):
         file.write(pickle.PROTO + bytes([_PROTOCOL]) + pickle.EMPTY_LIST)

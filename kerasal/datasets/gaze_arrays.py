@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasal.datasets.gaze_types import Shape, Stimulus
 from kerasal.digests import digest, digest_files
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.fixations.map_files import read_map
 from kerasal.images.drawings import fit_image
 from kerasal.images.image_folders import read_ahead
@@ -140,8 +140,8 @@ def _save_cache(folder: pathlib.Path, source: str, *loaded: np.ndarray):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "made_from.txt").unlink(missing_ok=True)
     for name, array in zip(_FILES, loaded, strict=True):
-        with replacing(folder / name) as temporary, temporary.open("wb") as file:
+        with atomic_write(folder / name) as temporary, temporary.open("wb") as file:
             np.save(file, array)
-    with replacing(folder / "made_from.txt") as temporary:  # last, to mark the cache as complete
+    with atomic_write(folder / "made_from.txt") as temporary:  # last, to mark the cache as complete
         temporary.write_text(source, encoding="utf-8")
     return _load_cache(folder, source)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kerasal import images
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.gaze.gaze_pictures import overlay
 from kerasal.gaze.gaze_prediction import predict
 from kerasal.gaze.predictor import Postprocess, Predictor
@@ -78,7 +78,7 @@ def predict_folder(
             map_file, overlay_file = result_files(output_dir, name)
             low, high = (0.0, 1.0) if chosen == "examiners" else (float(values.min()), float(values.max()))
             shares = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
-            with replacing(map_file) as temporary:
+            with atomic_write(map_file) as temporary:
                 Image.fromarray(np.round(65535 * shares).astype(np.uint16)).save(temporary)
             images.write(overlay_file, overlay(photo, values))
             advance(1)

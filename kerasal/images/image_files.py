@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kerasal.archive_check import first_line
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.images.image_check import check_image
 
 MAX_PIXELS = 100_000_000
@@ -94,7 +94,7 @@ def write(path: str | os.PathLike, image: np.ndarray) -> pathlib.Path:
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ValueError(f"path must end in .png, .jpg, .jpeg or .webp, got {str(path)!r}.")
     image = check_image(image, "A picture", (3, None))
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         Image.fromarray(image).save(temporary, quality=92)
     return path
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from kerasal import hooks, images
 from kerasal.checks import check_number
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.localization.boxes import localization_error, mean_iou
 from kerasal.localization.ground_truth import Truth, fit_box, match_boxes
 from kerasal.localization.localizer import localize
@@ -55,7 +55,7 @@ class LocalizationReport:
             OSError: a file cannot be written.
         """
         output = pathlib.Path(output)
-        with replacing(output) as path:
+        with atomic_write(output) as path:
             self.table.to_csv(path)
         text = None if self.summary is None else self.summary.to_json(orient="index", double_precision=15)
         write_json(output.with_suffix(".json"), {"settings": self.settings, "summary": json.loads(text or "{}")})
@@ -130,7 +130,7 @@ def evaluate_folder(
     }
     journal = RowJournal(output, {"settings": settings}, items)
     missing = journal.missing
-    with journal.adding() as add, progress_bar("Localizing", len(missing), progress) as advance:
+    with journal.open_appender() as add, progress_bar("Localizing", len(missing), progress) as advance:
         for image in missing:
             add(image, _score_row(locate, matched.files[image], truths[image], image, top, iou))
             advance(1)

@@ -86,7 +86,7 @@ def evaluate_folder(
     items = {name: stamps(job.maps[name], job.densities.get(name)) for name in job.position if name not in job.errors}
     journal = RowJournal(output, {"settings": job.settings, "columns": list(job.definitions)}, items)
     missing = journal.missing
-    with journal.adding() as add, progress_bar("Scoring", len(missing), progress) as advance:
+    with journal.open_appender() as add, progress_bar("Scoring", len(missing), progress) as advance:
         for name, row in score_all(job, missing, processes):
             add(name, row)
             advance(1)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal._version import __version__
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.metrics.blur import BASELINES
 from kerasal.metrics.summary import summarize
 from kerasal.store import write_json
@@ -71,13 +71,13 @@ class ScoreReport:
             OSError: a file cannot be written.
         """
         output = pathlib.Path(output)
-        with replacing(output) as path:
+        with atomic_write(output) as path:
             self.table.to_csv(path)
         summary = "{}" if self.summary is None else self.summary.to_json(orient="index", double_precision=15)
         content = {"kerasal": __version__, "definitions": self.definitions, "settings": self.settings}
         write_json(output.with_suffix(".json"), content | {"summary": json.loads(str(summary))})
         if self.scored:
-            with replacing(output.with_suffix(".png")) as path:
+            with atomic_write(output.with_suffix(".png")) as path:
                 self.draw(path)
 
     def draw(self, path: str | os.PathLike) -> None:

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 from kerasal import preprocessing as conventions
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.models.image_model import ImageModel
 from kerasal.serving.assets import describe
 from kerasal.serving.endpoints import Endpoint, make_endpoint
@@ -77,7 +77,7 @@ def write(
             raise FileExistsError(f"{file} already exists. Remove it, or choose another name.")
     with contextlib.ExitStack() as temporaries:
         for file, signature in zip(files, parsed, strict=True):
-            temporary = temporaries.enter_context(replacing(file))
+            temporary = temporaries.enter_context(atomic_write(file))
             try:
                 _write_signature(model, signature, temporary)
             except ValueError:

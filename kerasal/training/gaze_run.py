@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 from kerasal.store import write_json
 from kerasal.training import results, run_folder
 from kerasal.training.gaze_step import Steps, make_objective
@@ -67,7 +67,7 @@ class Run:
             best = min((old["val_loss"] for old in self.rows if old["val_loss"] is not None), default=math.inf)
             better = row["val_loss"] is not None and row["val_loss"] < best
             if journal is not None and self.recipe.keep == "best" and better:
-                with replacing(self.best) as path:
+                with atomic_write(self.best) as path:
                     self.replicas.model.save_weights(path)
             row["seconds"] = self.team.exchange({"seconds": row["seconds"]})[0]["seconds"]
             self.rows.append(row)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from kerasal.files import replacing, write_text
+from kerasal.files import atomic_write, write_text
 from kerasal.preprocessing import Preprocessing
 from kerasal.store import write_json
 from kerasal.training import training_pictures
@@ -43,7 +43,7 @@ def best_file(name: str) -> str:
 
 def write_table(path: pathlib.Path, table: pd.DataFrame, *, index: bool = False) -> None:
     """Write a table as CSV."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         table.to_csv(temporary, index=index)
 
 
@@ -130,12 +130,12 @@ def gaze_steps(rows: Sequence[dict]) -> pd.DataFrame:
 
 
 def _save_figure(figure, path: pathlib.Path) -> None:
-    with warnings.catch_warnings(), replacing(path) as temporary:
+    with warnings.catch_warnings(), atomic_write(path) as temporary:
         warnings.filterwarnings("ignore", "Glyph")  # the font may lack characters of class names
         figure.savefig(temporary)
 
 
 def _save_model(model, output: pathlib.Path) -> None:
     for name, save in zip(model_files(model.name), (model.save_weights, model.save), strict=True):
-        with replacing(output / name) as temporary:
+        with atomic_write(output / name) as temporary:
             save(temporary)

@@ -101,7 +101,7 @@ def claim_folder(team: SingleProcess | Team, output: pathlib.Path) -> Iterator[N
         error = None
         try:
             if team.chief:
-                locks.enter_context(Store(output).locked())
+                locks.enter_context(Store(output).lock())
         except (ValueError, OSError) as raised:
             error = raised
         team.exchange_or_raise(error)

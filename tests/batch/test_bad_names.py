@@ -16,7 +16,7 @@ from kerasal.batch import shard
 from kerasal.batch.image_list import list_images
 from kerasal.batch.output_folder import Folder
 from kerasal.batch.shard import Shard, plan_shards
-from kerasal.files import replacing
+from kerasal.files import atomic_write
 
 LATIN = os.fsdecode(b"caf\xe9.png")
 LONGEST = "x" * 251 + ".png"  # 255 bytes: with .png behind it is too long
@@ -128,7 +128,7 @@ LONG = [LONGEST, "é" * 126 + ".h5", "a." + "b" * 200 + ".npz", "x" * 240 + ".we
 @pytest.mark.parametrize("name", LONG)
 def test_the_longest_names_are_replaced(name, tmp_path):
     """The temporary name was longer than the final one, so that a name of 245 bytes could not be written."""
-    with replacing(tmp_path / name) as temporary:
+    with atomic_write(tmp_path / name) as temporary:
         assert temporary.suffix == pathlib.Path(name).suffix
         temporary.write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == [name]

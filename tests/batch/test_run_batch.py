@@ -273,7 +273,7 @@ def test_threads_that_can_no_longer_be_set_are_said(run, tmp_path):
 def test_a_second_run_is_kept_out(run, tmp_path):
     from kerasal.batch.output_folder import Folder
 
-    with Folder(tmp_path / "out").locked(), pytest.raises(ValueError, match="Another run is writing"):
+    with Folder(tmp_path / "out").lock(), pytest.raises(ValueError, match="Another run is writing"):
         run()
 
 

@@ -47,7 +47,7 @@ def test_a_batch_keeps_out_of_a_folder_at_which_another_process_is_at_work(cli, 
     command = workplace.commands(given, 1, "out")["batch"]
     script = (
         "import pathlib, sys\nfrom kerasal.batch.output_folder import Folder\n"
-        f"with Folder(pathlib.Path({str(tmp_path / 'out' / '1')!r})).locked():\n"
+        f"with Folder(pathlib.Path({str(tmp_path / 'out' / '1')!r})).lock():\n"
         "    print('locked', flush=True)\n    sys.stdin.read()\n"
     )
     other = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -287,8 +287,10 @@ def test_a_journal_that_cannot_be_written_ends_no_search(model, found, folder, t
         receptive_field.top_exemplars(model, LAYER, 1, folder, preprocessing=PIXELS, journal=tmp_path / "file" / "j")
     monkeypatch.setattr(exemplar_search, "_WRITE_INTERVAL", 0)
     written = []
-    original = store.replacing
-    monkeypatch.setattr(store, "replacing", lambda path: full() if written else written.append(path) or original(path))
+    original = store.atomic_write
+    monkeypatch.setattr(
+        store, "atomic_write", lambda path: full() if written else written.append(path) or original(path)
+    )
     with pytest.warns(UserWarning, match="journal cannot be written: .*No space left"):
         some = receptive_field.top_exemplars(
             model, LAYER, CHANNELS, folder, preprocessing=PIXELS, batch_size=4, journal=tmp_path / "journal"

@@ -7,7 +7,7 @@ import pytest
 
 from kerasal import training
 from kerasal.digests import stamp
-from kerasal.locks import FolderInUse, locked
+from kerasal.locks import FolderInUse, lock_folder
 
 import keras
 
@@ -62,7 +62,7 @@ def test_a_second_training_is_refused_while_the_first_goes_on(tmp_path):
 
 @pytest.mark.slow
 def test_a_gaze_training_is_refused_too(tmp_path):
-    with locked(tmp_path / "run"), pytest.raises(FolderInUse, match="Another run is writing"):
+    with lock_folder(tmp_path / "run"), pytest.raises(FolderInUse, match="Another run is writing"):
         train_gaze(tmp_path / "run")
     train_gaze(tmp_path / "run")
 

@@ -158,7 +158,7 @@ class CenterBias(PlainLayer):
 
 @contextlib.contextmanager
 def center_bias_switched_off(net: keras.Model) -> Iterator[list[CenterBias]]:
-    """Context manager in which all ``CenterBias`` layers of a model are switched off, at any depth; it yields them."""
+    """Switch off all ``CenterBias`` layers of a model, at any depth, inside this context; yield the layers."""
     layers = [layer for layer in net._flatten_layers() if isinstance(layer, CenterBias)]
     before = [float(ops.convert_to_numpy(layer.switched)) for layer in layers]
     try:

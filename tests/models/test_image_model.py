@@ -150,7 +150,7 @@ def test_float_images_are_inputs_and_pixels_among_them_are_told():
     opened = ImageModel(functional(), "unit")
     inputs = np.random.default_rng(1).random((2, 24, 32, 3), np.float32)
     np.testing.assert_array_equal(opened.inputs(inputs), inputs)
-    with pytest.warns(UserWarning, match="give them as uint8"):
+    with pytest.warns(UserWarning, match="pass them as uint8"):
         opened.inputs(255 * inputs)
 
 
@@ -201,5 +201,5 @@ def test_a_stream_settles_a_free_size_once():
     source = open_source(tf.data.Dataset.from_tensor_slices(np.zeros((3, 2, 20, 20, 3), np.float32)), opened)
     assert [numbers for numbers, _ in source.batches(8)] == [[0, 1], [2, 3], [4, 5]]
     assert source.shape == (20, 20, 3) and opened.input_shape() == (224, 224, 3)
-    with pytest.raises(ValueError, match="model inputs must all have the shape"):
+    with pytest.raises(ValueError, match="Model inputs must all have the shape"):
         list(open_source([np.zeros((1, 20, 20, 3), np.float32), np.zeros((1, 9, 9, 3), np.float32)], opened).batches(1))

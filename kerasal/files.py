@@ -55,7 +55,7 @@ def check_writable(path: str | os.PathLike) -> None:
 
 
 class _CanWrite(Exception):
-    """Leaves ``replacing`` before anything is written."""
+    """Raised to leave ``replacing`` before anything is written."""
 
 
 def write_text(path: str | os.PathLike, text: str, errors: str = "replace") -> None:

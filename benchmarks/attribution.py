@@ -1,20 +1,22 @@
-"""Time each attribution method against the floor and against other packages, side by side in one run.
+"""Time each attribution method, and those of other packages, as multiples of one gradient pass.
 
     python benchmarks/attribution.py [--model vgg16|mobilenetv2] [--rounds 7] [--images 1] [--only METHOD ...]
     python benchmarks/attribution.py --memory [--model vgg16|mobilenetv2]
     python benchmarks/attribution.py --check [--rounds 200]
 
-The floor is one compiled pass that cannot be avoided: the model forward, its logit, and the gradient by the input, on
-the same image. A method that makes several passes is divided by their number. The machine is noisy: before each method
-the floor is timed again, the order turns from round to round, and each ratio is the median over the rounds of a
-method's time divided by that of the floor just before it. captum runs on PyTorch, so its floor is PyTorch's. Afterwards
-it counts traces over 50 images, watches the memory of the process over 200, and checks that the model is freed.
-``--only`` times kerasal's methods of these names, which leaves time for many rounds.
+The floor is one compiled pass that every gradient method needs: the model forward, its logit, and the gradient with
+respect to the input, for the same image. The time of a method is divided by its number of passes. Because the machine
+is noisy, the floor is timed again before each method, the order changes from round to round, and each ratio is the
+median over the rounds of a method's time divided by that of the floor just before it. captum runs on PyTorch, so its
+floor is PyTorch's. Afterwards the script counts traces over 50 images, prints the memory of the process over 200, and
+checks that the model is freed. ``--only`` times kerasal's methods of these names, which leaves time for many rounds.
 
-``--memory``: the most that TensorFlow's allocator has handed out at once during SmoothGrad and integrated gradients
-with 8 and 32 samples, above what it held before. (The process's size says less: TensorFlow keeps what it took.)
+``--memory``: the peak memory that TensorFlow allocates during SmoothGrad and integrated gradients with 8 and 32
+samples, above the memory that was allocated before. (The size of the process is less useful, because TensorFlow does
+not return memory to the system.)
 
-``--check``: what each call costs to see that nothing has changed since the trace, on EfficientNetB0 and the two models.
+``--check``: the time in which a call checks that the model has not changed since it was traced, for EfficientNetB0 and
+the two models.
 """
 
 import argparse
@@ -40,15 +42,15 @@ from kerasal.hooks import trace
 import keras
 import tensorflow as tf
 
-# Few passes are enough to time one.
+# A few passes are enough to time a single pass.
 SAMPLES = attribution_peers.SAMPLES
 OPTIONS = {
     "smoothgrad": {"samples": SAMPLES},
-    "integrated_gradients": {"steps": SAMPLES - 1},  # both ends are passes
+    "integrated_gradients": {"steps": SAMPLES - 1},  # both ends of the path need a pass
     "scorecam": {"channels": 4},
 }
 PASSES = {"smoothgrad": SAMPLES, "integrated_gradients": SAMPLES, "crop_averaged_saliency": 10}
-ELSEWHERE = ("occlusion",)  # hundreds of passes forward, none back: benchmarks/occlusion.py
+EXCLUDED = ("occlusion",)  # no gradient but hundreds of forward passes: see benchmarks/occlusion.py
 
 
 def make_model(name):
@@ -58,7 +60,7 @@ def make_model(name):
 
 
 def make_linear(model):
-    """The same net without its softmax, for packages that are told so by the model."""
+    """Return the same model without its softmax, for packages that explain the output of the model."""
     linear = keras.models.clone_model(model)
     linear.set_weights(model.get_weights())
     linear.layers[-1].activation = keras.activations.linear
@@ -66,7 +68,7 @@ def make_linear(model):
 
 
 def make_floor(linear):
-    """One forward and input-gradient pass as anybody would write it by hand, compiled once."""
+    """Return one compiled forward and gradient pass, written by hand."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, 224, 224, 3))])
     def floor(x):
@@ -79,12 +81,12 @@ def make_floor(linear):
 
 
 def contenders(model, images, only=()):
-    """Return {(package, method): (passes, run)}; everything takes a NumPy array and gives NumPy back."""
+    """Return {(package, method): (passes, run)}; every run takes a NumPy array and returns one."""
     linear = make_linear(model)
     floor = make_floor(linear)
     timed = {("TensorFlow", "floor"): (1, lambda: floor(tf.constant(images)).numpy())}
     for name in attribution.list_methods():
-        if name in ELSEWHERE or (only and name not in only):
+        if name in EXCLUDED or (only and name not in only):
             continue
         method, options = getattr(attribution, name), OPTIONS.get(name, {})
         timed["kerasal", name] = (
@@ -97,18 +99,18 @@ def contenders(model, images, only=()):
 
 
 def interleave(timed, rounds):
-    """Return (rounds, 2) seconds of each contender that runs at all: its floor just before it, and its own pass."""
+    """Return {contender: seconds (rounds, 2)}: of the floor just before it, and of one of its passes."""
     order = []
     for key, (_, run) in timed.items():
         try:
-            run()  # the first call traces; it is not what is measured
+            run()  # the first call traces, which is not part of the measurement
             order.append(key)
-        except Exception as error:  # whatever another package raises on this model
-            print(f"{key[1]} of {key[0]}: left out, {type(error).__name__}: {str(error).splitlines()[0][:150]}")
+        except Exception as error:  # other packages raise errors of any kind on some models
+            print(f"{key[1]} of {key[0]} is skipped: {type(error).__name__}: {str(error).splitlines()[0][:150]}")
     pairs = {key: [] for key in order}
     for number in range(rounds):
         for key in order[number % len(order) :] + order[: number % len(order)]:
-            floor, (passes, run) = timed[floor_of(key)][1], timed[key]
+            floor, (passes, run) = timed[floor_key(key)][1], timed[key]
             pairs[key].append((seconds(floor), seconds(run) / passes))
         print(f"\rround {number + 1} of {rounds}", end="\n" if number + 1 == rounds else "", flush=True)
     return {key: np.array(values) for key, values in pairs.items()}
@@ -120,39 +122,39 @@ def seconds(run):
     return time.perf_counter() - start
 
 
-def floor_of(key):
+def floor_key(key):
     return "PyTorch" if key[0] in ("PyTorch", "captum") else "TensorFlow", "floor"
 
 
 def print_times(name, pairs, timed, rounds):
-    table = Table("package", "method", "passes", "ms a pass", "× floor", title=f"{name}, {rounds} rounds")
+    table = Table("package", "method", "passes", "ms per pass", "× floor", title=f"{name}, {rounds} rounds")
     for key, values in pairs.items():
         ratio = np.median(values[:, 1] / values[:, 0])
         table.add_row(*key, str(timed[key][0]), f"{1000 * np.median(values[:, 1]):.0f}", f"{ratio:.3f}")
     Console(width=100).print(table)
 
 
-def resident():
+def resident_memory():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def check_reuse(model, image):
-    """Print what 50 and 200 more images cost in graphs and memory."""
+    """Print the number of graphs before and after 50 more images, and the memory before and after 200 more."""
     before = len(trace.traces(model))
     for index in range(50):
         attribution.class_saliency(model, image + index, index)
     print(f"traces before and after 50 more images: {before}, {len(trace.traces(model))}")
     for _ in range(20):
         attribution.class_saliency(model, image, 3)
-    start = resident()
+    start = resident_memory()
     for index in range(200):
         attribution.class_saliency(model, image + index, index)
-    print(f"resident memory before and after 200 more images: {start:.0f} MiB, {resident():.0f} MiB")
+    print(f"resident memory before and after 200 more images: {start:.0f} MiB, {resident_memory():.0f} MiB")
 
 
-def peak_of(run):
-    """Return by how many MiB what TensorFlow's own allocator has handed out rises at most while something runs."""
+def peak_memory(run):
+    """Return the peak of the memory that TensorFlow allocates during a run, in MiB above the memory before it."""
     run()  # traces
     gc.collect()
     before = tf.config.experimental.get_memory_info("CPU:0")["current"]
@@ -162,17 +164,17 @@ def peak_of(run):
 
 
 def print_memory(name):
-    table = Table("package", "method", "samples", "MiB at most", title=f"{name}, one image")
+    table = Table("package", "method", "samples", "peak MiB", title=f"{name}, one image")
     model, images = make_model(name), np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32) * 50
     linear = make_linear(model)
     floor = make_floor(linear)
-    table.add_row("TensorFlow", "floor", "1", f"{peak_of(lambda: floor(tf.constant(images)).numpy()):.0f}")
+    table.add_row("TensorFlow", "floor", "1", f"{peak_memory(lambda: floor(tf.constant(images)).numpy()):.0f}")
     for samples in (8, 32):
         attribution_peers.SAMPLES = samples
         options = {"smoothgrad": {"samples": samples}, "integrated_gradients": {"steps": samples - 1}}
         runs = [
-            ("kerasal", name, functools.partial(getattr(attribution, name), model, images, 3, **chosen))
-            for name, chosen in options.items()
+            ("kerasal", name, functools.partial(getattr(attribution, name), model, images, 3, **arguments))
+            for name, arguments in options.items()
         ]
         runs += [
             (package, method, run)
@@ -180,18 +182,18 @@ def print_memory(name):
             if method in options and package not in ("PyTorch", "captum")
         ]
         for package, method, run in runs:
-            table.add_row(package, method, str(samples), f"{peak_of(run):.0f}")
+            table.add_row(package, method, str(samples), f"{peak_memory(run):.0f}")
     Console(width=100).print(table)
 
 
 def print_check(rounds):
-    """Print the milliseconds that it takes to see that a model is as it was when it was traced."""
+    """Print the milliseconds of the check that a model has not changed since it was traced."""
     table = Table("model", "layers", "ms, median", "smallest", "largest")
     for make in (keras.applications.EfficientNetB0, keras.applications.MobileNetV2, keras.applications.VGG16):
         model = make(weights=None)
         snapshot = hooks.Snapshot(model)
-        took = sorted(1000 * seconds(snapshot.holds) for _ in range(rounds))
-        values = (took[rounds // 2], took[0], took[-1])
+        times = sorted(1000 * seconds(snapshot.holds) for _ in range(rounds))
+        values = (times[rounds // 2], times[0], times[-1])
         table.add_row(model.name, str(len(hooks.layers(model))), *(f"{value:.2f}" for value in values))
     Console(width=100).print(table)
 
@@ -202,8 +204,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=(), choices=attribution.list_methods(), metavar="METHOD")
-    parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
-    parser.add_argument("--check", action="store_true", help="what the check for stale traces costs")
+    parser.add_argument("--memory", action="store_true", help="measure the peak memory instead of the time")
+    parser.add_argument("--check", action="store_true", help="measure the check for stale traces")
     options = parser.parse_args()
     if options.memory:
         print_memory(options.model)

@@ -1,12 +1,13 @@
-"""What other packages do on the same model and image, each as its own documentation calls it: (name, passes, run).
+"""Attribution methods of other packages on the same model and image, called as in their documentation.
 
-A package that is not installed is left out. xplique pins an older TensorFlow and SciPy; without its pins it runs:
+Each function yields (method, passes, run). Packages that are not installed are skipped. xplique pins an older
+TensorFlow and SciPy, but runs without these pins:
 
     python -m venv peers
     peers/bin/pip install . tensorflow-probability tf-keras scikit-learn scikit-image einops tqdm torch
     peers/bin/pip install --no-deps xplique tf-explain saliency captum
 
-captum explains PyTorch models, so it explains the same net in PyTorch (``torch_nets.py``), and its floor is PyTorch's.
+captum explains PyTorch models, so it gets the same model in PyTorch (``torch_models.py``), and its floor is PyTorch's.
 """
 
 import importlib.util
@@ -22,7 +23,7 @@ SAMPLES = 4
 
 
 def tf_keras_vis(linear, images, target):
-    """tf-keras-vis 0.8: eager, the logits by hand."""
+    """tf-keras-vis 0.8: runs eagerly, and needs a model that returns logits."""
     from tf_keras_vis.saliency import Saliency
     from tf_keras_vis.utils.scores import CategoricalScore
 
@@ -36,7 +37,7 @@ def tf_keras_vis(linear, images, target):
 
 
 def xplique(linear, images, target):
-    """xplique 2.0: compiled, 32 samples a batch unless told."""
+    """xplique 2.0: compiled, in batches of 32 samples by default."""
     from xplique import attributions
 
     targets = np.eye(linear.output_shape[-1], dtype=np.float32)[[target] * len(images)]
@@ -54,7 +55,7 @@ def xplique(linear, images, target):
 
 
 def tf_explain(linear, images, target):
-    """tf-explain 0.3: compiled anew by each call."""
+    """tf-explain 0.3: compiles again in each call."""
     from tf_explain.core import gradients_inputs, integrated_gradients, smoothgrad
 
     data = (images, None)
@@ -76,7 +77,7 @@ def tf_explain(linear, images, target):
 
 
 def saliency(linear, images, target):
-    """PAIR saliency 0.2: the caller's own gradient, one image a call."""
+    """PAIR saliency 0.2: the caller supplies the gradient, and a call takes one image."""
     from saliency import core
 
     def gradient(batch, call_model_args=None, expected_keys=None):
@@ -86,35 +87,39 @@ def saliency(linear, images, target):
             score = linear(batch)[:, target]
         return {core.INPUT_OUTPUT_GRADIENTS: tape.gradient(score, batch)}
 
-    def each(explain):
+    def for_all_images(explain):
         return lambda: np.stack([explain(image) for image in images])
 
     plain, integrated = core.GradientSaliency(), core.IntegratedGradients()
-    yield "class_saliency", 1, each(lambda image: plain.GetMask(image, gradient))
-    yield "smoothgrad", SAMPLES, each(lambda image: plain.GetSmoothedMask(image, gradient, nsamples=SAMPLES))
-    yield "integrated_gradients", SAMPLES, each(lambda image: integrated.GetMask(image, gradient, x_steps=SAMPLES))
+    yield "class_saliency", 1, for_all_images(lambda image: plain.GetMask(image, gradient))
+    yield "smoothgrad", SAMPLES, for_all_images(lambda image: plain.GetSmoothedMask(image, gradient, nsamples=SAMPLES))
+    yield (
+        "integrated_gradients",
+        SAMPLES,
+        for_all_images(lambda image: integrated.GetMask(image, gradient, x_steps=SAMPLES)),
+    )
 
 
 def captum(linear, images, target):
     """captum 0.9, on PyTorch."""
     import torch
     from captum import attr
-    from torch_nets import make_net
+    from torch_models import make_model
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    net = make_net(linear.name.split("_")[0]).eval()
+    model = make_model(linear.name.split("_")[0]).eval()
     tensor = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
     def floor():
         x = tensor.clone().requires_grad_()
-        return torch.autograd.grad(net(x)[:, target].sum(), x)[0].numpy()
+        return torch.autograd.grad(model(x)[:, target].sum(), x)[0].numpy()
 
     yield "floor", 1, floor
-    smooth = attr.NoiseTunnel(attr.Saliency(net))
-    yield "class_saliency", 1, lambda: attr.Saliency(net).attribute(tensor.clone().requires_grad_(), target)
-    yield "gradient_x_input", 1, lambda: attr.InputXGradient(net).attribute(tensor.clone().requires_grad_(), target)
-    if linear.name == "vgg16":  # on the ReLU6 of MobileNetV2 captum changes nothing and gives the plain gradient
-        guided, deconvolution = attr.GuidedBackprop(net), attr.Deconvolution(net)
+    smooth = attr.NoiseTunnel(attr.Saliency(model))
+    yield "class_saliency", 1, lambda: attr.Saliency(model).attribute(tensor.clone().requires_grad_(), target)
+    yield "gradient_x_input", 1, lambda: attr.InputXGradient(model).attribute(tensor.clone().requires_grad_(), target)
+    if linear.name == "vgg16":  # captum ignores the ReLU6 of MobileNetV2 and returns the plain gradient
+        guided, deconvolution = attr.GuidedBackprop(model), attr.Deconvolution(model)
         yield "guided_backprop", 1, lambda: guided.attribute(tensor.clone().requires_grad_(), target)
         yield "deconvnet", 1, lambda: deconvolution.attribute(tensor.clone().requires_grad_(), target)
     yield (
@@ -122,7 +127,7 @@ def captum(linear, images, target):
         SAMPLES,
         lambda: smooth.attribute(tensor, target=target, nt_samples=SAMPLES, nt_samples_batch_size=1, stdevs=10.0),
     )
-    integrated = attr.IntegratedGradients(net)
+    integrated = attr.IntegratedGradients(model)
     yield (
         "integrated_gradients",
         SAMPLES,
@@ -140,10 +145,10 @@ PEERS = {
 
 
 def contenders(linear: keras.Model, images, target: int):
-    """Yield (package, method, passes, run) of every package that is installed."""
+    """Yield (package, method, passes, run) for every package that is installed."""
     for package, (module, make) in PEERS.items():
         if importlib.util.find_spec(module) is None:
-            print(f"{package}: not installed, left out")
+            print(f"{package} is skipped, because it is not installed")
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

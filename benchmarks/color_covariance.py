@@ -1,9 +1,9 @@
-"""Measure how the colors of photographs vary: the constant behind ``kerasal.maximization``'s decorrelated colors.
+"""Measure the covariance of the colors of photos, the constant of ``kerasal.maximization``'s decorrelated colors.
 
     python benchmarks/color_covariance.py DATA/imagenet1000/images
 
-The covariance of red, green and blue (0..1) over all pixels, every photograph weighing the same; of all images in the
-folder. It prints the matrix and the share of each of its axes.
+The script prints the covariance matrix of red, green and blue (0..1) over all pixels of all images in the folder, and
+the share of each principal axis. Every photo has the same weight.
 """
 
 import argparse

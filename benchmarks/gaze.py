@@ -1,13 +1,13 @@
-"""Score the gaze net that ships on images that it never saw, beside FastGaze, the center and the mean map.
+"""Score the gaze model of the package on unseen images, beside FastGaze, the center and the mean map.
 
     python benchmarks/gaze.py OSIE_FOLDER CROWD_FOLDER [--fastgaze fastgaze.keras]
     python benchmarks/gaze.py OSIE_FOLDER CROWD_FOLDER --net RUN_FOLDER
 
-Test splits only. NSS, CC, Judd's AUC and the shuffled AUC (negatives: the fixations of ten other images) are those of
-``kerasal.metrics``, maps enlarged and nothing else done to them; densities are blurred by 3 % of the width. IG is
-the information gain in bits a fixation over the mean map of the train split. Behind each mean is half the width of its
-95 % interval, from 10,000 bootstrap draws of the images. "Without" switches a layer of the trained net off. A line
-below says how much the maps have in common with the center: their mean correlation with a centered Gaussian.
+Only the test splits are used. NSS, CC, Judd's AUC and the shuffled AUC (negatives: the fixations of ten other images)
+are those of ``kerasal.metrics``, for maps that are enlarged but not changed otherwise; densities are blurred by 3 % of
+the width. IG is the information gain over the mean map of the train split, in bits per fixation. Behind each mean is
+half the width of its 95 % interval, from 10,000 bootstrap draws of the images. "Without" switches off a layer of the
+trained model. The line below each table gives the mean correlation of the maps with a centered Gaussian.
 """
 
 import argparse
@@ -37,9 +37,9 @@ COLUMNS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC", "auc_shuffled": "sAUC"}
 
 
 @contextlib.contextmanager
-def blur_switched_off(net):
-    """Make the learned blur so narrow that nothing is blurred."""
-    layer = net.get_layer("blur")
+def blur_switched_off(model):
+    """Make the learned blur so narrow that it has no effect."""
+    layer = model.get_layer("blur")
     before = float(keras.ops.convert_to_numpy(layer.log_sigma))
     layer.log_sigma.assign(np.log(0.05))
     try:
@@ -55,26 +55,26 @@ def mean_map(train):
 
 
 def bits(values, fixations):
-    """Return the log-likelihood of fixations, bits each above a uniform map."""
+    """Return the mean log-likelihood of fixations in bits, relative to a uniform map."""
     return float(log_likelihood(np.asarray(fixations, np.float32)[None], np.asarray(values, np.float32)[None])[0])
 
 
 def scores(predictor, test, prior):
-    """Return {predictor: {column: one value an image}} of a net and the baselines, and how central the maps are."""
+    """Return {predictor: {column: one value per image}}, and the mean correlation with a centered Gaussian."""
     fixations = [test.fixation_map(name) for name in test.names]
     predictions = gaze.predict_many((test.image(name) for name in test.names), predictor, postprocess="none")
     maps = [np.maximum(prediction.map, 0) for prediction in predictions]
     densities = [test.density(name) for name in test.names]
     table = metrics.evaluate(maps, fixations, densities, metrics=list(COLUMNS), names=test.names)
-    found = {
+    values = {
         name: {COLUMNS[key]: table[prefix + key].to_numpy() for key in COLUMNS}
-        for name, prefix in (("net", ""), ("center", "center_"), ("mean map", "mean_"))
+        for name, prefix in (("model", ""), ("center", "center_"), ("mean map", "mean_"))
     }
-    base = np.array([bits(prior, one) for one in fixations])
-    found["net"]["IG"] = np.array([bits(*pair) for pair in zip(maps, fixations, strict=True)]) - base
+    base = np.array([bits(prior, fixation_map) for fixation_map in fixations])
+    values["model"]["IG"] = np.array([bits(*pair) for pair in zip(maps, fixations, strict=True)]) - base
     rows, columns = (np.linspace(-1, 1, side) for side in maps[0].shape)
     center = np.exp(-2 * (rows[:, None] ** 2 + columns**2))
-    return found, np.mean([metrics.cc(one, center) for one in maps])
+    return values, np.mean([metrics.cc(saliency, center) for saliency in maps])
 
 
 def interval(values, draws=10_000):
@@ -89,34 +89,38 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("osie", type=pathlib.Path)
     parser.add_argument("crowd", type=pathlib.Path)
-    parser.add_argument("--fastgaze", type=pathlib.Path, help="what `kerasal gaze import-vxm` wrote")
+    parser.add_argument("--fastgaze", type=pathlib.Path, help="the file that `kerasal gaze import-vxm` wrote")
     parser.add_argument(
-        "--net", type=pathlib.Path, help="a run of `kerasal gaze train gaze` instead of the shipped net"
+        "--net",
+        "--model",
+        dest="model",
+        type=pathlib.Path,
+        help="a run of `kerasal gaze train gaze`, instead of the model of the package",
     )
-    parser.add_argument("--images", type=int, help="only the first so many")
+    parser.add_argument("--images", type=int, help="use only this number of images")
     options = parser.parse_args()
-    net = kerasal.load_model(options.net / "gaze.keras" if options.net else "gaze")
+    model = kerasal.load_model(options.model / "gaze.keras" if options.model else "gaze")
     convention = kerasal.model_spec("gaze").preprocessing
     for folder, width in ((options.osie, 384), (options.crowd, 512)):
         test, train = open_gaze(folder, "test"), open_gaze(folder, "train")
         test = test.subset(range(options.images)) if options.images else test
         prior, rows = mean_map(train), {}
-        found, alike = scores(gaze.Predictor(net, convention), test, prior)
-        rows["gaze"] = found["net"]
-        with center_bias_switched_off(net):
-            rows["gaze, without its center prior"] = scores(gaze.Predictor(net, convention), test, prior)[0]["net"]
-        with blur_switched_off(net):
-            rows["gaze, without its blur"] = scores(gaze.Predictor(net, convention), test, prior)[0]["net"]
+        values, centrality = scores(gaze.Predictor(model, convention), test, prior)
+        rows["gaze"] = values["model"]
+        with center_bias_switched_off(model):
+            rows["gaze, without its center prior"] = scores(gaze.Predictor(model, convention), test, prior)[0]["model"]
+        with blur_switched_off(model):
+            rows["gaze, without its blur"] = scores(gaze.Predictor(model, convention), test, prior)[0]["model"]
         if options.fastgaze:
             fastgaze = gaze.Predictor(kerasal.load_model(options.fastgaze), "caffe", size=(width * 3 // 4, width))
-            rows[f"FastGaze, {width} pixels wide"] = scores(fastgaze, test, prior)[0]["net"]
-        rows |= {"center": found["center"], "mean map": found["mean map"]}
-        show(folder.name, rows, len(test))
-        print(f"mean correlation of the net's maps with a centered Gaussian: {alike:.2f}")
-    speed(gaze.Predictor(net, convention), test)
+            rows[f"FastGaze, {width} pixels wide"] = scores(fastgaze, test, prior)[0]["model"]
+        rows |= {"center": values["center"], "mean map": values["mean map"]}
+        print_table(folder.name, rows, len(test))
+        print(f"mean correlation of the model's maps with a centered Gaussian: {centrality:.2f}")
+    print_speed(gaze.Predictor(model, convention), test)
 
 
-def show(name, rows, images):
+def print_table(name, rows, images):
     table = Table("", *COLUMNS.values(), "IG, bits", title=f"{name}, {images} test images")
     for row, values in rows.items():
         cells = [
@@ -127,17 +131,17 @@ def show(name, rows, images):
     Console(width=120).print(table)
 
 
-def speed(predictor, test):
-    """Print the images a second from file to overlay, which is what ``kerasal gaze predict`` does to each."""
+def print_speed(predictor, test):
+    """Print the images per second from file to overlay, as in ``kerasal gaze predict``."""
     names = test.names[:50]
     gaze.predict(test.image(names[0]), predictor)
-    taken = []
+    seconds = []
     for name in names:
         start = time.perf_counter()
         image = test.image(name)
         gaze.overlay(image, gaze.predict(image, predictor).map)
-        taken.append(time.perf_counter() - start)
-    print(f"{1 / pd.Series(taken).median():.0f} images a second at {test.sizes[0]}")
+        seconds.append(time.perf_counter() - start)
+    print(f"{1 / pd.Series(seconds).median():.0f} images per second at {test.sizes[0]}")
 
 
 if __name__ == "__main__":

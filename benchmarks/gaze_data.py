@@ -1,10 +1,10 @@
-"""Gaze data: memory and time to open a coursework pickle, and how fast its batches come.
+"""Measure the memory and time to open a coursework pickle, and the speed of its batches.
 
     python benchmarks/gaze_data.py [--samples 20000] [--kind float64] [--folder DIR]
 
-A pickle of that many samples is made in DIR (4.8 GB for 20,000 samples of float64; removed afterwards) and opened in a
-process of its own. Memory is the peak beyond what the imports took (from /proc, so on Linux only); the ratio is to the
-arrays of the file.
+The script writes a pickle of that many samples to DIR (4.8 GB for 20,000 samples of float64; removed afterwards) and
+opens it in a process of its own. Memory is the peak minus that of the imports (from /proc, so on Linux only), also
+given as a share of the arrays of the file.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import json, sys, time
 from kerasal.datasets import open_gaze
 import kerasal.datasets.coursework_files
 
-def peak():  # not ru_maxrss, which a child takes over from its parent
+def peak():  # ru_maxrss would include the peak of the parent process
     lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(lines["VmHWM"].split()[0]) * 1024
 
@@ -49,14 +49,14 @@ print(json.dumps({"ready": ready, "rate": len(data) / (time.perf_counter() - sta
 """
 
 
-def make(path: pathlib.Path, samples: int, kind: str) -> int:
-    """Write the pickle as the coursework's was, all of it by the standard library; return the bytes of its arrays."""
+def write_pickle(path: pathlib.Path, samples: int, kind: str) -> int:
+    """Write a pickle in the format of the coursework. Return the size of its arrays in bytes."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (64, 3, 96, 96)) / 255
     maps = random.random((64, 48, 48))
     size = 0
     with path.open("wb") as file:
-        file.write(b"\x80\x03]")  # a list, to which samples are appended: it is never held whole here either
+        file.write(b"\x80\x03]")  # a list, to which samples are appended one by one, so that memory holds only one
         for index in range(samples):
             sample = {"X": images[index % 64].astype(kind), "y": maps[index % 64].astype(kind)}
             size += sum(array.nbytes for array in sample.values())
@@ -78,11 +78,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = pathlib.Path(folder) / "train.pkl"
-        size = make(path, options.samples, options.kind)
+        size = write_pickle(path, options.samples, options.kind)
         opened, batches = run(OPEN, path), run(BATCHES, path)
     print(f"{opened['images']:,} samples, arrays of {size / 2**20:,.0f} MiB ({options.kind})")
     used = opened["bytes"]
-    print(f"opened in {opened['seconds']:.1f} s with {used / 2**20:,.0f} MiB: {used / size:.2f} of it")
+    print(f"opened in {opened['seconds']:.1f} s with {used / 2**20:,.0f} MiB, {used / size:.2f} of the arrays")
     print(f"batches ready in {batches['ready']:.1f} s, then {batches['rate']:,.0f} shuffled and mirrored images/s")
 
 

@@ -1,18 +1,18 @@
-"""Choose how the gaze model's coarse map is enlarged to its photograph, on validation images.
+"""Compare ways to enlarge the gaze model's coarse map to the size of the photo, on validation images.
 
     python benchmarks/gaze_resampling.py OSIE_FOLDER CROWD_FOLDER
 
-The images are OSIE's of the random tenth (seed 0) of OSIE's and crowd's train splits that chose the epoch of the
-weights that ship: the model has not seen them, and the test splits stay out of it. Every row has the same model, the
+The images are those of OSIE in the random tenth (seed 0) of OSIE's and crowd's train splits that validated the weights
+of the package. The model was not trained on them, and the test splits are not used. Every row has the same model, the
 same inputs and the same cells of 8 × 8 pixels; only the enlargement differs:
 
-* ``density, Pillow``: the density, by Pillow's bicubic filter (``kerasal.gaze.finish``; below 0 counts as 0);
-* ``log, OpenCV``: the log-density, by ``images.resize`` (``kerasal.zoo.gaze.predict``, as it was);
-* ``density, Pillow, kept positive``: the first, not below the lowest cell (``kerasal.gaze.predict``);
-* the two other pairs, which tell what the domain does from what the filter does.
+* ``density, Pillow``: the density, with Pillow's bicubic filter (``kerasal.gaze.resize_map``, clipped at 0);
+* ``log, OpenCV``: the log-density, with ``images.resize`` (an earlier version of ``kerasal.zoo.gaze.predict``);
+* ``density, Pillow, kept positive``: as the first, but not below the lowest cell (``kerasal.gaze.predict``);
+* the two other combinations, which separate the effect of the domain from that of the filter.
 
-Metrics are those of ``kerasal.metrics`` at the photographs' size, densities blurred by 3 % of the width. Behind each
-mean is its difference from the first row with a 95 % interval, from 10,000 paired bootstrap draws of the images.
+Metrics are those of ``kerasal.metrics`` at the size of the photo, with densities blurred by 3 % of the width. Behind
+each mean is its difference from the first row with a 95 % interval, from 10,000 paired bootstrap draws of the images.
 """
 
 import argparse
@@ -55,16 +55,16 @@ ENLARGE = {
 def validation_images(osie, crowd):
     """Return OSIE's images of the tenth that ``kerasal gaze train --data osie --data crowd`` validates on."""
     train = open_gaze(osie, "train")
-    together = train.joined(open_gaze(crowd, "train"))
-    places = {name: place for place, name in enumerate(together.names)}
-    chosen = [places[name] for name in together.split(0.9, 0)[1].names]
-    return train.subset(sorted(place for place in chosen if place < len(train)))
+    both = train.concatenate(open_gaze(crowd, "train"))
+    positions = {name: position for position, name in enumerate(both.names)}
+    chosen = [positions[name] for name in both.split(0.9, 0)[1].names]
+    return train.subset(sorted(position for position in chosen if position < len(train)))
 
 
-def predict_cells(model, spec, photograph):
-    """Return the model's log-density of one photograph, float32 (h, w), its largest value 0."""
-    seen = images.resize(photograph, size_of_area(photograph.shape[:2], spec.input_shape[0] * spec.input_shape[1]))
-    inputs = kerasal.preprocessing.get(spec.preprocessing).apply(seen)[None]
+def predict_cells(model, spec, image):
+    """Return the model's log-density of an image, float32 (h, w), with 0 as its largest value."""
+    resized = images.resize(image, size_of_area(image.shape[:2], spec.input_shape[0] * spec.input_shape[1]))
+    inputs = kerasal.preprocessing.get(spec.preprocessing).apply(resized)[None]
     cells = np.asarray(model(inputs, training=False))[0]
     return cells - cells.max()
 
@@ -83,7 +83,7 @@ def main():
     table = Table("", *COLUMNS.values(), title=f"{options.osie.name}, {len(data)} validation images")
     first = None
     for row, enlarge in ENLARGE.items():
-        maps = [enlarge(one, truth.shape) for one, truth in zip(cells, fixations, strict=True)]
+        maps = [enlarge(values, truth.shape) for values, truth in zip(cells, fixations, strict=True)]
         scores = metrics.evaluate(maps, fixations, densities, metrics=list(COLUMNS), baselines=(), names=data.names)
         first = scores if first is None else first
         table.add_row(row, *(describe(scores[key], first[key], draws) for key in COLUMNS))
@@ -91,7 +91,7 @@ def main():
 
 
 def describe(values, reference, draws):
-    """Return the mean, and its paired difference from ``reference`` with the 95 % interval, as text."""
+    """Return the mean and its paired difference from ``reference``, with the 95 % interval, as text."""
     difference = (values - reference).to_numpy()
     low, high = np.quantile(difference[draws].mean(axis=1), (0.025, 0.975))
     text = f"{values.mean():.4f}"

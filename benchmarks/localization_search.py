@@ -1,21 +1,22 @@
-"""Search the settings of the cut that turns a saliency map into a box, on images whose class and boxes are known.
+"""Search the settings of the cut from a saliency map to a box, on images with known class and boxes.
 
     python benchmarks/localization_search.py MODEL IMAGES BOXES [--classes CSV] [--maps gradcam smoothgrad …]
 
-The recipe "tuned" came from the first 15 training images of each of ten Tiny ImageNet classes:
+The recipe "tuned" is the result for the first 15 training images of each of ten Tiny ImageNet classes:
 
     python benchmarks/localization_search.py efficientnet_lite0_imagenet.keras train boxes.csv --classes classes.csv \\
         --inclusive -p mean=127,std=128 \\
         --maps gradcam class_saliency smoothgrad gradcam+smoothgrad gradcam+layercam@block10_add
 
-For each kind of map it begins at graphcut's defaults, which are the paper's, and goes through the options, a few at
-once, keeping the values with the highest mean IoU + half the share of boxes with an IoU of at least .5, until a round
-changes nothing, at most twice. The cut is made at 64 pixels, for speed. Plain thresholds of the same map, and boxes
-that look at nothing, are searched likewise. A kind of map is an attribution method, ``METHOD@LAYER`` for one of a named
-layer, or a sum ``A+B`` of maps divided by their maxima.
+For each kind of map the search starts with the defaults of graphcut, which are the paper's. It goes through the
+options, a few at a time, and keeps the values with the highest mean IoU + half the share of boxes with an IoU of at
+least .5. It ends when a round changes nothing, and after two rounds at most. The cut is made at 64 pixels, for speed.
+Plain thresholds of the same map, and center boxes that do not depend on the image, are searched in the same way. A kind
+of map is an attribution method, ``METHOD@LAYER`` for a named layer, or ``A+B`` for the sum of two maps, each divided by
+its maximum.
 
-Maps and scores are kept in --folder, so that a run which was stopped goes on, and another search over the same maps is
-quick. Never search on the images that the result is to be reported on.
+Maps and scores are stored in --folder, so that a stopped run continues, and another search over the same maps is quick.
+Never search on the images for which the result will be reported.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from kerasal.localization.ground_truth import fit_box, match_boxes
 from kerasal.models import open_model
 from kerasal.progress import progress_bar
 
-# Each line at once: without a prior the level means nothing, and the stronger the colors, the lower the best level.
+# The options of a line are searched together: level has no effect without prior, and its best value depends on color.
 CUTS = (
     {"prior": (0.0, 10.0, 25.0, 40.0)},
     {"level": (0.08, 0.1, 0.12, 0.15, 0.2), "color": (0.0, 1.0, 2.5, 4.0)},
@@ -55,107 +56,112 @@ OPTIONS = {"smoothgrad": {"samples": 16}}
 
 @dataclasses.dataclass
 class Case:
-    """One photograph of a known class, as it is and as the model sees it."""
+    """A photo of a known class with its true boxes, resized to the input of the model."""
 
     name: str
-    number: int
+    class_index: int
     boxes: list
     size: tuple[int, int]
-    picture: np.ndarray
+    image: np.ndarray
 
 
-def read_cases(arguments, opened) -> list[Case]:
+def read_cases(arguments, image_model) -> list[Case]:
     """Return the first images of each class, in the order of the box file."""
     job = match_boxes(arguments.images, arguments.boxes, classes=arguments.classes, inclusive=arguments.inclusive)
-    truths, taken, found = job.truths(opened.labels), {}, []
+    truths, counts, cases = job.truths(image_model.labels), {}, []
     for name in (name for name in job.boxes if name in truths):
-        number = truths[name][0].number
-        if taken.get(number, 0) == arguments.per_class:
+        class_index = truths[name][0].number
+        if counts.get(class_index, 0) == arguments.per_class:
             continue
-        taken[number] = taken.get(number, 0) + 1
-        photograph = images.read(job.files[name])
-        boxes = [fit_box(one, photograph.shape[:2], name) for one in truths[name] if one.number == number]
-        found.append(Case(name, number, boxes, photograph.shape[:2], images.resize(photograph, opened.input_size())))
-    return found
+        counts[class_index] = counts.get(class_index, 0) + 1
+        photo = images.read(job.files[name])
+        size = photo.shape[:2]
+        boxes = [fit_box(truth, size, name) for truth in truths[name] if truth.number == class_index]
+        cases.append(Case(name, class_index, boxes, size, images.resize(photo, image_model.input_size())))
+    return cases
 
 
-def make_maps(opened, cases: list[Case], kind: str, folder: pathlib.Path) -> list[np.ndarray]:
-    """Return a map of each case's class, from the folder where it is there."""
+def make_maps(image_model, cases: list[Case], kind: str, folder: pathlib.Path) -> list[np.ndarray]:
+    """Return the map of each case's class; maps that are in the folder are read."""
     if "+" in kind:
-        parts = [make_maps(opened, cases, part, folder) for part in kind.split("+")]
-        return [sum(one / max(one.max(), 1e-30) for one in maps) for maps in zip(*parts, strict=True)]
+        parts = [make_maps(image_model, cases, part, folder) for part in kind.split("+")]
+        return [sum(map_ / max(map_.max(), 1e-30) for map_ in maps) for maps in zip(*parts, strict=True)]
     method, _, layer = kind.partition("@")
     options = {**OPTIONS.get(method, {}), **({"layer": layer} if layer else {})}
     files = [folder / kind.replace("/", ":") / f"{case.name}.npy" for case in cases]
     files[0].parent.mkdir(parents=True, exist_ok=True)
-    missing = [place for place, file in enumerate(files) if not file.exists()]
+    missing = [index for index, file in enumerate(files) if not file.exists()]
     with progress_bar(f"Maps, {kind}", len(missing), sys.stderr.isatty()) as advance:
-        for place in missing:
-            inputs = opened.preprocessing.apply(cases[place].picture)[None]
-            found = np.abs(getattr(attribution, method)(opened.keras_model, inputs, cases[place].number, **options)[0])
-            with replacing(files[place]) as path, path.open("wb") as file:
-                np.save(file, found.max(axis=-1) if found.ndim == 3 else found)
+        for index in missing:
+            inputs = image_model.preprocessing.apply(cases[index].image)[None]
+            explain = getattr(attribution, method)
+            values = np.abs(explain(image_model.keras_model, inputs, cases[index].class_index, **options)[0])
+            with replacing(files[index]) as path, path.open("wb") as file:
+                np.save(file, values.max(axis=-1) if values.ndim == 3 else values)
             advance(1)
     return [np.load(file) for file in files]
 
 
 class Scores:
-    """Mean IoU and share of good boxes of a way to make masks; what was once scored is kept in a file."""
+    """Mean IoU and share of good boxes of a function that makes masks; scores are stored in a file."""
 
     def __init__(self, cases: list[Case], file: pathlib.Path, about: list):
         self.cases, self.file = cases, file
-        self.kept = json.loads(file.read_text()) if file.exists() else {"about": about, "found": {}}
-        if self.kept["about"] != about:
-            raise SystemExit(f"{file.parent} is of {self.kept['about']}, not {about}: give another --folder.")
+        self.stored = json.loads(file.read_text()) if file.exists() else {"about": about, "found": {}}
+        if self.stored["about"] != about:
+            stored = self.stored["about"]
+            raise SystemExit(f"{file.parent} must hold scores of {about}, got {stored}. Choose another --folder.")
 
-    def of(self, title: str, way, maps, settings: dict) -> tuple[float, float]:
-        """Score ``way(picture, map, **settings) -> mask``; a constant map gives the whole image."""
+    def score(self, title: str, make_mask, maps, settings: dict) -> tuple[float, float]:
+        """Score ``make_mask(image, map, **settings)``; a constant map gives the whole image."""
         key = json.dumps([title, settings, [case.name for case in self.cases]])
-        if key not in self.kept["found"]:
+        if key not in self.stored["found"]:
             boxes = []
             with progress_bar(f"{title} {settings}", len(self.cases), sys.stderr.isatty()) as advance:
-                for case, one in zip(self.cases, maps, strict=True):
-                    mask = np.ones(one.shape, bool) if np.ptp(one) == 0 else way(case.picture, one, **settings)
+                for case, values in zip(self.cases, maps, strict=True):
+                    constant = np.ptp(values) == 0
+                    mask = np.ones(values.shape, bool) if constant else make_mask(case.image, values, **settings)
                     boxes.append(localization.scale_box(localization.bounding_box(mask), mask.shape, case.size))
                     advance(1)
             overlaps = localization.overlaps(boxes, [case.boxes for case in self.cases])
-            self.kept["found"][key] = float(overlaps.mean()), float((overlaps >= 0.5).mean())
+            self.stored["found"][key] = float(overlaps.mean()), float((overlaps >= 0.5).mean())
             with replacing(self.file) as path:
-                path.write_text(json.dumps(self.kept))
-        return tuple(self.kept["found"][key])
+                path.write_text(json.dumps(self.stored))
+        return tuple(self.stored["found"][key])
 
 
 def search(grid: tuple[dict, ...], settings: dict, score) -> tuple[dict, pd.DataFrame]:
-    """Return the best settings, and a table of all that was tried on the way."""
+    """Return the best settings, and a table of all that were tried."""
     rows, before = [], None
     for number in range(1, ROUNDS + 1 if len(grid) > 1 else 2):
         if settings == before:
             break
         before = settings
         for part in grid:
-            tried = [dict(zip(part, values, strict=True)) for values in itertools.product(*part.values())]
-            found = [score({**settings, **one}) for one in tried]
+            candidates = [dict(zip(part, values, strict=True)) for values in itertools.product(*part.values())]
+            scores = [score({**settings, **candidate}) for candidate in candidates]
             quality = [
-                (round(mean + share / 2, 6), one.items() <= settings.items())
-                for (mean, share), one in zip(found, tried, strict=True)
+                (round(mean + share / 2, 6), candidate.items() <= settings.items())
+                for (mean, share), candidate in zip(scores, candidates, strict=True)
             ]
-            best = tried[quality.index(max(quality))]
-            rows += [(number, *values, one, "<" * (one == best)) for values, one in zip(found, tried, strict=True)]
+            best = candidates[quality.index(max(quality))]
+            for values, candidate in zip(scores, candidates, strict=True):
+                rows.append((number, *values, candidate, "<" * (candidate == best)))
             settings = {**settings, **best}
-    return settings, pd.DataFrame(rows, columns=["round", "mean IoU", "IoU of .5", "tried", "kept"])
+    return settings, pd.DataFrame(rows, columns=["round", "mean IoU", "IoU of .5", "settings", "best"])
 
 
-def cut(picture, one, **settings):
-    return localization.graphcut(picture, one, **{"resolution": RESOLUTION, **settings})
+def cut_mask(image, values, **settings):
+    return localization.graphcut(image, values, **{"resolution": RESOLUTION, **settings})
 
 
-def cross(picture, one, **settings):
-    return localization.largest_component(localization.threshold(one, **settings))
+def threshold_mask(image, values, **settings):
+    return localization.largest_component(localization.threshold(values, **settings))
 
 
-def center(picture, one, share):
-    (height, width), margin = one.shape, (1 - share**0.5) / 2
-    mask = np.zeros(one.shape, bool)
+def center_mask(image, values, share):
+    (height, width), margin = values.shape, (1 - share**0.5) / 2
+    mask = np.zeros(values.shape, bool)
     mask[round(height * margin) : round(height * (1 - margin)), round(width * margin) : round(width * (1 - margin))] = 1
     return mask
 
@@ -173,33 +179,36 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("localization_search"))
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    opened = open_model(arguments.model, preprocessing=arguments.preprocessing)
-    cases = read_cases(arguments, opened)
-    about = [arguments.model, hooks.digest_model(opened.keras_model), repr(opened.preprocessing), str(arguments.images)]
+    image_model = open_model(arguments.model, preprocessing=arguments.preprocessing)
+    cases = read_cases(arguments, image_model)
+    digest = hooks.digest_model(image_model.keras_model)
+    about = [arguments.model, digest, repr(image_model.preprocessing), str(arguments.images)]
     scores, rows = Scores(cases, arguments.folder / "scores.json", about), []
-    print(f"{len(cases)} images of {len({case.number for case in cases})} classes")
+    print(f"{len(cases)} images of {len({case.class_index for case in cases})} classes")
 
-    def searched(title, way, maps, grid, first):
+    def run_search(title, make_mask, maps, grid, first):
         def score(settings):
-            return scores.of(title, way, maps, settings)
+            return scores.score(title, make_mask, maps, settings)
 
-        best, tried = search(grid, first, score)
-        print(f"\n{title}, a few options after the other\n{tried.round(3).to_string(index=False)}", flush=True)
+        best, table = search(grid, first, score)
+        print(f"\n{title}: all settings that were tried\n{table.round(3).to_string(index=False)}", flush=True)
         rows.append((title, "first", *score(first), first))
         rows.append((title, "best", *score(best), best))
         return score
 
-    anything = [np.eye(*case.picture.shape[:2]) for case in cases]
-    searched("center box", center, anything, CENTERS, {"share": 1.0})
+    not_constant = [np.eye(*case.image.shape[:2]) for case in cases]
+    run_search("center box", center_mask, not_constant, CENTERS, {"share": 1.0})
     recipe = {name: value for name, value in localization.RECIPES["tuned"].items() if name != "method"}
     for kind in arguments.maps:
-        maps = make_maps(opened, cases, kind, arguments.folder)
-        searched(f"{kind}, threshold", cross, maps, THRESHOLDS, FIRST_THRESHOLD)
-        score = searched(f"{kind}, cut", cut, maps, CUTS, FIRST_CUT)
+        maps = make_maps(image_model, cases, kind, arguments.folder)
+        run_search(f"{kind}, threshold", threshold_mask, maps, THRESHOLDS, FIRST_THRESHOLD)
+        score = run_search(f"{kind}, cut", cut_mask, maps, CUTS, FIRST_CUT)
         rows.append((f"{kind}, cut", "tuned", *score(recipe), recipe))
-    print("\nThe first settings, the best, and those of the recipe tuned")
-    for title, which, mean, share, settings in rows:
-        print(f"{title:40} {which:6} {mean:.3f} {share:.3f}  {settings}")
+    print(
+        "\nThe first settings, the best ones, and those of the recipe tuned: mean IoU, share with an IoU of at least .5"
+    )
+    for title, name, mean, share, settings in rows:
+        print(f"{title:40} {name:6} {mean:.3f} {share:.3f}  {settings}")
 
 
 if __name__ == "__main__":

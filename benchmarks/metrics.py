@@ -1,16 +1,16 @@
-"""Time the gaze metrics against pysaliency, a Python port and the benchmark's Matlab code, in one interleaved run.
+"""Time the gaze metrics of kerasal, pysaliency, a Python port and the Matlab code, in one interleaved run.
 
     python benchmarks/metrics.py --pysaliency VENV/bin/python --port PORT.py --matlab code_forMetrics
 
-Every peer is optional. ``--pysaliency`` is a Python in which pysaliency is installed (pip install pysaliency
-'numpy<2.4'; where it has no torch, pysaliency's wrappers of DeepGaze are left out). ``--port`` is a file with the
-functions of a Python port of the Matlab code (herrlich10/saliency, benchmark/metrics.py), run by that same Python.
-``--matlab`` is a folder with the Matlab code (cvzoya/saliency), run by ``octave``; a file EMD_without_solver.m there,
-which is EMD.m without its compiled solver, gives a lower bound for EMD.
+Every peer is optional. ``--pysaliency`` is a Python interpreter with pysaliency (pip install pysaliency 'numpy<2.4'; if
+it has no torch, pysaliency's wrappers of DeepGaze are left out). ``--port`` is a file with the functions of a Python
+port of the Matlab code (herrlich10/saliency, benchmark/metrics.py), which the same interpreter runs. ``--matlab`` is a
+folder with the Matlab code (cvzoya/saliency), which ``octave`` runs; a file EMD_without_solver.m in it, which is EMD.m
+without its compiled solver, gives a lower bound for EMD.
 
-One 640 x 480 float64 map, 80 fixations, a pool of 800 other fixations. In every round each contender runs every
-metric in turn; a number is the median over the rounds of the median of a few whole calls, in milliseconds, checks
-included. One thread each.
+The input is a 640 x 480 float64 map with 80 fixations, and a pool of 800 other fixations. In every round each contender
+runs every metric in turn. Each number is the median over the rounds of the median of a few whole calls, including the
+checks of the arguments, in milliseconds, with one thread each.
 """
 
 import argparse
@@ -36,7 +36,7 @@ calls = struct('judd', @() AUC_Judd(saliency, fixations, 0), 'borji', @() AUC_Bo
 while true
   line = fgetl(stdin);
   if ~ischar(line), break; end
-  if isempty(line), continue; end  % fgetl waits for what follows a line: an empty one
+  if isempty(line), continue; end  % fgetl returns only after the next line, so an empty one follows
   call = calls.(line); times = zeros(1, {calls});
   for i = 1:{calls}, tic; value = call(); times(i) = toc; end
   printf('%.17g %.17g\\n', 1000 * median(times), value); fflush(stdout);
@@ -44,8 +44,8 @@ end
 """
 
 
-def inputs(height: int, width: int, fixations: int = 80) -> dict[str, np.ndarray]:
-    """A smooth map with a center bias and noise, fixations drawn from it, and a density."""
+def make_inputs(height: int, width: int, fixations: int = 80) -> dict[str, np.ndarray]:
+    """Return a smooth map with a center bias and noise, fixations drawn from it, and a density."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[0 : 1 : 1j * height, 0 : 1 : 1j * width]
     saliency = np.exp(-((x - 0.5) ** 2 + (y - 0.5) ** 2) / 0.1)
@@ -115,15 +115,15 @@ def pysaliency_calls(d: dict) -> dict:
 
     s, g, p, q = d["saliency"], d["density"], d["points"], d["pool"]
 
-    class Given(pysaliency.SaliencyMapModel):
+    class ConstantModel(pysaliency.SaliencyMapModel):
         def _saliency_map(self, stimulus):
             return s
 
-    def one_image(points):
+    def make_fixations(points):
         return pysaliency.Fixations.create_without_history(points[:, 0], points[:, 1], np.zeros(len(points), int))
 
-    model, stimuli = Given(), pysaliency.Stimuli([np.zeros((*s.shape, 3), np.uint8)])
-    fixations, others = one_image(p), one_image(q)
+    model, stimuli = ConstantModel(), pysaliency.Stimuli([np.zeros((*s.shape, 3), np.uint8)])
+    fixations, others = make_fixations(p), make_fixations(q)
     return {
         "nss ddof=0, points": lambda: m.NSS(s, p[:, 0], p[:, 1]).mean(),
         "auc all, points": lambda: general_roc(s[p[:, 1], p[:, 0]], s.flatten())[0],
@@ -146,13 +146,13 @@ def port_calls(d: dict, file: str) -> dict:
         "judd": lambda: m.AUC_Judd(s, f, jitter=False),
         "borji": lambda: m.AUC_Borji(s, f),
         "shuffled": lambda: m.AUC_shuffled(s, f, o),
-        "nss": lambda: m.NSS(s, f),  # its standard deviation divides by N; the same work
+        "nss": lambda: m.NSS(s, f),  # its standard deviation divides by N, which takes the same time
         "cc": lambda: m.CC(s, g),
         "sim": lambda: m.SIM(s, g),
     }
 
 
-def timed(call, calls: int) -> tuple[float, float]:
+def measure(call, calls: int) -> tuple[float, float]:
     times = []
     for _ in range(calls):
         start = time.perf_counter()
@@ -162,15 +162,15 @@ def timed(call, calls: int) -> tuple[float, float]:
 
 
 def serve(calls_by_name: dict, calls: int) -> None:
-    for call in calls_by_name.values():  # compile and warm up
+    for call in calls_by_name.values():  # the first call compiles
         call()
     print(" ".join(name.replace(" ", "_") for name in calls_by_name), flush=True)
     for line in sys.stdin:
-        print(*timed(calls_by_name[line.strip()], calls), flush=True)
+        print(*measure(calls_by_name[line.strip()], calls), flush=True)
 
 
 class Peer:
-    """A contender in a process of its own, which times a metric when asked to."""
+    """A contender in a process of its own, which times the metrics whose names it gets."""
 
     def __init__(self, command: list[str], names: list[str] | None = None):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -184,7 +184,7 @@ class Peer:
         return float(milliseconds), float(value)
 
 
-def contenders(given, folder: pathlib.Path, data: dict) -> dict[str, Peer]:
+def contenders(options, folder: pathlib.Path, data: dict) -> dict[str, Peer]:
     from scipy.io import savemat
 
     np.savez(folder / "data.npz", **data)
@@ -192,69 +192,70 @@ def contenders(given, folder: pathlib.Path, data: dict) -> dict[str, Peer]:
 
     def python(executable: str, kind: str, *more: str) -> Peer:
         return Peer(
-            [executable, __file__, "--serve", kind, str(folder / "data.npz"), "--calls", str(given.calls), *more]
+            [executable, __file__, "--serve", kind, str(folder / "data.npz"), "--calls", str(options.calls), *more]
         )
 
     peers = {"kerasal": python(sys.executable, "kerasal")}
-    if given.pysaliency:
-        peers["pysaliency"] = python(given.pysaliency, "pysaliency")
-        if given.port:
-            peers["port"] = python(given.pysaliency, "port", "--port", given.port)
-    if given.matlab:
+    if options.pysaliency:
+        peers["pysaliency"] = python(options.pysaliency, "pysaliency")
+        if options.port:
+            peers["port"] = python(options.pysaliency, "port", "--port", options.port)
+    if options.matlab:
         script = folder / "serve.m"
-        script.write_text(OCTAVE.format(folder=given.matlab, data=folder / "data.mat", calls=given.calls))
+        script.write_text(OCTAVE.format(folder=options.matlab, data=folder / "data.mat", calls=options.calls))
         names = ["judd", "borji", "shuffled", "nss", "cc", "sim", "kld", "ig"]
-        names += ["emd"] if (pathlib.Path(given.matlab) / "EMD_without_solver.m").exists() else []
+        names += ["emd"] if (pathlib.Path(options.matlab) / "EMD_without_solver.m").exists() else []
         peers["Octave"] = Peer(["octave", "--no-gui", "--quiet", "--norc", str(script)], names)
     peers["floor"] = python(sys.executable, "floor")
     return peers
 
 
-def compare(given) -> None:
+def compare(options) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        peers = contenders(given, pathlib.Path(folder), inputs(480, 640))
+        peers = contenders(options, pathlib.Path(folder), make_inputs(480, 640))
         names = peers["kerasal"].names
-        found: dict[tuple[str, str], list[float]] = {}
+        times: dict[tuple[str, str], list[float]] = {}
         values: dict[tuple[str, str], float] = {}
-        for _ in range(given.rounds):
+        for _ in range(options.rounds):
             for name in [*names, *peers["floor"].names]:
                 for peer, server in peers.items():
                     if name in server.names:
                         milliseconds, values[peer, name] = server.time(name)
-                        found.setdefault((peer, name), []).append(milliseconds)
+                        times.setdefault((peer, name), []).append(milliseconds)
         for server in peers.values():
             server.process.stdin.close()
-    median = {key: statistics.median(times) for key, times in found.items()}
-    shown = [peer for peer in peers if peer not in ("floor", "kerasal")]
+    median = {key: statistics.median(milliseconds) for key, milliseconds in times.items()}
+    columns = [peer for peer in peers if peer not in ("floor", "kerasal")]
     print(
-        f"| metric | kerasal ms | {' | '.join(f'{peer} ms' for peer in shown)} "
+        f"| metric | kerasal ms | {' | '.join(f'{peer} ms' for peer in columns)} "
         "| fastest peer / kerasal | largest difference |"
     )
-    print(f"|---|---|{'---|' * len(shown)}---|---|")
+    print(f"|---|---|{'---|' * len(columns)}---|---|")
     for name in names:
-        mine = median["kerasal", name]
-        others = [median[peer, name] for peer in shown if (peer, name) in median]
-        cells = [f"{median[peer, name]:.2f}" if (peer, name) in median else "–" for peer in shown]
-        apart = [abs(values["kerasal", name] - values[peer, name]) for peer in shown if (peer, name) in values]
-        ratio = f"{min(others) / mine:.1f}×" if others else "–"
-        print(f"| {name} | {mine:.2f} | {' | '.join(cells)} | {ratio} | {max(apart, default=float('nan')):.1g} |")
+        kerasal_ms = median["kerasal", name]
+        others = [median[peer, name] for peer in columns if (peer, name) in median]
+        cells = [f"{median[peer, name]:.2f}" if (peer, name) in median else "–" for peer in columns]
+        differences = [abs(values["kerasal", name] - values[peer, name]) for peer in columns if (peer, name) in values]
+        ratio = f"{min(others) / kerasal_ms:.1f}×" if others else "–"
+        largest = max(differences, default=float("nan"))
+        print(f"| {name} | {kerasal_ms:.2f} | {' | '.join(cells)} | {ratio} | {largest:.1g} |")
     for name in peers["floor"].names:
         print(f"floor: {name}: {median['floor', name]:.2f} ms")
 
 
-def scaling() -> None:
+def compare_sizes() -> None:
     sizes = [(274, 365), (480, 640), (866, 1155), (1500, 2000), (2739, 3651)]
     print(f"| metric | {' | '.join(f'{h * w / 1e6:.1f} MP' for h, w in sizes)} |")
     print(f"|---|{'---|' * len(sizes)}")
     rows: dict[str, list[str]] = {}
     for height, width in sizes:
-        for name, call in kerasal_calls(inputs(height, width)).items():
+        for name, call in kerasal_calls(make_inputs(height, width)).items():
             if name != "emd":
                 call()
-                rows.setdefault(name, []).append(f"{timed(call, 5)[0] * 1e6 / (height * width):.1f}")
+                rows.setdefault(name, []).append(f"{measure(call, 5)[0] * 1e6 / (height * width):.1f}")
     for name, cells in rows.items():
         print(f"| {name} | {' | '.join(cells)} |")
-    print("(nanoseconds a pixel; shuffled AUCs look at the pool only, after one pass for the minimum and maximum)")
+    print("(nanoseconds per pixel; shuffled AUCs use only the pool, after one pass for the minimum and maximum)")
 
 
 def main() -> None:
@@ -264,18 +265,18 @@ def main() -> None:
     parser.add_argument("--matlab")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=7)
-    parser.add_argument("--scaling", action="store_true", help="only the cost from 0.1 to 10 megapixels")
+    parser.add_argument("--scaling", action="store_true", help="measure only the cost from 0.1 to 10 megapixels")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        kind, file = given.serve
+    options = parser.parse_args()
+    if options.serve:
+        kind, file = options.serve
         data = dict(np.load(file))
         makers = {"kerasal": kerasal_calls, "pysaliency": pysaliency_calls, "floor": floor_calls}
-        serve(port_calls(data, given.port) if kind == "port" else makers[kind](data), given.calls)
-    elif given.scaling:
-        scaling()
+        serve(port_calls(data, options.port) if kind == "port" else makers[kind](data), options.calls)
+    elif options.scaling:
+        compare_sizes()
     else:
-        compare(given)
+        compare(options)
 
 
 if __name__ == "__main__":

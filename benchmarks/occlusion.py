@@ -1,12 +1,12 @@
-"""Time occlusion that recomputes what a window changed against running every occluded image, side by side in one run.
+"""Time occlusion in parts, which computes only what a window changes, and occlusion of whole images.
 
-    python benchmarks/occlusion.py [--net vgg16] [--size 224] [--window 32] [--stride 8] [--rounds 5] [--share 1]
+    python benchmarks/occlusion.py [--model vgg16] [--size 224] [--window 32] [--stride 8] [--rounds 5] [--share 1]
 
-Rounds are interleaved (in parts, whole, in parts, …); the ratio is the median over rounds of whole / in parts of the
-same round. ``--share 4`` takes every fourth window of each axis (a stride four times as large), since a ratio needs no
-full map. "arithmetic" is the ratio of multiplications, which is the limit where arithmetic is all that costs. The plain
-way is timed as kerasal runs it (images in small batches, the fastest on a CPU), and by a plain ``tf.function`` in
-batches of 2 and of 16, so that the ratio is not to a straw man.
+Rounds are interleaved (in parts, whole, in parts, …); the ratio is the median over rounds of whole / in parts in the
+same round. ``--share 4`` takes every fourth window of each axis (a stride four times as large), because a ratio needs
+no full map. "arithmetic" is the ratio of multiplications, the largest possible gain if only arithmetic takes time.
+Whole images are timed as kerasal runs them (in small batches, the fastest on a CPU), and also with a plain
+``tf.function`` in batches of 2 and of 16, so that the comparison is fair. ``--net`` is another name of ``--model``.
 """
 
 import argparse
@@ -29,7 +29,7 @@ import tensorflow as tf
 
 
 def squeezenet(input_shape):
-    """SqueezeNet 1.1 (Iandola et al. 2016), which Keras does not have."""
+    """Return SqueezeNet 1.1 (Iandola et al. 2016), which ``keras.applications`` does not have."""
     L = keras.layers
     image = keras.Input(input_shape)
     x = L.MaxPooling2D(3, 2)(L.Conv2D(64, 3, 2, activation="relu")(image))
@@ -45,18 +45,18 @@ def squeezenet(input_shape):
     return keras.Model(image, L.Softmax()(x), name="squeezenet")
 
 
-def make_model(net, size):
+def make_model(name, size):
     keras.utils.set_random_seed(0)
-    if net == "squeezenet":
+    if name == "squeezenet":
         return squeezenet((size, size, 3))
-    application = {"vgg16": keras.applications.VGG16, "mobilenetv2": keras.applications.MobileNetV2}[net]
-    if net == "vgg16" and size != 224:  # its dense layers are for 224; their place is taken by a pooling
+    application = {"vgg16": keras.applications.VGG16, "mobilenetv2": keras.applications.MobileNetV2}[name]
+    if name == "vgg16" and size != 224:  # the dense layers need 224; a global pooling replaces them
         return application(weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg")
     return application(weights=None, input_shape=(size, size, 3))
 
 
 def arithmetic(model, windows):
-    """Return multiplications of the plain way per those in parts."""
+    """Return the number of multiplications for whole images divided by that in parts."""
     counts = np.zeros(2)
 
     def trace(image):
@@ -65,9 +65,9 @@ def arithmetic(model, windows):
             op = step.op
             if op.type not in ("Conv2D", "DepthwiseConv2dNative", "MatMul"):
                 continue
-            each = np.prod(op.inputs[1].shape)
+            kernel = np.prod(op.inputs[1].shape)
             area = 1 if op.type == "MatMul" else np.prod(op.outputs[0].shape[1:3])
-            counts[:] += each * area, each * (step.part.area if step.part else area)
+            counts[:] += kernel * area, kernel * (step.part.area if step.part else area)
         return output
 
     tf.function(trace, autograph=False).get_concrete_function(tf.TensorSpec((None, *model.input_shape[1:])))
@@ -82,38 +82,43 @@ def seconds(run):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--net", default="vgg16", choices=["vgg16", "mobilenetv2", "squeezenet"])
+    parser.add_argument(
+        "--model", "--net", dest="model", default="vgg16", choices=["vgg16", "mobilenetv2", "squeezenet"]
+    )
     for name, default in (("size", 224), ("window", 32), ("stride", 8), ("rounds", 5), ("share", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    given = parser.parse_args()
-    model = make_model(given.net, given.size)
-    image = np.random.default_rng(0).normal(size=(1, given.size, given.size, 3)).astype(np.float32) * 50
-    options = {"window": given.window, "stride": given.stride * given.share}
-    windows = place(given.size, given.size, given.window, options["stride"])
+    options = parser.parse_args()
+    model = make_model(options.model, options.size)
+    image = np.random.default_rng(0).normal(size=(1, options.size, options.size, 3)).astype(np.float32) * 50
+    window_options = {"window": options.window, "stride": options.stride * options.share}
+    windows = place(options.size, options.size, options.window, window_options["stride"])
     forward = tf.function(
         lambda x: model(x, training=False),
         autograph=False,
         input_signature=[tf.TensorSpec((None, *image.shape[1:]))],
     )
     runs = {
-        "in parts": lambda: attribution.occlusion(model, image, 3, incremental=True, **options),
-        "whole": lambda: attribution.occlusion(model, image, 3, incremental=False, **options),
+        "in parts": lambda: attribution.occlusion(model, image, 3, incremental=True, **window_options),
+        "whole": lambda: attribution.occlusion(model, image, 3, incremental=False, **window_options),
     }
     batches = {f"forward, batches of {n}": np.repeat(image, n, axis=0) for n in (2, 16)}
-    maps = {name: run() for name, run in runs.items()}  # traces
+    maps = {name: run() for name, run in runs.items()}  # the first call traces
     for batch in batches.values():
         forward(batch)
     times = {name: [] for name in (*runs, *batches)}
-    for number in range(given.rounds):
+    for number in range(options.rounds):
         for name in list(runs) if number % 2 else list(runs)[::-1]:
             times[name].append(seconds(runs[name])[0] / windows.count)
         for name, batch in batches.items():
             times[name].append(seconds(lambda batch=batch: forward(batch).numpy())[0] / len(batch))
-    print(f"{model.name} {given.size} × {given.size}, window {given.window}, stride {options['stride']}:", end=" ")
-    print(f"{windows.count} windows, {given.rounds} rounds, arithmetic {arithmetic(model, windows):.2f}×")
+    print(
+        f"{model.name} {options.size} × {options.size}, window {options.window}, stride {window_options['stride']}:",
+        end=" ",
+    )
+    print(f"{windows.count} windows, {options.rounds} rounds, arithmetic {arithmetic(model, windows):.2f}×")
     for name, values in times.items():
         ratio = np.median(np.array(values) / times["in parts"])
-        print(f"  {name:24} {1000 * np.median(values):8.1f} ms a window  {ratio:6.2f}× in parts")
+        print(f"  {name:24} {1000 * np.median(values):8.1f} ms per window  {ratio:6.2f}× in parts")
     difference = np.abs(maps["in parts"] - maps["whole"]).max() / np.abs(maps["whole"]).max()
     print(f"  largest difference / largest drop: {difference:.1e}")
 

@@ -18,7 +18,7 @@ from kerasal.metrics.blur import gaussian_blur
 
 
 def spectral_residual(gray: np.ndarray) -> np.ndarray:
-    """Hou & Zhang 2007: what the log-spectrum has beyond its local average, at a width of 64 pixels, blurred."""
+    """Return the map of Hou & Zhang 2007: the log-spectrum minus its local average, at a width of 64 pixels."""
     small = np.asarray(Image.fromarray(gray).resize((64, 48), Image.Resampling.BICUBIC), float)
     spectrum = np.fft.fft2(small)
     log_amplitude = np.log(np.abs(spectrum) + 1e-9)
@@ -38,26 +38,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("osie", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
-    given = parser.parse_args()
-    rows = dict(np.load(given.osie / "fixations.npz"))
+    options = parser.parse_args()
+    rows = dict(np.load(options.osie / "fixations.npz"))
     names = [pathlib.PurePath(str(name)).stem for name in rows["names"]]
     for kind in ("spectral_residual", "center_gaussian"):
-        (given.output / kind).mkdir(parents=True, exist_ok=True)
+        (options.output / kind).mkdir(parents=True, exist_ok=True)
     tables = []
-    for which, name in enumerate(names):
+    for index, name in enumerate(names):
         if not 1501 <= int(name) <= 1700:
             continue
-        gray = np.asarray(Image.open(given.osie / "images" / f"{name}.jpg").convert("L"))
-        save(spectral_residual(gray), given.output / "spectral_residual" / f"{name}.png")
-        save(center_map(gray.shape), given.output / "center_gaussian" / f"{name}.png")
-        mine = rows["img"] == which
+        gray = np.asarray(Image.open(options.osie / "images" / f"{name}.jpg").convert("L"))
+        save(spectral_residual(gray), options.output / "spectral_residual" / f"{name}.png")
+        save(center_map(gray.shape), options.output / "center_gaussian" / f"{name}.png")
+        selected = rows["img"] == index
         width, height = rows["size_wh"]
-        x, y = (np.clip(np.floor(rows[axis][mine] + 0.5), 1, size) - 1 for axis, size in (("x", width), ("y", height)))
+        x, y = (
+            np.clip(np.floor(rows[axis][selected] + 0.5), 1, size) - 1 for axis, size in (("x", width), ("y", height))
+        )
         scale_x, scale_y = gray.shape[1] / width, gray.shape[0] / height
-        placed = {"x": np.floor((x + 0.5) * scale_x).astype(int), "y": np.floor((y + 0.5) * scale_y).astype(int)}
-        tables.append(pd.DataFrame({"image": name, **placed}))
-    pd.concat(tables).to_csv(given.output / "fixations.csv", index=False)
-    print(f"{len(tables)} images in {given.output}")
+        positions = {"x": np.floor((x + 0.5) * scale_x).astype(int), "y": np.floor((y + 0.5) * scale_y).astype(int)}
+        tables.append(pd.DataFrame({"image": name, **positions}))
+    pd.concat(tables).to_csv(options.output / "fixations.csv", index=False)
+    print(f"{len(tables)} images in {options.output}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Time ``layer_probe`` against one plain forward pass of the same model over the same images, side by side in one run.
+"""Time ``layer_probe`` as a multiple of one plain forward pass of the same model over the same images.
 
     python benchmarks/probe.py MODEL.keras CLASSES [--layers a,b,c,d,e,f] [--images 800] [--rounds 3] [--apart]
 
-The floor is the compiled model, run over the images in memory in the batches that ``layer_probe`` takes, its output
-fetched. *All layers, no classifiers* is the same call with one fold of one training image a class on the means of the
-maps, which costs next to nothing but the pass; *all layers* is the call as a user makes it. ``--apart`` adds one call
-for each layer, which is what a probe costs that runs the model anew for every layer. Rounds are interleaved; a ratio is
-the median over the rounds of a time divided by the floor's in the same round. On a machine that others use, the ratio
-of processor time (of all threads) says more.
+The floor runs the compiled model over the images in memory, in the batches of ``layer_probe``, and fetches its output.
+*All layers, no classifiers* is a call with one fold of one training image per class on the means of the maps, which
+costs almost nothing besides the pass; *all layers* is a call as a user makes it. ``--apart`` adds one call per layer,
+the cost of a probe that runs the model again for every layer. Rounds are interleaved; a ratio is the median over the
+rounds of a time divided by the floor's in the same round. If other processes use the machine, the ratio of processor
+time (of all threads) is more reliable.
 """
 
 import argparse
@@ -48,24 +48,24 @@ def contenders(model, layers, inputs, labels, apart: bool):
         for start in range(0, len(inputs), batch):
             forward(tf.constant(inputs[start : start + batch])).numpy()
 
-    def ask(chosen, **options):
+    def make_probe(chosen, **options):
         return lambda: probe.layer_probe(model, chosen, inputs, labels, batch_size=batch, **options)
 
     few = {"per_class": 1, "folds": 1, "pool": 1}
-    found = {
+    runs = {
         FLOOR: floor,
-        "all layers, no classifiers": ask(layers, **few),
-        "all layers, SVM, 15 a class, 5 folds": ask(layers, per_class=15, folds=5),
-        "all layers, softmax, 15 a class, 5 folds": ask(layers, per_class=15, folds=5, classifier="softmax"),
+        "all layers, no classifiers": make_probe(layers, **few),
+        "all layers, SVM, 15 per class, 5 folds": make_probe(layers, per_class=15, folds=5),
+        "all layers, softmax, 15 per class, 5 folds": make_probe(layers, per_class=15, folds=5, classifier="softmax"),
     }
     if apart:
-        calls = [ask([layer], **few) for layer in layers]
-        found["a call for each layer, no classifiers"] = lambda: [call() for call in calls]
-    return found, batch
+        calls = [make_probe([layer], **few) for layer in layers]
+        runs["one call per layer, no classifiers"] = lambda: [call() for call in calls]
+    return runs, batch
 
 
 def trace(model, layers, inputs, labels, apart: bool):
-    """Let every graph be traced, on two images of two classes: that is paid once a model, not once a probe."""
+    """Trace every graph on two images of two classes, because tracing is a cost per model, not per probe."""
     other = next(i for i, label in enumerate(labels) if label != labels[0])
     few = [0, 1, other, other + 1]
     for chosen, pool in ((layers, 1), (layers, 6), *(([layer], 1) for layer in layers if apart)):
@@ -75,44 +75,44 @@ def trace(model, layers, inputs, labels, apart: bool):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("classes", help="a folder that holds a folder of images for each class")
-    parser.add_argument("--layers", help="by default six, from the first convolution to the last")
+    parser.add_argument("classes", help="a folder with one folder of images per class")
+    parser.add_argument("--layers", help="names of layers; by default six convolutions from the first to the last")
     parser.add_argument("--preprocessing", default="caffe")
     parser.add_argument("--images", type=int, default=800)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--apart", action="store_true")
     options = parser.parse_args()
     model = keras.saving.load_model(options.model, compile=False)
-    known = [path for path, layer in hooks.layers(model) if isinstance(layer, keras.layers.Conv2D)]
-    spread = [known[round(i)] for i in np.linspace(0, len(known) - 1, 6)]
-    layers = options.layers.split(",") if options.layers else spread
+    convolutions = [path for path, layer in hooks.layers(model) if isinstance(layer, keras.layers.Conv2D)]
+    evenly_spaced = [convolutions[round(i)] for i in np.linspace(0, len(convolutions) - 1, 6)]
+    layers = options.layers.split(",") if options.layers else evenly_spaced
     files, labels = probe.class_files(options.classes)
     chosen = np.arange(len(files))[: options.images]
     convention, size = preprocessing.get(options.preprocessing), model.input_shape[1:3]
-    pictures = [images.fit_image(images.read(files[i]), size) for i in chosen]
-    inputs = np.concatenate([convention.apply(one[None]) for one in pictures])
+    resized = [images.fit_image(images.read(files[i]), size) for i in chosen]
+    inputs = np.concatenate([convention.apply(image[None]) for image in resized])
     labels = [labels[i] for i in chosen]
     timed, batch = contenders(model, layers, inputs, labels, options.apart)
     trace(model, layers, inputs, labels, options.apart)
     timed[FLOOR]()
-    seconds, work = {name: [] for name in timed}, {name: [] for name in timed}
+    seconds, cpu_seconds = {name: [] for name in timed}, {name: [] for name in timed}
     order = list(timed)
     for number in range(options.rounds):
         for name in order[number % len(order) :] + order[: number % len(order)]:
             start, busy = time.perf_counter(), time.process_time()
             timed[name]()
             seconds[name].append(time.perf_counter() - start)
-            work[name].append(time.process_time() - busy)
+            cpu_seconds[name].append(time.process_time() - busy)
     title = (
         f"{model.name}, {len(inputs)} images, layers {', '.join(layers)}, batches of {batch}, {options.rounds} rounds"
     )
     table = Table("", "median s", "× one pass", "CPU s", "CPU × one pass", title=title)
     for name in timed:
-        ratios = [np.median(np.array(spent[name]) / spent[FLOOR]) for spent in (seconds, work)]
+        ratios = [np.median(np.array(times[name]) / times[FLOOR]) for times in (seconds, cpu_seconds)]
         cells = [
             f"{np.median(seconds[name]):.1f}",
             f"{ratios[0]:.2f}",
-            f"{np.median(work[name]):.1f}",
+            f"{np.median(cpu_seconds[name]):.1f}",
             f"{ratios[1]:.2f}",
         ]
         table.add_row(name, *cells)

@@ -1,11 +1,11 @@
-"""Time what receptive fields are for: patterns on the smallest canvas, all channels in batches.
+"""Time patterns on the smallest canvas, all channels in batches, beside single patterns on the full canvas.
 
     python benchmarks/receptive_field.py patterns [--rounds 5] [--channels 64] [--singles 4]
 
-``patterns``: 64 patterns of block1_pool and the first 64 of block3_pool of VGG19 (random weights), painted in batches
-on the smallest canvas, against the same routine on the model's own canvas of 224 × 224, one pattern at a time. Both are
+``patterns``: 64 patterns of block1_pool and the first 64 of block3_pool of VGG19 (random weights), computed in batches
+on the smallest canvas, and by the same routine on the model's canvas of 224 × 224, one pattern at a time. Both are
 traced beforehand. Rounds are interleaved; the ratio is the median over rounds of singles / batches in the same round.
-Singles are alike, so of each round only ``--singles`` of them are painted, and their time is multiplied up. Both
+All singles take the same time, so each round computes only ``--singles`` of them and multiplies their time. Both
 pictures must be equal after cropping, to 1e-5 of the largest value.
 """
 
@@ -27,35 +27,37 @@ from kerasal.receptive_field.patterns.pattern_projection import PatternProjector
 import keras
 
 
-def timed(function):
+def measure(function):
     start = time.perf_counter()
     result = function()
     return result, time.perf_counter() - start
 
 
 def compare(model, layer, channels, singles, rounds):
-    """Return the two painters, the seconds of each round for all channels in both ways, and the largest difference."""
+    """Return both projectors, the seconds of all channels on both canvases per round, and the largest difference."""
     small, large = PatternProjector(model, layer), PatternProjector(model, layer, canvas=224)
-    wanted, ones = np.arange(channels), np.ones(channels)
-    reference = small.canvas.crop(small.project(wanted, ones))
+    indices, ones = np.arange(channels), np.ones(channels)
+    reference = small.canvas.crop(small.project(indices, ones))
     seconds, difference = [], 0.0
-    large.project(wanted[:1], ones[:1], batch_size=1)
+    large.project(indices[:1], ones[:1], batch_size=1)
     for number in range(rounds):
         chosen = (np.arange(singles) + number * singles) % channels
-        _, fast = timed(lambda: small.project(wanted, ones))
-        alone, slow = timed(
+        _, fast = measure(lambda: small.project(indices, ones))
+        results, slow = measure(
             lambda chosen=chosen: [large.project(np.array([k]), ones[:1], batch_size=1) for k in chosen]
         )
-        cropped = np.concatenate([large.canvas.crop(one) for one in alone])
+        cropped = np.concatenate([large.canvas.crop(pattern) for pattern in results])
         difference = max(difference, float(np.abs(cropped - reference[chosen]).max() / np.abs(reference[chosen]).max()))
         seconds.append((fast, slow * channels / singles))
     return small, large, np.array(seconds), difference
 
 
-def patterns(arguments):
+def time_patterns(arguments):
     keras.utils.set_random_seed(0)
     model = keras.applications.VGG19(weights=None)
-    table = Table("layer", "canvas", "all in batches, ms", "224 px, one by one, ms", "ratio", "of rounds", "difference")
+    table = Table(
+        "layer", "canvas", "all in batches, ms", "224 px, one by one, ms", "ratio", "of the rounds", "difference"
+    )
     for layer in ("block1_pool", "block3_pool"):
         small, _, seconds, difference = compare(model, layer, arguments.channels, arguments.singles, arguments.rounds)
         fast, slow = np.median(seconds, axis=0) * 1000
@@ -63,7 +65,9 @@ def patterns(arguments):
         row = [f"{fast:.1f}", f"{slow:.0f}", f"{np.median(ratios):.0f}×", f"{ratios.min():.0f}–{ratios.max():.0f}"]
         table.add_row(layer, f"{small.canvas.size[0]} px", *row, f"{difference:.1e}")
         if not difference < 1e-5:
-            raise SystemExit(f"{layer}: the two ways differ by {difference:.1e} of the largest value")
+            raise SystemExit(
+                f"{layer}: patterns must be equal to 1e-5 of the largest value, got a difference of {difference:.1e}."
+            )
     Console(width=140).print(table)
 
 
@@ -74,7 +78,7 @@ def main():
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--singles", type=int, default=4)
     arguments = parser.parse_args()
-    {"patterns": patterns}[arguments.what](arguments)
+    {"patterns": time_patterns}[arguments.what](arguments)
 
 
 if __name__ == "__main__":

@@ -65,8 +65,11 @@ def draw_feature_maps(
     drawn = [images.heatmap(maps[..., channel], signed=signed, limit=limit) for channel in channels]
     zero_channels = [str(channel) for channel in channels if not maps[..., channel].any()]
     listed = ", ".join(zero_channels[:12]) + (", …" if len(zero_channels) > 12 else "")
-    note = f"black: 0 everywhere for this image ({listed})" if zero_channels and not signed else ""
+    note = f"Channels that are 0 everywhere for this image: {listed}." if zero_channels and not signed else ""
     if len(channels) < count:
         note = f"{len(channels)} of {count} channels. {note}"
     columns = min(8 if len(channels) <= 64 else 16, len(channels))
-    return images.grid(drawn, list(map(str, channels)), columns=columns, title=title, note=note, tile=tile)
+    legend = ("signed", "negative", "positive") if signed else ("heat", "0", "largest activation")
+    note = ("" if scale == "layer" else "Each map has its own scale. ") + note
+    numbers = list(map(str, channels))
+    return images.grid(drawn, numbers, columns=columns, title=title, note=note, legend=[legend], tile=tile)

@@ -2,10 +2,14 @@
 
 import ast
 import difflib
+import functools
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+_Arguments = ParamSpec("_Arguments")
+_Returned = TypeVar("_Returned")
 
 
 def unknown_name_message(name: str, known: Iterable[str], what: str, where: str = "") -> str:
@@ -75,6 +79,51 @@ def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any
     short = module.removeprefix("kerasal.")
     warnings.warn(f"{short}.{name} is called {short}.{renamed[name]} now.", DeprecationWarning, stacklevel=3)
     return getattr(sys.modules[module], renamed[name])
+
+
+def renamed_arguments(
+    **old_to_new: str,
+) -> Callable[[Callable[_Arguments, _Returned]], Callable[_Arguments, _Returned]]:
+    """Return a decorator for functions that also accept keyword arguments by old names, with a DeprecationWarning.
+
+    Args:
+        **old_to_new: the old names, each with the new one.
+
+    The decorated function raises a ``TypeError`` for an argument that is passed by both names.
+    """
+
+    def decorate(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
+        package = function.__module__.removeprefix("kerasal.").partition(".")[0]
+        full_name = f"{package}.{function.__qualname__}"
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **arguments: Any) -> _Returned:
+            for old in old_to_new.keys() & arguments.keys():
+                new = old_to_new[old]
+                if new in arguments:
+                    raise TypeError(f"{full_name} takes {new} or its old name {old}, got both. Use {new}.")
+                message = f"The argument {old} of {full_name} is called {new} now."
+                warnings.warn(message, DeprecationWarning, stacklevel=2)
+                arguments[new] = arguments.pop(old)
+            return function(*args, **arguments)
+
+        return wrapper
+
+    return decorate
+
+
+class RenamedAttribute:
+    """The old name of an attribute or method of a class; access returns the new one, with a DeprecationWarning."""
+
+    def __init__(self, new: str):
+        self.new = new
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.message = f"{owner.__name__}.{name} is called {owner.__name__}.{self.new} now."
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        warnings.warn(self.message, DeprecationWarning, stacklevel=2)
+        return getattr(owner if instance is None else instance, self.new)
 
 
 def abbreviate(names: Iterable[object], most: int = 8) -> str:

@@ -40,8 +40,8 @@ def build(
 ) -> keras.Model:
     """Return a classifier with the given convolutions, followed by two dense layers with dropout and the output layer.
 
-    Layers are named conv1, norm1, pool1 and so on, then fc6, fc7 and predictions. Kernels start normal with standard
-    deviation .01.
+    Layers are named conv1, norm1, pool1 and so on, then fc6, fc7 and predictions. The initial kernels are normal
+    with standard deviation .01.
 
     Args:
         name: name of the model.

@@ -186,7 +186,9 @@ def _fold_affine(arrays: dict[str, np.ndarray], padding: str) -> dict[str, np.nd
     if not set(_AFFINE) <= set(arrays) or kernel is None or bias is None or kernel.shape[2:3] != (3,):
         raise ValueError(f"{' and '.join(_AFFINE)} must both be present, with a block1_conv1 of 3 input channels.")
     if padding != "reflect":
-        raise ValueError('padding must be "reflect" with input_affine: zero padding differs before and after it.')
+        raise ValueError(
+            f'padding must be "reflect" with input_affine, got {padding!r}. Zero padding would change the result.'
+        )
     matrix, shift = (arrays[name].astype(np.float64) for name in _AFFINE)
     if matrix.shape != (1, 1, 3, 3) or shift.shape != (3,):
         raise ValueError(

@@ -120,7 +120,7 @@ _BLOCKS = sum(stage[-1] for stage in _STAGES)
     reference="kerasal's own; encoder: Tan & Le 2019; readout after Kümmerer et al. 2016, DeepGaze II",
     weights={
         "kerasal": Weights(
-            "gaze on OSIE and crowd, on EfficientNet-Lite0's ImageNet weights; half precision",
+            "trained on the gaze data OSIE and crowd, from EfficientNet-Lite0's ImageNet weights; half precision",
             pathlib.Path(__file__).parent / "weights" / "gaze.npz",
             "45fb629ce9df6e8459a0fa5aacf47e0d360c3e609a35efbfd1a077628646789e",
         )

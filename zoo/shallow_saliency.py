@@ -22,7 +22,7 @@ units instead of 2,304 (2,581,520 parameters for "coursework"). ``filters`` and 
 ``batch_norm`` adds batch normalization with PyTorch's constants between each convolution and its ReLU (448 more weights
 and 448 statistics). ``maxout_layout`` is "adjacent", or "halves" as in some of those repositories;
 ``kerasal.layers.reorder_maxout`` converts weights from one to the other. ``maxout_activation="relu"`` adds a ReLU after
-the maxout, as in others of them.
+the maxout, as in others of these repositories.
 
 Input: (96, 96, 3). Pixels are RGB in 0..1 (preprocessing "unit").
 

@@ -15,13 +15,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from kerasal import _keras as _keras
+from kerasal import names as _names
 
-_ORIGIN = {"build": "kerasal.atlas.build_atlas", "Built": "kerasal.atlas.build_atlas"}
+_ORIGIN = {"build": "kerasal.atlas.build_atlas", "AtlasResult": "kerasal.atlas.build_atlas"}
+_RENAMED = {"Built": "AtlasResult"}
 
-__all__ = ["Built", "build"]
+__all__ = ["AtlasResult", "build"]
 
 if TYPE_CHECKING:
-    from kerasal.atlas.build_atlas import Built, build
+    from kerasal.atlas.build_atlas import AtlasResult, build
 
 
 def __dir__() -> list[str]:
@@ -31,4 +33,4 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name in _ORIGIN:
         return getattr(importlib.import_module(_ORIGIN[name]), name)
-    raise AttributeError(f"module 'kerasal.atlas' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return _names.renamed_attribute(__name__, name, _RENAMED)

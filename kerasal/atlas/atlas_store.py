@@ -21,13 +21,13 @@ def check_folder(folder: pathlib.Path) -> dict[str, Any]:
     """Return ``atlas.json`` of the atlas in a folder; empty if the folder is new or empty.
 
     Raises:
-        ValueError: the path is a file, or the folder holds anything else.
+        ValueError: the path is a file, or the folder has other contents.
     """
     return store.Store(folder).read_mark(_MARK, lambda contents: contents.get("kind") == _KIND, "an atlas")
 
 
 def recall_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Return the images of the last build of the atlas in a folder, as far as the files still exist."""
+    """Return the images of the last build of the atlas in a folder whose files still exist."""
     return [path for path in map(pathlib.Path, check_folder(folder).get("images", ())) if path.is_file()]
 
 
@@ -38,7 +38,7 @@ class Store(store.Store):
     entry is valid if the settings are unchanged and its pictures exist. Pictures are written before the entry.
 
     Raises:
-        ValueError: the folder holds the atlas of another model, or anything else.
+        ValueError: the folder holds the atlas of another model, or other files.
     """
 
     parts = ("data", "pictures", "assets", "classes", "layers", "units", "images")

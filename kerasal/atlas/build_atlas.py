@@ -18,30 +18,35 @@ from kerasal.atlas.contents import Count
 from kerasal.atlas.image_page import find_top_classes
 from kerasal.checks import check_int
 from kerasal.models.image_model import ImageModel
+from kerasal.names import RenamedAttribute
 from kerasal.progress import progress_bar
 
 
 @dataclasses.dataclass(frozen=True)
-class Built:
+class AtlasResult:
     """The result of ``build``.
 
     Attributes:
         index: the path of the first page.
-        made: the number of pieces of work that this call completed.
-        left: the number of pieces without a result, because time was up or because they failed.
+        completed: the number of pieces of work that this call completed.
+        remaining: the number of pieces without a result, because time was up or because they failed.
         failed: (title, reason) of the pieces that failed.
-        tally: the numbers of finished and planned classes, channels, searches for exemplars, and images.
+        counts: the numbers of finished and planned classes, channels, searches for exemplars, and images.
         pages: the number of pages.
         seconds: the duration of the call.
     """
 
     index: pathlib.Path
-    made: int
-    left: int
+    completed: int
+    remaining: int
     failed: list[tuple[str, str]]
-    tally: list[Count]
+    counts: list[Count]
     pages: int
     seconds: float
+
+    made = RenamedAttribute("completed")
+    left = RenamedAttribute("remaining")
+    tally = RenamedAttribute("counts")
 
 
 def build(
@@ -63,7 +68,7 @@ def build(
     fit: str = "crop",
     seed: int = 0,
     progress: bool = False,
-) -> Built:
+) -> AtlasResult:
     """Build an atlas of a model, or continue one: a folder of static pages, of which ``index.html`` is the first.
 
     The atlas shows an image that maximizes each class and channel, the images that activate each channel most, and for
@@ -86,19 +91,19 @@ def build(
             the default such as ``":8"``; by default all layers with a kernel except the output layer.
         classes: class indices; by default all classes, or ``channels`` of them: the top classes of the images with a
             page, and others evenly spaced.
-        channels: the largest number of channels per layer; of more channels, evenly spaced ones are shown.
-        image_pages: the largest number of images with a page; of more images, evenly spaced ones get a page.
+        channels: the maximum number of channels per layer; if there are more, evenly spaced ones are shown.
+        image_pages: the maximum number of images with a page; if there are more, evenly spaced ones get a page.
         budget: seconds from the call after which no new piece of work is started; None for no limit.
         fit: ``"crop"`` images to the model's aspect ratio, or ``"stretch"`` them.
         seed: the random seed.
         progress: show a progress bar.
 
     Returns:
-        A ``Built`` with the path of the first page and the numbers of results.
+        An ``AtlasResult`` with the path of the first page and the numbers of results.
 
     Raises:
         ValueError: a layer, class or preprocessing does not exist, the model has no single image input, or the folder
-            holds anything else.
+            has other contents.
         FileNotFoundError: a path in ``images`` does not exist.
     """
     started = time.monotonic()
@@ -121,7 +126,7 @@ def build(
         finally:
             count = pages.write(len(todo) - made, failed)
     seconds = time.monotonic() - started
-    return Built(store.folder / "index.html", made, len(todo) - made, failed, pages.tally, count, seconds)
+    return AtlasResult(store.folder / "index.html", made, len(todo) - made, failed, pages.tally, count, seconds)
 
 
 def _run(todo: list[Piece], started: float, budget: float | None, progress: bool, failed: list) -> Iterator[int]:

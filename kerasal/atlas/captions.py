@@ -98,7 +98,7 @@ def make_slug(name: str) -> str:
 
 
 def abbreviate_paths(files: Sequence[pathlib.Path]) -> list[str]:
-    """Return a short unique name per file: its name without suffix, or more of its path where that is not unique."""
+    """Return a short unique name per file: its name without suffix, or more of its path if that is not unique."""
     names = [file.stem for file in files]
     for longer in (lambda file: file.name, lambda file: f"{file.parent.name}/{file.name}", str):
         names = [name if names.count(name) == 1 else longer(file) for name, file in zip(names, files, strict=True)]

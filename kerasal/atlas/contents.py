@@ -176,7 +176,7 @@ class Count:
 
 
 def count_results(contents: Contents) -> list[Count]:
-    """Return the counts of classes, channels, searches for exemplars and images, as far as any are planned."""
+    """Return the counts of classes, channels, exemplar searches and images; a kind with nothing planned is left out."""
     scope = contents.scope
     channels, searches = [], []
     for layer, planned in scope.layer_channels:

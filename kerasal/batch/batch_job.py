@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 FORMATS = ("parquet", "npz", "png")
+_KEYS = {"model_options": "net_options"}  # keys of the manifest that differ from the names of the fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Job:
         preprocessing: the preprocessing of the model, by name.
         labels: the source of the class names; the names themselves once the model is loaded.
         weights: the weights of a zoo model.
-        net_options: options of a zoo model, each ``KEY=VALUE``.
+        model_options: options of a zoo model, each ``KEY=VALUE``.
         unsafe: load model files that contain code.
         threads: the number of CPU threads per process; None leaves the choice to TensorFlow.
         shard_size: the number of images per shard.
@@ -47,7 +48,7 @@ class Job:
     preprocessing: str | None = None
     labels: str | tuple[str, ...] | None = None
     weights: str | None = None
-    net_options: tuple[str, ...] = ()
+    model_options: tuple[str, ...] = ()
     unsafe: bool = False
     threads: int | None = 1
     shard_size: int = 32
@@ -60,7 +61,7 @@ class Job:
 
     def settings(self) -> dict[str, Any]:
         """Return everything that determines the results, as JSON values for the manifest."""
-        facts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        facts = {_KEYS.get(field.name, field.name): getattr(self, field.name) for field in dataclasses.fields(self)}
         del facts["unsafe"], facts["model_digest"]
         facts["class"] = facts.pop("class_")
         if isinstance(self.labels, tuple):

@@ -22,7 +22,7 @@ class Folder(Store):
     """The output folder of a job, created with the first file.
 
     Raises:
-        ValueError: the path is a file, or a folder that holds anything else.
+        ValueError: the path is a file, or a folder with other contents.
     """
 
     parts = (_DONE, "shards", "pictures")

@@ -16,7 +16,7 @@ from kerasal.batch.output_folder import Folder
 from kerasal.batch.shard import Shard, plan_shards
 from kerasal.batch.shard_files import picture_path
 from kerasal.checks import check_choice, check_int
-from kerasal.names import unknown_name_message
+from kerasal.names import renamed_arguments, unknown_name_message
 from kerasal.process import load_tensorflow
 from kerasal.progress import progress_bar
 
@@ -40,11 +40,12 @@ class Result:
     remarks: list[str]
 
 
+@renamed_arguments(out="output_dir", net_options="model_options")
 def run(
     method: str,
     model: str | os.PathLike,
     images: str | os.PathLike | Sequence[str | os.PathLike],
-    out: str | os.PathLike,
+    output_dir: str | os.PathLike,
     *,
     workers: int = 0,
     address: str | None = None,
@@ -57,7 +58,7 @@ def run(
     progress: bool = False,
     **choices: Any,
 ) -> Result:
-    """Run a method over many images and write the results to ``out``; results that are already there are kept.
+    """Run a method over many images and write the results to a folder; results that are already there are kept.
 
     Images without a result, such as unreadable files, do not stop the batch: they are listed as dead letters.
 
@@ -66,10 +67,10 @@ def run(
         model: a model file, a SavedModel folder, a folder of ``kerasal train``, or the name of a zoo model with
             weights.
         images: a folder, which is searched with its subfolders, a Parquet list, an image, or a sequence of paths.
-        out: the output folder; ``kerasal.batch.output_folder`` describes its files.
+        output_dir: the output folder; ``kerasal.batch.output_folder`` describes its files.
         workers: the number of Ray processes, each of which loads the model; 0 runs in this process without Ray.
         address: the address of a Ray cluster, or ``"auto"``; None starts a local cluster for the duration of the call.
-            On other machines the model, the images and ``out`` must have the same paths.
+            On other machines the model, the images and ``output_dir`` must have the same paths.
         format: ``"parquet"``, ``"npz"`` or ``"png"``.
         options: options of the method, such as ``{"samples": 20}``.
         column: the column of a Parquet list that holds the paths; by default image, path or file.
@@ -79,11 +80,11 @@ def run(
         retry: recompute shards with dead letters.
         progress: show a progress bar.
         **choices: further fields of ``kerasal.batch.batch_job.Job``: ``class_``, ``channel``, ``logits``, ``output``,
-            ``fit``, ``preprocessing``, ``labels``, ``weights``, ``net_options``, ``unsafe``.
+            ``fit``, ``preprocessing``, ``labels``, ``weights``, ``model_options``, ``unsafe``.
 
     Raises:
-        ValueError: a method, option or class does not exist, the images cannot be listed, or ``out`` holds other files
-            or results of other settings. It is raised before anything is computed.
+        ValueError: a method, option or class does not exist, the images cannot be listed, or ``output_dir`` holds other
+            files or results of other settings. It is raised before anything is computed.
         FileNotFoundError: the model or the images do not exist.
         RuntimeError: every worker that computed a shard died.
         OSError: the results cannot be written. Finished results are kept.
@@ -94,7 +95,7 @@ def run(
             'Save it first: model.save("model.keras").'
         )
     _check(workers, address, format, shard_size, threads, choices)
-    folder = Folder(pathlib.Path(os.path.abspath(out)))
+    folder = Folder(pathlib.Path(os.path.abspath(output_dir)))
     sources = list_images(images, folder.folder, column)
     if format == "png":
         names: dict[str, str] = {}

@@ -116,7 +116,7 @@ class KerasalCallback(EpochWatcher):
         self._evolutions = keras.callbacks.CallbackList(evolutions)
 
     def set_model(self, model: keras.Model) -> None:
-        """Set the model, also of the feature evolution."""
+        """Set the model, also for the recording of the feature evolution."""
         super().set_model(model)
         self._evolutions.set_model(model)
 

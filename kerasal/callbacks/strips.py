@@ -29,7 +29,7 @@ class Tile:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TilePlan:
-    """What is drawn of each epoch: attribution maps of some inputs, and images that maximize some classes."""
+    """The tiles of each epoch: attribution maps of some inputs, and images that maximize some classes."""
 
     inputs: np.ndarray | None
     images: Sequence[np.ndarray]
@@ -41,7 +41,7 @@ class TilePlan:
     labels: Sequence[str] | None
 
     def draw_tiles(self, model: keras.Model) -> list[Tile]:
-        """Return the tiles for the model's present weights; the model is not changed."""
+        """Return the tiles for the model's current weights; the model is not changed."""
         return [*self._map_tiles(model), *self._class_tiles(model)]
 
     def check(self, model: keras.Model) -> None:
@@ -134,8 +134,8 @@ def draw_strip(
         folder: a folder that ``KerasalCallback`` wrote.
         strip: ``"maps"`` or ``"classes"``.
         title: a title above the strip.
-        most: maximum number of columns. Of more epochs, an evenly spaced selection is drawn that includes the first and
-            the last.
+        most: maximum number of columns. If there are more epochs, an evenly spaced selection with the first and the
+            last is drawn.
         tile: side of a cell in pixels.
 
     Returns:
@@ -161,4 +161,15 @@ def draw_strip(
             cell = tiles[epoch].get(row)
             cells.append(np.full((8, 8, 3), 255, np.uint8) if cell is None else cell.image)
             labels.append(f"epoch {epoch}" + (f": {cell.label}" if cell is not None and cell.label else ""))
-    return images.grid(cells, labels, columns=len(epochs), row_labels=rows, title=title, tile=tile, frame=True)
+    legend = _make_legend(rows) if strip == "maps" else []
+    return images.grid(
+        cells, labels, columns=len(epochs), row_labels=rows, title=title, legend=legend, tile=tile, frame=True
+    )
+
+
+def _make_legend(rows: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return the color bars of rows of maps, which end in the names of their methods."""
+    names = {row.rpartition(", ")[2] for row in rows} & set(attribution.list_methods())
+    signed = {attribution.method_spec(name).signed for name in names}
+    bars = {False: ("overlay", "weak", "strong"), True: ("signed", "lowers the score", "raises the score")}
+    return [bars[kind] for kind in sorted(signed)]

@@ -1,4 +1,4 @@
-"""The command line: ``kerasal COMMAND``. Each command is a file that imports what is heavy only when it runs."""
+"""The command line: ``kerasal COMMAND``. The file of a command imports large packages only when it runs."""
 
 from kerasal.cli.app import run
 

@@ -42,7 +42,7 @@ _COMMANDS = {
     "Features": (maximize, feature_maps, field, patterns, exemplars, evolution, probe, filters, atlas),
     "Train": (train,),
     "Gaze": (score,),
-    "Deliver": (export, serve, batch),
+    "Deploy": (export, serve, batch),
     "Models": (models, card, demo),
 }
 
@@ -50,7 +50,7 @@ _FIRST = {"Explain": ("attribute",), "Gaze": ("gaze",)}
 
 
 class _CommandGroup(TyperGroup):
-    """The commands in the order of the panels; ``attribute`` and ``gaze``, which have commands, are first in theirs."""
+    """The commands in the order of the panels; ``attribute`` and ``gaze``, groups themselves, come first in theirs."""
 
     def list_commands(self, ctx) -> list[str]:
         """Return the names of the commands."""
@@ -94,7 +94,7 @@ app.add_typer(
 )
 for title, commands in _COMMANDS.items():
     for command in commands:
-        app.command(rich_help_panel=title, panel="Training" if command is train else "Question")(command)
+        app.command(rich_help_panel=title, panel="Training" if command is train else "Settings")(command)
 app.add_typer(gaze, name="gaze", help=GAZE_HELP, rich_help_panel="Gaze")
 
 
@@ -153,7 +153,7 @@ def _escape_characters(stream) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _print_warnings_as_remarks() -> Iterator[None]:
-    """Print the library's warnings as remarks, without the lines of Python around them."""
+    """Print the library's warnings as remarks, without Python's file names and line numbers."""
     with warnings.catch_warnings():
         usual = warnings.showwarning
 

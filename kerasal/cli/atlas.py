@@ -11,7 +11,7 @@ from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, remark_when_stopped, say
 
-_UNTRAINED = "Its weights are random here: what these pages show is what any such network does before it is trained."
+_UNTRAINED = "Its weights are random: the pages show what the model does before it is trained."
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -21,7 +21,7 @@ def atlas(
     load: Load,
     images: Annotated[
         list[Path] | None,
-        Option(help="A file or folder of photos, for exemplars and for pages of images; repeatable."),
+        Option(help="A file or folder of photos, for exemplars and for image pages; repeatable."),
     ] = None,
     output: Annotated[
         Path, options.Output(help="The folder to write: new, empty, or an atlas of the same model.")
@@ -31,7 +31,7 @@ def atlas(
         Option(
             "--layers",
             "-l",
-            help="Layers whose channels have pages: names, patterns such as fire*, or a slice such as :8 or -3:, "
+            help="Layers whose channels have pages: names, patterns such as fire*, or slices such as :8 or -3:, "
             "separated by commas. Default: all with a kernel.",
             autocompletion=completion.layer_list,
         ),
@@ -44,11 +44,11 @@ def atlas(
     ] = None,
     max_channels: Annotated[
         int,
-        Option(help="Largest number of channels per layer, and of classes; a sample of the rest.", min=1),
+        Option(help="Maximum number of channels per layer, and of classes; of more, a sample is shown.", min=1),
         Formerly("--channels"),
         Sets("channels"),
     ] = 64,
-    image_pages: Annotated[int, Option(help="Largest number of pages of images.", min=1)] = 12,
+    image_pages: Annotated[int, Option(help="Maximum number of image pages.", min=1)] = 12,
     budget: Annotated[
         str | None,
         Option(
@@ -58,7 +58,7 @@ def atlas(
     ] = None,
     task: Annotated[
         Literal["classification", "gaze", "other"] | None,
-        Option(help="Task of the model. Default: known for zoo models, for others inferred from the output."),
+        Option(help="Task of the model. Default: that of the zoo model, or inferred from the shape of the output."),
     ] = None,
     seed: options.Seed = 0,
 ) -> None:
@@ -98,9 +98,9 @@ def atlas(
         )
     for title, reason in built.failed:
         remark(f"Skipped: {title}. {reason}")
-    if built.left > len(built.failed):
-        remark(f"Not complete after {budget}: {', '.join(map(str, built.tally))}. The same command continues.")
-    say(f"{built.index}  {built.pages:,} pages, {built.made:,} pieces made in {built.seconds:.0f} s")
+    if built.remaining > len(built.failed):
+        remark(f"Not complete after {budget}: {', '.join(map(str, built.counts))}. The same command continues.")
+    say(f"{built.index}  {built.pages:,} pages, {built.completed:,} pieces made in {built.seconds:.0f} s")
     if built.failed:
         raise Exit(1)
 

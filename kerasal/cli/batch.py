@@ -23,9 +23,9 @@ _ARGUMENTS = Annotated[
     list[str],
     Argument(
         metavar="[MODEL] IMAGES OUT",
-        help="MODEL: a zoo name, a model file or a folder, also as --model; for gaze, by default the shipped model. "
-        "IMAGES: a folder, searched at any depth, or a Parquet list of paths. OUT: the folder for the results, also "
-        "as --output; a run that is already there continues.",
+        help="MODEL (or --model): a zoo name, a model file or a folder; for gaze, by default the model installed with "
+        "kerasal. IMAGES: a folder, searched at any depth, or a Parquet list of paths. OUT (or --output): the folder "
+        "for the results, or that of a stopped run, which continues.",
         show_default=False,
         autocompletion=completion.models_and_files,
     ),
@@ -39,11 +39,9 @@ def batch(
     settings: dict,
     model: Annotated[
         str | None,
-        Option(help="The model, in place of the argument.", show_default=False, autocompletion=completion.models),
+        Option(help="The same as the argument MODEL.", show_default=False, autocompletion=completion.models),
     ] = None,
-    output: Annotated[
-        Path | None, options.Output(help="The folder for the results, in place of the last argument.")
-    ] = None,
+    output: Annotated[Path | None, options.Output(help="The same as the argument OUT.")] = None,
     workers: Annotated[
         int, Option("--workers", "-n", help="Number of Ray worker processes; 0 runs in this process.", min=0)
     ] = 0,
@@ -69,19 +67,19 @@ def batch(
     column: Annotated[
         str | None, Option(help="Column of the Parquet list with the paths. Default: image, path or file.")
     ] = None,
-    shard_size: Annotated[int, Option(help="Images in each file of results.", min=1)] = 32,
+    shard_size: Annotated[int, Option(help="Number of images in each file of results.", min=1)] = 32,
     threads: Annotated[
         int,
-        Option(help="Threads per process on the CPU; 0 leaves the number to TensorFlow, also with a GPU.", min=0),
+        Option(help="CPU threads per process, without a GPU; 0: TensorFlow chooses the number, and uses a GPU.", min=0),
     ] = 1,
     retry: Annotated[bool, Option("--retry", help="Also retry images that could not be read before.")] = False,
 ) -> None:
     """Run a method over a folder of images; write Parquet, NPZ or pictures, and a manifest.
 
     For example: kerasal batch gradcam MODEL.keras PHOTOS/ maps/ --workers 4, or kerasal batch gaze PHOTOS/ maps/. The
-    same command continues a stopped run, and later processes only images that were added. Results have the same bytes
-    for any number of workers. Images that could not be read are listed in the manifest as dead letters; the exit code
-    is then 1.
+    same command continues a stopped run, and later processes only images that were added. The result files are
+    identical for any number of workers. Images that could not be read are listed in the manifest as dead letters; the
+    exit code is then 1.
     """
     model, images, out = _read_arguments(method, arguments, model, output)
     if class_ and channel:
@@ -108,7 +106,7 @@ def batch(
             channel=options.read_channel(channel),
             logits=logits,
             output=model_output,
-            net_options=tuple(settings.pop("model_option") or ()),
+            model_options=tuple(settings.pop("model_option") or ()),
             **settings,
         )
     _report(result)
@@ -132,7 +130,7 @@ def _read_arguments(
 
 
 def _report(result) -> None:
-    """Print what was done; dead letters make the exit code 1, and only dead letters are an error."""
+    """Print the counts; exit with code 1 if there are dead letters, and raise an error if there is no result."""
     for text in result.remarks[:_MOST_LISTED]:
         remark(text)
     for letter in result.dead_letters[:_MOST_LISTED]:

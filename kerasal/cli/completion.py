@@ -1,6 +1,6 @@
 """Completion of arguments in the shell: models, layers, classes and methods. TensorFlow and NumPy are not imported.
 
-The layers are those of the model file that stands on the line already: a ``.keras`` file, or the folder of a run.
+Layers are read from the model that is already on the command line: a ``.keras`` file, or the folder of a run.
 """
 
 import json
@@ -15,7 +15,7 @@ from typer import Context
 
 _MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 _LINE = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
-"""Variables in which the scripts of the shells pass the line."""
+"""Environment variables in which the completion scripts of the shells pass the command line."""
 SIGNATURES = ("serving_default", "predict", "predict_image", "predict_bytes", "maximize", "gaze")
 """The kinds of signatures that are not attribution methods."""
 BATCH_METHODS = ("predict", "gaze", "localize")
@@ -23,18 +23,18 @@ BATCH_METHODS = ("predict", "gaze", "localize")
 
 
 def models(ctx: Context, incomplete: str) -> list[str]:
-    """Return zoo names, and the model files and folders here; nothing for a longer path, which the shell completes."""
-    return [*_filter_by_prefix(_zoo_names(), incomplete), *_here(incomplete, _MODEL_SUFFIXES)]
+    """Return zoo names, and the model files and folders in the working directory; the shell completes longer paths."""
+    return [*_filter_by_prefix(_zoo_names(), incomplete), *_complete_files(incomplete, _MODEL_SUFFIXES)]
 
 
 def models_and_files(ctx: Context, incomplete: str) -> list[str]:
-    """Return zoo names, and all files and folders here, for arguments that may be a model or an image."""
-    return [*_filter_by_prefix(_zoo_names(), incomplete), *_here(incomplete, ("",))]
+    """Return zoo names and all files and folders here, for arguments that may be a model or an image."""
+    return [*_filter_by_prefix(_zoo_names(), incomplete), *_complete_files(incomplete, ("",))]
 
 
 def layers_and_files(ctx: Context, incomplete: str) -> list[str]:
     """Return the layers of the model on the line, and all files and folders here."""
-    return [*layers(ctx, incomplete), *_here(incomplete, ("",))]
+    return [*layers(ctx, incomplete), *_complete_files(incomplete, ("",))]
 
 
 def zoo_models(ctx: Context, incomplete: str) -> list[str]:
@@ -55,18 +55,18 @@ def batch_methods(ctx: Context, incomplete: str) -> list[str]:
 
 
 def signatures(ctx: Context, incomplete: str) -> list[str]:
-    """Return the kinds of signatures, behind ``NAME=`` where it is typed."""
+    """Return the kinds of signatures, preceded by ``NAME=`` if that was typed."""
     name, equals, kind = incomplete.rpartition("=")
     return [f"{name}{equals}{text}" for text in [*_filter_by_prefix(SIGNATURES, kind), *methods(ctx, kind)]]
 
 
 def preprocessings(ctx: Context, incomplete: str) -> list[str]:
-    """Return the conventions of pixels."""
+    """Return the names of the pixel conventions."""
     return _filter_by_prefix(("caffe", "tf", "torch", "unit", "none"), incomplete)
 
 
 def label_sets(ctx: Context, incomplete: str) -> list[str]:
-    """Return the sets of class names that ship; files are the shell's."""
+    """Return the names of the built-in label sets; the shell completes files."""
     return _filter_by_prefix(("imagenet", "digits"), incomplete)
 
 
@@ -76,18 +76,18 @@ def layers(ctx: Context, incomplete: str) -> list[str]:
 
 
 def layer_list(ctx: Context, incomplete: str) -> list[str]:
-    """Return lists whose last layer is completed."""
+    """Return comma-separated lists of layers in which the last layer is completed."""
     head, comma, last = incomplete.rpartition(",")
     return [f"{head}{comma}{layer}" for layer in _filter_by_prefix(_layers_on_line(), last)]
 
 
 def layer_channels(ctx: Context, incomplete: str) -> list[str]:
-    """Return the layers with a colon, behind which the channels' numbers stand."""
+    """Return the layers, each followed by a colon, after which the user types the channel numbers."""
     return [f"{layer}:" for layer in _filter_by_prefix(_layers_on_line(), incomplete)]
 
 
 def class_names(ctx: Context, incomplete: str) -> list[str]:
-    """Return the class names of --labels, or of the run whose model stands on the line."""
+    """Return the class names of --labels, or those of the training run on the command line."""
     from kerasal.labels import load
 
     words = _words_on_line()
@@ -129,7 +129,7 @@ def _layers_on_line() -> list[str]:
 
 
 def _read_run(word: str) -> dict[str, Any] | None:
-    """Return what the training run says of itself whose folder, or model file, this word is."""
+    """Return the contents of run.json if a word is the folder or the model file of a training run, otherwise None."""
     path = pathlib.Path(word)
     note = (path if path.is_dir() else path.parent) / "run.json"
     if not path.exists() or not note.is_file():
@@ -156,8 +156,8 @@ def _zoo_names() -> list[str]:
     return [row.name for row in read_zoo()]
 
 
-def _here(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
-    """Return the files with these endings, and the folders, in the working directory."""
+def _complete_files(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
+    """Return the folders, and the files with these suffixes, in the working directory, if no folder was typed."""
     if "/" in incomplete or incomplete.startswith("."):
         return []
     paths = sorted(path for path in pathlib.Path().iterdir() if path.name.startswith(incomplete or path.name[:1]))

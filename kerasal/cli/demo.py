@@ -79,7 +79,7 @@ def _attribution(model, pictures, inputs, path) -> None:
         columns=10,
         row_labels=["digit", *_METHODS],
         title="Which pixels the score of the predicted digit depends on, by three methods",
-        note="class_saliency has no sign. Each map is scaled to its own largest values.",
+        note="Maps of class_saliency have no sign. Each map is scaled by its own largest values.",
         legend=[
             ("heat", "class_saliency: no effect", "strongest effect"),
             ("signed", "guided_backprop and deconvnet: lowers the score", "raises the score"),

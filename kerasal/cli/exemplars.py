@@ -19,8 +19,7 @@ def exemplars(
         list[str],
         Argument(
             metavar="[LAYER] IMAGE",
-            help="Images: files, or folders searched at any depth. Before them the layer, if it is not named by "
-            "--layer.",
+            help="Images: files, or folders searched at any depth. LAYER comes before them, unless --layer names it.",
             show_default=False,
             autocompletion=completion.layers_and_files,
         ),
@@ -45,7 +44,7 @@ def exemplars(
     fit: options.Fit = "crop",
     size: options.Size = None,
 ) -> None:
-    """Find the images that activate channels most; draw each patch, and its part to which the unit responds.
+    """Draw the image patches that activate channels most, and the part of each patch to which the unit responds.
 
     For example: kerasal exemplars MODEL.keras PHOTOS/ --layer block3_conv1 --channels 0-8 -o page.png. Each pair shows
     the deconvnet's reconstructions (left) and the patches (right). After Ctrl-C the same command continues.

@@ -1,6 +1,6 @@
 """Flags of the commands: their old spellings, their panel in the help, and the Python arguments that they set.
 
-An option is written as ``Annotated[kind, Option(...)]``; ``Formerly`` and ``Sets`` may stand beside the ``Option``.
+An option is written as ``Annotated[kind, Option(...)]``; ``Formerly`` and ``Sets`` may follow the ``Option``.
 """
 
 import contextvars
@@ -50,7 +50,7 @@ class Formerly:
 
 
 class Sets:
-    """The Python arguments of the library that an option sets, where they are not called like its parameter."""
+    """The Python arguments of the library that an option sets, if their names differ from that of its parameter."""
 
     def __init__(self, *arguments: str):
         self.arguments = arguments
@@ -76,7 +76,7 @@ class Command:
             elif info is not None:
                 kind, *notes = typing.get_args(hint)
                 info = copy.copy(info)
-                if isinstance(info.default, str):  # typer's place of the first flag of Option(...) in Annotated
+                if isinstance(info.default, str):  # typer stores the first flag here
                     info.param_decls, info.default = (info.default, *(info.param_decls or ())), ...
                 pair = _flag_pair(name, info, kind, parameter.default)
                 self.flags |= dict.fromkeys((name, name.strip("_")), pair)
@@ -89,7 +89,7 @@ class Command:
                     info.rich_help_panel = next((title for title, names in _PANELS.items() if name in names), panel)
                 hint = Annotated[kind, info]
             self.parameters.append(parameter.replace(annotation=hint, kind=inspect.Parameter.KEYWORD_ONLY))
-        self.flags |= set_elsewhere  # the library's name is meant where the command uses the same for something else
+        self.flags |= set_elsewhere  # if names collide, an error means the library's argument
         self.parameters += former
 
     def _add_former(self, former: Formerly, name: str, kind: Any, flag: str) -> inspect.Parameter:
@@ -152,7 +152,7 @@ def with_options(name: str, group: Mapping[str, tuple[Any, Any]] | type, make: C
 
 
 def name_flags(text: str, flags: Flags) -> str:
-    """Return an error message of the library with the flag behind each Python argument of the running command.
+    """Return an error message of the library with the flag after each Python argument of the running command.
 
     An argument is recognized where it is set, as in ``resume=False``, and at the start, as in ``steps must be …``.
     """
@@ -169,7 +169,7 @@ def name_flags(text: str, flags: Flags) -> str:
 
 
 def _notes(hint: Any) -> tuple[Any, ...]:
-    """Return what stands beside the type in an annotation."""
+    """Return the metadata of an ``Annotated`` type; empty for other types."""
     return getattr(hint, "__metadata__", ())
 
 
@@ -179,7 +179,7 @@ def _option(hint: Any) -> OptionInfo | None:
 
 
 def _flag_pair(name: str, info: OptionInfo, kind: Any, default: Any) -> tuple[str, str]:
-    """Return the long flag of an option, and that which sets it to False, or an empty text."""
+    """Return the long flag of an option, and the flag that sets it to False (empty if there is none)."""
     plain = f"--{name.strip('_').replace('_', '-')}"
     declared = [flag.partition("/") for flag in info.param_decls or () if flag.startswith("--")]
     if declared:

@@ -18,8 +18,8 @@ def predict(
         list[str],
         Argument(
             metavar="[MODEL] IMAGE",
-            help="Photos, or folders of photos. Before them a run of `gaze train`, a .keras or .h5 file, or a zoo "
-            "name; by default the shipped model.",
+            help="Photos, or folders of photos. MODEL: a run of `gaze train`, a .keras or .h5 file, or a zoo name; "
+            "by default the model that is installed with kerasal.",
             show_default=False,
             autocompletion=completion.models_and_files,
         ),
@@ -30,7 +30,7 @@ def predict(
         Literal["examiners", "pan", "none"] | None,
         Option(
             help="Postprocessing of the maps: clip, enlarge, then blur by 2 px (examiners); blur, then enlarge (pan); "
-            "only enlarge (none). Default: examiners; none for a model of log-densities, such as the shipped model.",
+            "only enlarge (none). Default: examiners; none for the default model and others with log-density maps.",
             show_default=False,
         ),
     ] = None,
@@ -69,7 +69,9 @@ def panel(
         list[str] | None,
         Option(help="Show this image of the data; repeatable. Default: the best, the median and the worst image."),
     ] = None,
-    count: Annotated[int, Option("--count", "-k", min=1, help="Number of images of each kind.")] = 1,
+    count: Annotated[
+        int, Option("--count", "-k", min=1, help="Number of images of each kind: best, median and worst.")
+    ] = 1,
     split: gaze_options.Split = None,
     postprocess: gaze_options.Postprocess = "examiners",
 ) -> None:
@@ -101,4 +103,4 @@ HELP = "Train, apply and score models that predict where people look."
 
 app = App(no_args_is_help=True)
 for command in (describe, train, predict, evaluate, panel, filters, diagnose, import_vxm):
-    app.command(panel="Training" if command is train else "Question")(command)
+    app.command(panel="Training" if command is train else "Settings")(command)

@@ -22,13 +22,15 @@ Data = Annotated[
     list[Path],
     Option(
         "--data",
-        help="Images with fixations or maps: OSIE, SALICON, folders, coursework pickles; repeatable, all together.",
+        help="Images with fixations or maps: OSIE, SALICON, folders, coursework pickles; repeat it to join data sets.",
         show_default=False,
     ),
 ]
-Split = Annotated[str | None, Option(help="Part of the data, or 'all'. Default: test, else val, else all.")]
+Split = Annotated[
+    str | None, Option(help="Part of the data, such as test, or 'all'. Default: test, else val, else all.")
+]
 Sigma = Annotated[
-    float | None, Option(help="Blur of the fixations: standard deviation in pixels. Default: 3 % of the image's size.")
+    float | None, Option(help="Blur of the fixations: standard deviation in pixels. Default: 3 % of the image's width.")
 ]
 Postprocess = Annotated[
     Literal["examiners", "pan", "none"],
@@ -39,13 +41,13 @@ Postprocess = Annotated[
 ]
 
 SHIPPED = "gaze"
-"""Name of the zoo model whose weights ship."""
+"""Name of the zoo model whose weights are installed with kerasal."""
 TEST_PARTS = ("test", "val", "validation")
 """The parts of a data set to test on; the first that exists is used."""
 
 
 def model_options(*, size: bool = True) -> dict[str, tuple[Any, Any]]:
-    """Return the options of ``open_gaze_model``, also without the size."""
+    """Return the options of ``open_gaze_model``; ``size=False`` leaves out --size."""
     shared = options.model_options("preprocessing", "weights")
     return shared | ({"size": (options.Size, None)} if size else {})
 
@@ -57,11 +59,11 @@ def open_gaze_model(source: str, *, size: str | None = None, **settings: Any):
 
     if model.preprocessing is None:
         remark("Preprocessing: unit (0..1) is assumed. Use --preprocessing if that is wrong.")
-    return model, Predictor.of(model)
+    return model, Predictor.from_image_model(model)
 
 
 def split_model_and_images(arguments: list[str]) -> tuple[str, list[Path]]:
-    """Return the model and the images of [MODEL] IMAGE...; the default is the shipped model."""
+    """Return the model and the images of [MODEL] IMAGE...; the default is the model in ``SHIPPED``."""
     first = Path(arguments[0])
     model_file = first.suffix.lower() in (".keras", ".h5", ".hdf5") or (first / "run.json").is_file()
     zoo_name = not first.suffix and len(first.parts) == 1 and not first.is_file()
@@ -74,7 +76,10 @@ def split_model_and_images(arguments: list[str]) -> tuple[str, list[Path]]:
 
 
 def open_data(paths: list[Path], split: str | None, missing: Literal["error", "skip"] = "error"):
-    """Open several data sets as one: the part ``split`` of each, or its first of ``TEST_PARTS``, or all of it."""
+    """Return several data sets as one.
+
+    Without ``split``, the first part in ``TEST_PARTS`` that a data set has is opened, or all of it.
+    """
     from kerasal.datasets import open_gaze_sets
 
     data, notes = open_gaze_sets(paths, split, TEST_PARTS, missing=missing)

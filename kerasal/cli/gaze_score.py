@@ -25,11 +25,14 @@ def evaluate(
     postprocess: gaze_options.Postprocess = "examiners",
     definition: Annotated[
         Literal["mit", "tuebingen", "salicon"],
-        Option(help="Benchmark whose definitions are used, in addition to the coursework's."),
+        Option(help="Benchmark whose definitions are used, in addition to those of the coursework."),
     ] = "mit",
     sigma: gaze_options.Sigma = None,
     legacy: Annotated[
-        bool, Option("--legacy", help="In the coursework's definition, wrap values as the original run did.")
+        bool,
+        Option(
+            "--legacy", help="Coursework scores: values outside 0..1 wrap around in 8 bits, as in the original run."
+        ),
     ] = False,
     seed: Annotated[int, Option(help="Seed of the choice of other images for the shuffled AUC.")] = 0,
 ) -> None:
@@ -66,11 +69,11 @@ def diagnose(
     settings: dict,
     data: gaze_options.Data,
     output: Annotated[
-        Path | None, options.Output(help="The picture to write, of the image that wraps around most as uint8.")
+        Path | None, options.Output(help="The picture to write, of the image whose map overflows most.")
     ] = None,
     split: gaze_options.Split = None,
 ) -> None:
-    """Test whether a model predicts more than the mean map or the center, and whether its output wraps around."""
+    """Test whether a model predicts more than the mean map or the center, and whether its maps overflow 8 bits."""
     options.check_output(output, options.PICTURES)
     gaze_set = gaze_options.open_data(data, split)
     opened, predictor = gaze_options.open_gaze_model(model, **settings)
@@ -83,14 +86,14 @@ def diagnose(
         say(finding)
     with center_bias_switched_off(opened.keras_model) as layers:
         if layers:
-            mean = gaze.diagnose(gaze.Predictor.of(opened), gaze_set).table.mean()
+            mean = gaze.diagnose(gaze.Predictor.from_image_model(opened), gaze_set).table.mean()
             means = f"own {mean['own']:.3f}, others {mean['others']:.3f}, center {mean['center']:.3f}"
             say(f"Without its CenterBias layer: {means}")
     if output is not None:
         worst: Any = (diagnosis.table["below"] + diagnosis.table["above"]).idxmax()
         photo = gaze_set.image(worst)
         images.write(output, gaze.wrap_panel(photo, next(predictor.raw([photo]))))
-        say(f"{output}  image {worst}, clipped and wrapped")
+        say(f"{output}  image {worst}, clipped, and wrapped around in 8 bits")
 
 
 def import_vxm(

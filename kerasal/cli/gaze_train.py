@@ -26,9 +26,9 @@ from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow
 
 
 class _Changes:
-    """Changes of a recipe."""
+    """Changes to a recipe; an option that is not set keeps the recipe's value."""
 
-    epochs: Annotated[int | None, Option(help="Number of epochs in all. Default: the recipe's.")] = None
+    epochs: Annotated[int | None, Option(help="Total number of epochs. Default: the recipe's.")] = None
     batch_size: Annotated[int | None, Option(help="Number of images per step. Default: the recipe's.")] = None
     rate: Annotated[
         float | None,
@@ -41,11 +41,15 @@ class _Changes:
     ] = None
     mirror: Annotated[
         Literal["both", "half", "none"] | None,
-        Option(help="Train on each image and its mirror image, on either at random, or on no mirror images."),
+        Option(
+            help="Train on each image and its mirror image (both), on one of them at random (half), or without mirror "
+            "images (none). Default: the recipe's."
+        ),
     ] = None
     validate_every: Annotated[int | None, Option(help="Epochs between validations. Default: the recipe's.")] = None
     keep: Annotated[
-        Literal["last", "best"] | None, Option(help="Keep the last weights, or those with the best validation loss.")
+        Literal["last", "best"] | None,
+        Option(help="Keep the last weights, or those with the best validation loss. Default: the recipe's."),
     ] = None
     seed: Annotated[
         int | None, Option(help="Seed of the initial weights, the order and the mirroring. Default: 0.")
@@ -63,13 +67,15 @@ def train(
     output: Annotated[Path | None, Output(help="The folder of the run. Default: runs/MODEL.")] = None,
     recipe: Annotated[
         Literal["default", "coursework", "paper", "lasagne", "he_pugeault", "gaze", "gaze_tune"],
-        Option(help="Settings of the training; the other options change single ones."),
+        Option(help="Settings of the training, which other options can change."),
     ] = "default",
     validation: Annotated[
         Path | None,
         Option(help="Validation data. Default: the data's part val, or a tenth of the training images."),
     ] = None,
-    split: Annotated[str | None, Option(help="Part of the data, or 'all'. Default: train, else all.")] = None,
+    split: Annotated[
+        str | None, Option(help="Part of the data, such as train, or 'all'. Default: train, else all.")
+    ] = None,
     sigma: gaze_options.Sigma = None,
     weights: Weights = None,
     model_option: Annotated[
@@ -79,7 +85,8 @@ def train(
     variant: Annotated[str | None, Option(help="Short for --model-option variant=NAME.")] = None,
     batch_norm: Annotated[bool, Option("--batch-norm", help="Short for --model-option batch_norm=True.")] = False,
     center_bias: Annotated[
-        Literal["none", "fixed", "learned"], Option(help="Multiply the maps by a center Gaussian.")
+        Literal["none", "fixed", "learned"],
+        Option(help="Multiply the maps by a Gaussian in the center, fixed or learned."),
     ] = "none",
     preprocessing: Preprocessing = None,
     size: Size = None,

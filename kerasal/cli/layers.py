@@ -23,7 +23,8 @@ def feature_maps(
         Formerly("--channel"),
     ] = None,
     scale: Annotated[
-        Literal["map", "layer"], Option(help="Scale the brightness of each map by itself, or by the whole layer.")
+        Literal["map", "layer"],
+        Option(help="Scale the brightness of each map separately (map), or of all maps together (layer)."),
     ] = "map",
 ) -> None:
     """Draw the feature maps of a layer for one photo as a grid."""
@@ -56,7 +57,10 @@ def filters(
     ] = None,
     images: Annotated[
         list[Path] | None,
-        Option(help="A file or folder of images for the filters' responses; repeatable.", show_default=False),
+        Option(
+            help="A file or folder of images on which to measure the filters' responses; repeatable.",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
         Path | None, options.Output(help="The picture to write, of filters with 1 or 3 input channels.")
@@ -112,7 +116,7 @@ def field(
         str | None,
         Option(
             metavar="HEIGHTxWIDTH",
-            help="Size to which images are resized, such as 240x320; 224 stands for 224x224. Default: the model's, "
+            help="Size of the input: HEIGHTxWIDTH such as 240x320, or 224 for 224x224. Default: the model's, "
             "or 224 for a model that takes any size.",
             show_default=False,
         ),
@@ -159,6 +163,6 @@ def _pair(values) -> str:
 
 
 def _span(left: int, right: int, top: int, bottom: int) -> str:
-    """Return the columns and rows of a box, both ends included; once where they are the same."""
+    """Return the first and last column and row of a box as text; a single range if both ranges are equal."""
     x, y = f"{left} to {right - 1}", f"{top} to {bottom - 1}"
     return x if x == y else f"x {x}, y {y}"

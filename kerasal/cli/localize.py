@@ -12,7 +12,7 @@ from kerasal.cli.session import remark, remark_when_stopped, results, say, warni
 
 
 class _Segmentation:
-    """How objects are segmented; an option that is not set is the recipe's."""
+    """How objects are segmented; an option that is not set has the recipe's value."""
 
     recipe: Annotated[
         Literal["tuned", "simonyan"],
@@ -26,17 +26,25 @@ class _Segmentation:
             autocompletion=completion.methods,
         ),
     ] = None
-    foreground: Annotated[float | None, Option(help="Quantile of the map above which pixels are foreground seeds.")] = (
-        None
-    )
-    background: Annotated[float | None, Option(help="Quantile of the map below which pixels are background seeds.")] = (
-        None
-    )
-    blur: Annotated[float | None, Option(help="Blur of the map before it is used, as a share of its side.")] = None
-    prior: Annotated[float | None, Option(help="Weight of the map in the segmentation; 0 uses colors only.")] = None
+    foreground: Annotated[
+        float | None, Option(help="Quantile of the map above which pixels are foreground seeds. Default: the recipe's.")
+    ] = None
+    background: Annotated[
+        float | None, Option(help="Quantile of the map below which pixels are background seeds. Default: the recipe's.")
+    ] = None
+    blur: Annotated[
+        float | None,
+        Option(help="Standard deviation of the blur of the map, as a share of its longer side. Default: the recipe's."),
+    ] = None
+    prior: Annotated[
+        float | None, Option(help="Weight of the map in the segmentation; 0 uses colors only. Default: the recipe's.")
+    ] = None
     level: Annotated[
         float | None,
-        Option(help="Share of the map's maximum from which it counts as object; larger values give smaller boxes."),
+        Option(
+            help="Share of the map's maximum above which pixels count as object; larger values give smaller boxes. "
+            "Default: the recipe's."
+        ),
     ] = None
 
 
@@ -81,11 +89,11 @@ def localize(
             preprocessing=model.preprocessing,
             **segmentation,
         )
-    names = [model.label(item.number) for item in objects]
+    names = [model.label(item.class_index) for item in objects]
     images.write(output, draw_localizations(photo, objects, names, f"{segmentation['recipe']} recipe, {model.name}"))
     table = Table("class", "number", "score", "box")
     for item, name in zip(objects, names, strict=True):
-        table.add_row(name, str(item.number), f"{item.score:.3g}", ", ".join(map(str, item.box)))
+        table.add_row(name, str(item.class_index), f"{item.score:.3g}", ", ".join(map(str, item.box)))
     results().print(table)
     say(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}")
 
@@ -108,16 +116,16 @@ def localize_score(
     ),
     class_map: Annotated[
         Path | None,
-        Option(help="CSV from the classes of the boxes to the model's numbers: a column named index, and names."),
+        Option(help="CSV that maps class names of the boxes to the model's class numbers: a column index, and names."),
         Formerly("--classes"),
         Sets("classes"),
     ] = None,
     inclusive: Annotated[
-        bool, Option("--inclusive", help="x_max and y_max of a CSV are the last pixels inside the box.")
+        bool, Option("--inclusive", help="In a CSV of boxes, x_max and y_max are the last pixels inside the box.")
     ] = False,
     top: Annotated[int, Option(min=1, help="Number of classes with the highest scores.")] = 5,
     overlap: Annotated[
-        float, Option("--iou", help="Intersection over union from which a box is correct."), Sets("iou")
+        float, Option("--iou", help="Smallest intersection over union of a correct box."), Sets("iou")
     ] = 0.5,
 ) -> None:
     """Score a model's boxes for a folder of images: ILSVRC localization error, and IoU with the known class.
@@ -151,7 +159,7 @@ def localize_score(
 
 
 def _report(report, output: Path) -> None:
-    """Print the summary; failed images make the exit code 1, and only failed images are an error."""
+    """Print the summary; exit with code 1 if images failed, and raise an error if all failed."""
     texts = {
         "missed_1": "top-1 localization error",
         "missed_top": f"top-{report.settings['top']} localization error",

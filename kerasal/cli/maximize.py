@@ -23,7 +23,7 @@ class _Ascent:
         float | None, Option(help="Share of the last step that is added to the next. Default: the preset's.")
     ] = None
     copies: Annotated[int, Option(help="Number of images per class or channel.", min=1)] = 1
-    diversity: Annotated[float, Option(help="Weight of the differences between copies, such as 0.5.", min=0)] = 0.0
+    diversity: Annotated[float, Option(help="Weight of the term that makes copies differ, such as 0.5.", min=0)] = 0.0
     diversity_layer: Annotated[
         str | None,
         Option(
@@ -33,9 +33,11 @@ class _Ascent:
     ] = None
     canvas: Annotated[
         Literal["input", "auto"],
-        Option(help="Size of the images: the model's input, or only what the layer sees, which is faster."),
+        Option(
+            help="Size of the images: that of the model's input, or only the layer's receptive field (auto; faster)."
+        ),
     ] = "input"
-    logits: Annotated[bool, Option(help="Maximize the score before softmax, or else the probability.")] = True
+    logits: Annotated[bool, Option(help="Maximize the score before softmax; with --no-logits, the probability.")] = True
     seed: options.Seed = 0
 
 
@@ -57,7 +59,7 @@ def maximize(
         str | None,
         Option(
             metavar="LAYER:NUMBERS",
-            help="A layer and its channels, such as conv1:0-63; a layer alone means all.",
+            help="Maximize these channels of a layer, such as conv1:0-63; a layer alone means all its channels.",
             show_default=False,
             autocompletion=completion.layer_channels,
         ),
@@ -93,10 +95,10 @@ def maximize(
 
     if wanted is None:
         objectives: list[Any] = [options.find_class(name, model) for name in class_ or ()]
-        names, usual, what = [model.label(number) for number in objectives], "simonyan", "the class"
+        names, usual, what = [model.label(number) for number in objectives], "simonyan", "the score of a class"
     else:
         objectives, names = _channel_objectives(model.keras_model, *wanted)
-        usual, what = "channel", wanted[0]
+        usual, what = "channel", f"a channel of {wanted[0]}"
     maximized = maximization.maximize(
         model.keras_model,
         objectives,
@@ -109,7 +111,7 @@ def maximize(
         **ascent,
     )
     alive = _report_dead(maximized, names)
-    title = f"{model.name}: what {what} would like to see"
+    title = f"{model.name}: images that maximize {what}"
     images.write(output, maximization.draw_maximized(maximized, names, title=title))
     if history is not None:
         write_csv(history, maximized.history)
@@ -126,7 +128,7 @@ def _read_target(class_, layer, channels, channel) -> tuple[str, list[int] | Non
     if sum(map(bool, (class_, layer, channel))) != 1:
         raise BadParameter("Exactly one of --class, --layer LAYER or --channel LAYER:0-63 must be set.")
     if channels != "all" and not layer:
-        raise BadParameter("--channels must be set with --layer only.")
+        raise BadParameter("--channels can only be used with --layer.")
     if layer:
         return layer, None if channels == "all" else options.read_numbers(channels)
     return options.read_layer_channels(channel) if channel else None

@@ -32,12 +32,12 @@ _NAMES = {"Any": Any, "Literal": Literal, "np": _NumPy, **{kind.__name__: kind f
 
 
 def method_names() -> list[str]:
-    """Return the names of the methods that ship, sorted."""
+    """Return the names of the built-in attribution methods, sorted."""
     return sorted(function.name for _, function in _functions())
 
 
 def read_method(name: str) -> MethodRow | None:
-    """Return the row of a method that ships, or None if there is none of this name."""
+    """Return the row of a built-in method, or None if there is none of this name."""
     for file, function in _functions():
         if function.name == name:
             return _read_row(function, _read_aliases(file))
@@ -57,7 +57,7 @@ def argument_help(text: str) -> dict[str, str]:
 
 @functools.cache
 def _functions() -> list[tuple[ast.Module, ast.FunctionDef]]:
-    """Return each method's function, and the file that it stands in."""
+    """Return each method's parsed source file and function definition."""
     spec = importlib.util.find_spec("kerasal")
     root = pathlib.Path(str(spec and spec.origin)).parent / "attribution" / "methods"
     functions = []
@@ -75,7 +75,7 @@ def _decorator(function: ast.FunctionDef) -> ast.Call | None:
 
 
 def _read_aliases(file: ast.Module) -> dict[str, Any]:
-    """Return the names of types that a file may use, its own and those of ``method_parts``."""
+    """Return the type of each alias that the annotations of a file may use: its own and those of ``method_parts``."""
     spec = importlib.util.find_spec("kerasal")
     shared = pathlib.Path(str(spec and spec.origin)).parent / "attribution" / "method_parts.py"
     names = dict(_NAMES)
@@ -105,7 +105,7 @@ def _read_row(function: ast.FunctionDef, names: dict[str, Any]) -> MethodRow:
 
 
 def _evaluate(node: ast.expr | None, names: dict[str, Any]) -> Any:
-    """Return the type that an annotation stands for; Any where it uses other names."""
+    """Return the type of an annotation; Any if there is none or it uses names that are not in ``names``."""
     if node is None:
         return Any
     try:

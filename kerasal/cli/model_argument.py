@@ -1,4 +1,4 @@
-"""From the MODEL argument of a command to an ``ImageModel``, with remarks on assumptions; and its top classes."""
+"""Opening the MODEL argument of a command as an ``ImageModel``, with remarks on assumptions; and its top classes."""
 
 import functools
 import inspect
@@ -15,13 +15,13 @@ Load = functools.partial[Any]
 
 
 def with_model(*names: str) -> Callable:
-    """Return a decorator that gives a command MODEL and these options of it; its ``load()`` opens the model."""
+    """Return a decorator that adds MODEL and these of its options to a command, whose ``load()`` opens the model."""
     group = {"model": (options.Model, inspect.Parameter.empty), **options.model_options(*names)}
     return options.with_options("load", group, lambda model, **values: functools.partial(open_model, model, **values))
 
 
 def open_model(source: str, *, model_option: list[str] | None = None, **settings: Any):
-    """Return ``kerasal.open_model`` of the MODEL argument; print on the error stream what had to be assumed."""
+    """Return ``kerasal.open_model`` of the MODEL argument; print its assumptions on the error stream."""
     zoo_options = options.read_options(model_option)
     load_tensorflow()
     from kerasal import models

@@ -1,4 +1,4 @@
-"""The options that several commands share, and the functions that read their texts."""
+"""The options that several commands share, and the functions that parse their values."""
 
 import contextlib
 import functools
@@ -36,7 +36,7 @@ Preprocessing = Annotated[
         "--preprocessing",
         "-p",
         help="How pixels become the model's input: caffe, tf, torch, unit, none, or for example 'mean=127,std=128'. "
-        "Known for zoo models and training runs; recognized for ImageNet classifiers.",
+        "Default: that of the zoo model or training run; recognized for ImageNet classifiers.",
         show_default=False,
         autocompletion=completion.preprocessings,
     ),
@@ -61,9 +61,11 @@ ModelOption = Annotated[
         show_default=False,
     ),
     Formerly("--net-option"),
-    Sets("options", "net_options"),
+    Sets("options", "model_options"),
 ]
-Unsafe = Annotated[bool, Option("--unsafe", help="Run code stored in the model file. Only if you trust it.")]
+Unsafe = Annotated[
+    bool, Option("--unsafe", help="Allow the model file to run code. Use it only for files that you trust.")
+]
 Fit = Annotated[
     Literal["crop", "stretch"], Option(help="Crop the photo to the proportions of the model's input, or stretch it.")
 ]
@@ -71,8 +73,7 @@ Size = Annotated[
     str | None,
     Option(
         metavar="HEIGHTxWIDTH",
-        help="Size to which images are resized, for a model that takes any size, such as 240x320; 224 stands "
-        "for 224x224.",
+        help="Size of the images for a model that takes any size: HEIGHTxWIDTH such as 240x320, or 224 for 224x224.",
         show_default=False,
     ),
 ]
@@ -97,7 +98,7 @@ Channel = Annotated[
     str | None,
     Option(
         metavar="LAYER:NUMBER",
-        help="Explain this channel of a layer in place of a class.",
+        help="Explain this channel of a layer instead of a class.",
         show_default=False,
         autocompletion=completion.layer_channels,
     ),
@@ -106,7 +107,7 @@ ChannelsOption = functools.partial(Option, "--channels", show_default=False)
 Features = functools.partial(
     Option, "--features", metavar="LAYER:NUMBERS", show_default=False, autocompletion=completion.layer_channels
 )
-Logits = Annotated[bool, Option(help="Explain the score before softmax or sigmoid, or else the probability.")]
+Logits = Annotated[bool, Option(help="Explain the score before softmax or sigmoid; with --no-logits, the probability.")]
 ModelOutput = Annotated[
     str | None, Option(help="Which output to explain, for a model with several.", show_default=False), Sets("output")
 ]
@@ -124,7 +125,7 @@ _OPENING = {
 
 
 def model_options(*names: str) -> dict[str, tuple[Any, Any]]:
-    """Return these options of ``open_model``, with --model-option and --unsafe, which every command has."""
+    """Return the named options of ``open_model``, and --model-option and --unsafe, which every command has."""
     return {name: option for name, option in _OPENING.items() if name in (*names, "model_option", "unsafe")}
 
 
@@ -136,7 +137,7 @@ def read_numbers(text: str) -> list[int]:
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise BadParameter(f"Numbers must look like 5, 0-63 or 1,4,9, got {text!r}.")
         if dash and int(last) < int(first):
-            raise BadParameter(f"A range must not run backwards, got {part.strip()}.")
+            raise BadParameter(f"A range must go from the smaller to the larger number, got {part.strip()}.")
         if dash and int(last) - int(first) > 100_000:
             raise BadParameter(f"A range must have at most 100,001 numbers, got {part.strip()}.")
         numbers += range(int(first), int(last or first) + 1)
@@ -146,7 +147,7 @@ def read_numbers(text: str) -> list[int]:
 def read_options(
     texts: list[str] | None, flag: str = "--model-option", example: str = "batch_norm=True"
 ) -> dict[str, Any]:
-    """Return KEY=VALUE texts as a dictionary; a value is a number, True, a tuple, or else a text."""
+    """Return KEY=VALUE texts as a dictionary; a value is a number, True, a tuple or a text."""
     try:
         return read_key_values(texts, flag, example)
     except ValueError as error:
@@ -154,7 +155,7 @@ def read_options(
 
 
 def number_or_word(text: str) -> float | str:
-    """Return the number that a text stands for, or else the text."""
+    """Return the number in a text, or the text itself if it is not a number."""
     with contextlib.suppress(ValueError):
         return float(text)
     return text
@@ -181,14 +182,14 @@ def find_class(text: str, model) -> int:
 
 
 def choose_layer(option: str | None, argument: str | None) -> str | None:
-    """Return the layer from --layer or from its place among the arguments."""
+    """Return the layer from --layer or from the argument LAYER; None if neither is set."""
     if option is not None and argument is not None:
         raise BadParameter(f"The layer must be named once, got --layer {option} and {argument}.")
     return argument if option is None else option
 
 
 def require_layer(option: str | None, argument: str | None) -> str:
-    """Return the layer from --layer or from its place among the arguments; raise an error where there is none."""
+    """Return the layer from --layer or from the argument LAYER; raise an error if neither is set."""
     layer = choose_layer(option, argument)
     if layer is None:
         raise BadParameter("--layer must name a layer of the model. `kerasal field MODEL` lists them.")

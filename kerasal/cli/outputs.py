@@ -1,4 +1,4 @@
-"""Checks of output paths: an error, before any work, where nothing can be written or an input would be replaced.
+"""Checks of output paths, before any work: an output must be writable and must not replace an input.
 
 Every command is registered with ``App``, which keeps the command's arguments, so ``check_output`` knows the inputs.
 """
@@ -34,9 +34,9 @@ _arguments: contextvars.ContextVar[Mapping[str, Any] | None] = contextvars.Conte
 
 
 class App(typer.Typer):
-    """A ``typer.Typer`` whose commands have their old spellings and panels, and whose arguments are kept."""
+    """A ``typer.Typer`` that adds old spellings and help panels to its commands, and keeps their arguments."""
 
-    def command(self, *arguments: Any, panel: str = "Question", **settings: Any) -> Callable:
+    def command(self, *arguments: Any, panel: str = "Settings", **settings: Any) -> Callable:
         """Register a command; ``panel`` is the title over its own options in a long help."""
         register = super().command(*arguments, **settings)
 
@@ -66,10 +66,10 @@ class App(typer.Typer):
 def check_output(
     path: Path | None, suffixes: tuple[str, ...], *, beside: Iterable[str] = (), folders: bool = True
 ) -> None:
-    """Raise an error, before the work, for an output path with a wrong suffix, that is an input or not writable.
+    """Raise an error if an output path has a wrong suffix, would replace an input, or is not writable.
 
     Args:
-        path: the output file; None passes.
+        path: the output file; None is accepted.
         suffixes: the allowed suffixes.
         beside: suffixes of further files that are written under the same name.
         folders: whether files inside the folders among the arguments count as inputs.
@@ -89,7 +89,7 @@ def check_output(
 
 
 def refuse_inputs(written: Iterable[Path], *, read: Iterable[str | os.PathLike] = (), folders: bool = True) -> None:
-    """Raise an error where a file to be written is an input of the command, under any spelling or link.
+    """Raise an error if a file to be written is an input of the command, also by another path or a link.
 
     Args:
         written: the files that are going to be written.

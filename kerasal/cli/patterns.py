@@ -1,4 +1,4 @@
-"""``kerasal patterns``: the input pattern of each channel of a layer, from a unit of it clamped to 1."""
+"""``kerasal patterns``: the input pattern of each channel of a layer, projected to the pixels from a unit set to 1."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,23 +30,24 @@ def patterns(
     against: Annotated[
         str | None,
         Option(
-            help="A second model: draw both side by side and report their similarity.",
+            help="A second model: draw the patterns of both side by side and report their similarity.",
             show_default=False,
             autocompletion=completion.models,
         ),
     ] = None,
     validate: Annotated[
         bool,
-        Option("--validate", help="Also run the model on each pattern: OUTPUT-validation.png and .csv."),
+        Option("--validate", help="Also write the model's responses to the patterns: OUTPUT-validation.png and .csv."),
     ] = False,
     propagate: Annotated[
-        int | None, Option(help="Also draw this channel clamped to 0.5 … 3: OUTPUT-propagation.png.", min=0)
+        int | None,
+        Option(help="Also draw the pattern of this channel for unit values 0.5 … 3: OUTPUT-propagation.png.", min=0),
     ] = None,
     rescale: Annotated[
-        float | None, Option(help="With --validate: rescale each pattern to this largest value, such as 128.")
+        float | None, Option(help="With --validate: scale each pattern to this largest value, such as 128.")
     ] = None,
 ) -> None:
-    """Draw the input pattern to which each channel of a layer is tuned, by propagating one clamped unit to the pixels.
+    """Draw the input pattern to which each channel of a layer is tuned: a unit set to 1, projected to the pixels.
 
     For example: kerasal patterns vgg19 --layer block1_pool --weights vgg19.npz, or kerasal patterns MODEL.keras -l
     conv2 --channels 0-15.
@@ -56,7 +57,7 @@ def patterns(
     validation, propagation = (output.with_stem(f"{output.stem}-{what}") for what in ("validation", "propagation"))
     options.refuse_inputs([validation, validation.with_suffix(".csv"), propagation])
     if rescale is not None and not validate:
-        raise BadParameter("--rescale must be set with --validate only.")
+        raise BadParameter("--rescale can only be used with --validate.")
     numbers = options.read_numbers(channels) if channels else None
     model, settings = load(), load.keywords
     weights = settings["weights"]
@@ -70,13 +71,15 @@ def patterns(
     notes = _note(model, len(chosen), projector.count), _note(other, len(chosen), projector.count) if other else ""
     bgr = model.preprocessing is not None and model.preprocessing.bgr
     if model.preprocessing is None:
-        remark("Colors: the input channels are drawn as red, green, blue. Use --preprocessing caffe for the reverse.")
+        remark(
+            "Colors: the input channels are drawn as red, green, blue. Use --preprocessing caffe for blue, green, red."
+        )
     if other is None:
         painted = receptive_field.patterns(model.keras_model, path, chosen, progress=True)
-        title = f"{_title(model, weights)}: what {path} is attuned to, {size} px"
+        title = f"{_title(model, weights)}: what {path} is tuned to, {size} px"
         sheet = receptive_field.draw_patterns(painted, chosen, title=title, note=notes[0], bgr=bgr)
         silent = int((~painted.any(axis=(1, 2, 3))).sum())
-        more = f", {silent} silent" if silent else ""
+        more = f", {silent} without positive values" if silent else ""
     else:
         both = receptive_field.compare_patterns(model.keras_model, other.keras_model, path, chosen, progress=True)
         names = (_title(model, weights), _title(other))
@@ -122,11 +125,11 @@ def _validate(model, layer: str, chosen, rescale: float | None, picture: Path) -
     table = receptive_field.validate_patterns(model.keras_model, layer, chosen, rescale=rescale, progress=True)
     write_csv(picture.with_suffix(".csv"), table)
     first = receptive_field.validate_pattern(model.keras_model, layer, chosen[0], rescale=rescale)
-    title = f"{model.name}: the answer of {layer} to the pattern of channel {chosen[0]}"
+    title = f"{model.name}: the response of {layer} to the pattern of channel {chosen[0]}"
     images.write(picture, receptive_field.draw_validation(first, title=title + _UNTRAINED * model.untrained))
     say(
-        f"{picture}  channel {chosen[0]}: rank {first.attrs['rank']} of {len(first)}, {first.attrs['above']} above, "
-        f"{first.attrs['silent']} silent"
+        f"{picture}  channel {chosen[0]}: rank {first.attrs['rank']} of {len(first)}, {first.attrs['above']} "
+        f"channels respond more, {first.attrs['silent']} not at all"
     )
     say(
         f"{picture.with_suffix('.csv')}  {(table['rank'] == 1).sum()} of {len(table)} channels respond most to their "

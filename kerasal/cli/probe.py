@@ -47,7 +47,7 @@ def probe(
     picture: Annotated[Path | None, Option(help="Also draw the accuracy of each layer.")] = None,
     cache: Annotated[
         Path | None,
-        Option(help="Keep the features in this folder, so that stopped and further probes need not compute them."),
+        Option(help="Keep the features in this folder for later runs and for a run that was stopped."),
     ] = None,
     fit: options.Fit = "crop",
     size: options.Size = None,
@@ -103,7 +103,7 @@ def probe(
 
 
 def _probe(model, layers: list[str], files, labels, settings: dict, random: bool) -> dict:
-    """Return the accuracies of a model's features by name of its weights, with random weights too on request."""
+    """Return tables of accuracies by name of the weights: the model's and, if ``random``, random weights."""
     from kerasal import probe as routines
 
     kept = (
@@ -117,7 +117,7 @@ def _probe(model, layers: list[str], files, labels, settings: dict, random: bool
         return {"": table}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # they were printed above
-        untrained = routines.randomized(model, seed=settings["seed"])
+        untrained = routines.randomize_weights(model, seed=settings["seed"])
         return {"as given": table, "random weights": routines.layer_probe(untrained, layers, files, labels, **settings)}
 
 

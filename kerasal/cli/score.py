@@ -32,7 +32,10 @@ def score(
         Literal["mit", "tuebingen", "salicon", "coursework"],
         Option(help="Benchmark whose definitions are used. Scores of different benchmarks cannot be compared."),
     ] = "mit",
-    metric: Annotated[list[str] | None, Option("--metric", "-m", help="Compute only this metric; repeatable.")] = None,
+    metric: Annotated[
+        list[str] | None,
+        Option("--metric", "-m", help="Compute only this metric, such as nss, cc or auc_judd; repeatable."),
+    ] = None,
     densities: Annotated[Path | None, Option(help="Folder of density maps for cc, similarity, kld and emd.")] = None,
     sigma: Annotated[
         str | None,
@@ -56,7 +59,11 @@ def score(
         list[str] | None, Option(help="Also score this baseline: center, mean (of the other images), or none.")
     ] = None,
     legacy: Annotated[
-        bool, Option("--legacy", help="In the coursework's definition, wrap values as the original run did.")
+        bool,
+        Option(
+            "--legacy",
+            help="For definition coursework: values outside 0..1 wrap around in 8 bits, as in the original run.",
+        ),
     ] = False,
     workers: Annotated[
         int,
@@ -73,7 +80,7 @@ def score(
     image_size = options.read_size(coordinate_size, "--coordinate-size")
     options.check_output(output, (".csv",), beside=(".json", ".png"))
     if legacy and definition != "coursework":
-        raise BadParameter("--legacy must be set with --definition coursework only.")
+        raise BadParameter("--legacy can only be used with --definition coursework.")
     from kerasal import metrics
 
     with remark_when_stopped():
@@ -99,7 +106,7 @@ def score(
 def show_scores(report, output: Path) -> None:
     """Print the summary and the definitions of a report; notes and failed images go to the error stream.
 
-    Failed images make the exit code 1, and only failed images are an error.
+    The exit code is 1 if images failed; if all failed, an error is raised.
     """
     from rich.console import Console
     from rich.table import Table

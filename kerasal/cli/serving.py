@@ -14,7 +14,7 @@ from kerasal.cli.session import remark, results, say
 
 _SIGNATURE_HELP = (
     r"A signature to export, \[NAME=]KIND\[:option=value,…]; repeatable. KIND: serving_default, predict_image, "
-    "predict_bytes, an attribution method, maximize or gaze. Options: those of the method; on=inputs|image|bytes, "
+    "predict_bytes, an attribution method, maximize or gaze. Options: those of the method, and on=inputs|image|bytes, "
     "target=top|class|NUMBER, top=5, fit=crop|stretch, size=HxW, logits, output."
 )
 
@@ -24,9 +24,9 @@ def export(
     load: Load,
     folder: Annotated[
         Path | None,
-        Argument(help="The folder of the models, or --output; FOLDER/NAME/VERSION is written.", show_default=False),
+        Argument(help="The folder of all exported models: FOLDER/NAME/VERSION is written.", show_default=False),
     ] = None,
-    output: Annotated[Path | None, Output(help="The folder of the models, in place of the argument.")] = None,
+    output: Annotated[Path | None, Output(help="The same as the argument FOLDER.")] = None,
     signature: Annotated[
         list[str] | None,
         Option("--signature", "-s", help=_SIGNATURE_HELP, autocompletion=completion.signatures),
@@ -37,7 +37,7 @@ def export(
         Option(
             "--format",
             "-f",
-            help="saved_model, or onnx: a file for each signature (scores, occlusion and scorecam), since ONNX has no "
+            help="saved_model; or onnx, a file per signature: only scores, occlusion and scorecam, since ONNX has no "
             "gradients.",
         ),
     ] = "saved_model",
@@ -50,14 +50,14 @@ def export(
 ) -> None:
     """Export a model with its explanations for TensorFlow Serving: maps are served next to the predictions.
 
-    Without --signature: serving_default, class_saliency and, if the preprocessing is known, predict_image and
-    predict_bytes. The export runs with TensorFlow alone.
+    Without --signature, the export has serving_default, class_saliency and, if the preprocessing is known,
+    predict_image and predict_bytes. It runs with TensorFlow, without kerasal.
     """
     target = folder or output
     if target is None or (folder and output):
         raise BadParameter("Exactly one of FOLDER and --output must be set.")
     if format == "onnx" and model_version is not None:
-        raise BadParameter("--model-version must be set with --format saved_model only. For onnx, use --name.")
+        raise BadParameter("--model-version can only be used with --format saved_model. For onnx, use --name.")
     from kerasal.serving.signatures import make_signatures
 
     if signature:
@@ -71,12 +71,12 @@ def export(
     if format == "onnx":
         for path in onnx.write(model, target, signature or ["serving_default"], name):
             size = path.stat().st_size / 1e6
-            say(f"{path}  {size:.1f} MB, the same as TensorFlow in onnxruntime")
+            say(f"{path}  {size:.1f} MB, checked: onnxruntime and TensorFlow return the same")
         return
     if model.preprocessing is None and signature is None:
         remark("Exported without predict_image and predict_bytes, which need --preprocessing.")
     path = exporter.write(model, target, signature, model_version, name)
-    table = Table("signature", "takes", "gives")
+    table = Table("signature", "inputs", "outputs")
     for key, tensors in read_description(path)["signatures"].items():
         table.add_row(key, _describe_tensors(tensors["inputs"]), _describe_tensors(tensors["outputs"]))
     results().print(table)
@@ -106,7 +106,7 @@ def serve(
 ) -> None:
     """Serve an export with TensorFlow Serving on this machine, or report what must be installed.
 
-    kerasal has no server of its own: it starts the image tensorflow/serving of Docker, if it is there (nothing is
+    kerasal has no server of its own: it starts the Docker image tensorflow/serving, if it is installed (nothing is
     downloaded), or an installed tensorflow_model_server.
     """
     from kerasal.serving import server

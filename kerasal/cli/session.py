@@ -1,4 +1,4 @@
-"""What the commands share: the quiet start of TensorFlow, the printing of results and remarks, and Ctrl-C."""
+"""Functions that the commands share: loading TensorFlow, printing results and remarks, and handling Ctrl-C."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ def say(text: str) -> None:
 
 
 def write_csv(path: Path, table) -> None:
-    """Write a table without its index; a failure leaves the old file or none."""
+    """Write a table without its index; if this fails, an existing file is not changed."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False)
 

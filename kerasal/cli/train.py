@@ -23,12 +23,13 @@ def train(
     data: Annotated[
         Path | None,
         Option(
-            help="A folder with a folder of images for each class (or parts train and val with these), or MNIST: "
-            "mnist.npz, or a folder with it or with the four IDX files. Default, for mnist_cnn: download (11 MB)."
+            help="A folder that contains a folder of images for each class, also as parts train/CLASS and val/CLASS; "
+            "or MNIST: mnist.npz, or a folder with it or with the four IDX files. Default for mnist_cnn: a download "
+            "of MNIST (11 MB)."
         ),
     ] = None,
     output: Annotated[Path | None, options.Output(help="The folder of the run. Default: runs/MODEL.")] = None,
-    epochs: Annotated[int | None, Option(help="Number of epochs in all. Default: the recipe's, or 10.")] = None,
+    epochs: Annotated[int | None, Option(help="Total number of epochs. Default: the recipe's, or 10.")] = None,
     batch_size: Annotated[int | None, Option(help="Number of images per step. Default: the recipe's, or 32.")] = None,
     learning_rate: Annotated[
         float | None, Option(help="Learning rate of Adam, constant. Default: the recipe's, or 0.0001.")
@@ -42,13 +43,13 @@ def train(
     class_: Annotated[
         list[str] | None,
         options.ClassOption(
-            help="Train on these class folders only, in this order: goldfish,lemon; or repeated, a name each time."
+            help="Train on these class folders only, in this order: goldfish,lemon; or repeated, with one name each."
         ),
         Formerly("--classes"),
         Sets("classes"),
     ] = None,
     test_share: Annotated[
-        float, Option(help="Share of each class to test on, for a folder without a part val or test.")
+        float, Option(help="Share of each class to test on, if the data have no part val or test.")
     ] = 0.2,
     fit: options.Fit = "crop",
     shift: Annotated[float, Option(help="Augmentation: shift by up to this share of the sides, such as 0.1.")] = 0.0,
@@ -60,7 +61,10 @@ def train(
     ] = 0.0,
     flip: Annotated[
         bool,
-        Option("--flip", help="Augmentation: mirror a random half. Not for digits, letters or left and right."),
+        Option(
+            "--flip",
+            help="Augmentation: mirror a random half of the images. Do not use it if this changes the class (digits).",
+        ),
     ] = False,
     weights: Annotated[
         str | None,
@@ -71,7 +75,7 @@ def train(
     evolution: Annotated[
         Path | None,
         Option(
-            help="Also store in this folder, at epochs 1, 2, 5, 10, …, which patches activate features most, and draw "
+            help="At epochs 1, 2, 5, 10, …, also store in this folder which patches activate features most, and draw "
             "them."
         ),
     ] = None,
@@ -92,7 +96,7 @@ def train(
     with a MODEL argument accepts the folder of the run, which stores class names and preprocessing.
     """
     if features and evolution is None:
-        raise BadParameter("--features must be set with --evolution FOLDER only.")
+        raise BadParameter("--features can only be used with --evolution.")
     if seed is not None and not 0 <= seed < 2**32:
         raise BadParameter(f"--seed must be an integer in 0..{2**32 - 1}, got {seed}.")
     changes = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
@@ -156,7 +160,7 @@ def _read_classes(texts: list[str] | None) -> list[str] | None:
 
 
 def _check_outputs(setup, output: Path, evolution: Path | None) -> None:
-    """Raise an error for a run that would replace an image that it reads or the model from which it starts."""
+    """Raise an error if the run would replace an image that it reads or the model from which it starts."""
     from kerasal.training import results
 
     written = [output / name for name in results.files(setup.model.name)]

@@ -33,7 +33,7 @@ def models(
 
 
 def _rows(pattern: str) -> list[ZooRow]:
-    """Return the zoo's models and those of other packages; only for the latter TensorFlow is loaded."""
+    """Return the zoo's models and those of other packages; TensorFlow is loaded only for the latter."""
     import importlib.metadata
 
     rows = read_zoo(pattern)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from kerasal.datasets.gaze_summary import describe_gaze
 from kerasal.datasets.gaze_types import Density, FixationMap, Points, Shape, Stimulus, make_stimuli, scale_density
 from kerasal.images.drawings import resize
 from kerasal.metrics.blur import blur_fixations, sigma_in_pixels
-from kerasal.names import abbreviate, unknown_name_message
+from kerasal.names import RenamedAttribute, abbreviate, renamed_arguments, unknown_name_message
 
 SIGMA = 0.03
 """Default blur width relative to the image width: OSIE's authors use 24 of 800 pixels, the coursework 19 of 640."""
@@ -50,7 +50,7 @@ class GazeDataset:
         self._set(make_stimuli(images, fixations, densities, names), outside)
 
     @classmethod
-    def of(cls, stimuli: Iterable[Stimulus], *, outside: str = "error") -> "GazeDataset":
+    def from_stimuli(cls, stimuli: Iterable[Stimulus], *, outside: str = "error") -> "GazeDataset":
         """Return a data set of the ``Stimulus`` entries in ``stimuli``."""
         data = cls.__new__(cls)
         data._set(list(stimuli), outside)
@@ -85,52 +85,55 @@ class GazeDataset:
     @functools.cached_property
     def sizes(self) -> list[Shape]:
         """The sizes (H, W) of the images, read from the file headers."""
-        return [self._read_with_name(stimulus, stimulus.shape) for stimulus in self._stimuli]
+        return [stimulus.read_with_name(stimulus.shape) for stimulus in self._stimuli]
 
-    def stimulus(self, which: int | str) -> Stimulus:
+    @renamed_arguments(which="index")
+    def stimulus(self, index: int | str) -> Stimulus:
         """Return the ``Stimulus`` entry of an image by index or name.
 
         Raises:
             ValueError: there is no image of this index or name.
         """
-        if isinstance(which, str):
-            if which not in self._position:
-                raise ValueError(unknown_name_message(which, self._position, "image"))
-            return self._stimuli[self._position[which]]
-        if not -len(self) <= which < len(self):
-            raise ValueError(f"which must be a name or an index below {len(self)}, got {which}.")
-        return self._stimuli[which]
+        if isinstance(index, str):
+            if index not in self._position:
+                raise ValueError(unknown_name_message(index, self._position, "image"))
+            return self._stimuli[self._position[index]]
+        if not -len(self) <= index < len(self):
+            raise ValueError(f"index must be a name or an integer from {-len(self)} to {len(self) - 1}, got {index}.")
+        return self._stimuli[index]
 
-    def image(self, which: int | str) -> np.ndarray:
+    @renamed_arguments(which="index")
+    def image(self, index: int | str) -> np.ndarray:
         """Return an image as uint8 RGB (H, W, 3)."""
-        return self._read_with_name(stimulus := self.stimulus(which), stimulus.pixels)
+        return (stimulus := self.stimulus(index)).read_with_name(stimulus.pixels)
 
-    def fixations(self, which: int | str) -> np.ndarray | None:
+    @renamed_arguments(which="index")
+    def fixations(self, index: int | str) -> np.ndarray | None:
         """Return the fixations on an image as float32 (x, y) of shape (n, 2), or ``None`` if it has only a density.
 
         Raises:
             ValueError: the fixations cannot be read or are outside the image.
         """
-        points = self._read_points(which)
-        return None if points is None else points.xy
+        return points.xy if (points := self._read_points(index)) else None
 
-    def subjects(self, which: int | str) -> np.ndarray | None:
+    @renamed_arguments(which="index")
+    def subjects(self, index: int | str) -> np.ndarray | None:
         """Return the number of the observer of each fixation, int (n,), or ``None`` if unknown."""
-        points = self._read_points(which)
-        return None if points is None else points.subject
+        return points.subject if (points := self._read_points(index)) else None
 
-    def fixation_map(self, which: int | str, size: Shape | None = None, *, binary: bool = False) -> FixationMap:
+    @renamed_arguments(which="index")
+    def fixation_map(self, index: int | str, size: Shape | None = None, *, binary: bool = False) -> FixationMap:
         """Return the number of fixations on each pixel as int32 (H, W), by default at the size of the image.
 
         Args:
-            which: index or name of the image.
+            index: index or name of the image.
             size: (H, W) of the map; the coordinates are scaled to it.
             binary: return 1 for each fixated pixel.
 
         Raises:
             ValueError: the image has no fixations.
         """
-        stimulus, points = self.stimulus(which), self._read_points(which)
+        stimulus, points = self.stimulus(index), self._read_points(index)
         if points is None or not len(points.xy):
             remedy = "Leave it out with without_empty()." if points else "NSS and the AUCs need fixations."
             raise ValueError(
@@ -143,7 +146,8 @@ class GazeDataset:
         counts = np.bincount(y * width + x, minlength=height * width).reshape(height, width).astype(np.int32)
         return (np.minimum(counts, 1) if binary else counts).view(FixationMap)
 
-    def density(self, which: int | str, size: Shape | None = None, sigma: float | str | None = None) -> Density:
+    @renamed_arguments(which="index")
+    def density(self, index: int | str, size: Shape | None = None, sigma: float | str | None = None) -> Density:
         """Return the density of fixations as float32 (H, W), by default at the size of the image.
 
         A density that is part of the data set keeps its values, scaled to 0..1 if it has 8 bits. Without such a
@@ -151,7 +155,7 @@ class GazeDataset:
         maximum.
 
         Args:
-            which: index or name of the image.
+            index: index or name of the image.
             size: (H, W) of the density; shrinking averages areas.
             sigma: standard deviation in pixels of the image, or a key of ``metrics.SIGMAS``; by default 3 % of the
                 image width.
@@ -160,10 +164,10 @@ class GazeDataset:
             ValueError: the density is 0 everywhere or differs from the image in aspect ratio, or the image has no
                 fixations to blur.
         """
-        stimulus = self.stimulus(which)
+        stimulus = self.stimulus(index)
         stored = stimulus.density
         if stored is not None and sigma is None:
-            values = self._read_with_name(stimulus, lambda: scale_density(stored()))
+            values = stimulus.read_with_name(lambda: scale_density(stored()))
             (rows, columns), (height, width) = values.shape, stimulus.shape()
             # maps of the coursework are stretched to a square
             if stimulus.small is None and abs(rows * width - columns * height) > 0.02 * columns * height + width:
@@ -172,27 +176,31 @@ class GazeDataset:
                     f"(height x width), got {rows} x {columns}."
                 )
         else:
-            counts = self.fixation_map(which)
+            counts = self.fixation_map(index)
             width = SIGMA * counts.shape[1] if sigma is None else sigma_in_pixels(sigma)
             blurred = blur_fixations(np.asarray(counts), width, name=stimulus.name)
             values = (blurred / blurred.max()).astype(np.float32)
         # cubic resizing can overshoot below 0
         return np.maximum(resize(values, size or stimulus.shape()), 0).view(Density)
 
-    def subset(self, which: Iterable[int | str]) -> "GazeDataset":
+    @renamed_arguments(which="index")
+    def subset(self, index: Iterable[int | str]) -> "GazeDataset":
         """Return a data set of the images with these indices or names, in this order."""
-        chosen = [self.stimulus(name if isinstance(name, str) else int(name)) for name in which]
-        return GazeDataset.of(chosen, outside=self.outside)
+        chosen = [self.stimulus(name if isinstance(name, str) else int(name)) for name in index]
+        return GazeDataset.from_stimuli(chosen, outside=self.outside)
 
-    def joined(self, *others: "GazeDataset") -> "GazeDataset":
-        """Return the concatenation of this set and others; a repeated name gets the number of its set, as in 2/1001."""
+    def concatenate(self, *others: "GazeDataset") -> "GazeDataset":
+        """Return the concatenation of this set and others.
+
+        A repeated name is prefixed with the number of its set: 1001 in the second set becomes 2/1001.
+        """
         taken, stimuli = set(), []
         for number, data in enumerate((self, *others), 1):
             for stimulus in data._stimuli:
                 name = stimulus.name if stimulus.name not in taken else f"{number}/{stimulus.name}"
                 stimuli.append(dataclasses.replace(stimulus, name=name))
             taken.update(stimulus.name for stimulus in stimuli)
-        return GazeDataset.of(stimuli, outside=self.outside)
+        return GazeDataset.from_stimuli(stimuli, outside=self.outside)
 
     def split(self, train: float = 0.9, seed: int = 0) -> tuple["GazeDataset", "GazeDataset"]:
         """Return a random share ``train`` of the images and the remaining images, both in the order of this set.
@@ -208,7 +216,7 @@ class GazeDataset:
         order = np.random.default_rng(seed).permutation(len(self))
         return self.subset(np.sort(order[:first])), self.subset(np.sort(order[first:]))
 
-    def empty(self) -> dict[str, str]:
+    def unusable_images(self) -> dict[str, str]:
         """Return the images without fixations or with an unusable density, as a dictionary from name to reason."""
         reasons = {}
         for stimulus in self._stimuli:
@@ -222,8 +230,8 @@ class GazeDataset:
         return reasons
 
     def without_empty(self) -> "GazeDataset":
-        """Return the data set without the images that ``empty()`` returns."""
-        unusable = self.empty()
+        """Return the data set without the images that ``unusable_images()`` returns."""
+        unusable = self.unusable_images()
         return self.subset([name for name in self.names if name not in unusable])
 
     def describe(self) -> str:
@@ -234,17 +242,12 @@ class GazeDataset:
         """Return a ``tf.data.Dataset`` of batches (images, maps); see ``gaze_batches.to_tf_data`` for the options."""
         return to_tf_data(self, size, map_size, **options)
 
-    def _read_points(self, which: int | str) -> Points | None:
-        stimulus = self.stimulus(which)
-        read = stimulus.fixations
-        if read is None:
+    def _read_points(self, index: int | str) -> Points | None:
+        stimulus = self.stimulus(index)
+        if (read := stimulus.fixations) is None:
             return None
-        return self._read_with_name(stimulus, lambda: read().scale_to(stimulus.shape(), self.outside))
+        return stimulus.read_with_name(lambda: read().scale_to(stimulus.shape(), self.outside))
 
-    @staticmethod
-    def _read_with_name(stimulus: Stimulus, read: Callable):
-        """Return ``read()``; prepend the name of the image to its errors."""
-        try:
-            return read()
-        except ValueError as error:
-            raise ValueError(f"Image {stimulus.name!r}: {str(error).rstrip('.')}.") from error
+    of = RenamedAttribute("from_stimuli")
+    joined = RenamedAttribute("concatenate")
+    empty = RenamedAttribute("unusable_images")

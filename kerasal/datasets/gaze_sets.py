@@ -39,7 +39,7 @@ def open_gaze_sets(
             notes += [f"{path}: the images of the split {part!r}."] if part != "all" else []
         sets.append(open_gaze(path, None if part == "all" else part, missing=missing))
     first, *others = sets
-    return first.joined(*others), notes
+    return first.concatenate(*others), notes
 
 
 def open_training_sets(
@@ -64,6 +64,6 @@ def open_training_sets(
     parts = [next((name for name in _VALIDATION if name in gaze_splits(path)), None) for path in paths]
     if all(parts) and split is None:
         first, *others = [open_gaze(path, part) for path, part in zip(paths, parts, strict=True)]
-        return train_data, first.joined(*others), notes
+        return train_data, first.concatenate(*others), notes
     train, held_out = train_data.split(0.9, seed)
     return train, held_out, [*notes, "Validation: a random tenth of these images, excluded from training."]

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import pathlib
-import warnings
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,6 +12,7 @@ from kerasal.checks import check_number
 from kerasal.datasets.class_folders import ClassFiles, class_files
 from kerasal.digests import digest, digest_file
 from kerasal.images import fit_image, read, read_ahead, to_channels
+from kerasal.names import RenamedAttribute
 from kerasal.progress import progress_bar
 
 IN_MEMORY = 2 << 30
@@ -46,13 +46,13 @@ class ClassImages:
     def __len__(self) -> int:
         return len(self.files)
 
-    def take(self, index: Sequence[int]) -> np.ndarray:
+    def load_images(self, index: Sequence[int]) -> np.ndarray:
         """Return the images with the given indices as uint8 (n, H, W, C)."""
         if self.pixels is not None:
             return self.pixels[np.asarray(index)]
         return np.stack([image.result() for _, image in read_ahead(self._read_image, [self.files[i] for i in index])])
 
-    def select(self, index: np.ndarray) -> "ClassImages":
+    def subset(self, index: np.ndarray) -> "ClassImages":
         """Return the subset of images with these indices, with the same classes."""
         pixels = None if self.pixels is None else self.pixels[index]
         return dataclasses.replace(
@@ -80,14 +80,14 @@ class ClassImages:
         for label, test_count in enumerate(_allocate_test_images(counts, share)):
             members = np.flatnonzero(self.labels == label)
             test[np.random.default_rng([seed, label]).permutation(members)[:test_count]] = True
-        return self.select(np.flatnonzero(~test)), self.select(np.flatnonzero(test))
+        return self.subset(np.flatnonzero(~test)), self.subset(np.flatnonzero(test))
 
     def means(self) -> np.ndarray:
         """Return the mean image of each class as float32 (classes, H, W, C), 0..255."""
         total = np.zeros((len(self.names), *self.shape))
         for start in range(0, len(self), 64):
             index = range(start, min(start + 64, len(self)))
-            np.add.at(total, self.labels[start : start + 64], self.take(index))
+            np.add.at(total, self.labels[start : start + 64], self.load_images(index))
         counts = np.bincount(self.labels, minlength=len(self.names)).reshape(-1, 1, 1, 1)
         return (total / np.maximum(counts, 1)).astype(np.float32)
 
@@ -96,10 +96,9 @@ class ClassImages:
         files = [(file.name, content.result()) for file, content in read_ahead(digest_file, self.files)]
         return digest(self.names, self.shape, self.fit, self.labels, files)
 
-    def fingerprint(self) -> str:
-        """Return ``digest()``. Deprecated."""
-        warnings.warn("ClassImages.fingerprint is called digest now.", DeprecationWarning, stacklevel=2)
-        return self.digest()
+    fingerprint = RenamedAttribute("digest")
+    take = RenamedAttribute("load_images")
+    select = RenamedAttribute("subset")
 
     def _read_image(self, file: pathlib.Path) -> np.ndarray:
         return to_channels(fit_image(read(file), self.shape[:2], self.fit), self.shape[2])
@@ -165,7 +164,7 @@ def _open_images(listed: ClassFiles, shape: tuple, fit: Literal["crop", "stretch
     if not is_readable.all():
         index = np.flatnonzero(is_readable)
         pixels = None if pixels is None else pixels[index]
-        images = images.select(index)
+        images = images.subset(index)
         empty = set(range(len(images.names))) - set(images.labels.tolist())
         if empty:
             raise ValueError(

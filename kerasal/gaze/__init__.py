@@ -1,8 +1,8 @@
-"""Gaze prediction: maps of where people will look in photographs, their scores, and a diagnosis of gaze models.
+"""Gaze prediction: maps of where people will look in photos, their scores, and a diagnosis of gaze models.
 
-* ``predict`` and ``predict_many`` return a ``GazePrediction`` for each photograph, by default with the bundled model.
-  ``predict_folder`` writes the maps of many photographs. ``Predictor(model)`` is a compiled model. ``finish`` resizes
-  the map of a model to its photograph.
+* ``predict`` and ``predict_many`` return a ``GazePrediction`` for each photo, by default with the bundled model.
+  ``predict_folder`` writes the maps of many photos. ``Predictor(model)`` is a compiled model. ``resize_map`` resizes
+  the map of a model to its photo.
 * ``evaluate`` scores the maps, with the center and the mean map as baselines, by the metrics of the MIT benchmark and
   of the coursework.
 * ``diagnose`` tests whether a model has learned more than the mean map or the center, and whether its output wraps
@@ -15,11 +15,12 @@ the pixels on which the score of a classifier depends, see ``kerasal.attribution
 """
 
 from kerasal import _keras as _keras
+from kerasal import names as _names
 from kerasal.gaze.folder_prediction import FolderPrediction, predict_folder
 from kerasal.gaze.gaze_diagnosis import Diagnosis, diagnose
 from kerasal.gaze.gaze_evaluation import evaluate
 from kerasal.gaze.gaze_pictures import filters, overlay, panel, wrap_panel
-from kerasal.gaze.gaze_prediction import GazePrediction, finish, predict, predict_many
+from kerasal.gaze.gaze_prediction import GazePrediction, predict, predict_many, resize_map
 from kerasal.gaze.predictor import Predictor
 from kerasal.gaze.vxm import load_vxm
 
@@ -31,16 +32,22 @@ __all__ = [
     "diagnose",
     "evaluate",
     "filters",
-    "finish",
     "load_vxm",
     "overlay",
     "panel",
     "predict",
     "predict_folder",
     "predict_many",
+    "resize_map",
     "wrap_panel",
 ]
+
+_RENAMED = {"finish": "resize_map"}
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def __getattr__(name: str):
+    return _names.renamed_attribute(__name__, name, _RENAMED)

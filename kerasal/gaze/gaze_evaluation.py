@@ -1,4 +1,4 @@
-"""Scores of a gaze model on a data set by the MIT benchmark and the coursework, beside center and mean map."""
+"""Scores of a gaze model and of two baselines, center and mean map, by the MIT benchmark and the coursework."""
 
 import warnings
 
@@ -40,8 +40,8 @@ def evaluate(
     Args:
         predictor: the gaze model.
         data: a ``GazeDataset`` with fixations.
-        postprocess: method of resizing the maps to the images for ``metrics``; see ``finish``. Values below 0 are set
-            to 0. The coursework metrics do not use it; they resize the raw maps themselves.
+        postprocess: method of resizing the maps to the images for ``metrics``; see ``resize_map``. Values below 0 are
+            set to 0. The coursework metrics do not use it; they resize the raw maps themselves.
         metrics: a preset of ``kerasal.metrics``.
         baselines: ``"center"`` and ``"mean"``, which are scored like the maps, in columns ``center_...`` and
             ``mean_...``. The mean map is that of the other images of ``data``.

@@ -17,7 +17,7 @@ import keras
 
 
 def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return a map (H, W) drawn over its photograph, uint8 RGB (H, W, 3); the lowest value is transparent."""
+    """Return a map (H, W) drawn over its photo, uint8 RGB (H, W, 3); the lowest value is transparent."""
     values = np.asarray(values, np.float64)
     return images.overlay(photograph, values - values.min())
 
@@ -38,7 +38,7 @@ def panel(
         predictor: the gaze model.
         data: a ``GazeDataset`` whose images can all be read.
         names: names of the images to show; with None, all images are predicted to find the best, median and worst.
-        postprocess: see ``kerasal.gaze.finish``.
+        postprocess: see ``kerasal.gaze.resize_map``.
         count: number of best, of median and of worst images.
         tile: longer side of each image in the figure, in pixels.
         progress: whether to show a progress bar.
@@ -74,7 +74,8 @@ def panel(
         columns=4,
         row_labels=rows,
         title=title,
-        note="each map is scaled from its lowest value, black, to its highest, white",
+        note="Each map is scaled from its lowest to its highest value.",
+        legend=[("heat", "lowest value", "highest value")],
         tile=tile,
     )
 
@@ -116,7 +117,7 @@ def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.n
 
     Args:
         photograph: uint8 RGB (H, W, 3).
-        raw: the output of the model for the photograph, float (h, w), not clipped.
+        raw: the output of the model for the photo, float (h, w), not clipped.
         tile: longer side of each image in the figure, in pixels.
     """
     shape = photograph.shape[:2]
@@ -126,14 +127,15 @@ def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.n
         [photograph, _draw_heat(clipped, 1.0), _draw_heat(wrapped, 1.0)],
         ["image", "prediction, clipped to 0..1", "cast to uint8 without clipping"],
         columns=3,
-        note=f"{below:.1%} of the model's pixels are below 0 and turn bright, {above:.1%} above 1 and turn dark; "
-        "0 black, 1 white",
+        note=f"The cast wraps around: {below:.1%} of the model's pixels are below 0 and turn bright, {above:.1%} are "
+        "above 1 and turn dark.",
+        legend=[("heat", "0", "1")],
         tile=tile,
     )
 
 
 def _choose_images(scores: dict[str, float], count: int) -> dict[str, str]:
-    """Return name -> ``"best"``, ``"median"`` or ``"worst"`` of the chosen images, each image once, best first."""
+    """Return a dictionary from the names of the chosen images, best first, to "best", "median" or "worst"."""
     order = sorted((name for name in scores if scores[name] == scores[name]), key=lambda name: -scores[name])
     if not order:
         raise ValueError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasal.checks import check_choice
 from kerasal.layers.convolutions import PlainLayer
+from kerasal.names import renamed_arguments
 
 import keras
 import tensorflow as tf
@@ -156,10 +157,11 @@ class CenterBias(PlainLayer):
         return (ops.arange(0, side, dtype="float32") + 0.5) / side - 0.5
 
 
+@renamed_arguments(net="model")
 @contextlib.contextmanager
-def center_bias_switched_off(net: keras.Model) -> Iterator[list[CenterBias]]:
+def center_bias_switched_off(model: keras.Model) -> Iterator[list[CenterBias]]:
     """Switch off all ``CenterBias`` layers of a model, at any depth, inside this context; yield the layers."""
-    layers = [layer for layer in net._flatten_layers() if isinstance(layer, CenterBias)]
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, CenterBias)]
     before = [float(ops.convert_to_numpy(layer.switched)) for layer in layers]
     try:
         for layer in layers:

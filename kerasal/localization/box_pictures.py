@@ -7,13 +7,15 @@ import numpy as np
 
 from kerasal import images
 from kerasal.localization.segmentation import Segmentation
+from kerasal.names import renamed_arguments
 
 _MAX_LETTERS = 22  # of a class name
 _OBJECT, _BACKGROUND, _BOX = (0, 0, 255), (0, 255, 255), (255, 40, 40)
 
 
+@renamed_arguments(found="localizations")
 def draw_localizations(
-    photograph: np.ndarray, found: Sequence, names: Sequence[str], note: str, tile: int = 190
+    photograph: np.ndarray, localizations: Sequence, names: Sequence[str], note: str, tile: int = 190
 ) -> np.ndarray:
     """Return a figure with one row per ``Localization``: the model's input, its map, the seeds, the mask and the box.
 
@@ -21,7 +23,7 @@ def draw_localizations(
 
     Args:
         photograph: uint8 RGB (H, W, 3).
-        found: the result of ``find_objects`` for the photograph.
+        localizations: the result of ``find_objects`` for the photograph.
         names: class names of the rows.
         note: a caption below the figure.
         tile: longer side of each image in the figure, in pixels.
@@ -32,7 +34,7 @@ def draw_localizations(
     ratio = photograph.shape[1] / photograph.shape[0]
     size = (tile, max(1, round(tile * ratio))) if ratio < 1 else (max(1, round(tile / ratio)), tile)
     tiles, labels, rows = [], [], []
-    for result, name in zip(found, names, strict=True):
+    for result, name in zip(localizations, names, strict=True):
         steps = {
             "at the model's size": result.picture,
             "map": images.heatmap(result.map),
@@ -44,8 +46,8 @@ def draw_localizations(
         tiles += [images.resize(step, size) for step in steps.values()]
         labels += steps
         rows.append(f"{name if len(name) <= _MAX_LETTERS else name[: _MAX_LETTERS - 1] + '…'} {result.score:.2g}")
-    title = "Where the classes are"
-    return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, tile=tile)
+    title, legend = "Localization of the classes", [("heat", "map: no evidence for the class", "strongest evidence")]
+    return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, legend=legend, tile=tile)
 
 
 def draw_seeds(picture: np.ndarray, cut: Segmentation) -> np.ndarray:

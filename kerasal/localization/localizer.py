@@ -18,7 +18,7 @@ from kerasal.localization.boxes import Box, scale_box
 from kerasal.localization.masks import bounding_box, fit_map
 from kerasal.localization.segmentation import Segmentation
 from kerasal.models.image_model import ImageModel
-from kerasal.names import unknown_name_message
+from kerasal.names import RenamedAttribute, unknown_name_message
 
 import keras
 
@@ -47,7 +47,7 @@ class Localization:
     """A class in an image, with the intermediate results.
 
     Attributes:
-        number: class index.
+        class_index: class index.
         score: the output of the model for the class.
         picture: the image at the size of the map, uint8 RGB (h, w, 3).
         map: float64 (h, w), non-negative.
@@ -56,13 +56,15 @@ class Localization:
         box: (x_min, y_min, x_max, y_max) in pixels of the image, upper bounds exclusive.
     """
 
-    number: int
+    class_index: int
     score: float
     picture: np.ndarray
     map: np.ndarray
     cut: Segmentation
     mask: np.ndarray
     box: Box
+
+    number = RenamedAttribute("class_index")
 
 
 def localize(
@@ -111,7 +113,7 @@ def localize(
     """
     options = {name: value for name, value in locals().items() if name in _OPTIONS}
     results = find_objects(model, image, **options, **graphcut_options)
-    rows = [(result.number, result.score, result.box, result.mask) for result in results]
+    rows = [(result.class_index, result.score, result.box, result.mask) for result in results]
     return pd.DataFrame(rows, columns=["class", "score", "box", "mask"])
 
 
@@ -145,23 +147,23 @@ def find_objects(
 
     height, width = opened.input_size()
     small = to_inputs(resize(image, (height, width)))
-    numbers, scores = _choose_classes(model, small, classes, top, output)
+    class_indices, scores = _choose_classes(model, small, classes, top, output)
     cuts_crops = isinstance(method, str) and attribution.method_spec(method).any_size
     size = (round(_CROPS_SCALE * height), round(_CROPS_SCALE * width)) if cuts_crops else (height, width)
     resized = resize(image, size)
     inputs = to_inputs(resized) if cuts_crops else small
-    maps = _compute_maps(model, inputs, numbers, method, output, method_options or {}, size)
+    maps = _compute_maps(model, inputs, class_indices, method, output, method_options or {}, size)
     cut_options = {name: options[name] for name in _CUT_DEFAULTS}
     return [
-        _localize_class(image, resized, number, score, values, cut_options)
-        for number, score, values in zip(numbers, scores, maps, strict=True)
+        _localize_class(image, resized, class_index, score, values, cut_options)
+        for class_index, score, values in zip(class_indices, scores, maps, strict=True)
     ]
 
 
-def _localize_class(image, resized, number: int, score: float, values: np.ndarray, options: dict) -> Localization:
+def _localize_class(image, resized, class_index: int, score: float, values: np.ndarray, options: dict) -> Localization:
     if values.min() == values.max():
         warnings.warn(
-            f"The map of class {number} is {values.flat[0]:g} everywhere, so its box is the whole image.",
+            f"The map of class {class_index} is {values.flat[0]:g} everywhere, so its box is the whole image.",
             UserWarning,
             stacklevel=4,
         )
@@ -173,7 +175,7 @@ def _localize_class(image, resized, number: int, score: float, values: np.ndarra
     mask = segmentation.enlarge_mask(cut.mask, image.shape[:2])
     if not mask.any():  # the component vanished when the mask was reduced
         mask[box[1] : box[3], box[0] : box[2]] = True
-    return Localization(int(number), float(score), resized, values, cut, mask, box)
+    return Localization(int(class_index), float(score), resized, values, cut, mask, box)
 
 
 def _choose_classes(model, inputs, classes, top: int, output) -> tuple[np.ndarray, np.ndarray]:
@@ -185,20 +187,20 @@ def _choose_classes(model, inputs, classes, top: int, output) -> tuple[np.ndarra
         raise ValueError(f"{model.name!r} must be a classifier with the output (N, classes), got {values.shape}.")
     values = values[0]
     if classes is None:
-        numbers = np.argsort(-values, kind="stable")[: check_int("top", top)]
+        class_indices = np.argsort(-values, kind="stable")[: check_int("top", top)]
     else:
-        numbers = np.atleast_1d(np.asarray(classes))
-        if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or not numbers.size:
+        class_indices = np.atleast_1d(np.asarray(classes))
+        if class_indices.ndim != 1 or class_indices.dtype.kind not in "iu" or not class_indices.size:
             raise ValueError(f"classes must be a non-empty list of class indices, got {classes!r}.")
-        if numbers.min() < 0 or numbers.max() >= len(values):
+        if class_indices.min() < 0 or class_indices.max() >= len(values):
             raise ValueError(f"classes must be in 0..{len(values) - 1}, got {classes!r}.")
-    return numbers, values[numbers]
+    return class_indices, values[class_indices]
 
 
-def _compute_maps(model, inputs, numbers, method, output, options: dict, size: tuple[int, int]) -> np.ndarray:
+def _compute_maps(model, inputs, class_indices, method, output, options: dict, size: tuple[int, int]) -> np.ndarray:
     """Return the maps of all classes from a single call of the method, float64 (N, H, W)."""
-    repeated = np.repeat(inputs, len(numbers), axis=0)
-    targets = [int(number) for number in numbers]
+    repeated = np.repeat(inputs, len(class_indices), axis=0)
+    targets = [int(number) for number in class_indices]
     if callable(method):
         maps = np.asarray(method(model, repeated, targets, **options))
     else:
@@ -209,6 +211,6 @@ def _compute_maps(model, inputs, numbers, method, output, options: dict, size: t
         maps = np.stack([spec.to_pixels(values, size, options) for values in maps])
     maps = np.abs(maps.astype(np.float64))
     maps = maps.max(axis=-1) if maps.ndim == 4 else maps
-    if maps.ndim != 3 or len(maps) != len(numbers):
-        raise ValueError(f"method must return {len(numbers)} maps (N, H, W), got shape {maps.shape}.")
+    if maps.ndim != 3 or len(maps) != len(class_indices):
+        raise ValueError(f"method must return {len(class_indices)} maps (N, H, W), got shape {maps.shape}.")
     return np.stack([fit_map(values, size, resize=True) for values in maps])

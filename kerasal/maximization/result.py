@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal import images
+from kerasal.names import renamed_arguments
 from kerasal.objectives.expression import Objective
 from kerasal.preprocessing import Preprocessing
 
@@ -77,11 +78,12 @@ def tabulate_history(objectives: list[Objective], scores: np.ndarray, copies: in
     return table
 
 
-def draw_maximized(found: Maximization, names: Sequence[str], *, title: str = "") -> np.ndarray:
+@renamed_arguments(found="maximization")
+def draw_maximized(maximization: Maximization, names: Sequence[str], *, title: str = "") -> np.ndarray:
     """Draw the maximized images in a grid with their names; dead images are left out.
 
     Args:
-        found: result of ``maximize``.
+        maximization: result of ``maximize``.
         names: names of the objectives, in their order; the copies of an objective are numbered.
         title: line above the picture.
 
@@ -91,24 +93,24 @@ def draw_maximized(found: Maximization, names: Sequence[str], *, title: str = ""
     Raises:
         ValueError: if the gradient of every image was zero at every step.
     """
-    copies = len(found.images) // len(names)
-    names, alive = copy_names(found, names), alive_images(found)
+    copies = len(maximization.images) // len(names)
+    names, alive = copy_names(maximization, names), alive_images(maximization)
     if not alive:
         raise ValueError(
             "At least one image must have changed, but every gradient was zero at every step. Try another init, "
             "size or preprocessing in maximize."
         )
-    height, width = found.images.shape[1:3]
+    height, width = maximization.images.shape[1:3]
     note = f"each image has {height} × {width} pixels"
-    if found.dead:
-        note += f"; {len(found.dead)} not drawn, since their gradient is zero"
+    if maximization.dead:
+        note += f"; {len(maximization.dead)} not drawn, since their gradient is zero"
     side, count = max(height, width), len(alive)
     # A tile is at least as large as its image, since shrinking would average fine patterns away.
     tile = max(min(side, 256), 320 if count <= 4 else 160 if count <= 16 else 84)
     return images.grid(
-        [found.images[i] for i in alive],
+        [maximization.images[i] for i in alive],
         [names[i] for i in alive],
-        columns=copies if copies > 1 and not found.dead else None,
+        columns=copies if copies > 1 and not maximization.dead else None,
         title=title,
         note=note,
         tile=tile,

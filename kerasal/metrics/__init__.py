@@ -38,10 +38,11 @@ warning, and so do ``kld`` and ``emd`` for a map of zeros.
 
 Known errors in popular ports: jitter added before normalizing reorders maps of small range; a widespread shuffled AUC
 draws 77 % negative values, another uses a disc in the center; a port of Judd's AUC is off by one; several round to 4
-decimals; another modifies the caller's map; uint8 maps overflow in the Matlab code (Judd .22 for .48).
+decimals; another modifies the caller's map; uint8 maps overflow in the Matlab code (AUC-Judd .22 instead of .48).
 """
 
-from kerasal.metrics.blur import BASELINES, SIGMAS, blur_fixations, center_map, pixels_of_degrees
+from kerasal import names as _names
+from kerasal.metrics.blur import BASELINES, SIGMAS, blur_fixations, center_map, degrees_to_pixels
 from kerasal.metrics.coursework_metrics import coursework_scores
 from kerasal.metrics.distributions import cc, emd, kld, similarity
 from kerasal.metrics.evaluator import evaluate
@@ -70,11 +71,17 @@ __all__ = [
     "information_gain",
     "kld",
     "nss",
-    "pixels_of_degrees",
+    "degrees_to_pixels",
     "similarity",
     "summarize",
 ]
 
+_RENAMED = {"pixels_of_degrees": "degrees_to_pixels"}
+
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def __getattr__(name: str):
+    return _names.renamed_attribute(__name__, name, _RENAMED)

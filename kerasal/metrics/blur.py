@@ -39,7 +39,7 @@ def blur_fixations(
 
     Args:
         fixations: map of fixations (H, W), or coordinates (x, y) of shape (n, 2).
-        sigma: standard deviation in pixels (see ``pixels_of_degrees``), or a key of ``SIGMAS``: ``"coursework"``,
+        sigma: standard deviation in pixels (see ``degrees_to_pixels``), or a key of ``SIGMAS``: ``"coursework"``,
             ``"osie"``.
         shape: (H, W) of the result; required for coordinates.
         duplicates: count every fixation, as eye-tracking data sets do, instead of each fixated pixel once.
@@ -79,8 +79,10 @@ def sigma_in_pixels(sigma: float | str) -> float:
     return float(sigma)
 
 
-def pixels_of_degrees(degrees: float, *, distance: float, screen_width: float, screen_pixels: int) -> float:
-    """Convert degrees of visual angle in the middle of a screen to pixels: 2 d tan(angle / 2) / pixel size.
+def degrees_to_pixels(degrees: float, *, distance: float, screen_width: float, screen_pixels: int) -> float:
+    """Convert degrees of visual angle in the middle of a screen to pixels.
+
+    The number of pixels is 2 · distance · tan(angle / 2) / (size of a pixel).
 
     Args:
         degrees: visual angle; 1 is the usual sigma of fixation densities.

@@ -126,7 +126,7 @@ def _pooling_weights(length: tf.Tensor, pool: int) -> tf.Tensor:
     return tf.maximum(overlap, 0.0) / width
 
 
-def randomized(model: keras.Model, *, seed: int = 0) -> keras.Model:
+def randomize_weights(model: keras.Model, *, seed: int = 0) -> keras.Model:
     """Return a copy of a model with random weights.
 
     Kernels are drawn from N(0, 2 / fan-in), which preserves the scale of signals in a ReLU model (He et al. 2015,

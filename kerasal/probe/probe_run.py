@@ -114,7 +114,7 @@ def layer_probe(
             f"{label_array.shape}."
         )
     names, codes = np.unique(label_array, return_inverse=True)
-    check_counts(names, codes, counts)  # before the long pass
+    check_counts(names, codes, counts)  # before the long pass over the images
     features = Features(model, dict.fromkeys(paths), source, pool, _open_store(cache, source, pool))
     try:
         features.extract(batch_size, progress)
@@ -205,7 +205,7 @@ def draw_probe(tables: pd.DataFrame | Mapping[str, pd.DataFrame], title: str = "
         lines: Any = table.groupby(["classifier", "per_class"], sort=False)
         for i, ((kind, count), rows) in enumerate(lines):
             style: Any = {"linestyle": _LINE_STYLES[i % len(_LINE_STYLES)], "marker": _MARKERS[i % len(_MARKERS)]}
-            label = ", ".join(part for part in (name, kind, f"{count} per class") if part)
+            label = ", ".join(part for part in (name, kind, f"{count} training images per class") if part)
             positions = [layers.index(layer) for layer in rows["layer"]]
             deviations = rows["std"].fillna(0)
             axes.errorbar(positions, rows["mean"], deviations, label=label, color=f"C{number}", capsize=3, **style)

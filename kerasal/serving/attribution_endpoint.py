@@ -69,7 +69,7 @@ def explain(
 
     Returns:
         ``map`` (N, …), or ``map_NAME`` per input of a model with several; ``class`` and ``score`` (N,); ``gap`` (N,)
-        where the method returns it; ``label`` (N,) if the model has labels.
+        if the method returns it; ``label`` (N,) if the model has labels.
     """
     rows = tf.shape(inputs[0])[0]
     classes = None if target is None else tf.broadcast_to(tf.cast(target, tf.int32), [rows])
@@ -94,7 +94,8 @@ def explain(
 def _find_prediction(model: ImageModel, spec: MethodSpec, view: RecordingView, options: dict[str, Any]) -> Any:
     """Return the output (N, …, classes) from which the scores are read.
 
-    It is the output for the images, for a method on crops the mean over the ten crops or the output of the center crop.
+    For a method on crops, it is the mean over the ten crops or the output of the center crop; otherwise, the output
+    for the images.
     """
     if "selecting" in view.recorded:
         return view.recorded["selecting"] / 10 if spec.any_size else view.recorded["selecting"]

@@ -1,6 +1,6 @@
 """Request tensors -> model inputs: float inputs, images or encoded files, checked, decoded and resized in the graph.
 
-An invalid request gets an error, and the server goes on. Each check precedes the operation that it protects: a tensor
+An invalid request gets an error, and the server runs on. Each check precedes the operation that it protects: a tensor
 of a lower rank than declared would abort the process inside oneDNN, an empty batch would divide by 0, and a class index
 out of range would be read as 0 on a GPU. The size of an encoded image is read before the image is decoded.
 """

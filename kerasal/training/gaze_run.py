@@ -77,7 +77,7 @@ class Run:
             text = f"loss {row['loss']:.4g}"
             if row["val_loss"] is not None:
                 text += f"  validation: loss {row['val_loss']:.4g}  mse {row['val_mse']:.4g}  cc {row['val_cc']:.3f}"
-            speed = self.recipe.shown(len(self.data)) / max(row["seconds"], 1e-9)
+            speed = self.recipe.images_per_epoch(len(self.data)) / max(row["seconds"], 1e-9)
             text += f"  rate {row['rate']:.3g}  {row['seconds']:.1f} s, {speed:.4g} images/s"
             progress.line(text, epoch)
 

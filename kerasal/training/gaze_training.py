@@ -23,6 +23,7 @@ from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.digests import digest
 from kerasal.gaze.predictor import find_image_size, find_map_size, is_log_density
 from kerasal.layers import CenterBias
+from kerasal.names import RenamedAttribute, renamed_arguments
 from kerasal.process import check_process
 from kerasal.training import results, run_folder, training_recipes
 from kerasal.training.gaze_run import Run
@@ -40,7 +41,7 @@ class GazeTraining:
     """The result of ``train_gaze``.
 
     Attributes:
-        net: the trained model.
+        model: the trained model.
         history: one row per epoch, with the columns epoch (from 1), step, rate, loss (mean over the images of the
             epoch, each before the update of its step, without weight decay), val_loss, val_mse (of maps in 0..1),
             val_cc (NaN in epochs without validation) and seconds.
@@ -50,16 +51,19 @@ class GazeTraining:
         skipped: file name and reason of each training image that was skipped.
     """
 
-    net: keras.Model
+    model: keras.Model
     history: pd.DataFrame
     steps: pd.DataFrame
     output: pathlib.Path
     recipe: Recipe
     skipped: dict[str, str]
 
+    net = RenamedAttribute("model")
 
+
+@renamed_arguments(net="model")
 def train_gaze(
-    net: keras.Model,
+    model: keras.Model,
     data: GazeDataset | tuple[np.ndarray, np.ndarray],
     validation: GazeDataset | tuple[np.ndarray, np.ndarray],
     recipe: str | Recipe = "default",
@@ -79,7 +83,7 @@ def train_gaze(
     """Train a gaze model in place; write its history, curves, losses, run.json and weights to the output folder.
 
     Args:
-        net: a model that maps RGB images (N, H, W, 3) to a map per image: (N, h, w), (N, h, w, 1), or a flattened
+        model: a model that maps RGB images (N, H, W, 3) to a map per image: (N, h, w), (N, h, w, 1), or a flattened
             square map (N, s * s). A new run starts from its weights; a resumed run, from those of the checkpoint.
         data: a ``GazeDataset``; or a pair of arrays of the model's sizes: images (N, H, W, 3), uint8 or preprocessed
             float32, and densities (N, h, w).
@@ -111,9 +115,9 @@ def train_gaze(
     check_process()
     chosen = training_recipes.recipe(recipe, **changes)
     convention = conventions.get(preprocessing)
-    size, map_size = find_image_size(net, size), find_map_size(net, size)
+    size, map_size = find_image_size(model, size), find_map_size(model, size)
     output = pathlib.Path(output)
-    replicas = Replicas(net, strategy)
+    replicas = Replicas(model, strategy)
     team = replicas.team
     # Images that exceed the memory are cached in the output folder, but other machines must not write there.
     cache = output if team.chief else pathlib.Path(tempfile.gettempdir()) / f"kerasal-{os.getpid()}"
@@ -131,10 +135,10 @@ def train_gaze(
             else:
                 optimizer = TorchSGD(1e-3, momentum=0.9, weight_decay=chosen.weight_decay)
             optimizer.build(replicas.model.trainable_variables)
-        variables = [*net.weights, *optimizer.variables]
+        variables = [*model.weights, *optimizer.variables]
         check_memory(replicas.model, chosen.batch_size, slots, variables, machines=team.size)
         settings = {
-            **run_folder.describe_model(net),
+            **run_folder.describe_model(model),
             **chosen.settings,
             "preprocessing": dataclasses.asdict(convention) | {"name": ""},
             "size": list(size),
@@ -153,11 +157,11 @@ def train_gaze(
             replicas.show_progress(output, run.kept, epochs, steps, progress) as progress_bar,
         ):
             run.train(journal, progress_bar)
-            run.finish(net, journal)
+            run.finish(model, journal)
             shutil.rmtree(cache / CACHE, ignore_errors=True)
             team.exchange({})  # all processes wait until the files are written
     history, losses = results.gaze_history(run.rows), results.gaze_steps(run.rows)
-    return GazeTraining(net, history, losses, output, chosen, train.skipped)
+    return GazeTraining(model, history, losses, output, chosen, train.skipped)
 
 
 def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:

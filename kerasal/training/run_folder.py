@@ -1,4 +1,4 @@
-"""The output folder of a training run: begin a run in it, resume the run in it, or refuse without changing a file.
+"""The output folder of a training run: begin a run, resume one, or raise an error without changing a file.
 
 The checkpoint is one ``.npz`` file, which is replaced atomically: ``settings`` and ``history`` as JSON, and the
 variables as arrays ``model_0``, ... and ``optimizer_0``, .... Reading it executes no code.

@@ -103,7 +103,7 @@ def _from_arrays(images, maps, what, size, map_size, fixations) -> Samples:
     names = [str(i) for i in range(len(images))]
     if fixations:
         raise ValueError(
-            f"The {what} data must be a GazeDataset for losses of fixations (nss, likelihood), got a pair of arrays."
+            f"The {what} data must be a GazeDataset for losses that need fixations (nss, likelihood), got two arrays."
         )
     density = maps.astype(np.float32) / np.float32(255 if maps.dtype == np.uint8 else 1)
     _check_densities(density, names, what)
@@ -121,7 +121,7 @@ def _from_arrays(images, maps, what, size, map_size, fixations) -> Samples:
 
 
 def _from_dataset(data, what, size, map_size, fixations, sigma, folder, progress) -> Samples:
-    skipped = data.empty()
+    skipped = data.unusable_images()
     if len(skipped) == len(data):
         name, reason = next(iter(skipped.items()))
         raise ValueError(
@@ -159,7 +159,7 @@ def _check_densities(density: np.ndarray, names: Sequence[str], what: str) -> No
 
 
 def epoch_order(count: int, mirror: str, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the image order (n,) of an epoch and which are mirrored (n,); both depend only on (seed, epoch)."""
+    """Return the image order (n,) of an epoch and whether to mirror each (n,); both depend only on (seed, epoch)."""
     random = np.random.default_rng([seed, epoch])
     if mirror == "both":
         order = random.permutation(2 * count)

@@ -128,7 +128,7 @@ class Inputs:
         """Return the model inputs at the indices, float32 (n, H, W, C)."""
         if self._convention is None:
             return self._source[0][index]
-        return self._convention.apply(self._source.take(index))
+        return self._convention.apply(self._source.load_images(index))
 
     def digest(self) -> str:
         """Return a digest of the data."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from kerasal.checks import check_choice, check_int, check_number
-from kerasal.names import unknown_name_message
+from kerasal.names import RenamedAttribute, unknown_name_message
 from kerasal.store import plain
 from kerasal.training.optimization import Constant, Cosine, Linspace, Schedule, StepFloor, depends_on_length
 
@@ -75,13 +75,15 @@ class Recipe:
             changes |= {"validate_every": every, "validate_every_steps": None}
         return dataclasses.replace(self, **changes)
 
-    def shown(self, images: int) -> int:
+    def images_per_epoch(self, images: int) -> int:
         """Return the number of images in an epoch, including mirror images."""
         return 2 * images if self.mirror == "both" else images
 
+    shown = RenamedAttribute("images_per_epoch")
+
     def steps_per_epoch(self, images: int) -> int:
         """Return the number of batches in an epoch; the last batch may be smaller."""
-        return math.ceil(self.shown(images) / self.batch_size)
+        return math.ceil(self.images_per_epoch(images) / self.batch_size)
 
     @property
     def needs_fixations(self) -> bool:

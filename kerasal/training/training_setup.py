@@ -64,7 +64,7 @@ class TrainingSetup:
             return self.train[0][:most]
         most = max(1, min(most, _SAMPLE_VALUES // int(np.prod(self.train.shape)), len(self.train)))
         index = np.linspace(0, len(self.train) - 1, most).astype(int)
-        return self.preprocessing.apply(self.train.take(np.unique(index)))
+        return self.preprocessing.apply(self.train.load_images(np.unique(index)))
 
     def write_skipped(self, output: str | os.PathLike) -> None:
         """Write the skipped files and reasons to ``skipped.csv`` in the folder; if there are none, write no file."""
@@ -228,6 +228,6 @@ def _set_seed(seed: int) -> None:
 
 
 def _describe_start(model: keras.Model, loaded: bool, options: Mapping[str, Any]) -> str:
-    """Return a description of the starting weights: a digest if they were loaded, or that the seed determines them."""
+    """Return a description of the starting weights: a digest if they were loaded, else that the seed sets them."""
     loaded = loaded or any(options.get(name) is not None for name in ("weights", "backbone_weights"))
     return digest_start(model.weights) if loaded else DRAWN

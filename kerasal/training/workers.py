@@ -117,7 +117,7 @@ class SingleProcess:
         return [dict(facts)]
 
     def exchange_or_raise(self, error: Exception | None, **facts: Any) -> list[dict]:
-        """Raise the error unless it is ``None``; return the facts in a list."""
+        """Raise the error, or return the facts of this only process in a list if the error is ``None``."""
         if error:
             raise error
         return [facts]

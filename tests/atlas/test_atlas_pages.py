@@ -16,7 +16,7 @@ from kerasal.atlas.captions import abbreviate_paths, format_number, make_slug, m
 @pytest.mark.slow
 def test_every_link_leads_somewhere(site):
     folder, built = site
-    assert built.index == folder / "index.html" and built.left == 0 and built.made > 5
+    assert built.index == folder / "index.html" and built.remaining == 0 and built.completed > 5
     assert check_links(folder) > 300
     assert built.pages == len(pages(folder))
     assert not list(folder.rglob(".*")) and not list(folder.rglob("*.partial"))

@@ -57,7 +57,7 @@ def only_plans(monkeypatch):
 
 def test_without_images(net, tmp_path):
     built = build(net, tmp_path / "site")
-    assert built.left == 0 and check_links(tmp_path / "site") > 20
+    assert built.remaining == 0 and check_links(tmp_path / "site") > 20
     assert "No images were provided" in Page(tmp_path / "site" / "index.html").text
     assert "No images were provided" in Page(tmp_path / "site" / "units" / "middle" / "0.html").text
     assert not (tmp_path / "site" / "images").exists()
@@ -65,35 +65,35 @@ def test_without_images(net, tmp_path):
 
 def test_a_second_run_makes_nothing_and_a_lost_picture_again(net, tmp_path):
     folder = tmp_path / "site"
-    assert build(net, folder).made == 2
+    assert build(net, folder).completed == 2
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-    assert build(net, folder).made == 0
+    assert build(net, folder).completed == 0
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     lost = next((folder / "pictures" / "classes").iterdir())
     lost.unlink()
-    assert build(net, folder).made == 1 and lost.is_file()
-    assert build(net, folder, seed=1).made == 2  # other settings, other pictures
+    assert build(net, folder).completed == 1 and lost.is_file()
+    assert build(net, folder, seed=1).completed == 2  # other settings, other pictures
 
 
 def test_more_of_it_adds_to_what_is_there(net, tmp_path):
     build(net, tmp_path / "site", channels=1, classes=[0])
     assert "1 of 3 units" in Page(tmp_path / "site" / "layers" / "middle.html").text
     made = build(net, tmp_path / "site", classes=[1], layers=["middle"])
-    assert made.made == 2
+    assert made.completed == 2
     assert {path.stem for path in (tmp_path / "site" / "units" / "middle").iterdir()} == {"0", "1", "2"}
     assert {path.stem for path in (tmp_path / "site" / "classes").iterdir()} == {"0", "1", "index"}
 
 
 def test_no_time_still_gives_pages_that_say_so(net, tmp_path):
     built = build(net, tmp_path / "site", budget=0, command="kerasal atlas net")
-    assert (built.made, built.left) == (0, 2)
-    assert [(row.what, row.made, row.planned) for row in built.tally] == [("classes", 0, 2), ("channels", 0, 3)]
+    assert (built.completed, built.remaining) == (0, 2)
+    assert [(row.what, row.made, row.planned) for row in built.counts] == [("classes", 0, 2), ("channels", 0, 3)]
     text = _text(built.index)
     assert "Not complete. Finished: 0 of 2 classes, 0 of 3 channels. To continue, run kerasal atlas net." in text
     assert "Select a layer" not in text and "Not computed yet." in text
     assert "This atlas is not complete" in _text(tmp_path / "site" / "layers" / "middle.html")
     check_links(tmp_path / "site")
-    assert build(net, tmp_path / "site").made == 2
+    assert build(net, tmp_path / "site").completed == 2
     text = _text(built.index)
     assert "ot complete" not in text and "Select a layer" in text
 
@@ -122,7 +122,7 @@ def test_stopped_half_way(net, tmp_path, monkeypatch):
         tmp_path / "site" / "index.html"
     )
     assert (tmp_path / "site" / "classes" / "1.html").is_file()
-    assert build(net, tmp_path / "site").made == 1
+    assert build(net, tmp_path / "site").completed == 1
 
 
 def test_what_fails_is_said_and_the_rest_is_made(tmp_path):
@@ -130,7 +130,7 @@ def test_what_fails_is_said_and_the_rest_is_made(tmp_path):
     middle, bias = net.get_layer("middle"), net.get_layer("middle").get_weights()[1]
     middle.set_weights([middle.get_weights()[0], np.full_like(bias, np.nan)])  # everything above overflows
     built = build(net, tmp_path / "site")
-    assert [title for title, _ in built.failed] == ["classes", "middle: channels"] and built.left == 2
+    assert [title for title, _ in built.failed] == ["classes", "middle: channels"] and built.remaining == 2
     text = _text(built.index)
     assert "Failed parts" in text and "became NaN" in text
     assert "2 parts failed" in text and "To continue" not in text
@@ -169,7 +169,7 @@ def test_images_are_remembered_and_what_was_made_of_others_is_removed(shared_mod
     kinds = {"task": "other", "layers": ["conv2"], "channels": 2}
     model, site = shared_model("functional"), tmp_path / "site"
     build(model, site, images=[photographs / "a.png", photographs / "b.png"], **kinds)
-    assert build(model, site, **kinds).made == 0 and (site / "images" / "b.html").is_file()
+    assert build(model, site, **kinds).completed == 0 and (site / "images" / "b.html").is_file()
     known = {path.name for path in site.rglob("*") if "exemplars" in path.parts}
     assert known and (site / "pictures" / "images" / "b").is_dir()
     (site / "notes.html").write_text("one's own")
@@ -188,7 +188,7 @@ def test_what_is_forgotten_and_what_is_kept(shared_model, photographs, tmp_path)
     for name in ("a", "b"):
         (own / f"{name}.png").write_bytes((photographs / f"{name}.png").read_bytes())
     build(model, site, images=own, **kinds)
-    assert build(model, site, images=own, image_pages=1, budget=0, **kinds).left == 0
+    assert build(model, site, images=own, image_pages=1, budget=0, **kinds).remaining == 0
     assert (site / "data" / "images" / "b.json").is_file()  # given, though without a page
     record = site / "data" / "layers" / "conv2.json"
     known = json.loads(record.read_text())
@@ -210,7 +210,7 @@ def test_what_noise_does_not_move_starts_at_a_photograph(tmp_path):
     kernel[..., 0, :] = 1 / 9  # red on the average, and then
     net.get_layer("conv").set_weights([kernel, np.float32([-0.75, -2])])  # much red, and more than there is
     built = build(net, tmp_path / "site", layers=["conv"], task="other")
-    assert built.made
+    assert built.completed
     entries = json.loads((tmp_path / "site" / "data" / "layers" / "conv.json").read_text())["entries"]
     assert entries["0"]["photograph"] and entries["0"]["picture"] and not entries["0"]["dead"]
     assert entries["0"]["end"] > entries["0"]["start"] > 0
@@ -312,7 +312,7 @@ def test_models_of_every_kind(shared_model, tmp_path, kind, only_plans):
 
 
 def test_a_subclassed_model_has_pictures(shared_model, tmp_path):
-    assert build(shared_model("subclassed"), tmp_path / "site", layers=["conv2"], channels=2).left == 0
+    assert build(shared_model("subclassed"), tmp_path / "site", layers=["conv2"], channels=2).remaining == 0
     page = Page(tmp_path / "site" / "units" / "conv2" / "4.html")
     assert "activation is" in page.text or "No maximized image" in page.text
 
@@ -320,7 +320,7 @@ def test_a_subclassed_model_has_pictures(shared_model, tmp_path):
 def test_a_saved_model_that_cannot_be_looked_into(net, photographs, tmp_path):
     net.export(tmp_path / "saved", verbose=False)
     built = build(kerasal.load_model(tmp_path / "saved"), tmp_path / "site", images=photographs / "a.png")
-    assert [title for title, _ in built.failed] == ["classes"] and built.made == 1
+    assert [title for title, _ in built.failed] == ["classes"] and built.completed == 1
     text = " ".join(Page(tmp_path / "site" / "images" / "a.html").text.split())
     assert "No attribution method works for this model" in text and "inside a compiled function" in text
     assert "Probabilities of the top 2 of 2 classes" in text
@@ -383,7 +383,7 @@ def test_a_gaze_net_has_a_page_of_where_people_look(photographs, tmp_path):
     keras.utils.set_random_seed(0)
     net = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(1, 3, padding="same", name="read")])
     built = build(net, tmp_path / "site", images=[photographs / "a.png", photographs / "torn.jpg"], layers=["read"])
-    assert built.left == 0
+    assert built.remaining == 0
     check_links(tmp_path / "site")
     page = Page(tmp_path / "site" / "gaze.html")
     assert "over" in {word for one in page.images for word in one.get("class", "").split()}

@@ -226,10 +226,10 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
         (("attribute", "class_saliency", "net.keras", "photo.png", "--channel-reduction", "x"), "max_abs"),
         (("maximize", "net.keras", "-p", "unit"), "--class"),
         (("maximize", "net.keras", "--channel", "conv1:9", "-p", "unit"), "There are 4 channels"),
-        (("maximize", "net.keras", "--channel", "conv1:3-1", "-p", "unit"), "must not run backwards"),
+        (("maximize", "net.keras", "--channel", "conv1:3-1", "-p", "unit"), "from the smaller to the larger number"),
         (("maximize", "net.keras", "--class", "1", "--steps", "0"), "steps"),
         (("maximize", "net.keras", "--class", "1", "--layer", "conv1"), "Exactly one of --class, --layer"),
-        (("maximize", "net.keras", "--class", "1", "--channels", "3"), "must be set with --layer only"),
+        (("maximize", "net.keras", "--class", "1", "--channels", "3"), "can only be used with --layer"),
         (("maximize", "net.keras", "--layer", "conv1", "--channels", "x", "-p", "unit"), "must look like 5, 0-63"),
         (("maximize", "net.keras", "--layer", "conv2", "--size", "2", "-p", "unit"), "the receptive field of layer"),
         (("feature-maps", "net.keras", "photo.png", "--layer", "predictions", "-p", "unit"), "maps must have"),
@@ -427,7 +427,7 @@ def test_patterns_refuses_what_it_cannot_paint(cli, model_file, tmp_path):
         (("flatten",), "has no spatial map"),
         (("conv9",), "Did you mean"),
         (("conv2", "-o", "p.txt"), "must end in .png"),
-        (("conv2", "--rescale", "128"), "must be set with --validate only"),
+        (("conv2", "--rescale", "128"), "can only be used with --validate"),
         (("conv2", "--model-option", "width=2"), "options={'width': 2} (--model-option)"),
     ):
         code, _, err = cli("patterns", model_file, *arguments)

@@ -53,7 +53,7 @@ def test_the_docstring_of_a_method_has_an_entry_for_each_option(name):
 def test_every_command_is_in_a_panel_of_the_help(cli):
     _, out, _ = cli("--help")
     panels = [line.strip("╭─╮ ") for line in out.splitlines() if line.startswith("╭")]
-    assert panels == ["Options", "Explain", "Features", "Train", "Gaze", "Deliver", "Models"]
+    assert panels == ["Options", "Explain", "Features", "Train", "Gaze", "Deploy", "Models"]
     assert {name.split()[0] for name in COMMANDS} == {
         line.split()[1] for line in out.splitlines() if line.startswith("│ ") and line[2:3].isalpha()
     }
@@ -62,7 +62,7 @@ def test_every_command_is_in_a_panel_of_the_help(cli):
 def test_long_helps_have_panels(cli):
     _, out, _ = cli("maximize", "--help")
     assert [line.strip("╭─╮ ") for line in out.splitlines() if line.startswith("╭")] == [
-        *("Arguments", "Options", "Question", "Output", "Model")
+        *("Arguments", "Options", "Settings", "Output", "Model")
     ]
 
 
@@ -115,7 +115,7 @@ def test_a_flag_has_one_kind_and_one_parameter_over_all_commands():
 
 
 TOPICS = {
-    "--size": "resized",
+    "--size": "Size of the",
     "--class": "class",  # which, by name or number
     "--channels": "Numbers of channels",
     "--channel": "channel",

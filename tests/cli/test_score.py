@@ -236,7 +236,7 @@ def test_bad_options(folders, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--legacy"], "--legacy must be set with --definition coursework only."),
+        (["--legacy"], "--legacy can only be used with --definition coursework."),
         (["--coordinate-size", "wide"], "--coordinate-size must be HEIGHTxWIDTH"),
         (["-o", "scores.txt"], "The output must end in .csv"),
     ],

@@ -31,7 +31,7 @@ def test_every_image_with_its_class(folder):
     assert (len(train), len(test)) == (16, 4)
     assert np.bincount(test.labels).tolist() == [2, 1, 1]
     for part in (train, test):
-        pixels = part.take(range(len(part)))
+        pixels = part.load_images(range(len(part)))
         assert pixels.shape == (len(part), *SHAPE) and pixels.dtype == np.uint8
         for picture, label, file in zip(pixels, part.labels, part.files, strict=True):
             assert file.parent.name == part.names[label]
@@ -47,7 +47,7 @@ def test_the_seed_decides_the_split(folder):
 def test_what_does_not_fit_into_memory_is_read_from_its_files(folder):
     kept, read = (class_images(folder, SHAPE, memory=memory)[0] for memory in (1 << 20, 100))
     assert kept.pixels is not None and read.pixels is None
-    np.testing.assert_array_equal(kept.take([3, 0, 12]), read.take([3, 0, 12]))
+    np.testing.assert_array_equal(kept.load_images([3, 0, 12]), read.load_images([3, 0, 12]))
     np.testing.assert_array_equal(kept.means(), read.means())
     assert kept.digest() == read.digest()
 
@@ -65,7 +65,7 @@ def test_gray_and_cut_or_stretched(tmp_path):
     for name in ("a", "b"):
         for number in range(2):
             images.write(tmp_path / name / f"{number}.png", picture)
-    cut, stretched = (class_images(tmp_path, (8, 8, 1), fit=fit)[0].take([0]) for fit in ("crop", "stretch"))
+    cut, stretched = (class_images(tmp_path, (8, 8, 1), fit=fit)[0].load_images([0]) for fit in ("crop", "stretch"))
     assert cut.shape == stretched.shape == (1, 8, 8, 1)
     assert cut.max() == 0 and stretched[0, :, 0, 0].min() == 255
 
@@ -124,7 +124,8 @@ def test_what_is_no_image_is_left_out_and_named(folder):
     assert len(train) + len(test) == 20
     assert {file.rsplit("/")[-1] for file in train.skipped} == {"notes.txt", "broken.jpg"}
     assert "broken.jpg" in train.skipped[str(folder / "bee" / "broken.jpg")]
-    assert (train.take(range(len(train)))[:, 0, 0, 0] // 40 == train.labels).all()  # the others stand where they stood
+    images = train.load_images(range(len(train)))
+    assert (images[:, 0, 0, 0] // 40 == train.labels).all()  # the labels still belong to their images
 
 
 def test_unusable_folders(tmp_path, folder):

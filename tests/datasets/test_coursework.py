@@ -125,7 +125,7 @@ def test_an_empty_density_is_found_later(tmp_path):
     made = [sample("a")[2], sample("b")[2]]
     made[1]["y"][:] = 0
     (tmp_path / "train.pkl").write_bytes(pickle.dumps(made))
-    assert list(open_gaze(tmp_path).empty()) == ["b"]
+    assert list(open_gaze(tmp_path).unusable_images()) == ["b"]
 
 
 @pytest.mark.parametrize(("high", "expected"), [(1.0, 255), (200.0, 200), (255.4, 255), (1.2, None), (256.0, None)])

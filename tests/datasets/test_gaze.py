@@ -68,7 +68,7 @@ def test_functions_and_files_are_read_when_asked_for(tmp_path):
     assert data.names == ["a"] and data.sizes == [(12, 16)] and not asked
     assert data.fixations("a").tolist() == [[1, 2]] and asked
     (tmp_path / "a.png").write_bytes(b"broken")
-    with pytest.raises(ValueError, match=r"Image 'a': .*a\.png is not an image"):
+    with pytest.raises(ValueError, match=r"Image 'a': .*a\.png must be an image"):
         data.image("a")
 
 
@@ -99,14 +99,14 @@ def test_images_with_nothing_to_train_on_are_named():
     some = points(5)
     some[1], some[3] = np.zeros((0, 2)), np.zeros((12, 16))
     data = GazeDataset(images(5), some)
-    assert list(data.empty()) == ["00001", "00003"]
+    assert list(data.unusable_images()) == ["00001", "00003"]
     assert data.without_empty().names == ["00000", "00002", "00004"]
     with pytest.raises(
         ValueError, match=r"Image '00001' must have fixations, got none\. Leave it out with without_empty"
     ):
         data.density(1)
     zero = GazeDataset(images(2), None, [np.zeros((12, 16)), np.ones((12, 16))])
-    assert zero.empty() == {"00000": "density must have positive values, got 0 everywhere"}
+    assert zero.unusable_images() == {"00000": "density must have positive values, got 0 everywhere"}
     with pytest.raises(ValueError, match="Image '00000': density must have positive values, got 0 everywhere"):
         zero.density(0)
     assert "unusable      1" in zero.describe()
@@ -182,11 +182,11 @@ def test_the_description_tells_a_center_bias_from_none():
 
 def test_sets_are_joined_and_equal_names_told_apart():
     first, second = GazeDataset(images(2), points(2)), GazeDataset(images(3), points(3), names=["00000", "a", "b"])
-    both = first.joined(second)
+    both = first.concatenate(second)
     assert both.names == ["00000", "00001", "2/00000", "a", "b"]
     np.testing.assert_array_equal(both.image("2/00000"), second.image("00000"))
     np.testing.assert_array_equal(both.fixations("b"), second.fixations("b"))
-    assert first.joined().names == first.names
+    assert first.concatenate().names == first.names
 
 
 def test_a_file_that_ends_within_its_head_is_named(tmp_path):

@@ -13,7 +13,7 @@ def table(seeing, spots):
 def test_every_number_is_that_of_the_metrics_alone(table, seeing, spots):
     i = 3
     raw = next(gaze.Predictor(seeing).raw([spots.image(i)]))
-    shown = np.maximum(gaze.finish(raw, spots.image(i).shape[:2]), 0)
+    shown = np.maximum(gaze.resize_map(raw, spots.image(i).shape[:2]), 0)
     fixations = np.asarray(spots.fixation_map(i))
     row = table.iloc[i]
     assert row["nss"] == pytest.approx(metrics.nss(shown, fixations))

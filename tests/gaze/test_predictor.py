@@ -31,10 +31,10 @@ def test_the_three_ways_to_finish():
 
     eight = (np.clip(raw.astype(np.float64), 0, 1) * 255).astype(np.uint8)
     examiners = gaussian_filter(enlarged(eight) / 255, 2)
-    np.testing.assert_allclose(gaze.finish(raw, shape), examiners, atol=1e-6)
+    np.testing.assert_allclose(gaze.resize_map(raw, shape), examiners, atol=1e-6)
     pan = enlarged(gaussian_filter(raw.astype(np.float64), 3 * 12 / 48).astype(np.float32))
-    np.testing.assert_allclose(gaze.finish(raw, shape, "pan"), pan, atol=1e-5)
-    np.testing.assert_array_equal(gaze.finish(raw, shape, "none"), enlarged(raw))
+    np.testing.assert_allclose(gaze.resize_map(raw, shape, "pan"), pan, atol=1e-5)
+    np.testing.assert_array_equal(gaze.resize_map(raw, shape, "none"), enlarged(raw))
 
 
 def test_a_net_trained_on_minus_one_to_one_is_brought_to_zero_to_one(seeing, spots):
@@ -68,9 +68,9 @@ def test_every_shape_of_a_map():
 
 def test_what_cannot_be_finished():
     with pytest.raises(ValueError, match="got 1 NaN or infinite values"):
-        gaze.finish(np.array([[0, np.nan], [0, 0]], np.float32), (4, 4))
+        gaze.resize_map(np.array([[0, np.nan], [0, 0]], np.float32), (4, 4))
     with pytest.raises(ValueError, match="postprocess must be one of examiners, pan, none"):
-        gaze.finish(np.zeros((2, 2), np.float32), (4, 4), "smooth")
+        gaze.resize_map(np.zeros((2, 2), np.float32), (4, 4), "smooth")
     with pytest.raises(ValueError, match="target_range"):
         gaze.Predictor(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(1, 1)]), target_range="pm")
 
@@ -91,5 +91,5 @@ def test_a_net_for_any_size_sees_each_photograph_in_its_proportions_and_keeps_th
 @pytest.mark.parametrize("change", [lambda i: i / 255, lambda i: i > 9, lambda i: i.astype(int), lambda i: i[..., :2]])
 def test_what_is_no_photograph_is_refused_with_a_remedy(change, seeing, spots):
     photographs = [spots.image(0), change(spots.image(1))]
-    with pytest.raises(ValueError, match=r"A photograph must be uint8 \(H, W, 3\), got .*\. [A-Z]"):
+    with pytest.raises(ValueError, match=r"A photo must be uint8 \(H, W, 3\), got .*\. [A-Z]"):
         list(gaze.predict_many(photographs, seeing))

@@ -32,11 +32,11 @@ def test_named_widths():
 
 def test_visual_angle():
     # 1 degree at 57.2943 cm is 1 cm
-    assert metrics.pixels_of_degrees(1, distance=57.2943, screen_width=40, screen_pixels=800) == pytest.approx(
+    assert metrics.degrees_to_pixels(1, distance=57.2943, screen_width=40, screen_pixels=800) == pytest.approx(
         20, abs=1e-3
     )
     with pytest.raises(ValueError, match="distance must be a positive number"):
-        metrics.pixels_of_degrees(1, distance=0, screen_width=40, screen_pixels=800)
+        metrics.degrees_to_pixels(1, distance=0, screen_width=40, screen_pixels=800)
 
 
 @pytest.mark.parametrize("sigma", [0, -1, np.nan, "blurry"])

@@ -181,7 +181,7 @@ def test_bad_input_is_told_before_the_pass(net, data, monkeypatch):
 
 
 def test_random_weights(net):
-    first, again, other = (probe.randomized(net, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (probe.randomize_weights(net, seed=seed) for seed in (3, 3, 4))
     kernels = [model.get_layer("blind").kernel.numpy() for model in (first, again, other)]
     assert (kernels[0] == kernels[1]).all()
     assert (kernels[0] != kernels[2]).any()
@@ -189,7 +189,7 @@ def test_random_weights(net):
     layers = [keras.layers.DepthwiseConv2D(5), keras.layers.BatchNormalization()]
     wide = keras.Sequential([keras.Input((8, 8, 16)), *layers])
     wide.layers[1].set_weights([np.full(16, float(i)) for i in range(4)])
-    random = probe.randomized(wide)
+    random = probe.randomize_weights(wide)
     assert random.layers[0].kernel.numpy().std() == pytest.approx(np.sqrt(2 / 25), rel=0.1)
     assert [weight[0] for weight in random.layers[1].get_weights()] == [1, 0, 0, 1]
 
@@ -198,5 +198,7 @@ def test_the_picture_has_a_curve_for_each_probe(net, data):
     table = probe.layer_probe(net, ["seeing", "blind"], *data, per_class=[1, 2], folds=2)
     figure = probe.draw_probe({"trained": table, "random": table})
     names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert names == [f"{name}, svm, {count} per class" for name in ("trained", "random") for count in (1, 2)]
+    assert names == [
+        f"{name}, svm, {count} training images per class" for name in ("trained", "random") for count in (1, 2)
+    ]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["seeing", "blind"]

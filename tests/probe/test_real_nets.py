@@ -18,7 +18,7 @@ def test_depth_helps_a_trained_net_only(data_folder):
     ask = {"per_class": 7, "folds": 3, "preprocessing": "caffe"}
     data = [files[number] for number in some], [labels[number] for number in some]
     trained = probe.layer_probe(model, ["pool1", "pool5", "fire9_concat"], *data, **ask)["mean"]
-    random = probe.layer_probe(probe.randomized(model), ["pool1", "pool5", "fire9_concat"], *data, **ask)["mean"]
+    random = probe.layer_probe(probe.randomize_weights(model), ["pool1", "pool5", "fire9_concat"], *data, **ask)["mean"]
     assert trained.is_monotonic_increasing
     assert trained.iloc[-1] > 0.85
     assert random.iloc[-1] < random.iloc[0] + 0.05

@@ -83,13 +83,13 @@ def test_a_file_for_each_listed_epoch_reached(run):
 def test_what_is_stored_is_the_top_exemplar_of_that_epoch(run):
     _, folder, exemplars = run
     found = receptive_field.read_evolution(folder)
-    for stored, now in zip(found.found[3], exemplars, strict=True):
+    for stored, now in zip(found.exemplars[3], exemplars, strict=True):
         assert (stored.layer, stored.channel) == (now.layer, now.channel)
         np.testing.assert_allclose(stored.activations, now.activations, rtol=1e-5)
         np.testing.assert_allclose(stored.reconstructions, now.reconstructions, rtol=1e-4, atol=1e-6)
         np.testing.assert_array_equal(stored.crops, now.crops)
         assert stored.names == now.names and stored.boxes.tolist() == now.boxes.tolist()
-    assert not np.allclose(found.found[0][0].activations, found.found[3][0].activations)
+    assert not np.allclose(found.exemplars[0][0].activations, found.exemplars[3][0].activations)
 
 
 def test_training_that_goes_on_adds_to_the_folder(run, tmp_path):

@@ -181,7 +181,10 @@ def test_a_stream_keeps_only_what_may_be_needed(model):
 def test_unreadable_files_are_skipped_counted_and_named(model, found, folder):
     (folder / "a" / "05 broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     (folder / "zero.png").write_bytes(b"")
-    with pytest.warns(UserWarning, match=r"2 files could not be read: .*05 broken.jpg .*zero.png \(is an empty file"):
+    with pytest.warns(
+        UserWarning,
+        match=r"2 files could not be read: .*05 broken.jpg .*zero.png \(must be an image, got an empty file",
+    ):
         some = receptive_field.top_exemplars(model, LAYER, CHANNELS, folder, preprocessing=PIXELS, batch_size=4)
     assert some[0].seen == 30 and len(some[0].skipped) == 2
     assert [os.path.basename(name) for name in some[0].names] == [f"{n:02d} photo.png" for n in found[0].numbers]
@@ -327,7 +330,7 @@ def test_bad_input(model, pixels, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no image files"):
         take(given=tmp_path / "empty")
-    with pytest.warns(UserWarning, match="give them as uint8"):
+    with pytest.warns(UserWarning, match="pass them as uint8"):
         take(given=pixels.astype(np.float32))
 
 

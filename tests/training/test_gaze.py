@@ -85,7 +85,7 @@ def test_history_and_files(whole):
     pd.testing.assert_frame_equal(pd.read_csv(whole.output / "steps.csv"), steps)
     names = {"history.csv", "steps.csv", "curves.png", "run.json", "checkpoint.npz", "tiny.weights.h5", "tiny.keras"}
     assert {path.name for path in whole.output.iterdir()} == names | {"tensorboard"}
-    assert equal(keras.saving.load_model(whole.output / "tiny.keras"), whole.net)
+    assert equal(keras.saving.load_model(whole.output / "tiny.keras"), whole.model)
     facts = json.loads((whole.output / "run.json").read_text())
     assert (facts["net"], facts["preprocessing"], facts["target_range"]) == ("tiny", "unit", "unit")
     with Image.open(whole.output / "curves.png") as picture:
@@ -94,7 +94,7 @@ def test_history_and_files(whole):
 
 def test_validation_is_the_exact_mean_over_images(whole):
     images, maps = arrays(7, 2)
-    predicted = np.asarray(whole.net(images.astype(np.float32) / 255, training=False))
+    predicted = np.asarray(whole.model(images.astype(np.float32) / 255, training=False))
     last = whole.history.iloc[-1]
     assert last["val_mse"] == pytest.approx(((predicted - maps) ** 2).mean(), rel=1e-5)
     assert last["val_loss"] == pytest.approx(last["val_mse"], rel=1e-6)  # plain: without the weight decay
@@ -140,7 +140,7 @@ def test_interrupted_and_resumed_is_bit_equal(tmp_path, monkeypatch, whole, caps
             run(tmp_path)
     result = run(tmp_path, tiny(seed=7), progress=True)  # whatever the weights at hand: the checkpoint's count
     assert "Resuming after epoch 2 from" in capsys.readouterr().err
-    assert equal(result.net, whole.net)
+    assert equal(result.model, whole.model)
     pd.testing.assert_frame_equal(result.history[KEPT], whole.history[KEPT], check_exact=True)
     pd.testing.assert_frame_equal(result.steps, whole.steps, check_exact=True)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "steps.csv"), pd.read_csv(whole.output / "steps.csv"))
@@ -168,7 +168,7 @@ def test_killed_and_resumed_is_bit_equal(tmp_path, whole):
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     result = run(tmp_path)
-    assert equal(result.net, whole.net)
+    assert equal(result.model, whole.model)
     pd.testing.assert_frame_equal(result.steps, whole.steps, check_exact=True)
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
@@ -188,8 +188,8 @@ def test_a_young_checkpoint_is_not_replaced(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_finished_run_may_be_given_more_epochs(copied, tmp_path, whole):
     longer = run(copied, tiny(seed=3), epochs=4)
-    assert equal(longer.net, run(tmp_path / "at once", epochs=4).net)
-    assert not equal(longer.net, whole.net)
+    assert equal(longer.model, run(tmp_path / "at once", epochs=4).model)
+    assert not equal(longer.model, whole.model)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_the_best_weights_are_kept_where_the_recipe_says_so(tmp_path):
     best = result.history["val_loss"].min()
     assert best < result.history["val_loss"].iloc[-1]  # a rate so large does not end at its best
     images, maps = arrays(7, 2)
-    steps = gaze_step.Steps(result.net, None, gaze_step.make_objective({"mse": 1.0, "cc": 0.3}), _unit(), (6, 6))
+    steps = gaze_step.Steps(result.model, None, gaze_step.make_objective({"mse": 1.0, "cc": 0.3}), _unit(), (6, 6))
     assert gaze_run.validate(steps, Samples(images, maps, None, list("abcdefg")), 3)["loss"] == pytest.approx(best)
 
 
@@ -288,7 +288,7 @@ def test_overfits_eight_images(tmp_path):
 def test_pm1_trains_on_minus_one_to_one_and_reports_mse_of_0_to_1(tmp_path):
     result = run(tmp_path, recipe="paper", epochs=1, rate=1e-9, validate_every=1)
     images, maps = arrays(7, 2)
-    raw = np.asarray(result.net(images.astype(np.float32) / 255, training=False))
+    raw = np.asarray(result.model(images.astype(np.float32) / 255, training=False))
     row = result.history.iloc[0]
     assert row["val_loss"] == pytest.approx(((raw - (2 * maps - 1)) ** 2).mean(), rel=1e-4)
     assert row["val_mse"] == pytest.approx((((raw + 1) / 2 - maps) ** 2).mean(), rel=1e-4)
@@ -345,7 +345,7 @@ def test_arrays_that_do_not_fit(tmp_path):
         ValueError, match=r"densities of the training images must be in 0\.\.1, got others for 1 images: 3"
     ):
         run(tmp_path, data=(images, np.where(np.arange(10)[:, None, None] == 3, -1, maps)))
-    with pytest.raises(ValueError, match="must be a GazeDataset for losses of fixations"):
+    with pytest.raises(ValueError, match="must be a GazeDataset for losses that need fixations"):
         run(tmp_path, loss="nss")
     with pytest.raises(ValueError, match=r"must be a GazeDataset .* or a pair.*got str"):
         run(tmp_path, data="images")

@@ -93,7 +93,7 @@ def gaze():
         results.append(test_gaze.run(OUTPUT / f"gaze-{strategy}", net, **changes))
     one, two = results
     return {
-        "weights": difference(one.net.get_weights(), two.net.get_weights()),
+        "weights": difference(one.model.get_weights(), two.model.get_weights()),
         "history": difference([columns(one.history)], [columns(two.history)]),
         "steps": difference([one.steps.to_numpy()], [two.steps.to_numpy()]),
     }

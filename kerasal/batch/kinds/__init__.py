@@ -1,4 +1,4 @@
-"""The kinds of batches: each loads the model of a job once and computes rows of results and pictures of images."""
+"""The kinds of batch jobs: each loads the model of a job once and computes rows of results and pictures of images."""
 
 import importlib
 from typing import Any
@@ -25,7 +25,7 @@ def check_method(name: str) -> None:
     """Check that a method exists.
 
     Raises:
-        ValueError: it does not; the error lists the closest names.
+        ValueError: there is no such method; the error lists the closest names.
     """
     if name not in methods():
         raise ValueError(unknown_name_message(name, methods(), "method"))

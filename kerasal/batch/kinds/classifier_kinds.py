@@ -1,4 +1,4 @@
-"""The kinds of batches for classifiers: model outputs, attribution maps, and boxes of classes."""
+"""The kinds of batch jobs for classifiers: model outputs, attribution maps, and boxes of classes."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _CLASS = {"class": "int32", "label": "string", "score": "float32"}
 
 
 class Prediction(ClassifierKind):
-    """The outputs of the model."""
+    """A job that computes the outputs of the model."""
 
     columns: Mapping[str, str] = {**_CLASS, "shape": "list<int32>", "output": "list<float32>"}
 
@@ -57,7 +57,7 @@ _CROPS_SCALE = 256 / 224  # the paper takes crops of 224 pixels from images of 2
 
 
 class Attribution(ClassifierKind):
-    """The maps of a method of ``kerasal.attribution``; the pictures are those of ``kerasal attribute``."""
+    """A job that computes attribution maps by one method; the pictures are those of ``kerasal attribute``."""
 
     columns: Mapping[str, str] = {**_CLASS, "shape": "list<int32>", "map": "list<float32>"}
 
@@ -112,7 +112,7 @@ _EDGES = ("x_min", "y_min", "x_max", "y_max")
 
 
 class Localization(ClassifierKind):
-    """The boxes of ``kerasal.localization``; the pictures are those of ``kerasal localize``."""
+    """A job that computes the boxes of classes; the pictures are those of ``kerasal localize``."""
 
     columns: Mapping[str, str] = {**_CLASS, **dict.fromkeys(_EDGES, "int32")}
 
@@ -150,8 +150,8 @@ class Localization(ClassifierKind):
     def _row(self, localization) -> dict[str, Any]:
         edges = zip(_EDGES, localization.box, strict=True)
         row = {
-            "class": localization.number,
-            "label": self.label(localization.number),
+            "class": localization.class_index,
+            "label": self.label(localization.class_index),
             "score": localization.score,
         }
         return {**row, **{name: int(edge) for name, edge in edges}, "localization": localization}

@@ -1,4 +1,4 @@
-"""The kind of batches for gaze models: a map per image of where people are predicted to look."""
+"""The kind of batch jobs for gaze models: a map per image of where people are predicted to look."""
 
 import json
 import pathlib
@@ -21,7 +21,7 @@ _SIDE = 512
 
 
 class Gaze(Kind):
-    """The maps of ``kerasal.gaze.predict``.
+    """A job that computes the maps of ``kerasal.gaze.predict``.
 
     The option ``side`` limits the longer side of images in pixels; 0 keeps their size.
     """
@@ -39,7 +39,7 @@ class Gaze(Kind):
         model = open_model(
             job.model,
             weights=job.weights,
-            options=read_key_values(job.net_options, "net_options", "batch_norm=True"),
+            options=read_key_values(job.model_options, "model_options", "batch_norm=True"),
             preprocessing=job.preprocessing,
             size=_read_size(size),
             unsafe=job.unsafe,
@@ -49,7 +49,7 @@ class Gaze(Kind):
         super().__init__(
             job, model, digest, preprocessing=convention if isinstance(convention, str) else convention.name
         )
-        self.predictor = Predictor.of(model)
+        self.predictor = Predictor.from_image_model(model)
         self.postprocess = job.options.get("postprocess", self.predictor.postprocess)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
@@ -75,9 +75,8 @@ class Gaze(Kind):
         values = rows[0]["map"]
         heat = images.heatmap(values - values.min(), signed=False)
         captions = ["photo", "predicted gaze", "gaze over photo"]
-        return images.grid(
-            [prepared, heat, overlay(prepared, values)], captions, columns=3, note=self.model.name, tile=320
-        )
+        pictures, legend = [prepared, heat, overlay(prepared, values)], [("heat", "hardly looked at", "looked at most")]
+        return images.grid(pictures, captions, columns=3, note=self.model.name, legend=legend, tile=320)
 
 
 def _weights_file(model: str) -> pathlib.Path:

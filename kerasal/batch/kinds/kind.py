@@ -1,4 +1,4 @@
-"""The base classes of the kinds: loading of the model, its digest, its outputs and classes."""
+"""The base classes of the kinds of batch jobs: they load the model and compute its digest, outputs and classes."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from kerasal.names import read_key_values, unknown_name_message
 class PreparedImage:
     """An image at the model's size: ``image`` (uint8 RGB), ``inputs`` of the method and ``model_inputs``, (1, …) each.
 
-    The two differ for a method that takes crops, whose inputs are larger.
+    ``inputs`` are larger than ``model_inputs`` for a method that takes crops.
     """
 
     image: np.ndarray
@@ -55,7 +55,7 @@ class Kind:
         return first.inputs.shape == other.inputs.shape
 
     def batch_size(self, prepared: Any) -> int:
-        """Return the largest batch of images like this one."""
+        """Return the largest batch size for images of the shape of this one."""
         return chunk_size([prepared.inputs])
 
     def run(self, prepared: Sequence[Any]) -> list[list[dict[str, Any]]]:
@@ -76,7 +76,7 @@ class ClassifierKind(Kind):
             preprocessing=job.preprocessing,
             labels=job.labels,
             weights=job.weights,
-            options=read_key_values(job.net_options, "net_options", "batch_norm=True"),
+            options=read_key_values(job.model_options, "model_options", "batch_norm=True"),
             fit=job.fit,
             unsafe=job.unsafe,
         )
@@ -119,10 +119,10 @@ class ClassifierKind(Kind):
 
 
 def check_options(job: Job, known: Sequence[str]) -> None:
-    """Check that the method has all options of a job.
+    """Check that the method of a job has all options of the job.
 
     Raises:
-        ValueError: it does not; the error lists the closest names.
+        ValueError: the method lacks an option; the error lists the closest names.
     """
     for name in job.options:
         if name not in known:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from kerasal.names import RenamedAttribute
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.channel_exemplars import Exemplars
 from kerasal.store import Arrays, Damaged, Store, plain, reading_arrays, write_arrays
@@ -28,14 +29,16 @@ class Evolution:
     Attributes:
         epochs: the stored epochs in ascending order; 0 is before training.
         features: (layer, channel) of each feature.
-        found: for each epoch, a list of ``Exemplars``, one per feature, each of the image that activates it most.
+        exemplars: for each epoch, a list of ``Exemplars``, one per feature, each of the image that activates it most.
         settings: features, rule, digest of the images, architecture and preprocessing of the run.
     """
 
     epochs: list[int]
     features: list[tuple[str, int]]
-    found: dict[int, list[Exemplars]]
+    exemplars: dict[int, list[Exemplars]]
     settings: dict[str, Any]
+
+    found = RenamedAttribute("exemplars")
 
 
 class EpochStore(Store):

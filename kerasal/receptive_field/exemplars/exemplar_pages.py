@@ -158,7 +158,7 @@ def draw_evolution(
 def _draw_block(evolution: Evolution, features: list[tuple[str, int]], patches: bool, tile: int) -> np.ndarray:
     cells, labels = [], []
     for number, feature in enumerate(features):
-        row = [evolution.found[epoch][evolution.features.index(feature)] for epoch in evolution.epochs]
+        row = [evolution.exemplars[epoch][evolution.features.index(feature)] for epoch in evolution.epochs]
         cells += [draw_reconstruction(exemplars.reconstructions[0], exemplars.preprocessing) for exemplars in row]
         silent = np.full_like(row[-1].crops[0], 255)  # if the activation is 0, the choice is arbitrary
         cells += [row[-1].crops[0] if row[-1].activations[0] > 0 else silent] if patches else []
@@ -172,6 +172,7 @@ def _draw_block(evolution: Evolution, features: list[tuple[str, int]], patches: 
         columns=len(evolution.epochs) + patches,
         row_labels=[str(channel) for _, channel in features],
         title=f"{features[0][0]}: one row per channel",
+        note="gray: 0; silent: no image activates the channel",
         tile=tile,
         frame=True,
     )

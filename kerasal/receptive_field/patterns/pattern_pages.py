@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kerasal import images
+from kerasal.names import renamed_arguments
 from kerasal.receptive_field.patterns.comparison import Comparison
 from kerasal.receptive_field.patterns.pattern_experiments import Propagation
 
@@ -96,29 +97,30 @@ def draw_comparison(
     return images.sheet(panels, columns=2, title=title)
 
 
-def draw_propagation(found: Propagation, *, title: str = "", bgr: bool = False) -> np.ndarray:
+@renamed_arguments(found="propagation")
+def draw_propagation(propagation: Propagation, *, title: str = "", bgr: bool = False) -> np.ndarray:
     """Draw the patterns of a propagation on a common brightness scale, and the covered area as a curve below.
 
     Args:
-        found: result of ``propagation``.
+        propagation: result of ``propagation``.
         title: line above the picture.
         bgr: whether the channels of the patterns are blue, green, red.
 
     Returns:
         uint8 RGB (H, W, 3); brightness runs from 0 to the largest value at c = 1.
     """
-    tiles = render_tiles(found.patterns, limit=found.limit, bgr=bgr)
-    labels = [f"c = {c:g}: {area} px" for c, area in zip(found.constants, found.table["area"], strict=True)]
+    tiles = render_tiles(propagation.patterns, limit=propagation.limit, bgr=bgr)
+    labels = [f"c = {c:g}: {area} px" for c, area in zip(propagation.constants, propagation.table["area"], strict=True)]
     note = (
-        f"brightness from 0 to {found.limit:.3g}, the largest value at c = 1; px: number of pixels above "
-        f"{found.threshold:.3g}"
+        f"brightness from 0 to {propagation.limit:.3g}, the largest value at c = 1; px: number of pixels above "
+        f"{propagation.threshold:.3g}"
     )
     panels = images.grid(list(tiles), labels, columns=min(3, len(tiles)), title=title, note=note, tile=200)
     canvas, axes = _figure(panels.shape[1], 260)
-    axes.plot(found.table["constant"], found.table["area"], "o-", color=_BAR_COLOR)
+    axes.plot(propagation.table["constant"], propagation.table["area"], "o-", color=_BAR_COLOR)
     axes.set_xlabel("c: value that the unit is clamped to")
     axes.set_ylabel("pixels above threshold")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
     axes.grid(alpha=0.3)
     return np.concatenate([panels, _render(canvas)[:, : panels.shape[1]]])
 
@@ -150,7 +152,7 @@ def draw_validation(frame: pd.DataFrame, *, title: str = "") -> np.ndarray:
     rank, above, silent = (frame.attrs[name] for name in ("rank", "above", "silent"))
     summary = f"channel {channel} has rank {rank} of {len(responses)}: {above} respond more, {silent} not at all"
     axes.set_title(f"{title}\n{summary}".strip())
-    axes.legend(loc="upper right")
+    canvas.figure.legend(loc="outside lower right")  # inside it would cover the tallest bars
     return _render(canvas)
 
 

@@ -1,10 +1,10 @@
-"""VGG16 and MobileNetV2 with random weights in PyTorch, for what captum is timed on."""
+"""VGG16 and MobileNetV2 in PyTorch with random weights, on which captum is timed."""
 
 from torch import nn
 
 
-def make_net(name: str) -> nn.Module:
-    """Return the net of that name: the layers and sizes of ``keras.applications``, a linear head, no weights read."""
+def make_model(name: str) -> nn.Module:
+    """Return a model with the layers and sizes of ``keras.applications``, a linear head and random weights."""
     return {"vgg16": _vgg16, "mobilenetv2": _mobilenetv2}[name]()
 
 
@@ -19,13 +19,13 @@ def _vgg16():
     return nn.Sequential(*layers, *head)
 
 
-class _Inverted(nn.Module):
+class _InvertedResidual(nn.Module):
     def __init__(self, channels, width, stride, expansion):
         super().__init__()
         hidden = channels * expansion
-        wider = _unit(channels, hidden, 1) if expansion > 1 else []
+        expand = _unit(channels, hidden, 1) if expansion > 1 else []
         self.parts = nn.Sequential(
-            *wider,
+            *expand,
             *_unit(hidden, hidden, 3, stride, groups=hidden),
             nn.Conv2d(hidden, width, 1, bias=False),
             nn.BatchNorm2d(width),
@@ -53,7 +53,7 @@ def _mobilenetv2():
         (6, 320, 1, 1),
     ):
         for number in range(repeats):
-            layers.append(_Inverted(channels, width, stride if number == 0 else 1, expansion))
+            layers.append(_InvertedResidual(channels, width, stride if number == 0 else 1, expansion))
             channels = width
     pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 1000)]
     return nn.Sequential(*layers, *_unit(320, 1280, 1), *pool)

@@ -157,7 +157,7 @@ def _probe(view: View) -> list[tf.Tensor]:
 def _largest_gradients(
     tape, scores: tf.Tensor, factor: float, tensors: Sequence[tf.Tensor], rows: tf.Tensor
 ) -> list[tf.Tensor]:
-    """Return the largest absolute gradient of each score times ``factor`` in each tensor, (N,) per tensor."""
+    """Return the largest absolute gradients of the scores times ``factor`` with respect to each tensor, (N,) each."""
     signal, none = tf.fill(tf.shape(scores), factor), tf.UnconnectedGradients.ZERO
     gradients = tape.gradient(scores, list(tensors), output_gradients=signal, unconnected_gradients=none)
     largest = []

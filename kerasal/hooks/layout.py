@@ -70,7 +70,7 @@ class Layout:
         return self._axes.get(name, -1) == -1
 
     def last(self, name: str | None, tensor: Any) -> Any:
-        """Return a tensor with the channel axis moved to the end, if it has the axes of a layer's output.
+        """Return a layer's output, or a tensor with the same axes, with the channels moved to the last axis.
 
         ``name`` is the layer, or None for the model's output.
 

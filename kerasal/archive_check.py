@@ -150,7 +150,7 @@ def check_expansion(path: str | os.PathLike, claimed: int, stored: int, what: st
 
 
 def largest_claim(stored: int, always: int = _ALWAYS) -> int:
-    """Return the number of bytes to which a file of ``stored`` bytes may expand.
+    """Return the number of bytes to which a file of ``stored`` bytes may expand, at least ``always``.
 
     Raises:
         ValueError: the environment variable is not a positive number.

@@ -75,7 +75,7 @@ def check_size(name: str, value: Any, sides: Sequence[str] = ("height", "width")
 def refuse_mask(value: Any, what: str) -> None:
     """Raise ValueError for a NumPy masked array with masked values, or a list of such arrays.
 
-    Further steps would drop the mask and use the hidden values. ``what`` is the name of the argument.
+    Later computations would ignore the mask and use the masked values. ``what`` is the name of the argument.
     """
     for array in value if isinstance(value, (list, tuple)) else (value,):
         if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):

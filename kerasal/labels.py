@@ -113,7 +113,7 @@ def _read_json(text: str) -> list:
     if isinstance(loaded, dict):
         loaded = [loaded[str(index)] for index in range(len(loaded))]
     if not isinstance(loaded, list):
-        raise TypeError(f"it is a single {type(loaded).__name__}")
+        raise TypeError(f"the JSON is a single {type(loaded).__name__}")
     return [item[-1] if isinstance(item, list) and item else item for item in loaded]
 
 

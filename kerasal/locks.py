@@ -1,4 +1,4 @@
-"""A lock on a folder, so that only one process at a time writes to it; it ends with its process, even a killed one."""
+"""A lock on a folder, so that only one process at a time writes to it; it is released when the process ends."""
 
 import contextlib
 import datetime
@@ -27,7 +27,8 @@ class FolderInUse(ValueError):
 def lock_folder(folder: str | os.PathLike) -> Iterator[None]:
     """Hold an exclusive lock on a folder, which is created if necessary and removed again if it stays empty.
 
-    The operating system releases the lock (``flock``) when the process ends. A file system without locks is a warning.
+    The operating system releases the lock (``flock``) when the process ends. A file system without locks causes a
+    warning.
 
     Raises:
         FolderInUse: another process or call holds the lock; the message gives its process, machine and start.

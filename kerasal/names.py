@@ -72,7 +72,7 @@ def renamed_attribute(module: str, name: str, renamed: Mapping[str, str]) -> Any
         renamed: the old names, each with the new one.
 
     Raises:
-        AttributeError: ``name`` is no old name.
+        AttributeError: ``name`` is not an old name.
     """
     if name not in renamed:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")

@@ -17,16 +17,17 @@ def journal_path(output: str | os.PathLike) -> pathlib.Path:
 
 
 def stamps(*files: str | os.PathLike | None) -> list[list[int]]:
-    """Return the sizes and times of files as JSON lists; they change if a file changes."""
+    """Return the sizes and modification times of files as JSON lists, which change if a file changes."""
     return [list(stamp(file) or ()) for file in files if file is not None]
 
 
 class RowJournal:
-    """The journal of a job, beside its table ``output``; ``rows`` starts with the rows of an interrupted run.
+    """The journal of a job, next to its table ``output``; ``rows`` starts with the rows of an interrupted run.
 
-    A row is reused if the ``header`` (the settings of the job) and the stamp of its item (``items`` maps names to what
-    changes with their files, as JSON) are the same, and if it has no error. An incomplete last line is ignored. Without
-    an ``output`` nothing is written. ``notes`` are sentences for the user about reused rows.
+    ``items`` maps the name of each item to its stamp, a JSON value that changes if the files of the item change. A row
+    is reused if the ``header`` (the settings of the job) and the stamp of its item are the same, and if it has no
+    error. An incomplete last line is ignored. Without an ``output`` nothing is written. ``notes`` are sentences for the
+    user about reused rows.
     """
 
     def __init__(self, output: str | os.PathLike | None, header: Any, items: Mapping[str, Any]):

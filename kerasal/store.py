@@ -47,7 +47,7 @@ class Store:
 
         Args:
             name: name of the identifying file.
-            whose: returns whether such content identifies a folder of this kind.
+            whose: returns whether the content of that file identifies a folder of this kind.
             what: the kind of content for error messages, such as ``"an atlas"``.
 
         Raises:
@@ -64,7 +64,7 @@ class Store:
             return content
         if name in inside:
             raise ValueError(
-                f"{self.folder / name} must be the file of {what}, got a damaged or different file. Remove "
+                f"{self.folder / name} must identify the folder as {what}, got a damaged or different file. Remove "
                 f"{self.folder}, or choose another folder."
             )
         raise ValueError(

@@ -1,7 +1,7 @@
 """A table of the zoo's models, read from their source files without importing Keras, which takes seconds.
 
-The registry (``kerasal.models.registry``) has the whole ``ModelSpec`` of a model. The table has what a list of models
-shows; each file states it as literals in the call of ``@register`` above the model's function.
+The registry (``kerasal.models.registry``) has the whole ``ModelSpec`` of a model. The table has the columns of a list
+of models; each file contains them as literals in the call of ``@register`` above the model's function.
 """
 
 import ast
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class ZooRow(NamedTuple):
-    """A model of the zoo, with the fields of ``ModelSpec``; ``weights`` maps names to whether their file ships."""
+    """A model of the zoo, with the fields of ``ModelSpec``; ``weights`` maps names to whether the file is bundled."""
 
     name: str
     task: str
@@ -55,16 +55,16 @@ def _row(name: str, keywords: dict[str | None, ast.expr], file: pathlib.Path) ->
         }
         weights = keywords.get("weights", ast.Dict([], []))
         if not isinstance(weights, ast.Dict):
-            raise ValueError("weights is not a dictionary display")
+            raise ValueError("weights must be a dictionary of names and calls of Weights")
         entries = zip(filter(None, weights.keys), weights.values, strict=True)
         ships = {ast.literal_eval(key): _ships(value) for key, value in entries}
     except (KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"{file}: the arguments of @register of {name} must be literals. {error}") from error
+        raise ValueError(f"{file}: the arguments of @register of {name} must be literals: {error}.") from error
     return ZooRow(name, weights=ships, **facts)
 
 
 def _ships(call: ast.expr) -> bool:
-    """Return whether a call ``Weights(description, file, …)`` passes a file."""
+    """Return whether a call ``Weights(description, file, …)`` passes a file, which is then bundled with kerasal."""
     if not isinstance(call, ast.Call):
-        raise ValueError("a value of weights is not a call of Weights")
+        raise ValueError("weights must be a dictionary of names and calls of Weights")
     return len(call.args) > 1 or any(keyword.arg == "file" for keyword in call.keywords)

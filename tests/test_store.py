@@ -82,7 +82,7 @@ def test_a_folder_is_known_by_its_mark(tmp_path):
     (store.folder / "other").touch()
     assert store.read_mark("mark.json", is_mine, "my work") == {"kind": "mine"}
     (store.folder / "mark.json").write_text("{")
-    with pytest.raises(ValueError, match=r"mark\.json must be the file of my work, got a damaged"):
+    with pytest.raises(ValueError, match=r"mark\.json must identify the folder as my work, got a damaged"):
         store.read_mark("mark.json", is_mine, "my work")
     (store.folder / "mark.json").unlink()
     with pytest.raises(ValueError, match=r"must be empty or hold my work, got other files \(other\)"):

@@ -135,8 +135,8 @@ def _describe_zero_gradient(kind: str, score: float, logits: bool) -> str:
 def _probe(view: View) -> list[tf.Tensor]:
     """Return the scores (N,) and the largest absolute gradients (N,) of the inputs and of certain operations.
 
-    The gradients are those of the score by each input, of the scaled score by each input, and of the score by the
-    outputs and then the inputs of all operations at which a gradient can become 0, from the score down.
+    The gradients are those of the score and of the scaled score with respect to each input, and those of the score with
+    respect to the outputs and then the inputs of all operations at which a gradient can become 0, from the score down.
     """
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(view.inputs)
@@ -157,7 +157,7 @@ def _probe(view: View) -> list[tf.Tensor]:
 def _largest_gradients(
     tape, scores: tf.Tensor, factor: float, tensors: Sequence[tf.Tensor], rows: tf.Tensor
 ) -> list[tf.Tensor]:
-    """Return the largest absolute gradient of each score times ``factor`` by each tensor, (N,) per tensor."""
+    """Return the largest absolute gradients of the scores times ``factor`` with respect to each tensor, (N,) each."""
     signal, none = tf.fill(tf.shape(scores), factor), tf.UnconnectedGradients.ZERO
     gradients = tape.gradient(scores, list(tensors), output_gradients=signal, unconnected_gradients=none)
     largest = []

@@ -234,6 +234,6 @@ def _check_finite(name: str, maps: np.ndarray, of: str) -> None:
     if bad.size:
         raise ValueError(
             f"{name} returned NaN or infinite values{of} for {bad.size} of {len(maps)} images, the first at image "
-            f"{bad[0]}: the model overflows there, divides by 0 or has no derivative, such as that of a root at 0. "
+            f"{bad[0]}: the model overflows there, divides by 0 or has no derivative, as a square root at 0. "
             "Check its weights and the preprocessing; with mixed precision, try float32."
         )

@@ -39,7 +39,7 @@ class MethodView:
 
     Attributes:
         spec: the method.
-        values: the raw map, at the size of the image where the method defines this.
+        values: the raw map, of the size of the image unless the method defines another size.
         drawn: the map as a color image, uint8 RGB.
         over: the map over the image, uint8 RGB.
         summary: a sentence that describes the map.

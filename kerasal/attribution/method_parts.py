@@ -35,7 +35,7 @@ def over_points(view: View, count: int, points: Callable, add: Callable, state: 
 
     ``points(numbers)`` returns the points with these numbers, ``(m,) int32 -> [(m, N, …), …]``, a tensor per input of
     the model. ``add(state, numbers (m,), gradients [(m, N, …), …])`` returns the next state, a nest of tensors. The
-    target of the view must be pinned.
+    target of the view must be the same at all points (``View.pin``).
     """
     chunk = 1  # for a target that may depend on the batch size
     if view.repeatable:
@@ -69,7 +69,7 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
     ``weigh(maps, gradients, view, number)`` returns weights that broadcast to the maps (N, h, w, C) of an input.
 
     Raises:
-        ValueError: an input is not of images, ``hooks.target_maps`` finds no layer, or the score does not depend on it.
+        ValueError: an input is not an image, ``hooks.target_maps`` finds no layer, or the score does not depend on it.
     """
     for x in view.inputs:
         if x.shape.rank != 4:

@@ -55,6 +55,6 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str):
     if name == "watch":
-        warnings.warn("kerasal.hooks.watch is now kerasal.hooks.watched.", DeprecationWarning, stacklevel=2)
+        warnings.warn("hooks.watch is called hooks.watched now.", DeprecationWarning, stacklevel=2)
         return taps.watch
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,7 +29,7 @@ _PRODUCTS = frozenset(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"
 
 @dataclasses.dataclass(frozen=True)
 class Vote:
-    """An operation treats an axis with these ``labels`` as channels; from a reduction, that is only a suggestion."""
+    """Evidence that the axis with these ``labels`` holds channels: an ``operation`` requires or ``suggests`` it."""
 
     labels: frozenset
     operation: str
@@ -112,7 +112,11 @@ class AxisLabels:
         return [tuple(roles)]
 
     def _broadcast(self, op, inputs) -> Labels:
-        """Return the union of the labels of aligned axes; note where positions meet a value of all positions."""
+        """Return the union of the labels of aligned axes; list the operation in ``mixed`` if it mixes positions.
+
+        It does if one operand has a value per position and the other has an axis there without that label, for example
+        a mean over all positions.
+        """
         rank = op.outputs[0].shape.rank
         union = [_NONE] * rank
         for axis in range(-rank, 0):
@@ -137,7 +141,7 @@ class AxisLabels:
         return tuple(labels[axis] for axis in range(rank) if axis not in axes)
 
     def _product(self, op, inputs) -> Labels:
-        """Return the labels of a tensor product; note if it sums over some positions and keeps other positions."""
+        """Return the labels of a tensor product; list it in ``mixed`` if it sums over some of the positions."""
         terms, result = _equation(op)
         letters = {}
         for term, labels, tensor in zip(terms, inputs, op.inputs, strict=True):
@@ -175,7 +179,7 @@ def data_format(op: tf.Operation) -> bytes:
 
 
 def _equation(op) -> tuple[list[list], list]:
-    """Return a letter for each axis of the factors, and of the product."""
+    """Return an operation as an einsum equation: the letters of the axes of each factor, and those of the product."""
     ranks = [tensor.shape.rank for tensor in op.inputs]
     if op.type == "Einsum":
         left, right = op.get_attr("equation").decode().replace(" ", "").split("->")
@@ -211,7 +215,7 @@ def _reshape(labels: Labels, before: list, after: list) -> Labels:
                 first_j -= 1
                 want = None if after[first_j] is None else want * after[first_j]
             if min(first_i, first_j) < 0:
-                raise ValueError("The sizes before and after a reshape hold different numbers of values.")
+                raise ValueError(f"A reshape must keep the number of values, got {before} and {after}.")
         if None in (have, want):  # an unknown size takes all axes that are left
             first_i = first_j = 0
         same = before[first_i:i] == after[first_j:j]

@@ -99,7 +99,7 @@ def _sum_pooling_gradient(op, gradient):
 
 
 def _not_a_number(gradient):
-    """Return NaN, for the time when TensorFlow saves a model and traces every gradient without its operation.
+    """Return NaN as the gradient while TensorFlow saves a model, when it traces gradients without their operations.
 
     A saved map already contains its gradient. Only a derivative *of the map* reaches this value, and is then NaN.
     """
@@ -139,10 +139,10 @@ def check(model: keras.Model, operations: Sequence[tf.Operation], rule: str, poo
             "tf.function or loop within the model. Load the .keras file instead, or remove the inner tf.function; "
             "plain gradients work."
         )
-    place = {op.name: number for number, op in enumerate(operations)}
+    order = {op.name: number for number, op in enumerate(operations)}
     custom = [op for op in operations if op.type == "IdentityN" and "_gradient_op_type" in op.node_def.attr]
     origins = Origins(tf.compat.v1.get_default_graph())
-    hidden = [op for op in custom if any(inner.type in missed for inner in _inner_operations(op, place, origins))]
+    hidden = [op for op in custom if any(inner.type in missed for inner in _inner_operations(op, order, origins))]
     if hidden:
         raise error(
             f"{runs} a function with a custom gradient ({hidden[0].name}), which the rule cannot reach: "
@@ -166,7 +166,7 @@ def check(model: keras.Model, operations: Sequence[tf.Operation], rule: str, poo
         raise error(f"{option} has nothing to act on: {model.name!r} runs no {missing}. {advice}".rstrip())
 
 
-def _inner_operations(op, place: dict[str, int], origins: Origins) -> list[tf.Operation]:
+def _inner_operations(op, order: dict[str, int], origins: Origins) -> list[tf.Operation]:
     """Return the operations of a function with a custom gradient that ends in the ``IdentityN`` operation ``op``.
 
     ``op`` passes on the results of the function, then its arguments and weights, whose outputs are not used.
@@ -175,11 +175,11 @@ def _inner_operations(op, place: dict[str, int], origins: Origins) -> list[tf.Op
     used = [number for number, x in enumerate(op.outputs) if x.consumers()]
     results = op.inputs[: max(used, default=0) + 1]
     arguments = [x for x in op.inputs[len(results) :] if "input" in origins.get(x)]
-    begin = max((place.get(x.op.name, -1) for x in arguments), default=-1)
+    begin = max((order.get(x.op.name, -1) for x in arguments), default=-1)
     inner, pending = {}, [x.op for x in results]
     while pending:
         current = pending.pop()
-        if current.name not in inner and place.get(current.name, -1) > begin:
+        if current.name not in inner and order.get(current.name, -1) > begin:
             inner[current.name] = current
             pending += [x.op for x in current.inputs]
     return list(inner.values())

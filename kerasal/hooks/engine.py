@@ -1,4 +1,4 @@
-"""A model as a function whose layers a ``GradientTape`` sees, and activations, scores and targets as arrays."""
+"""A model as a function that a ``GradientTape`` differentiates up to any layer; activations and scores as arrays."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -31,11 +31,11 @@ def watched(
 ) -> Callable[[Any], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
     """Return a function ``inputs -> (output, {layer: its output})`` that runs ``model`` unchanged.
 
-    A ``tf.GradientTape`` around the call differentiates the output and the layers by the inputs, and the output by the
-    tapped layers (as in Grad-CAM), under the backward rule. This works eagerly, in a ``tf.function``, in a loop and in
-    a SavedModel. A second tape around the first differentiates the map. The model is not cloned or changed, and runs
-    in inference mode. For a layer that runs several times, the last output is returned; eagerly or under a rule, the
-    model's output has no gradient by that layer.
+    A ``tf.GradientTape`` around the call differentiates the output and the layers with respect to the inputs, and the
+    output with respect to the tapped layers (as in Grad-CAM), under the backward rule. This works eagerly, in a
+    ``tf.function``, in a loop and in a SavedModel. A second tape around the first differentiates the map. The model is
+    not cloned or changed, and runs in inference mode. For a layer that runs several times, the last output is returned;
+    eagerly or under a rule, the model's output has no gradient with respect to that layer.
 
     Args:
         model: any built Keras model.
@@ -82,7 +82,7 @@ def watched(
             function.get_concrete_function(inputs, {}, None)  # fills order
         else:
             run_model(inputs, {}, None)
-        # Outputs of the same function have no gradient by each other, so a separate function runs up to each layer.
+        # Outputs of one function have no gradients with respect to each other, so a function per layer runs up to it.
         layers: dict[str, tf.Tensor] = {}
         for name in order:
             layers[name] = function(inputs, dict(layers), name)
@@ -161,7 +161,7 @@ def target_scores(
 
 
 def fixed_target(model, arrays: list[np.ndarray], target: Any, *, output=None, logits=True, batch_size=None) -> Any:
-    """Return the target; if it is None, the class numbers (N,) of each image's top class, int."""
+    """Return the target; if it is None, the index of each image's top class, int (N,)."""
     if target is not None:
         return target
     classes, _ = run_batches(_top_classes, model, arrays, settings=Settings(output, logits), batch_size=batch_size)

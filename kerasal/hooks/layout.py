@@ -1,4 +1,4 @@
-"""The channel axes of a model during tracing: a method sees images channels last, whatever the model takes."""
+"""The channel axes of a model during tracing; methods receive images channels last, whatever the model takes."""
 
 import dataclasses
 import functools
@@ -70,7 +70,9 @@ class Layout:
         return self._axes.get(name, -1) == -1
 
     def last(self, name: str | None, tensor: Any) -> Any:
-        """Return a tensor with the axes of a layer's output (``None``: of the model's output), channels last.
+        """Return a layer's output, or a tensor with the same axes, with the channels moved to the last axis.
+
+        ``name`` is the layer, or None for the model's output.
 
         Raises:
             ValueError: the model moves its channels, and the channel axis of this layer is not known.
@@ -92,7 +94,7 @@ class OtherChannels(Exception):
 
 
 def channels_last(method: Callable) -> Callable:
-    """Decorate a method so that it sees images channels last; its results have the layout of the model's inputs.
+    """Decorate a method so that it receives images channels last; its results have the layout of the model's inputs.
 
     Raises:
         ValueError: the channel axis of an input is not known, and the result has no channels.

@@ -62,7 +62,7 @@ class _Encoder(Encoder):
         return _Encoder(self._weights, self._known)
 
     def add_other(self, value: Any) -> None:
-        """Add an object by the digest of its parts; inside its own parts, as in a cycle, only a tag counts."""
+        """Add an object by the digest of its parts; a reference back to the object, as in a cycle, is a fixed text."""
         key = id(value)
         if key not in self._known:
             self._known[key] = value, "cycle"  # keeps the value alive, since its id is the key

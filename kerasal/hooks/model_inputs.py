@@ -57,7 +57,7 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
 
 
 def unpack(model: keras.Model, arrays: list, example: Any) -> Any:
-    """Return a result for each input of the model, in the structure of the user's inputs, ``example``."""
+    """Return ``arrays``, one result per input of the model, in the structure of the user's inputs, ``example``."""
     if isinstance(example, Mapping):
         names = [tensor.name for tensor in getattr(model, "inputs", None) or []]
         return dict(zip(names or example, arrays, strict=True))

@@ -43,7 +43,9 @@ def find(model: keras.Model, name: str) -> tuple[str, keras.Operation]:
     if len({id(layer) for _, layer in matches}) > 1:
         names = [path for path, _ in matches]
         remedy = "Use the full path." if len(set(names)) > 1 else "Give the layers different names."
-        raise ValueError(f"Layer of {model.name!r} must be one of {', '.join(names)}, got {name!r}. {remedy}")
+        raise ValueError(
+            f"layer must name a single layer of {model.name!r}, got {name!r} for {', '.join(names)}. {remedy}"
+        )
     return matches[0]
 
 

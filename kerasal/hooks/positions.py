@@ -34,7 +34,7 @@ def input_channels(inputs: Sequence[tf.Tensor], operations: Sequence[tf.Operatio
 def channel_axes(model: keras.Model, shapes: Sequence[tuple] | None = None) -> list[int]:
     """Return the channel axis of each input of a model.
 
-    The model is not run. It is traced once if its layers and shapes leave a doubt.
+    The model is not run. It is traced once if its layers and shapes do not determine the axes.
 
     Args:
         model: any built Keras model.

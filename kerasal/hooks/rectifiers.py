@@ -1,7 +1,8 @@
 """Rectifiers in a traced graph that are not ReLU operations: other operations, and formulas of several operations.
 
-Every value is traced back to the tensor from which it was computed value by value. In a formula for an activation, two
-such paths from the same tensor meet again: in a product of x and a function of x, in ``where``, or in a sum with |x|.
+Each tensor is traced back through elementwise operations to the tensor where they begin. In a formula for an
+activation, two such paths from the same tensor meet again: in a product of x and a function of x, in ``where``, or in a
+sum with |x|.
 """
 
 import dataclasses
@@ -37,7 +38,7 @@ class Rectifier:
 
 @dataclasses.dataclass(frozen=True)
 class _Path:
-    """How a tensor is computed value by value: from which ``root``, by which ``types`` of operations.
+    """The elementwise operations that compute a tensor: from which ``root``, and of which ``types``.
 
     ``relu`` is the output of the last ReLU on the path, None if there is none.
     """
@@ -95,8 +96,8 @@ def _rectifier_kind(op, paths: list[_Path], varying: list, origins: Origins) -> 
         return "a hard sigmoid or hard swish (relu6(x + 3))", False
     if op.type in ("Select", "SelectV2"):
         return _where_kind(op, paths, origins)
-    same_root = len(varying) == 2 and paths[0].root == paths[1].root and _is_by_place(op, paths)
-    # A function of a single ReLU's output is smooth, unless it compares.
+    same_root = len(varying) == 2 and paths[0].root == paths[1].root and _is_elementwise(op, paths)
+    # A function of a single ReLU's output is smooth, unless it contains a comparison.
     after_relu = same_root and paths[0].relu is not None and paths[0].relu == paths[1].relu
     if op.type in _PRODUCTS and same_root and op.inputs[0] is not op.inputs[1]:
         gates = {path.types & (_COMPARISONS if after_relu else _GATES) for path in paths}
@@ -141,8 +142,8 @@ def _extreme_kind(op, paths: list[_Path], varying: list, origins: Origins) -> tu
     return f"a ReLU written as a {op.type.lower()} with 0", True
 
 
-def _is_by_place(op, paths: list[_Path]) -> bool:
-    """Return whether the two inputs of an operation, which may be reshaped, are combined value by value."""
+def _is_elementwise(op, paths: list[_Path]) -> bool:
+    """Return whether an operation combines its two inputs, which may be reshaped, element by element."""
     if not any("Reshape" in path.types for path in paths):
         return True
     first, second = (x.shape for x in op.inputs)
@@ -169,8 +170,8 @@ def _softplus_exponential(op, origins: Origins) -> tf.Operation | None:
 def _is_variance(tensor, maximum) -> bool:
     """Return whether a maximum with 0 only guards against rounding, as for a variance or a distance.
 
-    Either all terms of the sum are squares or their means, as in E[x²] - E[x]², or some of them are and a root
-    follows, as for |x|² + |y|² - 2 x·y.
+    Either all terms of the sum are squares or their means, as in E[x²] - E[x]², or some of them are and the
+    square root is taken, as for |x|² + |y|² - 2 x·y.
     """
     terms, pending = [], [tensor]
     while pending:
@@ -191,7 +192,7 @@ def _is_square(op) -> bool:
 
 
 def _only_under_roots(tensor) -> bool:
-    """Return whether every use of a tensor, possibly after an addition, is a root."""
+    """Return whether a tensor is used only in roots (sqrt, rsqrt, pow), possibly after an addition."""
     uses = tensor.consumers()
     return bool(uses) and all(
         op.type in _ROOTS or (op.type in _SHIFTING and _only_under_roots(op.outputs[0])) for op in uses

@@ -139,7 +139,7 @@ def _half_tanh(op) -> Formula | None:
 
 
 def _other_operand(op, value: float):
-    """Return the operand beside a constant ``value`` in a sum or product; None if the constant is not there."""
+    """Return the operand other than the constant ``value`` of a sum or product; None if no operand is the constant."""
     if not any(_is_number(x, value) for x in op.inputs):
         return None
     return next((x for x in op.inputs if not _is_number(x, value)), None)

@@ -17,7 +17,7 @@ tracing_lock = threading.RLock()
 
 
 class NoGradient(ValueError):
-    """The scores do not depend on any tensor that they are differentiated by."""
+    """The scores depend on none of the tensors with respect to which they are differentiated."""
 
 
 @contextlib.contextmanager

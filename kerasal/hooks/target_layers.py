@@ -218,10 +218,9 @@ def _check_positions(model, chosen: LayerMap, operations, maps: list[LayerMap]) 
         return
     names = list(dict.fromkeys(layer_map.path for layer_map in maps if set(_size(layer_map)) != {1}))
     raise ValueError(
-        f"A default layer must keep its positions up to the score, but {model.name!r} mixes the positions of "
-        f"{chosen.path!r} later ({mixing}), by attention or a layer along tokens. Choose a layer with layer=, aware "
-        f"that its positions are mixed later: {', '.join(map(repr, names))}; or use a gradient method such as "
-        "class_saliency."
+        f"The positions of the default layer must stay separate up to the score, but {model.name!r} mixes those of "
+        f"{chosen.path!r} later ({mixing}), by attention or a layer along tokens. Use a gradient method such as "
+        f"class_saliency, or accept the mixing and choose a layer with layer=: {', '.join(map(repr, names))}."
     )
 
 

@@ -68,7 +68,7 @@ class ModelCache:
 
 
 class Trace:
-    """A method as a concrete function of a model, which is referenced weakly so that the cache does not keep it."""
+    """A method as a concrete function of a model. The model is referenced weakly, so the cache does not keep it."""
 
     def __init__(self, function: Callable, model, objective: Objective, specs: list, settings: Settings, options: dict):
         reference, structure = weakref.ref(model), objective.structure

@@ -140,7 +140,7 @@ def function_parts(function: types.FunctionType) -> tuple:
 
 
 def code_parts(code: types.CodeType) -> tuple:
-    """Return what code does, without the file and lines where it is written."""
+    """Return the parts of code that determine what it does, without the file and lines where it is written."""
     shape = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
     constants = ["..." if value is ... else value for value in code.co_consts]
     return "code", code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars, shape

@@ -81,7 +81,7 @@ class View:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the batch may have any size; a callable target or a stateful layer may depend on the size."""
+        """Whether copies of the images may share a batch: not with a callable target or a stateful layer."""
         return state_rows(self.model) is None and not any(node[0] == "callable" for node in walk(self.structure))
 
     def run(
@@ -98,8 +98,8 @@ class View:
         """Run the model on ``inputs`` (by default the view's inputs) in inference mode, and return outputs of layers.
 
         Changes of the model's state, such as recurrent states, are undone; see ``hooks.state``. An open gradient tape
-        differentiates the results by the inputs under ``rule`` and ``pooling``, and with the default rule and pooling
-        also by the tapped layers.
+        differentiates the results with respect to the inputs under ``rule`` and ``pooling``, and with the default rule
+        and pooling also with respect to the tapped layers.
 
         Args:
             inputs: a tensor for each input of the model.
@@ -139,7 +139,7 @@ class View:
         return tf.broadcast_to(scores, [run.rows])
 
     def gradient(self, inputs: Sequence[tf.Tensor] | None = None, *, rule: str = "gradient") -> list[tf.Tensor]:
-        """Return the gradient of each image's score by each input, in the shapes of the inputs, under a rule."""
+        """Return the gradient of each image's score under a rule: a tensor per input, in the shape of the input."""
         inputs = self.inputs if inputs is None else list(inputs)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
@@ -174,12 +174,15 @@ class View:
 
     def __getattr__(self, name: str) -> Any:
         if name in _RENAMED:
-            warnings.warn(f"view.{name} is now view.{_RENAMED[name]}.", DeprecationWarning, stacklevel=2)
+            warnings.warn(f"view.{name} is called view.{_RENAMED[name]} now.", DeprecationWarning, stacklevel=2)
             return getattr(self, _RENAMED[name])
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def _run_in_graph(self, inputs: Sequence[tf.Tensor], wanted: bool, **watch_options: Any) -> tuple:
-        """Run the model in the current graph; return (output, raw output, ranking if it differs, layers)."""
+        """Run the model in the current graph; return (output, raw output, ranking, layers) as in ``Run``.
+
+        The ranking is None if the output itself decides the top class.
+        """
         outputs, model_inputs = None, self.layout.to_model(inputs)
         operations = tf.compat.v1.get_default_graph().get_operations
         before = len(operations())
@@ -213,5 +216,5 @@ class View:
         return info.logits, None if keeps_order else output
 
     def _top_classes(self, output: Any) -> tf.Tensor:
-        """Return the class number of each image's top class, (N,) int32."""
+        """Return the index of each image's top class, (N,) int32."""
         return top_classes(self.layout.last(None, output))

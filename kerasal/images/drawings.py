@@ -55,7 +55,7 @@ def _resize_sides(image: np.ndarray, height: int, width: int) -> np.ndarray:
 def size_of_area(shape: tuple[int, int], area: int, *, multiple: int = 16, narrow: float = 16.0) -> tuple[int, int]:
     """Return a (height, width) of about ``area`` pixels, multiples of ``multiple``, in the aspect ratio of ``shape``.
 
-    The aspect ratio is limited to ``narrow``.
+    The longer side is at most ``narrow`` times the shorter side.
     """
     ratio = min(max(shape[1] / shape[0], 1 / narrow), narrow)
     sides = (area / ratio) ** 0.5, (area * ratio) ** 0.5

@@ -51,10 +51,10 @@ def check_resizable(image, size: tuple[int, int]) -> np.ndarray:
     if array.shape[:2] == tuple(size):
         return array
     if native not in RESIZABLE:
-        names = ", ".join(np.dtype(kind).name for kind in RESIZABLE)
+        *others, last = (np.dtype(kind).name for kind in RESIZABLE)
         raise ValueError(
-            f"An image to resize must be one of {names}, got {array.dtype}. Convert it, such as with "
-            "image.astype(np.float32)."
+            f"An image to resize must have the dtype {', '.join(others)} or {last}, got {array.dtype}. "
+            "Convert it, such as with image.astype(np.float32)."
         )
     return array.astype(native, copy=False)
 

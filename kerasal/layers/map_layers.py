@@ -160,7 +160,7 @@ class CenterBias(PlainLayer):
 @renamed_arguments(net="model")
 @contextlib.contextmanager
 def center_bias_switched_off(model: keras.Model) -> Iterator[list[CenterBias]]:
-    """Context manager in which all ``CenterBias`` layers of a model are switched off, at any depth; it yields them."""
+    """Switch off all ``CenterBias`` layers of a model, at any depth, inside this context; yield the layers."""
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, CenterBias)]
     before = [float(ops.convert_to_numpy(layer.switched)) for layer in layers]
     try:

@@ -4,6 +4,7 @@ Columns: ``image`` (the file name without its suffix), ``class``, ``box`` (x_min
 exclusive upper bounds, and ``width`` and ``height`` of the image, 0 if the file does not contain them.
 """
 
+import collections
 import json
 import math
 import os
@@ -92,7 +93,7 @@ def _read_xml(path: pathlib.Path) -> Iterator[tuple]:
     for entry in root.iterfind("object"):
         name, corners = entry.findtext("name"), entry.find("bndbox")
         if not name or corners is None:
-            raise ValueError(f"Each object in {path} must have a name and a bndbox, got an object without.")
+            raise ValueError(f"Each object in {path} must have a name and a bndbox, got an object without them.")
         numbers = [corners.findtext(side) for side in ("xmin", "ymin", "xmax", "ymax")]
         x_min, y_min, x_max, y_max = _parse_numbers(numbers, path)
         # Some boxes of ImageNet begin at 0, although its pixels count from 1.
@@ -120,7 +121,9 @@ def _read_coco(path: pathlib.Path) -> Iterator[tuple]:
             if not (isinstance(file_name, str) and isinstance(name, str)):
                 raise TypeError("file_name and name must be text")
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: annotation {entry!r:.120} must be complete, got {error!r}.") from error
+            raise ValueError(
+                f"{path}: annotation {entry!r:.120} must have image_id, category_id and bbox, got {error!r}."
+            ) from error
         stem = take_stem(file_name, spelled, path)
         x, y, width, height = _parse_numbers((x, y, width, height), path)
         box = _check_box((x, y, x + width, y + height), path, stem)
@@ -130,7 +133,8 @@ def _read_coco(path: pathlib.Path) -> Iterator[tuple]:
 def _index_by_id(entries: list[dict], what: str, path: pathlib.Path) -> dict:
     indexed = {entry["id"]: entry for entry in entries}
     if len(indexed) < len(entries):
-        raise ValueError(f"{path}: {what} must have unique ids, got an id twice. Renumber them.")
+        repeated, _ = collections.Counter(entry["id"] for entry in entries).most_common(1)[0]
+        raise ValueError(f"{path}: {what} must have unique ids, got {repeated!r} twice. Renumber them.")
     return indexed
 
 

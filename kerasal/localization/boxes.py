@@ -117,9 +117,9 @@ def localization_errors(predictions: pd.DataFrame, boxes: pd.DataFrame, *, top: 
 def localization_error(predictions: pd.DataFrame, boxes: pd.DataFrame, *, top: int = 5, iou: float = 0.5) -> float:
     """Return the share of images for which no guess has both the right class and a good box (ILSVRC's task 2).
 
-    An image counts 0 if any of its first ``top`` guesses has the class of a true box and overlaps a box of that class
-    with an IoU of at least ``iou``, else 1 (Russakovsky et al. 2015, section 4.2). The paper writes "more than 50 %",
-    but the program of the challenge uses "at least", as here.
+    The error of an image is 0 if any of its first ``top`` guesses has the class of a true box and overlaps a box of
+    that class with an IoU of at least ``iou``, and else 1 (Russakovsky et al. 2015, section 4.2). The paper writes
+    "more than 50 %", but the program of the challenge uses "at least", as here.
 
     Args:
         predictions: one row per guess with ``image``, ``class`` and ``box``, such as the tables of ``localize`` with an

@@ -60,9 +60,10 @@ _NEIGHBORS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
 def cut_by_color(image: np.ndarray, foreground: np.ndarray, background: np.ndarray, labels: np.ndarray):
-    """Return the object's mask, bool (H, W), of the cut with U = -log density of the color models and γ = 50.
+    """Return the object's mask, bool (H, W), of a minimum cut by the color models: GrabCut with γ = 50.
 
-    OpenCV makes a single cut with fixed models. ``labels`` are those of OpenCV: GC_FGD and GC_BGD do not change.
+    The cost U of a pixel is its -log density in the model of its side. OpenCV makes a single cut and does not fit the
+    models again. ``labels`` are OpenCV's mask: pixels labeled GC_FGD or GC_BGD keep their side.
     """
     models = background[None].copy(), foreground[None].copy()
     result, _, _ = cv2.grabCut(image, labels.copy(), (0, 0, 0, 0), *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
@@ -70,10 +71,10 @@ def cut_by_color(image: np.ndarray, foreground: np.ndarray, background: np.ndarr
 
 
 def cut_by_evidence(image: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-    """Return the object's mask, bool (H, W), of the cut with ``evidence`` = U(background) - U(object), (H, W).
+    """Return the object's mask, bool (H, W), of a minimum cut by the ``evidence`` of each pixel for the object, (H, W).
 
-    The cut is computed by SciPy's maximum flow. If the evidence is that of the colors alone, the mask is the same as
-    that of ``cut_by_color``.
+    The evidence is the cost U of a pixel in the background minus its cost in the object. The cut is computed by SciPy's
+    maximum flow. If the evidence is that of the colors alone, the mask is the same as that of ``cut_by_color``.
     """
     count = evidence.size
     source, sink = count, count + 1

@@ -47,7 +47,7 @@ class Localization:
     """A class in an image, with the intermediate results.
 
     Attributes:
-        class_index: class index.
+        class_index: index of the class.
         score: the output of the model for the class.
         picture: the image at the size of the map, uint8 RGB (h, w, 3).
         map: float64 (h, w), non-negative.

@@ -64,7 +64,7 @@ def threshold(
         return values > min(np.quantile(values, level), np.nextafter(values.max(), -np.inf))
     if values.max() <= 0:
         raise ValueError(
-            f"saliency_map must have positive values, got a maximum of {values.max():g}. Use of='quantile'."
+            f"saliency_map must have positive values, got a maximum of {values.max():g}. Pass of='quantile'."
         )
     return values > level * values.max()
 
@@ -76,7 +76,7 @@ def blur_map(values: np.ndarray, blur: float) -> np.ndarray:
 
 
 def fit_map(saliency_map: np.ndarray, size: tuple[int, int], resize: bool) -> np.ndarray:
-    """Return a map resized to the image's (height, width); raise a ValueError if it must be but ``resize`` is False."""
+    """Return a map resized to the image's (height, width); ValueError if the sizes differ without ``resize``."""
     if saliency_map.shape == tuple(size):
         return saliency_map
     if not resize:

@@ -168,7 +168,7 @@ def seeds(saliency_map: np.ndarray, foreground: float = 0.95, background: float 
 
 
 def _cut_graph(image, values, seed_masks, *, components, clamp, iterations, prior, color, level, seed, **_):
-    """Return the object with all its components, bool (H, W)."""
+    """Return the mask of the object after the iterated cuts, with all connected components, bool (H, W)."""
     labels = np.full(values.shape, cv2.GC_PR_BGD, np.uint8)
     if clamp:
         labels[seed_masks[0]], labels[seed_masks[1]] = cv2.GC_FGD, cv2.GC_BGD

@@ -38,7 +38,7 @@ def __dir__() -> list[str]:
 
 
 class _NegatedScore(keras.losses.Loss):
-    """A function of ``scores``, negated, per image: (N,)."""
+    """The base class of losses that are a negated function of ``kerasal.losses.scores``, (N,)."""
 
     function: Callable[..., Any]
 
@@ -152,7 +152,7 @@ class WeightedSum(keras.losses.Loss):
 
 
 class _MeanScore(keras.metrics.MeanMetricWrapper):
-    """Mean over images of a function of ``scores``."""
+    """The base class of metrics that are the mean over images of a function of ``kerasal.losses.scores``."""
 
     function: Callable[..., Any]
 

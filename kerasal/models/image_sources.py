@@ -85,7 +85,7 @@ class _Source:
         inputs = self.model.check_inputs(images)
         shape = image_shape_of(inputs, self.model)
         if shape != self.shape and not self._size_is_free:
-            raise ValueError(f"model inputs must all have the shape {self.shape}, got {shape}. Resize them first.")
+            raise ValueError(f"Model inputs must all have the shape {self.shape}, got {shape}. Resize them first.")
         self.shape, self._size_is_free = shape, False
         return inputs
 

@@ -92,7 +92,7 @@ def _damaged_file_errors(path: pathlib.Path) -> Iterator[None]:
 def output_shapes(model: keras.Model, spec: Callable[[], tf.TensorSpec]) -> dict[str, tuple[int | None, ...]]:
     """Return the shapes of a model's outputs by name, without the batch axis.
 
-    ``spec`` returns the input of a model that declares no outputs, which is then traced.
+    A model that declares no outputs is traced for an input of the shape and dtype that ``spec`` returns.
     """
     if getattr(model, "outputs", None):
         outputs = named_outputs(model, getattr(model, "_outputs_struct", model.outputs))

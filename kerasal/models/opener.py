@@ -159,9 +159,9 @@ def _complete(model: ImageModel) -> ImageModel:
 
 
 def _recognize_preprocessing(model: keras.Model, size: tuple[int, int]) -> tuple[Preprocessing, float, float]:
-    """Return the convention with which a model gives the highest probability to the classes of the photographs.
+    """Return the convention with which a model gives the highest probability to the true classes of bundled photos.
 
-    Also returns the mean probability of the right classes with this convention and with the second best.
+    Also returns the mean probability of the true classes with this convention and with the second best.
     """
     pixels = np.stack([images.fit_image(images.read(file), size) for file in PHOTOGRAPHS])
     shares = []

@@ -62,7 +62,7 @@ def check_saved_model(path: pathlib.Path, *, unsafe: bool = False) -> None:
 
 
 def list_refused_operations(meta_graph: Any) -> list[tuple[str, str]]:
-    """Return the operations of a ``MetaGraphDef`` that can do more than compute, each with the first place."""
+    """Return the operations of a ``MetaGraphDef`` that can do more than compute, and where each occurs first."""
     graph = _Graph(meta_graph)
     saving, restoring = graph.reach(graph.saver("save")), graph.reach(graph.saver("restore"))
     others = (place for place in graph.operations if place not in saving and place not in restoring)
@@ -80,7 +80,7 @@ def list_refused_operations(meta_graph: Any) -> list[tuple[str, str]]:
 
 @functools.cache
 def computing_operations() -> frozenset[str]:
-    """Return the names of the operations that only compute."""
+    """Return the names of the TensorFlow operations that only compute: they reach no files, devices or Python."""
     lines = _OPERATIONS_FILE.read_text(encoding="utf-8").splitlines()
     return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
 

@@ -87,7 +87,7 @@ def stack(objectives: Sequence[Objective]) -> Objective:
     columns = zip(*(objective.parameters for objective in objectives), strict=True)
     parameters = tuple(np.concatenate(column) for column in columns)
     if len(objectives) > 1 and any(len(column) != len(objectives) for column in parameters):
-        raise ValueError("objectives must each fit a single image in a list, got an objective for several images.")
+        raise ValueError("Each objective of a list must be for a single image, got an objective for several images.")
     return Objective(objectives[0].structure, parameters, shorten([objective.description for objective in objectives]))
 
 

@@ -189,7 +189,9 @@ def test_a_folder_with_something_else_is_refused(run, tmp_path, photos):
         run(out="file")
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "manifest.json").write_text('{"format": 7}')
-    with pytest.raises(ValueError, match=r"manifest.json must be the file of results of kerasal batch, got a damaged"):
+    with pytest.raises(
+        ValueError, match=r"manifest.json must identify the folder as results of kerasal batch, got a damaged"
+    ):
         run(out="theirs")
 
 

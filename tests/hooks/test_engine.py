@@ -157,7 +157,7 @@ def test_without_a_graph_the_context_says_how_to_get_one(make_model, batch):
 
 
 def test_the_old_context_warns(make_model):
-    with pytest.warns(DeprecationWarning, match=r"now kerasal\.hooks\.watched"):
+    with pytest.warns(DeprecationWarning, match=r"called hooks\.watched now"):
         assert hooks.watch
 
 

@@ -125,7 +125,7 @@ def swin(last_convolution: bool = False):
 )
 def test_where_positions_are_mixed_later_there_is_no_default_layer(make):
     model = make()
-    with pytest.raises(ValueError, match=r"mixes the positions .*Choose a layer with layer=.*'patches'"):
+    with pytest.raises(ValueError, match=r"mixes those of .*choose a layer with layer=.*'patches'"):
         attribution.gradcam(model, photos(), 0)
     maps = attribution.gradcam(model, photos(), 0, layer="patches")
     assert maps.shape == (2, 8, 8)
@@ -135,7 +135,7 @@ def test_where_positions_are_mixed_later_there_is_no_default_layer(make):
 @pytest.mark.slow
 def test_the_layers_that_can_be_named_are_listed_and_work():
     model = swin()
-    with pytest.raises(ValueError, match=r"'patches', .*'block0', .*'block1', .*'merged'; or use"):
+    with pytest.raises(ValueError, match=r"'patches', .*'block0', .*'block1', .*'merged'\."):
         attribution.gradcam(model, photos(), 0)
     assert attribution.gradcam(model, photos(), 0, layer="merged", resize=False).shape == (2, 2, 2)
 
@@ -153,7 +153,7 @@ def test_dinov2_has_no_default_layer(data_folder):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     model = module.dinov2_small((56, 56))
-    with pytest.raises(ValueError, match="mixes the positions"):
+    with pytest.raises(ValueError, match="mixes those of"):
         attribution.gradcam(model, photos(1, (56, 56, 3)), lambda tokens: tokens[:, 0, 3])
 
 

@@ -73,7 +73,7 @@ def test_the_remedies_work(name, remedy):
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int32", "int64", "uint32", "float16", "complex64", "O", "U1"])
 def test_what_opencv_cannot_resize_is_a_value_error(dtype):
-    with pytest.raises(ValueError, match=r"An image to resize must be one of uint8, .* got"):
+    with pytest.raises(ValueError, match=r"An image to resize must have the dtype uint8, .* got"):
         images.resize(np.ones((8, 8), dtype), (4, 4))
 
 

@@ -201,5 +201,5 @@ def test_a_stream_settles_a_free_size_once():
     source = open_source(tf.data.Dataset.from_tensor_slices(np.zeros((3, 2, 20, 20, 3), np.float32)), opened)
     assert [numbers for numbers, _ in source.batches(8)] == [[0, 1], [2, 3], [4, 5]]
     assert source.shape == (20, 20, 3) and opened.input_shape() == (224, 224, 3)
-    with pytest.raises(ValueError, match="model inputs must all have the shape"):
+    with pytest.raises(ValueError, match="Model inputs must all have the shape"):
         list(open_source([np.zeros((1, 20, 20, 3), np.float32), np.zeros((1, 9, 9, 3), np.float32)], opened).batches(1))

@@ -26,8 +26,8 @@ def gradcam(view, *, layer: str | None = None, resize: bool = True):
         of the layer's call that depends on this input alone.
 
     Raises:
-        ValueError: no layer is named and the model has no convolution before the target, or mixes positions after the
-            last one by attention; the layer's output is not (N, h, w, C); or an input has no map of its own.
+        ValueError: no layer is named, and the model has no convolution before the target or mixes positions after its
+            last convolution (attention); the layer's output is not (N, h, w, C); or no layer depends on an input alone.
     """
     return class_activation_map(view, layer, resize, _weights)
 

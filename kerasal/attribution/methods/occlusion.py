@@ -20,7 +20,7 @@ _bars: list = []
 
 @contextlib.contextmanager
 def _occlusion_bar(options: dict, model, arrays: list[np.ndarray]):
-    """Show the progress bar that ``_advance``, called from the graph, moves; nothing with ``progress=False``."""
+    """Show a progress bar, which the graph moves by calling ``_advance``; with ``progress=False``, do nothing."""
     if not options["progress"]:
         yield
         return

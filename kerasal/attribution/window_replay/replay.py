@@ -31,7 +31,7 @@ class Replay:
             self._run(step)
 
     def whole(self, tensor: tf.Tensor) -> tf.Tensor:
-        """Return the whole value of a clean graph's tensor with the windows filled, (K · N, …)."""
+        """Return the value of a ``tensor`` of the clean graph for the images with filled windows, (K · N, …)."""
         key = tensor.ref()
         if key in self._plan.parts and key not in self._whole:
             height, width = tensor.shape[1:3]
@@ -104,7 +104,7 @@ class Replay:
         return self._gather(tensor, self._new[tensor.ref()], part, begins, size, outside)
 
     def _gather(self, clean, new, part, begins, size, outside) -> tf.Tensor:
-        """Gather patches (K · N, *size, C) from a table of the clean map, the new part and a row of the outside value.
+        """Return patches (K · N, *size, C) of the clean map with the new part pasted in, padded with ``outside``.
 
         A single gather crops, pastes and pads; its index is the sum of a row index and a column index.
         """

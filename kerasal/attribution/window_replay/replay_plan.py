@@ -99,7 +99,7 @@ class Step:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
-    """The steps from an image to some tensors of its graph; ``parts`` maps a tensor's ``ref()`` to what is computed."""
+    """The steps from an image to some tensors; ``parts`` maps a tensor's ``ref()`` to the part that is recomputed."""
 
     windows: Windows
     image: tf.Tensor

@@ -26,7 +26,7 @@ def choose_runner(
     """Return a function that runs the model on occluded images, and the number of images to run at once.
 
     Raises:
-        ValueError: ``incremental`` is True, but the model's graph has an operation that cannot be followed.
+        ValueError: ``incremental`` is True, but the model's graph does not allow a partial recomputation.
     """
     targets = list(clean.layers.values()) + ([] if clean.output is None else [clean.output])
     states = state_rows(view.model)  # recurrent states fit the images of a single window
@@ -47,7 +47,7 @@ def choose_runner(
 
 
 def map_windows(windows: Windows, rows: int, images: tf.Tensor, measure: Callable, step: Callable | None) -> tf.Tensor:
-    """Return ``measure(indices) -> (K, N)`` of all windows as float32 maps (N, rows, columns)."""
+    """Return the values of ``measure(indices) -> (K, N)`` for all windows, as float32 maps (N, rows, columns)."""
     chunk = tf.maximum(1, rows // images)
     chunks = (windows.count + chunk - 1) // chunk
     results = tf.TensorArray(tf.float32, size=chunks, element_shape=[None, None], infer_shape=False)
@@ -87,10 +87,10 @@ def _run_whole(view: View, index: int, filling, windows: Windows, clean: Run, in
 
 
 def score_drop(view: View, clean: Run):
-    """Return the measure ``(run, K) -> score(clean) - score(occluded)``, (K, N).
+    """Return a function of a run with K windows: the score of the clean image minus that of the occluded one, (K, N).
 
     Each image's top class is that of the clean image. A target that is a Python function is called
-    separately for each window, because it may hold a value per image.
+    separately for each window, because it may contain a value per image.
     """
     clean_scores, pinned = view.score(clean), view.pin(clean)
     if any(node[0] == "callable" for node in walk(view.structure)):
@@ -114,7 +114,7 @@ def score_drop(view: View, clean: Run):
 
 
 def top_class(view: View, clean: Run):
-    """Return the measure ``(run, K) -> index of the class with the highest score``, (K, N)."""
+    """Return a function of a run with K windows: the index of the class with the highest score, (K, N)."""
 
     def classes(run, windows):
         numbers = top_classes(view.layout.last(None, run.output))
@@ -124,7 +124,7 @@ def top_class(view: View, clean: Run):
 
 
 def strongest_map(view: View, clean: Run, layer: str):
-    """Return the measure ``(run, K) -> total activation of the layer's strongest channel``, (K, N).
+    """Return a function of a run with K windows: the total activation of the layer's strongest channel, (K, N).
 
     The strongest channel of an image is that with the largest total activation for the clean image.
 

@@ -64,8 +64,7 @@ class GazeDataset:
         self._position = {stimulus.name: index for index, stimulus in enumerate(stimuli)}
         self._arrays: dict = {}
         if len(self._position) < len(stimuli):
-            names = [stimulus.name for stimulus in stimuli]
-            duplicate = next(name for name in names if names.count(name) > 1)
+            duplicate = next(name for name in self.names if self.names.count(name) > 1)
             raise ValueError(f"Image names must be unique, got {duplicate!r} more than once.")
         incomplete = [stimulus.name for stimulus in stimuli if stimulus.fixations is None and stimulus.density is None]
         if incomplete:
@@ -89,15 +88,11 @@ class GazeDataset:
 
     @renamed_arguments(which="index")
     def stimulus(self, index: int | str) -> Stimulus:
-        """Return the ``Stimulus`` entry of an image by index or name.
-
-        Raises:
-            ValueError: there is no image of this index or name.
-        """
+        """Return the ``Stimulus`` entry of an image by index or name; ValueError if there is none."""
         if isinstance(index, str):
-            if index not in self._position:
-                raise ValueError(unknown_name_message(index, self._position, "image"))
-            return self._stimuli[self._position[index]]
+            if index in self._position:
+                return self._stimuli[self._position[index]]
+            raise ValueError(unknown_name_message(index, self._position, "image"))
         if not -len(self) <= index < len(self):
             raise ValueError(f"index must be a name or an integer from {-len(self)} to {len(self) - 1}, got {index}.")
         return self._stimuli[index]

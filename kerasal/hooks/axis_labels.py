@@ -1,8 +1,7 @@
 """The meaning of each axis in a traced graph: positions, channels, or an axis of a tensor where the labels start.
 
-Each axis has a set of labels. Labels move forward through the graph, and flattening takes the union of the labels of
-the flattened axes. The output of an operation on images (convolution, pooling, resizing) gets new labels, since its
-axes are known. An operation that is not understood drops the labels instead of guessing.
+Labels move forward through the graph; flattening takes the union of the labels of the flattened axes. The output of an
+operation on images gets new labels, since its axes are known. Other operations drop the labels instead of guessing.
 """
 
 import dataclasses
@@ -49,8 +48,8 @@ class AxisLabels:
         self._labels = {tensor.ref(): labels for tensor, labels in seeds}
         self.votes: list[Vote] = []
         self.mixed: list[str] = []
-        for op in operations:
-            if op.type not in SHAPES and any(tensor.ref() in self._labels for tensor in op.inputs):
+        for op in (op for op in operations if op.type not in SHAPES):
+            if any(tensor.ref() in self._labels for tensor in op.inputs):
                 self._label_outputs(op)
 
     def get(self, tensor: tf.Tensor) -> Labels | None:
@@ -63,9 +62,7 @@ class AxisLabels:
             outputs = self._outputs(op, inputs)
         except (IndexError, TypeError, ValueError):  # an axis or a size is known only at run time
             outputs = None
-        if not self._past_images and data_format(op):
-            return
-        for number, output in enumerate(op.outputs):
+        for number, output in enumerate(op.outputs if self._past_images or not data_format(op) else ()):
             rank = output.shape.rank
             labels = outputs[min(number, len(outputs) - 1)] if outputs else None
             self._labels[output.ref()] = labels if labels and len(labels) == rank else (_NONE,) * (rank or 0)
@@ -229,10 +226,8 @@ def _reshape(labels: Labels, before: list, after: list) -> Labels:
 def _concatenate(op, inputs) -> Labels:
     known = [labels for labels in inputs if labels is not None]
     union = tuple(frozenset().union(*axes) for axes in zip(*known, strict=True))
-    if op.type == "ConcatV2":
-        return union
-    axis = op.get_attr("axis") % (len(union) + 1)
-    return (*union[:axis], _NONE, *union[axis:])
+    axis = 0 if op.type == "ConcatV2" else op.get_attr("axis") % (len(union) + 1)
+    return union if op.type == "ConcatV2" else (*union[:axis], _NONE, *union[axis:])
 
 
 def _strided_slice(op, labels: Labels) -> Labels:

@@ -72,7 +72,7 @@ def class_files(
     if different:
         raise ValueError(
             f"{train} and {test} must have the same classes. Only one of them has "
-            f"{abbreviate(sorted(different), _MAX_NAMES)}. Pass the shared classes as classes."
+            f"{abbreviate(sorted(different), _MAX_NAMES)}. Pass the argument classes with the classes that both have."
         )
     return _check_count(parts[0], train), parts[1]
 
@@ -98,8 +98,11 @@ def _list_class_files(
         )
     folders = {names.get(child.name, child.name): child for child in subfolders}
     if len(folders) < len(subfolders):
+        twice = next(child for child in subfolders if folders[names.get(child.name, child.name)] != child)
+        name = names.get(twice.name, twice.name)
         raise ValueError(
-            f"{folder / 'classes.csv'} must have unique names, got the same name for two folders. Change it."
+            f"{folder / 'classes.csv'} must have a different name for each folder, got {name!r} for both {twice.name} "
+            f"and {folders[name].name}. Change one of the names."
         )
     chosen = folders if classes is None else {name: folders[name] for name in _select_classes(classes, folders)}
     files_by_class = {name: list_files(child) for name, child in chosen.items()}
@@ -111,7 +114,7 @@ def _list_class_files(
     if empty:
         raise ValueError(
             f"All class folders in {folder} must have images, got none in {len(empty)} of {len(files_by_class)}: "
-            f"{abbreviate(empty, _MAX_NAMES)}. Remove them, or pass the classes to use as classes."
+            f"{abbreviate(empty, _MAX_NAMES)}. Remove them, or pass the argument classes with the others."
         )
     return ClassFiles(
         list(files_by_class),

@@ -31,8 +31,8 @@ _PROTOCOL = 3  # supports bytes, but has no frames, so samples can be appended
 def read_coursework(path: str | os.PathLike) -> list[Stimulus]:
     """Return the samples of a coursework pickle. Code in the file is not executed.
 
-    Images are converted to uint8, an eighth of the size of the usual file. A y_original with fractions is a density
-    instead of fixations.
+    Images are converted to uint8, which takes an eighth of the memory of float64. A y_original with fractions is read
+    as a density instead of fixations.
 
     Raises:
         FileNotFoundError: ``path`` does not exist.

@@ -190,7 +190,10 @@ class GazeDataset:
         return GazeDataset.from_stimuli(chosen, outside=self.outside)
 
     def concatenate(self, *others: "GazeDataset") -> "GazeDataset":
-        """Return the concatenation of this set and others; a repeated name gets the number of its set, as in 2/1001."""
+        """Return the concatenation of this set and others.
+
+        A repeated name is prefixed with the number of its set: 1001 in the second set becomes 2/1001.
+        """
         taken, stimuli = set(), []
         for number, data in enumerate((self, *others), 1):
             for stimulus in data._stimuli:

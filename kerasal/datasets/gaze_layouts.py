@@ -47,7 +47,7 @@ def open_gaze(
 ) -> GazeDataset:
     """Return the gaze data at a path, in any of the layouts that the module describes, as a ``GazeDataset``.
 
-    Only pickles are read at once; other files are read on access.
+    Pickles are read by this call; the images and gaze in other files are read on access.
 
     Args:
         path: a folder, a coursework pickle, or a ``fixations.npz`` or ``.mat`` file beside ``images/``.
@@ -205,7 +205,11 @@ def _describe_mismatches(images: Mapping, gaze: Mapping | None, kind: str, is_co
 
 
 def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, Callable] | None, bool]:
-    """Return a dictionary from name to function that reads the ``Points``, and whether it covers all splits."""
+    """Return a dictionary from image name to a function that reads its ``Points``, and whether it covers all splits.
+
+    A table or file in ``folder`` covers all splits; a subfolder for ``split`` does not. The dictionary is None if there
+    are no fixations.
+    """
     table = _find_child(folder, _TABLES)
     if table is not None and table.suffix == ".npz":
         return key_by_stem(read_npz(table), table, split), True

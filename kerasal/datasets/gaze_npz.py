@@ -25,8 +25,8 @@ _BYTES_PER_FIXATION = 48
 def read_npz(file: pathlib.Path) -> list[tuple[str, Callable[[], Points]]]:
     """Return the file name of each image with a function that returns its ``Points``, in the order of the file.
 
-    1-based coordinates x are in pixel round(x), so pixel k covers [k - .5, k + .5). After subtracting .5 it covers
-    [k - 1, k), which is the 0-based pixel k - 1.
+    1-based coordinates become 0-based by subtracting .5: pixel k (from 1) covers [k - .5, k + .5), which becomes
+    [k - 1, k), the range of the 0-based pixel k - 1.
     """
     arrays = _load_arrays(file)
     _check_arrays(file, arrays)

@@ -37,7 +37,9 @@ def describe_gaze(data: Any) -> str:
     if ranges:
         low, high = np.min(ranges, axis=0)[0], np.max(ranges, axis=0)[1]
         least = min(top for _, top in ranges)
-        lines.append(f"densities     {len(ranges)}, values {low:.3g} to {high:.3g}; lowest maximum {least:.3g}")
+        lines.append(
+            f"densities     {len(ranges)}, values {low:.3g} to {high:.3g}; each has a maximum of at least {least:.3g}"
+        )
     if total.any():
         lines.append(_describe_center_bias(total))
     lines.append(f"unusable      {len(unusable) or 'none'}")
@@ -46,7 +48,7 @@ def describe_gaze(data: Any) -> str:
 
 
 def _collect_gaze(data, name: str, subjects: set, ranges: list) -> tuple[int | None, np.ndarray]:
-    """Return the number of fixations on an image and its density on the grid, with sum 1."""
+    """Return the number of fixations on an image, and its density on a map of ``_GRID`` cells, with sum 1."""
     stimulus, number, share = data.stimulus(name), None, np.zeros(_GRID)
     if stimulus.density is not None:
         values = stimulus.read_with_name(lambda: scale_density(stimulus.density()))

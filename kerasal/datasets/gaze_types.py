@@ -136,12 +136,16 @@ class Stimulus:
             with Image.open(self.image) as image:
                 swapped = image.getexif().get(0x0112) in _SWAPPED
                 return (image.width, image.height) if swapped else (image.height, image.width)
-        except (OSError, Image.DecompressionBombError, SyntaxError):  # also for truncated headers
+        except (OSError, Image.DecompressionBombError, SyntaxError):  # SyntaxError: a truncated header
             return read(self.image).shape[:2]  # raises the error to report, if any
 
 
 def scale_density(array: np.ndarray) -> np.ndarray:
-    """Return a stored density as float32; integers, and floats above 1.5, are scaled from their range to 0..1."""
+    """Return a stored density as float32, in 0..1 if it is an image of 8 or 16 bits.
+
+    Integers are divided by 255, or by 65535 if a value is above 255. Floats are divided by 255 if a value is above 1.5,
+    and by the largest value if that is above 255.
+    """
     array = np.asarray(array)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]

@@ -92,7 +92,9 @@ def _read_npz(path: pathlib.Path) -> tuple[Split, Split]:
     except (ImplausibleFile, PermissionError, FileNotFoundError):
         raise
     except Exception as error:  # damaged files raise errors of zipfile, zlib and NumPy
-        raise ValueError(f"{path} is not an mnist.npz, or is damaged.") from error
+        raise ValueError(
+            f"{path} must be MNIST's mnist.npz, got a damaged file or another format. Download the file again."
+        ) from error
     missing = [key for key in _KEYS if key not in arrays]
     if missing:
         content = "a single array" if names is None else ", ".join(names) or "nothing"

@@ -109,7 +109,7 @@ class _Array:
 
 
 class _DroppedBytes:
-    """Placeholder in the memo for the bytes of an array."""
+    """Placeholder for the bytes of an array in the unpickler's memo, which would keep them in memory."""
 
 
 _Python: Any = pickle._Unpickler  # not covered by type stubs

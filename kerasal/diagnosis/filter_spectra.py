@@ -131,7 +131,7 @@ def _find_convolution(output: tf.Tensor, layer: str) -> tf.Operation:
         op = op.inputs[0].op
     if op.type not in _CONVOLUTIONS:
         raise ValueError(
-            f"layer must contain a convolution that is visible in the graph, got {layer!r}. Leave out images to "
+            f"layer must run a convolution in the traced graph of the model, got {layer!r}. Leave out images to "
             "analyze the weights alone."
         )
     return op

@@ -73,7 +73,7 @@ class Table:
 
 
 def read_table(file: pathlib.Path) -> Table:
-    """Read a table of coordinates in the format that the module describes."""
+    """Return the table of coordinates in a file, in the format that the module describes."""
     try:
         text = file.read_text(encoding="utf-8-sig")
         first = next((line for line in text.split("\n") if line.strip()), "")

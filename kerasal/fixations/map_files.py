@@ -47,7 +47,7 @@ def read_map(path: pathlib.Path) -> np.ndarray:
     An ``.npy`` file may also hold a flattened prediction (n,).
 
     Raises:
-        ValueError: the file is damaged or is no map.
+        ValueError: the file is damaged or is not a map.
         OSError: the file cannot be opened.
     """
     if path.suffix.lower() == ".npy":
@@ -94,5 +94,7 @@ def _read_array(path: pathlib.Path, mmap_mode: Literal["r"] | None = None) -> np
         check_arrays(path)
         array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path} cannot be read as a NumPy array: it is an archive of several arrays.")
+        raise ValueError(
+            f"{path} cannot be read as a NumPy array: it is an archive of several arrays. Save a single array as NPY."
+        )
     return array[0] if array.ndim == 4 and array.shape[0] == 1 else array

@@ -46,7 +46,7 @@ def check_matlab(path: pathlib.Path) -> None:
         kind, size = struct.unpack_from(f"{order}II", data, offset)
         offset += 8
         if size > len(data) - offset:
-            raise DamagedMatlabFile(f"a variable of {size:,} bytes is cut off")
+            raise DamagedMatlabFile(f"expected a variable of {size:,} bytes, got {len(data) - offset:,} bytes")
         content = data[offset : offset + size]
         offset += size
         if kind == _COMPRESSED:
@@ -54,7 +54,7 @@ def check_matlab(path: pathlib.Path) -> None:
             kind, size = struct.unpack_from(f"{order}II", content) if len(content) >= 8 else (0, 0)
             content = content[8 : 8 + size]
             if size > len(content):
-                raise DamagedMatlabFile(f"a variable of {size:,} bytes is cut off")
+                raise DamagedMatlabFile(f"expected a variable of {size:,} bytes, got {len(content):,} bytes")
         if kind != _MATRIX:
             raise DamagedMatlabFile(f"expected a variable, got an element of type {kind}")
         checker = _VariableChecker(content, order)
@@ -90,17 +90,17 @@ class _VariableChecker:
         if start == end:  # an empty matrix
             return
         if depth > _MAX_DEPTH:
-            raise DamagedMatlabFile(f"matrices must be nested at most {_MAX_DEPTH} deep")
+            raise DamagedMatlabFile(f"matrices must be nested at most {_MAX_DEPTH} levels deep, got more")
         offset, flags = self._read_numbers(start, end, (6,), "I")
         if len(flags) != 2:
-            raise DamagedMatlabFile("a matrix has no flags")
+            raise DamagedMatlabFile(f"expected the two numbers of a matrix's flags, got {len(flags)}")
         kind = flags[0] & 0xFF
         if kind > _LAST_NUMERIC:  # functions and opaque objects have any elements
             self._check_opaque(offset, end, depth)
             return
         offset, sides = self._read_numbers(offset, end, (5, 6), "i")
         if not 2 <= len(sides) <= 32 or min(sides) < 0:
-            raise DamagedMatlabFile(f"a matrix has the sides {sides[:8]}")
+            raise DamagedMatlabFile(f"a matrix must have 2 to 32 non-negative dimensions, got {sides[:8]}")
         offset, _ = self._read_numbers(offset, end, (1, 2, 16), "b")  # the name
         if kind == _OBJECT:
             offset, _ = self._read_numbers(offset, end, (1, 2, 16), "b")
@@ -128,7 +128,7 @@ class _VariableChecker:
     def _check_values(self, offset: int, end: int, kind: int, count: int, is_complex: bool) -> None:
         """Check the numbers or characters of a matrix; in a sparse matrix, row and column indices precede them."""
         if kind == 0:
-            raise DamagedMatlabFile("a matrix is of class 0")
+            raise DamagedMatlabFile("a matrix must be of class 1 to 15, got class 0")
         indices = 2 if kind == _SPARSE else 0
         for number in range(indices + 1 + is_complex):
             element, start, stop, offset = self._read_element(offset, end)
@@ -146,7 +146,7 @@ class _VariableChecker:
             if kind == _MATRIX:
                 self.check_matrix(start, stop, depth + 1)
             elif kind not in _NUMBERS and kind not in _TEXT:
-                raise DamagedMatlabFile(f"an element is of type {kind}")
+                raise DamagedMatlabFile(f"expected numbers, text or a matrix, got an element of type {kind}")
 
     def _read_numbers(self, offset: int, end: int, types: tuple[int, ...], code: str) -> tuple[int, tuple[int, ...]]:
         """Return the offset of the next element and the numbers of this one, which must have a type in ``types``."""
@@ -168,5 +168,5 @@ class _VariableChecker:
             return kind, start, start + size, offset + 8
         start = offset + 8
         if size > end - start:
-            raise DamagedMatlabFile(f"an element of {size:,} bytes has only {end - start:,}")
+            raise DamagedMatlabFile(f"expected an element of {size:,} bytes, got {end - start:,} bytes")
         return word, start, start + size, min(start + -(-size // 8) * 8, end)

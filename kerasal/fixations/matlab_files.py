@@ -58,7 +58,10 @@ def list_fixations_and_size(
     size = _stimulus_size(images)
     for image in images:
         if not (isinstance(image, dict) and {"img", "subjects"} <= set(image)):
-            raise ValueError(f"{file} must have structs with img and subjects (OSIE) in the variable fixations.")
+            content = ", ".join(image) if isinstance(image, dict) else type(image).__name__
+            raise ValueError(
+                f"{file} must have structs with img and subjects (OSIE) in the variable fixations, got {content}."
+            )
         readers.append((str(image["img"]), lambda image=image: _read_osie(image, file, size)))
     return key_by_stem(readers, file, split), (size[1], size[0])
 

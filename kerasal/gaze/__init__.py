@@ -1,8 +1,8 @@
-"""Gaze prediction: maps of where people will look in photographs, their scores, and a diagnosis of gaze models.
+"""Gaze prediction: maps of where people will look in photos, their scores, and a diagnosis of gaze models.
 
-* ``predict`` and ``predict_many`` return a ``GazePrediction`` for each photograph, by default with the bundled model.
-  ``predict_folder`` writes the maps of many photographs. ``Predictor(model)`` is a compiled model. ``resize_map``
-  resizes the map of a model to its photograph.
+* ``predict`` and ``predict_many`` return a ``GazePrediction`` for each photo, by default with the bundled model.
+  ``predict_folder`` writes the maps of many photos. ``Predictor(model)`` is a compiled model. ``resize_map`` resizes
+  the map of a model to its photo.
 * ``evaluate`` scores the maps, with the center and the mean map as baselines, by the metrics of the MIT benchmark and
   of the coursework.
 * ``diagnose`` tests whether a model has learned more than the mean map or the center, and whether its output wraps

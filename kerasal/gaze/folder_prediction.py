@@ -1,4 +1,4 @@
-"""Gaze maps of many photographs as files: a 16-bit map and an overlay of each, with unique names."""
+"""Gaze maps of many photos as files: a 16-bit map and an overlay of each, with unique names."""
 
 import dataclasses
 import os
@@ -25,7 +25,7 @@ class FolderPrediction:
 
     Attributes:
         count: number of maps written.
-        postprocess: method by which maps were resized to the photographs; see ``kerasal.gaze.resize_map``.
+        postprocess: method by which maps were resized to the photos; see ``kerasal.gaze.resize_map``.
         skipped: the errors of unreadable files.
         notes: sentences about files with several frames.
     """
@@ -44,7 +44,7 @@ def predict_folder(
     postprocess: Postprocess | None = None,
     progress: bool = False,
 ) -> FolderPrediction:
-    """Write a 16-bit map, NAME.png, and an overlay, NAME-overlay.jpg, of each photograph; unreadable files are skipped.
+    """Write a 16-bit map, NAME.png, and an overlay, NAME-overlay.jpg, of each photo; unreadable files are skipped.
 
     Args:
         photos: image files, and folders of image files.
@@ -58,7 +58,7 @@ def predict_folder(
         ``FolderPrediction``; its ``count`` is 0 if every file was skipped.
 
     Raises:
-        ValueError: a folder has no images, or the results of two photographs would have the same name.
+        ValueError: a folder has no images, or the results of two photos would have the same name.
         FileNotFoundError: a path does not exist.
     """
     files = name_photos(photos)
@@ -91,7 +91,7 @@ def result_files(output_dir: str | os.PathLike, name: str) -> tuple[pathlib.Path
 
 
 def name_photos(photos: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
-    """Return a unique name -> file for all image files in ``photos``, which are files and folders.
+    """Return a dictionary from unique name to path of all image files in ``photos``, which are files and folders.
 
     The name is the stem of the file; if that is not unique, the suffix is added, and then the name of the folder.
 

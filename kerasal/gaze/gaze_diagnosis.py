@@ -40,7 +40,8 @@ def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False)
     prediction for an image with
 
     * ``own``: the density of this image, and ``others``: the densities of the other images, averaged. A model that
-      predicts only the mean map correlates equally with both, so their difference is what it gets from the image;
+      predicts only the mean map correlates equally with both, so their difference measures how far the predictions
+      depend on the image;
     * ``mean_map``: the mean density of the other images, and ``mean_prediction``: the mean of the other predictions;
     * ``center``: the center Gaussian.
 
@@ -49,7 +50,7 @@ def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False)
 
     Args:
         predictor: the gaze model.
-        data: photographs with the densities of fixations.
+        data: photos with the densities of fixations.
         progress: whether to show a progress bar.
 
     Raises:

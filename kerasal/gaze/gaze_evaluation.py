@@ -1,4 +1,4 @@
-"""Scores of a gaze model on a data set by the MIT benchmark and the coursework, beside center and mean map."""
+"""Scores of a gaze model and of two baselines, center and mean map, by the MIT benchmark and the coursework."""
 
 import warnings
 

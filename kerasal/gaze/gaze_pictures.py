@@ -17,7 +17,7 @@ import keras
 
 
 def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return a map (H, W) drawn over its photograph, uint8 RGB (H, W, 3); the lowest value is transparent."""
+    """Return a map (H, W) drawn over its photo, uint8 RGB (H, W, 3); the lowest value is transparent."""
     values = np.asarray(values, np.float64)
     return images.overlay(photograph, values - values.min())
 
@@ -117,7 +117,7 @@ def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.n
 
     Args:
         photograph: uint8 RGB (H, W, 3).
-        raw: the output of the model for the photograph, float (h, w), not clipped.
+        raw: the output of the model for the photo, float (h, w), not clipped.
         tile: longer side of each image in the figure, in pixels.
     """
     shape = photograph.shape[:2]
@@ -127,14 +127,15 @@ def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.n
         [photograph, _draw_heat(clipped, 1.0), _draw_heat(wrapped, 1.0)],
         ["image", "prediction, clipped to 0..1", "cast to uint8 without clipping"],
         columns=3,
-        note=f"{below:.1%} of the model's pixels are below 0 and turn bright, {above:.1%} are above 1 and turn dark.",
+        note=f"The cast wraps around: {below:.1%} of the model's pixels are below 0 and turn bright, {above:.1%} are "
+        "above 1 and turn dark.",
         legend=[("heat", "0", "1")],
         tile=tile,
     )
 
 
 def _choose_images(scores: dict[str, float], count: int) -> dict[str, str]:
-    """Return name -> ``"best"``, ``"median"`` or ``"worst"`` of the chosen images, each image once, best first."""
+    """Return a dictionary from the names of the chosen images, best first, to "best", "median" or "worst"."""
     order = sorted((name for name in scores if scores[name] == scores[name]), key=lambda name: -scores[name])
     if not order:
         raise ValueError(

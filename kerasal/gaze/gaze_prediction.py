@@ -1,4 +1,4 @@
-"""Prediction of where people will look in photographs, for ``predict``, the commands, batch jobs and the atlas."""
+"""Prediction of where people will look in photos, for ``predict``, the commands, batch jobs and the atlas."""
 
 import dataclasses
 import functools
@@ -30,7 +30,7 @@ _LOWEST_SHARE = 1e-12
 
 @dataclasses.dataclass(frozen=True)
 class GazePrediction:
-    """Where people will look in a photograph of H × W pixels.
+    """Where people will look in a photo of H × W pixels.
 
     Attributes:
         map: float32 (H, W). For a model of log-densities, such as the bundled one: the density divided by its largest
@@ -43,9 +43,9 @@ class GazePrediction:
 
     @functools.cached_property
     def log_density(self) -> np.ndarray:
-        """The log-density of gaze, float32 (H, W), in nats; its exponentials sum to 1 over the photograph.
+        """The log-density of gaze, float32 (H, W), in nats; its exponentials sum to 1 over the photo.
 
-        Map values below 1e-12 of the largest are raised to it; a map without positive values is uniform.
+        Map values below 1e-12 of the largest are raised to that; a map without positive values gives a uniform density.
         """
         highest = max(self.map.max(), 0) or 1
         shares = np.maximum(self.map / np.float32(highest), np.float32(_LOWEST_SHARE))
@@ -78,7 +78,7 @@ def predict(
     postprocess: Postprocess | None = None,
     batch_size: int = 16,
 ) -> GazePrediction:
-    """Return where people will look in a photograph, as predicted by the bundled model or by ``model``.
+    """Return where people will look in a photo, as predicted by the bundled model or by ``model``.
 
     The bundled model works offline.
 
@@ -87,16 +87,16 @@ def predict(
         model: a gaze model, or a ``Predictor``, which is already compiled and contains the next three options; with
             None, the zoo's ``gaze`` with its bundled weights.
         preprocessing: how pixels become inputs of ``model``; by default 0..1 (``"unit"``).
-        size: (height, width) to which photographs are resized; see ``Predictor``.
+        size: (height, width) to which photos are resized; see ``Predictor``.
         target_range: see ``Predictor``.
-        postprocess: method of resizing the map to the photograph; see ``resize_map``. By default the predictor's.
+        postprocess: method of resizing the map to the photo; see ``resize_map``. By default the predictor's.
         batch_size: only for the deprecated form ``predict(model, photos)``, which yields arrays; use ``predict_many``.
 
     Returns:
         ``GazePrediction``.
 
     Raises:
-        ValueError: the photograph, the model or an option is invalid, or the map is not finite.
+        ValueError: the photo, the model or an option is invalid, or the map is not finite.
         FileNotFoundError: the image file does not exist.
     """
     options = {"preprocessing": preprocessing, "size": size, "target_range": target_range}
@@ -115,9 +115,9 @@ def predict_many(
     postprocess: Postprocess | None = None,
     batch_size: int = 16,
 ) -> Iterator[GazePrediction]:
-    """Return an iterator over the ``GazePrediction`` of each photograph.
+    """Return an iterator over the ``GazePrediction`` of each photo.
 
-    Photographs are read as they are needed and predicted in batches of ``batch_size``. The other arguments and the
+    Photos are read as they are needed and predicted in batches of ``batch_size``. The other arguments and the
     errors are those of ``predict``.
     """
     predictor = _make_predictor(model, preprocessing, size, target_range)
@@ -129,14 +129,15 @@ def predict_many(
 
 
 def resize_map(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess = "examiners") -> np.ndarray:
-    """Return the map of a model resized to its photograph, float32 (H, W).
+    """Return the map of a model resized to its photo, float32 (H, W).
 
     Args:
         raw: the output of the model, (h, w).
-        shape: (H, W) of the photograph.
+        shape: (H, W) of the photo.
         postprocess: ``"examiners"``, as in the coursework: clipped to 0..1, rounded to 8 bits, enlarged bicubically,
-            blurred by 2 pixels. ``"pan"``, as in the script of Pan et al.: blurred by 3 of 48 pixels and then enlarged,
-            neither clipped nor rounded. ``"none"``: only enlarged.
+            blurred with a sigma of 2 pixels. ``"pan"``, as in the script of Pan et al.: blurred with a sigma of 3
+            pixels on a map of 48 × 48, in proportion on other maps, and then enlarged, neither clipped nor rounded.
+            ``"none"``: only enlarged.
 
     Raises:
         ValueError: ``postprocess`` is unknown, or the map is not finite.
@@ -157,7 +158,7 @@ def resize_map(raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess
 def finish_prediction(
     predictor: Predictor, raw: np.ndarray, shape: tuple[int, int], postprocess: Postprocess
 ) -> GazePrediction:
-    """Return the prediction for a photograph of ``shape`` from the output of ``predictor.raw``; see ``resize_map``.
+    """Return the prediction for a photo of ``shape`` from the output of ``predictor.raw``; see ``resize_map``.
 
     The interpolation of densities was chosen by ``benchmarks/gaze_resampling.py``.
     """
@@ -172,8 +173,8 @@ def finish_prediction(
 def _predict_arrays(model, photos, *, postprocess, batch_size, **options) -> Any:
     """Yield only the maps, as ``predict(model, photos)`` did until version 0.1.0."""
     warnings.warn(
-        "gaze.predict takes a photo, and the model second. For the maps of several photos, use "
-        "(prediction.map for prediction in gaze.predict_many(photos, model)).",
+        "gaze.predict(model, photos) is called gaze.predict_many(photos, model) now. It returns predictions with the "
+        "attribute map instead of maps.",
         DeprecationWarning,
         stacklevel=3,
     )
@@ -201,12 +202,12 @@ def _bundled_predictor(size: tuple[int, int] | None) -> Predictor:
 
 
 def _read_photo(photo) -> np.ndarray:
-    """Return a photograph, which is an array or a file, as uint8 RGB (H, W, 3)."""
+    """Return a photo, which is an array or a file, as uint8 RGB (H, W, 3)."""
     photo = images.read(photo) if isinstance(photo, str | os.PathLike) else photo
     if np.ndim(photo) == 2 or np.shape(photo)[2:] == (1,):
-        photo = images.check_image(photo, "A photograph", (None, 1))
+        photo = images.check_image(photo, "A photo", (None, 1))
         return images.to_channels(photo.reshape(*photo.shape[:2], 1), 3)
-    return images.check_image(photo, "A photograph")
+    return images.check_image(photo, "A photo")
 
 
 def _blur(values: np.ndarray, sigma: float) -> np.ndarray:

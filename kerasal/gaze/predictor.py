@@ -1,4 +1,4 @@
-"""``Predictor``: a compiled gaze model that takes photographs of any size and returns their raw maps."""
+"""``Predictor``: a compiled gaze model that takes photos of any size and returns their raw maps."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -22,17 +22,17 @@ import tensorflow as tf
 Postprocess = Literal["examiners", "pan", "none"]
 
 AREA = 240 * 320
-"""Number of pixels to which photographs are resized for a model of any size, without a ``size``."""
+"""Number of pixels to which photos are resized for a model of any size, without a ``size``."""
 
 
 class Predictor:
-    """A compiled gaze model that returns raw maps of photographs; it is compiled again when the model has changed.
+    """A compiled gaze model that returns raw maps of photos; it is compiled again when the model has changed.
 
     Args:
         model: a model that takes RGB images and returns one map per image; see ``kerasal.training.train_gaze``.
         preprocessing: how pixels become model inputs.
-        size: (height, width) to which photographs are resized, for a model that takes any size. Models of log-densities
-            (``layers.LogDensity``) do not need it: photographs keep their aspect ratio and get about ``AREA`` pixels.
+        size: (height, width) to which photos are resized, for a model that takes any size. Models of log-densities
+            (``layers.LogDensity``) do not need it: photos keep their aspect ratio and get about ``AREA`` pixels.
         target_range: the range of the maps in training: 0..1 (``"unit"``), or -1..1 (``"pm1"``), which is mapped to
             0..1.
 
@@ -74,20 +74,20 @@ class Predictor:
     of = RenamedAttribute("from_image_model")
 
     def raw(self, photographs: Iterable[np.ndarray], batch_size: int = 16) -> Iterator[np.ndarray]:
-        """Yield the output of the model for each photograph: a map (h, w), float32, not clipped.
+        """Yield the output of the model for each photo: a map (h, w), float32, not clipped.
 
         Args:
             photographs: uint8 RGB (H, W, 3), of any sizes.
-            batch_size: number of photographs per batch.
+            batch_size: number of photos per batch.
 
         Raises:
-            ValueError: a photograph is not uint8 RGB.
+            ValueError: a photo is not uint8 RGB.
         """
         check_process()
         batch: list[np.ndarray] = []
         for photograph in photographs:
-            photograph = check_image(photograph, "A photograph")
-            # Stretched rather than cropped, because the map is stretched back to the photograph.
+            photograph = check_image(photograph, "A photo")
+            # Stretched rather than cropped, because the map is stretched back to the photo.
             resized = resize(photograph, self.size or size_of_area(photograph.shape[:2], AREA))
             if len(batch) == batch_size or (batch and batch[0].shape != resized.shape):
                 yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
@@ -97,7 +97,7 @@ class Predictor:
             yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
 
     def forward(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Return the maps (N, h, w) of a tensor of resized photographs, uint8 (N, H, W, 3)."""
+        """Return the maps (N, h, w) of a tensor of resized photos, uint8 (N, H, W, 3)."""
         with unchanged(self.model):
             outputs = self.model(preprocess(pixels, self.convention), training=False)
         size = self.map_size or tuple(tf.unstack(tf.shape(outputs)[1:3]))
@@ -106,7 +106,7 @@ class Predictor:
 
 
 def find_image_size(model, size: tuple[int, int] | None = None) -> tuple[int, int]:
-    """Return the (height, width) that ``model`` declares, or ``size`` if it takes any.
+    """Return the (height, width) that ``model`` declares, or ``size`` if the model takes images of any size.
 
     Raises:
         ValueError: the model does not take a single RGB image, ``size`` differs from the size that it declares, or
@@ -151,7 +151,10 @@ def is_log_density(model) -> bool:
 
 
 def shape_maps(outputs, size: tuple[int, int], *, log: bool = False):
-    """Return the outputs of a model, an array or a tensor, as maps (N, H, W); log-densities get the maximum 1."""
+    """Return the outputs of a model, an array or a tensor, as maps (N, H, W).
+
+    With ``log``, the outputs are log-densities, and the maps are the densities scaled to the maximum 1.
+    """
     maps = tf.reshape(outputs, (-1, *size))
     # The gradient does not need the maximum, which only scales the map; all metrics except the MSE ignore scale.
     return tf.exp(maps - tf.stop_gradient(tf.reduce_max(maps, axis=(1, 2), keepdims=True))) if log else maps

@@ -5,8 +5,9 @@ zero-terminated name (u32), the name with the zero, the length of the value (u32
 ``iType`` (0 convolution, 2 max-pooling by ``iPool``, 3 Gaussian blur with ``iStd`` and ``iKernelSize``), ``iAct`` (0
 none, 1 ReLU, 4 PReLU with the slope ``ialpha``), ``iw`` (kernel, output × input × rows × columns) and ``ib`` (bias).
 
-The format does not specify the scale and the padding of the blur. Here it is in pixels of the photograph, to whose size
-the map is first enlarged, because on the small map it would remove almost everything; edges repeat the last value.
+The format does not specify the scale and the padding of the blur. Here ``iStd`` is in pixels of the photo: the map is
+enlarged to the size of the photo and then blurred, because the same blur would remove almost everything from the small
+map. At the edges, the blur repeats the last value.
 
 Source: twitter-research/image-crop-analysis (Apache-2.0). The model follows Theis et al. 2018, "Faster gaze prediction
 with dense networks and Fisher pruning".
@@ -30,10 +31,10 @@ _LINEAR, _RELU, _PRELU = 0, 1, 4
 
 
 def load_vxm(path: str | os.PathLike) -> keras.Model:
-    """Return the gaze model of a VXM file, for photographs of any size.
+    """Return the gaze model of a VXM file, for photos of any size.
 
     It takes BGR minus the ImageNet mean (preprocessing "caffe"; with RGB it scores lower) and returns log-densities
-    (N, H, W) at the size of the photographs.
+    (N, H, W) at the size of the photos.
 
     Raises:
         FileNotFoundError: the file does not exist.

@@ -22,7 +22,7 @@ _FIELDS = 8
 def canvas_shape(
     model: keras.Model, objectives: Sequence[Objective], size: tuple[int, int] | None, canvas: Literal["input", "auto"]
 ) -> tuple[int, ...]:
-    """Return the shape (H, W, C) of the image: the model's input shape, ``size``, or the smallest for the layers.
+    """Return the shape (H, W, C) of the image: the model's input shape, ``size``, or the smallest for "auto".
 
     Raises:
         ValueError: if ``size`` is not two positive integers, is smaller than a layer's receptive field, or does not fit

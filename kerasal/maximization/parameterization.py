@@ -1,6 +1,6 @@
 """Parameterizations of the maximized image, by pixels or by a Fourier spectrum, and their initial parameters.
 
-``Pixels`` uses the pixels themselves. ``Fourier`` scales each frequency as in photographs and uses decorrelated colors
+``Pixels`` uses the pixels themselves. ``Fourier`` scales each frequency as in photos and uses decorrelated colors
 (Olah et al. 2017, section "Preconditioning and Parameterization"). Both map parameters to images (K, H, W, C) in gray
 levels, where 0 is a model input of 0, and back.
 """
@@ -15,7 +15,7 @@ from kerasal.preprocessing import Preprocessing
 
 import tensorflow as tf
 
-# Covariance of R, G, B (0..1) over the pixels of 1,000 ImageNet photographs, one per class:
+# Covariance of R, G, B (0..1) over the pixels of 1,000 ImageNet photos, one per class:
 # python benchmarks/color_covariance.py DATA/imagenet1000/images
 COLOR_COVARIANCE = ((0.07624, 0.06746, 0.06208), (0.06746, 0.07342, 0.06999), (0.06208, 0.06999, 0.08037))
 
@@ -54,8 +54,9 @@ class Pixels:
 
 @dataclasses.dataclass(frozen=True)
 class Fourier:
-    """Parameterization by real and imaginary spectra (K, 2, C, H, W // 2 + 1), divided by 1 / frequency.
+    """Parameterization by spectra, real and imaginary parts (K, 2, C, H, W // 2 + 1).
 
+    The image is the inverse Fourier transform of the parameters, each multiplied by 1 / frequency.
     White noise of RMS 1 in the parameters gives an image of RMS 1 gray level with the spectrum and colors of photos.
     ``valid`` is the lowest and highest gray level per channel: a sigmoid with slope 1 in the middle keeps the image
     between them; None means no limit. ``bgr=True`` means that the channels are blue, green, red.
@@ -192,8 +193,10 @@ def _read_start(init, count: int, shape: tuple, convention: Preprocessing | None
         start = np.zeros(shape) if init == "zero" else (low + high) / 2
     else:
         start = np.asarray(init, dtype=np.float32)
-        if start.shape not in (shape, (count, *shape)) or not np.isfinite(start).all():
+        if start.shape not in (shape, (count, *shape)):
             raise ValueError(
-                f"init must contain finite model inputs of shape {shape} or {(count, *shape)}, got shape {start.shape}."
+                f"init must contain model inputs of shape {shape} or {(count, *shape)}, got shape {start.shape}."
             )
+        if not np.isfinite(start).all():
+            raise ValueError("init must have finite values, got NaN or infinite values.")
     return np.array(np.broadcast_to(start, (count, *shape)), dtype=np.float32)

@@ -34,8 +34,8 @@ PRESETS = types.MappingProxyType(
         },
         # Tang, Yao, Jiang & Liu, section 3.3: S_c - α‖I‖₁ with α = .1, step .5, from random normal pixels or the mean
         # of the class's images (init=array). Not in the paper: the number of steps (20, as in section 3.2), and whether
-        # the gradient is normalized. Here that of the score is, to RMS 1, since .5 times the raw gradient hardly
-        # changes a pixel.
+        # the gradient is normalized. Here the gradient of the score is scaled to RMS 1, since a step of .5 times the
+        # raw gradient hardly changes a pixel.
         "tang": {
             "init": "normal",
             "steps": 20,
@@ -73,7 +73,7 @@ PRESETS = types.MappingProxyType(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recipe:
-    """Settings of a gradient ascent: the arguments of ``maximize`` with the same names, with no defaults left open."""
+    """Settings of a gradient ascent: arguments of ``maximize`` with the same names, with every default filled in."""
 
     parameterization: str
     init: str | np.ndarray

@@ -38,7 +38,7 @@ warning, and so do ``kld`` and ``emd`` for a map of zeros.
 
 Known errors in popular ports: jitter added before normalizing reorders maps of small range; a widespread shuffled AUC
 draws 77 % negative values, another uses a disc in the center; a port of Judd's AUC is off by one; several round to 4
-decimals; another modifies the caller's map; uint8 maps overflow in the Matlab code (Judd .22 for .48).
+decimals; another modifies the caller's map; uint8 maps overflow in the Matlab code (AUC-Judd .22 instead of .48).
 """
 
 from typing import Any

@@ -64,7 +64,7 @@ def as_fixations(value, shape=None, argument: str = "fixations", name: str | Non
                 f"{subject} must be on a map of shape {shape}, got fixations on a map of shape {value.shape}."
             )
         return value
-    if getattr(value, "kind", None) == "density":  # the kind of datasets.Density
+    if getattr(value, "kind", None) == "density":  # datasets.Density, compared without importing it
         raise ValueError(f"{subject} must be fixations, got a density. Pass the fixations.")
     refuse_mask(value, subject)
     array = np.asarray(value)
@@ -150,6 +150,6 @@ def map_and_fixations(saliency_map, fixations, resize: str | None, name: str | N
                 f"map, or an array of shape (n, 2) with one row (x, y) per fixation, got shape {truth}. Transpose the "
                 "coordinates or drop the other columns."
             )
-        shape_of_truth = truth if truth != shape else None  # both may be (H, 2), which is no list of coordinates then
+        shape_of_truth = truth if truth != shape else None  # if both are (H, 2), the fixations are a map
     checked = as_map(saliency_map, "saliency_map", name, shape=shape_of_truth, resize=resize)
     return checked, as_fixations(fixations, checked.shape, "fixations", name)

@@ -21,7 +21,7 @@ class Map:
 
     @property
     def constant(self) -> bool:
-        """Whether all values are equal. Rounding rarely leaves a standard deviation of exactly zero."""
+        """Whether all values are equal; unlike the standard deviation, the comparison has no rounding errors."""
         return self.low == self.high
 
 

@@ -80,7 +80,9 @@ def sigma_in_pixels(sigma: float | str) -> float:
 
 
 def degrees_to_pixels(degrees: float, *, distance: float, screen_width: float, screen_pixels: int) -> float:
-    """Convert degrees of visual angle in the middle of a screen to pixels: 2 d tan(angle / 2) / pixel size.
+    """Convert degrees of visual angle in the middle of a screen to pixels.
+
+    The number of pixels is 2 · distance · tan(angle / 2) / (size of a pixel).
 
     Args:
         degrees: visual angle; 1 is the usual sigma of fixation densities.

@@ -81,7 +81,8 @@ def enlarged_map(prediction, shape: tuple[int, int], *, legacy: bool = False, na
         side = math.isqrt(raw.size)
         if side * side != raw.size:
             raise ValueError(
-                f"{describe_argument('saliency_map', name)} must have a square number of pixels, got {raw.size}."
+                f"{describe_argument('saliency_map', name)} must be a flattened square, such as 48 × 48 = 2304 values, "
+                f"got {raw.size} values. Pass a map of shape (H, W) if it is not square."
             )
         raw = raw.reshape(side, side)
     values = as_map_array(raw, "saliency_map", name)

@@ -32,7 +32,7 @@ class Metric:
         return f"{self.definition} ({options})" if options else self.definition
 
     def __call__(self, saliency_map, inputs: Mapping[str, Any], **common) -> float:
-        """Return the score of a map; ``inputs`` has the values that ``needs`` names."""
+        """Return the score of a map; ``inputs`` maps each entry of ``needs`` to its value."""
         options = dict(self.options)
         baseline = options.pop("baseline", "center")
         inputs = inputs if isinstance(baseline, str) else {**inputs, "baseline": baseline}

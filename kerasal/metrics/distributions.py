@@ -15,7 +15,7 @@ _FRAMEWORKS = {"tensorflow": "TENSORFLOW", "torch": "PYTORCH", "jax": "JAX", "cu
 
 
 def cc(saliency_map: MapLike, density: MapLike, *, resize: str | None = None, name: str | None = None) -> float:
-    """Compute Pearson's correlation of a map with the density of fixations (``CC.m``).
+    """Compute Pearson's correlation of a map with the density of fixations (MIT's ``CC.m``).
 
     Range -1 to 1, chance 0; invariant to a positive scale and an offset of either map. Pitfall: it depends on the blur
     of the density, so report its sigma, and it is symmetric: a false peak costs as much as a missed one.
@@ -37,7 +37,7 @@ def similarity(
     resize: str | None = None,
     name: str | None = None,
 ) -> float:
-    """Compute the histogram intersection of a map and a density (``similarity.m``): the sum of min(p, q).
+    """Compute the histogram intersection of a map and a density (MIT's ``similarity.m``): the sum of min(p, q).
 
     p and q are the map and the density scaled to sum 1. Range 0 to 1, 1 for equal maps. Pitfall: it penalizes missed
     mass more than excess mass, and the normalizations differ: MIT scales to 0..1 first, Tuebingen does not.
@@ -68,12 +68,12 @@ def kld(
     resize: str | None = None,
     name: str | None = None,
 ) -> float:
-    """Compute the Kullback-Leibler divergence of a map from the density in nats (``KLdiv.m``).
+    """Compute the Kullback-Leibler divergence of a map from the density in nats (MIT's ``KLdiv.m``).
 
-    The sum of g ln(epsilon + g / (s + epsilon)) with the density g and the map s, both of sum 1. 0 for equal maps, no
-    upper bound, lower is better. Pitfall: where the map is 0 and the density is not, epsilon determines the score:
-    pysaliency's default of 1e-20 gives about 10 more than MIT's 2**-52 on sparse maps. Compare scores only at the same
-    epsilon.
+    It is the sum of g ln(epsilon + g / (s + epsilon)) with the density g and the map s, both scaled to sum 1. Range 0
+    (equal maps) to infinity; lower is better. Pitfall: where the map is 0 and the density is not, epsilon determines
+    the score: pysaliency's default of 1e-20 gives about 10 more than MIT's 2**-52 on sparse maps. Compare scores only
+    at the same epsilon.
 
     Map and density must be non-negative, also after resizing. Returns NaN with a warning if either is all zero. Shared
     arguments and errors: ``kerasal.metrics``.
@@ -93,10 +93,11 @@ def emd(
 ) -> float:
     """Compute the earth mover's distance between a map and a density (MIT's ``EMD(map, density, 0, downsize)``).
 
-    The Wasserstein-1 distance of the two, shrunk by ``downsize`` and scaled to sum 1, with distances between bin
-    centers in units of bins. 0 for equal maps, lower is better, at most the diagonal of the shrunk map. The only metric
-    here that measures the distance of a miss. Pitfall: it depends on the image size and on ``downsize``; bicubic
-    shrinking can leave small negative masses, so only the difference of the two maps is moved.
+    It is the Wasserstein-1 distance of the two, shrunk by ``downsize`` and scaled to sum 1, with distances between bin
+    centers in units of bins. Range 0 (equal maps) to the diagonal of the shrunk map; lower is better. It is the only
+    metric here that measures how far the predicted mass is from the density. Pitfall: it depends on the image size and
+    on ``downsize``. Bicubic shrinking can leave small negative values, so the cost is computed from the difference of
+    the two maps.
 
     ``downsize`` is the side of a bin in pixels, 32 at MIT; ValueError if the map shrinks to a single bin. Returns NaN
     with a warning if the sum of a map is not positive. RuntimeError if the solver fails. Shared arguments and
@@ -158,7 +159,7 @@ def _transport_cost(difference: np.ndarray, argument: str) -> float:
 
 @functools.cache
 def _load_solver():
-    """Import POT's solver without the installed frameworks, which POT would import and which takes seconds."""
+    """Return the solver of POT, imported without TensorFlow and other frameworks, whose import would take seconds."""
     names = [f"POT_BACKEND_DISABLE_{name}" for module, name in _FRAMEWORKS.items() if module not in sys.modules]
     added = [name for name in names if name not in os.environ]
     os.environ.update(dict.fromkeys(added, "1"))

@@ -95,7 +95,7 @@ def evaluate(
             if need_pool and metrics is not None:
                 raise ValueError(
                     "other_fixations must have the fixations of other images for the shuffled AUC of a single image, "
-                    "got None. Pass them."
+                    "got None. Pass them, or leave the shuffled AUC out of metrics."
                 )
             scorer = scorer.without_others() if need_pool else scorer.without_mean()
     index, values = [], array.array("d")  # compact for many images

@@ -56,9 +56,9 @@ class Scorer:
         mean: MeanMap | None = None,
         name: str | None = None,
     ) -> dict[str, float]:
-        """Return the score of an image in each column.
+        """Return the scores of an image, a dictionary from column to score.
 
-        ``others`` are the fixations of other images, or a function that returns them on a map of a shape.
+        ``others`` are the fixations of other images, or a function from the shape of the map to these fixations.
         """
         checked, fixated = map_and_fixations(saliency_map, fixations, self.resize, name)
         inputs = {"fixations": fixated, "baseline": as_map(center_map(checked.shape), "baseline", name)}
@@ -109,7 +109,9 @@ def sample_other_fixations(
 def unite_fixations(images: Sequence[Fixations], shape: tuple[int, int]) -> Fixations:
     """Scale the fixations of several images to a map of ``shape`` and add their counts."""
     if not images:
-        raise ValueError("The shuffled AUC must have the fixations of other images, got a single image.")
+        raise ValueError(
+            "The shuffled AUC must have the fixations of other images, got a single image. Score at least two images."
+        )
     flat, counts = [], []
     for fixated in images:
         y, x = np.divmod(fixated.index.astype(np.int64), fixated.shape[1])

@@ -22,9 +22,9 @@ def nss(
 ) -> float:
     """Compute the normalized scanpath saliency: the mean of (S - mean) / std at the fixations (Peters et al. 2005).
 
-    Unbounded, in standard deviations of the map; chance 0, good models 2 to 3. A constant map scores 0. Pitfalls: with
-    a blurred density instead of fixations it is wrong (a public issue reports 1.69 for 1.93), and it favors a single
-    sharp peak.
+    It is unbounded, in standard deviations of the map; chance 0, good models 2 to 3. A constant map scores 0. Pitfalls:
+    with a blurred density instead of fixations it is wrong (a public issue reports 1.69 instead of 1.93), and it favors
+    a single sharp peak.
 
     ``ddof`` is 1 for a standard deviation with N - 1 (Matlab), or 0 for N (pysaliency and the Python ports). Shared
     arguments and errors: ``kerasal.metrics``.
@@ -50,12 +50,12 @@ def information_gain(
     resize: str | None = None,
     name: str | None = None,
 ) -> float:
-    """Compute the information gain over a baseline map in bits per fixation (Kuemmerer et al. 2015; ``InfoGain.m``).
+    """Compute the information gain over a baseline map in bits per fixation (Kuemmerer et al. 2015).
 
-    The mean over fixations of log2(epsilon + p) - log2(epsilon + b), p and b scaled to 0..1 and then to sum 1.
-    Unbounded; 0 for a map as good as the baseline, negative for a worse map. Pitfalls: a fixation on a pixel of value 0
-    costs up to 50 bits, so maps with empty regions score far below zero; the min-max scaling also changes a density, so
-    use ``log_density`` for probabilistic models.
+    It is the mean over fixations of log2(epsilon + p) - log2(epsilon + b), where p and b are the map and the baseline
+    scaled to 0..1 and then to sum 1 (MIT's ``InfoGain.m``). It is unbounded; 0 for a map as good as the baseline,
+    negative for a worse map. Pitfalls: a fixation on a pixel of value 0 costs up to 50 bits, so maps with empty regions
+    score far below zero; the min-max scaling also changes a density, so use ``log_density`` for probabilistic models.
 
     ``baseline`` is a map like ``saliency_map``, such as the mean of the other images' fixation densities.
     ``log_density`` declares both to be natural log-densities, whose exp sums to 1, which are not scaled (Tuebingen).

@@ -18,7 +18,7 @@ def auc(
 ) -> float:
     """Compute the exact area under the ROC curve: the mean of P(s > q) + P(s = q) / 2 over fixated values s.
 
-    The Mann-Whitney statistic, corrected for ties; deterministic and invariant to increasing transformations.
+    It is the Mann-Whitney statistic, corrected for ties: deterministic and invariant to increasing transformations.
     Range 0 to 1, chance .5. Pitfall: it measures only the order of the pixels, so a map that is far too flat or too
     peaked can score well, and a center blob scores high.
 
@@ -44,7 +44,11 @@ def auc(
 def _auc_against_pool(
     saliency_map, fixations, negatives, duplicates: bool, resize: str | None, name: str | None
 ) -> float:
-    """Return the area against fixations of other images. It needs few pixels, so only NaN and inf are checked for."""
+    """Return the area under the ROC curve against fixations of other images, the negatives.
+
+    Only the values at fixations are compared, so the map is checked for NaN and infinity without converting it to a
+    ``Map``, which takes longer.
+    """
     truth = ground_truth_shape(fixations)
     if isinstance(saliency_map, Map) or resize is not None or truth not in (None, np.shape(saliency_map)[:2]):
         checked, fixations = map_and_fixations(saliency_map, fixations, resize, name)
@@ -79,9 +83,10 @@ def auc_judd(
     resize: str | None = None,
     name: str | None = None,
 ) -> float:
-    """Compute Judd's area under the ROC curve, with thresholds at the fixated values (``AUC_Judd.m``).
+    """Compute Judd's area under the ROC curve, with thresholds at the fixated values (MIT's ``AUC_Judd.m``).
 
-    1 - mean(fp) + fp[n] / 2n with fp[i] = (#{S >= t[i]} - i) / (N - n) and the n fixated values t in descending order.
+    It is 1 - mean(fp) + fp[n] / 2n, where fp[i] = (#{S >= t[i]} - i) / (N - n) is the false-positive rate at t[i], the
+    i-th largest of the n fixated values, and N is the number of pixels.
     Range 0 to 1, chance .5. Pitfall: without jitter, ties lower the score, and a map that is zero almost everywhere can
     score below .5; popular ports add the jitter before normalizing, which reorders maps of small range, or have an
     off-by-one error.

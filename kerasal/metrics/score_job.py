@@ -105,7 +105,7 @@ def prepare_job(maps: Path, fixations: Path, densities: Path | None, *, sigma, s
         all_fixations.append(fixated)
     spare = [name for name in readers if name not in map_files]
     notes = [f"{len(spare)} images in {fixations} have no map: {abbreviate(spare, 3)}."] if spare else []
-    if scorer is not None and len(all_fixations) == 1:  # leave out what needs other images, unless selected
+    if scorer is not None and len(all_fixations) == 1:  # scores that need other images are left out, unless requested
         if not settings["metrics"]:
             scorer = scorer.without_others()
             notes += ["The shuffled AUC and the baseline mean need several images, so they are left out."]

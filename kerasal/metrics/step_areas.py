@@ -26,11 +26,11 @@ def auc_borji(
     resize: str | None = None,
     name: str | None = None,
 ) -> float:
-    """Compute Borji's area under the ROC curve (``AUC_Borji.m``) against random pixels of the whole image.
+    """Compute Borji's area under the ROC curve (MIT's ``AUC_Borji.m``) against random pixels of the whole image.
 
     By default this is the exact mean over the random draws; the original with 100 splits deviates from it by about
     .002. Range 0 to 1, chance .5. Pitfall: thresholds every .1 of the map's range give a lower score than an exact AUC
-    (.71 against .83 for two groups that scored similar maps), most of all for maps with a few sharp peaks.
+    (.71 and .83 in the reports of two groups on similar maps), most of all for maps with a few sharp peaks.
 
     ``step`` is the distance between thresholds on the map scaled to 0..1: .1 at MIT, .01 for SALICON. ``splits`` is the
     number of random draws to average (100 at MIT), with ``seed``; None computes the exact mean. Shared arguments and
@@ -61,9 +61,9 @@ def auc_shuffled(
     resize: str | None = None,
     name: str | None = None,
 ) -> float:
-    """Compute the shuffled area under the ROC curve (``AUC_shuffled.m``) against the fixated pixels of other images.
+    """Compute the shuffled area under the ROC curve, whose negatives are fixated pixels of other images.
 
-    Like ``auc_borji``, but the negatives are pixels that are fixated in other images, so a center blob scores about .5.
+    It is computed like ``auc_borji`` (MIT's ``AUC_shuffled.m``). With these negatives a center blob scores about .5.
     Range 0 to 1, chance .5. Pitfalls: it depends on the choice of the other images (ten at MIT), it penalizes a correct
     center bias, and some widespread ports are wrong: they draw 77 % negative values, or from a disc in the center.
 
@@ -115,7 +115,7 @@ def curve_area(hits: np.ndarray, alarms: np.ndarray) -> np.ndarray:
 
 
 def _rates(values: np.ndarray, share: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-    """Return the weighted share of ``values`` at or above each cut."""
+    """Return the share of ``values``, weighted by ``share``, at or above each of the thresholds ``cuts``."""
     bins = np.bincount(np.searchsorted(cuts, values, side="right"), weights=share, minlength=cuts.size + 1)
     return bins[::-1].cumsum()[::-1][1:]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 _GROUP_VALUES = 2**27  # float32 values of a group of blocks in memory (512 MiB), while all others are read
-_THREADED_IMAGES = 2_000  # from here on, several threads speed up the decomposition
+_THREADED_IMAGES = 2_000  # for at least this many images, several threads speed up the decomposition
 _MAX_IMAGES = 20_000  # their inner products take 3.2 GB
 
 
@@ -45,8 +45,9 @@ def coordinates(
         return np.concatenate([read_block(block).astype(np.float64) for block in blocks]) - total / count
     if count > _MAX_IMAGES:
         raise ValueError(
-            f"Either the images or the features per image must be at most {_MAX_IMAGES:,}, got {count:,} images with "
-            f"{length:,} features each in {layer_name}. Pool the maps to fewer cells (pool=1), or use fewer images."
+            f"The number of images or the number of features per image must be at most {_MAX_IMAGES:,}, got {count:,} "
+            f"images with {length:,} features each in {layer_name}. Pool the maps to fewer cells (pool=1), or use "
+            "fewer images."
         )
     return _factorize(_inner_products(read_block, [rows[block] for block in blocks], blocks, length, mean))
 

@@ -114,7 +114,7 @@ def layer_probe(
             f"{label_array.shape}."
         )
     names, codes = np.unique(label_array, return_inverse=True)
-    check_counts(names, codes, counts)  # before the long pass
+    check_counts(names, codes, counts)  # before the long pass over the images
     features = Features(model, dict.fromkeys(paths), source, pool, _open_store(cache, source, pool))
     try:
         features.extract(batch_size, progress)

@@ -244,7 +244,7 @@ def test_a_map_is_resized_to_the_image(pooled, pictures):
         ("integrated_gradients", {"baseline": "blurred"}, "or, for image inputs"),
         ("integrated_gradients", {"baseline": np.nan}, "finite"),
         ("gradcam", {"layer": "conv9"}, "Did you mean conv"),
-        ("layercam", {"layer": "predictions"}, "has no map"),
+        ("layercam", {"layer": "predictions"}, "must have a map"),
         ("scorecam", {"channels": 0}, "channels must be a positive integer, or None to use all, got 0"),
     ],
 )

@@ -92,7 +92,7 @@ def test_an_element_of_an_unknown_type_is_named(tmp_path):
     with pytest.raises(DamagedMatlabFile, match="an element of type 250"):
         check_matlab(path)
     path.write_bytes(whole.replace(tag, struct.pack("<II", 9, 2**31)))
-    with pytest.raises(DamagedMatlabFile, match="an element of 2,147,483,648 bytes has"):
+    with pytest.raises(DamagedMatlabFile, match="expected an element of 2,147,483,648 bytes, got"):
         check_matlab(path)
 
 

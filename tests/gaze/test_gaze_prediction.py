@@ -28,7 +28,7 @@ def test_predict_reads_files_and_names_bad_ones(tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"bad\.jpg"):
         gaze.predict(tmp_path / "bad.jpg")
-    with pytest.raises(ValueError, match="A photograph must be uint8"):
+    with pytest.raises(ValueError, match="A photo must be uint8"):
         gaze.predict(pixels / 255)
 
 
@@ -80,7 +80,7 @@ def test_a_map_without_a_positive_value_is_uniform_and_has_no_peak():
 
 def test_the_former_forms_warn_and_give_the_same(seeing, spots):
     photos = [spots.image(0), spots.image(1)]
-    with pytest.warns(DeprecationWarning, match="gaze.predict takes a photo, and the model second"):
+    with pytest.warns(DeprecationWarning, match="is called gaze.predict_many"):
         maps = list(gaze.predict(seeing, photos, batch_size=1))
     for values, one in zip(maps, gaze.predict_many(photos, seeing), strict=True):
         np.testing.assert_array_equal(values, one.map)

@@ -91,5 +91,5 @@ def test_a_net_for_any_size_sees_each_photograph_in_its_proportions_and_keeps_th
 @pytest.mark.parametrize("change", [lambda i: i / 255, lambda i: i > 9, lambda i: i.astype(int), lambda i: i[..., :2]])
 def test_what_is_no_photograph_is_refused_with_a_remedy(change, seeing, spots):
     photographs = [spots.image(0), change(spots.image(1))]
-    with pytest.raises(ValueError, match=r"A photograph must be uint8 \(H, W, 3\), got .*\. [A-Z]"):
+    with pytest.raises(ValueError, match=r"A photo must be uint8 \(H, W, 3\), got .*\. [A-Z]"):
         list(gaze.predict_many(photographs, seeing))

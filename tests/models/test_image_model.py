@@ -150,7 +150,7 @@ def test_float_images_are_inputs_and_pixels_among_them_are_told():
     opened = ImageModel(functional(), "unit")
     inputs = np.random.default_rng(1).random((2, 24, 32, 3), np.float32)
     np.testing.assert_array_equal(opened.inputs(inputs), inputs)
-    with pytest.warns(UserWarning, match="give them as uint8"):
+    with pytest.warns(UserWarning, match="pass them as uint8"):
         opened.inputs(255 * inputs)
 
 

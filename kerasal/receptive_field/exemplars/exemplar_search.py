@@ -67,7 +67,7 @@ class Journal:
             return None
 
     def write(self, ranking: Ranking, upcoming: int, seen: int, skipped: list, *, now: bool = False) -> None:
-        """Save the state of the search if ``now``, or if the last write is at least 20 seconds ago."""
+        """Save the state of the search if ``now`` is set or the last write is at least 20 seconds ago."""
         if not now and time.monotonic() - self._written < _WRITE_INTERVAL:
             return
         facts = {"identity": self.digest, "next": upcoming, "seen": seen, "skipped": skipped}

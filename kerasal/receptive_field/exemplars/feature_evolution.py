@@ -37,7 +37,8 @@ class FeatureEvolution(EpochWatcher):
 
     Args:
         folder: output folder, created if it does not exist.
-        images: the fixed set of images, as in ``top_exemplars``; kept in memory as model inputs, so a few hundred.
+        images: the fixed set of images, as in ``top_exemplars``, at most a few hundred, since they are kept in memory
+            as model inputs.
         features: channels of each layer, as ``{"conv1": range(8), "conv2": [3, 17]}``.
         epochs: the epochs to store, numbered from 1; 0 is before the first. The default is that of the source.
         preprocessing: the model's pixel convention, required for uint8 images and files.
@@ -68,7 +69,7 @@ class FeatureEvolution(EpochWatcher):
         super().__init__(EpochStore(folder, "an evolution", [STRIP]), overwrite=overwrite)
         self.epochs = sorted(set(epochs))
         if not self.epochs:
-            raise ValueError("epochs must not be empty.")
+            raise ValueError("epochs must contain at least one epoch, got none. An example is (1, 2, 5, 10).")
         for epoch in self.epochs:
             check_int("epochs", epoch, 0, remedy="1 is after the first epoch, 0 before it.")
         if not isinstance(features, Mapping) or not features:

@@ -123,11 +123,12 @@ class Resize:
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A map of the graph.
+    """A map in the graph of a model, with the operation that computes it from other maps.
 
     Attributes:
         sources: numbers of the nodes that the map is computed from.
-        moves: (rows, columns) from the only source to this map; None for a positionwise function of the sources.
+        moves: the moves along (rows, columns) from the only source to this map; None if each position of this map
+            depends only on the same position of the sources.
         whole: name of the operation that makes the map depend on the whole image; empty if there is none.
         size: (rows, columns) of the traced map; used only where ``whole`` is set.
         output: the map's tensor in the traced graph.
@@ -185,7 +186,7 @@ class Route:
         return jumps[-1]
 
     def ranges(self, axis: int, lengths: list[int], units: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return, for every map, the first and last value (U,) that the ``units`` (U,) of the layer depend on."""
+        """Return, for every map, the first and last index (U,) on an axis that the layer's ``units`` (U,) depend on."""
         low, high = (np.full(len(units), end) for end in EMPTY_RANGE)
         ranges = [(low, high)] * len(self.nodes)
         ranges[-1] = (units, units)

@@ -159,14 +159,17 @@ class _GraphReader:
         return False
 
     def _begins_group(self, op, sources) -> bool:
-        """Return whether an operation begins a group, in which a map changes its rank and changes it back."""
+        """Return whether an operation may be the first of a sequence in ``GROUPS``."""
         if len(sources) != 1 or sources[0].ref() not in self._numbers:
             return False
         rank = op.outputs[0].shape.rank if op.outputs else None
         return op.type in ("SpaceToBatchND", "ExpandDims") or (op.type == "Reshape" and rank == 2)
 
     def _follow_group(self, op, sources) -> Node | None:
-        """Add an operation to its group; return the node once the group is complete, None before that."""
+        """Add an operation to the sequence it continues; return the node of a complete sequence in ``GROUPS``.
+
+        Return None if the sequence is not complete.
+        """
         output = op.outputs[0]
         if self._begins_group(op, sources):
             self._open_groups[output.ref()] = (self._numbers[sources[0].ref()], sources[0], [op])

@@ -1,4 +1,4 @@
-"""Moves of the operations that change a map's shape: transposed convolutions, resizing, slicing, and groups."""
+"""Moves of the operations that change a map's shape: transposed convolutions, resizing, slicing, and sequences."""
 
 from fractions import Fraction
 from typing import Any
@@ -20,7 +20,10 @@ GROUPS = [
 
 
 def group_node(source: int, start: Any, group: list[Any]) -> Node | None:
-    """Return the node of a complete group of operations, or None if the group is not supported."""
+    """Return the node of a ``group``, a sequence of operations in ``GROUPS``, or None if it is not supported.
+
+    ``source`` is the number of the node before the sequence, and ``start`` is its tensor.
+    """
     last = group[-1]
     after, before = last.outputs[0].shape, start.shape
     if not is_map(last.outputs[0]):

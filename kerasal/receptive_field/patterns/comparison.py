@@ -51,9 +51,9 @@ def center_surround(pattern: np.ndarray) -> CenterSurround:
     Gaussians DoG(r) = a·exp(-r² / 2s²) - b·exp(-r² / 2t²) with a, b >= 0 and s < t, where each ring is weighted by its
     number of pixels. The measures are symmetry = Σ m(r(x))² / Σ v(x)², fit = 1 - Σ (m - DoG)² / Σ m², and
     balance = min(q, 1/q), where q is the volume of the DoG below 0 divided by the volume above 0, over the pattern.
-    (The ratio b·t² / a·s² would not do: two Gaussians that almost cancel can fit a cone, or any blob that ends sooner
-    than a Gaussian, without being negative anywhere.) Below about 9 pixels on a side there are too few rings for a
-    meaningful fit.
+    (The ratio b·t² / a·s² is not used, since two Gaussians that almost cancel can fit a cone, or any blob that falls
+    to 0 faster than a Gaussian, without being negative anywhere.) Below about 9 pixels on a side there are too few
+    rings for a meaningful fit.
 
     Args:
         pattern: float (h, w) or (h, w, C), signed. Compute it with ``final_relu=False``, since a final ReLU removes the
@@ -68,10 +68,13 @@ def center_surround(pattern: np.ndarray) -> CenterSurround:
     refuse_mask(pattern, "pattern")
     values = np.asarray(pattern, dtype=np.float64)
     values = values[..., None] if values.ndim == 2 else values
-    if values.ndim != 3 or min(values.shape[:2]) < 3 or not np.isfinite(values).all():
+    if values.ndim != 3 or min(values.shape[:2]) < 3:
         raise ValueError(
-            f"pattern must be finite, of shape (h, w) or (h, w, C) with sides of at least 3 pixels, got {values.shape}."
+            "pattern must have the shape (h, w) or (h, w, C) and sides of at least 3 pixels, got shape "
+            f"{np.shape(pattern)}."
         )
+    if not np.isfinite(values).all():
+        raise ValueError("pattern must have finite values, got NaN or infinite values.")
     flat = values.reshape(-1, values.shape[2])
     color = np.linalg.eigh(flat.T @ flat)[1][:, -1]
     color = color * (np.sign(color[np.abs(color).argmax()]) or 1)

@@ -25,12 +25,12 @@ class Canvas:
     map_size: tuple[int, int]
 
     def crop(self, images: np.ndarray) -> np.ndarray:
-        """Crop images (N, H, W, C) to the box."""
+        """Return images (N, H, W, C) cropped to the unit's receptive field."""
         left, top, right, bottom = self.box
         return images[:, top:bottom, left:right]
 
     def place(self, images: np.ndarray) -> np.ndarray:
-        """Pad images (N, h, w, C) of the size of the box with zeros to the size of the canvas, (N, H, W, C)."""
+        """Return the canvas (N, H, W, C) with images (N, h, w, C) at the unit's receptive field and zeros elsewhere."""
         left, top, right, bottom = self.box
         padded = np.zeros((len(images), *self.size, images.shape[-1]), images.dtype)
         padded[:, top:bottom, left:right] = images
@@ -49,7 +49,10 @@ def find_smallest(route: Route, model_size: tuple[int, int]) -> Canvas | None:
 
 
 def place_canvas(route: Route, size: tuple[int, int]) -> Canvas:
-    """Return the canvas of a size, with the most central unit that sees no padding, or else the central unit."""
+    """Return a canvas of the ``size`` for the most central unit that sees no padding.
+
+    If every unit sees padding, the canvas is for the central unit.
+    """
     field = to_field(route, size)
     units = []
     for axis, pixels in enumerate(size):

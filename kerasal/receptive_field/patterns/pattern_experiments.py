@@ -142,7 +142,7 @@ def validate_patterns(
     canvas: Side = "auto",
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Return, for each of several channels, how its response to its pattern ranks among all channels of the layer.
+    """Return, for each channel, the rank of its response to its own pattern among the responses of all channels.
 
     Arguments and errors are those of ``validate_pattern``; ``channels`` are by default all channels of the layer, and
     ``progress`` shows a progress bar.
@@ -172,8 +172,10 @@ def _check_pattern(projector: PatternProjector, pattern) -> np.ndarray:
     refuse_mask(pattern, "pattern")
     image = np.asarray(pattern, dtype=np.float32)
     channels = projector.shape[2]
-    if image.ndim != 3 or image.shape[2] != channels or not np.isfinite(image).all():
-        raise ValueError(f"pattern must be a finite image (h, w, {channels}), got shape {image.shape}.")
+    if image.ndim != 3 or image.shape[2] != channels:
+        raise ValueError(f"pattern must be an image of shape (h, w, {channels}), got shape {image.shape}.")
+    if not np.isfinite(image).all():
+        raise ValueError("pattern must have finite values, got NaN or infinite values.")
     return projector.canvas.place(image[None])[0] if image.shape[:2] == projector.field_size else image
 
 

@@ -177,7 +177,7 @@ class PatternProjector:
         if not (self.route.lengths(0, height) and self.route.lengths(1, width)):
             raise ValueError(
                 f"canvas must be large enough for layer {self.path!r}, with equal map sizes where paths join, got "
-                f'{height} × {width}. canvas="auto" is the smallest size.'
+                f'{height} × {width}. canvas="auto" chooses the smallest size.'
             )
         chosen = canvases.place_canvas(self.route, (height, width))
         return chosen, self._try_canvas(chosen), False

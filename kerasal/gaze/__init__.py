@@ -14,8 +14,6 @@ A gaze model takes RGB images and returns a map of each; ``kerasal.training.trai
 the pixels on which the score of a classifier depends, see ``kerasal.attribution``.)
 """
 
-from typing import Any
-
 from kerasal import _keras as _keras
 from kerasal import names as _names
 from kerasal.gaze.folder_prediction import FolderPrediction, predict_folder
@@ -51,5 +49,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str):
     return _names.renamed_attribute(__name__, name, _RENAMED)

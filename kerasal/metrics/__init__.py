@@ -41,8 +41,6 @@ draws 77 % negative values, another uses a disc in the center; a port of Judd's 
 decimals; another modifies the caller's map; uint8 maps overflow in the Matlab code (AUC-Judd .22 instead of .48).
 """
 
-from typing import Any
-
 from kerasal import names as _names
 from kerasal.metrics.blur import BASELINES, SIGMAS, blur_fixations, center_map, degrees_to_pixels
 from kerasal.metrics.coursework_metrics import coursework_scores
@@ -85,5 +83,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str):
     return _names.renamed_attribute(__name__, name, _RENAMED)

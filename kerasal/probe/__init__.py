@@ -6,8 +6,6 @@
 ``draw_probe``         a chart of the accuracies by layer
 """
 
-from typing import Any
-
 from kerasal import _keras as _keras
 from kerasal import names as _names
 from kerasal.probe.classifiers import class_files
@@ -23,5 +21,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str):
     return _names.renamed_attribute(__name__, name, _RENAMED)

@@ -200,7 +200,7 @@ def sample(count: int, most: int) -> list[int]:
 ROW = 56
 """Height in pixels of a layer in the diagram, the same as in the style sheet."""
 
-_LANE_WIDTH, _LANES_WIDTH = 9, 90  # pixels of a skip connection, and of all of them at most
+_LANE_WIDTH, _LANES_WIDTH = 9, 90  # pixels between two skip connections, and at most for all together
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from kerasal.digests import digest_files
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_model import ImageModel
 
-_LAYERS_PER_IMAGE = 4  # a batch of channels of each takes in all about as long as the page of an image
+_LAYERS_PER_IMAGE = 4  # channel batches of so many layers take about as long as one image page
 _MOST_UNITS = 32  # per piece, so that little is lost when the build is interrupted
 
 

@@ -27,7 +27,7 @@ def check_folder(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def recall_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Return the images of the last build of the atlas in a folder whose files still exist."""
+    """Return those images of the last build of an atlas whose files still exist."""
     return [path for path in map(pathlib.Path, check_folder(folder).get("images", ())) if path.is_file()]
 
 

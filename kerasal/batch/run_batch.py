@@ -158,7 +158,7 @@ def _compute_shards(kind, folder, shards, workers, address) -> Generator[tuple[S
 
 
 def _open(job: Job, workers: int):
-    """Return the loaded kind, after a trial of the job on a photo."""
+    """Load the model of the job, run the job on a photo to raise its errors early, and return its ``Kind``."""
     pool.hide_gpu(job.threads)
     load_tensorflow()
     check_method(job.method)

@@ -21,7 +21,7 @@ from kerasal.training.training_progress import Events
 
 import keras
 
-_MAX_EPOCHS = 100_000  # more than any training has
+_MAX_EPOCHS = 100_000  # an upper limit, more than any training has
 
 
 class KerasalCallback(EpochWatcher):

@@ -50,7 +50,7 @@ _FIRST = {"Explain": ("attribute",), "Gaze": ("gaze",)}
 
 
 class _CommandGroup(TyperGroup):
-    """The commands in the order of the panels; ``attribute`` and ``gaze``, groups themselves, come first in theirs."""
+    """The commands in the order of the panels; ``attribute`` and ``gaze`` come first in their panels."""
 
     def list_commands(self, ctx) -> list[str]:
         """Return the names of the commands."""
@@ -187,7 +187,7 @@ def _describe_error(error: Exception) -> str:
 _HINTS = {
     "UntrustedCode": ("--unsafe", "Use --unsafe if you trust the file."),
     "NoPreprocessing": ("--preprocessing", "Use --preprocessing caffe, tf, torch, unit or none."),
-    "NoZooModel": ("--model-option", "--weights and --model-option go with a zoo model."),
+    "NoZooModel": ("--model-option", "--weights and --model-option can only be used with a zoo model."),
     "UnnamedClasses": ("--labels", "Use --labels FILE for names."),
     "UnknownClass": ("--class-map", "Use --class-map CSV to give the numbers of the classes of the boxes."),
 }

@@ -44,7 +44,9 @@ def atlas(
     ] = None,
     max_channels: Annotated[
         int,
-        Option(help="Maximum number of channels per layer, and of classes; of more, a sample is shown.", min=1),
+        Option(
+            help="Maximum number of channels per layer, and of classes; if there are more, a sample is shown.", min=1
+        ),
         Formerly("--channels"),
         Sets("channels"),
     ] = 64,
@@ -100,7 +102,7 @@ def atlas(
         remark(f"Skipped: {title}. {reason}")
     if built.remaining > len(built.failed):
         remark(f"Not complete after {budget}: {', '.join(map(str, built.counts))}. The same command continues.")
-    say(f"{built.index}  {built.pages:,} pages, {built.completed:,} pieces made in {built.seconds:.0f} s")
+    say(f"{built.index}  {built.pages:,} pages, {built.completed:,} pieces of work in {built.seconds:.0f} s")
     if built.failed:
         raise Exit(1)
 

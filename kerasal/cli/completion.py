@@ -157,7 +157,7 @@ def _zoo_names() -> list[str]:
 
 
 def _complete_files(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
-    """Return the folders, and the files with these suffixes, in the working directory, if no folder was typed."""
+    """Return the folders and the files with these suffixes in the working directory; none if a folder was typed."""
     if "/" in incomplete or incomplete.startswith("."):
         return []
     paths = sorted(path for path in pathlib.Path().iterdir() if path.name.startswith(incomplete or path.name[:1]))

@@ -71,7 +71,7 @@ def export(
     if format == "onnx":
         for path in onnx.write(model, target, signature or ["serving_default"], name):
             size = path.stat().st_size / 1e6
-            say(f"{path}  {size:.1f} MB, checked: onnxruntime and TensorFlow return the same")
+            say(f"{path}  {size:.1f} MB, same results in onnxruntime and TensorFlow")
         return
     if model.preprocessing is None and signature is None:
         remark("Exported without predict_image and predict_bytes, which need --preprocessing.")

@@ -23,9 +23,9 @@ def train(
     data: Annotated[
         Path | None,
         Option(
-            help="A folder that contains a folder of images for each class, also as parts train/CLASS and val/CLASS; "
-            "or MNIST: mnist.npz, or a folder with it or with the four IDX files. Default for mnist_cnn: a download "
-            "of MNIST (11 MB)."
+            help="A folder that contains a folder of images for each class, or folders train and val with such "
+            "folders; or MNIST: mnist.npz, or a folder with it or with the four IDX files. Default for mnist_cnn: "
+            "a download of MNIST (11 MB)."
         ),
     ] = None,
     output: Annotated[Path | None, options.Output(help="The folder of the run. Default: runs/MODEL.")] = None,

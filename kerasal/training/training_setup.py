@@ -228,6 +228,6 @@ def _set_seed(seed: int) -> None:
 
 
 def _describe_start(model: keras.Model, loaded: bool, options: Mapping[str, Any]) -> str:
-    """Return a description of the starting weights: a digest if they were loaded, else that the seed sets them."""
+    """Return a description of the starting weights: their digest if they were loaded, or a note on the seed."""
     loaded = loaded or any(options.get(name) is not None for name in ("weights", "backbone_weights"))
     return digest_start(model.weights) if loaded else DRAWN

@@ -23,17 +23,17 @@ def test_atlas(cli, model_file, tmp_path):
     given = ("atlas", model_file, "-p", "unit", "--labels", "names.txt", "--class", "bee,2", "-o", "site")
     code, out, err = cli(*given)
     assert code == 0, err
-    assert "site/index.html" in out and "1 pieces made in" in out
+    assert "site/index.html" in out and "1 pieces of work in" in out
     assert {path.stem for path in (tmp_path / "site" / "classes").iterdir()} == {"1", "2", "index"}
     assert "<h1>bee</h1>" in (tmp_path / "site" / "classes" / "1.html").read_text()
     assert "<h1>net</h1>" in (tmp_path / "site" / "index.html").read_text()
     code, out, _ = cli(*given)
-    assert code == 0 and "0 pieces made" in out
+    assert code == 0 and "0 pieces of work" in out
 
 
 def test_atlas_within_a_budget(cli, model_file):
     code, out, err = cli("atlas", model_file, "-p", "unit", "--budget", "0s", "-o", "site")
-    assert code == 0 and "0 pieces made" in out and "Not complete after 0s: 0 of 3 classes. The same" in err
+    assert code == 0 and "0 pieces of work" in out and "Not complete after 0s: 0 of 3 classes. The same" in err
     page = (model_file.parent / "site" / "index.html").read_text()
     assert f"<code>kerasal atlas {model_file} -p unit --budget 0s -o site</code>" in page
 

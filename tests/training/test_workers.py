@@ -154,7 +154,7 @@ def test_a_folder_that_is_not_shared_stops_all(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", elsewhere)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]))
     found = ends(start(digits, "run"))
-    assert [code for code, _, _ in found] == [1, 1]
+    assert [code for code, _, _ in found] == [2, 2]
     for _, _, said in found:
         assert "The output folder must be shared by all machines" in said
     assert not (tmp_path / "1" / "run").exists()

@@ -28,7 +28,8 @@ _LEGEND = (
     "In signed maps, red raises the score of the class and blue lowers it; white or middle gray is no effect."
 )
 _READING = """This is the image as the model receives it. Below, for each method: its map, the map over the image,
-and what it shows. Maps of gradients are grainy; on the image they are slightly smoothed to be visible."""
+and what it shows. Brighter is stronger. In signed maps, red raises the score of the class and blue lowers it; white or
+middle gray is no effect. Maps of gradients are grainy; over the image they are slightly smoothed to be visible."""
 # A forward pass for each of a thousand channels would take longer than all other methods together.
 QUICK: Mapping[str, Mapping[str, Any]] = {"scorecam": {"channels": 64}, "integrated_gradients": {"return_gap": True}}
 

@@ -138,10 +138,11 @@ def _gaze(path) -> None:
 _NEXT = """
 Next, with a photo of your own:
   kerasal gaze predict PHOTO.jpg
-and a model of your own:
-  kerasal attribute gradcam MODEL.keras PHOTO.jpg -o gradcam.png
-  kerasal compare MODEL.keras PHOTO.jpg -o methods.html
-  kerasal atlas MODEL.keras --images PHOTOS/ -o site
+and a model of your own (-p is how it expects its pixels, such as unit for 0..1; see kerasal attribute gradcam --help):
+  kerasal attribute gradcam MODEL.keras PHOTO.jpg -p unit -o gradcam.png
+  kerasal compare MODEL.keras PHOTO.jpg -p unit -o methods.html
+  kerasal atlas MODEL.keras --images PHOTOS/ -p unit -o site
 or in Python:
-  explanation = kerasal.explain(kerasal.open_model("MODEL.keras"), "PHOTO.jpg", "gradcam")
+  model = kerasal.open_model("MODEL.keras", preprocessing="unit")
+  explanation = kerasal.explain(model, "PHOTO.jpg", "gradcam")
 kerasal --help lists all commands, and kerasal card mnist_cnn describes the model of the digits."""

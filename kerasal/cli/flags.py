@@ -108,8 +108,11 @@ class Command:
             value = values.pop(hidden, None)
             if value is None or value == []:
                 continue
-            remark(f"{former.flag.split('/')[0 if value else -1]} is called {now} now.")
-            value = former.convert(value) if former.convert else value
+            old, is_default = former.flag.split("/")[0 if value else -1], False
+            if former.convert:
+                value = former.convert(value)
+                is_default = "/" in former.flag and value is False
+            remark(f"{old} is the default now." if is_default else f"{old} is called {now} now.")
             values[name] = [*(values[name] or ()), *value] if isinstance(value, list) else value
         return values
 
@@ -161,11 +164,17 @@ def name_flags(text: str, flags: Flags) -> str:
         value = r"'[^']*'|\"[^\"]*\"|\([^)]*\)|\[[^]]*\]|\{[^}]*\}|-?\w+(?:\.\w+)*|\.\.\.|…"
         setting = rf"(?<![\w.\-:,]){name}=(?!None)(?:{value})?"
         match = re.search(setting, text)
-        if match:
+        if match and not _is_in_call(text[: match.start()]):
             chosen = negative if negative and match[0].endswith("=False") else flag
             text = f"{text[: match.end()]} ({chosen}){text[match.end() :]}"
         text = re.sub(rf"\A{name}(?= must )", f"{argument} ({flag})", text)
     return text
+
+
+def _is_in_call(text: str) -> bool:
+    """Return whether a text ends inside the parentheses of a call, such as ``open_model(model, ``."""
+    opened = text.rfind("(")
+    return opened > 0 and ")" not in text[opened:] and (text[opened - 1].isalnum() or text[opened - 1] == "_")
 
 
 def _notes(hint: Any) -> tuple[Any, ...]:

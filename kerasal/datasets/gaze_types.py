@@ -68,7 +68,7 @@ class Points:
                 f"a map must have counts of fixations, got a sum of {count.sum():g}, which looks like a density"
             )
         if (count < 0).any() or (count != np.floor(count)).any():
-            raise ValueError("a map must have whole numbers of fixations, got fractions, which look like a density")
+            raise ValueError("a map must have integer numbers of fixations, got fractions, which look like a density")
         xy = np.repeat(np.stack([x, y], axis=1), count.astype(int), axis=0).astype(np.float64)
         return cls(xy, array.shape, are_indices=True)
 

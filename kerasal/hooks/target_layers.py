@@ -18,6 +18,7 @@ _CONVOLUTIONS = (
     keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv2D,
 )
+_PROJECTIONS = (keras.layers.EinsumDense,)  # queries, keys and values of attention: (N, tokens, heads, channels)
 _POOLINGS = frozenset(("Max", "Mean", "Reshape", "Sum"))
 UNUSED_LAYER_MESSAGE = (
     "The target must depend on layer {!r}, whose map is weighted, but it does not. Choose a layer before the target "
@@ -97,10 +98,11 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
     needed = needed_operations(scores)
     path = [op for op in graph.get_operations()[before:] if op in needed]
     maps = _maps_in_order(view, {path: runs.get(path, []) for path in taps})
-    if named is not None and not maps:
+    heads = named is not None and isinstance(kinds[named], _PROJECTIONS)
+    if named is not None and (heads or not maps):
         raise ValueError(
             f"Layer {named!r} must have a map, an output (N, h, w, channels), but its output is "
-            f"{run.layers[named].shape}. Choose a convolution."
+            f"{run.layers[named].shape}{' of tokens and attention heads' * heads}. Choose a convolution."
         )
     maps = [layer_map for layer_map in maps if layer_map.tensor.op in needed]
     if named is not None and not maps:
@@ -192,16 +194,14 @@ def _size(layer_map: LayerMap) -> tuple:
 
 
 def _is_pooled(layer_map: LayerMap, reached: dict) -> bool:
-    """Return whether a map of 1 × 1 comes from pooling, which loses positions, and not from strides, which keep them.
-
-    Only tensors that depend on an input (``reached``) count, because a normalization reshapes its parameters.
-    """
+    """Return whether a map of 1 × 1 comes from pooling, which loses positions; strides keep them."""
     if set(_size(layer_map)) != {1}:
         return False
     pending, done = [layer_map.tensor.op], set()
     while pending:
         op = pending.pop()
         done.add(op)
+        # A normalization reshapes its parameters, which do not depend on an input.
         for tensor in (tensor for tensor in op.inputs if tensor.ref() in reached):
             rank = tensor.shape.rank
             if op.type in _POOLINGS and (rank != 4 or sum(size != 1 for size in tensor.shape[1:]) > 1):
@@ -216,7 +216,9 @@ def _check_positions(model, chosen: LayerMap, operations, maps: list[LayerMap]) 
     mixing = mixing_operation(chosen.tensor, operations, chosen.channel_axis)
     if mixing is None:
         return
-    names = list(dict.fromkeys(layer_map.path for layer_map in maps if set(_size(layer_map)) != {1}))
+    kinds = dict(paths.layers(model))
+    large = [item.path for item in maps if set(_size(item)) != {1} and not isinstance(kinds[item.path], _PROJECTIONS)]
+    names = list(dict.fromkeys(large))
     raise ValueError(
         f"The positions of the default layer must stay separate up to the score, but {model.name!r} mixes those of "
         f"{chosen.path!r} later ({mixing}), by attention or a layer along tokens. Use a gradient method such as "

@@ -114,11 +114,11 @@ def _scale_to_bytes(values: np.ndarray, mode: str, path: pathlib.Path) -> float:
             return 255.0
         if low >= 0 and high <= 255 and (values == np.floor(values)).all():
             return 1.0
-        wanted = "fractions of 0..1, or whole numbers of 0..255"
+        wanted = "fractions of 0..1, or integers of 0..255"
     else:
         if low >= 0 and high <= 65535:
             return 1 / 257 if mode.startswith("I;16") or high > 255 else 1.0
-        wanted = "whole numbers of 0..255 or 0..65535"
+        wanted = "integers of 0..255 or 0..65535"
     raise _UnsupportedImage(
         f"{path} must hold {wanted}, got values of {low:g} to {high:g}, for which black and white are unknown. "
         "Scale them to 0..1, or save the image with 8 or 16 bits."

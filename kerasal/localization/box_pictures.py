@@ -34,7 +34,7 @@ def draw_localizations(
     ratio = photograph.shape[1] / photograph.shape[0]
     size = (tile, max(1, round(tile * ratio))) if ratio < 1 else (max(1, round(tile / ratio)), tile)
     tiles, labels, rows = [], [], []
-    for result, name in zip(localizations, names, strict=True):
+    for number, (result, name) in enumerate(zip(localizations, names, strict=True)):
         steps = {
             "at the model's size": result.picture,
             "map": images.heatmap(result.map),
@@ -44,8 +44,10 @@ def draw_localizations(
         }
         # The model's input was stretched; this restores the aspect ratio of the photograph.
         tiles += [images.resize(step, size) for step in steps.values()]
-        labels += steps
-        rows.append(f"{name if len(name) <= _MAX_LETTERS else name[: _MAX_LETTERS - 1] + '…'} {result.score:.2g}")
+        # Every row has the same columns, named below the last one; the boxes differ.
+        labels += [*([""] * 4 if number < len(names) - 1 else list(steps)[:4]), list(steps)[4]]
+        short = name if len(name) <= _MAX_LETTERS else f"{name[: _MAX_LETTERS - 1]}…"
+        rows.append(f"{short}, score {result.score:.2g}")
     title, legend = "Localization of the classes", [("heat", "map: no evidence for the class", "strongest evidence")]
     return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, legend=legend, tile=tile)
 

@@ -114,10 +114,10 @@ class ImageModel:
         """
         if self.preprocessing is None:
             raise conventions.NoPreprocessing(
-                f"preprocessing must be known for {self.name!r} to take images, got None. Pass it, for example as "
-                "kerasal.open_model(model, preprocessing='unit'): 'caffe', 'tf', 'torch', 'unit' (0..1), 'none' "
-                "(0..255, or the model rescales pixels itself), or mean and standard deviation as in "
-                "'mean=127,std=128'. It is recognized only for classifiers with the 1,000 ImageNet classes."
+                f"preprocessing must be known for {self.name!r} to take images, got None. Pass 'unit' for "
+                "pixels of 0..1, 'tf' for -1..1, 'none' for 0..255, 'caffe' or 'torch' as in keras.applications, or a "
+                "mean and a standard deviation as in 'mean=127,std=128'. It is recognized for models that begin with "
+                "a Rescaling layer and for classifiers with the 1,000 ImageNet classes."
             )
         if self.channels not in (1, 3):
             raise ValueError(

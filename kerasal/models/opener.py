@@ -1,5 +1,6 @@
 """``open_model``: a path, a zoo name or a Keras model -> an ``ImageModel`` with preprocessing and labels."""
 
+import difflib
 import json
 import os
 import pathlib
@@ -19,7 +20,7 @@ import keras
 
 _TRAINED_PROBABILITY = 0.02  # mean probability of the right classes above which a model is trained; chance is .003
 _ASSETS = pathlib.Path(__file__).parent.parent / "assets"
-# The bundled photographs, and the ImageNet classes that are right for each.
+# The bundled photos, and the ImageNet classes that are right for each.
 _CLASSES = {
     "cat": (281, 282, 285),
     "coffee": (504, 967),
@@ -52,7 +53,7 @@ def open_model(
         preprocessing: how pixels become model inputs: ``"caffe"``, ``"tf"`` (-1..1), ``"torch"``, ``"unit"`` (0..1),
             ``"none"`` (0..255), mean and standard deviation as in ``"mean=127,std=128"``, or a ``Preprocessing``. By
             default it is taken from the training run or the zoo; for a classifier with the 1,000 ImageNet classes,
-            kerasal finds the convention that classifies four bundled photographs best.
+            kerasal finds the convention that classifies four bundled photos best.
         labels: a list of class names, the path of a file of them, or ``"imagenet"`` or ``"digits"``.
         weights: weights of a zoo model: a name or a file.
         size: (height, width) to which images are resized, for a model that takes any size.
@@ -103,6 +104,12 @@ def open_model(
         names = names or run.get("labels") or ()
         task = run.get("task", "")
         return _complete(ImageModel(keras_model, labels=names, name=name, facts=run, task=task, **fields))
+    if pathlib.Path(text).suffix or os.sep in text:
+        folder = pathlib.Path(text).parent
+        files = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        near = difflib.get_close_matches(pathlib.Path(text).name, files, n=3)
+        hint = f"Did you mean {', '.join(str(folder / name) for name in near)}?" if near else "Check the path."
+        raise FileNotFoundError(f"There is no model file {text}. {hint}")
     return _open_zoo_model(text, weights, dict(options or {}), names, fields)
 
 
@@ -134,6 +141,10 @@ def _complete(model: ImageModel) -> ImageModel:
     """Set the missing labels and preprocessing of an ImageNet classifier, with notes; check the number of labels."""
     shape = getattr(model.keras_model, "output_shape", None)
     outputs = shape[-1] if isinstance(shape, tuple) and len(shape) == 2 else None
+    rescaling = None if model.preprocessing is not None else _find_rescaling(model.keras_model)
+    if rescaling is not None:
+        model.preprocessing = CONVENTIONS["none"]
+        model.notes.append(f"Preprocessing: none, because the layer {rescaling.name!r} rescales pixels of 0..255.")
     if outputs == 1000:
         if not model.labels:
             model.labels = class_names.load("imagenet")
@@ -145,17 +156,35 @@ def _complete(model: ImageModel) -> ImageModel:
             if np.isfinite(share):
                 model.preprocessing = convention
                 model.notes.append(
-                    f"Preprocessing: {convention.name}, with which the model classifies four bundled photographs best "
+                    f"Preprocessing: {convention.name}, with which the model classifies four bundled photos best "
                     f"{shares}."
                 )
             if not share > _TRAINED_PROBABILITY:
-                model.notes.append(f"The model recognizes none of four bundled photographs {shares}. Is it trained?")
+                model.notes.append(f"The model recognizes none of four bundled photos {shares}. Is it trained?")
     if outputs == 1 and len(model.labels) == 2:  # Keras numbers two classes so that the only score is the second's
         model.labels = model.labels[1:]
         model.notes.append(f"The single output is the score of the second label, {model.labels[0]!r}.")
     if model.labels and outputs not in (None, len(model.labels)):
         raise ValueError(f"labels must have one name per class of {model.name!r} ({outputs}), got {len(model.labels)}.")
     return model
+
+
+def _find_rescaling(model: Any) -> Any:
+    """Return the first layer of a model, augmentation left aside, if it rescales pixels of 0..255; otherwise None."""
+    layers = getattr(model, "layers", None) or []
+    first = next((layer for layer in layers if not _is_augmentation(layer)), None)
+    if isinstance(first, keras.layers.Rescaling):
+        scales = np.ravel(first.scale)
+        return first if (scales > 1 / 300).all() and (scales < 1 / 100).all() else None
+    return _find_rescaling(first) if isinstance(first, keras.Model) else None
+
+
+def _is_augmentation(layer: Any) -> bool:
+    """Return whether a layer keeps the range of pixels: an input, a crop, or random changes, also in a Sequential."""
+    if isinstance(layer, keras.Sequential):
+        return all(map(_is_augmentation, layer.layers))
+    kept = (keras.layers.InputLayer, keras.layers.Resizing, keras.layers.CenterCrop)
+    return isinstance(layer, kept) or type(layer).__name__.startswith("Random")
 
 
 def _recognize_preprocessing(model: keras.Model, size: tuple[int, int]) -> tuple[Preprocessing, float, float]:

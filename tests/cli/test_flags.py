@@ -257,3 +257,11 @@ def test_the_table_of_methods_is_what_the_registry_knows():
             expected = spec.options[key]
             assert parameter.default == expected.default
             assert "Array" in str(parameter.annotation) or parameter.annotation == expected.annotation
+
+
+def test_a_flag_is_named_after_its_argument_but_not_within_code():
+    known = {"steps": ("--steps", ""), "logits": ("--logits", "--no-logits")}
+    assert flags.name_flags("steps must be 1, got 0.", known) == "steps (--steps) must be 1, got 0."
+    assert flags.name_flags("Pass logits=False.", known) == "Pass logits=False (--no-logits)."
+    code = "Pass it as in explain(model, logits=False)."
+    assert flags.name_flags(code, known) == code

@@ -122,7 +122,7 @@ def test_images_with_nothing_to_train_on_are_named():
         ({"fixations": [np.array([[3.0, np.nan]])]}, "Image 'a': coordinates must be finite"),
         (
             {"fixations": [np.full((12, 16), 0.3) + np.eye(12, 16)]},
-            r"Image 'a': a map must have whole numbers.*density",
+            r"Image 'a': a map must have integer numbers.*density",
         ),
         ({"fixations": [np.zeros((3, 4, 5))]}, "Image 'a': fixations must be a map"),
         ({"densities": [np.full((12, 16), -1.0)]}, "Image 'a': density must be non-negative"),

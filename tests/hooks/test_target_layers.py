@@ -263,3 +263,17 @@ def test_a_map_that_strides_made_one_place_is():
         x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name=name)(x)
     model = filled(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
     assert attribution.gradcam(model, photos(), 2).layer == "three"
+
+
+def test_queries_and_keys_of_attention_are_no_maps():
+    """Their outputs have four axes, but these are tokens and heads."""
+    image = keras.Input((16, 16, 3))
+    tokens = keras.layers.Reshape((16, 8))(keras.layers.Conv2D(8, 4, strides=4, name="patch")(image))
+    tokens = keras.layers.MultiHeadAttention(2, 4, name="attention")(tokens, tokens)
+    scores = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(tokens))
+    model, batch = keras.Model(image, scores), np.ones((1, 16, 16, 3), np.float32)
+    with pytest.raises(ValueError, match=r"choose a layer with layer=: 'patch'\.$"):
+        attribution.gradcam(model, batch)
+    with pytest.raises(ValueError, match=r"but its output is \(None, 16, 2, 4\) of tokens and attention heads"):
+        attribution.gradcam(model, batch, layer="attention/query")
+    assert attribution.gradcam(model, batch, layer="patch").shape == (1, 16, 16)

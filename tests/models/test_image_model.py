@@ -203,3 +203,35 @@ def test_a_stream_settles_a_free_size_once():
     assert source.shape == (20, 20, 3) and opened.input_shape() == (224, 224, 3)
     with pytest.raises(ValueError, match="Model inputs must all have the shape"):
         list(open_source([np.zeros((1, 20, 20, 3), np.float32), np.zeros((1, 9, 9, 3), np.float32)], opened).batches(1))
+
+
+def _classifier(*first):
+    inputs = tensor = keras.Input((16, 16, 3))
+    for layer in first:
+        tensor = layer(tensor)
+    tensor = keras.layers.Conv2D(4, 3, name="conv")(tensor)
+    return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(tensor)))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_model_that_begins_with_rescaling_takes_pixels(nested):
+    flip, rescale = keras.layers.RandomFlip(), keras.layers.Rescaling(1 / 127.5, offset=-1, name="scale")
+    first = (keras.Sequential([flip]), keras.Sequential([rescale])) if nested else (flip, rescale)
+    model = open_model(_classifier(*first))
+    assert model.preprocessing.name == "none" and "'scale' rescales pixels of 0..255" in model.notes[0]
+    pixels = np.full((16, 16, 3), 200, np.uint8)
+    np.testing.assert_array_equal(model.inputs(pixels), np.full((1, 16, 16, 3), 200, np.float32))
+    assert open_model(_classifier(*first), preprocessing="unit").preprocessing.name == "unit"
+
+
+@pytest.mark.parametrize("first", [(), (keras.layers.Rescaling(2.0),), (keras.layers.Activation("tanh"),)])
+def test_other_models_need_their_preprocessing(first):
+    assert open_model(_classifier(*first)).preprocessing is None
+
+
+def test_a_misspelled_file_is_a_missing_file(tmp_path):
+    _classifier().save(tmp_path / "mine.keras")
+    with pytest.raises(FileNotFoundError, match=r"no model file .*mine\.kers\. Did you mean .*mine\.keras\?"):
+        open_model(tmp_path / "mine.kers")
+    with pytest.raises(ValueError, match="Unknown model 'vgg61'"):
+        open_model("vgg61")

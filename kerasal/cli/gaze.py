@@ -54,7 +54,7 @@ def predict(
     if not predicted.count:
         raise RuntimeError("None of the images could be read. The remarks above give the reasons.")
     scale = "0..1" if predicted.postprocess == "examiners" else "each from its lowest to its highest value"
-    say(f"{output}  {predicted.count} maps (16 bits: {scale}) and overlays")
+    say(f"{output}  {predicted.count} map{'s' * (predicted.count != 1)} (16 bits: {scale}) and overlays")
     if predicted.skipped:
         raise Exit(1)
 

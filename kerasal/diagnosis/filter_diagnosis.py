@@ -242,7 +242,7 @@ def draw_filters(
         [f"{channel}: dead" if channel in dead else str(channel) for channel in chosen],
         columns=min(columns, len(chosen)),
         title=f"{model.name}, {path}: {height} × {width} filters with stride {stride_text}" if title is None else title,
-        note="middle gray is a weight of 0; each filter is scaled by its largest weight"
+        note="middle gray: weight 0; red, green, blue: weights of these channels; each filter has its own scale"
         if scale == "filter"
         else f"middle gray is a weight of 0; full color is a weight of {limit:.3g}",
         tile=tile,

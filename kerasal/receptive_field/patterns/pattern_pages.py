@@ -52,6 +52,7 @@ def draw_patterns(
         for channel, pattern in zip(channels, patterns, strict=True)
     ]
     scale = "each pattern scaled from its smallest to its largest value"
+    scale += "; red, green, blue: the input channels" if patterns.shape[-1] == 3 else ""
     if not np.all([pattern.any() for pattern in patterns]):
         scale += "; silent: a pattern without positive values"
     note = f"{note}; {scale}" if note else scale

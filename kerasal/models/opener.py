@@ -52,8 +52,8 @@ def open_model(
             or a built ``keras.Model``. A zoo model is loaded with its bundled weights if it has any.
         preprocessing: how pixels become model inputs: ``"caffe"``, ``"tf"`` (-1..1), ``"torch"``, ``"unit"`` (0..1),
             ``"none"`` (0..255), mean and standard deviation as in ``"mean=127,std=128"``, or a ``Preprocessing``. By
-            default it is taken from the training run or the zoo; for a classifier with the 1,000 ImageNet classes,
-            kerasal finds the convention that classifies four bundled photos best.
+            default it is taken from the training run, the zoo, or a ``Rescaling`` layer at the start; for a classifier
+            with the 1,000 ImageNet classes, it is the convention that classifies four bundled photos best.
         labels: a list of class names, the path of a file of them, or ``"imagenet"`` or ``"digits"``.
         weights: weights of a zoo model: a name or a file.
         size: (height, width) to which images are resized, for a model that takes any size.
@@ -138,7 +138,7 @@ def _open_zoo_model(
 
 
 def _complete(model: ImageModel) -> ImageModel:
-    """Set the missing labels and preprocessing of an ImageNet classifier, with notes; check the number of labels."""
+    """Set missing labels and preprocessing where they are recognized, with notes; check the number of labels."""
     shape = getattr(model.keras_model, "output_shape", None)
     outputs = shape[-1] if isinstance(shape, tuple) and len(shape) == 2 else None
     rescaling = None if model.preprocessing is not None else _find_rescaling(model.keras_model)

@@ -100,7 +100,6 @@ def _draw_maps(model: ImageModel, store: Store, slug: str, image, larger, inputs
             "over": store.write_picture(f"images/{slug}/{name}-over", view.over),
             "empty": not bool(np.any(values)),
             "colors": values.ndim == 3 and values.shape[2] == 3,
-            "signed": values.ndim == 3 or (view.spec.signed and bool((values < 0).any())),
             "layer": view.layer,
             "summary": view.summary,
             "reference": view.spec.reference,

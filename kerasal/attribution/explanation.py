@@ -57,11 +57,11 @@ class Explanation:
 
     def heatmap(self) -> np.ndarray:
         """Return the map as an image, uint8 RGB (H, W, 3); negative values are blue if the method is signed."""
-        return draw_map(self.spec, self.picture, self._on_pixels(), bgr=self._bgr)[0]
+        return draw_map(self.spec, self.picture, self._on_pixels(), options=self.options, bgr=self._bgr)[0]
 
     def overlay(self) -> np.ndarray:
         """Return the map drawn over the image, uint8 RGB (H, W, 3); negative values of signed methods are blue."""
-        return draw_map(self.spec, self.picture, self._on_pixels(), bgr=self._bgr)[1]
+        return draw_map(self.spec, self.picture, self._on_pixels(), options=self.options, bgr=self._bgr)[1]
 
     def page(self) -> np.ndarray:
         """Return the image, the map and the map over the image side by side with titles, uint8 RGB."""

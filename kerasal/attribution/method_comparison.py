@@ -144,20 +144,23 @@ def compare_methods(
             except ValueError as error:
                 left_out.append((name, str(error)))
             else:
-                views.append(_make_view(spec, picture, result, bgr, strength))
+                views.append(_make_view(spec, picture, result, method_options, bgr, strength))
             advance(1)
     return MethodComparison(shown[0], views, left_out)
 
 
-def _make_view(spec: MethodSpec, picture: np.ndarray, result, bgr: bool, strength: float) -> MethodView:
+def _make_view(
+    spec: MethodSpec, picture: np.ndarray, result, options: dict[str, Any], bgr: bool, strength: float
+) -> MethodView:
     summary = spec.summary
     if isinstance(result, tuple):
         result, gap = result
         total = abs(float(result[0].sum() - gap[0]))
         error = f"{abs(float(gap[0])) / total:.1%}" if total else "100 %"
         summary = f"{summary} The sum of the map misses this change by {error}; more steps reduce that."
-    values = spec.to_pixels(result[0], picture.shape[:2], {})
-    return MethodView(spec, values, *draw_map(spec, picture, values, bgr=bgr, strength=strength), summary)
+    values = spec.to_pixels(result[0], picture.shape[:2], options)
+    drawn = draw_map(spec, picture, values, options=options, bgr=bgr, strength=strength)
+    return MethodView(spec, values, *drawn, summary)
 
 
 def _append_text(panel: np.ndarray, text: str) -> np.ndarray:

@@ -24,6 +24,11 @@ NO_EVIDENCE = "the layer has no positive evidence for the score, so the ReLU of 
 _IMAGES_PER_PASS = 4
 
 
+def sums_channels(options: dict[str, Any]) -> bool:
+    """Return whether a map keeps the sign of its gradient: only if its channels are summed."""
+    return options["channel_reduction"] == "sum"
+
+
 def reduce_channels(tensor: tf.Tensor, reduction: Reduction) -> tf.Tensor:
     """Return a tensor of rank 4 or more reduced over its last axis; (N, H, W) and (N, D) have no channel axis."""
     reduce, pointwise = _REDUCTIONS[reduction]

@@ -20,7 +20,13 @@ _CLASS_COLORS = [
 
 
 def draw_map(
-    spec: MethodSpec, picture: np.ndarray, values: np.ndarray, *, bgr: bool = False, strength: float = 0.6
+    spec: MethodSpec,
+    picture: np.ndarray,
+    values: np.ndarray,
+    *,
+    options: Mapping[str, Any] | None = None,
+    bgr: bool = False,
+    strength: float = 0.6,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a map as a color image and as an overlay on its image, both uint8 RGB (H, W, 3).
 
@@ -31,21 +37,23 @@ def draw_map(
         spec: the method that made the map, from ``method_spec``.
         picture: the image as the model receives it, uint8 RGB (H, W, 3).
         values: the map (h, w), or a gradient with its channels (h, w, C).
+        options: options with which the method was called, where they differ from its defaults.
         bgr: whether the gradient's channels are blue, green and red, in this order.
         strength: opacity of the colors over the image; see ``images.overlay``.
     """
     if values.ndim == 3:
         values = values[..., ::-1] if bgr else values
         drawn = images.relief(values) if values.shape[2] == 3 else images.heatmap(values[..., 0], signed=True)
-        values = np.abs(values).max(axis=2) if values.shape[2] == 3 else values[..., 0]
-        return drawn, images.overlay(picture, values, signed=bool((values < 0).any()), strength=strength)
-    signed = _is_signed(spec, values)
+        relief = values.shape[2] == 3
+        values = np.abs(values).max(axis=2) if relief else values[..., 0]
+        return drawn, images.overlay(picture, values, signed=not relief, strength=strength)
+    signed = _is_signed(spec, values, options)
     return images.heatmap(values, signed=signed), images.overlay(picture, values, signed=signed, strength=strength)
 
 
-def _is_signed(spec: MethodSpec, values: np.ndarray) -> bool:
-    """Return whether a map (h, w) has a sign: by its method, so that a method looks the same for every image."""
-    return spec.signed or bool((values < 0).any())
+def _is_signed(spec: MethodSpec, values: np.ndarray, options: Mapping[str, Any] | None) -> bool:
+    """Return whether a map has a sign: by its method, so that every image looks the same, or because it is negative."""
+    return spec.is_signed(options or {}) or bool((values < 0).any())
 
 
 def attribution_page(
@@ -75,12 +83,12 @@ def attribution_page(
     tile = int(np.clip(max(picture.shape[:2]), 224, 448))
     if values.dtype.kind == "i":
         return _class_page(spec, picture, values, labels, tile)
-    drawn, over = draw_map(spec, picture, values, bgr=bgr)
+    drawn, over = draw_map(spec, picture, values, options=options, bgr=bgr)
     titles, legend = ["model input", "map", "map over the input"], ("heat", "weak", "strong")
     if values.ndim == 3 and values.shape[2] == 3:
         titles = ["model input", "gradient of each color; gray is 0", "size of the gradient"]
         legend = ("overlay", "size of the gradient: small", "large")
-    elif values.ndim == 3 or _is_signed(spec, values):
+    elif values.ndim == 3 or _is_signed(spec, values, options):
         legend = ("signed", "lowers the score", "raises the score")
     empty = "" if values.any() else "The map is 0 everywhere for this image; the warning names the likely cause."
     pictures, title = [picture, drawn, over], f"{spec.name}: {name}"

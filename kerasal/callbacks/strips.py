@@ -103,7 +103,7 @@ def _format_score(score: float) -> str:
 def _draw_map(method: str, options: Mapping[str, Any], image: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Draw a map on its image, which is dimmed where the map is weak."""
     spec = attribution.method_spec(method)
-    return attribution.draw_map(spec, image, spec.to_pixels(values, image.shape[:2], options))[1]
+    return attribution.draw_map(spec, image, spec.to_pixels(values, image.shape[:2], options), options=options)[1]
 
 
 def epoch_contents(tiles: Sequence[Tile], settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -144,9 +144,8 @@ def draw_strip(
     Raises:
         FileNotFoundError: the folder contains no images of this strip.
     """
-    tiles = EpochStore(folder).read(
-        lambda stored: {cell.row: cell for cell in read_tiles(stored) if cell.strip == strip}
-    )
+    stored = EpochStore(folder).read(lambda stored: (read_tiles(stored), stored.facts()["settings"] or {}))
+    tiles = {epoch: {cell.row: cell for cell in cells if cell.strip == strip} for epoch, (cells, _) in stored.items()}
     rows = list(dict.fromkeys(row for tiles_by_row in tiles.values() for row in tiles_by_row))
     if not rows:
         raise FileNotFoundError(
@@ -161,15 +160,16 @@ def draw_strip(
             cell = tiles[epoch].get(row)
             cells.append(np.full((8, 8, 3), 255, np.uint8) if cell is None else cell.image)
             labels.append(f"epoch {epoch}" + (f": {cell.label}" if cell is not None and cell.label else ""))
-    legend = _make_legend(rows) if strip == "maps" else []
+    maps = next(iter(stored.values()))[1].get("maps", {}) if strip == "maps" else {}
+    legend = _make_legend(maps)
     return images.grid(
         cells, labels, columns=len(epochs), row_labels=rows, title=title, legend=legend, tile=tile, frame=True
     )
 
 
-def _make_legend(rows: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Return the color bars of rows of maps, which end in the names of their methods."""
-    names = {row.rpartition(", ")[2] for row in rows} & set(attribution.list_methods())
-    signed = {attribution.method_spec(name).signed for name in names}
+def _make_legend(maps: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return the color bars of maps, from the names of their methods to the options."""
+    known = {name: options for name, options in maps.items() if name in attribution.list_methods()}
+    signed = {attribution.method_spec(name).is_signed(options) for name, options in known.items()}
     bars = {False: ("overlay", "weak", "strong"), True: ("signed", "lowers the score", "raises the score")}
     return [bars[kind] for kind in sorted(signed)]

@@ -150,10 +150,15 @@ def _complete(model: ImageModel) -> ImageModel:
             model.labels = class_names.load("imagenet")
             model.notes.append("Class names: those of ImageNet, because the model has 1,000 outputs.")
         inputs = getattr(model.keras_model, "inputs", None) or [None]
-        if model.preprocessing is None and len(inputs) == 1 and model.shape[2:] == (3,) and not model.channels_first:
+        if (
+            (model.preprocessing is None or rescaling)
+            and len(inputs) == 1
+            and model.shape[2:] == (3,)
+            and not model.channels_first
+        ):
             convention, share, second = _recognize_preprocessing(model.keras_model, model.input_size())
             shares = f"(mean probability {share:.2f}, next {second:.2f})"
-            if np.isfinite(share):
+            if np.isfinite(share) and rescaling is None:
                 model.preprocessing = convention
                 model.notes.append(
                     f"Preprocessing: {convention.name}, with which the model classifies four bundled photos best "

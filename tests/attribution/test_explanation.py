@@ -88,3 +88,38 @@ def test_it_opens_what_it_is_given(digit, tmp_path):
 def test_what_cannot_be_explained_is_refused(model, photo, options, message):
     with pytest.raises(ValueError, match=message):
         kerasal.explain(model, photo, **options)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "signed"),
+    [
+        ("gradient_x_input", {}, True),
+        ("gradient_x_input", {"channel_reduction": "max_abs"}, False),
+        ("class_saliency", {}, False),
+        ("class_saliency", {"channel_reduction": "sum"}, True),
+        ("smoothgrad", {"samples": 2, "channel_reduction": "sum"}, True),
+        ("smoothgrad", {"samples": 2, "channel_reduction": "sum", "squared": True}, False),
+        ("occlusion", {"window": 9, "stride": 9}, True),
+        ("occlusion", {"window": 9, "stride": 9, "measure": "layer", "layer": "conv2"}, False),
+    ],
+)
+def test_magnitudes_and_activations_are_not_drawn_as_evidence_for_the_class(model, digit, method, options, signed):
+    explanation = kerasal.explain(model, digit, method, **options)
+    assert attribution.method_spec(method).is_signed(options) == signed
+    assert signed or explanation.map.min() >= 0
+    heat = images.heatmap(explanation.map, signed=signed)
+    if method != "occlusion":  # whose map is enlarged
+        np.testing.assert_array_equal(explanation.heatmap(), heat)
+    red = np.array([215, 75, 65])  # of the signed colors
+    assert (np.abs(explanation.page().astype(int) - red).sum(axis=2) < 3).any() == signed
+
+
+def test_a_comparison_places_the_windows_of_its_options(model, digit):
+    options = {"occlusion": {"window": 7, "stride": 7}}
+    inputs = model.inputs(digit)
+    shown = np.repeat(digit.reshape(28, 28, 1), 3, axis=2)
+    views = attribution.compare_methods(model.keras_model, (shown, inputs), options=options).views
+    view = next(view for view in views if view.spec.name == "occlusion")
+    spec = attribution.method_spec("occlusion")
+    values = attribution.occlusion(model.keras_model, inputs, window=7, stride=7)[0]
+    np.testing.assert_array_equal(view.values, spec.to_pixels(values, (28, 28), options["occlusion"]))

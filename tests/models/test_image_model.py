@@ -235,3 +235,12 @@ def test_a_misspelled_file_is_a_missing_file(tmp_path):
         open_model(tmp_path / "mine.kers")
     with pytest.raises(ValueError, match="Unknown model 'vgg61'"):
         open_model("vgg61")
+
+
+def test_an_untrained_classifier_that_rescales_is_reported():
+    inputs = keras.Input((32, 32, 3))
+    tensor = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(inputs))
+    outputs = keras.layers.Dense(1000, activation="softmax")(keras.layers.GlobalAveragePooling2D()(tensor))
+    model = open_model(keras.Model(inputs, outputs))
+    assert model.preprocessing.name == "none"
+    assert any("recognizes none of four bundled photos" in note for note in model.notes)

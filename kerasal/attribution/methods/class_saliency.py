@@ -1,10 +1,10 @@
 """Class saliency: how strongly the score reacts to each pixel."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_channels
 
 
-@method(reference="Simonyan, Vedaldi & Zisserman 2013, section 3: M_ij = max_ch |w_ijch|")
+@method(reference="Simonyan, Vedaldi & Zisserman 2013, section 3: M_ij = max_ch |w_ijch|", has_sign=sums_channels)
 def class_saliency(view, *, channel_reduction: Reduction = "max_abs"):
     """Sensitivity of the score to each pixel: its absolute gradient, largest over channels (Simonyan et al. 2013).
 

@@ -3,12 +3,12 @@
 from typing import Literal
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_channels
 
 import tensorflow as tf
 
 
-@method(reference="Simonyan, Vedaldi & Zisserman 2013, section 3.1", any_size=True)
+@method(reference="Simonyan, Vedaldi & Zisserman 2013, section 3.1", any_size=True, has_sign=sums_channels)
 def crop_averaged_saliency(
     view,
     *,

@@ -1,12 +1,13 @@
 """Gradient × input: each pixel's first-order contribution to the score."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import Reduction, reduce_channels
+from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_channels
 
 
 @method(
     reference="Shrikumar, Greenside & Kundaje 2017, section 2.1",
     signed=True,
+    has_sign=sums_channels,
     if_zero="the input is 0 wherever its gradient is not",
 )
 def gradient_x_input(view, *, channel_reduction: Reduction = "sum"):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels
+from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels, sums_channels
 from kerasal.checks import check_int, refuse_mask
 
 import tensorflow as tf
@@ -17,6 +17,7 @@ _BLUR = 0.05
 @method(
     reference="Sundararajan, Taly & Yan 2017, equation 1",
     signed=True,
+    has_sign=sums_channels,
     if_zero="the image equals its baseline, or nothing on the path between them affects the score",
 )
 def integrated_gradients(

@@ -53,6 +53,7 @@ def _on_pixels(values: np.ndarray, size: tuple[int, int], options: dict) -> np.n
 @method(
     reference="Zeiler & Fergus 2014, section 4.2, figure 7",
     signed=True,
+    has_sign=lambda options: options["measure"] == "score",
     separate_sizes=True,
     run_context=_occlusion_bar,
     finish=_finish,

@@ -1,7 +1,7 @@
 """SmoothGrad: the gradient, averaged over noisy copies of the image."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels
+from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels, sums_channels
 from kerasal.checks import check_int
 
 import tensorflow as tf
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 @method(
     reference="Smilkov et al. 2017, section 2.1; squared: Hooker et al. 2019; variance: Adebayo et al. 2018, VarGrad",
+    has_sign=lambda options: sums_channels(options) and not (options["squared"] or options["variance"]),
     if_zero="the gradient is the same at all samples, so its variance is 0",
 )
 def smoothgrad(

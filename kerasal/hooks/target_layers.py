@@ -98,7 +98,7 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
     needed = needed_operations(scores)
     path = [op for op in graph.get_operations()[before:] if op in needed]
     maps = _maps_in_order(view, {path: runs.get(path, []) for path in taps})
-    heads = named is not None and isinstance(kinds[named], _PROJECTIONS)
+    heads = named is not None and isinstance(kinds[named], _PROJECTIONS) and bool(maps)
     if named is not None and (heads or not maps):
         raise ValueError(
             f"Layer {named!r} must have a map, an output (N, h, w, channels), but its output is "

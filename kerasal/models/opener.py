@@ -175,9 +175,13 @@ def _complete(model: ImageModel) -> ImageModel:
 
 
 def _find_rescaling(model: Any) -> Any:
-    """Return the first layer of a model, augmentation left aside, if it rescales pixels of 0..255; otherwise None."""
+    """Return the layer through which all pixels pass first, after augmentation, if it rescales 0..255; else None."""
     layers = getattr(model, "layers", None) or []
-    first = next((layer for layer in layers if not _is_augmentation(layer)), None)
+    number, first = next(((i, layer) for i, layer in enumerate(layers) if not _is_augmentation(layer)), (0, None))
+    if len(getattr(model, "inputs", None) or ()) > 1 or any(
+        len(layer._outbound_nodes) > 1 for layer in layers[:number]
+    ):
+        return None  # other inputs, or other branches that receive the pixels as they are
     if isinstance(first, keras.layers.Rescaling):
         scales = np.ravel(first.scale)
         return first if (scales > 1 / 300).all() and (scales < 1 / 100).all() else None

@@ -229,6 +229,15 @@ def test_other_models_need_their_preprocessing(first):
     assert open_model(_classifier(*first)).preprocessing is None
 
 
+def test_rescaling_of_some_pixels_only_tells_nothing():
+    """Another input, or a branch beside it, receives the pixels as they are."""
+    image, other = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
+    for model_inputs, unscaled in ((image, image), ([image, other], other)):
+        joined = keras.layers.Concatenate()([keras.layers.Rescaling(1 / 255)(image), unscaled])
+        model = keras.Model(model_inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(joined)))
+        assert open_model(model).preprocessing is None
+
+
 def test_a_misspelled_file_is_a_missing_file(tmp_path):
     _classifier().save(tmp_path / "mine.keras")
     with pytest.raises(FileNotFoundError, match=r"no model file .*mine\.kers\. Did you mean .*mine\.keras\?"):

@@ -2,6 +2,7 @@
 
 * ``mnist(path=None)`` returns the handwritten digits from a local file or folder, or downloads them.
 * ``digits()`` returns twenty MNIST test images, two per class, which are part of the package.
+* ``photos()`` returns four photos that are part of the package.
 * ``class_images(folder, shape)`` opens folders of photos, one per class, as ``ClassImages`` for training and testing.
 * ``open_gaze(path, split=None)`` opens images with fixations in any common layout as a ``GazeDataset``;
   ``gaze_splits(path)`` returns the names of its splits. ``open_gaze_sets`` and ``open_training_sets`` join several
@@ -29,6 +30,7 @@ _ORIGIN = {
     "open_gaze": "gaze_layouts",
     "open_gaze_sets": "gaze_sets",
     "open_training_sets": "gaze_sets",
+    "photos": "labeled_images",
     "read_coursework": "coursework_files",
     "write_coursework": "coursework_files",
 }
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from kerasal.datasets.gaze_types import FixationMap as FixationMap
     from kerasal.datasets.labeled_images import ClassImages as ClassImages
     from kerasal.datasets.labeled_images import class_images as class_images
+    from kerasal.datasets.labeled_images import photos as photos
 
 
 def __getattr__(name: str):

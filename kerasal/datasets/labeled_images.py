@@ -182,3 +182,11 @@ def _allocate_test_images(counts: np.ndarray, share: float) -> np.ndarray:
     missing = round(share * int(counts.sum())) - int(test_counts.sum())
     test_counts[np.argsort(-(exact - test_counts), kind="stable")[:missing]] += 1
     return np.clip(test_counts, 1, counts - 1)
+
+
+def photos() -> dict[str, np.ndarray]:
+    """Return the photos that are part of the package by name, uint8 RGB (240, W, 3) or (H, 240, 3).
+
+    They show a cat, a cup of coffee, a rocket and an admiral; ``kerasal/assets/README.md`` lists their origin.
+    """
+    return {name: read(pathlib.Path(__file__).parent.parent / "assets" / f"{name}.jpg") for name in ("cat", "coffee", "rocket", "admiral")}

@@ -31,7 +31,7 @@ def draw_maps(model, photo, path) -> None:
         column_labels=["photo", *labels],
         row_labels=["Grad-CAM", "occlusion"],
         title="Where is the evidence for the cat, and where for the coffee?",
-        note=f"The model {model.name} saw both, with these probabilities. Grad-CAM has no sign; each map has its own scale.",
+        note=f"The probabilities are those of {model.name}. Each map has its own scale.",
         legend=[
             ("overlay", "Grad-CAM: no evidence", "most evidence"),
             ("signed", "occlusion: lowers the score", "raises the score"),

@@ -189,4 +189,5 @@ def photos() -> dict[str, np.ndarray]:
 
     They show a cat, a cup of coffee, a rocket and an admiral; ``kerasal/assets/README.md`` lists their origin.
     """
-    return {name: read(pathlib.Path(__file__).parent.parent / "assets" / f"{name}.jpg") for name in ("cat", "coffee", "rocket", "admiral")}
+    assets = pathlib.Path(__file__).parent.parent / "assets"
+    return {name: read(assets / f"{name}.jpg") for name in ("cat", "coffee", "rocket", "admiral")}

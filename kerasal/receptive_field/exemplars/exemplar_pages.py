@@ -44,6 +44,8 @@ def draw_exemplars(
     )
     if any((channel_exemplars.activations <= 0).any() for channel_exemplars in several):
         note += " Empty: no further image activates the channel."
+    if any(_is_constant(channel_exemplars) for channel_exemplars in several):
+        note += " Only gray: no pixel changes the activation, or the signal does not pass back through the ReLUs."
     legend = [("gray", "left: a darker pixel raises the activation", "a lighter pixel raises it")]
     return images.sheet(panels, columns=columns, title=title, note=note, legend=legend)
 
@@ -87,6 +89,12 @@ def draw_reconstruction(reconstruction: np.ndarray, convention: Preprocessing | 
     if values.shape[2] not in (1, 3):
         values = values.sum(axis=2, keepdims=True)
     return images.relief(values, limit=np.percentile(np.abs(values), _FULL_COLOR) or np.abs(values).max())
+
+
+def _is_constant(exemplars: Exemplars) -> bool:
+    """Return whether a channel is active without depending on the image, as far as its reconstructions show."""
+    pairs = zip(exemplars.reconstructions, exemplars.activations, strict=True)
+    return any(value > 0 and not reconstruction.any() for reconstruction, value in pairs)
 
 
 def _columns(exemplars: Exemplars) -> int:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import jinja2
 import numpy as np
+from PIL import Image, ImageDraw
 
 from kerasal import images
 from kerasal._version import __version__
 from kerasal.attribution.questions import Group
 from kerasal.images.drawings import color_scale
-from kerasal.images.lettering import Legend
+from kerasal.images.lettering import PAPER, Legend, font, line_height, type_size, wrap, write_lines
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _TILE, _COLUMNS = 200, 4
@@ -42,7 +43,7 @@ def draw_sheet(
 ) -> np.ndarray:
     """Return the same as an image, uint8 RGB: for each question a row of maps and a row of maps over the image."""
     width = (_COLUMNS + 1) * _TILE
-    panels = [images.grid([picture], title=title, note=" · ".join([*facts, READING]), tile=320, page_width=width)]
+    panels = [_draw_head(title, [*facts, READING], picture, width)]
     for group in groups:
         views = group.views
         for start in range(0, len(views), _COLUMNS):
@@ -65,6 +66,24 @@ def draw_sheet(
             )
     note = "".join(f"{name} is not available for this model: {reason} " for name, reason in left_out)
     return images.sheet(panels, columns=1, note=note)
+
+
+def _draw_head(title: str, facts: Sequence[str], picture: np.ndarray, width: int) -> np.ndarray:
+    """Return the image with the title and the facts at its right, uint8 RGB."""
+    left = images.grid([picture], tile=280, page_width=width)
+    size = type_size(width)
+    face, head = font(size), font(round(1.5 * size), bold=True)
+    space = width - left.shape[1] - 28
+    lines = wrap(title, head, space)
+    texts = [line for fact in facts for line in [*wrap(fact, face, space), ""]]
+    top, step = 14, line_height(head)
+    height = max(len(left), 2 * top + (len(lines) + 1) * step + len(texts) * line_height(face))
+    page = Image.new("RGB", (width, height), PAPER)
+    page.paste(Image.fromarray(left), (0, 0))
+    draw = ImageDraw.Draw(page)
+    write_lines(draw, lines, (left.shape[1], top), head)
+    write_lines(draw, texts, (left.shape[1], top + round((len(lines) + 0.5) * step)), face)
+    return np.array(page)
 
 
 @functools.cache

@@ -17,6 +17,11 @@ from kerasal.store import Arrays
 
 import keras
 
+_TITLES = {
+    "maps": "What the score of a class depends on, during training",
+    "classes": "Images that maximize the score of each class, during training",
+}
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tile:
@@ -130,7 +135,7 @@ def draw_strip(
     Args:
         folder: a folder that ``KerasalCallback`` wrote.
         strip: ``"maps"`` or ``"classes"``.
-        title: a title above the strip.
+        title: a title above the strip; by default what it shows.
         most: maximum number of columns. If there are more epochs, an evenly spaced selection with the first and the
             last is drawn.
         tile: side of a cell in pixels.
@@ -165,7 +170,7 @@ def draw_strip(
         columns=len(epochs),
         row_labels=rows,
         column_labels=[f"epoch {epoch}" for epoch in epochs],
-        title=title,
+        title=title or _TITLES[strip],
         legend=legend,
         tile=tile,
         frame=True,

@@ -56,7 +56,7 @@ def grid(
         tile: largest width and height of a picture in pixels. A row is as high as its highest picture, and the columns
             are as wide as the widest picture or label.
         frame: draw a thin line around each picture, so that white edges are visible.
-        lines: most lines of a label; longer labels are abbreviated.
+        lines: most lines of a label; longer labels are abbreviated. Labels of up to two lines are centered.
         page_width: width in pixels of the page that will contain the grid, if it is wider than the grid. The type is as
             large as it must be to remain readable when the page is scaled to 800 pixels.
 
@@ -126,7 +126,8 @@ def grid(
             opposite = corner[0] + picture.width - 1, corner[1] + picture.height - 1
             draw.rectangle((*corner, *opposite), outline=LINE)
         if below:
-            write_lines(draw, below[index], (x, y + heights[row] + 3), face, centered=cell)
+            # Sentences are read from a common left edge; names and numbers are centered.
+            write_lines(draw, below[index], (x, y + heights[row] + 3), face, centered=cell if lines <= 2 else None)
         if beside and column == 0:
             middle = y + (heights[row] - len(beside[row]) * line_height(face)) // 2
             write_lines(draw, beside[row], (_MARGIN, middle), face)

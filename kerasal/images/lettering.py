@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import re
 from collections.abc import Sequence
 
 import matplotlib
@@ -37,9 +38,9 @@ def line_height(face: ImageFont.FreeTypeFont) -> int:
 
 
 def wrap(text: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """Return a text as lines of at most ``width`` pixels, broken between words; a longer word has its own line."""
+    """Return a text as lines of at most ``width`` pixels, broken between words but not before a percent sign."""
     lines = [""]
-    for word in text.split():
+    for word in re.split("[ \t\n]+", text.strip().replace(" %", "\N{NO-BREAK SPACE}%")):
         longer = f"{lines[-1]} {word}".strip()
         if face.getlength(longer) <= width or not lines[-1]:
             lines[-1] = longer

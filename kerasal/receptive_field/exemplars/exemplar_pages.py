@@ -171,7 +171,7 @@ def draw_evolution(
     ]
     note = "Each cell shows what the channel responds to in the image that activates it most; middle gray is 0."
     if patches:
-        note += " Last column: the part of that image that the channel sees. Empty: no image activates the channel."
+        note += " Last column: the part of that image that the channel sees; empty if no image activates it."
     legend = [("gray", "a darker pixel raises the activation", "a lighter pixel raises it")]
     return images.sheet(blocks, columns=columns, title=title, note=note, legend=legend)
 

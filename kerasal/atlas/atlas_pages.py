@@ -15,7 +15,7 @@ from kerasal.atlas.anatomy import ROW, draw_connections
 from kerasal.atlas.atlas_plan import Scope
 from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.contents import Contents, Count, count_results
-from kerasal.atlas.maximized import is_small, list_package_photos
+from kerasal.atlas.maximized import is_rescaled, list_package_photos
 from kerasal.digests import digest_files
 from kerasal.files import write_text
 from kerasal.models.image_model import ImageModel
@@ -82,7 +82,7 @@ class Pages:
         self.tally = count_results(contents)
         shared = {"contents": contents, "model": self.model, "scope": self.scope, "left": left, "counts": self.tally}
         shared |= {"failed": failed, "note": self.note, "version": __version__, "command": self.command}
-        shared["rescaled"] = captions.RESCALED if is_small(self.model.input_shape()) else ""
+        shared["rescaled"] = captions.RESCALED if is_rescaled(self.model) else ""
         for name in _ASSETS:
             write_text(self.store.folder / "assets" / name, (_TEMPLATES / name).read_text(encoding="utf-8"))
         written = set()

@@ -75,9 +75,8 @@ def maximize(
     init: Annotated[
         str | None,
         Option(
-            help="Start image: normal or uniform (noise), zero, mean (gray), or a file or folder of photos, whose mean is "
-            "the start. "
-            "Default: the preset's."
+            help="Start image: normal or uniform (noise), zero, mean (gray), or a file or folder of photos, whose mean "
+            "is the start. Default: the preset's."
         ),
     ] = None,
     size: options.Size = None,

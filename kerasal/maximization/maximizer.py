@@ -65,7 +65,8 @@ def maximize(
             without, it is unbounded.
         init: ``"normal"`` for noise of RMS 1 gray level: white noise with ``"pixels"``, noise with the spectrum of
             photos with ``"fourier"``. Units whose gradient is zero are retried with 32 times stronger noise.
-            `X            (N, H, W, C), such as ``raw`` of an earlier result.
+            ``"uniform"`` for coarse noise of the full pixel range, ``"zero"`` (a model input of 0), ``"mean"`` (middle
+            gray), or an array of model inputs, (H, W, C) or (N, H, W, C), such as ``raw`` of an earlier result.
         steps: number of ascent steps, a positive integer.
         step_size: length of a step in gray levels, above 0.
         regularizers: callables from gray levels (N, H, W, C) to penalties (N,), which are subtracted from the score.

@@ -40,6 +40,9 @@ def remove_stale_images(store: Store, scope: Scope) -> None:
     for record in store.folder.glob("data/exemplars/*.json"):
         if read_json(record).get("settings", {}).get("images") != stamp:
             _remove_record(store, record, "exemplars")
+    record = store.folder / "data" / "class-exemplars.json"
+    if record.is_file() and read_json(record).get("settings", {}).get("images") != stamp:
+        _remove_record(store, record, ".")
     names = {file.stem for file in (*scope.files, *list_package_photos())}
     for record in (store.folder / "data" / "classes.json", *store.folder.glob("data/layers/*.json")):
         for entry in read_json(record).get("entries", {}).values():

@@ -25,7 +25,7 @@ RECIPE_VERSION = 3
 
 
 # Settings of the presets for classes and for channels: fewer and longer steps.
-_CLASS_STEPS = {"olah": {"steps": 128}, "smooth": {"steps": 200}}
+_CLASS_STEPS = {"olah": {"steps": 128, "step_size": 0.12}, "smooth": {"steps": 200}}
 _CHANNEL_STEPS = {"olah": {"steps": 40, "step_size": 0.13}, "smooth": {"steps": 160}}
 _MOST_PHOTOS = 8
 

@@ -17,7 +17,7 @@ from kerasal.models.image_model import ImageModel
 
 _PER_ROUND = 2  # pieces of a layer: exemplars and maximized images
 _LAYER_PIECES = 8  # so many take about as long as all methods on an image
-_FIRST_CLASSES = 4  # per piece, until there are eight
+_FIRST_UNITS = 4  # channels in the first piece, and classes in the first two
 _FEW_FILES = 200
 _QUICK = 64  # pixels of the longer side up to which a whole batch is quick
 _MOST_UNITS = 32  # per piece, so that little is lost when the build is interrupted
@@ -99,7 +99,7 @@ def _class_pieces(model, store, scope) -> list[Piece]:
     missing = [index for index in scope.classes if str(index) not in done]
     return [
         Piece("classes", partial(maximized.maximize_classes, model, store, batch, scope.seed, scope.page_files))
-        for batch in _split_batches(missing, model.input_shape(), [_FIRST_CLASSES] * 2)
+        for batch in _split_batches(missing, model.input_shape(), [_FIRST_UNITS] * 2)
     ]
 
 
@@ -120,7 +120,10 @@ def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) ->
     missing = [channel for channel in channels if str(channel) not in done]
     canvas = (*maximized.choose_canvas(model, layer), model.channels)
     maximize = partial(maximized.maximize_channels, model, store, layer)
-    runs = [partial(maximize, batch, scope.seed, scope.page_files) for batch in _split_batches(missing, canvas, [8])]
+    runs = [
+        partial(maximize, batch, scope.seed, scope.page_files)
+        for batch in _split_batches(missing, canvas, [_FIRST_UNITS])
+    ]
     pieces = [Piece(f"{layer.path}: channels", run) for run in runs]
     searches = []
     if scope.files and can_search_exemplars(layer):
@@ -128,7 +131,7 @@ def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) ->
         done = store.entries(*exemplar_records.exemplar_record(model, layer, stamp))
         missing = [channel for channel in channels if str(channel) not in done]
         # Each search reads all files, so that many files are read only once.
-        batches = [missing] if len(scope.files) > _FEW_FILES else _split_batches(missing, canvas, [8])
+        batches = [missing] if len(scope.files) > _FEW_FILES else _split_batches(missing, canvas, [2 * _FIRST_UNITS])
         find = partial(exemplar_records.find_exemplars, model, store, layer)
         runs = [partial(find, batch, scope.files, stamp) for batch in batches if batch]
         searches = [Piece(f"{layer.path}: exemplars", run) for run in runs]
@@ -155,10 +158,10 @@ def _split_batches(
 ) -> Iterator[Sequence[int]]:
     """Yield the units of each piece for images of a shape: small pieces for early results, then larger ones.
 
-    The first pieces have the sizes ``first``, unless all units fit into a batch of small images.
+    The first pieces have the sizes ``first``; for small images, the first piece is a whole batch.
     """
     batch = min(_MOST_UNITS, chunk_size([np.broadcast_to(np.float32(0), (1, *shape))]))
-    sizes = [min(size, batch) for size in first] if len(indices) > batch or max(shape[:2]) > _QUICK else [batch]
+    sizes = first if max(shape[:2]) > _QUICK else [batch]
     start = 0
     for size in itertools.chain(sizes, itertools.repeat(min(_MOST_UNITS, 4 * batch))):
         if start >= len(indices):

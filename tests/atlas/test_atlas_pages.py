@@ -82,6 +82,12 @@ def test_what_a_page_says_is_what_the_network_does(site, shared_model, photograp
 
 
 @pytest.mark.slow
+def test_a_layer_without_channels_says_what_adds_them(site):
+    text = " ".join(Page(site[0] / "layers" / "flatten.html").text.split())
+    assert "To add this part, run kerasal atlas" in text and text.count("--layers flatten.") == 1
+
+
+@pytest.mark.slow
 def test_class_pages_show_the_images_with_the_highest_probability(site, shared_model, photographs):
     import numpy as np
 
@@ -181,5 +187,5 @@ def test_a_class_page_says_why_it_has_no_images():
         )
 
     assert "In none of the 7 images" in says({"seen": 7}, ["a"])
-    assert "Not searched yet. To compute it, run <code>run me</code>" in says(None, ["a"])
-    assert "No images were provided. To compute it, run <code>run me --images PHOTOS/</code>" in says(None, [])
+    assert "Not searched yet. To add this part, run <code>run me</code>" in says(None, ["a"])
+    assert "No images were provided. To add this part, run <code>run me --images PHOTOS/</code>" in says(None, [])

@@ -21,7 +21,7 @@ def demo(output: Annotated[Path, Output(help="The folder for the pictures.")] = 
     _print_classes(model, photo)
     for name, draw, what in (
         ("maps.png", lambda path: demo_photos.draw_maps(model, photo, path), "what in the photo speaks for each class"),
-        ("channels.png", lambda path: demo_photos.draw_channels(model, path), "what eight channels respond to"),
+        ("channels.png", demo_photos.draw_channels, "what eight channels of a layer respond to"),
         ("gaze.png", demo_photos.draw_gaze, "where people will look in four photos"),
     ):
         draw(output / name)

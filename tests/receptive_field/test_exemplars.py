@@ -382,8 +382,8 @@ def test_a_silent_channel_is_called_so(model, pixels):
 
 
 def test_the_page_shows_pairs(found):
-    page = receptive_field.draw_exemplars(found, title="two channels", tile=40)
-    alone = receptive_field.draw_exemplars(found[0], tile=40)
+    page = receptive_field.draw_exemplars(found, title="two channels", tile=160)
+    alone = receptive_field.draw_exemplars(found[0], tile=160)
     assert page.shape[1] > 1.8 * alone.shape[1] and page.dtype == np.uint8
     assert len(np.unique(alone.reshape(-1, 3), axis=0)) > 300
 

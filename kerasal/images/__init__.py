@@ -5,7 +5,17 @@ Images are uint8 RGB (H, W, 3). Maps are normalized only here, relative to their
 """
 
 from kerasal import names as _names
-from kerasal.images.drawings import fit_image, heatmap, overlay, relief, resize, size_of_area, to_channels
+from kerasal.images.drawings import (
+    crop_box,
+    fit_image,
+    heatmap,
+    overlay,
+    place,
+    relief,
+    resize,
+    size_of_area,
+    to_channels,
+)
 from kerasal.images.grids import caption, grid, sheet
 from kerasal.images.image_check import check_image
 from kerasal.images.image_files import encode_png, frames, read, write
@@ -14,6 +24,7 @@ from kerasal.images.image_folders import find_files, read_ahead, read_images
 __all__ = [
     "caption",
     "check_image",
+    "crop_box",
     "encode_png",
     "find_files",
     "fit_image",
@@ -21,6 +32,7 @@ __all__ = [
     "grid",
     "heatmap",
     "overlay",
+    "place",
     "read",
     "read_ahead",
     "read_images",

@@ -8,7 +8,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kerasal.images.drawings import color_scale, resize
+from kerasal.images.colormaps import color_scale
+from kerasal.images.drawings import resize
 from kerasal.images.image_check import check_image
 
 _INK, _PAPER, _FAINT, _LINE = (25, 25, 25), (255, 255, 255), (110, 110, 110), (170, 170, 170)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal import images
-from kerasal.images import drawings
+from kerasal.images import colormaps
 
 RAMP = np.linspace(0, 1, 50).reshape(5, 10)
 
@@ -115,17 +115,17 @@ def test_a_row_is_as_high_as_its_highest_picture():
 def test_a_legend_shows_the_colors_of_its_scale_in_order():
     tile = np.full((10, 10, 3), 7, np.uint8)
     plain = images.grid([tile], tile=40)
-    for name in ("heat", "signed", "overlay", "gray"):
+    for name in ("heat", "signed", "overlay", "gray", "viridis", "coolwarm"):
         drawn = images.grid([tile], tile=40, legend=[(name, "low", "high")])
         bar = drawn[len(plain) + 8, 36:196]  # without the texts
         places = [
-            np.abs(bar.astype(int) - color).sum(axis=1).argmin() for color in drawings.color_scale(name)[[9, 128, 246]]
+            np.abs(bar.astype(int) - color).sum(axis=1).argmin() for color in colormaps.color_scale(name)[[9, 128, 246]]
         ]
         assert places == sorted(set(places))
     two = images.grid([tile], tile=40, legend=[("heat", "low", "high"), ("signed", "low", "high")])
     assert len(two) > len(drawn)
-    with pytest.raises(ValueError, match="name must be one of heat, signed, overlay, gray, got 'jet'"):
-        images.grid([tile], legend=[("jet", "low", "high")])
+    with pytest.raises(ValueError, match="name must be one of heat, overlay, gray, signed, got 'tab10'"):
+        images.grid([tile], legend=[("tab10", "low", "high")])
 
 
 def test_pixels_stay_pixels_when_a_tiny_picture_is_enlarged():
@@ -148,3 +148,62 @@ def test_a_grid_refuses_what_it_cannot_label():
 def test_a_size_of_some_area_keeps_proportions_up_to_a_limit(shape, expected):
     assert images.size_of_area(shape, 240 * 320) == expected
     assert images.size_of_area(shape[::-1], 240 * 320) == expected[::-1]
+
+
+def test_colormaps_of_matplotlib_color_maps_and_overlays():
+    image, values = np.full((30, 40, 3), 90, np.uint8), np.linspace(0, 1, 12).reshape(3, 4)
+    ends = images.heatmap(values, colormap="viridis")[[0, -1], [0, -1]]
+    np.testing.assert_array_equal(ends, [[68, 1, 84], [253, 231, 37]])
+    reverse = images.heatmap(values, colormap="viridis_r")[[-1, 0], [-1, 0]]
+    np.testing.assert_array_equal(reverse, ends)
+    signed = images.heatmap(values - 0.5, colormap="coolwarm", limit=0.5)
+    assert signed[0, 0, 2] > signed[0, 0, 0] and signed[-1, -1, 0] > signed[-1, -1, 2]
+    assert (images.overlay(image, values, colormap="gray") != images.overlay(image, values)).any()
+
+
+@pytest.mark.parametrize(
+    ("values", "colormap", "message"),
+    [
+        (1.0, "virdis", r"got 'virdis'\. Did you mean viridis\?"),
+        (1.0, "tab10", "sequential or diverging colormap of matplotlib, got 'tab10'. Use viridis"),
+        (1.0, "coolwarm", "must be sequential for a map without negative values, got 'coolwarm'"),
+        (-1.0, "viridis", "must be diverging for a map with negative values, got 'viridis'. Use coolwarm"),
+    ],
+)
+def test_a_colormap_must_fit_the_sign_of_the_map(values, colormap, message):
+    image, array = np.zeros((8, 8, 3), np.uint8), np.full((4, 4), values)
+    for draw in (
+        lambda: images.heatmap(array, colormap=colormap),
+        lambda: images.overlay(image, array, colormap=colormap),
+    ):
+        with pytest.raises(ValueError, match=message):
+            draw()
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), "much"])
+def test_the_opacity_of_an_overlay_is_a_share(strength):
+    with pytest.raises(ValueError, match=r"strength must be a finite number in 0\.\.1, got"):
+        images.overlay(np.zeros((4, 4, 3), np.uint8), np.ones((4, 4)), strength=strength)
+
+
+@pytest.mark.parametrize("shape", [(40, 90), (90, 40), (64, 64), (7, 5)])
+@pytest.mark.parametrize("size", [(32, 32), (20, 60)])
+def test_the_crop_box_is_the_part_that_fitting_keeps(shape, size):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    left, top, right, bottom = images.crop_box(image.shape, size)
+    np.testing.assert_array_equal(images.resize(image[top:bottom, left:right], size), images.fit_image(image, size))
+    assert left + right in range(shape[1] - 1, shape[1] + 2) and (left == 0 or top == 0)
+    assert images.crop_box(image.shape, size, "stretch") == (0, 0, shape[1], shape[0])
+
+
+def test_a_placed_drawing_keeps_its_pixels_and_fades_the_rest():
+    image = np.random.default_rng(0).integers(0, 120, (30, 50, 3), dtype=np.uint8)
+    drawn = np.full((30, 30, 3), (200, 10, 10), np.uint8)
+    placed = images.place(image, drawn, (10, 0, 40, 30))
+    assert (placed[2:-2, 12:38] == (200, 10, 10)).all()
+    assert placed[:, :8].mean() > 160 > image[:, :8].mean()
+    whole = images.place(image, images.resize(drawn, (30, 50)), (0, 0, 50, 30))
+    assert (whole == (200, 10, 10)).all()  # nothing is outside, so there is no frame
+    for box in ((10, 0, 60, 30), (5, 5, 5, 9), (-1, 0, 9, 9)):
+        with pytest.raises(ValueError, match="box must be a part of the image of 30 × 50 pixels"):
+            images.place(image, drawn, box)

@@ -41,10 +41,10 @@ def predict(
     """
     source, photos = gaze_options.split_model_and_images(arguments)
     load_tensorflow()
-    from kerasal import gaze
-    from kerasal.gaze.folder_prediction import name_photos, result_files
+    from kerasal import gaze, images
+    from kerasal.gaze.folder_prediction import result_files
 
-    files = name_photos(photos)
+    files = images.name_files(photos)
     written = [path for name in files for path in result_files(output, name)]
     options.refuse_inputs(written, read=files.values(), folders=False)
     _, predictor = gaze_options.open_gaze_model(source, **settings)

@@ -86,6 +86,13 @@ Strategy = Annotated[
     ),
 ]
 ClassOption = functools.partial(Option, "--class", "-c", show_default=False, autocompletion=completion.class_names)
+Images = Annotated[
+    list[Path], Argument(metavar="IMAGE", help="Photos (JPEG, PNG, WebP, TIFF, …), or folders.", show_default=False)
+]
+Classes = Annotated[
+    list[str] | None,
+    ClassOption(help="Explain this class, a name or number; repeatable. Default: the class with the highest score."),
+]
 Class = Annotated[
     str | None, ClassOption(help="Explain this class, a name or number. Default: the class with the highest score.")
 ]
@@ -114,6 +121,41 @@ ModelOutput = Annotated[
 Fresh = Annotated[bool, Option("--fresh", help="Start over and replace the run in the folder."), Sets("resume")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Show no progress."), Sets("progress")]
 Seed = Annotated[int, Option(help="Seed of all random numbers.")]
+_DRAWING = {
+    "on": (
+        Annotated[
+            Literal["photo", "input"],
+            Option(help="Draw on the original photo, or on the photo as the model receives it."),
+        ],
+        "photo",
+    ),
+    "tile": (
+        Annotated[int | None, Option(min=16, help="Longer side of each picture on the sheet, in pixels.")],
+        None,
+    ),
+    "colormap": (
+        Annotated[
+            str | None,
+            Option(
+                help="Colors of the map: a colormap of matplotlib, such as viridis, or for signed maps coolwarm.",
+                show_default=False,
+                autocompletion=completion.colormaps,
+            ),
+        ],
+        None,
+    ),
+    "strength": (
+        Annotated[float, Option("--alpha", min=0, max=1, help="Opacity of the colors over the photo.")],
+        0.6,
+    ),
+    "dpi": (
+        Annotated[
+            int | None,
+            Option(min=1, help="Dots per inch stored in the file, for printing; its pixels stay the same."),
+        ],
+        None,
+    ),
+}
 _OPENING = {
     "preprocessing": (Preprocessing, None),
     "labels": (Labels, None),
@@ -127,6 +169,11 @@ _OPENING = {
 def model_options(*names: str) -> dict[str, tuple[Any, Any]]:
     """Return the named options of ``open_model``, and --model-option and --unsafe, which every command has."""
     return {name: option for name, option in _OPENING.items() if name in (*names, "model_option", "unsafe")}
+
+
+def drawing_options(*names: str) -> dict[str, tuple[Any, Any]]:
+    """Return these of the options of drawings: ``on``, ``tile``, ``colormap``, ``strength`` (--alpha) and ``dpi``."""
+    return {name: _DRAWING[name] for name in names}
 
 
 def read_numbers(text: str) -> list[int]:

@@ -15,7 +15,6 @@ from kerasal.gaze.gaze_prediction import predict
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.progress import progress_bar
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _RESULTS = (".png", "-overlay.jpg")
 
 
@@ -61,7 +60,7 @@ def predict_folder(
         ValueError: a folder has no images, or the results of two photos would have the same name.
         FileNotFoundError: a path does not exist.
     """
-    files = name_photos(photos)
+    files = images.name_files(photos)
     chosen = predictor.postprocess if postprocess is None else postprocess
     skipped, notes = [], []
     with progress_bar("Predicting", len(files), progress) as advance:
@@ -88,43 +87,3 @@ def predict_folder(
 def result_files(output_dir: str | os.PathLike, name: str) -> tuple[pathlib.Path, ...]:
     """Return the paths of the map and the overlay that ``predict_folder`` writes for a name."""
     return tuple(pathlib.Path(output_dir) / f"{name}{suffix}" for suffix in _RESULTS)
-
-
-def name_photos(photos: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
-    """Return a dictionary from unique name to path of all image files in ``photos``, which are files and folders.
-
-    The name is the stem of the file; if that is not unique, the suffix is added, and then the name of the folder.
-
-    Raises:
-        FileNotFoundError: a path does not exist.
-        ValueError: a folder has no images, or two files differ in none of these parts.
-    """
-    files = []
-    for path in map(pathlib.Path, photos):
-        if not path.exists():
-            raise FileNotFoundError(f"There is no image or folder {path}.")
-        entries = sorted(path.iterdir()) if path.is_dir() else []
-        inside = [file for file in entries if file.suffix.lower() in _SUFFIXES] if path.is_dir() else [path]
-        if not inside:
-            raise ValueError(f"{path} must contain image files ({', '.join(_SUFFIXES)}), got none.")
-        files += inside
-    name_functions = (
-        lambda file: file.stem,
-        lambda file: f"{file.stem}-{file.suffix[1:].lower()}",
-        lambda file: f"{file.absolute().parent.name}-{file.stem}-{file.suffix[1:].lower()}",
-    )
-    files, named = list(dict.fromkeys(files)), {}
-    for make_name in name_functions:
-        remaining = [file for file in files if file not in named]
-        names = [make_name(file) for file in remaining]
-        named |= {
-            file: name
-            for file, name in zip(remaining, names, strict=True)
-            if names.count(name) == 1 and name not in named.values()
-        }
-    if unnamed := [file for file in files if file not in named]:
-        raise ValueError(
-            f"Results must have unique names, got the same name for {unnamed[0]} and {unnamed[-1]}. Use a separate "
-            "output folder for each of them."
-        )
-    return {name: file for file, name in named.items()}

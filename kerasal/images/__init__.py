@@ -19,7 +19,7 @@ from kerasal.images.drawings import (
 from kerasal.images.grids import caption, grid, sheet
 from kerasal.images.image_check import check_image
 from kerasal.images.image_files import encode_png, frames, read, write
-from kerasal.images.image_folders import find_files, read_ahead, read_images
+from kerasal.images.image_folders import find_files, name_files, read_ahead, read_images
 
 __all__ = [
     "caption",
@@ -31,6 +31,7 @@ __all__ = [
     "frames",
     "grid",
     "heatmap",
+    "name_files",
     "overlay",
     "place",
     "read",

@@ -19,6 +19,7 @@ from kerasal.images.image_check import check_image, check_resizable
 
 # Percentile of the magnitude from which colors are saturated, because gradient maps have a few extreme pixels.
 _FULL_COLOR = 99.0
+_FRAME = (40, 40, 40)
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -118,11 +119,11 @@ def place(image: np.ndarray, drawn: np.ndarray, box: tuple[int, int, int, int]) 
     gray = image.mean(axis=2, keepdims=True)
     placed = np.round(255 - 0.4 * (255 - 0.5 * gray - 0.5 * image)).astype(np.uint8)
     placed[top:bottom, left:right] = resize(drawn, (bottom - top, right - left))
-    if (right - left, bottom - top) != (width, height):
-        line = max(1, round(max(height, width) / 250))
-        for color, margin in (((255, 255, 255), 0), ((40, 40, 40), line)):
-            low, high = (left - margin, top - margin), (right - 1 + margin, bottom - 1 + margin)
-            placed = cv2.rectangle(placed, low, high, color, line)
+    line = max(1, round(max(height, width) / 300))
+    for near, far, length, turned in ((left, right, width, placed.swapaxes(0, 1)), (top, bottom, height, placed)):
+        if far - near < length:
+            across = slice(top, bottom) if turned is not placed else slice(left, right)
+            turned[max(0, near - line) : near, across] = turned[far : far + line, across] = _FRAME
     return placed
 
 

@@ -8,10 +8,12 @@ from typer import Argument, BadParameter, Option
 
 from kerasal.cli import completion, options
 from kerasal.cli.flags import Formerly
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import load_tensorflow, remark, remark_when_stopped, say, warnings_as_remarks, write_csv
 
 
+@with_json
 @with_model("preprocessing", "weights")
 def exemplars(
     load: Load,
@@ -98,6 +100,11 @@ def exemplars(
 def _report(channels: list, count: int, output: Path) -> None:
     """Print the activations of each channel's images, and what was skipped."""
     first = channels[0]
+    listed = [
+        {"channel": item.channel, "images": [Path(name) for name in item.names], "activations": item.activations}
+        for item in channels
+    ]
+    record(layer=first.layer, channels=listed, seen=first.seen, skipped=dict(first.skipped), output=output)
     if first.skipped:
         remark(f"{len(first.skipped)} files could not be read and were skipped:")
         for name, reason in first.skipped:

@@ -8,10 +8,13 @@ from typer import Argument, Exit, Option
 from kerasal.cli import completion, gaze_options, options
 from kerasal.cli.gaze_score import describe, diagnose, evaluate, import_vxm
 from kerasal.cli.gaze_train import train
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
 
 
+@with_json
+@options.with_options("drawing", options.drawing_options("colormap", "strength", "dpi"))
 @options.with_options("settings", gaze_options.model_options())
 def predict(
     arguments: Annotated[
@@ -25,6 +28,7 @@ def predict(
         ),
     ],
     settings: dict,
+    drawing: dict,
     output: Annotated[Path, options.Output(help="The folder for the maps.")] = Path("gaze-maps"),
     postprocess: Annotated[
         Literal["examiners", "pan", "none"] | None,
@@ -48,7 +52,8 @@ def predict(
     written = [path for name in files for path in result_files(output, name)]
     options.refuse_inputs(written, read=files.values(), folders=False)
     _, predictor = gaze_options.open_gaze_model(source, **settings)
-    predicted = gaze.predict_folder(photos, output, predictor, postprocess=postprocess, progress=True)
+    predicted = gaze.predict_folder(photos, output, predictor, postprocess=postprocess, progress=True, **drawing)
+    record(maps=predicted.files, skipped=predicted.skipped, postprocess=predicted.postprocess, output=output)
     for text in [*predicted.notes, *(f"Skipped: {reason}" for reason in predicted.skipped)]:
         remark(text)
     if not predicted.count:
@@ -88,7 +93,7 @@ def panel(
 
 
 @options.with_options("settings", gaze_options.model_options(size=False))
-def filters(model: gaze_options.Model, settings: dict, output: options.Picture = Path("filters.png")) -> None:
+def filters(model: gaze_options.Model, settings: dict, output: options.Picture = Path("gaze-filters.png")) -> None:
     """Draw the kernels of a model's first convolution, all with the same scale."""
     options.check_output(output, options.PICTURES)
     opened, predictor = gaze_options.open_gaze_model(model, **settings)

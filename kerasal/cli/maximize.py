@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from typer import BadParameter, Option
 
 from kerasal.cli import completion, options
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, say, write_csv
 
@@ -41,6 +42,7 @@ class _Ascent:
     seed: options.Seed = 0
 
 
+@with_json
 @with_model("preprocessing", "labels", "weights")
 @options.with_options("ascent", _Ascent)
 def maximize(
@@ -116,6 +118,8 @@ def maximize(
     if history is not None:
         write_csv(history, maximized.history)
     scores = maximized.history["score"].to_numpy().reshape(len(maximized.images), -1)
+    images_made = [{"name": name, "first_score": scores[i, 0], "last_score": scores[i, -1]} for i, name in alive]
+    record(model=model.name, images=images_made, output=output, history=history)
     for i, name in alive[:10]:
         say(f"{name:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}")
     if len(alive) > 10:

@@ -7,6 +7,7 @@ from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import options
 from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.session import remark_when_stopped
 
 _MOST_LISTED = 20
@@ -18,6 +19,7 @@ def _swap(text: str) -> str:
     return f"{height}{cross}{width}"
 
 
+@with_json
 def score(
     maps: Annotated[Path, Argument(help="Folder of saliency maps: PNG, JPEG or NPY, one for each image.")],
     fixations: Annotated[
@@ -113,6 +115,8 @@ def show_scores(report, output: Path) -> None:
 
     from kerasal.metrics import BASELINES
 
+    record(summary=report.summary, scored=report.scored, baselines=list(report.baselines), notes=report.notes)
+    record(definitions=report.definitions, failed=report.failed.to_dict(), output=output)
     console, error_console = Console(), Console(stderr=True)
     if report.summary is not None:
         caption = "mean ± standard error [95 % bootstrap interval over images]"

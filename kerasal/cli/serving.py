@@ -8,6 +8,7 @@ from typer import Argument, BadParameter, Option
 
 from kerasal.cli import completion
 from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.options import Output
 from kerasal.cli.session import remark, results, say
@@ -19,6 +20,7 @@ _SIGNATURE_HELP = (
 )
 
 
+@with_json
 @with_model("preprocessing", "labels", "weights")
 def export(
     load: Load,
@@ -69,7 +71,9 @@ def export(
     from kerasal.serving.assets import read_description
 
     if format == "onnx":
-        for path in onnx.write(model, target, signature or ["serving_default"], name):
+        paths = list(onnx.write(model, target, signature or ["serving_default"], name))
+        record(files=paths)
+        for path in paths:
             size = path.stat().st_size / 1e6
             say(f"{path}  {size:.1f} MB, same results in onnxruntime and TensorFlow")
         return
@@ -77,7 +81,9 @@ def export(
         remark("Exported without predict_image and predict_bytes, which need --preprocessing.")
     path = exporter.write(model, target, signature, model_version, name)
     table = Table("signature", "inputs", "outputs")
-    for key, tensors in read_description(path)["signatures"].items():
+    signatures = read_description(path)["signatures"]
+    record(output=path, signatures=signatures)
+    for key, tensors in signatures.items():
         table.add_row(key, _describe_tensors(tensors["inputs"]), _describe_tensors(tensors["outputs"]))
     results().print(table)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -27,12 +27,14 @@ class FolderPrediction:
         postprocess: method by which maps were resized to the photos; see ``kerasal.gaze.resize_map``.
         skipped: the errors of unreadable files.
         notes: sentences about files with several frames.
+        files: the paths of each ``image``, its ``map`` and its ``overlay``.
     """
 
     count: int
     postprocess: Postprocess
     skipped: list[str]
     notes: list[str]
+    files: list[dict[str, pathlib.Path]] = dataclasses.field(default_factory=list)
 
 
 def predict_folder(
@@ -42,6 +44,9 @@ def predict_folder(
     *,
     postprocess: Postprocess | None = None,
     progress: bool = False,
+    strength: float = 0.6,
+    colormap: str | None = None,
+    dpi: int | None = None,
 ) -> FolderPrediction:
     """Write a 16-bit map, NAME.png, and an overlay, NAME-overlay.jpg, of each photo; unreadable files are skipped.
 
@@ -52,6 +57,9 @@ def predict_folder(
         postprocess: see ``predict``. Maps of ``"examiners"`` are written with 0 black and 1 white, others from their
             lowest to their highest value.
         progress: whether to show a progress bar.
+        strength: opacity of the colors of the overlays, 0..1.
+        colormap: name of a sequential colormap of matplotlib for the overlays.
+        dpi: dots per inch that are stored in the overlays, for printing.
 
     Returns:
         ``FolderPrediction``; its ``count`` is 0 if every file was skipped.
@@ -62,7 +70,7 @@ def predict_folder(
     """
     files = images.name_files(photos)
     chosen = predictor.postprocess if postprocess is None else postprocess
-    skipped, notes = [], []
+    skipped, notes, written = [], [], []
     with progress_bar("Predicting", len(files), progress) as advance:
         for name, file in files.items():
             try:
@@ -79,9 +87,11 @@ def predict_folder(
             shares = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
             with atomic_write(map_file) as temporary:
                 Image.fromarray(np.round(65535 * shares).astype(np.uint16)).save(temporary)
-            images.write(overlay_file, overlay(photo, values))
+            drawn = overlay(photo, values, strength=strength, colormap=colormap)
+            images.write(overlay_file, drawn, dpi=dpi)
+            written.append({"image": file, "map": map_file, "overlay": overlay_file})
             advance(1)
-    return FolderPrediction(len(files) - len(skipped), chosen, skipped, notes)
+    return FolderPrediction(len(files) - len(skipped), chosen, skipped, notes, written)
 
 
 def result_files(output_dir: str | os.PathLike, name: str) -> tuple[pathlib.Path, ...]:

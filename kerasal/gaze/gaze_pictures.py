@@ -16,10 +16,15 @@ from kerasal.progress import progress_bar
 import keras
 
 
-def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return a map (H, W) drawn over its photo, uint8 RGB (H, W, 3); the lowest value is transparent."""
+def overlay(
+    photograph: np.ndarray, values: np.ndarray, *, strength: float = 0.6, colormap: str | None = None
+) -> np.ndarray:
+    """Return a map (H, W) drawn over its photo, uint8 RGB (H, W, 3); the lowest value is transparent.
+
+    ``strength`` is the opacity of the colors, 0..1, and ``colormap`` a sequential colormap of matplotlib.
+    """
     values = np.asarray(values, np.float64)
-    return images.overlay(photograph, values - values.min())
+    return images.overlay(photograph, values - values.min(), strength=strength, colormap=colormap)
 
 
 def panel(

@@ -15,7 +15,12 @@ _OBJECT, _BACKGROUND, _BOX = (0, 0, 255), (0, 255, 255), (255, 40, 40)
 
 @renamed_arguments(found="localizations")
 def draw_localizations(
-    photograph: np.ndarray, localizations: Sequence, names: Sequence[str], note: str, tile: int = 190
+    photograph: np.ndarray,
+    localizations: Sequence,
+    names: Sequence[str],
+    note: str,
+    tile: int = 190,
+    colormap: str | None = None,
 ) -> np.ndarray:
     """Return a figure with one row per ``Localization``: the model's input, its map, the seeds, the mask and the box.
 
@@ -27,6 +32,7 @@ def draw_localizations(
         names: class names of the rows.
         note: a caption below the figure.
         tile: longer side of each image in the figure, in pixels.
+        colormap: name of a sequential colormap of matplotlib for the maps.
 
     Returns:
         The figure, uint8 RGB.
@@ -37,7 +43,7 @@ def draw_localizations(
     for number, (result, name) in enumerate(zip(localizations, names, strict=True)):
         steps = {
             "at the model's size": result.picture,
-            "map": images.heatmap(result.map),
+            "map": images.heatmap(result.map, colormap=colormap),
             "seeds: object blue, background cyan": draw_seeds(result.picture, result.cut),
             "mask": draw_mask(photograph, result.mask),
             f"box {', '.join(map(str, result.box))}": draw_box(photograph, result.box, tile),
@@ -48,7 +54,10 @@ def draw_localizations(
         labels += [*([""] * 4 if number < len(names) - 1 else list(steps)[:4]), list(steps)[4]]
         short = name if len(name) <= _MAX_LETTERS else f"{name[: _MAX_LETTERS - 1]}…"
         rows.append(f"{short}, score {result.score:.2g}")
-    title, legend = "Localization of the classes", [("heat", "map: no evidence for the class", "strongest evidence")]
+    title, legend = (
+        "Localization of the classes",
+        [(colormap or "heat", "map: no evidence for the class", "strongest evidence")],
+    )
     return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, legend=legend, tile=tile)
 
 

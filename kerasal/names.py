@@ -172,6 +172,11 @@ def abbreviate(names: Iterable[object], most: int = 8) -> str:
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
+def count_noun(count: int, noun: str) -> str:
+    """Return a number with a regular noun: "1 image" or "1,200 images"."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def describe_skipped(skipped: Sequence[tuple[str, str]]) -> str:
     """Return a sentence with the number of unreadable files, and the first ones with their reasons."""
     if not skipped:

@@ -11,6 +11,7 @@ from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, remark_when_stopped, say
+from kerasal.names import count_noun
 
 _UNTRAINED = "Its weights are random: the pages show what the model does before it is trained."
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -107,8 +108,8 @@ def atlas(
     failed = [{"title": title, "reason": reason} for title, reason in built.failed]
     numbers = {"pages": built.pages, "completed": built.completed, "remaining": built.remaining}
     record(output=built.index, **numbers, failed=failed, seconds=built.seconds)
-    pieces = f"{built.pages:,} page{'s' * (built.pages != 1)}, {built.completed:,} piece{'s' * (built.completed != 1)}"
-    say(f"{built.index}  {pieces} of work in {built.seconds:.0f} s")
+    done = f"{count_noun(built.pages, 'page')}, {count_noun(built.completed, 'piece')} of work"
+    say(f"{built.index}  {done} in {built.seconds:.0f} s")
     if built.failed:
         raise Exit(1)
 

@@ -19,6 +19,7 @@ from kerasal.cli.method_table import MethodRow, argument_help, method_names, rea
 from kerasal.cli.model_argument import Load, print_top_classes, with_model
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
+from kerasal.names import count_noun
 
 METHODS_HELP = "Map which parts of a photo a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
@@ -140,8 +141,10 @@ def _is_plain(kind: Any) -> bool:
 
 @with_json
 @with_model("preprocessing", "labels", "weights", "fit")
+@options.with_options("drawing", options.drawing_options("strength", "dpi"))
 def compare(
     load: Load,
+    drawing: dict,
     image: options.Image,
     output: Annotated[Path, options.Output(help="The page (.html) or picture (.png, .jpg, .webp) to write.")] = Path(
         "comparison.html"
@@ -162,7 +165,13 @@ def compare(
     top = print_top_classes(model, shown[1])
     name = (top[0]["class"] if top else "the output") if target is None else model.label(target)
     comparison = attribution.compare_methods(
-        model.keras_model, shown, target, larger=larger, bgr=model.preprocessing.bgr, progress=True
+        model.keras_model,
+        shown,
+        target,
+        larger=larger,
+        bgr=model.preprocessing.bgr,
+        strength=drawing["strength"],
+        progress=True,
     )
     for method, reason in comparison.left_out:
         remark(f"{method}: skipped. {reason}")
@@ -173,8 +182,8 @@ def compare(
         with atomic_write(output) as temporary:
             temporary.write_text(comparison.html(title), encoding="utf-8")
     else:
-        images.write(output, comparison.sheet(title))
+        images.write(output, comparison.sheet(title), dpi=drawing["dpi"])
     methods = [{"method": view.spec.name, "layer": view.layer} for view in comparison.views]
     left_out = [{"method": method, "reason": reason} for method, reason in comparison.left_out]
     record(image=image, explained=name, classes=top, methods=methods, skipped=left_out, output=output)
-    say(f"{output}  {len(comparison.views)} methods")
+    say(f"{output}  {count_noun(len(comparison.views), 'method')}")

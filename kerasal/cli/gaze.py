@@ -11,6 +11,7 @@ from kerasal.cli.gaze_train import train
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
+from kerasal.names import count_noun
 
 
 @with_json
@@ -59,7 +60,7 @@ def predict(
     if not predicted.count:
         raise RuntimeError("None of the images could be read. The remarks above give the reasons.")
     scale = "0..1" if predicted.postprocess == "examiners" else "each from its lowest to its highest value"
-    say(f"{output}  {predicted.count} map{'s' * (predicted.count != 1)} (16 bits: {scale}) and overlays")
+    say(f"{output}  {count_noun(predicted.count, 'map')} (16 bits: {scale}) and overlays")
     if predicted.skipped:
         raise Exit(1)
 

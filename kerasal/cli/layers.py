@@ -10,6 +10,7 @@ from kerasal.cli.flags import Formerly
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import load_tensorflow, remark, results, say, write_csv
+from kerasal.names import count_noun
 
 
 @with_model("preprocessing", "labels", "weights", "fit")
@@ -103,7 +104,7 @@ def filters(
         say(line)
     if table is not None:
         write_csv(table, diagnosed)
-        say(f"{table}  {len(diagnosed)} filters")
+        say(f"{table}  {count_noun(len(diagnosed), 'filter')}")
     if output is not None:
         bgr = model.preprocessing is not None and model.preprocessing.bgr
         pictures.write(output, diagnosis.draw_filters(model.keras_model, layer, table=diagnosed, bgr=bgr))

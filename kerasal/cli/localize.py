@@ -10,6 +10,7 @@ from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, remark_when_stopped, results, say, warnings_as_remarks
+from kerasal.names import count_noun
 
 
 class _Segmentation:
@@ -183,7 +184,7 @@ def _report(report, output: Path) -> None:
         for column, text in texts.items():
             row = report.summary.loc[column]
             say(f"{text:34}{row['mean']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]")
-    say(f"{output}  {report.scored} images, 95 % bootstrap intervals over images")
+    say(f"{output}  {count_noun(report.scored, 'image')}, 95 % bootstrap intervals over images")
     failed = report.failed
     for text in [*report.notes, *(f"{name}: {reason}" for name, reason in failed.head(_MOST_LISTED).items())]:
         remark(text)

@@ -12,6 +12,7 @@ from kerasal.cli import options
 from kerasal.cli.json_output import record
 from kerasal.cli.model_argument import print_top_classes
 from kerasal.cli.session import say
+from kerasal.names import count_noun
 
 _MOST_TILES = 60
 
@@ -133,8 +134,8 @@ class MapFiles:
     def _report(self, listed: list[dict[str, Any]], model) -> None:
         maps = [facts for image in listed for facts in image["maps"]]
         if len(maps) > 1 or self.is_folder:
-            count = f"{len(listed)} photo{'s' * (len(listed) != 1)}, {len(maps)} map{'s' * (len(maps) != 1)}"
-            say(f"{self.output}  {self.method}: {count}")
+            counts = f"{count_noun(len(listed), 'photo')}, {count_noun(len(maps), 'map')}"
+            say(f"{self.output}  {self.method}: {counts}")
             return
         (facts,) = maps
         details = [f"layer {facts['layer']}"] if facts["layer"] else []

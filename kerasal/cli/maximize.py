@@ -9,6 +9,7 @@ from kerasal.cli import completion, options
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, say, write_csv
+from kerasal.names import count_noun
 
 _STARTS = ("normal", "zero", "mean")
 
@@ -124,7 +125,7 @@ def maximize(
         say(f"{name:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}")
     if len(alive) > 10:
         say(f"… and {len(alive) - 10} more; --history FILE writes all")
-    say(f"{output}  {len(alive)} image{'s' * (len(alive) != 1)}")
+    say(f"{output}  {count_noun(len(alive), 'image')}")
 
 
 def _read_target(class_, layer, channels, channel) -> tuple[str, list[int] | None] | None:
@@ -158,7 +159,10 @@ def read_start(text: str | None, model, size: tuple[int, int] | None = None) -> 
     from kerasal.models import mean_input
 
     mean, count, skipped = mean_input([text], model, size)
-    remark(f"Start: the mean of {count} photos." + (f" Skipped: {', '.join(skipped[:5])}." if skipped else ""))
+    remark(
+        f"Start: the mean of {count_noun(count, 'photo')}."
+        + (f" Skipped: {', '.join(skipped[:5])}." if skipped else "")
+    )
     return mean
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from typer import Argument, BadParameter, Option
 
 from kerasal.cli import completion
+from kerasal.cli.drawing_options import drawing_options as drawing_options
 from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.flags import with_options as with_options
 from kerasal.cli.outputs import check_output as check_output
@@ -121,41 +122,6 @@ ModelOutput = Annotated[
 Fresh = Annotated[bool, Option("--fresh", help="Start over and replace the run in the folder."), Sets("resume")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Show no progress."), Sets("progress")]
 Seed = Annotated[int, Option(help="Seed of all random numbers.")]
-_DRAWING = {
-    "on": (
-        Annotated[
-            Literal["photo", "input"],
-            Option(help="Draw on the original photo, or on the photo as the model receives it."),
-        ],
-        "photo",
-    ),
-    "tile": (
-        Annotated[int | None, Option(min=16, help="Longer side of each picture on the sheet, in pixels.")],
-        None,
-    ),
-    "colormap": (
-        Annotated[
-            str | None,
-            Option(
-                help="Colors of the map: a colormap of matplotlib, such as viridis, or for signed maps coolwarm.",
-                show_default=False,
-                autocompletion=completion.colormaps,
-            ),
-        ],
-        None,
-    ),
-    "strength": (
-        Annotated[float, Option("--alpha", min=0, max=1, help="Opacity of the colors over the photo.")],
-        0.6,
-    ),
-    "dpi": (
-        Annotated[
-            int | None,
-            Option(min=1, help="Dots per inch stored in the file, for printing; its pixels stay the same."),
-        ],
-        None,
-    ),
-}
 _OPENING = {
     "preprocessing": (Preprocessing, None),
     "labels": (Labels, None),
@@ -169,11 +135,6 @@ _OPENING = {
 def model_options(*names: str) -> dict[str, tuple[Any, Any]]:
     """Return the named options of ``open_model``, and --model-option and --unsafe, which every command has."""
     return {name: option for name, option in _OPENING.items() if name in (*names, "model_option", "unsafe")}
-
-
-def drawing_options(*names: str) -> dict[str, tuple[Any, Any]]:
-    """Return these of the options of drawings: ``on``, ``tile``, ``colormap``, ``strength`` (--alpha) and ``dpi``."""
-    return {name: _DRAWING[name] for name in names}
 
 
 def read_numbers(text: str) -> list[int]:

@@ -9,6 +9,7 @@ from kerasal.cli import options
 from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.session import remark_when_stopped
+from kerasal.names import count_noun
 
 _MOST_LISTED = 20
 
@@ -120,7 +121,7 @@ def show_scores(report, output: Path) -> None:
     console, error_console = Console(), Console(stderr=True)
     if report.summary is not None:
         caption = "mean ± standard error [95 % bootstrap interval over images]"
-        shown = Table(title=f"{report.scored} images", caption=caption)
+        shown = Table(title=count_noun(report.scored, "image"), caption=caption)
         shown.add_column("metric", no_wrap=True)
         for column in ("maps", *report.baselines):
             shown.add_column(column, justify="right")

@@ -11,7 +11,7 @@ from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.options import Output
-from kerasal.cli.session import remark, results, say
+from kerasal.cli.session import load_tensorflow, remark, results, say
 
 _SIGNATURE_HELP = (
     r"A signature to export, \[NAME=]KIND\[:option=value,…]; repeatable. KIND: serving_default, predict_image, "
@@ -60,6 +60,7 @@ def export(
         raise BadParameter("Exactly one of FOLDER and --output must be set.")
     if format == "onnx" and model_version is not None:
         raise BadParameter("--model-version can only be used with --format saved_model. For onnx, use --name.")
+    load_tensorflow()  # here, so that the messages of its start are hidden
     from kerasal.serving.signatures import make_signatures
 
     if signature:
@@ -115,6 +116,7 @@ def serve(
     kerasal has no server of its own: it starts the Docker image tensorflow/serving, if it is installed (nothing is
     downloaded), or an installed tensorflow_model_server.
     """
+    load_tensorflow()
     from kerasal.serving import server
 
     model = server.find_model(folder, name)

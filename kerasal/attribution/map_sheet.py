@@ -8,7 +8,7 @@ import numpy as np
 from kerasal import images
 from kerasal.attribution.explanation import Explanation
 from kerasal.attribution.pages import color_bars, drawing_kind
-from kerasal.images.grids import Legend
+from kerasal.images.lettering import Legend
 from kerasal.labels import format_score
 
 

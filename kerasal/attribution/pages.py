@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasal import images
 from kerasal.attribution.method import MethodSpec
-from kerasal.images.grids import Legend
+from kerasal.images.lettering import Legend
 from kerasal.labels import format_score, short
 
 _CLASS_COLORS = [
@@ -151,7 +151,7 @@ def attribution_page(
     if photo is not None and box is not None:
         grounds = [photo, np.full_like(photo, 255), photo]
         pictures = [images.place(ground, part, box) for ground, part in zip(grounds, pictures, strict=True)]
-    return images.grid(pictures, titles, columns=3, title=title, note=note, legend=legend, tile=tile)
+    return images.grid(pictures, columns=3, column_labels=titles, title=title, note=note, legend=legend, tile=tile)
 
 
 def _draw_classes(classes: np.ndarray, labels: Sequence[str]) -> tuple[np.ndarray, str]:

@@ -43,6 +43,7 @@ def predict_folder(
     predictor: Predictor,
     *,
     postprocess: Postprocess | None = None,
+    legend: bool = True,
     progress: bool = False,
     strength: float = 0.6,
     colormap: str | None = None,
@@ -56,6 +57,8 @@ def predict_folder(
         predictor: a gaze model.
         postprocess: see ``predict``. Maps of ``"examiners"`` are written with 0 black and 1 white, others from their
             lowest to their highest value.
+        legend: whether a strip below each overlay says what its colors mean; without it, an overlay is as large as its
+            photo.
         progress: whether to show a progress bar.
         strength: opacity of the colors of the overlays, 0..1.
         colormap: name of a sequential colormap of matplotlib for the overlays.
@@ -87,7 +90,7 @@ def predict_folder(
             shares = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
             with atomic_write(map_file) as temporary:
                 Image.fromarray(np.round(65535 * shares).astype(np.uint16)).save(temporary)
-            drawn = overlay(photo, values, strength=strength, colormap=colormap)
+            drawn = overlay(photo, values, legend=legend, strength=strength, colormap=colormap)
             images.write(overlay_file, drawn, dpi=dpi)
             written.append({"image": file, "map": map_file, "overlay": overlay_file})
             advance(1)

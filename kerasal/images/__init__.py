@@ -16,12 +16,13 @@ from kerasal.images.drawings import (
     size_of_area,
     to_channels,
 )
-from kerasal.images.grids import caption, grid, sheet
+from kerasal.images.grids import append_legend, caption, grid, sheet
 from kerasal.images.image_check import check_image
 from kerasal.images.image_files import encode_png, frames, read, write
 from kerasal.images.image_folders import find_files, name_files, read_ahead, read_images
 
 __all__ = [
+    "append_legend",
     "caption",
     "check_image",
     "crop_box",

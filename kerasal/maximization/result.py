@@ -101,9 +101,10 @@ def draw_maximized(maximization: Maximization, names: Sequence[str], *, title: s
             "size or preprocessing in maximize."
         )
     height, width = maximization.images.shape[1:3]
-    note = f"each image has {height} × {width} pixels"
+    note = f"Each image has {height} × {width} pixels."
     if maximization.dead:
-        note += f"; {len(maximization.dead)} not drawn, since their gradient is zero"
+        listed = ", ".join(names[i] for i in maximization.dead)
+        note += f" {len(maximization.dead)} of {len(names)} are not drawn, since their gradient is zero: {listed}."
     side, count = max(height, width), len(alive)
     # A tile is at least as large as its image, since shrinking would average fine patterns away.
     tile = max(min(side, 256), 320 if count <= 4 else 160 if count <= 16 else 84)

@@ -21,6 +21,7 @@ from kerasal.cli.exemplars import evolution, exemplars
 from kerasal.cli.flags import name_flags, running_flags
 from kerasal.cli.gaze import HELP as GAZE_HELP
 from kerasal.cli.gaze import app as gaze
+from kerasal.cli.guesses import suggest_command
 from kerasal.cli.layers import feature_maps, field, filters
 from kerasal.cli.localize import localize, localize_score
 from kerasal.cli.maximize import maximize
@@ -57,6 +58,12 @@ class _CommandGroup(TyperGroup):
         names = super().list_commands(ctx)
         order = [name for panel in _COMMANDS for name in (*_FIRST.get(panel, ()), *_names(panel))]
         return sorted(names, key=order.index)
+
+    def resolve_command(self, ctx, args: list[str]):
+        """Return the command of the first argument; an error names what was probably meant."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            ctx.fail(suggest_command(args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
 
 
 def _names(panel: str) -> list[str]:

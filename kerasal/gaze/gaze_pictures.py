@@ -20,14 +20,22 @@ LEGEND: Legend = ("overlay", "hardly looked at", "looked at most")
 """The color bar of an overlay."""
 
 
-def overlay(photograph: np.ndarray, values: np.ndarray, *, legend: bool = False) -> np.ndarray:
+def overlay(
+    photograph: np.ndarray,
+    values: np.ndarray,
+    *,
+    legend: bool = False,
+    strength: float = 0.6,
+    colormap: str | None = None,
+) -> np.ndarray:
     """Return a map (H, W) drawn over its photo, uint8 RGB (H, W, 3); the lowest value is transparent.
 
     With ``legend``, a strip below the photo says what the colors mean, and the picture is higher than the photo.
+    ``strength`` is the opacity of the colors, 0..1, and ``colormap`` a sequential colormap of matplotlib.
     """
     values = np.asarray(values, np.float64)
-    drawn = images.overlay(photograph, values - values.min())
-    return images.append_legend(drawn, LEGEND) if legend else drawn
+    drawn = images.overlay(photograph, values - values.min(), strength=strength, colormap=colormap)
+    return images.append_legend(drawn, (colormap or LEGEND[0], *LEGEND[1:])) if legend else drawn
 
 
 def panel(

@@ -89,7 +89,12 @@ def __getattr__(name: str):
         return getattr(importlib.import_module(_ORIGIN[name]), name)
     if name in _MODULES:
         return importlib.import_module(f"kerasal.{name}")
-    raise AttributeError(f"module 'kerasal' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
+    from kerasal.names import unknown_name_message
+
+    hint = "Attribution is kerasal.attribution (why a model decides), gaze is kerasal.gaze (where people look)."
+    message = unknown_name_message(name, __all__, "attribute", " of kerasal")
+    ambiguous = name.startswith(("salienc", "heatmap", "heat_map"))
+    raise AttributeError(f"Unknown attribute {name!r} of kerasal. {hint}" if ambiguous else message, name=name)
 
 
 def __dir__():

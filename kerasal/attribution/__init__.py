@@ -43,6 +43,7 @@ from kerasal.attribution.methods.occlusion import occlusion
 from kerasal.attribution.methods.scorecam import scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad
 from kerasal.attribution.pages import attribution_page, draw_map
+from kerasal.names import unknown_name_message
 
 __all__ = [
     "MethodComparison",
@@ -77,4 +78,4 @@ def __dir__() -> list[str]:
 def __getattr__(name: str):
     if name == "faithfulness":  # imported on first use, because it loads pandas and SciPy
         return importlib.import_module("kerasal.attribution.faithfulness")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(unknown_name_message(name, __all__, "attribute", f" of {__name__}"), name=name)

@@ -27,6 +27,7 @@ from kerasal.attribution.map_notes import attach_notes, warn_of_zero_maps
 from kerasal.checks import check_int
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform, unpack
+from kerasal.hooks.paths import find
 from kerasal.hooks.trace import run_batches
 from kerasal.hooks.view import Settings
 from kerasal.names import unknown_name_message
@@ -180,6 +181,9 @@ def _run_method(spec, model, inputs, target, output, logits, batch_size, method_
         raise ValueError(
             f"batch_size must be None with a tf-keras-vis score, which needs all images in a batch, got {batch_size}."
         )
+    for layer in (*objective.layers, options.get("layer")):  # before the tracing, which takes seconds
+        if layer is not None:
+            find(model, layer)
     settings = Settings(output, bool(logits)).for_inputs(inputs)
     run_options = {"batch_size": batch_size, "declared": not (spec.any_size or spec.separate_sizes)}
     with spec.run_context(options, model, arrays) if spec.run_context else contextlib.nullcontext():

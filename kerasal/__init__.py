@@ -32,6 +32,7 @@ if (_checkout / "setup.cfg").is_file() and (_checkout / "zoo" / "__init__.py").i
 
 _ORIGIN = {
     "open_model": "kerasal.models",
+    "describe": "kerasal.description",
     "explain": "kerasal.attribution.explanation",
     "list_models": "kerasal.models.registry",
     "create_model": "kerasal.models.registry",
@@ -74,6 +75,7 @@ __all__ = [*_ORIGIN, *_MODULES]
 if TYPE_CHECKING:
     from kerasal.attribution.explanation import explain as explain
     from kerasal.callbacks import KerasalCallback as KerasalCallback
+    from kerasal.description import describe as describe
     from kerasal.features import feature_maps as feature_maps
     from kerasal.maximization import maximize as maximize
     from kerasal.models import open_model as open_model

@@ -29,7 +29,7 @@ from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform, unpack
 from kerasal.hooks.paths import find
 from kerasal.hooks.trace import run_batches
-from kerasal.hooks.view import Settings
+from kerasal.hooks.view import Settings, View
 from kerasal.names import unknown_name_message
 from kerasal.objectives.targets import resolve
 
@@ -54,6 +54,8 @@ class MethodSpec:
         on_pixels: ``on_pixels(map, (H, W), options)`` returns the map at the size of its image.
         has_sign: ``has_sign(options)`` returns ``signed`` for other options, where they change it.
         if_zero: likely cause of a map of zeros whose gradient is not 0.
+        check: ``check(view)`` runs the part of the function that fails for a model that the method does not work on;
+            by default the gradient of the score.
     """
 
     name: str
@@ -69,6 +71,7 @@ class MethodSpec:
     on_pixels: Callable | None = None
     has_sign: Callable | None = None
     if_zero: str = ""
+    check: Callable = View.gradient
 
     def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
         """Return a map at the size (height, width) of its image if the method defines this, else the map as it is."""

@@ -65,8 +65,8 @@ def maximize(
             decorrelated colors, which a sigmoid keeps in the pixel range 0..255.
         init: ``"normal"`` for noise of RMS 1 gray level: white noise with ``"pixels"``, noise with the spectrum of
             photos with ``"fourier"``. Units whose gradient is zero are retried with 32 times stronger noise.
-            ``"zero"`` (a model input of 0), ``"mean"`` (middle gray), or an array of model inputs, (H, W, C) or
-            (N, H, W, C), such as ``raw`` of an earlier result.
+            ``"zero"`` (a model input of 0; black for a model that takes 0..255 or 0..1), ``"mean"`` (middle gray), or
+            an array of model inputs, (H, W, C) or (N, H, W, C), such as ``raw`` of an earlier result.
         steps: number of ascent steps, a positive integer.
         step_size: length of a step in gray levels, above 0.
         regularizers: callables from gray levels (N, H, W, C) to penalties (N,), which are subtracted from the score.
@@ -111,6 +111,15 @@ def maximize(
     """
     objectives = make_objectives(objective)
     diversifier = Diversity(copies, diversity, diversity_layer)
+    opened, model = (model, model.keras_model) if isinstance(model, ImageModel) else (None, model)
+    if preprocessing is None and opened is not None:
+        preprocessing = opened.preprocessing
+        if preprocessing is None:
+            raise conventions.unknown_preprocessing(opened.name, opened.unclear)
+    for layer in dict.fromkeys(name for entry in objectives for name in entry.layers):
+        hooks.find_layer(model, layer)  # before anything that takes time
+    shape = canvas_shape(model, objectives, size, canvas)
+    convention = require_preprocessing(model) if preprocessing is None else conventions.get(preprocessing)
     recipe = make_recipe(
         preset,
         parameterization=parameterization,
@@ -123,15 +132,6 @@ def maximize(
         normalize=normalize,
         display=display,
     )
-    opened, model = (model, model.keras_model) if isinstance(model, ImageModel) else (None, model)
-    if preprocessing is None and opened is not None:
-        preprocessing = opened.preprocessing
-        if preprocessing is None:
-            raise conventions.unknown_preprocessing(opened.name, opened.unclear)
-    shape = canvas_shape(model, objectives, size, canvas)
-    convention = require_preprocessing(model) if preprocessing is None else conventions.get(preprocessing)
-    for layer in dict.fromkeys(name for entry in objectives for name in entry.layers):
-        hooks.find_layer(model, layer)
     space, gray_level = make_parameterization(recipe.parameterization, shape, convention, clip)
     facts: dict[str, Any] = {"space": space, "convention": convention, "gray_level": gray_level, "seed": seed}
     start = start_parameters(recipe.init, len(objectives), copies=copies, **facts)

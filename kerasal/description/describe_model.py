@@ -1,30 +1,18 @@
 """``describe``: what a model takes and returns, how its pixels are preprocessed, and which methods work on it."""
 
-import collections
-import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from kerasal import attribution, hooks, receptive_field
+from kerasal import hooks, receptive_field
+from kerasal.description.method_checks import TraceFacts, check_methods, first_sentence
 from kerasal.description.model_description import ModelDescription
-from kerasal.hooks import softmax
-from kerasal.hooks.layout import channels_last
-from kerasal.hooks.model_inputs import conform, declared_image_shape, image_shape
-from kerasal.hooks.operations import RELUS
-from kerasal.hooks.rectifiers import find_rectifiers
-from kerasal.hooks.trace import cached_trace
-from kerasal.maximization.canvas import canvas_shape
+from kerasal.hooks.model_inputs import declared_image_shape
 from kerasal.models.image_model import ImageModel
 from kerasal.models.opener import open_model
-from kerasal.objectives import class_score
 from kerasal.preprocessing import NoPreprocessing
 
-import tensorflow as tf
-
 _FIELDS = 5  # layers whose receptive fields are listed
-_LENGTH = 32  # of an axis of any length, in the inputs that a trace is made for
 _ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention", "Attention", "AdditiveAttention")
 
 
@@ -51,8 +39,8 @@ def describe(model: Any, **options: Any) -> ModelDescription:
     elif any(type(layer).__name__ == "TFSMLayer" for _, layer in hooks.layers(keras_model)):
         notes.append("The layers of a SavedModel are not known, so layers cannot be named.")
     shapes = _input_shapes(keras_model)
-    facts = _Facts()
-    methods = _check_methods(opened, shapes, facts)
+    facts = TraceFacts()
+    methods = check_methods(opened, shapes, facts)
     return ModelDescription(
         name=opened.name,
         kind=_kind(keras_model),
@@ -70,85 +58,6 @@ def describe(model: Any, **options: Any) -> ModelDescription:
         methods=methods,
         notes=[*(note for note in opened.notes if not note.startswith("Preprocessing:")), *notes],
     )
-
-
-@dataclasses.dataclass
-class _Facts:
-    """What is read from the trace of a model."""
-
-    rectifiers: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    layer: str = ""
-    grid: tuple[int | None, ...] = ()
-    activation: str = ""
-
-
-def _check_methods(model: ImageModel, shapes: dict[str, tuple], facts: _Facts) -> dict[str, str]:
-    """Return the reason why each method does not work on a model, or "" if it does."""
-    checks = {name: attribution.method_spec(name).check for name in attribution.list_methods()}
-    reasons: dict[Callable, str] = {}
-
-    def trace_checks(view):
-        _read_graph(view, facts)
-        for check in dict.fromkeys(checks.values()):
-            reasons[check] = _reason(lambda check=check: check(view))
-        return [tf.zeros((1,)) for _ in view.inputs]
-
-    keras_model = model.keras_model
-    sides = [[side or _LENGTH for side in shape] for shape in shapes.values()]
-    if len(sides) == 1 and len(sides[0]) == 3 and None in next(iter(shapes.values())):
-        sides = [[side or free for side, free in zip(next(iter(shapes.values())), (224, 224, 3), strict=True)]]
-    arrays: list = [np.zeros((1, *side), np.float32) for side in sides]
-    try:
-        inputs = conform(keras_model, arrays if len(arrays) > 1 else arrays[0])
-        cached_trace(channels_last(trace_checks), keras_model, inputs, declared=False)
-    except Exception as error:  # layers of users raise any class
-        reasons = dict.fromkeys(checks.values(), _first_sentence(error))
-    methods = {name: reasons[check] for name, check in checks.items()}
-    objective = class_score(0)
-    others: dict[str, Callable[[], Any]] = {
-        "maximize": lambda: (canvas_shape(keras_model, [objective], model.size, "input"), model.check_pixels()),
-        "exemplars": lambda: (model.input_shape(), model.check_pixels()),
-        "localize": lambda: (image_shape(keras_model), _check_classes(model), model.check_pixels()),
-        "atlas": lambda: (model.input_shape(), model.check_pixels()),
-        "export": lambda: model.input_shape(),
-    }
-    methods |= {name: _reason(check) for name, check in others.items()}
-    for name, needed in (("maximize", "class_saliency"), ("localize", "gradcam")):
-        methods[name] = methods[name] or methods[needed]
-    return methods
-
-
-def _check_classes(model: ImageModel) -> None:
-    if not model.class_count:
-        raise ValueError(f"{model.name!r} must be a classifier with the output (N, classes).")
-
-
-def _read_graph(view, facts: _Facts) -> None:
-    """Note the rectifiers of a run, and the layer with the last positions."""
-    graph = tf.compat.v1.get_default_graph()
-    before = len(graph.get_operations())
-    run = view.run(output=True)
-    logits = softmax.find_logits(run.raw_output) if tf.is_tensor(run.raw_output) else None
-    facts.activation = logits.kind.lower() if logits is not None else ""
-    operations = graph.get_operations()[before:]
-    names = {"Relu": "ReLU", "Relu6": "ReLU6"}
-    facts.rectifiers.update(names[operation.type] for operation in operations if operation.type in RELUS)
-    facts.rectifiers.update(found.description.split(" ", 1)[-1].strip(" ,") for found in find_rectifiers(operations))
-    try:
-        _, targets = hooks.target_maps(view)
-        facts.layer, facts.grid = targets[0].path, tuple(targets[0].to_input_axes(targets[0].tensor).shape[1:3])
-    except Exception:  # without a map that a method may weight, the last map of all
-        if all(x.shape.rank == 4 for x in view.inputs):
-            _note_last_map(view, facts)
-
-
-def _note_last_map(view, facts: _Facts) -> None:
-    try:
-        path = hooks.last_map(view)
-        tensor = view.run(taps=[path], output=False).layers[path]
-        facts.layer, facts.grid = path, tuple(view.layout.last(path, tensor).shape[1:3])
-    except Exception:  # a model without convolutions has no map
-        facts.layer, facts.grid = "", ()
 
 
 def _fields(model: Any) -> list[dict[str, Any]]:
@@ -208,27 +117,13 @@ def _explain_preprocessing(model: ImageModel) -> str:
             "the model does not show it. Pass preprocessing: 'unit' for 0..1, 'tf' for -1..1, 'none' for 0..255, …"
         )
     except ValueError as error:
-        return f"the model takes no photos, because {_first_sentence(error)}"
+        return f"the model takes no photos, because {first_sentence(error)}"
     return ""
 
 
 def _kind(model: Any) -> str:
     name = type(model).__name__
     return name if name in ("Sequential", "Functional") or not getattr(model, "inputs", None) else f"{name}, functional"
-
-
-def _reason(check: Callable[[], Any]) -> str:
-    """Return the first sentence of the error that a check raises, or "" if it passes."""
-    try:
-        check()
-    except Exception as error:  # layers of users raise any class
-        return _first_sentence(error)
-    return ""
-
-
-def _first_sentence(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.partition(". ")[0].rstrip(".") + "."
 
 
 def _format(shape: Any) -> str:

@@ -56,7 +56,12 @@ class ModelDescription:
             *(("input", f"{name} {shape}") for name, shape in self.inputs.items()),
             *(("output", f"{name} {shape}") for name, shape in self.outputs.items()),
             ("preprocessing", f"{self.preprocessing or 'unknown'}: {self.preprocessing_reason}"),
-            ("labels", f"{len(self.labels)}: {abbreviate(self.labels, 5)}" if self.labels else "none"),
+            (
+                "labels",
+                f"{len(self.labels)}: {abbreviate([name.partition(',')[0] for name in self.labels], 5)}"
+                if self.labels
+                else "none",
+            ),
             ("last positions", last),
             *(("receptive field" if i == 0 else "", text) for i, text in enumerate(fields)),
             ("rectifiers", ", ".join(f"{count} × {kind}" for kind, count in self.rectifiers.items()) or "none"),

@@ -56,6 +56,8 @@ class MethodSpec:
         if_zero: likely cause of a map of zeros whose gradient is not 0.
         check: ``check(view)`` runs the part of the function that fails for a model that the method does not work on;
             by default the gradient of the score.
+        question: the question that its maps answer, a key of ``questions.QUESTIONS``, or "" for a question of its own.
+        trust: a sentence that says when to trust its maps.
     """
 
     name: str
@@ -72,6 +74,8 @@ class MethodSpec:
     has_sign: Callable | None = None
     if_zero: str = ""
     check: Callable = View.gradient
+    question: str = ""
+    trust: str = ""
 
     def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
         """Return a map at the size (height, width) of its image if the method defines this, else the map as it is."""

@@ -26,7 +26,7 @@ def maximize(
     model: "keras.Model | ImageModel",
     objective: int | Objective | Sequence[int | Objective],
     *,
-    preset: Literal["simonyan", "tang", "channel", "olah"] | None = None,
+    preset: Literal["simonyan", "tang", "channel", "olah", "smooth"] | None = None,
     parameterization: Literal["pixels", "fourier"] | None = None,
     init: str | np.ndarray | None = None,
     steps: int | None = None,
@@ -34,12 +34,12 @@ def maximize(
     regularizers: Sequence[Callable] | None = None,
     transforms: Sequence[Callable] | None = None,
     momentum: float | None = None,
-    clip: bool = False,
+    clip: bool | None = None,
     normalize: Literal["total", "score", "none"] | None = None,
     copies: int = 1,
     diversity: float = 0.0,
     diversity_layer: str | None = None,
-    display: Literal["pixels", "contrast"] | None = None,
+    display: Literal["pixels", "contrast", "range"] | None = None,
     preprocessing: str | conventions.Preprocessing | None = None,
     size: tuple[int, int] | None = None,
     canvas: Literal["input", "auto"] = "input",
@@ -58,15 +58,19 @@ def maximize(
         model: any built Keras model with a single image input, or an ``ImageModel``, as ``kerasal.open_model`` returns
             it; it is not changed.
         objective: an objective (``kerasal.objectives``), a class index, or a list of these.
-        preset: recipe for the arguments that are None: ``"simonyan"`` (class model), ``"tang"`` (class, L1),
-            ``"channel"`` (20 steps) or ``"olah"`` (Fourier, 250 steps); see ``kerasal.maximization.PRESETS``. The
-            default is ``"channel"``, or ``"olah"`` with ``parameterization="fourier"``.
+        preset: recipe for the arguments that are None; see ``kerasal.maximization.PRESETS``. By default it is chosen
+            from the model: ``"olah"`` (a spectrum, under random transforms) for photos, that is, color images, and gray
+            images of more than 96 pixels; ``"smooth"`` (pixels, total variation) for smaller gray images, such as
+            digits. It is ``"channel"`` (pixels, 20 steps) with ``parameterization="pixels"`` or ``clip=True`` instead
+            of ``"olah"``, and for images of other than 1 or 3 channels. ``"simonyan"`` (class model, L2) and ``"tang"``
+            (class, L1) are published recipes, chosen by name.
         parameterization: ``"pixels"``, or ``"fourier"`` for the spectrum of the image, scaled by 1 / frequency and in
             decorrelated colors, which a sigmoid keeps in the pixel range 0..255.
         init: ``"normal"`` for noise of RMS 1 gray level: white noise with ``"pixels"``, noise with the spectrum of
             photos with ``"fourier"``. Units whose gradient is zero are retried with 32 times stronger noise.
-            ``"zero"`` (a model input of 0; black for a model that takes 0..255 or 0..1), ``"mean"`` (middle gray), or
-            an array of model inputs, (H, W, C) or (N, H, W, C), such as ``raw`` of an earlier result.
+            ``"uniform"`` for coarse noise of the full pixel range, ``"zero"`` (a model input of 0; black for a model
+            that takes 0..255 or 0..1), ``"mean"`` (middle gray), or an array of model inputs, (H, W, C) or
+            (N, H, W, C), such as ``raw`` of an earlier result.
         steps: number of ascent steps, a positive integer.
         step_size: length of a step in gray levels, above 0.
         regularizers: callables from gray levels (N, H, W, C) to penalties (N,), which are subtracted from the score.
@@ -81,7 +85,8 @@ def maximize(
         diversity: weight of a penalty on the similarity of the copies: the gradient of the mean cosine similarity of
             their Gram matrices is scaled to this share of the score's gradient and subtracted.
         diversity_layer: layer whose Gram matrices are compared; by default the last layer with a map.
-        display: ``"pixels"`` inverts the preprocessing, ``"contrast"`` stretches the contrast of each image.
+        display: ``"pixels"`` inverts the preprocessing, ``"contrast"`` scales each image to the same contrast,
+            ``"range"`` stretches each image from black to white.
         preprocessing: the model's pixel convention, by name, as ``"mean=127,std=128"`` or as a
             ``kerasal.preprocessing.Preprocessing``. By default it is that of the ``ImageModel`` or the zoo model, or it
             is recognized from the model as in ``kerasal.open_model``.
@@ -121,6 +126,8 @@ def maximize(
     shape = canvas_shape(model, objectives, size, canvas)
     convention = require_preprocessing(model) if preprocessing is None else conventions.get(preprocessing)
     recipe = make_recipe(
+        model,
+        convention,
         preset,
         parameterization=parameterization,
         init=init,
@@ -129,10 +136,11 @@ def maximize(
         regularizers=regularizers,
         transforms=transforms,
         momentum=momentum,
+        clip=clip,
         normalize=normalize,
         display=display,
     )
-    space, gray_level = make_parameterization(recipe.parameterization, shape, convention, clip)
+    space, gray_level = make_parameterization(recipe.parameterization, shape, convention, recipe.clip)
     facts: dict[str, Any] = {"space": space, "convention": convention, "gray_level": gray_level, "seed": seed}
     start = start_parameters(recipe.init, len(objectives), copies=copies, **facts)
     objectives = [entry for entry in objectives for _ in range(copies)]

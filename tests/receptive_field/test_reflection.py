@@ -83,7 +83,7 @@ def test_an_automatic_canvas_has_room_for_whole_fields():
     layers = [keras.Input((64, 64, 2)), ReflectionPadding2D(2), L.Conv2D(2, 5, name="end")]
     model = keras.Sequential([*layers, L.Flatten(), L.Dense(2)])
     assert kerasal.maximize(
-        model, objectives.channel("end", 0), steps=1, canvas="auto", preprocessing="none"
+        model, objectives.channel("end", 0), steps=1, canvas="auto", preset="channel", preprocessing="none"
     ).raw.shape[1:3] == (12, 12)
 
 

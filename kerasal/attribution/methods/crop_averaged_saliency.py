@@ -22,7 +22,12 @@ def _check(view) -> None:
 
 
 @method(
-    reference="Simonyan, Vedaldi & Zisserman 2013, section 3.1", any_size=True, has_sign=sums_channels, check=_check
+    reference="Simonyan, Vedaldi & Zisserman 2013, section 3.1",
+    any_size=True,
+    has_sign=sums_channels,
+    check=_check,
+    question="sensitivity",
+    trust="Trust it over class_saliency near the center; fewer crops cover the borders.",
 )
 def crop_averaged_saliency(
     view,

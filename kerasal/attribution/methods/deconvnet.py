@@ -8,6 +8,8 @@ from kerasal.attribution.method import method
     signed=True,
     if_zero="no positive signal passes back through the ReLUs",
     check=lambda view: view.score(view.run(rule="deconvnet")),
+    question="detail",
+    trust="Do not trust it as evidence for the class: its edges hardly depend on it. It is made for single units.",
 )
 def deconvnet(view):
     """Input pattern that excites the target, projected back by a deconvolutional network (Zeiler & Fergus 2014).

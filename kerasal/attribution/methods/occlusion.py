@@ -67,6 +67,8 @@ def _check_inputs(view) -> None:
     on_pixels=_on_pixels,
     check=lambda view: (_check_inputs(view), view.score()),
     if_zero="the fill equals what the windows cover, or no single window changes the score",
+    question="contribution",
+    trust="Trust it first, since it measures what covering a part does; but no model was trained on covered images.",
 )
 def occlusion(
     view,

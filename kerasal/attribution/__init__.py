@@ -43,6 +43,7 @@ from kerasal.attribution.methods.occlusion import occlusion
 from kerasal.attribution.methods.scorecam import scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad
 from kerasal.attribution.pages import attribution_page, draw_map
+from kerasal.names import unknown_name_message
 
 __all__ = [
     "MethodComparison",
@@ -80,4 +81,4 @@ def __getattr__(name: str):
         return importlib.import_module("kerasal.attribution.faithfulness")
     if name == "explanation_sheet":
         return importlib.import_module("kerasal.attribution.map_sheet").explanation_sheet
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(unknown_name_message(name, __all__, "attribute", f" of {__name__}"), name=name)

@@ -22,6 +22,7 @@ from kerasal.cli.flags import name_flags, running_flags
 from kerasal.cli.gaze import HELP as GAZE_HELP
 from kerasal.cli.gaze import app as gaze
 from kerasal.cli.guesses import suggest_command
+from kerasal.cli.info import info
 from kerasal.cli.layers import feature_maps, field, filters
 from kerasal.cli.localize import localize, localize_score
 from kerasal.cli.maximize import maximize
@@ -44,7 +45,7 @@ _COMMANDS = {
     "Train": (train,),
     "Gaze": (score,),
     "Deploy": (export, serve, batch),
-    "Models": (models, card, demo),
+    "Models": (info, models, card, demo),
 }
 
 _FIRST = {"Explain": ("attribute",), "Gaze": ("gaze",)}
@@ -193,7 +194,14 @@ def _describe_error(error: Exception) -> str:
 # For errors whose messages name no Python argument. By class name, since importing the classes loads TensorFlow.
 _HINTS = {
     "UntrustedCode": ("--unsafe", "Use --unsafe if you trust the file."),
-    "NoPreprocessing": ("--preprocessing", "Use --preprocessing caffe, tf, torch, unit or none."),
+    "NoPreprocessing": (
+        "kerasal info",
+        "Use --preprocessing caffe, tf, torch, unit or none. `kerasal info MODEL` shows what is known about the model.",
+    ),
+    "UnknownLayer": (
+        "kerasal field",
+        "`kerasal field MODEL` lists the layers with a map; `kerasal info MODEL` names the last.",
+    ),
     "NoZooModel": ("--model-option", "--weights and --model-option can only be used with a zoo model."),
     "UnnamedClasses": ("--labels", "Use --labels FILE for names."),
     "UnknownClass": ("--class-map", "Use --class-map CSV to give the numbers of the classes of the boxes."),

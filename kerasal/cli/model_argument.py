@@ -20,13 +20,15 @@ def with_model(*names: str) -> Callable:
     return options.with_options("load", group, lambda model, **values: functools.partial(open_model, model, **values))
 
 
-def open_model(source: str, *, model_option: list[str] | None = None, **settings: Any):
-    """Return ``kerasal.open_model`` of the MODEL argument; print its assumptions on the error stream."""
+def open_model(source: str, *, model_option: list[str] | None = None, quiet: bool = False, **settings: Any):
+    """Return ``kerasal.open_model`` of the MODEL argument; print its assumptions on the error stream unless quiet."""
     zoo_options = options.read_options(model_option)
     load_tensorflow()
     from kerasal import models
 
     model = models.open_model(source, options=zoo_options, **settings)
+    if quiet:
+        return model
     for note in model.notes:
         remark(name_flags(note, running_flags.get() or {}))
     overriding = [f"--{name}" for name in ("labels", "preprocessing") if name in settings and not settings[name]]

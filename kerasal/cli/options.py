@@ -37,7 +37,7 @@ Preprocessing = Annotated[
         "--preprocessing",
         "-p",
         help="How pixels become the model's input: caffe, tf, torch, unit, none, or for example 'mean=127,std=128'. "
-        "Default: that of the zoo model or training run; recognized for ImageNet classifiers.",
+        "Default: that of the zoo model or training run; recognized for models that rescale, and ImageNet classifiers.",
         show_default=False,
         autocompletion=completion.preprocessings,
     ),

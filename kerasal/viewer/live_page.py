@@ -26,7 +26,7 @@ def show_page(live: LiveModel, files: Mapping[str, pathlib.Path]) -> None:
     st.title(f"kerasal view: {_plain(live.model.name)}", anchor=False)
     settings, pictures = st.columns([1, 3.2], gap="large")
     try:
-        with settings:
+        with settings, st.container(key="settings"):
             photo = _choose_photo(files)
             method, class_index, layer, output = _choose_map(live, photo)
         with pictures:
@@ -65,17 +65,18 @@ def _choose_map(live: LiveModel, photo: Photo) -> tuple[str, int | None, str | N
     if menus.takes_layer(method):
         layer = st.selectbox(
             "Layer",
-            [None, *live.layers],
+            ["", *live.layers],
             format_func=lambda path: path or "default of the method",
             key="layer",
-            help="The layer whose channels are weighted; for occlusion, the layer whose activation is measured.",
+            help="The layer whose channels are weighted.",
         )
-    st.toggle("Where people look", key="gaze", value=True, help="The prediction of the gaze model, beside the map.")
+    st.session_state.setdefault("gaze", True)
+    st.toggle("Where people look", key="gaze", help="The prediction of the gaze model, beside the map.")
     spec = method_spec(method)
     with st.expander("About the method"):
         st.write(_plain(spec.summary))
         st.caption(_plain(f"Source: {spec.reference}."))
-    return method, class_index, layer, output
+    return method, class_index, layer or None, output
 
 
 def _choose_class(live: LiveModel, photo: Photo) -> int | None:
@@ -83,17 +84,18 @@ def _choose_class(live: LiveModel, photo: Photo) -> int | None:
     with st.spinner("Classifying"):
         scores = live.scores(photo)
     names = menus.class_names(live.model, scores)
+    indices = list(names)
     chosen = st.session_state.get("class")
-    class_index = st.selectbox(
+    place = st.selectbox(
         "Class",
-        list(names),
-        index=list(names).index(chosen),
-        format_func=lambda index: names[index],
+        range(len(indices)),
+        index=indices.index(chosen),
+        format_func=lambda place: names[indices[place]],
         key=f"class of {photo.key}",  # the order of the classes is that of the photo
         help="Type to search among all classes.",
     )
-    st.session_state["class"] = class_index
-    return class_index
+    st.session_state["class"] = indices[place]
+    return indices[place]
 
 
 def _show_pictures(live: LiveModel, photo: Photo, method: str, class_index, layer, output) -> None:
@@ -121,15 +123,13 @@ def _show_map(live: LiveModel, photo: Photo, view: str, method: str, class_index
         bgr = live.model.preprocessing is not None and live.model.preprocessing.bgr
         drawn_map = draw_on_photo(explanation, drawn, live.model.fit, bgr=bgr)
     of, legend = "the output" if explanation.class_index is None else explanation.label, drawn_map.over_legend
-    if "measure" in explanation.options:
-        of, legend = f"the strongest channel of {layer}", legend._replace(low="lowers the activation", high="raises it")
     picture = drawn_map.over
     if view == "Map":
         picture, legend = drawn_map.map, drawn_map.map_legend
     details = [f"layer {explanation.layer}"] if explanation.layer else []
     details += [f"{value} channels" for name, value in explanation.options.items() if name == "channels"]
     if drawn_map.cropped:
-        details.append("the model sees the part in color")
+        details.append("the model sees only the part in color")
     if drawn.shape != photo.pixels.shape:
         details.append(f"drawn at {drawn.shape[1]} × {drawn.shape[0]} pixels")
     title, name = f"{method}: {of}", f"{_stem(photo)}-{method}-{of}"

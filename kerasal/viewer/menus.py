@@ -22,16 +22,13 @@ def method_names() -> list[str]:
 
 def method_options(method: str, layer: str | None) -> dict[str, Any]:
     """Return the options with which the page calls a method, for a layer or, with None, the method's default."""
-    options = dict(_SLOW.get(method, {}))
-    if layer is None:
-        return options
-    measure = {"measure": "layer"} if "measure" in method_spec(method).options else {}
-    return {**options, **measure, "layer": layer}
+    return {**_SLOW.get(method, {}), **({} if layer is None else {"layer": layer})}
 
 
 def takes_layer(method: str) -> bool:
-    """Return whether a method has the option ``layer``."""
-    return "layer" in method_spec(method).options
+    """Return whether a method explains the class through a layer; with a layer, occlusion explains no class."""
+    options = method_spec(method).options
+    return "layer" in options and "measure" not in options
 
 
 def layer_paths(model: ImageModel) -> list[str]:

@@ -12,7 +12,7 @@ from kerasal.viewer.photo_maps import Legend
 
 STYLE = """<style>
 .stMainBlockContainer { padding: 2.2rem clamp(1rem, 3vw, 3.5rem) 3rem; max-width: 1800px }
-.stMainBlockContainer h1 { font-size: 1.5rem; padding: 0 0 .2rem }
+.stMainBlockContainer h1 { font-size: 1.5rem; padding: 0 0 .2rem; overflow-wrap: anywhere }
 .stImage img { width: auto !important; max-width: 100%; max-height: 74vh; border-radius: 4px }
 .kerasal-legend { display: flex; align-items: center; gap: .6rem; font-size: .85rem; margin-top: -.4rem }
 .kerasal-legend i { flex: 1; max-width: 16rem; height: .7rem; border-radius: 3px; border: 1px solid #8888 }
@@ -21,6 +21,13 @@ STYLE = """<style>
 .kerasal-bars span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
 .kerasal-bars i { height: .55rem; border-radius: 3px; background: #d7473c; min-width: 1px }
 .kerasal-bars b { font-weight: 400; font-variant-numeric: tabular-nums; text-align: right }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding-top: 1rem }
+  .stMainBlockContainer h1 { font-size: 1.15rem }
+  .st-key-settings { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem .8rem; align-items: end }
+  .st-key-settings > :has(.stFileUploader), .st-key-settings > :has(.stExpander) { grid-column: 1 / -1 }
+  .st-key-settings .stFileUploader section { padding: .3rem .5rem; flex-direction: row }
+}
 </style>"""
 
 

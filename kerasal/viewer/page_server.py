@@ -30,7 +30,8 @@ _CONFIG = {
     "server.allowedHosts": [HOST, "localhost"],
     "server.fileWatcherType": "none",
     "server.headless": True,
-    "theme.primaryColor": "#d7473c",
+    "theme.light.primaryColor": "#c63d32",
+    "theme.dark.primaryColor": "#e8685c",
 }
 _page: list[Any] = []
 

@@ -43,10 +43,8 @@ def list_photos(paths: str | os.PathLike | Sequence[str | os.PathLike] | None) -
         FileNotFoundError: a path does not exist.
         ValueError: there are no image files in ``paths``.
     """
-    if paths is None:
-        files = []
-    else:
-        files = images.find_files([paths] if isinstance(paths, (str, os.PathLike)) else paths)
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    files = [] if paths is None else images.find_files(paths)
     names = [file.name for file in files]
     listed = {file.name if names.count(file.name) == 1 else str(file): file for file in files}
     return listed | {f"{file.stem} (comes with kerasal)": file for file in bundled_photos()}

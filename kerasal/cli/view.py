@@ -8,7 +8,7 @@ from typer import Argument, Option
 
 from kerasal.cli.flags import Sets
 from kerasal.cli.model_argument import Load, with_model
-from kerasal.cli.session import say
+from kerasal.cli.session import remark_when_stopped, say
 
 
 @with_model("preprocessing", "labels", "weights", "fit")
@@ -42,4 +42,6 @@ def view(
         say(f"{address}  (stop with Ctrl-C)")
         sys.stdout.flush()
 
-    page_server.view(load(), images or None, port=port, browser=not no_browser, started=print_address)
+    model = load()
+    with remark_when_stopped("Stopped."):
+        page_server.view(model, images or None, port=port, browser=not no_browser, started=print_address)

@@ -125,39 +125,44 @@ def _serve(listener: socket.socket, browser: bool, started: Callable[[str], None
     """Serve the page in a thread until this one is interrupted; a notebook has an event loop here already."""
     import uvicorn
     from streamlit import config
+    from streamlit.runtime import Runtime
     from streamlit.starlette import App
 
     port = listener.getsockname()[1]
     for option, value in {**_CONFIG, "server.port": port, "browser.serverAddress": HOST}.items():
         config.set_option(option, value)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    log = logging.getLogger("uvicorn.error")
+    log.setLevel(logging.WARNING)
     app = App(pathlib.Path(__file__).with_name("page_script.py"))
     settings = uvicorn.Config(
         app, log_config=None, access_log=False, ws="websockets-sansio", timeout_graceful_shutdown=1
     )
-    server, failed = uvicorn.Server(settings), []
+    server, failed, ended = uvicorn.Server(settings), [], threading.Event()
 
     def run() -> None:
         try:
             server.run(sockets=[listener])
         except BaseException as error:
             failed.append(error)
+        finally:
+            ended.set()  # an interrupted Thread.join takes the thread for dead
 
-    thread = threading.Thread(target=run, name="kerasal-view", daemon=True)
-    thread.start()
+    threading.Thread(target=run, name="kerasal-view", daemon=True).start()
     try:
-        while thread.is_alive() and not server.started:
-            thread.join(0.05)
+        while not (ended.wait(0.05) or server.started):
+            pass
         if server.started:
             address = f"http://{HOST}:{port}"
             started(address)
             if browser and _has_screen():
                 webbrowser.open(address)
-        while thread.is_alive():
-            thread.join(1)  # without a limit, Windows would not deliver Ctrl-C
+        while not ended.wait(1):  # without a limit, Windows would not deliver Ctrl-C
+            pass
     finally:
+        log.setLevel(logging.CRITICAL)  # open tabs are cut off, which is no error
         server.should_exit = True
-        thread.join(5)
+        ended.wait(5)
+        Runtime._instance = None  # else Streamlit would serve no second page in this process, such as a notebook
     if failed:
         raise RuntimeError(f"The server of the page has stopped: {failed[0]}.") from failed[0]
 

@@ -62,4 +62,4 @@ def test_red_and_blue_of_a_signed_map_are_where_its_signs_are(opened, photo):
     values[:, :4], values[:, 4:] = 1, -1
     object.__setattr__(explanation, "map", values)
     over = draw_on_photo(explanation, pixels).over.astype(int)
-    assert (over[:, :6, 0] > over[:, :6, 2] + 50).all() and (over[:, 10:, 2] > over[:, 10:, 0] + 50).all()
+    assert (over[:, :6, 0] > over[:, :6, 2] + 20).all() and (over[:, 10:, 2] > over[:, 10:, 0] + 20).all()

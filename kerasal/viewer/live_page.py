@@ -11,7 +11,7 @@ from kerasal import gaze, images
 from kerasal.attribution import method_spec
 from kerasal.images.image_folders import SUFFIXES
 from kerasal.viewer import menus, page_parts
-from kerasal.viewer.live_model import LiveModel, describe_error
+from kerasal.viewer.live_model import LiveModel, Shown, describe_error
 from kerasal.viewer.photo_list import Photo, read_dropped, read_photo
 from kerasal.viewer.photo_maps import Legend, draw_on_photo
 
@@ -103,25 +103,31 @@ def _show_pictures(live: LiveModel, photo: Photo, method: str, class_index, laye
     view = st.segmented_control(
         "View", _VIEWS, default=_VIEWS[0], key="view", required=True, label_visibility="collapsed"
     )
-    left, right = st.columns(2, gap="medium") if st.session_state["gaze"] else (st.container(), None)
-    with left:
+    with_gaze = st.session_state["gaze"]
+    # All results before the first picture, so that old and new ones never stand side by side.
+    with st.spinner(f"Computing {method}", show_time=True):
         try:
-            _show_map(live, photo, view, method, class_index, layer, output)
+            result = live.explain(photo, method, class_index, layer, output)
         except Exception as error:  # the gaze map and the classes are shown all the same
-            st.error(_plain(describe_error(error)), icon=":material/error:")
+            result = error
+        gaze_map = live.gaze_map(photo) if with_gaze else None
+    left, right = st.columns(2, gap="medium") if with_gaze else (st.container(), None)
+    with left:
+        if isinstance(result, Exception):
+            st.error(_plain(describe_error(result)), icon=":material/error:")
+        else:
+            _show_map(live, photo, view, method, result)
         if live.model.class_count > 1:
             st.html(page_parts.bars_html(live.model, live.scores(photo)))
-    if right is not None:
+    if right is not None and gaze_map is not None:
         with right:
-            _show_gaze(live, photo, view)
+            _show_gaze(photo, view, gaze_map)
 
 
-def _show_map(live: LiveModel, photo: Photo, view: str, method: str, class_index, layer, output) -> None:
-    with st.spinner(f"Computing {method}", show_time=True):
-        shown = live.explain(photo, method, class_index, layer, output)
-        explanation, drawn = shown.value, photo.to_draw()
-        bgr = live.model.preprocessing is not None and live.model.preprocessing.bgr
-        drawn_map = draw_on_photo(explanation, drawn, live.model.fit, bgr=bgr)
+def _show_map(live: LiveModel, photo: Photo, view: str, method: str, shown: Shown) -> None:
+    explanation, drawn = shown.value, photo.to_draw()
+    bgr = live.model.preprocessing is not None and live.model.preprocessing.bgr
+    drawn_map = draw_on_photo(explanation, drawn, live.model.fit, bgr=bgr)
     of, legend = "the output" if explanation.class_index is None else explanation.label, drawn_map.over_legend
     picture = drawn_map.over
     if view == "Map":
@@ -138,10 +144,9 @@ def _show_map(live: LiveModel, photo: Photo, view: str, method: str, class_index
         st.warning(_plain(text), icon=":material/warning:")
 
 
-def _show_gaze(live: LiveModel, photo: Photo, view: str) -> None:
-    with st.spinner("Predicting where people will look"):
-        drawn, values = photo.to_draw(), live.gaze_map(photo)
-        picture, legend = gaze.overlay(drawn, values), _GAZE_LEGEND
+def _show_gaze(photo: Photo, view: str, values: np.ndarray) -> None:
+    drawn = photo.to_draw()
+    picture, legend = gaze.overlay(drawn, values), _GAZE_LEGEND
     if view == "Map":
         picture = images.heatmap(values - values.min(), signed=False)
         legend = _GAZE_LEGEND._replace(scale="heat")

@@ -13,7 +13,7 @@ from kerasal.viewer.photo_maps import Legend
 STYLE = """<style>
 .stMainBlockContainer { padding: 2.2rem clamp(1rem, 3vw, 3.5rem) 3rem; max-width: 1800px }
 .stMainBlockContainer h1 { font-size: 1.5rem; padding: 0 0 .2rem; overflow-wrap: anywhere }
-.stImage img { width: auto !important; max-width: 100%; max-height: 74vh; border-radius: 4px }
+.stImage img { max-height: 74vh; object-fit: contain; object-position: left top; border-radius: 0 }
 .kerasal-legend { display: flex; align-items: center; gap: .6rem; font-size: .85rem; margin-top: -.4rem }
 .kerasal-legend i { flex: 1; max-width: 16rem; height: .7rem; border-radius: 3px; border: 1px solid #8888 }
 .kerasal-bars { display: grid; grid-template-columns: minmax(0, max-content) 1fr max-content; gap: .3rem .7rem }

@@ -13,10 +13,12 @@ from kerasal import images
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("streamlit", reason="streamlit is not installed")
 
+expect = playwright.expect
 ASSETS = pathlib.Path(images.__file__).parents[1] / "assets"
 CHROMIUM = pathlib.Path("/usr/bin/chromium")
 FLAGS = ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update")
 FLAGS += ("disable-sync", "no-first-run")
+FIRST = "document.querySelector('[data-testid=stImage] img')?.getAttribute('src')"
 IDLE = "document.querySelector('[data-test-script-state=notRunning]')"
 IDLE += " && !document.querySelector('[data-testid=stSpinner]')"
 
@@ -28,6 +30,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def browser():
+    expect.set_options(timeout=120_000)
     with playwright.sync_playwright() as running:
         found = running.chromium.launch(executable_path=str(CHROMIUM), args=[f"--{flag}" for flag in FLAGS])
         yield found
@@ -114,9 +117,20 @@ def picture(tab, number=0):
 
 
 def choose(tab, menu, text):
+    """Choose from a menu, and return the address of the first picture, which the choice has changed."""
+    old = address(tab)
     tab.get_by_label(menu, exact=True).click()
     tab.keyboard.type(text)
     tab.get_by_role("option").first.click()
+    return changed(tab, old)
+
+
+def address(tab):
+    return tab.evaluate(FIRST)
+
+
+def changed(tab, old):
+    tab.wait_for_function(f"old => {FIRST} !== old", arg=old)
     return picture(tab)
 
 
@@ -144,19 +158,17 @@ def test_photo_class_layer_and_method_change_the_map(visit, tmp_path):
     assert title(tab).startswith("gradcam: ")
     pixels = images.read(ASSETS / "cat.jpg")[:, ::-1].copy()
     drop(tab, images.write(tmp_path / "mirrored.png", pixels))
-    changed = "old => document.querySelector('[data-testid=stImage] img')?.getAttribute('src') !== old"
-    tab.wait_for_function(changed, arg=seen[0])
-    seen.append(picture(tab))
+    seen.append(changed(tab, seen[0]))
     seen.append(choose(tab, "Layer", "conv1"))
-    assert "Layer conv1" in tab.locator("body").inner_text()
+    expect(tab.locator("body")).to_contain_text("Layer conv1")
     seen.append(choose(tab, "Method", "occlusion"))
-    assert "raises the score" in tab.locator("body").inner_text()
+    expect(tab.locator("body")).to_contain_text("raises the score")
     best = title(tab).removeprefix("occlusion: ")
     other = next(name for name in ("dog", "eel", "fox") if name != best)
     seen.append(choose(tab, "Class", other))
     assert title(tab) == f"occlusion: {other}"
     tab.get_by_role("radio", name="Map", exact=True).click()
-    seen.append(picture(tab))
+    seen.append(changed(tab, seen[-1]))
     assert len(set(seen)) == len(seen)
     assert not tab.get_by_test_id("stAlert").count()
 
@@ -175,26 +187,27 @@ def test_the_map_has_the_resolution_of_the_photo_and_can_be_saved(visit, tmp_pat
 def test_gaze_can_be_switched(visit):
     tab = visit()
     shown = tab.locator("[data-testid=stImage] img")
-    assert shown.count() == 2 and shown.nth(1).get_attribute("alt") == "Where people will look"
+    expect(shown).to_have_count(2)
+    expect(shown.nth(1)).to_have_attribute("alt", "Where people will look")
     tab.get_by_text("Where people look", exact=True).click()
-    wait(tab)
-    assert shown.count() == 1
+    expect(shown).to_have_count(1)
 
 
 def test_what_cannot_work_is_a_sentence(visit, tmp_path):
     tab = visit()
     choose(tab, "Method", "guided_backprop")
     alert = tab.get_by_test_id("stAlert")
-    assert "ReLU" in alert.inner_text()
-    assert tab.get_by_alt_text("Where people will look").count() == 1  # what works is shown
+    expect(alert).to_contain_text("ReLU")
+    expect(tab.get_by_alt_text("Where people will look")).to_have_count(1)  # what works is shown
     choose(tab, "Method", "gradcam")
-    assert not alert.count()
+    expect(alert).to_have_count(0)
     (tmp_path / "fake.png").write_bytes(b"no image at all")
     drop(tab, tmp_path / "fake.png")
-    alert.wait_for()
-    assert "fake.png must be an image" in alert.inner_text() and "Traceback" not in tab.locator("body").inner_text()
+    expect(alert).to_contain_text("fake.png must be an image")
+    assert "Traceback" not in tab.locator("body").inner_text()
+    expect(tab.get_by_alt_text("Where people will look")).to_have_count(0)
     choose(tab, "Photo", "coffee")
-    assert not alert.count()
+    expect(alert).to_have_count(0)
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])

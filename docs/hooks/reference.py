@@ -24,6 +24,7 @@ PAGES = {
     "probe": "kerasal.probe",
     "diagnosis": "kerasal.diagnosis",
     "serving": "kerasal.serving",
+    "viewer": "kerasal.viewer",
     "models": "kerasal.models",
     "registry": "kerasal.models.registry",
     "preprocessing": "kerasal.preprocessing",

@@ -33,6 +33,7 @@ from kerasal.cli.score import score
 from kerasal.cli.serving import export, serve
 from kerasal.cli.session import remark
 from kerasal.cli.train import train
+from kerasal.cli.view import view
 from kerasal.cli.zoo import card, models
 
 EXIT_CODES = (
@@ -40,7 +41,7 @@ EXIT_CODES = (
     "option, file, model, layer, class or method, or a bad value); 130 stopped with Ctrl-C."
 )
 _COMMANDS = {
-    "Explain": (compare, localize, localize_score),
+    "Explain": (compare, view, localize, localize_score),
     "Features": (maximize, feature_maps, field, patterns, exemplars, evolution, probe, filters, atlas),
     "Train": (train,),
     "Gaze": (score,),

@@ -11,11 +11,7 @@ ZOO = pathlib.Path(__file__).resolve().parents[2] / "zoo"
 def on_files(files, config):
     """Add a page for each model of the zoo, and a list of all."""
     rows = []
-    for path in sorted(ZOO.glob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        model = _registered(tree)
-        if model is None:
-            continue
+    for tree, model in _models():
         summary, _, rest = ast.get_docstring(tree).partition("\n")
         name, _, what = summary.partition(": ")
         text = f"# {name}\n\n{_sentence(what)}\n{rest}\n\n{_options(model)}"
@@ -23,6 +19,19 @@ def on_files(files, config):
         rows.append(_row(model, what))
     files.append(File.generated(config, "cards/index.md", content=_index(rows)))
     return files
+
+
+def names():
+    """Return the names of the models, sorted."""
+    return sorted(model.name for _, model in _models())
+
+
+def _models():
+    """Yield (parsed file, registered function) of each model of the zoo."""
+    for path in sorted(ZOO.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if (model := _registered(tree)) is not None:
+            yield tree, model
 
 
 def _registered(tree):

@@ -2,10 +2,10 @@
 
     python docs/pictures.py [NAME ...]
 
-Each picture has three tiles: a cup for its top class, and a photo of a cat beside the cup for the class of the cat and for
-the class of the cup. The photos are those that are installed with the package (public domain), the model is the
-zoo's ``efficientnet_lite0``. Coarse maps are laid on the photo; maps with a value per pixel are drawn alone, because their
-grain would cover it.
+Each picture has three tiles: a cup for its top class, and a photo of a cat beside the cup for the class of the cat and
+for the class of the cup. The photos are those that are installed with the package (public domain), the model is the
+zoo's ``efficientnet_lite0``. Coarse maps are laid on the photo; maps with a value per pixel are drawn alone, because
+their grain would cover it.
 """
 
 import pathlib

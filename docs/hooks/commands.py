@@ -11,8 +11,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 _INDEX = """# Commands
 
-`kerasal COMMAND --help` prints what these pages contain. MODEL is a `.keras` or `.h5` file, a SavedModel folder, the folder
-of a training, or a name that `kerasal models` lists.
+`kerasal COMMAND --help` prints what these pages contain. MODEL is a `.keras` or `.h5` file, a SavedModel folder, the
+folder of a training, or a name that `kerasal models` lists.
 
 """
 GROUPS = {
@@ -112,7 +112,10 @@ def _index(groups):
         parts.append(f"## [{title}]({page})\n\n{GROUPS[title]}\n\n| command | what it does |\n|---|---|\n")
         parts.append("\n".join(rows) + "\n\n")
     codes = "".join(f"* {code.strip()}\n" for code in EXIT_CODES.partition(":")[2].rstrip(".").split(";"))
-    return "".join(parts) + f"## Exit codes\n\n{codes}\n`--traceback`, anywhere on the line, shows where an error came from.\n"
+    return (
+        "".join(parts)
+        + f"## Exit codes\n\n{codes}\n`--traceback`, anywhere on the line, shows where an error came from.\n"
+    )
 
 
 def _page(title, commands):
@@ -145,9 +148,10 @@ def _attribute(command):
         own = [one for one in parameters(method) if one.name not in shared]
         flags = " · ".join(f"{_flags(one)}{_default(one, ' ')}" for one in own)
         rows.append(f"| [`{name}`](../methods.md#{name}) | {_cell(_summary((name,), method))} | {flags} |")
+    table = _table([one for one in parameters(first) if one.name in shared])
     return (
-        f"{_head(('attribute',), 'kerasal attribute METHOD MODEL IMAGE')}Show which pixels of a photo the score of a model "
-        f"depends on.\n\n{_table([one for one in parameters(first) if one.name in shared])}{_METHODS}" + "\n".join(rows) + "\n"
+        f"{_head(('attribute',), 'kerasal attribute METHOD MODEL IMAGE')}"
+        f"Show which pixels of a photo the score of a model depends on.\n\n{table}{_METHODS}" + "\n".join(rows) + "\n"
     )
 
 
@@ -194,4 +198,6 @@ def _prose(text):
 
 
 def _cell(text):
-    return " ".join(_prose(text).split()).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("[", "\\[")
+    return (
+        " ".join(_prose(text).split()).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("[", "\\[")
+    )

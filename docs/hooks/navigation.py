@@ -2,7 +2,7 @@
 
 import cards  # MkDocs finds the hooks beside this one
 import commands
-import notebooks
+import notebook_pages
 import reference
 
 
@@ -10,7 +10,7 @@ def on_config(config):
     """Replace each ``[generated]`` in the navigation by the pages of its section."""
     pages = {
         "The zoo": [f"cards/{path}.md" for path in cards.names()],
-        "Notebooks": [{title: f"notebooks/{name}.md"} for name, title in notebooks.titles()],
+        "Notebooks": [{title: f"notebooks/{name}.md"} for name, title in notebook_pages.titles()],
         "Commands": [f"commands/{title.lower()}.md" for title in commands.GROUPS],
         "Python": ["api/kerasal.md", *({title: _api(group)} for title, group in reference.GROUPS.items())],
     }

@@ -22,8 +22,9 @@ PAGES = {"kerasal": "kerasal", **{page: f"kerasal.{page}" for group in GROUPS.va
 PAGES["registry"] = "kerasal.models.registry"
 _INDEX = """# Python reference
 
-Images are uint8 `(H, W, 3)`, model inputs float32 `(N, H, W, C)` and already preprocessed, maps raw and signed; sizes are
-`(height, width)`, coordinates `(x, y)` from 0. `import kerasal` loads no TensorFlow; packages are loaded when they are used.
+Images are uint8 `(H, W, 3)`, model inputs float32 `(N, H, W, C)` and already preprocessed, maps raw and signed; sizes
+are `(height, width)`, coordinates `(x, y)` from 0. `import kerasal` loads no TensorFlow, packages are loaded when
+they are used.
 """
 _ALSO = {"attribution": ["kerasal.attribution.faithfulness"], "serving": ["kerasal.serving.signatures"]}
 

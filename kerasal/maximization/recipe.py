@@ -69,6 +69,7 @@ PRESETS = types.MappingProxyType(
         },
     }
 )
+"""The published settings of ``maximize`` by name: the options of each that differ from the defaults."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """Show the notebooks as pages: their text, code and stored outputs; nothing is executed.
 
-A notebook becomes Markdown, so that its pages have the theme, the search and the table of contents of all others. What a
-browser would fetch or run (scripts, styles) is left out of stored HTML; tables of pandas are kept.
+A notebook becomes Markdown, so that its page has the theme, the search and the table of contents of all others. What
+a browser would fetch or run (scripts, styles) is left out of stored HTML; tables of pandas are kept.
 """
 
 import base64
@@ -15,8 +15,8 @@ NOTEBOOKS = pathlib.Path(__file__).resolve().parents[2] / "notebooks"
 _PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
 _INTRODUCTION = """# Notebooks
 
-Each notebook repeats the experiments of a paper or goes through a task, with text, code and the results of its last full run.
-The files are in the folder `notebooks/`; at its top each says which data it looks for and what it does without them.
+Each notebook repeats the experiments of a paper or goes through a task, with text, code and the results of its last
+full run. The files are in the folder `notebooks/`; at its top each says which data it looks for, and what it does without.
 
 | notebook | what it shows |
 |---|---|
@@ -71,7 +71,9 @@ def _output(output, name, pictures):
         return _printed("".join(output["text"]))
     if output["output_type"] == "error":
         raise ValueError(f"A stored output of {name}.ipynb is an error: {output['ename']}. Run the notebook again.")
-    data = {kind: "".join(content) for kind, content in output.get("data", {}).items() if isinstance(content, (str, list))}
+    data = {
+        kind: "".join(content) for kind, content in output.get("data", {}).items() if isinstance(content, (str, list))
+    }
     for kind, ending in _PICTURES.items():
         if kind in data:
             file = f"{name}-{len(pictures) + 1}.{ending}"

@@ -12,6 +12,7 @@ import pathlib
 import sys
 
 import numpy as np
+from PIL import Image
 
 import kerasal
 from kerasal import attribution, images
@@ -20,8 +21,9 @@ from kerasal.attribution.method_comparison import QUICK
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "pages" / "pictures" / "methods"
 MODEL = "efficientnet_lite0"
-SIDE, GAP = 240, 8
+SIDE = 240
 CLASSES = ("espresso", "Egyptian cat", "espresso")
+CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
 COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion")
 
 
@@ -36,9 +38,9 @@ def main(names: list[str]) -> None:
     model = kerasal.open_model(MODEL)
     cup, both = photos()
     cases = [(photo, model.labels.index(name)) for photo, name in zip((cup, both, both), CLASSES, strict=True)]
-    _write("photograph", [model.show(photo)[0] for photo, _ in cases[:2]])
+    _write("photograph", [model.show(photo)[0] for photo in (cup, both)], [_top(model, photo) for photo in (cup, both)])
     for name in names or attribution.list_methods():
-        _write(name, [_draw(model, name, *case) for case in cases])
+        _write(name, [_draw(model, name, *case) for case in cases], CAPTIONS)
         print(name, flush=True)  # noqa: T201
 
 
@@ -51,10 +53,15 @@ def _draw(model, name: str, photo: np.ndarray, class_index: int) -> np.ndarray:
     return over if name in COARSE else drawn
 
 
-def _write(name: str, tiles: list[np.ndarray]) -> None:
-    space = np.full((SIDE, GAP, 3), 255, np.uint8)
-    row = [part for tile in tiles for part in (images.resize(tile, (SIDE, SIDE)), space)][:-1]
-    images.write(FOLDER / f"{name}.jpg", np.hstack(row))
+def _top(model, photo: np.ndarray) -> str:
+    """Return the scores of the two classes in percent."""
+    scores = model.scores(photo, top=1000).set_index("label").score
+    return ", ".join(f"{name} {scores[name]:.0%}" for name in ("espresso", "Egyptian cat"))
+
+
+def _write(name: str, tiles: list[np.ndarray], captions: list[str]) -> None:
+    page = images.grid([images.resize(tile, (SIDE, SIDE)) for tile in tiles], captions, columns=3, tile=SIDE)
+    Image.fromarray(page).save(FOLDER / f"{name}.jpg", quality=80)
 
 
 if __name__ == "__main__":

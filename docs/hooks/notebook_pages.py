@@ -16,7 +16,7 @@ _PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
 _INTRODUCTION = """# Notebooks
 
 Each notebook repeats the experiments of a paper or goes through a task, with text, code and the results of its last
-full run. The files are in the folder `notebooks/`; at its top each says which data it looks for, and what it does without.
+full run. The files are in the folder `notebooks/`; at its top each says which data it needs.
 
 | notebook | what it shows |
 |---|---|

@@ -5,6 +5,22 @@ import pytest
 from kerasal import labels
 
 
+@pytest.mark.parametrize(
+    ("score", "text", "named"),
+    [
+        (0.534, "53 %", "probability 53 %"),
+        (1.0, "100 %", "probability 100 %"),
+        (0.0123, "1.2 %", "probability 1.2 %"),
+        (0.0, "0 %", "probability 0 %"),
+        (8.312, "score 8.31", "score 8.31"),
+        (-2.0, "score -2", "score -2"),
+    ],
+)
+def test_scores_as_text(score, text, named):
+    assert labels.format_score(score) == text
+    assert labels.format_score(score, named=True) == named
+
+
 def test_imagenet_is_in_the_standard_order():
     names = labels.load("imagenet")
     assert len(names) == 1000

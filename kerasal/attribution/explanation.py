@@ -67,11 +67,8 @@ class Explanation:
         """Return the image, the map and the map over the image side by side with titles, uint8 RGB."""
         labels, names = (self._model.labels, [self._model.name]) if self._model else ((), [])
         note = ", ".join([*names, f"layer {self.layer}"] if self.layer else names)
-        title, texts = (
-            f"{self.label}, score {self.score:.3g}",
-            {"options": self.options, "labels": labels, "note": note},
-        )
-        return attribution_page(self.spec, self.picture, self.map, title, bgr=self._bgr, **texts)
+        options = {"options": self.options, "labels": labels, "note": note, "bgr": self._bgr}
+        return attribution_page(self.spec, self.picture, self.map, self.label, score=self.score, **options)
 
     def save(self, path: str | os.PathLike) -> pathlib.Path:
         """Write the page to an image file, or the raw map to a ``.npy`` file, and return the path.

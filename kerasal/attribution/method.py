@@ -53,6 +53,8 @@ class MethodSpec:
         on_pixels: ``on_pixels(map, (H, W), options)`` returns the map at the size of its image.
         has_sign: ``has_sign(options)`` returns ``signed`` for other options, where they change it.
         if_zero: likely cause of a map of zeros whose gradient is not 0.
+        question: the question that its maps answer, a key of ``questions.QUESTIONS``, or "" for a question of its own.
+        trust: a sentence that says when to trust its maps.
     """
 
     name: str
@@ -68,6 +70,8 @@ class MethodSpec:
     on_pixels: Callable | None = None
     has_sign: Callable | None = None
     if_zero: str = ""
+    question: str = ""
+    trust: str = ""
 
     def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
         """Return a map at the size (height, width) of its image if the method defines this, else the map as it is."""

@@ -1,13 +1,14 @@
 """Drawings of attribution maps: the map, its overlay on the image, and both beside the image on a page."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from kerasal import images
 from kerasal.attribution.method import MethodSpec
-from kerasal.labels import short
+from kerasal.images.lettering import Legend
+from kerasal.labels import format_score, short
 
 _CLASS_COLORS = [
     ("white", (245, 245, 245)),
@@ -17,6 +18,17 @@ _CLASS_COLORS = [
     ("green", (60, 160, 80)),
     ("gray", (110, 110, 110)),
 ]
+
+
+LEGENDS: Mapping[str, list[Legend]] = {
+    "magnitude": [("heat", "weak", "strong")],
+    "signed": [("signed", "lowers the score", "raises the score")],
+    "relief": [
+        ("gray", "colors: darker raises the score", "lighter raises it"),
+        ("overlay", "size of the gradient: small", "large"),
+    ],
+}
+"""The color bars of a drawn map; see ``drawing_kind``."""
 
 
 def draw_map(
@@ -41,19 +53,27 @@ def draw_map(
         bgr: whether the gradient's channels are blue, green and red, in this order.
         strength: opacity of the colors over the image; see ``images.overlay``.
     """
+    kind = drawing_kind(spec, values, options)
     if values.ndim == 3:
         values = values[..., ::-1] if bgr else values
-        drawn = images.relief(values) if values.shape[2] == 3 else images.heatmap(values[..., 0], signed=True)
-        relief = values.shape[2] == 3
-        values = np.abs(values).max(axis=2) if relief else values[..., 0]
-        return drawn, images.overlay(picture, values, signed=not relief, strength=strength)
-    signed = _is_signed(spec, values, options)
+    if kind == "relief":
+        size = np.abs(values).max(axis=2)
+        return images.relief(values), images.overlay(picture, size, signed=False, strength=strength)
+    values = values[..., 0] if values.ndim == 3 else values
+    signed = kind == "signed"
     return images.heatmap(values, signed=signed), images.overlay(picture, values, signed=signed, strength=strength)
 
 
-def _is_signed(spec: MethodSpec, values: np.ndarray, options: Mapping[str, Any] | None) -> bool:
-    """Return whether a map has a sign: by its method, so that every image looks the same, or because it is negative."""
-    return spec.is_signed(options or {}) or bool((values < 0).any())
+def drawing_kind(
+    spec: MethodSpec, values: np.ndarray, options: Mapping[str, Any] | None = None
+) -> Literal["magnitude", "signed", "relief"]:
+    """Return how a map is drawn: as magnitudes, with its sign, or as a gradient in the colors of the image.
+
+    The method and its options decide, so that all images look the same; a map with negative values is always signed.
+    """
+    if values.ndim == 3:
+        return "relief" if values.shape[2] == 3 else "signed"
+    return "signed" if spec.is_signed(options or {}) or bool((values < 0).any()) else "magnitude"
 
 
 def attribution_page(
@@ -66,6 +86,7 @@ def attribution_page(
     labels: Sequence[str] = (),
     note: str = "",
     bgr: bool = False,
+    score: float | None = None,
 ) -> np.ndarray:
     """Return a page with the image, its attribution map and the map over the image side by side, uint8 RGB.
 
@@ -76,23 +97,30 @@ def attribution_page(
         name: name of what is explained, such as a class, for the title.
         options: options with which the method was called, where they differ from its defaults.
         labels: class names for a map of class indices, in index order.
-        note: a line of text below the images.
+        note: a line of text below the images, such as the names of the model and the image.
         bgr: whether the gradient's channels are blue, green and red, in this order.
+        score: the model's output for what is explained, which is added to the title.
     """
     values = spec.to_pixels(values, picture.shape[:2], options or {})
     tile = int(np.clip(max(picture.shape[:2]), 224, 448))
     if values.dtype.kind == "i":
         return _class_page(spec, picture, values, labels, tile)
     drawn, over = draw_map(spec, picture, values, options=options, bgr=bgr)
-    titles, legend = ["model input", "map", "map over the input"], ("heat", "weak", "strong")
-    if values.ndim == 3 and values.shape[2] == 3:
-        titles = ["model input", "gradient of each color; gray is 0", "size of the gradient"]
-        legend = ("overlay", "size of the gradient: small", "large")
-    elif values.ndim == 3 or _is_signed(spec, values, options):
-        legend = ("signed", "lowers the score", "raises the score")
+    kind = drawing_kind(spec, values, options)
+    titles = ["model input", "map", "map over the input"]
+    if kind == "relief":
+        titles = ["model input", "gradient in colors; gray: 0", "size of the gradient"]
     empty = "" if values.any() else "The map is 0 everywhere for this image; the warning names the likely cause."
-    pictures, title = [picture, drawn, over], f"{spec.name}: {name}"
-    return images.grid(pictures, titles, columns=3, title=title, note=empty or note, legend=[legend], tile=tile)
+    title = f"{spec.name}: {name}" + (f", {format_score(score, named=True)}" if score is not None else "")
+    return images.grid(
+        [picture, drawn, over],
+        columns=3,
+        column_labels=titles,
+        title=title,
+        note=empty or note,
+        legend=LEGENDS[kind],
+        tile=tile,
+    )
 
 
 def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labels, tile: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from kerasal.cli import completion, options
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, say, write_csv
 
-_STARTS = ("normal", "zero", "mean")
+_STARTS = ("normal", "uniform", "zero", "mean")
 
 
 class _Ascent:
@@ -66,14 +66,17 @@ def maximize(
     ] = None,
     output: options.Picture = Path("maximized.png"),
     preset: Annotated[
-        Literal["simonyan", "tang", "channel", "olah"] | None,
-        Option(help="Settings of the ascent. Default: simonyan for classes, channel for channels.", show_default=False),
+        Literal["simonyan", "tang", "channel", "olah", "smooth"] | None,
+        Option(
+            help="Settings of the ascent. Default: olah for color and large images, smooth for small gray images.",
+            show_default=False,
+        ),
     ] = None,
     init: Annotated[
         str | None,
         Option(
-            help="Start image: normal, zero, mean (gray), or a file or folder of photos, whose mean is the start. "
-            "Default: the preset's."
+            help="Start image: normal or uniform (noise), zero, mean (gray), or a file or folder of photos, whose mean "
+            "is the start. Default: the preset's."
         ),
     ] = None,
     size: options.Size = None,
@@ -82,7 +85,7 @@ def maximize(
 ) -> None:
     """Synthesize images that maximize the score of classes or channels.
 
-    For example: kerasal maximize MODEL.keras --class ostrich --preset olah, or kerasal maximize MODEL.keras --layer
+    For example: kerasal maximize MODEL.keras --class ostrich, or kerasal maximize MODEL.keras --layer
     conv1 -o grid.png for all channels of a layer.
     """
     options.check_output(output, options.PICTURES)
@@ -95,14 +98,14 @@ def maximize(
 
     if wanted is None:
         objectives: list[Any] = [options.find_class(name, model) for name in class_ or ()]
-        names, usual, what = [model.label(number) for number in objectives], "simonyan", "the score of a class"
+        names, what = [model.label(number) for number in objectives], "the score of a class"
     else:
         objectives, names = _channel_objectives(model.keras_model, *wanted)
-        usual, what = "channel", f"a channel of {wanted[0]}"
+        what = f"a channel of {wanted[0]}"
     maximized = maximization.maximize(
         model.keras_model,
         objectives,
-        preset=preset or (None if ascent["parameterization"] == "fourier" else usual),
+        preset=preset,
         init=read_start(init, model, image_size),
         size=image_size,
         output=model_output,
@@ -120,6 +123,8 @@ def maximize(
         say(f"{name:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}")
     if len(alive) > 10:
         say(f"… and {len(alive) - 10} more; --history FILE writes all")
+    if preset is None and ascent["parameterization"] is None:
+        remark(f"Preset: {maximization.default_preset(model.keras_model, model.preprocessing)}.")
     say(f"{output}  {len(alive)} image{'s' * (len(alive) != 1)}")
 
 

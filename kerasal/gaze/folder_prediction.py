@@ -42,6 +42,7 @@ def predict_folder(
     predictor: Predictor,
     *,
     postprocess: Postprocess | None = None,
+    legend: bool = True,
     progress: bool = False,
 ) -> FolderPrediction:
     """Write a 16-bit map, NAME.png, and an overlay, NAME-overlay.jpg, of each photo; unreadable files are skipped.
@@ -52,6 +53,8 @@ def predict_folder(
         predictor: a gaze model.
         postprocess: see ``predict``. Maps of ``"examiners"`` are written with 0 black and 1 white, others from their
             lowest to their highest value.
+        legend: whether a strip below each overlay says what its colors mean; without it, an overlay is as large as its
+            photo.
         progress: whether to show a progress bar.
 
     Returns:
@@ -80,7 +83,7 @@ def predict_folder(
             shares = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
             with atomic_write(map_file) as temporary:
                 Image.fromarray(np.round(65535 * shares).astype(np.uint16)).save(temporary)
-            images.write(overlay_file, overlay(photo, values))
+            images.write(overlay_file, overlay(photo, values, legend=legend))
             advance(1)
     return FolderPrediction(len(files) - len(skipped), chosen, skipped, notes)
 

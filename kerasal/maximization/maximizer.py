@@ -23,7 +23,7 @@ def maximize(
     model: keras.Model,
     objective: int | Objective | Sequence[int | Objective],
     *,
-    preset: Literal["simonyan", "tang", "channel", "olah"] | None = None,
+    preset: Literal["simonyan", "tang", "channel", "olah", "smooth"] | None = None,
     parameterization: Literal["pixels", "fourier"] | None = None,
     init: str | np.ndarray | None = None,
     steps: int | None = None,
@@ -31,12 +31,12 @@ def maximize(
     regularizers: Sequence[Callable] | None = None,
     transforms: Sequence[Callable] | None = None,
     momentum: float | None = None,
-    clip: bool = False,
+    clip: bool | None = None,
     normalize: Literal["total", "score", "none"] | None = None,
     copies: int = 1,
     diversity: float = 0.0,
     diversity_layer: str | None = None,
-    display: Literal["pixels", "contrast"] | None = None,
+    display: Literal["pixels", "contrast", "range"] | None = None,
     preprocessing: str | conventions.Preprocessing | None = None,
     size: tuple[int, int] | None = None,
     canvas: Literal["input", "auto"] = "input",
@@ -54,16 +54,19 @@ def maximize(
     Args:
         model: any built Keras model with a single image input; it is not changed.
         objective: an objective (``kerasal.objectives``), a class index, or a list of these.
-        preset: recipe for the arguments that are None: ``"simonyan"`` (class model), ``"tang"`` (class, L1),
-            ``"channel"`` (20 steps) or ``"olah"`` (Fourier, 250 steps); see ``kerasal.maximization.PRESETS``. The
-            default is ``"channel"``, or ``"olah"`` with ``parameterization="fourier"``.
+        preset: recipe for the arguments that are None; see ``kerasal.maximization.PRESETS``. By default it is chosen
+            from the model: ``"olah"`` (a spectrum, under random transforms) for photos, that is, color images, and gray
+            images of more than 96 pixels; ``"smooth"`` (pixels, total variation) for smaller gray images, such as
+            digits. It is ``"channel"`` (pixels, 20 steps) with ``parameterization="pixels"`` or ``clip=True`` instead
+            of ``"olah"``, and without ``preprocessing``, since the others need the pixel range. ``"simonyan"`` (class
+            model, L2) and ``"tang"`` (class, L1) are published recipes, chosen by name.
         parameterization: ``"pixels"``, or ``"fourier"`` for the spectrum of the image, scaled by 1 / frequency and in
             decorrelated colors. With ``preprocessing``, a sigmoid keeps a Fourier image in the pixel range 0..255;
             without, it is unbounded.
         init: ``"normal"`` for noise of RMS 1 gray level: white noise with ``"pixels"``, noise with the spectrum of
             photos with ``"fourier"``. Units whose gradient is zero are retried with 32 times stronger noise.
-            ``"zero"`` (a model input of 0), ``"mean"`` (middle gray), or an array of model inputs, (H, W, C) or
-            (N, H, W, C), such as ``raw`` of an earlier result.
+            ``"uniform"`` for coarse noise of the full pixel range, ``"zero"`` (a model input of 0), ``"mean"`` (middle
+            gray), or an array of model inputs, (H, W, C) or (N, H, W, C), such as ``raw`` of an earlier result.
         steps: number of ascent steps, a positive integer.
         step_size: length of a step in gray levels, above 0.
         regularizers: callables from gray levels (N, H, W, C) to penalties (N,), which are subtracted from the score.
@@ -78,7 +81,8 @@ def maximize(
         diversity: weight of a penalty on the similarity of the copies: the gradient of the mean cosine similarity of
             their Gram matrices is scaled to this share of the score's gradient and subtracted.
         diversity_layer: layer whose Gram matrices are compared; by default the last layer with a map.
-        display: ``"pixels"`` inverts the preprocessing, ``"contrast"`` stretches the contrast of each image.
+        display: ``"pixels"`` inverts the preprocessing, ``"contrast"`` scales each image to the same contrast,
+            ``"range"`` stretches each image from black to white.
         preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``.
         size: (height, width) of the image for a model that takes any size; 224 × 224 by default. For objectives on
             layers below which everything is convolutional, it may differ from the model's input size, but must not be
@@ -105,7 +109,10 @@ def maximize(
     """
     objectives = make_objectives(objective)
     diversifier = Diversity(copies, diversity, diversity_layer)
+    convention = None if preprocessing is None else conventions.get(preprocessing)
     recipe = make_recipe(
+        model,
+        convention,
         preset,
         parameterization=parameterization,
         init=init,
@@ -114,12 +121,12 @@ def maximize(
         regularizers=regularizers,
         transforms=transforms,
         momentum=momentum,
+        clip=clip,
         normalize=normalize,
         display=display,
     )
-    convention = None if preprocessing is None else conventions.get(preprocessing)
     shape = canvas_shape(model, objectives, size, canvas)
-    space, gray_level = make_parameterization(recipe.parameterization, shape, convention, clip)
+    space, gray_level = make_parameterization(recipe.parameterization, shape, convention, recipe.clip)
     facts: dict[str, Any] = {"space": space, "convention": convention, "gray_level": gray_level, "seed": seed}
     start = start_parameters(recipe.init, len(objectives), copies=copies, **facts)
     objectives = [entry for entry in objectives for _ in range(copies)]

@@ -7,7 +7,7 @@ import pytest
 
 import kerasal
 from kerasal.hooks import trace
-from kerasal.maximization import L1, L2, PRESETS, Jitter, TotalVariation
+from kerasal.maximization import L1, L2, PRESETS, Jitter, TotalVariation, default_preset
 from kerasal.objectives import channel, class_score, neuron
 
 import keras
@@ -265,3 +265,48 @@ def test_the_model_is_as_before(make_model):
     assert all("call" not in vars(layer) for _, layer in kerasal.hooks.layers(model))
     for new, old in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(new.numpy(), old)
+
+
+@pytest.mark.parametrize(
+    ("shape", "preprocessing", "expected"),
+    [
+        ((64, 64, 3), "unit", "olah"),
+        ((28, 28, 1), "unit", "smooth"),
+        ((28, 28), "unit", "smooth"),
+        ((128, 64, 1), "unit", "olah"),
+        ((None, None, 1), "unit", "olah"),
+        ((64, 64, 3), None, "channel"),
+        ((64, 64, 5), "unit", "channel"),
+    ],
+)
+def test_the_default_preset_suits_the_images(shape, preprocessing, expected):
+    model = keras.Sequential([keras.Input(shape), keras.layers.Activation("relu")])
+    convention = preprocessing and kerasal.preprocessing.get(preprocessing)
+    assert default_preset(model, convention) == expected
+
+
+def test_the_default_is_the_preset_of_the_model(make_model):
+    model = make_model("functional")
+
+    def run(**options):
+        return kerasal.maximize(model, class_score(1), steps=3, preprocessing="unit", **options).raw
+
+    np.testing.assert_array_equal(run(), run(preset="olah"))
+    assert np.abs(run() - run(preset="channel")).max() > 1e-3
+    np.testing.assert_array_equal(run(clip=True), run(preset="channel", clip=True))  # olah cannot be clipped
+    np.testing.assert_array_equal(run(parameterization="pixels"), run(preset="channel"))
+
+
+def test_smooth_starts_in_the_whole_range_and_ends_from_black_to_white(make_model):
+    found = kerasal.maximize(make_model("functional"), [0, 1], preset="smooth", steps=2, preprocessing="tf", copies=2)
+    assert found.raw.min() >= -1 and found.raw.max() <= 1 and found.raw.std() > 0.2
+    assert (found.images.min(axis=(1, 2, 3)) == 0).all() and (found.images.max(axis=(1, 2, 3)) == 255).all()
+    assert np.abs(found.raw[0] - found.raw[1]).max() > 0.1  # copies start from different noise
+
+
+def test_uniform_noise_starts_a_spectrum_too(make_model):
+    options = {"init": "uniform", "steps": 1, "step_size": 1e-9, "preprocessing": "unit"}
+    first, second = (
+        kerasal.maximize(make_model("functional"), 0, preset=name, **options).raw for name in ("olah", "channel")
+    )
+    np.testing.assert_allclose(first, np.clip(second, 1 / 256, 255 / 256), atol=0.01)

@@ -8,7 +8,13 @@ from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_ch
 import tensorflow as tf
 
 
-@method(reference="Simonyan, Vedaldi & Zisserman 2013, section 3.1", any_size=True, has_sign=sums_channels)
+@method(
+    reference="Simonyan, Vedaldi & Zisserman 2013, section 3.1",
+    any_size=True,
+    has_sign=sums_channels,
+    question="sensitivity",
+    trust="Trust it over class_saliency near the center; fewer crops cover the borders.",
+)
 def crop_averaged_saliency(
     view,
     *,

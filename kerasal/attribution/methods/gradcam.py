@@ -6,7 +6,12 @@ from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
 import tensorflow as tf
 
 
-@method(reference="Selvaraju et al. 2017, equations 1 and 2", if_zero=NO_EVIDENCE)
+@method(
+    reference="Selvaraju et al. 2017, equations 1 and 2",
+    if_zero=NO_EVIDENCE,
+    question="region",
+    trust="Trust the region, not its outline, which is that of a coarse grid of late positions.",
+)
 def gradcam(view, *, layer: str | None = None, resize: bool = True):
     """Coarse location of the evidence: late channels weighted by their mean gradients (Selvaraju et al. 2017).
 

@@ -6,7 +6,12 @@ from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
 import tensorflow as tf
 
 
-@method(reference="Jiang, Zhang, Hou, Cheng & Wei 2021, equation 5", if_zero=NO_EVIDENCE)
+@method(
+    reference="Jiang, Zhang, Hou, Cheng & Wei 2021, equation 5",
+    if_zero=NO_EVIDENCE,
+    question="region",
+    trust="Trust it where gradcam agrees; at an early layer it draws finer detail, but also more noise.",
+)
 def layercam(view, *, layer: str | None = None, resize: bool = True):
     """Location of the evidence at any layer: each position weighted by its positive gradient (Jiang et al. 2021).
 

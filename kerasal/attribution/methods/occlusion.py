@@ -59,6 +59,8 @@ def _on_pixels(values: np.ndarray, size: tuple[int, int], options: dict) -> np.n
     finish=_finish,
     on_pixels=_on_pixels,
     if_zero="the fill equals what the windows cover, or no single window changes the score",
+    question="contribution",
+    trust="Trust it first, since it measures what covering a part does; but no model was trained on covered images.",
 )
 def occlusion(
     view,

@@ -9,7 +9,12 @@ from kerasal.checks import check_int
 import tensorflow as tf
 
 
-@method(reference="Wang et al. 2020, definition 2, with the weights of the authors' released code", if_zero=NO_EVIDENCE)
+@method(
+    reference="Wang et al. 2020, definition 2, with the weights of the authors' released code",
+    if_zero=NO_EVIDENCE,
+    question="region",
+    trust="Trust what it shares with gradcam: it measures scores and uses no gradients.",
+)
 def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: int | None = None):
     """Location of the evidence without gradients: channels weighted by masked images' scores (Wang et al. 2020).
 

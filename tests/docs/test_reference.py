@@ -110,6 +110,17 @@ def test_the_list_of_commands_is_complete():
     assert len(re.findall(r"^\| \[`kerasal", index, re.MULTILINE)) > 20
 
 
+def test_the_list_of_models_says_where_their_weights_are():
+    import kerasal
+
+    rows = {row.split("`")[1]: row for row in _hook("cards").index().splitlines() if row.startswith("| [`")}
+    assert list(rows) == [name for name in kerasal.list_models() if name in rows] and len(rows) >= 12
+    for name, row in rows.items():
+        weights = kerasal.model_spec(name).weights.values()
+        expected = "your file" if not weights else "installed" if any(one.file for one in weights) else "downloaded"
+        assert row.endswith(f"| {expected} |"), row
+
+
 def test_the_link_to_the_repository_is_that_of_the_package(tmp_path, monkeypatch):
     repository = _hook("repository")
 

@@ -89,8 +89,9 @@ def test_the_pages_of_commands_have_every_flag_and_nothing_else():
         section = re.search(rf"^## kerasal {' '.join(words)} .*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)[0]
         every = commands.methods(command).values() if words == ("attribute",) else [command]
         for one in every:
-            shown = {flag for parameter in commands.parameters(one) for flag in commands.spellings(parameter)}
-            for flag in (flag for flag in shown if flag.startswith("-")):
+            visible = [parameter for parameter in one.params if not getattr(parameter, "hidden", False)]
+            shown = {flag for parameter in visible for flag in (*parameter.opts, *parameter.secondary_opts)}
+            for flag in (flag for flag in shown - {"--help", "-h"} if flag.startswith("-")):
                 assert re.search(rf"`{re.escape(flag)}[` ]", section), f"{words}: {flag}"
                 names.add(flag)
             hidden = _flags(one) - shown - {"--help", "-h"}

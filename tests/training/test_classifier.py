@@ -124,7 +124,7 @@ def test_it_learns(tmp_path):
 
 
 def test_files(whole):
-    names = {"checkpoint.npz", "history.csv", "curves.png", "tiny.weights.h5", "tiny.keras"}
+    names = {"checkpoint.npz", "history.csv", "curves.png", "run.json", "tiny.weights.h5", "tiny.keras"}
     assert {path.name for path in whole.output.iterdir()} == names
     loaded = keras.saving.load_model(whole.output / "tiny.keras")
     assert not loaded.compiled

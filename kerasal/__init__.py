@@ -64,6 +64,7 @@ _MODULES = (
     "preprocessing",
     "probe",
     "receptive_field",
+    "report",
     "serving",
     "training",
     "zoo",

@@ -21,17 +21,17 @@ _MEANINGS = (
     Meaning("Accuracy", "The share of the test images whose most probable class is their true class."),
     Meaning(
         "95 % interval",
-        "The range of the middle 95 % of the means of 2,000 samples of the test images, drawn with replacement. It says "
-        "how much the number depends on the choice of test images, not how much another training would change it; for "
-        "that, train again with another seed.",
+        "The range of the middle 95 % of the means of 2,000 samples of the test images, drawn with replacement. It "
+        "says how much the number depends on the choice of test images, not how much another training would change it; "
+        "for that, train again with another seed.",
         "Efron & Tibshirani 1993, chapter 13.",
     ),
     Meaning("Most frequent class, chance", "What a model that never looks at the image gets: one that always answers "
             "the class with most training images, and one that draws a class at random."),
     Meaning(
         "Precision, recall, F1",
-        "Of the images that the model assigns to a class, precision is the share that belongs to it; of the images of a "
-        "class, recall is the share that the model finds; F1 is their harmonic mean, and the macro F1 the mean over "
+        "Of the images that the model assigns to a class, precision is the share that belongs to it; of the images of "
+        "a class, recall is the share that the model finds; F1 is their harmonic mean, and the macro F1 the mean over "
         "classes, each with the same weight.",
         "Manning, Raghavan & Schütze 2008, chapter 8.",
     ),
@@ -75,7 +75,7 @@ def collect_classifier(run: RunFacts, data: pathlib.Path | None, *, unsafe: bool
         curves=curves,
         details=[] if counts is None else _describe_classes(names, counts),
         example_note="Test images in the order of the probability that the model gives to their true class: the "
-        "highest, those in the middle and the lowest. Beside each, where the predicted class gets its score (Grad-CAM).",
+        "highest, those in the middle and the lowest. Beside each, what raises the predicted class (Grad-CAM).",
         examples=found.ranked,
         data=[_describe_data(run, names)] if training else [],
         data_examples=found.training,
@@ -95,9 +95,7 @@ def list_commands(run: RunFacts, command: str) -> list[tuple[str, str]]:
         what = "The training" if len(sessions) == 1 else f"The training, {epochs}"
         commands.append((f"{what}. With the versions above, on a CPU, it gives the same weights.", session["command"]))
     if not sessions:
-        commands.append(
-            ("The command of the training was not recorded, because the run is from an older version.", "—")
-        )
+        commands.append(("The command of the training was not recorded: the run is from an older version.", "—"))
     return [*commands, ("This report, from the folder of the run:", f"{command} {run.folder.name}")]
 
 
@@ -125,8 +123,8 @@ def _score(run: RunFacts, counts: np.ndarray | None, training: list[int]) -> tup
     model, majority, above = (summary.loc[name] for name in ("model", "majority", "above"))
     sentence = (
         f"The model names the right class for {model['mean']:.1%} of the {images:,} test images "
-        f"(95 % interval {model['low']:.1%} to {model['high']:.1%}), which have {classes} classes. A model that ignores "
-        f"the image and always answers the class with most training images is right for {majority['mean']:.1%}."
+        f"(95 % interval {model['low']:.1%} to {model['high']:.1%}), which have {classes} classes. A model that "
+        f"ignores the image and always answers the class with most training images is right for {majority['mean']:.1%}."
     )
     gain = f"{100 * above['mean']:.1f} points [{100 * above['low']:.1f}, {100 * above['high']:.1f}]"
     clear = "clearly" if above["low"] > 0 else "not reliably"
@@ -171,7 +169,10 @@ def _describe_classes(names: list[str], counts: np.ndarray) -> list[Table]:
         tables.append(Table(("", *names), cells, title, shares=shares.tolist()))
     mistakes = counts - np.diag(counts.diagonal())
     row, column = np.unravel_index(mistakes.argmax(), mistakes.shape)
-    note = f"The most frequent mistake: {mistakes[row, column]} of {counts[row].sum()} images of “{names[row]}” are taken for “{names[column]}”."
+    note = (
+        f"The most frequent mistake: {mistakes[row, column]} of {counts[row].sum()} images of “{names[row]}” are taken "
+        f"for “{names[column]}”."
+    )
     last = tables[-1]
     tables[-1] = Table(last.columns, last.rows, last.title, note if mistakes.any() else "", last.shares)
     return tables

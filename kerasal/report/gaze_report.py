@@ -35,8 +35,8 @@ _MEANINGS = (
     Meaning("NSS", "The mean height of the map at the fixations, in standard deviations above its mean: 0 is chance.",
             "Peters et al. 2005."),
     Meaning("CC", "The correlation of the map with the density of the fixations: 1 is perfect, 0 is chance.", _SURVEY),
-    Meaning("AUC (Judd)", "How often the map is higher at a fixation than elsewhere: 1 is perfect, 0.5 is chance. A blob "
-            "in the center scores high.", "Judd et al. 2009."),
+    Meaning("AUC (Judd)", "How often the map is higher at a fixation than elsewhere: 1 is perfect, 0.5 is chance. A "
+            "blob in the center scores high.", "Judd et al. 2009."),
     Meaning("Shuffled AUC", "The same against places where people looked in other images, so that the center gives no "
             "advantage: a map that ignores the image gets about 0.5.", "Tatler et al. 2005; Zhang et al. 2008."),
     Meaning("IG", "Information gain: how many bits per fixation the map predicts better than a Gaussian in the center. "
@@ -44,8 +44,8 @@ _MEANINGS = (
     Meaning("SIM, KL divergence", "The overlap of map and density (1 is perfect), and how many nats the map lacks to "
             "describe the density (0 is perfect). KL divergence and IG punish maps that are 0 where people looked.",
             _SURVEY),
-    Meaning("Baselines", "The center Gaussian, the mean map of the other images and the uniform map know nothing of the "
-            "image. People look at the center, so a score means something only beside them."),
+    Meaning("Baselines", "The center Gaussian, the mean map of the other images and the uniform map know nothing of "
+            "the image. People look at the center, so a score means something only beside them."),
     Meaning("Other observers", "The fixations of half of the observers, blurred, as a prediction for the other half: "
             "about what a perfect model could reach with so few observers.", "Wilming et al. 2011."),
     Meaning("95 % interval", "The range of the middle 95 % of the means of 2,000 samples of the images, drawn with "
@@ -86,8 +86,8 @@ def collect_gaze(run: RunFacts, data: pathlib.Path | None, *, unsafe: bool, prog
         scores=_score_tables(values, other, usable),
         findings=diagnosis,
         curves=curves,
-        example_note="Images in the order of the CC of the prediction: the highest, those in the middle and the lowest. "
-        "Yellow points are fixations. Each map is scaled from its lowest to its highest value.",
+        example_note="Images in the order of the CC of the prediction: the highest, those in the middle and the "
+        "lowest. Yellow points are fixations. Each map is scaled from its lowest to its highest value.",
         examples=_show_examples(predictor, usable, values["cc"]),
         data=[_describe_data(run, which)],
         settings=run.settings(),
@@ -123,8 +123,8 @@ def _lead(values: pd.DataFrame, which: str) -> list[str]:
     return [
         f"On {len(values):,} {which}, the model has an NSS of {nss['mean']:.2f} (95 % interval {nss['low']:.2f} to "
         f"{nss['high']:.2f}); {baseline}, which ignores the image, has {values[f'{prior}_nss'].mean():.2f}.",
-        f"The difference is {gain['mean']:.2f} [{gain['low']:.2f}, {gain['high']:.2f}]: the model predicts {verdict} where "
-        "people look in general.",
+        f"The difference is {gain['mean']:.2f} [{gain['low']:.2f}, {gain['high']:.2f}]: the model predicts {verdict} "
+        "where people look in general.",
     ]
 
 
@@ -200,5 +200,5 @@ def _describe_data(run: RunFacts, which: str) -> Table:
     split = run.facts.get("split") or {}
     skipped = sum(len(part) for part in (run.facts.get("skipped") or {}).values())
     folder = ", ".join(run.facts.get("data") or ()) or "arrays"
-    note = f"Data: {folder}. {split.get('how', 'The split was not recorded.')} {skipped} images without gaze data were skipped."
+    note = f"Data: {folder}. {split.get('how', 'The split was not recorded.')} {skipped} images were skipped."
     return Table(("part", "images"), rows or [("unknown", "–")], "", f"{note} The scores are of the {which}.")

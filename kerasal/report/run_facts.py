@@ -1,4 +1,4 @@
-"""What the folder of a training run records: run.json, the history, and for older runs the settings of the checkpoint."""
+"""What the folder of a training run records: the settings in run.json, and the history."""
 
 import dataclasses
 import pathlib
@@ -72,8 +72,8 @@ def read_run(folder: pathlib.Path) -> RunFacts:
     history = folder / HISTORY
     if not {"model_file"} <= set(facts) or not history.is_file():
         raise ValueError(
-            f"The folder of a report must be that of a training, with {RUN} and {HISTORY}, got {folder}. Pass the folder "
-            "that the training wrote."
+            f"The folder of a report must be that of a training, with {RUN} and {HISTORY}, got {folder}. Pass the "
+            "folder that the training wrote."
         )
     table = pd.read_csv(history)
     if table.empty or not (folder / str(facts["model_file"])).is_file():

@@ -58,7 +58,9 @@ def write_report(
     Args:
         run: the output folder of ``kerasal.training.train`` or ``train_gaze``.
         output: the file to write; by default report.html in the folder of the run.
-        data, unsafe, progress: as in ``collect_report``.
+        data: the data, if they are not at the place that run.json records.
+        unsafe: whether to allow the model file to run code.
+        progress: whether to show progress bars.
 
     Raises:
         FileNotFoundError, ValueError: as in ``collect_report``.

@@ -252,7 +252,7 @@ def test_fresh_leaves_no_weights_of_the_old_run_beside_the_new(copied, monkeypat
     _Stop(monkeypatch, 1)
     with pytest.raises(KeyboardInterrupt):
         run(copied, resume=False)
-    assert {path.name for path in copied.iterdir()} == {"checkpoint.npz", "history.csv"}
+    assert {path.name for path in copied.iterdir()} == {"checkpoint.npz", "history.csv", "run.json"}
 
 
 def test_a_refused_fresh_run_keeps_the_old_one(copied):

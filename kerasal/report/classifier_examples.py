@@ -102,10 +102,9 @@ def _make_example(test: ClassImages, names: list[str], number: int, pixels, over
     picture = images.to_channels(pixels, 3)
     pictures = [(test.files[number].name, picture)]
     pictures += [] if overlay is None else [(f"Grad-CAM: {names[predicted]}", overlay)]
+    percent = [f"{100 * probabilities[index]:.1f} %" for index in (true, predicted)]
     if true == predicted:
-        caption = f"{names[true]}, right with {probabilities[true]:.1%}"
+        caption = f"{names[true]}, right with {percent[0]}"
     else:
-        caption = (
-            f"{names[true]} ({probabilities[true]:.1%}), taken for {names[predicted]} ({probabilities[predicted]:.1%})"
-        )
+        caption = f"{names[true]} ({percent[0]}), taken for {names[predicted]} ({percent[1]})"
     return Example(caption, pictures)

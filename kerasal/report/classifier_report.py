@@ -41,8 +41,8 @@ _MEANINGS = (
             "means over an epoch, while the weights change and with dropout; the test values are measured after it."),
     Meaning(
         "Grad-CAM",
-        "Where the last convolutional features raise the score of the predicted class: red is strong. It is as coarse "
-        "as these features, and shows what the score reacts to, not why.",
+        "Where the last convolutional features raise the score of the predicted class; yellow is strong. It is as "
+        "coarse as these features, and shows what the score reacts to, not why.",
         "Selvaraju et al. 2017.",
     ),
 )  # fmt: skip
@@ -104,7 +104,7 @@ def _score(run: RunFacts, counts: np.ndarray | None, training: list[int]) -> tup
     if counts is None:
         accuracy = run.history.iloc[-1]["test_accuracy"]
         table = Table(("", "accuracy"), [("this model", f"{accuracy:.3f}")])
-        return [table], [f"The model names the right class for {accuracy:.1%} of the test images."]
+        return [table], [f"The model names the right class for {_percent(accuracy)} of the test images."]
     images, classes = int(counts.sum()), len(counts)
     frequent = int(np.argmax(training)) if any(training) else int(counts.sum(axis=1).argmax())
     truth, answer = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
@@ -121,15 +121,20 @@ def _score(run: RunFacts, counts: np.ndarray | None, training: list[int]) -> tup
         ("chance", f"{1 / classes:.3f}", "", ""),
     ]
     model, majority, above = (summary.loc[name] for name in ("model", "majority", "above"))
+    accuracy, low, high = (_percent(model[key]) for key in ("mean", "low", "high"))
     sentence = (
-        f"The model names the right class for {model['mean']:.1%} of the {images:,} test images "
-        f"(95 % interval {model['low']:.1%} to {model['high']:.1%}), which have {classes} classes. A model that "
-        f"ignores the image and always answers the class with most training images is right for {majority['mean']:.1%}."
+        f"The model names the right class for {accuracy} of the {images:,} test images (95 % interval {low} to {high}), "
+        f"which have {classes} classes. A model that ignores the image and always answers the class with most training "
+        f"images is right for {_percent(majority['mean'])}."
     )
     gain = f"{100 * above['mean']:.1f} points [{100 * above['low']:.1f}, {100 * above['high']:.1f}]"
     clear = "clearly" if above["low"] > 0 else "not reliably"
     lead = [sentence, f"The difference is {gain}: the model is {clear} better than one that ignores the image."]
     return [Table(("", "accuracy", "95 % interval", "macro F1"), rows)], lead
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _cells(row: Any) -> tuple[str, str]:

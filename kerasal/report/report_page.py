@@ -61,5 +61,5 @@ def draw_svg(figure: Figure, name: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"#[0-9a-f]{6}\b", lambda color: _COLORS.get(color[0], color[0]), text)
-    text = re.sub(r"(id=\"|#|url\(#)(?=[A-Za-z]+_?\d|m[0-9a-f]{10}|p[0-9a-f]{10})", rf"\g<1>{name}-", text)
+    text = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", text)
     return re.sub(r'<svg ([^>]*?)width="[^"]*" ', r"<svg \1", re.sub(r'height="[^"]*pt" ', "", text, count=1), count=1)

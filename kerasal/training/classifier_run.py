@@ -47,7 +47,7 @@ class Run:
             optimizer.build(replicas.model.trainable_variables)
         self.state = {"model": replicas.model.weights, "optimizer": optimizer.variables}
         self.steps = math.ceil(len(train_data) / batch_size)
-        self._optimizer = optimizer
+        self._optimizer, self._learning_rate = optimizer, learning_rate
 
     def settings(self, epochs: int) -> dict[str, Any]:
         """Return the settings of the run for run.json."""
@@ -56,7 +56,7 @@ class Run:
             "epochs": epochs,
             "steps_per_epoch": self.steps,
             "batch_size": self._batch_size,
-            "learning_rate": optimizer["learning_rate"],
+            "learning_rate": self._learning_rate,
             "schedule": "constant",
             "optimizer": {"class": "Adam", **{key: optimizer[key] for key in ("beta_1", "beta_2", "epsilon")}},
             "loss": "cross-entropy, and the regularizers of the model",

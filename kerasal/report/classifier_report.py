@@ -123,9 +123,9 @@ def _score(run: RunFacts, counts: np.ndarray | None, training: list[int]) -> tup
     model, majority, above = (summary.loc[name] for name in ("model", "majority", "above"))
     accuracy, low, high = (_percent(model[key]) for key in ("mean", "low", "high"))
     sentence = (
-        f"The model names the right class for {accuracy} of the {images:,} test images (95 % interval {low} to {high}), "
-        f"which have {classes} classes. A model that ignores the image and always answers the class with most training "
-        f"images is right for {_percent(majority['mean'])}."
+        f"The model names the right class for {accuracy} of the {images:,} test images (95 % interval {low} to "
+        f"{high}), which have {classes} classes. A model that ignores the image and always answers the class with most "
+        f"training images is right for {_percent(majority['mean'])}."
     )
     gain = f"{100 * above['mean']:.1f} points [{100 * above['low']:.1f}, {100 * above['high']:.1f}]"
     clear = "clearly" if above["low"] > 0 else "not reliably"

@@ -18,6 +18,7 @@ PAGES = {
     "gaze": "kerasal.gaze",
     "datasets": "kerasal.datasets",
     "training": "kerasal.training",
+    "report": "kerasal.report",
     "callbacks": "kerasal.callbacks",
     "atlas": "kerasal.atlas",
     "batch": "kerasal.batch",

@@ -97,20 +97,11 @@ import warnings
 from kerasal.layers import CenterBias, GaussianBlur, LogDensity, ResizeLike
 from kerasal.models.registry import Weights, register
 from kerasal.models.weight_files import load_folded_convolutions
+from kerasal.zoo._efficientnet_lite import STAGES, block_outputs
 
 import keras
 
-# Expansion, kernel, stride, filters and repeats of the stages of EfficientNet-Lite0 (Tan & Le 2019, table 1).
-_STAGES = (
-    (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 2),
-    (6, 5, 2, 40, 2),
-    (6, 3, 2, 80, 3),
-    (6, 5, 1, 112, 3),
-    (6, 5, 2, 192, 4),
-    (6, 3, 1, 320, 1),
-)
-_BLOCKS = sum(stage[-1] for stage in _STAGES)
+_BLOCKS = sum(stage.repeats for stage in STAGES)
 """Number of blocks, which are numbered from 0."""
 
 
@@ -192,39 +183,8 @@ def gaze(
 
 def _encoder(tensor, taps, width: float) -> list:
     """Return the outputs of the tapped blocks; the convolutions have biases instead of batch normalization."""
-    layers, outputs = keras.layers, []
-    tensor = layers.Conv2D(_filters(32, width), 3, 2, padding="same", name="stem_conv")(tensor)
-    tensor = layers.ReLU(6.0, name="stem_relu6")(tensor)
-    number = 0
-    for expansion, kernel, stride, filters, repeats in _STAGES:
-        for repeat in range(repeats):
-            step = stride if repeat == 0 else 1
-            tensor = _block(tensor, number, expansion, kernel, step, _filters(filters, width))
-            if number in taps:
-                outputs.append(tensor)
-            if number == taps[-1]:
-                return outputs
-            number += 1
-    return outputs
-
-
-def _block(tensor, number: int, expansion: int, kernel: int, stride: int, filters: int):
-    """Apply an inverted residual block: expansion, depthwise convolution, projection (Sandler et al. 2018)."""
-    layers, name, block_input = keras.layers, f"block{number}", tensor
-    if expansion > 1:
-        tensor = layers.Conv2D(expansion * block_input.shape[-1], 1, name=f"{name}_expand_conv")(tensor)
-        tensor = layers.ReLU(6.0, name=f"{name}_expand_relu6")(tensor)
-    tensor = layers.DepthwiseConv2D(kernel, stride, padding="same", name=f"{name}_dw")(tensor)
-    tensor = layers.ReLU(6.0, name=f"{name}_dw_relu6")(tensor)
-    tensor = layers.Conv2D(filters, 1, name=f"{name}_project_conv")(tensor)
-    if stride == 1 and block_input.shape[-1] == filters:
-        tensor = layers.Add(name=f"{name}_add")([block_input, tensor])
-    return tensor
-
-
-def _filters(count: int, width: float) -> int:
-    """Return ``width`` times ``count``, rounded to a multiple of 8 (Howard et al. 2017)."""
-    return max(8, round(count * width / 8) * 8)
+    outputs = list(block_outputs(tensor, width=width, normalized=False, blocks=taps[-1] + 1))
+    return [outputs[number] for number in taps]
 
 
 def __getattr__(name: str):

@@ -38,11 +38,20 @@ class Weights:
 
     Either a bundled file with its SHA-256, or, without a file, a name that is passed on to the function that builds the
     model, which may download the weights.
+
+    Attributes:
+        description: what the weights were trained on, and where they come from.
+        file: the file, which is installed with kerasal or with a package that kerasal requires.
+        sha256: the SHA-256 of the file, which is checked before the file is read.
+        package: the name under which the package with the file is installed, if it is not kerasal.
+        read: returns the arrays of a file of another format by ``layer/weight``.
     """
 
     description: str
     file: pathlib.Path | None = None
     sha256: str | None = None
+    package: str = "kerasal"
+    read: Callable[[pathlib.Path], Mapping[str, Any]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,14 +166,17 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
         downloaded = {} if origin is None else {"weights": weights}
         return spec.build(**downloaded, **options)
     if origin is not None:
-        _verify(path, origin.sha256, f"The bundled weights {weights!r} of {name}")
-    from kerasal.models.weight_files import load_weights, weight_shapes
+        _verify(path, origin, f"The bundled weights {weights!r} of {name}")
+    from kerasal.models.weight_files import load_weights, set_arrays, weight_shapes
 
     model = spec.build(**options)
     try:
         with warnings.catch_warnings(record=True) as caught:  # before an error, Keras warns of the same thing
             warnings.simplefilter("always")
-            missing = load_weights(model, path, allow_missing=True)
+            if origin is not None and origin.read is not None:
+                missing = set_arrays(model, dict(origin.read(path)), path, ignore_unknown=True)
+            else:
+                missing = load_weights(model, path, allow_missing=True)
     except (ValueError, KeyError, OSError, TypeError) as error:
         chosen = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "its default options"
         options_of_file = spec.identify(weight_shapes(path)) if spec.identify else None
@@ -224,13 +236,12 @@ def _check_weights_name(spec: ModelSpec, weights) -> None:
     raise ValueError(message)
 
 
-def _verify(file: pathlib.Path, sha256: str | None, what: str) -> None:
+def _verify(file: pathlib.Path, origin: Weights, what: str) -> None:
+    remedy = f"Install {origin.package} again."
     if not file.is_file():
-        raise ValueError(f"{what} are missing: there is no file {file}. Install kerasal again.")
-    if (digest := digest_file(file)) != sha256:
-        raise ValueError(
-            f"{what} are damaged: {file} must have the SHA-256 {sha256}, got {digest}. Install kerasal again."
-        )
+        raise ValueError(f"{what} are missing: there is no file {file}. {remedy}")
+    if (digest := digest_file(file)) != origin.sha256:
+        raise ValueError(f"{what} are damaged: {file} must have the SHA-256 {origin.sha256}, got {digest}. {remedy}")
 
 
 @functools.cache

@@ -45,7 +45,7 @@ def collect_examples(
     probabilities = np.concatenate(outputs)
     own = probabilities[np.arange(len(test)), test.labels]
     order = np.argsort(-own, kind="stable")
-    each = min(_EACH, len(order))
+    each = max(1, min(_EACH, len(order) // 3))
     middle = max(0, (len(order) - each) // 2)
     chosen = {"Best": order[:each], "Median": order[middle : middle + each], "Worst": order[len(order) - each :][::-1]}
     groups, reason = [], ""

@@ -29,7 +29,7 @@ COLUMNS = {
     "kld": "KL div. ↓",
 }
 _COURSEWORK = {"coursework_cc": "CC", "coursework_auc_shuffled": "shuffled AUC", "coursework_auc_borji": "AUC (Borji)"}
-_EACH = 3
+_EACH = 2
 _SURVEY = "Bylinskii et al. 2019 compares the metrics."
 _MEANINGS = (
     Meaning("NSS", "The mean height of the map at the fixations, in standard deviations above its mean: 0 is chance.",
@@ -179,7 +179,7 @@ def _describe_validation(run: RunFacts) -> str:
 def _show_examples(predictor: gaze.Predictor, test: GazeDataset, scores: pd.Series) -> Sequence[ExampleGroup]:
     if not scores.notna().any():  # constant maps
         return []
-    chosen = choose_images(scores.to_dict(), min(_EACH, len(scores)))
+    chosen = choose_images(scores.to_dict(), max(1, min(_EACH, len(scores) // 3)))
     photos = [test.image(name) for name in chosen]
     groups: dict[str, list[Example]] = {}
     for (name, kind), photo, found in zip(chosen.items(), photos, gaze.predict_many(photos, predictor), strict=True):

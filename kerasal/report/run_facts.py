@@ -13,13 +13,31 @@ from kerasal.training.run_folder import HISTORY
 from kerasal.training.run_record import RUN
 
 _GROUPS = {
-    "Training": ("recipe", "training", "center_bias", "sigma", "target_range"),
-    "Model": ("model", "options", "weights", "start", "architecture", "preprocessing", "size", "map_size", "labels"),
+    "Training": ("recipe", "training", "center_bias", "sigma"),
+    "Model": (
+        "model",
+        "options",
+        "weights",
+        "start",
+        "architecture",
+        "preprocessing",
+        "size",
+        "map_size",
+        "target_range",
+        "labels",
+    ),
     "Data": ("data", "split", "skipped"),
     "Versions": ("versions",),
     "Machine and time": ("machine", "started", "ended"),
 }
 _REPEATED = {"net", "task", "model_file", "command", "sessions"}  # shown elsewhere on the page
+_LABELS = {
+    "how": "split",
+    "source": "source of the recipe",
+    "start": "starting weights",
+    "gpus": "GPUs",
+    "cpu_cores": "CPU cores",
+}
 _LONGEST = 20  # most entries of a list
 
 
@@ -52,7 +70,7 @@ class RunFacts:
         """Return all settings as groups of names and values."""
         groups = []
         for title, keys in _GROUPS.items():
-            rows = [row for key in keys if key in self.facts for row in _flatten(key, self.facts[key])]
+            rows = [row for key in keys if key in self.facts for row in _flatten(key, self.facts[key], top=True)]
             groups += [(title, rows)] if rows else []
         known = {*_REPEATED, *(key for keys in _GROUPS.values() for key in keys)}
         others = [row for key in self.facts if key not in known for row in _flatten(key, self.facts[key])]
@@ -82,9 +100,9 @@ def read_run(folder: pathlib.Path) -> RunFacts:
     return RunFacts(folder, facts, table, pd.read_csv(steps) if steps.is_file() else None)
 
 
-def _flatten(name: str, value: Any) -> list[tuple[str, str]]:
-    """Return a setting as rows: a mapping gives a row per entry, except for long ones, which are counted."""
-    label = name.replace("_", " ")
+def _flatten(name: str, value: Any, *, top: bool = False) -> list[tuple[str, str]]:
+    """Return a setting as rows, one per entry of a mapping; below the ``top``, names begin with that of the mapping."""
+    label = _LABELS.get(name, name.replace("_", " "))
     if isinstance(value, Mapping):
         if not value:
             return [(label, "none")]
@@ -93,7 +111,7 @@ def _flatten(name: str, value: Any) -> list[tuple[str, str]]:
             shown = [f"{key} {_text(item)}" for key, item in list(value.items())[:_LONGEST]]
             more = f", and {len(value) - _LONGEST} more" if len(value) > _LONGEST else ""
             return [(label, ", ".join(shown) + more)]
-        prefix = "" if name in ("training", "architecture", "versions", "machine", "split") else f"{label}: "
+        prefix = "" if top and name not in ("skipped", "options") else f"{label}: "
         return [(prefix + key, text) for entry in value for key, text in _flatten(str(entry), value[entry])]
     return [(label, _text(value))]
 

@@ -110,8 +110,8 @@ def test_a_folder_without_a_run_is_an_error(run, tmp_path):
 
 
 def test_settings_are_texts():
-    rows = dict(run_facts._flatten("training", {"batch_size": 8, "rate": {"schedule": "Cosine", "start": 0.1}}))
-    assert rows == {"batch size": "8", "rate": "schedule Cosine, start 0.1"}
+    rows = dict(run_facts._flatten("split", {"how": "by seed", "test": {"images": 8, "classes": {"a": 1}}}, top=True))
+    assert rows == {"split": "by seed", "test: images": "8", "test: classes": "a 1"}
 
 
 def test_pictures_are_embedded_and_small_ones_enlarged():

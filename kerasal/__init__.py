@@ -66,6 +66,7 @@ _MODULES = (
     "preprocessing",
     "probe",
     "receptive_field",
+    "report",
     "serving",
     "training",
     "viewer",

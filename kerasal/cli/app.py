@@ -29,9 +29,10 @@ from kerasal.cli.maximize import maximize
 from kerasal.cli.outputs import App
 from kerasal.cli.patterns import patterns
 from kerasal.cli.probe import probe
+from kerasal.cli.report import report
 from kerasal.cli.score import score
 from kerasal.cli.serving import export, serve
-from kerasal.cli.session import remark
+from kerasal.cli.session import command_line, remark
 from kerasal.cli.train import train
 from kerasal.cli.view import view
 from kerasal.cli.zoo import card, models
@@ -43,7 +44,7 @@ EXIT_CODES = (
 _COMMANDS = {
     "Explain": (compare, view, localize, localize_score),
     "Features": (maximize, feature_maps, field, patterns, exemplars, evolution, probe, filters, atlas),
-    "Train": (train,),
+    "Train": (train, report),
     "Gaze": (score,),
     "Deploy": (export, serve, batch),
     "Models": (info, models, card, demo),
@@ -113,9 +114,10 @@ def run(arguments: Sequence[str] | None = None) -> None:
     traceback = "--traceback" in arguments
     arguments = [argument for argument in arguments if argument != "--traceback"]
     running_flags.set(None)
+    command_line.set(shlex.join(["kerasal", *map(str, arguments)]))
     try:
         with _escape_characters(sys.stdout), _escape_characters(sys.stderr), _print_warnings_as_remarks():
-            app(arguments, prog_name="kerasal", obj=shlex.join(["kerasal", *map(str, arguments)]))
+            app(arguments, prog_name="kerasal", obj=command_line.get())
     except KeyboardInterrupt:
         _print_error("Interrupted.")
         sys.exit(130)

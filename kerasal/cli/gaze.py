@@ -1,7 +1,7 @@
 """``kerasal gaze``: the commands that predict where people look, and ``predict``, ``panel`` and ``filters``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from typer import Argument, Exit, Option
 
@@ -10,6 +10,7 @@ from kerasal.cli.gaze_score import describe, diagnose, evaluate, import_vxm
 from kerasal.cli.gaze_train import train
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.outputs import App
+from kerasal.cli.report import report
 from kerasal.cli.session import load_tensorflow, remark, say
 from kerasal.names import count_noun
 
@@ -31,14 +32,7 @@ def predict(
     settings: dict,
     drawing: dict,
     output: Annotated[Path, options.Output(help="The folder for the maps.")] = Path("gaze-maps"),
-    postprocess: Annotated[
-        Literal["examiners", "pan", "none"] | None,
-        Option(
-            help="Postprocessing of the maps: clip, enlarge, then blur by 2 px (examiners); blur, then enlarge (pan); "
-            "only enlarge (none). Default: examiners; none for the default model and others with log-density maps.",
-            show_default=False,
-        ),
-    ] = None,
+    postprocess: gaze_options.Postprocess = None,
 ) -> None:
     """Predict where people look: per image a 16-bit map, NAME.png, and the map over the image, NAME-overlay.jpg.
 
@@ -79,7 +73,7 @@ def panel(
         int, Option("--count", "-k", min=1, help="Number of images of each kind: best, median and worst.")
     ] = 1,
     split: gaze_options.Split = None,
-    postprocess: gaze_options.Postprocess = "examiners",
+    postprocess: gaze_options.Postprocess = None,
 ) -> None:
     """Draw image, ground truth and prediction of the best, the median and the worst image by CC."""
     options.check_output(output, options.PICTURES)
@@ -108,5 +102,5 @@ def filters(model: gaze_options.Model, settings: dict, output: options.Picture =
 HELP = "Train, apply and score models that predict where people look."
 
 app = App(no_args_is_help=True)
-for command in (describe, train, predict, evaluate, panel, filters, diagnose, import_vxm):
+for command in (describe, train, predict, evaluate, report, panel, filters, diagnose, import_vxm):
     app.command(panel="Training" if command is train else "Settings")(command)

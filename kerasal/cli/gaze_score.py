@@ -27,7 +27,7 @@ def evaluate(
     data: gaze_options.Data,
     output: options.ScoreTable = Path("gaze-scores.csv"),
     split: gaze_options.Split = None,
-    postprocess: gaze_options.Postprocess = "examiners",
+    postprocess: gaze_options.Postprocess = None,
     definition: Annotated[
         Literal["mit", "tuebingen", "salicon"],
         Option(help="Benchmark whose definitions are used, in addition to those of the coursework."),

@@ -8,21 +8,19 @@ A module of ``kerasal.zoo``, or of any package that lists it in the entry-point 
 and ``list_models``, ``create_model``, ``model_spec``, the command line and the tests of the registry include it.
 """
 
-import dataclasses
 import functools
 import importlib
 import importlib.metadata
-import inspect
 import os
 import pathlib
 import types
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from kerasal.archive_check import first_line
-from kerasal.digests import digest_file
+from kerasal.models.model_specs import ModelSpec, Weights
 from kerasal.names import unknown_name_message
 from kerasal.process import check_process
 
@@ -30,70 +28,6 @@ if TYPE_CHECKING:
     import keras
 
 __all__ = ["ModelSpec", "Weights", "create_model", "list_models", "load_model", "model_spec", "register"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Weights:
-    """Trained weights of a model.
-
-    Either a bundled file with its SHA-256, or, without a file, a name that is passed on to the function that builds the
-    model, which may download the weights.
-
-    Attributes:
-        description: what the weights were trained on, and where they come from.
-        file: the file, which is installed with kerasal or with a package that kerasal requires.
-        sha256: the SHA-256 of the file, which is checked before the file is read.
-        package: the name under which the package with the file is installed, if it is not kerasal.
-        read: returns the arrays of a file of another format by ``layer/weight``.
-    """
-
-    description: str
-    file: pathlib.Path | None = None
-    sha256: str | None = None
-    package: str = "kerasal"
-    read: Callable[[pathlib.Path], Mapping[str, Any]] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelSpec:
-    """The description of a registered model, available without building it.
-
-    Attributes:
-        name: the name of the model.
-        build: the function that builds it.
-        preprocessing: how pixels become its inputs.
-        task: ``"classification"``, ``"gaze"``, …
-        input_shape: (H, W, C); for a model of any size, the size at which it is best.
-        parameters: the number of weights with the default options.
-        reference: the publication or source.
-        weights: names of trained weights -> ``Weights``.
-        recipe: the arguments of ``kerasal.training.train`` that reproduce the bundled weights, and their ``data``.
-        labels: the name of its class names, see ``kerasal.labels.load``, or None.
-        identify: returns the options to which the array shapes of a weights file belong, or None.
-    """
-
-    name: str
-    build: Callable[..., Any]
-    preprocessing: str
-    task: str
-    input_shape: tuple[int | None, ...]
-    parameters: int
-    reference: str
-    weights: Mapping[str, Weights] = dataclasses.field(default_factory=dict)
-    recipe: Mapping[str, Any] | None = None
-    labels: str | None = None
-    identify: Callable[[list[tuple[int, ...]]], str | None] | None = None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of ``create_model`` and their defaults."""
-        parameters = inspect.signature(self.build).parameters.values()
-        return {parameter.name: parameter.default for parameter in parameters if parameter.name != "weights"}
-
-    @property
-    def card(self) -> str:
-        """The model card: the docstring of the file that defines the model."""
-        return inspect.getdoc(importlib.import_module(self.build.__module__)) or ""
 
 
 _specs: dict[str, ModelSpec] = {}
@@ -166,7 +100,7 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
         downloaded = {} if origin is None else {"weights": weights}
         return _build(spec, **downloaded, **options)
     if origin is not None:
-        _verify(path, origin, f"The bundled weights {weights!r} of {name}")
+        origin.verify(f"The bundled weights {weights!r} of {name}")
     from kerasal.models.weight_files import load_weights, set_arrays, weight_shapes
 
     model = _build(spec, **options)
@@ -243,14 +177,6 @@ def _check_weights_name(spec: ModelSpec, weights) -> None:
     if looks_like_path:
         raise FileNotFoundError(f"There is no weights file {os.fspath(weights)}. {message}")
     raise ValueError(message)
-
-
-def _verify(file: pathlib.Path, origin: Weights, what: str) -> None:
-    remedy = f"Install {origin.package} again."
-    if not file.is_file():
-        raise ValueError(f"{what} are missing: there is no file {file}. {remedy}")
-    if (digest := digest_file(file)) != origin.sha256:
-        raise ValueError(f"{what} are damaged: {file} must have the SHA-256 {origin.sha256}, got {digest}. {remedy}")
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """The registry's promises, for every model in it: a new model is tested without a line here."""
 
+import dataclasses
 import importlib.metadata
 import inspect
 import types
@@ -110,7 +111,7 @@ def test_damaged_shipped_weights_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(registry, "_specs", dict(registry._specs))
     spec = kerasal.model_spec("mnist_cnn")
     weights = {"kerasal": registry.Weights("damaged", damaged, shipped.sha256)}
-    registry._specs["mnist_cnn"] = registry.dataclasses.replace(spec, weights=weights)
+    registry._specs["mnist_cnn"] = dataclasses.replace(spec, weights=weights)
     with pytest.raises(ValueError, match=r"damaged: .* must have the SHA-256"):
         kerasal.create_model("mnist_cnn", weights="kerasal")
 

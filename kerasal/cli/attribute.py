@@ -180,9 +180,9 @@ def compare(
     title = f"What makes {model.name} see {name!r}"
     if output.suffix.lower() == ".html":
         with atomic_write(output) as temporary:
-            temporary.write_text(comparison.html(title), encoding="utf-8")
+            temporary.write_text(comparison.html(title, facts=[image.name]), encoding="utf-8")
     else:
-        images.write(output, comparison.sheet(title), dpi=drawing["dpi"])
+        images.write(output, comparison.sheet(title, facts=[image.name]), dpi=drawing["dpi"])
     methods = [{"method": view.spec.name, "layer": view.layer} for view in comparison.views]
     left_out = [{"method": method, "reason": reason} for method, reason in comparison.left_out]
     record(image=image, explained=name, classes=top, methods=methods, skipped=left_out, output=output)

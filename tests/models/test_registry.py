@@ -167,7 +167,8 @@ def test_vgg_weights_by_a_local_path(tmp_path):
 
 def test_imagenet_weights_are_asked_of_keras(monkeypatch):
     asked = {}
-    monkeypatch.setattr(keras.applications, "VGG16", lambda **options: asked.update(options))
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten()])
+    monkeypatch.setattr(keras.applications, "VGG16", lambda **options: asked.update(options) or model)
     kerasal.create_model("vgg16", weights="imagenet", classifier_activation=None)
     assert asked["weights"] == "imagenet"
     assert asked["classifier_activation"] is None

@@ -112,7 +112,7 @@ def _report(channels: list, count: int, output: Path) -> None:
         for name, reason in first.skipped:
             remark(f"  {name}: {reason}")
     if len(first) < count:
-        remark(f"For --count {count} there is only {count_noun(first.seen, 'image')}.")
+        remark(f"Found only {count_noun(first.seen, 'image')} for --count {count}.")
     silent = [str(channel.channel) for channel in channels if channel.activations[0] <= 0]
     if silent:
         remark(f"Channels that no image activates: {', '.join(silent)}.")

@@ -12,7 +12,7 @@ _SALIENCY = f"kerasal attribute class_saliency MODEL IMAGE for what a model's sc
 _GRADIENTS = "kerasal attribute integrated_gradients MODEL IMAGE"
 _MAXIMIZE = "kerasal maximize MODEL --class CLASS"
 _OTHERS = "kerasal compare MODEL IMAGE, which shows all attribution methods"
-_LAYERS = "kerasal field MODEL, which lists the layers"
+_LAYERS = "kerasal info MODEL"
 _GUESSES = {
     **dict.fromkeys(("saliency", "saliency-map", "saliency-maps", "sal"), _SALIENCY),
     **dict.fromkeys(("explain", "explanation", "cam", "heatmap", "attention", "visualize", "visualise"), _EXPLAIN),

@@ -88,9 +88,9 @@ class MapFiles:
         for name, file in self.photos.items():
             photo = images.read(file)
             title = file.name if len(self.photos) > 1 else ""
-            top = print_top_classes(model, model.show(photo)[1], title=title)
             row = [explain(model, photo, self.method, target, **arguments) for target in targets]
             row = [dataclasses.replace(item, label=unit or item.label) for item in row]
+            top = print_top_classes(model, model.show(photo)[1], title=title)
             listed.append({"image": file, "top": top, "maps": [self._describe(item) for item in row]})
             if self.is_folder:
                 for item, facts in zip(row, listed[-1]["maps"], strict=True):

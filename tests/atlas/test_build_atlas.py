@@ -113,15 +113,15 @@ def test_stopped_half_way(net, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(maximized, "maximize_channels", stop)
+        patched.setattr(maximized, "maximize_classes", stop)
         patched.setattr(build_atlas.Pages, "write_if_due", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             build(net, tmp_path / "site")
     check_links(tmp_path / "site")
-    assert "Finished: 2 of 2 classes, 0 of 3 channels. To continue, build the atlas again." in _text(
+    assert "Finished: 0 of 2 classes, 3 of 3 channels. To continue, build the atlas again." in _text(
         tmp_path / "site" / "index.html"
     )
-    assert (tmp_path / "site" / "classes" / "1.html").is_file()
+    assert (tmp_path / "site" / "units" / "middle" / "1.html").is_file()
     assert build(net, tmp_path / "site").completed == 1
 
 
@@ -130,7 +130,7 @@ def test_what_fails_is_said_and_the_rest_is_made(tmp_path):
     middle, bias = net.get_layer("middle"), net.get_layer("middle").get_weights()[1]
     middle.set_weights([middle.get_weights()[0], np.full_like(bias, np.nan)])  # everything above overflows
     built = build(net, tmp_path / "site")
-    assert [title for title, _ in built.failed] == ["classes", "middle: channels"] and built.remaining == 2
+    assert [title for title, _ in built.failed] == ["middle: channels", "classes"] and built.remaining == 2
     text = _text(built.index)
     assert "Failed parts" in text and "became NaN" in text
     assert "2 parts failed" in text and "To continue" not in text
@@ -289,7 +289,7 @@ def test_an_atlas_of_an_earlier_version_is_refused_by_name(net, tmp_path, only_p
 
 def test_thousands_of_channels_are_sampled(tmp_path, only_plans):
     build(dense_net(units=2000, classes=3000), tmp_path / "site", channels=7)
-    assert only_plans == ["classes", "middle: channels"]
+    assert only_plans == ["middle: channels", "classes"]
     assert sample(2000, 5) == [0, 500, 1000, 1499, 1999] and sample(3, 5) == [0, 1, 2]
 
 
@@ -343,7 +343,7 @@ def test_a_subclassed_model_has_pictures(shared_model, tmp_path):
 def test_a_saved_model_that_cannot_be_looked_into(net, photographs, tmp_path):
     net.export(tmp_path / "saved", verbose=False)
     built = build(kerasal.load_model(tmp_path / "saved"), tmp_path / "site", images=photographs / "a.png")
-    assert [title for title, _ in built.failed] == ["classes"] and built.completed == 1
+    assert [title for title, _ in built.failed] == ["classes"] and built.completed == 3
     text = " ".join(Page(tmp_path / "site" / "images" / "a.html").text.split())
     assert "No attribution method works for this model" in text and "inside a compiled function" in text
     assert "Probabilities of the top 2 of 2 classes" in text

@@ -144,8 +144,10 @@ def test_maximize(cli, model_file, tmp_path):
 
 
 def test_maximize_draws_the_grid_of_a_layer(cli, model_file):
-    code, out, err = cli("maximize", model_file, "--layer", "conv2", "-p", "none", "--canvas", "auto", "-o", "all.png")
+    arguments = ("maximize", model_file, "--layer", "conv2", "-p", "none", "--canvas", "auto", "-o", "all.png")
+    code, out, err = cli(*arguments, "--preset", "channel")  # its noise has no limits and reaches every random ReLU
     assert code == 0, err
+    assert "Preset" not in err
     assert "5 images" in out
     code, out, err = cli(
         *("maximize", model_file, "--layer", "conv1", "--channels", "0,3", "-p", "none", "-o", "two.png"),
@@ -161,8 +163,11 @@ def test_maximize_reports_dead_channels(cli, make_model, tmp_path):
     model = make_model("functional")
     model.get_layer("conv1").bias.assign([0, -1e6, 0, 0])
     model.save(tmp_path / "dead.keras")
-    code, out, err = cli("maximize", "dead.keras", "--channel", "conv1:0-1", "-p", "unit", "-o", "m.png")
+    code, out, err = cli(
+        "maximize", "dead.keras", "--channel", "conv1:0-1", "-p", "unit", "-o", "m.png", "--steps", "3"
+    )
     assert code == 0
+    assert "Preset: olah." in err
     assert "Not drawn" in err
     assert "1 image" in out
     code, _, err = cli("maximize", "dead.keras", "--channel", "conv1:1", "-p", "unit", "-o", "all-dead.png")

@@ -13,8 +13,8 @@ from kerasal.cli.json_output import to_plain
 from kerasal.cli.method_table import method_names
 
 WITHOUT = {  # their results are pictures, files of a run, or a server
-    *("demo", "evolution", "feature-maps", "patterns", "serve", "train"),
-    *("gaze filters", "gaze import-vxm", "gaze panel", "gaze train"),
+    *("demo", "evolution", "feature-maps", "patterns", "report", "serve", "train", "view"),
+    *("gaze filters", "gaze import-vxm", "gaze panel", "gaze report", "gaze train"),
 }
 COMMANDS = {
     "models": ("models", "mnist*"),
@@ -24,6 +24,7 @@ COMMANDS = {
     "localize": ("localize", "net.keras", "photos/0.png", "-p", "unit", "-c", "1", "-o", "boxes.png"),
     "localize-score": ("localize-score", "net.keras", "photos", "boxes.csv", "-p", "unit", "--labels", "names.txt"),
     "maximize": ("maximize", "net.keras", "-c", "1", "--steps", "2", "--init", "normal", "-p", "none", "-o", "max.png"),
+    "info": ("info", "net.keras"),
     "field": ("field", "net.keras"),
     "filters": ("filters", "net.keras", "-p", "unit"),
     "probe": ("probe", "net.keras", "classes", "-l", "conv2", "-p", "unit", "--folds", "1", "--per-class", "1"),
@@ -120,6 +121,7 @@ EXPECTED = {
     "localize": has_keys("boxes", 0, number=1),
     "localize-score": has_keys(scored=3, output="localization.csv"),
     "maximize": has_keys("images", 0, name="class 1"),
+    "info": has_keys("methods"),
     "field": has_keys("fields", 1, layer="conv2", size=[5, 5]),
     "filters": has_keys(layer="conv1"),
     "probe": has_keys("accuracies", 0, layer="conv2"),

@@ -174,7 +174,9 @@ def test_starts(linear):
 def test_a_step_is_in_gray_levels_whatever_the_convention(linear):
     model, _ = linear
     for name, unit in (("none", 1.0), ("unit", 1 / 255), ("tf", 2 / 255)):
-        found = kerasal.maximize(model, class_score(0), init="zero", steps=1, step_size=3.0, preprocessing=name)
+        found = kerasal.maximize(
+            model, class_score(0), init="zero", steps=1, step_size=3.0, preset="channel", preprocessing=name
+        )
         assert np.sqrt((found.raw**2).mean()) == pytest.approx(3 * unit, rel=1e-4)
 
 

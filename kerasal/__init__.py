@@ -42,6 +42,7 @@ _ORIGIN = {
     "maximize": "kerasal.maximization",
     "export": "kerasal.serving",
     "KerasalCallback": "kerasal.callbacks",
+    "view": "kerasal.viewer",
 }
 _MODULES = (
     "atlas",
@@ -65,8 +66,10 @@ _MODULES = (
     "preprocessing",
     "probe",
     "receptive_field",
+    "report",
     "serving",
     "training",
+    "viewer",
     "zoo",
 )
 
@@ -84,6 +87,7 @@ if TYPE_CHECKING:
     from kerasal.models.registry import load_model as load_model
     from kerasal.models.registry import model_spec as model_spec
     from kerasal.serving import export as export
+    from kerasal.viewer import view as view
 
 
 def __getattr__(name: str):

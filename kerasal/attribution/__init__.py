@@ -54,6 +54,7 @@ __all__ = [
     "crop_averaged_saliency",
     "deconvnet",
     "draw_map",
+    "explanation_sheet",
     "faithfulness",
     "gradcam",
     "gradcam_plus_plus",
@@ -78,4 +79,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str):
     if name == "faithfulness":  # imported on first use, because it loads pandas and SciPy
         return importlib.import_module("kerasal.attribution.faithfulness")
+    if name == "explanation_sheet":
+        return importlib.import_module("kerasal.attribution.map_sheet").explanation_sheet
     raise AttributeError(unknown_name_message(name, __all__, "attribute", f" of {__name__}"), name=name)

@@ -166,9 +166,7 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
         public.__doc__ = (
             f"{text}\n\nSource: {reference}. The shared arguments are described in ``kerasal.attribution``."
         )
-        compiled.__doc__ = (
-            f"Return ``{spec.name}`` of a fixed model as a ``tf.Module`` that maps tensors to tensors, without checks."
-        )
+        compiled.__doc__ = f"Return ``{spec.name}`` of a fixed model as a ``tf.Module`` on tensors, without checks."
         _methods[spec.name], _functions[spec.name] = spec, public
         return public
 

@@ -37,18 +37,20 @@ def open_model(source: str, *, model_option: list[str] | None = None, quiet: boo
     return model
 
 
-def print_top_classes(model, inputs, count: int = 5) -> str | None:
-    """Print a model's top classes for one input; return the first, or None if the model is no classifier."""
+def print_top_classes(model, inputs, count: int = 5, title: str = "") -> list[dict[str, Any]]:
+    """Print a model's top classes for one input; return their rows, none if the model is no classifier."""
     import numpy as np
     from rich.table import Table
 
     if model.class_count < 2:
-        return None
+        return []
     scores = model.outputs(inputs)[0]
     probable = scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2
-    table = Table("class", "number", "probability" if probable else "score")
+    kind = "probability" if probable else "score"
     order = np.argsort(-scores, kind="stable")[:count]
-    for index in order:
-        table.add_row(model.label(index), str(index), f"{scores[index]:.1%}" if probable else f"{scores[index]:.3g}")
+    rows = [{"class": model.label(index), "number": int(index), kind: float(scores[index])} for index in order]
+    table = Table(*rows[0], title=title or None)
+    for name, number, score in (row.values() for row in rows):
+        table.add_row(name, str(number), f"{score:.1%}" if probable else f"{score:.3g}")
     results().print(table)
-    return model.label(int(order[0]))
+    return rows

@@ -33,6 +33,7 @@ RECIPES: types.MappingProxyType[str, dict[str, Any]] = types.MappingProxyType(
         "tuned": {"method": "gradcam", "blur": 0.018, "prior": 25.0, "color": 4.0, "level": 0.08, "resolution": 64},
     }
 )
+"""The settings of ``localize`` by name: ``tuned`` on photos, and ``simonyan``, those of the paper."""
 
 
 # The paper takes crops of 224 pixels from images of 256 pixels.

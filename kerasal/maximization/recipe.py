@@ -88,6 +88,7 @@ PRESETS = types.MappingProxyType(
         },
     }
 )
+"""The published settings of ``maximize`` by name: the options of each that differ from the defaults."""
 
 _SMALL = 96  # pixels of the longer side up to which a gray image is taken for strokes rather than for a photo
 

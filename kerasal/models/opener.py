@@ -171,6 +171,10 @@ def _find_run(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
         return path, {}
     if path.is_file() and path.name != file.name:
         return path, {}
+    if run.get("task") == "classification" and not file.is_file() and (record.parent / "checkpoint.npz").is_file():
+        raise ValueError(
+            f"The training run in {path} is not finished: there is no {file.name} yet. Start it again to continue."
+        )
     if run.get("task") != "classification":
         if not {"preprocessing", "size", "target_range"} <= set(run):
             return path, {}

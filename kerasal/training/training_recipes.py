@@ -164,6 +164,7 @@ RECIPES: dict[str, Recipe] = {
         keep="best",
     ),
 }
+"""The recipes of ``train_gaze`` by name: loss, optimizer, learning rates, epochs, and where they are published."""
 
 
 def recipe(name: str | Recipe = "default", **changes: Any) -> Recipe:
@@ -218,6 +219,12 @@ def parse_loss(text: str | Mapping[str, float]) -> dict[str, float]:
         if not 0 < weights[name] < math.inf:
             raise ValueError(f"The weight of the loss {name} must be a number above 0, got {weight!r}.")
     return weights
+
+
+def describe_loss(loss: Mapping[str, float]) -> str:
+    """Return the quantity that the weights by loss minimize, such as ``"MSE + 0.3 (−CC)"``."""
+    terms = [(LOSSES[name], weight) for name, weight in loss.items()]
+    return " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in terms)
 
 
 def _check_recipe(recipe: Recipe) -> None:

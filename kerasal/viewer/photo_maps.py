@@ -13,7 +13,7 @@ _DIMMED = 0.45
 
 
 class Legend(NamedTuple):
-    """The color scale of a picture, a name of ``images.drawings.color_scale``, and what its two ends mean."""
+    """The color scale of a picture, a name of ``images.colormaps.color_scale``, and what its two ends mean."""
 
     scale: str
     low: str

@@ -5,7 +5,7 @@ import html
 import numpy as np
 from PIL import Image
 
-from kerasal.images.drawings import color_scale
+from kerasal.images.colormaps import color_scale
 from kerasal.models import ImageModel
 from kerasal.viewer.menus import are_probabilities, describe_score
 from kerasal.viewer.photo_maps import Legend

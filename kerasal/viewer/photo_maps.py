@@ -1,19 +1,20 @@
 """Maps drawn on the photo at its own resolution, with the legend of their colors."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from kerasal import images
 from kerasal.attribution import draw_map
 from kerasal.attribution.explanation import Explanation
+from kerasal.images.drawings import crop_box
 
 _DIMMED = 0.45
 
 
 class Legend(NamedTuple):
-    """The color scale of a picture, a name of ``images.drawings.color_scale``, and what its two ends mean."""
+    """The color scale of a picture, a name of ``images.colormaps.color_scale``, and what its two ends mean."""
 
     scale: str
     low: str
@@ -38,18 +39,9 @@ class PhotoMap:
     cropped: bool
 
 
-def seen_part(shape: tuple[int, ...], size: tuple[int, int], fit: str) -> tuple[slice, slice]:
-    """Return the rows and columns of a photo (H, W, …) that ``images.fit_image`` brings to ``size`` by ``fit``."""
-    height, width = shape[:2]
-    if fit == "stretch":
-        return slice(0, height), slice(0, width)
-    scale = min(height / size[0], width / size[1])
-    rows, columns = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-    top, left = (height - rows) // 2, (width - columns) // 2
-    return slice(top, top + rows), slice(left, left + columns)
-
-
-def draw_on_photo(explanation: Explanation, photo: np.ndarray, fit: str = "crop", *, bgr: bool = False) -> PhotoMap:
+def draw_on_photo(
+    explanation: Explanation, photo: np.ndarray, fit: Literal["crop", "stretch"] = "crop", *, bgr: bool = False
+) -> PhotoMap:
     """Return an attribution map drawn on the whole photo from which its inputs were made.
 
     Args:
@@ -60,7 +52,8 @@ def draw_on_photo(explanation: Explanation, photo: np.ndarray, fit: str = "crop"
     """
     spec, options, size = explanation.spec, explanation.options, explanation.picture.shape[:2]
     values = spec.to_pixels(np.asarray(explanation.map), size, options)
-    part = seen_part(photo.shape, size, fit)
+    left, top, right, bottom = crop_box(photo.shape, size, fit)
+    part = slice(top, bottom), slice(left, right)
     seen = np.ascontiguousarray(photo[part])
     drawn, over = draw_map(spec, seen, values, options=options, bgr=bgr)
     cropped = seen.shape != photo.shape

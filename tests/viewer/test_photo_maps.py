@@ -6,16 +6,7 @@ import pytest
 import kerasal
 from kerasal import images
 from kerasal.viewer.menus import method_options
-from kerasal.viewer.photo_maps import draw_on_photo, seen_part
-
-
-@pytest.mark.parametrize("shape", [(24, 40), (40, 24), (33, 33), (7, 50), (8, 8)])
-@pytest.mark.parametrize("size", [(8, 8), (8, 12)])
-@pytest.mark.parametrize("fit", ["crop", "stretch"])
-def test_the_seen_part_is_what_the_model_gets(shape, size, fit):
-    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
-    seen = pixels[seen_part(pixels.shape, size, fit)]
-    np.testing.assert_array_equal(images.resize(seen, size), images.fit_image(pixels, size, fit))
+from kerasal.viewer.photo_maps import draw_on_photo
 
 
 def test_the_map_lies_on_the_middle_of_a_cropped_photo(opened, photo):

@@ -3,11 +3,10 @@
     python benchmarks/gaze.py OSIE_FOLDER CROWD_FOLDER [--fastgaze fastgaze.keras]
     python benchmarks/gaze.py OSIE_FOLDER CROWD_FOLDER --net RUN_FOLDER
 
-Only the test splits are used. NSS, CC, Judd's AUC and the shuffled AUC (negatives: the fixations of ten other images)
-are those of ``kerasal.metrics``, for maps that are enlarged but not changed otherwise; densities are blurred by 3 % of
-the width. IG is the information gain over the mean map of the train split, in bits per fixation. Behind each mean is
-half the width of its 95 % interval, from 10,000 bootstrap draws of the images. "Without" switches off a layer of the
-trained model. The line below each table gives the mean correlation of the maps with a centered Gaussian.
+Only the test splits are used. The scores are those of ``kerasal.gaze.evaluate``, that is, those that ``kerasal gaze
+evaluate`` prints; behind each mean is half the width of its 95 % interval. IG is the information gain over the center
+Gaussian in bits per fixation. "Without" switches off a layer of the trained model. The line below each table gives the
+mean correlation of the maps with a centered Gaussian.
 """
 
 import argparse
@@ -29,11 +28,10 @@ import kerasal
 from kerasal import gaze, metrics
 from kerasal.datasets import open_gaze
 from kerasal.layers import center_bias_switched_off
-from kerasal.losses.scores import log_likelihood
 
 import keras
 
-COLUMNS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC", "auc_shuffled": "sAUC"}
+COLUMNS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC", "auc_shuffled": "sAUC", "information_gain": "IG, bits"}
 
 
 @contextlib.contextmanager
@@ -48,41 +46,21 @@ def blur_switched_off(model):
         layer.log_sigma.assign(before)
 
 
-def mean_map(train):
-    """Return the blurred mean of all fixations on the images of a train split."""
-    total = sum(np.asarray(train.fixation_map(name), np.float64) for name in train.names)
-    return metrics.blur_fixations(total, 0.03 * total.shape[1])
+def scores(predictor, test):
+    """Return {row: {column: (mean, half the width of its interval)}} of a model and the baselines, and its centrality.
 
-
-def bits(values, fixations):
-    """Return the mean log-likelihood of fixations in bits, relative to a uniform map."""
-    return float(log_likelihood(np.asarray(fixations, np.float32)[None], np.asarray(values, np.float32)[None])[0])
-
-
-def scores(predictor, test, prior):
-    """Return {predictor: {column: one value per image}}, and the mean correlation with a centered Gaussian."""
-    fixations = [test.fixation_map(name) for name in test.names]
-    predictions = gaze.predict_many((test.image(name) for name in test.names), predictor, postprocess="none")
-    maps = [np.maximum(prediction.map, 0) for prediction in predictions]
-    densities = [test.density(name) for name in test.names]
-    table = metrics.evaluate(maps, fixations, densities, metrics=list(COLUMNS), names=test.names)
-    values = {
-        name: {COLUMNS[key]: table[prefix + key].to_numpy() for key in COLUMNS}
+    The centrality is the mean correlation of the maps with a centered Gaussian.
+    """
+    summary = metrics.summarize(gaze.evaluate(predictor, test).drop(columns="error").astype(float))
+    halves = (summary["high"] - summary["low"]) / 2
+    rows = {
+        name: {column: (summary.loc[prefix + key, "mean"], halves[prefix + key]) for key, column in COLUMNS.items()}
         for name, prefix in (("model", ""), ("center", "center_"), ("mean map", "mean_"))
     }
-    base = np.array([bits(prior, fixation_map) for fixation_map in fixations])
-    values["model"]["IG"] = np.array([bits(*pair) for pair in zip(maps, fixations, strict=True)]) - base
-    rows, columns = (np.linspace(-1, 1, side) for side in maps[0].shape)
-    center = np.exp(-2 * (rows[:, None] ** 2 + columns**2))
-    return values, np.mean([metrics.cc(saliency, center) for saliency in maps])
-
-
-def interval(values, draws=10_000):
-    """Return the mean and the half width of its 95 % bootstrap interval."""
-    random = np.random.default_rng(0)
-    means = values[random.integers(0, len(values), (draws, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return values.mean(), (high - low) / 2
+    maps = [prediction.map for prediction in gaze.predict_many((test.image(name) for name in test.names), predictor)]
+    vertical, horizontal = (np.linspace(-1, 1, side) for side in maps[0].shape)
+    center = np.exp(-2 * (vertical[:, None] ** 2 + horizontal**2))
+    return rows, np.mean([metrics.cc(saliency, center) for saliency in maps])
 
 
 def main():
@@ -102,18 +80,17 @@ def main():
     model = kerasal.load_model(options.model / "gaze.keras" if options.model else "gaze")
     convention = kerasal.model_spec("gaze").preprocessing
     for folder, width in ((options.osie, 384), (options.crowd, 512)):
-        test, train = open_gaze(folder, "test"), open_gaze(folder, "train")
+        test, rows = open_gaze(folder, "test"), {}
         test = test.subset(range(options.images)) if options.images else test
-        prior, rows = mean_map(train), {}
-        values, centrality = scores(gaze.Predictor(model, convention), test, prior)
+        values, centrality = scores(gaze.Predictor(model, convention), test)
         rows["gaze"] = values["model"]
         with center_bias_switched_off(model):
-            rows["gaze, without its center prior"] = scores(gaze.Predictor(model, convention), test, prior)[0]["model"]
+            rows["gaze, without its center prior"] = scores(gaze.Predictor(model, convention), test)[0]["model"]
         with blur_switched_off(model):
-            rows["gaze, without its blur"] = scores(gaze.Predictor(model, convention), test, prior)[0]["model"]
+            rows["gaze, without its blur"] = scores(gaze.Predictor(model, convention), test)[0]["model"]
         if options.fastgaze:
             fastgaze = gaze.Predictor(kerasal.load_model(options.fastgaze), "caffe", size=(width * 3 // 4, width))
-            rows[f"FastGaze, {width} pixels wide"] = scores(fastgaze, test, prior)[0]["model"]
+            rows[f"FastGaze, {width} pixels wide"] = scores(fastgaze, test)[0]["model"]
         rows |= {"center": values["center"], "mean map": values["mean map"]}
         print_table(folder.name, rows, len(test))
         print(f"mean correlation of the model's maps with a centered Gaussian: {centrality:.2f}")
@@ -121,13 +98,9 @@ def main():
 
 
 def print_table(name, rows, images):
-    table = Table("", *COLUMNS.values(), "IG, bits", title=f"{name}, {images} test images")
+    table = Table("", *COLUMNS.values(), title=f"{name}, {images} test images")
     for row, values in rows.items():
-        cells = [
-            "{:.3f} ± {:.3f}".format(*interval(values[key])) if key in values else ""
-            for key in (*COLUMNS.values(), "IG")
-        ]
-        table.add_row(row, *cells)
+        table.add_row(row, *("{:.3f} ± {:.3f}".format(*values[column]) for column in COLUMNS.values()))
     Console(width=120).print(table)
 
 

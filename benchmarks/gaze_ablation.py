@@ -7,6 +7,10 @@ of the package (``kerasal gaze train gaze --recipe gaze``), each with one change
 the filters and without pretrained weights, all of it trained with the same recipe for 20 epochs. "tuned" continues from
 the readout with the recipe ``gaze_tune``, as for the model of the package, from the same seed and from another. The
 test splits are used for no choice. A stopped run continues where it was, and a finished one is not trained again.
+
+NSS, CC and sAUC are those of ``kerasal gaze evaluate``. "bits" is the log-likelihood of the fixations above that of the
+mean map of the train split, in bits per fixation; it is not the information gain of ``kerasal gaze evaluate``, which is
+above the center Gaussian.
 """
 
 import argparse
@@ -18,13 +22,14 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import gaze as scoring
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 import kerasal
-from kerasal import gaze
+from kerasal import gaze, metrics
 from kerasal.datasets import open_gaze
+from kerasal.losses.scores import log_likelihood
 
 READOUTS = {
     "readout": [],
@@ -38,7 +43,7 @@ READOUTS = {
 }
 SCRATCH = ["--recipe", "gaze", "--epochs", "20", "--model-option", "encoder_width=0.5"]
 TUNE = ["--recipe", "gaze_tune"]
-COLUMNS = ("NSS", "CC", "sAUC", "IG")
+COLUMNS = {"nss": "NSS", "cc": "CC", "auc_shuffled": "sAUC"}
 
 
 def commands(encoder, runs):
@@ -77,14 +82,29 @@ def train(name, plan, data, runs):
     return folder
 
 
+def mean_map(train):
+    """Return the blurred mean of all fixations on the images of a train split."""
+    total = sum(np.asarray(train.fixation_map(name), np.float64) for name in train.names)
+    return metrics.blur_fixations(total, 0.03 * total.shape[1])
+
+
+def bits(values, fixations):
+    """Return the mean log-likelihood of fixations in bits, relative to a uniform map."""
+    return float(log_likelihood(np.asarray(fixations, np.float32)[None], np.asarray(values, np.float32)[None])[0])
+
+
 def table_cells(folder, tests):
     """Return the number of parameters of a model, and its scores on each test set."""
     model = kerasal.load_model(folder / "gaze.keras")
     cells = [f"{model.count_params():,}"]
     predictor = gaze.Predictor(model, kerasal.model_spec("gaze").preprocessing)
     for test, prior in tests:
-        values = scoring.scores(predictor, test, prior)[0]["model"]
-        cells += [f"{values[column].mean():.3f}" for column in COLUMNS]
+        table = gaze.evaluate(predictor, test, baselines=())
+        cells += [f"{table[column].astype(float).mean():.3f}" for column in COLUMNS]
+        fixations = [np.asarray(test.fixation_map(name)) for name in test.names]
+        maps = [item.map for item in gaze.predict_many((test.image(name) for name in test.names), predictor)]
+        above = [bits(*pair) - bits(prior, pair[1]) for pair in zip(maps, fixations, strict=True)]
+        cells.append(f"{np.mean(above):.3f}")
     return cells
 
 
@@ -102,8 +122,8 @@ def main():
         parser.error(f"--only must name rows of {', '.join(plan)}, got {', '.join(sorted(unknown))}.")
     chosen = [name for name in plan if not options.only or name in options.only]
     folders = {name: train(name, plan, data, options.output) for name in chosen}
-    tests = [(open_gaze(folder, "test"), scoring.mean_map(open_gaze(folder, "train"))) for folder in data]
-    columns = [f"{folder.name} {column}" for folder in data for column in COLUMNS]
+    tests = [(open_gaze(folder, "test"), mean_map(open_gaze(folder, "train"))) for folder in data]
+    columns = [f"{folder.name} {column}" for folder in data for column in (*COLUMNS.values(), "bits")]
     table = Table("", "parameters", *columns, title="Variants of the gaze model, test splits")
     for name, folder in folders.items():
         table.add_row(name, *table_cells(folder, tests))

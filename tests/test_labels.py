@@ -116,3 +116,14 @@ def test_a_name_with_a_line_separator_of_unicode_stays_one(tmp_path):
     assert labels.load(tmp_path / "a.txt") == ["one\u2028half", "two"]
     (tmp_path / "a.csv").write_text('index,name\n1,two\n0,"one\u2028half"\n', encoding="utf-8")
     assert labels.load(tmp_path / "a.csv") == ["one\u2028half", "two"]
+
+
+@pytest.mark.parametrize("column", ["image", "file", "filename", "path", "photo"])
+def test_a_table_of_images_is_no_list_of_classes(tmp_path, column):
+    (tmp_path / "labels.csv").write_text(f"{column},label\nb.jpg,zebra\na.jpg,cat\n")
+    with pytest.raises(
+        ValueError, match=rf"labels.csv must be .* the column '{column}' shows that each row is an image"
+    ):
+        labels.load(tmp_path / "labels.csv")
+    (tmp_path / "labels.csv").write_text(f"{column},label,index\nb.jpg,zebra,1\na.jpg,cat,0\n")
+    assert labels.load(tmp_path / "labels.csv") == ["cat", "zebra"]

@@ -9,10 +9,10 @@ from mkdocs.structure.files import File
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GROUPS = {
-    "Explain": ("attribution", "objectives", "localization"),
+    "Explain": ("attribution", "objectives", "localization", "viewer"),
     "Features": ("maximization", "receptive_field", "features", "probe", "diagnosis"),
     "Gaze": ("gaze", "metrics", "losses", "datasets"),
-    "Train": ("training", "callbacks"),
+    "Train": ("training", "report", "callbacks"),
     "Deploy": ("serving", "batch", "atlas"),
     "Models": ("models", "registry", "preprocessing", "labels", "layers"),
     "Tools": ("images", "hooks"),

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from kerasal import images
 from kerasal._version import __version__
 from kerasal.attribution.questions import Group
-from kerasal.images.drawings import color_scale
+from kerasal.images.colormaps import color_scale
 from kerasal.images.lettering import PAPER, Legend, font, line_height, type_size, wrap, write_lines
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"

@@ -39,6 +39,7 @@ def draw_map(
     options: Mapping[str, Any] | None = None,
     bgr: bool = False,
     strength: float = 0.6,
+    colormap: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a map as a color image and as an overlay on its image, both uint8 RGB (H, W, 3).
 
@@ -52,16 +53,21 @@ def draw_map(
         options: options with which the method was called, where they differ from its defaults.
         bgr: whether the gradient's channels are blue, green and red, in this order.
         strength: opacity of the colors over the image; see ``images.overlay``.
+        colormap: name of a colormap of matplotlib; see ``images.overlay``.
+
+    Raises:
+        ValueError: an invalid ``strength`` or ``colormap``, or one that does not fit the sign of the map.
     """
     kind = drawing_kind(spec, values, options)
+    over: dict[str, Any] = {"strength": strength, "colormap": colormap}
     if values.ndim == 3:
         values = values[..., ::-1] if bgr else values
     if kind == "relief":
         size = np.abs(values).max(axis=2)
-        return images.relief(values), images.overlay(picture, size, signed=False, strength=strength)
+        return images.relief(values), images.overlay(picture, size, signed=False, **over)
     values = values[..., 0] if values.ndim == 3 else values
-    signed = kind == "signed"
-    return images.heatmap(values, signed=signed), images.overlay(picture, values, signed=signed, strength=strength)
+    drawn = images.heatmap(values, signed=kind == "signed", colormap=colormap)
+    return drawn, images.overlay(picture, values, signed=kind == "signed", **over)
 
 
 def drawing_kind(
@@ -76,6 +82,12 @@ def drawing_kind(
     return "signed" if spec.is_signed(options or {}) or bool((values < 0).any()) else "magnitude"
 
 
+def color_bars(kind: str, colormap: str | None = None) -> list[Legend]:
+    """Return the color bars of a kind of drawing in the colors of ``colormap``, if there is one."""
+    *others, (colors, low, high) = LEGENDS[kind]
+    return [*others, (colormap or colors, low, high)]
+
+
 def attribution_page(
     spec: MethodSpec,
     picture: np.ndarray,
@@ -87,6 +99,11 @@ def attribution_page(
     note: str = "",
     bgr: bool = False,
     score: float | None = None,
+    photo: np.ndarray | None = None,
+    box: tuple[int, int, int, int] | None = None,
+    strength: float = 0.6,
+    colormap: str | None = None,
+    tile: int | None = None,
 ) -> np.ndarray:
     """Return a page with the image, its attribution map and the map over the image side by side, uint8 RGB.
 
@@ -100,31 +117,45 @@ def attribution_page(
         note: a line of text below the images, such as the names of the model and the image.
         bgr: whether the gradient's channels are blue, green and red, in this order.
         score: the model's output for what is explained, which is added to the title.
+        photo: the original photo, uint8 RGB, on which everything is drawn instead of on ``picture``.
+        box: the part of ``photo`` that the model received, (x_min, y_min, x_max, y_max); by default all of it. The rest
+            of the photo is faded.
+        strength: opacity of the colors over the image; see ``images.overlay``.
+        colormap: name of a colormap of matplotlib; see ``images.overlay``.
+        tile: longer side of each image in pixels; by default that of the image, within 224..448.
     """
     values = spec.to_pixels(values, picture.shape[:2], options or {})
-    tile = int(np.clip(max(picture.shape[:2]), 224, 448))
-    if values.dtype.kind == "i":
-        return _class_page(spec, picture, values, labels, tile)
-    drawn, over = draw_map(spec, picture, values, options=options, bgr=bgr)
-    kind = drawing_kind(spec, values, options)
     titles = ["model input", "map", "map over the input"]
-    if kind == "relief":
-        titles = ["model input", "gradient in colors; gray: 0", "size of the gradient"]
-    empty = "" if values.any() else "The map is 0 everywhere for this image; the warning names the likely cause."
-    title = f"{spec.name}: {name}" + (f", {format_score(score, named=True)}" if score is not None else "")
-    return images.grid(
-        [picture, drawn, over],
-        columns=3,
-        column_labels=titles,
-        title=title,
-        note=empty or note,
-        legend=LEGENDS[kind],
-        tile=tile,
-    )
+    shown = picture if photo is None else photo
+    tile = tile or int(np.clip(max(shown.shape[:2]), 224, 448))
+    if photo is not None:
+        left, top, right, bottom = box or (0, 0, photo.shape[1], photo.shape[0])
+        picture = photo[top:bottom, left:right]
+        titles = ["photo", "map", "map over the photo"]
+        if picture.shape != photo.shape:
+            note = " ".join(filter(None, [f"{note}." if note else "", "The model sees only the part in the frame."]))
+    legend, title = [], f"{spec.name}: {name}" + (f", {format_score(score, named=True)}" if score is not None else "")
+    if values.dtype.kind == "i":
+        drawn, note = _draw_classes(values, labels)
+        over = (0.5 * picture + 0.5 * images.resize(drawn, picture.shape[:2])).astype(np.uint8)
+        title = f"{spec.name}: top class when a window at this position is covered"
+    else:
+        drawn, over = draw_map(spec, picture, values, options=options, bgr=bgr, strength=strength, colormap=colormap)
+        kind = drawing_kind(spec, values, options)
+        legend = color_bars(kind, colormap)
+        if kind == "relief":
+            titles[1:] = ["gradient in colors; gray: 0", "size of the gradient"]
+        if not values.any():
+            note = "The map is 0 everywhere for this image; the warning names the likely cause."
+    pictures = [picture, drawn, over]
+    if photo is not None and box is not None:
+        grounds = [photo, np.full_like(photo, 255), photo]
+        pictures = [images.place(ground, part, box) for ground, part in zip(grounds, pictures, strict=True)]
+    return images.grid(pictures, columns=3, column_labels=titles, title=title, note=note, legend=legend, tile=tile)
 
 
-def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labels, tile: int) -> np.ndarray:
-    """Return a page for a map of class indices: the five most frequent classes in color, with a legend below."""
+def _draw_classes(classes: np.ndarray, labels: Sequence[str]) -> tuple[np.ndarray, str]:
+    """Return a map of class indices with the five most frequent classes in color, and a text that names them."""
     numbers, counts = np.unique(classes, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(len(numbers), int)
@@ -133,8 +164,4 @@ def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labe
     drawn = np.array([color for _, color in _CLASS_COLORS], np.uint8)[shown]
     names = [short(labels, int(numbers[index])) for index in order[: len(_CLASS_COLORS) - 1]]
     legend = [f"{color}: {name}" for (color, _), name in zip(_CLASS_COLORS, names, strict=False)]
-    note = ", ".join(legend) + (", gray: others" if len(numbers) > len(names) else "")
-    overlay = (0.5 * picture + 0.5 * drawn).astype(np.uint8)
-    title = f"{spec.name}: top class when a window at this position is covered"
-    titles = ["model input", spec.name, "map over the input"]
-    return images.grid([picture, drawn, overlay], titles, columns=3, title=title, note=note, tile=tile)
+    return drawn, ", ".join(legend) + (", gray: others" if len(numbers) > len(names) else "")

@@ -1,17 +1,22 @@
 """``kerasal gaze``: the commands that predict where people look, and ``predict``, ``panel`` and ``filters``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from typer import Argument, Exit, Option
 
 from kerasal.cli import completion, gaze_options, options
 from kerasal.cli.gaze_score import describe, diagnose, evaluate, import_vxm
 from kerasal.cli.gaze_train import train
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.outputs import App
+from kerasal.cli.report import report
 from kerasal.cli.session import load_tensorflow, remark, say
+from kerasal.names import count_noun
 
 
+@with_json
+@options.with_options("drawing", options.drawing_options("colormap", "strength", "dpi"))
 @options.with_options("settings", gaze_options.model_options())
 def predict(
     arguments: Annotated[
@@ -25,15 +30,9 @@ def predict(
         ),
     ],
     settings: dict,
+    drawing: dict,
     output: Annotated[Path, options.Output(help="The folder for the maps.")] = Path("gaze-maps"),
-    postprocess: Annotated[
-        Literal["examiners", "pan", "none"] | None,
-        Option(
-            help="Postprocessing of the maps: clip, enlarge, then blur by 2 px (examiners); blur, then enlarge (pan); "
-            "only enlarge (none). Default: examiners; none for the default model and others with log-density maps.",
-            show_default=False,
-        ),
-    ] = None,
+    postprocess: gaze_options.Postprocess = None,
 ) -> None:
     """Predict where people look: per image a 16-bit map, NAME.png, and the map over the image, NAME-overlay.jpg.
 
@@ -41,20 +40,21 @@ def predict(
     """
     source, photos = gaze_options.split_model_and_images(arguments)
     load_tensorflow()
-    from kerasal import gaze
-    from kerasal.gaze.folder_prediction import name_photos, result_files
+    from kerasal import gaze, images
+    from kerasal.gaze.folder_prediction import result_files
 
-    files = name_photos(photos)
+    files = images.name_files(photos)
     written = [path for name in files for path in result_files(output, name)]
     options.refuse_inputs(written, read=files.values(), folders=False)
     _, predictor = gaze_options.open_gaze_model(source, **settings)
-    predicted = gaze.predict_folder(photos, output, predictor, postprocess=postprocess, progress=True)
+    predicted = gaze.predict_folder(photos, output, predictor, postprocess=postprocess, progress=True, **drawing)
+    record(maps=predicted.files, skipped=predicted.skipped, postprocess=predicted.postprocess, output=output)
     for text in [*predicted.notes, *(f"Skipped: {reason}" for reason in predicted.skipped)]:
         remark(text)
     if not predicted.count:
         raise RuntimeError("None of the images could be read. The remarks above give the reasons.")
     scale = "0..1" if predicted.postprocess == "examiners" else "each from its lowest to its highest value"
-    say(f"{output}  {predicted.count} map{'s' * (predicted.count != 1)} (16 bits: {scale}) and overlays")
+    say(f"{output}  {count_noun(predicted.count, 'map')} (16 bits: {scale}) and overlays")
     if predicted.skipped:
         raise Exit(1)
 
@@ -73,7 +73,7 @@ def panel(
         int, Option("--count", "-k", min=1, help="Number of images of each kind: best, median and worst.")
     ] = 1,
     split: gaze_options.Split = None,
-    postprocess: gaze_options.Postprocess = "examiners",
+    postprocess: gaze_options.Postprocess = None,
 ) -> None:
     """Draw image, ground truth and prediction of the best, the median and the worst image by CC."""
     options.check_output(output, options.PICTURES)
@@ -88,7 +88,7 @@ def panel(
 
 
 @options.with_options("settings", gaze_options.model_options(size=False))
-def filters(model: gaze_options.Model, settings: dict, output: options.Picture = Path("filters.png")) -> None:
+def filters(model: gaze_options.Model, settings: dict, output: options.Picture = Path("gaze-filters.png")) -> None:
     """Draw the kernels of a model's first convolution, all with the same scale."""
     options.check_output(output, options.PICTURES)
     opened, predictor = gaze_options.open_gaze_model(model, **settings)
@@ -102,5 +102,5 @@ def filters(model: gaze_options.Model, settings: dict, output: options.Picture =
 HELP = "Train, apply and score models that predict where people look."
 
 app = App(no_args_is_help=True)
-for command in (describe, train, predict, evaluate, panel, filters, diagnose, import_vxm):
+for command in (describe, train, predict, evaluate, report, panel, filters, diagnose, import_vxm):
     app.command(panel="Training" if command is train else "Settings")(command)

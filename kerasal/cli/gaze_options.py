@@ -33,10 +33,11 @@ Sigma = Annotated[
     float | None, Option(help="Blur of the fixations: standard deviation in pixels. Default: 3 % of the image's width.")
 ]
 Postprocess = Annotated[
-    Literal["examiners", "pan", "none"],
+    Literal["examiners", "pan", "none"] | None,
     Option(
         help="Postprocessing of the maps: clip, enlarge, then blur by 2 px (examiners); blur, then enlarge (pan); "
-        "only enlarge (none)."
+        "only enlarge (none). Default: examiners; none for the default model and others with log-density maps.",
+        show_default=False,
     ),
 ]
 

@@ -22,7 +22,7 @@ from kerasal.cli.options import (
     with_options,
 )
 from kerasal.cli.outputs import refuse_inputs
-from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
+from kerasal.cli.session import command_line, exit_when_stopped, join_workers, load_tensorflow, remark
 
 
 class _Changes:
@@ -110,6 +110,7 @@ def train(
         "weights": weights,
         "center_bias": center_bias,
         "data": [str(path) for path in data],
+        **({"command": command} if (command := command_line.get()) else {}),
     }
     image_size = read_size(size)
     with exit_when_stopped():
@@ -120,6 +121,12 @@ def train(
         training_set, validation_set, notes = open_training_sets(
             data, validation, split, seed=changes["seed"] or 0
         )  # before the model is built
+        about["split"] = {
+            "how": " ".join(notes) or "all images of --data, and those of --validation",
+            "part": split,
+            "validation_data": None if validation is None else str(validation),
+            "seed": changes["seed"] or 0,
+        }
         if is_chief:
             for note in notes:
                 remark(note)

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 from typer import BadParameter, Option
 
 from kerasal.cli import completion, options
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, say, write_csv
+from kerasal.names import count_noun
 
 _STARTS = ("normal", "uniform", "zero", "mean")
 
@@ -41,6 +43,7 @@ class _Ascent:
     seed: options.Seed = 0
 
 
+@with_json
 @with_model("preprocessing", "labels", "weights")
 @options.with_options("ascent", _Ascent)
 def maximize(
@@ -119,13 +122,15 @@ def maximize(
     if history is not None:
         write_csv(history, maximized.history)
     scores = maximized.history["score"].to_numpy().reshape(len(maximized.images), -1)
+    images_made = [{"name": name, "first_score": scores[i, 0], "last_score": scores[i, -1]} for i, name in alive]
+    record(model=model.name, images=images_made, output=output, history=history)
     for i, name in alive[:10]:
         say(f"{name:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}")
     if len(alive) > 10:
         say(f"… and {len(alive) - 10} more; --history FILE writes all")
     if preset is None and ascent["parameterization"] is None:
         remark(f"Preset: {maximization.default_preset(model.keras_model, model.preprocessing)}.")
-    say(f"{output}  {len(alive)} image{'s' * (len(alive) != 1)}")
+    say(f"{output}  {count_noun(len(alive), 'image')}")
 
 
 def _read_target(class_, layer, channels, channel) -> tuple[str, list[int] | None] | None:
@@ -159,7 +164,10 @@ def read_start(text: str | None, model, size: tuple[int, int] | None = None) -> 
     from kerasal.models import mean_input
 
     mean, count, skipped = mean_input([text], model, size)
-    remark(f"Start: the mean of {count} photos." + (f" Skipped: {', '.join(skipped[:5])}." if skipped else ""))
+    remark(
+        f"Start: the mean of {count_noun(count, 'photo')}."
+        + (f" Skipped: {', '.join(skipped[:5])}." if skipped else "")
+    )
     return mean
 
 

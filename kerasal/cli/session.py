@@ -1,6 +1,7 @@
 """Functions that the commands share: loading TensorFlow, printing results and remarks, and handling Ctrl-C."""
 
 import contextlib
+import contextvars
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from kerasal.process import load_tensorflow as load_tensorflow
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+command_line: contextvars.ContextVar[str | None] = contextvars.ContextVar("command_line", default=None)
+"""The command as it was typed, such as ``kerasal train mnist_cnn``; None if ``app`` was called by a test."""
 
 KEPT = "Stopped. Finished work is kept; run the same command again to continue."
 

@@ -7,7 +7,7 @@ from typer import Argument, BadParameter, Option, echo
 
 from kerasal.cli import completion, options
 from kerasal.cli.flags import Formerly, Sets
-from kerasal.cli.session import exit_when_stopped, join_workers, load_tensorflow, remark
+from kerasal.cli.session import command_line, exit_when_stopped, join_workers, load_tensorflow, remark
 
 _MOST_LISTED = 5
 
@@ -146,6 +146,7 @@ def train(
             progress=progress,
             callbacks=callbacks,
             start=setup.start,
+            about=setup.about | ({"command": command} if (command := command_line.get()) else {}),
         )
         if is_chief:
             setup.write_skipped(output)

@@ -3,8 +3,8 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class ClassImages:
         fit: ``"crop"`` to resize the largest centered part of each image, or ``"stretch"`` to resize all of it.
         skipped: dictionary from skipped file to reason.
         pixels: images in memory, uint8 (N, H, W, C), or None if they are too large and read on access.
+        origin: the folder, and how the images were split: ``folder``, ``how``, ``fit``, and ``test_share`` and ``seed``
+            (None if the folder determines the split). Empty if unknown. Only for the record of a training.
     """
 
     names: list[str]
@@ -42,6 +44,7 @@ class ClassImages:
     fit: Literal["crop", "stretch"] = "crop"
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     pixels: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    origin: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -141,10 +144,16 @@ def class_images(
     total = sum(len(part.files) for part in parts)
     with progress_bar("Reading images", total, progress) as advance:
         opened = [_open_images(part, tuple(shape), fit, keep, advance) for part in parts]
+    origin: dict[str, Any] = {"folder": os.fspath(folder), "fit": fit, "test_share": None, "seed": None}
     if len(opened) == 2:
-        return opened[0], opened[1]
-    train, test = opened[0].split(test_share, seed)
-    return dataclasses.replace(train, skipped=opened[0].skipped), test
+        origin["how"] = "the folder has a part for training and one for testing"
+        train, test = opened
+    else:
+        origin |= {"test_share": test_share, "seed": seed}
+        origin["how"] = f"a random {test_share:.3g} of the images for testing, stratified by class, with seed {seed}"
+        train, test = opened[0].split(test_share, seed)
+        train = dataclasses.replace(train, skipped=opened[0].skipped)
+    return dataclasses.replace(train, origin=origin), dataclasses.replace(test, origin=origin)
 
 
 def _open_images(listed: ClassFiles, shape: tuple, fit: Literal["crop", "stretch"], keep: bool, advance) -> ClassImages:

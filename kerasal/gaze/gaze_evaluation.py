@@ -26,7 +26,7 @@ def evaluate(
     predictor: Predictor,
     data: GazeDataset,
     *,
-    postprocess: Postprocess = "examiners",
+    postprocess: Postprocess | None = None,
     metrics: str = "mit",
     baselines: tuple[str, ...] = ("center", "mean"),
     sigma: float | None = None,
@@ -40,8 +40,10 @@ def evaluate(
     Args:
         predictor: the gaze model.
         data: a ``GazeDataset`` with fixations.
-        postprocess: method of resizing the maps to the images for ``metrics``; see ``resize_map``. Values below 0 are
-            set to 0. The coursework metrics do not use it; they resize the raw maps themselves.
+        postprocess: method of resizing the maps to the images for ``metrics``; see ``resize_map``. By default the
+            predictor's, so that the maps of ``predict`` are scored: ``"none"`` for models of log-densities, otherwise
+            ``"examiners"``. Values below 0 are set to 0. The coursework metrics do not use it; they resize the raw
+            maps themselves.
         metrics: a preset of ``kerasal.metrics``.
         baselines: ``"center"`` and ``"mean"``, which are scored like the maps, in columns ``center_...`` and
             ``mean_...``. The mean map is that of the other images of ``data``.
@@ -60,6 +62,7 @@ def evaluate(
     Raises:
         ValueError: an option is unknown, or no image can be scored.
     """
+    postprocess = predictor.postprocess if postprocess is None else postprocess
     all_fixations, position, errors = _read_fixations(data)
     if not all_fixations:
         raise ValueError(f"None of the {len(data)} images can be scored. The first error: {_quote_first(errors)}")

@@ -20,14 +20,22 @@ LEGEND: Legend = ("overlay", "hardly looked at", "looked at most")
 """The color bar of an overlay."""
 
 
-def overlay(photograph: np.ndarray, values: np.ndarray, *, legend: bool = False) -> np.ndarray:
+def overlay(
+    photograph: np.ndarray,
+    values: np.ndarray,
+    *,
+    legend: bool = False,
+    strength: float = 0.6,
+    colormap: str | None = None,
+) -> np.ndarray:
     """Return a map (H, W) drawn over its photo, uint8 RGB (H, W, 3); the lowest value is transparent.
 
     With ``legend``, a strip below the photo says what the colors mean, and the picture is higher than the photo.
+    ``strength`` is the opacity of the colors, 0..1, and ``colormap`` a sequential colormap of matplotlib.
     """
     values = np.asarray(values, np.float64)
-    drawn = images.overlay(photograph, values - values.min())
-    return images.append_legend(drawn, LEGEND) if legend else drawn
+    drawn = images.overlay(photograph, values - values.min(), strength=strength, colormap=colormap)
+    return images.append_legend(drawn, (colormap or LEGEND[0], *LEGEND[1:])) if legend else drawn
 
 
 def panel(
@@ -35,7 +43,7 @@ def panel(
     data: GazeDataset,
     names: Sequence[str] | None = None,
     *,
-    postprocess: Postprocess = "examiners",
+    postprocess: Postprocess | None = None,
     count: int = 1,
     tile: int = 240,
     progress: bool = False,
@@ -46,7 +54,7 @@ def panel(
         predictor: the gaze model.
         data: a ``GazeDataset`` whose images can all be read.
         names: names of the images to show; with None, all images are predicted to find the best, median and worst.
-        postprocess: see ``kerasal.gaze.resize_map``.
+        postprocess: see ``kerasal.gaze.resize_map``; by default the predictor's.
         count: number of best, of median and of worst images.
         tile: longer side of each image in the figure, in pixels.
         progress: whether to show a progress bar.
@@ -57,6 +65,7 @@ def panel(
     Raises:
         ValueError: all predictions are constant, or an image cannot be read.
     """
+    postprocess = predictor.postprocess if postprocess is None else postprocess
     wanted = list(data.names) if names is None else list(names)
     scores, raw_maps = {}, {}
     with progress_bar("Predicting", len(wanted), progress) as advance:
@@ -67,7 +76,7 @@ def panel(
             scores[name] = cc(prediction, truth, name=name) if prediction.min() < prediction.max() else float("nan")
             raw_maps[name] = raw
             advance(1)
-    labeled = {name: "" for name in wanted} if names is not None else _choose_images(scores, count)
+    labeled = {name: "" for name in wanted} if names is not None else choose_images(scores, count)
     tiles, labels, rows = [], [], []
     for name, kind in labeled.items():
         photograph, truth = data.image(name), np.asarray(data.density(name))
@@ -145,7 +154,7 @@ def wrap_panel(photograph: np.ndarray, raw: np.ndarray, tile: int = 300) -> np.n
     )
 
 
-def _choose_images(scores: dict[str, float], count: int) -> dict[str, str]:
+def choose_images(scores: dict[str, float], count: int) -> dict[str, str]:
     """Return a dictionary from the names of the chosen images, best first, to "best", "median" or "worst"."""
     order = sorted((name for name in scores if scores[name] == scores[name]), key=lambda name: -scores[name])
     if not order:

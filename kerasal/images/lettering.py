@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kerasal.images.drawings import color_scale
+from kerasal.images.colormaps import color_scale
 
 INK, PAPER, FAINT, LINE = (25, 25, 25), (255, 255, 255), (95, 95, 95), (170, 170, 170)
 _LEAST, _LARGEST = 13, 26

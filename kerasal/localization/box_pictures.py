@@ -17,7 +17,12 @@ _OBJECT, _BACKGROUND, _BOX = (0, 0, 255), (0, 255, 255), (255, 40, 40)
 
 @renamed_arguments(found="localizations")
 def draw_localizations(
-    photograph: np.ndarray, localizations: Sequence, names: Sequence[str], note: str, tile: int = 190
+    photograph: np.ndarray,
+    localizations: Sequence,
+    names: Sequence[str],
+    note: str,
+    tile: int = 190,
+    colormap: str | None = None,
 ) -> np.ndarray:
     """Return a figure with one row per ``Localization``: the model's input, its map, the seeds, the mask and the box.
 
@@ -29,6 +34,7 @@ def draw_localizations(
         names: class names of the rows.
         note: a caption below the figure.
         tile: longer side of each image in the figure, in pixels.
+        colormap: name of a sequential colormap of matplotlib for the maps.
 
     Returns:
         The figure, uint8 RGB.
@@ -39,7 +45,7 @@ def draw_localizations(
     for result, name in zip(localizations, names, strict=True):
         steps = [
             result.picture,
-            images.heatmap(result.map),
+            images.heatmap(result.map, colormap=colormap),
             draw_seeds(result.picture, result.cut),
             draw_mask(photograph, result.mask),
             draw_box(photograph, result.box, tile),
@@ -55,7 +61,7 @@ def draw_localizations(
         column_labels=_COLUMNS,
         title="Localization of the classes",
         note=f"Seeds: blue is certainly the object, cyan certainly not; {note}",
-        legend=[("heat", "map: no evidence for the class", "strongest evidence")],
+        legend=[(colormap or "heat", "map: no evidence for the class", "strongest evidence")],
         tile=tile,
     )
 

@@ -193,7 +193,7 @@ def start_parameters(
 def _uniform_noise(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
     """Return noise (H, W, C) in 0..1 in which neighboring pixels are alike: uniform at half the size, and enlarged."""
     coarse = random.uniform(0, 1, (-(-shape[0] // 2), -(-shape[1] // 2), *shape[2:])).astype(np.float32)
-    return np.clip(pictures.resize(coarse, shape[:2]), 0, 1)
+    return np.clip(pictures.resize(coarse, (shape[0], shape[1])), 0, 1)
 
 
 def _read_start(init, count: int, shape: tuple, convention: Preprocessing | None) -> np.ndarray:

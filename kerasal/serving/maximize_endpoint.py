@@ -15,7 +15,7 @@ from kerasal.maximization.recipe import Recipe, make_recipe
 from kerasal.maximization.result import CONTRAST
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import channel, class_score
-from kerasal.preprocessing import Preprocessing
+from kerasal.preprocessing import Preprocessing, unknown_preprocessing
 from kerasal.serving.request_inputs import check_index, check_shape
 from kerasal.serving.served_model import count_classes
 
@@ -35,6 +35,8 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
     layer = options["layer"]
     objective = class_score(0) if layer is None else channel(layer, 0)
     name = "class_index" if layer is None else "channel"
+    if model.preprocessing is None:
+        raise unknown_preprocessing(model.name, model.unclear)
     shape = canvas_shape(model.keras_model, [objective], options["size"], options["canvas"])
     space, gray_level = make_parameterization(recipe.parameterization, shape, model.preprocessing, recipe.clip)
     facts = {"space": space, "convention": model.preprocessing, "gray_level": gray_level, "seed": options["seed"]}

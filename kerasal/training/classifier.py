@@ -8,7 +8,8 @@ after ``tf.config.experimental.enable_op_determinism()``).
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,8 @@ from kerasal.training import results, run_folder
 from kerasal.training.classifier_run import Run, probabilities
 from kerasal.training.memory import check_memory
 from kerasal.training.replicas import Replicas
-from kerasal.training.training_inputs import Augmentation, Inputs, Labeled, prepare_inputs
+from kerasal.training.run_record import RunRecord, describe_architecture, describe_call
+from kerasal.training.training_inputs import Augmentation, Inputs, Labeled, describe_data, prepare_inputs
 
 import keras
 
@@ -65,12 +67,14 @@ def train(
     progress: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     start: str | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Training:
     """Train a classifier in place and write its history, curves, weights and model to the output folder.
 
-    The files are history.csv, curves.png, NAME.weights.h5 and NAME.keras. If the classes have names, confusion.csv,
-    confusion.png, labels.txt and run.json are written too; from these the commands read the class names and the
-    preprocessing of NAME.keras.
+    The files are history.csv, curves.png, NAME.weights.h5, NAME.keras and run.json, which has every setting, the data
+    and their split, the versions, the machine, the command and the times. If the classes have names, confusion.csv,
+    confusion.png and labels.txt are written too. From run.json the commands read the class names and the preprocessing
+    of NAME.keras.
 
     Args:
         model: a classifier whose outputs are probabilities (N, classes). A new run starts from its weights; a resumed
@@ -98,6 +102,7 @@ def train(
             the epoch. With several workers, only the chief calls them.
         start: description of the model's weights, from ``training.run_folder.digest_start``. A run can then only be
             resumed with the same starting weights. By default the starting weights are not compared.
+        about: facts that are added to run.json, such as ``TrainingSetup.about``.
 
     Returns:
         A ``Training``, whose history has the columns epoch (from 1), loss and accuracy (means over the epoch, with
@@ -139,7 +144,25 @@ def train(
         listeners.on_train_begin()  # may raise, so it is called before the files of an old run are deleted
         files = results.files(model.name)
         rows = run_folder.begin_run(team, output, files, settings, run.state, resume=resume, epochs=epochs)
-        with replicas.show_progress(output, rows, epochs, run.steps, progress) as progress_bar:
+        options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+        options |= {"augmentation": augmentation, "preprocessing": preprocessing, "strategy": strategy}
+        call = describe_call("kerasal.training.train", (model, train_data, test_data, output), options)
+        facts = {
+            "task": "classification",
+            "model_file": results.model_files(model.name)[1],
+            **({} if names is None else {"labels": names}),
+            **({} if convention is None else {"preprocessing": convention.name}),
+            "architecture": describe_architecture(model, settings),
+            "start": settings.get(run_folder.START),  # only the chief knows it
+            "training": run.settings(epochs),
+            **describe_data(train_data, test_data, training, test, settings),
+            **(about or {}),
+        }
+        record = RunRecord(output, facts, facts.pop("command", call), replicas)
+        with (
+            record.session(rows, epochs),
+            replicas.show_progress(output, rows, epochs, run.steps, progress) as progress_bar,
+        ):
             if team.chief:
                 results.write_history(output, rows)
             for epoch in range(len(rows) + 1, epochs + 1):
@@ -160,7 +183,7 @@ def train(
             history = pd.DataFrame(rows)
             counts = None if names is None else run.confusion(names)
             if team.chief:
-                results.write_results(output, model, history, counts, convention)
+                results.write_results(output, model, history, counts)
             team.exchange({})  # all processes wait until the files are written
     return Training(history, model, output, counts)
 

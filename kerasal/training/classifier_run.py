@@ -1,5 +1,6 @@
 """The training run of a classifier: its steps, its epochs, and the evaluation after each epoch."""
 
+import dataclasses
 import math
 import time
 from typing import Any
@@ -46,6 +47,22 @@ class Run:
             optimizer.build(replicas.model.trainable_variables)
         self.state = {"model": replicas.model.weights, "optimizer": optimizer.variables}
         self.steps = math.ceil(len(train_data) / batch_size)
+        self._optimizer, self._learning_rate = optimizer, learning_rate
+
+    def settings(self, epochs: int) -> dict[str, Any]:
+        """Return the settings of the run for run.json."""
+        optimizer = self._optimizer.get_config()
+        return {
+            "epochs": epochs,
+            "steps_per_epoch": self.steps,
+            "batch_size": self._batch_size,
+            "learning_rate": self._learning_rate,
+            "schedule": "constant",
+            "optimizer": {"class": "Adam", **{key: optimizer[key] for key in ("beta_1", "beta_2", "epsilon")}},
+            "loss": "cross-entropy, and the regularizers of the model",
+            "seed": self._seed,
+            "augmentation": dataclasses.asdict(self._augmentation) if self._augmentation else None,
+        }
 
     def epoch(self, epoch: int, progress: Progress) -> dict:
         """Train an epoch and return its row of the history."""

@@ -1,5 +1,6 @@
 """The training run of a gaze model: its epochs, its validations and its checkpoints."""
 
+import dataclasses
 import math
 import shutil
 import time
@@ -9,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from kerasal.files import atomic_write
-from kerasal.store import write_json
+from kerasal.store import plain
 from kerasal.training import results, run_folder
 from kerasal.training.gaze_step import Steps, make_objective
+from kerasal.training.run_record import describe_architecture
 from kerasal.training.samples import Samples, batches, epoch_order
 from kerasal.training.training_progress import Progress
 
@@ -36,19 +38,22 @@ class Run:
         self.kept: list[dict] = []
         self._saved, self._saving = time.perf_counter(), 0.0
 
-    def begin(self, resume: bool, about: Mapping[str, Any]) -> None:
-        """Resume the run in the folder or begin a new run, and write run.json."""
+    def begin(self, resume: bool, about: Mapping[str, Any]) -> dict[str, Any]:
+        """Resume the run in the folder or begin a new run, and return the content of run.json, with ``about``."""
         name = self.replicas.model.name
         files = results.gaze_files(name)
         self.rows = run_folder.begin_run(
             self.team, self.output, files, self.settings, self.state, resume=resume, epochs=self.recipe.epochs
         )
         self.kept.extend(self.rows)
-        if not self.team.chief:
-            return
-        if not self.rows:
+        if self.team.chief and not self.rows:
             shutil.rmtree(self.output / results.EVENTS, ignore_errors=True)
-        facts = {
+        split = {"how": "data sets that were passed to the training", **about.get("split", {})}
+        for part, samples in (("training", self.data), ("validation", self.test)):
+            digest = self.settings["train_data" if part == "training" else "validation_data"]
+            split[part] = {"images": len(samples), "digest": digest}
+        return {
+            "task": "gaze",
             "net": name,
             "model_file": results.model_files(name)[1],
             "preprocessing": self.convention.name,
@@ -56,9 +61,26 @@ class Run:
             "map_size": list(self.map_size),
             "target_range": self.recipe.target_range,
             "skipped": {"training": self.data.skipped, "validation": self.test.skipped},
+            "architecture": describe_architecture(self.replicas.model, self.settings),
+            "start": self.settings.get(run_folder.START),  # only the chief knows it
+            "training": self._describe_training(),
+            "data": [],
             **about,
+            "split": split,
         }
-        write_json(self.output / results.RUN, facts)
+
+    def _describe_training(self) -> dict[str, Any]:
+        """Return all settings of the recipe, and those of the optimizer that it does not have."""
+        recipe = {key: plain(value) for key, value in dataclasses.asdict(self.recipe).items()}
+        for key in ("rate", "momentum"):
+            schedule = getattr(self.recipe, key)
+            recipe[key] = {"schedule": type(schedule).__name__, **dataclasses.asdict(schedule)}
+        if self.recipe.optimizer == "adam":  # which has neither
+            del recipe["momentum"], recipe["weight_decay"]
+        config = {key: self.optimizer.get_config().get(key) for key in ("beta_1", "beta_2", "epsilon", "nesterov")}
+        options = {key: value for key, value in config.items() if value is not None}
+        per_epoch = self.recipe.steps_per_epoch(len(self.data))
+        return recipe | {"optimizer_options": options, "steps_per_epoch": per_epoch}
 
     def train(self, journal: results.Journal | None, progress: Progress) -> None:
         """Train the remaining epochs; the chief records each in the journal."""

@@ -30,6 +30,7 @@ from kerasal.training.gaze_run import Run
 from kerasal.training.memory import check_memory
 from kerasal.training.optimization import TorchSGD
 from kerasal.training.replicas import Replicas
+from kerasal.training.run_record import RunRecord, describe_call
 from kerasal.training.samples import CACHE, prepare_samples
 from kerasal.training.training_recipes import Recipe
 
@@ -149,10 +150,17 @@ def train_gaze(
         }
         settings = json.loads(json.dumps(settings))  # as read from a checkpoint
         run = Run(chosen, replicas, optimizer, convention, map_size, train, test, output, settings)
-        run.begin(resume, {"recipe": recipe if isinstance(recipe, str) else "own", **(about or {})})
+        options = {"preprocessing": preprocessing, "size": size, "sigma": sigma, "strategy": strategy, **changes}
+        arguments = (model, data, validation, recipe, output)
+        call = describe_call("kerasal.training.train_gaze", arguments, options)
+        facts = {"recipe": recipe if isinstance(recipe, str) else "own", "sigma": sigma, **(about or {})}
+        command = facts.pop("command", call)
+        facts = run.begin(resume, facts)
+        record = RunRecord(output, facts, command, replicas)
         epochs, steps = chosen.epochs or 1, chosen.steps_per_epoch(len(train))
         journal = results.Journal(output, run.rows, chosen, tensorboard) if team.chief else None
         with (
+            record.session(run.rows, epochs),
             journal or contextlib.nullcontext(),
             replicas.show_progress(output, run.kept, epochs, steps, progress) as progress_bar,
         ):

@@ -1,4 +1,4 @@
-"""The files that a run writes in addition to its checkpoint: tables, curves, the model and run.json."""
+"""The files that a run writes in addition to its checkpoint and run.json: tables, curves and the model."""
 
 import math
 import pathlib
@@ -8,14 +8,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from kerasal.files import atomic_write, write_text
-from kerasal.preprocessing import Preprocessing
-from kerasal.store import write_json
 from kerasal.training import training_pictures
 from kerasal.training.run_folder import CURVES, HISTORY
+from kerasal.training.run_record import RUN
 from kerasal.training.training_progress import Events
-from kerasal.training.training_recipes import LOSSES, Recipe
+from kerasal.training.training_recipes import Recipe, describe_loss
 
-CONFUSION, CONFUSION_PICTURE, LABELS, RUN = "confusion.csv", "confusion.png", "labels.txt", "run.json"
+CONFUSION, CONFUSION_PICTURE, LABELS = "confusion.csv", "confusion.png", "labels.txt"
 STEPS, EVENTS = "steps.csv", "tensorboard"
 _COLUMNS = ["epoch", "loss", "accuracy", "test_loss", "test_accuracy", "seconds"]
 _GAZE_COLUMNS = ["epoch", "step", "rate", "loss", "val_loss", "val_mse", "val_cc", "seconds"]
@@ -52,18 +51,14 @@ def write_history(output: pathlib.Path, rows: list[dict]) -> None:
     write_table(output / HISTORY, pd.DataFrame(rows, columns=_COLUMNS))
 
 
-def write_results(
-    output: pathlib.Path, model, history: pd.DataFrame, counts: pd.DataFrame | None, convention: Preprocessing | None
-) -> None:
-    """Write a classifier's curves, weights and model; if classes have names, also labels, confusion and run.json."""
+def write_results(output: pathlib.Path, model, history: pd.DataFrame, counts: pd.DataFrame | None) -> None:
+    """Write a classifier's curves, weights and model; if its classes have names, also labels and confusion."""
     title = f"{model.name}: test accuracy {history.iloc[-1]['test_accuracy']:.4f}"
     _save_figure(training_pictures.draw_curves(history, title), output / CURVES)
     _save_model(model, output)
     if counts is not None:
         names = list(counts.columns)
         write_text(output / LABELS, "".join(f"{name}\n" for name in names))
-        facts = {"model_file": model_files(model.name)[1], "task": "classification", "labels": names}
-        write_json(output / RUN, facts | ({} if convention is None else {"preprocessing": convention.name}))
         write_table(output / CONFUSION, counts, index=True)
         title = f"{title}, {counts.to_numpy().sum():,} test images"
         _save_figure(training_pictures.draw_confusion(counts, title), output / CONFUSION_PICTURE)
@@ -106,8 +101,7 @@ class Journal:
         chosen = min(validated, key=lambda row: row["val_loss"]) if best else validated[-1]
         title = f"{model.name}: validation CC {chosen['val_cc']:.3f}, MSE {chosen['val_mse']:.4f} (epoch "
         title += f"{chosen['epoch']}{', the best' if best else ''})"
-        terms = [(LOSSES[name], weight) for name, weight in self._recipe.loss.items()]
-        label = " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in terms)
+        label = describe_loss(self._recipe.loss)
         steps, history = gaze_steps(self._rows), gaze_history(self._rows)
         _save_figure(training_pictures.draw_steps(steps, history, f"loss: {label}", title), self._output / CURVES)
         _save_model(model, self._output)

@@ -1,7 +1,7 @@
 """The training data of a classifier: arrays, or images of class folders; checked, preprocessed and augmented."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -153,6 +153,28 @@ class Inputs:
 
         for _, batch in read_ahead(gather, range(0, len(order), batch_size), workers=1, pending=2):
             yield batch.result()
+
+
+def describe_data(
+    train_data: Labeled | ClassImages,
+    test_data: Labeled | ClassImages,
+    training: Inputs,
+    test: Inputs,
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the entries ``data`` (folder), ``split`` and ``skipped`` of run.json, with the digests in ``settings``."""
+    origin = dict(getattr(train_data, "origin", {}))
+    folder = origin.pop("folder", None)
+    split: dict[str, Any] = {"how": "arrays or images that were passed to the training"} | origin
+    skipped = {}
+    for part, data, inputs in (("training", train_data, training), ("test", test_data, test)):
+        counts = np.bincount(inputs.labels)
+        names = getattr(data, "names", None) or [str(i) for i in range(len(counts))]
+        counts = np.bincount(inputs.labels, minlength=len(names)).tolist()
+        digest = settings["train_data" if part == "training" else "test_data"]
+        split[part] = {"images": len(inputs), "classes": dict(zip(names, counts, strict=True)), "digest": digest}
+        skipped[part] = dict(getattr(data, "skipped", {}))
+    return {"data": [] if folder is None else [folder], "split": split, "skipped": skipped}
 
 
 def prepare_inputs(data: Labeled | ClassImages, what: str, model, convention: Preprocessing | None) -> Inputs:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -37,12 +37,31 @@ def draw_curves(history: pd.DataFrame, title: str) -> Figure:
     """
     figure, panels = _draw_panels(title)
     for axes, quantity in zip(panels, ("accuracy", "loss"), strict=True):
-        axes.plot(history["epoch"], history[quantity], "o-", color=_TRAIN, label="train (running, dropout on)")
-        axes.plot(history["epoch"], history[f"test_{quantity}"], "s-", color=_TEST, label="test (dropout off)")
-        axes.set(xlabel="epoch", ylabel="cross-entropy loss" if quantity == "loss" else quantity)
-        axes.set_xlim(history["epoch"].min() - 0.5, history["epoch"].max() + 0.5)
-        axes.legend(loc="best")
+        _plot_quantity(axes, history, quantity)
     return figure
+
+
+def draw_quantity(history: pd.DataFrame, quantity: Literal["accuracy", "loss"]) -> Figure:
+    """Return one of the panels of ``draw_curves`` as a figure of its own, without a title."""
+    figure, axes = _draw_panel()
+    _plot_quantity(axes, history, quantity)
+    return figure
+
+
+def _draw_panel():
+    figure = Figure(figsize=(5, 3.3), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _plot_quantity(axes, history: pd.DataFrame, quantity: str) -> None:
+    axes.plot(history["epoch"], history[quantity], "o-", color=_TRAIN, label="train (running, dropout on)")
+    axes.plot(history["epoch"], history[f"test_{quantity}"], "s-", color=_TEST, label="test (dropout off)")
+    axes.set(xlabel="epoch", ylabel="cross-entropy loss" if quantity == "loss" else quantity)
+    axes.set_xlim(history["epoch"].min() - 0.5, history["epoch"].max() + 0.5)
+    axes.legend(loc="best")
 
 
 def draw_steps(steps: pd.DataFrame, history: pd.DataFrame, quantity: str, title: str) -> Figure:
@@ -55,6 +74,26 @@ def draw_steps(steps: pd.DataFrame, history: pd.DataFrame, quantity: str, title:
         title: title of the figure.
     """
     figure, (left, right) = _draw_panels(title, width_ratios=(3, 2))
+    _plot_losses(left, steps, history, quantity)
+    _plot_validation(right, steps, history)
+    return figure
+
+
+def draw_losses(steps: pd.DataFrame, history: pd.DataFrame, quantity: str) -> Figure:
+    """Return the left panel of ``draw_steps`` as a figure of its own, without a title."""
+    figure, axes = _draw_panel()
+    _plot_losses(axes, steps, history, quantity)
+    return figure
+
+
+def draw_validation(steps: pd.DataFrame, history: pd.DataFrame) -> Figure:
+    """Return the right panel of ``draw_steps`` as a figure of its own, without a title."""
+    figure, axes = _draw_panel()
+    _plot_validation(axes, steps, history)
+    return figure
+
+
+def _plot_losses(left, steps: pd.DataFrame, history: pd.DataFrame, quantity: str) -> None:
     validated = history.dropna(subset="val_loss")
     left.plot(steps["step"], steps["loss"], color=_TRAIN, alpha=0.35, linewidth=0.8, label="train, each batch")
     width = max(1, len(steps) // 40)
@@ -68,12 +107,16 @@ def draw_steps(steps: pd.DataFrame, history: pd.DataFrame, quantity: str, title:
     high: Any = max(batches.quantile(0.99), validations.quantile(0.9))
     if high > low:  # the large losses of the first batches would hide the rest of the curve
         left.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low))
+    left.set(xlabel="step", xlim=(0, steps["step"].max() * 1.03))
+    left.legend()
+
+
+def _plot_validation(right, steps: pd.DataFrame, history: pd.DataFrame) -> None:
+    validated = history.dropna(subset="val_loss")
     right.plot(validated["step"], validated["val_cc"], "s-", color=_TEST, markersize=3, label="validation")
     right.set_ylabel("CC with the density")
-    for axes in (left, right):
-        axes.set(xlabel="step", xlim=(0, steps["step"].max() * 1.03))
-        axes.legend()
-    return figure
+    right.set(xlabel="step", xlim=(0, steps["step"].max() * 1.03))
+    right.legend()
 
 
 _NUMBERED, _NAMED = 25, 60  # largest numbers of classes with counts in the cells and names at the axes

@@ -221,6 +221,12 @@ def parse_loss(text: str | Mapping[str, float]) -> dict[str, float]:
     return weights
 
 
+def describe_loss(loss: Mapping[str, float]) -> str:
+    """Return the quantity that the weights by loss minimize, such as ``"MSE + 0.3 (−CC)"``."""
+    terms = [(LOSSES[name], weight) for name, weight in loss.items()]
+    return " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in terms)
+
+
 def _check_recipe(recipe: Recipe) -> None:
     for key, minimum in (("batch_size", 1), ("validate_every", 1), ("seed", 0), ("epochs", 1), ("steps", 1)):
         value = getattr(recipe, key)

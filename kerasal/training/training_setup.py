@@ -38,6 +38,7 @@ class TrainingSetup:
         test: the test data, of the same type.
         names: names of the classes.
         start: description of the starting weights, which must be the same when a run is resumed.
+        about: where model, weights and data are from, for run.json; see ``train``.
     """
 
     model: keras.Model
@@ -47,6 +48,7 @@ class TrainingSetup:
     test: Any
     names: list[str]
     start: str
+    about: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def from_folders(self) -> bool:
@@ -153,7 +155,10 @@ def prepare_training(
     else:
         train, test = ((convention.apply(images[..., None]), labels) for images, labels in splits)
     start = _describe_start(model, is_file or weights is not None, options)
-    return TrainingSetup(model, convention, settings, train, test, names, start)
+    about: dict[str, Any] = {"model": os.fspath(source), "options": options, "weights": weights}
+    if folder is None:
+        about["data"] = ["MNIST" if data is None else os.fspath(data)]
+    return TrainingSetup(model, convention, settings, train, test, names, start, about)
 
 
 @dataclasses.dataclass(frozen=True)

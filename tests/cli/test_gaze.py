@@ -120,7 +120,7 @@ def test_center_bias_is_trained_and_switched_off(folder, tmp_path):
         (("train", "shallow_saliency", "--data", "/no/where"), "/no/where"),
         (("train", "shallow_saliency", "--data", "FOLDER", "--loss", "mae"), "Unknown loss"),
         (("train", "shallow_saliency", "--data", "FOLDER", "--model-option", "preset=smal"), "preset must be one of"),
-        (("predict", "shallow_saliency", "/no/image.jpg"), "There is no image or folder /no/image.jpg"),
+        (("predict", "shallow_saliency", "/no/image.jpg"), "There is no image file or folder /no/image.jpg"),
         (("evaluate", "/no/run.keras", "--data", "FOLDER"), "There is no model file /no/run.keras"),
         (("evaluate", "UNFINISHED", "--data", "FOLDER"), "is not finished"),
     ],

@@ -69,7 +69,7 @@ def test_the_seed_decides_the_starting_weights(invoke, tmp_path, monkeypatch):
     assert np.array_equal(starts[0], starts[1]) and not np.array_equal(starts[0], starts[2])
 
 
-def test_defaults_are_the_recipe(invoke, tmp_path, monkeypatch):
+def test_defaults_are_the_recipe(invoke, tmp_path, monkeypatch, data):
     given = {}
 
     def record(model, train_data, test_data, output, **settings):
@@ -92,6 +92,7 @@ def test_defaults_are_the_recipe(invoke, tmp_path, monkeypatch):
         "class_names": [str(digit) for digit in range(10)],
         "output": "runs/mnist_cnn",
         "start": "drawn by the seed",
+        "about": {"model": "mnist_cnn", "options": {}, "weights": None, "data": [str(data)]},
         "low": 0.0,
         "high": 1.0,
     }

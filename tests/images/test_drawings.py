@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal import images
-from kerasal.images import drawings, lettering
+from kerasal.images import colormaps, lettering
 
 RAMP = np.linspace(0, 1, 50).reshape(5, 10)
 
@@ -166,10 +166,10 @@ def test_long_lines_are_cut_after_a_word_or_in_the_middle_of_a_name(text, width,
     assert line == expected
 
 
-@pytest.mark.parametrize("name", ["heat", "signed", "overlay", "gray"])
+@pytest.mark.parametrize("name", ["heat", "signed", "overlay", "gray", "viridis", "coolwarm"])
 def test_a_legend_shows_the_colors_of_its_scale_in_order(name):
     bar = np.array(lettering.draw_legend((name, "", ""), lettering.font(13)))[8].astype(int)
-    places = [np.abs(bar - color).sum(axis=1).argmin() for color in drawings.color_scale(name)[[9, 128, 246]]]
+    places = [np.abs(bar - color).sum(axis=1).argmin() for color in colormaps.color_scale(name)[[9, 128, 246]]]
     assert places == sorted(set(places))
 
 
@@ -178,8 +178,8 @@ def test_a_grid_is_longer_with_every_legend():
     bars = [("heat", "low", "high"), ("signed", "low", "high")]
     lengths = [len(images.grid([tile], tile=40, legend=bars[:count])) for count in range(3)]
     assert lengths == sorted(set(lengths))
-    with pytest.raises(ValueError, match="name must be one of heat, signed, overlay, gray, got 'jet'"):
-        images.grid([tile], legend=[("jet", "low", "high")])
+    with pytest.raises(ValueError, match="name must be one of heat, overlay, gray, signed, got 'tab10'"):
+        images.grid([tile], legend=[("tab10", "low", "high")])
 
 
 def test_a_legend_below_a_picture_leaves_the_picture_as_it_is():
@@ -210,3 +210,62 @@ def test_a_grid_refuses_what_it_cannot_label():
 def test_a_size_of_some_area_keeps_proportions_up_to_a_limit(shape, expected):
     assert images.size_of_area(shape, 240 * 320) == expected
     assert images.size_of_area(shape[::-1], 240 * 320) == expected[::-1]
+
+
+def test_colormaps_of_matplotlib_color_maps_and_overlays():
+    image, values = np.full((30, 40, 3), 90, np.uint8), np.linspace(0, 1, 12).reshape(3, 4)
+    ends = images.heatmap(values, colormap="viridis")[[0, -1], [0, -1]]
+    np.testing.assert_array_equal(ends, [[68, 1, 84], [253, 231, 37]])
+    reverse = images.heatmap(values, colormap="viridis_r")[[-1, 0], [-1, 0]]
+    np.testing.assert_array_equal(reverse, ends)
+    signed = images.heatmap(values - 0.5, colormap="coolwarm", limit=0.5)
+    assert signed[0, 0, 2] > signed[0, 0, 0] and signed[-1, -1, 0] > signed[-1, -1, 2]
+    assert (images.overlay(image, values, colormap="gray") != images.overlay(image, values)).any()
+
+
+@pytest.mark.parametrize(
+    ("values", "colormap", "message"),
+    [
+        (1.0, "virdis", r"got 'virdis'\. Did you mean viridis\?"),
+        (1.0, "tab10", "sequential or diverging colormap of matplotlib, got 'tab10'. Use viridis"),
+        (1.0, "coolwarm", "must be sequential for a map without negative values, got 'coolwarm'"),
+        (-1.0, "viridis", "must be diverging for a map with negative values, got 'viridis'. Use coolwarm"),
+    ],
+)
+def test_a_colormap_must_fit_the_sign_of_the_map(values, colormap, message):
+    image, array = np.zeros((8, 8, 3), np.uint8), np.full((4, 4), values)
+    for draw in (
+        lambda: images.heatmap(array, colormap=colormap),
+        lambda: images.overlay(image, array, colormap=colormap),
+    ):
+        with pytest.raises(ValueError, match=message):
+            draw()
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), "much"])
+def test_the_opacity_of_an_overlay_is_a_share(strength):
+    with pytest.raises(ValueError, match=r"strength must be a finite number in 0\.\.1, got"):
+        images.overlay(np.zeros((4, 4, 3), np.uint8), np.ones((4, 4)), strength=strength)
+
+
+@pytest.mark.parametrize("shape", [(40, 90), (90, 40), (64, 64), (7, 5)])
+@pytest.mark.parametrize("size", [(32, 32), (20, 60)])
+def test_the_crop_box_is_the_part_that_fitting_keeps(shape, size):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    left, top, right, bottom = images.crop_box(image.shape, size)
+    np.testing.assert_array_equal(images.resize(image[top:bottom, left:right], size), images.fit_image(image, size))
+    assert left + right in range(shape[1] - 1, shape[1] + 2) and (left == 0 or top == 0)
+    assert images.crop_box(image.shape, size, "stretch") == (0, 0, shape[1], shape[0])
+
+
+def test_a_placed_drawing_keeps_its_pixels_and_fades_the_rest():
+    image = np.random.default_rng(0).integers(0, 120, (30, 50, 3), dtype=np.uint8)
+    drawn = np.full((30, 30, 3), (200, 10, 10), np.uint8)
+    placed = images.place(image, drawn, (10, 0, 40, 30))
+    assert (placed[2:-2, 12:38] == (200, 10, 10)).all()
+    assert placed[:, :8].mean() > 160 > image[:, :8].mean()
+    whole = images.place(image, images.resize(drawn, (30, 50)), (0, 0, 50, 30))
+    assert (whole == (200, 10, 10)).all()  # nothing is outside, so there is no frame
+    for box in ((10, 0, 60, 30), (5, 5, 5, 9), (-1, 0, 9, 9)):
+        with pytest.raises(ValueError, match="box must be a part of the image of 30 × 50 pixels"):
+            images.place(image, drawn, box)

@@ -124,7 +124,7 @@ def test_it_learns(tmp_path):
 
 
 def test_files(whole):
-    names = {"checkpoint.npz", "history.csv", "curves.png", "tiny.weights.h5", "tiny.keras"}
+    names = {"checkpoint.npz", "history.csv", "curves.png", "run.json", "tiny.weights.h5", "tiny.keras"}
     assert {path.name for path in whole.output.iterdir()} == names
     loaded = keras.saving.load_model(whole.output / "tiny.keras")
     assert not loaded.compiled
@@ -252,7 +252,7 @@ def test_fresh_leaves_no_weights_of_the_old_run_beside_the_new(copied, monkeypat
     _Stop(monkeypatch, 1)
     with pytest.raises(KeyboardInterrupt):
         run(copied, resume=False)
-    assert {path.name for path in copied.iterdir()} == {"checkpoint.npz", "history.csv"}
+    assert {path.name for path in copied.iterdir()} == {"checkpoint.npz", "history.csv", "run.json"}
 
 
 def test_a_refused_fresh_run_keeps_the_old_one(copied):

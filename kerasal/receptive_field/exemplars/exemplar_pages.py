@@ -20,6 +20,8 @@ def draw_exemplars(
 ) -> np.ndarray:
     """Draw a panel for each channel, with its reconstructions on the left and the image patches on the right.
 
+    Silent channels, which no image activates, are listed below the panels.
+
     In a reconstruction middle gray is 0: the activation grows if the image becomes lighter at light pixels or darker at
     dark ones. Each reconstruction is scaled separately. The strongest patch is the first; ``exemplar_table`` lists the
     activations and the images.
@@ -32,7 +34,9 @@ def draw_exemplars(
     Returns:
         uint8 RGB (H, W, 3).
     """
-    several = [exemplars] if isinstance(exemplars, Exemplars) else list(exemplars)
+    wanted = [exemplars] if isinstance(exemplars, Exemplars) else list(exemplars)
+    several = [channel_exemplars for channel_exemplars in wanted if channel_exemplars.activations[0] > 0] or wanted
+    silent = [str(channel_exemplars.channel) for channel_exemplars in wanted if channel_exemplars.activations[0] <= 0]
     tile = tile or int(np.clip(max(several[0].crops.shape[1:3]), 112, 168))
     columns = 1 if len(several) == 1 else 2 if len(several) <= 8 else 3
     side = max(_columns(channel_exemplars) for channel_exemplars in several)
@@ -44,6 +48,8 @@ def draw_exemplars(
     )
     if any((channel_exemplars.activations <= 0).any() for channel_exemplars in several):
         note += " Empty: no further image activates the channel."
+    if silent:
+        note += f" Silent channels, which no image activates: {', '.join(silent)}."
     if any(_is_constant(channel_exemplars) for channel_exemplars in several):
         note += " Only gray: no pixel changes the activation, or the signal does not pass back through the ReLUs."
     legend = [("gray", "left: a darker pixel raises the activation", "a lighter pixel raises it")]

@@ -1,0 +1,91 @@
+"""The report of a gaze model: scores beside baselines, points over the photos, and images that were not trained on."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kerasal import gaze, models, report, training
+from kerasal.datasets import GazeDataset, open_training_sets
+from kerasal.report import gaze_baselines
+
+import keras
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Dark photos with a bright square that people look at."""
+    folder, random, rows = tmp_path_factory.mktemp("gaze"), np.random.default_rng(0), []
+    (folder / "images").mkdir()
+    for number in range(30):
+        image = random.integers(0, 40, (48, 64, 3)).astype(np.uint8)
+        x, y = random.integers(8, 56), random.integers(8, 40)
+        image[y - 4 : y + 5, x - 4 : x + 5] = 220
+        Image.fromarray(image).save(folder / "images" / f"photo{number:02d}.png")
+        spots = np.clip(random.normal((x, y), 2, (10, 2)), 0, (63, 47)).round().astype(int)
+        rows += [(f"photo{number:02d}", *spot) for spot in spots]
+    pd.DataFrame(rows, columns=["image", "x", "y"]).to_csv(folder / "fixations.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((24, 32, 3)), keras.layers.AveragePooling2D(2), keras.layers.Conv2D(1, 1)]
+    model = keras.Sequential([*layers, keras.layers.Reshape((12, 16))], name="maps")
+    train, held_out, notes = open_training_sets([folder], seed=0)
+    about = {"data": [str(folder)], "split": {"how": " ".join(notes), "seed": 0}}
+    output = tmp_path_factory.mktemp("run")
+    training.train_gaze(model, train, held_out, "default", output, epochs=2, progress=False, about=about)
+    return output
+
+
+@pytest.fixture(scope="module")
+def content(run):
+    return report.collect_report(run)
+
+
+def test_the_scores_are_those_of_the_evaluation(run, folder, content):
+    rows = {row[0]: row for row in content.scores[0].rows}
+    names = ["this model", "gaze, installed", "center Gaussian", "mean map of the others", "uniform map"]
+    assert list(rows) == names  # these data do not tell the observers apart, which the note says
+    assert "do not tell the observers apart" in content.scores[0].note
+    held_out = open_training_sets([folder], seed=0)[1]
+    predictor = gaze.Predictor.from_image_model(models.open_model(run))
+    table = gaze.evaluate(predictor, held_out).drop(columns="error").astype(float).mean()
+    assert rows["this model"][1][0] == f"{table['nss']:.3f}"
+    assert rows["center Gaussian"][2] == f"{table['center_cc']:.3f}"
+    assert rows["uniform map"][1] == "0.000" and rows["uniform map"][2] == "–" and rows["uniform map"][3] == "0.500"
+    assert "validation images, which also chose the epoch" in content.lead[0]
+
+
+def test_the_page_has_fixations_maps_and_curves(run, content, tmp_path):
+    example = content.examples[0].examples[0]
+    assert [caption for caption, _ in example.pictures] == ["photo, fixations", "where people looked", "prediction"]
+    assert example.points.shape == (10, 2) and 0 <= example.points.min() <= example.points.max() <= 1
+    text = report.render_report(content)
+    assert text.count("<circle") == 10 * sum(len(group.examples) for group in content.examples)
+    assert text.count("<svg") >= 2 and "Peters et al. 2005" in text and "default" in text
+    assert report.write_report(run, tmp_path / "r.html").read_text() == text
+
+
+def test_other_observers_predict_better_than_chance():
+    random, images, points = np.random.default_rng(0), [], []
+    for _ in range(3):
+        images.append(np.zeros((40, 60, 3), np.uint8))
+        points.append(np.clip(random.normal((30, 20), 3, (40, 2)), 0, (59, 39)))
+    data = GazeDataset(images, points)
+    assert gaze_baselines.score_observers(data) is None
+    data.subjects = lambda name: np.repeat(np.arange(4), 10)
+    scores = gaze_baselines.score_observers(data)
+    assert scores["nss"].min() > 1 and scores["auc_judd"].min() > 0.8
+    data.subjects = lambda name: np.zeros(40, int)
+    assert gaze_baselines.score_observers(data) is None  # one observer has no other half
+
+
+def test_without_data_it_asks_for_them(tmp_path):
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(1, 1)], name="maps")
+    arrays = np.zeros((4, 8, 8, 3), np.uint8), np.random.default_rng(0).random((4, 8, 8)).astype(np.float32)
+    training.train_gaze(model, arrays, arrays, "default", tmp_path, epochs=1, progress=False)
+    with pytest.raises(ValueError, match="data must be the path of the images with fixations"):
+        report.write_report(tmp_path)

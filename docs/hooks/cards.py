@@ -59,13 +59,16 @@ def _facts(node):
 
 def _options(model):
     """Show the call that builds the model, with its options and their defaults."""
-    call = f'kerasal.create_model("{model.name}"{_keywords(model)})'
+    arguments = [f'"{model.name}"', *_keywords(model)]
+    call = f"kerasal.create_model({', '.join(arguments)})"
+    if len(call) > 96:
+        call = "kerasal.create_model(\n" + "".join(f"    {argument},\n" for argument in arguments) + ")"
     return f"## Build the model\n\n``` {{ .py }}\n{call}\n```\n\n{_preprocessing(model)}"
 
 
 def _keywords(model):
     pairs = zip(model.args.kwonlyargs, model.args.kw_defaults, strict=True)
-    return "".join(f", {name.arg}={ast.unparse(default)}" for name, default in pairs if default is not None)
+    return [f"{name.arg}={ast.unparse(default)}" for name, default in pairs if default is not None]
 
 
 def _preprocessing(model):

@@ -1,40 +1,68 @@
-"""Cut the page that ``kerasal compare`` wrote into one picture a method, for ``pages/pictures/methods``.
+"""Draw every attribution method for the page of methods: ``pages/pictures/methods/NAME.jpg``.
 
-    kerasal compare efficientnet_lite0_imagenet.keras kerasal/assets/cat.jpg -p mean=127,std=128 -o methods.html
-    python docs/pictures.py methods.html
+    python docs/pictures.py [NAME ...]
 
-Each picture is the method's map beside the map laid on the photograph, as they stand on that page.
+Each picture has three tiles: a cup for its top class, and a photo of a cat beside the cup for the class of the cat and
+for the class of the cup. The photos are those that are installed with the package (public domain), the model is the
+zoo's ``efficientnet_lite0``. Coarse maps are laid on the photo; maps with a value per pixel are drawn alone, because
+their grain would cover it.
 """
 
-import base64
-import io
 import pathlib
-import re
 import sys
 
+import numpy as np
 from PIL import Image
 
-FOLDER = pathlib.Path(__file__).parent / "pages" / "pictures" / "methods"
-SIDE = 224
+import kerasal
+from kerasal import attribution, images
+from kerasal.attribution.method_comparison import QUICK
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "pages" / "pictures" / "methods"
+MODEL = "efficientnet_lite0"
+SIDE = 240
+CLASSES = ("espresso", "Egyptian cat", "espresso")
+CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
+COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion")
 
 
-def main(page: str) -> None:
-    """Write NAME.jpg for every method on the page, and photograph.jpg."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for row in re.findall(r"<tr>(.*?)</tr>", pathlib.Path(page).read_text(encoding="utf-8"), re.DOTALL):
-        name = (re.findall(r"<h2>(\w+)</h2>", row) or ["photograph"])[0]
-        tiles = [_tile(text) for text in re.findall(r'src="data:image/png;base64,([^"]+)"', row)]
-        sheet = Image.new("RGB", (len(tiles) * (SIDE + 4) - 4, SIDE), "white")
-        for place, tile in enumerate(tiles):
-            sheet.paste(tile, (place * (SIDE + 4), 0))
-        sheet.save(FOLDER / f"{name}.jpg", quality=85)
+def photos() -> tuple[np.ndarray, np.ndarray]:
+    """Return the cup, and the middle of the cat beside the middle of the cup, both uint8 (240, ., 3)."""
+    cat, cup = (images.read(ROOT / "kerasal" / "assets" / f"{name}.jpg") for name in ("cat", "coffee"))
+    return cup, np.hstack([cat[:, 100:220], cup[:, 100:220]])
 
 
-def _tile(text: str) -> Image.Image:
-    tile = Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")
-    way = Image.Resampling.NEAREST if max(tile.size) < SIDE else Image.Resampling.LANCZOS
-    return tile.resize((SIDE, SIDE), way)
+def main(names: list[str]) -> None:
+    """Write the pictures of the named methods, or of all, and photograph.jpg."""
+    model = kerasal.open_model(MODEL)
+    cup, both = photos()
+    cases = [(photo, model.labels.index(name)) for photo, name in zip((cup, both, both), CLASSES, strict=True)]
+    _write("photograph", [model.show(photo)[0] for photo in (cup, both)], [_top(model, photo) for photo in (cup, both)])
+    for name in names or attribution.list_methods():
+        _write(name, [_draw(model, name, *case) for case in cases], CAPTIONS)
+        print(name, flush=True)  # noqa: T201
+
+
+def _draw(model, name: str, photo: np.ndarray, class_index: int) -> np.ndarray:
+    spec, options = attribution.method_spec(name), dict(QUICK.get(name, {}))
+    picture, inputs = model.show(photo, scale=256 / 224) if spec.any_size else model.show(photo)
+    result = attribution.method_function(name)(model.keras_model, inputs, class_index, **options)
+    values = spec.to_pixels((result[0] if isinstance(result, tuple) else result)[0], picture.shape[:2], options)
+    drawn, over = attribution.draw_map(spec, picture, values, options=options, bgr=model.preprocessing.bgr)
+    return over if name in COARSE else drawn
+
+
+def _top(model, photo: np.ndarray) -> str:
+    """Return the scores of the two classes in percent."""
+    scores = model.scores(photo, top=1000).set_index("label").score
+    return ", ".join(f"{name} {scores[name]:.0%}" for name in ("espresso", "Egyptian cat"))
+
+
+def _write(name: str, tiles: list[np.ndarray], captions: list[str]) -> None:
+    page = images.grid([images.resize(tile, (SIDE, SIDE)) for tile in tiles], captions, columns=3, tile=SIDE)
+    Image.fromarray(page).save(FOLDER / f"{name}.jpg", quality=80)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

@@ -32,6 +32,7 @@ if (_checkout / "setup.cfg").is_file() and (_checkout / "zoo" / "__init__.py").i
 
 _ORIGIN = {
     "open_model": "kerasal.models",
+    "describe": "kerasal.description",
     "explain": "kerasal.attribution.explanation",
     "list_models": "kerasal.models.registry",
     "create_model": "kerasal.models.registry",
@@ -41,6 +42,7 @@ _ORIGIN = {
     "maximize": "kerasal.maximization",
     "export": "kerasal.serving",
     "KerasalCallback": "kerasal.callbacks",
+    "view": "kerasal.viewer",
 }
 _MODULES = (
     "atlas",
@@ -67,6 +69,7 @@ _MODULES = (
     "report",
     "serving",
     "training",
+    "viewer",
     "zoo",
 )
 
@@ -75,6 +78,7 @@ __all__ = [*_ORIGIN, *_MODULES]
 if TYPE_CHECKING:
     from kerasal.attribution.explanation import explain as explain
     from kerasal.callbacks import KerasalCallback as KerasalCallback
+    from kerasal.description import describe as describe
     from kerasal.features import feature_maps as feature_maps
     from kerasal.maximization import maximize as maximize
     from kerasal.models import open_model as open_model
@@ -83,6 +87,7 @@ if TYPE_CHECKING:
     from kerasal.models.registry import load_model as load_model
     from kerasal.models.registry import model_spec as model_spec
     from kerasal.serving import export as export
+    from kerasal.viewer import view as view
 
 
 def __getattr__(name: str):
@@ -90,7 +95,12 @@ def __getattr__(name: str):
         return getattr(importlib.import_module(_ORIGIN[name]), name)
     if name in _MODULES:
         return importlib.import_module(f"kerasal.{name}")
-    raise AttributeError(f"module 'kerasal' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
+    from kerasal.names import unknown_name_message
+
+    hint = "Attribution is kerasal.attribution (why a model decides), gaze is kerasal.gaze (where people look)."
+    message = unknown_name_message(name, __all__, "attribute", " of kerasal")
+    ambiguous = name.startswith(("salienc", "heatmap", "heat_map"))
+    raise AttributeError(f"Unknown attribute {name!r} of kerasal. {hint}" if ambiguous else message, name=name)
 
 
 def __dir__():

@@ -11,6 +11,8 @@ import keras
 
 __all__ = ["draw_feature_maps", "feature_maps"]
 
+_MAX_LISTED = 64  # silent channels that are listed by their numbers
+
 
 def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int | None = None) -> np.ndarray:
     """Return the output of a layer for each image.
@@ -38,9 +40,11 @@ def draw_feature_maps(
     scale: Literal["map", "layer"] = "map",
     layer: str = "",
     title: str = "",
-    tile: int = 84,
+    tile: int | None = None,
 ) -> np.ndarray:
     """Return the feature maps of an image as a grid with channel numbers, uint8 RGB.
+
+    Silent channels, whose maps are 0 everywhere, are listed below the grid instead of drawn.
 
     Args:
         maps: feature maps of a single image, float (h, w, C).
@@ -48,7 +52,7 @@ def draw_feature_maps(
         scale: range of the colors: that of each map (``"map"``) or of all maps together (``"layer"``).
         layer: name of the layer, for error messages.
         title: a line of text above the grid.
-        tile: side of each map in pixels.
+        tile: longer side of each map in pixels; by default 84 for up to 64 maps, 56 for more.
 
     Raises:
         ValueError: ``maps`` is not (h, w, C), or has no such channel.
@@ -62,14 +66,29 @@ def draw_feature_maps(
         raise ValueError(f"channels must be in 0..{count - 1} for {name}, got {max(channels)}.")
     signed = bool((maps < 0).any())
     limit = float(np.abs(maps[..., channels]).max()) if scale == "layer" else None
-    drawn = [images.heatmap(maps[..., channel], signed=signed, limit=limit) for channel in channels]
-    zero_channels = [str(channel) for channel in channels if not maps[..., channel].any()]
-    listed = ", ".join(zero_channels[:12]) + (", …" if len(zero_channels) > 12 else "")
-    note = f"Channels that are 0 everywhere for this image: {listed}." if zero_channels and not signed else ""
+    silent = [channel for channel in channels if not maps[..., channel].any()]
+    active = [channel for channel in channels if channel not in silent] or channels[:1]
+    drawn = [images.heatmap(maps[..., channel], signed=signed, limit=limit) for channel in active]
+    note = [f"Each map has {maps.shape[0]} × {maps.shape[1]} positions."]
     if len(channels) < count:
-        note = f"{len(channels)} of {count} channels. {note}"
-    columns = min(8 if len(channels) <= 64 else 16, len(channels))
-    legend = ("signed", "negative", "positive") if signed else ("heat", "0", "largest activation")
-    note = ("" if scale == "layer" else "Each map has its own scale. ") + note
-    numbers = list(map(str, channels))
-    return images.grid(drawn, numbers, columns=columns, title=title, note=note, legend=[legend], tile=tile)
+        note.append(f"{len(channels)} of {count} channels were chosen.")
+    if scale == "map":
+        note.append("Each map has its own color scale, so the brightness of two maps cannot be compared.")
+    else:
+        note.append("All maps have the same color scale.")
+    if silent:
+        verb = "is" if len(silent) == 1 else "are"
+        listed = ", ".join(map(str, silent[:_MAX_LISTED])) + (", …" if len(silent) > _MAX_LISTED else "")
+        note.append(f"{len(silent)} of {len(channels)} channels {verb} silent, 0 everywhere for this image: {listed}.")
+    low, high = ("negative", "positive") if signed else ("0", "largest activation of the map")
+    if limit is not None:
+        low, high = (f"{-limit:.3g}" if signed else "0"), f"{limit:.3g}"
+    return images.grid(
+        drawn,
+        list(map(str, active)),
+        columns=min(8 if len(active) <= 64 else 16, len(active)),
+        title=title,
+        note=" ".join(note),
+        legend=[("signed" if signed else "heat", low, high)],
+        tile=tile or (84 if len(active) <= 64 else 56),
+    )

@@ -13,6 +13,7 @@ __all__ = ["UnnamedClasses", "find", "load", "short"]
 
 _ASSETS = pathlib.Path(__file__).parent / "assets"
 _SETS = ("imagenet", "digits")
+_IMAGE_COLUMNS = ("image", "file", "filename", "path", "photo")
 
 
 class UnnamedClasses(ValueError):
@@ -24,8 +25,8 @@ def load(source: str | os.PathLike) -> list[str]:
 
     Args:
         source: "imagenet", "digits", or the path of a file: a text file with a name per line; a CSV file with a
-            column ``name``, ``label`` or ``class`` and, if the rows are not in order, a column ``index``; or a JSON
-            file with a list of names, or an object from index to name or to ``[id, name]``.
+            column ``name``, ``label`` or ``class`` and, if the rows are not in order, a column ``index``, but no column
+            of images; or a JSON file with a list of names, or an object from index to name or to ``[id, name]``.
 
     Raises:
         FileNotFoundError: ``source`` is neither a built-in set nor a file.
@@ -104,6 +105,17 @@ def short(names: Sequence[str], index: int) -> str:
     return names[index].split(",")[0] if index < len(names) else f"class {index}"
 
 
+def format_score(score: float, *, named: bool = False) -> str:
+    """Return the output of a class as text: "53 %" from 0 to 1, which is a probability, otherwise "score 8.31".
+
+    With ``named``, percentages are called so: "probability 53 %".
+    """
+    if not 0 <= score <= 1:
+        return f"score {score:.3g}"
+    text = f"{100 * score:.0f} %" if score >= 0.0995 or score == 0 else f"{100 * score:.2g} %"
+    return f"probability {text}" if named else text
+
+
 def _normalize(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
 
@@ -122,6 +134,9 @@ def _read_csv(text: str) -> list[str]:
     column = next((name for name in ("name", "label", "class") if rows and name in rows[0]), None)
     if column is None:
         raise ValueError("no column is called name, label or class")
+    images = next((name for name in _IMAGE_COLUMNS if name in rows[0]), None)
+    if images is not None and "index" not in rows[0]:  # their order is not that of the classes
+        raise ValueError(f"the column {images!r} shows that each row is an image, not a class")
     if rows and "index" in rows[0]:
         rows.sort(key=lambda row: int(row["index"]))
         if [int(row["index"]) for row in rows] != list(range(len(rows))):

@@ -1,7 +1,6 @@
 """Texts about names: errors for unknown names, warnings for renamed ones, abbreviated lists, and KEY=VALUE options."""
 
 import ast
-import difflib
 import functools
 import sys
 import warnings
@@ -13,26 +12,67 @@ _Returned = TypeVar("_Returned")
 
 
 def unknown_name_message(name: str, known: Iterable[str], what: str, where: str = "") -> str:
-    """Return the error message for an unknown ``name``, with the closest known names, or with all if they are few.
+    """Return the error message for an unknown ``name``, with the known names that are like it, or all if they are few.
 
-    The last part of a path is compared too: for ``"convl"`` the message proposes ``"encoder/conv1"``.
+    Names that contain ``name`` as a word come first: for ``"cat"`` the message proposes ``"tabby cat"``. Others must
+    differ by few letters for their length. The last part of a path counts too: ``"convl"`` finds ``"encoder/conv1"``.
     """
     known = sorted(known)
-    wanted = str(name).lower()
-    spellings = {}
-    for candidate in known:
-        for spelling in (candidate.lower(), candidate.lower().rpartition("/")[2]):
-            spellings.setdefault(spelling, candidate)
-    near = [spellings[match] for match in difflib.get_close_matches(wanted, spellings, n=5, cutoff=0.5)]
-    near += [candidate for candidate in known if wanted and wanted in candidate.lower()]
-    near = list(dict.fromkeys(near))[:5]
+    near = similar_names(str(name), known)
     if near:
-        hint = f"Did you mean {', '.join(near)}?"
+        hint = f"Did you mean {abbreviate(near, 6)}?"
     elif len(known) > 30:
         hint = f"There are {len(known)}, from {known[0]} to {known[-1]}."
     else:
         hint = f"There is {', '.join(known)}." if known else "There is none."
     return f"Unknown {what} {name!r}{where}. {hint}"
+
+
+def similar_names(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that contain ``name`` as a word, or start or end with it, or have a similar spelling."""
+    wanted = _plain(name)
+    if not wanted:
+        return []
+    words, few = wanted.split(), max(1, len(wanted) // 4)  # letters that may differ
+    containing, parts, near = [], [], []
+    for candidate in known:
+        text = _plain(candidate)
+        last = _plain(candidate.rpartition("/")[2])
+        if f" {wanted} " in f" {text} ":
+            containing.append((text.split()[-len(words) :] != words, len(text), candidate))  # a tiger cat is a cat
+        elif len(wanted) >= 3 and any(
+            word.startswith(wanted) or word.endswith(wanted) for word in (text, *text.split())
+        ):
+            parts.append((not text.endswith(wanted), len(text), candidate))
+        elif len(wanted) >= 4 and wanted[0] in text[:2] + last[:2]:  # a kitten is not a misspelled mitten
+            distance = min(_edit_distance(wanted, known_text, few) for known_text in (text, last))
+            near += [(distance, len(text), candidate)] if distance <= few else []
+    found = [candidate for *_, candidate in sorted(containing)]
+    if len(found) < 3:
+        found += [candidate for *_, candidate in sorted(parts)]
+    return found or [candidate for *_, candidate in sorted(near)][:5]
+
+
+def _plain(name: str) -> str:
+    """Return a name in lower case, with spaces for underscores and hyphens."""
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _edit_distance(first: str, second: str, most: int) -> int:
+    """Return how many letters to insert, delete, replace or swap with their neighbor; ``most + 1`` if too many."""
+    if abs(len(first) - len(second)) > most:
+        return most + 1
+    before, previous = [], list(range(len(second) + 1))
+    for i, letter in enumerate(first, 1):
+        row = [i]
+        for j, other in enumerate(second, 1):
+            row.append(min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (letter != other)))
+            if i > 1 and j > 1 and letter == second[j - 2] and first[i - 2] == other:
+                row[j] = min(row[j], before[j - 2] + 1)
+        if min(row) > most:
+            return most + 1
+        before, previous = previous, row
+    return previous[-1]
 
 
 def read_key_values(texts: Iterable[str] | None, what: str, example: str) -> dict[str, Any]:
@@ -130,6 +170,11 @@ def abbreviate(names: Iterable[object], most: int = 8) -> str:
     """Return the first names, separated by commas, and the number of the others."""
     listed = list(map(str, names))
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+def count_noun(count: int, noun: str) -> str:
+    """Return a number with a regular noun: "1 image" or "1,200 images"."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def describe_skipped(skipped: Sequence[tuple[str, str]]) -> str:

@@ -13,11 +13,24 @@ import numpy as np
 from kerasal.checks import refuse_mask
 from kerasal.names import unknown_name_message
 
-__all__ = ["CONVENTIONS", "NoPreprocessing", "Preprocessing", "get"]
+__all__ = ["CONVENTIONS", "NoPreprocessing", "Preprocessing", "get", "unknown_preprocessing"]
 
 
 class NoPreprocessing(ValueError):
     """Error for a model whose preprocessing is unknown and was not passed."""
+
+
+def unknown_preprocessing(name: str, seen: str = "") -> NoPreprocessing:
+    """Return the error for a model of this name; ``seen`` is a sentence about what its first layers compute."""
+    recognized = (
+        "It is recognized for models that scale or normalize their pixels themselves, and for trained classifiers with "
+        "the 1,000 ImageNet classes."
+    )
+    return NoPreprocessing(
+        f"preprocessing must be known for {name!r} to take images, got None. {seen + ' ' if seen else ''}Pass 'unit' "
+        "for pixels of 0..1, 'tf' for -1..1, 'none' for 0..255, 'caffe' or 'torch' as in keras.applications, or a mean "
+        f"and a standard deviation as in 'mean=127,std=128'.{'' if seen else ' ' + recognized}"
+    )
 
 
 @dataclasses.dataclass(frozen=True)

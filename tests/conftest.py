@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 # Tests of pages and files with models of random weights, whose maps may hold no positive evidence.
-_MAPS_MAY_BE_ZERO = ("atlas", "serving", "batch", "callbacks", "docs")
+_MAPS_MAY_BE_ZERO = ("atlas", "serving", "batch", "callbacks", "docs", "viewer")
 
 
 def pytest_collection_modifyitems(items):

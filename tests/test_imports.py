@@ -20,7 +20,7 @@ FLOORS = [
     "hooks",
     "models zoo zoo_table",
     "(the routines)",
-    "serving batch atlas callbacks compat report",
+    "serving batch atlas callbacks viewer compat description report",
     "cli",
 ]
 BY_NAME = ("import_module", "__import__", "resolve_name")

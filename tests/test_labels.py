@@ -5,6 +5,22 @@ import pytest
 from kerasal import labels
 
 
+@pytest.mark.parametrize(
+    ("score", "text", "named"),
+    [
+        (0.534, "53 %", "probability 53 %"),
+        (1.0, "100 %", "probability 100 %"),
+        (0.0123, "1.2 %", "probability 1.2 %"),
+        (0.0, "0 %", "probability 0 %"),
+        (8.312, "score 8.31", "score 8.31"),
+        (-2.0, "score -2", "score -2"),
+    ],
+)
+def test_scores_as_text(score, text, named):
+    assert labels.format_score(score) == text
+    assert labels.format_score(score, named=True) == named
+
+
 def test_imagenet_is_in_the_standard_order():
     names = labels.load("imagenet")
     assert len(names) == 1000
@@ -100,3 +116,14 @@ def test_a_name_with_a_line_separator_of_unicode_stays_one(tmp_path):
     assert labels.load(tmp_path / "a.txt") == ["one\u2028half", "two"]
     (tmp_path / "a.csv").write_text('index,name\n1,two\n0,"one\u2028half"\n', encoding="utf-8")
     assert labels.load(tmp_path / "a.csv") == ["one\u2028half", "two"]
+
+
+@pytest.mark.parametrize("column", ["image", "file", "filename", "path", "photo"])
+def test_a_table_of_images_is_no_list_of_classes(tmp_path, column):
+    (tmp_path / "labels.csv").write_text(f"{column},label\nb.jpg,zebra\na.jpg,cat\n")
+    with pytest.raises(
+        ValueError, match=rf"labels.csv must be .* the column '{column}' shows that each row is an image"
+    ):
+        labels.load(tmp_path / "labels.csv")
+    (tmp_path / "labels.csv").write_text(f"{column},label,index\nb.jpg,zebra,1\na.jpg,cat,0\n")
+    assert labels.load(tmp_path / "labels.csv") == ["cat", "zebra"]

@@ -10,7 +10,7 @@ import pytest
 import kerasal
 from kerasal import atlas, batch, gaze, images, layers, localization, maximization, receptive_field, training
 from kerasal.datasets import ClassImages, GazeDataset
-from kerasal.names import abbreviate, describe_skipped, renamed_arguments, unknown_name_message
+from kerasal.names import abbreviate, describe_skipped, renamed_arguments, similar_names, unknown_name_message
 
 import keras
 
@@ -204,3 +204,29 @@ def test_the_closest_names_are_offered():
     known = ["encoder/conv1", "head"]
     assert unknown_name_message("convl", known, "layer").startswith("Unknown layer 'convl'. Did you mean encoder/conv1")
     assert unknown_name_message("x", ["head"], "layer", " of it") == "Unknown layer 'x' of it. There is head."
+
+
+@pytest.mark.parametrize(
+    ("name", "similar"),
+    [
+        (
+            "cat",
+            ["tabby cat", "tiger cat", "Egyptian cat", "cat bear"],
+        ),  # neither car nor polecat, of which it is a part
+        ("fish", ["goldfish"]),
+        ("egyptian_cat", ["Egyptian cat"]),
+        ("car", ["car", "carton"]),
+        ("taby cat", ["tabby cat"]),
+        ("goldfihs", ["goldfish"]),
+        ("kitten", []),
+        ("cta", []),
+        ("", []),
+    ],
+)
+def test_suggestions_differ_by_few_letters_or_contain_the_word(name, similar):
+    known = ["car", "carton", "cat bear", "Egyptian cat", "goldfish", "mitten", "polecat", "tabby cat", "tiger cat"]
+    assert similar_names(name, known) == similar
+
+
+def test_all_of_few_names_are_listed_where_none_is_similar():
+    assert unknown_name_message("cut", ["car", "cat"], "class") == "Unknown class 'cut'. There is car, cat."

@@ -10,19 +10,37 @@ ZOO = pathlib.Path(__file__).resolve().parents[2] / "zoo"
 
 def on_files(files, config):
     """Add a page for each model of the zoo, and a list of all."""
-    rows = []
-    for path in sorted(ZOO.glob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        model = _registered(tree)
-        if model is None:
-            continue
-        summary, _, rest = ast.get_docstring(tree).partition("\n")
-        name, _, what = summary.partition(": ")
+    for tree, model in _models():
+        name, what, rest = _card(tree)
         text = f"# {name}\n\n{_sentence(what)}\n{rest}\n\n{_options(model)}"
         files.append(File.generated(config, f"cards/{model.name}.md", content=text))
-        rows.append(_row(model, what))
-    files.append(File.generated(config, "cards/index.md", content=_index(rows)))
+    files.append(File.generated(config, "cards/index.md", content=index()))
     return files
+
+
+def index():
+    """Return the list of the models."""
+    return _index([_row(model, _card(tree)[1]) for tree, model in _models()])
+
+
+def _card(tree):
+    """Return the name, the sentence and the rest of a card."""
+    summary, _, rest = ast.get_docstring(tree).partition("\n")
+    name, _, what = summary.partition(": ")
+    return name, what, rest
+
+
+def names():
+    """Return the names of the models, sorted."""
+    return sorted(model.name for _, model in _models())
+
+
+def _models():
+    """Yield (parsed file, registered function) of each model of the zoo."""
+    for path in sorted(ZOO.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if (model := _registered(tree)) is not None:
+            yield tree, model
 
 
 def _registered(tree):
@@ -57,10 +75,18 @@ def _preprocessing(model):
 
 def _row(model, what):
     facts = _facts(model)
-    weights = facts.get("weights", "")
-    source = "installed" if "_WEIGHTS" in weights else "downloaded" if weights else "your file"
+    source = _source(facts.get("weights"))
+    task = ast.literal_eval(facts["task"])
     count = f"{int(facts['parameters'].replace('_', '')):,}"
-    return f"| [`{model.name}`]({model.name}.md) | {what.rstrip('.')} | {facts['task']} | {count} | {source} |"
+    return f"| [`{model.name}`]({model.name}.md) | {what.rstrip('.')} | {task} | {count} | {source} |"
+
+
+def _source(weights):
+    """Return where the weights come from: those with a file are installed, those without are downloaded."""
+    if weights is None:
+        return "your file"
+    calls = [node for node in ast.walk(ast.parse(weights)) if isinstance(node, ast.Call)]
+    return "installed" if any(len(call.args) + len(call.keywords) > 1 for call in calls) else "downloaded"
 
 
 def _index(rows):

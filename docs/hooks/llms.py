@@ -16,9 +16,21 @@ def on_env(env, config, files, **_):
         if isinstance(value, str):
             top.append(_entry(title, files.get_file_from_path(value)))
         else:
-            entries = [next(iter(entry.items())) if isinstance(entry, dict) else ("", entry) for entry in value]
-            _SECTIONS.append((title, [_entry(name, files.get_file_from_path(path)) for name, path in entries]))
+            _SECTIONS.append((title, [_entry(name, files.get_file_from_path(path)) for name, path in _pages(value)]))
     return env
+
+
+def _pages(section):
+    """Yield (title or an empty text, path) of each page of a section, those of sections inside included."""
+    for entry in section:
+        if isinstance(entry, str):
+            yield "", entry
+            continue
+        ((title, value),) = entry.items()
+        if isinstance(value, list):
+            yield from _pages(value)
+        else:
+            yield title, value
 
 
 def on_post_build(config):

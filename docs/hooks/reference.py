@@ -1,57 +1,86 @@
 """Generate the Python reference: the docstring of each package, then its public names."""
 
 import ast
+import functools
 import pathlib
+import re
 
 from mkdocs.structure.files import File
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = {
-    "kerasal": "kerasal",
-    "attribution": "kerasal.attribution",
-    "objectives": "kerasal.objectives",
-    "maximization": "kerasal.maximization",
-    "receptive_field": "kerasal.receptive_field",
-    "localization": "kerasal.localization",
-    "metrics": "kerasal.metrics",
-    "losses": "kerasal.losses",
-    "gaze": "kerasal.gaze",
-    "datasets": "kerasal.datasets",
-    "training": "kerasal.training",
-    "report": "kerasal.report",
-    "callbacks": "kerasal.callbacks",
-    "atlas": "kerasal.atlas",
-    "batch": "kerasal.batch",
-    "probe": "kerasal.probe",
-    "diagnosis": "kerasal.diagnosis",
-    "serving": "kerasal.serving",
-    "models": "kerasal.models",
-    "registry": "kerasal.models.registry",
-    "preprocessing": "kerasal.preprocessing",
-    "images": "kerasal.images",
-    "features": "kerasal.features",
-    "labels": "kerasal.labels",
-    "layers": "kerasal.layers",
-    "hooks": "kerasal.hooks",
+GROUPS = {
+    "Explain": ("attribution", "objectives", "localization", "viewer"),
+    "Features": ("maximization", "receptive_field", "features", "probe", "diagnosis"),
+    "Gaze": ("gaze", "metrics", "losses", "datasets"),
+    "Train": ("training", "report", "callbacks"),
+    "Deploy": ("serving", "batch", "atlas"),
+    "Models": ("models", "registry", "preprocessing", "labels", "layers"),
+    "Tools": ("images", "hooks"),
 }
+"""The pages in the order of the navigation, below ``kerasal`` itself."""
+PAGES = {"kerasal": "kerasal", **{page: f"kerasal.{page}" for group in GROUPS.values() for page in group}}
+PAGES["registry"] = "kerasal.models.registry"
+_INDEX = """# Python reference
+
+Images are uint8 `(H, W, 3)`, model inputs float32 `(N, H, W, C)` and already preprocessed, maps raw and signed; sizes
+are `(height, width)`, coordinates `(x, y)` from 0. `import kerasal` loads no TensorFlow, packages are loaded when
+they are used.
+"""
 _ALSO = {"attribution": ["kerasal.attribution.faithfulness"], "serving": ["kerasal.serving.signatures"]}
 
 
 def on_files(files, config):
-    """Add a page for each package."""
+    """Add a page for each package, and a list of the packages."""
+    files.append(File.generated(config, "api/index.md", content=index()))
     for page, module in PAGES.items():
         files.append(File.generated(config, f"api/{page}.md", content=reference(page, module)))
     return files
 
 
+def index():
+    """Return the list of the packages by group, each with what it is for."""
+    parts = [_INDEX, _packages(["kerasal"])]
+    for title, group in GROUPS.items():
+        parts += [f"## {title}\n", _packages(group)]
+    return "\n".join(parts)
+
+
 def reference(page, module):
-    """Return the page of one package."""
-    parts = [f"# {module}\n", _block(module, members=False)]
+    """Return the page of one package: what it is for, its names in a table, then each name."""
+    parts = [f"# {module}\n", _block(module, members=False), _names(module)]
     parts += [_block(f"{module}.{name}") for name in exported(module)]
     for other in _ALSO.get(page, []):
-        parts += [f"## {other}\n", _block(other, members=False)]
+        parts += [f"## {other}\n", _block(other, members=False), _names(other)]
         parts += [_block(f"{other}.{name}", level=3) for name in exported(other)]
     return "\n".join(parts)
+
+
+def _packages(group):
+    rows = [f"| [`{PAGES[page]}`]({page}.md) | {_summary(PAGES[page])} |" for page in group]
+    return "| package | what it is for |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _names(module):
+    """Return a table of the public names of a module, each with the first sentence of its documentation."""
+    rows = [f"| [`{name}`](#{module}.{name}) | {_summary(f'{module}.{name}')} |" for name in exported(module)]
+    return "| name | what it is |\n|---|---|\n" + "\n".join(rows) + "\n" if rows else ""
+
+
+@functools.cache
+def sources():
+    """Return the package as griffe reads it, without importing it."""
+    import griffe
+
+    return griffe.load("kerasal", search_paths=[str(ROOT)], resolve_aliases=True)
+
+
+def _summary(identifier):
+    """Return the first sentence of a docstring, for a cell of a table."""
+    found = sources()[identifier.partition(".")[2]] if "." in identifier else sources()
+    found = found.final_target if found.is_alias else found
+    paragraph = " ".join(found.docstring.value.split("\n\n")[0].split()) if found.docstring else ""
+    sentence = re.split(r"(?<=[a-z)`0-9]\.)\s(?=[A-Z])", paragraph)[0].removesuffix(":")
+    return re.sub(r"([*|])(?=[^`]*(`[^`]*`[^`]*)*$)", r"\\\1", sentence.replace("``", "`"))  # outside of code
 
 
 def _block(identifier, members=True, level=2):

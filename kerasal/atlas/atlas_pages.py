@@ -15,7 +15,7 @@ from kerasal.atlas.anatomy import ROW, draw_connections
 from kerasal.atlas.atlas_plan import Scope
 from kerasal.atlas.atlas_store import Store
 from kerasal.atlas.contents import Contents, Count, count_results
-from kerasal.atlas.maximized import is_small, list_package_photos
+from kerasal.atlas.maximized import is_rescaled, list_package_photos
 from kerasal.digests import digest_files
 from kerasal.files import write_text
 from kerasal.models.image_model import ImageModel
@@ -40,6 +40,9 @@ def remove_stale_images(store: Store, scope: Scope) -> None:
     for record in store.folder.glob("data/exemplars/*.json"):
         if read_json(record).get("settings", {}).get("images") != stamp:
             _remove_record(store, record, "exemplars")
+    record = store.folder / "data" / "class-exemplars.json"
+    if record.is_file() and read_json(record).get("settings", {}).get("images") != stamp:
+        _remove_record(store, record, ".")
     names = {file.stem for file in (*scope.files, *list_package_photos())}
     for record in (store.folder / "data" / "classes.json", *store.folder.glob("data/layers/*.json")):
         for entry in read_json(record).get("entries", {}).values():
@@ -82,7 +85,7 @@ class Pages:
         self.tally = count_results(contents)
         shared = {"contents": contents, "model": self.model, "scope": self.scope, "left": left, "counts": self.tally}
         shared |= {"failed": failed, "note": self.note, "version": __version__, "command": self.command}
-        shared["rescaled"] = captions.RESCALED if is_small(self.model.input_shape()) else ""
+        shared["rescaled"] = captions.RESCALED if is_rescaled(self.model) else ""
         for name in _ASSETS:
             write_text(self.store.folder / "assets" / name, (_TEMPLATES / name).read_text(encoding="utf-8"))
         written = set()

@@ -15,7 +15,11 @@ from kerasal.digests import digest_files
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_model import ImageModel
 
-_LAYERS_PER_IMAGE = 4  # channel batches of so many layers take about as long as one image page
+_PER_ROUND = 2  # pieces of a layer: exemplars and maximized images
+_LAYER_PIECES = 8  # so many take about as long as all methods on an image
+_FIRST_UNITS = 4  # channels in the first piece, and classes in the first two
+_FEW_FILES = 200
+_QUICK = 64  # pixels of the longer side up to which a whole batch is quick
 _MOST_UNITS = 32  # per piece, so that little is lost when the build is interrupted
 
 
@@ -56,24 +60,38 @@ class Piece:
 def plan_pieces(model: ImageModel, store: Store, scope: Scope) -> list[Piece]:
     """Return the pieces of the scope without a result in the store, in the order of computation.
 
-    The first are a batch of classes, an image and a batch of channels of the last layer, so that an interrupted atlas
-    has some of each. Next are the other classes, then a batch of channels of each layer, from the last layer to the
-    first, then the other channels; images alternate with layers. For a gaze model, its maps come before all others.
+    The first are one of each kind: an image, the exemplars of classes, and exemplars, channels and classes, so that an
+    atlas is never without a kind of page for long. Next are the other images, whose first part is quick, and eight
+    classes. The rest comes in rounds: a few channels of each layer, from the first layer to the last, and between them
+    all methods on an image and further classes. For a gaze model, its maps come before all others.
     """
-    gaze_maps, explanations = [], []
     if model.task == "gaze":
         predictor = cache(partial(image_page.make_predictor, model))  # compiled when the first piece runs
         draw = partial(image_page.draw_gaze, predictor=predictor)
-        gaze_maps = _image_pieces("gaze on", draw, image_page.gaze_record, model, store, scope)
+        images = _image_pieces("gaze on", draw, image_page.gaze_record, "image", model, store, scope)
+        comparisons = []
     else:
-        explanations = _image_pieces("image", image_page.explain_image, image_page.image_record, model, store, scope)
+        record = image_page.image_record
+        images = _image_pieces("image", image_page.explain_image, record, "image", model, store, scope)
+        comparisons = _image_pieces("methods on", image_page.compare_image, record, "methods", model, store, scope)
+        comparisons = comparisons if model.class_count else []
     classes = _class_pieces(model, store, scope)
-    layers = [_layer_pieces(model, store, scope, *entry) for entry in reversed(scope.layer_channels)]
-    heads, tails = [pieces[0] for pieces in layers if pieces], [pieces[1:] for pieces in layers if pieces[1:]]
-    groups = [heads[start : start + _LAYERS_PER_IMAGE] for start in range(1, len(heads), _LAYERS_PER_IMAGE)]
-    turns = itertools.zip_longest([*groups, *tails], ([piece] for piece in explanations[1:]), fillvalue=())
-    first = [*classes[:1], *explanations[:1], *heads[:1]]
-    return [*gaze_maps, *first, *classes[1:], *itertools.chain.from_iterable(itertools.chain.from_iterable(turns))]
+    seen = _class_exemplar_pieces(model, store, scope)
+    layers = [pieces for entry in scope.layer_channels if (pieces := _layer_pieces(model, store, scope, *entry))]
+    early = 1 if model.task != "gaze" else len(images)
+    first = [*images[:early], *seen, *(layers[0][:_PER_ROUND] if layers else ()), *classes[:1], *images[early:]]
+    layers = [layers[0][_PER_ROUND:], *layers[1:]] if layers else []
+    first += [*comparisons[:1], *classes[1:2]]
+    rounds = itertools.zip_longest(*(_split(pieces, _PER_ROUND) for pieces in layers), fillvalue=())
+    steps = [piece for turn in rounds for step in turn for piece in step]
+    others = ([piece] for pair in itertools.zip_longest(comparisons[1:], classes[2:]) for piece in pair if piece)
+    turns = itertools.zip_longest(_split(steps, _LAYER_PIECES), others, fillvalue=())
+    return [*first, *itertools.chain.from_iterable(itertools.chain.from_iterable(turns))]
+
+
+def _split(pieces: Sequence[Piece], count: int) -> list[Sequence[Piece]]:
+    """Return the pieces in lists of at most ``count``."""
+    return [pieces[start : start + count] for start in range(0, len(pieces), count)]
 
 
 def _class_pieces(model, store, scope) -> list[Piece]:
@@ -81,33 +99,52 @@ def _class_pieces(model, store, scope) -> list[Piece]:
     missing = [index for index in scope.classes if str(index) not in done]
     return [
         Piece("classes", partial(maximized.maximize_classes, model, store, batch, scope.seed, scope.page_files))
-        for batch in _split_batches(missing, model.input_shape())
+        for batch in _split_batches(missing, model.input_shape(), [_FIRST_UNITS] * 2)
     ]
 
 
+def _class_exemplar_pieces(model, store, scope) -> list[Piece]:
+    if not scope.files or not scope.classes:
+        return []
+    stamp = digest_files(scope.files)
+    done = store.entries(*exemplar_records.class_exemplar_record(model, stamp))
+    if all(str(index) in done for index in scope.classes):
+        return []
+    search = partial(exemplar_records.find_class_exemplars, model, store, scope.classes, scope.files, stamp)
+    return [Piece("exemplars of classes", search)]
+
+
 def _layer_pieces(model, store, scope, layer: Layer, channels: Sequence[int]) -> list[Piece]:
+    """Return the pieces of a layer: exemplars and maximized images in turns."""
     done = store.entries(*maximized.channel_record(model, layer, scope.seed))
     missing = [channel for channel in channels if str(channel) not in done]
     canvas = (*maximized.choose_canvas(model, layer), model.channels)
     maximize = partial(maximized.maximize_channels, model, store, layer)
-    runs = [partial(maximize, batch, scope.seed, scope.page_files) for batch in _split_batches(missing, canvas)]
+    runs = [
+        partial(maximize, batch, scope.seed, scope.page_files)
+        for batch in _split_batches(missing, canvas, [_FIRST_UNITS])
+    ]
     pieces = [Piece(f"{layer.path}: channels", run) for run in runs]
-    if not scope.files or not can_search_exemplars(layer):
-        return pieces
-    stamp = digest_files(scope.files)
-    done = store.entries(*exemplar_records.exemplar_record(model, layer, stamp))
-    missing = [channel for channel in channels if str(channel) not in done]
-    if missing:
-        search = partial(exemplar_records.find_exemplars, model, store, layer, missing, scope.files, stamp)
-        pieces.append(Piece(f"{layer.path}: exemplars", search))
-    return pieces
+    searches = []
+    if scope.files and can_search_exemplars(layer):
+        stamp = digest_files(scope.files)
+        done = store.entries(*exemplar_records.exemplar_record(model, layer, stamp))
+        missing = [channel for channel in channels if str(channel) not in done]
+        # Each search reads all files, so that many files are read only once.
+        batches = [missing] if len(scope.files) > _FEW_FILES else _split_batches(missing, canvas, [2 * _FIRST_UNITS])
+        find = partial(exemplar_records.find_exemplars, model, store, layer)
+        runs = [partial(find, batch, scope.files, stamp) for batch in batches if batch]
+        searches = [Piece(f"{layer.path}: exemplars", run) for run in runs]
+    turns = itertools.zip_longest(searches, pieces)
+    return [piece for turn in turns for piece in turn if piece is not None]
 
 
-def _image_pieces(title: str, run: Callable, record: Callable, model, store, scope) -> list[Piece]:
+def _image_pieces(title: str, run: Callable, record: Callable, entry: str, model, store, scope) -> list[Piece]:
+    """Return the pieces of the images without an ``entry`` in their record."""
     return [
         Piece(f"{title} {file.name}", partial(run, model, store, file, slug))
         for file, slug in scope.pages
-        if not store.entries(*record(model, file, slug))
+        if entry not in store.entries(*record(model, file, slug))
     ]
 
 
@@ -116,10 +153,18 @@ def can_search_exemplars(layer: Layer) -> bool:
     return len(layer.shape) != 3 or layer.field is not None
 
 
-def _split_batches(indices: Sequence[int], shape: tuple[int, int, int]) -> Iterator[Sequence[int]]:
-    """Yield the units of each piece for images of a shape: first a small batch for early results, then larger ones."""
+def _split_batches(
+    indices: Sequence[int], shape: tuple[int, int, int], first: Sequence[int]
+) -> Iterator[Sequence[int]]:
+    """Yield the units of each piece for images of a shape: small pieces for early results, then larger ones.
+
+    The first pieces have the sizes ``first``; for small images, the first piece is a whole batch.
+    """
     batch = min(_MOST_UNITS, chunk_size([np.broadcast_to(np.float32(0), (1, *shape))]))
-    yield from filter(len, [indices[:batch]])
-    size = min(_MOST_UNITS, 4 * batch)
-    for start in range(batch, len(indices), size):
+    sizes = first if max(shape[:2]) > _QUICK else [batch]
+    start = 0
+    for size in itertools.chain(sizes, itertools.repeat(min(_MOST_UNITS, 4 * batch))):
+        if start >= len(indices):
+            return
         yield indices[start : start + size]
+        start += size

@@ -25,6 +25,7 @@ def format_size(shape: Sequence[int]) -> str:
 CLASS_EXPLANATION = (
     "An image that gradient ascent has optimized to maximize the score of this class (before the softmax)."
 )
+CLASS_MINIS = " Below it are the three of your images with the highest score of the class, if it is in any."
 CLASS_LIMITS = (
     "It shows what raises the score. It does not show what the class looks like to people, or that the model needs all "
     "of it. Another random start gives a different image."

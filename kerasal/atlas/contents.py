@@ -42,12 +42,14 @@ class PageImage:
         file: the path of the image.
         slug: the file name of its page, without suffix.
         entry: the record of its results; None until they are computed.
+        methods: the record of the maps of all methods; None until they are computed.
         name: its name on the pages.
     """
 
     file: pathlib.Path
     slug: str
     entry: dict[str, Any] | None
+    methods: dict[str, Any] | None
     name: str
 
     @property
@@ -65,12 +67,19 @@ class Contents:
 
     @functools.cached_property
     def classes(self) -> list[Unit]:
-        """The classes with a result: first the planned ones in their order, then those of earlier builds."""
+        """The classes with results: first the planned ones in their order, then those of earlier builds."""
         entries = self.store.entries(*maximized.class_record(self.model, self.scope.seed))
-        order = [key for key in map(str, self.scope.classes) if key in entries]
+        exemplars = self.store.entries(*exemplar_records.class_exemplar_record(self.model, self._stamp))
+        order = [key for key in map(str, self.scope.classes) if key in entries or key in exemplars]
         return [
-            Unit(int(key), self.class_name(int(key)), entries[key]["picture"], entries[key], None)
-            for key in dict.fromkeys([*order, *entries])
+            Unit(
+                int(key),
+                self.class_name(int(key)),
+                entries.get(key, {}).get("picture"),
+                entries.get(key),
+                exemplars.get(key),
+            )
+            for key in dict.fromkeys([*order, *entries, *exemplars])
         ]
 
     @functools.cached_property
@@ -86,19 +95,10 @@ class Contents:
         """Return the names of the classes of entries, separated by commas."""
         return ", ".join(self.class_name(entry["number"]) for entry in entries)
 
-    def images_of_class(self, class_index: int) -> list[tuple["PageImage", float]]:
-        """Return (image, score) for the images with the class among their top classes, the highest score first.
-
-        Probabilities below 1 % are skipped.
-        """
-        scored_images = [
-            (image, top["score"])
-            for image in self.images
-            if image.ready and (entry := image.entry)
-            for top in entry.get("top", ())
-            if top["number"] == class_index and (top["score"] >= 0.01 or not entry["probable"])
-        ]
-        return sorted(scored_images, key=lambda item: -item[1])
+    @property
+    def maximized_classes(self) -> list[Unit]:
+        """The classes with a maximized image, or whose gradient is zero."""
+        return [unit for unit in self.classes if unit.facts]
 
     @staticmethod
     def image_name(path: str) -> str:
@@ -109,11 +109,11 @@ class Contents:
     def layer_count(self) -> int:
         """The number of layers with maximized images; the units of the output layer are the classes."""
         count = sum(any(unit.picture for unit in units) for units in self.units.values())
-        return count + (bool(self.classes) and any(layer.is_output for layer in self.scope.layers))
+        return count + (bool(self.maximized_classes) and any(layer.is_output for layer in self.scope.layers))
 
     @staticmethod
     def boxes(entry: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the boxes of an image with ``style``, 1 for the top class, and ``same`` if an earlier box is equal."""
+        """Return the boxes of an image with ``style``, the rank of its class, and ``same`` for a repeated box."""
         boxes = entry["boxes"]
         return [
             {**box, "style": i + 1, "same": any(box["box"] == other["box"] for other in boxes[:i])}
@@ -145,8 +145,9 @@ class Contents:
         record = image_page.gaze_record if self.model.task == "gaze" else image_page.image_record
         names = abbreviate_paths(self.scope.page_files)
         return [
-            PageImage(file, slug, self.store.entries(*record(self.model, file, slug)).get("image"), name)
+            PageImage(file, slug, entries.get("image"), entries.get("methods"), name)
             for (file, slug), name in zip(self.scope.pages, names, strict=True)
+            for entries in [self.store.entries(*record(self.model, file, slug))]
         ]
 
     @functools.cached_property
@@ -176,18 +177,21 @@ class Count:
 
 
 def count_results(contents: Contents) -> list[Count]:
-    """Return the counts of classes, channels, exemplar searches and images; a kind with nothing planned is left out."""
+    """Return the counts of classes, channels, exemplar searches, images and comparisons; without kinds not planned."""
     scope = contents.scope
     channels, searches = [], []
+    finished = {unit.index for unit in contents.maximized_classes}
+    compared = [image.methods is not None for image in contents.images] if contents.model.class_count else []
     for layer, planned in scope.layer_channels:
         units = {unit.index: unit for unit in contents.units[layer.slug]}
         channels += [channel in units and units[channel].facts is not None for channel in planned]
         if scope.files and can_search_exemplars(layer):
             searches += [channel in units and units[channel].exemplars is not None for channel in planned]
     counts = [
-        Count("classes", sum(index in contents.class_indices for index in scope.classes), len(scope.classes)),
+        Count("classes", sum(index in finished for index in scope.classes), len(scope.classes)),
         Count("channels", sum(channels), len(channels)),
         Count("exemplar searches", sum(searches), len(searches)),
         Count("images", sum(image.entry is not None for image in contents.images), len(contents.images)),
+        Count("comparisons of methods", sum(compared), len(compared)),
     ]
     return [count for count in counts if count.planned]

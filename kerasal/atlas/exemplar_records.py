@@ -1,4 +1,4 @@
-"""Records of exemplars: the images that activate a channel most, as patches with their reconstructions."""
+"""Records of exemplars: the patches that activate a channel most, and the images with the highest scores of a class."""
 
 import pathlib
 import warnings
@@ -15,10 +15,11 @@ from kerasal.models.image_sources import open_source
 from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 
 K = 6
-"""The number of exemplars per channel."""
+"""The number of exemplars per channel or class."""
 
 _MAX_SIDE = 144  # pixels of a patch on a page
 _BATCH_SIZE = 64
+_MIN_PROBABILITY = 0.01  # a less probable class is not in the image
 
 
 def find_exemplars(
@@ -33,6 +34,39 @@ def find_exemplars(
 def exemplar_record(model: ImageModel, layer: Layer, stamp: str) -> tuple[str, dict[str, Any]]:
     """Return the key and the settings of the record of a layer; ``stamp`` identifies the images."""
     return f"exemplars/{layer.slug}", {**model.settings, "path": layer.path, "k": K, "images": stamp}
+
+
+def find_class_exemplars(
+    model: ImageModel, store: Store, classes: Sequence[int], files: Sequence[pathlib.Path], stamp: str
+) -> None:
+    """Add the exemplars of classes to the store: the images with the highest score of each class, of all images."""
+    source = open_source(list(files), model)
+    numbers, scores = [], []
+    for batch, inputs in source.batches(_BATCH_SIZE, 0):
+        numbers += batch
+        scores.append(model.outputs(inputs))
+    outputs = np.concatenate(scores)
+    probable = bool(outputs.min() >= 0 and np.all(np.abs(outputs.sum(axis=1) - 1) < 1e-2))
+    entries = {}
+    for index in classes:
+        order = np.argsort(-outputs[:, index], kind="stable")[:K]
+        order = [row for row in order if not probable or outputs[row, index] >= _MIN_PROBABILITY]
+        shown = [{"file": source.name(numbers[row]), "score": float(outputs[row, index])} for row in order]
+        entries[str(index)] = {"seen": len(numbers), "probable": probable, "shown": shown}
+    drawn: dict[str, Any] = {}
+    for exemplar in (exemplar for entry in entries.values() for exemplar in entry["shown"]):
+        file = exemplar["file"]
+        if file not in drawn:
+            image = images.to_channels(model.fit_image(images.read(file), size=model.input_size()), 3)
+            drawn[file] = store.write_picture(f"class-exemplars/{len(drawn)}", _shrink(image))
+        exemplar["patch"] = drawn[file]
+    key, settings = class_exemplar_record(model, stamp)
+    store.add(key, settings, entries)
+
+
+def class_exemplar_record(model: ImageModel, stamp: str) -> tuple[str, dict[str, Any]]:
+    """Return the key and the settings of the exemplars of classes; ``stamp`` identifies the images."""
+    return "class-exemplars", {**model.settings, "k": K, "images": stamp}
 
 
 def _find_patches(model, store, layer: Layer, channels: list[int], files: list) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Maximized images of classes and channels: an image per unit, computed in batches.
 
 The gradient ascent starts from noise or, if the gradient is zero there, from the photo that activates the unit most.
-It has few steps, since an atlas shows hundreds of units.
+The recipe is the default of ``maximize`` for the model, with fewer steps, since an atlas shows hundreds of units.
 """
 
 import dataclasses
@@ -15,36 +15,28 @@ import numpy as np
 from kerasal import images, maximize, objectives
 from kerasal.atlas.anatomy import Layer, undeclared_size
 from kerasal.atlas.atlas_store import Store
-from kerasal.maximization import L2, Jitter, Maximization, TotalVariation
+from kerasal.maximization import Maximization, default_preset
 from kerasal.maximization.canvas import enclose_fields
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import Objective
 
-_SMALL = 64  # up to this side a smoothed ascent on pixels is clearer than a recipe for photos
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Increased when a recipe changes, so that older images are computed again."""
 
 
-def is_small(shape: tuple[int, int, int]) -> bool:
-    """Return whether images of a shape (H, W, C) use the recipe for small images, with rescaled values."""
-    return shape[2] != 3 or max(shape[:2]) <= _SMALL
-
-
-def _small_recipe(shape: tuple[int, int, int], seed: int, steps: int) -> dict[str, Any]:
-    """Return the recipe for small images: noise of the full range, which activates ReLUs, and regularizers."""
-    coarse = np.random.default_rng(seed).uniform(0, 255, (-(-shape[0] // 2), -(-shape[1] // 2), shape[2]))
-    return {
-        "preset": "simonyan",
-        "regularizers": (L2(4e-3), TotalVariation(0.05)),
-        "transforms": (Jitter(2),),
-        "clip": True,
-        "steps": steps,
-        "step_size": 2.0,
-        "noise": np.clip(images.resize(coarse.astype(np.float32), shape[:2]), 0, 255),
-    }
-
-
+# Settings of the presets for classes and for channels: fewer and longer steps.
+_CLASS_STEPS = {"olah": {"steps": 128, "step_size": 0.12}, "smooth": {"steps": 200}}
+_CHANNEL_STEPS = {"olah": {"steps": 40, "step_size": 0.13}, "smooth": {"steps": 160}}
 _MOST_PHOTOS = 8
+
+
+def is_rescaled(model: ImageModel) -> bool:
+    """Return whether the maximized images of a model are stretched from black to white."""
+    return _preset(model) == "smooth"
+
+
+def _preset(model: ImageModel) -> str:
+    return default_preset(model.keras_model, model.preprocessing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,20 +80,16 @@ def maximize_units(
     return units
 
 
-def maximize_small_images(
-    model: ImageModel, objectives: Sequence[Objective], noise: np.ndarray, recipe: dict[str, Any]
+def maximize_rescaled_images(
+    model: ImageModel, objectives: Sequence[Objective], recipe: dict[str, Any]
 ) -> list[MaximizedUnit]:
-    """Return small maximized images, from ``noise`` in 0..255, each rescaled to the range from black to white."""
-    convention = model.check_pixels()
-    result = maximize(model.keras_model, list(objectives), init=convention.apply(noise), **recipe)
-    pixels = convention.invert(result.raw)
-    low, high = (edge(pixels, axis=(1, 2, 3), keepdims=True) for edge in (np.min, np.max))
-    pixels = np.round(255 * (pixels - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
-    # The score is that of the rescaled image.
-    rescaled = maximize(model.keras_model, list(objectives), init=convention.apply(pixels), **{**recipe, "steps": 1})
+    """Return maximized images that are stretched from black to white, with the scores of the stretched images."""
+    result = maximize(model.keras_model, list(objectives), **recipe)
+    stretched = model.check_pixels().apply(result.images[..., : model.channels])
+    rescaled = maximize(model.keras_model, list(objectives), init=stretched, **{**recipe, "steps": 1})
     first, last = _scores(result, 0), _scores(rescaled, 0)
     return [
-        MaximizedUnit() if i in result.dead else MaximizedUnit(images.to_channels(pixels[i], 3), first[i], last[i])
+        MaximizedUnit() if i in result.dead else MaximizedUnit(result.images[i], first[i], last[i])
         for i in range(len(objectives))
     ]
 
@@ -155,8 +143,7 @@ def maximize_classes(
     model: ImageModel, store: Store, indices: Sequence[int], seed: int, files: Sequence[pathlib.Path] = ()
 ) -> None:
     """Add the maximized images of classes to the store; ``files`` are photos to start from if noise has no gradient."""
-    shape = model.input_shape()
-    recipe = _small_recipe(shape, seed, 200) if is_small(shape) else {"preset": "olah", "steps": 128}
+    recipe = {"preset": _preset(model), **_CLASS_STEPS[_preset(model)]}
     key, settings = class_record(model, seed)
     store.add(key, settings, _maximize(model, store, key, indices, objectives.class_score, recipe, seed, files))
 
@@ -169,9 +156,7 @@ def maximize_channels(
     ``files`` are photos to start from if noise has no gradient.
     """
     size = choose_canvas(model, layer)
-    recipe = {"preset": "olah", "steps": 40, "step_size": 0.13}  # fewer and longer steps than the preset
-    if is_small(model.input_shape()):
-        recipe = _small_recipe((*size, model.input_shape()[2]), seed, 160)
+    recipe = {"preset": _preset(model), **_CHANNEL_STEPS[_preset(model)]}
     if size != model.input_size() and getattr(model.keras_model, "inputs", None):
         recipe["size"] = size
     key, settings = channel_record(model, layer, seed)
@@ -201,14 +186,13 @@ def choose_canvas(model: ImageModel, layer: Layer) -> tuple[int, int]:
 def _maximize(
     model, store, folder: str, indices, make_objective: Callable, recipe: dict, seed: int, files: Sequence[pathlib.Path]
 ) -> dict[str, Any]:
-    noise = recipe.pop("noise", None)
     unit_objectives = [make_objective(int(index)) for index in indices]
     recipe |= {"preprocessing": model.preprocessing, "seed": seed}
     recipe |= {"size": undeclared_size(model)} if undeclared_size(model) else {}
     units = (
-        maximize_units(model, unit_objectives, files, recipe)
-        if noise is None
-        else maximize_small_images(model, unit_objectives, noise, recipe)
+        maximize_rescaled_images(model, unit_objectives, recipe)
+        if is_rescaled(model)
+        else maximize_units(model, unit_objectives, files, recipe)
     )
     return {
         str(index): {

@@ -43,6 +43,7 @@ from kerasal.attribution.methods.occlusion import occlusion
 from kerasal.attribution.methods.scorecam import scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad
 from kerasal.attribution.pages import attribution_page, draw_map
+from kerasal.names import unknown_name_message
 
 __all__ = [
     "MethodComparison",
@@ -53,6 +54,7 @@ __all__ = [
     "crop_averaged_saliency",
     "deconvnet",
     "draw_map",
+    "explanation_sheet",
     "faithfulness",
     "gradcam",
     "gradcam_plus_plus",
@@ -77,4 +79,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str):
     if name == "faithfulness":  # imported on first use, because it loads pandas and SciPy
         return importlib.import_module("kerasal.attribution.faithfulness")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "explanation_sheet":
+        return importlib.import_module("kerasal.attribution.map_sheet").explanation_sheet
+    raise AttributeError(unknown_name_message(name, __all__, "attribute", f" of {__name__}"), name=name)

@@ -4,13 +4,14 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from kerasal import images
 from kerasal.attribution.method import MethodSpec, method_function, method_spec
 from kerasal.attribution.pages import attribution_page, draw_map
+from kerasal.checks import check_choice
 from kerasal.files import atomic_write
 from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.hooks.model_inputs import conform
@@ -38,6 +39,9 @@ class Explanation:
         picture: the image as the model receives it, resized or cropped, uint8 RGB.
         layer: layer of a class activation map; None for other methods.
         options: the options that were passed to the method.
+        photo: the original photo, uint8 RGB, of which the model may receive only a part.
+        box: the part of ``photo`` that the model receives, (x_min, y_min, x_max, y_max) in pixels.
+        gap: completeness gap of ``integrated_gradients`` with ``return_gap=True``; else None.
     """
 
     map: np.ndarray = dataclasses.field(repr=False)
@@ -49,6 +53,9 @@ class Explanation:
     layer: str | None = None
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     _model: ImageModel | None = dataclasses.field(default=None, repr=False)
+    photo: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    box: tuple[int, int, int, int] | None = None
+    gap: float | None = None
 
     @property
     def spec(self) -> MethodSpec:
@@ -59,25 +66,72 @@ class Explanation:
         """Return the map as an image, uint8 RGB (H, W, 3); negative values are blue if the method is signed."""
         return draw_map(self.spec, self.picture, self._on_pixels(), options=self.options, bgr=self._bgr)[0]
 
-    def overlay(self) -> np.ndarray:
-        """Return the map drawn over the image, uint8 RGB (H, W, 3); negative values of signed methods are blue."""
-        return draw_map(self.spec, self.picture, self._on_pixels(), options=self.options, bgr=self._bgr)[1]
+    def overlay(
+        self, *, on: Literal["photo", "input"] = "photo", strength: float = 0.6, colormap: str | None = None
+    ) -> np.ndarray:
+        """Return the map drawn over the image, uint8 RGB (H, W, 3); negative values of signed methods are blue.
 
-    def page(self) -> np.ndarray:
-        """Return the image, the map and the map over the image side by side with titles, uint8 RGB."""
-        labels, names = (self._model.labels, [self._model.name]) if self._model else ((), [])
-        note = ", ".join([*names, f"layer {self.layer}"] if self.layer else names)
-        title, texts = (
-            f"{self.label}, score {self.score:.3g}",
-            {"options": self.options, "labels": labels, "note": note},
-        )
-        return attribution_page(self.spec, self.picture, self.map, title, bgr=self._bgr, **texts)
-
-    def save(self, path: str | os.PathLike) -> pathlib.Path:
-        """Write the page to an image file, or the raw map to a ``.npy`` file, and return the path.
+        Args:
+            on: ``"photo"`` draws on the original photo at its own resolution, and fades the parts that the model does
+                not receive; ``"input"`` draws on the image as the model receives it.
+            strength: opacity of the colors, 0..1.
+            colormap: name of a colormap of matplotlib: diverging for a map with a sign, sequential for others.
 
         Raises:
-            ValueError: the suffix is neither ``.npy`` nor that of an image format.
+            ValueError: an invalid argument, or a colormap that does not fit the sign of the map.
+        """
+        photo, box = self._ground(on)
+        picture = self.picture if photo is None else photo[box[1] : box[3], box[0] : box[2]]
+        drawing: dict[str, Any] = {"options": self.options, "bgr": self._bgr}
+        over = draw_map(self.spec, picture, self._on_pixels(), strength=strength, colormap=colormap, **drawing)[1]
+        return over if photo is None else images.place(photo, over, box)
+
+    def page(
+        self,
+        *,
+        on: Literal["photo", "input"] = "photo",
+        strength: float = 0.6,
+        colormap: str | None = None,
+        tile: int | None = None,
+    ) -> np.ndarray:
+        """Return the image, the map and the map over the image side by side with titles, uint8 RGB.
+
+        Args:
+            on: what everything is drawn on; see ``overlay``.
+            strength: opacity of the colors, 0..1.
+            colormap: name of a colormap of matplotlib; see ``overlay``.
+            tile: longer side of each image in pixels; by default that of the image, within 224..448.
+        """
+        labels, names = (self._model.labels, [self._model.name]) if self._model else ((), [])
+        note = ", ".join([*names, f"layer {self.layer}"] if self.layer else names)
+        photo, box = self._ground(on)
+        return attribution_page(
+            self.spec,
+            self.picture,
+            self.map,
+            self.label,
+            options=self.options,
+            labels=labels,
+            note=note,
+            bgr=self._bgr,
+            score=self.score,
+            photo=photo,
+            box=box if photo is not None else None,
+            strength=strength,
+            colormap=colormap,
+            tile=tile,
+        )
+
+    def save(self, path: str | os.PathLike, *, dpi: int | None = None, **drawing: Any) -> pathlib.Path:
+        """Write the page to an image file, or the raw map to a ``.npy`` file, and return the path.
+
+        Args:
+            path: the file.
+            dpi: dots per inch that are stored in the image file for printing; the pixels stay the same.
+            **drawing: options of ``page``.
+
+        Raises:
+            ValueError: the suffix is neither ``.npy`` nor that of an image format, or an option is invalid.
             OSError: the file cannot be written.
         """
         path = pathlib.Path(path)
@@ -85,7 +139,7 @@ class Explanation:
             with atomic_write(path) as temporary, open(temporary, "wb") as file:
                 np.save(file, np.asarray(self.map))
         else:
-            images.write(path, self.page())
+            images.write(path, self.page(**drawing), dpi=dpi)
         return path
 
     def _repr_png_(self) -> bytes:
@@ -95,6 +149,13 @@ class Explanation:
     def _bgr(self) -> bool:
         convention = self._model.preprocessing if self._model else None
         return bool(convention is not None and convention.bgr)
+
+    def _ground(self, on: str) -> tuple[np.ndarray | None, tuple[int, int, int, int]]:
+        """Return the photo, or None to draw on the model's input, and the part that the model receives."""
+        check_choice("on", on, ("photo", "input"))
+        photo = self.photo if on == "photo" else None
+        height, width = (self.picture if photo is None else photo).shape[:2]
+        return photo, (self.box if photo is not None else None) or (0, 0, width, height)
 
     def _on_pixels(self) -> np.ndarray:
         return self.spec.to_pixels(self.map, self.picture.shape[:2], self.options)
@@ -144,7 +205,7 @@ def explain(
     result = method_function(method)(
         image_model.keras_model, larger_inputs if spec.any_size else inputs, target, output=output, **options
     )
-    maps = result[0] if isinstance(result, tuple) else result
+    maps, *gaps = result if isinstance(result, tuple) else (result,)
     arrays = conform(image_model.keras_model, inputs)
     index, label = None, str(target)
     logits = bool(options.get("logits", True))
@@ -167,4 +228,7 @@ def explain(
         getattr(maps, "layer", None),
         method_options,
         image_model,
+        photo=images.to_channels(photos[0], 3),
+        box=images.crop_box(photos[0].shape, picture.shape[:2], image_model.fit),
+        gap=float(gaps[0][0]) if gaps else None,
     )

@@ -27,8 +27,9 @@ from kerasal.attribution.map_notes import attach_notes, warn_of_zero_maps
 from kerasal.checks import check_int
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform, unpack
+from kerasal.hooks.paths import find
 from kerasal.hooks.trace import run_batches
-from kerasal.hooks.view import Settings
+from kerasal.hooks.view import Settings, View
 from kerasal.names import unknown_name_message
 from kerasal.objectives.targets import resolve
 
@@ -53,6 +54,10 @@ class MethodSpec:
         on_pixels: ``on_pixels(map, (H, W), options)`` returns the map at the size of its image.
         has_sign: ``has_sign(options)`` returns ``signed`` for other options, where they change it.
         if_zero: likely cause of a map of zeros whose gradient is not 0.
+        check: ``check(view)`` runs the part of the function that fails for a model that the method does not work on;
+            by default the gradient of the score.
+        question: the question that its maps answer, a key of ``questions.QUESTIONS``, or "" for a question of its own.
+        trust: a sentence that says when to trust its maps.
     """
 
     name: str
@@ -68,6 +73,9 @@ class MethodSpec:
     on_pixels: Callable | None = None
     has_sign: Callable | None = None
     if_zero: str = ""
+    check: Callable = View.gradient
+    question: str = ""
+    trust: str = ""
 
     def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
         """Return a map at the size (height, width) of its image if the method defines this, else the map as it is."""
@@ -158,9 +166,7 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
         public.__doc__ = (
             f"{text}\n\nSource: {reference}. The shared arguments are described in ``kerasal.attribution``."
         )
-        compiled.__doc__ = (
-            f"Return ``{spec.name}`` of a fixed model as a ``tf.Module`` that maps tensors to tensors, without checks."
-        )
+        compiled.__doc__ = f"Return ``{spec.name}`` of a fixed model as a ``tf.Module`` on tensors, without checks."
         _methods[spec.name], _functions[spec.name] = spec, public
         return public
 
@@ -180,6 +186,9 @@ def _run_method(spec, model, inputs, target, output, logits, batch_size, method_
         raise ValueError(
             f"batch_size must be None with a tf-keras-vis score, which needs all images in a batch, got {batch_size}."
         )
+    for layer in (*objective.layers, options.get("layer")):  # before the tracing, which takes seconds
+        if layer is not None:
+            find(model, layer)
     settings = Settings(output, bool(logits)).for_inputs(inputs)
     run_options = {"batch_size": batch_size, "declared": not (spec.any_size or spec.separate_sizes)}
     with spec.run_context(options, model, arrays) if spec.run_context else contextlib.nullcontext():

@@ -1,61 +1,24 @@
-"""All attribution methods on an image, side by side as an image or an HTML page."""
+"""All attribution methods on an image, as an image or an HTML page."""
 
-import base64
 import dataclasses
-import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from kerasal import images
+from kerasal.attribution.comparison_pages import draw_html, draw_sheet
 from kerasal.attribution.method import MethodSpec, list_methods, method_function, method_spec
-from kerasal.attribution.pages import draw_map
-from kerasal.hooks.engine import fixed_target
+from kerasal.attribution.pages import draw_map, drawing_kind
+from kerasal.attribution.questions import MethodView, group_views
+from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.hooks.model_inputs import conform
+from kerasal.labels import format_score
 from kerasal.progress import progress_bar
 
 import keras
 
-ADVICE = (
-    "Which method answers which question? Where is the evidence, roughly? A class activation map (gradcam, layercam). "
-    "Which pixels does the score react to? smoothgrad or class_saliency. How much does each pixel contribute to the "
-    "score? integrated_gradients. The sharp edges of guided_backprop and deconvnet look much the same for a network "
-    "with random weights, so they are no proof of what the class depends on."
-)
-_LEGEND = (
-    "The image as the model receives it. For each method: its map, and the map over the image. Brighter is stronger. "
-    "In signed maps, red raises the score of the class and blue lowers it; white or middle gray is no effect."
-)
-_READING = """This is the image as the model receives it. Below, for each method: its map, the map over the image,
-and what it shows. Brighter is stronger. In signed maps, red raises the score of the class and blue lowers it; white or
-middle gray is no effect. Maps of gradients are grainy; over the image they are slightly smoothed to be visible."""
 # A forward pass for each of a thousand channels would take longer than all other methods together.
 QUICK: Mapping[str, Mapping[str, Any]] = {"scorecam": {"channels": 64}, "integrated_gradients": {"return_gap": True}}
-
-
-@dataclasses.dataclass(frozen=True)
-class MethodView:
-    """The map of a method for the compared image.
-
-    Attributes:
-        spec: the method.
-        values: the raw map, of the size of the image unless the method defines another size.
-        drawn: the map as a color image, uint8 RGB.
-        over: the map over the image, uint8 RGB.
-        summary: a sentence that describes the map.
-    """
-
-    spec: MethodSpec
-    values: np.ndarray
-    drawn: np.ndarray
-    over: np.ndarray
-    summary: str
-
-    @property
-    def layer(self) -> str | None:
-        """The layer of a class activation map; None for other methods."""
-        return getattr(self.values, "layer", None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,41 +29,32 @@ class MethodComparison:
         picture: the image as the model receives it, uint8 RGB.
         views: the maps, one per method, in the order of the methods' names.
         left_out: (name, reason) for each method that raised a ValueError for the model.
+        class_index: index of the class that is explained; None for an objective.
+        score: the model's output for the class, a probability if the model returns probabilities; else None.
     """
 
     picture: np.ndarray
     views: list[MethodView]
     left_out: list[tuple[str, str]]
+    class_index: int | None = None
+    score: float | None = None
 
-    def sheet(self, title: str) -> np.ndarray:
-        """Return an image with each method's map, overlay, name and description, uint8 RGB."""
-        first = images.caption(images.grid([self.picture], columns=1, tile=168, title="the image"), "", lines=4)
-        panels = [_append_text(first, _LEGEND)]
-        for view in self.views:
-            name = view.spec.name + (f" ({view.layer})" if view.layer else "")
-            pair = images.grid([view.drawn, view.over], columns=2, tile=168, title=name)
-            panels.append(images.caption(pair, view.summary))
-        return images.caption(images.sheet(panels, columns=3, title=title), ADVICE)
+    def sheet(self, title: str, *, facts: Sequence[str] = ()) -> np.ndarray:
+        """Return an image with the maps of all methods, grouped by question, uint8 RGB; see ``html``."""
+        return draw_sheet(title, self._facts(facts), self.picture, group_views(self.views), self.left_out)
 
-    def html(self, title: str) -> str:
-        """Return a self-contained HTML page with each method's map, overlay, description and source."""
-        title = html.escape(title)
-        rows = "".join(map(_html_row, self.views))
-        missing = "".join(f"<li>{html.escape(name)}: {html.escape(reason)}</li>" for name, reason in self.left_out)
-        return f"""<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>
-body {{ font: 16px/1.45 system-ui, sans-serif; color: #191919; margin: 2rem auto; max-width: 62rem; padding: 0 1rem }}
-img {{ width: 224px; image-rendering: auto; display: block }} td {{ padding: .4rem .8rem .4rem 0; vertical-align: top }}
-h2 {{ font-size: 1.05rem; margin: 0 }} p {{ margin: .3rem 0 }} .source {{ color: #6e6e6e; font-size: .85rem }}
-</style>
-<h1>{title}</h1>
-<table><tr><td>{_img_tag(self.picture)}</td><td colspan=2><p>{_READING}</p>
-<p>{ADVICE}</p></td></tr>
-{rows}</table>
-{f"<h2>Not available for this model</h2><ul>{missing}</ul>" if missing else ""}
-</html>
-"""
+    def html(self, title: str, *, facts: Sequence[str] = ()) -> str:
+        """Return a self-contained HTML page with the maps of all methods, grouped by the question that they answer.
+
+        Args:
+            title: the heading.
+            facts: lines below the heading, such as the names of the model and the image; the score of the class comes
+                first.
+        """
+        return draw_html(title, self._facts(facts), self.picture, group_views(self.views), self.left_out)
+
+    def _facts(self, facts: Sequence[str]) -> list[str]:
+        return ([format_score(self.score, named=True).capitalize()] if self.score is not None else []) + list(facts)
 
 
 def compare_methods(
@@ -146,7 +100,11 @@ def compare_methods(
             else:
                 views.append(_make_view(spec, picture, result, method_options, bgr, strength))
             advance(1)
-    return MethodComparison(shown[0], views, left_out)
+    index, score = None, None
+    if isinstance(target, np.ndarray) and target.dtype.kind in "iu":
+        index = int(target.ravel()[0])
+        score = float(target_scores(model, conform(model, shown[1]), target, logits=False)[0])
+    return MethodComparison(shown[0], views, left_out, index, score)
 
 
 def _make_view(
@@ -156,29 +114,8 @@ def _make_view(
     if isinstance(result, tuple):
         result, gap = result
         total = abs(float(result[0].sum() - gap[0]))
-        error = f"{abs(float(gap[0])) / total:.1%}" if total else "100 %"
-        summary = f"{summary} The sum of the map misses this change by {error}; more steps reduce that."
+        error = f"{100 * abs(float(gap[0])) / total:.1f} %" if total else "100 %"
+        summary = f"{summary} Its completeness gap is {error} of that change; more steps reduce it."
     values = spec.to_pixels(result[0], picture.shape[:2], options)
     drawn = draw_map(spec, picture, values, options=options, bgr=bgr, strength=strength)
-    return MethodView(spec, values, *drawn, summary)
-
-
-def _append_text(panel: np.ndarray, text: str) -> np.ndarray:
-    """Return a panel with a text of the same width at its right."""
-    blank = np.full((1, panel.shape[1], 3), 255, np.uint8)
-    text_image = images.caption(blank, text, lines=12)[: panel.shape[0]]
-    below = np.full((panel.shape[0] - len(text_image), panel.shape[1], 3), 255, np.uint8)
-    return np.concatenate([panel, np.concatenate([text_image, below])], axis=1)
-
-
-def _html_row(view: MethodView) -> str:
-    source = view.spec.reference + (f"; layer {view.layer}" if view.layer else "")
-    return (
-        f"<tr><td>{_img_tag(view.drawn)}</td><td>{_img_tag(view.over)}</td><td><h2>{html.escape(view.spec.name)}</h2>"
-        f"<p>{html.escape(view.summary)}</p>"
-        f"<p class=source>{html.escape(source)}</p></td></tr>\n"
-    )
-
-
-def _img_tag(pixels: np.ndarray) -> str:
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(images.encode_png(pixels)).decode()}">'
+    return MethodView(spec, values, *drawn, summary, drawing_kind(spec, values, options))

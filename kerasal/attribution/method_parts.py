@@ -6,7 +6,7 @@ from typing import Any, Literal
 from kerasal import hooks
 from kerasal.attribution.map_notes import PerInput
 from kerasal.hooks.model_inputs import values_per_pass
-from kerasal.hooks.target_layers import UNUSED_LAYER_MESSAGE
+from kerasal.hooks.target_layers import UNUSED_LAYER_MESSAGE, LayerMap
 from kerasal.hooks.view import View
 
 import tensorflow as tf
@@ -68,6 +68,14 @@ def _gradients(view: View, stacks: list[tf.Tensor]) -> list[tf.Tensor]:
     return [tf.reshape(gradient, tf.shape(stack)) for gradient, stack in zip(gradients, stacks, strict=True)]
 
 
+def weighted_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[LayerMap]]:
+    """Return the scores (N,) and, for each input, the maps that a class activation map weights; errors as there."""
+    for x in view.inputs:
+        if x.shape.rank != 4:
+            raise ValueError(f"model must have image inputs (N, H, W, C) for a class activation map, got {x.shape}.")
+    return hooks.target_maps(view, layer)
+
+
 def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable) -> list[tf.Tensor]:
     """Return relu(sum over channels of weights × maps) for each input, from a layer's maps and the score's gradient.
 
@@ -76,12 +84,9 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
     Raises:
         ValueError: an input is not an image, ``hooks.target_maps`` finds no layer, or the score does not depend on it.
     """
-    for x in view.inputs:
-        if x.shape.rank != 4:
-            raise ValueError(f"model must have image inputs (N, H, W, C) for a class activation map, got {x.shape}.")
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(view.inputs)
-        scores, targets = hooks.target_maps(view, layer)
+        scores, targets = weighted_maps(view, layer)
     names = [layer_maps.path for layer_maps in targets]
     view.notes["layer"] = names[0] if len(set(names)) == 1 else PerInput(names)
     results = []

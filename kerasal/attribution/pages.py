@@ -1,13 +1,14 @@
 """Drawings of attribution maps: the map, its overlay on the image, and both beside the image on a page."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from kerasal import images
 from kerasal.attribution.method import MethodSpec
-from kerasal.labels import short
+from kerasal.images.lettering import Legend
+from kerasal.labels import format_score, short
 
 _CLASS_COLORS = [
     ("white", (245, 245, 245)),
@@ -19,6 +20,17 @@ _CLASS_COLORS = [
 ]
 
 
+LEGENDS: Mapping[str, list[Legend]] = {
+    "magnitude": [("heat", "weak", "strong")],
+    "signed": [("signed", "lowers the score", "raises the score")],
+    "relief": [
+        ("gray", "colors: darker raises the score", "lighter raises it"),
+        ("overlay", "size of the gradient: small", "large"),
+    ],
+}
+"""The color bars of a drawn map; see ``drawing_kind``."""
+
+
 def draw_map(
     spec: MethodSpec,
     picture: np.ndarray,
@@ -27,6 +39,7 @@ def draw_map(
     options: Mapping[str, Any] | None = None,
     bgr: bool = False,
     strength: float = 0.6,
+    colormap: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a map as a color image and as an overlay on its image, both uint8 RGB (H, W, 3).
 
@@ -40,20 +53,39 @@ def draw_map(
         options: options with which the method was called, where they differ from its defaults.
         bgr: whether the gradient's channels are blue, green and red, in this order.
         strength: opacity of the colors over the image; see ``images.overlay``.
+        colormap: name of a colormap of matplotlib; see ``images.overlay``.
+
+    Raises:
+        ValueError: an invalid ``strength`` or ``colormap``, or one that does not fit the sign of the map.
     """
+    kind = drawing_kind(spec, values, options)
+    over: dict[str, Any] = {"strength": strength, "colormap": colormap}
     if values.ndim == 3:
         values = values[..., ::-1] if bgr else values
-        drawn = images.relief(values) if values.shape[2] == 3 else images.heatmap(values[..., 0], signed=True)
-        relief = values.shape[2] == 3
-        values = np.abs(values).max(axis=2) if relief else values[..., 0]
-        return drawn, images.overlay(picture, values, signed=not relief, strength=strength)
-    signed = _is_signed(spec, values, options)
-    return images.heatmap(values, signed=signed), images.overlay(picture, values, signed=signed, strength=strength)
+    if kind == "relief":
+        size = np.abs(values).max(axis=2)
+        return images.relief(values), images.overlay(picture, size, signed=False, **over)
+    values = values[..., 0] if values.ndim == 3 else values
+    drawn = images.heatmap(values, signed=kind == "signed", colormap=colormap)
+    return drawn, images.overlay(picture, values, signed=kind == "signed", **over)
 
 
-def _is_signed(spec: MethodSpec, values: np.ndarray, options: Mapping[str, Any] | None) -> bool:
-    """Return whether a map has a sign: by its method, so that every image looks the same, or because it is negative."""
-    return spec.is_signed(options or {}) or bool((values < 0).any())
+def drawing_kind(
+    spec: MethodSpec, values: np.ndarray, options: Mapping[str, Any] | None = None
+) -> Literal["magnitude", "signed", "relief"]:
+    """Return how a map is drawn: as magnitudes, with its sign, or as a gradient in the colors of the image.
+
+    The method and its options decide, so that all images look the same; a map with negative values is always signed.
+    """
+    if values.ndim == 3:
+        return "relief" if values.shape[2] == 3 else "signed"
+    return "signed" if spec.is_signed(options or {}) or bool((values < 0).any()) else "magnitude"
+
+
+def color_bars(kind: str, colormap: str | None = None) -> list[Legend]:
+    """Return the color bars of a kind of drawing in the colors of ``colormap``, if there is one."""
+    *others, (colors, low, high) = LEGENDS[kind]
+    return [*others, (colormap or colors, low, high)]
 
 
 def attribution_page(
@@ -66,6 +98,12 @@ def attribution_page(
     labels: Sequence[str] = (),
     note: str = "",
     bgr: bool = False,
+    score: float | None = None,
+    photo: np.ndarray | None = None,
+    box: tuple[int, int, int, int] | None = None,
+    strength: float = 0.6,
+    colormap: str | None = None,
+    tile: int | None = None,
 ) -> np.ndarray:
     """Return a page with the image, its attribution map and the map over the image side by side, uint8 RGB.
 
@@ -76,27 +114,48 @@ def attribution_page(
         name: name of what is explained, such as a class, for the title.
         options: options with which the method was called, where they differ from its defaults.
         labels: class names for a map of class indices, in index order.
-        note: a line of text below the images.
+        note: a line of text below the images, such as the names of the model and the image.
         bgr: whether the gradient's channels are blue, green and red, in this order.
+        score: the model's output for what is explained, which is added to the title.
+        photo: the original photo, uint8 RGB, on which everything is drawn instead of on ``picture``.
+        box: the part of ``photo`` that the model received, (x_min, y_min, x_max, y_max); by default all of it. The rest
+            of the photo is faded.
+        strength: opacity of the colors over the image; see ``images.overlay``.
+        colormap: name of a colormap of matplotlib; see ``images.overlay``.
+        tile: longer side of each image in pixels; by default that of the image, within 224..448.
     """
     values = spec.to_pixels(values, picture.shape[:2], options or {})
-    tile = int(np.clip(max(picture.shape[:2]), 224, 448))
+    titles = ["model input", "map", "map over the input"]
+    shown = picture if photo is None else photo
+    tile = tile or int(np.clip(max(shown.shape[:2]), 224, 448))
+    if photo is not None:
+        left, top, right, bottom = box or (0, 0, photo.shape[1], photo.shape[0])
+        picture = photo[top:bottom, left:right]
+        titles = ["photo", "map", "map over the photo"]
+        if picture.shape != photo.shape:
+            note = " ".join(filter(None, [f"{note}." if note else "", "The model sees only the part in the frame."]))
+    legend, title = [], f"{spec.name}: {name}" + (f", {format_score(score, named=True)}" if score is not None else "")
     if values.dtype.kind == "i":
-        return _class_page(spec, picture, values, labels, tile)
-    drawn, over = draw_map(spec, picture, values, options=options, bgr=bgr)
-    titles, legend = ["model input", "map", "map over the input"], ("heat", "weak", "strong")
-    if values.ndim == 3 and values.shape[2] == 3:
-        titles = ["model input", "gradient of each color; gray is 0", "size of the gradient"]
-        legend = ("overlay", "size of the gradient: small", "large")
-    elif values.ndim == 3 or _is_signed(spec, values, options):
-        legend = ("signed", "lowers the score", "raises the score")
-    empty = "" if values.any() else "The map is 0 everywhere for this image; the warning names the likely cause."
-    pictures, title = [picture, drawn, over], f"{spec.name}: {name}"
-    return images.grid(pictures, titles, columns=3, title=title, note=empty or note, legend=[legend], tile=tile)
+        drawn, note = _draw_classes(values, labels)
+        over = (0.5 * picture + 0.5 * images.resize(drawn, picture.shape[:2])).astype(np.uint8)
+        title = f"{spec.name}: top class when a window at this position is covered"
+    else:
+        drawn, over = draw_map(spec, picture, values, options=options, bgr=bgr, strength=strength, colormap=colormap)
+        kind = drawing_kind(spec, values, options)
+        legend = color_bars(kind, colormap)
+        if kind == "relief":
+            titles[1:] = ["gradient in colors; gray: 0", "size of the gradient"]
+        if not values.any():
+            note = "The map is 0 everywhere for this image; the warning names the likely cause."
+    pictures = [picture, drawn, over]
+    if photo is not None and box is not None:
+        grounds = [photo, np.full_like(photo, 255), photo]
+        pictures = [images.place(ground, part, box) for ground, part in zip(grounds, pictures, strict=True)]
+    return images.grid(pictures, columns=3, column_labels=titles, title=title, note=note, legend=legend, tile=tile)
 
 
-def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labels, tile: int) -> np.ndarray:
-    """Return a page for a map of class indices: the five most frequent classes in color, with a legend below."""
+def _draw_classes(classes: np.ndarray, labels: Sequence[str]) -> tuple[np.ndarray, str]:
+    """Return a map of class indices with the five most frequent classes in color, and a text that names them."""
     numbers, counts = np.unique(classes, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(len(numbers), int)
@@ -105,8 +164,4 @@ def _class_page(spec: MethodSpec, picture: np.ndarray, classes: np.ndarray, labe
     drawn = np.array([color for _, color in _CLASS_COLORS], np.uint8)[shown]
     names = [short(labels, int(numbers[index])) for index in order[: len(_CLASS_COLORS) - 1]]
     legend = [f"{color}: {name}" for (color, _), name in zip(_CLASS_COLORS, names, strict=False)]
-    note = ", ".join(legend) + (", gray: others" if len(numbers) > len(names) else "")
-    overlay = (0.5 * picture + 0.5 * drawn).astype(np.uint8)
-    title = f"{spec.name}: top class when a window at this position is covered"
-    titles = ["model input", spec.name, "map over the input"]
-    return images.grid([picture, drawn, overlay], titles, columns=3, title=title, note=note, tile=tile)
+    return drawn, ", ".join(legend) + (", gray: others" if len(numbers) > len(names) else "")

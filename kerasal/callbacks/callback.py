@@ -53,8 +53,8 @@ class KerasalCallback(EpochWatcher):
         maps: names of attribution methods, or names with their options, such as ``{"occlusion": {"window": 8}}``. If
             empty, no maps are drawn.
         classes: indices of the classes to maximize.
-        ascent: options of ``kerasal.maximize``; by default ``{"preset": "simonyan"}``. A class whose gradient is zero
-            at the initial image (the zero image, before training) is maximized from noise instead, and labeled so.
+        ascent: options of ``kerasal.maximize``; by default with the preset that suits the model. A class whose gradient
+            is zero at the initial image is maximized from noise instead, and labeled so.
         features: channels by layer for the feature evolution, such as ``{"conv1": range(8)}``.
         labels: names of the classes.
         preprocessing: the model's pixel convention; needed for uint8 images and files.
@@ -105,7 +105,7 @@ class KerasalCallback(EpochWatcher):
         self._images, self._labels = images, labels
         self._input_options = {"preprocessing": preprocessing, "fit": fit, "size": size}
         self._targets, self._classes = targets, [int(index) for index in classes]
-        self._ascent = {"preset": "simonyan", "preprocessing": preprocessing, "size": size, **(ascent or {})}
+        self._ascent = {"preprocessing": preprocessing, "size": size, **(ascent or {})}
         logs = self.folder / "events" if isinstance(tensorboard, bool) else pathlib.Path(tensorboard)
         self._logs = logs if tensorboard else None
         self._undrawn: int | None = None  # the last epoch if it has not been drawn

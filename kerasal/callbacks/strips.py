@@ -10,11 +10,17 @@ import numpy as np
 
 from kerasal import attribution, images
 from kerasal.hooks.engine import fixed_target, target_scores
+from kerasal.labels import format_score
 from kerasal.maximization import maximize
 from kerasal.receptive_field.exemplars.evolution_files import EpochStore
 from kerasal.store import Arrays
 
 import keras
+
+_TITLES = {
+    "maps": "What the score of a class depends on, during training",
+    "classes": "Images that maximize the score of each class, during training",
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +73,7 @@ class TilePlan:
         if isinstance(targets, np.ndarray) and targets.ndim == 1:
             scores = target_scores(model, [self.inputs], targets, logits=False)
             labels = [
-                f"{self._class_name(index)}, {_format_score(score)}"
+                f"{self._class_name(index)}, {format_score(score)}"
                 for index, score in zip(targets, scores, strict=True)
             ]
         return [
@@ -94,10 +100,6 @@ class TilePlan:
 
     def _class_name(self, index: int) -> str:
         return f"class {int(index)}" if self.labels is None else str(self.labels[int(index)])
-
-
-def _format_score(score: float) -> str:
-    return f"{score:.0%}" if 0 <= score <= 1 else f"{score:.3g}"
 
 
 def _draw_map(method: str, options: Mapping[str, Any], image: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -133,7 +135,7 @@ def draw_strip(
     Args:
         folder: a folder that ``KerasalCallback`` wrote.
         strip: ``"maps"`` or ``"classes"``.
-        title: a title above the strip.
+        title: a title above the strip; by default what it shows.
         most: maximum number of columns. If there are more epochs, an evenly spaced selection with the first and the
             last is drawn.
         tile: side of a cell in pixels.
@@ -159,11 +161,19 @@ def draw_strip(
         for epoch in epochs:
             cell = tiles[epoch].get(row)
             cells.append(np.full((8, 8, 3), 255, np.uint8) if cell is None else cell.image)
-            labels.append(f"epoch {epoch}" + (f": {cell.label}" if cell is not None and cell.label else ""))
+            labels.append("" if cell is None else cell.label)
     maps = next(iter(stored.values()))[1].get("maps", {}) if strip == "maps" else {}
     legend = _make_legend(maps)
     return images.grid(
-        cells, labels, columns=len(epochs), row_labels=rows, title=title, legend=legend, tile=tile, frame=True
+        cells,
+        labels,
+        columns=len(epochs),
+        row_labels=rows,
+        column_labels=[f"epoch {epoch}" for epoch in epochs],
+        title=title or _TITLES[strip],
+        legend=legend,
+        tile=tile,
+        frame=True,
     )
 
 

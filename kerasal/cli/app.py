@@ -21,6 +21,8 @@ from kerasal.cli.exemplars import evolution, exemplars
 from kerasal.cli.flags import name_flags, running_flags
 from kerasal.cli.gaze import HELP as GAZE_HELP
 from kerasal.cli.gaze import app as gaze
+from kerasal.cli.guesses import suggest_command
+from kerasal.cli.info import info
 from kerasal.cli.layers import feature_maps, field, filters
 from kerasal.cli.localize import localize, localize_score
 from kerasal.cli.maximize import maximize
@@ -32,6 +34,7 @@ from kerasal.cli.score import score
 from kerasal.cli.serving import export, serve
 from kerasal.cli.session import command_line, remark
 from kerasal.cli.train import train
+from kerasal.cli.view import view
 from kerasal.cli.zoo import card, models
 
 EXIT_CODES = (
@@ -39,12 +42,12 @@ EXIT_CODES = (
     "option, file, model, layer, class or method, or a bad value); 130 stopped with Ctrl-C."
 )
 _COMMANDS = {
-    "Explain": (compare, localize, localize_score),
+    "Explain": (compare, view, localize, localize_score),
     "Features": (maximize, feature_maps, field, patterns, exemplars, evolution, probe, filters, atlas),
     "Train": (train, report),
     "Gaze": (score,),
     "Deploy": (export, serve, batch),
-    "Models": (models, card, demo),
+    "Models": (info, models, card, demo),
 }
 
 _FIRST = {"Explain": ("attribute",), "Gaze": ("gaze",)}
@@ -58,6 +61,12 @@ class _CommandGroup(TyperGroup):
         names = super().list_commands(ctx)
         order = [name for panel in _COMMANDS for name in (*_FIRST.get(panel, ()), *_names(panel))]
         return sorted(names, key=order.index)
+
+    def resolve_command(self, ctx, args: list[str]):
+        """Return the command of the first argument; an error names what was probably meant."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            ctx.fail(suggest_command(args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
 
 
 def _names(panel: str) -> list[str]:
@@ -188,7 +197,14 @@ def _describe_error(error: Exception) -> str:
 # For errors whose messages name no Python argument. By class name, since importing the classes loads TensorFlow.
 _HINTS = {
     "UntrustedCode": ("--unsafe", "Use --unsafe if you trust the file."),
-    "NoPreprocessing": ("--preprocessing", "Use --preprocessing caffe, tf, torch, unit or none."),
+    "NoPreprocessing": (
+        "kerasal info",
+        "Use --preprocessing caffe, tf, torch, unit or none. `kerasal info MODEL` shows what is known about the model.",
+    ),
+    "UnknownLayer": (
+        "kerasal field",
+        "`kerasal field MODEL` lists the layers with a map; `kerasal info MODEL` names the last.",
+    ),
     "NoZooModel": ("--model-option", "--weights and --model-option can only be used with a zoo model."),
     "UnnamedClasses": ("--labels", "Use --labels FILE for names."),
     "UnknownClass": ("--class-map", "Use --class-map CSV to give the numbers of the classes of the boxes."),

@@ -8,13 +8,16 @@ from typer import BadParameter, Context, Exit, Option
 
 from kerasal.cli import completion, options
 from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, remark_when_stopped, say
+from kerasal.names import count_noun
 
 _UNTRAINED = "Its weights are random: the pages show what the model does before it is trained."
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
+@with_json
 @with_model("preprocessing", "labels", "weights", "fit")
 def atlas(
     context: Context,
@@ -102,7 +105,11 @@ def atlas(
         remark(f"Skipped: {title}. {reason}")
     if built.remaining > len(built.failed):
         remark(f"Not complete after {budget}: {', '.join(map(str, built.counts))}. The same command continues.")
-    say(f"{built.index}  {built.pages:,} pages, {built.completed:,} pieces of work in {built.seconds:.0f} s")
+    failed = [{"title": title, "reason": reason} for title, reason in built.failed]
+    numbers = {"pages": built.pages, "completed": built.completed, "remaining": built.remaining}
+    record(output=built.index, **numbers, failed=failed, seconds=built.seconds)
+    done = f"{count_noun(built.pages, 'page')}, {count_noun(built.completed, 'piece')} of work"
+    say(f"{built.index}  {done} in {built.seconds:.0f} s")
     if built.failed:
         raise Exit(1)
 

@@ -13,16 +13,22 @@ from typer.core import TyperGroup
 
 from kerasal.cli import options
 from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.json_output import record, with_json
+from kerasal.cli.map_files import MapFiles
 from kerasal.cli.method_table import MethodRow, argument_help, method_names, read_method
 from kerasal.cli.model_argument import Load, print_top_classes, with_model
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
+from kerasal.names import count_noun
 
 METHODS_HELP = "Map which parts of a photo a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
 _OUTPUT = Annotated[
     Path | None,
-    options.Output(help="The picture (.png, .jpg, .webp) or the raw map (.npy). Default: IMAGE-METHOD.png."),
+    options.Output(
+        help="The picture (.png, .jpg, .webp), the raw map (.npy), or a folder for the map over each photo at the "
+        "photo's own resolution. Default: IMAGE-METHOD.png, or METHOD.png for several photos."
+    ),
 ]
 
 
@@ -59,20 +65,21 @@ def _command(row):
     """Return the command of a method: a function whose signature has the shared options and the method's own."""
     flags = [flag for parameter in row.options.values() if (flag := _flag(parameter, row)) is not None]
 
+    @with_json
     @with_model("preprocessing", "labels", "weights", "fit")
+    @options.with_options("drawing", options.drawing_options("on", "tile", "colormap", "strength", "dpi"))
     @options.with_options("settings", {flag.name: (flag.annotation, flag.default) for flag in flags})
     def command(
         load: Load,
         settings: dict,
-        image: options.Image,
+        drawing: dict,
+        image: options.Images,
         output: _OUTPUT = None,
-        class_: options.Class = None,
+        class_: options.Classes = None,
         channel: options.Channel = None,
         logits: options.Logits = True,
         model_output: options.ModelOutput = None,
     ) -> None:
-        output = output or Path(f"{image.stem}-{row.name}.png")
-        options.check_output(output, (*options.PICTURES, ".npy"))
         if class_ and channel:
             raise typer.BadParameter("--class and --channel must not be set together.")
         unit = options.read_channel(channel)
@@ -81,42 +88,18 @@ def _command(row):
         for name, value in settings.items():
             if isinstance(value, str) and float in typing.get_args(row.options[name].annotation):
                 settings[name] = options.number_or_word(value)
-        from kerasal import images
-
-        photo = images.read(image)  # before anything is loaded, so that a wrong path is reported at once
+        target = MapFiles.choose(row.name, image, output, class_, drawing)  # before anything is loaded
         model = load()
-        import numpy as np
+        from kerasal import objectives
 
-        from kerasal import attribution, objectives
-        from kerasal.files import atomic_write
+        classes: list[Any] = [options.find_class(text, model) for text in class_ or ()]
+        explained = [objectives.channel(*unit)] if unit is not None else classes or [None]
+        target.explain(model, explained, channel, {"output": model_output, "logits": logits, **settings})
 
-        spec = attribution.method_spec(row.name)
-        picture, shown = model.show(photo)
-        inputs = shown
-        if spec.any_size:
-            picture, inputs = model.show(photo, scale=options.FRAME)
-        target, name = None, channel
-        if class_ is not None:
-            target = options.find_class(class_, model)
-            name = model.label(target)
-        elif unit is not None:
-            target = objectives.channel(*unit)
-        method = attribution.method_function(spec.name)
-        result = method(model.keras_model, inputs, target, output=model_output, logits=logits, **settings)
-        maps, *gaps = result if isinstance(result, tuple) else (result,)
-        values, top = maps[0], print_top_classes(model, shown)
-        name = name or top
-        if output.suffix.lower() == ".npy":
-            with atomic_write(output) as temporary:
-                np.save(temporary, values)
-        else:
-            about = {"options": settings, "labels": model.labels, "note": model.name, "bgr": model.preprocessing.bgr}
-            images.write(output, attribution.attribution_page(spec, picture, values, name or "output 0", **about))
-        details = [f"layer {values.layer}"] if hasattr(values, "layer") else []
-        details += [f"completeness gap {gap[0]:.3g}" for gap in gaps]
-        say(", ".join([f"{output}  {spec.name} of {name or 'the output'}", *details]))
-
-    command.__doc__ = f"{row.summary}\n\nSource: {row.reference}."
+    command.__doc__ = (
+        f"{row.summary}\n\nSeveral photos and classes make one sheet: a row per photo, a column per class.\n\n"
+        f"Source: {row.reference}."
+    )
     return command
 
 
@@ -156,9 +139,12 @@ def _is_plain(kind: Any) -> bool:
     return kind in (int, float, str, bool) or typing.get_origin(kind) is Literal
 
 
+@with_json
 @with_model("preprocessing", "labels", "weights", "fit")
+@options.with_options("drawing", options.drawing_options("strength", "dpi"))
 def compare(
     load: Load,
+    drawing: dict,
     image: options.Image,
     output: Annotated[Path, options.Output(help="The page (.html) or picture (.png, .jpg, .webp) to write.")] = Path(
         "comparison.html"
@@ -177,9 +163,15 @@ def compare(
     from kerasal import attribution
 
     top = print_top_classes(model, shown[1])
-    name = top or "the output" if target is None else model.label(target)
+    name = (top[0]["class"] if top else "the output") if target is None else model.label(target)
     comparison = attribution.compare_methods(
-        model.keras_model, shown, target, larger=larger, bgr=model.preprocessing.bgr, progress=True
+        model.keras_model,
+        shown,
+        target,
+        larger=larger,
+        bgr=model.preprocessing.bgr,
+        strength=drawing["strength"],
+        progress=True,
     )
     for method, reason in comparison.left_out:
         remark(f"{method}: skipped. {reason}")
@@ -190,5 +182,8 @@ def compare(
         with atomic_write(output) as temporary:
             temporary.write_text(comparison.html(title), encoding="utf-8")
     else:
-        images.write(output, comparison.sheet(title))
-    say(f"{output}  {len(comparison.views)} methods")
+        images.write(output, comparison.sheet(title), dpi=drawing["dpi"])
+    methods = [{"method": view.spec.name, "layer": view.layer} for view in comparison.views]
+    left_out = [{"method": method, "reason": reason} for method, reason in comparison.left_out]
+    record(image=image, explained=name, classes=top, methods=methods, skipped=left_out, output=output)
+    say(f"{output}  {count_noun(len(comparison.views), 'method')}")

@@ -7,7 +7,9 @@ from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import completion, options
 from kerasal.cli.gaze_options import SHIPPED
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.session import remark, remark_when_stopped, say
+from kerasal.names import count_noun
 
 _MOST_LISTED = 10
 
@@ -32,6 +34,7 @@ _ARGUMENTS = Annotated[
 ]
 
 
+@with_json
 @options.with_options("settings", options.model_options("preprocessing", "labels", "weights", "fit"))
 def batch(
     method: _METHOD,
@@ -136,10 +139,10 @@ def _report(result) -> None:
     for letter in result.dead_letters[:_MOST_LISTED]:
         remark(f"{letter['image']}: {letter['reason']}")
     total = result.results + len(result.dead_letters)
+    record(output=result.folder, results=result.results, new=result.new, dead_letters=result.dead_letters)
     before = f" ({total - result.new} images were done before)" if result.new < total else ""
-    count = len(result.dead_letters)
-    dead = f"; {count} dead letter{'s' if count > 1 else ''}" if count else ""
-    say(f"{result.folder}  {result.results} of {total} images{before}{dead}; manifest.json lists them")
+    dead = f"; {count_noun(len(result.dead_letters), 'dead letter')}" if result.dead_letters else ""
+    say(f"{result.folder}  {result.results} of {count_noun(total, 'image')}{before}{dead}; manifest.json lists them")
     if result.dead_letters and not result.results:
         raise RuntimeError("None of the images could be processed. The remarks above give the reasons.")
     if result.dead_letters:

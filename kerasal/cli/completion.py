@@ -65,6 +65,12 @@ def preprocessings(ctx: Context, incomplete: str) -> list[str]:
     return _filter_by_prefix(("caffe", "tf", "torch", "unit", "none"), incomplete)
 
 
+def colormaps(ctx: Context, incomplete: str) -> list[str]:
+    """Return the usual colormaps of matplotlib: sequential, and diverging for signed maps."""
+    usual = ("viridis", "magma", "inferno", "plasma", "cividis", "gray", "hot", "turbo", "jet")
+    return _filter_by_prefix((*usual, "coolwarm", "RdBu_r", "seismic", "bwr", "PuOr"), incomplete)
+
+
 def label_sets(ctx: Context, incomplete: str) -> list[str]:
     """Return the names of the built-in label sets; the shell completes files."""
     return _filter_by_prefix(("imagenet", "digits"), incomplete)

@@ -8,10 +8,13 @@ from typer import Argument, BadParameter, Option
 
 from kerasal.cli import completion, options
 from kerasal.cli.flags import Formerly
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import load_tensorflow, remark, remark_when_stopped, say, warnings_as_remarks, write_csv
+from kerasal.names import count_noun
 
 
+@with_json
 @with_model("preprocessing", "weights")
 def exemplars(
     load: Load,
@@ -98,12 +101,18 @@ def exemplars(
 def _report(channels: list, count: int, output: Path) -> None:
     """Print the activations of each channel's images, and what was skipped."""
     first = channels[0]
+    listed = [
+        {"channel": item.channel, "images": [Path(name) for name in item.names], "activations": item.activations}
+        for item in channels
+    ]
+    record(layer=first.layer, channels=listed, seen=first.seen, skipped=dict(first.skipped), output=output)
     if first.skipped:
-        remark(f"{len(first.skipped)} files could not be read and were skipped:")
+        were = "was" if len(first.skipped) == 1 else "were"
+        remark(f"{count_noun(len(first.skipped), 'file')} could not be read and {were} skipped:")
         for name, reason in first.skipped:
             remark(f"  {name}: {reason}")
     if len(first) < count:
-        remark(f"There were only {first.seen} images for --count {count}.")
+        remark(f"For --count {count} there is only {count_noun(first.seen, 'image')}.")
     silent = [str(channel.channel) for channel in channels if channel.activations[0] <= 0]
     if silent:
         remark(f"Channels that no image activates: {', '.join(silent)}.")
@@ -112,7 +121,7 @@ def _report(channels: list, count: int, output: Path) -> None:
         say(f"channel {channel.channel:<5} {channel.activations[0]:10.4g} … {channel.activations[-1]:<10.4g} {best}")
     if len(channels) > 10:
         say(f"… and {len(channels) - 10} more; --table FILE.csv writes all")
-    say(f"{output}  {len(channels)} channels, {first.seen:,} images")
+    say(f"{output}  {count_noun(len(channels), 'channel')}, {count_noun(first.seen, 'image')}")
 
 
 def evolution(
@@ -155,4 +164,4 @@ def evolution(
     sheet = receptive_field.draw_evolution(stored, features_drawn, title=title, patches=patches, tile=tile)
     images.write(output, sheet)
     epochs = ", ".join(map(str, stored.epochs))
-    say(f"{output}  {len(chosen) or len(stored.features)} features, epochs {epochs}")
+    say(f"{output}  {count_noun(len(chosen) or len(stored.features), 'feature')}, epochs {epochs}")

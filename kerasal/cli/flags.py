@@ -22,7 +22,8 @@ _PANELS = {
     "Model": ("preprocessing", "labels", "weights", "model_option", "fit", "unsafe", "size", "variant", "batch_norm"),
     "Output": (
         *("output", "table", "history", "picture", "cache", "evolution", "features", "format", "name", "model_version"),
-        *("quiet", "fresh", "tensorboard", "shard_size", "retry", "tile", "title"),
+        *("quiet", "fresh", "tensorboard", "shard_size", "retry", "title"),
+        *("json_", "on", "tile", "colormap", "strength", "dpi"),
     ),
 }
 """Options in each panel of a long help; the others are in the panel of the command."""

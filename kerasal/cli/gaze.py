@@ -8,11 +8,15 @@ from typer import Argument, Exit, Option
 from kerasal.cli import completion, gaze_options, options
 from kerasal.cli.gaze_score import describe, diagnose, evaluate, import_vxm
 from kerasal.cli.gaze_train import train
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.outputs import App
 from kerasal.cli.report import report
 from kerasal.cli.session import load_tensorflow, remark, say
+from kerasal.names import count_noun
 
 
+@with_json
+@options.with_options("drawing", options.drawing_options("colormap", "strength", "dpi"))
 @options.with_options("settings", gaze_options.model_options())
 def predict(
     arguments: Annotated[
@@ -26,6 +30,7 @@ def predict(
         ),
     ],
     settings: dict,
+    drawing: dict,
     output: Annotated[Path, options.Output(help="The folder for the maps.")] = Path("gaze-maps"),
     postprocess: gaze_options.Postprocess = None,
 ) -> None:
@@ -35,20 +40,21 @@ def predict(
     """
     source, photos = gaze_options.split_model_and_images(arguments)
     load_tensorflow()
-    from kerasal import gaze
-    from kerasal.gaze.folder_prediction import name_photos, result_files
+    from kerasal import gaze, images
+    from kerasal.gaze.folder_prediction import result_files
 
-    files = name_photos(photos)
+    files = images.name_files(photos)
     written = [path for name in files for path in result_files(output, name)]
     options.refuse_inputs(written, read=files.values(), folders=False)
     _, predictor = gaze_options.open_gaze_model(source, **settings)
-    predicted = gaze.predict_folder(photos, output, predictor, postprocess=postprocess, progress=True)
+    predicted = gaze.predict_folder(photos, output, predictor, postprocess=postprocess, progress=True, **drawing)
+    record(maps=predicted.files, skipped=predicted.skipped, postprocess=predicted.postprocess, output=output)
     for text in [*predicted.notes, *(f"Skipped: {reason}" for reason in predicted.skipped)]:
         remark(text)
     if not predicted.count:
         raise RuntimeError("None of the images could be read. The remarks above give the reasons.")
     scale = "0..1" if predicted.postprocess == "examiners" else "each from its lowest to its highest value"
-    say(f"{output}  {predicted.count} map{'s' * (predicted.count != 1)} (16 bits: {scale}) and overlays")
+    say(f"{output}  {count_noun(predicted.count, 'map')} (16 bits: {scale}) and overlays")
     if predicted.skipped:
         raise Exit(1)
 
@@ -82,7 +88,7 @@ def panel(
 
 
 @options.with_options("settings", gaze_options.model_options(size=False))
-def filters(model: gaze_options.Model, settings: dict, output: options.Picture = Path("filters.png")) -> None:
+def filters(model: gaze_options.Model, settings: dict, output: options.Picture = Path("gaze-filters.png")) -> None:
     """Draw the kernels of a model's first convolution, all with the same scale."""
     options.check_output(output, options.PICTURES)
     opened, predictor = gaze_options.open_gaze_model(model, **settings)

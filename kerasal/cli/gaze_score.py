@@ -6,15 +6,20 @@ from typing import Annotated, Any, Literal
 from typer import Argument, Option
 
 from kerasal.cli import gaze_options, options
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.score import show_scores
 from kerasal.cli.session import load_tensorflow, say
 
 
+@with_json
 def describe(data: gaze_options.Data, split: gaze_options.Split = None) -> None:
     """Summarize a data set: sizes, ranges, counts, center bias, and empty or damaged images."""
-    say(gaze_options.open_data(data, split or "all").describe())
+    description = gaze_options.open_data(data, split or "all").describe()
+    record(data=data, description=description.splitlines())
+    say(description)
 
 
+@with_json
 @options.with_options("settings", gaze_options.model_options())
 def evaluate(
     model: gaze_options.Model,
@@ -63,6 +68,7 @@ def evaluate(
     show_scores(report, output)
 
 
+@with_json
 @options.with_options("settings", gaze_options.model_options())
 def diagnose(
     model: gaze_options.Model,
@@ -82,12 +88,14 @@ def diagnose(
 
     diagnosis = gaze.diagnose(predictor, gaze_set, progress=True)
     say(diagnosis.summary[["mean", "low", "high"]].round(4).to_string())
+    record(summary=diagnosis.summary, findings=list(diagnosis.findings), output=output)
     for finding in diagnosis.findings:
         say(finding)
     with center_bias_switched_off(opened.keras_model) as layers:
         if layers:
             mean = gaze.diagnose(gaze.Predictor.from_image_model(opened), gaze_set).table.mean()
             means = f"own {mean['own']:.3f}, others {mean['others']:.3f}, center {mean['center']:.3f}"
+            record(without_center_bias=mean.to_dict())
             say(f"Without its CenterBias layer: {means}")
     if output is not None:
         worst: Any = (diagnosis.table["below"] + diagnosis.table["above"]).idxmax()

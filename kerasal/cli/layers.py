@@ -7,8 +7,10 @@ from typer import BadParameter, Option
 
 from kerasal.cli import options
 from kerasal.cli.flags import Formerly
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import load_tensorflow, remark, results, say, write_csv
+from kerasal.names import count_noun
 
 
 @with_model("preprocessing", "labels", "weights", "fit")
@@ -48,6 +50,7 @@ def feature_maps(
     say(f"{output}  {drawn}{total} channels of {maps.shape[0]} × {maps.shape[1]}")
 
 
+@with_json
 @with_model("preprocessing", "weights")
 def filters(
     load: Load,
@@ -95,17 +98,20 @@ def filters(
     )
     if diagnosed.attrs["skipped"]:
         remark(f"Unreadable files were skipped: {', '.join(diagnosed.attrs['skipped'])}.")
-    for line in diagnosis.describe_filters(diagnosed):
+    lines = diagnosis.describe_filters(diagnosed)
+    record(layer=diagnosed.attrs["layer"], filters=diagnosed, findings=lines, table=table, output=output)
+    for line in lines:
         say(line)
     if table is not None:
         write_csv(table, diagnosed)
-        say(f"{table}  {len(diagnosed)} filters")
+        say(f"{table}  {count_noun(len(diagnosed), 'filter')}")
     if output is not None:
         bgr = model.preprocessing is not None and model.preprocessing.bgr
         pictures.write(output, diagnosis.draw_filters(model.keras_model, layer, table=diagnosed, bgr=bgr))
         say(str(output))
 
 
+@with_json
 def field(
     model: options.Model,
     layer_argument: options.LayerArgument = None,
@@ -145,7 +151,11 @@ def field(
     if not fields:
         raise ValueError(f"The model must have a layer with a spatial map (N, h, w, C), got {keras_model.name!r}.")
     table = Table(Column("layer", no_wrap=True), "map", "channels", "field, px", "stride", "first unit sees")
+    rows = []
     for path, unit_field in fields.items():
+        sides = {"map_size": unit_field.map_size, "channels": unit_field.channels, "size": unit_field.size}
+        first = {"stride": unit_field.stride, "box_of_first_unit": unit_field.box(0, 0), "whole": unit_field.whole}
+        rows.append({"layer": path, **sides, **first})
         left, top, right, bottom = unit_field.box(0, 0)
         span, seen = _pair(unit_field.size), _span(left, right, top, bottom)
         if unit_field.whole:
@@ -154,6 +164,7 @@ def field(
         table.add_row(path, _pair(unit_field.map_size), str(unit_field.channels), span, stride, seen)
     results().print(table)
     height, width = next(iter(fields.values())).input_size
+    record(fields=rows, input_size=[height, width])
     results().print(f"For images of {height} × {width}; negative positions are padding.", style="dim")
 
 

@@ -7,8 +7,10 @@ from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import completion, options
 from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, remark_when_stopped, results, say, warnings_as_remarks
+from kerasal.names import count_noun
 
 
 class _Segmentation:
@@ -55,11 +57,14 @@ def _drop_unset(**values: Any) -> dict[str, Any]:
 _MOST_LISTED = 20
 
 
+@with_json
 @with_model("preprocessing", "labels", "weights")
+@options.with_options("drawing", options.drawing_options("tile", "colormap", "dpi"))
 @options.with_options("segmentation", _Segmentation, _drop_unset)
 def localize(
     load: Load,
     segmentation: dict,
+    drawing: dict,
     image: options.Image,
     output: Annotated[Path | None, options.Output(help="The picture to write. Default: IMAGE-boxes.png.")] = None,
     class_: Annotated[
@@ -90,7 +95,13 @@ def localize(
             **segmentation,
         )
     names = [model.label(item.class_index) for item in objects]
-    images.write(output, draw_localizations(photo, objects, names, f"{segmentation['recipe']} recipe, {model.name}"))
+    note, dpi, sizes = f"{segmentation['recipe']} recipe, {model.name}", drawing.pop("dpi"), _drop_unset(**drawing)
+    images.write(output, draw_localizations(photo, objects, names, note, **sizes), dpi=dpi)
+    boxes = [
+        {"class": name, "number": item.class_index, "score": item.score, "box": item.box}
+        for item, name in zip(objects, names, strict=True)
+    ]
+    record(image=image, boxes=boxes, output=output)
     table = Table("class", "number", "score", "box")
     for item, name in zip(objects, names, strict=True):
         table.add_row(name, str(item.class_index), f"{item.score:.3g}", ", ".join(map(str, item.box)))
@@ -98,6 +109,7 @@ def localize(
     say(f"{output}  boxes (x_min, y_min, x_max, y_max) in pixels of {image}")
 
 
+@with_json
 @with_model("preprocessing", "labels", "weights")
 @options.with_options("segmentation", _Segmentation, _drop_unset)
 def localize_score(
@@ -166,11 +178,13 @@ def _report(report, output: Path) -> None:
         "iou": "mean IoU, class known",
         "correct": f"IoU of at least {report.settings['iou']:g}, class known",
     }
+    record(summary=report.summary, scored=report.scored, failed=report.failed.to_dict(), notes=report.notes)
+    record(settings=report.settings, output=output)
     if report.summary is not None:
         for column, text in texts.items():
             row = report.summary.loc[column]
             say(f"{text:34}{row['mean']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]")
-    say(f"{output}  {report.scored} images, 95 % bootstrap intervals over images")
+    say(f"{output}  {count_noun(report.scored, 'image')}, 95 % bootstrap intervals over images")
     failed = report.failed
     for text in [*report.notes, *(f"{name}: {reason}" for name, reason in failed.head(_MOST_LISTED).items())]:
         remark(text)

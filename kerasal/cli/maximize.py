@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 from typer import BadParameter, Option
 
 from kerasal.cli import completion, options
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import remark, say, write_csv
+from kerasal.names import count_noun
 
-_STARTS = ("normal", "zero", "mean")
+_STARTS = ("normal", "uniform", "zero", "mean")
 
 
 class _Ascent:
@@ -41,6 +43,7 @@ class _Ascent:
     seed: options.Seed = 0
 
 
+@with_json
 @with_model("preprocessing", "labels", "weights")
 @options.with_options("ascent", _Ascent)
 def maximize(
@@ -66,14 +69,17 @@ def maximize(
     ] = None,
     output: options.Picture = Path("maximized.png"),
     preset: Annotated[
-        Literal["simonyan", "tang", "channel", "olah"] | None,
-        Option(help="Settings of the ascent. Default: simonyan for classes, channel for channels.", show_default=False),
+        Literal["simonyan", "tang", "channel", "olah", "smooth"] | None,
+        Option(
+            help="Settings of the ascent. Default: olah for color and large images, smooth for small gray images.",
+            show_default=False,
+        ),
     ] = None,
     init: Annotated[
         str | None,
         Option(
-            help="Start image: normal, zero, mean (gray), or a file or folder of photos, whose mean is the start. "
-            "Default: the preset's."
+            help="Start image: normal or uniform (noise), zero, mean (gray), or a file or folder of photos, whose mean "
+            "is the start. Default: the preset's."
         ),
     ] = None,
     size: options.Size = None,
@@ -82,7 +88,7 @@ def maximize(
 ) -> None:
     """Synthesize images that maximize the score of classes or channels.
 
-    For example: kerasal maximize MODEL.keras --class ostrich --preset olah, or kerasal maximize MODEL.keras --layer
+    For example: kerasal maximize MODEL.keras --class ostrich, or kerasal maximize MODEL.keras --layer
     conv1 -o grid.png for all channels of a layer.
     """
     options.check_output(output, options.PICTURES)
@@ -95,14 +101,14 @@ def maximize(
 
     if wanted is None:
         objectives: list[Any] = [options.find_class(name, model) for name in class_ or ()]
-        names, usual, what = [model.label(number) for number in objectives], "simonyan", "the score of a class"
+        names, what = [model.label(number) for number in objectives], "the score of a class"
     else:
         objectives, names = _channel_objectives(model.keras_model, *wanted)
-        usual, what = "channel", f"a channel of {wanted[0]}"
+        what = f"a channel of {wanted[0]}"
     maximized = maximization.maximize(
         model.keras_model,
         objectives,
-        preset=preset or (None if ascent["parameterization"] == "fourier" else usual),
+        preset=preset,
         init=read_start(init, model, image_size),
         size=image_size,
         output=model_output,
@@ -116,11 +122,15 @@ def maximize(
     if history is not None:
         write_csv(history, maximized.history)
     scores = maximized.history["score"].to_numpy().reshape(len(maximized.images), -1)
+    images_made = [{"name": name, "first_score": scores[i, 0], "last_score": scores[i, -1]} for i, name in alive]
+    record(model=model.name, images=images_made, output=output, history=history)
     for i, name in alive[:10]:
         say(f"{name:20} score {scores[i, 0]:10.3g} -> {scores[i, -1]:10.3g}")
     if len(alive) > 10:
         say(f"… and {len(alive) - 10} more; --history FILE writes all")
-    say(f"{output}  {len(alive)} image{'s' * (len(alive) != 1)}")
+    if preset is None and ascent["parameterization"] is None:
+        remark(f"Preset: {maximization.default_preset(model.keras_model, model.preprocessing)}.")
+    say(f"{output}  {count_noun(len(alive), 'image')}")
 
 
 def _read_target(class_, layer, channels, channel) -> tuple[str, list[int] | None] | None:
@@ -154,7 +164,10 @@ def read_start(text: str | None, model, size: tuple[int, int] | None = None) -> 
     from kerasal.models import mean_input
 
     mean, count, skipped = mean_input([text], model, size)
-    remark(f"Start: the mean of {count} photos." + (f" Skipped: {', '.join(skipped[:5])}." if skipped else ""))
+    remark(
+        f"Start: the mean of {count_noun(count, 'photo')}."
+        + (f" Skipped: {', '.join(skipped[:5])}." if skipped else "")
+    )
     return mean
 
 

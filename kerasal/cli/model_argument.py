@@ -20,13 +20,15 @@ def with_model(*names: str) -> Callable:
     return options.with_options("load", group, lambda model, **values: functools.partial(open_model, model, **values))
 
 
-def open_model(source: str, *, model_option: list[str] | None = None, **settings: Any):
-    """Return ``kerasal.open_model`` of the MODEL argument; print its assumptions on the error stream."""
+def open_model(source: str, *, model_option: list[str] | None = None, quiet: bool = False, **settings: Any):
+    """Return ``kerasal.open_model`` of the MODEL argument; print its assumptions on the error stream unless quiet."""
     zoo_options = options.read_options(model_option)
     load_tensorflow()
     from kerasal import models
 
     model = models.open_model(source, options=zoo_options, **settings)
+    if quiet:
+        return model
     for note in model.notes:
         remark(name_flags(note, running_flags.get() or {}))
     overriding = [f"--{name}" for name in ("labels", "preprocessing") if name in settings and not settings[name]]
@@ -35,18 +37,20 @@ def open_model(source: str, *, model_option: list[str] | None = None, **settings
     return model
 
 
-def print_top_classes(model, inputs, count: int = 5) -> str | None:
-    """Print a model's top classes for one input; return the first, or None if the model is no classifier."""
+def print_top_classes(model, inputs, count: int = 5, title: str = "") -> list[dict[str, Any]]:
+    """Print a model's top classes for one input; return their rows, none if the model is no classifier."""
     import numpy as np
     from rich.table import Table
 
     if model.class_count < 2:
-        return None
+        return []
     scores = model.outputs(inputs)[0]
     probable = scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2
-    table = Table("class", "number", "probability" if probable else "score")
+    kind = "probability" if probable else "score"
     order = np.argsort(-scores, kind="stable")[:count]
-    for index in order:
-        table.add_row(model.label(index), str(index), f"{scores[index]:.1%}" if probable else f"{scores[index]:.3g}")
+    rows = [{"class": model.label(index), "number": int(index), kind: float(scores[index])} for index in order]
+    table = Table(*rows[0], title=title or None)
+    for name, number, score in (row.values() for row in rows):
+        table.add_row(name, str(number), f"{score:.1%}" if probable else f"{score:.3g}")
     results().print(table)
-    return model.label(int(order[0]))
+    return rows

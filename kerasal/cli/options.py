@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from typer import Argument, BadParameter, Option
 
 from kerasal.cli import completion
+from kerasal.cli.drawing_options import drawing_options as drawing_options
 from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.flags import with_options as with_options
 from kerasal.cli.outputs import check_output as check_output
@@ -36,7 +37,7 @@ Preprocessing = Annotated[
         "--preprocessing",
         "-p",
         help="How pixels become the model's input: caffe, tf, torch, unit, none, or for example 'mean=127,std=128'. "
-        "Default: that of the zoo model or training run; recognized for ImageNet classifiers.",
+        "Default: that of the zoo model or training run; recognized for models that rescale, and ImageNet classifiers.",
         show_default=False,
         autocompletion=completion.preprocessings,
     ),
@@ -86,6 +87,13 @@ Strategy = Annotated[
     ),
 ]
 ClassOption = functools.partial(Option, "--class", "-c", show_default=False, autocompletion=completion.class_names)
+Images = Annotated[
+    list[Path], Argument(metavar="IMAGE", help="Photos (JPEG, PNG, WebP, TIFF, …), or folders.", show_default=False)
+]
+Classes = Annotated[
+    list[str] | None,
+    ClassOption(help="Explain this class, a name or number; repeatable. Default: the class with the highest score."),
+]
 Class = Annotated[
     str | None, ClassOption(help="Explain this class, a name or number. Default: the class with the highest score.")
 ]

@@ -8,10 +8,12 @@ from typer import Argument, Option
 
 from kerasal.cli import completion, options
 from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.session import load_tensorflow, remark_when_stopped, results, say, warnings_as_remarks, write_csv
 
 
+@with_json
 @with_model("preprocessing", "weights")
 def probe(
     load: Load,
@@ -89,8 +91,10 @@ def probe(
         f"mean ± standard deviation over {folds} folds"
     )
     _print_accuracies(tables)
+    parts = [table.assign(weights=name) if name else table for name, table in tables.items()]
+    facts = {key: first.attrs[key] for key in ("images", "classes", "chance")}
+    record(accuracies=pd.concat(parts, ignore_index=True), **facts, output=output, picture=picture)
     if output is not None:
-        parts = [table.assign(weights=name) if name else table for name, table in tables.items()]
         write_csv(output, pd.concat(parts, ignore_index=True))
         say(f"{output}  {sum(map(len, parts))} rows")
     if picture is not None:

@@ -7,7 +7,9 @@ from typer import Argument, BadParameter, Exit, Option
 
 from kerasal.cli import options
 from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.session import remark_when_stopped
+from kerasal.names import count_noun
 
 _MOST_LISTED = 20
 
@@ -18,6 +20,7 @@ def _swap(text: str) -> str:
     return f"{height}{cross}{width}"
 
 
+@with_json
 def score(
     maps: Annotated[Path, Argument(help="Folder of saliency maps: PNG, JPEG or NPY, one for each image.")],
     fixations: Annotated[
@@ -113,10 +116,12 @@ def show_scores(report, output: Path) -> None:
 
     from kerasal.metrics import BASELINES
 
+    record(summary=report.summary, scored=report.scored, baselines=list(report.baselines), notes=report.notes)
+    record(definitions=report.definitions, failed=report.failed.to_dict(), output=output)
     console, error_console = Console(), Console(stderr=True)
     if report.summary is not None:
         caption = "mean ± standard error [95 % bootstrap interval over images]"
-        shown = Table(title=f"{report.scored} images", caption=caption)
+        shown = Table(title=count_noun(report.scored, "image"), caption=caption)
         shown.add_column("metric", no_wrap=True)
         for column in ("maps", *report.baselines):
             shown.add_column(column, justify="right")

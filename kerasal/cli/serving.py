@@ -8,9 +8,10 @@ from typer import Argument, BadParameter, Option
 
 from kerasal.cli import completion
 from kerasal.cli.flags import Formerly, Sets
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.options import Output
-from kerasal.cli.session import remark, results, say
+from kerasal.cli.session import load_tensorflow, remark, results, say
 
 _SIGNATURE_HELP = (
     r"A signature to export, \[NAME=]KIND\[:option=value,…]; repeatable. KIND: serving_default, predict_image, "
@@ -19,6 +20,7 @@ _SIGNATURE_HELP = (
 )
 
 
+@with_json
 @with_model("preprocessing", "labels", "weights")
 def export(
     load: Load,
@@ -58,6 +60,7 @@ def export(
         raise BadParameter("Exactly one of FOLDER and --output must be set.")
     if format == "onnx" and model_version is not None:
         raise BadParameter("--model-version can only be used with --format saved_model. For onnx, use --name.")
+    load_tensorflow()  # here, so that the messages of its start are hidden
     from kerasal.serving.signatures import make_signatures
 
     if signature:
@@ -69,7 +72,9 @@ def export(
     from kerasal.serving.assets import read_description
 
     if format == "onnx":
-        for path in onnx.write(model, target, signature or ["serving_default"], name):
+        paths = list(onnx.write(model, target, signature or ["serving_default"], name))
+        record(files=paths)
+        for path in paths:
             size = path.stat().st_size / 1e6
             say(f"{path}  {size:.1f} MB, same results in onnxruntime and TensorFlow")
         return
@@ -77,7 +82,9 @@ def export(
         remark("Exported without predict_image and predict_bytes, which need --preprocessing.")
     path = exporter.write(model, target, signature, model_version, name)
     table = Table("signature", "inputs", "outputs")
-    for key, tensors in read_description(path)["signatures"].items():
+    signatures = read_description(path)["signatures"]
+    record(output=path, signatures=signatures)
+    for key, tensors in signatures.items():
         table.add_row(key, _describe_tensors(tensors["inputs"]), _describe_tensors(tensors["outputs"]))
     results().print(table)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
@@ -109,6 +116,7 @@ def serve(
     kerasal has no server of its own: it starts the Docker image tensorflow/serving, if it is installed (nothing is
     downloaded), or an installed tensorflow_model_server.
     """
+    load_tensorflow()
     from kerasal.serving import server
 
     model = server.find_model(folder, name)

@@ -5,10 +5,12 @@ from typing import Annotated
 from typer import Argument
 
 from kerasal.cli import completion
+from kerasal.cli.json_output import record, with_json
 from kerasal.cli.session import load_tensorflow, results
 from kerasal.zoo_table import ZooRow, read_zoo
 
 
+@with_json
 def models(
     pattern: Annotated[
         str, Argument(help="A shell pattern, such as 'vgg*'.", autocompletion=completion.zoo_models)
@@ -28,6 +30,7 @@ def models(
         kinds = [name if ships else f"{name} (download)" for name, ships in row.weights.items()]
         count = f"{row.parameters:,}" if row.parameters < 1_000_000 else f"{row.parameters / 1e6:.2f} M"
         table.add_row(row.name, row.task, shape, count, ", ".join(kinds) or "random only")
+    record(models=[row._asdict() for row in rows])
     results().print(table)
     results().print("kerasal card NAME describes a model.", style="dim")
 
@@ -47,6 +50,7 @@ def _rows(pattern: str) -> list[ZooRow]:
     return sorted(rows)
 
 
+@with_json
 def card(
     name: Annotated[str, Argument(help="The name of a zoo model.", autocompletion=completion.zoo_models)],
 ) -> None:
@@ -55,6 +59,10 @@ def card(
     from kerasal.models import registry
 
     spec = registry.model_spec(name)
+    origins = {key: {"description": item.description, "sha256": item.sha256} for key, item in spec.weights.items()}
+    facts = {"parameters": spec.parameters, "preprocessing": str(spec.preprocessing), "reference": spec.reference}
+    texts = {key: repr(value) for key, value in spec.options.items()}
+    record(name=spec.name, card=spec.card, **facts, options=texts, weights=origins)
     console = results()
     console.print(spec.card, markup=False, soft_wrap=True)  # the card is already formatted
     console.print()

@@ -242,8 +242,11 @@ def draw_filters(
         [f"{channel}: dead" if channel in dead else str(channel) for channel in chosen],
         columns=min(columns, len(chosen)),
         title=f"{model.name}, {path}: {height} × {width} filters with stride {stride_text}" if title is None else title,
-        note="middle gray: weight 0; red, green, blue: weights of these channels; each filter has its own scale"
+        note=("Each filter has its own scale." if scale == "filter" else "All filters have the same scale.")
+        + " Middle gray: weight 0."
+        + " Colors: the weights of the red, green and blue channels." * (input_channels == 3),
+        legend=[("gray", "negative weight", "positive weight")]
         if scale == "filter"
-        else f"middle gray is a weight of 0; full color is a weight of {limit:.3g}",
+        else [("gray", f"weight {-limit:.3g}", f"{limit:.3g}")],
         tile=tile,
     )

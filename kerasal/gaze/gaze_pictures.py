@@ -9,17 +9,33 @@ from kerasal import hooks, images
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.gaze.gaze_prediction import finish_prediction
 from kerasal.gaze.predictor import Postprocess, Predictor
+from kerasal.images.lettering import Legend
 from kerasal.metrics import cc
 from kerasal.metrics.coursework_metrics import coursework_map
 from kerasal.progress import progress_bar
 
 import keras
 
+LEGEND: Legend = ("overlay", "hardly looked at", "looked at most")
+"""The color bar of an overlay."""
 
-def overlay(photograph: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return a map (H, W) drawn over its photo, uint8 RGB (H, W, 3); the lowest value is transparent."""
+
+def overlay(
+    photograph: np.ndarray,
+    values: np.ndarray,
+    *,
+    legend: bool = False,
+    strength: float = 0.6,
+    colormap: str | None = None,
+) -> np.ndarray:
+    """Return a map (H, W) drawn over its photo, uint8 RGB (H, W, 3); the lowest value is transparent.
+
+    With ``legend``, a strip below the photo says what the colors mean, and the picture is higher than the photo.
+    ``strength`` is the opacity of the colors, 0..1, and ``colormap`` a sequential colormap of matplotlib.
+    """
     values = np.asarray(values, np.float64)
-    return images.overlay(photograph, values - values.min())
+    drawn = images.overlay(photograph, values - values.min(), strength=strength, colormap=colormap)
+    return images.append_legend(drawn, (colormap or LEGEND[0], *LEGEND[1:])) if legend else drawn
 
 
 def panel(
@@ -66,17 +82,19 @@ def panel(
         photograph, truth = data.image(name), np.asarray(data.density(name))
         prediction = finish_prediction(predictor, raw_maps[name], truth.shape, postprocess).map
         tiles += [photograph, _draw_heat(truth), _draw_heat(prediction), overlay(photograph, prediction)]
-        labels += [name, "where people looked", f"prediction, CC {scores[name]:.2f}", "prediction on the image"]
+        labels += [name, "", f"CC {scores[name]:.2f}", ""]
         rows.append(kind)
     title = f"{predictor.model.name} on {len(wanted)} images, mean CC {np.nanmean(list(scores.values())):.3f}"
     return images.grid(
         tiles,
         labels,
         columns=4,
-        row_labels=rows,
+        row_labels=rows if any(rows) else None,
+        column_labels=["photo", "where people looked", "prediction", "prediction over the photo"],
         title=title,
-        note="Each map is scaled from its lowest to its highest value.",
-        legend=[("heat", "lowest value", "highest value")],
+        note="Each map has its own color scale, from its lowest to its highest value. CC: correlation with the density "
+        "of the fixations, 1 at best.",
+        legend=[("heat", "hardly looked at", "looked at most")],
         tile=tile,
     )
 
@@ -108,7 +126,8 @@ def filters(model: keras.Model, *, bgr: bool = False, columns: int = 8, tile: in
         [str(i) for i in range(count)],
         columns=min(columns, count),
         title=f"{model.name}, {path}: {count} kernels of {height} × {width}",
-        note=f"common scale from {low:.3g}, black, to {high:.3g}, white; the weights of R, G, B in red, green, blue",
+        note="All kernels have the same scale. Colors: the weights of the red, green and blue channels.",
+        legend=[("gray", f"weight {low:.3g}", f"{high:.3g}")],
         tile=tile,
     )
 

@@ -19,7 +19,8 @@ from kerasal.hooks import taps
 from kerasal.hooks.backward_rules import RULES, NoReLU
 from kerasal.hooks.engine import activations, watched
 from kerasal.hooks.model_digest import digest_model
-from kerasal.hooks.paths import channel_count, layers, select_output
+from kerasal.hooks.model_inputs import PixelInputs
+from kerasal.hooks.paths import UnknownLayer, channel_count, layers, select_output
 from kerasal.hooks.paths import find as find_layer
 from kerasal.hooks.snapshot import Snapshot
 from kerasal.hooks.softmax import NoLogits, logits
@@ -32,7 +33,9 @@ __all__ = [
     "NoGradient",
     "NoLogits",
     "NoReLU",
+    "PixelInputs",
     "Snapshot",
+    "UnknownLayer",
     "activations",
     "channel_count",
     "differentiate",

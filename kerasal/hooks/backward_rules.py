@@ -28,6 +28,7 @@ import keras
 import tensorflow as tf
 
 RULES = ("gradient", "deconvnet", "guided", "biased")
+"""The backward rules of ReLUs that ``watched`` knows."""
 POOLINGS = ("max", "sum")
 # Operations that call a graph function. The gradient of the function is fixed, so no rule can replace it.
 _FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile", "If", "StatelessIf")

@@ -1,17 +1,24 @@
 """Conversion of a user's arrays to the inputs of a model, and the image shape and batch size that a model takes."""
 
 import math
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerasal.checks import check_size, refuse_mask
+from kerasal.hooks import paths
 from kerasal.hooks.positions import channel_axes
 from kerasal.process import check_process
 
 import keras
 import tensorflow as tf
+
+
+class PixelInputs(UserWarning):
+    """Warning that uint8 pixels were passed as inputs to a model that does not scale or normalize them itself."""
 
 
 def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[np.ndarray]:
@@ -22,12 +29,15 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
     batch, and images of a single channel may lack the channel axis. Arrays that are float32 already are not copied, so
     do not write to the results. With ``any_size``, images may have another size than the model declares.
 
+    uint8 arrays are used as they are, with the warning ``PixelInputs`` unless the model itself rescales pixels.
+
     Raises:
         ValueError: the model has no weights yet or takes integers (token indices); the number, names or shapes of the
             inputs do not fit; an input is empty or holds NaN or infinity.
         TypeError: an input is not a numeric array.
     """
     specs = _specs(model)
+    _refuse_unread_images(inputs)
     names = [name for name, _, _ in specs or ()]
     if isinstance(inputs, Mapping):
         names = names or list(inputs)
@@ -51,6 +61,7 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
             channels = channel_axes(model)[i]
             shape = tuple(size if axis == channels else None for axis, size in enumerate(shape, 1))
         arrays.append(_conform_array(name, array, shape, dtype))
+        _warn_of_pixels(model, array)
     if len({len(array) for array in arrays}) > 1:
         raise ValueError(f"inputs must all have the same number of images, got {[len(array) for array in arrays]}.")
     return arrays
@@ -136,7 +147,25 @@ def _single_image_shape(model: keras.Model) -> tuple[int | None, ...]:
             f"model must have one image input (N, H, W, C), but {model.name!r} takes "
             f"{', '.join(map(_format_shape, shapes))}."
         )
+    if len(shapes[0]) == 2 and (layer := _sequence_layer(model)) is not None:
+        raise ValueError(
+            f"model must have one image input (N, H, W, C), but {model.name!r} takes {_format_shape(shapes[0])} and "
+            f"has the layer {layer!r} for sequences (N, T, C). The methods of kerasal.attribution take it as it is. If "
+            "its inputs are gray images, wrap it: keras.Sequential([keras.Input((H, W, 1)), keras.layers.Reshape((H, "
+            "W)), model])."
+        )
     return shapes[0]
+
+
+def _sequence_layer(model: keras.Model) -> str | None:
+    """Return the path of a layer for sequences, by which inputs (N, T, C) are known from gray images (N, H, W)."""
+    for path, layer in paths.layers(model):
+        kinds = [base.__name__ for base in type(layer).__mro__]
+        if "Conv2D" in kinds or "DepthwiseConv2D" in kinds:
+            return None
+        if any(kind.endswith("1D") or kind in ("RNN", "Bidirectional", "MultiHeadAttention") for kind in kinds):
+            return path
+    return None
 
 
 def _specs(model) -> list[tuple[str, tuple, str]] | None:
@@ -176,6 +205,42 @@ def _conform_array(name: str, value: Any, shape: tuple | None, dtype: str) -> np
         bad = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))[0])
         raise ValueError(f"Input {name!r} must be finite, got NaN or infinity, first in image {bad}.")
     return array
+
+
+def _refuse_unread_images(inputs: Any) -> None:
+    """Raise an error for paths and PIL images, which only an ``ImageModel`` reads and preprocesses."""
+    first = inputs
+    while isinstance(first, (list, tuple, Mapping)) and first:
+        first = next(iter(first.values() if isinstance(first, Mapping) else first))
+    if isinstance(first, (str, os.PathLike)):
+        what = f"the path {os.fspath(first)!r}"
+    elif type(first).__module__.split(".")[0] == "PIL":
+        what = "a PIL image"
+    else:
+        return
+    raise TypeError(
+        f"inputs must be an array of preprocessed images, got {what}. Open the model with kerasal.open_model and call "
+        "kerasal.explain(model, photo), or pass model.keras_model and model.inputs(photos), which reads and "
+        f"preprocesses photos{'' if isinstance(first, (str, os.PathLike)) else ' (numpy.asarray(photo))'}."
+    )
+
+
+def _warn_of_pixels(model: keras.Model, value: Any) -> None:
+    """Warn if an array holds uint8 pixels, and the model has no layers at its start that rescale them."""
+    dtype = getattr(value, "dtype", None)
+    if getattr(dtype, "name", dtype) != "uint8" or np.max(value, initial=0) <= 1:
+        return
+    from kerasal.hooks.pixel_arithmetic import pixel_arithmetic
+
+    arithmetic = pixel_arithmetic(model)
+    if arithmetic is None or arithmetic.ranges != ["none"]:
+        warnings.warn(
+            f"inputs must be preprocessed for {model.name!r}, got uint8 pixels, which are used as numbers of 0..255. "
+            "Open the model with kerasal.open_model and pass model.inputs(images). If the model was trained on 0..255, "
+            "convert them: images.astype('float32').",
+            PixelInputs,
+            stacklevel=4,
+        )
 
 
 def _add_axes(name: str, array: np.ndarray, shape: tuple) -> np.ndarray:

@@ -8,6 +8,10 @@ from kerasal.names import unknown_name_message
 import keras
 
 
+class UnknownLayer(ValueError):
+    """The model has no layer of this name."""
+
+
 def layers(model: keras.Model) -> list[tuple[str, keras.Operation]]:
     """Return ``(path, layer)`` for every layer and operation inside ``model``, an outer layer before its inner layers.
 
@@ -32,14 +36,15 @@ def find(model: keras.Model, name: str) -> tuple[str, keras.Operation]:
     """Return ``(path, layer)`` for a path, or for a name or the end of a path that only a single layer has.
 
     Raises:
-        ValueError: no layer has this name (the error lists the closest names), or several different layers have it.
+        UnknownLayer: a ValueError; no layer has this name. The error lists the closest names.
+        ValueError: several different layers have it.
     """
     pairs = layers(model)
     matches = [(path, layer) for path, layer in pairs if path == name]
     if not matches:
         matches = [(path, layer) for path, layer in pairs if path.endswith(f"/{name}")]
     if not matches:
-        raise ValueError(unknown_name_message(name, [path for path, _ in pairs], "layer", f" in {model.name!r}"))
+        raise UnknownLayer(unknown_name_message(name, [path for path, _ in pairs], "layer", f" in {model.name!r}"))
     if len({id(layer) for _, layer in matches}) > 1:
         names = [path for path, _ in matches]
         remedy = "Use the full path." if len(set(names)) > 1 else "Give the layers different names."

@@ -5,22 +5,36 @@ Images are uint8 RGB (H, W, 3). Maps are normalized only here, relative to their
 """
 
 from kerasal import names as _names
-from kerasal.images.drawings import fit_image, heatmap, overlay, relief, resize, size_of_area, to_channels
-from kerasal.images.grids import caption, grid, sheet
+from kerasal.images.drawings import (
+    crop_box,
+    fit_image,
+    heatmap,
+    overlay,
+    place,
+    relief,
+    resize,
+    size_of_area,
+    to_channels,
+)
+from kerasal.images.grids import append_legend, caption, grid, sheet
 from kerasal.images.image_check import check_image
 from kerasal.images.image_files import encode_png, frames, read, write
-from kerasal.images.image_folders import find_files, read_ahead, read_images
+from kerasal.images.image_folders import find_files, name_files, read_ahead, read_images
 
 __all__ = [
+    "append_legend",
     "caption",
     "check_image",
+    "crop_box",
     "encode_png",
     "find_files",
     "fit_image",
     "frames",
     "grid",
     "heatmap",
+    "name_files",
     "overlay",
+    "place",
     "read",
     "read_ahead",
     "read_images",

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerasal.checks import check_choice, check_size, refuse_mask
+from kerasal.checks import check_choice, check_number, check_size, refuse_mask
 
 try:
     import cv2
@@ -14,10 +14,12 @@ except ImportError as error:  # opencv-python needs libGL, which is missing on m
         "python -m pip uninstall -y opencv-python && python -m pip install opencv-python-headless"
     ) from error
 
+from kerasal.images.colormaps import choose_colors
 from kerasal.images.image_check import check_image, check_resizable
 
 # Percentile of the magnitude from which colors are saturated, because gradient maps have a few extreme pixels.
 _FULL_COLOR = 99.0
+_FRAME = (40, 40, 40)
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -73,11 +75,56 @@ def fit_image(image: np.ndarray, size: tuple[int, int], mode: Literal["crop", "s
     check_choice("mode", mode, ("crop", "stretch"))
     if mode == "stretch":
         return resize(image, size)
-    height, width = image.shape[:2]
+    left, top, right, bottom = crop_box(image.shape, size, mode)
+    return resize(image[top:bottom, left:right], size)
+
+
+def crop_box(
+    shape: tuple[int, ...], size: tuple[int, int], mode: Literal["crop", "stretch"] = "crop"
+) -> tuple[int, int, int, int]:
+    """Return the part of an image that ``fit_image`` resizes: (x_min, y_min, x_max, y_max) in pixels of the image.
+
+    Args:
+        shape: shape of the image, (H, W) or (H, W, C).
+        size: (height, width) to which the image is resized.
+        mode: as for ``fit_image``; ``"stretch"`` uses the whole image.
+    """
+    height, width = shape[:2]
+    if mode == "stretch":
+        return 0, 0, width, height
     scale = min(height / size[0], width / size[1])
     rows, columns = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     top, left = (height - rows) // 2, (width - columns) // 2
-    return resize(image[top : top + rows, left : left + columns], size)
+    return left, top, left + columns, top + rows
+
+
+def place(image: np.ndarray, drawn: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Return an image with another drawn into a box, and everything outside the box faded, uint8 RGB (H, W, 3).
+
+    For the map of a model that sees only a part of a photo: outside, nothing is known. A thin line frames the part.
+
+    Args:
+        image: uint8 (H, W, 3).
+        drawn: uint8 (h, w, 3), resized to the box.
+        box: (x_min, y_min, x_max, y_max) in pixels of the image, as from ``crop_box``.
+
+    Raises:
+        ValueError: not images, or a box that is empty or not inside the image.
+    """
+    image, drawn = check_image(image, "The image"), check_image(drawn, "The drawn image")
+    height, width = image.shape[:2]
+    left, top, right, bottom = box
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise ValueError(f"box must be a part of the image of {height} × {width} pixels, got {tuple(box)}.")
+    gray = image.mean(axis=2, keepdims=True)
+    placed = np.round(255 - 0.4 * (255 - 0.5 * gray - 0.5 * image)).astype(np.uint8)
+    placed[top:bottom, left:right] = resize(drawn, (bottom - top, right - left))
+    line = max(1, round(max(height, width) / 300))
+    for near, far, length, turned in ((left, right, width, placed.swapaxes(0, 1)), (top, bottom, height, placed)):
+        if far - near < length:
+            across = slice(top, bottom) if turned is not placed else slice(left, right)
+            turned[max(0, near - line) : near, across] = turned[far : far + line, across] = _FRAME
+    return placed
 
 
 def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
@@ -96,22 +143,22 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     return np.round(picture @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8)[..., None]
 
 
-def heatmap(values: np.ndarray, *, signed: bool | None = None, limit: float | None = None) -> np.ndarray:
+def heatmap(
+    values: np.ndarray, *, signed: bool | None = None, limit: float | None = None, colormap: str | None = None
+) -> np.ndarray:
     """Return a map (H, W) drawn as uint8 RGB (H, W, 3).
 
     Unsigned maps run from black through red to white. Signed maps are blue below zero, white at zero and red above. By
     default a map counts as signed if it has negative values. Colors are saturated at ``limit``, by default the 99th
-    percentile of the map's magnitude.
+    percentile of the map's magnitude. ``colormap`` is the name of a colormap of matplotlib, such as "viridis", or a
+    diverging one, such as "coolwarm", for a signed map.
 
     Raises:
-        ValueError: not a map (H, W), or NaN or infinite values.
+        ValueError: not a map (H, W), NaN or infinite values, or a colormap that is unknown or unfit for the sign.
     """
     values = _check_values(values, 2)
     signed = bool((values < 0).any()) if signed is None else signed
-    scaled = _scale(values, limit)
-    if not signed:
-        return _COLORS["heat"][np.round(255 * np.clip(scaled, 0, 1)).astype(int)]
-    return _COLORS["signed"][np.round(127.5 + 127.5 * scaled).astype(int)]
+    return _color(choose_colors(colormap, signed=signed), _scale(values, limit), signed)
 
 
 def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
@@ -123,7 +170,14 @@ def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(pixels, (*values.shape[:2], 3)))
 
 
-def overlay(image: np.ndarray, values: np.ndarray, *, signed: bool | None = None, strength: float = 0.6) -> np.ndarray:
+def overlay(
+    image: np.ndarray,
+    values: np.ndarray,
+    *,
+    signed: bool | None = None,
+    strength: float = 0.6,
+    colormap: str | None = None,
+) -> np.ndarray:
     """Return an image with a map drawn over it, uint8 (H, W, 3): colors where the map is strong, dimmed elsewhere.
 
     Positive values run from dark red to yellow. In a signed map they are red and negative values are blue.
@@ -133,10 +187,12 @@ def overlay(image: np.ndarray, values: np.ndarray, *, signed: bool | None = None
         values: a map (h, w) of any size.
         signed: whether negative values are drawn; otherwise they count as zero. By default they are if there are any.
         strength: opacity of the colors, 0..1.
+        colormap: name of a colormap of matplotlib, diverging for a signed map and sequential for others.
 
     Raises:
-        ValueError: not an image, not a map (h, w), or NaN or infinite values.
+        ValueError: not an image, not a map (h, w), NaN or infinite values, or an invalid ``strength`` or ``colormap``.
     """
+    strength = check_number("strength", strength, minimum=0, maximum=1)
     image, values = check_image(image, "The image"), _check_values(values, 2)
     signed = bool((values < 0).any()) if signed is None else signed
     size = image.shape[:2]
@@ -150,19 +206,13 @@ def overlay(image: np.ndarray, values: np.ndarray, *, signed: bool | None = None
     scaled = _scale(blurred[0] - blurred[1] if signed else blurred[0], None)
     weight = strength * np.minimum(2 * np.abs(scaled), 1)[..., None]
     gray = image.mean(axis=2, keepdims=True) * 0.35 + image * 0.65
-    if signed:
-        colors = _COLORS["signed"][np.round(127.5 + 127.5 * scaled).astype(int)]
-    else:  # The color scale stops at yellow: white would hide the image where the map is strongest.
-        colors = _COLORS["heat"][np.round(204 * np.clip(scaled, 0, 1)).astype(int)]
+    colors = _color(choose_colors(colormap, signed=signed, usual="overlay"), scaled, signed)
     return np.clip(np.round(gray * (1 - weight) + colors * weight), 0, 255).astype(np.uint8)
 
 
-def color_scale(name: str) -> np.ndarray:
-    """Return 256 colors, uint8 (256, 3): "heat", "signed", "gray" or "overlay" (heat that ends in yellow)."""
-    check_choice("name", name, (*_COLORS, "overlay", "gray"))
-    if name == "gray":
-        return np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    return _COLORS["heat"][np.arange(256) * 204 // 255] if name == "overlay" else _COLORS[name]
+def _color(colors: np.ndarray, scaled: np.ndarray, signed: bool) -> np.ndarray:
+    """Return the colors of values of -1..1, or of 0..1 for maps without a sign."""
+    return colors[np.round(127.5 + 127.5 * scaled if signed else 255 * np.clip(scaled, 0, 1)).astype(int)]
 
 
 def _check_values(values, rank: int) -> np.ndarray:
@@ -190,20 +240,3 @@ def _scale(values: np.ndarray, limit: float | None) -> np.ndarray:
     if limit <= 0:
         return np.zeros_like(values)
     return np.clip(values / limit, -1, 1)
-
-
-def _interpolate_colors(*stops: tuple[int, int, int]) -> np.ndarray:
-    """Return 256 colors interpolated between color stops."""
-    places = np.linspace(0, 255, len(stops))
-    columns = [np.interp(np.arange(256), places, column) for column in zip(*stops, strict=True)]
-    return np.stack(columns, axis=1).round().astype(np.uint8)
-
-
-_COLORS = {
-    "heat": _interpolate_colors(
-        (0, 0, 0), (90, 10, 60), (190, 40, 40), (245, 140, 20), (255, 225, 90), (255, 255, 240)
-    ),
-    "signed": _interpolate_colors(
-        (5, 48, 130), (60, 130, 200), (170, 210, 235), (250, 250, 250), (245, 180, 150), (215, 75, 65), (110, 0, 30)
-    ),
-}

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kerasal.archive_check import first_line
+from kerasal.checks import check_int
 from kerasal.files import atomic_write
 from kerasal.images.image_check import check_image
 
@@ -83,19 +84,26 @@ def encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def write(path: str | os.PathLike, image: np.ndarray) -> pathlib.Path:
+def write(path: str | os.PathLike, image: np.ndarray, *, dpi: int | None = None) -> pathlib.Path:
     """Write a uint8 image (H, W) or (H, W, 3) as PNG, JPEG or WebP, chosen by the suffix, and return the path.
 
+    ``dpi`` is stored in PNG and JPEG files as their resolution in dots per inch, for printing.
+
     Raises:
-        ValueError: another suffix, or an array that is not an image.
+        ValueError: another suffix, an array that is not an image, or ``dpi`` with WebP, which does not store it.
         OSError: the folder cannot be written to, or the disk is full; an existing file is then unchanged.
     """
     path = pathlib.Path(path)
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ValueError(f"path must end in .png, .jpg, .jpeg or .webp, got {str(path)!r}.")
     image = check_image(image, "A picture", (3, None))
+    if dpi is not None and path.suffix.lower() == ".webp":
+        raise ValueError(
+            f"dpi must be None for WebP, which does not store a resolution, got {dpi!r}. Use .png or .jpg."
+        )
+    resolution = {} if dpi is None else {"dpi": (check_int("dpi", dpi), dpi)}
     with atomic_write(path) as temporary:
-        Image.fromarray(image).save(temporary, quality=92)
+        Image.fromarray(image).save(temporary, quality=92, **resolution)
     return path
 
 

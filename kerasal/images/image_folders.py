@@ -3,7 +3,7 @@
 import os
 import pathlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -144,3 +144,43 @@ def read_images(photos: Any) -> list[np.ndarray] | None:
     if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3)):
         return [array if array.ndim == 3 else array[..., None]]
     return list(array if array.ndim == 4 else array[..., None])
+
+
+def name_files(paths: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
+    """Return a dictionary from unique name to path of all image files in ``paths``, which are files and folders.
+
+    The name is the stem of the file; if that is not unique, the suffix is added, and then the name of the folder.
+
+    Raises:
+        FileNotFoundError: a path does not exist.
+        ValueError: a folder has no images, or two files differ in none of these parts.
+    """
+    files = []
+    for path in map(pathlib.Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"There is no image file or folder {path}.")
+        entries = sorted(path.iterdir()) if path.is_dir() else []
+        inside = [file for file in entries if file.suffix.lower() in SUFFIXES] if path.is_dir() else [path]
+        if not inside:
+            raise ValueError(f"{path} must contain image files ({', '.join(SUFFIXES)}), got none.")
+        files += inside
+    name_functions = (
+        lambda file: file.stem,
+        lambda file: f"{file.stem}-{file.suffix[1:].lower()}",
+        lambda file: f"{file.absolute().parent.name}-{file.stem}-{file.suffix[1:].lower()}",
+    )
+    files, named = list(dict.fromkeys(files)), {}
+    for make_name in name_functions:
+        remaining = [file for file in files if file not in named]
+        names = [make_name(file) for file in remaining]
+        named |= {
+            file: name
+            for file, name in zip(remaining, names, strict=True)
+            if names.count(name) == 1 and name not in named.values()
+        }
+    if unnamed := [file for file in files if file not in named]:
+        raise ValueError(
+            f"Results must have unique names, got the same name for {unnamed[0]} and {unnamed[-1]}. Use a separate "
+            "output folder for each of them."
+        )
+    return {name: file for file, name in named.items()}

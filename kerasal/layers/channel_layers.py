@@ -12,6 +12,7 @@ import tensorflow as tf
 
 ops: Any = keras.ops  # untyped, because the type stubs declare None as the result of every function
 LAYOUTS = ("adjacent", "halves")
+"""Where the pieces of a ``Maxout`` unit are among the channels: side by side, or one group after the other."""
 
 
 @keras.saving.register_keras_serializable(package="kerasal")

@@ -6,16 +6,23 @@ import cv2
 import numpy as np
 
 from kerasal import images
+from kerasal.labels import format_score
 from kerasal.localization.segmentation import Segmentation
 from kerasal.names import renamed_arguments
 
+_COLUMNS = ["model input", "map", "seeds", "mask", "box"]
 _MAX_LETTERS = 22  # of a class name
 _OBJECT, _BACKGROUND, _BOX = (0, 0, 255), (0, 255, 255), (255, 40, 40)
 
 
 @renamed_arguments(found="localizations")
 def draw_localizations(
-    photograph: np.ndarray, localizations: Sequence, names: Sequence[str], note: str, tile: int = 190
+    photograph: np.ndarray,
+    localizations: Sequence,
+    names: Sequence[str],
+    note: str,
+    tile: int = 190,
+    colormap: str | None = None,
 ) -> np.ndarray:
     """Return a figure with one row per ``Localization``: the model's input, its map, the seeds, the mask and the box.
 
@@ -27,29 +34,36 @@ def draw_localizations(
         names: class names of the rows.
         note: a caption below the figure.
         tile: longer side of each image in the figure, in pixels.
+        colormap: name of a sequential colormap of matplotlib for the maps.
 
     Returns:
         The figure, uint8 RGB.
     """
     ratio = photograph.shape[1] / photograph.shape[0]
     size = (tile, max(1, round(tile * ratio))) if ratio < 1 else (max(1, round(tile / ratio)), tile)
-    tiles, labels, rows = [], [], []
-    for number, (result, name) in enumerate(zip(localizations, names, strict=True)):
-        steps = {
-            "at the model's size": result.picture,
-            "map": images.heatmap(result.map),
-            "seeds: object blue, background cyan": draw_seeds(result.picture, result.cut),
-            "mask": draw_mask(photograph, result.mask),
-            f"box {', '.join(map(str, result.box))}": draw_box(photograph, result.box, tile),
-        }
+    tiles, rows = [], []
+    for result, name in zip(localizations, names, strict=True):
+        steps = [
+            result.picture,
+            images.heatmap(result.map, colormap=colormap),
+            draw_seeds(result.picture, result.cut),
+            draw_mask(photograph, result.mask),
+            draw_box(photograph, result.box, tile),
+        ]
         # The model's input was stretched; this restores the aspect ratio of the photograph.
-        tiles += [images.resize(step, size) for step in steps.values()]
-        # Every row has the same columns, named below the last one; the boxes differ.
-        labels += [*([""] * 4 if number < len(names) - 1 else list(steps)[:4]), list(steps)[4]]
+        tiles += [images.resize(step, size) for step in steps]
         short = name if len(name) <= _MAX_LETTERS else f"{name[: _MAX_LETTERS - 1]}…"
-        rows.append(f"{short}, score {result.score:.2g}")
-    title, legend = "Localization of the classes", [("heat", "map: no evidence for the class", "strongest evidence")]
-    return images.grid(tiles, labels, columns=5, row_labels=rows, title=title, note=note, legend=legend, tile=tile)
+        rows.append(f"{short}, {format_score(result.score)}")
+    return images.grid(
+        tiles,
+        columns=len(_COLUMNS),
+        row_labels=rows,
+        column_labels=_COLUMNS,
+        title="Localization of the classes",
+        note=f"Seeds: blue is certainly the object, cyan certainly not; {note}",
+        legend=[(colormap or "heat", "map: no evidence for the class", "strongest evidence")],
+        tile=tile,
+    )
 
 
 def draw_seeds(picture: np.ndarray, cut: Segmentation) -> np.ndarray:

@@ -33,6 +33,7 @@ RECIPES: types.MappingProxyType[str, dict[str, Any]] = types.MappingProxyType(
         "tuned": {"method": "gradcam", "blur": 0.018, "prior": 25.0, "color": 4.0, "level": 0.08, "resolution": 64},
     }
 )
+"""The settings of ``localize`` by name: ``tuned`` on photos, and ``simonyan``, those of the paper."""
 
 
 # The paper takes crops of 224 pixels from images of 256 pixels.
@@ -89,8 +90,9 @@ def localize(
         model: a built Keras classifier with an image input and an output (N, classes).
         image: uint8 RGB (H, W, 3), of any size.
         method: a name from ``attribution.list_methods()``, or a function ``(model, inputs, targets) -> maps``; by
-            default that of the recipe. Signed maps are replaced by their magnitude. ``"crop_averaged_saliency"`` takes
-            its crops from an image 8/7 as large as the model's input.
+            default that of the recipe. Of methods that measure contributions, such as ``"occlusion"``, only
+            what raises the score counts as evidence; gradients and the maps of a function are replaced by their
+            magnitude. ``"crop_averaged_saliency"`` takes its crops from an image 8/7 as large as the model's input.
         recipe: ``"tuned"``, the best on the training images of the study in ``notebooks/localization.ipynb``, or
             ``"simonyan"``, that of the paper: the crop-averaged map, and a cut by the colors alone.
         classes: class indices; by default the ``top`` classes of the model.
@@ -201,6 +203,7 @@ def _compute_maps(model, inputs, class_indices, method, output, options: dict, s
     """Return the maps of all classes from a single call of the method, float64 (N, H, W)."""
     repeated = np.repeat(inputs, len(class_indices), axis=0)
     targets = [int(number) for number in class_indices]
+    contributions = not callable(method) and attribution.method_spec(method).question == "contribution"
     if callable(method):
         maps = np.asarray(method(model, repeated, targets, **options))
     else:
@@ -209,7 +212,8 @@ def _compute_maps(model, inputs, class_indices, method, output, options: dict, s
             warnings.simplefilter("ignore", attribution.ZeroMap)  # _localize_class warns for each class
             maps = np.asarray(getattr(attribution, method)(model, repeated, targets, output=output, **options))
         maps = np.stack([spec.to_pixels(values, size, options) for values in maps])
-    maps = np.abs(maps.astype(np.float64))
+    maps = maps.astype(np.float64)
+    maps = np.maximum(maps, 0) if contributions else np.abs(maps)
     maps = maps.max(axis=-1) if maps.ndim == 4 else maps
     if maps.ndim != 3 or len(maps) != len(class_indices):
         raise ValueError(f"method must return {len(class_indices)} maps (N, H, W), got shape {maps.shape}.")

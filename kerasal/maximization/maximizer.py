@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kerasal import hooks
 from kerasal import preprocessing as conventions
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.maximization.ascent import Diversity, Run
@@ -12,6 +13,8 @@ from kerasal.maximization.canvas import canvas_shape
 from kerasal.maximization.parameterization import make_parameterization, start_parameters
 from kerasal.maximization.recipe import make_objectives, make_recipe
 from kerasal.maximization.result import Maximization, tabulate_history, to_pictures
+from kerasal.models.image_model import ImageModel
+from kerasal.models.recognition import require_preprocessing
 from kerasal.objectives.expression import Objective
 
 import keras
@@ -20,10 +23,10 @@ RETRY_NOISE_FACTOR = 32.0  # factor of the noise in the second start of units wi
 
 
 def maximize(
-    model: keras.Model,
+    model: "keras.Model | ImageModel",
     objective: int | Objective | Sequence[int | Objective],
     *,
-    preset: Literal["simonyan", "tang", "channel", "olah"] | None = None,
+    preset: Literal["simonyan", "tang", "channel", "olah", "smooth"] | None = None,
     parameterization: Literal["pixels", "fourier"] | None = None,
     init: str | np.ndarray | None = None,
     steps: int | None = None,
@@ -31,12 +34,12 @@ def maximize(
     regularizers: Sequence[Callable] | None = None,
     transforms: Sequence[Callable] | None = None,
     momentum: float | None = None,
-    clip: bool = False,
+    clip: bool | None = None,
     normalize: Literal["total", "score", "none"] | None = None,
     copies: int = 1,
     diversity: float = 0.0,
     diversity_layer: str | None = None,
-    display: Literal["pixels", "contrast"] | None = None,
+    display: Literal["pixels", "contrast", "range"] | None = None,
     preprocessing: str | conventions.Preprocessing | None = None,
     size: tuple[int, int] | None = None,
     canvas: Literal["input", "auto"] = "input",
@@ -52,17 +55,21 @@ def maximize(
     in gray levels, 1/255 of the pixel range of ``preprocessing``, so that a recipe fits models with any preprocessing.
 
     Args:
-        model: any built Keras model with a single image input; it is not changed.
+        model: any built Keras model with a single image input, or an ``ImageModel``, as ``kerasal.open_model`` returns
+            it; it is not changed.
         objective: an objective (``kerasal.objectives``), a class index, or a list of these.
-        preset: recipe for the arguments that are None: ``"simonyan"`` (class model), ``"tang"`` (class, L1),
-            ``"channel"`` (20 steps) or ``"olah"`` (Fourier, 250 steps); see ``kerasal.maximization.PRESETS``. The
-            default is ``"channel"``, or ``"olah"`` with ``parameterization="fourier"``.
+        preset: recipe for the arguments that are None; see ``kerasal.maximization.PRESETS``. By default it is chosen
+            from the model: ``"olah"`` (a spectrum, under random transforms) for photos, that is, color images, and gray
+            images of more than 96 pixels; ``"smooth"`` (pixels, total variation) for smaller gray images, such as
+            digits. It is ``"channel"`` (pixels, 20 steps) with ``parameterization="pixels"`` or ``clip=True`` instead
+            of ``"olah"``, and for images of other than 1 or 3 channels. ``"simonyan"`` (class model, L2) and ``"tang"``
+            (class, L1) are published recipes, chosen by name.
         parameterization: ``"pixels"``, or ``"fourier"`` for the spectrum of the image, scaled by 1 / frequency and in
-            decorrelated colors. With ``preprocessing``, a sigmoid keeps a Fourier image in the pixel range 0..255;
-            without, it is unbounded.
+            decorrelated colors, which a sigmoid keeps in the pixel range 0..255.
         init: ``"normal"`` for noise of RMS 1 gray level: white noise with ``"pixels"``, noise with the spectrum of
             photos with ``"fourier"``. Units whose gradient is zero are retried with 32 times stronger noise.
-            ``"zero"`` (a model input of 0), ``"mean"`` (middle gray), or an array of model inputs, (H, W, C) or
+            ``"uniform"`` for coarse noise of the full pixel range, ``"zero"`` (a model input of 0; black for a model
+            that takes 0..255 or 0..1), ``"mean"`` (middle gray), or an array of model inputs, (H, W, C) or
             (N, H, W, C), such as ``raw`` of an earlier result.
         steps: number of ascent steps, a positive integer.
         step_size: length of a step in gray levels, above 0.
@@ -78,8 +85,11 @@ def maximize(
         diversity: weight of a penalty on the similarity of the copies: the gradient of the mean cosine similarity of
             their Gram matrices is scaled to this share of the score's gradient and subtracted.
         diversity_layer: layer whose Gram matrices are compared; by default the last layer with a map.
-        display: ``"pixels"`` inverts the preprocessing, ``"contrast"`` stretches the contrast of each image.
-        preprocessing: the model's pixel convention, by name or as ``kerasal.preprocessing.Preprocessing``.
+        display: ``"pixels"`` inverts the preprocessing, ``"contrast"`` scales each image to the same contrast,
+            ``"range"`` stretches each image from black to white.
+        preprocessing: the model's pixel convention, by name, as ``"mean=127,std=128"`` or as a
+            ``kerasal.preprocessing.Preprocessing``. By default it is that of the ``ImageModel`` or the zoo model, or it
+            is recognized from the model as in ``kerasal.open_model``.
         size: (height, width) of the image for a model that takes any size; 224 × 224 by default. For objectives on
             layers below which everything is convolutional, it may differ from the model's input size, but must not be
             smaller than their receptive fields.
@@ -97,15 +107,27 @@ def maximize(
         objective are consecutive.
 
     Raises:
-        ValueError: if a layer, channel, class or choice is unknown, a number is out of range, the start or the size
-            does not fit, or an image or a score becomes NaN or infinite.
+        NoPreprocessing: a ValueError; ``preprocessing`` is None and is not recognized.
+        ValueError: if the input is no image, a layer, channel, class or choice is unknown, a number is out of range,
+            the start or the size does not fit, or an image or a score becomes NaN or infinite.
         TypeError: if an objective, a regularizer or a transform has another type.
 
     Source: Simonyan et al. 2013, section 2; Tang et al., sections 3.2 and 3.3; Erhan et al. 2009; Olah et al. 2017.
     """
     objectives = make_objectives(objective)
     diversifier = Diversity(copies, diversity, diversity_layer)
+    opened, model = (model, model.keras_model) if isinstance(model, ImageModel) else (None, model)
+    if preprocessing is None and opened is not None:
+        preprocessing = opened.preprocessing
+        if preprocessing is None:
+            raise conventions.unknown_preprocessing(opened.name, opened.unclear)
+    for layer in dict.fromkeys(name for entry in objectives for name in entry.layers):
+        hooks.find_layer(model, layer)  # before anything that takes time
+    shape = canvas_shape(model, objectives, size, canvas)
+    convention = require_preprocessing(model) if preprocessing is None else conventions.get(preprocessing)
     recipe = make_recipe(
+        model,
+        convention,
         preset,
         parameterization=parameterization,
         init=init,
@@ -114,12 +136,11 @@ def maximize(
         regularizers=regularizers,
         transforms=transforms,
         momentum=momentum,
+        clip=clip,
         normalize=normalize,
         display=display,
     )
-    convention = None if preprocessing is None else conventions.get(preprocessing)
-    shape = canvas_shape(model, objectives, size, canvas)
-    space, gray_level = make_parameterization(recipe.parameterization, shape, convention, clip)
+    space, gray_level = make_parameterization(recipe.parameterization, shape, convention, recipe.clip)
     facts: dict[str, Any] = {"space": space, "convention": convention, "gray_level": gray_level, "seed": seed}
     start = start_parameters(recipe.init, len(objectives), copies=copies, **facts)
     objectives = [entry for entry in objectives for _ in range(copies)]

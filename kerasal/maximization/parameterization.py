@@ -10,6 +10,7 @@ import functools
 
 import numpy as np
 
+from kerasal import images as pictures
 from kerasal import preprocessing as conventions
 from kerasal.preprocessing import Preprocessing
 
@@ -176,12 +177,23 @@ def start_parameters(
     if isinstance(init, str) and init == "normal":
         starts = [space.noise(np.random.default_rng((seed, copy) if copy else seed)) for copy in range(copies)]
         return np.tile(np.stack(starts), (count, *(1,) * starts[0].ndim))
+    if isinstance(init, str) and init == "uniform":
+        low, high = value_range(convention)
+        noise = [_uniform_noise(shape, np.random.default_rng((seed, copy) if copy else seed)) for copy in range(copies)]
+        starts = space.start(((low + (high - low) * np.stack(noise)) / gray_level).astype(np.float32))
+        return np.tile(starts, (count, *(1,) * (starts.ndim - 1)))
     if copies > 1 and np.ndim(init) <= len(shape):
         raise ValueError(
-            f'init must be "normal" or an array of {count * copies} images with copies={copies}, got '
+            f'init must be "normal", "uniform" or an array of {count * copies} images with copies={copies}, got '
             f"{repr(init) if isinstance(init, str) else f'shape {np.shape(init)}'}. Copies differ only by their start."
         )
     return space.start(_read_start(init, count * copies, shape, convention) / gray_level)
+
+
+def _uniform_noise(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+    """Return noise (H, W, C) in 0..1 in which neighboring pixels are alike: uniform at half the size, and enlarged."""
+    coarse = random.uniform(0, 1, (-(-shape[0] // 2), -(-shape[1] // 2), *shape[2:])).astype(np.float32)
+    return np.clip(pictures.resize(coarse, (shape[0], shape[1])), 0, 1)
 
 
 def _read_start(init, count: int, shape: tuple, convention: Preprocessing | None) -> np.ndarray:
@@ -189,7 +201,9 @@ def _read_start(init, count: int, shape: tuple, convention: Preprocessing | None
     low, high = (np.broadcast_to(bound, shape) for bound in value_range(convention))
     if isinstance(init, str):
         if init not in ("zero", "mean"):
-            raise ValueError(f'init must be "normal", "zero", "mean" or an array of model inputs, got {init!r}.')
+            raise ValueError(
+                f'init must be "normal", "uniform", "zero", "mean" or an array of model inputs, got {init!r}.'
+            )
         start = np.zeros(shape) if init == "zero" else (low + high) / 2
     else:
         start = np.asarray(init, dtype=np.float32)

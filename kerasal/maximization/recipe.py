@@ -1,4 +1,4 @@
-"""Recipes of activation maximization: the published presets, and the recipe of a run with its checked arguments.
+"""Recipes of activation maximization: the presets, the default of a model, and the recipe of a run with its arguments.
 
 Comments mark the settings that a paper does not specify.
 """
@@ -11,13 +11,19 @@ from typing import Any
 import numpy as np
 
 from kerasal.checks import check_choice, check_int, check_number, is_int
-from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale
+from kerasal.hooks.model_inputs import declared_image_shape
+from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale, TotalVariation
 from kerasal.names import unknown_name_message
 from kerasal.objectives import class_score
 from kerasal.objectives.expression import Objective
+from kerasal.preprocessing import Preprocessing
+
+import keras
 
 # Settings of a preset that does not specify them.
-DEFAULTS = types.MappingProxyType({"parameterization": "pixels", "transforms": (), "regularizers": (), "momentum": 0.0})
+DEFAULTS = types.MappingProxyType(
+    {"parameterization": "pixels", "transforms": (), "regularizers": (), "momentum": 0.0, "clip": False}
+)
 
 PRESETS = types.MappingProxyType(
     {
@@ -67,8 +73,37 @@ PRESETS = types.MappingProxyType(
             "normalize": "total",
             "display": "pixels",
         },
+        # This project's own, for gray images of digits, letters or other strokes: the class model of Simonyan et al.
+        # with the total variation of Mahendran & Vedaldi 2015 and a random shift of two pixels. The noise has the full
+        # range, since the ReLUs of a small model are often all zero for weaker noise.
+        "smooth": {
+            "init": "uniform",
+            "steps": 200,
+            "step_size": 2.0,
+            "regularizers": (L2(4e-3), TotalVariation(0.05)),
+            "transforms": (Jitter(2),),
+            "clip": True,
+            "normalize": "score",
+            "display": "range",
+        },
     }
 )
+"""The published settings of ``maximize`` by name: the options of each that differ from the defaults."""
+
+_SMALL = 96  # pixels of the longer side up to which a gray image is taken for strokes rather than for a photo
+
+
+def default_preset(model: keras.Model, preprocessing: Preprocessing | None) -> str:
+    """Return the name of the preset that ``maximize`` uses for a model if none is named.
+
+    ``"olah"`` for photos: color images of any size, and gray images of more than 96 pixels. ``"smooth"`` for smaller
+    gray images, such as digits. ``"channel"`` if ``preprocessing`` is None or the images have other channels, since the
+    other two need the range of the pixels.
+    """
+    height, width, channels = (*declared_image_shape(model), 1)[:3]
+    if preprocessing is None or channels not in (1, 3):
+        return "channel"
+    return "olah" if channels == 3 or max(height or 224, width or 224) > _SMALL else "smooth"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,10 +119,13 @@ class Recipe:
     transforms: tuple[Callable, ...]
     normalize: str
     display: str
+    clip: bool
 
 
-def make_recipe(preset: str | None, **arguments: Any) -> Recipe:
-    """Return the recipe of a preset with the ``arguments`` that are not None replaced.
+def make_recipe(
+    model: keras.Model, preprocessing: Preprocessing | None, preset: str | None, **arguments: Any
+) -> Recipe:
+    """Return the recipe of a preset, by default that of the model, with the ``arguments`` that are not None replaced.
 
     Raises:
         ValueError: if the preset or a choice is unknown, or a number is out of range.
@@ -95,10 +133,13 @@ def make_recipe(preset: str | None, **arguments: Any) -> Recipe:
     """
     if preset is not None and preset not in PRESETS:
         raise ValueError(unknown_name_message(preset, PRESETS, "preset"))
-    defaults = PRESETS[preset or ("olah" if arguments["parameterization"] == "fourier" else "channel")]
-    plan = {**DEFAULTS, **defaults, **{name: value for name, value in arguments.items() if value is not None}}
+    if preset is None:
+        preset = "olah" if arguments["parameterization"] == "fourier" else default_preset(model, preprocessing)
+        if preset == "olah" and (arguments["parameterization"] == "pixels" or arguments["clip"]):
+            preset = "channel"  # the other settings of olah are for a spectrum
+    plan = {**DEFAULTS, **PRESETS[preset], **{name: value for name, value in arguments.items() if value is not None}}
     check_choice("normalize", plan["normalize"], ("total", "score", "none"))
-    check_choice("display", plan["display"], ("pixels", "contrast"))
+    check_choice("display", plan["display"], ("pixels", "contrast", "range"))
     check_choice("parameterization", plan["parameterization"], ("pixels", "fourier"))
     for name in ("regularizers", "transforms"):
         plan[name] = tuple(plan[name])

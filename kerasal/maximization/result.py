@@ -18,13 +18,17 @@ CONTRAST = 0.15
 def to_pictures(raw: np.ndarray, display: str, convention: Preprocessing | None) -> np.ndarray:
     """Return model inputs (N, H, W, C) as RGB images, uint8 (N, H, W, 3).
 
-    ``display="pixels"`` inverts the preprocessing and clips to 0..255. ``"contrast"``, or a missing ``convention``,
-    centers each channel on middle gray and scales the image to a fixed standard deviation.
+    ``display="pixels"`` inverts the preprocessing and clips to 0..255. ``"contrast"`` centers each channel on middle
+    gray and scales the image to a fixed standard deviation; ``"pixels"`` does so without a ``convention``. ``"range"``
+    stretches each image from black to white.
     """
     pixels = raw if raw.ndim == 4 else raw[..., None]
     if convention is not None:
         pixels = convention.invert(pixels)
-    if display == "contrast" or convention is None:
+    if display == "range":
+        low, high = (edge(pixels, axis=(1, 2, 3), keepdims=True) for edge in (np.min, np.max))
+        pixels = 255 * (pixels - low) / np.where(high > low, high - low, 1)
+    elif display == "contrast" or convention is None:
         centered = pixels - pixels.mean(axis=(1, 2), keepdims=True)
         deviation = centered.std(axis=(1, 2, 3), keepdims=True)
         pixels = 255 * (0.5 + CONTRAST * centered / np.where(deviation > 0, deviation, 1))
@@ -101,9 +105,10 @@ def draw_maximized(maximization: Maximization, names: Sequence[str], *, title: s
             "size or preprocessing in maximize."
         )
     height, width = maximization.images.shape[1:3]
-    note = f"each image has {height} × {width} pixels"
+    note = f"Each image has {height} × {width} pixels."
     if maximization.dead:
-        note += f"; {len(maximization.dead)} not drawn, since their gradient is zero"
+        listed = ", ".join(names[i] for i in maximization.dead)
+        note += f" {len(maximization.dead)} of {len(names)} are not drawn, since their gradient is zero: {listed}."
     side, count = max(height, width), len(alive)
     # A tile is at least as large as its image, since shrinking would average fine patterns away.
     tile = max(min(side, 256), 320 if count <= 4 else 160 if count <= 16 else 84)

@@ -19,6 +19,7 @@ BASELINES = {
     "center": "a Gaussian in the center with standard deviations of 1/4 of the width and the height",
     "mean": "the other images' fixations on a 60 x 80 grid, blurred by 2.4 cells, plus 1 % of a uniform map",
 }
+"""The maps that ignore the image, beside which scores are reported, by name with their definition."""
 
 _GRID = (60, 80)
 _SIGMA = 2.4  # cells: OSIE's 24 pixels of 800

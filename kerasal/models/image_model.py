@@ -33,6 +33,7 @@ class ImageModel:
         fit: ``"crop"`` cuts the largest centered part with the model's aspect ratio, ``"stretch"`` distorts the image.
         name, task: display name; ``"classification"``, ``"gaze"``, or ``""`` if unknown.
         notes: sentences about what was assumed when the model was opened.
+        unclear: a sentence about what the first layers compute, if the preprocessing could not be told from it.
         facts, untrained: further entries of its training run or of the registry; whether the weights are random.
     """
 
@@ -46,6 +47,7 @@ class ImageModel:
     notes: list[str] = dataclasses.field(default_factory=list)
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     untrained: bool = False
+    unclear: str = ""
 
     def __post_init__(self):
         check_choice("fit", self.fit, ("crop", "stretch"))
@@ -113,12 +115,7 @@ class ImageModel:
             ValueError: the model takes neither 1 nor 3 channels.
         """
         if self.preprocessing is None:
-            raise conventions.NoPreprocessing(
-                f"preprocessing must be known for {self.name!r} to take images, got None. Pass 'unit' for "
-                "pixels of 0..1, 'tf' for -1..1, 'none' for 0..255, 'caffe' or 'torch' as in keras.applications, or a "
-                "mean and a standard deviation as in 'mean=127,std=128'. It is recognized for models that begin with "
-                "a Rescaling layer and for classifiers with the 1,000 ImageNet classes."
-            )
+            raise conventions.unknown_preprocessing(self.name, self.unclear)
         if self.channels not in (1, 3):
             raise ValueError(
                 f"{self.name!r} must have 1 or 3 input channels to take images, got {self.channels}. Pass float inputs."

@@ -10,24 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kerasal import hooks, images
 from kerasal import labels as class_names
 from kerasal.models import registry
 from kerasal.models.image_model import ImageModel
-from kerasal.preprocessing import CONVENTIONS, Preprocessing, get
+from kerasal.models.recognition import PHOTOGRAPHS as PHOTOGRAPHS
+from kerasal.models.recognition import recognize, try_conventions
+from kerasal.preprocessing import Preprocessing, get
 
 import keras
-
-_TRAINED_PROBABILITY = 0.02  # mean probability of the right classes above which a model is trained; chance is .003
-_ASSETS = pathlib.Path(__file__).parent.parent / "assets"
-# The bundled photos, and the ImageNet classes that are right for each.
-_CLASSES = {
-    "cat": (281, 282, 285),
-    "coffee": (504, 967),
-    "rocket": (657, 744, 812),
-    "admiral": (457, 652, 906),
-}
-PHOTOGRAPHS = [_ASSETS / f"{name}.jpg" for name in _CLASSES]
 
 
 class NoZooModel(ValueError):
@@ -52,8 +42,9 @@ def open_model(
             or a built ``keras.Model``. A zoo model is loaded with its bundled weights if it has any.
         preprocessing: how pixels become model inputs: ``"caffe"``, ``"tf"`` (-1..1), ``"torch"``, ``"unit"`` (0..1),
             ``"none"`` (0..255), mean and standard deviation as in ``"mean=127,std=128"``, or a ``Preprocessing``. By
-            default it is taken from the training run, the zoo, or a ``Rescaling`` layer at the start; for a classifier
-            with the 1,000 ImageNet classes, it is the convention that classifies four bundled photos best.
+            default it is taken from the training run, the zoo, or the arithmetic at the start of the model, such as
+            ``Rescaling``, ``Normalization`` or ``preprocess_input``; for another classifier with the 1,000 ImageNet
+            classes, it is the convention that classifies four bundled photos best.
         labels: a list of class names, the path of a file of them, or ``"imagenet"`` or ``"digits"``.
         weights: weights of a zoo model: a name or a file.
         size: (height, width) to which images are resized, for a model that takes any size.
@@ -141,78 +132,27 @@ def _complete(model: ImageModel) -> ImageModel:
     """Set missing labels and preprocessing where they are recognized, with notes; check the number of labels."""
     shape = getattr(model.keras_model, "output_shape", None)
     outputs = shape[-1] if isinstance(shape, tuple) and len(shape) == 2 else None
-    rescaling = None if model.preprocessing is not None else _find_rescaling(model.keras_model)
-    if rescaling is not None:
-        model.preprocessing = CONVENTIONS["none"]
-        model.notes.append(f"Preprocessing: none, because the layer {rescaling.name!r} rescales pixels of 0..255.")
+    recognition = None
+    if model.preprocessing is None:
+        recognition = recognize(model.keras_model)
+        model.preprocessing, model.unclear = recognition.preprocessing, recognition.unclear
+        model.notes += [recognition.note] if recognition.note else []
     if outputs == 1000:
         if not model.labels:
             model.labels = class_names.load("imagenet")
             model.notes.append("Class names: those of ImageNet, because the model has 1,000 outputs.")
-        inputs = getattr(model.keras_model, "inputs", None) or [None]
-        if (
-            (model.preprocessing is None or rescaling)
-            and len(inputs) == 1
-            and model.shape[2:] == (3,)
-            and not model.channels_first
-        ):
-            convention, share, second = _recognize_preprocessing(model.keras_model, model.input_size())
-            shares = f"(mean probability {share:.2f}, next {second:.2f})"
-            if np.isfinite(share) and rescaling is None:
-                model.preprocessing = convention
-                model.notes.append(
-                    f"Preprocessing: {convention.name}, with which the model classifies four bundled photos best "
-                    f"{shares}."
-                )
-            if not share > _TRAINED_PROBABILITY:
-                model.notes.append(f"The model recognizes none of four bundled photos {shares}. Is it trained?")
+        if recognition is not None and (trial := try_conventions(model.keras_model, model.size)) is not None:
+            if model.preprocessing is None and np.isfinite(trial.share):
+                model.preprocessing = trial.convention
+                model.notes.append(trial.note)
+            if not trial.is_trained:
+                model.notes.append(f"The model recognizes none of four bundled photos {trial.shares}. Is it trained?")
     if outputs == 1 and len(model.labels) == 2:  # Keras numbers two classes so that the only score is the second's
         model.labels = model.labels[1:]
         model.notes.append(f"The single output is the score of the second label, {model.labels[0]!r}.")
     if model.labels and outputs not in (None, len(model.labels)):
         raise ValueError(f"labels must have one name per class of {model.name!r} ({outputs}), got {len(model.labels)}.")
     return model
-
-
-def _find_rescaling(model: Any) -> Any:
-    """Return the layer through which all pixels pass first, after augmentation, if it rescales 0..255; else None."""
-    layers = getattr(model, "layers", None) or []
-    number, first = next(((i, layer) for i, layer in enumerate(layers) if not _is_augmentation(layer)), (0, None))
-    if len(getattr(model, "inputs", None) or ()) > 1 or any(
-        len(layer._outbound_nodes) > 1 for layer in layers[:number]
-    ):
-        return None  # other inputs, or other branches that receive the pixels as they are
-    if isinstance(first, keras.layers.Rescaling):
-        scales = np.ravel(first.scale)
-        return first if (scales > 1 / 300).all() and (scales < 1 / 100).all() else None
-    return _find_rescaling(first) if isinstance(first, keras.Model) else None
-
-
-def _is_augmentation(layer: Any) -> bool:
-    """Return whether a layer keeps the range of pixels: an input, a crop, or random changes, also in a Sequential."""
-    if isinstance(layer, keras.Sequential):
-        return all(map(_is_augmentation, layer.layers))
-    kept = (keras.layers.InputLayer, keras.layers.Resizing, keras.layers.CenterCrop)
-    return isinstance(layer, kept) or type(layer).__name__.startswith("Random")
-
-
-def _recognize_preprocessing(model: keras.Model, size: tuple[int, int]) -> tuple[Preprocessing, float, float]:
-    """Return the convention with which a model gives the highest probability to the true classes of bundled photos.
-
-    Also returns the mean probability of the true classes with this convention and with the second best.
-    """
-    pixels = np.stack([images.fit_image(images.read(file), size) for file in PHOTOGRAPHS])
-    shares = []
-    for convention in CONVENTIONS.values():
-        with hooks.unchanged(model):
-            outputs = np.asarray(model(convention.apply(pixels), training=False), dtype=np.float64)
-        if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-2):  # logits
-            outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-            outputs /= outputs.sum(axis=1, keepdims=True)
-        right = [outputs[i, list(classes)].sum() for i, classes in enumerate(_CLASSES.values())]
-        shares.append((float(np.mean(right)), convention))
-    shares.sort(key=lambda pair: -pair[0])
-    return shares[0][1], shares[0][0], shares[1][0]
 
 
 def _find_run(path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:

@@ -164,12 +164,12 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
     path = origin.file if origin else None if weights is None else pathlib.Path(weights)
     if path is None:
         downloaded = {} if origin is None else {"weights": weights}
-        return spec.build(**downloaded, **options)
+        return _build(spec, **downloaded, **options)
     if origin is not None:
         _verify(path, origin, f"The bundled weights {weights!r} of {name}")
     from kerasal.models.weight_files import load_weights, set_arrays, weight_shapes
 
-    model = spec.build(**options)
+    model = _build(spec, **options)
     try:
         with warnings.catch_warnings(record=True) as caught:  # before an error, Keras warns of the same thing
             warnings.simplefilter("always")
@@ -221,6 +221,15 @@ def load_model(path_or_name: str | os.PathLike, *, unsafe: bool = False) -> "ker
     spec = model_spec(text)
     shipped = [name for name, origin in spec.weights.items() if origin.file is not None]
     return create_model(text, weights=shipped[0] if shipped else None)
+
+
+def _build(spec: ModelSpec, **options: Any) -> "keras.Model":
+    """Return the model of a spec, whose preprocessing is recognized later, also from the plain ``keras.Model``."""
+    from kerasal.models.recognition import note_zoo_model
+
+    model = spec.build(**options)
+    note_zoo_model(model, spec.name, spec.preprocessing)
+    return model
 
 
 def _check_weights_name(spec: ModelSpec, weights) -> None:

@@ -24,7 +24,13 @@ def resolve(target: Any, images: int) -> Objective:
         return top_class()
     if isinstance(target, Objective):
         objective = target
-    elif isinstance(target, (str, bytes, float, bool)):
+    elif isinstance(target, str):
+        raise TypeError(
+            f"target must be a class index, got {target!r}. A name needs labels: open the model with kerasal.open_model"
+            f"(model, labels=[…]) and call kerasal.explain(model, photo, target={target!r}), or pass the index, "
+            f"labels.index({target!r})."
+        )
+    elif isinstance(target, (bytes, float, bool)):
         raise TypeError(_EXPECTED.format(target))
     elif isinstance(target, (list, tuple)) and target and all(isinstance(item, Objective) for item in target):
         objective = stack(target)

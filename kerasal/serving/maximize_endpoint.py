@@ -15,13 +15,13 @@ from kerasal.maximization.recipe import Recipe, make_recipe
 from kerasal.maximization.result import CONTRAST
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import channel, class_score
-from kerasal.preprocessing import Preprocessing
+from kerasal.preprocessing import Preprocessing, unknown_preprocessing
 from kerasal.serving.request_inputs import check_index, check_shape
 from kerasal.serving.served_model import count_classes
 
 import tensorflow as tf
 
-_RECIPE = ("preset", "parameterization", "init", "steps", "step_size", "momentum", "normalize", "display")
+_RECIPE = ("preset", "parameterization", "init", "steps", "step_size", "momentum", "clip", "normalize", "display")
 
 
 def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, list[tf.TensorSpec]]:
@@ -30,12 +30,15 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
     The function runs ``kerasal.maximize`` for each index of the request, with the same start, steps and seed. It
     returns ``image``, uint8 (N, H, W, 3), ``score`` (N,), and ``dead`` (N,): True where the gradient stayed zero.
     """
-    recipe = make_recipe(**{key: options[key] for key in _RECIPE}, regularizers=None, transforms=None)
+    chosen = {key: options[key] for key in _RECIPE} | {"regularizers": None, "transforms": None}
+    recipe = make_recipe(model.keras_model, model.preprocessing, **chosen)
     layer = options["layer"]
     objective = class_score(0) if layer is None else channel(layer, 0)
     name = "class_index" if layer is None else "channel"
+    if model.preprocessing is None:
+        raise unknown_preprocessing(model.name, model.unclear)
     shape = canvas_shape(model.keras_model, [objective], options["size"], options["canvas"])
-    space, gray_level = make_parameterization(recipe.parameterization, shape, model.preprocessing, options["clip"])
+    space, gray_level = make_parameterization(recipe.parameterization, shape, model.preprocessing, recipe.clip)
     facts = {"space": space, "convention": model.preprocessing, "gray_level": gray_level, "seed": options["seed"]}
     start = start_parameters(recipe.init, 1, copies=1, **facts)
     settings = ascent_options(recipe, space, gray_level, Diversity(1))
@@ -67,7 +70,11 @@ def render_in_graph(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | 
     if convention is not None:
         pixels = pixels * np.array(convention.std, np.float32) + np.array(convention.mean, np.float32)
         pixels = tf.reverse(pixels, [-1]) if convention.bgr else pixels
-    if recipe.display == "contrast" or convention is None:
+    if recipe.display == "range":
+        low = tf.reduce_min(pixels, axis=(1, 2, 3), keepdims=True)
+        high = tf.reduce_max(pixels, axis=(1, 2, 3), keepdims=True)
+        pixels = 255 * (pixels - low) / tf.where(high > low, high - low, 1.0)
+    elif recipe.display == "contrast" or convention is None:
         centered = pixels - tf.reduce_mean(pixels, axis=(1, 2), keepdims=True)
         spread = tf.math.reduce_std(centered, axis=(1, 2, 3), keepdims=True)
         pixels = 255 * (0.5 + CONTRAST * centered / tf.where(spread > 0, spread, 1.0))

@@ -164,6 +164,7 @@ RECIPES: dict[str, Recipe] = {
         keep="best",
     ),
 }
+"""The recipes of ``train_gaze`` by name: loss, optimizer, learning rates, epochs, and where they are published."""
 
 
 def recipe(name: str | Recipe = "default", **changes: Any) -> Recipe:

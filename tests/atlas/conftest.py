@@ -38,5 +38,6 @@ def site(shared_model, photographs, tmp_path_factory):
         labels=LABELS,
         name="net <b>",
         channels=4,
+        command="kerasal atlas /a/folder/with/a/long/name/and/a/model.keras -p unit --images photographs -o site",
     )
     return folder, built

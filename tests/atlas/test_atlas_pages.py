@@ -4,7 +4,6 @@ import json
 import pathlib
 import re
 
-import jinja2
 import pytest
 from atlas_pages import Page, check_links, pages
 
@@ -65,13 +64,43 @@ def test_what_a_page_says_is_what_the_network_does(site, shared_model, photograp
     model = shared_model("functional")
     picture = images.fit_image(images.read(photographs / "a.png"), (8, 8))
     scores = model(np.float32(picture[None]) / 255, training=False).numpy()[0]
-    entry = json.loads((folder / "data" / "images" / "a.json").read_text())["entries"]["image"]
+    entries = json.loads((folder / "data" / "images" / "a.json").read_text())["entries"]
+    entry, methods = entries["image"], entries["methods"]
     assert [one["number"] for one in entry["top"]] == np.argsort(-scores)[:5].tolist()
     assert f"{100 * scores.max():.1f} %" in Page(folder / "images" / "a.html").text
     from kerasal import attribution
 
-    shown = {one["name"] for one in entry["methods"]} | {one["name"] for one in entry["left_out"]}
-    assert shown == set(attribution.list_methods()) and len(entry["methods"]) > 10
+    likely = [int(i) for i in np.argsort(-scores) if scores[i] >= 0.1]
+    assert [one["number"] for one in methods["classes"]] == likely[:3] and len(likely) > 1
+    for one in methods["classes"]:
+        shown = {map["name"] for map in one["maps"]} | {map["name"] for map in methods["left_out"]}
+        assert shown == set(attribution.list_methods()) and len(one["maps"]) > 10
+    signed = {map["name"] for map in methods["classes"][0]["maps"] if map["signed"]}
+    assert "occlusion" in signed and "gradcam" not in signed
+    assert [one["number"] for one in entry["maps"]] == [one["number"] for one in entry["top"]]
+    assert {one["number"] for one in entry["boxes"]} <= set(likely)
+
+
+@pytest.mark.slow
+def test_a_layer_without_channels_says_what_adds_them(site):
+    text = " ".join(Page(site[0] / "layers" / "flatten.html").text.split())
+    assert "To add this part, run kerasal atlas" in text and text.count("--layers flatten.") == 1
+
+
+@pytest.mark.slow
+def test_class_pages_show_the_images_with_the_highest_probability(site, shared_model, photographs):
+    import numpy as np
+
+    model = shared_model("functional")
+    names = [path.stem for path in sorted(photographs.glob("*.png"))]
+    read = [images.fit_image(images.read(photographs / f"{name}.png"), (8, 8)) for name in names]
+    scores = model(np.float32(read) / 255, training=False).numpy()
+    for index in (0, 5):
+        record = json.loads((site[0] / "data" / "class-exemplars.json").read_text())["entries"][str(index)]
+        order = [i for i in np.argsort(-scores[:, index]) if scores[i, index] >= 0.01]
+        assert [pathlib.Path(one["file"]).stem for one in record["shown"]] == [names[i] for i in order]
+        text = Page(site[0] / "classes" / f"{index}.html").text
+        assert all(f"{100 * scores[i, index]:.1f} %" in text for i in order)
 
 
 @pytest.mark.slow
@@ -142,14 +171,21 @@ def test_a_folder_of_something_else_is_refused_before_the_model_is_opened(tmp_pa
     assert [one.name for one in tmp_path.iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.parametrize(
-    ("ready", "says"), [(True, "No image of this atlas"), (False, "No results yet for 1 of 1 images")]
-)
-def test_a_class_page_knows_no_images_before_they_are_made(ready, says):
-    import types
+def test_a_class_page_says_why_it_has_no_images():
+    from types import SimpleNamespace
+
+    from kerasal.atlas.atlas_pages import _make_environment
 
     source = (pathlib.Path(kerasal.__file__).parent / "atlas" / "templates" / "unit.html").read_text()
-    start = source.index("{% set waiting")
-    fragment = source[start : source.index("</p>", start)]
-    contents = types.SimpleNamespace(images=[types.SimpleNamespace(ready=ready)])
-    assert says in jinja2.Template(fragment).render(contents=contents)
+    start = source.index('<p class="missing">{% if unit.exemplars %}')
+    template = '{% import "parts.html" as parts %}' + source[start : source.index("</p>", start)]
+    template = _make_environment().from_string(template)
+
+    def says(exemplars, files):
+        return template.render(
+            unit=SimpleNamespace(exemplars=exemplars), scope=SimpleNamespace(files=files), command="run me"
+        )
+
+    assert "In none of the 7 images" in says({"seen": 7}, ["a"])
+    assert "Not searched yet. To add this part, run <code>run me</code>" in says(None, ["a"])
+    assert "No images were provided. To add this part, run <code>run me --images PHOTOS/</code>" in says(None, [])

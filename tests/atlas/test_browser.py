@@ -1,6 +1,7 @@
 """The atlas in a real browser: no error, links, slider, keys, both themes, a phone, and no JavaScript."""
 
 import pathlib
+import re
 
 import pytest
 
@@ -106,11 +107,52 @@ def test_slider_methods_and_boxes(visit):
     assert over.get_attribute("src") != before and "integrated_gradients" in over.get_attribute("src")
     assert "integrated_gradients" in tab.locator(".stage figcaption").inner_text()
     assert "integrated_gradients" in over.get_attribute("alt")
-    tab.locator("[data-method=smoothgrad] .pair").click()
+    tab.locator("#smoothgrad .pair").click()
     assert tab.locator("select.methods").input_value() == "smoothgrad"
     assert not tab.locator(".stage .boxes").is_visible()
     tab.locator(".show-boxes").check()
     assert tab.locator(".stage .boxes").is_visible()
+
+
+def test_a_class_is_chosen_and_its_map_is_shown(visit):
+    tab = visit().open("images/a.html")
+    classes, over = tab.locator("select.classes"), tab.locator(".stage .over")
+    numbers = classes.locator("option").evaluate_all("options => options.map(one => one.value)")
+    names = classes.locator("option").all_inner_texts()
+    assert len(numbers) == 5 == tab.locator(".class-card").count()
+    for number, name in zip(numbers, names, strict=True):
+        classes.select_option(number)
+        assert re.search(rf"(class-{number}|-{number}-over)\.", over.get_attribute("src"))
+        assert tab.locator(".stage figcaption .class-name").inner_text() == name.rpartition(" (")[0]
+        assert tab.locator(".class-card.chosen").get_attribute("data-class") == number
+    first, last = numbers[0], numbers[-1]
+    assert tab.locator("select.methods option").count() == 1  # the last class is unlikely: Grad-CAM only
+    tab.locator(f".class-card[data-class='{first}']").click()
+    assert classes.input_value() == first and tab.locator("select.methods option").count() > 10
+    assert tab.locator(f".by-class[data-of='{first}']").is_visible() and tab.locator(".by-class:visible").count() == 1
+    tab.locator("select.methods").select_option("occlusion")
+    assert tab.locator(".stage .for-signed").is_visible() and not tab.locator(".stage .for-unsigned").is_visible()
+    classes.select_option(numbers[1])
+    assert tab.locator("select.methods").input_value() == "occlusion"  # kept where the class has it
+    classes.select_option(last)
+    assert tab.locator("select.methods").input_value() == "gradcam"
+    assert not tab.locator(".stage .for-signed").is_visible() and tab.locator(".stage .for-unsigned").is_visible()
+    tab.reload()  # the address has the map
+    assert classes.input_value() == last
+
+
+def test_boxes_have_the_color_of_their_class(visit):
+    tab = visit().open("images/a.html")
+    tab.locator(".show-boxes").check()
+    rows = tab.locator(".boxed .legend li").count()
+    ranks = tab.locator(".scores li").evaluate_all(
+        "rows => rows.map(one => getComputedStyle(one).getPropertyValue('--class'))"
+    )
+    assert len(set(ranks)) == 5
+    legend = tab.locator(".legend li").evaluate_all(
+        "rows => rows.map(one => getComputedStyle(one).getPropertyValue('--class'))"
+    )
+    assert legend == ranks[:rows] and rows >= 1
 
 
 def test_deep_links(visit):
@@ -163,7 +205,11 @@ def test_without_javascript(visit):
     tab = one.open("images/a.html")
     assert tab.locator(".stage .over").is_visible() and tab.locator(".stage .base").is_visible()
     assert not tab.locator(".controls").is_visible() and not tab.locator("button").count()
-    assert tab.locator("[data-method]").count() > 10 and tab.locator("#gradcam .pair img").first.is_visible()
+    assert (
+        tab.locator("[data-method]").count() > 10
+        and tab.locator(".class-card").first.is_visible()
+        and tab.locator("#gradcam .pair img").first.is_visible()
+    )
     assert "All attribution methods" in tab.locator("main").inner_text()
     assert tab.locator(".boxed .boxes").is_visible()
     tab = one.open("index.html")

@@ -137,20 +137,43 @@ def test_what_fails_is_said_and_the_rest_is_made(tmp_path):
     check_links(tmp_path / "site")
 
 
-def test_the_most_telling_comes_first(shared_model, photographs, tmp_path, only_plans):
+def test_one_of_each_kind_comes_first(shared_model, photographs, tmp_path, only_plans):
     build(shared_model("functional"), tmp_path / "site", images=photographs, image_pages=3)
     assert only_plans == [
-        *("classes", "image <script>x.png", "conv2: channels"),
-        *("conv1: channels", "image b.png", "conv2: exemplars", "image torn.jpg", "conv1: exemplars"),
+        *("image <script>x.png", "exemplars of classes", "conv1: exemplars", "conv1: channels", "classes"),
+        *("image b.png", "image torn.jpg", "methods on <script>x.png", "conv2: exemplars", "conv2: channels"),
+        *("methods on b.png", "methods on torn.jpg"),
     ]
 
 
-def test_a_little_of_each_comes_first(shared_model, photographs, tmp_path, monkeypatch, only_plans):
+def test_pieces_alternate_when_there_are_many(shared_model, photographs, tmp_path, monkeypatch, only_plans):
     monkeypatch.setattr(atlas_plan, "chunk_size", lambda _: 1)
     build(shared_model("functional"), tmp_path / "site", images=photographs, image_pages=2)
-    others = only_plans.count("classes") - 1
-    assert others == 2 and only_plans[:3] == ["classes", "image <script>x.png", "conv2: channels"]
-    assert only_plans[3 + others :][:3] == ["conv1: channels", "image torn.jpg", "conv2: channels"]
+    assert only_plans[:6] == [
+        *("image <script>x.png", "exemplars of classes", "conv1: exemplars", "conv1: channels", "classes"),
+        "image torn.jpg",
+    ]
+    assert only_plans[6:11] == [
+        "methods on <script>x.png",
+        "classes",
+        *["conv1: exemplars", "conv1: channels"],
+        "conv2: exemplars",
+    ]
+    assert [only_plans.count(title) for title in ("classes", "methods on torn.jpg", "conv2: channels")] == [3, 1, 2]
+
+
+def test_few_classes_and_channels_are_computed_before_the_others():
+    batches = list(atlas_plan._split_batches(range(100), (224, 224, 3), [4, 4]))
+    assert [list(batches[0]), list(batches[1])] == [[0, 1, 2, 3], [4, 5, 6, 7]] and len(batches[2]) == 8
+    assert [index for batch in batches for index in batch] == list(range(100))
+    assert list(atlas_plan._split_batches(range(10), (28, 28, 1), [4, 4])) == [range(10)]  # quick at once
+
+
+def test_many_files_are_searched_once(shared_model, tmp_path, monkeypatch, only_plans, photographs):
+    monkeypatch.setattr(atlas_plan, "chunk_size", lambda _: 1)
+    monkeypatch.setattr(atlas_plan, "_FEW_FILES", 3)
+    build(shared_model("functional"), tmp_path / "site", images=photographs)
+    assert only_plans.count("conv2: exemplars") == 1 < only_plans.count("conv2: channels")
 
 
 def test_the_classes_that_are_seen_come_first(shared_model, photographs, tmp_path, monkeypatch):

@@ -33,7 +33,8 @@ def test_it_is_the_methods_own_map_of_the_top_class(model, digit, method):
     if method != "crop_averaged_saliency":  # which sees a larger picture
         np.testing.assert_array_equal(explanation.map, getattr(attribution, method)(model.keras_model, inputs)[0])
         np.testing.assert_array_equal(explanation.picture[..., 0], digit)
-    assert explanation.overlay().shape == explanation.heatmap().shape == explanation.picture.shape
+    assert explanation.overlay(on="input").shape == explanation.heatmap().shape == explanation.picture.shape
+    assert explanation.overlay().shape == (28, 28, 3)  # the photo
     assert (explanation.layer is not None) == (method == "gradcam")
 
 
@@ -123,3 +124,46 @@ def test_a_comparison_places_the_windows_of_its_options(model, digit):
     spec = attribution.method_spec("occlusion")
     values = attribution.occlusion(model.keras_model, inputs, window=7, stride=7)[0]
     np.testing.assert_array_equal(view.values, spec.to_pixels(values, (28, 28), options["occlusion"]))
+
+
+def test_the_map_is_drawn_on_the_photo_where_it_belongs(make_model):
+    wide = np.random.default_rng(0).integers(0, 256, (60, 100, 3), dtype=np.uint8)
+    model = kerasal.open_model(make_model("functional"), preprocessing="unit")
+    explanation = kerasal.explain(model, wide, "class_saliency", 1)
+    assert explanation.box == (20, 0, 80, 60)
+    np.testing.assert_array_equal(explanation.photo, wide)
+    drawn = explanation.overlay(strength=0.9)
+    spec, crop = explanation.spec, wide[:, 20:80]
+    np.testing.assert_array_equal(drawn[:, 20:80], attribution.draw_map(spec, crop, explanation.map, strength=0.9)[1])
+    assert drawn.shape == wide.shape and drawn[:, :18].mean() > 160  # faded: the model does not see it
+    stretched = kerasal.open_model(make_model("functional"), preprocessing="unit", fit="stretch")
+    whole = kerasal.explain(stretched, wide, "class_saliency", 1)
+    assert whole.box == (0, 0, 100, 60)
+    np.testing.assert_array_equal(whole.overlay(), attribution.draw_map(spec, wide, whole.map)[1])
+
+
+def test_drawings_have_options(model, digit, tmp_path):
+    explanation = kerasal.explain(model, digit)
+    assert (explanation.page(colormap="viridis", tile=64) != explanation.page(tile=64)).any()
+    explanation.save(tmp_path / "page.png", tile=64, dpi=200, strength=0.2)
+    with Image.open(tmp_path / "page.png") as picture:
+        assert round(picture.info["dpi"][0]) == 200
+    for drawing, message in (({"on": "paper"}, "on must be one of photo, input"), ({"colormap": "bwr"}, "sequential")):
+        with pytest.raises(ValueError, match=message):
+            explanation.page(**drawing)
+    signed = kerasal.explain(model, digit, "gradient_x_input")
+    with pytest.raises(ValueError, match="colormap must be diverging for a map with negative values, got 'viridis'"):
+        signed.overlay(colormap="viridis")
+
+
+def test_a_sheet_has_a_row_per_photo_and_a_column_per_class(model, digit):
+    rows = [[kerasal.explain(model, photo, "occlusion", index) for index in (1, 7)] for photo in (digit, digit.T)]
+    sheet = attribution.explanation_sheet(rows, ["one", "dash"], tile=56)
+    assert sheet.shape[1] > 3 * 56 and sheet.shape[0] > 2 * 56
+    assert (
+        attribution.explanation_sheet(rows, tile=56, strength=0.1) != attribution.explanation_sheet(rows, tile=56)
+    ).any()
+    with pytest.raises(ValueError, match=r"same number of explanations for each photo, got \[2, 1\]"):
+        attribution.explanation_sheet([rows[0], rows[1][:1]])
+    with pytest.raises(ValueError, match="names must hold 2 texts"):
+        attribution.explanation_sheet(rows, ["one"])

@@ -66,7 +66,7 @@ def test_what_is_stored(watched):
     ]
     scores = model.predict(DATA[0][:2], verbose=0)
     top = scores[0].argmax()
-    assert tiles[0].label == f"{['ant', 'bee', 'cat'][top]}, {scores[0, top]:.0%}"
+    assert tiles[0].label == f"{['ant', 'bee', 'cat'][top]}, {100 * scores[0, top]:.0f} %"
     values = kerasal.attribution.class_saliency(model, DATA[0][:2], scores.argmax(axis=1))
     np.testing.assert_array_equal(tiles[2].image, pictures.overlay(IMAGES[1], values[1]))
     found = kerasal.maximize(model, [0, 2], preset="channel", steps=3, preprocessing="unit")
@@ -167,7 +167,8 @@ def test_a_long_training_is_drawn_evenly(tmp_path):
         EpochStore(tmp_path).write(epoch, *strips.epoch_contents([tile], {}))
     wide = draw_strip(tmp_path, most=5, tile=32)
     seen = [value for value in np.unique(wide[..., 0]) if value in (1, 8, 9, 15, 16, 23, 30)]
-    assert seen[0] == 1 and seen[-1] == 30 and wide.shape[1] < 6 * 45
+    assert seen[0] == 1 and seen[-1] == 30
+    assert wide.shape[1] < draw_strip(tmp_path, most=20, tile=32).shape[1]
     with pytest.raises(FileNotFoundError, match="with no classes"):
         draw_strip(tmp_path, "classes")
 

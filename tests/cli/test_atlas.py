@@ -23,7 +23,7 @@ def test_atlas(cli, model_file, tmp_path):
     given = ("atlas", model_file, "-p", "unit", "--labels", "names.txt", "--class", "bee,2", "-o", "site")
     code, out, err = cli(*given)
     assert code == 0, err
-    assert "site/index.html" in out and "1 pieces of work in" in out
+    assert "site/index.html" in out and "1 piece of work in" in out
     assert {path.stem for path in (tmp_path / "site" / "classes").iterdir()} == {"1", "2", "index"}
     assert "<h1>bee</h1>" in (tmp_path / "site" / "classes" / "1.html").read_text()
     assert "<h1>net</h1>" in (tmp_path / "site" / "index.html").read_text()

@@ -201,7 +201,10 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("attribute", "class_saliency", "net.keras", "missing.jpg", "-p", "unit"), "no image file missing.jpg"),
+        (
+            ("attribute", "class_saliency", "net.keras", "missing.jpg", "-p", "unit"),
+            "no image file or folder missing.jpg",
+        ),
         (("attribute", "class_saliency", "missing.keras", "photo.png"), "no model file missing.keras"),
         (("attribute", "class_saliency", "mnist", "photo.png"), "Did you mean mnist_cnn"),
         (("attribute", "class_salience", "net.keras", "photo.png"), "Did you mean class_saliency"),
@@ -240,7 +243,7 @@ def test_feature_maps(cli, photo, model_file, tmp_path):
         ),
         (("card", "vgg61"), "Did you mean"),
         (("models", "zzz*"), "pattern must match"),
-        (("no-such-command",), "No such command"),
+        (("no-such-command",), "Unknown command 'no-such-command'. kerasal --help lists the commands."),
     ],
 )
 def test_mistakes_are_one_readable_line(arguments, says, cli, photo, model_file, tmp_path):

@@ -41,7 +41,7 @@ def test_commands_methods_and_options(complete):
     assert complete("kerasal fea") == ["feature-maps"]
     assert complete("kerasal attribute grad") == ["gradcam", "gradcam_plus_plus", "gradient_x_input"]
     assert complete("kerasal attribute gradcam --model-o") == ["--model-output", "--model-option"]
-    assert complete("kerasal maximize m.keras --preset ") == ["simonyan", "tang", "channel", "olah"]
+    assert complete("kerasal maximize m.keras --preset ") == ["simonyan", "tang", "channel", "olah", "smooth"]
     assert complete("kerasal gaze train --recipe gaze") == ["gaze", "gaze_tune"]
     assert complete("kerasal localize m.keras --method smooth") == ["smoothgrad"]
     assert complete("kerasal batch occ") == ["occlusion"]

@@ -33,7 +33,7 @@ def test_exemplars(cli, photos, model_file, tmp_path):
     )
     assert code == 0, err
     assert "page.png  2 channels, 6 images" in out
-    assert "1 files could not be read" in err and "torn.jpg" in err
+    assert "1 file could not be read" in err and "torn.jpg" in err
     assert images.read("page.png").std() > 20
     table = pd.read_csv("all.csv")
     assert table["channel"].tolist() == [0] * 4 + [3] * 4

@@ -222,7 +222,7 @@ def test_images_without_boxes_are_named_and_others_scored(cli, model_file, photo
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace("red", "rad"), "Did you mean red"),
+        (lambda text: text.replace("red", "redd"), "Did you mean red"),
         (lambda text: text.replace("red", "rad"), "--class-map CSV"),
         (lambda text: text.replace("p0", "q0").replace("p1", "q1").replace("p2", "q2"), "must match, got"),
         (lambda text: text.replace("6,4,26,24", "6,4,260,24"), "must lie in the image, 50 × 40"),

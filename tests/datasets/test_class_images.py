@@ -110,7 +110,7 @@ def test_classes_are_chosen_in_an_order_and_named_by_a_table(folder):
     chosen = class_images(folder, SHAPE, classes=["Cat", "big_ant"])[0]
     assert chosen.names == ["small cat", "big ant"]
     assert {file.parent.name for file in np.array(chosen.files)[chosen.labels == 0]} == {"cat"}
-    with pytest.raises(ValueError, match=r"Unknown class 'bea'\. Did you mean bee"):
+    with pytest.raises(ValueError, match=r"Unknown class 'bea'\. There is .*\bbee\b"):
         class_files(folder, ["bea", "cat"])
     with pytest.raises(ValueError, match="classes must be unique"):
         class_files(folder, ["cat", "small cat"])

@@ -91,7 +91,7 @@ def test_subsets_and_splits():
     assert train.names == data.split(0.7, seed=1)[0].names != data.split(0.7, seed=2)[0].names
     with pytest.raises(ValueError, match="must leave images in both parts"):
         data.split(0.99)
-    with pytest.raises(ValueError, match="Did you mean n3"):
+    with pytest.raises(ValueError, match=r"Unknown .*'n33'.*There is n0, n1"):
         data.subset(["n33"])
 
 

@@ -26,6 +26,7 @@ def reason(need: str) -> str | None:
         "download": lambda _: "downloads pretrained weights",
         "pip": lambda _: "installs the package: .ci/run does it",
         "minutes": lambda _: None if os.environ.get("KERASAL_DOCS") == "all" else "takes minutes: KERASAL_DOCS=all",
+        "browser": lambda _: "serves a page until Ctrl-C: tests/viewer/test_browser.py does it",
         "package": lambda _: None,  # the runner installs it
     }[kind](what)
 

@@ -90,6 +90,14 @@ def _methods():
     return sorted(alias.name for node in imports for alias in node.names)
 
 
+def test_methods_are_drawn_for_one_and_for_two_objects():
+    from PIL import Image
+
+    for name in _methods():
+        with Image.open(PAGES / "pictures" / "methods" / f"{name}.jpg") as picture:
+            assert picture.width >= 3 * 240 and picture.height >= 240, name
+
+
 def test_every_method_has_its_picture_its_cost_and_its_limits():
     sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|^</div>)", _text("methods.md"), re.DOTALL | re.MULTILINE))
     assert sorted(sections) == _methods()
@@ -110,6 +118,22 @@ def test_costs_are_those_of_the_benchmark():
         cost = re.search(r"\*\*Cost\*\*:(.*?)\*\*Can't", text, re.DOTALL)[1]
         if name in measured:
             assert _numbers(cost) == set(map(Decimal, measured[name])), name
+
+
+def test_code_fits_the_column():
+    """A line of 96 characters fits the column of a window of 1,280 pixels; longer ones would wrap."""
+    for path in [*PAGES.rglob("*.md"), *(ROOT / "docs" / "examples").glob("*.py")]:
+        text = path.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```.*?\n(.*?)^```", text, re.DOTALL | re.MULTILINE) if path.suffix == ".md" else [text]
+        long = [line for block in blocks for line in block.splitlines() if len(line) > 96]
+        assert not long, path.name
+
+
+def test_the_logo_asks_nobody():
+    for path in (PAGES / "pictures").glob("*.svg"):
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("<svg") and len(text) < 2000
+        assert re.findall(r"https?:[^\"]+", text) == ["http://www.w3.org/2000/svg"]
 
 
 def test_pictures_are_small():

@@ -94,7 +94,14 @@ def test_every_metric_model_and_command_is_there(site):
         line = kerasal.model_spec(model).card.splitlines()[4].split("`")[0].strip()
         assert any(line[:40] in page for name, page in text.items() if name.startswith("cards/")), model
     for command in ("demo", "attribute", "compare", "maximize", "gaze train", "export", "score"):
-        assert f"kerasal {command}" in text["commands.html"]
+        assert f"kerasal {command}" in text["commands/index.html"]
+
+
+def test_notebooks_are_pages(site):
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        page = site[f"notebooks/{path.stem}.html"]
+        assert any(address.startswith(f"{path.stem}-") for address in page.fetched), path.name
+        assert path.name in "".join(page.text)
 
 
 def test_a_reader_s_browser_asks_nobody_else(site):

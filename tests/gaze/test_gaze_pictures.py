@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kerasal import gaze
+from kerasal import gaze, images
 from kerasal.gaze import gaze_pictures
 
 import keras
@@ -34,6 +34,19 @@ def test_few_images_are_shown_once():
     assert gaze_pictures._choose_images({"a": 0.5, "b": 0.1, "c": float("nan")}, 1) == {"a": "best", "b": "worst"}
     with pytest.raises(ValueError, match="constant"):
         gaze_pictures._choose_images({"a": float("nan")}, 1)
+
+
+def test_overlays_in_files_have_a_legend_unless_they_shall_be_bare(seeing, tmp_path):
+    photo = np.random.default_rng(0).integers(0, 256, (60, 400, 3), np.uint8)
+    images.write(tmp_path / "photo.png", photo)
+    sizes = {}
+    for legend in (True, False):
+        gaze.predict_folder([tmp_path / "photo.png"], tmp_path / str(legend), gaze.Predictor(seeing), legend=legend)
+        sizes[legend] = images.read(tmp_path / str(legend) / "photo-overlay.jpg").shape
+    assert sizes[False] == (60, 400, 3)
+    assert sizes[True][0] > 70 and sizes[True][1] == 400
+    values = gaze.predict(photo, gaze.Predictor(seeing)).map
+    np.testing.assert_array_equal(gaze.overlay(photo, values, legend=True)[:60], gaze.overlay(photo, values))
 
 
 def test_filters_are_on_one_scale():

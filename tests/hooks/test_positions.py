@@ -198,7 +198,7 @@ def test_routines_that_need_channels_last_refuse_and_take_the_wrapped_model(firs
     assert channel_axes(last) == [3]
     for routine in (
         lambda: image_shape(first),
-        lambda: maximize(first, objectives.channel("conv", 0), steps=1),
+        lambda: maximize(first, objectives.channel("conv", 0), steps=1, preset="channel", preprocessing="none"),
         lambda: receptive_field.field(first, "conv"),
     ):
         with pytest.raises(ValueError, match=r"must be channels last here, but .* takes \(N, 3, 8, 10\)"):

@@ -257,7 +257,9 @@ def test_negative_slope_and_padding_of_keras_layers(images):
 
 
 ROUTINES = {
-    "maximize": lambda model, images, _: kerasal.maximize(model, objectives.channel("first", 1), steps=3).raw,
+    "maximize": lambda model, images, _: (
+        kerasal.maximize(model, objectives.channel("first", 1), steps=3, preset="channel", preprocessing="none").raw
+    ),
     "feature_maps": lambda model, images, _: features.feature_maps(model, images, "first"),
     "known_field": lambda model, images, _: np.array(remember_field(model, "first", (6, 6)).size),
     "compiled": lambda model, images, compiled: compiled(tf.constant(images), tf.constant([0, 1])).numpy(),
@@ -340,7 +342,9 @@ def test_a_regularizer_or_transform_with_state(kind):
     model, changing = small(keras.layers.Conv2D(4, 3)), Weighted(1.0)
 
     def run(one):
-        return kerasal.maximize(model, 0, steps=2, normalize="none", **{kind: [one]}).raw
+        return kerasal.maximize(
+            model, 0, steps=2, normalize="none", **{"preset": "channel", "preprocessing": "none", kind: [one]}
+        ).raw
 
     before = run(changing)
     changing.weight = 50.0

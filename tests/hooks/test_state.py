@@ -147,7 +147,7 @@ def test_seeds_and_counters_are_put_back(batch):
         assert close(attribution.smoothgrad(model, batch, 1, samples=1, noise=0.0), np.abs(expected).max(axis=-1))
         assert close(kept(batch, [1, 1, 1]).numpy(), np.abs(expected).max(axis=-1))
         assert all(map(np.array_equal, values(model), before)) and float(layer.calls) == calls
-    kerasal.maximize(model, objectives.channel("conv", 0), steps=2, seed=0)
+    kerasal.maximize(model, objectives.channel("conv", 0), steps=2, seed=0, preset="channel", preprocessing="none")
     with hooks.unchanged(model):
         eager = np.asarray(model(batch, training=False))
     assert close(eager, np.asarray(noisy()(batch)))

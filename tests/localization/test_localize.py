@@ -68,6 +68,22 @@ def test_any_method_and_its_options(net, photo):
     assert localization.iou(window["box"][0], RED) > 0.4
 
 
+@pytest.mark.parametrize(
+    ("method", "options"), [("occlusion", {"window": 8, "stride": 4}), ("integrated_gradients", {"steps": 5})]
+)
+def test_evidence_against_a_class_is_no_evidence_for_it(net, photo, method, options):
+    scores = keras.layers.Dense(3, use_bias=False)
+    model = keras.Model(net.input, scores(net.layers[-2].output))
+    scores.set_weights(
+        [np.float32([[1, 0, 0], [0, 1, 0], [-9, 0, 1]])]
+    )  # blue speaks against red, more than red for it
+    setting = {"classes": [0], "preprocessing": "unit", "method": method, "method_options": options}
+    (found,) = localization.find_objects(model, photo, **setting)
+    red, blue = found.map[8:18, 6:14], found.map[24:28, 24:28]
+    assert red.mean() > 0 and not blue.any()
+    assert localization.iou(found.box, RED) > localization.iou(found.box, BLUE)
+
+
 def test_everything_on_the_way_is_there(net, photo):
     (found,) = localization.find_objects(net, photo, classes=[0], preprocessing="unit")
     assert found.picture.shape == (32, 32, 3)

@@ -23,7 +23,9 @@ def stack():
 
 
 def shape(model, objective, **options):
-    return kerasal.maximize(model, objective, steps=1, **options).raw.shape[1:3]
+    return kerasal.maximize(
+        model, objective, steps=1, **{"preset": "channel", "preprocessing": "none", **options}
+    ).raw.shape[1:3]
 
 
 def test_the_automatic_canvas_has_room_for_eight_fields(stack):
@@ -44,8 +46,8 @@ def test_the_small_canvas_is_the_layers_alone(stack):
     small = keras.models.clone_model(below, input_tensors=keras.Input((12, 14, 3)))
     small.set_weights(below.get_weights())
     objectives = [channel("high", i) for i in range(5)]
-    found = kerasal.maximize(stack, objectives, size=(12, 14), steps=5)
-    wanted = kerasal.maximize(small, objectives, steps=5)
+    found = kerasal.maximize(stack, objectives, size=(12, 14), steps=5, preset="channel", preprocessing="none")
+    wanted = kerasal.maximize(small, objectives, steps=5, preset="channel", preprocessing="none")
     np.testing.assert_allclose(found.raw, wanted.raw, rtol=1e-4, atol=1e-4)
     assert stack(np.zeros((1, 40, 36, 3), np.float32)).shape == (1, 6)
     with pytest.raises(ValueError, match=r"shape|dimension"):
@@ -54,9 +56,20 @@ def test_the_small_canvas_is_the_layers_alone(stack):
 
 @pytest.mark.parametrize("kind", ["functional", "sequential", "nested", "subclassed"])
 def test_every_kind_of_model(kind, shared_model):
-    raw = kerasal.maximize(shared_model(kind), channel("conv2", 1), size=(10, 9), steps=2).raw
+    raw = kerasal.maximize(
+        shared_model(kind), channel("conv2", 1), size=(10, 9), steps=2, preset="channel", preprocessing="none"
+    ).raw
     np.testing.assert_allclose(
-        raw, kerasal.maximize(shared_model("functional"), channel("conv2", 1), size=(10, 9), steps=2).raw, atol=1e-4
+        raw,
+        kerasal.maximize(
+            shared_model("functional"),
+            channel("conv2", 1),
+            size=(10, 9),
+            steps=2,
+            preset="channel",
+            preprocessing="none",
+        ).raw,
+        atol=1e-4,
     )
 
 
@@ -77,4 +90,4 @@ def test_every_kind_of_model(kind, shared_model):
 )
 def test_what_cannot_be(stack, objective, options, says):
     with pytest.raises(ValueError, match=says):
-        kerasal.maximize(stack, objective, **options)
+        kerasal.maximize(stack, objective, **{"preset": "channel", "preprocessing": "none", **options})

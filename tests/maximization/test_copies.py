@@ -25,8 +25,10 @@ def test_overlap_is_the_cosine_of_gram_matrices():
 
 def test_copies_stand_one_after_the_other_and_the_first_is_the_only_one(make_model):
     model = make_model("functional")
-    found = kerasal.maximize(model, [channel("conv2", 1), channel("conv2", 3)], copies=3, steps=4)
-    alone = kerasal.maximize(model, channel("conv2", 3), steps=4)
+    found = kerasal.maximize(
+        model, [channel("conv2", 1), channel("conv2", 3)], copies=3, steps=4, preset="channel", preprocessing="none"
+    )
+    alone = kerasal.maximize(model, channel("conv2", 3), steps=4, preset="channel", preprocessing="none")
     np.testing.assert_allclose(found.raw[3], alone.raw[0], rtol=1e-4, atol=1e-5)
     assert len(found.raw) == len(found.objectives) == 6
     assert [one.description for one in found.objectives] == ["conv2:1"] * 3 + ["conv2:3"] * 3
@@ -40,7 +42,14 @@ def test_diversity_drives_copies_apart(kind, layer, shared_model):
     objectives = [class_score(2), class_score(4)]
 
     def overlap(**options):
-        found = kerasal.maximize(model, objectives, copies=3, steps=30, normalize="total", **options)
+        found = kerasal.maximize(
+            model,
+            objectives,
+            copies=3,
+            steps=30,
+            normalize="total",
+            **{"preset": "channel", "preprocessing": "none", **options},
+        )
         maps = kerasal.feature_maps(model, found.raw, layer or "conv2")
         assert not found.dead
         return np.mean(cosine_of_grams(maps[:3]) + cosine_of_grams(maps[3:]))
@@ -51,8 +60,13 @@ def test_diversity_drives_copies_apart(kind, layer, shared_model):
 def test_diversity_leaves_other_objectives_alone(make_model):
     model = make_model("functional")
     options = {"copies": 2, "diversity": 1.0, "steps": 4}
-    together = kerasal.maximize(model, [class_score(2), class_score(4)], batch_size=4, **options)
-    alone = kerasal.maximize(model, class_score(4), **options)
+    together = kerasal.maximize(
+        model,
+        [class_score(2), class_score(4)],
+        batch_size=4,
+        **{"preset": "channel", "preprocessing": "none", **options},
+    )
+    alone = kerasal.maximize(model, class_score(4), **{"preset": "channel", "preprocessing": "none", **options})
     np.testing.assert_allclose(together.raw[2:], alone.raw, rtol=1e-3, atol=1e-3)
 
 
@@ -71,4 +85,4 @@ def test_diversity_leaves_other_objectives_alone(make_model):
 )
 def test_wrong_arguments(options, says, make_model):
     with pytest.raises(ValueError, match=says):
-        kerasal.maximize(make_model("functional"), 1, **options)
+        kerasal.maximize(make_model("functional"), 1, **{"preset": "channel", "preprocessing": "none", **options})

@@ -11,7 +11,7 @@ from kerasal import attribution, feature_maps, images, objectives, receptive_fie
 from kerasal.models import image_sources
 from kerasal.models.image_model import ImageModel
 from kerasal.preprocessing import get
-from kerasal.receptive_field.exemplars import exemplar_search
+from kerasal.receptive_field.exemplars import exemplar_pages, exemplar_search
 from kerasal.receptive_field.exemplars.exemplar_pages import draw_reconstruction
 from kerasal.receptive_field.exemplars.exemplar_search import Search
 from kerasal.receptive_field.geometry.field_geometry import cut_box
@@ -381,9 +381,24 @@ def test_a_silent_channel_is_called_so(model, pixels):
     assert np.ptp([receptive_field.draw_exemplars(one, tile=40) for one in loud], axis=0).any()
 
 
+def test_silent_channels_are_listed_and_take_no_place(found, monkeypatch):
+    page = receptive_field.draw_exemplars(found, tile=40)
+    quiet = dataclasses.replace(found[0], channel=77, activations=0 * found[0].activations)
+    notes = []
+    draw = exemplar_pages.images.sheet
+    monkeypatch.setattr(
+        exemplar_pages.images,
+        "sheet",
+        lambda panels, **options: notes.append(options["note"]) or draw(panels, **options),
+    )
+    with_quiet = receptive_field.draw_exemplars([*found, quiet], tile=40)
+    assert "no image activates: 77." in notes[0]
+    assert with_quiet.shape[1] == page.shape[1] and len(with_quiet) - len(page) < 40  # at most a line of text
+
+
 def test_the_page_shows_pairs(found):
-    page = receptive_field.draw_exemplars(found, title="two channels", tile=40)
-    alone = receptive_field.draw_exemplars(found[0], tile=40)
+    page = receptive_field.draw_exemplars(found, title="two channels", tile=160)
+    alone = receptive_field.draw_exemplars(found[0], tile=160)
     assert page.shape[1] > 1.8 * alone.shape[1] and page.dtype == np.uint8
     assert len(np.unique(alone.reshape(-1, 3), axis=0)) > 300
 

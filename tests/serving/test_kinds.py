@@ -46,7 +46,9 @@ def test_what_noise_does_not_wake_is_tried_once_more(make_model, tmp_path):
     model.get_layer("conv1").set_weights([kernel, bias])
     found = _signatures(kerasal.export(model, tmp_path, signatures=["maximize:layer=conv1,steps=2"]))
     served = found["maximize"](channel=tf.constant([0, 1, 2, 3]))
-    here = kerasal.maximize(model, [channel("conv1", i) for i in range(4)], steps=2)
+    here = kerasal.maximize(
+        model, [channel("conv1", i) for i in range(4)], steps=2, preset="channel", preprocessing="none"
+    )
     assert served["dead"].numpy().nonzero()[0].tolist() == here.dead
     assert len(here.dead) < 4
     assert np.abs(served["image"].numpy().astype(int) - here.images).max() <= 1

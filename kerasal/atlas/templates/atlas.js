@@ -36,20 +36,42 @@
     const output = stage.querySelector("output");
     if (output) output.textContent = `${Math.round(value)} %`;
   }
-  function selectMethod(stage, name) {
-    const card = document.querySelector(`[data-method="${CSS.escape(name)}"]`);
-    const source = card && card.querySelector(".over-source");
+  // The maps of a class: its Grad-CAM in the row of classes, and the cards of all methods if they are computed.
+  const sourcesOf = (number) => [...document.querySelectorAll(`.method-card[data-class="${CSS.escape(number)}"], .class-card[data-class="${CSS.escape(number)}"]`)]
+    .sort((one, other) => one.classList.contains("class-card") - other.classList.contains("class-card"));
+  function selectMap(stage, number, name) {
+    const classes = stage.querySelector("select.classes"), methods = stage.querySelector("select.methods");
+    const sources = sourcesOf(number);
+    const source = sources.find((card) => card.dataset.method === name) || sources.find((card) => card.dataset.method === "gradcam") || sources[0];
+    classes.value = number;
+    stage.classList.toggle("without-map", !source);
+    const names = [...new Set(sources.map((card) => card.dataset.method))];
+    methods.replaceChildren(...names.sort().map((method) => new Option(method, method)));
+    document.querySelectorAll(".by-class").forEach((part) => part.classList.toggle("hidden", part.dataset.of !== number));
+    if (!document.querySelector(".by-class:not(.hidden)")) document.querySelector(".by-class")?.classList.remove("hidden");
+    document.querySelectorAll(".method-card").forEach((card) => card.classList.toggle("chosen", card === source));
+    document.querySelectorAll(".class-card").forEach((card) => card.classList.toggle("chosen", card.dataset.class === number));
     if (!source) return;
-    const over = stage.querySelector(".over");
-    over.src = source.src;
-    over.alt = source.alt;
-    stage.querySelector("figcaption .method").textContent = name;
-    stage.querySelector("select.methods").value = name;
-    document.querySelectorAll(".method-card").forEach((other) => other.classList.toggle("chosen", other === card));
+    const over = stage.querySelector(".over"), map = source.querySelector(".over-source");
+    over.src = map.src;
+    over.alt = map.alt;
+    stage.dataset.signed = source.dataset.signed;
+    methods.value = source.dataset.method;
+    stage.querySelector("figcaption .method").textContent = source.dataset.method;
+    stage.querySelector("figcaption .class-name").textContent = classes.selectedOptions[0].textContent.replace(/ \([^()]*\)$/, "");
   }
-  // The URL has the method, so that it can be shared. The history is not changed, so that "back" leaves the page.
-  function setAddress(name) {
-    try { history.replaceState(null, "", `#${encodeURIComponent(name)}`); } catch { /* not allowed for local files in some browsers */ }
+  // The URL has the map, so that it can be shared. The history is not changed, so that "back" leaves the page.
+  function setAddress(stage) {
+    const classes = stage.querySelector("select.classes"), method = stage.querySelector("select.methods").value;
+    const address = classes.selectedIndex ? `${method}-${classes.value}` : method;
+    try { history.replaceState(null, "", `#${encodeURIComponent(address)}`); } catch { /* not allowed for local files in some browsers */ }
+  }
+  function readAddress(classes) {
+    let address = "";
+    try { address = decodeURIComponent(location.hash.slice(1)); } catch { /* not an address of this page */ }
+    const [, name, number] = address.match(/^(.*?)(?:-(\d+))?$/);
+    const target = [...classes.options].some((option) => option.value === number) ? number : classes.options[0].value;
+    return sourcesOf(target).some((card) => card.dataset.method === name) ? [target, name] : null;
   }
   function prepare(stage) {
     const slider = stage.querySelector('input[type="range"]');
@@ -59,30 +81,29 @@
     }
     const boxes = stage.querySelector(".show-boxes");
     if (boxes) boxes.addEventListener("change", () => stage.classList.toggle("with-boxes", boxes.checked));
-    const select = stage.querySelector("select.methods");
-    if (!select) return;
-    const cards = [...document.querySelectorAll("[data-method]")];
-    cards.forEach((card) => {
-      select.add(new Option(card.dataset.method, card.dataset.method));
-      card.querySelector(".pair").addEventListener("click", () => {
-        selectMethod(stage, card.dataset.method);
-        setAddress(card.dataset.method);
+    const classes = stage.querySelector("select.classes"), methods = stage.querySelector("select.methods");
+    if (!classes) return;
+    const choose = (number, name) => { selectMap(stage, number, name); setAddress(stage); };
+    document.querySelectorAll(".method-card .pair, .class-card").forEach((picture) => {
+      const card = picture.closest("[data-class]");
+      picture.addEventListener("click", () => {
+        choose(card.dataset.class, card.dataset.method);
         stage.scrollIntoView({ block: "nearest" });
       });
     });
     const first = stage.querySelector("figcaption .method").textContent;
-    const methodInAddress = () => { try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } };
-    const isMethod = (name) => cards.some((card) => card.dataset.method === name);
-    selectMethod(stage, isMethod(methodInAddress()) ? methodInAddress() : first);
-    select.addEventListener("change", () => { selectMethod(stage, select.value); setAddress(select.value); });
-    addEventListener("hashchange", () => isMethod(methodInAddress()) && selectMethod(stage, methodInAddress()));
+    selectMap(stage, ...(readAddress(classes) || [classes.options[0].value, first]));
+    classes.addEventListener("change", () => choose(classes.value, methods.value));
+    methods.addEventListener("change", () => choose(classes.value, methods.value));
+    addEventListener("hashchange", () => { const chosen = readAddress(classes); if (chosen) selectMap(stage, ...chosen); });
   }
 
   const KEYS = [
     ["← →", "previous, next"],
     ["u", "up: from a channel to its layer, from a layer to the overview"],
     ["o", "overview"],
-    ["m", "next attribution method, on the page of an image"],
+    ["c", "next class, on the page of an image"],
+    ["m", "next attribution method"],
     ["[ ]", "decrease, increase the opacity of the map"],
     ["b", "show or hide boxes"],
     ["t", "light or dark theme"],
@@ -123,8 +144,8 @@
       slider.dispatchEvent(new Event("input"));
     });
   }
-  function nextMethod() {
-    const select = document.querySelector("select.methods");
+  function selectNext(kind) {
+    const select = document.querySelector(`select.${kind}`);
     if (!select) return;
     select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
     select.dispatchEvent(new Event("change"));
@@ -134,7 +155,8 @@
     ArrowRight: () => follow("next"),
     u: () => follow("up"),
     o: () => follow("start"),
-    m: nextMethod,
+    c: () => selectNext("classes"),
+    m: () => selectNext("methods"),
     "[": () => changeOpacity(-10),
     "]": () => changeOpacity(10),
     b: () => document.querySelector(".show-boxes")?.click(),

@@ -4,7 +4,12 @@ from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_channels
 
 
-@method(reference="Simonyan, Vedaldi & Zisserman 2013, section 3: M_ij = max_ch |w_ijch|", has_sign=sums_channels)
+@method(
+    reference="Simonyan, Vedaldi & Zisserman 2013, section 3: M_ij = max_ch |w_ijch|",
+    has_sign=sums_channels,
+    question="sensitivity",
+    trust="Trust clusters of strong pixels, not single ones; it is noisy in deep models.",
+)
 def class_saliency(view, *, channel_reduction: Reduction = "max_abs"):
     """Sensitivity of the score to each pixel: its absolute gradient, largest over channels (Simonyan et al. 2013).
 

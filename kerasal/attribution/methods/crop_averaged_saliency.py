@@ -8,7 +8,27 @@ from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_ch
 import tensorflow as tf
 
 
-@method(reference="Simonyan, Vedaldi & Zisserman 2013, section 3.1", any_size=True, has_sign=sums_channels)
+def _check_input(view) -> None:
+    """Raise an error if the model does not take a single image, of which crops can be cut."""
+    if len(view.inputs) != 1 or view.inputs[0].shape.rank != 4:
+        shapes = ", ".join(str(x.shape) for x in view.inputs)
+        raise ValueError(f"model must have a single image input (N, H, W, C) for crop_averaged_saliency, got {shapes}.")
+
+
+def _check(view) -> None:
+    """Raise the errors of the method for a model."""
+    _check_input(view)
+    view.gradient()
+
+
+@method(
+    reference="Simonyan, Vedaldi & Zisserman 2013, section 3.1",
+    any_size=True,
+    has_sign=sums_channels,
+    check=_check,
+    question="sensitivity",
+    trust="Trust it over class_saliency near the center; fewer crops cover the borders.",
+)
 def crop_averaged_saliency(
     view,
     *,
@@ -38,9 +58,7 @@ def crop_averaged_saliency(
     Raises:
         ValueError: the model has several inputs or none of images, or the images are smaller than the crop.
     """
-    if len(view.inputs) != 1 or view.inputs[0].shape.rank != 4:
-        shapes = ", ".join(str(x.shape) for x in view.inputs)
-        raise ValueError(f"model must have a single image input (N, H, W, C) for crop_averaged_saliency, got {shapes}.")
+    _check_input(view)
     (x,) = view.inputs
     height, width = crop or _default_crop(view, x)
     if height < 1 or width < 1:

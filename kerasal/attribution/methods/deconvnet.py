@@ -7,6 +7,9 @@ from kerasal.attribution.method import method
     reference="Zeiler & Fergus 2014, section 2.1; Simonyan et al. 2013, section 4",
     signed=True,
     if_zero="no positive signal passes back through the ReLUs",
+    check=lambda view: view.score(view.run(rule="deconvnet")),
+    question="detail",
+    trust="Do not trust it as evidence for the class: its edges hardly depend on it. It is made for single units.",
 )
 def deconvnet(view):
     """Input pattern that excites the target, projected back by a deconvolutional network (Zeiler & Fergus 2014).

@@ -1,12 +1,18 @@
 """Grad-CAM: the channels of a late layer, weighted by their mean gradients."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map, weighted_maps
 
 import tensorflow as tf
 
 
-@method(reference="Selvaraju et al. 2017, equations 1 and 2", if_zero=NO_EVIDENCE)
+@method(
+    reference="Selvaraju et al. 2017, equations 1 and 2",
+    if_zero=NO_EVIDENCE,
+    check=weighted_maps,
+    question="region",
+    trust="Trust the region, not its outline, which is that of a coarse grid of late positions.",
+)
 def gradcam(view, *, layer: str | None = None, resize: bool = True):
     """Coarse location of the evidence: late channels weighted by their mean gradients (Selvaraju et al. 2017).
 

@@ -1,13 +1,17 @@
 """Grad-CAM++: Grad-CAM whose weights count several small objects as much as a single large object."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map, weighted_maps
 
 import tensorflow as tf
 
 
 @method(
-    reference="Chattopadhyay, Sarkar, Howlader & Balasubramanian 2018, equations 10, 16 and 19", if_zero=NO_EVIDENCE
+    reference="Chattopadhyay, Sarkar, Howlader & Balasubramanian 2018, equations 10, 16 and 19",
+    if_zero=NO_EVIDENCE,
+    check=weighted_maps,
+    question="region",
+    trust="Trust it over gradcam when the class is in the image several times; otherwise both should agree.",
 )
 def gradcam_plus_plus(view, *, layer: str | None = None, resize: bool = True):
     """Grad-CAM for several objects of a class: positive gradients weighted by position (Chattopadhyay et al. 2018).

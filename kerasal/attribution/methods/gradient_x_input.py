@@ -9,6 +9,8 @@ from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_ch
     signed=True,
     has_sign=sums_channels,
     if_zero="the input is 0 wherever its gradient is not",
+    question="contribution",
+    trust="Trust it where integrated_gradients agrees; a saturated score hides contributions from it.",
 )
 def gradient_x_input(view, *, channel_reduction: Reduction = "sum"):
     """First-order contribution of each pixel to the score: gradient times input (Shrikumar et al. 2017).

@@ -7,6 +7,9 @@ from kerasal.attribution.method import method
     reference="Springenberg, Dosovitskiy, Brox & Riedmiller 2015, section 3.4",
     signed=True,
     if_zero="no positive signal passes back through the ReLUs",
+    check=lambda view: view.score(view.run(rule="guided")),
+    question="detail",
+    trust="Do not trust its edges as evidence for the class: it draws nearly the same ones for random weights.",
 )
 def guided_backprop(view):
     """Fine structure that raises the score: the gradient, clipped at 0 by every ReLU (Springenberg et al. 2015).

@@ -19,6 +19,8 @@ _BLUR = 0.05
     signed=True,
     has_sign=sums_channels,
     if_zero="the image equals its baseline, or nothing on the path between them affects the score",
+    question="contribution",
+    trust="Trust the shares if the completeness gap is small; they depend on the baseline image.",
 )
 def integrated_gradients(
     view,

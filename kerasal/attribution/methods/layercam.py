@@ -1,12 +1,18 @@
 """LayerCAM: Grad-CAM with a weight per position, so that earlier layers give finer maps."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map, weighted_maps
 
 import tensorflow as tf
 
 
-@method(reference="Jiang, Zhang, Hou, Cheng & Wei 2021, equation 5", if_zero=NO_EVIDENCE)
+@method(
+    reference="Jiang, Zhang, Hou, Cheng & Wei 2021, equation 5",
+    if_zero=NO_EVIDENCE,
+    check=weighted_maps,
+    question="region",
+    trust="Trust it where gradcam agrees; at an early layer it draws finer detail, but also more noise.",
+)
 def layercam(view, *, layer: str | None = None, resize: bool = True):
     """Location of the evidence at any layer: each position weighted by its positive gradient (Jiang et al. 2021).
 

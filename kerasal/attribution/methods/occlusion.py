@@ -50,6 +50,13 @@ def _on_pixels(values: np.ndarray, size: tuple[int, int], options: dict) -> np.n
     return to_pixels(values, place(*size, options.get("window"), options.get("stride")))
 
 
+def _check_inputs(view) -> None:
+    """Raise an error if the inputs are not images of known size."""
+    for tensor in view.inputs:
+        if tensor.shape.rank != 4 or None in tensor.shape.as_list()[1:]:
+            raise ValueError(f"inputs must be images (N, H, W, C) of known size for occlusion, got {tensor.shape}.")
+
+
 @method(
     reference="Zeiler & Fergus 2014, section 4.2, figure 7",
     signed=True,
@@ -58,7 +65,10 @@ def _on_pixels(values: np.ndarray, size: tuple[int, int], options: dict) -> np.n
     run_context=_occlusion_bar,
     finish=_finish,
     on_pixels=_on_pixels,
+    check=lambda view: (_check_inputs(view), view.score()),
     if_zero="the fill equals what the windows cover, or no single window changes the score",
+    question="contribution",
+    trust="Trust it first, since it measures what covering a part does; but no model was trained on covered images.",
 )
 def occlusion(
     view,
@@ -110,9 +120,7 @@ def occlusion(
         )
     if not (incremental is True or incremental is False or incremental == "auto"):
         raise ValueError(f'incremental must be "auto", True or False, got {incremental!r}.')
-    for tensor in view.inputs:
-        if tensor.shape.rank != 4 or None in tensor.shape.as_list()[1:]:
-            raise ValueError(f"inputs must be images (N, H, W, C) of known size for occlusion, got {tensor.shape}.")
+    _check_inputs(view)
     # The batch size is left open, because the occluded images multiply it by the number of windows.
     batch_size = view.inputs[0].shape[0]
     inputs = [

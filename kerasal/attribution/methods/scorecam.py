@@ -3,13 +3,19 @@
 import functools
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map, weighted_maps
 from kerasal.checks import check_int
 
 import tensorflow as tf
 
 
-@method(reference="Wang et al. 2020, definition 2, with the weights of the authors' released code", if_zero=NO_EVIDENCE)
+@method(
+    reference="Wang et al. 2020, definition 2, with the weights of the authors' released code",
+    if_zero=NO_EVIDENCE,
+    check=weighted_maps,
+    question="region",
+    trust="Trust what it shares with gradcam: it measures scores and uses no gradients.",
+)
 def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: int | None = None):
     """Location of the evidence without gradients: channels weighted by masked images' scores (Wang et al. 2020).
 

@@ -11,6 +11,8 @@ import tensorflow as tf
     reference="Smilkov et al. 2017, section 2.1; squared: Hooker et al. 2019; variance: Adebayo et al. 2018, VarGrad",
     has_sign=lambda options: sums_channels(options) and not (options["squared"] or options["variance"]),
     if_zero="the gradient is the same at all samples, so its variance is 0",
+    question="sensitivity",
+    trust="Trust it over class_saliency: noise that changes from sample to sample averages out.",
 )
 def smoothgrad(
     view,

@@ -9,7 +9,7 @@ import numpy as np
 from kerasal import attribution, images, objectives
 from kerasal.batch.batch_job import Job
 from kerasal.batch.kinds.kind import ClassifierKind, PreparedImage, check_options
-from kerasal.labels import short
+from kerasal.labels import format_score, short
 from kerasal.localization import find_objects
 from kerasal.localization.box_pictures import draw_localizations
 
@@ -47,7 +47,7 @@ class Prediction(ClassifierKind):
                 f"The output per image must have shape (classes,) for png, got {values.shape}. Use parquet or npz."
             )
         order = np.argsort(-values, kind="stable")[:_TOP]
-        text = ", ".join(f"{short(self.model.labels, int(i))} {values[i]:.3g}" for i in order)
+        text = ", ".join(f"{short(self.model.labels, int(i))} {format_score(float(values[i]))}" for i in order)
         scale = max(1.0, _SIDE / prepared.image.shape[1])
         height, width = (round(scale * side) for side in prepared.image.shape[:2])
         return images.caption(images.resize(prepared.image, (height, width)), text)
@@ -105,6 +105,7 @@ class Attribution(ClassifierKind):
             labels=self.model.labels,
             note=self.model.name,
             bgr=convention is not None and convention.bgr,
+            score=rows[0].get("score"),
         )
 
 

@@ -74,9 +74,17 @@ class Gaze(Kind):
         """Return the image, its map, and the map over the image side by side."""
         values = rows[0]["map"]
         heat = images.heatmap(values - values.min(), signed=False)
-        captions = ["photo", "predicted gaze", "gaze over photo"]
+        headings = ["photo", "predicted gaze", "prediction over the photo"]
         pictures, legend = [prepared, heat, overlay(prepared, values)], [("heat", "hardly looked at", "looked at most")]
-        return images.grid(pictures, captions, columns=3, note=self.model.name, legend=legend, tile=320)
+        return images.grid(
+            pictures,
+            columns=3,
+            column_labels=headings,
+            title="Where people will look",
+            note=f"Predicted by {self.model.name}.",
+            legend=legend,
+            tile=320,
+        )
 
 
 def _weights_file(model: str) -> pathlib.Path:

@@ -1,7 +1,6 @@
 """Pictures of exemplars and of an evolution, after figures 2 and 4 of Zeiler & Fergus 2014."""
 
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,9 +20,11 @@ def draw_exemplars(
 ) -> np.ndarray:
     """Draw a panel for each channel, with its reconstructions on the left and the image patches on the right.
 
+    Silent channels, which no image activates, are listed below the panels.
+
     In a reconstruction middle gray is 0: the activation grows if the image becomes lighter at light pixels or darker at
-    dark ones. Each reconstruction is scaled separately. Each reconstruction is labeled with its activation, each patch
-    with the name of its image.
+    dark ones. Each reconstruction is scaled separately. The strongest patch is the first; ``exemplar_table`` lists the
+    activations and the images.
 
     Args:
         exemplars: result of ``top_exemplars`` for a channel or several channels.
@@ -33,11 +34,26 @@ def draw_exemplars(
     Returns:
         uint8 RGB (H, W, 3).
     """
-    several = [exemplars] if isinstance(exemplars, Exemplars) else list(exemplars)
+    wanted = [exemplars] if isinstance(exemplars, Exemplars) else list(exemplars)
+    several = [channel_exemplars for channel_exemplars in wanted if channel_exemplars.activations[0] > 0] or wanted
+    silent = [str(channel_exemplars.channel) for channel_exemplars in wanted if channel_exemplars.activations[0] <= 0]
     tile = tile or int(np.clip(max(several[0].crops.shape[1:3]), 112, 168))
-    panels = [_draw_panel(channel_exemplars, tile) for channel_exemplars in several]
-    columns = 1 if len(panels) == 1 else 2 if len(panels) <= 8 else 3
-    return images.sheet(panels, columns=columns, title=title)
+    columns = 1 if len(several) == 1 else 2 if len(several) <= 8 else 3
+    side = max(_columns(channel_exemplars) for channel_exemplars in several)
+    page_width = columns * 2 * side * tile
+    panels = [_draw_panel(channel_exemplars, tile, page_width) for channel_exemplars in several]
+    note = (
+        "Right: the image patches that activate the channel most, strongest first. Left: what the channel responds to "
+        "in each patch; each reconstruction has its own scale, and middle gray is 0."
+    )
+    if any((channel_exemplars.activations <= 0).any() for channel_exemplars in several):
+        note += " Empty: no further image activates the channel."
+    if silent:
+        note += f" Silent channels, which no image activates: {', '.join(silent)}."
+    if any(_is_constant(channel_exemplars) for channel_exemplars in several):
+        note += " Only gray: no pixel changes the activation, or the signal does not pass back through the ReLUs."
+    legend = [("gray", "left: a darker pixel raises the activation", "a lighter pixel raises it")]
+    return images.sheet(panels, columns=columns, title=title, note=note, legend=legend)
 
 
 def exemplar_table(exemplars: Sequence[Exemplars]) -> pd.DataFrame:
@@ -81,29 +97,34 @@ def draw_reconstruction(reconstruction: np.ndarray, convention: Preprocessing | 
     return images.relief(values, limit=np.percentile(np.abs(values), _FULL_COLOR) or np.abs(values).max())
 
 
-def _draw_panel(exemplars: Exemplars, tile: int) -> np.ndarray:
-    columns = int(np.ceil(np.sqrt(len(exemplars))))
-    # If the activation is 0, the choice of the patch is arbitrary.
-    silent = np.broadcast_to(np.uint8(255), exemplars.crops.shape[1:])
+def _is_constant(exemplars: Exemplars) -> bool:
+    """Return whether a channel is active without depending on the image, as far as its reconstructions show."""
+    pairs = zip(exemplars.reconstructions, exemplars.activations, strict=True)
+    return any(value > 0 and not reconstruction.any() for reconstruction, value in pairs)
+
+
+def _columns(exemplars: Exemplars) -> int:
+    return int(np.ceil(np.sqrt(len(exemplars))))
+
+
+def _draw_panel(exemplars: Exemplars, tile: int, page_width: int) -> np.ndarray:
+    """Return the reconstructions and the patches of a channel side by side, with its activations in the title."""
+    strengths = [_format_number(value) for value in exemplars.activations if value > 0]
+    activations = f"activation {strengths[0]} to {strengths[-1]}" if strengths else "silent"
     reconstructions = [
         draw_reconstruction(reconstruction, exemplars.preprocessing) for reconstruction in exemplars.reconstructions
     ]
+    # If the activation is 0, the choice of the patch is arbitrary.
+    silent = np.broadcast_to(np.uint8(255), exemplars.crops.shape[1:])
     crops = [crop if value > 0 else silent for crop, value in zip(exemplars.crops, exemplars.activations, strict=True)]
-    note = "labels: activation" if exemplars.activations[0] > 0 else "silent: no image activates it"
-    left = images.grid(
-        reconstructions,
-        [_format_number(value) for value in exemplars.activations],
-        columns=columns,
-        tile=tile,
-        title=f"channel {exemplars.channel}: reconstructions",
-        note=note,
-    )
-    stems = ["_".join(pathlib.Path(name).stem.split()) for name in exemplars.names]
-    names = [name if value > 0 else "silent" for name, value in zip(stems, exemplars.activations, strict=True)]
-    right = images.grid(
-        crops, names, columns=columns, tile=tile, title="image patches", note="labels: image", frame=True
-    )
-    return np.concatenate([left, right], axis=1)
+    halves = ((f"channel {exemplars.channel}", reconstructions), (activations, crops))
+    grids = [
+        images.grid(pictures, columns=_columns(exemplars), title=title, tile=tile, page_width=page_width, frame=True)
+        for title, pictures in halves
+    ]
+    height = max(map(len, grids))  # the titles of both halves need as many lines, except on very narrow pages
+    level = [np.pad(half, ((height - len(half), 0), (0, 0), (0, 0)), constant_values=255) for half in grids]
+    return np.concatenate(level, axis=1)
 
 
 def _format_number(value: float) -> str:
@@ -148,31 +169,35 @@ def draw_evolution(
         stored = ", ".join(f"{layer}:{channel}" for layer, channel in evolution.features)
         raise ValueError(f"features must be among the stored features {stored}, got {chosen}.")
     layers = list(dict.fromkeys(layer for layer, _ in chosen))
+    columns = min(len(layers), 2)
+    page_width = columns * (len(evolution.epochs) + patches + 1) * tile
     blocks = [
-        _draw_block(evolution, [feature for feature in chosen if feature[0] == layer], patches, tile)
+        _draw_block(evolution, [feature for feature in chosen if feature[0] == layer], patches, tile, page_width)
         for layer in layers
     ]
-    return images.sheet(blocks, columns=min(len(blocks), 2), title=title)
+    note = "Each cell shows what the channel responds to in the image that activates it most; middle gray is 0."
+    if patches:
+        note += " Last column: the part of that image that the channel sees; empty if no image activates it."
+    legend = [("gray", "a darker pixel raises the activation", "a lighter pixel raises it")]
+    return images.sheet(blocks, columns=columns, title=title, note=note, legend=legend)
 
 
-def _draw_block(evolution: Evolution, features: list[tuple[str, int]], patches: bool, tile: int) -> np.ndarray:
-    cells, labels = [], []
-    for number, feature in enumerate(features):
+def _draw_block(
+    evolution: Evolution, features: list[tuple[str, int]], patches: bool, tile: int, page_width: int
+) -> np.ndarray:
+    cells = []
+    for feature in features:
         row = [evolution.exemplars[epoch][evolution.features.index(feature)] for epoch in evolution.epochs]
         cells += [draw_reconstruction(exemplars.reconstructions[0], exemplars.preprocessing) for exemplars in row]
         silent = np.full_like(row[-1].crops[0], 255)  # if the activation is 0, the choice is arbitrary
         cells += [row[-1].crops[0] if row[-1].activations[0] > 0 else silent] if patches else []
-        bottom = number == len(features) - 1
-        labels += [f"epoch {epoch}" if bottom else "" for epoch in evolution.epochs]
-        last = "patch" if row[-1].activations[0] > 0 else "silent"
-        labels += [(last if bottom or last == "silent" else "")] if patches else []
     return images.grid(
         cells,
-        labels,
         columns=len(evolution.epochs) + patches,
-        row_labels=[str(channel) for _, channel in features],
-        title=f"{features[0][0]}: one row per channel",
-        note="gray: 0; silent: no image activates the channel",
+        row_labels=[f"channel {channel}" for _, channel in features],
+        column_labels=[f"epoch {epoch}" for epoch in evolution.epochs] + ["patch"] * patches,
+        title=f"Features of {features[0][0]} during training",
         tile=tile,
         frame=True,
+        page_width=page_width,
     )

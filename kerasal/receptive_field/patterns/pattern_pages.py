@@ -35,7 +35,7 @@ def render_tiles(patterns: np.ndarray, *, limit: float | None = None, bgr: bool 
 def draw_patterns(
     patterns: np.ndarray, channels: Sequence[int], *, title: str = "", note: str = "", bgr: bool = False
 ) -> np.ndarray:
-    """Draw patterns in a grid, each labeled with the number of its channel.
+    """Draw patterns in a grid, each labeled with the number of its channel; silent channels are listed below it.
 
     Args:
         patterns: float (K, h, w, C), result of ``patterns``.
@@ -47,17 +47,24 @@ def draw_patterns(
     Returns:
         uint8 RGB (H, W, 3), with up to 8 patterns per row, or 16 for more than 64 patterns.
     """
-    labels = [
-        f"{channel}" if pattern.any() else f"{channel}: silent"
-        for channel, pattern in zip(channels, patterns, strict=True)
-    ]
-    scale = "each pattern scaled from its smallest to its largest value"
-    scale += "; red, green, blue: the input channels" if patterns.shape[-1] == 3 else ""
-    if not np.all([pattern.any() for pattern in patterns]):
-        scale += "; silent: a pattern without positive values"
-    note = f"{note}; {scale}" if note else scale
-    columns = min(8 if len(patterns) <= 64 else 16, len(patterns))
-    return images.grid(list(render_tiles(patterns, bgr=bgr)), labels, columns=columns, title=title, note=note, tile=84)
+    drawn = [bool(pattern.any()) for pattern in patterns]
+    drawn = drawn if any(drawn) else [True] * len(drawn)
+    sentences = [f"{note}."] if note else []
+    sentences.append("Each pattern has its own scale.")
+    if patterns.shape[-1] == 3:
+        sentences.append("Colors: its red, green and blue channels.")
+    silent = [str(channel) for channel, shown in zip(channels, drawn, strict=True) if not shown]
+    if silent:
+        verb = "is" if len(silent) == 1 else "are"
+        sentences.append(
+            f"{len(silent)} of {len(patterns)} channels {verb} silent, their patterns have no positive values: "
+            f"{', '.join(silent)}."
+        )
+    tiles = [tile for tile, shown in zip(render_tiles(patterns, bgr=bgr), drawn, strict=True) if shown]
+    labels = [str(channel) for channel, shown in zip(channels, drawn, strict=True) if shown]
+    columns = min(8 if len(tiles) <= 64 else 16, len(tiles))
+    legend = [("gray", "smallest value of the pattern", "largest")]
+    return images.grid(tiles, labels, columns=columns, title=title, note=" ".join(sentences), legend=legend, tile=84)
 
 
 def draw_comparison(
@@ -112,11 +119,11 @@ def draw_propagation(propagation: Propagation, *, title: str = "", bgr: bool = F
     """
     tiles = render_tiles(propagation.patterns, limit=propagation.limit, bgr=bgr)
     labels = [f"c = {c:g}: {area} px" for c, area in zip(propagation.constants, propagation.table["area"], strict=True)]
-    note = (
-        f"brightness from 0 to {propagation.limit:.3g}, the largest value at c = 1; px: number of pixels above "
-        f"{propagation.threshold:.3g}"
+    note = f"px: number of pixels above {propagation.threshold:.3g}. All patterns have the same scale."
+    legend = [("gray", "0", f"{propagation.limit:.3g}, the largest value at c = 1")]
+    panels = images.grid(
+        list(tiles), labels, columns=min(3, len(tiles)), title=title, note=note, legend=legend, tile=200
     )
-    panels = images.grid(list(tiles), labels, columns=min(3, len(tiles)), title=title, note=note, tile=200)
     canvas, axes = _figure(panels.shape[1], 260)
     axes.plot(propagation.table["constant"], propagation.table["area"], "o-", color=_BAR_COLOR)
     axes.set_xlabel("c: value that the unit is clamped to")

@@ -1,0 +1,150 @@
+"""The checks of the methods on a model: which of them work, and what the trace shows besides."""
+
+import collections
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasal import attribution, hooks
+from kerasal.attribution.method_parts import weighted_maps
+from kerasal.hooks import softmax
+from kerasal.hooks.layout import channels_last
+from kerasal.hooks.model_inputs import conform, image_shape
+from kerasal.hooks.operations import RELUS
+from kerasal.hooks.rectifiers import find_rectifiers
+from kerasal.hooks.target_layers import LayerMap
+from kerasal.hooks.trace import cached_trace
+from kerasal.hooks.view import View
+from kerasal.maximization.canvas import canvas_shape
+from kerasal.models.image_model import ImageModel
+from kerasal.objectives import class_score
+
+import tensorflow as tf
+
+_LENGTH = 32  # of an axis of any length, in the inputs that a trace is made for
+
+
+@dataclasses.dataclass
+class TraceFacts:
+    """What is read from the trace of a model."""
+
+    rectifiers: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    layer: str = ""
+    grid: tuple[int | None, ...] = ()
+    activation: str = ""
+
+
+def check_methods(model: ImageModel, shapes: dict[str, tuple], facts: TraceFacts) -> dict[str, str]:
+    """Return the reason why each method does not work on a model, or "" if it does."""
+    checks = {name: attribution.method_spec(name).check for name in attribution.list_methods()}
+    reasons: dict[Callable, str] = {}
+
+    def trace_checks(view):
+        view = _RunOnce(**{field.name: getattr(view, field.name) for field in dataclasses.fields(view)})
+        _read_graph(view, facts)
+        for check in dict.fromkeys(checks.values()):
+            try:
+                result = check(view)
+            except Exception as error:  # layers of users raise any class
+                reasons[check] = first_sentence(error)
+            else:
+                reasons[check] = ""
+                if check is weighted_maps:
+                    _note_map(result[1][0], facts)
+        if not facts.layer and all(x.shape.rank == 4 for x in view.inputs):
+            _note_last_map(view, facts)
+        return [tf.zeros((1,)) for _ in view.inputs]
+
+    keras_model = model.keras_model
+    sides = [[side or _LENGTH for side in shape] for shape in shapes.values()]
+    if len(sides) == 1 and len(sides[0]) == 3 and None in next(iter(shapes.values())):
+        sides = [[side or free for side, free in zip(next(iter(shapes.values())), (224, 224, 3), strict=True)]]
+    arrays: list = [np.zeros((1, *side), np.float32) for side in sides]
+    try:
+        inputs = conform(keras_model, arrays if len(arrays) > 1 else arrays[0])
+        cached_trace(channels_last(trace_checks), keras_model, inputs, declared=False)
+    except Exception as error:  # layers of users raise any class
+        reasons = dict.fromkeys(checks.values(), first_sentence(error))
+    methods = {name: reasons[check] for name, check in checks.items()}
+    objective = class_score(0)
+    others: dict[str, Callable[[], Any]] = {
+        "maximize": lambda: (canvas_shape(keras_model, [objective], model.size, "input"), model.check_pixels()),
+        "exemplars": lambda: (model.input_shape(), model.check_pixels()),
+        "localize": lambda: (image_shape(keras_model), _check_classes(model), model.check_pixels()),
+        "atlas": lambda: (model.input_shape(), model.check_pixels()),
+        "export": lambda: model.input_shape(),
+    }
+    methods |= {name: _reason(check) for name, check in others.items()}
+    for name, needed in (("maximize", "class_saliency"), ("localize", "gradcam")):
+        methods[name] = methods[name] or methods[needed]
+    return methods
+
+
+def _check_classes(model: ImageModel) -> None:
+    if not model.class_count:
+        raise ValueError(f"{model.name!r} must be a classifier with the output (N, classes).")
+
+
+def _read_graph(view, facts: TraceFacts) -> None:
+    """Note the rectifiers of a run, and the activation of its output."""
+    graph = tf.compat.v1.get_default_graph()
+    before = len(graph.get_operations())
+    run = view.run(output=True)
+    logits = softmax.find_logits(run.raw_output) if tf.is_tensor(run.raw_output) else None
+    facts.activation = logits.kind.lower() if logits is not None else ""
+    operations = graph.get_operations()[before:]
+    names = {"Relu": "ReLU", "Relu6": "ReLU6"}
+    facts.rectifiers.update(names[operation.type] for operation in operations if operation.type in RELUS)
+    facts.rectifiers.update(found.description.split(" ", 1)[-1].strip(" ,") for found in find_rectifiers(operations))
+
+
+def _note_map(layer_map: LayerMap, facts: TraceFacts) -> None:
+    facts.layer = layer_map.path
+    facts.grid = tuple(layer_map.to_input_axes(layer_map.tensor).shape[1:3])
+
+
+def _note_last_map(view, facts: TraceFacts) -> None:
+    """Note the last map of a model without one that a class activation map may weight, for example before attention."""
+    try:
+        path = hooks.last_map(view)
+        tensor = view.run(taps=[path], output=False).layers[path]
+        facts.layer, facts.grid = path, tuple(view.layout.last(path, tensor).shape[1:3])
+    except Exception:  # a model without convolutions has no map
+        facts.layer, facts.grid = "", ()
+
+
+class _RunOnce(View):
+    """A view that runs the model and its gradient only once for all checks."""
+
+    def run(self, inputs=None, **options):
+        """Return the run of the view's inputs, the same for the same options."""
+        if inputs is not None or set(options) - {"output", "rule"}:
+            return super().run(inputs, **options)
+        return self._once(("run", options.get("rule", "gradient")), lambda: super(_RunOnce, self).run(**options))
+
+    def gradient(self, inputs=None, **options):
+        """Return the gradient at the view's inputs."""
+        if inputs is not None or options:
+            return super().gradient(inputs, **options)
+        return self._once(("gradient",), super().gradient)
+
+    def _once(self, key: tuple, compute: Callable[[], Any]) -> Any:
+        if key not in self.notes:
+            self.notes[key] = compute()
+        return self.notes[key]
+
+
+def _reason(check: Callable[[], Any]) -> str:
+    """Return the first sentence of the error that a check raises, or "" if it passes."""
+    try:
+        check()
+    except Exception as error:  # layers of users raise any class
+        return first_sentence(error)
+    return ""
+
+
+def first_sentence(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.partition(". ")[0].rstrip(".") + "."

@@ -1,0 +1,99 @@
+"""The description of a model: the facts of every kind of model, and verdicts that are those of the methods."""
+
+import json
+
+import numpy as np
+import pytest
+
+import kerasal
+from kerasal import attribution
+
+import keras
+from keras import layers
+
+
+def _photos():
+    body = [layers.Conv2D(4, 3, activation="relu", name="conv1"), layers.MaxPooling2D(name="pool")]
+    body += [layers.Conv2D(5, 3, activation="relu6", name="conv2"), layers.Flatten(), layers.Dense(3, "softmax")]
+    return keras.Sequential([keras.Input((16, 16, 3)), layers.Rescaling(1 / 255, name="scale"), *body], name="photos")
+
+
+def _series():
+    body = [layers.Conv1D(3, 3, activation="relu"), layers.GlobalAveragePooling1D(), layers.Dense(2)]
+    return keras.Sequential([keras.Input((20, 4)), *body], name="series")
+
+
+def _tokens():
+    """A small vision transformer: attention mixes the positions, and there is no ReLU."""
+    inputs = keras.Input((16, 16, 3))
+    tokens = layers.Reshape((16, 6))(layers.Conv2D(6, 4, strides=4, name="patches")(inputs))
+    tokens = tokens + layers.MultiHeadAttention(2, 3)(tokens, tokens)
+    return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(tokens)), name="tokens")
+
+
+def _two_inputs():
+    image, more = keras.Input((12, 12, 3)), keras.Input((4,))
+    joined = layers.Concatenate()([layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3)(image)), more])
+    return keras.Model([image, more], layers.Dense(2)(joined), name="two")
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__(name="sub")
+        self.scale, self.conv, self.dense = layers.Rescaling(1 / 255), layers.Conv2D(3, 3), layers.Dense(2)
+
+    def call(self, inputs):
+        return self.dense(keras.ops.mean(self.conv(self.scale(inputs)), axis=(1, 2)))
+
+
+def _subclassed():
+    model = Subclassed()
+    model(np.zeros((1, 12, 12, 3), np.float32))
+    return model
+
+
+MODELS = {build.__name__[1:]: build for build in (_photos, _series, _tokens, _two_inputs, _subclassed)}
+SHAPES = {"series": [(20, 4)], "two_inputs": [(12, 12, 3), (4,)], "subclassed": [(12, 12, 3)]}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")
+def test_each_verdict_is_that_of_the_method(kind):
+    """A method runs where the description says that it works, and raises the described error where not."""
+    model = MODELS[kind]()
+    described = kerasal.describe(model).methods
+    random = np.random.default_rng(0)
+    inputs = [random.random((1, *shape), np.float32) for shape in SHAPES.get(kind, [(16, 16, 3)])]
+    for name in attribution.list_methods():
+        try:
+            attribution.method_function(name)(model, inputs if len(inputs) > 1 else inputs[0], 0)
+            reason = ""
+        except ValueError as error:
+            reason = str(error)
+        assert bool(described[name]) == bool(reason), (name, described[name], reason)
+        assert reason[:50] == described[name][:50], name  # later come names of operations, which are numbered
+
+
+def test_the_facts_about_a_model_of_photos():
+    described = kerasal.describe(_photos(), labels=["a", "b", "c"])
+    assert described.inputs and next(iter(described.inputs.values())) == "(N, 16, 16, 3)"
+    assert described.outputs == {"scores": "(N, 3), softmax"}
+    assert described.preprocessing == "none" and "'scale' rescales pixels of 0..255" in described.preprocessing_reason
+    assert (described.last_layer, described.last_grid) == ("conv2", (5, 5))
+    assert [row["layer"] for row in described.fields] == ["conv1", "conv2"] and described.fields[1]["size"] == [8, 8]
+    assert described.rectifiers == {"ReLU": 1, "ReLU6": 1} and described.attention == 0
+    assert described.labels == ["a", "b", "c"] and not any(described.methods.values())
+    assert json.loads(json.dumps(described.to_dict()))["methods"]["gradcam"] == ""
+    text = str(described)
+    assert "conv2, 5 × 5" in text and "works" in text and "does not work" not in text
+
+
+def test_what_cannot_be_known_is_said():
+    described = kerasal.describe(_subclassed())
+    assert described.preprocessing == "" and "'unit' for 0..1" in described.preprocessing_reason
+    assert any("subclassed model declares neither" in note for note in described.notes)
+    assert "preprocessing must be known" in described.methods["maximize"] and not described.methods["gradcam"]
+    tokens = kerasal.describe(_tokens())
+    assert tokens.attention == 1 and tokens.last_layer == "patches" and tokens.last_grid == (4, 4)
+    assert "mixes" in tokens.methods["gradcam"] and tokens.methods["localize"]
+    assert "for sequences" in kerasal.describe(_series()).methods["maximize"]

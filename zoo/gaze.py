@@ -45,8 +45,8 @@ fastgaze.keras`` prints all rows:
 | crowd, 100 images | NSS | CC | AUC (Judd) | sAUC | IG |
 |---|---|---|---|---|---|
 | gaze | 2.24 ± .12 | .783 ± .016 | .874 ± .008 | .724 ± .011 | 1.17 ± .08 |
-| gaze, center prior switched off | 2.13 | .734 | .868 | .730 | |
-| gaze, blur switched off | 1.56 | .401 | .836 | .567 | |
+| gaze, center prior switched off | 2.13 | .734 | .868 | .730 | 1.10 |
+| gaze, blur switched off | 1.56 | .401 | .836 | .567 | -.91 |
 | FastGaze, 512 pixels wide | 1.80 ± .12 | .646 ± .024 | .835 ± .010 | .704 ± .012 | .76 ± .09 |
 | center baseline; mean map of the other images | .84; .99 | .416; .481 | .733; .763 | .503; .495 | 0; .15 |
 

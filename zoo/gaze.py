@@ -38,7 +38,7 @@ fastgaze.keras`` prints all rows:
 |---|---|---|---|---|---|
 | gaze | 3.22 ± .14 | .773 ± .014 | .922 ± .004 | .784 ± .009 | 1.92 ± .08 |
 | gaze, center prior switched off | 3.17 | .760 | .920 | .791 | 1.90 |
-| gaze, blur switched off | 2.47 | .496 | .898 | .622 | |
+| gaze, blur switched off | 2.47 | .496 | .898 | .622 | .56 |
 | FastGaze, 384 pixels wide | 2.29 ± .13 | .624 ± .024 | .864 ± .009 | .740 ± .012 | 1.07 ± .10 |
 | center baseline; mean map of the other images | .82; .83 | .296; .297 | .735; .737 | .508; .494 | 0; .03 |
 

@@ -37,16 +37,16 @@ fastgaze.keras`` prints all rows:
 | OSIE, 200 images | NSS | CC | AUC (Judd) | sAUC | IG |
 |---|---|---|---|---|---|
 | gaze | 3.22 ± .14 | .773 ± .014 | .922 ± .004 | .784 ± .009 | 1.92 ± .08 |
-| gaze, center prior switched off | 3.17 | .760 | .920 | .791 | 1.87 |
-| gaze, blur switched off | 2.47 | .496 | .898 | .622 | .96 |
+| gaze, center prior switched off | 3.17 | .760 | .920 | .791 | 1.90 |
+| gaze, blur switched off | 2.47 | .496 | .898 | .622 | .56 |
 | FastGaze, 384 pixels wide | 2.29 ± .13 | .624 ± .024 | .864 ± .009 | .740 ± .012 | 1.07 ± .10 |
 | center baseline; mean map of the other images | .82; .83 | .296; .297 | .735; .737 | .508; .494 | 0; .03 |
 
 | crowd, 100 images | NSS | CC | AUC (Judd) | sAUC | IG |
 |---|---|---|---|---|---|
 | gaze | 2.24 ± .12 | .783 ± .016 | .874 ± .008 | .724 ± .011 | 1.17 ± .08 |
-| gaze, center prior switched off | 2.13 | .734 | .868 | .730 | .94 |
-| gaze, blur switched off | 1.56 | .401 | .836 | .567 | -.43 |
+| gaze, center prior switched off | 2.13 | .734 | .868 | .730 | 1.10 |
+| gaze, blur switched off | 1.56 | .401 | .836 | .567 | -.91 |
 | FastGaze, 512 pixels wide | 1.80 ± .12 | .646 ± .024 | .835 ± .010 | .704 ± .012 | .76 ± .09 |
 | center baseline; mean map of the other images | .84; .99 | .416; .481 | .733; .763 | .503; .495 | 0; .15 |
 

@@ -80,13 +80,13 @@ def collect_classifier(run: RunFacts, data: pathlib.Path | None, *, unsafe: bool
         data=[_describe_data(run, names)] if training else [],
         data_examples=found.training,
         settings=run.settings(),
-        commands=list_commands(run, "kerasal report"),
+        commands=list_commands(run, "kerasal report", data),
         meanings=[item for item in _MEANINGS if found.ranked or item.term != "Grad-CAM"],
         notes=notes,
     )
 
 
-def list_commands(run: RunFacts, command: str) -> list[tuple[str, str]]:
+def list_commands(run: RunFacts, command: str, data: pathlib.Path | None) -> list[tuple[str, str]]:
     """Return what to do to get the run and its report again."""
     sessions = run.facts.get("sessions") or []
     commands = []
@@ -96,7 +96,13 @@ def list_commands(run: RunFacts, command: str) -> list[tuple[str, str]]:
         commands.append((f"{what}. With the versions above, on a CPU, it gives the same weights.", session["command"]))
     if not sessions:
         commands.append(("The command of the training was not recorded: the run is from an older version.", "—"))
-    return [*commands, ("This report, from the folder of the run:", f"{command} {run.folder.name}")]
+    return [
+        *commands,
+        (
+            "This report, from the folder of the run:",
+            f"{command} {run.folder.name}{'' if data is None else f' --data {data}'}",
+        ),
+    ]
 
 
 def _score(run: RunFacts, counts: np.ndarray | None, training: list[int]) -> tuple[list[Table], list[str]]:

@@ -91,7 +91,7 @@ def collect_gaze(run: RunFacts, data: pathlib.Path | None, *, unsafe: bool, prog
         examples=_show_examples(predictor, usable, values["cc"]),
         data=[_describe_data(run, which)],
         settings=run.settings(),
-        commands=list_commands(run, "kerasal gaze report"),
+        commands=list_commands(run, "kerasal gaze report", data),
         meanings=_MEANINGS,
         notes=notes,
     )
@@ -103,9 +103,10 @@ def _open_test_images(run: RunFacts, data: pathlib.Path | None) -> tuple[GazeDat
     if not paths:
         raise ValueError("data must be the path of the images with fixations, because run.json has none, got None.")
     if all("test" in gaze_splits(path) for path in paths):
-        return open_gaze_sets(paths, "test")[0], "test images, which the training did not use"
+        other = "" if data is None else f" of {data}"
+        return open_gaze_sets(paths, "test")[0], f"test images{other}, which the training did not use"
     if data is not None:
-        return open_gaze_sets(paths, "all", missing="skip")[0], f"images of {data}"
+        return open_gaze_sets(paths, "all", missing="skip")[0], f"images of {data}, which may be those of the training"
     split = run.facts.get("split") or {}
     validation, seed = split.get("validation_data"), split.get("seed") or 0
     held_out = open_training_sets(paths, validation and pathlib.Path(validation), split.get("part"), seed=seed)[1]

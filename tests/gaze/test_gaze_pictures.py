@@ -30,10 +30,10 @@ def test_the_panel_shows_what_is_asked_for(seeing, spots):
 
 
 def test_few_images_are_shown_once():
-    assert gaze_pictures._choose_images({"a": 0.5}, 1) == {"a": "best"}
-    assert gaze_pictures._choose_images({"a": 0.5, "b": 0.1, "c": float("nan")}, 1) == {"a": "best", "b": "worst"}
+    assert gaze_pictures.choose_images({"a": 0.5}, 1) == {"a": "best"}
+    assert gaze_pictures.choose_images({"a": 0.5, "b": 0.1, "c": float("nan")}, 1) == {"a": "best", "b": "worst"}
     with pytest.raises(ValueError, match="constant"):
-        gaze_pictures._choose_images({"a": float("nan")}, 1)
+        gaze_pictures.choose_images({"a": float("nan")}, 1)
 
 
 def test_overlays_in_files_have_a_legend_unless_they_shall_be_bare(seeing, tmp_path):

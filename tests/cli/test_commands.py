@@ -376,15 +376,31 @@ def test_traceback_on_request(monkeypatch, tmp_path):
         run(["card", "vgg61", "--traceback"])
 
 
+PICTURES = ["attribution", "channels", "class-models", "feature-maps", "gaze", "maps", "photo"]
+
+
+@pytest.mark.slow  # a minute; .ci/run also runs the demo of the installed wheel
 def test_the_demo(cli, tmp_path):
     code, out, err = cli("demo")
     assert code == 0, err
-    for word in ("prediction", "confidence", "Next"):
+    for word in ("espresso", "prediction", "confidence", "Next"):
         assert word in out
-    pictures = sorted(path.name for path in (tmp_path / "kerasal-demo").iterdir())
-    assert pictures == ["attribution.png", "class-models.png", "feature-maps.png", "gaze.png"]
-    for name in pictures:
-        assert images.read(tmp_path / "kerasal-demo" / name).std() > 20
+    files = sorted((tmp_path / "kerasal-demo").iterdir())
+    assert [file.name for file in files] == [f"{name}.png" for name in PICTURES]
+    assert all(images.read(file).std() > 20 for file in files)
+
+
+def test_the_demo_draws_each_picture_and_names_it(cli, tmp_path, monkeypatch):
+    drawn = []
+    for place in ("photos.draw_maps", "photos.draw_channels", "photos.draw_gaze"):
+        monkeypatch.setattr(f"kerasal.cli.demo_{place}", lambda *arguments: drawn.append(arguments[-1].stem))
+    for place in ("draw_feature_maps", "draw_attribution", "draw_class_models"):
+        monkeypatch.setattr(f"kerasal.cli.demo_digits.{place}", lambda *arguments: drawn.append(arguments[-1].stem))
+    code, out, err = cli("demo")
+    assert code == 0, err
+    assert sorted([*drawn, "photo"]) == PICTURES
+    assert all(f"{name}.png" in out for name in PICTURES)
+    assert "Egyptian cat" in out and (tmp_path / "kerasal-demo" / "photo.png").is_file()
 
 
 @pytest.mark.slow

@@ -12,85 +12,28 @@ listed. The entry of an option in its Args section is also the help text of the 
 """
 
 import contextlib
-import dataclasses
 import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 from kerasal.attribution.compiled import CompiledMethod
 from kerasal.attribution.map_notes import attach_notes, warn_of_zero_maps
+from kerasal.attribution.method_facts import MethodSpec
 from kerasal.checks import check_int
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform, unpack
 from kerasal.hooks.paths import find
 from kerasal.hooks.trace import run_batches
-from kerasal.hooks.view import Settings, View
+from kerasal.hooks.view import Settings
 from kerasal.names import unknown_name_message
 from kerasal.objectives.targets import resolve
 
 import keras
-
-
-@dataclasses.dataclass(frozen=True)
-class MethodSpec:
-    """An attribution method: its description, source, options and graph function.
-
-    Attributes:
-        name: name of the method.
-        summary: a sentence that describes its maps.
-        reference: the paper and section that define it.
-        signed: whether negative values of its maps are meaningful, with its default options.
-        function: the graph function, ``(view, **options) -> list of tensors``; its images are always channels last.
-        options: its options, from name to parameter with type and default.
-        any_size: whether it takes images of another size than the model and crops them itself.
-        separate_sizes: whether each image size needs a separate trace.
-        run_context: ``run_context(options, model, arrays)`` returns a context manager in which the graph is run.
-        finish: ``finish(maps, options)`` returns the maps in their final form.
-        on_pixels: ``on_pixels(map, (H, W), options)`` returns the map at the size of its image.
-        has_sign: ``has_sign(options)`` returns ``signed`` for other options, where they change it.
-        if_zero: likely cause of a map of zeros whose gradient is not 0.
-        check: ``check(view)`` runs the part of the function that fails for a model that the method does not work on;
-            by default the gradient of the score.
-        question: the question that its maps answer, a key of ``questions.QUESTIONS``, or "" for a question of its own.
-        trust: a sentence that says when to trust its maps.
-    """
-
-    name: str
-    summary: str
-    reference: str
-    signed: bool
-    function: Callable
-    options: dict[str, inspect.Parameter]
-    any_size: bool = False
-    separate_sizes: bool = False
-    run_context: Callable | None = None
-    finish: Callable | None = None
-    on_pixels: Callable | None = None
-    has_sign: Callable | None = None
-    if_zero: str = ""
-    check: Callable = View.gradient
-    question: str = ""
-    trust: str = ""
-
-    def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
-        """Return a map at the size (height, width) of its image if the method defines this, else the map as it is."""
-        return values if self.on_pixels is None else self.on_pixels(values, size, self._all_options(options))
-
-    def is_signed(self, options: Mapping[str, Any]) -> bool:
-        """Return whether negative values of maps that were made with these options are meaningful.
-
-        A sum over channels or a drop of the score has a sign; a magnitude or an activation has none.
-        """
-        return self.signed if self.has_sign is None else self.has_sign(self._all_options(options))
-
-    def _all_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {**{name: parameter.default for name, parameter in self.options.items()}, **options}
-
 
 _methods: dict[str, MethodSpec] = {}
 _functions: dict[str, Callable] = {}

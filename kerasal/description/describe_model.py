@@ -7,7 +7,7 @@ import numpy as np
 from kerasal import hooks, receptive_field
 from kerasal.description.method_checks import TraceFacts, check_methods, first_sentence
 from kerasal.description.model_description import ModelDescription
-from kerasal.hooks.model_inputs import declared_image_shape
+from kerasal.hooks.image_shapes import declared_image_shape
 from kerasal.models.image_model import ImageModel
 from kerasal.models.opener import open_model
 from kerasal.preprocessing import NoPreprocessing

@@ -10,8 +10,9 @@ import numpy as np
 from kerasal import attribution, hooks
 from kerasal.attribution.method_parts import weighted_maps
 from kerasal.hooks import softmax
+from kerasal.hooks.image_shapes import image_shape
 from kerasal.hooks.layout import channels_last
-from kerasal.hooks.model_inputs import conform, image_shape
+from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.operations import RELUS
 from kerasal.hooks.rectifiers import find_rectifiers
 from kerasal.hooks.target_layers import LayerMap

@@ -224,18 +224,17 @@ def draw_filters(
             f"layer must have 1 or 3 input channels, got {path!r} with {input_channels}. Use "
             "kerasal.receptive_field.patterns for other layers."
         )
-    chosen = list(range(count)) if channels is None else list(channels)
+    chosen = list(range(count) if channels is None else channels)
     if not chosen or min(chosen) < 0 or max(chosen) >= count:
         raise ValueError(f"channels must be in 0..{count - 1}, got {channels!r}. Layer {path!r} has {count} filters.")
-    if bgr:
-        kernels = kernels[:, :, ::-1]
-    limit = float(np.abs(kernels).max()) or 1.0
+    kernels = kernels[:, :, ::-1] if bgr else kernels
     peaks = np.abs(kernels).max(axis=(0, 1, 2))
+    limit = float(peaks.max()) or 1.0
     pictures = [
         drawing.relief(kernels[..., channel], limit=limit if scale == "layer" else float(peaks[channel]) or 1.0)
         for channel in chosen
     ]
-    dead = set() if table is None else set(table.loc[table["dead"], "channel"])
+    dead = () if table is None else set(table.loc[table["dead"], "channel"])
     stride_text = _format_stride(stride)
     return drawing.grid(
         pictures,

@@ -1,4 +1,4 @@
-"""Conversion of a user's arrays to the inputs of a model, and the image shape and batch size that a model takes."""
+"""Conversion of a user's arrays to the inputs of a model, and the batch size that a model takes."""
 
 import math
 import os
@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.checks import check_size, refuse_mask
-from kerasal.hooks import paths
+from kerasal.checks import refuse_mask
 from kerasal.hooks.positions import channel_axes
 from kerasal.process import check_process
 
@@ -36,7 +35,7 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
             inputs do not fit; an input is empty or holds NaN or infinity.
         TypeError: an input is not a numeric array.
     """
-    specs = _specs(model)
+    specs = input_specs(model)
     _refuse_unread_images(inputs)
     names = [name for name, _, _ in specs or ()]
     if isinstance(inputs, Mapping):
@@ -52,7 +51,7 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
     else:
         flat, names = [inputs], names[:1] or ["input"]
     if specs is not None and len(flat) != len(specs):
-        listed = ", ".join(f"{name} {_format_shape(shape)}" for name, shape, _ in specs)
+        listed = ", ".join(f"{name} {format_shape(shape)}" for name, shape, _ in specs)
         raise ValueError(f"inputs of {model.name!r} must be {len(specs)} arrays, {listed}, got {len(flat)}.")
     arrays = []
     for i, (name, array) in enumerate(zip(names, flat, strict=True)):
@@ -86,89 +85,7 @@ def values_per_pass() -> int:
     return 224 * 224 * 3 * (32 if tf.config.list_physical_devices("GPU") else 1)
 
 
-def declared_image_shape(model: keras.Model) -> tuple[int | None, ...]:
-    """Return (height, width, channels) or (height, width) of a model's image input, with None for a variable size.
-
-    Channels are last, also for a model that takes them first (see ``takes_channels_first``). For a subclassed model or
-    a Sequential without an input layer, it is the shape that the model was built with.
-
-    Raises:
-        TypeError: not a ``keras.Model``.
-        ValueError: the model has no weights yet, or not exactly one image input.
-    """
-    shape = _single_image_shape(model)
-    return (*shape[1:], shape[0]) if takes_channels_first(model) else shape
-
-
-def takes_channels_first(model: keras.Model) -> bool:
-    """Return whether a model with one image input takes it as (N, channels, height, width)."""
-    shape = _single_image_shape(model)
-    return len(shape) == 3 and channel_axes(model, [(None, *shape)]) != [3]
-
-
-def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
-    """Return (height, width, channels) of the images for a model with one image input, channels last.
-
-    Args:
-        model: any built Keras model.
-        size: (height, width) instead of the size that the model declares. Without either, it is 224 × 224.
-
-    Raises:
-        ValueError: the model has no weights yet, not exactly one image input, or takes channels first.
-    """
-    shape = _single_image_shape(model)
-    if len(shape) != 3:
-        raise ValueError(
-            f"model must have one image input (N, H, W, C), but {model.name!r} takes {_format_shape(shape)}."
-        )
-    if channel_axes(model, [(None, *shape)]) != [3]:
-        raise ValueError(
-            f"Images must be channels last here, but {model.name!r} takes {_format_shape(shape)}, channels first. Wrap "
-            "the model: keras.Sequential([keras.Input((H, W, C)), keras.layers.Permute((3, 1, 2)), model]). Only the "
-            "methods of kerasal.attribution take it without a wrapper."
-        )
-    declared_height, declared_width, channels = shape
-    default = (declared_height or 224, declared_width or 224)
-    height, width = default if size is None else check_size("size", size)
-    return height, width, channels or 3
-
-
-def _single_image_shape(model: keras.Model) -> tuple[int | None, ...]:
-    """Return the shape of a model's only image input as the model takes it, without the batch axis."""
-    specs = _specs(model)
-    if specs is None:  # a subclassed model: the shapes that it was built with
-        built = (getattr(model, "_build_shapes_dict", None) or {}).values()
-        shapes = [tuple(shape[1:]) for shape in built if shape]
-    else:
-        shapes = [shape for _, shape, _ in specs]
-    shapes = shapes or [(None, None, None)]
-    if len(shapes) != 1 or len(shapes[0]) not in (2, 3):
-        raise ValueError(
-            f"model must have one image input (N, H, W, C), but {model.name!r} takes "
-            f"{', '.join(map(_format_shape, shapes))}."
-        )
-    if len(shapes[0]) == 2 and (layer := _sequence_layer(model)) is not None:
-        raise ValueError(
-            f"model must have one image input (N, H, W, C), but {model.name!r} takes {_format_shape(shapes[0])} and "
-            f"has the layer {layer!r} for sequences (N, T, C). The methods of kerasal.attribution take it as it is. If "
-            "its inputs are gray images, wrap it: keras.Sequential([keras.Input((H, W, 1)), keras.layers.Reshape((H, "
-            "W)), model])."
-        )
-    return shapes[0]
-
-
-def _sequence_layer(model: keras.Model) -> str | None:
-    """Return the path of a layer for sequences, by which inputs (N, T, C) are known from gray images (N, H, W)."""
-    for path, layer in paths.layers(model):
-        kinds = [base.__name__ for base in type(layer).__mro__]
-        if "Conv2D" in kinds or "DepthwiseConv2D" in kinds:
-            return None
-        if any(kind.endswith("1D") or kind in ("RNN", "Bidirectional", "MultiHeadAttention") for kind in kinds):
-            return path
-    return None
-
-
-def _specs(model) -> list[tuple[str, tuple, str]] | None:
+def input_specs(model) -> list[tuple[str, tuple, str]] | None:
     """Return (name, shape without the batch axis, dtype) of each input; None for a subclassed model."""
     check_process()
     if not isinstance(model, keras.Model):
@@ -267,8 +184,9 @@ def _add_axes(name: str, array: np.ndarray, shape: tuple) -> np.ndarray:
             remedy = "The model takes channels first (numpy.moveaxis(images, -1, -3))."
         else:
             remedy = f"The model takes {shape[-1]} channel{'s' * (shape[-1] != 1)}, channels last."
-    raise ValueError(f"Input {name!r} must have shape {_format_shape(shape)}, got {array.shape}. {remedy}".rstrip())
+    raise ValueError(f"Input {name!r} must have shape {format_shape(shape)}, got {array.shape}. {remedy}".rstrip())
 
 
-def _format_shape(shape: tuple) -> str:
+def format_shape(shape: tuple) -> str:
+    """Return a shape without the batch axis as text, such as "(N, 28, any, 1)"."""
     return "(" + ", ".join(["N", *("any" if size is None else str(size) for size in shape)]) + ")"

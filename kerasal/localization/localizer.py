@@ -11,7 +11,7 @@ import pandas as pd
 
 from kerasal import attribution, hooks
 from kerasal.checks import check_int
-from kerasal.hooks.model_inputs import image_shape
+from kerasal.hooks.image_shapes import image_shape
 from kerasal.images import resize, to_channels
 from kerasal.localization import segmentation
 from kerasal.localization.boxes import Box, scale_box

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from kerasal.checks import check_choice, check_size
-from kerasal.hooks.model_inputs import declared_image_shape, image_shape
+from kerasal.hooks.image_shapes import declared_image_shape, image_shape
 from kerasal.objectives.expression import Objective, walk
 from kerasal.receptive_field.geometry.field_geometry import Field, field
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.checks import check_choice, check_int, check_number, is_int
-from kerasal.hooks.model_inputs import declared_image_shape
+from kerasal.hooks.image_shapes import declared_image_shape
 from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale, TotalVariation
 from kerasal.names import unknown_name_message
 from kerasal.objectives import class_score

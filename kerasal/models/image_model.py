@@ -11,7 +11,8 @@ import pandas as pd
 from kerasal import hooks, images
 from kerasal import preprocessing as conventions
 from kerasal.checks import check_choice, check_size
-from kerasal.hooks.model_inputs import conform, declared_image_shape, takes_channels_first
+from kerasal.hooks.image_shapes import declared_image_shape, takes_channels_first
+from kerasal.hooks.model_inputs import conform
 from kerasal.labels import short
 from kerasal.models.model_files import output_shapes
 

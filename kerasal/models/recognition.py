@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import hooks, images
-from kerasal.hooks.model_inputs import image_shape, takes_channels_first
+from kerasal.hooks.image_shapes import image_shape, takes_channels_first
 from kerasal.hooks.pixel_arithmetic import RANGES, PixelArithmetic, pixel_arithmetic
 from kerasal.hooks.trace import remember
 from kerasal.preprocessing import CONVENTIONS, Preprocessing, get, unknown_preprocessing

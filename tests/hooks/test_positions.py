@@ -5,7 +5,7 @@ import pytest
 
 from kerasal import attribution, feature_maps, maximize, objectives, receptive_field
 from kerasal.attribution import faithfulness
-from kerasal.hooks.model_inputs import image_shape
+from kerasal.hooks.image_shapes import image_shape
 from kerasal.hooks.positions import channel_axes
 
 import keras

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from kerasal.hooks.dependencies import operations_below
 from kerasal.hooks.engine import read_graph
-from kerasal.hooks.model_inputs import image_shape
+from kerasal.hooks.image_shapes import image_shape
 from kerasal.hooks.operations import (
     BROADCASTING,
     PADDING,

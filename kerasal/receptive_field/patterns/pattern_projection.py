@@ -8,7 +8,8 @@ from kerasal import hooks
 from kerasal.checks import check_number
 from kerasal.hooks.backward_rules import overrides
 from kerasal.hooks.engine import read_graph
-from kerasal.hooks.model_inputs import chunk_size, image_shape
+from kerasal.hooks.image_shapes import image_shape
+from kerasal.hooks.model_inputs import chunk_size
 from kerasal.hooks.operations import POOLS, RELUS
 from kerasal.hooks.taps import run_in_function
 from kerasal.hooks.trace import cached_trace

@@ -114,7 +114,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     traceback = "--traceback" in arguments
     arguments = [argument for argument in arguments if argument != "--traceback"]
     running_flags.set(None)
-    command_line.set(shlex.join(["kerasal", *map(str, arguments)]))
+    token = command_line.set(shlex.join(["kerasal", *map(str, arguments)]))
     try:
         with _escape_characters(sys.stdout), _escape_characters(sys.stderr), _print_warnings_as_remarks():
             app(arguments, prog_name="kerasal", obj=command_line.get())
@@ -126,6 +126,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
             raise
         _print_error(f"[bold red]Error:[/] {_describe_error(error)}")
         sys.exit(2 if _is_usage_error(error) else 1)
+    finally:
+        command_line.reset(token)  # a later call from Python in this process has no command
 
 
 def _print_error(text: str) -> None:

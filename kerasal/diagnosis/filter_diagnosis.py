@@ -105,10 +105,8 @@ def filter_diagnosis(
     seen, skipped = 0, []
     if images is not None:
         convention = None if preprocessing is None else conventions.get(preprocessing)
-        image_model = ImageModel(model, convention, size=size, fit=fit)
-        seen, skipped, response_columns = _summarize_responses(
-            open_source(images, image_model), path, batch_size, progress
-        )
+        source = open_source(images, ImageModel(model, convention, size=size, fit=fit))
+        seen, skipped, response_columns = _summarize_responses(source, path, batch_size, progress)
         table = table.assign(**response_columns)
     strength = table["rms" if images is None else "peak"].to_numpy(np.float64).copy()
     strength[broken] = np.nan  # the maximum over NaN may be 0
@@ -224,7 +222,7 @@ def draw_filters(
             f"layer must have 1 or 3 input channels, got {path!r} with {input_channels}. Use "
             "kerasal.receptive_field.patterns for other layers."
         )
-    chosen = list(range(count) if channels is None else channels)
+    chosen = [*(range(count) if channels is None else channels)]
     if not chosen or min(chosen) < 0 or max(chosen) >= count:
         raise ValueError(f"channels must be in 0..{count - 1}, got {channels!r}. Layer {path!r} has {count} filters.")
     kernels = kernels[:, :, ::-1] if bgr else kernels

@@ -53,7 +53,7 @@ def test_a_name_that_is_not_utf_8_stands_in_the_table(cli, photos, model_file, t
         *("-o", "page.png", "--table", "all.csv"),
     )
     assert code == 0, err
-    assert "page.png  1 channels, 6 images" in out
+    assert "page.png  1 channel, 6 images" in out
     expected = {str(photos / other) for other in [r"\udcff.png", *(f"{number}.png" for number in range(1, 6))]}
     assert set(pd.read_csv("all.csv")["file"]) == expected
 

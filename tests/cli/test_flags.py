@@ -153,7 +153,8 @@ def test_a_flag_has_one_topic_in_all_helps(flag):
 def test_every_command_that_opens_a_model_takes_its_options():
     with_model = {name for name, command in COMMANDS.items() if any("--unsafe" in p.opts for p in command.params)}
     takes = {name for name, command in COMMANDS.items() if any("--model-option" in p.opts for p in command.params)}
-    assert with_model == takes and len(takes) > 25
+    reports = {"report", "gaze report"}  # they open the model of a training, not one that is named
+    assert with_model - reports == takes and len(takes) > 25
 
 
 OLD = [

@@ -235,7 +235,7 @@ def test_a_start_from_photographs(photographs, tmp_path):
     ]
     np.testing.assert_allclose(start, np.mean(pictures, axis=0) / 255, atol=0.6 / 255)
     assert read_start("zero", opened) == "zero" and read_start(None, opened) is None
-    with pytest.raises(FileNotFoundError, match="--init must be normal, zero, mean, or a file or folder"):
+    with pytest.raises(FileNotFoundError, match="--init must be normal, uniform, zero, mean, or a file or folder"):
         read_start("nought", opened)
 
 

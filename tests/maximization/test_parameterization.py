@@ -80,7 +80,7 @@ def test_a_step_on_the_spectrum_is_the_gradient_through_the_spectrum_and_back(li
         momentum=0,
         transforms=(),
         normalize="total",
-        preprocessing="none",
+        preprocessing="mean=127.5,std=1",  # p = 0 is in the middle of the range
     ).raw.ravel()
     np.testing.assert_allclose(found / np.linalg.norm(found), wanted / np.linalg.norm(wanted), atol=1e-4)
     step = np.linalg.norm(matrix.T @ weights[:, 1]) / np.sqrt(count)  # what brings the step to RMS 1

@@ -124,11 +124,11 @@ def test_a_layer_name_is_checked_before_the_tracing(monkeypatch):
     model, inputs = _classifier(layers.Rescaling(1 / 255)), np.zeros((1, 16, 16, 3), np.float32)
     monkeypatch.setattr(method, "run_batches", lambda *_, **__: pytest.fail("traced"))
     for call in (
-        lambda: kerasal.attribution.gradcam(model, inputs, layer="cnv"),
-        lambda: kerasal.attribution.class_saliency(model, inputs, kerasal.objectives.channel("cnv", 0)),
-        lambda: kerasal.maximize(model, kerasal.objectives.channel("cnv", 0)),
+        lambda: kerasal.attribution.gradcam(model, inputs, layer="conw"),
+        lambda: kerasal.attribution.class_saliency(model, inputs, kerasal.objectives.channel("conw", 0)),
+        lambda: kerasal.maximize(model, kerasal.objectives.channel("conw", 0)),
     ):
-        with pytest.raises(kerasal.hooks.UnknownLayer, match=r"Unknown layer 'cnv' in 'mine'\. Did you mean conv"):
+        with pytest.raises(kerasal.hooks.UnknownLayer, match=r"Unknown layer 'conw' in 'mine'\. Did you mean conv"):
             call()
 
 

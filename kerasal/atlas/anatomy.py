@@ -13,6 +13,7 @@ from kerasal.atlas.captions import make_slug
 from kerasal.digests import digest
 from kerasal.hooks.engine import read_graph
 from kerasal.models.image_model import ImageModel
+from kerasal.models.opener import open_model
 from kerasal.names import unknown_name_message
 from kerasal.receptive_field.geometry.field_geometry import Field
 
@@ -22,15 +23,17 @@ Task = Literal["classification", "gaze", "other"]
 
 
 def atlas_model(model: Any, *, task: Task | None = None, **fields: Any) -> ImageModel:
-    """Return the ``ImageModel`` of a Keras model, with its task inferred from the output unless ``task`` is set.
+    """Return the ``ImageModel`` of a model, with its task inferred from the output unless ``task`` is set.
 
-    ``fields`` are further fields of ``ImageModel``.
+    ``fields`` of ``ImageModel`` that are not empty replace those that the model has or that are recognized.
 
     Raises:
         ValueError: the model has no single image input (H, W, C) with 1 or 3 channels, its preprocessing is not known,
             or a classifier has no output (N, classes).
     """
-    image_model = ImageModel(model, **fields)
+    fields = {name: value for name, value in fields.items() if value}
+    opened = model if isinstance(model, ImageModel) else open_model(model, preprocessing=fields.get("preprocessing"))
+    image_model = dataclasses.replace(opened, **fields)
     image_model.check_pixels()
     is_declared = bool(getattr(model, "inputs", None))
     if len(image_model.shape) != 3 or image_model.channels_first or (not is_declared and image_model.channels != 3):

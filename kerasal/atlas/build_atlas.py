@@ -76,11 +76,13 @@ def build(
     from the results so far, also if the build is interrupted. The same call then computes what is missing.
 
     Args:
-        model: any built Keras model with a single image input (H, W, C) of 1 or 3 channels. It is not changed.
+        model: an ``ImageModel``, or any built Keras model, with a single image input (H, W, C) of 1 or 3 channels. It
+            is not changed.
         folder: a new or empty folder, or the folder of an atlas of this model.
         images: a folder, a file or a list of paths: the images that are searched and that get pages; by default those
             of the last build, if any. Results of other images are removed from the atlas.
-        preprocessing: the preprocessing of the model, by name or as ``kerasal.preprocessing.Preprocessing``.
+        preprocessing: the preprocessing of the model, by name or as ``kerasal.preprocessing.Preprocessing``; by default
+            that of the ``ImageModel``, or what is recognized from the model.
         labels: the class names.
         name: the name of the model on the pages; by default that of the Keras model.
         note: a sentence for the first page, for example on the training data.

@@ -49,7 +49,7 @@ def explanation_sheet(
         photo = first.photo if on == "photo" and first.photo is not None else first.picture
         tiles += [photo, *(explanation.overlay(on=on, strength=strength, colormap=colormap) for explanation in row)]
         labels += [names[number] if names else "photo" if photo is first.photo else "model input"]
-        labels += [f"{explanation.label}: {format_score(explanation.score)}" for explanation in row]
+        labels += [_caption(explanation) for explanation in row]
     every = [explanation for row in rows for explanation in row]
     framed = on == "photo" and any(_sees_a_part(explanation) for explanation in every)
     return images.grid(
@@ -61,6 +61,11 @@ def explanation_sheet(
         legend=_legend(every, colormap),
         tile=tile,
     )
+
+
+def _caption(explanation: Explanation) -> str:
+    text = f"{explanation.label}: {format_score(explanation.score)}"
+    return text if np.any(explanation.map) else f"{text}; the map is 0 everywhere"
 
 
 def _legend(explanations: Sequence[Explanation], colormap: str | None) -> list[Legend]:
@@ -78,6 +83,8 @@ def _sees_a_part(explanation: Explanation) -> bool:
 
 
 def _title(explanation: Explanation) -> str:
+    if explanation.spec.is_signed(explanation.options):
+        return f"{explanation.method}: what raises or lowers the score of each class"
     return f"{explanation.method}: where the score of each class comes from"
 
 

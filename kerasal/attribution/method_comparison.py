@@ -117,5 +117,7 @@ def _make_view(
         error = f"{100 * abs(float(gap[0])) / total:.1f} %" if total else "100 %"
         summary = f"{summary} Its completeness gap is {error} of that change; more steps reduce it."
     values = spec.to_pixels(result[0], picture.shape[:2], options)
+    if not np.any(values):
+        summary = f"The map is 0 everywhere for this image, so it says nothing. {summary}"
     drawn = draw_map(spec, picture, values, options=options, bgr=bgr, strength=strength)
     return MethodView(spec, values, *drawn, summary, drawing_kind(spec, values, options))

@@ -16,5 +16,7 @@ def info(load: Load) -> None:
     record(**description.to_dict())
     for line in str(description).splitlines():
         say(line)
+    if len(description.outputs) > 1:
+        results().print("Pass --model-output NAME to commands that explain an output.", style="dim")
     if not description.preprocessing and any("preprocessing" in reason for reason in description.methods.values()):
         results().print("Pass --preprocessing to use images with this model.", style="dim")

@@ -40,7 +40,13 @@ def describe(model: Any, **options: Any) -> ModelDescription:
         notes.append("The layers of a SavedModel are not known, so layers cannot be named.")
     shapes = _input_shapes(keras_model)
     facts = TraceFacts()
-    methods = check_methods(opened, shapes, facts)
+    names = list(getattr(keras_model, "output_names", None) or [])
+    methods = check_methods(opened, shapes, facts, names[0] if len(names) > 1 else None)
+    if len(names) > 1:
+        notes.append(
+            f"The methods were checked for the output {names[0]!r}. The model has {len(names)} outputs, so every call "
+            "needs the name of one (output)."
+        )
     return ModelDescription(
         name=opened.name,
         kind=_kind(keras_model),

@@ -17,11 +17,12 @@ from kerasal.hooks.operations import RELUS
 from kerasal.hooks.rectifiers import find_rectifiers
 from kerasal.hooks.target_layers import LayerMap
 from kerasal.hooks.trace import cached_trace
-from kerasal.hooks.view import View
+from kerasal.hooks.view import Settings, View
 from kerasal.maximization.canvas import canvas_shape
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import class_score
 
+import keras
 import tensorflow as tf
 
 _LENGTH = 32  # of an axis of any length, in the inputs that a trace is made for
@@ -37,8 +38,10 @@ class TraceFacts:
     activation: str = ""
 
 
-def check_methods(model: ImageModel, shapes: dict[str, tuple], facts: TraceFacts) -> dict[str, str]:
-    """Return the reason why each method does not work on a model, or "" if it does."""
+def check_methods(
+    model: ImageModel, shapes: dict[str, tuple], facts: TraceFacts, output: str | None = None
+) -> dict[str, str]:
+    """Return the reason why each method does not work on an output of a model, or "" if it does."""
     checks = {name: attribution.method_spec(name).check for name in attribution.list_methods()}
     reasons: dict[Callable, str] = {}
 
@@ -65,22 +68,38 @@ def check_methods(model: ImageModel, shapes: dict[str, tuple], facts: TraceFacts
     arrays: list = [np.zeros((1, *side), np.float32) for side in sides]
     try:
         inputs = conform(keras_model, arrays if len(arrays) > 1 else arrays[0])
-        cached_trace(channels_last(trace_checks), keras_model, inputs, declared=False)
+        settings = Settings(output=output)
+        cached_trace(channels_last(trace_checks), keras_model, inputs, settings=settings, declared=False)
     except Exception as error:  # layers of users raise any class
         reasons = dict.fromkeys(checks.values(), first_sentence(error))
-    methods = {name: reasons[check] for name, check in checks.items()}
+    device = _missing_device(keras_model)
+    methods = {name: reasons[check] or device for name, check in checks.items()}
     objective = class_score(0)
     others: dict[str, Callable[[], Any]] = {
         "maximize": lambda: (canvas_shape(keras_model, [objective], model.size, "input"), model.check_pixels()),
-        "exemplars": lambda: (model.input_shape(), model.check_pixels()),
+        "exemplars": lambda: (image_shape(keras_model), _check_maps(model, facts), model.check_pixels()),
         "localize": lambda: (image_shape(keras_model), _check_classes(model), model.check_pixels()),
         "atlas": lambda: (model.input_shape(), model.check_pixels()),
-        "export": lambda: model.input_shape(),
     }
     methods |= {name: _reason(check) for name, check in others.items()}
-    for name, needed in (("maximize", "class_saliency"), ("localize", "gradcam")):
+    for name, needed in (("maximize", "class_saliency"), ("localize", "gradcam"), ("exemplars", "deconvnet")):
         methods[name] = methods[name] or methods[needed]
     return methods
+
+
+def _missing_device(model: keras.Model) -> str:
+    """Return why TensorFlow cannot run a model on this machine, or ""."""
+    if tf.config.list_physical_devices("GPU"):
+        return ""
+    for path, layer in hooks.layers(model):
+        if "Conv" in type(layer).__name__ and getattr(layer, "data_format", "") == "channels_first":
+            return f"TensorFlow runs {path!r} (channels_first) only on a GPU, and there is none here."
+    return ""
+
+
+def _check_maps(model: ImageModel, facts: TraceFacts) -> None:
+    if not facts.layer:
+        raise ValueError(f"{model.name!r} must have a layer with feature maps (N, h, w, channels).")
 
 
 def _check_classes(model: ImageModel) -> None:

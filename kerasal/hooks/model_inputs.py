@@ -89,7 +89,9 @@ def input_specs(model) -> list[tuple[str, tuple, str]] | None:
     """Return (name, shape without the batch axis, dtype) of each input; None for a subclassed model."""
     check_process()
     if not isinstance(model, keras.Model):
-        raise TypeError(f"model must be a keras.Model, got {model!r}. Use kerasal.load_model(name) for a name.")
+        opened = hasattr(model, "keras_model")
+        remedy = "Pass its .keras_model" if opened else "Use kerasal.load_model(name) for a name"
+        raise TypeError(f"model must be a keras.Model, got {model.name if opened else model!r}. {remedy}.")
     if not model.built:
         raise ValueError(
             f"model must be built, but {model.name!r} has no weights yet. Call it once on a batch of inputs."

@@ -149,7 +149,7 @@ def test_wrong_options():
     with pytest.raises(ValueError, match="must be at least 0, got -1"):
         attribution.class_saliency(model, image, -1)
     for wrong in ("cat", 1.5, True):
-        with pytest.raises(TypeError, match="target must be (None|a class index, got 'cat')"):
+        with pytest.raises(TypeError, match=r"target must be (None|a class index, got 'cat')"):
             attribution.class_saliency(model, image, wrong)
     with pytest.raises(ValueError, match="one entry per image, 1"):
         attribution.class_saliency(model, image, class_score([0, 1]))

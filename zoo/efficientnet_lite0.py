@@ -31,7 +31,7 @@ import numpy as np
 from kerasal.checks import check_int
 from kerasal.models.registry import Weights, register
 from kerasal.models.torch_files import read_state_dict
-from kerasal.zoo._efficientnet_lite import block_outputs, convolution
+from kerasal.zoo._efficientnet_lite import block_outputs, convolution  # pyright: ignore[reportMissingImports]
 
 import keras
 

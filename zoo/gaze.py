@@ -97,7 +97,7 @@ import warnings
 from kerasal.layers import CenterBias, GaussianBlur, LogDensity, ResizeLike
 from kerasal.models.registry import Weights, register
 from kerasal.models.weight_files import load_folded_convolutions
-from kerasal.zoo._efficientnet_lite import STAGES, block_outputs
+from kerasal.zoo._efficientnet_lite import STAGES, block_outputs  # pyright: ignore[reportMissingImports]
 
 import keras
 

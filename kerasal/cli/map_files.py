@@ -104,7 +104,7 @@ class MapFiles:
 
     def _write_sheet(self, rows: list[list[Any]]) -> None:
         from kerasal import images
-        from kerasal.attribution import explanation_sheet
+        from kerasal.attribution.map_sheet import explanation_sheet
 
         if len(rows) == len(rows[0]) == 1:
             rows[0][0].save(self.output, **self.drawing)

@@ -1,7 +1,7 @@
 """``kerasal patterns``: the input pattern of each channel of a layer, projected to the pixels from a unit set to 1."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import BadParameter, Option
 
@@ -61,7 +61,8 @@ def patterns(
     numbers = options.read_numbers(channels) if channels else None
     model, settings = load(), load.keywords
     weights = settings["weights"]
-    other = None if against is None else open_model(against, **settings | {"weights": None, "model_option": None})
+    others: dict[str, Any] = {**settings, "weights": None, "model_option": None}
+    other = None if against is None else open_model(against, **others)
     from kerasal import images, receptive_field
     from kerasal.receptive_field.patterns.pattern_projection import PatternProjector
 

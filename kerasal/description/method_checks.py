@@ -142,15 +142,15 @@ class _RunOnce(View):
         """Return the run of the view's inputs, the same for the same options."""
         if inputs is not None or set(options) - {"output", "rule"}:
             return super().run(inputs, **options)
-        return self._once(("run", options.get("rule", "gradient")), lambda: super(_RunOnce, self).run(**options))
+        return self._once(f"run once: {options.get('rule', 'gradient')}", lambda: super(_RunOnce, self).run(**options))
 
     def gradient(self, inputs=None, **options):
         """Return the gradient at the view's inputs."""
         if inputs is not None or options:
             return super().gradient(inputs, **options)
-        return self._once(("gradient",), super().gradient)
+        return self._once("gradient once", super().gradient)
 
-    def _once(self, key: tuple, compute: Callable[[], Any]) -> Any:
+    def _once(self, key: str, compute: Callable[[], Any]) -> Any:
         if key not in self.notes:
             self.notes[key] = compute()
         return self.notes[key]

@@ -5,6 +5,7 @@ import os
 import pathlib
 import threading
 import warnings
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -101,7 +102,7 @@ def write(path: str | os.PathLike, image: np.ndarray, *, dpi: int | None = None)
         raise ValueError(
             f"dpi must be None for WebP, which does not store a resolution, got {dpi!r}. Use .png or .jpg."
         )
-    resolution = {} if dpi is None else {"dpi": (check_int("dpi", dpi), dpi)}
+    resolution: dict[str, Any] = {} if dpi is None else {"dpi": (check_int("dpi", dpi), dpi)}
     with atomic_write(path) as temporary:
         Image.fromarray(image).save(temporary, quality=92, **resolution)
     return path

@@ -96,7 +96,8 @@ def try_conventions(model: keras.Model, size: tuple[int, int] | None = None) -> 
 
     None for a model that is not a classifier of color images with 1,000 classes, channels last.
     """
-    shape, inputs = getattr(model, "output_shape", None), getattr(model, "inputs", None) or [None]
+    shape = getattr(model, "output_shape", None)
+    inputs: list[Any] = getattr(model, "inputs", None) or [None]
     if not (isinstance(shape, tuple) and len(shape) == 2 and shape[1] == 1000 and len(inputs) == 1):
         return None
     if inputs[0] is not None and (len(inputs[0].shape) != 4 or takes_channels_first(model) or inputs[0].shape[3] != 3):

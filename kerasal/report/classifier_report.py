@@ -2,7 +2,7 @@
 
 import math
 import pathlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -59,14 +59,15 @@ def collect_classifier(run: RunFacts, data: pathlib.Path | None, *, unsafe: bool
     found = classifier_examples.collect_examples(run, model, names, data, notes, progress=progress)
     training = run.part("training").get("classes") or {}
     scores, lead = _score(run, counts, [training.get(name, 0) for name in names])
+    chance = f" Chance is ln {len(names)} = {math.log(len(names)):.2f}." if names else ""
+    captions: dict[Literal["accuracy", "loss"], str] = {
+        "accuracy": f"Accuracy by epoch. After the last epoch, {last['test_accuracy']:.3f} on the test images.",
+        "loss": f"Cross-entropy by epoch, in nats.{chance}",
+    }
     curves = [
         Chart(draw_svg(draw_quantity(run.history, quantity), quantity), caption)
-        for quantity, caption in (
-            ("accuracy", f"Accuracy by epoch. After the last epoch, {last['test_accuracy']:.3f} on the test images."),
-            ("loss", f"Cross-entropy by epoch, in nats. Chance is ln {len(names)} = {math.log(len(names)):.2f}."
-             if names else "Cross-entropy by epoch, in nats."),
-        )
-    ]  # fmt: skip
+        for quantity, caption in captions.items()
+    ]
     return Report(
         title=model.keras_model.name,
         kind="Classifier",
@@ -157,7 +158,7 @@ def class_scores(counts: np.ndarray) -> pd.DataFrame:
 
 def macro_f1(counts: np.ndarray) -> float:
     """Return the mean F1 over the classes of a confusion matrix."""
-    return float(class_scores(counts)["f1"].mean())
+    return float(np.mean(class_scores(counts)["f1"]))
 
 
 def _constant_f1(counts: np.ndarray, answer: int) -> float:
@@ -169,8 +170,8 @@ def _constant_f1(counts: np.ndarray, answer: int) -> float:
 def _describe_classes(names: list[str], counts: np.ndarray) -> list[Table]:
     scores = class_scores(counts)
     rows = [
-        (name, f"{row.images:,.0f}", f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}")
-        for name, row in zip(names, scores.itertuples(), strict=True)
+        (name, f"{row['images']:,.0f}", f"{row['precision']:.3f}", f"{row['recall']:.3f}", f"{row['f1']:.3f}")
+        for name, row in zip(names, scores.to_dict("records"), strict=True)
     ]
     tables = [Table(("class", "test images", "precision", "recall", "F1"), [*rows], "")]
     if len(names) <= _MOST_CLASSES:

@@ -68,7 +68,8 @@ def collect_gaze(run: RunFacts, data: pathlib.Path | None, *, unsafe: bool, prog
         if len(failed)
         else []
     )
-    values, other = (item[table["error"].isna()].drop(columns="error").astype(float) for item in (table, other))
+    scored = table["error"].isna()
+    values, other = (item.loc[scored].drop(columns="error").astype(float) for item in (table, other))
     usable = test.subset(list(values.index)) if len(failed) else test
     diagnosis = gaze.diagnose(predictor, usable).findings if len(usable) > 2 else []
     notes += [] if "mean_nss" in values else ["A single image has no other images to compare with."]
@@ -88,7 +89,7 @@ def collect_gaze(run: RunFacts, data: pathlib.Path | None, *, unsafe: bool, prog
         curves=curves,
         example_note="Images in the order of the CC of the prediction: the highest, those in the middle and the "
         "lowest. Yellow points are fixations. Each map is scaled from its lowest to its highest value.",
-        examples=_show_examples(predictor, usable, values["cc"]),
+        examples=_show_examples(predictor, usable, values.loc[:, "cc"]),
         data=[_describe_data(run, which)],
         settings=run.settings(),
         commands=list_commands(run, "kerasal gaze report", data),

@@ -39,7 +39,7 @@ class RunRecord:
         if not self._replicas.team.chief:
             yield
             return
-        sessions = list(read_json(self._path).get("sessions") or ())
+        sessions: list[dict[str, Any]] = list(read_json(self._path).get("sessions") or ())
         if len(rows) < epochs or not sessions:
             sessions.append(
                 {

@@ -195,10 +195,10 @@ def explain(
     image_model = open_model(model)
     photos = images.read_images(photo)
     if photos is None or len(photos) != 1:
-        array = np.asarray(photo) if photos is None else None
+        array = np.asarray(photo)
         count = f"{len(photos)} images" if photos is not None else f"an array of {array.dtype} {array.shape}"
         remedy = ""
-        if array is not None and array.dtype.kind == "f":
+        if photos is None and array.dtype.kind == "f":
             remedy = " Convert it: (photo * 255).astype('uint8') for values of 0..1, photo.astype('uint8') for 0..255."
         raise ValueError(f"photo must be a single uint8 image (H, W, 3) or its path, got {count}.{remedy}")
     if isinstance(target, str):

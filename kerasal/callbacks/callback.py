@@ -57,7 +57,8 @@ class KerasalCallback(EpochWatcher):
             is zero at the initial image is maximized from noise instead, and labeled so.
         features: channels by layer for the feature evolution, such as ``{"conv1": range(8)}``.
         labels: names of the classes.
-        preprocessing: the model's pixel convention; needed for uint8 images and files.
+        preprocessing: the model's pixel convention; needed for uint8 images and files, and for ``classes`` unless the
+            model rescales its pixels itself.
         fit: how images are brought to the model's input size.
         size: (height, width) of the inputs, for a model that accepts any size.
         tensorboard: folder of the event files; ``True`` for ``folder/events``.

@@ -42,7 +42,7 @@ def test_the_blocks_of_a_page_run(name, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads((tmp_path / "report.json").read_text())
     assert [one["block"] for one in report] == [str(b) for b in BLOCKS[name] if b.language in ("python", "sh")]
-    assert any("seconds" in one for one in report)
+    assert any("seconds" in one for one in report) or all(block.needs for block in BLOCKS[name])
 
 
 NEEDY = [pytest.param(block, id=str(block)) for found in BLOCKS.values() for block in found if block.needs]

@@ -19,19 +19,27 @@ def _signatures(path):
 
 def test_maximize_draws_what_the_process_draws(shared_model, tmp_path):
     model = shared_model("functional")
-    texts = ["maximize:steps=3,init=zero,display=pixels", "noise=maximize:layer=conv1,steps=3,canvas=auto"]
+    texts = [
+        "maximize:preset=channel,steps=3,init=zero,display=pixels",
+        "noise=maximize:preset=channel,layer=conv1,steps=3,canvas=auto",
+        "default=maximize:steps=3",
+    ]
     found = _signatures(kerasal.export(model, tmp_path, signatures=texts, preprocessing="caffe"))
     asked = [5, 0, 5]
     served = found["maximize"](class_index=tf.constant(asked))
-    here = kerasal.maximize(model, asked, steps=3, init="zero", display="pixels", preprocessing="caffe")
+    settings = {"preset": "channel", "steps": 3, "preprocessing": "caffe"}
+    here = kerasal.maximize(model, asked, init="zero", display="pixels", **settings)
     np.testing.assert_array_equal(served["image"], here.images)
     last = here.history[here.history["step"] == 3]["score"].to_numpy()
     np.testing.assert_allclose(served["score"], last, rtol=1e-5)
     served = found["noise"](channel=tf.constant([0, 3]))
     wanted = [channel("conv1", 0), channel("conv1", 3)]
-    here = kerasal.maximize(model, wanted, steps=3, canvas="auto", preprocessing="caffe")
+    here = kerasal.maximize(model, wanted, canvas="auto", **settings)
     assert np.abs(served["image"].numpy().astype(int) - here.images).max() <= 1
     assert served["dead"].numpy().nonzero()[0].tolist() == here.dead == []
+    by_default = found["default"](class_index=tf.constant(asked))["image"].numpy()  # the preset of a photo model
+    here = kerasal.maximize(model, asked, steps=3, preprocessing="caffe")
+    assert np.abs(by_default.astype(int) - here.images).max() <= 1
     for name, key, bad in (("maximize", "class_index", 6), ("noise", "channel", 4), ("noise", "channel", -1)):
         with pytest.raises(tf.errors.InvalidArgumentError):
             found[name](**{key: tf.constant([bad])})
@@ -44,7 +52,11 @@ def test_what_noise_does_not_wake_is_tried_once_more(make_model, tmp_path):
     kernel, bias = model.get_layer("conv1").get_weights()
     bias[:] = -60.0  # asleep under noise of one gray level, woken by 32
     model.get_layer("conv1").set_weights([kernel, bias])
-    found = _signatures(kerasal.export(model, tmp_path, signatures=["maximize:layer=conv1,steps=2"]))
+    found = _signatures(
+        kerasal.export(
+            model, tmp_path, signatures=["maximize:preset=channel,layer=conv1,steps=2"], preprocessing="none"
+        )
+    )
     served = found["maximize"](channel=tf.constant([0, 1, 2, 3]))
     here = kerasal.maximize(
         model, [channel("conv1", i) for i in range(4)], steps=2, preset="channel", preprocessing="none"

@@ -14,7 +14,8 @@ import kerasal
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # The eight floors of the house, from the ground up.
 FLOORS = [
-    "_keras _version archive_check array_check checks digests files locks names process progress store row_journal",
+    "_keras _version archive_check array_check checks digests files locks names page_templates process progress store "
+    "row_journal",
     "images labels preprocessing metrics datasets fixations",
     "layers losses objectives",
     "hooks",

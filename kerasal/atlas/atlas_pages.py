@@ -19,6 +19,7 @@ from kerasal.atlas.maximized import is_rescaled, list_package_photos
 from kerasal.digests import digest_files
 from kerasal.files import write_text
 from kerasal.models.image_model import ImageModel
+from kerasal.page_templates import make_environment
 from kerasal.store import read_json
 
 # Folders that contain only pages. Pages without links to them are removed, so that nobody publishes them unknowingly.
@@ -108,19 +109,8 @@ class Pages:
 
 @functools.cache
 def _make_environment() -> jinja2.Environment:
-    """Return the template engine. It escapes all values, since names of files, layers and classes are not trusted."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": captions.format_number,
-        "count": captions.format_count,
-        "size": captions.format_size,
-    }
+    filters = {"number": captions.format_number, "count": captions.format_count, "size": captions.format_size}
+    environment = make_environment(jinja2.FileSystemLoader(_TEMPLATES), filters)
     environment.globals |= {"captions": captions}
     return environment
 

@@ -14,6 +14,7 @@ from kerasal._version import __version__
 from kerasal.attribution.questions import Group
 from kerasal.images.colormaps import color_scale
 from kerasal.images.lettering import PAPER, Legend, font, line_height, type_size, wrap, write_lines
+from kerasal.page_templates import make_environment
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _TILE, _COLUMNS = 200, 4
@@ -88,15 +89,8 @@ def _draw_head(title: str, facts: Sequence[str], picture: np.ndarray, width: int
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(data_url=_data_url, gradient=_css_gradient)
-    return environment.get_template("comparison.html")
+    filters = {"data_url": _data_url, "gradient": _css_gradient}
+    return make_environment(jinja2.FileSystemLoader(_TEMPLATES), filters).get_template("comparison.html")
 
 
 def _data_url(pixels: np.ndarray) -> str:

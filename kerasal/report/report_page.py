@@ -13,6 +13,7 @@ from PIL import Image
 
 from kerasal._version import __version__
 from kerasal.images import resize
+from kerasal.page_templates import make_environment
 from kerasal.report.report_content import Report
 
 _SIDE = 360
@@ -26,14 +27,7 @@ def render_report(report: Report) -> str:
     """Return the HTML text of a report. All texts are escaped; nothing is loaded from elsewhere."""
     # The report shares the colors, the type and the print rules of the atlas.
     loaders = {"atlas": jinja2.PackageLoader("kerasal.atlas"), "report": jinja2.PackageLoader("kerasal.report")}
-    environment = jinja2.Environment(
-        loader=jinja2.PrefixLoader(loaders),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"data_uri": embed_picture, "svg": Markup}
+    environment = make_environment(jinja2.PrefixLoader(loaders), {"data_uri": embed_picture, "svg": Markup})
     return environment.get_template("report/report.html").render(report=report, version=__version__)
 
 

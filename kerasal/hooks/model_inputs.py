@@ -17,7 +17,7 @@ import tensorflow as tf
 
 
 class PixelInputs(UserWarning):
-    """Warning that uint8 pixels were passed as inputs to a model that does not scale or normalize them itself."""
+    """Warning that inputs are pixels of another range than the model takes: of 0..255, or of 0..1."""
 
 
 def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[np.ndarray]:
@@ -28,7 +28,8 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
     batch, and images of a single channel may lack the channel axis. Arrays that are float32 already are not copied, so
     do not write to the results. With ``any_size``, images may have another size than the model declares.
 
-    uint8 arrays are used as they are, with the warning ``PixelInputs`` unless the model itself rescales pixels.
+    Values are used as they are, with the warning ``PixelInputs`` if they are uint8 and the model does not rescale
+    pixels of 0..255, or if they are fractions of 1 and it does.
 
     Raises:
         ValueError: the model has no weights yet or takes integers (token indices); the number, names or shapes of the
@@ -60,7 +61,7 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
             channels = channel_axes(model)[i]
             shape = tuple(size if axis == channels else None for axis, size in enumerate(shape, 1))
         arrays.append(_conform_array(name, array, shape, dtype))
-        _warn_of_pixels(model, array)
+        _warn_of_pixels(model, array, arrays[-1])
     if len({len(array) for array in arrays}) > 1:
         raise ValueError(f"inputs must all have the same number of images, got {[len(array) for array in arrays]}.")
     return arrays
@@ -144,22 +145,35 @@ def _refuse_unread_images(inputs: Any) -> None:
     )
 
 
-def _warn_of_pixels(model: keras.Model, value: Any) -> None:
-    """Warn if an array holds uint8 pixels, and the model has no layers at its start that rescale them."""
+def _warn_of_pixels(model: keras.Model, value: Any, array: np.ndarray) -> None:
+    """Warn if the values are those of another range of pixels than the layers at the start of the model take.
+
+    ``value`` was passed by the user, and ``array`` is its float32 version. uint8 pixels need a model that rescales
+    0..255. A model that does so needs more than fractions of 1, which are pixels that were divided by 255 already.
+    """
     dtype = getattr(value, "dtype", None)
-    if getattr(dtype, "name", dtype) != "uint8" or np.max(value, initial=0) <= 1:
+    is_bytes = getattr(dtype, "name", dtype) == "uint8" and np.max(value, initial=0) > 1
+    is_unit = not is_bytes and array.min() >= 0 and array.max() <= 1 and bool((array % 1).any())
+    if not (is_bytes or is_unit):
         return
     from kerasal.hooks.pixel_arithmetic import pixel_arithmetic
 
     arithmetic = pixel_arithmetic(model)
-    if arithmetic is None or arithmetic.ranges != ["none"]:
-        warnings.warn(
+    takes_bytes = arithmetic is not None and arithmetic.ranges == ["none"]
+    if is_bytes and not takes_bytes:
+        text = (
             f"inputs must be preprocessed for {model.name!r}, got uint8 pixels, which are used as numbers of 0..255. "
             "Open the model with kerasal.open_model and pass model.inputs(images). If the model was trained on 0..255, "
-            "convert them: images.astype('float32').",
-            PixelInputs,
-            stacklevel=4,
+            "convert them: images.astype('float32')."
         )
+    elif is_unit and takes_bytes:
+        text = (
+            f"inputs must be pixels of 0..255 for {model.name!r}, which rescales them itself, got values of "
+            f"{array.min():.3g}..{array.max():.3g}. Multiply them by 255 if they are pixels of 0..1."
+        )
+    else:
+        return
+    warnings.warn(text, PixelInputs, stacklevel=4)
 
 
 def _add_axes(name: str, array: np.ndarray, shape: tuple) -> np.ndarray:

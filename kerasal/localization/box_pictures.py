@@ -53,14 +53,15 @@ def draw_localizations(
         # The model's input was stretched; this restores the aspect ratio of the photograph.
         tiles += [images.resize(step, size) for step in steps]
         short = name if len(name) <= _MAX_LETTERS else f"{name[: _MAX_LETTERS - 1]}…"
-        rows.append(f"{short}, {format_score(result.score)}")
+        whole = tuple(result.box) == (0, 0, photograph.shape[1], photograph.shape[0])
+        rows.append(f"{short}, {format_score(result.score)}" + "; the box is the whole image" * whole)
     return images.grid(
         tiles,
         columns=len(_COLUMNS),
         row_labels=rows,
         column_labels=_COLUMNS,
         title="Localization of the classes",
-        note=f"Seeds: blue is certainly the object, cyan certainly not; {note}",
+        note=f"Seeds: blue is taken for the object, cyan for its surroundings; {note}",
         legend=[(colormap or "heat", "map: no evidence for the class", "strongest evidence")],
         tile=tile,
     )

@@ -103,6 +103,16 @@ def test_uint8_inputs_warn_unless_the_model_takes_pixels():
     kerasal.attribution.class_saliency(_classifier(), pixels.astype("float32"))
 
 
+def test_fractions_warn_if_the_model_rescales_pixels():
+    fractions = np.random.default_rng(0).uniform(0, 1, (1, 16, 16, 3))
+    rescaling = _classifier(layers.Rescaling(1 / 255))
+    with pytest.warns(PixelInputs, match=r"must be pixels of 0\.\.255 for 'mine', which rescales them itself"):
+        kerasal.attribution.class_saliency(rescaling, fractions)
+    kerasal.attribution.class_saliency(_classifier(), fractions)  # no warning
+    kerasal.attribution.class_saliency(rescaling, np.round(fractions))  # nearly black pixels are possible
+    kerasal.attribution.class_saliency(rescaling, 255 * fractions)
+
+
 def test_paths_names_and_pil_images_get_the_right_sentence(tmp_path):
     from PIL import Image
 

@@ -73,7 +73,7 @@ def check_methods(
     except Exception as error:  # layers of users raise any class
         reasons = dict.fromkeys(checks.values(), first_sentence(error))
     device = _missing_device(keras_model)
-    methods = {name: reasons[check] or device for name, check in checks.items()}
+    methods = {name: device or reasons[check] for name, check in checks.items()}
     objective = class_score(0)
     others: dict[str, Callable[[], Any]] = {
         "maximize": lambda: (canvas_shape(keras_model, [objective], model.size, "input"), model.check_pixels()),

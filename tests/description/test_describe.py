@@ -9,6 +9,7 @@ import kerasal
 from kerasal import attribution
 
 import keras
+import tensorflow as tf
 from keras import layers
 
 
@@ -52,7 +53,14 @@ def _subclassed():
     return model
 
 
-MODELS = {build.__name__[1:]: build for build in (_photos, _series, _tokens, _two_inputs, _subclassed)}
+def _two_outputs():
+    inputs = keras.Input((16, 16, 3))
+    features = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu", name="conv")(inputs))
+    kind, flag = layers.Dense(3, "softmax", name="kind")(features), layers.Dense(1, "sigmoid", name="flag")(features)
+    return keras.Model(inputs, {"kind": kind, "flag": flag}, name="both")
+
+
+MODELS = {build.__name__[1:]: build for build in (_photos, _series, _tokens, _two_inputs, _two_outputs, _subclassed)}
 SHAPES = {"series": [(20, 4)], "two_inputs": [(12, 12, 3), (4,)], "subclassed": [(12, 12, 3)]}
 
 
@@ -63,10 +71,11 @@ def test_each_verdict_is_that_of_the_method(kind):
     model = MODELS[kind]()
     described = kerasal.describe(model).methods
     random = np.random.default_rng(0)
-    inputs = [random.random((1, *shape), np.float32) for shape in SHAPES.get(kind, [(16, 16, 3)])]
+    inputs = [200 * random.random((1, *shape), np.float32) for shape in SHAPES.get(kind, [(16, 16, 3)])]
     for name in attribution.list_methods():
         try:
-            attribution.method_function(name)(model, inputs if len(inputs) > 1 else inputs[0], 0)
+            output = {"output": model.output_names[0]} if kind == "two_outputs" else {}
+            attribution.method_function(name)(model, inputs if len(inputs) > 1 else inputs[0], 0, **output)
             reason = ""
         except ValueError as error:
             reason = str(error)
@@ -86,6 +95,31 @@ def test_the_facts_about_a_model_of_photos():
     assert json.loads(json.dumps(described.to_dict()))["methods"]["gradcam"] == ""
     text = str(described)
     assert "conv2, 5 × 5" in text and "works" in text and "does not work" not in text
+
+
+def test_a_model_with_two_outputs_works_once_one_is_named():
+    described = kerasal.describe(_two_outputs())
+    assert set(described.outputs) == {"kind", "flag"} and described.last_layer == "conv"
+    assert described.rectifiers == {"ReLU": 1} and not described.methods["gradcam"]
+    assert any("2 outputs, so every call needs the name of one" in note for note in described.notes)
+
+
+def test_methods_that_need_more_than_the_model_has_are_named():
+    smooth = keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(4, 3, activation="gelu"), layers.Flatten()])
+    smooth.add(layers.Dense(3, "softmax"))
+    dense = keras.Sequential([keras.Input((16, 16, 3)), layers.Flatten(), layers.Dense(4, "relu"), layers.Dense(3)])
+    assert "deconvnet" in kerasal.describe(smooth, preprocessing="unit").methods["exemplars"]
+    assert "feature maps" in kerasal.describe(dense, preprocessing="unit").methods["exemplars"]
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="a GPU runs such convolutions")
+def test_convolutions_with_channels_first_do_not_run_on_a_cpu():
+    convolution = layers.Conv2D(4, 3, data_format="channels_first", name="first")
+    model = keras.Sequential([keras.Input((3, 16, 16)), convolution, layers.Flatten(), layers.Dense(2)])
+    described = kerasal.describe(model, preprocessing="unit")
+    assert all(
+        "'first' (channels_first) only on a GPU" in described.methods[name] for name in attribution.list_methods()
+    )
 
 
 def test_what_cannot_be_known_is_said():

@@ -46,8 +46,8 @@ class _Changes:
     mirror: Annotated[
         Literal["both", "half", "none"] | None,
         Option(
-            help="Train on each image and its mirror image (both; mirror images in the data are not made again), on one "
-            "of them at random (half), or without mirror images (none). Default: the recipe's."
+            help="Train on each image and its mirror image (both; mirror images in the data are not made again), on "
+            "one of them at random (half), or without mirror images (none). Default: the recipe's."
         ),
     ] = None
     validate_every: Annotated[int | None, Option(help="Epochs between validations. Default: the recipe's.")] = None

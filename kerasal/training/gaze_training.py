@@ -184,7 +184,7 @@ def train_gaze(
 def _describe_mirrors(stored: int, images: int, steps: int) -> str:
     others = f"the other {images - stored:,} are mirrored" if stored < images else "no image is mirrored again"
     return (
-        f"The data contain the mirror images of {stored:,} of {images:,} images; {others}: {steps:,} steps per epoch."
+        f"The data contain mirror images of {stored:,} of {images:,} images; {others}: {steps:,} steps per epoch."
     )
 
 

@@ -252,7 +252,7 @@ def test_stored_mirror_images_are_not_mirrored_again(mirrored_pickle, tmp_path, 
     data = open_gaze(mirrored_pickle)
     result = run(tmp_path / "run", data=data, epochs=1, progress=True)
     assert (len(result.steps), result.stored_mirrors) == (5, 40)  # 40 images in batches of 8, not 80
-    assert "contain the mirror images of 40 of 40 images; no image is mirrored again" in capfd.readouterr().err
+    assert "contain mirror images of 40 of 40 images; no image is mirrored again" in capfd.readouterr().err
     facts = json.loads((tmp_path / "run/run.json").read_text())
     assert (facts["stored_mirrors"], facts["training"]["steps_per_epoch"]) == (40, 5)
     half = run(tmp_path / "half", data=data.subset([*range(10), *range(10, 20, 2)]), epochs=1)

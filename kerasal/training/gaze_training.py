@@ -183,9 +183,7 @@ def train_gaze(
 
 def _describe_mirrors(stored: int, images: int, steps: int) -> str:
     others = f"the other {images - stored:,} are mirrored" if stored < images else "no image is mirrored again"
-    return (
-        f"The data contain mirror images of {stored:,} of {images:,} images; {others}: {steps:,} steps per epoch."
-    )
+    return f"The data contain mirror images of {stored:,} of {images:,} images; {others}: {steps:,} steps per epoch."
 
 
 def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:

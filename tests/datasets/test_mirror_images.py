@@ -19,7 +19,7 @@ def test_mirror_images_that_differ_by_rounding_are_paired():
     rounded = np.clip(IMAGES[:, :, ::-1].astype(int) + RANDOM.integers(-1, 2, IMAGES.shape), 0, 255).astype(np.uint8)
     partner = find_mirror_images(np.concatenate([IMAGES, rounded]))
     assert partner.tolist() == [6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5]
-    changed = np.clip(IMAGES[:, :, ::-1].astype(int) + 3, 0, 255).astype(np.uint8)
+    changed = np.clip(IMAGES[:, :, ::-1].astype(int) + 9, 0, 255).astype(np.uint8)
     assert (find_mirror_images(np.concatenate([IMAGES, changed])) == -1).all()
 
 

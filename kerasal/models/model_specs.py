@@ -23,6 +23,7 @@ class Weights:
         sha256: the SHA-256 of the file, which is checked before the file is read.
         package: the name under which the package with the file is installed, if it is not kerasal.
         read: returns the arrays of a file of another format by ``layer/weight``.
+        options: the options of the model that has these weights, in place of the defaults.
     """
 
     description: str
@@ -30,6 +31,7 @@ class Weights:
     sha256: str | None = None
     package: str = "kerasal"
     read: Callable[[pathlib.Path], Mapping[str, Any]] | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def verify(self, what: str) -> None:
         """Raise a ValueError that begins with ``what`` if the file is missing or differs from its SHA-256."""

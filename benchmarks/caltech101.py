@@ -85,10 +85,13 @@ def probe_network(options, name, weights, files, labels):
         "seed": options.seed,
         "progress": True,
     }
-    rows = []
-    for kind, counts, c in (("svm", options.counts, options.c[0]), ("softmax", options.counts[-1:], options.c[1])):
-        table = probe.layer_probe(model, layers, files, labels, per_class=counts, classifier=kind, c=c, **settings)
-        rows += table.drop(columns="features").to_dict("records")
+    svm = probe.layer_probe(model, layers, files, labels, per_class=options.counts, c=options.c[0], **settings)
+    rows = svm.drop(columns="features").to_dict("records")
+    if weights == "pretrained":  # as in the paper's table 7, softmax on the last layers alone
+        settings |= {"classifier": "softmax", "per_class": options.counts[-1], "c": options.c[1]}
+        rows += (
+            probe.layer_probe(model, layers[-2:], files, labels, **settings).drop(columns="features").to_dict("records")
+        )
     return rows
 
 
@@ -116,8 +119,8 @@ def train_from_scratch(options, pixels, codes, count, fold):
 
 def run_features(options):
     files, labels = read_files(options)
-    for name in options.only or NETWORKS:
-        for weights in options.weights:
+    for weights in options.weights:
+        for name in options.only or NETWORKS:
             file = options.output / f"{name}-{weights}.json"
             settings = {"folds": options.folds, "pool": options.pool, "c": options.c, "images": len(files)}
             settings |= {"counts": options.counts, "side": options.side, "seed": options.seed}
@@ -178,15 +181,12 @@ def run_table(options):
     for name, cells in PAPER.items():
         summary.add_row(name, *cells)
     console.print(summary)
-    for (name, weights), rows in results.items():
+    for (network, weights), rows in results.items():
         layers = list(dict.fromkeys(row["layer"] for row in rows))
-        depth = Table("", *layers, title=f"{name}, {weights}: accuracy in % by layer")
+        depth = Table("", *layers, title=f"{network}, {weights}: accuracy in % by layer")
         for kind, count in dict.fromkeys((row["classifier"], row["per_class"]) for row in rows):
-            cells = [
-                percent(row["mean"], row["std"])
-                for row in rows
-                if (row["classifier"], row["per_class"]) == (kind, count)
-            ]
+            found = {r["layer"]: r for r in rows if (r["classifier"], r["per_class"]) == (kind, count)}
+            cells = [percent(found[name]["mean"], found[name]["std"]) if name in found else "–" for name in layers]
             depth.add_row(f"{kind}, {count} per class", *cells)
         console.print(depth)
     if options.picture:

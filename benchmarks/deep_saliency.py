@@ -1,6 +1,6 @@
 """Tune a VGG for gaze at full width, and compare its patterns before and after (He & Pugeault 2017, section 4).
 
-    python benchmarks/deep_saliency.py OSIE_FOLDER VGG16.npz -o RUNS [--train-only]
+    python benchmarks/deep_saliency.py OSIE_FOLDER VGG16.npz -o RUNS [--only NAME ...]
     python benchmarks/deep_saliency.py --small -o RUNS
 
 VGG16.npz holds the convolutions of a VGG-16, such as ``block1_conv1/kernel``. ``deep_saliency`` is trained with the
@@ -8,8 +8,8 @@ recipe ``he_pugeault`` up to ``block5_pool``, on 450 training images of OSIE: tw
 orders of the images, and once from random weights. A stopped run continues where it was; finished runs, patterns and
 scores are read. ``--small`` is a trial in seconds, with a narrow random model and generated images.
 
-The tables are printed as Markdown, with the mean and the 95 % bootstrap interval over images or channels. The pictures
-are written to RUNS.
+The tables are printed as Markdown, with the mean and the 95 % bootstrap interval over images or channels. They are also
+written to RUNS/tables.md, and the pictures to RUNS. A finished experiment is only printed.
 """
 
 import argparse
@@ -27,6 +27,7 @@ import kerasal
 from kerasal import gaze, images, receptive_field, training
 from kerasal.datasets import GazeDataset, open_gaze
 from kerasal.digests import digest
+from kerasal.files import atomic_write
 from kerasal.metrics.summary import summarize
 from kerasal.receptive_field.patterns.pattern_pages import render_tiles
 from kerasal.store import reading_arrays, write_arrays
@@ -66,12 +67,21 @@ def interval(values):
     return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
+_printed = []
+
+
+def print_lines(*lines):
+    """Print lines, and keep them for tables.md."""
+    _printed.extend(lines)
+    print(*lines, sep="\n", flush=True)
+
+
 def print_table(title, rows):
-    """Print {row: {column: text}} as a Markdown table."""
+    """Print {row: {column: text}} as a Markdown table below its title."""
     columns = list(next(iter(rows.values())))
     lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     lines += [f"| {name} | {' | '.join(str(row[column]) for column in columns)} |" for name, row in rows.items()]
-    print(f"\n{title}\n", *lines, sep="\n", flush=True)
+    print_lines("", f"### {title}", "", *lines)
 
 
 class Experiment:
@@ -123,8 +133,8 @@ class Experiment:
         path = self.folder / f"scores-{_digest(self.models[name])}.csv"
         if not path.is_file():
             table = gaze.evaluate(gaze.Predictor(self.models[name], "caffe"), self.test, seed=0)
-            table.to_csv(path.with_suffix(".part"), index=False)
-            path.with_suffix(".part").rename(path)
+            with atomic_write(path) as temporary:
+                table.to_csv(temporary, index=False)
         return pd.read_csv(path)
 
     def patterns(self, model, layer, count=None):
@@ -190,12 +200,12 @@ def report_gaze(experiment):
         rows[name] = {title: interval(table[key]) for key, title in COLUMNS.items()}
     for prefix, name in (("center_", "a centered Gaussian"), ("mean_", "mean map of the other images")):
         rows[name] = {title: interval(table[prefix + key]) for key, title in COLUMNS.items()}
-    print_table(f"**Gaze, {count} test images**", rows)
+    print_table(f"Gaze, {count} test images", rows)
     rows = {
         name: {str(epoch): f"{-loss:.3f}" for epoch, loss in zip(run["epoch"], run["val_loss"], strict=True)}
         for name, run in experiment.histories.items()
     }
-    print_table(f"**NSS on {len(experiment.validation)} validation images, by epoch**", rows)
+    print_table(f"NSS on {len(experiment.validation)} validation images, by epoch", rows)
 
 
 def report_similarity(experiment, found):
@@ -213,13 +223,13 @@ def report_similarity(experiment, found):
         rows[layer] = row
         sums = {name: np.maximum(found[name][layer], 0).sum(axis=(0, 1, 2))[::-1] for name in found}
         colors[layer] = {name: " / ".join(f"{share:.0%}" for share in rgb / rgb.sum()) for name, rgb in sums.items()}
-    print_table("**Cosine of the patterns of the same channel**", _transpose(rows))
-    print_table("**Shares of red / green / blue in the patterns**", _transpose(colors))
+    print_table("Cosine of the patterns of the same channel", _transpose(rows))
+    print_table("Shares of red / green / blue in the patterns", _transpose(colors))
 
     kernels = [[np.linalg.norm(weights[0]) for weights in model] for model in (start, _differences(start, end))]
     names = [layer.name for layer in convolutions(models["before"])]
     shares = {name: {"change": f"{b / a:.3f}"} for name, a, b in zip(names, *kernels, strict=True)}
-    print_table("**Change of the kernels by tuning, relative to their length**", _transpose(shares))
+    print_table("Change of the kernels by tuning, relative to their length", _transpose(shares))
 
     rows, blocks = {}, [int(name[5]) for name in names]
     for name, tuned in PARTS.items():
@@ -229,7 +239,7 @@ def report_similarity(experiment, found):
             layer: interval(cosines(found["before"][layer][:few], experiment.patterns(mixed, layer, few)))
             for layer in deepest
         }
-    print_table(f"**Cosine with the patterns from before if only some blocks are tuned ({few} channels)**", rows)
+    print_table(f"Cosine with the patterns from before if only some blocks are tuned ({few} channels)", rows)
 
 
 def _noise(start, end):
@@ -270,7 +280,7 @@ def report_scores(experiment, found):
             if measure == "score":
                 row |= {f"share above .3, {name}": f"{(values[name] > 0.3).mean():.3f}" for name in found}
             rows[layer] = row
-        print_table(f"**Center-surround, {measure}**", _transpose(rows))
+        print_table(f"Center-surround, {measure}", _transpose(rows))
     for layer in experiment.layers:
         scores = {name: np.array([shape.score for shape in shapes[name][layer]]) for name in found}
         best = np.argsort(-scores["tuned"])[:8]
@@ -305,7 +315,7 @@ def report_validation(experiment, found):
                 "any channel silent": interval(table["silent"] / total),
                 "median rank": f"{table['rank'].median():g}",
             }
-    print_table("**Patterns as inputs, scaled to a maximum of 128**", rows)
+    print_table("Patterns as inputs, scaled to a maximum of 128", rows)
     rows = {}
     for name in ("before", "tuned", "tuned again", "from scratch"):
         for scale in (None, 32, 128, 512):
@@ -323,7 +333,7 @@ def report_validation(experiment, found):
                 title = f"{name}: the response of {last} to the pattern of its first channel"
                 chart = receptive_field.draw_validation(frame, title=title)
                 images.write(experiment.folder / f"validation-{name.replace(' ', '-')}.jpg", chart)
-    print_table(f"**The first pattern of {last} as an input (figure 4.7)**", rows)
+    print_table(f"The first pattern of {last} as an input (figure 4.7)", rows)
     for name in ("before", "tuned"):
         spread = receptive_field.propagation(experiment.models[name], last, 0)
         title = f"{name}: the pattern of the first channel of {last}, as its value grows"
@@ -361,13 +371,21 @@ def main():
             experiment.train(name)
         return
     experiment.models = {name: experiment.create_model(pretrained) for name, pretrained in STARTS.items()}
-    for name in RUNS:
-        experiment.train(name)
     height, width = experiment.size
-    print(
+    settings = (
         f"{experiment.models['before'].count_params():,} parameters, {len(experiment.fit)} training images of {height}"
         f" × {width}, {experiment.epochs} epochs; the first {experiment.count} channels of each layer"
     )
+    tables = experiment.folder / "tables.md"
+    if tables.is_file():
+        text = tables.read_text(encoding="utf-8")
+        if not text.startswith(settings + "\n"):
+            raise SystemExit(f"{tables} is of other settings: {text.splitlines()[0]}. Choose another folder.")
+        print(text, end="")
+        return
+    print_lines(settings)
+    for name in RUNS:
+        experiment.train(name)
     report_gaze(experiment)
     found = {
         name: {layer: experiment.patterns(model, layer) for layer in experiment.layers}
@@ -377,6 +395,8 @@ def main():
     report_similarity(experiment, found)
     report_scores(experiment, found)
     report_validation(experiment, found)
+    with atomic_write(tables) as temporary:
+        temporary.write_text("\n".join(_printed) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ All rows have the same labels, so that they differ in the box alone:
     center box             80 % of the image, the share that was best on training images (localization_search.py)
     paper                  the method
     paper, clamped         its seeds also keep their side in the cut; the paper does not say which of the two it does
+    paper, one map         the map of the whole image instead of ten crops; the same cut
     paper, other map       a control: the map is that of the image before, which is of another class
     tuned                  the recipe of kerasal.localization: Grad-CAM, and a cut by the map and the colors
 
@@ -47,7 +48,7 @@ from kerasal.progress import progress_bar
 from kerasal.row_journal import RowJournal, stamps
 
 BASELINES = ("labels alone", "whole image", "center box")
-CUTS = ("paper", "paper, clamped", "paper, other map", "tuned")
+CUTS = ("paper", "paper, clamped", "paper, one map", "paper, other map", "tuned")
 CENTER = 0.8
 
 
@@ -109,6 +110,7 @@ class Scorer:
             "center box": (width * margin, height * margin, width * (1 - margin), height * (1 - margin)),
             "paper": found.box,
             "paper, clamped": cut_box(found.picture, found.map, photo, clamp=True),
+            "paper, one map": self.find(name, class_index, recipe="simonyan", method="class_saliency")[1].box,
             "paper, other map": cut_box(found.picture, strange, photo),
             "tuned": self.find(name, class_index)[1].box,
         }

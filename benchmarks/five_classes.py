@@ -12,16 +12,18 @@ has class folders below train and val (Tiny ImageNet); three of its classes repl
   a layer. VGG16.npz has the convolutions of a VGG-16 that was tuned for edges after ImageNet. Its dense layers are
   missing, and it takes photos of 112 × 112 pixels here, since these have only 64 × 64.
 
-Nothing is chosen by the test photos. An interval is of 95 % from 10,000 bootstrap draws of the test photos; the
-difference is paired, to the mean of the seeds, and draws the seeds too. The ImageNet models may have been trained on
-the test photos, which Tiny ImageNet took from ImageNet. Trainings and answers are stored in the folder, and a stopped
-run continues there. ``--small`` uses every 25th photo and one epoch.
+"Gray photos" are the test photos without their colors: how much of the answers depends on color. Nothing is chosen by
+the test photos. An interval is of 95 % from 10,000 bootstrap draws of the test photos; the difference is paired, to the
+mean of the seeds, and draws the seeds too. The ImageNet models may have been trained on the test photos, which Tiny
+ImageNet took from ImageNet. Trainings and answers are stored in the folder, and a stopped run continues there.
+``--small`` uses every 25th photo and one epoch.
 """
 
 import argparse
 import os
 import pathlib
 import sys
+from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -58,16 +60,17 @@ def train_from_scratch(parts, seed, output, small):
     return answers(model, parts[1], "unit")
 
 
-def answers(model, photos, convention, outputs=None):
+def answers(model, photos, convention, outputs=None, gray=False):
     """Return the index of the largest output, or of the largest of ``outputs``, for each photo."""
-    scores = np.concatenate([model.predict_on_batch(inputs) for inputs in batches(photos, convention)])
+    scores = np.concatenate([model.predict_on_batch(inputs) for inputs in batches(photos, convention, gray)])
     return scores[:, outputs].argmax(axis=1) if outputs else scores.argmax(axis=1)
 
 
-def batches(photos, convention, size=50):
+def batches(photos, convention, gray=False, size=50):
     convention = preprocessing.get(convention)
     for start in range(0, len(photos), size):
-        yield convention.apply(photos.load_images(np.arange(start, min(start + size, len(photos)))))
+        pixels = photos.load_images(np.arange(start, min(start + size, len(photos)))).astype(np.float32)
+        yield convention.apply(pixels.mean(axis=-1, keepdims=True).repeat(3, axis=-1) if gray else pixels)
 
 
 def average(maps):
@@ -91,49 +94,45 @@ def classify_features(model, layers, parts, convention):
     return found
 
 
-def compute_rows(options):
-    """Yield (a name of a group of rows, a function that returns the answers of each row)."""
+def pretrained_rows(options, name, load, convention, layers, *, side=SIDE, outputs=None):
+    """Return the answers of classifiers on frozen features of a model, and those of its own ``outputs``, if any."""
+    model, parts = load(), load_photos(options.photos, side, options.small)
+    heads = classify_features(model, layers, parts, convention)
+    rows = {f"{name}, softmax on {layer}": heads[layer] for layer in layers}
+    if outputs is not None:
+        rows[f"{name}, five of its outputs"] = answers(model, parts[1], convention, outputs)
+        rows[f"{name}, the same, gray photos"] = answers(model, parts[1], convention, outputs, gray=True)
+    return rows
+
+
+def scratch_rows(options, seed):
+    """Return the answers of five_class_cnn from a seed; None stands for the weights of the package."""
     parts = load_photos(options.photos, SIDE, options.small)
-
-    def scratch(seed):
-        name = f"five_class_cnn, seed {seed}"
-        return lambda: {name: train_from_scratch(parts, seed, options.output / f"seed-{seed}", options.small)}
-
-    for seed in range(options.seeds):
-        yield f"seed-{seed}", scratch(seed)
-    if "kerasal" in kerasal.model_spec("five_class_cnn").weights:
-        yield (
-            "included",
-            lambda: {
-                "five_class_cnn, included": answers(kerasal.create_model("five_class_cnn", "kerasal"), parts[1], "unit")
-            },
-        )
-
-    def pretrained(name, load, convention, layers, five=True, side=SIDE):
-        def compute():
-            model = load()
-            resized = parts if side == SIDE else load_photos(options.photos, side, options.small)
-            heads = classify_features(model, layers, resized, convention)
-            rows = {f"{name}, softmax on {layer}": heads[layer] for layer in layers}
-            if five:
-                rows[f"{name}, five of its outputs"] = answers(model, resized[1], convention, list(CLASSES.values()))
-            return rows
-
-        return compute
-
-    lite0 = kerasal.model_spec("efficientnet_lite0").preprocessing
-    yield (
-        "lite0",
-        pretrained("EfficientNet-Lite0", lambda: kerasal.load_model("efficientnet_lite0"), lite0, ["avg_pool"]),
-    )
-    squeezenet = lambda: kerasal.load_model(options.squeezenet)  # noqa: E731
-    yield "squeezenet", pretrained("SqueezeNet", squeezenet, "caffe", ["fire9_concat"], side=227)
-    layers = ["block3_conv3", "block4_conv3", "block5_conv3"]
-    yield "vgg16", pretrained("VGG-16, edge-tuned", lambda: load_vgg16(options.vgg16), "caffe", layers, False, 112)
+    if seed is None:
+        model = kerasal.create_model("five_class_cnn", "kerasal")
+        gray = {"five_class_cnn, included, gray photos": answers(model, parts[1], "unit", gray=True)}
+        return {"five_class_cnn, included": answers(model, parts[1], "unit")} | gray
+    run = options.output / f"seed-{seed}"
+    return {f"five_class_cnn, seed {seed}": train_from_scratch(parts, seed, run, options.small)}
 
 
-def load_vgg16(path):
-    return kerasal.create_model("vgg16", path, include_top=False, input_shape=(112, 112, 3))
+def groups(options):
+    """Return {name of a file: a function that returns the answers of the rows in it}."""
+
+    def load_vgg16():
+        return kerasal.create_model("vgg16", options.vgg16, include_top=False, input_shape=(112, 112, 3))
+
+    lite0, convention = partial(kerasal.load_model, "efficientnet_lite0"), "mean=127,std=128"
+    squeezenet, five = partial(kerasal.load_model, options.squeezenet), list(CLASSES.values())
+    blocks = ["block3_conv3", "block4_conv3", "block5_conv3"]
+    rows = partial(pretrained_rows, options)
+    return {
+        "lite0": partial(rows, "EfficientNet-Lite0", lite0, convention, ["avg_pool"], outputs=five),
+        "squeezenet": partial(rows, "SqueezeNet", squeezenet, "caffe", ["fire9_concat"], side=227, outputs=five),
+        "vgg16": partial(rows, "VGG-16, edge-tuned", load_vgg16, "caffe", blocks, side=112),
+        **{f"seed-{seed}": partial(scratch_rows, options, seed) for seed in range(options.seeds)},
+        "included": partial(scratch_rows, options, None),
+    }
 
 
 def interval(values):
@@ -152,7 +151,7 @@ def main():
     options.output /= "small" if options.small else ""
     truth = load_photos(options.photos, SIDE, options.small)[1].labels
     right = {}
-    for group, compute in compute_rows(options):
+    for group, compute in groups(options).items():
         file = options.output / f"{group}.npz"
         if not file.is_file():
             print(group, flush=True)

@@ -1,24 +1,20 @@
-"""How much does an image that maximizes a class depend on its start? And what differs from the mean of the class?
+"""How much does an image that maximizes a class depend on the noise that it starts from?
 
-    python benchmarks/start_stability.py PHOTOS SQUEEZENET.keras -o runs/start-stability
+    python benchmarks/start_stability.py SQUEEZENET.keras -o runs/start-stability
 
 Tang, Yao, Jiang & Liu, section 5.2: because of the random start "the result can be quite unstable", but the pattern is
-"kind of consistent"; noise gives more texture, and the mean of the class's photos more color. The images are made with
-the preset tang (20 steps) for goldfish, ostrich and lemon, from several starts of noise, with EfficientNet-Lite0 and
-SqueezeNet, and for the classes goldfish and lemon also from the mean of PHOTOS (Tiny ImageNet). The columns:
+"kind of consistent". The images are made with the preset tang (20 steps), from several starts of noise: of goldfish,
+ostrich and lemon with EfficientNet-Lite0 and SqueezeNet, and of its five classes with the included five_class_cnn. The
+rows of the table compare pairs of images of a network:
 
-* ``pixels``: the correlation of two images, over pixels and colors, after each color channel was centered;
-* ``features``: the same of the mean features of the *other* network (the last layer before its scores) of the two
-  images, centered on the mean of all of a network's images. The other network has no part in the ascent;
-* ``same class`` (different starts) against ``different class`` (different starts) is the test of a consistent pattern,
-  and ``same start`` (different classes) shows what is left of the noise;
-* ``probability``: of the class, by the network itself, least and most over the starts; ``other``: by the other network.
+* ``pixels``: the correlation over pixels and colors, after each color channel was centered;
+* ``features``: the correlation of the mean features of *another* network (the last layer before its scores), centered
+  on their mean over all images. That network has no part in the ascent.
 
-An interval is of 95 %, from bootstrap draws of the starts. The second table compares the two kinds of start: ``color``
-is the distance of the mean color from that of the class's photos in gray levels (the model's zero, the start of noise,
-is given for comparison); ``detail``, the standard deviation that remains when each image is reduced to a quarter of its
-size and enlarged again, as a share of the whole. Both are measured on the pixels of the result, clipped to 0..255.
-``--small`` takes two steps, three starts and one network.
+The columns: ``same class`` (two starts) against ``different class`` (two starts) is the test of a consistent pattern,
+and ``same start`` (two classes) shows what is left of the noise. ``probability`` is that of the class by the network
+itself, least to most over the images; ``other``, that by the other network. An interval is of 95 %, from bootstrap
+draws of the starts. ``--small`` takes two steps, three starts and the smallest network.
 """
 
 import argparse
@@ -26,6 +22,7 @@ import itertools
 import os
 import pathlib
 import sys
+from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -35,13 +32,24 @@ from rich.console import Console
 from rich.table import Table
 
 import kerasal
-from kerasal import datasets, hooks, images, preprocessing, store
+from kerasal import hooks, images, preprocessing, store
 
 import keras
 
-CLASSES = {"goldfish": 1, "ostrich": 9, "lemon": 951}
-WITH_PHOTOS = ("goldfish", "lemon")
+IMAGENET = {"goldfish": 1, "ostrich": 9, "lemon": 951}
+# The outputs of five_class_cnn, and of an ImageNet model for the same classes.
+FIVE = {"goldfish": 0, "lemon": 1, "king penguin": 2, "golden retriever": 3, "boa constrictor": 4}
+FIVE_OF_IMAGENET = {"goldfish": 1, "lemon": 951, "king penguin": 145, "golden retriever": 207, "boa constrictor": 61}
 FEATURES = {"EfficientNet-Lite0": "avg_pool", "SqueezeNet": "fire9_concat"}
+OTHER = {"EfficientNet-Lite0": "SqueezeNet", "SqueezeNet": "EfficientNet-Lite0", "five_class_cnn": "EfficientNet-Lite0"}
+
+
+class Network(NamedTuple):
+    """A model, its pixel convention, and the outputs that belong to the classes."""
+
+    model: keras.Model
+    convention: str
+    classes: dict[str, int]
 
 
 def average(maps):
@@ -49,25 +57,24 @@ def average(maps):
     return keras.ops.mean(maps, axis=(1, 2)) if len(maps.shape) == 4 else maps
 
 
-def make_images(model, convention, starts, steps, means):
-    """Return pixels 0..255 of the images from noise (class, start, H, W, 3), and from the means (class, H, W, 3)."""
-    convention = preprocessing.get(convention)
-    options = {"preset": "tang", "steps": steps, "preprocessing": convention}
-    from_noise = kerasal.maximize(model, list(CLASSES.values()), copies=starts, seed=0, **options)
-    side = model.input_shape[1]
-    init = np.stack([convention.apply(images.fit_image(mean, (side, side))) for mean in means])
-    from_mean = kerasal.maximize(model, [CLASSES[name] for name in WITH_PHOTOS], init=init, **options)
-    pixels = [np.clip(convention.invert(result.raw), 0, 255) for result in (from_noise, from_mean)]
-    return {"noise": pixels[0].reshape(len(CLASSES), starts, side, side, 3), "mean": pixels[1]}
+def make_images(network, starts, steps):
+    """Return pixels 0..255 (class, start, H, W, 3) of the images from noise."""
+    convention, targets = preprocessing.get(network.convention), list(network.classes.values())
+    options = {"preset": "tang", "steps": steps, "preprocessing": convention, "copies": starts, "seed": 0}
+    pixels = np.clip(convention.invert(kerasal.maximize(network.model, targets, **options).raw), 0, 255)
+    return {"pixels": pixels.reshape(len(targets), starts, *pixels.shape[1:])}
 
 
-def look(model, convention, layer, pixels):
-    """Return a network's mean features (class, start, channels) and probabilities of the image's own class."""
-    flat = np.stack([images.resize(image, model.input_shape[1:3]) for image in pixels.reshape(-1, *pixels.shape[2:])])
-    inputs = preprocessing.get(convention).apply(flat)
-    features = hooks.activations(model, [layer], inputs, reduce=average)[layer]
-    probabilities = model.predict_on_batch(inputs).reshape(*pixels.shape[:2], -1)
-    own = np.stack([probabilities[i, :, index] for i, index in enumerate(CLASSES.values())])
+def look(network, layer, pixels, outputs):
+    """Return a network's mean features (class, start, channels) and its probabilities of outputs (class, start)."""
+    size = network.model.input_shape[1:3]
+    flat = np.stack([images.resize(image, size) for image in pixels.reshape(-1, *pixels.shape[2:])])
+    inputs = preprocessing.get(network.convention).apply(flat)
+    probabilities = network.model.predict_on_batch(inputs).reshape(*pixels.shape[:2], -1)
+    own = np.stack([probabilities[i, :, index] for i, index in enumerate(outputs)])
+    if layer is None:
+        return None, own
+    features = hooks.activations(network.model, [layer], inputs, reduce=average)[layer]
     return features.reshape(*pixels.shape[:2], -1), own
 
 
@@ -107,64 +114,41 @@ def bootstrap(r, draws=2000):
     ]
 
 
-def detail(pixels):
-    """Return the share of the standard deviation of an image that a reduction to a quarter of its size removes."""
-    height, width = pixels.shape[:2]
-    coarse = images.resize(images.resize(pixels.astype(np.float32), (height // 4, width // 4)), (height, width))
-    return (pixels - coarse).std() / pixels.std()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=pathlib.Path)
     parser.add_argument("squeezenet", type=pathlib.Path)
     parser.add_argument("--output", "-o", type=pathlib.Path, default=pathlib.Path("runs/start-stability"))
-    parser.add_argument("--starts", type=int, default=8)
+    parser.add_argument("--starts", type=int, default=6)
     parser.add_argument("--small", action="store_true", help="two steps, three starts, one network, to try the script")
     options = parser.parse_args()
     steps, starts = (2, 3) if options.small else (20, options.starts)
-    models = {
-        "EfficientNet-Lite0": (kerasal.load_model("efficientnet_lite0"), "mean=127,std=128"),
-        "SqueezeNet": (kerasal.load_model(options.squeezenet), "caffe"),
+    networks = {
+        "EfficientNet-Lite0": Network(kerasal.load_model("efficientnet_lite0"), "mean=127,std=128", IMAGENET),
+        "SqueezeNet": Network(kerasal.load_model(options.squeezenet), "caffe", IMAGENET),
+        "five_class_cnn": Network(kerasal.create_model("five_class_cnn", "kerasal"), "unit", FIVE),
     }
-    photos = datasets.class_images(options.photos, (224, 224, 3), classes=list(WITH_PHOTOS))[0]
-    photos = photos.subset(np.arange(0, len(photos), 50)) if options.small else photos
-    means = photos.means()
     table = Table("", *("same class", "different class", "same start", "same − different"), "probability", "other")
-    colors = Table("", "color, noise", "color, mean", "color, zero", "detail, noise", "detail, mean")
-    for name, (model, convention) in list(models.items())[: 1 if options.small else 2]:
+    for name in ["five_class_cnn"] if options.small else networks:
         file = options.output / f"{name}-{steps}-{starts}.npz"
         if not file.is_file():
             print(name, flush=True)
-            store.write_arrays(file, make_images(model, convention, starts, steps, means))
+            store.write_arrays(file, make_images(networks[name], starts, steps))
         with np.load(file) as stored:
-            noise, mean = stored["noise"], stored["mean"]
-        other = next(key for key in models if key != name)
-        features, other_probability = look(*models[other], FEATURES[other], noise)
-        own_probability = look(model, convention, FEATURES[name], noise)[1]
-        probabilities = [f"{values.min():.3f} to {values.max():.3f}" for values in (own_probability, other_probability)]
-        centered = noise - noise.mean(axis=(2, 3), keepdims=True)
-        table.add_row(f"{name}, pixels", *bootstrap(similarities(centered.reshape(*noise.shape[:2], -1))), "", "")
-        features = features - features.mean(axis=(0, 1))
-        table.add_row(f"{name}, features of {other}", *bootstrap(similarities(features)), *probabilities)
-        for row, class_name in enumerate(WITH_PHOTOS):
-            target = np.asarray(means[row]).mean(axis=(0, 1))
-            zero = np.asarray(preprocessing.get(convention).invert(np.zeros((1, 1, 3)))).ravel()
-            drawn = noise[list(CLASSES).index(class_name)]
-            distances = [np.linalg.norm(image.mean(axis=(0, 1)) - target) for image in (*drawn, mean[row])]
-            details = [detail(image) for image in (*drawn, mean[row])]
-            cells = [
-                f"{min(distances[:-1]):.1f} to {max(distances[:-1]):.1f}",
-                f"{distances[-1]:.1f}",
-                f"{np.linalg.norm(zero - target):.1f}",
-                f"{min(details[:-1]):.2f} to {max(details[:-1]):.2f}",
-                f"{details[-1]:.2f}",
-            ]
-            colors.add_row(f"{name}, {class_name}", *cells)
-    console = Console(width=170)
-    table.title = f"Similarity of images that maximize {', '.join(CLASSES)}: {starts} starts, {steps} steps"
-    console.print(table)
-    console.print(colors)
+            add_rows(table, name, networks, stored["pixels"])
+    table.title = f"Similarity of images that maximize classes: {starts} starts, {steps} steps"
+    Console(width=170).print(table)
+
+
+def add_rows(table, name, networks, pixels):
+    other, own = OTHER[name], list(networks[name].classes.values())
+    outputs = list(FIVE_OF_IMAGENET.values()) if name == "five_class_cnn" else own
+    features, other_probability = look(networks[other], FEATURES[other], pixels, outputs)
+    own_probability = look(networks[name], None, pixels, own)[1]
+    probabilities = [f"{values.min():.3f} to {values.max():.3f}" for values in (own_probability, other_probability)]
+    centered = pixels - pixels.mean(axis=(2, 3), keepdims=True)
+    table.add_row(f"{name}, pixels", *bootstrap(similarities(centered.reshape(*pixels.shape[:2], -1))), "", "")
+    features = features - features.mean(axis=(0, 1))
+    table.add_row(f"{name}, features of {other}", *bootstrap(similarities(features)), *probabilities)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ Comments mark the settings that a paper does not specify.
 
 import dataclasses
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from kerasal import labels
 from kerasal.checks import check_choice, check_int, check_number, is_int
 from kerasal.hooks.image_shapes import declared_image_shape
 from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale, TotalVariation
@@ -167,8 +168,8 @@ def _suit_display(plan: dict[str, Any], preprocessing: Preprocessing | None) -> 
     return plan["display"]
 
 
-def make_objectives(objective: Any) -> list[Objective]:
-    """Return a list of objectives, each for a single image; an integer is a class index.
+def make_objectives(objective: Any, class_names: Sequence[str] = ()) -> list[Objective]:
+    """Return a list of objectives, each for a single image; an integer is a class index, a text one of ``class_names``.
 
     Raises:
         TypeError: if an entry is neither an objective nor an integer.
@@ -177,6 +178,8 @@ def make_objectives(objective: Any) -> list[Objective]:
     listed: list[Any] = (
         list(objective) if isinstance(objective, (list, tuple, np.ndarray)) and np.ndim(objective) else [objective]
     )
+    if class_names:
+        listed = [labels.find(entry, class_names) if isinstance(entry, str) else entry for entry in listed]
     objectives = [class_score(int(entry)) if is_int(entry) else entry for entry in listed]
     if not objectives or not all(isinstance(entry, Objective) for entry in objectives):
         raise TypeError(

@@ -393,3 +393,17 @@ def test_uniform_noise_starts_a_spectrum_too(make_model):
         kerasal.maximize(make_model("functional"), 0, preset=name, **options).raw for name in ("olah", "channel")
     )
     np.testing.assert_allclose(first, np.clip(second, 1 / 256, 255 / 256), atol=0.01)
+
+
+def test_a_class_of_an_opened_model_is_named(make_model):
+    model = make_model("nested")
+    names = [f"kind {index}" for index in range(6)]
+    opened = kerasal.open_model(model, preprocessing="unit", labels=names)
+    options = {"preset": "simonyan", "steps": 2}
+    by_name = kerasal.maximize(opened, ["kind 2", 1], **options)
+    by_number = kerasal.maximize(opened, [2, 1], **options)
+    np.testing.assert_array_equal(by_name.raw, by_number.raw)
+    with pytest.raises(ValueError, match="kind 2"):
+        kerasal.maximize(opened, "kind2", **options)
+    with pytest.raises(TypeError, match="a class index"):
+        kerasal.maximize(model, "kind 2", preprocessing="unit", **options)

@@ -63,3 +63,4 @@ def test_an_image_is_right_if_the_class_is_guessed_and_the_box_fits():
     assert measured["top-5 error"].tolist() == [0, 0, 1, 1]
     assert measured["top-1 error"].tolist() == [0, 1, 1, 1]
     assert measured["IoU of .5"].tolist() == [1, 1, 1, 0]
+    assert measured["box if label"].mean() == 2 / 3, "the third image, whose class is not guessed, does not count"

@@ -371,9 +371,10 @@ def main():
     height, width = experiment.size
     settings = (
         f"{experiment.models['before'].count_params():,} parameters, {len(experiment.fit)} training images of {height}"
-        f" × {width}, {experiment.epochs} epochs; the first {experiment.count} channels of each layer; trainings: "
-        f"{', '.join(arguments.models)}"
+        f" × {width}, {experiment.epochs} epochs; the first {experiment.count} channels of each layer"
     )
+    if arguments.models != list(RUNS):
+        settings += f"; only {', '.join(arguments.models)}"
     tables = experiment.folder / "tables.md"
     if tables.is_file():
         text = tables.read_text(encoding="utf-8")

@@ -7,10 +7,12 @@ tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 
 from kerasal import losses, metrics  # noqa: E402
+from kerasal.metrics.blur import center_map  # noqa: E402
 
 RANDOM = np.random.default_rng(3)
 SHAPE = (12, 16)
-LOSSES = [losses.NSSLoss, losses.CCLoss, losses.KLDLoss, losses.SimilarityLoss, losses.LogLikelihoodLoss]
+CENTER = [losses.CenterDistanceLoss, losses.CenterCorrelationLoss]
+LOSSES = [losses.NSSLoss, losses.CCLoss, losses.KLDLoss, losses.SimilarityLoss, losses.LogLikelihoodLoss, *CENTER]
 
 
 def _fixations(images=3):
@@ -48,6 +50,19 @@ def test_loss_is_the_metric(loss, metric, sign, channel):
     assert float(loss()(*given)) == pytest.approx(wanted, abs=2e-5)
 
 
+def test_center_losses():
+    """The distance from the center baseline, and the correlation with it, whatever the truth is."""
+    center = center_map(SHAPE)
+    distance, correlation = (loss() for loss in CENTER)
+    assert float(distance(DENSITIES, MAPS)) == pytest.approx(((MAPS - center) ** 2).mean(), abs=1e-6)
+    wanted = np.mean([max(0.0, metrics.cc(one, center)) for one in MAPS])
+    assert float(correlation(FIXATIONS, MAPS)) == pytest.approx(wanted, abs=2e-5)
+    itself = center[None].astype("float32")
+    assert float(distance(itself, itself)) == pytest.approx(0, abs=1e-7)
+    assert float(correlation(itself, itself)) == pytest.approx(1, abs=1e-5)
+    assert float(correlation(itself, 1 - itself)) == 0  # avoiding the center is not rewarded
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradient_is_the_finite_difference(loss):
     prediction = tf.Variable(MAPS.astype("float64"))
@@ -67,7 +82,8 @@ def test_gradient_is_the_finite_difference(loss):
 @pytest.mark.parametrize("constant", [0.0, 0.3, 1e-30])
 @pytest.mark.parametrize("blank_truth", [False, True])
 def test_constant_maps_have_finite_values_and_gradients(loss, constant, blank_truth):
-    prediction = tf.Variable(np.stack([np.full(SHAPE, constant, "float32"), MAPS[1], MAPS[2] * 1e-25]))
+    varied = (MAPS[1] + center_map(SHAPE)).astype("float32")
+    prediction = tf.Variable(np.stack([np.full(SHAPE, constant, "float32"), varied, MAPS[2] * 1e-25]))
     truth = np.zeros_like(FIXATIONS) if blank_truth else _truth(loss)
     with tf.GradientTape() as tape:
         value = loss()(truth, prediction)

@@ -177,7 +177,7 @@ def compare(
         remark(f"{method}: skipped. {reason}")
     if not comparison.views:
         raise RuntimeError("No method could explain this model. The remarks above give the reasons.")
-    title = f"What makes {model.name} see {name!r}"
+    title = f"What {model.name} sees as {name!r}" if target is None else f"Evidence of {model.name} for {name!r}"
     if output.suffix.lower() == ".html":
         with atomic_write(output) as temporary:
             temporary.write_text(comparison.html(title, facts=[image.name]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""``kerasal gaze describe``, ``evaluate``, ``diagnose`` and ``import-vxm``: statistics, scores and FastGaze."""
+"""``kerasal gaze describe``, ``evaluate``, ``diagnose``, ``dump`` and ``import-vxm``: statistics, scores, files."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -102,6 +102,26 @@ def diagnose(
         photo = gaze_set.image(worst)
         images.write(output, gaze.wrap_panel(photo, next(predictor.raw([photo]))))
         say(f"{output}  image {worst}, clipped, and wrapped around in 8 bits")
+
+
+@with_json
+@options.with_options("settings", gaze_options.model_options())
+def dump(
+    model: gaze_options.Model,
+    settings: dict,
+    data: gaze_options.Data,
+    output: Annotated[Path, options.Output(help="The pickle to write.")] = Path("preds.pkl"),
+    split: gaze_options.Split = None,
+) -> None:
+    """Write the raw maps of all images as a pickle, for the evaluation script of the Bristol coursework."""
+    options.check_output(output, (".pkl",))
+    gaze_set = gaze_options.open_data(data, split)
+    _, predictor = gaze_options.open_gaze_model(model, **settings)
+    from kerasal import gaze
+
+    gaze.write_predictions(predictor, gaze_set, output, progress=True)
+    record(images=len(gaze_set), map_size=list(predictor.map_size), output=output)
+    say(f"{output}  {len(gaze_set)} maps, flattened, float32, in the order of the data")
 
 
 def import_vxm(

@@ -37,13 +37,17 @@ class _Changes:
         Sets("rate"),
     ] = None
     loss: Annotated[
-        str | None, Option(help="mse, nss, cc, kld, similarity, or a sum such as kld=1,cc=0.2. Default: the recipe's.")
+        str | None,
+        Option(
+            help="mse, nss, cc, kld, similarity, likelihood, center_distance, center_correlation, or a sum such as "
+            "kld=1,cc=0.2. Default: the recipe's."
+        ),
     ] = None
     mirror: Annotated[
         Literal["both", "half", "none"] | None,
         Option(
-            help="Train on each image and its mirror image (both), on one of them at random (half), or without mirror "
-            "images (none). Default: the recipe's."
+            help="Train on each image and its mirror image (both; mirror images in the data are not made again), on "
+            "one of them at random (half), or without mirror images (none). Default: the recipe's."
         ),
     ] = None
     validate_every: Annotated[int | None, Option(help="Epochs between validations. Default: the recipe's.")] = None

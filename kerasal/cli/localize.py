@@ -73,7 +73,11 @@ def localize(
     ] = None,
     top: Annotated[int, Option(min=1, max=20, help="Number of classes with the highest scores.")] = 5,
 ) -> None:
-    """Localize the model's top classes in a photo: map, seeds, mask and box of each class."""
+    """Localize the model's top classes in a photo: map, seeds, mask and box of each class.
+
+    The model receives the whole photo, stretched to its input size, so that boxes can reach the edges. Scores differ
+    from those of commands that pass the center of the photo.
+    """
     output = output or Path(f"{image.stem}-boxes.png")
     options.check_output(output, options.PICTURES)
     from rich.table import Table

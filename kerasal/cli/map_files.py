@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from typer import BadParameter
+from typer import BadParameter, Exit
 
 from kerasal.cli import options
 from kerasal.cli.json_output import record
 from kerasal.cli.model_argument import print_top_classes
-from kerasal.cli.session import say
+from kerasal.cli.session import remark, say
 from kerasal.names import count_noun
 
 _MOST_TILES = 60
@@ -26,12 +26,14 @@ class MapFiles:
         photos: the photos' files by unique names.
         output: a picture, a ``.npy`` file for a single map, or a folder.
         drawing: options of ``Explanation.page``, and ``dpi``.
+        skipped: the number of photos that could not be read.
     """
 
     method: str
     photos: Mapping[str, Path]
     output: Path
     drawing: dict[str, Any]
+    skipped: int = 0
 
     @classmethod
     def choose(
@@ -41,7 +43,7 @@ class MapFiles:
 
         Raises:
             typer.BadParameter: an output that does not fit the number of maps, or that would replace an input.
-            FileNotFoundError, ValueError: a photo does not exist, or is no image.
+            FileNotFoundError, ValueError: no photo exists and is an image; others are skipped with a remark.
         """
         from kerasal import images
 
@@ -64,9 +66,25 @@ class MapFiles:
                 f"The output must be a folder for {count} maps, got {str(output)!r}. A sheet has room for "
                 f"{_MOST_TILES} pictures."
             )
-        for file in photos.values():
-            images.read(file)
-        return files
+        return files._without_unreadable()
+
+    def _without_unreadable(self) -> "MapFiles":
+        """Return the same without the photos that cannot be read, with a remark for each; raise if none is left."""
+        from kerasal import images
+
+        readable, errors = {}, []
+        for name, file in self.photos.items():
+            try:
+                images.read(file)
+            except (OSError, ValueError) as error:
+                errors.append(error)
+            else:
+                readable[name] = file
+        if not readable:
+            raise errors[0]
+        for error in errors:
+            remark(f"Skipped: {error}")
+        return dataclasses.replace(self, photos=readable, skipped=len(errors))
 
     @property
     def is_folder(self) -> bool:
@@ -101,6 +119,9 @@ class MapFiles:
             self._write_sheet(rows)
         record(method=self.method, model=model.name, images=listed, output=self.output)
         self._report(listed, model)
+        if self.skipped:
+            remark(f"{count_noun(self.skipped, 'photo')} could not be read.")
+            raise Exit(code=1)
 
     def _write_sheet(self, rows: list[list[Any]]) -> None:
         from kerasal import images

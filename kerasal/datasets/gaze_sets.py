@@ -4,8 +4,11 @@ import os
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_layouts import gaze_splits, open_gaze
+from kerasal.datasets.mirror_images import find_mirror_images
 
 Path = str | os.PathLike
 _VALIDATION = ("val", "validation")
@@ -50,7 +53,7 @@ def open_training_sets(
     Args:
         paths: paths of the training data, which are joined.
         validation: path of the validation data; by default the splits val of all ``paths``, or a random tenth of the
-            images.
+            images. In a coursework pickle, an image and its stored mirror image are in the same part.
         split: split to train on, or ``"all"``; by default train, or all without such a split.
         seed: seed for the random tenth.
 
@@ -65,5 +68,31 @@ def open_training_sets(
     if all(parts) and split is None:
         first, *others = [open_gaze(path, part) for path, part in zip(paths, parts, strict=True)]
         return train_data, first.concatenate(*others), notes
-    train, held_out = train_data.split(0.9, seed)
-    return train, held_out, [*notes, "Validation: a random tenth of these images, excluded from training."]
+    train, held_out, with_mirrors = _hold_out(train_data, seed)
+    what = "images, each with its stored mirror image" if with_mirrors else "images"
+    return train, held_out, [*notes, f"Validation: a random tenth of these {what}, excluded from training."]
+
+
+def _hold_out(data: GazeDataset, seed: int) -> tuple[GazeDataset, GazeDataset, bool]:
+    """Return nine tenths and one tenth of the images, and whether they contain pairs of mirror images.
+
+    A validation image whose mirror image is trained on would not be held out, so pairs are not separated.
+    """
+    small = [data.stimulus(index).small for index in range(len(data))]
+    images = [image for image in small if image is not None]
+    if len(images) < len(small) or len({image.shape for image in images}) > 1:  # not a coursework pickle
+        return *data.split(0.9, seed), False
+    partner = find_mirror_images(images)
+    if (partner < 0).all():
+        return *data.split(0.9, seed), False
+    index = np.arange(len(data))
+    group = np.where(partner < 0, index, np.minimum(index, partner))
+    groups = np.unique(group)
+    held_out = np.random.default_rng(seed).permutation(groups)[round(0.9 * len(groups)) :]
+    if not len(held_out):
+        raise ValueError(
+            f"The training data must have at least 5 images besides their mirror images to hold out a tenth, got "
+            f"{len(groups)}. Pass validation data."
+        )
+    is_held_out = np.isin(group, held_out)
+    return data.subset(index[~is_held_out]), data.subset(index[is_held_out]), True

@@ -7,7 +7,8 @@
   of the coursework.
 * ``diagnose`` tests whether a model has learned more than the mean map or the center, and whether its output wraps
   around in 8 bits.
-* ``load_vxm`` loads a model in the format of FastGaze.
+* ``load_vxm`` loads a model in the format of FastGaze, and ``write_predictions`` writes the ``preds.pkl`` of the
+  coursework.
 * ``panel``, ``filters``, ``overlay`` and ``wrap_panel`` draw figures.
 
 A gaze model takes RGB images and returns a map of each; ``kerasal.training.train_gaze`` trains such a model. (For
@@ -22,6 +23,7 @@ from kerasal.gaze.gaze_evaluation import evaluate
 from kerasal.gaze.gaze_pictures import filters, overlay, panel, wrap_panel
 from kerasal.gaze.gaze_prediction import GazePrediction, predict, predict_many, resize_map
 from kerasal.gaze.predictor import Predictor
+from kerasal.gaze.raw_predictions import write_predictions
 from kerasal.gaze.vxm import load_vxm
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "predict_many",
     "resize_map",
     "wrap_panel",
+    "write_predictions",
 ]
 
 _RENAMED = {"finish": "resize_map"}

@@ -13,7 +13,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kerasal import _keras as _keras
-from kerasal.losses.scores import EPSILON, cc, kld, log_likelihood, nss, similarity
+from kerasal.losses.scores import (
+    EPSILON,
+    cc,
+    center_correlation,
+    center_distance,
+    kld,
+    log_likelihood,
+    nss,
+    similarity,
+)
 
 import keras
 
@@ -22,6 +31,8 @@ ops: Any = keras.ops  # untyped, because the type stubs declare None as the resu
 __all__ = [
     "CC",
     "CCLoss",
+    "CenterCorrelationLoss",
+    "CenterDistanceLoss",
     "KLD",
     "KLDLoss",
     "LogLikelihoodLoss",
@@ -80,6 +91,40 @@ class LogLikelihoodLoss(_NegatedScore):
     """
 
     function = staticmethod(log_likelihood)
+
+
+class _CenterLoss(keras.losses.Loss):
+    """The base class of losses that compare maps with a Gaussian in the center of the image instead of the truth.
+
+    Added to another loss, they are two readings of the center-bias regularizer that the coursework (GN17738, section X)
+    tried after Bruckert et al. 2019, "Deep Saliency Models: The Quest For The Loss Function", without giving a formula.
+    """
+
+    function: Callable[..., Any]
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return type(self).function(y_true, y_pred)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class CenterDistanceLoss(_CenterLoss):
+    """Mean squared difference of the map from the center Gaussian, which pulls maps toward the center bias.
+
+    The Gaussian is that of the baseline "center", with a maximum of 1 and standard deviations of a quarter of the
+    sides; the loss is for maps in 0..1. ``y_true`` gives only the size.
+    """
+
+    function = staticmethod(center_distance)
+
+
+@keras.saving.register_keras_serializable(package="kerasal")
+class CenterCorrelationLoss(_CenterLoss):
+    """Pearson correlation of the map with the center Gaussian, in 0..1, which pushes maps away from the center bias.
+
+    A negative correlation counts as 0, so that avoiding the center is not rewarded. ``y_true`` gives only the size.
+    """
+
+    function = staticmethod(center_correlation)
 
 
 @keras.saving.register_keras_serializable(package="kerasal")

@@ -120,3 +120,28 @@ def log_likelihood(y_true: Any, y_pred: Any) -> Any:
     scaled = ops.maximum(_by_largest(maps), _FLOOR)
     bits = (ops.log(scaled) - ops.log(ops.mean(scaled, axis=1, keepdims=True))) / np.log(2.0)
     return _safe_divide(ops.sum(counts * bits, axis=1), ops.sum(counts, axis=1))
+
+
+def center_distance(y_true: Any, y_pred: Any) -> Any:
+    """Return the mean squared difference of each map from the center Gaussian, (N,); ``y_true`` gives only the size."""
+    _, predicted = _pair(y_true, y_pred)
+    return ops.mean(ops.square(predicted - _center_gaussian(y_pred, predicted.dtype)), axis=1)
+
+
+def center_correlation(y_true: Any, y_pred: Any) -> Any:
+    """Return the Pearson correlation of each map with the center Gaussian, (N,), with 0 in place of negative values."""
+    _, predicted = _pair(y_true, y_pred)
+    gaussian, centered = (_center(maps) for maps in (_center_gaussian(y_pred, predicted.dtype), predicted))
+    product = _safe_divide(gaussian, _norm(gaussian)) * _safe_divide(centered, _norm(centered))
+    return ops.relu(ops.sum(product, axis=1))
+
+
+def _center_gaussian(maps: Any, dtype) -> Any:
+    """Return ``kerasal.metrics.blur.center_map`` at the size of the maps, as a flattened tensor (1, pixels)."""
+    rows, columns = (_bell(size, dtype) for size in ops.shape(maps)[1:3])
+    return ops.reshape(rows[:, None] * columns[None, :], (1, -1))
+
+
+def _bell(size: Any, dtype) -> Any:
+    size = ops.cast(size, dtype)
+    return ops.exp(-ops.square((ops.arange(size, dtype=dtype) - (size - 1) / 2) / (size / 4)) / 2)

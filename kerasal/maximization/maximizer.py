@@ -24,7 +24,7 @@ RETRY_NOISE_FACTOR = 32.0  # factor of the noise in the second start of units wi
 
 def maximize(
     model: "keras.Model | ImageModel",
-    objective: int | Objective | Sequence[int | Objective],
+    objective: int | str | Objective | Sequence[int | str | Objective],
     *,
     preset: Literal["simonyan", "tang", "channel", "olah", "smooth"] | None = None,
     parameterization: Literal["pixels", "fourier"] | None = None,
@@ -57,7 +57,8 @@ def maximize(
     Args:
         model: any built Keras model with a single image input, or an ``ImageModel``, as ``kerasal.open_model`` returns
             it; it is not changed.
-        objective: an objective (``kerasal.objectives``), a class index, or a list of these.
+        objective: an objective (``kerasal.objectives``), a class index, the name of a class of an ``ImageModel`` with
+            labels, or a list of these.
         preset: recipe for the arguments that are None; see ``kerasal.maximization.PRESETS``. By default it is chosen
             from the model: ``"olah"`` (a spectrum, under random transforms) for photos, that is, color images, and gray
             images of more than 96 pixels; ``"smooth"`` (pixels, total variation) for smaller gray images, such as
@@ -85,8 +86,11 @@ def maximize(
         diversity: weight of a penalty on the similarity of the copies: the gradient of the mean cosine similarity of
             their Gram matrices is scaled to this share of the score's gradient and subtracted.
         diversity_layer: layer whose Gram matrices are compared; by default the last layer with a map.
-        display: ``"pixels"`` inverts the preprocessing, ``"contrast"`` scales each image to the same contrast,
-            ``"range"`` stretches each image from black to white.
+        display: ``"pixels"`` inverts the preprocessing, which adds the mean that it subtracts; ``"contrast"`` scales
+            each image to the same contrast around middle gray, so that the mean color is lost; ``"range"`` stretches
+            each image from black to white. By default that of the preset, but ``"pixels"`` instead of ``"contrast"``
+            for an array as ``init``, whose colors should stay, and ``"contrast"`` for ``"simonyan"`` if 0 is black for
+            the model.
         preprocessing: the model's pixel convention, by name, as ``"mean=127,std=128"`` or as a
             ``kerasal.preprocessing.Preprocessing``. By default it is that of the ``ImageModel`` or the zoo model, or it
             is recognized from the model as in ``kerasal.open_model``.
@@ -114,9 +118,9 @@ def maximize(
 
     Source: Simonyan et al. 2013, section 2; Tang et al., sections 3.2 and 3.3; Erhan et al. 2009; Olah et al. 2017.
     """
-    objectives = make_objectives(objective)
-    diversifier = Diversity(copies, diversity, diversity_layer)
     opened, model = (model, model.keras_model) if isinstance(model, ImageModel) else (None, model)
+    objectives = make_objectives(objective, () if opened is None else opened.labels)
+    diversifier = Diversity(copies, diversity, diversity_layer)
     if preprocessing is None and opened is not None:
         preprocessing = opened.preprocessing
         if preprocessing is None:

@@ -114,8 +114,22 @@ def warn_of_nan(metric: str, reason: str, name: str | None) -> float:
 
 def imresize(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a float64 array (H, W) to ``shape`` as Matlab's bicubic imresize does; values can overshoot the range."""
-    rows, columns = (_resize_matrix(old, new) for old, new in zip(array.shape, shape, strict=True))
-    if shape[0] * array.shape[1] <= array.shape[0] * shape[1]:  # the order with fewer multiplications
+    return _resize(array, *(_resize_matrix(old, new, new / old) for old, new in zip(array.shape, shape, strict=True)))
+
+
+def imresize_by(array: np.ndarray, factor: float) -> np.ndarray:
+    """Resize a float64 array (H, W) by ``factor`` as Matlab's bicubic imresize does with a number instead of a shape.
+
+    The new shape is rounded up, but positions are scaled by exactly ``factor``: the result differs from that of
+    ``imresize`` to the same shape wherever ``factor`` times the size is not an integer.
+    """
+    # factor * size can be an integer plus a rounding error, which must not add a row
+    sizes = [int(np.ceil(round(factor * old, 9))) for old in array.shape]
+    return _resize(array, *(_resize_matrix(old, new, factor) for old, new in zip(array.shape, sizes, strict=True)))
+
+
+def _resize(array: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    if len(rows) * array.shape[1] <= array.shape[0] * len(columns):  # the order with fewer multiplications
         return (rows @ array) @ columns.T
     return rows @ (array @ columns.T)
 
@@ -129,11 +143,11 @@ def _cubic_kernel(distance: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def _resize_matrix(old: int, new: int) -> np.ndarray:
-    """Return the matrix (new, old) that resizes an axis; shrinking widens the kernel by the same factor."""
-    scale = min(new / old, 1.0)
+def _resize_matrix(old: int, new: int, factor: float) -> np.ndarray:
+    """Return the matrix (new, old) that resizes an axis by ``factor``; shrinking widens the kernel accordingly."""
+    scale = min(factor, 1.0)
     width = 4 / scale
-    center = (np.arange(1, new + 1) - 0.5) * old / new + 0.5
+    center = (np.arange(1, new + 1) - 0.5) / factor + 0.5
     taps = np.floor(center - width / 2)[:, None] + np.arange(int(np.ceil(width)) + 2)
     weights = scale * _cubic_kernel(scale * (center[:, None] - taps))
     weights /= weights.sum(axis=1, keepdims=True)

@@ -63,6 +63,7 @@ class Run:
             "skipped": {"training": self.data.skipped, "validation": self.test.skipped},
             "architecture": describe_architecture(self.replicas.model, self.settings),
             "start": self.settings.get(run_folder.START),  # only the chief knows it
+            "stored_mirrors": self.data.stored_mirrors,
             "training": self._describe_training(),
             "data": [],
             **about,
@@ -79,7 +80,7 @@ class Run:
             del recipe["momentum"], recipe["weight_decay"]
         config = {key: self.optimizer.get_config().get(key) for key in ("beta_1", "beta_2", "epsilon", "nesterov")}
         options = {key: value for key, value in config.items() if value is not None}
-        per_epoch = self.recipe.steps_per_epoch(len(self.data))
+        per_epoch = self.recipe.steps_per_epoch(len(self.data), self.data.stored_mirrors)
         return recipe | {"optimizer_options": options, "steps_per_epoch": per_epoch}
 
     def train(self, journal: results.Journal | None, progress: Progress) -> None:
@@ -99,7 +100,7 @@ class Run:
             text = f"loss {row['loss']:.4g}"
             if row["val_loss"] is not None:
                 text += f"  validation: loss {row['val_loss']:.4g}  mse {row['val_mse']:.4g}  cc {row['val_cc']:.3f}"
-            speed = self.recipe.images_per_epoch(len(self.data)) / max(row["seconds"], 1e-9)
+            speed = self.recipe.images_per_epoch(len(self.data), self.data.stored_mirrors) / max(row["seconds"], 1e-9)
             text += f"  rate {row['rate']:.3g}  {row['seconds']:.1f} s, {speed:.4g} images/s"
             progress.line(text, epoch)
 
@@ -125,9 +126,9 @@ class Run:
 
     def _train_epoch(self, epoch: int, progress: Progress) -> dict:
         started, recipe = time.perf_counter(), self.recipe
-        order, flipped = epoch_order(len(self.data), recipe.mirror, recipe.seed, epoch)
+        order, flipped = epoch_order(len(self.data), recipe.mirror, recipe.seed, epoch, self.data.mirrored)
         self.replicas.seed_dropout(np.random.default_rng([recipe.seed, epoch, 1]))
-        per_epoch = recipe.steps_per_epoch(len(self.data))
+        per_epoch = recipe.steps_per_epoch(len(self.data), self.data.stored_mirrors)
         losses, images, done, rate = [], 0.0, 0, 0.0
         for number, batch in enumerate(batches(self.data, order, flipped, recipe.batch_size)):
             index, *arrays = batch

@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 
 from kerasal.gaze.predictor import is_log_density, preprocess, shape_maps
-from kerasal.losses import CCLoss, KLDLoss, LogLikelihoodLoss, NSSLoss, SimilarityLoss, WeightedSum
+from kerasal.losses import (
+    CCLoss,
+    CenterCorrelationLoss,
+    CenterDistanceLoss,
+    KLDLoss,
+    LogLikelihoodLoss,
+    NSSLoss,
+    SimilarityLoss,
+    WeightedSum,
+)
 from kerasal.losses.scores import cc
 from kerasal.preprocessing import Preprocessing
 from kerasal.training.replicas import Replicas, merge_parts
@@ -22,6 +31,8 @@ _LOSSES = {
     "kld": KLDLoss,
     "similarity": SimilarityLoss,
     "likelihood": LogLikelihoodLoss,
+    "center_distance": CenterDistanceLoss,
+    "center_correlation": CenterCorrelationLoss,
 }
 _DENSITY, _FIXATIONS = 0, 1
 

@@ -50,6 +50,8 @@ class GazeTraining:
         output: the output folder.
         recipe: the recipe, with all changes.
         skipped: file name and reason of each training image that was skipped.
+        stored_mirrors: number of training images whose mirror image the data contain (0 if the recipe does not mirror
+            all images). They are not mirrored again.
     """
 
     model: keras.Model
@@ -58,6 +60,7 @@ class GazeTraining:
     output: pathlib.Path
     recipe: Recipe
     skipped: dict[str, str]
+    stored_mirrors: int = 0
 
     net = RenamedAttribute("model")
 
@@ -127,7 +130,10 @@ def train_gaze(
             prepare_samples(part, what, size, map_size, chosen.needs_fixations, sigma, cache, progress and team.chief)
             for part, what in ((data, "training"), (validation, "validation"))
         )
-        chosen = chosen.for_steps(chosen.steps_per_epoch(len(train)))
+        if chosen.mirror == "both":
+            train.find_mirrors()
+        per_epoch = chosen.steps_per_epoch(len(train), train.stored_mirrors)
+        chosen = chosen.for_steps(per_epoch)
         replicas.check_batch(chosen.batch_size)
         slots = 1 if chosen.optimizer == "torch_sgd" else 2
         with replicas.scope():  # the learning rate is set before every step
@@ -145,6 +151,7 @@ def train_gaze(
             "size": list(size),
             "train_data": digest(*train.arrays),
             "validation_data": digest(*test.arrays),
+            **({"stored_mirrors": train.stored_mirrors} if train.stored_mirrors else {}),
             **replicas.settings,
             **({} if start is None else {run_folder.START: start}),
         }
@@ -157,19 +164,26 @@ def train_gaze(
         command = facts.pop("command", call)
         facts = run.begin(resume, facts)
         record = RunRecord(output, facts, command, replicas)
-        epochs, steps = chosen.epochs or 1, chosen.steps_per_epoch(len(train))
+        epochs = chosen.epochs or 1
         journal = results.Journal(output, run.rows, chosen, tensorboard) if team.chief else None
         with (
             record.session(run.rows, epochs),
             journal or contextlib.nullcontext(),
-            replicas.show_progress(output, run.kept, epochs, steps, progress) as progress_bar,
+            replicas.show_progress(output, run.kept, epochs, per_epoch, progress) as progress_bar,
         ):
+            if train.stored_mirrors:
+                progress_bar.line(_describe_mirrors(train.stored_mirrors, len(train), per_epoch))
             run.train(journal, progress_bar)
             run.finish(model, journal)
             shutil.rmtree(cache / CACHE, ignore_errors=True)
             team.exchange({})  # all processes wait until the files are written
     history, losses = results.gaze_history(run.rows), results.gaze_steps(run.rows)
-    return GazeTraining(model, history, losses, output, chosen, train.skipped)
+    return GazeTraining(model, history, losses, output, chosen, train.skipped, train.stored_mirrors)
+
+
+def _describe_mirrors(stored: int, images: int, steps: int) -> str:
+    others = f"the other {images - stored:,} are mirrored" if stored < images else "no image is mirrored again"
+    return f"The data contain mirror images of {stored:,} of {images:,} images; {others}: {steps:,} steps per epoch."
 
 
 def add_center_bias(model: keras.Model, *, learned: bool) -> keras.Model:

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasal.datasets.gaze_arrays import load_arrays
 from kerasal.datasets.gaze_dataset import GazeDataset
+from kerasal.datasets.mirror_images import find_mirror_images
 from kerasal.images.image_folders import read_ahead
 
 IN_MEMORY = 2 << 30
@@ -29,6 +30,7 @@ class Samples:
         fixations: fixation counts (N, mh, mw), or ``None``.
         names: names of the images.
         skipped: name and reason of each image without usable gaze data.
+        mirrored: bool (N,), whether the mirror image of each image is also in the data; ``None`` if not known.
     """
 
     pixels: np.ndarray
@@ -36,6 +38,7 @@ class Samples:
     fixations: np.ndarray | None
     names: list[str]
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+    mirrored: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -44,6 +47,15 @@ class Samples:
     def arrays(self) -> list[np.ndarray]:
         """The arrays of the training data: pixels, density and, if there are any, fixations."""
         return [self.pixels, self.density, *([] if self.fixations is None else [self.fixations])]
+
+    @property
+    def stored_mirrors(self) -> int:
+        """The number of images whose mirror image is also in the data, as far as known."""
+        return 0 if self.mirrored is None else int(self.mirrored.sum())
+
+    def find_mirrors(self) -> None:
+        """Set ``mirrored``."""
+        self.mirrored = find_mirror_images(self.pixels, self.density) >= 0
 
     def take(self, index: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return pixels, density and fixations (zeros if there are none) of a batch."""
@@ -158,11 +170,17 @@ def _check_densities(density: np.ndarray, names: Sequence[str], what: str) -> No
         )
 
 
-def epoch_order(count: int, mirror: str, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the image order (n,) of an epoch and whether to mirror each (n,); both depend only on (seed, epoch)."""
+def epoch_order(
+    count: int, mirror: str, seed: int, epoch: int, mirrored: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the image order (n,) of an epoch and whether to mirror each (n,); both depend only on (seed, epoch).
+
+    With ``mirror="both"``, images whose mirror image is stored (``mirrored``, bool (count,)) are not mirrored again.
+    """
     random = np.random.default_rng([seed, epoch])
     if mirror == "both":
-        order = random.permutation(2 * count)
+        to_mirror = np.arange(count) if mirrored is None else np.flatnonzero(~mirrored)
+        order = random.permutation(np.concatenate([np.arange(count), count + to_mirror]))
         return order % count, order >= count
     order = random.permutation(count)
     flipped = random.random(count) < 0.5 if mirror == "half" else np.zeros(count, bool)

@@ -17,6 +17,8 @@ LOSSES = {
     "kld": "KLD",
     "similarity": "(−similarity)",
     "likelihood": "(−log-likelihood, bits)",
+    "center_distance": "(squared distance from the center Gaussian)",
+    "center_correlation": "(correlation with the center Gaussian)",
 }
 """Names of the losses, and the quantity that each minimizes."""
 
@@ -38,8 +40,9 @@ class Recipe:
         momentum: momentum of ``"torch_sgd"``.
         weight_decay: coupled weight decay of ``"torch_sgd"``, on all parameters.
         loss: weights of the losses in ``LOSSES``, such as ``{"kld": 1.0, "cc": 0.2}``.
-        mirror: ``"both"`` uses every image and its mirror image in each epoch, like the mirrored data set of the
-            coursework; ``"half"`` mirrors a random half of every batch (Pan et al.); ``"none"`` mirrors nothing.
+        mirror: ``"both"`` uses every image and its mirror image once in each epoch, like the mirrored data set of the
+            coursework; mirror images that the data already contain are not made again. ``"half"`` mirrors a random half
+            of every batch (Pan et al.); ``"none"`` mirrors nothing.
         target_range: range of the densities, 0..1 (``"unit"``) or -1..1 (``"pm1"``, Pan et al.).
         validate_every: number of epochs between validations. The last epoch is always validated.
         validate_every_steps: the same in steps, for a recipe with ``steps``; rounded to whole epochs.
@@ -75,15 +78,18 @@ class Recipe:
             changes |= {"validate_every": every, "validate_every_steps": None}
         return dataclasses.replace(self, **changes)
 
-    def images_per_epoch(self, images: int) -> int:
-        """Return the number of images in an epoch, including mirror images."""
-        return 2 * images if self.mirror == "both" else images
+    def images_per_epoch(self, images: int, stored_mirrors: int = 0) -> int:
+        """Return the number of images in an epoch, including mirror images.
+
+        ``stored_mirrors`` is the number of images whose mirror image is also among the ``images``.
+        """
+        return 2 * images - stored_mirrors if self.mirror == "both" else images
 
     shown = RenamedAttribute("images_per_epoch")
 
-    def steps_per_epoch(self, images: int) -> int:
-        """Return the number of batches in an epoch; the last batch may be smaller."""
-        return math.ceil(self.images_per_epoch(images) / self.batch_size)
+    def steps_per_epoch(self, images: int, stored_mirrors: int = 0) -> int:
+        """Return the number of batches in an epoch of ``images_per_epoch``; the last batch may be smaller."""
+        return math.ceil(self.images_per_epoch(images, stored_mirrors) / self.batch_size)
 
     @property
     def needs_fixations(self) -> bool:
@@ -102,7 +108,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "coursework": Recipe(
-        source="the report GN17738, sections V and VI: 157,000 steps on 20,000 images",
+        source="the report GN17738, section VI: batches of 128, 1,000 epochs (157,000 steps on its 20,000 images)",
         rate=StepFloor(0.03, 0.55, 100, 1e-4),
         epochs=1000,
         weight_decay=5e-4,
@@ -237,5 +243,6 @@ def _check_recipe(recipe: Recipe) -> None:
         check_choice(key, getattr(recipe, key), get_args(Recipe.__annotations__[key]))
     check_number("rate", recipe.rate(0, recipe.epochs or 1), above=0)
     check_number("momentum", recipe.momentum(0, recipe.epochs or 1), minimum=0)
-    if recipe.target_range == "pm1" and "kld" in recipe.loss:
-        raise ValueError('target_range must be "unit" for the loss kld, which treats negative values as 0, got "pm1".')
+    for loss, reason in (("kld", "treats negative values as 0"), ("center_distance", "expects maps in 0..1")):
+        if recipe.target_range == "pm1" and loss in recipe.loss:
+            raise ValueError(f'target_range must be "unit" for the loss {loss}, which {reason}, got "pm1".')

@@ -69,6 +69,16 @@ def test_a_folder_gets_the_map_over_each_photo_at_its_own_resolution(cli, place)
     assert images.read("seen/wide-class-0-occlusion.png").shape == (8, 8, 3)
 
 
+def test_a_damaged_photo_is_skipped_and_all_damaged_are_an_error(cli, place):
+    (place / "photos" / "broken.png").write_bytes(b"no picture")
+    code, out, err = cli(*OCCLUSION, "photos", "-c", 0, "-p", "unit", "-o", "maps")
+    assert code == 1 and "2 photos, 2 maps" in out
+    assert "Skipped" in err and "broken.png" in err and "1 photo could not be read" in err
+    assert len(list((place / "maps").iterdir())) == 2
+    code, _, err = cli(*OCCLUSION, "photos/broken.png", "-c", 0, "-p", "unit")
+    assert code == 2 and "broken.png" in err and "Skipped" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,5 +1,6 @@
 import json
 import pathlib
+import pickle
 import subprocess
 import sys
 
@@ -103,6 +104,16 @@ def test_panel_filters_diagnose_describe(run, folder, tmp_path):
     assert "from the image" in result.stdout and "own" in result.stdout
     result = invoke("describe", "--data", folder)
     assert result.exit_code == 0 and "8" in result.stdout
+
+
+def test_dump(run, folder, tmp_path):
+    result = invoke("dump", run[0], "--data", folder, "-o", tmp_path / "preds.pkl")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    assert "8 maps" in result.stdout
+    maps = pickle.loads((tmp_path / "preds.pkl").read_bytes())
+    assert len(maps) == 8 and all(values.shape == (2304,) for values in maps)
+    result = invoke("dump", run[0], "--data", folder, "-o", tmp_path / "preds.csv")
+    assert result.exit_code == 2 and ".pkl" in result.output and not (tmp_path / "preds.csv").exists()
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ COMMANDS = {
     "gaze predict": ("gaze", "predict", "photos/0.png", "--colormap", "viridis", "--alpha", "0.3", "-o", "gaze-maps"),
     "gaze evaluate": ("gaze", "evaluate", "gaze", "--weights", "kerasal", "--data", "data", "-o", "gaze.csv"),
     "gaze diagnose": ("gaze", "diagnose", "gaze", "--weights", "kerasal", "--data", "data"),
+    "gaze dump": ("gaze", "dump", "maps.keras", "--data", "data", "-o", "preds.pkl"),
 }
 
 
@@ -51,6 +52,9 @@ def folder(tmp_path_factory, request):
     layers = [keras.layers.Conv2D(4, 3, activation="relu", name=f"conv{i}") for i in (1, 2)]
     layers = [*layers, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, "softmax")]
     keras.Sequential([keras.Input((12, 12, 3)), *layers]).save(folder / "net.keras")
+    inputs = keras.Input((24, 24, 3))
+    maps = keras.layers.AveragePooling2D(2)(keras.layers.Conv2D(1, 3, padding="same")(inputs))
+    keras.Model(inputs, maps, name="maps").save(folder / "maps.keras")
     rows = ["image,x,y"]
     for number in range(3):
         pixels = random.integers(0, 255, (40, 50, 3), np.uint8)
@@ -134,6 +138,7 @@ EXPECTED = {
     "gaze predict": has_keys("maps", 0, map="gaze-maps/0.png"),
     "gaze evaluate": has_keys(scored=3),
     "gaze diagnose": has_keys("summary", 0),
+    "gaze dump": has_keys(images=3, map_size=[12, 12], output="preds.pkl"),
 }
 
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from kerasal import training
+from kerasal.datasets import open_gaze, open_training_sets, write_coursework
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.training import gaze_run, gaze_step, memory, run_folder, samples
 from kerasal.training.samples import Samples, epoch_order
@@ -235,6 +236,48 @@ def test_an_epoch_shows_what_it_should(mirror):
     again, other = epoch_order(50, mirror, 0, 1), epoch_order(50, mirror, 0, 2)
     assert np.array_equal(order, again[0]) and np.array_equal(flipped, again[1])
     assert not np.array_equal(order, other[0])
+
+
+@pytest.fixture(scope="module")
+def mirrored_pickle(tmp_path_factory):
+    """A train.pkl with 20 images and their mirror images."""
+    images, _ = arrays(20)
+    points = np.random.default_rng(3).uniform(0, 12, (20, 30, 2))
+    path = tmp_path_factory.mktemp("mirrored") / "train.pkl"
+    return write_coursework(GazeDataset(list(images), list(points)), path, size=(12, 12), map_size=(6, 6), mirror=True)
+
+
+def test_stored_mirror_images_are_not_mirrored_again(mirrored_pickle, tmp_path, capfd):
+    """An epoch of the recipe "coursework" has each stored image once, as it is; other images are mirrored."""
+    data = open_gaze(mirrored_pickle)
+    result = run(tmp_path / "run", data=data, epochs=1, progress=True)
+    assert (len(result.steps), result.stored_mirrors) == (5, 40)  # 40 images in batches of 8, not 80
+    assert "contain mirror images of 40 of 40 images; no image is mirrored again" in capfd.readouterr().err
+    facts = json.loads((tmp_path / "run/run.json").read_text())
+    assert (facts["stored_mirrors"], facts["training"]["steps_per_epoch"]) == (40, 5)
+    half = run(tmp_path / "half", data=data.subset([*range(10), *range(10, 20, 2)]), epochs=1)
+    assert (len(half.steps), half.stored_mirrors) == (3, 10)  # 15 images, of which 5 have no mirror image
+    none = run(tmp_path / "none", data=data.subset(range(0, 40, 2)), epochs=1)
+    assert (len(none.steps), none.stored_mirrors) == (5, 0)
+
+
+def test_the_order_of_stored_mirror_images():
+    mirrored = np.array([True, False, True, False])
+    order, flipped = epoch_order(4, "both", 0, 1, mirrored)
+    assert sorted(zip(order.tolist(), flipped.tolist(), strict=True)) == sorted(
+        [(0, False), (1, False), (1, True), (2, False), (3, False), (3, True)]
+    )
+    for old, new in zip(epoch_order(50, "both", 0, 1), epoch_order(50, "both", 0, 1, np.zeros(50, bool)), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_validation_image_is_not_trained_on_as_its_mirror_image(mirrored_pickle):
+    train, held_out, notes = open_training_sets([mirrored_pickle], seed=1)
+    assert (len(train), len(held_out)) == (36, 4)
+    assert {name.removesuffix("_mirrored") for name in train.names}.isdisjoint(
+        name.removesuffix("_mirrored") for name in held_out.names
+    )
+    assert "each with its stored mirror image" in notes[-1]
 
 
 def test_image_density_and_fixations_are_mirrored_together():

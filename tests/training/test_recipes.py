@@ -33,6 +33,8 @@ def test_the_courseworks_recipe_is_157_000_steps():
     """20,000 images, which are 10,000 and their mirror images, in batches of 128 for 1000 epochs."""
     chosen = RECIPES["coursework"]
     assert chosen.steps_per_epoch(10_000) == 157
+    assert chosen.steps_per_epoch(20_000, stored_mirrors=20_000) == 157  # the file has the mirror images
+    assert recipe("paper").steps_per_epoch(20_000, stored_mirrors=20_000) == 157
     assert (chosen.epochs, chosen.batch_size, chosen.weight_decay, chosen.validate_every) == (1000, 128, 5e-4, 10)
     assert chosen.momentum == Constant(0.9) and chosen.loss == {"mse": 1.0} and chosen.optimizer == "torch_sgd"
 
@@ -74,6 +76,7 @@ def test_settings_survive_a_checkpoint(name):
         ("default", {"rate": 0.0}, "rate must be"),
         ("default", {"mirror": "all"}, "mirror must be one of both, half, none"),
         ("paper", {"loss": "kld"}, "target_range must be .unit. for the loss kld"),
+        ("paper", {"loss": "mse=1,center_distance=0.1"}, "target_range must be .unit. for the loss center_distance"),
     ],
 )
 def test_unusable_recipes(name, changes, message):

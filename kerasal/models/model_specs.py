@@ -24,6 +24,7 @@ class Weights:
         package: the name under which the package with the file is installed, if it is not kerasal.
         read: returns the arrays of a file of another format by ``layer/weight``.
         labels: class names in the order of the outputs, if they are those of these weights rather than of the model.
+        options: the options of the model that has these weights, in place of the defaults.
     """
 
     description: str
@@ -32,6 +33,7 @@ class Weights:
     package: str = "kerasal"
     read: Callable[[pathlib.Path], Mapping[str, Any]] | None = None
     labels: tuple[str, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def verify(self, what: str) -> None:
         """Raise a ValueError that begins with ``what`` if the file is missing or differs from its SHA-256."""

@@ -1,6 +1,6 @@
 """mnist_cnn: a small classifier of handwritten digits with two convolutions and trained weights.
 
-Source: Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the world", section 3.1.
+Source: Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the world", section 2.1.
 
 Architecture: twice [3×3 convolution "with stride size 2" and ReLU, 32 and 64 channels; 2×2 max-pooling], a dense layer
 of 128 units with ReLU, dropout .3, and a softmax over the ten digits. 53,002 parameters. The source does not give the
@@ -41,7 +41,7 @@ import keras
     task="classification",
     input_shape=(28, 28, 1),
     parameters=53_002,
-    reference='Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the world", section 3.1',
+    reference='Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the world", section 2.1',
     labels="digits",
     weights={
         "kerasal": Weights(

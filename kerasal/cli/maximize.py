@@ -39,6 +39,14 @@ class _Ascent:
             help="Size of the images: that of the model's input, or only the layer's receptive field (auto; faster)."
         ),
     ] = "input"
+    display: Annotated[
+        Literal["pixels", "contrast", "range"] | None,
+        Option(
+            help="How the images are drawn: in the colors of their pixels, at the same contrast around gray, or "
+            "stretched from black to white. Default: the preset's; pixels for a start of photos.",
+            show_default=False,
+        ),
+    ] = None
     logits: Annotated[bool, Option(help="Maximize the score before softmax; with --no-logits, the probability.")] = True
     seed: options.Seed = 0
 

@@ -86,8 +86,11 @@ def maximize(
         diversity: weight of a penalty on the similarity of the copies: the gradient of the mean cosine similarity of
             their Gram matrices is scaled to this share of the score's gradient and subtracted.
         diversity_layer: layer whose Gram matrices are compared; by default the last layer with a map.
-        display: ``"pixels"`` inverts the preprocessing, ``"contrast"`` scales each image to the same contrast,
-            ``"range"`` stretches each image from black to white.
+        display: ``"pixels"`` inverts the preprocessing, which adds the mean that it subtracts; ``"contrast"`` scales
+            each image to the same contrast around middle gray, so that the mean color is lost; ``"range"`` stretches
+            each image from black to white. By default that of the preset, but ``"pixels"`` instead of ``"contrast"``
+            for an array as ``init``, whose colors should stay, and ``"contrast"`` for ``"simonyan"`` if 0 is black for
+            the model.
         preprocessing: the model's pixel convention, by name, as ``"mean=127,std=128"`` or as a
             ``kerasal.preprocessing.Preprocessing``. By default it is that of the ``ImageModel`` or the zoo model, or it
             is recognized from the model as in ``kerasal.open_model``.

@@ -28,8 +28,8 @@ DEFAULTS = types.MappingProxyType(
 
 PRESETS = types.MappingProxyType(
     {
-        # Simonyan, Vedaldi & Zisserman 2013, section 2: from the zero image, S_c - λ‖I‖₂². The paper adds the mean
-        # image at the end; here the contrast is stretched instead. λ, the step and the number of steps are not in the
+        # Simonyan, Vedaldi & Zisserman 2013, section 2: from the zero image, S_c - λ‖I‖₂², and the mean that the
+        # preprocessing subtracts is added at the end ("pixels"). λ, the step and the number of steps are not in the
         # paper. The gradient of the score is scaled to RMS 1, so that the same λ fits all models.
         "simonyan": {
             "init": "zero",
@@ -37,7 +37,7 @@ PRESETS = types.MappingProxyType(
             "step_size": 1.0,
             "regularizers": (L2(2e-2),),
             "normalize": "score",
-            "display": "contrast",
+            "display": "pixels",
         },
         # Tang, Yao, Jiang & Liu, section 3.3: S_c - α‖I‖₁ with α = .1, step .5, from random normal pixels or the mean
         # of the class's images (init=array). Not in the paper: the number of steps (20, as in section 3.2), and whether
@@ -139,6 +139,8 @@ def make_recipe(
         if preset == "olah" and (arguments["parameterization"] == "pixels" or arguments["clip"]):
             preset = "channel"  # the other settings of olah are for a spectrum
     plan = {**DEFAULTS, **PRESETS[preset], **{name: value for name, value in arguments.items() if value is not None}}
+    if arguments["display"] is None:
+        plan["display"] = _suit_display(plan, preprocessing)
     check_choice("normalize", plan["normalize"], ("total", "score", "none"))
     check_choice("display", plan["display"], ("pixels", "contrast", "range"))
     check_choice("parameterization", plan["parameterization"], ("pixels", "fourier"))
@@ -150,6 +152,20 @@ def make_recipe(
     check_number("step_size", plan["step_size"], above=0)
     check_number("momentum", plan["momentum"], minimum=0, below=1)
     return Recipe(**plan)
+
+
+def _suit_display(plan: dict[str, Any], preprocessing: Preprocessing | None) -> str:
+    """Return the display of a preset for the start of a run.
+
+    ``"contrast"`` would replace the colors of an image that the ascent starts from. ``"pixels"`` would draw half of an
+    image that is not limited to the pixel range black if 0 is black for the model, which then subtracts no mean.
+    """
+    if plan["display"] == "contrast" and not isinstance(plan["init"], str):
+        return "pixels"
+    unlimited = plan["parameterization"] == "pixels" and not plan["clip"]
+    if plan["display"] == "pixels" and unlimited and preprocessing is not None:
+        return "pixels" if np.min(preprocessing.value_range()[0]) < 0 else "contrast"
+    return plan["display"]
 
 
 def make_objectives(objective: Any, class_names: Sequence[str] = ()) -> list[Objective]:

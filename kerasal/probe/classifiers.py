@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from kerasal.images import find_files
+from kerasal.probe.squared_hinge import SquaredHingeSVM
 
 CLASSIFIERS = ("svm", "softmax")
 _STEPS = 5000
+_MANY_CLASSES = 50  # from here on their SVMs are trained together, since LinearSVC takes a time proportional to them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +56,16 @@ def _accuracy(kind: str, features: np.ndarray, codes: np.ndarray, split: Split, 
     # The weights lie in the span of the training images, so orthogonal components change no decision.
     basis = np.linalg.qr(centered[split.train].T)[0]
     projected = centered @ basis / scale
-    model = _make_classifier(kind, c, seed).fit(projected[split.train], codes[split.train])
+    classes = len(np.unique(codes))
+    model = _make_classifier(kind, c, seed, classes).fit(projected[split.train], codes[split.train])
     expected = codes[split.test]
     correct = np.equal(model.predict(projected[split.test]), expected)
     return float(np.mean([correct[expected == code].mean() for code in np.unique(expected)]))
 
 
-def _make_classifier(kind: str, c: float, seed: int):
+def _make_classifier(kind: str, c: float, seed: int, classes: int):
+    if kind == "svm" and classes >= _MANY_CLASSES:
+        return SquaredHingeSVM(c, _STEPS)
     # Importing scikit-learn takes a second, and most of the package does not need it.
     if kind == "svm":
         from sklearn.svm import LinearSVC

@@ -5,7 +5,7 @@
 ``propagation``           the pattern of a unit and its area for growing clamped values
 ``validate_pattern(s)``   the response of all channels to a pattern that is fed to the model as an image
 ``compare_patterns``      the patterns of two models and their similarity
-``center_surround``       how far a pattern is a bright center in a dark surround, or the reverse
+``center_surround``       how clearly a pattern is a center in a surround of another brightness or color
 ``top_exemplars``         the images that activate a channel most, with patches and reconstructions (Zeiler & Fergus)
 ``exemplar_table``        these exemplars as a table
 ``FeatureEvolution``      a Keras callback that stores reconstructions at chosen epochs; ``read_evolution`` reads them
@@ -21,7 +21,8 @@ from kerasal.receptive_field.exemplars.evolution_files import Evolution, read_ev
 from kerasal.receptive_field.exemplars.exemplar_pages import draw_evolution, draw_exemplars, exemplar_table
 from kerasal.receptive_field.exemplars.feature_evolution import FeatureEvolution
 from kerasal.receptive_field.geometry.field_geometry import Field, field, fields
-from kerasal.receptive_field.patterns.comparison import CenterSurround, Comparison, center_surround, compare_patterns
+from kerasal.receptive_field.patterns.center_surround import CenterSurround, center_surround
+from kerasal.receptive_field.patterns.comparison import Comparison, compare_patterns
 from kerasal.receptive_field.patterns.pattern_experiments import (
     Propagation,
     propagation,

@@ -143,6 +143,22 @@ def test_maximize(cli, model_file, tmp_path):
     assert code == 0, err
 
 
+def test_maximize_keeps_the_colors_of_a_start_of_photos(cli, model_file, tmp_path):
+    for shift in (-20, 20):
+        pixels = np.full((8, 8, 3), (116 + shift, 98 + shift, 78 + shift), np.uint8)
+        images.write(tmp_path / "photos" / f"{shift}.png", pixels)
+
+    def share(*options):
+        """Return the share of the page that has the color of the mean photo."""
+        line = ("maximize", model_file, "--class", "1", "-p", "caffe", "--preset", "tang", "--init", "photos")
+        code, _, err = cli(*line, "--steps", "1", "-o", "m.png", *options)
+        assert code == 0, err
+        return (np.abs(images.read("m.png").astype(int) - (116, 98, 78)).max(axis=2) < 6).mean()
+
+    assert share() > 0.5
+    assert share("--display", "contrast") < 0.05
+
+
 def test_maximize_draws_the_grid_of_a_layer(cli, model_file):
     arguments = ("maximize", model_file, "--layer", "conv2", "-p", "none", "--canvas", "auto", "-o", "all.png")
     code, out, err = cli(*arguments, "--preset", "channel")  # its noise has no limits and reaches every random ReLU
@@ -376,7 +392,7 @@ def test_traceback_on_request(monkeypatch, tmp_path):
         run(["card", "vgg61", "--traceback"])
 
 
-PICTURES = ["attribution", "channels", "class-models", "feature-maps", "gaze", "maps", "photo"]
+PICTURES = ["attribution", "channels", "class-models", "feature-maps", "five-classes", "gaze", "maps", "photo"]
 
 
 @pytest.mark.slow  # a minute; .ci/run also runs the demo of the installed wheel
@@ -392,7 +408,7 @@ def test_the_demo(cli, tmp_path):
 
 def test_the_demo_draws_each_picture_and_names_it(cli, tmp_path, monkeypatch):
     drawn = []
-    for place in ("photos.draw_maps", "photos.draw_channels", "photos.draw_gaze"):
+    for place in ("photos.draw_maps", "photos.draw_channels", "photos.draw_class_models", "photos.draw_gaze"):
         monkeypatch.setattr(f"kerasal.cli.demo_{place}", lambda *arguments: drawn.append(arguments[-1].stem))
     for place in ("draw_feature_maps", "draw_attribution", "draw_class_models"):
         monkeypatch.setattr(f"kerasal.cli.demo_digits.{place}", lambda *arguments: drawn.append(arguments[-1].stem))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasal import attribution, localization
+from kerasal import attribution, images, localization
 
 import keras
 
@@ -34,6 +34,7 @@ def photo():
 
 
 RED, BLUE = (12, 10, 48, 40), (66, 44, 90, 60)
+CORNERS = ((0, 0), (0, 5), (5, 0), (5, 5), (2, 2))
 
 
 @pytest.mark.parametrize("recipe", ["tuned", "simonyan"])
@@ -55,6 +56,18 @@ def test_classes_come_in_the_order_of_their_scores(net, photo):
     assert found["class"].tolist() == np.argsort(-outputs).tolist()
     assert found["score"].is_monotonic_decreasing
     assert found["box"].tolist()[-1] == (0, 0, 96, 64)
+
+
+def test_the_ten_crops_of_the_paper_vote_on_the_classes(net, photo):
+    """The four corners and the center of the image at 37 × 37, 8/7 of 32 × 32, and their mirror images."""
+    found = localization.localize(net, photo, recipe="simonyan", top=2, preprocessing="unit")
+    large = images.resize(photo, (37, 37))
+    views = [large[y : y + 32, x : x + 32][:, ::turn] for y, x in CORNERS for turn in (1, -1)]
+    outputs = net(np.float32(views) / 255, training=False).numpy().mean(axis=0)
+    assert found["class"].tolist() == np.argsort(-outputs)[:2].tolist()
+    np.testing.assert_allclose(found["score"], np.sort(outputs)[::-1][:2], rtol=1e-5)
+    whole = localization.localize(net, photo, method="class_saliency", top=1, preprocessing="unit")
+    assert abs(whole["score"][0] - found["score"][0]) > 1e-4, "the crops see something else than the whole image"
 
 
 def test_any_method_and_its_options(net, photo):

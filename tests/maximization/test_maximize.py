@@ -199,6 +199,28 @@ def test_pictures_are_visible_and_uint8(make_model):
     assert np.corrcoef(centered.ravel(), found.images[0].ravel())[0, 1] > 0.95
 
 
+def test_the_mean_is_added_to_class_models(make_model):
+    """Simonyan et al., section 2: the ascent starts from 0, and the mean image is added to the result."""
+    model = make_model("functional")
+    found = kerasal.maximize(model, class_score(1), preset="simonyan", preprocessing="caffe", steps=40)
+    pixels = kerasal.preprocessing.get("caffe").invert(found.raw)
+    np.testing.assert_array_equal(found.images, np.clip(np.round(pixels), 0, 255).astype(np.uint8))
+    none = kerasal.maximize(model, class_score(1), preset="simonyan", preprocessing="unit", steps=40)
+    assert found.images.mean() > 90 and abs(none.images.mean() - 127.5) < 10, "0 is black: the contrast is drawn"
+
+
+@pytest.mark.parametrize("preset", ["tang", "channel"])
+def test_an_image_to_start_from_keeps_its_colors(preset, make_model):
+    start = kerasal.preprocessing.get("caffe").apply(np.full((8, 8, 3), (116, 98, 78), np.uint8))
+    options = {"preset": preset, "preprocessing": "caffe", "steps": 2}
+    found = kerasal.maximize(make_model("functional"), class_score(1), init=start, **options)
+    assert np.abs(found.images.mean(axis=(0, 1, 2)) - (116, 98, 78)).max() < 4
+    drawn = kerasal.maximize(make_model("functional"), class_score(1), init=start, display="contrast", **options)
+    assert np.abs(drawn.images.mean(axis=(0, 1, 2)) - 127.5).max() < 4
+    noise = kerasal.maximize(make_model("functional"), class_score(1), **options)
+    assert noise.images.std() > 25, "noise of a few gray levels is drawn in more contrast"
+
+
 def test_total_variation_makes_smoother_images(make_model):
     model = make_model("functional")
 

@@ -1,6 +1,7 @@
 """Propagation, validation and comparison: what must hold of each, and the pictures of all."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kerasal import receptive_field
@@ -97,6 +98,12 @@ def test_many_channels_are_validated_as_each_alone(model):
         assert [table[name][row] for name in ("rank", "above", "silent")] == [
             one.attrs[name] for name in ("rank", "above", "silent")
         ]
+    known = receptive_field.patterns(model, "pool2", [6, 3])
+    pd.testing.assert_frame_equal(
+        receptive_field.validate_patterns(model, "pool2", [6, 3], patterns=known, rescale=128), table, rtol=1e-5
+    )
+    swapped = receptive_field.validate_patterns(model, "pool2", [6, 3], patterns=known[::-1], rescale=128)
+    assert not np.allclose(swapped["activation"], table["activation"], rtol=1e-2)
 
 
 def test_a_model_compared_with_itself_is_alike(model):
@@ -128,46 +135,6 @@ def test_models_that_cannot_be_compared(model):
         receptive_field.compare_patterns(model, other, "pool1")
 
 
-def gaussians(side=41):
-    y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    return x, lambda sigma: np.exp(-(x**2 + y**2) / (2 * sigma**2))
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_a_difference_of_gaussians_is_center_and_surround(sign):
-    _, gaussian = gaussians()
-    dog = sign * (gaussian(3) - gaussian(6) / 4)
-    for pattern in (dog, dog[..., None] * np.array([0.5, -1, 0.5])):
-        found = receptive_field.center_surround(pattern)
-        assert found.score > 0.95
-        assert found.widths == pytest.approx((3, 6), rel=0.05)
-        assert found.polarity == (sign if pattern is dog else -sign)  # along the color, whose largest entry is positive
-
-
-def test_edges_bars_blobs_and_noise_are_not():
-    x, gaussian = gaussians()
-    edge = receptive_field.center_surround(x * gaussian(6))
-    assert edge.score < 0.01
-    assert edge.symmetry < 0.01
-    assert receptive_field.center_surround(gaussian(6) * np.cos(0.7 * x)).score < 0.3  # a grating
-    blob = receptive_field.center_surround(gaussian(4))
-    assert blob.symmetry > 0.95
-    assert blob.score < 0.05  # no surround
-    distance = np.sqrt(-2 * 36 * np.log(gaussian(6)))
-    for blunt in (np.maximum(0, 1 - distance / 14), np.exp(-((distance / 10) ** 4))):  # ends sooner than a Gaussian
-        found = receptive_field.center_surround(blunt)
-        assert found.fit > 0.95
-        assert found.score < 0.1
-    assert receptive_field.center_surround(np.random.default_rng(0).normal(size=(41, 41, 3))).score < 0.05
-    empty = receptive_field.center_surround(np.zeros((9, 9, 3)))
-    assert (empty.score, empty.polarity) == (0, 0)
-    for bad in (np.zeros((2, 9)), np.zeros(9)):
-        with pytest.raises(ValueError, match=r"sides of at least 3 pixels, got shape \((2, )?9,?\)"):
-            receptive_field.center_surround(bad)
-    with pytest.raises(ValueError, match="pattern must have finite values, got NaN"):
-        receptive_field.center_surround(np.full((9, 9), np.nan))
-
-
 def test_bad_input(model):
     with pytest.raises(ValueError, match="has 8 channels"):
         receptive_field.validate_pattern(model, "pool2", 8)
@@ -175,6 +142,8 @@ def test_bad_input(model):
         receptive_field.validate_pattern(model, "pool2", 0, np.zeros((10, 10)))
     with pytest.raises(ValueError, match="rescale must be a finite number above 0"):
         receptive_field.validate_pattern(model, "pool2", 0, rescale=0)
+    with pytest.raises(ValueError, match="patterns must be one per channel, 2, got 1"):
+        receptive_field.validate_patterns(model, "pool2", [0, 1], patterns=np.zeros((1, 10, 10, 3)))
     with pytest.raises(ValueError, match="constants must be a finite number above 0"):
         receptive_field.propagation(model, "pool2", 0, [1, -1])
     with pytest.raises(ValueError, match="threshold must be a finite number above 0"):

@@ -91,6 +91,19 @@ def test_the_pattern_is_positively_homogeneous(small):
     assert receptive_field.patterns(small, "block2_pool", final_relu=False).min() < 0
 
 
+def test_weights_normalized_by_channel_paint_the_same_shapes(small):
+    """A VGG whose channels are divided by their mean responses has the patterns of the original up to a factor."""
+    scaled, before = stack(), np.ones(3)
+    for layer in (layer for layer in scaled.layers if isinstance(layer, L.Conv2D)):
+        factors = np.random.default_rng(0).uniform(0.2, 5, layer.filters)
+        kernel, bias = layer.get_weights()
+        layer.set_weights([kernel / before[:, None] * factors, bias * factors])
+        before = factors
+    patterns = [receptive_field.patterns(model, "block2_pool") for model in (small, scaled)]
+    for original, found, factor in zip(*patterns, before, strict=True):
+        np.testing.assert_allclose(found, factor * original, rtol=1e-4, atol=1e-5 * found.max())
+
+
 def test_with_bias_the_gate_takes_it_off_and_the_shape_changes(small):
     for constant in (0.5, 4.0):
         (found,) = receptive_field.patterns(small, "block2_pool", 3, constant, canvas=20, crop=False, bias=True)

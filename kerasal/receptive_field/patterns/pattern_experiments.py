@@ -138,13 +138,15 @@ def validate_patterns(
     layer: str,
     channels: int | Sequence[int] | None = None,
     *,
+    patterns: np.ndarray | None = None,
     rescale: float | None = None,
     canvas: Side = "auto",
     progress: bool = False,
 ) -> pd.DataFrame:
     """Return, for each channel, the rank of its response to its own pattern among the responses of all channels.
 
-    Arguments and errors are those of ``validate_pattern``; ``channels`` are by default all channels of the layer, and
+    Arguments and errors are those of ``validate_pattern``; ``channels`` are by default all channels of the layer.
+    ``patterns`` are the patterns of these channels, float (K, h, w, C), if they have been computed already.
     ``progress`` shows a progress bar.
 
     Returns:
@@ -154,7 +156,12 @@ def validate_patterns(
     """
     projector = PatternProjector(model, layer, canvas)
     wanted = projector.channels(channels)
-    images = projector.project(wanted, np.ones(len(wanted)), progress=progress)
+    if patterns is None:
+        images = projector.project(wanted, np.ones(len(wanted)), progress=progress)
+    elif len(patterns) != len(wanted):
+        raise ValueError(f"patterns must be one per channel, {len(wanted)}, got {len(patterns)}.")
+    else:
+        images = np.stack([_check_pattern(projector, pattern) for pattern in patterns])
     sums = _sum_responses(projector, images, rescale)
     rows = [
         {"channel": int(index), **_summarize(response, index), "activation": float(response[index])}

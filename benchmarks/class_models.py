@@ -5,10 +5,13 @@
 An image is maximized for each of six ImageNet classes, on EfficientNet-Lite0 and SqueezeNet, and for each digit, on
 the mnist_cnn of the package: preset "simonyan", from the zero image, with L2 alone, and the training mean added to the
 result. The mean of the two ImageNet models is the color that their preprocessing subtracts. mnist_cnn subtracts none,
-so it gets a layer that adds the mean image of its training set: its zero image is then the mean image. The objective is
-the score before the softmax, or the posterior after it ("we also experimented with optimising the posterior, but the
-results were not visually prominent"). Step, number of steps and λ are the same for both, and the gradient is scaled to
-RMS 1 in both, so that the posterior is not at a disadvantage because its gradient is small.
+so it gets a layer that adds the mean image of its training set: its zero image is then the mean image. Its gradients
+agree from step to step, so its images would be black and white alone: they have steps of 1 gray level, 200 of them, and
+ten times the λ.
+
+The objective is the score before the softmax, or the posterior after it, of which the paper reports that its images
+show less. Step, number of steps and λ are the same for both, and the gradient is scaled to RMS 1 in both, so that the
+posterior is not at a disadvantage because its gradient is small.
 
 For each image the table has, as means over classes with 95 % bootstrap intervals:
 
@@ -41,6 +44,7 @@ import pandas as pd
 import kerasal
 from kerasal import hooks, images, preprocessing
 from kerasal.files import atomic_write
+from kerasal.maximization import L2
 from kerasal.metrics.summary import summarize
 
 import keras
@@ -55,6 +59,7 @@ CLASSES = {
     "limousine": 627,
 }
 OBJECTIVES = ("score", "posterior")
+DIGITS = {"steps": 200, "step_size": 1.0, "regularizers": (L2(2e-2),)}
 
 
 @dataclasses.dataclass
@@ -67,6 +72,7 @@ class Subject:
     classes: dict[str, int]
     added: np.ndarray | float = 0.0
     wave: int = 8
+    options: dict = dataclasses.field(default_factory=dict)
 
 
 def open_subjects(lite0, squeezenet, mnist) -> tuple[list[Subject], np.ndarray]:
@@ -81,7 +87,7 @@ def open_subjects(lite0, squeezenet, mnist) -> tuple[list[Subject], np.ndarray]:
     classifier = kerasal.create_model("mnist_cnn", weights="kerasal")
     centered = keras.Sequential([keras.Input(mean.shape), AddImage(mean), *classifier.layers], name="mnist_cnn")
     digits = {str(digit): digit for digit in range(10)}
-    subjects.append(Subject("mnist_cnn", centered, "unit", digits, mean, 4))
+    subjects.append(Subject("mnist_cnn", centered, "unit", digits, mean, 4, DIGITS))
     for subject in subjects:
         subject.convention = preprocessing.get(subject.convention)
     return subjects, np.stack([pixels[truth == digit].mean(axis=0) for digit in range(10)])
@@ -104,8 +110,8 @@ class AddImage(keras.layers.Layer):
 
 def make(subject: Subject, objective: str, steps: int | None, folder: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the maximized inputs (N, H, W, C), and whether the gradient was zero at every step (N,); store both."""
-    recipe = kerasal.maximization.PRESETS["simonyan"]
-    steps = steps or recipe["steps"]
+    options = {**subject.options, **({"steps": steps} if steps else {})}
+    steps = options.setdefault("steps", kerasal.maximization.PRESETS["simonyan"]["steps"])
     about = f"{subject.name}-{objective}-{len(subject.classes)}-{steps}-{hooks.digest_model(subject.model)[:8]}"
     file = folder / f"{about}.npz"
     if not file.exists():
@@ -115,9 +121,9 @@ def make(subject: Subject, objective: str, steps: int | None, folder: pathlib.Pa
             list(subject.classes.values()),
             preset="simonyan",
             preprocessing=subject.convention,
-            steps=steps,
             logits=objective == "score",
             progress=sys.stderr.isatty(),
+            **options,
         )
         with atomic_write(file) as path, path.open("wb") as stream:
             np.savez(stream, raw=result.raw, dead=np.isin(np.arange(len(result.raw)), result.dead))

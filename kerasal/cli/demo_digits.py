@@ -71,6 +71,8 @@ def draw_class_models(model, pictures, inputs, path) -> None:
         [class_score(digit) for digit in range(10)],
         preset="simonyan",
         preprocessing="unit",
+        steps=200,
+        step_size=1.0,
         # With the L2 term of the preset alone, this small model prefers grains of light and dark to strokes.
         regularizers=[L2(2e-3), TotalVariation(0.1)],
         transforms=[Jitter(2)],

@@ -52,6 +52,19 @@ def _fidelity():
     return [pytest.param(*row[:3], row[3:-1], row[-1], id=row[0][:40]) for row in rows]
 
 
+def test_the_head_counts_the_verdicts():
+    text = _text("fidelity.md")
+    rows = [row for row in _rows(text) if row[0] != "what"]
+    assert {len(row) for row in rows} == {5}, "each row has a verdict"
+    counts = {verdict: sum(row[3] == verdict for row in rows) for verdict in VERDICTS}
+    assert sum(counts.values()) == len(rows)
+    head = " ".join(text[: text.index("## ")].split())
+    assert f"Of the {len(rows)} rows below, {counts['reproduced']} are reproduced, {counts['weaker']} weaker" in head
+    assert f"{counts['not reproduced']} not reproduced and {counts['not tested']} not tested." in head
+    listed = re.search(r"Not reproduced: ([^.]*)\.", head)
+    assert listed is not None and len(listed[1].split("; ")) == counts["not reproduced"]
+
+
 @pytest.mark.parametrize(("what", "theirs", "ours", "verdict", "made_by"), _fidelity())
 def test_a_number_of_ours_stands_in_its_source(what, theirs, ours, verdict, made_by):
     assert ours and set(verdict) <= VERDICTS

@@ -11,7 +11,7 @@ are means over the classes, and the standard deviation is over the splits.
 ``features`` trains linear classifiers (``kerasal probe``) on layers of three ImageNet models of the folder MODELS and
 of copies with random weights: SqueezeNet 1.1, EfficientNet-Lite0, and DINOv2 ViT-S/14, which was trained without labels
 on images from the web. Maps are averaged to ``--pool`` × ``--pool`` cells, tokens to ``--pool`` groups. ``scratch``
-trains a small ZFNet with batch normalization (that of ``feature_evolution.py``, 64 × 64 pixels) on the training images
+trains a small ZFNet with batch normalization (``small_zfnet.py``, 64 × 64 pixels) on the training images
 of each split alone, for a fixed number of epochs. ``table`` prints all stored results beside those of the paper.
 
 Features and results are stored in RUNS; a stopped run continues where it was, and ``table`` may be called at any time.
@@ -95,26 +95,23 @@ def probe_network(options, name, weights, files, labels):
     return rows
 
 
-def train_from_scratch(options, pixels, codes, count, fold):
+def train_from_scratch(options, pixels, codes, count, fold, settings):
     """Train the small ZFNet on the images of a split; return its accuracy, the mean over the classes."""
-    import feature_evolution
+    import small_zfnet
 
     import keras
 
     split = next(split for split in draw_splits(codes, [count], fold + 1, options.seed) if split.fold == fold)
     keras.utils.set_random_seed(fold)
-    model = feature_evolution.build_model("batch_norm", options.filters, int(codes.max()) + 1)
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    late = round(options.epochs * 3 / 4)
-    rates = keras.callbacks.LearningRateScheduler(lambda epoch: 0.01 if epoch < late else 0.001)
-    batches = feature_evolution.Batches(pixels[split.train], codes[split.train], fold, options.batch)
-    history = model.fit(batches, epochs=options.epochs, callbacks=[rates], verbose=0).history
-    margin = (pixels.shape[1] - feature_evolution.CROP) // 2
-    center = slice(margin, margin + feature_evolution.CROP)
-    predicted = model.predict(pixels[split.test][:, center, center], verbose=0).argmax(axis=1)
+    model = small_zfnet.build_model("batch_norm", options.filters, int(codes.max()) + 1)
+    data = pixels[split.train], codes[split.train]
+    checkpoint = options.output / "checkpoints" / f"{count}-{fold}"
+    schedule = (options.epochs, options.batch, round(options.epochs * 3 / 4))
+    model, training = small_zfnet.train(model, data, fold, *schedule, checkpoint=checkpoint, settings=settings)
+    predicted = model.predict(small_zfnet.center_crops(pixels[split.test]), verbose=0).argmax(axis=1)
     right, expected = predicted == codes[split.test], codes[split.test]
     accuracy = float(np.mean([right[expected == code].mean() for code in np.unique(expected)]))
-    return {"accuracy": accuracy, "training": history["accuracy"][-1]}
+    return {"accuracy": accuracy, "training": training}
 
 
 def run_features(options):
@@ -139,7 +136,7 @@ def run_scratch(options):
         for count in options.counts:
             file = options.output / f"scratch-{count}-{fold}.json"
             if store.read_json(file).get("settings") != settings:
-                result = train_from_scratch(options, pixels, codes, count, fold)
+                result = train_from_scratch(options, pixels, codes, count, fold, settings)
                 store.write_json(file, {"settings": settings, "per_class": count, **result})
                 print(f"{count} per class, split {fold}: {result}", flush=True)
 

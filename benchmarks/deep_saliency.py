@@ -1,6 +1,6 @@
 """Tune a VGG for gaze at full width, and compare its patterns before and after (He & Pugeault 2017, section 4).
 
-    python benchmarks/deep_saliency.py OSIE_FOLDER VGG16.npz -o RUNS [--only NAME ...]
+    python benchmarks/deep_saliency.py OSIE_FOLDER VGG16.npz -o RUNS [--models NAME ...] [--only NAME ...]
     python benchmarks/deep_saliency.py --small -o RUNS
 
 VGG16.npz holds the convolutions of a VGG-16, such as ``block1_conv1/kernel``. ``deep_saliency`` is trained with the
@@ -38,13 +38,7 @@ LAYERS = [f"block{number}_pool" for number in range(1, 6)]
 STARTS = {"before": True, "random": False}  # name -> from the pretrained weights
 RUNS = {"tuned": (True, 0), "tuned again": (True, 1), "from scratch": (False, 0)}  # name -> pretrained, seed
 PAIRS = [("before", "tuned"), ("before", "tuned again"), ("tuned", "tuned again"), ("random", "from scratch")]
-PARTS = {
-    "block 1 tuned": {1},
-    "block 2 tuned": {2},
-    "block 3 tuned": {3},
-    "blocks 1–3 tuned": {1, 2, 3},
-    "blocks 4–5 tuned": {4, 5},
-}
+PARTS = {"blocks 1–3 tuned": {1, 2, 3}, "blocks 4–5 tuned": {4, 5}, "block 5 tuned": {5}}
 COLUMNS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC (Judd)", "auc_shuffled": "shuffled AUC"}
 
 
@@ -212,10 +206,12 @@ def report_similarity(experiment, found):
     """Print how similar the patterns of the models are, and draw them side by side."""
     models = experiment.models
     start, end = ([layer.get_weights() for layer in convolutions(models[name])] for name in ("before", "tuned"))
-    few = max(2, experiment.count // 2)
+    few = max(2, experiment.count // 4)
     noisy, rows, colors = experiment.with_weights(_noise(start, end)), {}, {}
     for layer in experiment.layers:
-        row = {f"{a} – {b}": interval(cosines(found[a][layer], found[b][layer])) for a, b in PAIRS}
+        row = {
+            f"{a} – {b}": interval(cosines(found[a][layer], found[b][layer])) for a, b in PAIRS if {a, b} <= set(found)
+        }
         noise = experiment.patterns(noisy, layer, few)
         row["before – noise"] = interval(cosines(found["before"][layer][:few], noise))
         row["before – other channel"] = interval(other_channels(found["before"][layer]))
@@ -234,11 +230,8 @@ def report_similarity(experiment, found):
     rows, blocks = {}, [int(name[5]) for name in names]
     for name, tuned in PARTS.items():
         mixed = experiment.with_weights(lambda k, tuned=tuned: (end if blocks[k] in tuned else start)[k])
-        deepest = experiment.layers[-2:]
-        rows[name] = {
-            layer: interval(cosines(found["before"][layer][:few], experiment.patterns(mixed, layer, few)))
-            for layer in deepest
-        }
+        layer = experiment.layers[-1]
+        rows[name] = {layer: interval(cosines(found["before"][layer][:few], experiment.patterns(mixed, layer, few)))}
     print_table(f"Cosine with the patterns from before if only some blocks are tuned ({few} channels)", rows)
 
 
@@ -276,7 +269,8 @@ def report_scores(experiment, found):
             values = {name: np.array([getattr(s, measure) for s in shapes[name][layer]]) for name in found}
             row = {name: interval(value) for name, value in values.items()}
             for a, b in (("tuned", "before"), ("tuned again", "before"), ("from scratch", "random")):
-                row[f"{a} − {b}"] = interval(values[a] - values[b])
+                if a in found:
+                    row[f"{a} − {b}"] = interval(values[a] - values[b])
             if measure == "score":
                 row |= {f"share above .3, {name}": f"{(values[name] > 0.3).mean():.3f}" for name in found}
             rows[layer] = row
@@ -302,7 +296,7 @@ def report_validation(experiment, found):
     """Print whether a pattern activates its own channel, and draw the responses to the first pattern."""
     rows, last = {}, experiment.layers[-1]
     for layer in experiment.layers:
-        for name in ("random", "before", "tuned", "from scratch"):
+        for name in found:
             rectified = np.maximum(found[name][layer], 0)
             table = receptive_field.validate_patterns(
                 experiment.models[name], layer, range(len(rectified)), patterns=rectified, rescale=128
@@ -317,7 +311,7 @@ def report_validation(experiment, found):
             }
     print_table("Patterns as inputs, scaled to a maximum of 128", rows)
     rows = {}
-    for name in ("before", "tuned", "tuned again", "from scratch"):
+    for name in found:
         for scale in (None, 32, 128, 512):
             pattern = np.maximum(found[name][last][0], 0)
             frame = receptive_field.validate_pattern(experiment.models[name], last, 0, pattern, rescale=scale)
@@ -361,8 +355,11 @@ def main():
     parser.add_argument("--size", type=int, nargs=2, default=(96, 128), help="height and width (default 96 128)")
     parser.add_argument("--channels", type=int, default=64, help="patterns per layer (default 64)")
     parser.add_argument("--only", nargs="+", choices=RUNS, help="train these models and stop")
+    parser.add_argument("--models", nargs="+", choices=RUNS, default=list(RUNS), help="trainings (default: all three)")
     parser.add_argument("--small", action="store_true", help="a trial in seconds without data")
     arguments = parser.parse_args()
+    if "tuned" not in arguments.models:
+        parser.error("--models must contain tuned, which is compared with the model before.")
     if not arguments.small and None in (arguments.osie, arguments.backbone):
         parser.error("OSIE_FOLDER and VGG16.npz are required without --small.")
     experiment = Experiment(arguments)
@@ -376,6 +373,8 @@ def main():
         f"{experiment.models['before'].count_params():,} parameters, {len(experiment.fit)} training images of {height}"
         f" × {width}, {experiment.epochs} epochs; the first {experiment.count} channels of each layer"
     )
+    if arguments.models != list(RUNS):
+        settings += f"; only {', '.join(arguments.models)}"
     tables = experiment.folder / "tables.md"
     if tables.is_file():
         text = tables.read_text(encoding="utf-8")
@@ -384,7 +383,7 @@ def main():
         print(text, end="")
         return
     print_lines(settings)
-    for name in RUNS:
+    for name in arguments.models:
         experiment.train(name)
     report_gaze(experiment)
     found = {

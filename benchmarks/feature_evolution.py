@@ -24,7 +24,7 @@ way it must come closer than the others. The order is judged by the factor betwe
 a 95 % interval (Student's t) over the seeds: "lower layers first" if the interval lies above 1, "upper layers first"
 below 1, otherwise "no order".
 
-A stopped run continues with the next model. ``--picture FILE`` draws layers 1 to 4 of ``sgd``, seed 0.
+A stopped run continues at the last tenth epoch of the model. ``--picture FILE`` draws layers 1 to 4 of ``sgd``, seed 0.
 """
 
 import argparse
@@ -36,62 +36,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import small_zfnet
 from convergence import print_tables, similarities
+from small_zfnet import LAYERS, PREPROCESSING, VARIANTS
 
 from kerasal import hooks, images, probe, receptive_field, store
 
 import keras
 
-LAYERS = [f"conv{number}" for number in range(1, 6)]
-KERNELS = ((7, 2), (5, 1), (3, 1), (3, 1), (3, 1))  # side and stride; pooled after 1, 2 and 5, as in ZFNet
 EPOCHS = (1, 2, 5, 10, 20, 30, 40, 64)
-VARIANTS = ("sgd", "batch_norm", "paper_start", "adam")
-CROP = 56
-PREPROCESSING = "mean=127,std=64"
-
-
-def build_model(variant, filters, classes):
-    """Return the model; the output of ``conv1`` to ``conv5`` is rectified in every variant."""
-    he = variant in ("sgd", "batch_norm")
-    start = keras.initializers.HeNormal() if he else keras.initializers.RandomNormal(0, 0.01)
-    x = inputs = keras.Input((CROP, CROP, 3))
-    for name, count, (side, stride) in zip(LAYERS, filters, KERNELS, strict=True):
-        norm = variant == "batch_norm"
-        options = {"strides": stride, "padding": "same", "kernel_initializer": start}
-        options |= {"name": f"{name}_linear", "use_bias": False} if norm else {"name": name, "activation": "relu"}
-        x = keras.layers.Conv2D(count, side, **options)(x)
-        if norm:
-            x = keras.layers.Activation("relu", name=name)(keras.layers.BatchNormalization(momentum=0.9)(x))
-        if name in ("conv1", "conv2", "conv5"):
-            x = keras.layers.MaxPooling2D(3, 2, padding="same")(x)
-    x = keras.layers.Dropout(0.5, seed=0)(keras.layers.Flatten()(x))
-    return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax", kernel_initializer=start)(x))
-
-
-class Batches(keras.utils.PyDataset):
-    """Shuffled batches of random crops and mirror images, which depend on the seed and the epoch alone."""
-
-    def __init__(self, pixels, labels, seed, batch):
-        super().__init__()
-        self.pixels, self.labels, self.seed, self.batch = pixels, labels, seed, min(batch, len(pixels))
-        self.epoch = -1
-        self.on_epoch_begin()
-
-    def __len__(self):
-        return len(self.pixels) // self.batch
-
-    def on_epoch_begin(self):
-        self.epoch += 1
-        self.random = np.random.default_rng([self.seed, self.epoch])
-        self.order = self.random.permutation(len(self.pixels))
-
-    def __getitem__(self, index):
-        chosen = self.order[index * self.batch :][: self.batch]
-        corners = self.random.integers(0, self.pixels.shape[1] - CROP + 1, (len(chosen), 2))
-        crops = [self.pixels[i, y : y + CROP, x : x + CROP] for i, (y, x) in zip(chosen, corners, strict=True)]
-        mirrored = self.random.random(len(chosen)) < 0.5
-        crops = [crop[:, ::-1] if flip else crop for crop, flip in zip(crops, mirrored, strict=True)]
-        return np.stack(crops), self.labels[chosen]
+KEYS = ("products", "strongest", "dead", "kernel")
 
 
 class Recorder(keras.callbacks.Callback):
@@ -99,54 +53,66 @@ class Recorder(keras.callbacks.Callback):
 
     def __init__(self, inputs, epochs):
         super().__init__()
-        self.inputs, self.epochs, self.states = inputs, epochs, {}
+        self.inputs, self.epochs = inputs, epochs
+        self.notes = {}  # by "epoch/layer/key", as they are stored
 
-    def on_train_begin(self, logs=None):
-        self.record(0)
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 0:
+            self.record(0)
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch + 1 in self.epochs:
             self.record(epoch + 1)
 
     def record(self, epoch):
-        self.states[epoch] = {}
+        kernels = {path: found.kernel for path, found in hooks.layers(self.model) if hasattr(found, "kernel")}
         for layer, maps in hooks.activations(self.model, LAYERS, self.inputs).items():
             flat = maps.reshape(len(maps), -1).astype(np.float64)
             flat -= flat.mean(axis=0)
             peaks = maps.max(axis=(1, 2))
-            kernels = {path: found.kernel for path, found in hooks.layers(self.model) if hasattr(found, "kernel")}
-            kernel = kernels.get(layer, kernels.get(f"{layer}_linear"))
-            self.states[epoch][layer] = {
-                "products": flat @ flat.T,
-                "strongest": peaks.argmax(axis=0),
-                "dead": peaks.max(axis=0) <= 0,
-                "kernel": keras.ops.convert_to_numpy(kernel).ravel().astype(np.float64),
-            }
+            kernel = keras.ops.convert_to_numpy(kernels.get(layer, kernels.get(f"{layer}_linear")))
+            values = (flat @ flat.T, peaks.argmax(axis=0), peaks.max(axis=0) <= 0, kernel.ravel().astype(np.float64))
+            self.notes |= {f"{epoch}/{layer}/{key}": value for key, value in zip(KEYS, values, strict=True)}
+
+    def states(self):
+        """Return {epoch: {layer: {key: array}}}."""
+        return {
+            epoch: {layer: {key: self.notes[f"{epoch}/{layer}/{key}"] for key in KEYS} for layer in LAYERS}
+            for epoch in (0, *self.epochs)
+        }
 
 
-def train(variant, seed, train_data, test_data, epochs, filters, batch, folder):
+def train(variant, seed, train_data, test_data, settings, output):
     """Train a model from its seed; return its accuracy, its dead channels and its similarities to the last epoch."""
     keras.utils.set_random_seed(seed)
-    (pixels, labels), (test_pixels, test_labels) = train_data, test_data
-    model = build_model(variant, filters, len(np.unique(labels)))
-    model.compile(
-        keras.optimizers.Adam(4e-4) if variant == "adam" else keras.optimizers.SGD(0.01, momentum=0.9),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    rate, late = float(model.optimizer.learning_rate), round(epochs[-1] * 2 / 3)
-    recorder = Recorder(test_pixels, epochs)
-    callbacks = [recorder, keras.callbacks.LearningRateScheduler(lambda epoch: rate if epoch < late else rate / 10)]
-    if folder is not None:
-        shown = {layer: range(min(4, filters[0])) for layer in LAYERS[:4]}
+    pixels, labels = test_data
+    epochs = settings["epochs"]
+    model = small_zfnet.build_model(variant, settings["filters"], len(np.unique(labels)))
+    recorder = Recorder(pixels, epochs)
+    callbacks = [recorder]
+    if seed == 0:
+        shown = {layer: range(min(4, settings["filters"][0])) for layer in LAYERS[:4]}
         options = {"epochs": epochs, "preprocessing": PREPROCESSING, "overwrite": True}
-        callbacks.append(receptive_field.FeatureEvolution(folder, test_pixels, shown, **options))
-    history = model.fit(Batches(pixels, labels, seed, batch), epochs=epochs[-1], callbacks=callbacks, verbose=0).history
+        folder = output / f"evolution-{variant}"
+        callbacks.append(receptive_field.FeatureEvolution(folder, pixels, shown, **options))
+    model, training = small_zfnet.train(
+        model,
+        train_data,
+        seed,
+        epochs[-1],
+        settings["batch"],
+        round(epochs[-1] * 2 / 3),
+        callbacks,
+        checkpoint=output / "checkpoints" / f"{variant}-{seed}",
+        settings=settings,
+        notes=recorder.notes,
+    )
+    states = recorder.states()
     return {
-        "training": history["accuracy"][-1],
-        "accuracy": float((model.predict(test_pixels, verbose=0).argmax(axis=1) == test_labels).mean()),
-        "dead": {layer: int(recorder.states[epochs[-1]][layer]["dead"].sum()) for layer in LAYERS},
-        "similarities": {layer: similarities(recorder.states, layer) for layer in LAYERS},
+        "training": training,
+        "accuracy": float((model.predict(pixels, verbose=0).argmax(axis=1) == labels).mean()),
+        "dead": {layer: int(states[epochs[-1]][layer]["dead"].sum()) for layer in LAYERS},
+        "similarities": {layer: similarities(states, layer) for layer in LAYERS},
     }
 
 
@@ -180,8 +146,7 @@ def main(arguments=None):
     epochs = [epoch for epoch in EPOCHS if epoch < options.epochs] + [options.epochs]
     train_data = read_part(options.data / "train", options.per_class)
     test_pixels, test_labels = read_part(options.data / "val", options.per_class)
-    margin = (64 - CROP) // 2
-    test_data = test_pixels[:, margin : margin + CROP, margin : margin + CROP], test_labels
+    test_data = small_zfnet.center_crops(test_pixels), test_labels
     settings = {"per_class": options.per_class, "filters": options.filters, "epochs": epochs, "batch": options.batch}
     results = {}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
@@ -189,9 +154,8 @@ def main(arguments=None):
             file = options.output / f"{variant}-{seed}.json"
             stored = store.read_json(file)
             if stored.get("settings") != settings:
-                folder = options.output / f"evolution-{variant}" if seed == 0 else None
                 stored = {"settings": settings}
-                stored |= train(variant, seed, train_data, test_data, epochs, options.filters, options.batch, folder)
+                stored |= train(variant, seed, train_data, test_data, settings, options.output)
                 options.output.mkdir(parents=True, exist_ok=True)
                 store.write_json(file, stored)
                 print(f"{variant}, seed {seed}: accuracy {stored['accuracy']:.3f}, dead {stored['dead']}", flush=True)

@@ -13,8 +13,8 @@ has class folders below train and val (Tiny ImageNet); three of its classes repl
   missing, and it takes photos of 112 × 112 pixels here, since these have only 64 × 64.
 
 "Gray photos" are the test photos without their colors: how much of the answers depends on color. Nothing is chosen by
-the test photos. An interval is of 95 % from 10,000 bootstrap draws of the test photos; the difference is paired, to the
-mean of the seeds, and draws the seeds too. The ImageNet models may have been trained on the test photos, which Tiny
+the test photos. An interval is of 95 % from 10,000 bootstrap draws of the test photos; the difference from the included
+weights is paired. The ImageNet models may have been trained on the test photos, which Tiny
 ImageNet took from ImageNet. Trainings and answers are stored in the folder, and a stopped run continues there.
 ``--small`` uses every 25th photo and one epoch.
 """
@@ -42,6 +42,7 @@ import keras
 CLASSES = {"goldfish": 1, "lemon": 951, "king_penguin": 145, "golden_retriever": 207, "boa_constrictor": 61}
 PAPER = {"five_class_cnn": 0.801, "VGG-16": 0.927}
 SIDE = 224
+INCLUDED = "five_class_cnn, included"
 
 
 def load_photos(folder, side, small):
@@ -94,15 +95,17 @@ def classify_features(model, layers, parts, convention):
     return found
 
 
-def pretrained_rows(options, name, load, convention, layers, *, side=SIDE, outputs=None):
-    """Return the answers of classifiers on frozen features of a model, and those of its own ``outputs``, if any."""
-    model, parts = load(), load_photos(options.photos, side, options.small)
-    heads = classify_features(model, layers, parts, convention)
-    rows = {f"{name}, softmax on {layer}": heads[layer] for layer in layers}
-    if outputs is not None:
-        rows[f"{name}, five of its outputs"] = answers(model, parts[1], convention, outputs)
-        rows[f"{name}, the same, gray photos"] = answers(model, parts[1], convention, outputs, gray=True)
-    return rows
+def head_rows(options, name, load, convention, layers, side=SIDE):
+    """Return the answers of softmax classifiers on frozen features of a pretrained model."""
+    heads = classify_features(load(), layers, load_photos(options.photos, side, options.small), convention)
+    return {f"{name}, softmax on {layer}": heads[layer] for layer in layers}
+
+
+def output_rows(options, name, load, convention, side=SIDE):
+    """Return the answers of an ImageNet classifier, the largest of its five outputs, for photos and gray photos."""
+    model, photos, five = load(), load_photos(options.photos, side, options.small)[1], list(CLASSES.values())
+    gray = {f"{name}, the same, gray photos": answers(model, photos, convention, five, gray=True)}
+    return {f"{name}, five of its outputs": answers(model, photos, convention, five)} | gray
 
 
 def scratch_rows(options, seed):
@@ -110,8 +113,8 @@ def scratch_rows(options, seed):
     parts = load_photos(options.photos, SIDE, options.small)
     if seed is None:
         model = kerasal.create_model("five_class_cnn", "kerasal")
-        gray = {"five_class_cnn, included, gray photos": answers(model, parts[1], "unit", gray=True)}
-        return {"five_class_cnn, included": answers(model, parts[1], "unit")} | gray
+        gray = {f"{INCLUDED}, gray photos": answers(model, parts[1], "unit", gray=True)}
+        return {INCLUDED: answers(model, parts[1], "unit")} | gray
     run = options.output / f"seed-{seed}"
     return {f"five_class_cnn, seed {seed}": train_from_scratch(parts, seed, run, options.small)}
 
@@ -122,16 +125,17 @@ def groups(options):
     def load_vgg16():
         return kerasal.create_model("vgg16", options.vgg16, include_top=False, input_shape=(112, 112, 3))
 
-    lite0, convention = partial(kerasal.load_model, "efficientnet_lite0"), "mean=127,std=128"
-    squeezenet, five = partial(kerasal.load_model, options.squeezenet), list(CLASSES.values())
-    blocks = ["block3_conv3", "block4_conv3", "block5_conv3"]
-    rows = partial(pretrained_rows, options)
+    lite0 = options, "EfficientNet-Lite0", partial(kerasal.load_model, "efficientnet_lite0"), "mean=127,std=128"
+    squeezenet = options, "SqueezeNet", partial(kerasal.load_model, options.squeezenet), "caffe"
+    vgg16 = options, "VGG-16, edge-tuned", load_vgg16, "caffe"
     return {
-        "lite0": partial(rows, "EfficientNet-Lite0", lite0, convention, ["avg_pool"], outputs=five),
-        "squeezenet": partial(rows, "SqueezeNet", squeezenet, "caffe", ["fire9_concat"], side=227, outputs=five),
-        "vgg16": partial(rows, "VGG-16, edge-tuned", load_vgg16, "caffe", blocks, side=112),
-        **{f"seed-{seed}": partial(scratch_rows, options, seed) for seed in range(options.seeds)},
         "included": partial(scratch_rows, options, None),
+        **{f"seed-{seed}": partial(scratch_rows, options, seed) for seed in range(options.seeds)},
+        "lite0": partial(output_rows, *lite0),
+        "squeezenet": partial(output_rows, *squeezenet, side=227),
+        "lite0-softmax": partial(head_rows, *lite0, ["avg_pool"]),
+        "squeezenet-softmax": partial(head_rows, *squeezenet, ["fire9_concat"], side=227),
+        "vgg16-softmax": partial(head_rows, *vgg16, ["block3_conv3", "block4_conv3", "block5_conv3"], side=112),
     }
 
 
@@ -146,37 +150,42 @@ def main():
     parser.add_argument("vgg16", type=pathlib.Path, help="convolutions of VGG-16 as LAYER/kernel and LAYER/bias, .npz")
     parser.add_argument("--output", "-o", type=pathlib.Path, default=pathlib.Path("runs/five-classes"))
     parser.add_argument("--seeds", type=int, default=3, help="number of trainings from scratch")
+    parser.add_argument("--only", nargs="+", default=(), metavar="GROUP", help="compute only these rows")
     parser.add_argument("--small", action="store_true", help="every 25th photo and one epoch, to try the script")
     options = parser.parse_args()
     options.output /= "small" if options.small else ""
     truth = load_photos(options.photos, SIDE, options.small)[1].labels
+    known = groups(options)
+    if unknown := set(options.only) - set(known):
+        parser.error(f"--only must name groups of {', '.join(known)}, got {', '.join(sorted(unknown))}.")
     right = {}
-    for group, compute in groups(options).items():
+    for group, compute in known.items():
         file = options.output / f"{group}.npz"
+        if options.only and group not in options.only and not file.is_file():
+            continue
         if not file.is_file():
             print(group, flush=True)
             store.write_arrays(file, compute())
         with np.load(file) as stored:
             right |= {name: stored[name] == truth for name in stored.files}
-    print_table(right, options)
+    print_table(right)
 
 
-def print_table(right, options):
-    seeds = np.stack([right[f"five_class_cnn, seed {seed}"] for seed in range(options.seeds)])
-    random = np.random.default_rng(0)
-    draws = random.integers(0, seeds.shape[1], (10_000, seeds.shape[1]))
-    drawn_seeds = random.integers(0, len(seeds), (10_000, len(seeds)))
-    reference = np.array([seeds[s][:, i].mean() for s, i in zip(drawn_seeds, draws, strict=True)])
-    table = Table("", "accuracy", "95 %", "above the seeds' mean", "95 %", title=f"{seeds.shape[1]} test photos")
-    spread = ", ".join(f"{row.mean():.3f}" for row in seeds)
-    table.add_row(f"five_class_cnn, mean of {len(seeds)} seeds", f"{seeds.mean():.3f}", interval(reference), "", "")
+def print_table(right):
+    count = len(right[INCLUDED])
+    draws = np.random.default_rng(0).integers(0, count, (10_000, count))
+    table = Table("", "accuracy", "95 %", "above the included weights", "95 %", title=f"{count} test photos")
     for name, row in right.items():
-        difference = ["", ""]
-        if "seed" not in name:
-            difference = [f"{row.mean() - seeds.mean():+.3f}", interval(row[draws].mean(axis=1) - reference)]
-        table.add_row(name, f"{row.mean():.3f}", interval(row[draws].mean(axis=1)), *difference)
+        difference = row.astype(float) - right[INCLUDED]
+        cells = (
+            [f"{difference.mean():+.3f}", interval(difference[draws].mean(axis=1))] if name != INCLUDED else ["", ""]
+        )
+        table.add_row(name, f"{row.mean():.3f}", interval(row[draws].mean(axis=1)), *cells)
     Console(width=140).print(table)
-    print(f"The seeds: {spread}. The paper, other photos: {PAPER['five_class_cnn']}, VGG-16 {PAPER['VGG-16']}.")
+    seeds = [row.mean() for name, row in right.items() if ", seed" in name]
+    if len(seeds) > 1:
+        print(f"Mean of {len(seeds)} seeds: {np.mean(seeds):.3f}, standard deviation {np.std(seeds, ddof=1):.3f}.")
+    print(f"The paper, other photos: {PAPER['five_class_cnn']}, VGG-16 {PAPER['VGG-16']}.")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ quarter of the filters, up to block5_conv1; 810,256 parameters with the readout)
         --recipe he_pugeault --epochs 8 --batch-size 10 --validate-every 1 --keep best --mirror half --data osie \
         -o tuned
 
-``notebooks/deep_saliency.ipynb`` runs this training and shows what it changes. The authors' code uses Adam with a
+``benchmarks/deep_saliency.py`` trains a VGG-16 of full width, and ``notebooks/deep_saliency.ipynb`` shows what that
+changes. The authors' code uses Adam with a
 learning rate of .005, which destroys pretrained features within a few steps; .0001 works better.
 
 Limits: with a random encoder the maps predict nothing.

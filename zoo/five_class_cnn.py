@@ -19,20 +19,38 @@ Input: (224, 224, 3), or ``input_shape`` of at least 171 pixels. Pixels are RGB 
 
 Output: five probabilities, or as many as ``classes``.
 
-Weights: none are included. To train the model on class folders of your own:
+Weights: "kerasal" (526 kB, half precision, included), for goldfish, lemon, king penguin, golden retriever and boa
+constrictor, in this order; the last three replace classes of the source whose photos were not available. Training data:
+the 500 training images of each class in Tiny ImageNet (64 × 64 pixels, enlarged), which are photos of ImageNet, for
+non-commercial research by ImageNet's terms; the weights contain none of them. In a folder with Tiny ImageNet's train
+and val, and a classes.csv that names the class folders, they were trained by
+
+    kerasal train five_class_cnn --data tiny_imagenet10 \
+        --class goldfish,lemon,king_penguin,golden_retriever,boa_constrictor --epochs 15 --flip -o five
+
+and saved by ``kerasal.models.weight_files.save_npz(load_model("five/five_class_cnn.keras"), "five_class_cnn.npz",
+"float16")``. The number of epochs and the mirroring were decided beforehand, and the weights are those of the last
+epoch. To train the model on class folders of your own:
 
     kerasal train five_class_cnn --data FOLDER
 
-The recipe is Adam, learning rate .001, batches of 32, seed 0 and 5 epochs.
+The recipe is Adam, learning rate .001, batches of 32, seed 0 and, as in the source, 5 epochs.
 
-Results: on goldfish, lemon, king penguin, golden retriever and boa constrictor of Tiny ImageNet (64 × 64 photos,
-enlarged; three of these classes replace the source's), the command above gave an accuracy of .785 on 2,500 training and
-.716 on 250 test images; ``notebooks/how_convnets_see.ipynb`` repeats this. The source reports .879 on 2,312 training
-and .801 on 578 test images (other photos), after 5 epochs of Adam.
+Results: accuracy .9712 on the 2,500 training images (dropout off) and .8120 on the 250 validation images of these
+classes in Tiny ImageNet, by which nothing was chosen. Of 50 per class, 47 goldfish are right, 46 lemons, 38 king
+penguins, 37 golden retrievers and 35 boa constrictors. From the second to the last epoch the second figure varied
+between .70 and .82. With the 5 epochs of the source, the accuracies are .785 and .716 (seed 0;
+``notebooks/how_convnets_see.ipynb``). The source reports .879 on 2,312 training and .801 on 578 test images (other
+photos).
+
+Limits: it knows five classes, so every other photo is one of them to it; images that maximize its classes show
+colors and blobs, and no object (``kerasal demo``).
 """
 
+import pathlib
+
 from kerasal.checks import check_int, check_size
-from kerasal.models.registry import register
+from kerasal.models.registry import Weights, register
 
 import keras
 
@@ -46,6 +64,14 @@ _MOMENTUM = 0.9
     input_shape=(224, 224, 3),
     parameters=259_397,
     reference='Tang, Yao, Jiang & Liu, "How the Deep Convolutional Networks see the world", sections 1.3 and 4',
+    weights={
+        "kerasal": Weights(
+            "Tiny ImageNet, five classes, trained for 15 epochs: accuracy .9712 train, .8120 test; half precision",
+            pathlib.Path(__file__).parent / "weights" / "five_class_cnn.npz",
+            "4c568d40944d3b5767787016c4bf7a7a64a6d78f572a4d77cf02d5f38bc5d9ed",
+            labels=("goldfish", "lemon", "king penguin", "golden retriever", "boa constrictor"),
+        )
+    },
     recipe={"data": "folders", "epochs": 5, "batch_size": 32, "learning_rate": 1e-3, "seed": 0},
 )
 def five_class_cnn(

@@ -22,6 +22,7 @@ def demo(output: Annotated[Path, Output(help="The folder for the pictures.")] = 
     for name, draw, what in (
         ("maps.png", lambda path: demo_photos.draw_maps(model, photo, path), "what in the photo speaks for each class"),
         ("channels.png", demo_photos.draw_channels, "what eight channels of a layer respond to"),
+        ("five-classes.png", demo_photos.draw_class_models, "the image that maximizes each class of a small model"),
         ("gaze.png", demo_photos.draw_gaze, "where people will look in four photos"),
     ):
         draw(output / name)

@@ -64,6 +64,35 @@ def draw_channels(path, count: int = 8) -> None:
     images.write(path, sheet)
 
 
+def draw_class_models(path) -> None:
+    """Write the images that maximize the classes of a small model of five classes, by two recipes."""
+    from kerasal import images, maximize, open_model
+    from kerasal.maximization import L2, Jitter, TotalVariation
+
+    model = open_model("five_class_cnn")
+    targets = range(len(model.labels))
+    noise = maximize(model, [*targets], preset="tang", steps=60)
+    # As for the digits: smoothed, since this model too answers to grains of light and dark.
+    smooth = maximize(
+        model,
+        [*targets],
+        preset="simonyan",
+        steps=60,
+        regularizers=[L2(2e-3), TotalVariation(0.1)],
+        transforms=[Jitter(16)],
+    )
+    sheet = images.grid(
+        [*noise.images, *smooth.images],
+        columns=len(model.labels),
+        column_labels=list(model.labels),
+        row_labels=["from noise", "smoothed"],
+        title="The image that maximizes each class of a model with four convolutions",
+        note="After Tang et al., section 4.2: five_class_cnn answers to colors and blobs rather than to objects.",
+        tile=192,
+    )
+    images.write(path, sheet)
+
+
 def draw_gaze(path) -> None:
     """Write where people will look in the four bundled photos."""
     from kerasal import gaze, images

@@ -23,6 +23,8 @@ class Weights:
         sha256: the SHA-256 of the file, which is checked before the file is read.
         package: the name under which the package with the file is installed, if it is not kerasal.
         read: returns the arrays of a file of another format by ``layer/weight``.
+        labels: class names in the order of the outputs, if they are those of these weights rather than of the model.
+        options: the options of the model that has these weights, in place of the defaults.
     """
 
     description: str
@@ -30,6 +32,8 @@ class Weights:
     sha256: str | None = None
     package: str = "kerasal"
     read: Callable[[pathlib.Path], Mapping[str, Any]] | None = None
+    labels: tuple[str, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def verify(self, what: str) -> None:
         """Raise a ValueError that begins with ``what`` if the file is missing or differs from its SHA-256."""
@@ -55,8 +59,8 @@ class ModelSpec:
         parameters: the number of weights with the default options.
         reference: the publication or source.
         weights: names of trained weights -> ``Weights``.
-        recipe: the arguments of ``kerasal.training.train`` that reproduce the bundled weights, and their ``data``.
-        labels: the name of its class names, see ``kerasal.labels.load``, or None.
+        recipe: the arguments of ``kerasal.training.train`` that a training uses by default, and their ``data``.
+        labels: the name of its class names, see ``kerasal.labels.load``, or None; weights can have labels of their own.
         identify: returns the options to which the array shapes of a weights file belong, or None.
     """
 

@@ -119,8 +119,10 @@ def _open_zoo_model(
     if untrained:
         known = ", ".join(spec.weights) or "a file"
         notes.append(f"{name} has random weights, so its results mean nothing. Pass weights ({known}).")
-    if not labels and spec.labels:
-        labels = class_names.load(spec.labels)
+    if not labels:
+        chosen = weights or next((key for key, origin in spec.weights.items() if origin.file and trained), None)
+        origin = spec.weights.get(chosen) if isinstance(chosen, str) else None
+        labels = [*(origin.labels if origin else ())] or (class_names.load(spec.labels) if spec.labels else [])
     fields["preprocessing"] = fields["preprocessing"] or spec.preprocessing
     any_size = None in (getattr(model, "input_shape", None) or ())[1:3]
     best = spec.input_shape[:2] if any_size and None not in spec.input_shape[:2] else None

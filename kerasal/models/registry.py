@@ -81,7 +81,8 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
         weights: ``None`` for random initialization, a name from ``model_spec(name).weights``, or the path of a
             ``.weights.h5``, ``.keras`` or ``.h5`` file with weights for exactly this architecture, or of an ``.npz``
             file with arrays ``layer/variable`` for some of its layers; the others stay random, with a warning.
-        **options: options of the model, see ``model_spec(name).options``.
+        **options: options of the model, see ``model_spec(name).options``. Named weights may belong to other options
+            than the defaults (``Weights.options``), which then need not be passed.
 
     Raises:
         ValueError: the name, an option or the name of the weights is unknown (the message lists those that exist), the
@@ -95,6 +96,7 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
         raise ValueError(unknown_name_message(unknown[0], spec.options, "option", f" of {name}"))
     _check_weights_name(spec, weights)
     origin = spec.weights.get(weights) if isinstance(weights, str) else None
+    options = {**origin.options, **options} if origin else options
     path = origin.file if origin else None if weights is None else pathlib.Path(weights)
     if path is None:
         downloaded = {} if origin is None else {"weights": weights}

@@ -14,6 +14,7 @@ from kerasal.probe.squared_hinge import SquaredHingeSVM
 
 CLASSIFIERS = ("svm", "softmax")
 _STEPS = 5000
+_MANY_CLASSES = 50  # from here on their SVMs are trained together, since LinearSVC takes a time proportional to them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Split:
 
 
 def accuracies(
-    kind: str, features: np.ndarray, codes: np.ndarray, splits: Sequence[Split], c: float
+    kind: str, features: np.ndarray, codes: np.ndarray, splits: Sequence[Split], c: float, seed: int
 ) -> Iterator[float]:
     """Yield the accuracy of each split, in order; classifiers are trained in parallel on up to 8 CPU cores.
 
@@ -41,10 +42,10 @@ def accuracies(
         ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="kerasal-probe") as pool,
     ):
         warnings.filterwarnings("ignore", message=".*converge")  # further steps change no decision
-        yield from pool.map(lambda split: _accuracy(kind, features, codes, split, c), splits)
+        yield from pool.map(lambda split: _accuracy(kind, features, codes, split, c, seed), splits)
 
 
-def _accuracy(kind: str, features: np.ndarray, codes: np.ndarray, split: Split, c: float) -> float:
+def _accuracy(kind: str, features: np.ndarray, codes: np.ndarray, split: Split, c: float, seed: int) -> float:
     """Train on a split and return the mean over classes of the share of correctly classified test images.
 
     The features are centered on the training images and divided by a constant, so that their mean squared length is 1.
@@ -55,16 +56,21 @@ def _accuracy(kind: str, features: np.ndarray, codes: np.ndarray, split: Split, 
     # The weights lie in the span of the training images, so orthogonal components change no decision.
     basis = np.linalg.qr(centered[split.train].T)[0]
     projected = centered @ basis / scale
-    model = _make_classifier(kind, c).fit(projected[split.train], codes[split.train])
+    classes = len(np.unique(codes))
+    model = _make_classifier(kind, c, seed, classes).fit(projected[split.train], codes[split.train])
     expected = codes[split.test]
     correct = np.equal(model.predict(projected[split.test]), expected)
     return float(np.mean([correct[expected == code].mean() for code in np.unique(expected)]))
 
 
-def _make_classifier(kind: str, c: float):
-    if kind == "svm":
+def _make_classifier(kind: str, c: float, seed: int, classes: int):
+    if kind == "svm" and classes >= _MANY_CLASSES:
         return SquaredHingeSVM(c, _STEPS)
     # Importing scikit-learn takes a second, and most of the package does not need it.
+    if kind == "svm":
+        from sklearn.svm import LinearSVC
+
+        return LinearSVC(C=c, random_state=seed, max_iter=_STEPS)
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=c, solver="newton-cg", max_iter=_STEPS)

@@ -127,7 +127,7 @@ def layer_probe(
         codes = codes[numbers]
         check_counts(names, codes, counts)
         splits = draw_splits(codes, counts, folds, seed)
-        rows = _score_layers(features, codes, splits, kinds, c, progress)
+        rows = _score_layers(features, codes, splits, kinds, c, seed, progress)
     finally:
         features.close()
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -140,7 +140,7 @@ def layer_probe(
     return table
 
 
-def _score_layers(features: Features, codes, splits, kinds, c, progress) -> list[tuple]:
+def _score_layers(features: Features, codes, splits, kinds, c, seed, progress) -> list[tuple]:
     rows = []
     counts = list(dict.fromkeys(split.per_class for split in splits))
     with progress_bar("Classifiers", len(features.layers) * len(kinds) * len(splits), progress) as advance:
@@ -149,7 +149,7 @@ def _score_layers(features: Features, codes, splits, kinds, c, progress) -> list
             inputs = coordinates(layer.read, sizes, layer.length, repr(path))
             for kind in kinds:
                 scores = []
-                for score in accuracies(kind, inputs, codes, splits, c):
+                for score in accuracies(kind, inputs, codes, splits, c, seed):
                     scores.append(score)
                     advance(1)
                 for count in counts:

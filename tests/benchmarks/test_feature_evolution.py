@@ -6,9 +6,12 @@ import sys
 import numpy as np
 import pytest
 
+import keras
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
 import convergence
 import feature_evolution
+import small_zfnet
 
 EPOCHS = [0, 1, 3, 7]
 
@@ -69,16 +72,42 @@ def test_the_verdict_follows_from_the_interval():
 def test_crops_are_of_their_image_and_depend_on_the_seed_and_the_epoch():
     pixels = np.arange(10, dtype=np.float32)[:, None, None, None] + np.zeros((10, 64, 64, 3), np.float32)
     pixels[..., 0] = np.arange(64)  # the column
-    batches, again, other = (feature_evolution.Batches(pixels, np.arange(10), seed, 5) for seed in (0, 0, 1))
-    crops, labels = batches[0]
-    assert len(batches) == 2 and crops.shape == (5, 56, 56, 3)
+    crops, labels = small_zfnet.draw_epoch(pixels, np.arange(10), 0, 0)
+    assert crops.shape == (10, 56, 56, 3) and sorted(labels) == list(range(10))
     assert (crops[:, 0, 0, 1] == labels).all()
     steps = np.diff(crops[..., 0], axis=2)
     assert {float(step) for step in np.unique(steps)} == {-1.0, 1.0}  # some are mirrored
-    assert (again[0][0] == crops).all()
-    assert (other[0][1] != labels).any()
-    again.on_epoch_begin()
-    assert (again[0][1] != labels).any()
+    assert (small_zfnet.draw_epoch(pixels, np.arange(10), 0, 0)[0] == crops).all()
+    for seed, epoch in ((1, 0), (0, 1)):
+        assert (small_zfnet.draw_epoch(pixels, np.arange(10), seed, epoch)[1] != labels).any()
+
+
+@pytest.mark.slow
+def test_a_stopped_training_ends_as_if_it_had_not_been_stopped(tmp_path):
+    data = np.random.default_rng(0).normal(size=(12, 64, 64, 3)).astype(np.float32), np.arange(12) % 3
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 11:
+                raise KeyboardInterrupt
+
+    def run(name, callbacks=()):
+        keras.utils.set_random_seed(0)
+        model = small_zfnet.build_model("batch_norm", [2] * 5, 3)
+        recorder = feature_evolution.Recorder(small_zfnet.center_crops(data[0]), [1, 13])
+        options = {"checkpoint": tmp_path / name, "settings": {"a": 1}, "notes": recorder.notes}
+        model, _ = small_zfnet.train(model, data, 0, 13, 4, 9, [recorder, *callbacks], **options)
+        return model.get_weights(), recorder.states()
+
+    weights, states = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped", [Stop()])
+    assert {path.name for path in tmp_path.iterdir()} == {"stopped.json", "stopped.10.keras", "stopped.10.npz"}
+    again, states_again = run("stopped")
+    assert not list(tmp_path.iterdir())
+    for first, second in zip(weights, again, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(states[1]["conv2"]["products"], states_again[1]["conv2"]["products"])
 
 
 @pytest.mark.slow

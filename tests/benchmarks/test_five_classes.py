@@ -32,4 +32,4 @@ def test_the_table_on_little_data(data_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["five_classes.py", *map(str, arguments)])
     five_classes.main()
     printed = capsys.readouterr().out
-    assert "mean of 2 seeds" in printed and "SqueezeNet, five of its outputs" in printed
+    assert "Mean of 2 seeds" in printed and "SqueezeNet, five of its outputs" in printed

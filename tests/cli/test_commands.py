@@ -392,7 +392,7 @@ def test_traceback_on_request(monkeypatch, tmp_path):
         run(["card", "vgg61", "--traceback"])
 
 
-PICTURES = ["attribution", "channels", "class-models", "feature-maps", "gaze", "maps", "photo"]
+PICTURES = ["attribution", "channels", "class-models", "feature-maps", "five-classes", "gaze", "maps", "photo"]
 
 
 @pytest.mark.slow  # a minute; .ci/run also runs the demo of the installed wheel
@@ -408,7 +408,7 @@ def test_the_demo(cli, tmp_path):
 
 def test_the_demo_draws_each_picture_and_names_it(cli, tmp_path, monkeypatch):
     drawn = []
-    for place in ("photos.draw_maps", "photos.draw_channels", "photos.draw_gaze"):
+    for place in ("photos.draw_maps", "photos.draw_channels", "photos.draw_class_models", "photos.draw_gaze"):
         monkeypatch.setattr(f"kerasal.cli.demo_{place}", lambda *arguments: drawn.append(arguments[-1].stem))
     for place in ("draw_feature_maps", "draw_attribution", "draw_class_models"):
         monkeypatch.setattr(f"kerasal.cli.demo_digits.{place}", lambda *arguments: drawn.append(arguments[-1].stem))

@@ -46,3 +46,20 @@ def test_the_card_has_the_numbers_of_the_command(data_folder, name, images):
         center, mean = cell.strip().split("; ")
         for prefix, text in (("center_", center), ("mean_", mean)):
             assert shorten(summary.loc[prefix + column, "mean"], text) == text, prefix + column
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "first"), [("osie", "OSIE, 200 images"), ("crowd", "crowd, 100 images")])
+def test_the_card_of_the_shallow_model_has_the_numbers_of_the_command(data_folder, name, first):
+    if not (data_folder / name).is_dir():
+        pytest.skip(f"no {name} in {data_folder}")
+    predictor = gaze.Predictor.from_image_model(models.open_model("shallow_saliency"))
+    table = gaze.evaluate(predictor, open_gaze(data_folder / name, "test"), baselines=())
+    summary = metrics.summarize(table.drop(columns="error").astype(float))
+    columns = ("coursework_cc", "coursework_auc_shuffled", "coursework_auc_borji", "nss", "kld")
+    for column, (mean, *half) in zip(
+        columns, read_row((ROOT / "zoo" / "shallow_saliency.py").read_text(encoding="utf-8"), first), strict=True
+    ):
+        row = summary.loc[column]
+        assert shorten(row["mean"], mean) == mean, column
+        assert not half or shorten((row["high"] - row["low"]) / 2, half[0]) == half[0], column

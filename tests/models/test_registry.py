@@ -62,10 +62,17 @@ def test_a_model_is_what_its_row_says(name, tmp_path):
 def test_shipped_weights_load_and_are_small(name):
     for key, weights in kerasal.model_spec(name).weights.items():
         if weights.file is not None:
-            assert weights.package != "kerasal" or weights.file.stat().st_size < 4_000_000
+            assert weights.package != "kerasal" or weights.file.stat().st_size < 5_200_000
             model = kerasal.create_model(name, weights=key)
             assert all(np.isfinite(array).all() for array in model.get_weights())
             np.testing.assert_array_equal(kerasal.load_model(name).get_weights()[0], model.get_weights()[0])
+
+
+def test_named_weights_bring_their_options():
+    model = kerasal.create_model("shallow_saliency", weights="kerasal")
+    assert model.count_params() == kerasal.load_model("shallow_saliency").count_params() < HEAVY
+    with pytest.raises(ValueError, match=r"do not fit shallow_saliency with .*preset='full'"):
+        kerasal.create_model("shallow_saliency", weights="kerasal", preset="full", hidden=4)
 
 
 def test_patterns():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kerasal.probe.classifiers import accuracies, draw_splits
 from kerasal.probe.squared_hinge import SquaredHingeSVM
 
 
@@ -25,6 +26,16 @@ def test_the_weights_are_those_of_scikit_learn(classes, each, length, noise, c):
         np.testing.assert_allclose(svm.weights[:, 0], -svm.weights[:, 1], atol=0.01 * np.abs(expected).max())
         svm.weights, expected = svm.weights[:, 1:], expected
     np.testing.assert_allclose(svm.weights, expected, atol=0.01 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("classes", "together"), [(49, False), (50, True)])
+def test_many_classes_are_trained_together(classes, together, monkeypatch):
+    features, codes = make_classes(classes, 4, 60, 0.3)
+    used, fit = [], SquaredHingeSVM.fit
+    monkeypatch.setattr(SquaredHingeSVM, "fit", lambda self, *data: used.append(1) or fit(self, *data))
+    found = list(accuracies("svm", features, codes, draw_splits(codes, [2], 2, 0), 10.0, 0))
+    assert found == pytest.approx([1, 1])
+    assert bool(used) == together
 
 
 def test_classes_keep_their_codes():

@@ -120,7 +120,7 @@ def dump(
     from kerasal import gaze
 
     gaze.write_predictions(predictor, gaze_set, output, progress=True)
-    record(images=len(gaze_set), map_size=list(predictor.map_size), output=output)
+    record(images=len(gaze_set), map_size=predictor.map_size, output=output)
     say(f"{output}  {len(gaze_set)} maps, flattened, float32, in the order of the data")
 
 

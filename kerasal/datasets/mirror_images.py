@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from kerasal.digests import digest
 
@@ -19,7 +19,9 @@ _NEIGHBORS = 8
 _NONE = -1
 
 
-def find_mirror_images(images: Sequence[np.ndarray], densities: Sequence[np.ndarray] | None = None) -> np.ndarray:
+def find_mirror_images(
+    images: Sequence[np.ndarray] | np.ndarray, densities: Sequence[np.ndarray] | np.ndarray | None = None
+) -> np.ndarray:
     """Return for each image the index of its stored mirror image, int (N,), or -1 if there is none.
 
     Every image belongs to at most one pair. Mirror images of uint8 images may differ a little (``LEVELS``), those of
@@ -46,12 +48,13 @@ def find_mirror_images(images: Sequence[np.ndarray], densities: Sequence[np.ndar
 
 def _pair_similar(partner: np.ndarray, images, densities) -> None:
     """Pair the images without a partner whose mirror images differ by ``LEVELS`` at most."""
-    alone = np.flatnonzero(partner == _NONE)
+    alone = np.flatnonzero(partner == _NONE).tolist()
     if len(alone) < 2:
         return
     # The mean of a row is the same in the mirror image, so partners are close neighbors.
     features = np.stack([_mean_of_bands(images[index]) for index in alone])
-    distances, neighbors = cKDTree(features).query(features, min(_NEIGHBORS, len(alone)), p=np.inf)
+    found = KDTree(features).query(features, min(_NEIGHBORS, len(alone)), p=np.inf)
+    distances, neighbors = (np.asarray(part) for part in found)
     for row, index in enumerate(alone):
         for distance, neighbor in zip(distances[row], neighbors[row], strict=True):
             other = alone[neighbor]

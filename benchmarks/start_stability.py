@@ -136,7 +136,7 @@ def main():
         with np.load(file) as stored:
             add_rows(table, name, networks, stored["pixels"])
     table.title = f"Similarity of images that maximize classes: {starts} starts, {steps} steps"
-    Console(width=170).print(table)
+    Console(width=230).print(table)
 
 
 def add_rows(table, name, networks, pixels):

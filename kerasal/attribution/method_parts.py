@@ -100,3 +100,11 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
         results.append(tf.image.resize(tf.expand_dims(summed, -1), tf.shape(x)[1:3])[..., 0] if resize else summed)
     return results
+
+
+def crop_corners(bottom, right) -> list[tuple]:
+    """Return (top, left) of the five crops of Simonyan et al. 2013: the corners, and the center last.
+
+    ``bottom`` and ``right`` are the top and the left of the crop in the lower right corner, integers or tensors.
+    """
+    return [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]

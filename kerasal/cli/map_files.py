@@ -26,14 +26,14 @@ class MapFiles:
         photos: the photos' files by unique names.
         output: a picture, a ``.npy`` file for a single map, or a folder.
         drawing: options of ``Explanation.page``, and ``dpi``.
-        skipped: the number of photos that could not be read.
+        skipped: why each photo that cannot be read is left out.
     """
 
     method: str
     photos: Mapping[str, Path]
     output: Path
     drawing: dict[str, Any]
-    skipped: int = 0
+    skipped: tuple[str, ...] = ()
 
     @classmethod
     def choose(
@@ -84,7 +84,7 @@ class MapFiles:
             raise errors[0]
         for error in errors:
             remark(f"Skipped: {error}")
-        return dataclasses.replace(self, photos=readable, skipped=len(errors))
+        return dataclasses.replace(self, photos=readable, skipped=tuple(map(str, errors)))
 
     @property
     def is_folder(self) -> bool:
@@ -118,9 +118,10 @@ class MapFiles:
         if not self.is_folder:
             self._write_sheet(rows)
         record(method=self.method, model=model.name, images=listed, output=self.output)
+        record(skipped=list(self.skipped))
         self._report(listed, model)
         if self.skipped:
-            remark(f"{count_noun(self.skipped, 'photo')} could not be read.")
+            remark(f"{count_noun(len(self.skipped), 'photo')} could not be read.")
             raise Exit(code=1)
 
     def _write_sheet(self, rows: list[list[Any]]) -> None:

@@ -13,6 +13,7 @@ LEVELS = 5.0
 Of photos shrunk from 320 × 240 to 96 × 96, it is below .01, with nearest-neighbor interpolation up to 3.7. Among 900
 photos of OSIE and crowd, there is no pair within 12.
 """
+_SHARE = 0.2  # largest difference as a share of the mean deviation of the pixels from the mean of the image
 _DENSITY = 0.01  # largest mean difference of the densities, which are in 0..1
 _BANDS = 8
 _NEIGHBORS = 8
@@ -24,8 +25,9 @@ def find_mirror_images(
 ) -> np.ndarray:
     """Return for each image the index of its stored mirror image, int (N,), or -1 if there is none.
 
-    Every image belongs to at most one pair. Mirror images of uint8 images may differ a little (``LEVELS``), those of
-    other images must be equal.
+    Every image belongs to at most one pair. Mirror images of uint8 images may differ a little (``LEVELS``, and a fifth
+    of the image's own contrast, so that small objects on one ground are not taken for each other); those of other
+    images must be equal.
 
     Args:
         images: N arrays (H, W, C) of one shape.
@@ -73,7 +75,8 @@ def _mean_of_bands(image: np.ndarray) -> np.ndarray:
 def _mirror_each_other(first: int, second: int, images, densities) -> bool:
     a, b = (np.asarray(images[index], np.float32) for index in (first, second))
     if images[first].dtype == np.uint8:
-        similar = bool(np.abs(a - b[:, ::-1]).mean() <= LEVELS)
+        contrast = np.abs(a - a.mean(axis=(0, 1))).mean()
+        similar = bool(np.abs(a - b[:, ::-1]).mean() <= min(LEVELS, _SHARE * contrast))
     else:
         similar = np.array_equal(a, b[:, ::-1])
     if not similar or densities is None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal import attribution, hooks
+from kerasal.attribution.method_parts import crop_corners
 from kerasal.checks import check_int
 from kerasal.hooks.image_shapes import image_shape
 from kerasal.images import resize, to_channels
@@ -170,8 +171,7 @@ def ten_crops(image: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
     """
     height, width = size
     bottom, right = image.shape[0] - height, image.shape[1] - width
-    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
-    crops = [image[top : top + height, left : left + width] for top, left in corners]
+    crops = [image[top : top + height, left : left + width] for top, left in crop_corners(bottom, right)]
     return [*crops, *(crop[:, ::-1] for crop in crops)]
 
 

@@ -119,7 +119,7 @@ def maximize(
     Source: Simonyan et al. 2013, section 2; Tang et al., sections 3.2 and 3.3; Erhan et al. 2009; Olah et al. 2017.
     """
     opened, model = (model, model.keras_model) if isinstance(model, ImageModel) else (None, model)
-    objectives = make_objectives(objective, () if opened is None else opened.labels)
+    objectives = make_objectives(objective, None if opened is None else opened.labels)
     diversifier = Diversity(copies, diversity, diversity_layer)
     if preprocessing is None and opened is not None:
         preprocessing = opened.preprocessing

@@ -170,17 +170,17 @@ def _suit_display(plan: dict[str, Any], preprocessing: Preprocessing | None) -> 
     return plan["display"]
 
 
-def make_objectives(objective: Any, class_names: Sequence[str] = ()) -> list[Objective]:
+def make_objectives(objective: Any, class_names: Sequence[str] | None = None) -> list[Objective]:
     """Return a list of objectives, each for a single image; an integer is a class index, a text one of ``class_names``.
 
     Raises:
-        TypeError: if an entry is neither an objective nor an integer.
-        ValueError: if an objective is itself for several images.
+        TypeError: if an entry is neither an objective nor an integer, nor a text if there are ``class_names``.
+        ValueError: if an objective is itself for several images, or no class has the name.
     """
     listed: list[Any] = (
         list(objective) if isinstance(objective, (list, tuple, np.ndarray)) and np.ndim(objective) else [objective]
     )
-    if class_names:
+    if class_names is not None:
         listed = [labels.find(entry, class_names) if isinstance(entry, str) else entry for entry in listed]
     objectives = [class_score(int(entry)) if is_int(entry) else entry for entry in listed]
     if not objectives or not all(isinstance(entry, Objective) for entry in objectives):

@@ -1,6 +1,7 @@
 """kerasal attribute METHOD with several photos and classes: sheets, folders of overlays, and options of drawings."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -75,6 +76,9 @@ def test_a_damaged_photo_is_skipped_and_all_damaged_are_an_error(cli, place):
     assert code == 1 and "2 photos, 2 maps" in out
     assert "Skipped" in err and "broken.png" in err and "1 photo could not be read" in err
     assert len(list((place / "maps").iterdir())) == 2
+    code, out, _ = cli(*OCCLUSION, "photos", "-c", 0, "-p", "unit", "-o", "maps", "--json")
+    document = json.loads(out)
+    assert code == 1 and len(document["images"]) == 2 and "broken.png" in document["skipped"][0]
     code, _, err = cli(*OCCLUSION, "photos/broken.png", "-c", 0, "-p", "unit")
     assert code == 2 and "broken.png" in err and "Skipped" not in err
 

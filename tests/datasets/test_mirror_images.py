@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasal.datasets.mirror_images import find_mirror_images
+from kerasal.datasets.mirror_images import LEVELS, find_mirror_images
 
 RANDOM = np.random.default_rng(4)
 IMAGES = RANDOM.integers(0, 256, (6, 16, 16, 3)).astype(np.uint8)
@@ -21,6 +21,16 @@ def test_mirror_images_that_differ_by_rounding_are_paired():
     assert partner.tolist() == [6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5]
     changed = np.clip(IMAGES[:, :, ::-1].astype(int) + 9, 0, 255).astype(np.uint8)
     assert (find_mirror_images(np.concatenate([IMAGES, changed])) == -1).all()
+
+
+def test_small_objects_on_one_ground_are_not_taken_for_each_other():
+    """The mean difference of two such images is small, whatever they show."""
+    images = np.full((2, 48, 48, 3), 30, np.uint8)
+    images[0, 8:14, 8:14] = images[1, 30:36, 20:26] = 230
+    assert np.abs(images[0] - images[1][:, ::-1].astype(float)).mean() < LEVELS * 1.5
+    images[:, ::2] = 30  # half as many bright pixels
+    assert (find_mirror_images(images) == -1).all()
+    assert find_mirror_images(np.stack([images[0], images[0][:, ::-1]])).tolist() == [1, 0]
 
 
 def test_copies_are_no_mirror_images():

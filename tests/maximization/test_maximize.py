@@ -405,5 +405,7 @@ def test_a_class_of_an_opened_model_is_named(make_model):
     np.testing.assert_array_equal(by_name.raw, by_number.raw)
     with pytest.raises(ValueError, match="kind 2"):
         kerasal.maximize(opened, "kind2", **options)
+    with pytest.raises(ValueError, match="must be an index for a model without class names"):
+        kerasal.maximize(kerasal.open_model(model, preprocessing="unit"), "kind 2", **options)
     with pytest.raises(TypeError, match="a class index"):
         kerasal.maximize(model, "kind 2", preprocessing="unit", **options)

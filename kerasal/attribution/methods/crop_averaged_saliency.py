@@ -3,7 +3,7 @@
 from typing import Literal
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_channels
+from kerasal.attribution.method_parts import Reduction, crop_corners, reduce_channels, sums_channels
 
 import tensorflow as tf
 
@@ -71,8 +71,7 @@ def crop_averaged_saliency(
             )
     rows, columns = tf.shape(x)[1], tf.shape(x)[2]
     bottom, right = rows - height, columns - width
-    tops = tf.stack([0, 0, bottom, bottom, bottom // 2] * 2)
-    lefts = tf.stack([0, right, 0, right, right // 2] * 2)
+    tops, lefts = (tf.stack(sides * 2) for sides in map(list, zip(*crop_corners(bottom, right), strict=True)))
 
     def crop_at(index):
         piece = x[:, tops[index] : tops[index] + height, lefts[index] : lefts[index] + width]

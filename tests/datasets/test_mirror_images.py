@@ -26,9 +26,9 @@ def test_mirror_images_that_differ_by_rounding_are_paired():
 def test_small_objects_on_one_ground_are_not_taken_for_each_other():
     """The mean difference of two such images is small, whatever they show."""
     images = np.full((2, 48, 48, 3), 30, np.uint8)
-    images[0, 8:14, 8:14] = images[1, 30:36, 20:26] = 230
-    assert np.abs(images[0] - images[1][:, ::-1].astype(float)).mean() < LEVELS * 1.5
+    images[0, 8:14, 8:14] = images[1, 8:14, 20:26] = 230
     images[:, ::2] = 30  # half as many bright pixels
+    assert np.abs(images[0] - images[1][:, ::-1].astype(float)).mean() < LEVELS
     assert (find_mirror_images(images) == -1).all()
     assert find_mirror_images(np.stack([images[0], images[0][:, ::-1]])).tolist() == [1, 0]
 

@@ -1,11 +1,23 @@
 """Attribution: which parts of its input a model's score depends on. ``model, inputs (N, H, W, C) -> maps (N, H, W)``.
 
+The same holds for inputs of any rank: maps have the positions of the inputs and no channels.
+
+========================================  ============  =======================================================
+inputs                                    maps          positions
+========================================  ============  =======================================================
+images (N, H, W, C), gray (N, H, W)       (N, H, W)     pixels
+signals, sequences, embeddings (N, T, C)  (N, T)        time steps
+volumes (N, D, H, W, C)                   (N, D, H, W)  voxels
+videos (N, T, H, W, C)                    (N, T, H, W)  pixels of all frames
+features (N, F)                           (N, F)        features
+========================================  ============  =======================================================
+
 All methods have the same signature::
 
     class_saliency(model, inputs, target=None, *, output=None, logits=True, batch_size=None, **options)
 
 * ``model``: any built Keras model: functional, Sequential, nested or subclassed. It is never changed or copied.
-* ``inputs``: an array of preprocessed inputs, channels last or first as the model takes them; a single image is treated
+* ``inputs``: an array of preprocessed inputs, channels last or first as the model takes them; a single input is treated
   as a batch of size 1. A model with several inputs takes a list or dictionary of arrays, and the maps are returned in
   the same structure.
 * ``target``: the score to explain. ``None`` is each image's top class, an int the same class for all images, a sequence
@@ -18,8 +30,10 @@ All methods have the same signature::
 * ``batch_size``: number of images run at once; by default the fastest number that needs little memory.
 
 Maps are float32 NumPy arrays, raw and never normalized. Maps with channels have them on the same axis as the inputs.
-Options such as ``fill`` and ``baseline`` are (H, W, C) in either case. Inputs of rank 3 or less have no channel axis to
-reduce. The first call for a model and a set of options traces a graph, which later calls reuse and which is released
+Options such as ``fill`` and ``baseline`` have their channels last in either case. Which axis holds the channels is read
+from the graph of the model (``kerasal.hooks.positions``); where several operations disagree, methods raise an error. An
+input (N, T, C) that the model flattens before anything else has no channels to reduce, and its maps are (N, T, C). The
+first call for a model and a set of options traces a graph, which later calls reuse and which is released
 with the model. ``method.compiled(model, **options)`` returns the same computation as a ``tf.Module`` on tensors.
 """
 

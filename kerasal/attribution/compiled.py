@@ -28,7 +28,7 @@ class CompiledMethod(tf.Module):
         rows = state_rows(model)  # the fixed batch size of stateful recurrent layers, else None
         shapes: list[tuple] = [(rows, *tensor.shape[1:]) for tensor in declared]
         for number, channels in enumerate(channel_axes(model) if spec.any_size else ()):
-            if len(shapes[number]) == 4:  # images, whose height and width are left open
+            if len(shapes[number]) == (3 if channels is None else 4):  # images, whose height and width are left open
                 shapes[number] = tuple(size if axis == channels else None for axis, size in enumerate(shapes[number]))
         specs = [tf.TensorSpec(shape, tf.float32, tensor.name) for shape, tensor in zip(shapes, declared, strict=True)]
         signature = specs if len(specs) > 1 else specs[0] if specs else None

@@ -146,13 +146,13 @@ def cascading_randomization(
 def _curve(model, inputs, maps, target, steps, fill, options, *, adds: bool) -> Curve:
     """Return the scores on the way from the images to the fill, or with ``adds`` from the fill to the images."""
     arrays = conform(model, inputs)
-    if len(arrays) != 1 or arrays[0].ndim != 4:
+    if len(arrays) != 1:
         shapes = ", ".join(str(array.shape) for array in arrays)
-        raise ValueError(f"model must have a single image input (N, H, W, C) for deletion and insertion, got {shapes}.")
+        raise ValueError(f"model must have a single input for deletion and insertion, got {len(arrays)}: {shapes}.")
     refuse_mask(maps, "maps")
     maps = np.asarray(maps, dtype=np.float64)
     (images,), (channels,) = arrays, channel_axes(model, [arrays[0].shape])
-    expected = tuple(size for axis, size in enumerate(images.shape) if axis != channels)
+    expected = tuple(size for axis, size in enumerate(images.shape) if axis == 0 or axis != channels)
     bad = np.count_nonzero(~np.isfinite(maps))
     if maps.shape != expected or bad:
         raise ValueError(
@@ -175,9 +175,9 @@ def _curve(model, inputs, maps, target, steps, fill, options, *, adds: bool) -> 
     scores = []
     for step in range(steps + 1):
         changed = rank < round(step * count / steps)
-        scores.append(
-            target_scores(model, [np.where(np.expand_dims(changed, channels), end, begin)], target, **options)
-        )
+        if channels is not None:
+            changed = np.expand_dims(changed, channels)
+        scores.append(target_scores(model, [np.where(changed, end, begin)], target, **options))
     scores = np.stack(scores, axis=1)
     return Curve(np.linspace(0, 1, steps + 1), scores, np.trapezoid(scores, dx=1 / steps, axis=1))
 

@@ -14,10 +14,10 @@ import tensorflow as tf
 Reduction = Literal["max_abs", "mean_abs", "norm", "sum"]
 
 _REDUCTIONS = {
-    "max_abs": (lambda x: tf.reduce_max(tf.abs(x), axis=-1), tf.abs),
-    "mean_abs": (lambda x: tf.reduce_mean(tf.abs(x), axis=-1), tf.abs),
-    "norm": (lambda x: tf.norm(x, axis=-1), tf.abs),
-    "sum": (lambda x: tf.reduce_sum(x, axis=-1), tf.identity),
+    "max_abs": lambda x: tf.reduce_max(tf.abs(x), axis=-1),
+    "mean_abs": lambda x: tf.reduce_mean(tf.abs(x), axis=-1),
+    "norm": lambda x: tf.norm(x, axis=-1),
+    "sum": lambda x: tf.reduce_sum(x, axis=-1),
 }
 NO_EVIDENCE = "the layer has no positive evidence for the score, so the ReLU of the class activation map sets it to 0"
 # Images of 224 × 224 per pass: larger batches only need more memory (measured on VGG16 and two cores).
@@ -30,9 +30,8 @@ def sums_channels(options: dict[str, Any]) -> bool:
 
 
 def reduce_channels(tensor: tf.Tensor, reduction: Reduction) -> tf.Tensor:
-    """Return a tensor of rank 4 or more reduced over its last axis; (N, H, W) and (N, D) have no channel axis."""
-    reduce, pointwise = _REDUCTIONS[reduction]
-    return reduce(tensor) if tensor.shape.rank >= 4 else pointwise(tensor)
+    """Return a tensor (N, *positions, C) reduced over its channels, (N, *positions)."""
+    return _REDUCTIONS[reduction](tensor)
 
 
 def over_points(view: View, count: int, points: Callable, add: Callable, state: Any) -> Any:

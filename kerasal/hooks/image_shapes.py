@@ -23,9 +23,21 @@ def declared_image_shape(model: keras.Model) -> tuple[int | None, ...]:
 
 
 def takes_channels_first(model: keras.Model) -> bool:
-    """Return whether a model with one image input takes it as (N, channels, height, width)."""
+    """Return whether a model with one image input takes it as (N, channels, height, width).
+
+    Raises:
+        ValueError: the input is not an image, for example a volume (N, D, H, W) without channels.
+    """
     shape = _single_image_shape(model)
-    return len(shape) == 3 and channel_axes(model, [(None, *shape)]) != [3]
+    if len(shape) != 3:
+        return False
+    (axis,) = channel_axes(model, [(None, *shape)])
+    if axis is None:
+        raise ValueError(
+            f"model must have one image input (N, H, W, C), but {model.name!r} takes {format_shape(shape)} as a volume "
+            "without channels. The methods of kerasal.attribution take it as it is."
+        )
+    return axis == 1
 
 
 def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
@@ -43,7 +55,7 @@ def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tupl
         raise ValueError(
             f"model must have one image input (N, H, W, C), but {model.name!r} takes {format_shape(shape)}."
         )
-    if channel_axes(model, [(None, *shape)]) != [3]:
+    if takes_channels_first(model):
         raise ValueError(
             f"Images must be channels last here, but {model.name!r} takes {format_shape(shape)}, channels first. Wrap "
             "the model: keras.Sequential([keras.Input((H, W, C)), keras.layers.Permute((3, 1, 2)), model]). Only the "

@@ -1,12 +1,26 @@
-"""The channel axes of a model during tracing; methods receive images channels last, whatever the model takes."""
+"""The channel axes of a model during tracing; methods receive inputs channels last, whatever the model takes.
+
+A method sees every input as (N, *positions, C): images (N, H, W, C), signals (N, T, C), volumes (N, D, H, W, C). An
+input without channels, such as features (N, F), has a last axis of size 1 there.
+"""
 
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from kerasal.hooks.axis_labels import AxisLabels
-from kerasal.hooks.positions import axis_seeds, channel_axes, input_channels, move_axis, moves_channels, output_channel
+from kerasal.hooks.positions import (
+    axis_seeds,
+    channel_axes,
+    input_channels,
+    last_axes,
+    move_axis,
+    moves_channels,
+    output_channel,
+)
 
 import tensorflow as tf
 
@@ -14,21 +28,29 @@ import tensorflow as tf
 class Layout:
     """The channel axes of a model's inputs and layers, which are read while the model is traced.
 
-    ``channels`` is the channel axis of each of the model's inputs if a method works on images channels last, and None
-    if the method leaves the inputs unchanged. ``problems`` holds, by input number, why a channel axis is not known.
+    ``channels`` is the channel axis of each of the model's inputs (None for an input without channels) if a method
+    works on inputs channels last, and None if the method leaves the inputs unchanged. ``problems`` holds, by input
+    number, why a channel axis is not known.
     """
 
-    def __init__(self, channels: Sequence[int] | None = None):
+    def __init__(self, channels: Sequence[int | None] | None = None):
         self.channels = channels
         self.problems: dict[int, str] = {}
         self._inputs_read = False
         self._axes: dict[str | None, int | None] = {}
 
     def to_model(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Return channels-last images in the layout that the model takes."""
+        """Return channels-last inputs in the layout that the model takes."""
         if self.channels is None:
             return list(inputs)
-        return [move_axis(x, x.shape.rank - 1, axis) for x, axis in zip(inputs, self.channels, strict=True)]
+        return [restore_channels(x, axis) for x, axis in zip(inputs, self.channels, strict=True)]
+
+    def align_array(self, array: np.ndarray, number: int) -> np.ndarray:
+        """Return a user's array, which broadcasts to an image of input ``number``, for the input as a method sees it.
+
+        It has its channels last; for an input without channels it gets an axis of size 1 in their place.
+        """
+        return array[..., None] if self.channels is not None and self.channels[number] is None else array
 
     def note(self, inputs: Sequence[tf.Tensor], operations: Sequence[tf.Operation], named: dict) -> None:
         """Read the channel axes of ``named`` tensors from the operations of a run, and check those of the inputs.
@@ -94,7 +116,10 @@ class OtherChannels(Exception):
 
 
 def channels_last(method: Callable) -> Callable:
-    """Decorate a method so that it receives images channels last; its results have the layout of the model's inputs.
+    """Decorate a method so that it receives inputs channels last; its results have the layout of the model's inputs.
+
+    A result with the rank of the input (N, *positions, C) has channels, which are moved back; a map (N, *positions) has
+    none.
 
     Raises:
         ValueError: the channel axis of an input is not known, and the result has no channels.
@@ -105,21 +130,31 @@ def channels_last(method: Callable) -> Callable:
         try:
             channels = channel_axes(view.model, [x.shape for x in view.inputs])
         except ValueError:  # raised below if the result needs the channel axis
-            channels = [(x.shape.rank or 1) - 1 for x in view.inputs]
+            channels = last_axes([x.shape for x in view.inputs])
         for _ in range(2):
             layout = Layout(channels)
-            moved = [move_axis(x, axis, x.shape.rank - 1) for x, axis in zip(view.inputs, channels, strict=True)]
+            moved = [_channels_last(x, axis) for x, axis in zip(view.inputs, channels, strict=True)]
             try:
                 results = list(method(dataclasses.replace(view, inputs=moved, layout=layout), **options))
                 break
-            except OtherChannels as other:  # trace again with images in the layout that the model takes
+            except OtherChannels as other:  # trace again with inputs in the layout that the model takes
                 (channels,) = other.args
-        for number, (x, axis) in enumerate(zip(view.inputs, channels, strict=True)):
-            rank = results[number].shape.rank
-            if number in layout.problems and x.shape.rank >= 4 and rank != x.shape.rank:
+        for number, (x, axis) in enumerate(zip(moved, channels, strict=True)):
+            has_channels = results[number].shape.rank == x.shape.rank
+            if number in layout.problems and not has_channels:
                 raise ValueError(layout.problems[number])
-            if rank == x.shape.rank:
-                results[number] = move_axis(results[number], rank - 1, axis)
+            if has_channels:
+                results[number] = restore_channels(results[number], axis)
         return results
 
     return on_channels_last
+
+
+def restore_channels(x: tf.Tensor, axis: int | None) -> tf.Tensor:
+    """Return a channels-last tensor with its channels moved to ``axis``; None removes the axis, which has size 1."""
+    return tf.squeeze(x, [-1]) if axis is None else move_axis(x, x.shape.rank - 1, axis)
+
+
+def _channels_last(x: tf.Tensor, axis: int | None) -> tf.Tensor:
+    """Return a tensor with its channels on the last axis, which is added if there are none."""
+    return tf.expand_dims(x, -1) if axis is None else move_axis(x, axis, x.shape.rank - 1)

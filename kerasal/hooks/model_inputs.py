@@ -57,9 +57,10 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
     arrays = []
     for i, (name, array) in enumerate(zip(names, flat, strict=True)):
         shape, dtype = (specs[i][1], specs[i][2]) if specs else (None, "float32")
-        if any_size and shape is not None and len(shape) == 3:
+        if any_size and shape is not None and len(shape) in (2, 3):
             channels = channel_axes(model)[i]
-            shape = tuple(size if axis == channels else None for axis, size in enumerate(shape, 1))
+            if len(shape) - (channels is not None) == 2:
+                shape = tuple(size if axis == channels else None for axis, size in enumerate(shape, 1))
         arrays.append(_conform_array(name, array, shape, dtype))
         _warn_of_pixels(model, array, arrays[-1])
     if len({len(array) for array in arrays}) > 1:

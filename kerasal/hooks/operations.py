@@ -147,12 +147,17 @@ def output_sizes(op: tf.Operation) -> list[int | None]:
 
 def only_convolution(op: tf.Operation) -> tf.Operation | None:
     """Return the single convolution inside a compiled function (Keras compiles grouped convolutions), or None."""
+    graph = called_graph(op)
+    inside = [] if graph is None else [inner for inner in graph.get_operations() if inner.type not in _HARMLESS]
+    return inside[0] if len(inside) == 1 and inside[0].type in SLIDING else None
+
+
+def called_graph(op: tf.Operation) -> Any:
+    """Return the graph of the function that an operation calls, or None if it calls none or its graph is unknown."""
     if op.type not in CALLS:
         return None
     name = op.get_attr("f").name
-    graph = getattr(op.graph._get_function(name), "graph", None) if name else None
-    inside = [] if graph is None else [inner for inner in graph.get_operations() if inner.type not in _HARMLESS]
-    return inside[0] if len(inside) == 1 and inside[0].type in SLIDING else None
+    return getattr(op.graph._get_function(name), "graph", None) if name else None
 
 
 def is_map(tensor: tf.Tensor) -> bool:

@@ -135,7 +135,8 @@ def test_channel_reductions():
     tensor = tf.constant([[[[3.0, -4.0, 0.0]]]])
     found = {how: float(reduce_channels(tensor, how)[0, 0, 0]) for how in ("max_abs", "mean_abs", "norm", "sum")}
     assert found == pytest.approx({"max_abs": 4, "mean_abs": 7 / 3, "norm": 5, "sum": -1})
-    assert reduce_channels(tf.constant([[-2.0, 1.0]]), "max_abs").numpy().tolist() == [[2, 1]]
+    features = tf.constant([[[-2.0], [1.0]]])  # as a method sees (N, F): with an axis in place of channels
+    assert reduce_channels(features, "max_abs").numpy().tolist() == [[2, 1]]
 
 
 @pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # of two images it is off

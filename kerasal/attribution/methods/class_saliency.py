@@ -20,6 +20,7 @@ def class_saliency(view, *, channel_reduction: Reduction = "max_abs"):
             signed sum).
 
     Returns:
-        float32 (N, H, W), at least 0 unless ``channel_reduction="sum"``, in score per unit of the input.
+        float32 (N, H, W), or the positions of another input, at least 0 unless ``channel_reduction="sum"``, in score
+        per unit of the input.
     """
     return [reduce_channels(gradient, channel_reduction) for gradient in view.gradient()]

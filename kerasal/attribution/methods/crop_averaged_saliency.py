@@ -110,8 +110,10 @@ def crop_averaged_saliency(
 def _default_crop(view, x) -> tuple[int, int]:
     """Return the input size that the model declares; for an undeclared side 224, or the images' side if smaller."""
     declared = getattr(view.model, "inputs", None)
-    axes = {1, 2, 3} - {view.layout.channels[0]}
-    sizes = [declared[0].shape[axis] for axis in sorted(axes)] if declared else (None, None)
+    channels = view.layout.channels[0]
+    sizes = (
+        [size for axis, size in enumerate(declared[0].shape) if axis not in (0, channels)] if declared else [None] * 2
+    )
     height, width = (
         size or min(actual or 224, 224) for size, actual in zip(sizes, x.shape.as_list()[1:3], strict=True)
     )

@@ -7,6 +7,7 @@ import numpy as np
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels, sums_channels
 from kerasal.checks import check_int, refuse_mask
+from kerasal.hooks.layout import Layout
 
 import tensorflow as tf
 
@@ -38,8 +39,9 @@ def integrated_gradients(
     Args:
         view: the model and its inputs in the graph.
         steps: number of intervals of the path, a positive integer; the gradient is taken at steps + 1 points.
-        baseline: model input at which the path starts: a number, an array (H, W, C), or "blur" for the image blurred
-            by a Gaussian whose standard deviation is 5 % of its longer side.
+        baseline: model input at which the path starts: a number, an array that broadcasts to an image (H, W, C),
+            channels last, a signal (T, C), a volume (D, H, W, C) or features (F,), or "blur" for the image blurred by
+            a Gaussian whose standard deviation is 5 % of its longest side (not for features, which have no order).
         return_gap: also return the completeness gap, the sum of the contributions minus the score's change; more
             steps make it smaller.
         channel_reduction: reduction of the contributions over the channels of a pixel: "sum" (signed, so that the
@@ -55,7 +57,7 @@ def integrated_gradients(
     """
     check_int("steps", steps)
     view = view.pin()
-    starts = [_baseline(baseline, x) for x in view.inputs]
+    starts = [_baseline(baseline, x, number, view.layout) for number, x in enumerate(view.inputs)]
     lengths = [x - start for x, start in zip(view.inputs, starts, strict=True)]
 
     def path_points(numbers):
@@ -84,14 +86,19 @@ def _expand_like(numbers: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(numbers, [-1] + [1] * x.shape.rank)
 
 
-def _baseline(baseline, x: tf.Tensor) -> tf.Tensor:
+def _baseline(baseline, x: tf.Tensor, number: int, layout: Layout) -> tf.Tensor:
+    """Return the start of the path of input ``number``, which the method sees as ``x`` (N, *positions, C)."""
+    has_channels = layout.channels is None or layout.channels[number] is not None
     if isinstance(baseline, str):
-        if baseline == "blur" and x.shape.rank == 4:
+        if baseline == "blur" and (has_channels or x.shape.rank > 3):
             return _blur(x)
-        raise ValueError(f'baseline must be a number, an array or, for image inputs, "blur", got {baseline!r}.')
+        raise ValueError(
+            'baseline must be a number, an array or, for inputs with an order such as images and signals, "blur", got '
+            f"{baseline!r} for an input {tuple(x.shape[1:] if has_channels else x.shape[1:-1])}."
+        )
     refuse_mask(baseline, "baseline")
     array = np.asarray(baseline, dtype=np.float32)
-    shape = tuple(x.shape[1:])
+    shape = tuple(x.shape[1:] if has_channels else x.shape[1:-1])
     sizes = zip(array.shape[::-1], shape[::-1], strict=False)
     fits = array.ndim <= len(shape) and all(actual in (1, needed) or needed is None for actual, needed in sizes)
     bad = np.count_nonzero(~np.isfinite(array))
@@ -100,21 +107,22 @@ def _baseline(baseline, x: tf.Tensor) -> tf.Tensor:
             f"baseline must be finite and broadcast to the input's shape {shape}, got shape {array.shape} with {bad} "
             "non-finite values."
         )
-    return tf.zeros_like(x) + array
+    return tf.zeros_like(x) + layout.align_array(array, number)
 
 
 def _blur(x: tf.Tensor) -> tf.Tensor:
-    """Return (N, H, W, C) blurred by a separable Gaussian, with edge values repeated outside the image."""
-    deviation = _BLUR * tf.cast(tf.reduce_max(tf.shape(x)[1:3]), tf.float32)
+    """Return (N, *positions, C) blurred by a separable Gaussian, with edge values repeated outside the image."""
+    rank = len(x.shape)
+    deviation = _BLUR * tf.cast(tf.reduce_max(tf.shape(x)[1:-1]), tf.float32)
     radius = tf.cast(tf.math.ceil(3 * deviation), tf.int32)
     offsets = tf.cast(tf.range(-radius, radius + 1), tf.float32)
     weights = tf.exp(-0.5 * tf.square(offsets / deviation))
     weights = weights / tf.reduce_sum(weights)
-    for axis in (1, 2):
+    for axis in range(1, rank - 1):
         size = tf.shape(x)[axis]
         indices = tf.clip_by_value(tf.range(size)[:, None] + tf.range(-radius, radius + 1)[None, :], 0, size - 1)
         x = tf.reduce_sum(
-            tf.gather(x, indices, axis=axis) * tf.reshape(weights, [1] * axis + [1, -1] + [1] * (3 - axis)),
+            tf.gather(x, indices, axis=axis) * tf.reshape(weights, [1] * axis + [1, -1] + [1] * (rank - 1 - axis)),
             axis=axis + 1,
         )
     return x

@@ -26,7 +26,7 @@ def _occlusion_bar(options: dict, model, arrays: list[np.ndarray]):
         return
     steps = 0
     for array, channels in zip(arrays, channel_axes(model, [array.shape for array in arrays]), strict=True):
-        height, width = np.delete(array.shape, [0, channels]).tolist()
+        height, width = (size for axis, size in enumerate(array.shape) if axis not in (0, channels))
         steps += len(array) * place(height, width, options["window"], options["stride"]).count
     with progress_bar("occlusion", steps) as advance:
         _bars.append(advance)

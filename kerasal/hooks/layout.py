@@ -50,7 +50,15 @@ class Layout:
 
         It has its channels last; for an input without channels it gets an axis of size 1 in their place.
         """
-        return array[..., None] if self.channels is not None and self.channels[number] is None else array
+        return array if self.has_channels(number) else array[..., None]
+
+    def has_channels(self, number: int) -> bool:
+        """Return whether input ``number`` has a channel axis in the model."""
+        return self.channels is None or self.channels[number] is not None
+
+    def is_ordered(self, number: int, x: tf.Tensor) -> bool:
+        """Return whether neighbors along the axes of ``x``, input ``number``, belong together; not in features."""
+        return self.has_channels(number) or x.shape.rank > 3
 
     def note(self, inputs: Sequence[tf.Tensor], operations: Sequence[tf.Operation], named: dict) -> None:
         """Read the channel axes of ``named`` tensors from the operations of a run, and check those of the inputs.

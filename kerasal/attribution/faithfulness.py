@@ -102,7 +102,7 @@ def pointing_game(maps, boxes: Sequence[Sequence[int]], *, tolerance: int = 0) -
         raise ValueError(f"boxes must be non-empty {order}, got {corners.tolist()}.")
     peaks = np.unravel_index(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[1:])
     points = np.stack(peaks[::-1], axis=1)  # x first
-    return ((points >= low - tolerance) & (points < high + tolerance)).all(axis=1)
+    return np.all((points >= low - tolerance) & (points < high + tolerance), axis=1)
 
 
 def cascading_randomization(

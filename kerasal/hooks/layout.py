@@ -30,11 +30,11 @@ class Layout:
 
     ``channels`` is the channel axis of each of the model's inputs (None for an input without channels) if a method
     works on inputs channels last, and None if the method leaves the inputs unchanged. ``problems`` holds, by input
-    number, why a channel axis is not known.
+    number, why a channel axis is not known. ``check=False`` relies on ``channels`` for runs of a part of the model.
     """
 
-    def __init__(self, channels: Sequence[int | None] | None = None):
-        self.channels = channels
+    def __init__(self, channels: Sequence[int | None] | None = None, *, check: bool = True):
+        self.channels, self._check = channels, check
         self.problems: dict[int, str] = {}
         self._inputs_read = False
         self._axes: dict[str | None, int | None] = {}
@@ -73,7 +73,7 @@ class Layout:
             axes = input_channels(inputs, operations)
             self.problems = {number: axis for number, axis in enumerate(axes) if isinstance(axis, str)}
             self._inputs_read = True
-            if self.channels is not None:
+            if self.channels is not None and self._check:
                 actual = [
                     assumed if isinstance(axis, str) else axis
                     for assumed, axis in zip(self.channels, axes, strict=True)

@@ -10,7 +10,7 @@ import numpy as np
 from kerasal import attribution, hooks
 from kerasal.attribution.method_parts import weighted_maps
 from kerasal.hooks import softmax
-from kerasal.hooks.image_shapes import image_shape
+from kerasal.hooks.image_shapes import image_shape, input_layout
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.operations import RELUS
@@ -21,6 +21,7 @@ from kerasal.hooks.view import Settings, View
 from kerasal.maximization.canvas import canvas_shape
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import class_score
+from kerasal.objectives.expression import Objective
 
 import keras
 import tensorflow as tf
@@ -76,7 +77,7 @@ def check_methods(
     methods = {name: device or reasons[check] for name, check in checks.items()}
     objective = class_score(0)
     others: dict[str, Callable[[], Any]] = {
-        "maximize": lambda: (canvas_shape(keras_model, [objective], model.size, "input"), model.check_pixels()),
+        "maximize": lambda: _check_canvas(model, objective),
         "exemplars": lambda: (image_shape(keras_model), _check_maps(model, facts), model.check_pixels()),
         "localize": lambda: (image_shape(keras_model), _check_classes(model), model.check_pixels()),
         "atlas": lambda: (model.input_shape(), model.check_pixels()),
@@ -85,6 +86,15 @@ def check_methods(
     for name, needed in (("maximize", "class_saliency"), ("localize", "gradcam"), ("exemplars", "deconvnet")):
         methods[name] = methods[name] or methods[needed]
     return methods
+
+
+def _check_canvas(model: ImageModel, objective: Objective) -> None:
+    """Raise an error if ``maximize`` does not work; other inputs than images get their range from the user."""
+    if input_layout(model.keras_model).is_image:
+        canvas_shape(model.keras_model, [objective], model.size, "input")
+        model.check_pixels()
+    else:
+        canvas_shape(model.keras_model, [objective], None, "input")
 
 
 def _missing_device(model: keras.Model) -> str:

@@ -20,6 +20,9 @@ from kerasal.images.grids import append_legend, caption, grid, sheet
 from kerasal.images.image_check import check_image
 from kerasal.images.image_files import encode_png, frames, read, write
 from kerasal.images.image_folders import find_files, name_files, read_ahead, read_images
+from kerasal.images.signals import signal
+from kerasal.images.videos import video
+from kerasal.images.volumes import volume
 
 __all__ = [
     "append_legend",
@@ -41,8 +44,11 @@ __all__ = [
     "relief",
     "resize",
     "sheet",
+    "signal",
     "size_of_area",
     "to_channels",
+    "video",
+    "volume",
     "write",
 ]
 

@@ -101,6 +101,32 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
     return results
 
 
+def position_axes(maps: tf.Tensor) -> list[int]:
+    """Return the axes of the positions of maps (N, *positions, C)."""
+    return list(range(1, maps.shape.rank - 1))
+
+
+def resize_maps(maps: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
+    """Return maps (N, *positions, C) resized to ``sizes`` linearly along each position axis.
+
+    As in ``tf.image.resize``, which does it in two dimensions, values belong to the centers of positions, and the
+    values at the borders are repeated beyond them.
+    """
+    if maps.shape.rank == 4:
+        return tf.image.resize(maps, sizes)
+    for place, axis in enumerate(position_axes(maps)):
+        count, size = tf.shape(maps)[axis], sizes[place]
+        scale = tf.cast(count, tf.float32) / tf.cast(size, tf.float32)
+        centers = (tf.cast(tf.range(size), tf.float32) + 0.5) * scale - 0.5
+        low = tf.floor(centers)
+        share = tf.reshape(centers - low, [1] * axis + [-1] + [1] * (maps.shape.rank - axis - 1))
+        first, second = (
+            tf.gather(maps, tf.clip_by_value(tf.cast(low, tf.int32) + step, 0, count - 1), axis=axis) for step in (0, 1)
+        )
+        maps = first * (1 - share) + second * share
+    return maps
+
+
 def crop_corners(bottom, right) -> list[tuple]:
     """Return (top, left) of the five crops of Simonyan et al. 2013: the corners, and the center last.
 

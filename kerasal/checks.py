@@ -72,6 +72,15 @@ def check_size(name: str, value: Any, sides: Sequence[str] = ("height", "width")
     raise _make_error(name, f"({', '.join(sides)}), {count} positive integers", value, none, "")
 
 
+def check_range(name: str, value: Any) -> tuple[float, float]:
+    """Return a range as (lowest, highest), two finite numbers of which the second is larger."""
+    if np.ndim(value) == 1 and len(value) == 2:
+        low, high = value
+        if all(isinstance(bound, numbers.Real) and math.isfinite(bound) for bound in value) and low < high:
+            return float(low), float(high)
+    raise _make_error(name, "(lowest, highest), two finite numbers, the second larger", value, "", "")
+
+
 def refuse_mask(value: Any, what: str) -> None:
     """Raise ValueError for a NumPy masked array with masked values, or a list of such arrays.
 

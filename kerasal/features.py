@@ -19,13 +19,13 @@ def feature_maps(model: keras.Model, inputs: Any, layer: str, *, batch_size: int
 
     Args:
         model: any built Keras model; it is not changed.
-        inputs: preprocessed model inputs (N, H, W, C), float32.
+        inputs: preprocessed model inputs (N, H, W, C), or of another rank, float32.
         layer: name or path of the layer, at any depth of nested models.
         batch_size: number of images run at once; by default the fastest number.
 
     Returns:
-        float32 (N, h, w, C) for a convolution or pooling, channels last even if the layer is channels first; (N, units)
-        for a dense layer.
+        float32 (N, h, w, C) for a convolution or pooling, channels last even if the layer is channels first; (N, t, C)
+        for a layer of signals or tokens, (N, d, h, w, C) for volumes and videos; (N, units) for a dense layer.
 
     Raises:
         ValueError: the layer is unknown (the error lists the closest names), or its output is not a single tensor.

@@ -147,6 +147,12 @@ def get(convention: "str | Preprocessing") -> Preprocessing:
     )
 
 
+def from_range(low: float, high: float) -> Preprocessing:
+    """Return the convention of model inputs in ``low``..``high`` that are not pixels: 0..255 stands for this range."""
+    std = 255 / (high - low)
+    return Preprocessing(f"{low:g}..{high:g}", (-low * std,), (std,))
+
+
 def _parse(text: str) -> Preprocessing:
     values: dict[str, tuple[float, ...]] = {"mean": (0.0,), "std": (1.0,)}
     bgr = False

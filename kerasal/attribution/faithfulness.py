@@ -3,6 +3,9 @@
 ``deletion``, ``insertion``    the score as a map's strongest pixels are removed or added (Petsiuk et al. 2018)
 ``pointing_game``              whether a map's maximum lies inside the object's box (Zhang et al. 2018)
 ``cascading_randomization``    how much maps change when the weights become noise (Adebayo et al. 2018)
+
+Inputs have any rank: pixels are the positions of the maps, such as the time steps of signals, the voxels of volumes or
+the values of features.
 """
 
 import dataclasses
@@ -45,9 +48,11 @@ def deletion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **o
     model; areas of different models are not comparable.
 
     Args:
-        model: any built Keras model with a single image input.
-        inputs: model inputs (N, H, W, C), or channels first if the model takes them so.
-        maps: float (N, H, W), where larger is stronger. Pass absolute values if the sign does not matter.
+        model: any built Keras model with a single input.
+        inputs: model inputs, such as images (N, H, W, C), signals (N, T, C), volumes (N, D, H, W, C) or features
+            (N, F), or channels first if the model takes them so.
+        maps: float (N, H, W), (N, T), (N, D, H, W) or (N, F), where larger is stronger. Pass absolute values if the
+            sign does not matter.
         target: score to measure, as for the methods; by default each image's top class.
         steps: number of equal steps in which all pixels are removed, a positive integer.
         fill: values that replace removed pixels: a number, or an array that broadcasts to the inputs, such as blurred
@@ -70,28 +75,34 @@ def insertion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **
     return _curve(model, inputs, maps, target, steps, fill, options, adds=True)
 
 
-def pointing_game(maps, boxes: Sequence[tuple[int, int, int, int]], *, tolerance: int = 0) -> np.ndarray:
+def pointing_game(maps, boxes: Sequence[Sequence[int]], *, tolerance: int = 0) -> np.ndarray:
     """Return for each map whether its maximum lies inside the object's box, bool (N,).
 
     Args:
-        maps: float (N, H, W). Of several equal maxima, the first in row order counts.
-        boxes: a box (x_min, y_min, x_max, y_max) with exclusive upper bounds per map.
+        maps: float (N, H, W) of images, (N, T) of signals, (N, D, H, W) of volumes or videos. Of several equal maxima,
+            the first in row order counts.
+        boxes: a box with exclusive upper bounds per map, x first: (x_min, y_min, x_max, y_max) in an image,
+            (x_min, x_max) in a signal, (x_min, y_min, z_min, x_max, y_max, z_max) in a volume. x counts along the last
+            axis of a map, y along the second last, z (of a video: the frame) along the third last.
         tolerance: pixels by which each box is enlarged on every side; 15 in the paper.
 
     Raises:
-        ValueError: the number of boxes differs from the number of maps, or a box is empty.
+        ValueError: the number of boxes or of their sides does not fit the maps, or a box is empty.
     """
     refuse_mask(maps, "maps")
     maps, corners = np.asarray(maps), np.asarray(boxes)
-    if maps.ndim != 3 or corners.shape != (len(maps), 4):
-        raise ValueError(
-            f"maps and boxes must have the shapes (N, H, W) and (N, 4), got {maps.shape} and {corners.shape}."
-        )
-    if (corners[:, 2:] <= corners[:, :2]).any():
-        raise ValueError(f"boxes must be non-empty (x_min, y_min, x_max, y_max), got {corners.tolist()}.")
-    y, x = np.unravel_index(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[1:])
-    low, high = corners[:, :2] - tolerance, corners[:, 2:] + tolerance
-    return (x >= low[:, 0]) & (x < high[:, 0]) & (y >= low[:, 1]) & (y < high[:, 1])
+    axes = maps.ndim - 1
+    names = "xyz"[:axes]
+    order = f"({', '.join(f'{name}_{end}' for end in ('min', 'max') for name in names)})"
+    if axes not in (1, 2, 3) or corners.shape != (len(maps), 2 * axes):
+        expected = {1: "(N, T) and (N, 2)", 3: "(N, D, H, W) and (N, 6)"}.get(axes, "(N, H, W) and (N, 4)")
+        raise ValueError(f"maps and boxes must have the shapes {expected}, got {maps.shape} and {corners.shape}.")
+    low, high = corners[:, :axes], corners[:, axes:]
+    if (high <= low).any():
+        raise ValueError(f"boxes must be non-empty {order}, got {corners.tolist()}.")
+    peaks = np.unravel_index(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[1:])
+    points = np.stack(peaks[::-1], axis=1)  # x first
+    return np.all((points >= low - tolerance) & (points < high + tolerance), axis=1)
 
 
 def cascading_randomization(
@@ -106,7 +117,7 @@ def cascading_randomization(
 
     Args:
         model: any built Keras model.
-        inputs: model inputs (N, H, W, C), of a model with a single input.
+        inputs: model inputs of any rank, of a model with a single input.
         method: a method of ``kerasal.attribution``.
         target: score to explain, as for the methods; by default the top class under the original weights.
         seed: seed of the shuffling.

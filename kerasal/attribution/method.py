@@ -173,6 +173,8 @@ def _has_type(value: Any, annotation: Any) -> bool:
         return isinstance(value, (str, bool)) and value in typing.get_args(annotation)
     if typing.get_origin(annotation) is tuple:
         kinds = typing.get_args(annotation)
+        if kinds[-1] is ...:
+            return np.ndim(value) == 1 and all(_has_type(part, kinds[0]) for part in value)
         return np.ndim(value) == 1 and len(value) == len(kinds) and all(map(_has_type, value, kinds))
     kinds = {int: (int, np.integer), float: (int, float, np.integer, np.floating), bool: (bool, np.bool_)}
     is_bool = isinstance(value, (bool, np.bool_))
@@ -185,6 +187,8 @@ def _describe_type(annotation: Any) -> str:
         return " or ".join(map(_describe_type, typing.get_args(annotation)))
     if typing.get_origin(annotation) is Literal:
         return " or ".join(map(repr, typing.get_args(annotation)))
+    if typing.get_origin(annotation) is tuple and typing.get_args(annotation)[-1] is ...:
+        return "one per axis"
     if typing.get_origin(annotation) is tuple:
         return f"({', '.join(map(_describe_type, typing.get_args(annotation)))})"
     return words.get(annotation, str(annotation))

@@ -25,7 +25,7 @@ class MethodSpec:
         separate_sizes: whether each image size needs a separate trace.
         run_context: ``run_context(options, model, arrays)`` returns a context manager in which the graph is run.
         finish: ``finish(maps, options)`` returns the maps in their final form.
-        on_pixels: ``on_pixels(map, (H, W), options)`` returns the map at the size of its image.
+        on_pixels: ``on_pixels(map, (H, W), options)`` returns the map at the size of its image, or of another input.
         has_sign: ``has_sign(options)`` returns ``signed`` for other options, where they change it.
         if_zero: likely cause of a map of zeros whose gradient is not 0.
         check: ``check(view)`` runs the part of the function that fails for a model that the method does not work on;
@@ -53,8 +53,11 @@ class MethodSpec:
     trust: str = ""
     needs: str = ""
 
-    def to_pixels(self, values: np.ndarray, size: tuple[int, int], options: Mapping[str, Any]) -> np.ndarray:
-        """Return a map at the size (height, width) of its image if the method defines this, else the map as it is."""
+    def to_pixels(self, values: np.ndarray, size: tuple[int, ...], options: Mapping[str, Any]) -> np.ndarray:
+        """Return a map at the size (height, width) of its image if the method defines this, else the map as it is.
+
+        ``size`` holds the positions of the input: (T,) of a signal, (depth, height, width) of a volume.
+        """
         return values if self.on_pixels is None else self.on_pixels(values, size, self._all_options(options))
 
     def is_signed(self, options: Mapping[str, Any]) -> bool:

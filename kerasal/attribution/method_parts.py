@@ -70,18 +70,21 @@ def _gradients(view: View, stacks: list[tf.Tensor]) -> list[tf.Tensor]:
 def weighted_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[LayerMap]]:
     """Return the scores (N,) and, for each input, the maps that a class activation map weights; errors as there."""
     for x in view.inputs:
-        if x.shape.rank != 4:
-            raise ValueError(f"model must have image inputs (N, H, W, C) for a class activation map, got {x.shape}.")
+        if x.shape.rank < 3:
+            raise ValueError(
+                f"model must have inputs (N, *positions, C) for a class activation map, got {x.shape}. "
+                "Use a gradient method such as class_saliency."
+            )
     return hooks.target_maps(view, layer)
 
 
 def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable) -> list[tf.Tensor]:
     """Return relu(sum over channels of weights × maps) for each input, from a layer's maps and the score's gradient.
 
-    ``weigh(maps, gradients, view, number)`` returns weights that broadcast to the maps (N, h, w, C) of an input.
+    ``weigh(maps, gradients, view, number)`` returns weights that broadcast to the maps (N, *positions, C) of an input.
 
     Raises:
-        ValueError: an input is not an image, ``hooks.target_maps`` finds no layer, or the score does not depend on it.
+        ValueError: an input has no positions, ``hooks.target_maps`` finds no layer, or the score does not depend on it.
     """
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(view.inputs)
@@ -97,7 +100,7 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
         pair = (layer_maps.tensor, gradients)
         maps, gradients = (tf.cast(layer_maps.to_input_axes(tensor), tf.float32) for tensor in pair)
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
-        results.append(tf.image.resize(tf.expand_dims(summed, -1), tf.shape(x)[1:3])[..., 0] if resize else summed)
+        results.append(resize_maps(summed[..., None], tf.shape(x)[1:-1])[..., 0] if resize else summed)
     return results
 
 

@@ -106,7 +106,13 @@ def maximize(
     image_size = options.read_size(size)
     model = load()
     from kerasal import images, maximization
+    from kerasal.hooks.image_shapes import input_layout
 
+    if not input_layout(model.keras_model).is_image:
+        raise ValueError(
+            f"model must take images for pictures of them, but {model.name!r} takes another input. Call "
+            "kerasal.maximize in Python, with value_range, and plot its raw inputs."
+        )
     if wanted is None:
         objectives: list[Any] = [options.find_class(name, model) for name in class_ or ()]
         names, what = [model.label(number) for number in objectives], "the score of a class"

@@ -10,7 +10,7 @@ import numpy as np
 from kerasal import attribution, hooks
 from kerasal.attribution.method_parts import weighted_maps
 from kerasal.hooks import softmax
-from kerasal.hooks.image_shapes import image_shape
+from kerasal.hooks.image_shapes import image_shape, input_layout
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.operations import RELUS
@@ -21,6 +21,7 @@ from kerasal.hooks.view import Settings, View
 from kerasal.maximization.canvas import canvas_shape
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import class_score
+from kerasal.objectives.expression import Objective
 
 import keras
 import tensorflow as tf
@@ -76,7 +77,7 @@ def check_methods(
     methods = {name: device or reasons[check] for name, check in checks.items()}
     objective = class_score(0)
     others: dict[str, Callable[[], Any]] = {
-        "maximize": lambda: (canvas_shape(keras_model, [objective], model.size, "input"), model.check_pixels()),
+        "maximize": lambda: _check_canvas(model, objective),
         "exemplars": lambda: (image_shape(keras_model), _check_maps(model, facts), model.check_pixels()),
         "localize": lambda: (image_shape(keras_model), _check_classes(model), model.check_pixels()),
         "atlas": lambda: (model.input_shape(), model.check_pixels()),
@@ -85,6 +86,15 @@ def check_methods(
     for name, needed in (("maximize", "class_saliency"), ("localize", "gradcam"), ("exemplars", "deconvnet")):
         methods[name] = methods[name] or methods[needed]
     return methods
+
+
+def _check_canvas(model: ImageModel, objective: Objective) -> None:
+    """Raise an error if ``maximize`` does not work; other inputs than images get their range from the user."""
+    if input_layout(model.keras_model).is_image:
+        canvas_shape(model.keras_model, [objective], model.size, "input")
+        model.check_pixels()
+    else:
+        canvas_shape(model.keras_model, [objective], None, "input")
 
 
 def _missing_device(model: keras.Model) -> str:
@@ -122,13 +132,13 @@ def _read_graph(view, facts: TraceFacts) -> None:
 
 def _note_map(layer_map: LayerMap, facts: TraceFacts) -> None:
     facts.layer = layer_map.path
-    facts.grid = tuple(layer_map.to_input_axes(layer_map.tensor).shape[1:3])
+    facts.grid = layer_map.grid
 
 
 def _note_last_map(view, facts: TraceFacts) -> None:
     """Note the last map of a model without one that a class activation map may weight, for example before attention."""
     try:
-        path = hooks.last_map(view)
+        path = hooks.default_layer(view)
         tensor = view.run(taps=[path], output=False).layers[path]
         facts.layer, facts.grid = path, tuple(view.layout.last(path, tensor).shape[1:3])
     except Exception:  # a model without convolutions has no map

@@ -1,4 +1,6 @@
-"""The image shape that a model takes: height, width and channels, and where the channels are."""
+"""The shape of the input that a model takes: the positions, such as height and width, and where the channels are."""
+
+import dataclasses
 
 from kerasal.checks import check_size
 from kerasal.hooks import paths
@@ -6,6 +8,54 @@ from kerasal.hooks.model_inputs import format_shape, input_specs
 from kerasal.hooks.positions import channel_axes
 
 import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class InputLayout:
+    """The axes of a model's only input: the sizes of its ``positions``, its ``channels``, and their axis.
+
+    Sizes are None where the model takes any. An input without channels has ``axis`` None, and one channel.
+    """
+
+    positions: tuple[int | None, ...]
+    channels: int | None
+    axis: int | None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether there are two position axes, rows and columns."""
+        return len(self.positions) == 2
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether neighboring positions belong together; features (N, F) have no order."""
+        return self.axis is not None or len(self.positions) > 1
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the channels are on the last axis of the model's input."""
+        return self.axis == len(self.positions) + 1
+
+    def model_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of an input (*positions, C) as the model takes it, without the batch axis."""
+        if self.axis is None:
+            return shape[:-1]
+        return (*shape[: self.axis - 1], shape[-1], *shape[self.axis - 1 : -1])
+
+
+def input_layout(model: keras.Model) -> InputLayout:
+    """Return the axes of the input of a model with a single input of any rank.
+
+    Raises:
+        TypeError: not a ``keras.Model``.
+        ValueError: the model has no weights yet, several inputs, or an input whose channel axis is not known.
+    """
+    shapes = _input_shapes(model)
+    if len(shapes) != 1:
+        raise ValueError(f"model must have one input, but {model.name!r} takes {', '.join(map(format_shape, shapes))}.")
+    (axis,) = channel_axes(model, [(None, *shapes[0])])
+    positions = tuple(size for number, size in enumerate(shapes[0], 1) if number != axis)
+    return InputLayout(positions, 1 if axis is None else shapes[0][axis - 1], axis)
 
 
 def declared_image_shape(model: keras.Model) -> tuple[int | None, ...]:
@@ -69,13 +119,7 @@ def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tupl
 
 def _single_image_shape(model: keras.Model) -> tuple[int | None, ...]:
     """Return the shape of a model's only image input as the model takes it, without the batch axis."""
-    specs = input_specs(model)
-    if specs is None:  # a subclassed model: the shapes that it was built with
-        built = (getattr(model, "_build_shapes_dict", None) or {}).values()
-        shapes = [tuple(shape[1:]) for shape in built if shape]
-    else:
-        shapes = [shape for _, shape, _ in specs]
-    shapes = shapes or [(None, None, None)]
+    shapes = _input_shapes(model)
     if len(shapes) != 1 or len(shapes[0]) not in (2, 3):
         raise ValueError(
             f"model must have one image input (N, H, W, C), but {model.name!r} takes "
@@ -89,6 +133,17 @@ def _single_image_shape(model: keras.Model) -> tuple[int | None, ...]:
             "W)), model])."
         )
     return shapes[0]
+
+
+def _input_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
+    """Return the shapes of a model's inputs without the batch axis; an image of any size if they are not known."""
+    specs = input_specs(model)
+    if specs is None:  # a subclassed model: the shapes that it was built with
+        built = (getattr(model, "_build_shapes_dict", None) or {}).values()
+        shapes = [tuple(shape[1:]) for shape in built if shape]
+    else:
+        shapes = [shape for _, shape, _ in specs]
+    return shapes or [(None, None, None)]
 
 
 def _sequence_layer(model: keras.Model) -> str | None:

@@ -30,11 +30,11 @@ class Layout:
 
     ``channels`` is the channel axis of each of the model's inputs (None for an input without channels) if a method
     works on inputs channels last, and None if the method leaves the inputs unchanged. ``problems`` holds, by input
-    number, why a channel axis is not known.
+    number, why a channel axis is not known. ``check=False`` relies on ``channels`` for runs of a part of the model.
     """
 
-    def __init__(self, channels: Sequence[int | None] | None = None):
-        self.channels = channels
+    def __init__(self, channels: Sequence[int | None] | None = None, *, check: bool = True):
+        self.channels, self._check = channels, check
         self.problems: dict[int, str] = {}
         self._inputs_read = False
         self._axes: dict[str | None, int | None] = {}
@@ -50,7 +50,15 @@ class Layout:
 
         It has its channels last; for an input without channels it gets an axis of size 1 in their place.
         """
-        return array[..., None] if self.channels is not None and self.channels[number] is None else array
+        return array if self.has_channels(number) else array[..., None]
+
+    def has_channels(self, number: int) -> bool:
+        """Return whether input ``number`` has a channel axis in the model."""
+        return self.channels is None or self.channels[number] is not None
+
+    def is_ordered(self, number: int, x: tf.Tensor) -> bool:
+        """Return whether neighbors along the axes of ``x``, input ``number``, belong together; not in features."""
+        return self.has_channels(number) or x.shape.rank > 3
 
     def note(self, inputs: Sequence[tf.Tensor], operations: Sequence[tf.Operation], named: dict) -> None:
         """Read the channel axes of ``named`` tensors from the operations of a run, and check those of the inputs.
@@ -65,7 +73,7 @@ class Layout:
             axes = input_channels(inputs, operations)
             self.problems = {number: axis for number, axis in enumerate(axes) if isinstance(axis, str)}
             self._inputs_read = True
-            if self.channels is not None:
+            if self.channels is not None and self._check:
                 actual = [
                     assumed if isinstance(axis, str) else axis
                     for assumed, axis in zip(self.channels, axes, strict=True)

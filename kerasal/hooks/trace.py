@@ -100,9 +100,10 @@ class Trace:
         for number, bound, what in self.limits:
             if bound is None:
                 continue
-            values, bounds = objective.parameters[number], np.atleast_1d(bound)
+            values, sizes = objective.parameters[number], bound if isinstance(bound, tuple) else (bound,)
+            bounds = np.array([np.inf if size is None else size for size in sizes])
             if (values >= bounds).any():
-                count = bound if np.ndim(bound) == 0 else f"{bounds[0]} × {bounds[1]}"
+                count = " × ".join("any" if size is None else str(size) for size in sizes)
                 worst = values[(values >= bounds).reshape(len(values), -1).any(axis=1)][0]
                 raise ValueError(
                     f"The target's index must be in range, got {np.array(worst).tolist()}. There are {count} {what}, "

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from kerasal import hooks
-from kerasal.checks import check_int, check_number
+from kerasal.hooks.image_shapes import InputLayout
+from kerasal.hooks.layout import Layout
 from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings, View
+from kerasal.maximization.diversity import Diversity
 from kerasal.maximization.parameterization import Fourier, Pixels
 from kerasal.maximization.recipe import Recipe
 from kerasal.objectives.expression import Objective, stack
@@ -18,63 +20,22 @@ from kerasal.progress import progress_bar
 import tensorflow as tf
 
 
-@dataclasses.dataclass(frozen=True)
-class Diversity:
-    """A penalty on the similarity between the copies of an objective's image.
-
-    Attributes:
-        copies: number of images for each objective.
-        weight: length of the penalty's gradient relative to the gradient of the objective.
-        layer: layer whose maps are compared; None means the last layer of the model with a map.
-
-    Raises:
-        ValueError: if ``copies`` is not positive, the weight is negative, or there is a weight or a layer for a single
-            copy.
-    """
-
-    copies: int
-    weight: float = 0.0
-    layer: str | None = None
-
-    def __post_init__(self):
-        check_int("copies", self.copies)
-        check_number("diversity", self.weight, minimum=0)
-        if self.copies == 1 and (self.weight or self.layer):
-            raise ValueError(
-                "copies must be at least 2 with diversity or diversity_layer, got 1. Pass, for example, copies=4."
-            )
-
-    def overlap(self, maps: Any) -> tf.Tensor:
-        """Return the mean cosine similarity (N,), -1..1, of each copy's Gram matrix with those of the other copies.
-
-        In ``maps`` (N, h, w, C) the copies of an objective are consecutive. The Gram matrix of the activation vectors
-        a is G = Σ a aᵀ, summed over positions.
-
-        Raises:
-            ValueError: if the layer has no map.
-
-        Source: Olah et al. 2017, appendix, "Diversity".
-        """
-        if maps.shape.rank != 4:
-            raise ValueError(
-                f"diversity_layer must have a spatial map (N, h, w, C), got a layer with output {maps.shape}. Choose a "
-                "convolutional layer."
-            )
-        channels = maps.shape.as_list()[3] or 0
-        flat = tf.reshape(tf.cast(maps, tf.float32), [tf.shape(maps)[0], -1, channels])
-        grams = tf.matmul(flat, flat, transpose_a=True)
-        grams = tf.math.l2_normalize(tf.reshape(grams, [-1, self.copies, channels**2]), axis=2)
-        similarities = tf.matmul(grams, grams, transpose_b=True)
-        other_similarities = tf.reduce_sum(similarities, axis=2) - tf.linalg.diag_part(similarities)
-        return tf.reshape(other_similarities / (self.copies - 1), [-1])
-
-
 def ascent_options(
-    recipe: Recipe, parameterization: Pixels | Fourier, gray_level: np.ndarray, diversity: Diversity
+    recipe: Recipe,
+    parameterization: Pixels | Fourier,
+    gray_level: np.ndarray,
+    diversity: Diversity,
+    layout: InputLayout,
 ) -> dict[str, Any]:
     """Return the keyword arguments of ``ascend``."""
     shared = {name: getattr(recipe, name) for name in ("regularizers", "transforms", "normalize")}
-    return {"parameterization": parameterization, "gray_level": gray_level, "diversity": diversity, **shared}
+    facts = {"parameterization": parameterization, "gray_level": gray_level, "diversity": diversity}
+    return {**facts, "layout": layout, **shared}
+
+
+def model_layout(layout: InputLayout) -> Layout:
+    """Return the layout by which a view hands images channels last to a model."""
+    return Layout() if layout.is_last else Layout([layout.axis], check=False)
 
 
 def ascend(
@@ -86,22 +47,25 @@ def ascend(
     normalize: str,
     gray_level: np.ndarray,
     diversity: Diversity,
+    layout: InputLayout,
 ) -> list[tf.Tensor]:
     """Take steps of gradient ascent, with the state in ``view.inputs``, and return the new state.
 
     The inputs are the parameters (K, ...), the velocity of the same shape, and a row per image with (steps, step size,
     momentum, number of the first step, seed). The outputs are parameters, velocity, images in gray levels (K, H, W, C),
-    scores before each step (K, steps), and whether the gradient was non-zero at any step (K,).
+    channels last whatever the ``layout`` of the model, scores before each step (K, steps), and whether the gradient was
+    non-zero at any step (K,).
 
     ``gray_level`` (C,) is the change of the model's input for a gray level, which is 1/255 of the pixel range.
     """
     parameters, velocity, plan = view.inputs
+    view = dataclasses.replace(view, layout=model_layout(layout))
     steps, step_size, momentum = tf.cast(plan[0, 0], tf.int32), plan[0, 1], plan[0, 2]
     first, seed = tf.cast(plan[0, 3], tf.int32), tf.cast(plan[0, 4], tf.int32)
     scale = tf.constant(gray_level, tf.float32)
     layer = None
     if diversity.weight:
-        layer = diversity.layer or hooks.last_map(view, [parameterization.images(parameters) * scale])
+        layer = diversity.layer or hooks.default_layer(view, [parameterization.images(parameters) * scale])
 
     def body(step, parameters, velocity, scores, alive):
         with tf.GradientTape(watch_accessed_variables=False) as image_tape:
@@ -166,6 +130,7 @@ class Run:
     parameterization: Pixels | Fourier
     gray_level: np.ndarray
     diversity: Diversity
+    layout: InputLayout
     output: str | int | None
     logits: bool
     seed: int
@@ -205,7 +170,7 @@ class Run:
         row = np.array([steps, self.recipe.step_size, self.recipe.momentum, done, self.seed % 2**24], np.float32)
         chunk = [parameters, velocity, np.tile(row, (len(parameters), 1))]
         settings = Settings(self.output, self.logits, any_size=not objective.needs_output)
-        options = ascent_options(self.recipe, self.parameterization, self.gray_level, self.diversity)
+        options = ascent_options(self.recipe, self.parameterization, self.gray_level, self.diversity, self.layout)
         trace = cached_trace(ascend, self.model, chunk, objective, settings, options, declared=False)
         trace.check(objective)
         return trace(chunk, list(objective.parameters))

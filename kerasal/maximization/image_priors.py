@@ -1,7 +1,8 @@
 """Image priors: regularizers, which penalize an image, and transforms, which change it before each forward pass.
 
 A regularizer is any callable from gray levels (N, H, W, C) to penalties (N,), which are subtracted from the objective.
-A transform is any callable from (inputs (N, H, W, C), seed (2,)) to inputs, and runs in the graph. The seed is for the
+A transform is any callable from (inputs (N, H, W, C), seed (2,)) to inputs, and runs in the graph. Signals are
+(N, T, C) there, volumes and videos (N, D, H, W, C), whatever layout the model takes. The seed is for the
 ``tf.random.stateless_*`` functions; it is derived from the seed of the run and differs for every step and transform.
 All images of a step share a random draw, so that the result for an image does not depend on its batch. The classes are
 frozen dataclasses, so that equal instances share a trace.
@@ -9,6 +10,7 @@ frozen dataclasses, so that equal instances share a trace.
 
 import dataclasses
 import math
+from typing import Any
 
 from kerasal.checks import check_int, check_number
 
@@ -39,20 +41,31 @@ class L1:
 
 @dataclasses.dataclass(frozen=True)
 class TotalVariation:
-    """Penalty ``weight`` · Σ |difference of neighboring pixels|: Mahendran & Vedaldi 2015, section 2.2, with β = 1."""
+    """Penalty ``weight`` · Σ |difference of neighboring pixels|: Mahendran & Vedaldi 2015, section 2.2, with β = 1.
+
+    Neighbors are those along every position axis: time steps of a signal, voxels of a volume.
+    """
 
     weight: float
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Return the (N,) penalties of gray levels (N, H, W, C)."""
-        return self.weight * tf.image.total_variation(images)
+        if images.shape.rank == 4:
+            return self.weight * tf.image.total_variation(images)
+        total: Any = 0.0
+        for axis in range(1, images.shape.rank - 1):
+            before, after = ([slice(None)] * axis + [part] for part in (slice(None, -1), slice(1, None)))
+            steps = tf.abs(images[tuple(after)] - images[tuple(before)])
+            total += tf.reduce_sum(steps, axis=list(range(1, images.shape.rank)))
+        return self.weight * total
 
 
 @dataclasses.dataclass(frozen=True)
 class Jitter:
     """Random shift by up to ``pixels`` in each direction, with wrap-around (Mordvintsev et al. 2015).
 
-    The shift is at most ``share`` of the image's shorter side, rounded down.
+    The shift is at most ``share`` of the image's shorter side, rounded down; in a volume or video, ``share`` of each
+    side, since a video has few frames.
     """
 
     pixels: int
@@ -64,16 +77,21 @@ class Jitter:
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the shifted images."""
-        limit = min(self.pixels, int(self.share * min(side or 0 for side in images.shape.as_list()[1:3])))
-        shift = tf.random.stateless_uniform([2], seed, -limit, limit + 1, dtype=tf.int32)
-        return tf.roll(images, shift, axis=[1, 2])
+        sides = [side or 0 for side in images.shape.as_list()[1:-1]]
+        limits = [min(self.pixels, int(self.share * side)) for side in (sides if len(sides) > 2 else [min(sides)])]
+        if len(limits) == 1:
+            shift = tf.random.stateless_uniform([len(sides)], seed, -limits[0], limits[0] + 1, dtype=tf.int32)
+        else:
+            share = tf.random.stateless_uniform([len(sides)], seed)
+            shift = tf.cast(tf.floor(share * [2.0 * limit + 1 for limit in limits]), tf.int32) - limits
+        return tf.roll(images, shift, axis=list(range(1, len(sides) + 1)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Rotation:
     """Random rotation about the center by up to ``degrees`` in either direction (Olah et al. 2017, "robustness").
 
-    Interpolation is bilinear; pixels outside the image repeat its edge.
+    Interpolation is bilinear; pixels outside the image repeat its edge. Inputs other than images are an error.
     """
 
     degrees: float
@@ -83,6 +101,10 @@ class Rotation:
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the rotated images."""
+        if images.shape.rank != 4:
+            raise ValueError(
+                f"Rotation must get images (N, H, W, C), got {images.shape}, which has no plane to turn in."
+            )
         limit = math.radians(self.degrees)
         angle = tf.random.stateless_uniform([], seed, -limit, limit)
         return _sample_around(images, tf.cos(angle), tf.sin(angle))
@@ -93,7 +115,7 @@ class Scale:
     """Random scaling about the center by a factor from ``low`` to ``high`` (Olah et al. 2017, "robustness").
 
     The image size does not change: factors above 1 crop the image, and below 1, pixels outside the image repeat its
-    edge. Interpolation is bilinear.
+    edge. Interpolation is bilinear. Signals and volumes are scaled along every position axis.
     """
 
     low: float
@@ -106,7 +128,9 @@ class Scale:
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the scaled images."""
         factor = tf.random.stateless_uniform([], seed, self.low, self.high)
-        return _sample_around(images, 1 / factor, tf.zeros([]))
+        if images.shape.rank == 4:
+            return _sample_around(images, 1 / factor, tf.zeros([]))
+        return _stretch(images, 1 / factor)
 
 
 def _sample_around(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
@@ -130,6 +154,20 @@ def _sample_around(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf
         for column, right in columns
     )
     return tf.reshape(sampled, tf.shape(images))
+
+
+def _stretch(images: tf.Tensor, along: tf.Tensor) -> tf.Tensor:
+    """Sample each position p at along · p, in coordinates relative to the center, along one axis after the other."""
+    rank = images.shape.rank
+    for axis in range(1, rank - 1):
+        length: Any = images.shape[axis]
+        position = along * (tf.range(length, dtype=tf.float32) - (length - 1) / 2)
+        first, second = (
+            tf.gather(images, index, axis=axis) * tf.reshape(share, [-1] + [1] * (rank - 1 - axis))
+            for index, share in _find_neighbors(position, length)
+        )
+        images = first + second
+    return images
 
 
 def _find_neighbors(position: tf.Tensor, length: int) -> list[tuple[tf.Tensor, tf.Tensor]]:

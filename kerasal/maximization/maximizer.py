@@ -7,9 +7,12 @@ import numpy as np
 
 from kerasal import hooks
 from kerasal import preprocessing as conventions
+from kerasal.checks import check_range
+from kerasal.hooks.image_shapes import input_layout
 from kerasal.hooks.model_inputs import chunk_size
-from kerasal.maximization.ascent import Diversity, Run
+from kerasal.maximization.ascent import Run
 from kerasal.maximization.canvas import canvas_shape
+from kerasal.maximization.diversity import Diversity
 from kerasal.maximization.parameterization import make_parameterization, start_parameters
 from kerasal.maximization.recipe import make_objectives, make_recipe
 from kerasal.maximization.result import Maximization, tabulate_history, to_pictures
@@ -41,7 +44,8 @@ def maximize(
     diversity_layer: str | None = None,
     display: Literal["pixels", "contrast", "range"] | None = None,
     preprocessing: str | conventions.Preprocessing | None = None,
-    size: tuple[int, int] | None = None,
+    value_range: tuple[float, float] | None = None,
+    size: tuple[int, ...] | None = None,
     canvas: Literal["input", "auto"] = "input",
     output: str | int | None = None,
     logits: bool = True,
@@ -53,9 +57,11 @@ def maximize(
 
     A list of objectives is maximized in batches; each image depends only on its own objective. Steps and penalties are
     in gray levels, 1/255 of the pixel range of ``preprocessing``, so that a recipe fits models with any preprocessing.
+    The input may also be a signal, a volume, a video or features: pixels are its positions, and gray levels are 1/255
+    of ``value_range``.
 
     Args:
-        model: any built Keras model with a single image input, or an ``ImageModel``, as ``kerasal.open_model`` returns
+        model: any built Keras model with a single input, or an ``ImageModel``, as ``kerasal.open_model`` returns
             it; it is not changed.
         objective: an objective (``kerasal.objectives``), a class index, the name of a class of an ``ImageModel`` with
             labels, or a list of these.
@@ -63,10 +69,12 @@ def maximize(
             from the model: ``"olah"`` (a spectrum, under random transforms) for photos, that is, color images, and gray
             images of more than 96 pixels; ``"smooth"`` (pixels, total variation) for smaller gray images, such as
             digits. It is ``"channel"`` (pixels, 20 steps) with ``parameterization="pixels"`` or ``clip=True`` instead
-            of ``"olah"``, and for images of other than 1 or 3 channels. ``"simonyan"`` (class model, L2) and ``"tang"``
-            (class, L1) are published recipes, chosen by name.
+            of ``"olah"``, for images of other than 1 or 3 channels, and for features (N, F). Signals, volumes and
+            videos get ``"smooth"``. ``"simonyan"`` (class model, L2) and ``"tang"`` (class, L1) are published recipes,
+            chosen by name. Of a preset, transforms and regularizers that the input has no axes for are left out, such
+            as the rotations of ``"olah"`` for signals.
         parameterization: ``"pixels"``, or ``"fourier"`` for the spectrum of the image, scaled by 1 / frequency and in
-            decorrelated colors, which a sigmoid keeps in the pixel range 0..255.
+            decorrelated colors, which a sigmoid keeps in the pixel range 0..255; not for features.
         init: ``"normal"`` for noise of RMS 1 gray level: white noise with ``"pixels"``, noise with the spectrum of
             photos with ``"fourier"``. Units whose gradient is zero are retried with 32 times stronger noise.
             ``"uniform"`` for coarse noise of the full pixel range, ``"zero"`` (a model input of 0; black for a model
@@ -94,12 +102,15 @@ def maximize(
         preprocessing: the model's pixel convention, by name, as ``"mean=127,std=128"`` or as a
             ``kerasal.preprocessing.Preprocessing``. By default it is that of the ``ImageModel`` or the zoo model, or it
             is recognized from the model as in ``kerasal.open_model``.
-        size: (height, width) of the image for a model that takes any size; 224 × 224 by default. For objectives on
+        value_range: (lowest, highest) model input, instead of ``preprocessing``: needed for inputs other than images,
+            for example the range of the training data.
+        size: (height, width) of the image for a model that takes any size; 224 × 224 by default. One integer per
+            position axis of another input; needed if the model leaves one open. For objectives on
             layers below which everything is convolutional, it may differ from the model's input size, but must not be
             smaller than their receptive fields.
         canvas: ``"input"`` for the model's input size, or ``"auto"`` for an image that encloses eight neighboring
             receptive fields in each direction, which is much faster for early layers. ``"auto"`` has no effect on
-            objectives on the output or on a neuron.
+            objectives on the output or on a neuron, and on inputs other than images or channels first.
         output: name or index of the output that class objectives refer to, for a model with several outputs.
         logits: maximize the logits, before the softmax or sigmoid of the output.
         batch_size: number of images per batch; by default it depends on the size of the image.
@@ -112,8 +123,9 @@ def maximize(
 
     Raises:
         NoPreprocessing: a ValueError; ``preprocessing`` is None and is not recognized.
-        ValueError: if the input is no image, a layer, channel, class or choice is unknown, a number is out of range,
-            the start or the size does not fit, or an image or a score becomes NaN or infinite.
+        ValueError: if the model has several inputs, there is no ``value_range`` for an input that is no image, a
+            layer, channel, class or choice is unknown, a number is out of range, the start or the size does not fit, or
+            an image or a score becomes NaN or infinite.
         TypeError: if an objective, a regularizer or a transform has another type.
 
     Source: Simonyan et al. 2013, section 2; Tang et al., sections 3.2 and 3.3; Erhan et al. 2009; Olah et al. 2017.
@@ -121,6 +133,16 @@ def maximize(
     opened, model = (model, model.keras_model) if isinstance(model, ImageModel) else (None, model)
     objectives = make_objectives(objective, None if opened is None else opened.labels)
     diversifier = Diversity(copies, diversity, diversity_layer)
+    layout = input_layout(model)
+    if value_range is not None:
+        if preprocessing is not None:
+            raise ValueError(f"preprocessing must be None with value_range, got {preprocessing!r}. Pass one of them.")
+        preprocessing = conventions.from_range(*check_range("value_range", value_range))
+    elif preprocessing is None and not layout.is_image and (opened is None or opened.preprocessing is None):
+        raise ValueError(
+            f"value_range must be (lowest, highest) for inputs other than images, got None for {model.name!r}. Pass "
+            "the range of the model's inputs, for example that of its training data."
+        )
     if preprocessing is None and opened is not None:
         preprocessing = opened.preprocessing
         if preprocessing is None:
@@ -145,15 +167,16 @@ def maximize(
         display=display,
     )
     space, gray_level = make_parameterization(recipe.parameterization, shape, convention, recipe.clip)
-    facts: dict[str, Any] = {"space": space, "convention": convention, "gray_level": gray_level, "seed": seed}
-    start = start_parameters(recipe.init, len(objectives), copies=copies, **facts)
+    facts: dict[str, Any] = {"space": space, "convention": convention, "gray_level": gray_level, "layout": layout}
+    start = start_parameters(recipe.init, len(objectives), copies=copies, seed=seed, **facts)
     objectives = [entry for entry in objectives for _ in range(copies)]
     batch_size = batch_size or chunk_size([np.broadcast_to(np.float32(0), (1, *shape))])
-    run = Run(model, recipe, space, gray_level, diversifier, output, logits, seed, batch_size, progress)
+    run = Run(model, recipe, space, gray_level, diversifier, layout, output, logits, seed, batch_size, progress)
     images, scores, dead = _retry_dead_units(run, objectives, start)
-    raw = images * gray_level
+    inputs = images * gray_level
+    raw = inputs[..., 0] if layout.axis is None else np.moveaxis(inputs, -1, layout.axis)
     return Maximization(
-        images=to_pictures(raw, recipe.display, convention),
+        images=to_pictures(inputs, recipe.display, convention) if layout.is_image else raw,
         raw=raw,
         history=tabulate_history(objectives, scores, copies),
         dead=dead.tolist(),

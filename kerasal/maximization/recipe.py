@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasal import labels
 from kerasal.checks import check_choice, check_int, check_number, is_int
-from kerasal.hooks.image_shapes import declared_image_shape
+from kerasal.hooks.image_shapes import InputLayout, input_layout
 from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale, TotalVariation
 from kerasal.names import unknown_name_message
 from kerasal.objectives import class_score
@@ -100,10 +100,14 @@ def default_preset(model: keras.Model, preprocessing: Preprocessing | None) -> s
     """Return the name of the preset that ``maximize`` uses for a model if none is named.
 
     ``"olah"`` for photos: color images of any size, and gray images of more than 96 pixels. ``"smooth"`` for smaller
-    gray images, such as digits. ``"channel"`` if ``preprocessing`` is None or the images have other channels, since the
-    other two need the range of the pixels.
+    gray images, such as digits, and for signals, volumes and videos. ``"channel"`` if ``preprocessing`` is None or the
+    images have other channels, since the other two need the range of the pixels, and for features (N, F), which have no
+    neighbors.
     """
-    height, width, channels = (*declared_image_shape(model), 1)[:3]
+    layout = input_layout(model)
+    if not layout.is_image:
+        return "smooth" if layout.is_ordered and preprocessing is not None else "channel"
+    height, width, channels = *layout.positions, layout.channels or 3
     if preprocessing is None or channels not in (1, 3):
         return "channel"
     return "olah" if channels == 3 or max(height or 224, width or 224) > _SMALL else "smooth"
@@ -141,6 +145,10 @@ def make_recipe(
         if preset == "olah" and (arguments["parameterization"] == "pixels" or arguments["clip"]):
             preset = "channel"  # the other settings of olah are for a spectrum
     plan = {**DEFAULTS, **PRESETS[preset], **{name: value for name, value in arguments.items() if value is not None}}
+    layout = input_layout(model)
+    for name in ("transforms", "regularizers"):
+        if arguments[name] is None:  # of a preset, those that the input has an order for
+            plan[name] = [prior for prior in plan[name] if not _lacks_axes(prior, layout)]
     if arguments["display"] is None:
         plan["display"] = _suit_display(plan, preprocessing)
     check_choice("normalize", plan["normalize"], ("total", "score", "none"))
@@ -150,10 +158,26 @@ def make_recipe(
         plan[name] = tuple(plan[name])
         if not all(map(callable, plan[name])):
             raise TypeError(f"{name} must be a list of callables, got {plan[name]!r}. See kerasal.maximization.")
+        for prior in plan[name]:
+            if _lacks_axes(prior, layout):
+                what = f"inputs with {len(layout.positions)} position axes" if layout.is_ordered else "features"
+                raise ValueError(
+                    f"{name} must suit the input, got {prior!r} for {what}. Rotation needs the two axes of images, and "
+                    "the others a position axis with an order."
+                )
+    if plan["parameterization"] == "fourier" and not layout.is_ordered:
+        raise ValueError("parameterization must be 'pixels' for features (N, F), which have no order, got 'fourier'.")
     check_int("steps", plan["steps"])
     check_number("step_size", plan["step_size"], above=0)
     check_number("momentum", plan["momentum"], minimum=0, below=1)
     return Recipe(**plan)
+
+
+def _lacks_axes(prior: Callable, layout: InputLayout) -> bool:
+    """Return whether a prior of this package is about axes that the input does not have."""
+    if isinstance(prior, Rotation):
+        return not layout.is_image
+    return isinstance(prior, (Jitter, Scale, TotalVariation)) and not layout.is_ordered
 
 
 def _suit_display(plan: dict[str, Any], preprocessing: Preprocessing | None) -> str:

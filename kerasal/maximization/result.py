@@ -43,8 +43,8 @@ class Maximization:
     """The images that maximize the objectives, with their model inputs and scores.
 
     Attributes:
-        images: uint8 RGB (N, H, W, 3), for display.
-        raw: float32 (N, H, W, C), the model inputs.
+        images: uint8 RGB (N, H, W, 3), for display; for inputs other than images the same as ``raw``.
+        raw: float32 (N, H, W, C), the model inputs, in the layout that the model takes.
         history: one row per image and step with the columns ``objective`` (description), ``step`` and ``score`` (before
             that step, with the transforms applied); the last row of an image has its final score. With several copies
             of an objective there is also a column ``copy``.
@@ -58,11 +58,17 @@ class Maximization:
     dead: list[int]
     objectives: list[Objective]
 
+    @property
+    def is_drawable(self) -> bool:
+        """Whether ``images`` are pictures; signals, volumes and features are none."""
+        return self.images.dtype == np.uint8
+
     def __repr__(self):
-        count, height, width = self.images.shape[:3]
+        count, *sides = self.images.shape[:3] if self.is_drawable else self.raw.shape
+        kind = "image" if self.is_drawable else "input"
         final = self.history.loc[self.history["step"] == self.history["step"].max(), "score"]
         return (
-            f"Maximization({count} image{'s' * (count != 1)} of {height} × {width}, "
+            f"Maximization({count} {kind}{'s' * (count != 1)} of {' × '.join(map(str, sides))}, "
             f"{self.history['step'].max()} steps, scores {final.min():.3g} to {final.max():.3g}, {len(self.dead)} dead)"
         )
 
@@ -95,8 +101,12 @@ def draw_maximized(maximization: Maximization, names: Sequence[str], *, title: s
         uint8 RGB (H, W, 3).
 
     Raises:
-        ValueError: if the gradient of every image was zero at every step.
+        ValueError: if the inputs are no images, or the gradient of every image was zero at every step.
     """
+    if not maximization.is_drawable:
+        raise ValueError(
+            f"maximization must be of images, got inputs of shape {maximization.raw.shape[1:]}. Plot maximization.raw."
+        )
     copies = len(maximization.images) // len(names)
     names, alive = copy_names(maximization, names), alive_images(maximization)
     if not alive:

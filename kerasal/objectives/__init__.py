@@ -53,26 +53,33 @@ def channel(layer: str, index: int | Sequence[int]) -> Objective:
     return Objective(("channel", layer), (_indices(index),), f"{layer}:{shorten(index)}")
 
 
-def neuron(layer: str, index: int | Sequence[int], position: tuple[int, int] | None = None) -> Objective:
+def neuron(layer: str, index: int | Sequence[int], position: int | tuple[int, ...] | None = None) -> Objective:
     """Activation of a single unit: a channel of a layer's output at a single position.
 
     Args:
         layer: name or path of the layer.
         index: index of the channel, from 0; or a sequence with an index per image.
-        position: (x, y) on the layer's map, from 0; by default its center.
+        position: (x, y) on the layer's map, from 0; by default its center. For a layer of tokens or time steps it is
+            the index of one of them (prefix tokens such as the class token count), for a volume (x, y, z), where x
+            counts along the last position axis.
 
     Raises:
         TypeError: ``index`` is not an integer or a sequence of integers.
-        ValueError: an index is negative or at least 2**31, or the position is not a pair of such integers.
+        ValueError: an index is negative or at least 2**31, or the position is not one to three such integers.
     """
     if position is None:
         return Objective(("neuron_center", layer), (_indices(index),), f"{layer}:{shorten(index)} at the center")
     refuse_mask(position, "position")
-    place = np.asarray(position)
-    if place.shape != (2,) or place.dtype.kind not in "iu" or place.min() < 0 or place.max() > _LARGEST:
-        raise ValueError(f"position must be (x, y) on the layer's map, two integers of at least 0, got {position!r}.")
+    place = np.atleast_1d(np.asarray(position))
+    fits = place.ndim == 1 and len(place) in (1, 2, 3) and place.dtype.kind in "iu"
+    if not fits or place.min() < 0 or place.max() > _LARGEST:
+        raise ValueError(
+            "position must be (x, y) on the layer's map, the index of a token or time step, or (x, y, z), integers of "
+            f"at least 0, got {position!r}."
+        )
     place = place.astype(np.int32)
-    name = f"{layer}:{shorten(index)} at ({place[0]}, {place[1]})"
+    listed = place[0] if len(place) == 1 else tuple(place.tolist())
+    name = f"{layer}:{shorten(index)} at {listed}"
     return Objective(("neuron", layer), (_indices(index), place[None, :]), name)
 
 

@@ -120,14 +120,18 @@ def _neuron_center(tensor, values, name, limits):
 
 @_formula("neuron", 2)
 def _neuron(tensor, values, name, limits):
-    if tensor.shape.rank != 4:
-        raise ValueError(
-            f"layer must have an output (N, h, w, C) for a position, got {name!r} with {tensor.shape}. Omit position."
-        )
     number, position = values[1]
-    limits.append((number, (tensor.shape[2], tensor.shape[1]), f"positions (x, y) of {name!r}"))
+    axes = position.shape[-1]
+    if tensor.shape.rank != axes + 2:
+        shape = {1: "(N, T, C)", 2: "(N, h, w, C)", 3: "(N, d, h, w, C)"}[axes]
+        raise ValueError(
+            f"layer must have an output {shape} for a position of {axes} number{'s' * (axes > 1)}, got {name!r} with "
+            f"{tensor.shape}. Pass one number per position axis, x first, or omit position."
+        )
+    names = f" ({', '.join('xyz'[:axes])})" if axes > 1 else ""
+    limits.append((number, tuple(tensor.shape.as_list()[-2:0:-1]), f"positions{names} of {name!r}"))
     rows = tf.shape(tensor)[0]
-    indices = tf.broadcast_to(position[:, ::-1], [rows, 2])
+    indices = tf.broadcast_to(position[:, ::-1], [rows, axes])
     return _pick(tf.gather_nd(tensor, indices, batch_dims=1), values[0], name, limits)
 
 

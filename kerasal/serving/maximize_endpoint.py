@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from kerasal.hooks.image_shapes import input_layout
 from kerasal.hooks.view import Settings, View
-from kerasal.maximization.ascent import Diversity, ascend, ascent_options
+from kerasal.maximization.ascent import ascend, ascent_options, model_layout
 from kerasal.maximization.canvas import canvas_shape
+from kerasal.maximization.diversity import Diversity
 from kerasal.maximization.maximizer import RETRY_NOISE_FACTOR
 from kerasal.maximization.parameterization import make_parameterization, start_parameters
 from kerasal.maximization.recipe import Recipe, make_recipe
@@ -37,11 +39,12 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
     name = "class_index" if layer is None else "channel"
     if model.preprocessing is None:
         raise unknown_preprocessing(model.name, model.unclear)
+    layout = input_layout(model.keras_model)
     shape = canvas_shape(model.keras_model, [objective], options["size"], options["canvas"])
     space, gray_level = make_parameterization(recipe.parameterization, shape, model.preprocessing, recipe.clip)
-    facts = {"space": space, "convention": model.preprocessing, "gray_level": gray_level, "seed": options["seed"]}
-    start = start_parameters(recipe.init, 1, copies=1, **facts)
-    settings = ascent_options(recipe, space, gray_level, Diversity(1))
+    facts = {"space": space, "convention": model.preprocessing, "gray_level": gray_level, "layout": layout}
+    start = start_parameters(recipe.init, 1, copies=1, seed=options["seed"], **facts)
+    settings = ascent_options(recipe, space, gray_level, Diversity(1), layout)
     plan = [recipe.steps, recipe.step_size, recipe.momentum, 0, options["seed"] % 2**24]
 
     def run(indices):
@@ -53,7 +56,7 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
         images, alive = _ascend_and_retry(view, start, plan, settings, retry=recipe.init == "normal")
         images = tf.debugging.check_numerics(images, "The image")
         raw = images * tf.constant(gray_level)
-        score = dataclasses.replace(view, inputs=[raw]).score()
+        score = dataclasses.replace(view, inputs=[raw], layout=model_layout(layout)).score()
         with tf.control_dependencies(
             [check_index(indices, view.limits[0][1], name)]
         ):  # the model has run: the limit is known
@@ -66,7 +69,7 @@ def make_ascent(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, l
 
 def render_in_graph(raw: tf.Tensor, recipe: Recipe, convention: Preprocessing | None) -> tf.Tensor:
     """Return model inputs as uint8 RGB; the TensorFlow version of ``kerasal.maximization.result.to_pictures``."""
-    pixels = raw if raw.shape.rank == 4 else tf.expand_dims(raw, -1)
+    pixels = raw
     if convention is not None:
         pixels = pixels * np.array(convention.std, np.float32) + np.array(convention.mean, np.float32)
         pixels = tf.reverse(pixels, [-1]) if convention.bgr else pixels

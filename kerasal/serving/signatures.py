@@ -188,8 +188,9 @@ def _convert(text: str, kind: Any) -> Any:
     if typing.get_origin(kind) is Literal and text in _list_choices(kind):
         return typing.get_args(kind)[_list_choices(kind).index(text)]
     if typing.get_origin(kind) is tuple and "x" in text:
-        first, _, second = text.partition("x")
-        return int(first), int(second)
+        sides, kinds = tuple(map(int, text.split("x"))), typing.get_args(kind)
+        if kinds[-1] is ... or len(kinds) == len(sides):
+            return sides
     if kind in (int, float, str):
         return kind(text)
     raise ValueError(text)
@@ -203,6 +204,6 @@ def _describe_type(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
         return ", ".join(_list_choices(kind))
     if typing.get_origin(kind) is tuple:
-        return "HEIGHTxWIDTH"
+        return "one per axis, such as 4x8" if typing.get_args(kind)[-1] is ... else "HEIGHTxWIDTH"
     words = {int: "an integer", float: "a number", bool: "true or false", str: "a name", types.NoneType: "none"}
     return words.get(kind, "an array (in Python only)")

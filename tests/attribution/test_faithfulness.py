@@ -110,3 +110,61 @@ def test_boxes_that_are_none():
         faithfulness.pointing_game(np.zeros((2, 4, 4)), [(0, 0, 1, 1)])
     with pytest.raises(ValueError, match="non-empty"):
         faithfulness.pointing_game(np.zeros((1, 4, 4)), [(2, 0, 2, 1)])
+
+
+# The shape of an input, the axis of its channels and the layers in front that tell it.
+RANKS = {
+    "features": ((9,), None, []),
+    "gray": ((4, 5), None, [keras.layers.Reshape((4, 5, 1)), keras.layers.Conv2D(1, 1)]),
+    "signal": ((9, 2), 2, [keras.layers.Conv1D(2, 1)]),
+    "volume": ((2, 3, 4, 2), 4, [keras.layers.Conv3D(2, 1)]),
+    "volume, first": ((2, 2, 3, 4), 1, [keras.layers.Permute((2, 3, 4, 1)), keras.layers.Conv3D(2, 1)]),
+    "video": ((3, 2, 4, 2), 4, [keras.layers.TimeDistributed(keras.layers.Conv2D(2, 1))]),
+}
+
+
+@pytest.mark.parametrize("kind", RANKS)
+def test_a_linear_model_of_any_rank(kind):
+    shape, channels, front = RANKS[kind]
+    model = keras.Sequential([keras.Input(shape), *front, keras.layers.Flatten(), keras.layers.Dense(2)])
+    random = np.random.default_rng(0)
+    images, fill = random.normal(size=(3, *shape)).astype(np.float32), random.normal(size=shape).astype(np.float32)
+    gradient = attribution.input_gradient(model, images, 1)
+    shares = gradient * (images - fill)
+    maps = shares if channels is None else shares.sum(axis=channels)
+    scores = model(images, training=False).numpy()[:, 1]
+    order = np.sort(maps.reshape(3, -1), axis=1)[:, ::-1].cumsum(axis=1)
+    down = np.concatenate([np.zeros((3, 1)), order], axis=1)
+    removed = faithfulness.deletion(model, images, maps, 1, steps=maps[0].size, fill=fill, logits=True)
+    np.testing.assert_allclose(removed.scores, scores[:, None] - down, rtol=1e-4, atol=2e-5)
+    added = faithfulness.insertion(model, images, maps, 1, steps=maps[0].size, fill=fill, logits=True)
+    np.testing.assert_allclose(added.scores, (scores - down[:, -1])[:, None] + down, rtol=1e-4, atol=2e-5)
+    with pytest.raises(ValueError, match="maps must be finite and have the shape"):
+        faithfulness.deletion(model, images, maps[..., None], 1)
+
+
+def test_pointing_in_signals_and_volumes():
+    signals = np.zeros((2, 12))
+    signals[:, 7] = 1
+    assert faithfulness.pointing_game(signals, [(7, 8), (8, 12)]).tolist() == [True, False]
+    assert faithfulness.pointing_game(signals, [(7, 8), (8, 12)], tolerance=1).all()
+    volumes = np.zeros((3, 6, 8, 10))
+    volumes[:, 1, 3, 9] = 1  # z, y, x
+    boxes = [(9, 3, 1, 10, 4, 2), (1, 3, 9, 2, 4, 10), (8, 2, 2, 10, 5, 6)]
+    assert faithfulness.pointing_game(volumes, boxes).tolist() == [True, False, False]
+    assert faithfulness.pointing_game(volumes, boxes, tolerance=1).tolist() == [True, False, True]
+    with pytest.raises(ValueError, match=r"\(N, T\) and \(N, 2\), got \(2, 12\) and \(2, 4\)"):
+        faithfulness.pointing_game(signals, np.zeros((2, 4)))
+    with pytest.raises(ValueError, match=r"non-empty \(x_min, y_min, z_min, x_max, y_max, z_max\)"):
+        faithfulness.pointing_game(volumes, np.ones((3, 6)))
+
+
+@pytest.mark.parametrize("method", ["class_saliency", "occlusion"])
+def test_randomization_of_a_model_of_signals(method):
+    keras.utils.set_random_seed(0)
+    parts = [keras.layers.Conv1D(6, 3, activation="relu", name="conv"), keras.layers.LSTM(5, name="lstm")]
+    model = keras.Sequential([keras.Input((16, 2)), *parts, keras.layers.Dense(3, name="scores")])
+    signals = np.random.default_rng(0).normal(size=(2, 16, 2)).astype(np.float32)
+    found = faithfulness.cascading_randomization(model, signals, getattr(attribution, method), 0)
+    assert found["layer"].tolist() == ["scores", "lstm/lstm_cell", "conv"]
+    assert (found["correlation"].abs() < 0.95).all()

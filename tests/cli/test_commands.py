@@ -178,6 +178,15 @@ def test_maximize_draws_the_grid_of_a_layer(cli, model_file):
     assert images.read("two.png").std() > 10
 
 
+def test_maximize_draws_images_only(cli, tmp_path):
+    layers = [keras.layers.Conv1D(3, 3, name="conv"), keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(2)]
+    keras.Sequential([keras.Input((20, 4)), *layers]).save(tmp_path / "series.keras")
+    code, _, err = cli("maximize", "series.keras", "--channel", "conv:1", "-p", "none", "-o", "m.png")
+    assert code == 2
+    assert "takes another input. Call kerasal.maximize in Python" in " ".join(err.split())
+    assert not (tmp_path / "m.png").exists()
+
+
 def test_maximize_reports_dead_channels(cli, make_model, tmp_path):
     model = make_model("functional")
     model.get_layer("conv1").bias.assign([0, -1e6, 0, 0])

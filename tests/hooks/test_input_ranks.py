@@ -180,11 +180,12 @@ def test_integrated_gradients_take_a_baseline_of_any_rank(name):
 def test_a_blurred_baseline_is_blurred_along_every_position_axis():
     model = stack((4, 5, 30, 2), layers.Conv3D(2, 1, use_bias=False), layers.Flatten())  # linear
     inputs = np.random.default_rng(3).normal(size=(1, 4, 5, 30, 2)).astype(np.float32)
-    sigma, blurred = 0.05 * 30, inputs.astype(np.float64)
-    offsets = np.arange(-int(np.ceil(3 * sigma)), int(np.ceil(3 * sigma)) + 1)
-    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
+    blurred = inputs.astype(np.float64)
     for axis in (1, 2, 3):
         size = blurred.shape[axis]
+        sigma = 0.05 * size
+        offsets = np.arange(-int(np.ceil(3 * sigma)), int(np.ceil(3 * sigma)) + 1)
+        weights = np.exp(-0.5 * (offsets / sigma) ** 2)
         moved = [blurred.take(np.clip(np.arange(size) + offset, 0, size - 1), axis=axis) for offset in offsets]
         blurred = sum(weight * part for weight, part in zip(weights / weights.sum(), moved, strict=True))
     gradient = attribution.input_gradient(model, inputs, 0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasal import attribution, feature_maps, maximize, objectives, receptive_field
+from kerasal import attribution, feature_maps, objectives, receptive_field
 from kerasal.attribution import faithfulness
 from kerasal.hooks.image_shapes import image_shape
 from kerasal.hooks.positions import channel_axes
@@ -199,7 +199,6 @@ def test_routines_that_need_channels_last_refuse_and_take_the_wrapped_model(firs
     assert channel_axes(last) == [3]
     for routine in (
         lambda: image_shape(first),
-        lambda: maximize(first, objectives.channel("conv", 0), steps=1, preset="channel", preprocessing="none"),
         lambda: receptive_field.field(first, "conv"),
     ):
         with pytest.raises(ValueError, match=r"must be channels last here, but .* takes \(N, 3, 8, 10\)"):

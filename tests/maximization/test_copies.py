@@ -79,7 +79,10 @@ def test_diversity_leaves_other_objectives_alone(make_model):
         ({"copies": 2, "init": "zero"}, "differ only by their start"),
         ({"copies": 2, "init": np.zeros((8, 8, 3))}, "differ only by their start"),
         ({"copies": 2, "preset": "simonyan"}, 'init must be "normal"'),
-        ({"copies": 2, "diversity": 1.0, "diversity_layer": "predictions"}, "must have a spatial map"),
+        (
+            {"copies": 2, "diversity": 1.0, "diversity_layer": "predictions"},
+            r"must have a map \(N, …, C\) with positions",
+        ),
         ({"copies": 2, "diversity": 1.0, "diversity_layer": "conv9"}, "Did you mean"),
     ],
 )

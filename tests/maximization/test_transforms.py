@@ -34,8 +34,8 @@ def test_a_quarter_turn_and_a_doubling(pictures):
 
 
 def test_small_images_are_jittered_less():
-    ramp = tf.broadcast_to(tf.range(28.0)[:, None], (1, 28, 28))
-    firsts = {float(Jitter(16, share=1 / 14)(ramp, tf.constant([0, step]))[0, 0, 0]) for step in range(40)}
+    ramp = tf.broadcast_to(tf.range(28.0)[:, None, None], (1, 28, 28, 1))
+    firsts = {float(Jitter(16, share=1 / 14)(ramp, tf.constant([0, step]))[0, 0, 0, 0]) for step in range(40)}
     assert firsts == {26.0, 27.0, 0.0, 1.0, 2.0}
 
 
@@ -85,3 +85,50 @@ def test_wrong_amounts(make, says):
 def test_total_variation_is_the_sum_of_differences(pictures):
     wanted = sum(np.abs(np.diff(pictures, axis=axis)).sum(axis=(1, 2, 3)) for axis in (1, 2))
     np.testing.assert_allclose(TotalVariation(0.5)(tf.constant(pictures)), 0.5 * wanted, rtol=1e-5)
+
+
+SHAPES = [(2, 9, 3), (2, 5, 6, 3), (2, 4, 9, 10, 2)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_total_variation_is_that_along_every_position_axis(shape):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    axes = range(1, len(shape) - 1)
+    expected = sum(np.abs(np.diff(values, axis=axis)).reshape(2, -1).sum(axis=1) for axis in axes)
+    np.testing.assert_allclose(TotalVariation(0.5)(tf.constant(values)), 0.5 * expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_shift_is_along_every_position_axis(shape):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    sides = shape[1:-1]
+    limits = [min(2, side // 4) for side in (sides if len(sides) > 2 else [min(sides)] * len(sides))]
+    seen = set()
+    for step in range(60):
+        shifted = Jitter(2, share=0.25)(tf.constant(values), tf.constant([0, step])).numpy()
+        (shift,) = (
+            shift
+            for shift in np.ndindex(*sides)
+            if np.array_equal(np.roll(values, shift, axis=range(1, len(sides) + 1)), shifted)
+        )
+        seen.add(tuple(s - side if s > side // 2 else s for s, side in zip(shift, sides, strict=True)))
+    for axis, limit in enumerate(limits):
+        assert {shift[axis] for shift in seen} == set(range(-limit, limit + 1))
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 1), (1, 5, 7, 9, 1)])
+def test_signals_and_volumes_are_scaled_about_their_center(shape):
+    grids = np.meshgrid(*(np.arange(side) - (side - 1) / 2 for side in shape[1:-1]), indexing="ij")
+    for axis, grid in enumerate(grids):
+        ramp = tf.constant(grid.reshape(shape).astype(np.float32))
+        enlarged = Scale(2.0, 2.0)(ramp, tf.constant([0, 0])).numpy().reshape(shape[1:-1])
+        np.testing.assert_allclose(enlarged, grid / 2, atol=1e-5)
+        reduced = Scale(0.5, 0.5)(ramp, tf.constant([0, 0])).numpy().reshape(shape[1:-1])
+        edge = (shape[1 + axis] - 1) / 2
+        np.testing.assert_allclose(reduced, np.clip(2 * grid, -edge, edge), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 1), (1, 5, 7, 9, 1)])
+def test_only_images_are_rotated(shape):
+    with pytest.raises(ValueError, match=r"Rotation must get images \(N, H, W, C\)"):
+        Rotation(5.0)(tf.zeros(shape), tf.constant([0, 0]))

@@ -102,7 +102,7 @@ def test_a_list_of_objectives_is_one_an_image(setting):
         (lambda: channel("conv1", -1), ValueError, "must be at least 0, got -1"),
         (lambda: channel("conv1", 1.5), TypeError, "must be an integer"),
         (lambda: class_score([]), TypeError, "must be an integer"),
-        (lambda: neuron("conv1", 0, (1,)), ValueError, r"\(x, y\)"),
+        (lambda: neuron("conv1", 0, (1, 2, 3, 4)), ValueError, r"\(x, y\)"),
         (lambda: neuron("conv1", 0, (-1, 2)), ValueError, r"\(x, y\)"),
         (lambda: direction("conv1", [[1]]), ValueError, "vector must be finite"),
         (lambda: channel("conv1", 0) + "x", TypeError, "objectives or numbers"),
@@ -119,7 +119,7 @@ def test_wrong_objectives(make, error, says):
         (channel("conv1", 4), "There are 4 channels of 'conv1'"),
         (channel("convl", 0), "Did you mean conv"),
         (neuron("conv1", 0, (8, 0)), "There are 8 × 8 positions"),
-        (neuron("predictions", 0, (0, 0)), "for a position, got 'predictions'"),
+        (neuron("predictions", 0, (0, 0)), r"\(N, h, w, C\) for a position of 2 numbers, got 'predictions'"),
         (direction("conv1", [1, 2]), "vector must have 4 numbers, one per channel of 'conv1', got 2"),
         (channel("conv1", [0, 1]), "one entry per image, 3, got 2"),
         (lambda output: output, r"shape \(N,\)"),
@@ -135,3 +135,40 @@ def test_objectives_that_do_not_fit_the_model(objective, says, setting):
 def test_public_names():
     for name in objectives.__all__:
         assert getattr(objectives, name).__doc__
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "position"),
+    [
+        (lambda: keras.layers.Conv1D(3, 3), (9, 2), 4),
+        (lambda: keras.layers.Conv1D(3, 3), (9, 2), (6,)),
+        (lambda: keras.layers.LSTM(3, return_sequences=True), (9, 2), 8),
+        (lambda: keras.layers.Conv3D(3, 2), (4, 5, 6, 2), (4, 3, 1)),
+    ],
+)
+def test_a_unit_of_a_layer_of_any_rank(make, shape, position):
+    model = keras.Sequential([keras.Input(shape), make(), keras.layers.Flatten(), keras.layers.Dense(2)])
+    name = model.layers[0].name
+    inputs = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    maps = keras.Model(model.inputs[0], model.layers[0].output)(inputs).numpy()
+    place = tuple(np.atleast_1d(position))[::-1]  # x counts along the last position axis
+    expected = maps[(slice(None), *place, 1)]
+    np.testing.assert_allclose(scores(model, inputs, neuron(name, 1, position)), expected, rtol=1e-5)
+    outside = (99,) * len(place)
+    with pytest.raises(ValueError, match=r"index must be in range, got \[99.*positions.* of"):
+        scores(model, inputs, neuron(name, 1, outside))
+    with pytest.raises(ValueError, match="Pass one number per position axis"):
+        scores(model, inputs, neuron(name, 1, (0, 0)))
+
+
+def test_a_token_is_a_unit():
+    inputs = keras.Input((8, 8, 3))
+    tokens = keras.layers.Reshape((4, 5), name="tokens")(keras.layers.Conv2D(5, 4, strides=4)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling1D()(tokens)))
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    expected = keras.Model(inputs, tokens)(images).numpy()[:, 3, 2]
+    np.testing.assert_allclose(scores(model, images, neuron("tokens", 2, 3)), expected, rtol=1e-5)
+    assert neuron("tokens", 2, 3).description == "tokens:2 at 3"
+    for position in (-1, (1, 2, 3, 4), 1.5, "first"):
+        with pytest.raises(ValueError, match="position must be"):
+            neuron("tokens", 2, position)

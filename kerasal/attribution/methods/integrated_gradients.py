@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasal.attribution.gaussian_blur import gaussian_blur
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels, sums_channels
 from kerasal.checks import check_int, refuse_mask
@@ -41,7 +42,8 @@ def integrated_gradients(
         steps: number of intervals of the path, a positive integer; the gradient is taken at steps + 1 points.
         baseline: model input at which the path starts: a number, an array that broadcasts to an image (H, W, C),
             channels last, a signal (T, C), a volume (D, H, W, C) or features (F,), or "blur" for the image blurred by
-            a Gaussian whose standard deviation is 5 % of its longest side (not for features, which have no order).
+            a Gaussian whose standard deviation is 5 % of its longer side, or in a volume of each side (not for
+            features, which have no order).
         return_gap: also return the completeness gap, the sum of the contributions minus the score's change; more
             steps make it smaller.
         channel_reduction: reduction of the contributions over the channels of a pixel: "sum" (signed, so that the
@@ -88,10 +90,10 @@ def _expand_like(numbers: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
 
 def _baseline(baseline, x: tf.Tensor, number: int, layout: Layout) -> tf.Tensor:
     """Return the start of the path of input ``number``, which the method sees as ``x`` (N, *positions, C)."""
-    has_channels = layout.channels is None or layout.channels[number] is not None
+    has_channels = layout.has_channels(number)
     if isinstance(baseline, str):
-        if baseline == "blur" and (has_channels or x.shape.rank > 3):
-            return _blur(x)
+        if baseline == "blur" and layout.is_ordered(number, x):
+            return gaussian_blur(x, _BLUR)
         raise ValueError(
             'baseline must be a number, an array or, for inputs with an order such as images and signals, "blur", got '
             f"{baseline!r} for an input {tuple(x.shape[1:] if has_channels else x.shape[1:-1])}."
@@ -108,21 +110,3 @@ def _baseline(baseline, x: tf.Tensor, number: int, layout: Layout) -> tf.Tensor:
             "non-finite values."
         )
     return tf.zeros_like(x) + layout.align_array(array, number)
-
-
-def _blur(x: tf.Tensor) -> tf.Tensor:
-    """Return (N, *positions, C) blurred by a separable Gaussian, with edge values repeated outside the image."""
-    rank = len(x.shape)
-    deviation = _BLUR * tf.cast(tf.reduce_max(tf.shape(x)[1:-1]), tf.float32)
-    radius = tf.cast(tf.math.ceil(3 * deviation), tf.int32)
-    offsets = tf.cast(tf.range(-radius, radius + 1), tf.float32)
-    weights = tf.exp(-0.5 * tf.square(offsets / deviation))
-    weights = weights / tf.reduce_sum(weights)
-    for axis in range(1, rank - 1):
-        size = tf.shape(x)[axis]
-        indices = tf.clip_by_value(tf.range(size)[:, None] + tf.range(-radius, radius + 1)[None, :], 0, size - 1)
-        x = tf.reduce_sum(
-            tf.gather(x, indices, axis=axis) * tf.reshape(weights, [1] * axis + [1, -1] + [1] * (rank - 1 - axis)),
-            axis=axis + 1,
-        )
-    return x

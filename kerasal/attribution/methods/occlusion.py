@@ -9,7 +9,6 @@ import numpy as np
 from kerasal.attribution.method import method
 from kerasal.attribution.window_replay import window_loop
 from kerasal.attribution.window_replay.windows import fill_values, place, to_pixels
-from kerasal.hooks.operations import map_sizes
 from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
 
@@ -26,8 +25,8 @@ def _occlusion_bar(options: dict, model, arrays: list[np.ndarray]):
         return
     steps = 0
     for array, channels in zip(arrays, channel_axes(model, [array.shape for array in arrays]), strict=True):
-        height, width = (size for axis, size in enumerate(array.shape) if axis not in (0, channels))
-        steps += len(array) * place(height, width, options["window"], options["stride"]).count
+        sides = [size for axis, size in enumerate(array.shape) if axis not in (0, channels)]
+        steps += len(array) * place(sides, options["window"], options["stride"], ordered=array.ndim > 2).count
     with progress_bar("occlusion", steps) as advance:
         _bars.append(advance)
         try:
@@ -46,15 +45,17 @@ def _finish(values: np.ndarray, options: dict) -> np.ndarray:
     return values.astype(np.int32) if options["measure"] == "class" else values
 
 
-def _on_pixels(values: np.ndarray, size: tuple[int, int], options: dict) -> np.ndarray:
-    return to_pixels(values, place(*size, options.get("window"), options.get("stride")))
+def _on_pixels(values: np.ndarray, size: tuple[int, ...], options: dict) -> np.ndarray:
+    if values.shape == tuple(size):  # a window per position, as of features
+        return values
+    return to_pixels(values, place(size, options.get("window"), options.get("stride")))
 
 
 def _check_inputs(view) -> None:
-    """Raise an error if the inputs are not images of known size."""
+    """Raise an error if the size of an input is not known."""
     for tensor in view.inputs:
-        if tensor.shape.rank != 4 or None in tensor.shape.as_list()[1:]:
-            raise ValueError(f"inputs must be images (N, H, W, C) of known size for occlusion, got {tensor.shape}.")
+        if tensor.shape.rank is None or None in tensor.shape.as_list()[1:]:
+            raise ValueError(f"inputs must have a known size for occlusion, got {tensor.shape}.")
 
 
 @method(
@@ -73,8 +74,8 @@ def _check_inputs(view) -> None:
 def occlusion(
     view,
     *,
-    window: int | None = None,
-    stride: int | None = None,
+    window: int | tuple[int, ...] | None = None,
+    stride: int | tuple[int, ...] | None = None,
     fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
     measure: Literal["score", "class", "layer"] = "score",
     layer: str | None = None,
@@ -83,22 +84,26 @@ def occlusion(
 ):
     """Drop of the score when a square window covers this part of the image (Zeiler & Fergus 2014).
 
-    A square moves over the image in equal steps and always stays inside it: the last window of a row or column is
+    A window moves over the image in equal steps and always stays inside it: the last window of a row or column is
     moved back to the border, so there are ceil((side - window) / stride) + 1 windows along a side. The value of a
     window is score(clean image) - score(occluded image). Without a target, the top class of the clean image is
-    explained.
+    explained. In a signal the window is an interval, in a volume or video a box; of features (N, F), each is covered
+    by itself.
 
-    If the graph consists of convolutions, poolings and pointwise operations from the image on, only what a window
-    changes is recomputed, up to the layer where that stops being faster. The result is the same as that of running
-    every occluded image, up to rounding.
+    If the graph consists of two-dimensional convolutions, poolings and pointwise operations from the image on, only
+    what a window changes is recomputed, up to the layer where that stops being faster. The result is the same as that
+    of running every occluded image, up to rounding. Other models run once per window, a few windows at a time.
 
     Args:
         view: the model and its inputs in the graph.
-        window: side of the square window in pixels; by default a quarter of the image's shorter side.
-        stride: distance in pixels from each window to the next; by default 1/16 of the image's shorter side.
+        window: side of the square window in pixels, or a tuple with a side per axis, such as (height, width); by
+            default a quarter of the image's shorter side, or in a volume of each side.
+        stride: distance in pixels from each window to the next, or a tuple with one per axis; by default 1/16 of the
+            image's shorter side, or in a volume 1/8 of each side.
         fill: values that cover the window, in model inputs: a number, "mean" (the mean of each channel of the image),
-            "blur" (the image blurred by a Gaussian whose standard deviation is 1/16 of its shorter side), or an array
-            that broadcasts to (H, W, C).
+            "blur" (the image blurred by a Gaussian whose standard deviation is 1/16 of its shorter side, or in a
+            volume of each side), or an array that broadcasts to (H, W, C), or to another input without its batch axis,
+            channels last.
         measure: what each value of the map is: "score" (the drop of the score), "class" (the top class of the occluded
             image) or "layer" (the total activation of the layer's strongest channel for the clean image).
         layer: name or path of the layer for measure "layer".
@@ -107,11 +112,11 @@ def occlusion(
         progress: show a progress bar.
 
     Returns:
-        float32 (N, rows, columns), a value per window, signed, in units of the score or the activation; int32 for
-        ``measure="class"``.
+        float32 (N, rows, columns), or with as many axes as the input has positions, a value per window, signed, in
+        units of the score or the activation; int32 for ``measure="class"``.
 
     Raises:
-        ValueError: the window is larger than the image, ``fill`` does not fit, the layer is unknown, only one of
+        ValueError: the window is larger than the input, ``fill`` does not fit, the layer is unknown, only one of
             ``layer`` and ``measure="layer"`` is passed, or the graph does not allow ``incremental=True``.
     """
     if (measure == "layer") != (layer is not None):
@@ -146,9 +151,10 @@ def occlusion(
 
 def _occlusion_map(view, index, clean, value, window, stride, fill, incremental, progress) -> Any:
     """Return the map of input ``index``, with the other inputs unchanged."""
-    images = view.inputs[index]
-    windows = place(*map_sizes(images)[:2], window, stride)
-    run, rows = window_loop.choose_runner(view, index, fill_values(images, fill), windows, clean, incremental)
+    images, ordered = view.inputs[index], view.layout.is_ordered(index, view.inputs[index])
+    windows = place(images.shape.as_list()[1:-1], window, stride, ordered=ordered)
+    filling = fill_values(images, fill, has_channels=view.layout.has_channels(index), ordered=ordered)
+    run, rows = window_loop.choose_runner(view, index, filling, windows, clean, incremental)
 
     def measure_windows(numbers):
         return value(run(numbers), tf.size(numbers))

@@ -6,6 +6,7 @@ The first axis of every tensor here has a row for each pair of window and image:
 import numpy as np
 
 from kerasal.attribution.window_replay.replay_plan import Part, Plan, Span, Step
+from kerasal.attribution.window_replay.windows import grid_indices
 from kerasal.hooks.operations import PADDING, SlidingWindow, apply_operation
 
 import tensorflow as tf
@@ -17,9 +18,8 @@ class Replay:
     """The tensors of a plan for the windows ``indices`` (K,), built in the current graph."""
 
     def __init__(self, plan: Plan, filling: tf.Tensor, indices: tf.Tensor):
-        columns = plan.windows.shape[1]
         self._plan = plan
-        self._row, self._column = indices // columns, tf.math.floormod(indices, columns)
+        self._row, self._column = grid_indices(plan.windows, indices)
         self._images, self._count = tf.shape(plan.image)[0], tf.size(indices)
         self._new = {}
         part = plan.parts[plan.image.ref()]

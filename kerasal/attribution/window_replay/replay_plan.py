@@ -125,10 +125,15 @@ class Plan:
 
 
 def make_plan(image: tf.Tensor, targets: list[tf.Tensor], windows: Windows) -> Plan:
-    """Return the plan that recomputes ``targets`` for each window from the activations of the clean ``image``."""
-    height, width, _ = map_sizes(image)
-    ends = windows.tops + windows.size - 1, windows.lefts + windows.size - 1
-    parts = {image.ref(): Part(Span(windows.tops, ends[0], height), Span(windows.lefts, ends[1], width))}
+    """Return the plan that recomputes ``targets`` for each window from the activations of the clean ``image``.
+
+    The image is (N, H, W, C): one-dimensional and three-dimensional maps are not recomputed in parts.
+    """
+    spans = (
+        Span(starts, starts + size - 1, side)
+        for starts, size, side in zip(windows.starts, windows.sizes, map_sizes(image)[:2], strict=True)
+    )
+    parts = {image.ref(): Part(*spans)}
     changed = {image.ref()}
 
     def depends(tensor):

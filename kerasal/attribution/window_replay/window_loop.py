@@ -32,12 +32,14 @@ def choose_runner(
     states = state_rows(view.model)  # recurrent states fit the images of a single window
     rows = 1 if states else chunk_size(view.inputs)
     if incremental is not False:
-        plan = make_plan(view.inputs[index], targets, windows) if len(view.inputs) == 1 else None
-        obstacle = "the model has several inputs" if plan is None else plan.obstacle
+        is_image = len(windows.sizes) == 2
+        plan = make_plan(view.inputs[index], targets, windows) if is_image and len(view.inputs) == 1 else None
+        obstacle = plan.obstacle if plan is not None else "the model has several inputs"
+        obstacle = obstacle if is_image else "its input is not an image"
         if incremental is True and obstacle is not None:
             raise ValueError(
-                "incremental=True needs a model of convolutions, poolings and pointwise operations, got "
-                f'{view.model.name!r}: {obstacle}. Use incremental="auto", which runs the whole model where needed.'
+                "incremental=True needs a model of two-dimensional convolutions, poolings and pointwise operations, "
+                f'got {view.model.name!r}: {obstacle}. Use incremental="auto", which runs the whole model where needed.'
             )
         if plan is not None and plan.is_faster:
             partial, whole = (1, 1) if states else plan.largest()
@@ -47,7 +49,7 @@ def choose_runner(
 
 
 def map_windows(windows: Windows, rows: int, images: tf.Tensor, measure: Callable, step: Callable | None) -> tf.Tensor:
-    """Return the values of ``measure(indices) -> (K, N)`` for all windows, as float32 maps (N, rows, columns)."""
+    """Return the values of ``measure(indices) -> (K, N)`` for all windows, as float32 maps (N, *windows.shape)."""
     chunk = tf.maximum(1, rows // images)
     chunks = (windows.count + chunk - 1) // chunk
     results = tf.TensorArray(tf.float32, size=chunks, element_shape=[None, None], infer_shape=False)
@@ -133,7 +135,9 @@ def strongest_map(view: View, clean: Run, layer: str):
     """
     clean_maps = view.layout.last(layer, clean.layers[layer])
     if clean_maps.shape.rank is None or clean_maps.shape.rank < 3:
-        raise ValueError(f"layer must have an output (N, h, w, C), got {layer!r} with output {clean_maps.shape}.")
+        raise ValueError(
+            f"layer must have an output (N, …, C) with positions, got {layer!r} with output {clean_maps.shape}."
+        )
 
     def totals(tensor):
         return tf.reduce_sum(tf.cast(tensor, tf.float32), axis=list(range(1, tensor.shape.rank - 1)))

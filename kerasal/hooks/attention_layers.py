@@ -2,16 +2,16 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from kerasal.hooks import paths
 from kerasal.hooks.attention_checks import check_hidden_attentions, is_causal
 from kerasal.hooks.attentions import Attention, find_attentions
 from kerasal.hooks.axis_factors import BATCH, BATCH_SIZE, CHANNEL, Axis, Factor, channel
 from kerasal.hooks.dependencies import reached_inputs
+from kerasal.hooks.layer_maps import trace_positions
 from kerasal.hooks.map_positions import Positions, find_positions
 from kerasal.hooks.position_tracer import PositionTracer
-from kerasal.hooks.positions import input_channels
 from kerasal.hooks.view import Run, View
 
 import tensorflow as tf
@@ -91,12 +91,12 @@ def read_attentions(view: View, *, output: bool | None = None) -> tuple[Run, lis
     """
     kinds = dict(paths.layers(view.model))
     graph = tf.compat.v1.get_default_graph()
-    before, spans = graph.num_operations(), {}
-    run = view.run(taps=list(kinds), lenient=set(kinds) - set(view.layers), runs={}, spans=spans, output=output)
+    before, runs, spans = graph.num_operations(), {}, {}
+    run = view.run(taps=list(kinds), lenient=set(kinds) - set(view.layers), runs=runs, spans=spans, output=output)
     operations = graph.get_operations()
     added = operations[before:]
     check_hidden_attentions(added)
-    tracer = PositionTracer(view.inputs, _channels(view, added), added)
+    tracer = trace_positions(view, view.inputs, added, runs, kinds)
     place = {op.name: number for number, op in enumerate(operations)}
     reached, names, layers = reached_inputs(view.inputs, added), {}, []
     for attention in find_attentions(tracer, added):
@@ -114,13 +114,6 @@ def read_attentions(view: View, *, output: bool | None = None) -> tuple[Run, lis
             "none. Use another method, such as gradcam."
         )
     return run, layers
-
-
-def _channels(view: View, operations: Sequence[tf.Operation]) -> list[int | None]:
-    if view.layout.channels is not None:  # the method sees inputs channels last
-        return [x.shape.rank - 1 for x in view.inputs]
-    known = input_channels(view.inputs, operations)
-    return [x.shape.rank - 1 if isinstance(axis, str) else axis for x, axis in zip(view.inputs, known, strict=True)]
 
 
 def _layer_name(attention: Attention, spans: Mapping[str, list[tuple[int, int]]], place: Mapping[str, int]) -> str:

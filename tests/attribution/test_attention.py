@@ -366,6 +366,19 @@ def test_maps_have_the_positions_of_signals_and_volumes(name, make, shape, grid,
         np.testing.assert_allclose(maps, expected, rtol=1e-4)
 
 
+def test_attention_over_frames_gives_each_frame_one_value():
+    inputs = keras.Input((5, 8, 8, 1))
+    frames = layers.TimeDistributed(layers.Conv2D(4, 3))(inputs)
+    frames = ops.mean(frames, axis=(2, 3))
+    frames = frames + layers.MultiHeadAttention(2, 3, name="time")(frames, frames)
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(frames)))
+    videos = np.random.default_rng(0).normal(size=(2, 5, 8, 8, 1)).astype(np.float32)
+    maps = attribution.raw_attention(model, videos)
+    expected = attribution.attention(model, videos)["time"].mean(axis=(1, 2))
+    assert maps.shape == (2, 5, 8, 8)
+    np.testing.assert_allclose(maps, np.broadcast_to(expected[:, :, None, None], maps.shape), rtol=1e-5)
+
+
 def test_each_input_of_a_siamese_model_has_its_own_map(transformers):
     tower, images = transformers.transformer(blocks=2), [transformers.images(seed=seed) for seed in (1, 2)]
     pair = [keras.Input(transformers.SIZE, name=name) for name in ("one", "two")]

@@ -70,18 +70,21 @@ def _gradients(view: View, stacks: list[tf.Tensor]) -> list[tf.Tensor]:
 def weighted_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[LayerMap]]:
     """Return the scores (N,) and, for each input, the maps that a class activation map weights; errors as there."""
     for x in view.inputs:
-        if x.shape.rank != 4:
-            raise ValueError(f"model must have image inputs (N, H, W, C) for a class activation map, got {x.shape}.")
+        if x.shape.rank < 3:
+            raise ValueError(
+                f"model must have inputs (N, *positions, C) for a class activation map, got {x.shape}. "
+                "Use a gradient method such as class_saliency."
+            )
     return hooks.target_maps(view, layer)
 
 
 def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable) -> list[tf.Tensor]:
     """Return relu(sum over channels of weights × maps) for each input, from a layer's maps and the score's gradient.
 
-    ``weigh(maps, gradients, view, number)`` returns weights that broadcast to the maps (N, h, w, C) of an input.
+    ``weigh(maps, gradients, view, number)`` returns weights that broadcast to the maps (N, *positions, C) of an input.
 
     Raises:
-        ValueError: an input is not an image, ``hooks.target_maps`` finds no layer, or the score does not depend on it.
+        ValueError: an input has no positions, ``hooks.target_maps`` finds no layer, or the score does not depend on it.
     """
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(view.inputs)
@@ -97,8 +100,34 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
         pair = (layer_maps.tensor, gradients)
         maps, gradients = (tf.cast(layer_maps.to_input_axes(tensor), tf.float32) for tensor in pair)
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
-        results.append(tf.image.resize(tf.expand_dims(summed, -1), tf.shape(x)[1:3])[..., 0] if resize else summed)
+        results.append(resize_maps(summed[..., None], tf.shape(x)[1:-1])[..., 0] if resize else summed)
     return results
+
+
+def position_axes(maps: tf.Tensor) -> list[int]:
+    """Return the axes of the positions of maps (N, *positions, C)."""
+    return list(range(1, maps.shape.rank - 1))
+
+
+def resize_maps(maps: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
+    """Return maps (N, *positions, C) resized to ``sizes`` linearly along each position axis.
+
+    As in ``tf.image.resize``, which does it in two dimensions, values belong to the centers of positions, and the
+    values at the borders are repeated beyond them.
+    """
+    if maps.shape.rank == 4:
+        return tf.image.resize(maps, sizes)
+    for place, axis in enumerate(position_axes(maps)):
+        count, size = tf.shape(maps)[axis], sizes[place]
+        scale = tf.cast(count, tf.float32) / tf.cast(size, tf.float32)
+        centers = (tf.cast(tf.range(size), tf.float32) + 0.5) * scale - 0.5
+        low = tf.floor(centers)
+        share = tf.reshape(centers - low, [1] * axis + [-1] + [1] * (maps.shape.rank - axis - 1))
+        first, second = (
+            tf.gather(maps, tf.clip_by_value(tf.cast(low, tf.int32) + step, 0, count - 1), axis=axis) for step in (0, 1)
+        )
+        maps = first * (1 - share) + second * share
+    return maps
 
 
 def crop_corners(bottom, right) -> list[tuple]:

@@ -132,13 +132,13 @@ def _read_graph(view, facts: TraceFacts) -> None:
 
 def _note_map(layer_map: LayerMap, facts: TraceFacts) -> None:
     facts.layer = layer_map.path
-    facts.grid = tuple(layer_map.to_input_axes(layer_map.tensor).shape[1:3])
+    facts.grid = layer_map.grid
 
 
 def _note_last_map(view, facts: TraceFacts) -> None:
     """Note the last map of a model without one that a class activation map may weight, for example before attention."""
     try:
-        path = hooks.last_map(view)
+        path = hooks.default_layer(view)
         tensor = view.run(taps=[path], output=False).layers[path]
         facts.layer, facts.grid = path, tuple(view.layout.last(path, tensor).shape[1:3])
     except Exception:  # a model without convolutions has no map

@@ -26,7 +26,7 @@ from kerasal.hooks.snapshot import Snapshot
 from kerasal.hooks.softmax import NoLogits, logits
 from kerasal.hooks.state import state_rows, unchanged
 from kerasal.hooks.taps import NoGradient, differentiate
-from kerasal.hooks.target_layers import last_map, target_maps
+from kerasal.hooks.target_layers import default_layer, target_maps
 
 __all__ = [
     "RULES",
@@ -37,11 +37,11 @@ __all__ = [
     "Snapshot",
     "UnknownLayer",
     "activations",
+    "default_layer",
     "channel_count",
     "differentiate",
     "digest_model",
     "find_layer",
-    "last_map",
     "layers",
     "logits",
     "select_output",
@@ -57,6 +57,9 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str):
+    if name == "last_map":
+        warnings.warn("hooks.last_map is called hooks.default_layer now.", DeprecationWarning, stacklevel=2)
+        return default_layer
     if name == "watch":
         warnings.warn("hooks.watch is called hooks.watched now.", DeprecationWarning, stacklevel=2)
         return taps.watch

@@ -87,17 +87,29 @@ def _key_number(op: tf.Operation, tracer: PositionTracer, attention: Attention) 
 
 
 def _before_projections(tensor: tf.Tensor, tracer: PositionTracer) -> tf.Tensor:
+    """Return the tensor that is projected to keys, or the keys themselves if they have no projection."""
+    keys = _before_moves(tensor, tracer)
+    tensor = keys
     while True:
         op = tensor.op
-        varying = [x for x in op.inputs if tracer.axes(x) is not None]
         fixed = [x for x in op.inputs if tracer.axes(x) is None]
-        moves = op.type in _MOVING
-        scales = op.type in _SCALING and len(fixed) == 1 and fixed[0].shape.num_elements() == 1
-        shifts = op.type in _SHIFTING and len(fixed) == 1
-        projects = op.type in PRODUCTS and len(fixed) == 1
-        if len(varying) != 1 or not (moves or scales or shifts or projects):
-            return tensor
+        varying = [x for x in op.inputs if tracer.axes(x) is not None]
+        if len(varying) != 1:
+            return keys
+        if op.type in PRODUCTS:
+            return _before_moves(varying[0], tracer)
+        if op.type not in _MOVING | _SCALING | _SHIFTING or (op.type not in _MOVING and len(fixed) != 1):
+            return keys
         (tensor,) = varying
+
+
+def _before_moves(tensor: tf.Tensor, tracer: PositionTracer) -> tf.Tensor:
+    while tensor.op.type in _MOVING:
+        varying = [x for x in tensor.op.inputs if tracer.axes(x) is not None]
+        if len(varying) != 1:
+            break
+        (tensor,) = varying
+    return tensor
 
 
 def _skip_dropout(tensor: tf.Tensor, tracer: PositionTracer) -> tf.Tensor:

@@ -65,13 +65,13 @@ def cut_tensors(x: tf.Tensor, needed: Iterable[tf.Operation]) -> set:
 
 
 def class_maps(output: tf.Tensor | None) -> set:
-    """Return references of the class maps, from the logits to an output (N, H, W, classes)."""
-    if output is None or output.shape.rank != 4:
+    """Return references of the class maps, from the logits to an output (N, *positions, classes)."""
+    if output is None or (output.shape.rank or 0) < 3:
         return set()
     maps, pending = set(), [output]
     while pending:
         tensor = pending.pop()
-        if tensor.shape.rank == 4 and tensor.ref() not in maps:
+        if tensor.shape.rank == output.shape.rank and tensor.ref() not in maps:
             maps.add(tensor.ref())
             if tensor.op.type in _OUTPUT_STEPS:
                 pending += list(tensor.op.inputs)

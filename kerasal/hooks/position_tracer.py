@@ -5,7 +5,7 @@ operation that is not known here returns has no known positions, until a sum wit
 residual connection, determines them again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,8 @@ class PositionTracer:
         inputs: the inputs of the model as it takes them.
         channels: the channel axis of each input; None for an input without channels.
         operations: the operations of the run, in the order in which they run.
-        fixed: axes of tensors that a layer determines, such as the time axis of a recurrent layer, by ``tensor.ref()``.
+        fixed: by ``tensor.ref()``, functions from the traced axes to those that a layer determines, such as the time
+            axis of a recurrent layer.
 
     ``mixing`` lists the operations that combine values of different positions into a value per position, such as
     attention or a dense layer along tokens, but not convolution or pooling.
@@ -56,7 +57,7 @@ class PositionTracer:
         inputs: Sequence[tf.Tensor],
         channels: Sequence[int | None],
         operations: Iterable[tf.Operation],
-        fixed: Mapping[Any, Axes] | None = None,
+        fixed: Mapping[Any, Callable[[Axes], Axes]] | None = None,
     ):
         self._axes: dict[Any, Axes] = {}
         self._shapes = ShapeValues(self._sizes)
@@ -79,7 +80,7 @@ class PositionTracer:
         """Return where the positions and channels of a tensor are, or None if it has none or they are not known."""
         return find_positions(self.axes(tensor))
 
-    def _follow(self, operations: Iterable[tf.Operation], fixed: Mapping[Any, Axes]) -> None:
+    def _follow(self, operations: Iterable[tf.Operation], fixed: Mapping[Any, Callable]) -> None:
         for op in operations:
             if op.type in SHAPES or not any(tensor.ref() in self._axes for tensor in op.inputs):
                 continue
@@ -90,7 +91,7 @@ class PositionTracer:
                 self._follow_call(op, graph)
             for tensor in op.outputs:
                 if tensor.ref() in fixed:
-                    self._axes[tensor.ref()] = fixed[tensor.ref()]
+                    self._axes[tensor.ref()] = fixed[tensor.ref()](self._axes[tensor.ref()])
 
     def _follow_call(self, op: tf.Operation, graph: Any) -> None:
         """Follow the axes through a function that the graph calls."""
@@ -126,7 +127,7 @@ class PositionTracer:
         first: Any = inputs[0] if inputs else None
         if op.type in _SAME_AXES:
             return [first]
-        if op.type in SPATIAL:
+        if op.type in SPATIAL or op.type == "BatchToSpaceND":
             return [self._image_axes(op, inputs)]
         if op.type == "IdentityN":
             return [axes or () for axes in inputs]
@@ -158,7 +159,7 @@ class PositionTracer:
         if axes is None:  # only the kernel depends on the inputs
             return None
         rank = x.shape.rank
-        channel_axis = rank - 1 if data_format(op).endswith(b"C") else 1
+        channel_axis = 1 if data_format(op).startswith(b"NC") else rank - 1
         spatial = [axis for axis in range(1, rank) if axis != channel_axis]
         if all(axes[axis] is None for axis in spatial) and self._position_counts == [len(spatial)]:
             axes = list(axes)  # the only input has as many position axes, which a convolution keeps in their order

@@ -1,64 +1,43 @@
-"""The maps that Grad-CAM and similar methods weight: the last convolutional map before a target, for each input."""
+"""The maps that Grad-CAM and similar methods weight: the last map before a target, for each input."""
 
-import dataclasses
 from collections.abc import Sequence
 
 from kerasal.hooks import paths
+from kerasal.hooks.attentions import Attention, find_attentions, read_tensor
+from kerasal.hooks.default_layers import last_convolution, last_cut
 from kerasal.hooks.dependencies import class_maps, cut_tensors, needed_operations, reached_inputs
-from kerasal.hooks.positions import is_transposed, mixing_operation, move_axis
+from kerasal.hooks.layer_maps import CONVOLUTIONS, RECURRENT, LayerMap, find_maps, trace_positions
+from kerasal.hooks.position_tracer import PositionTracer
+from kerasal.hooks.positions import mixing_operation
 from kerasal.hooks.taps import check_single_run
 from kerasal.hooks.view import View
 
 import keras
 import tensorflow as tf
 
-_CONVOLUTIONS = (
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-)
-_PROJECTIONS = (keras.layers.EinsumDense,)  # queries, keys and values of attention: (N, tokens, heads, channels)
-_POOLINGS = frozenset(("Max", "Mean", "Reshape", "Sum"))
+_PROJECTIONS = (keras.layers.EinsumDense, keras.layers.Dense)  # of attention: queries, keys and values
 UNUSED_LAYER_MESSAGE = (
     "The target must depend on layer {!r}, whose map is weighted, but it does not. Choose a layer before the target "
     "with layer=."
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class LayerMap:
-    """The output (N, h, w, C) of a run of a layer, with the layer's path and the channel axis of the output.
-
-    ``transposed`` is True if the model exchanged the input's rows and columns first, as with ``Permute((2, 1, 3))``.
-    """
-
-    path: str
-    tensor: tf.Tensor
-    channel_axis: int
-    transposed: bool = False
-
-    def to_input_axes(self, tensor: tf.Tensor) -> tf.Tensor:
-        """Return a tensor with the axes of the map, such as its gradient, as (N, rows, columns, C) of the input."""
-        tensor = move_axis(tensor, self.channel_axis, 3)
-        return tf.transpose(tensor, (0, 2, 1, 3)) if self.transposed else tensor
-
-
-def last_map(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
+def default_layer(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
     """Return the path of the layer with the model's last map, independent of the target.
 
-    It is the last convolution, or a later layer that keeps the shape of its output. The model is traced on ``inputs``,
-    by default the view's inputs; no values are computed.
+    It is the last convolution or recurrent layer, or a later layer that keeps the positions of its output. The model is
+    traced on ``inputs``, by default the view's inputs; no values are computed.
 
     Raises:
-        ValueError: the model has no two-dimensional convolution.
+        ValueError: the model has no convolution and no recurrent layer.
     """
     inputs = view.inputs if inputs is None else list(inputs)
     kinds = dict(paths.layers(view.model))
-    outputs = view.run(inputs, taps=kinds, output=False, lenient=True).layers
-    reached = reached_inputs(inputs, tf.compat.v1.get_default_graph().get_operations())
-    maps = _maps_in_order(view, {path: [tensor] for path, tensor in outputs.items()})
-    last = _last_convolution(_drop_pooled(maps, reached), kinds)
+    graph, runs = tf.compat.v1.get_default_graph(), {}
+    before = len(graph.get_operations())
+    view.run(inputs, taps=kinds, output=False, lenient=True, runs=runs)
+    tracer = trace_positions(view, inputs, graph.get_operations()[before:], runs, kinds)
+    last = last_convolution(find_maps(tracer, {path: tensors[-1:] for path, tensors in runs.items()}), kinds)
     if last is None:
         raise _no_map_error(view.model, None, inputs, 0, kinds, {})
     return last.path
@@ -67,11 +46,15 @@ def last_map(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
 def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[LayerMap]]:
     """Run the model; return the scores (N,) and one map per input on which the target depends.
 
-    By default the map is the output of the last convolution including its normalization and activation, or of the
-    layer that joins the last convolutions. Only layers that every path from the input to the target goes through
+    A map has a value for each position along all position axes of the input, (N, *positions, C) as a method sees it.
+    By default it is the output of the last convolution or recurrent layer including its normalization and activation,
+    or of the layer that joins the last ones. Only layers that every path from the input to the target goes through
     (``hooks.dependencies``) are considered, in the order in which they run. If there is none, for example because of a
-    skip connection around all of them, it is the last convolution. Maps of pooled features and maps that depend on
-    several inputs do not count, and neither do class maps if the target reads the output per position.
+    skip connection around all of them, it is the last convolution. Maps that depend on several inputs do not count, and
+    neither do class maps if the target reads the output per position.
+
+    If attention follows, the map is the tensor from which the last attention takes its keys: in a vision transformer
+    the output of the first normalization of the last block.
 
     Args:
         view: the view of the model.
@@ -79,8 +62,8 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
             that input alone.
 
     Raises:
-        ValueError: there is no convolution before the target; positions are mixed after the map, for example by
-            attention; the layer has no map, or the target does not depend on it; an input has no map.
+        ValueError: the model has no such layer before the target; positions are mixed after the map in another way than
+            by attention; the layer has no map, or the target does not depend on it; an input has no map.
     """
     inputs = view.inputs
     named = None if layer is None else paths.find(view.model, layer)[0]
@@ -96,128 +79,107 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
     scores = view.score(run)
     reached = reached_inputs(inputs, operations)
     needed = needed_operations(scores)
-    path = [op for op in graph.get_operations()[before:] if op in needed]
-    maps = _maps_in_order(view, {path: runs.get(path, []) for path in taps})
-    heads = named is not None and isinstance(kinds[named], _PROJECTIONS) and bool(maps)
-    if named is not None and (heads or not maps):
-        raise ValueError(
-            f"Layer {named!r} must have a map, an output (N, h, w, channels), but its output is "
-            f"{run.layers[named].shape}{' of tokens and attention heads' * heads}. Choose a convolution."
-        )
+    tracer = trace_positions(view, inputs, operations, runs, kinds)
+    maps = find_maps(tracer, {path: runs.get(path, []) for path in taps})
+    if named is not None:
+        _check_named(named, run.layers[named], maps, inputs)
     maps = [layer_map for layer_map in maps if layer_map.tensor.op in needed]
-    if named is not None and not maps:
+    if named is not None and not any(tensor.op in needed for tensor in runs.get(named, [])):
         raise ValueError(UNUSED_LAYER_MESSAGE.format(named))
     if named is None:
         classes = class_maps(run.output)
         maps = [layer_map for layer_map in maps if layer_map.tensor.ref() not in classes]
     chosen_maps = []
-    for number in range(len(inputs)):
-        candidates = [layer_map for layer_map in maps if reached.get(layer_map.tensor.ref()) == {number}]
-        if named is None:
-            candidates = _drop_pooled(candidates, reached)
-            cuts = cut_tensors(inputs[number], path)
-            chosen = _last_cut(candidates, kinds, cuts) or _last_convolution(candidates, kinds)
-            if chosen is not None:
-                _check_positions(view.model, chosen, [op for op in operations if op in needed], candidates)
-        else:
+    for number, x in enumerate(inputs):
+        candidates = [
+            layer_map
+            for layer_map in maps
+            if reached.get(layer_map.tensor.ref()) == {number} and layer_map.covers(number, x)
+        ]
+        if named is not None:
             chosen = candidates[-1] if candidates else None
+        else:
+            path = [op for op in graph.get_operations()[before:] if op in needed]
+            chosen = _default_map(view.model, tracer, candidates, number, x, path, kinds)
         if chosen is None:
             raise _no_map_error(view.model, named, inputs, number, kinds, runs)
-        transposed = is_transposed(inputs, number, operations, chosen.tensor, chosen.channel_axis)
-        chosen_maps.append(dataclasses.replace(chosen, transposed=transposed))
+        chosen_maps.append(chosen)
     return scores, chosen_maps
 
 
-def _maps_in_order(view: View, runs: dict[str, list[tf.Tensor]]) -> list[LayerMap]:
-    """Return the maps among the outputs of layers, in the order in which the layers ran."""
-    maps = [
-        LayerMap(path, tensor, view.layout.channel_axis(path, tensor))
-        for path, tensors in runs.items()
-        for tensor in {tensor.ref(): tensor for tensor in tensors}.values()
-        if tensor.shape.rank == 4
+def _default_map(model, tracer: PositionTracer, maps: list[LayerMap], number: int, x, path, kinds) -> LayerMap | None:
+    """Return the default map for an input; ``path`` are the operations that the score needs, in their order."""
+    chosen = last_cut(maps, kinds, cut_tensors(x, path)) or last_convolution(maps, kinds)
+    place = {op.name: order for order, op in enumerate(path)}
+    attentions = [item for item in find_attentions(tracer, path) if _reads_positions(item, tracer, number)]
+    if any(attention.product in tracer.mixing for attention in attentions):
+        last = attentions[-1]
+        convolved = [place[item.tensor.op.name] for item in maps if isinstance(kinds[item.path], CONVOLUTIONS)]
+        if place[last.product.name] > max(convolved, default=-1):
+            attended = _attended_map(tracer, attentions, maps, number, x, place, kinds)
+            if attended is not None:
+                return attended
+    if chosen is not None:
+        _check_mixing(model, chosen, path, maps, kinds)
+    return chosen
+
+
+def _reads_positions(attention: Attention, tracer: PositionTracer, number: int) -> bool:
+    """Return whether the weights of an attention run over positions of this input, or over an axis that is unknown."""
+    axes = tracer.axes(attention.weights)
+    last = axes[-1] if axes else None
+    return last is None or any(factor.source[0] == number for factor in last.positions)
+
+
+def _attended_map(
+    tracer, attentions: list[Attention], maps: list[LayerMap], number, x, place, kinds
+) -> LayerMap | None:
+    """Return the map from which the last attention takes its keys, or else the last map between two attentions."""
+    tensor = read_tensor(attentions[-1], tracer)
+    positions = None if tensor is None else tracer.positions(tensor)
+    if tensor is not None and positions is not None:
+        same = [layer_map for layer_map in maps if layer_map.tensor.ref() == tensor.ref()]
+        if any(isinstance(kinds[layer_map.path], CONVOLUTIONS) for layer_map in same):
+            return None  # the patch embedding, which holds no context
+        found = same[-1] if same else LayerMap(tensor.op.name, tensor, positions)
+        return found if found.covers(number, x) else None
+    if len(attentions) < 2:
+        return None
+    start, end = place[attentions[-2].product.name], place[attentions[-1].weights.op.name]
+    between = [
+        layer_map
+        for layer_map in maps
+        if start < place[layer_map.tensor.op.name] < end and not isinstance(kinds[layer_map.path], _PROJECTIONS)
     ]
-    operations = tf.compat.v1.get_default_graph().get_operations()
-    place = {op.name: number for number, op in enumerate(operations)}
-    return sorted(maps, key=lambda layer_map: (place[layer_map.tensor.op.name], layer_map.path.count("/")))
+    return between[-1] if between else None
 
 
-def _last_cut(maps: list[LayerMap], kinds: dict, cuts: set) -> LayerMap | None:
-    """Return the last map that every path goes through and that convolutions computed, or that keeps such a map's size.
-
-    This is a convolution, or a layer that joins the branches of several, such as a concatenation with the size of a map
-    in the branches. There are paths around a branch, a gate and the weights of a pooling, so they do not count.
-    """
-    last, sizes, convolved = None, set(), False
-    for layer_map in maps:
-        convolved |= isinstance(kinds[layer_map.path], _CONVOLUTIONS)
-        if layer_map.tensor.ref() not in cuts:
-            sizes.add(_size(layer_map))
-        elif isinstance(kinds[layer_map.path], _CONVOLUTIONS):
-            last, sizes, convolved = layer_map, set(), False
-        else:
-            follows = last is not None and _size(layer_map) == _size(last) and _is_new(layer_map, last)
-            if follows or (convolved and _size(layer_map) in sizes):
-                last = layer_map
-            sizes, convolved = set(), False
-    return last
+def _check_named(named: str, output: tf.Tensor, maps: list[LayerMap], inputs: Sequence[tf.Tensor]) -> None:
+    """Raise an error if the output of the layer that the caller names is no map of an input."""
+    if len(inputs) > 1:
+        return
+    if not maps:
+        raise ValueError(
+            f"Layer {named!r} must have a map, an output with positions of the input and an axis of channels, but its "
+            f"output is {output.shape} and its positions are not known. Choose another layer, such as a convolution or "
+            "the normalization before an attention."
+        )
+    if not any(layer_map.covers(number, x) for layer_map in maps for number, x in enumerate(inputs)):
+        counts = " or ".join(str(x.shape.rank - 2) for x in inputs)
+        raise ValueError(
+            f"Layer {named!r} must have positions along all {counts} position axes of an input, but its output "
+            f"{output.shape} has them along {len(maps[-1].positions.sources)}. Choose an earlier layer."
+        )
 
 
-def _drop_pooled(maps: list[LayerMap], reached: dict) -> list[LayerMap]:
-    """Return the maps that are not pooled to 1 × 1, or all maps if all are pooled."""
-    return [layer_map for layer_map in maps if not _is_pooled(layer_map, reached)] or maps
-
-
-def _last_convolution(maps: list[LayerMap], kinds: dict) -> LayerMap | None:
-    """Return the last convolution's map, or a later map that keeps its shape or multiplies it."""
-    last = None
-    for layer_map in maps:
-        if isinstance(kinds[layer_map.path], _CONVOLUTIONS) or (last is not None and _follows(layer_map, last)):
-            last = layer_map
-    return last
-
-
-def _follows(later: LayerMap, earlier: LayerMap) -> bool:
-    if not _is_new(later, earlier):
-        return False
-    # A map of a single channel that multiplies all channels is a gate, as in spatial attention, and holds no features.
-    is_gated = earlier.tensor.shape[earlier.channel_axis] == 1 and later.tensor.op.type == "Mul"
-    return _size(later) == _size(earlier) if is_gated else later.tensor.shape[1:] == earlier.tensor.shape[1:]
-
-
-def _is_new(later: LayerMap, earlier: LayerMap) -> bool:
-    # In inference mode a dropout returns its input; that tensor keeps the name of the layer that computed it.
-    return later.tensor is not earlier.tensor or later.path.count("/") > earlier.path.count("/")
-
-
-def _size(layer_map: LayerMap) -> tuple:
-    return tuple(size for axis, size in enumerate(layer_map.tensor.shape) if axis not in (0, layer_map.channel_axis))
-
-
-def _is_pooled(layer_map: LayerMap, reached: dict) -> bool:
-    """Return whether a map of 1 × 1 comes from pooling, which loses positions; strides keep them."""
-    if set(_size(layer_map)) != {1}:
-        return False
-    pending, done = [layer_map.tensor.op], set()
-    while pending:
-        op = pending.pop()
-        done.add(op)
-        # A normalization reshapes its parameters, which do not depend on an input.
-        for tensor in (tensor for tensor in op.inputs if tensor.ref() in reached):
-            rank = tensor.shape.rank
-            if op.type in _POOLINGS and (rank != 4 or sum(size != 1 for size in tensor.shape[1:]) > 1):
-                return True
-            if rank == 4 and tensor.op not in done and sum(size != 1 for size in tensor.shape[1:]) <= 1:
-                pending.append(tensor.op)
-    return False
-
-
-def _check_positions(model, chosen: LayerMap, operations, maps: list[LayerMap]) -> None:
+def _check_mixing(model, chosen: LayerMap, operations, maps: list[LayerMap], kinds: dict) -> None:
     """Raise an error if positions are mixed between the map and the score, since the map is then no localization."""
-    mixing = mixing_operation(chosen.tensor, operations, chosen.channel_axis)
+    if isinstance(kinds.get(chosen.path), RECURRENT):
+        return
+    mixing = mixing_operation(chosen.tensor, operations, chosen.positions.channel_axis)
     if mixing is None:
         return
-    kinds = dict(paths.layers(model))
-    large = [item.path for item in maps if set(_size(item)) != {1} and not isinstance(kinds[item.path], _PROJECTIONS)]
+    large = [item.path for item in maps if set(item.grid) != {1} and not isinstance(kinds[item.path], _PROJECTIONS[:1])]
     names = list(dict.fromkeys(large))
     raise ValueError(
         f"The positions of the default layer must stay separate up to the score, but {model.name!r} mixes those of "
@@ -238,10 +200,10 @@ def _no_map_error(model, named: str | None, inputs, number: int, kinds: dict, ru
             "and that the target depends on. There is none. Use a gradient method such as class_saliency, which "
             "explains every input."
         )
-    where, which = "", "with an (N, h, w, channels) output."
-    if any(isinstance(kinds[path], _CONVOLUTIONS) for path in runs):
+    where, which = "", "with an output (N, *positions, channels)."
+    if any(isinstance(kinds[path], CONVOLUTIONS) for path in runs):
         where, which = " before the target", "before the target with layer=."
     return ValueError(
-        f"The model must have a two-dimensional convolution{where}, but {model.name!r} has none. Use a gradient method "
-        f"such as class_saliency, or choose a layer {which}"
+        f"The model must have a convolution, an attention or a recurrent layer with known positions{where}, but "
+        f"{model.name!r} has none. Use a gradient method such as class_saliency, or choose a layer {which}"
     )

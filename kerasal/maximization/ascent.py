@@ -65,7 +65,7 @@ def ascend(
     scale = tf.constant(gray_level, tf.float32)
     layer = None
     if diversity.weight:
-        layer = diversity.layer or hooks.last_map(view, [parameterization.images(parameters) * scale])
+        layer = diversity.layer or hooks.default_layer(view, [parameterization.images(parameters) * scale])
 
     def body(step, parameters, velocity, scores, alive):
         with tf.GradientTape(watch_accessed_variables=False) as image_tape:

@@ -241,7 +241,7 @@ def test_a_map_is_resized_to_the_image(pooled, pictures):
             {"baseline": np.zeros((7, 8, 3))},
             r"input's shape \(8, 8, 3\), got shape \(7, 8, 3\)",
         ),
-        ("integrated_gradients", {"baseline": "blurred"}, "or, for image inputs"),
+        ("integrated_gradients", {"baseline": "blurred"}, "or, for inputs with an order"),
         ("integrated_gradients", {"baseline": np.nan}, "finite"),
         ("gradcam", {"layer": "conv9"}, "Did you mean conv"),
         ("layercam", {"layer": "predictions"}, "must have a map"),
@@ -256,8 +256,8 @@ def test_wrong_options(method, options, says, model, batch):
 @pytest.mark.parametrize("name", CAMS)
 def test_a_model_without_convolutions(name):
     dense = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match="must have a two-dimensional convolution"):
+    with pytest.raises(ValueError, match="must have a convolution, an attention or a recurrent layer"):
         getattr(attribution, name)(dense, np.zeros((1, 4, 4, 1)))
     flat = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match="must have image inputs"):
+    with pytest.raises(ValueError, match="must have a convolution, an attention or a recurrent layer"):
         getattr(attribution, name)(flat, np.zeros((1, 4)), class_score(0))

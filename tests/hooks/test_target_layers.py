@@ -42,8 +42,19 @@ def assert_same(found, expected):
     assert np.abs(expected).max() > 0
 
 
+class Norm(layers.LayerNormalization):
+    """A normalization whose tokens are watched by adding zeros to them."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.shift = self.add_weight(shape=(shape[1], shape[2]), name="shift", initializer="zeros", trainable=False)
+
+    def call(self, x):
+        return super().call(x) + self.shift
+
+
 def vit(tokens: int = 1, attention: str = "keras"):
-    """A small vision transformer: a patch embedding, a class token, two blocks of attention."""
+    """A small vision transformer on 8 × 12 pixels: a patch embedding, prefix tokens, two blocks of attention."""
 
     class ClassToken(layers.Layer):
         def build(self, shape):
@@ -61,15 +72,19 @@ def vit(tokens: int = 1, attention: str = "keras"):
             query, key, value = tf.split(self.mix(x), 3, axis=-1)
             return tf.nn.softmax(query @ tf.transpose(key, (0, 2, 1))) @ value
 
-    x = inputs = keras.Input((8, 8, 3))
+    x = inputs = keras.Input((8, 12, 3))
     x = layers.Conv2D(6, 2, strides=2, name="patches")(x)
-    x = ClassToken()(layers.Reshape((16, 6))(x)) if tokens else layers.Reshape((16, 6))(x)
-    for _ in range(2):
-        y = layers.LayerNormalization()(x)
+    x = ClassToken()(layers.Reshape((24, 6))(x)) if tokens else layers.Reshape((24, 6))(x)
+    for number in range(2):
+        y = Norm(name=f"norm{number}")(x)
         x = x + (layers.MultiHeadAttention(2, 3)(y, y) if attention == "keras" else Written()(y))
         x = x + layers.Dense(6)(layers.Dense(8, activation="gelu")(layers.LayerNormalization()(x)))
     x = x[:, 0] if tokens else layers.GlobalAveragePooling1D()(x)
-    return filled(keras.Model(inputs, layers.Dense(4, activation="softmax")(x), name="vit"))
+    model = filled(keras.Model(inputs, layers.Dense(4, activation="softmax")(x), name="vit"))
+    for number in range(2):
+        norm = model.get_layer(f"norm{number}")
+        norm.shift.assign(tf.zeros_like(norm.shift))
+    return model
 
 
 def mixer():
@@ -78,7 +93,7 @@ def mixer():
     x = layers.Reshape((16, 6))(layers.Conv2D(6, 2, strides=2, name="patches")(x))
     y = layers.Permute((2, 1))(layers.LayerNormalization()(x))
     y = layers.Permute((2, 1))(layers.Dense(16)(layers.Dense(9, activation="gelu")(y)))
-    x = layers.GlobalAveragePooling1D()(x + y)
+    x = layers.GlobalAveragePooling1D()(layers.Add(name="mixed")([x, y]))
     return filled(keras.Model(inputs, layers.Dense(4)(x), name="mixer"))
 
 
@@ -114,17 +129,45 @@ def swin(last_convolution: bool = False):
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("tokens", "attention"),
     [
-        pytest.param(vit, id="vit"),
-        pytest.param(lambda: vit(0), id="no class token", marks=pytest.mark.slow),
-        pytest.param(lambda: vit(2, "written"), id="two tokens, own softmax", marks=pytest.mark.slow),
-        pytest.param(lambda: vit(0, "written"), id="own softmax"),
-        pytest.param(mixer, id="mixer"),
+        pytest.param(1, "keras"),
+        pytest.param(0, "keras", marks=pytest.mark.slow),
+        pytest.param(2, "written", marks=pytest.mark.slow),
+        pytest.param(0, "written"),
     ],
 )
-def test_where_positions_are_mixed_later_there_is_no_default_layer(make):
-    model = make()
+def test_the_default_layer_of_a_transformer_is_what_the_last_attention_reads(tokens, attention):
+    model, x = vit(tokens, attention), photos(1, (8, 12, 3))
+    norm, head, strongest = model.get_layer("norm1"), model.layers[-1], 0.0
+    read = keras.Model(model.input, [norm.output, head.input])
+    for target in range(4):
+        found = attribution.gradcam(model, x, target)
+        assert found.layer == "norm1"
+        with tf.GradientTape() as tape:
+            tape.watch(norm.shift.value)
+            norm_output, features = read(x)
+            score = (features @ head.kernel + head.bias)[0, target]
+        weights = tf.reduce_mean(tape.gradient(score, norm.shift.value)[tokens:], axis=0)
+        expected = tf.nn.relu(tf.reduce_sum(norm_output[:, tokens:] * weights, axis=-1))
+        expected = tf.image.resize(tf.reshape(expected, (1, 4, 6, 1)), (8, 12))[..., 0].numpy()
+        assert found.shape == (1, 8, 12)
+        assert np.abs(found - expected).max() <= 1e-5 * expected.max()
+        strongest = max(strongest, expected.max())
+    assert strongest > 0
+    assert attribution.gradcam(model, x, 2, resize=False).shape == (1, 4, 6)
+
+
+def test_the_last_tokens_of_a_mixer_have_positions():
+    assert attribution.gradcam(mixer(), photos(), 0).layer == "mixed"
+
+
+def test_where_attention_reads_tokens_in_an_unknown_order_there_is_no_default_layer():
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Reshape((16, 6))(layers.Conv2D(6, 2, strides=2, name="patches")(x))
+    x = keras.ops.take(x, np.random.default_rng(0).permutation(16), axis=1)
+    x = layers.GlobalAveragePooling1D()(layers.MultiHeadAttention(2, 3)(x, x))
+    model = filled(keras.Model(inputs, layers.Dense(4)(x)))
     with pytest.raises(ValueError, match=r"mixes those of .*choose a layer with layer=.*'patches'"):
         attribution.gradcam(model, photos(), 0)
     maps = attribution.gradcam(model, photos(), 0, layer="patches")
@@ -133,11 +176,13 @@ def test_where_positions_are_mixed_later_there_is_no_default_layer(make):
 
 
 @pytest.mark.slow
-def test_the_layers_that_can_be_named_are_listed_and_work():
+def test_windows_are_put_back_together():
     model = swin()
-    with pytest.raises(ValueError, match=r"'patches', .*'block0', .*'block1', .*'merged'\."):
-        attribution.gradcam(model, photos(), 0)
-    assert attribution.gradcam(model, photos(), 0, layer="merged", resize=False).shape == (2, 2, 2)
+    found = attribution.gradcam(model, photos(), 0, resize=False)
+    assert found.layer.startswith("layer_normalization")
+    assert found.shape == (2, 2, 2)
+    merged = attribution.gradcam(model, photos(), 0, layer="merged", resize=False)
+    assert merged.shape == (2, 2, 2)
 
 
 def test_a_convolution_after_attention_is_the_last_map():
@@ -145,16 +190,17 @@ def test_a_convolution_after_attention_is_the_last_map():
 
 
 @pytest.mark.slow
-def test_dinov2_has_no_default_layer(data_folder):
+def test_the_default_layer_of_dinov2_is_the_norm_of_its_last_block(data_folder):
     path = data_folder / "models" / "dinov2_small.py"
     if not path.is_file():
         pytest.skip(f"no real vision transformer: {path} is missing")
     spec = importlib.util.spec_from_file_location("dinov2_small", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    model = module.dinov2_small((56, 56))
-    with pytest.raises(ValueError, match="mixes those of"):
-        attribution.gradcam(model, photos(1, (56, 56, 3)), lambda tokens: tokens[:, 0, 3])
+    model = module.dinov2_small((56, 70))
+    found = attribution.gradcam(model, photos(1, (56, 70, 3)), lambda tokens: tokens[:, 0, 3], resize=False)
+    assert found.layer == "block11_norm1"
+    assert found.shape == (1, 4, 5)
 
 
 @pytest.mark.parametrize("kind", ["squeeze-excite", "cbam", "global context", "attention pooling", "bilinear", "flat"])
@@ -272,8 +318,7 @@ def test_queries_and_keys_of_attention_are_no_maps():
     tokens = keras.layers.MultiHeadAttention(2, 4, name="attention")(tokens, tokens)
     scores = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(tokens))
     model, batch = keras.Model(image, scores), np.ones((1, 16, 16, 3), np.float32)
-    with pytest.raises(ValueError, match=r"choose a layer with layer=: 'patch'\.$"):
-        attribution.gradcam(model, batch)
-    with pytest.raises(ValueError, match=r"but its output is \(None, 16, 2, 4\) of tokens and attention heads"):
+    with pytest.raises(ValueError, match=r"'attention/query' must have a map.*\(None, 16, 2, 4\)"):
         attribution.gradcam(model, batch, layer="attention/query")
+    assert attribution.gradcam(model, batch).shape == (1, 16, 16)
     assert attribution.gradcam(model, batch, layer="patch").shape == (1, 16, 16)

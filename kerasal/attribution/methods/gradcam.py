@@ -1,7 +1,7 @@
 """Grad-CAM: the channels of a late layer, weighted by their mean gradients."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map, weighted_maps
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map, position_axes, weighted_maps
 
 import tensorflow as tf
 
@@ -22,12 +22,12 @@ def gradcam(view, *, layer: str | None = None, resize: bool = True):
 
     Args:
         view: the model and its inputs in the graph.
-        layer: name or path of the layer whose channels are weighted; by default the last layer with (N, h, w, C) maps
-            on which the target depends, before the logits.
+        layer: name or path of the layer whose channels are weighted; by default the last layer with a value per
+            position on which the target depends; in a transformer the tensor that the last attention reads.
         resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
 
     Returns:
-        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. The attribute
+        float32 (N, *positions), such as (N, H, W), at least 0; with ``resize=False`` of the layer's size. The attribute
         ``layer`` of the result is the path of the layer. For a model with several inputs, the map of each input is that
         of the layer's call that depends on this input alone.
 
@@ -39,4 +39,4 @@ def gradcam(view, *, layer: str | None = None, resize: bool = True):
 
 
 def _weights(maps, gradients, *_):
-    return tf.reduce_mean(gradients, axis=[1, 2], keepdims=True)
+    return tf.reduce_mean(gradients, axis=position_axes(maps), keepdims=True)

@@ -1,7 +1,7 @@
 """Grad-CAM++: Grad-CAM whose weights count several small objects as much as a single large object."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map, weighted_maps
+from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map, position_axes, weighted_maps
 
 import tensorflow as tf
 
@@ -22,8 +22,8 @@ def gradcam_plus_plus(view, *, layer: str | None = None, resize: bool = True):
 
     Args:
         view: the model and its inputs in the graph.
-        layer: name or path of the layer whose channels are weighted; by default the last layer with (N, h, w, C) maps
-            on which the target depends, before the logits.
+        layer: name or path of the layer whose channels are weighted; by default the last layer with a value per
+            position on which the target depends; in a transformer the tensor that the last attention reads.
         resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
 
     Returns:
@@ -37,8 +37,9 @@ def gradcam_plus_plus(view, *, layer: str | None = None, resize: bool = True):
 
 
 def _weights(maps, gradients, *_):
+    axes = position_axes(maps)
     second, third = tf.square(gradients), gradients**3
-    denominator = 2 * second + third * tf.reduce_sum(maps, axis=[1, 2], keepdims=True)
+    denominator = 2 * second + third * tf.reduce_sum(maps, axis=axes, keepdims=True)
     coefficients = tf.math.divide_no_nan(second, denominator)
-    coefficients = tf.math.divide_no_nan(coefficients, tf.reduce_sum(coefficients, axis=[1, 2], keepdims=True))
-    return tf.reduce_sum(coefficients * tf.nn.relu(gradients), axis=[1, 2], keepdims=True)
+    coefficients = tf.math.divide_no_nan(coefficients, tf.reduce_sum(coefficients, axis=axes, keepdims=True))
+    return tf.reduce_sum(coefficients * tf.nn.relu(gradients), axis=axes, keepdims=True)

@@ -20,12 +20,12 @@ def layercam(view, *, layer: str | None = None, resize: bool = True):
 
     Args:
         view: the model and its inputs in the graph.
-        layer: name or path of the layer whose positions are weighted; by default the last layer with (N, h, w, C) maps
-            on which the target depends, before the logits.
+        layer: name or path of the layer whose positions are weighted; by default the last layer with a value per
+            position on which the target depends; in a transformer the tensor that the last attention reads.
         resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
 
     Returns:
-        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. The attribute
+        float32 (N, *positions), such as (N, H, W), at least 0; with ``resize=False`` of the layer's size. The attribute
         ``layer`` of the result is the path of the layer.
 
     Raises:

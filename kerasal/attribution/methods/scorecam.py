@@ -3,7 +3,13 @@
 import functools
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import NO_EVIDENCE, class_activation_map, weighted_maps
+from kerasal.attribution.method_parts import (
+    NO_EVIDENCE,
+    class_activation_map,
+    position_axes,
+    resize_maps,
+    weighted_maps,
+)
 from kerasal.checks import check_int
 
 import tensorflow as tf
@@ -25,13 +31,13 @@ def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: i
 
     Args:
         view: the model and its inputs in the graph.
-        layer: name or path of the layer whose channels mask the image; by default the last layer with (N, h, w, C) maps
-            on which the target depends, before the logits.
+        layer: name or path of the layer whose channels mask the image; by default the last layer with a value per
+            position on which the target depends; in a transformer the tensor that the last attention reads.
         resize: resize each map to its input's height and width, bilinearly; otherwise it keeps the layer's size.
         channels: number of channels to use, those with the largest variance; by default all. Fewer take less time.
 
     Returns:
-        float32 (N, H, W), at least 0; or (N, h, w), the size of the layer, with ``resize=False``. The attribute
+        float32 (N, *positions), such as (N, H, W), at least 0; with ``resize=False`` of the layer's size. The attribute
         ``layer`` of the result is the path of the layer.
 
     Raises:
@@ -44,18 +50,20 @@ def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: i
 
 
 def _weights(channels, maps, _, view, number):
-    """Return the score with input ``number`` masked by each channel, (N, 1, 1, C); 0 for channels that are not used."""
-    lowest = tf.reduce_min(maps, axis=[1, 2], keepdims=True)
-    masks = tf.math.divide_no_nan(maps - lowest, tf.reduce_max(maps, axis=[1, 2], keepdims=True) - lowest)
+    """Return the score with input ``number`` masked by each channel, (N, 1, …, C); 0 for channels that are not used."""
+    axes = position_axes(maps)
+    lowest = tf.reduce_min(maps, axis=axes, keepdims=True)
+    masks = tf.math.divide_no_nan(maps - lowest, tf.reduce_max(maps, axis=axes, keepdims=True) - lowest)
+    channels_second = tf.transpose(masks, (0, maps.shape.rank - 1, *axes))
     count = maps.shape[-1]
     kept = min(channels or count, count)
-    order = tf.argsort(tf.math.reduce_variance(maps, axis=[1, 2]), direction="DESCENDING")[:, :kept]
+    order = tf.argsort(tf.math.reduce_variance(maps, axis=axes), direction="DESCENDING")[:, :kept]
 
     def body(rank, scores):
         channel = order[:, rank]
-        mask = tf.gather(tf.transpose(masks, (0, 3, 1, 2)), channel, batch_dims=1)[..., None]
+        mask = tf.gather(channels_second, channel, batch_dims=1)[..., None]
         masked = list(view.inputs)
-        masked[number] *= tf.image.resize(mask, tf.shape(masked[number])[1:3])
+        masked[number] *= resize_maps(mask, tf.shape(masked[number])[1:-1])
         return rank + 1, scores.write(rank, view.score(masked))
 
     scores = tf.TensorArray(tf.float32, size=kept, element_shape=[None])
@@ -64,4 +72,4 @@ def _weights(channels, maps, _, view, number):
     rows = tf.repeat(tf.range(images), kept)
     positions = tf.stack([rows, tf.reshape(order, [-1])], axis=1)
     weights = tf.scatter_nd(positions, tf.reshape(tf.transpose(scores.stack()), [-1]), [images, count])
-    return weights[:, None, None, :]
+    return tf.reshape(weights, [images, *[1] * len(axes), count])

@@ -6,6 +6,7 @@ from kerasal.checks import check_size
 from kerasal.hooks import paths
 from kerasal.hooks.model_inputs import format_shape, input_specs
 from kerasal.hooks.positions import channel_axes
+from kerasal.hooks.trace import remember
 
 import keras
 
@@ -53,7 +54,7 @@ def input_layout(model: keras.Model) -> InputLayout:
     shapes = _input_shapes(model)
     if len(shapes) != 1:
         raise ValueError(f"model must have one input, but {model.name!r} takes {', '.join(map(format_shape, shapes))}.")
-    (axis,) = channel_axes(model, [(None, *shapes[0])])
+    (axis,) = remember(model, ("channel_axes", shapes[0]), lambda: channel_axes(model, [(None, *shapes[0])]))
     positions = tuple(size for number, size in enumerate(shapes[0], 1) if number != axis)
     return InputLayout(positions, 1 if axis is None else shapes[0][axis - 1], axis)
 

@@ -52,6 +52,7 @@ OPTIONS = {
 }
 PASSES = {"smoothgrad": SAMPLES, "integrated_gradients": SAMPLES, "crop_averaged_saliency": 10}
 EXCLUDED = ("occlusion",)  # no gradient but hundreds of forward passes: see benchmarks/occlusion.py
+# Methods over attentions are in benchmarks/attention.py.
 
 
 def make_model(name):
@@ -95,7 +96,7 @@ def contenders(model, images, only=()):
     floor = make_floor(linear, target)
     timed = {("TensorFlow", "floor"): (1, lambda: floor(tf.constant(images)).numpy())}
     for name in attribution.list_methods():
-        if name in EXCLUDED or (only and name not in only):
+        if name in EXCLUDED or attribution.method_spec(name).needs or (only and name not in only):
             continue
         method, options = getattr(attribution, name), OPTIONS.get(name, {})
         timed["kerasal", name] = (

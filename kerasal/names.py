@@ -177,6 +177,14 @@ def count_noun(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def group_skipped(skipped: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return (names, reason) for each reason of (name, reason) pairs, with the names in one text."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in skipped:
+        reasons.setdefault(reason, []).append(name)
+    return [(", ".join(names), reason) for reason, names in reasons.items()]
+
+
 def describe_skipped(skipped: Sequence[tuple[str, str]]) -> str:
     """Return a sentence with the number of unreadable files, and the first ones with their reasons."""
     if not skipped:

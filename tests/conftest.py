@@ -58,8 +58,27 @@ def mnist_path(data_folder) -> pathlib.Path:
     return path
 
 
-def _layers(relu="attribute", channels=3):
-    """Two convolutions, a pooling, batch norm and a softmax, with ReLU spelled one way."""
+@functools.cache
+def _attention_layer():
+    """A layer of self-attention over the positions of a map, which are its tokens, with a residual connection."""
+    import keras
+
+    @keras.saving.register_keras_serializable("kerasal.tests")
+    class SelfAttention(keras.layers.Layer):
+        def build(self, shape):
+            self.tokens = (-1, shape[1] * shape[2], shape[3])
+            self.heads = keras.layers.MultiHeadAttention(2, 3, name="heads")
+            self.heads.build((None, *self.tokens[1:]), (None, *self.tokens[1:]))
+
+        def call(self, maps):
+            tokens = keras.ops.reshape(maps, self.tokens)
+            return maps + keras.ops.reshape(self.heads(tokens, tokens), (-1, *maps.shape[1:]))
+
+    return SelfAttention
+
+
+def _layers(relu="attribute", attention=False):
+    """Two convolutions, a pooling, batch norm and a softmax, with ReLU spelled one way, and an attention if asked."""
     import keras
 
     make = {
@@ -76,6 +95,7 @@ def _layers(relu="attribute", channels=3):
         *make("relu1"),
         keras.layers.MaxPooling2D(name="pool"),
         keras.layers.BatchNormalization(name="norm"),
+        *([_attention_layer()(name="attend")] if attention else []),
         keras.layers.Conv2D(5, 3, activation=own, name="conv2"),
         *make("relu2"),
         keras.layers.Dropout(0.5, name="drop"),
@@ -90,17 +110,17 @@ def _apply(layers, tensor):
     return tensor
 
 
-def build(kind: str, relu: str = "attribute", shape=(8, 8, 3)):
+def build(kind: str, relu: str = "attribute", shape=(8, 8, 3), attention: bool = False):
     """One net as a functional, Sequential, nested (two levels) or subclassed model; weights by ``fill``."""
     import keras
 
     how = relu.split()[-1]
-    layers = None if how in ("op", "call") else _layers(relu)
+    layers = None if how in ("op", "call") else _layers(relu, attention)
     inputs = keras.Input(shape)
     if kind == "functional" and how == "op":
         function = keras.ops.relu6 if "relu6" in relu else keras.ops.relu
-        one, _, pool, norm, two, _, drop, flatten, dense = _layers("layer")
-        tensor = norm(pool(function(one(inputs))))
+        one, _, pool, norm, *attend, two, _, drop, flatten, dense = _layers("layer", attention)
+        tensor = _apply(attend, norm(pool(function(one(inputs)))))
         model = keras.Model(inputs, dense(flatten(drop(function(two(tensor))))))
     elif kind == "functional":
         model = keras.Model(inputs, _apply(layers, inputs), name="functional")
@@ -113,7 +133,7 @@ def build(kind: str, relu: str = "attribute", shape=(8, 8, 3)):
         encoder = keras.Model(middle, _apply(layers[2:split], innermost(middle)), name="encoder")
         model = keras.Model(inputs, _apply(layers[split:], encoder(inputs)), name="nested")
     else:
-        model = _subclassed(layers or _layers("layer"), {"call": "relu", "relu6 call": "relu6"}.get(relu))
+        model = _subclassed(layers or _layers("layer", attention), {"call": "relu", "relu6 call": "relu6"}.get(relu))
         model(np.zeros((1, *shape), np.float32))
     return fill(model)
 
@@ -145,6 +165,7 @@ def fill(model, seed=0):
         ("norm", [(4,), (4,), (4,), (4,)]),
         ("conv2", [(3, 3, 4, 5), (5,)]),
         ("predictions", [(20, 6), (6,)]),
+        ("attend", [(4, 2, 3), (2, 3), (4, 2, 3), (2, 3), (4, 2, 3), (2, 3), (2, 3, 4), (4,)]),
     ):
         values[name] = [random.normal(0, 0.5, shape).astype(np.float32) for shape in shapes]
     values["norm"][3] = np.abs(values["norm"][3]) + 0.5  # a variance

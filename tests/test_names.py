@@ -10,7 +10,14 @@ import pytest
 import kerasal
 from kerasal import atlas, batch, gaze, images, layers, localization, maximization, receptive_field, training
 from kerasal.datasets import ClassImages, GazeDataset
-from kerasal.names import abbreviate, describe_skipped, renamed_arguments, similar_names, unknown_name_message
+from kerasal.names import (
+    abbreviate,
+    describe_skipped,
+    group_skipped,
+    renamed_arguments,
+    similar_names,
+    unknown_name_message,
+)
 
 import keras
 
@@ -230,3 +237,8 @@ def test_suggestions_differ_by_few_letters_or_contain_the_word(name, similar):
 
 def test_all_of_few_names_are_listed_where_none_is_similar():
     assert unknown_name_message("cut", ["car", "cat"], "class") == "Unknown class 'cut'. There is car, cat."
+
+
+def test_names_with_the_same_reason_are_one_entry():
+    skipped = [("one", "No ReLU."), ("two", "No attention."), ("three", "No ReLU.")]
+    assert group_skipped(skipped) == [("one, three", "No ReLU."), ("two", "No attention.")]

@@ -40,9 +40,12 @@ with the model. ``method.compiled(model, **options)`` returns the same computati
 import importlib
 
 from kerasal import _keras as _keras
+from kerasal.attribution.attention_weights import attention
 from kerasal.attribution.map_notes import ZeroMap
 from kerasal.attribution.method import list_methods, method_function, method_spec
 from kerasal.attribution.method_comparison import MethodComparison, compare_methods
+from kerasal.attribution.methods.attention_gradcam import attention_gradcam
+from kerasal.attribution.methods.attention_rollout import attention_rollout
 from kerasal.attribution.methods.class_saliency import class_saliency
 from kerasal.attribution.methods.crop_averaged_saliency import crop_averaged_saliency
 from kerasal.attribution.methods.deconvnet import deconvnet
@@ -54,14 +57,19 @@ from kerasal.attribution.methods.input_gradient import input_gradient
 from kerasal.attribution.methods.integrated_gradients import integrated_gradients
 from kerasal.attribution.methods.layercam import layercam
 from kerasal.attribution.methods.occlusion import occlusion
+from kerasal.attribution.methods.raw_attention import raw_attention
 from kerasal.attribution.methods.scorecam import scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad
+from kerasal.attribution.methods.transformer_relevance import transformer_relevance
 from kerasal.attribution.pages import attribution_page, draw_map
 from kerasal.names import unknown_name_message
 
 __all__ = [
     "MethodComparison",
     "ZeroMap",
+    "attention",
+    "attention_gradcam",
+    "attention_rollout",
     "attribution_page",
     "class_saliency",
     "compare_methods",
@@ -81,8 +89,10 @@ __all__ = [
     "method_function",
     "method_spec",
     "occlusion",
+    "raw_attention",
     "scorecam",
     "smoothgrad",
+    "transformer_relevance",
 ]
 
 

@@ -14,6 +14,7 @@ from kerasal._version import __version__
 from kerasal.attribution.questions import Group
 from kerasal.images.colormaps import color_scale
 from kerasal.images.lettering import PAPER, Legend, font, line_height, type_size, wrap, write_lines
+from kerasal.names import group_skipped
 from kerasal.page_templates import make_environment
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -33,7 +34,7 @@ def draw_html(
         facts=facts,
         picture=picture,
         groups=groups,
-        left_out=left_out,
+        left_out=group_skipped(left_out),
         reading=READING,
         version=__version__,
     )
@@ -65,7 +66,7 @@ def draw_sheet(
                     page_width=width,
                 )
             )
-    note = "".join(f"{name} is not available for this model: {reason} " for name, reason in left_out)
+    note = "".join(f"Not available for this model: {names}. {reason} " for names, reason in group_skipped(left_out))
     return images.sheet(panels, columns=1, note=note)
 
 

@@ -32,6 +32,7 @@ class MethodSpec:
             by default the gradient of the score.
         question: the question that its maps answer, a key of ``questions.QUESTIONS``, or "" for a question of its own.
         trust: a sentence that says when to trust its maps.
+        needs: what a model must have besides a score, "attention" or "".
     """
 
     name: str
@@ -50,6 +51,7 @@ class MethodSpec:
     check: Callable = View.gradient
     question: str = ""
     trust: str = ""
+    needs: str = ""
 
     def to_pixels(self, values: np.ndarray, size: tuple[int, ...], options: Mapping[str, Any]) -> np.ndarray:
         """Return a map at the size (height, width) of its image if the method defines this, else the map as it is.

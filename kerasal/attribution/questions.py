@@ -25,6 +25,11 @@ QUESTIONS: Mapping[str, Question] = {
         "Coarse maps of a late layer. They contain only evidence for the class, so dark does not mean evidence against "
         "it.",
     ),
+    "attention": Question(
+        "Where does the transformer read?",
+        "Weights of its attention: which positions a token of a late layer reads. They are the same for every class, "
+        "and what is read may raise or lower the score.",
+    ),
     "contribution": Question(
         "What raises or lowers the score?",
         "Red parts raise the score of the class and blue parts lower it: without these, it would be higher.",

@@ -20,7 +20,7 @@ from kerasal.cli.method_table import MethodRow, argument_help, method_names, rea
 from kerasal.cli.model_argument import Load, print_top_classes, with_model
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
-from kerasal.names import count_noun
+from kerasal.names import count_noun, group_skipped
 
 METHODS_HELP = "Map which parts of an input a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
@@ -89,8 +89,9 @@ def _command(row):
         if "quiet" in settings:
             settings["progress"] = not settings.pop("quiet")
         for name, value in settings.items():
-            if isinstance(value, str) and float in typing.get_args(row.options[name].annotation):
-                settings[name] = options.number_or_word(value)
+            kinds = typing.get_args(row.options[name].annotation)
+            if isinstance(value, str) and (float in kinds or int in kinds):
+                settings[name] = options.number_or_word(value, float if float in kinds else int)
         target = MapFiles.choose(row.name, image, output, class_, drawing, arrays)  # before anything is loaded
         model = load()
         from kerasal import objectives
@@ -177,8 +178,8 @@ def compare(
         strength=drawing["strength"],
         progress=True,
     )
-    for method, reason in comparison.left_out:
-        remark(f"{method}: skipped. {reason}")
+    for methods, reason in group_skipped(comparison.left_out):
+        remark(f"{methods}: skipped. {reason}")
     if not comparison.views:
         raise RuntimeError("No method could explain this model. The remarks above give the reasons.")
     title = f"What {model.name} sees as {name!r}" if target is None else f"Evidence of {model.name} for {name!r}"

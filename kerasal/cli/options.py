@@ -170,10 +170,10 @@ def read_options(
         raise BadParameter(str(error)) from error
 
 
-def number_or_word(text: str) -> float | str:
-    """Return the number in a text, or the text itself if it is not a number."""
+def number_or_word(text: str, kind: type = float) -> float | str:
+    """Return the number in a text, of the kind float or int, or the text itself if it is not such a number."""
     with contextlib.suppress(ValueError):
-        return float(text)
+        return kind(text)
     return text
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
+from kerasal.hooks.axis_arithmetic import equation
 from kerasal.hooks.operations import skip_operations
 from kerasal.hooks.position_tracer import PRODUCTS, PositionTracer
 from kerasal.hooks.squashing_formulas import match_formula
@@ -22,17 +23,21 @@ _SHIFTING = frozenset(("Add", "AddV2", "BiasAdd", "Sub"))
 
 @dataclasses.dataclass(frozen=True)
 class Attention:
-    """An attention: ``weights``, whose last axis runs over the positions that are read, times values.
+    """An attention: the weights with which positions are read, times values.
 
     Attributes:
         weights: output of the softmax, (N, heads, queries, keys) in most models; (N · windows, …) in windows.
         logits: input of the softmax, with masks and biases.
         product: the operation that sums the weighted values.
+        axis: axis of the weights that runs over the positions that are read, the keys.
+        query_axis: axis of the weights that runs over the positions that read, or None if the product leaves it open.
     """
 
     weights: tf.Tensor
     logits: tf.Tensor
     product: tf.Operation
+    axis: int = -1
+    query_axis: int | None = None
 
     @property
     def name(self) -> str:
@@ -50,11 +55,14 @@ def find_attentions(tracer: PositionTracer, operations: Iterable[tf.Operation]) 
     for op in operations:
         if op.type not in PRODUCTS or any(tracer.axes(tensor) is None for tensor in op.inputs):
             continue
-        for factor in op.inputs:
-            weights = skip_operations(_skip_dropout(factor, tracer), _PASSING)
-            logits = _softmax_input(weights)
+        for number, factor in enumerate(op.inputs):
+            weights, before = factor, None
+            while weights is not before:
+                before, weights = weights, skip_operations(_skip_dropout(weights, tracer), _PASSING)
+            logits, axis = _softmax_input(weights)
             if logits is not None and (weights.shape.rank or 0) >= 3:
-                found.setdefault(weights.ref(), Attention(weights, logits, op))
+                queries = _query_axis(op, number, tracer, weights)
+                found.setdefault(weights.ref(), Attention(weights, logits, op, axis, queries))
     return list(found.values())
 
 
@@ -74,6 +82,15 @@ def read_tensor(attention: Attention, tracer: PositionTracer) -> tf.Tensor | Non
     else:
         return None
     return _before_projections(product.op.inputs[_key_number(product.op, tracer, attention)], tracer)
+
+
+def _query_axis(op: tf.Operation, number: int, tracer: PositionTracer, weights: tf.Tensor) -> int | None:
+    """Return the only axis of the weights that the values do not have, or None if the weights are reshaped first."""
+    if skip_operations(_skip_dropout(op.inputs[number], tracer), ("Cast", "Identity")) is not weights:
+        return None
+    terms, result = equation(op)
+    axes = [axis for axis, letter in enumerate(terms[number]) if letter in result and letter not in terms[1 - number]]
+    return axes[0] if len(axes) == 1 else None
 
 
 def _key_number(op: tf.Operation, tracer: PositionTracer, attention: Attention) -> int:
@@ -113,16 +130,21 @@ def _before_moves(tensor: tf.Tensor, tracer: PositionTracer) -> tf.Tensor:
 
 
 def _skip_dropout(tensor: tf.Tensor, tracer: PositionTracer) -> tf.Tensor:
-    while tensor.op.type == "Mul":
-        varying = [x for x in tensor.op.inputs if tracer.axes(x) is not None]
+    """Return the tensor from before products and selections with a constant, such as dropout and masks."""
+    while tensor.op.type in ("Mul", "SelectV2"):
+        operands = tensor.op.inputs[1:] if tensor.op.type == "SelectV2" else tensor.op.inputs  # without the condition
+        varying = [x for x in operands if tracer.axes(x) is not None]
         if len(varying) != 1:
             return tensor
         (tensor,) = varying
     return tensor
 
 
-def _softmax_input(tensor: tf.Tensor) -> tf.Tensor | None:
+def _softmax_input(tensor: tf.Tensor) -> tuple[tf.Tensor | None, int]:
+    """Return the input of a softmax over one axis, and the axis; (None, -1) for other tensors."""
     if tensor.op.type == "Softmax":
-        return tensor.op.inputs[0]
+        return tensor.op.inputs[0], -1
     formula = match_formula(tensor.op) if tensor.op.inputs else None
-    return formula.logits if formula is not None and formula.kind == "Softmax" else None
+    if formula is None or formula.kind != "Softmax" or len(formula.axes) != 1:
+        return None, -1
+    return formula.logits, formula.axes[0]

@@ -23,13 +23,14 @@ _skip_reshapes = functools.partial(skip_operations, types=_RESHAPING)
 class Formula:
     """A formula of ``kind`` "Softmax", "LogSoftmax" or "Sigmoid", with its logits.
 
-    ``along_last`` is True if the softmax runs along the last axis. The logits are None if exponentials are divided by
-    the sum of something else.
+    ``along_last`` is True if the softmax runs along the last axis, and ``axes`` are all axes along which it runs, if
+    known. The logits are None if exponentials are divided by the sum of something else.
     """
 
     kind: str
     logits: tf.Tensor | None
     along_last: bool = True
+    axes: tuple[int, ...] = ()
 
 
 def match_formula(op: tf.Operation) -> Formula | None:
@@ -112,7 +113,7 @@ def _quotient(above, below) -> Formula | None:
     if total.op.type != "Sum":
         return None
     if _is_same(_skip_reshapes(total.op.inputs[0]), numerator):
-        return Formula("Softmax", _remove_shift(exponent), _is_along_last(total.op))
+        return Formula("Softmax", _remove_shift(exponent), _is_along_last(total.op), _reduced_axes(total.op))
     return Formula("Softmax", None)
 
 
@@ -182,8 +183,14 @@ def _remove_shift(exponent):
 
 def _is_along_last(op) -> bool:
     """Return whether a reduction runs along the last axis, perhaps with other axes."""
+    rank = op.inputs[0].shape.rank
+    return rank is not None and rank - 1 in _reduced_axes(op)
+
+
+def _reduced_axes(op) -> tuple[int, ...]:
+    """Return the axes along which a reduction runs, () if they are not known."""
     axes, rank = tf.get_static_value(op.inputs[1]), op.inputs[0].shape.rank
-    return axes is not None and rank is not None and rank - 1 in {int(axis) % rank for axis in np.ravel(axes)}
+    return () if axes is None or rank is None else tuple(int(axis) % rank for axis in np.ravel(axes))
 
 
 def _negate(tensor):

@@ -32,6 +32,7 @@ def watch(
     any_size: bool = False,
     runs: dict[str, list[tf.Tensor]] | None = None,
     replacements: Mapping[str, tf.Tensor] | None = None,
+    spans: dict[str, list[tuple[int, int]]] | None = None,
 ) -> Iterator[dict[str, tf.Tensor]]:
     """Record the outputs of layers, and apply a backward rule, while ``model`` runs inside this context.
 
@@ -50,6 +51,8 @@ def watch(
         any_size: run models on images of another size than they declare.
         runs: receives the outputs of each tapped layer, by name, in the order of its runs.
         replacements: tensors by layer name that replace the outputs of tapped layers for the rest of the model.
+        spans: receives for each tapped layer, by name, the first number and the number after the last of the graph's
+            operations that each of its runs added.
 
     Yields:
         A dictionary from layer names, as in ``taps``, to outputs, in the order in which the layers ran. It is filled at
@@ -73,7 +76,7 @@ def watch(
         recorded, order, replacements = {}, [], replacements or {}
         for name in taps:
             layer = paths.find(model, name)[1]
-            note_run = functools.partial(order.append, name)
+            note_run = functools.partial(_note_run, name, order, spans, graph)
             call, recorded[name] = _recording_call(layer, note_run, replacements.get(name))
             stack.enter_context(_replace_attribute(layer, "call", call))
         tapped = {}
@@ -167,22 +170,34 @@ def _replace_attribute(thing: Any, name: str, value: Any) -> Iterator[None]:
 def _recording_call(layer: keras.Operation, note_run: Callable, replacement: tf.Tensor | None) -> tuple[Callable, list]:
     """Return a ``call`` for ``layer`` and the list to which it appends the outputs of this thread.
 
-    It calls ``note_run()`` after each run, and returns ``replacement``, unless it is None, instead of the output.
+    It calls ``note_run(start)`` after each run, where ``start`` is the graph's number of operations before the run, and
+    returns ``replacement``, unless it is None, instead of the output.
     """
     outputs = []
     original, this_thread = layer.call, threading.get_ident()
 
     @functools.wraps(original)
     def call(*args, **kwargs):
+        start = _count_operations()
         result = original(*args, **kwargs)
         if threading.get_ident() == this_thread:
             outputs.append(result)
-            note_run()
+            note_run(start)
             if replacement is not None:
                 return [replacement] if isinstance(result, list) else replacement
         return result
 
     return call, outputs
+
+
+def _note_run(name: str, order: list[str], spans: dict | None, graph, start: int) -> None:
+    order.append(name)
+    if spans is not None and tf.compat.v1.get_default_graph() is graph:
+        spans.setdefault(name, []).append((start, _count_operations()))
+
+
+def _count_operations() -> int:
+    return tf.compat.v1.get_default_graph().num_operations()
 
 
 def _functional_models(model: keras.Model) -> list[keras.Model]:

@@ -26,9 +26,12 @@ def method_options(method: str, layer: str | None) -> dict[str, Any]:
 
 
 def takes_layer(method: str) -> bool:
-    """Return whether a method explains the class through a layer; with a layer, occlusion explains no class."""
-    options = method_spec(method).options
-    return "layer" in options and "measure" not in options
+    """Return whether a method explains the class through a layer with a map.
+
+    With a layer, occlusion explains no class, and methods over attentions take only the layers of these.
+    """
+    spec = method_spec(method)
+    return "layer" in spec.options and "measure" not in spec.options and not spec.needs
 
 
 def layer_paths(model: ImageModel) -> list[str]:

@@ -30,7 +30,8 @@ def test_of_two_outputs_the_one_that_is_named(method, shared_model, batch):
         method(both, batch, 0)
     maps = method(both, batch, [0, 1, 2], output="predictions")
     np.testing.assert_allclose(maps, method(model, batch, [0, 1, 2]), rtol=1e-5, atol=1e-7)
-    assert np.abs(method(both, batch, 1, output="other") - maps).max() > 1e-4
+    if attribution.method_spec(method.__name__).question != "attention":  # the same for all targets
+        assert np.abs(method(both, batch, 1, output="other") - maps).max() > 1e-4
 
 
 @pytest.mark.one_of_a_kind

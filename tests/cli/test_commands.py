@@ -57,11 +57,14 @@ def test_a_stream_that_has_not_all_characters_gets_the_others_escaped(monkeypatc
     assert stream.errors == "strict"
 
 
-def test_attribute_writes_a_picture_for_each_method(cli, photo, model_file):
+def test_attribute_writes_a_picture_for_each_method(cli, photo, model_file, make_model):
     from kerasal import attribution
 
+    attention_file = photo.parent / "attention.keras"
+    make_model("functional", attention=True).save(attention_file)
     for method in attribution.list_methods():
-        code, out, err = cli("attribute", method, model_file, photo, "-p", "unit", "-o", f"{method}.png")
+        chosen = [attention_file, photo, "-c", 1] if attribution.method_spec(method).needs else [model_file, photo]
+        code, out, err = cli("attribute", method, *chosen, "-p", "unit", "-o", f"{method}.png")
         assert code == 0, err
         assert f"{method}.png" in out
         picture = images.read(f"{method}.png")
@@ -207,9 +210,10 @@ def test_compare_shows_every_method_and_says_what_is_left_out(cli, photo, model_
     code, _, err = cli("compare", model_file, photo, "-p", "unit", "--class", "2", "-o", "page.html")
     assert code == 0, err
     page = (tmp_path / "page.html").read_text()
-    for name in attribution.list_methods():
-        assert f"<h2>{name}</h2>" in page
-    assert page.count("<img") == 1 + 2 * len(attribution.list_methods())
+    names = [name for name in attribution.list_methods() if not attribution.method_spec(name).needs]
+    for name in names:
+        assert f"<h3>{name}</h3>" in page
+    assert page.count("<img") == 1 + 2 * len(names)
     code, _, err = cli("compare", model_file, photo, "-p", "unit", "-o", "page.png")
     assert code == 0, err
     assert images.read("page.png").std() > 20

@@ -91,10 +91,12 @@ def test_the_facts_about_a_model_of_photos():
     assert (described.last_layer, described.last_grid) == ("conv2", (5, 5))
     assert [row["layer"] for row in described.fields] == ["conv1", "conv2"] and described.fields[1]["size"] == [8, 8]
     assert described.rectifiers == {"ReLU": 1, "ReLU6": 1} and described.attention == 0
-    assert described.labels == ["a", "b", "c"] and not any(described.methods.values())
+    missing = {name for name, reason in described.methods.items() if reason}
+    assert missing == {name for name in attribution.list_methods() if attribution.method_spec(name).needs}
+    assert described.labels == ["a", "b", "c"]
     assert json.loads(json.dumps(described.to_dict()))["methods"]["gradcam"] == ""
     text = str(described)
-    assert "conv2, 5 × 5" in text and "works" in text and "does not work" not in text
+    assert "conv2, 5 × 5" in text and "works" in text and text.count("must have an attention") == 1
 
 
 def test_a_model_with_two_outputs_works_once_one_is_named():

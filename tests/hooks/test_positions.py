@@ -27,6 +27,7 @@ TWINS = [
     pytest.param(kind, name, marks=[] if name in QUICK[kind] else pytest.mark.slow)
     for kind in QUICK
     for name in attribution.list_methods()
+    if not attribution.method_spec(name).needs
 ]
 layers = keras.layers
 

@@ -14,6 +14,8 @@ import kerasal
 HERE = pathlib.Path(__file__).parent
 LABELS = ["ant", "bee", "cat", "dög", "eel", "fox"]
 METHODS = {
+    "attention_gradcam": "layer=attend,query=3",
+    "attention_rollout": "head_reduction=max",
     "class_saliency": "",
     "crop_averaged_saliency": "",
     "deconvnet": "",
@@ -25,8 +27,10 @@ METHODS = {
     "integrated_gradients": "steps=3,return_gap=true",
     "layercam": "resize=false",
     "occlusion": "window=4,stride=2",
+    "raw_attention": "head=1,query=mean",
     "scorecam": "channels=2",
     "smoothgrad": "samples=3,noise=0.1",
+    "transformer_relevance": "grid=4",
 }
 
 
@@ -55,7 +59,7 @@ def labels():
 @pytest.fixture(scope="session")
 def served(shared_model, tmp_path_factory):
     """A small classifier and the folder of its export, with every kind of signature."""
-    model = shared_model("functional")
+    model = shared_model("functional", attention=True)
     signatures = [*PREDICTIONS, *(f"{name}:{options}" for name, options in METHODS.items())]
     signatures += [f"{name}={text}" for name, text in OWN.items()]
     folder = tmp_path_factory.mktemp("served")

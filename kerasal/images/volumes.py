@@ -33,8 +33,9 @@ def volume(
     """Return three planes of a volume through the strongest position of a map, and a strip of slices, uint8 RGB.
 
     The first row is the volume with lines through the position, the second row the map over the same planes, and the
-    strip the map over slices at equal distances, all in the same colors. Without a map, the planes go through the
-    center. Black and white are the lowest and highest 0.5 % of the voxels.
+    strip the map over slices at equal distances, of which the nearest gives way to that of the strongest position. All
+    have the same colors. Without a map, the planes go through the center. Black and white are the lowest and highest
+    0.5 % of the voxels.
 
     Args:
         voxels: the volume, (D, H, W) or (D, H, W, C). Three channels are drawn as red, green and blue; of another
@@ -81,6 +82,8 @@ def volume(
         return sheet
     axis = 2 if axes else 0
     numbers = _spread(scene.pixels, axis, slices)
+    if scene.scaled is not None and at[axis] not in numbers:
+        numbers[np.abs(numbers - at[axis]).argmin()] = at[axis]
     small = (sheet.shape[1] - 28 + 8) // len(numbers) - 8
     strip = [_pad(draw(axis, number, rows[-1], min(small, tile)), min(small, tile)) for number in numbers]
     below = grid(strip, [name(axis, number) for number in numbers], columns=len(numbers), tile=min(small, tile))
@@ -121,7 +124,7 @@ def _spread(pixels: np.ndarray, axis: int, count: int) -> np.ndarray:
     """Return the numbers of slices at equal distances, between the first and the last that are not of one color."""
     others = tuple(other for other in range(3) if other != axis)
     contrast = pixels[..., 0].max(axis=others).astype(int) - pixels[..., 0].min(axis=others)
-    (filled,) = np.nonzero(contrast > contrast.max() // 4)
+    (filled,) = np.nonzero(contrast > contrast.max() // 2)
     first, last = (filled[0], filled[-1]) if len(filled) else (0, pixels.shape[axis] - 1)
     return np.unique(np.round(first + (np.arange(count) + 0.5) / count * (last - first)).astype(int))
 

@@ -101,6 +101,15 @@ def test_the_strip_leaves_out_empty_slices():
     assert numbers.min() >= 20 and numbers.max() < 32 and len(numbers) == 5
 
 
+def test_the_strip_shows_the_strongest_slice(monkeypatch):
+    texts = []
+    monkeypatch.setattr(
+        volumes, "grid", lambda *tiles, **options: texts.append(tiles[1:]) or images.grid(*tiles, **options)
+    )
+    images.volume(VOXELS, SPOT, slices=3)
+    assert texts[-1] == (["axis 0 at 2", "axis 0 at 6", f"axis 0 at {PLACE[0]}"],)
+
+
 def test_one_value_is_no_division_by_zero():
     assert images.volume(np.full((3, 4, 5), 7.0)).shape[2] == 3
     assert images.video(np.zeros((1, 4, 5, 3), np.uint8), np.zeros((1, 4, 5))).shape[2] == 3

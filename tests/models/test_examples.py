@@ -36,7 +36,8 @@ def test_a_photo_is_preprocessed_and_floats_are_inputs(tmp_path):
     np.testing.assert_array_equal(read.picture, PHOTO)  # the preprocessing is inverted
     assert read.photo is None
     assert len(read_examples(model, np.stack([PHOTO, PHOTO]))) == len(read_examples(model, [PHOTO, PHOTO])) == 2
-    assert len(read_examples(model, np.repeat(photo.inputs, 3, axis=0))) == 3
+    three = np.concatenate([photo.inputs, 0.5 * photo.inputs, -photo.inputs])
+    np.testing.assert_array_equal(np.concatenate([one.inputs for one in read_examples(model, three)]), three)
     np.save(tmp_path / "photo.npy", PHOTO)
     np.save(tmp_path / "inputs.npy", photo.inputs[0])
     np.savez(tmp_path / "both.npz", a=PHOTO, b=photo.inputs)

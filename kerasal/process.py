@@ -6,10 +6,11 @@ before. Importing TensorFlow or kerasal before a fork is harmless, and so is a f
 
 import contextlib
 import os
+import pathlib
 import sys
 from collections.abc import Iterator
 
-__all__ = ["ForkedProcess", "check_process", "load_tensorflow"]
+__all__ = ["ForkedProcess", "check_process", "free_memory", "load_tensorflow"]
 
 
 class ForkedProcess(RuntimeError):
@@ -82,3 +83,23 @@ def _silenced_error_stream() -> Iterator[None]:
         os.dup2(saved, descriptor)
         os.close(saved)
         os.close(nowhere)
+
+
+def free_memory() -> int | None:
+    """Return the free main memory in bytes, within the limit of the container; ``None`` if it is unknown."""
+    limits = []
+    try:
+        lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
+        limits.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")))
+    except (OSError, StopIteration, ValueError):
+        try:  # other systems do not report the free memory, so the total is used
+            limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        except (ValueError, OSError, AttributeError):
+            return None
+    try:
+        group = pathlib.Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text())
+        limits.append(limit - int((group / "memory.current").read_text()))
+    except (OSError, ValueError):  # no control group, or the text "max" for no limit
+        pass
+    return min(limits)

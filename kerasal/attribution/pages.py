@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal import images
+from kerasal.attribution.array_pages import Axes, array_kind, array_page, draw_array, draw_map_alone, name_colors
 from kerasal.attribution.method import MethodSpec
 from kerasal.images.lettering import Legend
 from kerasal.labels import format_score, short
@@ -23,6 +24,7 @@ _CLASS_COLORS = [
 LEGENDS: Mapping[str, list[Legend]] = {
     "magnitude": [("heat", "weak", "strong")],
     "signed": [("signed", "lowers the score", "raises the score")],
+    "gradient": [("signed", "a lower value raises the score", "a higher value raises it")],
     "relief": [
         ("gray", "colors: darker raises the score", "lighter raises it"),
         ("overlay", "size of the gradient: small", "large"),
@@ -40,24 +42,32 @@ def draw_map(
     bgr: bool = False,
     strength: float = 0.6,
     colormap: str | None = None,
+    axes: Axes | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a map as a color image and as an overlay on its image, both uint8 RGB (H, W, 3).
 
     Positive values of signed methods are red and negative values blue. The overlay of a gradient with three channels
-    shows its largest magnitude over the channels.
+    shows its largest magnitude over the channels. Signals, volumes and videos are drawn with ``images.signal``,
+    ``images.volume`` and ``images.video``.
 
     Args:
         spec: the method that made the map, from ``method_spec``.
-        picture: the image as the model receives it, uint8 RGB (H, W, 3).
-        values: the map (h, w), or a gradient with its channels (h, w, C).
+        picture: the image as the model receives it, uint8 RGB (H, W, 3); or another input of a model with its channels
+            last, a signal (T, C), a volume or video (D, H, W, C).
+        values: the map (h, w), (T,) or (D, H, W), or a gradient with its channels.
         options: options with which the method was called, where they differ from its defaults.
         bgr: whether the gradient's channels are blue, green and red, in this order.
         strength: opacity of the colors over the image; see ``images.overlay``.
         colormap: name of a colormap of matplotlib; see ``images.overlay``.
+        axes: how the axes of a signal, volume or video are labeled.
 
     Raises:
         ValueError: an invalid ``strength`` or ``colormap``, or one that does not fit the sign of the map.
     """
+    if picture.ndim != 3:
+        signed = array_kind(values, picture, spec.is_signed(options or {})) != "magnitude"
+        drawing = {"signed": signed, "strength": strength, "colormap": colormap, "axes": axes or Axes()}
+        return draw_map_alone(values, picture, **drawing), draw_array(picture, values, **drawing)
     kind = drawing_kind(spec, values, options)
     over: dict[str, Any] = {"strength": strength, "colormap": colormap}
     if values.ndim == 3:
@@ -88,6 +98,12 @@ def color_bars(kind: str, colormap: str | None = None) -> list[Legend]:
     return [*others, (colormap or colors, low, high)]
 
 
+def array_legend(kind: str, picture: np.ndarray, colormap: str | None = None) -> list[Legend]:
+    """Return the color bar of the map of a signal, volume or video."""
+    _, low, high = LEGENDS[kind][-1]
+    return [(name_colors(kind, picture, colormap), low, high)]
+
+
 def attribution_page(
     spec: MethodSpec,
     picture: np.ndarray,
@@ -104,12 +120,15 @@ def attribution_page(
     strength: float = 0.6,
     colormap: str | None = None,
     tile: int | None = None,
+    axes: Axes | None = None,
 ) -> np.ndarray:
     """Return a page with the image, its attribution map and the map over the image side by side, uint8 RGB.
 
+    The page of a signal has its map as colors of its line; those of volumes and videos have planes and frames.
+
     Args:
         spec: the method that made the map, from ``method_spec``.
-        picture: the image as the model receives it, uint8 RGB (H, W, 3).
+        picture: the image as the model receives it, uint8 RGB (H, W, 3); or another input of a model; see ``draw_map``.
         values: the map of this image as the method returned it.
         name: name of what is explained, such as a class, for the title.
         options: options with which the method was called, where they differ from its defaults.
@@ -122,9 +141,17 @@ def attribution_page(
             of the photo is faded.
         strength: opacity of the colors over the image; see ``images.overlay``.
         colormap: name of a colormap of matplotlib; see ``images.overlay``.
-        tile: longer side of each image in pixels; by default that of the image, within 224..448.
+        tile: longer side of each image in pixels; by default that of the image, within 224..448. Width of the drawing
+            of a signal, volume or video.
+        axes: how the axes of a signal, volume or video are labeled.
     """
-    values = spec.to_pixels(values, picture.shape[:2], options or {})
+    title = f"{spec.name}: {name}" + (f", {format_score(score, named=True)}" if score is not None else "")
+    values = spec.to_pixels(values, picture.shape[:-1], options or {})
+    if picture.ndim != 3:
+        kind = array_kind(values, picture, spec.is_signed(options or {}))
+        drawing = {"signed": kind != "magnitude", "strength": strength, "colormap": colormap, "width": tile}
+        legend = array_legend(kind, picture, colormap)
+        return array_page(spec, picture, values, title, note, legend, axes=axes or Axes(), **drawing)
     titles = ["model input", "map", "map over the input"]
     shown = picture if photo is None else photo
     tile = tile or int(np.clip(max(shown.shape[:2]), 224, 448))
@@ -134,7 +161,7 @@ def attribution_page(
         titles = ["photo", "map", "map over the photo"]
         if picture.shape != photo.shape:
             note = " ".join(filter(None, [f"{note}." if note else "", "The model sees only the part in the frame."]))
-    legend, title = [], f"{spec.name}: {name}" + (f", {format_score(score, named=True)}" if score is not None else "")
+    legend = []
     if values.dtype.kind == "i":
         drawn, note = _draw_classes(values, labels)
         over = (0.5 * picture + 0.5 * images.resize(drawn, picture.shape[:2])).astype(np.uint8)

@@ -12,6 +12,7 @@ from typer import Option
 from typer.core import TyperGroup
 
 from kerasal.cli import options
+from kerasal.cli.array_options import ARRAY_OPTIONS
 from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.map_files import MapFiles
@@ -21,7 +22,7 @@ from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
 from kerasal.names import count_noun, group_skipped
 
-METHODS_HELP = "Map which parts of a photo a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
+METHODS_HELP = "Map which parts of an input a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
 _OUTPUT = Annotated[
     Path | None,
@@ -68,12 +69,14 @@ def _command(row):
     @with_json
     @with_model("preprocessing", "labels", "weights", "fit")
     @options.with_options("drawing", options.drawing_options("on", "tile", "colormap", "strength", "dpi"))
+    @options.with_options("arrays", ARRAY_OPTIONS)
     @options.with_options("settings", {flag.name: (flag.annotation, flag.default) for flag in flags})
     def command(
         load: Load,
         settings: dict,
         drawing: dict,
-        image: options.Images,
+        arrays: dict,
+        image: options.Inputs,
         output: _OUTPUT = None,
         class_: options.Classes = None,
         channel: options.Channel = None,
@@ -89,7 +92,7 @@ def _command(row):
             kinds = typing.get_args(row.options[name].annotation)
             if isinstance(value, str) and (float in kinds or int in kinds):
                 settings[name] = options.number_or_word(value, float if float in kinds else int)
-        target = MapFiles.choose(row.name, image, output, class_, drawing)  # before anything is loaded
+        target = MapFiles.choose(row.name, image, output, class_, drawing, arrays)  # before anything is loaded
         model = load()
         from kerasal import objectives
 
@@ -98,7 +101,8 @@ def _command(row):
         target.explain(model, explained, channel, {"output": model_output, "logits": logits, **settings})
 
     command.__doc__ = (
-        f"{row.summary}\n\nSeveral photos and classes make one sheet: a row per photo, a column per class.\n\n"
+        f"{row.summary}\n\nSeveral photos and classes make one sheet: a row per photo, a column per class. A model of "
+        "signals, volumes or videos takes files of its inputs (.npy, .npz, .nii.gz, .tif), one or a batch.\n\n"
         f"Source: {row.reference}."
     )
     return command

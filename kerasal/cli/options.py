@@ -90,6 +90,14 @@ ClassOption = functools.partial(Option, "--class", "-c", show_default=False, aut
 Images = Annotated[
     list[Path], Argument(metavar="IMAGE", help="Photos (JPEG, PNG, WebP, TIFF, …), or folders.", show_default=False)
 ]
+Inputs = Annotated[
+    list[Path],
+    Argument(
+        metavar="IMAGE",
+        help="Photos (JPEG, PNG, WebP, TIFF, …), folders, or files of model inputs (.npy, .npz, .nii.gz, .tif).",
+        show_default=False,
+    ),
+]
 Classes = Annotated[
     list[str] | None,
     ClassOption(help="Explain this class, a name or number; repeatable. Default: the class with the highest score."),

@@ -6,6 +6,7 @@ from kerasal.checks import check_size
 from kerasal.hooks import paths
 from kerasal.hooks.model_inputs import format_shape, input_specs
 from kerasal.hooks.positions import channel_axes
+from kerasal.hooks.trace import remember
 
 import keras
 
@@ -53,7 +54,7 @@ def input_layout(model: keras.Model) -> InputLayout:
     shapes = _input_shapes(model)
     if len(shapes) != 1:
         raise ValueError(f"model must have one input, but {model.name!r} takes {', '.join(map(format_shape, shapes))}.")
-    (axis,) = channel_axes(model, [(None, *shapes[0])])
+    (axis,) = remember(model, ("channel_axes", shapes[0]), lambda: channel_axes(model, [(None, *shapes[0])]))
     positions = tuple(size for number, size in enumerate(shapes[0], 1) if number != axis)
     return InputLayout(positions, 1 if axis is None else shapes[0][axis - 1], axis)
 
@@ -85,7 +86,7 @@ def takes_channels_first(model: keras.Model) -> bool:
     if axis is None:
         raise ValueError(
             f"model must have one image input (N, H, W, C), but {model.name!r} takes {format_shape(shape)} as a volume "
-            "without channels. The methods of kerasal.attribution take it as it is."
+            "without channels. The methods of kerasal.attribution and maximize take it as it is."
         )
     return axis == 1
 
@@ -109,7 +110,7 @@ def image_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tupl
         raise ValueError(
             f"Images must be channels last here, but {model.name!r} takes {format_shape(shape)}, channels first. Wrap "
             "the model: keras.Sequential([keras.Input((H, W, C)), keras.layers.Permute((3, 1, 2)), model]). Only the "
-            "methods of kerasal.attribution take it without a wrapper."
+            "methods of kerasal.attribution and maximize take it without a wrapper."
         )
     declared_height, declared_width, channels = shape
     default = (declared_height or 224, declared_width or 224)
@@ -128,9 +129,9 @@ def _single_image_shape(model: keras.Model) -> tuple[int | None, ...]:
     if len(shapes[0]) == 2 and (layer := _sequence_layer(model)) is not None:
         raise ValueError(
             f"model must have one image input (N, H, W, C), but {model.name!r} takes {format_shape(shapes[0])} and "
-            f"has the layer {layer!r} for sequences (N, T, C). The methods of kerasal.attribution take it as it is. If "
-            "its inputs are gray images, wrap it: keras.Sequential([keras.Input((H, W, 1)), keras.layers.Reshape((H, "
-            "W)), model])."
+            f"has the layer {layer!r} for sequences (N, T, C). The methods of kerasal.attribution and maximize take it "
+            "as it is. If its inputs are gray images, wrap it: keras.Sequential([keras.Input((H, W, 1)), "
+            "keras.layers.Reshape((H, W)), model])."
         )
     return shapes[0]
 

@@ -5,6 +5,7 @@ Images are uint8 RGB (H, W, 3). Maps are normalized only here, relative to their
 """
 
 from kerasal import names as _names
+from kerasal.images.array_files import read_array
 from kerasal.images.drawings import (
     crop_box,
     fit_image,
@@ -18,10 +19,16 @@ from kerasal.images.drawings import (
 )
 from kerasal.images.grids import append_legend, caption, grid, sheet
 from kerasal.images.image_check import check_image
-from kerasal.images.image_files import encode_png, frames, read, write
+from kerasal.images.image_files import ReducedDepth, encode_png, frames, read, write
 from kerasal.images.image_folders import find_files, name_files, read_ahead, read_images
+from kerasal.images.signals import signal
+from kerasal.images.videos import video
+from kerasal.images.volume_files import Volume, read_volume
+from kerasal.images.volumes import volume
 
 __all__ = [
+    "ReducedDepth",
+    "Volume",
     "append_legend",
     "caption",
     "check_image",
@@ -37,12 +44,17 @@ __all__ = [
     "place",
     "read",
     "read_ahead",
+    "read_array",
     "read_images",
+    "read_volume",
     "relief",
     "resize",
     "sheet",
+    "signal",
     "size_of_area",
     "to_channels",
+    "video",
+    "volume",
     "write",
 ]
 

@@ -18,7 +18,9 @@ SEQUENTIAL = (
 
 
 def color_scale(name: str) -> np.ndarray:
-    """Return 256 colors, uint8 (256, 3), of "heat", "overlay" (heat up to yellow), "signed", "gray" or matplotlib.
+    """Return 256 colors, uint8 (256, 3), of a scale of kerasal or matplotlib.
+
+    Those of kerasal are "heat", "overlay" (heat up to yellow), "signal" (on white), "signed" and "gray".
 
     Raises:
         ValueError: neither one of these nor a sequential or diverging colormap of matplotlib.
@@ -77,6 +79,8 @@ _HEAT = _interpolate_colors((0, 0, 0), (90, 10, 60), (190, 40, 40), (245, 140, 2
 _COLORS = {
     "heat": _HEAT,
     "overlay": _HEAT[np.arange(256) * 204 // 255],  # ends in yellow: white would hide the image where the map is strong
+    # On white paper: what is weak is pale, what is strong is dark.
+    "signal": _interpolate_colors((215, 215, 215), (250, 190, 110), (235, 95, 40), (170, 15, 40), (90, 0, 40)),
     "gray": np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1),
     "signed": _interpolate_colors(
         (5, 48, 130), (60, 130, 200), (170, 210, 235), (250, 250, 250), (245, 180, 150), (215, 75, 65), (110, 0, 30)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerasal.checks import check_choice, check_number, check_size, refuse_mask
+from kerasal.checks import check_choice, check_number, check_size
 
 try:
     import cv2
@@ -15,7 +15,8 @@ except ImportError as error:  # opencv-python needs libGL, which is missing on m
     ) from error
 
 from kerasal.images.colormaps import choose_colors
-from kerasal.images.image_check import check_image, check_resizable
+from kerasal.images.image_check import check_image, check_map, check_resizable
+from kerasal.images.image_check import to_channels as to_channels
 
 # Percentile of the magnitude from which colors are saturated, because gradient maps have a few extreme pixels.
 _FULL_COLOR = 99.0
@@ -127,22 +128,6 @@ def place(image: np.ndarray, drawn: np.ndarray, box: tuple[int, int, int, int]) 
     return placed
 
 
-def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    """Return a uint8 image (H, W, C) with 1 or 3 channels: gray is repeated, colors become their luma (BT.601).
-
-    Raises:
-        ValueError: another number of channels or another dtype.
-    """
-    if channels not in (1, 3):
-        raise ValueError(f"channels must be 1 or 3, got {channels!r}.")
-    picture = check_image(picture, "A picture", (3, 1))
-    if picture.shape[2] == channels:
-        return picture
-    if channels == 3:
-        return np.repeat(picture, 3, axis=2)
-    return np.round(picture @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8)[..., None]
-
-
 def heatmap(
     values: np.ndarray, *, signed: bool | None = None, limit: float | None = None, colormap: str | None = None
 ) -> np.ndarray:
@@ -156,17 +141,17 @@ def heatmap(
     Raises:
         ValueError: not a map (H, W), NaN or infinite values, or a colormap that is unknown or unfit for the sign.
     """
-    values = _check_values(values, 2)
+    values = check_map(values, "(H, W)")
     signed = bool((values < 0).any()) if signed is None else signed
-    return _color(choose_colors(colormap, signed=signed), _scale(values, limit), signed)
+    return _color(choose_colors(colormap, signed=signed), scale_map(values, limit), signed)
 
 
 def relief(values: np.ndarray, *, limit: float | None = None) -> np.ndarray:
     """Return a signed gradient (H, W, C), C = 1 or 3, drawn as uint8 RGB: channels as colors, zero as middle gray."""
-    values = _check_values(values, 3)
+    values = check_map(values, "(H, W, C)")
     if values.shape[2] not in (1, 3):
         raise ValueError(f"values must be (H, W, 1) or (H, W, 3), got {values.shape}. Average over the channels first.")
-    pixels = np.round(127.5 + 127.5 * _scale(values, limit)).astype(np.uint8)
+    pixels = np.round(127.5 + 127.5 * scale_map(values, limit)).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*values.shape[:2], 3)))
 
 
@@ -193,7 +178,7 @@ def overlay(
         ValueError: not an image, not a map (h, w), NaN or infinite values, or an invalid ``strength`` or ``colormap``.
     """
     strength = check_number("strength", strength, minimum=0, maximum=1)
-    image, values = check_image(image, "The image"), _check_values(values, 2)
+    image, values = check_image(image, "The image"), check_map(values, "(H, W)")
     signed = bool((values < 0).any()) if signed is None else signed
     size = image.shape[:2]
     # Gradient maps consist of single pixels, which are visible over a photo only after some blurring. Both signs are
@@ -203,11 +188,15 @@ def overlay(
     sigma = max(size) / 75 * values.shape[0] / size[0]
     blurred = [cv2.GaussianBlur(part / largest, (0, 0), sigma) for part in parts]
     blurred = [np.clip(cv2.resize(part, size[::-1], interpolation=cv2.INTER_LINEAR), 0, None) for part in blurred]
-    scaled = _scale(blurred[0] - blurred[1] if signed else blurred[0], None)
+    scaled = scale_map(blurred[0] - blurred[1] if signed else blurred[0], None)
+    return paint(image, scaled, choose_colors(colormap, signed=signed, usual="overlay"), signed, strength)
+
+
+def paint(image: np.ndarray, scaled: np.ndarray, colors: np.ndarray, signed: bool, strength: float) -> np.ndarray:
+    """Return an image, uint8 (H, W, 3), under the colors of a map (H, W) that is scaled to -1..1 or 0..1."""
     weight = strength * np.minimum(2 * np.abs(scaled), 1)[..., None]
     gray = image.mean(axis=2, keepdims=True) * 0.35 + image * 0.65
-    colors = _color(choose_colors(colormap, signed=signed, usual="overlay"), scaled, signed)
-    return np.clip(np.round(gray * (1 - weight) + colors * weight), 0, 255).astype(np.uint8)
+    return np.clip(np.round(gray * (1 - weight) + _color(colors, scaled, signed) * weight), 0, 255).astype(np.uint8)
 
 
 def _color(colors: np.ndarray, scaled: np.ndarray, signed: bool) -> np.ndarray:
@@ -215,24 +204,7 @@ def _color(colors: np.ndarray, scaled: np.ndarray, signed: bool) -> np.ndarray:
     return colors[np.round(127.5 + 127.5 * scaled if signed else 255 * np.clip(scaled, 0, 1)).astype(int)]
 
 
-def _check_values(values, rank: int) -> np.ndarray:
-    refuse_mask(values, "the map")
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf":  # complex numbers would lose their imaginary part
-        raise ValueError(f"A map must hold real numbers, got {array.dtype}. Take np.abs of complex values.")
-    values = array.astype(np.float64)
-    if values.ndim != rank or values.size == 0:
-        raise ValueError(
-            f"The map must be (H, W{', C' if rank == 3 else ''}) with at least one pixel, got {values.shape}. "
-            "Pass one map at a time."
-        )
-    if not np.isfinite(values).all():
-        bad = np.count_nonzero(~np.isfinite(values))
-        raise ValueError(f"The map must be finite, got {bad} NaN or infinite values. Replace them with np.nan_to_num.")
-    return values
-
-
-def _scale(values: np.ndarray, limit: float | None) -> np.ndarray:
+def scale_map(values: np.ndarray, limit: float | None) -> np.ndarray:
     """Return values scaled to -1..1 by ``limit`` or a percentile of the magnitude; zeros remain zeros."""
     magnitude = np.abs(values)
     if limit is None:

@@ -51,7 +51,7 @@ def grid(
         column_labels: one per column, written above it.
         title: a text at the top.
         note: a gray text at the bottom.
-        legend: color bars at the bottom, each with the name of its colors ("heat", "signed", "overlay" or "gray"),
+        legend: color bars at the bottom, each with the name of its colors ("heat", "signed", "overlay", "gray"),
             and the meaning of its ends, as in ``("signed", "lowers the score", "raises the score")``.
         tile: largest width and height of a picture in pixels. A row is as high as its highest picture, and the columns
             are as wide as the widest picture or label.

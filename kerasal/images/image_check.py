@@ -1,4 +1,4 @@
-"""Check that arrays are images that Pillow and OpenCV process correctly."""
+"""Check that arrays are images that Pillow and OpenCV process correctly, and that maps are finite numbers."""
 
 from collections.abc import Sequence
 
@@ -57,6 +57,44 @@ def check_resizable(image, size: tuple[int, int]) -> np.ndarray:
             "Convert it, such as with image.astype(np.float32)."
         )
     return array.astype(native, copy=False)
+
+
+def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    """Return a uint8 image (H, W, C) with 1 or 3 channels: gray is repeated, colors become their luma (BT.601).
+
+    Raises:
+        ValueError: another number of channels or another dtype.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3, got {channels!r}.")
+    picture = check_image(picture, "A picture", (3, 1))
+    if picture.shape[2] == channels:
+        return picture
+    if channels == 3:
+        return np.repeat(picture, 3, axis=2)
+    return np.round(picture @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8)[..., None]
+
+
+def check_map(values, *shapes: str) -> np.ndarray:
+    """Return a map as float64; ``shapes`` are texts such as "(H, W)", whose commas give the accepted ranks.
+
+    Raises:
+        ValueError: another rank, no values, masked, NaN or infinite values, or values that are not real numbers.
+    """
+    refuse_mask(values, "the map")
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":  # complex numbers would lose their imaginary part
+        raise ValueError(f"A map must hold real numbers, got {array.dtype}. Take np.abs of complex values.")
+    values = array.astype(np.float64)
+    if values.ndim not in [len(shape.replace(",)", ")").split(",")) for shape in shapes] or values.size == 0:
+        raise ValueError(
+            f"The map must be {' or '.join(shapes)} with at least one value, got {values.shape}. Pass one map at a "
+            "time."
+        )
+    if not np.isfinite(values).all():
+        bad = np.count_nonzero(~np.isfinite(values))
+        raise ValueError(f"The map must be finite, got {bad} NaN or infinite values. Replace them with np.nan_to_num.")
+    return values
 
 
 def _shape_remedy(array: np.ndarray) -> str:

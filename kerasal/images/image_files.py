@@ -1,4 +1,4 @@
-"""Read and write image files with Pillow."""
+"""Read and write image files with Pillow, and read photos that were saved as arrays."""
 
 import io
 import os
@@ -13,19 +13,25 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kerasal.archive_check import first_line
 from kerasal.checks import check_int
 from kerasal.files import atomic_write
-from kerasal.images.image_check import check_image
+from kerasal.images.array_files import ARRAY_SUFFIXES, read_array
+from kerasal.images.image_check import check_image, to_channels
 
 MAX_PIXELS = 100_000_000
 
 _warnings_lock = threading.Lock()
 
 
+class ReducedDepth(UserWarning):
+    """Warning that a file of 16 bits per channel was read as a photo of 8; ``images.read_volume`` keeps them."""
+
+
 def read(path: str | os.PathLike) -> np.ndarray:
     """Return an image file as uint8 RGB (H, W, 3), upright.
 
-    EXIF rotation is applied, transparency is replaced with white, and gray, palette, CMYK and 16-bit images are
-    converted. For animations the first frame is read. Floating-point images (TIFF) must have values in 0..1, or
-    integers in 0..255.
+    EXIF rotation is applied, transparency is replaced with white, and gray, palette and CMYK images are converted. Of
+    16 bits per channel 8 are kept, with the warning ``ReducedDepth`` (see ``read_volume``). For animations the first
+    frame is read. Floating-point images (TIFF) must have values in 0..1, or integers in 0..255. An ``.npy`` or ``.npz``
+    file must hold a uint8 image, (H, W, 3) or gray.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -34,6 +40,8 @@ def read(path: str | os.PathLike) -> np.ndarray:
             decoding), outside these value ranges, or not finite.
     """
     path = pathlib.Path(path)
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        return _read_saved_photo(path)
     if path.is_dir():
         raise ValueError(f"path must be an image file, got the folder {path}. Pass the path of a file in it.")
     if not path.exists():
@@ -47,6 +55,7 @@ def read(path: str | os.PathLike) -> np.ndarray:
                     f"{path} must have at most {MAX_PIXELS // 10**6} megapixels, got {image.width} × {image.height} "
                     "pixels. Make it smaller first."
                 )
+            _warn_of_depth(image, path)
             return np.array(_to_rgb(ImageOps.exif_transpose(image), path))
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} has too many pixels ({error}). Make it smaller first.") from error
@@ -108,6 +117,17 @@ def write(path: str | os.PathLike, image: np.ndarray, *, dpi: int | None = None)
     return path
 
 
+def _read_saved_photo(path: pathlib.Path) -> np.ndarray:
+    array = read_array(path)
+    gray = array.ndim == 2 or array.shape[2:] == (1,)
+    if array.dtype != np.uint8 or not (gray or (array.ndim == 3 and array.shape[2] == 3)):
+        raise ValueError(
+            f"{path} must hold a photo, uint8 (H, W, 3), because an image is needed here, got {array.dtype} "
+            f"{array.shape}. Only attribution takes other inputs of models: kerasal.explain(model, {str(path)!r})."
+        )
+    return to_channels(array if array.ndim == 3 else array[..., None], 3)
+
+
 class _UnsupportedImage(ValueError):
     """An image that is intact but not supported."""
 
@@ -142,6 +162,14 @@ def _open(path: pathlib.Path) -> Image.Image:
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(path)
+
+
+def _warn_of_depth(image: Image.Image, path: pathlib.Path) -> None:
+    """Warn if an image has 16 bits per channel; gray values that are 8 bits times 257 lose nothing."""
+    deep = ";16" in image.mode or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    if deep and (len(image.getbands()) > 1 or (np.asarray(image) % 257).any()):
+        text = f"{path} has 16 bits per channel, of which 8 are kept. kerasal.images.read_volume reads all of them."
+        warnings.warn(text, ReducedDepth, stacklevel=3)
 
 
 def _to_rgb(image: Image.Image, path: pathlib.Path) -> Image.Image:

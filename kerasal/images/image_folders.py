@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from kerasal.images.array_files import ARRAY_SUFFIXES, read_array
 from kerasal.images.image_files import read
+from kerasal.images.volume_files import VOLUME_SUFFIXES, is_volume_file
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _PENDING = 64
@@ -118,25 +120,34 @@ def is_image(file: pathlib.Path) -> bool:
     return file.name.lower().endswith(SUFFIXES)
 
 
-def read_images(photos: Any) -> list[np.ndarray] | None:
+def read_images(photos: Any) -> list[np.ndarray] | np.ndarray:
     """Return uint8 images (h, w, 1 or 3) from a path, a folder, a list of paths or images, or an array (N, h, w, C).
 
-    For an array of another dtype, which may be model inputs, None is returned.
+    Values of another dtype, which may be model inputs, are returned as one array; so are those of ``.npy`` and
+    ``.npz`` files.
 
     Raises:
-        ValueError: an empty list, or a file that is not an image.
+        ValueError: an empty list, a file that is neither image nor array, or inputs of different shapes.
         FileNotFoundError: a path does not exist.
     """
     if isinstance(photos, (str, os.PathLike)):
         photos = find_files([photos])
+        photos = _read_file(photos[0]) if len(photos) == 1 else photos
     if isinstance(photos, (list, tuple)):
         if not photos:
             raise ValueError("photos must hold images, got none.")
-        arrays = [read(photo) if isinstance(photo, (str, os.PathLike)) else np.asarray(photo) for photo in photos]
-        return arrays if all(array.dtype == np.uint8 for array in arrays) else None
+        arrays = [_read_file(photo) if isinstance(photo, (str, os.PathLike)) else np.asarray(photo) for photo in photos]
+        if all(array.dtype == np.uint8 for array in arrays):
+            return arrays
+        if len({array.shape for array in arrays}) > 1:
+            shapes = ", ".join(dict.fromkeys(str(array.shape) for array in arrays))
+            raise ValueError(
+                f"inputs must have one shape to form a batch, got {shapes}. Pass them one at a time, or pad them."
+            )
+        return np.stack(arrays)
     array = np.asarray(photos)
     if array.dtype != np.uint8:
-        return None
+        return array
     if array.ndim == 3 and array.shape[2] == 4:
         raise ValueError(
             f"An image must be RGB or gray, got 4 channels, {array.shape}. Drop the alpha channel: image[..., :3]."
@@ -146,10 +157,16 @@ def read_images(photos: Any) -> list[np.ndarray] | None:
     return list(array if array.ndim == 4 else array[..., None])
 
 
-def name_files(paths: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
+def _read_file(path: str | os.PathLike) -> np.ndarray:
+    """Return the array of an array file, or an image."""
+    return read_array(path) if pathlib.Path(path).suffix.lower() in ARRAY_SUFFIXES else read(path)
+
+
+def name_files(paths: Sequence[str | os.PathLike], *, arrays: bool = False) -> dict[str, pathlib.Path]:
     """Return a dictionary from unique name to path of all image files in ``paths``, which are files and folders.
 
     The name is the stem of the file; if that is not unique, the suffix is added, and then the name of the folder.
+    ``arrays`` also takes the arrays and volumes of a folder that has no images.
 
     Raises:
         FileNotFoundError: a path does not exist.
@@ -161,13 +178,15 @@ def name_files(paths: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
             raise FileNotFoundError(f"There is no image file or folder {path}.")
         entries = sorted(path.iterdir()) if path.is_dir() else []
         inside = [file for file in entries if file.suffix.lower() in SUFFIXES] if path.is_dir() else [path]
+        if arrays and not inside:
+            inside = [file for file in entries if file.name.lower().endswith(ARRAY_SUFFIXES + VOLUME_SUFFIXES)]
         if not inside:
             raise ValueError(f"{path} must contain image files ({', '.join(SUFFIXES)}), got none.")
         files += inside
     name_functions = (
-        lambda file: file.stem,
-        lambda file: f"{file.stem}-{file.suffix[1:].lower()}",
-        lambda file: f"{file.absolute().parent.name}-{file.stem}-{file.suffix[1:].lower()}",
+        _stem,
+        lambda file: f"{_stem(file)}-{file.suffix[1:].lower()}",
+        lambda file: f"{file.absolute().parent.name}-{_stem(file)}-{file.suffix[1:].lower()}",
     )
     files, named = list(dict.fromkeys(files)), {}
     for make_name in name_functions:
@@ -184,3 +203,8 @@ def name_files(paths: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
             "output folder for each of them."
         )
     return {name: file for file, name in named.items()}
+
+
+def _stem(file: pathlib.Path) -> str:
+    """Return the name of a file without its suffix, which may be double, as in scan.nii.gz."""
+    return pathlib.Path(file.stem).stem if is_volume_file(file) else file.stem

@@ -160,8 +160,8 @@ class ImageModel:
             FileNotFoundError: a path does not exist.
         """
         uint8_images = images.read_images(photos)
-        if uint8_images is None:
-            return self.check_inputs(np.asarray(photos))
+        if isinstance(uint8_images, np.ndarray):
+            return self.check_inputs(uint8_images)
         size = self.input_size(uint8_images[0] if len(uint8_images) == 1 else None)
         return self.to_inputs(np.stack([self.fit_image(image, size=size) for image in uint8_images]))
 

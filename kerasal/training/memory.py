@@ -1,13 +1,12 @@
 """The estimated memory of a training step, checked before training: the system kills processes that use too much."""
 
 import math
-import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from kerasal import hooks
+from kerasal.process import free_memory
 
 _BYTES = 4
 
@@ -50,26 +49,6 @@ def step_memory(model, slots: int) -> tuple[int, int]:
         if not getattr(layer, "layers", None):
             outputs += sum(int(np.prod([side or 1 for side in shape[1:]])) for shape in _output_shapes(layer))
     return _BYTES * weights * (3 + slots), _BYTES * 2 * max(1, outputs)
-
-
-def free_memory() -> int | None:
-    """Return the free main memory in bytes, within the limit of the container; ``None`` if it is unknown."""
-    limits = []
-    try:
-        lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
-        limits.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")))
-    except (OSError, StopIteration, ValueError):
-        try:  # other systems do not report the free memory, so the total is used
-            limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-        except (ValueError, OSError, AttributeError):
-            return None
-    try:
-        group = pathlib.Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text())
-        limits.append(limit - int((group / "memory.current").read_text()))
-    except (OSError, ValueError):  # no control group, or the text "max" for no limit
-        pass
-    return min(limits)
 
 
 def _output_shapes(layer) -> list[tuple]:

@@ -80,8 +80,9 @@ def test_it_opens_what_it_is_given(digit, tmp_path):
 @pytest.mark.parametrize(
     ("photo", "options", "message"),
     [
-        (np.zeros((28, 28), np.float32), {}, "photo must be a single uint8 image"),
-        (np.zeros((2, 28, 28, 1), np.uint8), {}, "got 2 images"),
+        (np.zeros((20, 28), np.float32), {}, r"must have shape \(N, 28, 28, 1\), got \(20, 28\)"),
+        (np.zeros((28, 28), np.int32), {}, "inputs must be floats, or photos in uint8, got int32"),
+        (np.zeros((2, 28, 28, 1), np.uint8), {}, "photo must be a single photo or input, got 2"),
         (np.zeros((28, 28), np.uint8), {"method": "gradcamm"}, "gradcam"),
         (np.zeros((28, 28), np.uint8), {"target": "eleven"}, "class"),
     ],

@@ -74,7 +74,7 @@ def test_a_damaged_photo_is_skipped_and_all_damaged_are_an_error(cli, place):
     (place / "photos" / "broken.png").write_bytes(b"no picture")
     code, out, err = cli(*OCCLUSION, "photos", "-c", 0, "-p", "unit", "-o", "maps")
     assert code == 1 and "2 photos, 2 maps" in out
-    assert "Skipped" in err and "broken.png" in err and "1 photo could not be read" in err
+    assert "Skipped" in err and "broken.png" in err and "1 file could not be read" in err
     assert len(list((place / "maps").iterdir())) == 2
     code, out, _ = cli(*OCCLUSION, "photos", "-c", 0, "-p", "unit", "-o", "maps", "--json")
     document = json.loads(out)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasal import attribution
+from kerasal import attribution, feature_maps, objectives
 from kerasal.hooks.image_shapes import declared_image_shape, takes_channels_first
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.positions import channel_axes
@@ -197,3 +197,40 @@ def test_features_have_no_order_to_blur():
     make, _ = KINDS["features"]
     with pytest.raises(ValueError, match=r"inputs with an order such as images and signals.* got 'blur' for an input"):
         attribution.integrated_gradients(make(), np.zeros((1, 7)), 0, baseline="blur")
+
+
+@pytest.mark.parametrize("rank", [3, 5])
+def test_layers_of_two_layouts_with_a_permutation_between(rank):
+    """The channels of each layer are known, also where one layer takes them last and the next first."""
+    if rank == 3:
+        shape, order, convolution, pooling = (9, 2), (2, 1), layers.SeparableConv1D, layers.GlobalAveragePooling1D
+    else:
+        shape, order, convolution, pooling = (4, 5, 6, 2), (4, 1, 2, 3), layers.Conv3D, layers.GlobalAveragePooling3D
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(shape)
+    one = convolution(3, 2, name="one")(inputs)
+    two = convolution(5, 2, name="two", **FIRST)(layers.Permute(order)(one))
+    model = keras.Model(inputs, layers.Dense(3)(pooling(**FIRST)(two)))
+    x = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    plain = tf.function(keras.Model(inputs, [one, two]))(x)
+    last = np.moveaxis(plain[1].numpy(), 1, -1)
+    assert last.shape[-1] == 5
+    np.testing.assert_allclose(feature_maps(model, x, "two"), last, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(feature_maps(model, x, "one"), plain[0], rtol=1e-4, atol=1e-6)
+    found = attribution.input_gradient(model, x, objectives.channel("two", 4))
+    with tf.GradientTape() as tape:
+        tape.watch(variable := tf.constant(x))
+        score = tf.reduce_sum(
+            tf.reduce_mean(tf.function(keras.Model(inputs, two))(variable)[:, 4], axis=range(1, rank - 1))
+        )
+    np.testing.assert_allclose(found, tape.gradient(score, variable), rtol=1e-4, atol=1e-6)
+    assert attribution.class_saliency(model, x, 0).shape == (2, *shape[:-1])
+
+
+def test_a_layer_of_a_compiled_convolution_has_its_channels_last():
+    """Keras compiles convolutions in channels first, and nothing else in this graph tells the layout."""
+    keras.utils.set_random_seed(0)
+    model = stack((2, 5, 6, 7), layers.Conv3D(4, 3, name="conv", **FIRST), layers.Flatten())
+    x = np.random.default_rng(0).normal(size=(2, 2, 5, 6, 7)).astype(np.float32)
+    plain = keras.Model(model.inputs[0], model.get_layer("conv").output)(x).numpy()
+    np.testing.assert_allclose(feature_maps(model, x, "conv"), np.moveaxis(plain, 1, -1), rtol=1e-4, atol=1e-6)

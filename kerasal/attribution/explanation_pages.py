@@ -1,0 +1,193 @@
+"""``Explanation``: the attribution map of a single input with its class and score, to draw and to save."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from kerasal import images
+from kerasal.attribution.array_pages import Axes, array_kind, draw_array
+from kerasal.attribution.method import MethodSpec, method_spec
+from kerasal.attribution.pages import attribution_page, draw_map
+from kerasal.checks import check_choice
+from kerasal.files import atomic_write
+from kerasal.models.image_model import ImageModel
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Explanation:
+    """The attribution map of an image or another input, with its class and score.
+
+    A notebook shows it as three images side by side: the image, the map, and the map over the image. The map of a
+    signal is shown as colors of its line, that of a volume in planes, that of a video over its frames.
+
+    Attributes:
+        map: the raw map as the method returns it, float32 (H, W), (T,) for a signal, (D, H, W) for a volume or video;
+            with the channels of the input for a gradient.
+        class_index: index of the class that is explained; None for an objective.
+        label: name of the class, or "class 7" for a class without a name; the description of an objective.
+        score: the model's output for the class, a probability if the model returns probabilities; or the value of the
+            objective.
+        method: name of the method.
+        picture: the image as the model receives it, resized or cropped, uint8 RGB; or another input with its channels
+            last, float32 (T, C) for a signal, (D, H, W, C) for a volume or video.
+        layer: layer of a class activation map; None for other methods.
+        options: the options that were passed to the method.
+        photo: the original photo, uint8 RGB, of which the model may receive only a part.
+        box: the part of ``photo`` that the model receives, (x_min, y_min, x_max, y_max) in pixels.
+        gap: completeness gap of ``integrated_gradients`` with ``return_gap=True``; else None.
+        axes: how the axes of a signal, volume or video are labeled and drawn.
+    """
+
+    map: np.ndarray = dataclasses.field(repr=False)
+    class_index: int | None
+    label: str
+    score: float
+    method: str
+    picture: np.ndarray = dataclasses.field(repr=False)
+    layer: str | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    _model: ImageModel | None = dataclasses.field(default=None, repr=False)
+    photo: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    box: tuple[int, int, int, int] | None = None
+    gap: float | None = None
+    axes: Axes = dataclasses.field(default_factory=Axes)
+
+    @property
+    def spec(self) -> MethodSpec:
+        """The method's entry in the list of methods, with its source and whether its maps are signed."""
+        return method_spec(self.method)
+
+    def heatmap(self) -> np.ndarray:
+        """Return the map as an image, uint8 RGB (H, W, 3); negative values are blue if the method is signed."""
+        drawing: dict[str, Any] = {"options": self.options, "bgr": self._bgr, "axes": self.axes}
+        return draw_map(self.spec, self.picture, self._on_pixels(), **drawing)[0]
+
+    def overlay(
+        self,
+        *,
+        on: Literal["photo", "input"] = "photo",
+        strength: float = 0.6,
+        colormap: str | None = None,
+        width: int | None = None,
+    ) -> np.ndarray:
+        """Return the map drawn over the image, uint8 RGB (H, W, 3); negative values of signed methods are blue.
+
+        Args:
+            on: ``"photo"`` draws on the original photo at its own resolution, and fades the parts that the model does
+                not receive; ``"input"`` draws on the image as the model receives it.
+            strength: opacity of the colors, 0..1.
+            colormap: name of a colormap of matplotlib: diverging for a map with a sign, sequential for others.
+            width: width of the drawing of a signal, volume or video in pixels, about.
+
+        Raises:
+            ValueError: an invalid argument, or a colormap that does not fit the sign of the map.
+        """
+        if self.picture.ndim != 3:
+            values, look = self._on_pixels(), {"strength": strength, "colormap": colormap, "width": width}
+            signed = array_kind(values, self.picture, self.spec.is_signed(self.options)) != "magnitude"
+            return draw_array(self.picture, values, signed=signed, axes=self.axes, **look)
+        photo, box = self._ground(on)
+        picture = self.picture if photo is None else photo[box[1] : box[3], box[0] : box[2]]
+        drawing: dict[str, Any] = {"options": self.options, "bgr": self._bgr}
+        over = draw_map(self.spec, picture, self._on_pixels(), strength=strength, colormap=colormap, **drawing)[1]
+        return over if photo is None else images.place(photo, over, box)
+
+    def page(
+        self,
+        *,
+        on: Literal["photo", "input"] = "photo",
+        strength: float = 0.6,
+        colormap: str | None = None,
+        tile: int | None = None,
+    ) -> np.ndarray:
+        """Return the image, the map and the map over the image side by side with titles, uint8 RGB.
+
+        Args:
+            on: what everything is drawn on; see ``overlay``.
+            strength: opacity of the colors, 0..1.
+            colormap: name of a colormap of matplotlib; see ``overlay``.
+            tile: longer side of each image in pixels; by default that of the image, within 224..448. Width of the
+                drawing of a signal, volume or video.
+        """
+        labels, names = (self._model.labels, [self._model.name]) if self._model else ((), [])
+        note = ", ".join([*names, f"layer {self.layer}"] if self.layer else names)
+        photo, box = self._ground(on)
+        return attribution_page(
+            self.spec,
+            self.picture,
+            self.map,
+            self.label,
+            options=self.options,
+            labels=labels,
+            note=note,
+            bgr=self._bgr,
+            score=self.score,
+            photo=photo,
+            box=box if photo is not None else None,
+            strength=strength,
+            colormap=colormap,
+            tile=tile,
+            axes=self.axes,
+        )
+
+    def label_axes(
+        self,
+        *,
+        rate: float | None = None,
+        names: Sequence[str] | None = None,
+        view: Literal["planes", "frames"] | None = None,
+    ) -> "Explanation":
+        """Return the same explanation with other labels of the axes of a signal, volume or video.
+
+        Args:
+            rate: samples or frames per second, for axes and labels in seconds.
+            names: names of the channels of a signal.
+            view: ``"planes"`` draws an input of three positions as a volume, ``"frames"`` as a video. By default it is
+                a video if it has three channels.
+        """
+        check_choice("view", view or "planes", ("planes", "frames"))
+        given = {"rate": rate, "names": names, "view": view}
+        axes = dataclasses.replace(self.axes, **{name: value for name, value in given.items() if value is not None})
+        return dataclasses.replace(self, axes=axes)
+
+    def save(self, path: str | os.PathLike, *, dpi: int | None = None, **drawing: Any) -> pathlib.Path:
+        """Write the page to an image file, or the raw map to a ``.npy`` file, and return the path.
+
+        Args:
+            path: the file.
+            dpi: dots per inch that are stored in the image file for printing; the pixels stay the same.
+            **drawing: options of ``page``.
+
+        Raises:
+            ValueError: the suffix is neither ``.npy`` nor that of an image format, or an option is invalid.
+            OSError: the file cannot be written.
+        """
+        path = pathlib.Path(path)
+        if path.suffix.lower() == ".npy":
+            with atomic_write(path) as temporary, open(temporary, "wb") as file:
+                np.save(file, np.asarray(self.map))
+        else:
+            images.write(path, self.page(**drawing), dpi=dpi)
+        return path
+
+    def _repr_png_(self) -> bytes:
+        return images.encode_png(self.page())
+
+    @property
+    def _bgr(self) -> bool:
+        convention = self._model.preprocessing if self._model else None
+        return bool(convention is not None and convention.bgr)
+
+    def _ground(self, on: str) -> tuple[np.ndarray | None, tuple[int, int, int, int]]:
+        """Return the photo, or None to draw on the model's input, and the part that the model receives."""
+        check_choice("on", on, ("photo", "input"))
+        photo = self.photo if on == "photo" else None
+        height, width = (self.picture if photo is None else photo).shape[:2]
+        return photo, (self.box if photo is not None else None) or (0, 0, width, height)
+
+    def _on_pixels(self) -> np.ndarray:
+        return self.spec.to_pixels(self.map, self.picture.shape[:-1], self.options)

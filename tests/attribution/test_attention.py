@@ -1,5 +1,6 @@
 """Attention weights as the layers return them, and the maps of them as they are when written out step by step."""
 
+import importlib.util
 import math
 
 import numpy as np
@@ -422,3 +423,62 @@ def test_attention_over_channels_is_no_attention_over_positions(transformers):
     model = transformers.transformer(attend, blocks=1)
     with pytest.raises(ValueError, match="must have an attention, a softmax over positions"):
         attribution.attention(model, transformers.images())
+
+
+@pytest.mark.slow
+def test_the_weights_of_a_pretrained_transformer_are_those_of_its_layers(data_folder):
+    path = data_folder / "models" / "dinov2_small.py"
+    spec = importlib.util.spec_from_file_location("dinov2_small", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model = module.dinov2_small((112, 168))
+    images = np.random.default_rng(0).normal(size=(2, 112, 168, 3)).astype(np.float32)
+    weights = attribution.attention(model, images)
+    assert list(weights) == [f"block{block}_attention" for block in range(12)]
+    inputs = hooks.activations(model, [f"block{block}_norm1" for block in range(12)], images)
+    for block, (name, found) in enumerate(weights.items()):
+        tokens = inputs[f"block{block}_norm1"]
+        expected = model.get_layer(name)(tokens, tokens, return_attention_scores=True)[1]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    maps = attribution.attention_rollout(model, images, resize=False)
+    expected = rollout(list(weights.values()))[:, 0, 1:].reshape(2, 8, 12)
+    np.testing.assert_allclose(maps, expected, rtol=1e-3)
+
+
+HUB = {
+    "ViT": lambda hub: hub.ViTBackbone((32, 48, 3), 8, 2, 2, 32, 64),
+    "DeiT": lambda hub: hub.DeiTBackbone((32, 48, 3), 8, 2, 2, 32, 64),
+    "DINOv2": lambda hub: hub.DINOV2Backbone(14, 2, 32, 2, 64, num_register_tokens=4, image_shape=(56, 56, 3)),
+    "Swin": lambda hub: hub.SwinTransformerBackbone((56, 88, 3), 16, [2, 2], [2, 4], 4),
+    "MiT": lambda hub: hub.MiTBackbone(
+        [1, 1], 2, [1, 2], [2, 1], 0.1, [7, 3], [4, 2], image_shape=(32, 32, 3), hidden_dims=[16, 32]
+    ),
+}
+GRIDS = {"ViT": (4, 6), "DeiT": (4, 6), "DINOv2": (4, 4), "Swin": (7, 11), "MiT": (4, 4)}
+PREFIXES = {"ViT": 1, "DeiT": 2, "DINOv2": 5}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Layer 'attn':UserWarning")
+@pytest.mark.parametrize("name", HUB)
+def test_models_of_keras_hub(name):
+    hub = pytest.importorskip("keras_hub.models")
+    backbone = HUB[name](hub)
+    shape = backbone.input["images"].shape[1:] if isinstance(backbone.input, dict) else backbone.input.shape[1:]
+    inputs = keras.Input(shape)
+    features = backbone({"images": inputs} if isinstance(backbone.input, dict) else inputs)
+    pooled = features[:, 0] if len(features.shape) == 3 else ops.mean(features, (1, 2))
+    model = keras.Model(inputs, layers.Dense(4)(pooled))
+    images = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    weights = attribution.attention(model, images)
+    assert len(weights) == (4 if name == "Swin" else 2)
+    for method in METHODS:
+        if name in ("Swin", "MiT") and method in ("attention_rollout", "transformer_relevance"):
+            with pytest.raises(ValueError, match="windows separately" if name == "Swin" else "from 64 tokens to 16"):
+                getattr(attribution, method)(model, images, 1)
+        else:
+            assert getattr(attribution, method)(model, images, 1, resize=False).shape == (2, *GRIDS[name])
+    if name in PREFIXES:
+        expected = rollout(list(weights.values()))[:, 0, PREFIXES[name] :].reshape(2, *GRIDS[name])
+        found = attribution.attention_rollout(model, images, resize=False)
+        np.testing.assert_allclose(found, expected, rtol=1e-3)

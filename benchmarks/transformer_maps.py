@@ -189,7 +189,7 @@ def measure_gaze(arguments, output: pathlib.Path) -> pd.DataFrame:
     with progress_bar("maps of OSIE images", count) as advance:
         for number in range(count):
             advance(1)
-            name, photo, fixations = data.names[number], data.images[number], data.fixations[number]
+            name, photo, fixations = data.names[number], data.image(number), data.fixations(number)
             if name in rows.done:
                 continue
             maps = compute_maps(

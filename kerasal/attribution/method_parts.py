@@ -100,7 +100,7 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
         pair = (layer_maps.tensor, gradients)
         maps, gradients = (tf.cast(layer_maps.to_input_axes(tensor), tf.float32) for tensor in pair)
         summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
-        results.append(resize_maps(summed[..., None], tf.shape(x)[1:-1])[..., 0] if resize else summed)
+        results.append(tf.squeeze(resize_maps(tf.expand_dims(summed, -1), tf.shape(x)[1:-1]), -1) if resize else summed)
     return results
 
 

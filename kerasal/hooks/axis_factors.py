@@ -52,8 +52,8 @@ class Axis:
     @property
     def size(self) -> int | None:
         """Number of entries, or None if it is known only at run time."""
-        sizes = [factor.size for factor in self.factors]
-        inner = None if None in sizes else math.prod(sizes) if sizes else 0
+        sizes = [factor.size for factor in self.factors if factor.size is not None]
+        inner = None if len(sizes) < len(self.factors) else math.prod(sizes) if sizes else 0
         return None if inner is None else self.before + inner + self.after
 
     @property
@@ -101,10 +101,12 @@ def reshape(axes: Axes, before: Sequence[int | None], after: Sequence[int | None
         while have is not None and want is not None and have != want:
             if have < want:
                 first_i -= 1
-                have = None if first_i < 0 or before[first_i] is None else have * before[first_i]
+                more = before[first_i] if first_i >= 0 else None
+                have = None if more is None else have * more
             else:
                 first_j -= 1
-                want = None if first_j < 0 or after[first_j] is None else want * after[first_j]
+                more = after[first_j] if first_j >= 0 else None
+                want = None if more is None else want * more
         if None in (have, want):  # an unknown size takes all axes that are left
             first_i = first_j = 0
         if tuple(before[first_i:i]) == tuple(after[first_j:j]):

@@ -27,7 +27,12 @@ def select_outputs(op: tf.Operation, inputs: list, shapes: ShapeValues) -> list 
             size if count is None else int(start) + count
             for start, count, size in zip(starts, counts, shapes.sizes(op.inputs[0]), strict=True)
         ]
-        return [tuple(crop(axis, int(start), end) for axis, start, end in zip(first, starts, ends, strict=True))]
+        return [
+            tuple(
+                None if end is None else crop(axis, int(start), end)
+                for axis, start, end in zip(first, starts, ends, strict=True)
+            )
+        ]
     if op.type in ("Split", "SplitV"):
         values, place = (inputs[1], op.inputs[0]) if op.type == "Split" else (first, op.inputs[2])
         return _split(op, values, int(value(place)) % len(values))

@@ -8,7 +8,7 @@ import numpy as np
 
 import tensorflow as tf
 
-Sizes = list[int | None] | None
+Sizes = list[int | None]
 _ARITHMETIC: dict[str, Callable] = {
     "Add": np.add,
     "AddV2": np.add,
@@ -90,7 +90,7 @@ class ShapeValues:
             return value
         if op.type in ("Shape", "ShapeN"):
             sizes = self.sizes(op.inputs[tensor.value_index])
-            return None if sizes is None else np.array(sizes, object)
+            return np.array(sizes, object)
         if op.type not in _ARITHMETIC and op.type != "StridedSlice":
             return None
         if op.type == "StridedSlice":
@@ -109,5 +109,5 @@ class ShapeValues:
         """Return the entries of a shape, of which some may be None."""
         if tensor.op.type == "Shape":
             sizes = self.sizes(tensor.op.inputs[0])
-            return None if sizes is None else np.array(sizes, object)
+            return np.array(sizes, object)
         return self.get(tensor)

@@ -128,7 +128,9 @@ def _reads_positions(attention: Attention, tracer: PositionTracer, number: int) 
     """Return whether the weights of an attention run over positions of this input, or over an axis that is unknown."""
     axes = tracer.axes(attention.weights)
     last = axes[-1] if axes else None
-    return last is None or any(factor.source[0] == number for factor in last.positions)
+    return last is None or any(
+        isinstance(factor.source, tuple) and factor.source[0] == number for factor in last.positions
+    )
 
 
 def _attended_map(

@@ -139,3 +139,13 @@ def written_out(model, inputs, class_index):
         x = layer("norm")(x)
         scores = layer("head")(x[:, 0] if prefix else tf.reduce_mean(x, axis=1))[:, class_index]
     return [a.numpy() for a in attentions], [g.numpy() for g in tape.gradient(scores, attentions)]
+
+
+def rollout(attentions, identity=0.5, order=1, reduce=np.mean):
+    """Return the product of the attentions of all layers as matrices, the last layer at the left."""
+    product = np.eye(attentions[0].shape[-1])[None]
+    for attention in attentions[::order]:
+        weights = reduce(attention, axis=1)
+        weights = weights / weights.sum(axis=-1, keepdims=True)
+        product = ((1 - identity) * weights + identity * np.eye(weights.shape[-1])) @ product
+    return product

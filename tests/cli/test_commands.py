@@ -72,6 +72,20 @@ def test_attribute_writes_a_picture_for_each_method(cli, photo, model_file, make
     assert not list(photo.parent.glob(".*"))
 
 
+def test_options_of_attention_are_numbers_or_words(cli, photo, make_model, tmp_path):
+    make_model("functional", attention=True).save(tmp_path / "attention.keras")
+    attribute = ("attribute", "raw_attention", "attention.keras", photo, "-p", "unit")
+    maps = []
+    for number, chosen in enumerate([("--head", 1, "--query", 3), ("--head", "max"), ("--grid", 4, "--no-resize")]):
+        code, _, err = cli(*attribute, *chosen, "-o", f"{number}.npy")
+        assert code == 0, err
+        maps.append(np.load(tmp_path / f"{number}.npy"))
+    assert maps[0].shape == maps[1].shape == (8, 8) and maps[2].shape == (4, 4)
+    assert np.abs(maps[0] - maps[1]).max() > 0
+    code, _, err = cli(*attribute, "--query", "first")
+    assert code != 0 and "query (--query) must be" in err and "got 'first'" in err
+
+
 def test_attribute_options(cli, photo, model_file, tmp_path):
     (tmp_path / "names.txt").write_text("ant\nbee\ncat\ndog\neel\nfox\n")
     code, out, err = cli(

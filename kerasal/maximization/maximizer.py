@@ -138,10 +138,11 @@ def maximize(
         if preprocessing is not None:
             raise ValueError(f"preprocessing must be None with value_range, got {preprocessing!r}. Pass one of them.")
         preprocessing = conventions.from_range(*check_range("value_range", value_range))
-    elif preprocessing is None and not layout.is_image and (opened is None or opened.preprocessing is None):
+    elif not layout.is_image and (preprocessing is not None or opened is None or opened.preprocessing is None):
+        given = "" if preprocessing is None else f" and preprocessing={preprocessing!r}, which is for photos,"
         raise ValueError(
-            f"value_range must be (lowest, highest) for inputs other than images, got None for {model.name!r}. Pass "
-            "the range of the model's inputs, for example that of its training data."
+            f"value_range must be (lowest, highest) for inputs other than images, got None{given} for {model.name!r}. "
+            "Pass the range of the model's inputs, for example that of its training data."
         )
     if preprocessing is None and opened is not None:
         preprocessing = opened.preprocessing

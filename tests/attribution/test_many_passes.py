@@ -13,9 +13,9 @@ _THEIR_WARNING = pytest.mark.filterwarnings("ignore:The structure of:UserWarning
 CAMS = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam")
 
 
-@pytest.fixture(scope="module")
-def model(request):
-    return request.getfixturevalue("make_model")("functional")
+@pytest.fixture
+def model(make_model):
+    return make_model("functional")
 
 
 def test_smoothgrad_without_noise_is_the_gradient(model, batch):

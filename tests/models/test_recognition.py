@@ -85,14 +85,12 @@ def test_maximize_knows_the_pixel_range_or_refuses():
 def test_a_sequence_is_not_taken_for_an_image():
     inputs = keras.Input((20, 4))
     series = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(layers.Conv1D(3, 3)(inputs))))
-    for call in (
-        lambda: kerasal.maximize(series, 0, preprocessing="none"),
-        lambda: open_model(series, preprocessing="none").inputs(np.zeros((20, 4, 3), np.uint8)),
+    with pytest.raises(
+        ValueError, match=r"value_range must be .* got None and preprocessing='none', which is for photos"
     ):
-        with pytest.raises(
-            ValueError, match=r"one image input .* takes \(N, 20, 4\) and has the layer 'conv1d.*Reshape"
-        ):
-            call()
+        kerasal.maximize(series, 0, preprocessing="none")
+    with pytest.raises(ValueError, match=r"one image input .* takes \(N, 20, 4\) and has the layer 'conv1d.*Reshape"):
+        open_model(series, preprocessing="none").inputs(np.zeros((20, 4, 3), np.uint8))
 
 
 def test_uint8_inputs_warn_unless_the_model_takes_pixels():

@@ -137,7 +137,7 @@ class Rows:
 
     def __init__(self, path: pathlib.Path):
         self.path = path
-        self.table = pd.read_csv(path) if path.is_file() else pd.DataFrame({"image": []})
+        self.table = pd.read_csv(path, dtype={"image": str}) if path.is_file() else pd.DataFrame({"image": []})
         self.done = set(self.table["image"])
 
     def add(self, rows: list[dict]) -> None:

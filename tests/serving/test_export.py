@@ -42,10 +42,11 @@ CLASSES = np.int32([3, 1])
 
 
 @pytest.fixture(scope="module")
-def replies(served, consume, methods, batch, photographs):
+def replies(served, served_attention, consume, methods, batch, photographs):
     """What the consumer was answered, by signature; asked once, since starting TensorFlow takes longest."""
     files = np.array([_png(one) for one in photographs], dtype=object)
-    requests = {name: {"inputs": batch} for name in methods}
+    of_attention = {name: {"inputs": batch} for name in methods if _needs_attention(name)}
+    requests = {name: {"inputs": batch} for name in methods if not _needs_attention(name)}
     requests |= {
         "serving_default": {"inputs": _prepared(photographs)},
         "predict_image": {"images": photographs},
@@ -57,14 +58,23 @@ def replies(served, consume, methods, batch, photographs):
         "crops": {"images": photographs, "class_index": CLASSES},
     }
     answers = dict(zip(requests, consume(served[1], list(requests.items())), strict=True))
+    answers |= dict(zip(of_attention, consume(served_attention[1], list(of_attention.items())), strict=True))
     assert not {name: reply["error"] for name, reply in answers.items() if "error" in reply}
     return answers
 
 
 @pytest.fixture(scope="module")
 def predicted(served):
-    """The model itself, compiled."""
-    return lambda inputs: tf.function(lambda x: served[0](x, training=False), autograph=False)(inputs).numpy()
+    """The model itself, or another, compiled."""
+
+    def predict(inputs, model=served[0]):
+        return tf.function(lambda x: model(x, training=False), autograph=False)(inputs).numpy()
+
+    return predict
+
+
+def _needs_attention(name):
+    return attribution.method_spec(name).needs == "attention"
 
 
 def test_there_is_a_request_for_every_method(methods):
@@ -72,15 +82,17 @@ def test_there_is_a_request_for_every_method(methods):
 
 
 @pytest.mark.parametrize("name", attribution.list_methods())
-def test_a_method_gives_the_bytes_of_the_process(name, served, replies, predicted, methods, batch, labels):
-    reply = replies[name]
-    expected = getattr(attribution, name)(served[0], batch, **_own_options(methods[name]))
+def test_a_method_gives_the_bytes_of_the_process(
+    name, served, served_attention, replies, predicted, methods, batch, labels
+):
+    reply, model = replies[name], (served_attention if _needs_attention(name) else served)[0]
+    expected = getattr(attribution, name)(model, batch, **_own_options(methods[name]))
     maps = expected[0] if isinstance(expected, tuple) else expected
     assert reply["map"].dtype == maps.dtype
     np.testing.assert_array_equal(reply["map"], maps)
     if isinstance(expected, tuple):
         np.testing.assert_array_equal(reply["gap"], expected[1])
-    scores = predicted(batch)
+    scores = predicted(batch, model)
     if name == "crop_averaged_saliency":  # all ten crops are the image itself here, or its mirror image
         scores = (scores + predicted(batch[:, :, ::-1])) / 2
     np.testing.assert_array_equal(reply["class"], scores.argmax(axis=1))

@@ -81,7 +81,8 @@ def weighted_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list
 def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable) -> list[tf.Tensor]:
     """Return relu(sum over channels of weights × maps) for each input, from a layer's maps and the score's gradient.
 
-    ``weigh(maps, gradients, view, number)`` returns weights that broadcast to the maps (N, *positions, C) of an input.
+    ``weigh(maps, gradients, view, number, cover)`` returns weights that broadcast to the maps (N, *positions, C) of an
+    input; ``cover(maps)`` adds zeros where the model has cropped the input.
 
     Raises:
         ValueError: an input has no positions, ``hooks.target_maps`` finds no layer, or the score does not depend on it.
@@ -99,8 +100,10 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
             raise ValueError(UNUSED_LAYER_MESSAGE.format(layer_maps.path)) from error
         pair = (layer_maps.tensor, gradients)
         maps, gradients = (tf.cast(layer_maps.to_input_axes(tensor), tf.float32) for tensor in pair)
-        summed = tf.nn.relu(tf.reduce_sum(weigh(maps, gradients, view, number) * maps, axis=-1))
-        results.append(tf.squeeze(resize_maps(tf.expand_dims(summed, -1), tf.shape(x)[1:-1]), -1) if resize else summed)
+        cover = layer_maps.positions.cover_input
+        weights = weigh(maps, gradients, view, number, cover)
+        summed = cover(tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True)))
+        results.append(tf.squeeze(resize_maps(summed, tf.shape(x)[1:-1]) if resize else summed, -1))
     return results
 
 

@@ -73,7 +73,8 @@ class AttentionLayer:
     def to_map(self, values: tf.Tensor, positions: Positions) -> tf.Tensor:
         """Return values (N, windows, keys, channels) as a map (N, *positions, channels) of the positions they have."""
         sizes = [factor.size for factor in self.windows]
-        return positions.to_map(tf.reshape(values, [-1, *sizes, self.shape[3], values.shape[-1]]))
+        maps = positions.to_map(tf.reshape(values, [-1, *sizes, self.shape[3], values.shape[-1]]))
+        return positions.cover_input(maps)
 
 
 def read_attentions(view: View, *, output: bool | None = None) -> tuple[Run, list[AttentionLayer]]:

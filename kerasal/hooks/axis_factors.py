@@ -23,14 +23,16 @@ class Factor:
             number of its position axis), or a whole axis with entries that are not positions, which is not split.
         size: number of values, or None if it is known only at run time.
         stride: distance of neighboring values, in positions of the map that was split.
-        steps: what was done to the axis before it was split, in order: ("roll", number of positions) or ("pad", number
-            of entries in front, number behind).
+        steps: what was done to the axis before it was split, in order: ("roll", number of positions), ("pad", number
+            of entries in front, number behind) or ("flip",).
+        part: where the first position begins and the last one ends on the input's axis, which runs from 0 to 1.
     """
 
     source: "str | tuple[int, int] | Axis"
     size: int | None
     stride: int = 1
     steps: tuple[tuple, ...] = ()
+    part: tuple[float, float] = (0.0, 1.0)
 
     @property
     def is_position(self) -> bool:
@@ -83,12 +85,17 @@ def channel(size: int | None) -> Axis:
 def combine(axes: Iterable[Axis | None]) -> Axis | None:
     """Return the meaning of an axis that several tensors share elementwise; None if they disagree or none knows it."""
     known = [axis for axis in axes if axis is not None]
-    with_factors = list(dict.fromkeys(axis for axis in known if axis.factors))
+    with_factors = list({_whole(axis): axis for axis in known if axis.factors}.values())
     if len(with_factors) > 1:
         with_factors = [axis for axis in with_factors if axis.positions] or with_factors[:1]
     if len(with_factors) > 1:
         return None
     return with_factors[0] if with_factors else known[0] if known else None
+
+
+def _whole(axis: Axis) -> Axis:
+    """Return an axis without the part that it covers: a convolution and a crop may both leave out a border."""
+    return dataclasses.replace(axis, factors=tuple(dataclasses.replace(one, part=(0.0, 1.0)) for one in axis.factors))
 
 
 def reshape(axes: Axes, before: Sequence[int | None], after: Sequence[int | None]) -> Axes:
@@ -204,7 +211,7 @@ def _merge(factors: Sequence[Factor]) -> Axis:
 
 def map_of(factor: Factor) -> tuple:
     """Return what identifies the map that a factor was split from."""
-    return factor.source, factor.steps
+    return factor.source, factor.steps, factor.part
 
 
 def resized(axis: Axis | None, before: int | None, after: int | None, others: Iterable[Axis | None]) -> Axis | None:
@@ -222,5 +229,7 @@ def resized(axis: Axis | None, before: int | None, after: int | None, others: It
 
 def _fresh(axis: Axis, size: int | None) -> Axis | None:
     if len(axis.factors) != 1 or not axis.factors[0].is_position:
+        return None
+    if any(step[0] != "flip" for step in axis.factors[0].steps):  # they count positions of the old size
         return None
     return Axis((dataclasses.replace(axis.factors[0], size=size, stride=1),))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.hooks.axis_factors import BATCH, CHANNEL, Axes, Axis, channel, combine, padded, plain, unpadded
+from kerasal.hooks.axis_factors import BATCH, CHANNEL, Axes, Axis, Factor, channel, combine, padded, plain, unpadded
 from kerasal.hooks.shape_values import ShapeValues
 
 import tensorflow as tf
@@ -46,6 +46,9 @@ def select_outputs(op: tf.Operation, inputs: list, shapes: ShapeValues) -> list 
     if op.type == "Tile":
         times = value(op.inputs[1])
         return [tuple(axis if time == 1 else None for axis, time in zip(first, times, strict=True))]
+    if op.type == "ReverseV2":
+        places = {int(axis) % len(first) for axis in value(op.inputs[1]).reshape(-1)}
+        return [tuple(flipped(axis) if place in places else axis for place, axis in enumerate(first))]
     if op.type == "Roll":
         return [_roll(first, value(op.inputs[1]), value(op.inputs[2]))]
     if op.type == "GatherV2" and first is not None and not op.get_attr("batch_dims"):
@@ -127,6 +130,10 @@ def _strided_slice(op, axes: Axes, shapes: ShapeValues) -> Axes:
             result.append(plain(1))
             continue
         if not masks["shrink_axis"] & bit:
+            if steps[place] == -1 and masks["begin"] & masks["end"] & bit:
+                result.append(flipped(axes[axis]))
+                axis += 1
+                continue
             start = 0 if masks["begin"] & bit else begin[place]
             stop = sizes[axis] if masks["end"] & bit else end[place]
             result.append(_slice(axes[axis], start, stop, steps[place], sizes[axis]))
@@ -177,9 +184,33 @@ def crop(axis: Axis | None, start: int, stop: int, step: int = 1) -> Axis | None
         return plain(count)
     if step == 1 and start <= axis.before and stop >= end:
         return Axis(axis.factors, axis.before - start, stop - end)
-    if len(axis.factors) == 1 and not axis.factors[0].steps:  # a part of the positions, or every second one
-        return Axis((dataclasses.replace(axis.factors[0], size=count),))
-    return None
+    if len(axis.factors) > 1 or axis.factors[0].steps or axis.factors[0].stride != 1:
+        return None
+    first, last = max(start, axis.before), min(stop, end)
+    if step > 1:  # every second position, for example
+        if axis.before or axis.after:
+            return None
+        return Axis((_part_of(axis.factors[0], first, last, count),))
+    inner = _part_of(axis.factors[0], first - axis.before, last - axis.before, last - first)
+    return Axis((inner,), first - start, stop - last)
+
+
+def _part_of(factor: Factor, start: int, stop: int, count: int) -> Factor:
+    """Return ``count`` positions of a factor between ``start`` and ``stop``, as that part of the input's axis."""
+    low, high = factor.part
+    length = (high - low) / (factor.size or 1)
+    return dataclasses.replace(factor, size=count, part=(low + start * length, low + stop * length))
+
+
+def flipped(axis: Axis | None) -> Axis | None:
+    """Return an axis in reverse order, or None if it consists of several factors."""
+    if axis is None or not axis.positions:
+        return axis
+    factor = padded(axis)
+    if factor is None:
+        return None
+    steps = factor.steps[:-1] if factor.steps[-1:] == (("flip",),) else (*factor.steps, ("flip",))
+    return unpadded(Axis((dataclasses.replace(factor, steps=steps),)))
 
 
 def rolled(axis: Axis, shift: int) -> Axis | None:

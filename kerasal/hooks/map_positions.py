@@ -59,9 +59,20 @@ class Positions:
             for step in reversed(factor.steps):
                 if step[0] == "roll":
                     tensor = tf.roll(tensor, -step[1], place)
+                elif step[0] == "flip":
+                    tensor = tf.reverse(tensor, [place])
                 else:
                     tensor = tf.gather(tensor, tf.range(step[1], tensor.shape[place] - step[2]), axis=place)
         return tensor
+
+    def cover_input(self, maps: tf.Tensor) -> tf.Tensor:
+        """Return maps (N, *positions, C) with zeros where the model has cropped the input, up to whole positions."""
+        pads = [(0, 0)]
+        for size, source in zip(self.grid, self.sources, strict=True):
+            low, high = next(f.part for axis in self.axes for f in axis.positions if f.source == source)
+            per_input = (size or 0) / (high - low)
+            pads.append((round(low * per_input), round((1 - high) * per_input)))
+        return tf.pad(maps, [*pads, (0, 0)]) if any(map(any, pads)) else maps
 
 
 def find_positions(axes: Axes | None) -> Positions | None:

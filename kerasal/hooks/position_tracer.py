@@ -33,6 +33,14 @@ from kerasal.hooks.shape_values import ShapeValues
 import tensorflow as tf
 
 _SAME_AXES = UNARY | {"BiasAdd", "CheckNumerics", "Cumsum", "EnsureShape", "FusedBatchNormV3", "LRN"}
+# fmt: off
+_SAME_AXES |= {
+    "Acos", "Acosh", "AdjustContrastv2", "AdjustHue", "AdjustSaturation", "Asin", "Asinh", "Atan", "Atanh",
+    "ClipByValue", "Cos", "Cosh", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "HSVToRGB", "IsFinite", "IsInf",
+    "IsNan", "LogicalNot", "QuantizeAndDequantizeV2", "QuantizeAndDequantizeV3", "QuantizeAndDequantizeV4", "RGBToHSV",
+    "Sin", "Sinh", "Tan",
+}
+# fmt: on
 _ELEMENTWISE = BROADCASTING | {"BroadcastTo", "FloorDiv", "FloorMod", "Select", "Xdivy", "Xlogy"}
 _REDUCTIONS = frozenset(("All", "Any", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum"))
 PRODUCTS = frozenset(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul", "Einsum"))
@@ -62,9 +70,6 @@ class PositionTracer:
         self._axes: dict[Any, Axes] = {}
         self._shapes = ShapeValues(self._sizes)
         self.mixing: list[tf.Operation] = []
-        self._position_counts = [
-            x.shape.rank - 1 - (axis is not None) for x, axis in zip(inputs, channels, strict=True)
-        ]
         for number, (x, channel_axis) in enumerate(zip(inputs, channels, strict=True)):
             self._axes[x.ref()] = input_axes(x, number, channel_axis)
         self._follow(operations, fixed or {})
@@ -161,10 +166,6 @@ class PositionTracer:
         rank = x.shape.rank
         channel_axis = 1 if data_format(op).startswith(b"NC") else rank - 1
         spatial = [axis for axis in range(1, rank) if axis != channel_axis]
-        if all(axes[axis] is None for axis in spatial) and self._position_counts == [len(spatial)]:
-            axes = list(axes)  # the only input has as many position axes, which a convolution keeps in their order
-            for place, axis in enumerate(spatial):
-                axes[axis] = Axis((Factor((0, place), x.shape[axis]),))
         result = list(axes)
         result[channel_axis] = channel(output.shape[channel_axis])
         for axis in spatial:

@@ -207,6 +207,7 @@ def test_tf_keras_vis_agrees_on_scorecam(batch):
 
 @pytest.mark.one_of_a_kind
 @pytest.mark.parametrize("name", CAMS)
+@pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # of random weights: no evidence in an image
 def test_the_last_map_is_found_after_norm_and_activation(name, make_model, batch):
     method = getattr(attribution, name)
     assert method(make_model("functional"), batch).layer == "conv2"

@@ -93,6 +93,8 @@ KEPT = {
     "a dense layer": flattened_dense,
     "dynamic shapes": lambda x: tf.reshape(x, (tf.shape(x)[0], tf.shape(x)[1] * tf.shape(x)[2], -1)),
     "split and joined": lambda x: tf.concat(tf.split(x, 3, axis=-1), axis=-1),
+    "flipped": lambda x: tf.reverse(x, [2]),
+    "flipped, then tokens": lambda x: tf.reshape(tf.reverse(x, [1, 2]), (-1, HEIGHT * WIDTH, CHANNELS)),
     "a residual connection": lambda x: x + tf.gather(tf.zeros_like(x), [3, 1, 2, 0], axis=1),
 }
 
@@ -105,6 +107,18 @@ def test_a_map_is_put_back_together(name):
 
 LOST = {
     "tokens in another order": lambda x: tf.gather(with_prefix(x), np.random.default_rng(0).permutation(25), axis=1),
+    "tokens in another order, convolved": lambda x: tf.nn.conv2d(
+        tf.reshape(
+            tf.gather(tf.reshape(x, (-1, 24, CHANNELS)), np.random.default_rng(0).permutation(24), axis=1),
+            (-1, 4, 6, 3),
+        ),
+        tf.ones((1, 1, CHANNELS, 5)),
+        1,
+        "SAME",
+    ),
+    "a map made of features, convolved": lambda x: tf.nn.conv2d(
+        tf.reshape(tf.reshape(x, (-1, 72)) @ tf.ones((72, 48)), (-1, 4, 6, 2)), tf.ones((3, 3, 2, 5)), 2, "SAME"
+    ),
     "some windows": lambda x: tf.reshape(windows(x), (-1, 6, 4, CHANNELS))[:, :3],
     "the mean over positions": lambda x: tf.reduce_mean(x, axis=(1, 2)),
     "a dense layer along tokens": lambda x: (

@@ -322,3 +322,30 @@ def test_queries_and_keys_of_attention_are_no_maps():
         attribution.gradcam(model, batch, layer="attention/query")
     assert attribution.gradcam(model, batch).shape == (1, 16, 16)
     assert attribution.gradcam(model, batch, layer="patch").shape == (1, 16, 16)
+
+
+@pytest.mark.parametrize("name", ["gradcam", "layercam", "scorecam"])
+@pytest.mark.parametrize("kind", ["cropped", "flipped", "both"])
+def test_a_map_is_where_the_input_is_cropped_and_flipped(name, kind):
+    """The only bright pixel is at row 13 and column 2, and all weights are positive."""
+    parts = [layers.Cropping2D(((8, 0), (0, 4)))] if kind != "flipped" else []
+    parts += [layers.Lambda(lambda x: x[:, :, ::-1])] if kind != "cropped" else []
+    parts += [layers.Conv2D(2, 1, use_bias=False, kernel_initializer="ones"), layers.GlobalAveragePooling2D()]
+    model = keras.Sequential([keras.Input((16, 12, 1)), *parts, layers.Dense(2, kernel_initializer="ones")])
+    image = np.zeros((1, 16, 12, 1), np.float32)
+    image[0, 13, 2] = 1
+    found = getattr(attribution, name)(model, image, 0)
+    assert found.shape == (1, 16, 12)
+    assert np.unravel_index(found[0].argmax(), (16, 12)) == (13, 2)
+    assert np.count_nonzero(found[0]) == 1
+
+
+def test_a_decoder_has_no_positions_of_the_input():
+    x = inputs = keras.Input((8, 8, 1))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu", name="encoder")(x))
+    x = layers.Reshape((4, 4, 2))(layers.Dense(32)(x))
+    x = layers.Conv2DTranspose(3, 2, strides=2, name="decoder")(x)
+    model = filled(keras.Model(inputs, layers.GlobalAveragePooling2D()(x)))
+    assert attribution.gradcam(model, photos(1, (8, 8, 1)), 1).layer == "encoder"
+    with pytest.raises(ValueError, match="'decoder' must have a map"):
+        attribution.gradcam(model, photos(1, (8, 8, 1)), 1, layer="decoder")

@@ -49,7 +49,7 @@ def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: i
     return class_activation_map(view.pin(), layer, resize, functools.partial(_weights, channels))
 
 
-def _weights(channels, maps, _, view, number):
+def _weights(channels, maps, _, view, number, cover):
     """Return the score with input ``number`` masked by each channel, (N, 1, …, C); 0 for channels that are not used."""
     axes = position_axes(maps)
     lowest = tf.reduce_min(maps, axis=axes, keepdims=True)
@@ -63,7 +63,7 @@ def _weights(channels, maps, _, view, number):
         channel = order[:, rank]
         mask = tf.gather(channels_second, channel, batch_dims=1)[..., None]
         masked = list(view.inputs)
-        masked[number] *= resize_maps(mask, tf.shape(masked[number])[1:-1])
+        masked[number] *= resize_maps(cover(mask), tf.shape(masked[number])[1:-1])
         return rank + 1, scores.write(rank, view.score(masked))
 
     scores = tf.TensorArray(tf.float32, size=kept, element_shape=[None])

@@ -57,7 +57,10 @@ METHODS = {
     "attention_rollout": lambda model, x, target: attribution.attention_rollout(model, x, target),
     "class_saliency": lambda model, x, target: attribution.class_saliency(model, x, target),
 }
-REFERENCE = {"objects": "random map", "gaze": "attention_rollout"}
+REFERENCES = {
+    "objects": ("random map", "gradcam, patch embedding"),
+    "gaze": ("attention_rollout", "class_saliency"),
+}
 
 
 def load_backbone(path: pathlib.Path, size):
@@ -151,11 +154,13 @@ def measure_objects(arguments, output: pathlib.Path) -> pd.DataFrame:
     folder = arguments.photos
     boxes = pd.read_csv(folder / "boxes.csv").query("split == 'val'")
     wnids = pd.read_csv(folder / "classes.csv")["wnid"].tolist()
+    rows, chosen = Rows(output / "objects.csv"), boxes.groupby("wnid", sort=False).head(arguments.images // len(wnids))
+    if set(chosen["file"]) <= rows.done:
+        return rows.table
     features_model = class_token(load_backbone(arguments.backbone, (SIDE, SIDE)))
     head = fit_head(features_model, folder, wnids, arguments.per_class)
     model = classifier(features_model, head)
-    models, rows = {"trained": model, "random": randomized(model, 0)}, Rows(output / "objects.csv")
-    chosen = boxes.groupby("wnid", sort=False).head(arguments.images // len(wnids))
+    models = {"trained": model, "random": randomized(model, 0)}
     with progress_bar("maps of validation images", len(chosen)) as advance:
         for number, (_, row) in enumerate(chosen.iterrows()):
             advance(1)
@@ -215,29 +220,27 @@ def interval(values) -> str:
 
 
 def print_table(kind: str, table: pd.DataFrame) -> None:
-    """Print the means as Markdown, with the paired difference from the reference row."""
-    column, reference = ("hit", REFERENCE[kind]) if kind == "objects" else ("nss", REFERENCE[kind])
-    wide = {name: part.set_index("image") for name, part in table.groupby("row", sort=False)}
-    count = len(wide[reference])
-    print(f"\n### {kind}, {count} images\n")
+    """Print the means as Markdown, with the paired differences from the reference rows."""
+    column, name = ("hit", "hit") if kind == "objects" else ("nss", "NSS")
+    wide = {row: part.set_index("image") for row, part in table.groupby("row", sort=False)}
+    references = [row for row in REFERENCES[kind] if row in wide]
+    first = next(iter(wide.values()))
+    print(f"\n### {kind}, {len(first)} images\n")
+    heads = [name, *(f"{name} − {row}" for row in references)]
     if kind == "objects":
-        right, area = wide[reference]["right"], wide[reference]["area"]
+        right, area = first["right"], first["area"]
         print(
             f"Right class: {interval(right)}. Mean share of the box: {area.mean():.3f}; {(area < 0.5).sum()} below half"
         )
-    heads = (
-        ["hit", "hit − random map", "hit, half", "lift", "lift, half"]
-        if kind == "objects"
-        else ["NSS", "NSS − rollout"]
-    )
+        heads += ["hit, half", "lift", "lift, half"]
     print(f"\n| | {' | '.join(heads)} |\n{'|---' * (len(heads) + 1)}|")
-    for name, part in wide.items():
-        difference = "–" if name == reference else interval(part[column] - wide[reference][column])
-        cells = [interval(part[column]), difference]
+    for row, part in wide.items():
+        cells = [interval(part[column])]
+        cells += ["–" if row == other else interval(part[column] - wide[other][column]) for other in references]
         if kind == "objects":
             half = part[part["area"] < 0.5]
             cells += [interval(half["hit"]), interval(part["lift"]), interval(half["lift"])]
-        print(f"| {name} | {' | '.join(cells)} |")
+        print(f"| {row} | {' | '.join(cells)} |")
 
 
 def main(words=None) -> None:

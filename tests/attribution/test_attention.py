@@ -11,8 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  
 METHODS = ("attention_gradcam", "attention_rollout", "raw_attention", "transformer_relevance")
 SPELLINGS = (
     "exponentials",
-    "OwnAttention",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("operation", "softmax", "merged")),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("OwnAttention", "operation", "softmax", "merged")),
 )
 layers, ops = keras.layers, keras.ops
 
@@ -36,7 +35,7 @@ def models(transformers):
     return {prefix: transformers.transformer(prefix=prefix) for prefix in (0, 1, 2, 5)}
 
 
-@pytest.mark.parametrize("prefix", [0, 1, 2, 5])
+@pytest.mark.parametrize("prefix", [0, 1, pytest.param(2, marks=pytest.mark.slow), 5])
 def test_the_weights_and_all_maps_are_those_written_out(prefix, models, transformers):
     model, images = models[prefix], transformers.images()
     attentions, gradients = transformers.written_out(model, images, 3)

@@ -2,11 +2,14 @@
 
 import importlib.util
 import math
+import pathlib
 
 import numpy as np
 import pytest
 
-from kerasal import attribution, hooks
+import kerasal
+from kerasal import attribution, hooks, preprocessing
+from kerasal import images as pictures
 
 import keras
 
@@ -120,7 +123,9 @@ def test_the_weights_of_a_pretrained_transformer_are_those_of_its_layers(data_fo
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     model = module.dinov2_small((112, 168))
-    images = np.random.default_rng(0).normal(size=(2, 112, 168, 3)).astype(np.float32)
+    assets = pathlib.Path(kerasal.__file__).parent / "assets"
+    photos = [pictures.fit_image(pictures.read(assets / name), (112, 168)) for name in ("coffee.jpg", "cat.jpg")]
+    images = preprocessing.get("torch").apply(np.stack(photos))
     weights = attribution.attention(model, images)
     assert list(weights) == [f"block{block}_attention" for block in range(12)]
     inputs = hooks.activations(model, [f"block{block}_norm1" for block in range(12)], images)

@@ -109,6 +109,10 @@ def test_a_map_has_the_positions_of_the_input_and_marks_the_spot(kind, name, kin
         with pytest.raises(ValueError, match=r"model must have a single image input \(N, H, W, C\)"):
             method(model, inputs, [0, 1])
         return
+    if attribution.method_spec(name).needs == "attention":  # see test_attention_kinds.py
+        with pytest.raises(ValueError, match="The model must have an attention"):
+            method(model, inputs, [0, 1])
+        return
     try:
         maps = run(method, model, inputs, [0, 1], **OPTIONS.get(name, {}))
     except ValueError as error:

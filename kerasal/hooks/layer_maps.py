@@ -103,7 +103,10 @@ def _with_time(axes: Axes, tensor: tf.Tensor, number: int) -> Axes:
 
 
 def _recurrent_axes(layer, tensor: tf.Tensor, number: int) -> Axes:
-    """Return (batch, time, …): the channels of a recurrent convolution are where its ``data_format`` says."""
+    """Return (batch, time, …): the channels of a recurrent convolution are where its ``data_format`` says.
+
+    A layer that goes backwards returns the last time step first.
+    """
     sizes = tensor.shape.as_list()
     first = getattr(getattr(layer, "cell", None), "data_format", "channels_last") == "channels_first"
     channel_axis = 2 if first and len(sizes) > 3 else len(sizes) - 1
@@ -112,6 +115,7 @@ def _recurrent_axes(layer, tensor: tf.Tensor, number: int) -> Axes:
         if axis == channel_axis:
             axes.append(channel(sizes[axis]))
         else:
-            axes.append(Axis((Factor((number, place), sizes[axis]),)))
+            backwards = place == 0 and getattr(layer, "go_backwards", False)
+            axes.append(Axis((Factor((number, place), sizes[axis], steps=(("flip",),) if backwards else ()),)))
             place += 1
     return tuple(axes)

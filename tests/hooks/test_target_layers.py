@@ -349,3 +349,18 @@ def test_a_decoder_has_no_positions_of_the_input():
     assert attribution.gradcam(model, photos(1, (8, 8, 1)), 1).layer == "encoder"
     with pytest.raises(ValueError, match="'decoder' must have a map"):
         attribution.gradcam(model, photos(1, (8, 8, 1)), 1, layer="decoder")
+
+
+@pytest.mark.parametrize("kind", ["forward", "backward", "bidirectional"])
+def test_the_time_of_a_recurrent_layer_is_that_of_the_input(kind):
+    """Without recurrent weights, the output at a time step depends on the input at this step alone."""
+    start = {"kernel_initializer": "ones", "recurrent_initializer": "zeros", "activation": "linear"}
+    recurrent = layers.SimpleRNN(2, return_sequences=True, go_backwards=kind == "backward", **start)
+    recurrent = layers.Bidirectional(recurrent) if kind == "bidirectional" else recurrent
+    head = [layers.GlobalAveragePooling1D(), layers.Dense(2, kernel_initializer="ones")]
+    model = keras.Sequential([keras.Input((9, 3)), recurrent, *head])
+    signal = np.zeros((1, 9, 3), np.float32)
+    signal[0, 6] = 1
+    found = attribution.gradcam(model, signal, 0)
+    assert found.layer == recurrent.name
+    assert np.flatnonzero(found[0]).tolist() == [6]

@@ -184,14 +184,15 @@ def crop(axis: Axis | None, start: int, stop: int, step: int = 1) -> Axis | None
         return plain(count)
     if step == 1 and start <= axis.before and stop >= end:
         return Axis(axis.factors, axis.before - start, stop - end)
-    if len(axis.factors) > 1 or axis.factors[0].steps or axis.factors[0].stride != 1:
+    factor, *others = axis.factors
+    if others or factor.steps or factor.stride != 1:
         return None
     first, last = max(start, axis.before), min(stop, end)
     if step > 1:  # every second position, for example
         if axis.before or axis.after:
             return None
-        return Axis((_part_of(axis.factors[0], first, last, count),))
-    inner = _part_of(axis.factors[0], first - axis.before, last - axis.before, last - first)
+        return Axis((_part_of(factor, first, last, count),))
+    inner = _part_of(factor, first - axis.before, last - axis.before, last - first)
     return Axis((inner,), first - start, stop - last)
 
 
@@ -209,7 +210,7 @@ def flipped(axis: Axis | None) -> Axis | None:
     factor = padded(axis)
     if factor is None:
         return None
-    steps = factor.steps[:-1] if factor.steps[-1:] == (("flip",),) else (*factor.steps, ("flip",))
+    steps = factor.steps[:-1] if factor.steps and factor.steps[-1] == ("flip",) else (*factor.steps, ("flip",))
     return unpadded(Axis((dataclasses.replace(factor, steps=steps),)))
 
 

@@ -19,11 +19,16 @@ All methods have the same signature::
 * ``model``: any built Keras model: functional, Sequential, nested or subclassed. It is never changed or copied.
 * ``inputs``: an array of preprocessed inputs, channels last or first as the model takes them; a single input is treated
   as a batch of size 1. A model with several inputs takes a list or dictionary of arrays, and the maps are returned in
-  the same structure.
+  the same structure. Integer inputs, such as token indices or categories, are held fixed and have None in place of a
+  map; so have features (N, F) beside an image in class activation maps, which need positions. Tokens are explained at
+  the layer that embeds them, with the option ``layer`` of the gradient methods and of occlusion.
 * ``target``: the score to explain. ``None`` is each image's top class, an int the same class for all images, a sequence
-  of ints one class per image; an objective (``kerasal.objectives``) is any unit, channel or layer; a function of the
-  model's output that returns (N,) scores, such as a tf-keras-vis ``Score``, is anything computed from the output.
-* ``output``: name or position of the output to explain, for a model with several outputs.
+  of ints one class per image; an objective (``kerasal.objectives``) is any unit, channel or layer, a class over a
+  region of a segmentation, a detection, or the similarity to an embedding; a function of the model's output that
+  returns (N,) scores, such as a tf-keras-vis ``Score``, is anything computed from the output. If a model has several
+  outputs and ``output`` is not set, the function receives a dictionary of all of them, by name.
+* ``output``: name or position of the output to explain, for a model with several outputs. Objectives may also name the
+  outputs that they read (``objectives.output``, ``objectives.box``).
 * ``logits``: explain the score before the last softmax or sigmoid (the default) rather than the probability. If the
   model has no such score, for example as an average of several models, its output is explained instead, with the
   warning ``kerasal.hooks.NoLogits``.

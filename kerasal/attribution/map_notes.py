@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.hooks.dependencies import operations_below
+from kerasal.hooks.held_inputs import explained_numbers, hold_others
 from kerasal.hooks.trace import batch_rows, cached_trace
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives.expression import Objective
@@ -76,18 +77,26 @@ class ZeroMap(UserWarning):
 def warn_of_zero_maps(
     spec,
     maps: list[np.ndarray],
+    explained: list[int] | None,
     model,
     objective: Objective,
     arrays: list[np.ndarray],
     settings: Settings,
     rows: int | None,
 ) -> None:
-    """Warn if maps are 0 everywhere; ``maps`` has an array per input, and ``rows`` is the batch size of the run."""
-    for number, array in enumerate(maps):
+    """Warn if maps are 0 everywhere.
+
+    ``maps`` has an array per input whose number is in ``explained``, or one for a layer if that is None; ``rows`` is
+    the batch size of the run.
+    """
+    for place, array in enumerate(maps):
         images = np.flatnonzero(~array.reshape(len(array), -1).any(axis=1)).tolist()
         if images and array.dtype.kind == "f":  # integer maps hold class indices
-            of = f" at input {number} of {len(maps)}" if len(maps) > 1 else ""
-            cause = _find_cause(spec, model, objective, arrays, number, images[0], settings, rows)
+            of = f" at input {explained[place]} of {len(arrays)}" if explained and len(maps) > 1 else ""
+            if explained is None:
+                cause = spec.if_zero or "the score does not depend on the layer at this input"
+            else:
+                cause = _find_cause(spec, model, objective, arrays, explained[place], images[0], settings, rows)
             warnings.warn(ZeroMap(spec.name, images, len(array), cause, of), stacklevel=4)
 
 
@@ -102,8 +111,9 @@ def _find_cause(spec, model, objective, arrays, number: int, image: int, setting
     # A tensor without a batch axis, such as a kernel, affects all images.
     by_image = [size if len(size) == len(scores) else np.full(len(scores), size.max()) for size in sizes]
     score, sizes = scores[image - start], np.stack(by_image)[:, image - start]
-    kinds = trace.notes["kinds"]
-    (gradients, scaled), (above, below) = np.split(sizes[: 2 * len(arrays)], 2), np.split(sizes[2 * len(arrays) :], 2)
+    kinds, explained = trace.notes["kinds"], explained_numbers(model, arrays)
+    count, number = 2 * len(explained), explained.index(number)
+    (gradients, scaled), (above, below) = np.split(sizes[:count], 2), np.split(sizes[count:], 2)
     if gradients[number] or np.isnan(gradients[number]):
         return spec.if_zero or f"{spec.name} turns a gradient that is not 0 into 0"
     if scaled[number] or np.isnan(scaled[number]):
@@ -138,6 +148,7 @@ def _probe(view: View) -> list[tf.Tensor]:
     The gradients are those of the score and of the scaled score with respect to each input, and those of the score with
     respect to the outputs and then the inputs of all operations at which a gradient can become 0, from the score down.
     """
+    view = hold_others(view, explained_numbers(view.model, view.inputs))
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(view.inputs)
         scores = view.score()

@@ -25,7 +25,7 @@ from kerasal.attribution.compiled import CompiledMethod
 from kerasal.attribution.map_notes import attach_notes, warn_of_zero_maps
 from kerasal.attribution.method_facts import MethodSpec
 from kerasal.checks import check_int
-from kerasal.hooks.layout import channels_last
+from kerasal.hooks.held_inputs import explain_inputs
 from kerasal.hooks.model_inputs import conform, unpack
 from kerasal.hooks.paths import find
 from kerasal.hooks.trace import run_batches
@@ -81,7 +81,10 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
         }
         # The public method has no parameter view, because it makes the view from the caller's model.
         lines = [line for line in (inspect.getdoc(function) or "").splitlines() if not line.strip().startswith("view:")]
-        graph, text = channels_last(function), "\n".join(lines)
+        graph = explain_inputs(
+            function, with_positions=special.get("with_positions", False), at_layer=special.get("at_layer", False)
+        )
+        text = "\n".join(lines)
         spec = MethodSpec(function.__name__, lines[0], reference, signed, graph, options, **special)
 
         def attribute(
@@ -121,7 +124,8 @@ def _run_method(spec, model, inputs, target, output, logits, batch_size, method_
     options = _complete_options(spec, method_options)
     if not isinstance(logits, (bool, np.bool_)):
         raise TypeError(f"logits must be True or False, got {logits!r}.")
-    arrays = conform(model, inputs, any_size=spec.any_size)
+    arrays = conform(model, inputs, any_size=spec.any_size, integers=True)
+    explained = spec.explained_numbers(model, arrays, options)
     images = len(arrays[0])
     objective = resolve(target, images)
     rows = images if batch_size is None else check_int("batch_size", batch_size, none="None")
@@ -136,15 +140,22 @@ def _run_method(spec, model, inputs, target, output, logits, batch_size, method_
     run_options = {"batch_size": batch_size, "declared": not (spec.any_size or spec.separate_sizes)}
     with spec.run_context(options, model, arrays) if spec.run_context else contextlib.nullcontext():
         results, trace = run_batches(spec.function, model, arrays, objective, settings, options, **run_options)
-    for number, result in enumerate(results):
-        _check_finite(spec.name, result, f" at input {number} of {len(arrays)}" if len(arrays) > 1 else "")
+    count = 1 if explained is None else len(explained)
     # Results after the maps of all inputs, such as a completeness gap, are (N,) and are returned as they are.
-    maps = [attach_notes(result, trace.notes, number) for number, result in enumerate(results[: len(arrays)])]
-    extras = results[len(arrays) :]
+    maps, extras = results[:count], results[count:]
+    for place, result in enumerate(results):
+        of = f" at input {explained[place]} of {len(arrays)}" if explained and 1 < count > place else ""
+        _check_finite(spec.name, result, of)
+    maps = [attach_notes(array, trace.notes, place) for place, array in enumerate(maps)]
     if spec.finish:
         maps = [spec.finish(array, options) for array in maps]
-    warn_of_zero_maps(spec, maps, model, objective, arrays, settings, batch_size)
-    return (unpack(model, maps, inputs), *extras) if extras else unpack(model, maps, inputs)
+    warn_of_zero_maps(spec, maps, explained, model, objective, arrays, settings, batch_size)
+    if explained is None:
+        shown = maps[0]
+    else:
+        by_number = dict(zip(explained, maps, strict=True))
+        shown = unpack(model, [by_number.get(number) for number in range(len(arrays))], inputs)
+    return (shown, *extras) if extras else shown
 
 
 def _complete_options(spec: MethodSpec, method_options: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from kerasal.hooks.held_inputs import explained_numbers, starts_at_layer
 from kerasal.hooks.view import View
 
 
@@ -33,6 +34,9 @@ class MethodSpec:
         question: the question that its maps answer, a key of ``questions.QUESTIONS``, or "" for a question of its own.
         trust: a sentence that says when to trust its maps.
         needs: what a model must have besides a score, "attention" or "".
+        with_positions: whether it explains inputs with positions only, and holds features (N, F) beside them fixed.
+        at_layer: whether its option ``layer`` names a layer whose output takes the place of the inputs; the function
+            then sees that output as its only input, and None as ``layer``.
     """
 
     name: str
@@ -52,6 +56,18 @@ class MethodSpec:
     question: str = ""
     trust: str = ""
     needs: str = ""
+    with_positions: bool = False
+    at_layer: bool = False
+
+    def explained_numbers(self, model, arrays: Sequence[Any], options: Mapping[str, Any]) -> list[int] | None:
+        """Return the numbers of the inputs that get maps; None if a layer's output takes their place.
+
+        Raises:
+            ValueError: all inputs are integers, which have no gradient.
+        """
+        if starts_at_layer(self.at_layer, options):
+            return None
+        return explained_numbers(model, arrays, with_positions=self.with_positions)
 
     def to_pixels(self, values: np.ndarray, size: tuple[int, ...], options: Mapping[str, Any]) -> np.ndarray:
         """Return a map at the size (height, width) of its image if the method defines this, else the map as it is.

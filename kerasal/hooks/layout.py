@@ -135,13 +135,15 @@ def channels_last(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def on_channels_last(view, **options):
+        shapes = [x.shape for x in view.held.join(view.inputs)]
         try:
-            channels = channel_axes(view.model, [x.shape for x in view.inputs])
+            channels = channel_axes(view.model, shapes)
         except ValueError:  # raised below if the result needs the channel axis
-            channels = last_axes([x.shape for x in view.inputs])
+            channels = last_axes(shapes)
+        channels = [axis for number, axis in enumerate(channels) if number not in view.held.tensors]
         for _ in range(2):
             layout = Layout(channels)
-            moved = [_channels_last(x, axis) for x, axis in zip(view.inputs, channels, strict=True)]
+            moved = [move_to_last(x, axis) for x, axis in zip(view.inputs, channels, strict=True)]
             try:
                 results = list(method(dataclasses.replace(view, inputs=moved, layout=layout), **options))
                 break
@@ -163,6 +165,6 @@ def restore_channels(x: tf.Tensor, axis: int | None) -> tf.Tensor:
     return tf.squeeze(x, [-1]) if axis is None else move_axis(x, x.shape.rank - 1, axis)
 
 
-def _channels_last(x: tf.Tensor, axis: int | None) -> tf.Tensor:
+def move_to_last(x: tf.Tensor, axis: int | None) -> tf.Tensor:
     """Return a tensor with its channels on the last axis, which is added if there are none."""
     return tf.expand_dims(x, -1) if axis is None else move_axis(x, axis, x.shape.rank - 1)

@@ -20,20 +20,21 @@ class PixelInputs(UserWarning):
     """Warning that inputs are pixels of another range than the model takes: of 0..255, or of 0..1."""
 
 
-def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[np.ndarray]:
+def conform(model: keras.Model, inputs: Any, *, any_size: bool = False, integers: bool = False) -> list[np.ndarray]:
     """Return a float32 array (N, …) for each input of the model; values are not scaled.
 
     ``inputs`` is an array, a tensor, a DataFrame, a list of arrays for the inputs (for a model of one input, a list of
     images), or a dictionary with the names of the inputs as keys. Integers become float32. A single image becomes a
     batch, and images of a single channel may lack the channel axis. Arrays that are float32 already are not copied, so
-    do not write to the results. With ``any_size``, images may have another size than the model declares.
+    do not write to the results. With ``any_size``, images may have another size than the model declares. With
+    ``integers``, inputs that the model declares as integers or bool, such as token indices, keep that type.
 
     Values are used as they are, with the warning ``PixelInputs`` if they are uint8 and the model does not rescale
     pixels of 0..255, or if they are fractions of 1 and it does.
 
     Raises:
-        ValueError: the model has no weights yet or takes integers (token indices); the number, names or shapes of the
-            inputs do not fit; an input is empty or holds NaN or infinity.
+        ValueError: the model has no weights yet, or takes integers (token indices) and ``integers`` is not set; the
+            number, names or shapes of the inputs do not fit; an input is empty or holds NaN or infinity.
         TypeError: an input is not a numeric array.
     """
     specs = input_specs(model)
@@ -61,8 +62,9 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False) -> list[
             channels = channel_axes(model)[i]
             if len(shape) - (channels is not None) == 2:
                 shape = tuple(size if axis == channels else None for axis, size in enumerate(shape, 1))
-        arrays.append(_conform_array(name, array, shape, dtype))
-        _warn_of_pixels(model, array, arrays[-1])
+        arrays.append(_conform_array(name, array, shape, dtype, integers))
+        if arrays[-1].dtype == np.float32:
+            _warn_of_pixels(model, array, arrays[-1])
     if len({len(array) for array in arrays}) > 1:
         raise ValueError(f"inputs must all have the same number of images, got {[len(array) for array in arrays]}.")
     return arrays
@@ -102,21 +104,22 @@ def input_specs(model) -> list[tuple[str, tuple, str]] | None:
     return [(tensor.name, tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in tensors] or None
 
 
-def _conform_array(name: str, value: Any, shape: tuple | None, dtype: str) -> np.ndarray:
-    if not dtype.startswith(("float", "bfloat")):
-        raise ValueError(
-            f"Input {name!r} must be floating point, got {dtype}, which has no gradient. Use the part of the model "
-            "after the embedding."
-        )
+def _conform_array(name: str, value: Any, shape: tuple | None, dtype: str, integers: bool) -> np.ndarray:
+    is_float = dtype.startswith(("float", "bfloat"))
+    if not is_float and not (integers and dtype.startswith(("int", "uint", "bool"))):
+        remedy = "Use the part of the model after the embedding." if "int" in dtype else "Convert it before the model."
+        raise ValueError(f"Input {name!r} must be floating point, got {dtype}, which has no gradient. {remedy}")
     refuse_mask(value, f"Input {name!r}")
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
             raise TypeError(array.dtype.name)
-        array = array.astype(np.float32, copy=False)
+        array = array.astype(np.float32, copy=False) if is_float else _convert_integers(name, array, dtype)
     except (TypeError, ValueError) as error:
+        remedy = "" if is_float else " Pad sequences to one length, as by keras.utils.pad_sequences."
         raise TypeError(
-            f"Input {name!r} must be a numeric array of images of equal size, got {type(value).__name__} ({error})."
+            f"Input {name!r} must be a numeric array of {'images' if is_float else 'sequences'} of equal size, got "
+            f"{type(value).__name__} ({error}).{remedy}"
         ) from error
     if shape is not None:
         array = _add_axes(name, array, shape)
@@ -126,6 +129,14 @@ def _conform_array(name: str, value: Any, shape: tuple | None, dtype: str) -> np
         bad = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))[0])
         raise ValueError(f"Input {name!r} must be finite, got NaN or infinity, first in image {bad}.")
     return array
+
+
+def _convert_integers(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+    """Return an array of whole numbers in the type of an integer input."""
+    converted = array.astype(dtype)
+    if not np.array_equal(converted, array):
+        raise TypeError(f"values that are not in {dtype}")
+    return converted
 
 
 def _refuse_unread_images(inputs: Any) -> None:

@@ -72,12 +72,7 @@ def select_output(model: keras.Model, outputs, name: str | int | None):
     Raises:
         ValueError: several outputs and no name, or an unknown name; the error lists the outputs.
     """
-    if isinstance(outputs, Mapping):
-        named = dict(outputs)
-    else:
-        flat = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-        names = getattr(model, "output_names", None) or []
-        named = dict(zip(names if len(names) == len(flat) else map(str, range(len(flat))), flat, strict=True))
+    named = name_outputs(model, outputs)
     if name is None:
         if len(named) == 1:
             return next(iter(named.values()))
@@ -89,6 +84,15 @@ def select_output(model: keras.Model, outputs, name: str | int | None):
     if not isinstance(name, str) or name not in named:
         raise ValueError(unknown_name_message(str(name), named, "output", f" of {model.name!r}"))
     return named[name]
+
+
+def name_outputs(model: keras.Model, outputs: Any) -> dict[str, Any]:
+    """Return a model's outputs by name; outputs without names are numbered."""
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    flat = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    names = getattr(model, "output_names", None) or []
+    return dict(zip(names if len(names) == len(flat) else map(str, range(len(flat))), flat, strict=True))
 
 
 def pack(model: keras.Model, tensors: list, names: Sequence[str] | None = None) -> Any:

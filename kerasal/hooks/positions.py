@@ -139,7 +139,11 @@ def _trace_channels(model, shapes) -> list[Any]:
         model(paths.pack(model, list(inputs)), training=False)
         channels.extend(input_channels(inputs, operations()[before:]))
 
-    specs = [tf.TensorSpec((None, *shape[1:]), tf.float32) for shape in shapes]
+    declared = getattr(model, "inputs", None) or [None] * len(shapes)
+    specs = [
+        tf.TensorSpec((None, *shape[1:]), tf.float32 if tensor is None or "float" in tensor.dtype else tensor.dtype)
+        for shape, tensor in zip(shapes, declared, strict=True)
+    ]
     tf.function(run, autograph=False).get_concrete_function(*specs)
     return channels
 

@@ -1,5 +1,6 @@
 """The maps that Grad-CAM and similar methods weight: the last map before a target, for each input."""
 
+import math
 from collections.abc import Sequence
 
 from kerasal.hooks import paths
@@ -51,7 +52,8 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
     or of the layer that joins the last ones. Only layers that every path from the input to the target goes through
     (``hooks.dependencies``) are considered, in the order in which they run. If there is none, for example because of a
     skip connection around all of them, it is the last convolution. Maps that depend on several inputs do not count, and
-    neither do class maps if the target reads the output per position.
+    neither do class maps if the target reads the output per position. For an output with scores per position, as of a
+    segmentation, it is the last of the maps with the fewest positions, which see the largest part of the input.
 
     If attention follows, the map is the tensor from which the last attention takes its keys: in a vision transformer
     the output of the first normalization of the last block.
@@ -87,7 +89,8 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
     if named is not None and not any(tensor.op in needed for tensor in runs.get(named, [])):
         raise ValueError(UNUSED_LAYER_MESSAGE.format(named))
     if named is None:
-        classes = class_maps(run.output)
+        outputs = [run.output, *run.outputs.values.values()]
+        classes = set().union(*map(class_maps, outputs))
         maps = [layer_map for layer_map in maps if layer_map.tensor.ref() not in classes]
     chosen_maps = []
     for number, x in enumerate(inputs):
@@ -100,16 +103,33 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
             chosen = candidates[-1] if candidates else None
         else:
             path = [op for op in graph.get_operations()[before:] if op in needed]
-            chosen = _default_map(view.model, tracer, candidates, number, x, path, kinds)
+            by_position = any(output is not None and output.shape.rank == x.shape.rank > 2 for output in outputs)
+            if by_position:
+                candidates = _coarsest(candidates)
+            inside = [op for op in operations if op in needed]  # not those of the target
+            chosen = _default_map(view.model, tracer, candidates, number, x, (path, inside), kinds, by_position)
         if chosen is None:
             raise _no_map_error(view.model, named, inputs, number, kinds, runs)
         chosen_maps.append(chosen)
     return scores, chosen_maps
 
 
-def _default_map(model, tracer: PositionTracer, maps: list[LayerMap], number: int, x, path, kinds) -> LayerMap | None:
-    """Return the default map for an input; ``path`` are the operations that the score needs, in their order."""
-    chosen = last_cut(maps, kinds, cut_tensors(x, path)) or last_convolution(maps, kinds)
+def _coarsest(maps: list[LayerMap]) -> list[LayerMap]:
+    """Return the maps with the fewest positions."""
+    sizes = [float("inf") if None in item.grid else math.prod(item.grid) for item in maps]
+    return [item for item, size in zip(maps, sizes, strict=True) if size == min(sizes)]
+
+
+def _default_map(
+    model, tracer: PositionTracer, maps: list[LayerMap], number: int, x, paths_to_score, kinds, by_position: bool
+) -> LayerMap | None:
+    """Return the default map for an input.
+
+    ``paths_to_score`` are the operations that the score needs, in their order, with and without those of the target.
+    """
+    whole, path = paths_to_score
+    cuts = set() if by_position else cut_tensors(x, whole)
+    chosen = last_cut(maps, kinds, cuts) or last_convolution(maps, kinds)
     place = {op.name: order for order, op in enumerate(path)}
     attentions = [item for item in find_attentions(tracer, path) if _reads_positions(item, tracer, number)]
     if any(attention.product in tracer.mixing for attention in attentions):
@@ -119,7 +139,7 @@ def _default_map(model, tracer: PositionTracer, maps: list[LayerMap], number: in
             attended = _attended_map(tracer, attentions, maps, number, x, place, kinds)
             if attended is not None:
                 return attended
-    if chosen is not None:
+    if chosen is not None and not by_position:
         _check_mixing(model, chosen, path, maps, kinds)
     return chosen
 

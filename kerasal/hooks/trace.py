@@ -18,7 +18,7 @@ from kerasal.hooks.state import check_rows, forget_states, state_rows
 from kerasal.hooks.taps import tracing_lock
 from kerasal.hooks.view import Settings, View
 from kerasal.objectives import top_class
-from kerasal.objectives.expression import Objective, walk
+from kerasal.objectives.expression import Objective, functions_of
 from kerasal.process import check_process
 
 import keras
@@ -72,7 +72,7 @@ class Trace:
 
     def __init__(self, function: Callable, model, objective: Objective, specs: list, settings: Settings, options: dict):
         reference, structure = weakref.ref(model), objective.structure
-        self._targets = [node[1] for node in walk(structure) if node[0] == "callable"]
+        self._targets = functions_of(structure)
         self._snapshot = Snapshot(*(target() for target in self._targets), *stateful_objects(options))
         self.limits: list = []
         self.notes: dict[str, Any] = {}
@@ -105,6 +105,8 @@ class Trace:
             if (values >= bounds).any():
                 count = " × ".join("any" if size is None else str(size) for size in sizes)
                 worst = values[(values >= bounds).reshape(len(values), -1).any(axis=1)][0]
+                if callable(what):
+                    raise ValueError(what(np.array(worst).tolist()))
                 raise ValueError(
                     f"The target's index must be in range, got {np.array(worst).tolist()}. There are {count} {what}, "
                     "counted from 0."
@@ -136,7 +138,7 @@ def cached_trace(
     objective, settings, options = objective or top_class(), settings or Settings(), dict(options or {})
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or []] if declared else []
     rows = len(inputs[0]) if objective.loops_over_batch else None
-    specs = [tf.TensorSpec((rows, *(shapes[i] if shapes else x.shape[1:])), tf.float32) for i, x in enumerate(inputs)]
+    specs = [tf.TensorSpec((rows, *(shapes[i] if shapes else x.shape[1:])), x.dtype) for i, x in enumerate(inputs)]
     # Batches of any number of images, and of any size that the model allows, share a trace. Only the scores of
     # tf-keras-vis need the number of images, since they loop over images in Python.
     key = (

@@ -6,12 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kerasal.hooks import backward_rules, softmax
+from kerasal.hooks.held_inputs import HeldInputs
 from kerasal.hooks.layout import Layout
-from kerasal.hooks.paths import pack, select_output
+from kerasal.hooks.paths import name_outputs, pack, select_output
+from kerasal.hooks.positions import channel_axes
+from kerasal.hooks.run import Run, Settings, output_key
 from kerasal.hooks.state import state_rows, unchanged
 from kerasal.hooks.taps import differentiate, run_in_function, watch
-from kerasal.objectives.expression import layers_of, needs_output, walk
+from kerasal.objectives.expression import functions_of, layers_of, names_outputs, output_kinds, walk
 from kerasal.objectives.formulas import evaluate, pin, top_classes
+from kerasal.objectives.model_outputs import ModelOutputs
 
 import keras
 import tensorflow as tf
@@ -20,45 +24,11 @@ _RENAMED = {"pinned": "pin", "repeated": "repeat"}  # old names that methods out
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """The options of a run besides the target.
-
-    ``output`` is the name or index of the output to explain, and ``logits`` selects the input of its softmax or
-    sigmoid. ``names`` are the names of the inputs if the user passed a dictionary. ``any_size`` allows images of
-    another size than the model declares; layers that need the declared size may then fail silently.
-    """
-
-    output: str | int | None = None
-    logits: bool = True
-    names: tuple[str, ...] | None = None
-    any_size: bool = False
-
-    def for_inputs(self, inputs: Any) -> "Settings":
-        """Return these settings with the names of the inputs, if the inputs are a dictionary."""
-        return dataclasses.replace(self, names=tuple(inputs) if isinstance(inputs, Mapping) else None)
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """The results of running a model on a batch of images.
-
-    ``output`` is the selected output or its logits; None if it was not requested. ``raw_output`` is that output before
-    logits are taken, if known. ``ranking`` is whichever of the two decides the top class. ``layers`` are the outputs of
-    the tapped layers by name, and ``rows`` is the number of images.
-    """
-
-    output: tf.Tensor | None
-    layers: dict[str, tf.Tensor]
-    rows: tf.Tensor
-    raw_output: tf.Tensor | None = None
-    ranking: tf.Tensor | None = None
-
-
-@dataclasses.dataclass(frozen=True)
 class View:
     """A model while it is traced for a method. Each trace has its own view, which is freed with the trace.
 
-    ``inputs`` holds one float32 tensor (N, …) per input of the model. ``structure`` and ``parameters`` describe the
+    ``inputs`` holds one float32 tensor (N, …) per input of the model that is explained; ``held`` are the other inputs
+    (``kerasal.hooks.held_inputs``). ``structure`` and ``parameters`` describe the
     objective. Scoring records in ``limits`` which indices have to be checked, and methods leave results of the tracing
     in ``notes``. ``layout`` holds the channel axes. Attribution methods see ``inputs`` channels last, and ``run``
     restores the layout that the model takes.
@@ -72,6 +42,8 @@ class View:
     limits: list = dataclasses.field(default_factory=list)
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
     layout: Layout = dataclasses.field(default_factory=Layout)
+    held: HeldInputs = dataclasses.field(default_factory=HeldInputs)
+    _kinds: dict = dataclasses.field(default_factory=dict, repr=False)
     _warned: list = dataclasses.field(default_factory=list, repr=False)
 
     @property
@@ -82,7 +54,7 @@ class View:
     @property
     def repeatable(self) -> bool:
         """Whether copies of the images may share a batch: not with a callable target or a stateful layer."""
-        return state_rows(self.model) is None and not any(node[0] == "callable" for node in walk(self.structure))
+        return state_rows(self.model) is None and not functions_of(self.structure)
 
     def run(
         self,
@@ -112,20 +84,22 @@ class View:
             **watch_options: further arguments of ``kerasal.hooks.taps.watch``.
         """
         inputs = self.inputs if inputs is None else list(inputs)
-        wanted = (not self.layers or needs_output(self.structure)) if output is None else output
+        wanted = self._reads_output() if output is None else output
         names = tuple(dict.fromkeys((*(self.layers if output is None else ()), *taps)))
         any_size = self.settings.any_size
         watch_options = {"any_size": any_size, "partial": any_size and bool(names), **watch_options}
 
         def run_model(*tensors) -> Any:
-            return self._run_in_graph(tensors, wanted, taps=names, rule=rule, pooling=pooling, **watch_options)
+            reads = output is not False
+            return self._run_in_graph(tensors, wanted, reads, taps=names, rule=rule, pooling=pooling, **watch_options)
 
         if separate_graph is None:
             separate_graph = bool(backward_rules.overrides(rule, pooling))
         results = run_in_function(run_model, inputs) if separate_graph else run_model(*inputs)
-        selected, raw_output, ranking, layers = results
+        selected, raw_output, ranking, layers, values, returned = results
         rows = tf.shape(inputs[0])[0]
-        return Run(selected, layers, rows, raw_output, selected if ranking is None else ranking)
+        outputs = self.name_outputs(values, returned)
+        return Run(selected, layers, rows, raw_output, selected if ranking is None else ranking, outputs)
 
     def score(self, at: "Run | Sequence[tf.Tensor] | None" = None) -> tf.Tensor:
         """Return the target's scores (N,) for a run or for inputs (by default the view's inputs)."""
@@ -135,8 +109,22 @@ class View:
         # Built-in targets get the output and the layers channels last, a callable target the output as it is.
         layers = {name: self.layout.last(name, tensor) for name, tensor in run.layers.items() if name in self.layers}
         channels_last = self.layout.last(None, run.output)
-        scores = evaluate(self.structure, self.parameters, run.output, layers, self.limits, top, turned=channels_last)
+        scores = evaluate(
+            self.structure, self.parameters, run.output, layers, self.limits, top, channels_last, run.outputs
+        )
         return tf.broadcast_to(scores, [run.rows])
+
+    def name_outputs(self, values: Mapping[str, tf.Tensor], returned: Mapping[str, tf.Tensor]) -> ModelOutputs:
+        """Return the outputs of a run by name: as targets read them (``values``) and as the model returned them."""
+        return ModelOutputs(
+            values,
+            returned,
+            self._kinds,
+            self.settings.logits,
+            lambda name, tensor: self.layout.last(output_key(name), tensor),
+            self._image_sizes if returned else tuple,
+            self.model.name,
+        )
 
     def gradient(self, inputs: Sequence[tf.Tensor] | None = None, *, rule: str = "gradient") -> list[tf.Tensor]:
         """Return the gradient of each image's score under a rule: a tensor per input, in the shape of the input."""
@@ -178,35 +166,72 @@ class View:
             return getattr(self, _RENAMED[name])
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
-    def _run_in_graph(self, inputs: Sequence[tf.Tensor], wanted: bool, **watch_options: Any) -> tuple:
+    def _image_sizes(self) -> tuple:
+        """Return the sizes of the position axes of the first input that has any."""
+        shapes = [x.shape for x in self.held.join(self.layout.to_model(self.inputs))]
+        axes = channel_axes(self.model, shapes)
+        for number, shape in enumerate(shapes):
+            if len(shape) > 2:
+                return tuple(size for place, size in enumerate(shape.as_list()) if place not in (0, axes[number]))
+        return ()
+
+    def _reads_output(self) -> bool:
+        """Return whether the objective reads the selected output, or reads nothing and so explains that output."""
+        return bool(output_kinds(self.structure)) or not (self.layers or names_outputs(self.structure))
+
+    def _reads_by_name(self, outputs: Mapping[str, Any]) -> bool:
+        """Return whether the objective reads outputs by name, as a function does if no single output is selected."""
+        unselected = self.settings.output is None and len(outputs) > 1
+        return names_outputs(self.structure) or (unselected and "callable" in output_kinds(self.structure))
+
+    def _run_in_graph(
+        self, inputs: Sequence[tf.Tensor], wanted: bool, by_name: bool, *, taps: Sequence[str], **watch_options: Any
+    ) -> tuple:
         """Run the model in the current graph; return (output, raw output, ranking, layers) as in ``Run``.
 
-        The ranking is None if the output itself decides the top class.
+        The ranking is None if the output itself decides the top class. Then follow all outputs by name, as targets read
+        them and as the model returns them, if the objective reads them and ``by_name`` is set; else empty dictionaries.
         """
-        outputs, model_inputs = None, self.layout.to_model(inputs)
+        outputs, explained = None, self.layout.to_model(inputs)
+        replaced = self.held.replacements(explained)
+        watched_taps = tuple(dict.fromkeys((*taps, *replaced)))
+        if replaced:
+            watch_options["replacements"] = replaced | (watch_options.get("replacements") or {})
         operations = tf.compat.v1.get_default_graph().get_operations
         before = len(operations())
-        with unchanged(self.model), watch(self.model, **watch_options) as layers:
-            outputs = self.model(pack(self.model, model_inputs, self.settings.names), training=False)
+        with unchanged(self.model), watch(self.model, taps=watched_taps, **watch_options) as layers:
+            outputs = self.model(pack(self.model, self.held.join(explained), self.settings.names), training=False)
+        layers = {name: layers[name] for name in layers if name in taps}
         raw_output: Any = None
-        if outputs is not None:
+        returned = name_outputs(self.model, outputs) if outputs is not None else {}
+        by_name = by_name and self._reads_by_name(returned)
+        if outputs is not None and not (by_name and output_kinds(self.structure) == {"callable"}):
             try:
                 raw_output = select_output(self.model, outputs, self.settings.output)
             except ValueError:
                 if wanted:
                     raise
         named = {None: raw_output} if tf.is_tensor(raw_output) else {}
-        self.layout.note(model_inputs, operations()[before:], layers | named)
-        if not wanted or outputs is None:
-            return None, raw_output if named else None, None, layers
-        output, ranking = self._logits(raw_output) if self.settings.logits else (raw_output, None)
-        return output, raw_output, ranking, layers
+        keyed = {output_key(name): tensor for name, tensor in returned.items()} if by_name else {}
+        self.layout.note(explained, operations()[before:], layers | named | keyed)
+        values = {name: self._read_output(name, tensor)[0] for name, tensor in returned.items()} if by_name else {}
+        by_names = values, returned if by_name else {}
+        if not wanted or raw_output is None:
+            return None, raw_output if named else None, None, layers, *by_names
+        return *self._read_output(None, raw_output), layers, *by_names
 
-    def _logits(self, output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Return the logits of an output, or the output if there are none, and the ranking tensor if it differs."""
+    def _read_output(self, name: str | None, output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        """Return an output as targets read it, the output itself, and the ranking tensor if it differs."""
         info = softmax.find_logits(output)
-        if info is None:
-            return output, None
+        if info is not None:
+            self._kinds[name] = info.kind or "Softmax"
+        if info is None or not self.settings.logits:
+            return output, output, None
+        logits, ranking = self._logits(output, info)
+        return logits, output, ranking
+
+    def _logits(self, output: tf.Tensor, info: softmax.LogitsInfo) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return the logits of an output, or the output if they are not available, and the ranking if it differs."""
         if info.logits is None:
             if not self._warned:
                 self._warned.append(output.name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kerasal.archive_check import DamagedFile, check_claims, first_line
+from kerasal.hooks.paths import name_outputs
 from kerasal.models.saved_models import UntrustedCode, check_saved_model
 from kerasal.process import check_process
 
@@ -104,10 +105,6 @@ def output_shapes(model: keras.Model, spec: Callable[[], tf.TensorSpec]) -> dict
 
 def named_outputs(model: keras.Model, outputs: Any) -> dict[str, Any]:
     """Return a model's outputs by name; a single output is called ``scores``."""
-    if isinstance(outputs, Mapping):
-        return dict(outputs)
-    flat = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-    if len(flat) == 1:
-        return {"scores": flat[0]}
-    names = getattr(model, "output_names", None) or []
-    return dict(zip(names if len(names) == len(flat) else map(str, range(len(flat))), flat, strict=True))
+    named = name_outputs(model, outputs)
+    is_single = len(named) == 1 and not isinstance(outputs, Mapping)
+    return {"scores": next(iter(named.values()))} if is_single else named

@@ -1,11 +1,16 @@
 """Objectives: the scores of a model to explain or to maximize, ``(N,)`` for a batch of N images.
 
-An objective is an expression tree, built by the functions below and by ``+``, ``-`` and ``*``. Its structure (layers
-and formulas) determines the graph. Its parameters (channels, classes and factors) are arrays that enter the graph as
-tensors, so all channels of a layer share a trace, and each image of a batch can have a different channel.
+An objective is an expression tree, built by the functions below and by ``+``, ``-``, ``*`` and ``/``. Its structure
+(layers and formulas) determines the graph. Its parameters (channels, classes, masks and factors) are arrays that enter
+the graph as tensors, so all channels of a layer share a trace, and each image of a batch can have a different channel.
 
     channel("block5_conv3", 12) - 0.5 * class_score(9)
     class_score([9, 1, 951])                                # one class per image
+    region(mask, 15)                                        # a class over a region, for segmentation
+    box((12, 30, 80, 90), 2, boxes="boxes", scores="scores")    # a detection
+    similarity(embedding)                                   # to another image
+    negative_class()                                        # of a single sigmoid
+    output("species", 3) - output("age")                    # of a model with several outputs
 """
 
 from collections.abc import Sequence
@@ -14,11 +19,24 @@ import numpy as np
 
 from kerasal import _keras as _keras
 from kerasal.checks import refuse_mask
-from kerasal.objectives.expression import Objective, shorten, stack
+from kerasal.objectives.expression import LARGEST_INDEX, Objective, check_indices, shorten, stack
+from kerasal.objectives.outputs import box, negative_class, output, region, similarity
 
-__all__ = ["Objective", "channel", "class_score", "direction", "layer", "neuron", "stack", "top_class"]
-
-_LARGEST = np.iinfo(np.int32).max  # a larger index would overflow to that of another class
+__all__ = [
+    "Objective",
+    "box",
+    "channel",
+    "class_score",
+    "direction",
+    "layer",
+    "negative_class",
+    "neuron",
+    "output",
+    "region",
+    "similarity",
+    "stack",
+    "top_class",
+]
 
 
 def class_score(index: int | Sequence[int]) -> Objective:
@@ -31,7 +49,7 @@ def class_score(index: int | Sequence[int]) -> Objective:
         TypeError: ``index`` is not an integer or a sequence of integers.
         ValueError: an index is negative or at least 2**31.
     """
-    return Objective(("class",), (_indices(index),), f"class {shorten(index)}")
+    return Objective(("class",), (check_indices(index),), f"class {shorten(index)}")
 
 
 def top_class() -> Objective:
@@ -50,7 +68,7 @@ def channel(layer: str, index: int | Sequence[int]) -> Objective:
         TypeError: ``index`` is not an integer or a sequence of integers.
         ValueError: an index is negative or at least 2**31.
     """
-    return Objective(("channel", layer), (_indices(index),), f"{layer}:{shorten(index)}")
+    return Objective(("channel", layer), (check_indices(index),), f"{layer}:{shorten(index)}")
 
 
 def neuron(layer: str, index: int | Sequence[int], position: int | tuple[int, ...] | None = None) -> Objective:
@@ -68,11 +86,11 @@ def neuron(layer: str, index: int | Sequence[int], position: int | tuple[int, ..
         ValueError: an index is negative or at least 2**31, or the position is not one to three such integers.
     """
     if position is None:
-        return Objective(("neuron_center", layer), (_indices(index),), f"{layer}:{shorten(index)} at the center")
+        return Objective(("neuron_center", layer), (check_indices(index),), f"{layer}:{shorten(index)} at the center")
     refuse_mask(position, "position")
     place = np.atleast_1d(np.asarray(position))
     fits = place.ndim == 1 and len(place) in (1, 2, 3) and place.dtype.kind in "iu"
-    if not fits or place.min() < 0 or place.max() > _LARGEST:
+    if not fits or place.min() < 0 or place.max() > LARGEST_INDEX:
         raise ValueError(
             "position must be (x, y) on the layer's map, the index of a token or time step, or (x, y, z), integers of "
             f"at least 0, got {position!r}."
@@ -80,7 +98,7 @@ def neuron(layer: str, index: int | Sequence[int], position: int | tuple[int, ..
     place = place.astype(np.int32)
     listed = place[0] if len(place) == 1 else tuple(place.tolist())
     name = f"{layer}:{shorten(index)} at {listed}"
-    return Objective(("neuron", layer), (_indices(index), place[None, :]), name)
+    return Objective(("neuron", layer), (check_indices(index), place[None, :]), name)
 
 
 def layer(layer: str) -> Objective:
@@ -105,18 +123,6 @@ def direction(layer: str, vector: Sequence[float]) -> Objective:
             f"vector must be finite and have the shape (C,), a number per channel, got shape {numbers.shape}."
         )
     return Objective(("direction", layer), (numbers[None, :],), f"{layer}:direction")
-
-
-def _indices(index) -> np.ndarray:
-    refuse_mask(index, "A class or channel index")
-    array = np.atleast_1d(np.asarray(index))
-    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
-        raise TypeError(f"A class or channel index must be an integer, or one integer per image, got {index!r}.")
-    if array.min() < 0:
-        raise ValueError(f"A class or channel index must be at least 0, got {index!r}.")
-    if array.max() > _LARGEST:
-        raise ValueError(f"A class or channel index must be below 2**31, got {array.max()}.")
-    return array.astype(np.int32)
 
 
 def __dir__() -> list[str]:

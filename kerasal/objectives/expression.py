@@ -1,24 +1,34 @@
 """The expression tree of an objective: a hashable structure and the arrays that are its parameters."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+
+from kerasal.checks import refuse_mask
+
+LARGEST_INDEX = np.iinfo(np.int32).max  # a larger index would overflow to that of another class
+COMBINING = {"add": "+", "multiply": "*", "divide": "/"}
+# Leaves that read the selected output. "output" and "box" name the outputs that they read; all others name a layer.
+_ON_OUTPUT = ("class", "top", "negative", "region", "similarity", "callable")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objective:
-    """A score of a model to explain or maximize; objectives and numbers combine with ``+``, ``-`` and ``*``.
+    """A score of a model to explain or maximize; objectives and numbers combine with ``+``, ``-``, ``*`` and ``/``.
 
     Attributes:
         structure: the expression tree, as nested tuples of names; objectives with the same structure share a trace.
         parameters: arrays with the indices and factors of its leaves, with a single row or a row per image.
         description: the objective as text.
+        functions: the functions that the objective calls, which the structure references weakly.
     """
 
     structure: tuple
     parameters: tuple[np.ndarray, ...]
     description: str
+    functions: tuple = ()
 
     def __add__(self, other):
         return _combine("add", self, other, "+")
@@ -36,6 +46,12 @@ class Objective:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, other):
+        return _combine("divide", self, other, "/")
+
+    def __rtruediv__(self, other):
+        return _combine("divide", other, self, "/")
+
     def __neg__(self):
         return -1.0 * self
 
@@ -49,8 +65,8 @@ class Objective:
 
     @property
     def needs_output(self) -> bool:
-        """Whether the objective reads the model's output, in addition to or in place of layers."""
-        return needs_output(self.structure)
+        """Whether the objective reads an output of the model, in addition to or in place of layers."""
+        return bool(output_kinds(self.structure)) or names_outputs(self.structure)
 
     @property
     def batch(self) -> int | None:
@@ -63,7 +79,7 @@ class Objective:
     @property
     def loops_over_batch(self) -> bool:
         """Whether scoring needs a static batch size: the scores of tf-keras-vis loop over images in Python."""
-        return any(node[0] == "callable" and node[1].loops_over_batch for node in walk(self.structure))
+        return any(function.loops_over_batch for function in functions_of(self.structure))
 
     def rows(self, start: int, stop: int) -> list[np.ndarray]:
         """Return the parameters of the images ``start`` (inclusive) to ``stop`` (exclusive)."""
@@ -88,13 +104,16 @@ def stack(objectives: Sequence[Objective]) -> Objective:
     parameters = tuple(np.concatenate(column) for column in columns)
     if len(objectives) > 1 and any(len(column) != len(objectives) for column in parameters):
         raise ValueError("Each objective of a list must be for a single image, got an objective for several images.")
-    return Objective(objectives[0].structure, parameters, shorten([objective.description for objective in objectives]))
+    description = shorten([objective.description for objective in objectives])
+    functions = tuple(function for objective in objectives for function in objective.functions)
+    return Objective(objectives[0].structure, parameters, description, functions)
 
 
 def _combine(kind: str, left, right, sign: str) -> Objective:
     left, right = _as_objective(left), _as_objective(right)
     description = f"({left.description} {sign} {right.description})"
-    return Objective((kind, left.structure, right.structure), left.parameters + right.parameters, description)
+    structure, parameters = (kind, left.structure, right.structure), left.parameters + right.parameters
+    return Objective(structure, parameters, description, left.functions + right.functions)
 
 
 def _as_objective(value) -> Objective:
@@ -112,20 +131,57 @@ def shorten(values) -> str:
     return shown if len(values) <= 3 else f"{shown}, … ({len(values)})"
 
 
+def check_indices(index) -> np.ndarray:
+    """Return the index of a class or channel, or one per image, as int32 (1,) or (N,).
+
+    Raises:
+        TypeError: it is not an integer or a sequence of integers.
+        ValueError: an index is negative or at least 2**31.
+    """
+    refuse_mask(index, "A class or channel index")
+    array = np.atleast_1d(np.asarray(index))
+    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
+        raise TypeError(f"A class or channel index must be an integer, or one integer per image, got {index!r}.")
+    if array.min() < 0:
+        raise ValueError(f"A class or channel index must be at least 0, got {index!r}.")
+    if array.max() > LARGEST_INDEX:
+        raise ValueError(f"A class or channel index must be below 2**31, got {array.max()}.")
+    return array.astype(np.int32)
+
+
 def layers_of(structure: tuple) -> tuple[str, ...]:
     """Return the names of the layers whose outputs a structure reads."""
-    return tuple(dict.fromkeys(node[1] for node in walk(structure) if len(node) > 1 and isinstance(node[1], str)))
+    names = (node[1] for node in walk(structure) if node[0] != "box" and len(node) > 1)
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
-def needs_output(structure: tuple) -> bool:
-    """Return whether a structure reads the model's output."""
-    return any(node[0] in ("class", "top", "callable") for node in walk(structure))
+def output_kinds(structure: tuple) -> set[str]:
+    """Return the kinds of the leaves of a structure that read the selected output of the model."""
+    if structure[0] in COMBINING:
+        return output_kinds(structure[1]) | output_kinds(structure[2])
+    kind, *names = structure
+    return {kind} if kind in _ON_OUTPUT and not (kind == "similarity" and names) else set()
 
 
-def walk(structure: tuple):
-    """Yield the leaves of a structure: its formulas and constants."""
-    if structure[0] in ("add", "multiply"):
+def names_outputs(structure: tuple) -> bool:
+    """Return whether a structure reads outputs of the model by their names."""
+    if structure[0] in COMBINING:
+        return names_outputs(structure[1]) or names_outputs(structure[2])
+    return structure[0] in ("output", "box")
+
+
+def functions_of(structure: tuple) -> list:
+    """Return the references to functions in a structure."""
+    nodes = [part for node in walk(structure) for part in node[1:]]
+    return [part for part in nodes if callable(part)]
+
+
+def walk(structure: tuple) -> Iterator[tuple[Any, ...]]:
+    """Yield the leaves of a structure: its formulas and constants, also those on outputs with a name."""
+    if structure[0] in COMBINING:
         yield from walk(structure[1])
+        yield from walk(structure[2])
+    elif structure[0] == "output":
         yield from walk(structure[2])
     else:
         yield structure

@@ -1,11 +1,18 @@
 """The formulas of the objectives, in the graph: ``structure, parameters, tensors -> (N,) scores``."""
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from kerasal.objectives.detections import box_score
+from kerasal.objectives.expression import COMBINING
+from kerasal.objectives.model_outputs import ModelOutputs, live_function
 
 import tensorflow as tf
 
 _FORMULAS: dict[str, tuple[Callable, int]] = {}
+_OPERATORS = {"add": operator.add, "multiply": operator.mul, "divide": operator.truediv}
+_OWN_COUNTS = {"constant": 1, "callable": 0, "value": 0, "negative": 1, "box": 2}  # parameters of other leaves
 
 
 def evaluate(
@@ -15,30 +22,38 @@ def evaluate(
     taps: Mapping[str, Any],
     limits: list,
     top: Any = None,
-    *,
     turned: Any = None,
+    outputs: ModelOutputs | None = None,
 ) -> Any:
     """Return the scores of a structure in the graph: (N,), or (1,) for a constant.
 
     ``limits`` is extended by ``(parameter number, exclusive upper bound, description)`` for every index, so that the
     caller can check indices before the graph runs. ``top`` (N,) is each image's top class, if it does not follow from
-    ``output``. A user's function receives ``output`` as the model returns it; the formulas read ``turned``, which is
-    the output with channels last.
+    ``output``. A user's function receives ``output`` as the model returns it, or all ``outputs`` by name if none is
+    selected; the formulas read ``turned``, which is the output with channels last.
     """
-    turned = output if turned is None else turned
-    queue = list(enumerate(parameters))
+    queue, outputs = list(enumerate(parameters)), outputs or ModelOutputs()
 
-    def value(node):
+    def value(node, output, turned, name=None):
         kind = node[0]
         if kind == "constant":
             return tf.cast(queue.pop(0)[1], tf.float32)
-        if kind in ("add", "multiply"):
-            left = value(node[1])
-            right = value(node[2])
-            return left + right if kind == "add" else left * right
+        if kind in COMBINING:
+            left = value(node[1], output, turned, name)
+            right = value(node[2], output, turned, name)
+            return _OPERATORS[kind](left, right)
         if kind == "callable":
-            return _call(node[1], output)
+            return _call(node[1], dict(outputs.values) if output is None else output)
+        if kind == "output":
+            selected = outputs.values[outputs.key(node[1])]
+            return value(node[2], selected, outputs.turn(outputs.key(node[1]), selected), outputs.key(node[1]))
+        if kind == "box":
+            return box_score(node, [queue.pop(0), queue.pop(0)], outputs, limits)
         tensor = turned if len(node) == 1 else taps[node[1]]
+        if kind == "value":
+            return _single_value(tensor, name)
+        if kind == "negative":
+            return _negative(value(("class",), output, turned, name), outputs, name)
         if tensor.shape.rank is None or tensor.shape.rank < 2:
             raise ValueError(f"{node[-1]!r} must have an output (N, …, channels), got shape {tensor.shape}.")
         if kind == "top" and top is not None:
@@ -47,7 +62,7 @@ def evaluate(
         values = [queue.pop(0) for _ in range(count)]
         return formula(tf.cast(tensor, tf.float32), values, node[-1], limits)
 
-    return value(structure)
+    return value(structure, output, output if turned is None else turned)
 
 
 def pin(structure: tuple, parameters: Sequence, top: Any) -> tuple[tuple, list]:
@@ -56,12 +71,14 @@ def pin(structure: tuple, parameters: Sequence, top: Any) -> tuple[tuple, list]:
 
     def replace_top(node):
         kind = node[0]
-        if kind in ("add", "multiply"):
+        if kind in COMBINING:
             return (kind, replace_top(node[1]), replace_top(node[2]))
+        if kind == "output":
+            return (kind, node[1], replace_top(node[2]))
         if kind == "top":
             pinned.append(top)
             return ("class",)
-        count = 1 if kind == "constant" else 0 if kind == "callable" else _FORMULAS[kind][1]
+        count = _OWN_COUNTS[kind] if kind in _OWN_COUNTS else _FORMULAS[kind][1]
         pinned.extend(queue.pop(0) for _ in range(count))
         return node
 
@@ -140,6 +157,30 @@ def _layer(tensor, values, name, limits):
     return tf.reduce_mean(tf.square(tensor), axis=list(range(1, tensor.shape.rank)))
 
 
+@_formula("region", 2)
+def _region(output, values, name, limits):
+    weights = values[1][1]
+    if output.shape.rank == weights.shape.rank:  # scores of a single class, without an axis of classes
+        output = output[..., tf.newaxis]
+    if output.shape.rank - 1 != weights.shape.rank or not output.shape[1:-1].is_compatible_with(weights.shape[1:]):
+        raise ValueError(
+            f"mask must have the size of the model's output, {_size(output.shape[1:-1])}, got "
+            f"{_size(weights.shape[1:])}. Resize it without interpolation, as by cv2.resize with INTER_NEAREST."
+        )
+    axes = list(range(1, weights.shape.rank))
+    scores = tf.reduce_sum(output * weights[..., tf.newaxis], axes) / tf.reduce_sum(weights, axes)[:, tf.newaxis]
+    return _pick(scores, values[0], "class", limits)
+
+
+@_formula("similarity", 1)
+def _similarity(tensor, values, name, limits):
+    embeddings, vectors = _position_mean(tensor), values[0][1]
+    if not embeddings.shape[-1:].is_compatible_with(vectors.shape[-1:]):
+        raise ValueError(f"vector must have {embeddings.shape[-1]} numbers, as the embedding, got {vectors.shape[-1]}.")
+    products = tf.reduce_sum(embeddings * vectors, axis=-1)
+    return tf.math.divide_no_nan(products, tf.norm(embeddings, axis=-1) * tf.norm(vectors, axis=-1))
+
+
 @_formula("direction", 1)
 def _direction(tensor, values, name, limits):
     vectors = _position_mean(tensor)
@@ -150,23 +191,45 @@ def _direction(tensor, values, name, limits):
     return tf.reduce_sum(vectors * values[0][1], axis=-1)
 
 
-def _call(reference: Any, output):
-    function = reference()
-    if function is None:
-        raise RuntimeError(
-            "The target function was garbage-collected. Keep a reference to it while the compiled method is used."
+def _single_value(tensor, name):
+    if tensor.shape.rank == 1:
+        return tf.cast(tensor, tf.float32)
+    if tensor.shape.rank == 2 and tensor.shape[-1] == 1:
+        return tf.cast(tensor[:, 0], tf.float32)
+    raise ValueError(
+        f"target must be set for output {name!r} {tensor.shape}, which is not a single value per input. Pass a class "
+        "index, an objective or a function."
+    )
+
+
+def _negative(score, outputs: ModelOutputs, name):
+    kind = outputs.kind(name)
+    if kind.endswith("Softmax"):
+        raise ValueError(
+            "The output must come from a sigmoid for negative_class, but it comes from a softmax, in which the other "
+            "classes have scores of their own. Use class_score."
         )
-    scores = function(output)
+    return 1.0 - score if kind and not outputs.logits else -score
+
+
+def _size(shape) -> str:
+    return " × ".join("any" if side is None else str(side) for side in shape)
+
+
+def _call(reference: Any, output):
+    scores = live_function(reference)(output)
     if scores is None:
         raise TypeError("A target function must return one score per image, shape (N,), got None.")
     if isinstance(scores, (list, tuple)):
         scores = tf.stack(scores)
     scores = tf.convert_to_tensor(scores)
+    shapes = {name: str(value.shape) for name, value in output.items()} if isinstance(output, dict) else output.shape
+    output = next(iter(output.values())) if isinstance(output, dict) else output
     # With an open batch size, a static length is that of another axis, such as the classes in output[0].
     is_other_axis = output.shape[0] is None and scores.shape.rank == 1 and scores.shape[0] is not None
     if is_other_axis or scores.shape.rank != 1 or not scores.shape.is_compatible_with(output.shape[:1]):
         raise ValueError(
             f"A target function must return one score per image, shape (N,), got {scores.shape} for the output "
-            f"{output.shape}."
+            f"{shapes}."
         )
     return tf.cast(scores, tf.float32)

@@ -8,9 +8,10 @@ import numpy as np
 from kerasal.attribution.method import MethodSpec
 from kerasal.hooks.view import Run, Settings, View
 from kerasal.models.image_model import ImageModel
-from kerasal.objectives import class_score, top_class
+from kerasal.objectives import Objective, class_score, top_class
 from kerasal.objectives.formulas import evaluate, top_classes
 from kerasal.serving.served_model import input_specs
+from kerasal.serving.target_inputs import check_limits
 
 import tensorflow as tf
 
@@ -71,24 +72,49 @@ def explain(
         ``map`` (N, …), or ``map_NAME`` per input of a model with several; ``class`` and ``score`` (N,); ``gap`` (N,)
         if the method returns it; ``label`` (N,) if the model has labels.
     """
-    rows = tf.shape(inputs[0])[0]
+    rows, inputs = tf.shape(inputs[0])[0], _cast_floats(inputs)
     classes = None if target is None else tf.broadcast_to(tf.cast(target, tf.int32), [rows])
     objective = top_class() if target is None else class_score(0)
-    inputs = [tf.cast(tensor, tf.float32) for tensor in inputs]
     parameters = [] if classes is None else [classes]
     view = RecordingView(model.keras_model, inputs, objective.structure, parameters, Settings(output, logits))
-    results = [tf.cast(tensor, tf.float32) for tensor in spec.function(view, **options)]
-    maps, extras = results[: len(inputs)], results[len(inputs) :]
-    names = [tensor.name for tensor in input_specs(model)]
-    names = ["map"] if len(names) == 1 else [f"map_{name}" for name in names]
-    tensors = {name: _check_map(values, spec, options) for name, values in zip(names, maps, strict=True)}
-    tensors |= {name: values for name, values in zip(("gap",), extras, strict=False)}
+    tensors = _run_method(model, spec, view, options)
     prediction = _find_prediction(model, spec, view, options)
     if classes is None:
         classes = top_classes(view.recorded.get("selecting", view.recorded.get("ranking", prediction)))
     score = evaluate(("class",), [classes], prediction, {}, [])
     labels = {"label": tf.gather(tf.constant(model.labels), classes)} if model.labels else {}
     return {**tensors, "class": classes, "score": score, **labels}
+
+
+def explain_objective(
+    model: ImageModel,
+    spec: MethodSpec,
+    inputs: list[tf.Tensor],
+    objective: Objective,
+    parameters: list[tf.Tensor],
+    settings: Settings,
+    options: dict[str, Any],
+) -> dict[str, tf.Tensor]:
+    """Return the attribution maps for an objective, and its ``score`` (N,); see ``explain`` for the rest."""
+    view = View(model.keras_model, _cast_floats(inputs), objective.structure, parameters, settings)
+    view.score()  # records which indices have limits; TensorFlow prunes its operations
+    view = dataclasses.replace(view, parameters=check_limits(view.limits, parameters), limits=[])
+    return {**_run_method(model, spec, view, options), "score": view.score()}
+
+
+def _cast_floats(inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+    return [tf.cast(tensor, tf.float32) if tensor.dtype.is_floating else tensor for tensor in inputs]
+
+
+def _run_method(model: ImageModel, spec: MethodSpec, view: View, options: dict[str, Any]) -> dict[str, tf.Tensor]:
+    """Return ``map``, or ``map_NAME`` per explained input of a model with several, and ``gap`` if there is one."""
+    results = [tf.cast(tensor, tf.float32) for tensor in spec.function(view, **options)]
+    names = [tensor.name for tensor in input_specs(model)]
+    numbers = spec.explained_numbers(model.keras_model, view.inputs, options)
+    is_single = len(names) == 1 or numbers is None
+    names = ["map"] if is_single else [f"map_{names[number]}" for number in numbers or ()]
+    tensors = {name: _check_map(values, spec, options) for name, values in zip(names, results, strict=False)}
+    return tensors | {name: values for name, values in zip(("gap",), results[len(names) :], strict=False)}
 
 
 def _find_prediction(model: ImageModel, spec: MethodSpec, view: RecordingView, options: dict[str, Any]) -> Any:

@@ -11,10 +11,12 @@ from kerasal.attribution.method import MethodSpec
 from kerasal.gaze import Predictor
 from kerasal.gaze.predictor import AREA
 from kerasal.hooks.paths import pack
+from kerasal.hooks.run import Settings
 from kerasal.models.image_model import ImageModel
 from kerasal.models.model_files import named_outputs
+from kerasal.objectives import Objective
 from kerasal.serving import graph_resize
-from kerasal.serving.attribution_endpoint import explain
+from kerasal.serving.attribution_endpoint import explain, explain_objective
 from kerasal.serving.maximize_endpoint import make_ascent
 from kerasal.serving.request_inputs import (
     RequestInputs,
@@ -25,6 +27,7 @@ from kerasal.serving.request_inputs import (
 )
 from kerasal.serving.served_model import count_classes, served_image
 from kerasal.serving.signatures import Signature
+from kerasal.serving.target_inputs import TARGET_WORDS, make_target
 
 import tensorflow as tf
 
@@ -149,15 +152,24 @@ def _make_function(model: ImageModel, signature: Signature) -> tuple[Any, list[t
 
 
 def _make_attribution(model: ImageModel, spec: MethodSpec, options: dict[str, Any]):
-    on, fit, size, target = (options.pop(name) for name in ("on", "fit", "size", "target"))
+    on, fit, size, target, sends = (options.pop(name) for name in ("on", "fit", "size", "target", "parameters"))
     output, logits = options.pop("output"), options.pop("logits")
     request = make_request_inputs(model, on, size=size, fit=fit, scale=_CROPS_SCALE if spec.any_size else 1.0)
+    if isinstance(target, Objective) or target in TARGET_WORDS:
+        asked = make_target(model, target, request=sends == "request", output=output)
+
+        def run_objective(*tensors):
+            count = len(request.specs)
+            inputs = request.read(list(tensors[:count]))
+            parameters = asked.parameters(inputs[0], tensors[count:])
+            settings = Settings(output, logits)
+            return explain_objective(model, spec, inputs, asked.objective, parameters, settings, options)
+
+        example = None if request.example is None else {**request.example, **asked.example}
+        return run_objective, [*request.specs, *asked.specs], example
     classes = count_classes(model, output)
     if isinstance(target, int) and target >= classes:
         raise ValueError(f"target must be a class index in 0..{classes - 1}, got {target}.")
-    integers = [spec.name for spec in request.specs if spec.dtype not in (tf.float32, tf.uint8, tf.string)]
-    if integers:
-        raise ValueError(f"Input {integers[0]!r} must be floating-point, got integers, which have no gradient.")
 
     def run(*tensors):
         inputs = request.read(list(tensors[: len(request.specs)]))

@@ -4,6 +4,7 @@ serving_default                              preprocessed float inputs -> scores
 predict_image                                uint8 RGB images of any size -> scores
 predict_bytes:top=3                          JPEG or PNG files -> labels, classes and scores of the top three classes
 class_saliency:on=bytes,target=class         files and a class index per file -> attribution maps
+gradcam:target=region                        float inputs, a mask and a class index -> maps of a segmentation model
 soft=smoothgrad:samples=20                   float inputs -> attribution maps, as a signature named soft
 maximize:layer=conv1,preset=olah             channel indices -> images that maximize these channels
 gaze                                         images -> maps of where people are predicted to look
@@ -20,6 +21,8 @@ from typing import Any, Literal
 from kerasal import attribution
 from kerasal.maximization import maximize
 from kerasal.names import unknown_name_message
+from kerasal.objectives import Objective
+from kerasal.serving.target_inputs import TARGET_WORDS
 
 _PREDICTIONS = {"serving_default": "inputs", "predict": "inputs", "predict_image": "image", "predict_bytes": "bytes"}
 KINDS = (*_PREDICTIONS, "maximize", "gaze")
@@ -31,7 +34,12 @@ _SHARED = {
     "fit": (Literal["crop", "stretch"], "crop"),
     "size": (tuple[int, int] | None, None),
 }
-_TARGETED = {"output": (str | int | None, None), "logits": (bool, True), "target": (str | int, "top")}
+_TARGETED = {
+    "output": (str | int | None, None),
+    "logits": (bool, True),
+    "target": (str | int, "top"),
+    "parameters": (Literal["fixed", "request"], "fixed"),
+}
 _MAXIMIZE = (
     *("preset", "parameterization", "init", "steps", "step_size", "momentum", "clip", "normalize", "display"),
     *("size", "canvas", "output", "logits", "seed"),
@@ -151,14 +159,17 @@ def _list_options(kind: str) -> dict[str, tuple[Any, Any]]:
 
 
 def _parse_target(value: Any) -> Any:
-    """Return a target: ``"top"``, ``"class"`` or a class index."""
-    if value in ("top", "class"):
+    """Return a target: ``"top"``, ``"class"``, another word, a class index or an objective."""
+    if isinstance(value, Objective) or value in ("top", "class", *TARGET_WORDS):
         return value
     if isinstance(value, str) and value.isdecimal():
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    raise ValueError(f"target must be top, class (sent with each image) or a class index, got {value!r}.")
+    raise ValueError(
+        "target must be top, class (sent with each image), a class index, region or similarity (with a mask or vector "
+        f"sent with each image), negative, or in Python an objective, got {value!r}."
+    )
 
 
 def _parse_value(text: str, annotation: Any, default: Any, what: str) -> Any:

@@ -364,3 +364,20 @@ def test_the_time_of_a_recurrent_layer_is_that_of_the_input(kind):
     found = attribution.gradcam(model, signal, 0)
     assert found.layer == recurrent.name
     assert np.flatnonzero(found[0]).tolist() == [6]
+
+
+def test_a_segmentation_is_explained_at_its_coarsest_positions():
+    inputs = keras.Input((16, 16, 3))
+    top = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="top")(inputs)
+    bottom = keras.layers.Conv2D(6, 3, strides=4, padding="same", activation="relu", name="bottom")(top)
+    bottom = keras.layers.Conv2D(6, 3, padding="same", activation="relu", name="deepest")(bottom)
+    joined = keras.layers.Concatenate()([keras.layers.UpSampling2D(4)(bottom), top])
+    decoded = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="decoder")(joined)
+    model = keras.Model(inputs, keras.layers.Conv2D(3, 1, activation="softmax", name="classes")(decoded))
+    images = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype(np.float32)
+    mask = np.zeros((16, 16), bool)
+    mask[2:7, 3:9] = True
+    for target in (objectives.region(mask, 1), 1, lambda output: output[:, 3, 3, 1]):
+        assert attribution.gradcam(model, images, target).layer == "deepest"
+    pooled = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(decoded))
+    assert attribution.gradcam(pooled, images, 1).layer == "decoder"

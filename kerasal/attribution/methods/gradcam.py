@@ -12,6 +12,7 @@ import tensorflow as tf
     check=weighted_maps,
     question="region",
     trust="Trust the region, not its outline, which is that of a coarse grid of late positions.",
+    with_positions=True,
 )
 def gradcam(view, *, layer: str | None = None, resize: bool = True):
     """Coarse location of the evidence: late channels weighted by their mean gradients (Selvaraju et al. 2017).

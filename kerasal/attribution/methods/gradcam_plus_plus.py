@@ -12,6 +12,7 @@ import tensorflow as tf
     check=weighted_maps,
     question="region",
     trust="Trust it over gradcam when the class is in the image several times; otherwise both should agree.",
+    with_positions=True,
 )
 def gradcam_plus_plus(view, *, layer: str | None = None, resize: bool = True):
     """Grad-CAM for several objects of a class: positive gradients weighted by position (Chattopadhyay et al. 2018).

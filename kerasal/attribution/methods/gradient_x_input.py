@@ -11,8 +11,9 @@ from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_ch
     if_zero="the input is 0 wherever its gradient is not",
     question="contribution",
     trust="Trust it where integrated_gradients agrees; a saturated score hides contributions from it.",
+    at_layer=True,
 )
-def gradient_x_input(view, *, channel_reduction: Reduction = "sum"):
+def gradient_x_input(view, *, channel_reduction: Reduction = "sum", layer: str | None = None):
     """First-order contribution of each pixel to the score: gradient times input (Shrikumar et al. 2017).
 
     For a model without biases whose activations are ReLUs, the contributions add up to the score. A pixel whose input
@@ -23,6 +24,8 @@ def gradient_x_input(view, *, channel_reduction: Reduction = "sum"):
         channel_reduction: reduction of the contributions over the channels of a pixel: "sum" (signed, so that the
             values still add up), "max_abs" (the largest absolute value), "mean_abs" (the mean absolute value) or
             "norm" (the Euclidean norm).
+        layer: name or path of a layer to attribute to in place of the inputs, such as the embedding of tokens; the map
+            then has the positions of the layer's output, one value per token. By default the inputs are explained.
 
     Returns:
         float32 (N, H, W), signed with ``channel_reduction="sum"``, in units of the score.

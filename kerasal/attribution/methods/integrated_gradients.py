@@ -23,6 +23,7 @@ _BLUR = 0.05
     if_zero="the image equals its baseline, or nothing on the path between them affects the score",
     question="contribution",
     trust="Trust the shares if the completeness gap is small; they depend on the baseline image.",
+    at_layer=True,
 )
 def integrated_gradients(
     view,
@@ -31,6 +32,7 @@ def integrated_gradients(
     baseline: Any = 0.0,
     return_gap: bool = False,
     channel_reduction: Reduction = "sum",
+    layer: str | None = None,
 ):
     """Contribution of each pixel to the score's change from a baseline image (Sundararajan, Taly & Yan 2017).
 
@@ -49,6 +51,8 @@ def integrated_gradients(
         channel_reduction: reduction of the contributions over the channels of a pixel: "sum" (signed, so that the
             values still add up), "max_abs" (the largest absolute value), "mean_abs" (the mean absolute value) or
             "norm" (the Euclidean norm).
+        layer: name or path of a layer to attribute to in place of the inputs, such as the embedding of tokens; the map
+            then has the positions of the layer's output, one value per token. By default the inputs are explained.
 
     Returns:
         float32 (N, H, W), signed with ``channel_reduction="sum"``, in units of the score; with ``return_gap`` a pair

@@ -12,6 +12,7 @@ import tensorflow as tf
     check=weighted_maps,
     question="region",
     trust="Trust it where gradcam agrees; at an early layer it draws finer detail, but also more noise.",
+    with_positions=True,
 )
 def layercam(view, *, layer: str | None = None, resize: bool = True):
     """Location of the evidence at any layer: each position weighted by its positive gradient (Jiang et al. 2021).

@@ -8,7 +8,8 @@ import numpy as np
 
 from kerasal.attribution.method import method
 from kerasal.attribution.window_replay import window_loop
-from kerasal.attribution.window_replay.windows import fill_values, place, to_pixels
+from kerasal.attribution.window_replay.windows import Windows, fill_values, place, to_pixels
+from kerasal.hooks.held_inputs import explained_numbers, starts_at_layer
 from kerasal.hooks.positions import channel_axes
 from kerasal.progress import progress_bar
 
@@ -20,19 +21,28 @@ _bars: list = []
 @contextlib.contextmanager
 def _occlusion_bar(options: dict, model, arrays: list[np.ndarray]):
     """Show a progress bar, which the graph moves by calling ``_advance``; with ``progress=False``, do nothing."""
-    if not options["progress"]:
+    if not options["progress"] or starts_at_layer(True, options):
         yield
         return
-    steps = 0
-    for array, channels in zip(arrays, channel_axes(model, [array.shape for array in arrays]), strict=True):
+    steps, axes = 0, channel_axes(model, [array.shape for array in arrays])
+    explained = explained_numbers(model, arrays)
+    alone = not any(arrays[number].ndim > 2 for number in explained)
+    for array, channels in ((arrays[number], axes[number]) for number in explained):
         sides = [size for axis, size in enumerate(array.shape) if axis not in (0, channels)]
-        steps += len(array) * place(sides, options["window"], options["stride"], ordered=array.ndim > 2).count
+        steps += len(array) * _windows(sides, options["window"], options["stride"], array.ndim > 2, alone).count
     with progress_bar("occlusion", steps) as advance:
         _bars.append(advance)
         try:
             yield
         finally:
             _bars.remove(advance)
+
+
+def _windows(sides, window, stride, ordered: bool, alone: bool) -> Windows:
+    """Return the windows of an input; beside inputs with positions, features are covered one at a time."""
+    if not (ordered or alone):
+        window = stride = None
+    return place(sides, window, stride, ordered=ordered)
 
 
 def _advance(count: np.ndarray) -> np.int32:
@@ -63,6 +73,7 @@ def _check_inputs(view) -> None:
     signed=True,
     has_sign=lambda options: options["measure"] == "score",
     separate_sizes=True,
+    at_layer=True,
     run_context=_occlusion_bar,
     finish=_finish,
     on_pixels=_on_pixels,
@@ -106,23 +117,22 @@ def occlusion(
             channels last.
         measure: what each value of the map is: "score" (the drop of the score), "class" (the top class of the occluded
             image) or "layer" (the total activation of the layer's strongest channel for the clean image).
-        layer: name or path of the layer for measure "layer".
+        layer: name or path of a layer. With measure "layer" its activation is measured; otherwise windows cover its
+            output in place of the inputs, such as the embedding of tokens, by default one token at a time.
         incremental: "auto" recomputes only what a window changes where that is possible and faster; False runs the
             whole model for every window; True raises an error if the graph does not allow the recomputation.
-        progress: show a progress bar.
+        progress: show a progress bar; there is none for windows over the output of a layer.
 
     Returns:
         float32 (N, rows, columns), or with as many axes as the input has positions, a value per window, signed, in
         units of the score or the activation; int32 for ``measure="class"``.
 
     Raises:
-        ValueError: the window is larger than the input, ``fill`` does not fit, the layer is unknown, only one of
-            ``layer`` and ``measure="layer"`` is passed, or the graph does not allow ``incremental=True``.
+        ValueError: the window is larger than the input, ``fill`` does not fit, the layer is unknown or missing for
+            ``measure="layer"``, or the graph does not allow ``incremental=True``.
     """
-    if (measure == "layer") != (layer is not None):
-        raise ValueError(
-            f'layer must be passed with measure="layer" and only then, got measure={measure!r}, layer={layer!r}.'
-        )
+    if measure == "layer" and layer is None:
+        raise ValueError('layer must be passed with measure="layer", got None.')
     if not (incremental is True or incremental is False or incremental == "auto"):
         raise ValueError(f'incremental must be "auto", True or False, got {incremental!r}.')
     _check_inputs(view)
@@ -152,7 +162,10 @@ def occlusion(
 def _occlusion_map(view, index, clean, value, window, stride, fill, incremental, progress) -> Any:
     """Return the map of input ``index``, with the other inputs unchanged."""
     images, ordered = view.inputs[index], view.layout.is_ordered(index, view.inputs[index])
-    windows = place(images.shape.as_list()[1:-1], window, stride, ordered=ordered)
+    sides = images.shape.as_list()[1:-1]
+    alone = not any(view.layout.is_ordered(number, x) for number, x in enumerate(view.inputs))
+    by_token = view.held.layer is not None and len(sides) == 1
+    windows = _windows(sides, window, stride, ordered and not by_token, alone or by_token)
     filling = fill_values(images, fill, has_channels=view.layout.has_channels(index), ordered=ordered)
     run, rows = window_loop.choose_runner(view, index, filling, windows, clean, incremental)
 

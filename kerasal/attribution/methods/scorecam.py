@@ -21,6 +21,7 @@ import tensorflow as tf
     check=weighted_maps,
     question="region",
     trust="Trust what it shares with gradcam: it measures scores and uses no gradients.",
+    with_positions=True,
 )
 def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: int | None = None):
     """Location of the evidence without gradients: channels weighted by masked images' scores (Wang et al. 2020).

@@ -13,6 +13,7 @@ import tensorflow as tf
     if_zero="the gradient is the same at all samples, so its variance is 0",
     question="sensitivity",
     trust="Trust it over class_saliency: noise that changes from sample to sample averages out.",
+    at_layer=True,
 )
 def smoothgrad(
     view,
@@ -23,6 +24,7 @@ def smoothgrad(
     variance: bool = False,
     channel_reduction: Reduction = "max_abs",
     seed: int = 0,
+    layer: str | None = None,
 ):
     """Class saliency with less noise: the mean gradient over noisy copies of the image (Smilkov et al. 2017).
 
@@ -38,6 +40,8 @@ def smoothgrad(
         channel_reduction: reduction over the channels of a pixel: "max_abs" (the largest absolute
             value), "mean_abs" (the mean absolute value), "norm" (the Euclidean norm) or "sum" (the signed sum).
         seed: seed of the noise, which is the same for every image of a batch.
+        layer: name or path of a layer to attribute to in place of the inputs, such as the embedding of tokens; the map
+            then has the positions of the layer's output, one value per token. By default the inputs are explained.
 
     Returns:
         float32 (N, H, W), at least 0 unless ``channel_reduction="sum"``, in score per unit of the input, or that

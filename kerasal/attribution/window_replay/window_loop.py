@@ -9,7 +9,7 @@ from kerasal.attribution.window_replay.windows import Windows, occlude
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.hooks.state import state_rows
 from kerasal.hooks.view import Run, View
-from kerasal.objectives.expression import walk
+from kerasal.objectives.expression import functions_of
 from kerasal.objectives.formulas import top_classes
 
 import tensorflow as tf
@@ -33,8 +33,11 @@ def choose_runner(
     rows = 1 if states else chunk_size(view.inputs)
     if incremental is not False:
         is_image = len(windows.sizes) == 2
-        plan = make_plan(view.inputs[index], targets, windows) if is_image and len(view.inputs) == 1 else None
+        several = len(view.inputs) > 1 or view.held.tensors
+        by_name = bool(clean.outputs.returned)
+        plan = None if several or by_name or not is_image else make_plan(view.inputs[index], targets, windows)
         obstacle = plan.obstacle if plan is not None else "the model has several inputs"
+        obstacle = "the target reads outputs by name" if by_name else obstacle
         obstacle = obstacle if is_image else "its input is not an image"
         if incremental is True and obstacle is not None:
             raise ValueError(
@@ -85,7 +88,8 @@ def _run_whole(view: View, index: int, filling, windows: Windows, clean: Run, in
     rows = tf.size(indices)
     inputs = [tf.tile(x, [rows, *[1] * (x.shape.rank - 1)]) for x in view.inputs]
     inputs[index] = tf.reshape(images, [-1, *images.shape[2:]])
-    return view.run(inputs, taps=tuple(clean.layers), output=clean.output is not None)
+    by_name = bool(clean.outputs.returned)
+    return view.run(inputs, taps=tuple(clean.layers), output=None if by_name else clean.output is not None)
 
 
 def score_drop(view: View, clean: Run):
@@ -95,17 +99,21 @@ def score_drop(view: View, clean: Run):
     separately for each window, because it may contain a value per image.
     """
     clean_scores, pinned = view.score(clean), view.pin(clean)
-    if any(node[0] == "callable" for node in walk(view.structure)):
+    if functions_of(view.structure):
 
         def score_window(tensors):
-            output = tensors.get("output")
             # Some functions loop over the images in Python, which needs the static number of clean images.
-            if output is not None and clean.output is not None:
-                output = tf.ensure_shape(output, [clean.output.shape[0], *output.shape[1:]])
-            return pinned.score(Run(output, tensors["layers"], clean.rows, ranking=output))
+            rows = None if clean.output is None else clean.output.shape[0]
+            output = tensors["output"].get("")
+            if output is not None:
+                output = tf.ensure_shape(output, [rows, *output.shape[1:]])
+            outputs = pinned.name_outputs(tensors["values"], tensors["returned"])
+            return pinned.score(Run(output, tensors["layers"], clean.rows, ranking=output, outputs=outputs))
 
         def scores(run, windows):
-            tensors = {"layers": run.layers} | ({} if run.output is None else {"output": run.output})
+            output = {} if run.output is None else {"": run.output}
+            tensors = {"layers": run.layers, "output": output}
+            tensors |= {"returned": dict(run.outputs.returned), "values": dict(run.outputs.values)}
             by_window = tf.nest.map_structure(lambda x: tf.reshape(x, [windows, clean.rows, *_sizes(x)]), tensors)
             return tf.map_fn(score_window, by_window, fn_output_signature=tf.float32)
 

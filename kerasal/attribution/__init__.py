@@ -20,8 +20,8 @@ All methods have the same signature::
 * ``inputs``: an array of preprocessed inputs, channels last or first as the model takes them; a single input is treated
   as a batch of size 1. A model with several inputs takes a list or dictionary of arrays, and the maps are returned in
   the same structure. Integer inputs, such as token indices or categories, are held fixed and have None in place of a
-  map; so have features (N, F) beside an image in class activation maps, which need positions. Tokens are explained at
-  the layer that embeds them, with the option ``layer`` of the gradient methods and of occlusion.
+  map; so have features (N, F) beside an image in class activation maps and ``drise``, which need positions. Tokens are
+  explained at the layer that embeds them, with the option ``layer`` of the gradient methods and of occlusion.
 * ``target``: the score to explain. ``None`` is each image's top class, an int the same class for all images, a sequence
   of ints one class per image; an objective (``kerasal.objectives``) is any unit, channel or layer, a class over a
   region of a segmentation, a detection, or the similarity to an embedding; a function of the model's output that
@@ -54,6 +54,7 @@ from kerasal.attribution.methods.attention_rollout import attention_rollout
 from kerasal.attribution.methods.class_saliency import class_saliency
 from kerasal.attribution.methods.crop_averaged_saliency import crop_averaged_saliency
 from kerasal.attribution.methods.deconvnet import deconvnet
+from kerasal.attribution.methods.drise import drise
 from kerasal.attribution.methods.gradcam import gradcam
 from kerasal.attribution.methods.gradcam_plus_plus import gradcam_plus_plus
 from kerasal.attribution.methods.gradient_x_input import gradient_x_input
@@ -81,6 +82,7 @@ __all__ = [
     "crop_averaged_saliency",
     "deconvnet",
     "draw_map",
+    "drise",
     "explanation_sheet",
     "faithfulness",
     "gradcam",

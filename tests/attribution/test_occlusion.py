@@ -215,7 +215,7 @@ def test_progress_counts_every_window(monkeypatch, make_model, batch):
         counted.append(total)
         return shown(description, total, shown_)
 
-    monkeypatch.setattr("kerasal.attribution.methods.occlusion.progress_bar", spy)
+    monkeypatch.setattr("kerasal.attribution.graph_bar.progress_bar", spy)
     monkeypatch.setattr("sys.stderr", io.StringIO())
     model = make_model("functional")
     with_bar = occlusion(model, batch, 0, window=4, stride=2, progress=True)

@@ -175,7 +175,7 @@ def test_progress_counts_the_windows_of_any_rank(monkeypatch):
         def __exit__(self, *error):
             pass
 
-    monkeypatch.setattr("kerasal.attribution.methods.occlusion.progress_bar", Bar)
+    monkeypatch.setattr("kerasal.attribution.graph_bar.progress_bar", Bar)
     monkeypatch.setattr("sys.stderr", io.StringIO())
     for kind in ("signal", "volume", "features", "gray"):
         make, _, window, stride = KINDS[kind]

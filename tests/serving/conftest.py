@@ -16,6 +16,7 @@ LABELS = ["ant", "bee", "cat", "dög", "eel", "fox"]
 METHODS = {
     "class_saliency": "",
     "crop_averaged_saliency": "",
+    "drise": "samples=6,cells=2",
     "deconvnet": "",
     "gradcam": "",
     "gradcam_plus_plus": "layer=conv2",

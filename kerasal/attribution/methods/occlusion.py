@@ -6,21 +6,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kerasal.attribution.graph_bar import graph_bar
 from kerasal.attribution.method import method
 from kerasal.attribution.window_replay import window_loop
 from kerasal.attribution.window_replay.windows import Windows, fill_values, place, to_pixels
 from kerasal.hooks.held_inputs import explained_numbers, starts_at_layer
 from kerasal.hooks.positions import channel_axes
-from kerasal.progress import progress_bar
 
 import tensorflow as tf
-
-_bars: list = []
 
 
 @contextlib.contextmanager
 def _occlusion_bar(options: dict, model, arrays: list[np.ndarray]):
-    """Show a progress bar, which the graph moves by calling ``_advance``; with ``progress=False``, do nothing."""
+    """Show a progress bar, which the graph moves; with ``progress=False``, do nothing."""
     if not options["progress"] or starts_at_layer(True, options):
         yield
         return
@@ -30,12 +28,8 @@ def _occlusion_bar(options: dict, model, arrays: list[np.ndarray]):
     for array, channels in ((arrays[number], axes[number]) for number in explained):
         sides = [size for axis, size in enumerate(array.shape) if axis not in (0, channels)]
         steps += len(array) * _windows(sides, options["window"], options["stride"], array.ndim > 2, alone).count
-    with progress_bar("occlusion", steps) as advance:
-        _bars.append(advance)
-        try:
-            yield
-        finally:
-            _bars.remove(advance)
+    with graph_bar("occlusion", steps):
+        yield
 
 
 def _windows(sides, window, stride, ordered: bool, alone: bool) -> Windows:
@@ -43,12 +37,6 @@ def _windows(sides, window, stride, ordered: bool, alone: bool) -> Windows:
     if not (ordered or alone):
         window = stride = None
     return place(sides, window, stride, ordered=ordered)
-
-
-def _advance(count: np.ndarray) -> np.int32:
-    if _bars:
-        _bars[-1](int(count))
-    return np.int32(count)
 
 
 def _finish(values: np.ndarray, options: dict) -> np.ndarray:
@@ -172,4 +160,4 @@ def _occlusion_map(view, index, clean, value, window, stride, fill, incremental,
     def measure_windows(numbers):
         return value(run(numbers), tf.size(numbers))
 
-    return window_loop.map_windows(windows, rows, tf.shape(images)[0], measure_windows, _advance if progress else None)
+    return window_loop.map_windows(windows, rows, tf.shape(images)[0], measure_windows, progress)

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 
+from kerasal.attribution.graph_bar import advance_bar
 from kerasal.attribution.window_replay.replay import Replay
 from kerasal.attribution.window_replay.replay_plan import Plan, make_plan
 from kerasal.attribution.window_replay.windows import Windows, occlude
@@ -51,8 +52,11 @@ def choose_runner(
     return functools.partial(_run_whole, view, index, filling, windows, clean), rows
 
 
-def map_windows(windows: Windows, rows: int, images: tf.Tensor, measure: Callable, step: Callable | None) -> tf.Tensor:
-    """Return the values of ``measure(indices) -> (K, N)`` for all windows, as float32 maps (N, *windows.shape)."""
+def map_windows(windows: Windows, rows: int, images: tf.Tensor, measure: Callable, bar: bool) -> tf.Tensor:
+    """Return the values of ``measure(indices) -> (K, N)`` for all windows, as float32 maps (N, *windows.shape).
+
+    ``bar`` moves the progress bar that is shown.
+    """
     chunk = tf.maximum(1, rows // images)
     chunks = (windows.count + chunk - 1) // chunk
     results = tf.TensorArray(tf.float32, size=chunks, element_shape=[None, None], infer_shape=False)
@@ -61,11 +65,8 @@ def map_windows(windows: Windows, rows: int, images: tf.Tensor, measure: Callabl
         start = number * chunk
         indices = tf.range(start, tf.minimum(start + chunk, windows.count))
         values = tf.ensure_shape(measure(indices), [None, None])
-        if step is not None:
-            with tf.control_dependencies([values]):
-                progress_op = tf.numpy_function(step, [tf.size(indices) * images], tf.int32)
-            with tf.control_dependencies([progress_op]):
-                values = tf.identity(values)
+        if bar:
+            values = advance_bar(values, tf.size(indices) * images)
         # The last chunk is padded to full size, because other runtimes stack arrays but do not concatenate them.
         return number + 1, results.write(number, tf.pad(values, [[0, chunk - tf.size(indices)], [0, 0]]))
 

@@ -57,3 +57,7 @@ def test_a_map_of_another_target_is_not_equal():
     finally:
         pair.targets.reverse()
     assert np.abs(comparison.ours() - theirs).max() > 0.1 * np.abs(theirs).max()
+
+
+def test_every_package_is_compared():
+    assert {c.package for c in COMPARISONS} == {"pytorch-grad-cam", "torch-cam", "captum", "PyTorch"}

@@ -13,7 +13,14 @@ from kerasal.hooks.positions import channel_axes
 from kerasal.hooks.run import Run, Settings, output_key
 from kerasal.hooks.state import state_rows, unchanged
 from kerasal.hooks.taps import differentiate, run_in_function, watch
-from kerasal.objectives.expression import functions_of, layers_of, names_outputs, output_kinds, walk
+from kerasal.objectives.expression import (
+    functions_of,
+    layers_of,
+    names_outputs,
+    output_kinds,
+    scored_outputs,
+    walk,
+)
 from kerasal.objectives.formulas import evaluate, pin, top_classes
 from kerasal.objectives.model_outputs import ModelOutputs
 
@@ -214,18 +221,29 @@ class View:
         named = {None: raw_output} if tf.is_tensor(raw_output) else {}
         keyed = {output_key(name): tensor for name, tensor in returned.items()} if by_name else {}
         self.layout.note(explained, operations()[before:], layers | named | keyed)
-        values = {name: self._read_output(name, tensor)[0] for name, tensor in returned.items()} if by_name else {}
+        values = self._read_outputs(returned) if by_name else {}
         by_names = values, returned if by_name else {}
         if not wanted or raw_output is None:
             return None, raw_output if named else None, None, layers, *by_names
         return *self._read_output(None, raw_output), layers, *by_names
 
-    def _read_output(self, name: str | None, output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+    def _read_outputs(self, returned: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Return all outputs as targets read them; those that the target does not read as scores need no logits."""
+        scored, names = scored_outputs(self.structure), list(returned)
+        everything = "callable" in output_kinds(self.structure)
+        return {
+            name: self._read_output(name, tensor, everything or name in scored or names.index(name) in scored)[0]
+            for name, tensor in returned.items()
+        }
+
+    def _read_output(
+        self, name: str | None, output: tf.Tensor, is_scored: bool = True
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """Return an output as targets read it, the output itself, and the ranking tensor if it differs."""
         info = softmax.find_logits(output)
         if info is not None:
             self._kinds[name] = info.kind or "Softmax"
-        if info is None or not self.settings.logits:
+        if info is None or not self.settings.logits or not is_scored:
             return output, output, None
         logits, ranking = self._logits(output, info)
         return logits, output, ranking

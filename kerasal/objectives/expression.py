@@ -170,6 +170,13 @@ def names_outputs(structure: tuple) -> bool:
     return structure[0] in ("output", "box")
 
 
+def scored_outputs(structure: tuple) -> set[str | int]:
+    """Return the names or positions of the outputs that a structure reads as scores, unlike the outputs of a box."""
+    if structure[0] in COMBINING:
+        return scored_outputs(structure[1]) | scored_outputs(structure[2])
+    return {structure[1]} if structure[0] == "output" else set()
+
+
 def functions_of(structure: tuple) -> list:
     """Return the references to functions in a structure."""
     nodes = [part for node in walk(structure) for part in node[1:]]

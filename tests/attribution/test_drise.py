@@ -1,4 +1,4 @@
-"""D-RISE against NumPy: the masks resized whole and cut out, the weighted mean one mask at a time, and a closed form."""
+"""D-RISE against NumPy: masks resized whole and cut out, the weighted mean one mask at a time, a closed form."""
 
 import numpy as np
 import pytest

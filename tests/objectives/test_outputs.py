@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kerasal import attribution
+from kerasal.hooks import NoLogits
 from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings
 from kerasal.objectives import box, class_score, negative_class, output, region, similarity, top_class
@@ -175,6 +176,20 @@ def test_a_box_has_the_gradient_of_a_tape_around_the_formula(detector):
         best = tf.reduce_max(found["scores"][..., 1] * common / (width * height + 35.0 - common), axis=1)
     expected = tape.gradient(best, x).numpy()
     assert np.abs(actual - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_a_box_needs_no_logits_of_the_outputs():
+    """Boxes that are shares plus the place of their cell look like a sigmoid whose logits are lost: no warning."""
+    inputs = keras.Input((8, 12, 3))
+    cells = L.Reshape((-1, 4))(L.Conv2D(4, 4, strides=4, activation="sigmoid")(inputs))
+    boxes = cells + np.float32([[0, 0, 4, 4]] * 6)
+    classes = L.Reshape((-1, 3))(L.Conv2D(3, 4, strides=4, activation="sigmoid")(inputs))
+    model = keras.Model(inputs, {"boxes": boxes, "classes": classes})
+    assert scores(model, IMAGES, box((0, 0, 4, 4), 1, boxes="boxes", scores="classes")).min() > 0
+    with pytest.warns(NoLogits, match="has no logits"):
+        scores(model, IMAGES, output("boxes", 2))
+    with pytest.warns(NoLogits, match="has no logits"):
+        scores(model, IMAGES, output(0, 3))
 
 
 def test_outputs_by_name_combine(detector):

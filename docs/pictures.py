@@ -32,7 +32,7 @@ SIDE = 240
 CLASSES = ("espresso", "Egyptian cat", "espresso")
 CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
 TRANSFORMER = "mean=124/116/104,std=58"  # how DINOv2 takes photos
-COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion")
+COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion", "drise")
 COARSE += ("attention_gradcam", "attention_rollout", "raw_attention", "transformer_relevance")
 
 

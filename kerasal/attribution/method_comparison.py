@@ -18,7 +18,11 @@ from kerasal.progress import progress_bar
 import keras
 
 # A forward pass for each of a thousand channels would take longer than all other methods together.
-QUICK: Mapping[str, Mapping[str, Any]] = {"scorecam": {"channels": 64}, "integrated_gradients": {"return_gap": True}}
+QUICK: Mapping[str, Mapping[str, Any]] = {
+    "drise": {"samples": 300, "cells": 7},
+    "integrated_gradients": {"return_gap": True},
+    "scorecam": {"channels": 64},
+}
 
 
 @dataclasses.dataclass(frozen=True)

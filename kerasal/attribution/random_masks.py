@@ -137,11 +137,12 @@ def _interpolation(side: int, cells: int, uniform: tf.Tensor) -> tf.Tensor:
     positions = tf.range(side, dtype=tf.float32) + shift[:, None]
     # As where an image is resized: values belong to the centers, and those at the borders are repeated beyond them.
     centers = tf.clip_by_value((positions + 0.5) * (cells / ((cells + 1) * size)) - 0.5, 0, cells - 1)
-    return tf.nn.relu(1 - tf.abs(centers[..., None] - tf.range(cells, dtype=tf.float32)))
+    return tf.nn.relu(1 - tf.abs(tf.expand_dims(centers, -1) - tf.range(cells, dtype=tf.float32)))
 
 
 def _resize_first(masks: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
     """Return masks (m, cells, …) with the first position axis resized and moved to the end, (m, …, side)."""
-    cells, *rest = masks.shape.as_list()[1:]
+    shape: Any = masks.shape.as_list()
+    _, cells, *rest = shape
     flat = tf.reshape(masks, [-1, cells, math.prod(rest)])
     return tf.reshape(tf.einsum("mcr,mpc->mrp", flat, shares), [-1, *rest, shares.shape[1]])

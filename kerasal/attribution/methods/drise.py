@@ -62,9 +62,10 @@ def drise(
     by the scores of the masked images. It needs no gradients.
 
     The target for a detector is ``kerasal.objectives.box(…, match="cosine", objectness=…)``: the overlap with a box ×
-    the cosine to a class × the objectness, for the best detection in each masked image. With any other target, such as
-    a class index, this is RISE (Petsiuk, Das & Saenko 2018), whose authors weigh by the probability, as
-    ``logits=False`` does here. Without a target, the top class of the image without a mask is explained.
+    the cosine to a class × the objectness, for the best detection in each masked image. For a model without objectness
+    use ``match="score"``, since a cosine does not tell how sure a class is. With any other target, such as a class
+    index, this is RISE (Petsiuk, Das & Saenko 2018), whose authors weigh by the probability, as ``logits=False`` does
+    here. Without a target, the top class of the image without a mask is explained.
 
     Args:
         view: the model and its inputs in the graph.

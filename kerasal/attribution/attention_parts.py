@@ -187,11 +187,16 @@ def attention_gradients(
     try:
         gradients = differentiate(tape, scores, weights)
     except NoGradient as error:
-        raise ValueError(
-            "The target must depend on an attention, but it depends on none. Choose a target after the attentions."
-        ) from error
+        raise no_attention_of_target() from error
     pairs = zip(layers, weights, gradients, strict=True)
     return [(layer.arrange(weight), layer.arrange(gradient)) for layer, weight, gradient in pairs]
+
+
+def no_attention_of_target() -> ValueError:
+    """Return the error for a target that depends on no attention."""
+    return ValueError(
+        "The target must depend on an attention, but it depends on none. Choose a target after the attentions."
+    )
 
 
 def _make_chain(view: View, layers: Sequence[AttentionLayer], number: int, grid: Any) -> Chain:

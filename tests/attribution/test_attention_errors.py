@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 pytestmark = pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # some heads have no positive evidence
-METHODS = ("attention_gradcam", "attention_rollout", "raw_attention", "transformer_relevance")
+METHODS = ("attention_gradcam", "attention_rollout", "legrad", "raw_attention", "transformer_relevance")
 layers, ops = keras.layers, keras.ops
 
 
@@ -64,7 +64,7 @@ CANNOT_COMBINE = {
 
 
 @pytest.mark.parametrize("kind", CANNOT_COMBINE)
-@pytest.mark.parametrize("name", ["attention_rollout", "transformer_relevance"])
+@pytest.mark.parametrize("name", ["attention_rollout", "legrad", "transformer_relevance"])
 def test_attentions_that_cannot_be_combined_are_errors(kind, name, transformers):
     attend, says = CANNOT_COMBINE[kind]
     model = transformers.transformer(attend, prefix=0, blocks=2)
@@ -108,6 +108,6 @@ def test_a_target_before_all_attentions_is_an_error(transformers):
     from kerasal.objectives import channel
 
     model = transformers.transformer(blocks=1)
-    for name in ("attention_gradcam", "transformer_relevance"):
+    for name in ("attention_gradcam", "legrad", "transformer_relevance"):
         with pytest.raises(ValueError, match="target must depend on an attention"):
             getattr(attribution, name)(model, transformers.images(), channel("patches", 1))

@@ -51,6 +51,8 @@ def test_maps_have_the_positions_of_signals_and_volumes(name, make, shape, grid,
     if name == "raw_attention":
         weights = attribution.attention(model, inputs)["block2_attention"].mean(axis=1)[:, 0, 1:]
         np.testing.assert_allclose(small.reshape(2, -1), weights, rtol=1e-5)
+        again = attribution.raw_attention(model, inputs, 1, grid=grid, resize=False)  # one number per axis of the input
+        np.testing.assert_allclose(again, small, rtol=1e-5)
     if name == "attention_rollout" and shape[0] == 3:
         last = transformers.transformer()
         last.set_weights(model.get_weights())

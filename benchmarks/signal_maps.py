@@ -13,9 +13,10 @@ the rest alone.
 
 The network has three convolutions, global average pooling and one dense layer, after Wang, Yan & Oates 2017 ("FCN"),
 with a quarter of their channels, trained from scratch once per seed. Its maps are those of the true class. "lift" is
-the share of a map's positive sum in the interval, divided by the interval's share of the signal: 1 is chance.
-"drawing" and "putting back" are its two parts; in the second, Ye & Keogh 2009 found the most telling piece of the
-signals. "lift, 20" and "lift, 40" take as many samples instead of 30. "hit" is the pointing game.
+the share of a map's positive sum in the interval, divided by the interval's share of the signal: 1 is chance. "gun" and
+"finger" are the signals of one class; "drawing" and "putting back" are the two parts of the interval, in the second of
+which Ye & Keogh 2009 found the most telling piece of the signals. "lift, 20" and "lift, 40" take as many samples
+instead of 30. "hit" is the pointing game.
 
 Controls: a random smooth map; the speed of the hand; the height of the hand below half, a map that only knows where the
 hand is low; and the same network with shuffled weights.
@@ -60,6 +61,7 @@ METHODS = {
     "gradient_x_input": attribution.gradient_x_input,
     "class_saliency": attribution.class_saliency,
 }
+CLASSES = ("gun", "finger")
 SHUFFLED = ("gradcam", "integrated_gradients", "occlusion")  # also computed with shuffled weights
 
 
@@ -140,18 +142,26 @@ def score(models: dict[str, keras.Model], x: np.ndarray, y: np.ndarray, seed: in
     return scores
 
 
-def print_results(table: pd.DataFrame, neighbors: dict[str, np.ndarray]) -> None:
-    """Print the table, means over the seeds with intervals over signals."""
+def print_results(table: pd.DataFrame, labels: np.ndarray, neighbors: dict[str, np.ndarray]) -> None:
+    """Print the tables, means over the seeds with intervals over signals, and those of the two classes alone."""
     wide = by_row(table, "signal")
     first = next(iter(wide.values()))
     print(f"\n### gunpoint, {len(first)} test signals, {table['seed'].nunique()} seeds\n")
     print(f"Right class: {interval(first['right'])}; nearest neighbor by the", end=" ")
-    print(", by the ".join(f"{name}: {interval(right)}" for name, right in neighbors.items()))
+    print(", by the ".join(f"{name}: {interval(right)}" for name, right in neighbors.items()), end=". ")
     print(f"The interval is {first['interval'].mean():.3f} of a signal.")
-    columns = ["hit", "lift", "lift, drawing", "lift, putting back", "lift, 20", "lift, 40"]
-    print_rows(wide, columns, [("lift", name) for name in ("random map", "speed of the hand", "height below half")])
-    for name in SHUFFLED:
-        print(f"lift of {name} − shuffled: {interval(wide[name]['lift'] - wide[f'{name}, shuffled weights']['lift'])}")
+    for row, part in wide.items():
+        for label, name in enumerate(CLASSES):
+            part[f"lift, {name}"] = part["lift"].where(labels[part.index] == label)
+        if row in SHUFFLED:
+            part["lift − shuffled"] = part["lift"] - wide[f"{row}, shuffled weights"]["lift"]
+            part["lift − shuffled, gun"] = part["lift − shuffled"].where(labels[part.index] == 0)
+    columns = ["hit", "lift", *(f"lift, {name}" for name in CLASSES), "lift, drawing", "lift, putting back"]
+    print_rows(wide, columns, [])
+    others = ("random map", "speed of the hand", "height below half")
+    print_rows(wide, ["lift, 20", "lift, 40"], [("lift", other) for other in others])
+    print_rows(wide, [], [("lift, gun", other) for other in others])
+    print_rows({row: wide[row] for row in SHUFFLED}, ["lift − shuffled", "lift − shuffled, gun"], [])
 
 
 def load(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -199,7 +209,7 @@ def main(words=None) -> None:
         if str(seed) not in rows.done:
             models = trained(arguments, data, "gunpoint", seed)
             rows.add(score(models, data["x_test"][::step], data["y_test"][::step], seed))
-    print_results(rows.table, nearest_neighbor(data))
+    print_results(rows.table, data["y_test"][::step], nearest_neighbor(data))
 
 
 if __name__ == "__main__":

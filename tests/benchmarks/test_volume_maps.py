@@ -27,13 +27,13 @@ def test_patches_have_their_class_at_the_center_and_sets_share_no_voxel(folder):
     planes = {}
     for front in (False, True):
         x, y = brain.task("center", front, 60, 0)
-        assert x.shape == (60, 17, 17, 17, 1) and y.mean() == 0.5
+        assert x.shape == (60, 13, 13, 13, 1) and y.mean() == 0.5
         planes[front] = np.unique(np.round(x * 230))
     assert planes[False].max() < planes[True].min()
     centers = brain.centers(brain.gray > 0.6, True, 30, np.random.default_rng(0))
-    assert (brain.cut(brain.gray, centers)[:, 8, 8, 8] == 1).all()
+    assert (brain.cut(brain.gray, centers)[:, 6, 6, 6] == 1).all()
     x, gray = brain.scored(20)
-    assert len(x) == 20 and gray[:, 8, 8, 8].all() and gray.mean(axis=(1, 2, 3)).min() > 0.2
+    assert len(x) == 20 and gray[:, 6, 6, 6].all() and gray.mean(axis=(1, 2, 3)).min() > 0.2
 
 
 def test_the_amount_is_that_of_the_whole_patch(folder, monkeypatch):
@@ -50,7 +50,7 @@ def test_the_script_runs_and_continues(folder, capsys):
     volume_maps.main(words)
     first = capsys.readouterr().out
     assert "### center, 3 test patches, 1 seeds" in first and "### amount − center" in first
-    rows = (*volume_maps.METHODS, "random map", "brightness", "occlusion, shuffled weights")
+    rows = (*volume_maps.METHODS, "random map", "brightness", "gradcam, shuffled weights")
     assert all(f"| {row} | " in first for row in rows)
     volume_maps.main(words)  # finished: nothing is computed again
     assert capsys.readouterr().out == first

@@ -86,7 +86,8 @@ def print_results(table: pd.DataFrame, classes: list[str]) -> None:
     print(f"\n### motions, {len(first)} test signals, {table['seed'].nunique()} seeds\n")
     print(f"Right class: {interval(first['right'])}.")
     shown = {row: part for row, part in wide.items() if row != "drop"}
-    print_rows(shown, ["correlation", "same first channel"], [("correlation", "loudness of the channel")])
+    columns = ["correlation", "same first channel"]
+    print_rows(shown, columns, [(column, "loudness of the channel") for column in columns])
     print(f"\n| | {' | '.join(CHANNELS)} |\n{'|---' * 7}|")
     for row in ("integrated_gradients", "drop"):
         for label, part in wide[row].groupby("label"):

@@ -59,14 +59,15 @@ def draw_gunpoint(data: pathlib.Path, runs: pathlib.Path) -> np.ndarray:
 def draw_volumes(data: pathlib.Path, runs: pathlib.Path) -> np.ndarray:
     """Return the middle slices of three patches: image, gray matter, and the maps of both tasks."""
     x, gray = volume_maps.Brain(data / "volumes").scored(40)
-    chosen = [3, 12, 24]
+    outside = (x[:, :, :, volume_maps.HALF, 0] == 0).mean(axis=(1, 2))
+    chosen = np.flatnonzero((outside > 0.1) & (outside < 0.4))[:3]  # patches of the surface, where the cortex is
     columns, pictures = ["T1 image", "gray matter"], []
     maps = {}
     for task in ("center", "amount"):
         found = volume_maps.compute_maps(open_pair(runs / f"{task}_0.keras"), x[chosen], 0)
-        for method in ("layercam", "occlusion"):
+        for method in ("gradcam", "occlusion"):
             maps[task, method] = found[method]
-            columns.append(f"{method}, {'gray at the center?' if task == 'center' else 'much gray?'}")
+            columns.append(f"{method}: {'is the center gray?' if task == 'center' else 'is there much gray?'}")
     for place, number in enumerate(chosen):
         slices = [enlarge(volume[:, :, volume_maps.HALF]) for volume in (x[number, ..., 0], gray[number])]
         pictures += slices

@@ -1,6 +1,6 @@
 """Do the maps of a 3-D network lie on what its task is about: the center of a patch, or its gray matter?
 
-    python benchmarks/volume_maps.py volumes -o RUNS [--seeds 2]
+    python benchmarks/volume_maps.py volumes -o RUNS [--seeds 1]
 
 The folder holds a T1 image of a brain and the gray-matter probability of its voxels, two files of NIfTI with t1 and gm
 in their names (MNI ICBM 152 2009a). Patches of 13 × 13 × 13 voxels of 1 mm are the inputs of a network of three
@@ -185,7 +185,7 @@ def main(words=None) -> None:
     )
     parser.add_argument("volumes", type=pathlib.Path, help="folder with the T1 image and the gray-matter map")
     parser.add_argument("-o", "--output", type=pathlib.Path, required=True, help="folder of networks and scores")
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--patches", type=int, default=1200, help="training patches")
     parser.add_argument("--scored", type=int, default=50, help="test patches with maps")

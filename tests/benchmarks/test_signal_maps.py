@@ -45,6 +45,7 @@ def test_the_nearest_neighbor_sees_its_part_alone():
     assert right["holster interval"].all() and right["rest"].mean() < 0.8
 
 
+@pytest.mark.slow
 def test_channel_shares_add_up_to_the_score_and_are_zero_for_an_unused_channel():
     keras.utils.set_random_seed(0)
     model = signal_maps.network(20, 3, 2)

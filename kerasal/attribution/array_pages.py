@@ -34,12 +34,12 @@ class Axes:
     """
 
     rate: float | None = None
-    names: Sequence[str] | None = None
+    names: Sequence[str] | None = dataclasses.field(default=None, repr=False)
     view: Literal["planes", "frames"] | None = None
     spacing: Sequence[float] | None = None
     directions: str | None = None
     channel_axis: int = -1
-    mask: np.ndarray | None = None
+    mask: np.ndarray | None = dataclasses.field(default=None, repr=False, compare=False)
     separator: str = " "
 
     def kind(self, picture: np.ndarray) -> Literal["text", "signal", "planes", "frames"]:

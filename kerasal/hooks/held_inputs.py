@@ -6,6 +6,7 @@ inputs of the model are held, and the only input of the view is the layer's outp
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,6 +63,7 @@ def explain_inputs(function, *, with_positions: bool, at_layer: bool):
     """Decorate a graph function so that its view holds only the inputs that it explains, channels last."""
     on_channels_last = channels_last(function)
 
+    @functools.wraps(function)
     def on_explained_inputs(view, **options):
         if starts_at_layer(at_layer, options):
             return _run_at_layer(function, view, options)
@@ -126,7 +128,12 @@ def _repeat_like(tensor: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
     return tf.tile(tensor, [times, *[1] * (tensor.shape.rank - 1)])
 
 
+def first_embedding(model) -> str | None:
+    """Return the path of a model's first layer that embeds indices, or None."""
+    return next((path for path, layer in paths.layers(model) if "Embedding" in type(layer).__name__), None)
+
+
 def _embedding(model) -> str:
     """Return the name of the model's first embedding, quoted, or a description."""
-    names = [path for path, layer in paths.layers(model) if "Embedding" in type(layer).__name__]
-    return repr(names[0]) if names else "its name"
+    path = first_embedding(model)
+    return repr(path) if path else "its name"

@@ -53,7 +53,7 @@ def explained_numbers(model, arrays: Sequence[Any], *, with_positions: bool = Fa
     if not floating:
         raise ValueError(
             f"inputs of {model.name!r} must hold floating-point values, but all are integers, which have no gradient. "
-            f"Attribute to the layer that embeds them, with layer={_embedding(model)}."
+            f"Attribute to the layer that embeds them: layer={_embedding(model)} of a gradient method or of occlusion."
         )
     placed = [number for number in floating if len(arrays[number].shape) > 2]
     return placed if with_positions and placed else floating
@@ -128,7 +128,12 @@ def _repeat_like(tensor: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
     return tf.tile(tensor, [times, *[1] * (tensor.shape.rank - 1)])
 
 
+def first_embedding(model) -> str | None:
+    """Return the path of a model's first layer that embeds indices, or None."""
+    return next((path for path, layer in paths.layers(model) if "Embedding" in type(layer).__name__), None)
+
+
 def _embedding(model) -> str:
     """Return the name of the model's first embedding, quoted, or a description."""
-    names = [path for path, layer in paths.layers(model) if "Embedding" in type(layer).__name__]
-    return repr(names[0]) if names else "its name"
+    path = first_embedding(model)
+    return repr(path) if path else "its name"

@@ -22,6 +22,8 @@ from kerasal.images.image_check import check_image
 from kerasal.images.image_files import ReducedDepth, encode_png, frames, read, write
 from kerasal.images.image_folders import find_files, name_files, read_ahead, read_images
 from kerasal.images.signals import signal
+from kerasal.images.text_pages import text_html
+from kerasal.images.texts import text
 from kerasal.images.videos import video
 from kerasal.images.volume_files import Volume, read_volume
 from kerasal.images.volumes import volume
@@ -52,6 +54,8 @@ __all__ = [
     "sheet",
     "signal",
     "size_of_area",
+    "text",
+    "text_html",
     "to_channels",
     "video",
     "volume",

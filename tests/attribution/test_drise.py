@@ -120,6 +120,16 @@ def test_each_image_may_have_a_box_of_its_own_and_functions_decode(detector):
     )
 
 
+def test_the_map_does_not_depend_on_how_many_masks_run_at_once(detector, monkeypatch):
+    expected = attribution.drise(detector, IMAGES, target(), **OPTIONS)
+    for rows in (1, 4, 8):  # 2 images: 1, 2 and 4 masks at once, of 9
+        monkeypatch.setattr("kerasal.attribution.random_masks.chunk_size", lambda inputs, rows=rows: rows)
+        model = keras.models.clone_model(detector)
+        model.set_weights(detector.get_weights())
+        maps = attribution.drise(model, IMAGES, target(), **OPTIONS)
+        assert np.abs(maps - expected).max() < 1e-5 * np.abs(expected).max()
+
+
 def test_a_linear_score_has_the_map_of_the_covariance_of_its_masks():
     """Of a score Σ a x, the map is Σ a x · cov(mask there, mask here) / mean mask here, over the masks drawn."""
     inputs = keras.Input((10, 13, 3))

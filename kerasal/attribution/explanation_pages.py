@@ -137,6 +137,7 @@ class Explanation:
             tile=tile,
             axes=self.axes,
             areas=self.areas,
+            probable=self.class_index is not None,
         )
 
     def label_axes(

@@ -73,7 +73,8 @@ def explanation_sheet(
 
 
 def _caption(explanation: Explanation) -> str:
-    text = f"{explanation.label}: {format_score(explanation.score)}"
+    score = format_score(explanation.score, probable=explanation.class_index is not None)
+    text = f"{explanation.label}: {score}"
     return text if np.any(explanation.map) else f"{text}; the map is 0 everywhere"
 
 

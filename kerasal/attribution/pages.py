@@ -125,6 +125,7 @@ def attribution_page(
     tile: int | None = None,
     axes: Axes | None = None,
     areas: Sequence[np.ndarray] = (),
+    probable: bool = True,
 ) -> np.ndarray:
     """Return a page with the image, its attribution map and the map over the image side by side, uint8 RGB.
 
@@ -149,8 +150,11 @@ def attribution_page(
             of a signal, volume or video.
         axes: how the axes of a signal, volume or video are labeled.
         areas: regions and boxes that are outlined in the pictures of an image; see ``images.outline``.
+        probable: whether a score from 0 to 1 is a probability, as that of a class.
     """
-    title = f"{spec.name}: {name}" + (f", {format_score(score, named=True)}" if score is not None else "")
+    title = f"{spec.name}: {name}"
+    if score is not None:
+        title += f", {format_score(score, named=True, probable=probable)}"
     values = spec.to_pixels(values, picture.shape[:-1], options or {})
     if picture.ndim != 3:
         kind = array_kind(values, picture, spec.is_signed(options or {}))

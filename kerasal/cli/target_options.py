@@ -122,8 +122,7 @@ class Target:
             numbers = _require_classes(self.kind, classes, shape[-1] if shape else None)
             sources = {"boxes": self.boxes_output or _BOXES, "scores": scores}
             return lambda example: [
-                _name(objectives.box(self._box_in(example), number, **sources, **options), number, model)
-                for number in numbers
+                objectives.box(self._box_in(example), number, **sources, **options) for number in numbers
             ]
         mask = images.read_mask(self.region) if self.region is not None else None
 
@@ -131,7 +130,7 @@ class Target:
             values = output_values(model.keras_model, [example.inputs], **settings)
             if mask is None:
                 numbers = _require_classes(self.kind, classes, values.shape[-1])
-                return [_name(objectives.negative_class(number), number, model) for number in numbers]
+                return [objectives.negative_class(number) for number in numbers]
             if values.ndim not in (3, 4):
                 raise BadParameter(
                     f"--region needs a model with scores per position, but its output is {values.shape[1:]}."
@@ -139,7 +138,7 @@ class Target:
             count = 1 if values.ndim == 3 else values.shape[-1]
             fitted = self._fit_region(mask, example, values.shape[1:3], model.fit)
             numbers = _require_classes(self.kind, classes, count)
-            return [_name(objectives.region(fitted, number), number, model) for number in numbers]
+            return [objectives.region(fitted, number) for number in numbers]
 
         return make
 
@@ -212,12 +211,6 @@ class Target:
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
-
-
-def _name(objective, number: int, model):
-    """Return an objective whose description has the name of its class."""
-    description = objective.description.replace(f"class {number}", model.label(number), 1)
-    return dataclasses.replace(objective, description=description)
 
 
 def _require_classes(flag: str | None, classes: Sequence[int], count: int | None) -> Sequence[int]:

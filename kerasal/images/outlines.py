@@ -3,7 +3,7 @@
 import os
 import pathlib
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,7 @@ from kerasal.images.image_check import check_image
 from kerasal.images.image_files import ReducedDepth, read
 
 _LIGHT, _DARK = 255, 0
-_LINES = 220  # a line is the longer side of the image divided by this
+_LINES = 128  # a line is the longer side of the image divided by this
 
 
 def read_mask(path: str | os.PathLike) -> np.ndarray:
@@ -104,7 +104,7 @@ def _round_ends(low: float, high: float, length: int) -> tuple[int, int]:
     return start, int(np.clip(round(float(high) * length), start + 1, length))
 
 
-def _spread(mask: np.ndarray, distance: int, border: bool = False) -> np.ndarray:
+def _spread(mask: Any, distance: int, border: bool = False) -> Any:
     """Return the pixels within a distance of a mask along both axes; ``border`` is the value outside of the image."""
     for axis in (0, 1):
         padded = np.pad(mask, [(distance, distance) if a == axis else (0, 0) for a in (0, 1)], constant_values=border)

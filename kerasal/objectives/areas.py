@@ -31,7 +31,7 @@ def target_areas(target: Any, size: tuple[int, int]) -> tuple[np.ndarray, ...]:
             area = parameters[1][0] > 0
         elif kind == "box":
             height, width = size
-            area = parameters[1][0] / np.float32([width, height, width, height])
+            area = parameters[1][0] / np.array([width, height, width, height], np.float32)
         if area is not None and not any(np.array_equal(area, known) for known in areas):
             areas.append(area)
     return tuple(areas)

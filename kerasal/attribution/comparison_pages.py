@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 from kerasal import images
 from kerasal._version import __version__
 from kerasal.attribution.questions import Group
-from kerasal.images.colormaps import color_scale
-from kerasal.images.lettering import PAPER, Legend, font, line_height, type_size, wrap, write_lines
+from kerasal.images.colormaps import css_gradient
+from kerasal.images.lettering import PAPER, font, line_height, type_size, wrap, write_lines
 from kerasal.names import group_skipped
 from kerasal.page_templates import make_environment
 
@@ -90,16 +90,10 @@ def _draw_head(title: str, facts: Sequence[str], picture: np.ndarray, width: int
 
 @functools.cache
 def _template() -> jinja2.Template:
-    filters = {"data_url": _data_url, "gradient": _css_gradient}
+    filters = {"data_url": _data_url, "gradient": lambda bar: css_gradient(bar[0])}
     return make_environment(jinja2.FileSystemLoader(_TEMPLATES), filters).get_template("comparison.html")
 
 
 def _data_url(pixels: np.ndarray) -> str:
     """Return an image as the address of an ``img`` element that needs no file."""
     return f"data:image/png;base64,{base64.b64encode(images.encode_png(pixels)).decode()}"
-
-
-def _css_gradient(legend: Legend) -> str:
-    """Return the colors of a bar as a CSS gradient."""
-    stops = color_scale(legend[0])[np.linspace(0, 255, 13).round().astype(int)].tolist()
-    return f"linear-gradient(to right, {', '.join(f'rgb({red} {green} {blue})' for red, green, blue in stops)})"

@@ -40,7 +40,8 @@ def explain(
             ``keras.Model``. To explain several images, or to pass preprocessing or labels, call ``open_model`` first.
         photo: path of an image file, or a uint8 image (H, W, 3) or (H, W, 1); for a model of signals, volumes or videos
             its input, an array of floats such as (T, C) or (D, H, W, C), an ``images.Volume``, or an ``.npy``,
-            ``.npz``, NIfTI or TIFF file. For a model of images, an array of floats is a preprocessed input.
+            ``.npz``, NIfTI or TIFF file. For a model of images, an array of floats is a preprocessed input. For a model
+            of tokens, their indices (T,), which need a method with the option ``layer``, the name of the embedding.
         method: name of a method; see ``kerasal.attribution.list_methods()``.
         target: None for the top class, the index or name of a class, or an objective of ``kerasal.objectives``.
         output: name or position of the output to explain, for a model with several outputs.
@@ -81,7 +82,7 @@ def explain_example(
         picture, explained = image_model.show(photo, scale=_CROPS_SCALE)
     result = method_function(method)(image_model.keras_model, explained, target, output=output, **options)
     maps, *gaps = result if isinstance(result, tuple) else (result,)
-    arrays = conform(image_model.keras_model, inputs)
+    arrays = conform(image_model.keras_model, inputs, integers=True)
     index, label = None, str(target) if target is None else _describe(target, image_model)
     logits = bool(options.get("logits", True))
     fixed = fixed_target(image_model.keras_model, arrays, target, output=output, logits=logits)

@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal import images
-from kerasal.attribution.array_pages import Axes, array_kind, draw_array
+from kerasal.attribution.array_pages import Axes, array_kind, describe_masked, draw_array, positions, text_html
 from kerasal.attribution.method import MethodSpec, method_spec
-from kerasal.attribution.pages import attribution_page, draw_map, outline_areas
+from kerasal.attribution.pages import array_legend, attribution_page, draw_map, outline_areas
 from kerasal.checks import check_choice
 from kerasal.files import atomic_write
+from kerasal.labels import format_score
 from kerasal.models.image_model import ImageModel
 
 
@@ -22,24 +23,25 @@ class Explanation:
     """The attribution map of an image or another input, with its class and score.
 
     A notebook shows it as three images side by side: the image, the map, and the map over the image. The map of a
-    signal is shown as colors of its line, that of a volume in planes, that of a video over its frames.
+    signal is shown as colors of its line, that of a volume in planes, that of a video over its frames, that of a text
+    behind its tokens.
 
     Attributes:
-        map: the raw map as the method returns it, float32 (H, W), (T,) for a signal, (D, H, W) for a volume or video;
-            with the channels of the input for a gradient.
+        map: the raw map as the method returns it, float32 (H, W), (T,) for a signal or text, (D, H, W) for a volume or
+            video; with the channels of the input for a gradient.
         class_index: index of the class that is explained; None for an objective.
         label: name of the class, or "class 7" for a class without a name; the description of an objective.
         score: the model's output for the class, a probability if the model returns probabilities; or the value of the
             objective.
         method: name of the method.
         picture: the image as the model receives it, resized or cropped, uint8 RGB; or another input with its channels
-            last, float32 (T, C) for a signal, (D, H, W, C) for a volume or video.
+            last, float32 (T, C) for a signal, (D, H, W, C) for a volume or video; the token indices (T,) of a text.
         layer: layer of a class activation map; None for other methods.
         options: the options that were passed to the method.
         photo: the original photo, uint8 RGB, of which the model may receive only a part.
         box: the part of ``photo`` that the model receives, (x_min, y_min, x_max, y_max) in pixels.
         gap: completeness gap of ``integrated_gradients`` with ``return_gap=True``; else None.
-        axes: how the axes of a signal, volume or video are labeled and drawn.
+        axes: how the axes of a signal, volume or video are labeled and drawn, and the tokens of a text.
         areas: the regions and boxes that the target asks about, which are outlined in the drawings: masks (h, w) over
             ``picture``, and boxes (x_min, y_min, x_max, y_max) in shares of it.
     """
@@ -84,7 +86,7 @@ class Explanation:
                 not receive; ``"input"`` draws on the image as the model receives it.
             strength: opacity of the colors, 0..1.
             colormap: name of a colormap of matplotlib: diverging for a map with a sign, sequential for others.
-            width: width of the drawing of a signal, volume or video in pixels, about.
+            width: width of the drawing of a signal, volume, video or text in pixels, about.
 
         Raises:
             ValueError: an invalid argument, or a colormap that does not fit the sign of the map.
@@ -115,10 +117,11 @@ class Explanation:
             strength: opacity of the colors, 0..1.
             colormap: name of a colormap of matplotlib; see ``overlay``.
             tile: longer side of each image in pixels; by default that of the image, within 224..448. Width of the
-                drawing of a signal, volume or video.
+                drawing of a signal, volume, video or text.
         """
         labels, names = (self._model.labels, [self._model.name]) if self._model else ((), [])
-        note = ", ".join([*names, f"layer {self.layer}"] if self.layer else names)
+        layer = self.layer or (self.picture.ndim == 1 and self.options.get("layer"))
+        note = ", ".join([*names, f"layer {layer}"] if layer else names)
         photo, box = self._ground(on)
         return attribution_page(
             self.spec,
@@ -146,36 +149,75 @@ class Explanation:
         rate: float | None = None,
         names: Sequence[str] | None = None,
         view: Literal["planes", "frames"] | None = None,
+        mask: np.ndarray | None = None,
+        separator: str | None = None,
     ) -> "Explanation":
-        """Return the same explanation with other labels of the axes of a signal, volume or video.
+        """Return the same explanation with other labels of the axes of a signal, volume or video, or of tokens.
 
         Args:
             rate: samples or frames per second, for axes and labels in seconds.
-            names: names of the channels of a signal.
+            names: names of the channels of a signal; the tokens of a text, one per position.
             view: ``"planes"`` draws an input of three positions as a volume, ``"frames"`` as a video. By default it is
                 a video if it has three channels.
+            mask: which tokens of a text are drawn, bool (T,), as to leave out padding.
+            separator: what stands between two tokens of a text; by default a space.
         """
         check_choice("view", view or "planes", ("planes", "frames"))
-        given = {"rate": rate, "names": names, "view": view}
+        given = {"rate": rate, "names": names, "view": view, "mask": mask, "separator": separator}
         axes = dataclasses.replace(self.axes, **{name: value for name, value in given.items() if value is not None})
         return dataclasses.replace(self, axes=axes)
 
+    def html(self, *, strength: float = 0.6, colormap: str | None = None) -> str:
+        """Return the explanation of a text as an HTML page that needs no other file: its tokens in colors.
+
+        Args:
+            strength: opacity of the colors, 0..1.
+            colormap: name of a colormap of matplotlib; see ``overlay``.
+
+        Raises:
+            ValueError: the explanation of another input than a text, or an invalid argument.
+        """
+        if self.picture.ndim != 1:
+            raise ValueError(
+                f"html draws the tokens of a text, got the explanation of an input {self.picture.shape}. Use page or "
+                "save it as an image."
+            )
+        values = self._on_pixels()
+        kind = array_kind(values, self.picture, self.spec.is_signed(self.options))
+        _, low, high = array_legend(kind, self.picture)[0]
+        return text_html(
+            self.picture,
+            values,
+            self.axes,
+            signed=kind != "magnitude",
+            strength=strength,
+            colormap=colormap,
+            title=f"{self.method}: {self.label}, {format_score(self.score, named=True)}",
+            note=describe_masked(values, self.axes),
+            legend=(low, high),
+        )
+
     def save(self, path: str | os.PathLike, *, dpi: int | None = None, **drawing: Any) -> pathlib.Path:
-        """Write the page to an image file, or the raw map to a ``.npy`` file, and return the path.
+        """Write the page to an image file, the raw map to ``.npy``, or a text to ``.html``, and return the path.
 
         Args:
             path: the file.
             dpi: dots per inch that are stored in the image file for printing; the pixels stay the same.
-            **drawing: options of ``page``.
+            **drawing: options of ``page``, or of ``html``.
 
         Raises:
-            ValueError: the suffix is neither ``.npy`` nor that of an image format, or an option is invalid.
+            ValueError: the suffix is neither ``.npy`` nor that of an image format, nor ``.html`` for a text; or an
+                option is invalid.
             OSError: the file cannot be written.
         """
         path = pathlib.Path(path)
         if path.suffix.lower() == ".npy":
             with atomic_write(path) as temporary, open(temporary, "wb") as file:
                 np.save(file, np.asarray(self.map))
+        elif path.suffix.lower() == ".html":
+            page = self.html(**drawing)
+            with atomic_write(path) as temporary:
+                pathlib.Path(temporary).write_text(page, encoding="utf-8")
         else:
             images.write(path, self.page(**drawing), dpi=dpi)
         return path
@@ -192,8 +234,8 @@ class Explanation:
         """Return the photo, or None to draw on the model's input, and the part that the model receives."""
         check_choice("on", on, ("photo", "input"))
         photo = self.photo if on == "photo" else None
-        height, width = (self.picture if photo is None else photo).shape[:2]
+        height, width, *_ = (*(self.picture if photo is None else photo).shape, 1)  # a text has one axis
         return photo, (self.box if photo is not None else None) or (0, 0, width, height)
 
     def _on_pixels(self) -> np.ndarray:
-        return self.spec.to_pixels(self.map, self.picture.shape[:-1], self.options)
+        return self.spec.to_pixels(self.map, positions(self.picture), self.options)

@@ -4,8 +4,8 @@
 ``pointing_game``              whether a map's maximum lies inside the object's box (Zhang et al. 2018)
 ``cascading_randomization``    how much maps change when the weights become noise (Adebayo et al. 2018)
 
-Inputs have any rank: pixels are the positions of the maps, such as the time steps of signals, the voxels of volumes or
-the values of features.
+Inputs have any rank: pixels are the positions of the maps, such as the time steps of signals, the voxels of volumes,
+the values of features or the tokens of texts, whose maps are those of an embedding (option ``layer``).
 """
 
 import dataclasses
@@ -49,14 +49,14 @@ def deletion(model, inputs, maps, target=None, *, steps: int = 50, fill=0.0, **o
 
     Args:
         model: any built Keras model with a single input.
-        inputs: model inputs, such as images (N, H, W, C), signals (N, T, C), volumes (N, D, H, W, C) or features
-            (N, F), or channels first if the model takes them so.
+        inputs: model inputs, such as images (N, H, W, C), signals (N, T, C), volumes (N, D, H, W, C), features (N, F)
+            or integer tokens (N, T), or channels first if the model takes them so.
         maps: float (N, H, W), (N, T), (N, D, H, W) or (N, F), where larger is stronger. Pass absolute values if the
             sign does not matter.
         target: score to measure, as for the methods; by default each image's top class.
         steps: number of equal steps in which all pixels are removed, a positive integer.
         fill: values that replace removed pixels: a number, or an array that broadcasts to the inputs, such as blurred
-            images.
+            images. For tokens an index, such as that of the unknown token; 0 is usually padding.
         **options: ``output``, ``batch_size`` and ``logits`` as for the methods, but ``logits`` is False by default,
             because the paper measures probabilities.
 
@@ -128,7 +128,7 @@ def cascading_randomization(
         A table with a row per layer with weights, in the order of their randomization: ``layer`` (its path), and
         ``correlation``, ``lowest`` and ``highest`` (the mean, minimum and maximum over the images).
     """
-    target = fixed_target(model, conform(model, inputs), target, output=options.get("output"))
+    target = fixed_target(model, conform(model, inputs, integers=True), target, output=options.get("output"))
     layers = [
         (path, layer)
         for path, layer in hooks.layers(model)
@@ -156,7 +156,7 @@ def cascading_randomization(
 
 def _curve(model, inputs, maps, target, steps, fill, options, *, adds: bool) -> Curve:
     """Return the scores on the way from the images to the fill, or with ``adds`` from the fill to the images."""
-    arrays = conform(model, inputs)
+    arrays = conform(model, inputs, integers=True)
     if len(arrays) != 1:
         shapes = ", ".join(str(array.shape) for array in arrays)
         raise ValueError(f"model must have a single input for deletion and insertion, got {len(arrays)}: {shapes}.")
@@ -177,6 +177,11 @@ def _curve(model, inputs, maps, target, steps, fill, options, *, adds: bool) -> 
         raise ValueError(
             f"fill must be a number or an array that broadcasts to {images.shape}, got shape {np.shape(fill)}."
         ) from error
+    if images.dtype.kind in "iu":
+        whole = filling.astype(images.dtype)
+        if not np.array_equal(whole, filling):
+            raise ValueError(f"fill must hold integers for a model of tokens, got {fill!r}. Pass the index of a token.")
+        filling = whole
     begin, end = (filling, images) if adds else (images, filling)
     options = {"logits": False, **options}
     target = fixed_target(model, [images], target, output=options.get("output"), batch_size=options.get("batch_size"))

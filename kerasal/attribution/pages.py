@@ -6,7 +6,15 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal import images
-from kerasal.attribution.array_pages import Axes, array_kind, array_page, draw_array, draw_map_alone, name_colors
+from kerasal.attribution.array_pages import (
+    Axes,
+    array_kind,
+    array_page,
+    draw_array,
+    draw_map_alone,
+    name_colors,
+    positions,
+)
 from kerasal.attribution.method import MethodSpec
 from kerasal.images.grids import fit_tile
 from kerasal.images.lettering import Legend
@@ -50,19 +58,19 @@ def draw_map(
     """Return a map as a color image and as an overlay on its image, both uint8 RGB (H, W, 3).
 
     Positive values of signed methods are red and negative values blue. The overlay of a gradient with three channels
-    shows its largest magnitude over the channels. Signals, volumes and videos are drawn with ``images.signal``,
-    ``images.volume`` and ``images.video``.
+    shows its largest magnitude over the channels. Signals, volumes, videos and texts are drawn with ``images.signal``,
+    ``images.volume``, ``images.video`` and ``images.text``.
 
     Args:
         spec: the method that made the map, from ``method_spec``.
         picture: the image as the model receives it, uint8 RGB (H, W, 3); or another input of a model with its channels
-            last, a signal (T, C), a volume or video (D, H, W, C).
+            last, a signal (T, C), a volume or video (D, H, W, C), or the token indices (T,) of a text.
         values: the map (h, w), (T,) or (D, H, W), or a gradient with its channels.
         options: options with which the method was called, where they differ from its defaults.
         bgr: whether the gradient's channels are blue, green and red, in this order.
         strength: opacity of the colors over the image; see ``images.overlay``.
         colormap: name of a colormap of matplotlib; see ``images.overlay``.
-        axes: how the axes of a signal, volume or video are labeled.
+        axes: how the axes of a signal, volume or video are labeled, and the tokens of a text.
 
     Raises:
         ValueError: an invalid ``strength`` or ``colormap``, or one that does not fit the sign of the map.
@@ -102,7 +110,7 @@ def color_bars(kind: str, colormap: str | None = None) -> list[Legend]:
 
 
 def array_legend(kind: str, picture: np.ndarray, colormap: str | None = None) -> list[Legend]:
-    """Return the color bar of the map of a signal, volume or video."""
+    """Return the color bar of the map of a signal, volume, video or text."""
     _, low, high = LEGENDS[kind][-1]
     return [(name_colors(kind, picture, colormap), low, high)]
 
@@ -129,7 +137,8 @@ def attribution_page(
 ) -> np.ndarray:
     """Return a page with the image, its attribution map and the map over the image side by side, uint8 RGB.
 
-    The page of a signal has its map as colors of its line; those of volumes and videos have planes and frames.
+    The page of a signal has its map as colors of its line, that of a text behind its tokens; those of volumes and
+    videos have planes and frames.
 
     Args:
         spec: the method that made the map, from ``method_spec``.
@@ -147,15 +156,15 @@ def attribution_page(
         strength: opacity of the colors over the image; see ``images.overlay``.
         colormap: name of a colormap of matplotlib; see ``images.overlay``.
         tile: longer side of each image in pixels; by default that of the image, within 224..448. Width of the drawing
-            of a signal, volume or video.
-        axes: how the axes of a signal, volume or video are labeled.
+            of a signal, volume, video or text.
+        axes: how the axes of a signal, volume or video are labeled, and the tokens of a text.
         areas: regions and boxes that are outlined in the pictures of an image; see ``images.outline``.
         probable: whether a score from 0 to 1 is a probability, as that of a class.
     """
     title = f"{spec.name}: {name}"
     if score is not None:
         title += f", {format_score(score, named=True, probable=probable)}"
-    values = spec.to_pixels(values, picture.shape[:-1], options or {})
+    values = spec.to_pixels(values, positions(picture), options or {})
     if picture.ndim != 3:
         kind = array_kind(values, picture, spec.is_signed(options or {}))
         drawing = {"signed": kind != "magnitude", "strength": strength, "colormap": colormap, "width": tile}

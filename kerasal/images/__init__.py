@@ -23,6 +23,8 @@ from kerasal.images.image_files import ReducedDepth, encode_png, frames, read, w
 from kerasal.images.image_folders import find_files, name_files, read_ahead, read_images
 from kerasal.images.outlines import fit_mask, outline, read_mask
 from kerasal.images.signals import signal
+from kerasal.images.text_pages import text_html
+from kerasal.images.texts import text
 from kerasal.images.videos import video
 from kerasal.images.volume_files import Volume, read_volume
 from kerasal.images.volumes import volume
@@ -56,6 +58,8 @@ __all__ = [
     "sheet",
     "signal",
     "size_of_area",
+    "text",
+    "text_html",
     "to_channels",
     "video",
     "volume",

@@ -20,7 +20,7 @@ SEQUENTIAL = (
 def color_scale(name: str) -> np.ndarray:
     """Return 256 colors, uint8 (256, 3), of a scale of kerasal or matplotlib.
 
-    Those of kerasal are "heat", "overlay" (heat up to yellow), "signal" (on white), "signed" and "gray".
+    Those of kerasal are "heat", "overlay" (heat up to yellow), "signal" and "text" (on white), "signed" and "gray".
 
     Raises:
         ValueError: neither one of these nor a sequential or diverging colormap of matplotlib.
@@ -30,6 +30,12 @@ def color_scale(name: str) -> np.ndarray:
 
         return np.round(255 * matplotlib.colormaps[name](np.arange(256))[:, :3]).astype(np.uint8)
     return _COLORS[check_choice("name", name, tuple(_COLORS))]
+
+
+def css_gradient(name: str) -> str:
+    """Return the colors of a scale, from left to right, as a CSS gradient."""
+    stops = color_scale(name)[np.linspace(0, 255, 13).round().astype(int)].tolist()
+    return f"linear-gradient(to right, {', '.join(f'rgb({red} {green} {blue})' for red, green, blue in stops)})"
 
 
 def check_colormap(name: str) -> bool:
@@ -81,6 +87,7 @@ _COLORS = {
     "overlay": _HEAT[np.arange(256) * 204 // 255],  # ends in yellow: white would hide the image where the map is strong
     # On white paper: what is weak is pale, what is strong is dark.
     "signal": _interpolate_colors((215, 215, 215), (250, 190, 110), (235, 95, 40), (170, 15, 40), (90, 0, 40)),
+    "text": _interpolate_colors((255, 255, 255), (252, 215, 150), (245, 140, 75), (190, 40, 40), (100, 0, 35)),
     "gray": np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1),
     "signed": _interpolate_colors(
         (5, 48, 130), (60, 130, 200), (170, 210, 235), (250, 250, 250), (245, 180, 150), (215, 75, 65), (110, 0, 30)

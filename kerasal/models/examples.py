@@ -1,4 +1,4 @@
-"""``read_examples``: photos, arrays and volumes as single inputs of a model, with what is drawn of each."""
+"""``read_examples``: photos, arrays, volumes and tokens as single inputs of a model, with what is drawn of each."""
 
 import dataclasses
 import os
@@ -22,9 +22,9 @@ class Example:
     """A single input of a model.
 
     Attributes:
-        inputs: float32 (1, …) in the layout of the model.
+        inputs: float32 (1, …) in the layout of the model, or integers (1, T), the tokens of a text.
         picture: what a map is drawn on: an image as the model receives it, uint8 RGB (H, W, 3); else the input with its
-            channels last, (T, C) for a signal, (D, H, W, C) for a volume or video.
+            channels last, (T, C) for a signal, (D, H, W, C) for a volume or video; the token indices (T,) of a text.
         photo: the original photo, uint8 RGB, of which the model may receive only a part; None for other inputs.
         box: the part of ``photo`` that the model receives, (x_min, y_min, x_max, y_max) in pixels.
         spacing, axes: those of the ``images.Volume`` that the input was read from.
@@ -46,6 +46,7 @@ def read_examples(model: ImageModel, source: Any, *, array: str | None = None) -
     uint8 images and image files are photos, which are resized and preprocessed. Arrays of floats, ``.npy`` and ``.npz``
     files of floats, ``images.Volume`` and NIfTI files are inputs already and only checked; whether the first axis of an
     array counts examples follows from the rank of the model's input. A model of volumes takes the pages of a TIFF file.
+    A model whose only input is integers (N, T) takes token indices.
 
     Args:
         model: an opened model.
@@ -59,6 +60,8 @@ def read_examples(model: ImageModel, source: Any, *, array: str | None = None) -
     """
     if isinstance(source, (str, os.PathLike)):
         source = _read(model, pathlib.Path(source), array)
+    if takes_tokens(model):
+        return _tokens(model, source)
     if isinstance(source, images.Volume):
         return [dataclasses.replace(read, spacing=source.spacing, axes=source.axes) for read in _volume(model, source)]
     if isinstance(source, (list, tuple)):
@@ -75,6 +78,12 @@ def takes_images(model: ImageModel) -> bool:
         return len(model.shape) in (2, 3)
     except ValueError:
         return False
+
+
+def takes_tokens(model: ImageModel) -> bool:
+    """Return whether the only input of a model is integers (N, T), such as the token indices of texts."""
+    specs = input_specs(model.keras_model) or []
+    return len(specs) == 1 and len(specs[0][1]) == 1 and specs[0][2].startswith(("int", "uint"))
 
 
 def _read(model: ImageModel, path: pathlib.Path, array: str | None) -> Any:
@@ -108,6 +117,12 @@ def _volume(model: ImageModel, volume: images.Volume) -> list[Example]:
     elif axis is not None:
         voxels = np.moveaxis(voxels, -1, axis - 1)
     return _inputs(model, voxels)
+
+
+def _tokens(model: ImageModel, source: Any) -> list[Example]:
+    """Return the inputs of a model of token indices, (T,) or (N, T)."""
+    (tokens,) = conform(model.keras_model, source, integers=True)
+    return [Example(tokens[[number]], row, channel_axis=None) for number, row in enumerate(tokens)]
 
 
 def _inputs(model: ImageModel, array: np.ndarray) -> list[Example]:

@@ -42,7 +42,7 @@ def make(page: pathlib.Path, folder: pathlib.Path) -> None:
         for name in re.findall(rf"pictures/{folder.name}/(\w+)\.jpg", text):
             picture = Image.open(f"{name}.png").convert("RGB")
             picture.thumbnail((WIDTH, WIDTH))
-            picture.save(folder / f"{name}.jpg", quality=88)
+            picture.save(folder / f"{name}.jpg", quality=80, optimize=True, progressive=True)
             print(folder / f"{name}.jpg")  # noqa: T201
         os.chdir(DOCS)
 

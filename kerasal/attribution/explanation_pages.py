@@ -185,6 +185,7 @@ class Explanation:
         values = self._on_pixels()
         kind = array_kind(values, self.picture, self.spec.is_signed(self.options))
         _, low, high = array_legend(kind, self.picture)[0]
+        score = format_score(self.score, named=True, probable=self.class_index is not None)
         return text_html(
             self.picture,
             values,
@@ -192,7 +193,7 @@ class Explanation:
             signed=kind != "magnitude",
             strength=strength,
             colormap=colormap,
-            title=f"{self.method}: {self.label}, {format_score(self.score, named=True)}",
+            title=f"{self.method}: {self.label}, {score}",
             note=describe_masked(values, self.axes),
             legend=(low, high),
         )

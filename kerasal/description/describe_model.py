@@ -47,6 +47,11 @@ def describe(model: Any, **options: Any) -> ModelDescription:
             f"The methods were checked for the output {names[0]!r}. The model has {len(names)} outputs, so every call "
             "needs the name of one (output)."
         )
+    if facts.embedding:
+        notes.append(
+            f"All inputs are integers, which have no gradient: methods work with layer={facts.embedding!r}, the layer "
+            "that embeds them."
+        )
     return ModelDescription(
         name=opened.name,
         kind=_kind(keras_model),

@@ -10,6 +10,7 @@ import numpy as np
 from kerasal import attribution, hooks
 from kerasal.attribution.method_parts import weighted_maps
 from kerasal.hooks import softmax
+from kerasal.hooks.held_inputs import first_embedding, hold_others, start_at
 from kerasal.hooks.image_shapes import image_shape, input_layout
 from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform
@@ -31,25 +32,91 @@ _LENGTH = 32  # of an axis of any length, in the inputs that a trace is made for
 
 @dataclasses.dataclass
 class TraceFacts:
-    """What is read from the trace of a model."""
+    """What is read from the trace of a model; ``embedding`` is the layer at which a model of tokens was checked."""
 
     rectifiers: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     layer: str = ""
     grid: tuple[int | None, ...] = ()
     activation: str = ""
+    embedding: str = ""
 
 
 def check_methods(
     model: ImageModel, shapes: dict[str, tuple], facts: TraceFacts, output: str | None = None
 ) -> dict[str, str]:
     """Return the reason why each method does not work on an output of a model, or "" if it does."""
-    checks = {name: attribution.method_spec(name).check for name in attribution.list_methods()}
-    reasons: dict[Callable, str] = {}
+    keras_model = model.keras_model
+    sides = [[side or _LENGTH for side in shape] for shape in shapes.values()]
+    if len(sides) == 1 and len(sides[0]) == 3 and None in next(iter(shapes.values())):
+        sides = [[side or free for side, free in zip(next(iter(shapes.values())), (224, 224, 3), strict=True)]]
+    arrays: list = [np.zeros((1, *side), np.float32) for side in sides]
+    try:
+        inputs = conform(keras_model, arrays if len(arrays) > 1 else arrays[0], integers=True)
+        methods = _check_attribution(keras_model, inputs, facts, output)
+    except Exception as error:  # layers of users raise any class
+        methods = dict.fromkeys(attribution.list_methods(), first_sentence(error))
+    if device := _missing_device(keras_model):
+        methods = dict.fromkeys(methods, device)
+    objective = class_score(0)
+    others: dict[str, Callable[[], Any]] = {
+        "maximize": lambda: _check_canvas(model, objective),
+        "exemplars": lambda: (image_shape(keras_model), _check_maps(model, facts), model.check_pixels()),
+        "localize": lambda: (image_shape(keras_model), _check_classes(model), model.check_pixels()),
+        "atlas": lambda: (model.input_shape(), model.check_pixels()),
+    }
+    methods |= {name: _reason(check) for name, check in others.items()}
+    for name, needed in (("maximize", "class_saliency"), ("localize", "gradcam"), ("exemplars", "deconvnet")):
+        methods[name] = methods[name] or methods[needed]
+    if facts.embedding:  # class_saliency works at the layer, but there is no ascent of integers
+        methods["maximize"] = methods["gradcam"]
+    return methods
+
+
+def _check_attribution(
+    model: keras.Model, inputs: list[np.ndarray], facts: TraceFacts, output: str | None
+) -> dict[str, str]:
+    """Return the reason why each attribution method does not work, or "". Methods that explain the same share a trace.
+
+    A model whose inputs are all integers is checked at its embedding.
+    """
+    embedding = first_embedding(model) if all(array.dtype.kind in "iub" for array in inputs) else None
+    facts.embedding = embedding or ""
+    methods: dict[str, str] = {}
+    groups: dict[tuple[int, ...] | None, list[str]] = {}
+    for name in attribution.list_methods():
+        spec = attribution.method_spec(name)
+        try:
+            numbers = spec.explained_numbers(model, inputs, {"layer": embedding} if embedding and spec.at_layer else {})
+        except ValueError as error:
+            methods[name] = first_sentence(error)
+        else:
+            groups.setdefault(None if numbers is None else tuple(numbers), []).append(name)
+    for number, (numbers, names) in enumerate(groups.items()):
+        reasons: dict[Callable, str] = {}
+        checks = {name: attribution.method_spec(name).check for name in names}
+        trace_checks = _trace_checks(list(dict.fromkeys(checks.values())), facts, reasons, reads_graph=number == 0)
+
+        def on_inputs(view, numbers=numbers, trace_checks=trace_checks):
+            if numbers is None:
+                return trace_checks(start_at(view, facts.embedding))
+            return channels_last(trace_checks)(hold_others(view, numbers))
+
+        try:
+            cached_trace(on_inputs, model, inputs, settings=Settings(output=output), declared=False)
+        except Exception as error:  # layers of users raise any class
+            reasons = dict.fromkeys(checks.values(), first_sentence(error))
+        methods |= {name: reasons[check] for name, check in checks.items()}
+    return {name: methods[name] for name in attribution.list_methods()}
+
+
+def _trace_checks(checks: list[Callable], facts: TraceFacts, reasons: dict[Callable, str], reads_graph: bool):
+    """Return a graph function that notes for each check why it fails, or "", and what the graph shows besides."""
 
     def trace_checks(view):
         view = _RunOnce(**{field.name: getattr(view, field.name) for field in dataclasses.fields(view)})
-        _read_graph(view, facts)
-        for check in dict.fromkeys(checks.values()):
+        if reads_graph:
+            _read_graph(view, facts)
+        for check in checks:
             try:
                 result = check(view)
             except Exception as error:  # layers of users raise any class
@@ -62,30 +129,7 @@ def check_methods(
             _note_last_map(view, facts)
         return [tf.zeros((1,)) for _ in view.inputs]
 
-    keras_model = model.keras_model
-    sides = [[side or _LENGTH for side in shape] for shape in shapes.values()]
-    if len(sides) == 1 and len(sides[0]) == 3 and None in next(iter(shapes.values())):
-        sides = [[side or free for side, free in zip(next(iter(shapes.values())), (224, 224, 3), strict=True)]]
-    arrays: list = [np.zeros((1, *side), np.float32) for side in sides]
-    try:
-        inputs = conform(keras_model, arrays if len(arrays) > 1 else arrays[0])
-        settings = Settings(output=output)
-        cached_trace(channels_last(trace_checks), keras_model, inputs, settings=settings, declared=False)
-    except Exception as error:  # layers of users raise any class
-        reasons = dict.fromkeys(checks.values(), first_sentence(error))
-    device = _missing_device(keras_model)
-    methods = {name: device or reasons[check] for name, check in checks.items()}
-    objective = class_score(0)
-    others: dict[str, Callable[[], Any]] = {
-        "maximize": lambda: _check_canvas(model, objective),
-        "exemplars": lambda: (image_shape(keras_model), _check_maps(model, facts), model.check_pixels()),
-        "localize": lambda: (image_shape(keras_model), _check_classes(model), model.check_pixels()),
-        "atlas": lambda: (model.input_shape(), model.check_pixels()),
-    }
-    methods |= {name: _reason(check) for name, check in others.items()}
-    for name, needed in (("maximize", "class_saliency"), ("localize", "gradcam"), ("exemplars", "deconvnet")):
-        methods[name] = methods[name] or methods[needed]
-    return methods
+    return trace_checks
 
 
 def _check_canvas(model: ImageModel, objective: Objective) -> None:

@@ -126,7 +126,12 @@ def _repeat_like(tensor: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
     return tf.tile(tensor, [times, *[1] * (tensor.shape.rank - 1)])
 
 
+def first_embedding(model) -> str | None:
+    """Return the path of a model's first layer that embeds indices, or None."""
+    return next((path for path, layer in paths.layers(model) if "Embedding" in type(layer).__name__), None)
+
+
 def _embedding(model) -> str:
     """Return the name of the model's first embedding, quoted, or a description."""
-    names = [path for path, layer in paths.layers(model) if "Embedding" in type(layer).__name__]
-    return repr(names[0]) if names else "its name"
+    path = first_embedding(model)
+    return repr(path) if path else "its name"

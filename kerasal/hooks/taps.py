@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from kerasal.hooks import backward_rules, paths
+from kerasal.hooks import backward_rules, paths, volume_pooling
 from kerasal.process import check_process
 
 import keras
@@ -38,8 +38,8 @@ def watch(
 
     Use it within a ``tf.function``. Inside the context, the ``call`` of each tapped layer is wrapped so that its
     output is recorded, and the operations that are added to the graph have the gradients of ``rule`` and ``pooling``
-    (see ``kerasal.hooks.backward_rules``). Both end with the context, also after an error. Other threads that use the
-    model meanwhile are not affected.
+    (see ``kerasal.hooks.backward_rules``) and that of ``kerasal.hooks.volume_pooling``. All ends with the context, also
+    after an error. Other threads that use the model meanwhile are not affected.
 
     Args:
         model: any built Keras model.
@@ -74,6 +74,8 @@ def watch(
     replaced = backward_rules.overrides(rule, pooling)
     with tracing_lock, contextlib.ExitStack() as stack:
         recorded, order, replacements = {}, [], replacements or {}
+        for layer in volume_pooling.find_volume_pools(model):
+            stack.enter_context(_replace_attribute(layer, "call", volume_pooling.call_with_gradient(layer)))
         for name in taps:
             layer = paths.find(model, name)[1]
             note_run = functools.partial(_note_run, name, order, spans, graph)

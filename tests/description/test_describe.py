@@ -38,6 +38,20 @@ def _two_inputs():
     return keras.Model([image, more], layers.Dense(2)(joined), name="two")
 
 
+def _mixed():
+    """An image, metadata and a category."""
+    image, meta, category = keras.Input((12, 12, 3)), keras.Input((4,)), keras.Input((1,), dtype="int32")
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, activation="relu", name="conv")(image))
+    embedded = layers.Flatten()(layers.Embedding(5, 2)(category))
+    return keras.Model([image, meta, category], layers.Dense(2)(layers.Concatenate()([pooled, meta, embedded])))
+
+
+def _text():
+    tokens = keras.Input((9,), dtype="int32", name="words")
+    hidden = layers.Conv1D(4, 3, activation="relu")(layers.Embedding(7, 5, name="embedding")(tokens))
+    return keras.Model(tokens, layers.Dense(2)(layers.GlobalMaxPooling1D()(hidden)), name="text")
+
+
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__(name="sub")
@@ -60,8 +74,15 @@ def _two_outputs():
     return keras.Model(inputs, {"kind": kind, "flag": flag}, name="both")
 
 
-MODELS = {build.__name__[1:]: build for build in (_photos, _series, _tokens, _two_inputs, _two_outputs, _subclassed)}
-SHAPES = {"series": [(20, 4)], "two_inputs": [(12, 12, 3), (4,)], "subclassed": [(12, 12, 3)]}
+MODELS = {
+    build.__name__[1:]: build for build in (_photos, _series, _tokens, _two_inputs, _mixed, _two_outputs, _subclassed)
+}
+SHAPES = {
+    "series": [(20, 4)],
+    "two_inputs": [(12, 12, 3), (4,)],
+    "mixed": [(12, 12, 3), (4,), (1,)],
+    "subclassed": [(12, 12, 3)],
+}
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -72,6 +93,7 @@ def test_each_verdict_is_that_of_the_method(kind):
     described = kerasal.describe(model).methods
     random = np.random.default_rng(0)
     inputs = [200 * random.random((1, *shape), np.float32) for shape in SHAPES.get(kind, [(16, 16, 3)])]
+    inputs = [np.array([[3]]) if array.shape == (1, 1) else array for array in inputs]
     for name in attribution.list_methods():
         try:
             output = {"output": model.output_names[0]} if kind == "two_outputs" else {}
@@ -81,6 +103,22 @@ def test_each_verdict_is_that_of_the_method(kind):
             reason = str(error)
         assert bool(described[name]) == bool(reason), (name, described[name], reason)
         assert reason[:50] == described[name][:50], name  # later come names of operations, which are numbered
+
+
+def test_methods_on_a_model_of_tokens_work_at_its_embedding():
+    model = _text()
+    described = kerasal.describe(model)
+    assert any("methods work with layer='embedding'" in note for note in described.notes)
+    assert described.rectifiers == {"ReLU": 1}
+    for name in attribution.list_methods():
+        spec, reason = attribution.method_spec(name), described.methods[name]
+        assert bool(reason) != spec.at_layer, name
+        if spec.at_layer:
+            attribution.method_function(name)(model, np.ones((1, 9)), 0, layer="embedding")
+        else:
+            with pytest.raises(ValueError, match="all are integers, which have no gradient"):
+                attribution.method_function(name)(model, np.ones((1, 9)), 0)
+    assert "which have no gradient" in described.methods["maximize"]
 
 
 def test_the_facts_about_a_model_of_photos():

@@ -85,11 +85,9 @@ def test_strength_and_colormap():
 
 
 def test_padding_is_left_out_by_a_mask_and_does_not_set_the_scale():
-    values, mask = np.array([1.0, 2, 50, 50]), np.array([True, True, False, False])
-    np.testing.assert_array_equal(
-        images.text(["a", "b", "", ""], values, mask=mask), images.text(["a", "b"], values[:2])
-    )
-    assert colored(["a", "b", "", ""], values, mask=mask)[1].ground == tuple(color_scale("text")[255])
+    tokens, values, mask = ["", "a", "", "b"], np.array([50.0, 1, 50, 2]), np.array([False, True, False, True])
+    np.testing.assert_array_equal(images.text(tokens, values, mask=mask), images.text(["a", "b"], values[mask]))
+    assert colored(tokens, values, mask=mask)[1].ground == tuple(color_scale("text")[255])
 
 
 def test_lines_break_between_words_only():

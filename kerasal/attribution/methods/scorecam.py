@@ -26,8 +26,8 @@ import tensorflow as tf
 def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: int | None = None):
     """Location of the evidence without gradients: channels weighted by masked images' scores (Wang et al. 2020).
 
-    Each channel's map, scaled to 0..1 and resized to the image, masks the image; the score of the masked image is the
-    channel's weight, at the cost of a forward pass per channel. The authors' code weighs by the probability, as
+    Each channel's map, resized to the image and then scaled to 0..1, masks the image; the score of the masked image is
+    the channel's weight, at the cost of a forward pass per channel. The authors' code weighs by the probability, as
     ``logits=False`` does here. Without a target, the top class of the unmasked image is explained.
 
     Args:
@@ -53,18 +53,20 @@ def scorecam(view, *, layer: str | None = None, resize: bool = True, channels: i
 def _weights(channels, maps, _, view, number, cover):
     """Return the score with input ``number`` masked by each channel, (N, 1, …, C); 0 for channels that are not used."""
     axes = position_axes(maps)
-    lowest = tf.reduce_min(maps, axis=axes, keepdims=True)
-    masks = tf.math.divide_no_nan(maps - lowest, tf.reduce_max(maps, axis=axes, keepdims=True) - lowest)
-    channels_second = tf.transpose(masks, (0, maps.shape.rank - 1, *axes))
+    # Above its smallest value, so that zeros cover what the model has cropped.
+    raised = maps - tf.reduce_min(maps, axis=axes, keepdims=True)
+    channels_second = tf.transpose(raised, (0, maps.shape.rank - 1, *axes))
     count = maps.shape[-1]
     kept = min(channels or count, count)
     order = tf.argsort(tf.math.reduce_variance(maps, axis=axes), direction="DESCENDING")[:, :kept]
 
     def body(rank, scores):
         channel = order[:, rank]
-        mask = tf.gather(channels_second, channel, batch_dims=1)[..., None]
+        chosen = tf.gather(channels_second, channel, batch_dims=1)[..., None]
         masked = list(view.inputs)
-        masked[number] *= resize_maps(cover(mask), tf.shape(masked[number])[1:-1])
+        mask = resize_maps(cover(chosen), tf.shape(masked[number])[1:-1])
+        lowest = tf.reduce_min(mask, axis=axes, keepdims=True)
+        masked[number] *= tf.math.divide_no_nan(mask - lowest, tf.reduce_max(mask, axis=axes, keepdims=True) - lowest)
         return rank + 1, scores.write(rank, view.score(masked))
 
     scores = tf.TensorArray(tf.float32, size=kept, element_shape=[None])

@@ -33,7 +33,7 @@ CLASSES = ("espresso", "Egyptian cat", "espresso")
 CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
 TRANSFORMER = "mean=124/116/104,std=58"  # how DINOv2 takes photos
 COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion")
-COARSE += ("attention_gradcam", "attention_rollout", "raw_attention", "transformer_relevance")
+COARSE += ("attention_gradcam", "attention_rollout", "legrad", "raw_attention", "transformer_relevance")
 
 
 def photos() -> tuple[np.ndarray, np.ndarray]:

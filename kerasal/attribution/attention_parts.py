@@ -77,7 +77,7 @@ def read_chains(view: View, grid: Any = None) -> tuple[tf.Tensor, list[Chain]]:
 
     Raises:
         ValueError: as ``read_attentions`` and ``find_tokens``; an attention is over other tokens, inside windows,
-            causal, or depends on several inputs.
+            causal, mixes its heads, or depends on several inputs.
     """
     run, layers = read_attentions(view)
     return view.score(run), [_make_chain(view, layers, number, grid) for number in range(len(view.inputs))]
@@ -87,7 +87,7 @@ def last_attentions(view: View, layer: str | None = None, grid: Any = None) -> t
     """Run the model; return the scores (N,) and for each input its last attention, or that of the named layer.
 
     Raises:
-        ValueError: as ``read_attentions`` and ``find_tokens``, or the layer holds no attention.
+        ValueError: as ``read_attentions`` and ``find_tokens``, the layer holds no attention, or it mixes its heads.
     """
     run, layers = read_attentions(view)
     named = [found for found in layers if layer is None or found.is_in(layer)]
@@ -101,6 +101,7 @@ def last_attentions(view: View, layer: str | None = None, grid: Any = None) -> t
         own = [found for found in named if found.inputs == {number}]
         if not own:
             raise _no_attention_of_input(view, number)
+        own[-1].check_heads()
         tokens.append(find_tokens(own[-1], own[-1].keys, number, view.inputs[number], grid))
     return view.score(run), tokens
 
@@ -187,11 +188,16 @@ def attention_gradients(
     try:
         gradients = differentiate(tape, scores, weights)
     except NoGradient as error:
-        raise ValueError(
-            "The target must depend on an attention, but it depends on none. Choose a target after the attentions."
-        ) from error
+        raise no_attention_of_target() from error
     pairs = zip(layers, weights, gradients, strict=True)
     return [(layer.arrange(weight), layer.arrange(gradient)) for layer, weight, gradient in pairs]
+
+
+def no_attention_of_target() -> ValueError:
+    """Return the error for a target that depends on no attention."""
+    return ValueError(
+        "The target must depend on an attention, but it depends on none. Choose a target after the attentions."
+    )
 
 
 def _make_chain(view: View, layers: Sequence[AttentionLayer], number: int, grid: Any) -> Chain:
@@ -200,6 +206,7 @@ def _make_chain(view: View, layers: Sequence[AttentionLayer], number: int, grid:
         raise _no_attention_of_input(view, number)
     known = next((layer.keys for layer in own if layer.keys is not None), None)
     for layer in own:
+        layer.check_heads()
         problem = _describe_problem(layer, own[0], known)
         if problem:
             raise ValueError(

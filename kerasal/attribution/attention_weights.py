@@ -39,7 +39,8 @@ def attention(
         attention in the same layer has the name with ":2", and one outside all layers is called "attention".
 
     Raises:
-        ValueError: the model has no attention, or one inside a compiled function or a loop; or a layer holds none.
+        ValueError: the model has no attention, or one inside a compiled function or a loop; a layer holds none; or an
+            attention mixes its heads between the softmax and the values (talking heads).
     """
     names = None if layers is None else (layers,) if isinstance(layers, str) else tuple(dict.fromkeys(layers))
     arrays = conform(model, inputs)
@@ -60,6 +61,8 @@ def _weights(view: View, *, layers: tuple[str, ...] | None) -> list[tf.Tensor]:
                 f"layers must name layers that hold an attention, got {name!r}. The attentions of {view.model.name!r} "
                 f"are {', '.join(repr(layer.name) for layer in found)}."
             )
+    for layer in chosen:
+        layer.check_heads()
     view.notes["attentions"] = [layer.name for layer in chosen]
     arranged = [(layer, layer.arrange(layer.attention.weights)) for layer in chosen]
     return [weights if layer.windows else tf.squeeze(weights, [1]) for layer, weights in arranged]

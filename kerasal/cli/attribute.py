@@ -92,7 +92,9 @@ def _command(row):
             settings["progress"] = not settings.pop("quiet")
         for name, value in settings.items():
             kinds = typing.get_args(row.options[name].annotation)
-            if isinstance(value, str) and (float in kinds or int in kinds):
+            if isinstance(value, str) and _is_per_axis(kinds):
+                settings[name] = options.number_per_axis(value, f"--{name}")
+            elif isinstance(value, str) and (float in kinds or int in kinds):
                 settings[name] = options.number_or_word(value, float if float in kinds else int)
         target = MapFiles.choose(row.name, image, output, class_, drawing, arrays)  # before anything is loaded
         model = load()
@@ -117,7 +119,8 @@ def _command(row):
 def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | None:
     """Return a method's option as a parameter that typer understands; None if no flag can hold its values.
 
-    ``int | None`` stays as it is; ``float | Literal["mean"]`` becomes a text that may be a number.
+    ``int | None`` stays as it is; ``float | Literal["mean"]`` becomes a text that may be a number, and
+    ``int | tuple[int, ...]`` a text that may be several.
     """
     if parameter.name == "progress":  # a library is quiet, a command is not
         quiet = Annotated[
@@ -125,25 +128,32 @@ def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | N
             Formerly("--progress/--no-progress", kind=bool, convert=operator.not_, now="--quiet"),
         ]
         return parameter.replace(name="quiet", annotation=quiet, default=False)
-    kind, default, words = parameter.annotation, parameter.default, ""
+    kind, default, words, note = parameter.annotation, parameter.default, "", ""
     if not _is_plain(kind):
         kinds = [part for part in typing.get_args(kind) if _is_plain(part)]
         if bool in kinds or not kinds:
             return None
         optional = type(None) in typing.get_args(kind)
-        if len(kinds) == 1:
+        if _is_per_axis(typing.get_args(kind)):
+            kind, note = str | None, " One per axis is written as 8,16."
+        elif len(kinds) == 1:
             kind = kinds[0] | None if optional else kinds[0]
         else:
             kind, default = str | None if optional else str, None if default is None else str(default)
             words = ", ".join(repr(word) for part in kinds for word in typing.get_args(part))
     usual = f"A number, or {words}." if words else f"Argument {parameter.name} of kerasal.attribution.{row.name}."
-    text = row.help.get(parameter.name, usual).replace("[", r"\[")
+    text = row.help.get(parameter.name, usual).replace("[", r"\[") + note
     annotation: Any = Annotated[kind, Option(help=text)]
     if parameter.name == "layer":
         annotation = Annotated[kind, options.LayerOption(help=text)]
     if parameter.name == "channels":  # --channels are the numbers of channels, in all commands
         annotation = Annotated[kind, Option("--max-channels", help=text), Formerly("--channels"), Sets("channels")]
     return parameter.replace(annotation=annotation, default=default)
+
+
+def _is_per_axis(kinds: tuple) -> bool:
+    """Return whether a value may be an integer or several, one per axis."""
+    return int in kinds and any(typing.get_origin(kind) is tuple for kind in kinds)
 
 
 def _is_plain(kind: Any) -> bool:

@@ -177,6 +177,17 @@ def number_or_word(text: str, kind: type = float) -> float | str:
     return text
 
 
+def number_per_axis(text: str, flag: str) -> int | tuple[int, ...]:
+    """Return ``"16"`` as 16, and ``"1,8,8"`` as (1, 8, 8), a number per position axis."""
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise BadParameter(
+            f"{flag} must be an integer, or one per axis with commas, such as 1,8,8, got {text!r}."
+        ) from None
+    return numbers if "," in text else numbers[0]
+
+
 def read_size(text: str | None, flag: str = "--size") -> tuple[int, int] | None:
     """Return ``"240x320"`` as (height, width) = (240, 320), ``"224"`` as a square, and None as None."""
     if text is None:

@@ -62,6 +62,18 @@ class AttentionLayer:
         """Return whether a constant mask lets each token attend only to tokens on one side of it."""
         return is_causal(self.attention, self._tracer)
 
+    def check_heads(self) -> None:
+        """Raise an error if heads are mixed after the softmax, so that its weights are not those of the values.
+
+        Raises:
+            ValueError: as above.
+        """
+        if self.attention.mixes_heads:
+            raise ValueError(
+                f"{self.name!r} must weight its values by a softmax, but it mixes its heads between the softmax and "
+                "the values (talking heads). Choose other layers, or use another method such as gradcam."
+            )
+
     def positions(self, keys: Axis | None, channels: int = 1) -> Positions | None:
         """Return the positions of a tensor (N, *windows, keys, channels), or None if they are not known.
 

@@ -19,6 +19,7 @@ _MOVING = frozenset((
 ))  # fmt: skip
 _SCALING = frozenset(("Mul", "RealDiv"))
 _SHIFTING = frozenset(("Add", "AddV2", "BiasAdd", "Sub"))
+_STEPS_TO_PRODUCT = 16  # scale, relative positions, masks and a mix of heads lie between the product and the softmax
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Attention:
         product: the operation that sums the weighted values.
         axis: axis of the weights that runs over the positions that are read, the keys.
         query_axis: axis of the weights that runs over the positions that read, or None if the product leaves it open.
+        mixes_heads: whether heads are mixed between the softmax and the values (talking heads), so that the weights of
+            the softmax are not those of the values.
     """
 
     weights: tf.Tensor
@@ -38,6 +41,7 @@ class Attention:
     product: tf.Operation
     axis: int = -1
     query_axis: int | None = None
+    mixes_heads: bool = False
 
     @property
     def name(self) -> str:
@@ -60,6 +64,9 @@ def find_attentions(tracer: PositionTracer, operations: Iterable[tf.Operation]) 
             while weights is not before:
                 before, weights = weights, skip_operations(_skip_dropout(weights, tracer), _PASSING)
             logits, axis = _softmax_input(weights)
+            mixed = None if logits is not None else _before_mixed_heads(op, number, tracer)
+            if mixed is not None:
+                found.setdefault(mixed.weights.ref(), mixed)
             if logits is not None and (weights.shape.rank or 0) >= 3:
                 queries = _query_axis(op, number, tracer, weights)
                 found.setdefault(weights.ref(), Attention(weights, logits, op, axis, queries))
@@ -72,7 +79,7 @@ def read_tensor(attention: Attention, tracer: PositionTracer) -> tf.Tensor | Non
     In a vision transformer this is the output of the normalization at the start of the block.
     """
     product = skip_operations(attention.logits, ("Cast", "Identity", "Reshape"))
-    for _ in range(8):  # scale, relative positions and masks lie between the product and the softmax
+    for _ in range(_STEPS_TO_PRODUCT):
         if product.op.type in PRODUCTS and all(tracer.axes(tensor) is not None for tensor in product.op.inputs):
             break
         varying = [tensor for tensor in product.op.inputs if tracer.axes(tensor) is not None]
@@ -91,6 +98,28 @@ def _query_axis(op: tf.Operation, number: int, tracer: PositionTracer, weights: 
     terms, result = equation(op)
     axes = [axis for axis, letter in enumerate(terms[number]) if letter in result and letter not in terms[1 - number]]
     return axes[0] if len(axes) == 1 else None
+
+
+def _before_mixed_heads(op: tf.Operation, number: int, tracer: PositionTracer) -> Attention | None:
+    """Return the attention whose mixed heads are a factor of a product, or None for another factor.
+
+    Between the softmax and the product there are only linear steps with weights of their own, after which the product
+    still sums over the positions of the softmax.
+    """
+    tensor, mixed = op.inputs[number], False
+    logits, axis = _softmax_input(tensor)
+    while logits is None:
+        varying = [x for x in tensor.op.inputs if tracer.axes(x) is not None]
+        if len(varying) != 1 or tensor.op.type not in _MOVING | _SCALING | _SHIFTING | set(PRODUCTS):
+            return None
+        mixed |= tensor.op.type in PRODUCTS
+        (tensor,) = varying
+        logits, axis = _softmax_input(tensor)
+    keys = (tracer.axes(tensor) or (None,))[axis]
+    terms, result = equation(op)
+    axes = zip(terms[number], tracer.axes(op.inputs[number]) or (), strict=True)
+    summed = [found for letter, found in axes if letter not in result]
+    return Attention(tensor, logits, op, axis, None, True) if mixed and keys is not None and keys in summed else None
 
 
 def _key_number(op: tf.Operation, tracer: PositionTracer, attention: Attention) -> int:

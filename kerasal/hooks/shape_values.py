@@ -25,6 +25,7 @@ _ARITHMETIC: dict[str, Callable] = {
     "Neg": np.negative,
     "Pack": lambda *inputs: np.stack(inputs),
     "Prod": lambda x, axes: np.prod(x),
+    "Range": lambda start, limit, step: np.arange(int(start), int(limit), int(step)),
     "Reshape": lambda x, shape: np.reshape(x, np.asarray(shape, int)),
     "Squeeze": np.squeeze,
     "Sub": np.subtract,

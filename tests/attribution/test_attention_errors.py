@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 pytestmark = pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # some heads have no positive evidence
-METHODS = ("attention_gradcam", "attention_rollout", "raw_attention", "transformer_relevance")
+METHODS = ("attention_gradcam", "attention_rollout", "legrad", "raw_attention", "transformer_relevance")
 layers, ops = keras.layers, keras.ops
 
 
@@ -64,7 +64,7 @@ CANNOT_COMBINE = {
 
 
 @pytest.mark.parametrize("kind", CANNOT_COMBINE)
-@pytest.mark.parametrize("name", ["attention_rollout", "transformer_relevance"])
+@pytest.mark.parametrize("name", ["attention_rollout", "legrad", "transformer_relevance"])
 def test_attentions_that_cannot_be_combined_are_errors(kind, name, transformers):
     attend, says = CANNOT_COMBINE[kind]
     model = transformers.transformer(attend, prefix=0, blocks=2)
@@ -75,6 +75,40 @@ def test_attentions_that_cannot_be_combined_are_errors(kind, name, transformers)
             attribution.attention(model, transformers.images())
     elif kind not in ("reduced", "crossed"):
         assert attribution.raw_attention(model, transformers.images()).shape == (2, 32, 48)
+
+
+def _talking(y, name, heads_last):
+    """Talking heads: dense layers mix the heads before and after the softmax."""
+    shape = (-1, 24, 2, 8)
+    q, k, v = (layers.Reshape(shape[1:])(layers.Dense(16, name=f"{name}_{part}")(y)) for part in "qkv")
+    if heads_last:
+        weights = layers.Dense(2, name=f"{name}_before")(ops.einsum("bqhd,bkhd->bqkh", q, k) / 3)
+        weights = layers.Dense(2, name=f"{name}_after")(ops.softmax(weights, axis=2))
+        return ops.reshape(ops.einsum("bqkh,bkhd->bqhd", weights, v), (-1, 24, 16))
+    weights = ops.softmax(ops.einsum("bqhd,bkhd->bhqk", q, k) / 3)
+    mix = layers.EinsumDense("bhqk,hg->bgqk", (2, None, None), name=f"{name}_mix")
+    return ops.reshape(ops.einsum("bhqk,bkhd->bqhd", mix(weights), v), (-1, 24, 16))
+
+
+@pytest.mark.parametrize("heads_last", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_mixed_heads_are_an_error_for_attention_and_none_for_grad_cam(heads_last, transformers):
+    def attend(y, name):
+        return _talking(y, name, heads_last) if name.startswith("block0") else transformers.multi_head(y, name)
+
+    model, images = transformers.transformer(attend, prefix=0, blocks=2), transformers.images()
+    says = r"must weight its values by a softmax, but it mixes its heads .*talking heads"
+    with pytest.raises(ValueError, match=says):
+        attribution.attention(model, images)
+    assert list(attribution.attention(model, images, "block1_attention")) == ["block1_attention"]
+    assert attribution.raw_attention(model, images, layer="block1_attention").layer == "block1_attention"
+    for name in ("attention_rollout", "legrad", "transformer_relevance"):
+        with pytest.raises(ValueError, match=says):
+            getattr(attribution, name)(model, images, 1)
+    model = transformers.transformer(lambda y, name: _talking(y, name, heads_last), prefix=0, blocks=2)
+    for name in ("attention_gradcam", "raw_attention"):
+        with pytest.raises(ValueError, match=says):
+            getattr(attribution, name)(model, images, 1)
+    assert attribution.gradcam(model, images, 1).layer == "block1_norm"
 
 
 def test_a_model_without_attention_is_an_error(make_model, batch):
@@ -108,6 +142,6 @@ def test_a_target_before_all_attentions_is_an_error(transformers):
     from kerasal.objectives import channel
 
     model = transformers.transformer(blocks=1)
-    for name in ("attention_gradcam", "transformer_relevance"):
+    for name in ("attention_gradcam", "legrad", "transformer_relevance"):
         with pytest.raises(ValueError, match="target must depend on an attention"):
             getattr(attribution, name)(model, transformers.images(), channel("patches", 1))

@@ -14,7 +14,7 @@ from kerasal import images as pictures
 import keras
 
 pytestmark = pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # some heads have no positive evidence
-METHODS = ("attention_gradcam", "attention_rollout", "raw_attention", "transformer_relevance")
+METHODS = ("attention_gradcam", "attention_rollout", "legrad", "raw_attention", "transformer_relevance")
 layers, ops = keras.layers, keras.ops
 
 
@@ -51,6 +51,8 @@ def test_maps_have_the_positions_of_signals_and_volumes(name, make, shape, grid,
     if name == "raw_attention":
         weights = attribution.attention(model, inputs)["block2_attention"].mean(axis=1)[:, 0, 1:]
         np.testing.assert_allclose(small.reshape(2, -1), weights, rtol=1e-5)
+        again = attribution.raw_attention(model, inputs, 1, grid=grid, resize=False)  # one number per axis of the input
+        np.testing.assert_allclose(again, small, rtol=1e-5)
     if name == "attention_rollout" and shape[0] == 3:
         last = transformers.transformer()
         last.set_weights(model.get_weights())
@@ -166,7 +168,7 @@ def test_models_of_keras_hub(name, transformers):
     weights = attribution.attention(model, images)
     assert len(weights) == (4 if name == "Swin" else 2)
     for method in METHODS:
-        if name in ("Swin", "MiT") and method in ("attention_rollout", "transformer_relevance"):
+        if name in ("Swin", "MiT") and method not in ("attention_gradcam", "raw_attention"):
             with pytest.raises(ValueError, match="windows separately" if name == "Swin" else "from 64 tokens to 16"):
                 getattr(attribution, method)(model, images, 1)
         else:

@@ -125,3 +125,33 @@ def test_commands_for_photos_say_that_they_need_one(cli, place, command):
     code, _, err = cli(command, "net.keras", "one.npy")
     assert code == 2
     assert "must hold a photo, uint8 (H, W, 3), because an image is needed here" in " ".join(err.split())
+
+
+def test_the_window_of_a_volume_has_a_side_per_axis(cli, place):
+    net = [keras.Input((4, 6, 8, 1)), L.Conv3D(2, 3, activation="relu"), L.GlobalAveragePooling3D(), L.Dense(3)]
+    model = keras.Sequential(net)
+    model.save(place / "volume.keras")
+    volume = np.random.default_rng(1).normal(size=(4, 6, 8, 1)).astype(np.float32)
+    np.save(place / "volume.npy", volume)
+    occlusion = ("attribute", "occlusion", "volume.keras", "volume.npy", "-c", 1, "--quiet")
+    code, _, err = cli(*occlusion, "--window", "1,3,4", "--stride", "2,3,4", "-o", "map.npy")
+    assert code == 0, err
+    expected = attribution.occlusion(model, volume[None], 1, window=(1, 3, 4), stride=(2, 3, 4))[0]
+    assert expected.shape == (3, 2, 2)
+    np.testing.assert_allclose(np.load("map.npy"), expected, rtol=1e-5)
+    code, _, err = cli(*occlusion, "--window", 2, "-o", "map.npy")
+    assert code == 0, err
+    assert np.load("map.npy").shape == (3, 5, 7)
+    for window, message in (
+        ("1,8", "window (--window) must be an integer or one for each of the 3 position axes, got (1, 8)"),
+        ("1,x,8", "--window must be an integer, or one per axis with commas, such as 1,8,8, got '1,x,8'"),
+        ("", "--window must be an integer, or one per axis"),
+        ("0", "window (--window) must be a positive integer, or None, got 0"),
+        ("1,0,2", "must be a positive integer, got 0"),
+        ("9", "window (--window) must be at most 4 for inputs of 4 × 6 × 8 positions"),
+    ):
+        code, _, err = cli(*occlusion, "--window", window)
+        assert code == 2 and message in " ".join(err.replace("│", " ").split()), (window, err)
+    code, out, _ = cli("attribute", "occlusion", "--help")
+    assert code == 0
+    assert " ".join(out.replace("│", " ").split()).count("One per axis is written as 8,16.") == 2

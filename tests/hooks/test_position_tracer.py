@@ -95,6 +95,9 @@ KEPT = {
     "split and joined": lambda x: tf.concat(tf.split(x, 3, axis=-1), axis=-1),
     "flipped": lambda x: tf.reverse(x, [2]),
     "flipped, then tokens": lambda x: tf.reshape(tf.reverse(x, [1, 2]), (-1, HEIGHT * WIDTH, CHANNELS)),
+    "computed order of axes": lambda x: tf.transpose(
+        x, tf.concat([[0, 2, 1], tf.range(3, tf.constant(5) - 1)], axis=0)
+    ),
     "a residual connection": lambda x: x + tf.gather(tf.zeros_like(x), [3, 1, 2, 0], axis=1),
 }
 

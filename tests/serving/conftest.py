@@ -33,6 +33,7 @@ METHODS = {
 ATTENTION_METHODS = {
     "attention_gradcam": "layer=attend,query=3",
     "attention_rollout": "head_reduction=max",
+    "legrad": "last_layers=1",
     "raw_attention": "head=1,query=mean",
     "transformer_relevance": "grid=4",
 }

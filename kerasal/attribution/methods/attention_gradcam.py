@@ -24,7 +24,7 @@ def attention_gradcam(
     *,
     layer: str | None = None,
     query: int | Literal["prefix", "mean"] | None = None,
-    grid: int | tuple[int, int] | None = None,
+    grid: int | tuple[int, ...] | None = None,
     resize: bool = True,
 ):
     """Where the class token of the last layer reads, with heads weighted by their mean gradients (Chefer et al. 2021).
@@ -38,8 +38,8 @@ def attention_gradcam(
         layer: name or path of the attention's layer; by default the last attention.
         query: the token whose row is the map: "prefix" (the first token before the positions), "mean" (the mean over
             the positions) or the index of a token. By default "prefix" if there is such a token, else "mean".
-        grid: numbers of rows and columns of the tokens, or one number for both, if the graph does not determine them.
-            Tokens that are no positions come first.
+        grid: number of tokens along every axis of the input, or one per axis, such as (rows, columns), if the graph
+            does not determine them. Tokens that are no positions come first.
         resize: resize each map to its input's height and width, bilinearly; otherwise it has a value per token.
 
     Returns:

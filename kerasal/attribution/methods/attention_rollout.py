@@ -23,7 +23,7 @@ def attention_rollout(
     *,
     head_reduction: Literal["mean", "max", "min"] = "mean",
     query: int | Literal["prefix", "mean"] | None = None,
-    grid: int | tuple[int, int] | None = None,
+    grid: int | tuple[int, ...] | None = None,
     resize: bool = True,
 ):
     """Share of each position in a token of the last layer, if tokens only mixed by attention (Abnar & Zuidema 2020).
@@ -39,8 +39,8 @@ def attention_rollout(
             divided by its sum.
         query: the token whose row is the map: "prefix" (the first token before the positions), "mean" (the mean over
             the positions) or the index of a token. By default "prefix" if there is such a token, else "mean".
-        grid: numbers of rows and columns of the tokens, or one number for both, if the graph does not determine them.
-            Tokens that are no positions come first.
+        grid: number of tokens along every axis of the input, or one per axis, such as (rows, columns), if the graph
+            does not determine them. Tokens that are no positions come first.
         resize: resize each map to its input's height and width, bilinearly; otherwise it has a value per token.
 
     Returns:

@@ -25,7 +25,7 @@ def raw_attention(
     layer: str | None = None,
     head: int | Literal["mean", "max", "min"] = "mean",
     query: int | Literal["prefix", "mean"] | None = None,
-    grid: int | tuple[int, int] | None = None,
+    grid: int | tuple[int, ...] | None = None,
     resize: bool = True,
 ):
     """Weights with which a token of one layer reads the positions, such as the class token of the last layer.
@@ -39,8 +39,8 @@ def raw_attention(
         head: the number of a head, counted from 0, or "mean", "max" or "min" over all heads.
         query: the token whose row is the map: "prefix" (the first token before the positions), "mean" (the mean over
             the positions) or the index of a token. By default "prefix" if there is such a token, else "mean".
-        grid: numbers of rows and columns of the tokens, or one number for both, if the graph does not determine them.
-            Tokens that are no positions come first.
+        grid: number of tokens along every axis of the input, or one per axis, such as (rows, columns), if the graph
+            does not determine them. Tokens that are no positions come first.
         resize: resize each map to its input's height and width, bilinearly; otherwise it has a value per token.
 
     Returns:

@@ -121,9 +121,16 @@ class Target:
             shape = model.output_shapes.get(scores, ())
             numbers = _require_classes(self.kind, classes, shape[-1] if shape else None)
             sources = {"boxes": self.boxes_output or _BOXES, "scores": scores}
-            return lambda example: [
-                objectives.box(self._box_in(example), number, **sources, **options) for number in numbers
-            ]
+
+            def make_boxes(example) -> list[Any]:
+                corners = self._box_in(example)
+                targets = [objectives.box(corners, number, **sources, **options) for number in numbers]
+                names = [f"class {number} in the box {self.box}" for number in numbers]
+                return [
+                    dataclasses.replace(target, description=name) for target, name in zip(targets, names, strict=True)
+                ]
+
+            return make_boxes
         mask = images.read_mask(self.region) if self.region is not None else None
 
         def make(example) -> list[Any]:

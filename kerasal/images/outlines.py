@@ -27,7 +27,7 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
     with warnings.catch_warnings(action="ignore", category=ReducedDepth):  # values from 1 to 255 of 16 bits would be 0
         pixels = read(path)
     if pathlib.Path(path).suffix.lower() in (".npy", ".npz"):
-        return pixels.any(axis=2)
+        return np.any(pixels, axis=2)
     with Image.open(path) as image:
         if "A" in image.getbands() or "transparency" in image.info:
             alpha = np.asarray(image.convert("RGBA"))[..., 3]
@@ -37,8 +37,8 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
                     "transparent pixels. Save it without an alpha channel."
                 )
         if image.mode.startswith("I"):
-            return np.asarray(image) > 0
-    return pixels.any(axis=2)
+            return np.greater(np.asarray(image), 0)
+    return np.any(pixels, axis=2)
 
 
 def fit_mask(mask: np.ndarray, size: tuple[int, int], mode: Literal["crop", "stretch"] = "crop") -> np.ndarray:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import kerasal
-from kerasal import images, objectives
+from kerasal import attribution, images, objectives
+from kerasal.attribution import method_comparison
 
 import keras
 
@@ -80,7 +81,7 @@ def test_a_box_is_in_pixels_of_the_photo(cli, models):
     # 40 × 60 pixels from column 10 on become 16 × 24: a factor of .4.
     explanation = expected(models, "detector", objectives.box((4, 4, 16, 14), 1, **sources))
     np.testing.assert_allclose(np.load("map.npy"), explanation.map, rtol=1e-4)
-    assert document["images"][0]["maps"][0]["explained"] == "class 1 in the box 4, 4, 16, 14"
+    assert document["images"][0]["maps"][0]["explained"] == "class 1 in the box 20,10,50,35"
     np.testing.assert_allclose(explanation.areas, [[4 / 24, 4 / 16, 16 / 24, 14 / 16]])
 
 
@@ -129,6 +130,19 @@ def test_the_outline_is_in_the_pictures(models):
     on_input = explanation.overlay(on="input")
     assert (on_input[4, 6:18] == 255).all() and (on_input[3, 6:18] == 0).all()
     assert explanation.page().shape[1] == plain.page().shape[1]
+
+
+def test_a_comparison_outlines_the_region(models, monkeypatch):
+    monkeypatch.setattr(method_comparison, "list_methods", lambda: ["gradient_x_input"])
+    model = kerasal.open_model(models / "segmentation.keras", preprocessing="unit")
+    shown = model.show(images.read(models / "photo.png"))
+    mask = np.zeros((8, 12), bool)
+    mask[2:6, 3:9] = True
+    comparison = attribution.compare_methods(model.keras_model, shown, objectives.region(mask, 1))
+    for picture in (comparison.picture, comparison.views[0].over):
+        assert picture.shape == (149, 224, 3)
+        assert (picture[38, 60:160] == 255).all() and (picture[36, 60:160] == 0).all()  # the upper edge, at 2 / 8
+    assert attribution.compare_methods(model.keras_model, shown, 1).picture.shape == (16, 24, 3)
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,12 @@ import warnings
 import cv2
 import numpy as np
 import pandas as pd
+from map_scores import Rows, interval
 from sklearn.linear_model import LogisticRegression
 
 from kerasal import attribution, images, metrics, preprocessing
 from kerasal.attribution.faithfulness import pointing_game
 from kerasal.datasets import open_gaze
-from kerasal.files import atomic_write
 from kerasal.progress import progress_bar
 
 import keras
@@ -135,20 +135,6 @@ def compute_maps(models: dict, x, target, random) -> dict[str, np.ndarray]:
     return maps | {"random map": random_map(shape, grid, random), "center": center_map(shape)}
 
 
-class Rows:
-    """Scores of each image and row, stored after each image."""
-
-    def __init__(self, path: pathlib.Path):
-        self.path = path
-        self.table = pd.read_csv(path, dtype={"image": str}) if path.is_file() else pd.DataFrame({"image": []})
-        self.done = set(self.table["image"])
-
-    def add(self, rows: list[dict]) -> None:
-        self.table = pd.concat([self.table, pd.DataFrame(rows)], ignore_index=True)
-        with atomic_write(self.path) as temporary:
-            self.table.to_csv(temporary, index=False)
-
-
 def measure_objects(arguments, output: pathlib.Path) -> pd.DataFrame:
     """Score the maps of the true class by the boxes of validation images."""
     folder = arguments.photos
@@ -207,16 +193,6 @@ def measure_gaze(arguments, output: pathlib.Path) -> pd.DataFrame:
                 scores.append({"image": name, "row": row, "nss": metrics.nss(large, fixations)})
             rows.add(scores)
     return rows.table
-
-
-def interval(values) -> str:
-    """Return the mean and its 95 % bootstrap interval over images as text."""
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return "–"
-    row = metrics.summarize(pd.DataFrame({"": values})).iloc[0]
-    return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
 def print_table(kind: str, table: pd.DataFrame) -> None:

@@ -52,7 +52,7 @@ def explained_numbers(model, arrays: Sequence[Any], *, with_positions: bool = Fa
     if not floating:
         raise ValueError(
             f"inputs of {model.name!r} must hold floating-point values, but all are integers, which have no gradient. "
-            f"Attribute to the layer that embeds them, with layer={_embedding(model)}."
+            f"Attribute to the layer that embeds them: layer={_embedding(model)} of a gradient method or of occlusion."
         )
     placed = [number for number in floating if len(arrays[number].shape) > 2]
     return placed if with_positions and placed else floating

@@ -1,14 +1,12 @@
 """The benchmark of a transformer's maps runs on a few real images."""
 
-import importlib.util
 import pathlib
+import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("transformer_maps", ROOT / "benchmarks" / "transformer_maps.py")
-transformer_maps = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(transformer_maps)
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
+import transformer_maps
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ inputs of the model are held, and the only input of the view is the layer's outp
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,6 +63,7 @@ def explain_inputs(function, *, with_positions: bool, at_layer: bool):
     """Decorate a graph function so that its view holds only the inputs that it explains, channels last."""
     on_channels_last = channels_last(function)
 
+    @functools.wraps(function)
     def on_explained_inputs(view, **options):
         if starts_at_layer(at_layer, options):
             return _run_at_layer(function, view, options)

@@ -3,7 +3,7 @@
     python docs/array_pictures.py [signals] [asking]
 
 The blocks run in order in a temporary folder, without those that need data; the ``NAME.png`` that they write is scaled
-down and stored as ``pages/pictures/FOLDER/NAME.jpg``, which the page shows.
+down and stored as ``pages/pictures/FOLDER/NAME.jpg`` or ``.png``, as the page shows them.
 """
 
 import os
@@ -19,6 +19,7 @@ DOCS = pathlib.Path(__file__).resolve().parent
 FOLDERS = {"signals": "arrays", "asking": "asking"}  # of the pictures of each page
 PHOTO = DOCS.parent / "kerasal" / "assets" / "coffee.jpg"
 WIDTH = 1000
+COLORS = 255
 
 
 def main() -> None:
@@ -39,11 +40,15 @@ def make(page: pathlib.Path, folder: pathlib.Path) -> None:
         for needs, code in blocks:
             if not needs:
                 exec(compile(code, str(page), "exec"), names)
-        for name in re.findall(rf"pictures/{folder.name}/(\w+)\.jpg", text):
+        for name, kind in re.findall(rf"pictures/{folder.name}/(\w+)\.(jpg|png)", text):
             picture = Image.open(f"{name}.png").convert("RGB")
             picture.thumbnail((WIDTH, WIDTH))
-            picture.save(folder / f"{name}.jpg", quality=80, optimize=True, progressive=True)
-            print(folder / f"{name}.jpg")  # noqa: T201
+            path = folder / f"{name}.{kind}"
+            if kind == "png":  # for flat colors: a fifth of the size of a JPEG
+                picture.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+            else:
+                picture.save(path, quality=88)
+            print(path)  # noqa: T201
         os.chdir(DOCS)
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+from markdown_tables import interval
 from scipy.stats import rankdata
 
-from kerasal import attribution, metrics
+from kerasal import attribution
 from kerasal.files import atomic_write
 
 import keras
@@ -88,16 +89,6 @@ def rank_correlation(values: np.ndarray, other: np.ndarray) -> float:
     """Return Spearman's rank correlation of two maps, NaN if one of them is constant."""
     pair = [rankdata(part) for part in (values, other)]
     return float(np.corrcoef(*pair)[0, 1]) if all(np.ptp(part) > 0 for part in pair) else np.nan
-
-
-def interval(values, digits: int = 3) -> str:
-    """Return the mean and its 95 % bootstrap interval over samples as text."""
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return "–"
-    row = metrics.summarize(pd.DataFrame({"": values})).iloc[0]
-    return f"{row['mean']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
 
 
 def by_row(table: pd.DataFrame, sample: str) -> dict[str, pd.DataFrame]:

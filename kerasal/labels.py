@@ -105,12 +105,13 @@ def short(names: Sequence[str], index: int) -> str:
     return names[index].split(",")[0] if index < len(names) else f"class {index}"
 
 
-def format_score(score: float, *, named: bool = False) -> str:
+def format_score(score: float, *, named: bool = False, probable: bool = True) -> str:
     """Return the output of a class as text: "53 %" from 0 to 1, which is a probability, otherwise "score 8.31".
 
-    With ``named``, percentages are called so: "probability 53 %".
+    With ``named``, percentages are called so: "probability 53 %". A number that is not ``probable``, such as a cosine,
+    is a score, whatever its value.
     """
-    if not 0 <= score <= 1:
+    if not (probable and 0 <= score <= 1):
         return f"score {score:.3g}"
     text = f"{100 * score:.0f} %" if score >= 0.0995 or score == 0 else f"{100 * score:.2g} %"
     return f"probability {text}" if named else text

@@ -40,6 +40,21 @@ def colored_squares():
 
 
 @pytest.fixture(scope="session")
+def color_classifier():
+    """A classifier of 32 × 32 pixels, 0..1, whose score is a mean over positions: red, green and blue things."""
+    import keras
+
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="colors")(image)
+    model = keras.Model(image, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(x)))
+    kernel = np.full((3, 3, 3, 3), -0.1, np.float32)
+    for channel in range(3):
+        kernel[:, :, channel, channel] = 0.2
+    model.get_layer("colors").set_weights([kernel, np.full(3, -0.5, np.float32)])
+    return model
+
+
+@pytest.fixture(scope="session")
 def data_folder() -> pathlib.Path:
     """The real data, where the environment variable KERASAL_DATA says or beside the checkout."""
     beside = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"

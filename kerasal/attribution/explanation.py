@@ -1,5 +1,6 @@
 """``explain``: the attribution map of a single input of a model that is opened from a file, by name or as it is."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from kerasal.models.examples import Example, read_examples
 from kerasal.models.image_model import ImageModel
 from kerasal.models.opener import open_model
 from kerasal.objectives import Objective
+from kerasal.objectives.areas import target_areas
+from kerasal.objectives.targets import resolve
 
 _CROPS_SCALE = 256 / 224  # as in the paper, crops of 224 pixels are cut from 256
 
@@ -80,7 +83,7 @@ def explain_example(
     result = method_function(method)(image_model.keras_model, explained, target, output=output, **options)
     maps, *gaps = result if isinstance(result, tuple) else (result,)
     arrays = conform(image_model.keras_model, inputs, integers=True)
-    index, label = None, str(target)
+    index, label = None, str(target) if target is None else _describe(target, image_model)
     logits = bool(options.get("logits", True))
     fixed = fixed_target(image_model.keras_model, arrays, target, output=output, logits=logits)
     if not isinstance(fixed, Objective) and not callable(fixed):
@@ -89,8 +92,9 @@ def explain_example(
         else:
             index = int(np.ravel(fixed)[0])
             label = image_model.label(index)
-    value = target_scores(image_model.keras_model, arrays, fixed, output=output, logits=index is None)
+    value = target_scores(image_model.keras_model, arrays, fixed, output=output, logits=logits and index is None)
     method_options = {name: option for name, option in options.items() if name in spec.options}
+    is_image = picture.ndim == 3
     return Explanation(
         maps[0],
         index,
@@ -105,4 +109,13 @@ def explain_example(
         box=None if photo is None else images.crop_box(photo.shape, picture.shape[:2], image_model.fit),
         gap=float(gaps[0][0]) if gaps else None,
         axes=Axes(spacing=example.spacing, directions=example.axes, channel_axis=example.channel_axis or 0),
+        areas=target_areas(target, example.picture.shape[:2]) if is_image else (),
     )
+
+
+def _describe(target: Any, image_model: ImageModel) -> str:
+    """Return the description of a target, with the names of classes unless they are those of several outputs."""
+    objective = resolve(target, 1)
+    if "'output'" in str(objective.structure):
+        return objective.description
+    return re.sub(r"\bclass (\d+)\b", lambda found: image_model.label(int(found[1])), objective.description)

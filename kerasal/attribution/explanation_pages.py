@@ -11,7 +11,7 @@ import numpy as np
 from kerasal import images
 from kerasal.attribution.array_pages import Axes, array_kind, describe_masked, draw_array, positions, text_html
 from kerasal.attribution.method import MethodSpec, method_spec
-from kerasal.attribution.pages import array_legend, attribution_page, draw_map
+from kerasal.attribution.pages import array_legend, attribution_page, draw_map, outline_areas
 from kerasal.checks import check_choice
 from kerasal.files import atomic_write
 from kerasal.labels import format_score
@@ -42,6 +42,8 @@ class Explanation:
         box: the part of ``photo`` that the model receives, (x_min, y_min, x_max, y_max) in pixels.
         gap: completeness gap of ``integrated_gradients`` with ``return_gap=True``; else None.
         axes: how the axes of a signal, volume or video are labeled and drawn, and the tokens of a text.
+        areas: the regions and boxes that the target asks about, which are outlined in the drawings: masks (h, w) over
+            ``picture``, and boxes (x_min, y_min, x_max, y_max) in shares of it.
     """
 
     map: np.ndarray = dataclasses.field(repr=False)
@@ -57,6 +59,7 @@ class Explanation:
     box: tuple[int, int, int, int] | None = None
     gap: float | None = None
     axes: Axes = dataclasses.field(default_factory=Axes)
+    areas: Sequence[np.ndarray] = dataclasses.field(default=(), repr=False)
 
     @property
     def spec(self) -> MethodSpec:
@@ -96,7 +99,8 @@ class Explanation:
         picture = self.picture if photo is None else photo[box[1] : box[3], box[0] : box[2]]
         drawing: dict[str, Any] = {"options": self.options, "bgr": self._bgr}
         over = draw_map(self.spec, picture, self._on_pixels(), strength=strength, colormap=colormap, **drawing)[1]
-        return over if photo is None else images.place(photo, over, box)
+        over = over if photo is None else images.place(photo, over, box)
+        return outline_areas(over, self.areas, box)
 
     def page(
         self,
@@ -135,6 +139,8 @@ class Explanation:
             colormap=colormap,
             tile=tile,
             axes=self.axes,
+            areas=self.areas,
+            probable=self.class_index is not None,
         )
 
     def label_axes(
@@ -179,6 +185,7 @@ class Explanation:
         values = self._on_pixels()
         kind = array_kind(values, self.picture, self.spec.is_signed(self.options))
         _, low, high = array_legend(kind, self.picture)[0]
+        score = format_score(self.score, named=True, probable=self.class_index is not None)
         return text_html(
             self.picture,
             values,
@@ -186,7 +193,7 @@ class Explanation:
             signed=kind != "magnitude",
             strength=strength,
             colormap=colormap,
-            title=f"{self.method}: {self.label}, {format_score(self.score, named=True)}",
+            title=f"{self.method}: {self.label}, {score}",
             note=describe_masked(values, self.axes),
             legend=(low, high),
         )

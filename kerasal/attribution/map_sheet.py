@@ -8,7 +8,7 @@ import numpy as np
 from kerasal import images
 from kerasal.attribution.array_pages import array_kind
 from kerasal.attribution.explanation_pages import Explanation
-from kerasal.attribution.pages import array_legend, color_bars, drawing_kind
+from kerasal.attribution.pages import array_legend, color_bars, drawing_kind, outline_areas
 from kerasal.images.lettering import Legend
 from kerasal.labels import format_score
 
@@ -52,7 +52,8 @@ def explanation_sheet(
         first = row[0]
         if are_images:
             photo = first.photo if on == "photo" and first.photo is not None else first.picture
-            tiles.append(photo)
+            box = first.box if photo is first.photo else None
+            tiles.append(outline_areas(photo, first.areas, box))
             labels.append(names[number] if names else "photo" if photo is first.photo else "model input")
         look: dict[str, Any] = {"strength": strength, "colormap": colormap, "width": tile}
         tiles += [explanation.overlay(on=on, **look) for explanation in row]
@@ -72,7 +73,8 @@ def explanation_sheet(
 
 
 def _caption(explanation: Explanation) -> str:
-    text = f"{explanation.label}: {format_score(explanation.score)}"
+    score = format_score(explanation.score, probable=explanation.class_index is not None)
+    text = f"{explanation.label}: {score}"
     return text if np.any(explanation.map) else f"{text}; the map is 0 everywhere"
 
 

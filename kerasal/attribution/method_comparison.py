@@ -8,11 +8,13 @@ import numpy as np
 
 from kerasal.attribution.comparison_pages import draw_html, draw_sheet
 from kerasal.attribution.method import MethodSpec, list_methods, method_function, method_spec
-from kerasal.attribution.pages import draw_map, drawing_kind
+from kerasal.attribution.pages import draw_map, drawing_kind, outline_areas
 from kerasal.attribution.questions import MethodView, group_views
 from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.hooks.model_inputs import conform
+from kerasal.images.grids import fit_tile
 from kerasal.labels import format_score
+from kerasal.objectives.areas import target_areas
 from kerasal.progress import progress_bar
 
 import keras
@@ -24,13 +26,16 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
     "scorecam": {"channels": 64},
 }
 
+_OUTLINED = 224  # pixels of the longer side of a picture with outlines, at least
+
 
 @dataclasses.dataclass(frozen=True)
 class MethodComparison:
     """The maps of all methods for an image.
 
     Attributes:
-        picture: the image as the model receives it, uint8 RGB.
+        picture: the image as the model receives it, uint8 RGB; enlarged and with its outline if the target asks about a
+            region or box.
         views: the maps, one per method, in the order of the methods' names.
         left_out: (name, reason) for each method that raised a ValueError for the model.
         class_index: index of the class that is explained; None for an objective.
@@ -90,6 +95,7 @@ def compare_methods(
         A ``MethodComparison``.
     """
     target = fixed_target(model, conform(model, shown[1]), target)
+    areas = target_areas(target, shown[0].shape[:2])
     views, left_out = [], []
     names = list_methods()
     with progress_bar("Explaining", len(names), progress) as advance:
@@ -102,13 +108,21 @@ def compare_methods(
             except ValueError as error:
                 left_out.append((name, str(error)))
             else:
-                views.append(_make_view(spec, picture, result, method_options, bgr, strength))
+                view = _make_view(spec, picture, result, method_options, bgr, strength)
+                views.append(dataclasses.replace(view, over=_outline(view.over, areas)))
             advance(1)
     index, score = None, None
     if isinstance(target, np.ndarray) and target.dtype.kind in "iu":
         index = int(target.ravel()[0])
         score = float(target_scores(model, conform(model, shown[1]), target, logits=False)[0])
-    return MethodComparison(shown[0], views, left_out, index, score)
+    return MethodComparison(_outline(shown[0], areas), views, left_out, index, score)
+
+
+def _outline(picture: np.ndarray, areas: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a picture with the outlines of areas; a small picture is enlarged, so that the lines stay thin."""
+    if not areas:
+        return picture
+    return outline_areas(fit_tile(picture, max(_OUTLINED, *picture.shape[:2])), areas)
 
 
 def _make_view(

@@ -16,6 +16,7 @@ from kerasal.attribution.array_pages import (
     positions,
 )
 from kerasal.attribution.method import MethodSpec
+from kerasal.images.grids import fit_tile
 from kerasal.images.lettering import Legend
 from kerasal.labels import format_score, short
 
@@ -39,6 +40,8 @@ LEGENDS: Mapping[str, list[Legend]] = {
     ],
 }
 """The color bars of a drawn map; see ``drawing_kind``."""
+
+_OUTLINE_NOTE = "The target asks about the area in the outline."
 
 
 def draw_map(
@@ -129,6 +132,8 @@ def attribution_page(
     colormap: str | None = None,
     tile: int | None = None,
     axes: Axes | None = None,
+    areas: Sequence[np.ndarray] = (),
+    probable: bool = True,
 ) -> np.ndarray:
     """Return a page with the image, its attribution map and the map over the image side by side, uint8 RGB.
 
@@ -153,8 +158,12 @@ def attribution_page(
         tile: longer side of each image in pixels; by default that of the image, within 224..448. Width of the drawing
             of a signal, volume, video or text.
         axes: how the axes of a signal, volume or video are labeled, and the tokens of a text.
+        areas: regions and boxes that are outlined in the pictures of an image; see ``images.outline``.
+        probable: whether a score from 0 to 1 is a probability, as that of a class.
     """
-    title = f"{spec.name}: {name}" + (f", {format_score(score, named=True)}" if score is not None else "")
+    title = f"{spec.name}: {name}"
+    if score is not None:
+        title += f", {format_score(score, named=True, probable=probable)}"
     values = spec.to_pixels(values, positions(picture), options or {})
     if picture.ndim != 3:
         kind = array_kind(values, picture, spec.is_signed(options or {}))
@@ -187,7 +196,26 @@ def attribution_page(
     if photo is not None and box is not None:
         grounds = [photo, np.full_like(photo, 255), photo]
         pictures = [images.place(ground, part, box) for ground, part in zip(grounds, pictures, strict=True)]
+    if areas:
+        pictures = [outline_areas(fit_tile(part, tile), areas, box, shown.shape[:2]) for part in pictures]
+        note = " ".join(filter(None, [f"{note.rstrip('.')}." if note else "", _OUTLINE_NOTE]))
     return images.grid(pictures, columns=3, column_labels=titles, title=title, note=note, legend=legend, tile=tile)
+
+
+def outline_areas(
+    picture: np.ndarray,
+    areas: Sequence[np.ndarray],
+    part: tuple[int, int, int, int] | None = None,
+    size: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Return a picture with the outlines of areas over a part of it, in pixels of ``size``, (height, width)."""
+    if part is not None and size is not None:
+        scales = picture.shape[1] / size[1], picture.shape[0] / size[0]
+        left, top, right, bottom = (round(end * scales[place % 2]) for place, end in enumerate(part))
+        part = left, top, max(right, left + 1), max(bottom, top + 1)
+    for area in areas:
+        picture = images.outline(picture, area, part)
+    return picture
 
 
 def _draw_classes(classes: np.ndarray, labels: Sequence[str]) -> tuple[np.ndarray, str]:

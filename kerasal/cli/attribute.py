@@ -20,6 +20,7 @@ from kerasal.cli.method_table import MethodRow, argument_help, method_names, rea
 from kerasal.cli.model_argument import Load, print_top_classes, with_model
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
+from kerasal.cli.target_options import Target
 from kerasal.names import count_noun, group_skipped
 
 METHODS_HELP = "Map which parts of an input a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
@@ -70,12 +71,14 @@ def _command(row):
     @with_model("preprocessing", "labels", "weights", "fit")
     @options.with_options("drawing", options.drawing_options("on", "tile", "colormap", "strength", "dpi"))
     @options.with_options("arrays", ARRAY_OPTIONS)
+    @options.with_options("question", Target, Target)
     @options.with_options("settings", {flag.name: (flag.annotation, flag.default) for flag in flags})
     def command(
         load: Load,
         settings: dict,
         drawing: dict,
         arrays: dict,
+        question: Target,
         image: options.Inputs,
         output: _OUTPUT = None,
         class_: options.Classes = None,
@@ -83,8 +86,7 @@ def _command(row):
         logits: options.Logits = True,
         model_output: options.ModelOutput = None,
     ) -> None:
-        if class_ and channel:
-            raise typer.BadParameter("--class and --channel must not be set together.")
+        question.check(class_ or (), channel, model_output)
         unit = options.read_channel(channel)
         if "quiet" in settings:
             settings["progress"] = not settings.pop("quiet")
@@ -99,8 +101,12 @@ def _command(row):
         from kerasal import objectives
 
         classes: list[Any] = [options.find_class(text, model) for text in class_ or ()]
+        arguments = {"output": model_output, "logits": logits, **settings}
+        if question.kind:
+            make_targets = question.objectives(model, classes, output=model_output, logits=logits)
+            return target.explain(model, make_targets, None, arguments)
         explained = [objectives.channel(*unit)] if unit is not None else classes or [None]
-        target.explain(model, explained, channel, {"output": model_output, "logits": logits, **settings})
+        return target.explain(model, lambda example: explained, channel, arguments)
 
     command.__doc__ = (
         f"{row.summary}\n\nSeveral photos and classes make one sheet: a row per photo, a column per class. A model of "
@@ -157,9 +163,11 @@ def _is_plain(kind: Any) -> bool:
 @with_json
 @with_model("preprocessing", "labels", "weights", "fit")
 @options.with_options("drawing", options.drawing_options("strength", "dpi"))
+@options.with_options("question", Target, Target)
 def compare(
     load: Load,
     drawing: dict,
+    question: Target,
     image: options.Image,
     output: Annotated[Path, options.Output(help="The page (.html) or picture (.png, .jpg, .webp) to write.")] = Path(
         "comparison.html"
@@ -168,6 +176,7 @@ def compare(
 ) -> None:
     """Show the maps of all attribution methods for one photo side by side."""
     options.check_output(output, (".html", *options.PICTURES))
+    question.check([class_] if class_ else [], None, None)
     from kerasal import images
     from kerasal.files import atomic_write
 
@@ -176,9 +185,16 @@ def compare(
     shown, larger = model.show(photo), model.show(photo, scale=options.FRAME)
     target = None if class_ is None else options.find_class(class_, model)
     from kerasal import attribution
+    from kerasal.models.examples import read_examples
 
+    if question.kind:
+        (example,) = read_examples(model, photo)
+        classes = [] if target is None else [target]
+        (target,) = question.objectives(model, classes, output=None, logits=True)(example)
     top = print_top_classes(model, shown[1])
-    name = (top[0]["class"] if top else "the output") if target is None else model.label(target)
+    name = (top[0]["class"] if top else "the output") if target is None else str(target)
+    if isinstance(target, int):
+        name = model.label(target)
     comparison = attribution.compare_methods(
         model.keras_model,
         shown,

@@ -103,22 +103,26 @@ class MapFiles:
         """Whether the output is a folder for a picture of each map."""
         return not self.output.suffix or self.output.is_dir()
 
-    def explain(self, model, targets: list[Any], unit: str | None, arguments: dict[str, Any]) -> None:
+    def explain(
+        self, model, make_targets: Callable[[Any], list[Any]], unit: str | None, arguments: dict[str, Any]
+    ) -> None:
         """Compute, write and print the maps of all inputs.
 
         Args:
             model: an ``ImageModel``.
-            targets: what to explain in each photo, as for ``kerasal.explain``.
+            make_targets: returns what to explain in an ``Example``, a list of targets as for ``kerasal.explain``; the
+                lists of all inputs have the same length.
             unit: name of the channel that is explained instead of classes.
             arguments: further arguments of ``kerasal.explain``.
         """
         from kerasal.attribution.explanation import explain_example
 
         inputs, skipped = self._read_inputs(model)
-        self._check_count(len(inputs), len(targets))
+        targets_of = {name: make_targets(example) for name, (_, _, example) in inputs.items()}
+        self._check_count(len(inputs), len(next(iter(targets_of.values()))))
         rows, listed = [], []
         for name, (file, title, example) in inputs.items():
-            row = [explain_example(model, example, self.method, target, **arguments) for target in targets]
+            row = [explain_example(model, example, self.method, target, **arguments) for target in targets_of[name]]
             row = [dataclasses.replace(item, label=unit or item.label) for item in row]
             if example.photo is None:
                 row = [item.label_axes(**read_labels(self.arrays)) for item in row]

@@ -94,10 +94,8 @@ def _load(data: Any, key: tuple, progress: bool):
 
 
 def _load_image(data: Any, index: int, size: Shape, fit: Fit) -> np.ndarray:
-    small = data.stimulus(index).small
-    if small is not None and small.shape[:2] == tuple(size):
-        return small
-    return fit_image(data.image(index), size, fit)
+    pixels = data.stimulus(index).model_pixels(tuple(size))
+    return pixels if pixels.shape[:2] == tuple(size) else fit_image(pixels, size, fit)
 
 
 def _load_map(data: Any, index: int, size: Shape, target: str, sigma, fit: Fit, image_size: Shape) -> np.ndarray:

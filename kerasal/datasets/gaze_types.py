@@ -128,6 +128,12 @@ class Stimulus:
         """Return the image as uint8 RGB (H, W, 3)."""
         return read(self.image) if isinstance(self.image, pathlib.Path) else self.image
 
+    def model_pixels(self, size: Shape | None) -> np.ndarray:
+        """Return ``small`` if it has the size of a model's input, otherwise the image, as uint8 RGB (H, W, 3)."""
+        if self.small is not None and self.small.shape[:2] == size:
+            return self.small
+        return self.read_with_name(self.pixels)
+
     def shape(self) -> Shape:
         """Return the size (H, W) without reading the pixels."""
         if not isinstance(self.image, pathlib.Path):

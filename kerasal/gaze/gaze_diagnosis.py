@@ -60,7 +60,8 @@ def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False)
         raise ValueError(f"data must have at least 3 images to compute a mean map of the others, got {len(data)}.")
     predictions, truths, below, above = [], [], [], []
     with progress_bar("Predicting", len(data), progress) as advance:
-        for name, raw in zip(data.names, predictor.raw(data.image(name) for name in data.names), strict=True):
+        inputs = (data.stimulus(name).model_pixels(predictor.size) for name in data.names)
+        for name, raw in zip(data.names, predictor.raw(inputs), strict=True):
             predictions.append(_shrink(raw))
             truths.append(_shrink(np.asarray(data.density(name))))
             below.append(float((raw < 0).mean()))

@@ -39,7 +39,8 @@ def evaluate(
 
     Args:
         predictor: the gaze model.
-        data: a ``GazeDataset`` with fixations.
+        data: a ``GazeDataset`` with fixations. Of a coursework pickle, a model of its input size gets X, as in the
+            report, and not X_original, resized again.
         postprocess: method of resizing the maps to the images for ``metrics``; see ``resize_map``. By default the
             predictor's, so that the maps of ``predict`` are scored: ``"none"`` for models of log-densities, otherwise
             ``"examiners"``. Values below 0 are set to 0. The coursework metrics do not use it; they resize the raw
@@ -115,7 +116,7 @@ def _predict_raw(predictor: Predictor, data, names: list[str], errors: dict[str,
         loaded = {}
         for name in names[start : start + batch_size]:
             try:
-                loaded[name] = data.image(name)
+                loaded[name] = data.stimulus(name).model_pixels(predictor.size)
             except _ERRORS as error:
                 errors[name] = str(error)
         yield from zip(loaded, predictor.raw(loaded.values(), batch_size), strict=True)

@@ -69,7 +69,7 @@ def panel(
     wanted = list(data.names) if names is None else list(names)
     scores, raw_maps = {}, {}
     with progress_bar("Predicting", len(wanted), progress) as advance:
-        outputs = predictor.raw(data.image(name) for name in wanted)
+        outputs = predictor.raw(data.stimulus(name).model_pixels(predictor.size) for name in wanted)
         for name, raw in zip(wanted, outputs, strict=True):
             truth = np.asarray(data.density(name))
             prediction = finish_prediction(predictor, raw, truth.shape, postprocess).map

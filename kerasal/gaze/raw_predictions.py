@@ -42,15 +42,9 @@ def write_predictions(
         raise ValueError(f"predictor must have square maps for the coursework's script, got {size}.")
     maps = []
     with progress_bar("Predicting", len(data), progress) as advance:
-        for raw in predictor.raw(_read_input(data, name, predictor.size) for name in data.names):
+        for raw in predictor.raw(data.stimulus(name).model_pixels(predictor.size) for name in data.names):
             maps.append(np.asarray(raw, np.float32).reshape(-1))
             advance(1)
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         pickle.dump(maps, file, _PROTOCOL)
     return pathlib.Path(path)
-
-
-def _read_input(data: GazeDataset, name: str, size: tuple[int, int] | None) -> np.ndarray:
-    """Return the image that the coursework's model receives: X of its pickle instead of X_original, resized again."""
-    small = data.stimulus(name).small
-    return small if small is not None and small.shape[:2] == size else data.image(name)

@@ -160,6 +160,13 @@ def target_scores(
     return run_batches(_scores, model, arrays, objective, settings, batch_size=batch_size)[0][0]
 
 
+def output_values(model, arrays: list[np.ndarray], *, output=None, logits=True, batch_size=None) -> np.ndarray:
+    """Return the output that targets read, channels last: logits where they are explained and known."""
+    settings = Settings(output, logits)
+    values, _ = run_batches(_output_values, model, arrays, settings=settings, batch_size=batch_size)
+    return values[0]
+
+
 def fixed_target(model, arrays: list[np.ndarray], target: Any, *, output=None, logits=True, batch_size=None) -> Any:
     """Return the target; if it is None, the index of each image's top class, int (N,)."""
     if target is not None:
@@ -170,6 +177,10 @@ def fixed_target(model, arrays: list[np.ndarray], target: Any, *, output=None, l
 
 def _scores(view):
     return [view.score()]
+
+
+def _output_values(view):
+    return [view.layout.last(None, view.run(output=True).output)]
 
 
 def _top_classes(view):

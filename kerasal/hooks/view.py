@@ -175,11 +175,11 @@ class View:
 
     def _image_sizes(self) -> tuple:
         """Return the sizes of the position axes of the first input that has any."""
-        shapes = [x.shape for x in self.held.join(self.layout.to_model(self.inputs))]
+        shapes = [tuple(x.shape) for x in self.held.join(self.layout.to_model(self.inputs))]
         axes = channel_axes(self.model, shapes)
         for number, shape in enumerate(shapes):
             if len(shape) > 2:
-                return tuple(size for place, size in enumerate(shape.as_list()) if place not in (0, axes[number]))
+                return tuple(size for place, size in enumerate(shape) if place not in (0, axes[number]))
         return ()
 
     def _reads_output(self) -> bool:

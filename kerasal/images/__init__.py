@@ -21,6 +21,7 @@ from kerasal.images.grids import append_legend, caption, grid, sheet
 from kerasal.images.image_check import check_image
 from kerasal.images.image_files import ReducedDepth, encode_png, frames, read, write
 from kerasal.images.image_folders import find_files, name_files, read_ahead, read_images
+from kerasal.images.outlines import fit_mask, outline, read_mask
 from kerasal.images.signals import signal
 from kerasal.images.text_pages import text_html
 from kerasal.images.texts import text
@@ -38,16 +39,19 @@ __all__ = [
     "encode_png",
     "find_files",
     "fit_image",
+    "fit_mask",
     "frames",
     "grid",
     "heatmap",
     "name_files",
+    "outline",
     "overlay",
     "place",
     "read",
     "read_ahead",
     "read_array",
     "read_images",
+    "read_mask",
     "read_volume",
     "relief",
     "resize",

@@ -78,7 +78,7 @@ def grid(
             raise ValueError(f"{name} must hold {count} texts, got {len(texts)}.")
     if labels is not None and column_labels is None:
         labels, column_labels = _lift_labels(labels, columns)
-    pictures = [_fit_tile(image, tile) for image in images]
+    pictures = [Image.fromarray(fit_tile(image, tile)) for image in images]
     size = type_size(page_width or columns * (tile + _GAP))
     face, head = font(size), font(round(1.25 * size), bold=True)
 
@@ -193,8 +193,8 @@ def sheet(
     return np.array(page)
 
 
-def _fit_tile(image: np.ndarray, tile: int) -> Image.Image:
-    """Return an image scaled to fit a tile; enlarging at least twofold keeps pixels visible as squares."""
+def fit_tile(image: np.ndarray, tile: int) -> np.ndarray:
+    """Return an image, uint8 RGB, scaled to fit a tile; enlarging at least twofold keeps pixels visible as squares."""
     image = check_image(image, "A picture", (3, None))
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
@@ -202,5 +202,5 @@ def _fit_tile(image: np.ndarray, tile: int) -> Image.Image:
     scale = tile / max(height, width)
     if scale >= 2:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.NEAREST)
-    return Image.fromarray(resize(image, (max(1, round(height * scale)), max(1, round(width * scale)))))
+        return np.array(Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.NEAREST))
+    return resize(image, (max(1, round(height * scale)), max(1, round(width * scale))))

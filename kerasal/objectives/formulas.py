@@ -78,11 +78,15 @@ def pin(structure: tuple, parameters: Sequence, top: Any) -> tuple[tuple, list]:
         if kind == "top":
             pinned.append(top)
             return ("class",)
-        count = _OWN_COUNTS[kind] if kind in _OWN_COUNTS else _FORMULAS[kind][1]
-        pinned.extend(queue.pop(0) for _ in range(count))
+        pinned.extend(queue.pop(0) for _ in range(parameter_count(kind)))
         return node
 
     return replace_top(structure), pinned
+
+
+def parameter_count(kind: str) -> int:
+    """Return the number of parameters of a leaf of a structure."""
+    return _OWN_COUNTS[kind] if kind in _OWN_COUNTS else _FORMULAS[kind][1]
 
 
 def top_classes(output: Any) -> Any:

@@ -51,7 +51,7 @@ class TargetInputs:
             return [tf.constant(parameter) for parameter in self.objective.parameters]
         checked = [check_rows(first, tensor, spec.name) for tensor, spec in zip(sent, self.specs, strict=True)]
         for place, spec in enumerate(self.specs):
-            if spec.name.startswith(("mask", "vector")):
+            if str(spec.name).startswith(("mask", "vector")):
                 filled = tf.reduce_all(tf.reduce_any(tf.reshape(checked[place], [tf.shape(first)[0], -1]) != 0, axis=1))
                 checked[place] = require(filled, f"{spec.name} must not be 0 everywhere.", checked[place])
         return checked
@@ -71,10 +71,9 @@ def make_target(model: ImageModel, target: Any, *, request: bool, output: str | 
     """
     objective = target
     if isinstance(target, str):
-        shape = _output_shape(model, output) if target != "negative" else ()
         objective = {
-            "region": lambda: region(np.ones(shape[:-1]), 0),
-            "similarity": lambda: similarity(np.ones(shape[-1])),
+            "region": lambda: region(np.ones(_output_shape(model, output)[:-1]), 0),
+            "similarity": lambda: similarity(np.ones(_output_shape(model, output)[-1])),
             "negative": negative_class,
         }[target]()
         request = target != "negative"
@@ -102,7 +101,7 @@ def check_limits(limits: Sequence[tuple], parameters: Sequence[tf.Tensor]) -> li
     return checked
 
 
-def _output_shape(model: ImageModel, output: str | int | None) -> tuple:
+def _output_shape(model: ImageModel, output: str | int | None) -> tuple[int, ...]:
     shapes: dict[str, Any] = dict(model.output_shapes)
     shape = next(iter(shapes.values())) if len(shapes) == 1 else select_output(model.keras_model, shapes, output)
     if not shape or None in shape:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import kerasal
-from kerasal import attribution, images, objectives
+from kerasal import attribution, images, labels, objectives
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +168,30 @@ def test_a_sheet_has_a_row_per_photo_and_a_column_per_class(model, digit):
         attribution.explanation_sheet([rows[0], rows[1][:1]])
     with pytest.raises(ValueError, match="names must hold 2 texts"):
         attribution.explanation_sheet(rows, ["one"])
+
+
+def test_an_objective_is_labeled_with_its_description_and_the_names_of_classes(model, digit):
+    named = dataclasses.replace(model, labels=["zero", "one", "two"])
+    difference = objectives.class_score(1) - objectives.class_score(0)
+    explanation = kerasal.explain(named, digit, "gradient_x_input", difference)
+    assert explanation.label == "(one + (zero * -1))"
+    assert explanation.areas == ()
+    of_output = kerasal.explain(named, digit, "gradient_x_input", objectives.output(0, 1))
+    assert of_output.label == "0: class 1"  # the names may be those of another output
+
+    def margin(output):
+        return output[:, 1] - output[:, 0]
+
+    assert kerasal.explain(named, digit, "gradient_x_input", margin).label == "margin"
+
+
+def test_only_the_score_of_a_class_is_called_a_probability(model, digit):
+    by_class = kerasal.explain(model, digit, "gradient_x_input", 1, logits=False)
+    by_objective = kerasal.explain(model, digit, "gradient_x_input", objectives.class_score(1), logits=False)
+    assert by_objective.score == pytest.approx(by_class.score, rel=1e-6)
+    same = dataclasses.replace(by_objective, class_index=1, label=by_class.label)
+    np.testing.assert_array_equal(same.page(), by_class.page())
+    assert not np.array_equal(dataclasses.replace(same, class_index=None).page(), by_class.page())
+    assert labels.format_score(0.59, named=True) == "probability 59 %"
+    for named in (False, True):
+        assert labels.format_score(0.59, named=named, probable=False) == "score 0.59"

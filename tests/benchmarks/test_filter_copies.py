@@ -11,6 +11,7 @@ from kerasal import preprocessing
 import keras
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
+import fewer_filters
 import filter_copies
 
 
@@ -24,10 +25,10 @@ def test_a_transformed_kernel_sees_a_photo_as_the_kernel_sees_the_transformed_ph
     random = np.random.default_rng(0)
     kernels = random.normal(size=(3, 3, 3, 5)).astype(np.float32)
     pixels = random.integers(0, 256, (2, 9, 9, 3)).astype(np.float32)
-    for color, order in enumerate(filter_copies.COLORS):
+    for color, order in enumerate(fewer_filters.COLORS):
         transformed = np.rot90(pixels, turn, axes=(1, 2))[..., order]
         back = np.rot90(convolve(transformed, kernels), -turn, axes=(1, 2))
-        copies = np.ascontiguousarray(filter_copies.transform_kernels(kernels, turn, color))
+        copies = np.ascontiguousarray(fewer_filters.transform_kernels(kernels, turn, color))
         np.testing.assert_allclose(convolve(pixels, copies), back, rtol=1e-3, atol=0.1)
 
 
@@ -44,7 +45,7 @@ def test_partners_are_chosen_on_one_half_and_measured_on_the_other():
     r = np.zeros((2, 4, 6, 3, 3), np.float32)
     r[:, 0, 0, range(3), range(3)] = 1  # each filter with itself, which does not count
     r[0, 1, 0, 0, 2], r[1, 1, 0, 0, 2], r[1, 0, 0, 0, 1] = 0.9, 0.4, 0.8  # .8 is not known when choosing
-    best = filter_copies.best_partners(r, filter_copies.GROUPS["rotation"])
+    best = filter_copies.best_partners(r, fewer_filters.GROUPS["rotation"])
     assert best[0] == np.float32(0.4) and best.max() < 1
 
 
@@ -72,7 +73,7 @@ def test_a_planted_rotation_is_found():
 
 def test_no_filter_is_replaced_and_a_partner():
     kernels = np.asarray(planted_model().get_layer("conv1").kernel)
-    (first, kernel), *rest = filter_copies.kernel_partners(kernels, filter_copies.GROUPS["rotation"])
+    (first, kernel), *rest = fewer_filters.kernel_partners(kernels, fewer_filters.GROUPS["rotation"])
     np.testing.assert_allclose(kernel, kernels[..., first], atol=1e-6)
     assert first in (0, 1) and {0, 1} - {first} != {rest[0][0]}
 

@@ -16,7 +16,7 @@ import localization_error
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, color_classifier):
     """Photos of red and blue squares in gray, with their boxes, and a classifier of colors."""
     random, rows = np.random.default_rng(1), []
     for number, (color, channel) in enumerate((("red", 0), ("blue", 2)) * 3):
@@ -28,14 +28,7 @@ def folder(tmp_path):
     columns = ["image", "class", "x_min", "y_min", "x_max", "y_max"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "boxes.csv", index=False)
     (tmp_path / "classes.csv").write_text("index,name\n0,red\n2,blue\n")
-    image = keras.Input((32, 32, 3))
-    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="colors")(image)
-    model = keras.Model(image, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(x)))
-    kernel = np.full((3, 3, 3, 3), -0.1, np.float32)
-    for channel in range(3):
-        kernel[:, :, channel, channel] = 0.2
-    model.get_layer("colors").set_weights([kernel, np.full(3, -0.5, np.float32)])
-    model.save(tmp_path / "colors.keras")
+    color_classifier.save(tmp_path / "colors.keras")
     return tmp_path
 
 

@@ -18,16 +18,9 @@ COLORS = {"red": (230, 30, 30), "blue": (30, 30, 230)}
 
 
 @pytest.fixture
-def model_file(tmp_path):
-    """A classifier of colors: red, green, blue."""
-    image = keras.Input((32, 32, 3))
-    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="colors")(image)
-    model = keras.Model(image, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(x)))
-    kernel = np.full((3, 3, 3, 3), -0.1, np.float32)
-    for channel in range(3):
-        kernel[:, :, channel, channel] = 0.2
-    model.get_layer("colors").set_weights([kernel, np.full(3, -0.5, np.float32)])
-    model.save(tmp_path / "net.keras")
+def model_file(tmp_path, color_classifier):
+    """The classifier of colors and its names as files."""
+    color_classifier.save(tmp_path / "net.keras")
     (tmp_path / "names.txt").write_text("red\ngreen\nblue\n")
     return tmp_path / "net.keras"
 

@@ -1,7 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from kerasal import gaze, metrics
+from kerasal import gaze, images, metrics
 from kerasal.datasets.gaze_dataset import GazeDataset
 
 
@@ -35,6 +37,20 @@ def test_the_courseworks_numbers_are_those_of_its_script_on_640_x_480(table, see
     center = metrics.center_map((480, 640))
     center = metrics.coursework_scores(center / center.max(), fixations, fixations)
     assert table.iloc[i]["center_coursework_cc"] == pytest.approx(center["cc"])
+
+
+@pytest.mark.parametrize(("side", "used"), [(24, True), (23, False)])
+def test_the_stored_input_of_a_model_is_not_replaced_by_the_resized_image(side, used, seeing, spots, table):
+    """X of a coursework pickle: the report calls X_original "provided for visualisation"."""
+    stimuli = [spots.stimulus(name) for name in spots.names]
+    turned = [np.rot90(images.resize(spots.image(name), (24, 24)), 2)[:side, :side] for name in spots.names]
+    data = GazeDataset.from_stimuli([dataclasses.replace(s, small=x) for s, x in zip(stimuli, turned, strict=True)])
+    predictor = gaze.Predictor(seeing)
+    scores = gaze.evaluate(predictor, data, baselines=())["coursework_cc"]
+    assert (scores.mean() < table["coursework_cc"].mean() - 0.3) == used
+    own = [gaze.diagnose(predictor, which).table["own"].mean() for which in (spots, data)]
+    assert (own[1] < own[0] - 0.3) == used
+    assert (gaze.panel(predictor, data) != gaze.panel(predictor, spots)).any() == used
 
 
 def test_a_net_that_sees_beats_both_baselines(table):

@@ -6,8 +6,6 @@ import pytest
 
 from kerasal import images, localization
 
-import keras
-
 
 @pytest.fixture
 def folder(tmp_path):
@@ -20,25 +18,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def model():
-    image = keras.Input((32, 32, 3))
-    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="colors")(image)
-    model = keras.Model(image, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(x)))
-    kernel = np.full((3, 3, 3, 3), -0.1, np.float32)
-    for channel in range(3):
-        kernel[:, :, channel, channel] = 0.2
-    model.get_layer("colors").set_weights([kernel, np.full(3, -0.5, np.float32)])
-    return model
-
-
-def test_the_report_holds_what_the_functions_say(folder, model):
+def test_the_report_holds_what_the_functions_say(folder, color_classifier):
     options = {"labels": ["red", "green", "blue"], "top": 2, "preprocessing": "unit", "blur": 0.01}
     report = localization.evaluate_folder(
-        model, folder / "photos", folder / "boxes.csv", output=folder / "out.csv", **options
+        color_classifier, folder / "photos", folder / "boxes.csv", output=folder / "out.csv", **options
     )
     found = localization.localize(
-        model, images.read(folder / "photos" / "a.png"), classes=[0], preprocessing="unit", blur=0.01
+        color_classifier, images.read(folder / "photos" / "a.png"), classes=[0], preprocessing="unit", blur=0.01
     )
     box = found["box"].iloc[0]
     assert report.table.loc["a", "iou"] == pytest.approx(localization.iou(box, (6, 4, 26, 24)))
@@ -47,9 +33,11 @@ def test_the_report_holds_what_the_functions_say(folder, model):
     assert not list(folder.glob(".*.partial"))
 
 
-def test_what_does_not_fit_is_an_error_without_flags(folder, model):
+def test_what_does_not_fit_is_an_error_without_flags(folder, color_classifier):
     with pytest.raises(localization.UnknownClass, match="red") as caught:
-        localization.evaluate_folder(model, folder / "photos", folder / "boxes.csv", labels=["rod", "green", "blue"])
+        localization.evaluate_folder(
+            color_classifier, folder / "photos", folder / "boxes.csv", labels=["rod", "green", "blue"]
+        )
     assert "--" not in str(caught.value)
     with pytest.raises(ValueError, match="iou must be a finite number above 0 and at most 1, got 2"):
-        localization.evaluate_folder(model, folder / "photos", folder / "boxes.csv", iou=2)
+        localization.evaluate_folder(color_classifier, folder / "photos", folder / "boxes.csv", iou=2)

@@ -81,17 +81,17 @@ def logits(output: tf.Tensor) -> tf.Tensor:
     return output if info is None or info.logits is None else info.logits
 
 
-def find_logits(output: tf.Tensor) -> LogitsInfo | None:
+def find_logits(output: tf.Tensor, *, needed: bool = True) -> LogitsInfo | None:
     """Return the logits of ``output``, or why there are none; None if it comes from no softmax or sigmoid.
 
     Raises:
-        ValueError: the softmax is inside a compiled function (a SavedModel), where its input is not available.
+        ValueError: they are ``needed``, but the softmax is inside a compiled function (a SavedModel).
     """
     origins = Origins(output.graph)
     info = _LogitsSearch(output.graph, origins).find(output)
     if info is None and (division := squashing_formulas.find_exponential_division(output, origins)):
         return LogitsInfo(None, "Exp", blocked_by=division)
-    if info is not None and info.blocked_by is not None and info.blocked_by.type in CALLS:
+    if needed and info is not None and info.blocked_by is not None and info.blocked_by.type in CALLS:
         raise ValueError(
             "The model ends in a softmax or sigmoid inside a compiled function (a SavedModel or a tf.function), so its "
             "logits are not available. Pass logits=False to explain the probabilities, or load the .keras file."

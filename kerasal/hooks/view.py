@@ -240,10 +240,11 @@ class View:
         self, name: str | None, output: tf.Tensor, is_scored: bool = True
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """Return an output as targets read it, the output itself, and the ranking tensor if it differs."""
-        info = softmax.find_logits(output)
+        wants_logits = self.settings.logits and is_scored
+        info = softmax.find_logits(output, needed=wants_logits)
         if info is not None:
             self._kinds[name] = info.kind or "Softmax"
-        if info is None or not self.settings.logits or not is_scored:
+        if info is None or not wants_logits:
             return output, output, None
         logits, ranking = self._logits(output, info)
         return logits, output, ranking

@@ -26,12 +26,13 @@ def method_options(method: str, layer: str | None) -> dict[str, Any]:
 
 
 def takes_layer(method: str) -> bool:
-    """Return whether a method explains the class through a layer with a map.
+    """Return whether a method is a class activation map, which explains the class through a layer with a map.
 
-    With a layer, occlusion explains no class, and methods over attentions take only the layers of these.
+    Gradients at a layer and occlusion take one too, but as the input to explain; methods over attentions take only the
+    layers of these.
     """
     spec = method_spec(method)
-    return "layer" in spec.options and "measure" not in spec.options and not spec.needs
+    return "layer" in spec.options and spec.with_positions
 
 
 def layer_paths(model: ImageModel) -> list[str]:

@@ -178,7 +178,7 @@ def test_a_grid_is_longer_with_every_legend():
     bars = [("heat", "low", "high"), ("signed", "low", "high")]
     lengths = [len(images.grid([tile], tile=40, legend=bars[:count])) for count in range(3)]
     assert lengths == sorted(set(lengths))
-    with pytest.raises(ValueError, match="name must be one of heat, overlay, signal, gray, signed, got 'tab10'"):
+    with pytest.raises(ValueError, match="name must be one of heat, overlay, signal, text, gray, signed, got 'tab10'"):
         images.grid([tile], legend=[("tab10", "low", "high")])
 
 

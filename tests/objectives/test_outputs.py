@@ -30,12 +30,14 @@ def scores(model, images, objective, *, output=None, logits=True):
 
 @pytest.fixture(scope="module")
 def segmenter():
+    keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 12, 3))
     return keras.Model(inputs, L.Conv2D(4, 3, padding="same", activation="softmax", name="classes")(inputs))
 
 
 @pytest.fixture(scope="module")
 def detector():
+    keras.utils.set_random_seed(1)
     inputs = keras.Input((8, 12, 3))
     hidden = L.Conv2D(6, 3, strides=2, padding="same", activation="relu")(inputs)
     boxes = L.Reshape((-1, 4), name="boxes")(L.Conv2D(4, 1, activation="sigmoid")(hidden))
@@ -47,6 +49,7 @@ def detector():
 
 @pytest.fixture(scope="module")
 def embedder():
+    keras.utils.set_random_seed(2)
     inputs = keras.Input((8, 12, 3))
     hidden = L.Conv2D(6, 3, activation="relu", name="conv")(inputs)
     return keras.Model(inputs, L.Dense(5, name="embedding")(L.GlobalAveragePooling2D()(hidden)))

@@ -126,6 +126,18 @@ def reshape(axes: Axes, before: Sequence[int | None], after: Sequence[int | None
     return tuple(result)
 
 
+def insert_axis(axes: Axes, place: int) -> Axes:
+    """Return the axes after a new one of size 1 at ``place``; sizes are not needed, as they may be unknown."""
+    place %= len(axes) + 1
+    return (*axes[:place], plain(1), *axes[place:])
+
+
+def remove_axes(axes: Axes, sizes: Sequence[int | None], places: Iterable[int]) -> Axes:
+    """Return the axes without those at ``places``, or without ``places`` without all that are of size 1."""
+    removed = {place % len(axes) for place in places} or {place for place, size in enumerate(sizes) if size == 1}
+    return tuple(axis for place, axis in enumerate(axes) if place not in removed)
+
+
 def _regroup(axes: Axes, sizes: Sequence[int | None]) -> list[Axis | None]:
     unknown = [plain(1) if size == 1 else None for size in sizes]
     factors: list[Factor] = []

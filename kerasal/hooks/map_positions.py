@@ -36,7 +36,8 @@ class Positions:
         sizes = [axis.size for axis in self.axes]
         for number, axis in enumerate(self.axes):
             if axis.positions and (axis.before or axis.after):
-                tensor = tf.gather(tensor, tf.range(axis.before, (sizes[number] or 0) - axis.after), axis=number)
+                end = (tf.shape(tensor)[number] if sizes[number] is None else sizes[number]) - axis.after
+                tensor = tf.gather(tensor, tf.range(axis.before, end), axis=number)
         shape, places = [], []  # the size of each factor, and (order, its sort key)
         for number, axis in enumerate(self.axes):
             if number == self.channel_axis:

@@ -20,7 +20,9 @@ from kerasal.hooks.axis_factors import (
     Factor,
     channel,
     combine,
+    insert_axis,
     plain,
+    remove_axes,
     reshape,
     resized,
 )
@@ -140,7 +142,11 @@ class PositionTracer:
             return [_broadcast(op, inputs)]
         if op.type == "Transpose":
             return [tuple(first[axis] for axis in self._shapes.require(op.inputs[1]))]
-        if op.type in ("Reshape", "ExpandDims", "Squeeze"):
+        if op.type == "ExpandDims":
+            return [insert_axis(first, int(self._shapes.require(op.inputs[1])))]
+        if op.type == "Squeeze":
+            return [remove_axes(first, self._sizes(op.inputs[0]), op.get_attr("squeeze_dims"))]
+        if op.type == "Reshape":
             return [reshape(first, before := self._sizes(op.inputs[0]), self._shapes.target(op, before))]
         if op.type in _REDUCTIONS:
             return [_reduce(op, first, self._shapes.require(op.inputs[1]))]

@@ -435,3 +435,35 @@ def test_a_patch_embedding_is_never_the_default_layer(step, name):
     with pytest.raises(ValueError, match=r"positions of the default layer must stay separate.*or accept the mixing"):
         getattr(attribution, name)(model, images, 0)
     assert attribution.gradcam(model, images, 0, layer="patch_embedding").layer == "patch_embedding"
+
+
+ANY_LENGTH = {
+    "strides": lambda h: _convolve(_convolve(h, strides=2), dilation_rate=2),
+    "pooling": lambda h: _convolve(keras.layers.AveragePooling1D(2)(keras.layers.MaxPool1D(2)(_convolve(h)))),
+    "residual": lambda h: keras.layers.Add()([keras.layers.BatchNormalization()(_convolve(x := _convolve(h))), x]),
+    "causal": lambda h: keras.layers.SeparableConv1D(4, 3)(_convolve(h, padding="causal", strides=1)),
+    "padding": lambda h: keras.layers.ZeroPadding1D((5, 2))(_convolve(h)),
+}
+
+
+def _convolve(h, **options):
+    return keras.layers.Conv1D(4, 5, **{"padding": "same", "activation": "relu", **options})(h)
+
+
+@pytest.mark.parametrize("kind", ANY_LENGTH)
+def test_signals_of_any_length_are_explained_as_those_of_a_declared_one(kind):
+    maps = []
+    signals = photos(2, (48, 3))
+    for length in (48, None):
+        x = keras.Input((length, 3))
+        h = ANY_LENGTH[kind](x)
+        name = h._keras_history.operation.name
+        model = filled(keras.Model(x, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(h))))
+        model.set_weights(list(map(np.abs, model.get_weights())))  # every map is above 0, every variance too
+        maps.append(attribution.gradcam(model, signals, 1))
+        named = attribution.gradcam(model, signals, 1, layer=name)
+        assert named.shape == (2, 48)
+        maps.append(named)
+    for fixed, free in zip(maps[:2], maps[2:], strict=True):
+        assert fixed.max() > 0
+        np.testing.assert_allclose(free, fixed, rtol=1e-5, atol=1e-7)

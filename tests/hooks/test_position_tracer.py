@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kerasal import attribution
 from kerasal.hooks.axis_factors import Axis, Factor
 from kerasal.hooks.position_tracer import PositionTracer
 
@@ -188,3 +189,13 @@ def test_attention_mixes_positions_and_a_convolution_does_not(function, count):
 def test_prefix_tokens_are_counted_before_the_positions():
     _, _, traced = put_back(with_registers)
     assert traced["axes"][1] == Axis((Factor((0, 0), HEIGHT), Factor((0, 1), WIDTH)), before=5)
+
+
+def test_patches_that_strided_slices_merge_cover_the_whole_input():
+    inputs = keras.Input((16, 24, 3))
+    x = keras.layers.Conv2D(6, 4, strides=4, activation="relu")(inputs)
+    x = keras.ops.concatenate([x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)], axis=-1)
+    x = keras.layers.Conv2D(5, 1, name="merged")(x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)))
+    images = np.random.default_rng(0).normal(size=(2, 16, 24, 3)).astype(np.float32)
+    assert attribution.layercam(model, images, 1, layer="merged", resize=False).shape == (2, 2, 3)

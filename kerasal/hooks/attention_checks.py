@@ -22,9 +22,20 @@ def check_hidden_attentions(operations: Sequence[tf.Operation]) -> None:
     Raises:
         ValueError: as above.
     """
+    op = hidden_attention(operations)
+    if op is not None:
+        raise ValueError(
+            f"The model must run its attention in its own graph, but operation {op.name!r} runs one inside a "
+            "compiled function or a loop, where it cannot be read. Remove the tf.function, or load the .keras "
+            "file instead of a SavedModel."
+        )
+
+
+def hidden_attention(operations: Sequence[tf.Operation]) -> tf.Operation | None:
+    """Return the first operation that calls a function or loop which holds an attention, or None."""
     calls = [op for op in operations if is_opaque(op)]
     if not calls:
-        return
+        return None
     library = {function.signature.name: function for function in calls[0].graph.as_graph_def().library.function}
     for op in calls:
         pending, done = _called_functions(op.node_def), set()
@@ -34,13 +45,10 @@ def check_hidden_attentions(operations: Sequence[tf.Operation]) -> None:
                 continue
             done.add(name)
             if _holds_attention(library[name]):
-                raise ValueError(
-                    f"The model must run its attention in its own graph, but operation {op.name!r} runs one inside a "
-                    "compiled function or a loop, where it cannot be read. Remove the tf.function, or load the .keras "
-                    "file instead of a SavedModel."
-                )
+                return op
             for node in library[name].node_def:
                 pending += _called_functions(node)
+    return None
 
 
 def _called_functions(node) -> list[str]:

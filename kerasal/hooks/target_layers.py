@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from kerasal.hooks import paths
+from kerasal.hooks.attention_checks import hidden_attention
 from kerasal.hooks.attentions import Attention, find_attentions, read_tensor
 from kerasal.hooks.default_layers import last_convolution, last_cut
 from kerasal.hooks.dependencies import class_maps, cut_tensors, needed_operations, reached_inputs
@@ -139,8 +140,18 @@ def _default_map(
             attended = _attended_map(tracer, attentions, maps, number, x, place, kinds)
             if attended is not None:
                 return attended
-    if chosen is not None and not by_position:
-        _check_mixing(model, chosen, path, maps, kinds)
+    if chosen is not None:
+        if any(_is_patch_embedding(kinds.get(chosen.path)) for _ in attentions) and chosen is maps[0]:
+            raise _mixing_error(model, chosen, maps, kinds, f"{attentions[0].product.name}, the first to mix patches")
+        if not by_position:
+            _check_mixing(model, chosen, path, maps, kinds)
+            convolved = [place[item.tensor.op.name] for item in maps if isinstance(kinds[item.path], CONVOLUTIONS)]
+            last = max(convolved, default=-1)
+            unknown = [item.product for item in attentions if (tracer.axes(item.weights) or (None,))[item.axis] is None]
+            lost = [op for op in unknown if place[op.name] > last] + [hidden_attention(path[last + 1 :])]
+            if lost[0] is not None:
+                what = f"{lost[0].name}, an attention whose positions cannot be followed"
+                raise _mixing_error(model, chosen, maps, kinds, what)
     return chosen
 
 
@@ -199,11 +210,20 @@ def _check_mixing(model, chosen: LayerMap, operations, maps: list[LayerMap], kin
     if isinstance(kinds.get(chosen.path), RECURRENT):
         return
     mixing = mixing_operation(chosen.tensor, operations, chosen.positions.channel_axis)
-    if mixing is None:
-        return
+    if mixing is not None:
+        raise _mixing_error(model, chosen, maps, kinds, mixing)
+
+
+def _is_patch_embedding(layer: keras.Operation | None) -> bool:
+    """Return whether a layer is a convolution whose windows do not overlap, so that it sees a patch at a time."""
+    sizes = getattr(layer, "kernel_size", None)
+    return isinstance(layer, CONVOLUTIONS) and sizes == getattr(layer, "strides", None) and max(sizes or (1,)) > 1
+
+
+def _mixing_error(model, chosen: LayerMap, maps: list[LayerMap], kinds: dict, mixing: str) -> ValueError:
     large = [item.path for item in maps if set(item.grid) != {1} and not isinstance(kinds[item.path], _PROJECTIONS[:1])]
     names = list(dict.fromkeys(large))
-    raise ValueError(
+    return ValueError(
         f"The positions of the default layer must stay separate up to the score, but {model.name!r} mixes those of "
         f"{chosen.path!r} later ({mixing}), by attention or a layer along tokens. Use a gradient method such as "
         f"class_saliency, or accept the mixing and choose a layer with layer=: {', '.join(map(repr, names))}."

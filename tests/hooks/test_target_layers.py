@@ -383,3 +383,57 @@ def test_a_segmentation_is_explained_at_its_coarsest_positions():
         assert attribution.gradcam(model, images, target).layer == "deepest"
     pooled = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(decoded))
     assert attribution.gradcam(pooled, images, 1).layer == "decoder"
+
+
+class Thinned(keras.layers.Layer):
+    """The tokens with the largest sums."""
+
+    def call(self, x):
+        _, places = keras.ops.top_k(keras.ops.sum(x, -1), 8)
+        return keras.ops.take_along_axis(x, places[..., None], axis=1)
+
+
+class Latents(keras.layers.Layer):
+    """Tokens of its own that read the patches, as in a Perceiver."""
+
+    def build(self, shape):
+        self.tokens = self.add_weight(shape=(1, 5, shape[-1]))
+        self.attention = keras.layers.MultiHeadAttention(2, 4)
+        self.attention.build((None, 5, shape[-1]), shape)
+
+    def call(self, x):
+        rows = keras.ops.shape(x)[0]
+        return self.attention(keras.ops.broadcast_to(self.tokens, (rows, 5, x.shape[-1])), x)
+
+
+class Compiled(keras.layers.Layer):
+    """Attention inside a compiled function."""
+
+    def build(self, shape):
+        self.run = tf.function(lambda x: tf.matmul(tf.nn.softmax(tf.matmul(x, x, transpose_b=True)), x))
+
+    def call(self, x):
+        return x + self.run(x)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def _merge(x):
+    return keras.layers.Permute((2, 1))(keras.layers.Dense(8)(keras.layers.Permute((2, 1))(x)))
+
+
+@pytest.mark.parametrize("step", [Thinned(), _merge, Latents(), Compiled()], ids=["thinned", "merged", "latents", "tf"])
+@pytest.mark.parametrize("name", ["gradcam", "scorecam"])
+def test_a_patch_embedding_is_never_the_default_layer(step, name):
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(8, 4, strides=4, name="patch_embedding")(inputs)
+    x = step(keras.layers.Reshape((16, 8))(x))
+    for _ in range(2):
+        x = Compiled()(x) if isinstance(step, Compiled) else x + keras.layers.MultiHeadAttention(2, 4)(x, x)
+    x = keras.layers.LayerNormalization()(x)
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(x)))
+    images = np.random.default_rng(0).normal(size=(1, 16, 16, 3)).astype(np.float32)
+    with pytest.raises(ValueError, match=r"positions of the default layer must stay separate.*or accept the mixing"):
+        getattr(attribution, name)(model, images, 0)
+    assert attribution.gradcam(model, images, 0, layer="patch_embedding").layer == "patch_embedding"

@@ -13,9 +13,18 @@ import pytest
 _MAPS_MAY_BE_ZERO = ("atlas", "serving", "batch", "callbacks", "docs", "viewer")
 
 
-def pytest_collection_modifyitems(items):
-    """Let the tests of these folders pass where a map is 0 everywhere."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Mark parameters of a test as slow that its mark ``quick`` does not list; let maps of some folders be 0."""
+    found = {(item.path, item.originalname, item.callspec.id) for item in items if hasattr(item, "callspec")}
     for item in items:
+        if quick := item.get_closest_marker("quick"):
+            unknown = [name for name in quick.args if (item.path, item.originalname, name) not in found]
+            selected = config.getoption("lf", False) or any("::" in argument for argument in config.args)
+            if unknown and not selected:
+                raise pytest.UsageError(f"{item.nodeid}: quick must name parameters of the test, got {unknown}.")
+            if item.callspec.id not in quick.args:
+                item.add_marker(pytest.mark.slow)
         if item.path.parent.name in _MAPS_MAY_BE_ZERO:
             item.add_marker(pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap"))
 

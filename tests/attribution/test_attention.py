@@ -35,7 +35,8 @@ def models(transformers):
     return {prefix: transformers.transformer(prefix=prefix) for prefix in (0, 1, 2, 5)}
 
 
-@pytest.mark.parametrize("prefix", [0, 1, pytest.param(2, marks=pytest.mark.slow), 5])
+@pytest.mark.parametrize("prefix", [0, 1, 2, 5])
+@pytest.mark.quick("1")
 def test_the_weights_and_all_maps_are_those_written_out(prefix, models, transformers):
     model, images = models[prefix], transformers.images()
     attentions, gradients = transformers.written_out(model, images, 3)
@@ -69,6 +70,7 @@ def test_the_rollout_has_the_identity_and_the_last_layer_first(models, transform
         assert np.abs(found - maps).max() > 0.02 * maps.max()
 
 
+@pytest.mark.slow
 def test_relevance_depends_on_the_class_and_rollout_does_not(models, transformers):
     images = transformers.images()
     for name in METHODS:
@@ -81,6 +83,7 @@ def test_relevance_depends_on_the_class_and_rollout_does_not(models, transformer
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.slow
 def test_one_attention_has_the_same_weights_and_maps_in_every_spelling(spelling, transformers):
     """The reference is the layer whose parts are copied: only the names and axes in the graph differ."""
     attend, images = getattr(transformers, spelling), transformers.images()
@@ -124,6 +127,7 @@ def _kernels(model, name):
     ids=["dropout", "fused", "grouped"],
 )
 @pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.quick("False-dropout", "True-grouped")
 def test_the_weights_are_those_that_the_layer_returns(make, causal, transformers):
     inner = make()
 
@@ -137,6 +141,7 @@ def test_the_weights_are_those_that_the_layer_returns(make, causal, transformers
     np.testing.assert_allclose(attribution.attention(model, images)[inner.name], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_layers_are_chosen_by_name_and_batches_change_nothing(models, transformers):
     model, images = models[1], transformers.images(3)
     every = attribution.attention(model, images)
@@ -164,6 +169,7 @@ def test_a_layer_that_runs_twice_has_two_attentions(transformers):
     np.testing.assert_allclose(maps, row(weights["shared:2"].mean(axis=1), 1), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_heads_and_queries_of_a_raw_map(models, transformers):
     model, images = models[2], transformers.images()
     weights = attribution.attention(model, images, "block1_attention")["block1_attention"]
@@ -196,6 +202,7 @@ def test_heads_and_queries_of_a_raw_map(models, transformers):
         attribution.attention_rollout(transformers.transformer(prefix=0), images, query="prefix")
 
 
+@pytest.mark.slow
 def test_windows_are_put_back_where_they_were_cut(transformers):
     """By hand: the weight on a position is that in its window, of the grid rolled by a row and two columns."""
     model = transformers.transformer(lambda y, name: transformers.Windows(name=name)(y), prefix=0, blocks=1)

@@ -65,6 +65,7 @@ CANNOT_COMBINE = {
 
 @pytest.mark.parametrize("kind", CANNOT_COMBINE)
 @pytest.mark.parametrize("name", ["attention_rollout", "legrad", "transformer_relevance"])
+@pytest.mark.quick("attention_rollout-reduced", "legrad-crossed", "transformer_relevance-compiled")
 def test_attentions_that_cannot_be_combined_are_errors(kind, name, transformers):
     attend, says = CANNOT_COMBINE[kind]
     model = transformers.transformer(attend, prefix=0, blocks=2)
@@ -90,7 +91,8 @@ def _talking(y, name, heads_last):
     return ops.reshape(ops.einsum("bhqk,bkhd->bqhd", mix(weights), v), (-1, 24, 16))
 
 
-@pytest.mark.parametrize("heads_last", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("heads_last", [True, False])
+@pytest.mark.slow
 def test_mixed_heads_are_an_error_for_attention_and_none_for_grad_cam(heads_last, transformers):
     def attend(y, name):
         return _talking(y, name, heads_last) if name.startswith("block0") else transformers.multi_head(y, name)
@@ -120,6 +122,7 @@ def test_a_model_without_attention_is_an_error(make_model, batch):
 
 
 @pytest.mark.parametrize("name", METHODS)
+@pytest.mark.quick("attention_rollout")
 def test_a_grid_that_is_not_known_is_asked_for(name, transformers):
     inputs = keras.Input(transformers.SIZE)
     tokens = layers.Reshape((24, 16))(layers.Conv2D(16, 8, strides=8, name="patches")(inputs))

@@ -42,6 +42,7 @@ def _channels_first(transformers):
     ids=["signal", "volume", "channels first"],
 )
 @pytest.mark.parametrize("name", METHODS)
+@pytest.mark.quick("raw_attention-signal", "raw_attention-volume")
 def test_maps_have_the_positions_of_signals_and_volumes(name, make, shape, grid, transformers):
     model, inputs = make(transformers), transformers.images(size=shape)
     maps = getattr(attribution, name)(model, inputs, 1)
@@ -73,6 +74,7 @@ def test_attention_over_frames_gives_each_frame_one_value():
     np.testing.assert_allclose(maps, np.broadcast_to(expected[:, :, None, None], maps.shape), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_input_of_a_siamese_model_has_its_own_map(transformers):
     tower, images = transformers.transformer(blocks=2), [transformers.images(seed=seed) for seed in (1, 2)]
     pair = [keras.Input(transformers.SIZE, name=name) for name in ("one", "two")]
@@ -94,6 +96,7 @@ def test_each_input_of_a_siamese_model_has_its_own_map(transformers):
         attribution.raw_attention(joint, images)
 
 
+@pytest.mark.slow
 def test_images_of_any_size_have_the_grid_of_their_size(transformers):
     inputs = keras.Input((None, None, 3))
     tokens = layers.Reshape((-1, 16))(layers.Conv2D(16, 8, strides=8, name="patches")(inputs))

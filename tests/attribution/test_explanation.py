@@ -116,6 +116,7 @@ def test_magnitudes_and_activations_are_not_drawn_as_evidence_for_the_class(mode
     assert (np.abs(explanation.page().astype(int) - red).sum(axis=2) < 3).any() == signed
 
 
+@pytest.mark.slow
 def test_a_comparison_places_the_windows_of_its_options(model, digit):
     options = {"occlusion": {"window": 7, "stride": 7}}
     inputs = model.inputs(digit)

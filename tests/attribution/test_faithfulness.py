@@ -160,6 +160,7 @@ def test_pointing_in_signals_and_volumes():
 
 
 @pytest.mark.parametrize("method", ["class_saliency", "occlusion"])
+@pytest.mark.quick("occlusion")
 def test_randomization_of_a_model_of_signals(method):
     keras.utils.set_random_seed(0)
     parts = [keras.layers.Conv1D(6, 3, activation="relu", name="conv"), keras.layers.LSTM(5, name="lstm")]

@@ -47,6 +47,7 @@ def close(actual, expected, tolerance=1e-5):
 
 
 @pytest.mark.parametrize("name", AT_LAYER)
+@pytest.mark.quick("input_gradient", "occlusion")
 def test_tokens_are_explained_as_the_input_of_the_part_behind_their_embedding(reader, name):
     model, rest = reader
     options = {"window": 1, "stride": 1} if name == "occlusion" else {}
@@ -136,6 +137,7 @@ def test_held_inputs_have_no_map_and_count_in_the_score(mixed):
 
 @pytest.mark.parametrize("name", ["gradcam", "gradcam_plus_plus", "layercam", "scorecam"])
 @pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # as the random weights may have no evidence
+@pytest.mark.quick("gradcam")
 def test_class_activation_maps_explain_the_image_beside_metadata(mixed, name):
     model, data = mixed
     maps = getattr(attribution, name)(model, data, 0)

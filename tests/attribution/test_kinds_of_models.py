@@ -61,12 +61,7 @@ OPTIONS = {
     "smoothgrad": {"samples": 3, "noise": 0.01},
     "integrated_gradients": {"steps": 4},
 }
-QUICK = ("class_saliency", "occlusion", "gradcam")
-PAIRS = [
-    pytest.param(kind, name, marks=[] if name in QUICK else pytest.mark.slow)
-    for kind in KINDS
-    for name in attribution.list_methods()
-]
+PAIRS = [(kind, name) for kind in KINDS for name in attribution.list_methods()]
 
 
 def build(kind):
@@ -102,6 +97,16 @@ def run(method, model, inputs, targets, **options):
 
 
 @pytest.mark.parametrize(("kind", "name"), PAIRS)
+@pytest.mark.quick(
+    "Conv1D-occlusion",
+    "Conv2D-gradcam",
+    "Conv2D, first-gradcam",
+    "Conv3D-class_saliency",
+    "TimeDistributed-gradcam",
+    "gray, flattened-gradcam",
+    "features-class_saliency",
+    "features-gradcam",
+)
 def test_a_map_has_the_positions_of_the_input_and_marks_the_spot(kind, name, kinds):
     model, inputs, axis, spot = kinds(kind)
     method = getattr(attribution, name)
@@ -142,7 +147,7 @@ def test_a_map_has_the_positions_of_the_input_and_marks_the_spot(kind, name, kin
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in KINDS for name in attribution.list_methods()])
+@pytest.mark.parametrize(("kind", "name"), PAIRS)
 def test_a_batch_gives_what_its_inputs_give_alone_and_compiled(kind, name, kinds):
     model, inputs, *_ = kinds(kind)
     method, options = getattr(attribution, name), OPTIONS.get(name, {})
@@ -159,6 +164,7 @@ def test_a_batch_gives_what_its_inputs_give_alone_and_compiled(kind, name, kinds
 
 
 @pytest.mark.parametrize("kind", ["Conv1D", "Conv3D", "TimeDistributed", "gray", "features", "Conv2D, first"])
+@pytest.mark.quick("Conv1D")
 def test_a_saved_method_takes_the_inputs_of_its_model(kind, kinds, tmp_path):
     model, inputs, *_ = kinds(kind)
     compiled = attribution.gradient_x_input.compiled(model)

@@ -85,6 +85,7 @@ def test_the_map_is_that_written_out_block_by_block(prefix, transformers):
     np.testing.assert_allclose(found, np.mean(expected[-2:], axis=0), rtol=1e-3, atol=1e-5 * found.max())
 
 
+@pytest.mark.slow
 def test_the_top_class_of_every_block_is_that_of_the_model(transformers):
     model, images = transformers.fill(transformers.transformer(), seed=5), transformers.images(6)
     top = np.argmax(model(images), axis=1)
@@ -116,6 +117,7 @@ def _post_norm(inputs, tokens, blocks=3):
     return keras.Model(inputs, layers.Dense(4, "softmax", name="head")(layers.GlobalAveragePooling1D()(x)))
 
 
+@pytest.mark.slow
 def test_a_block_that_ends_in_a_normalization_ends_after_it(transformers):
     inputs = keras.Input((36, 2))
     model = transformers.fill(_post_norm(inputs, layers.Conv1D(16, 3, strides=3, name="patches")(inputs)))
@@ -172,6 +174,7 @@ class _CompiledHead(layers.Layer):
     ],
     ids=["all blocks read", "two blocks read", "another last block", "compiled head"],
 )
+@pytest.mark.quick("another last block")
 def test_blocks_that_cannot_be_scored_are_errors(last, read, says, transformers):
     model, images = _model(transformers, last, read), transformers.images()
     with pytest.raises(ValueError, match=rf"{says}.*Pass last_layers=1"):

@@ -188,6 +188,7 @@ def test_tf_keras_vis_agrees_on_class_activation_maps(name, layer, pooled, pictu
 
 @_THEIR_WARNING
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.slow
 def test_tf_keras_vis_agrees_on_scorecam(batch):
     from tf_keras_vis.scorecam import Scorecam
     from tf_keras_vis.utils.scores import CategoricalScore

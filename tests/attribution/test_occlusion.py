@@ -109,6 +109,7 @@ ALWAYS = {"stride 2 same", "concatenate"}
     ("net", "head"),
     [pytest.param(net, "dense", marks=[] if net in ALWAYS else pytest.mark.slow) for net in NETS] + [("add", "pool")],
 )
+@pytest.mark.quick("stride 2 same-dense")
 def test_in_parts_equals_whole_and_what_is_occluded_by_hand(net, head):
     keras.utils.set_random_seed(3)
     image = keras.Input((27, 25, 3))

@@ -86,6 +86,7 @@ def occlude_slowly(model, inputs, classes, axes, window, stride, filling):
 
 @pytest.mark.parametrize("fill", [0.5, "mean", "blur", "array"])
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.quick("signal-0.5", "volume, first-mean")
 def test_it_equals_a_slow_loop(kind, fill):
     make, channels, window, stride = KINDS[kind]
     model = make()
@@ -162,6 +163,7 @@ def test_other_measures_in_one_dimension():
     np.testing.assert_allclose(found[:, 2], taps(covered).numpy().sum(axis=1)[[0, 1], strongest], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_progress_counts_the_windows_of_any_rank(monkeypatch):
     counted = []
 

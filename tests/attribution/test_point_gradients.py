@@ -35,9 +35,8 @@ def images():
         ("integrated_gradients", {"steps": 6}),
     ],
 )
-@pytest.mark.parametrize(
-    "points", [2, pytest.param(3, marks=pytest.mark.slow), 7, pytest.param(50, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("points", [2, 3, 7, 50])
+@pytest.mark.quick("7-smoothgrad-options2", "2-integrated_gradients-options3")
 def test_the_number_a_pass_changes_no_map(model, images, monkeypatch, name, options, points):
     run = getattr(attribution, name)
     expected = run(model, images, third_class, **options)  # a function of the output is given one sample at a time

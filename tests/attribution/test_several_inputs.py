@@ -81,6 +81,7 @@ def test_images_that_change_places_change_maps(name):
     assert np.abs(first - second).max() > 0.1 * np.abs(first).max()
 
 
+@pytest.mark.slow
 def test_towers_of_two_kinds_give_each_input_its_own_layer():
     one, two = keras.Input((8, 8, 3), name="one"), keras.Input((6, 7, 1), name="two")
     left = layers.Conv2D(4, 3, activation="relu", name="left")(one)

@@ -22,6 +22,7 @@ def method(request):
 
 
 @pytest.mark.one_of_a_kind
+@pytest.mark.quick("guided_backprop")
 def test_of_two_outputs_the_one_that_is_named(method, shared_model, batch):
     model = shared_model("functional")
     other = keras.layers.Dense(2, name="other")(model.get_layer("flatten").output)
@@ -60,6 +61,9 @@ def test_mixed_precision_differs_by_its_rounding_alone(method, shared_model, mak
 
 @pytest.mark.one_of_a_kind
 @pytest.mark.parametrize(("kind", "relu"), RELU6)
+@pytest.mark.quick(
+    "gradcam-functional-relu6 op", "guided_backprop-functional-relu6 op", "guided_backprop-subclassed-relu6 call"
+)
 def test_relu6_has_one_map_however_it_is_spelled(method, kind, relu, shared_model, batch):
     images = 3 * batch  # far enough for the upper gate to matter
     expected = method(shared_model("functional", "relu6 layer"), images, [0, 1, 2])

@@ -51,6 +51,7 @@ def finished(process, code=0):
     return out + err
 
 
+@pytest.mark.slow
 def test_the_command(cli, model_file, photos, tmp_path):
     code, out, err = cli("class_saliency", model_file, photos, "out", "-p", "unit", "--class", "2")
     assert code == 1  # because of the dead letters

@@ -100,6 +100,7 @@ def test_a_training_that_goes_on_adds_to_the_strips(tmp_path):
     assert pictures.read(tmp_path / "maps.png").shape[1] > before.shape[1]
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_training_is_refused(tmp_path):
     train(kerasal.KerasalCallback(tmp_path, **LOOK))
     kept = EpochStore(tmp_path).epochs()[3].read_bytes()

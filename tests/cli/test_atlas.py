@@ -44,6 +44,7 @@ def test_atlas_of_random_weights_says_so(cli, tmp_path):
     assert "weights are random" in (tmp_path / "site" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_atlas_of_what_gaze_training_leaves(cli, tmp_path):
     layers = [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(64, name="map")]
     (tmp_path / "run").mkdir()

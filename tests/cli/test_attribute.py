@@ -70,6 +70,7 @@ def test_a_folder_gets_the_map_over_each_photo_at_its_own_resolution(cli, place)
     assert images.read("seen/wide-class-0-occlusion.png").shape == (8, 8, 3)
 
 
+@pytest.mark.slow
 def test_a_damaged_photo_is_skipped_and_all_damaged_are_an_error(cli, place):
     (place / "photos" / "broken.png").write_bytes(b"no picture")
     code, out, err = cli(*OCCLUSION, "photos", "-c", 0, "-p", "unit", "-o", "maps")

@@ -40,6 +40,7 @@ def test_a_signal_makes_the_page_of_python(cli, place):
     np.testing.assert_array_equal(np.load("map.npy"), explanation.map)
 
 
+@pytest.mark.slow
 def test_a_batch_makes_a_sheet_or_a_folder(cli, place):
     code, out, err = cli(*SALIENCY, "batch.npy", "-c", 0, "-c", 1, "-o", "sheet.png")
     assert code == 0, err
@@ -127,6 +128,7 @@ def test_commands_for_photos_say_that_they_need_one(cli, place, command):
     assert "must hold a photo, uint8 (H, W, 3), because an image is needed here" in " ".join(err.split())
 
 
+@pytest.mark.slow
 def test_the_window_of_a_volume_has_a_side_per_axis(cli, place):
     net = [keras.Input((4, 6, 8, 1)), L.Conv3D(2, 3, activation="relu"), L.GlobalAveragePooling3D(), L.Dense(3)]
     model = keras.Sequential(net)

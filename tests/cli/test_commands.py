@@ -57,6 +57,7 @@ def test_a_stream_that_has_not_all_characters_gets_the_others_escaped(monkeypatc
     assert stream.errors == "strict"
 
 
+@pytest.mark.slow
 def test_attribute_writes_a_picture_for_each_method(cli, photo, model_file, make_model):
     from kerasal import attribution
 
@@ -176,6 +177,7 @@ def test_maximize_keeps_the_colors_of_a_start_of_photos(cli, model_file, tmp_pat
     assert share("--display", "contrast") < 0.05
 
 
+@pytest.mark.slow
 def test_maximize_draws_the_grid_of_a_layer(cli, model_file):
     arguments = ("maximize", model_file, "--layer", "conv2", "-p", "none", "--canvas", "auto", "-o", "all.png")
     code, out, err = cli(*arguments, "--preset", "channel")  # its noise has no limits and reaches every random ReLU
@@ -201,6 +203,7 @@ def test_maximize_draws_images_only(cli, tmp_path):
     assert not (tmp_path / "m.png").exists()
 
 
+@pytest.mark.slow
 def test_maximize_reports_dead_channels(cli, make_model, tmp_path):
     model = make_model("functional")
     model.get_layer("conv1").bias.assign([0, -1e6, 0, 0])
@@ -356,6 +359,7 @@ def test_exit_codes_are_documented(cli):
     assert "130 stopped with Ctrl-C" in " ".join(cli("--help")[1].split())
 
 
+@pytest.mark.slow
 def test_a_layer_is_an_option_or_an_argument(cli, model_file, photo):
     for command in (("field",), ("filters",), ("patterns", "--channels", "0", "-o", "a.png")):
         name, *more = command

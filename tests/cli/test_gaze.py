@@ -79,6 +79,7 @@ def test_predict_never_replaces_an_image(run, folder):
     assert (folder / "images" / "photo0.png").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_evaluate(run, folder, tmp_path):
     result = invoke("evaluate", run[0], "--data", folder, "-o", tmp_path / "s.csv")
     assert result.exit_code == 0, result.output + str(result.exception)
@@ -179,6 +180,7 @@ def test_on_real_gaze(data_folder, tmp_path):
     assert mean["auc_shuffled"] > mean["center_auc_shuffled"]
 
 
+@pytest.mark.slow
 def test_the_command_and_the_function_give_the_maps_of_the_net_that_ships(folder, tmp_path):
     invoke("predict", folder / "images" / "photo0.png", "-o", tmp_path / "maps")
     written = np.asarray(Image.open(tmp_path / "maps" / "photo0.png")) / 65535

@@ -96,6 +96,19 @@ def test_every_command_with_results_has_json():
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.quick(
+    "models",
+    "card",
+    "attribute",
+    "localize",
+    "info",
+    "field",
+    "filters",
+    "score",
+    "export",
+    "gaze describe",
+    "gaze dump",
+)
 def test_the_output_is_one_document(cli, monkeypatch, folder, name):
     monkeypatch.chdir(folder)
     code, out, err = cli(*COMMANDS[name], "--json")

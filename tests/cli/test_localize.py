@@ -93,6 +93,7 @@ def test_an_interrupted_run_goes_on(cli, model_file, photos, tmp_path, monkeypat
     assert "results of 2 images were reused" in error
 
 
+@pytest.mark.slow
 def test_rows_of_other_weights_are_not_taken_over(cli, model_file, photos, tmp_path, monkeypatch):
     """The folder of a training, whose model is replaced between the two parts of a run; compared with a run at once."""
     run = tmp_path / "run"
@@ -138,6 +139,7 @@ def test_a_folder_in_the_outputs_place_is_seen_at_once(cli, model_file, photos, 
     assert not journal_path(tmp_path / "out.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_torn_journal_loses_no_further_row(cli, model_file, photos, tmp_path, monkeypatch):
     arguments = ("localize-score", model_file, photos, tmp_path / "boxes.csv", "-o", "out.csv", *_how(model_file))
     original, done = folder_evaluation._score_row, []

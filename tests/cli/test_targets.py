@@ -73,6 +73,7 @@ def test_a_region_is_fitted_like_the_photo(cli, models, fit):
     assert facts["score"] == pytest.approx(explanation.score, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_box_is_in_pixels_of_the_photo(cli, models):
     options = ("--boxes-output", "places", "--box-format", "rel_xywh")
     code, document, err = run(cli, models, "detector", "--box", "20,10,50,35", "-c", 1, *options)

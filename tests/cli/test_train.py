@@ -245,6 +245,7 @@ def _files_of_one_net(folder, build):
         build().save(folder / f"start{seed}.keras")
 
 
+@pytest.mark.slow
 def test_a_run_from_another_start_is_refused(invoke, photographs, tmp_path):
     def build():
         layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, "softmax")]

@@ -45,6 +45,7 @@ def _words(text):
     return re.sub(r"[\s`():]+", " ", text).strip()
 
 
+@pytest.mark.slow
 def test_no_sentence_of_the_reference_is_cut(options):
     """Each "Returns" and "Yields" is one item with the whole text; each item of "Raises" names a class."""
     package = griffe.load("kerasal", search_paths=[str(ROOT)])

@@ -83,6 +83,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_done(seeing, tmp_path, table,
     np.testing.assert_allclose(broken["cc"].iloc[kept].astype(float), table["cc"].iloc[kept].astype(float))
 
 
+@pytest.mark.slow
 def test_legacy_wraps_and_lowers_the_score(spots, make_seeing):
     predictor = gaze.Predictor(make_seeing(gain=1.3, offset=-0.12))
     clipped, wrapped = (

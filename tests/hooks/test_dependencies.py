@@ -205,6 +205,7 @@ def test_known_networks_give_what_their_average_pooling_reads(name, size, layer)
 
 
 @pytest.mark.parametrize("method", ["gradcam", "layercam", "scorecam"])
+@pytest.mark.quick("gradcam")
 def test_a_map_of_exchanged_rows_and_columns_is_turned_back(method):
     """The same network on images that were turned beforehand, its maps turned back by NumPy."""
     plain_input, inputs = keras.Input((8, 6, 3)), keras.Input((6, 8, 3))

@@ -282,6 +282,7 @@ def test_a_watched_model_is_saved_with_its_rule(make_model, batch, tmp_path):
 
 @pytest.mark.parametrize("rule", ["gradient", "guided"])
 @pytest.mark.parametrize("mode", ["eager", "graph"])
+@pytest.mark.quick("eager-gradient", "graph-guided")
 def test_a_tape_differentiates_by_the_tapped_layers(rule, mode, make_model, batch):
     """The chain rule: the gradient by the input is the gradient by a layer, carried back through what is before it."""
     model = make_model("functional")

@@ -128,6 +128,7 @@ def test_a_method_sees_positions_before_channels(kind):
         np.testing.assert_array_equal(trace([inputs], [])[0], inputs)  # a result with channels has the input's layout
 
 
+@pytest.mark.quick("Conv1D", "Conv3D permuted", "pooled", "dense", "gray", "features")
 def test_maps_have_the_positions_of_the_input(kind):
     name, model, inputs, axis = kind
     if name in GPU_ONLY and not tf.config.list_physical_devices("GPU"):
@@ -200,6 +201,7 @@ def test_features_have_no_order_to_blur():
 
 
 @pytest.mark.parametrize("rank", [3, 5])
+@pytest.mark.quick("3")
 def test_layers_of_two_layouts_with_a_permutation_between(rank):
     """The channels of each layer are known, also where one layer takes them last and the next first."""
     if rank == 3:

@@ -79,6 +79,7 @@ def test_several_inputs_and_outputs(structure):
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16"])
+@pytest.mark.quick("mixed_float16")
 def test_low_precision_models(policy, make_model, batch):
     expected = attribution.class_saliency(make_model("functional"), batch, [0, 1, 2])
     previous = keras.config.dtype_policy()

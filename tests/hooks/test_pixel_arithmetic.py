@@ -81,6 +81,7 @@ def test_the_arithmetic_is_that_of_the_model(tmp_path):
         assert found.source.tolist() == [2, 1, 0] and found.verb == "center"
 
 
+@pytest.mark.slow
 def test_the_built_in_preprocessing_of_keras_applications():
     for build in (applications.EfficientNetV2B0, applications.ConvNeXtTiny, applications.EfficientNetB0):
         found = pixel_arithmetic(build(include_top=False, weights=None))

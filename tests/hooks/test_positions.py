@@ -80,6 +80,7 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize(("kind", "name"), TWINS)
+@pytest.mark.quick("first-class_saliency", "permuted-layercam", "permuted-occlusion")
 def test_a_channels_first_model_has_the_maps_of_its_channels_last_twin(name, kind, last, photos, request):
     model, options = request.getfixturevalue(kind), OPTIONS.get(name, {})
     method = getattr(attribution, name)

@@ -144,6 +144,14 @@ ALLOWED = {
 @pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # where no image's signal passes the gates
 @pytest.mark.parametrize("rule", [guided, deconvnet])
 @pytest.mark.parametrize("name", ALLOWED)
+@pytest.mark.quick(
+    "relu(-x)-deconvnet",
+    "residual-guided",
+    "squared-guided",
+    "sigmoid-deconvnet",
+    "softmax by hand-deconvnet",
+    "outer product-deconvnet",
+)
 def test_what_else_stands_beside_relus_keeps_its_own_gradient(name, rule):
     """An own tape, over the same layers with a ReLU whose gradient is written by hand, says what the map is."""
     model = model_with(ALLOWED[name](tf.nn.relu))

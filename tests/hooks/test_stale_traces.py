@@ -95,6 +95,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.quick("a flag", "a tensor", "an array, in place", "a global", "the code of call")
 def test_what_a_layer_reads_is_read_anew(change, images, monkeypatch):
     monkeypatch.setattr(Scaled, "factor", 1.0)
     monkeypatch.setitem(globals(), "TEMPERATURE", 1.0)
@@ -159,13 +160,9 @@ WIDE_CHANGES = {
 }
 
 
-# The slow ones differ from the quick ones in where the same walk finds them.
-_QUICK = ("a global that a helper reads", "a name of Keras's own", "a module within a module")
-
-
-@pytest.mark.parametrize(
-    "change", [one if one in _QUICK else pytest.param(one, marks=pytest.mark.slow) for one in WIDE_CHANGES]
-)
+# The slow ones differ from the quick one in where the same walk finds them.
+@pytest.mark.parametrize("change", WIDE_CHANGES)
+@pytest.mark.quick("a name of Keras's own")
 def test_what_is_read_by_way_of_others_is_read_anew(change, images, monkeypatch):
     monkeypatch.setitem(globals(), "TEMPERATURE", 1.0)
     layer = Wide()
@@ -220,6 +217,7 @@ def test_normalization_that_loads_weights_or_adapts(images, tmp_path):
     assert_fresh(model, images)
 
 
+@pytest.mark.slow
 def test_lora_quantization_and_a_replaced_variable(images):
     model = small(keras.layers.Conv2D(4, 3))
     assert_fresh(model, images)
@@ -374,6 +372,7 @@ class Counting(keras.layers.Layer):
         return 2 * x
 
 
+@pytest.mark.slow
 def test_nothing_is_traced_again_for_what_keras_notes_for_itself(images, tmp_path, capsys):
     model = small(keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization(), Counting(), keras.layers.Dropout(0.5))
     model.compile("sgd", "mse", metrics=["mae"])
@@ -421,7 +420,8 @@ def test_what_nobody_can_follow_to_the_end_is_traced_every_time(images, monkeypa
 
 
 @pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # an activation may be off
-@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 44))])
+@pytest.mark.parametrize("seed", range(44))
+@pytest.mark.slow
 def test_fifty_random_changes(seed, tmp_path):
     """Everything that Keras lets one do to a model between two calls, in any order."""
     random, images = np.random.default_rng(seed), np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)

@@ -137,6 +137,7 @@ def swin(last_convolution: bool = False):
         pytest.param(0, "written"),
     ],
 )
+@pytest.mark.quick("0-written")
 def test_the_default_layer_of_a_transformer_is_what_the_last_attention_reads(tokens, attention):
     model, x = vit(tokens, attention), photos(1, (8, 12, 3))
     norm, head, strongest = model.get_layer("norm1"), model.layers[-1], 0.0
@@ -352,6 +353,7 @@ def test_a_decoder_has_no_positions_of_the_input():
 
 
 @pytest.mark.parametrize("kind", ["forward", "backward", "bidirectional"])
+@pytest.mark.quick("backward")
 def test_the_time_of_a_recurrent_layer_is_that_of_the_input(kind):
     """Without recurrent weights, the output at a time step depends on the input at this step alone."""
     start = {"kernel_initializer": "ones", "recurrent_initializer": "zeros", "activation": "linear"}

@@ -83,6 +83,7 @@ def test_integrated_gradients_from_a_constant_volume_are_complete():
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.quick("nested")
 def test_positions_and_rules_are_found_behind_the_pooling(spelling):
     model, volume = network(SPELLINGS[spelling]), volume_of()
     maps = attribution.layercam(model, volume, [1, 2], resize=False)

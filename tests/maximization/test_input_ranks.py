@@ -54,6 +54,7 @@ def test_a_linear_score_rises_along_its_gradient(kind):
 @pytest.mark.parametrize(
     ("kind", "preset"), [(kind, None) for kind in KINDS] + [("signal", "olah"), ("volume, first", "olah")]
 )
+@pytest.mark.quick("features-None", "signal-None", "volume-None")
 def test_presets_stay_in_the_range_and_raise_the_score(kind, preset):
     model, _, _ = linear(kind)
     result = maximize(model, [0, 1], preset=preset, steps=20, value_range=(-1, 4), copies=2)
@@ -90,7 +91,8 @@ def test_the_default_preset_suits_the_input():
     }
 
 
-@pytest.mark.parametrize("preset", [pytest.param("olah", marks=pytest.mark.slow), "smooth"])
+@pytest.mark.parametrize("preset", ["olah", "smooth"])
+@pytest.mark.slow
 def test_a_channels_first_model_has_the_images_of_its_channels_last_twin(preset):
     def tower(layout):
         keras.utils.set_random_seed(1)

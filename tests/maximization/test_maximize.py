@@ -146,6 +146,7 @@ def test_dead_channels_are_reported_and_not_drawn_over(make_model):
     assert np.abs(found.raw[0] - found.raw[1]).max() > 1
 
 
+@pytest.mark.slow
 def test_starts(linear):
     model, _ = linear
     still = {"steps": 1, "step_size": 1e-6}
@@ -186,6 +187,7 @@ def test_clip_keeps_pixels_possible(linear):
     assert found.raw.max() == 1
 
 
+@pytest.mark.slow
 def test_pictures_are_visible_and_uint8(make_model):
     for display in ("pixels", "contrast"):
         found = kerasal.maximize(
@@ -368,6 +370,7 @@ def test_the_default_preset_suits_the_images(shape, preprocessing, expected):
     assert default_preset(model, convention) == expected
 
 
+@pytest.mark.slow
 def test_the_default_is_the_preset_of_the_model(make_model):
     model = make_model("functional")
 
@@ -387,6 +390,7 @@ def test_smooth_starts_in_the_whole_range_and_ends_from_black_to_white(make_mode
     assert np.abs(found.raw[0] - found.raw[1]).max() > 0.1  # copies start from different noise
 
 
+@pytest.mark.slow
 def test_uniform_noise_starts_a_spectrum_too(make_model):
     options = {"init": "uniform", "steps": 1, "step_size": 1e-9, "preprocessing": "unit"}
     first, second = (

@@ -91,6 +91,7 @@ def test_a_step_on_the_spectrum_is_the_gradient_through_the_spectrum_and_back(li
 
 
 @pytest.mark.parametrize("convention", ["caffe", "unit", "torch"])
+@pytest.mark.quick("unit")
 def test_a_spectrum_never_leaves_the_pixel_range(linear, convention):
     found = kerasal.maximize(
         linear[0], [0, 1], parameterization="fourier", preprocessing=convention, steps=60, step_size=20.0, transforms=()
@@ -110,6 +111,7 @@ def test_an_earlier_result_goes_on(linear):
     np.testing.assert_allclose(rest.raw, whole.raw, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_gray_images_and_images_without_a_channel_axis():
     for shape in ((6, 5, 1), (6, 5)):
         model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(2)])

@@ -72,6 +72,7 @@ def test_options_and_presets():
     assert own["gain"].iloc[1] == metrics.information_gain(MAPS[1], POINTS[1], DENSITIES[0])
 
 
+@pytest.mark.slow
 def test_iterators_give_the_same_table_and_keep_no_map():
     lists = metrics.evaluate(MAPS, POINTS, DENSITIES)
     streams = metrics.evaluate(iter(MAPS), iter(POINTS), iter(DENSITIES))

@@ -76,6 +76,7 @@ def golden(data_folder):
         "EMD_down8",
     ],
 )
+@pytest.mark.quick("NSS", "CC", "KLdiv", "InfoGain_center")
 def test_golden_table(golden, metric):
     rows = golden.table[golden.table.metric == metric]
     assert len(rows) > 200
@@ -88,6 +89,7 @@ def test_golden_table(golden, metric):
 
 
 @pytest.mark.parametrize("metric", ["AUC_Borji", "AUC_shuffled"])
+@pytest.mark.slow
 def test_matlab_draws_scatter_around_the_exact_value(golden, metric):
     rows = golden.table[(golden.table.metric == metric) & (golden.table.n > 1)]
     exact = np.array([golden.value(row) for row in rows.itertuples()])

@@ -66,6 +66,7 @@ def test_a_keras_hub_preprocessor_is_read(scale, offset, name):
     assert found.preprocessing.name == name and "keras-hub preprocessor" in found.note
 
 
+@pytest.mark.slow
 def test_maximize_knows_the_pixel_range_or_refuses():
     options = {"steps": 2, "preset": "simonyan", "display": "pixels"}
     rescaling = _classifier(layers.Rescaling(1 / 255))

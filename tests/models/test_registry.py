@@ -40,6 +40,7 @@ def test_what_is_said_of_a_model(name):
 
 
 @pytest.mark.parametrize("name", _maybe_slow(NAMES))
+@pytest.mark.quick("five_class_cnn", "mnist_cnn")
 def test_a_model_is_what_its_row_says(name, tmp_path):
     spec = kerasal.model_spec(name)
     model = kerasal.create_model(name)
@@ -59,6 +60,7 @@ def test_a_model_is_what_its_row_says(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if any(w.file for w in kerasal.model_spec(n).weights.values())])
+@pytest.mark.quick("five_class_cnn", "mnist_cnn", "shallow_saliency", "gaze")
 def test_shipped_weights_load_and_are_small(name):
     for key, weights in kerasal.model_spec(name).weights.items():
         if weights.file is not None:

@@ -197,6 +197,7 @@ def test_restoring_may_not_save(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["keras export", "tf.saved_model.save", "compiled and trained", "kerasal.export"])
+@pytest.mark.quick("keras export", "tf.saved_model.save")
 def test_what_keras_and_this_package_write_needs_no_trust(how, keras_model, tmp_path):
     folder = tmp_path / "net"
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
@@ -233,6 +234,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.quick("normalizing", "separable", "embedding")
 def test_layers_of_keras_compute(kind, tmp_path):
     shape, make = LAYERS[kind]
     keras.Sequential([keras.Input(shape), *make(keras.layers)]).export(tmp_path / "net", verbose=False)

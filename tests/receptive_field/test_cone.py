@@ -49,6 +49,7 @@ def reflected(tensor):
         lambda tensor: L.LayerNormalization()(tensor) * 0 + L.ReLU()(tensor),
     ],
 )
+@pytest.mark.quick("branches", "cut_and_padded", "reflected")
 def test_the_field_alone_paints_what_a_large_canvas_does(middle):
     keras.utils.set_random_seed(1)
     inputs = keras.Input((None, None, 3))

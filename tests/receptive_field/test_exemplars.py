@@ -248,6 +248,7 @@ def test_another_search_does_not_take_up_a_journal(model, found, folder, tmp_pat
 
 
 @pytest.mark.parametrize("change", ["activation", "pooling", "strides"])
+@pytest.mark.quick("strides")
 def test_another_architecture_does_not_take_up_a_journal(folder, tmp_path, monkeypatch, change):
     """Of the same weights; compared with a search from the beginning."""
 

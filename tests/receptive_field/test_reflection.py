@@ -88,6 +88,7 @@ def test_an_automatic_canvas_has_room_for_whole_fields():
 
 
 @pytest.mark.parametrize("name", ["wider than the kernel", "symmetric", "strides"])
+@pytest.mark.quick("symmetric")
 def test_occlusion_in_parts_is_that_of_whole_images(name):
     inputs = keras.Input((*SIZE, 2))
     tensor = L.Conv2D(3, 3, activation="relu")(inputs)

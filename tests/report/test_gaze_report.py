@@ -45,6 +45,7 @@ def content(run):
     return report.collect_report(run)
 
 
+@pytest.mark.slow
 def test_the_scores_are_those_of_the_evaluation(run, folder, content):
     rows = {row[0]: row for row in content.scores[0].rows}
     names = ["this model", "gaze, installed", "center Gaussian", "mean map of the others", "uniform map"]
@@ -59,6 +60,7 @@ def test_the_scores_are_those_of_the_evaluation(run, folder, content):
     assert "validation images, which also chose the epoch" in content.lead[0]
 
 
+@pytest.mark.slow
 def test_the_page_has_fixations_maps_and_curves(run, content, tmp_path):
     example = content.examples[0].examples[0]
     assert [caption for caption, _ in example.pictures] == ["photo, fixations", "where people looked", "prediction"]

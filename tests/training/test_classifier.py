@@ -159,6 +159,7 @@ class _Stop:
 
 
 @pytest.mark.parametrize(("at", "kept", "rebuilt"), [(2, 0, False), (8, 2, True)])
+@pytest.mark.quick("8-2-True")
 def test_interrupted_and_resumed_is_bit_equal(tmp_path, monkeypatch, whole, at, kept, rebuilt):
     model = tiny()
     with monkeypatch.context() as patched:

@@ -49,6 +49,7 @@ class Second(keras.callbacks.Callback):
         assert stamps(self.output) == before
 
 
+@pytest.mark.slow
 def test_a_second_training_is_refused_while_the_first_goes_on(tmp_path):
     second = Second(tmp_path / "run")
     result = train(tmp_path / "run", callbacks=[second])

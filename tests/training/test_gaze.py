@@ -209,6 +209,7 @@ def test_other_settings_are_refused_and_harm_nothing(whole, changes, message):
     assert {path.name: path.read_bytes() for path in whole.output.iterdir() if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_kept_where_the_recipe_says_so(tmp_path):
     result = run(tmp_path, recipe="default", epochs=4, rate=0.5, validate_every=1, keep="best", mirror="none")
     best = result.history["val_loss"].min()
@@ -247,6 +248,7 @@ def mirrored_pickle(tmp_path_factory):
     return write_coursework(GazeDataset(list(images), list(points)), path, size=(12, 12), map_size=(6, 6), mirror=True)
 
 
+@pytest.mark.slow
 def test_stored_mirror_images_are_not_mirrored_again(mirrored_pickle, tmp_path, capfd):
     """An epoch of the recipe "coursework" has each stored image once, as it is; other images are mirrored."""
     data = open_gaze(mirrored_pickle)
@@ -357,6 +359,7 @@ def gaze_data(n=6):
     return images, fixations
 
 
+@pytest.mark.slow
 def test_a_data_set_with_an_empty_image(tmp_path):
     images, fixations = gaze_data()
     fixations[2] = np.zeros((0, 2))
@@ -443,6 +446,7 @@ def test_large_data_goes_to_a_file_that_is_removed_at_the_end(tmp_path, monkeypa
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_progress_tells_speed_and_validation(copied, capsys):
     run(copied, epochs=4, progress=True)
     out, err = capsys.readouterr()

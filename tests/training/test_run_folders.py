@@ -70,6 +70,7 @@ def test_it_learns_and_writes_what_it_learned(folder, whole):
     assert training.accuracy(whole.model, parts[1], "unit") == whole.history["test_accuracy"].iloc[-1]
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_is_bit_equal(folder, whole, tmp_path, monkeypatch):
     """With augmentation, stopped in the third epoch, and read from files instead of from memory."""
     calls, original = [], keras.Sequential.train_on_batch

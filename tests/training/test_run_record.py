@@ -64,6 +64,7 @@ def test_a_classifier_records_every_setting(folder, tmp_path):
     assert started <= ended and started.tzinfo is not None
 
 
+@pytest.mark.slow
 def test_each_session_is_listed_and_a_finished_run_is_left_as_it_is(folder, tmp_path):
     train(folder, tmp_path)
     train(folder, tmp_path, epochs=3, about={"command": "kerasal train tiny"})

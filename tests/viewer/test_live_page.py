@@ -37,6 +37,7 @@ def test_the_first_page(page):
     assert not page.error
 
 
+@pytest.mark.slow
 def test_class_layer_and_method_change_the_title(page):
     page.selectbox(key="layer").select("conv1").run()
     assert "Layer conv1" in page.caption[-1].value
@@ -61,6 +62,7 @@ def test_an_error_of_the_library_is_a_sentence(page, monkeypatch):
     assert not page.exception
 
 
+@pytest.mark.slow
 def test_gaze_is_beside_the_map(page):
     page.toggle(key="gaze").set_value(True).run()
     assert titles(page)[1] == "**Where people will look**" and not page.error

@@ -84,6 +84,7 @@ def test_simonyans_net_zeroes_in_training_alone():
 
 @pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # random weights may hold no positive evidence
 @pytest.mark.parametrize("name", [*EIGHT, "five_class_cnn"])
+@pytest.mark.quick("five_class_cnn")
 def test_every_routine_works_on_it(name):
     if name == "five_class_cnn":
         keras.utils.set_random_seed(0)

@@ -25,6 +25,7 @@ def test_it_opens_with_weights_preprocessing_and_labels(opened):
     assert list(top.label) == ["Egyptian cat", "espresso", "drilling platform", "military uniform"]
 
 
+@pytest.mark.slow
 def test_weights_and_outputs_equal_a_conversion_by_others(opened, data_folder):
     theirs = keras.saving.load_model(data_folder / "models/efficientnet_lite0_imagenet.keras")
     weights = [
@@ -36,6 +37,7 @@ def test_weights_and_outputs_equal_a_conversion_by_others(opened, data_folder):
     np.testing.assert_array_equal(opened.keras_model(inputs, training=False), plain(inputs, training=False))
 
 
+@pytest.mark.slow
 def test_gradcam_is_the_exact_class_activation_map(opened):
     """Zhou et al. 2016: with an average and one dense layer, a logit is the mean of the map, but for the bias."""
     model, inputs = opened.keras_model, opened.inputs(PHOTOGRAPHS[:1])
@@ -49,6 +51,7 @@ def test_gradcam_is_the_exact_class_activation_map(opened):
     np.testing.assert_allclose(gradcam / gradcam.max(), positive / positive.max(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_options(opened):
     features = kerasal.create_model("efficientnet_lite0", "imagenet", include_top=False, input_shape=(None, None, 3))
     assert features.output_shape == (None, None, None, 1280)

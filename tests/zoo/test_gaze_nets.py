@@ -23,6 +23,7 @@ TINY = {"filters": (2, 3, 4), "hidden": 5}
         ("lasagne", 34_864_384, [92, 46, 44, 22, 20, 10], 6_400),
     ],
 )
+@pytest.mark.quick("lasagne-34864384-sides2-6400")
 def test_the_shallow_nets_shapes_and_counts(variant, parameters, sides, features):
     model = kerasal.create_model("shallow_saliency", variant=variant)
     assert model.count_params() == parameters

@@ -26,7 +26,8 @@ All methods have the same signature::
   of ints one class per image; an objective (``kerasal.objectives``) is any unit, channel or layer, a class over a
   region of a segmentation, a detection, or the similarity to an embedding; a function of the model's output that
   returns (N,) scores, such as a tf-keras-vis ``Score``, is anything computed from the output. If a model has several
-  outputs and ``output`` is not set, the function receives a dictionary of all of them, by name.
+  outputs and ``output`` is not set, the function receives a dictionary of all of them, by name. It receives logits
+  where an output comes from a softmax or a sigmoid, and what the model returns with ``logits=False``.
 * ``output``: name or position of the output to explain, for a model with several outputs. Objectives may also name the
   outputs that they read (``objectives.output``, ``objectives.box``).
 * ``logits``: explain the score before the last softmax or sigmoid (the default) rather than the probability. If the

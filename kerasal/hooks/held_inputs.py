@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasal.hooks import paths
+from kerasal.hooks.dependencies import operations_below
 from kerasal.hooks.layout import Layout, channels_last, move_to_last, restore_channels
+from kerasal.hooks.operations import SHAPES
+from kerasal.hooks.taps import NoGradient
 
 import tensorflow as tf
 
@@ -108,6 +111,27 @@ def start_at(view, layer: str) -> Any:
     held = HeldInputs(dict(enumerate(view.inputs)), path, tensor.dtype)
     moved = move_to_last(tf.cast(tensor, tf.float32), axis)
     return dataclasses.replace(view, inputs=[moved], held=held, layout=Layout([axis], check=False))
+
+
+def refuse_independent(view, scores: tf.Tensor, inputs: Sequence[tf.Tensor], error: NoGradient) -> None:
+    """Raise an error that explains a missing gradient if the scores depend on none of the explained inputs.
+
+    Raises:
+        NoGradient: the target reads held inputs only.
+    """
+    below = operations_below([scores], SHAPES)
+    if view.held.layer is not None or any(x.op in below for x in inputs):
+        return
+    embedding = first_embedding(view.model)
+    remedy = (
+        f"Attribute to the layer that embeds the integers: layer={embedding!r}"
+        if embedding
+        else "Choose another target"
+    )
+    raise NoGradient(
+        "The target must depend on an input with floating-point values, but it depends on none of those of "
+        f"{view.model.name!r}. {remedy}."
+    ) from error
 
 
 def _run_at_layer(function, view, options: dict[str, Any]) -> list:

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasal.checks import refuse_mask
 from kerasal.hooks.positions import channel_axes
+from kerasal.hooks.token_inputs import check_vocabulary, convert_integers, refuse_words
 from kerasal.process import check_process
 
 import keras
@@ -34,11 +35,13 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False, integers
 
     Raises:
         ValueError: the model has no weights yet, or takes integers (token indices) and ``integers`` is not set; the
-            number, names or shapes of the inputs do not fit; an input is empty or holds NaN or infinity.
+            number, names or shapes of the inputs do not fit; an input is empty or holds NaN or infinity; a list for a
+            model that takes a dictionary of several inputs; an index is outside of the vocabulary of an embedding.
         TypeError: an input is not a numeric array.
     """
     specs = input_specs(model)
-    _refuse_unread_images(inputs)
+    if specs is None or not all(dtype.startswith("int") for _, _, dtype in specs):
+        _refuse_unread_images(inputs)
     names = [name for name, _, _ in specs or ()]
     if isinstance(inputs, Mapping):
         names = names or list(inputs)
@@ -49,6 +52,11 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False, integers
             )
         flat = [inputs[name] for name in names]
     elif isinstance(inputs, (list, tuple)) and len(names) != 1:
+        if isinstance(getattr(model, "_inputs_struct", None), Mapping):  # whose order is not that of the caller's
+            raise ValueError(
+                f"inputs of {model.name!r} must be a dictionary with the keys {', '.join(names)}, got a "
+                f"{type(inputs).__name__}. Pass {{{', '.join(f'{name!r}: …' for name in names)}}}."
+            )
         flat, names = list(inputs), names or [str(i) for i in range(len(inputs))]
     else:
         flat, names = [inputs], names[:1] or ["input"]
@@ -63,6 +71,8 @@ def conform(model: keras.Model, inputs: Any, *, any_size: bool = False, integers
             if len(shape) - (channels is not None) == 2:
                 shape = tuple(size if axis == channels else None for axis, size in enumerate(shape, 1))
         arrays.append(_conform_array(name, array, shape, dtype, integers))
+        if arrays[-1].dtype.kind in "iu":
+            check_vocabulary(model, i, name, arrays[-1])
         if arrays[-1].dtype == np.float32:
             _warn_of_pixels(model, array, arrays[-1])
     if len({len(array) for array in arrays}) > 1:
@@ -110,33 +120,29 @@ def _conform_array(name: str, value: Any, shape: tuple | None, dtype: str, integ
         remedy = "Use the part of the model after the embedding." if "int" in dtype else "Convert it before the model."
         raise ValueError(f"Input {name!r} must be floating point, got {dtype}, which has no gradient. {remedy}")
     refuse_mask(value, f"Input {name!r}")
+    if not is_float:
+        refuse_words(name, value)
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
             raise TypeError(array.dtype.name)
-        array = array.astype(np.float32, copy=False) if is_float else _convert_integers(name, array, dtype)
+        array = array.astype(np.float32, copy=False) if is_float else array
     except (TypeError, ValueError) as error:
         remedy = "" if is_float else " Pad sequences to one length, as by keras.utils.pad_sequences."
         raise TypeError(
             f"Input {name!r} must be a numeric array of {'images' if is_float else 'sequences'} of equal size, got "
             f"{type(value).__name__} ({error}).{remedy}"
         ) from error
+    if not is_float:
+        array = convert_integers(name, array, dtype)
     if shape is not None:
-        array = _add_axes(name, array, shape)
+        array = _add_axes(name, array, shape, is_float)
     if len(array) == 0:
         raise ValueError(f"Input {name!r} must not be empty, got shape {array.shape}.")
     if not np.isfinite(array).all():
         bad = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))[0])
         raise ValueError(f"Input {name!r} must be finite, got NaN or infinity, first in image {bad}.")
     return array
-
-
-def _convert_integers(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
-    """Return an array of whole numbers in the type of an integer input."""
-    converted = array.astype(dtype)
-    if not np.array_equal(converted, array):
-        raise TypeError(f"values that are not in {dtype}")
-    return converted
 
 
 def _refuse_unread_images(inputs: Any) -> None:
@@ -188,7 +194,7 @@ def _warn_of_pixels(model: keras.Model, value: Any, array: np.ndarray) -> None:
     warnings.warn(text, PixelInputs, stacklevel=4)
 
 
-def _add_axes(name: str, array: np.ndarray, shape: tuple) -> np.ndarray:
+def _add_axes(name: str, array: np.ndarray, shape: tuple, is_float: bool = True) -> np.ndarray:
     """Add the batch axis and the axis of a single channel if they are missing."""
     candidates = [array]
     if array.ndim == len(shape):
@@ -205,7 +211,9 @@ def _add_axes(name: str, array: np.ndarray, shape: tuple) -> np.ndarray:
         ):
             return candidate
     remedy = ""
-    if len(shape) == 3 and array.ndim in (3, 4):
+    if not is_float and len(shape) == 1 < shape[0] and array.ndim in (1, 2):
+        remedy = f"Pad or cut sequences, as by keras.utils.pad_sequences(sequences, maxlen={shape[0]})."
+    elif len(shape) == 3 and array.ndim in (3, 4):
         if shape[-1] in (None, array.shape[-1]):
             remedy = "Resize the images first (kerasal.images.resize)."
         elif shape[0] == array.shape[-1]:

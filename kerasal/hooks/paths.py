@@ -77,7 +77,8 @@ def select_output(model: keras.Model, outputs, name: str | int | None):
         if len(named) == 1:
             return next(iter(named.values()))
         raise ValueError(
-            f"output must be one of {', '.join(map(str, named))}, got None. {model.name!r} has {len(named)} outputs."
+            f"output must be one of {', '.join(map(str, named))}, got None. {model.name!r} has {len(named)} outputs: "
+            f"select one, or pass a target that names it, as objectives.output({next(iter(named))!r}, 0)."
         )
     if isinstance(name, int) and 0 <= name < len(named):
         return list(named.values())[name]

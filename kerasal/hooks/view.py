@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kerasal.hooks import backward_rules, softmax
-from kerasal.hooks.held_inputs import HeldInputs
+from kerasal.hooks.held_inputs import HeldInputs, refuse_independent
 from kerasal.hooks.layout import Layout
 from kerasal.hooks.paths import name_outputs, pack, select_output
 from kerasal.hooks.positions import channel_axes
 from kerasal.hooks.run import Run, Settings, output_key
 from kerasal.hooks.state import state_rows, unchanged
-from kerasal.hooks.taps import differentiate, run_in_function, watch
+from kerasal.hooks.taps import NoGradient, differentiate, run_in_function, watch
 from kerasal.objectives.expression import (
     functions_of,
     layers_of,
@@ -110,6 +110,11 @@ class View:
 
     def score(self, at: "Run | Sequence[tf.Tensor] | None" = None) -> tf.Tensor:
         """Return the target's scores (N,) for a run or for inputs (by default the view's inputs)."""
+        if self.settings.output is not None and names_outputs(self.structure) and not output_kinds(self.structure):
+            raise ValueError(
+                f"output must be None for a target that names the outputs it reads, got {self.settings.output!r}. Omit "
+                "output, or pass a target that reads it."
+            )
         run = at if isinstance(at, Run) else self.run(at)
         self.limits.clear()
         top = None if run.ranking is run.output else self._top_classes(run.ranking)
@@ -139,7 +144,11 @@ class View:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
             scores = self.score(self.run(inputs, rule=rule))
-        return differentiate(tape, scores, inputs)
+        try:
+            return differentiate(tape, scores, inputs)
+        except NoGradient as error:
+            refuse_independent(self, scores, inputs, error)
+            raise
 
     def pin(self, at: "Run | tf.Tensor | None" = None) -> "View":
         """Return this view with each image's top class as a fixed target, if the target is the top class.

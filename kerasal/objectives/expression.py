@@ -96,17 +96,35 @@ def stack(objectives: Sequence[Objective]) -> Objective:
         ValueError: the objectives differ in their structure, or any of them has parameters for several images.
     """
     if len({objective.structure for objective in objectives}) != 1:
+        if len({_without_functions(objective.structure) for objective in objectives}) == 1:
+            raise ValueError(
+                "objectives of a list must share their functions, got different functions in the same place. Define "
+                "each function once, outside of the list, and pass it to all objectives."
+            )
         raise ValueError(
             "objectives must differ only in their channels, classes or factors, got "
             + ", ".join(dict.fromkeys(str(objective.structure) for objective in objectives))
         )
-    columns = zip(*(objective.parameters for objective in objectives), strict=True)
+    columns = list(zip(*(objective.parameters for objective in objectives), strict=True))
+    for column in columns:
+        sizes = dict.fromkeys(parameter.shape[1:] for parameter in column)
+        if len(sizes) > 1:
+            raise ValueError(
+                "objectives of a list must have masks, vectors and positions of one size, got "
+                f"{' and '.join(map(str, sizes))}. Resize them to the output of the model."
+            )
     parameters = tuple(np.concatenate(column) for column in columns)
     if len(objectives) > 1 and any(len(column) != len(objectives) for column in parameters):
         raise ValueError("Each objective of a list must be for a single image, got an objective for several images.")
     description = shorten([objective.description for objective in objectives])
     functions = tuple(function for objective in objectives for function in objective.functions)
     return Objective(objectives[0].structure, parameters, description, functions)
+
+
+def _without_functions(structure: Any) -> Any:
+    if isinstance(structure, tuple):
+        return tuple(map(_without_functions, structure))
+    return "function" if callable(structure) else structure
 
 
 def _combine(kind: str, left, right, sign: str) -> Objective:

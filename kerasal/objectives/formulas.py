@@ -7,6 +7,7 @@ from typing import Any
 from kerasal.objectives.detections import box_score
 from kerasal.objectives.expression import COMBINING
 from kerasal.objectives.model_outputs import ModelOutputs, live_function
+from kerasal.objectives.regions import region_scores
 
 import tensorflow as tf
 
@@ -55,7 +56,13 @@ def evaluate(
         if kind == "negative":
             return _negative(value(("class",), output, turned, name), outputs, name)
         if tensor.shape.rank is None or tensor.shape.rank < 2:
-            raise ValueError(f"{node[-1]!r} must have an output (N, …, channels), got shape {tensor.shape}.")
+            remedy = ""
+            if len(node) == 1 and tensor.shape.rank == 1:
+                remedy = f" Pass objectives.output({0 if name is None else repr(name)}) for a single value per input."
+            raise ValueError(
+                f"{'The output' if len(node) == 1 else repr(node[-1])} must have the shape (N, …, channels) for this "
+                f"target, got {tensor.shape}.{remedy}"
+            )
         if kind == "top" and top is not None:
             return tf.gather(_position_mean(tf.cast(tensor, tf.float32)), top, batch_dims=1)
         formula, count = _FORMULAS[kind]
@@ -163,17 +170,7 @@ def _layer(tensor, values, name, limits):
 
 @_formula("region", 2)
 def _region(output, values, name, limits):
-    weights = values[1][1]
-    if output.shape.rank == weights.shape.rank:  # scores of a single class, without an axis of classes
-        output = output[..., tf.newaxis]
-    if output.shape.rank - 1 != weights.shape.rank or not output.shape[1:-1].is_compatible_with(weights.shape[1:]):
-        raise ValueError(
-            f"mask must have the size of the model's output, {_size(output.shape[1:-1])}, got "
-            f"{_size(weights.shape[1:])}. Resize it without interpolation, as by cv2.resize with INTER_NEAREST."
-        )
-    axes = list(range(1, weights.shape.rank))
-    scores = tf.reduce_sum(output * weights[..., tf.newaxis], axes) / tf.reduce_sum(weights, axes)[:, tf.newaxis]
-    return _pick(scores, values[0], "class", limits)
+    return _pick(region_scores(output, values[1][1]), values[0], "class", limits)
 
 
 @_formula("similarity", 1)
@@ -214,10 +211,6 @@ def _negative(score, outputs: ModelOutputs, name):
             "classes have scores of their own. Use class_score."
         )
     return 1.0 - score if kind and not outputs.logits else -score
-
-
-def _size(shape) -> str:
-    return " × ".join("any" if side is None else str(side) for side in shape)
 
 
 def _call(reference: Any, output):

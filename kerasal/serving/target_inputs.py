@@ -15,7 +15,7 @@ from kerasal.hooks import select_output
 from kerasal.models.image_model import ImageModel
 from kerasal.objectives import Objective, negative_class, region, similarity
 from kerasal.objectives.expression import walk
-from kerasal.serving.request_inputs import check_rows, require
+from kerasal.serving.request_inputs import check_rows, check_shape, require
 
 import tensorflow as tf
 
@@ -49,12 +49,11 @@ class TargetInputs:
         """Return the parameters of the objective for a request with the inputs ``first`` (N, …)."""
         if not self.specs:
             return [tf.constant(parameter) for parameter in self.objective.parameters]
-        checked = [check_rows(first, tensor, spec.name) for tensor, spec in zip(sent, self.specs, strict=True)]
-        for place, spec in enumerate(self.specs):
-            if str(spec.name).startswith(("mask", "vector")):
-                filled = tf.reduce_all(tf.reduce_any(tf.reshape(checked[place], [tf.shape(first)[0], -1]) != 0, axis=1))
-                checked[place] = require(filled, f"{spec.name} must not be 0 everywhere.", checked[place])
-        return checked
+        shaped = [check_shape(tensor, spec.shape, spec.name) for tensor, spec in zip(sent, self.specs, strict=True)]
+        return [
+            _check_values(check_rows(first, tensor, spec.name), str(spec.name))
+            for tensor, spec in zip(shaped, self.specs, strict=True)
+        ]
 
 
 def make_target(model: ImageModel, target: Any, *, request: bool, output: str | int | None) -> TargetInputs:
@@ -72,7 +71,7 @@ def make_target(model: ImageModel, target: Any, *, request: bool, output: str | 
     objective = target
     if isinstance(target, str):
         objective = {
-            "region": lambda: region(np.ones(_output_shape(model, output)[:-1]), 0),
+            "region": lambda: region(np.ones(_output_positions(model, output)), 0),
             "similarity": lambda: similarity(np.ones(_output_shape(model, output)[-1])),
             "negative": negative_class,
         }[target]()
@@ -101,12 +100,43 @@ def check_limits(limits: Sequence[tuple], parameters: Sequence[tf.Tensor]) -> li
     return checked
 
 
+def _check_values(tensor: tf.Tensor, name: str) -> tf.Tensor:
+    """Return a parameter (N, …) of a request if its values can be those of its formula; otherwise the request fails."""
+    if name.startswith("mask"):
+        weights = tf.reduce_all((tensor >= 0) & (tensor <= 1))  # False for NaN too
+        tensor = require(weights, f"{name} must hold numbers in 0..1", tensor, value=_range(tensor))
+    elif name.startswith("box"):
+        corners = tf.reduce_all(tf.math.is_finite(tensor)) & tf.reduce_all(tensor[:, 2:] > tensor[:, :2])
+        text = f"{name} must be (x_min, y_min, x_max, y_max) with x_min < x_max and y_min < y_max"
+        return require(corners, text, tensor, value=tensor)
+    elif tensor.dtype.is_floating:
+        tensor = require(tf.reduce_all(tf.math.is_finite(tensor)), f"{name} must be finite.", tensor)
+    if name.startswith(("mask", "vector")):
+        filled = tf.reduce_all(tf.reduce_any(tf.reshape(tensor, [tf.shape(tensor)[0], -1]) != 0, axis=1))
+        tensor = require(filled, f"{name} must not be 0 everywhere.", tensor)
+    return tensor
+
+
+def _range(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.reduce_min(tensor), tf.reduce_max(tensor)])
+
+
 def _output_shape(model: ImageModel, output: str | int | None) -> tuple[int, ...]:
     shapes: dict[str, Any] = dict(model.output_shapes)
     shape = next(iter(shapes.values())) if len(shapes) == 1 else select_output(model.keras_model, shapes, output)
     if not shape or None in shape:
         raise ValueError(f"The output of {model.name!r} must have a fixed size for this target, got {(None, *shape)}.")
     return shape
+
+
+def _output_positions(model: ImageModel, output: str | int | None) -> tuple[int, ...]:
+    shape = _output_shape(model, output)
+    if len(shape) < 2:
+        raise ValueError(
+            f"target must be top, class or an objective, got 'region', which needs scores per position, but the output "
+            f"of {model.name!r} has the shape {(None, *shape)}. Choose another target or output."
+        )
+    return shape[:-1]
 
 
 def _names(objective: Objective) -> list[str]:

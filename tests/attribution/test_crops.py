@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasal import attribution
+from kerasal import attribution, objectives
 
 import keras
 
@@ -77,3 +77,22 @@ def test_what_does_not_fit(make_model):
     with pytest.raises(ValueError, match="a single image input"):
         flat = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         attribution.crop_averaged_saliency(flat, np.zeros((1, 4)))
+
+
+def test_targets_with_positions_do_not_move_with_the_crops():
+    inputs = keras.Input((8, 8, 3))
+    scores = keras.layers.Conv2D(2, 1, name="scores")(inputs)
+    boxes = keras.layers.Reshape((-1, 4))(keras.layers.Conv2D(4, 1)(inputs))
+    model = keras.Model(inputs, {"scores": scores, "boxes": boxes, "kinds": keras.layers.Reshape((-1, 2))(scores)})
+    image = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
+    mask = np.eye(8, dtype=bool)
+    targets = {
+        "region": objectives.output("scores", objectives.region(mask, 1)) - objectives.output("scores", 0),
+        "neuron": objectives.neuron("scores", 1, (2, 3)),
+        "box": objectives.box((1, 1, 4, 4), 0, boxes="boxes", scores="kinds", activation="sigmoid"),
+    }
+    for kind, target in targets.items():
+        with pytest.raises(ValueError, match=rf"must not have positions for crop_averaged_saliency, .*got {kind}\."):
+            attribution.crop_averaged_saliency(model, image, target)
+    center = attribution.crop_averaged_saliency(model, image, objectives.neuron("scores", 1))
+    assert center.any()

@@ -85,8 +85,28 @@ def test_a_model_of_tokens_alone_names_its_embedding(reader):
 def test_ragged_and_fractional_tokens_are_refused(reader):
     with pytest.raises(TypeError, match="Pad sequences to one length"):
         attribution.class_saliency(reader[0], [[1, 2, 3], [4, 5]], layer="words")
-    with pytest.raises(TypeError, match="values that are not in int32"):
-        attribution.class_saliency(reader[0], TOKENS + 0.5, layer="words")
+    for bad in (TOKENS + 0.5, TOKENS + 2**40):
+        with pytest.raises(TypeError, match="values that are not in int32") as caught:
+            attribution.class_saliency(reader[0], bad, layer="words")
+        assert "Pad" not in str(caught.value)
+    for words in (np.array([["good"] * TOKENS.shape[1]]), [["good"] * TOKENS.shape[1]], "good"):
+        with pytest.raises(TypeError, match=r"must hold integers, got .*'good'.*\. Convert words to their indices"):
+            attribution.class_saliency(reader[0], words, layer="words")
+    for length in (1, 2):
+        with pytest.raises(ValueError, match=rf"Pad or cut sequences, .*maxlen={TOKENS.shape[1]}"):
+            attribution.class_saliency(reader[0], TOKENS[:, :length], layer="words")
+
+
+def test_indices_outside_of_the_vocabulary_are_refused(reader):
+    size = reader[0].get_layer("words").input_dim
+    attribution.gradient_x_input(reader[0], np.full_like(TOKENS, size - 1), 0, layer="words")
+    for bad in (size, -1):
+        tokens = TOKENS.copy()
+        tokens[1, 2] = bad
+        with pytest.raises(
+            ValueError, match=rf"in 0\.\.{size - 1} for the layer 'words', which has {size}, got {bad}\."
+        ):
+            attribution.gradient_x_input(reader[0], tokens, 0, layer="words")
 
 
 def test_a_layer_of_an_image_model_has_its_own_positions(mixed):

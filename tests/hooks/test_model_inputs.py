@@ -193,3 +193,17 @@ def test_feature_maps_at_any_depth(make_model, batch):
     assert feature_maps(model, batch, "predictions").shape == (3, 6)
     with pytest.raises(ValueError, match="Did you mean"):
         feature_maps(model, batch, "conv9")
+
+
+def test_a_list_is_refused_where_the_model_takes_a_dictionary():
+    query, anchor = keras.Input((2,), name="query"), keras.Input((2,), name="anchor")
+    joined = keras.layers.Concatenate()([query, anchor])
+    model = keras.Model({"query": query, "anchor": anchor}, keras.layers.Dense(1)(joined))
+    arrays = [np.full((1, 2), 1, np.float32), np.full((1, 2), 2, np.float32)]
+    with pytest.raises(ValueError, match="must be a dictionary with the keys anchor, query, got a list"):
+        attribution.gradient_x_input(model, arrays, 0)
+    maps = attribution.gradient_x_input(model, dict(zip(["query", "anchor"], arrays, strict=True)), 0)
+    np.testing.assert_allclose(maps["query"], model.get_weights()[0][None, :2, 0], rtol=1e-6)
+    np.testing.assert_allclose(maps["anchor"], 2 * model.get_weights()[0][None, 2:, 0], rtol=1e-6)
+    single = keras.Model({"query": query}, keras.layers.Dense(1)(query))
+    assert attribution.gradient_x_input(single, [np.ones(2), np.ones(2)], 0).shape == (2, 2)

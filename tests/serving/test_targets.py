@@ -72,6 +72,56 @@ def test_a_box_and_an_embedding_are_sent(tmp_path):
     np.testing.assert_allclose(found["score"][1], 1, rtol=1e-5)
 
 
+def test_what_is_sent_has_the_shape_and_the_values_of_its_formula(tmp_path):
+    inputs = keras.Input((8, 12, 3))
+    hidden = L.Conv2D(6, 3, strides=2, padding="same", activation="relu")(inputs)
+    boxes = L.Reshape((-1, 4), name="boxes")(L.Conv2D(4, 1, activation="sigmoid")(hidden))
+    scores = L.Reshape((-1, 3), name="scores")(L.Conv2D(3, 1, activation="sigmoid")(hidden))
+    template = objectives.box((0, 0, 1, 1), 0, boxes="boxes", scores="scores")
+    signature = Signature("box", "input_gradient", {"target": template, "parameters": "request"})
+    detector = keras.Model(inputs, {"boxes": boxes, "scores": scores})
+    _detector, boxed = export(detector, tmp_path / "detector", signature)
+    _segmenter, masked = export(
+        keras.Model(inputs, L.Conv2D(2, 1)(inputs)), tmp_path / "parts", "like=input_gradient:target=region"
+    )
+    embedder = keras.Model(inputs, L.GlobalAveragePooling2D()(hidden))
+    _embedder, alike = export(embedder, tmp_path / "embedder", "like=input_gradient:target=similarity")
+    classes, mask, box = [1, 0, 1], np.ones((3, 8, 12)), np.array([[1, 1, 9, 6]] * 3)
+    messages = {"mask": r"mask must hold numbers in 0\.\.1", "vector": "vector must be finite", "box": "x_min < x_max"}
+
+    def send(served, **sent):  # as tensors, whose shapes TensorFlow does not compare with those of the signature
+        floats = {name: tf.constant(value, tf.float32) for name, value in sent.items()}
+        index = {} if "vector" in sent else {"class_index": tf.constant(classes)}
+        return served(inputs=tf.constant(IMAGES), **floats, **index)
+
+    cases = [
+        (masked["like"], "mask", mask, [mask[:, :1], mask[:, :, :1], mask[:, :1, :1]]),
+        (alike["like"], "vector", np.ones((3, 6)), [np.ones((3, 1)), np.ones((3, 4))]),
+        (boxed["box"], "box", box, [box[:, :3], box[:, :1]]),
+    ]
+    for served, name, good, misshaped in cases:
+        send(served, **{name: good})
+        for bad in misshaped:
+            with pytest.raises(tf.errors.InvalidArgumentError, match=f"Shape of tensor [^ ]*{name}"):
+                send(served, **{name: bad})
+    cases = [
+        (masked["like"], "mask", [-mask, 2 * mask, np.nan * mask, np.inf * mask]),
+        (alike["like"], "vector", [np.full((3, 6), np.inf), np.full((3, 6), np.nan)]),
+        (boxed["box"], "box", [box[:, ::-1], box[:, [0, 3, 2, 1]], box[:, [0, 1, 0, 3]], box * np.nan]),
+    ]
+    for served, name, wrong in cases:
+        for bad in wrong:
+            with pytest.raises(tf.errors.InvalidArgumentError, match=messages[name]):
+                send(served, **{name: bad})
+
+
+def test_a_region_needs_an_output_with_positions(tmp_path):
+    inputs = keras.Input((8, 12, 3))
+    classifier = keras.Model(inputs, L.Dense(3)(L.GlobalAveragePooling2D()(inputs)), name="kinds")
+    with pytest.raises(ValueError, match=r"'region', which needs scores per position, but the output of 'kinds'"):
+        export(classifier, tmp_path, "gradcam:target=region")
+
+
 def test_tokens_and_metadata_are_served(tmp_path):
     tokens, meta = keras.Input((6,), dtype="int32", name="tokens"), keras.Input((3,), name="meta")
     words = L.GlobalAveragePooling1D()(L.Embedding(9, 4, name="words")(tokens))

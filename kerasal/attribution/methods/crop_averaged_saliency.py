@@ -4,15 +4,22 @@ from typing import Literal
 
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import Reduction, crop_corners, reduce_channels, sums_channels
+from kerasal.objectives.expression import walk
 
 import tensorflow as tf
 
 
 def _check_input(view) -> None:
-    """Raise an error if the model does not take a single image, of which crops can be cut."""
+    """Raise an error if no crops can be cut of the model's input, or if the target would not move with them."""
     if len(view.inputs) != 1 or view.inputs[0].shape.rank != 4:
         shapes = ", ".join(str(x.shape) for x in view.inputs)
         raise ValueError(f"model must have a single image input (N, H, W, C) for crop_averaged_saliency, got {shapes}.")
+    fixed = sorted({node[0] for node in walk(view.structure)} & {"box", "neuron", "region"})
+    if fixed:
+        raise ValueError(
+            "target must not have positions for crop_averaged_saliency, whose crops and mirror images move the image "
+            f"under it, got {' and '.join(fixed)}. Use another method, such as class_saliency."
+        )
 
 
 def _check(view) -> None:
@@ -56,7 +63,8 @@ def crop_averaged_saliency(
         covers are 0.
 
     Raises:
-        ValueError: the model has several inputs or none of images, or the images are smaller than the crop.
+        ValueError: the model has several inputs or none of images, the images are smaller than the crop, or the target
+            has positions (a region, a box or a neuron at a position), which do not move with the crops.
     """
     _check_input(view)
     (x,) = view.inputs

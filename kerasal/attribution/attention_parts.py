@@ -119,23 +119,31 @@ def find_tokens(layer: AttentionLayer, keys: Axis | None, number: int, x: tf.Ten
         keys: the axis of its keys, if it is known.
         number: number of the input.
         x: the input (N, *positions, C).
-        grid: number of positions along each axis of the input, for keys that are not known, or one number for all axes.
-            The tokens that are no positions come first.
+        grid: number of positions along each axis, or one for all, for keys that are not known; other tokens come first.
 
     Raises:
-        ValueError: the graph does not determine the grid, or ``grid`` does not fit the tokens.
+        ValueError: the grid is not known, or ``grid`` does not fit the tokens or is not that of the graph.
     """
     count, rank = layer.shape[3], x.shape.rank - 2
+    positions = None if keys is None else layer.positions(keys)
+    if positions is not None and any(source[0] != number for source in positions.sources):
+        positions = None
     if grid is not None:
         sizes = (grid,) * rank if np.ndim(grid) == 0 else tuple(grid)
-        if len(sizes) != rank or min(sizes) < 1 or math.prod(sizes) > count or layer.windows:
+        if positions is not None:
+            known = dict(zip(positions.sources, positions.grid, strict=True))
+            if sizes != (found := tuple(known.get((number, place), 1) for place in range(rank))):
+                what = f"the {count} tokens of {layer.name!r}, which the graph of the model determines, {found}"
+                raise ValueError(f"grid must be that of {what}, got {grid}. Leave grid out.")
+        elif len(sizes) != rank or min(sizes) < 1 or math.prod(sizes) > count or layer.windows:
             raise ValueError(
                 f"grid must hold the positions of the {count} tokens of {layer.name!r} along {rank} axes, got {grid}."
             )
-        factors = tuple(Factor((number, place), int(size)) for place, size in enumerate(sizes))
-        keys = Axis(factors, before=count - math.prod(sizes))
-    positions = None if keys is None else layer.positions(keys)
-    if keys is None or positions is None or any(source[0] != number for source in positions.sources):
+        else:
+            factors = tuple(Factor((number, place), int(size)) for place, size in enumerate(sizes))
+            keys = Axis(factors, before=count - math.prod(sizes))
+            positions = layer.positions(keys)
+    if keys is None or positions is None:
         example = ", ".join(["rows", "columns"][:rank]) if rank < 3 else "…"
         raise ValueError(
             f"The grid of the {count} tokens of {layer.name!r} must be known, but the graph of the model does not "

@@ -16,6 +16,7 @@ from kerasal.hooks.layout import channels_last
 from kerasal.hooks.model_inputs import conform
 from kerasal.hooks.operations import RELUS
 from kerasal.hooks.rectifiers import find_rectifiers
+from kerasal.hooks.run_errors import missing_device
 from kerasal.hooks.target_layers import LayerMap
 from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings, View
@@ -55,7 +56,7 @@ def check_methods(
         methods = _check_attribution(keras_model, inputs, facts, output)
     except Exception as error:  # layers of users raise any class
         methods = dict.fromkeys(attribution.list_methods(), first_sentence(error))
-    if device := _missing_device(keras_model):
+    if device := missing_device(keras_model):
         methods = dict.fromkeys(methods, device)
     objective = class_score(0)
     others: dict[str, Callable[[], Any]] = {
@@ -139,16 +140,6 @@ def _check_canvas(model: ImageModel, objective: Objective) -> None:
         model.check_pixels()
     else:
         canvas_shape(model.keras_model, [objective], None, "input")
-
-
-def _missing_device(model: keras.Model) -> str:
-    """Return why TensorFlow cannot run a model on this machine, or ""."""
-    if tf.config.list_physical_devices("GPU"):
-        return ""
-    for path, layer in hooks.layers(model):
-        if "Conv" in type(layer).__name__ and getattr(layer, "data_format", "") == "channels_first":
-            return f"TensorFlow runs {path!r} (channels_first) only on a GPU, and there is none here."
-    return ""
 
 
 def _check_maps(model: ImageModel, facts: TraceFacts) -> None:

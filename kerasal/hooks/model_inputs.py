@@ -128,7 +128,9 @@ def _conform_array(name: str, value: Any, shape: tuple | None, dtype: str, integ
             raise TypeError(array.dtype.name)
         array = array.astype(np.float32, copy=False) if is_float else array
     except (TypeError, ValueError) as error:
-        remedy = "" if is_float else " Pad sequences to one length, as by keras.utils.pad_sequences."
+        remedy = (
+            _length_remedy(value, shape) if is_float else " Pad sequences to one length (keras.utils.pad_sequences)."
+        )
         raise TypeError(
             f"Input {name!r} must be a numeric array of {'images' if is_float else 'sequences'} of equal size, got "
             f"{type(value).__name__} ({error}).{remedy}"
@@ -137,12 +139,22 @@ def _conform_array(name: str, value: Any, shape: tuple | None, dtype: str, integ
         array = convert_integers(name, array, dtype)
     if shape is not None:
         array = _add_axes(name, array, shape, is_float)
-    if len(array) == 0:
+    if array.size == 0:
         raise ValueError(f"Input {name!r} must not be empty, got shape {array.shape}.")
     if not np.isfinite(array).all():
         bad = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))[0])
         raise ValueError(f"Input {name!r} must be finite, got NaN or infinity, first in image {bad}.")
     return array
+
+
+def _length_remedy(value: Any, shape: tuple | None) -> str:
+    """Return what to do about inputs (*positions, channels) of different sizes, or "" if that is not the fault."""
+    if not isinstance(value, (list, tuple, np.ndarray)) or len({np.shape(item) for item in value}) < 2:
+        return ""
+    sizes = " and ".join(map(str, list(dict.fromkeys(np.shape(item) for item in value))[:2]))
+    if None not in (shape or (None,)):
+        return f" Bring {sizes} to the shape that the model takes, {format_shape(shape or ())}."
+    return f" Pass the inputs, of {sizes}, one at a time, or pad them to one size."
 
 
 def _refuse_unread_images(inputs: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.hooks.model_inputs import chunk_size
+from kerasal.hooks.run_errors import clear_errors
 from kerasal.hooks.snapshot import Snapshot, make_hashable, stateful_objects
 from kerasal.hooks.state import check_rows, forget_states, state_rows
 from kerasal.hooks.taps import tracing_lock
@@ -181,7 +182,8 @@ def run_batches(
     ``batch_size`` is by default the fastest number of images; see ``cached_trace`` for the other arguments.
 
     Raises:
-        ValueError: an index of the objective is out of range for the model.
+        ValueError: an index of the objective is out of range for the model, or a layer runs only on a GPU.
+        MemoryError: a batch needs more memory than there is.
     """
     objective, images = objective or top_class(), len(inputs[0])
     size = batch_rows(model, inputs, objective, batch_size)
@@ -190,7 +192,8 @@ def run_batches(
         chunk = [array[start : start + size] for array in inputs]
         trace = cached_trace(function, model, chunk, objective, settings, options, declared=declared)
         trace.check(objective)
-        parts.append(trace(chunk, objective.rows(start, start + size)))
+        with clear_errors(model, chunk):
+            parts.append(trace(chunk, objective.rows(start, start + size)))
     return [np.concatenate(pieces) if len(parts) > 1 else pieces[0] for pieces in zip(*parts, strict=True)], trace
 
 

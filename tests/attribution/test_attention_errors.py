@@ -148,3 +148,14 @@ def test_a_target_before_all_attentions_is_an_error(transformers):
     for name in ("attention_gradcam", "legrad", "transformer_relevance"):
         with pytest.raises(ValueError, match="target must depend on an attention"):
             getattr(attribution, name)(model, transformers.images(), channel("patches", 1))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_grid_that_is_not_that_of_the_graph_is_an_error(name, transformers):
+    model, images, method = transformers.transformer(), transformers.images(), getattr(attribution, name)
+    for grid in ((6, 4), 4, (2, 12), (4,)):
+        with pytest.raises(
+            ValueError, match=r"grid must be .* the graph of the model determines, \(4, 6\), got .*Leave"
+        ):
+            method(model, images, 1, grid=grid)
+    np.testing.assert_array_equal(method(model, images, 1, grid=[4, 6]), method(model, images, 1))

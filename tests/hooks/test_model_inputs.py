@@ -120,6 +120,19 @@ def test_bad_inputs_say_what_is_expected(inputs, error, says):
         attribution.class_saliency(_gray(), inputs)
 
 
+def test_signals_of_several_lengths_or_of_none():
+    x = keras.Input((None, 3))
+    model = keras.Model(x, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling1D()(keras.layers.Conv1D(4, 3)(x))))
+    signals = [np.ones((9, 3), np.float32), np.ones((5, 3), np.float32)]
+    for several in (signals, np.array(signals, dtype=object)):
+        with pytest.raises(TypeError, match=r"of \(9, 3\) and \(5, 3\), one at a time, or pad them"):
+            attribution.class_saliency(model, several)
+    with pytest.raises(ValueError, match=r"must not be empty, got shape \(2, 0, 3\)"):
+        attribution.class_saliency(model, np.ones((2, 0, 3)))
+    with pytest.raises(TypeError, match=r"Bring \(6, 6, 1\) and \(5, 6, 1\) to the shape .* \(N, 6, 6, 1\)"):
+        attribution.class_saliency(_gray(), [np.ones((6, 6, 1)), np.ones((5, 6, 1))])
+
+
 def test_models_that_cannot_be_explained():
     unbuilt = keras.Sequential([keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="no weights yet"):

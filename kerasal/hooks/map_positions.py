@@ -1,6 +1,7 @@
 """The positions and channels of a tensor, which put it back into a map (N, *positions, C) of the model's input."""
 
 import dataclasses
+from typing import Any
 import itertools
 import math
 
@@ -36,8 +37,8 @@ class Positions:
         sizes = [axis.size for axis in self.axes]
         for number, axis in enumerate(self.axes):
             if axis.positions and (axis.before or axis.after):
-                end = (tf.shape(tensor)[number] if sizes[number] is None else sizes[number]) - axis.after
-                tensor = tf.gather(tensor, tf.range(axis.before, end), axis=number)
+                size: Any = tf.shape(tensor)[number] if sizes[number] is None else sizes[number]
+                tensor = tf.gather(tensor, tf.range(axis.before, size - axis.after), axis=number)
         shape, places = [], []  # the size of each factor, and (order, its sort key)
         for number, axis in enumerate(self.axes):
             if number == self.channel_axis:

@@ -1,9 +1,9 @@
 """The positions and channels of a tensor, which put it back into a map (N, *positions, C) of the model's input."""
 
 import dataclasses
-from typing import Any
 import itertools
 import math
+from typing import Any
 
 from kerasal.hooks.axis_factors import BATCH, CHANNEL, OTHER, Axes, Axis, Factor, map_of
 

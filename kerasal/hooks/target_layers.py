@@ -245,6 +245,8 @@ def _no_map_error(model, named: str | None, inputs, number: int, kinds: dict, ru
     where, which = "", "with an output (N, *positions, channels)."
     if any(isinstance(kinds[path], CONVOLUTIONS) for path in runs):
         where, which = " before the target", "before the target with layer=."
+    if any(isinstance(layer, keras.layers.TimeDistributed) for layer in kinds.values()):
+        which += " A TimeDistributed of a whole model hides the positions inside: wrap its layers one by one."
     return ValueError(
         f"The model must have a convolution, an attention or a recurrent layer with known positions{where}, but "
         f"{model.name!r} has none. Use a gradient method such as class_saliency, or choose a layer {which}"

@@ -469,3 +469,12 @@ def test_signals_of_any_length_are_explained_as_those_of_a_declared_one(kind):
     for fixed, free in zip(maps[:2], maps[2:], strict=True):
         assert fixed.max() > 0
         np.testing.assert_allclose(free, fixed, rtol=1e-5, atol=1e-7)
+
+
+def test_a_time_distributed_model_says_how_to_follow_its_positions():
+    frame = keras.Sequential([keras.layers.Conv2D(3, 3, activation="relu"), keras.layers.GlobalAveragePooling2D()])
+    inputs = keras.Input((4, 8, 8, 3))
+    features = keras.layers.GlobalAveragePooling1D()(keras.layers.TimeDistributed(frame)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(features))
+    with pytest.raises(ValueError, match=r"A TimeDistributed of a whole model .* wrap its layers one by one"):
+        attribution.gradcam(model, np.ones((1, 4, 8, 8, 3), np.float32), 0)

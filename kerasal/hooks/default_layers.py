@@ -7,7 +7,7 @@ import keras
 
 # Layers that compute new features; TimeDistributed runs another layer at each time step.
 _MOVING = ("Identity", "Reshape")
-_COMPUTING = (*CONVOLUTIONS, *RECURRENT, keras.layers.TimeDistributed)
+COMPUTING = (*CONVOLUTIONS, *RECURRENT, keras.layers.TimeDistributed)
 
 
 def last_cut(maps: list[LayerMap], kinds: dict, cuts: set) -> LayerMap | None:
@@ -41,7 +41,7 @@ def last_convolution(maps: list[LayerMap], kinds: dict) -> LayerMap | None:
 
 
 def _computes(layer_map: LayerMap, kinds: dict) -> bool:
-    return isinstance(kinds[layer_map.path], _COMPUTING)
+    return isinstance(kinds[layer_map.path], COMPUTING)
 
 
 def _follows(later: LayerMap, earlier: LayerMap) -> bool:

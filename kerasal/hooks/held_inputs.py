@@ -56,7 +56,8 @@ def explained_numbers(model, arrays: Sequence[Any], *, with_positions: bool = Fa
     if not floating:
         raise ValueError(
             f"inputs of {model.name!r} must hold floating-point values, but all are integers, which have no gradient. "
-            f"Attribute to the layer that embeds them: layer={_embedding(model)} of a gradient method or of occlusion."
+            f"Attribute to the layer that converts them: layer={_converting_layer(model)!r} of a gradient method or of "
+            "occlusion."
         )
     placed = [number for number in floating if len(arrays[number].shape) > 2]
     return placed if with_positions and placed else floating
@@ -157,7 +158,6 @@ def first_embedding(model) -> str | None:
     return next((path for path, layer in paths.layers(model) if "Embedding" in type(layer).__name__), None)
 
 
-def _embedding(model) -> str:
-    """Return the name of the model's first embedding, quoted, or a description."""
-    path = first_embedding(model)
-    return repr(path) if path else "its name"
+def _converting_layer(model) -> str:
+    """Return the path of the first layer that embeds indices, or else of the first layer, such as a ``Rescaling``."""
+    return first_embedding(model) or next((path for path, _ in paths.layers(model)), "NAME")

@@ -88,6 +88,15 @@ def last_axes(shapes: Sequence[Sequence]) -> list[int | None]:
     return [len(shape) - 1 if len(shape) > 2 else None for shape in shapes]
 
 
+def position_sizes(model: keras.Model, shapes: Sequence[tuple]) -> tuple:
+    """Return the sizes of the position axes of the first input that has any, of inputs with these shapes (N, …)."""
+    axes = channel_axes(model, shapes)
+    for number, shape in enumerate(shapes):
+        if len(shape) > 2:
+            return tuple(size for place, size in enumerate(shape) if place not in (0, axes[number]))
+    return ()
+
+
 def _needs_trace(model: keras.Model, shapes: Sequence[tuple]) -> bool:
     """Return whether the layers and shapes of a model leave the channel axes of its inputs open."""
     if any(len(shape) == 3 for shape in shapes) or keras.config.image_data_format() == "channels_first":

@@ -6,22 +6,17 @@ from collections.abc import Sequence
 from kerasal.hooks import paths
 from kerasal.hooks.attention_checks import hidden_attention
 from kerasal.hooks.attentions import Attention, find_attentions, read_tensor
-from kerasal.hooks.default_layers import last_convolution, last_cut
+from kerasal.hooks.default_layers import COMPUTING, last_convolution, last_cut
 from kerasal.hooks.dependencies import class_maps, cut_tensors, needed_operations, reached_inputs
 from kerasal.hooks.layer_maps import CONVOLUTIONS, RECURRENT, LayerMap, find_maps, trace_positions
 from kerasal.hooks.position_tracer import PositionTracer
 from kerasal.hooks.positions import mixing_operation
 from kerasal.hooks.taps import check_single_run
+from kerasal.hooks.target_errors import PROJECTIONS, UNUSED_LAYER_MESSAGE, mixing_error, no_map_error
 from kerasal.hooks.view import View
 
 import keras
 import tensorflow as tf
-
-_PROJECTIONS = (keras.layers.EinsumDense, keras.layers.Dense)  # of attention: queries, keys and values
-UNUSED_LAYER_MESSAGE = (
-    "The target must depend on layer {!r}, whose map is weighted, but it does not. Choose a layer before the target "
-    "with layer=."
-)
 
 
 def default_layer(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
@@ -41,7 +36,7 @@ def default_layer(view: View, inputs: Sequence[tf.Tensor] | None = None) -> str:
     tracer = trace_positions(view, inputs, graph.get_operations()[before:], runs, kinds)
     last = last_convolution(find_maps(tracer, {path: tensors[-1:] for path, tensors in runs.items()}), kinds)
     if last is None:
-        raise _no_map_error(view.model, None, inputs, 0, kinds, {})
+        raise no_map_error(view.model, None, inputs, 0, kinds, {})
     return last.path
 
 
@@ -110,7 +105,7 @@ def target_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[L
             inside = [op for op in operations if op in needed]  # not those of the target
             chosen = _default_map(view.model, tracer, candidates, number, x, (path, inside), kinds, by_position)
         if chosen is None:
-            raise _no_map_error(view.model, named, inputs, number, kinds, runs)
+            raise no_map_error(view.model, named, inputs, number, kinds, runs)
         chosen_maps.append(chosen)
     return scores, chosen_maps
 
@@ -133,6 +128,9 @@ def _default_map(
     chosen = last_cut(maps, kinds, cuts) or last_convolution(maps, kinds)
     place = {op.name: order for order, op in enumerate(path)}
     attentions = [item for item in find_attentions(tracer, path) if _reads_positions(item, tracer, number)]
+    if by_position:  # those in a decoder read more positions
+        grids = {item.grid for item in maps}
+        attentions = [item for item in attentions if _grid_read(item, tracer) in {None, *grids}]
     if any(attention.product in tracer.mixing for attention in attentions):
         last = attentions[-1]
         convolved = [place[item.tensor.op.name] for item in maps if isinstance(kinds[item.path], CONVOLUTIONS)]
@@ -141,8 +139,12 @@ def _default_map(
             if attended is not None:
                 return attended
     if chosen is not None:
-        if any(_is_patch_embedding(kinds.get(chosen.path)) for _ in attentions) and chosen is maps[0]:
-            raise _mixing_error(model, chosen, maps, kinds, f"{attentions[0].product.name}, the first to mix patches")
+        end = place[chosen.tensor.op.name]
+        computing = [kinds[item.path] for item in maps if place[item.tensor.op.name] <= end]
+        computing = [layer for layer in computing if isinstance(layer, COMPUTING)]
+        is_first = bool(attentions) and end < place[attentions[0].product.name]
+        if is_first and computing and all(map(_is_patch_embedding, computing)):
+            raise mixing_error(model, chosen, maps, kinds, f"{attentions[0].product.name}, the first to mix patches")
         if not by_position:
             _check_mixing(model, chosen, path, maps, kinds)
             convolved = [place[item.tensor.op.name] for item in maps if isinstance(kinds[item.path], CONVOLUTIONS)]
@@ -151,7 +153,7 @@ def _default_map(
             lost = [op for op in unknown if place[op.name] > last] + [hidden_attention(path[last + 1 :])]
             if lost[0] is not None:
                 what = f"{lost[0].name}, an attention whose positions cannot be followed"
-                raise _mixing_error(model, chosen, maps, kinds, what)
+                raise mixing_error(model, chosen, maps, kinds, what)
     return chosen
 
 
@@ -162,6 +164,13 @@ def _reads_positions(attention: Attention, tracer: PositionTracer, number: int) 
     return last is None or any(
         isinstance(factor.source, tuple) and factor.source[0] == number for factor in last.positions
     )
+
+
+def _grid_read(attention: Attention, tracer: PositionTracer) -> tuple | None:
+    """Return the grid of the tensor from which an attention takes its keys, or None if it is not known."""
+    tensor = read_tensor(attention, tracer)
+    positions = None if tensor is None else tracer.positions(tensor)
+    return None if positions is None else positions.grid
 
 
 def _attended_map(
@@ -182,7 +191,7 @@ def _attended_map(
     between = [
         layer_map
         for layer_map in maps
-        if start < place[layer_map.tensor.op.name] < end and not isinstance(kinds[layer_map.path], _PROJECTIONS)
+        if start < place[layer_map.tensor.op.name] < end and not isinstance(kinds[layer_map.path], PROJECTIONS)
     ]
     return between[-1] if between else None
 
@@ -211,43 +220,10 @@ def _check_mixing(model, chosen: LayerMap, operations, maps: list[LayerMap], kin
         return
     mixing = mixing_operation(chosen.tensor, operations, chosen.positions.channel_axis)
     if mixing is not None:
-        raise _mixing_error(model, chosen, maps, kinds, mixing)
+        raise mixing_error(model, chosen, maps, kinds, mixing)
 
 
 def _is_patch_embedding(layer: keras.Operation | None) -> bool:
     """Return whether a layer is a convolution whose windows do not overlap, so that it sees a patch at a time."""
     sizes = getattr(layer, "kernel_size", None)
     return isinstance(layer, CONVOLUTIONS) and sizes == getattr(layer, "strides", None) and max(sizes or (1,)) > 1
-
-
-def _mixing_error(model, chosen: LayerMap, maps: list[LayerMap], kinds: dict, mixing: str) -> ValueError:
-    large = [item.path for item in maps if set(item.grid) != {1} and not isinstance(kinds[item.path], _PROJECTIONS[:1])]
-    names = list(dict.fromkeys(large))
-    return ValueError(
-        f"The positions of the default layer must stay separate up to the score, but {model.name!r} mixes those of "
-        f"{chosen.path!r} later ({mixing}), by attention or a layer along tokens. Use a gradient method such as "
-        f"class_saliency, or accept the mixing and choose a layer with layer=: {', '.join(map(repr, names))}."
-    )
-
-
-def _no_map_error(model, named: str | None, inputs, number: int, kinds: dict, runs: dict) -> ValueError:
-    if named is not None and len(inputs) == 1:
-        return ValueError(f"Layer {named!r} must depend on the input to have a map of it. Choose another layer.")
-    if len(inputs) > 1:
-        names = [tensor.name for tensor in getattr(model, "inputs", None) or []]
-        name = names[number] if len(names) == len(inputs) else str(number)
-        what = f"Layer {named!r}" if named else "The model"
-        return ValueError(
-            f"{what} must have a map for input {name!r}: the output of a convolution that depends on this input alone "
-            "and that the target depends on. There is none. Use a gradient method such as class_saliency, which "
-            "explains every input."
-        )
-    where, which = "", "with an output (N, *positions, channels)."
-    if any(isinstance(kinds[path], CONVOLUTIONS) for path in runs):
-        where, which = " before the target", "before the target with layer=."
-    if any(isinstance(layer, keras.layers.TimeDistributed) for layer in kinds.values()):
-        which += " A TimeDistributed of a whole model hides the positions inside: wrap its layers one by one."
-    return ValueError(
-        f"The model must have a convolution, an attention or a recurrent layer with known positions{where}, but "
-        f"{model.name!r} has none. Use a gradient method such as class_saliency, or choose a layer {which}"
-    )

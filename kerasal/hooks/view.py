@@ -5,11 +5,12 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kerasal.hooks import backward_rules, softmax
+from kerasal.hooks import backward_rules
 from kerasal.hooks.held_inputs import HeldInputs, refuse_independent
 from kerasal.hooks.layout import Layout
+from kerasal.hooks.output_reader import OutputReader
 from kerasal.hooks.paths import name_outputs, pack, select_output
-from kerasal.hooks.positions import channel_axes
+from kerasal.hooks.positions import position_sizes
 from kerasal.hooks.run import Run, Settings, output_key
 from kerasal.hooks.state import state_rows, unchanged
 from kerasal.hooks.taps import NoGradient, differentiate, run_in_function, watch
@@ -50,8 +51,7 @@ class View:
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
     layout: Layout = dataclasses.field(default_factory=Layout)
     held: HeldInputs = dataclasses.field(default_factory=HeldInputs)
-    _kinds: dict = dataclasses.field(default_factory=dict, repr=False)
-    _warned: list = dataclasses.field(default_factory=list, repr=False)
+    _reader: OutputReader = dataclasses.field(default_factory=OutputReader, repr=False)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -128,13 +128,15 @@ class View:
 
     def name_outputs(self, values: Mapping[str, tf.Tensor], returned: Mapping[str, tf.Tensor]) -> ModelOutputs:
         """Return the outputs of a run by name: as targets read them (``values``) and as the model returned them."""
+        shapes = [tuple(x.shape) for x in self.held.join(self.layout.to_model(self.inputs))] if returned else []
         return ModelOutputs(
             values,
             returned,
-            self._kinds,
+            self._reader.kinds,
+            self._reader.probabilities,
             self.settings.logits,
             lambda name, tensor: self.layout.last(output_key(name), tensor),
-            self._image_sizes if returned else tuple,
+            lambda: position_sizes(self.model, shapes),
             self.model.name,
         )
 
@@ -181,15 +183,6 @@ class View:
             warnings.warn(f"view.{name} is called view.{_RENAMED[name]} now.", DeprecationWarning, stacklevel=2)
             return getattr(self, _RENAMED[name])
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-
-    def _image_sizes(self) -> tuple:
-        """Return the sizes of the position axes of the first input that has any."""
-        shapes = [tuple(x.shape) for x in self.held.join(self.layout.to_model(self.inputs))]
-        axes = channel_axes(self.model, shapes)
-        for number, shape in enumerate(shapes):
-            if len(shape) > 2:
-                return tuple(size for place, size in enumerate(shape) if place not in (0, axes[number]))
-        return ()
 
     def _reads_output(self) -> bool:
         """Return whether the objective reads the selected output, or reads nothing and so explains that output."""
@@ -245,28 +238,10 @@ class View:
             for name, tensor in returned.items()
         }
 
-    def _read_output(
-        self, name: str | None, output: tf.Tensor, is_scored: bool = True
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+    def _read_output(self, name: str | None, output: tf.Tensor, is_scored: bool = True) -> tuple:
         """Return an output as targets read it, the output itself, and the ranking tensor if it differs."""
         wants_logits = self.settings.logits and is_scored
-        info = softmax.find_logits(output, needed=wants_logits)
-        if info is not None:
-            self._kinds[name] = info.kind or "Softmax"
-        if info is None or not wants_logits:
-            return output, output, None
-        logits, ranking = self._logits(output, info)
-        return logits, output, ranking
-
-    def _logits(self, output: tf.Tensor, info: softmax.LogitsInfo) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Return the logits of an output, or the output if they are not available, and the ranking if it differs."""
-        if info.logits is None:
-            if not self._warned:
-                self._warned.append(output.name)
-                warnings.warn(info.message(), softmax.NoLogits, stacklevel=2)
-            return output, None
-        keeps_order = info.keeps_order and (info.kind == "Sigmoid" or self.layout.is_last(None))
-        return info.logits, None if keeps_order else output
+        return self._reader.read(name, output, wants_logits=wants_logits, classes_last=self.layout.is_last(None))
 
     def _top_classes(self, output: Any) -> tf.Tensor:
         """Return the index of each image's top class, (N,) int32."""

@@ -85,10 +85,10 @@ def _read(what: str, source: Any, outputs: ModelOutputs) -> tf.Tensor:
 
 
 def _probabilities(source: Any, scores: Any, activation: str | None, outputs: ModelOutputs) -> tf.Tensor:
-    if activation is None and (callable(source) or not outputs.kind(source)):
+    if activation is None and (callable(source) or not outputs.are_probabilities(source)):
         what = "the result of a function" if callable(source) else f"output {source!r}"
         raise ValueError(
-            f"activation must be set, because {what} does not come from a softmax or sigmoid that is found in the "
+            f"activation must be set, because {what} is not a softmax or sigmoid that is found in the "
             'model. Pass activation="sigmoid" or "softmax" for logits, or "none" for probabilities.'
         )
     return {"sigmoid": tf.sigmoid, "softmax": tf.nn.softmax}.get(activation or "", tf.identity)(scores)

@@ -210,7 +210,7 @@ def _negative(score, outputs: ModelOutputs, name):
             "The output must come from a sigmoid for negative_class, but it comes from a softmax, in which the other "
             "classes have scores of their own. Use class_score."
         )
-    return 1.0 - score if kind and not outputs.logits else -score
+    return 1.0 - score if outputs.are_probabilities(name) and not outputs.logits else -score
 
 
 def _call(reference: Any, output):

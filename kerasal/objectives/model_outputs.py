@@ -1,7 +1,7 @@
 """The outputs of a model by name, as objectives and functions of the user read them."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from kerasal.names import unknown_name_message
@@ -16,7 +16,9 @@ class ModelOutputs:
     Attributes:
         values: the outputs by name as targets read them: logits where logits are explained and known.
         returned: the outputs by name as the model returns them.
-        kinds: "Softmax" or "Sigmoid" by name for outputs that come from one; the key None is the selected output.
+        kinds: "Softmax", "LogSoftmax" or "Sigmoid" by name for outputs that come from one; the key None is the selected
+            output.
+        probabilities: names of the outputs that are the softmax or sigmoid itself.
         logits: whether ``values`` are logits where the kind is known.
         turn: ``turn(name, tensor)`` returns an output with its channels last.
         positions: returns the sizes of the position axes of the model's first input, None where they are not known.
@@ -26,6 +28,7 @@ class ModelOutputs:
     values: Mapping[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     returned: Mapping[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     kinds: Mapping[str | None, str] = dataclasses.field(default_factory=dict)
+    probabilities: Collection[str | None] = ()
     logits: bool = True
     turn: Callable[[str | None, tf.Tensor], tf.Tensor] = lambda name, tensor: tensor
     positions: Callable[[], tuple] = tuple
@@ -45,8 +48,12 @@ class ModelOutputs:
         return self.returned[self.key(name)]
 
     def kind(self, name: str | int | None) -> str:
-        """Return "Softmax" or "Sigmoid" if an output comes from one, else ""."""
+        """Return "Softmax", "LogSoftmax" or "Sigmoid" if an output comes from one, else ""."""
         return self.kinds.get(None if name is None else self.key(name), "")
+
+    def are_probabilities(self, name: str | int | None) -> bool:
+        """Return whether an output is a softmax or sigmoid itself, and not a logarithm or another function of it."""
+        return (None if name is None else self.key(name)) in self.probabilities
 
     def call(self, reference: Any) -> Any:
         """Return a user's function of the outputs by name, as the model returns them."""

@@ -14,7 +14,6 @@ from kerasal.hooks.paths import pack
 from kerasal.hooks.run import Settings
 from kerasal.models.image_model import ImageModel
 from kerasal.models.model_files import named_outputs
-from kerasal.objectives import Objective
 from kerasal.serving import graph_resize
 from kerasal.serving.attribution_endpoint import explain, explain_objective
 from kerasal.serving.maximize_endpoint import make_ascent
@@ -26,8 +25,8 @@ from kerasal.serving.request_inputs import (
     make_request_inputs,
 )
 from kerasal.serving.served_model import count_classes, served_image
-from kerasal.serving.signatures import Signature
-from kerasal.serving.target_inputs import TARGET_WORDS, make_target
+from kerasal.serving.signatures import Signature, is_objective
+from kerasal.serving.target_inputs import make_target
 
 import tensorflow as tf
 
@@ -155,7 +154,7 @@ def _make_attribution(model: ImageModel, spec: MethodSpec, options: dict[str, An
     on, fit, size, target, sends = (options.pop(name) for name in ("on", "fit", "size", "target", "parameters"))
     output, logits = options.pop("output"), options.pop("logits")
     request = make_request_inputs(model, on, size=size, fit=fit, scale=_CROPS_SCALE if spec.any_size else 1.0)
-    if isinstance(target, Objective) or target in TARGET_WORDS:
+    if is_objective(target):
         asked = make_target(model, target, request=sends == "request", output=output)
 
         def run_objective(*tensors):

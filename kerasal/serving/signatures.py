@@ -119,6 +119,11 @@ def _complete_signature(name: str, kind: str, options: Mapping[str, Any]) -> Sig
     options = {key: options.get(key, default) for key, (_, default) in known.items()}
     if "target" in options:
         options["target"] = _parse_target(options["target"])
+        if options.get("parameters") == "request" and not is_objective(options["target"]):
+            raise ValueError(
+                f"parameters must be fixed for target={options['target']}, got request. Use target=class to send a "
+                "class index with each image, or an objective."
+            )
     if options.get("progress"):
         raise ValueError(f"Signature {name!r}: progress must be false, since a served model shows no progress bar.")
     if kind in _PREDICTIONS and "on" in options and options["on"] != _PREDICTIONS[kind]:
@@ -156,6 +161,11 @@ def _list_options(kind: str) -> dict[str, tuple[Any, Any]]:
         **_TARGETED,
         **{key: (parameter.annotation, parameter.default) for key, parameter in parameters.items()},
     }
+
+
+def is_objective(target: Any) -> bool:
+    """Return whether the target of a signature is an objective, or a word for one."""
+    return isinstance(target, Objective) or target in TARGET_WORDS
 
 
 def _parse_target(value: Any) -> Any:

@@ -75,7 +75,7 @@ def make_target(model: ImageModel, target: Any, *, request: bool, output: str | 
             "similarity": lambda: similarity(np.ones(_output_shape(model, output)[-1])),
             "negative": negative_class,
         }[target]()
-        request = target != "negative"
+        request = request or target != "negative"
     if objective.batch is not None:
         raise ValueError(f"target must have parameters for one image, got {objective.batch}. Export with request.")
     if not request:

@@ -204,3 +204,13 @@ def test_masked_tokens_stay_masked():
     maps = attribution.class_saliency(model, inputs, 1, layer="words")
     assert (maps[0, 3:] == 0).all()
     assert (maps[0, :3] > 0).all() and (maps[1] > 0).all()
+
+
+def test_a_model_of_bytes_is_explained_behind_its_rescaling():
+    inputs = keras.Input((8, 8, 3), dtype="uint8")
+    hidden = L.Conv2D(4, 3)(L.Rescaling(1 / 255, name="rescaling")(inputs))
+    model = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(hidden)))
+    images = RNG.integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
+    with pytest.raises(ValueError, match="converts them: layer='rescaling' of a gradient method"):
+        attribution.class_saliency(model, images, 0)
+    assert attribution.class_saliency(model, images, 0, layer="rescaling").shape == (2, 8, 8)

@@ -424,11 +424,13 @@ def _merge(x):
 
 
 @pytest.mark.parametrize("step", [Thinned(), _merge, Latents(), Compiled()], ids=["thinned", "merged", "latents", "tf"])
-@pytest.mark.parametrize("name", ["gradcam", "scorecam"])
-def test_a_patch_embedding_is_never_the_default_layer(step, name):
+@pytest.mark.parametrize(("name", "extras"), [("gradcam", False), ("scorecam", False), ("gradcam", True)])
+def test_a_patch_embedding_is_never_the_default_layer(step, name, extras):
     inputs = keras.Input((16, 16, 3))
-    x = keras.layers.Conv2D(8, 4, strides=4, name="patch_embedding")(inputs)
-    x = step(keras.layers.Reshape((16, 8))(x))
+    pixels = keras.layers.Rescaling(1 / 255)(inputs) if extras else inputs
+    x = keras.layers.Conv2D(8, 4, strides=4, name="patch_embedding")(pixels)
+    x = keras.layers.Reshape((16, 8))(x)
+    x = step(x + keras.ops.arange(16, dtype="float32")[:, None] if extras else x)  # the place of each patch
     for _ in range(2):
         x = Compiled()(x) if isinstance(step, Compiled) else x + keras.layers.MultiHeadAttention(2, 4)(x, x)
     x = keras.layers.LayerNormalization()(x)
@@ -478,3 +480,20 @@ def test_a_time_distributed_model_says_how_to_follow_its_positions():
     model = keras.Model(inputs, keras.layers.Dense(2)(features))
     with pytest.raises(ValueError, match=r"A TimeDistributed of a whole model .* wrap its layers one by one"):
         attribution.gradcam(model, np.ones((1, 4, 8, 8, 3), np.float32), 0)
+
+
+def test_attention_in_a_decoder_is_no_default_layer_of_a_segmentation():
+    inputs = keras.Input((16, 16, 3))
+    top = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(inputs)
+    bottom = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(top)
+    tokens = keras.layers.LayerNormalization(name="encoder")(keras.layers.Reshape((16, 8))(bottom))
+    tokens = keras.layers.Reshape((4, 4, 8))(tokens + keras.layers.MultiHeadAttention(2, 4)(tokens, tokens))
+    joined = keras.layers.Concatenate()([keras.layers.UpSampling2D(2)(tokens), top])
+    tokens = keras.layers.LayerNormalization(name="decoder")(keras.layers.Reshape((64, 16))(joined))
+    tokens = keras.layers.Reshape((8, 8, 16))(tokens + keras.layers.MultiHeadAttention(2, 4)(tokens, tokens))
+    outputs = keras.layers.Conv2D(3, 1, activation="softmax")(keras.layers.UpSampling2D(2)(tokens))
+    images = np.random.default_rng(0).normal(size=(1, 16, 16, 3)).astype(np.float32)
+    mask = np.zeros((16, 16), bool)
+    mask[2:7, 3:9] = True
+    target = objectives.region(mask, 1)
+    assert attribution.layercam(keras.Model(inputs, outputs), images, target).layer == "encoder"

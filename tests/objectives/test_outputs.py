@@ -159,7 +159,7 @@ def test_a_box_turns_logits_into_probabilities_only_if_asked(detector):
     found = {name: value.numpy() for name, value in detector(IMAGES).items()}
     overlap = iou(corners(found["boxes"]), (2, 1, 9, 6))
     options = {"boxes": "boxes", "scores": "raw", "box_format": "rel_xywh"}
-    with pytest.raises(ValueError, match="activation must be set, because output 'raw'"):
+    with pytest.raises(ValueError, match="activation must be set, because output 'raw' is not"):
         scores(detector, IMAGES, box((2, 1, 9, 6), 1, **options))
     expected = (overlap / (1 + np.exp(-found["raw"][..., 1]))).max(1)
     target = box((2, 1, 9, 6), 1, activation="sigmoid", **options)
@@ -331,3 +331,14 @@ def test_a_target_of_integers_alone_names_their_embedding():
     with pytest.raises(ValueError, match="must be a differentiable function"):
         attribution.input_gradient(model, data, output("seen", lambda seen: tf.stop_gradient(seen[:, 0])))
     assert attribution.input_gradient(model, data, output("known"), layer="kinds").any()
+
+
+@pytest.mark.parametrize("activation", ["log_softmax", lambda x: keras.ops.log(keras.ops.sigmoid(x))])
+def test_logarithms_of_probabilities_are_no_scores_of_a_box(activation):
+    inputs = keras.Input((8, 12, 3))
+    hidden = L.Conv2D(6, 3, strides=2, padding="same")(inputs)
+    boxes = L.Reshape((-1, 4))(L.Conv2D(4, 1, activation="sigmoid")(hidden))
+    logarithms = L.Activation(activation)(L.Reshape((-1, 3))(L.Conv2D(3, 1)(hidden)))
+    model = keras.Model(inputs, {"boxes": boxes, "scores": logarithms})
+    with pytest.raises(ValueError, match="activation must be set, because output 'scores' is not a softmax or sigmoid"):
+        scores(model, IMAGES, box((2, 1, 9, 6), 1, boxes="boxes", scores="scores", box_format="rel_xywh"))

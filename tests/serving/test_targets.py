@@ -139,3 +139,5 @@ def test_tokens_and_metadata_are_served(tmp_path):
 def test_unknown_targets_are_refused():
     with pytest.raises(ValueError, match="target must be top, class"):
         make_signatures(["gradcam:target=regions"])
+    with pytest.raises(ValueError, match="parameters must be fixed for target=3, got request"):
+        make_signatures(["gradcam:target=3,parameters=request"])

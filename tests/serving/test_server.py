@@ -54,6 +54,7 @@ def _serve(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 def test_without_a_server_it_says_what_to_install(export, installed):
     done = _serve(export / "digits")
     assert done.returncode == 1
@@ -78,6 +79,7 @@ def test_no_image_is_downloaded(export, installed):
     assert "not installed" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_bare_server_listens_everywhere_only_if_that_is_said(export, installed):
     installed("tensorflow_model_server")
     done = _serve(export / "digits")

@@ -126,7 +126,7 @@ def _default_map(
     whole, path = paths_to_score
     cuts = set() if by_position else cut_tensors(x, whole)
     chosen = last_cut(maps, kinds, cuts) or last_convolution(maps, kinds)
-    place = {op.name: order for order, op in enumerate(path)}
+    place = {x.op.name: -1, **{op.name: order for order, op in enumerate(path)}}  # a layer may return its input
     attentions = [item for item in find_attentions(tracer, path) if _reads_positions(item, tracer, number)]
     if by_position:  # those in a decoder read more positions
         grids = {item.grid for item in maps}

@@ -497,3 +497,11 @@ def test_attention_in_a_decoder_is_no_default_layer_of_a_segmentation():
     mask[2:7, 3:9] = True
     target = objectives.region(mask, 1)
     assert attribution.layercam(keras.Model(inputs, outputs), images, target).layer == "encoder"
+
+
+def test_a_layer_that_returns_its_input_is_no_default_layer():
+    inputs = keras.Input((16, 16, 3))
+    features = keras.layers.Conv2D(4, 3, activation="relu", name="features")(keras.layers.Dropout(0.5)(inputs))
+    scores = keras.layers.Dense(3)(keras.layers.Flatten()(features))
+    images = np.random.default_rng(0).normal(size=(1, 16, 16, 3)).astype(np.float32)
+    assert attribution.gradcam(keras.Model(inputs, scores), images, 0).layer == "features"

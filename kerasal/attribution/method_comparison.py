@@ -1,8 +1,8 @@
-"""All attribution methods on an image, as an image or an HTML page."""
+"""Attribution methods side by side on an image, as an image or an HTML page."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -31,7 +31,7 @@ _OUTLINED = 224  # pixels of the longer side of a picture with outlines, at leas
 
 @dataclasses.dataclass(frozen=True)
 class MethodComparison:
-    """The maps of all methods for an image.
+    """The maps of several methods for an image.
 
     Attributes:
         picture: the image as the model receives it, uint8 RGB; enlarged and with its outline if the target asks about a
@@ -49,11 +49,11 @@ class MethodComparison:
     score: float | None = None
 
     def sheet(self, title: str, *, facts: Sequence[str] = ()) -> np.ndarray:
-        """Return an image with the maps of all methods, grouped by question, uint8 RGB; see ``html``."""
+        """Return an image with the maps, grouped by question, uint8 RGB; see ``html``."""
         return draw_sheet(title, self._facts(facts), self.picture, group_views(self.views), self.left_out)
 
     def html(self, title: str, *, facts: Sequence[str] = ()) -> str:
-        """Return a self-contained HTML page with the maps of all methods, grouped by the question that they answer.
+        """Return a self-contained HTML page with the maps, grouped by the question that they answer.
 
         Args:
             title: the heading.
@@ -71,13 +71,14 @@ def compare_methods(
     shown: tuple[np.ndarray, np.ndarray],
     target: Any = None,
     *,
+    methods: Literal["chosen", "all"] | Sequence[str] = "chosen",
     larger: tuple[np.ndarray, np.ndarray] | None = None,
     options: Mapping[str, Mapping[str, Any]] = QUICK,
     bgr: bool = False,
     strength: float = 0.6,
     progress: bool = False,
 ) -> MethodComparison:
-    """Return the maps of all attribution methods for an image.
+    """Return the maps of several attribution methods for an image.
 
     A method that raises a ValueError, for example because the model has no ReLU, is listed with its reason.
 
@@ -85,6 +86,7 @@ def compare_methods(
         model: any built Keras model with a single image input.
         shown: the image as the model receives it, uint8 RGB (H, W, 3), and the model inputs (1, …) made from it.
         target: score to explain, as for the methods; by default the top class.
+        methods: "chosen", one or two of each kind (``MethodSpec.compared``); "all"; or the names of methods.
         larger: a larger image and its inputs for methods that cut crops themselves; by default ``shown``.
         options: options of some methods, ``{method: {option: value}}``.
         bgr: whether the model's channels are blue, green and red, in this order.
@@ -93,11 +95,19 @@ def compare_methods(
 
     Returns:
         A ``MethodComparison``.
+
+    Raises:
+        ValueError: a name of ``methods`` is unknown; the error lists the closest names.
     """
+    if isinstance(methods, str):
+        if methods not in ("chosen", "all"):
+            raise ValueError(f'methods must be "chosen", "all" or a sequence of names, got {methods!r}.')
+        names = [name for name in list_methods() if methods == "all" or method_spec(name).compared]
+    else:
+        names = [method_spec(name).name for name in methods]
     target = fixed_target(model, conform(model, shown[1]), target)
     areas = target_areas(target, shown[0].shape[:2])
     views, left_out = [], []
-    names = list_methods()
     with progress_bar("Explaining", len(names), progress) as advance:
         for name in names:
             spec = method_spec(name)

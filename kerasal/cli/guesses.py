@@ -11,7 +11,7 @@ _GAZE = "kerasal gaze predict IMAGE for where people look"
 _SALIENCY = f"kerasal attribute class_saliency MODEL IMAGE for what a model's score depends on, or {_GAZE}"
 _GRADIENTS = "kerasal attribute integrated_gradients MODEL IMAGE"
 _MAXIMIZE = "kerasal maximize MODEL --class CLASS"
-_OTHERS = "kerasal compare MODEL IMAGE, which shows all attribution methods"
+_OTHERS = "kerasal compare MODEL IMAGE, which shows several attribution methods"
 _LAYERS = "kerasal info MODEL"
 _GUESSES = {
     **dict.fromkeys(("saliency", "saliency-map", "saliency-maps", "sal"), _SALIENCY),

@@ -35,6 +35,9 @@ def _check(view) -> None:
 
 @method(
     reference="Petsiuk et al. 2021, section 3; masks: Petsiuk, Das & Saenko 2018 (RISE), section 3",
+    family="perturbation",
+    passes="{samples} forward passes",
+    compared=False,
     signed=True,
     has_sign=lambda options: options["subtract_mean"],
     separate_sizes=True,

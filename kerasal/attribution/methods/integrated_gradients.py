@@ -18,6 +18,8 @@ _BLUR = 0.05
 
 @method(
     reference="Sundararajan, Taly & Yan 2017, equation 1",
+    family="path",
+    passes="{steps} + 1 passes",
     signed=True,
     has_sign=sums_channels,
     if_zero="the image equals its baseline, or nothing on the path between them affects the score",

@@ -58,6 +58,8 @@ def _check_inputs(view) -> None:
 
 @method(
     reference="Zeiler & Fergus 2014, section 4.2, figure 7",
+    family="perturbation",
+    passes="1 forward pass per window, in parts where possible",
     signed=True,
     has_sign=lambda options: options["measure"] == "score",
     separate_sizes=True,

@@ -17,6 +17,9 @@ import tensorflow as tf
 
 @method(
     reference="Wang et al. 2020, definition 2, with the weights of the authors' released code",
+    family="cam",
+    passes="1 forward pass per channel",
+    compared=False,
     if_zero=NO_EVIDENCE,
     check=weighted_maps,
     question="region",

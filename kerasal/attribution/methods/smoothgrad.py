@@ -9,6 +9,8 @@ import tensorflow as tf
 
 @method(
     reference="Smilkov et al. 2017, section 2.1; squared: Hooker et al. 2019; variance: Adebayo et al. 2018, VarGrad",
+    family="gradient",
+    passes="{samples} passes",
     has_sign=lambda options: sums_channels(options) and not (options["squared"] or options["variance"]),
     if_zero="the gradient is the same at all samples, so its variance is 0",
     question="sensitivity",

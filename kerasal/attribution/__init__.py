@@ -50,6 +50,7 @@ from kerasal.attribution.attention_weights import attention
 from kerasal.attribution.map_notes import ZeroMap
 from kerasal.attribution.method import list_methods, method_function, method_spec
 from kerasal.attribution.method_comparison import MethodComparison, compare_methods
+from kerasal.attribution.methods.ablation import ablation
 from kerasal.attribution.methods.attention_gradcam import attention_gradcam
 from kerasal.attribution.methods.attention_rollout import attention_rollout
 from kerasal.attribution.methods.class_saliency import class_saliency
@@ -60,14 +61,19 @@ from kerasal.attribution.methods.gradcam import gradcam
 from kerasal.attribution.methods.gradcam_plus_plus import gradcam_plus_plus
 from kerasal.attribution.methods.gradient_x_input import gradient_x_input
 from kerasal.attribution.methods.guided_backprop import guided_backprop
+from kerasal.attribution.methods.hsic import hsic
 from kerasal.attribution.methods.input_gradient import input_gradient
 from kerasal.attribution.methods.integrated_gradients import integrated_gradients
+from kerasal.attribution.methods.kernel_shap import kernel_shap
 from kerasal.attribution.methods.layercam import layercam
 from kerasal.attribution.methods.legrad import legrad
+from kerasal.attribution.methods.lime import lime
 from kerasal.attribution.methods.occlusion import occlusion
 from kerasal.attribution.methods.raw_attention import raw_attention
+from kerasal.attribution.methods.rise import rise
 from kerasal.attribution.methods.scorecam import scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad
+from kerasal.attribution.methods.sobol import sobol
 from kerasal.attribution.methods.transformer_relevance import transformer_relevance
 from kerasal.attribution.pages import attribution_page, draw_map
 from kerasal.names import unknown_name_message
@@ -75,6 +81,7 @@ from kerasal.names import unknown_name_message
 __all__ = [
     "MethodComparison",
     "ZeroMap",
+    "ablation",
     "attention",
     "attention_gradcam",
     "attention_rollout",
@@ -91,17 +98,22 @@ __all__ = [
     "gradcam_plus_plus",
     "gradient_x_input",
     "guided_backprop",
+    "hsic",
     "input_gradient",
     "integrated_gradients",
+    "kernel_shap",
     "layercam",
     "legrad",
+    "lime",
     "list_methods",
     "method_function",
     "method_spec",
     "occlusion",
     "raw_attention",
+    "rise",
     "scorecam",
     "smoothgrad",
+    "sobol",
     "transformer_relevance",
 ]
 

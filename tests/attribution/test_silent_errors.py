@@ -74,7 +74,7 @@ def test_the_logits_option_changes_nothing(make_model, batch):
 
 @pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # one class has nothing for it
 @pytest.mark.one_of_a_kind
-@pytest.mark.parametrize("name", TARGETED)
+@pytest.mark.parametrize("name", [name for name in TARGETED if name not in ("hsic", "sobol")])  # which have no scale
 @pytest.mark.quick("guided_backprop")
 def test_small_gradients_are_drawn_black(name, make_model, batch):
     """An absolute epsilon in the normalization: the same net with its last kernel times 1e-8 has a blank picture."""

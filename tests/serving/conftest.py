@@ -14,6 +14,7 @@ import kerasal
 HERE = pathlib.Path(__file__).parent
 LABELS = ["ant", "bee", "cat", "dög", "eel", "fox"]
 METHODS = {
+    "ablation": "cells=2",
     "class_saliency": "",
     "crop_averaged_saliency": "",
     "drise": "samples=6,cells=2",
@@ -22,12 +23,17 @@ METHODS = {
     "gradcam_plus_plus": "layer=conv2",
     "gradient_x_input": "channel_reduction=norm",
     "guided_backprop": "",
+    "hsic": "samples=8,cells=2",
     "input_gradient": "",
     "integrated_gradients": "steps=3,return_gap=true",
+    "kernel_shap": "cells=2",
     "layercam": "resize=false",
+    "lime": "samples=8,cells=2",
     "occlusion": "window=4,stride=2",
+    "rise": "samples=6,cells=2,return_error=true",
     "scorecam": "channels=2",
     "smoothgrad": "samples=3,noise=0.1",
+    "sobol": "designs=4,cells=2",
 }
 # They need an attention, in an export of its own: TensorFlow's loaders add up its products in different orders, and the
 # other methods are compared to the last bit.

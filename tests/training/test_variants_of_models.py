@@ -48,7 +48,7 @@ def test_the_table_tells_what_a_layer_is_worth_also_after_a_stop(data, tmp_path,
             raise KeyboardInterrupt
         return train(*arguments, **options)
 
-    monkeypatch.setattr(ablation, "train", stop)
+    monkeypatch.setattr(table, "train", stop)
     with pytest.raises(KeyboardInterrupt):
         training.ablate(variants, *data, tmp_path, **ASK)
     stopped = pd.read_csv(tmp_path / variants.TABLE)

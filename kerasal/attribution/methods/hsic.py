@@ -56,8 +56,8 @@ def hsic(
             volume of each side), or an array that broadcasts to (H, W, C), or to another input without its batch axis,
             channels last.
         bandwidth: standard deviation of the Gaussian kernel in units of the score: a positive number, "median distance"
-            (the median absolute difference of two samples whose scores differ) or "median score" (the median score, as in the
-            authors' code, for scores that are probabilities).
+            (the median absolute difference of two samples whose scores differ) or "median score" (the median score, as
+            in the authors' code, for scores that are probabilities).
         layer: name or path of a layer whose output is covered in place of the inputs, such as the embedding of tokens.
         seed: seed of the samples, which are the same for every image of a batch.
         progress: show a progress bar.

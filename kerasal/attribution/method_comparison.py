@@ -140,7 +140,9 @@ def _make_view(
 ) -> MethodView:
     summary = spec.summary
     if isinstance(result, tuple):
-        result, gap = result
+        result, *extras = result
+    if spec.extra_name(options) == "gap":
+        gap = extras[0]
         total = abs(float(result[0].sum() - gap[0]))
         error = f"{100 * abs(float(gap[0])) / total:.1f} %" if total else "100 %"
         summary = f"{summary} Its completeness gap is {error} of that change; more steps reduce it."

@@ -93,6 +93,14 @@ class MethodSpec:
         """
         return values if self.on_pixels is None else self.on_pixels(values, size, self._all_options(options))
 
+    def extra_name(self, options: Mapping[str, Any]) -> str | None:
+        """Return the name of the number per input that follows the map: "gap" or "error", or None.
+
+        A completeness gap has the unit of the score, a standard error is a share of the map's largest absolute value.
+        """
+        chosen = self._all_options(options)
+        return next((name for name in ("gap", "error") if chosen.get(f"return_{name}")), None)
+
     def cost(self, options: Mapping[str, Any]) -> str:
         """Return the cost of a map with these options, such as "51 passes"; "" where it is unknown."""
         return self.passes.format_map(self._all_options(options))

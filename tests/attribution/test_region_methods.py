@@ -143,9 +143,8 @@ def test_hsic_is_the_trace_of_the_centered_kernels(network):
             masked = np.where(kept[:, labels][..., None], image, 0.0).astype(np.float32)
             scores = np.asarray(network(masked), np.float64)[:, 2]
             distances = np.abs(scores[:, None] - scores)
-            width = {"median distance": np.median(distances[distances > 0]), "median score": np.median(scores)}.get(
-                bandwidth, 0.7
-            )
+            widths = {"median distance": np.median(distances[distances > 0]), "median score": np.median(scores)}
+            width = widths.get(bandwidth, 0.7)
             kernel = np.exp(-0.5 * (distances / width) ** 2)
             same = (kept.T[:, :, None] == kept.T[:, None]).astype(float)
             traces = [np.trace(dirac @ center @ kernel @ center) / 60 for dirac in same]
@@ -238,6 +237,7 @@ def test_segments_are_regions_of_any_form(name, network):
     ("name", "options", "message"),
     [
         ("lime", {"samples": 0}, r"samples must be a positive integer, got 0"),
+        ("rise", {"samples": 9, "return_error": True}, r"samples must be at least 10 for a standard error, got 9"),
         ("rise", {"tolerance": 0.0}, r"tolerance must be a positive number or None, got 0.0"),
         ("lime", {"cells": 10}, r"cells must be at most the sides of the input, 9 × 8, got 10.*more regions than pos"),
         ("lime", {"cells": (2, 2, 2)}, r"cells must be an integer or one for each of the 2 sides"),

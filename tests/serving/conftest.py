@@ -30,7 +30,7 @@ METHODS = {
     "layercam": "resize=false",
     "lime": "samples=8,cells=2",
     "occlusion": "window=4,stride=2",
-    "rise": "samples=6,cells=2,return_error=true",
+    "rise": "samples=12,cells=2,return_error=true",
     "scorecam": "channels=2",
     "smoothgrad": "samples=3,noise=0.1",
     "sobol": "designs=4,cells=2",

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from kerasal import training
+from kerasal.training import variants as variants_file
 
 import keras
 
@@ -48,7 +49,7 @@ def test_the_table_tells_what_a_layer_is_worth_also_after_a_stop(data, tmp_path,
             raise KeyboardInterrupt
         return train(*arguments, **options)
 
-    monkeypatch.setattr(table, "train", stop)
+    monkeypatch.setattr(variants_file, "train", stop)
     with pytest.raises(KeyboardInterrupt):
         training.ablate(variants, *data, tmp_path, **ASK)
     stopped = pd.read_csv(tmp_path / variants.TABLE)

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasal.attribution.method import method
 from kerasal.attribution.perturbation.coalitions import MOST_EXACT, Coalitions, make_coalitions
-from kerasal.attribution.perturbation.estimation import Estimator, Sampling, add_samples, estimate
+from kerasal.attribution.perturbation.estimation import Estimator, add_samples, estimate
 from kerasal.attribution.perturbation.masked_scores import MaskedInput
 from kerasal.attribution.perturbation.partition import Regions
 from kerasal.attribution.perturbation.regression import no_sums, outer_sums, with_fixed_sum
@@ -98,7 +98,7 @@ def kernel_shap(
             ``cells`` is not a positive integer, there are more regions than positions, ``segments`` do not fit,
             ``tolerance`` is not positive, or ``fill`` does not fit.
     """
-    read_sampling(1 if samples is None else samples, tolerance, progress)
+    read_sampling(_SAMPLES if samples is None else samples, tolerance, progress)
     maps = []
     for masked in masked_inputs(view, fill):
         regions = regions_of(masked, cells, segments)
@@ -108,12 +108,14 @@ def kernel_shap(
                 f"coalitions are {2**regions.count:.1e} forward passes per image. Omit exact, or use fewer regions."
             )
         budget = _budget({"exact": exact, "samples": samples}, regions.count)
-        pair = _shapley_values(masked, regions, budget, tolerance, progress, seed + masked.index)
+        pair = _shapley_values(masked, regions, budget, tolerance, progress, return_error, seed + masked.index)
         maps.append(tuple(regions.spread(values) for values in pair))
     return with_errors(maps, return_error)
 
 
-def _shapley_values(masked: MaskedInput, regions: Regions, budget: int, tolerance, bar: bool, seed: int) -> tuple:
+def _shapley_values(
+    masked: MaskedInput, regions: Regions, budget: int, tolerance, bar: bool, needs_error: bool, seed: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the Shapley values of regions and their standard errors, float64 (N, regions)."""
     empty = masked.filled_scores()
     change = masked.clean_scores() - empty
@@ -138,7 +140,7 @@ def _shapley_values(masked: MaskedInput, regions: Regions, budget: int, toleranc
         values = solve({name: value[0] for name, value in zeros(1).items()})
         return values, tf.zeros_like(values)
     estimator = Estimator(coalitions.draw, regions.masks, zeros, add, solve, (regions.count,))
-    return estimate(masked, estimator, Sampling(drawn, tolerance, bar))
+    return estimate(masked, estimator, read_sampling(drawn, tolerance, bar, needs_error=needs_error))
 
 
 def _listed_sums(masked: MaskedInput, regions: Regions, coalitions: Coalitions, empty, bar: bool) -> dict:

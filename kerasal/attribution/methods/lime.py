@@ -84,7 +84,7 @@ def lime(
             ``segments`` do not fit, ``kernel_width`` or ``tolerance`` is not positive, ``penalty`` is negative, or
             ``fill`` does not fit.
     """
-    sampling = read_sampling(samples, tolerance, progress)
+    sampling = read_sampling(samples, tolerance, progress, needs_error=return_error)
     if not kernel_width > 0:
         raise ValueError(f"kernel_width must be a positive number, got {kernel_width!r}.")
     if not penalty >= 0:

@@ -78,7 +78,7 @@ def rise(
         ValueError: ``samples`` or ``cells`` is not a positive integer, there are more cells than positions along a
             side, ``probability`` is not above 0 and below 1, ``tolerance`` is not positive, or ``fill`` does not fit.
     """
-    sampling = read_sampling(samples, tolerance, progress)
+    sampling = read_sampling(samples, tolerance, progress, needs_error=return_error)
     maps = [
         estimate_means(masked, masks_of(masked, cells, probability, seed, most=7), sampling, subtract_mean)
         for masked in masked_inputs(view, fill)

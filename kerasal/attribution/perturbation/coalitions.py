@@ -40,7 +40,7 @@ class Coalitions:
         sizes = tf.gather(tf.constant(self.sizes, tf.int32), tf.searchsorted(bounds, drawn[:, -1], side="right"))
         ranks = tf.argsort(tf.argsort(drawn[:, :-1], axis=1), axis=1)
         kept = tf.cast(ranks < sizes[:, None], tf.float32)
-        return tf.where((numbers % 2 == 1)[:, None], 1 - kept, kept)
+        return tf.where(tf.math.floormod(numbers, 2)[:, None] == 1, 1 - kept, kept)
 
 
 def kernel_masses(regions: int) -> np.ndarray:

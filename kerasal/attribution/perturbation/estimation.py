@@ -14,7 +14,7 @@ from kerasal.attribution.perturbation.masked_scores import MaskedInput
 
 import tensorflow as tf
 
-_GROUPS = 10
+GROUPS = 10  # of samples; the standard error follows from the maps without one group each
 _SAMPLES_PER_CHECK = 100  # of the tolerance; a fixed number, so that a map does not depend on the batch
 
 
@@ -73,7 +73,7 @@ def estimate(masked: MaskedInput, estimator: Estimator, sampling: Sampling) -> t
             done |= tf.reduce_max(errors, axes) <= sampling.tolerance * tf.reduce_max(tf.abs(values), axes)
         return stop, sums, done, values, errors
 
-    sums, empty = estimator.zeros(_GROUPS), tf.zeros([rows, *estimator.shape], tf.float64)
+    sums, empty = estimator.zeros(GROUPS), tf.zeros([rows, *estimator.shape], tf.float64)
     state = tf.constant(0), sums, tf.zeros([rows], tf.bool), empty, empty
     each, one = tf.TensorShape([None, *estimator.shape]), tf.TensorShape([None])
     shapes = tf.TensorShape([]), {name: value.shape for name, value in sums.items()}, one, each, each
@@ -95,7 +95,7 @@ def add_samples(masked: MaskedInput, estimator: Estimator, start, stop, sums: di
         scores = masked.scores(estimator.masks(drawn))
         if bar:
             scores = advance_bar(scores, tf.size(numbers) * rows)
-        added = estimator.add(drawn, scores, tf.one_hot(numbers % _GROUPS, _GROUPS, dtype=tf.float64))
+        added = estimator.add(drawn, scores, tf.one_hot(numbers % GROUPS, GROUPS, dtype=tf.float64))
         return start + chunk, {name: tf.ensure_shape(value + added[name], value.shape) for name, value in sums.items()}
 
     shapes = {name: value.shape for name, value in sums.items()}
@@ -112,5 +112,5 @@ def _jackknife(estimator: Estimator, sums: dict[str, tf.Tensor], samples: tf.Ten
     without = {name: total[name] - value for name, value in sums.items()}
     spec = tf.TensorSpec([None, *estimator.shape], tf.float64)
     values = tf.map_fn(estimator.solve, without, fn_output_signature=spec)
-    error = tf.math.reduce_std(values, axis=0) * (_GROUPS - 1) ** 0.5
-    return estimator.solve(total), tf.where(samples >= _GROUPS, error, tf.constant(float("inf"), tf.float64))
+    error = tf.math.reduce_std(values, axis=0) * (GROUPS - 1) ** 0.5
+    return estimator.solve(total), tf.where(samples >= GROUPS, error, tf.constant(float("inf"), tf.float64))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 from kerasal.attribution.graph_bar import advance_bar
 from kerasal.hooks.model_inputs import chunk_size
@@ -22,6 +23,12 @@ class MaskedInput:
     def x(self) -> tf.Tensor:
         """The input, (N, *positions, C)."""
         return self.view.inputs[self.index]
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """The number of positions along each axis."""
+        sides: Any = self.x.shape.as_list()[1:-1]
+        return tuple(sides)
 
     @property
     def is_tokens(self) -> bool:
@@ -49,7 +56,7 @@ class MaskedInput:
         Where a mask is 1, the input is kept to the last bit; the other inputs of the model are unchanged.
         """
         count = tf.shape(masks)[0]
-        masks = masks[:, None, ..., None]
+        masks = tf.expand_dims(tf.expand_dims(masks, 1), -1)
         masked = masks * self.x + (1 - masks) * self.filling
         return tf.cast(tf.reshape(self._run(masked, count), [count, self.rows]), tf.float64)
 

@@ -89,8 +89,7 @@ def make_masks(
 def masks_of(masked: MaskedInput, cells: Any, probability: float, seed: int, *, most: int = _MOST_CELLS) -> RandomMasks:
     """Return the masks of an input of a view; each gets masks of its own, and each token a cell."""
     ordered = masked.view.layout.is_ordered(masked.index, masked.x) and not masked.is_tokens
-    sides = masked.x.shape.as_list()[1:-1]
-    return make_masks(sides, cells, probability, seed + masked.index, ordered=ordered, most=most)
+    return make_masks(masked.sides, cells, probability, seed + masked.index, ordered=ordered, most=most)
 
 
 def estimate_means(

@@ -44,8 +44,8 @@ def ridge(sums: dict[str, tf.Tensor], penalty: float) -> tf.Tensor:
     value = tf.math.divide_no_nan(sums["value"], weight)
     pairs = sums["pairs"] - weight * kept[:, None] * kept
     right = sums["kept_value"] - weight * value[:, None] * kept
-    size = pairs.shape[-1]
-    return tf.transpose(tf.linalg.solve(pairs + penalty * tf.eye(size, dtype=tf.float64), tf.transpose(right)))
+    penalties = penalty * tf.eye(tf.shape(pairs)[0], dtype=tf.float64)
+    return tf.transpose(tf.linalg.solve(pairs + penalties, tf.transpose(right)))
 
 
 def with_fixed_sum(pairs: tf.Tensor, right: tf.Tensor, total: tf.Tensor) -> tf.Tensor:

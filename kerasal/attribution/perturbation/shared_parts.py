@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kerasal.attribution.graph_bar import graph_bar
-from kerasal.attribution.perturbation.estimation import Sampling
+from kerasal.attribution.perturbation.estimation import GROUPS, Sampling
 from kerasal.attribution.perturbation.masked_scores import MaskedInput
 from kerasal.attribution.perturbation.partition import Regions, make_regions
 from kerasal.attribution.window_replay.windows import fill_values
@@ -39,23 +39,26 @@ def _filling(view: View, number: int, x: tf.Tensor, fill: Any) -> tf.Tensor:
 
 def regions_of(masked: MaskedInput, cells: Any, segments: Any) -> Regions:
     """Return the regions of an input; beside inputs with an order, features are covered one at a time."""
-    view, sides = masked.view, masked.x.shape.as_list()[1:-1]
+    view = masked.view
     ordered = view.layout.is_ordered(masked.index, masked.x)
     others = any(view.layout.is_ordered(number, x) for number, x in enumerate(view.inputs))
     if not ordered and others:
         cells = segments = None
-    return make_regions(sides, cells, segments, ordered=ordered, by_position=masked.is_tokens)
+    return make_regions(masked.sides, cells, segments, ordered=ordered, by_position=masked.is_tokens)
 
 
-def read_sampling(samples: int, tolerance: float | None, bar: bool) -> Sampling:
+def read_sampling(samples: int, tolerance: float | None, bar: bool, *, needs_error: bool = False) -> Sampling:
     """Return how many samples are run.
 
     Raises:
-        ValueError: ``samples`` is not a positive integer, or ``tolerance`` not a positive number.
+        ValueError: ``samples`` is not a positive integer, or less than the groups of samples from which the standard
+            error is estimated, if one is needed; or ``tolerance`` is not a positive number.
     """
     check_int("samples", samples)
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance must be a positive number or None, got {tolerance!r}.")
+    if samples < GROUPS and (needs_error or tolerance is not None):
+        raise ValueError(f"samples must be at least {GROUPS} for a standard error, got {samples} that are random.")
     return Sampling(samples, tolerance, bar)
 
 

@@ -109,7 +109,7 @@ def explain_example(
         photo=photo,
         box=None if photo is None else images.crop_box(photo.shape, picture.shape[:2], image_model.fit),
         gap=extra.get("gap"),
-        error=extra.get("error"),
+        standard_error=extra.get("standard_error"),
         axes=Axes(spacing=example.spacing, directions=example.axes, channel_axis=example.channel_axis or 0),
         areas=target_areas(target, example.picture.shape[:2]) if is_image else (),
     )

@@ -94,12 +94,12 @@ class MethodSpec:
         return values if self.on_pixels is None else self.on_pixels(values, size, self._all_options(options))
 
     def extra_name(self, options: Mapping[str, Any]) -> str | None:
-        """Return the name of the number per input that follows the map: "gap" or "error", or None.
+        """Return the name of the number per input that follows the map: "gap" or "standard_error", or None.
 
         A completeness gap has the unit of the score, a standard error is a share of the map's largest absolute value.
         """
-        chosen = self._all_options(options)
-        return next((name for name in ("gap", "error") if chosen.get(f"return_{name}")), None)
+        chosen, names = self._all_options(options), {"return_gap": "gap", "return_error": "standard_error"}
+        return next((name for option, name in names.items() if chosen.get(option)), None)
 
     def cost(self, options: Mapping[str, Any]) -> str:
         """Return the cost of a map with these options, such as "51 passes"; "" where it is unknown."""

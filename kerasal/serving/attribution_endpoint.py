@@ -107,7 +107,7 @@ def _cast_floats(inputs: list[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def _run_method(model: ImageModel, spec: MethodSpec, view: View, options: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Return ``map``, or ``map_NAME`` per explained input of a model with several, and a ``gap`` or ``error``."""
+    """Return ``map``, or ``map_NAME`` per explained input of a model with several, and an extra, such as ``gap``."""
     results = [tf.cast(tensor, tf.float32) for tensor in spec.function(view, **options)]
     names = [tensor.name for tensor in input_specs(model)]
     numbers = spec.explained_numbers(model.keras_model, view.inputs, options)

@@ -32,7 +32,8 @@ SIDE = 240
 CLASSES = ("espresso", "Egyptian cat", "espresso")
 CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
 TRANSFORMER = "mean=124/116/104,std=58"  # how DINOv2 takes photos
-COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion", "drise")
+COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion", "drise", "rise")
+COARSE += ("ablation", "hsic", "kernel_shap", "lime", "sobol")
 COARSE += ("attention_gradcam", "attention_rollout", "legrad", "raw_attention", "transformer_relevance")
 
 

@@ -22,8 +22,13 @@ import keras
 # A forward pass for each of a thousand channels would take longer than all other methods together.
 QUICK: Mapping[str, Mapping[str, Any]] = {
     "drise": {"samples": 300, "cells": 7},
+    "hsic": {"samples": 500},
     "integrated_gradients": {"return_gap": True},
+    "kernel_shap": {"samples": 1000},
+    "lime": {"samples": 500},
+    "rise": {"samples": 500},
     "scorecam": {"channels": 64},
+    "sobol": {"designs": 8},
 }
 
 _OUTLINED = 224  # pixels of the longer side of a picture with outlines, at least

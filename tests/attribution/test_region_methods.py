@@ -278,3 +278,16 @@ def test_tokens_are_explained_at_their_embedding(name):
     if name in ("ablation", "kernel_shap"):  # the score is a mean over tokens
         each = np.asarray(model.get_layer("embed")(np.arange(1, 7))) @ np.asarray(model.layers[-1].kernel)[:, 1] / 6
         np.testing.assert_allclose(maps[0], each, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("cells", [(3, 4), (2, 3)])
+def test_blocks_are_ablated_in_parts_as_in_whole_passes(cells, network):
+    maps = attribution.ablation(network, IMAGES, 1, cells=cells, fill="mean")
+    labels = make_regions((9, 8), cells).labels
+    assert (make_regions((9, 8), cells).block is None) == (cells == (2, 3))
+    for values, image in zip(maps, IMAGES, strict=True):
+        clean = np.asarray(network(image[None]))[0, 1]
+        for region in range(labels.max() + 1):
+            covered = np.where((labels == region)[..., None], image.mean((0, 1)), image)
+            drop = clean - np.asarray(network(covered[None]))[0, 1]
+            np.testing.assert_allclose(values[labels == region], drop, rtol=1e-4, atol=1e-5)

@@ -5,8 +5,11 @@ from typing import Literal
 import numpy as np
 
 from kerasal.attribution.method import method
-from kerasal.attribution.perturbation.masked_scores import all_scores
+from kerasal.attribution.perturbation.masked_scores import MaskedInput, all_scores
+from kerasal.attribution.perturbation.partition import Regions
 from kerasal.attribution.perturbation.shared_parts import check_sizes, masked_inputs, regions_of, sample_bar
+from kerasal.attribution.window_replay.window_maps import window_maps
+from kerasal.attribution.window_replay.windows import place
 
 import tensorflow as tf
 
@@ -14,7 +17,7 @@ import tensorflow as tf
 @method(
     reference="Zeiler & Fergus 2014, section 4.2, for regions that do not overlap; feature ablation of Captum",
     family="perturbation",
-    passes="1 forward pass per region",
+    passes="1 forward pass per region, in parts where possible",
     compared=False,
     signed=True,
     separate_sizes=True,
@@ -36,9 +39,9 @@ def ablation(
 ):
     """Drop of the score when one region is covered and all others are kept: feature ablation.
 
-    Regions are blocks, superpixels, features or tokens, and each position gets the value of its whole region. Windows
-    that overlap are those of ``occlusion``, which also recomputes only what a window changed. Without a target, the top
-    class of the input is explained.
+    Regions are blocks, superpixels, features or tokens, and each position gets the value of its whole region. For
+    blocks of equal size only what a block changes is computed again, as in ``occlusion``, whose windows overlap. Without
+    a target, the top class of the input is explained.
 
     Args:
         view: the model and its inputs in the graph.
@@ -61,13 +64,21 @@ def ablation(
         ValueError: ``cells`` is not a positive integer, there are more regions than positions, or ``segments`` or
             ``fill`` do not fit.
     """
-    maps = []
-    for masked in masked_inputs(view, fill):
-        regions = regions_of(masked, cells, segments)
+    masked = masked_inputs(view, fill)
+    parts = [regions_of(one, cells, segments) for one in masked]
+    if all(part.block is not None for part in parts):  # only what a block changes is computed again, where possible
+        windows = [place(one.sides, part.block, part.block) for one, part in zip(masked, parts, strict=True)]
+        drops = window_maps(view, lambda index, x: windows[index], fill, bar=progress)
+        drops = [tf.reshape(drop, [-1, part.count]) for drop, part in zip(drops, parts, strict=True)]
+    else:
+        drops = [_drops(one, part, progress) for one, part in zip(masked, parts, strict=True)]
+    return [part.spread(drop) for part, drop in zip(parts, drops, strict=True)]
 
-        def draw(numbers, regions=regions):
-            return regions.masks(1 - tf.one_hot(numbers, regions.count))
 
-        drops = masked.clean_scores() - all_scores(masked, regions.count, draw, progress)
-        maps.append(regions.spread(tf.transpose(drops)))
-    return maps
+def _drops(masked: MaskedInput, regions: Regions, bar: bool) -> tf.Tensor:
+    """Return the drop of the score for each region, (N, regions)."""
+
+    def draw(numbers):
+        return regions.masks(1 - tf.one_hot(numbers, regions.count))
+
+    return tf.transpose(masked.clean_scores() - all_scores(masked, regions.count, draw, bar))

@@ -17,10 +17,14 @@ _CELLS, _LEAST_POSITIONS = {1: 24, 2: 7, 3: 4}, 2
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Regions:
-    """The number of the region of each position, int32 (*positions): 0 to ``count`` - 1."""
+    """The number of the region of each position, int32 (*positions): 0 to ``count`` - 1.
+
+    ``block`` holds the sides of the regions if all are blocks of equal size, in the order of their positions.
+    """
 
     labels: np.ndarray
     count: int
+    block: tuple[int, ...] | None = None
 
     def masks(self, kept: tf.Tensor) -> tf.Tensor:
         """Return masks (m, *positions) from the value of each region, (m, regions)."""
@@ -83,7 +87,9 @@ def make_regions(
     for axis, (side, count) in enumerate(zip(sides, counts, strict=True)):
         places = np.arange(side, dtype=np.int32) * count // side
         labels = labels * count + places.reshape([-1 if other == axis else 1 for other in range(len(sides))])
-    return Regions(labels, math.prod(counts))
+    equal = all(side % count == 0 for side, count in zip(sides, counts, strict=True))
+    block = tuple(side // count for side, count in zip(sides, counts, strict=True))
+    return Regions(labels, math.prod(counts), block if equal else None)
 
 
 def _read_segments(sides: Sequence[int], segments: Any) -> Regions:

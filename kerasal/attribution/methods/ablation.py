@@ -40,8 +40,8 @@ def ablation(
     """Drop of the score when one region is covered and all others are kept: feature ablation.
 
     Regions are blocks, superpixels, features or tokens, and each position gets the value of its whole region. For
-    blocks of equal size only what a block changes is computed again, as in ``occlusion``, whose windows overlap. Without
-    a target, the top class of the input is explained.
+    blocks of equal size only what a block changes is computed again, as in ``occlusion``, whose windows overlap.
+    Without a target, the top class of the input is explained.
 
     Args:
         view: the model and its inputs in the graph.

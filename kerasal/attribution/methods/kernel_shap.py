@@ -160,5 +160,5 @@ def _listed_sums(masked: MaskedInput, regions: Regions, coalitions: Coalitions, 
         lambda sums: sums["value"],
         (),
     )
-    sums = add_samples(masked, estimator, tf.constant(0), tf.constant(count), estimator.zeros(10), bar)
+    sums = add_samples(masked, estimator, tf.constant(0), tf.constant(count), estimator.zeros(1), bar)
     return {name: tf.reduce_sum(value, axis=0) for name, value in sums.items()}

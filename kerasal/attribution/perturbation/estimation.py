@@ -45,13 +45,19 @@ class Estimator:
 class Sampling:
     """How many samples are run: at most ``samples``, fewer if the standard error falls to ``tolerance``.
 
-    The standard error is the largest of a map, relative to the largest absolute value of the map. ``bar`` moves the
-    progress bar that is shown.
+    The standard error is the largest of a map, relative to the largest absolute value of the map; it is estimated with
+    a tolerance or if it is needed, and infinite otherwise. ``bar`` moves the progress bar that is shown.
     """
 
     samples: int
     tolerance: float | None = None
+    needs_error: bool = False
     bar: bool = False
+
+    @property
+    def groups(self) -> int:
+        """The number of groups of samples whose sums are kept."""
+        return GROUPS if self.needs_error or self.tolerance is not None else 1
 
 
 def estimate(masked: MaskedInput, estimator: Estimator, sampling: Sampling) -> tuple[tf.Tensor, tf.Tensor]:
@@ -73,7 +79,7 @@ def estimate(masked: MaskedInput, estimator: Estimator, sampling: Sampling) -> t
             done |= tf.reduce_max(errors, axes) <= sampling.tolerance * tf.reduce_max(tf.abs(values), axes)
         return stop, sums, done, values, errors
 
-    sums, empty = estimator.zeros(GROUPS), tf.zeros([rows, *estimator.shape], tf.float64)
+    sums, empty = estimator.zeros(sampling.groups), tf.zeros([rows, *estimator.shape], tf.float64)
     state = tf.constant(0), sums, tf.zeros([rows], tf.bool), empty, empty
     each, one = tf.TensorShape([None, *estimator.shape]), tf.TensorShape([None])
     shapes = tf.TensorShape([]), {name: value.shape for name, value in sums.items()}, one, each, each
@@ -95,7 +101,8 @@ def add_samples(masked: MaskedInput, estimator: Estimator, start, stop, sums: di
         scores = masked.scores(estimator.masks(drawn))
         if bar:
             scores = advance_bar(scores, tf.size(numbers) * rows)
-        added = estimator.add(drawn, scores, tf.one_hot(numbers % GROUPS, GROUPS, dtype=tf.float64))
+        groups = next(iter(sums.values())).shape[0]
+        added = estimator.add(drawn, scores, tf.one_hot(numbers % groups, groups, dtype=tf.float64))
         return start + chunk, {name: tf.ensure_shape(value + added[name], value.shape) for name, value in sums.items()}
 
     shapes = {name: value.shape for name, value in sums.items()}
@@ -107,10 +114,14 @@ def add_samples(masked: MaskedInput, estimator: Estimator, start, stop, sums: di
 
 
 def _jackknife(estimator: Estimator, sums: dict[str, tf.Tensor], samples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the map of all samples and its standard error, infinite with fewer samples than groups."""
+    """Return the map of all samples and its standard error, infinite for one group or fewer samples than groups."""
     total = {name: tf.reduce_sum(value, axis=0) for name, value in sums.items()}
+    unknown = tf.constant(float("inf"), tf.float64)
+    if next(iter(sums.values())).shape[0] == 1:
+        values = estimator.solve(total)
+        return values, tf.fill(tf.shape(values), unknown)
     without = {name: total[name] - value for name, value in sums.items()}
     spec = tf.TensorSpec([None, *estimator.shape], tf.float64)
     values = tf.map_fn(estimator.solve, without, fn_output_signature=spec)
     error = tf.math.reduce_std(values, axis=0) * (GROUPS - 1) ** 0.5
-    return estimator.solve(total), tf.where(samples >= GROUPS, error, tf.constant(float("inf"), tf.float64))
+    return estimator.solve(total), tf.where(samples >= GROUPS, error, unknown)

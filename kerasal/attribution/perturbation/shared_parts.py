@@ -59,7 +59,7 @@ def read_sampling(samples: int, tolerance: float | None, bar: bool, *, needs_err
         raise ValueError(f"tolerance must be a positive number or None, got {tolerance!r}.")
     if samples < GROUPS and (needs_error or tolerance is not None):
         raise ValueError(f"samples must be at least {GROUPS} for a standard error, got {samples} that are random.")
-    return Sampling(samples, tolerance, bar)
+    return Sampling(samples, tolerance, needs_error, bar)
 
 
 def with_errors(maps: list[tuple[tf.Tensor, tf.Tensor]], return_error: bool) -> list[tf.Tensor]:

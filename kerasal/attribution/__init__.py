@@ -64,6 +64,7 @@ from kerasal.attribution.methods.input_gradient import input_gradient
 from kerasal.attribution.methods.integrated_gradients import integrated_gradients
 from kerasal.attribution.methods.layercam import layercam
 from kerasal.attribution.methods.legrad import legrad
+from kerasal.attribution.methods.lrp import lrp
 from kerasal.attribution.methods.occlusion import occlusion
 from kerasal.attribution.methods.raw_attention import raw_attention
 from kerasal.attribution.methods.scorecam import scorecam
@@ -95,6 +96,7 @@ __all__ = [
     "integrated_gradients",
     "layercam",
     "legrad",
+    "lrp",
     "list_methods",
     "method_function",
     "method_spec",

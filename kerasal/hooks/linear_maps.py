@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection
 
 from kerasal.hooks.axis_arithmetic import equation
 from kerasal.hooks.linear_tail import MOVES, UNCHANGED, Tail, channel_axis
+from kerasal.hooks.operation_replay import replay, widen
 from kerasal.hooks.operations import called_graph
-from kerasal.hooks.replay import replay, widen
 
 import tensorflow as tf
 
@@ -38,7 +38,9 @@ class LinearMap:
     Attributes:
         operation: the convolution or matrix product, or the call of a compiled function that holds it.
         x: its input.
+        kernel: its weights.
         weights: its weights times the factors that follow.
+        factor: those factors in a shape that broadcasts to the output, or None.
         output: the tensor after factors and shifts.
         bias: the sum of the shifts as they affect the output, which it broadcasts to, or None.
         members: the operations from ``operation`` to ``output``.
@@ -47,7 +49,9 @@ class LinearMap:
 
     operation: tf.Operation
     x: tf.Tensor
+    kernel: tf.Tensor
     weights: tf.Tensor
+    factor: tf.Tensor | None
     output: tf.Tensor
     bias: tf.Tensor | None
     members: tuple[tf.Operation, ...]
@@ -111,13 +115,13 @@ def find_linear_map(op: tf.Operation, varying: Collection, flow: Collection, end
         if not tail.extend(uses[0], linear.type in _CONVOLUTIONS or _folds(linear, number)):
             break
         members.append(uses[0])
-    weights = widen(weights)
-    if tail.factor is not None:
-        weights = _scale(linear, weights, tail.factor)
+    kernel = widen(weights)
     return LinearMap(
         operation=op,
         x=widen(op.inputs[number]),
-        weights=weights,
+        kernel=kernel,
+        weights=kernel if tail.factor is None else _scale(linear, kernel, tail.factor),
+        factor=tail.broadcast(tail.factor),
         output=widen(tail.output),
         bias=tail.broadcast(tail.bias),
         members=tuple(members),

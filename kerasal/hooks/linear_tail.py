@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kerasal.hooks.replay import widen
+from kerasal.hooks.operation_replay import widen
 
 import tensorflow as tf
 

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 
 from kerasal.hooks.dependencies import operations_below
 from kerasal.hooks.linear_maps import LinearMap, find_linear_map
+from kerasal.hooks.operation_replay import pull_back, sum_like, widen
 from kerasal.hooks.operations import BROADCASTING, SHAPES, UNARY
 from kerasal.hooks.rectifiers import find_rectifiers
 from kerasal.hooks.relevance_bounds import Bounds, find_bounds
@@ -32,7 +33,6 @@ from kerasal.hooks.relevance_operations import (
     unique_inputs,
 )
 from kerasal.hooks.relevance_rules import Composite, stabilize
-from kerasal.hooks.replay import pull_back, sum_like, widen
 from kerasal.hooks.volume_pooling import max_pool_gradient
 
 import tensorflow as tf

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from kerasal.hooks.linear_maps import LinearMap
+from kerasal.hooks.operation_replay import replay, widen
 from kerasal.hooks.relevance_operations import (
     ACTIVATIONS,
     SELECTIONS,
@@ -11,7 +12,6 @@ from kerasal.hooks.relevance_operations import (
     references,
     unique_inputs,
 )
-from kerasal.hooks.replay import replay, widen
 
 import tensorflow as tf
 

@@ -52,7 +52,10 @@ def epsilon_rule(epsilon: float = STABILIZER) -> Rule:
     """Return the rule that divides relevance in proportion to x w, with ε of the relevance scale absorbed."""
 
     def rule(linear: LinearMap, relevance: tf.Tensor) -> tf.Tensor:
-        return _Products(linear, linear.x, linear.weights).share(relevance / stabilize(linear.output, epsilon))
+        signal = relevance / stabilize(linear.output, epsilon)
+        if linear.factor is not None:  # cheaper than scaling the weights
+            signal *= linear.factor
+        return _Products(linear, linear.x, linear.kernel).share(signal)
 
     return rule
 

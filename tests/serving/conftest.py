@@ -25,6 +25,7 @@ METHODS = {
     "input_gradient": "",
     "integrated_gradients": "steps=3,return_gap=true",
     "layercam": "resize=false",
+    "lrp": "composite=epsilon,epsilon=0.01",
     "occlusion": "window=4,stride=2",
     "scorecam": "channels=2",
     "smoothgrad": "samples=3,noise=0.1",

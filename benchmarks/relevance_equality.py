@@ -13,6 +13,7 @@ later; PyTorch's build for the CPU is enough:
     peers/bin/pip install . torch zennit==1.0.0
 """
 
+import functools
 import os
 import pathlib
 import re
@@ -39,6 +40,7 @@ import keras
 CLASSES, TARGETS = 5, [0, 3, 1]
 LOW, HIGH = -2.5, 2.5
 TOLERANCE = 1e-5
+NETWORKS = ("vgg_like", "resnet_like")
 KINDS = {
     keras.layers.Conv2D: nn.Conv2d,
     keras.layers.BatchNormalization: nn.BatchNorm2d,
@@ -171,25 +173,34 @@ def zennit_maps(module: nn.Module, inputs: np.ndarray, composite) -> np.ndarray:
     return relevance.sum(1).numpy()
 
 
+@functools.cache
+def network(name: str) -> tuple[keras.Model, nn.Module, np.ndarray]:
+    """Return a network in Keras and in PyTorch with the same weights, and inputs."""
+    model, module = {"vgg_like": vgg_like, "resnet_like": resnet_like}[name]()
+    share_weights(model, module, seed=0)
+    inputs = np.random.default_rng(1).uniform(LOW, HIGH, (len(TARGETS), *model.input_shape[1:]))
+    return model, module.double().eval(), inputs.astype(np.float32)
+
+
+def compare(name: str, composite: str) -> tuple[float, float, float]:
+    """Return the largest relative difference, and the sums of kerasal's and zennit's relevance of the first input."""
+    model, module, inputs = network(name)
+    options, make_composite = COMPOSITES[composite]
+    ours = attribution.lrp(model, inputs, TARGETS, composite=composite, **options)
+    theirs = zennit_maps(module, inputs, make_composite)
+    return np.abs(ours - theirs).max() / np.abs(theirs).max(), ours[0].sum(), theirs[0].sum()
+
+
 def main() -> None:
     print("| network | composite | difference | score | sum of kerasal | sum of zennit |\n|---|---|---|---|---|---|")
     worst = 0.0
-    for make, seed in ((vgg_like, 0), (resnet_like, 0)):
-        model, module = make()
-        share_weights(model, module, seed)
-        module = module.double().eval()
-        random = np.random.default_rng(seed + 1)
-        inputs = random.uniform(LOW, HIGH, (3, *model.input_shape[1:])).astype(np.float32)
+    for name in NETWORKS:
+        model, _, inputs = network(name)
         score = model(inputs).numpy()[0, TARGETS[0]]
-        for name, (options, composite) in COMPOSITES.items():
-            ours = attribution.lrp(model, inputs, TARGETS, composite=name, **options)
-            theirs = zennit_maps(module, inputs, composite)
-            difference = np.abs(ours - theirs).max() / np.abs(theirs).max()
+        for composite in COMPOSITES:
+            difference, ours, theirs = compare(name, composite)
             worst = max(worst, difference)
-            print(
-                f"| {model.name} | {name} | {difference:.0e} | {score:.4f} | {ours[0].sum():.4f} | "
-                f"{theirs[0].sum():.4f} |"
-            )
+            print(f"| {name} | {composite} | {difference:.0e} | {score:.4f} | {ours:.4f} | {theirs:.4f} |")
     if worst > TOLERANCE:
         raise SystemExit(f"The largest difference must be at most {TOLERANCE:g}, got {worst:.1e}.")
 

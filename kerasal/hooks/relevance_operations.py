@@ -39,7 +39,7 @@ def no_rule(op: tf.Operation, count: int) -> NoRelevanceRule:
     else:
         why = "which divides its output among its inputs in no known way"
     return NoRelevanceRule(
-        "The model must have a relevance rule for every operation between the input and the score, but there is none "
+        "The model must have a relevance rule for every operation, but there is none "
         f"for {op.name!r} ({op.type}), {why}. {_REMEDY}"
     )
 

@@ -6,10 +6,10 @@ and negative parts; every denominator is kept away from 0 by a small number of i
 | rule | relevance of an input | source |
 |---|---|---|
 | ε | Σ x w / (z + ε sign z) · R | Bach et al. 2015, equation 58 |
-| z⁺ | Σ (x w)⁺ / Σ (x w)⁺ · R | Montavon et al. 2017, equation 16 |
+| z⁺ | Σ (x w)⁺ / Σ (x w)⁺ · R | Montavon et al. 2017, z⁺-rule |
 | αβ | Σ (α (x w)⁺ / Σ (x w)⁺ - β (x w)⁻ / Σ (x w)⁻) · R | Bach et al. 2015, equation 60 |
-| γ | Σ x (w + γ w⁺) / Σ x (w + γ w⁺) · R | Montavon et al. 2019, section 10.2.3 |
-| z^B | Σ (x w - l w⁺ - h w⁻) / Σ (x w - l w⁺ - h w⁻) · R | Montavon et al. 2017, equation 13 |
+| γ | Σ x (w + γ w⁺) / Σ x (w + γ w⁺) · R | Montavon et al. 2019, section 10.2, LRP-γ |
+| z^B | Σ (x w - l w⁺ - h w⁻) / Σ (x w - l w⁺ - h w⁻) · R | Montavon et al. 2017, z^B-rule |
 
 In z^B, l and h are the lowest and the highest value that an input can have. For inputs of any sign, (x w)⁺ is
 x⁺ w⁺ + x⁻ w⁻, and γ favors the products that have the sign of z (Andéol et al. 2021). The bias takes part in a
@@ -81,7 +81,7 @@ def gamma_rule(gamma: float) -> Rule:
     def favor(linear: LinearMap, sign: int, relevance: tf.Tensor) -> tf.Tensor:
         weights, bias = linear.weights, linear.bias
         agreeing, other = (weights + gamma * _part(weights, part) for part in (sign, -sign))
-        products = [_Products(linear, _part(linear.x, 1), agreeing)]
+        products = [_Products(linear, _positive_input(linear), agreeing)]
         if not linear.has_positive_input:
             products.append(_Products(linear, _part(linear.x, -1), other))
         has_sign = linear.output > 0 if sign > 0 else linear.output < 0
@@ -127,10 +127,14 @@ def _share_same(products: Sequence[_Products], bias: tf.Tensor | None, relevance
 
 def _agreeing(linear: LinearMap, sign: int) -> list[_Products]:
     """Return the products that are positive (``sign`` 1) or negative (-1)."""
-    products = [_Products(linear, _part(linear.x, 1), _part(linear.weights, sign))]
+    products = [_Products(linear, _positive_input(linear), _part(linear.weights, sign))]
     if not linear.has_positive_input:
         products.append(_Products(linear, _part(linear.x, -1), _part(linear.weights, -sign)))
     return products
+
+
+def _positive_input(linear: LinearMap) -> tf.Tensor:
+    return linear.x if linear.has_positive_input else _part(linear.x, 1)
 
 
 def _part(tensor: tf.Tensor, sign: int) -> tf.Tensor:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from kerasal import attribution
+from kerasal.hooks import NoRelevanceRule
 from kerasal.hooks.engine import target_scores
-from kerasal.hooks.relevance_operations import NoRelevanceRule
 
 import keras
 import tensorflow as tf

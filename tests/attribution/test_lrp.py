@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from kerasal import attribution
-from kerasal.hooks.relevance_operations import NoRelevanceRule
+from kerasal.hooks import NoRelevanceRule
+from kerasal.objectives import class_score
 
 import keras
 from keras import layers as L
@@ -68,8 +69,8 @@ def test_relevance_adds_up_to_the_score_without_biases(composite, conserving):
     np.testing.assert_allclose(shares.sum((1, 2)), scores(conserving, x, [0, 2]), rtol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("composite", COMPOSITES)
-@pytest.mark.quick("epsilon_alpha2_beta1")
 def test_nested_models_and_single_inputs_give_the_same(composite, conserving):
     outer = keras.Sequential([keras.Input(SHAPE), conserving])
     x = inputs()
@@ -88,6 +89,7 @@ def test_a_residual_block_divides_relevance_by_its_summands():
     np.testing.assert_allclose(attribution.lrp(model, x, 0, layer="branch"), y * head, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_batch_normalization_before_a_layer_passes_relevance_unchanged():
     model = keras.Sequential([keras.Input((3,)), L.BatchNormalization(), L.Dense(1, **NO_BIAS)])
     model.set_weights(
@@ -110,9 +112,8 @@ def test_activations_pass_relevance_unchanged(activation):
     np.testing.assert_allclose(before, hidden * kernel[:, 0] * out / (out + 1e-6 * np.sign(out)), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_epsilon_is_linear_in_the_target(conserving):
-    from kerasal.objectives import class_score
-
     x = inputs()
     pair = [attribution.lrp(conserving, x, number, composite="epsilon") for number in (0, 1)]
     difference = attribution.lrp(conserving, x, class_score(0) - 2 * class_score(1), composite="epsilon")
@@ -130,6 +131,7 @@ def test_the_range_passes_through_preprocessing_layers():
     np.testing.assert_allclose(shares, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_half_precision_is_computed_in_single_precision():
     keras.utils.set_random_seed(5)
     layers = [L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(), L.Flatten(), L.Dense(2, dtype="float32")]

@@ -50,7 +50,7 @@ def _check_rules(view) -> list[tf.Tensor]:
 @method(
     reference="Bach et al. 2015, section 2; Montavon et al. 2019",
     family="relevance",
-    passes="1.5 to 3 passes",
+    passes="1 to 4 passes",
     compared=False,
     signed=True,
     has_sign=sums_channels,

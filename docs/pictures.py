@@ -29,6 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "pages" / "pictures" / "methods"
 MODEL = "efficientnet_lite0"
 SIDE = 240
+LARGEST = 25_000  # bytes of a picture, if its grain allows it
 CLASSES = ("espresso", "Egyptian cat", "espresso")
 CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
 TRANSFORMER = "mean=124/116/104,std=58"  # how DINOv2 takes photos
@@ -96,7 +97,10 @@ def _top(model, photo: np.ndarray) -> str:
 
 def _write(name: str, tiles: list[np.ndarray], captions: list[str]) -> None:
     page = images.grid([images.resize(tile, (SIDE, SIDE)) for tile in tiles], captions, columns=3, tile=SIDE)
-    Image.fromarray(page).save(FOLDER / f"{name}.jpg", quality=80)
+    for quality in (80, 70, 60, 50):
+        Image.fromarray(page).save(FOLDER / f"{name}.jpg", quality=quality, optimize=True)
+        if (FOLDER / f"{name}.jpg").stat().st_size <= LARGEST:
+            break
 
 
 if __name__ == "__main__":

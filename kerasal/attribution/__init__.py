@@ -68,6 +68,7 @@ from kerasal.attribution.methods.kernel_shap import kernel_shap
 from kerasal.attribution.methods.layercam import layercam
 from kerasal.attribution.methods.legrad import legrad
 from kerasal.attribution.methods.lime import lime
+from kerasal.attribution.methods.lrp import lrp
 from kerasal.attribution.methods.occlusion import occlusion
 from kerasal.attribution.methods.raw_attention import raw_attention
 from kerasal.attribution.methods.rise import rise
@@ -105,6 +106,7 @@ __all__ = [
     "layercam",
     "legrad",
     "lime",
+    "lrp",
     "list_methods",
     "method_function",
     "method_spec",

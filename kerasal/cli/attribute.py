@@ -107,8 +107,8 @@ def _command(row):
             settings["progress"] = not settings.pop("quiet")
         for name, value in settings.items():
             kinds = typing.get_args(row.options[name].annotation)
-            if isinstance(value, str) and _is_per_axis(kinds):
-                settings[name] = options.number_per_axis(value, f"--{name}")
+            if isinstance(value, str) and _is_one_or_several(kinds):
+                settings[name] = options.one_or_several(value, f"--{name}", int if int in kinds else float)
             elif isinstance(value, str) and (float in kinds or int in kinds):
                 settings[name] = options.number_or_word(value, float if float in kinds else int)
         target = MapFiles.choose(row.name, image, output, class_, drawing, arrays)  # before anything is loaded
@@ -135,7 +135,7 @@ def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | N
     """Return a method's option as a parameter that typer understands; None if no flag can hold its values.
 
     ``int | None`` stays as it is; ``float | Literal["mean"]`` becomes a text that may be a number, and
-    ``int | tuple[int, ...]`` a text that may be several.
+    ``int | tuple[int, ...]``, or the same with floats, a text that may be several.
     """
     if parameter.name == "progress":  # a library is quiet, a command is not
         quiet = Annotated[
@@ -149,8 +149,10 @@ def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | N
         if bool in kinds or not kinds:
             return None
         optional = type(None) in typing.get_args(kind)
-        if _is_per_axis(typing.get_args(kind)):
+        if _is_one_or_several(typing.get_args(kind)):
             kind, note = str | None, " One per axis is written as 8,16."
+            if int not in typing.get_args(parameter.annotation):
+                note = " One per channel is written as 0.5,0.4,0.4."
         elif len(kinds) == 1:
             kind = kinds[0] | None if optional else kinds[0]
         else:
@@ -166,9 +168,9 @@ def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | N
     return parameter.replace(annotation=annotation, default=default)
 
 
-def _is_per_axis(kinds: tuple) -> bool:
-    """Return whether a value may be an integer or several, one per axis."""
-    return int in kinds and any(typing.get_origin(kind) is tuple for kind in kinds)
+def _is_one_or_several(kinds: tuple) -> bool:
+    """Return whether a value may be a number or several: integers per axis, or floats per channel."""
+    return (int in kinds or float in kinds) and any(typing.get_origin(kind) is tuple for kind in kinds)
 
 
 def _is_plain(kind: Any) -> bool:

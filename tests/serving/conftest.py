@@ -29,6 +29,7 @@ METHODS = {
     "kernel_shap": "cells=2",
     "layercam": "resize=false",
     "lime": "samples=8,cells=2",
+    "lrp": "composite=epsilon,epsilon=0.01",
     "occlusion": "window=4,stride=2",
     "rise": "samples=12,cells=2,return_error=true",
     "scorecam": "channels=2",

@@ -14,6 +14,7 @@ these arguments, such methods are left out.
 
 import argparse
 import importlib.util
+import io
 import pathlib
 
 import numpy as np
@@ -29,10 +30,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "pages" / "pictures" / "methods"
 MODEL = "efficientnet_lite0"
 SIDE = 240
+LARGEST = 25_000  # bytes of a picture: the grain of some maps needs a lower quality than the usual one
 CLASSES = ("espresso", "Egyptian cat", "espresso")
 CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
 TRANSFORMER = "mean=124/116/104,std=58"  # how DINOv2 takes photos
-COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion", "drise")
+COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion", "drise", "xrai")
 COARSE += ("attention_gradcam", "attention_rollout", "legrad", "raw_attention", "transformer_relevance")
 
 
@@ -95,7 +97,13 @@ def _top(model, photo: np.ndarray) -> str:
 
 def _write(name: str, tiles: list[np.ndarray], captions: list[str]) -> None:
     page = images.grid([images.resize(tile, (SIDE, SIDE)) for tile in tiles], captions, columns=3, tile=SIDE)
-    Image.fromarray(page).save(FOLDER / f"{name}.jpg", quality=80)
+    image = Image.fromarray(page)
+    for quality in range(80, 20, -10):
+        data = io.BytesIO()
+        image.save(data, "JPEG", quality=quality)
+        if data.tell() <= LARGEST:
+            break
+    (FOLDER / f"{name}.jpg").write_bytes(data.getvalue())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ these arguments, such methods are left out.
 
 import argparse
 import importlib.util
+import io
 import pathlib
 
 import numpy as np
@@ -34,7 +35,7 @@ CLASSES = ("espresso", "Egyptian cat", "espresso")
 CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
 TRANSFORMER = "mean=124/116/104,std=58"  # how DINOv2 takes photos
 COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion", "drise", "rise")
-COARSE += ("ablation", "hsic", "kernel_shap", "lime", "sobol")
+COARSE += ("ablation", "hsic", "kernel_shap", "lime", "sobol", "xrai")
 COARSE += ("attention_gradcam", "attention_rollout", "legrad", "raw_attention", "transformer_relevance")
 
 
@@ -97,10 +98,13 @@ def _top(model, photo: np.ndarray) -> str:
 
 def _write(name: str, tiles: list[np.ndarray], captions: list[str]) -> None:
     page = images.grid([images.resize(tile, (SIDE, SIDE)) for tile in tiles], captions, columns=3, tile=SIDE)
-    for quality in (80, 70, 60, 50):
-        Image.fromarray(page).save(FOLDER / f"{name}.jpg", quality=quality, optimize=True)
-        if (FOLDER / f"{name}.jpg").stat().st_size <= LARGEST:
+    image = Image.fromarray(page)
+    for quality in range(80, 20, -10):
+        data = io.BytesIO()
+        image.save(data, "JPEG", quality=quality)
+        if data.tell() <= LARGEST:
             break
+    (FOLDER / f"{name}.jpg").write_bytes(data.getvalue())
 
 
 if __name__ == "__main__":

@@ -53,14 +53,18 @@ from kerasal.attribution.method_comparison import MethodComparison, compare_meth
 from kerasal.attribution.methods.ablation import ablation
 from kerasal.attribution.methods.attention_gradcam import attention_gradcam
 from kerasal.attribution.methods.attention_rollout import attention_rollout
+from kerasal.attribution.methods.blur_ig import blur_ig
 from kerasal.attribution.methods.class_saliency import class_saliency
 from kerasal.attribution.methods.crop_averaged_saliency import crop_averaged_saliency
 from kerasal.attribution.methods.deconvnet import deconvnet
+from kerasal.attribution.methods.deeplift import deeplift
 from kerasal.attribution.methods.drise import drise
 from kerasal.attribution.methods.gradcam import gradcam
 from kerasal.attribution.methods.gradcam_plus_plus import gradcam_plus_plus
+from kerasal.attribution.methods.gradient_shap import gradient_shap
 from kerasal.attribution.methods.gradient_x_input import gradient_x_input
 from kerasal.attribution.methods.guided_backprop import guided_backprop
+from kerasal.attribution.methods.guided_ig import guided_ig
 from kerasal.attribution.methods.hsic import hsic
 from kerasal.attribution.methods.input_gradient import input_gradient
 from kerasal.attribution.methods.integrated_gradients import integrated_gradients
@@ -76,7 +80,9 @@ from kerasal.attribution.methods.scorecam import scorecam
 from kerasal.attribution.methods.smoothgrad import smoothgrad
 from kerasal.attribution.methods.sobol import sobol
 from kerasal.attribution.methods.transformer_relevance import transformer_relevance
+from kerasal.attribution.methods.xrai import xrai
 from kerasal.attribution.pages import attribution_page, draw_map
+from kerasal.attribution.smooth import smooth
 from kerasal.names import unknown_name_message
 
 __all__ = [
@@ -87,19 +93,23 @@ __all__ = [
     "attention_gradcam",
     "attention_rollout",
     "attribution_page",
+    "blur_ig",
     "class_saliency",
     "compare_methods",
     "crop_averaged_saliency",
     "deconvnet",
+    "deeplift",
     "draw_map",
     "drise",
     "explanation_sheet",
     "faithfulness",
     "gradcam",
     "gradcam_plus_plus",
+    "gradient_shap",
     "gradient_x_input",
     "guided_backprop",
     "hsic",
+    "guided_ig",
     "input_gradient",
     "integrated_gradients",
     "kernel_shap",
@@ -114,9 +124,11 @@ __all__ = [
     "raw_attention",
     "rise",
     "scorecam",
+    "smooth",
     "smoothgrad",
     "sobol",
     "transformer_relevance",
+    "xrai",
 ]
 
 

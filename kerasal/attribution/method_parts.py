@@ -67,6 +67,27 @@ def _gradients(view: View, stacks: list[tf.Tensor]) -> list[tf.Tensor]:
     return [tf.reshape(gradient, tf.shape(stack)) for gradient, stack in zip(gradients, stacks, strict=True)]
 
 
+def expand_like(numbers: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Return (m,) numbers as (m, 1, …), so that they broadcast against (m, *x.shape)."""
+    return tf.reshape(numbers, [-1] + [1] * x.shape.rank)
+
+
+def normal_noise(x: tf.Tensor, numbers: tf.Tensor, seed: int) -> tf.Tensor:
+    """Return (m, 1, …) standard normal noise for any image; it depends on the seed and the sample numbers alone."""
+
+    def sample(number):
+        return tf.random.stateless_normal(tf.shape(x)[1:], (seed, number))
+
+    signature = tf.TensorSpec(x.shape[1:], tf.float32)
+    return tf.map_fn(sample, numbers, fn_output_signature=signature)[:, None]
+
+
+def value_range(x: tf.Tensor) -> tf.Tensor:
+    """Return the largest minus the smallest value of each input, (N, 1, …)."""
+    axes = list(range(1, x.shape.rank))
+    return tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
+
+
 def weighted_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[LayerMap]]:
     """Return the scores (N,) and, for each input, the maps that a class activation map weights; errors as there."""
     for x in view.inputs:

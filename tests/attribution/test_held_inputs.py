@@ -12,7 +12,8 @@ import tensorflow as tf
 L = keras.layers
 RNG = np.random.default_rng(5)
 TOKENS = RNG.integers(1, 30, (3, 7))
-AT_LAYER = ("class_saliency", "gradient_x_input", "input_gradient", "integrated_gradients", "occlusion", "smoothgrad")
+AT_LAYER = ("class_saliency", "deeplift", "gradient_shap", "gradient_x_input", "guided_ig", "input_gradient")
+AT_LAYER += ("integrated_gradients", "occlusion", "smoothgrad")
 
 
 @pytest.fixture(scope="module")

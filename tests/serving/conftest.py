@@ -15,15 +15,19 @@ HERE = pathlib.Path(__file__).parent
 LABELS = ["ant", "bee", "cat", "dög", "eel", "fox"]
 METHODS = {
     "ablation": "cells=2",
+    "blur_ig": "steps=3,max_sigma=2.0",
     "class_saliency": "",
     "crop_averaged_saliency": "",
     "drise": "samples=6,cells=2",
     "deconvnet": "",
+    "deeplift": "baseline=0.5,return_gap=true",
     "gradcam": "",
     "gradcam_plus_plus": "layer=conv2",
+    "gradient_shap": "samples=3,noise=0.1",
     "gradient_x_input": "channel_reduction=norm",
     "guided_backprop": "",
     "hsic": "samples=8,cells=2",
+    "guided_ig": "steps=3,fraction=0.5",
     "input_gradient": "",
     "integrated_gradients": "steps=3,return_gap=true",
     "kernel_shap": "cells=2",
@@ -35,6 +39,7 @@ METHODS = {
     "scorecam": "channels=2",
     "smoothgrad": "samples=3,noise=0.1",
     "sobol": "designs=4,cells=2",
+    "xrai": "steps=2,cells=3,min_pixels=2",
 }
 # They need an attention, in an export of its own: TensorFlow's loaders add up its products in different orders, and the
 # other methods are compared to the last bit.

@@ -32,8 +32,8 @@ SIDE = 240
 CLASSES = ("espresso", "Egyptian cat", "espresso")
 CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
 TRANSFORMER = "mean=124/116/104,std=58"  # how DINOv2 takes photos
-COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion", "drise")
-COARSE += ("attention_gradcam", "attention_rollout", "legrad", "raw_attention", "transformer_relevance")
+COARSE = ("cam", "attention")  # families
+COARSE_METHODS = ("occlusion", "drise")
 
 
 def photos() -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +84,11 @@ def _draw(model, name: str, photo: np.ndarray, class_index: int) -> np.ndarray:
     result = attribution.method_function(name)(model.keras_model, inputs, class_index, **options)
     values = spec.to_pixels((result[0] if isinstance(result, tuple) else result)[0], picture.shape[:2], options)
     drawn, over = attribution.draw_map(spec, picture, values, options=options, bgr=model.preprocessing.bgr)
-    return over if name in COARSE else drawn
+    return over if _is_coarse(name) else drawn
+
+
+def _is_coarse(name: str) -> bool:
+    return name in COARSE_METHODS or attribution.method_spec(name).family in COARSE
 
 
 def _top(model, photo: np.ndarray) -> str:
@@ -95,7 +99,8 @@ def _top(model, photo: np.ndarray) -> str:
 
 def _write(name: str, tiles: list[np.ndarray], captions: list[str]) -> None:
     page = images.grid([images.resize(tile, (SIDE, SIDE)) for tile in tiles], captions, columns=3, tile=SIDE)
-    Image.fromarray(page).save(FOLDER / f"{name}.jpg", quality=80)
+    quality = 60 if name in attribution.list_methods() and _is_coarse(name) else 80  # grains need more
+    Image.fromarray(page).save(FOLDER / f"{name}.jpg", quality=quality)
 
 
 if __name__ == "__main__":

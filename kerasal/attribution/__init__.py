@@ -50,16 +50,21 @@ from kerasal.attribution.attention_weights import attention
 from kerasal.attribution.map_notes import ZeroMap
 from kerasal.attribution.method import list_methods, method_function, method_spec
 from kerasal.attribution.method_comparison import MethodComparison, compare_methods
+from kerasal.attribution.methods.ablationcam import ablationcam
 from kerasal.attribution.methods.attention_gradcam import attention_gradcam
 from kerasal.attribution.methods.attention_rollout import attention_rollout
 from kerasal.attribution.methods.class_saliency import class_saliency
 from kerasal.attribution.methods.crop_averaged_saliency import crop_averaged_saliency
 from kerasal.attribution.methods.deconvnet import deconvnet
 from kerasal.attribution.methods.drise import drise
+from kerasal.attribution.methods.eigencam import eigencam
+from kerasal.attribution.methods.eigengradcam import eigengradcam
+from kerasal.attribution.methods.finer_cam import finer_cam
 from kerasal.attribution.methods.gradcam import gradcam
 from kerasal.attribution.methods.gradcam_plus_plus import gradcam_plus_plus
 from kerasal.attribution.methods.gradient_x_input import gradient_x_input
 from kerasal.attribution.methods.guided_backprop import guided_backprop
+from kerasal.attribution.methods.hirescam import hirescam
 from kerasal.attribution.methods.input_gradient import input_gradient
 from kerasal.attribution.methods.integrated_gradients import integrated_gradients
 from kerasal.attribution.methods.layercam import layercam
@@ -67,14 +72,17 @@ from kerasal.attribution.methods.legrad import legrad
 from kerasal.attribution.methods.occlusion import occlusion
 from kerasal.attribution.methods.raw_attention import raw_attention
 from kerasal.attribution.methods.scorecam import scorecam
+from kerasal.attribution.methods.shapleycam import shapleycam
 from kerasal.attribution.methods.smoothgrad import smoothgrad
 from kerasal.attribution.methods.transformer_relevance import transformer_relevance
+from kerasal.attribution.methods.xgradcam import xgradcam
 from kerasal.attribution.pages import attribution_page, draw_map
 from kerasal.names import unknown_name_message
 
 __all__ = [
     "MethodComparison",
     "ZeroMap",
+    "ablationcam",
     "attention",
     "attention_gradcam",
     "attention_rollout",
@@ -85,12 +93,16 @@ __all__ = [
     "deconvnet",
     "draw_map",
     "drise",
+    "eigencam",
+    "eigengradcam",
     "explanation_sheet",
     "faithfulness",
+    "finer_cam",
     "gradcam",
     "gradcam_plus_plus",
     "gradient_x_input",
     "guided_backprop",
+    "hirescam",
     "input_gradient",
     "integrated_gradients",
     "layercam",
@@ -101,8 +113,10 @@ __all__ = [
     "occlusion",
     "raw_attention",
     "scorecam",
+    "shapleycam",
     "smoothgrad",
     "transformer_relevance",
+    "xgradcam",
 ]
 
 

@@ -55,7 +55,7 @@ KINDS = {
 IMAGES = ("Conv2D", "Conv2D, first", "gray", "gray, flattened")
 WITHOUT_MAPS = ("gray, flattened", "features")  # no layer of theirs has positions
 WITH_CHANNELS = ("input_gradient", "guided_backprop", "deconvnet")
-CAMS = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam")
+CAMS = tuple(name for name in attribution.list_methods() if attribution.method_spec(name).family == "cam")
 OPTIONS = {
     "occlusion": {"window": 1, "stride": 1},
     "smoothgrad": {"samples": 3, "noise": 0.01},

@@ -19,7 +19,8 @@ CONTRACT = {
     "open_model explain",
     "attribution": "class_saliency input_gradient gradient_x_input smoothgrad integrated_gradients guided_backprop "
     "deconvnet gradcam gradcam_plus_plus scorecam layercam occlusion drise crop_averaged_saliency attention "
-    "attention_gradcam attention_rollout legrad raw_attention transformer_relevance",
+    "attention_gradcam attention_rollout legrad raw_attention transformer_relevance hirescam xgradcam eigencam "
+    "eigengradcam ablationcam finer_cam shapleycam",
     "objectives": "class_score channel neuron layer direction",
     "receptive_field": "field patterns validate_pattern top_exemplars FeatureEvolution",
     "localization": "graphcut bounding_box iou localization_error",

@@ -14,20 +14,27 @@ import kerasal
 HERE = pathlib.Path(__file__).parent
 LABELS = ["ant", "bee", "cat", "dög", "eel", "fox"]
 METHODS = {
+    "ablationcam": "channels=3",
     "class_saliency": "",
     "crop_averaged_saliency": "",
     "drise": "samples=6,cells=2",
     "deconvnet": "",
+    "eigencam": "center=true",
+    "eigengradcam": "resize=false",
+    "finer_cam": "gamma=1,classes=2",
     "gradcam": "",
     "gradcam_plus_plus": "layer=conv2",
     "gradient_x_input": "channel_reduction=norm",
     "guided_backprop": "",
+    "hirescam": "positive=false",
     "input_gradient": "",
     "integrated_gradients": "steps=3,return_gap=true",
     "layercam": "resize=false",
     "occlusion": "window=4,stride=2",
     "scorecam": "channels=2",
+    "shapleycam": "logits=false",
     "smoothgrad": "samples=3,noise=0.1",
+    "xgradcam": "",
 }
 # They need an attention, in an export of its own: TensorFlow's loaders add up its products in different orders, and the
 # other methods are compared to the last bit.

@@ -34,9 +34,7 @@ LARGEST = 25_000  # bytes of a picture, if its grain allows it
 CLASSES = ("espresso", "Egyptian cat", "espresso")
 CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
 TRANSFORMER = "mean=124/116/104,std=58"  # how DINOv2 takes photos
-COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion", "drise", "rise")
-COARSE += ("ablation", "hsic", "kernel_shap", "lime", "sobol", "xrai")
-COARSE += ("attention_gradcam", "attention_rollout", "legrad", "raw_attention", "transformer_relevance")
+COARSE = ("cam", "attention", "perturbation")  # families whose maps are laid on the photo
 
 
 def photos() -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +85,11 @@ def _draw(model, name: str, photo: np.ndarray, class_index: int) -> np.ndarray:
     result = attribution.method_function(name)(model.keras_model, inputs, class_index, **options)
     values = spec.to_pixels((result[0] if isinstance(result, tuple) else result)[0], picture.shape[:2], options)
     drawn, over = attribution.draw_map(spec, picture, values, options=options, bgr=model.preprocessing.bgr)
-    return over if name in COARSE else drawn
+    return over if _is_coarse(name) else drawn
+
+
+def _is_coarse(name: str) -> bool:
+    return name == "xrai" or attribution.method_spec(name).family in COARSE
 
 
 def _top(model, photo: np.ndarray) -> str:

@@ -21,6 +21,7 @@ import keras
 
 # A forward pass for each of a thousand channels would take longer than all other methods together.
 QUICK: Mapping[str, Mapping[str, Any]] = {
+    "ablationcam": {"channels": 64},
     "drise": {"samples": 300, "cells": 7},
     "hsic": {"samples": 500},
     "integrated_gradients": {"return_gap": True},

@@ -59,7 +59,7 @@ WITH_CHANNELS = ("input_gradient", "guided_backprop", "deconvnet")
 NOISY = ("drise", "hsic", "lime", "rise")  # the noise of the masks is everywhere
 DIFFERENCES = ("ablation", "kernel_shap", "occlusion")  # of scores, exact to the scores' rounding
 REFUSED = {"deeplift": ("LSTM",), "blur_ig": ("features",)}  # a loop has no rule, and features have no order to blur
-CAMS = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam")
+CAMS = tuple(name for name in attribution.list_methods() if attribution.method_spec(name).family == "cam")
 OPTIONS = {
     "occlusion": {"window": 1, "stride": 1},
     "smoothgrad": {"samples": 3, "noise": 0.01},

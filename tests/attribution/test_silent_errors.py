@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from kerasal import attribution, images, objectives
+from kerasal.attribution.questions import QUESTIONS
 
 import keras
 import tensorflow as tf
 
-TARGETED = [name for name in attribution.list_methods() if attribution.method_spec(name).question != "attention"]
+TARGETED = [name for name in attribution.list_methods() if QUESTIONS[attribution.method_spec(name).question].by_class]
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,15 @@ LABELS = ["ant", "bee", "cat", "dög", "eel", "fox"]
 METHODS = {
     "ablation": "cells=2",
     "blur_ig": "steps=3,max_sigma=2.0",
+    "ablationcam": "channels=3",
     "class_saliency": "",
     "crop_averaged_saliency": "",
     "drise": "samples=6,cells=2",
     "deconvnet": "",
     "deeplift": "baseline=0.5,return_gap=true",
+    "eigencam": "center=true",
+    "eigengradcam": "resize=false",
+    "finer_cam": "gamma=1,classes=2",
     "gradcam": "",
     "gradcam_plus_plus": "layer=conv2",
     "gradient_shap": "samples=3,noise=0.1",
@@ -28,6 +32,7 @@ METHODS = {
     "guided_backprop": "",
     "hsic": "samples=8,cells=2",
     "guided_ig": "steps=3,fraction=0.5",
+    "hirescam": "positive=false",
     "input_gradient": "",
     "integrated_gradients": "steps=3,return_gap=true",
     "kernel_shap": "cells=2",
@@ -37,9 +42,11 @@ METHODS = {
     "occlusion": "window=4,stride=2",
     "rise": "samples=12,cells=2,return_error=true",
     "scorecam": "channels=2",
+    "shapleycam": "logits=false",
     "smoothgrad": "samples=3,noise=0.1",
     "sobol": "designs=4,cells=2",
     "xrai": "steps=2,cells=3,min_pixels=2",
+    "xgradcam": "",
 }
 # They need an attention, in an export of its own: TensorFlow's loaders add up its products in different orders, and the
 # other methods are compared to the last bit.

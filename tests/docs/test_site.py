@@ -20,8 +20,8 @@ CONTRACT = {
     "attribution": "class_saliency input_gradient gradient_x_input smoothgrad integrated_gradients guided_backprop "
     "deconvnet gradcam gradcam_plus_plus scorecam layercam occlusion drise crop_averaged_saliency attention "
     "attention_gradcam attention_rollout legrad lrp raw_attention transformer_relevance gradient_shap deeplift blur_ig "
-    "guided_ig xrai smooth rise lime kernel_shap sobol hsic ablation hirescam xgradcam eigencam eigengradcam ablationcam "
-    "finer_cam shapleycam",
+    "guided_ig xrai smooth rise lime kernel_shap sobol hsic ablation hirescam xgradcam eigencam eigengradcam "
+    "ablationcam finer_cam shapleycam",
     "objectives": "class_score channel neuron layer direction",
     "receptive_field": "field patterns validate_pattern top_exemplars FeatureEvolution",
     "localization": "graphcut bounding_box iou localization_error",

@@ -22,8 +22,11 @@ def graph_bar(description: str, steps: int | None, *, images: int = 1) -> Iterat
     with progress_bar(description, steps) as advance:
 
         def move(count: int, per_image: int, part: int) -> None:
+            if steps is not None:
+                advance(count)
+                return
             parts[part] = per_image
-            advance(count, images * sum(parts.values()) or None)
+            advance(count, images * sum(parts.values()))
 
         _bars.append(move)
         try:

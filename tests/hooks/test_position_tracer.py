@@ -172,6 +172,23 @@ def test_convolutions_of_every_rank_and_layout(shape, layer, grid):
     assert positions.channel_axis == channel_axis % (len(shape) + 1)
 
 
+@pytest.mark.parametrize("sides", [(None,), (None, 10), (None, None)])
+def test_a_group_normalization_keeps_positions_whose_number_is_open(sides):
+    tracer, result = trace(keras.layers.GroupNormalization(2), (*sides, 4), -1)
+    positions = tracer.positions(result)
+    assert positions.grid == sides and positions.channel_axis == len(sides) + 1
+    assert positions.sources == tuple((0, place) for place in range(len(sides)))
+
+
+def test_an_open_size_that_is_copied_to_another_axis_is_not_guessed():
+    def swap(x):
+        sizes = tf.shape(x)
+        return tf.reshape(x, (-1, sizes[2], sizes[1], 2, 2))
+
+    tracer, result = trace(swap, (None, None, 4), -1)
+    assert tracer.positions(result) is None and tracer.axes(result)[1] is None
+
+
 def attend(x):
     tokens = tf.reshape(x, (-1, HEIGHT * WIDTH, CHANNELS))
     return tf.nn.softmax(tokens @ tf.transpose(tokens, (0, 2, 1))) @ tokens

@@ -6,7 +6,8 @@ from typing import Any, Literal
 from kerasal import hooks
 from kerasal.attribution.map_notes import PerInput
 from kerasal.hooks.model_inputs import values_per_pass
-from kerasal.hooks.target_layers import UNUSED_LAYER_MESSAGE, LayerMap
+from kerasal.hooks.target_errors import unused_layer_error
+from kerasal.hooks.target_layers import LayerMap
 from kerasal.hooks.view import View
 
 import tensorflow as tf
@@ -97,7 +98,7 @@ def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable)
         try:
             (gradients,) = hooks.differentiate(tape, scores, [layer_maps.tensor])
         except hooks.NoGradient as error:
-            raise ValueError(UNUSED_LAYER_MESSAGE.format(layer_maps.path)) from error
+            raise unused_layer_error(layer_maps.path, layer_maps.tensor, scores) from error
         pair = (layer_maps.tensor, gradients)
         maps, gradients = (tf.cast(layer_maps.to_input_axes(tensor), tf.float32) for tensor in pair)
         cover = layer_maps.positions.cover_input

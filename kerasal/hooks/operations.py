@@ -31,6 +31,7 @@ RELUS = {"Relu": tf.raw_ops.ReluGrad, "Relu6": tf.raw_ops.Relu6Grad}
 POOLS = ("MaxPool",)
 SHAPES = frozenset(("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"))  # they read no value of the input
 SLIDING = frozenset(("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"))
+CONVOLVING = frozenset(("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2"))
 PADDING = frozenset(("Pad", "PadV2"))
 ORDER_PRESERVING = frozenset(
     ("Identity", "Reshape", "Cast", "Squeeze", "ExpandDims", "EnsureShape", "CheckNumerics", "Snapshot")

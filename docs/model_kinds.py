@@ -159,17 +159,18 @@ def build(kind: str) -> keras.Model:
 
 def note_of(reason: str, facts) -> str:
     """Return the reason without what is particular to the small model."""
-    return re.sub(r", got \(.*", ".", reason.replace(repr(facts.name), "it"))
+    return re.sub(r", (got|but it takes) \(.*", ".", reason.replace(repr(facts.name), "it"))
 
 
 def make_table() -> str:
     """Return the table and its notes as Markdown: a row per kind, a column per group of methods with equal results."""
-    methods = [*attribution.list_methods(), "maximize"]
+    methods = [*attribution.list_methods(), "maximize", "exemplars", "localize", "atlas"]
     described = {kind: kerasal.describe(build(kind), preprocessing="unit") for kind in KINDS}
     results = {method: tuple(facts.methods[method] for facts in described.values()) for method in methods}
     groups: dict[tuple, list[str]] = {}
     for method in methods:
-        groups.setdefault(tuple(map(bool, results[method])), []).append(method)
+        other = "" if method in attribution.list_methods() else method  # its reasons are others
+        groups.setdefault((tuple(map(bool, results[method])), other), []).append(method)
     notes: list[str] = []
     heads = [", ".join(f"`{name}`" for name in names) for names in groups.values()]
     lines = [
@@ -180,11 +181,7 @@ def make_table() -> str:
         layer = f"{facts.last_layer}, {' × '.join(map(str, facts.last_grid))}" if facts.last_layer else "–"
         cells = [kind, layer]
         for names in groups.values():
-            reason = results[names[0]][row]
-            if "only on a GPU" in reason:
-                cells.append("on a GPU")
-                continue
-            note = note_of(reason, facts)
+            note = note_of(results[names[0]][row], facts)
             if note and note not in notes:
                 notes.append(note)
             cells.append(f"no [{notes.index(note) + 1}]" if note else "yes")

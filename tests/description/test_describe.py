@@ -176,4 +176,5 @@ def test_what_cannot_be_known_is_said():
     assert tokens.attention == 1 and tokens.last_layer != "patches" and tokens.last_grid == (4, 4)
     assert not tokens.methods["gradcam"]
     series = kerasal.describe(_series()).methods
-    assert series["maximize"] == "" and "for sequences" in series["exemplars"]
+    assert series["maximize"] == series["exemplars"] == ""
+    assert "must take images to be localized in" in series["localize"] and "for sequences" in series["atlas"]

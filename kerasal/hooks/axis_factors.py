@@ -117,14 +117,15 @@ def reshape(axes: Axes, before: Sizes, after: Sizes, copied: Sizes = ()) -> Axes
                 want = None if more is None else want * more
         if None in (have, want):  # an unknown size takes all axes that are left
             first_i = first_j = 0
-        is_copy = first_i == first_j == 0 and i == j and list(copied[1:j]) == list(range(1, i))
-        if tuple(before[first_i:i]) == tuple(after[first_j:j]) or is_copy:
+        old, new, sources = tuple(before[first_i:i]), tuple(after[first_j:j]), copied[first_j:j]
+        is_copy = first_i == first_j == 0 and i == j and list(sources[1:]) == list(range(1, i))
+        swaps = None in old and any(axis not in (None, first_i + place) for place, axis in enumerate(sources))
+        if (old == new and not swaps) or is_copy:
             result[first_j:j] = axes[first_i:i]
         else:
             result[first_j:j] = _regroup(axes[first_i:i], after[first_j:j])
         i, j = first_i, first_j
-    for k in range(j):  # axes of size 1 in front
-        result[k] = plain(after[k])
+    result[:j] = map(plain, after[:j])  # axes of size 1 in front
     return tuple(result)
 
 
